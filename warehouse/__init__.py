@@ -1,1 +1,13 @@
-"""."""
+"""Storage and sources: everything that arrives, everything that is kept.
+
+- `warehouse.contracts`: the tables as data; `conform`, `ddl`, `data_dictionary`
+- `warehouse.zones`: bidding zones, their time zones, the slots of a market day
+- `warehouse.sources`: files → checked frames (`read_source`)
+- `warehouse.store`: `Warehouse`, the DuckDB file (the only importer of duckdb)
+- `warehouse.errors`: the error tree
+
+Import from the sub-modules: this package itself loads none of them, so that a command line that only asks for
+a zone's name does not pay for DuckDB and pandas.
+"""
+
+__all__ = ["contracts", "errors", "sources", "store", "zones"]

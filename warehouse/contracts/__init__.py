@@ -1,0 +1,34 @@
+"""The tables as data.
+
+- `types`: `Column`, `TableContract` · `inputs`: the six datasets · `outputs`: what is computed
+- `registry`: `CONTRACTS`, raw and core tables derived from the inputs · `conform`: frames into shape
+- `render`: DDL and data dictionary
+"""
+
+from warehouse.contracts.conform import conform, project
+from warehouse.contracts.inputs import DATASETS
+from warehouse.contracts.registry import (
+    CONTRACTS,
+    core_contract,
+    dataset_contract,
+    raw_contract,
+    table_contract,
+)
+from warehouse.contracts.render import data_dictionary, ddl
+from warehouse.contracts.types import Column, Kind, TableContract
+
+__all__ = [
+    "CONTRACTS",
+    "DATASETS",
+    "Column",
+    "Kind",
+    "TableContract",
+    "conform",
+    "core_contract",
+    "data_dictionary",
+    "dataset_contract",
+    "ddl",
+    "project",
+    "raw_contract",
+    "table_contract",
+]

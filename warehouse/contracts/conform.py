@@ -1,0 +1,105 @@
+"""Bring a frame into the exact shape of its table, or say why it does not fit."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from warehouse.contracts.types import Column, Kind, TableContract
+from warehouse.errors import ContractError, nearest
+
+
+def conform(frame: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
+    """Return `frame` with the contract's columns, order and dtypes, rows in their order, index 0…n−1.
+
+    dtypes: text `str`, float `float64` (null = NaN), int `int64` (nullable `Int64`), bool `bool`
+    (nullable `boolean`), time `datetime64[us, UTC]`, date `object` of `datetime.date`. A nullable column may be missing.
+    Raises ContractError for a missing, unknown or unconvertible column, a forbidden null, a naive time.
+    """
+    return project(frame, contract, contract.names)
+
+
+def project(frame: pd.DataFrame, contract: TableContract, names: Sequence[str]) -> pd.DataFrame:
+    """Conform to some columns of a contract; shapes, units and errors as `conform`."""
+    if unknown := [str(name) for name in frame.columns if name not in names]:
+        raise ContractError(f"{contract.name}: unknown column {unknown[0]!r}{nearest(unknown[0], names)}")
+    columns = {name: _column(frame, contract.column(name), contract.name) for name in names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+
+
+def _column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
+    if column.name not in frame.columns:
+        if not column.nullable:
+            raise ContractError(f"{table}: column {column.name!r} is missing")
+        values = pd.Series([None] * len(frame), dtype=object)
+    else:
+        values = frame[column.name].reset_index(drop=True)
+    try:
+        converted = _convert(values, column)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ContractError(f"{table}.{column.name}: not {column.kind}: {error}") from error
+    if not column.nullable and (missing := int(converted.isna().sum())):
+        raise ContractError(
+            f"{table}.{column.name}: {missing} of {len(frame)} values are null, "
+            f"the first in row {int(np.argmax(converted.isna().to_numpy()))}"
+        )
+    return converted
+
+
+def _convert(values: pd.Series, column: Column) -> pd.Series:
+    match column.kind:
+        case Kind.TEXT:
+            return _text(values)
+        case Kind.FLOAT:
+            return pd.to_numeric(values).astype("float64")
+        case Kind.INT:
+            return _integer(values, nullable=column.nullable)
+        case Kind.BOOL:
+            return _boolean(values, nullable=column.nullable)
+        case Kind.TIME:
+            return _time(values)
+        case Kind.DATE:
+            return values.map(_date, na_action="ignore").astype(object)
+
+
+def _text(values: pd.Series) -> pd.Series:
+    if not isinstance(values.dtype, pd.StringDtype):
+        strange = [value for value in values.dropna().unique() if not isinstance(value, str)]
+        if strange:
+            raise TypeError(f"{strange[0]!r} is {type(strange[0]).__name__}, not text")
+    return values.astype("str")
+
+
+def _integer(values: pd.Series, *, nullable: bool) -> pd.Series:
+    numbers = pd.to_numeric(values)
+    if nullable or numbers.isna().any():
+        return numbers.astype("Int64")
+    whole = numbers.astype("int64")
+    if not (whole == numbers).all():
+        raise ValueError(f"{numbers[whole != numbers].iloc[0]} is not whole")
+    return whole
+
+
+def _boolean(values: pd.Series, *, nullable: bool) -> pd.Series:
+    booleans = values.astype("boolean")
+    return booleans if nullable or booleans.isna().any() else booleans.astype("bool")
+
+
+def _time(values: pd.Series) -> pd.Series:
+    if values.isna().all():
+        return pd.Series(pd.NaT, index=values.index, dtype="datetime64[us, UTC]")
+    times = values if isinstance(values.dtype, pd.DatetimeTZDtype) else pd.to_datetime(values)
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise TypeError("times are naive; give them a time zone")
+    return times.dt.tz_convert("UTC").dt.as_unit("us")
+
+
+def _date(value: object) -> dt.date:
+    if isinstance(value, dt.datetime):
+        raise TypeError(f"{value!r} is a time, not a date")
+    if isinstance(value, dt.date):
+        return value
+    if isinstance(value, str):
+        return dt.date.fromisoformat(value)
+    raise TypeError(f"{value!r} is {type(value).__name__}, not a date")

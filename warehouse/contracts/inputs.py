@@ -1,0 +1,128 @@
+"""The six datasets that are brought in from outside.
+
+Each is declared once; `registry` derives from it the `raw_…` table (as it arrived, immutable) and the
+`core_…` table (checked, latest belief). Battery-side powers are ≥ 0; telemetry is pack level, + = charge.
+"""
+
+from warehouse.contracts.types import (
+    LABEL_PATTERN,
+    Column,
+    Kind,
+    TableContract,
+    choice,
+    identifier,
+    integer,
+    moment,
+    number,
+    text,
+)
+
+CHEMISTRIES = ("nmc811", "nca", "lfp")
+
+_BATTERY_ID = identifier("battery_id", "Battery (one traction pack, one car)")
+_SOC_TYPICAL = (0.0, 1.5)
+
+PRICE = TableContract(
+    name="price",
+    description="Day-ahead price per bidding zone and interval; what the market published.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU"),
+        moment("interval_start_utc", "Start of the half-open delivery interval"),
+        Column(
+            name="resolution_minutes", kind=Kind.INT, unit="min", allowed=(15, 30, 60),
+            description="Length of the interval",
+        ),
+        number("price_eur_per_kwh", "€/kWh", "Price before taxes", -5.0, 10.0, typical=(0.001, 2.0)),
+    ),
+    key=("zone", "interval_start_utc"),
+)  # fmt: skip
+
+TELEMETRY = TableContract(
+    name="telemetry",
+    description="Battery samples, pack level, Battery Data Format meaning (current + = charge).",
+    columns=(
+        _BATTERY_ID,
+        moment("time_utc", "Time of the sample"),
+        number("voltage_v", "V", "Pack voltage", 0.0, 2000.0, typical=(1.5, 1500.0)),
+        number("current_a", "A", "Pack current, + = charge", -5000.0, 5000.0, typical=(0.0, 1500.0)),
+        number("temperature_degc", "°C", "Mean cell surface temperature", -50.0, 100.0, typical=(0.0, 120.0)),
+        number("soc_reported", "1", "Charge as the car says", 0.0, 1.0, typical=_SOC_TYPICAL, nullable=True),
+    ),
+    key=("battery_id", "time_utc"),
+    daily=True,
+)  # fmt: skip
+
+SESSION = TableContract(
+    name="session",
+    description="Plug-in sessions: when a car is connected, with what charge, and what its driver needs.",
+    columns=(
+        text("session_id", "Session", pattern=LABEL_PATTERN),
+        _BATTERY_ID,
+        moment("arrival_utc", "Plug-in"),
+        moment("departure_utc", "Plug-out"),
+        number("arrival_soc", "1", "State of charge at plug-in", 0.0, 1.0, typical=_SOC_TYPICAL),
+        number("departure_soc", "1", "State of charge promised at plug-out", 0.0, 1.0, typical=_SOC_TYPICAL),
+    ),
+    key=("session_id",),
+    less_than=(("arrival_utc", "departure_utc"),),
+)
+
+BATTERY = TableContract(
+    name="battery",
+    description="The fleet: one row a battery, with its charger's limits.",
+    columns=(
+        _BATTERY_ID,
+        identifier("site_id", "Site (grid connection) where the car plugs in"),
+        choice("chemistry", "Cell chemistry", CHEMISTRIES),
+        number("nominal_capacity_ah", "Ah", "Pack capacity when new", 0.1, 5000.0, typical=(1.0, 3000.0)),
+        number("nominal_energy_kwh", "kWh", "Pack energy when new", 0.001, 5000.0, typical=(1.0, 2000.0)),
+        integer("cells_series", "Cells in series", 1, 2000),
+        integer("cells_parallel", "Cells in parallel", 1, 2000),
+        moment("commissioned_utc", "First use"),
+        number("charge_limit_kw", "kW", "Charging limit, battery side", 0.0, 5000.0, typical=(0.5, 1500.0)),
+        number("discharge_limit_kw", "kW", "Discharging limit, likewise", 0.0, 5000.0, typical=(0.0, 1500.0)),
+        number("efficiency_charge", "1", "Plug to battery", 0.3, 1.0, typical=(0.3, 1.5)),
+        number("efficiency_discharge", "1", "Battery to plug", 0.3, 1.0, typical=(0.3, 1.5)),
+        number("soc_min", "1", "Lowest state of charge the plan may use", 0.0, 1.0, typical=_SOC_TYPICAL),
+        number("soc_max", "1", "Highest state of charge the plan may use", 0.0, 1.0, typical=_SOC_TYPICAL),
+        number("replacement_value_eur", "€", "Price of a new pack", 0.0, 2e6, typical=(50.0, 5e5)),
+        number("scrap_value_eur", "€", "Value at end of life", 0.0, 1e6),
+    ),
+    key=("battery_id",),
+    less_than=(("soc_min", "soc_max"), ("scrap_value_eur", "replacement_value_eur")),
+)  # fmt: skip
+
+SITE = TableContract(
+    name="site",
+    description="Sites: a grid connection with its limits, shared by the cars that plug in there.",
+    columns=(
+        identifier("site_id", "Site"),
+        text("zone", "Bidding zone, e.g. DE-LU"),
+        number("import_limit_kw", "kW", "Largest power drawn from the grid", 0.0, 1e6, typical=(1.0, 2e4)),
+        number("export_limit_kw", "kW", "Largest power fed to the grid", 0.0, 1e6, typical=(0.0, 2e4)),
+    ),
+    key=("site_id",),
+)  # fmt: skip
+
+CHECKUP = TableContract(
+    name="checkup",
+    description="Capacity and resistance measured at a check-up, pack level.",
+    columns=(
+        _BATTERY_ID,
+        moment("time_utc", "Time of the check-up"),
+        number("capacity_ah", "Ah", "Usable pack capacity", 0.01, 10_000.0, typical=(0.5, 3000.0)),
+        number("resistance_ohm", "Ω", "Pack resistance", 0.0, 10.0, typical=(0.0001, 5.0), nullable=True),
+        number("temperature_degc", "°C", "Temperature of the check-up", -50.0, 100.0, typical=(0.0, 120.0)),
+    ),
+    key=("battery_id", "time_utc"),
+)  # fmt: skip
+
+DATASETS = {
+    "prices": PRICE,
+    "telemetry": TELEMETRY,
+    "sessions": SESSION,
+    "fleet": BATTERY,
+    "sites": SITE,
+    "checkups": CHECKUP,
+}
+"""Dataset name (what a user ingests) → its declaration (what a table is called after)."""

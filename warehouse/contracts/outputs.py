@@ -1,0 +1,253 @@
+"""What the project computes and keeps: calibrations, plans, runs, checks.
+
+Every row says which run made it, as of when, from which inputs and with which code; calibrations tell
+`quality` and plans `plan_source`, so that a degraded answer is never mistaken for a good one.
+"""
+
+from functools import partial
+
+from warehouse.contracts.types import (
+    Column,
+    Kind,
+    TableContract,
+    choice,
+    flag,
+    identifier,
+    integer,
+    moment,
+    number,
+    text,
+)
+
+QUALITIES = ("calibrated", "checkups", "prior", "stale")
+PLAN_SOURCES = ("published", "substituted", "charge_only")
+MODES = ("uncontrolled", "ordered", "v2g")
+WEAR_FORMS = ("law", "rate")
+SEVERITIES = ("critical", "warning", "info")
+RUN_STATES = ("ok", "degraded", "failed")
+
+_AS_OF = moment("as_of_utc", "The instant whose knowledge the row rests on")
+_LINEAGE = (
+    text("run_id", "Run that wrote the row"),
+    _AS_OF,
+    text("input_hash", "Hash of everything the row was computed from"),
+    text("code_version", "Version of this software that computed it"),
+)
+_QUALITY = choice("quality", "What the calibration rests on, best first", QUALITIES)
+_PLAN_SOURCE = choice("plan_source", "Which rung of the ladder the plan stands on, best first", PLAN_SOURCES)
+_PLAN = text("plan_id", "Plan")
+_MODE = choice("mode", "Way of charging", MODES)
+_BATTERY = identifier("battery_id", "Battery")
+_CALIBRATION = text("calibration_id", "Calibration")
+
+_Columns = tuple[Column, ...]
+
+
+def _euro(name: str, description: str, *, nullable: bool = False) -> Column:
+    return number(name, "€", description, nullable=nullable)
+
+
+def _kwh(name: str, description: str, *, nullable: bool = False) -> Column:
+    return number(name, "kWh", description, nullable=nullable)
+
+
+def _kw(name: str, description: str) -> Column:
+    return number(name, "kW", description)
+
+
+def _interval(name: str, unit: str, description: str) -> tuple[Column, Column, Column]:
+    stem, _, suffix = name.partition("_")
+    return (
+        number(name, unit, description),
+        number(f"{stem}_low_{suffix}", unit, f"{description}: lower end of its interval"),
+        number(f"{stem}_high_{suffix}", unit, f"{description}: upper end of its interval"),
+    )
+
+
+def _table(
+    standing: Column,
+    name: str,
+    description: str,
+    columns: _Columns,
+    key: tuple[str, ...] = (),
+    sort: tuple[str, ...] = (),
+) -> TableContract:
+    told = () if standing in columns else (standing,)
+    return TableContract(
+        name=f"out_{name}", description=description, columns=columns + told + _LINEAGE, key=key, sort=sort
+    )
+
+
+_calibration = partial(_table, _QUALITY)
+_plan = partial(_table, _PLAN_SOURCE)
+
+
+_MONEY = (
+    _kwh("import_kwh", "Energy bought, metered at the plug"),
+    _kwh("export_kwh", "Energy sold, metered at the plug"),
+    _kwh("v2g_kwh", "Energy discharged, battery side"),
+    _euro("energy_cost_eur", "Metered purchases less metered sales"),
+    _euro("stored_value_eur", "Value of the energy gained over the sessions"),
+    _euro("wear_price_eur", "Wear as the optimiser priced it"),
+    _euro("wear_twin_eur", "Wear as the twin answers for the whole day's profile", nullable=True),
+    number("l0_over_l", "1", "Life at standard duty over life at the planned duty", nullable=True),
+)
+
+OUTPUTS = (
+    TableContract(
+        name="out_check",
+        description="One row a rule, run and scope: what was checked and how it went.",
+        columns=(
+            text("run_id", "Run that checked"),
+            text("dataset", "Dataset"),
+            text("scope", 'Battery, zone or market day the rule was applied to; "*" = everything'),
+            text("rule", "Rule"),
+            choice("severity", "critical stops the scope, warning and info show", SEVERITIES),
+            flag("passed", "No violation"),
+            integer("rows_checked", "Rows the rule looked at", 0),
+            integer("rows_failed", "Rows that violated it", 0),
+            text("message", "What was found"),
+            _AS_OF,
+        ),
+        key=("run_id", "dataset", "scope", "rule"),
+    ),
+    _calibration(
+        "calibration", "One row a calibrated battery: its state today and what wear costs its life.",
+        (
+            _CALIBRATION, _BATTERY, _QUALITY,
+            text("reason", "Why this quality"),
+            text("chemistry", "Cell chemistry"),
+            number("usable_capacity_ah", "Ah", "Usable pack capacity today"),
+            number("usable_capacity_sd_ah", "Ah", "Its standard deviation"),
+            _kwh("usable_energy_kwh", "Usable pack energy today"),
+            number("soh", "1", "Usable over nominal capacity"),
+            number("resistance_ohm", "Ω", "Effective pack resistance"),
+            number("resistance_sd_ohm", "Ω", "Its standard deviation"),
+            number("current_bias_a", "A", "Estimated offset of the current sensor", nullable=True),
+            number("chi2_per_n", "1", "Misfit per sample", nullable=True),
+            integer("samples_used", "Telemetry samples in the fit", 0),
+            integer("samples_excluded", "Telemetry samples left out of the fit", 0),
+            _euro("residual_value_eur", "Value of the battery today"),
+            *_interval("l0_days", "day", "Remaining life at standard duty"),
+            *_interval("alpha_day_per_efc", "day/EFC", "α of L = L0·exp(−α·x)"),
+            *_interval("beta_day_per_efc", "day/EFC", "β of L = L0/(1+β·x)"),
+            number("law_r2", "1", "R² of the exponential law"),
+            number("law_max_residual", "1", "Largest |residual| of ln(L/L0) by the law"),
+            number("rate_r2", "1", "R² of the rate form"),
+            number("rate_max_residual", "1", "Largest |residual| of ln(L/L0) by the rate form"),
+            number("window_efc_per_day", "EFC/day", "Largest duty simulated"),
+            number("duty_efc_per_day", "EFC/day", "Standard duty"),
+            number("duty_temperature_degc", "°C", "Temperature of the standard duty"),
+            text("identifiability", "Which parameters the data determine"),
+            text("parameters_json", "Parameters of the twin, JSON"),
+        ), ("calibration_id",),
+    ),
+    _calibration(
+        "life_point", "The twin's simulated lives, one row a (depth, cycles): where the law bends.",
+        (
+            _CALIBRATION, _BATTERY,
+            number("dod", "1", "Depth of a V2G cycle"),
+            number("cycles_per_day", "1/day", "V2G cycles a day"),
+            number("efc_per_day", "EFC/day", "V2G duty, dod·cycles_per_day"),
+            number("life_days", "day", "Simulated remaining life"),
+            number("law_life_days", "day", "Remaining life by the law"),
+            number("rate_life_days", "day", "Remaining life by the rate form"),
+        ), ("calibration_id", "dod", "cycles_per_day"),
+    ),
+    _calibration(
+        "twin_residual", "Measured and simulated voltage of the calibration window.",
+        (
+            _CALIBRATION, _BATTERY,
+            moment("time_utc", "Time of the sample"),
+            number("voltage_v", "V", "Measured pack voltage"),
+            number("model_voltage_v", "V", "Simulated pack voltage"),
+            flag("used", "In the fit"),
+        ), sort=("calibration_id", "time_utc"),
+    ),
+    _plan(
+        "plan", "One row a plan of a zone's market day.",
+        (
+            _PLAN,
+            Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
+            text("zone", "Bidding zone"), _PLAN_SOURCE,
+            integer("sequence", "1, 2, … within (market_date, zone)", 1),
+            text("replaces_plan_id", "Plan that this one replaces", nullable=True),
+            text("changed_inputs", "Inputs that differ from the replaced plan's", nullable=True),
+            text("input_parts_json", "Hash of each input, JSON"),
+            integer("slots", "Quarter-hours of the market day", 0),
+            integer("batteries", "Cars planned", 0),
+        ), ("plan_id",),
+    ),
+    _plan(
+        "plan_mode", "One row a plan and way of charging: energy, money, wear, departures.",
+        (
+            _PLAN, _MODE, *_MONEY,
+            _euro("net_benefit_eur", "Revenue − cost − wear + stored value − unmet charge"),
+            integer("departures", "Departures within the day", 0),
+            integer("unmet_departures", "Departures short of their promised charge", 0),
+            _kwh("unmet_kwh", "Energy short at departure"),
+            _euro("objective_eur", "Objective as the solver reports it"),
+            number("gap", "1", "Relative gap at which the solver stopped"),
+            text("solver_status", "How the solver ended"),
+            number("solve_seconds", "s", "Time in the solver"),
+        ), ("plan_id", "mode"),
+    ),
+    _plan(
+        "plan_car", "One row a plan, way of charging and car.",
+        (
+            _PLAN, _MODE, _BATTERY, _CALIBRATION,
+            choice("wear_form", "Form of the wear price", WEAR_FORMS), *_MONEY,
+            number("duty_efc_per_day", "EFC/day", "V2G duty planned"),
+            _kwh("unmet_kwh", "Energy short at departure"),
+        ), ("plan_id", "mode", "battery_id"),
+    ),
+    _plan(
+        "plan_slot", "One row a plan, way of charging, car and quarter-hour: the schedule.",
+        (
+            _PLAN, _MODE, _BATTERY,
+            moment("interval_start_utc", "Start of the half-open slot"),
+            flag("plugged", "The car is connected"),
+            _kw("charge_kw", "Charging power, battery side"),
+            _kw("discharge_kw", "Discharging power, battery side"),
+            _kw("power_kw", "Metered power at the plug, + = import"),
+            _kwh("energy_start_kwh", "Stored energy at the slot's start; null when unplugged", nullable=True),
+            _kwh("energy_end_kwh", "Stored energy at the slot's end; null when unplugged", nullable=True),
+        ), ("plan_id", "mode", "battery_id", "interval_start_utc"),
+    ),
+    _plan(
+        "plan_site_slot", "One row a plan, way of charging, site and quarter-hour: the feeder.",
+        (
+            _PLAN, _MODE, identifier("site_id", "Site"),
+            moment("interval_start_utc", "Start of the half-open slot"),
+            _kw("power_kw", "Metered power of the site's cars, + = import"),
+            _kw("import_limit_kw", "Import limit"),
+            _kw("export_limit_kw", "Export limit"),
+            number("shadow_price_eur_per_kwh", "€/kWh", "Worth of one more kWh of feeder", nullable=True),
+        ), ("plan_id", "mode", "site_id", "interval_start_utc"),
+    ),
+    _plan(
+        "plan_departure", "One row a plan, way of charging and departure: kept or by how much not.",
+        (
+            _PLAN, _MODE, text("session_id", "Session"), _BATTERY,
+            moment("departure_utc", "Plug-out"),
+            _kwh("target_kwh", "Stored energy promised"),
+            _kwh("reached_kwh", "Stored energy reached"),
+            _kwh("missing_kwh", "Shortfall"),
+            text("reason", "Why it fell short; empty when kept"),
+        ), ("plan_id", "mode", "session_id"),
+    ),
+    TableContract(
+        name="out_run",
+        description="One row a run and stage: when, how it ended.",
+        columns=(
+            text("run_id", "Run"),
+            text("stage", "Stage"),
+            moment("started_utc", "Start"),
+            moment("finished_utc", "End"),
+            choice("status", "How it ended", RUN_STATES),
+            integer("exit_code", "Exit code"),
+            text("message", "What happened"),
+        ),
+        key=("run_id", "stage"),
+    ),
+)  # fmt: skip

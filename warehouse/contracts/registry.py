@@ -1,0 +1,109 @@
+"""Every table there is, by name: inputs as raw and core tables, what the store notes, and outputs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from warehouse.contracts.inputs import DATASETS
+from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
+from warehouse.contracts.types import TableContract, choice, integer, moment, text
+from warehouse.errors import UnknownTableError, nearest
+
+_SOURCE_ID = text("source_id", "File the row came from: hash of its content, source and options")
+_SOURCE_ROW = integer("source_row", "Data row in the file, from 1", 1)
+_RECEIVED = moment("received_utc", "When the file arrived; the later received of two beliefs holds")
+
+_STORE_TABLES = (
+    TableContract(
+        name="raw_source",
+        description="One row a file or response that was landed.",
+        columns=(
+            _SOURCE_ID,
+            text("dataset", "Dataset"),
+            text("source", "Reader that parsed it"),
+            text("file_name", "Name of the file"),
+            text("sha256", "SHA-256 of its bytes"),
+            integer("rows", "Rows landed", 0),
+            text("provider", "Who published it", nullable=True),
+            text("licence", "Under which licence", nullable=True),
+            _RECEIVED,
+            moment("checked_utc", "When its rows were checked and promoted; null until then", nullable=True),
+        ),
+        key=("source_id",),
+    ),
+    TableContract(
+        name="core_quarantine",
+        description="One row a bad row and rule it broke: why it is not in the core table.",
+        columns=(
+            text("dataset", "Dataset"),
+            text("rule", "Rule broken"),
+            choice("severity", "Severity of the rule", SEVERITIES),
+            text("column_name", "Column at fault", nullable=True),
+            text("value", "Value at fault, as text", nullable=True),
+            text("reason", "What is wrong with it"),
+            text("row_key", "Key of the row, as text"),
+            _SOURCE_ID,
+            _SOURCE_ROW,
+            text("run_id", "Run that found it"),
+            moment("found_utc", "When it was found"),
+        ),
+        sort=("dataset", "source_id", "source_row", "rule", "column_name"),
+    ),
+)
+
+
+def _raw(declared: TableContract) -> TableContract:
+    """Return the raw table: every value as it arrived, nothing promised but its origin."""
+    columns = tuple(replace(column, nullable=True) for column in declared)
+    return TableContract(
+        name=f"raw_{declared.name}",
+        description=f"As it arrived, immutable. {declared.description}",
+        columns=(*columns, _SOURCE_ID, _SOURCE_ROW),
+        sort=("source_id", "source_row", *declared.key),
+    )
+
+
+def _core(declared: TableContract) -> TableContract:
+    """Return the core table: checked rows, one belief a key."""
+    return replace(
+        declared,
+        name=f"core_{declared.name}",
+        description=f"Checked, latest belief. {declared.description}",
+        columns=(*declared.columns, _SOURCE_ID, _RECEIVED),
+    )
+
+
+_TABLES = (
+    *_STORE_TABLES,
+    *(_raw(declared) for declared in DATASETS.values()),
+    *(_core(declared) for declared in DATASETS.values()),
+    *OUTPUTS,
+)
+CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
+"""Table name → contract, for every table of the warehouse."""
+
+
+def table_contract(table: str) -> TableContract:
+    """Return the contract of a table; UnknownTableError names the nearest one."""
+    try:
+        return CONTRACTS[table]
+    except KeyError:
+        raise UnknownTableError(f"no table {table!r}{nearest(table, CONTRACTS)}") from None
+
+
+def dataset_contract(dataset: str) -> TableContract:
+    """Return the declaration of a dataset (prices, telemetry, sessions, fleet, sites, checkups)."""
+    try:
+        return DATASETS[dataset]
+    except KeyError:
+        raise UnknownTableError(f"no dataset {dataset!r}{nearest(dataset, DATASETS)}") from None
+
+
+def raw_contract(dataset: str) -> TableContract:
+    """Return the raw table of a dataset."""
+    return CONTRACTS[f"raw_{dataset_contract(dataset).name}"]
+
+
+def core_contract(dataset: str) -> TableContract:
+    """Return the core table of a dataset."""
+    return CONTRACTS[f"core_{dataset_contract(dataset).name}"]

@@ -1,0 +1,119 @@
+"""What can go wrong in the warehouse.
+
+WarehouseError
+├── ContractError            a frame does not fit its table
+├── UnknownTableError        no contract has that table, dataset or column
+├── UnknownZoneError         not a bidding zone we know
+├── StoreError
+│   ├── NoWarehouseError     the database file is not there
+│   ├── LockedError          another process holds the database (exit code 75)
+│   └── SchemaVersionError   the file was written by a newer version
+└── SourceError              a file is refused; nothing was written
+    ├── MissingFileError     the file is not there (a usage error: exit code 2)
+    ├── OptionError          an option of the source is missing or wrong (exit code 2)
+    ├── EmptyFileError       no bytes, or a header and no rows
+    ├── UndecodableFileError not UTF-8, not CSV, not Parquet
+    ├── ColumnError          a column is missing, doubled or misnamed
+    ├── CellError            one cell cannot be read
+    ├── UnitError            a column's values cannot be in its unit
+    └── UnknownIdError       a battery or site that nobody declared
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint naming the known name closest to `name`, or an empty string."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[matches[0]]!r}?" if matches else ""
+
+
+class WarehouseError(Exception):
+    """Base of everything the warehouse raises on purpose."""
+
+
+class ContractError(WarehouseError):
+    """A frame does not fit its table contract."""
+
+
+class UnknownTableError(WarehouseError):
+    """No contract has that table, dataset or column."""
+
+
+class UnknownZoneError(WarehouseError):
+    """The bidding zone is not in `warehouse.zones.ZONES`."""
+
+
+class StoreError(WarehouseError):
+    """The database file cannot be used."""
+
+
+class NoWarehouseError(StoreError):
+    """The database file is not there."""
+
+
+class LockedError(StoreError):
+    """Another process holds the database and did not let go in time."""
+
+
+class SchemaVersionError(StoreError):
+    """The database was written by a newer version of this software."""
+
+
+class SourceError(WarehouseError):
+    """A source file is refused; carries what and where.
+
+    Attributes: file (name), row (1-based data row or None), column (name or None), value (text or None).
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str,
+        row: int | None = None,
+        column: str | None = None,
+        value: str | None = None,
+    ) -> None:
+        self.file, self.row, self.column, self.value = file, row, column, value
+        place = [file]
+        if row is not None:
+            place.append(f"row {row}")
+        if column is not None:
+            place.append(f"column {column}")
+        shown = "" if value is None else f" {value[:80]!r}"
+        super().__init__(f"{', '.join(place)}:{shown} {problem}")
+
+
+class MissingFileError(SourceError):
+    """The file is not there."""
+
+
+class OptionError(SourceError):
+    """An option of the source is missing, unknown or contradicts the file."""
+
+
+class EmptyFileError(SourceError):
+    """The file holds no data rows."""
+
+
+class UndecodableFileError(SourceError):
+    """The file is not UTF-8 text, not CSV or not Parquet."""
+
+
+class ColumnError(SourceError):
+    """A column is missing, doubled or misnamed."""
+
+
+class CellError(SourceError):
+    """One cell cannot be read as what its column holds."""
+
+
+class UnitError(SourceError):
+    """A column's values cannot be in the unit its name declares."""
+
+
+class UnknownIdError(SourceError):
+    """An id that no table of the fleet declares."""

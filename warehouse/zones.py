@@ -1,0 +1,87 @@
+"""European bidding zones, their local time, and the slots of a market day.
+
+A market day runs from midnight to midnight of the zone's local time: 92, 96 or 100 quarter-hours.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from warehouse.errors import UnknownZoneError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BY_TIMEZONE = {
+    "Europe/Amsterdam": "NL",
+    "Europe/Athens": "GR",
+    "Europe/Belgrade": "RS",
+    "Europe/Berlin": "DE-LU DE-AT-LU",
+    "Europe/Bratislava": "SK",
+    "Europe/Brussels": "BE",
+    "Europe/Bucharest": "RO",
+    "Europe/Budapest": "HU",
+    "Europe/Chisinau": "MD",
+    "Europe/Copenhagen": "DK1 DK2",
+    "Europe/Dublin": "IE-SEM",
+    "Europe/Helsinki": "FI",
+    "Europe/Kyiv": "UA",
+    "Europe/Lisbon": "PT",
+    "Europe/Ljubljana": "SI",
+    "Europe/London": "GB",
+    "Europe/Madrid": "ES",
+    "Europe/Oslo": "NO1 NO2 NO3 NO4 NO5",
+    "Europe/Paris": "FR",
+    "Europe/Podgorica": "ME",
+    "Europe/Prague": "CZ",
+    "Europe/Riga": "LV",
+    "Europe/Rome": "IT-NORTH IT-CNOR IT-CSUD IT-SUD IT-CALABRIA IT-SICILY IT-SARDINIA",
+    "Europe/Sarajevo": "BA",
+    "Europe/Skopje": "MK",
+    "Europe/Sofia": "BG",
+    "Europe/Stockholm": "SE1 SE2 SE3 SE4",
+    "Europe/Tallinn": "EE",
+    "Europe/Tirane": "AL",
+    "Europe/Vienna": "AT",
+    "Europe/Vilnius": "LT",
+    "Europe/Warsaw": "PL",
+    "Europe/Zagreb": "HR",
+    "Europe/Zurich": "CH",
+}
+
+ZONES: Mapping[str, str] = MappingProxyType(
+    dict(sorted((zone, timezone) for timezone, zones in _BY_TIMEZONE.items() for zone in zones.split()))
+)
+"""Bidding zone → IANA time zone of its local day."""
+
+
+def market_timezone(zone: str) -> str:
+    """Return the IANA time zone of a bidding zone; UnknownZoneError names the nearest one."""
+    try:
+        return ZONES[zone]
+    except KeyError:
+        raise UnknownZoneError(f"unknown bidding zone {zone!r}{nearest(zone, ZONES)}") from None
+
+
+def market_day_bounds(date: dt.date, zone: str) -> tuple[dt.datetime, dt.datetime]:
+    """Return the half-open market day [start, end) of a zone, UTC."""
+    timezone = ZoneInfo(market_timezone(zone))
+    midnight = dt.time(0, tzinfo=timezone)
+    start = dt.datetime.combine(date, midnight).astimezone(dt.UTC)
+    end = dt.datetime.combine(date + dt.timedelta(days=1), midnight).astimezone(dt.UTC)
+    return start, end
+
+
+def market_day_slots(date: dt.date, zone: str, minutes: int = 15) -> "pd.DatetimeIndex":
+    """Return the starts of a market day's slots, UTC: 92, 96 or 100 of 15 minutes.
+
+    minutes must divide an hour. Raises UnknownZoneError, ValueError.
+    """
+    if minutes < 1 or 60 % minutes:
+        raise ValueError(f"slots of {minutes} minutes do not divide an hour")
+    import pandas as pd
+
+    start, end = market_day_bounds(date, zone)
+    return pd.date_range(start, end, freq=pd.Timedelta(minutes=minutes), inclusive="left", unit="us")
