@@ -11,6 +11,7 @@ from warehouse.contracts.registry import (
     CONTRACTS,
     core_contract,
     dataset_contract,
+    landed_contract,
     raw_contract,
     table_contract,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "data_dictionary",
     "dataset_contract",
     "ddl",
+    "landed_contract",
     "project",
     "raw_contract",
     "table_contract",

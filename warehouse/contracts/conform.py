@@ -13,8 +13,8 @@ from warehouse.errors import ContractError, nearest
 def conform(frame: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
     """Return `frame` with the contract's columns, order and dtypes, rows in their order, index 0…n−1.
 
-    dtypes: text `str`, float `float64` (null = NaN), int `int64` (nullable `Int64`), bool `bool`
-    (nullable `boolean`), time `datetime64[us, UTC]`, date `object` of `datetime.date`. A nullable column may be missing.
+    dtypes: text `str`, float `float64` (null = NaN), int `int64` (nullable `Int64`), bool `bool` (nullable
+    `boolean`), time `datetime64[us, UTC]`, date `object` of `datetime.date`. Nullable columns may be missing.
     Raises ContractError for a missing, unknown or unconvertible column, a forbidden null, a naive time.
     """
     return project(frame, contract, contract.names)

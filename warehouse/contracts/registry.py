@@ -104,6 +104,12 @@ def raw_contract(dataset: str) -> TableContract:
     return CONTRACTS[f"raw_{dataset_contract(dataset).name}"]
 
 
+def landed_contract(dataset: str) -> TableContract:
+    """Return the shape of landed rows on their way to the checks: the raw table and `received_utc`."""
+    raw = raw_contract(dataset)
+    return replace(raw, columns=(*raw.columns, _RECEIVED))
+
+
 def core_contract(dataset: str) -> TableContract:
     """Return the core table of a dataset."""
     return CONTRACTS[f"core_{dataset_contract(dataset).name}"]

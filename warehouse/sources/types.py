@@ -1,0 +1,34 @@
+"""What a reader hands over: one file's rows and where they come from."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from warehouse.contracts import dataset_contract
+from warehouse.errors import ContractError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFile:
+    """One file, parsed and found fit to land.
+
+    frame: the dataset's columns in their units, and `source_row` (1-based data row in the file).
+    source_id: SHA-256 over content, dataset, source and options: the same file read the same way is the same
+    source. notes: what was left out or clipped on the way, one line each; never silent.
+    """
+
+    dataset: str
+    source: str
+    file_name: str
+    source_id: str
+    sha256: str
+    frame: pd.DataFrame
+    provider: str | None = None
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = {*dataset_contract(self.dataset).names, "source_row"}
+        if set(self.frame.columns) != wanted:
+            different = sorted(wanted.symmetric_difference(self.frame.columns))
+            raise ContractError(f"{self.file_name}: columns of {self.dataset} differ in {different}")
