@@ -2,11 +2,63 @@
 
 types        the question (DayProblem) and the answer (ModePlan)
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
+windows      sessions laid on the day's slots
 model        the mathematics, in Pyomo; the one formulation
-solve        model → HiGHS: wear cuts, exclusivity, shadow prices
+highs        a Pyomo model inside HiGHS
+solve        model → plan: exact wear, exclusivity, shadow prices
 uncontrolled charge on plug-in, simulated
+assemble     powers → plan: energies, departures and why one was missed
 check        independent check of any plan, from the definitions
 account      money and energy of any plan, from the definitions
 plan         all of it: plan_day
 errors       the room's error tree
+
+The function `account` shares its module's name: import it as `from optimize.account import account`.
 """
+
+from optimize.account import Account, Accounting, grid_power_kw, site_power_kw
+from optimize.check import check_plan
+from optimize.errors import OptimizeError, PlanCheckError, ProblemError, SolverError, TimeLimitError
+from optimize.plan import plan_day
+from optimize.types import (
+    MODES,
+    Car,
+    DayProblem,
+    DepartureOutcome,
+    Mode,
+    ModePlan,
+    Session,
+    Site,
+    SolverRecord,
+    Tariff,
+    WearForm,
+    WearPrice,
+    choose_form,
+)
+
+__all__ = [
+    "MODES",
+    "Account",
+    "Accounting",
+    "Car",
+    "DayProblem",
+    "DepartureOutcome",
+    "Mode",
+    "ModePlan",
+    "OptimizeError",
+    "PlanCheckError",
+    "ProblemError",
+    "Session",
+    "Site",
+    "SolverError",
+    "SolverRecord",
+    "Tariff",
+    "TimeLimitError",
+    "WearForm",
+    "WearPrice",
+    "check_plan",
+    "choose_form",
+    "grid_power_kw",
+    "plan_day",
+    "site_power_kw",
+]

@@ -213,7 +213,7 @@ class DepartureOutcome:
     """What a session was promised and what it got, battery-side kWh.
 
     due "departure": the car leaves within the day. due "day_end": it stays plugged beyond the day; the target
-    is then what it must hold at the day's end to keep its departure in reach. reason: "" if nothing is missing.
+    is then what it must hold at the day's end for its departure to stay in reach. reason: "" if kept.
     """
 
     session_id: str
@@ -231,7 +231,8 @@ class SolverRecord:
     """How a plan was found.
 
     status: "optimal", "time_limit" (a feasible plan with an open gap) or "simulated" (no optimisation).
-    gap: proven relative distance of the objective to its bound (0 for an LP; NaN if simulated).
+    gap: proven distance of the objective to its bound, relative to the larger of 1 € and the objective; 0 for
+    an LP, NaN if simulated.
     """
 
     status: Literal["optimal", "time_limit", "simulated"]

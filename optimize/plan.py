@@ -1,0 +1,42 @@
+"""The room's front door: a checked plan for each mode of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from optimize.account import account
+from optimize.check import check_plan
+from optimize.errors import PlanCheckError
+from optimize.types import MODES, DayProblem, Mode, ModePlan
+from optimize.uncontrolled import charge_on_plug_in
+
+MONEY_TOLERANCE_EUR = 1e-6
+
+
+def plan_day(
+    problem: DayProblem, modes: Sequence[Mode] = MODES, *, time_limit_seconds: float = 120.0
+) -> dict[Mode, ModePlan]:
+    """Plan the day in each mode; every plan has passed the independent check.
+
+    Its accounts equal its objective to 1e-6 €. time_limit_seconds bounds the solver per mode. Raises
+    SolverError, TimeLimitError or PlanCheckError.
+    """
+    return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
+
+
+def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
+    if mode == "uncontrolled":
+        plan = charge_on_plug_in(problem)
+        objective = account(problem, plan).total.objective_eur
+        plan = replace(plan, solver=replace(plan.solver, objective_eur=objective))
+    else:
+        # Pyomo takes seconds to import; whoever only reads plans should not pay for it.
+        from optimize.solve import solve_mode
+
+        plan = solve_mode(problem, mode, time_limit_seconds)
+    check_plan(problem, plan)
+    excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
+    if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
+        raise PlanCheckError("accounts equal to the objective, €", f"mode {mode}", excess)
+    return plan
