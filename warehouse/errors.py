@@ -26,7 +26,7 @@ from difflib import get_close_matches
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint naming the known name closest to `name`, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean {by_lower[matches[0]]!r}?" if matches else ""
 
 

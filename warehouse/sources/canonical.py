@@ -1,0 +1,135 @@
+"""CSV and Parquet in the tables' own words, and in a few spellings whose name declares the unit.
+
+Prices: price_eur_per_kwh, price_eur_per_mwh or price_ct_per_kwh. Telemetry: also the labels and machine names
+of the Battery Data Format. A column that is missing, or that looks like a misspelt one, refuses the file;
+other extra columns are ignored and noted.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.sources.cells import Cells
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawtable import RawFile, RawTable, read_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spelling:
+    """A header that stands for a contract column; divide by `divisor`, or read as Unix seconds."""
+
+    header: str
+    divisor: float = 1.0
+    unix: bool = False
+
+
+_SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
+    ("prices", "price_eur_per_kwh"): (
+        _Spelling(header="price_eur_per_mwh", divisor=1000.0),
+        _Spelling(header="price_ct_per_kwh", divisor=100.0),
+    ),
+    ("telemetry", "time_utc"): (
+        _Spelling(header="Unix Time / s", unix=True),
+        _Spelling(header="unix_time_second", unix=True),
+    ),
+    ("telemetry", "voltage_v"): (_Spelling(header="Voltage / V"), _Spelling(header="voltage_volt")),
+    ("telemetry", "current_a"): (_Spelling(header="Current / A"), _Spelling(header="current_ampere")),
+    ("telemetry", "temperature_degc"): (
+        _Spelling(header="Surface Temperature / degC"),
+        _Spelling(header="surface_temperature_celsius"),
+    ),
+}
+
+CONSTANTS = {"prices": frozenset({"zone"}), "telemetry": frozenset({"battery_id"})}
+"""Dataset → columns that options may fill where the file has none: prices of a zone, a battery's log."""
+
+
+def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
+    """Return the rows of a canonical file; options: the dataset's constant column. Raises SourceError."""
+    contract = dataset_contract(dataset)
+    table = read_table(file)
+    constants = {name: str(value) for name, value in options.items() if name in CONSTANTS.get(dataset, ())}
+    found = {column.name: _find(dataset, column, table) for column in contract}
+    absent = [
+        column.name
+        for column in contract
+        if found[column.name] is None and not column.nullable and column.name not in constants
+    ]
+    _refuse_misnamed(dataset, table, found, absent)
+    columns = {column.name: _read(column, found[column.name], table) for column in contract}
+    for name, given in constants.items():
+        columns[name] = _constant(columns[name], found[name], given, table.file)
+    frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
+    spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
+    return Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found))
+
+
+def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
+    spellings = (_Spelling(header=column.name), *_SPELLINGS.get((dataset, column.name), ()))
+    present = [spelling for spelling in spellings if spelling.header in table.columns]
+    if len(present) > 1:
+        names = " and ".join(repr(spelling.header) for spelling in present)
+        raise ColumnError(f"is there twice, as {names}", file=table.file, column=column.name)
+    return present[0] if present else None
+
+
+def _refuse_misnamed(
+    dataset: str, table: RawTable, found: Mapping[str, _Spelling | None], absent: list[str]
+) -> None:
+    used = {spelling.header for spelling in found.values() if spelling is not None}
+    extra = [header for header in table.columns if header not in used]
+    open_names = [name for name, spelling in found.items() if spelling is None]
+    accepted = open_names + [
+        spelling.header for name in open_names for spelling in _SPELLINGS.get((dataset, name), ())
+    ]
+    for header in extra:
+        cutoff = 0.5 if absent else 0.8
+        if close := get_close_matches(
+            header.lower(), [name.lower() for name in accepted], n=1, cutoff=cutoff
+        ):
+            right = next(name for name in accepted if name.lower() == close[0])
+            raise ColumnError(
+                f"is not a column of {dataset}; did you mean {right!r}?", file=table.file, column=header
+            )
+    if absent:
+        raise ColumnError(
+            f"is missing; the file has {', '.join(table.columns)}"[:400], file=table.file, column=absent[0]
+        )
+
+
+def _read(column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
+    if spelling is None:
+        return pd.Series([None] * table.rows, dtype=object)
+    cells = Cells.of(table, spelling.header)
+    if spelling.unix:
+        return cells.epoch_seconds()
+    readers: Mapping[Kind, Callable[[], pd.Series]] = {
+        Kind.TEXT: cells.text,
+        Kind.FLOAT: cells.floats,
+        Kind.INT: cells.integers,
+        Kind.TIME: cells.times,
+    }
+    values = readers[column.kind]()
+    return values if spelling.divisor == 1.0 else values / spelling.divisor
+
+
+def _constant(values: pd.Series, found: _Spelling | None, given: str, file: str) -> pd.Series:
+    if found is None:
+        return pd.Series(given, index=values.index, dtype="str")
+    others = values[values.notna() & (values != given)]
+    if not others.empty:
+        raise OptionError(
+            f"contradicts {found.header}={given}{nearest(given, others.unique())}",
+            file=file, row=int(others.index[0]) + 1, column=found.header, value=str(others.iloc[0]),
+        )  # fmt: skip
+    return values
+
+
+def _ignored(table: RawTable, found: Mapping[str, _Spelling | None]) -> tuple[str, ...]:
+    used = {spelling.header for spelling in found.values() if spelling is not None}
+    return tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)

@@ -1,0 +1,129 @@
+"""Cells of one column → values, or the first cell that is none (file, row, column, value).
+
+Text cells are trimmed; empty is null. A decimal comma is refused, not guessed at. A time without zone counts
+as UTC only where the column's name ends in `_utc`.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.errors import CellError
+from warehouse.sources.rawtable import RawTable
+
+_MICROSECONDS = pa.timestamp("us", tz="UTC")
+_ZONED = r"[0-9]{2}:[0-9]{2}.*(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """One column of a file, not yet interpreted."""
+
+    file: str
+    column: str
+    data: pa.Array
+
+    @classmethod
+    def of(cls, table: RawTable, column: str) -> "Cells":
+        """Return a column of a table, text trimmed and empty text null."""
+        data = table.columns[column]
+        array = data.combine_chunks() if isinstance(data, pa.ChunkedArray) else data
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if _is_text(array.type):
+            array = pc.utf8_trim_whitespace(array.cast(pa.string()))
+            array = pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+        return cls(file=table.file, column=column, data=array)
+
+    def error(self, index: int, problem: str) -> CellError:
+        """Build the error of one cell; index from 0."""
+        value = str(self.data[index].as_py())
+        return CellError(problem, file=self.file, row=index + 1, column=self.column, value=value)
+
+    def refuse_first(self, bad: pa.Array | pd.Series, problem: str) -> None:
+        """Raise CellError for the first cell marked bad, if any."""
+        marked = pd.Series(bad.to_numpy(zero_copy_only=False)) if isinstance(bad, pa.Array) else bad
+        marked = marked.fillna(value=False).astype(bool).reset_index(drop=True)
+        if marked.any():
+            raise self.error(int(marked.to_numpy().argmax()), problem)
+
+    def text(self) -> pd.Series:
+        """Return text values."""
+        return pd.Series(self._cast(self.data, pa.string(), "is not text").to_pandas(), dtype="str")
+
+    def floats(self) -> pd.Series:
+        """Return float64 values; null is NaN."""
+        if _is_text(self.data.type):
+            self._refuse_decimal_comma()
+        numbers = self._cast(self.data, pa.float64(), "is not a number")
+        return pd.Series(numbers.to_pandas(), dtype="float64")
+
+    def integers(self) -> pd.Series:
+        """Return whole numbers as Int64; 15.0 is 15, 15.5 is refused."""
+        numbers = self.floats()
+        self.refuse_first(numbers.notna() & (numbers % 1 != 0), "is not a whole number")
+        return numbers.astype("Int64")
+
+    def times(self) -> pd.Series:
+        """Return UTC times from ISO 8601 text or timestamps."""
+        data = self.data
+        assume_utc = self.column.endswith("_utc")
+        if _is_text(data.type):
+            data = self._with_zone(data, assume_utc=assume_utc)
+        elif pa.types.is_timestamp(data.type) and data.type.tz is None and not assume_utc:
+            raise self._error("holds times without a zone; name it …_utc or give one")
+        elif not pa.types.is_temporal(data.type) and not pa.types.is_null(data.type):
+            raise self._error(f"holds {data.type}, not times")
+        times = self._cast(data, _MICROSECONDS, "is not an ISO 8601 time")
+        return pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]")
+
+    def epoch_seconds(self) -> pd.Series:
+        """Return UTC times from seconds since 1970."""
+        seconds = self.floats()
+        self.refuse_first(seconds.abs() > 4e9, "is no Unix time in seconds; milliseconds?")
+        return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+
+    def _with_zone(self, data: pa.Array, *, assume_utc: bool) -> pa.Array:
+        zoned = pc.match_substring_regex(data, _ZONED)
+        if not assume_utc:
+            self.refuse_first(pc.invert(zoned), "has no time zone; write e.g. 2020-03-29T00:00:00+01:00")
+        dated = pc.match_substring_regex(data, _DATE_ONLY)
+        suffix = pc.if_else(zoned, "", pc.if_else(dated, "T00:00:00Z", "Z"))
+        return pc.binary_join_element_wise(data, suffix, "")
+
+    def _refuse_decimal_comma(self) -> None:
+        self.refuse_first(
+            pc.match_substring_regex(self.data, r"^[+-]?[0-9.]*,[0-9]+$"),
+            "has a decimal comma; write a point",
+        )
+
+    def _cast(self, data: pa.Array, wanted: pa.DataType, problem: str) -> pa.Array:
+        try:
+            return data.cast(wanted, safe=not pa.types.is_timestamp(data.type))
+        except pa.ArrowInvalid:
+            raise self.error(_first_bad(data, wanted), problem) from None
+        except pa.ArrowNotImplementedError:
+            raise self._error(f"{problem}: it holds {data.type}") from None
+
+    def _error(self, problem: str) -> CellError:
+        return CellError(problem, file=self.file, column=self.column)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _first_bad(data: pa.Array, wanted: pa.DataType) -> int:
+    """Return the index of the first value that does not cast, by bisection; one is known to be there."""
+    low, high = 0, len(data)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            data.slice(low, middle - low).cast(wanted)
+            low = middle
+        except pa.ArrowInvalid:
+            high = middle
+    return low

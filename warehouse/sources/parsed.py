@@ -1,0 +1,18 @@
+"""What a parser returns to the reader of files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parsed:
+    """Rows in the dataset's columns and units with `source_row`, and how the file spelled them.
+
+    spelling: column → (header in the file, divisor applied); for errors that must speak the file's language.
+    """
+
+    frame: pd.DataFrame
+    spelling: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,132 @@
+"""From a path to a SourceFile: every reason to refuse a file is found here, before anything is written."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from warehouse.contracts import DATASETS, dataset_contract
+from warehouse.errors import EmptyFileError, MissingFileError, OptionError, nearest
+from warehouse.sources import acn, smard
+from warehouse.sources.canonical import CONSTANTS, parse_canonical
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawtable import RawFile
+from warehouse.sources.refusals import refuse_unfit
+from warehouse.sources.types import SourceFile
+from warehouse.zones import market_timezone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """A way of reading a dataset's files, the options it takes and whose data it is."""
+
+    parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
+    options: frozenset[str] = frozenset()
+    provider: str | None = None
+    licence: str | None = None
+
+
+_READERS: Mapping[tuple[str, str], _Reader] = {
+    **{
+        (dataset, name): _Reader(parse=parse_canonical, options=CONSTANTS.get(dataset, frozenset()))
+        for dataset in DATASETS
+        for name in ("csv", "parquet")
+    },
+    ("prices", "smard"): _Reader(
+        parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
+    ),
+    ("sessions", "acn"): _Reader(
+        parse=acn.parse_acn, options=acn.OPTIONS, provider=acn.PROVIDER, licence=acn.LICENCE
+    ),
+}
+
+
+def sources_for(dataset: str) -> tuple[str, ...]:
+    """Return the names of the ways a dataset can be read; the first is the default."""
+    dataset_contract(dataset)
+    return tuple(name for known, name in _READERS if known == dataset)
+
+
+def read_source(
+    dataset: str, path: Path | str, *, source: str = "csv", zone: str | None = None, **options: object
+) -> SourceFile:
+    """Read a file into rows that are fit to land.
+
+    source: one of `sources_for(dataset)`; "csv" reads Parquet as well. zone: the bidding zone of the file
+    where it does not tell. options: `battery_id` (telemetry of one battery), `cars`, `onto`, `target_soc`
+    (sessions, "acn"). Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
+    UnknownTableError.
+    """
+    contract, path = dataset_contract(dataset), Path(path)
+    reader = _reader(dataset, source, path.name)
+    given = {name: value for name, value in {"zone": zone, **options}.items() if value is not None}
+    if unknown := sorted(set(given) - reader.options):
+        raise OptionError(
+            f"is not an option of {source} {dataset}{nearest(unknown[0], reader.options)}",
+            file=path.name, column=unknown[0],
+        )  # fmt: skip
+    if zone is not None:
+        market_timezone(zone)
+    file = _load(path)
+    name = _true_name(source, file)
+    parsed = reader.parse(dataset, file, given)
+    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)
+    sha256 = hashlib.sha256(file.data).hexdigest()
+    return SourceFile(
+        dataset=dataset,
+        source=name,
+        file_name=file.name,
+        source_id=_source_id(sha256, dataset, name, given),
+        sha256=sha256,
+        frame=parsed.frame,
+        provider=reader.provider,
+        licence=reader.licence,
+        notes=parsed.notes,
+    )
+
+
+def _reader(dataset: str, source: str, file: str) -> _Reader:
+    try:
+        return _READERS[dataset, source]
+    except KeyError:
+        names = sources_for(dataset)
+        raise OptionError(
+            f"is not a source of {dataset} ({', '.join(names)}){nearest(source, names)}",
+            file=file, column="source", value=source,
+        ) from None  # fmt: skip
+
+
+def _load(path: Path) -> RawFile:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError("there is no such file", file=str(path)) from None
+    except OSError as error:
+        raise MissingFileError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    if not data.strip():
+        raise EmptyFileError("is empty", file=path.name)
+    return RawFile(name=path.name, data=data)
+
+
+def _true_name(source: str, file: RawFile) -> str:
+    """Return the source's name by content where only the content can tell."""
+    if source in ("csv", "parquet"):
+        return "parquet" if file.is_parquet else "csv"
+    return source
+
+
+def _source_id(sha256: str, dataset: str, source: str, options: Mapping[str, object]) -> str:
+    told = {name: _fingerprint(value) for name, value in sorted(options.items())}
+    return hashlib.sha256(json.dumps([sha256, dataset, source, told]).encode()).hexdigest()
+
+
+def _fingerprint(value: object) -> str:
+    if isinstance(value, pd.DataFrame):
+        return value.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", float_format="%.17g")
+    if isinstance(value, Iterable) and not isinstance(value, str | dt.date):
+        return ",".join(sorted(str(item) for item in value))
+    return str(value)

@@ -1,0 +1,106 @@
+"""Why a whole file is turned away although every cell could be read: ids, zones, units.
+
+A wrong unit is never repaired by scaling: the file is refused and the likely unit named.
+"""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+
+from warehouse.contracts import Column, TableContract
+from warehouse.errors import CellError, UnitError, UnknownIdError, nearest
+from warehouse.zones import ZONES
+
+_ALTERNATIVES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "€/kWh": {"€/kWh": (1, 0), "€/MWh": (1e-3, 0), "ct/kWh": (1e-2, 0)},
+    "kW": {"W": (1e-3, 0), "MW": (1e3, 0)},
+    "kWh": {"Wh": (1e-3, 0), "MWh": (1e3, 0)},
+    "V": {"mV": (1e-3, 0), "kV": (1e3, 0)},
+    "A": {"mA": (1e-3, 0)},
+    "Ah": {"mAh": (1e-3, 0), "kAh": (1e3, 0)},
+    "Ω": {"mΩ": (1e-3, 0), "µΩ": (1e-6, 0)},
+    "°C": {"K": (1, -273.15)},
+    "1": {"%": (1e-2, 0), "‰": (1e-3, 0)},
+    "€": {"ct": (1e-2, 0), "k€": (1e3, 0)},
+}
+"""Unit of a contract → unit a file may really be in → (factor, offset) into the contract's."""
+
+
+def refuse_unfit(
+    frame: pd.DataFrame, contract: TableContract, file: str, spelling: Mapping[str, tuple[str, float]]
+) -> None:
+    """Raise CellError or UnitError for what makes a parsed file unfit to land.
+
+    spelling: column → (header in the file, divisor already applied), for columns that the file spells
+    differently.
+    """
+    for column in contract:
+        header, divisor = spelling.get(column.name, (column.name, 1.0))
+        if column.pattern is not None:
+            _refuse_ids(frame, column, file, header)
+        if column.name == "zone":
+            _refuse_zones(frame, file, header)
+        if column.typical is not None:
+            _refuse_unit(frame[column.name], column, file, header, divisor)
+
+
+def require_known(frame: pd.DataFrame, column: str, known_ids: Collection[str], file: str) -> None:
+    """Raise UnknownIdError for the first row whose id is not known; null ids are left to the checks."""
+    unknown = frame[column].notna() & ~frame[column].isin(list(known_ids))
+    if unknown.any():
+        value = str(frame.loc[unknown, column].iloc[0])
+        hint = nearest(value, known_ids) or "; nothing is declared yet" * (not known_ids)
+        raise UnknownIdError(
+            f"is not declared ({int(unknown.sum())} such rows){hint}",
+            file=file, row=_row(frame, unknown), column=column, value=value,
+        )  # fmt: skip
+
+
+def _refuse_ids(frame: pd.DataFrame, column: Column, file: str, header: str) -> None:
+    values = frame[column.name]
+    distinct = pd.Series(values.dropna().unique(), dtype="str")
+    wrong = distinct[~distinct.str.fullmatch(str(column.pattern))]
+    if not wrong.empty:
+        raise CellError(
+            f"is not an id (must match {column.pattern})",
+            file=file, row=_row(frame, values == wrong.iloc[0]), column=header, value=str(wrong.iloc[0]),
+        )  # fmt: skip
+
+
+def _refuse_zones(frame: pd.DataFrame, file: str, header: str) -> None:
+    for zone in frame["zone"].dropna().unique():
+        if zone not in ZONES:
+            raise CellError(
+                f"is not a known bidding zone{nearest(zone, ZONES)}",
+                file=file, row=_row(frame, frame["zone"] == zone), column=header, value=zone,
+            )  # fmt: skip
+
+
+def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divisor: float) -> None:
+    finite = values.to_numpy(dtype="float64", na_value=np.nan)
+    finite = finite[np.isfinite(finite)]
+    if finite.size == 0 or column.typical is None:
+        return
+    low, high = column.typical
+    size = float(np.quantile(np.abs(finite), 0.95))
+    if low <= size <= high:
+        return
+    as_given = size * divisor
+    likely = [
+        unit
+        for unit, (factor, offset) in _ALTERNATIVES.get(column.unit, {}).items()
+        if max(low, 1e-12) <= as_given * factor + offset <= high
+    ]
+    guess = f"; the values look like {' or '.join(likely)}" if likely else ""
+    converted = f", that is {size:.4g} {column.unit}" if divisor != 1.0 else f" {column.unit}"
+    raise UnitError(
+        f"cannot be in its unit: 95 % of |values| reach {as_given:.4g}{converted}, "
+        f"plausible is {low:g} to {high:g} {column.unit}{guess}. Nothing was converted",
+        file=file,
+        column=header,
+    )
+
+
+def _row(frame: pd.DataFrame, marked: pd.Series) -> int:
+    return int(frame.loc[marked.to_numpy(), "source_row"].iloc[0])
