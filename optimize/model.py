@@ -279,12 +279,12 @@ def objective(day: DayModel) -> None:
 
 
 def add_direction(day: DayModel, pairs: Iterable[int]) -> None:
-    """Give further pairs a binary direction, so that they charge or discharge but not both."""
+    """Give pairs a binary direction: charge or discharge, not both. Those that have one keep it."""
     m = day.model
     if m.component("discharging") is None:
         m.discharging = pyo.Var(pyo.Any, dense=False, domain=pyo.Binary)
         m.direction = pyo.ConstraintList()
-    for k in pairs:
+    for k in (k for k in pairs if k not in m.discharging):
         car, window = day.car(k), day.window(k)
         lowest, highest = car.soc_min * car.capacity_kwh, car.soc_max * car.capacity_kwh
         y = m.discharging[k]

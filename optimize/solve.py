@@ -2,9 +2,13 @@
 
 1. Solve the LP; add a tangent wherever a car's wear is underestimated, until the total error is negligible.
 2. Look for pairs that charge and discharge at once, or that move on the wrong side of an SoC bound widened by
-   their arrival. Give those, and only those, a binary; solve the MILP; fix the binaries; repeat 1, then 2.
-3. When nothing is left, the last LP (binaries fixed) holds the plan and the prices of the site limits, and
-   the MILP's bound gives the gap. Tangents never overestimate wear, so the bound holds for the exact problem.
+   their arrival. If there are none, this is the plan, with the LP's prices of the site limits.
+3. Otherwise give those, and only those, a binary; fix each to what the LP does on balance and repeat 1 until
+   none is left: a plan. If it is not yet proven to be the best, let the MILP over the binaries improve it and
+   say how good it can get, and repeat. The last LP, with binaries fixed, holds the plan and the prices.
+
+Every program solved with its binaries free relaxes the whole problem: tangents never overestimate wear, and
+pairs without a binary may do anything. So the best bound seen is a bound on the exact problem.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimize.assemble import assemble_plan
-from optimize.errors import SolverError
+from optimize.errors import SolverError, TimeLimitError
 from optimize.highs import HighsProgram
 from optimize.model import DayModel, add_direction, build_model, wear_cut
 from optimize.types import BoolArray, DayProblem, FloatArray, Mode, ModePlan, SolverRecord
@@ -23,18 +27,22 @@ from optimize.windows import session_windows
 WEAR_ERROR_EUR = 1e-7
 TOLERANCE = 1e-7
 GAP = 2e-6
+MILP_SHARE = 0.8
 CUT_ROUNDS = 60
-MILP_ROUNDS = 20
 
 
 @dataclass(slots=True)
 class _Search:
-    """One solve under way: the program in force, what has been added to it and the time that is left."""
+    """One solve under way: the program in force, what has been added to it and the time that is left.
+
+    directed: pairs with a binary. powers and energy: [pairs], of the last LP.
+    """
 
     day: DayModel
     program: HighsProgram
     seconds_left: float
     seconds_spent: float = 0.0
+    lp_seconds: float = 0.0
     cuts: list[tuple[int, float]] = field(default_factory=list)
     directed: list[int] = field(default_factory=list)
     charge: FloatArray = field(default_factory=lambda: np.zeros(0))
@@ -50,17 +58,26 @@ class _Search:
             self.seconds_left -= used
             self.seconds_spent += used
 
+    def run_lp(self) -> None:
+        """An LP that closes a search may overrun the limit by a few times what the first one took."""
+        self.run(max(self.seconds_left, self.lp_seconds))
+
+    def binaries(self) -> list[int]:
+        """The columns of the directed pairs."""
+        return [self.program.column(self.day.model.discharging[k]) for k in self.directed]
+
 
 def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
     """The best plan of an optimising mode ("ordered" or "v2g"), not yet checked.
 
-    Same input, same plan: one thread, fixed seed. Raises TimeLimitError if no feasible plan was found in time
+    Same input, same plan, as long as the time limit does not strike: one thread, fixed seed. Raises TimeLimitError if no feasible plan was found in time
     and SolverError if the solver ends otherwise.
     """
     day = build_model(problem, session_windows(problem), mode)
     search = _Search(day=day, program=HighsProgram(day.model, mode), seconds_left=time_limit_seconds)
     _settle_wear(search)
-    gap, in_time = _settle_directions(search)
+    search.lp_seconds = 1.0 + 2.0 * search.seconds_spent
+    gap = _settle_directions(search)
     return assemble_plan(
         problem,
         day.windows,
@@ -68,7 +85,7 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
         _on_grid(day, search.charge),
         _on_grid(day, search.discharge),
         SolverRecord(
-            status="optimal" if in_time else "time_limit",
+            status="optimal" if gap <= GAP else "time_limit",
             objective_eur=-search.program.objective(),
             gap=gap,
             solve_seconds=search.seconds_spent,
@@ -86,7 +103,7 @@ def _settle_wear(search: _Search) -> None:
     day, m = search.day, search.day.model
     cars = [(i, m.duty[i], m.wear[i]) for i in day.discharging_cars]
     for _ in range(CUT_ROUNDS):
-        search.run(search.seconds_left)
+        search.run_lp()
         values = search.program.values()
         short = []
         for i, duty, wear in cars:
@@ -110,51 +127,88 @@ def _add_cut(search: _Search, i: int, x: float) -> None:
     search.program.add_row(height, np.inf, columns, [1.0, -slope])
 
 
-def _settle_directions(search: _Search) -> tuple[float, bool]:
-    """Repeat MILP and LP until no pair breaks the rule; returns (gap, whether the MILPs ended in time)."""
-    gap, in_time = 0.0, True
-    for _ in range(MILP_ROUNDS):
-        broken = np.flatnonzero(_broken(search)).tolist()
-        if not broken and (gap <= GAP or not in_time):
-            return gap, in_time
-        cuts_before = len(search.cuts)
-        if broken:
-            add_direction(search.day, broken)
-            search.directed += broken
-            search.program = HighsProgram(search.day.model, search.day.mode)
-            for i, x in search.cuts:
-                _add_cut(search, i, x)
-        columns = [search.program.column(search.day.model.discharging[k]) for k in search.directed]
-        search.program.free_binaries(columns)
-        search.program.suggest(
-            columns, (search.discharge > search.charge)[search.directed].astype(np.float64)
-        )
-        in_time = search.run(search.seconds_left / 2)
-        bound = search.program.mip_bound()
-        search.program.fix_integers(columns, np.round(search.program.values()[columns]))
-        _settle_wear(search)
+def _settle_directions(search: _Search) -> float:
+    """Leave a plan that keeps the direction rule in the search; returns its proven gap."""
+    bound, in_time = search.program.objective(), True
+    if not _broken(search).any():
+        return 0.0
+    while True:
+        _fix_what_is_broken(search)
         objective = search.program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
-        if len(search.cuts) == cuts_before and not _broken(search).any():
-            return gap, in_time
-    raise SolverError(search.day.mode, f"directions not settled in {MILP_ROUNDS} rounds", search.program.size)
+        if gap <= GAP or not in_time:
+            return gap
+        columns = search.binaries()
+        values = _directions(search)
+        search.program.free_binaries(columns)
+        search.program.suggest(columns, values)
+        try:
+            in_time = search.run(MILP_SHARE * search.seconds_left)
+            values = np.round(search.program.values()[columns])
+            bound = max(bound, search.program.mip_bound())
+        except TimeLimitError:
+            in_time = False
+        search.program.fix_integers(columns, values)
+        _settle_wear(search)
+
+
+def _fix_what_is_broken(search: _Search) -> None:
+    """Fix broken pairs to what they do on balance and solve the LP again, until none is left."""
+    day = search.day
+    while (broken := _broken(search)).any():
+        search.directed += np.flatnonzero(_alike(search, broken)).tolist()
+        directions = _directions(search)
+        add_direction(day, search.directed)
+        search.program = HighsProgram(day.model, day.mode)
+        for i, x in search.cuts:
+            _add_cut(search, i, x)
+        search.program.fix_integers(search.binaries(), directions)
+        _settle_wear(search)
 
 
 def _broken(search: _Search) -> BoolArray:
     """Pairs that charge and discharge at once, or discharge below SOC_min, or charge above SOC_max."""
-    day = search.day
-    cars = [day.car(k) for k in range(len(day.pair_car))]
+    charges, discharges = search.charge > TOLERANCE, search.discharge > TOLERANCE
+    low, high = _outside(search)
+    broken: BoolArray = (charges & discharges) | (discharges & low) | (charges & high)
+    return broken
+
+
+def _outside(search: _Search) -> tuple[BoolArray, BoolArray]:
+    """Pairs that end below SOC_min and above SOC_max."""
+    cars = [search.day.car(k) for k in range(len(search.energy))]
     lowest = np.array([car.soc_min * car.capacity_kwh for car in cars])
     highest = np.array([car.soc_max * car.capacity_kwh for car in cars])
-    charges, discharges = search.charge > TOLERANCE, search.discharge > TOLERANCE
-    broken: BoolArray = (
-        (charges & discharges)
-        | (discharges & (search.energy < lowest - TOLERANCE))
-        | (charges & (search.energy > highest + TOLERANCE))
+    return search.energy < lowest - TOLERANCE, search.energy > highest + TOLERANCE
+
+
+def _directions(search: _Search) -> FloatArray:
+    """1 where a directed pair discharges on balance and may, or must not charge; else 0."""
+    low, high = _outside(search)
+    discharging = ((search.discharge > search.charge) & ~low) | high
+    return discharging[search.directed].astype(np.float64)
+
+
+def _alike(search: _Search, broken: BoolArray) -> BoolArray:
+    """Broken pairs, and those of the same session where doing both at once pays as well or better.
+
+    Energy burnt in one slot only moves to the next that pays; taking them together saves rounds.
+    """
+    day, problem = search.day, search.day.problem
+    pays = np.array(
+        [
+            problem.export_price_eur_per_kwh[t] * day.car(k).efficiency_discharge
+            - problem.import_price_eur_per_kwh[t] / day.car(k).efficiency_charge
+            for k, t in enumerate(day.pair_slot)
+        ]
     )
-    if day.mode == "ordered" and broken.any():
-        raise SolverError(day.mode, "charging above soc_max", search.program.size)
-    return broken
+    window = np.array(day.pair_window)
+    at_once = broken & (search.charge > TOLERANCE) & (search.discharge > TOLERANCE)
+    least = np.full(len(day.windows), np.inf)
+    np.minimum.at(least, window[at_once], pays[at_once])
+    alike: BoolArray = broken | (pays >= least[window])
+    alike[search.directed] = False
+    return alike
 
 
 def _read_powers(search: _Search, values: FloatArray) -> None:
