@@ -1,0 +1,201 @@
+"""The settings of a workspace: `v2g.toml`, then `V2G_SECTION__KEY` variables on top.
+
+An unknown section or key is an error that names the nearest right one; nothing is swallowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from flows.errors import SettingsError
+
+FILE_NAME = "v2g.toml"
+# The hours in which a local clock is moved: a run planned there is skipped or fires at the wrong hour.
+LocalTime = Annotated[str, Field(pattern=r"^(00|0[4-9]|1\d|2[0-3]):[0-5]\d$")]
+
+
+class Section(BaseModel):
+    """A table of v2g.toml; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FleetSettings(Section):
+    """Where the fleet is: `zone` is the bidding zone of its prices."""
+
+    zone: str = "DE-LU"
+
+
+class TariffSettings(Section):
+    """What is added to the wholesale price.
+
+    import = (price + import_adder) · (1 + vat), export = price + export_adder; €/kWh at the plug.
+    """
+
+    import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)
+    vat: float = Field(default=0.0, ge=0, le=1)
+    export_adder_eur_per_kwh: float = Field(default=0.0, ge=-2, le=2)
+
+
+class PlanSettings(Section):
+    """What the optimiser is told.
+
+    Left out, `terminal_value_eur_per_kwh` is the 25th percentile of the day's import price. `drawdown_limit`
+    is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of the wear price;
+    "auto" takes for each battery the one that fits its twin best.
+    """
+
+    departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
+    terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)
+    drawdown_limit: float = Field(default=0.6, ge=0, le=1)
+    wear: Literal["law", "rate", "auto"] = "auto"
+    solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
+
+
+class CalibrateSettings(Section):
+    """How the twin is run: worker processes (0 = one a core), batteries a chunk, end of life (SoH 0–1)."""
+
+    workers: int = Field(default=0, ge=0, le=256)
+    chunk_size: int = Field(default=4, ge=1, le=1000)
+    end_of_life_soh: float = Field(default=0.8, ge=0.3, le=0.95)
+
+
+class ScheduleSettings(Section):
+    """When `v2g serve` runs what, HH:MM in the zone's local time; the hours 01–03 are refused.
+
+    Local clocks are moved in those hours: a run planned there comes twice, an hour early, or never.
+    """
+
+    ingest: LocalTime = "12:55"
+    calibrate: LocalTime = "22:30"
+    plan: LocalTime = "13:15"
+
+
+class Settings(BaseSettings):
+    """All sections; build it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="V2G_", env_nested_delimiter="__", allow_inf_nan=False
+    )
+
+    fleet: FleetSettings = FleetSettings()
+    tariff: TariffSettings = TariffSettings()
+    plan: PlanSettings = PlanSettings()
+    calibrate: CalibrateSettings = CalibrateSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 pydantic's signature
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables before the file; no .env, no secrets folder."""
+        file = settings_cls.model_config.get("toml_file")
+        return (env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file))
+
+
+def load_settings(file: Path) -> Settings:
+    """Read and validate the settings in `file` and the environment.
+
+    Raises SettingsError that names file, line, key and the nearest right key.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: not TOML: {error}") from error
+    _refuse_unknown_variables()
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    try:
+        return FileSettings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item, file, text) for item in error.errors())) from error
+
+
+def template(zone: str) -> str:
+    """Text of a new v2g.toml: every key with its default, commented with what it means."""
+    lines = ["# Settings of this workspace. V2G_SECTION__KEY variables override single keys.", ""]
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            raise TypeError(f"section {name} of Settings is no Section")
+        lines += [f"# {text}".rstrip() for text in _docstring(section)]
+        lines.append(f"[{name}]")
+        for key, value in (section().model_dump() | ({"zone": zone} if name == "fleet" else {})).items():
+            lines.append(f"# {key} =" if value is None else f"{key} = {_toml(value)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _docstring(section: type[Section]) -> list[str]:
+    return [line.strip() for line in (section.__doc__ or "").strip().splitlines() if line.strip()]
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _refuse_unknown_variables() -> None:
+    known = {
+        f"V2G_{section}__{key}".upper()
+        for section, field in Settings.model_fields.items()
+        for key in getattr(field.annotation, "model_fields", {})
+    }
+    for variable in os.environ:
+        name = variable.upper()
+        if name.startswith("V2G_") and "__" in name and name not in known:
+            raise SettingsError(f"environment variable {variable}: no such setting{_nearest(name, known)}")
+
+
+def _explain(item: Any, file: Path, text: str) -> str:
+    loc = [str(part) for part in item["loc"]]
+    where = f"{file.name}{_line(text, loc)}: [{loc[0]}] {' '.join(loc[1:])}".rstrip()
+    if item["type"] == "extra_forbidden":
+        fields: Any = Settings.model_fields
+        for part in loc[:-1]:
+            fields = getattr(fields[part].annotation, "model_fields", {})
+        kind = "section" if len(loc) == 1 else "key"
+        return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
+    if loc[0] == "schedule":
+        return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
+    return f"{where} = {item['input']!r}: {item['msg']}"
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
+
+
+def _line(text: str, loc: list[str]) -> str:
+    """ ":12" for the line that sets `loc` in the TOML text, or "" where it is set otherwise."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            section = header[1]
+            if loc == [section]:
+                return f":{number}"
+        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and [*([section] if section else []), key[1]] == loc:
+            return f":{number}"
+    return ""

@@ -1,0 +1,117 @@
+"""A workspace: the one folder in which everything about a fleet is kept.
+
+v2g.toml          settings
+warehouse.duckdb  every table
+inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
+reports/          pages to open        exports/  files for machines
+.prefect/         Prefect's home: its database and results
+Nothing is written outside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.errors import UsageError, WorkspaceError
+from flows.settings import FILE_NAME, Settings, load_settings, template
+
+if TYPE_CHECKING:
+    from warehouse.store import Warehouse
+
+# Set before the engines are imported: none of them may call home, and a worker uses one core.
+QUIET_ENVIRONMENT: Mapping[str, str] = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PYBAMM_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "False",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """An opened workspace: absolute `root` and the settings as they were read."""
+
+    root: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """Open the workspace in `root`; raises WorkspaceError where there is none, SettingsError."""
+        root = root.expanduser().resolve()
+        file = root / FILE_NAME
+        if not file.is_file():
+            raise WorkspaceError(
+                f"{root} is not a workspace: it holds no {FILE_NAME}",
+                hint="`v2g init DIR` makes one; `--workspace DIR` names another.",
+            )
+        return cls(root=root, settings=load_settings(file))
+
+    @classmethod
+    def create(cls, root: Path, *, zone: str) -> Workspace:
+        """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused."""
+        from warehouse.zones import market_timezone
+
+        root = root.expanduser().resolve()
+        market_timezone(zone)
+        if (root / FILE_NAME).exists():
+            raise UsageError(f"{root / FILE_NAME} exists: this is a workspace already")
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"{root} is a file, not a folder")
+        for folder in (root, root / "inbox", root / "reports", root / "exports"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (root / FILE_NAME).write_text(template(zone), encoding="utf-8")
+        workspace = cls.open(root)
+        workspace.warehouse.create()
+        return workspace
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The store; opening a connection is left to its methods."""
+        from warehouse.store import Warehouse
+
+        return Warehouse(self.root / "warehouse.duckdb")
+
+    @property
+    def zone(self) -> str:
+        """Bidding zone of the fleet's prices."""
+        return self.settings.fleet.zone
+
+    @property
+    def reports(self) -> Path:
+        """Pages to open."""
+        return self.root / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """Files for machines."""
+        return self.root / "exports"
+
+    @property
+    def inbox(self) -> Path:
+        """Drop folder of the scheduled ingest."""
+        return self.root / "inbox"
+
+    @property
+    def prefect_home(self) -> Path:
+        """Prefect's database and results."""
+        return self.root / ".prefect"
+
+    def environment(self) -> dict[str, str]:
+        """Variables that keep Prefect in the workspace and the engines quiet, here or in a child."""
+        home = {
+            "PREFECT_HOME": str(self.prefect_home),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "flows",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        }
+        return {**QUIET_ENVIRONMENT, **home}
+
+    def enter(self) -> None:
+        """Set `environment()` in this process; has to come before the first import of prefect."""
+        self.prefect_home.mkdir(exist_ok=True)
+        os.environ.update(self.environment())
