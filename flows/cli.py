@@ -1,0 +1,61 @@
+"""`v2g`: the command line. What a command answers goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from flows.commands import data, planning, service
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+
+app = typer.Typer(
+    name="v2g",
+    help="Plan tomorrow for a fleet of electric cars that can feed the grid, "
+    "with battery wear priced by a twin of each battery.",
+    epilog="Exit codes: 0 ok · 2 usage · 3 degraded plan published · 4 validation failed · 5 no plan · "
+    "75 locked, try again.",
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def shared(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Take the shared options where they stand before the command's name."""
+    ctx.obj = Call.of(ctx, workspace, as_json, as_of)
+
+
+data.add_to(app)
+planning.add_to(app)
+service.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; every error ends here as one screen and an exit code."""
+    arguments = sys.argv[1:] or ["--help"]
+    try:
+        code = get_command(app).main(args=arguments, prog_name="v2g", standalone_mode=False)
+    except Exception as error:
+        if os.environ.get("V2G_DEBUG") == "1" and not isinstance(error, TyperException):
+            raise
+        from flows.console import show_problem
+        from flows.problem import problem_of
+
+        problem = problem_of(error)
+        show_problem(problem, as_json="--json" in arguments)
+        sys.exit(problem.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""The commands of `v2g`, by what they are for.
+
+options   --workspace, --json, --as-of: accepted before and after a command's name
+data      init, ingest …, check
+planning  calibrate, plan, run, report, status
+service   demo, serve
+Engines are imported inside the commands: `v2g --help` pays for none of them.
+"""

@@ -1,0 +1,138 @@
+"""Commands that bring data in: init, ingest, check."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+from flows.errors import UsageError
+
+
+class Kind(StrEnum):
+    """What a file holds, by the word a user types."""
+
+    prices = "prices"
+    telemetry = "telemetry"
+    sessions = "sessions"
+    fleet = "fleet"
+    sites = "sites"
+    checkups = "checkups"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command(rich_help_panel="Data")(init)
+    app.command(rich_help_panel="Data")(ingest)
+    app.command(rich_help_panel="Data")(check)
+
+
+def init(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make the workspace in.")],
+    zone: Annotated[str, typer.Option(help="Bidding zone of the fleet's prices.")] = "DE-LU",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Make a workspace: settings, an empty warehouse and its folders.
+
+    Example: v2g init depot --zone DE-LU
+    """
+    from flows.workspace import Workspace
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    made = Workspace.create(call.directory / directory, zone=zone)
+    payload = {"workspace": str(made.root), "zone": zone}
+    call.answer(payload, lambda out: out.print(f"Workspace {made.root} for zone {zone}", soft_wrap=True))
+
+
+def ingest(
+    ctx: typer.Context,
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the files hold.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="One or more files.", show_default=False)
+    ],
+    source: Annotated[
+        str, typer.Option(help="Layout of the files: csv, parquet; smard for prices; acn for sessions.")
+    ] = "csv",
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Bidding zone of files that name none. [default for smard and acn: the workspace's]",
+            show_default=False,
+        ),
+    ] = None,
+    onto: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATE", help="acn: replay the sessions onto this market day; repeatable."),
+    ] = None,
+    target_soc: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="acn: state of charge promised at departure.")
+    ] = 0.8,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Read files, refuse them whole if they cannot be meant, and land their rows unchanged.
+
+    `v2g check` (or `v2g run`) then lets the good rows into the core tables. The same file twice lands once.
+    Order for a new workspace: sites, fleet, then the rest.
+
+    Example: v2g ingest prices day_ahead_2020.csv --source smard --zone DE-LU
+    """
+    from flows.stages import new_run_id
+    from flows.stages.ingest import ingest as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    options: dict[str, object] = {}
+    if source == "acn":
+        if not onto:
+            raise UsageError("--source acn needs --onto DATE: the market days to replay the sessions onto")
+        options = {"onto": [_day(text) for text in onto], "target_soc": target_soc}
+    elif onto:
+        raise UsageError(f"--onto belongs to --source acn, not to {source}")
+    opened = call.open()
+    call.finish(
+        stage(
+            opened,
+            call.as_of,
+            new_run_id(call.as_of),
+            kind.value,
+            files,
+            source=source,
+            zone=zone,
+            options=options,
+        )
+    )
+
+
+def check(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Check what has landed; good rows enter the core tables, bad ones the quarantine with their reason.
+
+    Answers directly, without Prefect. Exit 4 when a whole battery, zone or dataset failed; single bad rows
+    are reported.
+
+    Example: v2g check --json
+    """
+    from flows.stages import new_run_id
+    from flows.stages.check import check as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    call.finish(stage(call.open(), call.as_of, new_run_id(call.as_of)))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--onto {text}: not a date", hint="Try 2020-07-05.") from None

@@ -1,0 +1,127 @@
+"""Commands of the day: calibrate, plan, run, report, status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (calibrate, plan, run, report, status):
+        app.command(rich_help_panel="Planning")(command)
+
+
+def calibrate(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Fit the twin of every battery to its telemetry and check-ups; batteries with no new rows are kept.
+
+    Answers directly, without Prefect, with `workers` processes (v2g.toml).
+
+    Example: v2g calibrate --as-of 2020-07-04T12:00Z
+    """
+    from flows.console import working
+    from flows.stages import new_run_id
+    from flows.stages.calibrate import calibrate as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    with working("calibrating"):
+        result = stage(opened, call.as_of, new_run_id(call.as_of))
+    call.finish(result)
+
+
+def plan(
+    ctx: typer.Context,
+    day: DateOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Plan one market day from the core tables: uncontrolled, ordered and V2G.
+
+    Answers directly, without Prefect. The same inputs give "unchanged"; changed ones a new plan that names
+    what changed. Exit 3 when the plan in force is degraded, 5 when there is none.
+
+    Example: v2g plan --date 2020-07-05
+    """
+    from flows.console import working
+    from flows.stages import new_run_id
+    from flows.stages.plan import plan as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    date = market_date(day, call, opened.zone)
+    with working(f"planning {date}"):
+        result = stage(opened, call.as_of, new_run_id(call.as_of), date)
+    call.finish(result)
+
+
+def run(
+    ctx: typer.Context,
+    day: DateOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """All stages for one market day as one Prefect flow: inbox, check, calibrate, plan, publish.
+
+    Uses the server in PREFECT_API_URL, or a temporary one in the workspace. `v2g check`, `calibrate`, `plan`
+    and `report` run one stage without Prefect.
+
+    Example: v2g run --date 2020-07-05 --workspace depot
+    """
+    from flows.runner import run_daily
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    call.finish(*run_daily(opened, call.as_of, market_date(day, call, opened.zone)))
+
+
+def report(
+    ctx: typer.Context,
+    day: DateOption = None,
+    plan_id: Annotated[
+        str | None,
+        typer.Option(help="A plan by its id, instead of the newest of the date.", show_default=False),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the report pages of a plan again. Without --date: the newest plan of all.
+
+    Example: v2g report --date 2020-07-05
+    """
+    from flows.stages import new_run_id
+    from flows.stages.publish import publish as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    date = None if day is None else market_date(day, call, opened.zone)
+    call.finish(stage(opened, call.as_of, new_run_id(call.as_of), date, plan_id=plan_id))
+
+
+def status(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """What the workspace holds: rows and freshness of each table, quarantine, calibrations, plans, last runs.
+
+    Example: v2g status --workspace depot
+    """
+    from flows.console import show_tables
+    from flows.status import status_of
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    tables = status_of(call.open())
+    call.answer(tables, lambda out: show_tables(out, tables))

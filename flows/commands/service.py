@@ -1,0 +1,63 @@
+"""Commands that start something: demo, serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command(rich_help_panel="Start here")(demo)
+    app.command(rich_help_panel="Service")(serve)
+
+
+def demo(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make the workspace in.")] = Path(
+        "demo"
+    ),
+    cars: Annotated[int, typer.Option(min=1, max=200, help="Cars of the synthetic fleet.")] = 12,
+    days: Annotated[int, typer.Option(min=2, max=365, help="Days of telemetry before the plan.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same fleet.")] = 1,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """A synthetic fleet, from telemetry to a plan and its report: the whole daily run in about two minutes.
+
+    Example: v2g demo
+    """
+    from flows.demo import make_demo
+    from flows.runner import run_daily
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    made = make_demo(call.directory / directory, cars=cars, days=days, seed=seed)
+    made.workspace.enter()
+    call.finish(*run_daily(made.workspace, made.as_of, made.market_date))
+
+
+def serve(
+    ctx: typer.Context,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of Prefect's server and its pages.")
+    ] = 4200,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Start Prefect's server with its pages on 127.0.0.1 and run the schedules of v2g.toml until Ctrl-C.
+
+    ingest takes the files of `inbox/` (KIND__SOURCE__anything.csv, as in prices__smard__2020.csv), calibrate
+    runs nightly, daily plans tomorrow once prices are out.
+
+    Example: v2g serve --workspace depot --port 4200
+    """
+    from flows.serve import serve as start
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    start(call.open(), port)

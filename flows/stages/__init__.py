@@ -1,0 +1,12 @@
+"""The stages of the daily run as plain functions: data in, rows written once, a StageResult out.
+
+ingest     a file → raw_…             check     raw_… → core_… + core_quarantine + out_check
+calibrate  core_… → out_calibration…  plan      core_… + calibrations → out_plan…
+publish    out_… → reports and exports
+They know neither Prefect nor the command line; each takes the workspace, `as_of` and a `run_id`, reads once,
+maps, writes once, and leaves one row in out_run.
+"""
+
+from flows.stages.record import StageResult, new_run_id
+
+__all__ = ["StageResult", "new_run_id"]

@@ -1,0 +1,157 @@
+"""Fit the twin of every battery, a chunk of batteries at a time; the known ones are taken as they are."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from twin.calibrate import calibrate_chunk
+
+from flows.errors import NoPlanError
+from flows.stages.record import StageResult, recorded
+from flows.stages.requests import calibration_requests
+from flows.stages.workers import TwinWorkers
+from flows.version import code_version
+from flows.workspace import Workspace
+from twin.types import Calibration
+
+_log = logging.getLogger(__name__)
+Chunk = tuple[str, ...]
+"""Battery ids that are calibrated together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkOutcome:
+    """What came of a chunk: a summary row a battery, and the error text of each that failed."""
+
+    rows: tuple[dict[str, object], ...]
+    failures: tuple[tuple[str, str], ...]
+    reused: int
+
+
+Work = Callable[[Chunk], ChunkOutcome]
+Each = Callable[[Work, Sequence[Chunk]], Iterable[ChunkOutcome]]
+"""How the chunks are gone through: work on each, in any order, side by side."""
+
+
+def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
+    """Go through the chunks in threads, which wait for the twin's processes."""
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        yield from threads.map(work, chunks)
+
+
+@recorded("calibrate")
+def calibrate(
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,
+    *,
+    each: Each = in_threads,
+) -> StageResult:
+    """Calibrate the fleet from what was measured up to `as_of`; each chunk is stored when it is done.
+
+    A battery whose input hash (its rows, the day, the twin's code) has a calibration keeps it. One that
+    fails is reported and keeps the calibration it had. Raises NoPlanError when there is no battery at all.
+    """
+    ids = [
+        str(name) for name in workspace.warehouse.read("core_battery", columns=["battery_id"])["battery_id"]
+    ]
+    if not ids:
+        raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
+    settings = workspace.settings.calibrate
+    chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
+    with TwinWorkers(settings.workers) as workers:
+
+        def work(chunk: Chunk) -> ChunkOutcome:
+            return calibrate_batteries(workspace, as_of, run_id, chunk, workers)
+
+        return _result(list(each(work, chunks)))
+
+
+def calibrate_batteries(
+    workspace: Workspace, as_of: datetime, run_id: str, chunk: Chunk, workers: TwinWorkers
+) -> ChunkOutcome:
+    """Read a chunk's rows, calibrate what is new in worker processes, and store it."""
+    requests = calibration_requests(workspace, chunk, as_of)
+    known = workspace.warehouse.read(
+        "out_calibration", where={"input_hash": [request.input_hash for request in requests]}
+    )
+    kept = known[known["as_of_utc"] <= pd.Timestamp(as_of)].drop_duplicates("input_hash", keep="last")
+    fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
+    answers = workers.run(calibrate_chunk, fresh)
+    made: list[tuple[Calibration, str]] = []
+    failures: list[tuple[str, str]] = []
+    for request, answer in zip(fresh, answers, strict=True):
+        if isinstance(answer, Exception):
+            failures.append((request.battery.battery_id, f"{type(answer).__name__}: {answer}"))
+        else:
+            made.append((answer, request.input_hash))
+    if made:
+        _store(workspace, made, run_id, as_of)
+    for calibration, _ in made:
+        _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
+    records = [*kept.to_dict("records"), *(calibration.to_record() for calibration, _ in made)]
+    rows = tuple(_summary({str(key): value for key, value in record.items()}) for record in records)
+    return ChunkOutcome(rows=rows, failures=tuple(failures), reused=len(kept))
+
+
+def _store(
+    workspace: Workspace, made: Sequence[tuple[Calibration, str]], run_id: str, as_of: datetime
+) -> None:
+    calibrations, points, residuals = [], [], []
+    for calibration, input_hash in made:
+        lineage = {
+            "run_id": run_id,
+            "as_of_utc": pd.Timestamp(as_of),
+            "input_hash": input_hash,
+            "code_version": code_version(),
+        }
+        calibrations.append({**calibration.to_record(), **lineage})
+        points.append(calibration.life_points.assign(quality=calibration.quality, **lineage))
+        residuals.append(calibration.residuals.assign(quality=calibration.quality, **lineage))
+    frames = {"out_calibration": pd.DataFrame(calibrations)}
+    replace = {"out_calibration": ("calibration_id",)}
+    if points := [frame for frame in points if len(frame)]:
+        frames["out_life_point"], replace["out_life_point"] = pd.concat(points), ("calibration_id",)
+    if residuals := [frame for frame in residuals if len(frame)]:
+        # Voltages are bulky: only the newest fit of a battery keeps them.
+        frames["out_twin_residual"], replace["out_twin_residual"] = pd.concat(residuals), ("battery_id",)
+    workspace.warehouse.write(frames, replace=replace)
+
+
+def _summary(record: dict[str, object]) -> dict[str, object]:
+    shown = (
+        "battery_id",
+        "chemistry",
+        "quality",
+        "soh",
+        "l0_days",
+        "alpha_day_per_efc",
+        "beta_day_per_efc",
+        "reason",
+    )
+    return {key: record[key] for key in shown}
+
+
+def _result(outcomes: Sequence[ChunkOutcome]) -> StageResult:
+    rows = sorted((row for done in outcomes for row in done.rows), key=lambda row: str(row["battery_id"]))
+    failures = sorted(failure for done in outcomes for failure in done.failures)
+    reused = sum(done.reused for done in outcomes)
+    qualities = Counter(str(row["quality"]) for row in rows)
+    counted = ", ".join(f"{number} {quality}" for quality, number in sorted(qualities.items()))
+    message = f"{len(rows)} batteries ({counted or 'none'}), {reused} of them unchanged"
+    if failures:
+        message += f"; failed: {', '.join(f'{battery} ({why})' for battery, why in failures)}"
+    return StageResult(
+        stage="calibrate",
+        status="ok" if not failures else "degraded" if rows else "failed",
+        message=message,
+        exit_code=0 if rows else 5,
+        tables={"calibrations": rows},
+        details={"batteries": len(rows), "reused": reused, "failed": dict(failures)},
+    )

@@ -1,0 +1,121 @@
+"""Files in, raw rows out: read all, refuse any, then land."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from flows.errors import NoPlanError
+from flows.stages.record import StageResult, recorded
+from flows.workspace import Workspace
+from warehouse.contracts import dataset_contract
+from warehouse.sources import SourceFile, read_source, require_known
+from warehouse.store import Warehouse
+
+INGEST_ORDER = ("sites", "fleet", "prices", "sessions", "checkups", "telemetry")
+"""The datasets, each after those that its rows refer to."""
+
+# What has to be known before a dataset's rows can mean something: column and the dataset that declares it.
+_REFERS: Mapping[str, tuple[str, str]] = {
+    "fleet": ("site_id", "sites"),
+    "telemetry": ("battery_id", "fleet"),
+    "sessions": ("battery_id", "fleet"),
+    "checkups": ("battery_id", "fleet"),
+}
+
+
+# Sources whose files never name their zone: the workspace's, unless another is given.
+_ZONED = frozenset({"smard", "acn"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandedFiles:
+    """What was landed: a row a file, the new rows in all, the readers' notes, the ids of the sources."""
+
+    files: tuple[dict[str, object], ...]
+    new_rows: int
+    notes: tuple[str, ...]
+    source_ids: tuple[str, ...]
+
+
+@recorded("ingest")
+def ingest(
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,  # noqa: ARG001 every stage takes it
+    dataset: str,
+    files: Sequence[Path],
+    *,
+    source: str = "csv",
+    zone: str | None = None,
+    options: Mapping[str, object] | None = None,
+) -> StageResult:
+    """Land `files` of one dataset; received_utc is `as_of`. One refused file, and none is landed.
+
+    Raises the warehouse's errors for a file that cannot be meant, NoPlanError for sessions without cars.
+    """
+    landed = land_files(workspace, as_of, dataset, files, source=source, zone=zone, options=options)
+    return StageResult(
+        stage="ingest",
+        status="ok",
+        message=f"{landed.new_rows} new rows of {dataset}; `v2g check` lets them in",
+        tables={"files": landed.files, "notes": [{"note": note} for note in landed.notes]},
+        details={"dataset": dataset, "new_rows": landed.new_rows, "source_ids": list(landed.source_ids)},
+    )
+
+
+def land_files(
+    workspace: Workspace,
+    as_of: datetime,
+    dataset: str,
+    files: Sequence[Path],
+    *,
+    source: str = "csv",
+    zone: str | None = None,
+    options: Mapping[str, object] | None = None,
+) -> LandedFiles:
+    """`ingest` without its row in out_run."""
+    warehouse = workspace.warehouse
+    more = dict(options or {})
+    if source == "acn":
+        cars = declared(warehouse, "fleet")
+        if cars.empty:
+            raise NoPlanError("no car to map the sessions onto", hint="`v2g ingest fleet FILE` comes first.")
+        more["cars"] = cars
+    if source in _ZONED:
+        zone = zone or workspace.zone
+    read = [read_source(dataset, file, source=source, zone=zone, **more) for file in files]
+    for item in read:
+        _require_known_ids(warehouse, item)
+    rows, new = [], 0
+    for item in read:
+        landed = warehouse.land(item, pd.Timestamp(as_of))
+        new += 0 if landed.already else landed.rows
+        state = "already landed" if landed.already else "landed"
+        rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
+    return LandedFiles(
+        files=tuple(rows),
+        new_rows=new,
+        notes=tuple(note for item in read for note in item.notes),
+        source_ids=tuple(item.source_id for item in read),
+    )
+
+
+def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
+    """The fleet or the sites known so far: checked rows, and landed ones that wait for their check."""
+    contract = dataset_contract(dataset)
+    core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
+    frames = [frame[list(contract.names)] for frame in (core, waiting)]
+    both = pd.concat([frame for frame in frames if not frame.empty] or frames[:1])
+    key = contract.key[0]
+    return both.drop_duplicates(key, keep="last").sort_values(key).reset_index(drop=True)
+
+
+def _require_known_ids(warehouse: Warehouse, item: SourceFile) -> None:
+    if item.dataset in _REFERS:
+        column, dataset = _REFERS[item.dataset]
+        require_known(item.frame, column, frozenset(declared(warehouse, dataset)[column]), item.file_name)

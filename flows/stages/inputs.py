@@ -1,0 +1,183 @@
+"""All that a plan of a market day depends on, read once, and its hash part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+
+from flows.errors import NoPlanError
+from flows.settings import Settings
+from flows.stages.hashing import hash_frame, hash_values
+from flows.stages.prices import DayPrices, day_prices
+from flows.stages.requests import newest_calibrations
+from flows.version import source_hash
+from flows.workspace import Workspace
+from optimize.types import Car, DayProblem, Session, Site, Tariff, WearPrice, choose_form
+from twin.types import Calibration
+
+SLOT_HOURS = 0.25
+UNKNOWN_CALIBRATION = "none"
+"""calibration_id of a car whose twin has no answer: it is charged, never discharged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanInputs:
+    """Core rows and calibrations that concern one market day; cars without a session are left out."""
+
+    zone: str
+    market_date: date
+    settings: Settings
+    prices: DayPrices
+    batteries: pd.DataFrame
+    sites: pd.DataFrame
+    sessions: pd.DataFrame
+    calibrations: Mapping[str, Calibration]
+    life_points: pd.DataFrame
+    parts: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
+        price = self.prices.price_eur_per_kwh
+        options = {name: getattr(self.settings, name).model_dump() for name in ("fleet", "tariff", "plan")}
+        parts = {
+            "prices": hash_values([self.prices.source, None if price is None else price.tolist()]),
+            "sessions": hash_frame(self.sessions),
+            "fleet": hash_frame(self.batteries),
+            "sites": hash_frame(self.sites),
+            "calibrations": hash_values(dict(sorted(known.items()))),
+            "settings": hash_values(options),
+            "code": source_hash("optimize", "twin", "flows"),
+        }
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def input_hash(self) -> str:
+        """Hash of everything: the day, the zone and every part."""
+        return hash_values([str(self.market_date), self.zone, dict(self.parts)])
+
+    def calibration_id(self, battery_id: str) -> str:
+        """The calibration that a car is planned with."""
+        calibration = self.calibrations.get(battery_id)
+        return calibration.calibration_id if calibration else UNKNOWN_CALIBRATION
+
+
+def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
+    """Read the inputs of a market day; raises NoPlanError that says which of them is missing."""
+    warehouse, zone = workspace.warehouse, workspace.zone
+    prices = day_prices(warehouse, zone, day)
+    sites = warehouse.read("core_site", where={"zone": zone})
+    batteries = warehouse.read("core_battery", where={"site_id": [str(site) for site in sites["site_id"]]})
+    if batteries.empty:
+        raise NoPlanError(
+            f"no plan for {day}: no battery at a site of zone {zone}",
+            hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
+        )
+    start, end = prices.slots[0], prices.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
+    sessions = warehouse.read("core_session", where={"battery_id": list(batteries["battery_id"])})
+    sessions = sessions[(sessions["arrival_utc"] < end) & (sessions["departure_utc"] > start)]
+    if sessions.empty:
+        raise NoPlanError(
+            f"no plan for {day}: no car is plugged in on that day in zone {zone}",
+            hint="`v2g ingest sessions FILE`, then `v2g check`.",
+        )
+    batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
+    sites = sites[sites["site_id"].isin(batteries["site_id"])]
+    calibrations = newest_calibrations(warehouse, list(batteries["battery_id"]), as_of)
+    if not calibrations:
+        raise NoPlanError(
+            f"no plan for {day}: none of {len(batteries)} cars is calibrated by {as_of:%Y-%m-%d %H:%M} UTC",
+            hint="`v2g calibrate` comes before `v2g plan`; `v2g run` does both.",
+        )
+    ids = [calibration.calibration_id for calibration in calibrations.values()]
+    return PlanInputs(
+        zone=zone,
+        market_date=day,
+        settings=workspace.settings,
+        prices=prices,
+        batteries=batteries.reset_index(drop=True),
+        sites=sites.reset_index(drop=True),
+        sessions=sessions.reset_index(drop=True),
+        calibrations=calibrations,
+        life_points=warehouse.read("out_life_point", where={"calibration_id": ids}),
+    )
+
+
+def day_problem(inputs: PlanInputs) -> DayProblem:
+    """The question to the optimiser; nothing is fed back without published prices, without any all are 0."""
+    plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
+    market = inputs.prices.price_eur_per_kwh
+    if market is None:
+        buy = sell = np.zeros(len(inputs.prices.slots))
+    else:
+        buy, sell = tariff.import_price_eur_per_kwh(market), tariff.export_price_eur_per_kwh(market)
+    value = plan.terminal_value_eur_per_kwh
+    published = inputs.prices.source == "published"
+    return DayProblem(
+        slots=inputs.prices.slots,
+        slot_hours=SLOT_HOURS,
+        import_price_eur_per_kwh=buy,
+        export_price_eur_per_kwh=sell,
+        cars=tuple(_car(inputs, row) for _, row in inputs.batteries.iterrows()),
+        sessions=tuple(
+            Session(
+                session_id=row["session_id"],
+                battery_id=row["battery_id"],
+                arrival_utc=row["arrival_utc"],
+                departure_utc=row["departure_utc"],
+                arrival_soc=float(row["arrival_soc"]),
+                departure_soc=float(row["departure_soc"]),
+            )
+            for _, row in inputs.sessions.iterrows()
+        ),
+        sites=tuple(
+            Site(
+                site_id=row["site_id"],
+                import_limit_kw=float(row["import_limit_kw"]),
+                export_limit_kw=float(row["export_limit_kw"]) if published else 0.0,
+            )
+            for _, row in inputs.sites.iterrows()
+        ),
+        terminal_value_eur_per_kwh=float(np.percentile(buy, 25)) if value is None else value,
+        departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
+    )
+
+
+def _car(inputs: PlanInputs, row: pd.Series) -> Car:
+    calibration = inputs.calibrations.get(row["battery_id"])
+    return Car(
+        battery_id=row["battery_id"],
+        site_id=row["site_id"],
+        capacity_kwh=calibration.usable_energy_kwh if calibration else float(row["nominal_energy_kwh"]),
+        soc_min=float(row["soc_min"]),
+        soc_max=float(row["soc_max"]),
+        charge_limit_kw=float(row["charge_limit_kw"]),
+        discharge_limit_kw=float(row["discharge_limit_kw"]) if calibration else 0.0,
+        efficiency_charge=float(row["efficiency_charge"]),
+        efficiency_discharge=float(row["efficiency_discharge"]),
+        drawdown_limit=inputs.settings.plan.drawdown_limit,
+        wear=_wear(inputs, calibration),
+    )
+
+
+def _wear(inputs: PlanInputs, calibration: Calibration | None) -> WearPrice:
+    if calibration is None:
+        return WearPrice(
+            form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
+        )
+    l0, alpha, beta = calibration.l0_days, calibration.alpha_day_per_efc, calibration.beta_day_per_efc
+    form = inputs.settings.plan.wear
+    if form == "auto":
+        points = inputs.life_points
+        own = points[points["calibration_id"] == calibration.calibration_id]
+        form = choose_form(own[["efc_per_day", "life_days"]], l0, alpha, beta)
+    return WearPrice(
+        form=form,
+        residual_value_eur=calibration.residual_value_eur,
+        l0_days=l0,
+        alpha_day_per_efc=alpha,
+        beta_day_per_efc=beta,
+    )

@@ -1,0 +1,168 @@
+"""Plan a market day: the best rung of the ladder, the modes it allows, the twin's word on what they wear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import pandas as pd
+from twin.profile import ProfileRequest, profile_life_chunk
+
+from flows.stages.hashing import hash_values
+from flows.stages.inputs import SLOT_HOURS, PlanInputs, day_problem, read_inputs
+from flows.stages.plan_rows import TwinWear, mode_table, plan_frames
+from flows.stages.prices import RUNGS, PlanSource
+from flows.stages.profile import whole_day
+from flows.stages.record import StageResult, recorded
+from flows.stages.requests import battery_spec
+from flows.stages.workers import TwinWorkers
+from flows.version import code_version
+from flows.workspace import Workspace
+from optimize.plan import plan_day
+from optimize.types import DayProblem, Mode, ModePlan
+
+MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
+    "published": ("uncontrolled", "ordered", "v2g"),
+    "substituted": ("uncontrolled", "ordered"),
+    "charge_only": ("uncontrolled",),
+}
+"""The modes a rung allows; the last one is the plan to follow."""
+
+
+@recorded("plan")
+def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> StageResult:
+    """Plan `day` (local to the workspace's zone) with what is known as of `as_of`.
+
+    Same inputs as the plan in force: nothing is written. A worse rung never replaces a better. Exit code 3
+    when the plan in force is degraded. Raises NoPlanError when sessions, fleet or calibrations are missing.
+    """
+    inputs = read_inputs(workspace, day, as_of)
+    history = workspace.warehouse.read("out_plan", where={"market_date": day, "zone": inputs.zone})
+    history = history.sort_values("sequence")
+    source = inputs.prices.source
+    if not history.empty:
+        newest = history.iloc[-1]
+        if newest["input_hash"] == inputs.input_hash:
+            return _kept(workspace, newest, "unchanged: the same inputs as", inputs)
+        if RUNGS.index(newest["plan_source"]) < RUNGS.index(source):
+            return _kept(workspace, newest, f"a {source} plan does not replace the better", inputs)
+    problem = day_problem(inputs)
+    plans = plan_day(problem, MODES[source], time_limit_seconds=inputs.settings.plan.solver_time_limit_s)
+    frames = plan_frames(inputs, problem, plans, twin_wear(workspace, inputs, problem, plans))
+    header = _header(inputs, history)
+    lineage = {
+        "plan_id": header["plan_id"],
+        "plan_source": source,
+        "run_id": run_id,
+        "as_of_utc": pd.Timestamp(as_of),
+        "input_hash": inputs.input_hash,
+        "code_version": code_version(),
+    }
+    tables = {"out_plan": pd.DataFrame([header]), **frames}
+    tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
+    workspace.warehouse.write(tables, replace=dict.fromkeys(tables, ("plan_id",)))
+    size = f"{header['slots']} quarter-hours, {header['batteries']} cars"
+    told = f"plan {header['plan_id']} for {day} ({source}, {size})"
+    if header["replaces_plan_id"]:
+        told += f" replaces {header['replaces_plan_id']}: changed {header['changed_inputs']}"
+    return _result(told, tables["out_plan"].iloc[0], tables["out_plan_mode"], inputs, outcome="new")
+
+
+def twin_wear(
+    workspace: Workspace, inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan]
+) -> TwinWear:
+    """What the twin says each car wears in each mode's whole day: V_res/L(profile) in €, and L0/L."""
+    specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
+    asked: list[tuple[Mode, str]] = []
+    requests: list[ProfileRequest] = []
+    for i, car in enumerate(problem.cars):
+        calibration = inputs.calibrations.get(car.battery_id)
+        if calibration is None:
+            continue
+        for mode, made in plans.items():
+            day = whole_day(
+                charge_kw=made.charge_kw[i],
+                discharge_kw=made.discharge_kw[i],
+                plugged=made.plugged[i],
+                energy_start_kwh=made.energy_start_kwh[i],
+                energy_end_kwh=made.energy_end_kwh[i],
+                slot_hours=SLOT_HOURS,
+                capacity_kwh=car.capacity_kwh,
+            )
+            asked.append((mode, car.battery_id))
+            requests.append(
+                ProfileRequest(
+                    battery=specs[car.battery_id],
+                    calibration=calibration,
+                    interval_hours=SLOT_HOURS,
+                    charge_kw=day.charge_kw,
+                    discharge_kw=day.discharge_kw,
+                    start_soc=day.start_soc,
+                )
+            )
+    answers: dict[tuple[Mode, str], tuple[float | None, float | None]] = {}
+    with TwinWorkers(workspace.settings.calibrate.workers) as workers:
+        for (mode, battery), life in zip(asked, workers.spread(profile_life_chunk, requests), strict=True):
+            calibration = inputs.calibrations[battery]
+            if not isinstance(life, Exception) and life > 0:
+                answers[mode, battery] = (calibration.residual_value_eur / life, calibration.l0_days / life)
+    return answers
+
+
+def _header(inputs: PlanInputs, history: pd.DataFrame) -> dict[str, object]:
+    replaced = None if history.empty else history.iloc[-1]
+    plan_id = inputs.input_hash[:16]
+    if replaced is not None and plan_id in set(history["plan_id"]):  # back to inputs that were replaced since
+        plan_id = hash_values([inputs.input_hash, replaced["plan_id"]])[:16]
+    return {
+        "plan_id": plan_id,
+        "market_date": inputs.market_date,
+        "zone": inputs.zone,
+        "sequence": 1 if replaced is None else int(replaced["sequence"]) + 1,
+        "replaces_plan_id": None if replaced is None else replaced["plan_id"],
+        "changed_inputs": None
+        if replaced is None
+        else _changes(json.loads(replaced["input_parts_json"]), inputs.parts),
+        "input_parts_json": json.dumps(dict(inputs.parts), sort_keys=True),
+        "slots": len(inputs.prices.slots),
+        "batteries": len(inputs.batteries),
+    }
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    return ", ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
+
+
+def _kept(workspace: Workspace, newest: pd.Series, why: str, inputs: PlanInputs) -> StageResult:
+    modes = workspace.warehouse.read("out_plan_mode", where={"plan_id": newest["plan_id"]})
+    told = f"{why} {newest['plan_source']} plan {newest['plan_id']} for {newest['market_date']}"
+    return _result(
+        told, newest, modes, inputs, outcome="unchanged" if why.startswith("unchanged") else "kept"
+    )
+
+
+def _result(
+    told: str, row: pd.Series, modes: pd.DataFrame, inputs: PlanInputs, *, outcome: str
+) -> StageResult:
+    unknown = sorted(set(inputs.batteries["battery_id"]) - set(inputs.calibrations))
+    notes = [inputs.prices.note] if inputs.prices.note else []
+    if unknown:
+        notes.append(f"not calibrated, so never discharged: {', '.join(unknown)}")
+    degraded = row["plan_source"] != "published"
+    return StageResult(
+        stage="plan",
+        status="degraded" if degraded or outcome == "kept" else "ok",
+        message="; ".join([told, *notes]),
+        exit_code=3 if degraded else 0,
+        tables={"modes": mode_table(modes)},
+        details={
+            "outcome": outcome,
+            "plan_id": row["plan_id"],
+            "plan_source": row["plan_source"],
+            "market_date": str(inputs.market_date),
+            "sequence": int(row["sequence"]),
+            "replaces_plan_id": row["replaces_plan_id"] or None,
+            "changed_inputs": row["changed_inputs"] or None,
+        },
+    )

@@ -1,0 +1,152 @@
+"""A day's plans as the rows of the out_plan… tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flows.stages.inputs import PlanInputs
+from optimize.account import Account, account, grid_power_kw, site_power_kw
+from optimize.types import DayProblem, Mode, ModePlan
+
+TwinWear = Mapping[tuple[Mode, str], tuple[float | None, float | None]]
+"""(mode, battery_id) → (wear_twin_eur, l0_over_l), None where the twin gave no answer."""
+
+_MONEY = (
+    "import_kwh",
+    "export_kwh",
+    "v2g_kwh",
+    "energy_cost_eur",
+    "stored_value_eur",
+    "wear_price_eur",
+    "unmet_kwh",
+)
+
+
+def plan_frames(
+    inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan], wear: TwinWear
+) -> dict[str, pd.DataFrame]:
+    """The frames of every out_plan_… table for all modes, without plan_id and lineage."""
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for mode, plan in plans.items():
+        frames = {
+            "out_plan_mode": _mode_rows(problem, plan, wear),
+            "out_plan_car": _car_rows(inputs, problem, plan, wear),
+            "out_plan_slot": _slot_rows(problem, plan),
+            "out_plan_site_slot": _site_rows(problem, plan),
+            "out_plan_departure": _departure_rows(plan),
+        }
+        for table, frame in frames.items():
+            tables.setdefault(table, []).append(frame.assign(mode=mode))
+    return {table: pd.concat(frames, ignore_index=True) for table, frames in tables.items()}
+
+
+def _money(one: Account) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in _MONEY}
+
+
+def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear) -> pd.DataFrame:
+    total, solver = account(problem, plan).total, plan.solver
+    answers = [wear.get((plan.mode, car.battery_id), (None, None)) for car in problem.cars]
+    euros = [euro for euro, _ in answers if euro is not None]
+    # One figure for the fleet: the wear of the planned day over the wear of a standard day, value-weighted.
+    weights = [
+        (euro, euro / ratio)
+        for euro, ratio in answers
+        if euro is not None and ratio is not None and ratio > 0
+    ]
+    standard = sum(day for _, day in weights)
+    row = {
+        **_money(total),
+        "wear_twin_eur": sum(euros) if len(euros) == len(answers) else None,
+        "l0_over_l": sum(euro for euro, _ in weights) / standard if standard > 0 else None,
+        "net_benefit_eur": total.objective_eur,
+        "departures": total.departures,
+        "unmet_departures": total.unmet_departures,
+        "objective_eur": solver.objective_eur,
+        "gap": 0.0 if np.isnan(solver.gap) else solver.gap,
+        "solver_status": solver.status,
+        "solve_seconds": solver.solve_seconds,
+    }
+    return pd.DataFrame([row])
+
+
+def _car_rows(inputs: PlanInputs, problem: DayProblem, plan: ModePlan, wear: TwinWear) -> pd.DataFrame:
+    accounts = account(problem, plan).cars
+    rows = []
+    for car in problem.cars:
+        euro, ratio = wear.get((plan.mode, car.battery_id), (None, None))
+        one = accounts[car.battery_id]
+        rows.append(
+            {
+                "battery_id": car.battery_id,
+                "calibration_id": inputs.calibration_id(car.battery_id),
+                "wear_form": car.wear.form,
+                **_money(one),
+                "duty_efc_per_day": one.duty_efc_per_day,
+                "wear_twin_eur": euro,
+                "l0_over_l": ratio,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _slot_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
+    shape = (len(problem.cars), len(problem.slots))
+    return pd.DataFrame(
+        {
+            "battery_id": np.repeat([car.battery_id for car in problem.cars], shape[1]),
+            "interval_start_utc": _tiled(problem.slots, shape[0]),
+            "plugged": plan.plugged.ravel(),
+            "charge_kw": plan.charge_kw.ravel(),
+            "discharge_kw": plan.discharge_kw.ravel(),
+            "power_kw": grid_power_kw(problem, plan).ravel(),
+            "energy_start_kwh": plan.energy_start_kwh.ravel(),
+            "energy_end_kwh": plan.energy_end_kwh.ravel(),
+        }
+    )
+
+
+def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
+    sites, slots = problem.sites, len(problem.slots)
+    return pd.DataFrame(
+        {
+            "site_id": np.repeat([site.site_id for site in sites], slots),
+            "interval_start_utc": _tiled(problem.slots, len(sites)),
+            "power_kw": site_power_kw(problem, plan).ravel(),
+            "import_limit_kw": np.repeat([site.import_limit_kw for site in sites], slots),
+            "export_limit_kw": np.repeat([site.export_limit_kw for site in sites], slots),
+            "shadow_price_eur_per_kwh": plan.site_shadow_price.ravel(),
+        }
+    )
+
+
+def _departure_rows(plan: ModePlan) -> pd.DataFrame:
+    names = (
+        "session_id",
+        "battery_id",
+        "departure_utc",
+        "target_kwh",
+        "reached_kwh",
+        "missing_kwh",
+        "reason",
+    )
+    rows = [{name: getattr(outcome, name) for name in names} for outcome in plan.departures]
+    return pd.DataFrame(rows, columns=list(names))
+
+
+def _tiled(slots: pd.DatetimeIndex, times: int) -> pd.DatetimeIndex:
+    return slots[np.tile(np.arange(len(slots)), times)]
+
+
+def mode_table(frame: pd.DataFrame) -> Sequence[dict[str, Any]]:
+    """The rows of out_plan_mode that a reader wants first."""
+    shown = [
+        "mode", "import_kwh", "export_kwh", "v2g_kwh", "energy_cost_eur", "wear_price_eur", "wear_twin_eur",
+        "l0_over_l", "departures", "unmet_departures", "net_benefit_eur",
+    ]  # fmt: skip
+    records = frame[shown].to_dict("records")
+    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in records]

@@ -1,0 +1,88 @@
+"""The ladder of prices for a market day: published, substituted, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from warehouse.store import Warehouse
+from warehouse.zones import market_day_slots, market_timezone
+
+PlanSource = Literal["published", "substituted", "charge_only"]
+RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "charge_only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPrices:
+    """The market price of a day's quarter-hours and how it came about.
+
+    price_eur_per_kwh: [T], wholesale; None on the last rung. note: why it is not the first rung, or empty.
+    """
+
+    source: PlanSource
+    slots: pd.DatetimeIndex
+    price_eur_per_kwh: npt.NDArray[np.float64] | None
+    note: str
+
+
+def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
+    """The best rung for a market day: its own prices, those of the same weekday a week before, or none."""
+    slots = market_day_slots(day, zone)
+    own = _spread(_read(warehouse, zone, slots), slots)
+    if not np.isnan(own).any():
+        return DayPrices(source="published", slots=slots, price_eur_per_kwh=own, note="")
+    missing = (
+        f"{int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} have no price in zone {zone}"
+    )
+    before = day - timedelta(days=7)
+    before_slots = market_day_slots(before, zone)
+    old = _spread(_read(warehouse, zone, before_slots), before_slots)
+    if np.isnan(old).any():
+        note = f"{missing}, nor is {before} complete"
+        return DayPrices(source="charge_only", slots=slots, price_eur_per_kwh=None, note=note)
+    price = _same_clock(old, before_slots, slots, zone)
+    return DayPrices(
+        source="substituted",
+        slots=slots,
+        price_eur_per_kwh=price,
+        note=f"{missing}: those of {before} stand in",
+    )
+
+
+def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
+    # An hour that began before the first slot still prices it.
+    start, end = slots[0] - pd.Timedelta(hours=1), slots[-1] + pd.Timedelta(minutes=15)
+    return warehouse.read("core_price", where={"zone": zone}, start=start, end=end)
+
+
+def _spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
+    """Price of each slot by the latest interval that has begun and has not ended; NaN where there is none."""
+    if rows.empty:
+        return np.full(len(slots), np.nan)
+    starts = pd.DatetimeIndex(rows["interval_start_utc"])
+    ends = starts + pd.to_timedelta(rows["resolution_minutes"].to_numpy(), unit="min")
+    place = np.asarray(starts.searchsorted(slots, side="right")) - 1
+    inside = place.clip(0)
+    covered = (place >= 0) & np.asarray(slots < ends[inside])
+    return np.where(covered, rows["price_eur_per_kwh"].to_numpy(dtype=np.float64)[inside], np.nan)
+
+
+def _same_clock(
+    price: npt.NDArray[np.float64], given: pd.DatetimeIndex, wanted: pd.DatetimeIndex, zone: str
+) -> npt.NDArray[np.float64]:
+    """The price that the local clock showed: a repeated hour counts twice, a hidden one is as before."""
+    timezone = market_timezone(zone)
+    clock = _minutes(given, timezone)
+    table = pd.Series(price, index=clock)
+    table = table[~table.index.duplicated()].reindex(range(0, 24 * 60, 15)).ffill()
+    return table.loc[_minutes(wanted, timezone)].to_numpy(dtype=np.float64)
+
+
+def _minutes(slots: pd.DatetimeIndex, timezone: str) -> list[int]:
+    local = slots.tz_convert(timezone)
+    return [int(hour) * 60 + int(minute) for hour, minute in zip(local.hour, local.minute, strict=True)]

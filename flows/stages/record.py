@@ -1,0 +1,108 @@
+"""What a stage answers, and the row it leaves in out_run."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Concatenate, Literal, ParamSpec
+
+from flows.clock import now
+from flows.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+P = ParamSpec("P")
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What a stage did: a message, an exit code, small tables for a reader, files it wrote, ids."""
+
+    stage: str
+    status: Literal["ok", "degraded", "failed"]
+    message: str
+    exit_code: int = 0
+    tables: Mapping[str, Rows] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "stage": self.stage,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            **self.details,
+            "tables": {title: [dict(row) for row in rows] for title, rows in self.tables.items()},
+            "files": list(self.files),
+        }
+
+
+def new_run_id(as_of: datetime) -> str:
+    """A fresh id that sorts by `as_of`, as in 20200704T140000Z-5f3a9c."""
+    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def recorded(
+    stage: str,
+) -> Callable[
+    [Callable[Concatenate[Workspace, datetime, str, P], StageResult]],
+    Callable[Concatenate[Workspace, datetime, str, P], StageResult],
+]:
+    """Leave a row in out_run when the stage ends, by an answer or by an error; errors pass through."""
+
+    def decorate(
+        body: Callable[Concatenate[Workspace, datetime, str, P], StageResult],
+    ) -> Callable[Concatenate[Workspace, datetime, str, P], StageResult]:
+        @functools.wraps(body)
+        def run(
+            workspace: Workspace, as_of: datetime, run_id: str, *args: P.args, **kwargs: P.kwargs
+        ) -> StageResult:
+            started = now()
+            try:
+                result = body(workspace, as_of, run_id, *args, **kwargs)
+            except Exception as error:
+                from flows.problem import problem_of
+
+                problem = problem_of(error)
+                if problem.exit_code not in (2, 75):  # nothing was started, or nobody can write now
+                    write_run(workspace, run_id, stage, started, "failed", problem.exit_code, problem.message)
+                raise
+            write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)
+            _log.log(
+                logging.INFO if result.status == "ok" else logging.WARNING, "%s: %s", stage, result.message
+            )
+            return result
+
+        return run
+
+    return decorate
+
+
+def write_run(
+    workspace: Workspace,
+    run_id: str,
+    stage: str,
+    started: datetime,
+    status: str,
+    exit_code: int,
+    message: str,
+) -> None:
+    """Write (or replace) the row of one stage of one run in out_run."""
+    import pandas as pd
+
+    row = {
+        "run_id": run_id,
+        "stage": stage,
+        "started_utc": pd.Timestamp(started),
+        "finished_utc": pd.Timestamp(now()),
+        "status": status,
+        "exit_code": exit_code,
+        "message": message,
+    }
+    workspace.warehouse.write({"out_run": pd.DataFrame([row])}, replace={"out_run": ("run_id", "stage")})

@@ -1,0 +1,87 @@
+"""From core rows to what the twin is asked: one request a battery, known by the hash of all it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from flows.stages.hashing import hash_frame, hash_values
+from flows.version import source_hash
+from flows.workspace import Workspace
+from twin.types import BatterySpec, Calibration, CalibrationRequest
+from warehouse.store import Warehouse
+
+
+def battery_spec(row: pd.Series) -> BatterySpec:
+    """The twin's view of a row of core_battery."""
+    return BatterySpec(
+        battery_id=row["battery_id"],
+        chemistry=row["chemistry"],
+        nominal_capacity_ah=float(row["nominal_capacity_ah"]),
+        nominal_energy_kwh=float(row["nominal_energy_kwh"]),
+        cells_series=int(row["cells_series"]),
+        cells_parallel=int(row["cells_parallel"]),
+        commissioned_utc=row["commissioned_utc"],
+        charge_limit_kw=float(row["charge_limit_kw"]),
+        replacement_value_eur=float(row["replacement_value_eur"]),
+        scrap_value_eur=float(row["scrap_value_eur"]),
+    )
+
+
+def calibration_requests(
+    workspace: Workspace, battery_ids: Sequence[str], as_of: datetime
+) -> list[CalibrationRequest]:
+    """The requests of some batteries: rows measured before `as_of`, and the newest calibration until then."""
+    warehouse, end = workspace.warehouse, pd.Timestamp(as_of)
+    where = {"battery_id": list(battery_ids)}
+    batteries = warehouse.read("core_battery", where=where)
+    tables = {
+        name: _by_battery(warehouse.read(f"core_{name}", where=where, end=end))
+        for name in ("telemetry", "checkup", "session")
+    }
+    previous = newest_calibrations(warehouse, battery_ids, as_of)
+    requests = []
+    for _, row in batteries.iterrows():
+        own = {name: groups.get(row["battery_id"], groups[""]) for name, groups in tables.items()}
+        parts = {name: hash_frame(frame) for name, frame in own.items()}
+        parts["battery"] = hash_values({key: str(row[key]) for key in row.index if key not in _LINEAGE})
+        parts["twin"] = source_hash("twin")
+        parts["as_of_utc"] = f"{end:%Y-%m-%d}"  # a battery ages, and telemetry grows old, without a new row
+        parts["end_of_life_soh"] = str(workspace.settings.calibrate.end_of_life_soh)
+        requests.append(
+            CalibrationRequest(
+                battery=battery_spec(row),
+                telemetry=own["telemetry"],
+                checkups=own["checkup"],
+                sessions=own["session"],
+                as_of_utc=end,
+                previous=previous.get(row["battery_id"]),
+                input_hash=hash_values(parts),
+                end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
+            )
+        )
+    return requests
+
+
+def newest_calibrations(
+    warehouse: Warehouse, battery_ids: Sequence[str], as_of: datetime
+) -> dict[str, Calibration]:
+    """The newest calibration of each battery that rests on nothing after `as_of`."""
+    rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
+    rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)].sort_values("as_of_utc", kind="stable")
+    newest = rows.drop_duplicates("battery_id", keep="last")
+    return {row["battery_id"]: Calibration.from_record(row) for row in newest.to_dict("records")}
+
+
+_LINEAGE = ("source_id", "received_utc")
+
+
+def _by_battery(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows by battery, without lineage; "" holds the empty frame of a battery without rows."""
+    plain = rows.drop(columns=list(_LINEAGE))
+    groups = {
+        str(key): group.reset_index(drop=True) for key, group in plain.groupby("battery_id", sort=False)
+    }
+    return {"": plain.iloc[:0], **groups}

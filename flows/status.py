@@ -1,0 +1,79 @@
+"""What a workspace holds, in a few small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from flows.workspace import Workspace
+from warehouse.contracts import DATASETS, dataset_contract
+
+Tables = Mapping[str, list[dict[str, Any]]]
+
+
+def status_of(workspace: Workspace) -> Tables:
+    """Data with freshness, quarantine by rule, newest calibrations, plans in force, the last runs."""
+    warehouse = workspace.warehouse
+    return {
+        "data": [_dataset(workspace, dataset) for dataset in DATASETS],
+        "quarantine": _quarantine(warehouse.read("core_quarantine")),
+        "calibrations": _newest(
+            warehouse.read("out_calibration"),
+            ["battery_id"],
+            ["as_of_utc"],
+            ["battery_id", "quality", "soh", "l0_days", "as_of_utc"],
+        ),
+        "plans": _newest(
+            warehouse.read("out_plan", where={"zone": workspace.zone}),
+            ["market_date"],
+            ["sequence"],
+            ["market_date", "plan_id", "plan_source", "sequence", "batteries", "as_of_utc"],
+        ),
+        "last runs": _runs(warehouse.read("out_run")),
+    }
+
+
+def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
+    warehouse, contract = workspace.warehouse, dataset_contract(dataset)
+    times = [name for name in (contract.time_column, "received_utc") if name]
+    core = warehouse.read(f"core_{contract.name}", columns=times)
+    newest = core.max() if len(core) else pd.Series(dtype=object)
+    measured = newest.get(contract.time_column) if contract.time_column else None
+    return {
+        "dataset": dataset,
+        "rows": len(core),
+        "unchecked": len(warehouse.unchecked(dataset)),
+        "newest_utc": _text(measured),
+        "received_utc": _text(newest.get("received_utc")),
+    }
+
+
+def _quarantine(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    counted = rows.groupby(["dataset", "rule", "severity"], as_index=False).size() if len(rows) else rows
+    return [_row(row) for row in counted.to_dict("records")]
+
+
+def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str]) -> list[dict[str, Any]]:
+    newest = rows.sort_values(order, kind="stable").drop_duplicates(by, keep="last").sort_values(by)
+    return [_row(row) for row in newest[shown].to_dict("records")]
+
+
+def _runs(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    last = rows.sort_values("finished_utc").tail(8)
+    shown = ["finished_utc", "run_id", "stage", "status", "exit_code", "message"]
+    return [_row(row) for row in last[shown].to_dict("records")]
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        str(key): value if isinstance(value, str | int | float) else _text(value)
+        for key, value in row.items()
+    }
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value is pd.NaT:
+        return None
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, pd.Timestamp) else str(value)
