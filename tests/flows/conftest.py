@@ -1,0 +1,99 @@
+"""A small depot on disk: two cars at one site, two weeks of hourly prices, sessions on one day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.ingest import ingest
+from flows.workspace import Workspace
+from warehouse.zones import market_day_slots
+
+ZONE = "DE-LU"
+DAY = date(2024, 3, 20)
+AS_OF = datetime(2024, 3, 19, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("V2G_") and "__" in name]:
+        monkeypatch.delenv(name)
+    yield
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace.create(tmp_path / "depot", zone=ZONE)
+    put(made, "sites", site_rows())
+    put(made, "fleet", fleet_rows())
+    return made
+
+
+def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: datetime = AS_OF) -> Path:
+    """Write rows to a CSV beside the workspace and ingest it."""
+    file = workspace.root.parent / f"{dataset}_{len(list(workspace.root.parent.glob('*.csv')))}.csv"
+    rows.to_csv(file, index=False)
+    ingest(workspace, as_of, new_run_id(as_of), dataset, [file])
+    return file
+
+
+def site_rows() -> pd.DataFrame:
+    return pd.DataFrame([{"site_id": "yard", "zone": ZONE, "import_limit_kw": 30.0, "export_limit_kw": 20.0}])
+
+
+def fleet_rows() -> pd.DataFrame:
+    car = {
+        "site_id": "yard",
+        "chemistry": "nmc811",
+        "nominal_capacity_ah": 171.2,
+        "nominal_energy_kwh": 60.0,
+        "cells_series": 96,
+        "cells_parallel": 40,
+        "commissioned_utc": "2021-05-01T00:00:00Z",
+        "charge_limit_kw": 10.0,
+        "discharge_limit_kw": 10.0,
+        "efficiency_charge": 0.92,
+        "efficiency_discharge": 0.92,
+        "soc_min": 0.1,
+        "soc_max": 0.95,
+        "replacement_value_eur": 7200.0,
+        "scrap_value_eur": 900.0,
+    }
+    return pd.DataFrame([{"battery_id": "car-1", **car}, {"battery_id": "car-2", **car, "chemistry": "nca"}])
+
+
+def price_rows(first: date, days: int, *, spread: float = 0.08) -> pd.DataFrame:
+    """Hourly prices of whole market days, low at night and at noon, high in the evening."""
+    slots = market_day_slots(first, ZONE, 60)
+    for day in range(1, days):
+        slots = slots.append(market_day_slots(first + timedelta(days=day), ZONE, 60))
+    hour = slots.tz_convert("Europe/Berlin").hour.to_numpy()
+    price = 0.09 + spread * np.sin((hour - 14.0) / 24.0 * 4.0 * np.pi)
+    return pd.DataFrame(
+        {
+            "zone": ZONE,
+            "interval_start_utc": slots.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "resolution_minutes": 60,
+            "price_eur_per_kwh": price.round(5),
+        }
+    )
+
+
+def session_rows(day: date = DAY) -> pd.DataFrame:
+    """car-1 at the depot over night and from the afternoon on, car-2 over the working day."""
+    before, after = day - timedelta(days=1), day + timedelta(days=1)
+    rows = [
+        ("s1", "car-1", f"{before}T17:00:00Z", f"{day}T06:00:00Z", 0.55, 0.8),
+        ("s2", "car-1", f"{day}T16:00:00Z", f"{after}T06:00:00Z", 0.5, 0.8),
+        ("s3", "car-2", f"{day}T07:10:00Z", f"{day}T15:50:00Z", 0.4, 0.7),
+    ]
+    columns = ["session_id", "battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc"]
+    return pd.DataFrame(rows, columns=columns)

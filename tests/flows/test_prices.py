@@ -1,0 +1,72 @@
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.prices import day_prices
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, ZONE, price_rows, put
+from warehouse.zones import market_day_slots
+
+
+def known(workspace: Workspace, rows: pd.DataFrame) -> None:
+    put(workspace, "prices", rows)
+    check(workspace, AS_OF, new_run_id(AS_OF))
+
+
+@pytest.mark.parametrize(
+    ("day", "slots"), [(date(2024, 3, 31), 92), (date(2024, 4, 1), 96), (date(2024, 10, 27), 100)]
+)
+def test_hourly_prices_cover_every_quarter_hour_of_the_local_day(
+    workspace: Workspace, day: date, slots: int
+) -> None:
+    rows = price_rows(day, 1)
+    known(workspace, rows)
+    found = day_prices(workspace.warehouse, ZONE, day)
+    assert found.source == "published"
+    assert found.price_eur_per_kwh is not None
+    assert len(found.slots) == len(found.price_eur_per_kwh) == slots
+    assert found.price_eur_per_kwh.reshape(-1, 4)[:, 0].tolist() == rows["price_eur_per_kwh"].tolist()
+    assert (np.ptp(found.price_eur_per_kwh.reshape(-1, 4), axis=1) == 0).all()
+
+
+def test_a_finer_interval_holds_within_a_coarser_one(workspace: Workspace) -> None:
+    day = date(2024, 4, 1)
+    rows = price_rows(day, 1)
+    first = market_day_slots(day, ZONE)[0]
+    quarter = {"zone": ZONE, "interval_start_utc": f"{first + pd.Timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"}
+    rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
+    known(workspace, rows)
+    found = day_prices(workspace.warehouse, ZONE, day)
+    assert found.price_eur_per_kwh is not None
+    assert (found.price_eur_per_kwh == 0.5).nonzero()[0].tolist() == [2]
+
+
+@pytest.mark.parametrize("day", [date(2024, 3, 31), date(2024, 4, 7), date(2024, 10, 27), date(2024, 11, 3)])
+def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspace, day: date) -> None:
+    before = day - timedelta(days=7)
+    known(workspace, price_rows(before, 1))
+    found = day_prices(workspace.warehouse, ZONE, day)
+    assert found.source == "substituted"
+    assert str(before) in found.note
+    assert found.price_eur_per_kwh is not None
+    assert len(found.price_eur_per_kwh) == len(market_day_slots(day, ZONE))
+    old = day_prices(workspace.warehouse, ZONE, before)
+    for clock in ("00:00", "05:15", "18:45", "23:45"):
+        assert at(found.slots, found.price_eur_per_kwh, clock) == at(old.slots, old.price_eur_per_kwh, clock)
+
+
+def test_one_missing_hour_leaves_the_day_unpublished(workspace: Workspace) -> None:
+    day = date(2024, 4, 1)
+    known(workspace, price_rows(day, 1).drop(index=7))
+    found = day_prices(workspace.warehouse, ZONE, day)
+    assert (found.source, found.price_eur_per_kwh) == ("charge_only", None)
+    assert "4 of 96 quarter-hours" in found.note
+
+
+def at(slots: pd.DatetimeIndex, price: object, clock: str) -> float:
+    series = pd.Series(price, index=slots.tz_convert("Europe/Berlin").strftime("%H:%M"))
+    return float(series[~series.index.duplicated()][clock])
