@@ -17,11 +17,13 @@ from warehouse.contracts.registry import (
 )
 from warehouse.contracts.render import data_dictionary, ddl
 from warehouse.contracts.types import Column, Kind, TableContract
+from warehouse.errors import ContractError
 
 __all__ = [
     "CONTRACTS",
     "DATASETS",
     "Column",
+    "ContractError",
     "Kind",
     "TableContract",
     "conform",

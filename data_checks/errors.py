@@ -1,0 +1,18 @@
+"""What can go wrong in checking. Bad data is no error: it is quarantined and reported.
+
+CheckError
+├── FrameError   the frame has not the shape of landed rows
+└── SuiteError   Great Expectations could not evaluate an expectation
+"""
+
+
+class CheckError(Exception):
+    """Base of everything the checks raise on purpose."""
+
+
+class FrameError(CheckError):
+    """The frame has not the shape of landed rows (`warehouse.contracts.landed_contract`)."""
+
+
+class SuiteError(CheckError):
+    """Great Expectations could not evaluate an expectation."""

@@ -1,0 +1,66 @@
+"""Written checks of prices: a market day has every slot once, a file's times do not go back."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from data_checks.types import CheckContext, ScopeFinding, by_scope
+
+_QUARTER = pd.Timedelta(minutes=15)
+
+
+def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFinding]:
+    """Judge each zone and market day: critical where one of its 92, 96 or 100 quarter-hours is missing.
+
+    good: rows that passed; with `context.known_prices` they must cover each quarter-hour exactly once,
+    whatever their resolution. Zones without any row are not judged.
+    """
+    columns = ["zone", "interval_start_utc", "resolution_minutes"]
+    known = [good[columns]]
+    if context.known_prices is not None and not context.known_prices.empty:
+        known.insert(0, context.known_prices[columns])
+    rows = pd.concat(known).drop_duplicates(["zone", "interval_start_utc"], keep="last")
+    findings = []
+    for zone in sorted(set(rows["zone"]) & set(context.zones_tz)):
+        quarters = _quarters(rows[rows["zone"] == zone])
+        findings += [_day(zone, day, quarters, context.zones_tz[zone]) for day in context.market_days]
+    return findings
+
+
+def file_order(frame: pd.DataFrame) -> list[ScopeFinding]:
+    """Warn of zones whose times go back within a file."""
+    step = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"].diff()
+    back = frame.loc[step < pd.Timedelta(0), "zone"].value_counts(sort=False)
+    failed = {str(zone): int(count) for zone, count in back.items()}
+    return by_scope(
+        "monotone", "warning", failed, rows_checked=len(frame), message="times go back in the file"
+    )
+
+
+def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the start of every quarter-hour that the rows cover, with repetition."""
+    count = (rows["resolution_minutes"].to_numpy(dtype="int64") // 15).astype("int64")
+    starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(count)
+    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return pd.DatetimeIndex(starts + step * _QUARTER)
+
+
+def _day(zone: str, day: dt.date, quarters: pd.DatetimeIndex, timezone: str) -> ScopeFinding:
+    midnight, next_midnight = (pd.Timestamp(day + dt.timedelta(days=n), tz=timezone) for n in (0, 1))
+    slots = pd.date_range(midnight, next_midnight, freq=_QUARTER, inclusive="left").tz_convert("UTC")
+    covered = quarters[(quarters >= slots[0]) & (quarters < slots[-1] + _QUARTER)]
+    missing, doubled = slots.difference(covered), covered[covered.duplicated()]
+    faults = []
+    if len(missing):
+        faults.append(f"{len(missing)} missing, the first at {missing[0].isoformat()}")
+    if len(doubled):
+        faults.append(f"{len(doubled)} covered twice, the first at {doubled[0].isoformat()}")
+    return ScopeFinding(
+        rule="complete",
+        severity="critical",
+        scope=f"{zone} {day}",
+        rows_checked=len(slots),
+        rows_failed=len(missing) + len(doubled),
+        message=f"{len(slots)} quarter-hours: {'; '.join(faults) or 'all there'}",
+    )

@@ -1,0 +1,164 @@
+"""Great Expectations suites from the contracts: not null, finite, range, allowed, id, known, order, unique.
+
+Run on pandas frames with an ephemeral context. `BETWEEN` passes null and, with one bound only, infinity:
+therefore every float column is first held against both ends of the float range, and a cell that is not finite
+is not reported a second time as out of range.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from data_checks.errors import SuiteError
+from data_checks.types import CheckContext, RowFinding
+from warehouse.contracts import Column, Kind, TableContract
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+
+_FLOAT_MAX = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One expectation to be: its class in Great Expectations, its arguments, what it is called here."""
+
+    name: str
+    expectation: str
+    arguments: Mapping[str, Any]
+    column: str | None
+    reason: str
+
+
+def rules_for(dataset: str, contract: TableContract, context: CheckContext) -> list[Rule]:
+    """Return the rules that a dataset's contract and the context imply, finiteness first."""
+    rules = [rule for column in contract for rule in _column_rules(column)]
+    rules += _known_rules(dataset, context)
+    for low, high in contract.less_than:
+        arguments = {"column_A": high, "column_B": low, "ignore_row_if": "either_value_is_missing"}
+        rules.append(
+            Rule(
+                name="order", expectation="ExpectColumnPairValuesAToBeGreaterThanB", arguments=arguments,
+                column=high, reason=f"{high} is not {'after' if high.endswith('_utc') else 'above'} {low}",
+            )
+        )  # fmt: skip
+    rules.append(
+        Rule(
+            name="unique",
+            expectation="ExpectCompoundColumnsToBeUnique",
+            arguments={"column_list": [*contract.key, "source_id"]},
+            column=None,
+            reason=f"the file contradicts itself for this {', '.join(contract.key)}",
+        )
+    )
+    return rules
+
+
+def run_rules(frame: pd.DataFrame, rules: Iterable[Rule]) -> list[RowFinding]:
+    """Evaluate rules on a frame with a 0…n−1 index; SuiteError if an expectation cannot be evaluated."""
+    wanted = list(rules)
+    suite_results = _validate(frame, wanted)
+    findings = []
+    for result in suite_results:
+        rule = wanted[int(result.expectation_config.meta["rule"])]
+        positions = result.result.get("unexpected_index_list")
+        if positions is None and not result.success:
+            raise SuiteError(f"rule {rule.name} on {rule.column}: {_exception_text(result.exception_info)}")
+        findings.append(
+            RowFinding(
+                rule=rule.name, column=rule.column, reason=rule.reason,
+                positions=np.asarray(positions or [], dtype=np.intp), rows_checked=len(frame),
+            )
+        )  # fmt: skip
+    return _without_infinite_ranges(findings)
+
+
+def _column_rules(column: Column) -> list[Rule]:
+    name = column.name
+    rules = []
+    if not column.nullable:
+        rules.append(_rule("not_null", "ExpectColumnValuesToNotBeNull", name, "is missing"))
+    if column.kind is Kind.FLOAT:
+        rules.append(
+            _rule("finite", "ExpectColumnValuesToBeBetween", name, "is not finite",
+                  min_value=-_FLOAT_MAX, max_value=_FLOAT_MAX)
+        )  # fmt: skip
+    if column.minimum is not None or column.maximum is not None:
+        low, high = column.minimum, column.maximum
+        shown = f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'} {column.unit}"
+        rules.append(
+            _rule("range", "ExpectColumnValuesToBeBetween", name, f"is outside {shown.strip()}",
+                  min_value=low, max_value=high)
+        )  # fmt: skip
+    if column.allowed is not None:
+        shown = ", ".join(str(value) for value in column.allowed)
+        rules.append(
+            _rule("allowed", "ExpectColumnValuesToBeInSet", name, f"is none of {shown}",
+                  value_set=list(column.allowed))
+        )  # fmt: skip
+    if column.pattern is not None:
+        rules.append(
+            _rule("id", "ExpectColumnValuesToMatchRegex", name, f"does not match {column.pattern}",
+                  regex=column.pattern)
+        )  # fmt: skip
+    return rules
+
+
+def _known_rules(dataset: str, context: CheckContext) -> list[Rule]:
+    zones = frozenset(context.zones_tz) or None
+    column, known = {
+        "prices": ("zone", zones),
+        "sites": ("zone", zones),
+        "fleet": ("site_id", context.site_ids),
+    }.get(dataset, ("battery_id", context.battery_ids))
+    if known is None:
+        return []
+    return [_rule("known", "ExpectColumnValuesToBeInSet", column, "is not declared", value_set=sorted(known))]
+
+
+def _rule(name: str, expectation: str, column: str, reason: str, **arguments: object) -> Rule:
+    return Rule(
+        name=name, expectation=expectation, arguments={"column": column, **arguments}, column=column,
+        reason=f"{column} {reason}",
+    )  # fmt: skip
+
+
+def _validate(frame: pd.DataFrame, rules: list[Rule]) -> "list[gx.ExpectationValidationResult]":
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(
+        name="contract",
+        expectations=[
+            getattr(gxe, rule.expectation)(**rule.arguments, severity="critical", meta={"rule": number})
+            for number, rule in enumerate(rules)
+        ],
+    )
+    complete = {"result_format": "COMPLETE", "include_unexpected_rows": False}
+    results = batch.validate(suite, result_format=complete).results
+    return sorted(results, key=lambda result: int(result.expectation_config.meta["rule"]))
+
+
+def _exception_text(info: Mapping[str, Any]) -> str:
+    nested = info if "exception_message" in info else next(iter(info.values()), {})
+    return str(nested.get("exception_message") if isinstance(nested, Mapping) else nested)
+
+
+def _without_infinite_ranges(findings: list[RowFinding]) -> list[RowFinding]:
+    infinite = {finding.column: finding.positions for finding in findings if finding.rule == "finite"}
+    return [
+        replace(finding, positions=np.setdiff1d(finding.positions, infinite[finding.column]))
+        if finding.rule == "range" and finding.column in infinite
+        else finding
+        for finding in findings
+    ]
