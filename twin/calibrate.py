@@ -1,0 +1,314 @@
+"""One battery's calibration: state from voltage, ageing from check-ups, life and α by the duty reading.
+
+Stages A (`twin.state`), B (`twin.ageing`) and C (`twin.life`, `twin.law`) in that order. Stage A is a
+measurement among others to stage B, whose posterior is the battery's state today; so check-ups, voltage and
+ageing physics give one consistent answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from twin.ageing import NAMES, AgeingFit, checkup_arrays, fit_ageing, health_at, start_health
+from twin.cell import Array, Health, reference_cell
+from twin.duty import StandardDuty, derive_duty
+from twin.errors import SolveError, TwinError
+from twin.law import LawFit, fit_alpha, fit_beta, fit_law
+from twin.life import Factors, life_days
+from twin.opencircuit import open_circuit
+from twin.rates import RateModel, rate_model
+from twin.state import StateFit, fit_state
+from twin.types import Calibration, CalibrationRequest, Quality, as_json
+from twin.window import Replay, select_window
+
+DRAWS = 200
+RECENT_DAYS = 10
+_GRID_SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+_DEEPEST = 0.45
+_LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
+_INTERVAL = (0.05, 0.95)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lives:
+    """Simulated lives by V2G duty: of the best estimate, and of every posterior draw, one a row."""
+
+    dod: Array
+    cycles: Array
+    l0: float
+    lives: Array
+    l0_draws: Array
+    life_draws: Array
+    when_new: float
+
+
+def calibrate_chunk(requests: Sequence[CalibrationRequest]) -> list[Calibration]:
+    """Calibrate some batteries one after another; PyBaMM models are built once a process."""
+    return [calibrate_battery(request) for request in requests]
+
+
+def calibrate_battery(request: CalibrationRequest) -> Calibration:
+    """Calibrate one battery.
+
+    Bad data never raise: ``quality`` and ``reason`` of the result tell what it rests on. TwinError is left
+    for a request that makes no sense, such as a battery commissioned after ``as_of_utc``.
+    """
+    battery = request.battery
+    age_days = (request.as_of_utc - battery.commissioned_utc).total_seconds() / 86400
+    if age_days < 0:
+        raise TwinError(
+            f"battery {battery.battery_id}: commissioned {battery.commissioned_utc}, "
+            f"after {request.as_of_utc}"
+        )
+    cell = reference_cell(battery.chemistry)
+    duty = derive_duty(
+        request.telemetry,
+        request.sessions,
+        nominal_ah=battery.nominal_capacity_ah,
+        charge_c_rate=battery.charge_c_rate,
+    )
+    base = rate_model(cell, duty.profile())
+    replay, state, fault = _observe(request, _expected_health(base, age_days))
+    if fault and request.previous is not None:
+        return replace(
+            request.previous,
+            calibration_id=request.input_hash[:16],
+            quality="stale",
+            reason=f"sensors refused ({fault}); kept from calibration {request.previous.calibration_id}",
+        )
+    ages, capacity, resistance = checkup_arrays(
+        request.checkups,
+        battery.commissioned_utc,
+        nominal_ah=battery.nominal_capacity_ah,
+        ohm_ah_per_pack_ohm=_ohm_ah_per_pack_ohm(request),
+    )
+    fit = fit_ageing(
+        base,
+        age_days=age_days,
+        checkup_age_days=ages,
+        capacity_share=capacity,
+        resistance_share=resistance,
+        state=state,
+    )
+    return _result(request, duty, base, age_days, fit, replay, state, fault, len(ages))
+
+
+def _ohm_ah_per_pack_ohm(request: CalibrationRequest) -> float:
+    return request.battery.nominal_capacity_ah / request.battery.cells_series
+
+
+def _expected_health(base: RateModel, age_days: float) -> Health:
+    """Where the prior puts a battery of this age: stage A's first guess."""
+    health = health_at(base, np.array([0.0, 0.0, 1.0, 0.0]), age_days)
+    fresh = base.cell.fresh
+    return Health(
+        sei_m=float(health.sei_m[0]),
+        eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),
+        eps_p=max(float(health.eps_p[0]), 0.8 * fresh.eps_p),
+        lithium_ah=max(float(health.lithium_ah[0]), 0.75 * fresh.lithium_ah),
+    )
+
+
+def _observe(request: CalibrationRequest, guess: Health) -> tuple[Replay | None, StateFit | None, str]:
+    """Stage A, or why there is none: (window, fit that may be used, fault)."""
+    telemetry = request.telemetry
+    if not len(telemetry):
+        return None, None, ""
+    recent = telemetry[telemetry["time_utc"] >= request.as_of_utc - pd.Timedelta(days=RECENT_DAYS)]
+    replay = select_window(recent, request.battery)
+    if replay is None:
+        return None, None, ""
+    try:
+        state = fit_state(replay, request.battery, guess)
+    except SolveError as error:
+        return replay, None, f"PyBaMM cannot follow the telemetry: {error}"
+    return replay, (None if state.fault else state), state.fault
+
+
+def _result(
+    request: CalibrationRequest,
+    duty: StandardDuty,
+    base: RateModel,
+    age_days: float,
+    fit: AgeingFit,
+    replay: Replay | None,
+    state: StateFit | None,
+    fault: str,
+    n_checkups: int,
+) -> Calibration:
+    battery, circuit = request.battery, open_circuit(base.cell.name)
+    theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
+    today = health_at(base, theta, age_days)
+    share = circuit.window(today).capacity_ah / circuit.fresh_capacity_ah
+    soh = float(share[0])
+    end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
+    lives = _simulate_lives(base, duty, theta, today, soh, end * circuit.fresh_capacity_ah)
+    x = lives.dod * lives.cycles
+    log_ratio = np.log(lives.lives / lives.l0)
+    law = fit_law(x, log_ratio)
+    log_draws = np.log(lives.life_draws / lives.l0_draws[:, None])
+    alpha_low, alpha_high = _interval(fit_alpha(x, log_draws), law.alpha, law.law_max_residual / x.max())
+    beta_low, beta_high = _interval(fit_beta(x, log_draws), law.beta, law.rate_max_residual / x.max())
+    l0_low, l0_high = _interval(lives.l0_draws, lives.l0, 0.0)
+    quality, reason = _quality(state, fault, n_checkups, replay, end[0] < request.end_of_life_soh, fit)
+    film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
+    ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
+        circuit.fresh_capacity_ah / _ohm_ah_per_pack_ohm(request)
+    )
+    calibration_id = request.input_hash[:16]
+    return Calibration(
+        calibration_id=calibration_id,
+        battery_id=battery.battery_id,
+        quality=quality,
+        reason=reason,
+        chemistry=battery.chemistry,
+        usable_capacity_ah=soh * battery.nominal_capacity_ah,
+        usable_capacity_sd_ah=float(share[1:].std()) * battery.nominal_capacity_ah,
+        usable_energy_kwh=soh * battery.nominal_energy_kwh,
+        soh=soh,
+        resistance_ohm=float(ohm[0]),
+        resistance_sd_ohm=float(ohm[1:].std()),
+        current_bias_a=None if state is None else state.bias_c * battery.nominal_capacity_ah,
+        chi2_per_n=None if state is None else state.chi2_per_n,
+        samples_used=0 if state is None else int(state.used.sum()),
+        samples_excluded=0 if state is None else len(state.used) - int(state.used.sum()),
+        residual_value_eur=(battery.replacement_value_eur - battery.scrap_value_eur)
+        * lives.l0
+        / lives.when_new,
+        l0_days=lives.l0,
+        l0_low_days=l0_low,
+        l0_high_days=l0_high,
+        alpha_day_per_efc=law.alpha,
+        alpha_low_day_per_efc=alpha_low,
+        alpha_high_day_per_efc=alpha_high,
+        beta_day_per_efc=law.beta,
+        beta_low_day_per_efc=beta_low,
+        beta_high_day_per_efc=beta_high,
+        law_r2=law.law_r2,
+        law_max_residual=law.law_max_residual,
+        rate_r2=law.rate_r2,
+        rate_max_residual=law.rate_max_residual,
+        window_efc_per_day=law.window,
+        duty_efc_per_day=duty.trip_efc / soh,
+        duty_temperature_degc=duty.temperature_degc,
+        identifiability=fit.identifiability(),
+        parameters=_parameters(fit, today, duty, base),
+        life_points=_life_points(calibration_id, battery.battery_id, lives, law),
+        residuals=_residual_frame(calibration_id, request, replay, state),
+    )
+
+
+def _simulate_lives(
+    base: RateModel, duty: StandardDuty, theta: Array, today: Health, soh: float, end_ah: Array
+) -> _Lives:
+    """Stage C: lives of the standard day and of each V2G duty from today's state; row 0 is the estimate."""
+    factors = Factors(sei=np.exp(theta[:, 0]), lam=np.exp(theta[:, 1]))
+    l0 = life_days(base, today, factors, end_ah)
+    when_new = life_days(
+        base,
+        start_health(base.cell, theta[:1, 2]),
+        Factors(sei=factors.sei[:1], lam=factors.lam[:1]),
+        end_ah[:1],
+    )
+    shares = duty.v2g_limit() / soh * np.array(_GRID_SHARES)
+    cycles = np.where(shares > min(_DEEPEST, duty.target_soc - 0.1), 2.0, 1.0)
+    dod = shares / cycles
+    columns = []
+    for depth, count in zip(dod, cycles, strict=True):
+        model = rate_model(base.cell, duty.profile(v2g_ah_share=depth * soh, cycles=int(count)))
+        columns.append(life_days(model, today, factors, end_ah))
+    table = np.column_stack(columns)
+    return _Lives(
+        dod=dod,
+        cycles=cycles,
+        l0=float(l0[0]),
+        lives=table[0],
+        l0_draws=l0[1:],
+        life_draws=table[1:],
+        when_new=max(float(when_new[0]), float(l0[0])),
+    )
+
+
+def _interval(draws: Array, centre: float, misfit: float) -> tuple[float, float]:
+    """A 90 % interval: posterior spread and, in quadrature, what the fitted form leaves over."""
+    low, high = np.quantile(draws, _INTERVAL)
+    return (
+        max(0.0, centre - float(np.hypot(max(0.0, centre - low), misfit))),
+        centre + float(np.hypot(max(0.0, high - centre), misfit)),
+    )
+
+
+def _quality(
+    state: StateFit | None, fault: str, n_checkups: int, replay: Replay | None, spent: bool, fit: AgeingFit
+) -> tuple[Quality, str]:
+    notes = []
+    if fault:
+        notes.append(f"sensors refused ({fault})")
+    elif replay is None:
+        notes.append("no gap-free window of telemetry")
+    if not n_checkups:
+        notes.append("no check-ups")
+    if fit.chi2_per_n > 4:
+        notes.append(f"check-ups and voltage disagree (χ²/n {fit.chi2_per_n:.1f})")
+    if spent:
+        notes.append("at its end of life")
+    quality: Quality = "calibrated" if state is not None else "checkups" if n_checkups else "prior"
+    return quality, "; ".join(notes) or "ok"
+
+
+def _parameters(fit: AgeingFit, today: Health, duty: StandardDuty, base: RateModel) -> dict[str, Any]:
+    return {
+        "names": list(NAMES),
+        "mean": fit.mean.tolist(),
+        "covariance": fit.covariance.tolist(),
+        "health": {
+            "sei_m": float(today.sei_m[0]),
+            "eps_n": float(today.eps_n[0]),
+            "eps_p": float(today.eps_p[0]),
+            "lithium_ah": float(today.lithium_ah[0]),
+        },
+        "duty": as_json(duty),
+        "rate_model_error": base.held_out_error,
+        "observations": fit.observations,
+        "ageing_chi2_per_n": fit.chi2_per_n,
+    }
+
+
+def _life_points(calibration_id: str, battery_id: str, lives: _Lives, law: LawFit) -> pd.DataFrame:
+    dod, cycles = np.append(0.0, lives.dod), np.append(0.0, lives.cycles)
+    x = dod * cycles
+    return pd.DataFrame(
+        {
+            "calibration_id": calibration_id,
+            "battery_id": battery_id,
+            "dod": dod,
+            "cycles_per_day": cycles,
+            "efc_per_day": x,
+            "life_days": np.append(lives.l0, lives.lives),
+            "law_life_days": lives.l0 * np.exp(-law.alpha * x),
+            "rate_life_days": lives.l0 / (1 + law.beta * x),
+        }
+    )
+
+
+def _residual_frame(
+    calibration_id: str, request: CalibrationRequest, replay: Replay | None, state: StateFit | None
+) -> pd.DataFrame:
+    if replay is None or state is None:
+        return pd.DataFrame()
+    ns = request.battery.cells_series
+    return pd.DataFrame(
+        {
+            "calibration_id": calibration_id,
+            "battery_id": request.battery.battery_id,
+            "time_utc": replay.begin_utc + pd.to_timedelta(replay.times_s, unit="s"),
+            "voltage_v": replay.voltage_v * ns,
+            "model_voltage_v": state.model_voltage_v * ns,
+            "used": state.used,
+        }
+    )

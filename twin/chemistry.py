@@ -1,0 +1,121 @@
+"""Cell chemistries as data: which PyBaMM set, what is borrowed from where, nominal ageing rates.
+
+The sets come with PyBaMM and keep their own citations. None of them holds everything that ageing needs:
+graphite mechanics and SEI values that a set lacks are borrowed from OKane2022 and listed in ``borrowed``, so
+that a report can say so. The three nominal ageing rates are priors. They are tuned so that a reference duty
+(``REFERENCE_DUTY`` in `twin.duty`) reaches 80 % of fresh capacity after ``reference_life_days``, with
+``lam_share`` of the capacity-driving loss being active material; `tests/twin` recomputes that life.
+
+To add a chemistry, add an entry to ``CHEMISTRIES`` and run the twin's tests: they tune nothing, they tell
+what the entry gives.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from twin.errors import ChemistryError
+
+_GRAPHITE_MECHANICS = (
+    "Negative electrode Poisson's ratio",
+    "Negative electrode Young's modulus [Pa]",
+    "Negative electrode reference concentration for free of deformation [mol.m-3]",
+    "Negative electrode partial molar volume [m3.mol-1]",
+    "Negative electrode volume change",
+    "Negative electrode critical stress [Pa]",
+    "Negative electrode LAM constant exponential term",
+)
+_CATHODE_MECHANICS = tuple(name.replace("Negative", "Positive") for name in _GRAPHITE_MECHANICS)
+_SEI = (
+    "Ratio of lithium moles to SEI moles",
+    "SEI partial molar volume [m3.mol-1]",
+    "SEI resistivity [Ohm.m]",
+    "SEI open-circuit potential [V]",
+    "EC initial concentration in electrolyte [mol.m-3]",
+    "SEI growth activation energy [J.mol-1]",
+    "Lithium metal partial molar volume [m3.mol-1]",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chemistry:
+    """One cell chemistry.
+
+    ``sei_kinetic_m_per_s`` and ``sei_diffusivity_m2_per_s`` are the "ec reaction limited" SEI model's rate
+    constants (Yang et al., J. Power Sources 360, 2017); their ratio sets the bend from linear to square-root
+    growth. ``lam_negative_per_s`` and ``lam_positive_per_s`` are the constants of stress-driven loss of
+    active material (Reniers et al., J. Electrochem. Soc. 166, 2019). All four are priors, multiplied by
+    fitted factors per battery.
+    """
+
+    name: str
+    label: str
+    parameter_set: str
+    citation: str
+    borrowed_from: str
+    borrowed: tuple[str, ...]
+    sei_kinetic_m_per_s: float
+    sei_diffusivity_m2_per_s: float
+    lam_negative_per_s: float
+    lam_positive_per_s: float
+    initial_sei_m: float = 20e-9
+    reference_life_days: float = 4383.0
+    lam_share: float = 0.4
+    overrides: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
+    {
+        "nmc811": Chemistry(
+            name="nmc811",
+            label="NMC811 / graphite-SiOx",
+            parameter_set="OKane2022",
+            citation="Chen et al. 2020 (LG M50); O'Kane et al. 2022",
+            borrowed_from="",
+            borrowed=(),
+            sei_kinetic_m_per_s=2.045e-17,
+            sei_diffusivity_m2_per_s=2.179e-21,
+            lam_negative_per_s=1.183e-5,
+            lam_positive_per_s=1.474e-5,
+        ),
+        "nca": Chemistry(
+            name="nca",
+            label="NCA / graphite",
+            parameter_set="NCA_Kim2011",
+            citation="Kim et al. 2011",
+            borrowed_from="OKane2022",
+            borrowed=(*_GRAPHITE_MECHANICS, *_CATHODE_MECHANICS, *_SEI),
+            sei_kinetic_m_per_s=1.477e-18,
+            sei_diffusivity_m2_per_s=1.912e-23,
+            lam_negative_per_s=2.238,
+            lam_positive_per_s=6.514e-4,
+        ),
+        "lfp": Chemistry(
+            name="lfp",
+            label="LFP / graphite",
+            parameter_set="Prada2013",
+            citation="Prada et al. 2013 (A123 26650), without ageing data",
+            borrowed_from="OKane2022",
+            borrowed=(*_GRAPHITE_MECHANICS, *_CATHODE_MECHANICS, *_SEI),
+            sei_kinetic_m_per_s=2.100e-17,
+            sei_diffusivity_m2_per_s=1.958e-21,
+            lam_negative_per_s=2.133e-7,
+            lam_positive_per_s=2.133e-9,
+        ),
+    }
+)
+
+
+def chemistry(name: str) -> Chemistry:
+    """Return the chemistry called ``name``; ChemistryError names the nearest known one."""
+    try:
+        return CHEMISTRIES[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, CHEMISTRIES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ChemistryError(
+            f"unknown chemistry {name!r}: known are {', '.join(CHEMISTRIES)}{hint}"
+        ) from None

@@ -1,0 +1,25 @@
+"""Errors of the twin.
+
+TwinError
+├── ChemistryError   an unknown chemistry, or one whose parameters do not fit together
+├── SolveError       PyBaMM did not reach the end of a profile
+└── LifeError        no end of life could be found for a battery
+"""
+
+from __future__ import annotations
+
+
+class TwinError(Exception):
+    """Base of every error that the twin raises."""
+
+
+class ChemistryError(TwinError):
+    """A chemistry is unknown or its parameters contradict each other."""
+
+
+class SolveError(TwinError):
+    """PyBaMM stopped before the end of the profile that it was given."""
+
+
+class LifeError(TwinError):
+    """A life could not be computed: no wear at all, or a state outside the model."""

@@ -1,0 +1,130 @@
+"""What a planned day costs a battery: the twin's own answer, not the price that the optimiser used.
+
+The day is solved once by PyBaMM at the battery's state today, and so is its standard day. Wear rates add, so
+the life at the planned day is L = L0 · (capacity that the standard day takes) / (capacity that this day
+takes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.cell import Array, Health, reference_cell
+from twin.duty import DAY_S, Profile, StandardDuty
+from twin.errors import SolveError, TwinError
+from twin.opencircuit import open_circuit
+from twin.rates import solve_rates
+from twin.types import BatterySpec, Calibration
+
+_PROBE_DAYS = 30.0  # a day's wear is too small to be told from the rounding of the electrode balance
+_REST_C = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """A whole day of one battery.
+
+    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car
+    is there; the intervals are ``interval_hours`` long and a market day holds 23, 24 or 25 hours of them.
+    ``start_soc``: 0–1 at the day's start. What the charger puts in, net, is driven while away, at the
+    standard duty's trip current.
+    """
+
+    battery: BatterySpec
+    calibration: Calibration
+    interval_hours: float
+    power_kw: Array
+    plugged: npt.NDArray[np.bool_]
+    start_soc: float
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.power_kw).all():
+            raise TwinError(
+                f"battery {self.battery.battery_id}: the day's power holds a value that is not finite"
+            )
+
+
+def profile_life_chunk(requests: Sequence[ProfileRequest]) -> list[float]:
+    """Life in days if every day were the requested one; NaN where the cell cannot follow it."""
+    standard: dict[str, float] = {}
+    lives = []
+    for request in requests:
+        try:
+            key = request.calibration.calibration_id
+            if key not in standard:
+                standard[key] = _capacity_loss(request, _standard_profile(request))
+            lives.append(
+                request.calibration.l0_days
+                * standard[key]
+                / _capacity_loss(request, _planned_profile(request))
+            )
+        except SolveError:
+            lives.append(float("nan"))
+    return lives
+
+
+def _standard_profile(request: ProfileRequest) -> Profile:
+    return StandardDuty(**request.calibration.parameters["duty"]).profile()
+
+
+def _planned_profile(request: ProfileRequest) -> Profile:
+    # A 23 or 25 hour day is stretched to the 24 hours of the standard day, so that wear stays per day.
+    step_s = DAY_S / len(request.power_kw)
+    rate = request.power_kw * request.interval_hours * 3600 / step_s / request.battery.nominal_energy_kwh
+    rate = np.where(np.abs(rate) < _REST_C, 0.0, rate)
+    starts = np.arange(len(rate)) * step_s
+    steps = dict(zip(starts.tolist(), rate.tolist(), strict=True))
+    away = np.flatnonzero(~request.plugged)
+    driven_h = float(rate.sum()) * step_s / 3600  # hours at 1C
+    if driven_h > 0 and len(away):
+        for first, last in _runs(away):
+            share = driven_h * (last + 1 - first) / len(away)
+            steps |= _trips(request, starts[first], starts[last] + step_s, share)
+    times = sorted(steps)
+    kept = [t for i, t in enumerate(times) if i == 0 or steps[t] != steps[times[i - 1]]]
+    return Profile(
+        start_s=np.array(kept),
+        c_rate=np.array([steps[t] for t in kept]),
+        start_soc=request.start_soc,
+        temperature_degc=float(request.calibration.parameters["duty"]["temperature_degc"]),
+    )
+
+
+def _runs(indices: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
+    """First and last index of each unbroken run."""
+    groups = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
+    return [(int(group[0]), int(group[-1])) for group in groups]
+
+
+def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_h: float) -> dict[float, float]:
+    """Two equal trips, one on leaving and one before coming back, faster than usual only if they must be."""
+    usual = float(request.calibration.parameters["duty"]["trip_c_rate"])
+    length = min(driven_h / 2 / usual * 3600, 0.499 * (back_s - leave_s))
+    rate = driven_h / 2 / (length / 3600)
+    return {leave_s: -rate, leave_s + length: 0.0, back_s - length: -rate}
+
+
+def _capacity_loss(request: ProfileRequest, profile: Profile) -> float:
+    """Usable capacity [Ah of the reference cell] that `_PROBE_DAYS` of the profile take at today's state."""
+    parameters = request.calibration.parameters
+    cell, circuit = reference_cell(request.battery.chemistry), open_circuit(request.battery.chemistry)
+    health = Health(**parameters["health"])
+    sei, lam = np.exp(parameters["mean"][0]), np.exp(parameters["mean"][1])
+    rates = solve_rates(cell, profile, health)
+    grown = sei * rates.sei_m * _PROBE_DAYS
+    lithium = grown * cell.sei_ah_per_m_eps * health.eps_n + lam * rates.lam_lithium_ah * _PROBE_DAYS
+    after = Health(
+        sei_m=health.sei_m + grown,
+        eps_n=health.eps_n - lam * rates.eps_n * _PROBE_DAYS,
+        eps_p=health.eps_p - lam * rates.eps_p * _PROBE_DAYS,
+        lithium_ah=health.lithium_ah - lithium,
+    )
+    loss = float(circuit.window(health).capacity_ah - circuit.window(after).capacity_ah)
+    if loss <= 0:
+        raise SolveError(f"battery {request.battery.battery_id}: the day takes no capacity at all")
+    return loss

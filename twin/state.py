@@ -1,0 +1,210 @@
+"""Stage A: what a pack's voltage says of its state, by Gauss–Newton with PyBaMM's own sensitivities.
+
+One window of telemetry (about a day and a half) is replayed through SPM. Unknown are the stoichiometry at its
+start, both active materials, the lithium inventory, an effective series resistance and a constant current
+bias. Voltages are means of ``BIN_S`` long bins, weighted robustly (Huber), and their errors are taken as
+correlated as the residuals show, since what SPM leaves out (electrolyte, hysteresis, temperature inside the
+pack) does not average away. A window that the model cannot follow, or follows only with an absurd bias, is
+refused: bad sensors are named, not fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.cell import SENSITIVE, Array, Health, day_model
+from twin.errors import SolveError
+from twin.opencircuit import OpenCircuit, open_circuit
+from twin.types import BatterySpec
+from twin.window import MAX_STEPS, Replay
+
+VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
+CHI2_LIMIT = 9.0
+BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
+BIAS_LIMIT_C = 8e-3
+_ITERATIONS = 8
+_HUBER = 2.5
+_CONVERGED = 1e-3
+# Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
+# reference cell), current bias (C-rate).
+_PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
+_NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFit:
+    """Outcome of stage A.
+
+    ``health``: SEI thickness is not seen by voltage and stays at the given one; ``information``: precision
+    matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
+    ``resistance_ohm``: of the reference cell; ``bias_c``: current bias as a C-rate; ``fault``: "" or what is
+    wrong with the sensors.
+    """
+
+    health: Health
+    information: Array
+    resistance_ohm: float
+    resistance_sd_ohm: float
+    bias_c: float
+    bias_sd_c: float
+    chi2_per_n: float
+    model_voltage_v: Array
+    used: npt.NDArray[np.bool_]
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Point:
+    """The unknowns somewhere in the search, and what PyBaMM says there, in units of `VOLTAGE_SD_V`."""
+
+    theta: Array
+    voltage_v: Array
+    jacobian: Array
+    residual: Array
+    weight: Array
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """One window to fit: telemetry, first guess and its prior."""
+
+    replay: Replay
+    guess: Health
+    circuit: OpenCircuit
+    mean: Array
+
+    def health(self, theta: Array) -> Health:
+        """Health of the unknowns; the SEI thickness is the guess's."""
+        fresh = self.circuit.cell.fresh
+        return Health(
+            sei_m=self.guess.sei_m,
+            eps_n=fresh.eps_n * float(np.exp(theta[1])),
+            eps_p=fresh.eps_p * float(np.exp(theta[2])),
+            lithium_ah=fresh.lithium_ah * float(theta[3]),
+        )
+
+    def at(self, theta: Array) -> _Point:
+        """Replay at ``theta``; the derivatives by theta are chained from PyBaMM's by its inputs."""
+        health, cell, capacity = self.health(theta), self.circuit.cell, self.circuit.fresh_capacity_ah
+        q_n, q_p = health.eps_n * cell.ah_per_eps_n, health.eps_p * cell.ah_per_eps_p
+        x, y = float(theta[0]), float((health.lithium_ah - theta[0] * q_n) / q_p)
+        if not (0.002 < x < 0.998 and 0.002 < y < 0.998):
+            raise SolveError(f"stoichiometries {x:.3f}, {y:.3f} lie outside the electrodes")
+        result = day_model(cell.name, MAX_STEPS, ageing=False, sensitive=SENSITIVE).solve(
+            self.replay.start_s,
+            self.replay.c_rate * capacity,
+            self.replay.end_s,
+            health=health,
+            x_n=x,
+            y_p=y,
+            temperature_degc=self.replay.temperature_degc,
+            resistance_ohm=theta[4] / capacity,
+            bias_a=theta[5] * capacity,
+            times_s=self.replay.times_s,
+        )
+        by = result.sensitivity
+        by_x, by_y = by["c_n"] * cell.c_max("Negative"), by["c_p"] * cell.c_max("Positive")
+        jacobian = np.column_stack(
+            [
+                by_x - by_y * q_n / q_p,
+                by["eps_n"] * health.eps_n - by_y * x * q_n / q_p,
+                by["eps_p"] * health.eps_p - by_y * y,
+                by_y * cell.fresh.lithium_ah / q_p,
+                by["resistance"] / capacity,
+                by["bias"] * capacity,
+            ]
+        )
+        residual = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
+        weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
+        prior = ((theta - self.mean) / _PRIOR_SD) ** 2
+        return _Point(
+            theta=theta,
+            voltage_v=result.voltage_v,
+            jacobian=jacobian / VOLTAGE_SD_V,
+            residual=residual,
+            weight=weight,
+            cost=float((weight * residual**2).sum() + prior.sum()),
+        )
+
+    def step(self, point: _Point, damping: float) -> Array:
+        """The unknowns after one damped Gauss–Newton step."""
+        weighted = point.weight[:, None] * point.jacobian
+        normal = point.jacobian.T @ weighted + np.diag(_PRIOR_SD**-2)
+        gradient = weighted.T @ point.residual - (point.theta - self.mean) / _PRIOR_SD**2
+        return np.asarray(
+            point.theta + np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+        )
+
+
+def fit_state(replay: Replay, battery: BatterySpec, guess: Health) -> StateFit:
+    """Fit the window from ``guess``, whose SEI thickness stays; SolveError where PyBaMM cannot follow."""
+    circuit = open_circuit(battery.chemistry)
+    problem = _Problem(replay=replay, guess=guess, circuit=circuit, mean=_prior_mean(replay, guess, circuit))
+    best, damping = problem.at(problem.mean), 1e-3
+    for _ in range(_ITERATIONS):
+        try:
+            tried = problem.at(problem.step(best, damping))
+        except SolveError:
+            damping *= 20
+            continue
+        if tried.cost >= best.cost:
+            damping *= 20
+            continue
+        done = best.cost - tried.cost < _CONVERGED * tried.cost
+        best, damping = tried, damping / 5
+        if done:
+            break
+    return _summary(problem, best)
+
+
+def _prior_mean(replay: Replay, guess: Health, circuit: OpenCircuit) -> Array:
+    """Start values: stoichiometry from the voltage at rest, health from the guess."""
+    window = circuit.window(guess)
+    socs = np.linspace(0, 1, 400)
+    x, y = window.at(socs)
+    soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
+    fresh = circuit.cell.fresh
+    return np.array(
+        [
+            np.interp(soc, socs, x),
+            np.log(guess.eps_n / fresh.eps_n),
+            np.log(guess.eps_p / fresh.eps_p),
+            guess.lithium_ah / fresh.lithium_ah,
+            0.05,
+            0.0,
+        ]
+    )
+
+
+def _summary(problem: _Problem, best: _Point) -> StateFit:
+    chi2 = float((best.weight * best.residual**2).mean())
+    # Correlated errors carry less information than as many independent ones.
+    moved = best.residual - best.residual.mean()
+    lag = float(np.clip((moved[:-1] * moved[1:]).sum() / max((moved**2).sum(), 1e-12), 0.0, 0.97))
+    inflation = max(1.0, chi2) * (1 + lag) / (1 - lag)
+    information = best.jacobian.T @ (best.weight[:, None] * best.jacobian) / inflation
+    regular = information[np.ix_(_NUISANCE, _NUISANCE)] + np.diag(_PRIOR_SD[_NUISANCE] ** -2)
+    cross = information[np.ix_(_WANTED, _NUISANCE)]
+    spread = np.sqrt(np.diag(np.linalg.inv(information + np.diag(_PRIOR_SD**-2))))
+    capacity, bias = problem.circuit.fresh_capacity_ah, float(best.theta[5])
+    fault = ""
+    if chi2 > CHI2_LIMIT:
+        fault = f"voltage does not follow the current (χ²/n {chi2:.1f} over {CHI2_LIMIT:.0f})"
+    elif abs(bias) > BIAS_LIMIT_C:
+        fault = f"current sensor off by {bias:+.4f} C"
+    return StateFit(
+        health=problem.health(best.theta),
+        information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
+        resistance_ohm=float(best.theta[4] / capacity),
+        resistance_sd_ohm=float(spread[4] / capacity),
+        bias_c=bias,
+        bias_sd_c=float(spread[5]),
+        chi2_per_n=chi2,
+        model_voltage_v=best.voltage_v,
+        used=best.weight > 0.5,
+        fault=fault,
+    )

@@ -1,0 +1,269 @@
+"""Synthetic batteries with a known hidden truth, simulated by a richer model than the twin fits.
+
+The truth ages and drives with SPMe (electrolyte included), has its own manufacturing scale, ageing factors,
+resistance and film resistivity, a varying week and weather; what the twin gets to see is that with sensor
+noise, bias, gaps and, on request, a sensor fault. Nothing here is used in a calibration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from twin.cell import Array, Health, day_model, reference_cell
+from twin.duty import DAY_S, StandardDuty
+from twin.opencircuit import open_circuit
+from twin.rates import solve_rates
+from twin.types import BatterySpec
+
+Fault = Literal["none", "current_bias", "stuck_voltage", "flipped_current"]
+_SEGMENTS = 128
+_BLOCK_DAYS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthSpec:
+    """A synthetic battery and what is hidden in it.
+
+    ``capacity_scale``: capacity when new over nameplate; ``sei_factor``, ``lam_factor``: ageing against the
+    chemistry's prior; ``resistance``: of the reference cell, as a share of 1 V per 1C; ``duty``: its ordinary
+    day; ``telemetry_days`` end at ``as_of_utc`` (UTC midnight); check-ups every half year since
+    commissioning.
+    """
+
+    battery: BatterySpec
+    duty: StandardDuty
+    as_of_utc: pd.Timestamp
+    telemetry_days: int
+    sample_s: int
+    capacity_scale: float
+    sei_factor: float
+    lam_factor: float
+    resistance: float
+    departure_hour_utc: float
+    fault: Fault
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What the sensors say, and what is so.
+
+    ``telemetry``, ``checkups``: columns of the tables of those names; ``sessions``: arrival and departure
+    with SoC of every telemetry day; ``hidden``: the true figures, floats by name.
+    """
+
+    telemetry: pd.DataFrame
+    checkups: pd.DataFrame
+    sessions: pd.DataFrame
+    hidden: dict[str, float]
+
+
+def simulate_truth(spec: TruthSpec) -> Truth:
+    """Simulate one battery's history, check-ups and telemetry; the same spec gives the same truth."""
+    rng = np.random.default_rng(spec.seed)
+    cell = reference_cell(spec.battery.chemistry)
+    age_days = (spec.as_of_utc - spec.battery.commissioned_utc).total_seconds() / DAY_S
+    days, history = _age(spec, age_days)
+    checkups = _checkups(spec, rng, days, history)
+    today = _at(history, len(days) - 1)
+    telemetry, sessions = _telemetry(spec, rng, today)
+    capacity = (
+        float(open_circuit(cell.name).window(today).capacity_ah) / open_circuit(cell.name).fresh_capacity_ah
+    )
+    hidden = {
+        "usable_capacity_ah": capacity * spec.battery.nominal_capacity_ah,
+        "capacity_scale": spec.capacity_scale,
+        "sei_factor": spec.sei_factor,
+        "lam_factor": spec.lam_factor,
+        "sei_m": float(today.sei_m),
+        "eps_n": float(today.eps_n),
+        "eps_p": float(today.eps_p),
+        "lithium_ah": float(today.lithium_ah),
+    }
+    return Truth(telemetry=telemetry, checkups=checkups, sessions=sessions, hidden=hidden)
+
+
+def _at(history: Health, index: int) -> Health:
+    return Health(
+        sei_m=float(history.sei_m[index]),
+        eps_n=float(history.eps_n[index]),
+        eps_p=float(history.eps_p[index]),
+        lithium_ah=float(history.lithium_ah[index]),
+    )
+
+
+def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
+    """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), about one jump a quarter."""
+    cell = reference_cell(spec.battery.chemistry)
+    fresh, profile = cell.fresh, spec.duty.profile()
+    state = np.array(
+        [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
+    )
+
+    def slope(values: Array) -> Array:
+        health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
+        rates = solve_rates(cell, profile, health, electrolyte=True)
+        sei = spec.sei_factor * rates.sei_m
+        lithium = sei * cell.sei_ah_per_m_eps * values[1] + spec.lam_factor * rates.lam_lithium_ah
+        return np.array([sei, -spec.lam_factor * rates.eps_n, -spec.lam_factor * rates.eps_p, -lithium])
+
+    jumps = max(2, round(age_days / 182.6))
+    days = age_days * (np.arange(jumps + 1) / jumps) ** 1.3
+    states = [state]
+    for step in np.diff(days):
+        state = state + step * slope(state + 0.5 * step * slope(state))
+        states.append(state)
+    table = np.array(states)
+    return days, Health(sei_m=table[:, 0], eps_n=table[:, 1], eps_p=table[:, 2], lithium_ah=table[:, 3])
+
+
+def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: Health) -> pd.DataFrame:
+    battery, cell = spec.battery, reference_cell(spec.battery.chemistry)
+    circuit = open_circuit(cell.name)
+    share = circuit.window(history).capacity_ah / circuit.fresh_capacity_ah
+    at_days = np.arange(5.0, days[-1], 182.6)
+    capacity = np.interp(at_days, days, share) * battery.nominal_capacity_ah
+    film = (
+        cell.film_ohm_per_m
+        * rng.normal(1.0, 0.1)
+        * (np.interp(at_days, days, history.sei_m) - cell.fresh.sei_m)
+    )
+    ohm = (spec.resistance / circuit.fresh_capacity_ah + film) * pack_ohm_per_cell_ohm(battery)
+    return pd.DataFrame(
+        {
+            "battery_id": battery.battery_id,
+            "time_utc": (battery.commissioned_utc + pd.to_timedelta(at_days, unit="D")).round("s"),
+            "capacity_ah": capacity * rng.normal(1.0, 0.003, len(at_days)),
+            "resistance_ohm": ohm * rng.normal(1.0, 0.01, len(at_days)),
+            "temperature_degc": 25.0,
+        }
+    )
+
+
+def pack_ohm_per_cell_ohm(battery: BatterySpec) -> float:
+    """Pack resistance per ohm of reference cell: Ns in series, current shared in proportion to capacity."""
+    reference_ah = open_circuit(battery.chemistry).fresh_capacity_ah
+    return battery.cells_series * reference_ah / battery.nominal_capacity_ah
+
+
+def _telemetry(
+    spec: TruthSpec, rng: np.random.Generator, health: Health
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    circuit = open_circuit(spec.battery.chemistry)
+    window = circuit.window(health)
+    share = float(window.capacity_ah) / circuit.fresh_capacity_ah
+    start_day = spec.as_of_utc - pd.Timedelta(days=spec.telemetry_days)
+    soc, frames, sessions = spec.duty.target_soc, [], []
+    model = day_model(spec.battery.chemistry, _SEGMENTS, ageing=False, electrolyte=True)
+    for first in range(0, spec.telemetry_days, _BLOCK_DAYS):
+        n_days = min(_BLOCK_DAYS, spec.telemetry_days - first)
+        start_s, c_rate, visits, end_soc = _block(spec, rng, n_days, soc, share)
+        times = np.arange(0, n_days * DAY_S, spec.sample_s)
+        temperature = spec.duty.temperature_degc + rng.normal(0, 2)
+        x_n, y_p = window.at(soc)
+        result = model.solve(
+            start_s,
+            c_rate * circuit.fresh_capacity_ah,
+            n_days * DAY_S,
+            health=health,
+            x_n=float(x_n),
+            y_p=float(y_p),
+            temperature_degc=temperature,
+            resistance_ohm=spec.resistance / circuit.fresh_capacity_ah,
+            times_s=times,
+        )
+        begin = start_day + pd.Timedelta(days=first)
+        step = np.searchsorted(start_s, times, side="right") - 1
+        frames.append(
+            pd.DataFrame(
+                {
+                    "time_utc": begin + pd.to_timedelta(times, unit="s"),
+                    "voltage_v": result.voltage_v,
+                    "current_a": c_rate[step],
+                    "temperature_degc": temperature + 0.5 * np.sin(2 * np.pi * times / DAY_S),
+                }
+            )
+        )
+        sessions += [
+            (begin + pd.Timedelta(seconds=round(a)), begin + pd.Timedelta(seconds=round(d)), sa, sd)
+            for a, d, sa, sd in visits
+        ]
+        soc = end_soc
+    telemetry = _sense(spec, rng, pd.concat(frames, ignore_index=True))
+    return telemetry, _join(sessions)
+
+
+def _join(visits: list[tuple[pd.Timestamp, pd.Timestamp, float, float]]) -> pd.DataFrame:
+    """Visits as sessions; one that goes on over the seam of two blocks is one session."""
+    joined = visits[:1]
+    for arrival, departure, arrival_soc, departure_soc in visits[1:]:
+        if arrival == joined[-1][1]:
+            joined[-1] = (joined[-1][0], departure, joined[-1][2], departure_soc)
+        else:
+            joined.append((arrival, departure, arrival_soc, departure_soc))
+    return pd.DataFrame(joined, columns=["arrival_utc", "departure_utc", "arrival_soc", "departure_soc"])
+
+
+def _block(
+    spec: TruthSpec, rng: np.random.Generator, days: int, soc: float, share: float
+) -> tuple[Array, Array, list[tuple[float, float, float, float]], float]:
+    """Steps [s], C-rates, visits and last SoC of days that begin and end at the charger at UTC midnight."""
+    duty, steps, visits = spec.duty, [(0.0, 0.0)], []
+    plugged_since, arrival_soc = 0.0, soc
+    for day in range(days):
+        leave = (day * 24 + spec.departure_hour_utc + rng.normal(0, 0.3)) * 3600
+        back = leave + (24 - duty.plugged_hours + rng.normal(0, 0.3)) * 3600
+        driven = float(np.clip(duty.trip_efc * rng.lognormal(-0.02, 0.2), 0.02, 0.6 * soc * share))
+        visits.append((plugged_since, leave, arrival_soc, soc))
+        half = driven / 2 / duty.trip_c_rate * 3600
+        for begin in (leave, back - half):
+            # A trip is not one current: it starts gently, goes faster, ends gently.
+            for part, factor in ((0.0, 0.7), (0.3, 1.4), (0.7, 23 / 30)):
+                steps.append((begin + half * part, -duty.trip_c_rate * factor))
+            steps.append((begin + half, 0.0))
+        soc -= driven / share
+        plugged_since, arrival_soc = back, soc
+        needed = (duty.target_soc - soc) * share
+        steps.append((back + 60.0, duty.charge_c_rate))
+        steps.append((back + 60.0 + needed / duty.charge_c_rate * 3600, 0.0))
+        soc = duty.target_soc
+    visits.append((plugged_since, days * DAY_S, arrival_soc, soc))
+    table = np.array(steps)
+    return table[:, 0], table[:, 1], visits, soc
+
+
+def _sense(spec: TruthSpec, rng: np.random.Generator, true: pd.DataFrame) -> pd.DataFrame:
+    """What the sensors of the pack report: noise, a small bias, gaps, and the fault of the spec."""
+    battery, n = spec.battery, len(true)
+    voltage = (true["voltage_v"].to_numpy() + rng.normal(0, 1e-3, n)) * battery.cells_series
+    bias = rng.normal(0, 5e-4)
+    rate = true["current_a"].to_numpy() * (1 + rng.normal(0, 2e-3)) + bias + rng.normal(0, 5e-4, n)
+    if spec.fault == "current_bias":
+        rate = rate + 0.02
+    elif spec.fault == "flipped_current":
+        rate = -rate
+    elif spec.fault == "stuck_voltage":
+        stuck = slice(n - n // 3, n)
+        voltage[stuck] = voltage[stuck.start]
+    frame = pd.DataFrame(
+        {
+            "battery_id": battery.battery_id,
+            "time_utc": true["time_utc"],
+            "voltage_v": np.round(voltage, 2),
+            "current_a": np.round(rate * battery.nominal_capacity_ah, 2),
+            "temperature_degc": np.round(true["temperature_degc"] + rng.normal(0, 0.2, n), 1),
+        }
+    )
+    keep = np.ones(n, dtype=bool)
+    for start in rng.integers(0, n, max(1, spec.telemetry_days // 5)):
+        keep[start : start + int(rng.integers(5, 60) * 60 / spec.sample_s)] = False
+    return frame[keep].reset_index(drop=True)
+
+
+def hidden_record(battery_id: str, truth: Truth) -> dict[str, Any]:
+    """The hidden truth as a flat JSON-ready mapping."""
+    return {"battery_id": battery_id} | truth.hidden

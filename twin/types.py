@@ -1,0 +1,156 @@
+"""What goes into the twin and what comes out, with the mapping between a pack and its reference cell.
+
+A pack of Ns × Np cells with nominal capacity Q (pack Ah) is seen as one reference cell of the chemistry:
+voltage divides by Ns, current is a C-rate of Q, and capacity scales by Q over the reference cell's fresh
+capacity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from twin.chemistry import chemistry
+from twin.errors import TwinError
+
+Quality = Literal["calibrated", "checkups", "prior", "stale"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatterySpec:
+    """Nameplate of one pack.
+
+    Capacities in Ah and kWh of the new pack, ``charge_limit_kw`` at the battery, values in €;
+    ``scrap_value_eur`` is what the pack is worth at its end of life.
+    """
+
+    battery_id: str
+    chemistry: str
+    nominal_capacity_ah: float
+    nominal_energy_kwh: float
+    cells_series: int
+    cells_parallel: int
+    commissioned_utc: pd.Timestamp
+    charge_limit_kw: float
+    replacement_value_eur: float
+    scrap_value_eur: float
+
+    def __post_init__(self) -> None:
+        chemistry(self.chemistry)
+        for name in (
+            "nominal_capacity_ah",
+            "nominal_energy_kwh",
+            "cells_series",
+            "cells_parallel",
+            "charge_limit_kw",
+        ):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise TwinError(f"battery {self.battery_id}: {name} must be positive, is {value}")
+        if not 0 <= self.scrap_value_eur <= self.replacement_value_eur:
+            raise TwinError(
+                f"battery {self.battery_id}: scrap value {self.scrap_value_eur} € must lie between 0 and the "
+                f"replacement value {self.replacement_value_eur} €"
+            )
+
+    @property
+    def charge_c_rate(self) -> float:
+        """The charger's limit as a C-rate [1/h]."""
+        return self.charge_limit_kw / self.nominal_energy_kwh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRequest:
+    """Everything the twin may know of a battery at ``as_of_utc``.
+
+    ``telemetry``: time_utc, voltage_v, current_a (+ = charge), temperature_degc, pack level, checked;
+    ``checkups``: time_utc, capacity_ah, resistance_ohm (may be NaN), temperature_degc; ``sessions``:
+    arrival_utc, departure_utc, arrival_soc, departure_soc. Frames may be empty. ``previous``: the last
+    calibration, kept where today's sensors fail.
+    """
+
+    battery: BatterySpec
+    telemetry: pd.DataFrame
+    checkups: pd.DataFrame
+    sessions: pd.DataFrame
+    as_of_utc: pd.Timestamp
+    input_hash: str
+    previous: Calibration | None = None
+    end_of_life_soh: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A calibrated battery: state today, L0, α and β with 90 % intervals, and how far to trust them.
+
+    ``residual_value_eur`` is what wear can still take: the value above scrap, falling linearly with remaining
+    life. ``law_*`` belong to ln(L/L0) = −α·x, ``rate_*`` to L/L0 = 1/(1+β·x); x is in equivalent full cycles
+    a day of today's usable capacity, the residuals are in ln(L/L0). ``parameters`` holds what rebuilds the
+    battery in PyBaMM: factors, health, resistance, duty and their covariance.
+    """
+
+    calibration_id: str
+    battery_id: str
+    quality: Quality
+    reason: str
+    chemistry: str
+    usable_capacity_ah: float
+    usable_capacity_sd_ah: float
+    usable_energy_kwh: float
+    soh: float
+    resistance_ohm: float
+    resistance_sd_ohm: float
+    current_bias_a: float | None
+    chi2_per_n: float | None
+    samples_used: int
+    samples_excluded: int
+    residual_value_eur: float
+    l0_days: float
+    l0_low_days: float
+    l0_high_days: float
+    alpha_day_per_efc: float
+    alpha_low_day_per_efc: float
+    alpha_high_day_per_efc: float
+    beta_day_per_efc: float
+    beta_low_day_per_efc: float
+    beta_high_day_per_efc: float
+    law_r2: float
+    law_max_residual: float
+    rate_r2: float
+    rate_max_residual: float
+    window_efc_per_day: float
+    duty_efc_per_day: float
+    duty_temperature_degc: float
+    identifiability: str
+    parameters: Mapping[str, Any]
+    life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
+    residuals: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
+
+    def to_record(self) -> dict[str, Any]:
+        """One flat row: every field but the frames, ``parameters`` as JSON text."""
+        skipped = {"life_points", "residuals", "parameters"}
+        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
+        return record | {"parameters_json": json.dumps(self.parameters, sort_keys=True)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Calibration:
+        """The calibration of a `to_record` row; keys that are no fields are ignored, frames are empty."""
+        names = {f.name for f in fields(cls)} - {"life_points", "residuals", "parameters"}
+        values = {name: _plain(record[name]) for name in names}
+        return cls(**values, parameters=json.loads(record["parameters_json"]))
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    """A dataclass of floats as a JSON-ready mapping."""
+    return {key: float(v) if isinstance(v, (float, np.floating)) else v for key, v in asdict(value).items()}

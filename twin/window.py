@@ -1,0 +1,111 @@
+"""The stretch of telemetry that stage A replays: chosen, binned, and its current cut into steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from twin.cell import Array
+from twin.types import BatterySpec
+
+BIN_S = 300.0
+WINDOW_H = 36.0
+MAX_STEPS = 96
+_RESTING_C = 0.005
+_STEP_C = 0.004  # currents that differ by less are one step, as long as the steps are few enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A window of telemetry as the reference cell sees it.
+
+    ``start_s``, ``c_rate``: current steps; ``times_s``: bin middles; ``voltage_v``: cell voltage there;
+    ``begin_utc``: window start.
+    """
+
+    begin_utc: pd.Timestamp
+    start_s: Array
+    c_rate: Array
+    times_s: Array
+    voltage_v: Array
+    temperature_degc: float
+
+    @property
+    def end_s(self) -> float:
+        """End of the window [s]."""
+        return float(self.times_s[-1] + BIN_S / 2)
+
+
+def select_window(telemetry: pd.DataFrame, battery: BatterySpec) -> Replay | None:
+    """The gap-free window of ``WINDOW_H`` hours with the widest swing of charge; None where there is none."""
+    if len(telemetry) < 50:
+        return None
+    binned = _bins(telemetry, battery)
+    size = int(WINDOW_H * 3600 / BIN_S)
+    if len(binned) < size:
+        return None
+    charge = (binned["c_rate"].cumsum() * BIN_S / 3600).to_numpy()
+    index = binned["bin"].to_numpy()
+    resting = np.abs(binned["c_rate"].to_numpy()) < _RESTING_C
+    best, best_score = None, 0.0
+    for first in range(0, len(binned) - size + 1, max(1, size // 12)):
+        last = first + size - 1
+        if index[last] - index[first] != size - 1 or not resting[first : first + 3].all():
+            continue
+        swing = float(np.ptp(charge[first:last]))
+        # Later is better at equal swing: the state is wanted as of today.
+        score = swing * (1 + 0.02 * first / len(binned))
+        if score > best_score:
+            best, best_score = first, score
+    return None if best is None else _replay(binned.iloc[best : best + size])
+
+
+def _bins(telemetry: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
+    seconds = (
+        telemetry["time_utc"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64) / 1000
+    )
+    frame = pd.DataFrame(
+        {
+            "bin": np.floor(seconds / BIN_S).astype(np.int64),
+            "voltage_v": telemetry["voltage_v"].to_numpy() / battery.cells_series,
+            "c_rate": telemetry["current_a"].to_numpy() / battery.nominal_capacity_ah,
+            "temperature_degc": telemetry["temperature_degc"].to_numpy(),
+        }
+    )
+    return frame.groupby("bin", as_index=False).mean()
+
+
+def _replay(binned: pd.DataFrame) -> Replay:
+    rate, first_bin = binned["c_rate"].to_numpy(), int(binned["bin"].iloc[0])
+    tolerance = _STEP_C
+    while True:
+        starts = _segment(rate, tolerance)
+        if len(starts) <= MAX_STEPS:
+            break
+        tolerance *= 1.5
+    edges = [*starts, len(rate)]
+    level = np.array([rate[a:b].mean() for a, b in pairwise(edges)])
+    times = np.arange(len(rate), dtype=np.float64) * BIN_S + 0.5 * BIN_S
+    return Replay(
+        begin_utc=pd.Timestamp(first_bin * BIN_S, unit="s", tz="UTC"),
+        start_s=np.asarray(starts, dtype=np.float64) * BIN_S,
+        c_rate=level,
+        times_s=times,
+        voltage_v=binned["voltage_v"].to_numpy(),
+        temperature_degc=float(binned["temperature_degc"].mean()),
+    )
+
+
+def _segment(rate: Array, tolerance: float) -> list[int]:
+    """Starts of runs in which the current stays within ``tolerance`` of the run's mean."""
+    starts, mean, count = [0], rate[0], 1
+    for i, value in enumerate(rate[1:], start=1):
+        if abs(value - mean) > tolerance:
+            starts.append(i)
+            mean, count = value, 1
+        else:
+            mean, count = (mean * count + value) / (count + 1), count + 1
+    return starts
