@@ -6,6 +6,7 @@ windows      sessions laid on the day's slots
 model        the mathematics, in Pyomo; the one formulation
 highs        a Pyomo model inside HiGHS
 solve        model → plan: exact wear, exclusivity, shadow prices
+even         the steady one among equally good plans
 uncontrolled charge on plug-in, simulated
 assemble     powers → plan: energies, departures and why one was missed
 check        independent check of any plan, from the definitions

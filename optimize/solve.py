@@ -19,6 +19,7 @@ import numpy as np
 
 from optimize.assemble import assemble_plan
 from optimize.errors import SolverError, TimeLimitError
+from optimize.even import even_out
 from optimize.highs import HighsProgram
 from optimize.model import DayModel, add_direction, build_model, wear_cut
 from optimize.types import BoolArray, DayProblem, FloatArray, Mode, ModePlan, SolverRecord
@@ -70,20 +71,23 @@ class _Search:
 def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
     """The best plan of an optimising mode ("ordered" or "v2g"), not yet checked.
 
-    Same input, same plan, as long as the time limit does not strike: one thread, fixed seed. Raises TimeLimitError if no feasible plan was found in time
-    and SolverError if the solver ends otherwise.
+    Same input, same plan, unless the time limit strikes: one thread, fixed seed. Raises TimeLimitError if not
+    even the LP was solved in time and SolverError if the solver ends otherwise.
     """
     day = build_model(problem, session_windows(problem), mode)
     search = _Search(day=day, program=HighsProgram(day.model, mode), seconds_left=time_limit_seconds)
     _settle_wear(search)
     search.lp_seconds = 1.0 + 2.0 * search.seconds_spent
     gap = _settle_directions(search)
+    charge, discharge = even_out(
+        problem, day.windows, _on_grid(day, search.charge), _on_grid(day, search.discharge)
+    )
     return assemble_plan(
         problem,
         day.windows,
         mode,
-        _on_grid(day, search.charge),
-        _on_grid(day, search.discharge),
+        charge,
+        discharge,
         SolverRecord(
             status="optimal" if gap <= GAP else "time_limit",
             objective_eur=-search.program.objective(),
