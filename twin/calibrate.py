@@ -197,7 +197,7 @@ def _result(
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
         identifiability=fit.identifiability(),
-        parameters=_parameters(fit, today, duty, base),
+        parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah),
         life_points=_life_points(calibration_id, battery.battery_id, lives, law),
         residuals=_residual_frame(calibration_id, request, replay, state),
     )
@@ -261,7 +261,9 @@ def _quality(
     return quality, "; ".join(notes) or "ok"
 
 
-def _parameters(fit: AgeingFit, today: Health, duty: StandardDuty, base: RateModel) -> dict[str, Any]:
+def _parameters(
+    fit: AgeingFit, today: Health, duty: StandardDuty, base: RateModel, end_ah: float
+) -> dict[str, Any]:
     return {
         "names": list(NAMES),
         "mean": fit.mean.tolist(),
@@ -273,7 +275,12 @@ def _parameters(fit: AgeingFit, today: Health, duty: StandardDuty, base: RateMod
             "lithium_ah": float(today.lithium_ah[0]),
         },
         "duty": as_json(duty),
-        "rate_model_error": base.held_out_error,
+        "rate_model": {
+            "sei": base.sei.tolist(),
+            "lam": base.lam.tolist(),
+            "held_out_error": base.held_out_error,
+        },
+        "end_capacity_ah": end_ah,
         "observations": fit.observations,
         "ageing_chi2_per_n": fit.chi2_per_n,
     }

@@ -1,8 +1,8 @@
 """What a planned day costs a battery: the twin's own answer, not the price that the optimiser used.
 
-The day is solved once by PyBaMM at the battery's state today, and so is its standard day. Wear rates add, so
-the life at the planned day is L = L0 · (capacity that the standard day takes) / (capacity that this day
-takes).
+PyBaMM solves the day once at the battery's state today, and its standard day too. The ratios of their wear rates
+are taken to hold for life; the life at the planned day is then integrated like any other, so that a limiting
+electrode that changes on the way is seen.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from twin.cell import Array, Health, reference_cell
 from twin.duty import DAY_S, Profile, StandardDuty
-from twin.errors import SolveError, TwinError
-from twin.opencircuit import open_circuit
-from twin.rates import solve_rates
+from twin.errors import LifeError, SolveError, TwinError
+from twin.life import Factors, life_days
+from twin.rates import RateModel, Rates, solve_rates
 from twin.types import BatterySpec, Calibration
 
-_PROBE_DAYS = 30.0  # a day's wear is too small to be told from the rounding of the electrode balance
 _REST_C = 1e-4
 
 
@@ -51,21 +50,37 @@ class ProfileRequest:
 
 def profile_life_chunk(requests: Sequence[ProfileRequest]) -> list[float]:
     """Life in days if every day were the requested one; NaN where the cell cannot follow it."""
-    standard: dict[str, float] = {}
+    standard: dict[str, Rates] = {}
     lives = []
     for request in requests:
         try:
             key = request.calibration.calibration_id
             if key not in standard:
-                standard[key] = _capacity_loss(request, _standard_profile(request))
-            lives.append(
-                request.calibration.l0_days
-                * standard[key]
-                / _capacity_loss(request, _planned_profile(request))
-            )
-        except SolveError:
+                standard[key] = _rates(request, _standard_profile(request))
+            lives.append(_life(request, _rates(request, _planned_profile(request)), standard[key]))
+        except (SolveError, LifeError):
             lives.append(float("nan"))
     return lives
+
+
+def _life(request: ProfileRequest, rates: Rates, standard: Rates) -> float:
+    parameters = request.calibration.parameters
+    learnt = parameters["rate_model"]
+    base = RateModel(
+        cell=reference_cell(request.battery.chemistry),
+        sei=np.array(learnt["sei"]),
+        lam=np.array(learnt["lam"]),
+        held_out_error=learnt["held_out_error"],
+    )
+    sei, lam = np.exp(parameters["mean"][:2])
+    health = Health(**{name: np.array([value]) for name, value in parameters["health"].items()})
+    factors = Factors(sei=np.array([sei]), lam=np.array([lam]))
+    return float(life_days(base.scaled(rates, standard), health, factors, parameters["end_capacity_ah"])[0])
+
+
+def _rates(request: ProfileRequest, profile: Profile) -> Rates:
+    health = Health(**request.calibration.parameters["health"])
+    return solve_rates(reference_cell(request.battery.chemistry), profile, health)
 
 
 def _standard_profile(request: ProfileRequest) -> Profile:
@@ -78,13 +93,12 @@ def _planned_profile(request: ProfileRequest) -> Profile:
     rate = request.power_kw * request.interval_hours * 3600 / step_s / request.battery.nominal_energy_kwh
     rate = np.where(np.abs(rate) < _REST_C, 0.0, rate)
     starts = np.arange(len(rate)) * step_s
-    steps = dict(zip(starts.tolist(), rate.tolist(), strict=True))
+    steps = dict(zip(starts[request.plugged].tolist(), rate[request.plugged].tolist(), strict=True))
     away = np.flatnonzero(~request.plugged)
-    driven_h = float(rate.sum()) * step_s / 3600  # hours at 1C
-    if driven_h > 0 and len(away):
-        for first, last in _runs(away):
-            share = driven_h * (last + 1 - first) / len(away)
-            steps |= _trips(request, starts[first], starts[last] + step_s, share)
+    driven_h = max(0.0, float(rate[request.plugged].sum()) * step_s / 3600)  # hours at 1C
+    for first, last in _runs(away):
+        share = driven_h * (last + 1 - first) / len(away)
+        steps |= _trips(request, starts[first], starts[last] + step_s, share)
     times = sorted(steps)
     kept = [t for i, t in enumerate(times) if i == 0 or steps[t] != steps[times[i - 1]]]
     return Profile(
@@ -98,7 +112,7 @@ def _planned_profile(request: ProfileRequest) -> Profile:
 def _runs(indices: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
     """First and last index of each unbroken run."""
     groups = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
-    return [(int(group[0]), int(group[-1])) for group in groups]
+    return [(int(group[0]), int(group[-1])) for group in groups if len(group)]
 
 
 def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_h: float) -> dict[float, float]:
@@ -107,24 +121,3 @@ def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_h: flo
     length = min(driven_h / 2 / usual * 3600, 0.499 * (back_s - leave_s))
     rate = driven_h / 2 / (length / 3600)
     return {leave_s: -rate, leave_s + length: 0.0, back_s - length: -rate}
-
-
-def _capacity_loss(request: ProfileRequest, profile: Profile) -> float:
-    """Usable capacity [Ah of the reference cell] that `_PROBE_DAYS` of the profile take at today's state."""
-    parameters = request.calibration.parameters
-    cell, circuit = reference_cell(request.battery.chemistry), open_circuit(request.battery.chemistry)
-    health = Health(**parameters["health"])
-    sei, lam = np.exp(parameters["mean"][0]), np.exp(parameters["mean"][1])
-    rates = solve_rates(cell, profile, health)
-    grown = sei * rates.sei_m * _PROBE_DAYS
-    lithium = grown * cell.sei_ah_per_m_eps * health.eps_n + lam * rates.lam_lithium_ah * _PROBE_DAYS
-    after = Health(
-        sei_m=health.sei_m + grown,
-        eps_n=health.eps_n - lam * rates.eps_n * _PROBE_DAYS,
-        eps_p=health.eps_p - lam * rates.eps_p * _PROBE_DAYS,
-        lithium_ah=health.lithium_ah - lithium,
-    )
-    loss = float(circuit.window(health).capacity_ah - circuit.window(after).capacity_ah)
-    if loss <= 0:
-        raise SolveError(f"battery {request.battery.battery_id}: the day takes no capacity at all")
-    return loss

@@ -12,7 +12,7 @@ solve at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -50,6 +50,10 @@ class Rates:
     eps_p: Array
     lam_lithium_ah: Array
 
+    def values(self) -> tuple[Array, Array, Array, Array]:
+        """The four rates in the order of the fields."""
+        return self.sei_m, self.eps_n, self.eps_p, self.lam_lithium_ah
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateModel:
@@ -76,12 +80,20 @@ class RateModel:
             lam_lithium_ah=lam[..., 2],
         )
 
+    def scaled(self, rates: Rates, reference: Rates) -> RateModel:
+        """The model of a day whose rates stand to this one's as ``rates`` to ``reference``, for life."""
+        shift = np.log([r / q for r, q in zip(rates.values(), reference.values(), strict=True)])
+        sei, lam = self.sei.copy(), self.lam.copy()
+        sei[0] += shift[0]
+        lam[0] += shift[1:]
+        return replace(self, sei=sei, lam=lam)
+
 
 def rate_model(cell: ReferenceCell, profile: Profile) -> RateModel:
     """Learn the rates of ``profile`` (C-rates of nominal capacity) from PyBaMM."""
     states = design_states(cell)
     solved = [solve_rates(cell, profile, state) for state in states]
-    table = np.log([[r.sei_m, r.eps_n, r.eps_p, r.lam_lithium_ah] for r in solved])
+    table = np.log([rates.values() for rates in solved])
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)
     )
