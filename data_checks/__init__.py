@@ -2,7 +2,7 @@
 
 - `check`: `check_frame`, the one way in · `types`: `CheckContext`, `CheckReport`
 - `suites`: Great Expectations suites from contracts (the only importer of great_expectations)
-- `prices`, `telemetry`, `records`: the written checks · `verdict`: findings → quarantine, out_check, blocked
+- `prices`, `telemetry`, `checkups`: the written checks · `verdict`: findings → quarantine, out_check, blocked
 - `errors`: the error tree
 
 Great Expectations takes ten seconds to import: it is loaded when the first frame is checked, not before.

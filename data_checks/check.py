@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from data_checks import prices, records, telemetry
+from data_checks import checkups, prices, telemetry
 from data_checks.errors import FrameError
 from data_checks.suites import rules_for, run_rules
 from data_checks.types import EVERYTHING, CheckContext, CheckReport, RowFinding, ScopeFinding
@@ -47,7 +47,7 @@ def _written(
     if dataset == "prices":
         scopes += prices.file_order(rows)
     elif dataset == "checkups":
-        findings += [telemetry.future_clock(rows, context), records.checkup_capacity(rows, context)]
+        findings += [telemetry.future_clock(rows, context), checkups.implausible_capacity(rows, context)]
     elif dataset == "telemetry":
         findings += [telemetry.future_clock(rows, context), telemetry.cell_voltage(rows, context)]
         usable = ~rejected(len(rows), findings)

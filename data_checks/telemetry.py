@@ -52,8 +52,9 @@ def jumps(frame: pd.DataFrame, usable: NDArray[np.bool_]) -> RowFinding:
     """
     series = _in_time_order(frame, np.flatnonzero(usable))
     voltage = series.voltage_v
-    before = np.r_[np.nan, np.where(series.linked[1:], voltage[:-1], np.nan)] if voltage.size else voltage
-    after = np.r_[np.where(series.linked[1:], voltage[1:], np.nan), np.nan] if voltage.size else voltage
+    before, after = np.full(voltage.size, np.nan), np.full(voltage.size, np.nan)
+    before[1:] = np.where(series.linked[1:], voltage[:-1], np.nan)
+    after[:-1] = np.where(series.linked[1:], voltage[1:], np.nan)
     up, down = voltage - before, voltage - after
     spike = (np.sign(up) == np.sign(down)) & (
         np.minimum(np.abs(up), np.abs(down)) > JUMP_SHARE * (before + after) / 2
@@ -80,7 +81,7 @@ def stuck_voltage(
     same = np.zeros(series.positions.size, dtype=bool)
     same[1:] = series.linked[1:] & (series.voltage_v[1:] == series.voltage_v[:-1]) & loaded[1:] & loaded[:-1]
     first = np.flatnonzero(~same)
-    last = np.r_[first[1:], same.size] - 1
+    last = np.append(first[1:], same.size)[: first.size] - 1
     long = series.minutes[last] - series.minutes[first] >= STUCK_MINUTES
     owners = frame["battery_id"].to_numpy()[series.positions[first[long]]]
     counts = pd.Series((last - first + 1)[long], dtype="int64").groupby(owners).sum()

@@ -43,7 +43,6 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
     )
     connection.execute("DROP TABLE merged")
     connection.execute("DROP TABLE touched")
-    connection.unregister("incoming")
 
 
 def _partition(contract: TableContract) -> tuple[str, ...]:

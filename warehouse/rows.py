@@ -50,8 +50,6 @@ def insert(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows:
         )
     except duckdb.ConstraintException as error:
         raise ContractError(f"{contract.name}: {error}") from error
-    finally:
-        connection.unregister("incoming")
 
 
 def delete_matching(
@@ -65,7 +63,6 @@ def delete_matching(
         f"DELETE FROM {contract.name} AS kept "  # noqa: S608
         f"USING (SELECT DISTINCT {', '.join(names)} FROM incoming) AS gone WHERE {same}"
     )
-    connection.unregister("incoming")
 
 
 def select(

@@ -67,7 +67,7 @@ def _text(values: pd.Series) -> pd.Series:
     if not isinstance(values.dtype, pd.StringDtype):
         strange = [value for value in values.dropna().unique() if not isinstance(value, str)]
         if strange:
-            raise TypeError(f"{strange[0]!r} is {type(strange[0]).__name__}, not text")
+            raise TypeError(f"{strange[0]} is {type(strange[0]).__name__}")
     return values.astype("str")
 
 

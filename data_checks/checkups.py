@@ -8,7 +8,7 @@ from data_checks.types import CheckContext, RowFinding
 CAPACITY_SHARE = (0.3, 1.3)
 
 
-def checkup_capacity(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
+def implausible_capacity(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
     """Find check-ups whose capacity lies outside 0.3–1.3 of the pack's nominal capacity."""
     low, high = CAPACITY_SHARE
     positions = np.empty(0, dtype=np.intp)

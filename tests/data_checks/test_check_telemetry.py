@@ -1,0 +1,111 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_checks import check_frame
+from tests.data_checks.builders import context, outcome
+from tests.warehouse.builders import landed, telemetry
+
+
+def check(frame, **told):
+    return check_frame("telemetry", landed("telemetry", frame), context(**told))
+
+
+def test_a_clock_more_than_five_minutes_ahead_is_quarantined():
+    report = check(telemetry(start="2020-04-01T12:00Z", minutes=10))
+    assert report.quarantine["row_key"].tolist() == [f"CAR1|2020-04-01T12:0{m}:00Z" for m in (6, 7, 8, 9)]
+    assert set(report.quarantine["rule"]) == {"future"}
+
+
+@pytest.mark.parametrize("voltage", [149.0, 461.0])
+def test_voltage_no_cell_can_have_is_quarantined(voltage):
+    report = check(telemetry(minutes=30, voltage_v=voltage))
+    assert set(report.quarantine["rule"]) == {"cell_voltage"}
+    assert report.rows_quarantined == 30
+    assert check(telemetry(minutes=30, voltage_v=voltage), batteries=None).rows_quarantined == 0
+
+
+@pytest.mark.parametrize("factor", [1.15, 0.8])
+def test_a_single_sample_off_both_neighbours_is_quarantined(factor):
+    frame = telemetry(minutes=30)
+    frame.loc[12, "voltage_v"] *= factor
+    report = check(frame)
+    assert report.quarantine["rule"].tolist() == ["jump"]
+    assert report.quarantine["source_row"].tolist() == [13]
+
+
+def test_steps_small_spikes_ends_and_gaps_are_no_jumps():
+    step = telemetry(minutes=30)
+    step.loc[15:, "voltage_v"] += 60.0
+    small = telemetry(minutes=30)
+    small.loc[15, "voltage_v"] *= 1.09
+    ends = telemetry(minutes=30)
+    ends.loc[[0, 29], "voltage_v"] *= 1.15
+    gap = telemetry(minutes=30)
+    gap.loc[15, "voltage_v"] *= 1.15
+    gap.loc[15:, "time_utc"] += pd.Timedelta(minutes=20)
+    for frame in (step, small, ends, gap):
+        assert check(frame).rows_quarantined == 0
+
+
+def test_neighbours_of_a_jump_are_of_the_same_battery_and_not_bad_themselves():
+    cars = pd.concat([telemetry("CAR1", minutes=3), telemetry("CAR2", minutes=3)], ignore_index=True)
+    cars.loc[3:, "voltage_v"] = 310.0
+    assert check(cars).rows_quarantined == 0
+    dead = telemetry(minutes=9)
+    dead.loc[[3, 5], "voltage_v"] = 0.0
+    report = check(dead)
+    assert report.quarantine["source_row"].tolist() == [4, 6]
+    assert set(report.quarantine["rule"]) == {"cell_voltage"}
+
+
+def test_order_of_rows_does_not_matter_to_a_jump():
+    frame = telemetry(minutes=30)
+    frame.loc[12, "voltage_v"] *= 1.15
+    shuffled = frame.sample(frac=1.0, random_state=4)
+    report = check(shuffled)
+    told = report.quarantine[report.quarantine["rule"] == "jump"]
+    assert told["row_key"].tolist() == ["CAR1|2020-03-28T22:12:00Z"]
+    assert outcome(report, "monotone", "CAR1")["severity"] == "warning"
+
+
+def test_a_voltage_that_stands_still_under_current_is_a_warning_for_its_battery():
+    stuck = telemetry("CAR1", minutes=90, current_a=10.0).assign(voltage_v=380.0)
+    report = check(pd.concat([stuck, telemetry("CAR2", minutes=90)], ignore_index=True))
+    told = outcome(report, "stuck", "CAR1")
+    assert (told["severity"], told["passed"], told["rows_failed"]) == ("warning", False, 90)
+    assert "CAR2" not in set(report.checks["scope"])
+    assert report.rows_quarantined == 0
+    assert not report.blocked
+
+
+def test_a_resting_pack_is_not_stuck():
+    resting = telemetry(minutes=1440, current_a=0.0).assign(voltage_v=380.0)
+    trickle = telemetry(minutes=1440, current_a=3.0).assign(voltage_v=380.0)
+    brief = telemetry(minutes=59, current_a=10.0).assign(voltage_v=380.0)
+    broken = telemetry(minutes=110, current_a=10.0).assign(voltage_v=380.0)
+    broken.loc[55, "current_a"] = 0.0
+    for frame in (resting, trickle, brief, broken):
+        assert outcome(check(frame), "stuck")["passed"], frame
+
+
+def test_planted_faults_in_many_rows_are_all_found_and_nothing_else():
+    rng = np.random.default_rng(7)
+    cars = [f"CAR{number}" for number in (1, 2, 3)]
+    frame = pd.concat([telemetry(car, "2020-03-20T00:00Z", 4000) for car in cars], ignore_index=True)
+    frame["voltage_v"] = 380.0 + rng.normal(0, 0.2, len(frame))
+    planted = {
+        "finite": ("current_a", np.inf), "not_null": ("temperature_degc", np.nan),
+        "range": ("temperature_degc", 900.0), "cell_voltage": ("voltage_v", 0.0),
+        "jump": ("voltage_v", 455.0), "known": ("battery_id", "CAR7"),
+    }  # fmt: skip
+    rows = rng.choice(np.arange(5, len(frame), 10), size=len(planted) * 20, replace=False)
+    expected = set()
+    for (rule, (column, value)), chosen in zip(planted.items(), np.split(rows, len(planted)), strict=True):
+        frame.loc[chosen, column] = value
+        expected |= {(rule, int(row) + 1) for row in chosen}
+    report = check(frame)
+    found = set(zip(report.quarantine["rule"], report.quarantine["source_row"].astype(int), strict=True))
+    assert found == expected
+    assert report.rows_quarantined == len(rows)
+    assert len(report.good) == len(frame) - len(rows)

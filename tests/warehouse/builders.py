@@ -1,0 +1,94 @@
+"""Small true-to-contract frames and sources for the tests of storage and checks."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from warehouse.contracts import CONTRACTS
+from warehouse.sources import SourceFile
+
+NOW = dt.datetime(2020, 4, 1, 12, tzinfo=dt.UTC)
+SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SMARD = SHARED_DATA / "prices" / "smard_de_lu_2020" / "2020-hour-price.csv"
+ACN = SHARED_DATA / "sessions" / "acn_caltech_event_queue_2019_03" / "sessions_2019-03.csv"
+
+
+def telemetry(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=240, voltage_v=380.0, current_a=10.0):
+    """A battery charging at one sample a minute, its voltage rising slowly."""
+    return pd.DataFrame(
+        {
+            "battery_id": battery_id,
+            "time_utc": pd.date_range(start, periods=minutes, freq="min", unit="us"),
+            "voltage_v": voltage_v + 0.01 * np.arange(minutes),
+            "current_a": current_a,
+            "temperature_degc": 20.0,
+            "soc_reported": np.nan,
+        }
+    )
+
+
+def prices(start="2020-03-29T00:00+01:00", hours=23, zone="DE-LU"):
+    """Hourly prices from `start`."""
+    return pd.DataFrame(
+        {
+            "zone": zone,
+            "interval_start_utc": pd.date_range(start, periods=hours, freq="h", unit="us").tz_convert("UTC"),
+            "resolution_minutes": 60,
+            "price_eur_per_kwh": 0.03 + 0.001 * np.arange(hours),
+        }
+    )
+
+
+def fleet(count=3):
+    """`count` cars of 60 kWh at one site."""
+    return pd.DataFrame(
+        {
+            "battery_id": [f"CAR{number}" for number in range(1, count + 1)],
+            "site_id": "DEPOT",
+            "chemistry": "nmc811",
+            "nominal_capacity_ah": 160.0,
+            "nominal_energy_kwh": 60.0,
+            "cells_series": 100,
+            "cells_parallel": 32,
+            "commissioned_utc": pd.Timestamp("2018-01-01", tz="UTC"),
+            "charge_limit_kw": 11.0,
+            "discharge_limit_kw": 11.0,
+            "efficiency_charge": 0.93,
+            "efficiency_discharge": 0.93,
+            "soc_min": 0.1,
+            "soc_max": 0.95,
+            "replacement_value_eur": 7200.0,
+            "scrap_value_eur": 1500.0,
+        }
+    )
+
+
+def source_of(dataset, frame, name="file.csv"):
+    """A source as a reader would hand it over, its id from its content."""
+    rows = frame.reset_index(drop=True).assign(source_row=np.arange(1, len(frame) + 1))
+    digest = hashlib.sha256(f"{name}{rows.to_csv()}".encode()).hexdigest()
+    return SourceFile(
+        dataset=dataset, source="csv", file_name=name, source_id=digest, sha256=digest, frame=rows
+    )
+
+
+def promote_unchecked(warehouse, dataset, checked_utc=NOW):
+    """Promote what was landed as if every row were good."""
+    rows = warehouse.unchecked(dataset)
+    warehouse.promote(
+        dataset,
+        rows.drop(columns="source_row"),
+        pd.DataFrame(columns=CONTRACTS["core_quarantine"].names),
+        pd.DataFrame(columns=CONTRACTS["out_check"].names),
+        list(rows["source_id"].unique()),
+        checked_utc,
+    )
+
+
+def landed(dataset, frame):
+    """Rows in the shape in which the checks get them."""
+    source = source_of(dataset, frame)
+    return source.frame.assign(source_id=source.source_id, received_utc=pd.Timestamp(NOW))

@@ -1,0 +1,231 @@
+"""Canonical CSV and Parquet, and every way such a file can be wrong."""
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+
+from tests.warehouse.builders import fleet, prices, telemetry
+from warehouse.errors import (
+    CellError,
+    ColumnError,
+    EmptyFileError,
+    MissingFileError,
+    OptionError,
+    SourceError,
+    UndecodableFileError,
+    UnitError,
+    UnknownIdError,
+    UnknownTableError,
+    UnknownZoneError,
+)
+from warehouse.sources import read_source, require_known, sources_for
+
+PRICES_CSV = """zone,interval_start_utc,resolution_minutes,price_eur_per_kwh
+DE-LU,2020-03-28T23:00:00Z,60,0.0117
+DE-LU,2020-03-29 00:00,60,-0.0110
+DE-LU,2020-03-29T03:00:00+02:00,60.0,0.0066
+"""
+
+
+def write(tmp_path, content, name="file.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def csv_of(tmp_path, frame, **changes):
+    path = tmp_path / "file.csv"
+    frame.assign(**changes).to_csv(path, index=False)
+    return path
+
+
+def test_prices_csv_with_three_spellings_of_time(tmp_path):
+    source = read_source("prices", write(tmp_path, "\ufeff" + PRICES_CSV.replace("\n", "\r\n")))
+    assert (source.dataset, source.source, source.file_name) == ("prices", "csv", "file.csv")
+    assert source.frame["interval_start_utc"].tolist() == [
+        pd.Timestamp("2020-03-28T23:00Z") + pd.Timedelta(hours=hour) for hour in range(3)
+    ]
+    assert source.frame["price_eur_per_kwh"].tolist() == [0.0117, -0.011, 0.0066]
+    assert source.frame["source_row"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("header", "factor"), [("price_eur_per_mwh", 1000.0), ("price_ct_per_kwh", 100.0)])
+def test_the_price_columns_name_declares_its_unit(tmp_path, header, factor):
+    frame = prices().assign(**{header: prices()["price_eur_per_kwh"] * factor})
+    source = read_source("prices", csv_of(tmp_path, frame.drop(columns="price_eur_per_kwh")))
+    expected = prices()["price_eur_per_kwh"]
+    pd.testing.assert_series_equal(source.frame["price_eur_per_kwh"], expected, rtol=1e-14)
+
+
+def test_parquet_reads_like_csv_whatever_its_name(tmp_path):
+    path = tmp_path / "export.bin"
+    telemetry().to_parquet(path)
+    from_parquet = read_source("telemetry", path)
+    from_csv = read_source("telemetry", csv_of(tmp_path, telemetry()))
+    assert (from_parquet.source, from_csv.source) == ("parquet", "csv")
+    pd.testing.assert_frame_equal(from_parquet.frame, from_csv.frame, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["Unix Time / s", "Voltage / V", "Current / A", "Surface Temperature / degC"],
+        ["unix_time_second", "voltage_volt", "current_ampere", "surface_temperature_celsius"],
+    ],
+)
+def test_battery_data_format_labels_and_a_battery_from_the_option(tmp_path, labels):
+    rows = telemetry(minutes=5).drop(columns=["battery_id", "soc_reported"])
+    rows["time_utc"] = rows["time_utc"].astype("int64") / 1e6
+    rows.columns = labels
+    source = read_source("telemetry", csv_of(tmp_path, rows), battery_id="CAR1")
+    expected = telemetry(minutes=5)
+    assert source.frame["time_utc"].tolist() == expected["time_utc"].tolist()
+    assert source.frame["voltage_v"].tolist() == pytest.approx(expected["voltage_v"].tolist())
+    assert set(source.frame["battery_id"]) == {"CAR1"}
+
+
+def test_same_content_same_source_id_other_options_or_content_another(tmp_path):
+    path = write(tmp_path, PRICES_CSV)
+    renamed = write(tmp_path, PRICES_CSV, name="copy.csv")
+    changed = write(tmp_path, PRICES_CSV.replace("0.0117", "0.0118"), name="changed.csv")
+    ids = [read_source("prices", each).source_id for each in (path, renamed, changed)]
+    assert ids[0] == ids[1] != ids[2]
+    assert read_source("prices", path, zone="DE-LU").source_id != ids[0]
+
+
+def test_extra_columns_are_ignored_and_noted(tmp_path):
+    source = read_source("prices", csv_of(tmp_path, prices(), weather="rain"))
+    assert source.notes == ("column 'weather' was ignored",)
+
+
+def test_zone_option_fills_what_the_file_does_not_tell_and_must_not_contradict(tmp_path):
+    path = csv_of(tmp_path, prices().drop(columns="zone"))
+    assert set(read_source("prices", path, zone="FI").frame["zone"]) == {"FI"}
+    with pytest.raises(OptionError, match=r"row 1, column zone: 'DE-LU' contradicts zone=FI"):
+        read_source("prices", csv_of(tmp_path, prices()), zone="FI")
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("", EmptyFileError, r"file\.csv: is empty"),
+        (" \n\n", EmptyFileError, r"is empty"),
+        (PRICES_CSV.splitlines()[0] + "\n", EmptyFileError, r"no data rows"),
+        (PRICES_CSV.encode("utf-16"), UndecodableFileError, r"NUL bytes"),
+        (PRICES_CSV.replace("LU,2020-03-29 ", "LÜ,2020-03-29 ").encode("latin-1"), UndecodableFileError,
+         r"not UTF-8: byte 0xdc in line 3"),
+        (PRICES_CSV.replace(",", ";"), UndecodableFileError, r"separated by ';'"),
+        (PRICES_CSV + "DE-LU,1\n", UndecodableFileError, r"row 4: .*Expected 4 columns, got 2"),
+        (b"PAR1 and then nothing", UndecodableFileError, r"not readable Parquet"),
+        (PRICES_CSV.replace("resolution_minutes", "zone"), ColumnError, r"column zone: is there 2 times"),
+        (PRICES_CSV.replace("interval_start_utc", "interval_start"), ColumnError,
+         r"column interval_start: .*did you mean 'interval_start_utc'"),
+        (PRICES_CSV.replace("price_eur_per_kwh", "x"), ColumnError, r"column price_eur_per_kwh: is missing"),
+        (PRICES_CSV.replace("0.0066", "0,0066").replace("60.0,0,0066", '60,"0,0066"'), CellError,
+         r"row 3, column price_eur_per_kwh: '0,0066' has a decimal comma"),
+        (PRICES_CSV.replace("-0.0110", "n/a"), CellError,
+         r"row 2, column price_eur_per_kwh: 'n/a' is not a number"),
+        (PRICES_CSV.replace("2020-03-29 00:00", "29.03.2020"), CellError,
+         r"row 2, column interval_start_utc: '29.03.2020\w*' is not an ISO 8601 time"),
+        (PRICES_CSV.replace("60.0", "60.5"), CellError, r"row 3, .*'60.5' is not a whole number"),
+        (PRICES_CSV.replace("DE-LU,2020-03-29 ", "DE_LU,2020-03-29 "), CellError,
+         r"row 2, column zone: 'DE_LU' is not a known bidding zone; did you mean 'DE-LU'"),
+    ],
+)  # fmt: skip
+def test_a_faulty_prices_file_is_refused_by_name_row_and_value(tmp_path, content, error, message):
+    with pytest.raises(error, match=message) as caught:
+        read_source("prices", write(tmp_path, content))
+    assert caught.value.file == "file.csv"
+
+
+@pytest.mark.parametrize(
+    ("header", "factor", "likely"),
+    [
+        ("price_eur_per_kwh", 1000.0, "€/MWh"),
+        ("price_eur_per_kwh", 100.0, "ct/kWh"),
+        ("price_eur_per_mwh", 1.0, "€/kWh"),
+        ("price_ct_per_kwh", 1.0, "€/kWh"),
+    ],
+)
+def test_prices_in_another_unit_than_their_column_says_are_refused(tmp_path, header, factor, likely):
+    frame = prices().assign(**{header: prices()["price_eur_per_kwh"] * factor})
+    if header != "price_eur_per_kwh":
+        frame = frame.drop(columns="price_eur_per_kwh")
+    with pytest.raises(UnitError, match=rf"column {header}: .*look like .*{likely}.*Nothing was converted"):
+        read_source("prices", csv_of(tmp_path, frame))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column", "value", "likely"),
+    [
+        ("telemetry", "voltage_v", 380_000.0, "mV"),
+        ("telemetry", "voltage_v", 0.38, "kV"),
+        ("telemetry", "current_a", 27_000.0, "mA"),
+        ("telemetry", "temperature_degc", 293.15, "K"),
+        ("telemetry", "soc_reported", 55.0, "%"),
+        ("fleet", "charge_limit_kw", 11_000.0, "W"),
+        ("fleet", "charge_limit_kw", 0.011, "MW"),
+        ("fleet", "nominal_energy_kwh", 60_000.0, "Wh"),
+        ("fleet", "efficiency_charge", 93.0, "%"),
+        ("fleet", "nominal_capacity_ah", 160_000.0, "mAh"),
+    ],
+)
+def test_wrong_units_are_named(tmp_path, dataset, column, value, likely):
+    frame = (telemetry(minutes=30) if dataset == "telemetry" else fleet()).assign(**{column: value})
+    with pytest.raises(UnitError, match=rf"column {column}: .*look like {likely}"):
+        read_source(dataset, csv_of(tmp_path, frame))
+
+
+def test_a_resting_pack_and_a_single_bad_row_are_no_unit_error(tmp_path):
+    rows = telemetry(minutes=100, current_a=0.0)
+    rows.loc[3, "voltage_v"] = 1e9
+    assert len(read_source("telemetry", csv_of(tmp_path, rows)).frame) == 100
+
+
+@pytest.mark.parametrize("bad", ["../etc", "a b", "<b>", "x" * 65, "-x", "a;DROP", "bätt"])
+def test_ids_that_are_no_ids_are_refused(tmp_path, bad):
+    rows = telemetry(minutes=3)
+    rows.loc[1, "battery_id"] = bad
+    with pytest.raises(CellError, match=r"row 2, column battery_id: .* is not an id"):
+        read_source("telemetry", csv_of(tmp_path, rows))
+
+
+def test_local_times_need_a_zone_unless_the_column_says_utc(tmp_path):
+    sessions = pd.DataFrame(
+        {
+            "session_id": ["a:1 @x"], "battery_id": ["CAR1"], "arrival_utc": ["2020-03-29T08:00"],
+            "departure_utc": ["2020-03-29T18:00+02:00"], "arrival_soc": [0.4], "departure_soc": [0.8],
+        }
+    )  # fmt: skip
+    frame = read_source("sessions", csv_of(tmp_path, sessions)).frame
+    assert frame["departure_utc"][0] - frame["arrival_utc"][0] == dt.timedelta(hours=8)
+
+
+def test_missing_file_and_folder(tmp_path):
+    for path in (tmp_path / "absent.csv", tmp_path, tmp_path / "absent" / "file.csv"):
+        with pytest.raises(MissingFileError, match=path.name):
+            read_source("prices", path)
+
+
+def test_wrong_arguments_name_the_nearest(tmp_path):
+    path = write(tmp_path, PRICES_CSV)
+    with pytest.raises(UnknownZoneError, match="DE-LU"):
+        read_source("prices", path, zone="DE_LU")
+    with pytest.raises(OptionError, match="did you mean 'smard'"):
+        read_source("prices", path, source="smrd")
+    with pytest.raises(OptionError, match=r"column battery: is not an option .*did you mean 'battery_id'"):
+        read_source("telemetry", path, battery="CAR1")
+    with pytest.raises(UnknownTableError, match="prices"):
+        read_source("price", path)
+    assert sources_for("prices") == ("csv", "parquet", "smard")
+    assert sources_for("sessions") == ("csv", "parquet", "acn")
+
+
+def test_ids_nobody_declared_are_refused_with_their_row(tmp_path):
+    source = read_source("telemetry", csv_of(tmp_path, telemetry("CAR9", minutes=3)))
+    with pytest.raises(UnknownIdError, match=r"row 1, column battery_id: 'CAR9' is not declared \(3 such"):
+        require_known(source.frame, "battery_id", {"CAR1", "CAR2"}, source.file_name)
+    with pytest.raises(SourceError, match="nothing is declared yet"):
+        require_known(source.frame, "battery_id", set(), source.file_name)
+    require_known(source.frame, "battery_id", {"CAR9"}, source.file_name)

@@ -1,0 +1,74 @@
+"""A real year of prices, both clock changes in it."""
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+
+from tests.warehouse.builders import SMARD
+from warehouse.errors import CellError, ColumnError, UnitError
+from warehouse.sources import read_source
+from warehouse.zones import market_day_slots
+
+HEADER = "time,sdate,stimestart,zone_start,stimeend,zone_end,price\n"
+AUTUMN = (
+    "2020-10-25 01:00:00,25.10.2020,01:00,CEST,02:00,CEST,0.6\n"
+    "2020-10-25 02:00:00,25.10.2020,02:00,CEST,02:00,CET,1.5\n"
+    "2020-10-25 02:00:00,25.10.2020,02:00,CET,03:00,CET,0.9\n"
+    "2020-10-25 03:00:00,25.10.2020,03:00,CET,03:15,CET,-1.0\n"
+)
+real_year = pytest.mark.skipif(not SMARD.exists(), reason=f"{SMARD.name} of the shared data is absent")
+
+
+def read(tmp_path, text):
+    path = tmp_path / "smard.csv"
+    path.write_text(text)
+    return read_source("prices", path, source="smard")
+
+
+def test_labels_tell_the_repeated_hour_apart(tmp_path):
+    frame = read(tmp_path, HEADER + AUTUMN).frame
+    assert frame["interval_start_utc"].tolist() == [
+        pd.Timestamp("2020-10-24T23:00Z") + pd.Timedelta(hours=hour) for hour in range(4)
+    ]
+    assert frame["resolution_minutes"].tolist() == [60, 60, 60, 15]
+    assert frame["price_eur_per_kwh"].tolist() == pytest.approx([0.006, 0.015, 0.009, -0.01])
+
+
+@real_year
+@pytest.mark.parametrize(
+    ("date", "hours"),
+    [(dt.date(2020, 3, 29), 23), (dt.date(2020, 10, 25), 25), (dt.date(2020, 7, 5), 24)],
+)
+def test_every_hour_of_the_clock_change_days_is_there(date, hours):
+    source = read_source("prices", SMARD, source="smard", zone="DE-LU")
+    slots = market_day_slots(date, "DE-LU", minutes=60)
+    assert len(slots) == hours
+    day = source.frame[source.frame["interval_start_utc"].isin(slots)]
+    assert len(day) == hours
+    assert source.licence == "CC BY 4.0"
+
+
+@real_year
+def test_the_year_is_hourly_without_gap_in_euro_per_kwh():
+    frame = read_source("prices", SMARD, source="smard").frame
+    assert len(frame) == 367 * 24
+    assert (frame["interval_start_utc"].diff().dropna() == pd.Timedelta(hours=1)).all()
+    assert (frame["resolution_minutes"] == 60).all()
+    assert frame["price_eur_per_kwh"].mean() == pytest.approx(0.0305, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ("CEST,02:00,CET", "MESZ,02:00,CET", CellError, r"row 2, column zone_start: 'MESZ' is neither CET"),
+        ("2020-10-25 03:00:00", "25.10.2020 03:00", CellError, r"row 4, column time"),
+        ("03:15", "25:15", CellError, r"row 4, column stimeend"),
+        ("stimeend", "stimestop", ColumnError, r"column stimeend: is missing"),
+        ("0.9", "9O", CellError, r"row 3, column price: '9O' is not a number"),
+        ("1.5", "1500", UnitError, r"column price: .*plausible"),
+    ],
+)
+def test_faults_are_named(tmp_path, old, new, error, message):
+    with pytest.raises(error, match=message):
+        read(tmp_path, (HEADER + AUTUMN).replace(old, new))

@@ -1,0 +1,62 @@
+"""Two processes and one file: the second waits, then says so."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.warehouse.builders import NOW, prices, source_of
+from warehouse.errors import LockedError
+from warehouse.store import Warehouse
+
+HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.readline()
+connection.close()
+"""
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", lock_timeout_s=0.3)
+    warehouse.create()
+    return warehouse
+
+
+@pytest.fixture
+def holder(warehouse):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(warehouse.path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def release(process):
+    process.communicate("done\n")
+
+
+def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
+    with pytest.raises(LockedError, match=r"held by another process; waited 0\.3 s"):
+        warehouse.read("core_price")
+    with pytest.raises(LockedError):
+        warehouse.land(source_of("prices", prices()), NOW)
+
+
+def test_after_release_the_same_object_works(warehouse, holder):
+    with pytest.raises(LockedError):
+        warehouse.read("core_price")
+    release(holder)
+    assert not warehouse.land(source_of("prices", prices()), NOW).already
+
+
+def test_a_waiting_writer_gets_its_turn(warehouse, holder):
+    patient = Warehouse(warehouse.path, lock_timeout_s=30.0)
+    holder.stdin.write("done\n")
+    holder.stdin.flush()
+    assert patient.land(source_of("prices", prices()), NOW).rows == 23
