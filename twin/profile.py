@@ -1,8 +1,8 @@
 """What a planned day costs a battery: the twin's own answer, not the price that the optimiser used.
 
-PyBaMM solves the day once at the battery's state today, and its standard day too. The ratios of their wear rates
-are taken to hold for life; the life at the planned day is then integrated like any other, so that a limiting
-electrode that changes on the way is seen.
+PyBaMM solves the day once at the battery's state today, and its standard day too. The ratios of their wear
+rates are taken to hold for life; the life at the planned day is then integrated like any other, so that a
+limiting electrode that changes on the way is seen.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ noise, bias, gaps and, on request, a sensor fault. Nothing here is used in a cal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -29,15 +30,16 @@ class TruthSpec:
     """A synthetic battery and what is hidden in it.
 
     ``capacity_scale``: capacity when new over nameplate; ``sei_factor``, ``lam_factor``: ageing against the
-    chemistry's prior; ``resistance``: of the reference cell, as a share of 1 V per 1C; ``duty``: its ordinary
-    day; ``telemetry_days`` end at ``as_of_utc`` (UTC midnight); check-ups every half year since
-    commissioning.
+    chemistry's prior; ``resistance``: of the reference cell, as volts per 1C; ``duty``: its ordinary day,
+    left at ``departure_hour_utc``. Telemetry covers ``telemetry_days`` up to ``as_of_utc``, sessions
+    ``ahead_days`` more; check-ups come every half year since commissioning.
     """
 
     battery: BatterySpec
     duty: StandardDuty
     as_of_utc: pd.Timestamp
     telemetry_days: int
+    ahead_days: int
     sample_s: int
     capacity_scale: float
     sei_factor: float
@@ -60,6 +62,11 @@ class Truth:
     checkups: pd.DataFrame
     sessions: pd.DataFrame
     hidden: dict[str, float]
+
+
+def simulate_chunk(specs: Sequence[TruthSpec]) -> list[Truth]:
+    """Simulate some batteries one after another; PyBaMM models are built once a process."""
+    return [simulate_truth(spec) for spec in specs]
 
 
 def simulate_truth(spec: TruthSpec) -> Truth:
@@ -153,22 +160,32 @@ def pack_ohm_per_cell_ohm(battery: BatterySpec) -> float:
 def _telemetry(
     spec: TruthSpec, rng: np.random.Generator, health: Health
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Telemetry up to ``as_of_utc`` and sessions beyond; blocks begin and end in the middle of a stay."""
     circuit = open_circuit(spec.battery.chemistry)
     window = circuit.window(health)
     share = float(window.capacity_ah) / circuit.fresh_capacity_ah
-    start_day = spec.as_of_utc - pd.Timedelta(days=spec.telemetry_days)
-    soc, frames, sessions = spec.duty.target_soc, [], []
+    middle = spec.as_of_utc.normalize() + pd.Timedelta(
+        hours=spec.departure_hour_utc - 0.5 * spec.duty.plugged_hours
+    )
+    begin = middle - pd.Timedelta(days=spec.telemetry_days + (middle > spec.as_of_utc))
+    soc, frames, visits = spec.duty.target_soc, [], []
     model = day_model(spec.battery.chemistry, _SEGMENTS, ageing=False, electrolyte=True)
-    for first in range(0, spec.telemetry_days, _BLOCK_DAYS):
-        n_days = min(_BLOCK_DAYS, spec.telemetry_days - first)
-        start_s, c_rate, visits, end_soc = _block(spec, rng, n_days, soc, share)
-        times = np.arange(0, n_days * DAY_S, spec.sample_s)
+    total = spec.telemetry_days + spec.ahead_days
+    for first in range(0, total, _BLOCK_DAYS):
+        days = min(_BLOCK_DAYS, total - first)
+        start_s, c_rate, stays, end_soc = _block(spec, rng, days, soc, share)
+        block_utc = begin + pd.Timedelta(days=first)
+        visits += [
+            (block_utc + pd.Timedelta(seconds=round(a)), block_utc + pd.Timedelta(seconds=round(d)), sa, sd)
+            for a, d, sa, sd in stays
+        ]
+        times = np.arange(0, days * DAY_S, spec.sample_s)
         temperature = spec.duty.temperature_degc + rng.normal(0, 2)
         x_n, y_p = window.at(soc)
         result = model.solve(
             start_s,
             c_rate * circuit.fresh_capacity_ah,
-            n_days * DAY_S,
+            days * DAY_S,
             health=health,
             x_n=float(x_n),
             y_p=float(y_p),
@@ -176,25 +193,19 @@ def _telemetry(
             resistance_ohm=spec.resistance / circuit.fresh_capacity_ah,
             times_s=times,
         )
-        begin = start_day + pd.Timedelta(days=first)
-        step = np.searchsorted(start_s, times, side="right") - 1
         frames.append(
             pd.DataFrame(
                 {
-                    "time_utc": begin + pd.to_timedelta(times, unit="s"),
+                    "time_utc": block_utc + pd.to_timedelta(times, unit="s"),
                     "voltage_v": result.voltage_v,
-                    "current_a": c_rate[step],
+                    "current_a": c_rate[np.searchsorted(start_s, times, side="right") - 1],
                     "temperature_degc": temperature + 0.5 * np.sin(2 * np.pi * times / DAY_S),
                 }
             )
         )
-        sessions += [
-            (begin + pd.Timedelta(seconds=round(a)), begin + pd.Timedelta(seconds=round(d)), sa, sd)
-            for a, d, sa, sd in visits
-        ]
         soc = end_soc
-    telemetry = _sense(spec, rng, pd.concat(frames, ignore_index=True))
-    return telemetry, _join(sessions)
+    true = pd.concat(frames, ignore_index=True)
+    return _sense(spec, rng, true[true["time_utc"] <= spec.as_of_utc]), _join(visits)
 
 
 def _join(visits: list[tuple[pd.Timestamp, pd.Timestamp, float, float]]) -> pd.DataFrame:
@@ -211,11 +222,11 @@ def _join(visits: list[tuple[pd.Timestamp, pd.Timestamp, float, float]]) -> pd.D
 def _block(
     spec: TruthSpec, rng: np.random.Generator, days: int, soc: float, share: float
 ) -> tuple[Array, Array, list[tuple[float, float, float, float]], float]:
-    """Steps [s], C-rates, visits and last SoC of days that begin and end at the charger at UTC midnight."""
+    """Steps [s], C-rates, visits and last SoC of days that begin and end in the middle of a stay."""
     duty, steps, visits = spec.duty, [(0.0, 0.0)], []
     plugged_since, arrival_soc = 0.0, soc
     for day in range(days):
-        leave = (day * 24 + spec.departure_hour_utc + rng.normal(0, 0.3)) * 3600
+        leave = (day * 24 + 0.5 * duty.plugged_hours + rng.normal(0, 0.3)) * 3600
         back = leave + (24 - duty.plugged_hours + rng.normal(0, 0.3)) * 3600
         driven = float(np.clip(duty.trip_efc * rng.lognormal(-0.02, 0.2), 0.02, 0.6 * soc * share))
         visits.append((plugged_since, leave, arrival_soc, soc))
@@ -262,8 +273,3 @@ def _sense(spec: TruthSpec, rng: np.random.Generator, true: pd.DataFrame) -> pd.
     for start in rng.integers(0, n, max(1, spec.telemetry_days // 5)):
         keep[start : start + int(rng.integers(5, 60) * 60 / spec.sample_s)] = False
     return frame[keep].reset_index(drop=True)
-
-
-def hidden_record(battery_id: str, truth: Truth) -> dict[str, Any]:
-    """The hidden truth as a flat JSON-ready mapping."""
-    return {"battery_id": battery_id} | truth.hidden

@@ -1,0 +1,183 @@
+"""The pages of one plan: an index for the run and one page a battery, plus the schedule as a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from flows.publish import charts
+from flows.workspace import Workspace
+from warehouse.zones import market_timezone
+
+_SOURCES = {
+    "published": "",
+    "substituted": "Degraded plan: no published prices. Last week's prices of the same weekday were used and "
+    "nothing is fed back to the grid.",
+    "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in.",
+}
+_QUALITIES = {
+    "calibrated": "fitted to telemetry and check-ups",
+    "checkups": "fitted to check-ups alone",
+    "prior": "no usable data: the chemistry's prior",
+    "stale": "sensors refused: the last good calibration is kept",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything the warehouse holds of one plan."""
+
+    header: Mapping[str, Any]
+    timezone: str
+    modes: pd.DataFrame
+    cars: pd.DataFrame
+    slots: pd.DataFrame
+    sites: pd.DataFrame
+    departures: pd.DataFrame
+    calibrations: pd.DataFrame
+    life_points: pd.DataFrame
+    residuals: pd.DataFrame
+    prices: pd.DataFrame
+    checks: pd.DataFrame
+
+    @property
+    def followed(self) -> str:
+        """The mode that is the plan to follow."""
+        return str(self.modes["mode"].iloc[-1])
+
+
+def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
+    """Write the pages of a plan under reports/DATE/ and its schedule under exports/; the index comes first.
+
+    A file appears whole or not at all. Pages of an earlier plan for the same date are replaced.
+    """
+    plan = _read(workspace, plan_id)
+    day = str(plan.header["market_date"])
+    folder = workspace.reports / day
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = Environment(
+        loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = _number
+    common = {
+        "notice": workspace.settings.fleet.notice,
+        "degraded": _SOURCES[str(plan.header["plan_source"])],
+        "plan": plan.header,
+    }
+    files = [
+        _write(
+            folder / "index.html",
+            environment.get_template("run.html").render(**common, **_run_page(plan)),
+        )
+    ]
+    page = environment.get_template("battery.html")
+    for _, car in plan.cars[plan.cars["mode"] == plan.followed].iterrows():
+        battery_id = str(car["battery_id"])
+        text = page.render(**common, **_battery_page(plan, battery_id, str(car["calibration_id"])))
+        files.append(_write(folder / f"{battery_id}.html", text))
+    columns = ["interval_start_utc", "battery_id", "plugged", "charge_kw", "discharge_kw", "power_kw"]
+    schedule = plan.slots[plan.slots["mode"] == plan.followed]
+    export = schedule[["plan_id", "mode", *columns, "energy_end_kwh", "plan_source"]].to_csv(index=False)
+    files.append(_write(workspace.exports / f"schedule_{day}_{plan.header['zone']}.csv", export))
+    return files
+
+
+def _read(workspace: Workspace, plan_id: str) -> _Plan:
+    warehouse = workspace.warehouse
+    mine = {"plan_id": plan_id}
+    header = {str(k): v for k, v in warehouse.read("out_plan", where=mine).iloc[0].items()}
+    timezone = str(market_timezone(header["zone"]))
+    modes = warehouse.read("out_plan_mode", where=mine)
+    order = {mode: i for i, mode in enumerate(charts.MODE_COLOURS)}
+    modes = modes.sort_values("mode", key=lambda names: names.map(order))
+    cars = warehouse.read("out_plan_car", where=mine)
+    ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
+    slots = _local(warehouse.read("out_plan_slot", where=mine), timezone)
+    prices = warehouse.read(
+        "core_price",
+        where={"zone": header["zone"]},
+        start=slots["interval_start_utc"].min(),
+        end=slots["interval_start_utc"].max() + pd.Timedelta(minutes=15),
+    )
+    return _Plan(
+        header=header,
+        timezone=timezone,
+        modes=modes,
+        cars=cars,
+        slots=slots,
+        sites=_local(warehouse.read("out_plan_site_slot", where=mine), timezone),
+        departures=warehouse.read("out_plan_departure", where=mine),
+        calibrations=warehouse.read("out_calibration", where=ids).set_index("calibration_id"),
+        life_points=warehouse.read("out_life_point", where=ids),
+        residuals=warehouse.read("out_twin_residual", where=ids),
+        prices=_local(prices, timezone),
+        checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
+    )
+
+
+def _local(frame: pd.DataFrame, timezone: str) -> pd.DataFrame:
+    # Naive wall time: a chart is read against the clock on the wall.
+    return frame.assign(local=frame["interval_start_utc"].dt.tz_convert(timezone).dt.tz_localize(None))
+
+
+def _run_page(plan: _Plan) -> dict[str, Any]:
+    prices = plan.prices.assign(price_ct_per_kwh=plan.prices["price_eur_per_kwh"] * 100)
+    missed = plan.departures[plan.departures["missing_kwh"] > 1e-6]
+    known = plan.calibrations
+    cars = plan.cars[plan.cars["mode"] == plan.followed].copy()
+    for name in ("quality", "soh", "l0_days", "alpha_day_per_efc"):
+        cars[name] = cars["calibration_id"].map(known[name])
+    cars["alpha_low"] = cars["calibration_id"].map(known["alpha_low_day_per_efc"])
+    cars["alpha_high"] = cars["calibration_id"].map(known["alpha_high_day_per_efc"])
+    failed = plan.checks[~plan.checks["passed"].astype(bool)] if len(plan.checks) else plan.checks
+    return {
+        "timezone": plan.timezone,
+        "followed": plan.followed,
+        "modes": plan.modes.to_dict("records"),
+        "cars": cars.to_dict("records"),
+        "missed": missed.to_dict("records"),
+        "checks_run": len(plan.checks),
+        "failed_checks": failed.to_dict("records"),
+        "parts": json.loads(plan.header["input_parts_json"]),
+        "power_chart": charts.price_and_power(prices, plan.sites),
+    }
+
+
+def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str, Any]:
+    own = plan.slots[plan.slots["battery_id"] == battery_id]
+    points = plan.life_points[plan.life_points["calibration_id"] == calibration_id]
+    residuals = plan.residuals[plan.residuals["calibration_id"] == calibration_id]
+    known = calibration_id in plan.calibrations.index
+    record = plan.calibrations.loc[calibration_id].to_dict() if known else None
+    capacity = record["usable_energy_kwh"] if record else math.nan
+    return {
+        "battery_id": battery_id,
+        "calibration_id": calibration_id,
+        "calibration": record,
+        "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
+        "duty": json.loads(record["parameters_json"])["duty"] if record else None,
+        "cars": plan.cars[plan.cars["battery_id"] == battery_id].to_dict("records"),
+        "points": points.to_dict("records"),
+        "day_chart": charts.battery_day(own.assign(soc=own["energy_start_kwh"] / capacity)) if known else "",
+        "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
+        "law_chart": charts.life_law(points) if len(points) else "",
+    }
+
+
+def _number(value: Any, digits: int = 2) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    return f"{float(value):,.{digits}f}"
+
+
+def _write(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    return partial.replace(path)
