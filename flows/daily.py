@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -26,6 +26,9 @@ from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.workspace import Workspace
 from warehouse.errors import LockedError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 def _run_name() -> str:
     """As in "plan 2020-07-05 DE-LU · depot": the stage, the market day, the zone, the workspace."""
@@ -35,7 +38,7 @@ def _run_name() -> str:
     return f"{flow_run.flow_name} {day} {workspace.zone} · {workspace.root.name}"
 
 
-@flow(name="ingest", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="ingest", flow_run_name=_run_name)
 def ingest(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
     """Take the files of the inbox."""
     from flows.stages.inbox import ingest_inbox
@@ -51,7 +54,7 @@ def check(workspace: str, as_of: datetime | None = None, run_id: str | None = No
     return _stage(stage, workspace, as_of, run_id)
 
 
-@flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner(max_workers=8))
+@flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner[Any](max_workers=8))
 def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
     """Fit the twin of every battery with new rows, one task a chunk."""
     from flows.stages.calibrate import calibrate as stage
@@ -118,27 +121,26 @@ def _stage(
     def work() -> StageResult:
         return stage(_open(workspace), as_of, run_id or new_run_id(as_of), *more)
 
-    result = _task(work, name=f"{stage.__name__} rows")()
+    result: StageResult = _task(work, stage.__name__)()
     leave_artifacts(result)
     return result
 
 
 def _in_tasks(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
     """Go through the chunks as mapped tasks."""
-    mapped = _task(work, name="calibrate chunk", task_run_name="calibrate {chunk[0]} to {chunk[-1]}")
-    return mapped.map(list(chunks)).result()
+    return _task(work, "calibrate {chunk[0]} to {chunk[-1]}").map(list(chunks)).result()
 
 
-def _task(work: Callable[..., Any], **options: Any) -> Task[..., Any]:
+def _task(work: Callable[P, R], run_name: str) -> Task[P, R]:
     return task(
-        work,
+        name=run_name.partition("{")[0].strip(),
+        task_run_name=run_name,
         retries=3,
         retry_delay_seconds=[2, 10, 30],
         retry_condition_fn=_busy,
         cache_policy=NO_CACHE,
         persist_result=False,
-        **options,
-    )
+    )(work)
 
 
 def _busy(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:

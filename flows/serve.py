@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from flows.errors import ServerError, UsageError
 from flows.schedules import schedules
@@ -65,15 +65,20 @@ def prefect_server(workspace: Workspace, port: int) -> Iterator[str]:
 
 
 def _serve_deployments(workspace: Workspace) -> None:
+    from prefect import Flow
     from prefect import serve as serve_deployments
-    from prefect.flows import EntrypointType
     from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
 
     from flows import daily
 
-    flows = {"ingest": daily.ingest, "calibrate": daily.calibrate, "daily": daily.daily}
+    served: dict[str, Flow[..., Any]] = {
+        "ingest": daily.ingest,
+        "calibrate": daily.calibrate,
+        "daily": daily.daily,
+    }
     deployments = [
-        flows[name].to_deployment(
+        served[name].to_deployment(
             name=workspace.root.name,
             schedule=Cron(when.cron, timezone=when.timezone),
             parameters={"workspace": str(workspace.root)},

@@ -34,9 +34,10 @@ class Section(BaseModel):
 
 
 class FleetSettings(Section):
-    """Where the fleet is: `zone` is the bidding zone of its prices."""
+    """Where the fleet is: `zone` is the bidding zone of its prices; `notice` heads every report."""
 
     zone: str = "DE-LU"
+    notice: str = ""
 
 
 class TariffSettings(Section):
@@ -134,16 +135,17 @@ def load_settings(file: Path) -> Settings:
         raise SettingsError("\n".join(_explain(item, file, text) for item in error.errors())) from error
 
 
-def template(zone: str) -> str:
+def template(zone: str, notice: str = "") -> str:
     """Text of a new v2g.toml: every key with its default, commented with what it means."""
     lines = ["# Settings of this workspace. V2G_SECTION__KEY variables override single keys.", ""]
+    given = {"fleet": {"zone": zone, "notice": notice}}
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if not (isinstance(section, type) and issubclass(section, Section)):
             raise TypeError(f"section {name} of Settings is no Section")
         lines += [f"# {text}".rstrip() for text in _docstring(section)]
         lines.append(f"[{name}]")
-        for key, value in (section().model_dump() | ({"zone": zone} if name == "fleet" else {})).items():
+        for key, value in (section().model_dump() | given.get(name, {})).items():
             lines.append(f"# {key} =" if value is None else f"{key} = {_toml(value)}")
         lines.append("")
     return "\n".join(lines)

@@ -52,7 +52,7 @@ class Workspace:
         return cls(root=root, settings=load_settings(file))
 
     @classmethod
-    def create(cls, root: Path, *, zone: str) -> Workspace:
+    def create(cls, root: Path, *, zone: str, notice: str = "") -> Workspace:
         """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused."""
         from warehouse.zones import market_timezone
 
@@ -64,7 +64,7 @@ class Workspace:
             raise UsageError(f"{root} is a file, not a folder")
         for folder in (root, root / "inbox", root / "reports", root / "exports"):
             folder.mkdir(parents=True, exist_ok=True)
-        (root / FILE_NAME).write_text(template(zone), encoding="utf-8")
+        (root / FILE_NAME).write_text(template(zone, notice), encoding="utf-8")
         workspace = cls.open(root)
         workspace.warehouse.create()
         return workspace

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
-from twin.calibrate import calibrate_chunk
 
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
@@ -18,6 +18,7 @@ from flows.stages.requests import calibration_requests
 from flows.stages.workers import TwinWorkers
 from flows.version import code_version
 from flows.workspace import Workspace
+from twin.calibrate import calibrate_chunk
 from twin.types import Calibration
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ Chunk = tuple[str, ...]
 class ChunkOutcome:
     """What came of a chunk: a summary row a battery, and the error text of each that failed."""
 
-    rows: tuple[dict[str, object], ...]
+    rows: tuple[dict[str, Any], ...]
     failures: tuple[tuple[str, str], ...]
     reused: int
 
@@ -83,7 +84,7 @@ def calibrate_batteries(
     )
     kept = known[known["as_of_utc"] <= pd.Timestamp(as_of)].drop_duplicates("input_hash", keep="last")
     fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
-    answers = workers.run(calibrate_chunk, fresh)
+    answers = workers.spread(calibrate_chunk, fresh)
     made: list[tuple[Calibration, str]] = []
     failures: list[tuple[str, str]] = []
     for request, answer in zip(fresh, answers, strict=True):
@@ -95,8 +96,11 @@ def calibrate_batteries(
         _store(workspace, made, run_id, as_of)
     for calibration, _ in made:
         _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
-    records = [*kept.to_dict("records"), *(calibration.to_record() for calibration, _ in made)]
-    rows = tuple(_summary({str(key): value for key, value in record.items()}) for record in records)
+    records: list[dict[Any, Any]] = [
+        *kept.to_dict("records"),
+        *(calibration.to_record() for calibration, _ in made),
+    ]
+    rows = tuple(_summary(record) for record in records)
     return ChunkOutcome(rows=rows, failures=tuple(failures), reused=len(kept))
 
 
@@ -105,7 +109,7 @@ def _store(
 ) -> None:
     calibrations, points, residuals = [], [], []
     for calibration, input_hash in made:
-        lineage = {
+        lineage: dict[str, Any] = {
             "run_id": run_id,
             "as_of_utc": pd.Timestamp(as_of),
             "input_hash": input_hash,
@@ -124,7 +128,7 @@ def _store(
     workspace.warehouse.write(frames, replace=replace)
 
 
-def _summary(record: dict[str, object]) -> dict[str, object]:
+def _summary(record: dict[Any, Any]) -> dict[str, Any]:
     shown = (
         "battery_id",
         "chemistry",
@@ -146,7 +150,9 @@ def _result(outcomes: Sequence[ChunkOutcome]) -> StageResult:
     counted = ", ".join(f"{number} {quality}" for quality, number in sorted(qualities.items()))
     message = f"{len(rows)} batteries ({counted or 'none'}), {reused} of them unchanged"
     if failures:
-        message += f"; failed: {', '.join(f'{battery} ({why})' for battery, why in failures)}"
+        reasons = sorted({why for _, why in failures})
+        by_reason = (f"{', '.join(name for name, own in failures if own == why)} ({why})" for why in reasons)
+        message += f"; failed: {'; '.join(by_reason)}"
     return StageResult(
         stage="calibrate",
         status="ok" if not failures else "degraded" if rows else "failed",

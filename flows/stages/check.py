@@ -38,7 +38,8 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
                 "dataset": dataset,
                 "rows": len(frame),
                 "good": len(report.good),
-                "quarantined": len(frame) - len(report.good),
+                "quarantined": report.rows_quarantined,
+                "repeated": report.rows_repeated,
                 "blocked": ", ".join(sorted(report.blocked)),
             }
         )
@@ -73,6 +74,7 @@ def _context(
         zones_tz=ZONES,
         market_days=_inner_days(frame) if dataset == "prices" else (),
         batteries=fleet,
+        known_prices=warehouse.read("core_price") if dataset == "prices" else None,
     )
 
 
@@ -81,7 +83,7 @@ def _inner_days(prices: pd.DataFrame) -> tuple[date, ...]:
     days: set[date] = set()
     for zone, rows in prices.groupby("zone"):
         if zone in ZONES:
-            local = rows["interval_start_utc"].dt.tz_convert(ZONES[zone]).dt.date
+            local = rows["interval_start_utc"].dt.tz_convert(ZONES[str(zone)]).dt.date
             inner = pd.date_range(local.min(), local.max(), freq="D").date[1:-1]
             days.update(inner)
     return tuple(sorted(days))

@@ -42,7 +42,7 @@ class PlanInputs:
     def __post_init__(self) -> None:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
         price = self.prices.price_eur_per_kwh
-        options = {name: getattr(self.settings, name).model_dump() for name in ("fleet", "tariff", "plan")}
+        options = {name: getattr(self.settings, name).model_dump() for name in ("tariff", "plan")}
         parts = {
             "prices": hash_values([self.prices.source, None if price is None else price.tolist()]),
             "sessions": hash_frame(self.sessions),
@@ -50,7 +50,7 @@ class PlanInputs:
             "sites": hash_frame(self.sites),
             "calibrations": hash_values(dict(sorted(known.items()))),
             "settings": hash_values(options),
-            "code": source_hash("optimize", "twin", "flows"),
+            "code": source_hash("optimize", "twin", "flows/stages"),
         }
         object.__setattr__(self, "parts", parts)
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 import pandas as pd
-from twin.profile import ProfileRequest, profile_life_chunk
 
 from flows.stages.hashing import hash_values
-from flows.stages.inputs import SLOT_HOURS, PlanInputs, day_problem, read_inputs
-from flows.stages.plan_rows import TwinWear, mode_table, plan_frames
+from flows.stages.inputs import PlanInputs, day_problem, read_inputs
+from flows.stages.plan_rows import mode_table, plan_frames
 from flows.stages.prices import RUNGS, PlanSource
-from flows.stages.profile import whole_day
 from flows.stages.record import StageResult, recorded
-from flows.stages.requests import battery_spec
-from flows.stages.workers import TwinWorkers
+from flows.stages.twin_wear import twin_wear
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.plan import plan_day
-from optimize.types import DayProblem, Mode, ModePlan
+from optimize.types import Mode
 
 MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
     "published": ("uncontrolled", "ordered", "v2g"),
@@ -49,9 +47,10 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
             return _kept(workspace, newest, f"a {source} plan does not replace the better", inputs)
     problem = day_problem(inputs)
     plans = plan_day(problem, MODES[source], time_limit_seconds=inputs.settings.plan.solver_time_limit_s)
-    frames = plan_frames(inputs, problem, plans, twin_wear(workspace, inputs, problem, plans))
+    wear = twin_wear(workspace.settings.calibrate.workers, inputs, problem, plans)
+    frames = plan_frames(inputs, problem, plans, wear)
     header = _header(inputs, history)
-    lineage = {
+    lineage: dict[str, Any] = {
         "plan_id": header["plan_id"],
         "plan_source": source,
         "run_id": run_id,
@@ -67,47 +66,6 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
     if header["replaces_plan_id"]:
         told += f" replaces {header['replaces_plan_id']}: changed {header['changed_inputs']}"
     return _result(told, tables["out_plan"].iloc[0], tables["out_plan_mode"], inputs, outcome="new")
-
-
-def twin_wear(
-    workspace: Workspace, inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan]
-) -> TwinWear:
-    """What the twin says each car wears in each mode's whole day: V_res/L(profile) in €, and L0/L."""
-    specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
-    asked: list[tuple[Mode, str]] = []
-    requests: list[ProfileRequest] = []
-    for i, car in enumerate(problem.cars):
-        calibration = inputs.calibrations.get(car.battery_id)
-        if calibration is None:
-            continue
-        for mode, made in plans.items():
-            day = whole_day(
-                charge_kw=made.charge_kw[i],
-                discharge_kw=made.discharge_kw[i],
-                plugged=made.plugged[i],
-                energy_start_kwh=made.energy_start_kwh[i],
-                energy_end_kwh=made.energy_end_kwh[i],
-                slot_hours=SLOT_HOURS,
-                capacity_kwh=car.capacity_kwh,
-            )
-            asked.append((mode, car.battery_id))
-            requests.append(
-                ProfileRequest(
-                    battery=specs[car.battery_id],
-                    calibration=calibration,
-                    interval_hours=SLOT_HOURS,
-                    charge_kw=day.charge_kw,
-                    discharge_kw=day.discharge_kw,
-                    start_soc=day.start_soc,
-                )
-            )
-    answers: dict[tuple[Mode, str], tuple[float | None, float | None]] = {}
-    with TwinWorkers(workspace.settings.calibrate.workers) as workers:
-        for (mode, battery), life in zip(asked, workers.spread(profile_life_chunk, requests), strict=True):
-            calibration = inputs.calibrations[battery]
-            if not isinstance(life, Exception) and life > 0:
-                answers[mode, battery] = (calibration.residual_value_eur / life, calibration.l0_days / life)
-    return answers
 
 
 def _header(inputs: PlanInputs, history: pd.DataFrame) -> dict[str, object]:

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from flows.stages.inputs import PlanInputs
+from flows.stages.twin_wear import TwinWear
 from optimize.account import Account, account, grid_power_kw, site_power_kw
 from optimize.types import DayProblem, Mode, ModePlan
-
-TwinWear = Mapping[tuple[Mode, str], tuple[float | None, float | None]]
-"""(mode, battery_id) → (wear_twin_eur, l0_over_l), None where the twin gave no answer."""
 
 _MONEY = (
     "import_kwh",
@@ -50,19 +48,15 @@ def _money(one: Account) -> dict[str, Any]:
 
 def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear) -> pd.DataFrame:
     total, solver = account(problem, plan).total, plan.solver
-    answers = [wear.get((plan.mode, car.battery_id), (None, None)) for car in problem.cars]
-    euros = [euro for euro, _ in answers if euro is not None]
-    # One figure for the fleet: the wear of the planned day over the wear of a standard day, value-weighted.
-    weights = [
-        (euro, euro / ratio)
-        for euro, ratio in answers
-        if euro is not None and ratio is not None and ratio > 0
-    ]
-    standard = sum(day for _, day in weights)
+    answers = [wear[plan.mode, car.battery_id] for car in problem.cars if (plan.mode, car.battery_id) in wear]
+    planned_eur = sum(euro for euro, _ in answers)
+    standard_eur = sum(
+        euro / ratio for euro, ratio in answers if ratio > 0
+    )  # the same cars on a standard day
     row = {
         **_money(total),
-        "wear_twin_eur": sum(euros) if len(euros) == len(answers) else None,
-        "l0_over_l": sum(euro for euro, _ in weights) / standard if standard > 0 else None,
+        "wear_twin_eur": planned_eur if len(answers) == len(problem.cars) else None,
+        "l0_over_l": planned_eur / standard_eur if standard_eur > 0 else None,
         "net_benefit_eur": total.objective_eur,
         "departures": total.departures,
         "unmet_departures": total.unmet_departures,

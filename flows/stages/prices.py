@@ -37,7 +37,7 @@ def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
     if not np.isnan(own).any():
         return DayPrices(source="published", slots=slots, price_eur_per_kwh=own, note="")
     missing = (
-        f"{int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} have no price in zone {zone}"
+        f"zone {zone}: {int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} without one price"
     )
     before = day - timedelta(days=7)
     before_slots = market_day_slots(before, zone)
@@ -61,15 +61,12 @@ def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFr
 
 
 def _spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
-    """Price of each slot by the latest interval that has begun and has not ended; NaN where there is none."""
-    if rows.empty:
-        return np.full(len(slots), np.nan)
-    starts = pd.DatetimeIndex(rows["interval_start_utc"])
-    ends = starts + pd.to_timedelta(rows["resolution_minutes"].to_numpy(), unit="min")
-    place = np.asarray(starts.searchsorted(slots, side="right")) - 1
-    inside = place.clip(0)
-    covered = (place >= 0) & np.asarray(slots < ends[inside])
-    return np.where(covered, rows["price_eur_per_kwh"].to_numpy(dtype=np.float64)[inside], np.nan)
+    """Price of each slot; NaN where no interval covers it, or several: then nobody knows which holds."""
+    quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
+    step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
+    starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * pd.Timedelta(minutes=15)
+    price = pd.Series(np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters), index=starts)
+    return price[~price.index.duplicated(keep=False)].reindex(slots).to_numpy(dtype=np.float64)
 
 
 def _same_clock(
@@ -80,7 +77,7 @@ def _same_clock(
     clock = _minutes(given, timezone)
     table = pd.Series(price, index=clock)
     table = table[~table.index.duplicated()].reindex(range(0, 24 * 60, 15)).ffill()
-    return table.loc[_minutes(wanted, timezone)].to_numpy(dtype=np.float64)
+    return np.asarray(table.loc[_minutes(wanted, timezone)], dtype=np.float64)
 
 
 def _minutes(slots: pd.DatetimeIndex, timezone: str) -> list[int]:

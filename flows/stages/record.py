@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
 from flows.workspace import Workspace
@@ -48,35 +48,29 @@ def new_run_id(as_of: datetime) -> str:
     return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def recorded(
-    stage: str,
-) -> Callable[
-    [Callable[Concatenate[Workspace, datetime, str, P], StageResult]],
-    Callable[Concatenate[Workspace, datetime, str, P], StageResult],
-]:
-    """Leave a row in out_run when the stage ends, by an answer or by an error; errors pass through."""
+def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, StageResult]]:
+    """Leave a row in out_run when a stage(workspace, as_of, run_id, …) ends, by an answer or by an error."""
 
-    def decorate(
-        body: Callable[Concatenate[Workspace, datetime, str, P], StageResult],
-    ) -> Callable[Concatenate[Workspace, datetime, str, P], StageResult]:
+    def decorate(body: Callable[P, StageResult]) -> Callable[P, StageResult]:
         @functools.wraps(body)
-        def run(
-            workspace: Workspace, as_of: datetime, run_id: str, *args: P.args, **kwargs: P.kwargs
-        ) -> StageResult:
+        def run(*args: P.args, **kwargs: P.kwargs) -> StageResult:
+            workspace, _, run_id, *_ = cast("tuple[Workspace, datetime, str]", args)
             started = now()
             try:
-                result = body(workspace, as_of, run_id, *args, **kwargs)
+                result = body(*args, **kwargs)
             except Exception as error:
                 from flows.problem import problem_of
 
                 problem = problem_of(error)
-                if problem.exit_code not in (2, 75):  # nothing was started, or nobody can write now
+                if problem.exit_code not in (
+                    2,
+                    4,
+                    75,
+                ):  # refused before anything began, or nobody can write now
                     write_run(workspace, run_id, stage, started, "failed", problem.exit_code, problem.message)
                 raise
             write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)
-            _log.log(
-                logging.INFO if result.status == "ok" else logging.WARNING, "%s: %s", stage, result.message
-            )
+            _log.info("%s: %s", stage, result.message)
             return result
 
         return run

@@ -72,7 +72,8 @@ def newest_calibrations(
     rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
     rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)].sort_values("as_of_utc", kind="stable")
     newest = rows.drop_duplicates("battery_id", keep="last")
-    return {row["battery_id"]: Calibration.from_record(row) for row in newest.to_dict("records")}
+    records = ({str(key): value for key, value in row.items()} for row in newest.to_dict("records"))
+    return {row["battery_id"]: Calibration.from_record(row) for row in records}
 
 
 _LINEAGE = ("source_id", "received_utc")

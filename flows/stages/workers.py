@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from threading import Lock
 from types import TracebackType
@@ -36,29 +36,55 @@ class TwinWorkers:
     ) -> None:
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
-    def run(self, function: Callable[[list[R]], list[T]], requests: Sequence[R]) -> list[T | Exception]:
-        """function(requests) in a worker; if it fails, each request alone, its error as its answer."""
-        if not requests:
-            return []
+    def spread(
+        self,
+        function: Callable[[list[R]], list[T]],
+        requests: Sequence[R],
+        *,
+        by: Callable[[R], object] | None = None,
+    ) -> list[T | Exception]:
+        """function([request]) for each request, in any process; answers or errors in the requests' order.
+
+        by: requests of the same key are handed to one call, and share its error.
+        """
+        groups: dict[object, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(by(request) if by else place, []).append(place)
+        batches = [[requests[place] for place in places] for places in groups.values()]
+        futures = [self._submit(function, batch) for batch in batches]
+        answers: dict[int, T | Exception] = {}
+        for places, batch, (pool, future) in zip(groups.values(), batches, futures, strict=True):
+            answered = self._answer(function, batch, pool, future)
+            answers.update(zip(places, answered, strict=True))
+        return [answers[place] for place in range(len(requests))]
+
+    def _submit(
+        self, function: Callable[[list[R]], list[T]], batch: list[R]
+    ) -> tuple[ProcessPoolExecutor, Future[list[T]]]:
         pool = self._pool
         try:
-            return list(pool.submit(function, list(requests)).result())
+            return pool, pool.submit(function, batch)
         except BrokenProcessPool:
             self._replace(pool)
-            _log.warning("a twin process died; its batteries are tried one at a time")
-        except Exception as error:
-            if len(requests) == 1:
-                return [error]
-        return [_alone(function, request) for request in requests]
+            return self._pool, self._pool.submit(function, batch)
 
-    def spread(self, function: Callable[[list[R]], list[T]], requests: Sequence[R]) -> list[T | Exception]:
-        """`run`, with the requests dealt out evenly over the processes; answers in their order."""
-        shares = [requests[at :: self.count] for at in range(self.count)]
-        answers: list[T | Exception | None] = [None] * len(requests)
-        with ThreadPoolExecutor(self.count) as threads:
-            for at, share in enumerate(threads.map(lambda share: self.run(function, share), shares)):
-                answers[at :: self.count] = share
-        return [answer for answer in answers if answer is not None]
+    def _answer(
+        self,
+        function: Callable[[list[R]], list[T]],
+        batch: list[R],
+        pool: ProcessPoolExecutor,
+        future: Future[list[T]],
+    ) -> Sequence[T | Exception]:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            # Some request ended a process and took all that waited with it: in a process of its own, this one
+            # shows whether it was the one.
+            _log.warning("a twin process died; what waited for it is tried again, one at a time")
+            self._replace(pool)
+            return _alone(function, batch)
+        except Exception as error:
+            return [error] * len(batch)
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
@@ -66,13 +92,14 @@ class TwinWorkers:
                 self._pool = _new_pool(self.count)
 
 
-def _alone(function: Callable[[list[R]], list[T]], request: R) -> T | Exception:
-    """One request in a process of its own: a crash there is this request's doing."""
+def _alone(function: Callable[[list[R]], list[T]], batch: list[R]) -> Sequence[T | Exception]:
     with _new_pool(1) as pool:
         try:
-            return pool.submit(function, [request]).result()[0]
+            return pool.submit(function, batch).result()
+        except BrokenProcessPool:
+            return [RuntimeError("the twin's process died")] * len(batch)
         except Exception as error:
-            return error
+            return [error] * len(batch)
 
 
 def _new_pool(count: int) -> ProcessPoolExecutor:

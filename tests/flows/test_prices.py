@@ -33,7 +33,7 @@ def test_hourly_prices_cover_every_quarter_hour_of_the_local_day(
     assert (np.ptp(found.price_eur_per_kwh.reshape(-1, 4), axis=1) == 0).all()
 
 
-def test_a_finer_interval_holds_within_a_coarser_one(workspace: Workspace) -> None:
+def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
     day = date(2024, 4, 1)
     rows = price_rows(day, 1)
     first = market_day_slots(day, ZONE)[0]
@@ -41,8 +41,8 @@ def test_a_finer_interval_holds_within_a_coarser_one(workspace: Workspace) -> No
     rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
     known(workspace, rows)
     found = day_prices(workspace.warehouse, ZONE, day)
-    assert found.price_eur_per_kwh is not None
-    assert (found.price_eur_per_kwh == 0.5).nonzero()[0].tolist() == [2]
+    assert found.source == "charge_only"
+    assert "1 of 96 quarter-hours" in found.note
 
 
 @pytest.mark.parametrize("day", [date(2024, 3, 31), date(2024, 4, 7), date(2024, 10, 27), date(2024, 11, 3)])

@@ -1,0 +1,65 @@
+"""What the twin says a planned day wears, for every car and mode: V_res/L(profile) in €, and L0/L."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from flows.stages.inputs import SLOT_HOURS, PlanInputs
+from flows.stages.requests import battery_spec
+from flows.stages.workers import TwinWorkers
+from optimize.types import DayProblem, Mode, ModePlan
+from twin.profile import ProfileRequest, profile_life_chunk
+
+TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
+"""(mode, battery_id) → (wear_twin_eur, l0_over_l); a car is missing where the twin has no answer for it."""
+
+
+def twin_wear(
+    workers: int, inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan]
+) -> TwinWear:
+    """Ask the twin for the life at each car's whole planned day, the trips in between included."""
+    specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
+    asked: list[tuple[Mode, str]] = []
+    requests: list[ProfileRequest] = []
+    for i, car in enumerate(problem.cars):
+        if car.battery_id not in inputs.calibrations:
+            continue
+        for mode, made in plans.items():
+            asked.append((mode, car.battery_id))
+            requests.append(
+                ProfileRequest(
+                    battery=specs[car.battery_id],
+                    calibration=inputs.calibrations[car.battery_id],
+                    interval_hours=SLOT_HOURS,
+                    power_kw=made.charge_kw[i] - made.discharge_kw[i],
+                    plugged=made.plugged[i],
+                    start_soc=start_soc(made, i, car.capacity_kwh),
+                )
+            )
+    answers: dict[tuple[Mode, str], tuple[float, float]] = {}
+    with TwinWorkers(workers) as pool:
+        lives = pool.spread(profile_life_chunk, requests, by=lambda request: request.battery.battery_id)
+    for (mode, battery), life in zip(asked, lives, strict=True):
+        calibration = inputs.calibrations[battery]
+        if not isinstance(life, Exception) and life > 0:
+            answers[mode, battery] = (calibration.residual_value_eur / life, calibration.l0_days / life)
+    return answers
+
+
+def start_soc(plan: ModePlan, i: int, capacity_kwh: float) -> float:
+    """SoC of car i when the day begins: what it first arrives with and what it drove on the way there.
+
+    The twin lets a car drive what its chargers put in, evenly over its time away; half charge for a car that
+    does not plug in at all.
+    """
+    plugged = plan.plugged[i]
+    stays = np.flatnonzero(plugged)
+    if stays.size == 0:
+        return 0.5
+    first = int(stays[0])
+    charged_kwh = float((plan.charge_kw[i] - plan.discharge_kw[i]).sum()) * SLOT_HOURS
+    away = int((~plugged).sum())
+    driven_kwh = max(0.0, charged_kwh) * first / away if away else 0.0
+    return float(np.clip((plan.energy_start_kwh[i, first] + driven_kwh) / capacity_kwh, 0.0, 1.0))
