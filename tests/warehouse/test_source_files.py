@@ -20,6 +20,8 @@ from warehouse.errors import (
     UnknownZoneError,
 )
 from warehouse.sources import read_source, require_known, sources_for
+from warehouse.sources.cells import Cells
+from warehouse.sources.rawtable import RawFile, read_table
 
 PRICES_CSV = """zone,interval_start_utc,resolution_minutes,price_eur_per_kwh
 DE-LU,2020-03-28T23:00:00Z,60,0.0117
@@ -192,6 +194,13 @@ def test_ids_that_are_no_ids_are_refused(tmp_path, bad):
 
 
 def test_local_times_need_a_zone_unless_the_column_says_utc(tmp_path):
+    table = read_table(RawFile(name="f.csv", data=b"begin,begin_utc\n2020-03-29T08:00,2020-03-29T08:00\n"))
+    with pytest.raises(CellError, match=r"row 1, column begin: .* has no time zone"):
+        Cells.of(table, "begin").times()
+    assert Cells.of(table, "begin_utc").times().tolist() == [pd.Timestamp("2020-03-29T08:00Z")]
+
+
+def test_a_sessions_times_may_be_mixed(tmp_path):
     sessions = pd.DataFrame(
         {
             "session_id": ["a:1 @x"], "battery_id": ["CAR1"], "arrival_utc": ["2020-03-29T08:00"],

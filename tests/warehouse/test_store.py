@@ -83,6 +83,8 @@ def test_of_two_files_landed_at_one_instant_the_later_landed_holds(warehouse):
         warehouse.land(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
     promote_unchecked(warehouse, "prices")
     assert warehouse.read("core_price")["price_eur_per_kwh"].tolist() == [2.0]
+    later = warehouse.read("raw_source")["received_utc"] - pd.Timestamp(NOW)
+    assert sorted(later.dt.microseconds) == [0, 1, 2]
 
 
 def test_telemetry_of_one_day_in_two_files_is_joined(warehouse):

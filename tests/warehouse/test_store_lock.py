@@ -41,6 +41,20 @@ def release(process):
     process.communicate("done\n")
 
 
+KILLED = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("INSERT INTO out_run VALUES ('r1', 'plan', now(), now(), 'ok', 0, '')")
+os._exit(9)
+"""
+
+
+def test_what_a_killed_process_had_committed_is_in_the_next_snapshot(warehouse, tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(warehouse.path)], check=False)
+    copy = Warehouse(warehouse.snapshot(tmp_path / "snapshot.duckdb"))
+    assert len(copy.read("out_run")) == len(warehouse.read("out_run")) == 1
+
+
 def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
     with pytest.raises(LockedError, match=r"held by another process; waited 0\.3 s"):
         warehouse.read("core_price")
