@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from flows.problem import Problem
     from flows.stages import StageResult
 
+_FOLD_OVER = 24
+_UNITS = {"eur": "€", "kwh": "kWh", "utc": "UTC", "days": "days"}
 _COLOURS = {"ok": "green", "degraded": "yellow", "failed": "red"}
 
 
@@ -50,20 +53,36 @@ def show_stages(out: Console, results: Iterable[StageResult]) -> None:
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A Rich table of records that share their keys."""
-    grid = Table(title=title, title_justify="left", title_style="bold")
+    """A Rich table of records that share their keys; headings and long texts fold, values do not."""
+    grid = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for key in rows[0]:
-        numeric = all(isinstance(row[key], int | float) or row[key] is None for row in rows)
-        grid.add_column(key, justify="right" if numeric else "left", overflow="fold")
+        values = [row[key] for row in rows]
+        numeric = all(isinstance(value, int | float) or value is None for value in values)
+        width = max(len(_cell(value)) for value in values)
+        grid.add_column(
+            _heading(key),
+            justify="right" if numeric else "left",
+            min_width=min(width, _FOLD_OVER),
+            overflow="fold",
+        )
     for row in rows:
         grid.add_row(*(_cell(value) for value in row.values()))
     return grid
 
 
+def _heading(key: str) -> str:
+    stem, _, unit = key.rpartition("_")
+    return f"{stem} {_UNITS[unit]}".replace("_", " ") if unit in _UNITS else key.replace("_", " ")
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return escape(f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value))
+    return escape(f"{value:,.{_decimals(value)}f}" if isinstance(value, float) else str(value))
+
+
+def _decimals(value: float) -> int:
+    return 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3
 
 
 def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -45,7 +45,7 @@ def _mode_colour() -> alt.Color:
 
 
 def price_and_power(prices: pd.DataFrame, sites: pd.DataFrame) -> str:
-    """Market price (local, price_ct_per_kwh) over each site's grid power by mode (out_plan_site_slot and local)."""
+    """Market price (price_ct_per_kwh) over each site's grid power by mode, both against `local`."""
     panels: list[alt.Chart | alt.LayerChart] = []
     if len(prices):
         zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(color="#555").encode(y="y:Q")

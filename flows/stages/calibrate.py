@@ -18,8 +18,7 @@ from flows.stages.requests import calibration_requests
 from flows.stages.workers import TwinWorkers
 from flows.version import code_version
 from flows.workspace import Workspace
-from twin.calibrate import calibrate_chunk
-from twin.types import Calibration
+from twin.types import Calibration, CalibrationRequest
 
 _log = logging.getLogger(__name__)
 Chunk = tuple[str, ...]
@@ -84,7 +83,7 @@ def calibrate_batteries(
     )
     kept = known[known["as_of_utc"] <= pd.Timestamp(as_of)].drop_duplicates("input_hash", keep="last")
     fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
-    answers = workers.spread(calibrate_chunk, fresh)
+    answers = _calibrated(workers, fresh)
     made: list[tuple[Calibration, str]] = []
     failures: list[tuple[str, str]] = []
     for request, answer in zip(fresh, answers, strict=True):
@@ -102,6 +101,16 @@ def calibrate_batteries(
     ]
     rows = tuple(_summary(record) for record in records)
     return ChunkOutcome(rows=rows, failures=tuple(failures), reused=len(kept))
+
+
+def _calibrated(
+    workers: TwinWorkers, fresh: Sequence[CalibrationRequest]
+) -> Sequence[Calibration | Exception]:
+    if not fresh:
+        return []
+    from twin.calibrate import calibrate_chunk  # loads PyBaMM: only when there is something to calibrate
+
+    return workers.spread(calibrate_chunk, fresh)
 
 
 def _store(

@@ -140,7 +140,7 @@ def mode_table(frame: pd.DataFrame) -> Sequence[dict[str, Any]]:
     """The rows of out_plan_mode that a reader wants first."""
     shown = [
         "mode", "import_kwh", "export_kwh", "v2g_kwh", "energy_cost_eur", "wear_price_eur", "wear_twin_eur",
-        "l0_over_l", "departures", "unmet_departures", "net_benefit_eur",
+        "l0_over_l", "unmet_departures", "net_benefit_eur",
     ]  # fmt: skip
     records = frame[shown].to_dict("records")
     return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in records]

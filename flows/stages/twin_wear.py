@@ -10,7 +10,6 @@ from flows.stages.inputs import SLOT_HOURS, PlanInputs
 from flows.stages.requests import battery_spec
 from flows.stages.workers import TwinWorkers
 from optimize.types import DayProblem, Mode, ModePlan
-from twin.profile import ProfileRequest, profile_life_chunk
 
 TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 """(mode, battery_id) → (wear_twin_eur, l0_over_l); a car is missing where the twin has no answer for it."""
@@ -20,6 +19,8 @@ def twin_wear(
     workers: int, inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan]
 ) -> TwinWear:
     """Ask the twin for the life at each car's whole planned day, the trips in between included."""
+    from twin.profile import ProfileRequest, profile_life_chunk  # loads PyBaMM: only for a plan that is new
+
     specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
     asked: list[tuple[Mode, str]] = []
     requests: list[ProfileRequest] = []
