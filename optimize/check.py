@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,18 @@ from optimize.errors import PlanCheckError
 from optimize.types import Car, DayProblem, ModePlan, Session
 
 TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A car and a slot, put in words only when something is wrong there."""
+
+    problem: DayProblem
+    i: int
+    t: int
+
+    def __str__(self) -> str:
+        return f"battery {self.problem.cars[self.i].battery_id!r}, slot {self.problem.slots[self.t]}"
 
 
 def check_plan(problem: DayProblem, plan: ModePlan) -> None:
@@ -30,19 +43,17 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     _check_departures(problem, plan, row)
 
 
-def _require(excess: float, rule: str, where: str) -> None:
+def _require(excess: float, rule: str, where: object) -> None:
     if math.isnan(excess) or excess > TOLERANCE:
-        raise PlanCheckError(rule, where, excess)
+        raise PlanCheckError(rule, str(where), excess)
 
 
 def _plugged_slots(problem: DayProblem, session: Session) -> list[int]:
     """Slots that lie wholly within the stay."""
-    length = pd.Timedelta(hours=problem.slot_hours)
-    return [
-        t
-        for t, start in enumerate(problem.slots)
-        if start >= session.arrival_utc and start + length <= session.departure_utc
-    ]
+    last_start = session.departure_utc - pd.Timedelta(hours=problem.slot_hours)
+    inside = (problem.slots >= session.arrival_utc) & (problem.slots <= last_start)
+    slots: list[int] = np.flatnonzero(inside).tolist()
+    return slots
 
 
 def _check_shapes(problem: DayProblem, plan: ModePlan) -> None:
@@ -60,13 +71,15 @@ def _check_plugged(problem: DayProblem, plan: ModePlan) -> None:
     for session in problem.sessions:
         plugged[row[session.battery_id], _plugged_slots(problem, session)] = True
     for i, t in np.argwhere(plugged != plan.plugged):
-        raise PlanCheckError("plugged exactly in whole slots of a session", _place(problem, i, t), 1.0)
+        raise PlanCheckError("plugged exactly in whole slots of a session", str(_Place(problem, i, t)), 1.0)
     for i, t in np.argwhere(~plugged):
         power = abs(plan.charge_kw[i, t]) + abs(plan.discharge_kw[i, t])
         if power != 0.0 or not (
             math.isnan(plan.energy_start_kwh[i, t]) and math.isnan(plan.energy_end_kwh[i, t])
         ):
-            raise PlanCheckError("no power and no stated energy while away", _place(problem, i, t), power)
+            raise PlanCheckError(
+                "no power and no stated energy while away", str(_Place(problem, i, t)), power
+            )
 
 
 def _check_session(problem: DayProblem, plan: ModePlan, session: Session, i: int) -> None:
@@ -75,7 +88,7 @@ def _check_session(problem: DayProblem, plan: ModePlan, session: Session, i: int
     arrival = energy = session.arrival_soc * car.capacity_kwh
     peak = arrival
     for t in _plugged_slots(problem, session):
-        where = _place(problem, i, t)
+        where = _Place(problem, i, t)
         charge, discharge = plan.charge_kw[i, t], plan.discharge_kw[i, t]
         start, end = plan.energy_start_kwh[i, t], plan.energy_end_kwh[i, t]
         _require(abs(start - energy), "energy continues from slot to slot", where)
@@ -95,7 +108,7 @@ def _check_session(problem: DayProblem, plan: ModePlan, session: Session, i: int
 def _check_powers(problem: DayProblem, plan: ModePlan) -> None:
     for i, car in enumerate(problem.cars):
         for t in range(len(problem.slots)):
-            where = _place(problem, i, t)
+            where = _Place(problem, i, t)
             charge, discharge = plan.charge_kw[i, t], plan.discharge_kw[i, t]
             _require(-charge, "charge_kw >= 0", where)
             _require(-discharge, "discharge_kw >= 0", where)
@@ -113,9 +126,8 @@ def _check_sites(problem: DayProblem, plan: ModePlan) -> None:
             power += plan.charge_kw[i] / car.efficiency_charge
             power -= plan.discharge_kw[i] * car.efficiency_discharge
         for t, drawn in enumerate(power):
-            where = f"site {site.site_id!r}, slot {problem.slots[t]}"
-            _require(drawn - site.import_limit_kw, "site import limit", where)
-            _require(-drawn - site.export_limit_kw, "site export limit", where)
+            _require(drawn - site.import_limit_kw, f"site import limit in slot {t}", site.site_id)
+            _require(-drawn - site.export_limit_kw, f"site export limit in slot {t}", site.site_id)
 
 
 def _check_departures(problem: DayProblem, plan: ModePlan, row: dict[str, int]) -> None:
@@ -153,7 +165,3 @@ def _target_kwh(problem: DayProblem, session: Session, car: Car) -> float:
 
 def _cars_of(problem: DayProblem, site_id: str) -> Iterator[tuple[int, Car]]:
     return ((i, car) for i, car in enumerate(problem.cars) if car.site_id == site_id)
-
-
-def _place(problem: DayProblem, i: int, t: int) -> str:
-    return f"battery {problem.cars[i].battery_id!r}, slot {problem.slots[t]}"

@@ -152,12 +152,13 @@ def _random_car(rng: np.random.Generator, i: int, sites: list[Site], *, hard: bo
 def _random_stays(
     rng: np.random.Generator, one: Car, length: int, hours: float, *, hard: bool
 ) -> list[Session]:
-    edges = np.sort(rng.uniform(-0.1 * length, 1.15 * length, 2 * int(rng.integers(0, 3))))
+    visits = int(rng.choice([0, 1, 1, 1, 2, 2]))
+    edges = np.sort(rng.uniform(-0.3 * length, 1.3 * length, 2 * visits))
     low, high = (0.0, 1.0) if hard else (one.soc_min, one.soc_max)
     stays = []
     for arrival, departure in zip(edges[::2], edges[1::2], strict=True):
         if departure > 0.01 and arrival < length - 0.01:
-            soc, target = rng.uniform(low, high), rng.uniform(0.3, 1.0)
+            soc, target = rng.uniform(low, high), rng.uniform(0.1, 0.9)
             stays.append(stay(one.battery_id, arrival, departure, soc, target, hours=hours))
     return stays
 

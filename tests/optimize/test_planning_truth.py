@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from optimize.account import account
 from optimize.check import check_plan
 from optimize.plan import plan_day
-from optimize.types import DayProblem
 from tests.optimize.fleets import car, day, random_day, stay, wear
-from tests.optimize.reference import FAN, grid_objective, milp_objective
+from tests.optimize.reference import grid_objective, milp_objective
 
 STEADY = settings(deadline=None, derandomize=True, database=None)
 
@@ -23,37 +22,27 @@ def test_every_plan_passes_the_checker_and_its_accounts_equal_the_solvers_object
     seed: int, slots: int
 ) -> None:
     problem = random_day(seed, slots=slots)
-    plans = plan_day(problem)
+    plans = plan_day(problem, time_limit_seconds=0.5)
     for plan in plans.values():
         check_plan(problem, plan)
         objective = account(problem, plan).total.objective_eur
         assert objective == pytest.approx(plan.solver.objective_eur, abs=1e-6)
+        assert (plan.solver.status == "time_limit") == (plan.solver.gap > 2e-6)
     # Each mode may do all that the one before may.
     reached = [plans[mode].solver.objective_eur for mode in ("uncontrolled", "ordered", "v2g")]
-    slack = 1e-6 + 3e-6 * abs(reached[2])
+    slack = 1e-6 + (2e-6 + plans["v2g"].solver.gap) * max(1.0, abs(reached[2]))
     assert reached[0] <= reached[1] + slack
     assert reached[1] <= reached[2] + slack
 
 
-def fan_error(problem: DayProblem) -> float:
-    """The most by which tangents at FAN points underestimate wear: C''(x)·Δx²/8 at the far end, per car."""
-    error = 0.0
-    for one in problem.cars:
-        most = one.discharge_limit_kw * problem.slot_hours * len(problem.slots) / one.capacity_kwh
-        if one.wear.form == "law":
-            curvature = one.wear.alpha_day_per_efc * one.wear.slope_eur(most)
-            error += curvature * (most / (FAN - 1)) ** 2 / 8
-    return error
-
-
-@given(seed=st.integers(0, 10_000), cars=st.integers(1, 3), slots=st.integers(1, 14))
-@settings(STEADY, max_examples=60)
+@given(seed=st.integers(0, 10_000), cars=st.integers(1, 4), slots=st.integers(1, 20))
+@settings(STEADY, max_examples=150)
 def test_a_second_formulation_agrees(seed: int, cars: int, slots: int) -> None:
     problem = random_day(seed, cars=cars, slots=slots, hours=0.5)
     for mode, plan in plan_day(problem, ["ordered", "v2g"]).items():
-        other = milp_objective(problem, mode)
-        assert plan.solver.objective_eur <= other + 1e-5 + 3e-6 * abs(other)
-        assert plan.solver.objective_eur >= other - 1e-5 - 3e-6 * abs(other) - fan_error(problem)
+        achieved, bound = milp_objective(problem, mode)
+        slack = 1e-6 + 3e-6 * abs(bound)
+        assert achieved - slack <= plan.solver.objective_eur <= bound + slack
 
 
 @given(seed=st.integers(0, 10_000), slots=st.integers(1, 24))
@@ -85,7 +74,8 @@ def test_a_dynamic_programme_agrees(seed: int, slots: int) -> None:
 
 
 def test_the_same_day_twice_gives_the_same_plan_to_the_bit() -> None:
-    for seed in (12, 18, 103):
-        first, second = (plan_day(random_day(seed), ["v2g"])["v2g"] for _ in range(2))
+    # Seed 31 needs 50 binaries, 28 nine tangents, 38 both.
+    for seed in (28, 31, 38):
+        first, second = (plan_day(random_day(seed, cars=4), ["v2g"])["v2g"] for _ in range(2))
         assert first.charge_kw.tobytes() == second.charge_kw.tobytes()
         assert first.discharge_kw.tobytes() == second.discharge_kw.tobytes()

@@ -1,0 +1,157 @@
+"""What cannot be meant is refused, naming the thing and the value; tariff and wear price by hand."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from optimize.errors import ProblemError
+from optimize.types import DayProblem, Session, Site, Tariff, WearPrice, choose_form
+from tests.optimize.fleets import MIDNIGHT, car, day, slot_times, stay, wear
+
+NAN, INF = math.nan, math.inf
+
+
+def with_stays(*stays: Session) -> DayProblem:
+    return day([0.1] * 4, [car("A"), car("B")], list(stays))
+
+
+REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
+    ("capacity", lambda: car("A7", capacity_kwh=0.0), ["car 'A7'", "capacity_kwh", "0.0"]),
+    ("nan capacity", lambda: car("A7", capacity_kwh=NAN), ["car 'A7'", "capacity_kwh", "nan"]),
+    ("soc", lambda: car("A7", soc_max=80.0), ["car 'A7'", "soc_max", "80.0", "0-1"]),
+    ("soc order", lambda: car("A7", soc_min=0.6, soc_max=0.5), ["car 'A7'", "soc_min", "0.6", "0.5"]),
+    (
+        "zero efficiency",
+        lambda: car("A7", efficiency_charge=0.0),
+        ["car 'A7'", "efficiency_charge", "(0, 1]"],
+    ),
+    ("efficiency", lambda: car("A7", efficiency_discharge=1.1), ["car 'A7'", "efficiency_discharge", "1.1"]),
+    ("limit", lambda: car("A7", charge_limit_kw=-1.0), ["car 'A7'", "charge_limit_kw", "-1.0"]),
+    ("infinite limit", lambda: car("A7", discharge_limit_kw=INF), ["car 'A7'", "discharge_limit_kw", "inf"]),
+    ("drawdown", lambda: car("A7", drawdown_limit=30.0), ["car 'A7'", "drawdown_limit", "30.0"]),
+    ("alpha", lambda: wear(alpha_day_per_efc=-0.1), ["wear price", "alpha_day_per_efc", "-0.1"]),
+    ("life", lambda: wear(l0_days=0.0), ["wear price", "l0_days", "0.0"]),
+    ("form", lambda: wear("map"), ["wear price", "form", "'map'"]),
+    ("vat", lambda: Tariff(vat=-0.19), ["tariff", "vat", "-0.19"]),
+    (
+        "site",
+        lambda: Site(site_id="s", import_limit_kw=NAN, export_limit_kw=1.0),
+        ["site 's'", "import_limit_kw"],
+    ),
+    (
+        "arrival soc",
+        lambda: stay("A", 0, 1, 1.2, 0.5),
+        ["session 'A-0' of battery 'A'", "arrival_soc", "1.2"],
+    ),
+    ("departure soc", lambda: stay("A", 0, 1, 0.2, NAN), ["'A-0'", "departure_soc", "nan"]),
+    (
+        "times",
+        lambda: stay("A", 2, 2, 0.2, 0.5),
+        ["'A-2' of battery 'A'", "departure_utc", "after arrival_utc"],
+    ),
+    ("no prices", lambda: day([], [], []), ["slots", "at least one slot"]),
+    ("price", lambda: day([0.1, NAN], [], []), ["slot 2024-05-06 23:00", "import_price_eur_per_kwh", "nan"]),
+    ("export", lambda: day([0.1], [], [], export=[INF]), ["slot 2024-05-06 22:00", "export_price", "inf"]),
+    ("shape", lambda: day([0.1], [], [], export=[0.1, 0.2]), ["export_price_eur_per_kwh", "(2,)", "(1,)"]),
+    ("terminal", lambda: day([0.1], [], [], terminal=NAN), ["terminal_value_eur_per_kwh", "nan"]),
+    ("departure price", lambda: day([0.1], [], [], departure_price=-1.0), ["departure_price", "-1.0"]),
+    ("car twice", lambda: day([0.1], [car("A"), car("A")], []), ["battery_id", "'A'", "only once"]),
+    ("unknown site", lambda: day([0.1], [car("A", site_id="x")], []), ["car 'A'", "site_id", "'x'", "depot"]),
+    ("unknown car", lambda: with_stays(stay("C", 0, 1, 0.2, 0.5)), ["session 'C-0'", "battery_id", "'C'"]),
+    (
+        "session twice",
+        lambda: with_stays(
+            stay("A", 0, 1, 0.2, 0.5, session_id="s"), stay("B", 0, 1, 0.2, 0.5, session_id="s")
+        ),
+        ["session_id", "'s'", "only once"],
+    ),
+    (
+        "overlap",
+        lambda: with_stays(stay("A", 2, 4, 0.2, 0.5), stay("A", 0, 2.5, 0.2, 0.5)),
+        ["battery 'A'", "session 'A-2'", "overlaps session 'A-0'"],
+    ),
+    ("yesterday", lambda: with_stays(stay("A", -2, 0, 0.2, 0.5)), ["'A--2' of battery 'A'", "touch the day"]),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_refusals_name_the_thing_and_the_value(make: Callable[[], object], words: list[str]) -> None:
+    with pytest.raises(ProblemError) as caught:
+        make()
+    for word in words:
+        assert word in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301
+
+
+def test_naive_and_local_times_are_refused() -> None:
+    with pytest.raises(ProblemError, match="tz-aware UTC"):
+        stay("A", 0, 1, 0.2, 0.5, start=pd.Timestamp("2024-05-06 22:00"))
+    with pytest.raises(ProblemError, match="tz-aware UTC"):
+        day([0.1], [], [], start=MIDNIGHT.tz_convert("Europe/Berlin"))
+
+
+def test_slots_with_a_gap_are_refused() -> None:
+    slots = slot_times(3, 1.0).delete(1)
+    with pytest.raises(ProblemError, match=r"2024-05-07 00:00.*must follow"):
+        DayProblem(
+            slots=slots,
+            slot_hours=1.0,
+            import_price_eur_per_kwh=np.zeros(2),
+            export_price_eur_per_kwh=np.zeros(2),
+            cars=(),
+            sessions=(),
+            sites=(),
+            terminal_value_eur_per_kwh=0.0,
+            departure_price_eur_per_kwh=1.0,
+        )
+
+
+def test_prices_of_a_problem_cannot_be_changed_from_outside() -> None:
+    prices = np.array([0.1, 0.2])
+    problem = day(prices, [], [])
+    prices[0] = 9.0
+    assert problem.import_price_eur_per_kwh[0] == 0.1
+    with pytest.raises(ValueError, match="read-only"):
+        problem.import_price_eur_per_kwh[0] = 9.0
+
+
+def test_tariff_taxes_imports_and_not_exports() -> None:
+    tariff = Tariff(import_adder_eur_per_kwh=0.10, vat=0.19, export_adder_eur_per_kwh=0.02)
+    market = np.array([0.05, -0.20])
+    np.testing.assert_allclose(tariff.import_price_eur_per_kwh(market), [0.1785, -0.119])
+    np.testing.assert_allclose(tariff.export_price_eur_per_kwh(market), [0.07, -0.18])
+
+
+def test_wear_price_by_hand() -> None:
+    # 6000 € over 3000 days = 2 € a day. Law: 2·(e^0.5 − 1) = 1.297443, slope 2·1·e^0.5. Rate: 2·1.5·0.5.
+    law = WearPrice(
+        form="law", residual_value_eur=6000.0, l0_days=3000.0, alpha_day_per_efc=1.0, beta_day_per_efc=1.5
+    )
+    assert law.cost_eur(0.5) == pytest.approx(1.2974425)
+    assert law.slope_eur(0.5) == pytest.approx(3.2974425)
+    assert law.slope_eur(law.duty_at_slope_efc(5.0)) == pytest.approx(5.0)
+    assert law.duty_at_slope_efc(1.0) == 0.0
+    assert law.cost_eur(1e6) == INF
+    rate = WearPrice(
+        form="rate", residual_value_eur=6000.0, l0_days=3000.0, alpha_day_per_efc=1.0, beta_day_per_efc=1.5
+    )
+    assert rate.cost_eur(0.5) == pytest.approx(1.5)
+    assert rate.slope_eur(7.0) == pytest.approx(3.0)
+    assert (rate.duty_at_slope_efc(3.0), rate.duty_at_slope_efc(2.9)) == (INF, 0.0)
+
+
+def test_the_form_is_the_one_that_follows_the_points() -> None:
+    x = np.array([0.2, 0.6, 1.2])
+    by_rate = pd.DataFrame({"efc_per_day": x, "life_days": 4000 / (1 + 1.5 * x)})
+    by_law = pd.DataFrame({"efc_per_day": x, "life_days": 4000 * np.exp(-1.0 * x)})
+    assert choose_form(by_rate, 4000.0, 1.0, 1.5) == "rate"
+    assert choose_form(by_law, 4000.0, 1.0, 1.5) == "law"
+    assert choose_form(by_law.head(0), 4000.0, 1.0, 1.5) == "law"
+    with pytest.raises(ProblemError, match=r"life_days is -1\.0"):
+        choose_form(by_law.assign(life_days=-1.0), 4000.0, 1.0, 1.5)
