@@ -103,6 +103,8 @@ def test_extra_columns_are_ignored_and_noted(tmp_path):
 
 def test_zone_option_fills_what_the_file_does_not_tell_and_must_not_contradict(tmp_path):
     path = csv_of(tmp_path, prices().drop(columns="zone"))
+    with pytest.raises(ColumnError, match=r"column zone: is missing \(or give the option zone\)"):
+        read_source("prices", path)
     assert set(read_source("prices", path, zone="FI").frame["zone"]) == {"FI"}
     with pytest.raises(OptionError, match=r"row 1, column zone: 'DE-LU' contradicts zone=FI"):
         read_source("prices", csv_of(tmp_path, prices()), zone="FI")

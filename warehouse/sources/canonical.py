@@ -97,8 +97,11 @@ def _refuse_misnamed(
                 f"is not a column of {dataset}; did you mean {right!r}?", file=table.file, column=header
             )
     if absent:
+        hint = f" (or give the option {absent[0]})" if absent[0] in CONSTANTS.get(dataset, ()) else ""
         raise ColumnError(
-            f"is missing; the file has {', '.join(table.columns)}"[:400], file=table.file, column=absent[0]
+            f"is missing{hint}; the file has {', '.join(table.columns)}"[:400],
+            file=table.file,
+            column=absent[0],
         )
 
 
