@@ -26,6 +26,7 @@ from twin.errors import SolveError
 Array = npt.NDArray[np.float64]
 
 FARADAY_AH = 96485.33212 / 3600.0
+_GAS_J_PER_MOL_K, _REFERENCE_K = 8.314462618, 298.15
 AGEING_OPTIONS = {
     "SEI": "ec reaction limited",
     "loss of active material": "stress-driven",
@@ -74,7 +75,6 @@ def parameter_values(name: str) -> Any:
     if spec.borrowed:
         donor = pybamm.ParameterValues(spec.borrowed_from)
         values.update({key: donor[key] for key in spec.borrowed}, check_already_exists=False)
-    values.update(dict(spec.overrides))
     return values
 
 
@@ -219,12 +219,19 @@ class DayModel:
         }
         if self.ageing:
             sei, lam = pybamm.InputParameter("sei_factor"), pybamm.InputParameter("lam_factor")
+            heat = (1 / _REFERENCE_K - 1 / pybamm.maximum(temperature, _REFERENCE_K)) / _GAS_J_PER_MOL_K
+            heat_n = pybamm.exp(spec.lam_negative_activation_j_per_mol * heat)
+            heat_p = pybamm.exp(spec.lam_positive_activation_j_per_mol * heat)
             inputs |= {
                 "SEI kinetic rate constant [m.s-1]": spec.sei_kinetic_m_per_s * sei,
                 "EC diffusivity [m2.s-1]": spec.sei_diffusivity_m2_per_s * sei,
                 "Initial SEI thickness [m]": pybamm.InputParameter("sei_m"),
-                "Negative electrode LAM constant proportional term [s-1]": spec.lam_negative_per_s * lam,
-                "Positive electrode LAM constant proportional term [s-1]": spec.lam_positive_per_s * lam,
+                "Negative electrode LAM constant proportional term [s-1]": spec.lam_negative_per_s
+                * lam
+                * heat_n,
+                "Positive electrode LAM constant proportional term [s-1]": spec.lam_positive_per_s
+                * lam
+                * heat_p,
             }
         return inputs
 

@@ -139,8 +139,9 @@ def derive_duty(
     if len(sessions):
         source = "sessions"
         hours = (sessions["departure_utc"] - sessions["arrival_utc"]).dt.total_seconds() / _HOURS
-        days = max(1, sessions["arrival_utc"].dt.floor("D").nunique())
-        plugged = float(np.clip(hours.sum() / days, 2.0, 22.0))
+        days = sessions["arrival_utc"].dt.floor("D").nunique()
+        # The median: a first or last session that history cuts off says nothing of an ordinary day.
+        plugged = float(np.clip(hours.median() * len(sessions) / days, 2.0, 22.0))
         target = float(sessions["departure_soc"].mean())
         trip_efc = float((sessions["departure_soc"] - sessions["arrival_soc"]).clip(lower=0).sum() / days)
     if len(telemetry):

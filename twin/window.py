@@ -14,7 +14,7 @@ from twin.types import BatterySpec
 BIN_S = 300.0
 WINDOW_H = 36.0
 MAX_STEPS = 96
-_RESTING_C = 0.005
+_RESTING_C, _RESTING_V = 0.04, 1.5e-3  # a biased sensor shows a current at rest; the voltage stands still
 _STEP_C = 0.004  # currents that differ by less are one step, as long as the steps are few enough
 
 
@@ -49,7 +49,8 @@ def select_window(telemetry: pd.DataFrame, battery: BatterySpec) -> Replay | Non
         return None
     charge = (binned["c_rate"].cumsum() * BIN_S / 3600).to_numpy()
     index = binned["bin"].to_numpy()
-    resting = np.abs(binned["c_rate"].to_numpy()) < _RESTING_C
+    still = np.abs(np.diff(binned["voltage_v"].to_numpy(), prepend=np.nan)) < _RESTING_V
+    resting = still & (np.abs(binned["c_rate"].to_numpy()) < _RESTING_C)
     best, best_score = None, 0.0
     for first in range(0, len(binned) - size + 1, max(1, size // 12)):
         last = first + size - 1

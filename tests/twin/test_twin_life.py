@@ -1,0 +1,113 @@
+"""Lives: the learnt rates against direct cycle-jumping, priors as documented, and what physics demands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twin.cell import Health, ReferenceCell, reference_cell
+from twin.chemistry import CHEMISTRIES
+from twin.duty import REFERENCE_DUTY, Profile
+from twin.errors import LifeError
+from twin.life import Factors, life_days
+from twin.opencircuit import open_circuit
+from twin.rates import Rates, rate_model, solve_rates
+
+NAMES = sorted(CHEMISTRIES)
+UNIT = Factors(sei=np.float64(1.0), lam=np.float64(1.0))
+
+
+def learnt_life(name: str, profile: Profile, start: Health | None = None, factors: Factors = UNIT) -> float:
+    cell = reference_cell(name)
+    end = 0.8 * open_circuit(name).fresh_capacity_ah
+    return float(life_days(rate_model(cell, profile), start or cell.fresh, factors, end))
+
+
+def direct_life(name: str, profile: Profile) -> float:
+    """Cycle-jumping with a fresh PyBaMM day at every stage: midpoint rule, steps of a tenth of the age."""
+    cell, circuit = reference_cell(name), open_circuit(name)
+    end, health, age = 0.8 * circuit.fresh_capacity_ah, cell.fresh, 0.0
+    capacity = circuit.fresh_capacity_ah
+    while True:
+        step = max(20.0, 0.1 * age)
+        middle = aged(cell, health, solve_rates(cell, profile, health), step / 2)
+        health = aged(cell, health, solve_rates(cell, profile, middle), step)
+        after = float(circuit.window(health).capacity_ah)
+        if after < end:
+            return age + step * (capacity - end) / (capacity - after)
+        age, capacity = age + step, after
+
+
+def aged(cell: ReferenceCell, health: Health, rates: Rates, days: float) -> Health:
+    bound = rates.sei_m * cell.sei_ah_per_m_eps * health.eps_n
+    return Health(
+        sei_m=health.sei_m + rates.sei_m * days,
+        eps_n=health.eps_n - rates.eps_n * days,
+        eps_p=health.eps_p - rates.eps_p * days,
+        lithium_ah=health.lithium_ah - (bound + rates.lam_lithium_ah) * days,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("share", "cycles"), [(0.0, 0), (0.35, 2)])
+def test_learnt_rates_give_the_life_of_direct_simulation(name: str, share: float, cycles: int) -> None:
+    profile = REFERENCE_DUTY.profile(v2g_ah_share=share, cycles=cycles)
+    assert learnt_life(name, profile) == pytest.approx(direct_life(name, profile), rel=0.015)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_held_out_days_are_predicted(name: str) -> None:
+    model = rate_model(reference_cell(name), REFERENCE_DUTY.profile(v2g_ah_share=0.2, cycles=1))
+    assert 0 < model.held_out_error < 0.03
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nominal_rates_reach_the_documented_life(name: str) -> None:
+    life = learnt_life(name, REFERENCE_DUTY.profile())
+    assert life == pytest.approx(CHEMISTRIES[name].reference_life_days, rel=0.03)
+
+
+def test_wear_is_proportional_to_its_factor() -> None:
+    # Twice both factors is the same path in half the time.
+    profile = REFERENCE_DUTY.profile()
+    double = Factors(sei=np.float64(2.0), lam=np.float64(2.0))
+    assert 2 * learnt_life("nmc811", profile, factors=double) == pytest.approx(
+        learnt_life("nmc811", profile), rel=0.01
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_life_falls_with_heat_with_resting_charge_and_with_v2g(name: str) -> None:
+    plain = learnt_life(name, REFERENCE_DUTY.profile())
+    assert learnt_life(name, replace(REFERENCE_DUTY, temperature_degc=35.0).profile()) < plain
+    assert learnt_life(name, replace(REFERENCE_DUTY, target_soc=0.95).profile()) < plain
+    assert learnt_life(name, REFERENCE_DUTY.profile(v2g_ah_share=0.2, cycles=1)) < plain
+
+
+def test_faster_v2g_wears_more_at_equal_energy() -> None:
+    slow = replace(REFERENCE_DUTY, charge_c_rate=1 / 8).profile(v2g_ah_share=0.2, cycles=1)
+    fast = replace(REFERENCE_DUTY, charge_c_rate=1 / 3).profile(v2g_ah_share=0.2, cycles=1)
+    assert learnt_life("nmc811", fast) < learnt_life("nmc811", slow)
+
+
+def test_draws_give_the_same_lives_as_one_by_one() -> None:
+    cell = reference_cell("lfp")
+    model, end = rate_model(cell, REFERENCE_DUTY.profile()), 0.8 * open_circuit("lfp").fresh_capacity_ah
+    factors = np.array([[0.7, 1.0], [1.0, 1.6], [1.4, 0.5]])
+    together = life_days(model, cell.fresh, Factors(sei=factors[:, 0], lam=factors[:, 1]), end)
+    alone = [
+        float(life_days(model, cell.fresh, Factors(sei=np.float64(s), lam=np.float64(a)), end))
+        for s, a in factors
+    ]
+    assert np.allclose(together, alone, rtol=1e-9)
+
+
+def test_a_battery_that_never_ages_is_an_error() -> None:
+    with pytest.raises(LifeError):
+        learnt_life(
+            "nmc811",
+            REFERENCE_DUTY.profile(),
+            factors=Factors(sei=np.float64(1e-6), lam=np.float64(1e-6)),
+        )
