@@ -160,7 +160,10 @@ def _fix_what_is_broken(search: _Search) -> None:
     """Fix broken pairs to what they do on balance and solve the LP again, until none is left."""
     day = search.day
     while (broken := _broken(search)).any():
-        search.directed += np.flatnonzero(_alike(search, broken)).tolist()
+        fresh = np.flatnonzero(_alike(search, broken)).tolist()
+        if not fresh:
+            raise SolverError(day.mode, "a fixed direction is not kept", search.program.size)
+        search.directed += fresh
         directions = _directions(search)
         add_direction(day, search.directed)
         search.program = HighsProgram(day.model, day.mode)

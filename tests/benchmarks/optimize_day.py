@@ -1,7 +1,7 @@
 """How long a day takes to plan: `python -m tests.benchmarks.optimize_day [cars …]`.
 
-Prints, for each fleet, the median over repeats of the v2g mode: the linear programme's size, and the seconds and
-shares of building it (Pyomo, compiling), of solving it (HiGHS, wear cuts included) and of the rest (plan, check).
+Prints, for each fleet, the median over repeats of the v2g mode: the linear programme's size, and seconds and
+shares of building it (Pyomo, compiling), solving it (HiGHS, wear cuts included) and the rest (plan, check).
 """
 
 from __future__ import annotations
