@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -53,8 +55,18 @@ def main() -> None:
 
         problem = problem_of(error)
         show_problem(problem, as_json="--json" in arguments)
-        sys.exit(problem.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+        code = problem.exit_code
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, without taking the interpreter apart under Prefect's threads: DuckDB would complain of leaks."""
+    if "prefect" in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -54,13 +53,13 @@ def show_stages(out: Console, results: Iterable[StageResult]) -> None:
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """A Rich table of records that share their keys; headings and long texts fold, values do not."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for key in rows[0]:
-        values = [row[key] for row in rows]
+        values, heading = [row[key] for row in rows], _heading(key)
         numeric = all(isinstance(value, int | float) or value is None for value in values)
-        width = max(len(_cell(value)) for value in values)
+        width = max(len(word) for word in (*map(_cell, values), *heading.split()))
         grid.add_column(
-            _heading(key),
+            heading,
             justify="right" if numeric else "left",
             min_width=min(width, _FOLD_OVER),
             overflow="fold",

@@ -128,12 +128,12 @@ def _stage(
 
 def _in_tasks(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
     """Go through the chunks as mapped tasks."""
-    return _task(work, "calibrate {chunk[0]} to {chunk[-1]}").map(list(chunks)).result()
+    return _task(work, "calibrate from {chunk[0]}").map(list(chunks)).result()
 
 
 def _task(work: Callable[P, R], run_name: str) -> Task[P, R]:
     return task(
-        name=run_name.partition("{")[0].strip(),
+        name=run_name.partition(" {")[0],
         task_run_name=run_name,
         retries=3,
         retry_delay_seconds=[2, 10, 30],
