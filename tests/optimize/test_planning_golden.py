@@ -161,15 +161,15 @@ def test_a_stay_beyond_the_day_keeps_its_departure_in_reach() -> None:
 
 
 def test_uncontrolled_cars_share_the_feeder_alike_and_the_full_one_makes_room() -> None:
-    # 5 kW for two cars of 4 kW: 2.5 each; B needs only 1 kWh, so A gets 4, and alone afterwards 4 (needs 2).
-    sites = [Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=0.0)]
+    # 4.5 kW for two cars of 4 kW: 2.25 each; but B needs only 1 kWh, so A gets 3.5 and later its other 2.5.
+    sites = [Site(site_id="depot", import_limit_kw=4.5, export_limit_kw=0.0)]
     stays = [stay("A", 0, 3, 0.0, 0.6), stay("B", 0, 3, 0.0, 0.1)]
     problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], stays, sites=sites)
-    assert_table(problem, "uncontrolled", [[4, 2, 0], [1, 0, 0]], [[0] * 3] * 2, -0.7)
-    # Both need 4 kWh: 2.5 each, then 1.5 each.
+    assert_table(problem, "uncontrolled", [[3.5, 2.5, 0], [1, 0, 0]], [[0] * 3] * 2, -0.7)
+    # Both need 4 kWh: 2.25 each, then 1.75 each.
     stays = [stay("A", 0, 3, 0.0, 0.4), stay("B", 0, 3, 0.0, 0.4)]
     problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], stays, sites=sites)
-    assert_table(problem, "uncontrolled", [[2.5, 1.5, 0], [2.5, 1.5, 0]], [[0] * 3] * 2, -0.8)
+    assert_table(problem, "uncontrolled", [[2.25, 1.75, 0], [2.25, 1.75, 0]], [[0] * 3] * 2, -0.8)
 
 
 def test_uncontrolled_sharing_counts_metered_power() -> None:
