@@ -1,0 +1,107 @@
+"""The house: style, types, import rules, and the limits that a newcomer relies on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("warehouse", "data_checks", "twin", "optimize", "flows")
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check"],
+        ["ruff", "format", "--check"],
+        ["mypy"],
+        ["lint-imports"],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_checker_is_content(command: list[str]) -> None:
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_engines_are_imported_in_their_own_rooms_only() -> None:
+    owners = {
+        "duckdb": "warehouse",
+        "great_expectations": "data_checks",
+        "pybamm": "twin",
+        "pyomo": "optimize",
+        "highspy": "optimize",
+        "prefect": "flows",
+    }
+    pattern = re.compile(rf"^\s*(?:from|import) ({'|'.join(owners)})\b", re.MULTILINE)
+    strangers = [
+        (str(file.relative_to(ROOT)), engine)
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+        for engine in pattern.findall(file.read_text(encoding="utf-8"))
+        if owners[engine] != room
+    ]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("room", ["twin", "optimize", "data_checks"])
+def test_domain_rooms_read_neither_clock_nor_environment(room: str) -> None:
+    pattern = re.compile(r"os\.environ|os\.getenv|datetime\.now\(|\.utcnow\(|Timestamp\.now|time\.time\(")
+    # Great Expectations is told not to call home before it is first imported.
+    allowed = {("data_checks", "os.environ")}
+    found = {
+        (room, match)
+        for file in (ROOT / room).rglob("*.py")
+        for match in pattern.findall(file.read_text(encoding="utf-8"))
+    }
+    assert found <= allowed
+
+
+def test_root_holds_the_rooms_and_nothing_else() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    top = {name.split("/")[0] for name in tracked}
+    assert {name for name in top if not name.startswith(".")} == {
+        *ROOMS,
+        "tests",
+        "pyproject.toml",
+        "requirements.lock",
+        "README.md",
+        "LICENSE",
+    }
+
+
+def test_files_stay_small() -> None:
+    long = {
+        str(file.relative_to(ROOT)): lines
+        for folder in (*ROOMS, "tests")
+        for file in (ROOT / folder).rglob("*.py")
+        if (lines := len(file.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
+
+
+def test_lock_names_no_host_and_holds_every_dependency() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    assert "--index-url" not in lock
+    locked = {re.split(r"[=\s]", line)[0] for line in lock.splitlines() if re.match(r"[a-z0-9]", line)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {re.split(r"[<>=!\[;\s]", item)[0].lower().replace("_", "-") for item in wanted}
+    assert names <= locked
+
+
+def test_data_dictionary_is_the_one_of_the_contracts() -> None:
+    from warehouse.contracts import data_dictionary
+
+    assert (ROOT / "warehouse" / "DICTIONARY.md").read_text(encoding="utf-8") == data_dictionary()
