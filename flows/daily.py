@@ -54,7 +54,7 @@ def check(workspace: str, as_of: datetime | None = None, run_id: str | None = No
     return _stage(stage, workspace, as_of, run_id)
 
 
-@flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner[Any](max_workers=8))
+@flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
 def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
     """Fit the twin of every battery with new rows, one task a chunk."""
     from flows.stages.calibrate import calibrate as stage

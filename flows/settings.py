@@ -54,9 +54,9 @@ class TariffSettings(Section):
 class PlanSettings(Section):
     """What the optimiser is told.
 
-    Left out, `terminal_value_eur_per_kwh` is the 25th percentile of the day's import price. `drawdown_limit`
-    is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of the wear price;
-    "auto" takes for each battery the one that fits its twin best.
+    Left out, `terminal_value_eur_per_kwh` is the lower quartile of the week's import prices, at least 0.
+    `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
+    the wear price; "auto" takes for each battery the one that fits its twin best.
     """
 
     departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
@@ -67,7 +67,10 @@ class PlanSettings(Section):
 
 
 class CalibrateSettings(Section):
-    """How the twin is run: worker processes (0 = one a core), batteries a chunk, end of life (SoH 0–1)."""
+    """How the twin is run: worker processes, batteries a chunk, end of life (state of health, 0–1).
+
+    0 workers is one a core; 1 is none: the twin then runs in the planner's own process.
+    """
 
     workers: int = Field(default=0, ge=0, le=256)
     chunk_size: int = Field(default=4, ge=1, le=1000)

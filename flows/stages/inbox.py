@@ -1,8 +1,8 @@
 """The drop folder: files named KIND__SOURCE__anything.ext are ingested and moved out of the way.
 
 prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.parquet
-A file that was taken moves to inbox/done; one that was refused to inbox/refused, with the reason beside it in
-a .txt of the same name. Names that begin with a dot or end in .part are left alone: write there, then rename.
+A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
+in NAME.reason.txt. Names that begin with a dot or end in .part are left alone: write there, then rename.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
         except LockedError:
             raise  # nothing wrong with the file: it stays where it is
         except (WarehouseError, FlowsError) as error:
-            _move(file, "refused", run_id).with_suffix(".txt").write_text(f"{error}\n", encoding="utf-8")
+            refused = _move(file, "refused", run_id)
+            refused.with_name(f"{refused.name}.reason.txt").write_text(f"{error}\n", encoding="utf-8")
             rows.append({"file": file.name, "rows": 0, "outcome": "refused", "reason": str(error)})
         else:
             _move(file, "done", run_id)
             rows.append({"file": file.name, "rows": landed.new_rows, "outcome": "landed", "reason": ""})
-    refused = sum(row["outcome"] == "refused" for row in rows)
-    message = f"{len(rows) - refused} files landed, {refused} refused" if rows else "the inbox is empty"
+    turned_away = sum(row["outcome"] == "refused" for row in rows)
+    message = (
+        f"{len(rows) - turned_away} files landed, {turned_away} refused" if rows else "the inbox is empty"
+    )
     return StageResult(
-        stage="ingest", status="degraded" if refused else "ok", message=message, tables={"inbox": rows}
+        stage="ingest", status="degraded" if turned_away else "ok", message=message, tables={"inbox": rows}
     )
 
 

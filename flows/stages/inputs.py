@@ -11,6 +11,7 @@ import pandas as pd
 
 from flows.errors import NoPlanError
 from flows.settings import Settings
+from flows.stages.carry import carried_soc
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.prices import DayPrices, day_prices
 from flows.stages.requests import newest_calibrations
@@ -26,7 +27,10 @@ UNKNOWN_CALIBRATION = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlanInputs:
-    """Core rows and calibrations that concern one market day; cars without a session are left out."""
+    """Core rows and calibrations that concern one market day; cars without a session are left out.
+
+    carried_soc: SoC when the day begins, by session_id, of the cars that are plugged in over midnight.
+    """
 
     zone: str
     market_date: date
@@ -37,6 +41,7 @@ class PlanInputs:
     sessions: pd.DataFrame
     calibrations: Mapping[str, Calibration]
     life_points: pd.DataFrame
+    carried_soc: Mapping[str, float]
     parts: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,8 +49,11 @@ class PlanInputs:
         price = self.prices.price_eur_per_kwh
         options = {name: getattr(self.settings, name).model_dump() for name in ("tariff", "plan")}
         parts = {
-            "prices": hash_values([self.prices.source, None if price is None else price.tolist()]),
+            "prices": hash_values(
+                [self.prices.source, None if price is None else price.tolist(), self.prices.usual_eur_per_kwh]
+            ),
             "sessions": hash_frame(self.sessions),
+            "carried": hash_values(dict(sorted(self.carried_soc.items()))),
             "fleet": hash_frame(self.batteries),
             "sites": hash_frame(self.sites),
             "calibrations": hash_values(dict(sorted(known.items()))),
@@ -93,6 +101,10 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
             hint="`v2g calibrate` comes before `v2g plan`; `v2g run` does both.",
         )
     ids = [calibration.calibration_id for calibration in calibrations.values()]
+    capacity_kwh = {
+        str(row["battery_id"]): _capacity_kwh(row, calibrations.get(row["battery_id"]))
+        for _, row in batteries.iterrows()
+    }
     return PlanInputs(
         zone=zone,
         market_date=day,
@@ -103,6 +115,7 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
         sessions=sessions.reset_index(drop=True),
         calibrations=calibrations,
         life_points=warehouse.read("out_life_point", where={"calibration_id": ids}),
+        carried_soc=carried_soc(warehouse, zone, day, start, sessions, batteries, capacity_kwh),
     )
 
 
@@ -128,7 +141,7 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
                 battery_id=row["battery_id"],
                 arrival_utc=row["arrival_utc"],
                 departure_utc=row["departure_utc"],
-                arrival_soc=float(row["arrival_soc"]),
+                arrival_soc=inputs.carried_soc.get(row["session_id"], float(row["arrival_soc"])),
                 departure_soc=float(row["departure_soc"]),
             )
             for _, row in inputs.sessions.iterrows()
@@ -141,9 +154,19 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
             )
             for _, row in inputs.sites.iterrows()
         ),
-        terminal_value_eur_per_kwh=float(np.percentile(buy, 25)) if value is None else value,
+        terminal_value_eur_per_kwh=_usual_value(inputs, tariff) if value is None else value,
         departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
     )
+
+
+def _usual_value(inputs: PlanInputs, tariff: Tariff) -> float:
+    """What a kWh in store saves later; never below zero, or cars would pay to be emptied."""
+    usual = tariff.import_price_eur_per_kwh(np.array([inputs.prices.usual_eur_per_kwh]))
+    return max(0.0, float(usual[0]))
+
+
+def _capacity_kwh(row: pd.Series, calibration: Calibration | None) -> float:
+    return calibration.usable_energy_kwh if calibration else float(row["nominal_energy_kwh"])
 
 
 def _car(inputs: PlanInputs, row: pd.Series) -> Car:
@@ -151,7 +174,7 @@ def _car(inputs: PlanInputs, row: pd.Series) -> Car:
     return Car(
         battery_id=row["battery_id"],
         site_id=row["site_id"],
-        capacity_kwh=calibration.usable_energy_kwh if calibration else float(row["nominal_energy_kwh"]),
+        capacity_kwh=_capacity_kwh(row, calibration),
         soc_min=float(row["soc_min"]),
         soc_max=float(row["soc_max"]),
         charge_limit_kw=float(row["charge_limit_kw"]),

@@ -12,20 +12,12 @@ import pandas as pd
 from flows.stages.hashing import hash_values
 from flows.stages.inputs import PlanInputs, day_problem, read_inputs
 from flows.stages.plan_rows import mode_table, plan_frames
-from flows.stages.prices import RUNGS, PlanSource
+from flows.stages.prices import MODES, RUNGS
 from flows.stages.record import StageResult, recorded
 from flows.stages.twin_wear import twin_wear
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.plan import plan_day
-from optimize.types import Mode
-
-MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
-    "published": ("uncontrolled", "ordered", "v2g"),
-    "substituted": ("uncontrolled", "ordered"),
-    "charge_only": ("uncontrolled",),
-}
-"""The modes a rung allows; the last one is the plan to follow."""
 
 
 @recorded("plan")

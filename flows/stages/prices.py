@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -10,23 +11,34 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from optimize.types import Mode
 from warehouse.store import Warehouse
 from warehouse.zones import market_day_slots, market_timezone
 
 PlanSource = Literal["published", "substituted", "charge_only"]
 RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "charge_only")
+MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
+    "published": ("uncontrolled", "ordered", "v2g"),
+    "substituted": ("uncontrolled", "ordered"),
+    "charge_only": ("uncontrolled",),
+}
+"""The modes a rung allows; the last one is the plan to follow."""
+_TERMINAL_DAYS, _TERMINAL_QUANTILE = 7, 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayPrices:
     """The market price of a day's quarter-hours and how it came about.
 
-    price_eur_per_kwh: [T], wholesale; None on the last rung. note: why it is not the first rung, or empty.
+    price_eur_per_kwh: [T], wholesale; None on the last rung. usual_eur_per_kwh: the lower quartile of the
+    day's and the week's prices before it, what a kWh costs that may wait. note: why it is not the first
+    rung, or empty.
     """
 
     source: PlanSource
     slots: pd.DatetimeIndex
     price_eur_per_kwh: npt.NDArray[np.float64] | None
+    usual_eur_per_kwh: float
     note: str
 
 
@@ -35,7 +47,13 @@ def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
     slots = market_day_slots(day, zone)
     own = _spread(_read(warehouse, zone, slots), slots)
     if not np.isnan(own).any():
-        return DayPrices(source="published", slots=slots, price_eur_per_kwh=own, note="")
+        return DayPrices(
+            source="published",
+            slots=slots,
+            price_eur_per_kwh=own,
+            usual_eur_per_kwh=_usual(warehouse, zone, slots, own),
+            note="",
+        )
     missing = (
         f"zone {zone}: {int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} without one price"
     )
@@ -44,14 +62,25 @@ def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
     old = _spread(_read(warehouse, zone, before_slots), before_slots)
     if np.isnan(old).any():
         note = f"{missing}, nor is {before} complete"
-        return DayPrices(source="charge_only", slots=slots, price_eur_per_kwh=None, note=note)
+        return DayPrices(
+            source="charge_only", slots=slots, price_eur_per_kwh=None, usual_eur_per_kwh=0.0, note=note
+        )
     price = _same_clock(old, before_slots, slots, zone)
     return DayPrices(
         source="substituted",
         slots=slots,
         price_eur_per_kwh=price,
+        usual_eur_per_kwh=_usual(warehouse, zone, slots, price),
         note=f"{missing}: those of {before} stand in",
     )
+
+
+def _usual(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex, own: npt.NDArray[np.float64]) -> float:
+    """One day alone may be below zero throughout; a week tells what energy in store will save."""
+    start = slots[0] - pd.Timedelta(days=_TERMINAL_DAYS)
+    week = warehouse.read("core_price", where={"zone": zone}, start=start, end=slots[0])
+    before = np.repeat(week["price_eur_per_kwh"].to_numpy(dtype=np.float64), week["resolution_minutes"] // 15)
+    return float(np.quantile(np.concatenate([before, own]), _TERMINAL_QUANTILE))
 
 
 def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:

@@ -13,6 +13,8 @@ from flows.workspace import Workspace
 from twin.types import BatterySpec, Calibration, CalibrationRequest
 from warehouse.store import Warehouse
 
+_RECENT, _AHEAD = pd.Timedelta(days=30), pd.Timedelta(days=7)
+
 
 def battery_spec(row: pd.Series) -> BatterySpec:
     """The twin's view of a row of core_battery."""
@@ -33,13 +35,22 @@ def battery_spec(row: pd.Series) -> BatterySpec:
 def calibration_requests(
     workspace: Workspace, battery_ids: Sequence[str], as_of: datetime
 ) -> list[CalibrationRequest]:
-    """The requests of some batteries: rows measured before `as_of`, and the newest calibration until then."""
+    """The requests of some batteries: what was measured before `as_of`, and the newest calibration by then.
+
+    For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
+    of check-ups all.
+    """
     warehouse, end = workspace.warehouse, pd.Timestamp(as_of)
     where = {"battery_id": list(battery_ids)}
     batteries = warehouse.read("core_battery", where=where)
+    spans = {
+        "telemetry": (end - _RECENT, end),
+        "checkup": (None, end),
+        "session": (end - _RECENT, end + _AHEAD),
+    }
     tables = {
-        name: _by_battery(warehouse.read(f"core_{name}", where=where, end=end))
-        for name in ("telemetry", "checkup", "session")
+        name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last))
+        for name, (first, last) in spans.items()
     }
     previous = newest_calibrations(warehouse, battery_ids, as_of)
     requests = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from threading import Lock
@@ -18,8 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class TwinWorkers:
-    """A pool of `count` fresh processes (0 = one a core) that import nothing but what their function names.
+    """A pool of `count` fresh processes that import nothing but what their function names.
 
+    0 is one a core; 1 is no process at all: the work is done here, without protection from a crash.
     Safe to call from several threads. Use as a context manager: leaving it ends the processes.
     """
 
@@ -51,12 +52,24 @@ class TwinWorkers:
         for place, request in enumerate(requests):
             groups.setdefault(by(request) if by else place, []).append(place)
         batches = [[requests[place] for place in places] for places in groups.values()]
-        futures = [self._submit(function, batch) for batch in batches]
         answers: dict[int, T | Exception] = {}
-        for places, batch, (pool, future) in zip(groups.values(), batches, futures, strict=True):
-            answered = self._answer(function, batch, pool, future)
+        for places, answered in zip(groups.values(), self._answers(function, batches), strict=True):
             answers.update(zip(places, answered, strict=True))
         return [answers[place] for place in range(len(requests))]
+
+    def _answers(
+        self, function: Callable[[list[R]], list[T]], batches: list[list[R]]
+    ) -> Iterator[Sequence[T | Exception]]:
+        if self.count == 1:
+            for batch in batches:
+                try:
+                    yield function(batch)
+                except Exception as error:
+                    yield [error] * len(batch)
+            return
+        submitted = [self._submit(function, batch) for batch in batches]
+        for batch, (pool, future) in zip(batches, submitted, strict=True):
+            yield self._answer(function, batch, pool, future)
 
     def _submit(
         self, function: Callable[[list[R]], list[T]], batch: list[R]

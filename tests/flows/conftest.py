@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,8 @@ import pandas as pd
 import pytest
 
 from flows.stages import new_run_id
+from flows.stages.calibrate import calibrate
+from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from warehouse.zones import market_day_slots
@@ -18,12 +22,11 @@ from warehouse.zones import market_day_slots
 ZONE = "DE-LU"
 DAY = date(2024, 3, 20)
 AS_OF = datetime(2024, 3, 19, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import os
-
     for name in [name for name in os.environ if name.startswith("V2G_") and "__" in name]:
         monkeypatch.delenv(name)
     yield
@@ -35,6 +38,33 @@ def workspace(tmp_path: Path) -> Workspace:
     put(made, "sites", site_rows())
     put(made, "fleet", fleet_rows())
     return made
+
+
+@pytest.fixture(scope="session")
+def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two calibrated cars with sessions on DAY and a week after; prices on DAY alone."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("depot") / "depot", zone=ZONE)
+    settings = workspace.root / "v2g.toml"
+    settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
+    workspace = Workspace.open(workspace.root)
+    workspace.enter()
+    put(workspace, "sites", site_rows())
+    put(workspace, "fleet", fleet_rows())
+    put(workspace, "prices", price_rows(DAY, 1))
+    later = session_rows(DAY + WEEK)
+    put(
+        workspace, "sessions", pd.concat([session_rows(), later.assign(session_id=later["session_id"] + "w")])
+    )
+    run_id = new_run_id(AS_OF)
+    assert check(workspace, AS_OF, run_id).exit_code == 0
+    result = calibrate(workspace, AS_OF, run_id)
+    assert (result.status, result.details["batteries"]) == ("ok", 2)
+    return workspace.root
+
+
+@pytest.fixture
+def depot(calibrated_depot: Path, tmp_path: Path) -> Workspace:
+    return Workspace.open(Path(shutil.copytree(calibrated_depot, tmp_path / "depot")))
 
 
 def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: datetime = AS_OF) -> Path:
