@@ -65,14 +65,7 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             f"battery {battery.battery_id}: commissioned {battery.commissioned_utc}, "
             f"after {request.as_of_utc}"
         )
-    cell = reference_cell(battery.chemistry)
-    duty = derive_duty(
-        request.telemetry,
-        request.sessions,
-        nominal_ah=battery.nominal_capacity_ah,
-        charge_c_rate=battery.charge_c_rate,
-    )
-    base = rate_model(cell, duty.profile())
+    duty, base = _ordinary_day(request, request.telemetry)
     replay, state, fault = _observe(request, _expected_health(base, age_days))
     if fault and request.previous is not None:
         return replace(
@@ -81,6 +74,9 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             quality="stale",
             reason=f"sensors refused ({fault}); kept from calibration {request.previous.calibration_id}",
         )
+    if fault:
+        # Sensors that cannot be believed on voltage are not believed on driving and charging either.
+        duty, base = _ordinary_day(request, request.telemetry[:0])
     ages, capacity, resistance = checkup_arrays(
         request.checkups,
         battery.commissioned_utc,
@@ -96,6 +92,18 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         state=state,
     )
     return _result(request, duty, base, age_days, fit, replay, state, fault, len(ages))
+
+
+def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple[StandardDuty, RateModel]:
+    """The battery's standard duty and what it wears."""
+    battery = request.battery
+    duty = derive_duty(
+        telemetry,
+        request.sessions,
+        nominal_ah=battery.nominal_capacity_ah,
+        charge_c_rate=battery.charge_c_rate,
+    )
+    return duty, rate_model(reference_cell(battery.chemistry), duty.profile())
 
 
 def _ohm_ah_per_pack_ohm(request: CalibrationRequest) -> float:

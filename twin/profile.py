@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from twin.errors import LifeError, SolveError, TwinError
 from twin.life import Factors, life_days
 from twin.rates import RateModel, Rates, solve_rates
 from twin.types import BatterySpec, Calibration
+from twin.wholeday import close_day, runs
 
 _REST_C = 1e-4
 
@@ -28,10 +28,9 @@ _REST_C = 1e-4
 class ProfileRequest:
     """A whole day of one battery.
 
-    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car
-    is there; the intervals are ``interval_hours`` long and a market day holds 23, 24 or 25 hours of them.
-    ``start_soc``: 0–1 at the day's start. What the charger puts in, net, is driven while away, at the
-    standard duty's trip current.
+    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car is
+    there; ``energy_start_kwh``, ``energy_end_kwh``: in store at the interval's ends, NaN while away. Intervals
+    are ``interval_hours`` long, a market day holds 23, 24 or 25 hours of them. `twin.wholeday` adds the trips.
     """
 
     battery: BatterySpec
@@ -39,7 +38,8 @@ class ProfileRequest:
     interval_hours: float
     power_kw: Array
     plugged: npt.NDArray[np.bool_]
-    start_soc: float
+    energy_start_kwh: Array
+    energy_end_kwh: Array
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.power_kw).all():
@@ -88,36 +88,41 @@ def _standard_profile(request: ProfileRequest) -> Profile:
 
 
 def _planned_profile(request: ProfileRequest) -> Profile:
+    battery = request.battery
+    day = close_day(
+        request.power_kw,
+        request.plugged,
+        request.energy_start_kwh,
+        request.energy_end_kwh,
+        slot_hours=request.interval_hours,
+        charge_limit_kw=battery.charge_limit_kw,
+    )
     # A 23 or 25 hour day is stretched to the 24 hours of the standard day, so that wear stays per day.
-    step_s = DAY_S / len(request.power_kw)
-    rate = request.power_kw * request.interval_hours * 3600 / step_s / request.battery.nominal_energy_kwh
+    step_s = DAY_S / len(day.power_kw)
+    per_kwh = 1 / (battery.nominal_energy_kwh * step_s / 3600)
+    rate = day.power_kw * request.interval_hours * per_kwh
     rate = np.where(np.abs(rate) < _REST_C, 0.0, rate)
     starts = np.arange(len(rate)) * step_s
     steps = dict(zip(starts[request.plugged].tolist(), rate[request.plugged].tolist(), strict=True))
-    away = np.flatnonzero(~request.plugged)
-    driven_h = max(0.0, float(rate[request.plugged].sum()) * step_s / 3600)  # hours at 1C
-    for first, last in _runs(away):
-        share = driven_h * (last + 1 - first) / len(away)
-        steps |= _trips(request, starts[first], starts[last] + step_s, share)
+    for first, _ in runs(np.flatnonzero(~request.plugged)):
+        steps[float(starts[first])] = 0.0
+    for first, last, kwh in day.drives:
+        steps |= _trips(request, float(starts[first]), float(starts[last] + step_s), kwh)
     times = sorted(steps)
     kept = [t for i, t in enumerate(times) if i == 0 or steps[t] != steps[times[i - 1]]]
+    start_kwh = 0.5 * request.calibration.usable_energy_kwh if day.start_kwh is None else day.start_kwh
     return Profile(
         start_s=np.array(kept),
         c_rate=np.array([steps[t] for t in kept]),
-        start_soc=request.start_soc,
+        start_soc=float(np.clip(start_kwh / request.calibration.usable_energy_kwh, 0.0, 1.0)),
         temperature_degc=float(request.calibration.parameters["duty"]["temperature_degc"]),
     )
 
 
-def _runs(indices: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:
-    """First and last index of each unbroken run."""
-    groups = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
-    return [(int(group[0]), int(group[-1])) for group in groups if len(group)]
-
-
-def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_h: float) -> dict[float, float]:
+def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_kwh: float) -> dict[float, float]:
     """Two equal trips, one on leaving and one before coming back, faster than usual only if they must be."""
     usual = float(request.calibration.parameters["duty"]["trip_c_rate"])
-    length = min(driven_h / 2 / usual * 3600, 0.499 * (back_s - leave_s))
-    rate = driven_h / 2 / (length / 3600)
+    hours_at_1c = driven_kwh / 2 / request.battery.nominal_energy_kwh
+    length = min(hours_at_1c / usual * 3600, 0.499 * (back_s - leave_s))
+    rate = hours_at_1c / (length / 3600)
     return {leave_s: -rate, leave_s + length: 0.0, back_s - length: -rate}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from flows.stages.inputs import SLOT_HOURS, PlanInputs
 from flows.stages.requests import battery_spec
 from flows.stages.workers import TwinWorkers
@@ -36,7 +34,8 @@ def twin_wear(
                     interval_hours=SLOT_HOURS,
                     power_kw=made.charge_kw[i] - made.discharge_kw[i],
                     plugged=made.plugged[i],
-                    start_soc=start_soc(made, i, car.capacity_kwh),
+                    energy_start_kwh=made.energy_start_kwh[i],
+                    energy_end_kwh=made.energy_end_kwh[i],
                 )
             )
     answers: dict[tuple[Mode, str], tuple[float, float]] = {}
@@ -47,20 +46,3 @@ def twin_wear(
         if not isinstance(life, Exception) and life > 0:
             answers[mode, battery] = (calibration.residual_value_eur / life, calibration.l0_days / life)
     return answers
-
-
-def start_soc(plan: ModePlan, i: int, capacity_kwh: float) -> float:
-    """SoC of car i when the day begins: what it first arrives with and what it drove on the way there.
-
-    The twin lets a car drive what its chargers put in, evenly over its time away; half charge for a car that
-    does not plug in at all.
-    """
-    plugged = plan.plugged[i]
-    stays = np.flatnonzero(plugged)
-    if stays.size == 0:
-        return 0.5
-    first = int(stays[0])
-    charged_kwh = float((plan.charge_kw[i] - plan.discharge_kw[i]).sum()) * SLOT_HOURS
-    away = int((~plugged).sum())
-    driven_kwh = max(0.0, charged_kwh) * first / away if away else 0.0
-    return float(np.clip((plan.energy_start_kwh[i, first] + driven_kwh) / capacity_kwh, 0.0, 1.0))

@@ -136,19 +136,23 @@ def test_the_twins_answer_for_a_day_agrees_with_its_price() -> None:
     power[68 + int(full)] = limit * (full % 1)
     with_v2g = power.copy()
     with_v2g[76:80], with_v2g[80:84] = -limit, limit
-    lives = profile_life_chunk(
-        [
+    usable = found.usable_energy_kwh
+    requests = []
+    for values in (power, with_v2g):
+        level = 0.8 * usable + np.concatenate([[0.0], np.cumsum(values) * 0.25])
+        level[68:] -= ordinary.trip_efc * spec.nominal_energy_kwh
+        requests.append(
             ProfileRequest(
                 battery=spec,
                 calibration=found,
                 interval_hours=0.25,
                 power_kw=values,
                 plugged=plugged,
-                start_soc=0.8,
+                energy_start_kwh=np.where(plugged, level[:-1], np.nan),
+                energy_end_kwh=np.where(plugged, level[1:], np.nan),
             )
-            for values in (power, with_v2g)
-        ]
-    )
-    x = limit / found.usable_energy_kwh
+        )
+    lives = profile_life_chunk(requests)
+    x = limit / usable
     assert found.l0_days / lives[0] == pytest.approx(1.0, abs=0.06)
     assert lives[0] / lives[1] == pytest.approx(1 + found.beta_day_per_efc * x, rel=0.06)
