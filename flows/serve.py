@@ -67,6 +67,7 @@ def prefect_server(workspace: Workspace, port: int) -> Iterator[str]:
 def _serve_deployments(workspace: Workspace) -> None:
     from prefect import Flow
     from prefect import serve as serve_deployments
+    from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
@@ -78,7 +79,8 @@ def _serve_deployments(workspace: Workspace) -> None:
         "daily": daily.daily,
     }
     deployments = [
-        served[name].to_deployment(
+        RunnerDeployment.from_flow(
+            served[name],
             name=workspace.root.name,
             schedule=Cron(when.cron, timezone=when.timezone),
             parameters={"workspace": str(workspace.root)},

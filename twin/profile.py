@@ -28,9 +28,9 @@ _REST_C = 1e-4
 class ProfileRequest:
     """A whole day of one battery.
 
-    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car is
-    there; ``energy_start_kwh``, ``energy_end_kwh``: in store at the interval's ends, NaN while away. Intervals
-    are ``interval_hours`` long, a market day holds 23, 24 or 25 hours of them. `twin.wholeday` adds the trips.
+    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car
+    is there; ``energy_start_kwh``, ``energy_end_kwh``: in store at the interval's ends, NaN while away.
+    Intervals are ``interval_hours`` long; a market day holds 23, 24 or 25 hours. `twin.wholeday` adds trips.
     """
 
     battery: BatterySpec

@@ -104,7 +104,7 @@ def _at(history: Health, index: int) -> Health:
 
 
 def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
-    """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), about one jump a quarter."""
+    """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), steps growing to a year."""
     cell = reference_cell(spec.battery.chemistry)
     fresh, profile = cell.fresh, spec.duty.profile()
     state = np.array(
@@ -118,7 +118,7 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
         lithium = sei * cell.sei_ah_per_m_eps * values[1] + spec.lam_factor * rates.lam_lithium_ah
         return np.array([sei, -spec.lam_factor * rates.eps_n, -spec.lam_factor * rates.eps_p, -lithium])
 
-    jumps = max(2, round(age_days / 182.6))
+    jumps = max(3, round(age_days / 300))
     days = age_days * (np.arange(jumps + 1) / jumps) ** 1.3
     states = [state]
     for step in np.diff(days):

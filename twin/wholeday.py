@@ -1,9 +1,9 @@
 """A planned day closed into one that can be repeated for a life.
 
-A plan knows a car only while it is plugged in. What it drives is what it left with less what it came back with.
-If the day puts more into the battery than that, the rest is driven as well; if it puts in less, because charging
-was left for the early hours of the next day, those hours are given back to this day: its idle time at the
-charger, from midnight on, recharges what is missing. Start and end of the day then hold the same energy.
+A plan knows a car only while it is plugged in. What it drives is what it left with less what it came back
+with. If the day puts more into the battery than that, the rest is driven as well; if it puts in less, because
+charging was left for the early hours of the next day, those hours are given back to this day: its idle time
+at the charger, from midnight on, recharges what is missing. Start and end then hold the same energy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IDLE_KW = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeDay:
-    """Power at the charger [kW, battery-side, + = charge], drives (first and last slot away, kWh), first energy."""
+    """Power at the charger [kW, + = charge], drives (first, last slot, kWh), and the first energy."""
 
     power_kw: Array
     drives: tuple[tuple[int, int, float], ...]

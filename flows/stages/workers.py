@@ -53,7 +53,8 @@ class TwinWorkers:
             groups.setdefault(by(request) if by else place, []).append(place)
         batches = [[requests[place] for place in places] for places in groups.values()]
         answers: dict[int, T | Exception] = {}
-        for places, answered in zip(groups.values(), self._answers(function, batches), strict=True):
+        answered_batches = self._answers(function, batches)
+        for places, answered in zip(groups.values(), answered_batches, strict=True):
             answers.update(zip(places, answered, strict=True))
         return [answers[place] for place in range(len(requests))]
 
@@ -69,7 +70,8 @@ class TwinWorkers:
             return
         submitted = [self._submit(function, batch) for batch in batches]
         for batch, (pool, future) in zip(batches, submitted, strict=True):
-            yield self._answer(function, batch, pool, future)
+            answered = self._answer(function, batch, pool, future)
+            yield answered
 
     def _submit(
         self, function: Callable[[list[R]], list[T]], batch: list[R]
