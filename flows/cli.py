@@ -47,6 +47,8 @@ def main() -> None:
     arguments = sys.argv[1:] or ["--help"]
     try:
         code = get_command(app).main(args=arguments, prog_name="v2g", standalone_mode=False)
+    except SystemExit as left:
+        code = left.code
     except Exception as error:
         if os.environ.get("V2G_DEBUG") == "1" and not isinstance(error, TyperException):
             raise

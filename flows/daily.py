@@ -31,10 +31,14 @@ R = TypeVar("R")
 
 
 def _run_name() -> str:
-    """As in "plan 2020-07-05 DE-LU · depot": the stage, the market day, the zone, the workspace."""
+    """As in "plan 2020-07-05 DE-LU · depot": the stage, its day, the zone, the workspace.
+
+    The day is the market day for what plans one, the day judged from for the rest.
+    """
     given = flow_run.parameters
     workspace = _open(given["workspace"])
-    day = given.get("day") or tomorrow(now(), workspace.zone)
+    as_of = datetime.fromisoformat(str(given.get("as_of") or now()))
+    day = (given["day"] or tomorrow(as_of, workspace.zone)) if "day" in given else f"as of {as_of:%Y-%m-%d}"
     return f"{flow_run.flow_name} {day} {workspace.zone} · {workspace.root.name}"
 
 

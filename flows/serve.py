@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,14 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
+
+from rich.console import Console
 
 from flows.errors import ServerError, UsageError
-from flows.schedules import schedules
+from flows.schedules import LocalCron, schedules
 from flows.workspace import Workspace
 
 HOST = "127.0.0.1"
@@ -30,10 +32,19 @@ def serve(workspace: Workspace, port: int) -> None:
 
     Raises UsageError for a port in use, ServerError when the server does not come up.
     """
-    with prefect_server(workspace, port) as url:
+    # One way out for both signals; a shell may have set Ctrl-C to be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with suppress(KeyboardInterrupt), prefect_server(workspace, port) as url:
         os.environ["PREFECT_API_URL"] = f"{url}/api"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-        _serve_deployments(workspace)
+        served = schedules(workspace.settings)
+        Console(stderr=True, highlight=False).print(
+            f"Prefect's pages: {url} · Ctrl-C ends",
+            *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
+            sep="\n",
+        )
+        _serve_deployments(workspace, served)
 
 
 @contextmanager
@@ -51,7 +62,6 @@ def prefect_server(workspace: Workspace, port: int) -> Iterator[str]:
     }
     environment.pop("PREFECT_API_URL", None)  # the server must not look for another one
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    signal.signal(signal.SIGTERM, _leave)
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches this process alone, which then ends the server in order.
         server = subprocess.Popen(  # noqa: S603 fixed command
@@ -64,33 +74,38 @@ def prefect_server(workspace: Workspace, port: int) -> Iterator[str]:
             _stop(server)
 
 
-def _serve_deployments(workspace: Workspace) -> None:
+def _serve_deployments(workspace: Workspace, served: Mapping[str, LocalCron]) -> None:
     from prefect import Flow
-    from prefect import serve as serve_deployments
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
     from flows import daily
 
-    served: dict[str, Flow[..., Any]] = {
+    class InterruptibleRunner(Runner):
+        """Prefect's own answer to SIGTERM forgets the runs under way."""
+
+        def handle_sigterm(self, *_: Any, **__: Any) -> None:
+            _interrupt()
+
+    flows: dict[str, Flow[..., Any]] = {
         "ingest": daily.ingest,
         "calibrate": daily.calibrate,
         "daily": daily.daily,
     }
-    deployments = [
-        RunnerDeployment.from_flow(
-            served[name],
+    # One run at a time over all deployments: the warehouse has one writer.
+    runner = InterruptibleRunner(limit=1, pause_on_shutdown=False)
+    for name, when in served.items():
+        deployment = RunnerDeployment.from_flow(
+            flows[name],
             name=workspace.root.name,
             schedule=Cron(when.cron, timezone=when.timezone),
             parameters={"workspace": str(workspace.root)},
-            concurrency_limit=1,
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        for name, when in schedules(workspace.settings).items()
-    ]
-    # One at a time over all deployments: the warehouse has one writer.
-    serve_deployments(*deployments, limit=1, pause_on_shutdown=False)
+        runner.add_deployment(deployment)
+    asyncio.run(runner.start())
 
 
 def _require_free(port: int) -> None:
@@ -126,5 +141,5 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
             server.wait()
 
 
-def _leave(_: int, __: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows
+from tests.flows.processes import processes_of
 
 
 def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, tmp_path: Path) -> None:
@@ -48,13 +49,4 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     assert [name for name in tasks if name.startswith("calibrate from")] == ["calibrate from car-1"]
     assert {"plan-modes", "calibrate-calibrations", "publish"} <= artifacts
 
-    home = f"PREFECT_HOME={workspace.prefect_home}".encode()
-    alive = [process.parent.name for process in Path("/proc").glob("[0-9]*/environ") if _holds(process, home)]
-    assert alive == []
-
-
-def _holds(environ: Path, text: bytes) -> bool:
-    try:
-        return text in environ.read_bytes().split(b"\0")
-    except OSError:
-        return False
+    assert processes_of(workspace.prefect_home) == []
