@@ -191,7 +191,7 @@ def _prices(rng: np.random.Generator, days: int) -> pd.DataFrame:
         slots = market_day_slots(day, ZONE)
         local = slots.tz_convert("Europe/Berlin")
         hour = local.hour.to_numpy() + local.minute.to_numpy() / 60
-        sun, demand = rng.uniform(60, 150), 0.8 if day.weekday() >= 5 else 1.0
+        sun, demand = rng.uniform(90, 170), 0.8 if day.weekday() >= 5 else 1.0
         price = (
             90 * demand
             + 35 * demand * np.exp(-(((hour - 7.75) / 1.3) ** 2))

@@ -92,12 +92,10 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
 def _read(workspace: Workspace, plan_id: str) -> _Plan:
     warehouse = workspace.warehouse
     mine = {"plan_id": plan_id}
-    header = {str(k): v for k, v in warehouse.read("out_plan", where=mine).iloc[0].items()}
+    (header,) = _records(warehouse.read("out_plan", where=mine))
     timezone = str(market_timezone(header["zone"]))
-    modes = warehouse.read("out_plan_mode", where=mine)
-    order = {mode: i for i, mode in enumerate(charts.MODE_COLOURS)}
-    modes = modes.sort_values("mode", key=lambda names: names.map(order))
-    cars = warehouse.read("out_plan_car", where=mine)
+    modes = _in_order(warehouse.read("out_plan_mode", where=mine))
+    cars = _in_order(warehouse.read("out_plan_car", where=mine))
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
     slots = _local(warehouse.read("out_plan_slot", where=mine), timezone)
     prices = warehouse.read(
@@ -115,11 +113,22 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         sites=_local(warehouse.read("out_plan_site_slot", where=mine), timezone),
         departures=warehouse.read("out_plan_departure", where=mine),
         calibrations=warehouse.read("out_calibration", where=ids).set_index("calibration_id"),
-        life_points=warehouse.read("out_life_point", where=ids),
+        life_points=warehouse.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=warehouse.read("out_twin_residual", where=ids),
         prices=_local(prices, timezone),
         checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
     )
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    order = {mode: i for i, mode in enumerate(charts.MODE_COLOURS)}
+    return frame.sort_values("mode", key=lambda names: names.map(order), kind="stable")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for a template: what is missing is None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _local(frame: pd.DataFrame, timezone: str) -> pd.DataFrame:
@@ -136,18 +145,24 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
         cars[name] = cars["calibration_id"].map(known[name])
     cars["alpha_low"] = cars["calibration_id"].map(known["alpha_low_day_per_efc"])
     cars["alpha_high"] = cars["calibration_id"].map(known["alpha_high_day_per_efc"])
-    failed = plan.checks[~plan.checks["passed"].astype(bool)] if len(plan.checks) else plan.checks
     return {
         "timezone": plan.timezone,
         "followed": plan.followed,
-        "modes": plan.modes.to_dict("records"),
-        "cars": cars.to_dict("records"),
-        "missed": missed.to_dict("records"),
+        "modes": _records(plan.modes),
+        "cars": _records(cars.sort_values("battery_id")),
+        "missed": _records(missed),
         "checks_run": len(plan.checks),
-        "failed_checks": failed.to_dict("records"),
+        "failed_checks": _records(_failed(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
         "power_chart": charts.price_and_power(prices, plan.sites),
     }
+
+
+def _failed(checks: pd.DataFrame) -> pd.DataFrame:
+    """Checks that found something; one that was found in a whole dataset is not told again for its parts."""
+    failed = checks[~checks["passed"].astype(bool)]
+    whole = set(failed.loc[failed["scope"] == "*", "dataset"] + failed.loc[failed["scope"] == "*", "rule"])
+    return failed[(failed["scope"] == "*") | ~(failed["dataset"] + failed["rule"]).isin(whole)]
 
 
 def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str, Any]:
@@ -155,7 +170,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
     points = plan.life_points[plan.life_points["calibration_id"] == calibration_id]
     residuals = plan.residuals[plan.residuals["calibration_id"] == calibration_id]
     known = calibration_id in plan.calibrations.index
-    record = plan.calibrations.loc[calibration_id].to_dict() if known else None
+    record = _records(plan.calibrations.loc[[calibration_id]])[0] if known else None
     capacity = record["usable_energy_kwh"] if record else math.nan
     return {
         "battery_id": battery_id,
@@ -163,8 +178,8 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "calibration": record,
         "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
         "duty": json.loads(record["parameters_json"])["duty"] if record else None,
-        "cars": plan.cars[plan.cars["battery_id"] == battery_id].to_dict("records"),
-        "points": points.to_dict("records"),
+        "cars": _records(plan.cars[plan.cars["battery_id"] == battery_id]),
+        "points": _records(points),
         "day_chart": charts.battery_day(own.assign(soc=own["energy_start_kwh"] / capacity)) if known else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",
