@@ -8,6 +8,7 @@ when they were busy; a stage that is run again writes the same rows again. Impor
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -109,6 +110,8 @@ def daily(
 
 
 def _open(workspace: str) -> Workspace:
+    # Prefect takes this logger's lines along but sets it no level; without one they would stay unheard.
+    logging.getLogger("flows").setLevel(logging.INFO)
     return Workspace.open(Path(workspace))
 
 

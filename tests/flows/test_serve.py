@@ -30,7 +30,8 @@ def free_port() -> int:
 
 
 def asked(url: str, question: dict[str, Any]) -> list[dict[str, Any]]:
-    request = urllib.request.Request(  # noqa: S310 loopback httpurl, json.dumps(question).encode(), {"content-type": "application/json"})
+    body, header = json.dumps(question).encode(), {"content-type": "application/json"}
+    request = urllib.request.Request(url, body, header)  # noqa: S310 loopback http
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return list(json.load(answer))
 
