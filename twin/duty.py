@@ -22,6 +22,7 @@ DAY_S = 86400.0
 MAX_SEGMENTS = 16
 _HOURS = 3600.0
 _MOVING_C_RATE = 1 / 200  # below this a pack rests
+_LONGEST = 0.6  # the most of its charge that an ordinary day drives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,8 @@ def derive_duty(
             charge_rate = float((rate * step_h)[charging].sum() / step_h[charging].sum())
         temperature = float(telemetry["temperature_degc"].mean())
     target = float(np.clip(target, 0.3, 1.0))
-    trip_efc = float(np.clip(trip_efc, 0.01, min(0.85 * target, 0.9 * plugged * charge_rate)))
+    # An aged battery must still manage its ordinary day: rarer, longer trips are not ordinary.
+    trip_efc = float(np.clip(trip_efc, 0.01, min(_LONGEST * target, 0.9 * plugged * charge_rate)))
     trip_rate = max(trip_rate, trip_efc / (0.8 * (24 - plugged)))
     return StandardDuty(
         trip_efc=trip_efc,

@@ -2,8 +2,7 @@
 
 TwinError
 ├── ChemistryError   an unknown chemistry, or one whose parameters do not fit together
-├── SolveError       PyBaMM did not reach the end of a profile
-└── LifeError        no end of life could be found for a battery
+└── SolveError       PyBaMM did not reach the end of a profile
 """
 
 from __future__ import annotations
@@ -19,7 +18,3 @@ class ChemistryError(TwinError):
 
 class SolveError(TwinError):
     """PyBaMM stopped before the end of the profile that it was given."""
-
-
-class LifeError(TwinError):
-    """A life could not be computed: no wear at all, or a state outside the model."""

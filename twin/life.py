@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.cell import Array, Health
-from twin.errors import LifeError
 from twin.opencircuit import open_circuit
 from twin.rates import RateModel
 
 _FIRST_STEP_DAYS = 5.0
 _GROWTH = 0.12
-HORIZON_DAYS = 80 * 365.25
+HORIZON_DAYS = 200 * 365.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +77,17 @@ def _slope(model: RateModel, state: Array, factors: Factors) -> Array:
 def life_days(model: RateModel, start: Health, factors: Factors, end_capacity_ah: float | Array) -> Array:
     """Days until usable capacity falls to ``end_capacity_ah`` [Ah of the reference cell].
 
-    Zero where it is there already. A battery that never gets there within `HORIZON_DAYS` is a LifeError: its
-    factors are then no ageing model.
+    Zero where it is there already, `HORIZON_DAYS` where it never gets there within them.
     """
     days = time_grid(HORIZON_DAYS)
     capacity = open_circuit(model.cell.name).window(trajectory(model, start, factors, days)).capacity_ah
     below = capacity <= end_capacity_ah
-    if not below.any(axis=0).all():
-        raise LifeError(f"capacity stays above its end-of-life value for {HORIZON_DAYS / 365.25:.0f} years")
+    below[-1] = True
     last = np.argmax(below, axis=0)
     before = np.maximum(last - 1, 0)
     q_1 = np.take_along_axis(capacity, last[None], axis=0)[0]
     q_0 = np.take_along_axis(capacity, before[None], axis=0)[0]
     # Capacity is nearly straight in sqrt(t) across one step of the grid.
     r_0, r_1 = np.sqrt(days[before]), np.sqrt(days[last])
-    share = np.where(last > 0, (q_0 - end_capacity_ah) / np.maximum(q_0 - q_1, 1e-12), 0.0)
+    share = np.where(last > 0, np.clip((q_0 - end_capacity_ah) / np.maximum(q_0 - q_1, 1e-12), 0, 1), 0.0)
     return np.asarray((r_0 + share * (r_1 - r_0)) ** 2)

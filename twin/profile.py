@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from twin.cell import Array, Health, reference_cell
 from twin.duty import DAY_S, Profile, StandardDuty
-from twin.errors import LifeError, SolveError, TwinError
+from twin.errors import SolveError, TwinError
 from twin.life import Factors, life_days
 from twin.rates import RateModel, Rates, solve_rates
 from twin.types import BatterySpec, Calibration
@@ -58,7 +58,7 @@ def profile_life_chunk(requests: Sequence[ProfileRequest]) -> list[float]:
             if key not in standard:
                 standard[key] = _rates(request, _standard_profile(request))
             lives.append(_life(request, _rates(request, _planned_profile(request)), standard[key]))
-        except (SolveError, LifeError):
+        except SolveError:
             lives.append(float("nan"))
     return lives
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from twin.cell import Array
 
 _IDLE_KW = 1e-6
+_NOTHING_KWH = 1e-3  # rounding of a balanced day is no trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def close_day(
         start += driven.get((0, first_plugged - 1), 0.0)
     elif plugged[-1]:
         start += min(balance, 0.0)
-    drives = tuple((first, last, kwh) for (first, last), kwh in sorted(driven.items()) if kwh > 0)
+    drives = tuple((first, last, kwh) for (first, last), kwh in sorted(driven.items()) if kwh > _NOTHING_KWH)
     return WholeDay(power_kw=power, drives=drives, start_kwh=start)
 
 

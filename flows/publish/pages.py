@@ -65,7 +65,7 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["number"] = _number
+    environment.filters |= {"number": _number, "years": _years}
     common = {
         "notice": workspace.settings.fleet.notice,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
@@ -190,6 +190,10 @@ def _number(value: Any, digits: int = 2) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     return f"{float(value):,.{digits}f}"
+
+
+def _years(days: float | None) -> str:
+    return _number(None if days is None else days / 365.25, 1)
 
 
 def _write(path: Path, text: str) -> Path:

@@ -10,8 +10,7 @@ import pytest
 from twin.cell import Health, ReferenceCell, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, Profile
-from twin.errors import LifeError
-from twin.life import Factors, life_days
+from twin.life import HORIZON_DAYS, Factors, life_days
 from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates
 
@@ -104,10 +103,6 @@ def test_draws_give_the_same_lives_as_one_by_one() -> None:
     assert np.allclose(together, alone, rtol=1e-9)
 
 
-def test_a_battery_that_never_ages_is_an_error() -> None:
-    with pytest.raises(LifeError):
-        learnt_life(
-            "nmc811",
-            REFERENCE_DUTY.profile(),
-            factors=Factors(sei=np.float64(1e-6), lam=np.float64(1e-6)),
-        )
+def test_a_battery_that_never_ages_lives_to_the_horizon() -> None:
+    unworn = Factors(sei=np.float64(1e-6), lam=np.float64(1e-6))
+    assert learnt_life("nmc811", REFERENCE_DUTY.profile(), factors=unworn) == HORIZON_DAYS

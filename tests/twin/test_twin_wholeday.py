@@ -53,6 +53,11 @@ def test_more_than_the_trips_need_is_driven_as_well() -> None:
     assert day.drives == ((1, 2, 12.0),)
 
 
+def test_rounding_is_no_trip() -> None:
+    day = closed([0, 4, 1e-9, 0], "apap", [NAN, 20, NAN, 20], [NAN, 24, NAN, 20])
+    assert day.drives == ((2, 2, 4.0),)
+
+
 def test_a_car_that_never_comes_is_at_rest() -> None:
     day = closed([0, 0], "aa", [NAN, NAN], [NAN, NAN])
     assert (day.drives, day.start_kwh) == ((), None)
