@@ -29,9 +29,11 @@ def plan_frames(
 ) -> dict[str, pd.DataFrame]:
     """The frames of every out_plan_… table for all modes, without plan_id and lineage."""
     tables: dict[str, list[pd.DataFrame]] = {}
+    # Modes are compared on the same cars: those that the twin has an answer for in each of them.
+    told = [car.battery_id for car in problem.cars if all((mode, car.battery_id) in wear for mode in plans)]
     for mode, plan in plans.items():
         frames = {
-            "out_plan_mode": _mode_rows(problem, plan, wear),
+            "out_plan_mode": _mode_rows(problem, plan, wear, told),
             "out_plan_car": _car_rows(inputs, problem, plan, wear),
             "out_plan_slot": _slot_rows(problem, plan),
             "out_plan_site_slot": _site_rows(problem, plan),
@@ -46,9 +48,9 @@ def _money(one: Account) -> dict[str, Any]:
     return {name: getattr(one, name) for name in _MONEY}
 
 
-def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear) -> pd.DataFrame:
+def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, told: Sequence[str]) -> pd.DataFrame:
     total, solver = account(problem, plan).total, plan.solver
-    answers = [wear[plan.mode, car.battery_id] for car in problem.cars if (plan.mode, car.battery_id) in wear]
+    answers = [wear[plan.mode, battery_id] for battery_id in told]
     planned_eur = sum(euro for euro, _ in answers)
     standard_eur = sum(
         euro / ratio for euro, ratio in answers if ratio > 0

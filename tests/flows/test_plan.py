@@ -13,7 +13,7 @@ from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, WEEK, price_rows, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, WEEK, fleet_rows, price_rows, put, session_rows
 from warehouse.contracts import CONTRACTS
 
 
@@ -62,9 +62,11 @@ def test_the_same_inputs_write_nothing(depot: Workspace) -> None:
         pd.testing.assert_frame_equal(frame, before[name])
 
 
-def test_the_same_file_again_is_the_same_plan(depot: Workspace) -> None:
+def test_the_same_rows_in_other_files_are_the_same_plan(depot: Workspace) -> None:
     first = planned(depot)
     more(depot, "prices", price_rows(DAY, 1).iloc[::-1])
+    more(depot, "sessions", session_rows().iloc[::-1])
+    more(depot, "fleet", fleet_rows().iloc[::-1])
     assert planned(depot).details["outcome"] == "unchanged"
     assert planned(depot).details["plan_id"] == first.details["plan_id"]
 

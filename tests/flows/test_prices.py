@@ -54,6 +54,7 @@ def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspac
     assert str(before) in found.note
     assert found.price_eur_per_kwh is not None
     assert len(found.price_eur_per_kwh) == len(market_day_slots(day, ZONE))
+    assert np.isfinite(found.price_eur_per_kwh).all()
     old = day_prices(workspace.warehouse, ZONE, before)
     for clock in ("00:00", "05:15", "18:45", "23:45"):
         assert at(found.slots, found.price_eur_per_kwh, clock) == at(old.slots, old.price_eur_per_kwh, clock)
