@@ -62,7 +62,7 @@ def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str
 
 def _runs(rows: pd.DataFrame) -> list[dict[str, Any]]:
     last = rows.sort_values("finished_utc").tail(8)
-    shown = ["finished_utc", "run_id", "stage", "status", "exit_code", "message"]
+    shown = ["finished_utc", "stage", "status", "exit_code", "message"]
     return [_row(row) for row in last[shown].to_dict("records")]
 
 
