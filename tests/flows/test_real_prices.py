@@ -1,0 +1,168 @@
+"""A year of real prices and workplace sessions: 40 cars, both clock changes, a negative Sunday, a normal day.
+
+Everything is recomputed here from the stored tables and the file, in plain pandas, without the optimiser.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.calibrate import calibrate
+from flows.stages.check import check
+from flows.stages.ingest import ingest
+from flows.stages.plan import plan
+from flows.workspace import Workspace
+from tests.flows.conftest import put
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+PRICES = DATA / "prices" / "smard_de_lu_2020" / "2020-hour-price.csv"
+SESSIONS = DATA / "sessions" / "acn_caltech_event_queue_2019_03" / "sessions_2019-03.csv"
+AS_OF = datetime(2020, 3, 28, 11, tzinfo=UTC)
+DAYS = {date(2020, 3, 29): 92, date(2020, 7, 5): 96, date(2020, 9, 15): 96, date(2020, 10, 25): 100}
+KEY = ["mode", "battery_id"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PRICES.exists() or not SESSIONS.exists(), reason=f"no real data under {DATA}"),
+]
+
+
+@pytest.fixture(scope="module")
+def garage(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.create(tmp_path_factory.mktemp("real") / "garage", zone="DE-LU")
+    workspace.enter()
+    sites = [{"site_id": "garage", "zone": "DE-LU", "import_limit_kw": 60.0, "export_limit_kw": 60.0}]
+    put(workspace, "sites", pd.DataFrame(sites), as_of=AS_OF)
+    put(workspace, "fleet", fleet(), as_of=AS_OF)
+    run_id = new_run_id(AS_OF)
+    assert check(workspace, AS_OF, run_id).exit_code == 0
+    ingest(workspace, AS_OF, run_id, "prices", [PRICES], source="smard")
+    options = {"onto": list(DAYS), "target_soc": 0.8}
+    ingest(workspace, AS_OF, run_id, "sessions", [SESSIONS], source="acn", options=options)
+    assert check(workspace, AS_OF, run_id).exit_code == 0
+    assert calibrate(workspace, AS_OF, run_id).status == "ok"
+    return workspace
+
+
+def fleet() -> pd.DataFrame:
+    volts = {"nmc811": 3.65, "nca": 3.65, "lfp": 3.25}
+    return pd.DataFrame(
+        [
+            {
+                "battery_id": f"ev-{i:02d}",
+                "site_id": "garage",
+                "chemistry": tuple(volts)[i % 3],
+                "nominal_capacity_ah": 160.0,
+                "nominal_energy_kwh": round(160 * 108 * tuple(volts.values())[i % 3] / 1000, 3),
+                "cells_series": 108,
+                "cells_parallel": 1,
+                "commissioned_utc": f"{2017 + i % 3}-05-01T00:00:00Z",
+                "charge_limit_kw": 6.6,
+                "discharge_limit_kw": 6.6,
+                "efficiency_charge": 0.93,
+                "efficiency_discharge": 0.93,
+                "soc_min": 0.1,
+                "soc_max": 1.0,
+                "replacement_value_eur": 7000,
+                "scrap_value_eur": 1200,
+            }
+            for i in range(40)
+        ]
+    )
+
+
+@pytest.mark.parametrize("day", list(DAYS), ids=str)
+def test_every_number_of_a_real_day_adds_up(garage: Workspace, day: date) -> None:
+    result = plan(garage, AS_OF, new_run_id(AS_OF), day)
+    assert result.exit_code == 0
+    mine = {"plan_id": result.details["plan_id"]}
+    tables = {name: garage.warehouse.read(f"out_plan_{name}", where=mine) for name in TABLES}
+    slots, modes = tables["slot"], tables["mode"].set_index("mode")
+    cars = slots["battery_id"].nunique()
+    assert len(slots) == 3 * cars * DAYS[day]
+    assert set(modes.index) == {"uncontrolled", "ordered", "v2g"}
+    energy_is_balanced(slots)
+    every_departure_is_kept_or_told(garage, day, tables["departure"], slots)
+    limits = tables["site_slot"]
+    assert (limits["power_kw"] <= limits["import_limit_kw"] + 1e-6).all()
+    assert (-limits["power_kw"] <= limits["export_limit_kw"] + 1e-6).all()
+    objective = recomputed_objective(garage, tables)
+    for mode in modes.index:
+        assert objective[mode] == pytest.approx(modes.loc[mode, "objective_eur"], abs=1e-6)
+    assert objective["uncontrolled"] <= objective["ordered"] + 1e-6
+    assert objective["ordered"] <= objective["v2g"] + 1e-6
+    assert (modes["l0_over_l"] > 0).all()
+
+
+TABLES = ("slot", "mode", "car", "departure", "site_slot")
+
+
+def energy_is_balanced(slots: pd.DataFrame) -> None:
+    plugged = slots[slots["plugged"]]
+    moved = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
+    error = plugged["energy_end_kwh"] - plugged["energy_start_kwh"] - moved
+    assert error.abs().max() < 1e-6
+    away = slots[~slots["plugged"]]
+    assert (away[["charge_kw", "discharge_kw", "power_kw"]] == 0).all(axis=None)
+    metered = plugged["charge_kw"] / 0.93 - plugged["discharge_kw"] * 0.93
+    assert (metered - plugged["power_kw"]).abs().max() < 1e-9
+
+
+def every_departure_is_kept_or_told(
+    garage: Workspace, day: date, departures: pd.DataFrame, slots: pd.DataFrame
+) -> None:
+    start, end = slots["interval_start_utc"].min(), slots["interval_start_utc"].max() + pd.Timedelta("15min")
+    sessions = garage.warehouse.read("core_session")
+    today = sessions[(sessions["arrival_utc"] < end) & (sessions["departure_utc"] > start)]
+    assert len(today) > 0, day
+    for mode, told in departures.groupby("mode"):
+        assert set(told["session_id"]) == set(today["session_id"]), mode
+    missing = (departures["target_kwh"] - departures["reached_kwh"]).clip(lower=0)
+    assert (missing - departures["missing_kwh"]).abs().max() < 1e-6
+    assert ((departures["missing_kwh"] > 0) == (departures["reason"] != "")).all()
+
+
+def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> pd.Series:
+    """Revenue − cost + stored − wear − price of what is missing, by mode."""
+    slots, plan_settings = tables["slot"], garage.settings.plan
+    price = smard_prices().reindex(slots["interval_start_utc"].dt.floor("h")).to_numpy()
+    energy_eur = (0.25 * slots["power_kw"] * price).groupby(slots["mode"]).sum()
+    plugged = slots[slots["plugged"]]
+    stored_kwh = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
+    value = terminal_value(slots["interval_start_utc"].min(), slots["interval_start_utc"].max())
+    stored_eur = stored_kwh.groupby(plugged["mode"]).sum() * value
+    calibrations = garage.warehouse.read("out_calibration").set_index("calibration_id")
+    discharged = 0.25 * plugged.groupby(KEY)["discharge_kw"].sum()
+    wear = {}
+    for _, car in tables["car"].iterrows():
+        known = calibrations.loc[car["calibration_id"]]
+        x = discharged.get((car["mode"], car["battery_id"]), 0.0) / known["usable_energy_kwh"]
+        growth = (
+            known["beta_day_per_efc"] * x
+            if car["wear_form"] == "rate"
+            else np.expm1(known["alpha_day_per_efc"] * x)
+        )
+        wear[car["mode"], car["battery_id"]] = known["residual_value_eur"] / known["l0_days"] * growth
+    wear_eur = pd.Series(wear).groupby(level=0).sum()
+    missing_kwh = tables["departure"].groupby("mode")["missing_kwh"].sum()
+    return stored_eur - energy_eur - wear_eur - plan_settings.departure_price_eur_per_kwh * missing_kwh
+
+
+def smard_prices() -> pd.Series:
+    """€/kWh by UTC hour, from the file itself: the label CET or CEST tells the offset."""
+    rows = pd.read_csv(PRICES)
+    offset = rows["zone_start"].map({"CET": 1, "CEST": 2})
+    start = pd.to_datetime(rows["time"]).dt.tz_localize("UTC") - pd.to_timedelta(offset, unit="h")
+    return pd.Series(rows["price"].to_numpy() / 100, index=start)
+
+
+def terminal_value(first: pd.Timestamp, last: pd.Timestamp) -> float:
+    """The lower quartile of the day's quarter-hours and those of seven days before it, at least 0."""
+    hours = smard_prices()[first - pd.Timedelta(days=7) : last]
+    return max(0.0, float(np.quantile(hours.repeat(4), 0.25)))
