@@ -19,7 +19,7 @@ from twin.errors import SolveError, TwinError
 from twin.life import Factors, life_days
 from twin.rates import RateModel, Rates, solve_rates
 from twin.types import BatterySpec, Calibration
-from twin.wholeday import close_day, runs
+from twin.wholeday import Drive, close_day, runs
 
 _REST_C = 1e-4
 
@@ -28,9 +28,9 @@ _REST_C = 1e-4
 class ProfileRequest:
     """A whole day of one battery.
 
-    ``power_kw``: battery-side power of each interval at the charger, + = charge; ``plugged``: where the car
-    is there; ``energy_start_kwh``, ``energy_end_kwh``: in store at the interval's ends, NaN while away.
-    Intervals are ``interval_hours`` long; a market day holds 23, 24 or 25 hours. `twin.wholeday` adds trips.
+    ``power_kw``: battery-side power of each interval at the charger, + = charge, 0 while away; ``plugged``:
+    where the car is there; ``drives``: its trips, the same in every mode; ``first_kwh``: in store when it is
+    first plugged in. Intervals are ``interval_hours`` long; a market day holds 23, 24 or 25 hours.
     """
 
     battery: BatterySpec
@@ -38,8 +38,8 @@ class ProfileRequest:
     interval_hours: float
     power_kw: Array
     plugged: npt.NDArray[np.bool_]
-    energy_start_kwh: Array
-    energy_end_kwh: Array
+    drives: tuple[Drive, ...]
+    first_kwh: float
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.power_kw).all():
@@ -92,8 +92,8 @@ def _planned_profile(request: ProfileRequest) -> Profile:
     day = close_day(
         request.power_kw,
         request.plugged,
-        request.energy_start_kwh,
-        request.energy_end_kwh,
+        request.drives,
+        first_kwh=request.first_kwh,
         slot_hours=request.interval_hours,
         charge_limit_kw=battery.charge_limit_kw,
     )
@@ -106,15 +106,16 @@ def _planned_profile(request: ProfileRequest) -> Profile:
     steps = dict(zip(starts[request.plugged].tolist(), rate[request.plugged].tolist(), strict=True))
     for first, _ in runs(np.flatnonzero(~request.plugged)):
         steps[float(starts[first])] = 0.0
-    for first, last, kwh in day.drives:
-        steps |= _trips(request, float(starts[first]), float(starts[last] + step_s), kwh)
+    for drive in day.drives:
+        steps |= _trips(
+            request, float(starts[drive.first]), float(starts[drive.last] + step_s), drive.energy_kwh
+        )
     times = sorted(steps)
     kept = [t for i, t in enumerate(times) if i == 0 or steps[t] != steps[times[i - 1]]]
-    start_kwh = 0.5 * request.calibration.usable_energy_kwh if day.start_kwh is None else day.start_kwh
     return Profile(
         start_s=np.array(kept),
         c_rate=np.array([steps[t] for t in kept]),
-        start_soc=float(np.clip(start_kwh / request.calibration.usable_energy_kwh, 0.0, 1.0)),
+        start_soc=float(np.clip(day.start_kwh / request.calibration.usable_energy_kwh, 0.0, 1.0)),
         temperature_degc=float(request.calibration.parameters["duty"]["temperature_degc"]),
     )
 

@@ -1,13 +1,14 @@
 """A planned day closed into one that can be repeated for a life.
 
-A plan knows a car only while it is plugged in. What it drives is what it left with less what it came back
-with. If the day puts more into the battery than that, the rest is driven as well; if it puts in less, because
+The trips are the same whatever the plan does at the charger. If the plan puts in less than they take, because
 charging was left for the early hours of the next day, those hours are given back to this day: its idle time
-at the charger, from midnight on, recharges what is missing. Start and end then hold the same energy.
+at the charger, from midnight on, recharges what is missing. If it puts in more, because energy was cheap, a
+repeated day would have no room for it: the last charging is left out. Start and end hold the same energy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,51 +22,52 @@ _NOTHING_KWH = 1e-3  # rounding of a balanced day is no trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """A time away: its first and last slot, and what is driven in it [kWh]."""
+
+    first: int
+    last: int
+    energy_kwh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WholeDay:
-    """Power at the charger [kW, + = charge], drives (first, last slot, kWh), and the first energy."""
+    """Power at the charger [kW, + = charge], the drives that count, what is in store at midnight [kWh]."""
 
     power_kw: Array
-    drives: tuple[tuple[int, int, float], ...]
-    start_kwh: float | None
+    drives: tuple[Drive, ...]
+    start_kwh: float
 
 
 def close_day(
     power_kw: Array,
     plugged: npt.NDArray[np.bool_],
-    energy_start_kwh: Array,
-    energy_end_kwh: Array,
+    drives: Sequence[Drive],
     *,
+    first_kwh: float,
     slot_hours: float,
     charge_limit_kw: float,
 ) -> WholeDay:
-    """Close a planned day; energies are NaN while the car is away, ``start_kwh`` is None if it always is."""
-    power = np.where(plugged, power_kw, 0.0)
-    if not plugged.any():
-        return WholeDay(power_kw=power, drives=(), start_kwh=None)
-    away = runs(np.flatnonzero(~plugged))
-    last_slot = len(power) - 1
-    driven = {
-        (first, last): max(0.0, float(energy_end_kwh[first - 1] - energy_start_kwh[last + 1]))
-        for first, last in away
-        if first > 0 and last < last_slot
-    }
-    balance = float(power.sum()) * slot_hours - sum(driven.values())
-    if balance > 0:
-        outer = [run for run in away if run not in driven]
-        taking = outer or away
-        slots = sum(last + 1 - first for first, last in taking)
-        for first, last in taking:
-            driven[first, last] = driven.get((first, last), 0.0) + balance * (last + 1 - first) / slots
+    """Close a planned day.
+
+    ``power_kw``: battery-side, 0 while away; ``drives``: one for each time away at most; ``first_kwh``: in
+    store when the car is first plugged in, or at midnight if it never is.
+    """
+    balance = float(power_kw.sum()) * slot_hours - sum(drive.energy_kwh for drive in drives)
+    if balance < 0:
+        power = _recharged(power_kw, plugged, -balance, slot_hours, charge_limit_kw)
     else:
-        power = _recharged(power, plugged, -balance, slot_hours, charge_limit_kw)
-    first_plugged = int(np.argmax(plugged))
-    start = float(energy_start_kwh[first_plugged])
-    if first_plugged:
-        start += driven.get((0, first_plugged - 1), 0.0)
-    elif plugged[-1]:
-        start += min(balance, 0.0)
-    drives = tuple((first, last, kwh) for (first, last), kwh in sorted(driven.items()) if kwh > _NOTHING_KWH)
-    return WholeDay(power_kw=power, drives=drives, start_kwh=start)
+        power = _left_out(power_kw, balance, slot_hours)
+    # The first departure is the plan's: what is added to the stay before it was missing when that began.
+    start = first_kwh - _in_first_stay(power - power_kw, plugged) * slot_hours
+    start += sum(drive.energy_kwh for drive in drives if drive.first == 0 and not plugged[0])
+    kept = tuple(drive for drive in drives if drive.energy_kwh > _NOTHING_KWH)
+    return WholeDay(power_kw=power, drives=kept, start_kwh=start)
+
+
+def _in_first_stay(values: Array, plugged: npt.NDArray[np.bool_]) -> float:
+    stays = runs(np.flatnonzero(plugged))
+    return float(values[stays[0][0] : stays[0][1] + 1].sum()) if stays else 0.0
 
 
 def _recharged(
@@ -79,6 +81,18 @@ def _recharged(
         filled[slot] = min(limit_kw, missing_kwh / slot_hours)
         missing_kwh -= filled[slot] * slot_hours
     return filled
+
+
+def _left_out(power: Array, surplus_kwh: float, slot_hours: float) -> Array:
+    """The power without ``surplus_kwh`` of charging, the latest first."""
+    cut = power.copy()
+    for slot in np.flatnonzero(power > _IDLE_KW)[::-1]:
+        if surplus_kwh <= 0:
+            break
+        less = min(cut[slot], surplus_kwh / slot_hours)
+        cut[slot] -= less
+        surplus_kwh -= less * slot_hours
+    return cut
 
 
 def runs(indices: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int]]:

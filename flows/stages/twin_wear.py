@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from flows.stages.inputs import SLOT_HOURS, PlanInputs
 from flows.stages.requests import battery_spec
 from flows.stages.workers import TwinWorkers
-from optimize.types import DayProblem, Mode, ModePlan
+from optimize.types import BoolArray, DayProblem, Mode, ModePlan
+
+if TYPE_CHECKING:
+    from twin.wholeday import Drive
 
 TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 """(mode, battery_id) → (wear_twin_eur, l0_over_l); a car is missing where the twin has no answer for it."""
@@ -19,6 +25,7 @@ def twin_wear(
     """Ask the twin for the life at each car's whole planned day, the trips in between included."""
     from twin.profile import ProfileRequest, profile_life_chunk  # loads PyBaMM: only for a plan that is new
 
+    promised = _promised(inputs)
     specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
     asked: list[tuple[Mode, str]] = []
     requests: list[ProfileRequest] = []
@@ -34,8 +41,8 @@ def twin_wear(
                     interval_hours=SLOT_HOURS,
                     power_kw=made.charge_kw[i] - made.discharge_kw[i],
                     plugged=made.plugged[i],
-                    energy_start_kwh=made.energy_start_kwh[i],
-                    energy_end_kwh=made.energy_end_kwh[i],
+                    drives=_drives(made.plugged[i], promised[car.battery_id], car.capacity_kwh),
+                    first_kwh=_first_kwh(made, i, car.capacity_kwh),
                 )
             )
     answers: dict[tuple[Mode, str], tuple[float, float]] = {}
@@ -46,3 +53,45 @@ def twin_wear(
         if not isinstance(life, Exception) and life > 0:
             answers[mode, battery] = (calibration.residual_value_eur / life, calibration.l0_days / life)
     return answers
+
+
+def _promised(inputs: PlanInputs) -> dict[str, list[tuple[float, float]]]:
+    """Each car's sessions in time order: the SoC it came with and the SoC it was promised."""
+    ordered = inputs.sessions.sort_values("arrival_utc")
+    return {
+        str(battery): list(zip(own["arrival_soc"], own["departure_soc"], strict=True))
+        for battery, own in ordered.groupby("battery_id")
+    }
+
+
+def _drives(
+    plugged: BoolArray, sessions: list[tuple[float, float]], capacity_kwh: float
+) -> tuple[Drive, ...]:
+    """The trips that the sessions tell of, whatever a plan does: the promise less what is left on return.
+
+    Before the first and after the last stay of the day, that is the ordinary trip: from the last promise back
+    to the first arrival, shared by time.
+    """
+    from twin.wholeday import Drive, runs
+
+    away = runs(np.flatnonzero(~plugged))
+    last_slot = len(plugged) - 1
+    inner = [run for run in away if run[0] > 0 and run[1] < last_slot]
+    outer = [run for run in away if run not in inner]
+    drives = [
+        Drive(first=first, last=last, energy_kwh=max(0.0, left - back) * capacity_kwh)
+        for (first, last), (_, left), (back, _) in zip(inner, sessions, sessions[1:], strict=False)
+    ]
+    ordinary_kwh = max(0.0, sessions[-1][1] - sessions[0][0]) * capacity_kwh
+    slots = sum(last + 1 - first for first, last in outer)
+    drives += [
+        Drive(first=first, last=last, energy_kwh=ordinary_kwh * (last + 1 - first) / slots)
+        for first, last in outer
+    ]
+    return tuple(drives)
+
+
+def _first_kwh(plan: ModePlan, i: int, capacity_kwh: float) -> float:
+    """In store when car i is first plugged in; half its capacity if it never is."""
+    plugged = plan.plugged[i]
+    return float(plan.energy_start_kwh[i, np.argmax(plugged)]) if plugged.any() else 0.5 * capacity_kwh

@@ -16,6 +16,7 @@ from twin.opencircuit import open_circuit
 from twin.profile import ProfileRequest, profile_life_chunk
 from twin.rates import rate_model, solve_rates
 from twin.types import Calibration
+from twin.wholeday import Drive
 
 NAMES = ("nmc811", "nca", "lfp")
 
@@ -137,21 +138,19 @@ def test_the_twins_answer_for_a_day_agrees_with_its_price() -> None:
     with_v2g = power.copy()
     with_v2g[76:80], with_v2g[80:84] = -limit, limit
     usable = found.usable_energy_kwh
-    requests = []
-    for values in (power, with_v2g):
-        level = 0.8 * usable + np.concatenate([[0.0], np.cumsum(values) * 0.25])
-        level[68:] -= ordinary.trip_efc * spec.nominal_energy_kwh
-        requests.append(
-            ProfileRequest(
-                battery=spec,
-                calibration=found,
-                interval_hours=0.25,
-                power_kw=values,
-                plugged=plugged,
-                energy_start_kwh=np.where(plugged, level[:-1], np.nan),
-                energy_end_kwh=np.where(plugged, level[1:], np.nan),
-            )
+    drive = Drive(first=26, last=67, energy_kwh=ordinary.trip_efc * spec.nominal_energy_kwh)
+    requests = [
+        ProfileRequest(
+            battery=spec,
+            calibration=found,
+            interval_hours=0.25,
+            power_kw=values,
+            plugged=plugged,
+            drives=(drive,),
+            first_kwh=0.8 * usable,
         )
+        for values in (power, with_v2g)
+    ]
     lives = profile_life_chunk(requests)
     x = limit / usable
     assert found.l0_days / lives[0] == pytest.approx(1.0, abs=0.06)

@@ -1,66 +1,53 @@
-"""A planned day closed by hand."""
+"""A planned day closed by hand: one-hour slots, p plugged in and a away, a charger of 10 kW."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from twin.wholeday import close_day
-
-NAN = np.nan
+from twin.wholeday import Drive, WholeDay, close_day, runs
 
 
-def closed(power: list[float], plugged: str, start: list[float], end: list[float]):  # type: ignore[no-untyped-def]
+def closed(power: list[float], marks: str, drives: list[Drive], first_kwh: float) -> WholeDay:
+    plugged = np.array([mark == "p" for mark in marks])
     return close_day(
-        np.array(power),
-        np.array([mark == "p" for mark in plugged]),
-        np.array(start),
-        np.array(end),
-        slot_hours=1.0,
-        charge_limit_kw=10.0,
+        np.array(power), plugged, drives, first_kwh=first_kwh, slot_hours=1.0, charge_limit_kw=10.0
     )
 
 
-def test_a_balanced_day_drives_what_it_charges() -> None:
-    day = closed([0, 0, 0, 8], "paap", [40, NAN, NAN, 32], [40, NAN, NAN, 40])
-    assert day.drives == ((1, 2, 8.0),)
-    assert day.power_kw.tolist() == [0, 0, 0, 8]
-    assert day.start_kwh == 40
+TRIP = Drive(first=1, last=2, energy_kwh=8.0)
+
+
+def test_a_balanced_day_stays_as_it_is() -> None:
+    day = closed([0, 0, 0, 8], "paap", [TRIP], 40)
+    assert (day.power_kw.tolist(), day.drives, day.start_kwh) == ([0, 0, 0, 8], (TRIP,), 40)
 
 
 def test_charging_left_for_tomorrow_is_done_from_midnight_on() -> None:
     # Comes back 8 kWh short and waits: the repeated day starts at 32 kWh and recharges first thing.
-    day = closed([0, 0, 0, 0], "paap", [40, NAN, NAN, 32], [40, NAN, NAN, 32])
-    assert day.drives == ((1, 2, 8.0),)
-    assert day.power_kw.tolist() == [8, 0, 0, 0]
-    assert day.start_kwh == 32
+    day = closed([0, 0, 0, 0], "paap", [TRIP], 40)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([8, 0, 0, 0], 32)
 
 
 def test_v2g_in_the_evening_is_recharged_too() -> None:
-    day = closed([0, 0, 0, 0, -6], "ppapp", [40, 40, NAN, 32, 32], [40, 40, NAN, 32, 26])
-    assert day.power_kw.tolist() == [10, 4, 0, 0, -6]
-    assert day.start_kwh == 26
+    day = closed([0, 0, 0, 0, -6], "ppapp", [Drive(first=2, last=2, energy_kwh=8.0)], 40)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([10, 4, 0, 0, -6], 26)
 
 
-def test_a_car_away_at_midnight_drives_the_rest_outside() -> None:
-    day = closed([0, 4, 4, 0], "appa", [NAN, 20, 24, NAN], [NAN, 24, 28, NAN])
-    assert day.drives == ((0, 0, 4.0), (3, 3, 4.0))
-    assert day.start_kwh == 24
+def test_what_is_charged_beyond_the_trips_is_left_out_latest_first() -> None:
+    day = closed([0, 0, 0, 9, 6], "paapp", [TRIP], 40)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([0, 0, 0, 8, 0], 40)
 
 
-def test_more_than_the_trips_need_is_driven_as_well() -> None:
-    day = closed([0, 0, 0, 12], "paap", [40, NAN, NAN, 32], [40, NAN, NAN, 44])
-    assert day.drives == ((1, 2, 12.0),)
+def test_a_car_away_at_midnight_starts_with_its_trip_still_to_drive() -> None:
+    drives = [Drive(first=0, last=0, energy_kwh=4.0), Drive(first=3, last=3, energy_kwh=4.0)]
+    day = closed([0, 4, 4, 0], "appa", drives, 20)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([0, 4, 4, 0], 24)
 
 
 def test_rounding_is_no_trip() -> None:
-    day = closed([0, 4, 1e-9, 0], "apap", [NAN, 20, NAN, 20], [NAN, 24, NAN, 20])
-    assert day.drives == ((2, 2, 4.0),)
-
-
-def test_a_car_that_never_comes_is_at_rest() -> None:
-    day = closed([0, 0], "aa", [NAN, NAN], [NAN, NAN])
-    assert (day.drives, day.start_kwh) == ((), None)
+    tiny = Drive(first=1, last=2, energy_kwh=1e-9)
+    assert closed([0, 0, 0, 0], "paap", [tiny], 40).drives == ()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -68,7 +55,9 @@ def test_every_closed_day_is_neutral(seed: int) -> None:
     rng = np.random.default_rng(seed)
     plugged = rng.random(24) < 0.7
     plugged[[0, 5, -1]] = True, False, True
-    power = np.where(plugged, rng.choice([0.0, 0.0, 5.0, -3.0], 24), 0.0)
-    start = np.where(plugged, 30 + rng.normal(0, 1, 24), NAN)
-    day = close_day(power, plugged, start, start + power, slot_hours=1.0, charge_limit_kw=10.0)
-    assert day.power_kw.sum() == pytest.approx(sum(kwh for *_, kwh in day.drives), abs=1e-9)
+    power = np.where(plugged, rng.choice([0.0, 0.0, 5.0, -2.0], 24), 0.0)
+    drives = [Drive(first=a, last=b, energy_kwh=rng.uniform(0, 6)) for a, b in runs(np.flatnonzero(~plugged))]
+    day = close_day(power, plugged, drives, first_kwh=30.0, slot_hours=1.0, charge_limit_kw=10.0)
+    assert day.power_kw.sum() == pytest.approx(sum(drive.energy_kwh for drive in drives), abs=1e-9)
+    assert day.power_kw.max() <= 10.0
+    assert (day.power_kw[~plugged] == 0).all()
