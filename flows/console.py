@@ -47,8 +47,13 @@ def show_stages(out: Console, results: Iterable[StageResult]) -> None:
         for title, rows in result.tables.items():
             if rows:
                 out.print(table(title, rows))
-        for path in result.files:
+        for path in _first_and_last(result.files):
             out.print(f"          {escape(path)}", soft_wrap=True)
+
+
+def _first_and_last(files: Sequence[str]) -> Sequence[str]:
+    """All of a few files; of many the first, how many follow, and the last."""
+    return files if len(files) < 4 else (files[0], f"… and {len(files) - 2} pages more beside it", files[-1])
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

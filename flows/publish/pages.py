@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.publish import charts
+from flows.stages.findings import findings
 from flows.workspace import Workspace
 from warehouse.zones import market_timezone
 
@@ -152,17 +153,10 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
         "cars": _records(cars.sort_values("battery_id")),
         "missed": _records(missed),
         "checks_run": len(plan.checks),
-        "failed_checks": _records(_failed(plan.checks)),
+        "failed_checks": _records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
         "power_chart": charts.price_and_power(prices, plan.sites),
     }
-
-
-def _failed(checks: pd.DataFrame) -> pd.DataFrame:
-    """Checks that found something; one that was found in a whole dataset is not told again for its parts."""
-    failed = checks[~checks["passed"].astype(bool)]
-    whole = set(failed.loc[failed["scope"] == "*", "dataset"] + failed.loc[failed["scope"] == "*", "rule"])
-    return failed[(failed["scope"] == "*") | ~(failed["dataset"] + failed["rule"]).isin(whole)]
 
 
 def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from data_checks import CheckContext, CheckReport, check_frame
+from flows.stages.findings import findings
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
@@ -90,7 +91,7 @@ def _inner_days(prices: pd.DataFrame) -> tuple[date, ...]:
 
 
 def _failed_rules(dataset: str, report: CheckReport) -> list[dict[str, Any]]:
-    wrong = report.checks[~report.checks["passed"].astype(bool)]
+    wrong = findings(report.checks)
     shown = ["scope", "rule", "severity", "rows_failed", "message"]
     return [
         {"dataset": dataset, **{str(k): v for k, v in row.items()}} for row in wrong[shown].to_dict("records")
