@@ -21,7 +21,8 @@ _SOURCES = {
     "published": "",
     "substituted": "Degraded plan: no published prices. Last week's prices of the same weekday were used and "
     "nothing is fed back to the grid.",
-    "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in.",
+    "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in; money is counted "
+    "as if energy were free.",
 }
 _QUALITIES = {
     "calibrated": "fitted to telemetry and check-ups",

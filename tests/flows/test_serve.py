@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +18,6 @@ import pytest
 
 from flows.workspace import Workspace
 from tests.flows.processes import processes_of
-
-SCHEDULER_BROKEN = tuple(map(int, version("sqlalchemy").split(".")[:2])) >= (2, 1)
 
 
 def free_port() -> int:
@@ -36,9 +33,6 @@ def asked(url: str, question: dict[str, Any]) -> list[dict[str, Any]]:
         return list(json.load(answer))
 
 
-@pytest.mark.xfail(
-    SCHEDULER_BROKEN, reason="Prefect 3.8's scheduler inserts no run with SQLAlchemy 2.1", run=False
-)
 def test_the_day_ahead_run_is_planned_for_its_local_time_and_sigterm_leaves_nothing(
     workspace: Workspace,
 ) -> None:
