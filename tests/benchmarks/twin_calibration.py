@@ -1,7 +1,7 @@
 """What a calibration costs on one core: `python -m tests.benchmarks.twin_calibration`.
 
-For each chemistry, the median of three full calibrations (state, ageing, lives, α, β) of a battery with ten days
-of telemetry, after one that built the models, and how many PyBaMM solves it takes.
+For each chemistry, the median of three full calibrations (state, ageing, lives, α, β) of a battery with ten
+days of telemetry, after one that built the models, and how many PyBaMM solves it takes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tests.twin.batteries import request, truth
 from twin import cell
 from twin.calibrate import calibrate_battery
 from twin.chemistry import CHEMISTRIES
-
 
 SOLVE = cell.DayModel.solve
 
