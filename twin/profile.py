@@ -94,6 +94,7 @@ def _planned_profile(request: ProfileRequest) -> Profile:
         request.plugged,
         request.drives,
         first_kwh=request.first_kwh,
+        capacity_kwh=request.calibration.usable_energy_kwh,
         slot_hours=request.interval_hours,
         charge_limit_kw=battery.charge_limit_kw,
     )

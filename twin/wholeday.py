@@ -45,13 +45,15 @@ def close_day(
     drives: Sequence[Drive],
     *,
     first_kwh: float,
+    capacity_kwh: float,
     slot_hours: float,
     charge_limit_kw: float,
 ) -> WholeDay:
     """Close a planned day.
 
     ``power_kw``: battery-side, 0 while away; ``drives``: one for each time away at most; ``first_kwh``: in
-    store when the car is first plugged in, or at midnight if it never is.
+    store when the car is first plugged in, or at midnight if it never is; the day is begun with more or less
+    where it would leave 0 to ``capacity_kwh`` otherwise.
     """
     balance = float(power_kw.sum()) * slot_hours - sum(drive.energy_kwh for drive in drives)
     if balance < 0:
@@ -61,8 +63,20 @@ def close_day(
     # The first departure is the plan's: what is added to the stay before it was missing when that began.
     start = first_kwh - _in_first_stay(power - power_kw, plugged) * slot_hours
     start += sum(drive.energy_kwh for drive in drives if drive.first == 0 and not plugged[0])
+    lowest, highest = _swing(power * slot_hours, drives)
+    start = min(max(start, -lowest), capacity_kwh - highest)
     kept = tuple(drive for drive in drives if drive.energy_kwh > _NOTHING_KWH)
     return WholeDay(power_kw=power, drives=kept, start_kwh=start)
+
+
+def _swing(moved_kwh: Array, drives: Sequence[Drive]) -> tuple[float, float]:
+    """The lowest and highest energy of the day against its start; half of a drive is on leaving."""
+    moved = moved_kwh.copy()
+    for drive in drives:
+        moved[drive.first] -= drive.energy_kwh / 2
+        moved[drive.last] -= drive.energy_kwh / 2
+    level = np.cumsum(moved)
+    return min(0.0, float(level.min())), max(0.0, float(level.max()))
 
 
 def _in_first_stay(values: Array, plugged: npt.NDArray[np.bool_]) -> float:

@@ -11,7 +11,13 @@ from twin.wholeday import Drive, WholeDay, close_day, runs
 def closed(power: list[float], marks: str, drives: list[Drive], first_kwh: float) -> WholeDay:
     plugged = np.array([mark == "p" for mark in marks])
     return close_day(
-        np.array(power), plugged, drives, first_kwh=first_kwh, slot_hours=1.0, charge_limit_kw=10.0
+        np.array(power),
+        plugged,
+        drives,
+        first_kwh=first_kwh,
+        capacity_kwh=60.0,
+        slot_hours=1.0,
+        charge_limit_kw=10.0,
     )
 
 
@@ -45,6 +51,12 @@ def test_a_car_away_at_midnight_starts_with_its_trip_still_to_drive() -> None:
     assert (day.power_kw.tolist(), day.start_kwh) == ([0, 4, 4, 0], 24)
 
 
+def test_a_day_that_would_run_empty_begins_with_more() -> None:
+    # 20 kWh go out before they are put back: with 8 kWh in store it would fall below nothing.
+    day = closed([-10, -10, 0, 0, 0], "ppppa", [], 8)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([-10, -10, 10, 10, 0], 20)
+
+
 def test_rounding_is_no_trip() -> None:
     tiny = Drive(first=1, last=2, energy_kwh=1e-9)
     assert closed([0, 0, 0, 0], "paap", [tiny], 40).drives == ()
@@ -57,7 +69,9 @@ def test_every_closed_day_is_neutral(seed: int) -> None:
     plugged[[0, 5, -1]] = True, False, True
     power = np.where(plugged, rng.choice([0.0, 0.0, 5.0, -2.0], 24), 0.0)
     drives = [Drive(first=a, last=b, energy_kwh=rng.uniform(0, 6)) for a, b in runs(np.flatnonzero(~plugged))]
-    day = close_day(power, plugged, drives, first_kwh=30.0, slot_hours=1.0, charge_limit_kw=10.0)
+    day = close_day(
+        power, plugged, drives, first_kwh=30.0, capacity_kwh=60.0, slot_hours=1.0, charge_limit_kw=10.0
+    )
     assert day.power_kw.sum() == pytest.approx(sum(drive.energy_kwh for drive in drives), abs=1e-9)
     assert day.power_kw.max() <= 10.0
     assert (day.power_kw[~plugged] == 0).all()
