@@ -18,6 +18,7 @@ import numpy.typing as npt
 from twin.cell import Array
 
 _IDLE_KW = 1e-6
+_MARGIN = 0.05  # of capacity: the voltage under load runs ahead of the charge
 _NOTHING_KWH = 1e-3  # rounding of a balanced day is no trip
 
 
@@ -53,7 +54,7 @@ def close_day(
 
     ``power_kw``: battery-side, 0 while away; ``drives``: one for each time away at most; ``first_kwh``: in
     store when the car is first plugged in, or at midnight if it never is; the day is begun with more or less
-    where it would leave 0 to ``capacity_kwh`` otherwise.
+    where it would come close to 0 or ``capacity_kwh`` otherwise.
     """
     balance = float(power_kw.sum()) * slot_hours - sum(drive.energy_kwh for drive in drives)
     if balance < 0:
@@ -64,7 +65,8 @@ def close_day(
     start = first_kwh - _in_first_stay(power - power_kw, plugged) * slot_hours
     start += sum(drive.energy_kwh for drive in drives if drive.first == 0 and not plugged[0])
     lowest, highest = _swing(power * slot_hours, drives)
-    start = min(max(start, -lowest), capacity_kwh - highest)
+    margin = max(0.0, min(_MARGIN * capacity_kwh, (capacity_kwh - highest + lowest) / 2))
+    start = min(max(start, margin - lowest), capacity_kwh - margin - highest)
     kept = tuple(drive for drive in drives if drive.energy_kwh > _NOTHING_KWH)
     return WholeDay(power_kw=power, drives=kept, start_kwh=start)
 

@@ -54,7 +54,7 @@ def test_a_car_away_at_midnight_starts_with_its_trip_still_to_drive() -> None:
 def test_a_day_that_would_run_empty_begins_with_more() -> None:
     # 20 kWh go out before they are put back: with 8 kWh in store it would fall below nothing.
     day = closed([-10, -10, 0, 0, 0], "ppppa", [], 8)
-    assert (day.power_kw.tolist(), day.start_kwh) == ([-10, -10, 10, 10, 0], 20)
+    assert (day.power_kw.tolist(), day.start_kwh) == ([-10, -10, 10, 10, 0], 23)
 
 
 def test_rounding_is_no_trip() -> None:
