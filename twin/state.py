@@ -40,16 +40,12 @@ class StateFit:
 
     ``health``: SEI thickness is not seen by voltage and stays at the given one; ``information``: precision
     matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
-    ``resistance_ohm``: of the reference cell; ``bias_c``: current bias as a C-rate; ``fault``: "" or what is
-    wrong with the sensors.
+    ``bias_c``: current bias as a C-rate; ``fault``: "" or what is wrong with the sensors.
     """
 
     health: Health
     information: Array
-    resistance_ohm: float
-    resistance_sd_ohm: float
     bias_c: float
-    bias_sd_c: float
     chi2_per_n: float
     model_voltage_v: Array
     used: npt.NDArray[np.bool_]
@@ -189,8 +185,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     information = best.jacobian.T @ (best.weight[:, None] * best.jacobian) / inflation
     regular = information[np.ix_(_NUISANCE, _NUISANCE)] + np.diag(_PRIOR_SD[_NUISANCE] ** -2)
     cross = information[np.ix_(_WANTED, _NUISANCE)]
-    spread = np.sqrt(np.diag(np.linalg.inv(information + np.diag(_PRIOR_SD**-2))))
-    capacity, bias = problem.circuit.fresh_capacity_ah, float(best.theta[5])
+    bias = float(best.theta[5])
     fault = ""
     if chi2 > CHI2_LIMIT:
         fault = f"voltage does not follow the current (χ²/n {chi2:.1f} over {CHI2_LIMIT:.0f})"
@@ -199,10 +194,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     return StateFit(
         health=problem.health(best.theta),
         information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
-        resistance_ohm=float(best.theta[4] / capacity),
-        resistance_sd_ohm=float(spread[4] / capacity),
         bias_c=bias,
-        bias_sd_c=float(spread[5]),
         chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,
         used=best.weight > 0.5,

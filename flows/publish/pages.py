@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from flows.publish import charts
 from flows.stages.findings import findings
 from flows.workspace import Workspace
+from twin.chemistry import chemistry
 from warehouse.zones import market_timezone
 
 _SOURCES = {
@@ -171,6 +172,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "battery_id": battery_id,
         "calibration_id": calibration_id,
         "calibration": record,
+        "cell": chemistry(record["chemistry"]) if record else None,
         "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
         "duty": json.loads(record["parameters_json"])["duty"] if record else None,
         "cars": _records(plan.cars[plan.cars["battery_id"] == battery_id]),
