@@ -81,7 +81,7 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         request.checkups,
         battery.commissioned_utc,
         nominal_ah=battery.nominal_capacity_ah,
-        ohm_ah_per_pack_ohm=_ohm_ah_per_pack_ohm(request),
+        ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     fit = fit_ageing(
         base,
@@ -104,10 +104,6 @@ def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple
         charge_c_rate=battery.charge_c_rate,
     )
     return duty, rate_model(reference_cell(battery.chemistry), duty.profile())
-
-
-def _ohm_ah_per_pack_ohm(request: CalibrationRequest) -> float:
-    return request.battery.nominal_capacity_ah / request.battery.cells_series
 
 
 def _expected_health(base: RateModel, age_days: float) -> Health:
@@ -166,7 +162,7 @@ def _result(
     quality, reason = _quality(state, fault, n_checkups, replay, end[0] < request.end_of_life_soh, fit)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
-        circuit.fresh_capacity_ah / _ohm_ah_per_pack_ohm(request)
+        circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
     )
     calibration_id = request.input_hash[:16]
     return Calibration(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.cell import Array, Health
+from twin.cell import Array, Health, ReferenceCell
 from twin.opencircuit import open_circuit
-from twin.rates import RateModel
+from twin.rates import RateModel, Rates
 
 _FIRST_STEP_DAYS = 5.0
 _GROWTH = 0.12
@@ -61,9 +61,13 @@ def trajectory(model: RateModel, start: Health, factors: Factors, days: Array) -
 
 def _slope(model: RateModel, state: Array, factors: Factors) -> Array:
     health = Health(sei_m=state[0], eps_n=state[1], eps_p=state[2], lithium_ah=state[3])
-    rates = model.at(health)
+    return health_slope(model.cell, health, model.at(health), factors)
+
+
+def health_slope(cell: ReferenceCell, health: Health, rates: Rates, factors: Factors) -> Array:
+    """Change of health a day, in the order of `Health`'s fields on a first axis, from unit ``rates``."""
     sei = factors.sei * rates.sei_m
-    bound = sei * model.cell.sei_ah_per_m_eps * state[1]
+    bound = sei * cell.sei_ah_per_m_eps * health.eps_n
     return np.stack(
         [
             sei,

@@ -16,6 +16,7 @@ import pandas as pd
 
 from twin.cell import Array, Health, day_model, reference_cell
 from twin.duty import DAY_S, StandardDuty
+from twin.life import Factors, health_slope
 from twin.opencircuit import open_circuit
 from twin.rates import solve_rates
 from twin.types import BatterySpec
@@ -111,12 +112,11 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
         [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
     )
 
+    factors = Factors(sei=np.asarray(spec.sei_factor), lam=np.asarray(spec.lam_factor))
+
     def slope(values: Array) -> Array:
         health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
-        rates = solve_rates(cell, profile, health, electrolyte=True)
-        sei = spec.sei_factor * rates.sei_m
-        lithium = sei * cell.sei_ah_per_m_eps * values[1] + spec.lam_factor * rates.lam_lithium_ah
-        return np.array([sei, -spec.lam_factor * rates.eps_n, -spec.lam_factor * rates.eps_p, -lithium])
+        return health_slope(cell, health, solve_rates(cell, profile, health, electrolyte=True), factors)
 
     jumps = max(3, round(age_days / 300))
     days = age_days * (np.arange(jumps + 1) / jumps) ** 1.3
@@ -139,7 +139,7 @@ def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: H
         * rng.normal(1.0, 0.1)
         * (np.interp(at_days, days, history.sei_m) - cell.fresh.sei_m)
     )
-    ohm = (spec.resistance / circuit.fresh_capacity_ah + film) * pack_ohm_per_cell_ohm(battery)
+    ohm = (spec.resistance + film * circuit.fresh_capacity_ah) / battery.ohm_ah_per_pack_ohm
     return pd.DataFrame(
         {
             "battery_id": battery.battery_id,
@@ -149,12 +149,6 @@ def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: H
             "temperature_degc": 25.0,
         }
     )
-
-
-def pack_ohm_per_cell_ohm(battery: BatterySpec) -> float:
-    """Pack resistance per ohm of reference cell: Ns in series, current shared in proportion to capacity."""
-    reference_ah = open_circuit(battery.chemistry).fresh_capacity_ah
-    return battery.cells_series * reference_ah / battery.nominal_capacity_ah
 
 
 def _telemetry(

@@ -59,6 +59,11 @@ class BatterySpec:
             )
 
     @property
+    def ohm_ah_per_pack_ohm(self) -> float:
+        """Ohm × Ah of the reference cell per ohm of the pack: voltage over Ns, current as a C-rate."""
+        return self.nominal_capacity_ah / self.cells_series
+
+    @property
     def charge_c_rate(self) -> float:
         """The charger's limit as a C-rate [1/h]."""
         return self.charge_limit_kw / self.nominal_energy_kwh
