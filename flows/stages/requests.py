@@ -87,7 +87,7 @@ def newest_calibrations(
     return {row["battery_id"]: Calibration.from_record(row) for row in records}
 
 
-_LINEAGE = ("source_id", "received_utc")
+_LINEAGE = ("source_id", "received_utc", "source_row")
 
 
 def _by_battery(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

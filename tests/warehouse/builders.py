@@ -26,6 +26,8 @@ def telemetry(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=240, voltage
             "current_a": current_a,
             "temperature_degc": 20.0,
             "soc_reported": np.nan,
+            "cell_voltage_min_v": np.nan,
+            "cell_voltage_max_v": np.nan,
         }
     )
 

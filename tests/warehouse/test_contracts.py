@@ -30,7 +30,7 @@ def test_every_dataset_has_a_raw_and_a_core_table_of_its_columns():
     for declared in DATASETS.values():
         raw, core = CONTRACTS[f"raw_{declared.name}"], CONTRACTS[f"core_{declared.name}"]
         assert raw.names == (*declared.names, "source_id", "source_row")
-        assert core.names == (*declared.names, "source_id", "received_utc")
+        assert core.names == (*declared.names, "source_id", "received_utc", "source_row")
         assert all(raw.column(name).nullable for name in declared.names)
         assert core.key == declared.key
 
@@ -79,7 +79,7 @@ def test_conform_orders_columns_and_sets_dtypes():
     frame = conform(core_prices().iloc[:, ::-1], CORE_PRICE)
     assert tuple(frame.columns) == CORE_PRICE.names
     assert [str(dtype) for dtype in frame.dtypes] == [
-        "str", "datetime64[us, UTC]", "int64", "float64", "str", "datetime64[us, UTC]",
+        "str", "datetime64[us, UTC]", "int64", "float64", "str", "datetime64[us, UTC]", "Int64",
     ]  # fmt: skip
 
 

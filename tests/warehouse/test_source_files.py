@@ -77,7 +77,7 @@ def test_parquet_reads_like_csv_whatever_its_name(tmp_path):
     ],
 )
 def test_battery_data_format_labels_and_a_battery_from_the_option(tmp_path, labels):
-    rows = telemetry(minutes=5).drop(columns=["battery_id", "soc_reported"])
+    rows = telemetry(minutes=5)[["time_utc", "voltage_v", "current_a", "temperature_degc"]]
     rows["time_utc"] = rows["time_utc"].astype("int64") / 1e6
     rows.columns = labels
     source = read_source("telemetry", csv_of(tmp_path, rows), battery_id="CAR1")

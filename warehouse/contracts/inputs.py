@@ -17,10 +17,15 @@ from warehouse.contracts.types import (
     text,
 )
 
-CHEMISTRIES = ("nmc811", "nca", "lfp")
+CHEMISTRIES = ("nmc811", "nmc532", "nca", "lfp")
 
 _BATTERY_ID = identifier("battery_id", "Battery (one traction pack, one car)")
 _SOC_TYPICAL = (0.0, 1.5)
+
+
+def _cell_voltage(name: str, description: str) -> Column:
+    return number(name, "V", description, 0.0, 6.0, typical=(1.0, 6.0), nullable=True)
+
 
 PRICE = TableContract(
     name="price",
@@ -47,6 +52,8 @@ TELEMETRY = TableContract(
         number("current_a", "A", "Pack current, + = charge", -5000.0, 5000.0, typical=(0.0, 1500.0)),
         number("temperature_degc", "°C", "Mean cell surface temperature", -50.0, 100.0, typical=(0.0, 120.0)),
         number("soc_reported", "1", "Charge as the car says", 0.0, 1.0, typical=_SOC_TYPICAL, nullable=True),
+        _cell_voltage("cell_voltage_min_v", "Lowest cell voltage, per cell"),
+        _cell_voltage("cell_voltage_max_v", "Highest cell voltage, per cell"),
     ),
     key=("battery_id", "time_utc"),
     daily=True,

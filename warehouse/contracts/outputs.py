@@ -81,6 +81,18 @@ def _table(
 _calibration = partial(_table, _QUALITY)
 _plan = partial(_table, _PLAN_SOURCE)
 
+_USED = (
+    choice("dataset", "What was used", ("prices", "telemetry", "sessions", "fleet", "sites", "checkups")),
+    text("source_id", "File or response the rows came from: raw_source tells which"),
+    integer("rows", "Rows of it that were used", 1),
+    Column(
+        name="first_row",
+        kind=Kind.INT,
+        nullable=True,
+        description="First of these rows in the file, from 1; null for rows kept since before it was noted",
+    ),
+    Column(name="last_row", kind=Kind.INT, description="Last of these rows in the file", nullable=True),
+)
 
 _MONEY = (
     _kwh("import_kwh", "Energy bought, metered at the plug"),
@@ -143,6 +155,10 @@ OUTPUTS = (
         ), ("calibration_id",),
     ),
     _calibration(
+        "calibration_source", "One row a calibration and file that its inputs came from.",
+        (_CALIBRATION, _BATTERY, *_USED), sort=("calibration_id", "dataset", "source_id"),
+    ),
+    _calibration(
         "life_point", "The twin's simulated lives, one row a (depth, cycles): where the law bends.",
         (
             _CALIBRATION, _BATTERY,
@@ -177,6 +193,10 @@ OUTPUTS = (
             integer("slots", "Quarter-hours of the market day", 0),
             integer("batteries", "Cars planned", 0),
         ), ("plan_id",),
+    ),
+    _plan(
+        "plan_source", "One row a plan and file that its inputs came from, calibrations apart.",
+        (_PLAN, *_USED), sort=("plan_id", "dataset", "source_id"),
     ),
     _plan(
         "plan_mode", "One row a plan and way of charging: energy, money, wear, departures.",

@@ -6,11 +6,12 @@ from types import MappingProxyType
 
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
-from warehouse.contracts.types import TableContract, choice, integer, moment, text
+from warehouse.contracts.types import TableContract, choice, integer, moment, number, text
 from warehouse.errors import UnknownTableError, nearest
 
 _SOURCE_ID = text("source_id", "File the row came from: hash of its content, source and options")
 _SOURCE_ROW = integer("source_row", "Data row in the file, from 1", 1)
+_CORE_SOURCE_ROW = replace(_SOURCE_ROW, nullable=True)
 _RECEIVED = moment("received_utc", "When the file arrived; the later received of two beliefs holds")
 
 _STORE_TABLES = (
@@ -51,6 +52,31 @@ _STORE_TABLES = (
     ),
 )
 
+_COMPACTED = TableContract(
+    name="core_telemetry_15min",
+    description="core_telemetry in quarter-hours: what stays when the samples themselves are pruned.",
+    columns=(
+        *DATASETS["telemetry"].columns[:1],
+        moment("interval_start_utc", "Start of the half-open quarter-hour"),
+        integer("samples", "Samples that began in it", 1),
+        number("covered_minutes", "min", "Time the samples stand for"),
+        number("voltage_mean_v", "V", "Mean pack voltage of the samples"),
+        number("voltage_min_v", "V", "Lowest pack voltage"),
+        number("voltage_max_v", "V", "Highest pack voltage"),
+        number("current_mean_a", "A", "Mean pack current of the samples, + = charge"),
+        number("charge_ah", "Ah", "Charge put in"),
+        number("discharge_ah", "Ah", "Charge taken out, ≥ 0"),
+        number("charge_kwh", "kWh", "Energy put in, battery side"),
+        number("discharge_kwh", "kWh", "Energy taken out, battery side, ≥ 0"),
+        number("temperature_mean_degc", "°C", "Mean temperature of the samples"),
+        number("soc_last", "1", "Charge as the car said it last", nullable=True),
+        number("cell_voltage_min_v", "V", "Lowest cell voltage", nullable=True),
+        number("cell_voltage_max_v", "V", "Highest cell voltage", nullable=True),
+    ),
+    key=("battery_id", "interval_start_utc"),
+    daily=True,
+)
+
 
 def _raw(declared: TableContract) -> TableContract:
     """Return the raw table: every value as it arrived, nothing promised but its origin."""
@@ -69,7 +95,7 @@ def _core(declared: TableContract) -> TableContract:
         declared,
         name=f"core_{declared.name}",
         description=f"Checked, latest belief. {declared.description}",
-        columns=(*declared.columns, _SOURCE_ID, _RECEIVED),
+        columns=(*declared.columns, _SOURCE_ID, _RECEIVED, _CORE_SOURCE_ROW),
     )
 
 
@@ -77,6 +103,7 @@ _TABLES = (
     *_STORE_TABLES,
     *(_raw(declared) for declared in DATASETS.values()),
     *(_core(declared) for declared in DATASETS.values()),
+    _COMPACTED,
     *OUTPUTS,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
