@@ -7,11 +7,12 @@ WarehouseError
 ├── StoreError
 │   ├── NoWarehouseError     the database file is not there
 │   ├── LockedError          another process holds the database (exit code 75)
-│   └── SchemaVersionError   the file was written by a newer version
+│   └── SchemaVersionError   the file has another version's layout
 └── SourceError              a file is refused; nothing was written
     ├── MissingFileError     the file is not there (a usage error: exit code 2)
     ├── OptionError          an option of the source is missing or wrong (exit code 2)
     ├── EmptyFileError       no bytes, or a header and no rows
+    ├── OversizedFileError   larger, wider, longer or deeper than `warehouse.sources.caps` allows
     ├── UndecodableFileError not UTF-8, not CSV, not Parquet
     ├── ColumnError          a column is missing, doubled or misnamed
     ├── CellError            one cell cannot be read
@@ -22,12 +23,20 @@ WarehouseError
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_SHOWN_NAME, _SHOWN_VALUE, _SHOWN_PROBLEM = 300, 80, 1000
+"""Characters of a file's own words that a message may hold."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint naming the known name closest to `name`, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean {by_lower[matches[0]]!r}?" if matches else ""
+
+
+def printable(text: str) -> str:
+    """Return text with line breaks, terminal escapes and whatever else does not print written out."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 class WarehouseError(Exception):
@@ -59,7 +68,7 @@ class LockedError(StoreError):
 
 
 class SchemaVersionError(StoreError):
-    """The database was written by a newer version of this software."""
+    """The database has the layout of another version of this software."""
 
 
 class SourceError(WarehouseError):
@@ -78,13 +87,13 @@ class SourceError(WarehouseError):
         value: str | None = None,
     ) -> None:
         self.file, self.row, self.column, self.value = file, row, column, value
-        place = [file]
+        place = [file[-_SHOWN_NAME:]]
         if row is not None:
             place.append(f"row {row}")
         if column is not None:
-            place.append(f"column {column}")
-        shown = "" if value is None else f" {value[:80]!r}"
-        super().__init__(f"{', '.join(place)}:{shown} {problem}")
+            place.append(f"column {column[:_SHOWN_VALUE]}")
+        shown = "" if value is None else f" {value[:_SHOWN_VALUE]!r}"
+        super().__init__(printable(f"{', '.join(place)}:{shown} {problem[:_SHOWN_PROBLEM]}"))
 
 
 class MissingFileError(SourceError):
@@ -97,6 +106,10 @@ class OptionError(SourceError):
 
 class EmptyFileError(SourceError):
     """The file holds no data rows."""
+
+
+class OversizedFileError(SourceError):
+    """The file is larger, wider, longer or deeper than the caps allow."""
 
 
 class UndecodableFileError(SourceError):

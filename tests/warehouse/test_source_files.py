@@ -21,7 +21,8 @@ from warehouse.errors import (
 )
 from warehouse.sources import read_source, require_known, sources_for
 from warehouse.sources.cells import Cells
-from warehouse.sources.rawtable import RawFile, read_table
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.rawtable import read_table
 
 PRICES_CSV = """zone,interval_start_utc,resolution_minutes,price_eur_per_kwh
 DE-LU,2020-03-28T23:00:00Z,60,0.0117

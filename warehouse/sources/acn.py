@@ -15,7 +15,8 @@ import pandas as pd
 from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
-from warehouse.sources.rawtable import RawFile, RawTable, read_table
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.zones import market_day_bounds, market_timezone
 
 PROVIDER = "ACN-Data, California Institute of Technology"

@@ -16,7 +16,8 @@ from warehouse.contracts import Column, Kind, dataset_contract
 from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
-from warehouse.sources.rawtable import RawFile, RawTable, read_table
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.rawtable import RawTable, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,8 @@ def _refuse_misnamed(
 
 def _read(column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
     if spelling is None:
+        if column.kind is Kind.FLOAT:
+            return pd.Series(np.full(table.rows, np.nan))
         return pd.Series([None] * table.rows, dtype=object)
     cells = Cells.of(table, spelling.header)
     if spelling.unix:

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from warehouse.errors import CellError
 from warehouse.sources.rawtable import RawTable
 
+_EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
+"""A time outside is a sentinel or a wrong epoch, and later arithmetic in nanoseconds would overflow."""
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 _ZONED = r"[0-9]{2}:[0-9]{2}.*(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -29,13 +31,12 @@ class Cells:
     @classmethod
     def of(cls, table: RawTable, column: str) -> "Cells":
         """Return a column of a table, text trimmed and empty text null."""
-        data = table.columns[column]
-        array = data.combine_chunks() if isinstance(data, pa.ChunkedArray) else data
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
-        if _is_text(array.type):
-            array = pc.utf8_trim_whitespace(array.cast(pa.string()))
-            array = pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+        array = table.columns[column].combine_chunks()
+        if not pa.types.is_dictionary(array.type):
+            array = _trimmed(table.file, column, array)
+        else:  # each distinct text is trimmed once
+            texts = _trimmed(table.file, column, array.dictionary)
+            array = pa.DictionaryArray.from_arrays(array.indices, texts).dictionary_decode()
         return cls(file=table.file, column=column, data=array)
 
     def error(self, index: int, problem: str) -> CellError:
@@ -51,13 +52,18 @@ class Cells:
             raise self.error(int(marked.to_numpy().argmax()), problem)
 
     def text(self) -> pd.Series:
-        """Return text values."""
+        """Return text values; whole numbers are text too, other values are not."""
+        if not (_is_text(self.data.type) or _is_whole(self.data.type) or pa.types.is_null(self.data.type)):
+            raise self._error(f"holds {self.data.type}, not text")
         return pd.Series(self._cast(self.data, pa.string(), "is not text").to_pandas(), dtype="str")
 
     def floats(self) -> pd.Series:
         """Return float64 values; null is NaN."""
-        if _is_text(self.data.type):
+        kind = self.data.type
+        if _is_text(kind):
             self._refuse_decimal_comma()
+        elif pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+            raise self._error(f"holds {kind}, not numbers")
         numbers = self._cast(self.data, pa.float64(), "is not a number")
         return pd.Series(numbers.to_pandas(), dtype="float64")
 
@@ -78,13 +84,17 @@ class Cells:
         elif not pa.types.is_temporal(data.type) and not pa.types.is_null(data.type):
             raise self._error(f"holds {data.type}, not times")
         times = self._cast(data, _MICROSECONDS, "is not an ISO 8601 time")
-        return pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]")
+        return self._plausible(pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]"))
 
     def epoch_seconds(self) -> pd.Series:
         """Return UTC times from seconds since 1970."""
         seconds = self.floats()
         self.refuse_first(seconds.abs() > 4e9, "is no Unix time in seconds; milliseconds?")
         return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+
+    def _plausible(self, times: pd.Series) -> pd.Series:
+        self.refuse_first((times < _EARLIEST) | (times >= _LATEST), "is outside the years 1900 to 2199")
+        return times
 
     def _with_zone(self, data: pa.Array, *, assume_utc: bool) -> pa.Array:
         zoned = pc.match_substring_regex(data, _ZONED)
@@ -112,8 +122,24 @@ class Cells:
         return CellError(problem, file=self.file, column=self.column)
 
 
+def _trimmed(file: str, column: str, array: pa.Array) -> pa.Array:
+    if pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
+        try:
+            array = array.cast(pa.string())
+        except pa.ArrowInvalid as error:
+            raise CellError(f"is not UTF-8 text: {error}", file=file, column=column) from None
+    if not _is_text(array.type):
+        return array
+    array = pc.utf8_trim_whitespace(array.cast(pa.string()))
+    return pc.if_else(pc.equal(array, ""), pa.scalar(None, pa.string()), array)
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind))
 
 
 def _first_bad(data: pa.Array, wanted: pa.DataType) -> int:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from warehouse.contracts import DATASETS, dataset_contract
-from warehouse.errors import EmptyFileError, MissingFileError, OptionError, nearest
+from warehouse.errors import OptionError, nearest, printable
 from warehouse.sources import acn, smard
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
+from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.parsed import Parsed
-from warehouse.sources.rawtable import RawFile
+from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.refusals import refuse_unfit
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
@@ -52,7 +53,13 @@ def sources_for(dataset: str) -> tuple[str, ...]:
 
 
 def read_source(
-    dataset: str, path: Path | str, *, source: str = "csv", zone: str | None = None, **options: object
+    dataset: str,
+    path: Path | str,
+    *,
+    source: str = "csv",
+    zone: str | None = None,
+    caps: Caps = CAPS,
+    **options: object,
 ) -> SourceFile:
     """Read a file into rows that are fit to land.
 
@@ -61,27 +68,34 @@ def read_source(
     (sessions, "acn"). Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
     UnknownTableError.
     """
-    contract, path = dataset_contract(dataset), Path(path)
-    reader = _reader(dataset, source, path.name)
+    path = Path(path)
+    _reader(dataset, source, printable(path.name))
+    return parse_source(dataset, load(path, caps), source=source, zone=zone, **options)
+
+
+def parse_source(
+    dataset: str, file: RawFile, *, source: str = "csv", zone: str | None = None, **options: object
+) -> SourceFile:
+    """`read_source` for bytes that are already here, e.g. a response."""
+    contract = dataset_contract(dataset)
+    reader = _reader(dataset, source, file.name)
     given = {name: value for name, value in {"zone": zone, **options}.items() if value is not None}
     if unknown := sorted(set(given) - reader.options):
         raise OptionError(
             f"is not an option of {source} {dataset}{nearest(unknown[0], reader.options)}",
-            file=path.name, column=unknown[0],
+            file=file.name, column=unknown[0],
         )  # fmt: skip
     if zone is not None:
         market_timezone(zone)
-    file = _load(path)
     name = _true_name(source, file)
     parsed = reader.parse(dataset, file, given)
     refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)
-    sha256 = hashlib.sha256(file.data).hexdigest()
     return SourceFile(
         dataset=dataset,
         source=name,
         file_name=file.name,
-        source_id=_source_id(sha256, dataset, name, given),
-        sha256=sha256,
+        source_id=_source_id(file.sha256, dataset, name, given),
+        sha256=file.sha256,
         frame=parsed.frame,
         provider=reader.provider,
         licence=reader.licence,
@@ -98,18 +112,6 @@ def _reader(dataset: str, source: str, file: str) -> _Reader:
             f"is not a source of {dataset} ({', '.join(names)}){nearest(source, names)}",
             file=file, column="source", value=source,
         ) from None  # fmt: skip
-
-
-def _load(path: Path) -> RawFile:
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingFileError("there is no such file", file=str(path)) from None
-    except OSError as error:
-        raise MissingFileError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    if not data.strip():
-        raise EmptyFileError("is empty", file=path.name)
-    return RawFile(name=path.name, data=data)
 
 
 def _true_name(source: str, file: RawFile) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 from warehouse.errors import ColumnError, nearest
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
-from warehouse.sources.rawtable import RawFile, RawTable, read_table
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.rawtable import RawTable, read_table
 
 PROVIDER = "Bundesnetzagentur | SMARD.de"
 LICENCE = "CC BY 4.0"

@@ -1,0 +1,114 @@
+"""From a path to a file's bytes: only of regular files, only so many, and unpacked if they are gzip."""
+
+import hashlib
+import os
+import stat
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from warehouse.errors import (
+    EmptyFileError,
+    MissingFileError,
+    OversizedFileError,
+    UndecodableFileError,
+    printable,
+)
+from warehouse.sources.caps import CAPS, PACKING_FROM_BYTES, Caps
+
+PARQUET_MAGIC, ZIP_MAGIC, _GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+_CHUNK = 2**16
+_KINDS = {
+    stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
+    stat.S_IFSOCK: "socket",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawFile:
+    """A file's name (what does not print is written out) and bytes.
+
+    sha256: of the file as it came, that is before gzip was undone; of `data` unless given.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    sha256: str = ""
+    caps: Caps = CAPS
+
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            object.__setattr__(self, "sha256", hashlib.sha256(self.data).hexdigest())
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the bytes say Parquet, whatever the name says."""
+        return self.data.startswith(PARQUET_MAGIC)
+
+    @property
+    def is_xlsx(self) -> bool:
+        """Whether the bytes say zip, which of the layouts read here only xlsx is."""
+        return self.data.startswith(ZIP_MAGIC)
+
+
+def load(path: Path, caps: Caps = CAPS) -> RawFile:
+    """Return a file's bytes; raises MissingFileError, EmptyFileError, OversizedFileError, Undecodable…"""
+    name = printable(path.name)
+    data = _read(path, caps)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if data.startswith(_GZIP_MAGIC):
+        data = _gunzip(data, name, caps)
+    if not data[:_CHUNK].strip() and not data.strip():
+        raise EmptyFileError("is empty", file=name)
+    return RawFile(name=name, data=data, sha256=sha256, caps=caps)
+
+
+def _read(path: Path, caps: Caps) -> bytes:
+    name, shown = printable(path.name), printable(str(path))
+    try:
+        # Not blocking: opening a pipe would otherwise wait for somebody to write.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError("there is no such file", file=shown) from None
+    except OSError as error:
+        raise MissingFileError(f"cannot be read: {error.strerror}", file=shown) from error
+    except ValueError:
+        raise MissingFileError("is not a path", file=shown) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
+            raise MissingFileError(f"cannot be read: it is a {kind}, not a file", file=shown)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            data = stream.read(caps.file_bytes + 1) if status.st_size <= caps.file_bytes else b""
+    finally:
+        os.close(descriptor)
+    if max(status.st_size, len(data)) > caps.file_bytes:
+        raise OversizedFileError(f"is larger than {caps.file_bytes:,} bytes; split it", file=name)
+    return data
+
+
+def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
+    """Undo gzip piece by piece, so that a bomb is noticed before it fills the memory."""
+    most = min(caps.unpacked_bytes, max(PACKING_FROM_BYTES, caps.packing * len(data)))
+    parts: list[bytes] = []
+    size = 0
+    member = zlib.decompressobj(wbits=31)
+    for start in range(0, len(data), _CHUNK):
+        piece = data[start : start + _CHUNK]
+        while piece:
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
+            try:
+                parts.append(member.decompress(piece))
+            except zlib.error as error:
+                raise UndecodableFileError(f"is not whole gzip: {error}", file=name) from error
+            size += len(parts[-1])
+            if size > most:
+                raise OversizedFileError(
+                    f"unpacks to more than {most:,} bytes from {len(data):,}; a gzip bomb?", file=name
+                )
+            piece = member.unused_data
+    if not member.eof:
+        raise UndecodableFileError("is not whole gzip: it ends too early", file=name)
+    return b"".join(parts)
