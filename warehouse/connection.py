@@ -52,9 +52,9 @@ def connect(
 
 
 @contextmanager
-def transaction(path: Path, *, timeout_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+def transaction(path: Path, *, timeout_s: float, create: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a writing connection inside one transaction: all of it is kept, or none."""
-    with connect(path, write=True, timeout_s=timeout_s) as connection:
+    with connect(path, write=True, timeout_s=timeout_s, create=create) as connection:
         connection.begin()
         try:
             yield connection

@@ -25,6 +25,7 @@ from warehouse.contracts import (
     table_contract,
 )
 from warehouse.errors import ContractError, StoreError
+from warehouse.migrations import bring_forward
 from warehouse.promotion import merge
 from warehouse.rows import Scalar, arrow_table, delete_matching, insert, select
 from warehouse.schema import check_version, create_tables
@@ -54,10 +55,16 @@ class Warehouse:
         self.lock_timeout_s = lock_timeout_s
 
     def create(self) -> None:
-        """Make the file and its tables; an existing warehouse of this version stays as it is."""
+        """Make the file and its tables; an existing warehouse keeps its rows, an older one is migrated."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with connect(self.path, write=True, timeout_s=self.lock_timeout_s, create=True) as connection:
+        with transaction(self.path, timeout_s=self.lock_timeout_s, create=True) as connection:
             create_tables(connection)
+            bring_forward(connection)
+
+    def migrate(self) -> int:
+        """Bring an older file forward, as any write would; returns the version that it had."""
+        with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
+            return bring_forward(connection)
 
     def land(self, source: SourceFile, received_utc: dt.datetime) -> Landed:
         """Keep a file's rows as they arrived, once.
@@ -219,7 +226,7 @@ class Warehouse:
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
-            check_version(connection)
+            bring_forward(connection)
             yield connection
 
 

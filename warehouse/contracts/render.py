@@ -22,8 +22,13 @@ def ddl(contract: TableContract) -> str:
     return f"CREATE TABLE IF NOT EXISTS {contract.name} (\n  {lines}\n)"
 
 
+def sql_type(column: Column) -> str:
+    """Return the SQL type of a column."""
+    return _SQL_TYPES[column.kind]
+
+
 def _column_sql(column: Column) -> str:
-    return f"{column.name} {_SQL_TYPES[column.kind]}" + ("" if column.nullable else " NOT NULL")
+    return f"{column.name} {sql_type(column)}" + ("" if column.nullable else " NOT NULL")
 
 
 def data_dictionary() -> str:

@@ -1,0 +1,83 @@
+"""Telemetry in quarter-hours: core_telemetry_15min follows core_telemetry, battery and UTC day at a time.
+
+A sample stands for the time until the next sample of its battery and day, at most 10 minutes: the last before
+a gap or midnight for as long as the one before it. It counts whole in the quarter-hour in which it begins.
+Charge and energy are sums of current (times voltage) over that time.
+"""
+
+import duckdb
+
+from warehouse.contracts import CONTRACTS
+
+TABLE = "core_telemetry_15min"
+_LONGEST_MINUTES = 10
+_QUARTER_US = 15 * 60 * 1_000_000
+
+_COMPACTED = f"""
+    WITH stepped AS (
+        SELECT *, epoch_us(time_utc) AS us,
+            epoch_us(lead(time_utc) OVER samples) - epoch_us(time_utc) AS after,
+            epoch_us(time_utc) - epoch_us(lag(time_utc) OVER samples) AS before,
+        FROM {{samples}}
+        WINDOW samples AS (PARTITION BY battery_id, CAST(time_utc AS DATE) ORDER BY time_utc)
+    ), held AS (
+        SELECT *, least(
+            CASE WHEN after <= longest THEN after WHEN before <= longest THEN before ELSE 0 END,
+            86_400_000_000 - us % 86_400_000_000
+        ) / 3.6e9 AS hours
+        FROM stepped, (SELECT {_LONGEST_MINUTES} * 60_000_000 AS longest)
+    )
+    SELECT battery_id,
+        make_timestamptz(us - us % {_QUARTER_US}) AS interval_start_utc,
+        count(*) AS samples,
+        60 * sum(hours) AS covered_minutes,
+        avg(voltage_v) AS voltage_mean_v,
+        min(voltage_v) AS voltage_min_v,
+        max(voltage_v) AS voltage_max_v,
+        avg(current_a) AS current_mean_a,
+        sum(greatest(current_a, 0) * hours) AS charge_ah,
+        sum(greatest(-current_a, 0) * hours) AS discharge_ah,
+        sum(greatest(current_a, 0) * voltage_v * hours) / 1000 AS charge_kwh,
+        sum(greatest(-current_a, 0) * voltage_v * hours) / 1000 AS discharge_kwh,
+        avg(temperature_degc) AS temperature_mean_degc,
+        arg_max(soc_reported, time_utc) AS soc_last,
+        min(cell_voltage_min_v) AS cell_voltage_min_v,
+        max(cell_voltage_max_v) AS cell_voltage_max_v,
+    FROM held GROUP BY battery_id, interval_start_utc ORDER BY battery_id, interval_start_utc
+"""  # noqa: S608
+
+
+def compact(connection: duckdb.DuckDBPyConnection, samples: str, days: str) -> None:
+    """Replace the quarter-hours of some batteries and days, inside the caller's transaction.
+
+    samples: table of all samples of those days, shape of core_telemetry. days: table of (part_0 = battery,
+    part_1 = UTC day).
+    """
+    connection.execute(
+        f"DELETE FROM {TABLE} AS old USING {days} AS touched "  # noqa: S608
+        "WHERE old.battery_id = touched.part_0 AND CAST(old.interval_start_utc AS DATE) = touched.part_1"
+    )
+    _insert(connection, samples)
+
+
+def compact_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """Compute every quarter-hour anew, a day at a time, inside the caller's transaction."""
+    connection.execute(f"DELETE FROM {TABLE}")  # noqa: S608
+    days = connection.execute(
+        "SELECT DISTINCT CAST(time_utc AS DATE) AS day FROM core_telemetry ORDER BY day"
+    ).fetchall()
+    for (day,) in days:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE samples_of_day AS SELECT * FROM core_telemetry "
+            "WHERE time_utc >= CAST(? AS DATE) AND time_utc < CAST(? AS DATE) + 1",
+            [day, day],
+        )
+        _insert(connection, "samples_of_day")
+    connection.execute("DROP TABLE IF EXISTS samples_of_day")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, samples: str) -> None:
+    names = ", ".join(CONTRACTS[TABLE].names)
+    connection.execute(
+        f"INSERT INTO {TABLE} ({names}) SELECT {names} FROM ({_COMPACTED.format(samples=samples)})"  # noqa: S608
+    )
