@@ -231,7 +231,7 @@ def test_wrong_arguments_name_the_nearest(tmp_path):
     with pytest.raises(UnknownTableError, match="prices"):
         read_source("price", path)
     assert sources_for("prices") == ("csv", "parquet", "smard")
-    assert sources_for("sessions") == ("csv", "parquet", "acn")
+    assert sources_for("sessions") == ("csv", "parquet", "acn", "desl")
 
 
 def test_ids_nobody_declared_are_refused_with_their_row(tmp_path):

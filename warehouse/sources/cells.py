@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.errors import CellError
+from warehouse.errors import CellError, ColumnError, nearest
 from warehouse.sources.rawtable import RawTable
 
 _EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
 """A time outside is a sentinel or a wrong epoch, and later arithmetic in nanoseconds would overflow."""
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
-_ZONED = r"[0-9]{2}:[0-9]{2}.*(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_ZONED = r"[0-9]{2}:[0-9]{2}.*(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
@@ -38,6 +38,13 @@ class Cells:
             texts = _trimmed(table.file, column, array.dictionary)
             array = pa.DictionaryArray.from_arrays(array.indices, texts).dictionary_decode()
         return cls(file=table.file, column=column, data=array)
+
+    @classmethod
+    def found(cls, table: RawTable, column: str) -> "Cells":
+        """Return a column that has to be there; ColumnError names the nearest one that is."""
+        if column not in table.columns:
+            raise ColumnError(f"is missing{nearest(column, table.columns)}", file=table.file, column=column)
+        return cls.of(table, column)
 
     def error(self, index: int, problem: str) -> CellError:
         """Build the error of one cell; index from 0."""
@@ -67,6 +74,12 @@ class Cells:
         numbers = self._cast(self.data, pa.float64(), "is not a number")
         return pd.Series(numbers.to_pandas(), dtype="float64")
 
+    def percents(self) -> pd.Series:
+        """Return shares 0–1 of numbers 0–100; none may be missing."""
+        numbers = self.floats()
+        self.refuse_first(~numbers.between(0, 100), "is not a percentage, 0 to 100")
+        return numbers / 100.0
+
     def integers(self) -> pd.Series:
         """Return whole numbers as Int64; 15.0 is 15, 15.5 is refused."""
         numbers = self.floats()
@@ -85,6 +98,21 @@ class Cells:
             raise self._error(f"holds {data.type}, not times")
         times = self._cast(data, _MICROSECONDS, "is not an ISO 8601 time")
         return self._plausible(pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]"))
+
+    def wall_times(self, pattern: str = "ISO8601") -> pd.Series:
+        """Return local times as they stand, without a zone; pattern: as `strftime` writes them."""
+        if pa.types.is_timestamp(self.data.type) and self.data.type.tz is None:
+            wall = self._cast(self.data, pa.timestamp("us"), "is not a time").to_pandas()
+        else:
+            text = self.text()
+            self.refuse_first(
+                text.str.contains(_ZONED, regex=True), "has a time zone; a local time is expected"
+            )
+            wall = pd.to_datetime(text, format=pattern, errors="coerce")
+            example = "2019-03-01T06:20:00" if pattern == "ISO8601" else pattern
+            self.refuse_first(wall.isna() & text.notna(), f"is not a local time like {example}")
+        self._plausible(wall.dt.tz_localize("UTC"))
+        return pd.Series(wall).astype("datetime64[us]")
 
     def epoch_seconds(self) -> pd.Series:
         """Return UTC times from seconds since 1970."""

@@ -11,12 +11,13 @@ import pandas as pd
 
 from warehouse.contracts import DATASETS, dataset_contract
 from warehouse.errors import OptionError, nearest, printable
-from warehouse.sources import acn, smard
+from warehouse.sources import acn, desl, smard
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.refusals import refuse_unfit
+from warehouse.sources.tariffs import PROVIDERS
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
 
@@ -29,8 +30,10 @@ class _Reader:
     options: frozenset[str] = frozenset()
     provider: str | None = None
     licence: str | None = None
+    attribution: str | None = None
 
 
+_SHOWN_OPTION = 200
 _READERS: Mapping[tuple[str, str], _Reader] = {
     **{
         (dataset, name): _Reader(parse=parse_canonical, options=CONSTANTS.get(dataset, frozenset()))
@@ -40,8 +43,21 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("prices", "smard"): _Reader(
         parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
     ),
+    **{
+        ("prices", name): _Reader(
+            parse=one.parse,
+            options=one.options,
+            provider=one.provider,
+            licence=one.licence,
+            attribution=one.attribution,
+        )
+        for name, one in PROVIDERS.items()
+    },
     ("sessions", "acn"): _Reader(
         parse=acn.parse_acn, options=acn.OPTIONS, provider=acn.PROVIDER, licence=acn.LICENCE
+    ),
+    ("sessions", "desl"): _Reader(
+        parse=desl.parse_desl, options=desl.OPTIONS, provider=desl.PROVIDER, licence=desl.LICENCE
     ),
 }
 
@@ -98,7 +114,9 @@ def parse_source(
         sha256=file.sha256,
         frame=parsed.frame,
         provider=reader.provider,
-        licence=reader.licence,
+        licence=parsed.licence or reader.licence,
+        attribution=reader.attribution,
+        options=_told(given),
         notes=parsed.notes,
     )
 
@@ -119,6 +137,16 @@ def _true_name(source: str, file: RawFile) -> str:
     if source in ("csv", "parquet"):
         return "parquet" if file.is_parquet else "csv"
     return source
+
+
+def _told(options: Mapping[str, object]) -> str | None:
+    """Return the options as JSON for a reader; a table among them by its hash."""
+    texts = {name: _fingerprint(value) for name, value in sorted(options.items())}
+    short = {
+        name: text if len(text) <= _SHOWN_OPTION else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        for name, text in texts.items()
+    }
+    return json.dumps(short, ensure_ascii=False) if short else None
 
 
 def _source_id(sha256: str, dataset: str, source: str, options: Mapping[str, object]) -> str:

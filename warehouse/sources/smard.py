@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from warehouse.errors import ColumnError, nearest
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -19,7 +18,6 @@ PROVIDER = "Bundesnetzagentur | SMARD.de"
 LICENCE = "CC BY 4.0"
 OPTIONS = frozenset({"zone"})
 
-_COLUMNS = ("time", "zone_start", "stimeend", "zone_end", "price")
 _OFFSET_HOURS = {"CET": 1, "CEST": 2}
 _DAY_MINUTES = 1440
 
@@ -27,9 +25,6 @@ _DAY_MINUTES = 1440
 def parse_smard(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone. Raises SourceError."""
     table = read_table(file)
-    for column in _COLUMNS:
-        if column not in table.columns:
-            raise ColumnError(f"is missing{nearest(column, table.columns)}", file=file.name, column=column)
     wall = _wall_time(table)
     start_offset, end_offset = _offset_hours(table, "zone_start"), _offset_hours(table, "zone_end")
     start_minute = wall.dt.hour * 60 + wall.dt.minute
@@ -40,7 +35,7 @@ def parse_smard(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
             "zone": str(options.get("zone") or "DE-LU"),
             "interval_start_utc": (wall - pd.to_timedelta(start_offset, unit="h")).dt.tz_localize("UTC"),
             "resolution_minutes": minutes,
-            "price_eur_per_kwh": Cells.of(table, "price").floats() / 100.0,
+            "price_eur_per_kwh": Cells.found(table, "price").floats() / 100.0,
             "source_row": np.arange(1, table.rows + 1),
         }
     )
@@ -48,21 +43,21 @@ def parse_smard(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
 
 
 def _wall_time(table: RawTable) -> pd.Series:
-    cells = Cells.of(table, "time")
-    wall = pd.to_datetime(cells.text(), format="ISO8601", errors="coerce")
+    cells = Cells.found(table, "time")
+    wall = cells.wall_times()
     cells.refuse_first(wall.isna(), "is not a local time like 2020-03-29 01:00:00")
     return wall
 
 
 def _offset_hours(table: RawTable, column: str) -> pd.Series:
-    cells = Cells.of(table, column)
+    cells = Cells.found(table, column)
     offset = cells.text().map(_OFFSET_HOURS)
     cells.refuse_first(offset.isna(), "is neither CET nor CEST")
     return offset.astype("int64")
 
 
 def _minute_of_day(table: RawTable) -> pd.Series:
-    cells = Cells.of(table, "stimeend")
+    cells = Cells.found(table, "stimeend")
     clock = pd.to_datetime(cells.text(), format="%H:%M", errors="coerce")
     cells.refuse_first(clock.isna(), "is not a clock time like 03:00")
     return clock.dt.hour * 60 + clock.dt.minute
