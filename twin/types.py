@@ -70,6 +70,15 @@ class BatterySpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetContext:
+    """What the other cars of a battery's site show: median temperature [°C], its robust spread [K], cars."""
+
+    temperature_degc: float
+    temperature_spread_k: float
+    cars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRequest:
     """Everything the twin may know of a battery at ``as_of_utc``.
 
