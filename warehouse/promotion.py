@@ -3,15 +3,61 @@
 The winner of a key depends on the beliefs alone (received time, then source, then values), not on the order
 or number of times they are promoted: merging is commutative, associative and idempotent, so replay in any
 order ends in the same table. Keyed tables are replaced key by key, daily tables by (battery, UTC day):
-without a primary key, which would make telemetry inserts ten times slower.
+without a primary key, which would make telemetry inserts ten times slower. Rows of a daily table are stored
+by battery and time, so that a read skips whatever is not its battery and day.
 """
+
+import datetime as dt
+from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
 
-from warehouse.contracts import TableContract
+from warehouse.compaction import compact
+from warehouse.contracts import CONTRACTS, TableContract
+from warehouse.rows import delete_matching, insert
 
 _BELIEF = ("received_utc", "source_id")
+
+
+def replace_quarantine(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table, *, of: str, checked: pa.Table | Sequence[str]
+) -> None:
+    """Put bad rows of a dataset in the place of the earlier ones of what was checked.
+
+    checked: rows (source_id, source_row), or whole sources by id.
+    """
+    contract = CONTRACTS["core_quarantine"]
+    if isinstance(checked, pa.Table):
+        connection.register("judged", checked)
+        connection.execute(
+            "DELETE FROM core_quarantine AS old USING judged WHERE old.dataset = ? "
+            "AND old.source_id = judged.source_id AND old.source_row = judged.source_row",
+            [of],
+        )
+    else:
+        connection.execute(
+            "DELETE FROM core_quarantine WHERE dataset = ? AND source_id IN (SELECT unnest(?))",
+            [of, list(checked)],
+        )
+    insert(connection, contract, rows)
+
+
+def finish(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: str,
+    checks: pa.Table,
+    source_ids: Sequence[str],
+    checked: dt.datetime,
+) -> None:
+    """Keep the outcome of the checks and mark the sources checked, inside the caller's transaction."""
+    contract = CONTRACTS["out_check"]
+    delete_matching(connection, contract, checks, contract.key)
+    insert(connection, contract, checks)
+    connection.execute(
+        "UPDATE raw_source SET checked_utc = ? WHERE dataset = ? AND source_id IN (SELECT unnest(?))",
+        [checked, dataset, list(source_ids)],
+    )
 
 
 def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
@@ -41,6 +87,8 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
         f"INSERT INTO {contract.name} ({names}) "  # noqa: S608
         f"SELECT {names} FROM merged ORDER BY {', '.join(contract.order)}"
     )
+    if contract.name == "core_telemetry":
+        compact(connection, "merged", "touched")
     connection.execute("DROP TABLE merged")
     connection.execute("DROP TABLE touched")
 

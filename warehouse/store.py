@@ -1,19 +1,21 @@
 """The warehouse: one DuckDB file, written in single transactions through short-lived connections.
 
-Life of a row: `land` (raw, immutable, once a source) → `unchecked` → checks → `promote` (core, latest belief;
-quarantine) → `read` … `write` (out). Every method opens the file, does one thing and closes it again.
+Life of a row: `land` (raw, immutable, once a source) → `waiting`, `unchecked` → checks → `promote` (core,
+latest belief; quarantine) → `read` … `write` (out). Every method opens the file, does one thing and closes
+it again.
 """
 
 import datetime as dt
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from warehouse.connection import connect, transaction
 from warehouse.contracts import (
@@ -21,12 +23,12 @@ from warehouse.contracts import (
     conform,
     core_contract,
     landed_contract,
-    raw_contract,
     table_contract,
 )
 from warehouse.errors import ContractError, StoreError
+from warehouse.landing import Landed, Part, land, parts, read_part
 from warehouse.migrations import bring_forward
-from warehouse.promotion import merge
+from warehouse.promotion import finish, merge, replace_quarantine
 from warehouse.rows import Scalar, arrow_table, delete_matching, insert, select
 from warehouse.schema import check_version, create_tables
 from warehouse.sources.types import SourceFile
@@ -34,13 +36,8 @@ from warehouse.sources.types import SourceFile
 _NOTHING: Mapping[str, Scalar | Sequence[Scalar]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
-    """What landing a file did; `already` when that source was there before and nothing was written."""
-
-    source_id: str
-    rows: int
-    already: bool
+PART_ROWS = 1_000_000
+"""Rows of telemetry that are checked at once: about 0.5 GB."""
 
 
 class Warehouse:
@@ -73,48 +70,25 @@ class Warehouse:
         a microsecond later, so that "the later received belief holds" always has an answer.
         """
         received = _aware(received_utc, "received_utc")
-        contract = raw_contract(source.dataset)
-        rows = arrow_table(source.frame.assign(source_id=source.source_id), contract)
         with self._transaction() as connection:
-            known = connection.execute(
-                "SELECT rows FROM raw_source WHERE source_id = ?", [source.source_id]
-            ).fetchall()
-            if known:
-                return Landed(source_id=source.source_id, rows=known[0][0], already=True)
-            record = {
-                "source_id": source.source_id,
-                "dataset": source.dataset,
-                "source": source.source,
-                "file_name": source.file_name,
-                "sha256": source.sha256,
-                "rows": rows.num_rows,
-                "provider": source.provider,
-                "licence": source.licence,
-                "received_utc": _free_instant(connection, source.dataset, received),
-                "checked_utc": None,
-            }
-            table = CONTRACTS["raw_source"]
-            insert(connection, table, arrow_table(pd.DataFrame([record]), table))
-            insert(connection, contract, rows)
-        return Landed(source_id=source.source_id, rows=rows.num_rows, already=False)
+            return land(connection, source, received)
 
-    def unchecked(self, dataset: str) -> pd.DataFrame:
-        """Return the landed rows that no check has seen, in the shape of `landed_contract(dataset)`."""
-        contract = landed_contract(dataset)
-        names = ", ".join(contract.names)
+    def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
+        """Return the landed rows that no check has seen, in parts to be checked one by one; [] if none.
+
+        Telemetry is cut between batteries into parts of `rows` and little more; other datasets are one part.
+        """
         with self._reading() as connection:
-            frame = (
-                connection.sql(
-                    f"SELECT {names} FROM {raw_contract(dataset).name} JOIN "  # noqa: S608
-                    "(SELECT source_id, received_utc FROM raw_source "
-                    "WHERE dataset = ? AND checked_utc IS NULL) "
-                    "USING (source_id) ORDER BY received_utc, source_id, source_row",
-                    params=[dataset],
-                )
-                .to_arrow_table()
-                .to_pandas(date_as_object=True)
-            )
-        return conform(frame, contract)
+            return parts(connection, dataset, rows)
+
+    def unchecked(self, dataset: str, part: Part | None = None) -> pd.DataFrame:
+        """Return landed rows that no check has seen, all or a part, shaped by `landed_contract(dataset)`."""
+        with self._reading() as connection:
+            found = [part] if part else parts(connection, dataset, sys.maxsize)
+            if not found:
+                contract = landed_contract(dataset)
+                return conform(pd.DataFrame(columns=contract.names), contract)
+            return read_part(connection, found[0])
 
     def promote(
         self,
@@ -131,28 +105,35 @@ class Warehouse:
         doing it again changes nothing. Raises ContractError if a row stems from a source that is not in
         `source_ids`.
         """
-        contract, bad, outcome = core_contract(dataset), CONTRACTS["core_quarantine"], CONTRACTS["out_check"]
-        for frame in (good, quarantine):
-            if strangers := set(frame["source_id"]) - set(source_ids):
-                raise ContractError(
-                    f"{dataset}: rows of {sorted(strangers)[0]} are not of the sources promoted"
-                )
-        good_rows, bad_rows = arrow_table(good, contract), arrow_table(quarantine, bad)
-        check_rows = arrow_table(checks, outcome)
+        good_rows, bad_rows = _promoted(dataset, good, quarantine, source_ids)
+        check_rows = arrow_table(checks, CONTRACTS["out_check"])
         checked = _aware(checked_utc, "checked_utc")
         with self._transaction() as connection:
-            merge(connection, contract, good_rows)
-            connection.execute(
-                "DELETE FROM core_quarantine WHERE dataset = ? AND source_id IN (SELECT unnest(?))",
-                [dataset, list(source_ids)],
-            )
-            insert(connection, bad, bad_rows)
-            delete_matching(connection, outcome, check_rows, outcome.key)
-            insert(connection, outcome, check_rows)
-            connection.execute(
-                "UPDATE raw_source SET checked_utc = ? WHERE dataset = ? AND source_id IN (SELECT unnest(?))",
-                [checked, dataset, list(source_ids)],
-            )
+            merge(connection, core_contract(dataset), good_rows)
+            replace_quarantine(connection, bad_rows, of=dataset, checked=source_ids)
+            finish(connection, dataset, check_rows, source_ids, checked)
+
+    def promote_part(
+        self, part: Part, rows: pd.DataFrame, good: pd.DataFrame, quarantine: pd.DataFrame
+    ) -> None:
+        """`promote` for a part whose `rows` were checked; its sources wait on until `finish_check`.
+
+        One transaction; killed before `finish_check`, the check starts again and ends in the same tables.
+        """
+        good_rows, bad_rows = _promoted(part.dataset, good, quarantine, part.source_ids)
+        judged = pa.Table.from_pandas(rows[["source_id", "source_row"]], preserve_index=False)
+        with self._transaction() as connection:
+            merge(connection, core_contract(part.dataset), good_rows)
+            replace_quarantine(connection, bad_rows, of=part.dataset, checked=judged)
+
+    def finish_check(
+        self, dataset: str, checks: pd.DataFrame, source_ids: Sequence[str], checked_utc: dt.datetime
+    ) -> None:
+        """Keep the outcome of the checks of all parts and mark their sources checked."""
+        check_rows = arrow_table(checks, CONTRACTS["out_check"])
+        checked = _aware(checked_utc, "checked_utc")
+        with self._transaction() as connection:
+            finish(connection, dataset, check_rows, source_ids, checked)
 
     def read(
         self,
@@ -236,14 +217,11 @@ def _aware(moment: dt.datetime, name: str) -> dt.datetime:
     return moment.astimezone(dt.UTC)
 
 
-def _free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: dt.datetime) -> dt.datetime:
-    """Return `received`, or the first microsecond after it at which nothing of the dataset was received."""
-    taken = {
-        row[0].astimezone(dt.UTC)
-        for row in connection.execute(
-            "SELECT received_utc FROM raw_source WHERE dataset = ? AND received_utc >= ?", [dataset, received]
-        ).fetchall()
-    }
-    while received in taken:
-        received += dt.timedelta(microseconds=1)
-    return received
+def _promoted(
+    dataset: str, good: pd.DataFrame, quarantine: pd.DataFrame, source_ids: Sequence[str]
+) -> tuple[pa.Table, pa.Table]:
+    """Return good and bad rows as Arrow; refuses rows of sources that are not named."""
+    for frame in (good, quarantine):
+        if strangers := set(frame["source_id"].unique()) - set(source_ids):
+            raise ContractError(f"{dataset}: rows of {sorted(strangers)[0]} are not of the sources promoted")
+    return arrow_table(good, core_contract(dataset)), arrow_table(quarantine, CONTRACTS["core_quarantine"])

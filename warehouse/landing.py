@@ -1,0 +1,134 @@
+"""Rows as they arrived: into the raw tables, and out again for the checks, in parts that fit in memory."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+
+from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
+from warehouse.rows import arrow_table, insert
+from warehouse.sources.types import SourceFile
+
+_SLICE_ROWS = 1_000_000
+"""Rows that are turned into Arrow at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """What landing a file did; `already` when that source was there before and nothing was written."""
+
+    source_id: str
+    rows: int
+    already: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of the landed rows that wait for their check: those of `source_ids` from one id to another.
+
+    lowest, highest: inclusive bounds of the first key column (telemetry: battery); None is open, and rows
+    without an id belong to the part without `lowest`.
+    """
+
+    dataset: str
+    source_ids: tuple[str, ...]
+    rows: int
+    lowest: str | None = None
+    highest: str | None = None
+
+
+def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt.datetime) -> Landed:
+    """Insert a file's rows and its record, once, inside the caller's transaction; received in UTC."""
+    known = connection.execute(
+        "SELECT rows FROM raw_source WHERE source_id = ?", [source.source_id]
+    ).fetchall()
+    if known:
+        return Landed(source_id=source.source_id, rows=known[0][0], already=True)
+    rows = len(source.frame)
+    record = {
+        "source_id": source.source_id,
+        "dataset": source.dataset,
+        "source": source.source,
+        "file_name": source.file_name,
+        "sha256": source.sha256,
+        "rows": rows,
+        "provider": source.provider,
+        "licence": source.licence,
+        "received_utc": _free_instant(connection, source.dataset, received),
+        "checked_utc": None,
+    }
+    table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
+    insert(connection, table, arrow_table(pd.DataFrame([record]), table))
+    for first in range(0, rows, _SLICE_ROWS):
+        part = source.frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
+        insert(connection, contract, arrow_table(part, contract))
+    return Landed(source_id=source.source_id, rows=rows, already=False)
+
+
+def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
+    """Return the rows that wait for their check; telemetry cut between batteries into parts of ≥ `rows`."""
+    contract = raw_contract(dataset)
+    waiting = connection.execute(
+        "SELECT source_id FROM raw_source WHERE dataset = ? AND checked_utc IS NULL ORDER BY source_id",
+        [dataset],
+    ).fetchall()
+    source_ids = [str(row[0]) for row in waiting]
+    owner = dataset_contract(dataset).key[0]
+    counts = connection.execute(
+        f"SELECT {owner}, count(*) FROM {contract.name} WHERE source_id IN (SELECT unnest(?)) "  # noqa: S608
+        f"GROUP BY {owner} ORDER BY {owner} NULLS FIRST",
+        [source_ids],
+    ).fetchall()
+    cuttable = dataset_contract(dataset).daily
+    found: list[Part] = []
+    lowest, size = None, 0
+    for number, (owner_id, count) in enumerate(counts):
+        size += count
+        last = number == len(counts) - 1
+        if last or (cuttable and size >= rows and owner_id is not None):
+            found.append(
+                Part(
+                    dataset=dataset, source_ids=tuple(source_ids), rows=size,
+                    lowest=lowest, highest=None if last else owner_id,
+                )
+            )  # fmt: skip
+            lowest, size = None if last else counts[number + 1][0], 0
+    return found
+
+
+def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame:
+    """Return the landed rows of a part, in the shape of `landed_contract`, as they came."""
+    contract = landed_contract(part.dataset)
+    owner = dataset_contract(part.dataset).key[0]
+    clauses, values = ["TRUE"], list[object]([list(part.source_ids)])
+    if part.lowest is not None:
+        clauses.append(f"{owner} >= ?")
+        values.append(part.lowest)
+    if part.highest is not None:
+        clauses.append(f"{owner} <= ?" if part.lowest is not None else f"({owner} IS NULL OR {owner} <= ?)")
+        values.append(part.highest)
+    frame = (
+        connection.sql(
+            f"SELECT {', '.join(contract.names)} FROM {raw_contract(part.dataset).name} JOIN "  # noqa: S608
+            "(SELECT source_id, received_utc FROM raw_source WHERE source_id IN (SELECT unnest(?))) "
+            f"USING (source_id) WHERE {' AND '.join(clauses)} ORDER BY received_utc, source_id, source_row",
+            params=values,
+        )
+        .to_arrow_table()
+        .to_pandas(date_as_object=True)
+    )
+    return conform(frame, contract)
+
+
+def _free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: dt.datetime) -> dt.datetime:
+    """Return `received`, or the first microsecond after it at which nothing of the dataset was received."""
+    taken = {
+        row[0].astimezone(dt.UTC)
+        for row in connection.execute(
+            "SELECT received_utc FROM raw_source WHERE dataset = ? AND received_utc >= ?", [dataset, received]
+        ).fetchall()
+    }
+    while received in taken:
+        received += dt.timedelta(microseconds=1)
+    return received
