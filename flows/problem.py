@@ -49,9 +49,12 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             return 2, "`v2g --help`, or --help after a command, shows how."
         case warehouse.LockedError():
             return 75, "Another process is writing to the warehouse."
+        case warehouse.UnreachableError():
+            return 75, "Nothing was written. Ask again later, or give the answer as a file."
         case (
             warehouse.MissingFileError()
             | warehouse.OptionError()
+            | warehouse.RejectedError()
             | warehouse.UnknownZoneError()
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()

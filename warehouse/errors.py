@@ -17,6 +17,10 @@ WarehouseError
     ├── ColumnError          a column is missing, doubled or misnamed
     ├── CellError            one cell cannot be read
     ├── UnitError            a column's values cannot be in its unit
+    ├── ProviderError        a provider's answer holds no prices: an error, a page, another kind of document
+    │   ├── WrongDayError    it holds prices, but not of the day that was asked for
+    │   └── RejectedError    the provider refuses the request itself: token, address (exit code 2)
+    ├── UnreachableError     no answer in time, however often it was asked (exit code 75)
     └── UnknownIdError       a battery or site that nobody declared
 """
 
@@ -126,6 +130,22 @@ class CellError(SourceError):
 
 class UnitError(SourceError):
     """A column's values cannot be in the unit its name declares."""
+
+
+class ProviderError(SourceError):
+    """A provider's answer holds no prices: an error, a web page, another kind of document."""
+
+
+class WrongDayError(ProviderError):
+    """The answer does not hold the market day that was asked for; the message tells what it holds."""
+
+
+class RejectedError(ProviderError):
+    """The provider refuses the request itself: its token, its address or what it asks for."""
+
+
+class UnreachableError(SourceError):
+    """The provider gave no whole answer in time; asking again later may help."""
 
 
 class UnknownIdError(SourceError):

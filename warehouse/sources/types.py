@@ -1,5 +1,6 @@
 """What a reader hands over: one file's rows and where they come from."""
 
+import datetime as dt
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +15,8 @@ class SourceFile:
 
     frame: the dataset's columns in their units, and `source_row` (1-based data row in the file).
     source_id: SHA-256 over content, dataset, source and options: the same file read the same way is the same
-    source. notes: what was left out or clipped on the way, one line each; never silent.
+    source. notes: what was left out or clipped on the way, one line each; never silent. options: how it was
+    read, as JSON. url (without secrets), fetched_utc: of a response.
     """
 
     dataset: str
@@ -25,6 +27,10 @@ class SourceFile:
     frame: pd.DataFrame
     provider: str | None = None
     licence: str | None = None
+    attribution: str | None = None
+    options: str | None = None
+    url: str | None = None
+    fetched_utc: dt.datetime | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,0 +1,90 @@
+"""What is known of a tariff provider, and the one request that asks it for a market day."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+from warehouse.errors import OptionError
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawfile import RawFile
+
+JSON_TYPES = ("application/json", "text/json")
+XML_TYPES = ("application/xml", "text/xml")
+CSV_TYPES = ("text/csv", "text/plain", "application/csv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a request is built from.
+
+    day: the market day wanted, start and end its bounds (UTC). tariff: the product asked for, where a
+    provider has several. token: the secret of a provider that wants one; it goes into the request alone.
+    """
+
+    zone: str
+    day: dt.date
+    start: dt.datetime
+    end: dt.datetime
+    tariff: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request; `secrets` are the values that no message, file or table may show."""
+
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Mapping[str, object] | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets: what is kept and what errors name."""
+        told = {name: value for name, value in self.params.items() if value not in self.secrets}
+        return f"{self.url}?{urlencode(told, safe=':,')}" if told else self.url
+
+    @property
+    def host(self) -> str:
+        """Host of the address."""
+        return urlsplit(self.url).hostname or self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A way to get and read prices.
+
+    parse: bytes → rows, pure. media_types, suffix: of its answers. zoned: its answers do not name their zone.
+    attribution: what its licence wants to be said. needs_token, needs_tariff: what `request` cannot do
+    without.
+    """
+
+    name: str
+    provider: str
+    parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
+    request: Callable[[Ask], Request]
+    licence: str | None = None
+    attribution: str | None = None
+    options: frozenset[str] = frozenset({"zone", "rate"})
+    media_types: tuple[str, ...] = JSON_TYPES
+    suffix: str = "json"
+    zoned: bool = True
+    needs_token: bool = False
+    needs_tariff: bool = False
+
+
+def code_of(codes: Mapping[str, str], ask: Ask, provider: str) -> str:
+    """Return the provider's own name of a zone; raises OptionError naming the zones it has."""
+    if ask.zone not in codes:
+        raise OptionError(
+            f"has no prices in {provider}; there are {', '.join(sorted(codes))}",
+            file=provider, column="zone", value=ask.zone,
+        )  # fmt: skip
+    return codes[ask.zone]
+
+
+def iso(moment: dt.datetime) -> str:
+    """Return a UTC time as most providers want it in an address: 2025-10-01T22:00:00Z."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
