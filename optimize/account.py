@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from optimize.types import DayProblem, FloatArray, ModePlan
+from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Energies in kWh (import, export metered; v2g, unmet battery-side) and money in € of one car or of all.
 
-    net_benefit_eur = −energy_cost − wear_price + stored_value is what the owner gains;
-    objective_eur = net_benefit − unmet_price is what the plan maximises. departures counts every target that
-    falls due, at a departure or at the day's end.
+    energy_cost_eur: each plug at the day's prices; netting_eur: what meters shared with other cars and base
+    load save of it (in the total alone, as is peak_charge_eur). reserve_income_eur of a car is its share of
+    what is held. rest_price_eur: wear of resting charged. co2_kg: of drawn less fed-back energy.
+    net_benefit_eur is what the owner gains, objective_eur = net_benefit − unmet_price − change_price what the
+    plan maximises. departures counts every target that falls due, at a departure or at the day's end.
     """
 
-    import_kwh: float
-    export_kwh: float
-    v2g_kwh: float
-    duty_efc_per_day: float
-    energy_cost_eur: float
-    stored_value_eur: float
-    wear_price_eur: float
-    unmet_kwh: float
-    unmet_price_eur: float
-    departures: int
-    unmet_departures: int
+    import_kwh: float = 0.0
+    export_kwh: float = 0.0
+    v2g_kwh: float = 0.0
+    duty_efc_per_day: float = 0.0
+    energy_cost_eur: float = 0.0
+    netting_eur: float = 0.0
+    peak_charge_eur: float = 0.0
+    reserve_income_eur: float = 0.0
+    co2_kg: float = 0.0
+    co2_cost_eur: float = 0.0
+    stored_value_eur: float = 0.0
+    wear_price_eur: float = 0.0
+    rest_price_eur: float = 0.0
+    unmet_kwh: float = 0.0
+    unmet_price_eur: float = 0.0
+    change_price_eur: float = 0.0
+    departures: int = 0
+    unmet_departures: int = 0
 
     @property
     def net_benefit_eur(self) -> float:
         """What the owner gains, €."""
-        return self.stored_value_eur - self.energy_cost_eur - self.wear_price_eur
+        earned = self.stored_value_eur + self.reserve_income_eur + self.netting_eur
+        paid = self.energy_cost_eur + self.peak_charge_eur + self.co2_cost_eur
+        return earned - paid - self.wear_price_eur - self.rest_price_eur
 
     @property
     def objective_eur(self) -> float:
         """What the plan maximises, €."""
-        return self.net_benefit_eur - self.unmet_price_eur
+        return self.net_benefit_eur - self.unmet_price_eur - self.change_price_eur
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """The accounts of a plan: one per car, in the problem's order and by id, and their sum.
+    """The accounts of a plan: one per car, in the problem's order and by id, and the total.
 
-    In the total, duty_efc_per_day adds up the cars' own equivalent full cycles.
+    The total adds up the cars, duty_efc_per_day included, and holds besides what is counted at the sites.
     """
 
     cars: dict[str, Account]
@@ -55,64 +68,191 @@ class Accounting:
 
 def account(problem: DayProblem, plan: ModePlan) -> Accounting:
     """Account for every metered and stored kWh of a plan."""
-    cars = {car.battery_id: _car_account(problem, plan, i) for i, car in enumerate(problem.cars)}
-    return Accounting(cars=cars, total=_sum(cars.values()))
+    rows = _car_rows(problem, plan)
+    cars = {
+        car.battery_id: Account(**{name: row[i] for name, row in rows.items()})
+        for i, car in enumerate(problem.cars)
+    }
+    total: dict[str, Any] = {
+        field.name: sum(rows[field.name]) for field in fields(Account) if field.name in rows
+    }
+    netting, peak_charge = _site_money(problem, plan)
+    return Accounting(
+        cars=cars, total=Account(**total | {"netting_eur": netting, "peak_charge_eur": peak_charge})
+    )
 
 
 def grid_power_kw(problem: DayProblem, plan: ModePlan) -> FloatArray:
     """Metered power of each car [n, T], kW, + = import."""
-    charging = np.array([car.efficiency_charge for car in problem.cars]).reshape(-1, 1)
-    discharging = np.array([car.efficiency_discharge for car in problem.cars]).reshape(-1, 1)
+    charging, discharging = _efficiencies(problem)
     power: FloatArray = plan.charge_kw / charging - plan.discharge_kw * discharging
     return power
 
 
 def site_power_kw(problem: DayProblem, plan: ModePlan) -> FloatArray:
-    """Metered power of each site [S, T], kW, + = import."""
+    """Metered power [S, T], kW, + = import, of all the cars at and below each site."""
     power = grid_power_kw(problem, plan)
+    parent = {site.site_id: site.parent_id for site in problem.sites}
+    row = {site.site_id: j for j, site in enumerate(problem.sites)}
     total: FloatArray = np.zeros((len(problem.sites), len(problem.slots)))
-    for j, site in enumerate(problem.sites):
-        total[j] = power[[i for i, car in enumerate(problem.cars) if car.site_id == site.site_id]].sum(axis=0)
+
+    def add(site_id: str | None, kw: FloatArray, slots: slice) -> None:
+        while site_id is not None:
+            total[row[site_id], slots] += kw
+            site_id = parent[site_id]
+
+    for i, car in enumerate(problem.cars):
+        add(car.site_id, power[i], slice(None))
+    for i, slots, session in _stays_elsewhere(problem):
+        if session.site_id is not None:
+            add(problem.cars[i].site_id, -power[i, slots], slots)
+            add(session.site_id, power[i, slots], slots)
     return total
 
 
-def _car_account(problem: DayProblem, plan: ModePlan, i: int) -> Account:
-    car, hours = problem.cars[i], problem.slot_hours
-    drawn_kwh = plan.charge_kw[i] * hours / car.efficiency_charge
-    fed_kwh = plan.discharge_kw[i] * hours * car.efficiency_discharge
-    v2g_kwh = float(plan.discharge_kw[i].sum() * hours)
+def base_load_kw(problem: DayProblem) -> FloatArray:
+    """Uncontrolled load less generation [S, T], kW, of each site's subtree."""
+    parent = {site.site_id: site.parent_id for site in problem.sites}
+    row = {site.site_id: j for j, site in enumerate(problem.sites)}
+    total: FloatArray = np.zeros((len(problem.sites), len(problem.slots)))
+    for site in problem.sites:
+        above: str | None = site.site_id
+        while site.base_load_kw is not None and above is not None:
+            total[row[above]] += site.base_load_kw
+            above = parent[above]
+    return total
+
+
+def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
+    """Every account of a car as a list over cars."""
+    hours, count = problem.slot_hours, len(problem.cars)
+    charging, discharging = _efficiencies(problem)
+    drawn_kwh = plan.charge_kw * hours / charging
+    fed_kwh = plan.discharge_kw * hours * discharging
+    v2g_kwh = plan.discharge_kw.sum(axis=1) * hours
+    capacity_kwh = np.array([car.capacity_kwh for car in problem.cars])
+    called_kwh, income = _reserve(problem, plan, discharging)
+    duty = (v2g_kwh + called_kwh) / capacity_kwh
     cost = drawn_kwh @ problem.import_price_eur_per_kwh - fed_kwh @ problem.export_price_eur_per_kwh
-    stored_kwh = float(np.nansum(plan.energy_end_kwh[i] - plan.energy_start_kwh[i]))
-    due = [outcome for outcome in plan.departures if outcome.battery_id == car.battery_id]
-    unmet_kwh = sum(outcome.missing_kwh for outcome in due)
-    duty = v2g_kwh / car.capacity_kwh
-    return Account(
-        import_kwh=float(drawn_kwh.sum()),
-        export_kwh=float(fed_kwh.sum()),
-        v2g_kwh=v2g_kwh,
-        duty_efc_per_day=duty,
-        energy_cost_eur=float(cost),
-        stored_value_eur=problem.terminal_value_eur_per_kwh * stored_kwh,
-        wear_price_eur=car.wear.cost_eur(duty),
-        unmet_kwh=unmet_kwh,
-        unmet_price_eur=problem.departure_price_eur_per_kwh * unmet_kwh,
-        departures=len(due),
-        unmet_departures=sum(outcome.missing_kwh > 0.0 for outcome in due),
-    )
+    emitted = np.zeros(len(problem.slots)) if problem.co2_kg_per_kwh is None else problem.co2_kg_per_kwh
+    co2_kg = (drawn_kwh - fed_kwh) @ emitted
+    stored_kwh = np.nansum(plan.energy_end_kwh - plan.energy_start_kwh, axis=1)
+    resting_kwh_h = np.nansum(plan.energy_end_kwh + plan.energy_start_kwh, axis=1) * hours / 2.0
+    rest_price = np.array([car.rest_price_eur_per_kwh_h for car in problem.cars])
+    changed_kwh = np.zeros(count)
+    if problem.previous_kw is not None:
+        moved = np.abs((drawn_kwh - fed_kwh) - problem.previous_kw * hours)
+        changed_kwh = np.nansum(np.where(plan.plugged, moved, 0.0), axis=1)
+    row = {car.battery_id: i for i, car in enumerate(problem.cars)}
+    unmet_kwh, due, missed = np.zeros(count), [0] * count, [0] * count
+    for outcome in plan.departures:
+        i = row[outcome.battery_id]
+        unmet_kwh[i] += outcome.missing_kwh
+        due[i] += 1
+        missed[i] += outcome.missing_kwh > 0.0
+    return {
+        "import_kwh": drawn_kwh.sum(axis=1).tolist(),
+        "export_kwh": fed_kwh.sum(axis=1).tolist(),
+        "v2g_kwh": v2g_kwh.tolist(),
+        "duty_efc_per_day": duty.tolist(),
+        "energy_cost_eur": cost.tolist(),
+        "reserve_income_eur": income.tolist(),
+        "co2_kg": co2_kg.tolist(),
+        "co2_cost_eur": (problem.co2_price_eur_per_kg * co2_kg).tolist(),
+        "stored_value_eur": (problem.terminal_value_eur_per_kwh * stored_kwh).tolist(),
+        "wear_price_eur": [car.wear.cost_eur(x) for car, x in zip(problem.cars, duty.tolist(), strict=True)],
+        "rest_price_eur": (rest_price * resting_kwh_h).tolist(),
+        "unmet_kwh": unmet_kwh.tolist(),
+        "unmet_price_eur": (problem.departure_price_eur_per_kwh * unmet_kwh).tolist(),
+        "change_price_eur": (problem.change_price_eur_per_kwh * changed_kwh).tolist(),
+        "departures": list(due),
+        "unmet_departures": list(missed),
+    }
 
 
-def _sum(accounts: Iterable[Account]) -> Account:
-    rows = list(accounts)
-    return Account(
-        import_kwh=sum(row.import_kwh for row in rows),
-        export_kwh=sum(row.export_kwh for row in rows),
-        v2g_kwh=sum(row.v2g_kwh for row in rows),
-        duty_efc_per_day=sum(row.duty_efc_per_day for row in rows),
-        energy_cost_eur=sum(row.energy_cost_eur for row in rows),
-        stored_value_eur=sum(row.stored_value_eur for row in rows),
-        wear_price_eur=sum(row.wear_price_eur for row in rows),
-        unmet_kwh=sum(row.unmet_kwh for row in rows),
-        unmet_price_eur=sum(row.unmet_price_eur for row in rows),
-        departures=sum(row.departures for row in rows),
-        unmet_departures=sum(row.unmet_departures for row in rows),
-    )
+def _reserve(
+    problem: DayProblem, plan: ModePlan, efficiency_discharge: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Each car's called battery-side energy, kWh, and its share of the income, €; both [n].
+
+    A block's income is shared slot by slot in proportion to what each car holds of it.
+    """
+    called, income = np.zeros(len(problem.cars)), np.zeros(len(problem.cars))
+    for block, bid in zip(problem.reserves, plan.reserves, strict=True):
+        slots = slice(block.first_slot, block.end_slot)
+        called += (
+            block.activation_share
+            * problem.slot_hours
+            * (bid.up_kw / efficiency_discharge[:, slots]).sum(axis=1)
+        )
+        held = bid.up_kw + bid.down_kw
+        everyone = held.sum(axis=0)
+        share = np.divide(held, everyone, out=np.zeros(held.shape), where=everyone > 0.0).sum(axis=1)
+        income += block.price_eur_per_kw_h * bid.bid_kw * problem.slot_hours * share
+    return called, income
+
+
+def _site_money(problem: DayProblem, plan: ModePlan) -> tuple[float, float]:
+    """What common meters save and what peaks cost, €."""
+    if not any(site.metering == "site" or site.peak_price_eur_per_kw for site in problem.sites):
+        return 0.0, 0.0
+    hours, power = problem.slot_hours, grid_power_kw(problem, plan)
+    buy, sell = problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh
+    below, base = site_power_kw(problem, plan), base_load_kw(problem)
+
+    def bill(kw: FloatArray) -> FloatArray:
+        return hours * (np.maximum(kw, 0.0) @ buy - np.maximum(-kw, 0.0) @ sell)
+
+    netting = peak_charge = 0.0
+    for j, site in enumerate(problem.sites):
+        total = below[j] + base[j]
+        peak_charge += site.peak_price_eur_per_kw * max(0.0, float(total.max()) - site.peak_so_far_kw)
+        if site.metering == "site":
+            alone = _plugs_below(problem, site.site_id)
+            plugs = float(np.sum(bill(np.where(alone, power, 0.0))))
+            netting += plugs - float(bill(total) - bill(base[j]))
+    return netting, peak_charge
+
+
+def _plugs_below(problem: DayProblem, site_id: str) -> BoolArray:
+    """Cars and slots [n, T] whose plug lies at or below a site."""
+    parent = {site.site_id: site.parent_id for site in problem.sites}
+
+    def inside(place: str | None) -> bool:
+        while place is not None and place != site_id:
+            place = parent[place]
+        return place is not None
+
+    below = np.zeros((len(problem.cars), len(problem.slots)), dtype=np.bool_)
+    for i, car in enumerate(problem.cars):
+        below[i] = inside(car.site_id)
+    for i, slots, session in _stays_elsewhere(problem):
+        if session.site_id is not None:
+            below[i, slots] = inside(session.site_id)
+    return below
+
+
+def _efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
+    """Charging and discharging efficiency of each car and slot, [n, T]."""
+    shape = (len(problem.cars), len(problem.slots))
+    charging, discharging = np.empty(shape), np.empty(shape)
+    charging[:] = np.array([car.efficiency_charge for car in problem.cars]).reshape(-1, 1)
+    discharging[:] = np.array([car.efficiency_discharge for car in problem.cars]).reshape(-1, 1)
+    for i, slots, session in _stays_elsewhere(problem):
+        if session.efficiency_charge is not None:
+            charging[i, slots] = session.efficiency_charge
+        if session.efficiency_discharge is not None:
+            discharging[i, slots] = session.efficiency_discharge
+    return charging, discharging
+
+
+def _stays_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
+    """The stays at a charger with a place or efficiencies of its own: car, slots that it touches, session."""
+    row = {car.battery_id: i for i, car in enumerate(problem.cars)}
+    ends = problem.slots + pd.Timedelta(hours=problem.slot_hours)
+    for session in problem.sessions:
+        own = (session.site_id, session.efficiency_charge, session.efficiency_discharge)
+        if any(value is not None for value in own):
+            first = int(problem.slots.searchsorted(session.arrival_utc))
+            end = max(first, int(ends.searchsorted(session.departure_utc, side="right")))
+            yield row[session.battery_id], slice(first, end), session

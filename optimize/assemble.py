@@ -1,12 +1,27 @@
-"""From powers to a plan: energies by summation, and each departure's outcome with its reason."""
+"""From powers to a plan: energies by summation, each departure's outcome, and what holds every power."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from optimize.types import DayProblem, DepartureOutcome, FloatArray, Mode, ModePlan, SolverRecord
+from optimize.binding import bindings
+from optimize.reasons import why_missed
+from optimize.stays import by_slot
+from optimize.tree import SiteTree, site_tree
+from optimize.types import (
+    BoolArray,
+    DayProblem,
+    DepartureOutcome,
+    FloatArray,
+    Mode,
+    ModePlan,
+    Prices,
+    ReserveBid,
+    SolverRecord,
+)
 from optimize.windows import SessionWindow
 
 NEGLIGIBLE_KWH = 1e-6
@@ -20,50 +35,60 @@ def assemble_plan(
     charge_kw: FloatArray,
     discharge_kw: FloatArray,
     solver: SolverRecord,
-    site_shadow_price: FloatArray,
+    *,
+    reserves: Sequence[ReserveBid] | None = None,
+    prices: Prices | None = None,
 ) -> ModePlan:
-    """The plan of given battery-side powers [n, T], kW; energies follow by adding up, so they balance."""
+    """The plan of given battery-side powers [n, T], kW; energies follow by adding up, so they balance.
+
+    Left out, reserves are bids of nothing and prices unknown.
+    """
     shape = (len(problem.cars), len(problem.slots))
-    plugged = np.zeros(shape, dtype=np.bool_)
     start = np.full(shape, np.nan)
     end = np.full(shape, np.nan)
-    site_full = _full_sites(problem, charge_kw, discharge_kw)
-    outcomes = []
+    change = problem.slot_hours * (charge_kw - discharge_kw)
+    reached = []
     for window in windows:
-        energy = window.arrival_kwh
-        for t in window.slots:
-            plugged[window.car, t] = True
-            start[window.car, t] = energy
-            change = charge_kw[window.car, t] - discharge_kw[window.car, t]
-            energy = float(energy + problem.slot_hours * change)
-            end[window.car, t] = energy
-        outcomes.append(_outcome(problem, window, energy, site_full))
-    return ModePlan(
+        row, slots = window.car, slice(window.first, window.end)
+        end[row, slots] = window.arrival_kwh + np.cumsum(change[row, slots])
+        if window.slots:
+            start[row, window.first] = window.arrival_kwh
+            start[row, window.first + 1 : window.end] = end[row, window.first : window.end - 1]
+        reached.append(float(end[row, window.end - 1]) if window.slots else window.arrival_kwh)
+    stays = by_slot(problem, windows)
+    plan = ModePlan(
         mode=mode,
         charge_kw=charge_kw,
         discharge_kw=discharge_kw,
-        plugged=plugged,
+        plugged=stays.plugged,
         energy_start_kwh=start,
         energy_end_kwh=end,
-        departures=tuple(outcomes),
+        departures=(),
         solver=solver,
-        site_shadow_price=site_shadow_price,
+        reserves=no_bids(problem) if reserves is None else tuple(reserves),
+        prices=prices or Prices.unknown(shape[0], len(problem.sites), len(problem.reserves), shape[1]),
+        binding=np.zeros(shape, dtype=np.int8),
+    )
+    tree = site_tree(problem)
+    drawn = tree.total_kw(stays.site_kw(stays.metered_kw(charge_kw, discharge_kw), len(problem.sites)))
+    full = drawn >= tree.import_kw - NEGLIGIBLE_KW, -drawn >= tree.export_kw - NEGLIGIBLE_KW
+    return replace(
+        plan,
+        departures=tuple(
+            _outcome(problem, tree, window, energy, full[0], plan.reserves)
+            for window, energy in zip(windows, reached, strict=True)
+        ),
+        binding=bindings(problem, windows, stays, tree, full, plan),
     )
 
 
-def _full_sites(
-    problem: DayProblem, charge_kw: FloatArray, discharge_kw: FloatArray
-) -> dict[str, np.ndarray]:
-    power = {site.site_id: np.zeros(len(problem.slots)) for site in problem.sites}
-    for i, car in enumerate(problem.cars):
-        power[car.site_id] += charge_kw[i] / car.efficiency_charge
-        power[car.site_id] -= discharge_kw[i] * car.efficiency_discharge
-    limit = {site.site_id: site.import_limit_kw for site in problem.sites}
-    return {site_id: drawn >= limit[site_id] - NEGLIGIBLE_KW for site_id, drawn in power.items()}
-
-
 def _outcome(
-    problem: DayProblem, window: SessionWindow, reached_kwh: float, site_full: dict[str, np.ndarray]
+    problem: DayProblem,
+    tree: SiteTree,
+    window: SessionWindow,
+    reached_kwh: float,
+    full: BoolArray,
+    reserves: Sequence[ReserveBid],
 ) -> DepartureOutcome:
     missing = max(0.0, window.target_kwh - reached_kwh)
     if missing <= NEGLIGIBLE_KWH:
@@ -77,30 +102,14 @@ def _outcome(
         target_kwh=window.target_kwh,
         reached_kwh=reached_kwh,
         missing_kwh=missing,
-        reason=_reason(problem, window, site_full) if missing else "",
+        reason=why_missed(problem, tree, window, full, reserves) if missing else "",
     )
 
 
-def _reason(problem: DayProblem, window: SessionWindow, site_full: dict[str, np.ndarray]) -> str:
-    """The first cause, from what no plan could change to what this one chose."""
-    car = problem.cars[window.car]
-    site = next(site for site in problem.sites if site.site_id == car.site_id)
-    needed = window.target_kwh - window.arrival_kwh
-    needs = f"arrives at {window.session.arrival_soc:.2f}, needs {needed:.1f} kWh"
-    if not window.slots:
-        return f"window too short: holds no whole slot; {needs}"
-    hours = problem.slot_hours * len(window.slots)
-    if needed > car.charge_limit_kw * hours + NEGLIGIBLE_KWH:
-        return f"window too short: {needs}, window gives {car.charge_limit_kw * hours:.1f} kWh"
-    if window.target_kwh > window.ceiling_kwh + NEGLIGIBLE_KWH:
-        return (
-            f"departure SoC {window.session.departure_soc:.2f} is above what the car may hold ({car.soc_max})"
-        )
-    through_site = site.import_limit_kw * car.efficiency_charge * hours
-    limit = f"feeder limit of site {site.site_id!r} ({site.import_limit_kw:g} kW)"
-    if needed > through_site + NEGLIGIBLE_KWH:
-        return f"{limit}: {needs}, feeder gives {through_site:.1f} kWh"
-    if site_full[site.site_id][window.first : window.end].any():
-        return f"{limit}, shared with other cars; {needs}"
-    price = f"departure price ({problem.departure_price_eur_per_kwh:g} €/kWh)"
-    return f"the {price} is worth less than the energy; {needs}"
+def no_bids(problem: DayProblem) -> tuple[ReserveBid, ...]:
+    """Nothing offered in any block."""
+    return tuple(
+        ReserveBid(name=block.name, bid_kw=0.0, up_kw=nothing, down_kw=nothing)
+        for block in problem.reserves
+        for nothing in [np.broadcast_to(0.0, (len(problem.cars), len(block.slots)))]
+    )

@@ -3,165 +3,308 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from optimize.check_reserves import check_reserves
 from optimize.errors import PlanCheckError
-from optimize.types import Car, DayProblem, ModePlan, Session
+from optimize.types import BINDINGS, BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
 
 TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A car and a slot, put in words only when something is wrong there."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Terms:
+    """What holds for each car in each slot [n, T], by its own data or its session's; NaN where away.
 
-    problem: DayProblem
-    i: int
-    t: int
+    start: the session's first slot; site: number of the site plugged into, −1 where away.
+    """
 
-    def __str__(self) -> str:
-        return f"battery {self.problem.cars[self.i].battery_id!r}, slot {self.problem.slots[self.t]}"
+    start: BoolArray
+    arrival_kwh: FloatArray
+    lowest_kwh: FloatArray
+    highest_kwh: FloatArray
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    charging: FloatArray
+    discharging: FloatArray
+    site: npt.NDArray[np.int64]
 
 
 def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     """Refuse a plan that breaks any rule by more than 1e-6 (kW, kWh).
 
     Plugged slots, energy balance and bounds, powers, no charge with discharge, the mode's own limits,
-    drawdown, site limits, and departures stated as reached. PlanCheckError names rule, place and excess.
+    drawdown, contract, site limits, reserves, and departures stated as reached. PlanCheckError names rule,
+    place and excess.
     """
     _check_shapes(problem, plan)
-    _check_plugged(problem, plan)
+    spans = _whole_slots(problem)
+    terms = _terms(problem, spans)
+    _check_plugged(problem, plan, terms)
+    _check_energies(problem, plan, terms)
+    _check_powers(problem, plan, terms)
+    if plan.mode == "v2g":
+        _check_drawdown(problem, plan, spans)
+        used = plan.discharge_kw.sum(axis=1) * problem.slot_hours
+        limit = np.array([car.v2g_limit_kwh for car in problem.cars])
+        _require_cars(problem, used - limit, "v2g energy of the day within the contract")
+    _check_sites(problem, plan, terms)
+    check_reserves(problem, plan, terms)
+    _check_departures(problem, plan, spans)
+
+
+def _require(problem: DayProblem, excess: FloatArray, rule: str) -> None:
+    """Refuse the worst car and slot of an excess [n, T]; NaN is the worst."""
+    bad = ~(excess <= TOLERANCE)
+    if bad.any():
+        i, t = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
+        place = f"battery {problem.cars[i].battery_id!r}, slot {problem.slots[int(t)]}"
+        raise PlanCheckError(rule, place, float(excess[i, t]))
+
+
+def _require_cars(problem: DayProblem, excess: FloatArray, rule: str) -> None:
+    bad = np.flatnonzero(~(excess <= TOLERANCE))
+    if bad.size:
+        raise PlanCheckError(rule, f"battery {problem.cars[bad[0]].battery_id!r}", float(excess[bad[0]]))
+
+
+def _whole_slots(problem: DayProblem) -> list[tuple[Session, int, slice]]:
+    """Each session with its car and the slots that lie wholly within the stay."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    for session in problem.sessions:
-        _check_session(problem, plan, session, row[session.battery_id])
-    _check_powers(problem, plan)
-    _check_sites(problem, plan)
-    _check_departures(problem, plan, row)
+    begins = problem.slots.as_unit("ns").asi8
+    ends = begins + pd.Timedelta(hours=problem.slot_hours).value
+    arrivals = np.array([session.arrival_utc.value for session in problem.sessions], dtype=np.int64)
+    departures = np.array([session.departure_utc.value for session in problem.sessions], dtype=np.int64)
+    first = np.searchsorted(begins, arrivals, side="left").tolist()
+    after = np.searchsorted(ends, departures, side="right").tolist()
+    return [
+        (session, row[session.battery_id], slice(a, max(a, b)))
+        for session, a, b in zip(problem.sessions, first, after, strict=True)
+    ]
 
 
-def _require(excess: float, rule: str, where: object) -> None:
-    if math.isnan(excess) or excess > TOLERANCE:
-        raise PlanCheckError(rule, str(where), excess)
-
-
-def _plugged_slots(problem: DayProblem, session: Session) -> list[int]:
-    """Slots that lie wholly within the stay."""
-    last_start = session.departure_utc - pd.Timedelta(hours=problem.slot_hours)
-    inside = (problem.slots >= session.arrival_utc) & (problem.slots <= last_start)
-    slots: list[int] = np.flatnonzero(inside).tolist()
-    return slots
+def _terms(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Terms:
+    shape = (len(problem.cars), len(problem.slots))
+    number = {site.site_id: j for j, site in enumerate(problem.sites)}
+    start = np.zeros(shape, dtype=np.bool_)
+    site = np.full(shape, -1)
+    values = np.full((7, *shape), np.nan)
+    for session, i, slots in spans:
+        car = problem.cars[i]
+        if slots.start == slots.stop:
+            continue
+        start[i, slots.start] = True
+        site[i, slots] = number[session.site_id or car.site_id]
+        floor = car.soc_min if session.min_soc is None else max(car.soc_min, session.min_soc)
+        for k, (own, usual) in enumerate(
+            (
+                (session.arrival_soc * car.capacity_kwh, 0.0),
+                (floor * car.capacity_kwh, 0.0),
+                (car.soc_max * car.capacity_kwh, 0.0),
+                (session.charge_limit_kw, car.charge_limit_kw),
+                (session.discharge_limit_kw, car.discharge_limit_kw),
+                (session.efficiency_charge, car.efficiency_charge),
+                (session.efficiency_discharge, car.efficiency_discharge),
+            )
+        ):
+            values[k, i, slots] = usual if own is None else own
+    arrival, lowest, highest, charge, discharge, charging, discharging = values
+    return Terms(
+        start=start,
+        arrival_kwh=arrival,
+        lowest_kwh=lowest,
+        highest_kwh=highest,
+        charge_kw=charge,
+        discharge_kw=discharge,
+        charging=charging,
+        discharging=discharging,
+        site=site,
+    )
 
 
 def _check_shapes(problem: DayProblem, plan: ModePlan) -> None:
-    shape = (len(problem.cars), len(problem.slots))
-    for name in ("charge_kw", "discharge_kw", "plugged", "energy_start_kwh", "energy_end_kwh"):
-        if getattr(plan, name).shape != shape:
-            raise PlanCheckError(f"{name} has one row a car and one column a slot", "plan", math.nan)
-    if plan.site_shadow_price.shape != (len(problem.sites), len(problem.slots)):
-        raise PlanCheckError("site_shadow_price has one row a site and one column a slot", "plan", math.nan)
+    slots = len(problem.slots)
+    cars, sites, blocks = (len(problem.cars), slots), (len(problem.sites), slots), len(problem.reserves)
+    wanted = dict.fromkeys(
+        ("charge_kw", "discharge_kw", "plugged", "energy_start_kwh", "energy_end_kwh", "binding"), cars
+    )
+    of_prices = {
+        "site_eur_per_kwh": sites,
+        "peak_eur_per_kw": sites,
+        "reserve_up_eur_per_kw": (blocks, slots),
+        "reserve_down_eur_per_kw": (blocks, slots),
+        "energy_value_eur_per_kwh": cars,
+    }
+    for owner, shapes in ((plan, wanted), (plan.prices, of_prices)):
+        for name, shape in shapes.items():
+            if getattr(owner, name).shape != shape:
+                rows = {cars: "car", sites: "site"}.get(shape, "reserve block")
+                raise PlanCheckError(f"{name} has one row a {rows} and one column a slot", "plan", math.nan)
+    if ((plan.binding < 0) | (plan.binding >= len(BINDINGS))).any():
+        raise PlanCheckError("binding holds codes of BINDINGS", "plan", math.nan)
 
 
-def _check_plugged(problem: DayProblem, plan: ModePlan) -> None:
-    plugged = np.zeros(plan.plugged.shape, dtype=np.bool_)
-    row = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    for session in problem.sessions:
-        plugged[row[session.battery_id], _plugged_slots(problem, session)] = True
-    for i, t in np.argwhere(plugged != plan.plugged):
-        raise PlanCheckError("plugged exactly in whole slots of a session", str(_Place(problem, i, t)), 1.0)
-    for i, t in np.argwhere(~plugged):
-        power = abs(plan.charge_kw[i, t]) + abs(plan.discharge_kw[i, t])
-        if power != 0.0 or not (
-            math.isnan(plan.energy_start_kwh[i, t]) and math.isnan(plan.energy_end_kwh[i, t])
-        ):
-            raise PlanCheckError(
-                "no power and no stated energy while away", str(_Place(problem, i, t)), power
-            )
+def _check_plugged(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+    plugged = terms.site >= 0
+    wrong = (plugged != plan.plugged).astype(np.float64)
+    _require(problem, wrong, "plugged exactly in whole slots of a session")
+    power = np.abs(plan.charge_kw) + np.abs(plan.discharge_kw)
+    silent = np.isnan(plan.energy_start_kwh) & np.isnan(plan.energy_end_kwh) & (power == 0.0)
+    away = (~plugged & ~silent).astype(np.float64)
+    _require(problem, away, "no power and no stated energy while away")
 
 
-def _check_session(problem: DayProblem, plan: ModePlan, session: Session, i: int) -> None:
-    car = problem.cars[i]
-    lowest, highest = car.soc_min * car.capacity_kwh, car.soc_max * car.capacity_kwh
-    arrival = energy = session.arrival_soc * car.capacity_kwh
-    peak = arrival
-    for t in _plugged_slots(problem, session):
-        where = _Place(problem, i, t)
-        charge, discharge = plan.charge_kw[i, t], plan.discharge_kw[i, t]
-        start, end = plan.energy_start_kwh[i, t], plan.energy_end_kwh[i, t]
-        _require(abs(start - energy), "energy continues from slot to slot", where)
-        _require(abs(end - start - problem.slot_hours * (charge - discharge)), "energy balance", where)
-        _require(min(lowest, arrival) - end, "energy at least soc_min", where)
-        _require(end - max(highest, arrival), "energy at most soc_max", where)
-        if discharge > TOLERANCE:
-            _require(lowest - end, "no discharge that ends below soc_min", where)
-        if charge > TOLERANCE:
-            _require(end - highest, "no charge that ends above soc_max", where)
-        peak = max(peak, end)
-        if plan.mode == "v2g":
-            _require(peak - end - car.drawdown_limit * car.capacity_kwh, "drawdown within the session", where)
-        energy = end
+def _check_energies(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+    plugged = terms.site >= 0
+    start, end = plan.energy_start_kwh, plan.energy_end_kwh
+
+    def require(excess: FloatArray, rule: str, where: BoolArray = plugged) -> None:
+        _require(problem, np.where(where, excess, 0.0), rule)
+
+    before = np.concatenate([np.full((len(problem.cars), 1), np.nan), end[:, :-1]], axis=1)
+    came = np.where(terms.start, terms.arrival_kwh, before)
+    require(np.abs(start - came), "energy continues from slot to slot")
+    change = problem.slot_hours * (plan.charge_kw - plan.discharge_kw)
+    require(np.abs(end - start - change), "energy balance")
+    require(np.minimum(terms.lowest_kwh, terms.arrival_kwh) - end, "energy at least soc_min")
+    require(end - np.maximum(terms.highest_kwh, terms.arrival_kwh), "energy at most soc_max")
+    out, into = plugged & (plan.discharge_kw > TOLERANCE), plugged & (plan.charge_kw > TOLERANCE)
+    require(terms.lowest_kwh - end, "no discharge that ends below soc_min", out)
+    require(end - terms.highest_kwh, "no charge that ends above soc_max", into)
 
 
-def _check_powers(problem: DayProblem, plan: ModePlan) -> None:
+def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+    plugged, charge, discharge = terms.site >= 0, plan.charge_kw, plan.discharge_kw
+
+    def require(excess: FloatArray, rule: str) -> None:
+        _require(problem, np.where(plugged, excess, 0.0), rule)
+
+    require(-charge, "charge_kw >= 0")
+    require(-discharge, "discharge_kw >= 0")
+    require(charge - terms.charge_kw, "charge limit")
+    require(discharge - terms.discharge_kw, "discharge limit")
+    require(np.minimum(charge, discharge), "no charge with discharge")
     for i, car in enumerate(problem.cars):
-        for t in range(len(problem.slots)):
-            where = _Place(problem, i, t)
-            charge, discharge = plan.charge_kw[i, t], plan.discharge_kw[i, t]
-            _require(-charge, "charge_kw >= 0", where)
-            _require(-discharge, "discharge_kw >= 0", where)
-            _require(charge - car.charge_limit_kw, "charge limit", where)
-            _require(discharge - car.discharge_limit_kw, "discharge limit", where)
-            _require(min(charge, discharge), "no charge with discharge", where)
-            if plan.mode != "v2g":
-                _require(discharge, f"no discharge in mode {plan.mode}", where)
+        if car.charge_taper is not None:
+            allowed = _taper_kw(car, plan.energy_start_kwh[i])
+            excess = np.where(plugged[i], charge[i] - allowed, 0.0)
+            if not (excess <= TOLERANCE).all():
+                worst = float(np.max(excess))
+                raise PlanCheckError("charge taper", f"battery {car.battery_id!r}", worst)
+    if plan.mode != "v2g":
+        require(discharge, f"no discharge in mode {plan.mode}")
+    if plan.mode != "uncontrolled":
+        for power, field in ((charge, "min_charge_kw"), (discharge, "min_discharge_kw")):
+            least = np.array([getattr(car, field) for car in problem.cars]).reshape(-1, 1)
+            require(np.where(power > TOLERANCE, least - power, 0.0), f"power 0 or at least {field}")
 
 
-def _check_sites(problem: DayProblem, plan: ModePlan) -> None:
+def _taper_kw(car: Car, energy_kwh: FloatArray) -> FloatArray:
+    taper = car.charge_taper
+    if taper is None:
+        return np.full(energy_kwh.shape, np.inf)
+    above = (energy_kwh / car.capacity_kwh - taper.from_soc) / (1.0 - taper.from_soc)
+    allowed: FloatArray = car.charge_limit_kw * (1.0 - (1.0 - taper.full_share) * above)
+    return allowed
+
+
+def _check_drawdown(problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]) -> None:
+    for session, i, slots in spans:
+        car = problem.cars[i]
+        if car.drawdown_limit == 1.0 or slots.start == slots.stop:
+            continue
+        trail = np.concatenate([[session.arrival_soc * car.capacity_kwh], plan.energy_end_kwh[i, slots]])
+        fall = float(np.max(np.maximum.accumulate(trail) - trail))
+        if not fall - car.drawdown_limit * car.capacity_kwh <= TOLERANCE:
+            place = f"session {session.session_id!r} of battery {car.battery_id!r}"
+            excess = fall - car.drawdown_limit * car.capacity_kwh
+            raise PlanCheckError("drawdown within the session", place, excess)
+
+
+def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+    metered = plan.charge_kw / terms.charging - plan.discharge_kw * terms.discharging
+    own = np.zeros((len(problem.sites), len(problem.slots)))
+    rows, slots = np.nonzero(terms.site >= 0)
+    np.add.at(own, (terms.site[rows, slots], slots), metered[rows, slots])
+    parent = {site.site_id: site.parent_id for site in problem.sites}
     for site in problem.sites:
-        power = np.zeros(len(problem.slots))
-        for i, car in _cars_of(problem, site.site_id):
-            power += plan.charge_kw[i] / car.efficiency_charge
-            power -= plan.discharge_kw[i] * car.efficiency_discharge
-        for t, drawn in enumerate(power):
-            _require(drawn - site.import_limit_kw, f"site import limit in slot {t}", site.site_id)
-            _require(-drawn - site.export_limit_kw, f"site export limit in slot {t}", site.site_id)
+        drawn, base = np.zeros(len(problem.slots)), np.zeros(len(problem.slots))
+        for other, power in zip(problem.sites, own, strict=True):
+            place: str | None = other.site_id
+            while place is not None and place != site.site_id:
+                place = parent[place]
+            if place is not None:
+                drawn += power
+                base += 0.0 if other.base_load_kw is None else other.base_load_kw
+        for way, power, room in (
+            ("import", drawn, site.import_limit_kw - base),
+            ("export", -drawn, site.export_limit_kw + base),
+        ):
+            excess = power - np.maximum(room, 0.0)
+            bad = np.flatnonzero(~(excess <= TOLERANCE))
+            if bad.size:
+                rule = f"site {way} limit in slot {problem.slots[bad[0]]}"
+                raise PlanCheckError(rule, f"site {site.site_id!r}", float(excess[bad[0]]))
 
 
-def _check_departures(problem: DayProblem, plan: ModePlan, row: dict[str, int]) -> None:
+def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]) -> None:
     outcomes = {outcome.session_id: outcome for outcome in plan.departures}
     if len(outcomes) != len(plan.departures) or outcomes.keys() != {s.session_id for s in problem.sessions}:
         raise PlanCheckError("one outcome for each session", "departures", math.nan)
-    for session in problem.sessions:
-        outcome, i = outcomes[session.session_id], row[session.battery_id]
-        where = f"session {session.session_id!r} of battery {session.battery_id!r}"
-        slots = _plugged_slots(problem, session)
-        arrival_kwh = session.arrival_soc * problem.cars[i].capacity_kwh
-        reached = plan.energy_end_kwh[i, slots[-1]] if slots else arrival_kwh
-        target = _target_kwh(problem, session, problem.cars[i])
-        _require(abs(outcome.reached_kwh - reached), "departure energy stated as reached", where)
-        _require(abs(outcome.target_kwh - target), "departure target stated as asked", where)
-        missing = max(0.0, target - reached)
-        _require(abs(outcome.missing_kwh - missing), "missing energy stated as it is", where)
-        if bool(outcome.reason) != (outcome.missing_kwh > 0.0):
-            raise PlanCheckError("a reason exactly where energy is missing", where, outcome.missing_kwh)
+    for session, i, slots in spans:
+        outcome, car = outcomes[session.session_id], problem.cars[i]
+        reached = session.arrival_soc * car.capacity_kwh
+        if slots.start < slots.stop:
+            reached = float(plan.energy_end_kwh[i, slots.stop - 1])
+        target = _target_kwh(problem, session, car)
+        rules = {
+            "departure energy stated as reached": abs(outcome.reached_kwh - reached),
+            "departure target stated as asked": abs(outcome.target_kwh - target),
+            "missing energy stated as it is": abs(outcome.missing_kwh - max(0.0, target - reached)),
+            "a reason exactly where energy is missing": float(
+                bool(outcome.reason) != (outcome.missing_kwh > 0.0)
+            ),
+        }
+        for rule, excess in rules.items():
+            if not excess <= TOLERANCE:
+                place = f"session {session.session_id!r} of battery {session.battery_id!r}"
+                raise PlanCheckError(rule, place, excess)
 
 
 def _target_kwh(problem: DayProblem, session: Session, car: Car) -> float:
     """What is owed at departure; if the stay outlasts the day, what full power could not make up later."""
     target = session.departure_soc * car.capacity_kwh
-    day_end = problem.slots[-1] + pd.Timedelta(hours=problem.slot_hours)
-    if session.departure_utc <= day_end:
+    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
+    length = len(problem.slots)
+    leaves = (session.departure_utc.value - begin) // step
+    comes = math.ceil((session.arrival_utc.value - begin) / step)
+    limit = car.charge_limit_kw if session.charge_limit_kw is None else session.charge_limit_kw
+    if session.departure_utc.value <= begin + length * step:
         return target
-    length = pd.Timedelta(hours=problem.slot_hours)
-    slot, later = day_end, 0
-    while slot + length <= session.departure_utc:
-        later += slot >= session.arrival_utc
-        slot += length
-    return max(0.0, target - later * problem.slot_hours * car.charge_limit_kw)
+    for _ in range(max(0, leaves - max(length, comes))):
+        target = _before(car, limit, problem.slot_hours, target)
+        if target <= 0.0:
+            return 0.0
+    return target
 
 
-def _cars_of(problem: DayProblem, site_id: str) -> Iterator[tuple[int, Car]]:
-    return ((i, car) for i, car in enumerate(problem.cars) if car.site_id == site_id)
+def _before(car: Car, limit_kw: float, hours: float, target_kwh: float) -> float:
+    """Least energy that one slot at full power lifts to the target: by bisection, for power may taper."""
+    if car.charge_taper is None:
+        return max(0.0, target_kwh - limit_kw * hours)
+
+    def short(energy_kwh: float) -> bool:
+        allowed = float(_taper_kw(car, np.array(energy_kwh)))
+        return energy_kwh + hours * min(limit_kw, allowed) < target_kwh
+
+    low, high = 0.0, target_kwh
+    if not short(low):
+        return low
+    while high - low > 1e-12 * car.capacity_kwh:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if short(middle) else (low, middle)
+    return high

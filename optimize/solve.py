@@ -13,7 +13,7 @@ pairs without a binary may do anything. So the best bound seen is a bound on the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from optimize.errors import SolverError, TimeLimitError
 from optimize.even import even_out
 from optimize.highs import HighsProgram
 from optimize.model import DayModel, add_direction, build_model, wear_cut
-from optimize.types import BoolArray, DayProblem, FloatArray, Mode, ModePlan, SolverRecord
+from optimize.types import BoolArray, DayProblem, FloatArray, Mode, ModePlan, Prices, SolverRecord
 from optimize.windows import session_windows
 
 WEAR_ERROR_EUR = 1e-7
@@ -98,7 +98,7 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
             binaries=len(search.directed),
             wear_cuts=len(search.cuts),
         ),
-        _site_shadow_price(search),
+        prices=_prices(search),
     )
 
 
@@ -243,8 +243,8 @@ def _on_grid(day: DayModel, pair_values: FloatArray) -> FloatArray:
     return grid
 
 
-def _site_shadow_price(search: _Search) -> FloatArray:
-    """€ per metered kWh, + for the import limit and − for the export limit; 0 where neither binds."""
+def _prices(search: _Search) -> Prices:
+    """Shadow prices of the last LP; 0 where nothing binds."""
     m, problem = search.day.model, search.day.problem
     price: FloatArray = np.zeros((len(problem.sites), len(problem.slots)))
     duals = search.program.duals()
@@ -252,4 +252,5 @@ def _site_shadow_price(search: _Search) -> FloatArray:
         price[key] -= search.program.row_dual(constraint, duals) / problem.slot_hours
     for key, constraint in m.site_export.items():
         price[key] += search.program.row_dual(constraint, duals) / problem.slot_hours
-    return price
+    unknown = Prices.unknown(len(problem.cars), len(problem.sites), 0, len(problem.slots))
+    return replace(unknown, site_eur_per_kwh=price)

@@ -1,8 +1,8 @@
 """Charge on plug-in: what happens when nobody plans.
 
-Every car charges at full power from the moment it is plugged in until its departure target (at most soc_max).
-Where a site's import limit binds, all its charging cars run at the same fraction of their power; a car that
-needs less than that to be done takes what it needs and leaves the rest to the others.
+Every car charges at full power, tapered where it tapers, from the moment it is plugged in until its departure
+target (at most soc_max). Where limits of the site tree bind, the shares of full power rise together until one
+binds; the cars below it stay there and the others rise on. A car that needs less takes what it needs.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ import math
 import numpy as np
 
 from optimize.assemble import assemble_plan
-from optimize.types import DayProblem, FloatArray, ModePlan, SolverRecord
-from optimize.windows import SessionWindow, session_windows
+from optimize.tree import site_tree
+from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, SolverRecord
+from optimize.windows import SessionWindow, session_windows, taper_line
 
 
 def charge_on_plug_in(problem: DayProblem) -> ModePlan:
     """The uncontrolled plan, by forward simulation; its objective is left to the accounts (NaN)."""
     shape = (len(problem.cars), len(problem.slots))
     charge: FloatArray = np.zeros(shape)
-    windows = session_windows(problem)
-    energy = [window.arrival_kwh for window in windows]
+    windows, tree = session_windows(problem), site_tree(problem)
+    below = np.zeros((len(windows), len(problem.sites)), dtype=np.bool_)
+    for s, window in enumerate(windows):
+        below[s, list(tree.paths[window.site])] = True
+    efficiency = np.array([window.efficiency_charge for window in windows])
+    energy = np.array([window.arrival_kwh for window in windows])
+    lines = np.array([taper_line(problem.cars[window.car]) for window in windows]).reshape(-1, 2)
+    target = np.array([_wanted_kwh(problem, window) for window in windows])
+    limit = np.array([window.charge_limit_kw for window in windows])
+    car = np.array([window.car for window in windows], dtype=np.int64)
+    first = np.array([window.first for window in windows])
+    end = np.array([window.end for window in windows])
     for t in range(shape[1]):
-        for site in problem.sites:
-            here = [
-                s
-                for s, window in enumerate(windows)
-                if t in window.slots and problem.cars[window.car].site_id == site.site_id
-            ]
-            cars = [problem.cars[windows[s].car] for s in here]
-            needed = [_needed_kw(problem, windows[s], energy[s]) for s in here]
-            share = _common_share(
-                [car.charge_limit_kw for car in cars],
-                needed,
-                [car.efficiency_charge for car in cars],
-                site.import_limit_kw,
-            )
-            for s, car, need in zip(here, cars, needed, strict=True):
-                power = min(share * car.charge_limit_kw, need)
-                charge[windows[s].car, t] = power
-                energy[s] += power * problem.slot_hours
+        here = np.flatnonzero((first <= t) & (t < end))
+        tapered = lines[here, 0] - lines[here, 1] * energy[here]
+        full = np.clip(tapered, 0.0, limit[here])
+        need = np.clip((target[here] - energy[here]) / problem.slot_hours, 0.0, full)
+        power = _filled(full, need, efficiency[here], below[here], tree.import_kw[:, t])
+        charge[car[here], t] = power
+        energy[here] += power * problem.slot_hours
     record = SolverRecord(
         status="simulated",
         objective_eur=math.nan,
@@ -51,38 +51,54 @@ def charge_on_plug_in(problem: DayProblem) -> ModePlan:
         binaries=0,
         wear_cuts=0,
     )
-    no_price: FloatArray = np.full((len(problem.sites), shape[1]), np.nan)
-    return assemble_plan(problem, windows, "uncontrolled", charge, np.zeros(shape), record, no_price)
+    return assemble_plan(problem, windows, "uncontrolled", charge, np.zeros(shape), record)
 
 
-def _needed_kw(problem: DayProblem, window: SessionWindow, energy_kwh: float) -> float:
-    """Battery-side power that would finish the car within the slot, at most its limit."""
-    car = problem.cars[window.car]
-    target = min(window.session.departure_soc, car.soc_max) * car.capacity_kwh
-    return min(car.charge_limit_kw, max(0.0, (target - energy_kwh) / problem.slot_hours))
+def _wanted_kwh(problem: DayProblem, window: SessionWindow) -> float:
+    return min(window.session.departure_soc * problem.cars[window.car].capacity_kwh, window.highest_kwh)
+
+
+def _filled(
+    full_kw: FloatArray, need_kw: FloatArray, efficiency: FloatArray, below: BoolArray, limit_kw: FloatArray
+) -> FloatArray:
+    """Powers min(share·full, need) with shares that rise together until the limits above each car bind.
+
+    below [cars, sites]: whose cars count at which limit [sites], metered.
+    """
+    power = need_kw.copy()
+    rising = need_kw > 0.0
+    while True:
+        metered = power / efficiency
+        drawn = below.T @ metered
+        least, stopped = np.inf, np.zeros_like(rising)
+        for j in np.flatnonzero(drawn > limit_kw + 1e-12 * np.maximum(1.0, limit_kw)):
+            group = rising & below[:, j]
+            room = limit_kw[j] - float(metered[below[:, j] & ~rising].sum())
+            share = _common_share(full_kw[group], need_kw[group], efficiency[group], room)
+            if group.any() and share < least:
+                least, stopped = share, group
+        if not stopped.any():
+            return power
+        power[stopped] = np.minimum(least * full_kw[stopped], need_kw[stopped])
+        rising &= ~stopped
 
 
 def _common_share(
-    full_kw: list[float], needed_kw: list[float], efficiency: list[float], limit_kw: float
+    full_kw: FloatArray, needed_kw: FloatArray, efficiency: FloatArray, limit_kw: float
 ) -> float:
     """The largest share ≤ 1 with Σ min(share·full, needed)/efficiency ≤ limit.
 
     The sum grows piecewise linearly in the share, so walk its kinks from the car that is done first.
     """
-    demand = sum(need / eta for need, eta in zip(needed_kw, efficiency, strict=True))
-    if demand <= limit_kw:
-        return 1.0
-    charging = sorted(
-        (need / full, full / eta, need / eta)
-        for full, need, eta in zip(full_kw, needed_kw, efficiency, strict=True)
-        if need > 0.0
-    )
-    rising = sum(metered_full for _, metered_full, _ in charging)
-    done = 0.0
-    for kink, metered_full, metered_need in charging:
-        share = (limit_kw - done) / rising
+    order = np.argsort(needed_kw / full_kw, kind="stable")
+    kinks = (needed_kw / full_kw)[order].tolist()
+    metered_full = (full_kw / efficiency)[order].tolist()
+    metered_need = (needed_kw / efficiency)[order].tolist()
+    rising, done = sum(metered_full), 0.0
+    for kink, full, need in zip(kinks, metered_full, metered_need, strict=True):
+        share = max(0.0, limit_kw - done) / rising
         if share <= kink:
-            return share
-        rising -= metered_full
-        done += metered_need
+            return float(share)
+        rising -= full
+        done += need
     return 1.0

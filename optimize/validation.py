@@ -29,6 +29,12 @@ def require_not_negative(subject: str, field: str, value: float) -> None:
         raise ProblemError(subject, field, value, "must be >= 0")
 
 
+def require_limit(subject: str, field: str, value: float) -> None:
+    """Refuse NaN and what is below zero; inf is no limit."""
+    if math.isnan(value) or value < 0:
+        raise ProblemError(subject, field, value, "must be >= 0")
+
+
 def require_fraction(subject: str, field: str, value: float) -> None:
     """Refuse what lies outside 0–1."""
     if not 0.0 <= value <= 1.0:

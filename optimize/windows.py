@@ -1,32 +1,40 @@
-"""Sessions laid on the day's grid: which slots are whole, what energy they start with and what they owe."""
+"""Sessions laid on the day's grid: which slots are whole, with what limits, and what energy is owed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from optimize.types import DayProblem, Session
+from optimize.types import Car, DayProblem, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionWindow:
     """A session on the grid: slots first … end − 1 (none if end == first), energies in battery-side kWh.
 
-    Arrivals are rounded up and departures down to whole slots. floor and ceiling are the car's energy bounds,
-    widened to the arrival energy where that lies outside them. target is owed at the window's end; for a
-    session that outlasts the day it is what full power could still lift to the departure target afterwards.
+    Arrivals are rounded up and departures down to whole slots. lowest and highest are the energies that no
+    discharge may end below and no charge above; floor and ceiling are the same, widened to the arrival energy
+    where that lies outside them. target is owed at the window's end; for a session that outlasts the day it
+    is what full power could still lift to the departure target afterwards. site (its number), limits and
+    efficiencies are those of this stay.
     """
 
     session: Session
     car: int
+    site: int
     first: int
     end: int
     arrival_kwh: float
-    floor_kwh: float
-    ceiling_kwh: float
+    lowest_kwh: float
+    highest_kwh: float
     target_kwh: float
+    charge_limit_kw: float
+    discharge_limit_kw: float
+    efficiency_charge: float
+    efficiency_discharge: float
     due: Literal["departure", "day_end"]
 
     @property
@@ -34,40 +42,88 @@ class SessionWindow:
         """The plugged slots."""
         return range(self.first, self.end)
 
+    @property
+    def floor_kwh(self) -> float:
+        """Least energy that the window can hold."""
+        return min(self.lowest_kwh, self.arrival_kwh)
+
+    @property
+    def ceiling_kwh(self) -> float:
+        """Most energy that the window can hold."""
+        return max(self.highest_kwh, self.arrival_kwh)
+
 
 def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
     """Every session's window, ordered by car and arrival."""
-    index = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    windows = [_window(problem, session, index[session.battery_id]) for session in problem.sessions]
+    cars = {car.battery_id: i for i, car in enumerate(problem.cars)}
+    sites = {site.site_id: j for j, site in enumerate(problem.sites)}
+    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
+    arrival = np.array([session.arrival_utc.value - begin for session in problem.sessions], dtype=np.int64)
+    departure = np.array(
+        [session.departure_utc.value - begin for session in problem.sessions], dtype=np.int64
+    )
+    # Whole slots alone count: the arrival is rounded up, the departure down.
+    spans = zip((-(-arrival // step)).tolist(), (departure // step).tolist(), strict=True)
+    windows = [
+        _window(problem, session, cars[session.battery_id], sites, *span)
+        for session, span in zip(problem.sessions, spans, strict=True)
+    ]
     return tuple(sorted(windows, key=lambda window: (window.car, window.session.arrival_utc)))
 
 
-def _window(problem: DayProblem, session: Session, car_index: int) -> SessionWindow:
-    car = problem.cars[car_index]
-    count = len(problem.slots)
-    arrival = -(_slots_between(session.arrival_utc, problem.slots[0], problem))
-    departure = _slots_between(problem.slots[0], session.departure_utc, problem)
+def _window(
+    problem: DayProblem, session: Session, number: int, sites: dict[str, int], arrival: int, departure: int
+) -> SessionWindow:
+    car, count = problem.cars[number], len(problem.slots)
     first = min(max(arrival, 0), count)
-    end = max(first, min(departure, count))
-    arrival_kwh = session.arrival_soc * car.capacity_kwh
+    charge_limit_kw = _own(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
     stays = session.departure_utc > problem.end_utc
     if stays:
-        slots_left = max(0, departure - max(count, arrival))
-        target_kwh = max(0.0, target_kwh - car.charge_limit_kw * problem.slot_hours * slots_left)
+        left = max(0, departure - max(count, arrival))
+        target_kwh = _before_full_power(car, charge_limit_kw, problem.slot_hours, target_kwh, left)
     return SessionWindow(
         session=session,
-        car=car_index,
+        car=number,
+        site=sites[car.site_id if session.site_id is None else session.site_id],
         first=first,
-        end=end,
-        arrival_kwh=arrival_kwh,
-        floor_kwh=min(car.soc_min * car.capacity_kwh, arrival_kwh),
-        ceiling_kwh=max(car.soc_max * car.capacity_kwh, arrival_kwh),
+        end=max(first, min(departure, count)),
+        arrival_kwh=session.arrival_soc * car.capacity_kwh,
+        lowest_kwh=max(car.soc_min, _own(session.min_soc, 0.0)) * car.capacity_kwh,
+        highest_kwh=car.soc_max * car.capacity_kwh,
         target_kwh=target_kwh,
+        charge_limit_kw=charge_limit_kw,
+        discharge_limit_kw=_own(session.discharge_limit_kw, car.discharge_limit_kw),
+        efficiency_charge=_own(session.efficiency_charge, car.efficiency_charge),
+        efficiency_discharge=_own(session.efficiency_discharge, car.efficiency_discharge),
         due="day_end" if stays else "departure",
     )
 
 
-def _slots_between(start: pd.Timestamp, end: pd.Timestamp, problem: DayProblem) -> int:
-    """Whole slots from start to end, rounded down (so its negative with swapped ends rounds up)."""
-    return int((end - start) // pd.Timedelta(hours=problem.slot_hours))
+def _own(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def taper_line(car: Car) -> tuple[float, float]:
+    """The car's taper as (kW at an empty battery, kW less per stored kWh); (inf, 0) without one."""
+    taper = car.charge_taper
+    if taper is None:
+        return np.inf, 0.0
+    fall = (1.0 - taper.full_share) / (1.0 - taper.from_soc)
+    return car.charge_limit_kw * (1.0 + fall * taper.from_soc), car.charge_limit_kw * fall / car.capacity_kwh
+
+
+def _before_full_power(car: Car, limit_kw: float, hours: float, target_kwh: float, slots: int) -> float:
+    """Least energy from which `slots` slots at full power still reach the target."""
+    at_empty, fall = taper_line(car)
+    if car.charge_taper is None:
+        return max(0.0, target_kwh - limit_kw * hours * slots)
+    energy = target_kwh
+    for _ in range(slots):
+        before = energy - limit_kw * hours
+        if (
+            at_empty - fall * before < limit_kw
+        ):  # on the taper: energy = before + hours·(at_empty − fall·before)
+            before = min(energy, (energy - hours * at_empty) / (1.0 - hours * fall))
+        energy = max(0.0, before)
+    return energy

@@ -115,7 +115,7 @@ def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
             "power_kw": site_power_kw(problem, plan).ravel(),
             "import_limit_kw": np.repeat([site.import_limit_kw for site in sites], slots),
             "export_limit_kw": np.repeat([site.export_limit_kw for site in sites], slots),
-            "shadow_price_eur_per_kwh": plan.site_shadow_price.ravel(),
+            "shadow_price_eur_per_kwh": plan.prices.site_eur_per_kwh.ravel(),
         }
     )
 

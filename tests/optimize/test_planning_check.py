@@ -102,7 +102,10 @@ BROKEN: list[tuple[str, Callable[[ModePlan], ModePlan]]] = [
     ("a reason exactly where", lambda p: with_departure(p, reason="so")),
     ("one outcome for each session", lambda p: replace(p, departures=p.departures[1:])),
     ("charge_kw has one row", lambda p: replace(p, charge_kw=p.charge_kw[:, 1:])),
-    ("site_shadow_price has one row", lambda p: replace(p, site_shadow_price=p.site_shadow_price[:, 1:])),
+    (
+        "site_eur_per_kwh has one row a site",
+        lambda p: replace(p, prices=replace(p.prices, site_eur_per_kwh=p.prices.site_eur_per_kwh[:, 1:])),
+    ),
 ]
 
 

@@ -100,7 +100,7 @@ def test_feeder_limit_is_shared_by_price_and_has_its_own() -> None:
     for mode in ("ordered", "v2g"):
         plan = plan_day(problem, [mode])[mode]
         np.testing.assert_allclose(plan.charge_kw.sum(axis=0), [4, 3, 0], atol=1e-6)
-        np.testing.assert_allclose(plan.site_shadow_price[0][:2], [0.1, 0.0], atol=1e-6)
+        np.testing.assert_allclose(plan.prices.site_eur_per_kwh[0][:2], [0.1, 0.0], atol=1e-6)
         assert plan.solver.objective_eur == pytest.approx(-1.0, abs=1e-6)
 
 
@@ -111,7 +111,7 @@ def test_export_limit_has_a_price_with_its_own_sign() -> None:
     problem = day([0.3], [car("A"), car("B")], stays, sites=sites, terminal=0.05)
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.discharge_kw.sum() == pytest.approx(3.0, abs=1e-6)
-    np.testing.assert_allclose(plan.site_shadow_price, [[-0.25]], atol=1e-6)
+    np.testing.assert_allclose(plan.prices.site_eur_per_kwh, [[-0.25]], atol=1e-6)
 
 
 def test_drawdown_limits_the_fall_below_the_sessions_own_peak() -> None:

@@ -113,7 +113,7 @@ def test_the_shadow_price_tells_what_a_little_more_limit_earns() -> None:
     plan = plan_day(problem, ["v2g"])["v2g"]
     step = 1e-3
     for field, sign in (("import_limit_kw", 1.0), ("export_limit_kw", -1.0)):
-        price = sign * plan.site_shadow_price[1]
+        price = sign * plan.prices.site_eur_per_kwh[1]
         expected = problem.slot_hours * price[price > 0].sum() * step
         first, site = problem.sites
         more = replace(site, **{field: getattr(site, field) + step})  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""What holds a car's power where it is, slot by slot: read off the plan, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimize.stays import StaySlots, taper_kw
+from optimize.tree import SiteTree
+from optimize.types import BINDINGS, BoolArray, CodeArray, DayProblem, FloatArray, ModePlan
+from optimize.windows import SessionWindow
+
+CLOSE = 1e-6
+
+
+def bindings(
+    problem: DayProblem,
+    windows: Sequence[SessionWindow],
+    stays: StaySlots,
+    tree: SiteTree,
+    full: tuple[BoolArray, BoolArray],
+    plan: ModePlan,
+) -> CodeArray:
+    """Codes of BINDINGS [n, T]; full: slots in which a site's import, and its export, are used up, [S, T]."""
+    c, d, power = plan.charge_kw, plan.discharge_kw, stays.metered_kw(plan.charge_kw, plan.discharge_kw)
+    charging, discharging = c > CLOSE, d > CLOSE
+    taper = taper_kw(problem, plan.energy_start_kwh)
+    top = plan.energy_end_kwh >= stays.highest_kwh - CLOSE
+    bottom = plan.energy_end_kwh <= stays.lowest_kwh + CLOSE
+    up, down = _reserve_tight(problem, stays, power, plan)
+    least_in = np.array([car.min_charge_kw for car in problem.cars]).reshape(-1, 1)
+    least_out = np.array([car.min_discharge_kw for car in problem.cars]).reshape(-1, 1)
+    used_up = _used_up(problem, plan)
+    fallen = _fallen(problem, windows, plan)
+    idle = ~charging & ~discharging
+    rules = {
+        "away": ~plan.plugged,
+        "charge limit": charging & (c >= stays.charge_limit_kw - CLOSE),
+        "taper": charging & (c >= taper - CLOSE),
+        "discharge limit": discharging & (d >= stays.discharge_limit_kw - CLOSE),
+        "full": ~discharging & top,
+        "empty": ~charging & bottom,
+        "drawdown": ~charging & fallen,
+        "feeder import": charging & _at(stays, tree, full[0]),
+        "feeder export": discharging & _at(stays, tree, full[1]),
+        "peak": charging & _at(stays, tree, _peaks(problem, stays, tree, power)),
+        "reserve up": up,
+        "reserve down": down,
+        "contract": ~charging & used_up,
+        "minimum power": (charging & (c <= least_in + CLOSE)) | (discharging & (d <= least_out + CLOSE)),
+        "idle": idle,
+    }
+    code = np.select(list(rules.values()), [BINDINGS.index(name) for name in rules], BINDINGS.index("free"))
+    return code.astype(np.int8)
+
+
+def _at(stays: StaySlots, tree: SiteTree, marked: BoolArray) -> BoolArray:
+    """Whether a marked site and slot [S, T] lies on the way from each car to the grid, [n, T]."""
+    on_path = np.zeros_like(marked)
+    for j, path in enumerate(tree.paths):
+        on_path[j] = marked[list(path)].any(axis=0)
+    if not marked.size:
+        return np.zeros_like(stays.plugged)
+    found: BoolArray = stays.plugged & on_path[stays.site, np.arange(marked.shape[1])]
+    return found
+
+
+def _peaks(problem: DayProblem, stays: StaySlots, tree: SiteTree, power: FloatArray) -> BoolArray:
+    """Slots that set a peak which is paid for."""
+    drawn = tree.total_kw(stays.site_kw(power, len(problem.sites))) + tree.base_kw
+    marked = np.zeros(drawn.shape, dtype=np.bool_)
+    for j, site in enumerate(problem.sites):
+        if site.peak_price_eur_per_kw > 0.0 and drawn[j].max() > site.peak_so_far_kw + CLOSE:
+            marked[j] = drawn[j] >= drawn[j].max() - CLOSE
+    return marked
+
+
+def _reserve_tight(
+    problem: DayProblem, stays: StaySlots, power: FloatArray, plan: ModePlan
+) -> tuple[BoolArray, BoolArray]:
+    """Where a car holds all the reserve that its power or its energy allows, upwards and downwards."""
+    shape = power.shape
+    held, kept = np.zeros((2, *shape)), np.zeros((2, *shape))
+    for block, bid in zip(problem.reserves, plan.reserves, strict=True):
+        slots = slice(block.first_slot, block.end_slot)
+        for way, kw in enumerate((bid.up_kw, bid.down_kw)):
+            held[way, :, slots] += kw
+            kept[way, :, slots] += kw * block.sustain_hours
+    least = np.minimum(plan.energy_start_kwh, plan.energy_end_kwh)
+    most = np.maximum(plan.energy_start_kwh, plan.energy_end_kwh)
+    room_up = stays.discharge_limit_kw * stays.efficiency_discharge + power
+    room_down = stays.charge_limit_kw / stays.efficiency_charge - power
+    tight_up = (held[0] >= room_up - CLOSE) | (
+        kept[0] / stays.efficiency_discharge >= least - stays.lowest_kwh - CLOSE
+    )
+    tight_down = (held[1] >= room_down - CLOSE) | (
+        kept[1] * stays.efficiency_charge >= stays.highest_kwh - most - CLOSE
+    )
+    return (held[0] > CLOSE) & tight_up, (held[1] > CLOSE) & tight_down
+
+
+def _used_up(problem: DayProblem, plan: ModePlan) -> BoolArray:
+    """Cars whose day's V2G energy is all that their contract allows, [n, 1]."""
+    limit = np.array([car.v2g_limit_kwh for car in problem.cars])
+    used: BoolArray = plan.discharge_kw.sum(axis=1) * problem.slot_hours >= limit - CLOSE
+    return used.reshape(-1, 1) & (plan.mode == "v2g")
+
+
+def _fallen(problem: DayProblem, windows: Sequence[SessionWindow], plan: ModePlan) -> BoolArray:
+    """Where a session has fallen as far below its own peak as it may."""
+    fallen = np.zeros(plan.plugged.shape, dtype=np.bool_)
+    if plan.mode != "v2g":
+        return fallen
+    for window in windows:
+        car = problem.cars[window.car]
+        if car.drawdown_limit < 1.0 and window.slots:
+            end = plan.energy_end_kwh[window.car, window.first : window.end]
+            peak = np.maximum(np.maximum.accumulate(end), window.arrival_kwh)
+            fall = peak - end >= car.drawdown_limit * car.capacity_kwh - CLOSE
+            fallen[window.car, window.first : window.end] = fall
+    return fallen
