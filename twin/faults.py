@@ -40,7 +40,7 @@ FaultKind = Literal[
 ]
 
 BIAS_LIMIT_C = 6e-3
-_RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; coarser, a bin's mean is off by what SPM is trusted to
+_RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; beyond, means of bins are off by some mV
 _STUCK_LIMIT = 0.02
 _GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.5
 _VOLTAGE_LIMIT = 0.022
@@ -270,8 +270,8 @@ def _wrong_strings(counted: float | None, battery: BatterySpec, known: Known) ->
         return None
     return SensorFault(
         kind="wrong_cell_count",
-        evidence=f"{told} gives {ratio:.2f} of the capacity that is to be expected: {count} cells in parallel, "
-        f"not {battery.cells_parallel}",
+        evidence=f"{told} gives {ratio:.2f} of the capacity that is to be expected: "
+        f"{count} cells in parallel, not {battery.cells_parallel}",
     )
 
 

@@ -10,7 +10,7 @@ refused: bad sensors are named, not fitted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
 CHI2_LIMIT = 9.0
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
+_DAY_SD = np.array([1e-3, 1e-3, 1e-3, 1e-3, 2e-4])  # drift a day of what the prior holds: ageing, weather
 _ITERATIONS = 8
 _HUBER = 2.5
 _CONVERGED = 1e-3
@@ -35,16 +36,34 @@ _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatePrior:
+    """What is known of a state: mean and covariance of five figures.
+
+    In this order: ln eps_n and ln eps_p against fresh, lithium as a share of fresh, resistance (ohm × Ah of
+    the reference cell), current bias (C-rate).
+    """
+
+    mean: Array
+    covariance: Array
+
+    def after(self, days: float) -> StatePrior:
+        """The same some days later: as good as it was, less a day's drift for each."""
+        return replace(self, covariance=self.covariance + np.diag(_DAY_SD**2 * max(days, 0.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateFit:
     """Outcome of stage A.
 
     ``health``: SEI thickness is not seen by voltage and stays at the given one; ``information``: precision
     matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
-    ``bias_c``: current bias as a C-rate; ``fault``: "" or what is wrong with the sensors.
+    ``posterior``: the same and resistance and bias, prior included; ``bias_c``: current bias as a C-rate;
+    ``fault``: "" or what is wrong with the sensors.
     """
 
     health: Health
     information: Array
+    posterior: StatePrior
     bias_c: float
     chi2_per_n: float
     model_voltage_v: Array
@@ -72,6 +91,8 @@ class _Problem:
     guess: Health
     circuit: OpenCircuit
     mean: Array
+    precision: Array
+    electrolyte: bool
 
     def health(self, theta: Array) -> Health:
         """Health of the unknowns; the SEI thickness is the guess's."""
@@ -90,7 +111,9 @@ class _Problem:
         x, y = float(theta[0]), float((health.lithium_ah - theta[0] * q_n) / q_p)
         if not (0.002 < x < 0.998 and 0.002 < y < 0.998):
             raise SolveError(f"stoichiometries {x:.3f}, {y:.3f} lie outside the electrodes")
-        result = day_model(cell.name, MAX_STEPS, ageing=False, sensitive=SENSITIVE).solve(
+        result = day_model(
+            cell.name, MAX_STEPS, ageing=False, electrolyte=self.electrolyte, sensitive=SENSITIVE
+        ).solve(
             self.replay.start_s,
             self.replay.c_rate * capacity,
             self.replay.end_s,
@@ -116,30 +139,46 @@ class _Problem:
         )
         residual = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
         weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
-        prior = ((theta - self.mean) / _PRIOR_SD) ** 2
+        away = theta - self.mean
         return _Point(
             theta=theta,
             voltage_v=result.voltage_v,
             jacobian=jacobian / VOLTAGE_SD_V,
             residual=residual,
             weight=weight,
-            cost=float((weight * residual**2).sum() + prior.sum()),
+            cost=float((weight * residual**2).sum() + away @ self.precision @ away),
         )
 
     def step(self, point: _Point, damping: float) -> Array:
         """The unknowns after one damped Gauss–Newton step."""
         weighted = point.weight[:, None] * point.jacobian
-        normal = point.jacobian.T @ weighted + np.diag(_PRIOR_SD**-2)
-        gradient = weighted.T @ point.residual - (point.theta - self.mean) / _PRIOR_SD**2
+        normal = point.jacobian.T @ weighted + self.precision
+        gradient = weighted.T @ point.residual - self.precision @ (point.theta - self.mean)
         return np.asarray(
             point.theta + np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
         )
 
 
-def fit_state(replay: Replay, battery: BatterySpec, guess: Health) -> StateFit:
-    """Fit the window from ``guess``, whose SEI thickness stays; SolveError where PyBaMM cannot follow."""
+def fit_state(
+    replay: Replay,
+    battery: BatterySpec,
+    guess: Health,
+    *,
+    prior: StatePrior | None = None,
+    electrolyte: bool = False,
+) -> StateFit:
+    """Fit the window from ``guess``, whose SEI thickness stays, or from ``prior``, yesterday's posterior.
+
+    ``electrolyte``: by SPMe instead of SPM. The cell's temperature is the window's mean. SolveError where
+    PyBaMM cannot follow.
+    """
     circuit = open_circuit(battery.chemistry)
-    problem = _Problem(replay=replay, guess=guess, circuit=circuit, mean=_prior_mean(replay, guess, circuit))
+    mean, precision = _prior_mean(replay, guess, circuit), np.diag(_PRIOR_SD**-2)
+    if prior is not None:
+        mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
+    problem = _Problem(
+        replay=replay, guess=guess, circuit=circuit, mean=mean, precision=precision, electrolyte=electrolyte
+    )
     best, damping = problem.at(problem.mean), 1e-3
     for _ in range(_ITERATIONS):
         try:
@@ -185,6 +224,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     information = best.jacobian.T @ (best.weight[:, None] * best.jacobian) / inflation
     regular = information[np.ix_(_NUISANCE, _NUISANCE)] + np.diag(_PRIOR_SD[_NUISANCE] ** -2)
     cross = information[np.ix_(_WANTED, _NUISANCE)]
+    covariance = np.asarray(np.linalg.inv(information + problem.precision))
     bias = float(best.theta[5])
     fault = ""
     if chi2 > CHI2_LIMIT:
@@ -194,6 +234,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     return StateFit(
         health=problem.health(best.theta),
         information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
+        posterior=StatePrior(mean=best.theta[1:], covariance=covariance[1:, 1:]),
         bias_c=bias,
         chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,

@@ -13,6 +13,7 @@ from twin.types import BatterySpec
 
 BIN_S = 300.0
 WINDOW_H = 36.0
+DAILY_WINDOW_H = 20.0  # what a day's new telemetry holds, the night's gap spared
 MAX_STEPS = 96
 _RESTING_C, _RESTING_V = 0.04, 1.5e-3  # a biased sensor shows a current at rest; the voltage stands still
 _STEP_C = 0.004  # currents that differ by less are one step, as long as the steps are few enough
@@ -34,17 +35,24 @@ class Replay:
     temperature_degc: float
 
     @property
+    def end_utc(self) -> pd.Timestamp:
+        """End of the window."""
+        return self.begin_utc + pd.Timedelta(seconds=self.end_s)
+
+    @property
     def end_s(self) -> float:
         """End of the window [s]."""
         return float(self.times_s[-1] + BIN_S / 2)
 
 
-def select_window(telemetry: pd.DataFrame, battery: BatterySpec) -> Replay | None:
-    """The gap-free window of ``WINDOW_H`` hours with the widest swing of charge; None where there is none."""
+def select_window(
+    telemetry: pd.DataFrame, battery: BatterySpec, *, hours: float = WINDOW_H
+) -> Replay | None:
+    """The gap-free window of ``hours`` that holds the widest swing of charge; None where there is none."""
     if len(telemetry) < 50:
         return None
     binned = _bins(telemetry, battery)
-    size = int(WINDOW_H * 3600 / BIN_S)
+    size = int(hours * 3600 / BIN_S)
     if len(binned) < size:
         return None
     charge = (binned["c_rate"].cumsum() * BIN_S / 3600).to_numpy()
