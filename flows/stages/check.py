@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
 
-from data_checks import CheckContext, CheckReport, check_frame
-from flows.stages.findings import findings
+from data_checks import CheckContext, check_frame
+from flows.stages.findings import findings, over_parts
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
+from warehouse.landing import Part
 from warehouse.store import Warehouse
 from warehouse.zones import ZONES
 
@@ -26,25 +28,23 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for dataset in INGEST_ORDER:
-        frame = warehouse.unchecked(dataset)
-        if frame.empty:
+        parts = warehouse.waiting(dataset)
+        if not parts:
             continue
-        report = check_frame(dataset, frame, _context(warehouse, dataset, frame, as_of, run_id))
-        sources = [str(source) for source in frame["source_id"].unique()]
-        warehouse.promote(
-            dataset, report.good, report.quarantine, report.checks, sources, pd.Timestamp(as_of)
-        )
+        outcomes = [_check_part(warehouse, part, as_of, run_id) for part in parts]
+        checks = over_parts([outcome.checks for outcome in outcomes])
+        warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
         rows.append(
             {
                 "dataset": dataset,
-                "rows": len(frame),
-                "good": len(report.good),
-                "quarantined": report.rows_quarantined,
-                "repeated": report.rows_repeated,
-                "blocked": ", ".join(sorted(report.blocked)),
+                "rows": sum(part.rows for part in parts),
+                "good": sum(outcome.good for outcome in outcomes),
+                "quarantined": sum(outcome.quarantined for outcome in outcomes),
+                "repeated": sum(outcome.repeated for outcome in outcomes),
+                "blocked": ", ".join(sorted(frozenset().union(*(outcome.blocked for outcome in outcomes)))),
             }
         )
-        failed += _failed_rules(dataset, report)
+        failed += _failed_rules(dataset, checks)
     bad = [row for row in rows if row["blocked"] or not row["good"]]
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
@@ -61,6 +61,27 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         tables={"datasets": rows, "failed checks": failed},
         details={"rows": total, "quarantined": quarantined},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Outcome:
+    """What remains of a part's report once its rows are stored."""
+
+    good: int
+    quarantined: int
+    repeated: int
+    blocked: frozenset[str]
+    checks: pd.DataFrame
+
+
+def _check_part(warehouse: Warehouse, part: Part, as_of: datetime, run_id: str) -> _Outcome:
+    frame = warehouse.unchecked(part.dataset, part)
+    report = check_frame(part.dataset, frame, _context(warehouse, part.dataset, frame, as_of, run_id))
+    warehouse.promote_part(part, frame, report.good, report.quarantine)
+    return _Outcome(
+        good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
+        blocked=report.blocked, checks=report.checks,
+    )  # fmt: skip
 
 
 def _context(
@@ -90,8 +111,8 @@ def _inner_days(prices: pd.DataFrame) -> tuple[date, ...]:
     return tuple(sorted(days))
 
 
-def _failed_rules(dataset: str, report: CheckReport) -> list[dict[str, Any]]:
-    wrong = findings(report.checks)
+def _failed_rules(dataset: str, checks: pd.DataFrame) -> list[dict[str, Any]]:
+    wrong = findings(checks)
     shown = ["scope", "rule", "severity", "rows_failed", "message"]
     return [
         {"dataset": dataset, **{str(k): v for k, v in row.items()}} for row in wrong[shown].to_dict("records")
