@@ -1,59 +1,135 @@
 """Check a frame of landed rows: contract rules, then the written checks of its dataset, then the verdict."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
-from data_checks import checkups, prices, telemetry
+from data_checks import (
+    cells,
+    charge,
+    checkups,
+    duplicates,
+    fleet,
+    prices,
+    sessions,
+    stuck,
+    telemetry,
+    units,
+)
 from data_checks.errors import FrameError
+from data_checks.owners import Owners
+from data_checks.packs import Packs
+from data_checks.series import Series
 from data_checks.suites import rules_for, run_rules
-from data_checks.types import EVERYTHING, CheckContext, CheckReport, RowFinding, ScopeFinding
-from data_checks.verdict import rejected, report
+from data_checks.types import (
+    EVERYTHING,
+    CheckContext,
+    CheckReport,
+    Mask,
+    RowFinding,
+    ScopeFinding,
+)
+from data_checks.verdict import Findings, report
 from warehouse.contracts import ContractError, conform, dataset_contract, landed_contract
+
+_OWNERS = {"prices": "zone", "sites": "site_id"}
 
 
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:
     """Judge landed rows (shape of `landed_contract(dataset)`) as of `context.as_of_utc`.
 
-    Rows that break a critical rule are quarantined with rule, column, value and reason; rows that repeat
-    another of their file in every column are dropped and counted. A price day with a slot missing or doubled
-    blocks its zone and day ("DE-LU 2020-03-29") while its rows may still be promoted. Raises FrameError for a
-    frame of another shape, SuiteError if an expectation cannot be evaluated.
+    Bad rows are quarantined with rule, column, value and reason: for every contract rule that they break,
+    else for the first written check that found them. Rows that repeat another of their file in every column
+    are dropped and counted. A price day with a slot missing or doubled blocks its zone and day
+    ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
+    as a whole is blocked too. Batteries do not touch each other: a telemetry frame may be checked in parts
+    that hold whole batteries, and `combined` puts the reports together. Raises FrameError for a frame of
+    another shape, SuiteError if an expectation cannot be evaluated.
     """
+    landed, declared = _landed(dataset, frame), dataset_contract(dataset)
+    again = duplicates.told_again(landed, declared)
+    rows = landed[~again].reset_index(drop=True) if again.any() else landed
+    owners = Owners.of(rows, _OWNERS.get(dataset, "battery_id"))
+    found, scopes = Findings(rows, context.released), list[ScopeFinding]()
+    if not rows.empty:
+        packs = Packs.of(owners, context)
+        found.add(*run_rules(rows, rules_for(dataset, declared, context)))
+        for written in (
+            units.implausible_units(rows, declared, owners),
+            _alone(dataset, rows, packs, context),
+            duplicates.contradictions(rows, declared, found.usable),
+            _together(dataset, rows, owners, packs, found.usable, context),
+        ):
+            for finding in written:
+                found.add_written(finding)
+        scopes.append(_repetition(len(landed), int(again.sum())))
+        scopes += _shown(dataset, rows, owners, packs, found.usable)
+    if dataset == "prices":
+        scopes += prices.complete_days(rows.loc[found.usable], context)
+    return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
+
+
+def contract_faults(dataset: str, frame: pd.DataFrame, context: CheckContext) -> list[RowFinding]:
+    """Return what the contract alone says against landed rows: that, nobody can release."""
+    rows = _landed(dataset, frame)
+    findings = run_rules(rows, rules_for(dataset, dataset_contract(dataset), context)) if len(rows) else []
+    return [finding for finding in findings if finding.positions.size]
+
+
+def _landed(dataset: str, frame: pd.DataFrame) -> pd.DataFrame:
     try:
-        landed = conform(frame, landed_contract(dataset))
+        return conform(frame, landed_contract(dataset))
     except ContractError as error:
         raise FrameError(str(error)) from error
-    declared = dataset_contract(dataset)
-    rows = landed.drop_duplicates([*declared.names, "source_id"], ignore_index=True)
-    repeated = len(landed) - len(rows)
-    findings: list[RowFinding] = []
-    scopes: list[ScopeFinding] = []
-    if not rows.empty:
-        findings = run_rules(rows, rules_for(dataset, declared, context))
-        scopes.append(_repetition(len(landed), repeated))
-        _written(dataset, rows, findings, scopes, context)
-    if dataset == "prices":
-        scopes += prices.complete_days(rows.loc[~rejected(len(rows), findings)], context)
-    return report(dataset, rows, repeated, findings, scopes, context)
 
 
-def _written(
-    dataset: str,
-    rows: pd.DataFrame,
-    findings: list[RowFinding],
-    scopes: list[ScopeFinding],
-    context: CheckContext,
-) -> None:
-    """Add the findings of a dataset's written checks."""
-    if dataset == "prices":
-        scopes += prices.file_order(rows)
+def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext) -> Iterator[RowFinding]:
+    """Judge rows by themselves."""
+    if dataset in ("telemetry", "checkups"):
+        yield telemetry.future_clock(rows, context)
+    if dataset == "telemetry":
+        yield cells.cell_voltage(rows, packs)
+        yield cells.cell_spread(rows, packs)
+        yield telemetry.power(rows, packs)
+        yield cells.soc_voltage(rows, packs)
     elif dataset == "checkups":
-        findings += [telemetry.future_clock(rows, context), checkups.implausible_capacity(rows, context)]
+        yield checkups.implausible_capacity(rows, packs)
+        yield checkups.implausible_resistance(rows, packs)
+    elif dataset == "fleet":
+        yield from fleet.ill_matched(rows)
+
+
+def _together(
+    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask, context: CheckContext
+) -> Iterator[RowFinding]:
+    """Judge usable rows by the others of their battery or zone and file; `usable` shrinks on the way."""
+    if dataset == "prices":
+        yield units.price_level(rows, context, owners)
+    elif dataset == "sessions":
+        yield sessions.overlapping(rows, owners, usable)
     elif dataset == "telemetry":
-        findings += [telemetry.future_clock(rows, context), telemetry.cell_voltage(rows, context)]
-        usable = ~rejected(len(rows), findings)
-        findings.append(telemetry.jumps(rows, usable))
-        scopes += telemetry.stuck_voltage(rows, usable, context)
-        scopes += telemetry.file_order(rows)
+        yield from telemetry.spikes(rows, Series.of(rows, owners, usable))
+        yield from charge.against_soc(rows, owners, packs, usable)
+        series = Series.of(rows, owners, usable)
+        yield stuck.stuck_voltage(rows, packs, series)
+        yield stuck.stuck_soc(rows, packs, series)
+
+
+def _shown(
+    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask
+) -> list[ScopeFinding]:
+    """Return warnings: nothing is rejected for them."""
+    if dataset == "prices":
+        return prices.file_order(rows, owners)
+    if dataset == "sessions":
+        return sessions.beyond_reach(rows, owners, packs, usable)
+    if dataset == "telemetry":
+        series = Series.of(rows, owners, usable)
+        return [
+            *stuck.constant_temperature(rows, owners, packs, series),
+            *telemetry.file_order(rows, owners),
+        ]
+    return []
 
 
 def _repetition(rows: int, repeated: int) -> ScopeFinding:

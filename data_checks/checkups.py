@@ -1,25 +1,36 @@
-"""Written checks of check-ups: a capacity that a pack of its size can have."""
+"""Written checks of check-ups: a capacity and a resistance that a pack of its size can have."""
 
 import numpy as np
 import pandas as pd
 
-from data_checks.types import CheckContext, RowFinding
+from data_checks.packs import Packs
+from data_checks.types import RowFinding
 
 CAPACITY_SHARE = (0.3, 1.3)
+DROP_V = (0.002, 1.0)
+"""Voltage that a cell drops at 1 C, V; healthy cells lie between 0.02 and 0.2."""
 
 
-def implausible_capacity(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
+def implausible_capacity(frame: pd.DataFrame, packs: Packs) -> RowFinding:
     """Find check-ups whose capacity lies outside 0.3–1.3 of the pack's nominal capacity."""
     low, high = CAPACITY_SHARE
-    positions = np.empty(0, dtype=np.intp)
-    if context.batteries is not None:
-        nominal = frame["battery_id"].map(context.batteries.set_index("battery_id")["nominal_capacity_ah"])
-        share = frame["capacity_ah"] / nominal
-        positions = np.flatnonzero(((share < low) | (share > high)).to_numpy())
+    share = frame["capacity_ah"].to_numpy() / packs.figure("nominal_capacity_ah")
     return RowFinding(
         rule="capacity",
         column="capacity_ah",
         reason=f"capacity_ah is outside {low:g} to {high:g} of the nominal capacity",
-        positions=positions,
-        rows_checked=len(frame),
+        positions=np.flatnonzero((share < low) | (share > high)),
+    )
+
+
+def implausible_resistance(frame: pd.DataFrame, packs: Packs) -> RowFinding:
+    """Find check-ups by whose resistance a cell would drop less than 2 mV or more than 1 V at 1 C."""
+    low, high = DROP_V
+    drop = frame["resistance_ohm"].to_numpy() * packs.figure("nominal_capacity_ah")
+    drop = drop / packs.figure("cells_series")
+    return RowFinding(
+        rule="resistance",
+        column="resistance_ohm",
+        reason=f"resistance_ohm is outside {low:g} to {high:g} V per cell at 1 C: mΩ, or of one cell?",
+        positions=np.flatnonzero((drop < low) | (drop > high)),
     )

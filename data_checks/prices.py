@@ -5,7 +5,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from data_checks.types import CheckContext, ScopeFinding, by_scope
+from data_checks.owners import Owners
+from data_checks.types import CheckContext, ScopeFinding
 
 _QUARTER = pd.Timedelta(minutes=15)
 
@@ -28,14 +29,11 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
     return findings
 
 
-def file_order(frame: pd.DataFrame) -> list[ScopeFinding]:
+def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
     """Warn of zones whose times go back within a file."""
     step = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"].diff()
-    back = frame.loc[step < pd.Timedelta(0), "zone"].value_counts(sort=False)
-    failed = {str(zone): int(count) for zone, count in back.items()}
-    return by_scope(
-        "monotone", "warning", failed, rows_checked=len(frame), message="times go back in the file"
-    )
+    back = np.flatnonzero((step < pd.Timedelta(0)).to_numpy())
+    return owners.outcomes("monotone", "warning", back, "times go back in the file")
 
 
 def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:

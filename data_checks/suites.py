@@ -1,4 +1,4 @@
-"""Great Expectations suites from the contracts: not null, finite, range, allowed, id, known, order, unique.
+"""Great Expectations suites from the contracts: not null, finite, range, allowed, id, known, order; unique.
 
 Run on pandas frames with an ephemeral context. `BETWEEN` passes null and, with one bound only, infinity:
 therefore every float column is first held against both ends of the float range, and a cell that is not finite
@@ -7,6 +7,7 @@ is not reported a second time as out of range.
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import great_expectations as gx
 
 _FLOAT_MAX = sys.float_info.max
+_thread = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +49,18 @@ def rules_for(dataset: str, contract: TableContract, context: CheckContext) -> l
                 column=high, reason=f"{high} is not {'after' if high.endswith('_utc') else 'above'} {low}",
             )
         )  # fmt: skip
-    rules.append(
-        Rule(
-            name="unique",
-            expectation="ExpectCompoundColumnsToBeUnique",
-            arguments={"column_list": [*contract.key, "source_id"]},
-            column=None,
-            reason=f"the file contradicts itself for this {', '.join(contract.key)}",
-        )
-    )
     return rules
+
+
+def uniqueness(contract: TableContract) -> Rule:
+    """Return the rule that a file tells a key once."""
+    return Rule(
+        name="unique",
+        expectation="ExpectCompoundColumnsToBeUnique",
+        arguments={"column_list": [*contract.key, "source_id"]},
+        column=None,
+        reason=f"the file contradicts itself for this {', '.join(contract.key)}: none of the rows is taken",
+    )
 
 
 def run_rules(frame: pd.DataFrame, rules: Iterable[Rule]) -> list[RowFinding]:
@@ -72,7 +76,7 @@ def run_rules(frame: pd.DataFrame, rules: Iterable[Rule]) -> list[RowFinding]:
         findings.append(
             RowFinding(
                 rule=rule.name, column=rule.column, reason=rule.reason,
-                positions=np.asarray(positions or [], dtype=np.intp), rows_checked=len(frame),
+                positions=np.asarray(positions or [], dtype=np.intp),
             )
         )  # fmt: skip
     return _without_infinite_ranges(findings)
@@ -129,14 +133,9 @@ def _rule(name: str, expectation: str, column: str, reason: str, **arguments: ob
 
 
 def _validate(frame: pd.DataFrame, rules: list[Rule]) -> "list[gx.ExpectationValidationResult]":
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     import great_expectations as gx
     import great_expectations.expectations as gxe
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
     suite = gx.ExpectationSuite(
         name="contract",
         expectations=[
@@ -145,8 +144,22 @@ def _validate(frame: pd.DataFrame, rules: list[Rule]) -> "list[gx.ExpectationVal
         ],
     )
     complete = {"result_format": "COMPLETE", "include_unexpected_rows": False}
+    batch = _batches().get_batch({"dataframe": frame})
     results = batch.validate(suite, result_format=complete).results
     return sorted(results, key=lambda result: int(result.expectation_config.meta["rule"]))
+
+
+def _batches() -> "gx.core.batch_definition.BatchDefinition[Any]":
+    """Return this thread's way into Great Expectations; an ephemeral context keeps nothing of the frames."""
+    if not hasattr(_thread, "batches"):
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+        _thread.batches = asset.add_batch_definition_whole_dataframe("whole")
+    return _thread.batches
 
 
 def _exception_text(info: Mapping[str, Any]) -> str:

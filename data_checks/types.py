@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Severity = Literal["critical", "warning", "info"]
 Positions = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 EVERYTHING = "*"
 
 
@@ -20,8 +21,9 @@ class CheckContext:
 
     as_of_utc: tz-aware now of the run. battery_ids, site_ids: the ids there are; None = not checked.
     zones_tz: bidding zone → IANA time zone. market_days: local days for which prices must be complete.
-    batteries: rows of the battery table (nominal_capacity_ah, cells_series); None = not checked.
-    known_prices: prices already in the core table, which count towards complete days.
+    batteries: rows of the battery table; None = not checked.
+    known_prices: prices already in the core table, they count for complete days and show the level.
+    released: what a person let in all the same, one row each: source_id, source_row, rule; None = nothing.
     """
 
     as_of_utc: dt.datetime
@@ -32,6 +34,7 @@ class CheckContext:
     market_days: tuple[dt.date, ...] = ()
     batteries: pd.DataFrame | None = None
     known_prices: pd.DataFrame | None = None
+    released: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if self.as_of_utc.tzinfo is None:
@@ -40,13 +43,16 @@ class CheckContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowFinding:
-    """A rule applied to every row of a frame; the rows at `positions` broke it and are quarantined."""
+    """A critical rule applied to every row of a frame; the rows at `positions` broke it: to quarantine.
+
+    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows.
+    """
 
     rule: str
     column: str | None
     reason: str
     positions: Positions
-    rows_checked: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +72,7 @@ class CheckReport:
     """What came of a frame.
 
     good: rows for the core table. quarantine: one row a bad row and rule (core_quarantine). checks: one row a
-    rule and scope (out_check). blocked: scopes ("DE-LU 2020-03-29", a battery) that no later stage may use.
+    rule and scope (out_check). blocked: scopes ("DE-LU 2020-03-29", a battery) of which nothing enters.
     rows_in = rows of good + rows_quarantined + rows_repeated (identical to another row of their file).
     """
 
@@ -77,25 +83,3 @@ class CheckReport:
     rows_in: int
     rows_quarantined: int
     rows_repeated: int
-
-
-def by_scope(
-    rule: str, severity: Severity, failed: Mapping[str, int], *, rows_checked: int, message: str
-) -> list[ScopeFinding]:
-    """Return a finding for everything and one for each failed scope; `failed` maps scope → bad rows."""
-    everything = ScopeFinding(
-        rule=rule, severity=severity, scope=EVERYTHING, rows_checked=rows_checked,
-        rows_failed=sum(failed.values()), message=f"{len(failed)} found: {message}" if failed else "",
-    )  # fmt: skip
-    scopes = [
-        ScopeFinding(
-            rule=rule,
-            severity=severity,
-            scope=scope,
-            rows_checked=rows_checked,
-            rows_failed=count,
-            message=message,
-        )
-        for scope, count in failed.items()
-    ]
-    return [everything, *scopes]

@@ -1,47 +1,82 @@
 """From findings to tables: which rows are good, why the others are not, what each scope's outcome is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from data_checks.types import EVERYTHING, CheckContext, CheckReport, RowFinding, ScopeFinding
+from data_checks.owners import Owners
+from data_checks.types import (
+    EVERYTHING,
+    CheckContext,
+    CheckReport,
+    Positions,
+    RowFinding,
+    ScopeFinding,
+)
 from warehouse.contracts import CONTRACTS, TableContract, conform, core_contract, dataset_contract
 
-_SCOPE_COLUMNS = {"prices": "zone", "sites": "site_id"}
+SEPARATOR = "; "
+"""Between the reasons of one message."""
 
 
-def rejected(rows: int, findings: list[RowFinding]) -> NDArray[np.bool_]:
-    """Return which of `rows` rows some rule rejected."""
-    bad = np.zeros(rows, dtype=bool)
-    for finding in findings:
-        bad[finding.positions] = True
-    return bad
+class Findings:
+    """Row findings as they come in, and which rows they leave usable; what a person released is let be."""
+
+    def __init__(self, frame: pd.DataFrame, released: pd.DataFrame | None) -> None:
+        self.all: list[RowFinding] = []
+        self.usable = np.ones(len(frame), dtype=bool)
+        self._released = _released(frame, released)
+
+    def add(self, *findings: RowFinding) -> None:
+        """Take findings in; a rule that was released for a row has not found it."""
+        for finding in findings:
+            bad = finding.positions
+            if finding.rule in self._released:
+                bad = np.setdiff1d(bad, self._released[finding.rule])
+            self.all.append(replace(finding, positions=bad))
+            self.usable[bad] = False
+
+    def add_written(self, *findings: RowFinding) -> None:
+        """Take findings in, each for rows that nothing was found in yet; a verdict on a whole is for all."""
+        for finding in findings:
+            bad = finding.positions
+            self.add(finding if finding.whole else replace(finding, positions=bad[self.usable[bad]]))
 
 
 def report(
     dataset: str,
     frame: pd.DataFrame,
     repeated: int,
-    row_findings: list[RowFinding],
+    found: Findings,
+    owners: Owners,
     scope_findings: list[ScopeFinding],
     context: CheckContext,
 ) -> CheckReport:
     """Assemble the report of a frame of landed rows, of which `repeated` were dropped before."""
-    bad = rejected(len(frame), row_findings)
     core = core_contract(dataset)
-    scopes = [*_row_outcomes(dataset, frame, row_findings), *scope_findings]
+    scopes = [*_row_outcomes(owners, found.all), *scope_findings]
     return CheckReport(
-        good=conform(frame.loc[~bad, list(core.names)], core),
-        quarantine=_quarantine(dataset, frame, row_findings, context),
+        good=conform(frame.loc[found.usable, list(core.names)], core),
+        quarantine=_quarantine(dataset, frame, found.all, context),
         checks=_checks(dataset, scopes, context),
-        blocked=frozenset(
-            found.scope
-            for found in scope_findings
-            if found.severity == "critical" and found.rows_failed and found.scope != EVERYTHING
-        ),
+        blocked=_blocked(owners, found.all, scope_findings),
         rows_in=len(frame) + repeated,
-        rows_quarantined=int(bad.sum()),
+        rows_quarantined=int((~found.usable).sum()),
         rows_repeated=repeated,
+    )
+
+
+def _blocked(owners: Owners, rows: list[RowFinding], scopes: list[ScopeFinding]) -> frozenset[str]:
+    """Return the market days that failed, and the owners that a rule rejects as a whole."""
+    days = {
+        found.scope
+        for found in scopes
+        if found.severity == "critical" and found.rows_failed and found.scope != EVERYTHING
+    }
+    whole = [owners.codes[found.positions] for found in rows if found.whole and found.positions.size]
+    return frozenset(
+        days | {owners.names[code] for code in np.unique(np.concatenate(whole))} if whole else days
     )
 
 
@@ -88,28 +123,24 @@ def _row_keys(rows: pd.DataFrame, declared: TableContract) -> pd.Series:
     return first
 
 
-def _row_outcomes(dataset: str, frame: pd.DataFrame, findings: list[RowFinding]) -> list[ScopeFinding]:
-    """Sum a rule's columns up: one outcome for everything and one for each scope with bad rows."""
+def _row_outcomes(owners: Owners, findings: list[RowFinding]) -> list[ScopeFinding]:
+    """Sum a rule's columns up: one outcome for everything and one for each owner of bad rows."""
     outcomes = []
-    owners = frame[_SCOPE_COLUMNS.get(dataset, "battery_id")]
     for rule in dict.fromkeys(finding.rule for finding in findings):
-        own = [finding for finding in findings if finding.rule == rule]
-        bad = np.flatnonzero(rejected(len(frame), own))
-        reasons = "; ".join(dict.fromkeys(found.reason for found in own if found.positions.size))
-        counts = owners.iloc[bad].fillna("").value_counts(sort=False)
-        outcomes.append(_outcome(rule, EVERYTHING, len(frame), bad.size, reasons))
-        outcomes += [
-            _outcome(rule, str(scope), len(frame), int(count), reasons)
-            for scope, count in counts.items()
-            if scope
-        ]
+        own = [finding for finding in findings if finding.rule == rule and finding.positions.size]
+        bad = np.unique(np.concatenate([np.empty(0, dtype=np.intp), *(found.positions for found in own)]))
+        reasons = SEPARATOR.join(sorted({found.reason for found in own}))
+        outcomes += owners.outcomes(rule, "critical", bad, reasons)
     return outcomes
 
 
-def _outcome(rule: str, scope: str, checked: int, failed: int, message: str) -> ScopeFinding:
-    return ScopeFinding(
-        rule=rule, severity="critical", scope=scope, rows_checked=checked, rows_failed=failed, message=message
-    )
+def _released(frame: pd.DataFrame, released: pd.DataFrame | None) -> dict[str, Positions]:
+    """Return rule → rows of the frame for which a person set it aside."""
+    if released is None or released.empty:
+        return {}
+    rows = frame[["source_id", "source_row"]].reset_index(names="position")
+    matched = released[["source_id", "source_row", "rule"]].merge(rows, on=["source_id", "source_row"])
+    return {str(rule): own["position"].to_numpy() for rule, own in matched.groupby("rule")}
 
 
 def _checks(dataset: str, findings: list[ScopeFinding], context: CheckContext) -> pd.DataFrame:

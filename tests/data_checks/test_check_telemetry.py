@@ -69,26 +69,6 @@ def test_order_of_rows_does_not_matter_to_a_jump():
     assert outcome(report, "monotone", "CAR1")["severity"] == "warning"
 
 
-def test_a_voltage_that_stands_still_under_current_is_a_warning_for_its_battery():
-    stuck = telemetry("CAR1", minutes=90, current_a=10.0).assign(voltage_v=380.0)
-    report = check(pd.concat([stuck, telemetry("CAR2", minutes=90)], ignore_index=True))
-    told = outcome(report, "stuck", "CAR1")
-    assert (told["severity"], told["passed"], told["rows_failed"]) == ("warning", False, 90)
-    assert "CAR2" not in set(report.checks["scope"])
-    assert report.rows_quarantined == 0
-    assert not report.blocked
-
-
-def test_a_resting_pack_is_not_stuck():
-    resting = telemetry(minutes=1440, current_a=0.0).assign(voltage_v=380.0)
-    trickle = telemetry(minutes=1440, current_a=3.0).assign(voltage_v=380.0)
-    brief = telemetry(minutes=59, current_a=10.0).assign(voltage_v=380.0)
-    broken = telemetry(minutes=110, current_a=10.0).assign(voltage_v=380.0)
-    broken.loc[55, "current_a"] = 0.0
-    for frame in (resting, trickle, brief, broken):
-        assert outcome(check(frame), "stuck")["passed"], frame
-
-
 def test_planted_faults_in_many_rows_are_all_found_and_nothing_else():
     rng = np.random.default_rng(7)
     cars = [f"CAR{number}" for number in (1, 2, 3)]

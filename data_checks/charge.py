@@ -1,0 +1,86 @@
+"""Written checks of telemetry: the charge that flowed against the charge that the car reports.
+
+Where the car reports its charge, the current can be held against it: stretch by stretch (a sign that does not
+fit) and over a battery's whole file (every sign turned, or a unit that cannot be right).
+"""
+
+import numpy as np
+import pandas as pd
+
+from data_checks.owners import Owners
+from data_checks.packs import Floats, Packs
+from data_checks.series import Series
+from data_checks.types import Mask, Positions, RowFinding
+
+FLOWING_C_RATE = 1 / 50
+LEG_CHARGE, LEG_SOC = 0.03, 0.02
+"""A stretch of one sign counts from this share of the capacity on, contradicts from this change of SoC on."""
+LARGEST_STEP = 0.6
+"""Share of the change that one step may have: a car that corrects its reckoning jumps, and is not wrong."""
+WINDOW_MINUTES, WINDOW_SOC = 120.0, 0.05
+WINDOWS, MOVED_SOC = 4, 0.3
+"""Evidence that a verdict on a whole battery needs: windows of 2 h with ≥ 0.05 of change, and their sum."""
+SCALE = 8.0
+
+
+def against_soc(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[RowFinding]:
+    """Find stretches and whole batteries whose current_a cannot be with soc_reported.
+
+    Only usable samples with a reported charge are evidence.
+    """
+    series = Series.of(frame, owners, usable & frame["soc_reported"].notna().to_numpy())
+    c_rate = series.values(frame["current_a"]) / series.values(packs.figure("nominal_capacity_ah"))
+    soc = series.values(frame["soc_reported"])
+    groups, ratio = _ratios(series, np.nan_to_num(c_rate), soc)
+    turned, unfit = groups[ratio < -1 / SCALE], groups[(np.abs(ratio) <= 1 / SCALE) | (ratio > SCALE)]
+    whole = np.union1d(turned, unfit)
+    legs = _contradicting(series, np.nan_to_num(c_rate), soc) & ~np.isin(series.group, whole)
+    return [
+        RowFinding(
+            rule="current_sign", column="current_a", reason="current_a flows against soc_reported",
+            positions=np.sort(series.positions[legs]),
+        ),
+        _whole(owners, "current_sign", turned, "current_a has the wrong sign in the whole file: + is charge"),
+        _whole(
+            owners, "coulomb", unfit,
+            f"current_a moves under 1/{SCALE:g} or over {SCALE:g} times the charge that soc_reported tells: "
+            "wrong unit or dead sensor",
+        ),
+    ]  # fmt: skip
+
+
+def _contradicting(series: Series, c_rate: Floats, soc: Floats) -> Mask:
+    """Return the samples of stretches of one sign over which the reported charge moves the other way."""
+    sign = np.where(np.abs(c_rate) > FLOWING_C_RATE, np.sign(c_rate), 0.0)
+    onward, step = np.zeros(soc.size, dtype=bool), np.zeros(soc.size)
+    onward[1:] = (sign[1:] == sign[:-1]) & (sign[1:] != 0.0)
+    step[1:] = np.diff(soc)
+    runs = series.runs(onward)
+    if runs.first.size == 0:
+        return np.zeros(0, dtype=bool)
+    charge, change = runs.sums(series.charge(c_rate)), soc[runs.last] - soc[runs.first]
+    step[runs.first] = 0.0
+    largest = np.maximum.reduceat(np.abs(step), runs.first)
+    against = (np.abs(charge) >= LEG_CHARGE) & (np.sign(charge) * change <= -LEG_SOC)
+    return runs.spread(against & (largest <= LARGEST_STEP * np.abs(change)))
+
+
+def _ratios(series: Series, c_rate: Floats, soc: Floats) -> tuple[Positions, Floats]:
+    """Return groups with enough evidence and charge that flowed over charge reported, signed."""
+    if soc.size == 0:
+        return np.empty(0, dtype=np.intp), np.empty(0)
+    onward = np.zeros(soc.size, dtype=bool)
+    onward[1:] = np.diff(np.floor(series.minutes / WINDOW_MINUTES)) == 0
+    runs = series.runs(onward)
+    flowed, change = runs.sums(series.charge(c_rate)), soc[runs.last] - soc[runs.first]
+    telling = np.abs(change) >= WINDOW_SOC
+    groups, of = np.unique(series.group[runs.first[telling]], return_inverse=True)
+    moved = np.bincount(of, np.abs(change[telling]), groups.size)
+    ratio = np.bincount(of, (np.sign(change) * flowed)[telling], groups.size) / moved
+    enough = (np.bincount(of, minlength=groups.size) >= WINDOWS) & (moved >= MOVED_SOC)
+    return groups[enough], ratio[enough]
+
+
+def _whole(owners: Owners, rule: str, groups: Positions, reason: str) -> RowFinding:
+    rows = np.flatnonzero(np.isin(owners.group, groups))
+    return RowFinding(rule=rule, column="current_a", reason=reason, positions=rows, whole=True)

@@ -1,0 +1,95 @@
+"""Telemetry as series: the samples of a battery in one file, in time order, for whole frames at once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_checks.owners import Owners
+from data_checks.packs import Floats
+from data_checks.types import Mask, Positions
+
+NEIGHBOUR_MINUTES = 10.0
+"""Samples further apart than this are not neighbours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Runs:
+    """Stretches of a series: where each begins and how many samples it has."""
+
+    first: Positions
+    size: Positions
+
+    @property
+    def last(self) -> Positions:
+        """The last sample of every run."""
+        return self.first + self.size - 1
+
+    def sums(self, steps: Floats) -> Floats:
+        """Sum steps[i] (from sample i−1 to i) over every run; the step into its first does not count."""
+        total = np.concatenate(([0.0], np.cumsum(steps)))
+        return np.asarray(total[self.first + self.size] - total[self.first + 1])
+
+    def spread(self, chosen: Mask) -> Mask:
+        """Return for every sample whether its run is chosen."""
+        return np.repeat(chosen, self.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Series:
+    """Samples by file, battery and time.
+
+    positions: their rows in the frame. group: number of the (file, battery). minutes: time.
+    linked[i]: sample i−1 is of the same group and at most 10 min earlier.
+    hours[i]: time since sample i−1; 0 where not linked.
+    """
+
+    positions: Positions
+    group: Positions
+    minutes: Floats
+    linked: Mask
+    hours: Floats
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, owners: Owners, usable: Mask) -> "Series":
+        """Take the usable rows of a telemetry frame."""
+        positions = np.flatnonzero(usable)
+        group = owners.group[positions]
+        microseconds = frame["time_utc"].astype("int64").to_numpy()[positions]
+        if not _sorted(group, microseconds):
+            order = np.lexsort((microseconds, group))
+            positions, group, microseconds = positions[order], group[order], microseconds[order]
+        linked, hours = np.zeros(positions.size, dtype=bool), np.zeros(positions.size)
+        step = np.diff(microseconds) / 60e6
+        linked[1:] = (group[1:] == group[:-1]) & (step <= NEIGHBOUR_MINUTES)
+        hours[1:] = np.where(linked[1:], step / 60.0, 0.0)
+        return cls(positions=positions, group=group, minutes=microseconds / 60e6, linked=linked, hours=hours)
+
+    def values(self, column: pd.Series | Floats) -> Floats:
+        """Return a column of the frame, or figures a row of it, in the order of the series."""
+        return np.asarray(column, dtype="float64")[self.positions]
+
+    def runs(self, onward: Mask) -> Runs:
+        """Cut the series where a link fails or sample i does not go on from sample i−1."""
+        first = np.flatnonzero(~(onward & self.linked))
+        return Runs(first=first, size=np.diff(np.append(first, onward.size)))
+
+    def charge(self, c_rate: Floats) -> Floats:
+        """Return the charge that flowed from sample i−1 to i, over the nominal capacity (trapezium)."""
+        steps = np.zeros(c_rate.size)
+        steps[1:] = 0.5 * (c_rate[1:] + c_rate[:-1]) * self.hours[1:]
+        return steps
+
+
+def unchanged(values: Floats) -> Mask:
+    """Return where a value is the one before it to the last digit."""
+    same = np.zeros(values.size, dtype=bool)
+    same[1:] = values[1:] == values[:-1]
+    return same
+
+
+def _sorted(group: Positions, microseconds: NDArray[np.integer[Any]]) -> bool:
+    step = np.diff(group)
+    return bool(np.all((step > 0) | ((step == 0) & (np.diff(microseconds) >= 0))))
