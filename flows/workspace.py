@@ -3,6 +3,7 @@
 v2g.toml          settings
 warehouse.duckdb  every table
 inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
+responses/        what providers of prices answered, byte for byte
 reports/          pages to open        exports/  files for machines
 .prefect/         Prefect's home: its database and results
 Nothing is written outside it.
@@ -95,6 +96,11 @@ class Workspace:
     def inbox(self) -> Path:
         """Drop folder of the scheduled ingest."""
         return self.root / "inbox"
+
+    @property
+    def responses(self) -> Path:
+        """Answers of the providers of prices, as they came."""
+        return self.root / "responses"
 
     @property
     def prefect_home(self) -> Path:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
 from flows.errors import UsageError
+
+if TYPE_CHECKING:
+    from flows.stages import StageResult
 
 
 class Kind(StrEnum):
@@ -55,17 +58,34 @@ def ingest(
     ctx: typer.Context,
     kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What the files hold.", show_default=False)],
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="One or more files.", show_default=False)
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="[FILE…]", help="Files; none: ask a provider of prices.", show_default=False),
+    ] = None,
     source: Annotated[
-        str, typer.Option(help="Layout of the files: csv, parquet; smard for prices; acn for sessions.")
+        str,
+        typer.Option(
+            help="Layout of the files: csv, parquet; smard for prices; acn for sessions. Or a provider of "
+            "prices: entsoe, energy_charts, awattar, octopus, octopus_export, nordpool, energyzero, "
+            "easyenergy, tibber, sahkotin."
+        ),
     ] = "csv",
     zone: Annotated[
         str | None,
         typer.Option(
-            help="Bidding zone of files that name none. [default for smard and acn: the workspace's]",
+            help="Bidding zone of prices that name none. [default where needed: the workspace's]",
             show_default=False,
         ),
+    ] = None,
+    day: DateOption = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="EUR", help="Euros that one unit of the prices' currency is worth."),
+    ] = None,
+    vat: Annotated[
+        str | None, typer.Option(metavar="included|excluded", help="sahkotin: is VAT in the prices?")
+    ] = None,
+    tariff: Annotated[
+        str | None, typer.Option(metavar="CODE", help="octopus: the tariff, as E-1R-AGILE-24-10-01-C.")
     ] = None,
     onto: Annotated[
         list[str] | None,
@@ -81,19 +101,28 @@ def ingest(
     """Read files, refuse them whole if they cannot be meant, and land their rows unchanged.
 
     `v2g check` (or `v2g run`) then lets the good rows into the core tables. The same file twice lands once.
-    Order for a new workspace: sites, fleet, then the rest.
+    Order for a new workspace: sites, fleet, then the rest. Without a file, the prices of one market day are
+    asked of a provider; its token, if it wants one, is read from ENTSOE_TOKEN or TIBBER_TOKEN.
 
     Example: v2g ingest prices day_ahead_2020.csv --source smard --zone DE-LU
+
+    Example: v2g ingest prices --source energy_charts --zone DE-LU --date 2026-06-16
     """
     from flows.stages import new_run_id
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    options: dict[str, object] = {}
+    told = {"rate": rate, "vat": vat}
+    options: dict[str, object] = {name: value for name, value in told.items() if value is not None}
+    if not files:
+        call.finish(_fetch(call, kind, source, zone, day, tariff, options))
+        return
+    if day is not None or tariff is not None:
+        raise UsageError("--date and --tariff ask a provider; a file holds what it holds")
     if source == "acn":
         if not onto:
             raise UsageError("--source acn needs --onto DATE: the market days to replay the sessions onto")
-        options = {"onto": [_day(text) for text in onto], "target_soc": target_soc}
+        options |= {"onto": [_day(text) for text in onto], "target_soc": target_soc}
     elif onto:
         raise UsageError(f"--onto belongs to --source acn, not to {source}")
     opened = call.open()
@@ -129,6 +158,32 @@ def check(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     call.finish(stage(call.open(), call.as_of, new_run_id(call.as_of)))
+
+
+def _fetch(
+    call: Call,
+    kind: Kind,
+    source: str,
+    zone: str | None,
+    day: str | None,
+    tariff: str | None,
+    options: dict[str, object],
+) -> StageResult:
+    from flows.stages import new_run_id
+    from flows.stages.fetch import fetch_prices
+    from warehouse.sources.tariffs import PROVIDERS
+
+    if kind is not Kind.prices or source not in PROVIDERS:
+        raise UsageError(
+            f"no file of {kind.value} is given",
+            hint=f"Without one, prices are asked of --source {', '.join(PROVIDERS)}.",
+        )
+    opened = call.open()
+    market_day = market_date(day, call, zone or opened.zone)
+    run_id = new_run_id(call.as_of)
+    return fetch_prices(
+        opened, call.as_of, run_id, source, market_day, zone=zone, tariff=tariff, options=options
+    )
 
 
 def _day(text: str) -> date:

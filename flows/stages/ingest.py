@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.contracts import dataset_contract
 from warehouse.sources import SourceFile, read_source, require_known
+from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
 INGEST_ORDER = ("sites", "fleet", "prices", "sessions", "checkups", "telemetry")
@@ -29,7 +31,7 @@ _REFERS: Mapping[str, tuple[str, str]] = {
 
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
-_ZONED = frozenset({"smard", "acn"})
+_ZONED = frozenset({"smard", "acn", *(name for name, one in PROVIDERS.items() if one.zoned)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def land_files(
 ) -> LandedFiles:
     """`ingest` without its row in out_run."""
     warehouse = workspace.warehouse
-    more = dict(options or {})
+    more: dict[str, Any] = dict(options or {})
     if source == "acn":
         cars = declared(warehouse, "fleet")
         if cars.empty:

@@ -17,11 +17,11 @@ from defusedxml.ElementTree import fromstring
 from warehouse.errors import (
     CellError,
     ColumnError,
-    OversizedFileError,
     ProviderError,
     UndecodableFileError,
     nearest,
 )
+from warehouse.sources.jsontext import parse_json
 from warehouse.sources.rawfile import RawFile
 
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -117,22 +117,9 @@ def records(value: object, file: str, column: str) -> list[Record]:
 
 
 def json_of(file: RawFile) -> object:
-    """Return what a JSON answer holds.
-
-    Raises ProviderError for a web page, UndecodableFileError, OversizedFileError.
-    """
+    """Return what a JSON answer holds; raises ProviderError for a web page, and as `parse_json`."""
     _refuse_page(file, "JSON")
-    if len(file.data) > file.caps.json_bytes:
-        raise OversizedFileError(f"is larger than {file.caps.json_bytes:,} bytes", file=file.name)
-    try:
-        value: object = json.loads(file.data.decode("utf-8-sig"), parse_constant=_no_constant)
-    except RecursionError:
-        raise _too_deep(file) from None
-    except ValueError as error:
-        raise UndecodableFileError(f"is not JSON: {error}", file=file.name) from error
-    if _depth(value, file.caps.json_depth) > file.caps.json_depth:
-        raise _too_deep(file)
-    return value
+    return parse_json(file.data, file)
 
 
 def object_of(file: RawFile) -> Record:
@@ -193,28 +180,3 @@ def _refuse_page(file: RawFile, expected: str) -> None:
         title = _TITLE.search(file.data[:65536])
         named = f" ({title[1].decode('utf-8', 'replace').strip()!r})" if title else ""
         raise ProviderError(f"is a web page{named}, not {expected}", file=file.name)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
-def _depth(value: object, limit: int) -> int:
-    """Return how deep lists and objects are nested, not looking further than one past the limit."""
-    level, depth = [value], 0
-    while depth <= limit:
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
-        depth += 1
-        if not level:
-            break
-    return depth
-
-
-def _too_deep(file: RawFile) -> OversizedFileError:
-    return OversizedFileError(f"is nested deeper than {file.caps.json_depth} levels", file=file.name)

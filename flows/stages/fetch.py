@@ -1,0 +1,108 @@
+"""A provider's prices of one market day: asked for, kept as they came, judged, landed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import httpx
+import pandas as pd
+
+from flows.clock import now
+from flows.errors import UsageError
+from flows.stages.record import StageResult, recorded
+from flows.workspace import Workspace
+from warehouse.sources import read_source
+from warehouse.sources.tariffs import PROVIDERS, Ask, Provider, Request
+from warehouse.sources.tariffs.cache import Kept, ResponseCache
+from warehouse.sources.tariffs.coverage import require_day
+from warehouse.sources.tariffs.fetch import Limits, fetch
+from warehouse.zones import market_day_bounds
+
+
+@recorded("ingest")
+def fetch_prices(
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,  # noqa: ARG001 every stage takes it
+    source: str,
+    day: date,
+    *,
+    zone: str | None = None,
+    tariff: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> StageResult:
+    """Land a market day's prices of `source`, one of PROVIDERS; received_utc is `as_of`.
+
+    The answer's bytes stay in the workspace (responses/SOURCE/…), also if they are refused: the file can be
+    given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
+    transport: of the request. Raises UsageError and the warehouse's errors; nothing is landed then.
+    """
+    provider, zone = PROVIDERS[source], zone or workspace.zone
+    request = _request(provider, zone, day, tariff)
+    kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
+    read = read_source(
+        "prices", kept.path, source=source, zone=zone if provider.zoned else None, **(options or {})
+    )
+    require_day(read.frame, zone, day, kept.path.name)
+    ResponseCache(workspace.responses).remember(provider, request, kept)
+    item = replace(read, url=kept.url, fetched_utc=kept.fetched_utc)
+    landed = workspace.warehouse.land(item, pd.Timestamp(as_of))
+    new = 0 if landed.already else landed.rows
+    state = "already landed" if landed.already else "landed"
+    told = {"file": item.file_name, "rows": landed.rows, "state": state, "url": kept.url}
+    return StageResult(
+        stage="ingest",
+        status="ok",
+        message=f"{new} new rows of prices from {provider.provider}; `v2g check` lets them in",
+        tables={"files": (told,), "notes": [{"note": note} for note in item.notes]},
+        files=(str(kept.path),),
+        details={"dataset": "prices", "new_rows": new, "source_ids": [item.source_id]},
+    )
+
+
+def _request(provider: Provider, zone: str, day: date, tariff: str | None) -> Request:
+    token = None
+    if provider.needs_token:
+        variable = f"{provider.name.upper()}_TOKEN"
+        token = os.environ.get(variable, "").strip()
+        if not token:
+            raise UsageError(
+                f"{provider.provider} wants a token, and {variable} is not set",
+                hint=f"Export {variable}, or give the answer as a file: it needs none.",
+            )
+    if provider.needs_tariff and tariff is None:
+        raise UsageError(f"--source {provider.name} needs --tariff CODE")
+    if tariff is not None and not provider.needs_tariff:
+        raise UsageError(f"--tariff does not belong to --source {provider.name}")
+    start, end = market_day_bounds(day, zone)
+    return provider.request(Ask(zone=zone, day=day, start=start, end=end, tariff=tariff, token=token))
+
+
+def _answer(
+    cache: ResponseCache,
+    provider: Provider,
+    request: Request,
+    label: str,
+    limits: Limits | None,
+    transport: httpx.BaseTransport | None,
+) -> Kept:
+    """The provider's answer, or the one already here where the provider says that it still holds."""
+    known = cache.find(provider, request)
+    response = fetch(
+        request,
+        media_types=provider.media_types,
+        known=known.validators if known else None,
+        limits=limits,
+        transport=transport,
+    )
+    if response.data is None and known is not None:
+        return known
+    return cache.keep(
+        provider, request, label, response.data or b"", fetched_utc=now(), validators=response.validators
+    )

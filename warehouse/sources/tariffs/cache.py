@@ -1,0 +1,101 @@
+"""Answers as they came: one read-only file each, named by day and content, and how to ask for them again.
+
+An answer is kept before it is judged, so that a refused one can be looked at; whether it still holds is only
+asked of the server once it was accepted (`remember`).
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from warehouse.sources.tariffs.fetch import Validators
+from warehouse.sources.tariffs.provider import Provider, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An answer on disk; url without secrets, fetched_utc when its bytes came."""
+
+    path: Path
+    url: str
+    fetched_utc: dt.datetime
+    validators: Validators
+
+
+class ResponseCache:
+    """The answers under one folder: PROVIDER/LABEL_HASH.SUFFIX, and PROVIDER/.index beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(
+        self,
+        provider: Provider,
+        request: Request,
+        label: str,
+        data: bytes,
+        *,
+        fetched_utc: dt.datetime,
+        validators: Validators,
+    ) -> Kept:
+        """Write an answer's bytes; the same bytes for the same label are the same file."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.folder / provider.name / f"{label}_{digest[:12]}.{provider.suffix}"
+        if _digest(path) != digest:
+            _write(path, data)
+            path.chmod(0o444)
+        return Kept(path=path, url=request.shown, fetched_utc=fetched_utc, validators=validators)
+
+    def remember(self, provider: Provider, request: Request, kept: Kept) -> None:
+        """Note an accepted answer, so that the next request can ask whether it still holds."""
+        note = {
+            "url": kept.url,
+            "file": kept.path.name,
+            "sha256": _digest(kept.path),
+            "fetched_utc": kept.fetched_utc.isoformat(),
+            "validators": asdict(kept.validators),
+        }
+        _write(self._note(provider, request), json.dumps(note, indent=1).encode())
+
+    def find(self, provider: Provider, request: Request) -> Kept | None:
+        """Return the accepted answer to the same request, if its bytes are still what they were."""
+        try:
+            note = json.loads(self._note(provider, request).read_bytes())
+            kept = Kept(
+                path=self.folder / provider.name / Path(note["file"]).name,
+                url=note["url"],
+                fetched_utc=dt.datetime.fromisoformat(note["fetched_utc"]),
+                validators=Validators(**note["validators"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return kept if note["url"] == request.shown and _digest(kept.path) == note["sha256"] else None
+
+    def _note(self, provider: Provider, request: Request) -> Path:
+        body = "" if request.json is None else json.dumps(request.json, sort_keys=True)
+        key = hashlib.sha256(f"{request.shown}\n{body}".encode()).hexdigest()
+        return self.folder / provider.name / ".index" / f"{key[:32]}.json"
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file in one step: whoever looks sees all of it or what was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
