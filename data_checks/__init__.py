@@ -1,6 +1,6 @@
 """What may pass from raw to core: expectations built from the table contracts, and written checks.
 
-- `check`: `check_frame`, the one way in · `types`: `CheckContext`, `CheckReport` · `merge`: `combined`
+- `check`: `check_frame`, the one way in · `types`: `CheckContext`, `CheckReport` · `merge`: `combined_checks`
 - `suites`: Great Expectations suites from contracts (the only importer of great_expectations)
 - written checks: `prices`, `sessions`, `checkups`, `fleet`; `units` of whole files; `duplicates` in a file
 - of telemetry: `telemetry` (clock, power, spikes), `cells` (voltage, charge), `charge` (current), `stuck`
@@ -12,7 +12,7 @@ Great Expectations takes ten seconds to import: it is loaded when the first fram
 
 from data_checks.check import check_frame, contract_faults
 from data_checks.errors import CheckError, FrameError, SuiteError
-from data_checks.merge import combined, combined_checks
+from data_checks.merge import combined_checks
 from data_checks.types import CheckContext, CheckReport
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "FrameError",
     "SuiteError",
     "check_frame",
-    "combined",
     "combined_checks",
     "contract_faults",
 ]

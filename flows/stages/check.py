@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from data_checks import CheckContext, check_frame
-from flows.stages.findings import findings, over_parts
+from data_checks import CheckContext, check_frame, combined_checks
+from flows.stages.findings import findings
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
@@ -32,7 +32,7 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         if not parts:
             continue
         outcomes = [_check_part(warehouse, part, as_of, run_id) for part in parts]
-        checks = over_parts([outcome.checks for outcome in outcomes])
+        checks = combined_checks([outcome.checks for outcome in outcomes])
         warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
         rows.append(
             {
