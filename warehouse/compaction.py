@@ -13,6 +13,12 @@ TABLE = "core_telemetry_15min"
 _LONGEST_MINUTES = 10
 _QUARTER_US = 15 * 60 * 1_000_000
 
+
+def _sum(expression: str) -> str:
+    """Return SQL of a sum that does not depend on the order of the rows, as one of floats would; to 1e-9."""
+    return f"CAST(sum(CAST({expression} AS DECIMAL(18, 9))) AS DOUBLE)"
+
+
 _COMPACTED = f"""
     WITH stepped AS (
         SELECT *, epoch_us(time_utc) AS us,
@@ -30,16 +36,16 @@ _COMPACTED = f"""
     SELECT battery_id,
         make_timestamptz(us - us % {_QUARTER_US}) AS interval_start_utc,
         count(*) AS samples,
-        60 * sum(hours) AS covered_minutes,
-        avg(voltage_v) AS voltage_mean_v,
+        60 * {_sum("hours")} AS covered_minutes,
+        {_sum("voltage_v")} / count(*) AS voltage_mean_v,
         min(voltage_v) AS voltage_min_v,
         max(voltage_v) AS voltage_max_v,
-        avg(current_a) AS current_mean_a,
-        sum(greatest(current_a, 0) * hours) AS charge_ah,
-        sum(greatest(-current_a, 0) * hours) AS discharge_ah,
-        sum(greatest(current_a, 0) * voltage_v * hours) / 1000 AS charge_kwh,
-        sum(greatest(-current_a, 0) * voltage_v * hours) / 1000 AS discharge_kwh,
-        avg(temperature_degc) AS temperature_mean_degc,
+        {_sum("current_a")} / count(*) AS current_mean_a,
+        {_sum("greatest(current_a, 0) * hours")} AS charge_ah,
+        {_sum("greatest(-current_a, 0) * hours")} AS discharge_ah,
+        {_sum("greatest(current_a, 0) * voltage_v * hours")} / 1000 AS charge_kwh,
+        {_sum("greatest(-current_a, 0) * voltage_v * hours")} / 1000 AS discharge_kwh,
+        {_sum("temperature_degc")} / count(*) AS temperature_mean_degc,
         arg_max(soc_reported, time_utc) AS soc_last,
         min(cell_voltage_min_v) AS cell_voltage_min_v,
         max(cell_voltage_max_v) AS cell_voltage_max_v,
