@@ -23,12 +23,12 @@ WINDOWS, MOVED_SOC = 4, 0.3
 SCALE = 8.0
 
 
-def against_soc(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[RowFinding]:
+def against_soc(frame: pd.DataFrame, owners: Owners, packs: Packs, series: Series) -> list[RowFinding]:
     """Find stretches and whole batteries whose current_a cannot be with soc_reported.
 
-    Only usable samples with a reported charge are evidence.
+    Only samples with a reported charge are evidence.
     """
-    series = Series.of(frame, owners, usable & frame["soc_reported"].notna().to_numpy())
+    series = series.only(frame["soc_reported"].notna().to_numpy())
     c_rate = series.values(frame["current_a"]) / series.values(packs.figure("nominal_capacity_ah"))
     soc = series.values(frame["soc_reported"])
     groups, ratio = _ratios(series, np.nan_to_num(c_rate), soc)

@@ -43,8 +43,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     are dropped and counted. A price day with a slot missing or doubled blocks its zone and day
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
     as a whole is blocked too. Batteries do not touch each other: a telemetry frame may be checked in parts
-    that hold whole batteries, and `combined_checks` puts them together again. Raises FrameError for a frame of
-    another shape, SuiteError if an expectation cannot be evaluated.
+    that hold whole batteries, and `combined_checks` puts them together again. Raises FrameError for a frame
+    of another shape, SuiteError if an expectation cannot be evaluated.
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)
     again = duplicates.told_again(landed, declared)
@@ -53,17 +53,18 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
     if not rows.empty:
         packs = Packs.of(owners, context)
+        series = Series.of(rows, owners) if dataset == "telemetry" else None
         found.add(*run_rules(rows, rules_for(dataset, declared, context)))
         for written in (
             units.implausible_units(rows, declared, owners),
             _alone(dataset, rows, packs, context),
             duplicates.contradictions(rows, declared, found.usable),
-            _together(dataset, rows, owners, packs, found.usable, context),
+            _together(dataset, rows, owners, packs, series, found.usable, context),
         ):
             for finding in written:
                 found.add_written(finding)
         scopes.append(_repetition(len(landed), int(again.sum())))
-        scopes += _shown(dataset, rows, owners, packs, found.usable)
+        scopes += _shown(dataset, rows, owners, packs, series, found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
@@ -100,33 +101,36 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
 
 
 def _together(
-    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask, context: CheckContext
+    dataset: str,
+    rows: pd.DataFrame,
+    owners: Owners,
+    packs: Packs,
+    series: Series | None,
+    usable: Mask,
+    context: CheckContext,
 ) -> Iterator[RowFinding]:
     """Judge usable rows by the others of their battery or zone and file; `usable` shrinks on the way."""
     if dataset == "prices":
         yield units.price_level(rows, context, owners)
     elif dataset == "sessions":
         yield sessions.overlapping(rows, owners, usable)
-    elif dataset == "telemetry":
-        yield from telemetry.spikes(rows, Series.of(rows, owners, usable))
-        yield from charge.against_soc(rows, owners, packs, usable)
-        series = Series.of(rows, owners, usable)
-        yield stuck.stuck_voltage(rows, packs, series)
-        yield stuck.stuck_soc(rows, packs, series)
+    elif series is not None:
+        yield from telemetry.spikes(rows, series.only(usable))
+        yield from charge.against_soc(rows, owners, packs, series.only(usable))
+        yield from stuck.stuck(rows, packs, series.only(usable))
 
 
 def _shown(
-    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask
+    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, series: Series | None, usable: Mask
 ) -> list[ScopeFinding]:
     """Return warnings: nothing is rejected for them."""
     if dataset == "prices":
         return prices.file_order(rows, owners)
     if dataset == "sessions":
         return sessions.beyond_reach(rows, owners, packs, usable)
-    if dataset == "telemetry":
-        series = Series.of(rows, owners, usable)
+    if series is not None:
         return [
-            *stuck.constant_temperature(rows, owners, packs, series),
+            *stuck.constant_temperature(rows, owners, packs, series.only(usable)),
             *telemetry.file_order(rows, owners),
         ]
     return []

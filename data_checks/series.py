@@ -1,11 +1,9 @@
 """Telemetry as series: the samples of a battery in one file, in time order, for whole frames at once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data_checks.owners import Owners
 from data_checks.packs import Floats
@@ -53,19 +51,29 @@ class Series:
     hours: Floats
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, owners: Owners, usable: Mask) -> "Series":
-        """Take the usable rows of a telemetry frame."""
-        positions = np.flatnonzero(usable)
-        group = owners.group[positions]
-        microseconds = frame["time_utc"].astype("int64").to_numpy()[positions]
-        if not _sorted(group, microseconds):
-            order = np.lexsort((microseconds, group))
-            positions, group, microseconds = positions[order], group[order], microseconds[order]
+    def of(cls, frame: pd.DataFrame, owners: Owners) -> "Series":
+        """Take every row of a telemetry frame; those without a battery or a time come first."""
+        group = owners.group
+        minutes = frame["time_utc"].astype("int64").to_numpy() / 60e6
+        order = np.arange(group.size)
+        if not _sorted(group, minutes):
+            order = np.lexsort((minutes, group))
+        return cls._linked(order, group[order], minutes[order])
+
+    @classmethod
+    def _linked(cls, positions: Positions, group: Positions, minutes: Floats) -> "Series":
         linked, hours = np.zeros(positions.size, dtype=bool), np.zeros(positions.size)
-        step = np.diff(microseconds) / 60e6
+        step = np.diff(minutes)
         linked[1:] = (group[1:] == group[:-1]) & (step <= NEIGHBOUR_MINUTES)
         hours[1:] = np.where(linked[1:], step / 60.0, 0.0)
-        return cls(positions=positions, group=group, minutes=microseconds / 60e6, linked=linked, hours=hours)
+        return cls(positions=positions, group=group, minutes=minutes, linked=linked, hours=hours)
+
+    def only(self, rows: Mask) -> "Series":
+        """Return the series of some rows of the frame: neighbours are what is left next to each other."""
+        if rows.all():
+            return self
+        kept = rows[self.positions]
+        return self._linked(self.positions[kept], self.group[kept], self.minutes[kept])
 
     def values(self, column: pd.Series | Floats) -> Floats:
         """Return a column of the frame, or figures a row of it, in the order of the series."""
@@ -90,6 +98,6 @@ def unchanged(values: Floats) -> Mask:
     return same
 
 
-def _sorted(group: Positions, microseconds: NDArray[np.integer[Any]]) -> bool:
+def _sorted(group: Positions, minutes: Floats) -> bool:
     step = np.diff(group)
-    return bool(np.all((step > 0) | ((step == 0) & (np.diff(microseconds) >= 0))))
+    return bool(np.all((step > 0) | ((step == 0) & (np.diff(minutes) >= 0))))

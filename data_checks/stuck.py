@@ -5,6 +5,8 @@ still to the last digit while a good part of the capacity passes is stuck. The f
 still believed; those that repeat it are not.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,13 @@ SOC_CHARGE = 0.15
 TEMPERATURE_HOURS, TEMPERATURE_CHARGE = 24.0, 0.5
 
 
-def stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
+def stuck(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFinding]:
+    """Find samples that repeat the last one's voltage or reported charge though charge flows."""
+    yield _stuck_voltage(frame, packs, series)
+    yield _stuck_soc(frame, packs, series)
+
+
+def _stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
     """Find samples that repeat a voltage under ≥ 60 min of current > C/50, while ≥ 5 % (LFP 30 %) passes."""
     volts, c_rate = series.values(frame["voltage_v"]), _c_rate(frame, packs, series)
     runs = series.runs(unchanged(volts))
@@ -42,7 +50,7 @@ def stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFindi
     )  # fmt: skip
 
 
-def stuck_soc(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
+def _stuck_soc(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
     """Find samples that repeat a reported charge while ≥ 15 % of the capacity goes in or out."""
     soc, c_rate = series.values(frame["soc_reported"]), _c_rate(frame, packs, series)
     runs = series.runs(unchanged(soc))
