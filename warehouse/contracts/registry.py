@@ -54,6 +54,22 @@ _STORE_TABLES = (
         ),
         sort=("dataset", "source_id", "source_row", "rule", "column_name"),
     ),
+    TableContract(
+        name="core_release",
+        description="One row a decision of a person on a quarantined row and rule; the last one holds.",
+        columns=(
+            integer("sequence", "Order of the decisions, from 1", 1),
+            choice("action", "release lets the row in, withdraw takes that back", ("release", "withdraw")),
+            text("dataset", "Dataset"),
+            text("rule", "Rule that is set aside for the row"),
+            _SOURCE_ID,
+            _SOURCE_ROW,
+            text("decided_by", "Who decided"),
+            text("reason", "Why"),
+            moment("decided_utc", "When"),
+        ),
+        sort=("sequence", "dataset", "source_id", "source_row", "rule"),
+    ),
 )
 
 _COMPACTED = TableContract(
