@@ -46,6 +46,15 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ),
 }
 
+_FOREIGN = {
+    "charging_process_id": "this looks like charges of TeslaMate: samples of the charger, which are sessions "
+    "(source teslamate)",
+    "arrival_local_los_angeles": "this looks like sessions of ACN (source acn)",
+    "SOC arrival": "this looks like sessions of DESL (source desl)",
+    "stimeend": "this looks like prices of SMARD (source smard)",
+}
+"""A header that only one known layout has → what the file seems to be."""
+
 CONSTANTS = {"prices": frozenset({"zone"}), "telemetry": frozenset({"battery_id"})}
 """Dataset → columns that options may fill where the file has none: prices of a zone, a battery's log."""
 
@@ -84,6 +93,9 @@ def _refuse_misnamed(
 ) -> None:
     used = {spelling.header for spelling in found.values() if spelling is not None}
     extra = [header for header in table.columns if header not in used]
+    for marker, hint in _FOREIGN.items():
+        if absent and marker in table.columns:
+            raise ColumnError(f"is missing; {hint}", file=table.file, column=absent[0])
     open_names = [name for name, spelling in found.items() if spelling is None]
     accepted = open_names + [
         spelling.header for name in open_names for spelling in _SPELLINGS.get((dataset, name), ())

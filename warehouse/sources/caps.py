@@ -24,7 +24,7 @@ class Caps:
     line_bytes: int = _MIB
     book_bytes: int = 256 * _MIB
     sheet_cells: int = 5_000_000
-    json_bytes: int = 256 * _MIB
+    json_bytes: int = 64 * _MIB
     json_depth: int = 32
 
 

@@ -7,6 +7,8 @@ import pandas as pd
 
 from warehouse.errors import OptionError
 
+REACHED = "departure_soc is what was reached, which the source tells; what was promised, it does not"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Car:

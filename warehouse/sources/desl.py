@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from warehouse.sources.cars import REACHED
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -42,4 +43,5 @@ def parse_desl(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     for name, header in (("arrival_soc", "SOC arrival"), ("departure_soc", "SOC departure")):
         frame[name] = Cells.found(table, header).percents()
     frame["source_row"] = range(1, table.rows + 1)
-    return replay(frame.assign(energy_kwh=np.nan), options, file.name)
+    parsed = replay(frame.assign(energy_kwh=np.nan), options, file.name)
+    return Parsed(frame=parsed.frame, notes=(*parsed.notes, REACHED))

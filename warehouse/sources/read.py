@@ -11,7 +11,7 @@ import pandas as pd
 
 from warehouse.contracts import DATASETS, dataset_contract
 from warehouse.errors import OptionError, nearest, printable
-from warehouse.sources import acn, desl, smard
+from warehouse.sources import acn, desl, ocpp, smard, teslamate
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.parsed import Parsed
@@ -59,7 +59,16 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("sessions", "desl"): _Reader(
         parse=desl.parse_desl, options=desl.OPTIONS, provider=desl.PROVIDER, licence=desl.LICENCE
     ),
+    ("sessions", "teslamate"): _Reader(
+        parse=teslamate.parse_teslamate, options=teslamate.OPTIONS, provider=teslamate.PROVIDER
+    ),
+    ("sessions", "ocpp"): _Reader(parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, provider=ocpp.PROVIDER),
 }
+_MEANT_OTHERWISE: Mapping[tuple[str, str], str] = {
+    ("telemetry", "teslamate"): teslamate.NOT_TELEMETRY,
+    ("telemetry", "ocpp"): ocpp.NOT_TELEMETRY,
+}
+"""What is a source of another dataset, and why not of this one."""
 
 
 def sources_for(dataset: str) -> tuple[str, ...]:
@@ -125,6 +134,8 @@ def _reader(dataset: str, source: str, file: str) -> _Reader:
     try:
         return _READERS[dataset, source]
     except KeyError:
+        if reason := _MEANT_OTHERWISE.get((dataset, source)):
+            raise OptionError(reason, file=file, column="source", value=source) from None
         names = sources_for(dataset)
         raise OptionError(
             f"is not a source of {dataset} ({', '.join(names)}){nearest(source, names)}",

@@ -1,0 +1,97 @@
+"""Charges of TeslaMate become sessions of one car; they are never telemetry."""
+
+import pandas as pd
+import pytest
+
+from tests.warehouse.builders import SHARED_DATA
+from warehouse.errors import CellError, EmptyFileError, OptionError, SourceError
+from warehouse.sources import read_source
+
+FOLDER = SHARED_DATA / "telemetry" / "teslamate_charge_telemetry"
+real_charges = pytest.mark.skipif(not FOLDER.exists(), reason=f"{FOLDER.name} of the shared data is absent")
+HEADER = "id,date,battery_level,charge_energy_added,charging_process_id"
+
+
+def sessions(path, **options):
+    return read_source("sessions", path, source="teslamate", **{"battery_id": "CAR1", **options})
+
+
+def charges(tmp_path, *lines):
+    path = tmp_path / "charges.csv"
+    path.write_text("\n".join((HEADER, *lines)) + "\n")
+    return path
+
+
+@real_charges
+@pytest.mark.parametrize(
+    ("name", "process", "row", "arrival", "departure", "soc"),
+    [
+        ("daylightsavingstime", 275, 1, "2021-04-13T19:46:13.251Z", "2021-04-13T22:02:46.669Z", (0.26, 0.48)),
+        ("exactmillisecond", 65, 1, "2023-08-24T23:43:53.026Z", "2023-08-25T03:19:42.588Z", (0.56, 0.90)),
+        ("nophasedata", 465, 1, "2022-03-14T02:04:18.770Z", "2022-03-14T02:04:26.489Z", (0.38, 0.38)),
+        ("plunge", 38, 1, "2020-05-23T00:02:21.825Z", "2020-05-23T05:00:05.578Z", (0.07, 0.53)),
+        ("threephase", 57, 61, "2021-02-03T00:03:03Z", "2021-02-03T04:21:30Z", (0.20, 0.81)),
+    ],
+)
+def test_every_real_export_is_one_session_in_utc(name, process, row, arrival, departure, soc):
+    source = sessions(FOLDER / f"{name}_test.csv")
+    (session,) = source.frame.to_dict("records")
+    assert session["session_id"] == f"CAR1-teslamate-{process}"
+    assert (session["arrival_utc"], session["departure_utc"]) == (
+        pd.Timestamp(arrival),
+        pd.Timestamp(departure),
+    )
+    assert (session["arrival_soc"], session["departure_soc"], session["source_row"]) == (*soc, row)
+    assert source.notes[-1].startswith("departure_soc is what was reached")
+
+
+@real_charges
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.csv")), ids=lambda file: file.stem)
+def test_no_real_export_is_taken_for_telemetry(file):
+    with pytest.raises(OptionError, match="the charger's voltage and current, on the grid's side"):
+        read_source("telemetry", file, source="teslamate", battery_id="CAR1")
+    with pytest.raises(SourceError, match="charges of TeslaMate"):
+        read_source("telemetry", file, battery_id="CAR1")
+
+
+def test_gaps_repeated_samples_and_lone_ones_are_noted(tmp_path):
+    path = charges(
+        tmp_path,
+        "3,2021-01-01 10:30:00,40,5,7",
+        "1,2021-01-01 10:00:00,20,0,7",
+        "1,2021-01-01 10:00:00,20,0,7",
+        "2,2021-01-01 10:05:00,22,1,7",
+        "9,2021-01-02 10:00:00,50,0,8",
+    )
+    source = sessions(path)
+    assert source.frame["source_row"].tolist() == [2]
+    assert source.frame["departure_utc"].tolist() == [pd.Timestamp("2021-01-01T10:30Z")]
+    assert source.notes[:4] == (
+        "1 samples are there twice and count once",
+        "1 ids are there twice; samples are told apart by their time",
+        "charging process 7: 1 gaps of more than 10 min, the longest 25 min; the session spans them",
+        "charging process 8: left out, one sample is no session",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "message"),
+    [
+        (["1,2021-01-01 10:00:00,20,0,7", "1,2021-01-01 10:00:00,21,0,7"], CellError,
+         r"row 2, column battery_level: '21' contradicts an earlier sample"),
+        (["1,2021-01-01 10:00:00,120,0,7"], CellError, r"row 1, column battery_level: '120' is not a"),
+        (["1,2021-01-01 10:00:00,,0,7"], CellError, r"row 1, column battery_level: .* is not a percentage"),
+        (["1,2021-01-01T10:00:00+01:00,20,0,7"], CellError, r"row 1, column date: .* has a time zone"),
+        (["1,soon,20,0,7"], CellError, r"row 1, column date: 'soon' is not a local time"),
+        (["1,2021-01-01 10:00:00,20,0,"], CellError, r"row 1, column charging_process_id: .* is missing"),
+        (["1,2021-01-01 10:00:00,20,0,7"], EmptyFileError, r"no charging process of two samples"),
+    ],
+)  # fmt: skip
+def test_faulty_samples_are_named(tmp_path, lines, error, message):
+    with pytest.raises(error, match=message):
+        sessions(charges(tmp_path, *lines))
+
+
+def test_the_car_has_to_be_told(tmp_path):
+    with pytest.raises(OptionError, match="column battery_id: needs the battery"):
+        sessions(charges(tmp_path, "1,2021-01-01 10:00:00,20,0,7"), battery_id=None)

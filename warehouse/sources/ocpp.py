@@ -1,0 +1,117 @@
+"""Transactions of a charging station's OCPP log → sessions of the fleet's cars.
+
+A session runs from the start to the end of its transaction. The car is told by `batteries`, by the token that
+was shown or by the place ("evse:1", "connector:2"); without it the token itself has to be a battery's id.
+States of charge are the first and the last that the car reported; where it reported none they are derived
+from the metered energy, and only if `target_soc` says what the car left with. Voltage and current of a meter
+are the grid's.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from warehouse.errors import EmptyFileError, OptionError, nearest
+from warehouse.sources.cars import REACHED, Car, cars_of, target_of
+from warehouse.sources.ocpp_frames import Transaction, transactions
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawfile import RawFile
+
+PROVIDER = "OCPP message log"
+OPTIONS = frozenset({"batteries", "battery_id", "target_soc", "cars"})
+NOT_TELEMETRY = (
+    "holds what a charger meters on the grid's side, not a pack's voltage and current: no telemetry of a "
+    "battery. Ingest it as sessions"
+)
+
+
+def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
+    """Return a session a finished transaction.
+
+    options: batteries (token or place → battery_id), battery_id (all of them), target_soc with cars (battery
+    table) where the log has no state of charge. notes: transactions whose start or end the log does not hold.
+    Raises SourceError.
+    """
+    target = target_of(options, file.name)
+    cars = {} if target is None else {car.battery_id: car for car in cars_of(options, file.name)}
+    rows: list[dict[str, object]] = []
+    found, notes = transactions(file)
+    for transaction in found:
+        if transaction.start is None or transaction.stop is None:
+            end = "start" if transaction.start is None else "end"
+            notes.append(
+                f"transaction {transaction.transaction_id!r}: left out, the log does not hold its {end}"
+            )
+            continue
+        battery_id = _battery_of(transaction, options, file.name)
+        arrival_soc, departure_soc = _states(transaction, battery_id, target, cars, file.name)
+        if not 0 <= arrival_soc <= 1:
+            notes.append(
+                f"transaction {transaction.transaction_id!r}: left out, its energy puts the arrival of "
+                f"{battery_id} at a state of charge of {arrival_soc:.3f}"
+            )
+            continue
+        rows.append(
+            {
+                "session_id": f"ocpp-{transaction.transaction_id}@{transaction.start:%Y%m%dT%H%M%SZ}",
+                "battery_id": battery_id,
+                "arrival_utc": transaction.start,
+                "departure_utc": transaction.stop,
+                "arrival_soc": arrival_soc,
+                "departure_soc": departure_soc,
+                "source_row": transaction.row,
+            }
+        )
+    if not rows:
+        why = f": {notes[0]}" if notes else ""
+        raise EmptyFileError(f"holds no transaction with a start and an end{why}", file=file.name)
+    frame = pd.DataFrame(rows)
+    for name in ("arrival_utc", "departure_utc"):
+        frame[name] = frame[name].astype("datetime64[us, UTC]")
+    return Parsed(frame=frame, notes=(*notes, REACHED) if target is None else tuple(notes))
+
+
+def _battery_of(transaction: Transaction, options: Mapping[str, object], file: str) -> str:
+    batteries, battery_id = options.get("batteries"), options.get("battery_id")
+    if isinstance(battery_id, str):
+        return battery_id
+    if not isinstance(batteries, Mapping):
+        if transaction.token is None:
+            raise OptionError(
+                f"is needed: transaction {transaction.transaction_id!r} names no token",
+                file=file, row=transaction.row, column="batteries",
+            )  # fmt: skip
+        return transaction.token
+    for key in (transaction.token, transaction.place):
+        if key in batteries:
+            return str(batteries[key])
+    shown = " or ".join(repr(key) for key in (transaction.token, transaction.place) if key)
+    raise OptionError(
+        f"gives no battery for {shown}{nearest(transaction.token or '', [str(key) for key in batteries])}",
+        file=file, row=transaction.row, column="batteries",
+    )  # fmt: skip
+
+
+def _states(
+    transaction: Transaction, battery_id: str, target: float | None, cars: Mapping[str, Car], file: str
+) -> tuple[float, float]:
+    """Return the states of charge at arrival and departure."""
+    readings = sorted(transaction.readings, key=lambda reading: reading.time)
+    socs = [reading.soc for reading in readings if reading.soc is not None]
+    if len(socs) > 1:
+        return socs[0], socs[-1]
+    registers = [reading.energy_wh for reading in readings if reading.energy_wh is not None]
+    if target is None or len(registers) < 2:
+        lacking = "target_soc" if target is None else "an energy register at both ends"
+        raise OptionError(
+            f"transaction {transaction.transaction_id!r} reports no state of charge at both ends; to derive "
+            f"it from its energy takes {lacking}",
+            file=file, row=transaction.row, column="target_soc",
+        )  # fmt: skip
+    if battery_id not in cars:
+        raise OptionError(
+            f"lacks the car of transaction {transaction.transaction_id!r}{nearest(battery_id, cars)}",
+            file=file, row=transaction.row, column="cars", value=battery_id,
+        )  # fmt: skip
+    car = cars[battery_id]
+    return car.soc_before(target, (registers[-1] - registers[0]) / 1000.0), target
