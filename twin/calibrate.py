@@ -8,7 +8,7 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,17 @@ import pandas as pd
 from twin.ageing import NAMES, AgeingFit, checkup_arrays, fit_ageing, health_at, start_health
 from twin.cell import Array, Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
-from twin.errors import SolveError, TwinError
-from twin.law import LawFit, fit_alpha, fit_beta, fit_law
+from twin.errors import TwinError
+from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import Factors, life_days
+from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
 from twin.rates import RateModel, rate_model
-from twin.state import StateFit, fit_state
+from twin.restore import life_points, residual_frame
 from twin.types import Calibration, CalibrationRequest, Quality, as_json
-from twin.window import Replay, select_window
+from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
 
 DRAWS = 200
-RECENT_DAYS = 10
 _GRID_SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 _DEEPEST = 0.45
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
@@ -65,20 +65,24 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             f"battery {battery.battery_id}: commissioned {battery.commissioned_utc}, "
             f"after {request.as_of_utc}"
         )
-    duty, base = _ordinary_day(request, request.telemetry)
-    replay, state, fault = _observe(request, _expected_health(base, age_days))
-    if fault and request.previous is not None:
-        return replace(
-            request.previous,
-            calibration_id=request.input_hash[:16],
-            quality="stale",
-            reason=f"sensors refused ({fault}); kept from calibration {request.previous.calibration_id}",
-        )
-    if fault:
-        # Sensors that cannot be believed on voltage are not believed on driving and charging either.
-        duty, base = _ordinary_day(request, request.telemetry[:0])
+    kept = None
+    if request.previous is not None and not why_full(request):
+        kept = carried(request.previous, request.as_of_utc)
+    seen = observe(request, age_days, kept)
+    if seen.fault is not None and request.previous is not None:
+        return kept_on_fault(request, request.previous, seen)
+    if kept is not None:
+        updated = daily_update(request, kept, seen)
+        if updated is not None:
+            return updated
+        seen = observe(request, age_days)
+    # Sensors that cannot be believed on voltage are not believed on driving and charging either.
+    duty, base = _ordinary_day(request, request.telemetry if seen.fault is None else request.telemetry[:0])
+    checkups = request.checkups
+    if seen.fault is not None and seen.fault.kind == "wrong_cell_count":
+        checkups = checkups[:0]  # the nameplate that turns them into shares of the cell is what is wrong
     ages, capacity, resistance = checkup_arrays(
-        request.checkups,
+        checkups,
         battery.commissioned_utc,
         nominal_ah=battery.nominal_capacity_ah,
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
@@ -89,9 +93,9 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         checkup_age_days=ages,
         capacity_share=capacity,
         resistance_share=resistance,
-        state=state,
+        state=seen.state,
     )
-    return _result(request, duty, base, age_days, fit, replay, state, fault, len(ages))
+    return _result(request, duty, base, age_days, fit, seen, len(ages))
 
 
 def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple[StandardDuty, RateModel]:
@@ -106,45 +110,16 @@ def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple
     return duty, rate_model(reference_cell(battery.chemistry), duty.profile())
 
 
-def _expected_health(base: RateModel, age_days: float) -> Health:
-    """Where the prior puts a battery of this age: stage A's first guess."""
-    health = health_at(base, np.array([0.0, 0.0, 1.0, 0.0]), age_days)
-    fresh = base.cell.fresh
-    return Health(
-        sei_m=float(health.sei_m[0]),
-        eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),
-        eps_p=max(float(health.eps_p[0]), 0.8 * fresh.eps_p),
-        lithium_ah=max(float(health.lithium_ah[0]), 0.75 * fresh.lithium_ah),
-    )
-
-
-def _observe(request: CalibrationRequest, guess: Health) -> tuple[Replay | None, StateFit | None, str]:
-    """Stage A, or why there is none: (window, fit that may be used, fault)."""
-    telemetry = request.telemetry
-    if not len(telemetry):
-        return None, None, ""
-    recent = telemetry[telemetry["time_utc"] >= request.as_of_utc - pd.Timedelta(days=RECENT_DAYS)]
-    replay = select_window(recent, request.battery)
-    if replay is None:
-        return None, None, ""
-    try:
-        state = fit_state(replay, request.battery, guess)
-    except SolveError as error:
-        return replay, None, f"PyBaMM cannot follow the telemetry: {error}"
-    return replay, (None if state.fault else state), state.fault
-
-
 def _result(
     request: CalibrationRequest,
     duty: StandardDuty,
     base: RateModel,
     age_days: float,
     fit: AgeingFit,
-    replay: Replay | None,
-    state: StateFit | None,
-    fault: str,
+    seen: Observation,
     n_checkups: int,
 ) -> Calibration:
+    state, fault = seen.state, seen.fault
     battery, circuit = request.battery, open_circuit(base.cell.name)
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(base, theta, age_days)
@@ -159,12 +134,17 @@ def _result(
     alpha_low, alpha_high = _interval(fit_alpha(x, log_draws), law.alpha, law.law_max_residual / x.max())
     beta_low, beta_high = _interval(fit_beta(x, log_draws), law.beta, law.rate_max_residual / x.max())
     l0_low, l0_high = _interval(lives.l0_draws, lives.l0, 0.0)
-    quality, reason = _quality(state, fault, n_checkups, replay, end[0] < request.end_of_life_soh, fit)
+    quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh, fit)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
         circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
     )
     calibration_id = request.input_hash[:16]
+    points = {
+        "dod": [0.0, *lives.dod.tolist()],
+        "cycles_per_day": [0.0, *lives.cycles.tolist()],
+        "life_days": [lives.l0, *lives.lives.tolist()],
+    }
     return Calibration(
         calibration_id=calibration_id,
         battery_id=battery.battery_id,
@@ -177,7 +157,7 @@ def _result(
         soh=soh,
         resistance_ohm=float(ohm[0]),
         resistance_sd_ohm=float(ohm[1:].std()),
-        current_bias_a=None if state is None else state.bias_c * battery.nominal_capacity_ah,
+        current_bias_a=None if state is None else -state.bias_c * battery.nominal_capacity_ah,
         chi2_per_n=None if state is None else state.chi2_per_n,
         samples_used=0 if state is None else int(state.used.sum()),
         samples_excluded=0 if state is None else len(state.used) - int(state.used.sum()),
@@ -201,9 +181,13 @@ def _result(
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
         identifiability=fit.identifiability(),
-        parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah),
-        life_points=_life_points(calibration_id, battery.battery_id, lives, law),
-        residuals=_residual_frame(calibration_id, request, replay, state),
+        sensor_fault=None if fault is None else fault.kind,
+        sensor_evidence=None if fault is None else fault.evidence,
+        parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
+        | anchor(request, duty, today, seen)
+        | {"lives": points},
+        life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
+        residuals=residual_frame(calibration_id, battery, seen.replay, state),
     )
 
 
@@ -247,13 +231,11 @@ def _interval(draws: Array, centre: float, misfit: float) -> tuple[float, float]
     )
 
 
-def _quality(
-    state: StateFit | None, fault: str, n_checkups: int, replay: Replay | None, spent: bool, fit: AgeingFit
-) -> tuple[Quality, str]:
+def _quality(seen: Observation, n_checkups: int, spent: bool, fit: AgeingFit) -> tuple[Quality, str]:
     notes = []
-    if fault:
-        notes.append(f"sensors refused ({fault})")
-    elif replay is None:
+    if seen.fault is not None:
+        notes.append(f"sensors refused ({seen.fault})")
+    elif seen.replay is None:
         notes.append("no gap-free window of telemetry")
     if not n_checkups:
         notes.append("no check-ups")
@@ -261,7 +243,7 @@ def _quality(
         notes.append(f"check-ups and voltage disagree (χ²/n {fit.chi2_per_n:.1f})")
     if spent:
         notes.append("at its end of life")
-    quality: Quality = "calibrated" if state is not None else "checkups" if n_checkups else "prior"
+    quality: Quality = "calibrated" if seen.state is not None else "checkups" if n_checkups else "prior"
     return quality, "; ".join(notes) or "ok"
 
 
@@ -288,38 +270,3 @@ def _parameters(
         "observations": fit.observations,
         "ageing_chi2_per_n": fit.chi2_per_n,
     }
-
-
-def _life_points(calibration_id: str, battery_id: str, lives: _Lives, law: LawFit) -> pd.DataFrame:
-    dod, cycles = np.append(0.0, lives.dod), np.append(0.0, lives.cycles)
-    x = dod * cycles
-    return pd.DataFrame(
-        {
-            "calibration_id": calibration_id,
-            "battery_id": battery_id,
-            "dod": dod,
-            "cycles_per_day": cycles,
-            "efc_per_day": x,
-            "life_days": np.append(lives.l0, lives.lives),
-            "law_life_days": lives.l0 * np.exp(-law.alpha * x),
-            "rate_life_days": lives.l0 / (1 + law.beta * x),
-        }
-    )
-
-
-def _residual_frame(
-    calibration_id: str, request: CalibrationRequest, replay: Replay | None, state: StateFit | None
-) -> pd.DataFrame:
-    if replay is None or state is None:
-        return pd.DataFrame()
-    ns = request.battery.cells_series
-    return pd.DataFrame(
-        {
-            "calibration_id": calibration_id,
-            "battery_id": request.battery.battery_id,
-            "time_utc": replay.begin_utc + pd.to_timedelta(replay.times_s, unit="s"),
-            "voltage_v": replay.voltage_v * ns,
-            "model_voltage_v": state.model_voltage_v * ns,
-            "used": state.used,
-        }
-    )

@@ -8,16 +8,16 @@ limiting electrode that changes on the way is seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import Array, Health, reference_cell
+from twin.cell import Array, reference_cell
 from twin.duty import DAY_S, Profile, StandardDuty
 from twin.errors import SolveError, TwinError
-from twin.life import Factors, life_days
-from twin.rates import RateModel, Rates, solve_rates
+from twin.rates import Rates, solve_rates
+from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
 from twin.wholeday import Drive, close_day, runs
 
@@ -64,23 +64,14 @@ def profile_life_chunk(requests: Sequence[ProfileRequest]) -> list[float]:
 
 
 def _life(request: ProfileRequest, rates: Rates, standard: Rates) -> float:
-    parameters = request.calibration.parameters
-    learnt = parameters["rate_model"]
-    base = RateModel(
-        cell=reference_cell(request.battery.chemistry),
-        sei=np.array(learnt["sei"]),
-        lam=np.array(learnt["lam"]),
-        held_out_error=learnt["held_out_error"],
-    )
-    sei, lam = np.exp(parameters["mean"][:2])
-    health = Health(**{name: np.array([value]) for name, value in parameters["health"].items()})
-    factors = Factors(sei=np.array([sei]), lam=np.array([lam]))
-    return float(life_days(base.scaled(rates, standard), health, factors, parameters["end_capacity_ah"])[0])
+    ageing = ageing_of(request.calibration)
+    planned = replace(ageing, model=ageing.model.scaled(rates, standard))
+    return planned.life_days(health_of(request.calibration))
 
 
 def _rates(request: ProfileRequest, profile: Profile) -> Rates:
-    health = Health(**request.calibration.parameters["health"])
-    return solve_rates(reference_cell(request.battery.chemistry), profile, health)
+    cell = reference_cell(request.battery.chemistry)
+    return solve_rates(cell, profile, health_of(request.calibration))
 
 
 def _standard_profile(request: ProfileRequest) -> Profile:

@@ -57,8 +57,8 @@ class StateFit:
 
     ``health``: SEI thickness is not seen by voltage and stays at the given one; ``information``: precision
     matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
-    ``posterior``: the same and resistance and bias, prior included; ``bias_c``: current bias as a C-rate;
-    ``fault``: "" or what is wrong with the sensors.
+    ``posterior``: the same and resistance and bias, prior included; ``bias_c``: what has to be added to the
+    current reported, as a C-rate.
     """
 
     health: Health
@@ -68,7 +68,6 @@ class StateFit:
     chi2_per_n: float
     model_voltage_v: Array
     used: npt.NDArray[np.bool_]
-    fault: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,11 +225,6 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     cross = information[np.ix_(_WANTED, _NUISANCE)]
     covariance = np.asarray(np.linalg.inv(information + problem.precision))
     bias = float(best.theta[5])
-    fault = ""
-    if chi2 > CHI2_LIMIT:
-        fault = f"voltage does not follow the current (χ²/n {chi2:.1f} over {CHI2_LIMIT:.0f})"
-    elif abs(bias) > BIAS_LIMIT_C:
-        fault = f"current sensor off by {bias:+.4f} C"
     return StateFit(
         health=problem.health(best.theta),
         information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
@@ -239,5 +233,4 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
         chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,
         used=best.weight > 0.5,
-        fault=fault,
     )

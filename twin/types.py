@@ -85,7 +85,9 @@ class CalibrationRequest:
     ``telemetry``: time_utc, voltage_v, current_a (+ = charge), temperature_degc, pack level, checked;
     ``checkups``: time_utc, capacity_ah, resistance_ohm (may be NaN), temperature_degc; ``sessions``:
     arrival_utc, departure_utc, arrival_soc, departure_soc. Frames may be empty. ``previous``: the last
-    calibration, kept where today's sensors fail.
+    calibration, kept where today's sensors fail and carried on from where nothing asks for a full one;
+    ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``: the other cars of
+    the site, None where there are none; ``electrolyte``: fit the state by SPMe instead of SPM.
     """
 
     battery: BatterySpec
@@ -96,6 +98,9 @@ class CalibrationRequest:
     input_hash: str
     previous: Calibration | None = None
     end_of_life_soh: float = 0.8
+    full_every_days: float = 30.0
+    fleet: FleetContext | None = None
+    electrolyte: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,8 @@ class Calibration:
     ``residual_value_eur`` is what wear can still take: the value above scrap, falling linearly with remaining
     life. ``law_*`` belong to ln(L/L0) = −α·x, ``rate_*`` to L/L0 = 1/(1+β·x); x is in equivalent full cycles
     a day of today's usable capacity, the residuals are in ln(L/L0). ``parameters`` holds what rebuilds the
-    battery in PyBaMM: factors, health, resistance, duty and their covariance.
+    battery in PyBaMM: factors, health, resistance, duty and their covariance. ``sensor_fault`` names what is
+    wrong with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
     """
 
     calibration_id: str
@@ -142,6 +148,8 @@ class Calibration:
     duty_temperature_degc: float
     identifiability: str
     parameters: Mapping[str, Any]
+    sensor_fault: str | None = None
+    sensor_evidence: str | None = None
     life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     residuals: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
 

@@ -1,0 +1,162 @@
+"""Stage A as a measurement that may be doubted: the sensors judged, a window chosen, its state fitted.
+
+Evidence of a fault comes first and needs no model; a faulty record is not fitted. What the fit itself then
+shows (a voltage that does not follow, an absurd bias, a capacity that check-ups belie) is judged as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from twin.ageing import checkup_arrays, health_at
+from twin.cell import Array, Health, reference_cell
+from twin.duty import REFERENCE_DUTY
+from twin.errors import SolveError
+from twin.evidence import Evidence, gather, signal_of
+from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
+from twin.opencircuit import open_circuit
+from twin.rates import RateModel, rate_model
+from twin.state import BIAS_LIMIT_C, CHI2_LIMIT, StateFit, StatePrior, fit_state
+from twin.types import CalibrationRequest
+from twin.window import DAILY_WINDOW_H, WINDOW_H, Replay, select_window
+
+RECENT_DAYS = 10
+_CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
+_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What yesterday knew: health expected today, the state's prior, the end of the data that are in it."""
+
+    health: Health
+    prior: StatePrior
+    until_utc: pd.Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What telemetry says today: window and fit, or the fault that forbids one; all None without data."""
+
+    replay: Replay | None = None
+    state: StateFit | None = None
+    fault: SensorFault | None = None
+    evidence: Evidence | None = None
+
+
+def observe(request: CalibrationRequest, age_days: float, carried: Carried | None = None) -> Observation:
+    """Judge the sensors and fit the state, from the prior alone or from what was ``carried`` over.
+
+    With ``carried`` only a window of newer telemetry is fitted; without such a window there is no fit.
+    """
+    recent = request.telemetry[
+        request.telemetry["time_utc"] >= request.as_of_utc - pd.Timedelta(days=RECENT_DAYS)
+    ]
+    if len(recent) < 2:
+        return Observation()
+    battery = request.battery
+    known = _known(request, age_days, carried)
+    signal = signal_of(recent, battery)
+    sessions = request.sessions.sort_values("arrival_utc")
+    evidence = gather(signal, sessions)
+    fault = find_fault(signal, sessions, evidence, battery, known, request.fleet)
+    if fault is not None:
+        return Observation(fault=fault, evidence=evidence)
+    if carried is None:
+        replay = select_window(recent, battery, hours=WINDOW_H)
+    else:
+        newer = recent[recent["time_utc"] >= carried.until_utc]
+        replay = select_window(newer, battery, hours=DAILY_WINDOW_H)
+    if replay is None:
+        return Observation(evidence=evidence)
+    try:
+        state = fit_state(
+            replay,
+            battery,
+            known.health,
+            prior=None if carried is None else carried.prior,
+            electrolyte=request.electrolyte,
+        )
+    except SolveError as error:
+        fault = SensorFault(kind="unexplained", evidence=f"PyBaMM cannot follow the telemetry: {error}")
+        return Observation(replay=replay, fault=fault, evidence=evidence)
+    fault = _fault_of_fit(battery.chemistry, state, known, evidence)
+    return Observation(replay=replay, state=None if fault else state, fault=fault, evidence=evidence)
+
+
+def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:
+    """Usable capacity as a share of a new cell's: of the mean, then of draws of the posterior."""
+    circuit = open_circuit(name)
+    drawn = np.random.default_rng(0).multivariate_normal(
+        posterior.mean[:3], posterior.covariance[:3, :3], _DRAWS
+    )
+    rows, fresh = np.vstack([posterior.mean[:3], drawn]), circuit.cell.fresh
+    health = Health(
+        sei_m=np.full(len(rows), sei_m),
+        eps_n=fresh.eps_n * np.exp(rows[:, 0]),
+        eps_p=fresh.eps_p * np.exp(rows[:, 1]),
+        lithium_ah=fresh.lithium_ah * rows[:, 2],
+    )
+    return np.asarray(circuit.window(health).capacity_ah / circuit.fresh_capacity_ah)
+
+
+def _known(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Known:
+    battery = request.battery
+    circuit = open_circuit(battery.chemistry)
+    health = _expected_health(battery.chemistry, age_days) if carried is None else carried.health
+    ages, capacity, _ = checkup_arrays(
+        request.checkups,
+        battery.commissioned_utc,
+        nominal_ah=battery.nominal_capacity_ah,
+        ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
+    )
+    previous = request.previous
+    kept = None if previous is None or previous.quality == "prior" else previous.soh
+    share, spread, young = known_capacity(ages, capacity, age_days, kept)
+    return Known(
+        health=health,
+        expected_share=float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah,
+        measured_share=share,
+        measured_sd=spread,
+        young_share=young,
+    )
+
+
+@lru_cache(maxsize=8)
+def _reference_rates(name: str) -> RateModel:
+    return rate_model(reference_cell(name), REFERENCE_DUTY.profile())
+
+
+def _expected_health(name: str, age_days: float) -> Health:
+    """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
+    base = _reference_rates(name)
+    health, fresh = health_at(base, np.array([0.0, 0.0, 1.0, 0.0]), age_days), base.cell.fresh
+    return Health(
+        sei_m=float(health.sei_m[0]),
+        eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),
+        eps_p=max(float(health.eps_p[0]), 0.8 * fresh.eps_p),
+        lithium_ah=max(float(health.lithium_ah[0]), 0.75 * fresh.lithium_ah),
+    )
+
+
+def _fault_of_fit(name: str, state: StateFit, known: Known, evidence: Evidence) -> SensorFault | None:
+    """What the fit itself shows: a voltage that does not follow, an absurd bias, another capacity."""
+    if state.chi2_per_n > CHI2_LIMIT:
+        return SensorFault(
+            kind="unexplained",
+            evidence=f"the voltage does not follow the current (χ²/n {state.chi2_per_n:.1f} "
+            f"over {CHI2_LIMIT:.0f})",
+        )
+    if abs(state.bias_c) > BIAS_LIMIT_C:
+        return SensorFault(
+            kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
+        )
+    if evidence.balance is None and known.measured_share is not None:
+        shares = capacity_draws(name, state.posterior, state.health.sei_m)
+        spread = float(np.hypot(shares[1:].std() / shares[0], _CAPACITY_MISFIT))
+        return gain_fault(float(shares[0]), spread, known.measured_share, known.measured_sd, "the voltage")
+    return None

@@ -1,0 +1,107 @@
+"""A kept calibration as the objects that compute: its ageing model, its health, its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from twin.cell import Health, reference_cell
+from twin.life import Factors, life_days, trajectory
+from twin.rates import RateModel
+from twin.state import StateFit
+from twin.types import BatterySpec, Calibration
+from twin.window import Replay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ageing:
+    """How a calibrated battery ages on its standard day, and the capacity at which its life ends [Ah]."""
+
+    model: RateModel
+    factors: Factors
+    end_capacity_ah: float
+
+    def after(self, health: Health, days: float) -> Health:
+        """Health some standard days later; floats."""
+        path = trajectory(self.model, _row(health), self.factors, np.array([0.0, days]))
+        return Health(
+            sei_m=float(path.sei_m[-1, 0]),
+            eps_n=float(path.eps_n[-1, 0]),
+            eps_p=float(path.eps_p[-1, 0]),
+            lithium_ah=float(path.lithium_ah[-1, 0]),
+        )
+
+    def life_days(self, health: Health) -> float:
+        """Remaining life on standard days [d]."""
+        return float(life_days(self.model, _row(health), self.factors, self.end_capacity_ah)[0])
+
+
+def ageing_of(calibration: Calibration) -> Ageing:
+    """The ageing that ``calibration`` was made with."""
+    parameters = calibration.parameters
+    learnt = parameters["rate_model"]
+    sei, lam = np.exp(parameters["mean"][:2])
+    return Ageing(
+        model=RateModel(
+            cell=reference_cell(calibration.chemistry),
+            sei=np.array(learnt["sei"]),
+            lam=np.array(learnt["lam"]),
+            held_out_error=learnt["held_out_error"],
+        ),
+        factors=Factors(sei=np.array([sei]), lam=np.array([lam])),
+        end_capacity_ah=float(parameters["end_capacity_ah"]),
+    )
+
+
+def health_of(calibration: Calibration) -> Health:
+    """The battery's health at its calibration; floats."""
+    return Health(**calibration.parameters["health"])
+
+
+def _row(health: Health) -> Health:
+    return Health(
+        sei_m=np.array([health.sei_m]),
+        eps_n=np.array([health.eps_n]),
+        eps_p=np.array([health.eps_p]),
+        lithium_ah=np.array([health.lithium_ah]),
+    )
+
+
+def life_points(
+    calibration_id: str, battery_id: str, lives: dict[str, list[float]], alpha: float, beta: float
+) -> pd.DataFrame:
+    """Simulated lives beside both forms; ``lives``: dod, cycles_per_day, life_days, standard day first."""
+    dod, cycles, life = (np.array(lives[name]) for name in ("dod", "cycles_per_day", "life_days"))
+    x = dod * cycles
+    return pd.DataFrame(
+        {
+            "calibration_id": calibration_id,
+            "battery_id": battery_id,
+            "dod": dod,
+            "cycles_per_day": cycles,
+            "efc_per_day": x,
+            "life_days": life,
+            "law_life_days": life[0] * np.exp(-alpha * x),
+            "rate_life_days": life[0] / (1 + beta * x),
+        }
+    )
+
+
+def residual_frame(
+    calibration_id: str, battery: BatterySpec, replay: Replay | None, state: StateFit | None
+) -> pd.DataFrame:
+    """Measured and fitted pack voltage of the window; empty without a fit."""
+    if replay is None or state is None:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        {
+            "calibration_id": calibration_id,
+            "battery_id": battery.battery_id,
+            "time_utc": replay.begin_utc + pd.to_timedelta(replay.times_s, unit="s"),
+            "voltage_v": replay.voltage_v * battery.cells_series,
+            "model_voltage_v": state.model_voltage_v * battery.cells_series,
+            "used": state.used,
+        }
+    )
