@@ -1,10 +1,12 @@
 """Short-lived, locked-down connections to the database file.
 
-One process may hold the file at a time, and within a process one thread: connections are opened for one read
-or one transaction and closed again; who finds the file held waits a bounded while and then raises
-LockedError.
+One process may hold the file at a time, and within a process one thread: the file is attached for one read or
+one transaction and let go again; who finds it held waits a bounded while and then raises LockedError. What it
+is attached to, an empty database in memory that may touch no other file, is made once a process and file:
+making one takes longer than most reads.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,12 +20,14 @@ from warehouse.errors import LockedError, NoWarehouseError, StoreError
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "enable_external_access": "false",
+    "memory_limit": "2GB",  # beyond it, sorts go to temporary files beside the warehouse
 }
+_FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
 _thread_locks: dict[Path, threading.Lock] = {}
+_hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
 
 
@@ -43,10 +47,15 @@ def connect(
     if not lock.acquire(timeout=timeout_s):
         raise LockedError(f"{path} is in use by another thread of this process; waited {timeout_s:g} s")
     try:
-        with _open(path, write=write, deadline=deadline, timeout_s=timeout_s) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET lock_configuration = true")
+        host = _host(path)
+        _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
+        connection = host.cursor()
+        try:
+            connection.execute("USE warehouse")
             yield connection
+        finally:
+            connection.close()
+            host.execute("DETACH warehouse")
     finally:
         lock.release()
 
@@ -69,11 +78,30 @@ def _thread_lock(path: Path) -> threading.Lock:
         return _thread_locks.setdefault(path, threading.Lock())
 
 
-def _open(path: Path, *, write: bool, deadline: float, timeout_s: float) -> duckdb.DuckDBPyConnection:
+def _host(path: Path) -> duckdb.DuckDBPyConnection:
+    """Return this process's database in memory for a file; a fork does not share its parent's."""
+    key = (os.getpid(), path)
+    with _registry_lock:
+        if key not in _hosts:
+            host = duckdb.connect(":memory:", config=_CONFIG)
+            host.execute("SET GLOBAL TimeZone = 'UTC'")
+            host.execute(f"SET temp_directory = {_quoted(path, '.tmp')}")
+            own = ", ".join(_quoted(path, suffix) for suffix in _FILES)
+            host.execute(f"SET allowed_paths = [{own}]")
+            host.execute("SET enable_external_access = false")
+            host.execute("SET lock_configuration = true")
+            _hosts[key] = host
+        return _hosts[key]
+
+
+def _attach(
+    host: duckdb.DuckDBPyConnection, path: Path, *, write: bool, deadline: float, timeout_s: float
+) -> None:
     pause = _FIRST_PAUSE_S
     while True:
         try:
-            return duckdb.connect(str(path), read_only=not write, config=_CONFIG)
+            host.execute(f"ATTACH {_quoted(path)} AS warehouse ({'READ_WRITE' if write else 'READ_ONLY'})")
+            return
         except duckdb.IOException as error:
             if "lock" not in str(error):
                 raise StoreError(f"{path} cannot be opened: {error}") from error
@@ -83,3 +111,7 @@ def _open(path: Path, *, write: bool, deadline: float, timeout_s: float) -> duck
             raise StoreError(f"{path} cannot be opened: {error}") from error
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _quoted(path: Path, suffix: str = "") -> str:
+    return "'" + f"{path}{suffix}".replace("'", "''") + "'"
