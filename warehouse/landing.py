@@ -55,6 +55,10 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt
         "rows": rows,
         "provider": source.provider,
         "licence": source.licence,
+        "attribution": source.attribution,
+        "options": source.options,
+        "url": source.url,
+        "fetched_utc": source.fetched_utc,
         "received_utc": _free_instant(connection, source.dataset, received),
         "checked_utc": None,
     }
