@@ -4,6 +4,7 @@
 - `suites`: Great Expectations suites from contracts (the only importer of great_expectations)
 - written checks: `prices`, `sessions`, `checkups`, `fleet`; `units` of whole files; `duplicates` in a file
 - of telemetry: `telemetry` (clock, power, spikes), `cells` (voltage, charge), `charge` (current), `stuck`
+- `freshness`: how old the newest rows are
 - what they stand on: `owners` (whose row), `packs` (which battery), `series` (neighbours in time)
 - `verdict`: findings → quarantine, out_check, blocked · `errors`: the error tree
 
@@ -12,6 +13,7 @@ Great Expectations takes ten seconds to import: it is loaded when the first fram
 
 from data_checks.check import check_frame, contract_faults
 from data_checks.errors import CheckError, FrameError, SuiteError
+from data_checks.freshness import freshness
 from data_checks.merge import combined_checks
 from data_checks.types import CheckContext, CheckReport
 
@@ -24,4 +26,5 @@ __all__ = [
     "check_frame",
     "combined_checks",
     "contract_faults",
+    "freshness",
 ]

@@ -10,10 +10,12 @@ import pandas as pd
 
 from data_checks import CheckContext, check_frame, combined_checks
 from flows.stages.findings import findings
+from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.landing import Part
+from warehouse.quarantine import released
 from warehouse.store import Warehouse
 from warehouse.zones import ZONES
 
@@ -45,6 +47,8 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
             }
         )
         failed += _failed_rules(dataset, checks)
+    stale = check_freshness(warehouse, CheckContext(as_of_utc=pd.Timestamp(as_of), run_id=run_id))
+    failed += [row for name, own in stale.groupby("dataset") for row in _failed_rules(str(name), own)]
     bad = [row for row in rows if row["blocked"] or not row["good"]]
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
@@ -76,7 +80,7 @@ class _Outcome:
 
 def _check_part(warehouse: Warehouse, part: Part, as_of: datetime, run_id: str) -> _Outcome:
     frame = warehouse.unchecked(part.dataset, part)
-    report = check_frame(part.dataset, frame, _context(warehouse, part.dataset, frame, as_of, run_id))
+    report = check_frame(part.dataset, frame, check_context(warehouse, part.dataset, frame, as_of, run_id))
     warehouse.promote_part(part, frame, report.good, report.quarantine)
     return _Outcome(
         good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
@@ -84,9 +88,10 @@ def _check_part(warehouse: Warehouse, part: Part, as_of: datetime, run_id: str) 
     )  # fmt: skip
 
 
-def _context(
+def check_context(
     warehouse: Warehouse, dataset: str, frame: pd.DataFrame, as_of: datetime, run_id: str
 ) -> CheckContext:
+    """What rows of a dataset are judged against."""
     fleet = declared(warehouse, "fleet")
     return CheckContext(
         as_of_utc=pd.Timestamp(as_of),
@@ -97,6 +102,7 @@ def _context(
         market_days=_inner_days(frame) if dataset == "prices" else (),
         batteries=fleet,
         known_prices=warehouse.read("core_price") if dataset == "prices" else None,
+        released=released(warehouse, dataset),
     )
 
 

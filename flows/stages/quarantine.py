@@ -1,0 +1,186 @@
+"""What the checks kept out: to list, to look at, to let in after all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from data_checks import contract_faults
+from flows.errors import UsageError
+from flows.stages.check import check_context
+from flows.stages.record import StageResult, recorded
+from flows.workspace import Workspace
+from warehouse.contracts import DATASETS, dataset_contract
+from warehouse.quarantine import Wanted, landed_rows, quarantined, released
+from warehouse.release import Decision, decide
+
+_ROW = ["source_id", "source_row"]
+_HINT = "`v2g quarantine list` tells what there is."
+
+
+def listed(
+    workspace: Workspace,
+    *,
+    dataset: str | None = None,
+    rule: str | None = None,
+    battery_id: str | None = None,
+) -> list[dict[str, Any]]:
+    """One record a dataset, file, rule and column: how many rows, how many of them released, one value."""
+    records = []
+    for name in [dataset] if dataset else DATASETS:
+        wanted = Wanted(dataset=name, rule=rule, battery_id=battery_id, released=None)
+        found = quarantined(workspace.warehouse, wanted)
+        by = ["file_name", "source_id", "rule", "column_name", "reason"]
+        for _, own in found.groupby(by, sort=False, dropna=False):
+            first = own.iloc[0]
+            records.append(
+                {
+                    "dataset": name,
+                    "file": first["file_name"],
+                    "source": first["source_id"][:12],
+                    "rule": first["rule"],
+                    "column": _plain(first["column_name"]),
+                    "rows": len(own),
+                    "released": int(own["released"].sum()),
+                    "first_row": int(first["source_row"]),
+                    "value": _plain(first["value"]),
+                    "reason": first["reason"],
+                }
+            )
+    return records
+
+
+def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, list[dict[str, Any]]]:
+    """The first rows: what was found in them, and their values as they arrived.
+
+    Raises UsageError when nothing matches.
+    """
+    found = _found(workspace, wanted)
+    chosen = found[_ROW].drop_duplicates().head(limit)
+    told = found.merge(chosen, on=_ROW)
+    raw = landed_rows(workspace.warehouse, wanted.dataset, chosen)
+    files = dict(zip(found["source_id"], found["file_name"], strict=True))
+    findings = [
+        {
+            "file": row["file_name"],
+            "row": int(row["source_row"]),
+            "rule": row["rule"],
+            "column": _plain(row["column_name"]),
+            "value": _plain(row["value"]),
+            "reason": row["reason"],
+            "released": bool(row["released"]),
+        }
+        for row in told.to_dict("records")
+    ]
+    values = [
+        {
+            "file": files[row["source_id"]],
+            "row": int(row["source_row"]),
+            **{name: _plain(row[name]) for name in dataset_contract(wanted.dataset).names},
+        }
+        for row in raw.to_dict("records")
+    ]
+    return {"found": findings, "rows as they arrived": values}
+
+
+@recorded("release")
+def release(
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,
+    wanted: Wanted,
+    *,
+    action: Literal["release", "withdraw"],
+    decided_by: str,
+    reason: str,
+) -> StageResult:
+    """Set a rule aside for the rows wanted, or take that back; recorded with who, when and why.
+
+    Raises UsageError when nothing matches, a row breaks its contract, or two released rows would contradict
+    each other.
+    """
+    if wanted.rule is None:
+        raise UsageError("a release names the rule that it sets aside", hint=_HINT)
+    warehouse, dataset = workspace.warehouse, wanted.dataset
+    found = _found(workspace, replace(wanted, released=action == "withdraw"))
+    if action == "release":
+        _require_fit(workspace, as_of, run_id, dataset, found)
+    decide(
+        warehouse,
+        Decision(
+            action=action,
+            dataset=dataset,
+            rows=found[["rule", *_ROW]],
+            decided_by=decided_by,
+            reason=reason,
+            decided_utc=as_of,
+        ),
+    )
+    rows = found[_ROW].drop_duplicates()
+    message = (
+        f"{len(rows)} rows of {dataset}: {wanted.rule} {'set aside' if action == 'release' else 'stands'}"
+    )
+    others = quarantined(warehouse, Wanted(dataset=dataset)).merge(rows, on=_ROW)
+    if action == "release" and len(others):
+        rules = ", ".join(sorted(set(others["rule"])))
+        message += f"; {len(others[_ROW].drop_duplicates())} of them stay out for {rules}"
+    return StageResult(
+        stage="release",
+        status="ok",
+        message=f"{message}, by {decided_by}: {reason}",
+        details={"dataset": dataset, "rule": wanted.rule, "action": action, "rows": len(rows)},
+    )
+
+
+def _found(workspace: Workspace, wanted: Wanted) -> pd.DataFrame:
+    found = quarantined(workspace.warehouse, wanted)
+    if found.empty:
+        asked = {
+            "--rule": wanted.rule,
+            "--battery": wanted.battery_id,
+            "--source": wanted.source,
+            "--row": wanted.source_row,
+        }
+        told = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
+        state = {True: "released", False: "in quarantine", None: "in quarantine"}[wanted.released]
+        raise UsageError(f"no row of {wanted.dataset} is {state} for {told or 'any rule'}", hint=_HINT)
+    return found
+
+
+def _require_fit(
+    workspace: Workspace, as_of: datetime, run_id: str, dataset: str, found: pd.DataFrame
+) -> None:
+    """Refuse rows that the core table cannot hold, and rivals for one key."""
+    warehouse = workspace.warehouse
+    rows = landed_rows(warehouse, dataset, found)
+    files = dict(zip(found["source_id"], found["file_name"], strict=True))
+    if len(rows) < len(found[_ROW].drop_duplicates()):
+        raise UsageError(f"rows of {dataset} are no longer kept as they arrived: nothing to release")
+    context = check_context(warehouse, dataset, rows, as_of, run_id)
+    for fault in contract_faults(dataset, rows, context):
+        row = rows.iloc[int(fault.positions[0])]
+        raise UsageError(
+            f"{files[row['source_id']]} row {row['source_row']} cannot be released: {fault.reason}",
+            hint="No table can hold such a row. Send it again, corrected.",
+        )
+    before = released(warehouse, dataset)
+    before = before[before["source_id"].isin(set(rows["source_id"]))]
+    both = pd.concat([rows, landed_rows(warehouse, dataset, before)]).drop_duplicates(_ROW)
+    rivals = both[both.duplicated([*dataset_contract(dataset).key, "source_id"], keep=False)]
+    if not rivals.empty:
+        numbers = " and ".join(str(number) for number in rivals["source_row"].head(2))
+        raise UsageError(
+            f"rows {numbers} of {files[rivals['source_id'].iloc[0]]} contradict each other",
+            hint="Release one of them: --row N.",
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON and a reader can take it."""
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return None if value is None or value is pd.NaT or value != value else value

@@ -1,0 +1,123 @@
+"""What is in quarantine: rows, the rules against them, the files they came from, what was released since.
+
+A rule against a row stands until the last decision on it (core_release) is a release. A row is out of the
+core table while any rule against it stands.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from warehouse.connection import connect
+from warehouse.contracts import (
+    CONTRACTS,
+    TableContract,
+    conform,
+    dataset_contract,
+    landed_contract,
+    raw_contract,
+)
+from warehouse.schema import check_version
+from warehouse.store import Warehouse
+
+RELEASED = """(
+    SELECT dataset, rule, source_id, source_row FROM core_release
+    QUALIFY row_number() OVER (
+        PARTITION BY dataset, rule, source_id, source_row ORDER BY sequence DESC
+    ) = 1 AND action = 'release'
+)"""
+"""SQL of the (dataset, rule, source_id, source_row) that are released now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows of the quarantine: those of a dataset, and of a rule, battery, file and row if given.
+
+    source: file name, or the beginning of its source_id. released: False = where the rule stands, True =
+    where it was released, None = both.
+    """
+
+    dataset: str
+    rule: str | None = None
+    battery_id: str | None = None
+    source: str | None = None
+    source_row: int | None = None
+    released: bool | None = False
+
+
+def quarantined(warehouse: Warehouse, wanted: Wanted) -> pd.DataFrame:
+    """Return rows of core_quarantine with file_name and `released`, by file, row and rule.
+
+    Raises UnknownTableError for an unknown dataset and the errors of opening a warehouse.
+    """
+    contract = dataset_contract(wanted.dataset)
+    raw = raw_contract(wanted.dataset).name
+    sql = (
+        f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released FROM core_quarantine q "  # noqa: S608
+        f"JOIN raw_source s USING (source_id) LEFT JOIN {RELEASED} r "
+        "ON q.dataset = r.dataset AND q.rule = r.rule AND q.source_id = r.source_id "
+        "AND q.source_row = r.source_row WHERE q.dataset = ?"
+    )
+    values: list[object] = [wanted.dataset]
+    if wanted.rule is not None:
+        sql, values = f"{sql} AND q.rule = ?", [*values, wanted.rule]
+    if wanted.source is not None:
+        sql += " AND (s.file_name = ? OR starts_with(q.source_id, ?))"
+        values += [wanted.source, wanted.source]
+    if wanted.source_row is not None:
+        sql, values = f"{sql} AND q.source_row = ?", [*values, wanted.source_row]
+    if wanted.battery_id is not None:
+        if "battery_id" not in contract.names:
+            return quarantined(warehouse, Wanted(dataset=wanted.dataset)).iloc[:0]
+        sql += (
+            f" AND EXISTS (FROM {raw} x WHERE x.source_id = q.source_id AND x.source_row = q.source_row "
+            "AND x.battery_id = ?)"
+        )
+        values.append(wanted.battery_id)
+    if wanted.released is not None:
+        sql, values = f"{sql} AND (r.rule IS NOT NULL) = ?", [*values, wanted.released]
+    sql += " ORDER BY s.received_utc, q.source_id, q.source_row, q.rule, q.column_name"
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        found = connection.sql(sql, params=values).to_arrow_table().to_pandas()
+    kept = conform(found[list(CONTRACTS["core_quarantine"].names)], CONTRACTS["core_quarantine"])
+    return kept.assign(file_name=found["file_name"], released=found["released"].astype(bool))
+
+
+def released(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
+    """Return what is released of a dataset: source_id, source_row, rule."""
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        found: pd.DataFrame = connection.sql(
+            f"SELECT source_id, source_row, rule FROM {RELEASED} WHERE dataset = ?",  # noqa: S608
+            params=[dataset],
+        ).to_df()
+    return found
+
+
+def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows (source_id, source_row) as they landed, shape of `landed_contract`; pruned ones lack."""
+    contract = landed_contract(dataset)
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        register_rows(connection, rows)
+        found = connection.sql(
+            f"SELECT {', '.join(contract.names)} FROM {raw_contract(dataset).name} "  # noqa: S608
+            "SEMI JOIN chosen USING (source_id, source_row) JOIN "
+            "(SELECT source_id, received_utc FROM raw_source) USING (source_id) "
+            "ORDER BY received_utc, source_id, source_row"
+        ).to_arrow_table()
+        return conform(found.to_pandas(date_as_object=True), contract)
+
+
+def register_rows(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
+    """Make the (source_id, source_row) of a frame known to a connection as `chosen`."""
+    named = rows[["source_id", "source_row"]].drop_duplicates()
+    connection.register("chosen", pa.Table.from_pandas(named, preserve_index=False))
+
+
+def same_key(contract: TableContract, left: str, right: str) -> str:
+    """Return SQL that holds where two rows of a dataset have one key."""
+    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in contract.key)

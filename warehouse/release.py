@@ -1,0 +1,137 @@
+"""A person's decision on quarantined rows: let them in after all, or take that back.
+
+A released row becomes one belief among the others of its key: the later received one still holds. Taking a
+release back removes the row and lets the belief come forward that it had displaced. Decisions are appended to
+core_release, never changed; the checks are told of them, so that no later check of the same file quarantines
+a released row again.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+import pandas as pd
+
+from warehouse.compaction import TABLE as QUARTER_HOURS
+from warehouse.connection import transaction
+from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
+from warehouse.errors import ContractError
+from warehouse.migrations import bring_forward
+from warehouse.promotion import merge
+from warehouse.quarantine import RELEASED, register_rows, same_key
+from warehouse.rows import arrow_table, insert
+from warehouse.store import Warehouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decision:
+    """What a person decided on rows of a dataset.
+
+    rows: rule, source_id, source_row of core_quarantine. decided_utc: tz-aware.
+    """
+
+    action: Literal["release", "withdraw"]
+    dataset: str
+    rows: pd.DataFrame
+    decided_by: str
+    reason: str
+    decided_utc: dt.datetime
+
+    def __post_init__(self) -> None:
+        if self.decided_utc.tzinfo is None:
+            raise ContractError(f"decided_utc {self.decided_utc} is naive; give it a time zone")
+        for name in ("decided_by", "reason"):
+            if not getattr(self, name).strip():
+                raise ContractError(f"a {self.action} needs its {name}")
+        if self.rows.empty:
+            raise ContractError(f"a {self.action} needs rows")
+
+
+def decide(warehouse: Warehouse, decision: Decision) -> None:
+    """Keep a decision and bring the core table in line with it, in one transaction.
+
+    A row against which another rule still stands stays out. Raises ContractError for a row that does not fit
+    the core table (the checks' contract rules tell which), and the errors of opening a warehouse.
+    """
+    core = core_contract(decision.dataset)
+    with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
+        bring_forward(connection)
+        _keep(connection, decision)
+        register_rows(connection, decision.rows)
+        left = pd.DataFrame(columns=core.names)
+        if decision.action == "withdraw":
+            left = _take_out(connection, decision.dataset)
+        beliefs = _standing(connection, decision.dataset)
+        merge(connection, core, arrow_table(pd.concat([left, beliefs]) if len(left) else beliefs, core))
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, decision: Decision) -> None:
+    contract = CONTRACTS["core_release"]
+    last = connection.execute("SELECT coalesce(max(sequence), 0) FROM core_release").fetchall()[0][0]
+    rows = decision.rows[["rule", "source_id", "source_row"]].drop_duplicates()
+    events = rows.assign(
+        sequence=last + 1,
+        action=decision.action,
+        dataset=decision.dataset,
+        decided_by=decision.decided_by,
+        reason=decision.reason,
+        decided_utc=pd.Timestamp(decision.decided_utc),
+    )
+    insert(connection, contract, arrow_table(events, contract))
+
+
+def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
+    """Delete the chosen rows from the core table; return what is left of the telemetry days they were in."""
+    core = core_contract(dataset)
+    if not core.daily:
+        connection.execute(
+            f"DELETE FROM {core.name} USING chosen WHERE {core.name}.source_id = chosen.source_id "  # noqa: S608
+            f"AND {core.name}.source_row = chosen.source_row"
+        )
+        return pd.DataFrame(columns=core.names)
+    owner, moment = core.key
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE days AS SELECT DISTINCT {owner}, CAST({moment} AS DATE) AS day "  # noqa: S608
+        f"FROM {core.name} SEMI JOIN chosen USING (source_id, source_row)"
+    )
+    left: pd.DataFrame = connection.sql(
+        f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
+        f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
+    ).to_df()
+    for table, start in ((core.name, moment), (QUARTER_HOURS, "interval_start_utc")):
+        connection.execute(
+            f"DELETE FROM {table} USING days WHERE {table}.{owner} = days.{owner} "  # noqa: S608
+            f"AND CAST({table}.{start} AS DATE) = days.day"
+        )
+    return left
+
+
+def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
+    """Return the checked beliefs on the keys of the chosen rows against which no rule stands.
+
+    A row that says the same as a quarantined one of its file is that row, told again: it stands no better.
+    """
+    contract, core, raw = dataset_contract(dataset), core_contract(dataset), raw_contract(dataset).name
+    names = ", ".join(f"belief.{name}" for name in contract.names)
+    twin = " AND ".join(f"twin.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
+        f"s.received_utc, belief.source_row FROM {raw} AS belief JOIN raw_source AS s USING (source_id) "
+        "WHERE s.checked_utc IS NOT NULL AND EXISTS ("
+        f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
+        f"WHERE {same_key(contract, 'own', 'belief')})"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE against AS SELECT source_id, source_row FROM core_quarantine "  # noqa: S608
+        f"ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) WHERE dataset = ?",
+        [dataset],
+    )
+    found: pd.DataFrame = connection.sql(
+        f"SELECT {', '.join(core.names)} FROM beliefs AS belief WHERE NOT EXISTS ("  # noqa: S608
+        "FROM beliefs AS twin SEMI JOIN against USING (source_id, source_row) "
+        f"WHERE twin.source_id = belief.source_id AND {twin})"
+    ).to_df()
+    for table in ("beliefs", "against"):
+        connection.execute(f"DROP TABLE {table}")
+    return found
