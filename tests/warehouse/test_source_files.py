@@ -230,8 +230,8 @@ def test_wrong_arguments_name_the_nearest(tmp_path):
         read_source("telemetry", path, battery="CAR1")
     with pytest.raises(UnknownTableError, match="prices"):
         read_source("price", path)
-    assert sources_for("prices")[:3] == ("csv", "parquet", "smard")
-    assert sources_for("sessions") == ("csv", "parquet", "acn", "desl", "teslamate", "ocpp")
+    assert sources_for("prices")[:3] == ("csv", "parquet", "mapped")
+    assert sources_for("sessions") == ("csv", "parquet", "mapped", "acn", "desl", "teslamate", "ocpp")
 
 
 def test_ids_nobody_declared_are_refused_with_their_row(tmp_path):

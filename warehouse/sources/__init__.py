@@ -1,12 +1,16 @@
 """Files and what they say, in the tables' columns and units.
 
-- `read`: `read_source`, the one way in · `types`: `SourceFile`, what lands
-- readers: `canonical` (CSV, Parquet, BDF labels), `smard` (prices), `acn` (sessions onto a fleet)
-- `rawtable`, `cells`: bytes → cells → values · `refusals`: ids, zones, units; `require_known`
+- `read`: `read_source`, the one way in · `types`: `SourceFile`, what lands · `caps`: how large a file may be
+- tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
+- prices: `tariffs/`, `smard` · sessions: `teslamate`, `ocpp` (read by `ocpp_frames`); `acn` and `desl`, which
+  `replay` puts onto the `cars` of a fleet
+- `rawfile`, `rawtable`, `book`, `jsontext`, `cells`: path → bytes → cells → values, under the caps
+- `refusals`: ids, zones, units; `require_known` · `units`: what a file may be in
 """
 
+from warehouse.sources.mapping import FileMapping, load_mapping
 from warehouse.sources.read import read_source, sources_for
 from warehouse.sources.refusals import require_known
 from warehouse.sources.types import SourceFile
 
-__all__ = ["SourceFile", "read_source", "require_known", "sources_for"]
+__all__ = ["FileMapping", "SourceFile", "load_mapping", "read_source", "require_known", "sources_for"]

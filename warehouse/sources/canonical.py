@@ -15,6 +15,7 @@ import pandas as pd
 from warehouse.contracts import Column, Kind, dataset_contract
 from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources.cells import Cells
+from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
@@ -43,6 +44,7 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ("telemetry", "temperature_degc"): (
         _Spelling(header="Surface Temperature / degC"),
         _Spelling(header="surface_temperature_celsius"),
+        _Spelling(header="surface_temperature_degc"),
     ),
 }
 
@@ -55,12 +57,19 @@ _FOREIGN = {
 }
 """A header that only one known layout has → what the file seems to be."""
 
-CONSTANTS = {"prices": frozenset({"zone"}), "telemetry": frozenset({"battery_id"})}
+CONSTANTS = {
+    "prices": frozenset({"zone"}),
+    "telemetry": frozenset({"battery_id"}),
+    "checkups": frozenset({"battery_id"}),
+}
 """Dataset → columns that options may fill where the file has none: prices of a zone, a battery's log."""
 
 
 def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return the rows of a canonical file; options: the dataset's constant column. Raises SourceError."""
+    """Return the rows of a canonical file; options: the dataset's constant column, level and cars.
+
+    Raises SourceError.
+    """
     contract = dataset_contract(dataset)
     table = read_table(file)
     constants = {name: str(value) for name, value in options.items() if name in CONSTANTS.get(dataset, ())}
@@ -76,7 +85,8 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
-    return Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found))
+    parsed = Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found))
+    return to_pack(dataset, parsed, options, file.name)
 
 
 def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:

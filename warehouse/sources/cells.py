@@ -64,14 +64,17 @@ class Cells:
             raise self._error(f"holds {self.data.type}, not text")
         return pd.Series(self._cast(self.data, pa.string(), "is not text").to_pandas(), dtype="str")
 
-    def floats(self) -> pd.Series:
-        """Return float64 values; null is NaN."""
-        kind = self.data.type
-        if _is_text(kind):
+    def floats(self, decimal: str = ".") -> pd.Series:
+        """Return float64 values; null is NaN. decimal: the mark of text cells."""
+        kind, data = self.data.type, self.data
+        if _is_text(kind) and decimal == ",":
+            self.refuse_first(pc.match_substring(data, "."), "has a point, where commas mark decimals")
+            data = pc.replace_substring(data, ",", ".")
+        elif _is_text(kind):
             self._refuse_decimal_comma()
         elif pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
             raise self._error(f"holds {kind}, not numbers")
-        numbers = self._cast(self.data, pa.float64(), "is not a number")
+        numbers = self._cast(data, pa.float64(), "is not a number")
         return pd.Series(numbers.to_pandas(), dtype="float64")
 
     def percents(self) -> pd.Series:
@@ -80,9 +83,9 @@ class Cells:
         self.refuse_first(~numbers.between(0, 100), "is not a percentage, 0 to 100")
         return numbers / 100.0
 
-    def integers(self) -> pd.Series:
-        """Return whole numbers as Int64; 15.0 is 15, 15.5 is refused."""
-        numbers = self.floats()
+    def integers(self, decimal: str = ".", factor: float = 1.0) -> pd.Series:
+        """Return whole numbers, times a factor, as Int64; 15.0 is 15, 15.5 is refused."""
+        numbers = self.floats(decimal) * factor
         self.refuse_first(numbers.notna() & (numbers % 1 != 0), "is not a whole number")
         return numbers.astype("Int64")
 
@@ -114,9 +117,16 @@ class Cells:
         self._plausible(wall.dt.tz_localize("UTC"))
         return pd.Series(wall).astype("datetime64[us]")
 
-    def epoch_seconds(self) -> pd.Series:
-        """Return UTC times from seconds since 1970."""
-        seconds = self.floats()
+    def zoned_times(self, pattern: str) -> pd.Series:
+        """Return UTC times from text with an offset; pattern: as `strftime` writes them, with %z."""
+        text = self.text()
+        times = pd.to_datetime(text, format=pattern, errors="coerce", utc=True)
+        self.refuse_first(times.isna() & text.notna(), f"is not a time like {pattern}")
+        return self._plausible(times.astype("datetime64[us, UTC]"))
+
+    def epoch_seconds(self, factor: float = 1.0) -> pd.Series:
+        """Return UTC times from seconds since 1970, or from what `factor` makes seconds of."""
+        seconds = self.floats() * factor
         self.refuse_first(seconds.abs() > 4e9, "is no Unix time in seconds; milliseconds?")
         return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).dt.as_unit("us")
 

@@ -11,13 +11,14 @@ import pandas as pd
 
 from warehouse.contracts import DATASETS, dataset_contract
 from warehouse.errors import OptionError, nearest, printable
-from warehouse.sources import acn, desl, ocpp, smard, teslamate
+from warehouse.sources import acn, desl, ocpp, packs, smard, teslamate
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
+from warehouse.sources.mapped import OPTIONS, parse_mapped
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.refusals import refuse_unfit
-from warehouse.sources.tariffs import PROVIDERS
+from warehouse.sources.tariffs import PROVIDERS, tou
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
 
@@ -36,15 +37,20 @@ class _Reader:
 _SHOWN_OPTION = 200
 _READERS: Mapping[tuple[str, str], _Reader] = {
     **{
-        (dataset, name): _Reader(parse=parse_canonical, options=CONSTANTS.get(dataset, frozenset()))
+        (dataset, name): _Reader(
+            parse=parse_canonical,
+            options=CONSTANTS.get(dataset, frozenset())
+            | (packs.OPTIONS if dataset in packs.SCALED else set()),
+        )
         for dataset in DATASETS
         for name in ("csv", "parquet")
     },
+    **{(dataset, "mapped"): _Reader(parse=parse_mapped, options=OPTIONS) for dataset in DATASETS},
     ("prices", "smard"): _Reader(
         parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
     ),
     **{
-        ("prices", name): _Reader(
+        (dataset, name): _Reader(
             parse=one.parse,
             options=one.options,
             provider=one.provider,
@@ -52,7 +58,9 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
             attribution=one.attribution,
         )
         for name, one in PROVIDERS.items()
+        for dataset in one.datasets
     },
+    **{(dataset, "tou"): _Reader(parse=tou.parse, options=tou.OPTIONS) for dataset in ("prices", "tariffs")},
     ("sessions", "acn"): _Reader(
         parse=acn.parse_acn, options=acn.OPTIONS, provider=acn.PROVIDER, licence=acn.LICENCE
     ),

@@ -10,21 +10,8 @@ import pandas as pd
 
 from warehouse.contracts import Column, TableContract
 from warehouse.errors import CellError, UnitError, UnknownIdError, nearest
+from warehouse.sources.units import FOREIGN
 from warehouse.zones import ZONES
-
-_ALTERNATIVES: Mapping[str, Mapping[str, tuple[float, float]]] = {
-    "€/kWh": {"€/kWh": (1, 0), "€/MWh": (1e-3, 0), "ct/kWh": (1e-2, 0)},
-    "kW": {"W": (1e-3, 0), "MW": (1e3, 0)},
-    "kWh": {"Wh": (1e-3, 0), "MWh": (1e3, 0)},
-    "V": {"mV": (1e-3, 0), "kV": (1e3, 0)},
-    "A": {"mA": (1e-3, 0)},
-    "Ah": {"mAh": (1e-3, 0), "kAh": (1e3, 0)},
-    "Ω": {"mΩ": (1e-3, 0), "µΩ": (1e-6, 0)},
-    "°C": {"K": (1, -273.15)},
-    "1": {"%": (1e-2, 0), "‰": (1e-3, 0)},
-    "€": {"ct": (1e-2, 0), "k€": (1e3, 0)},
-}
-"""Unit of a contract → unit a file may really be in → (factor, offset) into the contract's."""
 
 
 def refuse_unfit(
@@ -89,7 +76,7 @@ def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divi
     as_given = size * divisor
     likely = [
         unit
-        for unit, (factor, offset) in _ALTERNATIVES.get(column.unit, {}).items()
+        for unit, (factor, offset) in FOREIGN.get(column.unit, {}).items()
         if max(low, 1e-12) <= as_given * factor + offset <= high
     ]
     guess = f"; the values look like {' or '.join(likely)}" if likely else ""
