@@ -25,7 +25,8 @@ VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
 CHI2_LIMIT = 9.0
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
-_DAY_SD = np.array([1e-3, 1e-3, 1e-3, 1e-3, 2e-4])  # drift a day of what the prior holds: ageing, weather
+# Drift a day of what the prior holds: ageing beyond the foretold, weather for the effective resistance.
+_DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
 _ITERATIONS = 8
 _HUBER = 2.5
 _CONVERGED = 1e-3

@@ -1,0 +1,147 @@
+"""A calibrated battery in the hand: parameters, covariance, a PyBaMM simulation of it, residuals, forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pybamm
+
+from twin.cell import AGEING_OPTIONS, Health, parameter_values, reference_cell
+from twin.errors import TwinError
+from twin.life import Factors, time_grid, trajectory
+from twin.opencircuit import open_circuit
+from twin.restore import ageing_of, health_of
+from twin.types import BatterySpec, Calibration
+
+DRAWS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryHandle:
+    """One battery and its calibration; ``residuals``: measured and fitted pack voltage of the last window.
+
+    Columns of ``residuals``: time_utc, voltage_v, model_voltage_v, used, error_v; empty without a fit.
+    """
+
+    battery: BatterySpec
+    calibration: Calibration
+    residuals: pd.DataFrame
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """The ageing unknowns by name as the fit holds them: factors and resistance as natural logarithms."""
+        held = self.calibration.parameters
+        return dict(zip(held["names"], map(float, held["mean"]), strict=True))
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Posterior covariance of `parameters`, named on both sides."""
+        held = self.calibration.parameters
+        return pd.DataFrame(held["covariance"], index=held["names"], columns=held["names"])
+
+    @property
+    def health(self) -> Health:
+        """Health today, of the chemistry's reference cell."""
+        return health_of(self.calibration)
+
+    def draws(self, count: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+        """``count`` draws of the posterior, one a row."""
+        held = self.calibration.parameters
+        rng = np.random.default_rng(seed)
+        drawn = rng.multivariate_normal(held["mean"], held["covariance"], count)
+        return pd.DataFrame(drawn, columns=held["names"])
+
+    def capacity_forecast(self, years: float) -> pd.DataFrame:
+        """Usable capacity over nominal if every day is a standard day: day, soh, soh_low, soh_high (90 %).
+
+        The band is the posterior of the ageing factors and the spread of today's capacity.
+        """
+        found = self.calibration
+        ageing, circuit = ageing_of(found), open_circuit(found.chemistry)
+        drawn = np.vstack([found.parameters["mean"], self.draws().to_numpy()])
+        days = time_grid(years * 365.25)
+        factors = Factors(sei=np.exp(drawn[:, 0]), lam=np.exp(drawn[:, 1]))
+        path = trajectory(ageing.model, self.health, factors, days)
+        soh = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
+        spread = found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah
+        today = np.append(0.0, np.random.default_rng(1).normal(0.0, spread, len(drawn) - 1))
+        low, high = np.quantile(soh + today, (0.05, 0.95), axis=1)
+        return pd.DataFrame({"day": days, "soh": soh[:, 0], "soh_low": low, "soh_high": high})
+
+    def simulation(
+        self,
+        *,
+        soc: float = 1.0,
+        temperature_degc: float | None = None,
+        ageing: bool = False,
+        electrolyte: bool = False,
+        experiment: Any = None,
+    ) -> Any:
+        """A PyBaMM simulation of this battery at today's health, ready to be solved.
+
+        It is the pack: its current [A] is the pack's, PyBaMM's sign (+ = discharge), its "Battery voltage
+        [V]" the pack's, and C-rates of an ``experiment`` are of nominal capacity. ``soc``: where it starts
+        (0–1 of today's usable window); ``temperature_degc``: the standard day's if None; ``ageing``: with
+        SEI and loss of active material at the fitted factors; ``electrolyte``: SPMe instead of SPM.
+        """
+        if not 0 <= soc <= 1:
+            raise TwinError(f"battery {self.battery.battery_id}: SoC {soc} is not within 0 and 1")
+        model_class = pybamm.lithium_ion.SPMe if electrolyte else pybamm.lithium_ion.SPM
+        options = {"contact resistance": "true"} | (AGEING_OPTIONS if ageing else {})
+        return pybamm.Simulation(
+            model_class(options),
+            parameter_values=self.parameter_values(soc=soc, temperature_degc=temperature_degc, ageing=ageing),
+            experiment=experiment,
+            solver=pybamm.IDAKLUSolver(rtol=1e-6, atol=1e-8),
+        )
+
+    def parameter_values(
+        self, *, soc: float = 1.0, temperature_degc: float | None = None, ageing: bool = False
+    ) -> Any:
+        """PyBaMM parameter values of the pack at today's health; arguments as of `simulation`."""
+        battery, found = self.battery, self.calibration
+        cell, circuit = reference_cell(found.chemistry), open_circuit(found.chemistry)
+        x_n, y_p = circuit.window(self.health).at(soc)
+        degc = found.parameters["duty"]["temperature_degc"] if temperature_degc is None else temperature_degc
+        values = parameter_values(found.chemistry).copy()
+        strings = battery.nominal_capacity_ah / circuit.fresh_capacity_ah
+        parallel = values["Number of electrodes connected in parallel to make a cell"]
+        changes = {
+            "Number of electrodes connected in parallel to make a cell": parallel * strings,
+            "Number of cells connected in series to make a battery": battery.cells_series,
+            "Nominal cell capacity [A.h]": battery.nominal_capacity_ah,
+            "Current function [A]": battery.nominal_capacity_ah / 3,
+            "Contact resistance [Ohm]": self.effective_ohm_ah / battery.nominal_capacity_ah,
+            "Initial concentration in negative electrode [mol.m-3]": float(x_n) * cell.c_max("Negative"),
+            "Initial concentration in positive electrode [mol.m-3]": float(y_p) * cell.c_max("Positive"),
+            "Negative electrode active material volume fraction": self.health.eps_n,
+            "Positive electrode active material volume fraction": self.health.eps_p,
+            "Ambient temperature [K]": degc + 273.15,
+            "Initial temperature [K]": degc + 273.15,
+        }
+        if ageing:
+            changes |= self._ageing_values()
+        values.update(changes, check_already_exists=False)
+        return values
+
+    @property
+    def effective_ohm_ah(self) -> float:
+        """Series resistance that voltage showed, ohm × Ah of the reference cell: SPM's own excluded."""
+        return float(self.calibration.parameters["state"]["mean"][3])
+
+    def _ageing_values(self) -> dict[str, float]:
+        spec = reference_cell(self.calibration.chemistry).spec
+        factors = ageing_of(self.calibration).factors
+        sei, lam = float(factors.sei[0]), float(factors.lam[0])
+        return {
+            "SEI kinetic rate constant [m.s-1]": spec.sei_kinetic_m_per_s * sei,
+            "EC diffusivity [m2.s-1]": spec.sei_diffusivity_m2_per_s * sei,
+            "Initial SEI thickness [m]": self.health.sei_m,
+            "Negative electrode LAM constant proportional term [s-1]": spec.lam_negative_per_s * lam,
+            "Positive electrode LAM constant proportional term [s-1]": spec.lam_positive_per_s * lam,
+        }
+
