@@ -32,7 +32,7 @@ from data_checks.types import (
 from data_checks.verdict import Findings, report
 from warehouse.contracts import ContractError, conform, dataset_contract, landed_contract
 
-_OWNERS = {"prices": "zone", "sites": "site_id"}
+_OWNERS = {"prices": "zone", "tariffs": "zone", "sites": "site_id"}
 
 
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:

@@ -117,6 +117,7 @@ def _known_rules(dataset: str, context: CheckContext) -> list[Rule]:
     zones = frozenset(context.zones_tz) or None
     column, known = {
         "prices": ("zone", zones),
+        "tariffs": ("zone", zones),
         "sites": ("zone", zones),
         "fleet": ("site_id", context.site_ids),
     }.get(dataset, ("battery_id", context.battery_ids))

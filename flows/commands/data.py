@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from flows.stages import StageResult
 
 
+_MOST_DAYS = 3700
+
+
 class Kind(StrEnum):
     """What a file holds, by the word a user types."""
 
     prices = "prices"
+    tariffs = "tariffs"
     telemetry = "telemetry"
     sessions = "sessions"
     fleet = "fleet"
@@ -64,9 +68,9 @@ def ingest(
     source: Annotated[
         str,
         typer.Option(
-            help="Layout of the files: csv, parquet; smard for prices; acn for sessions. Or a provider of "
-            "prices: entsoe, energy_charts, awattar, octopus, octopus_export, nordpool, energyzero, "
-            "easyenergy, tibber, sahkotin."
+            help="Layout of the files: csv, parquet; smard for prices; tou for time-of-use tariffs; acn for "
+            "sessions. Or a provider of prices: entsoe, energy_charts, awattar, octopus, octopus_export, "
+            "nordpool, energyzero, easyenergy, tibber, sahkotin."
         ),
     ] = "csv",
     zone: Annotated[
@@ -77,6 +81,9 @@ def ingest(
         ),
     ] = None,
     day: DateOption = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="tou: the last market day to write out.")
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(metavar="EUR", help="Euros that one unit of the prices' currency is worth."),
@@ -107,6 +114,8 @@ def ingest(
     Example: v2g ingest prices day_ahead_2020.csv --source smard --zone DE-LU
 
     Example: v2g ingest prices --source energy_charts --zone DE-LU --date 2026-06-16
+
+    Example: v2g ingest tariffs depot.toml --source tou --date 2026-06-01 --until 2026-06-30
     """
     from flows.stages import new_run_id
     from flows.stages.ingest import ingest as stage
@@ -117,12 +126,16 @@ def ingest(
     if not files:
         call.finish(_fetch(call, kind, source, zone, day, tariff, options))
         return
-    if day is not None or tariff is not None:
-        raise UsageError("--date and --tariff ask a provider; a file holds what it holds")
+    if tariff is not None:
+        raise UsageError("--tariff asks a provider; a file holds what it holds")
+    if source == "tou":
+        options["days"] = _days(day, until)
+    elif day is not None or until is not None:
+        raise UsageError(f"--date and --until do not belong to files of --source {source}")
     if source == "acn":
         if not onto:
             raise UsageError("--source acn needs --onto DATE: the market days to replay the sessions onto")
-        options |= {"onto": [_day(text) for text in onto], "target_soc": target_soc}
+        options |= {"onto": [_day("--onto", text) for text in onto], "target_soc": target_soc}
     elif onto:
         raise UsageError(f"--onto belongs to --source acn, not to {source}")
     opened = call.open()
@@ -173,21 +186,39 @@ def _fetch(
     from flows.stages.fetch import fetch_prices
     from warehouse.sources.tariffs import PROVIDERS
 
-    if kind is not Kind.prices or source not in PROVIDERS:
-        raise UsageError(
-            f"no file of {kind.value} is given",
-            hint=f"Without one, prices are asked of --source {', '.join(PROVIDERS)}.",
-        )
+    asked = [name for name, one in PROVIDERS.items() if kind.value in one.datasets]
+    if source not in asked:
+        hint = f"Without one, they are asked of --source {', '.join(asked)}." if asked else ""
+        raise UsageError(f"no file of {kind.value} is given", hint=hint)
     opened = call.open()
     market_day = market_date(day, call, zone or opened.zone)
     run_id = new_run_id(call.as_of)
     return fetch_prices(
-        opened, call.as_of, run_id, source, market_day, zone=zone, tariff=tariff, options=options
+        opened,
+        call.as_of,
+        run_id,
+        kind.value,
+        source,
+        market_day,
+        zone=zone,
+        tariff=tariff,
+        options=options,
     )
 
 
-def _day(text: str) -> date:
+def _days(first: str | None, last: str | None) -> list[date]:
+    """The market days from --date to --until; that one alone without --until."""
+    if first is None:
+        raise UsageError("--source tou needs --date DATE: the first market day to write the tariff out for")
+    start = _day("--date", first)
+    end = start if last is None else _day("--until", last)
+    if not start <= end <= start + timedelta(days=_MOST_DAYS):
+        raise UsageError(f"--until {end}: not within {_MOST_DAYS} days after --date {start}")
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+
+
+def _day(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--onto {text}: not a date", hint="Try 2020-07-05.") from None
+        raise UsageError(f"{option} {text}: not a date", hint="Try 2020-07-05.") from None

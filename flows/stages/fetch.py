@@ -28,6 +28,7 @@ def fetch_prices(
     workspace: Workspace,
     as_of: datetime,
     run_id: str,  # noqa: ARG001 every stage takes it
+    dataset: str,
     source: str,
     day: date,
     *,
@@ -37,7 +38,7 @@ def fetch_prices(
     limits: Limits | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> StageResult:
-    """Land a market day's prices of `source`, one of PROVIDERS; received_utc is `as_of`.
+    """Land a market day's prices or tariffs of `source`, one of PROVIDERS; received_utc is `as_of`.
 
     The answer's bytes stay in the workspace (responses/SOURCE/…), also if they are refused: the file can be
     given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
@@ -47,7 +48,7 @@ def fetch_prices(
     request = _request(provider, zone, day, tariff)
     kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
     read = read_source(
-        "prices", kept.path, source=source, zone=zone if provider.zoned else None, **(options or {})
+        dataset, kept.path, source=source, zone=zone if provider.zoned else None, **(options or {})
     )
     require_day(read.frame, zone, day, kept.path.name)
     ResponseCache(workspace.responses).remember(provider, request, kept)
@@ -59,10 +60,10 @@ def fetch_prices(
     return StageResult(
         stage="ingest",
         status="ok",
-        message=f"{new} new rows of prices from {provider.provider}; `v2g check` lets them in",
+        message=f"{new} new rows of {dataset} from {provider.provider}; `v2g check` lets them in",
         tables={"files": (told,), "notes": [{"note": note} for note in item.notes]},
         files=(str(kept.path),),
-        details={"dataset": "prices", "new_rows": new, "source_ids": [item.source_id]},
+        details={"dataset": dataset, "new_rows": new, "source_ids": [item.source_id]},
     )
 
 

@@ -18,7 +18,7 @@ from warehouse.sources import SourceFile, read_source, require_known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
-INGEST_ORDER = ("sites", "fleet", "prices", "sessions", "checkups", "telemetry")
+INGEST_ORDER = ("sites", "fleet", "prices", "tariffs", "sessions", "checkups", "telemetry")
 """The datasets, each after those that its rows refer to."""
 
 # What has to be known before a dataset's rows can mean something: column and the dataset that declares it.
@@ -31,7 +31,7 @@ _REFERS: Mapping[str, tuple[str, str]] = {
 
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
-_ZONED = frozenset({"smard", "acn", *(name for name, one in PROVIDERS.items() if one.zoned)})
+_ZONED = frozenset({"smard", "acn", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import pytest
 
 from data_checks import FrameError, check_frame
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, prices, telemetry
+from tests.warehouse.builders import NOW, fleet, landed, prices, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
 
 
@@ -40,7 +40,7 @@ def checkups():
 
 GOOD = {
     "prices": prices(), "telemetry": telemetry(minutes=10), "sessions": sessions(), "fleet": fleet(),
-    "sites": sites(), "checkups": checkups(),
+    "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
 }  # fmt: skip
 
 

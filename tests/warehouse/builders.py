@@ -44,6 +44,12 @@ def prices(start="2020-03-29T00:00+01:00", hours=23, zone="DE-LU"):
     )
 
 
+def tariffs(direction="import", start="2020-03-29T00:00+01:00", hours=23, zone="DE-LU"):
+    """Hourly retail prices from `start`, with a demand charge on what is bought."""
+    charge = 15.0 if direction == "import" else None
+    return prices(start, hours, zone).assign(direction=direction, demand_charge_eur_per_kw=charge)
+
+
 def fleet(count=3):
     """`count` cars of 60 kWh at one site."""
     return pd.DataFrame(

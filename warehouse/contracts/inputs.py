@@ -1,4 +1,4 @@
-"""The six datasets that are brought in from outside.
+"""The datasets that are brought in from outside.
 
 Each is declared once; `registry` derives from it the `raw_…` table (as it arrived, immutable) and the
 `core_…` table (checked, latest belief). Battery-side powers are ≥ 0; telemetry is pack level, + = charge.
@@ -27,19 +27,35 @@ def _cell_voltage(name: str, description: str) -> Column:
     return number(name, "V", description, 0.0, 6.0, typical=(1.0, 6.0), nullable=True)
 
 
+_RESOLUTION = Column(
+    name="resolution_minutes", kind=Kind.INT, unit="min", allowed=(15, 30, 60),
+    description="Length of the interval",
+)  # fmt: skip
+
 PRICE = TableContract(
     name="price",
     description="Day-ahead price per bidding zone and interval; what the market published.",
     columns=(
         text("zone", "Bidding zone, e.g. DE-LU"),
         moment("interval_start_utc", "Start of the half-open delivery interval"),
-        Column(
-            name="resolution_minutes", kind=Kind.INT, unit="min", allowed=(15, 30, 60),
-            description="Length of the interval",
-        ),
+        _RESOLUTION,
         number("price_eur_per_kwh", "€/kWh", "Price before taxes", -5.0, 10.0, typical=(0.001, 2.0)),
     ),
     key=("zone", "interval_start_utc"),
+)  # fmt: skip
+
+TARIFF = TableContract(
+    name="tariff",
+    description="Retail tariff: what a kWh costs or earns at the plug, where a contract says so itself.",
+    columns=(
+        text("zone", "Bidding zone, e.g. GB"),
+        choice("direction", "import: bought from the grid; export: fed back", ("import", "export")),
+        moment("interval_start_utc", "Start of the half-open interval"),
+        _RESOLUTION,
+        number("price_eur_per_kwh", "€/kWh", "Fees and taxes included", -5.0, 10.0, typical=(0.001, 2.0)),
+        number("demand_charge_eur_per_kw", "€/kW", "On a month's highest import", 0.0, 1e3, nullable=True),
+    ),
+    key=("zone", "direction", "interval_start_utc"),
 )  # fmt: skip
 
 TELEMETRY = TableContract(
@@ -126,6 +142,7 @@ CHECKUP = TableContract(
 
 DATASETS = {
     "prices": PRICE,
+    "tariffs": TARIFF,
     "telemetry": TELEMETRY,
     "sessions": SESSION,
     "fleet": BATTERY,

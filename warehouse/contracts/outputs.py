@@ -6,6 +6,7 @@ Every row says which run made it, as of when, from which inputs and with which c
 
 from functools import partial
 
+from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.types import (
     Column,
     Kind,
@@ -82,7 +83,7 @@ _calibration = partial(_table, _QUALITY)
 _plan = partial(_table, _PLAN_SOURCE)
 
 _USED = (
-    choice("dataset", "What was used", ("prices", "telemetry", "sessions", "fleet", "sites", "checkups")),
+    choice("dataset", "What was used", tuple(DATASETS)),
     text("source_id", "File or response the rows came from: raw_source tells which"),
     integer("rows", "Rows of it that were used", 1),
     Column(

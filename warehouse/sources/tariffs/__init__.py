@@ -3,6 +3,7 @@
 - `provider`: `Provider`, `Request` · `PROVIDERS` by name · one module each: `entsoe` (and `eic`),
   `energy_charts`, `awattar`, `octopus` (import, export), `nordpool`, `energyzero`, `easyenergy`, `tibber`,
   `sahkotin`
+- `tou`: time-of-use tariffs (`schedule`) from TOML (`toml_tariff`) or of `acnportal`, for given days
 - `answer`, `money`, `payload`: intervals → rows, currencies → €, bytes → JSON or XML
 - `fetch`: over HTTP, within limits · `cache`: answers kept as they came · `coverage`: is it the day asked for
 The bytes of an answer given as a file are read by the same parser: that is the offline replay.

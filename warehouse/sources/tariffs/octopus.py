@@ -1,12 +1,12 @@
 """Octopus Energy (GB): half-hourly unit rates of Agile and of Agile Outgoing, newest first, p/kWh.
 
-The rate without VAT is taken. Both tariffs answer in one layout; what is bought and what is sold are told
-apart by the name of the source.
+Both tariffs answer in one layout; what is bought and what is sold are told apart by the name of the source.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from warehouse.errors import CellError, OptionError, ProviderError
 from warehouse.sources.parsed import Parsed
@@ -20,33 +20,39 @@ _URL = "https://api.octopus.energy/v1/products/{product}/electricity-tariffs/{ta
 _TARIFF = re.compile(r"E-[12]R-([A-Z0-9-]{3,40})-[A-P]")
 
 
-def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return rates without VAT in €/kWh; options: zone (GB if not given), rate. Raises SourceError."""
+def _parse(direction: str, dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
+    """Return rates in €/kWh, without VAT as prices, with it as retail tariff.
+
+    options: zone (GB if not given), rate. Raises SourceError.
+    """
+    column = "value_exc_vat" if dataset == "prices" else "value_inc_vat"
     answer = object_of(file)
     if "results" not in answer.value and "detail" in answer.value:
         raise ProviderError(f"is an error, not rates: {str(answer.value['detail'])[:200]}", file=file.name)
-    items = answer.items("results")
-    notes = ["rates are those without VAT"]
+    notes = [f"rates are those {'without' if dataset == 'prices' else 'with'} VAT"]
     if answer.value.get("next") is not None:
         notes.append("the answer goes on in a further page, which is not in this file")
-    return prices_of(
-        [_interval(row, item) for row, item in enumerate(items, start=1)],
+    parsed = prices_of(
+        [_interval(row, item, column) for row, item in enumerate(answer.items("results"), start=1)],
         file=file.name,
         zone=zone_of({"zone": "GB", **options}, file.name),
         unit=money("GBP", 100.0, options, file.name),
-        column="value_exc_vat",
+        column=column,
         notes=notes,
     )
+    if dataset == "prices":
+        return parsed
+    return replace(parsed, frame=parsed.frame.assign(direction=direction, demand_charge_eur_per_kw=None))
 
 
-def _interval(row: int, item: Record) -> Interval:
+def _interval(row: int, item: Record, column: str) -> Interval:
     if item.get("valid_to") is None:
         raise CellError(
             "has no end: this is not a half-hourly rate", file=item.file, row=row, column="valid_to"
         )
     start, end = item.moment("valid_from"), item.moment("valid_to")
     minutes = minutes_between(start, end, item.file, row, "valid_to")
-    return Interval(row, start, minutes, item.number("value_exc_vat"))
+    return Interval(row, start, minutes, item.number(column))
 
 
 def request(ask: Ask) -> Request:
@@ -74,9 +80,10 @@ IMPORT = Provider(
     provider="Octopus Energy",
     licence="terms of the Octopus Energy API",
     attribution="Octopus Energy",
-    parse=parse,
+    parse=partial(_parse, "import"),
     request=request,
     zoned=False,
+    datasets=("prices", "tariffs"),
     needs_tariff=True,
 )
-EXPORT = replace(IMPORT, name="octopus_export")
+EXPORT = replace(IMPORT, name="octopus_export", parse=partial(_parse, "export"))
