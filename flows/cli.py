@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from flows.commands import data, planning, quarantine, service
+from flows.commands import data, planning, quarantine, service, twin
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def shared(
 data.add_to(app)
 quarantine.add_to(app)
 planning.add_to(app)
+twin.add_to(app)
 service.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""A calibrated battery in the hand: parameters, covariance, a PyBaMM simulation of it, residuals, forecast."""
+"""A calibrated battery in the hand: parameters, covariance, its PyBaMM simulation, residuals, forecast."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""Commands on one battery's twin: twin show, compare, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+
+_BatteryArgument = Annotated[str, typer.Argument(metavar="ID", help="Battery.", show_default=False)]
+
+twin = typer.Typer(
+    name="twin",
+    help="The twin of one battery: show it, compare two, take it elsewhere.",
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.add_typer(twin, rich_help_panel="Planning")
+
+
+@twin.command()
+def show(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """State, life, ageing unknowns with spread and correlations, and how well voltage is followed.
+
+    Example: v2g twin show car-001
+    """
+    from flows.console import show_tables
+    from flows.notebook import handle_of
+    from flows.twins import shown
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    tables = shown(handle_of(call.open(), battery_id, call.as_of))
+    call.answer(tables, lambda out: show_tables(out, tables))
+
+
+@twin.command()
+def compare(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    other_id: _BatteryArgument,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Two batteries side by side; "apart" is their difference over its standard deviation.
+
+    Example: v2g twin compare car-001 car-002
+    """
+    from flows.console import show_tables
+    from flows.notebook import handle_of
+    from flows.twins import compared
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    tables = compared(*(handle_of(opened, name, call.as_of) for name in (battery_id, other_id)))
+    call.answer(tables, lambda out: show_tables(out, tables))
+
+
+@twin.command()
+def export(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to. [default: exports/]", show_default=False),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the twin as JSON, and the telemetry that was fitted with the twin's voltage as BDF csv.
+
+    Example: v2g twin export car-001 --out twins
+    """
+    from flows.notebook import handle_of
+    from flows.twins import exported
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    handle = handle_of(opened, battery_id, call.as_of)
+    files = [str(path) for path in exported(opened, handle, out or opened.exports)]
+    call.answer({"files": files}, lambda console: console.print("\n".join(files), soft_wrap=True))

@@ -1,0 +1,182 @@
+"""What is shown and exported of a battery's twin: tables, and files that other tools read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from flows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from twin.handle import BatteryHandle
+
+_STATE = (
+    ("usable_capacity_ah", "usable_capacity_sd_ah"),
+    ("soh", None),
+    ("resistance_ohm", "resistance_sd_ohm"),
+    ("current_bias_a", None),
+    ("chi2_per_n", None),
+)
+_LIFE = ("l0_days", "alpha_day_per_efc", "beta_day_per_efc")
+Tables = dict[str, list[dict[str, Any]]]
+
+
+def shown(handle: BatteryHandle) -> Tables:
+    """State, life, ageing unknowns with their spread and correlations, and the fit's residuals."""
+    found, parameters = handle.calibration, handle.parameters
+    spread = np.sqrt(np.diag(handle.covariance.to_numpy()))
+    correlation = handle.covariance.to_numpy() / np.outer(spread, spread)
+    return {
+        f"battery {found.battery_id}": [
+            {
+                "calibration_id": found.calibration_id,
+                "chemistry": found.chemistry,
+                "quality": found.quality,
+                "reason": found.reason,
+                "sensor_fault": found.sensor_fault,
+                "sensor_evidence": found.sensor_evidence,
+            }
+        ],
+        "state": _state(handle),
+        "life": [
+            {
+                "what": name,
+                "value": getattr(found, name),
+                "low": getattr(found, _bound(name, "low")),
+                "high": getattr(found, _bound(name, "high")),
+            }
+            for name in _LIFE
+        ],
+        "ageing": [
+            {"unknown": name, "mean": mean, "sd": float(sd)}
+            | {other: round(float(value), 3) for other, value in zip(parameters, row, strict=True)}
+            for (name, mean), sd, row in zip(parameters.items(), spread, correlation, strict=True)
+        ],
+        "identifiable": [{"verdict": part} for part in found.identifiability.split("; ")],
+        "fit": _fit(handle),
+    }
+
+
+def compared(first: BatteryHandle, second: BatteryHandle) -> Tables:
+    """Two batteries side by side; ``apart`` is the difference over its standard deviation, where known."""
+    names = (first.calibration.battery_id, second.calibration.battery_id)
+    if names[0] == names[1]:
+        names = (f"{names[0]} (1)", f"{names[1]} (2)")
+    rows = []
+    for one, other in zip(_state(first), _state(second), strict=True):
+        rows.append(_pair(str(one["what"]), names, one["value"], other["value"], one["sd"], other["sd"]))
+    for name in _LIFE:
+        one_value, other_value = getattr(first.calibration, name), getattr(second.calibration, name)
+        sds = [
+            (getattr(held.calibration, _bound(name, "high")) - getattr(held.calibration, _bound(name, "low")))
+            / 3.29
+            for held in (first, second)
+        ]
+        rows.append(_pair(name, names, one_value, other_value, *sds))
+    for name, value in first.parameters.items():
+        if name in second.parameters:
+            sds = [_sd(held, name) for held in (first, second)]
+            rows.append(_pair(name, names, value, second.parameters[name], *sds))
+    return {"twins": rows}
+
+
+def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[Path]:
+    """Write a battery's twin into ``folder``: JSON, the telemetry window with the model's voltage as BDF csv.
+
+    The csv holds the labels of the Battery Data Format (current + = charge), one row a telemetry sample of
+    the window that was fitted, and the model's voltage at it; it is left out where there was no fit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = handle.calibration
+    document = {
+        "calibration": found.to_record() | {"parameters_json": None},
+        "parameters": dict(found.parameters),
+        "unknowns": dict(handle.parameters),
+        "covariance": handle.covariance.to_dict(),
+    }
+    target = folder / f"{found.battery_id}.json"
+    text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
+    files = [_write(target, text)]
+    if len(handle.residuals):
+        frame = _window(workspace, handle)
+        files.append(_write(folder / f"{found.battery_id}.bdf.csv", frame.to_csv(index=False)))
+    return files
+
+
+def _window(workspace: Workspace, handle: BatteryHandle) -> pd.DataFrame:
+    residuals = handle.residuals
+    begin, end = residuals["time_utc"].iloc[0], residuals["time_utc"].iloc[-1] + pd.Timedelta(minutes=5)
+    rows = workspace.warehouse.read(
+        "core_telemetry", where={"battery_id": [handle.battery.battery_id]}, start=begin, end=end
+    )
+    seconds = (rows["time_utc"] - begin).dt.total_seconds().to_numpy()
+    fitted = (residuals["time_utc"] - begin).dt.total_seconds().to_numpy()
+    return pd.DataFrame(
+        {
+            "Test Time / s": seconds,
+            "Unix Time / s": (rows["time_utc"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(),
+            "Voltage / V": rows["voltage_v"],
+            "Current / A": rows["current_a"],
+            "Surface Temperature / degC": rows["temperature_degc"],
+            "Model Voltage / V": np.interp(seconds, fitted, residuals["model_voltage_v"]).round(4),
+        }
+    )
+
+
+def _state(handle: BatteryHandle) -> list[dict[str, Any]]:
+    found = handle.calibration
+    return [
+        {"what": name, "value": getattr(found, name), "sd": getattr(found, sd) if sd else None}
+        for name, sd in _STATE
+    ]
+
+
+def _fit(handle: BatteryHandle) -> list[dict[str, Any]]:
+    errors = handle.residuals
+    if errors.empty:
+        return []
+    per_cell = errors["error_v"] / handle.battery.cells_series * 1000
+    return [
+        {
+            "window_from_utc": errors["time_utc"].iloc[0],
+            "samples": len(errors),
+            "set_aside": int((~errors["used"].astype(bool)).sum()),
+            "rms_mv_per_cell": float(np.sqrt((per_cell**2).mean())),
+            "largest_mv_per_cell": float(per_cell.abs().max()),
+        }
+    ]
+
+
+def _pair(
+    what: str,
+    names: tuple[str, str],
+    one: float | None,
+    other: float | None,
+    one_sd: float | None,
+    other_sd: float | None,
+) -> dict[str, Any]:
+    apart = None
+    if one is not None and other is not None and one_sd is not None and other_sd is not None:
+        spread = float(np.hypot(one_sd, other_sd))
+        apart = (other - one) / spread if spread > 0 else None
+    return {"what": what, names[0]: one, names[1]: other, "apart": apart}
+
+
+def _sd(handle: BatteryHandle, name: str) -> float:
+    at = handle.covariance.columns.get_loc(name)
+    return float(np.sqrt(handle.covariance.to_numpy()[at, at]))
+
+
+def _bound(name: str, end: str) -> str:
+    stem, _, unit = name.partition("_")
+    return f"{stem}_{end}_{unit}"
+
+
+def _write(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    return partial.replace(path)
