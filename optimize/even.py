@@ -3,7 +3,8 @@
 Where prices do not change and nobody comes or goes, a linear programme cares only about the energy of the
 whole block, and its vertex solutions switch on and off at random within it. Replacing each car's power by its
 mean over the block costs nothing: energies at the block's ends, metered energy, money and wear stay, powers
-and site powers are means of allowed ones, and stored energy runs straight between two allowed values.
+and site powers are means of allowed ones, and stored energy runs straight between two allowed values. Days
+with anything that does care about the course within a block are left alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import pairwise, starmap
 
 import numpy as np
 
+from optimize.tree import site_tree
 from optimize.types import DayProblem, FloatArray
 from optimize.windows import SessionWindow
 
@@ -25,9 +27,10 @@ def even_out(
     A block in which some car both charges and discharges is left alone: its mean would do both at once.
     """
     even_charge, even_discharge = charge_kw.copy(), discharge_kw.copy()
-    for site in problem.sites:
-        rows = [i for i, car in enumerate(problem.cars) if car.site_id == site.site_id]
-        stays = [window for window in windows if window.car in set(rows)]
+    if not _indifferent(problem):
+        return even_charge, even_discharge
+    for stays in _by_root(problem, windows):
+        rows = sorted({stay.car for stay in stays})
         for block in _blocks(problem, stays):
             part = np.ix_(rows, block)
             charge, discharge = charge_kw[part], discharge_kw[part]
@@ -38,10 +41,35 @@ def even_out(
     return even_charge, even_discharge
 
 
+def _indifferent(problem: DayProblem) -> bool:
+    """Whether only the energy of a block counts, not its course."""
+    cars = all(
+        car.charge_taper is None
+        and car.rest_price_eur_per_kwh_h == car.min_charge_kw == car.min_discharge_kw == 0.0
+        for car in problem.cars
+    )
+    sites = all(site.base_load_kw is None for site in problem.sites)
+    followed = problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0.0
+    return cars and sites and not followed and not problem.reserves and problem.objective == "net_benefit"
+
+
+def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list[SessionWindow]]:
+    """Stays that share limits: those below one root; all together if a car stays below several."""
+    root = [path[-1] for path in site_tree(problem).paths]
+    groups: dict[int, list[SessionWindow]] = {}
+    home: dict[int, int] = {}
+    for window in windows:
+        groups.setdefault(root[window.site], []).append(window)
+        if home.setdefault(window.car, root[window.site]) != root[window.site]:
+            return [list(windows)]
+    return list(groups.values())
+
+
 def _blocks(problem: DayProblem, stays: Sequence[SessionWindow]) -> Iterator[range]:
     """Runs of slots with equal prices between which no stay begins or ends."""
     count = len(problem.slots)
     edges = {0, count} | {stay.first for stay in stays} | {stay.end for stay in stays}
-    for price in (problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh):
+    co2 = problem.co2_eur_per_kwh
+    for price in (problem.import_price_eur_per_kwh + co2, problem.export_price_eur_per_kwh + co2):
         edges |= set((np.flatnonzero(np.diff(price)) + 1).tolist())
     return starmap(range, pairwise(sorted(edges)))

@@ -1,8 +1,4 @@
-"""A Pyomo model inside HiGHS: compiled to matrices, passed in memory, re-solved warm as rows are added.
-
-Compiling with Pyomo's LinearStandardFormCompiler and passing arrays has a fraction of the overhead of Pyomo's
-own HiGHS interfaces, and rows, columns and duals stay addressable by Pyomo component.
-"""
+"""A linear programme inside HiGHS: passed as arrays, re-solved warm as rows and columns are added."""
 
 from __future__ import annotations
 
@@ -10,11 +6,10 @@ import math
 
 import highspy
 import numpy as np
-import numpy.typing as npt
-import pyomo.environ as pyo
-from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
 
+from optimize.arrays import FloatArray
 from optimize.errors import SolverError, TimeLimitError
+from optimize.model.assembly import IntArray, LinearProgramme
 
 OPTIONS: dict[str, bool | int | float | str] = {
     "output_flag": False,
@@ -26,21 +21,18 @@ OPTIONS: dict[str, bool | int | float | str] = {
     "mip_rel_gap": 1e-6,
     "mip_abs_gap": 1e-7,
 }
-UNUSED = -1
 
 
 class HighsProgram:
-    """A compiled model to be minimised; `mode` and the model's size are named in every error."""
+    """A programme to be minimised; `mode` and the size are named in every error."""
 
-    def __init__(self, model: pyo.ConcreteModel, mode: str) -> None:
-        form = LinearStandardFormCompiler().write(model, mixed_form=True)
+    def __init__(self, programme: LinearProgramme, mode: str) -> None:
         self._mode = mode
-        self._column = {id(variable): j for j, variable in enumerate(form.columns)}
-        self._row = {id(row.constraint): j for j, row in enumerate(form.rows)}
         self._highs = highspy.Highs()
         for name, value in OPTIONS.items():
             self._require_ok(self._highs.setOptionValue(name, value), f"option {name}")
-        self._require_ok(self._highs.passModel(self._lp(form)), "passing the model")
+        self._require_numbers(programme)
+        self._require_ok(self._highs.passModel(_lp(programme)), "passing the model")
 
     @property
     def size(self) -> str:
@@ -49,7 +41,7 @@ class HighsProgram:
 
     @property
     def columns(self) -> int:
-        """Number of columns."""
+        """Number of columns, added ones included."""
         return int(self._highs.getNumCol())
 
     @property
@@ -62,49 +54,83 @@ class HighsProgram:
         """Time spent solving so far."""
         return float(self._highs.getRunTime())
 
-    def column(self, variable: pyo.Var) -> int:
-        """The column of a Pyomo variable, or UNUSED if the model never mentions it."""
-        return self._column.get(id(variable), UNUSED)
+    def extend(self, more: LinearProgramme) -> None:
+        """Add columns and rows; the next run starts warm. The offset stays."""
+        self._require_numbers(more)
+        width, none = more.cost.size, np.zeros(0, dtype=np.int32)
+        if width:
+            nothing = np.zeros(width + 1, dtype=np.int32)
+            status = self._highs.addCols(
+                width, more.cost, more.lower, more.upper, 0, nothing, none, np.zeros(0)
+            )
+            self._require_ok(status, "adding columns")
+        if more.row_lower.size:
+            rows = more.matrix.tocsr()
+            status = self._highs.addRows(
+                more.row_lower.size,
+                more.row_lower,
+                more.row_upper,
+                rows.nnz,
+                rows.indptr.astype(np.int32),
+                rows.indices.astype(np.int32),
+                rows.data,
+            )
+            self._require_ok(status, "adding rows")
 
-    def add_row(self, lower: float, upper: float, columns: list[int], coefficients: list[float]) -> None:
-        """Add lower ≤ Σ coefficients·columns ≤ upper; the next run starts warm."""
-        status = self._highs.addRow(
-            lower, upper, len(columns), np.array(columns, dtype=np.int32), np.array(coefficients)
-        )
-        self._require_ok(status, "adding a row")
+    def set_cost(self, cost: FloatArray, offset: float) -> None:
+        """Minimise something else: cost by column, 0 for columns beyond."""
+        full = np.zeros(self.columns)
+        full[: cost.size] = cost
+        numbers = np.arange(full.size, dtype=np.int32)
+        self._require_ok(self._highs.changeColsCost(full.size, numbers, full), "changing costs")
+        self._require_ok(self._highs.changeObjectiveOffset(offset), "changing the offset")
 
-    def fix_integers(self, columns: list[int], values: npt.NDArray[np.float64]) -> None:
+    def fix(self, columns: IntArray, values: FloatArray) -> None:
         """Turn integer columns into constants, so that what remains is an LP."""
-        for column, value in zip(columns, values, strict=True):
+        for column, value in zip(columns.tolist(), values.tolist(), strict=True):
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kContinuous)
             self._highs.changeColBounds(column, value, value)
 
-    def free_binaries(self, columns: list[int]) -> None:
-        """Undo `fix_integers` for binaries."""
-        for column in columns:
+    def relax(self, columns: IntArray) -> None:
+        """Undo `fix` but leave the columns continuous between 0 and 1."""
+        for column in columns.tolist():
+            self._highs.changeColBounds(column, 0.0, 1.0)
+
+    def free_binaries(self, columns: IntArray) -> None:
+        """Undo `fix` for binaries."""
+        for column in columns.tolist():
             self._highs.changeColBounds(column, 0.0, 1.0)
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kInteger)
 
-    def suggest(self, columns: list[int], values: npt.NDArray[np.float64]) -> None:
+    def suggest(self, columns: IntArray, values: FloatArray) -> None:
         """Offer a start for the integer columns; HiGHS completes it and drops it if it cannot."""
-        self._highs.setSolution(len(columns), np.array(columns, dtype=np.int32), values)
+        self._highs.setSolution(columns.size, columns.astype(np.int32), values)
 
     def run(self, seconds_allowed: float) -> bool:
         """Solve; True if optimal, False if the time ran out on a feasible point of a program with integers.
 
         Raises TimeLimitError where time ran out otherwise, SolverError for any other end.
         """
+        if not self.run_if_feasible(seconds_allowed):
+            raise SolverError(self._mode, "Infeasible", self.size)
+        return bool(self._highs.getModelStatus() != highspy.HighsModelStatus.kTimeLimit)
+
+    def run_if_feasible(self, seconds_allowed: float) -> bool:
+        """As `run`, but False if infeasible and True otherwise."""
         self._highs.setOptionValue("time_limit", self.seconds + max(seconds_allowed, 0.0))
         self._highs.run()
         status = self._highs.getModelStatus()
-        if status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty):
+        ends = highspy.HighsModelStatus
+        if status in (ends.kOptimal, ends.kModelEmpty):
             return True
+        if status == ends.kInfeasible:
+            return False
         word = self._highs.modelStatusToString(status)
-        if status != highspy.HighsModelStatus.kTimeLimit:
+        if status != ends.kTimeLimit:
             raise SolverError(self._mode, word, self.size)
         if not math.isfinite(self._highs.getInfo().mip_gap):
             raise TimeLimitError(self._mode, word, self.size)
-        return False
+        return True
 
     def objective(self) -> float:
         """Minimised objective of the last run."""
@@ -114,46 +140,37 @@ class HighsProgram:
         """Proven lower bound of the last run with integer columns."""
         return float(self._highs.getInfo().mip_dual_bound)
 
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self) -> FloatArray:
         """Column values of the last run."""
-        return np.array(self._highs.getSolution().col_value)
+        return np.array(self._highs.getSolution().col_value, dtype=np.float64)
 
-    def row_dual(self, constraint: pyo.Constraint, duals: npt.NDArray[np.float64]) -> float:
-        """The dual of a Pyomo constraint out of `duals()`."""
-        return float(duals[self._row[id(constraint)]])
+    def row_duals(self) -> FloatArray:
+        """d objective / d right-hand side of each row in the last run."""
+        return np.array(self._highs.getSolution().row_dual, dtype=np.float64)
 
-    def duals(self) -> npt.NDArray[np.float64]:
-        """Row duals of the last run, d objective / d right-hand side."""
-        return np.array(self._highs.getSolution().row_dual)
+    def column_duals(self) -> FloatArray:
+        """Reduced cost of each column in the last run."""
+        return np.array(self._highs.getSolution().col_dual, dtype=np.float64)
 
-    def _lp(self, form: LinearStandardFormInfo) -> highspy.HighsLp:
-        cost = form.c.toarray()[0]
-        rhs = np.asarray(form.rhs, dtype=np.float64)
-        kind = np.array([row.bound_type for row in form.rows])
-        lower = np.array([-np.inf if v.lb is None else v.lb for v in form.columns])
-        upper = np.array([np.inf if v.ub is None else v.ub for v in form.columns])
-        self._require_numbers(cost, form.A.data, rhs, lower, upper)
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = len(form.columns), len(form.rows)
-        lp.col_cost_, lp.offset_ = cost, float(form.c_offset[0])
-        lp.col_lower_, lp.col_upper_ = lower, upper
-        lp.row_lower_ = np.where(kind <= 0, rhs, -np.inf)
-        lp.row_upper_ = np.where(kind >= 0, rhs, np.inf)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = form.A.indptr
-        lp.a_matrix_.index_ = form.A.indices
-        lp.a_matrix_.value_ = form.A.data
-        if any(v.is_binary() for v in form.columns):
-            lp.integrality_ = [
-                highspy.HighsVarType.kInteger if v.is_binary() else highspy.HighsVarType.kContinuous
-                for v in form.columns
-            ]
-        return lp
-
-    def _require_numbers(self, cost: npt.NDArray[np.float64], *arrays: npt.NDArray[np.float64]) -> None:
-        if not np.isfinite(cost).all() or any(np.isnan(array).any() for array in arrays):
+    def _require_numbers(self, programme: LinearProgramme) -> None:
+        bounds = (programme.lower, programme.upper, programme.row_lower, programme.row_upper)
+        finite = np.isfinite(programme.cost).all() and np.isfinite(programme.matrix.data).all()
+        if not finite or any(np.isnan(bound).any() for bound in bounds):
             raise SolverError(self._mode, "a coefficient is not a number", "the compiled model")
 
     def _require_ok(self, status: highspy.HighsStatus, what: str) -> None:
         if status != highspy.HighsStatus.kOk:
             raise SolverError(self._mode, f"HiGHS refused {what}", self.size)
+
+
+def _lp(programme: LinearProgramme) -> highspy.HighsLp:
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = programme.cost.size, programme.row_lower.size
+    lp.col_cost_, lp.offset_ = programme.cost, programme.offset
+    lp.col_lower_, lp.col_upper_ = programme.lower, programme.upper
+    lp.row_lower_, lp.row_upper_ = programme.row_lower, programme.row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = programme.matrix.indptr
+    lp.a_matrix_.index_ = programme.matrix.indices
+    lp.a_matrix_.value_ = programme.matrix.data
+    return lp

@@ -12,7 +12,7 @@ import sys
 import time
 
 from optimize.highs import HighsProgram
-from optimize.model import build_model
+from optimize.model import build_day
 from optimize.plan import plan_day
 from optimize.windows import session_windows
 from tests.optimize.fleets import depot_day
@@ -28,7 +28,7 @@ def main(fleets: list[int]) -> None:
         totals, builds, solves = [], [], []
         for _ in range(REPEATS):
             begun = time.perf_counter()
-            HighsProgram(build_model(problem, session_windows(problem), "v2g").model, "v2g")
+            HighsProgram(build_day(problem, session_windows(problem), "v2g").programme, "v2g")
             builds.append(time.perf_counter() - begun)
             begun = time.perf_counter()
             record = plan_day(problem, ["v2g"])["v2g"].solver

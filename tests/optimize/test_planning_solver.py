@@ -8,38 +8,58 @@ import pytest
 
 from optimize.errors import SolverError, TimeLimitError
 from optimize.highs import HighsProgram
+from optimize.model.assembly import Assembly, LinearProgramme, Terms
+from optimize.model.pattern import Template, compile_pattern
 from optimize.plan import plan_day
 from optimize.solve import WEAR_ERROR_EUR
 from tests.optimize.fleets import car, day, depot_day, stay, wear
 
 
-def small_model(*, least: float, cost: float = 1.0) -> pyo.ConcreteModel:
-    m = pyo.ConcreteModel()
+def small_programme(*, least: float, cost: float = 1.0) -> tuple[LinearProgramme, dict[str, int]]:
+    """min cost·x + y over 0 ≤ x, y ≤ 1 with x + y ≥ least, and the numbers of its columns and row."""
+    m = Template()
+    m.parameters("least", "cost")
     m.x = pyo.Var(bounds=(0.0, 1.0))
     m.y = pyo.Var(bounds=(0.0, 1.0))
-    m.row = pyo.Constraint(expr=m.x + m.y >= least)
-    m.cost = pyo.Objective(expr=cost * m.x + m.y)
-    return m
+    m.row = pyo.Constraint(expr=m.x + m.y >= m.least)
+    m.benefit = pyo.Objective(expr=-m.cost * m.x - m.y, sense=pyo.maximize)
+    pattern, data, assembly = compile_pattern(m), {"least": least, "cost": cost}, Assembly()
+    columns = assembly.add_columns(pattern, data, 1)
+    rows = assembly.add_rows(pattern, data, 1, {name: Terms.of(own) for name, own in columns.items()})
+    return assembly.finished(), {name: int(own[0]) for name, own in (columns | rows).items()}
 
 
 def test_statuses_are_named_with_mode_and_size() -> None:
     with pytest.raises(SolverError, match=r"mode v2g.*'Infeasible'.*2 columns and 1 rows"):
-        HighsProgram(small_model(least=3.0), "v2g").run(10.0)
+        HighsProgram(small_programme(least=3.0)[0], "v2g").run(10.0)
     with pytest.raises(SolverError, match="not a number"):
-        HighsProgram(small_model(least=1.0, cost=float("nan")), "v2g")
+        HighsProgram(small_programme(least=1.0, cost=float("nan"))[0], "v2g")
     with pytest.raises(TimeLimitError, match=r"mode ordered.*'Time limit reached'.*columns"):
         plan_day(depot_day(10), ["ordered"], time_limit_seconds=0.0)
 
 
+def test_a_pattern_must_be_linear() -> None:
+    m = Template()
+    m.x = pyo.Var()
+    m.row = pyo.Constraint(expr=m.x**2 <= 1.0)
+    with pytest.raises(ValueError, match="not linear"):
+        compile_pattern(m)
+
+
 def test_compiled_rows_and_duals_are_those_of_the_model() -> None:
-    model = small_model(least=1.5, cost=3.0)
-    program = HighsProgram(model, "v2g")
+    programme, number = small_programme(least=1.5, cost=3.0)
+    program = HighsProgram(programme, "v2g")
     assert program.run(10.0)
     # y is cheaper and full; x brings the last half: 1 + 1.5, and one more unit of the row costs 3.
     assert program.objective() == pytest.approx(2.5)
-    assert program.values()[program.column(model.x)] == pytest.approx(0.5)
-    assert program.row_dual(model.row, program.duals()) == pytest.approx(3.0)
-    program.add_row(0.7, np.inf, [program.column(model.x)], [1.0])
+    assert program.values()[number["x"]] == pytest.approx(0.5)
+    assert program.row_duals()[number["row"]] == pytest.approx(3.0)
+    m = Template()
+    m.foreign("x")
+    m.row = pyo.Constraint(expr=m.x >= 0.7)
+    more = Assembly(program.columns, program.rows)
+    more.add_rows(compile_pattern(m), {}, 1, {"x": Terms.of(np.array([number["x"]]))})
+    program.extend(more.finished())
     assert program.run(10.0)
     assert program.objective() == pytest.approx(0.8 + 2.1)
 

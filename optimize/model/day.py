@@ -1,0 +1,214 @@
+"""A day's linear programme put together from the patterns, and where everything lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.arrays import FloatArray
+from optimize.model.assembly import Assembly, Data, IntArray, LinearProgramme, Terms, summed
+from optimize.model.car import car_pattern, contract_pattern, stay_pattern, wear_cut_pattern
+from optimize.model.limits import duty_limits
+from optimize.model.pairs import Pairs, plugged_pairs
+from optimize.model.pattern import Pattern
+from optimize.model.sites import SiteParts, add_sites
+from optimize.model.slot import SlotFeatures, slot_pattern
+from optimize.tree import SiteTree, site_tree
+from optimize.types import DayProblem, Mode
+from optimize.windows import SessionWindow
+
+TANGENTS_AT_START = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DayModel:
+    """The programme of one mode and its columns and rows; −1 where a pair has none.
+
+    charge, discharge, energy, balance: [K] columns and rows of the pairs; up, down [channels, K]: what is
+    held for the blocks of `pairs.up`, `pairs.down`. missing [sessions]. wearing: the cars with a duty; duty,
+    wear: their columns. power: p of every pair as terms.
+    """
+
+    problem: DayProblem
+    windows: Sequence[SessionWindow]
+    tree: SiteTree
+    mode: Mode
+    pairs: Pairs
+    programme: LinearProgramme
+    charge: IntArray
+    discharge: IntArray
+    energy: IntArray
+    balance: IntArray
+    up: IntArray
+    down: IntArray
+    missing: IntArray
+    wearing: IntArray
+    duty: IntArray
+    wear: IntArray
+    power: Terms
+    sites: SiteParts
+
+
+def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> DayModel:
+    """The LP of a mode ("ordered" or "v2g") with the first wear tangents and without binaries."""
+    tree = site_tree(problem)
+    pairs = plugged_pairs(problem, windows, tree, mode)
+    limits = duty_limits(problem, windows, tree, pairs)
+    program = Assembly()
+    columns, balance, sums = _add_slots(program, problem, pairs, limits)
+    missing = _add_stays(program, problem, windows, pairs, columns["energy"])
+    wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
+    sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
+    return DayModel(
+        problem=problem,
+        windows=windows,
+        tree=tree,
+        mode=mode,
+        pairs=pairs,
+        programme=program.finished(),
+        charge=columns["charge"],
+        discharge=columns["discharge"],
+        energy=columns["energy"],
+        balance=balance,
+        up=_channel_columns(columns, "up", pairs.up),
+        down=_channel_columns(columns, "down", pairs.down),
+        missing=missing,
+        wearing=wearing,
+        duty=duty,
+        wear=wear,
+        power=sums["power"],
+        sites=sites,
+    )
+
+
+def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray:
+    """One row a pair: the fields of SlotFeatures as numbers."""
+    contract = np.array([car.v2g_limit_kwh for car in problem.cars])
+    drawdown = np.array([car.drawdown_limit for car in problem.cars])
+    able = (pairs.data["discharge_limit"] > 0.0) & ((limits > 0.0) & (contract > 0.0))[pairs.car]
+    follows = np.zeros(len(pairs), dtype=np.bool_)
+    if "previous" in pairs.data and problem.change_price_eur_per_kwh > 0.0:
+        follows = np.isfinite(pairs.data["previous"])
+    return np.column_stack(
+        [
+            able,
+            able & (drawdown < 1.0)[pairs.car],
+            pairs.data["taper_fall"] > 0.0,
+            follows,
+            (pairs.up >= 0).sum(axis=0),
+            (pairs.down >= 0).sum(axis=0),
+        ]
+    ).astype(np.int64)
+
+
+def _add_slots(
+    program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray
+) -> tuple[dict[str, IntArray], IntArray, dict[str, Terms]]:
+    """Every pair's columns by name [K], its balance row [K], and its sums."""
+    kinds, kind = np.unique(_features(problem, pairs, limits), axis=0, return_inverse=True)
+    kind = kind.reshape(-1)
+    constants = {"hours": problem.slot_hours, "change_price": problem.change_price_eur_per_kwh}
+    names = ["charge", "discharge", "energy", "peak_energy", "change"]
+    names += [f"up[{channel}]" for channel in range(len(pairs.up))]
+    names += [f"down[{channel}]" for channel in range(len(pairs.down))]
+    columns = {name: np.full(len(pairs), -1) for name in names}
+    groups: list[tuple[Pattern, IntArray, Data]] = []
+    for number, row in enumerate(kinds.tolist()):
+        discharges, drawdown, taper, follows, up, down = row
+        has = SlotFeatures(
+            discharges=bool(discharges),
+            drawdown=bool(drawdown),
+            taper=bool(taper),
+            follows=bool(follows),
+            up=up,
+            down=down,
+        )
+        members = np.flatnonzero(kind == number)
+        data: Data = {**constants, **{name: values[members] for name, values in pairs.data.items()}}
+        pattern = slot_pattern(has)
+        for name, numbers in program.add_columns(pattern, data, members.size).items():
+            columns[name][members] = numbers
+        groups.append((pattern, members, data))
+    balance = np.full(len(pairs), -1)
+    parts: dict[str, list[Terms]] = {"power": [], "duty": [], "v2g": []}
+    for pattern, members, data in groups:
+        where = {name: Terms.of(numbers[members]) for name, numbers in columns.items()}
+        before = pairs.before[members]
+        for name in ("energy", "peak_energy"):
+            earlier = np.where(before >= 0, columns[name][before], -1)
+            where[f"{name}_before"] = Terms.of(earlier, pairs.data["arrival"][members])
+        balance[members] = program.add_rows(pattern, data, members.size, where)["energy_balance"]
+        for name, terms in parts.items():
+            terms.append(summed(pattern, name, data, members.size, where).gathered(members, len(pairs)))
+    sums = {name: Terms.joined(terms, np.zeros(len(pairs))) for name, terms in parts.items()}
+    return columns, balance, sums
+
+
+def _add_stays(
+    program: Assembly,
+    problem: DayProblem,
+    windows: Sequence[SessionWindow],
+    pairs: Pairs,
+    energy: IntArray,
+) -> IntArray:
+    arrival = np.array([window.arrival_kwh for window in windows])
+    data: Data = {
+        "arrival": arrival,
+        "target": np.array([window.target_kwh for window in windows]),
+        "terminal_value": problem.terminal_value_eur_per_kwh,
+        "departure_price": problem.departure_price_eur_per_kwh,
+    }
+    columns = program.add_columns(stay_pattern(), data, len(windows))
+    end = np.append(energy, -1)[pairs.last]
+    where = {"missing": Terms.of(columns["missing"]), "energy_end": Terms.of(end, arrival)}
+    program.add_rows(stay_pattern(), data, len(windows), where)
+    return columns["missing"]
+
+
+def _add_cars(
+    program: Assembly, problem: DayProblem, pairs: Pairs, sums: dict[str, Terms], limits: FloatArray
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Duty and wear of the cars that can have any, their first tangents, and their contracts."""
+    wearing = np.unique(pairs.car[sums["duty"].instance])
+    place = np.full(len(problem.cars), -1)
+    place[wearing] = np.arange(wearing.size)
+    data = {"duty_limit": limits[wearing]}
+    columns = program.add_columns(car_pattern(), data, wearing.size)
+    where = {name: Terms.of(numbers) for name, numbers in columns.items()}
+    where["discharged"] = sums["duty"].gathered(place[pairs.car], wearing.size)
+    program.add_rows(car_pattern(), data, wearing.size, where)
+    cars: list[int] = []
+    points: list[float] = []
+    for i, car in enumerate(wearing.tolist()):
+        count = 1 if problem.cars[car].wear.linear else TANGENTS_AT_START
+        cars += [i] * count
+        points += np.linspace(0.0, limits[car], count).tolist() if count > 1 else [0.0]
+    add_wear_cuts(
+        program, problem, wearing[cars], columns["duty"][cars], columns["wear"][cars], np.array(points)
+    )
+    limited = [i for i in range(len(problem.cars)) if np.isfinite(problem.cars[i].v2g_limit_kwh)]
+    place = np.full(len(problem.cars), -1)
+    place[limited] = np.arange(len(limited))
+    data = {"v2g_limit": np.array([problem.cars[i].v2g_limit_kwh for i in limited])}
+    discharged = sums["v2g"].gathered(place[pairs.car], len(limited))
+    program.add_rows(contract_pattern(), data, len(limited), {"discharged": discharged})
+    return wearing, columns["duty"], columns["wear"]
+
+
+def add_wear_cuts(
+    program: Assembly, problem: DayProblem, cars: IntArray, duty: IntArray, wear: IntArray, x: FloatArray
+) -> None:
+    """Tangents to the wear of cars at duties x; duty, wear: their columns."""
+    prices = [problem.cars[i].wear for i in cars.tolist()]
+    slope = np.array([price.slope_eur(at) for price, at in zip(prices, x.tolist(), strict=True)])
+    cost = np.array([price.cost_eur(at) for price, at in zip(prices, x.tolist(), strict=True)])
+    data = {"slope": slope, "height": cost - slope * x}
+    where = {"duty": Terms.of(duty), "wear": Terms.of(wear)}
+    program.add_rows(wear_cut_pattern(), data, cars.size, where)
+
+
+def _channel_columns(columns: dict[str, IntArray], way: str, channels: IntArray) -> IntArray:
+    numbers = [columns[f"{way}[{channel}]"] for channel in range(len(channels))]
+    return np.array(numbers, dtype=np.int64).reshape(channels.shape)

@@ -1,0 +1,157 @@
+"""Plugged (car, slot) pairs as arrays: the index k that most of the formulation runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.arrays import FloatArray
+from optimize.model.assembly import IntArray
+from optimize.tree import SiteTree
+from optimize.types import DayProblem, Mode
+from optimize.windows import SessionWindow, taper_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairs:
+    """Arrays [K]; before is the pair before in the same session or −1; last [sessions] its last pair or −1.
+
+    data: the parameters of `slot` by name. up, down: the reserve blocks that a pair may serve, [channels, K],
+    −1 where there are fewer.
+    """
+
+    window: IntArray
+    car: IntArray
+    site: IntArray
+    slot: IntArray
+    before: IntArray
+    last: IntArray
+    data: dict[str, FloatArray]
+    up: IntArray
+    down: IntArray
+
+    def __len__(self) -> int:
+        return int(self.car.size)
+
+    @property
+    def lowest_kwh(self) -> FloatArray:
+        """The energy that no discharge may end below."""
+        return self.data["lowest"]
+
+    @property
+    def highest_kwh(self) -> FloatArray:
+        """The energy that no charge may end above."""
+        return self.data["highest"]
+
+
+def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: SiteTree, mode: Mode) -> Pairs:
+    """The pairs of a day; in mode "ordered" nothing discharges and no reserve is held."""
+    length = np.array([len(window.slots) for window in windows], dtype=np.int64)
+    first = np.array([window.first for window in windows], dtype=np.int64)
+    begin = np.cumsum(length) - length
+    window = np.repeat(np.arange(len(windows)), length)
+    number = np.arange(window.size)
+    car = np.array([stay.car for stay in windows], dtype=np.int64)[window]
+    site = np.array([stay.site for stay in windows], dtype=np.int64)[window]
+    slot = number - begin[window] + first[window]
+    data = _of_stays(windows, window) | _of_cars(problem, car) | _prices(problem, tree, site, slot)
+    if problem.previous_kw is not None:
+        data["previous"] = problem.previous_kw[car, slot]
+    if mode != "v2g":
+        data["discharge_limit"] = np.zeros(number.size)
+    up, down = _channels(problem, tree, data, site, slot, mode)
+    for way, blocks, share in (("up", up, True), ("down", down, False)):
+        hours = np.array([block.sustain_hours for block in problem.reserves])
+        called = np.array([block.activation_share for block in problem.reserves])
+        for channel, numbers in enumerate(blocks):
+            data[f"{way}_hours[{channel}]"] = np.append(hours, 0.0)[numbers]
+            if share:
+                data[f"up_called[{channel}]"] = np.append(called, 0.0)[numbers]
+    return Pairs(
+        window=window,
+        car=car,
+        site=site,
+        slot=slot,
+        before=np.where(slot == first[window], -1, number - 1),
+        last=np.where(length > 0, begin + length - 1, -1),
+        data=data,
+        up=up,
+        down=down,
+    )
+
+
+def _of_stays(windows: Sequence[SessionWindow], window: IntArray) -> dict[str, FloatArray]:
+    names = {
+        "efficiency_charge": "efficiency_charge",
+        "efficiency_discharge": "efficiency_discharge",
+        "charge_limit": "charge_limit_kw",
+        "discharge_limit": "discharge_limit_kw",
+        "arrival": "arrival_kwh",
+        "floor": "floor_kwh",
+        "ceiling": "ceiling_kwh",
+        "lowest": "lowest_kwh",
+        "highest": "highest_kwh",
+    }
+    return {
+        name: np.array([getattr(stay, field) for stay in windows], dtype=np.float64)[window]
+        for name, field in names.items()
+    }
+
+
+def _of_cars(problem: DayProblem, car: IntArray) -> dict[str, FloatArray]:
+    lines = np.array([taper_line(one) for one in problem.cars]).reshape(-1, 2)
+    columns = {
+        "taper_at_empty": lines[:, 0],
+        "taper_fall": lines[:, 1],
+        "capacity": np.array([one.capacity_kwh for one in problem.cars]),
+        "drawdown_limit": np.array([one.drawdown_limit * one.capacity_kwh for one in problem.cars]),
+        "rest_price": np.array([one.rest_price_eur_per_kwh_h for one in problem.cars]),
+        "min_charge": np.array([one.min_charge_kw for one in problem.cars]),
+        "min_discharge": np.array([one.min_discharge_kw for one in problem.cars]),
+    }
+    return {name: column[car] for name, column in columns.items()}
+
+
+def _prices(problem: DayProblem, tree: SiteTree, site: IntArray, slot: IntArray) -> dict[str, FloatArray]:
+    """Prices at the plug: the market's unless a common meter above counts it, and that of emissions."""
+    metered = [any(problem.sites[j].metering == "site" for j in path) for path in tree.paths]
+    own = np.where(np.array([*metered, False])[site], 0.0, 1.0)
+    co2 = problem.co2_eur_per_kwh[slot]
+    return {
+        "import_price": own * problem.import_price_eur_per_kwh[slot] + co2,
+        "export_price": own * problem.export_price_eur_per_kwh[slot] + co2,
+    }
+
+
+def _channels(
+    problem: DayProblem,
+    tree: SiteTree,
+    data: dict[str, FloatArray],
+    site: IntArray,
+    slot: IntArray,
+    mode: Mode,
+) -> tuple[IntArray, IntArray]:
+    """Which blocks each pair may serve upwards and downwards, filled from channel 0."""
+    below = np.zeros((len(tree.paths) + 1, len(tree.paths)), dtype=np.bool_)
+    for j, path in enumerate(tree.paths):
+        below[j, list(path)] = True
+    number = {place.site_id: j for j, place in enumerate(problem.sites)}
+    ways = []
+    for way in ("up", "down"):
+        fit = data["arrival"] >= data["lowest"] if way == "up" else data["arrival"] <= data["highest"]
+        columns: list[IntArray] = []
+        used = np.zeros(site.size, dtype=np.int64)
+        for b, block in enumerate(problem.reserves if mode == "v2g" else ()):
+            inside = (slot >= block.first_slot) & (slot < block.end_slot) & fit
+            inside &= below[site, number[block.site_id]]
+            if not getattr(block, way):
+                continue
+            for channel in np.unique(used[inside]).tolist():
+                if channel == len(columns):
+                    columns.append(np.full(site.size, -1))
+                columns[channel][inside & (used == channel)] = b
+            used += inside
+        ways.append(np.array(columns, dtype=np.int64).reshape(len(columns), site.size))
+    return ways[0], ways[1]
