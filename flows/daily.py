@@ -24,6 +24,7 @@ from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
 from flows.stages import StageResult, new_run_id
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
+from flows.stages.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.errors import LockedError
 
@@ -99,14 +100,16 @@ def daily(
     """All stages for one market day, tomorrow unless told otherwise, under one run_id."""
     as_of = as_of or now()
     run_id = run_id or new_run_id(as_of)
-    day = day or tomorrow(as_of, _open(workspace).zone)
-    return [
-        ingest(workspace, as_of, run_id),
-        check(workspace, as_of, run_id),
-        calibrate(workspace, as_of, run_id),
-        plan(workspace, day, as_of, run_id),
-        publish(workspace, day, as_of, run_id),
-    ]
+    opened = _open(workspace)
+    day = day or tomorrow(as_of, opened.zone)
+    with twin_workers(opened.settings.calibrate.workers):
+        return [
+            ingest(workspace, as_of, run_id),
+            check(workspace, as_of, run_id),
+            calibrate(workspace, as_of, run_id),
+            plan(workspace, day, as_of, run_id),
+            publish(workspace, day, as_of, run_id),
+        ]
 
 
 def _open(workspace: str) -> Workspace:

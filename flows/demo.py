@@ -18,7 +18,7 @@ import pandas as pd
 
 from flows.console import working
 from flows.errors import UsageError
-from flows.stages.workers import TwinWorkers
+from flows.stages.workers import twin_workers
 from flows.workspace import Workspace
 from twin.duty import StandardDuty
 from twin.types import BatterySpec
@@ -148,7 +148,7 @@ def _simulate(workspace: Workspace, specs: list[TruthSpec]) -> list[Truth]:
     from twin.synthetic import simulate_chunk
 
     truths = []
-    with TwinWorkers(workspace.settings.calibrate.workers) as workers:
+    with twin_workers(workspace.settings.calibrate.workers) as workers:
         for answer in workers.spread(simulate_chunk, specs):
             if isinstance(answer, Exception):
                 raise answer

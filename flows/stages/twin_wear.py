@@ -9,7 +9,7 @@ import numpy as np
 
 from flows.stages.inputs import SLOT_HOURS, PlanInputs
 from flows.stages.requests import battery_spec
-from flows.stages.workers import TwinWorkers
+from flows.stages.workers import twin_workers
 from optimize.types import BoolArray, DayProblem, Mode, ModePlan
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def twin_wear(
                 )
             )
     answers: dict[tuple[Mode, str], tuple[float, float]] = {}
-    with TwinWorkers(workers) as pool:
+    with twin_workers(workers) as pool:
         lives = pool.spread(profile_life_chunk, requests, by=lambda request: request.battery.battery_id)
     for (mode, battery), life in zip(asked, lives, strict=True):
         calibration = inputs.calibrations[battery]

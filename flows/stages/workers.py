@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,7 +16,6 @@ from typing import Self, TypeVar
 R = TypeVar("R")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
 
 class TwinWorkers:
     """A pool of `count` fresh processes that import nothing but what their function names.
@@ -35,7 +35,11 @@ class TwinWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        self.close(wait=kind is None)
+
+    def close(self, *, wait: bool) -> None:
+        """End the processes, at once or when what they do is done; what has not begun is dropped."""
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
     def spread(
         self,
@@ -93,9 +97,16 @@ class TwinWorkers:
         try:
             return future.result()
         except BrokenProcessPool:
-            # Some request ended a process and took all that waited with it: in a process of its own, this one
-            # shows whether it was the one.
-            _log.warning("a twin process died; what waited for it is tried again, one at a time")
+            self._replace(pool)
+        except Exception as error:
+            return [error] * len(batch)
+        # Some process ended and took all that waited with it. Tried again, what waited is answered; if
+        # processes end again, each request shows in one of its own whether it is the cause.
+        _log.warning("a twin process died; what waited for it is tried again")
+        pool, future = self._submit(function, batch)
+        try:
+            return future.result()
+        except BrokenProcessPool:
             self._replace(pool)
             return _alone(function, batch)
         except Exception as error:
@@ -105,6 +116,36 @@ class TwinWorkers:
         with self._lock:
             if self._pool is broken:
                 self._pool = _new_pool(self.count)
+
+
+_shared: dict[int, tuple[TwinWorkers, int]] = {}
+_sharing = Lock()
+
+
+@contextmanager
+def twin_workers(count: int) -> Iterator[TwinWorkers]:
+    """The workers that blocks of the same `count` share, in any thread; they end with the last block.
+
+    Loading PyBaMM and building its models costs seconds a process: a run pays once, not once a stage.
+    """
+    with _sharing:
+        workers, users = _shared.get(count) or (TwinWorkers(count), 0)
+        _shared[count] = workers, users + 1
+    failed: BaseException | None = None
+    try:
+        yield workers
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        with _sharing:
+            _, users = _shared[count]
+            if users > 1:
+                _shared[count] = workers, users - 1
+            else:
+                del _shared[count]
+        if users == 1:
+            workers.close(wait=failed is None)
 
 
 def _alone(function: Callable[[list[R]], list[T]], batch: list[R]) -> Sequence[T | Exception]:
