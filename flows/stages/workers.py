@@ -102,7 +102,6 @@ class TwinWorkers:
             return [error] * len(batch)
         # Some process ended and took all that waited with it. Tried again, what waited is answered; if
         # processes end again, each request shows in one of its own whether it is the cause.
-        _log.warning("a twin process died; what waited for it is tried again")
         pool, future = self._submit(function, batch)
         try:
             return future.result()
@@ -115,6 +114,7 @@ class TwinWorkers:
     def _replace(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._pool is broken:
+                _log.warning("a twin process died; what waited for it is tried again")
                 self._pool = _new_pool(self.count)
 
 

@@ -60,7 +60,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
             time.sleep(0.02)
         os.kill(pids[0], signal.SIGKILL)
         assert running.result(timeout=60) == [2 * number for number in range(8)]
-    assert len(list(tmp_path.iterdir())) > 2  # new processes took over
+    assert len(list(tmp_path.iterdir())) > 1  # a new process took over
 
 
 def test_blocks_of_a_run_share_their_workers() -> None:
