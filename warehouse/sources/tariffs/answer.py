@@ -56,8 +56,8 @@ def lengthen(
 ) -> list[Interval]:
     """Return intervals from their starts alone: each lasts to the next, the last as long as the one before.
 
-    A step that is longer than its neighbours is a gap, and the interval before it as long as the one before
-    that. Raises CellError for times that go back and for steps that are no 15, 30 or 60 minutes.
+    A step that is longer than its neighbours is a gap: the interval before it is as long as the one before
+    that, or after it. Raises CellError for times that go back and for steps that are no 15, 30 or 60 minutes.
     """
     steps = [(later - earlier).total_seconds() / 60 for earlier, later in itertools.pairwise(starts)]
     if not steps:
@@ -67,10 +67,8 @@ def lengthen(
         before = steps[index - 1] if index else None
         step = steps[index] if index < len(steps) else None
         after = steps[index + 1] if index + 1 < len(steps) else None
-        own = (
-            step if step is not None and (step in (before, after) or _shorter(step, before, after)) else None
-        )
-        minutes = own or before or after
+        told = step is not None and (step in (before, after) or _shorter(step, before, after))
+        minutes = step if told else lengths[-1] if lengths else after
         if minutes not in RESOLUTIONS:
             raise CellError(
                 f"is {minutes:g} minutes from its neighbour; 15, 30 or 60 are known",
