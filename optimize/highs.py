@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import highspy
 import numpy as np
@@ -11,7 +12,8 @@ from optimize.arrays import FloatArray
 from optimize.errors import SolverError, TimeLimitError
 from optimize.model.assembly import IntArray, LinearProgramme
 
-OPTIONS: dict[str, bool | int | float | str] = {
+Options = Mapping[str, bool | int | float | str]
+OPTIONS: Options = {
     "output_flag": False,
     "threads": 1,
     "random_seed": 0,
@@ -21,15 +23,22 @@ OPTIONS: dict[str, bool | int | float | str] = {
     "mip_rel_gap": 1e-6,
     "mip_abs_gap": 1e-7,
 }
+INTERIOR_POINT: Options = {
+    "solver": "ipm",
+    "run_crossover": "off",
+    "primal_feasibility_tolerance": 1e-7,
+    "dual_feasibility_tolerance": 1e-7,
+}
+"""For large programmes whose answer need not be a vertex: finding one takes several times the solution."""
 
 
 class HighsProgram:
     """A programme to be minimised; `mode` and the size are named in every error."""
 
-    def __init__(self, programme: LinearProgramme, mode: str) -> None:
+    def __init__(self, programme: LinearProgramme, mode: str, options: Options | None = None) -> None:
         self._mode = mode
         self._highs = highspy.Highs()
-        for name, value in OPTIONS.items():
+        for name, value in {**OPTIONS, **(options or {})}.items():
             self._require_ok(self._highs.setOptionValue(name, value), f"option {name}")
         self._require_numbers(programme)
         self._require_ok(self._highs.passModel(_lp(programme)), "passing the model")
