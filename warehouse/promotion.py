@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from warehouse.beliefs import latest_first
 from warehouse.compaction import compact
 from warehouse.contracts import CONTRACTS, TableContract
 from warehouse.rows import delete_matching, insert
-
-_BELIEF = ("received_utc", "source_id")
 
 
 def replace_quarantine(
@@ -68,8 +67,7 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
     parts = _partition(contract)
     same = " AND ".join(f"{part.format('core')} = touched.part_{i}" for i, part in enumerate(parts))
     within = _time_bounds(contract)
-    values = [name for name in contract.names if name not in (*contract.key, *_BELIEF)]
-    latest = ", ".join(f"{name} DESC NULLS LAST" for name in (*_BELIEF, *values))
+    latest = latest_first(contract)
 
     connection.register("incoming", rows)
     labels = ", ".join(f"{part.format('incoming')} AS part_{i}" for i, part in enumerate(parts))

@@ -5,12 +5,14 @@ text.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from warehouse.beliefs import believed, known_before
 from warehouse.contracts import Kind, TableContract, conform, project
 from warehouse.errors import ContractError, UnknownTableError, nearest
 
@@ -65,50 +67,70 @@ def delete_matching(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows: column → value, null or list of values; [start, end) on the time column, tz-aware.
+
+    known_by: tz-aware; core tables then show what was believed at that moment.
+    """
+
+    where: Mapping[str, Scalar | Sequence[Scalar]] = field(default_factory=dict)
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    known_by: dt.datetime | None = None
+
+
 def select(
     connection: duckdb.DuckDBPyConnection,
     contract: TableContract,
-    *,
-    where: Mapping[str, Scalar | Sequence[Scalar]],
-    start: dt.datetime | None,
-    end: dt.datetime | None,
+    selection: Selection,
     columns: Sequence[str] | None,
 ) -> pd.DataFrame:
-    """Return rows in reading order, shaped by the contract; [start, end) bounds the time column."""
+    """Return rows in reading order, shaped by the contract."""
     names = checked_columns(contract, contract.names if columns is None else columns)
-    checked_columns(contract, tuple(where))
-    clauses, values = _conditions(contract, where, start, end)
-    sql = f"SELECT {', '.join(names)} FROM {contract.name}"  # noqa: S608
-    if clauses:
-        sql += f" WHERE {' AND '.join(clauses)}"
-    sql += f" ORDER BY {', '.join(contract.order)}"
+    checked_columns(contract, tuple(selection.where))
+    clauses, values = _conditions(contract, selection)
+    table = contract.name
+    if selection.known_by is not None:
+        values["known_by"] = known_before(_aware(contract, selection.known_by))
+        table = believed(contract, _all(text for name, text in clauses if name in contract.key))
+    sql = (
+        f"SELECT {', '.join(names)} FROM {table} WHERE {_all(text for _, text in clauses)} "  # noqa: S608
+        f"ORDER BY {', '.join(contract.order)}"
+    )
     frame = connection.sql(sql, params=values).to_arrow_table().to_pandas(date_as_object=True)
     return project(frame, contract, names)
 
 
 def _conditions(
-    contract: TableContract,
-    where: Mapping[str, Scalar | Sequence[Scalar]],
-    start: dt.datetime | None,
-    end: dt.datetime | None,
-) -> tuple[list[str], list[object]]:
-    clauses: list[str] = []
-    values: list[object] = []
-    for name, wanted in where.items():
+    contract: TableContract, selection: Selection
+) -> tuple[list[tuple[str, str]], dict[str, object]]:
+    """Return (column, SQL) of each condition and the values that the SQL binds by name."""
+    clauses: list[tuple[str, str]] = []
+    values: dict[str, object] = {}
+    for number, (name, wanted) in enumerate(selection.where.items()):
         if wanted is None:
-            clauses.append(f"{name} IS NULL")
+            clauses.append((name, f"{name} IS NULL"))
         elif isinstance(wanted, str | int | float | dt.date):
-            clauses.append(f"{name} = ?")
-            values.append(wanted)
+            clauses.append((name, f"{name} = $wanted_{number}"))
+            values[f"wanted_{number}"] = wanted
         else:
-            clauses.append(f"{name} IN (SELECT unnest(?))")
-            values.append(list(wanted))
-    for bound, sign in ((start, ">="), (end, "<")):
+            clauses.append((name, f"{name} IN (SELECT unnest($wanted_{number}))"))
+            values[f"wanted_{number}"] = list(wanted)
+    for label, bound, sign in (("start", selection.start, ">="), ("end", selection.end, "<")):
         if bound is not None:
             if contract.time_column is None:
                 raise UnknownTableError(f"{contract.name} has no time column to bound")
-            if bound.tzinfo is None:
-                raise ContractError(f"{contract.name}: the time bound {bound} is naive; give it a time zone")
-            clauses.append(f"{contract.time_column} {sign} ?")
-            values.append(bound)
+            clauses.append((contract.time_column, f"{contract.time_column} {sign} ${label}_utc"))
+            values[f"{label}_utc"] = _aware(contract, bound)
     return clauses, values
+
+
+def _all(clauses: Iterable[str]) -> str:
+    return " AND ".join(clauses) or "TRUE"
+
+
+def _aware(contract: TableContract, bound: dt.datetime) -> dt.datetime:
+    if bound.tzinfo is None:
+        raise ContractError(f"{contract.name}: the time bound {bound} is naive; give it a time zone")
+    return bound

@@ -29,12 +29,9 @@ from warehouse.errors import ContractError, StoreError
 from warehouse.landing import Landed, Part, land, parts, read_part
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
-from warehouse.rows import Scalar, arrow_table, delete_matching, insert, select
+from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
 from warehouse.schema import check_version, create_tables
 from warehouse.sources.types import SourceFile
-
-_NOTHING: Mapping[str, Scalar | Sequence[Scalar]] = {}
-
 
 PART_ROWS = 1_000_000
 """Rows of telemetry that are checked at once: about 0.5 GB."""
@@ -143,17 +140,18 @@ class Warehouse:
         start: dt.datetime | None = None,
         end: dt.datetime | None = None,
         columns: Sequence[str] | None = None,
+        known_by: dt.datetime | None = None,
     ) -> pd.DataFrame:
         """Return rows of a table in the order of its key, in the dtypes of `conform`.
 
         where: column → value, null or list of values. start, end: half-open, tz-aware, on the table's time
-        column. Raises UnknownTableError for an unknown table or column.
+        column. known_by: tz-aware; a core table as it was believed then, later files left out (see
+        `warehouse.beliefs`). Raises UnknownTableError for an unknown table or column.
         """
         contract = table_contract(table)
+        selection = Selection(where=where or {}, start=start, end=end, known_by=known_by)
         with self._reading() as connection:
-            return select(
-                connection, contract, where=where or _NOTHING, start=start, end=end, columns=columns
-            )
+            return select(connection, contract, selection, columns)
 
     def write(
         self, frames: Mapping[str, pd.DataFrame], *, replace: Mapping[str, Sequence[str]] | None = None

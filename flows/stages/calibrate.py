@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +77,8 @@ def calibrate_batteries(
     workspace: Workspace, as_of: datetime, run_id: str, chunk: Chunk, workers: TwinWorkers
 ) -> ChunkOutcome:
     """Read a chunk's rows, calibrate what is new in worker processes, and store it."""
-    requests = calibration_requests(workspace, chunk, as_of)
+    asked = calibration_requests(workspace, chunk, as_of)
+    requests = [one.request for one in asked]
     known = workspace.warehouse.read(
         "out_calibration", where={"input_hash": [request.input_hash for request in requests]}
     )
@@ -92,7 +93,8 @@ def calibrate_batteries(
         else:
             made.append((answer, request.input_hash))
     if made:
-        _store(workspace, made, run_id, as_of)
+        files = {one.request.battery.battery_id: one.files for one in asked}
+        _store(workspace, made, files, run_id, as_of)
     for calibration, _ in made:
         _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
     records: list[dict[Any, Any]] = [
@@ -114,9 +116,13 @@ def _calibrated(
 
 
 def _store(
-    workspace: Workspace, made: Sequence[tuple[Calibration, str]], run_id: str, as_of: datetime
+    workspace: Workspace,
+    made: Sequence[tuple[Calibration, str]],
+    files: Mapping[str, pd.DataFrame],
+    run_id: str,
+    as_of: datetime,
 ) -> None:
-    calibrations, points, residuals = [], [], []
+    calibrations, used, points, residuals = [], [], [], []
     for calibration, input_hash in made:
         lineage: dict[str, Any] = {
             "run_id": run_id,
@@ -125,10 +131,12 @@ def _store(
             "code_version": code_version(),
         }
         calibrations.append({**calibration.to_record(), **lineage})
+        told = {"calibration_id": calibration.calibration_id, "battery_id": calibration.battery_id}
+        used.append(files[calibration.battery_id].assign(quality=calibration.quality, **told, **lineage))
         points.append(calibration.life_points.assign(quality=calibration.quality, **lineage))
         residuals.append(calibration.residuals.assign(quality=calibration.quality, **lineage))
-    frames = {"out_calibration": pd.DataFrame(calibrations)}
-    replace = {"out_calibration": ("calibration_id",)}
+    frames = {"out_calibration": pd.DataFrame(calibrations), "out_calibration_source": pd.concat(used)}
+    replace = dict.fromkeys(frames, ("calibration_id",))
     if points := [frame for frame in points if len(frame)]:
         frames["out_life_point"], replace["out_life_point"] = pd.concat(points), ("calibration_id",)
     if residuals := [frame for frame in residuals if len(frame)]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
 from flows.stages.hashing import hash_frame, hash_values
+from flows.stages.used import files_used
 from flows.version import source_hash
 from flows.workspace import Workspace
 from twin.types import BatterySpec, Calibration, CalibrationRequest
@@ -32,10 +34,16 @@ def battery_spec(row: pd.Series) -> BatterySpec:
     )
 
 
-def calibration_requests(
-    workspace: Workspace, battery_ids: Sequence[str], as_of: datetime
-) -> list[CalibrationRequest]:
-    """The requests of some batteries: what was measured before `as_of`, and the newest calibration by then.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """A request to the twin, and the files that its rows came from (columns of `files_used`)."""
+
+    request: CalibrationRequest
+    files: pd.DataFrame
+
+
+def calibration_requests(workspace: Workspace, battery_ids: Sequence[str], as_of: datetime) -> list[Asked]:
+    """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
     of check-ups all.
@@ -43,37 +51,41 @@ def calibration_requests(
     warehouse, end = workspace.warehouse, pd.Timestamp(as_of)
     where = {"battery_id": list(battery_ids)}
     batteries = warehouse.read("core_battery", where=where)
+    rows_of = {"telemetry": "telemetry", "checkup": "checkups", "session": "sessions"}
     spans = {
         "telemetry": (end - _RECENT, end),
         "checkup": (None, end),
         "session": (end - _RECENT, end + _AHEAD),
     }
     tables = {
-        name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last))
+        name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last, known_by=as_of))
         for name, (first, last) in spans.items()
     }
     previous = newest_calibrations(warehouse, battery_ids, as_of)
-    requests = []
-    for _, row in batteries.iterrows():
-        own = {name: groups.get(row["battery_id"], groups[""]) for name, groups in tables.items()}
+    asked = []
+    for at, row in batteries.iterrows():
+        with_files = {name: groups.get(row["battery_id"], groups[""]) for name, groups in tables.items()}
+        files = files_used(
+            {rows_of[name]: frame for name, frame in with_files.items()} | {"fleet": batteries.loc[[at]]}
+        )
+        own = {name: frame.drop(columns=list(_LINEAGE)) for name, frame in with_files.items()}
         parts = {name: hash_frame(frame) for name, frame in own.items()}
         parts["battery"] = hash_values({key: str(row[key]) for key in row.index if key not in _LINEAGE})
         parts["twin"] = source_hash("twin")
         parts["as_of_utc"] = f"{end:%Y-%m-%d}"  # a battery ages, and telemetry grows old, without a new row
         parts["end_of_life_soh"] = str(workspace.settings.calibrate.end_of_life_soh)
-        requests.append(
-            CalibrationRequest(
-                battery=battery_spec(row),
-                telemetry=own["telemetry"],
-                checkups=own["checkup"],
-                sessions=own["session"],
-                as_of_utc=end,
-                previous=previous.get(row["battery_id"]),
-                input_hash=hash_values(parts),
-                end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
-            )
+        request = CalibrationRequest(
+            battery=battery_spec(row),
+            telemetry=own["telemetry"],
+            checkups=own["checkup"],
+            sessions=own["session"],
+            as_of_utc=end,
+            previous=previous.get(row["battery_id"]),
+            input_hash=hash_values(parts),
+            end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
         )
-    return requests
+        asked.append(Asked(request=request, files=files))
+    return asked
 
 
 def newest_calibrations(
@@ -91,9 +103,6 @@ _LINEAGE = ("source_id", "received_utc", "source_row")
 
 
 def _by_battery(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows by battery, without lineage; "" holds the empty frame of a battery without rows."""
-    plain = rows.drop(columns=list(_LINEAGE))
-    groups = {
-        str(key): group.reset_index(drop=True) for key, group in plain.groupby("battery_id", sort=False)
-    }
-    return {"": plain.iloc[:0], **groups}
+    """Rows by battery; "" holds the empty frame of a battery without rows."""
+    groups = {str(key): group.reset_index(drop=True) for key, group in rows.groupby("battery_id", sort=False)}
+    return {"": rows.iloc[:0], **groups}

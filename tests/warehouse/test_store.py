@@ -245,3 +245,70 @@ def test_no_file_a_foreign_file_and_a_newer_layout_are_told_apart(warehouse, tmp
         warehouse.read("core_price")
     with pytest.raises(SchemaVersionError, match="version 99"):
         warehouse.create()
+
+
+def test_a_core_table_is_read_as_it_was_believed_at_a_moment(warehouse):
+    rows = telemetry(minutes=4)
+    late = rows.iloc[1:3].assign(voltage_v=[301.0, 302.0])
+    last = rows.iloc[2:4].assign(voltage_v=[402.0, 403.0])
+    for hours, part in enumerate((rows.iloc[:3], late, last)):
+        warehouse.land(source_of("telemetry", part, name=str(hours)), NOW + hours * HOUR)
+        if hours != 1:
+            promote_unchecked(warehouse, "telemetry")
+    first = [380.0, 380.01, 380.02]
+    for known_by, expected in [
+        (NOW - HOUR, []),
+        (NOW, first),
+        (NOW + HOUR / 2, first),
+        (NOW + HOUR, [380.0, 301.0, 302.0]),
+        (NOW + 2 * HOUR, [380.0, 301.0, 402.0, 403.0]),
+    ]:
+        read = warehouse.read("core_telemetry", where={"battery_id": "CAR1"}, known_by=known_by)
+        assert read["voltage_v"].tolist() == pytest.approx(expected), known_by
+        assert (read["received_utc"] <= pd.Timestamp(known_by)).all()
+    assert warehouse.read("core_telemetry")["voltage_v"].tolist() == [380.0, 301.0, 402.0, 403.0]
+    narrow = warehouse.read(
+        "core_telemetry", known_by=NOW, start=rows["time_utc"][1], end=rows["time_utc"][2]
+    )
+    assert narrow["voltage_v"].tolist() == pytest.approx([380.01])
+
+
+def test_a_session_that_was_moved_out_of_the_bounds_is_still_believed_where_it_was(warehouse):
+    session = pd.DataFrame(
+        [{"session_id": "s", "battery_id": "CAR1", "arrival_utc": NOW, "departure_utc": NOW + HOUR,
+          "arrival_soc": 0.5, "departure_soc": 0.8}]
+    )  # fmt: skip
+    moved = session.assign(arrival_utc=NOW + 5 * HOUR, departure_utc=NOW + 6 * HOUR)
+    for hours, frame in enumerate((session, moved)):
+        warehouse.land(source_of("sessions", frame), NOW + hours * HOUR)
+        promote_unchecked(warehouse, "sessions")
+    bounds = {"start": NOW, "end": NOW + HOUR}
+    assert len(warehouse.read("core_session", **bounds, known_by=NOW)) == 1
+    assert warehouse.read("core_session", **bounds, known_by=NOW + HOUR).empty
+
+
+def test_what_the_checks_turned_away_was_never_believed(warehouse):
+    landed = warehouse.land(source_of("prices", prices(hours=2)), NOW)
+    rows = warehouse.unchecked("prices")
+    bad = pd.DataFrame(
+        [
+            {
+                "dataset": "prices", "rule": "range", "severity": "critical", "column_name": None,
+                "value": None, "reason": "too high", "row_key": "k", "source_id": landed.source_id,
+                "source_row": 1, "run_id": "r1", "found_utc": NOW,
+            }
+        ]
+    )  # fmt: skip
+    checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
+    warehouse.promote("prices", rows.iloc[1:], bad, checks, [landed.source_id], NOW)
+    warehouse.land(source_of("prices", prices(hours=2).assign(price_eur_per_kwh=1.0)), NOW + HOUR)
+    promote_unchecked(warehouse, "prices")
+    assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [0.031]
+    assert warehouse.read("core_price", known_by=NOW + HOUR)["price_eur_per_kwh"].tolist() == [1.0, 1.0]
+
+
+def test_only_core_tables_know_when_their_rows_were_received(warehouse):
+    with pytest.raises(UnknownTableError, match="out_plan does not know when"):
+        warehouse.read("out_plan", known_by=NOW)
+    with pytest.raises(ContractError, match="naive"):
+        warehouse.read("core_price", known_by=NOW.replace(tzinfo=None))

@@ -1,0 +1,59 @@
+"""Core tables as they were believed at an earlier moment.
+
+A core table holds the latest belief of each key. Where that one was received later than the moment asked
+for, the belief of then is found again among the raw rows: the latest received by then that the checks let in.
+Raw rows that retention has pruned cannot be found again.
+"""
+
+import datetime as dt
+
+from warehouse.contracts import DATASETS, TableContract
+from warehouse.errors import UnknownTableError
+
+_BELIEF = ("received_utc", "source_id")
+_SAME_INSTANT = dt.timedelta(milliseconds=1)
+"""Files landed at one instant are told apart by microseconds; all of them were known at that instant."""
+
+
+def latest_first(contract: TableContract) -> str:
+    """Return the ORDER BY under which the belief that holds is the first of its key."""
+    values = [name for name in contract.names if name not in (*contract.key, *_BELIEF)]
+    return ", ".join(f"{name} DESC NULLS LAST" for name in (*_BELIEF, *values))
+
+
+def believed(contract: TableContract, condition: str) -> str:
+    """Return SQL of a core table's rows as known at one moment, bound as `$known_by`.
+
+    condition: SQL on key columns that selects keys (others would miss rows that were corrected since).
+    Raises UnknownTableError for a table that is not a dataset's core table.
+    """
+    owners = {f"core_{declared.name}": (dataset, declared) for dataset, declared in DATASETS.items()}
+    if contract.name not in owners:
+        raise UnknownTableError(f"{contract.name} does not know when its rows were received")
+    dataset, declared = owners[contract.name]
+    key, names = ", ".join(contract.key), ", ".join(contract.names)
+    return f"""(
+        SELECT {names} FROM {contract.name} WHERE received_utc < $known_by AND {condition}
+        UNION ALL
+        SELECT {names} FROM (
+            SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
+            FROM raw_{declared.name}
+            JOIN (
+                SELECT source_id, received_utc FROM raw_source WHERE dataset = '{dataset}'
+                AND received_utc < $known_by AND checked_utc IS NOT NULL
+            ) USING (source_id)
+            SEMI JOIN (
+                SELECT {key} FROM {contract.name} WHERE received_utc >= $known_by AND {condition}
+            ) AS corrected USING ({key})
+            ANTI JOIN (
+                SELECT source_id, source_row FROM core_quarantine WHERE dataset = '{dataset}'
+            ) AS bad USING (source_id, source_row)
+            WHERE {condition}
+            QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {latest_first(contract)}) = 1
+        )
+    )"""  # noqa: S608
+
+
+def known_before(moment: dt.datetime) -> dt.datetime:
+    """Return the bound below which `received_utc` counts as known at a moment."""
+    return moment + _SAME_INSTANT
