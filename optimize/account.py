@@ -249,10 +249,11 @@ def _efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
 def _stays_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
     """The stays at a charger with a place or efficiencies of its own: car, slots that it touches, session."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    ends = problem.slots + pd.Timedelta(hours=problem.slot_hours)
+    begins = problem.slots.as_unit("ns").asi8
+    ends = begins + pd.Timedelta(hours=problem.slot_hours).value
     for session in problem.sessions:
         own = (session.site_id, session.efficiency_charge, session.efficiency_discharge)
         if any(value is not None for value in own):
-            first = int(problem.slots.searchsorted(session.arrival_utc))
-            end = max(first, int(ends.searchsorted(session.departure_utc, side="right")))
+            first = int(np.searchsorted(begins, session.arrival_utc.value))
+            end = max(first, int(np.searchsorted(ends, session.departure_utc.value, side="right")))
             yield row[session.battery_id], slice(first, end), session

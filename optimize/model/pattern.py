@@ -46,8 +46,11 @@ class Pattern:
     """One instance, by the names of its variables.
 
     own: (variable, lower, upper, is binary) of those that it brings; benefit: its part of what is maximised;
-    sums: affine expressions that other patterns add up.
+    sums: affine expressions that other patterns add up. template is kept, for parameters lose their names
+    when their model goes.
     """
+
+    template: Template
 
     own: tuple[tuple[str, Value | None, Value | None, bool], ...]
     rows: tuple[Row, ...]
@@ -90,6 +93,7 @@ def compile_pattern(m: Template) -> Pattern:
         ]
         objectives = list(m.component_data_objects(pyo.Objective))
         return Pattern(
+            template=m,
             own=tuple(own),
             rows=tuple(rows),
             benefit=_affine(sum(objective.expr for objective in objectives)),

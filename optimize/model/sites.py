@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimize.arrays import FloatArray
+from optimize.arrays import BoolArray, FloatArray
 from optimize.model.assembly import Assembly, IntArray, Terms
 from optimize.model.grid import (
     SiteFeatures,
@@ -62,7 +62,7 @@ def add_sites(
     features = _features(problem, tree, intake, feed_in)
     active = features[:, :, 0].astype(np.bool_)
     found = {name: np.full(shape, -1) for name in ("power", "drawn", "fed", "deviation", "peak_row")}
-    tops = _add_tops(program, problem, tree, active)
+    tops = _add_tops(program, problem, tree, features[:, :, 1:].astype(np.bool_))
     index = np.full(shape, -1)
     index[active] = np.arange(np.count_nonzero(active))
     cars = _cars(pairs, above, power, index)
@@ -159,10 +159,9 @@ def _cars(pairs: Pairs, above: IntArray, power: Terms, index: IntArray) -> Terms
 
 
 def _add_tops(
-    program: Assembly, problem: DayProblem, tree: SiteTree, active: np.ndarray
+    program: Assembly, problem: DayProblem, tree: SiteTree, features: BoolArray
 ) -> dict[str, IntArray]:
     """Columns [S], −1 for none, of a site's priced peak, and of its part in an objective."""
-    outside = np.where(active, -np.inf, tree.base_kw).max(axis=1, initial=-np.inf)
     so_far = np.array([site.peak_so_far_kw for site in problem.sites])
     roots = np.array([site.parent_id is None for site in problem.sites], dtype=np.bool_)
     price = np.array([site.peak_price_eur_per_kw for site in problem.sites])
@@ -173,6 +172,8 @@ def _add_tops(
     tops = {name: np.full(len(problem.sites), -1) for name in ("peak", "top", "mean")}
     for name, (pattern, members) in wanted.items():
         sites = np.flatnonzero(members)
+        counted = features[:, :, _FEATURES.index("peak" if name == "peak" else "shaved")]
+        outside = np.where(counted, -np.inf, tree.base_kw).max(axis=1, initial=-np.inf)
         least = np.maximum(outside, so_far if name == "peak" else 0.0)[sites]
         data = {"least": least, "so_far": so_far[sites], "price": price[sites]}
         own = program.add_columns(pattern, data, sites.size)

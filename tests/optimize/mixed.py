@@ -1,0 +1,215 @@
+"""Random days dressed with any of the formulation's features, for whoever plans only some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from optimize.types import OBJECTIVES, Car, DayProblem, ReserveBlock, Site, Taper
+from tests.optimize.fleets import random_day
+
+FEATURES = (
+    "taper",
+    "charger",
+    "minimum",
+    "rest",
+    "contract",
+    "tree",
+    "base",
+    "peak",
+    "meter",
+    "reserve",
+    "bid_minimum",
+    "co2",
+    "follow",
+    "objective",
+)
+"""What `mixed_day` can add to a random day."""
+
+
+def mixed_day(
+    seed: int,
+    *,
+    features: Iterable[str] = FEATURES,
+    cars: int | None = None,
+    slots: int | None = None,
+    hours: float = 0.25,
+    hard: bool = True,
+) -> DayProblem:
+    """A random day dressed with the features asked for; each is drawn alike whatever else is asked for."""
+    problem = random_day(seed, cars=cars, slots=slots, hours=hours, hard=hard)
+    for number, feature in enumerate(FEATURES):
+        if feature in features:
+            problem = _DRESS[feature](problem, np.random.default_rng([seed, number]))
+    return problem
+
+
+def _with_cars(problem: DayProblem, changes: Callable[[Car], dict[str, Any]]) -> DayProblem:
+    return replace(problem, cars=tuple(replace(one, **changes(one)) for one in problem.cars))
+
+
+def _taper(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    def changes(_: Car) -> dict[str, Any]:
+        taper = Taper(
+            from_soc=float(rng.choice([0.5, 0.7, 0.8])), full_share=float(rng.choice([0.0, 0.2, 0.5]))
+        )
+        return {"charge_taper": taper if rng.random() < 0.7 else None}
+
+    return _with_cars(problem, changes)
+
+
+def _minimum(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    return _with_cars(
+        problem,
+        lambda one: {
+            "min_charge_kw": one.charge_limit_kw * float(rng.choice([0.0, 0.2, 0.4])),
+            "min_discharge_kw": one.discharge_limit_kw * float(rng.choice([0.0, 0.3])),
+        },
+    )
+
+
+def _rest(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    return _with_cars(problem, lambda _: {"rest_price_eur_per_kwh_h": float(rng.choice([0.0, 2e-4, 2e-3]))})
+
+
+def _contract(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    problem = _with_cars(
+        problem, lambda _: {"v2g_limit_kwh": float(rng.choice([0.0, 3.0, 10.0, np.inf, np.inf]))}
+    )
+    floors = [None, 0.3, 0.5, 0.8]
+    sessions = tuple(replace(s, min_soc=floors[int(rng.integers(4))]) for s in problem.sessions)
+    return replace(problem, sessions=sessions)
+
+
+def _charger(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    def changes() -> dict[str, Any]:
+        drawn = {
+            "charge_limit_kw": float(rng.choice([3.7, 7.4, 50.0])),
+            "discharge_limit_kw": float(rng.choice([0.0, 5.0, 10.0])),
+            "efficiency_charge": float(rng.choice([0.8, 0.95])),
+            "efficiency_discharge": float(rng.choice([0.8, 0.95])),
+            "site_id": str(rng.choice([site.site_id for site in problem.sites])),
+        }
+        return {name: value for name, value in drawn.items() if rng.random() < 0.5}
+
+    return replace(problem, sessions=tuple(replace(s, **changes()) for s in problem.sessions))
+
+
+def _tree(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    above = Site(
+        site_id="feeder",
+        import_limit_kw=float(rng.choice([5.0, 12.0, 30.0])),
+        export_limit_kw=float(rng.choice([0.0, 8.0, np.inf])),
+    )
+    first, second = problem.sites
+    first = replace(first, parent_id="feeder")
+    second = replace(second, parent_id=str(rng.choice(["feeder", first.site_id])))
+    return replace(problem, sites=(first, second, above))
+
+
+def _base(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    count = len(problem.slots)
+    sun = np.maximum(0.0, np.sin(np.linspace(-np.pi / 2, 3 * np.pi / 2, count)))
+
+    def load() -> np.ndarray | None:
+        drawn = rng.choice([2.0, 8.0, 25.0]) * (1.0 + 0.3 * rng.normal(size=count))
+        made = rng.choice([0.0, 10.0, 40.0]) * sun
+        return drawn - made if rng.random() < 0.7 else None
+
+    return replace(problem, sites=tuple(replace(site, base_load_kw=load()) for site in problem.sites))
+
+
+def _peak(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    return replace(
+        problem,
+        sites=tuple(
+            replace(
+                site,
+                peak_price_eur_per_kw=float(rng.choice([0.0, 0.1, 2.0])),
+                peak_so_far_kw=float(rng.choice([0.0, 6.0])),
+            )
+            for site in problem.sites
+        ),
+    )
+
+
+def _meter(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    """One meter that nothing else lies behind: at the top, or at the first leaf."""
+    parents = {site.parent_id for site in problem.sites}
+    roots = [site.site_id for site in problem.sites if site.parent_id is None]
+    leaves = [site.site_id for site in problem.sites if site.site_id not in parents]
+    chosen = str(rng.choice([roots[-1], leaves[0]]))
+    sites = [replace(s, metering="site") if s.site_id == chosen else s for s in problem.sites]
+    return replace(problem, sites=tuple(sites))
+
+
+def _reserve(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    count, places = len(problem.slots), [site.site_id for site in problem.sites]
+    blocks = []
+    for product, direction in (("FCR", "symmetric"), ("aFRR+", "up"), ("aFRR-", "down")):
+        place = str(rng.choice(places))
+        edges = sorted({0, count, int(rng.integers(0, count + 1))})
+        for first, end in pairwise(edges):
+            if rng.random() < 0.8:
+                block = ReserveBlock(
+                    product_id=product,
+                    direction=direction,  # type: ignore[arg-type]
+                    site_id=place,
+                    first_slot=first,
+                    end_slot=end,
+                    price_eur_per_kw_h=float(rng.choice([-0.001, 0.004, 0.02, 0.1])),
+                    sustain_hours=float(rng.choice([0.0, 0.25, 1.0])),
+                    activation_share=float(rng.choice([0.0, 0.05, 0.3])),
+                    max_kw=float(rng.choice([3.0, np.inf])),
+                )
+                blocks.append(block)
+    return replace(problem, reserves=tuple(blocks))
+
+
+def _bid_minimum(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    blocks = [replace(block, min_kw=float(rng.choice([0.0, 1.0, 3.0]))) for block in problem.reserves]
+    return replace(problem, reserves=tuple(blocks))
+
+
+def _co2(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    return replace(
+        problem,
+        co2_kg_per_kwh=rng.uniform(0.05, 0.7, len(problem.slots)),
+        co2_price_eur_per_kg=float(rng.choice([0.0, 0.08, 0.3])),
+    )
+
+
+def _follow(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    previous = rng.uniform(-8.0, 8.0, (len(problem.cars), len(problem.slots)))
+    previous[rng.random(previous.shape) < 0.3] = np.nan
+    return replace(
+        problem, previous_kw=previous, change_price_eur_per_kwh=float(rng.choice([0.0, 0.01, 0.2]))
+    )
+
+
+def _objective(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    count = len(problem.slots)
+    slots = sorted(rng.choice(count, size=max(1, count // 4), replace=False).tolist())
+    return replace(problem, objective=OBJECTIVES[int(rng.integers(4))], peak_slots=tuple(slots))
+
+
+_DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
+    "taper": _taper,
+    "charger": _charger,
+    "minimum": _minimum,
+    "rest": _rest,
+    "contract": _contract,
+    "tree": _tree,
+    "base": _base,
+    "peak": _peak,
+    "meter": _meter,
+    "reserve": _reserve,
+    "bid_minimum": _bid_minimum,
+    "co2": _co2,
+    "follow": _follow,
+    "objective": _objective,
+}
