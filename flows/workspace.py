@@ -3,6 +3,7 @@
 v2g.toml          settings
 warehouse.duckdb  every table
 inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
+mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__anything in the inbox
 responses/        what providers of prices answered, byte for byte
 reports/          pages to open        exports/  files for machines
 .prefect/         Prefect's home: its database and results
@@ -96,6 +97,11 @@ class Workspace:
     def inbox(self) -> Path:
         """Drop folder of the scheduled ingest."""
         return self.root / "inbox"
+
+    @property
+    def mappings(self) -> Path:
+        """Mapping files, by name."""
+        return self.root / "mappings"
 
     @property
     def responses(self) -> Path:

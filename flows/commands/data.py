@@ -68,9 +68,9 @@ def ingest(
     source: Annotated[
         str,
         typer.Option(
-            help="Layout of the files: csv, parquet; smard for prices; tou for time-of-use tariffs; acn for "
-            "sessions. Or a provider of prices: entsoe, energy_charts, awattar, octopus, octopus_export, "
-            "nordpool, energyzero, easyenergy, tibber, sahkotin."
+            help="Layout of the files: csv, parquet; smard for prices; tou for time-of-use tariffs; acn, "
+            "desl, teslamate, ocpp for sessions. Or a provider of prices: entsoe, energy_charts, awattar, "
+            "octopus, octopus_export, nordpool, energyzero, easyenergy, tibber, sahkotin."
         ),
     ] = "csv",
     zone: Annotated[
@@ -96,11 +96,27 @@ def ingest(
     ] = None,
     onto: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATE", help="acn: replay the sessions onto this market day; repeatable."),
+        typer.Option(metavar="DATE", help="acn, desl: replay onto this market day; repeatable."),
     ] = None,
     target_soc: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="acn: state of charge promised at departure.")
-    ] = 0.8,
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="acn [default: 0.8], ocpp: state of charge at departure."),
+    ] = None,
+    battery: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[WORD=]ID", help="Whose the file is; ocpp also TOKEN=ID, evse:1=ID, repeatable."
+        ),
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option(metavar="pack|cell", help="What telemetry or check-ups were measured at.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What foreign columns are called here: see warehouse/sources/mapping.py."
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -115,13 +131,15 @@ def ingest(
 
     Example: v2g ingest prices --source energy_charts --zone DE-LU --date 2026-06-16
 
+    Example: v2g ingest telemetry bus12.csv --mapping bms.toml
+
     Example: v2g ingest tariffs depot.toml --source tou --date 2026-06-01 --until 2026-06-30
     """
     from flows.stages import new_run_id
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    told = {"rate": rate, "vat": vat}
+    told = {"rate": rate, "vat": vat, "target_soc": target_soc, "level": level, **_batteries(battery)}
     options: dict[str, object] = {name: value for name, value in told.items() if value is not None}
     if not files:
         call.finish(_fetch(call, kind, source, zone, day, tariff, options))
@@ -132,13 +150,22 @@ def ingest(
         options["days"] = _days(day, until)
     elif day is not None or until is not None:
         raise UsageError(f"--date and --until do not belong to files of --source {source}")
-    if source == "acn":
+    if source in ("acn", "desl"):
         if not onto:
-            raise UsageError("--source acn needs --onto DATE: the market days to replay the sessions onto")
-        options |= {"onto": [_day("--onto", text) for text in onto], "target_soc": target_soc}
+            raise UsageError(
+                f"--source {source} needs --onto DATE: the market days to replay the sessions onto"
+            )
+        options["onto"] = [_day("--onto", text) for text in onto]
     elif onto:
-        raise UsageError(f"--onto belongs to --source acn, not to {source}")
+        raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()
+    if mapping is not None:
+        from warehouse.sources import load_mapping
+
+        if source != "csv":
+            raise UsageError(f"--mapping says how to read the file; --source {source} would, too")
+        meant = load_mapping(mapping, kind.value)
+        source, options = meant.source, {**meant.options, **options}
     call.finish(
         stage(
             opened,
@@ -215,6 +242,21 @@ def _days(first: str | None, last: str | None) -> list[date]:
     if not start <= end <= start + timedelta(days=_MOST_DAYS):
         raise UsageError(f"--until {end}: not within {_MOST_DAYS} days after --date {start}")
     return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+
+
+def _batteries(texts: list[str] | None) -> dict[str, object]:
+    """One battery for all rows, or which word of the file stands for which."""
+    pairs = [text.rpartition("=") for text in texts or ()]
+    if not pairs:
+        return {}
+    if len(pairs) == 1 and not pairs[0][1]:
+        return {"battery_id": pairs[0][2]}
+    batteries = {word: battery_id for word, _, battery_id in pairs}
+    if "" in batteries or "" in batteries.values() or len(batteries) < len(pairs):
+        raise UsageError(
+            f"--battery {' --battery '.join(texts or ())}: not one ID, nor WORD=ID with each word once"
+        )
+    return {"batteries": batteries}
 
 
 def _day(option: str, text: str) -> date:

@@ -1,20 +1,31 @@
 """The drop folder: files named KIND__SOURCE__anything.ext are ingested and moved out of the way.
 
 prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.parquet
+SOURCE is a source that needs no further word, or the name of a mapping: sessions__wallbox__may.jsonl is read
+as mappings/wallbox.toml says (see `warehouse.sources.mapping`).
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
 in NAME.reason.txt. Names that begin with a dot or end in .part are left alone: write there, then rename.
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from flows.errors import FlowsError, UsageError
 from flows.stages.ingest import INGEST_ORDER, land_files
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
-from warehouse.errors import LockedError, WarehouseError
+from warehouse.errors import LockedError, WarehouseError, printable
+from warehouse.sources import load_mapping, sources_for
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LONGEST_NAME_BYTES = 200
+"""Of a name to which something is added: together they must stay a name."""
 
 
 @recorded("ingest")
@@ -23,17 +34,20 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
     rows = []
     for file in sorted(_waiting(workspace.inbox), key=_rank):
         try:
-            dataset, source = _meaning(file)
-            landed = land_files(workspace, as_of, dataset, [file], source=source)
+            dataset, source, options = _meaning(file, workspace.mappings)
+            landed = land_files(workspace, as_of, dataset, [file], source=source, options=options)
         except LockedError:
             raise  # nothing wrong with the file: it stays where it is
         except (WarehouseError, FlowsError) as error:
-            refused = _move(file, "refused", run_id)
-            refused.with_name(f"{refused.name}.reason.txt").write_text(f"{error}\n", encoding="utf-8")
-            rows.append({"file": file.name, "rows": 0, "outcome": "refused", "reason": str(error)})
+            refused, reason = _move(file, "refused", run_id), printable(str(error))
+            beside = refused.with_name(f"{_short(refused.name)}.reason.txt")
+            beside.write_text(f"{reason}\n", encoding="utf-8")
+            rows.append({"file": printable(file.name), "rows": 0, "outcome": "refused", "reason": reason})
         else:
             _move(file, "done", run_id)
-            rows.append({"file": file.name, "rows": landed.new_rows, "outcome": "landed", "reason": ""})
+            rows.append(
+                {"file": printable(file.name), "rows": landed.new_rows, "outcome": "landed", "reason": ""}
+            )
     turned_away = sum(row["outcome"] == "refused" for row in rows)
     message = (
         f"{len(rows) - turned_away} files landed, {turned_away} refused" if rows else "the inbox is empty"
@@ -49,7 +63,7 @@ def _waiting(inbox: Path) -> list[Path]:
     return [
         file
         for file in inbox.iterdir()
-        if file.is_file() and not file.name.startswith(".") and file.suffix != ".part"
+        if not file.is_dir() and not file.name.startswith(".") and file.suffix != ".part"
     ]
 
 
@@ -58,7 +72,8 @@ def _rank(file: Path) -> tuple[int, str]:
     return (INGEST_ORDER.index(kind) if kind in INGEST_ORDER else len(INGEST_ORDER), file.name)
 
 
-def _meaning(file: Path) -> tuple[str, str]:
+def _meaning(file: Path, mappings: Path) -> tuple[str, str, Mapping[str, Any]]:
+    """What a file's name says: dataset, source and, where that is the name of a mapping, its options."""
     kind, _, rest = file.name.partition("__")
     source, _, name = rest.partition("__")
     if kind not in INGEST_ORDER or not source or not name:
@@ -66,7 +81,13 @@ def _meaning(file: Path) -> tuple[str, str]:
             f"{file.name}: the name does not say what it holds; KIND__SOURCE__anything.ext does, "
             f"with KIND one of {', '.join(INGEST_ORDER)}"
         )
-    return kind, source
+    if source in sources_for(kind) or not _NAME.fullmatch(source):
+        return kind, source, {}
+    mapping = mappings / f"{source}.toml"
+    if not mapping.is_file():
+        return kind, source, {}
+    meant = load_mapping(mapping, kind)
+    return kind, meant.source, meant.options
 
 
 def _move(file: Path, where: str, run_id: str) -> Path:
@@ -74,5 +95,9 @@ def _move(file: Path, where: str, run_id: str) -> Path:
     folder.mkdir(exist_ok=True)
     target = folder / file.name
     if target.exists():
-        target = folder / f"{file.stem}.{run_id}{file.suffix}"
+        target = folder / f"{_short(file.stem)}.{run_id}{_short(file.suffix)}"
     return file.replace(target)
+
+
+def _short(name: str) -> str:
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME_BYTES else name[: _LONGEST_NAME_BYTES // 4]

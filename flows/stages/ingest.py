@@ -31,7 +31,7 @@ _REFERS: Mapping[str, tuple[str, str]] = {
 
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
-_ZONED = frozenset({"smard", "acn", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
+_ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +83,10 @@ def land_files(
     """`ingest` without its row in out_run."""
     warehouse = workspace.warehouse
     more: dict[str, Any] = dict(options or {})
-    if source == "acn":
+    if _needs_cars(source, more):
         cars = declared(warehouse, "fleet")
         if cars.empty:
-            raise NoPlanError("no car to map the sessions onto", hint="`v2g ingest fleet FILE` comes first.")
+            raise NoPlanError("no car to map the rows onto", hint="`v2g ingest fleet FILE` comes first.")
         more["cars"] = cars
     if source in _ZONED:
         zone = zone or workspace.zone
@@ -105,6 +105,12 @@ def land_files(
         notes=tuple(note for item in read for note in item.notes),
         source_ids=tuple(item.source_id for item in read),
     )
+
+
+def _needs_cars(source: str, options: Mapping[str, object]) -> bool:
+    """Whether the reader derives rows from the fleet; for others its state must not change what a file is."""
+    derived = options.get("level") == "cell" or (source == "ocpp" and "target_soc" in options)
+    return source in ("acn", "desl") or derived
 
 
 def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:

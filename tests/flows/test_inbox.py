@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 from flows.stages import new_run_id
@@ -51,3 +52,48 @@ def test_a_file_that_comes_again_does_not_bury_the_first(tmp_path: Path) -> None
         ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
     assert len(list((workspace.inbox / "done").iterdir())) == 2
     assert len(workspace.warehouse.unchecked("sites")) == 1
+
+
+def test_a_name_that_is_a_mappings_is_read_as_it_says(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
+    site_rows().to_csv(workspace.inbox / "sites__csv__a.csv", index=False)
+    fleet_rows().to_csv(workspace.inbox / "fleet__csv__a.csv", index=False)
+    first = str(fleet_rows()["battery_id"].iloc[0])
+    rows = session_rows().query("battery_id == @first").assign(battery_id="their car")
+    rows.rename(columns={"battery_id": "Car"}).to_csv(
+        workspace.inbox / "sessions__theirs__may.csv", index=False
+    )
+    rows.to_csv(workspace.inbox / "sessions__others__may.csv", index=False)
+    workspace.mappings.mkdir()
+    (workspace.mappings / "theirs.toml").write_text(
+        f'[columns.battery_id]\nfrom = "Car"\nvalues = {{ "their car" = "{first}" }}\n', encoding="utf-8"
+    )
+
+    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+
+    outcome = {row["file"]: row["outcome"] for row in result.tables["inbox"]}
+    assert outcome["sessions__theirs__may.csv"] == "landed"
+    assert outcome["sessions__others__may.csv"] == "refused"
+    assert set(workspace.warehouse.unchecked("sessions")["battery_id"]) == {first}
+
+
+def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
+    inbox = workspace.inbox
+    os.mkfifo(inbox / "telemetry__csv__pipe.csv")
+    (inbox / "telemetry__csv__zero.csv").symlink_to("/dev/zero")
+    (inbox / "telemetry__csv__gone.csv").symlink_to(tmp_path / "nowhere")
+    for name in ("telemetry__csv__\x1b[31m\n<b>.csv", "x" * 250, "prices__csv__\udcff.csv"):
+        (inbox / name).write_bytes(b"zone\n")
+
+    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+
+    rows = {row["file"]: row for row in result.tables["inbox"]}
+    assert {row["outcome"] for row in rows.values()} == {"refused"}
+    assert "it is a pipe, not a file" in rows["telemetry__csv__pipe.csv"]["reason"]
+    assert "it is a device, not a file" in rows["telemetry__csv__zero.csv"]["reason"]
+    assert "there is no such file" in rows["telemetry__csv__gone.csv"]["reason"]
+    assert {r"telemetry__csv__\x1b[31m\n<b>.csv", r"prices__csv__\udcff.csv", "x" * 250} <= set(rows)
+    assert all(row["reason"].isprintable() for row in rows.values())
+    assert [path.name for path in inbox.iterdir()] == ["refused"]
+    assert len(list((inbox / "refused").glob("*.reason.txt"))) == len(rows) == 6
