@@ -15,6 +15,7 @@ from flows.stages.plan_rows import mode_table, plan_frames
 from flows.stages.prices import MODES, RUNGS
 from flows.stages.record import StageResult, recorded
 from flows.stages.twin_wear import twin_wear
+from flows.stages.used import files_used
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.plan import plan_day
@@ -50,7 +51,9 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
         "input_hash": inputs.input_hash,
         "code_version": code_version(),
     }
-    tables = {"out_plan": pd.DataFrame([header]), **frames}
+    files = {"prices": inputs.prices.rows, "sessions": inputs.sessions, "fleet": inputs.batteries}
+    used = files_used(files | {"sites": inputs.sites})
+    tables = {"out_plan": pd.DataFrame([header]), "out_plan_source": used, **frames}
     tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
     workspace.warehouse.write(tables, replace=dict.fromkeys(tables, ("plan_id",)))
     size = f"{header['slots']} quarter-hours, {header['batteries']} cars"

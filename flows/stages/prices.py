@@ -32,7 +32,7 @@ class DayPrices:
 
     price_eur_per_kwh: [T], wholesale; None on the last rung. usual_eur_per_kwh: the lower quartile of the
     day's and the week's prices before it, what a kWh costs that may wait. note: why it is not the first
-    rung, or empty.
+    rung, or empty. rows: the rows of core_price behind both.
     """
 
     source: PlanSource
@@ -40,53 +40,67 @@ class DayPrices:
     price_eur_per_kwh: npt.NDArray[np.float64] | None
     usual_eur_per_kwh: float
     note: str
+    rows: pd.DataFrame
 
 
 def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none."""
     slots = market_day_slots(day, zone)
-    own = _spread(_read(warehouse, zone, slots), slots)
+    rows = _read(warehouse, zone, slots)
+    own = _spread(rows, slots)
     if not np.isnan(own).any():
-        return DayPrices(
-            source="published",
-            slots=slots,
-            price_eur_per_kwh=own,
-            usual_eur_per_kwh=_usual(warehouse, zone, slots, own),
-            note="",
-        )
+        return _day(warehouse, zone, "published", slots, own, rows, note="")
     missing = (
         f"zone {zone}: {int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} without one price"
     )
     before = day - timedelta(days=7)
     before_slots = market_day_slots(before, zone)
-    old = _spread(_read(warehouse, zone, before_slots), before_slots)
+    rows = _read(warehouse, zone, before_slots)
+    old = _spread(rows, before_slots)
     if np.isnan(old).any():
-        note = f"{missing}, nor is {before} complete"
         return DayPrices(
-            source="charge_only", slots=slots, price_eur_per_kwh=None, usual_eur_per_kwh=0.0, note=note
+            source="charge_only",
+            slots=slots,
+            price_eur_per_kwh=None,
+            usual_eur_per_kwh=0.0,
+            note=f"{missing}, nor is {before} complete",
+            rows=rows.iloc[:0],
         )
     price = _same_clock(old, before_slots, slots, zone)
-    return DayPrices(
-        source="substituted",
-        slots=slots,
-        price_eur_per_kwh=price,
-        usual_eur_per_kwh=_usual(warehouse, zone, slots, price),
-        note=f"{missing}: those of {before} stand in",
-    )
+    note = f"{missing}: those of {before} stand in"
+    return _day(warehouse, zone, "substituted", slots, price, rows, note=note)
 
 
-def _usual(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex, own: npt.NDArray[np.float64]) -> float:
+def _day(
+    warehouse: Warehouse,
+    zone: str,
+    source: PlanSource,
+    slots: pd.DatetimeIndex,
+    price: npt.NDArray[np.float64],
+    rows: pd.DataFrame,
+    *,
+    note: str,
+) -> DayPrices:
     """One day alone may be below zero throughout; a week tells what energy in store will save."""
     start = slots[0] - pd.Timedelta(days=_TERMINAL_DAYS)
     week = warehouse.read("core_price", where={"zone": zone}, start=start, end=slots[0])
     before = np.repeat(week["price_eur_per_kwh"].to_numpy(dtype=np.float64), week["resolution_minutes"] // 15)
-    return float(np.quantile(np.concatenate([before, own]), _TERMINAL_QUANTILE))
+    return DayPrices(
+        source=source,
+        slots=slots,
+        price_eur_per_kwh=price,
+        usual_eur_per_kwh=float(np.quantile(np.concatenate([before, price]), _TERMINAL_QUANTILE)),
+        note=note,
+        rows=pd.concat([week, rows]).drop_duplicates("interval_start_utc"),
+    )
 
 
 def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
     # An hour that began before the first slot still prices it.
     start, end = slots[0] - pd.Timedelta(hours=1), slots[-1] + pd.Timedelta(minutes=15)
-    return warehouse.read("core_price", where={"zone": zone}, start=start, end=end)
+    rows = warehouse.read("core_price", where={"zone": zone}, start=start, end=end)
+    lasts = pd.to_timedelta(rows["resolution_minutes"], unit="min")
+    return rows[rows["interval_start_utc"] + lasts > slots[0]]
 
 
 def _spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
