@@ -38,7 +38,7 @@ def clean_spec(seed: int) -> TruthSpec:
     cell_v = {"lfp": 3.22}.get(name, 3.65)
     kwh = ah * series * cell_v / 1000
     kw = kwh * float(rng.uniform(0.1, 0.28))
-    age = pd.Timedelta(days=float(rng.uniform(150, 2600)))
+    age = pd.Timedelta(days=float(rng.uniform(150, 1700)))
     return TruthSpec(
         battery=BatterySpec(
             battery_id=f"car-{seed:03d}",
