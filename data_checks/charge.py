@@ -15,6 +15,7 @@ from data_checks.types import Mask, Positions, RowFinding
 FLOWING_C_RATE = 1 / 50
 LEG_CHARGE, LEG_SOC = 0.03, 0.02
 """A stretch of one sign counts from this share of the capacity on, contradicts from this change of SoC on."""
+FINE = 4.0
 LARGEST_STEP = 0.6
 """Share of the change that one step may have: a car that corrects its reckoning jumps, and is not wrong."""
 WINDOW_MINUTES, WINDOW_SOC = 120.0, 0.05
@@ -34,7 +35,8 @@ def against_soc(frame: pd.DataFrame, owners: Owners, packs: Packs, series: Serie
     groups, ratio = _ratios(series, np.nan_to_num(c_rate), soc)
     turned, unfit = groups[ratio < -1 / SCALE], groups[(np.abs(ratio) <= 1 / SCALE) | (ratio > SCALE)]
     whole = np.union1d(turned, unfit)
-    legs = _contradicting(series, np.nan_to_num(c_rate), soc) & ~np.isin(series.group, whole)
+    legs = _contradicting(series, np.nan_to_num(c_rate), soc) | _mirrored(series, np.nan_to_num(c_rate), soc)
+    legs &= ~np.isin(series.group, whole)
     return [
         RowFinding(
             rule="current_sign", column="current_a", reason="current_a flows against soc_reported",
@@ -63,6 +65,37 @@ def _contradicting(series: Series, c_rate: Floats, soc: Floats) -> Mask:
     largest = np.maximum.reduceat(np.abs(step), runs.first)
     against = (np.abs(charge) >= LEG_CHARGE) & (np.sign(charge) * change <= -LEG_SOC)
     return runs.spread(against & (largest <= LARGEST_STEP * np.abs(change)))
+
+
+def _mirrored(series: Series, c_rate: Floats, soc: Floats) -> Mask:
+    """Return single samples of the other sign, over which the charge goes on as if it were their neighbours'.
+
+    Only where the car tells its charge finely enough to see a sample: to a quarter of what flowed.
+    """
+    found = np.zeros(soc.size, dtype=bool)
+    if soc.size < 3:
+        return found
+    before, own, after = c_rate[:-2], c_rate[1:-1], c_rate[2:]
+    way = np.sign(before)
+    odd = (way == np.sign(after)) & (way == -np.sign(own)) & series.linked[1:-1] & series.linked[2:]
+    odd &= np.minimum(np.abs(before), np.abs(after)) > FLOWING_C_RATE
+    hours = series.hours
+    if_told = 0.5 * ((before + own) * hours[1:-1] + (own + after) * hours[2:]) * way
+    if_turned = 0.5 * ((before - own) * hours[1:-1] + (after - own) * hours[2:]) * way
+    change = (soc[2:] - soc[:-2]) * way
+    finest = _finest_step(series, soc)[series.group[1:-1]]
+    odd &= (if_turned - if_told > FINE * finest) & (change > 0.5 * (if_told + if_turned))
+    found[1:-1] = odd & (change < 1.5 * if_turned)
+    return found
+
+
+def _finest_step(series: Series, soc: Floats) -> Floats:
+    """Return by group the smallest change of the reported charge that is not nothing."""
+    finest = np.full(int(series.group.max(initial=0)) + 1, np.inf)
+    step = np.abs(np.diff(soc))
+    moved = series.linked[1:] & (step > 1e-9)
+    np.minimum.at(finest, series.group[1:][moved], step[moved])
+    return finest
 
 
 def _ratios(series: Series, c_rate: Floats, soc: Floats) -> tuple[Positions, Floats]:

@@ -92,12 +92,13 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
         yield cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
         yield telemetry.power(rows, packs)
-        yield cells.soc_voltage(rows, packs)
     elif dataset == "checkups":
         yield checkups.implausible_capacity(rows, packs)
         yield checkups.implausible_resistance(rows, packs)
     elif dataset == "fleet":
         yield from fleet.ill_matched(rows)
+    elif dataset == "sessions":
+        yield sessions.endless(rows)
 
 
 def _together(
@@ -112,10 +113,12 @@ def _together(
     """Judge usable rows by the others of their battery or zone and file; `usable` shrinks on the way."""
     if dataset == "prices":
         yield units.price_level(rows, context, owners)
+        yield units.price_outliers(rows, context, owners)
     elif dataset == "sessions":
         yield sessions.overlapping(rows, owners, usable)
     elif series is not None:
-        yield from telemetry.spikes(rows, series.only(usable))
+        yield from telemetry.spikes(rows, packs, series.only(usable))
+        yield cells.soc_voltage(rows, packs)
         yield from charge.against_soc(rows, owners, packs, series.only(usable))
         yield from stuck.stuck(rows, packs, series.only(usable))
 

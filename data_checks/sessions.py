@@ -7,8 +7,20 @@ from data_checks.owners import Owners
 from data_checks.packs import Packs
 from data_checks.types import Mask, RowFinding, ScopeFinding
 
+LONGEST_STAY = pd.Timedelta(days=90)
 _REACH_TOLERANCE = 0.02
 """Of the pack's energy: rounded states of charge ask for a little more than there is time for."""
+
+
+def endless(frame: pd.DataFrame) -> RowFinding:
+    """Find stays of more than 90 days: a date mistyped, or a plug-out that was never told."""
+    stay = frame["departure_utc"] - frame["arrival_utc"]
+    return RowFinding(
+        rule="stay",
+        column="departure_utc",
+        reason=f"departure_utc is more than {LONGEST_STAY.days} days after arrival_utc",
+        positions=np.flatnonzero((stay > LONGEST_STAY).to_numpy()),
+    )
 
 
 def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:

@@ -17,7 +17,7 @@ from data_checks.series import Series, unchanged
 from data_checks.types import Mask, Positions, RowFinding, ScopeFinding
 
 LOADED_C_RATE = 1 / 50
-VOLTAGE_HOURS = 1.0
+VOLTAGE_HOURS = 1 / 3
 SOC_CHARGE = 0.15
 TEMPERATURE_HOURS, TEMPERATURE_CHARGE = 24.0, 0.5
 
@@ -29,7 +29,7 @@ def stuck(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFind
 
 
 def _stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
-    """Find samples that repeat a voltage under ≥ 60 min of current > C/50, while ≥ 5 % (LFP 30 %) passes."""
+    """Find samples that repeat a voltage under ≥ 20 min of current > C/50, while ≥ 5 % (LFP 30 %) passes."""
     volts, c_rate = series.values(frame["voltage_v"]), _c_rate(frame, packs, series)
     runs = series.runs(unchanged(volts))
     loaded = np.abs(c_rate) > LOADED_C_RATE
@@ -46,7 +46,7 @@ def _stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFind
     )
     return _finding(
         "voltage_v", series, runs.spread(stuck), start,
-        "voltage_v repeats the last one to the last digit for ≥ 60 min under current",
+        "voltage_v repeats the last one to the last digit while ≥ 5 % (LFP: 30 %) of the capacity flowed",
     )  # fmt: skip
 
 

@@ -4,21 +4,24 @@ Times in the frame are tz-aware UTC; voltages and currents are pack level.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from data_checks.cells import SAG_V_PER_C
 from data_checks.owners import Owners
-from data_checks.packs import Packs
+from data_checks.packs import Floats, Packs
 from data_checks.series import Series
 from data_checks.types import CheckContext, RowFinding, ScopeFinding
 
 CLOCK_SKEW = pd.Timedelta(minutes=5)
 POWER_PER_ENERGY = 15.0
 """Largest plausible power of a pack, kW a kWh: small packs of hybrids reach it, charging never does."""
-SPIKES = {"voltage_v": ("10 %", 0.10, True), "temperature_degc": ("10 °C", 10.0, False),
-          "soc_reported": ("0.1", 0.1, False)}  # fmt: skip
-"""Column → how far off both neighbours a sample stands: in words, as a number, of their mean or not."""
+SPIKE_SHARE = 0.10
+"""Of the neighbours' voltage."""
+SPIKE_SIZES = {"temperature_degc": 10.0, "soc_reported": 0.1}
+"""In the column's unit."""
 
 
 def future_clock(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
@@ -46,10 +49,20 @@ def power(frame: pd.DataFrame, packs: Packs) -> RowFinding:
     )
 
 
-def spikes(frame: pd.DataFrame, series: Series) -> Iterator[RowFinding]:
-    """Find single samples that stand out from both neighbours to the same side, column by column."""
-    for column in SPIKES:
-        yield _spikes(frame, series, column)
+def spikes(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFinding]:
+    """Find single samples that stand out from both neighbours to the same side, column by column.
+
+    A voltage may follow its current: 0.4 V a cell and C on top.
+    """
+    volts = series.values(frame["voltage_v"])
+    c_rate = series.values(frame["current_a"]) / series.values(packs.figure("nominal_capacity_ah"))
+    sag = SAG_V_PER_C * series.values(packs.figure("cells_series")) * _steps(c_rate, series).largest
+    steps = _steps(volts, series)
+    height = SPIKE_SHARE * steps.neighbours + np.nan_to_num(sag)
+    yield _spikes("voltage_v", f"{100 * SPIKE_SHARE:g} %", steps, height, series)
+    for column, size in SPIKE_SIZES.items():
+        steps = _steps(series.values(frame[column]), series)
+        yield _spikes(column, f"{size:g}", steps, np.full(volts.size, size), series)
 
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
@@ -61,15 +74,29 @@ def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
     return owners.outcomes("monotone", "warning", order[1:][back], "times go back in the file")
 
 
-def _spikes(frame: pd.DataFrame, series: Series, column: str) -> RowFinding:
-    words, size, of_mean = SPIKES[column]
-    values = series.values(frame[column])
-    step = np.where(series.linked[1:], np.diff(values), np.nan)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Steps:
+    """From a sample's neighbours to the sample: signed and NaN where one lacks; mean of both neighbours."""
+
+    up: Floats
+    down: Floats
+    neighbours: Floats
+
+    @property
+    def largest(self) -> Floats:
+        return np.asarray(np.fmax(np.abs(self.up), np.abs(self.down)))
+
+
+def _steps(values: Floats, series: Series) -> _Steps:
     up, down = np.full(values.size, np.nan), np.full(values.size, np.nan)
-    up[1:], down[:-1] = step, -step
-    height = np.minimum(np.abs(up), np.abs(down))
-    scale = np.abs(values - 0.5 * (up + down)) if of_mean else 1.0  # the mean of both neighbours
-    spike = (np.sign(up) == np.sign(down)) & (height > size * scale)
+    up[1:] = np.where(series.linked[1:], np.diff(values), np.nan)
+    down[:-1] = -up[1:]
+    return _Steps(up=up, down=down, neighbours=values - 0.5 * (up + down))
+
+
+def _spikes(column: str, words: str, steps: _Steps, height: Floats, series: Series) -> RowFinding:
+    least = np.minimum(np.abs(steps.up), np.abs(steps.down))
+    spike = (np.sign(steps.up) == np.sign(steps.down)) & (least > height)
     return RowFinding(
         rule="jump",
         column=column,

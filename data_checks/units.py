@@ -19,6 +19,7 @@ HOT_PACK_DEGC = 55.0
 PRICE_LEVEL = (1 / 30, 10.0)
 """Level of new prices over that of the weeks around them; a factor of 100 or 1000 is a unit."""
 LEVEL_DAYS = 45
+OUTLIER_EUR_PER_KWH, OUTLIER_TIMES = 2.0, 20.0
 _LEVEL_ROWS = 12
 
 
@@ -44,12 +45,11 @@ def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> R
 
     Level: 95th percentile of |price|; far off: outside 1/30 to 10 times.
     """
+    low, high = PRICE_LEVEL
     wrong = np.zeros(len(frame), dtype=bool)
-    known = context.known_prices
-    if known is not None and not known.empty:
-        for number in np.unique(owners.group[owners.group >= 0]):
-            own = owners.group == number
-            wrong[own] = _off_level(frame[own], known)
+    for own in _zones(owners):
+        new, usual = _level(frame[own]), _level(_around(frame[own], context))
+        wrong[own] = np.isfinite([new, usual]).all() and not low * usual <= new <= high * usual
     return RowFinding(
         rule="unit",
         column="price_eur_per_kwh",
@@ -59,20 +59,42 @@ def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> R
     )
 
 
-def _off_level(new: pd.DataFrame, known: pd.DataFrame) -> bool:
-    times, around = new["interval_start_utc"], pd.Timedelta(days=LEVEL_DAYS)
-    near = known[
+def price_outliers(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> RowFinding:
+    """Find single prices above 2 €/kWh and 20 times the level of their file and the weeks around it."""
+    prices = frame["price_eur_per_kwh"].to_numpy(dtype="float64")
+    wrong = np.zeros(len(frame), dtype=bool)
+    for own in _zones(owners):
+        level = _level(pd.concat([frame[own], _around(frame[own], context)]))
+        wrong[own] = np.abs(prices[own]) > max(OUTLIER_EUR_PER_KWH, OUTLIER_TIMES * level)
+    return RowFinding(
+        rule="outlier",
+        column="price_eur_per_kwh",
+        reason=f"price_eur_per_kwh is more than {OUTLIER_TIMES:g} times the prices around it: ct, not €?",
+        positions=np.flatnonzero(wrong),
+    )
+
+
+def _zones(owners: Owners) -> Iterator[NDArray[np.bool_]]:
+    for number in np.unique(owners.group[owners.group >= 0]):
+        yield owners.group == number
+
+
+def _around(new: pd.DataFrame, context: CheckContext) -> pd.DataFrame:
+    """Return the known prices of a zone within 45 days of some new ones."""
+    known, times, around = context.known_prices, new["interval_start_utc"], pd.Timedelta(days=LEVEL_DAYS)
+    if known is None or known.empty:
+        return new.iloc[:0]
+    near: pd.DataFrame = known[
         (known["zone"] == new["zone"].iloc[0])
         & (known["interval_start_utc"] >= times.min() - around)
         & (known["interval_start_utc"] <= times.max() + around)
     ]
-    levels = [_level(rows["price_eur_per_kwh"]) for rows in (new, near)]
-    low, high = PRICE_LEVEL
-    return bool(np.isfinite(levels).all() and not low * levels[1] <= levels[0] <= high * levels[1])
+    return near
 
 
-def _level(prices: pd.Series) -> float:
-    values = prices.to_numpy(dtype="float64")
+def _level(rows: pd.DataFrame) -> float:
+    """Return the 95th percentile of |price|; NaN of less than 12 prices."""
+    values = rows["price_eur_per_kwh"].to_numpy(dtype="float64")
     values = np.abs(values[np.isfinite(values)])
     return float(np.quantile(values, 0.95)) if values.size >= _LEVEL_ROWS else np.nan
 

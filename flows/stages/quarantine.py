@@ -121,9 +121,8 @@ def release(
         ),
     )
     rows = found[_ROW].drop_duplicates()
-    message = (
-        f"{len(rows)} rows of {dataset}: {wanted.rule} {'set aside' if action == 'release' else 'stands'}"
-    )
+    effect = "set aside" if action == "release" else "stands again"
+    message = f"{wanted.rule} {effect} for {len(rows)} row{'s' * (len(rows) > 1)} of {dataset}"
     others = quarantined(warehouse, Wanted(dataset=dataset)).merge(rows, on=_ROW)
     if action == "release" and len(others):
         rules = ", ".join(sorted(set(others["rule"])))
