@@ -7,11 +7,11 @@
     taxes_per_kwh = 0.0205           # on each kWh bought, before VAT
     discharge_premium_per_kwh = 0.02 # on each kWh fed back, besides `feed_in_per_kwh`
 
-    [[season]]
-    name = "Summer weekdays"
-    from = "06-01"                   # both days belong to it; it may go over New Year
-    to = "09-30"
-    days = "weekdays"                # all, weekdays, weekends, or a list: ["mon", "sat"]
+    [[season]]                       # as many as it takes
+    name = "All year"
+    from = "01-01"                   # both days belong to it; it may go over New Year
+    to = "12-31"
+    days = "all"                     # all, weekdays, weekends, or a list: ["mon", "sat"]
     demand_charge_per_kw = 15.51     # on the month's highest import; 0 if absent
     [[season.period]]                # in order of time; the first begins at 00:00
     start = "00:00"                  # local time, on a quarter-hour
@@ -21,6 +21,7 @@
     [[season.period]]
     start = "16:00"
     energy_per_kwh = 0.2667
+    feed_in_per_kwh = 0.09
 
 Every day must fall into exactly one season. A kWh bought costs (energy + grid fee + taxes)·(1 + VAT), one
 sold earns feed-in + premium.
