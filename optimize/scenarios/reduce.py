@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from optimize.errors import ProblemError
 from optimize.scenarios.types import Scenario
@@ -48,19 +49,15 @@ def reduce_scenarios(scenarios: Sequence[Scenario], count: int) -> tuple[Scenari
 
 def _distances(scenarios: Sequence[Scenario]) -> FloatArray:
     features = [
-        np.stack(kind)
-        for kind in zip(*(_features(scenario) for scenario in scenarios), strict=True)
+        np.stack(kind) for kind in zip(*(_features(scenario) for scenario in scenarios), strict=True)
     ]
     scaled = []
     for values in features:
-        spread = float(values.std(axis=0).mean())
-        scaled.append(values / spread if spread > 0 else np.zeros_like(values))
+        moved = values - values[0]
+        spread = float(moved.std(axis=0).mean())
+        scaled.append(moved / spread if spread > 0.0 else moved)
     points = np.hstack(scaled)
-    squared = (points**2).sum(axis=1)
-    distance: FloatArray = np.sqrt(
-        np.maximum(squared[:, None] + squared[None, :] - 2.0 * points @ points.T, 0.0)
-    )
-    np.fill_diagonal(distance, 0.0)
+    distance: FloatArray = cdist(points, points)
     return distance
 
 
