@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-import numpy as np
 import pandas as pd
 
 from flows.errors import NoPlanError
@@ -52,6 +51,7 @@ class PlanInputs:
             "prices": hash_values(
                 [self.prices.source, None if price is None else price.tolist(), self.prices.usual_eur_per_kwh]
             ),
+            "tariffs": hash_frame(self.prices.retail.rows),
             "sessions": hash_frame(self.sessions),
             "carried": hash_values(dict(sorted(self.carried_soc.items()))),
             "fleet": hash_frame(self.batteries),
@@ -122,11 +122,7 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
 def day_problem(inputs: PlanInputs) -> DayProblem:
     """The question to the optimiser; nothing is fed back without published prices, without any all are 0."""
     plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
-    market = inputs.prices.price_eur_per_kwh
-    if market is None:
-        buy = sell = np.zeros(len(inputs.prices.slots))
-    else:
-        buy, sell = tariff.import_price_eur_per_kwh(market), tariff.export_price_eur_per_kwh(market)
+    buy, sell = inputs.prices.at_the_plug(tariff)
     value = plan.terminal_value_eur_per_kwh
     published = inputs.prices.source == "published"
     return DayProblem(
@@ -161,8 +157,7 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
 
 def _usual_value(inputs: PlanInputs, tariff: Tariff) -> float:
     """What a kWh in store saves later; never below zero, or cars would pay to be emptied."""
-    usual = tariff.import_price_eur_per_kwh(np.array([inputs.prices.usual_eur_per_kwh]))
-    return max(0.0, float(usual[0]))
+    return max(0.0, inputs.prices.usual_at_the_plug(tariff))
 
 
 def _capacity_kwh(row: pd.Series, calibration: Calibration | None) -> float:

@@ -52,7 +52,7 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
         "code_version": code_version(),
     }
     files = {"prices": inputs.prices.rows, "sessions": inputs.sessions, "fleet": inputs.batteries}
-    used = files_used(files | {"sites": inputs.sites})
+    used = files_used(files | {"sites": inputs.sites, "tariffs": inputs.prices.retail.rows})
     tables = {"out_plan": pd.DataFrame([header]), "out_plan_source": used, **frames}
     tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
     workspace.warehouse.write(tables, replace=dict.fromkeys(tables, ("plan_id",)))

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from optimize.types import Mode
+from flows.stages.retail import Prices, RetailPrices, quarter_prices, retail_prices, spread
+from optimize.types import Mode, Tariff
 from warehouse.store import Warehouse
 from warehouse.zones import market_day_slots, market_timezone
 
@@ -28,47 +28,79 @@ _TERMINAL_DAYS, _TERMINAL_QUANTILE = 7, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayPrices:
-    """The market price of a day's quarter-hours and how it came about.
+    """The prices of a day's quarter-hours and how they came about.
 
-    price_eur_per_kwh: [T], wholesale; None on the last rung. usual_eur_per_kwh: the lower quartile of the
-    day's and the week's prices before it, what a kWh costs that may wait. note: why it is not the first
-    rung, or empty. rows: the rows of core_price behind both.
+    price_eur_per_kwh: [T], wholesale; None where no market price is known. usual_eur_per_kwh: the lower
+    quartile of the day's and the week's prices before it, what a kWh costs that may wait. retail: what a
+    tariff says of the day. note: why it is not the first rung, or empty. rows: the rows of core_price behind.
     """
 
     source: PlanSource
     slots: pd.DatetimeIndex
-    price_eur_per_kwh: npt.NDArray[np.float64] | None
+    price_eur_per_kwh: Prices | None
     usual_eur_per_kwh: float
+    retail: RetailPrices
     note: str
     rows: pd.DataFrame
 
+    def at_the_plug(self, settings: Tariff) -> tuple[Prices, Prices]:
+        """What a kWh costs and earns in each slot: by retail tariff, else by market price and settings."""
+        market, nothing = self.price_eur_per_kwh, np.zeros(len(self.slots))
+        buy = nothing if market is None else settings.import_price_eur_per_kwh(market)
+        sell = nothing if market is None else settings.export_price_eur_per_kwh(market)
+        bought, sold = self.retail.import_eur_per_kwh, self.retail.export_eur_per_kwh
+        return buy if bought is None else bought, sell if sold is None else sold
+
+    def usual_at_the_plug(self, settings: Tariff) -> float:
+        """What a kWh bought costs that may wait, €/kWh."""
+        bought = self.retail.import_eur_per_kwh
+        if bought is not None:
+            return _usual(self.retail.week_eur_per_kwh, bought)
+        return float(settings.import_price_eur_per_kwh(np.array([self.usual_eur_per_kwh]))[0])
+
 
 def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
-    """The best rung for a market day: its own prices, those of the same weekday a week before, or none."""
+    """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
+
+    A retail tariff of what is bought that covers the day counts as published where no market price is known;
+    nothing is earned then but what a tariff of what is sold says.
+    """
     slots = market_day_slots(day, zone)
+    retail = retail_prices(warehouse, zone, slots, _TERMINAL_DAYS)
     rows = _read(warehouse, zone, slots)
-    own = _spread(rows, slots)
+    own = spread(rows, slots)
     if not np.isnan(own).any():
-        return _day(warehouse, zone, "published", slots, own, rows, note="")
+        return _day(warehouse, zone, "published", slots, own, retail, rows, note="")
+    if retail.import_eur_per_kwh is not None:
+        return _unknown("published", slots, retail, rows, note="")
     missing = (
         f"zone {zone}: {int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} without one price"
     )
     before = day - timedelta(days=7)
     before_slots = market_day_slots(before, zone)
     rows = _read(warehouse, zone, before_slots)
-    old = _spread(rows, before_slots)
+    old = spread(rows, before_slots)
     if np.isnan(old).any():
-        return DayPrices(
-            source="charge_only",
-            slots=slots,
-            price_eur_per_kwh=None,
-            usual_eur_per_kwh=0.0,
-            note=f"{missing}, nor is {before} complete",
-            rows=rows.iloc[:0],
-        )
+        note = f"{missing}, nor is {before} complete"
+        return _unknown("charge_only", slots, retail, rows, note=note)
     price = _same_clock(old, before_slots, slots, zone)
     note = f"{missing}: those of {before} stand in"
-    return _day(warehouse, zone, "substituted", slots, price, rows, note=note)
+    return _day(warehouse, zone, "substituted", slots, price, retail, rows, note=note)
+
+
+def _unknown(
+    source: PlanSource, slots: pd.DatetimeIndex, retail: RetailPrices, rows: pd.DataFrame, *, note: str
+) -> DayPrices:
+    """A day without market price."""
+    return DayPrices(
+        source=source,
+        slots=slots,
+        price_eur_per_kwh=None,
+        usual_eur_per_kwh=0.0,
+        retail=retail,
+        note=note,
+        rows=rows.iloc[:0],
+    )
 
 
 def _day(
@@ -76,23 +108,28 @@ def _day(
     zone: str,
     source: PlanSource,
     slots: pd.DatetimeIndex,
-    price: npt.NDArray[np.float64],
+    price: Prices,
+    retail: RetailPrices,
     rows: pd.DataFrame,
     *,
     note: str,
 ) -> DayPrices:
-    """One day alone may be below zero throughout; a week tells what energy in store will save."""
     start = slots[0] - pd.Timedelta(days=_TERMINAL_DAYS)
     week = warehouse.read("core_price", where={"zone": zone}, start=start, end=slots[0])
-    before = np.repeat(week["price_eur_per_kwh"].to_numpy(dtype=np.float64), week["resolution_minutes"] // 15)
     return DayPrices(
         source=source,
         slots=slots,
         price_eur_per_kwh=price,
-        usual_eur_per_kwh=float(np.quantile(np.concatenate([before, price]), _TERMINAL_QUANTILE)),
+        usual_eur_per_kwh=_usual(quarter_prices(week), price),
+        retail=retail,
         note=note,
         rows=pd.concat([week, rows]).drop_duplicates("interval_start_utc"),
     )
+
+
+def _usual(before: Prices, own: Prices) -> float:
+    """One day alone may be below zero throughout; a week tells what energy in store will save."""
+    return float(np.quantile(np.concatenate([before, own]), _TERMINAL_QUANTILE))
 
 
 def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
@@ -103,18 +140,7 @@ def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFr
     return rows[rows["interval_start_utc"] + lasts > slots[0]]
 
 
-def _spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
-    """Price of each slot; NaN where no interval covers it, or several: then nobody knows which holds."""
-    quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
-    step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
-    starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * pd.Timedelta(minutes=15)
-    price = pd.Series(np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters), index=starts)
-    return price[~price.index.duplicated(keep=False)].reindex(slots).to_numpy(dtype=np.float64)
-
-
-def _same_clock(
-    price: npt.NDArray[np.float64], given: pd.DatetimeIndex, wanted: pd.DatetimeIndex, zone: str
-) -> npt.NDArray[np.float64]:
+def _same_clock(price: Prices, given: pd.DatetimeIndex, wanted: pd.DatetimeIndex, zone: str) -> Prices:
     """The price that the local clock showed: a repeated hour counts twice, a hidden one is as before."""
     timezone = market_timezone(zone)
     clock = _minutes(given, timezone)
