@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from flows.commands import data, planning, quarantine, service, twin
+from flows.commands import data, planning, quarantine, service, twin, warehouse
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ quarantine.add_to(app)
 planning.add_to(app)
 twin.add_to(app)
 service.add_to(app)
+warehouse.add_to(app)
 
 
 def main() -> None:

@@ -58,8 +58,11 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             | warehouse.UnknownZoneError()
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()
+            | warehouse.CopyError()
         ):
             return 2, ""
+        case warehouse.StoreError():
+            return 4, "The warehouse is as it was."
         case warehouse.SourceError():
             return 4, "Nothing was written."
         case _ if type(error).__module__.startswith("optimize."):  # importing the room would load pandas

@@ -77,6 +77,17 @@ class CalibrateSettings(Section):
     end_of_life_soh: float = Field(default=0.8, ge=0.3, le=0.95)
 
 
+class RetentionSettings(Section):
+    """What `v2g retention` lets go of; left out, everything is kept.
+
+    `samples_days`: telemetry samples measured in so many days are kept, of older ones their quarter-hours.
+    `raw_days`: raw telemetry received in so many days is kept as it arrived.
+    """
+
+    samples_days: int | None = Field(default=None, ge=1, le=36500)
+    raw_days: int | None = Field(default=None, ge=1, le=36500)
+
+
 class ScheduleSettings(Section):
     """When `v2g serve` runs what, HH:MM in the zone's local time; the hours 01–03 are refused.
 
@@ -100,6 +111,7 @@ class Settings(BaseSettings):
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

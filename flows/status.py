@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from flows.workspace import Workspace
-from warehouse.contracts import DATASETS, dataset_contract
+from warehouse.contracts import DATASETS
 
 Tables = Mapping[str, list[dict[str, Any]]]
 
@@ -36,17 +37,13 @@ def status_of(workspace: Workspace) -> Tables:
 
 
 def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
-    warehouse, contract = workspace.warehouse, dataset_contract(dataset)
-    times = [name for name in (contract.time_column, "received_utc") if name]
-    core = warehouse.read(f"core_{contract.name}", columns=times)
-    newest = core.max() if len(core) else pd.Series(dtype=object)
-    measured = newest.get(contract.time_column) if contract.time_column else None
+    extent = workspace.warehouse.extent(dataset)
     return {
         "dataset": dataset,
-        "rows": len(core),
-        "unchecked": len(warehouse.unchecked(dataset)),
-        "newest_utc": _text(measured),
-        "received_utc": _text(newest.get("received_utc")),
+        "rows": extent.rows,
+        "unchecked": extent.waiting,
+        "newest_utc": _text(extent.newest_utc),
+        "received_utc": _text(extent.received_utc),
     }
 
 
@@ -76,4 +73,4 @@ def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
 def _text(value: Any) -> str | None:
     if value is None or value is pd.NaT:
         return None
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, pd.Timestamp) else str(value)
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)

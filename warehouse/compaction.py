@@ -53,17 +53,25 @@ _COMPACTED = f"""
 """  # noqa: S608
 
 
-def compact(connection: duckdb.DuckDBPyConnection, samples: str, days: str) -> None:
-    """Replace the quarter-hours of some batteries and days, inside the caller's transaction.
+def compact(connection: duckdb.DuckDBPyConnection, samples: str) -> None:
+    """Renew the quarter-hours of some batteries and days, inside the caller's transaction.
 
-    samples: table of all samples of those days, shape of core_telemetry. days: table of (part_0 = battery,
-    part_1 = UTC day).
+    samples: table of all samples that are known of those days, shape of core_telemetry. A quarter-hour that
+    rests on more samples than are still there (see `warehouse.retention`) stays as it is.
     """
+    names = ", ".join(CONTRACTS[TABLE].names)
+    same = "old.battery_id = new.battery_id AND old.interval_start_utc = new.interval_start_utc"
     connection.execute(
-        f"DELETE FROM {TABLE} AS old USING {days} AS touched "  # noqa: S608
-        "WHERE old.battery_id = touched.part_0 AND CAST(old.interval_start_utc AS DATE) = touched.part_1"
+        f"CREATE OR REPLACE TEMP TABLE quarters AS {_COMPACTED.format(samples=samples)}"
     )
-    _insert(connection, samples)
+    connection.execute(
+        f"DELETE FROM {TABLE} AS old USING quarters AS new WHERE {same} AND old.samples <= new.samples"  # noqa: S608
+    )
+    connection.execute(
+        f"INSERT INTO {TABLE} ({names}) SELECT {names} FROM quarters AS new "  # noqa: S608
+        f"ANTI JOIN {TABLE} AS old ON {same} ORDER BY battery_id, interval_start_utc"
+    )
+    connection.execute("DROP TABLE quarters")
 
 
 def compact_all(connection: duckdb.DuckDBPyConnection) -> None:
@@ -78,12 +86,5 @@ def compact_all(connection: duckdb.DuckDBPyConnection) -> None:
             "WHERE time_utc >= CAST(? AS DATE) AND time_utc < CAST(? AS DATE) + 1",
             [day, day],
         )
-        _insert(connection, "samples_of_day")
+        compact(connection, "samples_of_day")
     connection.execute("DROP TABLE IF EXISTS samples_of_day")
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, samples: str) -> None:
-    names = ", ".join(CONTRACTS[TABLE].names)
-    connection.execute(
-        f"INSERT INTO {TABLE} ({names}) SELECT {names} FROM ({_COMPACTED.format(samples=samples)})"  # noqa: S608
-    )

@@ -7,6 +7,7 @@ WarehouseError
 ├── StoreError
 │   ├── NoWarehouseError     the database file is not there
 │   ├── LockedError          another process holds the database (exit code 75)
+│   ├── CopyError            a copy cannot be put there, or taken from there (exit code 2)
 │   └── SchemaVersionError   the file has another version's layout
 └── SourceError              a file is refused; nothing was written
     ├── MissingFileError     the file is not there (a usage error: exit code 2)
@@ -69,6 +70,10 @@ class NoWarehouseError(StoreError):
 
 class LockedError(StoreError):
     """Another process holds the database and did not let go in time."""
+
+
+class CopyError(StoreError):
+    """A copy of the database cannot be put there, or taken from there."""
 
 
 class SchemaVersionError(StoreError):

@@ -61,6 +61,7 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt
         "fetched_utc": source.fetched_utc,
         "received_utc": _free_instant(connection, source.dataset, received),
         "checked_utc": None,
+        "pruned_utc": None,
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
     insert(connection, table, arrow_table(pd.DataFrame([record]), table))

@@ -86,7 +86,7 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
         f"SELECT {names} FROM merged ORDER BY {', '.join(contract.order)}"
     )
     if contract.name == "core_telemetry":
-        compact(connection, "merged", "touched")
+        compact(connection, "merged")
     connection.execute("DROP TABLE merged")
     connection.execute("DROP TABLE touched")
 

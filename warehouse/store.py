@@ -6,17 +6,17 @@ it again.
 """
 
 import datetime as dt
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from warehouse.backup import copy_whole, put_back, read_through
 from warehouse.connection import connect, transaction
 from warehouse.contracts import (
     CONTRACTS,
@@ -25,16 +25,28 @@ from warehouse.contracts import (
     landed_contract,
     table_contract,
 )
-from warehouse.errors import ContractError, StoreError
+from warehouse.errors import ContractError, CopyError
+from warehouse.export import Exported, export_table
 from warehouse.landing import Landed, Part, land, parts, read_part
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
+from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
 from warehouse.schema import check_version, create_tables
 from warehouse.sources.types import SourceFile
 
 PART_ROWS = 1_000_000
 """Rows of telemetry that are checked at once: about 0.5 GB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Rows of a dataset in its core table, landed rows that wait for their check, the newest of each time."""
+
+    rows: int
+    waiting: int
+    newest_utc: dt.datetime | None
+    received_utc: dt.datetime | None
 
 
 class Warehouse:
@@ -179,22 +191,57 @@ class Warehouse:
                     delete_matching(connection, contract, rows, columns)
                 insert(connection, contract, rows)
 
+    def extent(self, dataset: str) -> Extent:
+        """Return how much there is of a dataset and how new it is, without reading it."""
+        contract = core_contract(dataset)
+        newest = f"max({contract.time_column})" if contract.time_column != "received_utc" else "NULL"
+        with self._reading() as connection:
+            rows, measured, received = connection.execute(
+                f"SELECT count(*), {newest}, max(received_utc) FROM {contract.name}"  # noqa: S608
+            ).fetchall()[0]
+            waiting = connection.execute(
+                "SELECT coalesce(sum(rows), 0) FROM raw_source WHERE dataset = ? AND checked_utc IS NULL",
+                [dataset],
+            ).fetchall()[0][0]
+        return Extent(rows=rows, waiting=int(waiting), newest_utc=measured, received_utc=received)
+
+    def prune(
+        self,
+        *,
+        samples_before: dt.date | None,
+        raw_before: dt.date | None,
+        pruned_utc: dt.datetime,
+        dry_run: bool,
+    ) -> tuple[Pruned, Pruned]:
+        """Let old samples and raw rows of telemetry go, or only count them; see `warehouse.retention`."""
+        pruned = _aware(pruned_utc, "pruned_utc")
+        with self._transaction() as connection:
+            return prune(
+                connection,
+                samples_before=samples_before, raw_before=raw_before, pruned=pruned, dry_run=dry_run,
+            )  # fmt: skip
+
+    def export(self, folder: Path | str, tables: Sequence[str] = ()) -> list[Exported]:
+        """Write tables (none named: all) as partitioned Parquet; see `warehouse.export`."""
+        contracts = [table_contract(table) for table in tables] or list(CONTRACTS.values())
+        with self._reading() as connection:
+            return [export_table(connection, contract, Path(folder)) for contract in contracts]
+
     def snapshot(self, path: Path | str) -> Path:
         """Copy the database to `path` in one step: a reader sees the old copy or the new, never a part."""
+        return copy_whole(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s)
+
+    def backup(self, path: Path | str) -> dict[str, int]:
+        """`snapshot` to a file that is not there yet, read through afterwards; returns rows by table."""
         target = Path(path).resolve()
-        if target == self.path:
-            raise StoreError(f"the snapshot {target} would replace the warehouse itself")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            with connect(self.path, write=True, timeout_s=self.lock_timeout_s) as connection:
-                check_version(connection)
-                connection.execute("CHECKPOINT")
-                shutil.copyfile(self.path, partial)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        return target
+        if target.exists():
+            raise CopyError(f"{target} is there already: a backup replaces nothing")
+        self.snapshot(target)
+        return read_through(target, timeout_s=self.lock_timeout_s)
+
+    def restore(self, path: Path | str) -> dict[str, int]:
+        """Put a backup in the place of this warehouse, in one step; see `warehouse.backup.put_back`."""
+        return put_back(Path(path), self.path, timeout_s=self.lock_timeout_s)
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

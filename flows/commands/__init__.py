@@ -4,5 +4,6 @@ options   --workspace, --json, --as-of: accepted before and after a command's na
 data      init, ingest …, check
 planning  calibrate, plan, run, report, status
 service   demo, serve
+warehouse trace, snapshot, backup, restore, retention, export, migrate
 Engines are imported inside the commands: `v2g --help` pays for none of them.
 """

@@ -62,6 +62,18 @@ def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
         warehouse.land(source_of("prices", prices()), NOW)
 
 
+def test_a_running_writer_stops_a_restore_and_a_backup(warehouse, holder, tmp_path):
+    backup = tmp_path / "backup.duckdb"
+    Warehouse(backup).create()
+    before = warehouse.path.read_bytes()
+    with pytest.raises(LockedError):
+        warehouse.restore(backup)
+    with pytest.raises(LockedError):
+        warehouse.backup(tmp_path / "another.duckdb")
+    assert warehouse.path.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.duckdb", "warehouse.duckdb"]
+
+
 def test_after_release_the_same_object_works(warehouse, holder):
     with pytest.raises(LockedError):
         warehouse.read("core_price")

@@ -33,6 +33,9 @@ _STORE_TABLES = (
             moment("fetched_utc", "When it was fetched; null for a file", nullable=True),
             _RECEIVED,
             moment("checked_utc", "When its rows were checked and promoted; null until then", nullable=True),
+            moment(
+                "pruned_utc", "When retention let its raw rows go; null while they are kept", nullable=True
+            ),
         ),
         key=("source_id",),
     ),

@@ -1,0 +1,193 @@
+"""Commands on the warehouse as a whole: trace, snapshot, backup, restore, retention, export, migrate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (trace, snapshot, backup, restore, retention, export, migrate):
+        app.command(rich_help_panel="Warehouse")(command)
+
+
+def trace(
+    ctx: typer.Context,
+    plan_id: Annotated[
+        str, typer.Argument(metavar="PLAN_ID", help="A plan's id, or its beginning.", show_default=False)
+    ],
+    battery: Annotated[
+        str | None, typer.Option(help="Of the calibrations, this battery's alone.", show_default=False)
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Tell what a plan was made of: its run, its files and responses by row, its calibrations and theirs.
+
+    Example: v2g trace 5f3a9c1e --battery car-1
+    """
+    from flows.console import show_tables
+    from flows.stages.trace import trace as traced
+    from flows.stages.trace import trace_tables
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    answer = traced(call.open(), plan_id, battery_id=battery)
+    call.answer(answer, lambda out: show_tables(out, trace_tables(answer)))
+
+
+def snapshot(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="[default: exports/snapshot.duckdb]", show_default=False),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Copy the warehouse for notebooks and reports: readers see the old copy or the new one, never a part.
+
+    Example: v2g snapshot
+    """
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    written = opened.warehouse.snapshot(file or opened.exports / "snapshot.duckdb")
+    _tell(call, {"snapshot": str(written)}, f"Snapshot {written}")
+
+
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Not there yet.", show_default=False)],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Copy the warehouse to FILE and read the copy through; the copy is a warehouse as well.
+
+    Example: v2g backup /backups/depot-2020-07-05.duckdb
+    """
+    call = Call.of(ctx, workspace, as_json, as_of)
+    rows = call.open().warehouse.backup(file)
+    _tell(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, read through")
+
+
+def restore(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.", show_default=False)],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Put a backup in the place of the warehouse, once all of it has been read; a running writer stops it.
+
+    Example: v2g restore /backups/depot-2020-07-05.duckdb
+    """
+    call = Call.of(ctx, workspace, as_json, as_of)
+    rows = call.open().warehouse.restore(file)
+    _tell(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
+
+
+def retention(
+    ctx: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    samples_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Keep samples of this many days. [default: v2g.toml]", show_default=False),
+    ] = None,
+    raw_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Keep raw rows received in this many days. [default: v2g.toml]", show_default=False
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Let old telemetry go: samples (their quarter-hours stay) and raw rows (their files stay known).
+
+    Nothing else ever deletes telemetry. Without days here or in [retention] of v2g.toml all is kept.
+
+    Example: v2g retention --dry-run --samples-days 365
+    """
+    from flows.console import show_tables
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    policy = opened.settings.retention
+    keep = {"samples": samples_days or policy.samples_days, "raw": raw_days or policy.raw_days}
+    before = {
+        name: (call.as_of - timedelta(days=days)).date() if days else None for name, days in keep.items()
+    }
+    pruned = opened.warehouse.prune(
+        samples_before=before["samples"], raw_before=before["raw"], pruned_utc=call.as_of, dry_run=dry_run
+    )
+    rows: list[dict[str, Any]] = [
+        {"table": one.table, "before": one.before and str(one.before), "rows": one.rows} for one in pruned
+    ]
+    title = "would be deleted" if dry_run else "deleted"
+    call.answer({"dry_run": dry_run, "deleted": rows}, lambda out: show_tables(out, {title: rows}))
+
+
+def export(
+    ctx: typer.Context,
+    parquet: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the Parquet files.", show_default=False)
+    ],
+    table: Annotated[
+        list[str] | None, typer.Option(help="Tables to write; repeatable. [default: all]", show_default=False)
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write tables as Parquet for a lake, telemetry a file a day; the same SQL reads it.
+
+    Example: v2g export --parquet /lake/depot --table core_telemetry
+    """
+    from flows.console import show_tables
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    written = call.open().warehouse.export(parquet, table or ())
+    rows = [{"table": one.table, "rows": one.rows, "files": one.files} for one in written]
+    call.answer({"folder": str(parquet), "tables": rows}, lambda out: show_tables(out, {str(parquet): rows}))
+
+
+def migrate(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Bring the warehouse of an older version forward, rows kept; the first write to it would do the same.
+
+    Example: v2g migrate
+    """
+    from warehouse.schema import SCHEMA_VERSION
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    found = call.open().warehouse.migrate()
+    told = "is up to date" if found == SCHEMA_VERSION else f"brought forward from {found}"
+    _tell(call, {"found": found, "version": SCHEMA_VERSION}, f"Schema version {SCHEMA_VERSION}: {told}")
+
+
+def _tell(call: Call, payload: Mapping[str, Any], line: str) -> None:
+    def show(out: Console) -> None:
+        out.print(line, soft_wrap=True, markup=False)
+
+    call.answer(payload, show)
+
+
+def _sum(rows: Mapping[str, int]) -> str:
+    return f"{sum(rows.values()):,} rows in {len(rows)} tables"

@@ -1,0 +1,155 @@
+"""From a plan back to what it was made of: run, files and responses, calibrations and their files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from flows.errors import UsageError
+from flows.workspace import Workspace
+
+_FILE = (
+    "file_name", "source", "url", "sha256", "rows", "provider", "licence", "attribution", "options",
+    "received_utc", "fetched_utc", "checked_utc", "pruned_utc",
+)  # fmt: skip
+
+
+def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) -> dict[str, Any]:
+    """All that led to a plan, as plain values: plan, run, files, calibrations with their files.
+
+    plan_id: whole, or the beginning of it that only one plan has. battery_id: of the calibrations, this one
+    alone. Raises UsageError for a plan or a battery of the plan that is not there.
+    """
+    warehouse = workspace.warehouse
+    plan = _plan(workspace, plan_id)
+    used = warehouse.read("out_plan_source", where={"plan_id": plan["plan_id"]})
+    cars = warehouse.read(
+        "out_plan_car", where={"plan_id": plan["plan_id"]}, columns=["battery_id", "calibration_id"]
+    ).drop_duplicates()
+    if battery_id is not None:
+        if battery_id not in set(cars["battery_id"]):
+            raise UsageError(f"battery {battery_id} is not in plan {plan['plan_id']}")
+        cars = cars[cars["battery_id"] == battery_id]
+    ids = [str(name) for name in cars["calibration_id"].unique()]
+    behind = warehouse.read("out_calibration_source", where={"calibration_id": ids})
+    files = warehouse.read(
+        "raw_source", where={"source_id": list({*used["source_id"], *behind["source_id"]})}
+    )
+    known = files.set_index("source_id")
+    calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
+    told = ["battery_id", "calibration_id", "quality", "reason", "run_id", "as_of_utc", "input_hash"]
+    return {
+        "plan": {**_plain(plan), "input_parts": json.loads(plan["input_parts_json"])},
+        "run": _records(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
+        "files": _used(used, known),
+        "calibrations": [
+            {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
+            for row in _records(calibrations[[*told, "code_version"]])
+        ],
+        "not_calibrated": sorted(
+            cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
+        ),
+    }
+
+
+def _plan(workspace: Workspace, plan_id: str) -> dict[str, Any]:
+    plans = workspace.warehouse.read("out_plan")
+    found = plans[plans["plan_id"].str.startswith(plan_id)] if plan_id else plans.iloc[:0]
+    exact = found[found["plan_id"] == plan_id]
+    found = exact if len(exact) else found
+    if len(found) != 1:
+        newest = plans.sort_values("as_of_utc").tail(1)["plan_id"].tolist()
+        hint = f"The newest plan is {newest[0]}." if newest else "There is no plan yet: `v2g run` makes one."
+        raise UsageError(f"{len(found) or 'no'} plans begin with {plan_id!r}", hint=hint)
+    return {str(key): value for key, value in found.iloc[0].items()}
+
+
+def _used(rows: pd.DataFrame, known: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of out_…_source with what is known of each file."""
+    return [
+        {
+            **{key: row[key] for key in ("dataset", "source_id", "first_row", "last_row")},
+            "rows_used": row["rows"],
+            "file": _plain({key: known.loc[row["source_id"], key] for key in _FILE}),
+        }
+        for row in _records(rows)
+    ]
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [_plain(row) for row in rows.to_dict("records")]
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Values as JSON has them: null for nothing, times in ISO 8601."""
+    plain = {str(key): None if pd.isna(value) else value for key, value in row.items()}
+    return {
+        key: value if isinstance(value, str | bool | int | float | None) else _text(value)
+        for key, value in plain.items()
+    }
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The same for a reader: small tables."""
+    plan = traced["plan"]
+    shown = ("plan_id", "market_date", "zone", "plan_source", "sequence", "replaces_plan_id", "as_of_utc")
+    calibrations = [
+        {
+            **{key: row[key] for key in ("battery_id", "calibration_id", "quality", "as_of_utc")},
+            **{
+                dataset: _counted([file for file in row["files"] if file["dataset"] == dataset])
+                for dataset in ("telemetry", "checkups", "sessions")
+            },
+        }
+        for row in traced["calibrations"]
+    ]
+    behind = [
+        {"battery_id": row["battery_id"], **_file_row(file)}
+        for row in traced["calibrations"]
+        for file in row["files"]
+    ]
+    return {
+        "plan": [{key: plan[key] for key in shown}],
+        "inputs": [{"input": name, "sha256": value} for name, value in plan["input_parts"].items()],
+        "run": [
+            {key: row[key] for key in ("run_id", "stage", "finished_utc", "status", "message")}
+            for row in traced["run"]
+        ],
+        "files behind the plan": [_file_row(file) for file in traced["files"]],
+        "calibrations": calibrations,
+        "files behind the calibrations": behind if len(traced["calibrations"]) == 1 else _distinct(behind),
+    }
+
+
+def _counted(files: Sequence[Mapping[str, Any]]) -> str:
+    rows = sum(file["rows_used"] for file in files)
+    return f"{rows} rows of {len(files)} files" if files else "none"
+
+
+def _file_row(file: Mapping[str, Any]) -> dict[str, Any]:
+    source = file["file"]
+    first, last = file["first_row"], file["last_row"]
+    return {
+        "dataset": file["dataset"],
+        "file": source["url"] or source["file_name"],
+        "rows": "not noted" if first is None else f"{first}–{last}",
+        "used": file["rows_used"],
+        "sha256": source["sha256"][:12],
+        "reader": source["source"],
+        "provider": source["provider"],
+        "licence": source["licence"],
+        "received_utc": source["received_utc"],
+    }
+
+
+def _distinct(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Files of many batteries, each once; `--battery` tells the rows of one."""
+    kept = ("dataset", "file", "sha256", "reader", "provider", "licence", "received_utc")
+    return list({(row["dataset"], row["sha256"]): {key: row[key] for key in kept} for row in rows}.values())
