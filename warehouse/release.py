@@ -99,22 +99,29 @@ def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
         f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
     ).to_df()
-    for table, start in ((core.name, moment), (QUARTER_HOURS, "interval_start_utc")):
-        connection.execute(
-            f"DELETE FROM {table} USING days WHERE {table}.{owner} = days.{owner} "  # noqa: S608
-            f"AND CAST({table}.{start} AS DATE) = days.day"
-        )
+    connection.execute(
+        f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
+        f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, count(*) AS samples "
+        f"FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
+        f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
+        f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
+        "AND old.samples <= known.samples"  # more samples: retention has pruned some, and it is all there is
+    )
+    connection.execute(
+        f"DELETE FROM {core.name} AS core USING days WHERE core.{owner} = days.{owner} "  # noqa: S608
+        f"AND CAST(core.{moment} AS DATE) = days.day"
+    )
     return left
 
 
 def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
     """Return the checked beliefs on the keys of the chosen rows against which no rule stands.
 
-    A row that says the same as a quarantined one of its file is that row, told again: it stands no better.
+    A row that repeats an earlier one of its file is no belief of its own: the checks never judged it.
     """
     contract, core, raw = dataset_contract(dataset), core_contract(dataset), raw_contract(dataset).name
     names = ", ".join(f"belief.{name}" for name in contract.names)
-    twin = " AND ".join(f"twin.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
+    again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
         f"s.received_utc, belief.source_row FROM {raw} AS belief JOIN raw_source AS s USING (source_id) "
@@ -122,16 +129,13 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
         f"WHERE {same_key(contract, 'own', 'belief')})"
     )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE against AS SELECT source_id, source_row FROM core_quarantine "  # noqa: S608
-        f"ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) WHERE dataset = ?",
-        [dataset],
-    )
     found: pd.DataFrame = connection.sql(
-        f"SELECT {', '.join(core.names)} FROM beliefs AS belief WHERE NOT EXISTS ("  # noqa: S608
-        "FROM beliefs AS twin SEMI JOIN against USING (source_id, source_row) "
-        f"WHERE twin.source_id = belief.source_id AND {twin})"
+        f"SELECT {', '.join(core.names)} FROM beliefs AS belief ANTI JOIN ("  # noqa: S608
+        f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
+        "WHERE dataset = $dataset) AS against USING (source_id, source_row) WHERE NOT EXISTS ("
+        "FROM beliefs AS earlier WHERE earlier.source_id = belief.source_id "
+        f"AND earlier.source_row < belief.source_row AND {again})",
+        params={"dataset": dataset},
     ).to_df()
-    for table in ("beliefs", "against"):
-        connection.execute(f"DROP TABLE {table}")
+    connection.execute("DROP TABLE beliefs")
     return found

@@ -34,21 +34,18 @@ def listed(
     for name in [dataset] if dataset else DATASETS:
         wanted = Wanted(dataset=name, rule=rule, battery_id=battery_id, released=None)
         found = quarantined(workspace.warehouse, wanted)
-        by = ["file_name", "source_id", "rule", "column_name", "reason"]
+        by = ["source_id", "rule", "column_name"]
         for _, own in found.groupby(by, sort=False, dropna=False):
             first = own.iloc[0]
             records.append(
                 {
                     "dataset": name,
-                    "file": first["file_name"],
-                    "source": first["source_id"][:12],
                     "rule": first["rule"],
                     "column": _plain(first["column_name"]),
                     "rows": len(own),
                     "released": int(own["released"].sum()),
-                    "first_row": int(first["source_row"]),
                     "value": _plain(first["value"]),
-                    "reason": first["reason"],
+                    "file": first["file_name"],
                 }
             )
     return records

@@ -25,7 +25,7 @@ CARS, DAYS, COUNT = 29, 25, 100
 def main() -> None:
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     frames = depot(CARS, DAYS, seed)
-    harvest(plant(depot(1, 3, seed, copies=40), 1, seed))  # Great Expectations is imported
+    harvest(plant(depot(3, 4, seed), 8, seed))  # imports Great Expectations
     soil = plant(frames, COUNT, seed)
     start = time.process_time()
     found = harvest(soil)

@@ -96,7 +96,7 @@ def _lived(rng: np.random.Generator, row: pd.Series, days: int) -> dict[str, pd.
                 charge_c_rate=battery.charge_c_rate,
                 plugged_hours=13.0,
                 target_soc=0.8,
-                temperature_degc=float(rng.normal(15, 5)),
+                temperature_degc=float(rng.normal(18, 3)),
                 source="synthetic",
             ),
             as_of_utc=NOW,
