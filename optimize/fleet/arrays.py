@@ -1,0 +1,170 @@
+"""A fleet's day as arrays: what `DayProblem` says with one object per car, for 100,000 of them.
+
+Arrays count n cars, s stays (sorted by car, then by first slot), S sites, B reserve blocks and T slots. Units
+are those of `optimize.types`: battery-side kW and kWh, €/kWh metered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.fleet.errors import UnsupportedError
+from optimize.fleet.layout import FloatArray, IntArray
+from optimize.types import DayProblem, Mode, ReserveBlock
+from optimize.windows import SessionWindow, taper_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FleetArrays:
+    """The question, for one mode; see the module.
+
+    import_price, export_price [T] hold CO2 already. wear: linear € per EFC, or scale·(exp(alpha·x) − 1).
+    parent [S]: −1 for a root. metered [S]: whether the subtree nets behind one meter.
+    """
+
+    slot_hours: float
+    import_price: FloatArray
+    export_price: FloatArray
+    terminal_value: float
+    departure_price: float
+    capacity_kwh: FloatArray
+    wear_linear: FloatArray
+    wear_scale: FloatArray
+    wear_alpha: FloatArray
+    rest_price: FloatArray
+    v2g_limit_kwh: FloatArray
+    car: IntArray
+    first: IntArray
+    count: IntArray
+    site: IntArray
+    arrival_kwh: FloatArray
+    lowest_kwh: FloatArray
+    highest_kwh: FloatArray
+    target_kwh: FloatArray
+    charge_limit_kw: FloatArray
+    discharge_limit_kw: FloatArray
+    efficiency_charge: FloatArray
+    efficiency_discharge: FloatArray
+    taper_top_kw: FloatArray
+    taper_fall: FloatArray
+    parent: IntArray
+    import_limit_kw: FloatArray
+    export_limit_kw: FloatArray
+    base_load_kw: FloatArray
+    peak_price: FloatArray
+    peak_so_far_kw: FloatArray
+    metered: IntArray
+    blocks: tuple[ReserveBlock, ...]
+    block_site: IntArray
+
+    @property
+    def cars(self) -> int:
+        """n."""
+        return int(self.capacity_kwh.size)
+
+    @property
+    def slots(self) -> int:
+        """T."""
+        return int(self.import_price.size)
+
+    @property
+    def sites(self) -> int:
+        """S."""
+        return int(self.parent.size)
+
+    def path(self, site: int) -> list[int]:
+        """The site and everything above it."""
+        nodes = [site]
+        while self.parent[nodes[-1]] >= 0:
+            nodes.append(int(self.parent[nodes[-1]]))
+        return nodes
+
+    def below(self, root: int) -> list[int]:
+        """The sites of a subtree, its root among them."""
+        return [j for j in range(self.sites) if root in self.path(j)]
+
+
+def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: Mode) -> FleetArrays:
+    """The arrays of an optimising mode ("ordered" or "v2g"). Raises UnsupportedError (see `unsupported`)."""
+    why = unsupported(problem, mode)
+    if why:
+        raise UnsupportedError(why)
+    cars = problem.cars
+    v2g = mode == "v2g"
+    wear = [car.wear for car in cars]
+    scale = np.array([w.residual_value_eur / w.l0_days for w in wear])
+    by_law = np.array([w.form == "law" for w in wear], dtype=bool)
+    alpha = np.array([w.alpha_day_per_efc for w in wear])
+    beta = np.array([w.beta_day_per_efc for w in wear])
+    taper = np.array([taper_line(car) for car in cars]).reshape(-1, 2)
+    owner = np.array([w.car for w in windows], dtype=np.int64)
+    number = {site.site_id: j for j, site in enumerate(problem.sites)}
+    slots = len(problem.slots)
+
+    def stays(field: str) -> FloatArray:
+        return np.array([getattr(w, field) for w in windows], dtype=np.float64)
+
+    return FleetArrays(
+        slot_hours=problem.slot_hours,
+        import_price=problem.import_price_eur_per_kwh + problem.co2_eur_per_kwh,
+        export_price=problem.export_price_eur_per_kwh + problem.co2_eur_per_kwh,
+        terminal_value=problem.terminal_value_eur_per_kwh,
+        departure_price=problem.departure_price_eur_per_kwh,
+        capacity_kwh=np.array([car.capacity_kwh for car in cars]),
+        wear_linear=np.where(by_law, 0.0, scale * beta),
+        wear_scale=np.where(by_law, scale, 0.0),
+        wear_alpha=np.where(by_law, alpha, 0.0),
+        rest_price=np.array([car.rest_price_eur_per_kwh_h for car in cars]),
+        v2g_limit_kwh=np.array([car.v2g_limit_kwh if v2g else np.inf for car in cars]),
+        car=owner,
+        first=np.array([w.first for w in windows], dtype=np.int64),
+        count=np.array([w.end - w.first for w in windows], dtype=np.int64),
+        site=np.array([w.site for w in windows], dtype=np.int64),
+        arrival_kwh=stays("arrival_kwh"),
+        lowest_kwh=stays("lowest_kwh"),
+        highest_kwh=stays("highest_kwh"),
+        target_kwh=stays("target_kwh"),
+        charge_limit_kw=stays("charge_limit_kw"),
+        discharge_limit_kw=stays("discharge_limit_kw") * float(v2g),
+        efficiency_charge=stays("efficiency_charge"),
+        efficiency_discharge=stays("efficiency_discharge"),
+        taper_top_kw=taper[owner, 0],
+        taper_fall=taper[owner, 1],
+        parent=np.array([-1 if s.parent_id is None else number[s.parent_id] for s in problem.sites]),
+        import_limit_kw=np.array([site.import_limit_kw for site in problem.sites]),
+        export_limit_kw=np.array([site.export_limit_kw for site in problem.sites]),
+        base_load_kw=np.array(
+            [np.zeros(slots) if s.base_load_kw is None else s.base_load_kw for s in problem.sites]
+        ).reshape(-1, slots),
+        peak_price=np.array([site.peak_price_eur_per_kw for site in problem.sites]),
+        peak_so_far_kw=np.array([site.peak_so_far_kw for site in problem.sites]),
+        metered=np.array([site.metering == "site" for site in problem.sites], dtype=np.int64),
+        blocks=problem.reserves if v2g else (),
+        block_site=np.array([number[b.site_id] for b in problem.reserves] if v2g else [], dtype=np.int64),
+    )
+
+
+def unsupported(problem: DayProblem, mode: Mode) -> str:
+    """What the engine cannot express in this problem, in words; "" if it can all of it."""
+    reasons = []
+    v2g = mode == "v2g"
+    if problem.objective != "net_benefit":
+        reasons.append(f"objective {problem.objective!r}")
+    if problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0:
+        reasons.append("stability against a previous plan")
+    if v2g and any(car.drawdown_limit < 1.0 for car in problem.cars):
+        reasons.append("drawdown limits")
+    if any(car.min_charge_kw > 0 or (v2g and car.min_discharge_kw > 0) for car in problem.cars):
+        reasons.append("minimum power")
+    if v2g and any(block.min_kw > 0 for block in problem.reserves):
+        reasons.append("minimum bids")
+    called = v2g and any(block.up and block.activation_share > 0 for block in problem.reserves)
+    if called and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars):
+        reasons.append("V2G limits together with activated reserve")
+    if any(site.metering == "site" for site in problem.sites) and bool(
+        np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh)
+    ):
+        reasons.append("a shared meter where export earns more than import costs")
+    return ", ".join(reasons)

@@ -1,0 +1,148 @@
+"""A plan that keeps every rule, its exact cost, and how far from the best it can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.compile import Compiled
+from optimize.fleet.coupling import Coupling, node_limits
+from optimize.fleet.layout import FloatArray, IntArray
+from optimize.fleet.repair import cost_cars, follow, hold, trim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Feasible:
+    """A plan in the kernel's order of steps: battery-side powers, energy at the slot's end, reserve shares.
+
+    bids_kw [B]; shares [channels, steps]; cost_eur: exact, of everything.
+    """
+
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    energy_kwh: FloatArray
+    shares_kw: FloatArray
+    bids_kw: FloatArray
+    cost_eur: float
+
+
+class Repairer:
+    """Turns iterates of one fleet into feasible plans."""
+
+    def __init__(self, arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> None:
+        self.arrays, self.compiled, self.coupling = arrays, compiled, coupling
+        fleet, stays = compiled.fleet, compiled.stay_order
+        self.owner = np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start))
+        self.site = arrays.site[stays]
+        self.lowest, self.highest = arrays.lowest_kwh[stays], arrays.highest_kwh[stays]
+        self.charge_limit, self.target = arrays.charge_limit_kw[stays], arrays.target_kwh[stays]
+        depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
+        self.bottom_up = np.argsort(-depth, kind="stable")
+        self.draw, self.feed = node_limits(arrays)
+        self.block = self._blocks()
+        self.slot = np.concatenate(
+            [np.arange(a, a + n) for a, n in zip(fleet.first.tolist(), fleet.length.tolist(), strict=True)]
+            or [np.zeros(0, dtype=np.int64)]
+        )
+        self.step_stay = np.repeat(np.arange(stays.size), fleet.length)
+
+    def repair(self, x: FloatArray, v: FloatArray) -> Feasible:
+        """The feasible plan nearest in spirit to x (cars) and v (coupling)."""
+        fleet, arrays = self.compiled.fleet, self.arrays
+        steps, B = int(fleet.step_start[-1]), len(arrays.blocks)
+        charge, discharge, energy = np.zeros(steps), np.zeros(steps), np.zeros(steps)
+        follow(
+            fleet,
+            x,
+            self.owner,
+            self.site,
+            arrays.parent,
+            self.bottom_up,
+            self.draw,
+            self.feed,
+            self.lowest,
+            self.highest,
+            self.charge_limit,
+            charge,
+            discharge,
+            energy,
+        )
+        shares, bids = np.zeros((fleet.up + fleet.down, steps)), np.zeros(B)
+        if B:
+            wanted = np.clip(v[self.coupling.bid], 0.0, [block.max_kw for block in arrays.blocks])
+            held = np.zeros((B, 2, arrays.slots))
+            hold(
+                fleet,
+                x,
+                self.owner,
+                self.site,
+                self.block,
+                wanted,
+                self.lowest,
+                self.highest,
+                self.charge_limit,
+                charge,
+                discharge,
+                energy,
+                shares,
+                held,
+            )
+            for b, block in enumerate(arrays.blocks):
+                sides = [0] * block.up + [1] * block.down
+                least = min(float(held[b, side, block.first_slot : block.end_slot].min()) for side in sides)
+                bids[b] = min(wanted[b], least)
+            trim(fleet, self.owner, self.site, self.block, bids, held, shares)
+        cost, unmet = np.zeros(arrays.cars), np.zeros(self.target.size)
+        cost_cars(fleet, self.target, charge, discharge, energy, shares, cost, unmet)
+        total = float(cost.sum()) + self._shared_cost(charge, discharge, bids)
+        return Feasible(
+            charge_kw=charge,
+            discharge_kw=discharge,
+            energy_kwh=energy,
+            shares_kw=shares,
+            bids_kw=bids,
+            cost_eur=total,
+        )
+
+    def node_power(self, charge: FloatArray, discharge: FloatArray) -> FloatArray:
+        """Metered power [S, T] of the cars below each node, + = import."""
+        fleet, stay = self.compiled.fleet, self.step_stay
+        drawn = charge / fleet.efficiency_charge[stay] - discharge * fleet.efficiency_discharge[stay]
+        own = np.zeros((self.arrays.sites, self.arrays.slots))
+        np.add.at(own, (self.site[stay], self.slot), drawn)
+        power = np.zeros_like(own)
+        for j in range(self.arrays.sites):
+            power[self.arrays.path(j)] += own[j]
+        return power
+
+    def _shared_cost(self, charge: FloatArray, discharge: FloatArray, bids: FloatArray) -> float:
+        """Peaks, shared meters and reserve income."""
+        a = self.arrays
+        power = self.node_power(charge, discharge)
+        total = 0.0
+        for j in range(a.sites):
+            load = power[j] + a.base_load_kw[j]
+            total += a.peak_price[j] * max(0.0, float(load.max()) - a.peak_so_far_kw[j])
+            if a.metered[j]:
+                for sign, flow in ((1.0, load), (-1.0, a.base_load_kw[j])):
+                    bill = a.import_price @ np.maximum(flow, 0.0) + a.export_price @ np.minimum(flow, 0.0)
+                    total += sign * a.slot_hours * float(bill)
+        for bid, block in zip(bids, a.blocks, strict=True):
+            total -= bid * block.price_eur_per_kw_h * a.slot_hours * (block.end_slot - block.first_slot)
+        return float(total)
+
+    def _blocks(self) -> IntArray:
+        """The block that a site's cars serve [channels, S, T], −1 for none."""
+        fleet, a = self.compiled.fleet, self.arrays
+        block = np.full((fleet.up + fleet.down, a.sites, a.slots), -1, dtype=np.int64)
+        for b, one in enumerate(a.blocks):
+            for j in a.below(int(a.block_site[b])):
+                for channel, held in (
+                    (int(self.compiled.up_channel[b]), one.up),
+                    (fleet.up + int(self.compiled.down_channel[b]), one.down),
+                ):
+                    if held:
+                        block[channel, j, one.first_slot : one.end_slot] = b
+        return block

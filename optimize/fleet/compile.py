@@ -1,0 +1,198 @@
+"""From `FleetArrays` to what the kernel sweeps over: groups of cars, chunks, flat offsets, local rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.errors import UnsupportedError
+from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray, IntArray
+
+CHUNKS = 32
+CHANNELS = 2
+WIDEN_KWH = 1e-7
+LEAST_KW = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compiled:
+    """The kernel's fleet, cars reordered by group.
+
+    order [n]: the car of each kernel position; stay_order [s] likewise. groups: the sites of each group, in
+    the order of their local rows. rows: local rows of the widest group. up_channel, down_channel [B]: the
+    reserve channel of each block in that direction, −1 if none.
+    """
+
+    fleet: Fleet
+    order: IntArray
+    stay_order: IntArray
+    groups: tuple[tuple[int, ...], ...]
+    rows: int
+    up_channel: IntArray
+    down_channel: IntArray
+
+
+def compile_fleet(arrays: FleetArrays) -> Compiled:
+    """Order, chunk and lay out the fleet. Raises UnsupportedError for a third reserve product at once."""
+    up_channel, sustain_up, activation = _channels(arrays, up=True)
+    down_channel, sustain_down, _ = _channels(arrays, up=False)
+    T, n = arrays.slots, arrays.cars
+    groups, group = _groups(arrays)
+    order = np.argsort(group, kind="stable")
+    position = np.empty(n, dtype=np.int64)
+    position[order] = np.arange(n)
+    stay_order = np.lexsort((arrays.first, position[arrays.car]))
+    owner = position[arrays.car[stay_order]]
+    session_start = np.searchsorted(owner, np.arange(n + 1))
+    count = arrays.count[stay_order]
+    steps = np.concatenate([[0], np.cumsum(count)])[session_start]
+    taper_fall = arrays.taper_fall[stay_order]
+    taper = int(bool(np.any(taper_fall > 0)))
+    up, down = len(sustain_up), len(sustain_down)
+    pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper
+    limit = arrays.v2g_limit_kwh[order]
+    pairs = pairs_a_step * np.diff(steps) + 2 * np.diff(session_start) + np.isfinite(limit)
+    chunk_start, chunk_group = _chunks(group[order], np.diff(steps))
+    site = arrays.site[stay_order]
+    place = {(g, j): slot for g, sites in enumerate(groups) for slot, j in enumerate(sites)}
+    stay_group = group[arrays.car[stay_order]]
+    outs = 1 + up + down
+    base = np.array([place[g, j] for g, j in zip(stay_group.tolist(), site.tolist(), strict=True)])
+    arrival, lowest = arrays.arrival_kwh[stay_order], arrays.lowest_kwh[stay_order]
+    highest = arrays.highest_kwh[stay_order]
+    floor, ceiling = np.minimum(lowest, arrival) - WIDEN_KWH, np.maximum(highest, arrival) + WIDEN_KWH
+    # A target that is never missed leaves its row without meaning: far below the floor it is slack for ever.
+    target = arrays.target_kwh[stay_order]
+    idle = (target <= floor) | (arrays.departure_price <= 0.0)
+    behind = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    scale, alpha = arrays.wear_scale[order], arrays.wear_alpha[order]
+    fleet = Fleet(
+        hours=arrays.slot_hours,
+        slots=T,
+        up=up,
+        down=down,
+        taper=taper,
+        import_price=np.ascontiguousarray(arrays.import_price),
+        export_price=np.ascontiguousarray(arrays.export_price),
+        terminal_value=arrays.terminal_value,
+        departure_price=max(arrays.departure_price, 1e-9),
+        sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
+        activation=np.array(activation).reshape(-1, T),
+        session_start=session_start,
+        step_start=steps,
+        pair_start=np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64),
+        chunk_start=chunk_start,
+        chunk_group=chunk_group,
+        wear_linear=arrays.wear_linear[order],
+        wear_scale=scale,
+        wear_alpha=alpha,
+        wear_most=_most_duty(arrays, scale, alpha, arrays.capacity_kwh[order]),
+        capacity=arrays.capacity_kwh[order],
+        rest_price=arrays.rest_price[order],
+        v2g_limit=limit,
+        first=arrays.first[stay_order],
+        length=count,
+        arrival=arrival,
+        floor=floor,
+        ceiling=ceiling,
+        target=np.where(idle, floor - 1.0, target),
+        charge_limit=np.maximum(arrays.charge_limit_kw[stay_order], LEAST_KW),
+        discharge_limit=arrays.discharge_limit_kw[stay_order],
+        efficiency_charge=arrays.efficiency_charge[stay_order],
+        efficiency_discharge=arrays.efficiency_discharge[stay_order],
+        taper_top=np.minimum(arrays.taper_top_kw[stay_order], 1e6),
+        taper_fall=taper_fall,
+        own_meter=1.0 - behind[site].astype(np.float64),
+        offers_up=(arrival >= lowest).astype(np.float64),
+        offers_down=(arrival <= highest).astype(np.float64),
+        base=base.astype(np.int64) * outs * T,
+    )
+    widest = max((len(sites) for sites in groups), default=0) * outs * T
+    return Compiled(
+        fleet=fleet,
+        order=order,
+        stay_order=stay_order,
+        groups=groups,
+        rows=widest,
+        up_channel=up_channel,
+        down_channel=down_channel,
+    )
+
+
+def _most_duty(arrays: FleetArrays, scale: FloatArray, alpha: FloatArray, capacity: FloatArray) -> FloatArray:
+    """Duty beyond which marginal wear exceeds twice anything that a kWh can earn; keeps exp() finite."""
+    least = float(arrays.efficiency_charge.min()) if arrays.efficiency_charge.size else 1.0
+    gain = (
+        float(np.abs(arrays.export_price).max())
+        + abs(arrays.terminal_value)
+        + (arrays.departure_price + float(np.abs(arrays.import_price).max())) / least
+        + sum(abs(block.price_eur_per_kw_h) for block in arrays.blocks)
+    )
+    start = scale * alpha / capacity
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.log(2.0 * gain / start) / alpha
+    return np.where(start > 0.0, np.maximum(most, 0.0), np.inf)
+
+
+def _groups(arrays: FleetArrays) -> tuple[tuple[tuple[int, ...], ...], IntArray]:
+    """The sets of sites at which cars plug in, and each car's."""
+    sites: list[set[int]] = [set() for _ in range(arrays.cars)]
+    for car, site in zip(arrays.car.tolist(), arrays.site.tolist(), strict=True):
+        sites[car].add(site)
+    keys = [tuple(sorted(one)) for one in sites]
+    groups = tuple(sorted(set(keys)))
+    number = {key: g for g, key in enumerate(groups)}
+    return groups, np.array([number[key] for key in keys], dtype=np.int64)
+
+
+def _chunks(group: IntArray, steps: IntArray) -> tuple[IntArray, IntArray]:
+    """Runs of cars of one group with about equal numbers of steps; the same on any machine."""
+    most = max(1.0, float(steps.sum()) / CHUNKS)
+    starts, groups, held = [0], [], 0.0
+    for i in range(group.size):
+        if i > starts[-1] and (group[i] != group[i - 1] or held >= most):
+            groups.append(int(group[i - 1]))
+            starts.append(i)
+            held = 0.0
+        held += float(steps[i])
+    if group.size:
+        groups.append(int(group[-1]))
+        starts.append(int(group.size))
+    return np.array(starts, dtype=np.int64), np.array(groups, dtype=np.int64)
+
+
+def _channels(arrays: FleetArrays, *, up: bool) -> tuple[IntArray, list[FloatArray], list[FloatArray]]:
+    """Give every block of a direction a channel; those that can meet in a car need different ones."""
+    channel = np.full(len(arrays.blocks), -1, dtype=np.int64)
+    sustain: list[FloatArray] = []
+    activation: list[FloatArray] = []
+    taken: list[list[int]] = []
+    for b, block in enumerate(arrays.blocks):
+        if not (block.up if up else block.down):
+            continue
+        for c in range(CHANNELS + 1):
+            if c == CHANNELS:
+                raise UnsupportedError(f"more than {CHANNELS} reserve products a direction at once")
+            if c == len(taken):
+                taken.append([])
+                sustain.append(np.zeros(arrays.slots))
+                activation.append(np.zeros(arrays.slots))
+            if not any(_meet(arrays, b, other) for other in taken[c]):
+                break
+        taken[c].append(b)
+        channel[b] = c
+        sustain[c][block.first_slot : block.end_slot] = block.sustain_hours
+        activation[c][block.first_slot : block.end_slot] = block.activation_share
+    return channel, sustain, activation
+
+
+def _meet(arrays: FleetArrays, b: int, other: int) -> bool:
+    one, two = arrays.blocks[b], arrays.blocks[other]
+    if one.end_slot <= two.first_slot or two.end_slot <= one.first_slot:
+        return False
+    if (one.sustain_hours, one.activation_share) != (two.sustain_hours, two.activation_share):
+        return True
+    here, there = int(arrays.block_site[b]), int(arrays.block_site[other])
+    return here in arrays.path(there) or there in arrays.path(here)

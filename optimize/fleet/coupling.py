@@ -1,0 +1,197 @@
+"""Where cars meet: site limits, peaks, shared meters and bids, as one small box-constrained programme.
+
+    min q·v   so that   Σ_i outputs − F·v − f0 = 0  (prices y),   lower ≤ v ≤ upper
+
+Outputs are what the cars of a node draw in a slot (metered kW) or hold of a block. The variables v are
+    N_jt    the node's power, between its limits (less base load)
+    M_j     the day's peak, with N_jt + base_jt + slack_jt − M_j = 0
+    I_jt, X_jt   import and export of a shared meter, I − X = N + base
+    b_B, slack   the bid of a block and what is held beyond it, Σ held − b − slack = 0
+Rows exist only where they could bind. Every variable has finite bounds (implied ones where none are given),
+so that any prices give a bound on the whole problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.compile import Compiled
+from optimize.fleet.layout import FloatArray, IntArray
+
+WIDEN_KW = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coupling:
+    """The programme above.
+
+    node_row, node_variable [S, T], peak_row [S, T] and up_row, down_row [B, T] are −1 where there is none;
+    bid, peak hold the variables of blocks [B] and of sites' peaks [S]; constant, €, is what v costs at rest.
+    """
+
+    cost: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    F: sparse.csr_array
+    f0: FloatArray
+    constant: float
+    node_row: IntArray
+    node_variable: IntArray
+    peak_row: IntArray
+    up_row: IntArray
+    down_row: IntArray
+    bid: IntArray
+    peak: IntArray
+
+    @property
+    def rows(self) -> int:
+        """Number of prices."""
+        return int(self.f0.size)
+
+
+class _Builder:
+    """Collects variables and rows."""
+
+    def __init__(self) -> None:
+        self.cost: list[float] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self.f0: list[float] = []
+        self.entries: list[tuple[int, int, float]] = []
+
+    def variable(self, lower: float, upper: float, cost: float = 0.0) -> int:
+        self.lower.append(lower - WIDEN_KW)
+        self.upper.append(max(upper, lower) + WIDEN_KW)
+        self.cost.append(cost)
+        return len(self.cost) - 1
+
+    def row(self, f0: float, *entries: tuple[int, float]) -> int:
+        number = len(self.f0)
+        self.f0.append(f0)
+        self.entries.extend((number, column, value) for column, value in entries)
+        return number
+
+
+def node_power_range(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
+    """The least and the most metered power [S, T] that the cars of each node could draw."""
+    low, high = np.zeros((arrays.sites, arrays.slots)), np.zeros((arrays.sites, arrays.slots))
+    most = arrays.charge_limit_kw / arrays.efficiency_charge
+    least = -arrays.discharge_limit_kw * arrays.efficiency_discharge
+    change_low, change_high = np.zeros((2, arrays.sites, arrays.slots + 1))
+    for change, value in ((change_low, least), (change_high, most)):
+        np.add.at(change, (arrays.site, arrays.first), value)
+        np.add.at(change, (arrays.site, arrays.first + arrays.count), -value)
+    for j in range(arrays.sites):
+        for node in arrays.path(j):
+            low[node] += np.cumsum(change_low[j])[:-1]
+            high[node] += np.cumsum(change_high[j])[:-1]
+    return np.minimum(low, 0.0), np.maximum(high, 0.0)
+
+
+def node_limits(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
+    """What the cars of each node may draw and feed in, metered kW ≥ 0 [S, T]; see `optimize.sites.Site`."""
+    draw = np.maximum(arrays.import_limit_kw[:, None] - arrays.base_load_kw, 0.0)
+    feed = np.maximum(arrays.export_limit_kw[:, None] + arrays.base_load_kw, 0.0)
+    return draw, feed
+
+
+def couple(arrays: FleetArrays) -> Coupling:
+    """Build the coupling programme."""
+    S, T, B, dt = arrays.sites, arrays.slots, len(arrays.blocks), arrays.slot_hours
+    low, high = node_power_range(arrays)
+    draw, feed = node_limits(arrays)
+    build = _Builder()
+    node_row, node_variable, peak_row = (np.full((S, T), -1, dtype=np.int64) for _ in range(3))
+    up_row, down_row = (np.full((B, T), -1, dtype=np.int64) for _ in range(2))
+    peak = np.full(S, -1, dtype=np.int64)
+    constant = 0.0
+    for j in range(S):
+        base = arrays.base_load_kw[j]
+        top = float((high[j] + base).max())
+        peaks = arrays.peak_price[j] > 0.0 and top > arrays.peak_so_far_kw[j]
+        if peaks:
+            peak[j] = build.variable(arrays.peak_so_far_kw[j], top, arrays.peak_price[j])
+            constant -= float(arrays.peak_price[j] * arrays.peak_so_far_kw[j])
+        for t in range(T):
+            at_peak = peaks and high[j, t] + base[t] > arrays.peak_so_far_kw[j]
+            limited = high[j, t] > draw[j, t] or -low[j, t] > feed[j, t]
+            if not (at_peak or limited or arrays.metered[j]) or high[j, t] - low[j, t] == 0.0:
+                continue
+            lower, upper = max(low[j, t], -feed[j, t]), min(high[j, t], draw[j, t])
+            node = build.variable(lower, upper)
+            node_variable[j, t] = node
+            node_row[j, t] = build.row(0.0, (node, 1.0))
+            if at_peak:
+                slack = build.variable(0.0, top - (lower + base[t]))
+                peak_row[j, t] = build.row(base[t], (node, 1.0), (slack, 1.0), (int(peak[j]), -1.0))
+            if arrays.metered[j]:
+                drawn = build.variable(0.0, max(upper + base[t], 0.0), dt * arrays.import_price[t])
+                fed = build.variable(0.0, max(-lower - base[t], 0.0), -dt * arrays.export_price[t])
+                build.row(-base[t], (drawn, 1.0), (fed, -1.0), (node, -1.0))
+                bill = arrays.import_price[t] * max(base[t], 0.0) + arrays.export_price[t] * min(base[t], 0.0)
+                constant -= dt * float(bill)
+    bid = np.full(B, -1, dtype=np.int64)
+    for b, block in enumerate(arrays.blocks):
+        root = int(arrays.block_site[b])
+        room = high[root] - low[root]
+        slots = slice(block.first_slot, block.end_slot)
+        most = min(block.max_kw, float(room[slots].min()))
+        value = block.price_eur_per_kw_h * dt * (block.end_slot - block.first_slot)
+        bid[b] = build.variable(0.0, most, -value)
+        for side, held in ((up_row, block.up), (down_row, block.down)):
+            for t in block.slots if held else ():
+                spare = build.variable(0.0, float(room[t]))
+                side[b, t] = build.row(0.0, (int(bid[b]), 1.0), (spare, 1.0))
+    rows = len(build.f0)
+    where = np.array(build.entries).reshape(-1, 3)
+    return Coupling(
+        cost=np.array(build.cost),
+        lower=np.array(build.lower),
+        upper=np.array(build.upper),
+        F=sparse.csr_array(
+            (where[:, 2], (where[:, 0].astype(int), where[:, 1].astype(int))), shape=(rows, len(build.cost))
+        ),
+        f0=np.array(build.f0),
+        constant=constant,
+        node_row=node_row,
+        node_variable=node_variable,
+        peak_row=peak_row,
+        up_row=up_row,
+        down_row=down_row,
+        bid=bid,
+        peak=peak,
+    )
+
+
+def expansion(arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> tuple[sparse.csr_array, ...]:
+    """For each group of a compiled (part of a) fleet, 0/1 [rows, local rows]: outputs into coupling rows."""
+    fleet, T = compiled.fleet, arrays.slots
+    outs = 1 + fleet.up + fleet.down
+    matrices = []
+    for sites in compiled.groups:
+        pairs: list[tuple[int, int]] = []
+        for number, site in enumerate(sites):
+            base = number * outs * T
+            path = arrays.path(site)
+            for node in path:
+                pairs += [(int(row), base + t) for t, row in enumerate(coupling.node_row[node]) if row >= 0]
+            for b in range(len(arrays.blocks)):
+                if int(arrays.block_site[b]) not in path:
+                    continue
+                for rows, channel in (
+                    (coupling.up_row[b], int(compiled.up_channel[b])),
+                    (coupling.down_row[b], fleet.up + int(compiled.down_channel[b])),
+                ):
+                    local = base + (1 + channel) * T
+                    pairs += [(int(row), local + t) for t, row in enumerate(rows) if row >= 0]
+        where = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        matrices.append(
+            sparse.csr_array(
+                (np.ones(len(pairs)), (where[:, 0], where[:, 1])), shape=(coupling.rows, compiled.rows)
+            )
+        )
+    return tuple(matrices)

@@ -1,0 +1,153 @@
+"""The interior-point loop: Mehrotra's predictor–corrector over cars and coupling together.
+
+S. Mehrotra, "On the implementation of a primal–dual interior point method", SIAM J. Optim. 2 (1992) 575.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from optimize.fleet.coupling import Coupling
+from optimize.fleet.layout import FloatArray
+
+STEP_SHARE = 0.995
+
+
+class Cars(Protocol):
+    """What the loop needs of the cars, wherever they live; see `part.Part`."""
+
+    @property
+    def pairs(self) -> int:
+        """Number of inequalities."""
+
+    def predict(
+        self, y: FloatArray, step_x: float, step_z: float, smu: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
+        """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
+
+    def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
+
+    def finish(self, y: FloatArray, smu: float) -> FloatArray:
+        """Find the direction; its statistics."""
+
+    def bound(self, y: FloatArray) -> float:
+        """The least that the cars can cost at prices y, €."""
+
+
+@dataclass(slots=True)
+class Meeting:
+    """The coupling's own iterate: prices y, variables v, their distances to both bounds and the multipliers.
+
+    The distances are kept apart from v: next to a bound, v itself has no digits left for them.
+    """
+
+    y: FloatArray
+    v: FloatArray
+    v_low: FloatArray
+    v_high: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def start(cls, coupling: Coupling, y: FloatArray, mu: float) -> Meeting:
+        """In the middle of the bounds, at prices y."""
+        half = 0.5 * (coupling.upper - coupling.lower)
+        return cls(
+            y=y.copy(),
+            v=coupling.lower + half,
+            v_low=half,
+            v_high=half.copy(),
+            low=mu / half,
+            high=mu / half,
+        )
+
+
+class Engine:
+    """Iterates: `advance`, then `direct`, again and again."""
+
+    def __init__(self, coupling: Coupling, cars: Cars, meeting: Meeting) -> None:
+        self.coupling, self.cars, self.meeting = coupling, cars, meeting
+        self.step_x = self.step_z = self.smu = 0.0
+        self.mu = self.residual = np.inf
+        self.iterations = 0
+
+    def advance(self) -> None:
+        """Take the last direction's step; μ and residual are those of the new point."""
+        coupling, p = self.coupling, self.meeting
+        self._S, self._predictor, outputs, self._cars_gap, infeasible = self.cars.predict(
+            p.y, self.step_x, self.step_z, self.smu
+        )
+        gap = self._cars_gap + p.low @ p.v_low + p.high @ p.v_high
+        self.mu = float(gap / (self.cars.pairs + 2 * p.v.size))
+        self._lack = outputs - coupling.F @ p.v - coupling.f0
+        self.residual = max(infeasible, float(np.abs(self._lack).max(initial=0.0)))
+
+    def direct(self) -> None:
+        """Predict, correct, find the direction; prices and v move with it, the cars at the next `advance`."""
+        coupling, p, F = self.coupling, self.meeting, self.coupling.F
+        v_low, v_high = p.v_low, p.v_high
+        complementarity = self._cars_gap + p.low @ v_low + p.high @ v_high
+        lack, from_cars, sum_cars = self._lack, self._predictor, self._cars_gap
+        H = p.low / v_low + p.high / v_high
+        gradient = coupling.cost - F.T @ p.y
+        if coupling.rows:
+            M = self._S + (F.multiply(1.0 / H[None, :]).tocsr() @ F.T).toarray()
+            M[np.diag_indices_from(M)] *= 1.0 + 1e-13
+            factor = cho_factor(M, lower=True, overwrite_a=True, check_finite=False)
+
+        def solve(cars: FloatArray, pull: FloatArray) -> tuple[FloatArray, FloatArray]:
+            """Δy and Δv for the cars' outputs and the push on v."""
+            dy = np.zeros(0)
+            if coupling.rows:
+                dy = np.asarray(cho_solve(factor, lack + cars - F @ (pull / H), check_finite=False))
+            return dy, (pull + F.T @ dy) / H
+
+        dy, dv = solve(from_cars, -gradient)
+        centring, second, steps = self.cars.correct(p.y + dy)
+        d_low, d_high = -p.low * (1.0 + dv / v_low), -p.high * (1.0 - dv / v_high)
+        ax = min(steps[0], _reach(v_low, dv), _reach(v_high, -dv), 1.0)
+        az = min(steps[1], _reach(p.low, d_low), _reach(p.high, d_high), 1.0)
+        after = (
+            sum_cars
+            + ax * steps[2]
+            + az * steps[3]
+            + ax * az * steps[4]
+            + (v_low + ax * dv) @ (p.low + az * d_low)
+            + (v_high - ax * dv) @ (p.high + az * d_high)
+        )
+        self.smu = smu = float(min(1.0, max(after, 0.0) / complementarity) ** 3 * self.mu)
+        push_low = (smu + p.low * dv * (1.0 + dv / v_low)) / v_low
+        push_high = (smu - p.high * dv * (1.0 - dv / v_high)) / v_high
+        dy, dv = solve(from_cars + smu * centring + second, push_low - push_high - gradient)
+        steps = self.cars.finish(p.y + dy, smu)
+        d_low = push_low - p.low - p.low * dv / v_low
+        d_high = push_high - p.high + p.high * dv / v_high
+        ax = min(steps[0], _reach(v_low, dv), _reach(v_high, -dv))
+        az = min(steps[1], _reach(p.low, d_low), _reach(p.high, d_high))
+        self.step_x, self.step_z = float(min(1.0, STEP_SHARE * ax)), float(min(1.0, STEP_SHARE * az))
+        p.y = p.y + self.step_z * dy
+        p.v = p.v + self.step_x * dv
+        p.v_low = v_low + self.step_x * dv
+        p.v_high = v_high - self.step_x * dv
+        p.low = p.low + self.step_z * d_low
+        p.high = p.high + self.step_z * d_high
+        self.iterations += 1
+
+    def bound(self) -> float:
+        """A safe lower bound on the cost of any plan, €, at the point that `advance` reached."""
+        c = self.coupling
+        y = self.meeting.y
+        reduced = c.cost - c.F.T @ y
+        least = np.minimum(reduced * c.lower, reduced * c.upper).sum()
+        return float(self.cars.bound(y) + least - c.f0 @ y + c.constant)
+
+
+def _reach(value: FloatArray, change: FloatArray) -> float:
+    """The longest step that keeps value + step·change ≥ 0."""
+    falling = change < 0.0
+    return float(np.min(-value[falling] / change[falling], initial=1e30))

@@ -1,0 +1,100 @@
+"""What the compiled kernel reads and writes: flat arrays, one block of them for every car.
+
+Steps are the plugged slots of all cars, car after car, stay after stay. A car with K steps owns
+    x      V·K   c, d, e, then the reserve shares w_1 …   (V = 3 + up channels + down channels)
+    pairs  P·K + 2·stays + 1   inequalities A·x + s = b with multipliers z, s > 0, z > 0
+Step pairs, in this order: c ≥ 0, c ≤ C, d ≥ 0, d ≤ D, e ≥ floor, e ≤ ceiling, w_j ≥ 0, then where there is
+reserve up: Σu − p ≤ η_dis·D, Σκu − e_k ≤ −floor, Σκu − e_{k−1} ≤ −floor; where there is reserve down:
+Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top.
+Stay pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
+
+A car meets the others in its group's local rows only: row base + o·T + t is what it draws (o = 0, metered kW)
+or holds of reserve channel o in slot t; base tells apart the sites at which the cars of a group plug in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+BOX_PAIRS = 6
+
+
+class Fleet(NamedTuple):
+    """The cars' own problem data (see the module); prices are €/kWh, energies kWh, powers battery-side kW."""
+
+    hours: float
+    slots: int
+    up: int
+    down: int
+    taper: int
+    import_price: FloatArray
+    export_price: FloatArray
+    terminal_value: float
+    departure_price: float
+    sustain: FloatArray
+    activation: FloatArray
+    session_start: IntArray
+    step_start: IntArray
+    pair_start: IntArray
+    chunk_start: IntArray
+    chunk_group: IntArray
+    wear_linear: FloatArray
+    wear_scale: FloatArray
+    wear_alpha: FloatArray
+    wear_most: FloatArray
+    capacity: FloatArray
+    rest_price: FloatArray
+    v2g_limit: FloatArray
+    first: IntArray
+    length: IntArray
+    arrival: FloatArray
+    floor: FloatArray
+    ceiling: FloatArray
+    target: FloatArray
+    charge_limit: FloatArray
+    discharge_limit: FloatArray
+    efficiency_charge: FloatArray
+    efficiency_discharge: FloatArray
+    taper_top: FloatArray
+    taper_fall: FloatArray
+    own_meter: FloatArray
+    offers_up: FloatArray
+    offers_down: FloatArray
+    base: IntArray
+
+
+class Iterate(NamedTuple):
+    """The iterate and its direction: x, multipliers ν of the energy balance, m, s, z; see the module."""
+
+    x: FloatArray
+    nu: FloatArray
+    missing: FloatArray
+    slack: FloatArray
+    dual: FloatArray
+    dx: FloatArray
+    nu_next: FloatArray
+    dmissing: FloatArray
+    dslack: FloatArray
+    dslack_affine: FloatArray
+    factor: FloatArray
+    border_x: FloatArray
+    border_nu: FloatArray
+    border_missing: FloatArray
+    border_weight: FloatArray
+
+
+def variables(fleet: Fleet) -> int:
+    """V, variables a step."""
+    return 3 + fleet.up + fleet.down
+
+
+def step_pairs(fleet: Fleet) -> int:
+    """P, inequalities a step."""
+    rows = 3 * (fleet.up > 0) + 3 * (fleet.down > 0) + fleet.taper
+    return BOX_PAIRS + fleet.up + fleet.down + rows

@@ -1,0 +1,322 @@
+"""One car's Newton system, eliminated in closed form (compiled).
+
+With ω = z/s for every inequality, a car's reduced system is a convex quadratic in (c, d, w_j, e) per step,
+tied by the energy balance. Step by step, with f = Δe_{k−1} and h = Δe_k:
+
+1. Reserve shares of one direction see the step through two ports, p = c/η_ch − η_dis·d and the sustain energy
+   ē = a·h + (1 − a)·f. Their optimum is ½(v − v0)ᵀY(v − v0), v = ±(p, ē), Y = Z⁻¹ and
+   Z = [[1/ω_power + ΣR, ΣκR], [ΣκR, 1/(ω_end + ω_start) + Σκ²R]], R_j = 1/ω_j; exact for any number of
+   channels, at most two of a direction here.
+2. c and d, tied by Δt(Δc − Δd) = h − f + residual, leave a conductance g between f and h.
+3. What remains is tridiagonal in Δe. Its pivots are carried as excess over the conductance, so that a chain
+   of idle slots (g up to 10¹⁰ times all else) loses no digits; everywhere resistances are added, not weights
+   subtracted, and a zero resistance (no charger, no discharge) needs no special case.
+
+The day's wear and V2G limit add one rank-one term per car (a border), eliminated by Sherman–Morrison.
+"""
+
+from __future__ import annotations
+
+from optimize.fleet.kernel import kernel
+from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
+
+RC, RD, GG, PIVOT, PHI = range(5)
+PH, PF, QPH, QPF, TT, QQ = range(5, 11)
+UP_PORT, DOWN_PORT, SHARES = 11, 16, 21
+
+
+@kernel
+def factor_rows(fleet: Fleet) -> int:
+    """Numbers kept per step by `factorise`."""
+    if fleet.up + fleet.down > 0:
+        return SHARES + 3 * (fleet.up + fleet.down)
+    return 11 if fleet.taper > 0 else 5
+
+
+@kernel
+def _port(
+    fleet: Fleet,
+    first: int,
+    number: int,
+    t: int,
+    scale: float,
+    om: FloatArray,
+    k: int,
+    row: int,
+    wide: int,
+    F: FloatArray,
+    at: int,
+    share: int,
+) -> tuple[float, float]:
+    """Store one direction's port; returns the conductance it adds between f and h, and det Y.
+
+    Per port Y_pp, Y_pe, Y_ee, a, H_12; per channel what w_j answers to p, to ē and to its own push.
+    """
+    s0 = s1 = s2 = cross = r_two = k_two = 0.0
+    k_one = fleet.sustain[first, t] * scale
+    r_one = 1.0 / om[wide, k]
+    if number == 2:
+        k_two = fleet.sustain[first + 1, t] * scale
+        r_two = 1.0 / om[wide + 1, k]
+        cross = r_one * r_two * (k_one - k_two) ** 2
+    s0 = r_one + r_two
+    s1 = k_one * r_one + k_two * r_two
+    s2 = k_one * k_one * r_one + k_two * k_two * r_two
+    i1 = 1.0 / om[row, k]
+    i2 = 1.0 / (om[row + 1, k] + om[row + 2, k])
+    det = i1 * i2 + s0 * i2 + s2 * i1 + cross
+    F[at, k] = (i2 + s2) / det
+    F[at + 1, k] = -s1 / det
+    F[at + 2, k] = (i1 + s0) / det
+    F[at + 3, k] = om[row + 1, k] * i2
+    F[at + 4, k] = -r_one * r_two * (i2 + k_one * k_two * i1) / det
+    F[share, k] = r_one / det * (i2 + r_two * k_two * (k_two - k_one))
+    F[share + 1, k] = r_one / det * (k_one * i1 + r_two * (k_one - k_two))
+    F[share + 2, k] = r_one / det * (i1 * i2 + r_two * (i2 + k_two * k_two * i1))
+    if number == 2:
+        F[share + 3, k] = r_two / det * (i2 + r_one * k_one * (k_one - k_two))
+        F[share + 4, k] = r_two / det * (k_two * i1 + r_one * (k_two - k_one))
+        F[share + 5, k] = r_two / det * (i1 * i2 + r_one * (i2 + k_one * k_one * i1))
+    return om[row + 1, k] * om[row + 2, k] * i2, 1.0 / det
+
+
+@kernel
+def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: FloatArray) -> None:
+    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; om_stay [stays]: weight on e_end."""
+    nu, nd = fleet.up, fleet.down
+    dt = fleet.hours
+    up_row = BOX_PAIRS + nu + nd
+    down_row = up_row + (3 if nu > 0 else 0)
+    taper_row = down_row + (3 if nd > 0 else 0)
+    simple = nu + nd + fleet.taper == 0
+    k = 0
+    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        loss = eta - etad
+        no_discharge = fleet.discharge_limit[s] <= 0.0
+        end = k + fleet.length[s]
+        t = fleet.first[s]
+        excess = 0.0
+        start = k
+        while k < end:
+            w_c = om[0, k] + om[1, k]
+            rd = 0.0 if no_discharge else 1.0 / (om[2, k] + om[3, k])
+            he = om[4, k] + om[5, k]
+            if k == end - 1:
+                he += om_stay[s - fleet.session_start[i]]
+            if simple:
+                rc = 1.0 / w_c
+                F[RC, k] = rc
+                F[RD, k] = rd
+                g = 1.0 / (dt * dt * (rc + rd))
+                F[GG, k] = g
+                if k > start:
+                    pivot = excess + g
+                    F[PIVOT, k - 1] = pivot
+                    F[PHI, k - 1] = g / pivot
+                    excess = excess * g / pivot + he
+                else:
+                    excess = g + he
+                k += 1
+                t += 1
+                continue
+            wt = fall = 0.0
+            if fleet.taper > 0 and k > start:
+                wt = om[taper_row, k]
+                fall = fleet.taper_fall[s]
+            elif fleet.taper > 0:
+                w_c += om[taper_row, k]
+            rc = 1.0 / (w_c + wt)
+            gs = det_u = det_d = 0.0
+            yu_pp = yu_pe = yu_ee = au = yd_pp = yd_pe = yd_ee = ad = 0.0
+            if nu > 0:
+                gs_u, det_u = _port(fleet, 0, nu, t, 1.0 / etad, om, k, up_row, BOX_PAIRS, F, UP_PORT, SHARES)
+                gs += gs_u
+                yu_pp, yu_pe = F[UP_PORT, k], F[UP_PORT + 1, k]
+                yu_ee, au = F[UP_PORT + 2, k], F[UP_PORT + 3, k]
+            if nd > 0:
+                gs_d, det_d = _port(
+                    fleet,
+                    nu,
+                    nd,
+                    t,
+                    fleet.efficiency_charge[s],
+                    om,
+                    k,
+                    down_row,
+                    BOX_PAIRS + nu,
+                    F,
+                    DOWN_PORT,
+                    SHARES + 3 * nu,
+                )
+                gs += gs_d
+                yd_pp, yd_pe = F[DOWN_PORT, k], F[DOWN_PORT + 1, k]
+                yd_ee, ad = F[DOWN_PORT + 2, k], F[DOWN_PORT + 3, k]
+            q = yu_pp + yd_pp
+            qph = yu_pe * au + yd_pe * ad
+            qpf = yu_pe * (1.0 - au) + yd_pe * (1.0 - ad)
+            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
+            A0 = rc * eta * eta + rd * etad * etad
+            X = (rc * eta + rd * etad) / D
+            N = (rc + rd + q * loss * loss * rc * rd) / D
+            g = 1.0 / (dt * dt * N)
+            # q_xy − q_px·q_py·A, written as sums of positive terms (A = A0/D).
+            cross_u = yu_ee * yd_pp
+            cross_d = yd_ee * yu_pp
+            cross = yu_pe * yd_pe
+            bu, bd = 1.0 - au, 1.0 - ad
+            uu, dd = yu_ee + A0 * (det_u + cross_u), yd_ee + A0 * (det_d + cross_d)
+            ud = A0 * cross
+            hh = (uu * au * au + dd * ad * ad - 2.0 * ud * au * ad) / D
+            ff = (uu * bu * bu + dd * bd * bd - 2.0 * ud * bu * bd) / D
+            hf = (uu * au * bu + dd * ad * bd - ud * (au * bd + bu * ad)) / D
+            det = max(uu * dd - ud * ud, 0.0) * (au * bd - bu * ad) ** 2 / (D * D)
+            tt = wt * fall
+            if tt > 0.0:
+                one = 1.0 + q * etad * etad * rd
+                ff += tt * fall * (one * w_c * rc + q * rc * eta * eta) / D
+                ff -= 2.0 * tt * qpf * rc * eta / D
+                hf -= tt * qph * rc * eta / D
+                det = max(hh * ff - hf * hf, 0.0)
+            ph = 1.0 + dt * qph * X
+            pf = 1.0 - dt * (
+                tt * (rc * (1.0 + q * etad * etad * rd) - q * etad * eta * rc * rd) / D + qpf * X
+            )
+            F[RC, k], F[RD, k], F[GG, k], F[PH, k], F[PF, k] = rc, rd, g, ph, pf
+            F[QPH, k], F[QPF, k], F[TT, k], F[QQ, k] = qph, qpf, tt, q
+            if k > start:
+                low = excess + ff
+                both = g * ph * pf + gs
+                pivot = low + g * pf * pf + gs
+                F[PIVOT, k - 1] = pivot
+                F[PHI, k - 1] = (both - hf) / pivot
+                # (hh + g·ph² + gs)·pivot − (both − hf)², its cancelling terms taken out by hand.
+                excess = (
+                    hh * excess
+                    + det
+                    + hh * (g * pf * pf + gs)
+                    + low * (g * ph * ph + gs)
+                    + g * gs * (ph - pf) ** 2
+                    + 2.0 * hf * both
+                ) / pivot + he
+            else:
+                excess = g * ph * ph + gs + hh + he
+            k += 1
+            t += 1
+        if end > start:
+            F[PIVOT, end - 1] = excess
+            F[PHI, end - 1] = 0.0
+
+
+@kernel
+def solve(
+    fleet: Fleet,
+    i: int,
+    F: FloatArray,
+    G: FloatArray,
+    G_stay: FloatArray,
+    residual: FloatArray,
+    dx: FloatArray,
+    nu_next: FloatArray,
+    dmissing: FloatArray,
+    theta: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """dx [V, K], ν, Δm for right-hand sides G [V, K], G_stay and balance residual [K], without the border.
+
+    theta, weight [stays]: z/s of m ≥ 0 and of the target row.
+    """
+    nu, nd = fleet.up, fleet.down
+    dt = fleet.hours
+    simple = nu + nd + fleet.taper == 0
+    k = 0
+    s0 = fleet.session_start[i]
+    for s in range(s0, fleet.session_start[i + 1]):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        start, end = k, k + fleet.length[s]
+        if end == start:
+            dmissing[s - s0] = G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
+            continue
+        for k in range(start, end):
+            dx[2, k] = G[2, k]
+        dx[2, end - 1] -= weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
+        for k in range(start, end):
+            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
+            if simple:
+                push = g * (residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
+                dx[2, k] -= push
+                if k > start:
+                    dx[2, k - 1] += push
+                continue
+            q, tt = F[QQ, k], F[TT, k]
+            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
+            gp = 0.0
+            for j in range(nu + nd):
+                up = j < nu
+                port = UP_PORT if up else DOWN_PORT
+                push = G[3 + j, k] if up else -G[3 + j, k]
+                gp += F[SHARES + 3 * j, k] * push
+                ge = F[SHARES + 3 * j + 1, k] * push
+                a = F[port + 3, k]
+                dx[2, k] += a * ge
+                if k > start:
+                    dx[2, k - 1] += (1.0 - a) * ge
+            Lc = G[0, k] + eta * gp
+            Ld = G[1, k] - etad * gp
+            dx[0, k] = Lc
+            dx[1, k] = Ld
+            mixed = q * etad * eta * rc * rd
+            hc = (rc * (1.0 + q * etad * etad * rd) * Lc + mixed * Ld) / D
+            hd = (mixed * Lc + rd * (1.0 + q * eta * eta * rc) * Ld) / D
+            rest = residual[k] - dt * (hc - hd)
+            drawn = eta * hc - etad * hd
+            dx[2, k] -= g * F[PH, k] * rest + F[QPH, k] * drawn
+            if k > start:
+                dx[2, k - 1] += g * F[PF, k] * rest - tt * hc - F[QPF, k] * drawn
+        for k in range(start + 1, end):
+            dx[2, k] += F[PHI, k - 1] * dx[2, k - 1]
+        dx[2, end - 1] /= F[PIVOT, end - 1]
+        for k in range(end - 2, start - 1, -1):
+            dx[2, k] = dx[2, k] / F[PIVOT, k] + F[PHI, k] * dx[2, k + 1]
+        for k in range(start, end):
+            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
+            h = dx[2, k]
+            f = dx[2, k - 1] if k > start else 0.0
+            if simple:
+                price = g * (h - f + residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
+                nu_next[k] = price
+                dx[0, k] = rc * (G[0, k] + dt * price)
+                dx[1, k] = rd * (G[1, k] - dt * price)
+                continue
+            q, tt, qph, qpf = F[QQ, k], F[TT, k], F[QPH, k], F[QPF, k]
+            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
+            moved = qpf * f + qph * h
+            Lc = dx[0, k] - f * tt - eta * moved
+            Ld = dx[1, k] + etad * moved
+            mixed = q * etad * eta * rc * rd
+            cc = rc * (1.0 + q * etad * etad * rd)
+            dd = rd * (1.0 + q * eta * eta * rc)
+            hc = (cc * Lc + mixed * Ld) / D
+            hd = (mixed * Lc + dd * Ld) / D
+            price = g * (h - f + residual[k] - dt * (hc - hd))
+            nu_next[k] = price
+            dc = hc + dt * price * (cc - mixed) / D
+            dd_ = hd + dt * price * (mixed - dd) / D
+            dx[0, k] = dc
+            dx[1, k] = dd_
+            p = eta * dc - etad * dd_
+            for j in range(nu + nd):
+                up = j < nu
+                port, first, number = (UP_PORT, 0, nu) if up else (DOWN_PORT, nu, nd)
+                a = F[port + 3, k]
+                moved = F[SHARES + 3 * j, k] * p + F[SHARES + 3 * j + 1, k] * (a * h + (1.0 - a) * f)
+                own = F[SHARES + 3 * j + 2, k] * G[3 + j, k]
+                if number == 2:
+                    own += F[port + 4, k] * G[3 + 2 * first + 1 - j, k]
+                dx[3 + j, k] = own + moved if up else own - moved
+        dmissing[s - s0] = (G_stay[s - s0] - weight[s - s0] * dx[2, end - 1]) / (
+            theta[s - s0] + weight[s - s0]
+        )
+        k = end

@@ -1,0 +1,139 @@
+"""A part of a fleet's cars in one process: their iterate, the sweeps over it and the sums they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.bound import bound_cars
+from optimize.fleet.compile import compile_fleet
+from optimize.fleet.coupling import Coupling, expansion
+from optimize.fleet.layout import FloatArray
+from optimize.fleet.passes import (
+    BY_BOTH,
+    BY_X,
+    BY_Z,
+    COMPLEMENTARITY,
+    CORRECT,
+    FINISH,
+    INFEASIBLE,
+    PREDICT,
+    STATISTICS,
+    STEP_X,
+    STEP_Z,
+    sweep,
+)
+from optimize.fleet.start import empty_iterate, start_cars
+
+
+class Part:
+    """Cars of `arrays`, coupled to others by the rows of `coupling`; every sum is over its cars alone."""
+
+    def __init__(self, arrays: FleetArrays, coupling: Coupling, mu: float, threads: int) -> None:
+        self.compiled = compile_fleet(arrays)
+        self.fleet = self.compiled.fleet
+        self.expand = expansion(arrays, self.compiled, coupling)
+        self.rows = coupling.rows
+        self.iterate = empty_iterate(self.compiled)
+        self.pool = ThreadPoolExecutor(threads)
+        self.threads = threads
+        chunks, L = self.fleet.chunk_start.size - 1, self.compiled.rows
+        self.S = np.zeros((chunks, L, L) if self.rows else (chunks, 0, 0))
+        self.one, self.two = np.zeros((chunks, L)), np.zeros((chunks, L))
+        self.statistics = np.zeros((chunks, STATISTICS))
+        self._share(lambda begin, end: start_cars(self.fleet, self.iterate, mu, begin, end))
+
+    @property
+    def pairs(self) -> int:
+        """Number of inequalities."""
+        return int(self.iterate.slack.size)
+
+    def predict(
+        self, y: FloatArray, step_x: float, step_z: float, smu: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
+        """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
+        self._sweep(PREDICT, y, step_x, step_z, smu)
+        complementarity = float(self.statistics[:, COMPLEMENTARITY].sum())
+        infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
+        return self._schur(), self._summed(self.one), self._summed(self.two), complementarity, infeasible
+
+    def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
+        self._sweep(CORRECT, y)
+        return self._summed(self.one), self._summed(self.two), self._statistics()
+
+    def finish(self, y: FloatArray, smu: float) -> FloatArray:
+        """Find the direction; its statistics."""
+        self._sweep(FINISH, y, smu=smu)
+        return self._statistics()
+
+    def bound(self, y: FloatArray) -> float:
+        """The least that the cars can cost at prices y, €."""
+        total, price = np.zeros(self.statistics.shape[0]), self._local(y)
+        self._share(lambda begin, end: bound_cars(self.fleet, self.iterate, price, total, begin, end))
+        return float(total.sum())
+
+    def point(self) -> tuple[FloatArray, FloatArray]:
+        """x and ν of the iterate."""
+        return self.iterate.x, self.iterate.nu
+
+    def _share(self, work: Callable[[int, int], None]) -> None:
+        """Run work(begin, end) over all chunks, the threads sharing them."""
+        chunks = self.statistics.shape[0]
+        share = max(1, -(-chunks // self.threads))
+        list(self.pool.map(lambda begin: work(begin, min(begin + share, chunks)), range(0, chunks, share)))
+
+    def _sweep(
+        self, mode: int, y: FloatArray, step_x: float = 0.0, step_z: float = 0.0, smu: float = 0.0
+    ) -> None:
+        price = self._local(y)
+        self._share(
+            lambda begin, end: sweep(
+                self.fleet,
+                self.iterate,
+                mode,
+                price,
+                step_x,
+                step_z,
+                smu,
+                self.S,
+                self.one,
+                self.two,
+                self.statistics,
+                begin,
+                end,
+            )
+        )
+
+    def _statistics(self) -> FloatArray:
+        total = self.statistics.sum(axis=0)
+        total[[STEP_X, STEP_Z]] = self.statistics[:, [STEP_X, STEP_Z]].min(axis=0, initial=1e30)
+        return np.asarray(total[[STEP_X, STEP_Z, BY_X, BY_Z, BY_BOTH]])
+
+    def _local(self, y: FloatArray) -> FloatArray:
+        """Prices spread over each group's local rows [groups, L]."""
+        local = np.zeros((len(self.expand), self.compiled.rows))
+        for g, expand in enumerate(self.expand):
+            local[g] = expand.T @ y
+        return local
+
+    def _summed(self, per_chunk: FloatArray) -> FloatArray:
+        """Chunk outputs [chunks, L] added up in order, into the coupling's rows."""
+        total = np.zeros(self.rows)
+        for g, expand in enumerate(self.expand):
+            total += expand @ per_chunk[self.fleet.chunk_group == g].sum(axis=0)
+        return total
+
+    def _schur(self) -> FloatArray:
+        total = np.zeros((self.rows, self.rows))
+        for g, expand in enumerate(self.expand if self.rows else ()):
+            chunks = np.flatnonzero(self.fleet.chunk_group == g)
+            S = self.S[chunks[0]].copy()
+            for chunk in chunks[1:]:
+                S += self.S[chunk]
+            S = S + S.T - np.diag(np.diag(S))
+            total += (expand @ (expand @ S).T).T
+        return total

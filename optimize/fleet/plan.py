@@ -1,0 +1,110 @@
+"""A `DayProblem` through the fleet engine: the same ModePlan as any other solver's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimize.assemble import assemble_plan
+from optimize.fleet.arrays import from_problem
+from optimize.fleet.layout import FloatArray
+from optimize.fleet.solve import FleetSolution, solve_arrays
+from optimize.types import DayProblem, Mode, ModePlan, Prices, ReserveBid, SolverRecord
+from optimize.windows import session_windows
+
+GAP = 1e-4
+
+
+def solve_fleet(
+    problem: DayProblem,
+    mode: Mode,
+    time_limit_seconds: float,
+    *,
+    gap: float = GAP,
+    threads: int = 2,
+) -> ModePlan:
+    """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
+
+    Same input, same plan, for any number of threads, unless the time limit strikes. Raises UnsupportedError
+    for what the engine cannot express and TimeLimitError if not even a first plan was found in time.
+    """
+    windows = session_windows(problem)
+    found = solve_arrays(
+        from_problem(problem, windows, mode), gap=gap, time_limit_seconds=time_limit_seconds, threads=threads
+    )
+    view = _View(found)
+    plan, fleet = found.plan, found.repairer.compiled.fleet
+    return assemble_plan(
+        problem,
+        windows,
+        mode,
+        view.grid(plan.charge_kw, 0.0),
+        view.grid(plan.discharge_kw, 0.0),
+        SolverRecord(
+            status=found.status,
+            objective_eur=-plan.cost_eur,
+            gap=found.gap,
+            solve_seconds=found.seconds,
+            columns=found.columns,
+            rows=int(fleet.step_start[-1]) + found.coupling.rows,
+            binaries=0,
+            wear_cuts=0,
+        ),
+        reserves=view.bids(problem, mode),
+        prices=view.prices(len(problem.reserves)),
+    )
+
+
+class _View:
+    """A solution laid out by car, site, block and slot."""
+
+    def __init__(self, found: FleetSolution) -> None:
+        self.found, self.repairer = found, found.repairer
+        self.shape = (self.repairer.arrays.cars, self.repairer.arrays.slots)
+        self.rows = self.repairer.compiled.order[self.repairer.owner[self.repairer.step_stay]]
+
+    def grid(self, steps: FloatArray, away: float) -> FloatArray:
+        """Values [steps] as [n, T]."""
+        values: FloatArray = np.full(self.shape, away)
+        values[self.rows, self.repairer.slot] = steps
+        return values
+
+    def bids(self, problem: DayProblem, mode: Mode) -> tuple[ReserveBid, ...] | None:
+        """The bids and who holds them; None where the mode offers none."""
+        if mode != "v2g":
+            return None
+        plan, compiled, repairer = self.found.plan, self.repairer.compiled, self.repairer
+        shares = [self.grid(row, 0.0) for row in plan.shares_kw]
+        bids = []
+        for b, block in enumerate(problem.reserves):
+            below = np.isin(
+                np.arange(repairer.arrays.sites), repairer.arrays.below(repairer.arrays.block_site[b])
+            )
+            here = self.grid(below[repairer.site[repairer.step_stay]].astype(np.float64), 0.0)
+            window = slice(block.first_slot, block.end_slot)
+            nothing = np.zeros((self.shape[0], len(block.slots)))
+            up, down = int(compiled.up_channel[b]), compiled.fleet.up + int(compiled.down_channel[b])
+            bids.append(
+                ReserveBid(
+                    name=block.name,
+                    bid_kw=float(plan.bids_kw[b]),
+                    up_kw=(shares[up] * here)[:, window] if block.up else nothing,
+                    down_kw=(shares[down] * here)[:, window] if block.down else nothing,
+                )
+            )
+        return tuple(bids)
+
+    def prices(self, blocks: int) -> Prices:
+        """Shadow prices; 0 where a row could not bind."""
+        found, coupling, arrays = self.found, self.found.coupling, self.repairer.arrays
+        net = np.append(found.high - found.low, 0.0) / arrays.slot_hours
+        y = np.append(-found.y, 0.0)
+        reserve = np.zeros((2, blocks, arrays.slots))
+        for side, rows in enumerate((coupling.up_row, coupling.down_row)):
+            reserve[side, : len(rows)] = y[rows]
+        return Prices(
+            site_eur_per_kwh=net[coupling.node_variable],
+            peak_eur_per_kw=y[coupling.peak_row],
+            reserve_up_eur_per_kw=reserve[0],
+            reserve_down_eur_per_kw=reserve[1],
+            energy_value_eur_per_kwh=self.grid(found.nu, np.nan),
+        )

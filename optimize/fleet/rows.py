@@ -1,0 +1,263 @@
+"""One car's inequalities, gradient and coupling, applied to vectors (compiled); the order is in `layout`."""
+
+from __future__ import annotations
+
+import math
+
+from optimize.fleet.kernel import kernel
+from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
+
+
+@kernel
+def apply_rows(
+    fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, fixed: float, out: FloatArray
+) -> None:
+    """out = A·x for x [V, K], m [stays]; `fixed`: 1 for a point, 0 for a direction (arrivals do not move)."""
+    nu, nd = fleet.up, fleet.down
+    K = x.shape[1]
+    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
+    up_row = (BOX_PAIRS + nu + nd) * K
+    down_row = up_row + (3 * K if nu > 0 else 0)
+    taper_row = down_row + (3 * K if nd > 0 else 0)
+    steps = taper_row + (K if fleet.taper > 0 else 0)
+    for k in range(K):
+        out[k] = -x[0, k]
+        out[K + k] = x[0, k]
+        out[2 * K + k] = -x[1, k]
+        out[3 * K + k] = x[1, k]
+        out[4 * K + k] = -x[2, k]
+        out[5 * K + k] = x[2, k]
+    for j in range(nu + nd):
+        for k in range(K):
+            out[(BOX_PAIRS + j) * K + k] = -x[3 + j, k]
+    k = 0
+    discharged = 0.0
+    for s in range(s0, s1):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        before = fleet.arrival[s] * fixed
+        for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+            p = eta * x[0, k] - etad * x[1, k]
+            e = x[2, k]
+            if nu > 0:
+                held = kept = 0.0
+                for j in range(nu):
+                    held += x[3 + j, k]
+                    kept += x[3 + j, k] * fleet.sustain[j, t] / etad
+                out[up_row + k] = held - p
+                out[up_row + K + k] = kept - e
+                out[up_row + 2 * K + k] = kept - before
+            if nd > 0:
+                held = kept = 0.0
+                for j in range(nu, nu + nd):
+                    held += x[3 + j, k]
+                    kept += x[3 + j, k] * fleet.sustain[j, t] / eta
+                out[down_row + k] = held + p
+                out[down_row + K + k] = kept + e
+                out[down_row + 2 * K + k] = kept + before
+            if fleet.taper > 0:
+                out[taper_row + k] = x[0, k] + fleet.taper_fall[s] * before
+            discharged += x[1, k]
+            before = e
+            k += 1
+        out[steps + 2 * (s - s0)] = -missing[s - s0]
+        out[steps + 2 * (s - s0) + 1] = -before - missing[s - s0]
+    if math.isfinite(fleet.v2g_limit[i]):
+        out[steps + 2 * (s1 - s0)] = fleet.hours * discharged
+
+
+@kernel
+def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
+    """out = b."""
+    nu, nd = fleet.up, fleet.down
+    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
+    up_row = (BOX_PAIRS + nu + nd) * K
+    down_row = up_row + (3 * K if nu > 0 else 0)
+    taper_row = down_row + (3 * K if nd > 0 else 0)
+    steps = taper_row + (K if fleet.taper > 0 else 0)
+    for k in range((nu + nd) * K):
+        out[BOX_PAIRS * K + k] = 0.0
+    k = 0
+    for s in range(s0, s1):
+        for _ in range(fleet.length[s]):
+            out[k] = 0.0
+            out[K + k] = fleet.charge_limit[s]
+            # Without discharge d stays at 0, a unit inside two bounds that mean nothing.
+            able = fleet.discharge_limit[s] > 0.0
+            out[2 * K + k] = 0.0 if able else 1.0
+            out[3 * K + k] = fleet.discharge_limit[s] if able else 1.0
+            out[4 * K + k] = -fleet.floor[s]
+            out[5 * K + k] = fleet.ceiling[s]
+            if nu > 0:
+                out[up_row + k] = fleet.efficiency_discharge[s] * fleet.discharge_limit[s]
+                out[up_row + K + k] = -fleet.floor[s]
+                out[up_row + 2 * K + k] = -fleet.floor[s]
+            if nd > 0:
+                out[down_row + k] = fleet.charge_limit[s] / fleet.efficiency_charge[s]
+                out[down_row + K + k] = fleet.ceiling[s]
+                out[down_row + 2 * K + k] = fleet.ceiling[s]
+            if fleet.taper > 0:
+                out[taper_row + k] = fleet.taper_top[s]
+            k += 1
+        out[steps + 2 * (s - s0)] = 0.0
+        out[steps + 2 * (s - s0) + 1] = -fleet.target[s]
+    if math.isfinite(fleet.v2g_limit[i]):
+        out[steps + 2 * (s1 - s0)] = fleet.v2g_limit[i]
+
+
+@kernel
+def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G_stay: FloatArray) -> None:
+    """G −= Aᵀ·t over [V, K], G_stay −= Aᵀ·t over m."""
+    nu, nd = fleet.up, fleet.down
+    K = G.shape[1]
+    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
+    up_row = (BOX_PAIRS + nu + nd) * K
+    down_row = up_row + (3 * K if nu > 0 else 0)
+    taper_row = down_row + (3 * K if nd > 0 else 0)
+    steps = taper_row + (K if fleet.taper > 0 else 0)
+    limit = 0.0
+    if math.isfinite(fleet.v2g_limit[i]):
+        limit = fleet.hours * t_pairs[steps + 2 * (s1 - s0)]
+    for k in range(K):
+        G[0, k] += t_pairs[k] - t_pairs[K + k]
+        G[1, k] += t_pairs[2 * K + k] - t_pairs[3 * K + k] - limit
+        G[2, k] += t_pairs[4 * K + k] - t_pairs[5 * K + k]
+    for j in range(nu + nd):
+        for k in range(K):
+            G[3 + j, k] += t_pairs[(BOX_PAIRS + j) * K + k]
+    k = 0
+    for s in range(s0, s1):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        start = k
+        if nu + nd + fleet.taper == 0:
+            k += fleet.length[s]
+        else:
+            for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+                push_p = push_before = 0.0
+                if nu > 0:
+                    power = t_pairs[up_row + k]
+                    at_end = t_pairs[up_row + K + k]
+                    at_start = t_pairs[up_row + 2 * K + k]
+                    for j in range(nu):
+                        G[3 + j, k] -= power + fleet.sustain[j, t] / etad * (at_end + at_start)
+                    push_p += power
+                    G[2, k] += at_end
+                    push_before += at_start
+                if nd > 0:
+                    power = t_pairs[down_row + k]
+                    at_end = t_pairs[down_row + K + k]
+                    at_start = t_pairs[down_row + 2 * K + k]
+                    for j in range(nu, nu + nd):
+                        G[3 + j, k] -= power + fleet.sustain[j, t] / eta * (at_end + at_start)
+                    push_p -= power
+                    G[2, k] -= at_end
+                    push_before -= at_start
+                if fleet.taper > 0:
+                    G[0, k] -= t_pairs[taper_row + k]
+                    push_before -= fleet.taper_fall[s] * t_pairs[taper_row + k]
+                G[0, k] += eta * push_p
+                G[1, k] -= etad * push_p
+                if k > start:
+                    G[2, k - 1] += push_before
+                k += 1
+        lack = t_pairs[steps + 2 * (s - s0) + 1]
+        G_stay[s - s0] += t_pairs[steps + 2 * (s - s0)] + lack
+        if k > start:
+            G[2, k - 1] += lack
+
+
+@kernel
+def duty_share(fleet: Fleet, i: int) -> float:
+    """Duty (EFC) of one kW discharged for one slot."""
+    return float(fleet.hours / fleet.capacity[i])
+
+
+@kernel
+def duty(fleet: Fleet, i: int, x: FloatArray) -> float:
+    """x_i: discharge and expected activation of reserve, equivalent full cycles."""
+    total = 0.0
+    k = 0
+    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+        for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+            total += x[1, k]
+            for j in range(fleet.up):
+                total += x[3 + j, k] * fleet.activation[j, t] / fleet.efficiency_discharge[s]
+            k += 1
+    return float(total * duty_share(fleet, i))
+
+
+@kernel
+def wear_slopes(fleet: Fleet, i: int, x: float) -> tuple[float, float]:
+    """C' and C'' at x, € per EFC; beyond what can pay the exponential goes on as a parabola."""
+    a = fleet.wear_alpha[i]
+    base = fleet.wear_scale[i] * a
+    if base == 0.0:
+        return fleet.wear_linear[i], 0.0
+    inside = min(x, fleet.wear_most[i])
+    slope = base * math.exp(a * inside)
+    return slope + slope * a * (x - inside), slope * a
+
+
+@kernel
+def negative_cost(
+    fleet: Fleet, i: int, price: FloatArray, slope: float, G: FloatArray, G_stay: FloatArray
+) -> None:
+    """G = −gradient of cost and of the coupling prices [local rows]; slope: C' at the iterate."""
+    nu, nd = fleet.up, fleet.down
+    dt, T = fleet.hours, fleet.slots
+    share = slope * duty_share(fleet, i)
+    rest = fleet.rest_price[i] * dt
+    k = 0
+    s0 = fleet.session_start[i]
+    for s in range(s0, fleet.session_start[i + 1]):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        own = fleet.own_meter[s] * dt
+        base = fleet.base[s]
+        start = k
+        for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+            coupling = price[base + t]
+            G[0, k] = -(own * fleet.import_price[t] + coupling) * eta
+            G[1, k] = (own * fleet.export_price[t] + coupling) * etad - share
+            G[2, k] = -rest
+            for j in range(nu):
+                G[3 + j, k] = (
+                    -price[base + (1 + j) * T + t] * fleet.offers_up[s]
+                    - share * fleet.activation[j, t] / etad
+                )
+            for j in range(nu, nu + nd):
+                G[3 + j, k] = -price[base + (1 + j) * T + t] * fleet.offers_down[s]
+            k += 1
+        if k > start:
+            G[2, k - 1] = fleet.terminal_value - 0.5 * rest
+        G_stay[s - s0] = -fleet.departure_price
+
+
+@kernel
+def balance_residual(fleet: Fleet, i: int, x: FloatArray, out: FloatArray) -> None:
+    """out = e_k − e_{k−1} − Δt(c − d)."""
+    k = 0
+    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+        before = fleet.arrival[s]
+        for _ in range(fleet.length[s]):
+            out[k] = x[2, k] - before - fleet.hours * (x[0, k] - x[1, k])
+            before = x[2, k]
+            k += 1
+
+
+@kernel
+def add_outputs(fleet: Fleet, i: int, x: FloatArray, out: FloatArray) -> None:
+    """out [local rows] += what the car draws and holds at x [V, K] (or at a direction)."""
+    T = fleet.slots
+    k = 0
+    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+            row = fleet.base[s] + t
+            out[row] += eta * x[0, k] - etad * x[1, k]
+            for j in range(fleet.up + fleet.down):
+                offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
+                out[row + (1 + j) * T] += offers * x[3 + j, k]
+            k += 1

@@ -1,0 +1,102 @@
+"""Iterate until the gap between a feasible plan and a safe bound is proven small, or time is up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.linalg import LinAlgError
+
+from optimize.errors import TimeLimitError
+from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.certificate import Feasible, Repairer
+from optimize.fleet.coupling import Coupling, couple
+from optimize.fleet.engine import Engine, Meeting
+from optimize.fleet.layout import FloatArray
+from optimize.fleet.part import Part
+
+START_MU = 1.0
+MOST_ITERATIONS = 200
+LOOK_EVERY = 4
+NEAR = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FleetSolution:
+    """The best plan found, the best bound, both in € of cost, and the prices at the end.
+
+    gap: (cost − bound)/max(1 €, |cost|). y [rows] are the coupling's prices, low and high the multipliers of
+    its variables' bounds, ν [steps] what a stored kWh is worth at the end of a slot.
+    """
+
+    plan: Feasible
+    bound_eur: float
+    gap: float
+    status: Literal["optimal", "time_limit"]
+    iterations: int
+    seconds: float
+    columns: int
+    y: FloatArray
+    low: FloatArray
+    high: FloatArray
+    nu: FloatArray
+    coupling: Coupling
+    repairer: Repairer
+
+
+def solve_arrays(
+    arrays: FleetArrays,
+    *,
+    gap: float = 1e-4,
+    time_limit_seconds: float = 600.0,
+    threads: int = 2,
+    mode: str = "v2g",
+    trace: list[tuple[float, ...]] | None = None,
+) -> FleetSolution:
+    """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time."""
+    begun = time.perf_counter()
+    coupling = couple(arrays)
+    part = Part(arrays, coupling, START_MU, threads)
+    repairer = Repairer(arrays, part.compiled, coupling)
+    engine = Engine(coupling, part, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
+    best: Feasible | None = None
+    bound, proven = -np.inf, np.inf
+    for number in range(MOST_ITERATIONS):
+        engine.advance()
+        late = time.perf_counter() - begun > time_limit_seconds
+        scale = max(1.0, abs(best.cost_eur)) if best else np.inf
+        near = engine.mu * part.pairs <= NEAR * gap * scale
+        if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
+            x, nu = part.point()
+            plan = repairer.repair(x, engine.meeting.v)
+            if best is None or plan.cost_eur < best.cost_eur:
+                best = plan
+            bound = max(bound, engine.bound())
+            proven = (best.cost_eur - bound) / max(1.0, abs(best.cost_eur))
+        if trace is not None:
+            trace.append((number, engine.mu, engine.residual, engine.step_x, engine.step_z, proven))
+        if proven <= gap or late:
+            break
+        try:
+            engine.direct()
+        except LinAlgError:
+            break
+    if best is None:
+        raise TimeLimitError(mode, "time limit", f"{arrays.cars} cars and {coupling.rows} coupling rows")
+    return FleetSolution(
+        plan=best,
+        bound_eur=bound,
+        gap=max(0.0, proven),
+        status="optimal" if proven <= gap else "time_limit",
+        iterations=number + 1,
+        seconds=time.perf_counter() - begun,
+        columns=x.size + coupling.cost.size,
+        y=engine.meeting.y,
+        low=engine.meeting.low,
+        high=engine.meeting.high,
+        nu=nu,
+        coupling=coupling,
+        repairer=repairer,
+    )
