@@ -7,9 +7,9 @@ each scenario s with its own prices, sessions and loads: the whole of `optimize.
     C_s = C⁰_s + δ·Σ_t (v⁺ + v⁻) + Σ_b hours_b·(φ − price_b)·f_{s,b}
     min (1 − w)·Σ_s π_s·C_s + w·(z + Σ_s π_s·ξ_s/(1 − β)),  ξ_s ≥ C_s − z, ξ_s ≥ 0
 Committed energy is paid at the scenario's own price, so that δ is what a deviation costs besides; every
-promised kW is paid for, and one that is missing costs φ. The last line is CVaR by Rockafellar and Uryasev (Journal of
-Risk 2:21, 2000). Cars act in each scenario as if they knew it from the day's first slot, binaries are relaxed
-and wear is its tangents': what that leaves out is reported as `wear_error_eur`.
+promised kW is paid for, and one that is missing costs φ. The last line is CVaR by Rockafellar and Uryasev
+(Journal of Risk 2:21, 2000). Cars act in each scenario as if they knew it from the day's first slot,
+binaries are relaxed and wear is its tangents': what that leaves out is reported as `wear_error_eur`.
 
 | symbol | here |
 |---|---|
