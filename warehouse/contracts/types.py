@@ -11,8 +11,8 @@ from enum import StrEnum
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Batteries and sites: safe in a path, a URL, a page and a shell."""
-LABEL_PATTERN = r"^[ -~]{1,128}$"
-"""Foreign ids (sessions): printable ASCII, at most 128 characters."""
+LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 _.:@+-]{0,127}$"
+"""Foreign ids (sessions): never a formula in a spreadsheet, a tag, a quote or a path."""
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
