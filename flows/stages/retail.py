@@ -57,4 +57,5 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
 def quarter_prices(rows: pd.DataFrame) -> Prices:
     """The price of every quarter-hour of the rows, one after the other."""
     quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
-    return np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters)
+    prices = np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters)
+    return np.asarray(prices, dtype=np.float64)

@@ -164,7 +164,7 @@ def test_the_example_in_the_documentation_is_a_tariff():
         ('days = "all"', 'days = "weekday"', CellError, "row 3, column days: .* is neither all, weekdays"),
         ('days = "all"', "days = []", CellError, "column days"),
         ('days = "all"', 'days = ["mo"]', CellError, "column days"),
-        ('start = "16:30"', 'start = "16:20"', CellError, "row 1, column period 2 start: .*on a quarter-hour"),
+        ('start = "16:30"', 'start = "16:20"', CellError, "row 1, column period 2 start: .*quarter-hour"),
         ('start = "16:30"', 'start = "24:00"', CellError, "on a quarter-hour"),
         ('start = "16:30"', 'start = "00:00"', CellError, "row 1, column period: do not begin at 00:00"),
         ('start = "02:00"', 'start = "03:30"', CellError, "row 3, column period: do not begin"),

@@ -1,0 +1,119 @@
+"""Retail tariffs in a plan's prices: which price counts where, and what it says of its origin."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.ingest import ingest
+from flows.stages.plan import plan
+from flows.stages.prices import DayPrices, day_prices
+from flows.workspace import Workspace
+from optimize.types import Tariff
+from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
+
+SETTINGS = Tariff(import_adder_eur_per_kwh=0.1, vat=0.5, export_adder_eur_per_kwh=-0.01)
+TOU = """
+name = "Depot"
+currency = "EUR"
+from = 2024-01-01
+[[season]]
+name = "all year"
+from = "01-01"
+to = "12-31"
+days = "all"
+[[season.period]]
+start = "00:00"
+energy_per_kwh = 0.11
+FEED
+[[season.period]]
+start = "17:00"
+energy_per_kwh = 0.41
+FEED
+"""
+
+
+def tariff(workspace: Workspace, *, sold: bool, days: int = 1) -> None:
+    file = Path(workspace.root.parent / "depot.toml")
+    file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3" if sold else ""), encoding="utf-8")
+    options = {"days": [DAY - timedelta(days=number) for number in range(days)]}
+    ingest(workspace, AS_OF, new_run_id(AS_OF), "tariffs", [file], source="tou", options=options)
+    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+
+
+def market(workspace: Workspace) -> None:
+    put(workspace, "prices", price_rows(DAY, 1))
+    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+
+
+def found(workspace: Workspace, day: date = DAY) -> DayPrices:
+    return day_prices(workspace.warehouse, ZONE, day)
+
+
+def test_a_tariff_both_ways_stands_before_the_market(workspace: Workspace) -> None:
+    market(workspace)
+    tariff(workspace, sold=True)
+    buy, sell = found(workspace).at_the_plug(SETTINGS)
+    assert buy.tolist() == [0.11] * 68 + [0.41] * 28
+    assert sell.tolist() == [0.3] * 96
+
+
+def test_a_direction_without_tariff_is_priced_by_market_and_settings(workspace: Workspace) -> None:
+    market(workspace)
+    before, sold_before = found(workspace).at_the_plug(SETTINGS)
+    tariff(workspace, sold=False)
+    prices = found(workspace)
+    buy, sell = prices.at_the_plug(SETTINGS)
+    assert buy[0] == 0.11
+    assert sell.tolist() == sold_before.tolist()
+    assert prices.price_eur_per_kwh is not None
+    np.testing.assert_allclose(before, (prices.price_eur_per_kwh + 0.1) * 1.5)
+    np.testing.assert_allclose(sell, prices.price_eur_per_kwh - 0.01)
+
+
+@pytest.mark.parametrize("sold", [True, False])
+def test_without_market_a_tariff_is_published_and_nothing_else_is_earned(
+    workspace: Workspace, sold: bool
+) -> None:
+    assert found(workspace).source == "charge_only"
+    tariff(workspace, sold=sold)
+    prices = found(workspace)
+    buy, sell = prices.at_the_plug(SETTINGS)
+    assert (prices.source, prices.note, prices.price_eur_per_kwh) == ("published", "", None)
+    assert buy.max() == 0.41
+    assert set(sell) == ({0.3} if sold else {0.0})
+
+
+def test_a_tariff_that_misses_the_day_is_not_used(workspace: Workspace) -> None:
+    tariff(workspace, sold=True)
+    tomorrow = found(workspace, DAY + timedelta(days=1))
+    assert tomorrow.source == "charge_only"
+    assert tomorrow.retail.import_eur_per_kwh is None
+    assert tomorrow.retail.rows.empty
+
+
+def test_what_may_wait_costs_the_lower_quartile_of_the_week(workspace: Workspace) -> None:
+    tariff(workspace, sold=False, days=8)
+    assert found(workspace).usual_at_the_plug(SETTINGS) == pytest.approx(0.11)
+    assert len(found(workspace).retail.week_eur_per_kwh) == 7 * 96
+
+
+def test_a_plan_by_tariff_alone_names_its_file(depot: Workspace) -> None:
+    day = DAY + timedelta(days=7)
+    file = depot.root.parent / "depot.toml"
+    file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3"), encoding="utf-8")
+    options = {"days": [day]}
+    ingest(depot, AS_OF, new_run_id(AS_OF), "tariffs", [file], source="tou", options=options)
+    assert check(depot, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    result = plan(depot, AS_OF, new_run_id(AS_OF), day)
+    assert result.exit_code == 0
+    used = depot.warehouse.read("out_plan_source", where={"plan_id": result.details["plan_id"]})
+    (row,) = used[used["dataset"] == "tariffs"].to_dict("records")
+    assert (row["rows"], row["first_row"], row["last_row"]) == (48, 1, 2)
+    mode = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"], "mode": "v2g"})
+    assert mode["export_kwh"].item() > 0
