@@ -51,11 +51,11 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
     step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
     starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * _QUARTER
     price = pd.Series(quarter_prices(rows), index=starts)
-    return price[~price.index.duplicated(keep=False)].reindex(slots).to_numpy(dtype=np.float64)
+    once = price[~price.index.duplicated(keep=False)].reindex(slots)
+    return np.asarray(once, dtype=np.float64)
 
 
 def quarter_prices(rows: pd.DataFrame) -> Prices:
     """The price of every quarter-hour of the rows, one after the other."""
     quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
-    prices = np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters)
-    return np.asarray(prices, dtype=np.float64)
+    return np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters)
