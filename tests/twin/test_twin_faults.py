@@ -187,7 +187,7 @@ def test_faulty_sensors_cost_a_first_calibration_its_telemetry_and_are_published
 
 @pytest.mark.slow
 def test_the_benchmark_in_small() -> None:
-    """Nine faults on three batteries and nine clean ones more; `tests.benchmarks.twin_faults` is the whole."""
+    """Nine faults on three batteries, nine clean ones more; the whole is `tests.benchmarks.twin_faults`."""
     told = [one for case in benchmark_cases(12, 3) for one in verdicts(case)]
     large = [(put, named) for put, size, named in told if size == "large"]
     assert len(large) == 27
