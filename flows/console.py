@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +96,11 @@ def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]])
 
 
 @contextmanager
-def working(label: str) -> Iterator[None]:
-    """Show on stderr that something is under way, and the lines that the rooms log meanwhile."""
+def working(label: str) -> Iterator[Callable[[str], None]]:
+    """Show on stderr that something is under way, and the lines that the rooms log meanwhile.
+
+    What it yields changes the label.
+    """
     from rich.logging import RichHandler
 
     console = Console(stderr=True, highlight=False)
@@ -107,8 +110,8 @@ def working(label: str) -> Iterator[None]:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        with console.status(label):
-            yield
+        with console.status(label) as status:
+            yield status.update
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)

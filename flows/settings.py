@@ -69,12 +69,17 @@ class PlanSettings(Section):
 class CalibrateSettings(Section):
     """How the twin is run: worker processes, batteries a chunk, end of life (state of health, 0–1).
 
-    0 workers is one a core; 1 is none: the twin then runs in the planner's own process.
+    0 workers is one a core; 1 is none: the twin then runs in the planner's own process. Ageing, life and α
+    are fitted again after `full_every_days` at the latest; before, a new check-up, a changed ordinary day or
+    a state that drifts ask for it, and on other days the state alone is fitted. `state_model` "spme" counts
+    the electrolyte in, which tells more of cold and fast days and takes longer.
     """
 
     workers: int = Field(default=0, ge=0, le=256)
     chunk_size: int = Field(default=4, ge=1, le=1000)
     end_of_life_soh: float = Field(default=0.8, ge=0.3, le=0.95)
+    full_every_days: float = Field(default=30.0, ge=0, le=366)
+    state_model: Literal["spm", "spme"] = "spm"
 
 
 class RetentionSettings(Section):

@@ -33,8 +33,16 @@ def calibrate(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    with working("calibrating"):
-        result = stage(opened, call.as_of, new_run_id(call.as_of))
+    with working("calibrating") as told:
+
+        def progress(done: int, total: int, seconds: float) -> None:
+            rate = done / seconds
+            told(
+                f"calibrating: {done} of {total} batteries, {60 * rate:.0f} a minute, "
+                f"{(total - done) / rate / 60:.1f} min to go"
+            )
+
+        result = stage(opened, call.as_of, new_run_id(call.as_of), progress=progress)
     call.finish(result)
 
 

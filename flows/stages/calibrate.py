@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -15,10 +17,11 @@ import pandas as pd
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
 from flows.stages.requests import calibration_requests
-from flows.stages.workers import TwinWorkers
+from flows.stages.site_mates import site_mates
+from flows.stages.workers import TwinWorkers, twin_workers
 from flows.version import code_version
 from flows.workspace import Workspace
-from twin.types import Calibration, CalibrationRequest
+from twin.types import Calibration, CalibrationRequest, FleetContext
 
 _log = logging.getLogger(__name__)
 Chunk = tuple[str, ...]
@@ -37,6 +40,8 @@ class ChunkOutcome:
 Work = Callable[[Chunk], ChunkOutcome]
 Each = Callable[[Work, Sequence[Chunk]], Iterable[ChunkOutcome]]
 """How the chunks are gone through: work on each, in any order, side by side."""
+Progress = Callable[[int, int, float], None]
+"""Told batteries done, of how many, and the seconds since the first."""
 
 
 def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
@@ -52,11 +57,13 @@ def calibrate(
     run_id: str,
     *,
     each: Each = in_threads,
+    progress: Progress | None = None,
 ) -> StageResult:
     """Calibrate the fleet from what was measured up to `as_of`; each chunk is stored when it is done.
 
     A battery whose input hash (its rows, the day, the twin's code) has a calibration keeps it. One that
-    fails is reported and keeps the calibration it had. Raises NoPlanError when there is no battery at all.
+    fails is reported and keeps the calibration it had. ``progress`` is told of every chunk: batteries done,
+    of how many, in how many seconds. Raises NoPlanError when there is no battery at all.
     """
     ids = [
         str(name) for name in workspace.warehouse.read("core_battery", columns=["battery_id"])["battery_id"]
@@ -65,19 +72,30 @@ def calibrate(
         raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
     settings = workspace.settings.calibrate
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
-    with TwinWorkers(settings.workers) as workers:
+    mates, begin, done = site_mates(workspace.warehouse, as_of), perf_counter(), count()
+    with twin_workers(settings.workers) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
-            return calibrate_batteries(workspace, as_of, run_id, chunk, workers)
+            outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates)
+            for _ in chunk:
+                finished = next(done) + 1
+            if progress:
+                progress(finished, len(ids), perf_counter() - begin)
+            return outcome
 
-        return _result(list(each(work, chunks)))
+        return _result(list(each(work, chunks)), perf_counter() - begin)
 
 
 def calibrate_batteries(
-    workspace: Workspace, as_of: datetime, run_id: str, chunk: Chunk, workers: TwinWorkers
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,
+    chunk: Chunk,
+    workers: TwinWorkers,
+    mates: Mapping[str, FleetContext],
 ) -> ChunkOutcome:
     """Read a chunk's rows, calibrate what is new in worker processes, and store it."""
-    asked = calibration_requests(workspace, chunk, as_of)
+    asked = calibration_requests(workspace, chunk, as_of, mates)
     requests = [one.request for one in asked]
     known = workspace.warehouse.read(
         "out_calibration", where={"input_hash": [request.input_hash for request in requests]}
@@ -159,13 +177,16 @@ def _summary(record: dict[Any, Any]) -> dict[str, Any]:
     return {key: record[key] for key in shown}
 
 
-def _result(outcomes: Sequence[ChunkOutcome]) -> StageResult:
+def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
     rows = sorted((row for done in outcomes for row in done.rows), key=lambda row: str(row["battery_id"]))
     failures = sorted(failure for done in outcomes for failure in done.failures)
     reused = sum(done.reused for done in outcomes)
     qualities = Counter(str(row["quality"]) for row in rows)
     counted = ", ".join(f"{number} {quality}" for quality, number in sorted(qualities.items()))
     message = f"{len(rows)} batteries ({counted or 'none'}), {reused} of them unchanged"
+    rate = 60 * (len(rows) - reused) / seconds
+    if reused < len(rows):
+        message += f"; {rate:.0f} a minute"
     if failures:
         reasons = sorted({why for _, why in failures})
         by_reason = (f"{', '.join(name for name, own in failures if own == why)} ({why})" for why in reasons)
@@ -176,5 +197,10 @@ def _result(outcomes: Sequence[ChunkOutcome]) -> StageResult:
         message=message,
         exit_code=0 if rows else 5,
         tables={"calibrations": rows},
-        details={"batteries": len(rows), "reused": reused, "failed": dict(failures)},
+        details={
+            "batteries": len(rows),
+            "reused": reused,
+            "failed": dict(failures),
+            "batteries_per_minute": round(rate, 1),
+        },
     )

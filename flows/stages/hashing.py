@@ -23,7 +23,9 @@ def hash_frame(frame: pd.DataFrame) -> str:
         elif pd.api.types.is_numeric_dtype(column.dtype):
             digest.update(column.to_numpy(dtype="float64", na_value=float("nan")).tobytes())
         else:
-            digest.update(json.dumps([None if pd.isna(value) else str(value) for value in column]).encode())
+            codes, values = pd.factorize(column)
+            digest.update(json.dumps([str(value) for value in values]).encode())
+            digest.update(codes.astype("int64").tobytes())
     return digest.hexdigest()
 
 

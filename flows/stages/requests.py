@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.used import files_used
 from flows.version import source_hash
 from flows.workspace import Workspace
-from twin.types import BatterySpec, Calibration, CalibrationRequest
+from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext
 from warehouse.store import Warehouse
 
 _RECENT, _AHEAD = pd.Timedelta(days=30), pd.Timedelta(days=7)
@@ -42,13 +42,15 @@ class Asked:
     files: pd.DataFrame
 
 
-def calibration_requests(workspace: Workspace, battery_ids: Sequence[str], as_of: datetime) -> list[Asked]:
+def calibration_requests(
+    workspace: Workspace, battery_ids: Sequence[str], as_of: datetime, mates: Mapping[str, FleetContext]
+) -> list[Asked]:
     """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
-    of check-ups all.
+    of check-ups all. ``mates``: what the other cars of a battery's site show.
     """
-    warehouse, end = workspace.warehouse, pd.Timestamp(as_of)
+    warehouse, end, settings = workspace.warehouse, pd.Timestamp(as_of), workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
     batteries = warehouse.read("core_battery", where=where)
     rows_of = {"telemetry": "telemetry", "checkup": "checkups", "session": "sessions"}
@@ -73,7 +75,9 @@ def calibration_requests(workspace: Workspace, battery_ids: Sequence[str], as_of
         parts["battery"] = hash_values({key: str(row[key]) for key in row.index if key not in _LINEAGE})
         parts["twin"] = source_hash("twin")
         parts["as_of_utc"] = f"{end:%Y-%m-%d}"  # a battery ages, and telemetry grows old, without a new row
-        parts["end_of_life_soh"] = str(workspace.settings.calibrate.end_of_life_soh)
+        parts["settings"] = hash_values(
+            [settings.end_of_life_soh, settings.full_every_days, settings.state_model]
+        )
         request = CalibrationRequest(
             battery=battery_spec(row),
             telemetry=own["telemetry"],
@@ -82,7 +86,10 @@ def calibration_requests(workspace: Workspace, battery_ids: Sequence[str], as_of
             as_of_utc=end,
             previous=previous.get(row["battery_id"]),
             input_hash=hash_values(parts),
-            end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
+            end_of_life_soh=settings.end_of_life_soh,
+            full_every_days=settings.full_every_days,
+            fleet=mates.get(row["battery_id"]),
+            electrolyte=settings.state_model == "spme",
         )
         asked.append(Asked(request=request, files=files))
     return asked
