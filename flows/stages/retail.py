@@ -46,11 +46,22 @@ def retail_prices(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex, days
 
 
 def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
-    """Price of each slot; NaN where no interval covers it, or several: then nobody knows which holds."""
+    """Price of each slot by the intervals received last; NaN where none of them covers it, or several.
+
+    An hour may be told again in quarter-hours, or the other way round, and the rows of both are there: the
+    later answer holds. Where one answer covers a slot twice, nobody knows which holds.
+    """
     quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
     step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
-    starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * _QUARTER
-    price = pd.Series(quarter_prices(rows), index=starts)
+    told = pd.DataFrame(
+        {
+            "start": pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * _QUARTER,
+            "received": pd.DatetimeIndex(rows["received_utc"]).repeat(quarters),
+            "price": quarter_prices(rows),
+        }
+    )
+    last = told[told["received"] == told.groupby("start")["received"].transform("max")]
+    price = last.set_index("start")["price"]
     once = price[~price.index.duplicated(keep=False)].reindex(slots)
     return np.asarray(once, dtype=np.float64)
 

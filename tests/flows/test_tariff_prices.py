@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flows.stages import new_run_id
@@ -16,6 +17,7 @@ from flows.stages.prices import DayPrices, day_prices
 from flows.workspace import Workspace
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
+from warehouse.zones import market_day_slots
 
 SETTINGS = Tariff(import_adder_eur_per_kwh=0.1, vat=0.5, export_adder_eur_per_kwh=-0.01)
 TOU = """
@@ -74,6 +76,28 @@ def test_a_direction_without_tariff_is_priced_by_market_and_settings(workspace: 
     assert prices.price_eur_per_kwh is not None
     np.testing.assert_allclose(before, (prices.price_eur_per_kwh + 0.1) * 1.5)
     np.testing.assert_allclose(sell, prices.price_eur_per_kwh - 0.01)
+
+
+@pytest.mark.parametrize("order", [(60, 15), (15, 60)])
+def test_of_two_answers_of_different_resolution_the_later_holds(
+    workspace: Workspace, order: tuple[int, int]
+) -> None:
+    for number, minutes in enumerate(order):
+        slots = market_day_slots(DAY, ZONE, minutes)
+        rows = pd.DataFrame(
+            {
+                "zone": ZONE,
+                "interval_start_utc": slots.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "resolution_minutes": minutes,
+                "price_eur_per_kwh": 0.1 * (number + 1),
+            }
+        )
+        put(workspace, "prices", rows, as_of=AS_OF + timedelta(minutes=number))
+        assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    prices = found(workspace)
+    assert prices.source == "published"
+    assert prices.price_eur_per_kwh is not None
+    assert prices.price_eur_per_kwh.tolist() == [0.2] * 96
 
 
 @pytest.mark.parametrize("sold", [True, False])

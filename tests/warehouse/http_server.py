@@ -15,7 +15,11 @@ import httpx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer. hang_s: before it begins; drip_s: between bytes; missing: bytes promised and not sent."""
+    """One answer.
+
+    hang_s: before it begins; drip_s: between bytes of the body, head_drip_s: of a header that never ends;
+    missing: bytes promised and not sent.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -23,6 +27,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     hang_s: float = 0.0
     drip_s: float = 0.0
+    head_drip_s: float = 0.0
     missing: int = 0
 
 
@@ -91,6 +96,11 @@ class Server:
             def give(self, reply: Reply) -> None:
                 server._stopping.wait(reply.hang_s)
                 self.close_connection = True
+                if reply.head_drip_s:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                    while not server._stopping.wait(reply.head_drip_s):
+                        self.wfile.write(b"z")
+                    return
                 self.send_response_only(reply.status)
                 if reply.status != 304:
                     self.send_header("Content-Type", reply.media_type)

@@ -130,6 +130,15 @@ def test_an_answer_that_trickles_ends_with_the_deadline():
         assert time.monotonic() - began < 1.5
 
 
+def test_a_header_without_end_ends_with_the_deadline():
+    limits = Limits(read_s=1.0, deadline_s=0.5)
+    with serving(Reply(head_drip_s=0.05)) as server:
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match=r"no answer by the deadline of 0\.5 s"):
+            ask(server, limits=limits)
+        assert time.monotonic() - began < 1.5
+
+
 def test_nobody_there():
     with serving(GOOD) as server:
         transport = server.transport

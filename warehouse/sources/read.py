@@ -34,7 +34,7 @@ class _Reader:
     attribution: str | None = None
 
 
-_SHOWN_OPTION = 200
+_SHOWN_OPTION = 4000
 _READERS: Mapping[tuple[str, str], _Reader] = {
     **{
         (dataset, name): _Reader(

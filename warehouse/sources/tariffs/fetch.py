@@ -11,10 +11,12 @@ import html
 import json
 import logging
 import re
+import threading
 import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from queue import Empty, Queue
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -29,6 +31,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 _GZIP_OR_ZLIB = 47
 _SHOWN = 300
+_GRACE_S = 0.25
+"""What an attempt that ends with the deadline itself may take longer, to say why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +97,30 @@ def fetch(
     limits = limits or Limits()
     logging.getLogger("httpx").addFilter(_without_addresses)
     call = _Call(request, media_types, known or Validators(), limits, time.monotonic() + limits.deadline_s)
-    retrying = Retrying(
-        retry=retry_if_exception_type(_AgainError),
-        stop=stop_after_attempt(limits.attempts),
-        wait=call.wait,
-        sleep=sleep,
-        reraise=True,
-    )
-    timeout = httpx.Timeout(limits.read_s, connect=limits.connect_s)
-    with httpx.Client(timeout=timeout, transport=transport, follow_redirects=False) as client:
+    with httpx.Client(transport=transport, follow_redirects=False) as client:
+        return _by_deadline(lambda: call.asked(client, sleep), call)
+
+
+def _by_deadline(ask: "Callable[[], Response]", call: "_Call") -> Response:
+    """Return what `ask` returns, or give it up: a server may send its headers byte by byte for ever."""
+    answered: Queue[Response | BaseException] = Queue()
+
+    def work() -> None:
         try:
-            return retrying(call.once, client)
-        except _AgainError as error:
-            tried = f"asked {retrying.statistics['attempt_number']} times"
-            raise UnreachableError(f"{call.clean(str(error))} ({tried})", file=request.shown) from error
+            answered.put(ask())
+        except BaseException as error:
+            answered.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer = answered.get(timeout=max(0.0, call.until - time.monotonic()) + _GRACE_S)
+    except Empty:
+        raise UnreachableError(
+            f"gave no answer by the deadline of {call.limits.deadline_s:g} s", file=call.request.shown
+        ) from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,21 @@ class _Call:
     known: Validators
     limits: Limits
     until: float
+
+    def asked(self, client: httpx.Client, sleep: Callable[[float], None]) -> Response:
+        """Ask until there is an answer, a reason not to go on, or no attempt left."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(_AgainError),
+            stop=stop_after_attempt(self.limits.attempts),
+            wait=self.wait,
+            sleep=sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self.once, client)
+        except _AgainError as error:
+            tried = f"asked {retrying.statistics['attempt_number']} times"
+            raise UnreachableError(f"{self.clean(str(error))} ({tried})", file=self.request.shown) from error
 
     def once(self, client: httpx.Client) -> Response:
         """Ask once, following redirects within the host."""

@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from warehouse.errors import (
     CellError,
     ColumnError,
+    OversizedFileError,
     ProviderError,
     UndecodableFileError,
     nearest,
@@ -133,13 +134,16 @@ def object_of(file: RawFile) -> Record:
 def xml_of(file: RawFile) -> Element:
     """Return the root of an XML answer.
 
-    Raises ProviderError for a web page, UndecodableFileError for what is no XML or not safe to parse.
+    Raises ProviderError for a web page, UndecodableFileError for what is no XML or not safe to parse,
+    OversizedFileError.
     """
     _refuse_page(file, "XML")
     if file.is_xlsx:
         raise UndecodableFileError(
             "is a zip of documents; unpack it and give them one by one", file=file.name
         )
+    if len(file.data) > file.caps.json_bytes:
+        raise OversizedFileError(f"is larger than {file.caps.json_bytes:,} bytes", file=file.name)
     try:
         root: Element = fromstring(file.data, forbid_dtd=True)
     except DefusedXmlException as error:
