@@ -90,11 +90,12 @@ def _mirrored(series: Series, c_rate: Floats, soc: Floats) -> Mask:
 
 
 def _finest_step(series: Series, soc: Floats) -> Floats:
-    """Return by group the smallest change of the reported charge that is not nothing."""
+    """Return by group the digit of the reported charge: the smallest step, or difference of two steps."""
     finest = np.full(int(series.group.max(initial=0)) + 1, np.inf)
-    step = np.abs(np.diff(soc))
-    moved = series.linked[1:] & (step > 1e-9)
-    np.minimum.at(finest, series.group[1:][moved], step[moved])
+    step = np.where(series.linked[1:], np.diff(soc), np.nan)
+    for group, size in ((series.group[1:], np.abs(step)), (series.group[2:], np.abs(np.diff(step)))):
+        seen = size > 1e-9  # less is rounding of the last bit
+        np.minimum.at(finest, group[seen], size[seen])
     return finest
 
 

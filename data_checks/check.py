@@ -54,7 +54,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     if not rows.empty:
         packs = Packs.of(owners, context)
         series = Series.of(rows, owners) if dataset == "telemetry" else None
-        found.add(*run_rules(rows, rules_for(dataset, declared, context)))
+        for broken in run_rules(rows, rules_for(dataset, declared, context)):
+            found.add(broken)
         for written in (
             units.implausible_units(rows, declared, owners),
             _alone(dataset, rows, packs, context),

@@ -1,7 +1,6 @@
 """Rows of one file with one key: the same told twice, or a contradiction."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -29,8 +28,10 @@ def contradictions(frame: pd.DataFrame, contract: TableContract, usable: Mask) -
     rule = uniqueness(contract)
     positions = np.flatnonzero(usable)
     positions = positions[_rivals(frame.iloc[positions], contract)]
-    for found in run_rules(frame.iloc[positions].reset_index(drop=True), [rule]):
-        yield replace(found, positions=positions[found.positions])
+    if positions.size:
+        (found,) = run_rules(frame.iloc[positions].reset_index(drop=True), [rule])
+        positions = positions[found.positions]
+    yield RowFinding(rule=rule.name, column=rule.column, reason=rule.reason, positions=positions)
 
 
 def _rivals(frame: pd.DataFrame, contract: TableContract) -> NDArray[np.intp]:

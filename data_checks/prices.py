@@ -15,9 +15,10 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
     """Judge each zone and market day: critical where one of its 92, 96 or 100 quarter-hours is missing.
 
     good: rows that passed; with `context.known_prices` they must cover each quarter-hour exactly once,
-    whatever their resolution. Zones without any row are not judged.
+    whatever their resolution. Of rows received at different times the later hold, quarter-hour by
+    quarter-hour: hours may be told again in quarter-hours, and the other way round. Zones without any row are not judged.
     """
-    columns = ["zone", "interval_start_utc", "resolution_minutes"]
+    columns = ["zone", "interval_start_utc", "resolution_minutes", "received_utc"]
     known = [good[columns]]
     if context.known_prices is not None and not context.known_prices.empty:
         known.insert(0, context.known_prices[columns])
@@ -37,11 +38,15 @@ def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
 
 
 def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:
-    """Return the start of every quarter-hour that the rows cover, with repetition."""
+    """Return the start of every quarter-hour that the rows received last cover, with repetition."""
     count = (rows["resolution_minutes"].to_numpy(dtype="int64") // 15).astype("int64")
     starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(count)
     step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return pd.DatetimeIndex(starts + step * _QUARTER)
+    told = pd.DataFrame(
+        {"start": starts + step * _QUARTER, "received": rows["received_utc"].repeat(count).array}
+    )
+    last = told.groupby("start")["received"].transform("max")
+    return pd.DatetimeIndex(told.loc[told["received"] == last, "start"])
 
 
 def _day(zone: str, day: dt.date, quarters: pd.DatetimeIndex, timezone: str) -> ScopeFinding:

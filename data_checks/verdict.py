@@ -21,27 +21,33 @@ SEPARATOR = "; "
 
 
 class Findings:
-    """Row findings as they come in, and which rows they leave usable; what a person released is let be."""
+    """Row findings as they come in, and which rows they leave usable.
+
+    A row that a person released is past judging, but not past its contract: no written check finds it again,
+    a check of its whole file only if another such check was set aside.
+    """
 
     def __init__(self, frame: pd.DataFrame, released: pd.DataFrame | None) -> None:
         self.all: list[RowFinding] = []
         self.usable = np.ones(len(frame), dtype=bool)
         self._released = _released(frame, released)
+        self._judged = np.ones(len(frame), dtype=bool)
+        for rows in self._released.values():
+            self._judged[rows] = False
 
-    def add(self, *findings: RowFinding) -> None:
-        """Take findings in; a rule that was released for a row has not found it."""
-        for finding in findings:
-            bad = finding.positions
-            if finding.rule in self._released:
-                bad = np.setdiff1d(bad, self._released[finding.rule])
-            self.all.append(replace(finding, positions=bad))
-            self.usable[bad] = False
+    def add(self, finding: RowFinding) -> None:
+        """Take a finding in."""
+        self.all.append(finding)
+        self.usable[finding.positions] = False
 
-    def add_written(self, *findings: RowFinding) -> None:
-        """Take findings in, each for rows that nothing was found in yet; a verdict on a whole is for all."""
-        for finding in findings:
-            bad = finding.positions
-            self.add(finding if finding.whole else replace(finding, positions=bad[self.usable[bad]]))
+    def add_written(self, finding: RowFinding) -> None:
+        """Take a written check's finding in, for rows that have none yet; one on a whole file is for all."""
+        bad = finding.positions
+        if finding.whole:
+            bad = np.setdiff1d(bad, self._released.get(finding.rule, bad[:0]))
+        else:
+            bad = bad[self.usable[bad] & self._judged[bad]]
+        self.add(replace(finding, positions=bad))
 
 
 def report(

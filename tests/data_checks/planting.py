@@ -30,6 +30,8 @@ class Field:
         rows = np.arange(1, len(self.frames[dataset]) - length - 1) if among is None else among
         grid = rows[rows % (APART if dataset == "telemetry" else 1) == 0] if length == 1 else rows
         chosen: list[int] = []
+        if count == 0:
+            return np.array(chosen, dtype=int)
         for row in self.rng.permutation(grid):
             block = (
                 {(dataset, int(row) + i) for i in range(-2, length + 2)}

@@ -57,6 +57,17 @@ def test_an_hour_told_at_two_resolutions_blocks_the_day():
     assert report.blocked == {"DE-LU 2020-03-29"}
 
 
+@pytest.mark.parametrize(("minutes", "blocked"), [(60, False), (30, True)], ids=["later", "at once"])
+def test_an_hour_told_again_in_quarters_holds_only_if_it_was_told_later(minutes, blocked):
+    received = pd.Timestamp(NOW) - pd.Timedelta(minutes=minutes - 30)
+    known = prices().assign(source_id="s", received_utc=received)
+    start = "2020-03-29T05:00+02:00"
+    times = pd.date_range(start, periods=4, freq="15min", unit="us").tz_convert("UTC")
+    quarters = prices(start, 4).assign(interval_start_utc=times, resolution_minutes=15)
+    report = check(quarters.iloc[1:] if blocked else quarters, SPRING, known_prices=known)
+    assert bool(report.blocked) is blocked
+
+
 def test_other_zones_and_days_are_not_blocked():
     finnish = prices("2020-03-29T00:00+02:00", 23, zone="FI")
     report = check(pd.concat([prices().drop(index=0), finnish], ignore_index=True), SPRING)
