@@ -16,7 +16,8 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
 
     good: rows that passed; with `context.known_prices` they must cover each quarter-hour exactly once,
     whatever their resolution. Of rows received at different times the later hold, quarter-hour by
-    quarter-hour: hours may be told again in quarter-hours, and the other way round. Zones without any row are not judged.
+    quarter-hour: hours may be told again in quarters, and the other way round. Zones without any row are not
+    judged.
     """
     columns = ["zone", "interval_start_utc", "resolution_minutes", "received_utc"]
     known = [good[columns]]
@@ -43,7 +44,7 @@ def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:
     starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(count)
     step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     told = pd.DataFrame(
-        {"start": starts + step * _QUARTER, "received": rows["received_utc"].repeat(count).array}
+        {"start": starts + step * _QUARTER, "received": pd.DatetimeIndex(rows["received_utc"]).repeat(count)}
     )
     last = told.groupby("start")["received"].transform("max")
     return pd.DatetimeIndex(told.loc[told["received"] == last, "start"])
