@@ -36,7 +36,7 @@ GAP = 2e-6
 MILP_SHARE = 0.8
 CUT_ROUNDS = 60
 # What an earlier objective reached is held to this, absolute or relative.
-HELD = 1e-6
+HELD = 1e-7
 
 
 @dataclass(slots=True)

@@ -1,66 +1,118 @@
 """Two other ways to the optimum, sharing nothing with the room's model but the problem's types.
 
-`milp_objective`: a second formulation for scipy's milp: sums of powers instead of energies, a binary for
-every direction from the start, drawdown as a row for each pair of slots, wear under a dense fan of tangents.
+`milp_answer`: a second formulation for scipy's milp: sums of powers instead of energies, a binary for every
+direction, power, meter and bid from the start, drawdown as a row for each pair of slots, the tree walked for
+every car and slot, wear under a dense fan of tangents.
 `grid_objective`: an exact dynamic programme for one car whose numbers all lie on a grid of energy steps.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from optimize.types import DayProblem, Mode, Session, WearPrice
+from optimize.types import Car, DayProblem, Mode, Session, WearPrice
 
 FAN = 400
+Sum = dict[int, float]
+CONSTANT = -1
+_OF_THE_STAY = (
+    "charge_limit_kw",
+    "discharge_limit_kw",
+    "efficiency_charge",
+    "efficiency_discharge",
+    "site_id",
+)
 
 
-def milp_objective(problem: DayProblem, mode: Mode) -> tuple[float, float]:
-    """(achieved, bound) of the largest objective, €: wear exact in the one, underestimated in the other."""
+@dataclass(frozen=True)
+class Answer:
+    """achieved: wear exact; bound: wear underestimated; both €, to be large. primary: as in the record."""
+
+    achieved: float
+    bound: float
+    primary: float
+
+
+def milp_answer(problem: DayProblem, mode: Mode) -> Answer:
+    """The largest objective of a mode, after those that come before it."""
     return _Rows(problem, mode).solve()
+
+
+def add(into: Sum, other: Sum, factor: float = 1.0) -> Sum:
+    """A sum of columns and a constant, plus a multiple of another."""
+    for column, share in other.items():
+        into[column] = into.get(column, 0.0) + factor * share
+    return into
 
 
 class _Rows:
     def __init__(self, problem: DayProblem, mode: Mode) -> None:
         self.problem, self.mode = problem, mode
-        self.cost: list[float] = []
+        self.gain: Sum = {}
+        self.missing: Sum = {}
         self.lower: list[float] = []
         self.upper: list[float] = []
         self.integer: list[int] = []
-        self.rows: list[tuple[dict[int, float], float, float]] = []
-        self.wear: list[tuple[WearPrice, int, dict[int, float]]] = []
-        self.site_power: dict[tuple[str, int], dict[int, float]] = {}
-        for car_index in range(len(problem.cars)):
-            self._car(car_index)
-        limits = {site.site_id: (-site.export_limit_kw, site.import_limit_kw) for site in problem.sites}
-        for (site_id, _), power in self.site_power.items():
-            self.rows.append((power, *limits[site_id]))
+        self.rows: list[tuple[Sum, float, float]] = []
+        self.wear: list[tuple[WearPrice, int, Sum]] = []
+        self.sites = {site.site_id: site for site in problem.sites}
+        slots = range(len(problem.slots))
+        self.power: dict[tuple[str, int], Sum] = {(j, t): {} for j in self.sites for t in slots}
+        self.held: dict[tuple[int, str, int], Sum] = {}
+        for i, one in enumerate(problem.cars):
+            self._car(i, one)
+        for j in self.sites:
+            self._site(j)
+        self._bids()
+        self.primary = self._primary()
 
-    def column(self, cost: float, lower: float, upper: float, *, integer: bool = False) -> int:
-        self.cost.append(cost)
+    def column(self, lower: float, upper: float, *, gain: float = 0.0, integer: bool = False) -> int:
         self.lower.append(lower)
         self.upper.append(upper)
         self.integer.append(int(integer))
-        return len(self.cost) - 1
+        number = len(self.lower) - 1
+        self.gain[number] = gain
+        return number
 
-    def _car(self, i: int) -> None:
-        one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
-        duty: dict[int, float] = {}
-        for session in problem.sessions:
+    def above(self, site_id: str) -> list[str]:
+        path: list[str] = []
+        place: str | None = site_id
+        while place is not None:
+            path.append(place)
+            place = self.sites[place].parent_id
+        return path
+
+    def base(self, site_id: str, t: int) -> float:
+        loads = [s.base_load_kw for s in self.problem.sites if site_id in self.above(s.site_id)]
+        return sum(float(load[t]) for load in loads if load is not None)
+
+    def _car(self, i: int, one: Car) -> None:
+        duty: Sum = {}
+        fed: Sum = {}
+        for session in self.problem.sessions:
             if session.battery_id == one.battery_id:
-                self._session(i, session, duty)
-        wear = self.column(-1.0, 0.0, np.inf)
+                self._session(i, session, duty, fed)
+        self.rows.append((fed, -np.inf, one.v2g_limit_kwh))
+        wear = self.column(0.0, np.inf, gain=-1.0)
         self.wear.append((one.wear, wear, duty))
-        most = one.discharge_limit_kw * hours * len(problem.slots) / one.capacity_kwh
-        for x in np.linspace(0.0, most, FAN):
+        most = sum(share * self.upper[column] for column, share in duty.items())
+        for x in np.linspace(0.0, min(most, 3.0), FAN):
             slope, cost = one.wear.slope_eur(x), one.wear.cost_eur(x)
-            row = {column: -slope * share for column, share in duty.items()} | {wear: 1.0}
-            self.rows.append((row, cost - slope * x, np.inf))
+            self.rows.append((add({wear: 1.0}, duty, -slope), cost - slope * x, np.inf))
 
-    def _session(self, i: int, session: Session, duty: dict[int, float]) -> None:
+    def _session(self, i: int, session: Session, duty: Sum, fed: Sum) -> None:
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
+        own = {
+            name: getattr(one, name) if getattr(session, name) is None else getattr(session, name)
+            for name in _OF_THE_STAY
+        }
+        p_ch, p_dis, eta_in, eta_out, site = own.values()
+        places = self.above(site)
+        metered = any(self.sites[j].metering == "site" for j in places)
         ends = [*problem.slots[1:], problem.end_utc]
         slots = [
             t
@@ -68,66 +120,218 @@ class _Rows:
             if problem.slots[t] >= session.arrival_utc and ends[t] <= session.departure_utc
         ]
         start = session.arrival_soc * one.capacity_kwh
-        low, high = one.soc_min * one.capacity_kwh, one.soc_max * one.capacity_kwh
-        target = session.departure_soc * one.capacity_kwh
-        if session.departure_utc > problem.end_utc:
-            begin = max(session.arrival_utc, problem.end_utc)
-            begin += (problem.end_utc - begin) % (ends[0] - problem.slots[0])
-            later = math.floor((session.departure_utc - begin) / (ends[0] - problem.slots[0]))
-            target = max(0.0, target - max(0, later) * hours * one.charge_limit_kw)
-        most = one.discharge_limit_kw if self.mode == "v2g" else 0.0
-        stored: dict[int, float] = {}
-        trail: list[dict[int, float]] = [{}]
+        low = max(one.soc_min, session.min_soc or 0.0) * one.capacity_kwh
+        high = one.soc_max * one.capacity_kwh
+        most = p_dis if self.mode == "v2g" else 0.0
+        energy: Sum = {CONSTANT: start}
+        trail: list[Sum] = [energy]
         for t in slots:
-            worth = problem.terminal_value_eur_per_kwh
-            buy = -problem.import_price_eur_per_kwh[t] / one.efficiency_charge + worth
-            sell = problem.export_price_eur_per_kwh[t] * one.efficiency_discharge - worth
-            c = self.column(hours * buy, 0.0, one.charge_limit_kw)
-            d = self.column(hours * sell, 0.0, most)
-            y = self.column(0.0, 0.0, 1.0, integer=True)
-            self.rows.append(({c: 1.0, y: one.charge_limit_kw}, -np.inf, one.charge_limit_kw))
-            self.rows.append(({d: 1.0, y: -most}, -np.inf, 0.0))
-            stored = stored | {c: hours, d: -hours}
-            self.rows.append((stored, min(low, start) - start, max(high, start) - start))
-            if start < low:
-                self.rows.append((stored | {y: start - low}, 0.0, np.inf))
-            if start > high:
-                self.rows.append((stored | {y: high - start}, -np.inf, high - start))
-            for before in trail:
-                fall = dict(before)
-                for column, share in stored.items():
-                    fall[column] = fall.get(column, 0.0) - share
+            c, d = self.column(0.0, p_ch), self.column(0.0, most)
+            y, z = (self.column(0.0, 1.0, integer=True) for _ in range(2))
+            before, energy = energy, add(dict(energy), {c: hours, d: -hours})
+            power = {c: 1.0 / eta_in, d: -eta_out}
+            self.rows += [
+                ({c: 1.0, z: -p_ch}, -np.inf, 0.0),
+                ({c: 1.0, z: -one.min_charge_kw}, 0.0, np.inf),
+                ({d: 1.0, y: -most}, -np.inf, 0.0),
+                ({d: 1.0, y: -one.min_discharge_kw}, 0.0, np.inf),
+                ({y: 1.0, z: 1.0}, 0.0, 1.0),
+                (add({y: min(low, start) - low}, energy), min(low, start), np.inf),
+                (add({z: max(high, start) - high}, energy), -np.inf, max(high, start)),
+            ]
+            if one.charge_taper is not None:
+                taper = one.charge_taper
+                fall = (1.0 - taper.full_share) / (1.0 - taper.from_soc) * one.charge_limit_kw
+                row = add({c: 1.0}, before, fall / one.capacity_kwh)
+                self.rows.append((row, -np.inf, one.charge_limit_kw + fall * taper.from_soc))
+            for earlier in trail:
                 if self.mode == "v2g":
-                    self.rows.append((fall, -np.inf, one.drawdown_limit * one.capacity_kwh))
-            trail.append(stored)
+                    fall_kwh = add(dict(earlier), energy, -1.0)
+                    self.rows.append((fall_kwh, -np.inf, one.drawdown_limit * one.capacity_kwh))
+            trail.append(energy)
+            buy, sell = problem.import_price_eur_per_kwh[t], problem.export_price_eur_per_kwh[t]
+            if not metered:
+                add(self.gain, {c: -hours * buy / eta_in, d: hours * sell * eta_out})
+            if problem.co2_kg_per_kwh is not None:
+                add(self.gain, power, -hours * problem.co2_kg_per_kwh[t] * problem.co2_price_eur_per_kg)
+            for part in (before, energy):
+                add(self.gain, part, -0.5 * hours * one.rest_price_eur_per_kwh_h)
+            if problem.previous_kw is not None and not math.isnan(problem.previous_kw[i, t]):
+                moved = self.column(0.0, np.inf, gain=-hours * problem.change_price_eur_per_kwh)
+                self.rows.append((add({moved: 1.0}, power), problem.previous_kw[i, t], np.inf))
+                self.rows.append((add({moved: 1.0}, power, -1.0), -problem.previous_kw[i, t], np.inf))
+            for j in places:
+                add(self.power[j, t], power)
             duty[d] = hours / one.capacity_kwh
-            power = self.site_power.setdefault((one.site_id, t), {})
-            power[c], power[d] = 1.0 / one.efficiency_charge, -one.efficiency_discharge
-        missing = self.column(-problem.departure_price_eur_per_kwh, 0.0, np.inf)
-        self.rows.append((stored | {missing: 1.0}, target - start, np.inf))
+            fed[d] = hours
+            if self.mode == "v2g":
+                rooms = (p_dis * eta_out, p_ch / eta_in, start >= low, start <= high)
+                called = self._hold(t, places, power, (before, energy), (low, high), (eta_in, eta_out), rooms)
+                add(duty, called, hours / one.capacity_kwh)
+        target = self._target(session, one, p_ch, ends)
+        missing = self.column(0.0, np.inf, gain=-problem.departure_price_eur_per_kwh)
+        self.missing[missing] = 1.0
+        self.rows.append((add({missing: 1.0}, energy), target, np.inf))
+        add(self.gain, energy, problem.terminal_value_eur_per_kwh)
+        add(self.gain, {CONSTANT: -start * problem.terminal_value_eur_per_kwh})
 
-    def solve(self) -> tuple[float, float]:
-        if not self.cost:
-            return 0.0, 0.0
-        matrix = np.zeros((len(self.rows), len(self.cost)))
-        for r, (row, _, _) in enumerate(self.rows):
-            for column, value in row.items():
-                matrix[r, column] = value
-        low = np.array([row[1] for row in self.rows])
-        high = np.array([row[2] for row in self.rows])
+    def _target(self, session: Session, one: Car, p_ch: float, ends: list) -> float:
+        """Owed at the window's end: for a stay beyond the day by search over what full power can still do."""
+        problem, hours = self.problem, self.problem.slot_hours
+        target = session.departure_soc * one.capacity_kwh
+        if session.departure_utc <= problem.end_utc:
+            return target
+        step = ends[0] - problem.slots[0]
+        begin = max(session.arrival_utc, problem.end_utc)
+        begin += (problem.end_utc - begin) % step
+        later = max(0, math.floor((session.departure_utc - begin) / step))
+        for _ in range(later):
+            candidates = [target - hours * p_ch]
+            if one.charge_taper is not None:
+                taper = one.charge_taper
+                fall = (1.0 - taper.full_share) / (1.0 - taper.from_soc) * one.charge_limit_kw
+                slope = fall / one.capacity_kwh
+                flat = one.charge_limit_kw + fall * taper.from_soc
+                if hours * slope < 1.0:
+                    candidates.append((target - hours * flat) / (1.0 - hours * slope))
+            target = max(0.0, min(target, max(candidates)))
+        return target
+
+    def _hold(
+        self,
+        t: int,
+        places: list[str],
+        power: Sum,
+        energies: tuple[Sum, Sum],
+        bounds: tuple[float, float],
+        efficiency: tuple[float, float],
+        rooms: tuple[float, float, bool, bool],
+    ) -> Sum:
+        """Columns of what is held for each block now; returns the battery-side kW expected to be called."""
+        called: Sum = {}
+        ways: dict[str, tuple[Sum, Sum]] = {"up": ({}, {}), "down": ({}, {})}
+        for b, block in enumerate(self.problem.reserves):
+            if t not in block.slots or block.site_id not in places:
+                continue
+            for way in ways:
+                if not getattr(block, way) or not rooms[2 if way == "up" else 3]:
+                    continue
+                column = self.column(0.0, rooms[0] + rooms[1])
+                self.held.setdefault((b, way, t), {})[column] = 1.0
+                kw, kwh = ways[way]
+                kw[column] = 1.0
+                factor = 1.0 / efficiency[1] if way == "up" else efficiency[0]
+                kwh[column] = block.sustain_hours * factor
+                if way == "up":
+                    called[column] = block.activation_share / efficiency[1]
+        for way, (kw, kwh) in ways.items():
+            if kw:
+                sign = -1.0 if way == "up" else 1.0
+                self.rows.append((add(dict(kw), power, sign), -np.inf, rooms[0 if way == "up" else 1]))
+                for energy in energies:
+                    limit = -bounds[0] if way == "up" else bounds[1]
+                    self.rows.append((add(dict(kwh), energy, sign), -np.inf, limit))
+        return called
+
+    def _site(self, j: str) -> None:
+        problem, site = self.problem, self.sites[j]
+        slots = range(len(problem.slots))
+        if site.peak_price_eur_per_kw:
+            peak = self.column(site.peak_so_far_kw, np.inf, gain=-site.peak_price_eur_per_kw)
+            add(self.gain, {CONSTANT: site.peak_price_eur_per_kw * site.peak_so_far_kw})
+        for t in slots:
+            power, base = self.power[j, t], self.base(j, t)
+            least = -max(site.export_limit_kw + base, 0.0)
+            self.rows.append((dict(power), least, max(site.import_limit_kw - base, 0.0)))
+            if site.peak_price_eur_per_kw:
+                self.rows.append((add({peak: 1.0}, power, -1.0), base, np.inf))
+            if site.metering == "site":
+                self._meter(t, power, base)
+
+    def _meter(self, t: int, power: Sum, base: float) -> None:
+        buy, sell = self.problem.import_price_eur_per_kwh[t], self.problem.export_price_eur_per_kwh[t]
+        hours = self.problem.slot_hours
+        most = abs(base) + sum(abs(share) * self.upper[column] for column, share in power.items())
+        drawn = self.column(0.0, most, gain=-hours * buy)
+        fed = self.column(0.0, most, gain=hours * sell)
+        way = self.column(0.0, 1.0, integer=True)
+        self.rows.append((add({drawn: 1.0, fed: -1.0}, power, -1.0), base, base))
+        self.rows.append(({drawn: 1.0, way: most}, -np.inf, most))
+        self.rows.append(({fed: 1.0, way: -most}, -np.inf, 0.0))
+        add(self.gain, {CONSTANT: hours * (buy if base > 0.0 else sell) * base})
+
+    def _bids(self) -> None:
+        for b, block in enumerate(self.problem.reserves):
+            length = self.problem.slot_hours * len(block.slots)
+            most = min(block.max_kw, 1e4) if self.mode == "v2g" else 0.0
+            bid = self.column(0.0, most, gain=length * block.price_eur_per_kw_h)
+            offered = self.column(0.0, 1.0, integer=True)
+            self.rows.append(({bid: 1.0, offered: -most}, -np.inf, 0.0))
+            self.rows.append(({bid: 1.0, offered: -block.min_kw}, 0.0, np.inf))
+            for way in ("up", "down"):
+                for t in block.slots if getattr(block, way) else ():
+                    self.rows.append((add({bid: -1.0}, self.held.get((b, way, t), {})), 0.0, np.inf))
+
+    def _primary(self) -> Sum | None:
+        problem, slots = self.problem, range(len(self.problem.slots))
+        roots = [j for j, site in self.sites.items() if site.parent_id is None]
+        wanted: Sum = {}
+        if problem.objective == "grid_support":
+            for j in roots:
+                for t in set(problem.peak_slots):
+                    add(wanted, self.power[j, t], problem.slot_hours)
+        elif problem.objective == "peak_shaving":
+            for j in roots:
+                top = self.column(0.0, np.inf)
+                wanted[top] = 1.0
+                for t in slots:
+                    self.rows.append((add({top: 1.0}, self.power[j, t], -1.0), self.base(j, t), np.inf))
+        elif problem.objective == "load_levelling":
+            for j in roots:
+                loads = [add({CONSTANT: self.base(j, t)}, self.power[j, t]) for t in slots]
+                mean: Sum = {}
+                for load in loads:
+                    add(mean, load, 1.0 / len(loads))
+                for load in loads:
+                    apart = self.column(0.0, np.inf)
+                    wanted[apart] = 1.0
+                    for sign in (1.0, -1.0):
+                        row = add(add({apart: 1.0}, load, -sign), mean, sign)
+                        self.rows.append((row, 0.0, np.inf))
+        return wanted if problem.objective != "net_benefit" else None
+
+    def solve(self) -> Answer:
+        primary = math.nan
+        for wanted in (self.missing, self.primary) if self.primary is not None else ():
+            primary, _ = self._minimum(wanted)
+            self.rows.append((dict(wanted), -np.inf, primary + 1e-7 * max(1.0, abs(primary))))
+        value, x = self._minimum({column: -gain for column, gain in self.gain.items()})
+        hidden = 0.0
+        for price, column, duty in self.wear:
+            hidden += price.cost_eur(sum(share * x[d] for d, share in duty.items())) - x[column]
+        sign = -1.0 if self.problem.objective == "grid_support" else 1.0
+        return Answer(achieved=-value - hidden, bound=-value, primary=sign * primary)
+
+    def _minimum(self, wanted: Sum) -> tuple[float, np.ndarray]:
+        width = len(self.lower)
+        matrix = np.zeros((len(self.rows), width + 1))
+        low, high = np.zeros(len(self.rows)), np.zeros(len(self.rows))
+        for r, (row, least, most) in enumerate(self.rows):
+            matrix[r, list(row)] = list(row.values())  # the constant has index −1: the last column
+            low[r], high[r] = least - matrix[r, -1], most - matrix[r, -1]
+        cost = np.zeros(width + 1)
+        cost[list(wanted)] = list(wanted.values())
+        if width == 0:
+            return float(cost[-1]), np.zeros(0)
         answer = milp(
-            -np.array(self.cost),
+            cost[:-1],
             integrality=np.array(self.integer),
             bounds=Bounds(np.array(self.lower), np.array(self.upper)),
-            constraints=LinearConstraint(matrix, low, high),
+            constraints=LinearConstraint(matrix[:, :-1], low, high),
             options={"mip_rel_gap": 1e-7},
         )
         assert answer.success, answer.message
-        hidden = 0.0
-        for price, column, duty in self.wear:
-            x = sum(share * answer.x[d] for d, share in duty.items())
-            hidden += price.cost_eur(x) - answer.x[column]
-        return -float(answer.fun) - hidden, -float(answer.fun)
+        return float(answer.fun) + float(cost[-1]), answer.x
 
 
 def grid_objective(problem: DayProblem, step_kwh: float) -> float:

@@ -1,0 +1,194 @@
+"""Dispatch tables solved by hand for chargers, sites, meters and contracts. One-hour slots: kW are kWh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimize.account import account
+from optimize.plan import plan_day
+from optimize.types import BINDINGS, DayProblem, Mode, Site, Taper
+from tests.optimize.fleets import car, day, stay
+from tests.optimize.test_planning_golden import assert_table
+
+HALF = Taper(from_soc=0.5, full_share=0.5)
+"""With 10 kWh and 4 kW: c ≤ 6 − 0.4·e, 4 kW at half, 2 kW when full."""
+
+
+def changed(problem: DayProblem, **changes: object) -> DayProblem:
+    return replace(problem, **changes)  # type: ignore[arg-type]
+
+
+def place(site_id: str = "depot", **changes: object) -> Site:
+    limits = {"import_limit_kw": 100.0, "export_limit_kw": 100.0}
+    return Site(site_id=site_id, **(limits | changes))  # type: ignore[arg-type]
+
+
+def binding(problem: DayProblem, mode: Mode) -> list[list[str]]:
+    return [[BINDINGS[code] for code in row] for row in plan_day(problem, [mode])[mode].binding.tolist()]
+
+
+def test_charging_tapers_in_simulation_and_in_plans() -> None:
+    # 6 kWh on arrival, 10 owed: 6 − 0.4·6 = 3.6 kW at most, then 6 − 0.4·9.6 = 2.16 for the last 0.4.
+    problem = day([0.3, 0.1, 0.2], [car(charge_taper=HALF)], [stay("A", 0, 3, 0.6, 1.0)])
+    assert_table(problem, "uncontrolled", [[3.6, 0.4, 0]], [[0, 0, 0]], -1.08 - 0.04)
+    assert_table(problem, "ordered", [[0, 3.6, 0.4]], [[0, 0, 0]], -0.36 - 0.08)
+    assert binding(problem, "ordered") == [["idle", "taper", "full"]]
+
+
+def test_a_tapered_stay_beyond_the_day_must_hold_more() -> None:
+    # One hour after the day lifts e to e + 6 − 0.4·e: 10 needs e = 4/0.6. Without taper it would be 6.
+    problem = day([0.1, 0.2], [car(charge_taper=HALF)], [stay("A", 0, 3, 0.5, 1.0)])
+    (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
+    assert outcome.target_kwh == pytest.approx(4 / 0.6)
+    assert outcome.reached_kwh == pytest.approx(4 / 0.6, abs=1e-6)
+
+
+def test_a_taper_that_makes_a_window_too_short_is_said() -> None:
+    problem = day([0.1], [car(charge_taper=HALF)], [stay("A", 0, 1, 0.6, 1.0)])
+    (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
+    assert outcome.reason == (
+        "window too short: arrives at 0.60, needs 4.0 kWh, window gives 3.6 kWh"
+        " because charging tapers at high SoC"
+    )
+
+
+def test_a_stay_uses_its_own_charger() -> None:
+    # At the street: 2 kW in, 1 kW out, η 0.5 both ways. 2 kWh cost 4 kWh at 0.1; 1 kWh gives 0.5 kWh at 0.9.
+    own = {"charge_limit_kw": 2.0, "discharge_limit_kw": 1.0, "efficiency_charge": 0.5, "site_id": "street"}
+    sessions = [changed(stay("A", 0, 3, 0.5, 0.6), **own, efficiency_discharge=0.5)]  # type: ignore[arg-type]
+    problem = day([0.1, 0.2, 0.9], [car()], sessions, sites=[place(), place("street")])
+    assert_table(problem, "v2g", [[2, 0, 0]], [[0, 0, 1]], -0.4 + 0.45)
+    books = account(problem, plan_day(problem, ["v2g"])["v2g"]).total
+    assert (books.import_kwh, books.export_kwh) == (pytest.approx(4.0), pytest.approx(0.5))
+
+
+def test_minimum_power_buys_more_rather_than_too_little() -> None:
+    # 5 kWh owed, 3 … 4 kW when on: one slot is too little, two are at least 6.
+    problem = day([0.1, 0.2, 0.3], [car(min_charge_kw=3.0)], [stay("A", 0, 3, 0.2, 0.7)])
+    assert_table(problem, "ordered", [[3, 3, 0]], [[0, 0, 0]], -0.9)
+    # Selling 1 kWh of the 8 would be allowed by the 7 owed, but not below 2 kW: buy one back.
+    problem = day([0.5, 0.1], [car(min_discharge_kw=2.0)], [stay("A", 0, 2, 0.8, 0.7)])
+    assert_table(problem, "v2g", [[0, 3]], [[4, 0]], 2.0 - 0.3)
+
+
+def test_a_charger_below_the_minimum_power_is_named() -> None:
+    weak = changed(stay("A", 0, 2, 0.2, 0.5), charge_limit_kw=1.0)  # type: ignore[arg-type]
+    problem = day([0.1, 0.1], [car(min_charge_kw=1.4)], [weak])  # type: ignore[list-item]
+    (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
+    assert outcome.missing_kwh == pytest.approx(3.0)
+    assert outcome.reason.startswith("charger too weak: gives 1 kW, car needs 1.4 kW to charge")
+
+
+def test_resting_charged_has_a_price_so_charging_waits() -> None:
+    # 2 kWh, 6 owed, flat price; 0.01·(2 + 2 + 4) if the last slot charges, 0.01·(4 + 6 + 6) if the first.
+    problem = day([0.1] * 3, [car(rest_price_eur_per_kwh_h=0.01)], [stay("A", 0, 3, 0.2, 0.6)])
+    assert_table(problem, "ordered", [[0, 0, 4]], [[0, 0, 0]], -0.4 - 0.08)
+    assert_table(problem, "uncontrolled", [[4, 0, 0]], [[0, 0, 0]], -0.4 - 0.16)
+
+
+def test_a_contract_caps_the_days_v2g_energy() -> None:
+    problem = day([0.5, 0.1, 0.6], [car(v2g_limit_kwh=3.0)], [stay("A", 0, 3, 0.8, 0.0)])
+    assert_table(problem, "v2g", [[0, 0, 0]], [[0, 0, 3]], 1.8)
+    assert binding(problem, "v2g") == [["contract", "contract", "contract"]]
+
+
+def test_a_contract_floor_holds_for_its_stay() -> None:
+    # Never below 7 of 10 kWh: sell 1, buy 3, sell 3.
+    floor = changed(stay("A", 0, 3, 0.8, 0.0), min_soc=0.7)  # type: ignore[arg-type]
+    problem = day([0.5, 0.1, 0.6], [car()], [floor])  # type: ignore[list-item]
+    assert_table(problem, "v2g", [[0, 3, 0]], [[1, 0, 3]], 0.5 - 0.3 + 1.8)
+
+
+def test_a_feeder_limits_the_sites_below_it_together() -> None:
+    # Two sites of 4 kW behind 5 kW, each car needs 4 kWh: 5 at 0.1 and 3 at 0.2; one kWh more is worth 0.1.
+    sites = [place("feeder", import_limit_kw=5.0)]
+    sites += [place(name, import_limit_kw=4.0, parent_id="feeder") for name in ("left", "right")]
+    cars = [car("A", site_id="left"), car("B", site_id="right")]
+    stays = [stay("A", 0, 2, 0.2, 0.6), stay("B", 0, 2, 0.2, 0.6)]
+    problem = day([0.1, 0.2], cars, stays, sites=sites)
+    plans = plan_day(problem)
+    assert plans["ordered"].solver.objective_eur == pytest.approx(-0.5 - 0.6, abs=1e-6)
+    np.testing.assert_allclose(plans["ordered"].charge_kw.sum(axis=0), [5, 3], atol=1e-6)
+    prices = plans["ordered"].prices.site_eur_per_kwh
+    np.testing.assert_allclose(prices, [[0.1, 0], [0, 0], [0, 0]], atol=1e-6)
+    assert_table(problem, "uncontrolled", [[2.5, 1.5], [2.5, 1.5]], [[0, 0], [0, 0]], -1.1)
+
+
+def test_nested_limits_share_what_the_narrower_leaves() -> None:
+    sites = [place("feeder", import_limit_kw=4.0), place("lane", import_limit_kw=1.0, parent_id="feeder")]
+    cars = [car("A", site_id="lane"), car("B", site_id="feeder")]
+    stays = [stay("A", 0, 2, 0.0, 0.6), stay("B", 0, 2, 0.0, 0.6)]
+    problem = day([0.1, 0.1], cars, stays, sites=sites, departure_price=1.0)
+    assert_table(problem, "uncontrolled", [[1, 1], [3, 3]], [[0, 0], [0, 0]], -0.8 - 4.0)
+    reasons = [outcome.reason for outcome in plan_day(problem, ["ordered"])["ordered"].departures]
+    assert reasons[0].startswith("feeder limit of site 'lane' (1 kW): arrives at 0.00, needs 6.0 kWh")
+
+
+def test_base_load_takes_its_part_of_the_limits() -> None:
+    # 5 kW less loads of 3, −2 and 6: 2, 7 and none. The overload of the last slot is not the cars' doing.
+    site = place(import_limit_kw=5.0, export_limit_kw=1.0, base_load_kw=np.array([3.0, -2.0, 6.0]))
+    problem = day([0.1, 0.2, 0.05], [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    assert_table(problem, "ordered", [[2, 2, 0]], [[0, 0, 0]], -0.2 - 0.4)
+    # 1 kW of export plus the load: 4, none (2 kW are fed in already) and 7.
+    problem = day([0.3, 0.9, 0.3], [car()], [stay("A", 0, 3, 0.6, 0.0)], sites=[site])
+    assert_table(problem, "v2g", [[0, 0, 0]], [[4, 0, 2]], 1.2 + 0.6)
+
+
+def test_a_peak_is_paid_above_what_it_was() -> None:
+    # 4 kWh in three slots of one price: 4/3 kW each, 1/3 kW above the month's 1 kW.
+    site = place(peak_price_eur_per_kw=1.0, peak_so_far_kw=1.0)
+    problem = day([0.1] * 3, [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    assert_table(problem, "ordered", [[4 / 3] * 3], [[0, 0, 0]], -0.4 - 1 / 3)
+    plan = plan_day(problem, ["ordered"])["ordered"]
+    assert plan.prices.peak_eur_per_kw.sum() == pytest.approx(1.0)
+    assert account(problem, plan).total.peak_charge_eur == pytest.approx(1 / 3)
+    assert binding(problem, "ordered") == [["peak"] * 3]
+    # With 3 kW of load in the first slot the others may draw as much for nothing more.
+    site = place(peak_price_eur_per_kw=1.0, base_load_kw=np.array([3.0, 0.0, 0.0]))
+    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    assert_table(problem, "ordered", [[0, 1, 3]], [[0, 0, 0]], -0.3 - 0.6 - 3.0)
+
+
+def test_behind_a_common_meter_own_power_costs_what_it_would_have_earned() -> None:
+    # Load 3 kW, then 3 kW of sun: 3 kWh out save 0.3 each, back in they cost the 0.1 they would have earned.
+    load = np.array([3.0, -3.0])
+    stays = [stay("A", 0, 2, 0.3, 0.3)]
+    alone = day([0.3, 0.3], [car()], stays, export=[0.1, 0.1], sites=[place(base_load_kw=load)])
+    assert_table(alone, "v2g", [[0, 0]], [[0, 0]], 0.0)
+    metered = place(base_load_kw=load, metering="site")
+    shared = day([0.3, 0.3], [car()], stays, export=[0.1, 0.1], sites=[metered])
+    assert_table(shared, "v2g", [[0, 3]], [[3, 0]], 0.9 - 0.3)
+    total = account(shared, plan_day(shared, ["v2g"])["v2g"]).total
+    # At its own plug the car would have paid 0.9 and earned 0.3; the meter saves the difference to +0.6.
+    assert total.energy_cost_eur == pytest.approx(0.6)
+    assert total.netting_eur == pytest.approx(1.2)
+
+
+def test_a_premium_on_export_is_not_earned_in_a_circle_behind_one_meter() -> None:
+    # A wants 4 kWh, B has 4 to give; 0.1 to buy, 0.3 to sell. Two meters: −0.4 + 1.2. One: nothing flows.
+    cars, stays = [car("A"), car("B")], [stay("A", 0, 1, 0.5, 0.9), stay("B", 0, 1, 0.4, 0.0)]
+    two = day([0.1], cars, stays, export=[0.3])
+    assert_table(two, "v2g", [[4], [0]], [[0], [4]], 0.8)
+    one = day([0.1], cars, stays, export=[0.3], sites=[place(metering="site")])
+    assert_table(one, "v2g", [[4], [0]], [[0], [4]], 0.0)
+    assert plan_day(one, ["v2g"])["v2g"].solver.binaries > 0
+
+
+def test_emissions_have_a_price_both_ways() -> None:
+    # Flat market price and 1 €/kg on 0.5, 0.1 and 0.8 kg/kWh: buy 4 at 0.2, sell them at 0.9.
+    problem = day([0.1] * 3, [car()], [stay("A", 0, 3, 0.2, 0.2)])
+    problem = changed(problem, co2_kg_per_kwh=np.array([0.5, 0.1, 0.8]), co2_price_eur_per_kg=1.0)
+    assert_table(problem, "v2g", [[0, 4, 0]], [[0, 0, 4]], -4 * 0.2 + 4 * 0.9)
+
+
+def test_a_plan_in_force_is_left_only_for_what_changing_costs() -> None:
+    # Moving 4 kWh saves 0.02 each and departs twice by 4 kWh.
+    problem = day([0.12, 0.10, 0.20], [car()], [stay("A", 0, 3, 0.2, 0.6)])
+    before = np.array([[4.0, 0.0, np.nan]])
+    dear = changed(problem, previous_kw=before, change_price_eur_per_kwh=0.02)
+    assert_table(dear, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.48)
+    cheap = changed(problem, previous_kw=before, change_price_eur_per_kwh=0.005)
+    assert_table(cheap, "ordered", [[0, 4, 0]], [[0, 0, 0]], -0.40 - 0.04)
