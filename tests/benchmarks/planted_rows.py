@@ -38,7 +38,7 @@ def main() -> None:
         grid.add_row(kind, dataset, rule, *map(str, counts))
     grid.add_section()
     grid.add_row("all", "", "", *(str(sum(column)) for column in zip(*found.kinds.values(), strict=True)))
-    out = Console(file=sys.stdout)
+    out = Console(file=sys.stdout, width=110)
     out.print(grid)
     out.print(
         f"good rows {found.good:,}, lost {found.lost} ({found.lost / found.good:.4%}); "

@@ -117,10 +117,12 @@ def _stretches(soil: Field, count: int) -> None:
     minutes = frame["time_utc"].dt.as_unit("us").astype("int64").to_numpy() // 60_000_000
     charging = (frame["current_a"] > 10.0).to_numpy()
     layered = (frame["battery_id"].map(fleet["chemistry"]) != "lfp").to_numpy()
+    half_full = (frame["soc_reported"] > 0.6).to_numpy()
     for kind, length in STRETCHES.items():
         steady = np.lib.stride_tricks.sliding_window_view(charging, length + 4).all(axis=1)
         steady &= minutes[length + 3 :] - minutes[: steady.size] == length + 3
-        starts = np.flatnonzero(steady & (layered[: steady.size] | (kind == "current_sign"))) + 2
+        told = layered if kind == "stuck" else layered & half_full if kind == "soc_voltage" else charging
+        starts = np.flatnonzero(steady & told[: steady.size]) + 2
         first = soil.spots("telemetry", -(-count // length), starts, length)
         rows = (first[:, None] + np.arange(length)).ravel()
         if kind == "stuck":
