@@ -1,0 +1,133 @@
+"""Sessions, check-ups, packs and prices whose figures do not fit one another; how old the newest row is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_checks import check_frame, freshness
+from tests.data_checks.builders import context, outcome
+from tests.warehouse.builders import NOW, fleet, landed, prices
+
+DAY = pd.Timestamp("2020-03-30T00:00Z")
+
+
+def check(dataset, frame, **told):
+    return check_frame(dataset, landed(dataset, frame), context(**told))
+
+
+def sessions(*stays, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):
+    """Stays of one car, by hours after DAY."""
+    return pd.DataFrame(
+        {
+            "session_id": [f"{battery_id}-{number}" for number in range(len(stays))],
+            "battery_id": battery_id,
+            "arrival_utc": [DAY + pd.Timedelta(hours=start) for start, _ in stays],
+            "departure_utc": [DAY + pd.Timedelta(hours=end) for _, end in stays],
+            "arrival_soc": arrival_soc,
+            "departure_soc": departure_soc,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("stays", "wrong"),
+    [
+        ([(0, 8), (8, 16), (17, 24)], []),
+        ([(0, 8), (7, 16), (17, 24)], [1, 2]),
+        ([(17, 24), (0, 40), (2, 3)], [1, 2, 3]),
+        ([(0, 9), (1, 2), (3, 4), (9, 12)], [1, 2, 3]),
+        ([(0, 5), (4, 10), (4.5, 6), (10, 11)], [1, 2, 3]),
+    ],
+)
+def test_sessions_of_one_car_do_not_overlap(stays, wrong):
+    report = check("sessions", pd.concat([sessions(*stays), sessions((3, 9), battery_id="CAR2")]))
+    assert report.quarantine["source_row"].tolist() == wrong
+    assert set(report.quarantine["rule"]) <= {"overlap"}
+
+
+def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
+    report = check("sessions", sessions((0, 8), (4, 4 + 24 * 91)))
+    assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[2, "stay"]]
+
+
+def test_what_a_driver_asks_beyond_pack_and_charger_is_shown_and_kept():
+    frame = sessions((0, 1), (2, 12), departure_soc=0.96)
+    report = check("sessions", frame)
+    assert len(report.good) == 2
+    assert outcome(report, "above_soc_max", "CAR1")["rows_failed"] == 2
+    assert outcome(report, "reach", "CAR1")["rows_failed"] == 1
+    assert outcome(report, "reach")["severity"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("changed", "column"),
+    [
+        ({"nominal_energy_kwh": 600.0}, "nominal_energy_kwh"),
+        ({"nominal_capacity_ah": 5.0}, "nominal_energy_kwh"),
+        ({"cells_series": 10}, "nominal_energy_kwh"),
+        ({"cells_parallel": 1000}, "nominal_capacity_ah"),
+        ({"charge_limit_kw": 3700.0}, "charge_limit_kw"),
+        ({"discharge_limit_kw": 0.011}, "discharge_limit_kw"),
+        ({"replacement_value_eur": 720_000.0}, "replacement_value_eur"),
+    ],
+)
+def test_figures_of_a_pack_fit_one_another(changed, column):
+    frame = fleet()
+    frame.loc[1, list(changed)] = list(changed.values())
+    report = check("fleet", frame)
+    assert report.quarantine[["source_row", "rule", "column_name"]].to_numpy().tolist() == [
+        [2, "unit", column]
+    ]
+
+
+def test_a_car_that_cannot_discharge_is_no_fault():
+    assert check("fleet", fleet().assign(discharge_limit_kw=0.0)).rows_quarantined == 0
+
+
+@pytest.mark.parametrize(("ohm", "bad"), [(0.1, 0), (0.0005, 1), (2.0, 1), (np.nan, 0)])
+def test_a_resistance_fits_its_pack(ohm, bad):
+    frame = pd.DataFrame(
+        {"battery_id": ["CAR1"], "time_utc": DAY, "capacity_ah": 150.0, "resistance_ohm": [ohm],
+         "temperature_degc": 25.0}
+    )  # fmt: skip
+    report = check("checkups", frame)
+    assert report.quarantine["rule"].tolist() == ["resistance"] * bad
+
+
+@pytest.mark.parametrize(
+    ("factor", "blocked"), [(1.0, set()), (8.0, set()), (100.0, {"DE-LU"}), (1e-3, {"DE-LU"})]
+)
+def test_prices_of_another_level_than_the_weeks_before_are_rejected(factor, blocked):
+    known = prices("2020-03-22T00:00+01:00", 168).assign(source_id="s", received_utc=pd.Timestamp(NOW))
+    new = prices().assign(price_eur_per_kwh=lambda rows: factor * 0.4 * rows["price_eur_per_kwh"])
+    finnish = prices(zone="FI").assign(price_eur_per_kwh=0.9)
+    report = check("prices", pd.concat([new, finnish]), known_prices=known)
+    assert report.blocked == blocked
+    assert len(report.good) == (23 if blocked else 46)
+    assert set(report.quarantine["rule"]) == ({"unit"} if blocked else set())
+
+
+def test_one_price_far_above_all_others_is_quarantined_and_a_dear_day_is_not():
+    frame = prices()
+    frame.loc[7, "price_eur_per_kwh"] = 8.0
+    report = check("prices", frame)
+    assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[8, "outlier"]]
+    assert check("prices", prices().assign(price_eur_per_kwh=1.9)).rows_quarantined == 0
+    frame.loc[7, "price_eur_per_kwh"] = 0.9
+    assert check("prices", frame).rows_quarantined == 0
+
+
+def test_the_newest_rows_are_held_against_the_time_of_the_run():
+    newest = {
+        "CAR1": pd.Timestamp(NOW) - pd.Timedelta(hours=47),
+        "CAR2": pd.Timestamp(NOW) - pd.Timedelta(days=9),
+    }
+    rows = freshness("telemetry", newest, context()).set_index("scope")
+    assert rows["passed"].tolist() == [False, False]
+    assert rows.loc["*", ["rows_checked", "rows_failed"]].tolist() == [2, 1]
+    assert rows.loc["CAR2", "message"] == "the newest row is of 2020-03-23 12:00 UTC"
+    assert set(rows["severity"]) == {"warning"}
+    assert freshness("telemetry", {"CAR1": newest["CAR1"]}, context())["passed"].tolist() == [True]
+    assert freshness("telemetry", {}, context()).empty
+    assert freshness("sessions", newest, context()).empty
+    assert not freshness("prices", newest, context())["passed"].any()
