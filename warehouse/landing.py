@@ -72,7 +72,7 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt
 
 
 def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
-    """Return the rows that wait for their check; telemetry cut between batteries into parts of ≥ `rows`."""
+    """Return the rows that wait for their check; telemetry cut between batteries into parts of about `rows`."""
     contract = raw_contract(dataset)
     waiting = connection.execute(
         "SELECT source_id FROM raw_source WHERE dataset = ? AND checked_utc IS NULL ORDER BY source_id",
@@ -86,12 +86,14 @@ def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> lis
         [source_ids],
     ).fetchall()
     cuttable = dataset_contract(dataset).daily
+    total = sum(count for _, count in counts)
+    wanted = total / max(1, round(total / rows))  # equal parts: a small last one costs nearly as much
     found: list[Part] = []
     lowest, size = None, 0
     for number, (owner_id, count) in enumerate(counts):
         size += count
         last = number == len(counts) - 1
-        if last or (cuttable and size >= rows and owner_id is not None):
+        if last or (cuttable and size >= wanted and owner_id is not None):
             found.append(
                 Part(
                     dataset=dataset, source_ids=tuple(source_ids), rows=size,

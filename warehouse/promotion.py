@@ -1,10 +1,10 @@
 """From checked rows to core tables: one belief a key, the later received one.
 
-The winner of a key depends on the beliefs alone (received time, then source, then values), not on the order
-or number of times they are promoted: merging is commutative, associative and idempotent, so replay in any
-order ends in the same table. Keyed tables are replaced key by key, daily tables by (battery, UTC day):
-without a primary key, which would make telemetry inserts ten times slower. Rows of a daily table are stored
-by battery and time, so that a read skips whatever is not its battery and day.
+The winner of a key depends on the beliefs alone (received time, then source; a source believes one thing of a
+key), not on the order or number of times they are promoted: merging is commutative, associative and
+idempotent, so replay in any order ends in the same table. Keyed tables are replaced key by key, daily tables
+by (battery, UTC day): without a primary key, which would make telemetry inserts ten times slower. Rows of a
+daily table are stored by battery and time, so that a read skips whatever is not its battery and day.
 """
 
 import datetime as dt
@@ -66,8 +66,6 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
     names = ", ".join(contract.names)
     parts = _partition(contract)
     same = " AND ".join(f"{part.format('core')} = touched.part_{i}" for i, part in enumerate(parts))
-    within = _time_bounds(contract)
-    latest = latest_first(contract)
 
     connection.register("incoming", rows)
     labels = ", ".join(f"{part.format('incoming')} AS part_{i}" for i, part in enumerate(parts))
@@ -75,10 +73,16 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
         f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT {labels} FROM incoming"  # noqa: S608
     )
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE merged AS SELECT {names} FROM ("  # noqa: S608
-        f"SELECT {names} FROM {contract.name} AS core SEMI JOIN touched ON {same} {within}"
-        f"UNION ALL SELECT {names} FROM incoming"
-        f") QUALIFY row_number() OVER (PARTITION BY {', '.join(contract.key)} ORDER BY {latest}) = 1"
+        f"CREATE OR REPLACE TEMP TABLE standing AS SELECT {names} FROM {contract.name} AS core "  # noqa: S608
+        f"SEMI JOIN touched ON {same} {_time_bounds(contract)}"
+    )
+    _one_belief_a_key(connection, contract)
+    same_key = " AND ".join(f"arriving.{name} = standing.{name}" for name in contract.key)
+    stands = "(standing.received_utc, standing.source_id) > (arriving.received_utc, arriving.source_id)"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE merged AS "  # noqa: S608
+        f"SELECT {names} FROM arriving ANTI JOIN standing ON {same_key} AND {stands} UNION ALL "
+        f"SELECT {names} FROM standing ANTI JOIN arriving ON {same_key} AND NOT {stands}"
     )
     connection.execute(f"DELETE FROM {contract.name} AS core USING touched WHERE {same}")  # noqa: S608
     connection.execute(
@@ -87,8 +91,21 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
     )
     if contract.name == "core_telemetry":
         compact(connection, "merged")
-    connection.execute("DROP TABLE merged")
-    connection.execute("DROP TABLE touched")
+    for table in ("touched", "standing", "arriving", "merged"):
+        connection.execute(f"DROP TABLE {table}")
+
+
+def _one_belief_a_key(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    """Make `arriving` of `incoming`; sorted for the later of two beliefs only where there are two."""
+    names, key = ", ".join(contract.names), ", ".join(contract.key)
+    rows, keys = connection.execute(
+        f"SELECT count(*), count(DISTINCT ({key})) FROM incoming"  # noqa: S608
+    ).fetchall()[0]
+    later = f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {latest_first(contract)}) = 1"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE arriving AS "  # noqa: S608
+        f"SELECT {names} FROM incoming {later if rows != keys else ''}"
+    )
 
 
 def _partition(contract: TableContract) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -33,7 +35,7 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         parts = warehouse.waiting(dataset)
         if not parts:
             continue
-        outcomes = [_check_part(warehouse, part, as_of, run_id) for part in parts]
+        outcomes = _check_parts(warehouse, parts, as_of, run_id)
         checks = combined_checks([outcome.checks for outcome in outcomes])
         warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
         rows.append(
@@ -78,14 +80,35 @@ class _Outcome:
     checks: pd.DataFrame
 
 
-def _check_part(warehouse: Warehouse, part: Part, as_of: datetime, run_id: str) -> _Outcome:
-    frame = warehouse.unchecked(part.dataset, part)
-    report = check_frame(part.dataset, frame, check_context(warehouse, part.dataset, frame, as_of, run_id))
-    warehouse.promote_part(part, frame, report.good, report.quarantine)
-    return _Outcome(
-        good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
-        blocked=report.blocked, checks=report.checks,
-    )  # fmt: skip
+def _check_parts(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, run_id: str) -> list[_Outcome]:
+    """Check part after part; while one is checked, the one before it is stored."""
+
+    def read(part: Part) -> tuple[pd.DataFrame, CheckContext]:
+        frame = warehouse.unchecked(part.dataset, part)
+        return frame, check_context(warehouse, part.dataset, frame, as_of, run_id)
+
+    outcomes: list[_Outcome] = []
+    storing: Future[None] | None = None
+    with ThreadPoolExecutor(max_workers=1) as storer:
+        frame, context = read(parts[0])
+        for number, part in enumerate(parts, start=1):
+            report = check_frame(part.dataset, frame, context)
+            outcomes.append(
+                _Outcome(
+                    good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
+                    blocked=report.blocked, checks=report.checks,
+                )
+            )  # fmt: skip
+            stored = (part, frame, report.good, report.quarantine)
+            if storing is not None:
+                storing.result()
+            if number < len(parts):
+                frame, context = read(parts[number])
+            storing = storer.submit(warehouse.promote_part, *stored)
+            del report, stored
+        if storing is not None:
+            storing.result()
+    return outcomes
 
 
 def check_context(

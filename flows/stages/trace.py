@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.errors import UsageError
@@ -47,7 +48,7 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
         "files": _used(used, known),
         "calibrations": [
             {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
-            for row in _records(calibrations[[*told, "code_version"]])
+            for row in _records(calibrations.sort_values("battery_id")[[*told, "code_version"]])
         ],
         "not_calibrated": sorted(
             cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
@@ -85,15 +86,15 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Values as JSON has them: null for nothing, times in ISO 8601."""
-    plain = {str(key): None if pd.isna(value) else value for key, value in row.items()}
-    return {
-        key: value if isinstance(value, str | bool | int | float | None) else _text(value)
-        for key, value in plain.items()
-    }
+    return {str(key): _value(value) for key, value in row.items()}
 
 
-def _text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+def _value(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
