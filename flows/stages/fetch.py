@@ -19,7 +19,8 @@ from warehouse.sources import read_source
 from warehouse.sources.tariffs import PROVIDERS, Ask, Provider, Request
 from warehouse.sources.tariffs.cache import Kept, ResponseCache
 from warehouse.sources.tariffs.coverage import require_day
-from warehouse.sources.tariffs.fetch import Limits, fetch
+from warehouse.sources.tariffs.exchange import Limits
+from warehouse.sources.tariffs.fetch import fetch
 from warehouse.zones import market_day_bounds
 
 

@@ -35,7 +35,7 @@ from warehouse.errors import (
     UnreachableError,
     WrongDayError,
 )
-from warehouse.sources.tariffs.fetch import Limits
+from warehouse.sources.tariffs.exchange import Limits
 from warehouse.zones import market_day_bounds, market_day_slots
 
 AS_OF = datetime(2026, 6, 13, 12, tzinfo=UTC)

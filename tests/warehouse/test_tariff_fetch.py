@@ -11,7 +11,8 @@ from tests.warehouse.http_server import Reply, serving
 from warehouse.errors import OversizedFileError, ProviderError, RejectedError, UnreachableError
 from warehouse.sources.tariffs import PROVIDERS, Ask, Request
 from warehouse.sources.tariffs.cache import ResponseCache
-from warehouse.sources.tariffs.fetch import Limits, Validators, fetch
+from warehouse.sources.tariffs.exchange import Limits, Validators
+from warehouse.sources.tariffs.fetch import fetch
 
 TOKEN = "s3cr3t-token"  # noqa: S105
 REQUEST = Request(
@@ -94,7 +95,7 @@ def test_waits_double_and_vary():
     assert max(by_turn[4]) > 4.0
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 410, 422])
 def test_a_refusal_is_not_asked_again_and_its_words_are_told_without_the_token(status):
     body = f"<html><body><p>bad key {TOKEN} &amp; more</p></body></html>".encode()
     with (
@@ -198,6 +199,17 @@ def test_a_web_page_instead_of_prices():
         pytest.raises(ProviderError, match=r"answers text/html.*Maintenance Back soon"),
     ):
         ask(server)
+
+
+def test_a_day_that_is_not_there_yet():
+    absent = Reply(status=404, body=b'{"detail": "no data for tomorrow"}')
+    with (
+        serving(absent, GOOD) as server,
+        pytest.raises(ProviderError, match="answers 404: ") as caught,
+    ):
+        ask(server)
+    assert not isinstance(caught.value, RejectedError)
+    assert len(server.asked) == 1
 
 
 def test_no_content():

@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from warehouse.sources.tariffs.fetch import Validators
+from warehouse.sources.tariffs.exchange import Validators
 from warehouse.sources.tariffs.provider import Provider, Request
 
 

@@ -24,6 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from warehouse.errors import OversizedFileError, ProviderError, RejectedError, UnreachableError
+from warehouse.sources.tariffs.exchange import Limits, Response, Validators
 from warehouse.sources.tariffs.provider import Request
 
 _AGAIN = frozenset({408, 425, 429, *range(500, 600)})
@@ -33,43 +34,6 @@ _GZIP_OR_ZLIB = 47
 _SHOWN = 300
 _GRACE_S = 0.25
 """What an attempt that ends with the deadline itself may take longer, to say why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long to wait, in seconds, how often to ask and how many bytes to take, unpacked.
-
-    connect_s, read_s: for a connection, for the next bytes. deadline_s: for everything, waits included.
-    first_wait_s: the longest first wait; later ones double.
-    """
-
-    connect_s: float = 10.0
-    read_s: float = 30.0
-    deadline_s: float = 120.0
-    attempts: int = 5
-    first_wait_s: float = 1.0
-    max_bytes: int = 32 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validators:
-    """What a server gave to ask later whether an answer still holds."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of a conditional request."""
-        told = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in told.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """An answer; `data` is None where the server says that the one from before still holds."""
-
-    data: bytes | None
-    validators: Validators
 
 
 class _AgainError(Exception):
@@ -218,7 +182,10 @@ class _Call:
         if status == 204:
             raise ProviderError("answers 204: there are no prices for this", file=self.request.shown)
         if status != 200:
-            raise self._rejected(f"answers {status}: {_plain(self._body(answer, cap=65536, cut=True))}")
+            said = f"answers {status}: {_plain(self._body(answer, cap=65536, cut=True))}"
+            if status == 404:  # how several providers say that the day is not published yet
+                raise ProviderError(self.clean(said), file=self.request.shown)
+            raise self._rejected(said)
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         data = self._body(answer, cap=self.limits.max_bytes)
         if media and media not in self.media_types:
