@@ -16,8 +16,8 @@ from warehouse.contracts import TableContract
 
 FEWEST_ROWS = 20
 HOT_PACK_DEGC = 55.0
-PRICE_LEVEL = (1 / 30, 10.0)
-"""Level of new prices over that of the weeks around them; a factor of 100 or 1000 is a unit."""
+PRICE_LEVEL = (1 / 200, 20.0)
+"""Level of new prices over that of the weeks around them: real days reached 1/60 and 8 (Finland, 2023–24)."""
 LEVEL_DAYS = 45
 OUTLIER_EUR_PER_KWH, OUTLIER_TIMES = 2.0, 20.0
 _LEVEL_ROWS = 12
@@ -43,7 +43,7 @@ def implausible_units(frame: pd.DataFrame, contract: TableContract, owners: Owne
 def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> RowFinding:
     """Find all prices of a zone in a file whose level is far off what is known of the weeks around them.
 
-    Level: 95th percentile of |price|; far off: outside 1/30 to 10 times.
+    Level: 95th percentile of |price|; far off: outside 1/200 to 20 times.
     """
     low, high = PRICE_LEVEL
     wrong = np.zeros(len(frame), dtype=bool)
@@ -53,7 +53,7 @@ def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> R
     return RowFinding(
         rule="unit",
         column="price_eur_per_kwh",
-        reason="price_eur_per_kwh of this file is 10 times above, or 30 times below, the prices around it",
+        reason="price_eur_per_kwh of this file is 20 times above, or 200 times below, the prices around it",
         positions=np.flatnonzero(wrong),
         whole=True,
     )
