@@ -95,7 +95,7 @@ def test_a_resistance_fits_its_pack(ohm, bad):
 
 
 @pytest.mark.parametrize(
-    ("factor", "blocked"), [(1.0, set()), (16.0, set()), (0.02, set()), (100.0, {"DE-LU"}), (1e-3, {"DE-LU"})]
+    ("factor", "blocked"), [(1.0, set()), (16.0, set()), (0.05, set()), (100.0, {"DE-LU"}), (1e-3, {"DE-LU"})]
 )
 def test_prices_of_another_level_than_the_weeks_before_are_rejected(factor, blocked):
     known = prices("2020-03-22T00:00+01:00", 168).assign(
