@@ -88,6 +88,24 @@ def test_battery_data_format_labels_and_a_battery_from_the_option(tmp_path, labe
     assert set(source.frame["battery_id"]) == {"CAR1"}
 
 
+def test_a_test_time_alone_names_no_day(tmp_path):
+    rows = telemetry(minutes=2).rename(columns={"time_utc": "Test Time / s"})
+    with pytest.raises(
+        ColumnError, match=r"column time_utc: is missing; 'Test Time / s' counts from a test's start"
+    ):
+        read_source("telemetry", csv_of(tmp_path, rows))
+
+
+def test_the_lowest_and_highest_cell_voltage_land_where_they_are_given(tmp_path):
+    without = read_source("telemetry", csv_of(tmp_path, telemetry(minutes=2))).frame
+    assert without[["cell_voltage_min_v", "cell_voltage_max_v"]].isna().all(axis=None)
+    rows = telemetry(minutes=2).assign(cell_voltage_min_v=3.7, cell_voltage_max_v=[3.9, None])
+    frame = read_source("telemetry", csv_of(tmp_path, rows)).frame
+    assert frame["cell_voltage_min_v"].tolist() == [3.7, 3.7]
+    assert frame["cell_voltage_max_v"][0] == 3.9
+    assert frame["cell_voltage_max_v"].isna().tolist() == [False, True]
+
+
 def test_same_content_same_source_id_other_options_or_content_another(tmp_path):
     path = write(tmp_path, PRICES_CSV)
     renamed = write(tmp_path, PRICES_CSV, name="copy.csv")

@@ -57,6 +57,8 @@ _FOREIGN = {
 }
 """A header that only one known layout has → what the file seems to be."""
 
+_RELATIVE_TIMES = ("Test Time / s", "test_time_second")
+
 CONSTANTS = {
     "prices": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
@@ -106,6 +108,11 @@ def _refuse_misnamed(
     for marker, hint in _FOREIGN.items():
         if absent and marker in table.columns:
             raise ColumnError(f"is missing; {hint}", file=table.file, column=absent[0])
+    if "time_utc" in absent and (relative := [name for name in _RELATIVE_TIMES if name in table.columns]):
+        raise ColumnError(
+            f"is missing; {relative[0]!r} counts from a test's start and names no day: add Unix Time / s",
+            file=table.file, column="time_utc",
+        )  # fmt: skip
     open_names = [name for name, spelling in found.items() if spelling is None]
     accepted = open_names + [
         spelling.header for name in open_names for spelling in _SPELLINGS.get((dataset, name), ())

@@ -48,7 +48,10 @@ class Cells:
 
     def error(self, index: int, problem: str) -> CellError:
         """Build the error of one cell; index from 0."""
-        value = str(self.data[index].as_py())
+        try:
+            value = str(self.data[index].as_py())
+        except (OverflowError, ValueError):  # a time that Python has no words for
+            value = str(self.data[index].cast(pa.int64()))
         return CellError(problem, file=self.file, row=index + 1, column=self.column, value=value)
 
     def refuse_first(self, bad: pa.Array | pd.Series, problem: str) -> None:
@@ -150,7 +153,8 @@ class Cells:
 
     def _cast(self, data: pa.Array, wanted: pa.DataType, problem: str) -> pa.Array:
         try:
-            return data.cast(wanted, safe=not pa.types.is_timestamp(data.type))
+            # Nanoseconds lose their last digits; a time that would overflow is refused, not wrapped.
+            return data.cast(options=pc.CastOptions(wanted, allow_time_truncate=True))
         except pa.ArrowInvalid:
             raise self.error(_first_bad(data, wanted), problem) from None
         except pa.ArrowNotImplementedError:
@@ -186,7 +190,7 @@ def _first_bad(data: pa.Array, wanted: pa.DataType) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         try:
-            data.slice(low, middle - low).cast(wanted)
+            data.slice(low, middle - low).cast(options=pc.CastOptions(wanted, allow_time_truncate=True))
             low = middle
         except pa.ArrowInvalid:
             high = middle
