@@ -135,9 +135,22 @@ def _row_outcomes(owners: Owners, findings: list[RowFinding]) -> list[ScopeFindi
     for rule in dict.fromkeys(finding.rule for finding in findings):
         own = [finding for finding in findings if finding.rule == rule and finding.positions.size]
         bad = np.unique(np.concatenate([np.empty(0, dtype=np.intp), *(found.positions for found in own)]))
-        reasons = SEPARATOR.join(sorted({found.reason for found in own}))
-        outcomes += owners.outcomes(rule, "critical", bad, reasons)
+        reasons = _reasons(owners, own)
+        outcomes += [
+            replace(outcome, message=SEPARATOR.join(sorted(reasons.get(outcome.scope, ()))))
+            for outcome in owners.outcomes(rule, "critical", bad, "")
+        ]
     return outcomes
+
+
+def _reasons(owners: Owners, findings: list[RowFinding]) -> dict[str, set[str]]:
+    """Return what is wrong with the rows of each owner, and of all."""
+    reasons: dict[str, set[str]] = {EVERYTHING: {found.reason for found in findings}}
+    for found in findings:
+        codes = np.unique(owners.codes[found.positions])
+        for code in codes[codes >= 0]:
+            reasons.setdefault(owners.names[code], set()).add(found.reason)
+    return reasons
 
 
 def _released(frame: pd.DataFrame, released: pd.DataFrame | None) -> dict[str, Positions]:

@@ -1,0 +1,112 @@
+"""Landed telemetry goes through checks and promotion in parts; the tables are those of one frame."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_checks import CheckContext, check_frame, combined_checks
+from tests.warehouse.builders import NOW, fleet, source_of, telemetry
+from warehouse.store import Warehouse
+
+CARS = 6
+TABLES = ("core_telemetry", "core_telemetry_15min", "core_quarantine", "out_check")
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    return made(tmp_path / "warehouse.duckdb")
+
+
+def made(path):
+    warehouse = Warehouse(path, lock_timeout_s=5.0)
+    warehouse.create()
+    return warehouse
+
+
+def stream():
+    """Six cars' hours shuffled, each with a fault of another kind; one row has no battery."""
+    rows = pd.concat([telemetry(f"CAR{number}", minutes=120) for number in range(1, CARS + 1)])
+    rows = rows.reset_index(drop=True)
+    rows.loc[10, "current_a"] = np.inf
+    rows.loc[130, "voltage_v"] = 900.0
+    rows.loc[250, "temperature_degc"] = -80.0
+    rows.loc[370, "time_utc"] = pd.Timestamp("2031-01-01", tz="UTC")
+    rows.loc[490, "soc_reported"] = 7.0
+    rows.loc[610, "battery_id"] = None
+    return rows.sample(frac=1.0, random_state=1)
+
+
+def checked(warehouse, rows):
+    """Check what waits in parts of `rows`, as the stage does; returns the parts."""
+    parts = warehouse.waiting("telemetry", rows=rows)
+    context = CheckContext(
+        as_of_utc=NOW, run_id="r1", batteries=fleet(CARS),
+        battery_ids=frozenset(f"CAR{number}" for number in range(1, CARS + 1)),
+    )  # fmt: skip
+    found = []
+    for part in parts:
+        frame = warehouse.unchecked("telemetry", part)
+        assert len(frame) == part.rows
+        report = check_frame("telemetry", frame, context)
+        warehouse.promote_part(part, frame, report.good, report.quarantine)
+        found.append(report.checks)
+    warehouse.finish_check("telemetry", combined_checks(found), parts[0].source_ids, NOW)
+    return parts
+
+
+def tables(warehouse):
+    found = {name: warehouse.read(name) for name in TABLES}
+    by = ["scope", "rule"]
+    found["out_check"] = found["out_check"].sort_values(by, ignore_index=True)
+    return found
+
+
+def test_parts_end_in_the_tables_of_one_frame(warehouse, tmp_path):
+    whole = made(tmp_path / "whole.duckdb")
+    for each in (warehouse, whole):
+        for first in range(0, CARS * 120, 240):
+            each.land(source_of("telemetry", stream().iloc[first : first + 240], name=str(first)), NOW)
+    assert len(checked(whole, 10_000)) == 1
+    parts = checked(warehouse, 200)
+    assert len(parts) == 3
+    assert sum(part.rows for part in parts) == CARS * 120
+    assert warehouse.waiting("telemetry") == []
+    expected = tables(whole)
+    assert set(expected["core_quarantine"]["rule"]) >= {"finite", "range", "future", "not_null"}
+    for name, frame in tables(warehouse).items():
+        pd.testing.assert_frame_equal(frame, expected[name])
+
+
+def test_a_check_that_broke_off_starts_again_and_ends_the_same(warehouse, tmp_path):
+    broken = made(tmp_path / "broken.duckdb")
+    for each in (warehouse, broken):
+        each.land(source_of("telemetry", stream()), NOW)
+    first = broken.waiting("telemetry", rows=200)[0]
+    frame = broken.unchecked("telemetry", first)
+    report = check_frame("telemetry", frame, CheckContext(as_of_utc=NOW, run_id="r0", batteries=fleet(CARS)))
+    broken.promote_part(first, frame, report.good, report.quarantine)
+    assert len(broken.read("core_quarantine")) > 0
+    for each in (warehouse, broken):
+        checked(each, 200)
+    expected = tables(warehouse)
+    for name, kept in tables(broken).items():
+        pd.testing.assert_frame_equal(kept, expected[name])
+
+
+def test_a_file_that_lands_meanwhile_waits_for_the_next_check(warehouse):
+    warehouse.land(source_of("telemetry", telemetry(minutes=10), name="first"), NOW)
+    parts = warehouse.waiting("telemetry")
+    warehouse.land(source_of("telemetry", telemetry("CAR2", minutes=20), name="second"), NOW)
+    assert len(warehouse.unchecked("telemetry", parts[0])) == 10
+    frame = warehouse.unchecked("telemetry", parts[0])
+    nothing = pd.DataFrame(columns=warehouse.read("core_quarantine").columns)
+    warehouse.promote_part(parts[0], frame, frame, nothing)
+    warehouse.finish_check("telemetry", warehouse.read("out_check"), parts[0].source_ids, NOW)
+    assert [part.rows for part in warehouse.waiting("telemetry")] == [20]
+
+
+def test_datasets_without_a_time_series_are_one_part(warehouse):
+    assert warehouse.waiting("fleet") == []
+    warehouse.land(source_of("fleet", fleet(5)), NOW)
+    (part,) = warehouse.waiting("fleet", rows=2)
+    assert (part.rows, part.lowest, part.highest) == (5, None, None)
