@@ -17,6 +17,7 @@ from flows.stages.prices import DayPrices, day_prices
 from flows.workspace import Workspace
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
+from tests.warehouse.builders import promote_unchecked
 from warehouse.zones import market_day_slots
 
 SETTINGS = Tariff(import_adder_eur_per_kwh=0.1, vat=0.5, export_adder_eur_per_kwh=-0.01)
@@ -40,17 +41,22 @@ FEED
 """
 
 
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.create(tmp_path / "depot", zone=ZONE)
+
+
 def tariff(workspace: Workspace, *, sold: bool, days: int = 1) -> None:
     file = Path(workspace.root.parent / "depot.toml")
     file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3" if sold else ""), encoding="utf-8")
     options = {"days": [DAY - timedelta(days=number) for number in range(days)]}
     ingest(workspace, AS_OF, new_run_id(AS_OF), "tariffs", [file], source="tou", options=options)
-    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    promote_unchecked(workspace.warehouse, "tariffs", AS_OF)
 
 
 def market(workspace: Workspace) -> None:
     put(workspace, "prices", price_rows(DAY, 1))
-    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    promote_unchecked(workspace.warehouse, "prices", AS_OF)
 
 
 def found(workspace: Workspace, day: date = DAY) -> DayPrices:
@@ -93,7 +99,7 @@ def test_of_two_answers_of_different_resolution_the_later_holds(
             }
         )
         put(workspace, "prices", rows, as_of=AS_OF + timedelta(minutes=number))
-        assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+        promote_unchecked(workspace.warehouse, "prices", AS_OF)
     prices = found(workspace)
     assert prices.source == "published"
     assert prices.price_eur_per_kwh is not None
