@@ -4,6 +4,7 @@
 - `warehouse.zones`: bidding zones, their time zones, the slots of a market day
 - `warehouse.sources`: files → checked frames (`read_source`)
 - `warehouse.store`: `Warehouse`, the DuckDB file (the only importer of duckdb)
+- `warehouse.quarantine`, `warehouse.release`: what the checks kept out, and a person's decision to let it in
 - `warehouse.errors`: the error tree
 
 Import from the sub-modules: this package itself loads none of them, so that a command line that only asks for

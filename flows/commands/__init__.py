@@ -2,6 +2,7 @@
 
 options   --workspace, --json, --as-of: accepted before and after a command's name
 data      init, ingest …, check
+quarantine list, show, release
 planning  calibrate, plan, run, report, status
 service   demo, serve
 warehouse trace, snapshot, backup, restore, retention, export, migrate

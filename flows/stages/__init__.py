@@ -2,7 +2,7 @@
 
 ingest     a file → raw_…             check     raw_… → core_… + core_quarantine + out_check
 calibrate  core_… → out_calibration…  plan      core_… + calibrations → out_plan…
-publish    out_… → reports and exports
+publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
 They know neither Prefect nor the command line; each takes the workspace, `as_of` and a `run_id`, reads once,
 maps, writes once, and leaves one row in out_run.
 """
