@@ -223,6 +223,8 @@ def test_options(days, zone, message):
         (b'{"name": ' + b"[" * 40 + b"]" * 40 + b"}", OversizedFileError),
         (b'{"name": "x"}', ColumnError),
         (b"<html></html>", UndecodableFileError),
+        (DEPOT.encode() + b"#" * 2**20, OversizedFileError),
+        (DEPOT.encode() + DEPOT[DEPOT.index("[[season]]") :].encode() * 40, ColumnError),
     ],
 )
 def test_what_is_no_tariff(data, error):

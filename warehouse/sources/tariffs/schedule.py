@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from warehouse.errors import ColumnError, OptionError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_LEAP_YEAR = 2024
+LEAP_YEAR = 2024
+_MOST_SEASONS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,10 @@ def require_in_force(tariff: Tariff, days: Sequence[dt.date], file: str) -> None
 
 def require_each_day_once(seasons: Sequence[Season], file: str) -> None:
     """Raise ColumnError for a day of the leap year that no season or more than one holds on."""
+    if len(seasons) > _MOST_SEASONS:
+        raise ColumnError(f"are {len(seasons)}, more than {_MOST_SEASONS}", file=file, column="seasons")
     for month in range(1, 13):
-        for day in range(1, calendar.monthrange(_LEAP_YEAR, month)[1] + 1):
+        for day in range(1, calendar.monthrange(LEAP_YEAR, month)[1] + 1):
             for weekday, name in enumerate(DAYS):
                 found = [season.name for season in seasons if season.holds(month, day, weekday)]
                 if len(found) != 1:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from warehouse.errors import CellError, ColumnError, nearest
 from warehouse.sources.tariffs.payload import Record
-from warehouse.sources.tariffs.schedule import DAYS
+from warehouse.sources.tariffs.schedule import DAYS, LEAP_YEAR
 
 _GROUPS = {"all": DAYS, "weekdays": DAYS[:5], "weekends": DAYS[5:]}
-_LEAP_YEAR = 2024
 
 
 def refuse_unknown(item: Record, known: frozenset[str]) -> None:
@@ -63,7 +62,7 @@ def day_of_year(item: Record, key: str) -> tuple[int, int]:
     """Return month and day of text like 09-30."""
     found = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", item.text(key))
     month, day = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(_LEAP_YEAR, month)[1]:
+    if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(LEAP_YEAR, month)[1]:
         raise item.error(key, "is not a day of the year like 09-30 (month-day)")
     return month, day
 

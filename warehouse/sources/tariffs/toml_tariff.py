@@ -32,7 +32,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from warehouse.errors import UndecodableFileError
+from warehouse.errors import OversizedFileError, UndecodableFileError
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.payload import Record
 from warehouse.sources.tariffs.schedule import Period, Season, Tariff
@@ -46,6 +46,7 @@ from warehouse.sources.tariffs.schedule_cells import (
     weekdays,
 )
 
+_MOST_BYTES = 2**20
 _TARIFF_KEYS = frozenset(
     {"name", "currency", "from", "until", "vat", "taxes_per_kwh", "discharge_premium_per_kwh", "season"}
 )
@@ -55,6 +56,8 @@ _PERIOD_KEYS = frozenset({"start", "energy_per_kwh", "grid_fee_per_kwh", "feed_i
 
 def read_toml(file: RawFile) -> Tariff:
     """Return the tariff of a TOML file; raises SourceError."""
+    if len(file.data) > _MOST_BYTES:
+        raise OversizedFileError(f"is larger than {_MOST_BYTES:,} bytes", file=file.name)
     try:
         value = tomllib.loads(file.data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
