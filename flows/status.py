@@ -10,6 +10,8 @@ import pandas as pd
 
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
+from warehouse.quarantine import Wanted, quarantined
+from warehouse.store import Warehouse
 
 Tables = Mapping[str, list[dict[str, Any]]]
 
@@ -19,7 +21,7 @@ def status_of(workspace: Workspace) -> Tables:
     warehouse = workspace.warehouse
     return {
         "data": [_dataset(workspace, dataset) for dataset in DATASETS],
-        "quarantine": _quarantine(warehouse.read("core_quarantine")),
+        "quarantine": _quarantine(warehouse),
         "calibrations": _newest(
             warehouse.read("out_calibration"),
             ["battery_id"],
@@ -47,9 +49,13 @@ def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
     }
 
 
-def _quarantine(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    counted = rows.groupby(["dataset", "rule", "severity"], as_index=False).size() if len(rows) else rows
-    return [_row(row) for row in counted.to_dict("records")]
+def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Rows that are out of the core tables by rule; released ones are not."""
+    counted = []
+    for dataset in DATASETS:
+        rows = quarantined(warehouse, Wanted(dataset=dataset))
+        counted += rows.groupby(["dataset", "rule", "severity"], as_index=False).size().to_dict("records")
+    return [_row(row) for row in counted]
 
 
 def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str]) -> list[dict[str, Any]]:
