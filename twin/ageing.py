@@ -1,15 +1,18 @@
-"""Stage B: ageing factors from check-ups and from what stage A saw, by maximum a posteriori.
+"""Stage B: ageing factors from check-ups and from what stage A saw, by maximum a posteriori and sampling.
 
-The battery is taken to have lived its standard duty since it was commissioned. Unknown are the logarithms of
-the two ageing factors, its capacity when new and its resistance when new. Priors: the chemistry's nominal
-rates within a factor of two, capacity within the spread of production, so that a battery without data gets
-the prior back, wide, and says so.
+Given are a duty's rates, check-ups against age and, of a battery in the field, stage A's state; a cell that
+was cycled in a laboratory comes the same way. Unknown are the `twin.prior.NAMES`: factors of SEI growth and
+of active-material loss, capacity and resistance when new, the bend of SEI growth, onset and strength of a
+knee. The model is not taken for the truth: a check-up is trusted less the more capacity has faded since, by
+the prior's ``discrepancy``, so that recent fade counts most.
+
+The posterior is skewed (a knee may lie just ahead), so it is sampled: adaptive importance sampling that
+starts from the Laplace approximation at the maximum (Cappé et al., Stat. Comput. 18, 2008).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,43 +21,62 @@ from scipy.optimize import least_squares
 from twin.cell import Array, Health, ReferenceCell
 from twin.life import Factors, time_grid, trajectory
 from twin.opencircuit import open_circuit
+from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Surprise
 from twin.rates import RateModel
+from twin.sampling import sample_posterior
 from twin.state import StateFit
 
-NAMES = ("sei_factor", "lam_factor", "capacity_scale", "resistance_when_new")
-PRIOR_MEAN = np.array([0.0, 0.0, 1.0, np.log(0.06)])
-PRIOR_SD = np.array([0.7, 0.7, 0.03, 0.7])
 CAPACITY_SD = 0.005  # of a check-up, relative
 RESISTANCE_SD = 0.02  # of a check-up, relative
 FILM_SD = 0.1  # of the film's resistivity, relative to the growth seen
 STATE_SD = 0.01  # what SPM and a standard duty leave unexplained in each health state of stage A
+_RECENT = 3  # check-ups whose mean stands for today's capacity
+_KNEE = [NAMES.index("knee_fade"), NAMES.index("knee_gain")]
+_SCALES = np.linspace(-8.0, 8.0, 33)
+_FEWEST = 4  # check-ups on either side of a forecast that is put to the test
+_STEP = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgeingFit:
-    """Posterior of the ageing unknowns in the order of `NAMES` (factors and resistance as logarithms)."""
+    """Posterior of the ageing unknowns in the order of `NAMES`.
+
+    ``mean``: the most probable values; ``sample``: posterior draws, one a row; ``covariance``: of the
+    sample; ``surprise``: how a forecast from the earlier half of the check-ups fared, None with too few.
+    """
 
     mean: Array
     covariance: Array
+    sample: Array
+    prior: AgeingPrior
     chi2_per_n: float
     observations: int
+    surprise: Surprise | None = None
 
     @property
     def shrinkage(self) -> Array:
         """Posterior over prior standard deviation, by unknown: 1 means that the data said nothing."""
-        return np.asarray(np.sqrt(np.diag(self.covariance)) / PRIOR_SD)
+        return np.asarray(np.minimum(np.sqrt(np.diag(self.covariance)) / self.prior.sd, 1.0))
 
     def identifiability(self) -> str:
-        """A verdict on each unknown, in words."""
+        """A verdict on each unknown, the condition of the covariance and its strongest correlation."""
         words = []
         for name, ratio in zip(NAMES, self.shrinkage, strict=True):
-            verdict = "yes" if ratio < 0.5 else "partly" if ratio < 0.9 else "prior"
+            verdict = "yes" if ratio < 0.5 else "prior-dominated" if ratio < 0.9 else "no"
             words.append(f"{name}: {verdict} ({ratio:.2f})")
+        scaled = self.covariance / np.outer(self.prior.sd, self.prior.sd)
+        deviation = np.sqrt(np.diag(scaled))
+        correlation = scaled / np.outer(deviation, deviation) - np.eye(len(NAMES))
+        i, j = np.unravel_index(np.argmax(np.abs(correlation)), correlation.shape)
+        words.append(f"condition {np.linalg.cond(scaled):.0f}")
+        words.append(f"{NAMES[i]} and {NAMES[j]} correlate {correlation[i, j]:+.2f}")
+        if self.prior.siblings:
+            words.append(f"prior of {self.prior.siblings} siblings")
         return "; ".join(words)
 
     def draws(self, count: int, seed: int) -> Array:
         """``count`` draws of the posterior, one a row."""
-        return np.random.default_rng(seed).multivariate_normal(self.mean, self.covariance, count)
+        return np.asarray(np.random.default_rng(seed).choice(self.sample, count))
 
 
 def start_health(cell: ReferenceCell, capacity_scale: Array | float) -> Health:
@@ -68,14 +90,102 @@ def start_health(cell: ReferenceCell, capacity_scale: Array | float) -> Health:
     )
 
 
+def factors_of(model: RateModel, theta: Array) -> Factors:
+    """The `Factors` of one vector of unknowns or of rows of them, on the duty of ``model``."""
+    rows = np.atleast_2d(theta)
+    return Factors(
+        sei=np.exp(rows[:, 0]),
+        lam=np.exp(rows[:, 1]),
+        sei_bend=rows[:, 4],
+        knee_lithium_ah=model.cell.fresh.lithium_ah * (rows[:, 2] - np.exp(rows[:, 5])),
+        knee_gain=np.exp(rows[:, 6]) * model.plating_share,
+    )
+
+
+def health_path(model: RateModel, theta: Array, ages: Array) -> Health:
+    """Health at each of ``ages`` [d, ascending] on a first axis, for rows of unknowns on a second."""
+    rows = np.atleast_2d(theta)
+    days = np.union1d(time_grid(max(float(ages[-1]), 1e-3)), ages)
+    path = trajectory(model, start_health(model.cell, rows[:, 2]), factors_of(model, rows), days)
+    at = np.searchsorted(days, ages)
+    return Health(
+        sei_m=path.sei_m[at], eps_n=path.eps_n[at], eps_p=path.eps_p[at], lithium_ah=path.lithium_ah[at]
+    )
+
+
 def health_at(model: RateModel, theta: Array, age_days: float) -> Health:
     """Health at an age for one vector of unknowns or for rows of them."""
-    rows = np.atleast_2d(theta)
-    factors = Factors(sei=np.exp(rows[:, 0]), lam=np.exp(rows[:, 1]))
-    path = trajectory(model, start_health(model.cell, rows[:, 2]), factors, time_grid(max(age_days, 1.0)))
-    return Health(
-        sei_m=path.sei_m[-1], eps_n=path.eps_n[-1], eps_p=path.eps_p[-1], lithium_ah=path.lithium_ah[-1]
-    )
+    at = health_path(model, theta, np.array([age_days]))
+    return Health(sei_m=at.sei_m[0], eps_n=at.eps_n[0], eps_p=at.eps_p[0], lithium_ah=at.lithium_ah[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """One battery's data against rows of unknowns; check-ups may be none, ``state`` may be None."""
+
+    model: RateModel
+    age_days: float
+    ages: Array
+    capacity: Array
+    resistance: Array
+    state: StateFit | None
+    prior: AgeingPrior
+    capacity_sd: float
+
+    def data(self, theta: Array) -> Array:
+        """Standardised residuals of the data, one row a vector of unknowns."""
+        cell, circuit = self.model.cell, open_circuit(self.model.cell.name)
+        path = health_path(self.model, theta, np.append(self.ages, self.age_days))
+        seen = Health(
+            sei_m=path.sei_m[:-1].T,
+            eps_n=path.eps_n[:-1].T,
+            eps_p=path.eps_p[:-1].T,
+            lithium_ah=path.lithium_ah[:-1].T,
+        )
+        share = circuit.window(seen).capacity_ah / circuit.fresh_capacity_ah
+        growth = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (seen.sei_m - cell.fresh.sei_m)
+        resistance = np.exp(theta[:, 3:4]) + growth
+        told = np.isfinite(self.resistance)
+        spread = np.hypot(RESISTANCE_SD * self.resistance, FILM_SD * growth)
+        parts = [
+            (share - self.capacity) / self.spread(),
+            ((resistance - self.resistance) / spread)[:, told],
+        ]
+        if self.state is not None:
+            measured = self.state.health
+            difference = np.column_stack(
+                [
+                    np.log(path.eps_n[-1] / measured.eps_n),
+                    np.log(path.eps_p[-1] / measured.eps_p),
+                    (path.lithium_ah[-1] - measured.lithium_ah) / cell.fresh.lithium_ah,
+                ]
+            )
+            parts.append(difference @ _root_of(self.state).T)
+        return np.hstack(parts)
+
+    def spread(self) -> Array:
+        """Standard deviation of each check-up's capacity: of measuring it, and of the model since."""
+        if not len(self.capacity):
+            return self.capacity
+        faded = np.abs(self.capacity - self.capacity[-_RECENT:].mean())
+        return np.asarray(np.hypot(self.capacity_sd * self.capacity, self.prior.discrepancy * faded))
+
+    def residuals(self, theta: Array) -> Array:
+        """Standardised residuals of data and prior."""
+        return np.hstack([self.data(theta), (theta - self.prior.mean) / self.prior.sd])
+
+    def jacobian(self, theta: Array) -> Array:
+        """Central differences of `residuals` at one vector."""
+        steps = _STEP * np.eye(len(NAMES))
+        both = self.residuals(np.vstack([theta + steps, theta - steps]))
+        return np.asarray((both[: len(NAMES)] - both[len(NAMES) :]).T / (2 * _STEP))
+
+    def start(self) -> Array:
+        """The prior's mean with both factors scaled to give the fade that was last measured."""
+        tried = np.repeat(self.prior.mean[None], len(_SCALES), axis=0)
+        tried[:, :2] += _SCALES[:, None]
+        cost = (self.residuals(tried) ** 2).sum(axis=1)
+        return np.asarray(tried[np.argmin(np.where(np.isfinite(cost), cost, np.inf))])
 
 
 def fit_ageing(
@@ -86,83 +196,94 @@ def fit_ageing(
     capacity_share: Array,
     resistance_share: Array,
     state: StateFit | None,
+    prior: AgeingPrior = CHEMISTRY_PRIOR,
+    capacity_sd: float = CAPACITY_SD,
 ) -> AgeingFit:
     """Fit the unknowns.
 
-    ``checkup_age_days``: ascending; ``capacity_share``: capacity over nameplate; ``resistance_share``:
-    resistance as ohm × Ah of the reference cell, NaN where not measured; ``state``: stage A's fit at
-    ``age_days``, or None.
+    ``checkup_age_days``: ascending, none after ``age_days``; ``capacity_share``: capacity over nameplate;
+    ``resistance_share``: resistance as ohm × Ah of the reference cell, NaN where not measured; ``state``:
+    stage A's fit at ``age_days``, or None; ``capacity_sd``: of a check-up, relative.
     """
-    residuals = _residuals(model, age_days, checkup_age_days, capacity_share, resistance_share, state)
-    solution = least_squares(residuals, PRIOR_MEAN, x_scale=PRIOR_SD, method="trf", max_nfev=40)
-    jacobian = np.asarray(solution.jac)
-    covariance = np.linalg.inv(jacobian.T @ jacobian)
-    data = solution.fun[: -len(PRIOR_MEAN)]
-    chi2 = float((data**2).mean()) if len(data) else 0.0
-    # Data that scatter more than assumed are worth less than assumed.
+    problem = _Problem(
+        model=model,
+        age_days=age_days,
+        ages=checkup_age_days,
+        capacity=capacity_share,
+        resistance=resistance_share,
+        state=state,
+        prior=prior,
+        capacity_sd=capacity_sd,
+    )
+    fit = _posterior(problem)
+    return replace(fit, surprise=_surprise(problem))
+
+
+def _posterior(problem: _Problem) -> AgeingFit:
+    prior = problem.prior
+
+    def residuals(theta: Array) -> Array:
+        return np.asarray(problem.residuals(theta[None])[0])
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solution = least_squares(
+            residuals, problem.start(), jac=problem.jacobian, x_scale=prior.sd, method="trf", max_nfev=40
+        )
+        mode = np.asarray(solution.x, dtype=np.float64)
+        data = problem.data(mode[None])[0]
+        chi2 = float((data**2).mean()) if len(data) else 0.0
+        # Data that scatter more than assumed are worth less than assumed.
+        temper = max(1.0, chi2)
+
+        def log_density(rows: Array) -> Array:
+            of_data = (problem.data(rows) ** 2).sum(axis=1) / temper
+            return np.asarray(-0.5 * (of_data + (((rows - prior.mean) / prior.sd) ** 2).sum(axis=1)))
+
+        jacobian = problem.jacobian(mode)
+        sample = sample_posterior(
+            log_density,
+            mode,
+            np.asarray(np.linalg.inv(jacobian.T @ jacobian) * temper, dtype=np.float64),
+            prior_mean=prior.mean,
+            prior_sd=prior.sd,
+            loose=_KNEE,
+        )
     return AgeingFit(
-        mean=solution.x,
-        covariance=covariance * max(1.0, chi2),
+        mean=mode,
+        covariance=np.asarray(np.cov(sample.T), dtype=np.float64),
+        sample=sample,
+        prior=prior,
         chi2_per_n=chi2,
         observations=len(data),
     )
 
 
-def _residuals(
-    model: RateModel,
-    age_days: float,
-    checkup_age_days: Array,
-    capacity_share: Array,
-    resistance_share: Array,
-    state: StateFit | None,
-) -> Callable[[Array], Array]:
-    cell, circuit = model.cell, open_circuit(model.cell.name)
-    days = np.unique(np.concatenate([time_grid(max(age_days, 1.0)), checkup_age_days]))
-    at_checkup = np.searchsorted(days, checkup_age_days)
-    now = int(np.searchsorted(days, age_days))
-    measured = np.isfinite(resistance_share)
-    film_scale = cell.film_ohm_per_m * circuit.fresh_capacity_ah
-    root = _root_of(state)
-    fresh = cell.fresh
-
-    def residuals(theta: Array) -> Array:
-        factors = Factors(sei=np.exp(theta[:1]), lam=np.exp(theta[1:2]))
-        path = trajectory(model, start_health(cell, theta[2:3]), factors, days)
-        at = Health(
-            sei_m=path.sei_m[at_checkup, 0],
-            eps_n=path.eps_n[at_checkup, 0],
-            eps_p=path.eps_p[at_checkup, 0],
-            lithium_ah=path.lithium_ah[at_checkup, 0],
-        )
-        share = circuit.window(at).capacity_ah / circuit.fresh_capacity_ah
-        growth = film_scale * (at.sei_m - fresh.sei_m)
-        resistance = np.exp(theta[3]) + growth
-        parts = [
-            (share - capacity_share) / (CAPACITY_SD * capacity_share),
-            ((resistance - resistance_share) / np.hypot(RESISTANCE_SD * resistance_share, FILM_SD * growth))[
-                measured
-            ],
-        ]
-        if state is not None:
-            seen = state.health
-            difference = np.array(
-                [
-                    np.log(path.eps_n[now, 0] / seen.eps_n),
-                    np.log(path.eps_p[now, 0] / seen.eps_p),
-                    (path.lithium_ah[now, 0] - seen.lithium_ah) / fresh.lithium_ah,
-                ]
-            )
-            parts.append(root @ difference)
-        parts.append((theta - PRIOR_MEAN) / PRIOR_SD)
-        return np.concatenate(parts)
-
-    return residuals
+def _surprise(problem: _Problem) -> Surprise | None:
+    """How the last check-up compares with its forecast from the earlier half of them."""
+    half = len(problem.ages) // 2
+    if half < _FEWEST:
+        return None
+    earlier = replace(
+        problem,
+        age_days=float(problem.ages[half - 1]),
+        ages=problem.ages[:half],
+        capacity=problem.capacity[:half],
+        resistance=problem.resistance[:half],
+        state=None,
+    )
+    ends = np.array([problem.ages[half - 1], problem.ages[-1]])
+    path = health_path(problem.model, _posterior(earlier).sample, ends)
+    circuit = open_circuit(problem.model.cell.name)
+    then, last = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
+    return Surprise(
+        error=float(problem.capacity[-_RECENT:].mean() - np.median(last)),
+        step=float(np.median(then) - np.median(last)),
+        sd=float(np.hypot(np.std(last), problem.capacity_sd)),
+    )
 
 
-def _root_of(state: StateFit | None) -> Array:
+def _root_of(state: StateFit) -> Array:
     """Square root of stage A's precision, softened by `STATE_SD`."""
-    if state is None:
-        return np.zeros((0, 3))
     values, vectors = np.linalg.eigh(state.information)
     values = np.maximum(values, 0.0)
     softened = values / (1 + values * STATE_SD**2)

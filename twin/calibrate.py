@@ -8,20 +8,21 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from twin.ageing import NAMES, AgeingFit, checkup_arrays, fit_ageing, health_at, start_health
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
 from twin.cell import Array, Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.errors import TwinError
 from twin.law import fit_alpha, fit_beta, fit_law
-from twin.life import Factors, life_days
+from twin.life import life_days
 from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
+from twin.prior import NAMES
 from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
 from twin.types import Calibration, CalibrationRequest, Quality, as_json
@@ -195,12 +196,12 @@ def _simulate_lives(
     base: RateModel, duty: StandardDuty, theta: Array, today: Health, soh: float, end_ah: Array
 ) -> _Lives:
     """Stage C: lives of the standard day and of each V2G duty from today's state; row 0 is the estimate."""
-    factors = Factors(sei=np.exp(theta[:, 0]), lam=np.exp(theta[:, 1]))
+    factors = factors_of(base, theta)
     l0 = life_days(base, today, factors, end_ah)
     when_new = life_days(
         base,
         start_health(base.cell, theta[:1, 2]),
-        Factors(sei=factors.sei[:1], lam=factors.lam[:1]),
+        factors_of(base, theta[:1]),
         end_ah[:1],
     )
     shares = duty.v2g_limit() / soh * np.array(_GRID_SHARES)
@@ -254,6 +255,9 @@ def _parameters(
         "names": list(NAMES),
         "mean": fit.mean.tolist(),
         "covariance": fit.covariance.tolist(),
+        "posterior_mean": fit.sample.mean(axis=0).tolist(),
+        "prior": fit.prior.to_record(),
+        "surprise": None if fit.surprise is None else asdict(fit.surprise),
         "health": {
             "sei_m": float(today.sei_m[0]),
             "eps_n": float(today.eps_n[0]),
@@ -265,6 +269,7 @@ def _parameters(
             "sei": base.sei.tolist(),
             "lam": base.lam.tolist(),
             "held_out_error": base.held_out_error,
+            "charge_c_rate": base.charge_c_rate,
         },
         "end_capacity_ah": end_ah,
         "observations": fit.observations,

@@ -128,6 +128,12 @@ class ReferenceCell:
         return float(surface * lithium * FARADAY_AH)
 
     @cached_property
+    def middle_sei_m(self) -> float:
+        """SEI thickness that holds 5 % of the fresh lithium, as in mid-life [m]."""
+        fresh = self.fresh
+        return float(fresh.sei_m + 0.05 * fresh.lithium_ah / (self.sei_ah_per_m_eps * fresh.eps_n))
+
+    @cached_property
     def film_ohm_per_m(self) -> float:
         """Film resistance of the whole cell per metre of SEI at fresh active volume [Ohm.m-1]."""
         v = self.values

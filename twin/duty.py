@@ -27,12 +27,17 @@ _LONGEST = 0.6  # the most of its charge that an ordinary day drives
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A day's current: step starts [s], C-rates of nominal capacity [1/h, + = charge], first SoC [0–1]."""
+    """A day's current: step starts [s], C-rates [1/h, + = charge], first SoC [0–1].
+
+    C-rates are of nominal capacity, or of today's with ``of_usable``: a cell that is cycled between two
+    voltages moves less charge as it ages.
+    """
 
     start_s: Array
     c_rate: Array
     start_soc: float
     temperature_degc: float
+    of_usable: bool = False
 
     def __post_init__(self) -> None:
         if (

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pybamm
 
+from twin.ageing import factors_of
 from twin.cell import AGEING_OPTIONS, Health, parameter_values, reference_cell
 from twin.errors import TwinError
-from twin.life import Factors, time_grid, trajectory
+from twin.life import time_grid, trajectory
 from twin.opencircuit import open_circuit
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
@@ -64,8 +65,7 @@ class BatteryHandle:
         ageing, circuit = ageing_of(found), open_circuit(found.chemistry)
         drawn = np.vstack([found.parameters["mean"], self.draws().to_numpy()])
         days = time_grid(years * 365.25)
-        factors = Factors(sei=np.exp(drawn[:, 0]), lam=np.exp(drawn[:, 1]))
-        path = trajectory(ageing.model, self.health, factors, days)
+        path = trajectory(ageing.model, self.health, factors_of(ageing.model, drawn), days)
         soh = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
         spread = found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah
         today = np.append(0.0, np.random.default_rng(1).normal(0.0, spread, len(drawn) - 1))

@@ -9,31 +9,45 @@ through PyBaMM days.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from twin.cell import Array, Health, ReferenceCell
 from twin.opencircuit import open_circuit
 from twin.rates import RateModel, Rates
 
-_FIRST_STEP_DAYS = 5.0
+_FIRST_STEP_DAYS, _FEWEST_STEPS = 5.0, 50
 _GROWTH = 0.12
 HORIZON_DAYS = 200 * 365.25
+_KNEE_WIDTH = 0.02  # of fresh lithium: the two decades of the onset of plating are five times as wide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """Ageing factors [-] of SEI growth and of active-material loss; floats or arrays of one shape."""
+    """How a battery ages against its chemistry; floats or arrays of one shape.
 
-    sei: Array
-    lam: Array
+    ``sei``, ``lam``: factors [-] of SEI growth and of active-material loss. ``sei_bend``: the power of film
+    thickness by which SEI growth falls faster than the chemistry's, at equal growth in mid-life.
+    ``knee_lithium_ah``: cyclable lithium at which plating sets in; ``knee_gain``: what it then takes, in
+    multiples of the ordinary loss, less as there is less lithium to move (the form of Attia et al., J.
+    Electrochem. Soc. 169 060517, 2022: a state that crosses a threshold).
+    """
+
+    sei: Any
+    lam: Any
+    sei_bend: Any = 0.0
+    knee_lithium_ah: Any = 0.0
+    knee_gain: Any = 0.0
 
 
 def time_grid(until_days: float) -> Array:
     """Days from 0 to ``until_days`` in steps that grow in proportion."""
-    steps = [0.0, min(_FIRST_STEP_DAYS, until_days)]
+    first = min(_FIRST_STEP_DAYS, until_days / _FEWEST_STEPS)
+    steps = [0.0, first]
     while steps[-1] < until_days:
-        steps.append(min(until_days, steps[-1] * (1 + _GROWTH) + _FIRST_STEP_DAYS))
+        steps.append(min(until_days, steps[-1] * (1 + _GROWTH) + first))
     return np.unique(np.array(steps))
 
 
@@ -45,7 +59,8 @@ def trajectory(model: RateModel, start: Health, factors: Factors, days: Array) -
             np.asarray(factors.sei, dtype=float),
         )[:4]
     )
-    floor = 0.3 * np.array([0.0, model.cell.fresh.eps_n, model.cell.fresh.eps_p, model.cell.fresh.lithium_ah])
+    fresh = model.cell.fresh
+    floor = 0.03 * np.array([0.0, fresh.eps_n, fresh.eps_p, fresh.lithium_ah])
     floor = floor.reshape(4, *[1] * (state.ndim - 1))
     states = [state]
     for step in np.diff(days):
@@ -66,14 +81,16 @@ def _slope(model: RateModel, state: Array, factors: Factors) -> Array:
 
 def health_slope(cell: ReferenceCell, health: Health, rates: Rates, factors: Factors) -> Array:
     """Change of health a day, in the order of `Health`'s fields on a first axis, from unit ``rates``."""
-    sei = factors.sei * rates.sei_m
-    bound = sei * cell.sei_ah_per_m_eps * health.eps_n
+    sei = factors.sei * rates.sei_m * (health.sei_m / cell.middle_sei_m) ** -np.asarray(factors.sei_bend)
+    left = health.lithium_ah / cell.fresh.lithium_ah
+    short = (factors.knee_lithium_ah - health.lithium_ah) / (_KNEE_WIDTH * cell.fresh.lithium_ah)
+    ordinary = sei * cell.sei_ah_per_m_eps * health.eps_n + factors.lam * rates.lam_lithium_ah
     return np.stack(
         [
             sei,
             -factors.lam * rates.eps_n,
             -factors.lam * rates.eps_p,
-            -bound - factors.lam * rates.lam_lithium_ah,
+            -ordinary * (1 + factors.knee_gain * left * expit(short)),
         ]
     )
 

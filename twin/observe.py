@@ -19,6 +19,7 @@ from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
 from twin.opencircuit import open_circuit
+from twin.prior import CHEMISTRY_PRIOR
 from twin.rates import RateModel, rate_model
 from twin.state import BIAS_LIMIT_C, CHI2_LIMIT, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
@@ -134,7 +135,7 @@ def _reference_rates(name: str) -> RateModel:
 def _expected_health(name: str, age_days: float) -> Health:
     """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
     base = _reference_rates(name)
-    health, fresh = health_at(base, np.array([0.0, 0.0, 1.0, 0.0]), age_days), base.cell.fresh
+    health, fresh = health_at(base, CHEMISTRY_PRIOR.mean, age_days), base.cell.fresh
     return Health(
         sei_m=float(health.sei_m[0]),
         eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),

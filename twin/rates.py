@@ -35,6 +35,8 @@ from twin.opencircuit import open_circuit
 
 DESIGN_POINTS = 16
 HELD_OUT = 3
+_NOTHING = 1e-18  # a day at rest strains nothing
+_PLATING_C = (0.2, 0.5)  # below the first no plating, from the second on a knee as its prior says
 _SEI_OFFSET_M = 1e-7  # keeps the logarithm of a young film's thickness from steepening the fit
 
 # Beyond these the regressors are held: a battery that far gone is past any end of life.
@@ -61,13 +63,21 @@ class RateModel:
 
     ``sei``: coefficients of ln SEI growth; ``lam``: of the logarithms of both active-material losses and of
     the lithium in them, one column each; ``held_out_error``: root mean square relative error on PyBaMM days
-    that the fit never saw.
+    that the fit never saw; ``charge_c_rate``: the fastest charging of the day.
     """
 
     cell: ReferenceCell
     sei: Array
     lam: Array
     held_out_error: float
+    charge_c_rate: float
+
+    @property
+    def plating_share(self) -> float:
+        """How much of a knee the charging brings: the slower, the less plating (Schuster et al., J. Energy
+        Storage 1, 2015), and none at a wallbox or at rest."""
+        low, high = _PLATING_C
+        return float(np.clip((self.charge_c_rate - low) / (high - low), 0.0, 1.0))
 
     def at(self, health: Health) -> Rates:
         """Unit rates at a health state; arrays of any shape."""
@@ -93,7 +103,7 @@ def rate_model(cell: ReferenceCell, profile: Profile) -> RateModel:
     """Learn the rates of ``profile`` (C-rates of nominal capacity) from PyBaMM."""
     states = design_states(cell)
     solved = [solve_rates(cell, profile, state) for state in states]
-    table = np.log([rates.values() for rates in solved])
+    table = np.log(np.maximum([rates.values() for rates in solved], _NOTHING))
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)
     )
@@ -102,19 +112,27 @@ def rate_model(cell: ReferenceCell, profile: Profile) -> RateModel:
     lam, *_ = np.linalg.lstsq(lam_features[fit], table[fit, 1:], rcond=None)
     predicted = np.column_stack([sei_features @ sei, lam_features @ lam])
     error = np.expm1(predicted - table)[DESIGN_POINTS:]
-    return RateModel(cell=cell, sei=sei, lam=lam, held_out_error=float(np.sqrt((error**2).mean())))
+    return RateModel(
+        cell=cell,
+        sei=sei,
+        lam=lam,
+        held_out_error=float(np.sqrt((error**2).mean())),
+        charge_c_rate=max(0.0, float(profile.c_rate.max())),
+    )
 
 
 def solve_rates(cell: ReferenceCell, profile: Profile, health: Health, *, electrolyte: bool = False) -> Rates:
     """Unit wear rates of one PyBaMM day at one state; with ``electrolyte`` by SPMe instead of SPM."""
     circuit = open_circuit(cell.name)
     segments = MAX_SEGMENTS if len(profile.start_s) <= MAX_SEGMENTS else 128
-    x_n, y_p = circuit.window(health).at(profile.start_soc)
+    window = circuit.window(health)
+    x_n, y_p = window.at(profile.start_soc)
+    capacity = float(window.capacity_ah) if profile.of_usable else circuit.fresh_capacity_ah
     wear = (
         day_model(cell.name, segments, ageing=True, electrolyte=electrolyte)
         .solve(
             profile.start_s,
-            profile.c_rate * circuit.fresh_capacity_ah,
+            profile.c_rate * capacity,
             DAY_S,
             health=health,
             x_n=float(x_n),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from twin.ageing import factors_of
 from twin.cell import Health, reference_cell
 from twin.life import Factors, life_days, trajectory
 from twin.rates import RateModel
@@ -42,15 +43,16 @@ def ageing_of(calibration: Calibration) -> Ageing:
     """The ageing that ``calibration`` was made with."""
     parameters = calibration.parameters
     learnt = parameters["rate_model"]
-    sei, lam = np.exp(parameters["mean"][:2])
+    model = RateModel(
+        cell=reference_cell(calibration.chemistry),
+        sei=np.array(learnt["sei"]),
+        lam=np.array(learnt["lam"]),
+        held_out_error=learnt["held_out_error"],
+        charge_c_rate=learnt["charge_c_rate"],
+    )
     return Ageing(
-        model=RateModel(
-            cell=reference_cell(calibration.chemistry),
-            sei=np.array(learnt["sei"]),
-            lam=np.array(learnt["lam"]),
-            held_out_error=learnt["held_out_error"],
-        ),
-        factors=Factors(sei=np.array([sei]), lam=np.array([lam])),
+        model=model,
+        factors=factors_of(model, np.array(parameters["mean"])),
         end_capacity_ah=float(parameters["end_capacity_ah"]),
     )
 

@@ -19,6 +19,7 @@ from twin.cell import Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.observe import Carried, Observation, capacity_draws
 from twin.opencircuit import open_circuit
+from twin.prior import NAMES
 from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
 from twin.state import BIAS_SD_C, StatePrior
 from twin.types import Calibration, CalibrationRequest
@@ -240,6 +241,7 @@ def _nameplate(request: CalibrationRequest) -> list[Any]:
         battery.replacement_value_eur,
         battery.scrap_value_eur,
         request.end_of_life_soh,
+        *NAMES,
     ]
 
 

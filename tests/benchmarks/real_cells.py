@@ -1,0 +1,241 @@
+"""Forecasts of real cells from the first 40 % of their records: `python -m tests.benchmarks.real_cells`.
+
+Groups: LG MJ1 cycled at 0, 10 and 25 °C, LG MJ1 stored, 24 Sanyo UR18650E of Baumhöfer et al. Every group is
+a fleet: each cell is fitted on its own, the fits make the fleet's prior (`twin.prior`), and each is fitted
+again with it; nothing of the later 60 % is seen before it is compared. Beside the twin stand four usual
+baselines on the same split. ``--split axis`` takes 40 % of the record's cycles or days, ``rows`` 40 % of its
+check-ups.
+
+What the sources leave open is assumed: MJ1 cycles at C/2; Sanyo cycles at 1C between 25 and 75 % of charge
+(half an equivalent full cycle each); which stored cell rested at what charge (60 % for all).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import least_squares
+
+from twin.ageing import AgeingFit, fit_ageing
+from twin.cell import Array, reference_cell
+from twin.duty import Profile
+from twin.forecast import forecast_capacity
+from twin.prior import CHEMISTRY_PRIOR, Lesson, fleet_prior
+from twin.rates import RateModel, rate_model
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "ageing"
+SHARE = 0.4
+CHECKUP_SD = 0.002  # in a laboratory
+# A laboratory's duty is far from a car's: the factors may be, too.
+LABORATORY = replace(CHEMISTRY_PRIOR, sd=CHEMISTRY_PRIOR.sd * np.array([4, 4, 1, 1, 1, 1, 1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One cell: ages [d of its duty], capacity over its first, the rates of its duty."""
+
+    name: str
+    ages: Array
+    capacity: Array
+    model: RateModel
+
+
+def cycling(chemistry: str, depth: float, c_rate: float, temperature_degc: float) -> tuple[RateModel, float]:
+    """Rates of a day of full-speed cycles around half charge, and its equivalent full cycles."""
+    hours = depth / c_rate
+    cycles = int(23.5 / (2 * hours))
+    starts = np.arange(2 * cycles + 1) * hours * 3600
+    rates = np.append(np.tile([-c_rate, c_rate], cycles), 0.0)
+    profile = Profile(
+        start_s=starts,
+        c_rate=rates,
+        start_soc=0.5 + depth / 2,
+        temperature_degc=temperature_degc,
+        of_usable=True,
+    )
+    return rate_model(reference_cell(chemistry), profile), cycles * depth
+
+
+def storage(chemistry: str, soc: float, temperature_degc: float) -> RateModel:
+    """Rates of a day at rest."""
+    profile = Profile(
+        start_s=np.array([0.0]), c_rate=np.array([0.0]), start_soc=soc, temperature_degc=temperature_degc
+    )
+    return rate_model(reference_cell(chemistry), profile)
+
+
+def columns(name: str) -> Iterator[tuple[Array, Array]]:
+    """Pairs of columns of an LG file; padding with zeros or blanks at their ends left out."""
+    table = pd.read_csv(
+        DATA / "simses_lg_mj1_molicel_lto" / f"LG_INR18650MJ1_{name}.csv", header=None, skiprows=1
+    ).to_numpy(dtype=float)
+    for i in range(0, table.shape[1], 2):
+        x, y = table[:, i], table[:, i + 1]
+        kept = np.isfinite(x) & np.isfinite(y)
+        kept[1:] &= x[1:] > 0
+        yield x[kept], y[kept]
+
+
+def groups() -> Iterator[tuple[str, list[Record]]]:
+    """The records by group."""
+    cycled = list(columns("closs_cycling_aging"))
+    for i, degc in enumerate((0, 10, 25)):
+        model, efc = cycling("nmc811", 0.8, 0.5, degc)
+        yield (
+            f"MJ1 cycled {degc} °C",
+            [
+                Record(name=f"{degc}-{k}", ages=x / efc, capacity=y / y[0], model=model)
+                for k, (x, y) in enumerate(cycled[3 * i : 3 * i + 3])
+            ],
+        )
+    rested = list(columns("closs_calendar_aging"))
+    at_rest = [storage("nmc811", 0.6, degc) for degc in (25.0, 45.0)]
+    yield (
+        "MJ1 stored",
+        [
+            Record(name=f"rest-{k}", ages=x, capacity=1 - y / 100, model=at_rest[k // 6])
+            for k, (x, y) in enumerate(rested)
+        ],
+    )
+    model, efc = cycling("nmc532", 0.5, 1.0, 25)
+    table = pd.read_csv(DATA / "baumhofer_2014" / "capacity_by_cycle.csv")
+    yield (
+        "Sanyo UR18650E",
+        [
+            Record(
+                name=str(cell),
+                ages=one["cycle"].to_numpy() * 0.5 / efc,
+                capacity=(one["capacity_Ah"] / one["capacity_Ah"].iloc[0]).to_numpy(),
+                model=model,
+            )
+            for cell, one in table.groupby("cell")
+        ],
+    )
+
+
+def seen_rows(record: Record, split: str) -> int:
+    """How many check-ups are seen."""
+    if split == "rows":
+        return int(SHARE * len(record.ages))
+    return int((record.ages <= SHARE * record.ages[-1]).sum())
+
+
+def fit_cells(records: list[Record], split: str) -> list[AgeingFit]:
+    """Fits of all cells of a group, each with the prior that its siblings teach."""
+
+    def fits(prior_of: Callable[[int], object]) -> list[AgeingFit]:
+        made = []
+        for i, record in enumerate(records):
+            n = seen_rows(record, split)
+            made.append(
+                fit_ageing(
+                    record.model,
+                    age_days=float(record.ages[n - 1]),
+                    checkup_age_days=record.ages[:n],
+                    capacity_share=record.capacity[:n],
+                    resistance_share=np.full(n, np.nan),
+                    state=None,
+                    prior=prior_of(i),  # type: ignore[arg-type]
+                    capacity_sd=CHECKUP_SD,
+                )
+            )
+        return made
+
+    lessons = [
+        Lesson(
+            mean=fit.sample.mean(axis=0),
+            sd=fit.sample.std(axis=0),
+            prior_mean=LABORATORY.mean,
+            prior_sd=LABORATORY.sd,
+            surprise=fit.surprise,
+        )
+        for fit in fits(lambda _: LABORATORY)
+    ]
+    return fits(lambda i: fleet_prior(LABORATORY, lessons[:i] + lessons[i + 1 :]))
+
+
+def baselines(ages: Array, capacity: Array, end: float) -> dict[str, float]:
+    """Least-squares extrapolations of four usual forms."""
+    t, last = ages / ages[-1], end / ages[-1]
+    line = np.polyfit(t, capacity, 1)
+    root = np.polyfit(np.sqrt(t), capacity, 1)
+    power = least_squares(
+        lambda p: p[0] - p[1] * t ** p[2] - capacity, [1, 0.1, 1], bounds=([0.8, 0, 0.1], [1.2, 2, 4])
+    ).x
+    exponential = least_squares(lambda p: p[0] * np.exp(-p[1] * t) - capacity, [1, 0.1]).x
+    return {
+        "linear": float(np.polyval(line, last)),
+        "√": float(np.polyval(root, np.sqrt(last))),
+        "power": float(power[0] - power[1] * last ** power[2]),
+        "exponential": float(exponential[0] * np.exp(-exponential[1] * last)),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Absolute errors at the last check-up by method, and which truths the 90 % band held."""
+
+    errors: dict[str, list[float]]
+    last_held: list[bool]
+    held: list[float]
+    discrepancy: float
+
+
+def score(records: list[Record], split: str) -> Score:
+    """Forecast a group and compare."""
+    errors: dict[str, list[float]] = {}
+    last_held, held = [], []
+    fits = fit_cells(records, split)
+    for record, fit in zip(records, fits, strict=True):
+        n = seen_rows(record, split)
+        band = forecast_capacity(
+            record.model, fit, float(record.ages[n - 1]), record.ages[n:], measured_sd=CHECKUP_SD
+        )
+        inside = (band.low <= record.capacity[n:]) & (record.capacity[n:] <= band.high)
+        last_held.append(bool(inside[-1]))
+        held.append(float(inside.mean()))
+        guesses = {"twin": float(band.median[-1])} | baselines(
+            record.ages[:n], record.capacity[:n], float(record.ages[-1])
+        )
+        for method, guess in guesses.items():
+            errors.setdefault(method, []).append(abs(guess - float(record.capacity[-1])))
+    return Score(
+        errors=errors,
+        last_held=last_held,
+        held=held,
+        discrepancy=float(np.mean([fit.prior.discrepancy for fit in fits])),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", choices=("axis", "rows"), default="axis")
+    split = parser.parse_args().split
+    table = Table(title=f"SoH at the last check-up, absolute error in % (median / p90), 40 % of {split}")
+    for name in ("group", "cells", "twin", "linear", "√", "power", "exponential"):
+        table.add_column(name)
+    for name in ("90 % band holds last", "holds all", "discrepancy"):
+        table.add_column(name, justify="right")
+    for name, records in groups():
+        result = score(records, split)
+        table.add_row(
+            name,
+            str(len(records)),
+            *(f"{100 * np.median(e):.2f} / {100 * np.quantile(e, 0.9):.2f}" for e in result.errors.values()),
+            f"{100 * np.mean(result.last_held):.0f} %",
+            f"{100 * np.mean(result.held):.0f} %",
+            f"{result.discrepancy:.2f}",
+        )
+    Console(file=sys.stdout, width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()

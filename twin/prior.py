@@ -1,0 +1,141 @@
+"""What is believed of a battery's ageing before its own data: its chemistry's prior, or what siblings teach.
+
+A young battery has little to say of its ageing. Siblings (same chemistry, same fleet) do: their posteriors,
+each with the prior that it was made with taken out again, give mean and spread of the population (empirical
+Bayes, normal hierarchy, expectation maximisation). Spread between batteries stays in the prior, so what is
+borrowed never makes a battery sure of itself. Of the knee nothing is borrowed: before it, nobody knows it.
+
+How far the ageing model itself may be wrong is learnt likewise: every battery with enough check-ups is
+forecast once from its earlier half, and the errors, as shares of the forecast fade, give ``discrepancy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twin.cell import Array
+
+NAMES = (
+    "sei_factor",
+    "lam_factor",
+    "capacity_scale",
+    "resistance_when_new",
+    "sei_bend",
+    "knee_fade",
+    "knee_gain",
+)
+"""The ageing unknowns: all but capacity_scale and sei_bend as natural logarithms."""
+
+_LEARNT = np.array([name not in ("knee_fade", "knee_gain") for name in NAMES])
+_PSEUDO_SIBLINGS = 3.0  # weight of the assumption that siblings spread half as wide as the chemistry's prior
+_ITERATIONS = 200
+_DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
+_GRID = np.geomspace(0.01, 1.0, 60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surprise:
+    """A forecast of capacity that was put to the test: its error, the fade that it foretold, its own sd."""
+
+    error: float
+    step: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgeingPrior:
+    """Mean and sd of the unknowns in the order of `NAMES`, independent of one another.
+
+    ``discrepancy``: standard deviation of what the model leaves out, as a share of the fade between two
+    moments; ``siblings``: how many batteries taught it, 0 for the chemistry's own prior.
+    """
+
+    mean: Array
+    sd: Array
+    discrepancy: float = _DISCREPANCY
+    siblings: int = 0
+
+    def to_record(self) -> dict[str, Any]:
+        """The prior as JSON."""
+        return {
+            "mean": self.mean.tolist(),
+            "sd": self.sd.tolist(),
+            "discrepancy": self.discrepancy,
+            "siblings": self.siblings,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What one battery teaches its siblings: its posterior, the prior in it, how a forecast of it fared."""
+
+    mean: Array
+    sd: Array
+    prior_mean: Array
+    prior_sd: Array
+    surprise: Surprise | None
+
+
+# Onset and strength of a knee: reported between 70 and 95 % of capacity, with the fade then several times as
+# fast (Attia et al., J. Electrochem. Soc. 169 060517, 2022; Diao et al., J. Power Sources 435, 2019).
+CHEMISTRY_PRIOR = AgeingPrior(
+    mean=np.array([0.0, 0.0, 1.0, np.log(0.06), 0.0, np.log(0.15), np.log(4.0)]),
+    sd=np.array([0.7, 0.7, 0.03, 0.7, 0.2, 0.45, 0.7]),
+)
+
+
+def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
+    """The prior of one more battery of the population that ``lessons`` were drawn from."""
+    if not lessons:
+        return base
+    mean, sd, prior_mean, prior_sd = (
+        np.array([getattr(lesson, name) for lesson in lessons])
+        for name in ("mean", "sd", "prior_mean", "prior_sd")
+    )
+    floor = 1e-6 / base.sd**2
+    precision = np.maximum(sd**-2.0 - prior_sd**-2.0, floor)
+    own = (mean * sd**-2.0 - prior_mean * prior_sd**-2.0) / precision
+    centre, variance = base.mean.copy(), base.sd**2
+    for _ in range(_ITERATIONS):
+        total = precision + 1 / variance
+        each = (precision * own + centre / variance) / total
+        centre_variance = 1 / (len(lessons) / variance + base.sd**-2.0)
+        centre = (each.sum(axis=0) / variance + base.mean * base.sd**-2.0) * centre_variance
+        scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + _PSEUDO_SIBLINGS * (0.5 * base.sd) ** 2
+        variance = scatter / (len(lessons) + _PSEUDO_SIBLINGS)
+    learnt: npt.NDArray[np.bool_] = _LEARNT
+    spread = np.minimum(np.sqrt(variance + centre_variance), base.sd)
+    return AgeingPrior(
+        mean=np.where(learnt, centre, base.mean),
+        sd=np.where(learnt, spread, base.sd),
+        discrepancy=_discrepancy([lesson.surprise for lesson in lessons if lesson.surprise is not None]),
+        siblings=len(lessons),
+    )
+
+
+def _discrepancy(surprises: Sequence[Surprise]) -> float:
+    """Most probable discrepancy given how forecasts fared; errors are normal about zero."""
+    log_posterior = -0.5 * (np.log(_GRID / _DISCREPANCY) / _DISCREPANCY_LOG_SD) ** 2
+    for one in surprises:
+        variance = one.sd**2 + (_GRID * one.step) ** 2
+        log_posterior -= 0.5 * (one.error**2 / variance + np.log(variance))
+    return float(_GRID[np.argmax(log_posterior)])
+
+
+def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
+    """The lesson in the ``parameters`` of a calibration; None where its ageing model was another one."""
+    if parameters.get("names") != list(NAMES):
+        return None
+    surprise = parameters["surprise"]
+    return Lesson(
+        mean=np.array(parameters["posterior_mean"]),
+        sd=np.sqrt(np.diag(parameters["covariance"])),
+        prior_mean=np.array(parameters["prior"]["mean"]),
+        prior_sd=np.array(parameters["prior"]["sd"]),
+        surprise=None if surprise is None else Surprise(**surprise),
+    )
