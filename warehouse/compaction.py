@@ -30,13 +30,13 @@ _COMPACTED = f"""
         SELECT *, least(
             CASE WHEN after <= longest THEN after WHEN before <= longest THEN before ELSE 0 END,
             86_400_000_000 - us % 86_400_000_000
-        ) / 3.6e9 AS hours
+        ) AS held_us, held_us / 3.6e9 AS hours
         FROM stepped, (SELECT {_LONGEST_MINUTES} * 60_000_000 AS longest)
     )
     SELECT battery_id,
         make_timestamptz(us - us % {_QUARTER_US}) AS interval_start_utc,
         count(*) AS samples,
-        60 * {_sum("hours")} AS covered_minutes,
+        sum(held_us) / 60e6 AS covered_minutes,
         {_sum("voltage_v")} / count(*) AS voltage_mean_v,
         min(voltage_v) AS voltage_min_v,
         max(voltage_v) AS voltage_max_v,
@@ -61,9 +61,7 @@ def compact(connection: duckdb.DuckDBPyConnection, samples: str) -> None:
     """
     names = ", ".join(CONTRACTS[TABLE].names)
     same = "old.battery_id = new.battery_id AND old.interval_start_utc = new.interval_start_utc"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE quarters AS {_COMPACTED.format(samples=samples)}"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE quarters AS {_COMPACTED.format(samples=samples)}")
     connection.execute(
         f"DELETE FROM {TABLE} AS old USING quarters AS new WHERE {same} AND old.samples <= new.samples"  # noqa: S608
     )

@@ -72,7 +72,7 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt
 
 
 def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
-    """Return the rows that wait for their check; telemetry cut between batteries into parts of about `rows`."""
+    """Return the rows that wait for their check; telemetry cut between batteries into equal parts."""
     contract = raw_contract(dataset)
     waiting = connection.execute(
         "SELECT source_id FROM raw_source WHERE dataset = ? AND checked_utc IS NULL ORDER BY source_id",

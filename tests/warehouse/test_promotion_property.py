@@ -8,7 +8,8 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.warehouse.builders import NOW, promote_unchecked, source_of, telemetry
+from data_checks import CheckContext, check_frame, combined_checks
+from tests.warehouse.builders import NOW, fleet, promote_unchecked, source_of, telemetry
 from warehouse.store import Warehouse
 
 STREAM = pd.concat(
@@ -53,3 +54,49 @@ def test_of_contradicting_beliefs_the_later_received_holds_in_any_order(split, d
     expected["voltage_v"] += pd.Series(latest, dtype=float)
     expected = expected.sort_values(["battery_id", "time_utc"])[COLUMNS].reset_index(drop=True)
     pd.testing.assert_frame_equal(core, expected, check_dtype=False)
+
+
+def check(warehouse):
+    """Check and promote what waits, a battery at a time."""
+    context = CheckContext(
+        as_of_utc=NOW, run_id="r", batteries=fleet(2), battery_ids=frozenset({"CAR1", "CAR2"})
+    )
+    checks, parts = [], warehouse.waiting("telemetry", rows=1)
+    for part in parts:
+        frame = warehouse.unchecked("telemetry", part)
+        report = check_frame("telemetry", frame, context)
+        warehouse.promote_part(part, frame, report.good, report.quarantine)
+        checks.append(report.checks)
+    if parts:
+        warehouse.finish_check("telemetry", combined_checks(checks), parts[0].source_ids, NOW)
+
+
+def checked_after(files):
+    """Both core tables after landing (received hours after NOW, frame, check thereafter) in this order."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = Warehouse(Path(folder) / "warehouse.duckdb")
+        warehouse.create()
+        for hours, frame, check_now in files:
+            warehouse.land(source_of("telemetry", frame, name=str(hours)), NOW + dt.timedelta(hours=hours))
+            if check_now:
+                check(warehouse)
+        check(warehouse)
+        assert warehouse.read("core_quarantine").empty
+        return warehouse.read("core_telemetry")[COLUMNS], warehouse.read("core_telemetry_15min")
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(split=chunks, data=st.data())
+def test_through_checks_any_order_splitting_and_repetition_ends_in_the_same_tables(split, data):
+    """Files in any order, rows twice in a file, a file twice, a check in between: the latest belief holds."""
+    frames = {
+        hours: STREAM.iloc[[*rows, rows[0]]].assign(voltage_v=lambda f, up=hours: f["voltage_v"] + 0.5 * up)
+        for hours, rows in enumerate(split)
+    }
+    order = data.draw(st.permutations([*frames, 0]))
+    stop = data.draw(st.integers(0, len(order) - 1))
+    found = checked_after((hours, frames[hours], at == stop) for at, hours in enumerate(order))
+    latest = pd.concat(frames.values()).drop_duplicates(["battery_id", "time_utc"], keep="last")
+    expected = checked_after([(0, latest.sort_values(["battery_id", "time_utc"]), False)])
+    for got, wanted in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(got, wanted, check_exact=True)
