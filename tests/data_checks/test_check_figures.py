@@ -6,8 +6,10 @@ import pytest
 
 from data_checks import check_frame, freshness
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, prices
+from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices
+from warehouse.contracts import DATASETS
 
+FINLAND = SHARED_DATA / "prices" / "fi_sahkotin_2023_2024" / "sahkotin_spot_price_vat.csv"
 DAY = pd.Timestamp("2020-03-30T00:00Z")
 
 
@@ -133,3 +135,16 @@ def test_the_newest_rows_are_held_against_the_time_of_the_run():
     assert freshness("telemetry", {}, context()).empty
     assert freshness("sessions", newest, context()).empty
     assert not freshness("prices", newest, context())["passed"].any()
+
+
+@pytest.mark.skipif(not FINLAND.exists(), reason=f"{FINLAND.name} of the shared data is absent")
+@pytest.mark.parametrize("day", ["2023-09-19", "2023-09-22", "2023-11-24", "2024-01-05"])
+def test_the_cheapest_and_the_dearest_real_days_are_let_in(day):
+    known = pd.read_csv(FINLAND, parse_dates=["hour"]).rename(columns={"hour": "interval_start_utc"})
+    known["price_eur_per_kwh"] = known.pop("price") / 100
+    known = known.assign(zone="FI", resolution_minutes=60)[list(DATASETS["prices"].names)]
+    times = known["interval_start_utc"]
+    new = known[(times >= f"{day}T00:00Z") & (times < f"{day}T23:59Z")]
+    before = known[times < f"{day}T00:00Z"].assign(source_id="s", received_utc=pd.Timestamp(NOW))
+    report = check("prices", new.reset_index(drop=True), known_prices=before)
+    assert (len(report.good), len(report.quarantine)) == (24, 0)

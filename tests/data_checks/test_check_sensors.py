@@ -207,6 +207,27 @@ def test_parts_of_whole_batteries_are_checked_as_the_whole_is():
     )
 
 
+def test_the_order_of_rows_does_not_matter_to_a_verdict():
+    frame = pd.concat([charging(), charging("CAR2", c_rate=-0.2, soc=0.7)], ignore_index=True)
+    frame.loc[[20, 150], "voltage_v"] = 420.0
+    frame.loc[60:89, "current_a"] *= -1
+    frame = pd.concat([frame, frame.loc[[5, 200]].assign(temperature_degc=21.0)], ignore_index=True)
+    told = [check(frame.sample(frac=1.0, random_state=seed)) for seed in (1, 2)] + [check(frame)]
+    assert told[2].rows_quarantined == 36
+    for report in told[:2]:
+        for name in ("good", "quarantine"):
+            pd.testing.assert_frame_equal(_by_key(getattr(report, name)), _by_key(getattr(told[2], name)))
+
+
+def _by_key(rows):
+    where = ["source_id", "source_row"]
+    return (
+        rows.drop(columns=where)
+        .sort_values(list(rows.columns[:2]) + ["row_key"] * ("row_key" in rows))
+        .reset_index(drop=True)
+    )
+
+
 def test_what_a_person_released_is_let_pass_and_counts_as_a_neighbour():
     frame = charging()
     frame.loc[60, "voltage_v"] = 420.0
