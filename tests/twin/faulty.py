@@ -14,7 +14,7 @@ from twin.synthetic import Truth, TruthSpec, simulate_truth
 from twin.types import BatterySpec
 
 AS_OF = pd.Timestamp("2026-01-15T12:00", tz="UTC")
-CLIMATES_DEGC = (6.0, 16.0, 25.0, 33.0)
+CLIMATES_DEGC = (10.0, 16.0, 25.0, 33.0)
 # What each fault is made with, from hardly harmful to gross.
 SIZES: dict[str, tuple[float, float, float]] = {
     "current_bias": (0.004, 0.010, 0.020),  # C-rate
@@ -38,7 +38,7 @@ def clean_spec(seed: int) -> TruthSpec:
     cell_v = {"lfp": 3.22}.get(name, 3.65)
     kwh = ah * series * cell_v / 1000
     kw = kwh * float(rng.uniform(0.1, 0.28))
-    age = pd.Timedelta(days=float(rng.uniform(150, 1700)))
+    age = pd.Timedelta(days=float(rng.uniform(150, 1400)))
     return TruthSpec(
         battery=BatterySpec(
             battery_id=f"car-{seed:03d}",
