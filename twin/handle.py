@@ -53,13 +53,14 @@ class BatteryHandle:
         """``count`` draws of the posterior, one a row."""
         held = self.calibration.parameters
         rng = np.random.default_rng(seed)
-        drawn = rng.multivariate_normal(held["mean"], held["covariance"], count)
+        drawn = rng.multivariate_normal(held["posterior_mean"], held["covariance"], count)
         return pd.DataFrame(drawn, columns=held["names"])
 
     def capacity_forecast(self, years: float) -> pd.DataFrame:
         """Usable capacity over nominal if every day is a standard day: day, soh, soh_low, soh_high (90 %).
 
-        The band is the posterior of the ageing factors and the spread of today's capacity.
+        The band is the posterior of the ageing unknowns, the spread of today's capacity and what the model
+        leaves out, as a share of the fade to come.
         """
         found = self.calibration
         ageing, circuit = ageing_of(found), open_circuit(found.chemistry)
@@ -69,7 +70,9 @@ class BatteryHandle:
         soh = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
         spread = found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah
         today = np.append(0.0, np.random.default_rng(1).normal(0.0, spread, len(drawn) - 1))
-        low, high = np.quantile(soh + today, (0.05, 0.95), axis=1)
+        left_out = np.random.default_rng(2).normal(0.0, found.parameters["prior"]["discrepancy"], len(drawn))
+        left_out[0] = 0.0
+        low, high = np.quantile(soh + today - left_out * (soh[0] - soh), (0.05, 0.95), axis=1)
         return pd.DataFrame({"day": days, "soh": soh[:, 0], "soh_low": low, "soh_high": high})
 
     def simulation(

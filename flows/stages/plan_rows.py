@@ -85,9 +85,18 @@ def _car_rows(inputs: PlanInputs, problem: DayProblem, plan: ModePlan, wear: Twi
                 "duty_efc_per_day": one.duty_efc_per_day,
                 "wear_twin_eur": euro,
                 "l0_over_l": ratio,
+                **_closed_loop(euro, ratio, one.wear_price_eur),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _closed_loop(twin_eur: float | None, ratio: float | None, priced_eur: float) -> dict[str, float | None]:
+    """What a standard day wears, and by how much the twin's answer for the day exceeds that and the price."""
+    if twin_eur is None or not ratio:
+        return {"wear_standard_eur": None, "wear_error_eur": None}
+    standard_eur = twin_eur / ratio
+    return {"wear_standard_eur": standard_eur, "wear_error_eur": twin_eur - standard_eur - priced_eur}
 
 
 def _slot_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:

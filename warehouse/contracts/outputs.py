@@ -222,6 +222,11 @@ OUTPUTS = (
             choice("wear_form", "Form of the wear price", WEAR_FORMS), *_MONEY,
             number("duty_efc_per_day", "EFC/day", "V2G duty planned"),
             _kwh("unmet_kwh", "Energy short at departure"),
+            _euro("wear_standard_eur", "Wear of a standard day as the twin answers", nullable=True),
+            _euro(
+                "wear_error_eur", "Wear forecast error: the twin's answer less standard day and price",
+                nullable=True,
+            ),
         ), ("plan_id", "mode", "battery_id"),
     ),
     _plan(
