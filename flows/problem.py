@@ -59,6 +59,7 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()
             | warehouse.CopyError()
+            | warehouse.UnknownTableError()
         ):
             return 2, ""
         case warehouse.StoreError():
