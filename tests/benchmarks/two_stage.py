@@ -69,9 +69,7 @@ def month_days(month: int, count: int, size: int = CARS) -> list[DayProblem]:
     sessions = session_days(cars, dates)
     first, _ = market_day_bounds(dates[0], ZONE)
     offsets = {day: first - market_day_bounds(day, ZONE)[0] for day in dates}
-    return [
-        scenario_day(cars, prices[day], moved(sessions[day], offsets[day]), dates[0]) for day in dates
-    ]
+    return [scenario_day(cars, prices[day], moved(sessions[day], offsets[day]), dates[0]) for day in dates]
 
 
 def uncertain(days: list[DayProblem], cvar_weight: float = 0.0) -> UncertainDay:
