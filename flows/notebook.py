@@ -36,6 +36,7 @@ def handle_of(workspace: Workspace, battery_id: str, as_of: datetime) -> Battery
     """`load_calibration` of a workspace that is open."""
     from flows.stages.requests import battery_spec, newest_calibrations
     from twin.handle import BatteryHandle
+    from twin.restore import restorable
 
     warehouse = workspace.warehouse
     rows = warehouse.read("core_battery", where={"battery_id": [battery_id]})
@@ -46,6 +47,11 @@ def handle_of(workspace: Workspace, battery_id: str, as_of: datetime) -> Battery
     if calibration is None:
         raise UsageError(
             f"battery {battery_id} is not calibrated by {as_of:%Y-%m-%d %H:%M} UTC", hint="`v2g calibrate`."
+        )
+    if not restorable(calibration):
+        raise UsageError(
+            f"battery {battery_id}: calibration {calibration.calibration_id} is of an earlier version",
+            hint="`v2g calibrate` makes a new one.",
         )
     residuals = warehouse.read(
         "out_twin_residual", where={"calibration_id": [calibration.calibration_id]}

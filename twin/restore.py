@@ -10,6 +10,7 @@ import pandas as pd
 from twin.ageing import factors_of
 from twin.cell import Health, reference_cell
 from twin.life import Factors, life_days, trajectory
+from twin.prior import NAMES
 from twin.rates import RateModel
 from twin.state import StateFit
 from twin.types import BatterySpec, Calibration
@@ -55,6 +56,11 @@ def ageing_of(calibration: Calibration) -> Ageing:
         factors=factors_of(model, np.array(parameters["mean"])),
         end_capacity_ah=float(parameters["end_capacity_ah"]),
     )
+
+
+def restorable(calibration: Calibration) -> bool:
+    """Whether a calibration has the unknowns that this version of the twin ages a battery by."""
+    return list(calibration.parameters.get("names", [])) == list(NAMES)
 
 
 def health_of(calibration: Calibration) -> Health:

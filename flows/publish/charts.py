@@ -10,11 +10,12 @@ import pandas as pd
 import vl_convert
 
 MODE_COLOURS = {"uncontrolled": "#8b909a", "ordered": "#2b6cb0", "v2g": "#16875a"}
-_WIDTH, _HEIGHT = 860, 190
+WIDTH, HEIGHT = 860, 190
 _PRICE, _DATA, _MODEL, _LIMIT = "#c05621", "#8b909a", "#16875a", "#b83232"
 
 
-def _svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> str:
+def svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> str:
+    """The chart as inline SVG in the reports' style."""
     styled: Any = chart.configure_view(stroke=None).configure_axis(
         labelFont="sans-serif",
         titleFont="sans-serif",
@@ -35,7 +36,7 @@ def _steps(frame: pd.DataFrame, y: str, title: str, colour: Any, **extra: Any) -
             color=colour,
             **extra,
         )
-        .properties(width=_WIDTH, height=_HEIGHT)
+        .properties(width=WIDTH, height=HEIGHT)
     )
 
 
@@ -54,12 +55,12 @@ def price_and_power(prices: pd.DataFrame, sites: pd.DataFrame) -> str:
         limits = pd.DataFrame({"y": [rows["import_limit_kw"].iloc[0], -rows["export_limit_kw"].iloc[0]]})
         rule = alt.Chart(limits).mark_rule(color=_LIMIT, strokeDash=[5, 4]).encode(y="y:Q")
         panels.append(_steps(rows, "power_kw", f"{site}: grid power, kW", _mode_colour()) + rule)
-    return _svg(alt.vconcat(*panels))
+    return svg(alt.vconcat(*panels))
 
 
 def battery_day(slots: pd.DataFrame) -> str:
     """A car's charge by mode over the day: local, mode, soc (gaps while it is away)."""
-    return _svg(_steps(slots, "soc", "State of charge", _mode_colour()))
+    return svg(_steps(slots, "soc", "State of charge", _mode_colour()))
 
 
 def voltage_fit(residuals: pd.DataFrame) -> str:
@@ -77,7 +78,7 @@ def voltage_fit(residuals: pd.DataFrame) -> str:
             y=alt.Y("v:Q", title="Pack voltage, V", scale=alt.Scale(zero=False)),
             color=alt.Color("series:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
         )
-        .properties(width=_WIDTH, height=_HEIGHT)
+        .properties(width=WIDTH, height=HEIGHT)
     )
     errors = residuals.assign(error_mv=(residuals["voltage_v"] - residuals["model_voltage_v"]) * 1000)
     points = (
@@ -88,9 +89,9 @@ def voltage_fit(residuals: pd.DataFrame) -> str:
             y=alt.Y("error_mv:Q", title="Measured − twin, mV"),
             color=alt.condition("datum.used", alt.value(_DATA), alt.value(_LIMIT)),
         )
-        .properties(width=_WIDTH, height=110)
+        .properties(width=WIDTH, height=110)
     )
-    return _svg(alt.vconcat(fit, points))
+    return svg(alt.vconcat(fit, points))
 
 
 def life_law(points: pd.DataFrame) -> str:
@@ -109,7 +110,7 @@ def life_law(points: pd.DataFrame) -> str:
             y=alt.Y("y:Q", title="ln(L/L0)"),
             color=alt.Color("form:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
         )
-        .properties(width=_WIDTH, height=_HEIGHT)
+        .properties(width=WIDTH, height=HEIGHT)
     )
     dots = alt.Chart(frame).mark_point(size=60, filled=True, color="#222").encode(x="x:Q", y="twin:Q")
-    return _svg(lines + dots)
+    return svg(lines + dots)

@@ -13,9 +13,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.publish import charts
+from flows.publish.twin_section import twin_section, wear_days
 from flows.stages.findings import findings
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
+from twin.types import Calibration
 from warehouse.zones import market_timezone
 
 _SOURCES = {
@@ -49,6 +51,10 @@ class _Plan:
     residuals: pd.DataFrame
     prices: pd.DataFrame
     checks: pd.DataFrame
+    checkups: pd.DataFrame
+    batteries: pd.DataFrame
+    wear_days: pd.DataFrame
+    end_of_life_soh: float
 
     @property
     def followed(self) -> str:
@@ -100,6 +106,7 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
     modes = _in_order(warehouse.read("out_plan_mode", where=mine))
     cars = _in_order(warehouse.read("out_plan_car", where=mine))
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
+    mine_too = {"battery_id": sorted(set(cars["battery_id"]))}
     slots = _local(warehouse.read("out_plan_slot", where=mine), timezone)
     prices = warehouse.read(
         "core_price",
@@ -120,6 +127,10 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         residuals=warehouse.read("out_twin_residual", where=ids),
         prices=_local(prices, timezone),
         checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
+        checkups=warehouse.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
+        batteries=warehouse.read("core_battery", where=mine_too),
+        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), str(modes["mode"].iloc[-1])),
+        end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
     )
 
 
@@ -180,6 +191,14 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "day_chart": charts.battery_day(own.assign(soc=own["energy_start_kwh"] / capacity)) if known else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",
+        **twin_section(
+            None if record is None else Calibration.from_record(record),
+            plan.batteries[plan.batteries["battery_id"] == battery_id],
+            plan.checkups[plan.checkups["battery_id"] == battery_id],
+            plan.wear_days[plan.wear_days["battery_id"] == battery_id],
+            as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
+            end_of_life_soh=plan.end_of_life_soh,
+        ),
     }
 
 

@@ -1,0 +1,90 @@
+"""Charts of a battery's twin: posterior pairs, capacity to come, price of wear against the twin's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from flows.publish.charts import HEIGHT, WIDTH, svg
+
+_LABELS = {
+    "sei_factor": "ln SEI",
+    "lam_factor": "ln LAM",
+    "capacity_scale": "capacity when new",
+    "resistance_when_new": "ln resistance",
+}
+_TWIN, _PRICE, _QUIET = "#16875a", "#c05621", "#8b909a"
+_PANEL = 150
+
+
+def posterior_pairs(draws: pd.DataFrame) -> str:
+    """Draws of the posterior, one a row, every pair of the unknowns that check-ups and voltage speak of."""
+    names = [name for name in _LABELS if name in draws]
+    rows = []
+    for j, y in enumerate(names[1:], start=1):
+        panels = [_pair(draws, x, y) for x in names[:j]]
+        rows.append(alt.hconcat(*panels))
+    return svg(alt.vconcat(*rows))
+
+
+def _pair(draws: pd.DataFrame, x: str, y: str) -> alt.Chart:
+    scale = alt.Scale(zero=False, nice=False)
+    return (
+        alt.Chart(draws[[x, y]].round(4))
+        .mark_circle(size=10, color=_TWIN, opacity=0.5, aria=False)
+        .encode(
+            x=alt.X(f"{x}:Q", title=_LABELS[x], scale=scale, axis=alt.Axis(tickCount=4)),
+            y=alt.Y(f"{y}:Q", title=_LABELS[y], scale=scale, axis=alt.Axis(tickCount=4)),
+        )
+        .properties(width=_PANEL, height=_PANEL)
+    )
+
+
+def capacity_forecast(forecast: pd.DataFrame, checkups: pd.DataFrame, end_of_life_soh: float) -> str:
+    """Capacity over nominal against years from now: check-ups so far, the forecast and its 90 % band.
+
+    ``forecast``: day, soh, soh_low, soh_high; ``checkups``: day (before today, ≤ 0), soh.
+    """
+    frame = forecast.assign(years=forecast["day"] / 365.25)
+    x = alt.X("years:Q", title="Years from today")
+    y = alt.Y("soh_low:Q", title="Capacity over nominal", scale=alt.Scale(zero=False))
+    band = alt.Chart(frame).mark_area(color=_TWIN, opacity=0.18).encode(x=x, y=y, y2="soh_high:Q")
+    line = alt.Chart(frame).mark_line(color=_TWIN, strokeWidth=1.8).encode(x=x, y="soh:Q")
+    end = pd.DataFrame({"soh": [end_of_life_soh]})
+    rule = alt.Chart(end).mark_rule(color="#b83232", strokeDash=[5, 4]).encode(y="soh:Q")
+    layers: list[Any] = [band, line, rule]
+    if len(checkups):
+        seen = checkups.assign(years=checkups["day"] / 365.25)
+        layers.append(alt.Chart(seen).mark_point(size=40, filled=True, color="#222").encode(x=x, y="soh:Q"))
+    return svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
+
+
+def wear_loop(days: pd.DataFrame) -> str:
+    """A car's wear by day, in €: what the plan priced (with a standard day's wear) and the twin's answer.
+
+    ``days``: market_date, priced_eur, wear_twin_eur, wear_error_eur.
+    """
+    long = days.melt(
+        id_vars="market_date", value_vars=["priced_eur", "wear_twin_eur"], var_name="by", value_name="eur"
+    ).replace({"by": {"priced_eur": "price", "wear_twin_eur": "twin"}})
+    x = alt.X("market_date:T", title=None, axis=alt.Axis(format="%d %b", tickCount=min(len(days), 10)))
+    colour = alt.Color(
+        "by:N",
+        scale=alt.Scale(domain=["price", "twin"], range=[_PRICE, _TWIN]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    wear = (
+        alt.Chart(long)
+        .mark_line(point=True, strokeWidth=1.6)
+        .encode(x=x, y=alt.Y("eur:Q", title="Wear of the day, €"), color=colour)
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+    errors = (
+        alt.Chart(days)
+        .mark_bar(size=8, color=_QUIET)
+        .encode(x=x, y=alt.Y("wear_error_eur:Q", title="Twin − price, €"))
+        .properties(width=WIDTH, height=80)
+    )
+    return svg(alt.vconcat(wear, errors))

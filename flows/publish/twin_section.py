@@ -1,0 +1,88 @@
+"""The part of a battery's page that a battery engineer reads: posterior, capacity to come, closed loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from flows.publish import twin_charts
+from flows.stages.requests import battery_spec
+from twin.types import Calibration
+from warehouse.store import Warehouse
+
+_YEARS, _DRAWS = 12.0, 80
+_TREND_DAYS = 60
+
+
+def wear_days(
+    warehouse: Warehouse, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str
+) -> pd.DataFrame:
+    """Price and twin's answer for each car and market day so far, from the newest plan of each day.
+
+    Columns: battery_id, market_date, priced_eur (a standard day's wear included), wear_twin_eur,
+    wear_error_eur; of ``mode``, for two months up to the plan's day.
+    """
+    plans = warehouse.read(
+        "out_plan", where={"zone": header["zone"]}, columns=["plan_id", "market_date", "sequence"]
+    )
+    dates = pd.to_datetime(plans["market_date"])
+    today = pd.Timestamp(header["market_date"])
+    plans = plans[(dates <= today) & (dates > today - pd.Timedelta(days=_TREND_DAYS))]
+    newest = plans.sort_values("sequence").drop_duplicates("market_date", keep="last")
+    rows = warehouse.read(
+        "out_plan_car",
+        where={"plan_id": list(newest["plan_id"]), "mode": mode, "battery_id": list(battery_ids)},
+    )
+    rows = rows.dropna(subset=["wear_error_eur"]).merge(newest[["plan_id", "market_date"]], on="plan_id")
+    rows = rows.assign(
+        priced_eur=rows["wear_standard_eur"] + rows["wear_price_eur"],
+        market_date=pd.to_datetime(rows["market_date"]),
+    )
+    columns = ["battery_id", "market_date", "priced_eur", "wear_twin_eur", "wear_error_eur"]
+    return rows[columns].sort_values(["battery_id", "market_date"])
+
+
+def twin_section(
+    calibration: Calibration | None,
+    battery: pd.DataFrame,
+    checkups: pd.DataFrame,
+    days: pd.DataFrame,
+    *,
+    as_of_utc: pd.Timestamp,
+    end_of_life_soh: float,
+) -> dict[str, Any]:
+    """What the page shows of one battery; charts are "" where there is nothing to draw."""
+    shown: dict[str, Any] = dict.fromkeys(("posterior_chart", "capacity_chart", "wear_chart"), "")
+    shown["wear_error"] = None
+    if len(days):
+        shown["wear_chart"] = twin_charts.wear_loop(days)
+        errors = days["wear_error_eur"]
+        shown["wear_error"] = {
+            "days": len(days),
+            "mean_eur": float(errors.mean()),
+            "rms_share": float((errors**2).mean() ** 0.5 / days["wear_twin_eur"].mean()),
+        }
+    if calibration is None or battery.empty:
+        return shown
+    from twin.handle import BatteryHandle  # loads PyBaMM: only for a page that shows a calibration
+    from twin.restore import restorable
+
+    if not restorable(calibration):
+        return shown
+    spec = battery_spec(battery.iloc[0])
+    handle = BatteryHandle(battery=spec, calibration=calibration, residuals=pd.DataFrame())
+    seen = pd.DataFrame(
+        {
+            "day": (checkups["time_utc"] - as_of_utc).dt.total_seconds() / 86400,
+            "soh": checkups["capacity_ah"] / spec.nominal_capacity_ah,
+        }
+    )
+    forecast = handle.capacity_forecast(_YEARS)
+    return shown | {
+        "posterior_chart": twin_charts.posterior_pairs(handle.draws(_DRAWS)),
+        "capacity_chart": twin_charts.capacity_forecast(
+            forecast[forecast["soh"] > end_of_life_soh - 0.1], seen, end_of_life_soh
+        ),
+    }
