@@ -14,6 +14,7 @@ from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.stages.prices import DayPrices, day_prices
+from flows.stages.publish import publish
 from flows.workspace import Workspace
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
@@ -147,3 +148,6 @@ def test_a_plan_by_tariff_alone_names_its_file(depot: Workspace) -> None:
     assert (row["rows"], row["first_row"], row["last_row"]) == (48, 1, 2)
     mode = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"], "mode": "v2g"})
     assert mode["export_kwh"].item() > 0
+    pages = publish(depot, AS_OF, new_run_id(AS_OF), day)
+    assert pages.status == "ok"
+    assert any(file.endswith("index.html") for file in pages.files)

@@ -4,6 +4,8 @@ import datetime as dt
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.warehouse.a44 import document, period, series
 from warehouse.errors import (
@@ -39,6 +41,19 @@ def test_points_left_out_of_an_a03_curve_repeat_the_one_before_and_name_its_row(
     source = read(text)
     assert mwh(source) == [50, 50, 55, 55, 55, 60]
     assert source.frame["source_row"].tolist() == [1, 1, 2, 2, 2, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    prices=st.lists(st.sampled_from([-5.0, 0.0, 12.34, 99.99]), min_size=96, max_size=96),
+    order=st.randoms(use_true_random=False),
+    kept=st.lists(st.booleans(), min_size=96, max_size=96),
+)
+def test_any_curve_comes_back_whichever_repeated_points_are_left_out_in_whatever_order(prices, order, kept):
+    needed = [n for n in range(96) if n == 0 or kept[n] or prices[n] != prices[n - 1]]
+    order.shuffle(needed)
+    text = document(series(period(*FLAT_DAY, "PT15M", {n + 1: prices[n] for n in needed})))
+    assert mwh(read(text)) == prices
 
 
 def test_points_left_out_of_another_curve_stay_missing():
