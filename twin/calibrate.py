@@ -8,18 +8,18 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
+from twin.ageing import AgeingFit, checkup_arrays, fit_ageing, health_at
 from twin.cell import Array, Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.errors import TwinError
 from twin.law import fit_alpha, fit_beta, fit_law
-from twin.life import life_days
+from twin.lives import simulate_lives
 from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
 from twin.prior import NAMES
@@ -29,23 +29,8 @@ from twin.types import Calibration, CalibrationRequest, Quality, as_json
 from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
 
 DRAWS = 200
-_GRID_SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
-_DEEPEST = 0.45
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
 _INTERVAL = (0.05, 0.95)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lives:
-    """Simulated lives by V2G duty: of the best estimate, and of every posterior draw, one a row."""
-
-    dod: Array
-    cycles: Array
-    l0: float
-    lives: Array
-    l0_draws: Array
-    life_draws: Array
-    when_new: float
 
 
 def calibrate_chunk(requests: Sequence[CalibrationRequest]) -> list[Calibration]:
@@ -127,8 +112,8 @@ def _result(
     share = circuit.window(today).capacity_ah / circuit.fresh_capacity_ah
     soh = float(share[0])
     end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
-    lives = _simulate_lives(base, duty, theta, today, soh, end * circuit.fresh_capacity_ah)
-    x = lives.dod * lives.cycles
+    lives = simulate_lives(base, duty, theta, today, soh, end * circuit.fresh_capacity_ah)
+    x = lives.x
     log_ratio = np.log(lives.lives / lives.l0)
     law = fit_law(x, log_ratio)
     log_draws = np.log(lives.life_draws / lives.l0_draws[:, None])
@@ -189,37 +174,6 @@ def _result(
         | {"lives": points},
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
-    )
-
-
-def _simulate_lives(
-    base: RateModel, duty: StandardDuty, theta: Array, today: Health, soh: float, end_ah: Array
-) -> _Lives:
-    """Stage C: lives of the standard day and of each V2G duty from today's state; row 0 is the estimate."""
-    factors = factors_of(base, theta)
-    l0 = life_days(base, today, factors, end_ah)
-    when_new = life_days(
-        base,
-        start_health(base.cell, theta[:1, 2]),
-        factors_of(base, theta[:1]),
-        end_ah[:1],
-    )
-    shares = duty.v2g_limit() / soh * np.array(_GRID_SHARES)
-    cycles = np.where(shares > min(_DEEPEST, duty.target_soc - 0.1), 2.0, 1.0)
-    dod = shares / cycles
-    columns = []
-    for depth, count in zip(dod, cycles, strict=True):
-        model = rate_model(base.cell, duty.profile(v2g_ah_share=depth * soh, cycles=int(count)))
-        columns.append(life_days(model, today, factors, end_ah))
-    table = np.column_stack(columns)
-    return _Lives(
-        dod=dod,
-        cycles=cycles,
-        l0=float(l0[0]),
-        lives=table[0],
-        l0_draws=l0[1:],
-        life_draws=table[1:],
-        when_new=max(float(when_new[0]), float(l0[0])),
     )
 
 

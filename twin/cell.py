@@ -174,8 +174,8 @@ class DayModel:
     """A PyBaMM model with health, profile and ageing rates as inputs.
 
     ``segments``: the most current steps that a profile may hold. ``ageing``: with SEI and stress-driven loss
-    of active material. ``electrolyte``: SPMe instead of SPM. ``sensitive``: inputs of `SENSITIVE` to
-    differentiate the voltage by.
+    of active material. ``electrolyte``: SPMe instead of SPM; ``porous``: DFN instead of either.
+    ``sensitive``: inputs of `SENSITIVE` to differentiate the voltage by.
     """
 
     def __init__(
@@ -185,6 +185,7 @@ class DayModel:
         segments: int,
         ageing: bool,
         electrolyte: bool = False,
+        porous: bool = False,
         sensitive: Sequence[str] = (),
     ) -> None:
         self.cell = reference_cell(name)
@@ -192,7 +193,8 @@ class DayModel:
         self.ageing = ageing
         self.sensitive = tuple(sensitive)
         options = {"contact resistance": "true"} | (AGEING_OPTIONS if ageing else {})
-        model_class = pybamm.lithium_ion.SPMe if electrolyte else pybamm.lithium_ion.SPM
+        models = pybamm.lithium_ion
+        model_class = models.DFN if porous else models.SPMe if electrolyte else models.SPM
         values = self.cell.values.copy()
         values.update(self._inputs(), check_already_exists=False)
         outputs = [VOLTAGE, *(WEAR_OUTPUTS if ageing else ())]
@@ -310,7 +312,19 @@ class DayModel:
 
 @lru_cache(maxsize=16)
 def day_model(
-    name: str, segments: int, ageing: bool, electrolyte: bool = False, sensitive: tuple[str, ...] = ()
+    name: str,
+    segments: int,
+    ageing: bool,
+    electrolyte: bool = False,
+    sensitive: tuple[str, ...] = (),
+    porous: bool = False,
 ) -> DayModel:
     """The `DayModel` of these options, built once in a process."""
-    return DayModel(name, segments=segments, ageing=ageing, electrolyte=electrolyte, sensitive=sensitive)
+    return DayModel(
+        name,
+        segments=segments,
+        ageing=ageing,
+        electrolyte=electrolyte,
+        porous=porous,
+        sensitive=sensitive,
+    )

@@ -99,10 +99,12 @@ class RateModel:
         return replace(self, sei=sei, lam=lam)
 
 
-def rate_model(cell: ReferenceCell, profile: Profile) -> RateModel:
-    """Learn the rates of ``profile`` (C-rates of nominal capacity) from PyBaMM."""
+def rate_model(
+    cell: ReferenceCell, profile: Profile, *, electrolyte: bool = False, porous: bool = False
+) -> RateModel:
+    """Learn the rates of ``profile`` from PyBaMM; with ``electrolyte`` by SPMe, ``porous`` by DFN."""
     states = design_states(cell)
-    solved = [solve_rates(cell, profile, state) for state in states]
+    solved = [solve_rates(cell, profile, state, electrolyte=electrolyte, porous=porous) for state in states]
     table = np.log(np.maximum([rates.values() for rates in solved], _NOTHING))
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)
@@ -121,15 +123,22 @@ def rate_model(cell: ReferenceCell, profile: Profile) -> RateModel:
     )
 
 
-def solve_rates(cell: ReferenceCell, profile: Profile, health: Health, *, electrolyte: bool = False) -> Rates:
-    """Unit wear rates of one PyBaMM day at one state; with ``electrolyte`` by SPMe instead of SPM."""
+def solve_rates(
+    cell: ReferenceCell,
+    profile: Profile,
+    health: Health,
+    *,
+    electrolyte: bool = False,
+    porous: bool = False,
+) -> Rates:
+    """Unit wear rates of one PyBaMM day at one state by SPM, SPMe (``electrolyte``) or DFN (``porous``)."""
     circuit = open_circuit(cell.name)
     segments = MAX_SEGMENTS if len(profile.start_s) <= MAX_SEGMENTS else 128
     window = circuit.window(health)
     x_n, y_p = window.at(profile.start_soc)
     capacity = float(window.capacity_ah) if profile.of_usable else circuit.fresh_capacity_ah
     wear = (
-        day_model(cell.name, segments, ageing=True, electrolyte=electrolyte)
+        day_model(cell.name, segments, ageing=True, electrolyte=electrolyte, porous=porous)
         .solve(
             profile.start_s,
             profile.c_rate * capacity,

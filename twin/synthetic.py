@@ -18,7 +18,7 @@ from twin.cell import Array, Health, day_model, reference_cell
 from twin.duty import DAY_S, StandardDuty
 from twin.life import Factors, health_slope
 from twin.opencircuit import open_circuit
-from twin.rates import solve_rates
+from twin.rates import Rates, solve_rates
 from twin.types import BatterySpec
 
 Fault = Literal["none", "current_bias", "stuck_voltage", "flipped_current"]
@@ -33,7 +33,9 @@ class TruthSpec:
     ``capacity_scale``: capacity when new over nameplate; ``sei_factor``, ``lam_factor``: ageing against the
     chemistry's prior; ``resistance``: of the reference cell, as volts per 1C; ``duty``: its ordinary day,
     left at ``departure_hour_utc``. Telemetry covers ``telemetry_days`` up to ``as_of_utc``, sessions
-    ``ahead_days`` more; check-ups come every half year since commissioning.
+    ``ahead_days`` more; check-ups come every half year since commissioning. ``porous``: simulated by DFN
+    instead of SPMe; ``voltage_sd_v``: noise of a cell's voltage; ``current_sd``: noise of the current as a
+    share of it; ``bias_c``: bias of the current as a C-rate, drawn if None.
     """
 
     battery: BatterySpec
@@ -49,6 +51,10 @@ class TruthSpec:
     departure_hour_utc: float
     fault: Fault
     seed: int
+    porous: bool = False
+    voltage_sd_v: float = 1e-3
+    current_sd: float = 0.0
+    bias_c: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +113,7 @@ def _at(history: Health, index: int) -> Health:
 def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
     """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), steps growing to a year."""
     cell = reference_cell(spec.battery.chemistry)
-    fresh, profile = cell.fresh, spec.duty.profile()
+    fresh = cell.fresh
     state = np.array(
         [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
     )
@@ -116,7 +122,7 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
 
     def slope(values: Array) -> Array:
         health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
-        return health_slope(cell, health, solve_rates(cell, profile, health, electrolyte=True), factors)
+        return health_slope(cell, health, _rates(spec, health), factors)
 
     jumps = max(3, round(age_days / 300))
     days = age_days * (np.arange(jumps + 1) / jumps) ** 1.3
@@ -126,6 +132,11 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
         states.append(state)
     table = np.array(states)
     return days, Health(sei_m=table[:, 0], eps_n=table[:, 1], eps_p=table[:, 2], lithium_ah=table[:, 3])
+
+
+def _rates(spec: TruthSpec, health: Health) -> Rates:
+    cell = reference_cell(spec.battery.chemistry)
+    return solve_rates(cell, spec.duty.profile(), health, electrolyte=True, porous=spec.porous)
 
 
 def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: Health) -> pd.DataFrame:
@@ -163,7 +174,7 @@ def _telemetry(
     )
     begin = middle - pd.Timedelta(days=spec.telemetry_days + (middle > spec.as_of_utc))
     soc, frames, visits = spec.duty.target_soc, [], []
-    model = day_model(spec.battery.chemistry, _SEGMENTS, ageing=False, electrolyte=True)
+    model = day_model(spec.battery.chemistry, _SEGMENTS, ageing=False, electrolyte=True, porous=spec.porous)
     total = spec.telemetry_days + spec.ahead_days
     for first in range(0, total, _BLOCK_DAYS):
         days = min(_BLOCK_DAYS, total - first)
@@ -244,9 +255,11 @@ def _block(
 def _sense(spec: TruthSpec, rng: np.random.Generator, true: pd.DataFrame) -> pd.DataFrame:
     """What the sensors of the pack report: noise, a small bias, gaps, and the fault of the spec."""
     battery, n = spec.battery, len(true)
-    voltage = (true["voltage_v"].to_numpy() + rng.normal(0, 1e-3, n)) * battery.cells_series
-    bias = rng.normal(0, 5e-4)
+    voltage = (true["voltage_v"].to_numpy() + rng.normal(0, spec.voltage_sd_v, n)) * battery.cells_series
+    bias = rng.normal(0, 5e-4) if spec.bias_c is None else spec.bias_c
     rate = true["current_a"].to_numpy() * (1 + rng.normal(0, 2e-3)) + bias + rng.normal(0, 5e-4, n)
+    if spec.current_sd:
+        rate = rate * (1 + rng.normal(0, spec.current_sd, n))
     if spec.fault == "current_bias":
         rate = rate + 0.02
     elif spec.fault == "flipped_current":
