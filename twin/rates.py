@@ -31,10 +31,12 @@ from twin.cell import (
     day_model,
 )
 from twin.duty import DAY_S, MAX_SEGMENTS, Profile
+from twin.errors import SolveError
 from twin.opencircuit import open_circuit
 
 DESIGN_POINTS = 16
 HELD_OUT = 3
+_FEWEST_POINTS = 12  # the fit of SEI growth has ten coefficients
 _NOTHING = 1e-18  # a day at rest strains nothing
 _PLATING_C = (0.2, 0.5)  # below the first no plating, from the second on a knee as its prior says
 _SEI_OFFSET_M = 1e-7  # keeps the logarithm of a young film's thickness from steepening the fit
@@ -103,22 +105,33 @@ def rate_model(
     cell: ReferenceCell, profile: Profile, *, electrolyte: bool = False, porous: bool = False
 ) -> RateModel:
     """Learn the rates of ``profile`` from PyBaMM; with ``electrolyte`` by SPMe, ``porous`` by DFN."""
-    states = design_states(cell)
-    solved = [solve_rates(cell, profile, state, electrolyte=electrolyte, porous=porous) for state in states]
-    table = np.log(np.maximum([rates.values() for rates in solved], _NOTHING))
+    states, table, is_fit, refused = [], [], [], ""
+    for i, state in enumerate(design_states(cell)):
+        try:
+            solved = solve_rates(cell, profile, state, electrolyte=electrolyte, porous=porous)
+        except SolveError as error:
+            refused = str(error)
+            continue
+        states.append(state)
+        table.append(np.log(np.maximum(solved.values(), _NOTHING)))
+        is_fit.append(i < DESIGN_POINTS)
+    fit = np.array(is_fit, dtype=bool)
+    if fit.sum() < _FEWEST_POINTS or fit.all():
+        # A state too far gone for the day is no loss, most states being so is.
+        asked = DESIGN_POINTS + HELD_OUT
+        raise SolveError(f"only {len(states)} of {asked} states can run the day: {refused}")
+    logs = np.array(table)
     sei_features, lam_features = (
         np.array(rows) for rows in zip(*(_features(cell, s) for s in states), strict=True)
     )
-    fit = slice(0, DESIGN_POINTS)
-    sei, *_ = np.linalg.lstsq(sei_features[fit], table[fit, 0], rcond=None)
-    lam, *_ = np.linalg.lstsq(lam_features[fit], table[fit, 1:], rcond=None)
-    predicted = np.column_stack([sei_features @ sei, lam_features @ lam])
-    error = np.expm1(predicted - table)[DESIGN_POINTS:]
+    sei, *_ = np.linalg.lstsq(sei_features[fit], logs[fit, 0], rcond=None)
+    lam, *_ = np.linalg.lstsq(lam_features[fit], logs[fit, 1:], rcond=None)
+    held_out = np.expm1(np.column_stack([sei_features @ sei, lam_features @ lam]) - logs)[~fit]
     return RateModel(
         cell=cell,
         sei=sei,
         lam=lam,
-        held_out_error=float(np.sqrt((error**2).mean())),
+        held_out_error=float(np.sqrt((held_out**2).mean())),
         charge_c_rate=max(0.0, float(profile.c_rate.max())),
     )
 
