@@ -16,7 +16,7 @@ import pandas as pd
 
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
-from flows.stages.requests import calibration_requests
+from flows.stages.requests import Asked, calibration_requests
 from flows.stages.site_mates import site_mates
 from flows.stages.workers import TwinWorkers, twin_workers
 from flows.version import code_version
@@ -103,16 +103,16 @@ def calibrate_batteries(
     kept = known[known["as_of_utc"] <= pd.Timestamp(as_of)].drop_duplicates("input_hash", keep="last")
     fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
     answers = _calibrated(workers, fresh)
-    made: list[tuple[Calibration, str]] = []
+    made: list[tuple[Calibration, Asked]] = []
     failures: list[tuple[str, str]] = []
+    by_hash = {one.request.input_hash: one for one in asked}
     for request, answer in zip(fresh, answers, strict=True):
         if isinstance(answer, Exception):
             failures.append((request.battery.battery_id, f"{type(answer).__name__}: {answer}"))
         else:
-            made.append((answer, request.input_hash))
+            made.append((answer, by_hash[request.input_hash]))
     if made:
-        files = {one.request.battery.battery_id: one.files for one in asked}
-        _store(workspace, made, files, run_id, as_of)
+        _store(workspace, made, run_id, as_of)
     for calibration, _ in made:
         _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
     records: list[dict[Any, Any]] = [
@@ -134,23 +134,21 @@ def _calibrated(
 
 
 def _store(
-    workspace: Workspace,
-    made: Sequence[tuple[Calibration, str]],
-    files: Mapping[str, pd.DataFrame],
-    run_id: str,
-    as_of: datetime,
+    workspace: Workspace, made: Sequence[tuple[Calibration, Asked]], run_id: str, as_of: datetime
 ) -> None:
     calibrations, used, points, residuals = [], [], [], []
-    for calibration, input_hash in made:
+    for calibration, asked in made:
+        previous = asked.request.previous
         lineage: dict[str, Any] = {
             "run_id": run_id,
             "as_of_utc": pd.Timestamp(as_of),
-            "input_hash": input_hash,
+            "input_hash": asked.request.input_hash,
             "code_version": code_version(),
         }
-        calibrations.append({**calibration.to_record(), **lineage})
+        before = {"previous_calibration_id": previous.calibration_id if previous else None}
+        calibrations.append({**calibration.to_record(), **before, **lineage})
         told = {"calibration_id": calibration.calibration_id, "battery_id": calibration.battery_id}
-        used.append(files[calibration.battery_id].assign(quality=calibration.quality, **told, **lineage))
+        used.append(asked.files.assign(quality=calibration.quality, **told, **lineage))
         points.append(calibration.life_points.assign(quality=calibration.quality, **lineage))
         residuals.append(calibration.residuals.assign(quality=calibration.quality, **lineage))
     frames = {"out_calibration": pd.DataFrame(calibrations), "out_calibration_source": pd.concat(used)}

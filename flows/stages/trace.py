@@ -16,6 +16,10 @@ _FILE = (
     "file_name", "source", "url", "sha256", "rows", "provider", "licence", "attribution", "options",
     "received_utc", "fetched_utc", "checked_utc", "pruned_utc",
 )  # fmt: skip
+_CALIBRATION = (
+    "battery_id", "calibration_id", "previous_calibration_id", "quality", "reason", "run_id", "as_of_utc",
+    "input_hash", "code_version",
+)  # fmt: skip
 
 
 def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) -> dict[str, Any]:
@@ -41,14 +45,14 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     )
     known = files.set_index("source_id")
     calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
-    told = ["battery_id", "calibration_id", "quality", "reason", "run_id", "as_of_utc", "input_hash"]
+    shown = calibrations.sort_values("battery_id")[list(_CALIBRATION)]
     return {
         "plan": {**_plain(plan), "input_parts": json.loads(plan["input_parts_json"])},
         "run": _records(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),
         "calibrations": [
             {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
-            for row in _records(calibrations.sort_values("battery_id")[[*told, "code_version"]])
+            for row in _records(shown)
         ],
         "not_calibrated": sorted(
             cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
@@ -103,7 +107,7 @@ def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str
     shown = ("plan_id", "market_date", "zone", "plan_source", "sequence", "replaces_plan_id", "as_of_utc")
     calibrations = [
         {
-            **{key: row[key] for key in ("battery_id", "calibration_id", "quality", "as_of_utc")},
+            **{key: row[key] for key in _CALIBRATION[:4]},
             **{
                 dataset: _counted([file for file in row["files"] if file["dataset"] == dataset])
                 for dataset in ("telemetry", "checkups", "sessions")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from tests.benchmarks.telemetry_day import (
@@ -41,7 +40,7 @@ def test_a_day_arrives_whole_and_again_changes_nothing(
     sources = warehouse.read("raw_source")
     take_in(workspace, tmp_path / "day.parquet", AS_OF)
     pd.testing.assert_frame_equal(warehouse.read("raw_source"), sources)
-    pq.write_table(pq.read_table(tmp_path / "day.parquet"), tmp_path / "again.parquet", compression="zstd")
+    write_day(tmp_path / "again.parquet", BATTERIES, order="time", compression="zstd")
     take_in(workspace, tmp_path / "again.parquet", AS_OF)
     assert len(warehouse.read("raw_source")) == len(sources) + 1
     assert fingerprint(workspace, BATTERIES) == before

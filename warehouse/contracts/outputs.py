@@ -101,7 +101,8 @@ _MONEY = (
     _kwh("v2g_kwh", "Energy discharged, battery side"),
     _euro("energy_cost_eur", "Metered purchases less metered sales"),
     _euro("stored_value_eur", "Value of the energy gained over the sessions"),
-    _euro("wear_price_eur", "Wear as the optimiser priced it"),
+    _euro("wear_price_eur", "Wear of V2G as the optimiser priced it"),
+    _euro("rest_price_eur", "Wear of resting charged as the optimiser priced it", nullable=True),
     _euro("wear_twin_eur", "Wear as the twin answers for the whole day's profile", nullable=True),
     number("l0_over_l", "1", "Life at standard duty over life at the planned duty", nullable=True),
 )
@@ -155,6 +156,7 @@ OUTPUTS = (
             text("sensor_fault", "What is wrong with the sensors; null where nothing is", nullable=True),
             text("sensor_evidence", "How it shows", nullable=True),
             text("parameters_json", "Parameters of the twin, JSON"),
+            text("previous_calibration_id", "Calibration it started from; null for a first", nullable=True),
         ), ("calibration_id",),
     ),
     _calibration(
@@ -205,7 +207,9 @@ OUTPUTS = (
         "plan_mode", "One row a plan and way of charging: energy, money, wear, departures.",
         (
             _PLAN, _MODE, *_MONEY,
-            _euro("net_benefit_eur", "Revenue − cost − wear + stored value − unmet charge"),
+            _euro("peak_charge_eur", "Price of the sites' largest imports", nullable=True),
+            _euro("change_price_eur", "Price of departing from the plan replaced", nullable=True),
+            _euro("net_benefit_eur", "Revenue − all costs + stored value − unmet charge"),
             integer("departures", "Departures within the day", 0),
             integer("unmet_departures", "Departures short of their promised charge", 0),
             _kwh("unmet_kwh", "Energy short at departure"),
@@ -240,6 +244,8 @@ OUTPUTS = (
             _kw("power_kw", "Metered power at the plug, + = import"),
             _kwh("energy_start_kwh", "Stored energy at the slot's start; null when unplugged", nullable=True),
             _kwh("energy_end_kwh", "Stored energy at the slot's end; null when unplugged", nullable=True),
+            number("energy_value_eur_per_kwh", "€/kWh", "Worth of one more kWh in store", nullable=True),
+            text("held_by", "What holds the power where it is", nullable=True),
         ), ("plan_id", "mode", "battery_id", "interval_start_utc"),
     ),
     _plan(
@@ -251,6 +257,7 @@ OUTPUTS = (
             _kw("import_limit_kw", "Import limit"),
             _kw("export_limit_kw", "Export limit"),
             number("shadow_price_eur_per_kwh", "€/kWh", "Worth of one more kWh of feeder", nullable=True),
+            number("peak_shadow_price_eur_per_kw", "€/kW", "Worth of one kW less of import", nullable=True),
         ), ("plan_id", "mode", "site_id", "interval_start_utc"),
     ),
     _plan(
