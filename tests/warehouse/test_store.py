@@ -312,3 +312,10 @@ def test_only_core_tables_know_when_their_rows_were_received(warehouse):
         warehouse.read("out_plan", known_by=NOW)
     with pytest.raises(ContractError, match="naive"):
         warehouse.read("core_price", known_by=NOW.replace(tzinfo=None))
+
+
+def test_all_files_of_one_instant_were_known_at_that_instant(warehouse):
+    for value in (1.0, 2.0):
+        warehouse.land(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
+    promote_unchecked(warehouse, "prices")
+    assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [2.0]
