@@ -29,6 +29,8 @@ from warehouse.sources.tariffs.provider import Request
 
 _AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_UNTOLD = ("", "text/plain", "application/octet-stream")
+"""Media types that tell nothing: then the parser judges the bytes."""
 _MOST_REDIRECTS = 3
 _GZIP_OR_ZLIB = 47
 _SHOWN = 300
@@ -188,7 +190,7 @@ class _Call:
             raise self._rejected(said)
         media = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         data = self._body(answer, cap=self.limits.max_bytes)
-        if media and media not in self.media_types:
+        if media not in (*self.media_types, *_UNTOLD):
             raise ProviderError(
                 f"answers {media}, not {' or '.join(self.media_types)}: {self.clean(_plain(data))}",
                 file=self.request.shown,
