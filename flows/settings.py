@@ -44,6 +44,7 @@ class TariffSettings(Section):
     """What is added to the wholesale price.
 
     import = (price + import_adder) · (1 + vat), export = price + export_adder; €/kWh at the plug.
+    A retail tariff (`v2g ingest tariffs`) that covers the day stands in place of it.
     """
 
     import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)
@@ -57,12 +58,24 @@ class PlanSettings(Section):
     Left out, `terminal_value_eur_per_kwh` is the lower quartile of the week's import prices, at least 0.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
     the wear price; "auto" takes for each battery the one that fits its twin best.
+    `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
+    over `peak_hours`, local hours 0–23), peak_shaving or load_levelling. `peak_price_eur_per_kw` is paid on
+    the largest import of each site; `change_price_eur_per_kwh` on what departs from the plan replaced.
+    `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
+    straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
     """
 
     departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
     terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)
     drawdown_limit: float = Field(default=0.6, ge=0, le=1)
     wear: Literal["law", "rate", "auto"] = "auto"
+    objective: Literal["net_benefit", "grid_support", "peak_shaving", "load_levelling"] = "net_benefit"
+    peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = []
+    peak_price_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)
+    change_price_eur_per_kwh: float = Field(default=0.0, ge=0, le=10)
+    v2g_limit_kwh: float | None = Field(default=None, ge=0, le=10000)
+    taper_from_soc: float | None = Field(default=None, ge=0, lt=1)
+    taper_full_share: float = Field(default=0.2, ge=0, le=1)
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
 
 

@@ -10,7 +10,7 @@ with anything that does care about the course within a block are left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, starmap
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,10 +66,10 @@ def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list
 
 
 def _blocks(problem: DayProblem, stays: Sequence[SessionWindow]) -> Iterator[range]:
-    """Runs of slots with equal prices between which no stay begins or ends."""
+    """Runs of two slots and more with equal prices between which no stay begins or ends."""
     count = len(problem.slots)
     edges = {0, count} | {stay.first for stay in stays} | {stay.end for stay in stays}
     co2 = problem.co2_eur_per_kwh
     for price in (problem.import_price_eur_per_kwh + co2, problem.export_price_eur_per_kwh + co2):
         edges |= set((np.flatnonzero(np.diff(price)) + 1).tolist())
-    return starmap(range, pairwise(sorted(edges)))
+    return (range(first, end) for first, end in pairwise(sorted(edges)) if end > first + 1)

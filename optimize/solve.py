@@ -43,7 +43,7 @@ HELD = 1e-7
 class _Search:
     """One solve under way: the program in force, its switches and the time that is left.
 
-    powers: of the last LP; kept: of the last solution that broke no rule.
+    powers: of the last LP; kept: of the last solution that broke no rule. objectives_left share the time.
     """
 
     day: DayModel
@@ -53,6 +53,7 @@ class _Search:
     powers: Powers
     kept: Powers
     exact_wear: bool = True
+    objectives_left: int = 1
     seconds_spent: float = 0.0
     lp_seconds: float | None = None
     cuts: int = 0
@@ -123,9 +124,12 @@ def _settle_earlier_objectives(search: _Search) -> tuple[float, float]:
     gap, primary = 0.0, np.nan
     day, program = search.day, search.program
     search.exact_wear = False
-    for cost in costs_before_benefit(day):
+    costs = costs_before_benefit(day)
+    search.objectives_left += len(costs)
+    for cost in costs:
         program.set_cost(cost, 0.0)
         gap = max(gap, _settle(search))
+        search.objectives_left -= 1
         primary = program.objective()
         more = Assembly(program.columns, program.rows).finished()
         used = np.flatnonzero(cost)
@@ -164,7 +168,7 @@ def _settle(search: _Search) -> float:
         program.free_binaries(columns)
         program.suggest(columns, values)
         try:
-            in_time = search.timed(MILP_SHARE * search.seconds_left)
+            in_time = search.timed(MILP_SHARE * search.seconds_left / search.objectives_left)
             values = np.round(program.values()[columns])
             bound = max(bound, program.mip_bound())
         except TimeLimitError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+import numpy as np
 import pandas as pd
 
 from flows.errors import NoPlanError
@@ -16,8 +17,9 @@ from flows.stages.prices import DayPrices, day_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
 from flows.workspace import Workspace
-from optimize.types import Car, DayProblem, Session, Site, Tariff, WearPrice, choose_form
+from optimize.types import Car, DayProblem, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
+from warehouse.zones import market_timezone
 
 SLOT_HOURS = 0.25
 UNKNOWN_CALIBRATION = "none"
@@ -147,12 +149,19 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
                 site_id=row["site_id"],
                 import_limit_kw=float(row["import_limit_kw"]),
                 export_limit_kw=float(row["export_limit_kw"]) if published else 0.0,
+                peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
             )
             for _, row in inputs.sites.iterrows()
         ),
         terminal_value_eur_per_kwh=_usual_value(inputs, tariff) if value is None else value,
         departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
+        objective=plan.objective,
+        peak_slots=tuple(np.flatnonzero(_local_hours(inputs).isin(plan.peak_hours)).tolist()),
     )
+
+
+def _local_hours(inputs: PlanInputs) -> pd.Index[int]:
+    return inputs.prices.slots.tz_convert(market_timezone(inputs.zone)).hour
 
 
 def _usual_value(inputs: PlanInputs, tariff: Tariff) -> float:
@@ -165,7 +174,8 @@ def _capacity_kwh(row: pd.Series, calibration: Calibration | None) -> float:
 
 
 def _car(inputs: PlanInputs, row: pd.Series) -> Car:
-    calibration = inputs.calibrations.get(row["battery_id"])
+    calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
+    taper = plan.taper_from_soc
     return Car(
         battery_id=row["battery_id"],
         site_id=row["site_id"],
@@ -176,8 +186,10 @@ def _car(inputs: PlanInputs, row: pd.Series) -> Car:
         discharge_limit_kw=float(row["discharge_limit_kw"]) if calibration else 0.0,
         efficiency_charge=float(row["efficiency_charge"]),
         efficiency_discharge=float(row["efficiency_discharge"]),
-        drawdown_limit=inputs.settings.plan.drawdown_limit,
+        drawdown_limit=plan.drawdown_limit,
         wear=_wear(inputs, calibration),
+        charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
+        v2g_limit_kwh=np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.stages.hashing import hash_values
@@ -19,6 +21,7 @@ from flows.stages.used import files_used
 from flows.version import code_version
 from flows.workspace import Workspace
 from optimize.plan import plan_day
+from optimize.types import DayProblem
 
 
 @recorded("plan")
@@ -38,7 +41,7 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
             return _kept(workspace, newest, "unchanged: the same inputs as", inputs)
         if RUNGS.index(newest["plan_source"]) < RUNGS.index(source):
             return _kept(workspace, newest, f"a {source} plan does not replace the better", inputs)
-    problem = day_problem(inputs)
+    problem = _following(workspace, inputs, history, day_problem(inputs))
     plans = plan_day(problem, MODES[source], time_limit_seconds=inputs.settings.plan.solver_time_limit_s)
     wear = twin_wear(workspace.settings.calibrate.workers, inputs, problem, plans)
     frames = plan_frames(inputs, problem, plans, wear)
@@ -61,6 +64,22 @@ def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> Stage
     if header["replaces_plan_id"]:
         told += f" replaces {header['replaces_plan_id']}: changed {header['changed_inputs']}"
     return _result(told, tables["out_plan"].iloc[0], tables["out_plan_mode"], inputs, outcome="new")
+
+
+def _following(
+    workspace: Workspace, inputs: PlanInputs, history: pd.DataFrame, problem: DayProblem
+) -> DayProblem:
+    """The problem with the plan in force, if departing from it has a price."""
+    price = inputs.settings.plan.change_price_eur_per_kwh
+    if history.empty or price == 0.0:
+        return problem
+    newest = history.iloc[-1]
+    mode = MODES[newest["plan_source"]][-1]
+    slots = workspace.warehouse.read("out_plan_slot", where={"plan_id": newest["plan_id"], "mode": mode})
+    power = slots.pivot_table(index="battery_id", columns="interval_start_utc", values="power_kw")
+    cars = [car.battery_id for car in problem.cars]
+    previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
+    return replace(problem, previous_kw=previous, change_price_eur_per_kwh=price)
 
 
 def _header(inputs: PlanInputs, history: pd.DataFrame) -> dict[str, object]:

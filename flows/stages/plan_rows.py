@@ -11,7 +11,7 @@ import pandas as pd
 from flows.stages.inputs import PlanInputs
 from flows.stages.twin_wear import TwinWear
 from optimize.account import Account, account, grid_power_kw, site_power_kw
-from optimize.types import DayProblem, Mode, ModePlan
+from optimize.types import BINDINGS, DayProblem, Mode, ModePlan
 
 _MONEY = (
     "import_kwh",
@@ -20,6 +20,7 @@ _MONEY = (
     "energy_cost_eur",
     "stored_value_eur",
     "wear_price_eur",
+    "rest_price_eur",
     "unmet_kwh",
 )
 
@@ -57,6 +58,8 @@ def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, told: Sequen
     )  # the same cars on a standard day
     row = {
         **_money(total),
+        "peak_charge_eur": total.peak_charge_eur,
+        "change_price_eur": total.change_price_eur,
         "wear_twin_eur": planned_eur if len(answers) == len(problem.cars) else None,
         "l0_over_l": planned_eur / standard_eur if standard_eur > 0 else None,
         "net_benefit_eur": total.objective_eur,
@@ -111,6 +114,8 @@ def _slot_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
             "power_kw": grid_power_kw(problem, plan).ravel(),
             "energy_start_kwh": plan.energy_start_kwh.ravel(),
             "energy_end_kwh": plan.energy_end_kwh.ravel(),
+            "energy_value_eur_per_kwh": plan.prices.energy_value_eur_per_kwh.ravel(),
+            "held_by": np.array(BINDINGS, dtype=object)[plan.binding.ravel()],
         }
     )
 
@@ -125,6 +130,7 @@ def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
             "import_limit_kw": np.repeat([site.import_limit_kw for site in sites], slots),
             "export_limit_kw": np.repeat([site.export_limit_kw for site in sites], slots),
             "shadow_price_eur_per_kwh": plan.prices.site_eur_per_kwh.ravel(),
+            "peak_shadow_price_eur_per_kw": plan.prices.peak_eur_per_kw.ravel(),
         }
     )
 

@@ -1,0 +1,78 @@
+"""Settings of the plan reach the optimiser, and what it answers reaches the tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.inputs import day_problem, read_inputs
+from flows.stages.plan import plan
+from flows.workspace import Workspace
+from optimize.types import BINDINGS
+from tests.flows.conftest import AS_OF, DAY, price_rows, put
+
+
+def with_settings(depot: Workspace, monkeypatch: pytest.MonkeyPatch, **values: object) -> Workspace:
+    for name, value in values.items():
+        monkeypatch.setenv(f"V2G_PLAN__{name.upper()}", str(value))
+    return Workspace.open(depot.root)
+
+
+def test_settings_make_the_problem(depot: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = with_settings(
+        depot,
+        monkeypatch,
+        objective="grid_support",
+        peak_hours=[18, 19],
+        peak_price_eur_per_kw=0.5,
+        v2g_limit_kwh=3,
+        taper_from_soc=0.7,
+    )
+    problem = day_problem(read_inputs(workspace, DAY, AS_OF))
+    assert problem.objective == "grid_support"
+    hours = problem.slots[list(problem.peak_slots)].tz_convert("Europe/Berlin").hour
+    assert (len(hours), set(hours)) == (8, {18, 19})
+    assert {site.peak_price_eur_per_kw for site in problem.sites} == {0.5}
+    assert {car.v2g_limit_kwh for car in problem.cars} == {3.0}
+    assert {car.charge_taper.from_soc for car in problem.cars if car.charge_taper} == {0.7}
+
+
+def test_peaks_contracts_and_reasons_are_in_the_tables(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = with_settings(depot, monkeypatch, peak_price_eur_per_kw=0.5, v2g_limit_kwh=3)
+    plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
+    modes = workspace.warehouse.read("out_plan_mode").set_index("mode")
+    sites = workspace.warehouse.read("out_plan_site_slot")
+    for mode, row in modes.iterrows():
+        peak = sites.loc[sites["mode"] == mode, "power_kw"].max()
+        assert row["peak_charge_eur"] == pytest.approx(0.5 * peak)
+        assert row["rest_price_eur"] >= 0.0
+    assert modes.loc["v2g", "peak_charge_eur"] < modes.loc["uncontrolled", "peak_charge_eur"]
+    cars = workspace.warehouse.read("out_plan_car").query("mode == 'v2g'")
+    assert cars["v2g_kwh"].max() <= 3.0 + 1e-6
+    slots = workspace.warehouse.read("out_plan_slot").query("mode == 'v2g'")
+    assert set(slots["held_by"]) <= set(BINDINGS)
+    assert (slots["held_by"] == "away").eq(~slots["plugged"]).all()
+    assert slots["energy_value_eur_per_kwh"].notna().eq(slots["plugged"]).all()
+
+
+def test_a_plan_in_force_is_kept_to_where_departing_is_dear(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    later = AS_OF + timedelta(minutes=5)
+    put(depot, "prices", price_rows(DAY, 1, spread=-0.06), as_of=later)
+    check(depot, later, new_run_id(later))
+    workspace = with_settings(depot, monkeypatch, change_price_eur_per_kwh=10.0)
+    result = plan(workspace, later, new_run_id(later), DAY)
+    assert result.details["outcome"] == "new"
+    plans = workspace.warehouse.read("out_plan").sort_values("sequence")["plan_id"].tolist()
+    slots = workspace.warehouse.read("out_plan_slot").query("mode == 'v2g'")
+    before, after = (slots[slots["plan_id"] == plan_id]["power_kw"].to_numpy() for plan_id in plans)
+    assert np.abs(before).sum() > 1.0
+    np.testing.assert_allclose(after, before, atol=1e-5)
