@@ -80,6 +80,7 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         capacity_share=capacity,
         resistance_share=resistance,
         state=seen.state,
+        prior=request.prior,
     )
     return _result(request, duty, base, age_days, fit, seen, len(ages))
 

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import Array
-
+Array = npt.NDArray[np.float64]
 NAMES = (
     "sei_factor",
     "lam_factor",
@@ -33,7 +32,7 @@ NAMES = (
 
 _LEARNT = np.array([name not in ("knee_fade", "knee_gain") for name in NAMES])
 _PSEUDO_SIBLINGS = 3.0  # weight of the assumption that siblings spread half as wide as the chemistry's prior
-_ITERATIONS = 200
+_ITERATIONS = 60
 _DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
 _GRID = np.geomspace(0.01, 1.0, 60)
 
@@ -139,3 +138,20 @@ def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
         prior_sd=np.array(parameters["prior"]["sd"]),
         surprise=None if surprise is None else Surprise(**surprise),
     )
+
+
+def sibling_priors(
+    chemistry_of: Mapping[str, str], lessons: Mapping[str, Lesson]
+) -> dict[str, AgeingPrior]:
+    """The prior of each battery of ``chemistry_of`` from all others of its chemistry that have a lesson."""
+    return {
+        battery_id: fleet_prior(
+            CHEMISTRY_PRIOR,
+            [
+                lesson
+                for other, lesson in lessons.items()
+                if other != battery_id and chemistry_of.get(other) == chemistry
+            ],
+        )
+        for battery_id, chemistry in chemistry_of.items()
+    }

@@ -17,6 +17,7 @@ import pandas as pd
 
 from twin.chemistry import chemistry
 from twin.errors import TwinError
+from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 
 Quality = Literal["calibrated", "checkups", "prior", "stale"]
 
@@ -87,7 +88,8 @@ class CalibrationRequest:
     arrival_utc, departure_utc, arrival_soc, departure_soc. Frames may be empty. ``previous``: the last
     calibration, kept where today's sensors fail and carried on from where nothing asks for a full one;
     ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``: the other cars of
-    the site, None where there are none; ``electrolyte``: fit the state by SPMe instead of SPM.
+    the site, None where there are none; ``electrolyte``: fit the state by SPMe instead of SPM;
+    ``prior``: of its ageing, as the chemistry or as siblings have it (`twin.prior.sibling_priors`).
     """
 
     battery: BatterySpec
@@ -101,6 +103,7 @@ class CalibrationRequest:
     full_every_days: float = 30.0
     fleet: FleetContext | None = None
     electrolyte: bool = False
+    prior: AgeingPrior = CHEMISTRY_PRIOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

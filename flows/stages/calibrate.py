@@ -17,10 +17,12 @@ import pandas as pd
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
 from flows.stages.requests import Asked, calibration_requests
+from flows.stages.siblings import priors_of
 from flows.stages.site_mates import site_mates
 from flows.stages.workers import TwinWorkers, twin_workers
 from flows.version import code_version
 from flows.workspace import Workspace
+from twin.prior import AgeingPrior
 from twin.types import Calibration, CalibrationRequest, FleetContext
 
 _log = logging.getLogger(__name__)
@@ -72,11 +74,12 @@ def calibrate(
         raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
     settings = workspace.settings.calibrate
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
-    mates, begin, done = site_mates(workspace.warehouse, as_of), perf_counter(), count()
+    mates, priors = site_mates(workspace.warehouse, as_of), priors_of(workspace.warehouse, as_of)
+    begin, done = perf_counter(), count()
     with twin_workers(settings.workers) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
-            outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates)
+            outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates, priors)
             for _ in chunk:
                 finished = next(done) + 1
             if progress:
@@ -93,9 +96,10 @@ def calibrate_batteries(
     chunk: Chunk,
     workers: TwinWorkers,
     mates: Mapping[str, FleetContext],
+    priors: Mapping[str, AgeingPrior],
 ) -> ChunkOutcome:
     """Read a chunk's rows, calibrate what is new in worker processes, and store it."""
-    asked = calibration_requests(workspace, chunk, as_of, mates)
+    asked = calibration_requests(workspace, chunk, as_of, mates, priors)
     requests = [one.request for one in asked]
     known = workspace.warehouse.read(
         "out_calibration", where={"input_hash": [request.input_hash for request in requests]}

@@ -12,6 +12,7 @@ from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.used import files_used
 from flows.version import source_hash
 from flows.workspace import Workspace
+from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext
 from warehouse.store import Warehouse
 
@@ -43,12 +44,17 @@ class Asked:
 
 
 def calibration_requests(
-    workspace: Workspace, battery_ids: Sequence[str], as_of: datetime, mates: Mapping[str, FleetContext]
+    workspace: Workspace,
+    battery_ids: Sequence[str],
+    as_of: datetime,
+    mates: Mapping[str, FleetContext],
+    priors: Mapping[str, AgeingPrior],
 ) -> list[Asked]:
     """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
-    of check-ups all. ``mates``: what the other cars of a battery's site show.
+    of check-ups all. ``mates``: what the other cars of a battery's site show; ``priors``: of their
+    ageing.
     """
     warehouse, end, settings = workspace.warehouse, pd.Timestamp(as_of), workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
@@ -78,6 +84,9 @@ def calibration_requests(
         parts["settings"] = hash_values(
             [settings.end_of_life_soh, settings.full_every_days, settings.state_model]
         )
+        prior = priors.get(row["battery_id"], CHEMISTRY_PRIOR)
+        believed = (*prior.mean, *prior.sd, prior.discrepancy)
+        parts["prior"] = hash_values([f"{value:.6g}" for value in believed])
         request = CalibrationRequest(
             battery=battery_spec(row),
             telemetry=own["telemetry"],
@@ -90,6 +99,7 @@ def calibration_requests(
             full_every_days=settings.full_every_days,
             fleet=mates.get(row["battery_id"]),
             electrolyte=settings.state_model == "spme",
+            prior=prior,
         )
         asked.append(Asked(request=request, files=files))
     return asked
