@@ -164,7 +164,7 @@ HOSTILE = {
     "500": (Reply(status=500), UnreachableError, r"answers 500 \(asked 2 times\)", 75),
     "hang": (xml(b"", hang_s=5), UnreachableError, "ReadTimeout", 75),
     "truncated": (xml(a44(DAY)[:900], missing=9000), UnreachableError, "did not answer", 75),
-    "trickle": (xml(a44(DAY), drip_s=0.01), UnreachableError, "still sending", 75),
+    "trickle": (xml(a44(DAY), drip_s=0.01), UnreachableError, "still sending|by the deadline", 75),
     "bad token": (Reply(status=401, body=b"no"), RejectedError, "answers 401: no", 2),
     "away": (Reply(status=302, headers=AWAY), RejectedError, "not followed", 2),
     "HTML with 200": (Reply(body=HTML, media_type="text/html"), ProviderError, "text/html", 4),

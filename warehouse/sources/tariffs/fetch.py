@@ -34,7 +34,7 @@ _UNTOLD = ("", "text/plain", "application/octet-stream")
 _MOST_REDIRECTS = 3
 _GZIP_OR_ZLIB = 47
 _SHOWN = 300
-_GRACE_S = 0.25
+_GRACE_S = 1.0
 """What an attempt that ends with the deadline itself may take longer, to say why."""
 
 
