@@ -38,7 +38,7 @@ def connect(
     """Yield a connection in UTC without access to other files; read-only unless `write`.
 
     Raises NoWarehouseError if there is no file and `create` is false, LockedError after `timeout_s` of
-    waiting.
+    waiting, StoreError when the disk is full or the file damaged.
     """
     if not create and not path.exists():
         raise NoWarehouseError(f"no warehouse at {path}")
@@ -56,6 +56,8 @@ def connect(
         finally:
             connection.close()
             host.execute("DETACH warehouse")
+    except duckdb.IOException as error:
+        raise StoreError(f"{path} cannot be read or written: {error}") from error
     finally:
         lock.release()
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.warehouse.builders import NOW, prices, source_of
+from tests.warehouse.builders import NOW, prices, source_of, telemetry
 from warehouse.errors import LockedError
 from warehouse.store import Warehouse
 
@@ -47,6 +47,36 @@ connection = duckdb.connect(sys.argv[1])
 connection.execute("INSERT INTO out_run VALUES ('r1', 'plan', now(), now(), 'ok', 0, '')")
 os._exit(9)
 """
+
+
+FULL_DISK = """
+import os, resource, sys
+from tests.warehouse.builders import NOW, source_of, telemetry
+from warehouse.errors import StoreError
+from warehouse.store import Warehouse
+source = source_of("telemetry", telemetry(minutes=40_000))
+limit = os.path.getsize(sys.argv[1]) + 50_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    Warehouse(sys.argv[1]).land(source, NOW)
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_and_leaves_all_of_a_file_or_nothing(warehouse):
+    warehouse.land(source_of("prices", prices()), NOW)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(warehouse.path)], capture_output=True, text=True, check=False
+    )
+    assert "cannot be read or written" in done.stdout, done.stderr[-500:]
+    # Committed or not, as the disk happened to be full: landing it again ends the same.
+    landed = len(warehouse.read("raw_telemetry"))
+    assert landed in (0, 40_000)
+    again = warehouse.land(source_of("telemetry", telemetry(minutes=40_000)), NOW)
+    assert again.already == (landed > 0)
+    assert len(warehouse.read("raw_telemetry")) == 40_000
+    assert len(warehouse.read("raw_price")) == 23
 
 
 def test_what_a_killed_process_had_committed_is_in_the_next_snapshot(warehouse, tmp_path):
