@@ -56,7 +56,7 @@ def connect(
         finally:
             connection.close()
             host.execute("DETACH warehouse")
-    except duckdb.IOException as error:
+    except (duckdb.IOException, duckdb.TransactionException) as error:
         raise StoreError(f"{path} cannot be read or written: {error}") from error
     finally:
         lock.release()
