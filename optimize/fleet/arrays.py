@@ -6,7 +6,7 @@ are those of `optimize.types`: battery-side kW and kWh, €/kWh metered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,41 @@ from optimize.fleet.layout import FloatArray, IntArray
 from optimize.types import DayProblem, Mode, ReserveBlock
 from optimize.windows import SessionWindow, taper_line
 
+PER_CAR = (
+    "capacity_kwh",
+    "wear_linear",
+    "wear_scale",
+    "wear_alpha",
+    "rest_price",
+    "v2g_limit_kwh",
+    "drawdown_kwh",
+    "least_charge_kw",
+    "least_discharge_kw",
+)
+PER_STAY = (
+    "first",
+    "count",
+    "site",
+    "arrival_kwh",
+    "lowest_kwh",
+    "highest_kwh",
+    "target_kwh",
+    "charge_limit_kw",
+    "discharge_limit_kw",
+    "efficiency_charge",
+    "efficiency_discharge",
+    "taper_top_kw",
+    "taper_fall",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetArrays:
     """The question, for one mode; see the module.
 
     import_price, export_price [T] hold CO2 already. wear: linear € per EFC, or scale·(exp(alpha·x) − 1).
+    drawdown_kwh, least_charge_kw and least_discharge_kw [n] are kept by every plan but left out of the bound,
+    as is v2g_limit_kwh where reserve is activated.
     parent [S]: −1 for a root. metered [S]: whether the subtree nets behind one meter.
     """
 
@@ -35,6 +64,9 @@ class FleetArrays:
     wear_alpha: FloatArray
     rest_price: FloatArray
     v2g_limit_kwh: FloatArray
+    drawdown_kwh: FloatArray
+    least_charge_kw: FloatArray
+    least_discharge_kw: FloatArray
     car: IntArray
     first: IntArray
     count: IntArray
@@ -74,6 +106,16 @@ class FleetArrays:
         """S."""
         return int(self.parent.size)
 
+    def subset(self, cars: IntArray) -> FleetArrays:
+        """The same day with these cars alone, in this order."""
+        position = np.full(self.cars, -1, dtype=np.int64)
+        position[cars] = np.arange(cars.size)
+        stays = np.flatnonzero(position[self.car] >= 0)
+        stays = stays[np.lexsort((self.first[stays], position[self.car[stays]]))]
+        parts = {name: getattr(self, name)[cars] for name in PER_CAR}
+        parts |= {name: getattr(self, name)[stays] for name in PER_STAY}
+        return replace(self, **parts, car=position[self.car[stays]])
+
     def path(self, site: int) -> list[int]:
         """The site and everything above it."""
         nodes = [site]
@@ -88,7 +130,7 @@ class FleetArrays:
 
 def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: Mode) -> FleetArrays:
     """The arrays of an optimising mode ("ordered" or "v2g"). Raises UnsupportedError (see `unsupported`)."""
-    why = unsupported(problem, mode)
+    why = unsupported(problem)
     if why:
         raise UnsupportedError(why)
     cars = problem.cars
@@ -118,6 +160,11 @@ def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: 
         wear_alpha=np.where(by_law, alpha, 0.0),
         rest_price=np.array([car.rest_price_eur_per_kwh_h for car in cars]),
         v2g_limit_kwh=np.array([car.v2g_limit_kwh if v2g else np.inf for car in cars]),
+        drawdown_kwh=np.array(
+            [car.drawdown_limit * car.capacity_kwh if car.drawdown_limit < 1.0 else np.inf for car in cars]
+        ),
+        least_charge_kw=np.array([car.min_charge_kw for car in cars]),
+        least_discharge_kw=np.array([car.min_discharge_kw for car in cars]),
         car=owner,
         first=np.array([w.first for w in windows], dtype=np.int64),
         count=np.array([w.end - w.first for w in windows], dtype=np.int64),
@@ -146,23 +193,13 @@ def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: 
     )
 
 
-def unsupported(problem: DayProblem, mode: Mode) -> str:
+def unsupported(problem: DayProblem) -> str:
     """What the engine cannot express in this problem, in words; "" if it can all of it."""
     reasons = []
-    v2g = mode == "v2g"
     if problem.objective != "net_benefit":
         reasons.append(f"objective {problem.objective!r}")
     if problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0:
         reasons.append("stability against a previous plan")
-    if v2g and any(car.drawdown_limit < 1.0 for car in problem.cars):
-        reasons.append("drawdown limits")
-    if any(car.min_charge_kw > 0 or (v2g and car.min_discharge_kw > 0) for car in problem.cars):
-        reasons.append("minimum power")
-    if v2g and any(block.min_kw > 0 for block in problem.reserves):
-        reasons.append("minimum bids")
-    called = v2g and any(block.up and block.activation_share > 0 for block in problem.reserves)
-    if called and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars):
-        reasons.append("V2G limits together with activated reserve")
     if any(site.metering == "site" for site in problem.sites) and bool(
         np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh)
     ):

@@ -38,6 +38,10 @@ class Repairer:
         self.site = arrays.site[stays]
         self.lowest, self.highest = arrays.lowest_kwh[stays], arrays.highest_kwh[stays]
         self.charge_limit, self.target = arrays.charge_limit_kw[stays], arrays.target_kwh[stays]
+        order = compiled.order
+        self.v2g_limit = arrays.v2g_limit_kwh[order]
+        self.drawdown = arrays.drawdown_kwh[order]
+        self.least_in, self.least_out = arrays.least_charge_kw[order], arrays.least_discharge_kw[order]
         depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
         self.bottom_up = np.argsort(-depth, kind="stable")
         self.draw, self.feed = node_limits(arrays)
@@ -65,6 +69,10 @@ class Repairer:
             self.lowest,
             self.highest,
             self.charge_limit,
+            self.v2g_limit,
+            self.drawdown,
+            self.least_in,
+            self.least_out,
             charge,
             discharge,
             energy,
@@ -93,6 +101,8 @@ class Repairer:
                 sides = [0] * block.up + [1] * block.down
                 least = min(float(held[b, side, block.first_slot : block.end_slot].min()) for side in sides)
                 bids[b] = min(wanted[b], least)
+                if bids[b] < block.min_kw:
+                    bids[b] = 0.0
             trim(fleet, self.owner, self.site, self.block, bids, held, shares)
         cost, unmet = np.zeros(arrays.cars), np.zeros(self.target.size)
         cost_cars(fleet, self.target, charge, discharge, energy, shares, cost, unmet)

@@ -52,7 +52,9 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     taper = int(bool(np.any(taper_fall > 0)))
     up, down = len(sustain_up), len(sustain_down)
     pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper
-    limit = arrays.v2g_limit_kwh[order]
+    # Activated reserve counts in the duty, not in the contract, and the kernel has one border only.
+    called = any(block.up and block.activation_share > 0.0 for block in arrays.blocks)
+    limit = np.full(n, np.inf) if called else arrays.v2g_limit_kwh[order]
     pairs = pairs_a_step * np.diff(steps) + 2 * np.diff(session_start) + np.isfinite(limit)
     chunk_start, chunk_group = _chunks(group[order], np.diff(steps))
     site = arrays.site[stay_order]

@@ -38,6 +38,9 @@ class Cars(Protocol):
     def bound(self, y: FloatArray) -> float:
         """The least that the cars can cost at prices y, €."""
 
+    def point(self) -> tuple[FloatArray, FloatArray]:
+        """x and ν of the iterate."""
+
 
 @dataclass(slots=True)
 class Meeting:

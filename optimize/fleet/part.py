@@ -51,6 +51,10 @@ class Part:
         """Number of inequalities."""
         return int(self.iterate.slack.size)
 
+    def count_pairs(self) -> int:
+        """`pairs`, for callers that can only call."""
+        return self.pairs
+
     def predict(
         self, y: FloatArray, step_x: float, step_z: float, smu: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:

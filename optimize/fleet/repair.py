@@ -35,24 +35,30 @@ def follow(
     lowest: FloatArray,
     highest: FloatArray,
     charge_limit: FloatArray,
+    v2g_limit: FloatArray,
+    drawdown: FloatArray,
+    least_in: FloatArray,
+    least_out: FloatArray,
     charge: FloatArray,
     discharge: FloatArray,
     energy: FloatArray,
 ) -> None:
     """charge, discharge, energy [steps] of a feasible plan near the iterate x.
 
-    owner, site, lowest, highest, charge_limit [stays]; bottom_up [S]: sites, children before parents; draw,
-    feed [S, T]: what the cars of a node may draw and feed.
+    owner, site, lowest, highest, charge_limit [stays]; v2g_limit, drawdown, least_in, least_out [n];
+    bottom_up [S]: sites, children first; draw, feed [S, T]: what the cars of a node may draw and feed.
     """
     V, dt = 3 + fleet.up + fleet.down, fleet.hours
     stays, S = fleet.first.size, parent.size
-    now = fleet.arrival.copy()
-    left = fleet.v2g_limit.copy()
+    now, highest_seen = fleet.arrival.copy(), fleet.arrival.copy()
+    left = v2g_limit.copy()
     change, lift = np.zeros(stays), np.zeros(stays)
     for s in range(stays):
         i = owner[s]
         last = V * fleet.step_start[i] + 2 * (fleet.step_start[i + 1] - fleet.step_start[i])
-        lack = fleet.target[s] - x[last + _step(fleet, s, i) + fleet.length[s] - 1] if fleet.length[s] else 0.0
+        lack = 0.0
+        if fleet.length[s] > 0:
+            lack = fleet.target[s] - x[last + _step(fleet, s, i) + fleet.length[s] - 1]
         if 0.0 < lack < NEARLY_KWH:
             lift[s] = lack
     power, share = np.zeros(S), np.ones(S)
@@ -73,7 +79,9 @@ def follow(
             move = x[at] + lift[s] - now[s]
             if abs(move) < STILL_KW * dt and k < fleet.length[s] - 1:
                 move = 0.0
-            change[s] = min(max(move, -down), up)
+            highest_seen[s] = max(highest_seen[s], now[s])
+            down = max(0.0, min(down, drawdown[i] - highest_seen[s] + now[s]))
+            change[s] = _at_least(min(max(move, -down), up), least_in[i] * dt, least_out[i] * dt, up, down)
             if change[s] > 0.0:
                 power[site[s]] += change[s] / dt / fleet.efficiency_charge[s]
             else:
@@ -96,12 +104,25 @@ def follow(
                 continue
             i = owner[s]
             moved = change[s] * share[site[s]]
+            if share[site[s]] < 1.0:
+                moved = _at_least(moved, least_in[i] * dt, least_out[i] * dt, 0.0, 0.0)
             at = fleet.step_start[i] + _step(fleet, s, i) + k
             charge[at] = max(moved, 0.0) / dt
             discharge[at] = max(-moved, 0.0) / dt
             left[i] -= max(-moved, 0.0)
             now[s] += moved
             energy[at] = now[s]
+
+
+@kernel
+def _at_least(move: float, least_in: float, least_out: float, up: float, down: float) -> float:
+    """The move; where it is below the least that may be on, that least if nearer and allowed, or 0."""
+    least, most = (least_in, up) if move > 0.0 else (least_out, down)
+    if abs(move) >= least:
+        return move
+    if 2.0 * abs(move) < least or least > most:
+        return 0.0
+    return least if move > 0.0 else -least
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -12,10 +12,12 @@ from scipy.linalg import LinAlgError
 from optimize.errors import TimeLimitError
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.certificate import Feasible, Repairer
+from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, couple
-from optimize.fleet.engine import Engine, Meeting
+from optimize.fleet.engine import Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
+from optimize.fleet.workers import Scattered
 
 START_MU = 1.0
 MOST_ITERATIONS = 200
@@ -52,24 +54,31 @@ def solve_arrays(
     gap: float = 1e-4,
     time_limit_seconds: float = 600.0,
     threads: int = 2,
+    client: Any = None,
+    parts: int = 2,
     mode: str = "v2g",
     trace: list[tuple[float, ...]] | None = None,
 ) -> FleetSolution:
     """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time."""
     begun = time.perf_counter()
     coupling = couple(arrays)
-    part = Part(arrays, coupling, START_MU, threads)
-    repairer = Repairer(arrays, part.compiled, coupling)
-    engine = Engine(coupling, part, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
+    compiled = compile_fleet(arrays)
+    cars: Cars
+    if client is None:
+        cars = Part(arrays, coupling, START_MU, threads)
+    else:
+        cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
+    repairer = Repairer(arrays, compiled, coupling)
+    engine = Engine(coupling, cars, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
     best: Feasible | None = None
     bound, proven = -np.inf, np.inf
     for number in range(MOST_ITERATIONS):
         engine.advance()
         late = time.perf_counter() - begun > time_limit_seconds
         scale = max(1.0, abs(best.cost_eur)) if best else np.inf
-        near = engine.mu * part.pairs <= NEAR * gap * scale
+        near = engine.mu * cars.pairs <= NEAR * gap * scale
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
-            x, nu = part.point()
+            x, nu = cars.point()
             plan = repairer.repair(x, engine.meeting.v)
             if best is None or plan.cost_eur < best.cost_eur:
                 best = plan
