@@ -106,7 +106,7 @@ def _result(
     seen: Observation,
     n_checkups: int,
 ) -> Calibration:
-    state, fault = seen.state, seen.fault
+    state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
     battery, circuit = request.battery, open_circuit(base.cell.name)
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(base, theta, age_days)
@@ -138,9 +138,9 @@ def _result(
         quality=quality,
         reason=reason,
         chemistry=battery.chemistry,
-        usable_capacity_ah=soh * battery.nominal_capacity_ah,
+        usable_capacity_ah=soh * weakest * battery.nominal_capacity_ah,
         usable_capacity_sd_ah=float(share[1:].std()) * battery.nominal_capacity_ah,
-        usable_energy_kwh=soh * battery.nominal_energy_kwh,
+        usable_energy_kwh=soh * weakest * battery.nominal_energy_kwh,
         soh=soh,
         resistance_ohm=float(ohm[0]),
         resistance_sd_ohm=float(ohm[1:].std()),
@@ -168,6 +168,7 @@ def _result(
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
         identifiability=fit.identifiability(),
+        cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)

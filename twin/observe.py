@@ -21,6 +21,7 @@ from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capaci
 from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR
 from twin.rates import RateModel, rate_model
+from twin.spread import CellSpread, cell_spread
 from twin.state import BIAS_LIMIT_C, CHI2_LIMIT, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
 from twin.window import DAILY_WINDOW_H, WINDOW_H, Replay, select_window
@@ -47,6 +48,18 @@ class Observation:
     state: StateFit | None = None
     fault: SensorFault | None = None
     evidence: Evidence | None = None
+    spread: CellSpread | None = None
+
+    def usable_share(self, checkups: int) -> float:
+        """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
+        if checkups or self.spread is None or self.spread.usable_share is None:
+            return 1.0
+        return self.spread.usable_share
+
+    @property
+    def spread_v(self) -> float | None:
+        """Highest less lowest cell voltage at rest [V]; None where cells are not reported."""
+        return None if self.spread is None else self.spread.spread_v
 
 
 def observe(request: CalibrationRequest, age_days: float, carried: Carried | None = None) -> Observation:
@@ -72,8 +85,9 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     else:
         newer = recent[recent["time_utc"] >= carried.until_utc]
         replay = select_window(newer, battery, hours=DAILY_WINDOW_H)
+    spread = cell_spread(recent, battery, known.health)
     if replay is None:
-        return Observation(evidence=evidence)
+        return Observation(evidence=evidence, spread=spread)
     try:
         state = fit_state(
             replay,
@@ -86,7 +100,9 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
         fault = SensorFault(kind="unexplained", evidence=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, fault=fault, evidence=evidence)
     fault = _fault_of_fit(battery.chemistry, state, known, evidence)
-    return Observation(replay=replay, state=None if fault else state, fault=fault, evidence=evidence)
+    return Observation(
+        replay=replay, state=None if fault else state, fault=fault, evidence=evidence, spread=spread
+    )
 
 
 def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:

@@ -113,8 +113,9 @@ class Calibration:
     ``residual_value_eur`` is what wear can still take: the value above scrap, falling linearly with remaining
     life. ``law_*`` belong to ln(L/L0) = −α·x, ``rate_*`` to L/L0 = 1/(1+β·x); x is in equivalent full cycles
     a day of today's usable capacity, the residuals are in ln(L/L0). ``parameters`` holds what rebuilds the
-    battery in PyBaMM: factors, health, resistance, duty and their covariance. ``sensor_fault`` names what is
-    wrong with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
+    battery in PyBaMM: factors, health, resistance, duty and their covariance. ``cell_spread_v``:
+    highest less lowest cell voltage at rest, where cells are reported. ``sensor_fault`` names what is wrong
+    with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
     """
 
     calibration_id: str
@@ -151,6 +152,7 @@ class Calibration:
     duty_temperature_degc: float
     identifiability: str
     parameters: Mapping[str, Any]
+    cell_spread_v: float | None = None
     sensor_fault: str | None = None
     sensor_evidence: str | None = None
     life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)

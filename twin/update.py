@@ -130,7 +130,7 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
     health, posterior = (kept.health, kept.prior) if state is None else (state.health, state.posterior)
     shares = capacity_draws(battery.chemistry, posterior, health.sei_m)
     share, spread = float(shares[0]), float(shares[1:].std())
-    ageing = ageing_of(previous)
+    weakest, ageing = seen.usable_share(len(request.checkups)), ageing_of(previous)
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
     ratio = ageing.life_days(health) / max(ageing.life_days(health_of(previous)), 1e-9)
@@ -148,14 +148,15 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
         previous,
         calibration_id=calibration_id,
         reason=_reason(previous, state is not None),
-        usable_capacity_ah=share * battery.nominal_capacity_ah,
+        usable_capacity_ah=share * weakest * battery.nominal_capacity_ah,
         usable_capacity_sd_ah=spread * battery.nominal_capacity_ah,
-        usable_energy_kwh=share * battery.nominal_energy_kwh,
+        usable_energy_kwh=share * weakest * battery.nominal_energy_kwh,
         soh=share,
         residual_value_eur=ratio * previous.residual_value_eur,
         l0_days=ratio * previous.l0_days,
         l0_low_days=ratio * previous.l0_low_days,
         l0_high_days=ratio * previous.l0_high_days,
+        cell_spread_v=seen.spread_v,
         sensor_fault=None,
         sensor_evidence=None,
         parameters=parameters,

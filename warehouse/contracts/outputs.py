@@ -153,6 +153,7 @@ OUTPUTS = (
             number("duty_efc_per_day", "EFC/day", "Standard duty"),
             number("duty_temperature_degc", "°C", "Temperature of the standard duty"),
             text("identifiability", "Which parameters the data determine"),
+            number("cell_spread_v", "V", "Highest less lowest cell voltage at rest", nullable=True),
             text("sensor_fault", "What is wrong with the sensors; null where nothing is", nullable=True),
             text("sensor_evidence", "How it shows", nullable=True),
             text("parameters_json", "Parameters of the twin, JSON"),
