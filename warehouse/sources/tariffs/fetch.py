@@ -32,7 +32,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNTOLD = ("", "text/plain", "application/octet-stream")
 """Media types that tell nothing: then the parser judges the bytes."""
 _MOST_REDIRECTS = 3
-_GZIP_OR_ZLIB = 47
+_GZIP = 31
 _SHOWN = 300
 _GRACE_S = 1.0
 """What an attempt that ends with the deadline itself may take longer, to say why."""
@@ -67,7 +67,7 @@ def fetch(
         return _by_deadline(lambda: call.asked(client, sleep), call)
 
 
-def _by_deadline(ask: "Callable[[], Response]", call: "_Call") -> Response:
+def _by_deadline(ask: Callable[[], Response], call: "_Call") -> Response:
     """Return what `ask` returns, or give it up: a server may send its headers byte by byte for ever."""
     answered: Queue[Response | BaseException] = Queue()
 
@@ -129,7 +129,7 @@ class _Call:
                 ) as answer:
                     if answer.status_code not in _REDIRECTS:
                         return self._read(answer)
-                    request = self._redirected(answer)
+                    request = self._redirected(request, answer)
             except httpx.HTTPError as error:
                 raise _AgainError(f"did not answer: {type(error).__name__} {error}".strip()) from error
         raise self._rejected(f"redirects more than {_MOST_REDIRECTS} times")
@@ -165,12 +165,12 @@ class _Call:
         left = max(self.until - time.monotonic(), 0.001)
         return httpx.Timeout(min(self.limits.read_s, left), connect=min(self.limits.connect_s, left))
 
-    def _redirected(self, answer: httpx.Response) -> Request:
-        target = urljoin(self.request.url, answer.headers.get("Location", ""))
-        here, there = urlsplit(self.request.url), urlsplit(target)
+    def _redirected(self, request: Request, answer: httpx.Response) -> Request:
+        target = urljoin(request.url, answer.headers.get("Location", ""))
+        here, there = urlsplit(request.url), urlsplit(target)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise self._rejected(f"redirects to {there.scheme}://{there.netloc}, which is not followed")
-        return replace(self.request, url=target, params={})
+        return replace(request, url=target, params={})
 
     def _read(self, answer: httpx.Response) -> Response:
         status = answer.status_code
@@ -204,7 +204,7 @@ class _Call:
             raise ProviderError(
                 f"is packed as {packing[:20]}, which was not asked for", file=self.request.shown
             )
-        unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB) if packing == "gzip" else None
+        unpacker = zlib.decompressobj(wbits=_GZIP) if packing == "gzip" else None
         parts: list[bytes] = []
         size = 0
         for chunk in answer.iter_raw():
