@@ -53,6 +53,11 @@ def book(*cells, **more):
     return RawFile(name="book.xlsx", data=buffer.getvalue())
 
 
+def spoilt(data):
+    """The archive with the middle of its first packed member overwritten."""
+    return data[:60] + b"\xff" * 20 + data[80:]
+
+
 @real_sessions
 def test_the_real_file_plays_a_day_with_its_own_states_of_charge():
     source = read_source("sessions", DESL, source="desl", cars=fleet(20), onto=[FRIDAY], zone="DE-LU")
@@ -125,6 +130,11 @@ def test_faulty_cells_are_named(tmp_path, arrival, soc, message):
     ("file", "error", "message"),
     [
         (RawFile(name="f.xlsx", data=b"PK\x03\x04 and no more"), UndecodableFileError, "not readable xlsx"),
+        (
+            RawFile(name="f.xlsx", data=spoilt(book(("A1", "a")).data)),
+            UndecodableFileError,
+            "not readable xlsx",
+        ),
         (
             book(("A1", "a"), ("XFD1048576", "b")),
             OversizedFileError,

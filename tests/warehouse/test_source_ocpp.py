@@ -17,19 +17,20 @@ def soc(value, hour, **more):
     return {"timestamp": HOUR.format(hour), "sampledValue": [{"value": value, "measurand": "SoC", **more}]}
 
 
-def log_16(transaction_id=17, message_id="m1", tag="TAG1", socs=("20", "80"), connector=1):
+def log_16(transaction_id=17, message_id="m1", tag="TAG1", socs=("20", "80"), connector=1, hours=(8, 9, 18)):
     """A transaction from 08 to 18 h of 30 kWh, the state of charge told by two ways of 1.6."""
-    start = {"connectorId": connector, "idTag": tag, "meterStart": 1000, "timestamp": HOUR.format(8)}
-    stop = {"transactionId": transaction_id, "meterStop": 31_000, "timestamp": HOUR.format(18)}
+    begin, middle, end = hours
+    start = {"connectorId": connector, "idTag": tag, "meterStart": 1000, "timestamp": HOUR.format(begin)}
+    stop = {"transactionId": transaction_id, "meterStop": 31_000, "timestamp": HOUR.format(end)}
     frames = [
         [2, "b", "BootNotification", {"chargePointModel": "x", "chargePointVendor": "y"}],
         [2, message_id, "StartTransaction", start],
         [3, message_id, {"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}}],
     ]
     if socs:
-        first = {"connectorId": connector, "meterValue": [soc(socs[0], 9, unit="Percent")]}
+        first = {"connectorId": connector, "meterValue": [soc(socs[0], middle, unit="Percent")]}
         frames.append([2, f"{message_id}v", "MeterValues", first])
-        stop["transactionData"] = [soc(socs[1], 18)]
+        stop["transactionData"] = [soc(socs[1], end)]
     return [*frames, [2, f"{message_id}s", "StopTransaction", stop]]
 
 
@@ -100,11 +101,14 @@ def test_readings_that_name_only_a_place_go_to_who_was_there(tmp_path):
     frames = [
         *log_16(),
         *log_16(18, "m2", "TAG2", socs=("40", "90"), connector=2),
+        *log_16(19, "m3", "TAG3", socs=("10", "15"), hours=(19, 20, 21)),
     ]
-    frame = sessions(write(tmp_path, frames), batteries={"TAG1": "CAR1", "connector:2": "CAR2"}).frame
+    batteries = {"TAG1": "CAR1", "connector:2": "CAR2", "TAG3": "CAR3"}
+    frame = sessions(write(tmp_path, frames), batteries=batteries).frame
     assert frame[["battery_id", "arrival_soc", "departure_soc"]].to_numpy().tolist() == [
         ["CAR1", 0.2, 0.8],
         ["CAR2", 0.4, 0.9],
+        ["CAR3", 0.1, 0.15],
     ]
 
 

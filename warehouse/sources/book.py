@@ -6,8 +6,10 @@ rectangle its cells span is measured, which the reader would allocate in full fo
 
 import datetime as dt
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -18,6 +20,10 @@ from warehouse.sources.caps import PACKING_FROM_BYTES
 from warehouse.sources.rawfile import RawFile
 
 _MEMBERS = 1_000
+_BROKEN_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    NotImplementedError, RuntimeError, EOFError, OSError, ValueError,
+)  # fmt: skip
 _CHUNK = 2**16
 _CELL = re.compile(rb"""\br=["']([A-Z]{0,3})([0-9]{1,8})["']""")
 
@@ -64,7 +70,7 @@ def _refuse_bomb(file: RawFile) -> None:
                 raise OversizedFileError(f"is a zip of {len(members):,} members", file=file.name)
             for member in members:
                 unpacked += _unpack(archive, member, file, most - unpacked)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _BROKEN_ZIP as error:
         raise UndecodableFileError(f"is not readable xlsx: {error}", file=file.name) from error
 
 

@@ -9,8 +9,8 @@ _MIB = 2**20
 class Caps:
     """Limits on one file; each is checked before the memory it protects is taken.
 
-    file_bytes: as it lies on disk. unpacked_bytes: of gzip, Parquet. packing: unpacked over packed size of
-    gzip and xlsx, once past 16 MiB. cells: rows × columns. line_bytes: one CSV header or JSON line.
+    file_bytes: as it lies on disk, or out of gzip. unpacked_bytes: of Parquet. packing: unpacked over packed
+    size of gzip and xlsx, once past 16 MiB. cells: rows × columns. line_bytes: one CSV header or JSON line.
     book_bytes: an unpacked xlsx. sheet_cells: the rectangle that its sheet spans. json_bytes, json_depth: of
     one document.
     """

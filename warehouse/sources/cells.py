@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.errors import CellError, ColumnError, nearest
+from warehouse.errors import CellError, ColumnError, OversizedFileError, nearest
 from warehouse.sources.rawtable import RawTable
 
 _EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
@@ -31,12 +31,15 @@ class Cells:
     @classmethod
     def of(cls, table: RawTable, column: str) -> "Cells":
         """Return a column of a table, text trimmed and empty text null."""
-        array = table.columns[column].combine_chunks()
-        if not pa.types.is_dictionary(array.type):
-            array = _trimmed(table.file, column, array)
-        else:  # each distinct text is trimmed once
-            texts = _trimmed(table.file, column, array.dictionary)
-            array = pa.DictionaryArray.from_arrays(array.indices, texts).dictionary_decode()
+        try:
+            array = table.columns[column].combine_chunks()
+            if not pa.types.is_dictionary(array.type):
+                array = _trimmed(table.file, column, array)
+            else:  # each distinct text is trimmed once
+                texts = _trimmed(table.file, column, array.dictionary)
+                array = pa.DictionaryArray.from_arrays(array.indices, texts).dictionary_decode()
+        except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
+            raise OversizedFileError(f"cannot be held: {error}", file=table.file, column=column) from error
         return cls(file=table.file, column=column, data=array)
 
     @classmethod

@@ -90,7 +90,7 @@ def _read(path: Path, caps: Caps) -> bytes:
 
 def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
     """Undo gzip piece by piece, so that a bomb is noticed before it fills the memory."""
-    most = min(caps.unpacked_bytes, max(PACKING_FROM_BYTES, caps.packing * len(data)))
+    most = min(caps.file_bytes, max(PACKING_FROM_BYTES, caps.packing * len(data)))
     parts: list[bytes] = []
     size = 0
     member = zlib.decompressobj(wbits=31)

@@ -23,6 +23,8 @@ from warehouse.sources.caps import Caps
 from warehouse.sources.rawfile import RawFile
 
 _BLOCK_BYTES = 2**20
+_ARROW_TEXT_BYTES = 2**31 - 1
+"""What a column of text can hold before its offsets overflow."""
 _SEPARATORS = ";\t|"
 
 
@@ -104,7 +106,7 @@ def _read_parquet(file: RawFile) -> pa.Table:
             file=file.name,
         )
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if (length := _unpacked_length(column)) > file.caps.unpacked_bytes:
+        if (length := _unpacked_length(column)) > min(file.caps.unpacked_bytes, _ARROW_TEXT_BYTES):
             raise OversizedFileError(f"unpacks to {length:,} bytes of text", file=file.name, column=name)
     return table
 

@@ -96,10 +96,10 @@ def read_source(
 ) -> SourceFile:
     """Read a file into rows that are fit to land.
 
-    source: one of `sources_for(dataset)`; "csv" reads Parquet as well. zone: the bidding zone of the file
-    where it does not tell. options: `battery_id` (telemetry of one battery), `cars`, `onto`, `target_soc`
-    (sessions, "acn"). Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
-    UnknownTableError.
+    source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
+    file where it does not tell. options: what the source's parser names, as `battery_id` (rows of one
+    battery), `level` and `cars`, `onto`, `target_soc`, `batteries`, `mapping`. Raises SourceError (see
+    `warehouse.errors`), UnknownZoneError for the argument, UnknownTableError.
     """
     path = Path(path)
     _reader(dataset, source, printable(path.name))
