@@ -12,6 +12,7 @@ from optimize.check import check_plan
 from optimize.plan import plan_day
 from optimize.types import DayProblem, ModePlan, Site
 from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.mixed import mixed_day
 
 
 def plans_of(problem: DayProblem) -> list[ModePlan]:
@@ -136,3 +137,36 @@ def test_a_search_cut_short_still_gives_a_plan_with_its_gap() -> None:
     assert plan.solver.status == "time_limit"
     assert 2e-6 < plan.solver.gap < np.inf
     assert plan.solver.binaries > 0
+
+
+def test_every_feature_on_a_day_of_one_slot_and_one_without_cars() -> None:
+    for seed in range(12):
+        plans_of(mixed_day(seed, cars=2, slots=1, hours=1.0))
+        empty = mixed_day(seed, cars=2, slots=4)
+        plans = plans_of(replace(empty, sessions=()))
+        assert all(bid.bid_kw == 0.0 for bid in plans[-1].reserves)
+
+
+def test_no_loss_no_power_and_no_feeder() -> None:
+    site = Site(site_id="depot", import_limit_kw=0.0, export_limit_kw=0.0, base_load_kw=np.full(4, 50.0))
+    for changes in ({}, {"charge_limit_kw": 0.0, "discharge_limit_kw": 0.0}, {"min_charge_kw": 99.0}):
+        problem = day([0.1] * 4, [car(**changes)], [stay("A", 0, 4, 0.5, 0.9)], sites=[site])  # type: ignore[arg-type]
+        for plan in plans_of(problem):
+            assert plan.charge_kw.max() <= 1e-6
+            assert plan.departures[0].missing_kwh == pytest.approx(4.0)
+            assert plan.departures[0].reason
+
+
+def test_huge_and_absurd_prices_are_planned() -> None:
+    for seed in range(6):
+        problem = mixed_day(seed, cars=2, slots=8, features=("reserve", "peak", "tree", "follow"))
+        wild = replace(
+            problem,
+            cars=tuple(replace(c, wear=wear("law", alpha_day_per_efc=1e3)) for c in problem.cars),
+            import_price_eur_per_kwh=1e3 * problem.import_price_eur_per_kwh,
+            reserves=tuple(
+                replace(b, price_eur_per_kw_h=1e3 * b.price_eur_per_kw_h) for b in problem.reserves
+            ),
+        )
+        for plan in plan_day(wild, time_limit_seconds=1.0).values():
+            check_plan(wild, plan)

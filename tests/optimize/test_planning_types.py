@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from optimize.errors import ProblemError
-from optimize.types import DayProblem, Session, Site, Tariff, WearPrice, choose_form
+from optimize.types import DayProblem, ReserveBlock, Session, Site, Taper, Tariff, WearPrice, choose_form
 from tests.optimize.fleets import MIDNIGHT, car, day, slot_times, stay, wear
 
 NAN, INF = math.nan, math.inf
@@ -19,6 +21,39 @@ NAN, INF = math.nan, math.inf
 
 def with_stays(*stays: Session) -> DayProblem:
     return day([0.1] * 4, [car("A"), car("B")], list(stays))
+
+
+def with_stay(**changes: Any) -> DayProblem:
+    return day([0.1] * 2, [car("A", soc_max=0.9)], [replace(stay("A", 0, 2, 0.2, 0.5), **changes)])
+
+
+def depot(site_id: str = "depot", **changes: Any) -> Site:
+    return Site(site_id=site_id, import_limit_kw=1.0, export_limit_kw=INF, **changes)
+
+
+def at(*sites: Site) -> DayProblem:
+    return day([0.1] * 2, [], [], sites=list(sites))
+
+
+def block(**changes: Any) -> ReserveBlock:
+    values = {
+        "product_id": "FCR",
+        "direction": "symmetric",
+        "site_id": "depot",
+        "first_slot": 0,
+        "end_slot": 2,
+        "price_eur_per_kw_h": 0.01,
+        "sustain_hours": 0.5,
+    }
+    return ReserveBlock(**(values | changes))
+
+
+def more(**changes: Any) -> DayProblem:
+    return replace(day([0.1] * 2, [car("A")], []), **changes)
+
+
+def offering(*blocks: ReserveBlock) -> DayProblem:
+    return more(reserves=blocks)
 
 
 REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
@@ -55,6 +90,45 @@ REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
         lambda: stay("A", 2, 2, 0.2, 0.5),
         ["'A-2' of battery 'A'", "departure_utc", "after arrival_utc"],
     ),
+    ("taper", lambda: Taper(from_soc=1.0, full_share=0.2), ["taper", "from_soc", "1.0"]),
+    ("taper share", lambda: Taper(from_soc=0.8, full_share=NAN), ["taper", "full_share", "nan"]),
+    ("minimum power", lambda: car("A7", min_charge_kw=-1.0), ["car 'A7'", "min_charge_kw", "-1.0"]),
+    ("infinite minimum", lambda: car("A7", min_discharge_kw=INF), ["car 'A7'", "min_discharge_kw", "inf"]),
+    ("rest", lambda: car("A7", rest_price_eur_per_kwh_h=NAN), ["car 'A7'", "rest_price", "nan"]),
+    ("contract", lambda: car("A7", v2g_limit_kwh=NAN), ["car 'A7'", "v2g_limit_kwh", "nan"]),
+    ("floor", lambda: with_stay(min_soc=1.5), ["'A-0' of battery 'A'", "min_soc", "1.5"]),
+    ("floor above", lambda: with_stay(min_soc=0.95), ["'A-0' of battery 'A'", "min_soc", "0.95", "0.9"]),
+    ("charger", lambda: with_stay(charge_limit_kw=-2.0), ["'A-0'", "charge_limit_kw", "-2.0"]),
+    ("its efficiency", lambda: with_stay(efficiency_discharge=0.0), ["'A-0'", "efficiency_discharge", "0.0"]),
+    ("its site", lambda: with_stay(site_id="x"), ["'A-0' of battery 'A'", "site_id", "'x'", "depot"]),
+    ("parent", lambda: at(depot(parent_id="x")), ["site 'depot'", "parent_id", "'x'"]),
+    ("ring", lambda: at(depot(parent_id="b"), depot("b", parent_id="depot")), ["'depot'", "ring"]),
+    ("own parent", lambda: at(depot(parent_id="depot")), ["site 'depot'", "parent_id", "ring"]),
+    (
+        "meter behind a meter",
+        lambda: at(depot(metering="site", parent_id="b"), depot("b", metering="site")),
+        ["site 'depot'", "metering", "meter of site 'b'"],
+    ),
+    ("metering", lambda: depot(metering="all"), ["site 'depot'", "metering", "'all'"]),
+    ("load", lambda: at(depot(base_load_kw=np.array([1.0]))), ["'depot'", "base_load_kw", "(1,)", "(2,)"]),
+    ("nan load", lambda: depot(base_load_kw=np.array([1.0, NAN])), ["'depot'", "base_load_kw", "[1]", "nan"]),
+    ("peak price", lambda: depot(peak_price_eur_per_kw=INF), ["'depot'", "peak_price_eur_per_kw", "inf"]),
+    ("direction", lambda: block(direction="both"), ["reserve FCR@depot[0]", "direction", "'both'"]),
+    ("block", lambda: block(first_slot=2), ["reserve FCR@depot[2]", "first_slot", "2"]),
+    ("beyond", lambda: offering(block(end_slot=3)), ["reserve FCR@depot[0]", "end_slot", "3", "2"]),
+    ("twice", lambda: offering(block(), block()), ["reserve block", "'FCR@depot[0]'", "only once"]),
+    ("pool", lambda: offering(block(site_id="x")), ["reserve FCR@x[0]", "site_id", "'x'"]),
+    ("bid bounds", lambda: block(min_kw=3.0, max_kw=2.0), ["reserve FCR@depot[0]", "min_kw", "3.0", "2.0"]),
+    ("called", lambda: block(activation_share=1.1), ["reserve FCR@depot[0]", "activation_share", "1.1"]),
+    ("reserve price", lambda: block(price_eur_per_kw_h=NAN), ["FCR", "price_eur_per_kw_h", "nan"]),
+    ("co2", lambda: more(co2_kg_per_kwh=[0.1, NAN]), ["co2_kg_per_kwh[1]", "nan"]),
+    ("co2 price", lambda: more(co2_price_eur_per_kg=-1.0), ["co2_price_eur_per_kg", "-1.0"]),
+    ("plan in force", lambda: more(previous_kw=[[0.1, INF]]), ["previous_kw[0, 1]", "inf"]),
+    ("its shape", lambda: more(previous_kw=[0.1, 0.2]), ["shape of previous_kw", "(2,)", "(1, 2)"]),
+    ("change", lambda: more(change_price_eur_per_kwh=NAN), ["change_price_eur_per_kwh", "nan"]),
+    ("objective", lambda: more(objective="profit"), ["objective", "'profit'", "peak_shaving"]),
+    ("no peak", lambda: more(objective="grid_support"), ["peak_slots", "empty"]),
+    ("peak slots", lambda: more(peak_slots=(0, 2)), ["peak_slots", "(0, 2)", "1"]),
     ("no prices", lambda: day([], [], []), ["slots", "at least one slot"]),
     ("price", lambda: day([0.1, NAN], [], []), ["slot 2024-05-06 23:00", "import_price_eur_per_kwh", "nan"]),
     ("export", lambda: day([0.1], [], [], export=[INF]), ["slot 2024-05-06 22:00", "export_price", "inf"]),
