@@ -21,6 +21,12 @@ def charging(battery_id="CAR1", minutes=120, c_rate=0.2, soc=0.3, digits=None):
     )
 
 
+def finely(frame):
+    """The charge as a car tells it that reckons with every sample."""
+    noise = np.random.default_rng(1).normal(0, 1e-5, len(frame))
+    return frame.assign(soc_reported=frame["soc_reported"] + noise)
+
+
 def check(frame, **told):
     return check_frame("telemetry", landed("telemetry", frame), context(**told))
 
@@ -93,19 +99,18 @@ def test_a_current_against_the_reported_charge(digits):
 
 
 def test_one_turned_sample_shows_only_in_a_finely_told_charge():
-    fine, coarse = charging(), charging(digits=2)
-    fine["soc_reported"] += np.random.default_rng(1).normal(0, 1e-5, len(fine))
+    fine, coarse = finely(charging()), charging(c_rate=0.3, digits=2)
     for frame in (fine, coarse):
-        frame.loc[40, "current_a"] *= -1
-    assert rows_of(check(fine), "current_sign") == [40]
+        frame.loc[41, "current_a"] *= -1
+    assert rows_of(check(fine), "current_sign") == [41]
     assert check(coarse).rows_quarantined == 0
 
 
 def test_a_real_reversal_and_a_corrected_reckoning_are_no_fault():
-    reversal = charging()
+    reversal = finely(charging())
     reversal.loc[40, "current_a"] *= -1
     reversal.loc[40:, "soc_reported"] -= 2 * 0.2 / 60
-    corrected = charging()
+    corrected = charging(c_rate=0.1)
     corrected.loc[60:, "soc_reported"] -= 0.25
     for frame in (reversal, corrected):
         assert check(frame).rows_quarantined == 0
