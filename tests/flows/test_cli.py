@@ -210,3 +210,58 @@ def test_no_plan_is_exit_5(run: Run, workspace: Workspace) -> None:
         answer = run("-w", workspace.root, *words)
         assert answer.code == 5
         assert "v2g" in answer.err
+
+
+def test_a_foreign_log_goes_in_by_its_mapping_and_a_wrong_mapping_does_not(
+    run: Run, workspace: Workspace, tmp_path: Path
+) -> None:
+    car = str(fleet_rows()["battery_id"].iloc[0])
+    log, mapping = tmp_path / "log.csv", tmp_path / "bms.toml"
+    log.write_text("t;U;I\n1710748800;380000;-2,5\n1710748860;380100;-2,5\n")
+    mapping.write_text(
+        'delimiter = ";"\ndecimal = ","\n[columns]\n'
+        'time_utc = { from = "t", format = "unix_s" }\n'
+        'voltage_v = { from = "U", unit = "mV" }\n'
+        'current_a = { from = "I", positive = "discharge" }\n'
+        f'temperature_degc = {{ constant = 20 }}\nbattery_id = {{ constant = "{car}" }}\n'
+    )
+    words = ("ingest", "telemetry", log, "--mapping", mapping, "-w", workspace.root)
+    assert run(*words).code == 0
+    rows = workspace.warehouse.unchecked("telemetry")
+    assert rows[["voltage_v", "current_a"]].to_numpy().tolist() == [[380.0, 2.5], [380.1, 2.5]]
+    mapping.write_text(mapping.read_text().replace("mV", "mili"))
+    answer = run(*words)
+    assert answer.code == 2
+    assert "columns.voltage_v.unit" in answer.err
+    assert run(*words, "--source", "ocpp").code == 2
+
+
+def test_whose_a_file_is_can_be_told_by_one_id_or_word_by_word(
+    run: Run, workspace: Workspace, tmp_path: Path
+) -> None:
+    one, other = map(str, fleet_rows()["battery_id"].head(2))
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        "\n".join(
+            json.dumps(
+                [2, f"{kind}{tag}", "TransactionEvent", {
+                    "eventType": kind, "timestamp": f"2024-03-18T{hour:02d}:00:00Z",
+                    "transactionInfo": {"transactionId": tag}, "idToken": {"idToken": tag},
+                    "meterValue": [{"timestamp": f"2024-03-18T{hour:02d}:00:00Z",
+                                    "sampledValue": [{"measurand": "SoC", "value": hour * 4}]}],
+                }]
+            )
+            for tag in ("T1", "T2")
+            for kind, hour in (("Started", 8), ("Ended", 18))
+        )
+    )  # fmt: skip
+    words = ("ingest", "sessions", log, "--source", "ocpp", "-w", workspace.root)
+    assert run(*words).code == 4  # the tokens are no cars of the fleet
+    assert run(*words, "--battery", f"T1={one}").code == 2
+    assert run(*words, "--battery", f"T1={one}", "--battery", f"T1={other}").code == 2
+    assert run(*words, "--battery", f"T1={one}", "--battery", f"T2={other}").code == 0
+    rows = workspace.warehouse.unchecked("sessions")
+    assert rows[["battery_id", "arrival_soc", "departure_soc"]].to_numpy().tolist() == [
+        [one, 0.32, 0.72],
+        [other, 0.32, 0.72],
+    ]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF
 from tests.flows.hostile import CAR, SESSIONS, TELEMETRY, depot_of, refused, sample, session
+from warehouse.contracts import DATASETS
 
 GOOD = TELEMETRY + sample()
 
@@ -211,6 +213,13 @@ def test_a_hostile_document_is_refused(depot: Workspace, tmp_path: Path, case: s
     path = tmp_path / "a44.xml"
     path.write_text(DOCUMENTS[case])
     refused(depot, "prices", path, "a document type or entities, which is refused", source="entsoe")
+
+
+def test_no_id_that_lands_can_be_a_formula_in_a_spreadsheet() -> None:
+    ids = [column for contract in DATASETS.values() for column in contract if column.pattern is not None]
+    assert {"battery_id", "session_id", "site_id"} <= {column.name for column in ids}
+    for column in ids:
+        assert not [mark for mark in "=+-@\t\r\n|%" if re.fullmatch(str(column.pattern), f"{mark}1")]
 
 
 def test_of_several_files_one_that_is_bad_keeps_all_out(depot: Workspace, tmp_path: Path) -> None:

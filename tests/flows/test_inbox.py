@@ -83,7 +83,7 @@ def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp
     os.mkfifo(inbox / "telemetry__csv__pipe.csv")
     (inbox / "telemetry__csv__zero.csv").symlink_to("/dev/zero")
     (inbox / "telemetry__csv__gone.csv").symlink_to(tmp_path / "nowhere")
-    for name in ("telemetry__csv__\x1b[31m\n<b>.csv", "x" * 250, "prices__csv__\udcff.csv"):
+    for name in ("telemetry__csv__\x1b[31m\n<b>.csv", "x" * 250, "no\x1bname", "prices__csv__\udcff.csv"):
         (inbox / name).write_bytes(b"zone\n")
 
     result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
@@ -96,4 +96,4 @@ def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp
     assert {r"telemetry__csv__\x1b[31m\n<b>.csv", r"prices__csv__\udcff.csv", "x" * 250} <= set(rows)
     assert all(row["reason"].isprintable() for row in rows.values())
     assert [path.name for path in inbox.iterdir()] == ["refused"]
-    assert len(list((inbox / "refused").glob("*.reason.txt"))) == len(rows) == 6
+    assert len(list((inbox / "refused").glob("*.reason.txt"))) == len(rows) == 7
