@@ -13,6 +13,7 @@ solve at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -29,6 +30,7 @@ from twin.cell import (
     Health,
     ReferenceCell,
     day_model,
+    reference_cell,
 )
 from twin.duty import DAY_S, MAX_SEGMENTS, Profile
 from twin.errors import SolveError
@@ -104,7 +106,31 @@ class RateModel:
 def rate_model(
     cell: ReferenceCell, profile: Profile, *, electrolyte: bool = False, porous: bool = False
 ) -> RateModel:
-    """Learn the rates of ``profile`` from PyBaMM; with ``electrolyte`` by SPMe, ``porous`` by DFN."""
+    """Learn the rates of ``profile`` from PyBaMM; with ``electrolyte`` by SPMe, ``porous`` by DFN.
+
+    A day is learnt once a process: batteries without data share the day that they are taken to have.
+    """
+    steps = tuple(profile.start_s.tolist()), tuple(profile.c_rate.tolist())
+    return _learnt(cell.name, *steps, profile.start_soc, profile.temperature_degc, electrolyte, porous)
+
+
+@lru_cache(maxsize=256)
+def _learnt(
+    name: str,
+    start_s: tuple[float, ...],
+    c_rate: tuple[float, ...],
+    start_soc: float,
+    temperature_degc: float,
+    electrolyte: bool,
+    porous: bool,
+) -> RateModel:
+    cell = reference_cell(name)
+    profile = Profile(
+        start_s=np.array(start_s),
+        c_rate=np.array(c_rate),
+        start_soc=start_soc,
+        temperature_degc=temperature_degc,
+    )
     states, table, is_fit, refused = [], [], [], ""
     for i, state in enumerate(design_states(cell)):
         try:
