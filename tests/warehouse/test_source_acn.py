@@ -76,6 +76,13 @@ def test_sessions_without_a_free_car_and_clipped_ones_are_noted(tmp_path):
     assert source.frame["arrival_soc"].min() == 0.1
 
 
+def test_what_a_note_quotes_from_the_file_cannot_act_on_a_terminal(tmp_path):
+    path = file_of(tmp_path, "\x1b[31mnight,S,2019-03-10T02:10:00,2019-03-10T02:50:00,1,6.6")
+    notes = replay(path, [SUNDAY]).notes
+    assert any(note.startswith(r"\x1b[31mnight@2020-03-29: left out") for note in notes)
+    assert all(note.isprintable() for note in notes)
+
+
 def test_target_soc_is_an_option_bounded_by_the_car(tmp_path):
     assert set(replay(file_of(tmp_path), [MONDAY], target_soc=1.0).frame["departure_soc"]) == {0.95}
 

@@ -134,7 +134,7 @@ def parse_source(
         licence=parsed.licence or reader.licence,
         attribution=reader.attribution,
         options=_told(given),
-        notes=parsed.notes,
+        notes=tuple(printable(note) for note in parsed.notes),  # they may hold the file's own words
     )
 
 
