@@ -150,6 +150,9 @@ def test_a_peak_is_paid_above_what_it_was() -> None:
     site = place(peak_price_eur_per_kw=1.0, base_load_kw=np.array([3.0, 0.0, 0.0]))
     problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
     assert_table(problem, "ordered", [[0, 1, 3]], [[0, 0, 0]], -0.3 - 0.6 - 3.0)
+    # That holds as well if the car comes only afterwards.
+    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 1, 3, 0.2, 0.6)], sites=[site])
+    assert_table(problem, "ordered", [[0, 1, 3]], [[0, 0, 0]], -0.3 - 0.6 - 3.0)
 
 
 def test_behind_a_common_meter_own_power_costs_what_it_would_have_earned() -> None:

@@ -48,9 +48,11 @@ def test_upward_reserve_is_what_power_and_stored_energy_bear() -> None:
 
 
 def test_efficiency_costs_reserve_on_both_sides() -> None:
-    # Up: 0.5·4 kW metered at most (u·1/0.5 ≤ 5 allows 2.5). Down: 4/0.8 = 5 kW (r·1·0.8 ≤ 5 allows 6.25).
+    # Up: 0.5·4 kW metered at most (u·1/0.5 ≤ 5 allows 2.5, two hours only 1.25).
+    # Down: 4/0.8 = 5 kW (r·1·0.8 ≤ 5 allows 6.25).
     lossy = {"efficiency_charge": 0.8, "efficiency_discharge": 0.5}
     assert held(block(), **lossy)[1].reserves[0].bid_kw == pytest.approx(2.0)
+    assert held(block(sustain_hours=2.0), **lossy)[1].reserves[0].bid_kw == pytest.approx(1.25)
     assert held(block(direction="down"), **lossy)[1].reserves[0].bid_kw == pytest.approx(5.0)
 
 
