@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from twin.ageing import AgeingFit, checkup_arrays, fit_ageing, health_at
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
 from twin.cell import Array, Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.errors import TwinError
@@ -27,6 +27,7 @@ from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
 from twin.types import Calibration, CalibrationRequest, Quality, as_json
 from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
+from twin.wearmap import wear_map
 
 DRAWS = 200
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
@@ -126,6 +127,17 @@ def _result(
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
         circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
     )
+    value = (battery.replacement_value_eur - battery.scrap_value_eur) * lives.l0 / lives.when_new
+    wear = wear_map(
+        base,
+        duty,
+        factors_of(base, theta[:1]),
+        _first_of(today),
+        soh=soh,
+        end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
+        residual_value_eur=value,
+        usable_energy_kwh=soh * battery.nominal_energy_kwh,
+    )
     calibration_id = request.input_hash[:16]
     points = {
         "dod": [0.0, *lives.dod.tolist()],
@@ -148,9 +160,7 @@ def _result(
         chi2_per_n=None if state is None else state.chi2_per_n,
         samples_used=0 if state is None else int(state.used.sum()),
         samples_excluded=0 if state is None else len(state.used) - int(state.used.sum()),
-        residual_value_eur=(battery.replacement_value_eur - battery.scrap_value_eur)
-        * lives.l0
-        / lives.when_new,
+        residual_value_eur=value,
         l0_days=lives.l0,
         l0_low_days=l0_low,
         l0_high_days=l0_high,
@@ -171,11 +181,23 @@ def _result(
         cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
+        rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
         parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
         | anchor(request, duty, today, seen)
         | {"lives": points},
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
+        wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
+    )
+
+
+def _first_of(health: Health) -> Health:
+    """The first of an array of healths, in floats."""
+    return Health(
+        sei_m=float(health.sei_m[0]),
+        eps_n=float(health.eps_n[0]),
+        eps_p=float(health.eps_p[0]),
+        lithium_ah=float(health.lithium_ah[0]),
     )
 
 

@@ -88,8 +88,14 @@ class StandardDuty:
         """The most V2G discharge that fits into a day, as a share of nominal capacity (0.8 at most)."""
         return min(0.8, 0.45 * self.spare_hours * self.charge_c_rate)
 
-    def profile(self, *, v2g_ah_share: float = 0.0, cycles: int = 0) -> Profile:
-        """The day's current with ``cycles`` V2G discharges of ``v2g_ah_share`` of nominal capacity each."""
+    def profile(
+        self, *, v2g_ah_share: float = 0.0, cycles: int = 0, v2g_c_rate: float | None = None
+    ) -> Profile:
+        """The day's current with ``cycles`` V2G discharges of ``v2g_ah_share`` of nominal capacity each.
+
+        V2G runs at ``v2g_c_rate``, at that of ordinary charging if None.
+        """
+        v2g_rate = self.charge_c_rate if v2g_c_rate is None else v2g_c_rate
         half_trip = self.trip_efc / 2 / self.trip_c_rate
         away = 24 - self.plugged_hours
         steps = [
@@ -98,8 +104,8 @@ class StandardDuty:
             (half_trip, -self.trip_c_rate),
             (self.trip_efc / self.charge_c_rate, self.charge_c_rate),
         ]
-        swing = v2g_ah_share / self.charge_c_rate
-        steps += [(swing, -self.charge_c_rate), (swing, self.charge_c_rate)] * cycles
+        swing = v2g_ah_share / v2g_rate
+        steps += [(swing, -v2g_rate), (swing, v2g_rate)] * cycles
         rest = 24 - sum(hours for hours, _ in steps)
         if rest < 0:
             raise TwinError(

@@ -116,6 +116,7 @@ class Calibration:
     battery in PyBaMM: factors, health, resistance, duty and their covariance. ``cell_spread_v``:
     highest less lowest cell voltage at rest, where cells are reported. ``sensor_fault`` names what is wrong
     with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
+    ``rest_price_eur_per_kwh_h``: wear of one kWh more held for one hour (`twin.wearmap`).
     """
 
     calibration_id: str
@@ -155,19 +156,21 @@ class Calibration:
     cell_spread_v: float | None = None
     sensor_fault: str | None = None
     sensor_evidence: str | None = None
+    rest_price_eur_per_kwh_h: float | None = None
     life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     residuals: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
+    wear_map: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
 
     def to_record(self) -> dict[str, Any]:
         """One flat row: every field but the frames, ``parameters`` as JSON text."""
-        skipped = {"life_points", "residuals", "parameters"}
+        skipped = {"life_points", "residuals", "wear_map", "parameters"}
         record = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
         return record | {"parameters_json": json.dumps(self.parameters, sort_keys=True)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Calibration:
         """The calibration of a `to_record` row; keys that are no fields are ignored, frames are empty."""
-        names = {f.name for f in fields(cls)} - {"life_points", "residuals", "parameters"}
+        names = {f.name for f in fields(cls)} - {"life_points", "residuals", "wear_map", "parameters"}
         values = {name: _plain(record[name]) for name in names}
         return cls(**values, parameters=json.loads(record["parameters_json"]))
 

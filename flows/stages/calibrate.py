@@ -140,7 +140,7 @@ def _calibrated(
 def _store(
     workspace: Workspace, made: Sequence[tuple[Calibration, Asked]], run_id: str, as_of: datetime
 ) -> None:
-    calibrations, used, points, residuals = [], [], [], []
+    calibrations, used, points, residuals, maps = [], [], [], [], []
     for calibration, asked in made:
         previous = asked.request.previous
         lineage: dict[str, Any] = {
@@ -155,6 +155,7 @@ def _store(
         used.append(asked.files.assign(quality=calibration.quality, **told, **lineage))
         points.append(calibration.life_points.assign(quality=calibration.quality, **lineage))
         residuals.append(calibration.residuals.assign(quality=calibration.quality, **lineage))
+        maps.append(calibration.wear_map.assign(quality=calibration.quality, **lineage))
     frames = {"out_calibration": pd.DataFrame(calibrations), "out_calibration_source": pd.concat(used)}
     replace = dict.fromkeys(frames, ("calibration_id",))
     if points := [frame for frame in points if len(frame)]:
@@ -162,6 +163,8 @@ def _store(
     if residuals := [frame for frame in residuals if len(frame)]:
         # Voltages are bulky: only the newest fit of a battery keeps them.
         frames["out_twin_residual"], replace["out_twin_residual"] = pd.concat(residuals), ("battery_id",)
+    if maps := [frame for frame in maps if len(frame)]:
+        frames["out_wear_map"], replace["out_wear_map"] = pd.concat(maps), ("calibration_id",)
     workspace.warehouse.write(frames, replace=replace)
 
 

@@ -156,6 +156,10 @@ OUTPUTS = (
             number("cell_spread_v", "V", "Highest less lowest cell voltage at rest", nullable=True),
             text("sensor_fault", "What is wrong with the sensors; null where nothing is", nullable=True),
             text("sensor_evidence", "How it shows", nullable=True),
+            number(
+                "rest_price_eur_per_kwh_h", "€/(kWh·h)", "Wear of one kWh more held for one hour",
+                nullable=True,
+            ),
             text("parameters_json", "Parameters of the twin, JSON"),
             text("previous_calibration_id", "Calibration it started from; null for a first", nullable=True),
         ), ("calibration_id",),
@@ -175,6 +179,22 @@ OUTPUTS = (
             number("law_life_days", "day", "Remaining life by the law"),
             number("rate_life_days", "day", "Remaining life by the rate form"),
         ), ("calibration_id", "dod", "cycles_per_day"),
+    ),
+    _calibration(
+        "wear_map", "What each habit of a day costs a battery, one row a kind of day.",
+        (
+            _CALIBRATION, _BATTERY,
+            number("v2g_efc_per_day", "EFC/day", "V2G duty"),
+            number("c_rate", "1/h", "C-rate of V2G, or of ordinary charging without V2G"),
+            number("rest_soc", "1", "State of charge at which the day is begun and ended"),
+            number("temperature_degc", "°C", "Cell temperature"),
+            number("depth", "1", "Depth of one V2G cycle"),
+            number("life_days", "day", "Remaining life if every day is such a day"),
+            _euro("wear_eur_per_day", "Wear of such a day"),
+        ),
+        (
+            "calibration_id", "v2g_efc_per_day", "c_rate", "rest_soc", "temperature_degc", "depth",
+        ),
     ),
     _calibration(
         "twin_residual", "Measured and simulated voltage of the calibration window.",
