@@ -1,0 +1,91 @@
+"""The battery in the hand: what PyBaMM says of it is what the calibration says."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pybamm
+import pytest
+
+from tests.twin.batteries import battery, calibrated, truth
+from twin.errors import TwinError
+from twin.handle import BatteryHandle
+from twin.opencircuit import open_circuit
+from twin.prior import NAMES
+from twin.window import select_window
+
+
+@lru_cache(maxsize=1)
+def handle() -> BatteryHandle:
+    found = calibrated()
+    return BatteryHandle(battery=battery(), calibration=found, residuals=found.residuals)
+
+
+def test_parameters_and_covariance_carry_their_names() -> None:
+    held = handle()
+    assert tuple(held.parameters) == NAMES
+    assert list(held.covariance.index) == list(held.covariance.columns) == list(NAMES)
+    spread = held.draws(400).std()
+    assert spread.to_numpy() == pytest.approx(np.sqrt(np.diag(held.covariance)), rel=0.2)
+
+
+def test_the_simulation_is_the_pack_of_stage_a() -> None:
+    """The window that was fitted, driven through the handle's simulation: the measured voltage comes out."""
+    held, made = handle(), truth()
+    replay = select_window(made.telemetry, battery())
+    assert replay is not None
+    socs = np.linspace(0, 1, 400)
+    circuit = open_circuit("nmc811")
+    x, y = circuit.window(held.health).at(socs)
+    soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
+    amps = -replay.c_rate * battery().nominal_capacity_ah
+    edges = np.append(replay.start_s, replay.end_s)
+    current = np.repeat(amps, 2)
+    times = np.column_stack([edges[:-1], edges[1:] - 1.0]).reshape(-1)
+    times[-1] += 3600.0
+    values = held.parameter_values(soc=soc, temperature_degc=replay.temperature_degc)
+    values.update({"Current function [A]": pybamm.Interpolant(times, current, pybamm.t)})
+    simulation = pybamm.Simulation(
+        pybamm.lithium_ion.SPM({"contact resistance": "true"}), parameter_values=values
+    )
+    solution = simulation.solve(edges, t_interp=replay.times_s)
+    told = solution["Battery voltage [V]"](replay.times_s)
+    error = told / battery().cells_series - replay.voltage_v
+    assert float(np.sqrt((error**2).mean())) < 0.015
+
+
+def test_a_slow_discharge_gives_the_usable_capacity() -> None:
+    held = handle()
+    experiment = pybamm.Experiment(["Discharge at C/25 until 265 V"])
+    solution = held.simulation(soc=1.0, experiment=experiment, temperature_degc=25.0).solve()
+    charge = float(solution["Discharge capacity [A.h]"].entries[-1])
+    assert 2.5 * battery().cells_series == 265
+    assert charge == pytest.approx(held.calibration.usable_capacity_ah, rel=0.03)
+
+
+def test_the_ageing_simulation_starts_at_todays_film_and_grows_it() -> None:
+    held = handle()
+    simulation = held.simulation(soc=0.8, ageing=True)
+    solution = simulation.solve([0, 3600])
+    film = solution["X-averaged negative SEI thickness [m]"].entries
+    assert film[0] == pytest.approx(held.health.sei_m, rel=1e-6)
+    assert film[-1] > film[0]
+
+
+def test_capacity_to_come_ends_where_l0_says() -> None:
+    held = handle()
+    forecast = held.capacity_forecast(12.0)
+    assert forecast["soh"].iloc[0] == pytest.approx(held.calibration.soh, rel=1e-3)
+    assert (np.diff(forecast["soh"]) < 0).all()
+    later = forecast.iloc[1:]
+    assert ((later["soh_low"] < later["soh"]) & (later["soh"] < later["soh_high"])).all()
+    width = (forecast["soh_high"] - forecast["soh_low"]).to_numpy()
+    assert width[-1] > width[0]
+    crossing = float(np.interp(-0.8, -forecast["soh"], forecast["day"]))
+    assert crossing == pytest.approx(held.calibration.l0_days, rel=0.03)
+
+
+def test_a_charge_beyond_full_is_refused() -> None:
+    with pytest.raises(TwinError, match="b-nmc811"):
+        handle().simulation(soc=1.2)
