@@ -31,6 +31,11 @@ TABLES = {
     "binary": ("telemetry", bytes(range(128, 256)) * 9, "not UTF-8: byte 0x80 in line 1"),
     "UTF-16": ("telemetry", GOOD.encode("utf-16"), "holds NUL bytes"),
     "Latin-1": ("sessions", (SESSIONS + session("für")).encode("latin-1"), "not UTF-8: byte 0xfc in line 2"),
+    "open quote in the header": (
+        "telemetry",
+        b'"battery_id,x\n\xe1",y\n1,2\n',
+        "not UTF-8: byte 0xe1 in line 2",
+    ),
     "NUL in a cell": ("telemetry", TELEMETRY + sample(f"{CAR}\0"), "holds NUL bytes"),
     "decimal comma": (
         "telemetry",

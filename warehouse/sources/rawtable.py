@@ -78,9 +78,10 @@ def _read_parquet(file: RawFile) -> pa.Table:
     try:
         meta = pq.read_metadata(pa.BufferReader(file.data))
         schema = meta.schema.to_arrow_schema()
+        names = schema.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UndecodableFileError(f"is not readable Parquet: {error}", file=file.name) from error
-    refuse_headers(schema.names, file)
+    refuse_headers(names, file)
     for field in schema:
         if pa.types.is_nested(field.type):
             raise ColumnError(
@@ -130,7 +131,12 @@ def _read_csv(file: RawFile, delimiter: str) -> pa.Table:
     except pa.ArrowInvalid as error:
         _refuse_foreign_text(file)
         raise _malformed(file, delimiter, convert, error) from error
-    if table.column_names != header:
+    try:
+        named = table.column_names == header
+    except UnicodeDecodeError:
+        _refuse_foreign_text(file)
+        raise
+    if not named:
         raise UndecodableFileError("has a header that cannot be read", file=file.name)
     if b'"' in file.data:
         _refuse_swallowed_rows(table, file)
