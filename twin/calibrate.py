@@ -19,6 +19,7 @@ from twin.cell import Array, Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.errors import TwinError
 from twin.law import fit_alpha, fit_beta, fit_law
+from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
@@ -31,6 +32,7 @@ from twin.wearmap import wear_map
 
 DRAWS = 200
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
+_RANGE_FIRST = 0.95  # range that ends no earlier than this share of the life by capacity ends with it
 _INTERVAL = (0.05, 0.95)
 
 
@@ -127,6 +129,19 @@ def _result(
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
         circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
     )
+    by_range = life_days(
+        base,
+        Health(**{name: getattr(today, name)[:1] for name in today.__slots__}),
+        factors_of(base, theta[:1]),
+        float(end[0]) * circuit.fresh_capacity_ah,
+        load_c_rate=duty.trip_c_rate,
+        volts_at_1c=float(np.exp(theta[0, 3])),
+    )
+    end_of_life = {
+        "by": "range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
+        "capacity_days": lives.l0,
+        "range_days": float(by_range[0]),
+    }
     value = (battery.replacement_value_eur - battery.scrap_value_eur) * lives.l0 / lives.when_new
     wear = wear_map(
         base,
@@ -184,7 +199,7 @@ def _result(
         rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
         parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
         | anchor(request, duty, today, seen)
-        | {"lives": points},
+        | {"lives": points, "end_of_life": end_of_life},
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
         wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),

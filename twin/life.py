@@ -95,13 +95,28 @@ def health_slope(cell: ReferenceCell, health: Health, rates: Rates, factors: Fac
     )
 
 
-def life_days(model: RateModel, start: Health, factors: Factors, end_capacity_ah: float | Array) -> Array:
+def life_days(
+    model: RateModel,
+    start: Health,
+    factors: Factors,
+    end_capacity_ah: float | Array,
+    *,
+    load_c_rate: float = 0.0,
+    volts_at_1c: float | Array = 0.0,
+) -> Array:
     """Days until usable capacity falls to ``end_capacity_ah`` [Ah of the reference cell].
 
-    Zero where it is there already, `HORIZON_DAYS` where it never gets there within them.
+    Under a load the end is that of range: of the charge that is given until the voltage limit is met at
+    ``load_c_rate``, with a series resistance of ``volts_at_1c`` when new that grows with the SEI, the same
+    share of a new cell's. Zero where it is there already, `HORIZON_DAYS` where it never gets there within
+    them.
     """
-    days = time_grid(HORIZON_DAYS)
-    capacity = open_circuit(model.cell.name).window(trajectory(model, start, factors, days)).capacity_ah
+    days, cell, circuit = time_grid(HORIZON_DAYS), model.cell, open_circuit(model.cell.name)
+    path = trajectory(model, start, factors, days)
+    film = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (path.sei_m - cell.fresh.sei_m)
+    capacity = circuit.window(path, load_c_rate * (volts_at_1c + film)).capacity_ah
+    loaded = circuit.window(cell.fresh, load_c_rate * np.asarray(volts_at_1c)).capacity_ah
+    end_capacity_ah = end_capacity_ah * loaded / circuit.fresh_capacity_ah
     below = capacity <= end_capacity_ah
     below[-1] = True
     last = np.argmax(below, axis=0)

@@ -59,14 +59,17 @@ class OpenCircuit:
         """Open-circuit voltage [V] at stoichiometries x, y."""
         return np.asarray(np.interp(y, _GRID, self.u_p) - np.interp(x, _GRID, self.u_n))
 
-    def window(self, health: Health) -> Window:
-        """Usable window of a health state, limited by voltage and by what the electrodes can hold."""
+    def window(self, health: Health, drop_v: Any = 0.0) -> Window:
+        """Usable window of a health state, limited by voltage and by what the electrodes can hold.
+
+        ``drop_v``: what a load takes off the voltage [V]; a discharge under it ends that much earlier.
+        """
         q_n = np.asarray(health.eps_n) * self.cell.ah_per_eps_n
         q_p = np.asarray(health.eps_p) * self.cell.ah_per_eps_p
         lithium = np.asarray(health.lithium_ah)
         lowest = np.maximum(_GRID[0], (lithium - _GRID[-1] * q_p) / q_n)
         highest = np.minimum(_GRID[-1], (lithium - _GRID[0] * q_p) / q_n)
-        x_0 = self._meet(self.v_min, lowest, highest, lithium, q_n, q_p)
+        x_0 = self._meet(self.v_min + np.asarray(drop_v), lowest, highest, lithium, q_n, q_p)
         x_100 = self._meet(self.v_max, lowest, highest, lithium, q_n, q_p)
         return Window(
             x_0=x_0,
@@ -77,7 +80,7 @@ class OpenCircuit:
         )
 
     def _meet(
-        self, voltage_v: float, low: Array, high: Array, lithium: Array, q_n: Array, q_p: Array
+        self, voltage_v: Array | float, low: Array, high: Array, lithium: Array, q_n: Array, q_p: Array
     ) -> Array:
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)
