@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -121,6 +122,27 @@ def base_load_kw(problem: DayProblem) -> FloatArray:
             total[row[above]] += site.base_load_kw
             above = parent[above]
     return total
+
+
+def primary_value(problem: DayProblem, plan: ModePlan) -> float:
+    """What the plan reaches of the objective that comes before net benefit, in its own unit; NaN for none.
+
+    grid_support: kWh fed in net over peak_slots; peak_shaving: kW, the sum of the root sites' largest
+    imports; load_levelling: kW, the sum over their slots of |P − mean P|.
+    """
+    total = (site_power_kw(problem, plan) + base_load_kw(problem))[
+        [site.parent_id is None for site in problem.sites]
+    ]
+    match problem.objective:
+        case "grid_support":
+            fed = -grid_power_kw(problem, plan).sum(axis=0)
+            return float(fed[list(set(problem.peak_slots))].sum()) * problem.slot_hours
+        case "peak_shaving":
+            return float(np.maximum(total.max(axis=1), 0.0).sum())
+        case "load_levelling":
+            return float(np.abs(total - total.mean(axis=1, keepdims=True)).sum())
+        case "net_benefit":
+            return math.nan
 
 
 def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from optimize.account import account
+from optimize.account import account, primary_value
 from optimize.check import check_plan
 from optimize.errors import PlanCheckError
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.uncontrolled import charge_on_plug_in
 
 MONEY_TOLERANCE_EUR = 1e-6
+PRIMARY_TOLERANCE = 1e-5
 
 
 def plan_day(
@@ -19,7 +20,8 @@ def plan_day(
 ) -> dict[Mode, ModePlan]:
     """Plan the day in each mode; every plan has passed the independent check.
 
-    Its accounts equal its objective to 1e-6 €. time_limit_seconds bounds the solver per mode. Raises
+    Its accounts equal its objective to 1e-6 €, and what it reached of an objective before net benefit is as
+    recorded. time_limit_seconds bounds the solver per mode. Raises
     SolverError, TimeLimitError or PlanCheckError.
     """
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
@@ -29,7 +31,8 @@ def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     if mode == "uncontrolled":
         plan = charge_on_plug_in(problem)
         objective = account(problem, plan).total.objective_eur
-        plan = replace(plan, solver=replace(plan.solver, objective_eur=objective))
+        primary = primary_value(problem, plan)
+        plan = replace(plan, solver=replace(plan.solver, objective_eur=objective, primary=primary))
     else:
         # Pyomo takes seconds to import; whoever only reads plans should not pay for it.
         from optimize.solve import solve_mode
@@ -39,4 +42,7 @@ def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
     if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
         raise PlanCheckError("accounts equal to the objective, €", f"mode {mode}", excess)
+    excess = abs(primary_value(problem, plan) - plan.solver.primary)
+    if excess > PRIMARY_TOLERANCE * max(1.0, abs(plan.solver.primary)):
+        raise PlanCheckError(f"objective {problem.objective} reached as recorded", f"mode {mode}", excess)
     return plan

@@ -116,6 +116,15 @@ def test_a_dynamic_programme_agrees(seed: int, slots: int) -> None:
     assert plan.solver.objective_eur == pytest.approx(grid_objective(problem, 3.0), rel=3e-6, abs=3e-6)
 
 
+def test_the_same_day_of_every_feature_twice_gives_the_same_plan_to_the_bit() -> None:
+    for seed in (3, 6, 12):
+        problem = mixed_day(seed, cars=2, slots=24)
+        first, second = (plan_day(problem, ["v2g"], time_limit_seconds=30.0)["v2g"] for _ in range(2))
+        assert first.charge_kw.tobytes() == second.charge_kw.tobytes()
+        assert first.discharge_kw.tobytes() == second.discharge_kw.tobytes()
+        assert [bid.bid_kw for bid in first.reserves] == [bid.bid_kw for bid in second.reserves]
+
+
 def test_the_same_day_twice_gives_the_same_plan_to_the_bit() -> None:
     # Seed 31 needs 50 binaries, 28 nine tangents, 38 both.
     for seed in (28, 31, 38):
