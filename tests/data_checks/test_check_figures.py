@@ -31,20 +31,20 @@ def sessions(*stays, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):
     )
 
 
-@pytest.mark.parametrize(
-    ("stays", "wrong"),
-    [
-        ([(0, 8), (8, 16), (17, 24)], []),
-        ([(0, 8), (7, 16), (17, 24)], [1, 2]),
-        ([(17, 24), (0, 40), (2, 3)], [1, 2, 3]),
-        ([(0, 9), (1, 2), (3, 4), (9, 12)], [1, 2, 3]),
-        ([(0, 5), (4, 10), (4.5, 6), (10, 11)], [1, 2, 3]),
-    ],
-)
-def test_sessions_of_one_car_do_not_overlap(stays, wrong):
-    report = check("sessions", pd.concat([sessions(*stays), sessions((3, 9), battery_id="CAR2")]))
-    assert report.quarantine["source_row"].tolist() == wrong
-    assert set(report.quarantine["rule"]) <= {"overlap"}
+def test_sessions_of_one_car_do_not_overlap():
+    cars = {
+        "CAR1": ([(0, 8), (8, 16), (17, 24)], []),
+        "CAR2": ([(0, 8), (7, 16), (17, 24)], [0, 1]),
+        "CAR3": ([(17, 24), (0, 40), (2, 3)], [0, 1, 2]),
+        "CAR4": ([(0, 9), (1, 2), (3, 4), (9, 12)], [0, 1, 2]),
+        "CAR5": ([(0, 5), (4, 10), (4.5, 6), (10, 11)], [0, 1, 2]),
+    }
+    frame = pd.concat([sessions(*stays, battery_id=car) for car, (stays, _) in cars.items()])
+    report = check("sessions", frame, batteries=fleet(5), battery_ids=frozenset(cars))
+    assert sorted(report.quarantine["row_key"]) == [
+        f"{car}-{n}" for car, (_, bad) in cars.items() for n in bad
+    ]
+    assert set(report.quarantine["rule"]) == {"overlap"}
 
 
 def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
@@ -61,39 +61,35 @@ def test_what_a_driver_asks_beyond_pack_and_charger_is_shown_and_kept():
     assert outcome(report, "reach")["severity"] == "warning"
 
 
-@pytest.mark.parametrize(
-    ("changed", "column"),
-    [
-        ({"nominal_energy_kwh": 600.0}, "nominal_energy_kwh"),
-        ({"nominal_capacity_ah": 5.0}, "nominal_energy_kwh"),
-        ({"cells_series": 10}, "nominal_energy_kwh"),
-        ({"cells_parallel": 1000}, "nominal_capacity_ah"),
-        ({"charge_limit_kw": 3700.0}, "charge_limit_kw"),
-        ({"discharge_limit_kw": 0.011}, "discharge_limit_kw"),
-        ({"replacement_value_eur": 720_000.0}, "replacement_value_eur"),
-    ],
-)
-def test_figures_of_a_pack_fit_one_another(changed, column):
-    frame = fleet()
-    frame.loc[1, list(changed)] = list(changed.values())
-    report = check("fleet", frame)
-    assert report.quarantine[["source_row", "rule", "column_name"]].to_numpy().tolist() == [
-        [2, "unit", column]
+def test_figures_of_a_pack_fit_one_another():
+    faults = [
+        ("nominal_energy_kwh", 600.0, "nominal_energy_kwh"),
+        ("nominal_capacity_ah", 5.0, "nominal_energy_kwh"),
+        ("cells_series", 10, "nominal_energy_kwh"),
+        ("cells_parallel", 1000, "nominal_capacity_ah"),
+        ("charge_limit_kw", 3700.0, "charge_limit_kw"),
+        ("discharge_limit_kw", 0.011, "discharge_limit_kw"),
+        ("replacement_value_eur", 720_000.0, "replacement_value_eur"),
     ]
+    frame = fleet(8)
+    for row, (column, value, _) in enumerate(faults):
+        frame.loc[row, column] = value
+    told = check("fleet", frame).quarantine.sort_values("source_row")
+    assert told["column_name"].tolist() == [column for _, _, column in faults]
+    assert set(told["rule"]) == {"unit"}
 
 
 def test_a_car_that_cannot_discharge_is_no_fault():
     assert check("fleet", fleet().assign(discharge_limit_kw=0.0)).rows_quarantined == 0
 
 
-@pytest.mark.parametrize(("ohm", "bad"), [(0.1, 0), (0.0005, 1), (2.0, 1), (np.nan, 0)])
-def test_a_resistance_fits_its_pack(ohm, bad):
+def test_a_resistance_fits_its_pack():
     frame = pd.DataFrame(
-        {"battery_id": ["CAR1"], "time_utc": DAY, "capacity_ah": 150.0, "resistance_ohm": [ohm],
-         "temperature_degc": 25.0}
+        {"battery_id": "CAR1", "time_utc": DAY + pd.to_timedelta(range(4), unit="h"), "capacity_ah": 150.0,
+         "resistance_ohm": [0.1, 0.0005, 2.0, np.nan], "temperature_degc": 25.0}
     )  # fmt: skip
-    report = check("checkups", frame)
-    assert report.quarantine["rule"].tolist() == ["resistance"] * bad
+    told = check("checkups", frame).quarantine
+    assert told[["source_row", "rule"]].to_numpy().tolist() == [[2, "resistance"], [3, "resistance"]]
 
 
 @pytest.mark.parametrize(

@@ -44,21 +44,22 @@ def test_a_charging_car_is_left_alone():
     assert check(frame, batteries=None).rows_quarantined == 0
 
 
-@pytest.mark.parametrize(
-    ("changed", "rule", "column"),
-    [
-        ({"cell_voltage_min_v": 3.8}, "cell_spread", "voltage_v"),
-        ({"cell_voltage_max_v": 3.5}, "cell_spread", "voltage_v"),
-        ({"current_a": 2600.0}, "power", "current_a"),
-        ({"temperature_degc": 31.0}, "jump", "temperature_degc"),
-        ({"soc_reported": 0.75}, "jump", "soc_reported"),
-        ({"voltage_v": 420.0}, "jump", "voltage_v"),
-    ],
-)
-def test_a_sample_that_cannot_be_is_quarantined_for_its_rule(changed, rule, column):
+def test_a_sample_that_cannot_be_is_quarantined_for_its_rule():
+    faults = {
+        10: ("cell_voltage_min_v", 3.75, "cell_spread", "voltage_v"),
+        25: ("cell_voltage_max_v", 3.5, "cell_spread", "voltage_v"),
+        40: ("current_a", 2600.0, "power", "current_a"),
+        55: ("temperature_degc", 31.0, "jump", "temperature_degc"),
+        70: ("soc_reported", 0.75, "jump", "soc_reported"),
+        85: ("voltage_v", 420.0, "jump", "voltage_v"),
+    }
     frame = charging()
-    frame.loc[60, list(changed)] = list(changed.values())
-    assert rows_of(check(frame), rule, column) == [60]
+    for row, (column, value, *_) in faults.items():
+        frame.loc[row, column] = value
+    told = check(frame).quarantine.sort_values("source_row")
+    assert told[["source_row", "rule", "column_name"]].to_numpy().tolist() == [
+        [row + 1, rule, column] for row, (_, _, rule, column) in faults.items()
+    ]
 
 
 def test_cells_that_differ_by_what_two_voltmeters_do_are_no_fault():
@@ -124,22 +125,23 @@ def day(battery_id="CAR1", **changed):
     return frame.assign(**{name: value(frame[name]) for name, value in changed.items()})
 
 
-@pytest.mark.parametrize(
-    ("column", "change", "rule"),
-    [
-        ("current_a", lambda amps: -amps, "current_sign"),
-        ("current_a", lambda amps: amps / 32, "coulomb"),
-        ("current_a", lambda amps: 0.0 * amps, "coulomb"),
-        ("temperature_degc", lambda degc: 1.8 * degc + 32, "unit"),
-        ("soc_reported", lambda soc: 100 * soc, "unit"),
-    ],
-)
-def test_a_file_whose_unit_or_sign_is_wrong_is_rejected_for_that_battery_alone(column, change, rule):
-    report = check(pd.concat([day(), day("CAR2", **{column: change})]))
-    assert report.blocked == {"CAR2"}
+def test_a_file_whose_unit_or_sign_is_wrong_is_rejected_for_that_battery_alone():
+    faults = {
+        "CAR2": ("current_a", lambda amps: -amps, "current_sign"),
+        "CAR3": ("current_a", lambda amps: amps / 32, "coulomb"),
+        "CAR4": ("current_a", lambda amps: 0.0 * amps, "coulomb"),
+        "CAR5": ("temperature_degc", lambda degc: 1.8 * degc + 32, "unit"),
+        "CAR6": ("soc_reported", lambda soc: 100 * soc, "unit"),
+    }
+    cars = [day(car, **{column: change}) for car, (column, change, _) in faults.items()]
+    report = check(
+        pd.concat([day(), *cars]), batteries=fleet(6), battery_ids=frozenset(fleet(6)["battery_id"])
+    )
+    assert report.blocked == set(faults)
     assert set(report.good["battery_id"]) == {"CAR1"}
     assert len(report.good) == len(day())
-    assert outcome(report, rule, "CAR2")["rows_failed"] == outcome(report, rule)["rows_failed"] == len(day())
+    for car, (_, _, rule) in faults.items():
+        assert outcome(report, rule, car)["rows_failed"] == len(day())
 
 
 def test_a_day_of_use_is_left_alone():
@@ -189,7 +191,8 @@ def test_parts_of_whole_batteries_are_checked_as_the_whole_is():
         frac=1.0, random_state=5
     )
     frame = frame.reset_index(drop=True)
-    frame.loc[rng.choice(len(frame), 30, replace=False), "voltage_v"] = np.inf
+    for column in ("voltage_v", "current_a", "temperature_degc"):
+        frame.loc[rng.choice(len(frame), 30, replace=False), column] = np.inf
     frame.loc[rng.choice(len(frame), 30, replace=False), "voltage_v"] *= 1.14
     frame.loc[frame["battery_id"] == "CAR4", "soc_reported"] *= 100
     rows, told = landed("telemetry", frame), {"batteries": fleet(6), "battery_ids": frozenset(cars)}
