@@ -1,0 +1,101 @@
+"""v2g twin show, compare, export, and the handle for notebooks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows import cli
+from flows.errors import UsageError
+from flows.notebook import load_calibration
+from flows.twins import exported
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF
+from warehouse.store import Warehouse
+
+MOMENT = "2024-03-19T12:00Z"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def call(*words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["v2g", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return int(left.value.code or 0), capsys.readouterr().out
+
+    return call
+
+
+def test_show_tells_state_life_and_unknowns(run, depot: Workspace) -> None:
+    code, out = run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT, "--json")
+    told = json.loads(out)
+    assert code == 0
+    handle = load_calibration("car-1", depot.root, as_of=AS_OF)
+    state = {row["what"]: row["value"] for row in told["state"]}
+    assert state["soh"] == handle.calibration.soh
+    assert [row["unknown"] for row in told["ageing"]] == list(handle.parameters)
+    assert [row["sd"] for row in told["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
+    assert all(row[row["unknown"]] == 1.0 for row in told["ageing"])
+    assert run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT)[0] == 0
+
+
+def test_compare_sets_two_side_by_side(run, depot: Workspace) -> None:
+    code, out = run("twin", "compare", "car-1", "car-2", "-w", depot.root, "--as-of", MOMENT, "--json")
+    rows = {row["what"]: row for row in json.loads(out)["twins"]}
+    assert code == 0
+    one, other = (load_calibration(name, depot.root, as_of=AS_OF) for name in ("car-1", "car-2"))
+    assert rows["l0_days"]["car-1"] == one.calibration.l0_days
+    assert rows["l0_days"]["car-2"] == other.calibration.l0_days
+    assert rows["soh"]["apart"] is None
+    assert abs(rows["usable_capacity_ah"]["apart"]) < 5
+
+
+def test_export_writes_json_and_bdf(run, depot: Workspace, tmp_path: Path) -> None:
+    shared = ("-w", depot.root, "--as-of", MOMENT, "--json")
+    code, out = run("twin", "export", "car-1", "--out", tmp_path, *shared)
+    assert code == 0
+    assert json.loads(out)["files"] == [str(tmp_path / "car-1.json")]  # no telemetry: no window
+    written = json.loads((tmp_path / "car-1.json").read_text(encoding="utf-8"))
+    handle = load_calibration("car-1", depot.root, as_of=AS_OF)
+    assert written["unknowns"] == pytest.approx(dict(handle.parameters))
+    assert written["calibration"]["alpha_day_per_efc"] == handle.calibration.alpha_day_per_efc
+
+
+def test_the_exported_window_has_the_labels_of_the_battery_data_format(
+    depot: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = pd.date_range("2024-03-18T08:00", periods=12, freq="5min", tz="UTC")
+    fitted = pd.DataFrame({"time_utc": times, "voltage_v": 400.0, "model_voltage_v": 401.0, "used": True})
+    samples = pd.DataFrame(
+        {"time_utc": times, "voltage_v": 400.0, "current_a": -12.5, "temperature_degc": 11.0}
+    )
+    handle = load_calibration("car-1", depot.root, as_of=AS_OF)
+    handle = replace(handle, residuals=fitted.assign(error_v=-1.0))
+    monkeypatch.setattr(Warehouse, "read", lambda *_, **__: samples)
+    written = pd.read_csv(exported(depot, handle, tmp_path)[1])
+    assert list(written.columns) == [
+        "Test Time / s",
+        "Unix Time / s",
+        "Voltage / V",
+        "Current / A",
+        "Surface Temperature / degC",
+        "Model Voltage / V",
+    ]
+    assert written["Model Voltage / V"].tolist() == [401.0] * 12
+    assert written["Test Time / s"].iloc[-1] == 3300
+    assert written["Unix Time / s"].iloc[0] == pd.Timestamp("2024-03-18T08:00", tz="UTC").timestamp()
+
+
+def test_an_unknown_battery_is_a_usage_error(run, depot: Workspace) -> None:
+    assert run("twin", "show", "car-9", "-w", depot.root, "--as-of", MOMENT)[0] == 2
+    with pytest.raises(UsageError, match="car-9"):
+        load_calibration("car-9", depot.root)
+    with pytest.raises(UsageError, match="not calibrated"):
+        load_calibration("car-1", depot.root, as_of=AS_OF.replace(year=2020))
