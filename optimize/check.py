@@ -255,12 +255,17 @@ def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Ses
     outcomes = {outcome.session_id: outcome for outcome in plan.departures}
     if len(outcomes) != len(plan.departures) or outcomes.keys() != {s.session_id for s in problem.sessions}:
         raise PlanCheckError("one outcome for each session", "departures", math.nan)
+    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
     for session, i, slots in spans:
         outcome, car = outcomes[session.session_id], problem.cars[i]
+        comes = math.ceil((session.arrival_utc.value - begin) / step)
+        leaves = (session.departure_utc.value - begin) // step
+        beyond = session.departure_utc.value > begin + len(problem.slots) * step
         reached = session.arrival_soc * car.capacity_kwh
         if slots.start < slots.stop:
             reached = float(plan.energy_end_kwh[i, slots.stop - 1])
-        target = _target_kwh(problem, session, car)
+        later = max(0, leaves - max(len(problem.slots), comes)) if beyond else 0
+        target = _target_kwh(problem, session, car, later)
         rules = {
             "departure energy stated as reached": abs(outcome.reached_kwh - reached),
             "departure target stated as asked": abs(outcome.target_kwh - target),
@@ -275,17 +280,11 @@ def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Ses
                 raise PlanCheckError(rule, place, excess)
 
 
-def _target_kwh(problem: DayProblem, session: Session, car: Car) -> float:
-    """What is owed at departure; if the stay outlasts the day, what full power could not make up later."""
+def _target_kwh(problem: DayProblem, session: Session, car: Car, later: int) -> float:
+    """What is owed at departure; if the stay outlasts the day, what full power could not make up `later`."""
     target = session.departure_soc * car.capacity_kwh
-    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
-    length = len(problem.slots)
-    leaves = (session.departure_utc.value - begin) // step
-    comes = math.ceil((session.arrival_utc.value - begin) / step)
     limit = car.charge_limit_kw if session.charge_limit_kw is None else session.charge_limit_kw
-    if session.departure_utc.value <= begin + length * step:
-        return target
-    for _ in range(max(0, leaves - max(length, comes))):
+    for _ in range(later):
         target = _before(car, limit, problem.slot_hours, target)
         if target <= 0.0:
             return 0.0

@@ -151,7 +151,7 @@ def _settle(search: _Search) -> float:
     program.relax(switches.columns)
     _solve_lp(search)
     if search.lp_seconds is None:
-        search.lp_seconds = 1.0 + 2.0 * search.seconds_spent
+        search.lp_seconds = 2.0 + 4.0 * search.seconds_spent
     bound, in_time = program.objective(), True
     if not switches.broken(search.powers).any():
         search.kept = search.powers

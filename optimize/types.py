@@ -156,6 +156,7 @@ class DayProblem:
 
     def _check_sessions(self, site_ids: set[str]) -> None:
         cars = {car.battery_id: car for car in self.cars}
+        start, end = self.slots[0], self.end_utc
         by_battery: dict[str, list[Session]] = {}
         for session in self.sessions:
             subject = f"session {session.session_id!r}"
@@ -164,9 +165,9 @@ class DayProblem:
                     subject, "battery_id", repr(session.battery_id), "is not a car of this day"
                 )
             subject = f"{subject} of battery {session.battery_id!r}"
-            if session.departure_utc <= self.slots[0] or session.arrival_utc >= self.end_utc:
+            if session.departure_utc <= start or session.arrival_utc >= end:
                 stay = f"{session.arrival_utc} to {session.departure_utc}"
-                rule = f"must touch the day ({self.slots[0]} to {self.end_utc})"
+                rule = f"must touch the day ({start} to {end})"
                 raise ProblemError(subject, "stay", stay, rule)
             if session.site_id is not None:
                 _require_site(subject, session.site_id, site_ids)

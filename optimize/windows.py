@@ -63,7 +63,12 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
         [session.departure_utc.value - begin for session in problem.sessions], dtype=np.int64
     )
     # Whole slots alone count: the arrival is rounded up, the departure down.
-    spans = zip((-(-arrival // step)).tolist(), (departure // step).tolist(), strict=True)
+    spans = zip(
+        (-(-arrival // step)).tolist(),
+        (departure // step).tolist(),
+        (departure > step * len(problem.slots)).tolist(),
+        strict=True,
+    )
     windows = [
         _window(problem, session, cars[session.battery_id], sites, *span)
         for session, span in zip(problem.sessions, spans, strict=True)
@@ -72,13 +77,18 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
 
 
 def _window(
-    problem: DayProblem, session: Session, number: int, sites: dict[str, int], arrival: int, departure: int
+    problem: DayProblem,
+    session: Session,
+    number: int,
+    sites: dict[str, int],
+    arrival: int,
+    departure: int,
+    stays: bool,
 ) -> SessionWindow:
     car, count = problem.cars[number], len(problem.slots)
     first = min(max(arrival, 0), count)
     charge_limit_kw = _own(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
-    stays = session.departure_utc > problem.end_utc
     if stays:
         left = max(0, departure - max(count, arrival))
         target_kwh = _before_full_power(car, charge_limit_kw, problem.slot_hours, target_kwh, left)
