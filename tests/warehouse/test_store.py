@@ -210,12 +210,12 @@ def test_snapshot_is_a_copy_that_readers_can_use(warehouse, tmp_path):
 
 
 def test_threads_take_turns(warehouse):
-    failures = []
+    failures, patient = [], Warehouse(warehouse.path, lock_timeout_s=120.0)
 
     def work(number):
         try:
-            warehouse.write({"out_run": run_rows(run_id=f"r{number}")})
-            warehouse.read("out_run")
+            patient.write({"out_run": run_rows(run_id=f"r{number}")})
+            patient.read("out_run")
         except Exception as error:
             failures.append(error)
 
