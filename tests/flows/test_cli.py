@@ -17,7 +17,7 @@ from tests.flows.conftest import DAY, fleet_rows, price_rows, session_rows
 from warehouse.contracts import CONTRACTS
 
 HEAVY = ("pandas", "numpy", "duckdb", "prefect", "pybamm", "pyomo", "great_expectations", "pydantic")
-COMMANDS = ("init", "ingest", "check", "calibrate", "plan", "run", "report", "status", "demo", "serve")
+COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]
 
 
 class Outcome(NamedTuple):
