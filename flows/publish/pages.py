@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.publish import charts
-from flows.publish.twin_section import twin_section, wear_days
+from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
@@ -54,6 +54,7 @@ class _Plan:
     checkups: pd.DataFrame
     batteries: pd.DataFrame
     wear_days: pd.DataFrame
+    wear_maps: pd.DataFrame
     end_of_life_soh: float
 
     @property
@@ -114,6 +115,7 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         start=slots["interval_start_utc"].min(),
         end=slots["interval_start_utc"].max() + pd.Timedelta(minutes=15),
     )
+    calibrations = warehouse.read("out_calibration", where=ids)
     return _Plan(
         header=header,
         timezone=timezone,
@@ -122,7 +124,8 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         slots=slots,
         sites=_local(warehouse.read("out_plan_site_slot", where=mine), timezone),
         departures=warehouse.read("out_plan_departure", where=mine),
-        calibrations=warehouse.read("out_calibration", where=ids).set_index("calibration_id"),
+        calibrations=calibrations.set_index("calibration_id"),
+        wear_maps=wear_maps(warehouse, calibrations),
         life_points=warehouse.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=warehouse.read("out_twin_residual", where=ids),
         prices=_local(prices, timezone),
@@ -198,6 +201,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
             plan.batteries[plan.batteries["battery_id"] == battery_id],
             plan.checkups[plan.checkups["battery_id"] == battery_id],
             plan.wear_days[plan.wear_days["battery_id"] == battery_id],
+            plan.wear_maps[plan.wear_maps["calibration_id"] == calibration_id],
             as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
             end_of_life_soh=plan.end_of_life_soh,
         ),

@@ -61,6 +61,48 @@ def capacity_forecast(forecast: pd.DataFrame, checkups: pd.DataFrame, end_of_lif
     return svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 
+def wear_map(habits: pd.DataFrame) -> str:
+    """What kinds of days cost, in €, against the ordinary day (the first row of ``habits``, out_wear_map)."""
+    ordinary = habits.iloc[0]
+    frame = pd.DataFrame(
+        {
+            "day": [_habit(row, ordinary) for _, row in habits.iterrows()],
+            "eur": habits["wear_eur_per_day"].round(4),
+            "v2g": ["with V2G" if amount > 0 else "driven only" for amount in habits["v2g_efc_per_day"]],
+        }
+    )
+    colour = alt.Color(
+        "v2g:N",
+        scale=alt.Scale(domain=["driven only", "with V2G"], range=[_QUIET, _TWIN]),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    y = alt.Y("day:N", sort=None, title=None, axis=alt.Axis(labelLimit=330))
+    bars = (
+        alt.Chart(frame)
+        .mark_bar(height=11)
+        .encode(x=alt.X("eur:Q", title="Wear of such a day, €"), y=y, color=colour)
+        .properties(width=WIDTH - 330, height=18 * len(frame))
+    )
+    line = pd.DataFrame({"eur": [ordinary["wear_eur_per_day"]]})
+    return svg(bars + alt.Chart(line).mark_rule(color="#222", strokeDash=[4, 3]).encode(x="eur:Q"))
+
+
+def _habit(row: pd.Series, ordinary: pd.Series) -> str:
+    """In what a day differs from the ordinary one, in words."""
+    words = []
+    if row["v2g_efc_per_day"] > 0:
+        words.append(f"V2G {row['v2g_efc_per_day']:.2f} cycles, {row['depth']:.2f} deep")
+        words.append(f"at {row['c_rate']:.2f} C")
+    if abs(row["rest_soc"] - ordinary["rest_soc"]) > 1e-6:
+        words.append(f"resting at {row['rest_soc']:.2f}")
+    if abs(row["temperature_degc"] - ordinary["temperature_degc"]) > 1e-6:
+        words.append(f"{row['temperature_degc']:.0f} °C")
+    told = ", ".join(words)
+    return told or (
+        f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C"
+    )
+
+
 def wear_loop(days: pd.DataFrame) -> str:
     """A car's wear by day, in €: what the plan priced (with a standard day's wear) and the twin's answer.
 

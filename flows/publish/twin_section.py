@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,17 +45,46 @@ def wear_days(
     return rows[columns].sort_values(["battery_id", "market_date"])
 
 
+def wear_maps(warehouse: Warehouse, calibrations: pd.DataFrame) -> pd.DataFrame:
+    """The wear maps behind some calibrations: a daily one rests on that of the last full one.
+
+    ``calibrations``: rows of out_calibration. Columns of out_wear_map; calibration_id is the asking one's.
+    """
+    origin = {
+        str(row["calibration_id"]): json.loads(row["parameters_json"])
+        .get("full", {})
+        .get("calibration_id", row["calibration_id"])
+        for _, row in calibrations.iterrows()
+    }
+    rows = warehouse.read("out_wear_map", where={"calibration_id": sorted(set(origin.values()))})
+    asked = pd.DataFrame(origin.items(), columns=["asked", "calibration_id"])
+    joined = asked.merge(rows, on="calibration_id").drop(columns="calibration_id")
+    return joined.rename(columns={"asked": "calibration_id"})
+
+
+def _ordinary_first(habits: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """The kinds of day, the ordinary one before its changes, those without V2G before those with."""
+    duty = calibration.parameters["duty"]
+    away = (habits["rest_soc"] - duty["target_soc"]).abs() + (
+        habits["temperature_degc"] - duty["temperature_degc"]
+    ).abs()
+    ordered = habits.assign(away=away).sort_values(["v2g_efc_per_day", "away", "c_rate"], kind="stable")
+    return ordered.drop(columns="away")
+
+
 def twin_section(
     calibration: Calibration | None,
     battery: pd.DataFrame,
     checkups: pd.DataFrame,
     days: pd.DataFrame,
+    habits: pd.DataFrame,
     *,
     as_of_utc: pd.Timestamp,
     end_of_life_soh: float,
 ) -> dict[str, Any]:
     """What the page shows of one battery; charts are "" where there is nothing to draw."""
-    shown: dict[str, Any] = dict.fromkeys(("posterior_chart", "capacity_chart", "wear_chart"), "")
+    charts = ("posterior_chart", "capacity_chart", "wear_chart", "map_chart")
+    shown: dict[str, Any] = dict.fromkeys(charts, "")
     shown["wear_error"] = None
     if len(days):
         shown["wear_chart"] = twin_charts.wear_loop(days)
@@ -66,6 +96,8 @@ def twin_section(
         }
     if calibration is None or battery.empty:
         return shown
+    if len(habits):
+        shown["map_chart"] = twin_charts.wear_map(_ordinary_first(habits, calibration))
     from twin.handle import BatteryHandle  # loads PyBaMM: only for a page that shows a calibration
     from twin.restore import restorable
 
