@@ -99,6 +99,9 @@ def test_a_released_row_is_in_the_core_table_and_recorded_with_who_when_and_why(
     assert listed(workspace)[0]["released"] == 1
     with pytest.raises(UsageError, match="no row of telemetry is in quarantine for --rule jump"):
         decide(workspace, "jump")
+    decide(workspace, "jump", action="withdraw")
+    assert np.isnan(voltage(workspace))
+    assert core(workspace, "core_telemetry_15min")["samples"].tolist() == [14, 15]
 
 
 def test_the_next_check_of_the_same_file_lets_a_released_row_pass_and_no_other(workspace):
