@@ -160,7 +160,7 @@ def _settle(search: _Search) -> float:
         _repair(search)
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
-        if gap <= GAP or not in_time:
+        if gap <= GAP or not in_time or search.seconds_left <= 0.0:
             search.kept = search.powers
             return gap
         columns = switches.columns
