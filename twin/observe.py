@@ -95,6 +95,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
             known.health,
             prior=None if carried is None else carried.prior,
             electrolyte=request.electrolyte,
+            bias_guess_c=-(evidence.rest_c or 0.0),
         )
     except SolveError as error:
         fault = SensorFault(kind="unexplained", evidence=f"PyBaMM cannot follow the telemetry: {error}")

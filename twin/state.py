@@ -166,11 +166,13 @@ def fit_state(
     *,
     prior: StatePrior | None = None,
     electrolyte: bool = False,
+    bias_guess_c: float = 0.0,
 ) -> StateFit:
     """Fit the window from ``guess``, whose SEI thickness stays, or from ``prior``, yesterday's posterior.
 
-    ``electrolyte``: by SPMe instead of SPM. The cell's temperature is the window's mean. SolveError where
-    PyBaMM cannot follow.
+    ``electrolyte``: by SPMe instead of SPM. ``bias_guess_c``: the bias to start from where the prior's leads
+    a replay off the cell's limits. The cell's temperature is the window's mean. SolveError where PyBaMM
+    cannot follow.
     """
     circuit = open_circuit(battery.chemistry)
     mean, precision = _prior_mean(replay, guess, circuit), np.diag(_PRIOR_SD**-2)
@@ -179,7 +181,7 @@ def fit_state(
     problem = _Problem(
         replay=replay, guess=guess, circuit=circuit, mean=mean, precision=precision, electrolyte=electrolyte
     )
-    best, damping = problem.at(problem.mean), 1e-3
+    best, damping = _first(problem, bias_guess_c), 1e-3
     for _ in range(_ITERATIONS):
         try:
             tried = problem.at(problem.step(best, damping))
@@ -194,6 +196,17 @@ def fit_state(
         if done:
             break
     return _summary(problem, best)
+
+
+def _first(problem: _Problem, bias_guess_c: float) -> _Point:
+    try:
+        return problem.at(problem.mean)
+    except SolveError:
+        if bias_guess_c == 0.0:
+            raise
+    start = problem.mean.copy()
+    start[5] = bias_guess_c
+    return problem.at(start)
 
 
 def _prior_mean(replay: Replay, guess: Health, circuit: OpenCircuit) -> Array:
