@@ -157,23 +157,26 @@ def _wrong_place(
     if clock is not None and clock.misplaced - clock.remaining > _MISPLACED_LIMIT:
         moved = balance_of(replace(signal, time_s=signal.time_s - clock.shift_s), sessions)
         share = 1.0 if moved is None else moved.capacity_share / known.expected_share
-        if clock.remaining < 0.05 or not (_strangers(moved) or abs(np.log(max(share, 0.01))) > 0.4):
+        if clock.remaining < 0.05 or not (_strangers(moved, 0.8) or abs(np.log(max(share, 0.01))) > 0.4):
             return SensorFault(
                 kind="shifted_clock",
                 evidence=f"driving and charging fit the sessions {clock.shift_s / 3600:+.2f} h off "
                 f"(misplaced {clock.remaining:.2f} of the charge there, {clock.misplaced:.2f} as it is)",
             )
         return _swapped(clock, moved)
-    return _swapped(clock, balance) if _strangers(balance) else None
+    return _swapped(clock, balance) if _strangers(balance, 0.6) else None
 
 
-def _strangers(balance: Balance | None) -> bool:
-    """Whether counted and reported charge vary from stay to stay without each other."""
+def _strangers(balance: Balance | None, least: float) -> bool:
+    """Whether counted and reported charge vary from stay to stay without each other.
+
+    ``least``: the correlation that tells them together; more is asked where a shift was chosen to fit.
+    """
     return (
         balance is not None
         and balance.stretches >= 8
         and balance.spread > _SPREAD_LEAST
-        and balance.agreement < 0.6
+        and balance.agreement < least
     )
 
 
