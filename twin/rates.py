@@ -111,7 +111,8 @@ def rate_model(
     A day is learnt once a process: batteries without data share the day that they are taken to have.
     """
     steps = tuple(profile.start_s.tolist()), tuple(profile.c_rate.tolist())
-    return _learnt(cell.name, *steps, profile.start_soc, profile.temperature_degc, electrolyte, porous)
+    at = (profile.start_soc, profile.temperature_degc, profile.of_usable)
+    return _learnt(cell.name, *steps, *at, electrolyte, porous)
 
 
 @lru_cache(maxsize=256)
@@ -121,6 +122,7 @@ def _learnt(
     c_rate: tuple[float, ...],
     start_soc: float,
     temperature_degc: float,
+    of_usable: bool,
     electrolyte: bool,
     porous: bool,
 ) -> RateModel:
@@ -130,6 +132,7 @@ def _learnt(
         c_rate=np.array(c_rate),
         start_soc=start_soc,
         temperature_degc=temperature_degc,
+        of_usable=of_usable,
     )
     states, table, is_fit, refused = [], [], [], ""
     for i, state in enumerate(design_states(cell)):
