@@ -1,8 +1,8 @@
 """Core tables as they were believed at an earlier moment.
 
 A core table holds the latest belief of each key. Where that one was received later than the moment asked
-for, the belief of then is found again among the raw rows: the latest received by then that the checks let in.
-Raw rows that retention has pruned cannot be found again.
+for, the belief of then is found again among the raw rows: the latest received by then that the checks, or a
+person, let in. Raw rows that retention has pruned cannot be found again.
 """
 
 import datetime as dt
@@ -13,6 +13,14 @@ from warehouse.errors import UnknownTableError
 _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)
 """Files landed at one instant are told apart by microseconds; all of them were known at that instant."""
+
+RELEASED = """(
+    SELECT dataset, rule, source_id, source_row FROM core_release
+    QUALIFY row_number() OVER (
+        PARTITION BY dataset, rule, source_id, source_row ORDER BY sequence DESC
+    ) = 1 AND action = 'release'
+)"""
+"""SQL of the (dataset, rule, source_id, source_row) that are released now."""
 
 
 def latest_first(contract: TableContract) -> str:
@@ -46,7 +54,9 @@ def believed(contract: TableContract, condition: str) -> str:
                 SELECT {key} FROM {contract.name} WHERE received_utc >= $known_by AND {condition}
             ) AS corrected USING ({key})
             ANTI JOIN (
-                SELECT source_id, source_row FROM core_quarantine WHERE dataset = '{dataset}'
+                SELECT source_id, source_row FROM core_quarantine
+                ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row)
+                WHERE dataset = '{dataset}'
             ) AS bad USING (source_id, source_row)
             WHERE {condition}
             QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {latest_first(contract)}) = 1

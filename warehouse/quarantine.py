@@ -10,6 +10,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from warehouse.beliefs import RELEASED
 from warehouse.connection import connect
 from warehouse.contracts import (
     CONTRACTS,
@@ -21,14 +22,6 @@ from warehouse.contracts import (
 )
 from warehouse.schema import check_version
 from warehouse.store import Warehouse
-
-RELEASED = """(
-    SELECT dataset, rule, source_id, source_row FROM core_release
-    QUALIFY row_number() OVER (
-        PARTITION BY dataset, rule, source_id, source_row ORDER BY sequence DESC
-    ) = 1 AND action = 'release'
-)"""
-"""SQL of the (dataset, rule, source_id, source_row) that are released now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
+from warehouse.beliefs import RELEASED
 from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.connection import transaction
 from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
 from warehouse.errors import ContractError
 from warehouse.migrations import bring_forward
 from warehouse.promotion import merge
-from warehouse.quarantine import RELEASED, register_rows, same_key
+from warehouse.quarantine import register_rows, same_key
 from warehouse.rows import arrow_table, insert
 from warehouse.store import Warehouse
 

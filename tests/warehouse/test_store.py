@@ -14,6 +14,7 @@ from warehouse.errors import (
     StoreError,
     UnknownTableError,
 )
+from warehouse.release import Decision, decide
 from warehouse.store import Warehouse
 
 HOUR = dt.timedelta(hours=1)
@@ -305,6 +306,13 @@ def test_what_the_checks_turned_away_was_never_believed(warehouse):
     promote_unchecked(warehouse, "prices")
     assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [0.031]
     assert warehouse.read("core_price", known_by=NOW + HOUR)["price_eur_per_kwh"].tolist() == [1.0, 1.0]
+    decide(
+        warehouse,
+        Decision(
+            action="release", dataset="prices", rows=bad, decided_by="x", reason="y", decided_utc=NOW + HOUR
+        ),
+    )
+    assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [0.03, 0.031]
 
 
 def test_only_core_tables_know_when_their_rows_were_received(warehouse):
