@@ -12,6 +12,7 @@ import numpy as np
 
 from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import FloatArray, IntArray
+from optimize.tree import site_tree
 from optimize.types import DayProblem, Mode, ReserveBlock
 from optimize.windows import SessionWindow, taper_line
 
@@ -50,7 +51,8 @@ class FleetArrays:
     import_price, export_price [T] hold CO2 already. wear: linear € per EFC, or scale·(exp(alpha·x) − 1).
     drawdown_kwh, least_charge_kw and least_discharge_kw [n] are kept by every plan but left out of the bound,
     as is v2g_limit_kwh where reserve is activated.
-    parent [S]: −1 for a root. metered [S]: whether the subtree nets behind one meter.
+    parent [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind
+    one meter.
     """
 
     slot_hours: float
@@ -143,7 +145,6 @@ def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: 
     taper = np.array([taper_line(car) for car in cars]).reshape(-1, 2)
     owner = np.array([w.car for w in windows], dtype=np.int64)
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
-    slots = len(problem.slots)
 
     def stays(field: str) -> FloatArray:
         return np.array([getattr(w, field) for w in windows], dtype=np.float64)
@@ -182,9 +183,7 @@ def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: 
         parent=np.array([-1 if s.parent_id is None else number[s.parent_id] for s in problem.sites]),
         import_limit_kw=np.array([site.import_limit_kw for site in problem.sites]),
         export_limit_kw=np.array([site.export_limit_kw for site in problem.sites]),
-        base_load_kw=np.array(
-            [np.zeros(slots) if s.base_load_kw is None else s.base_load_kw for s in problem.sites]
-        ).reshape(-1, slots),
+        base_load_kw=site_tree(problem).base_kw,
         peak_price=np.array([site.peak_price_eur_per_kw for site in problem.sites]),
         peak_so_far_kw=np.array([site.peak_so_far_kw for site in problem.sites]),
         metered=np.array([site.metering == "site" for site in problem.sites], dtype=np.int64),

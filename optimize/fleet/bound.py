@@ -45,7 +45,8 @@ def bound_cars(
             x = it.x[V * a : V * b].reshape((V, K))
             z, at_rest, limit = np.zeros(pairs), np.empty(pairs), np.empty(pairs)
             steps = pairs - 2 * stays - (1 if math.isfinite(fleet.v2g_limit[i]) else 0)
-            for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs):
+            # A car that is never plugged in is never iterated: it has no multipliers worth using.
+            for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
                 z[j] = it.dual[p0 + j]
             for s in range(stays):
                 z[steps + 2 * s] = 0.0

@@ -14,6 +14,7 @@ CHUNKS = 32
 CHANNELS = 2
 WIDEN_KWH = 1e-7
 LEAST_KW = 1e-6
+LEAST_KWH = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +55,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper
     # Activated reserve counts in the duty, not in the contract, and the kernel has one border only.
     called = any(block.up and block.activation_share > 0.0 for block in arrays.blocks)
-    limit = np.full(n, np.inf) if called else arrays.v2g_limit_kwh[order]
+    limit = np.full(n, np.inf) if called else np.maximum(arrays.v2g_limit_kwh[order], LEAST_KWH)
     pairs = pairs_a_step * np.diff(steps) + 2 * np.diff(session_start) + np.isfinite(limit)
     chunk_start, chunk_group = _chunks(group[order], np.diff(steps))
     site = arrays.site[stay_order]

@@ -29,7 +29,7 @@ WIDEN_KW = 1e-6
 class Coupling:
     """The programme above.
 
-    node_row, node_variable [S, T], peak_row [S, T] and up_row, down_row [B, T] are −1 where there is none;
+    node_row, node_variable, peak_row, meter_row [S, T], up_row, down_row [B, T] are −1 where there is none;
     bid, peak hold the variables of blocks [B] and of sites' peaks [S]; constant, €, is what v costs at rest.
     """
 
@@ -42,6 +42,7 @@ class Coupling:
     node_row: IntArray
     node_variable: IntArray
     peak_row: IntArray
+    meter_row: IntArray
     up_row: IntArray
     down_row: IntArray
     bid: IntArray
@@ -105,7 +106,7 @@ def couple(arrays: FleetArrays) -> Coupling:
     low, high = node_power_range(arrays)
     draw, feed = node_limits(arrays)
     build = _Builder()
-    node_row, node_variable, peak_row = (np.full((S, T), -1, dtype=np.int64) for _ in range(3))
+    node_row, node_variable, peak_row, meter_row = (np.full((S, T), -1, dtype=np.int64) for _ in range(4))
     up_row, down_row = (np.full((B, T), -1, dtype=np.int64) for _ in range(2))
     peak = np.full(S, -1, dtype=np.int64)
     constant = 0.0
@@ -131,7 +132,7 @@ def couple(arrays: FleetArrays) -> Coupling:
             if arrays.metered[j]:
                 drawn = build.variable(0.0, max(upper + base[t], 0.0), dt * arrays.import_price[t])
                 fed = build.variable(0.0, max(-lower - base[t], 0.0), -dt * arrays.export_price[t])
-                build.row(-base[t], (drawn, 1.0), (fed, -1.0), (node, -1.0))
+                meter_row[j, t] = build.row(-base[t], (drawn, 1.0), (fed, -1.0), (node, -1.0))
                 bill = arrays.import_price[t] * max(base[t], 0.0) + arrays.export_price[t] * min(base[t], 0.0)
                 constant -= dt * float(bill)
     bid = np.full(B, -1, dtype=np.int64)
@@ -160,6 +161,7 @@ def couple(arrays: FleetArrays) -> Coupling:
         node_row=node_row,
         node_variable=node_variable,
         peak_row=peak_row,
+        meter_row=meter_row,
         up_row=up_row,
         down_row=down_row,
         bid=bid,

@@ -29,6 +29,9 @@ class Cars(Protocol):
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
         """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
 
+    def settle(self, y: FloatArray, mu: float) -> int:
+        """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
+
     def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
 

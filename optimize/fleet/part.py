@@ -11,6 +11,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.bound import bound_cars
 from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, expansion
+from optimize.fleet.engine import STEP_SHARE
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import (
     BY_BOTH,
@@ -27,6 +28,9 @@ from optimize.fleet.passes import (
     sweep,
 )
 from optimize.fleet.start import empty_iterate, start_cars
+
+MOST_SETTLING = 60
+SETTLED_KW = 1e-3
 
 
 class Part:
@@ -63,6 +67,28 @@ class Part:
         complementarity = float(self.statistics[:, COMPLEMENTARITY].sum())
         infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
         return self._schur(), self._summed(self.one), self._summed(self.two), complementarity, infeasible
+
+    def settle(self, y: FloatArray, mu: float) -> int:
+        """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
+        coupled, self.S = self.S, np.zeros((self.S.shape[0], 0, 0))
+        step_x = step_z = smu = 0.0
+        for iterations in range(1, MOST_SETTLING + 1):  # noqa: B007
+            self._sweep(PREDICT, y, step_x, step_z, smu)
+            total = float(self.statistics[:, COMPLEMENTARITY].sum())
+            infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
+            present = total / max(1, self.pairs)
+            if present <= 1.5 * mu and infeasible <= SETTLED_KW:
+                break
+            self._sweep(CORRECT, y)
+            reach_x, reach_z, by_x, by_z, by_both = self._statistics()
+            ax, az = min(1.0, reach_x), min(1.0, reach_z)
+            after = total + ax * by_x + az * by_z + ax * az * by_both
+            smu = max(mu, float(max(after, 0.0) / total) ** 3 * present)
+            self._sweep(FINISH, y, smu=smu)
+            reach_x, reach_z = self._statistics()[:2]
+            step_x, step_z = min(1.0, STEP_SHARE * reach_x), min(1.0, STEP_SHARE * reach_z)
+        self.S = coupled
+        return iterations
 
     def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""

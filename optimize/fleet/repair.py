@@ -20,6 +20,7 @@ from optimize.fleet.layout import Fleet, FloatArray, IntArray
 
 STILL_KW = 1e-5
 NEARLY_KWH = 0.01
+ROUNDING_KW = 1e-7
 
 
 @kernel
@@ -63,7 +64,6 @@ def follow(
             lift[s] = lack
     power, share = np.zeros(S), np.ones(S)
     for t in range(fleet.slots):
-        power[:] = 0.0
         for s in range(stays):
             k = t - fleet.first[s]
             if k < 0 or k >= fleet.length[s]:
@@ -82,36 +82,58 @@ def follow(
             highest_seen[s] = max(highest_seen[s], now[s])
             down = max(0.0, min(down, drawdown[i] - highest_seen[s] + now[s]))
             change[s] = _at_least(min(max(move, -down), up), least_in[i] * dt, least_out[i] * dt, up, down)
-            if change[s] > 0.0:
-                power[site[s]] += change[s] / dt / fleet.efficiency_charge[s]
-            else:
-                power[site[s]] += change[s] / dt * fleet.efficiency_discharge[s]
-        for j in bottom_up:
-            share[j] = 1.0
-            if power[j] > draw[j, t]:
-                share[j] = draw[j, t] / power[j]
-            elif power[j] < -feed[j, t]:
-                share[j] = -feed[j, t] / power[j]
-            if parent[j] >= 0:
-                power[parent[j]] += share[j] * power[j]
-        for n in range(S - 1, -1, -1):
-            j = bottom_up[n]
-            if parent[j] >= 0:
-                share[j] *= share[parent[j]]
+        for turn in range(2 + S):
+            power[:] = 0.0
+            for s in range(stays):
+                if 0 <= t - fleet.first[s] < fleet.length[s]:
+                    into = change[s] > 0.0
+                    factor = 1.0 / fleet.efficiency_charge[s] if into else fleet.efficiency_discharge[s]
+                    power[site[s]] += change[s] / dt * factor
+            if not _shares(power, parent, bottom_up, draw[:, t], feed[:, t], share):
+                break
+            # A power scaled below its least goes off, which may need a look at the sums again; in the end
+            # everything below a limit goes off.
+            for s in range(stays):
+                if 0 <= t - fleet.first[s] < fleet.length[s] and share[site[s]] < 1.0:
+                    i = owner[s]
+                    moved = change[s] * share[site[s]] if turn < 2 else 0.0
+                    change[s] = _at_least(moved, least_in[i] * dt, least_out[i] * dt, 0.0, 0.0)
         for s in range(stays):
             k = t - fleet.first[s]
             if k < 0 or k >= fleet.length[s]:
                 continue
-            i = owner[s]
-            moved = change[s] * share[site[s]]
-            if share[site[s]] < 1.0:
-                moved = _at_least(moved, least_in[i] * dt, least_out[i] * dt, 0.0, 0.0)
-            at = fleet.step_start[i] + _step(fleet, s, i) + k
-            charge[at] = max(moved, 0.0) / dt
-            discharge[at] = max(-moved, 0.0) / dt
-            left[i] -= max(-moved, 0.0)
-            now[s] += moved
+            at = fleet.step_start[owner[s]] + _step(fleet, s, owner[s]) + k
+            charge[at] = max(change[s], 0.0) / dt
+            discharge[at] = max(-change[s], 0.0) / dt
+            left[owner[s]] -= max(-change[s], 0.0)
+            now[s] += change[s]
             energy[at] = now[s]
+
+
+@kernel
+def _shares(
+    power: FloatArray,
+    parent: IntArray,
+    bottom_up: IntArray,
+    draw: FloatArray,
+    feed: FloatArray,
+    share: FloatArray,
+) -> bool:
+    """share [S] of their power that the cars at each site may keep; whether any must be cut."""
+    cut = False
+    for j in bottom_up:
+        share[j] = 1.0
+        if power[j] > draw[j] + ROUNDING_KW:
+            share[j], cut = draw[j] / power[j], True
+        elif power[j] < -feed[j] - ROUNDING_KW:
+            share[j], cut = -feed[j] / power[j], True
+        if parent[j] >= 0:
+            power[parent[j]] += share[j] * power[j]
+    for n in range(bottom_up.size - 1, -1, -1):
+        j = bottom_up[n]
+        if parent[j] >= 0:
+            share[j] *= share[parent[j]]
+    return cut
 
 
 @kernel

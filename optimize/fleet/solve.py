@@ -17,12 +17,15 @@ from optimize.fleet.coupling import Coupling, couple
 from optimize.fleet.engine import Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
+from optimize.fleet.warm import CouplingPrices, meet, sample
 from optimize.fleet.workers import Scattered
 
 START_MU = 1.0
 MOST_ITERATIONS = 200
 LOOK_EVERY = 4
 NEAR = 30.0
+WARM_MU = 1e-3
+SAMPLE_FROM, SAMPLE, SAMPLE_GAP = 3000, 500, 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +41,7 @@ class FleetSolution:
     gap: float
     status: Literal["optimal", "time_limit"]
     iterations: int
+    settling: int
     seconds: float
     columns: int
     y: FloatArray
@@ -46,6 +50,11 @@ class FleetSolution:
     nu: FloatArray
     coupling: Coupling
     repairer: Repairer
+
+    @property
+    def prices(self) -> CouplingPrices:
+        """The coupling's prices, to begin another day with."""
+        return CouplingPrices.of(self.coupling, self.y)
 
 
 def solve_arrays(
@@ -56,7 +65,9 @@ def solve_arrays(
     threads: int = 2,
     client: Any = None,
     parts: int = 2,
+    prices: CouplingPrices | None = None,
     mode: str = "v2g",
+    most_iterations: int = MOST_ITERATIONS,
     trace: list[tuple[float, ...]] | None = None,
 ) -> FleetSolution:
     """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time."""
@@ -69,12 +80,21 @@ def solve_arrays(
     else:
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
-    engine = Engine(coupling, cars, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
+    if prices is None and arrays.cars >= SAMPLE_FROM and coupling.rows:
+        prices = solve_arrays(sample(arrays, SAMPLE), gap=SAMPLE_GAP, threads=threads, mode=mode).prices
+    settling = 0
+    if prices is None:
+        meeting = Meeting.start(coupling, np.zeros(coupling.rows), START_MU)
+    else:
+        y = prices.on(coupling)
+        settling = cars.settle(y, WARM_MU)
+        meeting = meet(coupling, y, WARM_MU)
+    engine = Engine(coupling, cars, meeting)
     best: Feasible | None = None
     bound, proven = -np.inf, np.inf
-    for number in range(MOST_ITERATIONS):
+    for number in range(most_iterations):
         engine.advance()
-        late = time.perf_counter() - begun > time_limit_seconds
+        late = time.perf_counter() - begun > time_limit_seconds or number == most_iterations - 1
         scale = max(1.0, abs(best.cost_eur)) if best else np.inf
         near = engine.mu * cars.pairs <= NEAR * gap * scale
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
@@ -100,6 +120,7 @@ def solve_arrays(
         gap=max(0.0, proven),
         status="optimal" if proven <= gap else "time_limit",
         iterations=number + 1,
+        settling=settling,
         seconds=time.perf_counter() - begun,
         columns=x.size + coupling.cost.size,
         y=engine.meeting.y,

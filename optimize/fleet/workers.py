@@ -47,6 +47,10 @@ class Scattered:
         S, one, two, gap, worst = zip(*self._ask("predict", y, step_x, step_z, smu), strict=True)
         return _sum(S), _sum(one), _sum(two), float(sum(gap)), max(worst)
 
+    def settle(self, y: FloatArray, mu: float) -> int:
+        """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
+        return int(max(self._ask("settle", y, mu)))
+
     def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
         one, two, statistics = zip(*self._ask("correct", y), strict=True)
