@@ -98,11 +98,12 @@ class CalibrateSettings(Section):
 class RetentionSettings(Section):
     """What `v2g retention` lets go of; left out, everything is kept.
 
-    `samples_days`: telemetry samples measured in so many days are kept, of older ones their quarter-hours.
+    `samples_days`: telemetry samples measured in so many days are kept, of older ones their quarter-hours;
+    at least 31, as a calibration reads a month.
     `raw_days`: raw telemetry received in so many days is kept as it arrived.
     """
 
-    samples_days: int | None = Field(default=None, ge=1, le=36500)
+    samples_days: int | None = Field(default=None, ge=31, le=36500)
     raw_days: int | None = Field(default=None, ge=1, le=36500)
 
 

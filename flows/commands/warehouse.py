@@ -103,7 +103,7 @@ def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
     samples_days: Annotated[
         int | None,
-        typer.Option(min=1, help="Keep samples of this many days. [default: v2g.toml]", show_default=False),
+        typer.Option(min=31, help="Keep samples of this many days. [default: v2g.toml]", show_default=False),
     ] = None,
     raw_days: Annotated[
         int | None,

@@ -85,7 +85,7 @@ def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace,
     assert (code, [row["rows"] for row in told["deleted"]]) == (0, [0, 0])
     settings = measured.root / "v2g.toml"
     text = settings.read_text(encoding="utf-8")
-    settings.write_text(re.sub(r"# ?samples_days.*", "samples_days = 30", text), encoding="utf-8")
+    settings.write_text(re.sub(r"# ?samples_days.*", "samples_days = 31", text), encoding="utf-8")
     code, told = run("retention", "--dry-run", *late)
     assert [row["rows"] for row in told["deleted"]] == [120, 0]
     assert measured.warehouse.extent("telemetry").rows == 120
