@@ -53,7 +53,7 @@ def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
 
 
 def test_what_a_driver_asks_beyond_pack_and_charger_is_shown_and_kept():
-    frame = sessions((0, 1), (2, 12), departure_soc=0.96)
+    frame = sessions((0, 2.8), (3, 6), departure_soc=0.96)
     report = check("sessions", frame)
     assert len(report.good) == 2
     assert outcome(report, "above_soc_max", "CAR1")["rows_failed"] == 2
@@ -100,7 +100,7 @@ def test_prices_of_another_level_than_the_weeks_before_are_rejected(factor, bloc
         price_eur_per_kwh=0.05, source_id="s", received_utc=pd.Timestamp(NOW)
     )
     new = prices().assign(price_eur_per_kwh=lambda rows: factor * 0.4 * rows["price_eur_per_kwh"])
-    finnish = prices(zone="FI").assign(price_eur_per_kwh=0.9)
+    finnish = prices(zone="FI").assign(price_eur_per_kwh=1.5)
     report = check("prices", pd.concat([new, finnish]), known_prices=known)
     assert report.blocked == blocked
     assert len(report.good) == (23 if blocked else 46)
