@@ -188,6 +188,7 @@ def _car(inputs: PlanInputs, row: pd.Series) -> Car:
         efficiency_discharge=float(row["efficiency_discharge"]),
         drawdown_limit=plan.drawdown_limit,
         wear=_wear(inputs, calibration),
+        rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
         v2g_limit_kwh=np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh,
     )

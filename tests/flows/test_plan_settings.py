@@ -51,7 +51,12 @@ def test_peaks_contracts_and_reasons_are_in_the_tables(
     for mode, row in modes.iterrows():
         peak = sites.loc[sites["mode"] == mode, "power_kw"].max()
         assert row["peak_charge_eur"] == pytest.approx(0.5 * peak)
-        assert row["rest_price_eur"] >= 0.0
+    rest = workspace.warehouse.read("out_calibration").set_index("battery_id")["rest_price_eur_per_kwh_h"]
+    slots = workspace.warehouse.read("out_plan_slot")
+    held = (slots["energy_start_kwh"] + slots["energy_end_kwh"]) / 2 * 0.25 * slots["battery_id"].map(rest)
+    assert rest.gt(0.0).any()
+    for mode, eur in held.groupby(slots["mode"]).sum().items():
+        assert modes.loc[mode, "rest_price_eur"] == pytest.approx(eur)
     assert modes.loc["v2g", "peak_charge_eur"] < modes.loc["uncontrolled", "peak_charge_eur"]
     cars = workspace.warehouse.read("out_plan_car").query("mode == 'v2g'")
     assert cars["v2g_kwh"].max() <= 3.0 + 1e-6
