@@ -64,7 +64,8 @@ class SolverRecord:
     status: "optimal", "time_limit" (a feasible plan with an open gap) or "simulated" (no optimisation).
     gap: proven distance of the objective to its bound, relative to the larger of 1 € and the objective; 0 for
     an LP, NaN if simulated. primary: what the objective that comes before net benefit reached, in its own
-    unit (kWh or kW); NaN where net benefit is all.
+    unit (kWh or kW); NaN where net benefit is all. engine: who solved it: "highs", the exact formulation, or
+    "fleet", the engine for large fleets.
     """
 
     status: Literal["optimal", "time_limit", "simulated"]
@@ -76,6 +77,7 @@ class SolverRecord:
     binaries: int
     wear_cuts: int
     primary: float = math.nan
+    engine: Literal["highs", "fleet"] = "highs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,7 +20,7 @@ def solve_fleet(
     time_limit_seconds: float,
     *,
     gap: float = GAP,
-    threads: int = 2,
+    threads: int | None = None,
 ) -> ModePlan:
     """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
 
@@ -48,6 +48,7 @@ def solve_fleet(
             rows=int(fleet.step_start[-1]) + found.coupling.rows,
             binaries=0,
             wear_cuts=0,
+            engine="fleet",
         ),
         reserves=view.bids(problem, mode),
         prices=view.prices(len(problem.reserves)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -62,7 +63,7 @@ def solve_arrays(
     *,
     gap: float = 1e-4,
     time_limit_seconds: float = 600.0,
-    threads: int = 2,
+    threads: int | None = None,
     client: Any = None,
     parts: int = 2,
     prices: CouplingPrices | None = None,
@@ -72,6 +73,7 @@ def solve_arrays(
 ) -> FleetSolution:
     """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time."""
     begun = time.perf_counter()
+    threads = threads or os.cpu_count() or 1
     coupling = couple(arrays)
     compiled = compile_fleet(arrays)
     cars: Cars

@@ -1,9 +1,10 @@
 """How long fleets take to plan: `python -m tests.benchmarks.fleet_engine [CARS …]`.
 
-Prints, apart, what loading or compiling the kernel takes; then for each size and kind of fleet the median wall
-and CPU seconds over seeds, iterations, the proven gap and the peak of memory so far. `--highs` adds HiGHS'
-simplex and interior point on the same linear programme (up to 500 cars), `--peer` energypylinear, run by the
-Python of its own environment on what it can express: one car's energy, without wear, limits or reserves.
+Prints, apart, what loading or compiling the kernel takes; then for each size and kind of fleet the median
+wall and CPU seconds over seeds, iterations, the proven gap and the peak of memory so far. `--highs` adds
+HiGHS' simplex and interior point on the same linear programme (up to 500 cars), `--peer PYTHON` adds
+energypylinear, run by the Python of its own environment on what it can express: one car's energy, without
+wear, limits or reserves.
 """
 
 from __future__ import annotations

@@ -43,10 +43,8 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
         column(0.0, block.max_kw, -block.price_eur_per_kw_h * dt * (block.end_slot - block.first_slot))
         for block in arrays.blocks
     ]
-    peaks = [
-        column(float(kw), inf, float(price))
-        for kw, price in zip(arrays.peak_so_far_kw, arrays.peak_price, strict=True)
-    ]
+    priced = zip(arrays.peak_so_far_kw, arrays.peak_price, strict=True)
+    peaks = [column(float(kw), inf, float(price)) for kw, price in priced]
     power: dict[tuple[int, int], list[tuple[int, float]]] = {}
     held: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
     slope = arrays.wear_linear + arrays.wear_scale * arrays.wear_alpha
