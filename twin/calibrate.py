@@ -33,7 +33,8 @@ from twin.wearmap import wear_map
 DRAWS = 200
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
 _RANGE_FIRST = 0.95  # range that ends no earlier than this share of the life by capacity ends with it
-_INTERVAL = (0.05, 0.95)
+_UNSEEN_SD = 0.1  # of life, by a past on another duty or in another climate than what was seen
+_INTERVAL, _Z90 = (0.05, 0.95), 1.645
 
 
 def calibrate_chunk(requests: Sequence[CalibrationRequest]) -> list[Calibration]:
@@ -121,9 +122,16 @@ def _result(
     log_ratio = np.log(lives.lives / lives.l0)
     law = fit_law(x, log_ratio)
     log_draws = np.log(lives.life_draws / lives.l0_draws[:, None])
-    alpha_low, alpha_high = _interval(fit_alpha(x, log_draws), law.alpha, law.law_max_residual / x.max())
-    beta_low, beta_high = _interval(fit_beta(x, log_draws), law.beta, law.rate_max_residual / x.max())
-    l0_low, l0_high = _interval(lives.l0_draws, lives.l0, 0.0)
+    spec, seen_share = base.cell.spec, _seen_share(request, age_days)
+    wear_form = _Z90 * spec.wear_form_sd
+    alpha_low, alpha_high = _interval(
+        fit_alpha(x, log_draws), law.alpha, law.law_max_residual / x.max(), wear_form * law.alpha
+    )
+    beta_low, beta_high = _interval(
+        fit_beta(x, log_draws), law.beta, law.rate_max_residual / x.max(), wear_form * law.beta
+    )
+    left_out = np.array([spec.life_form_sd, fit.prior.discrepancy, _UNSEEN_SD * (1 - seen_share)])
+    l0_low, l0_high = _interval(lives.l0_draws, lives.l0, *(_Z90 * lives.l0 * left_out))
     quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh, fit)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
@@ -192,7 +200,7 @@ def _result(
         window_efc_per_day=law.window,
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
-        identifiability=fit.identifiability(),
+        identifiability=f"{fit.identifiability()}; telemetry of {100 * seen_share:.0f} % of its life",
         cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
@@ -216,12 +224,20 @@ def _first_of(health: Health) -> Health:
     )
 
 
-def _interval(draws: Array, centre: float, misfit: float) -> tuple[float, float]:
-    """A 90 % interval: posterior spread and, in quadrature, what the fitted form leaves over."""
+def _seen_share(request: CalibrationRequest, age_days: float) -> float:
+    """How much of its life a battery's telemetry spans; the rest is taken for like it."""
+    if not len(request.telemetry) or age_days <= 0:
+        return 0.0
+    times = request.telemetry["time_utc"]
+    return float(min(1.0, (times.max() - times.min()).total_seconds() / 86400 / age_days))
+
+
+def _interval(draws: Array, centre: float, *left_out: float) -> tuple[float, float]:
+    """A 90 % interval: posterior spread and, in quadrature, what fit, form, model and past leave over."""
     low, high = np.quantile(draws, _INTERVAL)
     return (
-        max(0.0, centre - float(np.hypot(max(0.0, centre - low), misfit))),
-        centre + float(np.hypot(max(0.0, high - centre), misfit)),
+        max(0.0, centre - float(np.linalg.norm([max(0.0, centre - low), *left_out]))),
+        centre + float(np.linalg.norm([max(0.0, high - centre), *left_out])),
     )
 
 

@@ -61,6 +61,9 @@ class Chemistry:
     Diffusion quickens with heat, which would let stress and the loss of material with it fall without limit:
     above 25 °C the ``lam_*_activation_j_per_mol`` cancel that, so that heat, which feeds the SEI, is never a
     gain. Below 25 °C the stress of the cold is left as it is.
+
+    ``life_form_sd``, ``wear_form_sd``: by how much L0 and β move with the form of the model, as standard
+    deviations of their logarithms; measured by ``python -m tests.benchmarks.twin_structure``.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Chemistry:
     lam_positive_per_s: float
     lam_negative_activation_j_per_mol: float
     lam_positive_activation_j_per_mol: float
+    life_form_sd: float
+    wear_form_sd: float
     initial_sei_m: float = 20e-9
     reference_life_days: float = 4383.0
 
@@ -94,6 +99,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=1.474e-5,
             lam_negative_activation_j_per_mol=58.7e3,
             lam_positive_activation_j_per_mol=45.5e3,
+            life_form_sd=0.001,
+            wear_form_sd=0.176,
         ),
         "nmc532": Chemistry(
             name="nmc532",
@@ -108,6 +115,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=3.05e-5,
             lam_negative_activation_j_per_mol=83.6e3,
             lam_positive_activation_j_per_mol=31.4e3,
+            life_form_sd=0.001,
+            wear_form_sd=0.207,
         ),
         "nca": Chemistry(
             name="nca",
@@ -122,6 +131,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=6.514e-4,
             lam_negative_activation_j_per_mol=7.0e3,
             lam_positive_activation_j_per_mol=35.0e3,
+            life_form_sd=0.020,
+            wear_form_sd=0.344,
         ),
         "lfp": Chemistry(
             name="lfp",
@@ -136,6 +147,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=2.133e-9,
             lam_negative_activation_j_per_mol=0.0,
             lam_positive_activation_j_per_mol=0.0,
+            life_form_sd=0.002,
+            wear_form_sd=0.204,
         ),
     }
 )

@@ -180,7 +180,17 @@ def compare(hidden: Hidden, found: Calibration) -> dict[str, Any]:
         "capacity_held": abs(found.usable_capacity_ah - hidden.capacity_ah) <= half,
         "l0_held": found.l0_low_days <= hidden.l0_days <= found.l0_high_days,
         "alpha_held": found.alpha_low_day_per_efc <= hidden.alpha <= found.alpha_high_day_per_efc,
+        "alpha_held_by_form": same_form(found)[0] <= hidden.alpha <= same_form(found)[1],
     }
+
+
+def same_form(found: Calibration) -> tuple[float, float]:
+    """α's interval without the part for the form of the model, which the hidden batteries share."""
+    alpha = found.alpha_day_per_efc
+    form = 1.645 * CHEMISTRIES[found.chemistry].wear_form_sd * alpha
+    ends = (alpha - found.alpha_low_day_per_efc, found.alpha_high_day_per_efc - alpha)
+    low, high = (float(np.sqrt(max(0.0, end**2 - form**2))) for end in ends)
+    return alpha - low, alpha + high
 
 
 def summary(rows: pd.DataFrame) -> Table:
@@ -196,6 +206,7 @@ def summary(rows: pd.DataFrame) -> Table:
             f"{100 * error.quantile(0.95):.2f} %",
             f"{100 * rows[f'{name}_held'].mean():.0f} %",
         )
+    table.add_row("alpha, form known", "", "", f"{100 * rows['alpha_held_by_form'].mean():.0f} %")
     return table
 
 
