@@ -46,7 +46,8 @@ _GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.5
 _VOLTAGE_LIMIT = 0.022
 _STRINGS_LIMIT = 0.15
 _NEAR_RATIO = 0.06
-_MISPLACED_LIMIT = 0.08
+_MISPLACED_LIMIT, _OWN_LIMIT = 0.08, 0.05  # shares of all charge
+_SEARCH_S, _SEARCH_STEP_S = 3600.0, 600.0
 _SPREAD_LEAST = 0.025  # less variety from day to day than that tells no two cars apart
 _TEMPERATURE_LIMIT_K = 6.0
 _YOUNG_DAYS = 400.0
@@ -154,29 +155,50 @@ def _wrong_place(
     signal: Signal, sessions: pd.DataFrame, evidence: Evidence, known: Known
 ) -> SensorFault | None:
     clock, balance = evidence.clock, evidence.balance
-    if clock is not None and clock.misplaced - clock.remaining > _MISPLACED_LIMIT:
-        moved = balance_of(replace(signal, time_s=signal.time_s - clock.shift_s), sessions)
-        share = 1.0 if moved is None else moved.capacity_share / known.expected_share
-        if clock.remaining < 0.05 or not (_strangers(moved, 0.8) or abs(np.log(max(share, 0.01))) > 0.4):
-            return SensorFault(
-                kind="shifted_clock",
-                evidence=f"driving and charging fit the sessions {clock.shift_s / 3600:+.2f} h off "
-                f"(misplaced {clock.remaining:.2f} of the charge there, {clock.misplaced:.2f} as it is)",
-            )
-        return _swapped(clock, moved)
-    return _swapped(clock, balance) if _strangers(balance, 0.6) else None
+    if clock is None or clock.misplaced - clock.remaining < _MISPLACED_LIMIT:
+        return _swapped(clock, balance) if _strangers(balance) else None
+    if clock.remaining >= _OWN_LIMIT:
+        # Discharge to the grid lies in the sessions at any shift; the stays tell whose they are.
+        if _agrees(balance, 0.75):
+            return None
+        best = 0.0
+        for step in np.arange(-_SEARCH_S, _SEARCH_S + 1, _SEARCH_STEP_S):
+            shift_s = clock.shift_s + float(step)
+            moved = balance_of(replace(signal, time_s=signal.time_s - shift_s), sessions)
+            if moved is None or not (_agrees(moved, 0.85) and _plausible(moved, known)):
+                continue
+            if moved.agreement > best:
+                best, found = moved.agreement, replace(clock, shift_s=shift_s)
+        if best == 0.0:
+            return _swapped(clock, balance)
+        clock = found
+    return SensorFault(
+        kind="shifted_clock",
+        evidence=f"driving and charging fit the sessions {clock.shift_s / 3600:+.2f} h off "
+        f"(misplaced {clock.remaining:.2f} of the charge there, {clock.misplaced:.2f} as it is)",
+    )
 
 
-def _strangers(balance: Balance | None, least: float) -> bool:
-    """Whether counted and reported charge vary from stay to stay without each other.
+def _agrees(balance: Balance | None, least: float) -> bool:
+    """Whether counted charge goes with what was reported, stay by stay, at one capacity."""
+    return (
+        balance is not None
+        and balance.agreement >= least
+        and 0 < balance.capacity_sd < 0.08 * balance.capacity_share
+    )
 
-    ``least``: the correlation that tells them together; more is asked where a shift was chosen to fit.
-    """
+
+def _plausible(balance: Balance, known: Known) -> bool:
+    return abs(float(np.log(balance.capacity_share / known.expected_share))) < 0.4
+
+
+def _strangers(balance: Balance | None) -> bool:
+    """Whether counted and reported charge vary from stay to stay without each other."""
     return (
         balance is not None
         and balance.stretches >= 8
         and balance.spread > _SPREAD_LEAST
-        and balance.agreement < least
+        and balance.agreement < 0.6
     )
 
 
