@@ -28,7 +28,7 @@ from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates
 
 CLIMATES_DEGC = (10.0, 25.0)
-POWERS = (1.5, 3.0)
+POWERS = (1.5, 2.5)  # half to either side: what reported fits of the power leave open
 X_SHARE = 0.2  # of nominal capacity, V2G of one cycle
 AGED_FADE = 0.1
 
