@@ -1,15 +1,18 @@
 """Prices, cars and plug-in sessions in; each mode's plan, its check and its accounts out.
 
-types        the question (DayProblem) and the answer (ModePlan)
+types        the question (DayProblem: cars, sites), and the answer (answer: ModePlan)
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
-windows      sessions laid on the day's slots
-model        the mathematics, in Pyomo; the one formulation
-highs        a Pyomo model inside HiGHS
-solve        model → plan: exact wear, exclusivity, shadow prices
+windows      sessions laid on the day's slots; as arrays: stays; the sites as a tree: tree
+model        the mathematics, in Pyomo; the one formulation, stamped for every car and slot
+highs        a linear programme inside HiGHS
+solve        model → plan: exact wear, earlier objectives; switches: binaries where a rule needs them
+explain      bids and shadow prices of the last LP
 even         the steady one among equally good plans
 uncontrolled charge on plug-in, simulated
-assemble     powers → plan: energies, departures and why one was missed
-check        independent check of any plan, from the definitions
+fleet        large fleets: an interior-point engine with a certificate
+scenarios    plans over uncertain days
+assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power
+check        independent check of any plan, from the definitions; check_reserves: of bids
 account      money and energy of any plan, from the definitions
 plan         all of it: plan_day
 errors       the room's error tree

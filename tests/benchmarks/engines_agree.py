@@ -1,8 +1,8 @@
 """Whether the two engines agree: `python -m tests.benchmarks.engines_agree [fleets]` (300).
 
 Random fleets of 1–30 cars over 92, 96 or 100 quarter-hours with any of the features that both engines know
-and prices down to −0.5 €/kWh. Each plan is checked; the value of each must not exceed what the other proves to
-be the most. Prints every disagreement, then how many fleets, how many were refused, and the gaps.
+and prices down to −0.5 €/kWh. Each plan is checked; the value of each must not exceed what the other proves
+to be the most. Prints every disagreement, then how many fleets, how many were refused, and the gaps.
 """
 
 from __future__ import annotations
