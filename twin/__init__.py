@@ -4,8 +4,12 @@ types        nameplate, request and result
 chemistry    cell chemistries as data, with citations
 cell         the PyBaMM model of a day; opencircuit: capacity and voltage windows
 duty         the standard day and V2G days; rates: their wear; life: years of it
-state        stage A, state from voltage; ageing: stage B, factors from check-ups; law: stage C, α and β
-calibrate    the three stages for one battery; profile: the twin's answer for a planned day
+window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
+state        stage A, state from voltage
+prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
+lives, law   stage C, α and β; wearmap: what habits cost
+calibrate    the three stages for one battery; update: a day without news; restore, handle: a kept one
+profile      the twin's answer for a planned day, closed by wholeday
 synthetic    batteries with a known truth, for the demo and for tests
 
 Import the modules themselves: most of them bring PyBaMM along, which takes seconds.

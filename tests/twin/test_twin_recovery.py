@@ -102,7 +102,7 @@ def record(fade_at_knee: float) -> tuple[Array, Array]:
     return ages, share * np.random.default_rng(0).normal(1.0, 0.001, len(ages))
 
 
-def fitted(ages: Array, capacity: Array, **changes: float) -> AgeingFit:
+def fitted(ages: Array, capacity: Array, discrepancy: float) -> AgeingFit:
     return fit_ageing(
         laboratory(),
         age_days=float(ages[-1]),
@@ -110,16 +110,16 @@ def fitted(ages: Array, capacity: Array, **changes: float) -> AgeingFit:
         capacity_share=capacity,
         resistance_share=np.full(len(ages), np.nan),
         state=None,
-        prior=replace(LABORATORY, **changes),
+        prior=replace(LABORATORY, discrepancy=discrepancy),
         capacity_sd=0.002,
     )
 
 
 def test_a_knee_is_found_once_passed_and_allowed_for_before() -> None:
     ages, capacity = record(0.08)
-    passed = fitted(ages, capacity, discrepancy=0.02)
+    passed = fitted(ages, capacity, 0.02)
     before = int(np.argmax(capacity < 0.95))
-    ahead = fitted(ages[:before], capacity[:before], discrepancy=0.02)
+    ahead = fitted(ages[:before], capacity[:before], 0.02)
     assert capacity[-1] < 0.85
     assert np.exp(passed.sample[:, KNEE]).mean() == pytest.approx(0.08, abs=0.02)
     assert passed.shrinkage[KNEE] < 0.5 < ahead.shrinkage[KNEE]
@@ -132,7 +132,7 @@ def test_a_band_widens_with_distance_and_with_what_the_model_leaves_out() -> Non
     ages, capacity = record(0.3)
     widths = []
     for discrepancy in (0.02, 0.4):
-        fit = fitted(ages[:10], capacity[:10], discrepancy=discrepancy)
+        fit = fitted(ages[:10], capacity[:10], discrepancy)
         band = forecast_capacity(laboratory(), fit, float(ages[9]), ages[10:])
         assert (np.diff(band.median) < 0).all()
         widths.append(band.high - band.low)

@@ -1,0 +1,66 @@
+"""The ageing prior of each battery, from what was calibrated before the day."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flows.stages.siblings import priors_of
+from twin.prior import CHEMISTRY_PRIOR, NAMES
+
+AS_OF = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+class Tables:
+    """A warehouse of two tables."""
+
+    def __init__(self, **frames: pd.DataFrame) -> None:
+        self.frames = frames
+
+    def read(self, table: str, *, where: dict[str, list[str]] | None = None, columns: list[str]) -> Any:
+        frame = self.frames[table]
+        for name, kept in (where or {}).items():
+            frame = frame[frame[name].isin(kept)]
+        return frame[columns]
+
+
+def calibration(battery_id: str, as_of: str, sei: float, quality: str = "calibrated") -> dict[str, Any]:
+    mean = CHEMISTRY_PRIOR.mean.copy()
+    mean[0] = sei
+    parameters = {
+        "names": list(NAMES),
+        "posterior_mean": mean.tolist(),
+        "covariance": np.diag((0.3 * CHEMISTRY_PRIOR.sd) ** 2).tolist(),
+        "prior": CHEMISTRY_PRIOR.to_record(),
+        "surprise": None,
+    }
+    return {
+        "battery_id": battery_id,
+        "as_of_utc": pd.Timestamp(as_of, tz="UTC"),
+        "quality": quality,
+        "parameters_json": json.dumps(parameters),
+    }
+
+
+def priors(*rows: dict[str, Any]) -> dict[str, float]:
+    """Mean of the prior's ln SEI factor by battery."""
+    fleet = pd.DataFrame({"battery_id": ["a", "b", "young"], "chemistry": ["lfp", "lfp", "lfp"]})
+    tables = Tables(core_battery=fleet, out_calibration=pd.DataFrame(rows))
+    found = priors_of(tables, AS_OF)  # type: ignore[arg-type]
+    return {battery: float(prior.mean[0]) for battery, prior in found.items()}
+
+
+def test_a_young_battery_borrows_from_its_siblings() -> None:
+    found = priors(calibration("a", "2026-03-08", 0.9), calibration("b", "2026-03-09", 0.9))
+    assert found["young"] > found["a"] > 0.1
+
+
+def test_only_earlier_days_with_data_teach_and_only_the_newest() -> None:
+    old, new = calibration("a", "2026-03-01", -0.9), calibration("a", "2026-03-09", 0.9)
+    today, dataless = calibration("b", "2026-03-10", -0.9), calibration("b", "2026-03-09", -0.9, "prior")
+    assert priors(old, new, today, dataless) == priors(new)
+    assert priors(new)["a"] == CHEMISTRY_PRIOR.mean[0]
