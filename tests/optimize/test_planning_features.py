@@ -195,3 +195,23 @@ def test_a_plan_in_force_is_left_only_for_what_changing_costs() -> None:
     assert_table(dear, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.48)
     cheap = changed(problem, previous_kw=before, change_price_eur_per_kwh=0.005)
     assert_table(cheap, "ordered", [[0, 4, 0]], [[0, 0, 0]], -0.40 - 0.04)
+
+
+def test_what_holds_each_power_is_told() -> None:
+    # Charge limit, then the 2 kWh left to the target: free; full at 10; empty at 0; away afterwards.
+    problem = day([0.1, 0.2, 0.3, 0.9], [car()], [stay("A", 0, 3, 0.2, 0.8)])
+    assert binding(problem, "ordered") == [["charge limit", "free", "idle", "away"]]
+    problem = day([0.1, 0.2], [car()], [stay("A", 0, 2, 0.4, 1.0)])
+    assert binding(problem, "ordered") == [["charge limit", "full"]]
+    problem = day([0.9, 0.8], [car()], [stay("A", 0, 2, 0.6, 0.0)])
+    assert binding(problem, "v2g") == [["discharge limit", "empty"]]
+    # 3 kW of feeder each way; a fall of 3 kWh at most.
+    narrow = place(import_limit_kw=3.0, export_limit_kw=3.0)
+    problem = day([0.1, 0.2], [car()], [stay("A", 0, 2, 0.2, 0.7)], sites=[narrow])
+    assert binding(problem, "ordered") == [["feeder import", "free"]]
+    problem = day([0.9, 0.1], [car()], [stay("A", 0, 2, 0.8, 0.0)], sites=[narrow], terminal=0.2)
+    assert binding(problem, "v2g") == [["feeder export", "feeder import"]]
+    problem = day([0.9], [car(drawdown_limit=0.3)], [stay("A", 0, 1, 0.8, 0.0)])
+    assert binding(problem, "v2g") == [["drawdown"]]
+    problem = day([0.1, 0.2], [car(min_charge_kw=3.0)], [stay("A", 0, 2, 0.2, 0.7)])
+    assert binding(problem, "ordered") == [["minimum power", "minimum power"]]
