@@ -98,7 +98,7 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     )
     record = SolverRecord(
         status="optimal" if gap <= GAP else "time_limit",
-        objective_eur=-search.program.objective(),
+        objective_eur=0.0 - search.program.objective(),
         gap=gap,
         solve_seconds=search.seconds_spent,
         columns=search.program.columns,
