@@ -79,7 +79,9 @@ class Repairer:
         )
         shares, bids = np.zeros((fleet.up + fleet.down, steps)), np.zeros(B)
         if B:
-            wanted = np.clip(v[self.coupling.bid], 0.0, [block.max_kw for block in arrays.blocks])
+            wanted = np.clip(
+                np.append(v, 0.0)[self.coupling.bid], 0.0, [block.max_kw for block in arrays.blocks]
+            )
             held = np.zeros((B, 2, arrays.slots))
             hold(
                 fleet,

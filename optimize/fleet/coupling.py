@@ -29,7 +29,8 @@ WIDEN_KW = 1e-6
 class Coupling:
     """The programme above.
 
-    node_row, node_variable, peak_row, meter_row [S, T], up_row, down_row [B, T] are −1 where there is none;
+    node_row, node_variable, peak_row, meter_row [S, T], up_row, down_row [B, T] are −1 where there is none,
+    as are bid and peak where nothing can be held or charged;
     bid, peak hold the variables of blocks [B] and of sites' peaks [S]; constant, €, is what v costs at rest.
     """
 
@@ -113,12 +114,13 @@ def couple(arrays: FleetArrays) -> Coupling:
     for j in range(S):
         base = arrays.base_load_kw[j]
         top = float((high[j] + base).max())
+        least = max(float(arrays.peak_so_far_kw[j]), float((low[j] + base).max()))
         peaks = arrays.peak_price[j] > 0.0 and top > arrays.peak_so_far_kw[j]
         if peaks:
-            peak[j] = build.variable(arrays.peak_so_far_kw[j], top, arrays.peak_price[j])
+            peak[j] = build.variable(least, top, arrays.peak_price[j])
             constant -= float(arrays.peak_price[j] * arrays.peak_so_far_kw[j])
         for t in range(T):
-            at_peak = peaks and high[j, t] + base[t] > arrays.peak_so_far_kw[j]
+            at_peak = peaks and high[j, t] + base[t] > least
             limited = high[j, t] > draw[j, t] or -low[j, t] > feed[j, t]
             if not (at_peak or limited or arrays.metered[j]) or high[j, t] - low[j, t] == 0.0:
                 continue
@@ -130,9 +132,14 @@ def couple(arrays: FleetArrays) -> Coupling:
                 slack = build.variable(0.0, top - (lower + base[t]))
                 peak_row[j, t] = build.row(base[t], (node, 1.0), (slack, 1.0), (int(peak[j]), -1.0))
             if arrays.metered[j]:
-                drawn = build.variable(0.0, max(upper + base[t], 0.0), dt * arrays.import_price[t])
-                fed = build.variable(0.0, max(-lower - base[t], 0.0), -dt * arrays.export_price[t])
-                meter_row[j, t] = build.row(-base[t], (drawn, 1.0), (fed, -1.0), (node, -1.0))
+                flows = [(node, -1.0)]
+                for sign, most, price in (
+                    (1.0, upper + base[t], arrays.import_price[t]),
+                    (-1.0, -lower - base[t], arrays.export_price[t]),
+                ):
+                    if most > 0.0:
+                        flows.append((build.variable(0.0, float(most), sign * dt * float(price)), sign))
+                meter_row[j, t] = build.row(-base[t], *flows)
                 bill = arrays.import_price[t] * max(base[t], 0.0) + arrays.export_price[t] * min(base[t], 0.0)
                 constant -= dt * float(bill)
     bid = np.full(B, -1, dtype=np.int64)
@@ -142,6 +149,8 @@ def couple(arrays: FleetArrays) -> Coupling:
         slots = slice(block.first_slot, block.end_slot)
         most = min(block.max_kw, float(room[slots].min()))
         value = block.price_eur_per_kw_h * dt * (block.end_slot - block.first_slot)
+        if most <= 0.0:
+            continue
         bid[b] = build.variable(0.0, most, -value)
         for side, held in ((up_row, block.up), (down_row, block.down)):
             for t in block.slots if held else ():
