@@ -27,7 +27,7 @@ _STUCK_S = 1200.0
 _STUCK_SPAN_C = 0.05
 _STEP_C = 0.03
 _SURE = 4.0  # standard deviations
-_SOC_NOISE = 0.007  # of a difference of two reported SoC, at the least
+_SOC_NOISE = 0.013  # of a difference of two reported SoC: each is told to 1 % at best
 _LEAST_OHM_AH = 0.02  # no cell answers a current more faintly
 
 
@@ -127,8 +127,8 @@ def seconds_of(times: pd.Series) -> Array:
     return np.asarray(milliseconds / 1000.0)
 
 
-def gather(signal: Signal, sessions: pd.DataFrame) -> Evidence:
-    """Everything that ``signal`` (not empty) and ``sessions`` tell."""
+def gather(signal: Signal, sessions: pd.DataFrame, history: Signal | None = None) -> Evidence:
+    """Everything that ``signal`` (not empty) and ``sessions`` tell; charge is counted over ``history``."""
     resolution = _resolution(signal.voltage_v)
     rest_c = _rest_current(signal)
     ordered = sessions.sort_values("arrival_utc")
@@ -137,7 +137,7 @@ def gather(signal: Signal, sessions: pd.DataFrame) -> Evidence:
     if len(ordered) and rest_c is not None:
         arrival, departure = (seconds_of(ordered[name]) for name in ("arrival_utc", "departure_utc"))
         clock = _clock(signal, rest_c, arrival, departure)
-        balance = balance_of(signal, ordered)
+        balance = balance_of(history or signal, ordered)
         points = _rest_points(signal, rest_c, departure, ordered["departure_soc"].to_numpy(dtype=float))
     low, high = np.quantile(signal.voltage_v, [0.001, 0.999])
     return Evidence(

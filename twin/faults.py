@@ -42,7 +42,7 @@ FaultKind = Literal[
 BIAS_LIMIT_C = 6e-3
 _RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; beyond, means of bins are off by some mV
 _STUCK_LIMIT = 0.02
-_GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.5
+_GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.0
 _VOLTAGE_LIMIT = 0.022
 _STRINGS_LIMIT = 0.15
 _NEAR_RATIO = 0.06
@@ -156,7 +156,8 @@ def _wrong_place(
 ) -> SensorFault | None:
     clock, balance = evidence.clock, evidence.balance
     if clock is None or clock.misplaced - clock.remaining < _MISPLACED_LIMIT:
-        return _swapped(clock, balance) if _strangers(balance) else None
+        own = clock is not None and clock.misplaced < _OWN_LIMIT
+        return _swapped(clock, balance) if _strangers(balance) and not own else None
     if clock.remaining >= _OWN_LIMIT:
         # Discharge to the grid lies in the sessions at any shift; the stays tell whose they are.
         if _agrees(balance, 0.75):

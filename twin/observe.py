@@ -76,7 +76,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     known = _known(request, age_days, carried)
     signal = signal_of(recent, battery)
     sessions = request.sessions.sort_values("arrival_utc")
-    evidence = gather(signal, sessions)
+    evidence = gather(signal, sessions, signal_of(request.telemetry, battery))
     fault = find_fault(signal, sessions, evidence, battery, known, request.fleet)
     if fault is not None:
         return Observation(fault=fault, evidence=evidence)
