@@ -49,7 +49,7 @@ _NEAR_RATIO = 0.06
 _MISPLACED_LIMIT, _OWN_LIMIT = 0.08, 0.05  # shares of all charge
 _SEARCH_S, _SEARCH_STEP_S = 3600.0, 600.0
 _SPREAD_LEAST = 0.025  # less variety from day to day than that tells no two cars apart
-_TEMPERATURE_LIMIT_K = 6.0
+_TEMPERATURE_LIMIT_K = 7.0
 _YOUNG_DAYS = 400.0
 
 
