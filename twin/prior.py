@@ -31,7 +31,7 @@ NAMES = (
 """The ageing unknowns: all but capacity_scale and sei_bend as natural logarithms."""
 
 _LEARNT = np.array([name not in ("knee_fade", "knee_gain") for name in NAMES])
-_PSEUDO_SIBLINGS = 3.0  # weight of the assumption that siblings spread half as wide as the chemistry's prior
+_PSEUDO_SIBLINGS = 3.0  # weight of the belief that siblings spread as wide as the chemistry's prior
 _ITERATIONS = 60
 _DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
 _GRID = np.geomspace(0.01, 1.0, 60)
@@ -105,7 +105,7 @@ def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
         each = (precision * own + centre / variance) / total
         centre_variance = 1 / (len(lessons) / variance + base.sd**-2.0)
         centre = (each.sum(axis=0) / variance + base.mean * base.sd**-2.0) * centre_variance
-        scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + _PSEUDO_SIBLINGS * (0.5 * base.sd) ** 2
+        scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + _PSEUDO_SIBLINGS * base.sd**2
         variance = scatter / (len(lessons) + _PSEUDO_SIBLINGS)
     learnt: npt.NDArray[np.bool_] = _LEARNT
     spread = np.minimum(np.sqrt(variance + centre_variance), base.sd)
