@@ -96,7 +96,8 @@ class RateModel:
 
     def scaled(self, rates: Rates, reference: Rates) -> RateModel:
         """The model of a day whose rates stand to this one's as ``rates`` to ``reference``, for life."""
-        shift = np.log([r / q for r, q in zip(rates.values(), reference.values(), strict=True)])
+        ours, theirs = (np.maximum(one.values(), _NOTHING) for one in (rates, reference))
+        shift = np.log(ours / theirs)
         sei, lam = self.sei.copy(), self.lam.copy()
         sei[0] += shift[0]
         lam[0] += shift[1:]

@@ -13,6 +13,7 @@ from twin.errors import TwinError
 from twin.handle import BatteryHandle
 from twin.opencircuit import open_circuit
 from twin.prior import NAMES
+from twin.profile import ProfileRequest, profile_life_chunk
 from twin.window import select_window
 
 
@@ -84,6 +85,22 @@ def test_capacity_to_come_ends_where_l0_says() -> None:
     assert width[-1] > width[0]
     crossing = float(np.interp(-0.8, -forecast["soh"], forecast["day"]))
     assert crossing == pytest.approx(held.calibration.l0_days, rel=0.03)
+
+
+def test_a_day_of_rest_outlives_the_ordinary_one() -> None:
+    """Nothing is strained: the loss of active material is none, not a logarithm of it."""
+    held = handle()
+    day = ProfileRequest(
+        battery=held.battery,
+        calibration=held.calibration,
+        interval_hours=0.25,
+        power_kw=np.zeros(96),
+        plugged=np.ones(96, dtype=bool),
+        drives=(),
+        first_kwh=0.6 * held.calibration.usable_energy_kwh,
+    )
+    (life,) = profile_life_chunk([day])
+    assert life > 1.2 * held.calibration.l0_days
 
 
 def test_a_charge_beyond_full_is_refused() -> None:
