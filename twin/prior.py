@@ -81,7 +81,7 @@ class Lesson:
 
 
 # Onset and strength of a knee: reported between 70 and 95 % of capacity, with the fade then several times as
-# fast (Attia et al., J. Electrochem. Soc. 169 060517, 2022; Diao et al., J. Power Sources 435, 2019).
+# fast (Attia et al., J. Electrochem. Soc. 169 060517, 2022; Diao et al., Energies 12 2910, 2019).
 CHEMISTRY_PRIOR = AgeingPrior(
     mean=np.array([0.0, 0.0, 1.0, np.log(0.06), 0.0, np.log(0.15), np.log(4.0)]),
     sd=np.array([0.7, 0.7, 0.03, 0.7, 0.2, 0.45, 0.7]),
