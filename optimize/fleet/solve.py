@@ -25,7 +25,8 @@ START_MU = 1.0
 MOST_ITERATIONS = 200
 LOOK_EVERY = 4
 NEAR = 30.0
-WARM_MU = 1e-3
+PATIENCE = 12
+WARM_MU = 1e-2
 SAMPLE_FROM, SAMPLE, SAMPLE_GAP = 3000, 500, 1e-3
 
 
@@ -93,7 +94,7 @@ def solve_arrays(
         meeting = meet(coupling, y, WARM_MU)
     engine = Engine(coupling, cars, meeting)
     best: Feasible | None = None
-    bound, proven = -np.inf, np.inf
+    bound, proven, stalled = -np.inf, np.inf, 0
     for number in range(most_iterations):
         engine.advance()
         late = time.perf_counter() - begun > time_limit_seconds or number == most_iterations - 1
@@ -105,10 +106,12 @@ def solve_arrays(
             if best is None or plan.cost_eur < best.cost_eur:
                 best = plan
             bound = max(bound, engine.bound())
-            proven = (best.cost_eur - bound) / max(1.0, abs(best.cost_eur))
+            before, proven = proven, (best.cost_eur - bound) / max(1.0, abs(best.cost_eur))
+            # Once complementarity is far below the gap, a gap that stays is not the iteration's to close.
+            stalled = stalled + 1 if near and proven > 0.99 * before else 0
         if trace is not None:
             trace.append((number, engine.mu, engine.residual, engine.step_x, engine.step_z, proven))
-        if proven <= gap or late:
+        if proven <= gap or late or stalled >= PATIENCE:
             break
         try:
             engine.direct()
