@@ -129,7 +129,7 @@ def every_departure_is_kept_or_told(
 
 
 def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> pd.Series:
-    """Revenue − cost + stored − wear − price of what is missing, by mode."""
+    """Revenue − cost + stored − wear of V2G and of resting − price of what is missing, by mode."""
     slots, plan_settings = tables["slot"], garage.settings.plan
     price = smard_prices().reindex(slots["interval_start_utc"].dt.floor("h")).to_numpy()
     energy_eur = (0.25 * slots["power_kw"] * price).groupby(slots["mode"]).sum()
@@ -150,8 +150,12 @@ def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> 
         )
         wear[car["mode"], car["battery_id"]] = known["residual_value_eur"] / known["l0_days"] * growth
     wear_eur = pd.Series(wear).groupby(level=0).sum()
+    rest = calibrations.set_index("battery_id")["rest_price_eur_per_kwh_h"].fillna(0.0)
+    mean_kwh = (plugged["energy_start_kwh"] + plugged["energy_end_kwh"]) / 2
+    rest_eur = (0.25 * mean_kwh * plugged["battery_id"].map(rest)).groupby(plugged["mode"]).sum()
     missing_kwh = tables["departure"].groupby("mode")["missing_kwh"].sum()
-    return stored_eur - energy_eur - wear_eur - plan_settings.departure_price_eur_per_kwh * missing_kwh
+    missing_eur = plan_settings.departure_price_eur_per_kwh * missing_kwh
+    return stored_eur - energy_eur - wear_eur - rest_eur - missing_eur
 
 
 def smard_prices() -> pd.Series:
