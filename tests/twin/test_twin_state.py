@@ -106,11 +106,12 @@ def test_what_asks_for_a_full_calibration(change: Any, why: str) -> None:
 
 
 def test_telemetry_where_there_was_none_asks_for_a_full_calibration() -> None:
-    bare = seen_by(YESTERDAY, telemetry=truth().telemetry[:0])
-    before = calibrate_battery(bare)
-    without = replace(bare, previous=before, as_of_utc=AS_OF)
-    assert why_full(without) == ""
-    assert "telemetry" in why_full(replace(without, telemetry=truth().telemetry))
+    before = yesterday()
+    unseen = {"full": before.parameters["full"] | {"observed": False}}
+    blind = replace(before, parameters=dict(before.parameters) | unseen)
+    assert "telemetry" in why_full(_changed(previous=blind))
+    bare = _changed(previous=blind, telemetry=truth().telemetry[:0])
+    assert "telemetry" not in why_full(bare)
 
 
 def test_a_state_that_drifts_from_its_ageing_is_not_carried_on() -> None:
