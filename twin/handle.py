@@ -147,4 +147,3 @@ class BatteryHandle:
             "Negative electrode LAM constant proportional term [s-1]": spec.lam_negative_per_s * lam,
             "Positive electrode LAM constant proportional term [s-1]": spec.lam_positive_per_s * lam,
         }
-

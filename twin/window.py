@@ -45,9 +45,7 @@ class Replay:
         return float(self.times_s[-1] + BIN_S / 2)
 
 
-def select_window(
-    telemetry: pd.DataFrame, battery: BatterySpec, *, hours: float = WINDOW_H
-) -> Replay | None:
+def select_window(telemetry: pd.DataFrame, battery: BatterySpec, *, hours: float = WINDOW_H) -> Replay | None:
     """The gap-free window of ``hours`` that holds the widest swing of charge; None where there is none."""
     if len(telemetry) < 50:
         return None

@@ -195,9 +195,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",
         **twin_section(
-            None
-            if record is None
-            else Calibration.from_record(record | {"calibration_id": calibration_id}),
+            None if record is None else Calibration.from_record(record | {"calibration_id": calibration_id}),
             plan.batteries[plan.batteries["battery_id"] == battery_id],
             plan.checkups[plan.checkups["battery_id"] == battery_id],
             plan.wear_days[plan.wear_days["battery_id"] == battery_id],

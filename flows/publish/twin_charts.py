@@ -98,9 +98,7 @@ def _habit(row: pd.Series, ordinary: pd.Series) -> str:
     if abs(row["temperature_degc"] - ordinary["temperature_degc"]) > 1e-6:
         words.append(f"{row['temperature_degc']:.0f} °C")
     told = ", ".join(words)
-    return told or (
-        f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C"
-    )
+    return told or (f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C")
 
 
 def wear_loop(days: pd.DataFrame) -> str:

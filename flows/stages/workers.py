@@ -17,6 +17,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
+
 class TwinWorkers:
     """A pool of `count` fresh processes that import nothing but what their function names.
 
