@@ -48,9 +48,7 @@ def reduce_scenarios(scenarios: Sequence[Scenario], count: int) -> tuple[Scenari
 
 
 def _distances(scenarios: Sequence[Scenario]) -> FloatArray:
-    features = [
-        np.stack(kind) for kind in zip(*(_features(scenario) for scenario in scenarios), strict=True)
-    ]
+    features = [np.stack(kind) for kind in zip(*(_features(scenario) for scenario in scenarios), strict=True)]
     scaled = []
     for values in features:
         moved = values - values[0]
