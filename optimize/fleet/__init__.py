@@ -1,1 +1,15 @@
-"""Fleets of any size: a block-arrow interior-point engine with a certificate."""
+"""Fleets of any size: a block-arrow interior-point engine with a certificate.
+
+A car alone is a chain in time; cars meet only in site limits, peaks, shared meters and reserve bids. Every car
+is eliminated in closed form, what is left is one dense system in the coupling's prices.
+
+arrays       the question as arrays; what of a DayProblem the engine can express
+route        which engine plans a day
+plan         a DayProblem through this engine
+solve        iterate to a proven gap; warm: prices to begin with; workers: cars on Dask workers
+engine       the predictor–corrector loop; coupling: where cars meet
+part         the cars of one process, swept by passes with newton (one car's elimination), rows, schur, start
+certificate  repair (a plan that keeps every rule), bound (how good any plan can be)
+compile, layout, kernel   what the compiled code reads, and how it is compiled and kept
+errors       what it refuses
+"""

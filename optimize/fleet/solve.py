@@ -27,7 +27,7 @@ LOOK_EVERY = 4
 NEAR = 30.0
 PATIENCE = 12
 WARM_MU = 1e-2
-SAMPLE_FROM, SAMPLE, SAMPLE_GAP = 3000, 500, 1e-3
+SAMPLE_FROM, SAMPLE, SAMPLE_GAP, SAMPLE_SHARE = 3000, 500, 1e-3, 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,14 @@ def solve_arrays(
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
     if prices is None and arrays.cars >= SAMPLE_FROM and coupling.rows:
-        prices = solve_arrays(sample(arrays, SAMPLE), gap=SAMPLE_GAP, threads=threads, mode=mode).prices
+        few = sample(arrays, SAMPLE)
+        prices = solve_arrays(
+            few,
+            gap=SAMPLE_GAP,
+            time_limit_seconds=SAMPLE_SHARE * time_limit_seconds,
+            threads=threads,
+            mode=mode,
+        ).prices
     settling = 0
     if prices is None:
         meeting = Meeting.start(coupling, np.zeros(coupling.rows), START_MU)
