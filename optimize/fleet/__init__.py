@@ -1,7 +1,7 @@
 """Fleets of any size: a block-arrow interior-point engine with a certificate.
 
-A car alone is a chain in time; cars meet only in site limits, peaks, shared meters and reserve bids. Every car
-is eliminated in closed form, what is left is one dense system in the coupling's prices.
+A car alone is a chain in time; cars meet only in site limits, peaks, shared meters and reserve bids. Every
+car is eliminated in closed form, what is left is one dense system in the coupling prices.
 
 arrays       the question as arrays; what of a DayProblem the engine can express
 route        which engine plans a day
