@@ -30,6 +30,7 @@ _DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
 _ITERATIONS = 8
 _HUBER = 2.5
 _CONVERGED = 1e-3
+_SETTLED = 0.1  # of cost: a step that changes less moves nothing by a third of its spread
 # Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
@@ -188,10 +189,12 @@ def fit_state(
         except SolveError:
             damping *= 20
             continue
-        if tried.cost >= best.cost:
+        if tried.cost >= best.cost + _SETTLED:
             damping *= 20
             continue
-        done = best.cost - tried.cost < _CONVERGED * tried.cost
+        if tried.cost >= best.cost:
+            break
+        done = best.cost - tried.cost < max(_CONVERGED * tried.cost, _SETTLED)
         best, damping = tried, damping / 5
         if done:
             break
