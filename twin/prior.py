@@ -140,9 +140,7 @@ def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
     )
 
 
-def sibling_priors(
-    chemistry_of: Mapping[str, str], lessons: Mapping[str, Lesson]
-) -> dict[str, AgeingPrior]:
+def sibling_priors(chemistry_of: Mapping[str, str], lessons: Mapping[str, Lesson]) -> dict[str, AgeingPrior]:
     """The prior of each battery of ``chemistry_of`` from all others of its chemistry that have a lesson."""
     return {
         battery_id: fleet_prior(
