@@ -118,9 +118,8 @@ def test_last_weeks_prices_give_a_degraded_plan_that_feeds_nothing_back(depot: W
 
 def test_a_worse_rung_never_replaces_a_better_one(depot: Workspace) -> None:
     first = planned(depot)
-    doubled = price_rows(DAY, 1).iloc[[5]].assign(resolution_minutes=15)
-    doubled["interval_start_utc"] = doubled["interval_start_utc"].str.replace(":00:00Z", ":30:00Z")
-    more(depot, "prices", doubled)  # two prices for one quarter-hour: the day is no longer published
+    half_an_hour = price_rows(DAY, 1).iloc[[5]].assign(resolution_minutes=30)
+    more(depot, "prices", half_an_hour)  # in place of the hour: the day is no longer whole
     result = planned(depot)
     assert (result.details["outcome"], result.details["plan_id"]) == ("kept", first.details["plan_id"])
     assert (result.exit_code, result.status) == (0, "degraded")
