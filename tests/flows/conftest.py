@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     for name in [name for name in os.environ if name.startswith("V2G_") and "__" in name]:
         monkeypatch.delenv(name)
     yield
+
+
+@pytest.fixture(autouse=True)
+def _a_command_ends_itself_and_not_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Prefect loaded, the command line leaves by os._exit: silently, with its own exit code."""
+    monkeypatch.setattr("flows.cli._leave", sys.exit)
 
 
 @pytest.fixture
