@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from twin.cell import Array
 from twin.types import BatterySpec
-
-Flags = npt.NDArray[np.bool_]
 
 _GRID_S = 60.0
 _LONGEST_LAG_S = 12 * 3600.0

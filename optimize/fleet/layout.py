@@ -92,9 +92,3 @@ class Iterate(NamedTuple):
 def variables(fleet: Fleet) -> int:
     """V, variables a step."""
     return 3 + fleet.up + fleet.down
-
-
-def step_pairs(fleet: Fleet) -> int:
-    """P, inequalities a step."""
-    rows = 3 * (fleet.up > 0) + 3 * (fleet.down > 0) + fleet.taper
-    return BOX_PAIRS + fleet.up + fleet.down + rows
