@@ -9,6 +9,15 @@ from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 
 
 @kernel
+def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int]:
+    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, and those of its stays."""
+    up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
+    down_row = up_row + (3 * K if fleet.up > 0 else 0)
+    taper_row = down_row + (3 * K if fleet.down > 0 else 0)
+    return up_row, down_row, taper_row, taper_row + (K if fleet.taper > 0 else 0)
+
+
+@kernel
 def apply_rows(
     fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, fixed: float, out: FloatArray
 ) -> None:
@@ -16,10 +25,7 @@ def apply_rows(
     nu, nd = fleet.up, fleet.down
     K = x.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row = (BOX_PAIRS + nu + nd) * K
-    down_row = up_row + (3 * K if nu > 0 else 0)
-    taper_row = down_row + (3 * K if nd > 0 else 0)
-    steps = taper_row + (K if fleet.taper > 0 else 0)
+    up_row, down_row, taper_row, steps = row_starts(fleet, K)
     for k in range(K):
         out[k] = -x[0, k]
         out[K + k] = x[0, k]
@@ -71,10 +77,7 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
     """out = b."""
     nu, nd = fleet.up, fleet.down
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row = (BOX_PAIRS + nu + nd) * K
-    down_row = up_row + (3 * K if nu > 0 else 0)
-    taper_row = down_row + (3 * K if nd > 0 else 0)
-    steps = taper_row + (K if fleet.taper > 0 else 0)
+    up_row, down_row, taper_row, steps = row_starts(fleet, K)
     for k in range((nu + nd) * K):
         out[BOX_PAIRS * K + k] = 0.0
     k = 0
@@ -111,10 +114,7 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
     nu, nd = fleet.up, fleet.down
     K = G.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row = (BOX_PAIRS + nu + nd) * K
-    down_row = up_row + (3 * K if nu > 0 else 0)
-    taper_row = down_row + (3 * K if nd > 0 else 0)
-    steps = taper_row + (K if fleet.taper > 0 else 0)
+    up_row, down_row, taper_row, steps = row_starts(fleet, K)
     limit = 0.0
     if math.isfinite(fleet.v2g_limit[i]):
         limit = fleet.hours * t_pairs[steps + 2 * (s1 - s0)]
