@@ -6,35 +6,55 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.ageing import CAPACITY_SD, AgeingFit, health_path
-from twin.cell import Array
+from twin.ageing import factors_of
+from twin.cell import Array, Health
+from twin.life import time_grid, trajectory
 from twin.opencircuit import open_circuit
 from twin.rates import RateModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Capacity over nominal at the ages asked for: 5 %, 50 % and 95 % quantiles of what will be measured."""
+    """Capacity over nominal at the days asked for.
 
+    ``best``: of the most probable unknowns; ``low``, ``median``, ``high``: 5 %, 50 % and 95 % quantiles.
+    """
+
+    best: Array
     low: Array
     median: Array
     high: Array
 
 
 def forecast_capacity(
-    model: RateModel, fit: AgeingFit, now_days: float, ages: Array, *, measured_sd: float = CAPACITY_SD
+    model: RateModel,
+    theta: Array,
+    today: Health,
+    days: Array,
+    *,
+    discrepancy: float,
+    today_sd: float = 0.0,
+    measured_sd: float = 0.0,
 ) -> Forecast:
-    """Forecast from ``now_days`` for ``ages`` [d, ascending, later], every day being the duty of ``model``.
+    """Forecast ``days`` ahead [d, ascending], every day being the duty of ``model``.
 
-    Each posterior draw's fade from now on is off by a share of its own, normal with the prior's
-    ``discrepancy``; ``measured_sd``: of a check-up, relative.
+    ``theta``: the most probable unknowns, then posterior draws, one a row; ``today``: health of each row, or
+    one for all, whose capacity is then known to ``today_sd`` of nominal. Each draw's fade from now on is off
+    by a share of its own, normal with the prior's ``discrepancy``; ``measured_sd``: of the check-ups that are
+    foretold, relative; 0 for capacity itself.
     """
     circuit = open_circuit(model.cell.name)
-    path = health_path(model, fit.sample, np.append(now_days, ages))
-    share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
-    rng = np.random.default_rng(0)
-    left_out = rng.normal(0.0, fit.prior.discrepancy, share.shape[1])
-    noise = rng.normal(0.0, measured_sd, share[1:].shape)
-    drawn = share[1:] - left_out * (share[0] - share[1:])
+    names = Health.__slots__
+    rows = {name: np.broadcast_to(getattr(today, name), len(theta)) for name in names}
+    grid = np.union1d(time_grid(max(float(days[-1]), 1e-3)), np.append(0.0, days))
+    path = trajectory(model, Health(**rows), factors_of(model, theta), grid)
+    at = np.searchsorted(grid, np.append(0.0, days))
+    asked = Health(**{name: getattr(path, name)[at] for name in names})
+    share = circuit.window(asked).capacity_ah / circuit.fresh_capacity_ah
+    draws, count = share[:, 1:], len(theta) - 1
+    left_out = np.random.default_rng(0).normal(0.0, discrepancy, count)
+    known = np.random.default_rng(1).normal(0.0, today_sd, count)
+    noise = np.random.default_rng(2).normal(0.0, measured_sd, (len(days), count))
+    drawn = draws[1:] + known - left_out * (draws[0] - draws[1:])
     low, median, high = np.quantile(np.maximum(drawn * (1 + noise), 0.0), (0.05, 0.5, 0.95), axis=1)
-    return Forecast(low=low, median=median, high=high)
+    return Forecast(best=share[1:, 0], low=low, median=median, high=high)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pybamm
 
-from twin.ageing import factors_of
 from twin.cell import AGEING_OPTIONS, Health, parameter_values, reference_cell
 from twin.errors import TwinError
-from twin.life import time_grid, trajectory
+from twin.forecast import forecast_capacity
+from twin.life import time_grid
 from twin.opencircuit import open_circuit
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
@@ -63,17 +63,16 @@ class BatteryHandle:
         leaves out, as a share of the fade to come.
         """
         found = self.calibration
-        ageing, circuit = ageing_of(found), open_circuit(found.chemistry)
-        drawn = np.vstack([found.parameters["mean"], self.draws().to_numpy()])
         days = time_grid(years * 365.25)
-        path = trajectory(ageing.model, self.health, factors_of(ageing.model, drawn), days)
-        soh = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
-        spread = found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah
-        today = np.append(0.0, np.random.default_rng(1).normal(0.0, spread, len(drawn) - 1))
-        left_out = np.random.default_rng(2).normal(0.0, found.parameters["prior"]["discrepancy"], len(drawn))
-        left_out[0] = 0.0
-        low, high = np.quantile(soh + today - left_out * (soh[0] - soh), (0.05, 0.95), axis=1)
-        return pd.DataFrame({"day": days, "soh": soh[:, 0], "soh_low": low, "soh_high": high})
+        told = forecast_capacity(
+            ageing_of(found).model,
+            np.vstack([found.parameters["mean"], self.draws().to_numpy()]),
+            self.health,
+            days,
+            discrepancy=found.parameters["prior"]["discrepancy"],
+            today_sd=found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah,
+        )
+        return pd.DataFrame({"day": days, "soh": told.best, "soh_low": told.low, "soh_high": told.high})
 
     def simulation(
         self,

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import least_squares
 
-from twin.ageing import AgeingFit, fit_ageing
+from twin.ageing import AgeingFit, fit_ageing, health_at
 from twin.cell import Array, reference_cell
 from twin.duty import Profile
 from twin.forecast import forecast_capacity
@@ -196,8 +196,14 @@ def score(records: list[Record], split: str) -> Score:
     fits = fit_cells(records, split)
     for record, fit in zip(records, fits, strict=True):
         n = seen_rows(record, split)
+        theta, now = np.vstack([fit.mean, fit.sample]), float(record.ages[n - 1])
         band = forecast_capacity(
-            record.model, fit, float(record.ages[n - 1]), record.ages[n:], measured_sd=CHECKUP_SD
+            record.model,
+            theta,
+            health_at(record.model, theta, now),
+            record.ages[n:] - now,
+            discrepancy=fit.prior.discrepancy,
+            measured_sd=CHECKUP_SD,
         )
         inside = (band.low <= record.capacity[n:]) & (record.capacity[n:] <= band.high)
         last_held.append(bool(inside[-1]))

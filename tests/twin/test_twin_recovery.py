@@ -11,9 +11,9 @@ import pytest
 
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, hide
-from twin.ageing import AgeingFit, fit_ageing, health_path
+from twin.ageing import CAPACITY_SD, AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import Array
-from twin.forecast import forecast_capacity
+from twin.forecast import Forecast, forecast_capacity
 from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, lesson_of, sibling_priors
 from twin.rates import RateModel
@@ -115,6 +115,17 @@ def fitted(ages: Array, capacity: Array, discrepancy: float) -> AgeingFit:
     )
 
 
+def forecast(fit: AgeingFit, ages: Array, seen: int) -> Forecast:
+    """What the check-ups after the ``seen`` ones will show."""
+    theta = np.vstack([fit.mean, fit.sample])
+    today = health_at(laboratory(), theta, float(ages[seen - 1]))
+    ahead = ages[seen:] - ages[seen - 1]
+    discrepancy = fit.prior.discrepancy
+    return forecast_capacity(
+        laboratory(), theta, today, ahead, discrepancy=discrepancy, measured_sd=CAPACITY_SD
+    )
+
+
 def test_a_knee_is_found_once_passed_and_allowed_for_before() -> None:
     ages, capacity = record(0.08)
     passed = fitted(ages, capacity, 0.02)
@@ -124,7 +135,7 @@ def test_a_knee_is_found_once_passed_and_allowed_for_before() -> None:
     assert np.exp(passed.sample[:, KNEE]).mean() == pytest.approx(0.08, abs=0.02)
     assert passed.shrinkage[KNEE] < 0.5 < ahead.shrinkage[KNEE]
     assert "knee_fade: yes" in passed.identifiability()
-    band = forecast_capacity(laboratory(), ahead, float(ages[before - 1]), ages[before:])
+    band = forecast(ahead, ages, before)
     assert band.low[-1] < capacity[-1] < band.high[-1]
 
 
@@ -133,7 +144,7 @@ def test_a_band_widens_with_distance_and_with_what_the_model_leaves_out() -> Non
     widths = []
     for discrepancy in (0.02, 0.4):
         fit = fitted(ages[:10], capacity[:10], discrepancy)
-        band = forecast_capacity(laboratory(), fit, float(ages[9]), ages[10:])
+        band = forecast(fit, ages, 10)
         assert (np.diff(band.median) < 0).all()
         widths.append(band.high - band.low)
         assert widths[-1][-1] > 1.5 * widths[-1][0]
