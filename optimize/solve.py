@@ -40,10 +40,12 @@ HELD = 1e-7
 
 
 @dataclass(slots=True)
-class _Search:
+class Search:
     """One solve under way: the program in force, its switches and the time that is left.
 
     powers: of the last LP; kept: of the last solution that broke no rule. objectives_left share the time.
+    gap_wanted: relative to max(1, |objective|), as is gap, the one that is proven in the end; primary: what
+    the last objective before net benefit reached, NaN for none.
     """
 
     day: DayModel
@@ -52,6 +54,9 @@ class _Search:
     seconds_left: float
     powers: Powers
     kept: Powers
+    gap_wanted: float = GAP
+    gap: float = np.inf
+    primary: float = np.nan
     exact_wear: bool = True
     objectives_left: int = 1
     seconds_spent: float = 0.0
@@ -82,30 +87,20 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     """
     windows = session_windows(problem)
     day = build_day(problem, windows, mode)
-    idle = idle_powers(day)
-    search = _Search(
-        day=day,
-        program=HighsProgram(day.programme, mode),
-        switches=Switches(day),
-        seconds_left=time_limit_seconds,
-        powers=idle,
-        kept=idle,
-    )
-    gap, primary = _settle_earlier_objectives(search)
-    gap = max(gap, _settle(search))
+    search = settle_day(day, time_limit_seconds)
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
     record = SolverRecord(
-        status="optimal" if gap <= GAP else "time_limit",
+        status="optimal" if search.gap <= GAP else "time_limit",
         objective_eur=0.0 - search.program.objective(),
-        gap=gap,
+        gap=search.gap,
         solve_seconds=search.seconds_spent,
         columns=search.program.columns,
         rows=search.program.rows,
         binaries=search.switches.columns.size,
         wear_cuts=search.cuts,
-        primary=primary,
+        primary=search.primary,
     )
     return assemble_plan(
         problem,
@@ -119,7 +114,28 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     )
 
 
-def _settle_earlier_objectives(search: _Search) -> tuple[float, float]:
+def settle_day(day: DayModel, time_limit_seconds: float, *, gap: float = GAP) -> Search:
+    """Search for a day's best plan until its gap is proven or the time is up; errors as in `solve_mode`.
+
+    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan.
+    """
+    idle = idle_powers(day)
+    options = {"mip_rel_gap": 0.5 * gap, "mip_abs_gap": 0.05 * gap}
+    search = Search(
+        day=day,
+        program=HighsProgram(day.programme, day.mode, options),
+        switches=Switches(day),
+        seconds_left=time_limit_seconds,
+        powers=idle,
+        kept=idle,
+        gap_wanted=gap,
+    )
+    earlier, search.primary = _settle_earlier_objectives(search)
+    search.gap = max(earlier, _settle(search))
+    return search
+
+
+def _settle_earlier_objectives(search: Search) -> tuple[float, float]:
     """Reach and hold what comes before net benefit; its gap and the last objective's value, NaN for none."""
     gap, primary = 0.0, np.nan
     day, program = search.day, search.program
@@ -145,7 +161,7 @@ def _settle_earlier_objectives(search: _Search) -> tuple[float, float]:
     return gap, primary
 
 
-def _settle(search: _Search) -> float:
+def _settle(search: Search) -> float:
     """Leave a solution that breaks no rule in the search, its binaries fixed; returns its proven gap."""
     program, switches = search.program, search.switches
     program.relax(switches.columns)
@@ -160,7 +176,7 @@ def _settle(search: _Search) -> float:
         _repair(search)
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
-        if gap <= GAP or not in_time or search.seconds_left <= 0.0:
+        if gap <= search.gap_wanted or not in_time or search.seconds_left <= 0.0:
             search.kept = search.powers
             return gap
         columns = switches.columns
@@ -176,7 +192,7 @@ def _settle(search: _Search) -> float:
         _solve_fixed(search, values)
 
 
-def _repair(search: _Search) -> None:
+def _repair(search: Search) -> None:
     """Fix what is broken to what the solution does on balance and solve again, until nothing is."""
     switches, first = search.switches, True
     while (broken := switches.broken(search.powers)).any():
@@ -188,7 +204,7 @@ def _repair(search: _Search) -> None:
         first = False
 
 
-def _solve_fixed(search: _Search, values: FloatArray) -> None:
+def _solve_fixed(search: Search, values: FloatArray) -> None:
     """Solve with the binaries fixed; to those of the last good solution where these leave no way."""
     columns = search.switches.columns
     search.program.fix(columns, values)
@@ -197,7 +213,7 @@ def _solve_fixed(search: _Search, values: FloatArray) -> None:
         _solve_lp(search)
 
 
-def _solve_lp(search: _Search, *, feasible: bool = True) -> bool:
+def _solve_lp(search: Search, *, feasible: bool = True) -> bool:
     """Solve the LP in force, adding tangents until its wear is exact; False if infeasible."""
     day = search.day
     for _ in range(CUT_ROUNDS):

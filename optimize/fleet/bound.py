@@ -32,58 +32,68 @@ def bound_cars(
     fleet: Fleet, it: Iterate, price: FloatArray, total: FloatArray, chunk_from: int, chunk_to: int
 ) -> None:
     """total [chunks]: the least that the chunk's cars can cost at their groups' prices [groups, L], €."""
-    V = 3 + fleet.up + fleet.down
-    dt = fleet.hours
     for chunk in range(chunk_from, chunk_to):
         total[chunk] = 0.0
-        y = price[fleet.chunk_group[chunk]]
         for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
-            a, b = fleet.step_start[i], fleet.step_start[i + 1]
-            p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
-            s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-            K, stays, pairs = b - a, s1 - s0, p1 - p0
-            x = it.x[V * a : V * b].reshape((V, K))
-            z, at_rest, limit = np.zeros(pairs), np.empty(pairs), np.empty(pairs)
-            steps = pairs - 2 * stays - (1 if math.isfinite(fleet.v2g_limit[i]) else 0)
-            # A car that is never plugged in is never iterated: it has no multipliers worth using.
-            for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
-                z[j] = it.dual[p0 + j]
-            for s in range(stays):
-                z[steps + 2 * s] = 0.0
-                if fleet.length[s0 + s] == 0:
-                    z[steps + 2 * s + 1] = 0.0
-            apply_rows(fleet, i, np.zeros((V, K)), np.zeros(stays), 1.0, at_rest)
-            bounds(fleet, i, K, limit)
-            sum_i = 0.0
-            for j in range(pairs):
-                sum_i += z[j] * (at_rest[j] - limit[j])
-            G, G_stay = np.empty((V, K)), np.empty(stays)
-            slope, _ = wear_slopes(fleet, i, max(duty(fleet, i, x), 0.0))
-            negative_cost(fleet, i, y, slope, G, G_stay)
-            subtract_adjoint(fleet, i, z, G, G_stay)
-            sum_i += _wear_conjugate(fleet, i, slope)
-            rest = 0.5 * fleet.rest_price[i] * dt
-            k = 0
-            for s in range(s0, s1):
-                charge, discharge = fleet.charge_limit[s], fleet.discharge_limit[s]
-                most = charge / fleet.efficiency_charge[s] + discharge * fleet.efficiency_discharge[s]
-                end = k + fleet.length[s]
-                if end > k:
-                    sum_i += fleet.arrival[s] * (rest + fleet.terminal_value - it.nu[a + k])
-                while k < end:
-                    nu = it.nu[a + k]
-                    after = it.nu[a + k + 1] if k + 1 < end else 0.0
-                    sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(
-                        0.0, (-G[1, k] + dt * nu) * discharge
-                    )
-                    r = -G[2, k] + nu - after
-                    sum_i += min(r * fleet.floor[s], r * fleet.ceiling[s])
-                    for j in range(V - 3):
-                        sum_i += min(0.0, -G[3 + j, k] * most)
-                    k += 1
-                if fleet.length[s] == 0:
-                    sum_i += fleet.departure_price * max(0.0, fleet.target[s] - fleet.arrival[s])
-                else:
-                    short = max(0.0, fleet.target[s] - fleet.floor[s])
-                    sum_i += min(0.0, -G_stay[s - s0] * short)
-            total[chunk] += sum_i
+            total[chunk] += _bound_car(fleet, it, price[fleet.chunk_group[chunk]], i)
+
+
+@kernel
+def bound_each(fleet: Fleet, it: Iterate, price: FloatArray, least: FloatArray) -> None:
+    """least [n]: the same for every car apart."""
+    for chunk in range(fleet.chunk_start.size - 1):
+        for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
+            least[i] = _bound_car(fleet, it, price[fleet.chunk_group[chunk]], i)
+
+
+@kernel
+def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
+    V = 3 + fleet.up + fleet.down
+    dt = fleet.hours
+    a, b = fleet.step_start[i], fleet.step_start[i + 1]
+    p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
+    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
+    K, stays, pairs = b - a, s1 - s0, p1 - p0
+    x = it.x[V * a : V * b].reshape((V, K))
+    z, at_rest, limit = np.zeros(pairs), np.empty(pairs), np.empty(pairs)
+    steps = pairs - 2 * stays - (1 if math.isfinite(fleet.v2g_limit[i]) else 0)
+    # A car that is never plugged in is never iterated: it has no multipliers worth using.
+    for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
+        z[j] = it.dual[p0 + j]
+    for s in range(stays):
+        z[steps + 2 * s] = 0.0
+        if fleet.length[s0 + s] == 0:
+            z[steps + 2 * s + 1] = 0.0
+    apply_rows(fleet, i, np.zeros((V, K)), np.zeros(stays), 1.0, at_rest)
+    bounds(fleet, i, K, limit)
+    sum_i = 0.0
+    for j in range(pairs):
+        sum_i += z[j] * (at_rest[j] - limit[j])
+    G, G_stay = np.empty((V, K)), np.empty(stays)
+    slope, _ = wear_slopes(fleet, i, max(duty(fleet, i, x), 0.0))
+    negative_cost(fleet, i, y, slope, G, G_stay)
+    subtract_adjoint(fleet, i, z, G, G_stay)
+    sum_i += _wear_conjugate(fleet, i, slope)
+    rest = 0.5 * fleet.rest_price[i] * dt
+    k = 0
+    for s in range(s0, s1):
+        charge, discharge = fleet.charge_limit[s], fleet.discharge_limit[s]
+        most = charge / fleet.efficiency_charge[s] + discharge * fleet.efficiency_discharge[s]
+        end = k + fleet.length[s]
+        if end > k:
+            sum_i += fleet.arrival[s] * (rest + fleet.terminal_value - it.nu[a + k])
+        while k < end:
+            nu = it.nu[a + k]
+            after = it.nu[a + k + 1] if k + 1 < end else 0.0
+            sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(0.0, (-G[1, k] + dt * nu) * discharge)
+            r = -G[2, k] + nu - after
+            sum_i += min(r * fleet.floor[s], r * fleet.ceiling[s])
+            for j in range(V - 3):
+                sum_i += min(0.0, -G[3 + j, k] * most)
+            k += 1
+        if fleet.length[s] == 0:
+            sum_i += fleet.departure_price * max(0.0, fleet.target[s] - fleet.arrival[s])
+        else:
+            short = max(0.0, fleet.target[s] - fleet.floor[s])
+            sum_i += min(0.0, -G_stay[s - s0] * short)
+    return float(sum_i)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,14 +10,15 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.coupling import Coupling, node_limits
 from optimize.fleet.layout import FloatArray, IntArray
-from optimize.fleet.repair import cost_cars, follow, hold, trim
+from optimize.fleet.repair import ROUNDING_KW, cost_cars, follow, hold, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Feasible:
     """A plan in the kernel's order of steps: battery-side powers, energy at the slot's end, reserve shares.
 
-    bids_kw [B]; shares [channels, steps]; cost_eur: exact, of everything.
+    bids_kw [B]; shares_kw [channels, steps]; own_eur [n]: the cars' own cost, in the kernel's order;
+    cost_eur: exact, of everything.
     """
 
     charge_kw: FloatArray
@@ -25,6 +26,7 @@ class Feasible:
     energy_kwh: FloatArray
     shares_kw: FloatArray
     bids_kw: FloatArray
+    own_eur: FloatArray
     cost_eur: float
 
 
@@ -99,40 +101,79 @@ class Repairer:
                 shares,
                 held,
             )
-            for b, block in enumerate(arrays.blocks):
-                sides = [0] * block.up + [1] * block.down
-                least = min(float(held[b, side, block.first_slot : block.end_slot].min()) for side in sides)
-                bids[b] = min(wanted[b], least)
-                if bids[b] < block.min_kw:
-                    bids[b] = 0.0
+            bids = self.sold(wanted, held)
             trim(fleet, self.owner, self.site, self.block, bids, held, shares)
-        cost, unmet = np.zeros(arrays.cars), np.zeros(self.target.size)
-        cost_cars(fleet, self.target, charge, discharge, energy, shares, cost, unmet)
-        total = float(cost.sum()) + self._shared_cost(charge, discharge, bids)
-        return Feasible(
+        return self.priced(charge, discharge, energy, shares, bids)
+
+    def priced(
+        self,
+        charge: FloatArray,
+        discharge: FloatArray,
+        energy: FloatArray,
+        shares: FloatArray,
+        bids: FloatArray,
+    ) -> Feasible:
+        """A plan that keeps every rule, with what it costs."""
+        own, unmet = np.zeros(self.arrays.cars), np.zeros(self.target.size)
+        cost_cars(self.compiled.fleet, self.target, charge, discharge, energy, shares, own, unmet)
+        plan = Feasible(
             charge_kw=charge,
             discharge_kw=discharge,
             energy_kwh=energy,
             shares_kw=shares,
             bids_kw=bids,
-            cost_eur=total,
+            own_eur=own,
+            cost_eur=np.nan,
         )
+        return replace(plan, cost_eur=float(own.sum()) + self._shared_cost(plan))
 
-    def node_power(self, charge: FloatArray, discharge: FloatArray) -> FloatArray:
-        """Metered power [S, T] of the cars below each node, + = import."""
+    def held(self, shares: FloatArray) -> FloatArray:
+        """What all cars together hold of each block [B, 2, T] (up, down)."""
+        up, site = self.compiled.fleet.up, self.site[self.step_stay]
+        total = np.zeros((len(self.arrays.blocks), 2, self.arrays.slots))
+        for channel, kw in enumerate(shares):
+            block = self.block[channel, site, self.slot]
+            serves = block >= 0
+            np.add.at(total[:, int(channel >= up)], (block[serves], self.slot[serves]), kw[serves])
+        return total
+
+    def sold(self, wanted: FloatArray, held: FloatArray) -> FloatArray:
+        """The bids [B] that what is held carries, at most what is wanted."""
+        bids = np.zeros(len(self.arrays.blocks))
+        for b, block in enumerate(self.arrays.blocks):
+            sides = [0] * block.up + [1] * block.down
+            least = min(float(held[b, side, block.first_slot : block.end_slot].min()) for side in sides)
+            bids[b] = min(wanted[b], least)
+            if bids[b] < block.min_kw:
+                bids[b] = 0.0
+        return bids
+
+    def within_limits(self, plan: Feasible) -> bool:
+        """Whether every node's limit is kept."""
+        power = self.node_power(plan)
+        return bool((power <= self.draw + ROUNDING_KW).all() and (-power <= self.feed + ROUNDING_KW).all())
+
+    def site_power(self, plan: Feasible) -> FloatArray:
+        """Metered power [S, T] of the cars plugged in at each site itself, + = import."""
         fleet, stay = self.compiled.fleet, self.step_stay
-        drawn = charge / fleet.efficiency_charge[stay] - discharge * fleet.efficiency_discharge[stay]
+        drawn = plan.charge_kw / fleet.efficiency_charge[stay]
+        drawn = drawn - plan.discharge_kw * fleet.efficiency_discharge[stay]
         own = np.zeros((self.arrays.sites, self.arrays.slots))
         np.add.at(own, (self.site[stay], self.slot), drawn)
+        return own
+
+    def node_power(self, plan: Feasible) -> FloatArray:
+        """Metered power [S, T] of the cars below each node, + = import."""
+        own = self.site_power(plan)
         power = np.zeros_like(own)
         for j in range(self.arrays.sites):
             power[self.arrays.path(j)] += own[j]
         return power
 
-    def _shared_cost(self, charge: FloatArray, discharge: FloatArray, bids: FloatArray) -> float:
+    def _shared_cost(self, plan: Feasible) -> float:
         """Peaks, shared meters and reserve income."""
         a = self.arrays
-        power = self.node_power(charge, discharge)
+        power = self.node_power(plan)
         total = 0.0
         for j in range(a.sites):
             load = power[j] + a.base_load_kw[j]
@@ -141,7 +182,7 @@ class Repairer:
                 for sign, flow in ((1.0, load), (-1.0, a.base_load_kw[j])):
                     bill = a.import_price @ np.maximum(flow, 0.0) + a.export_price @ np.minimum(flow, 0.0)
                     total += sign * a.slot_hours * float(bill)
-        for bid, block in zip(bids, a.blocks, strict=True):
+        for bid, block in zip(plan.bids_kw, a.blocks, strict=True):
             total -= bid * block.price_eur_per_kw_h * a.slot_hours * (block.end_slot - block.first_slot)
         return float(total)
 

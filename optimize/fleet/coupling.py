@@ -54,6 +54,12 @@ class Coupling:
         """Number of prices."""
         return int(self.f0.size)
 
+    def least(self, y: FloatArray) -> float:
+        """The least that the coupling itself can cost at prices y, €."""
+        reduced = self.cost - self.F.T @ y
+        boxes = np.minimum(reduced * self.lower, reduced * self.upper).sum()
+        return float(boxes - self.f0 @ y + self.constant)
+
 
 class _Builder:
     """Collects variables and rows."""

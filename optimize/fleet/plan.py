@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from optimize.assemble import assemble_plan
 from optimize.fleet.arrays import from_problem
 from optimize.fleet.layout import FloatArray
+from optimize.fleet.polish import polish
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.types import DayProblem, Mode, ModePlan, Prices, ReserveBid, SolverRecord
 from optimize.windows import session_windows
@@ -27,10 +30,13 @@ def solve_fleet(
     Same input, same plan, for any number of threads, unless the time limit strikes. Raises UnsupportedError
     for what the engine cannot express and TimeLimitError if not even a first plan was found in time.
     """
+    begun = time.perf_counter()
     windows = session_windows(problem)
     found = solve_arrays(
         from_problem(problem, windows, mode), gap=gap, time_limit_seconds=time_limit_seconds, threads=threads
     )
+    left = time_limit_seconds - (time.perf_counter() - begun)
+    found = polish(problem, windows, mode, found, gap=gap, time_limit_seconds=left)
     view = _View(found)
     plan, fleet = found.plan, found.repairer.compiled.fleet
     return assemble_plan(

@@ -35,7 +35,7 @@ class FleetSolution:
     """The best plan found, the best bound, both in € of cost, and the prices at the end.
 
     gap: (cost − bound)/max(1 €, |cost|). y [rows] are the coupling's prices, low and high the multipliers of
-    its variables' bounds, ν [steps] what a stored kWh is worth at the end of a slot.
+    its variables' bounds, ν [steps] what a stored kWh is worth at the end of a slot; cars: where they stand.
     """
 
     plan: Feasible
@@ -52,6 +52,7 @@ class FleetSolution:
     nu: FloatArray
     coupling: Coupling
     repairer: Repairer
+    cars: Cars
 
     @property
     def prices(self) -> CouplingPrices:
@@ -141,4 +142,5 @@ def solve_arrays(
         nu=nu,
         coupling=coupling,
         repairer=repairer,
+        cars=cars,
     )

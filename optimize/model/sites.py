@@ -26,8 +26,9 @@ from optimize.types import DayProblem
 class SiteParts:
     """Columns and rows by site and slot, [S, T], −1 where there are none.
 
-    power, drawn, fed columns (drawn, fed: of a common meter, with their largest values), peak_row rows; top
-    [S] and deviation [S, T] columns of the objectives. bid, bid_most [B]; pool_up, pool_down rows [B, T].
+    power, drawn, fed columns (drawn, fed: of a common meter, with their largest values); site_power, meter,
+    peak_row rows; top [S] and deviation [S, T] columns of the objectives. bid, bid_most [B]; pool_up,
+    pool_down rows [B, T].
     """
 
     power: IntArray
@@ -35,6 +36,8 @@ class SiteParts:
     fed: IntArray
     drawn_most: FloatArray
     fed_most: FloatArray
+    site_power: IntArray
+    meter: IntArray
     peak_row: IntArray
     top: IntArray
     deviation: IntArray
@@ -61,7 +64,8 @@ def add_sites(
     intake, feed_in = _possible(pairs, above, shape)
     features = _features(problem, tree, intake, feed_in)
     active = features[:, :, 0].astype(np.bool_)
-    found = {name: np.full(shape, -1) for name in ("power", "drawn", "fed", "deviation", "peak_row")}
+    names = ("power", "drawn", "fed", "deviation", "site_power", "meter", "peak_row")
+    found = {name: np.full(shape, -1) for name in names}
     tops = _add_tops(program, problem, tree, features[:, :, 1:].astype(np.bool_))
     index = np.full(shape, -1)
     index[active] = np.arange(np.count_nonzero(active))

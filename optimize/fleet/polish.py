@@ -1,0 +1,198 @@
+"""Exact where the engine's relaxation is not tight: cars' own problems with binaries at the final prices.
+
+A plan's cost less the bound is a sum over cars and coupling,
+    Σ_i (cost_i + y·outputs_i − least_i) + (what the coupling pays − the least it could),
+so that the cars to look at, and in which order, can be read off.
+
+Plan: groups of them are planned anew beside all others (`own.beside`); kept if the whole costs less.
+Bound: for any prices y, cost ≥ Σ_i min_{X_i}(cost_i + y·outputs_i) + min_v(…) because every plan meets the
+coupling's rows, which y only prices. This holds for whatever set X_i holds the car's plans: for the relaxed
+one, whose minimum the engine bounds, and for the exact one, whose minimum a search with binaries bounds from
+below. So each car may bring the better of its two. Tried are the engine's prices and those of the groups.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from optimize.errors import SolverError, TimeLimitError
+from optimize.fleet.bound import bound_each
+from optimize.fleet.layout import FloatArray
+from optimize.fleet.own import OwnProblems
+from optimize.fleet.part import MOST_SETTLING, Part
+from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
+from optimize.fleet.solve import FleetSolution
+from optimize.solve import settle_day
+from optimize.types import DayProblem, Mode
+from optimize.windows import SessionWindow
+
+# Of the gap that is wanted, what all searches together may leave open.
+LEFT_OPEN = 0.3
+# What a solver's rounding may hide in a bound, absolute and relative.
+ROUNDING = 1e-7
+SETTLE_MU = 1e-6
+PASSES = 3
+# A pass that leaves more of the gap than this is the last.
+PROGRESS = 0.8
+
+
+def polish(
+    problem: DayProblem,
+    windows: Sequence[SessionWindow],
+    mode: Mode,
+    found: FleetSolution,
+    *,
+    gap: float,
+    time_limit_seconds: float,
+) -> FleetSolution:
+    """The solution with a better plan and bound where time allows; unchanged if its gap is proven."""
+    if found.gap <= gap or not problem.cars or not isinstance(found.cars, Part):
+        return found
+    return _Polish(problem, windows, mode, found, found.cars, gap, time_limit_seconds).run()
+
+
+@dataclass(slots=True)
+class _Bound:
+    """A bound at some prices: of the coupling and of each car, the latter being made exact one by one."""
+
+    y: FloatArray
+    coupling_eur: float
+    least_eur: FloatArray
+
+    @property
+    def total_eur(self) -> float:
+        return self.coupling_eur + float(self.least_eur.sum())
+
+
+class _Polish:
+    def __init__(
+        self,
+        problem: DayProblem,
+        windows: Sequence[SessionWindow],
+        mode: Mode,
+        found: FleetSolution,
+        cars: Part,
+        gap: float,
+        seconds: float,
+    ) -> None:
+        self.begun = time.perf_counter()
+        self.found, self.cars, self.gap, self.seconds = found, cars, gap, seconds
+        self.own = OwnProblems(problem, windows, mode, found)
+        self.weight = RESERVE_WEIGHT if mode == "v2g" and problem.reserves else 1
+        self.plan, self.bound_eur = found.plan, found.bound_eur
+
+    @property
+    def left(self) -> float:
+        return self.seconds - (time.perf_counter() - self.begun)
+
+    @property
+    def open_eur(self) -> float:
+        """What lies between plan and bound."""
+        return self.plan.cost_eur - self.bound_eur
+
+    @property
+    def allowed_eur(self) -> float:
+        """What may."""
+        return self.gap * max(1.0, abs(self.plan.cost_eur))
+
+    def run(self) -> FleetSolution:
+        bound = self._bound_at(self.found.y, self.cars)
+        fresh = [bound]
+        for _ in range(PASSES):
+            before = self.open_eur
+            groups, covers = self._groups(bound)
+            tried = []
+            for number, group in enumerate(groups):
+                y = self._plan_anew(group, self.left / (2 * (len(groups) - number)))
+                if y is not None:
+                    tried.append(y)
+            # Groups of most of the fleet know the right prices best, the last one the latest plan.
+            by_group = map(self._settled, reversed(tried))
+            for one in chain(by_group, fresh) if covers else chain(fresh, by_group):
+                if one is not None:
+                    self._make_exact(one)
+                    bound = max(bound, one, key=lambda each: each.total_eur)
+            fresh = []
+            if self.open_eur <= self.allowed_eur or self.open_eur > PROGRESS * before:
+                break
+        left_open = max(0.0, self.open_eur) / max(1.0, abs(self.plan.cost_eur))
+        return replace(
+            self.found,
+            plan=self.plan,
+            bound_eur=self.bound_eur,
+            gap=left_open,
+            status="optimal" if left_open <= self.gap else "time_limit",
+            seconds=self.found.seconds + time.perf_counter() - self.begun,
+        )
+
+    def _settled(self, y: FloatArray) -> _Bound | None:
+        """The bound at prices that the engine has not seen; None where the cars would take too long."""
+        seconds = self.found.seconds / max(1, self.found.iterations) * MOST_SETTLING
+        if self.open_eur <= self.allowed_eur or seconds > self.left:
+            return None
+        cars = Part(self.own.arrays, self.found.coupling, 1.0, self.cars.threads)
+        cars.settle(y, SETTLE_MU)
+        return self._bound_at(y, cars)
+
+    def _bound_at(self, y: FloatArray, cars: Part) -> _Bound:
+        least = np.zeros(self.own.arrays.cars)
+        bound_each(cars.fleet, cars.iterate, np.array([expand.T @ y for expand in cars.expand]), least)
+        return _Bound(y, self.found.coupling.least(y), least)
+
+    def _excess(self, bound: _Bound) -> FloatArray:
+        """By how much each car's plan costs more than its least, [n] €."""
+        return self.plan.own_eur + self.own.drawn_eur(self.plan, bound.y) - bound.least_eur
+
+    def _groups(self, bound: _Bound) -> tuple[list[list[int]], bool]:
+        """The cars without which the gap would be small enough, most valuable first, in groups to search.
+
+        A group with room left takes in the next cars, which may make way. With it, whether that is most cars.
+        """
+        excess = self._excess(bound)
+        order = np.argsort(-excess, kind="stable")
+        rest = np.cumsum(excess[order][::-1])[::-1]
+        loose = int(np.count_nonzero(rest > LEFT_OPEN * self.allowed_eur))
+        steps = np.diff(self.own.fleet.step_start)[order] * self.weight
+        number = (np.cumsum(steps) - steps) // STEPS_AT_ONCE
+        chosen = number <= number[max(0, loose - 1)]
+        groups = [order[number == one].tolist() for one in np.unique(number[chosen])]
+        return groups, bool(2 * np.count_nonzero(chosen) >= chosen.size)
+
+    def _plan_anew(self, group: list[int], seconds: float) -> FloatArray | None:
+        """Plan a group beside the others, keep it if better; its prices, None if there was no time."""
+        if seconds <= 0.0 or self.open_eur <= self.allowed_eur:
+            return None
+        now = max(1.0, abs(float(self.plan.own_eur[group].sum())))
+        try:
+            search = settle_day(
+                self.own.beside(group, self.plan), seconds, gap=LEFT_OPEN * self.allowed_eur / now
+            )
+        except (TimeLimitError, SolverError):
+            return None
+        plan = self.own.with_cars(self.plan, group, search)
+        if plan.cost_eur < self.plan.cost_eur and self.own.repairer.within_limits(plan):
+            self.plan = plan
+        return self.own.prices(search)
+
+    def _make_exact(self, bound: _Bound) -> None:
+        """Replace the least of the cars by their exact one, most valuable first, until the gap is closed."""
+        excess = self._excess(bound)
+        self.bound_eur = max(self.bound_eur, bound.total_eur)
+        each = LEFT_OPEN * self.allowed_eur / max(1, excess.size)
+        for i in np.argsort(-excess, kind="stable").tolist():
+            if self.open_eur <= self.allowed_eur or self.left <= 0.0 or excess[i] <= each:
+                return
+            worth = max(1.0, abs(float(bound.least_eur[i])))
+            try:
+                search = settle_day(self.own.at_prices(i, bound.y), self.left, gap=each / worth)
+            except (TimeLimitError, SolverError):
+                continue
+            objective = search.program.objective()
+            least = objective - (search.gap + ROUNDING) * max(1.0, abs(objective))
+            bound.least_eur[i] = max(bound.least_eur[i], least)
+            self.bound_eur = max(self.bound_eur, bound.total_eur)
