@@ -114,20 +114,23 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     )
 
 
-def settle_day(day: DayModel, time_limit_seconds: float, *, gap: float = GAP) -> Search:
+def settle_day(
+    day: DayModel, time_limit_seconds: float, *, gap: float = GAP, kept: Powers | None = None
+) -> Search:
     """Search for a day's best plan until its gap is proven or the time is up; errors as in `solve_mode`.
 
-    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan.
+    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. kept: a plan to fall
+    back on; left out, idling.
     """
-    idle = idle_powers(day)
+    kept = kept or idle_powers(day)
     options = {"mip_rel_gap": 0.5 * gap, "mip_abs_gap": 0.05 * gap}
     search = Search(
         day=day,
         program=HighsProgram(day.programme, day.mode, options),
         switches=Switches(day),
         seconds_left=time_limit_seconds,
-        powers=idle,
-        kept=idle,
+        powers=kept,
+        kept=kept,
         gap_wanted=gap,
     )
     earlier, search.primary = _settle_earlier_objectives(search)

@@ -144,7 +144,7 @@ class Repairer:
             sides = [0] * block.up + [1] * block.down
             least = min(float(held[b, side, block.first_slot : block.end_slot].min()) for side in sides)
             bids[b] = min(wanted[b], least)
-            if bids[b] < block.min_kw:
+            if bids[b] < block.min_kw - ROUNDING_KW:
                 bids[b] = 0.0
         return bids
 

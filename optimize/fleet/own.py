@@ -114,6 +114,21 @@ class OwnProblems:
             sites=replace(parts, bid_most=most),
         )
 
+    def now(self, day: DayModel, cars: Sequence[int], plan: Feasible) -> Powers:
+        """What some cars do in a plan, as a solution of their day beside the others."""
+        steps, parts = self.steps(cars), day.sites
+        values = np.zeros(day.programme.cost.size)
+        values[parts.bid] = plan.bids_kw
+        load = self.repairer.node_power(plan) + self.arrays.base_load_kw
+        for columns, flow in ((parts.drawn, load), (parts.fed, -load)):
+            values[columns[columns >= 0]] = np.maximum(flow, 0.0)[columns >= 0]
+        return Powers(
+            charge=plan.charge_kw[steps],
+            discharge=plan.discharge_kw[steps],
+            energy=plan.energy_kwh[steps],
+            values=values,
+        )
+
     def with_cars(self, plan: Feasible, cars: Sequence[int], search: Search) -> Feasible:
         """The fleet's plan with these cars as a search beside the others found them."""
         day, powers = search.day, search.powers

@@ -102,6 +102,8 @@ class _Polish:
 
     def run(self) -> FleetSolution:
         bound = self._bound_at(self.found.y, self.cars)
+        if not np.isfinite(bound.total_eur):  # the iteration broke down
+            bound = self._settle(np.zeros_like(self.found.y))
         fresh = [bound]
         for _ in range(PASSES):
             before = self.open_eur
@@ -112,11 +114,10 @@ class _Polish:
                 if y is not None:
                     tried.append(y)
             # Groups of most of the fleet know the right prices best, the last one the latest plan.
-            by_group = map(self._settled, reversed(tried))
+            by_group = (self._settle(y) for y in reversed(tried) if self._time_to_settle())
             for one in chain(by_group, fresh) if covers else chain(fresh, by_group):
-                if one is not None:
-                    self._make_exact(one)
-                    bound = max(bound, one, key=lambda each: each.total_eur)
+                self._make_exact(one)
+                bound = max(bound, one, key=lambda each: each.total_eur)
             fresh = []
             if self.open_eur <= self.allowed_eur or self.open_eur > PROGRESS * before:
                 break
@@ -130,11 +131,13 @@ class _Polish:
             seconds=self.found.seconds + time.perf_counter() - self.begun,
         )
 
-    def _settled(self, y: FloatArray) -> _Bound | None:
-        """The bound at prices that the engine has not seen; None where the cars would take too long."""
+    def _time_to_settle(self) -> bool:
+        """Whether other prices are worth a try and the cars can find their points at them in time."""
         seconds = self.found.seconds / max(1, self.found.iterations) * MOST_SETTLING
-        if self.open_eur <= self.allowed_eur or seconds > self.left:
-            return None
+        return self.open_eur > self.allowed_eur and seconds <= self.left
+
+    def _settle(self, y: FloatArray) -> _Bound:
+        """The bound at prices that the engine has not seen."""
         cars = Part(self.own.arrays, self.found.coupling, 1.0, self.cars.threads)
         cars.settle(y, SETTLE_MU)
         return self._bound_at(y, cars)
@@ -169,9 +172,9 @@ class _Polish:
             return None
         now = max(1.0, abs(float(self.plan.own_eur[group].sum())))
         try:
-            search = settle_day(
-                self.own.beside(group, self.plan), seconds, gap=LEFT_OPEN * self.allowed_eur / now
-            )
+            day = self.own.beside(group, self.plan)
+            kept = self.own.now(day, group, self.plan)
+            search = settle_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, kept=kept)
         except (TimeLimitError, SolverError):
             return None
         plan = self.own.with_cars(self.plan, group, search)
