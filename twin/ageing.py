@@ -4,7 +4,8 @@ Given are a duty's rates, check-ups against age and, of a battery in the field, 
 was cycled in a laboratory comes the same way. Unknown are the `twin.prior.NAMES`: factors of SEI growth and
 of active-material loss, capacity and resistance when new, the bend of SEI growth, onset and strength of a
 knee. The model is not taken for the truth: a check-up is trusted less the more capacity has faded since, by
-the prior's ``discrepancy``, so that recent fade counts most.
+the prior's ``discrepancy``, so that recent fade counts most. How well a check-up measures is not assumed but
+estimated, from what they scatter about the fit.
 
 The posterior is skewed (a knee may lie just ahead), so it is sampled: adaptive importance sampling that
 starts from the Laplace approximation at the maximum (Cappé et al., Stat. Comput. 18, 2008).
@@ -21,19 +22,19 @@ from scipy.optimize import least_squares
 from twin.cell import Array, Health, ReferenceCell
 from twin.life import Factors, time_grid, trajectory
 from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Surprise
+from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of
 from twin.rates import RateModel
 from twin.sampling import sample_posterior
 from twin.state import StateFit
 
-CAPACITY_SD = 0.005  # of a check-up, relative
 RESISTANCE_SD = 0.02  # of a check-up, relative
 FILM_SD = 0.1  # of the film's resistivity, relative to the growth seen
 STATE_SD = 0.01  # what SPM and a standard duty leave unexplained in each health state of stage A
 _RECENT = 3  # check-ups whose mean stands for today's capacity
+_ROUNDS = 5  # of a check-up's spread, which settles by halves at least
 _KNEE = [NAMES.index("knee_fade"), NAMES.index("knee_gain")]
 _SCALES = np.linspace(-8.0, 8.0, 33)
-_FEWEST = 4  # check-ups on either side of a forecast that is put to the test
+_FEWEST = 2  # check-ups on either side of a forecast that is put to the test
 _STEP = 1e-4
 
 
@@ -42,7 +43,8 @@ class AgeingFit:
     """Posterior of the ageing unknowns in the order of `NAMES`.
 
     ``mean``: the most probable values; ``sample``: posterior draws, one a row; ``covariance``: of the
-    sample; ``surprise``: how a forecast from the earlier half of the check-ups fared, None with too few.
+    sample; ``surprise``: how a forecast from the earlier half of the check-ups fared, None with too few;
+    ``scatter``: of the check-ups, None without; ``capacity_sd``: what one is taken to be good to, relative.
     """
 
     mean: Array
@@ -51,6 +53,8 @@ class AgeingFit:
     prior: AgeingPrior
     chi2_per_n: float
     observations: int
+    capacity_sd: float
+    scatter: Scatter | None
     surprise: Surprise | None = None
 
     @property
@@ -170,6 +174,23 @@ class _Problem:
         faded = np.abs(self.capacity - self.capacity[-_RECENT:].mean())
         return np.asarray(np.hypot(self.capacity_sd * self.capacity, self.prior.discrepancy * faded))
 
+    def scatter(self, theta: Array) -> Scatter | None:
+        """What the check-ups scatter about the fit ``theta``, each by how much of its spread is its own.
+
+        A fit follows its data: by its leverage (the hat matrix's diagonal) a check-up loses freedom.
+        """
+        n = len(self.capacity)
+        if not n:
+            return None
+        jacobian = self.jacobian(theta)
+        hat = jacobian[:n] @ np.linalg.inv(jacobian.T @ jacobian) @ jacobian[:n].T
+        spread = self.spread()
+        own = (self.capacity_sd * self.capacity / spread) ** 2
+        error = self.data(theta[None])[0, :n] * spread / self.capacity
+        return Scatter(
+            squares=float((own**2 * error**2).sum()), freedom=float((own * (1 - np.diag(hat))).sum())
+        )
+
     def residuals(self, theta: Array) -> Array:
         """Standardised residuals of data and prior."""
         return np.hstack([self.data(theta), (theta - self.prior.mean) / self.prior.sd])
@@ -197,13 +218,12 @@ def fit_ageing(
     resistance_share: Array,
     state: StateFit | None,
     prior: AgeingPrior = CHEMISTRY_PRIOR,
-    capacity_sd: float = CAPACITY_SD,
 ) -> AgeingFit:
     """Fit the unknowns.
 
     ``checkup_age_days``: ascending, none after ``age_days``; ``capacity_share``: capacity over nameplate;
     ``resistance_share``: resistance as ohm × Ah of the reference cell, NaN where not measured; ``state``:
-    stage A's fit at ``age_days``, or None; ``capacity_sd``: of a check-up, relative.
+    stage A's fit at ``age_days``, or None.
     """
     problem = _Problem(
         model=model,
@@ -213,23 +233,38 @@ def fit_ageing(
         resistance=resistance_share,
         state=state,
         prior=prior,
-        capacity_sd=capacity_sd,
+        capacity_sd=prior.capacity_sd,
     )
     fit = _posterior(problem)
-    return replace(fit, surprise=_surprise(problem))
+    return replace(fit, surprise=_surprise(problem, fit.capacity_sd))
 
 
-def _posterior(problem: _Problem) -> AgeingFit:
-    prior = problem.prior
+def _mode(problem: _Problem, start: Array) -> Array:
+    """The most probable unknowns."""
 
     def residuals(theta: Array) -> Array:
         return np.asarray(problem.residuals(theta[None])[0])
 
+    solution = least_squares(
+        residuals,
+        start,
+        jac=problem.jacobian,
+        x_scale=problem.prior.sd,
+        method="trf",
+        max_nfev=40,
+    )
+    return np.asarray(solution.x, dtype=np.float64)
+
+
+def _posterior(problem: _Problem) -> AgeingFit:
+    prior, scatter = problem.prior, None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        solution = least_squares(
-            residuals, problem.start(), jac=problem.jacobian, x_scale=prior.sd, method="trf", max_nfev=40
-        )
-        mode = np.asarray(solution.x, dtype=np.float64)
+        mode = _mode(problem, problem.start())
+        for _ in range(_ROUNDS if len(problem.capacity) else 0):
+            scatter = problem.scatter(mode)
+            seen = [] if scatter is None else [scatter]
+            problem = replace(problem, capacity_sd=spread_of(prior.capacity_sd, seen))
+        mode = _mode(problem, mode)
         data = problem.data(mode[None])[0]
         chi2 = float((data**2).mean()) if len(data) else 0.0
         # Data that scatter more than assumed are worth less than assumed.
@@ -255,11 +290,16 @@ def _posterior(problem: _Problem) -> AgeingFit:
         prior=prior,
         chi2_per_n=chi2,
         observations=len(data),
+        capacity_sd=problem.capacity_sd,
+        scatter=scatter,
     )
 
 
-def _surprise(problem: _Problem) -> Surprise | None:
-    """How the last check-up compares with its forecast from the earlier half of them."""
+def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
+    """How the last check-ups compare with their forecast from the earlier half of all.
+
+    ``capacity_sd``: of a check-up, by all of them.
+    """
     half = len(problem.ages) // 2
     if half < _FEWEST:
         return None
@@ -270,15 +310,19 @@ def _surprise(problem: _Problem) -> Surprise | None:
         capacity=problem.capacity[:half],
         resistance=problem.resistance[:half],
         state=None,
+        prior=replace(problem.prior, capacity_sd=capacity_sd),
     )
-    ends = np.array([problem.ages[half - 1], problem.ages[-1]])
-    path = health_path(problem.model, _posterior(earlier).sample, ends)
+    count = min(_RECENT, len(problem.ages) - half)
+    path = health_path(
+        problem.model, _posterior(earlier).sample, np.append(problem.ages[half - 1], problem.ages[-count:])
+    )
     circuit = open_circuit(problem.model.cell.name)
-    then, last = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
+    share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
+    last = share[1:].mean(axis=0)
     return Surprise(
-        error=float(problem.capacity[-_RECENT:].mean() - np.median(last)),
-        step=float(np.median(then) - np.median(last)),
-        sd=float(np.hypot(np.std(last), problem.capacity_sd)),
+        error=float(problem.capacity[-count:].mean() - np.median(last)),
+        step=float(np.median(share[0]) - np.median(last)),
+        sd=float(np.hypot(np.std(last), capacity_sd / np.sqrt(count))),
     )
 
 

@@ -16,14 +16,17 @@ import pandas as pd
 
 from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
 from twin.cell import Array, Health, reference_cell
+from twin.days import DutySpread, duty_spread
 from twin.duty import StandardDuty, derive_duty
 from twin.errors import TwinError
+from twin.intervals import Parts, duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
-from twin.prior import NAMES
+from twin.past import lived_through, present
+from twin.prior import NAMES, reach
 from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
 from twin.types import Calibration, CalibrationRequest, Quality, as_json
@@ -33,8 +36,8 @@ from twin.wearmap import wear_map
 DRAWS = 200
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
 _RANGE_FIRST = 0.95  # range that ends no earlier than this share of the life by capacity ends with it
-_UNSEEN_SD = 0.1  # of life, by a past on another duty or in another climate than what was seen
-_INTERVAL, _Z90 = (0.05, 0.95), 1.645
+_UNSEEN_SD = 0.1  # of life, by a past on another duty than what was seen
+_TYPICAL = 2  # of the V2G days: the middle one
 
 
 def calibrate_chunk(requests: Sequence[CalibrationRequest]) -> list[Calibration]:
@@ -67,7 +70,16 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             return updated
         seen = observe(request, age_days)
     # Sensors that cannot be believed on voltage are not believed on driving and charging either.
-    duty, base = _ordinary_day(request, request.telemetry if seen.fault is None else request.telemetry[:0])
+    telemetry = request.telemetry if seen.fault is None else request.telemetry[:0]
+    duty, base = _ordinary_day(request, telemetry)
+    past = lived_through(
+        duty,
+        telemetry,
+        request.sessions,
+        commissioned_utc=battery.commissioned_utc,
+        as_of_utc=request.as_of_utc,
+    )
+    lived = base if past.duty is duty else rate_model(base.cell, past.duty.profile())
     checkups = request.checkups
     if seen.fault is not None and seen.fault.kind == "wrong_cell_count":
         checkups = checkups[:0]  # the nameplate that turns them into shares of the cell is what is wrong
@@ -78,7 +90,7 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     fit = fit_ageing(
-        base,
+        lived,
         age_days=age_days,
         checkup_age_days=ages,
         capacity_share=capacity,
@@ -86,7 +98,12 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         state=seen.state,
         prior=request.prior,
     )
-    return _result(request, duty, base, age_days, fit, seen, len(ages))
+    theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
+    today = health_at(lived, theta, age_days)
+    spread = duty_spread(
+        telemetry, present(request.sessions, request.as_of_utc), nominal_ah=battery.nominal_capacity_ah
+    )
+    return _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
 
 
 def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple[StandardDuty, RateModel]:
@@ -94,7 +111,7 @@ def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple
     battery = request.battery
     duty = derive_duty(
         telemetry,
-        request.sessions,
+        present(request.sessions, request.as_of_utc),
         nominal_ah=battery.nominal_capacity_ah,
         charge_c_rate=battery.charge_c_rate,
     )
@@ -105,15 +122,16 @@ def _result(
     request: CalibrationRequest,
     duty: StandardDuty,
     base: RateModel,
-    age_days: float,
     fit: AgeingFit,
+    theta: Array,
+    today: Health,
     seen: Observation,
     n_checkups: int,
+    told: float,
+    spread: DutySpread,
 ) -> Calibration:
     state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
     battery, circuit = request.battery, open_circuit(base.cell.name)
-    theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
-    today = health_at(base, theta, age_days)
     share = circuit.window(today).capacity_ah / circuit.fresh_capacity_ah
     soh = float(share[0])
     end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
@@ -122,16 +140,29 @@ def _result(
     log_ratio = np.log(lives.lives / lives.l0)
     law = fit_law(x, log_ratio)
     log_draws = np.log(lives.life_draws / lives.l0_draws[:, None])
-    spec, seen_share = base.cell.spec, _seen_share(request, age_days)
-    wear_form = _Z90 * spec.wear_form_sd
-    alpha_low, alpha_high = _interval(
-        fit_alpha(x, log_draws), law.alpha, law.law_max_residual / x.max(), wear_form * law.alpha
+    spec = base.cell.spec
+    from_days = duty_part(
+        base,
+        duty,
+        spread,
+        _first_of(today),
+        factors_of(base, theta[:1]),
+        end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
+        v2g_ah_share=float(lives.dod[_TYPICAL]) * soh,
     )
-    beta_low, beta_high = _interval(
-        fit_beta(x, log_draws), law.beta, law.rate_max_residual / x.max(), wear_form * law.beta
-    )
-    left_out = np.array([spec.life_form_sd, fit.prior.discrepancy, _UNSEEN_SD * (1 - seen_share)])
-    l0_low, l0_high = _interval(lives.l0_draws, lives.l0, *(_Z90 * lives.l0 * left_out))
+    common = {"duty": from_days, "form": spec.wear_form_sd}
+    parts: dict[str, Parts] = {
+        "l0": {
+            "form": spec.life_form_sd,
+            "left_out": fit.prior.discrepancy * float(reach(fit.mean[2] - soh, soh - end[0])),
+            "past": _UNSEEN_SD * (1 - told),
+        },
+        "alpha": common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
+        "beta": common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
+    }
+    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts["alpha"])
+    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts["beta"])
+    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts["l0"])
     quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh, fit)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
@@ -200,14 +231,14 @@ def _result(
         window_efc_per_day=law.window,
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
-        identifiability=f"{fit.identifiability()}; telemetry of {100 * seen_share:.0f} % of its life",
+        identifiability=f"{fit.identifiability()}; data of {100 * told:.0f} % of its life",
         cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
         parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
         | anchor(request, duty, today, seen)
-        | {"lives": points, "end_of_life": end_of_life},
+        | {"lives": points, "end_of_life": end_of_life, "interval_parts": parts},
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
         wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
@@ -221,23 +252,6 @@ def _first_of(health: Health) -> Health:
         eps_n=float(health.eps_n[0]),
         eps_p=float(health.eps_p[0]),
         lithium_ah=float(health.lithium_ah[0]),
-    )
-
-
-def _seen_share(request: CalibrationRequest, age_days: float) -> float:
-    """How much of its life a battery's telemetry spans; the rest is taken for like it."""
-    if not len(request.telemetry) or age_days <= 0:
-        return 0.0
-    times = request.telemetry["time_utc"]
-    return float(min(1.0, (times.max() - times.min()).total_seconds() / 86400 / age_days))
-
-
-def _interval(draws: Array, centre: float, *left_out: float) -> tuple[float, float]:
-    """A 90 % interval: posterior spread and, in quadrature, what fit, form, model and past leave over."""
-    low, high = np.quantile(draws, _INTERVAL)
-    return (
-        max(0.0, centre - float(np.linalg.norm([max(0.0, centre - low), *left_out]))),
-        centre + float(np.linalg.norm([max(0.0, high - centre), *left_out])),
     )
 
 
@@ -267,6 +281,7 @@ def _parameters(
         "posterior_mean": fit.sample.mean(axis=0).tolist(),
         "prior": fit.prior.to_record(),
         "surprise": None if fit.surprise is None else asdict(fit.surprise),
+        "scatter": None if fit.scatter is None else asdict(fit.scatter),
         "health": {
             "sei_m": float(today.sei_m[0]),
             "eps_n": float(today.eps_n[0]),

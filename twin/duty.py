@@ -153,14 +153,13 @@ def derive_duty(
         hours = (sessions["departure_utc"] - sessions["arrival_utc"]).dt.total_seconds() / _HOURS
         days = sessions["arrival_utc"].dt.floor("D").nunique()
         # The median: a first or last session that history cuts off says nothing of an ordinary day.
-        plugged = float(np.clip(hours.median() * len(sessions) / days, 2.0, 22.0))
+        plugged = float(hours.median() * len(sessions) / days)
         target = float(sessions["departure_soc"].mean())
         trip_efc = float((sessions["departure_soc"] - sessions["arrival_soc"]).clip(lower=0).sum() / days)
     if len(telemetry):
         source = "telemetry"
-        step_h = telemetry["time_utc"].diff().dt.total_seconds().shift(-1).fillna(0).clip(0, 900) / _HOURS
-        rate = telemetry["current_a"] / nominal_ah
-        driving = (rate < -_MOVING_C_RATE) & ~_inside(telemetry["time_utc"], sessions)
+        use = use_of(telemetry, sessions, nominal_ah=nominal_ah)
+        step_h, rate, driving = use.step_h, use.c_rate, use.driving
         charging = rate > _MOVING_C_RATE
         observed_days = step_h.sum() / 24
         if driving.any() and observed_days > 0.5:
@@ -170,11 +169,7 @@ def derive_duty(
         if charging.any():
             charge_rate = float((rate * step_h)[charging].sum() / step_h[charging].sum())
         temperature = float(telemetry["temperature_degc"].mean())
-    target = float(np.clip(target, 0.3, 1.0))
-    # An aged battery must still manage its ordinary day: rarer, longer trips are not ordinary.
-    trip_efc = float(np.clip(trip_efc, 0.01, min(_LONGEST * target, 0.9 * plugged * charge_rate)))
-    trip_rate = max(trip_rate, trip_efc / (0.8 * (24 - plugged)))
-    return StandardDuty(
+    return manageable(
         trip_efc=trip_efc,
         trip_c_rate=trip_rate,
         charge_c_rate=charge_rate,
@@ -182,6 +177,51 @@ def derive_duty(
         target_soc=target,
         temperature_degc=temperature,
         source=source,
+    )
+
+
+def manageable(
+    *,
+    trip_efc: float,
+    trip_c_rate: float,
+    charge_c_rate: float,
+    plugged_hours: float,
+    target_soc: float,
+    temperature_degc: float,
+    source: str,
+) -> StandardDuty:
+    """The day of these figures, or what of it an aged battery still manages: rarer, longer trips are not
+    ordinary."""
+    plugged, target = float(np.clip(plugged_hours, 2.0, 22.0)), float(np.clip(target_soc, 0.3, 1.0))
+    driven = float(np.clip(trip_efc, 0.01, min(_LONGEST * target, 0.9 * plugged * charge_c_rate)))
+    return StandardDuty(
+        trip_efc=driven,
+        trip_c_rate=max(trip_c_rate, driven / (0.8 * (24 - plugged))),
+        charge_c_rate=charge_c_rate,
+        plugged_hours=plugged,
+        target_soc=target,
+        temperature_degc=temperature_degc,
+        source=source,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """Telemetry sample by sample: hours that each stands for, C-rate [1/h, + = charge], whether it drives."""
+
+    step_h: Array
+    c_rate: Array
+    driving: npt.NDArray[np.bool_]
+
+
+def use_of(telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: float) -> Use:
+    """How a battery was used; columns as of `derive_duty`."""
+    times = telemetry["time_utc"]
+    rate = telemetry["current_a"].to_numpy(dtype=float) / nominal_ah
+    return Use(
+        step_h=times.diff().dt.total_seconds().shift(-1).fillna(0).clip(0, 900).to_numpy() / _HOURS,
+        c_rate=rate,
+        driving=(rate < -_MOVING_C_RATE) & ~_inside(times, sessions),
     )
 
 

@@ -10,6 +10,7 @@ from twin.ageing import factors_of
 from twin.cell import Array, Health
 from twin.life import time_grid, trajectory
 from twin.opencircuit import open_circuit
+from twin.prior import reach
 from twin.rates import RateModel
 
 
@@ -40,8 +41,8 @@ def forecast_capacity(
 
     ``theta``: the most probable unknowns, then posterior draws, one a row; ``today``: health of each row, or
     one for all, whose capacity is then known to ``today_sd`` of nominal. Each draw's fade from now on is off
-    by a share of its own, normal with the prior's ``discrepancy``; ``measured_sd``: of the check-ups that are
-    foretold, relative; 0 for capacity itself.
+    by a share of its own, normal with the prior's ``discrepancy`` times `reach`; ``measured_sd``: of the
+    check-ups that are foretold, relative; 0 for capacity itself.
     """
     circuit = open_circuit(model.cell.name)
     names = Health.__slots__
@@ -55,6 +56,7 @@ def forecast_capacity(
     left_out = np.random.default_rng(0).normal(0.0, discrepancy, count)
     known = np.random.default_rng(1).normal(0.0, today_sd, count)
     noise = np.random.default_rng(2).normal(0.0, measured_sd, (len(days), count))
-    drawn = draws[1:] + known - left_out * (draws[0] - draws[1:])
+    ahead = draws[0] - draws[1:]
+    drawn = draws[1:] + known - left_out * reach(theta[1:, 2] - draws[0], ahead) * ahead
     low, median, high = np.quantile(np.maximum(drawn * (1 + noise), 0.0), (0.05, 0.5, 0.95), axis=1)
     return Forecast(best=share[1:, 0], low=low, median=median, high=high)

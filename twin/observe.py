@@ -19,6 +19,7 @@ from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
 from twin.opencircuit import open_circuit
+from twin.past import present
 from twin.prior import CHEMISTRY_PRIOR
 from twin.rates import RateModel, rate_model
 from twin.spread import CellSpread, cell_spread
@@ -75,7 +76,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     battery = request.battery
     known = _known(request, age_days, carried)
     signal = signal_of(recent, battery)
-    sessions = request.sessions.sort_values("arrival_utc")
+    sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
     evidence = gather(signal, sessions, signal_of(request.telemetry, battery))
     fault = find_fault(signal, sessions, evidence, battery, known, request.fleet)
     if fault is not None:

@@ -7,6 +7,7 @@ borrowed never makes a battery sure of itself. Of the knee nothing is borrowed: 
 
 How far the ageing model itself may be wrong is learnt likewise: every battery with enough check-ups is
 forecast once from its earlier half, and the errors, as shares of the forecast fade, give ``discrepancy``.
+And so is how well a check-up measures: the scatter of siblings' about their fits gives ``capacity_sd``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _PSEUDO_SIBLINGS = 3.0  # weight of the belief that siblings spread as wide as t
 _ITERATIONS = 60
 _DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
 _GRID = np.geomspace(0.01, 1.0, 60)
+_CAPACITY_SD = 0.005  # of a check-up, relative
+_LEAST_FADE = 0.01  # of capacity: less is hardly seen
+SCATTER_WEIGHT = 4.0  # readings that what is believed of their spread is worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +51,26 @@ class Surprise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """What check-ups of capacity scatter about their fit: squares of relative errors, degrees of freedom."""
+
+    squares: float
+    freedom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgeingPrior:
     """Mean and sd of the unknowns in the order of `NAMES`, independent of one another.
 
     ``discrepancy``: standard deviation of what the model leaves out, as a share of the fade between two
-    moments; ``siblings``: how many batteries taught it, 0 for the chemistry's own prior.
+    moments; ``capacity_sd``: of a check-up, relative, worth `SCATTER_WEIGHT` of them; ``siblings``: how many
+    batteries taught it, 0 for the chemistry's own prior.
     """
 
     mean: Array
     sd: Array
     discrepancy: float = _DISCREPANCY
+    capacity_sd: float = _CAPACITY_SD
     siblings: int = 0
 
     def to_record(self) -> dict[str, Any]:
@@ -65,19 +79,22 @@ class AgeingPrior:
             "mean": self.mean.tolist(),
             "sd": self.sd.tolist(),
             "discrepancy": self.discrepancy,
+            "capacity_sd": self.capacity_sd,
             "siblings": self.siblings,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What one battery teaches its siblings: its posterior, the prior in it, how a forecast of it fared."""
+    """What one battery teaches its siblings: its posterior, the prior in it, how a forecast of it fared, how
+    its check-ups scatter; the last two None where it had too few or an older twin did not tell."""
 
     mean: Array
     sd: Array
     prior_mean: Array
     prior_sd: Array
     surprise: Surprise | None
+    scatter: Scatter | None = None
 
 
 # Onset and strength of a knee: reported between 70 and 95 % of capacity, with the fade then several times as
@@ -113,6 +130,9 @@ def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
         mean=np.where(learnt, centre, base.mean),
         sd=np.where(learnt, spread, base.sd),
         discrepancy=_discrepancy([lesson.surprise for lesson in lessons if lesson.surprise is not None]),
+        capacity_sd=spread_of(
+            base.capacity_sd, [lesson.scatter for lesson in lessons if lesson.scatter is not None]
+        ),
         siblings=len(lessons),
     )
 
@@ -126,17 +146,36 @@ def _discrepancy(surprises: Sequence[Surprise]) -> float:
     return float(_GRID[np.argmax(log_posterior)])
 
 
+def reach(seen: Any, ahead: Any) -> Array:
+    """How much further than ``discrepancy`` a forecast of fade may be off, as a factor on it.
+
+    ``seen``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt on
+    forecasts that about double the fade seen. What the model leaves out is taken to wander like a rate whose
+    logarithm walks at random in the logarithm of fade: its variance grows by as much with every doubling, and
+    is no less within the first, since today's rate is not seen free of it.
+    """
+    doublings = np.log2(1 + np.maximum(ahead, 0.0) / np.maximum(seen, _LEAST_FADE))
+    return np.asarray(np.sqrt(np.maximum(doublings, 1.0)))
+
+
+def spread_of(believed: float, scatters: Sequence[Scatter]) -> float:
+    """A check-up's spread by what is ``believed`` and what was seen (mean of a scaled inverse χ²)."""
+    squares = SCATTER_WEIGHT * believed**2 + sum(one.squares for one in scatters)
+    return float(np.sqrt(squares / (SCATTER_WEIGHT + sum(one.freedom for one in scatters))))
+
+
 def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
     """The lesson in the ``parameters`` of a calibration; None where its ageing model was another one."""
     if parameters.get("names") != list(NAMES):
         return None
-    surprise = parameters["surprise"]
+    surprise, scatter = parameters["surprise"], parameters.get("scatter")
     return Lesson(
         mean=np.array(parameters["posterior_mean"]),
         sd=np.sqrt(np.diag(parameters["covariance"])),
         prior_mean=np.array(parameters["prior"]["mean"]),
         prior_sd=np.array(parameters["prior"]["sd"]),
         surprise=None if surprise is None else Surprise(**surprise),
+        scatter=None if scatter is None else Scatter(**scatter),
     )
 
 

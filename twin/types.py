@@ -85,10 +85,11 @@ class CalibrationRequest:
 
     ``telemetry``: time_utc, voltage_v, current_a (+ = charge), temperature_degc, pack level, checked;
     ``checkups``: time_utc, capacity_ah, resistance_ohm (may be NaN), temperature_degc; ``sessions``:
-    arrival_utc, departure_utc, arrival_soc, departure_soc. Frames may be empty. ``previous``: the last
-    calibration, kept where today's sensors fail and carried on from where nothing asks for a full one;
-    ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``: the other cars of
-    the site, None where there are none; ``electrolyte``: fit the state by SPMe instead of SPM;
+    arrival_utc, departure_utc, arrival_soc, departure_soc, as far back as there are any: the last
+    `twin.past.PRESENT_DAYS` make the ordinary day, the rest tell of the past. Frames may be empty.
+    ``previous``: the last calibration, kept where today's sensors fail and carried on from where nothing asks
+    for a full one; ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``:
+    the other cars of the site, None where there are none; ``electrolyte``: fit the state by SPMe, not SPM;
     ``prior``: of its ageing, as the chemistry or as siblings have it (`twin.prior.sibling_priors`).
     """
 

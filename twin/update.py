@@ -19,6 +19,7 @@ from twin.cell import Health, reference_cell
 from twin.duty import StandardDuty, derive_duty
 from twin.observe import Carried, Observation, capacity_draws
 from twin.opencircuit import open_circuit
+from twin.past import present
 from twin.prior import NAMES
 from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
 from twin.state import BIAS_SD_C, StatePrior
@@ -94,7 +95,7 @@ def why_full(request: CalibrationRequest) -> str:
     battery = request.battery
     duty = derive_duty(
         request.telemetry,
-        request.sessions,
+        present(request.sessions, request.as_of_utc),
         nominal_ah=battery.nominal_capacity_ah,
         charge_c_rate=battery.charge_c_rate,
     )

@@ -53,8 +53,8 @@ def calibration_requests(
     """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
-    of check-ups all. ``mates``: what the other cars of a battery's site show; ``priors``: of their
-    ageing.
+    of check-ups all, and of sessions all, for what it lived through. ``mates``: what the other cars of a
+    battery's site show; ``priors``: of their ageing.
     """
     warehouse, end, settings = workspace.warehouse, pd.Timestamp(as_of), workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
@@ -63,7 +63,7 @@ def calibration_requests(
     spans = {
         "telemetry": (end - _RECENT, end),
         "checkup": (None, end),
-        "session": (end - _RECENT, end + _AHEAD),
+        "session": (None, end + _AHEAD),
     }
     tables = {
         name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last, known_by=as_of))
@@ -85,7 +85,7 @@ def calibration_requests(
             [settings.end_of_life_soh, settings.full_every_days, settings.state_model]
         )
         prior = priors.get(row["battery_id"], CHEMISTRY_PRIOR)
-        believed = (*prior.mean, *prior.sd, prior.discrepancy)
+        believed = (*prior.mean, *prior.sd, prior.discrepancy, prior.capacity_sd)
         parts["prior"] = hash_values([f"{value:.6g}" for value in believed])
         request = CalibrationRequest(
             battery=battery_spec(row),

@@ -35,7 +35,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "ageing"
 SHARE = 0.4
 CHECKUP_SD = 0.002  # in a laboratory
 # A laboratory's duty is far from a car's: the factors may be, too.
-LABORATORY = replace(CHEMISTRY_PRIOR, sd=CHEMISTRY_PRIOR.sd * np.array([4, 4, 1, 1, 1, 1, 1]))
+LABORATORY = replace(
+    CHEMISTRY_PRIOR, sd=CHEMISTRY_PRIOR.sd * np.array([4, 4, 1, 1, 1, 1, 1]), capacity_sd=CHECKUP_SD
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,6 @@ def fit_cells(records: list[Record], split: str) -> list[AgeingFit]:
                     resistance_share=np.full(n, np.nan),
                     state=None,
                     prior=prior_of(i),  # type: ignore[arg-type]
-                    capacity_sd=CHECKUP_SD,
                 )
             )
         return made
@@ -156,6 +157,7 @@ def fit_cells(records: list[Record], split: str) -> list[AgeingFit]:
             prior_mean=LABORATORY.mean,
             prior_sd=LABORATORY.sd,
             surprise=fit.surprise,
+            scatter=fit.scatter,
         )
         for fit in fits(lambda _: LABORATORY)
     ]
@@ -203,7 +205,7 @@ def score(records: list[Record], split: str) -> Score:
             health_at(record.model, theta, now),
             record.ages[n:] - now,
             discrepancy=fit.prior.discrepancy,
-            measured_sd=CHECKUP_SD,
+            measured_sd=fit.capacity_sd,
         )
         inside = (band.low <= record.capacity[n:]) & (record.capacity[n:] <= band.high)
         last_held.append(bool(inside[-1]))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, hide
-from twin.ageing import CAPACITY_SD, AgeingFit, fit_ageing, health_at, health_path
+from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import Array
 from twin.forecast import Forecast, forecast_capacity
 from twin.opencircuit import open_circuit
@@ -111,7 +111,6 @@ def fitted(ages: Array, capacity: Array, discrepancy: float) -> AgeingFit:
         resistance_share=np.full(len(ages), np.nan),
         state=None,
         prior=replace(LABORATORY, discrepancy=discrepancy),
-        capacity_sd=0.002,
     )
 
 
@@ -120,10 +119,8 @@ def forecast(fit: AgeingFit, ages: Array, seen: int) -> Forecast:
     theta = np.vstack([fit.mean, fit.sample])
     today = health_at(laboratory(), theta, float(ages[seen - 1]))
     ahead = ages[seen:] - ages[seen - 1]
-    discrepancy = fit.prior.discrepancy
-    return forecast_capacity(
-        laboratory(), theta, today, ahead, discrepancy=discrepancy, measured_sd=CAPACITY_SD
-    )
+    left_out = {"discrepancy": fit.prior.discrepancy, "measured_sd": fit.capacity_sd}
+    return forecast_capacity(laboratory(), theta, today, ahead, **left_out)
 
 
 def test_a_knee_is_found_once_passed_and_allowed_for_before() -> None:
