@@ -11,7 +11,7 @@ current.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -75,7 +75,20 @@ def parameter_values(name: str) -> Any:
     if spec.borrowed:
         donor = pybamm.ParameterValues(spec.borrowed_from)
         values.update({key: donor[key] for key in spec.borrowed}, check_already_exists=False)
+    if spec.graphite_diffusion_j_per_mol is not None:
+        name = "Negative particle diffusivity [m2.s-1]"
+        values.update({name: _with_activation(values[name], spec.graphite_diffusion_j_per_mol)})
     return values
+
+
+def _with_activation(diffusivity: Callable[[Any, Any], Any], energy_j_per_mol: float) -> Any:
+    """A diffusivity of stoichiometry and temperature with another activation energy."""
+
+    def changed(sto: Any, temperature_k: Any) -> Any:
+        heat = (1 / _REFERENCE_K - 1 / temperature_k) / _GAS_J_PER_MOL_K
+        return diffusivity(sto, _REFERENCE_K) * pybamm.exp(energy_j_per_mol * heat)
+
+    return changed
 
 
 @dataclass(frozen=True)

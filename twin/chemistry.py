@@ -62,6 +62,9 @@ class Chemistry:
     above 25 °C the ``lam_*_activation_j_per_mol`` cancel that, so that heat, which feeds the SEI, is never a
     gain. Below 25 °C the stress of the cold is left as it is.
 
+    ``graphite_diffusion_j_per_mol``: activation energy of diffusion in graphite instead of the set's own,
+    where that one was not measured: the stress of the cold goes with it, and loss with the stress squared.
+
     ``life_form_sd``, ``wear_form_sd``: by how much L0 and β move with the form of the model, as standard
     deviations of their logarithms; measured by ``python -m tests.benchmarks.twin_structure``.
     """
@@ -82,6 +85,7 @@ class Chemistry:
     wear_form_sd: float
     initial_sei_m: float = 20e-9
     reference_life_days: float = 4383.0
+    graphite_diffusion_j_per_mol: float | None = None
 
 
 CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
@@ -106,17 +110,20 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             name="nmc532",
             label="NMC532 / graphite",
             parameter_set="Mohtat2020",
-            citation="Mohtat et al. 2020 (UMBL pouch cell)",
+            # The set's 42.8 kJ/mol of graphite diffusion are Dualfoil's default; OKane2022 has Ecker's, too.
+            citation="Mohtat et al. 2020 (UMBL pouch cell); activation energy of graphite diffusion of Ecker "
+            "et al. 2015, J. Electrochem. Soc. 162 A1836",
             borrowed_from="OKane2022",
             borrowed=(*_GRAPHITE_MECHANICS, *_CATHODE_MECHANICS, "SEI growth activation energy [J.mol-1]"),
             sei_kinetic_m_per_s=4.53e-18,
             sei_diffusivity_m2_per_s=3.54e-22,
             lam_negative_per_s=7.8e-6,
             lam_positive_per_s=3.05e-5,
-            lam_negative_activation_j_per_mol=83.6e3,
+            lam_negative_activation_j_per_mol=59.2e3,
             lam_positive_activation_j_per_mol=31.4e3,
             life_form_sd=0.001,
             wear_form_sd=0.207,
+            graphite_diffusion_j_per_mol=30.3e3,
         ),
         "nca": Chemistry(
             name="nca",

@@ -63,6 +63,18 @@ def test_life_falls_with_heat_above_25_degrees(name: str) -> None:
     assert lives[0] > lives[1] > lives[2]
 
 
+def test_the_cold_strains_graphite_alike_in_both_nmc_cells() -> None:
+    """Stress goes with diffusion, whose activation energy is one measured for graphite, not a default."""
+
+    def strain(name: str, degc: float) -> float:
+        profile = replace(REFERENCE_DUTY, temperature_degc=degc).profile()
+        return float(solve_rates(reference_cell(name), profile, reference_cell(name).fresh).eps_n)
+
+    by_cold = [strain(name, 10.0) / strain(name, 25.0) for name in ("nmc811", "nmc532")]
+    assert by_cold[1] == pytest.approx(by_cold[0], rel=0.03)
+    assert 3 < by_cold[1] < 4
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rest_wears_more_the_fuller_and_the_warmer(name: str) -> None:
     """Calendar ageing answers to both: SEI of a day at rest."""
