@@ -11,7 +11,7 @@ from twin.cell import Array
 from twin.duty import Use, use_of
 
 _WHOLE_DAY_H = 20.0
-_BELIEVED_DAYS = 4.0  # that what is believed of their spread is worth
+_BELIEVED_DAYS = 1.0  # that what is believed of their spread is worth: days tell it themselves
 _DRIVING_SD = 0.5  # of a day's driving, relative to the mean
 _WEATHER_SD_K, _WEATHER_LAG = 3.0, 0.75  # of a day's mean temperature; weather lasts some days
 _UNKNOWN = (0.4, 6.0)  # of driving and temperature between cars of which no day is known
