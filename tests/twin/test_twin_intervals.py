@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.twin.batteries import calibrated
-from twin.ageing import AgeingFit, fit_ageing, health_path
+from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.days import DutySpread
 from twin.duty import REFERENCE_DUTY
+from twin.forecast import forecast_capacity
 from twin.intervals import STRUCTURAL, duty_part, interval, law_part, without
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
@@ -84,6 +85,18 @@ def test_a_forecast_far_beyond_the_fade_seen_may_be_further_off() -> None:
     assert float(reach(0.1, 0.05)) == float(reach(0.1, 0.1)) == 1.0
     assert float(reach(0.1, 0.7)) == pytest.approx(np.sqrt(3.0))
     assert float(reach(0.0, 0.03)) == pytest.approx(np.sqrt(2.0))
+
+
+def test_a_band_is_the_discrepancy_times_the_reach() -> None:
+    """Draws that are all alike leave nothing else."""
+    model, theta = everyday(), np.repeat(CHEMISTRY_PRIOR.mean[None], 2001, axis=0)
+    young = health_at(model, theta[:1], 300.0)
+    band = forecast_capacity(model, theta, young, np.array([0.0, 3000.0]), discrepancy=0.1)
+    ahead = band.best[0] - band.best[1]
+    reached = float(reach(1 - band.best[0], ahead))
+    assert reached > 1.3
+    assert band.high[1] - band.low[1] == pytest.approx(2 * 1.645 * 0.1 * reached * ahead, rel=0.08)
+    assert band.high[0] - band.low[0] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
