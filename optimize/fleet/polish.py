@@ -24,7 +24,7 @@ from optimize.errors import SolverError, TimeLimitError
 from optimize.fleet.bound import bound_each
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.own import OwnProblems
-from optimize.fleet.part import MOST_SETTLING, Part
+from optimize.fleet.part import Part
 from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.fleet.solve import FleetSolution
 from optimize.solve import settle_day
@@ -36,6 +36,8 @@ LEFT_OPEN = 0.3
 # What a solver's rounding may hide in a bound, absolute and relative.
 ROUNDING = 1e-7
 SETTLE_MU = 1e-6
+# Iterations that cars may take to find their points at other prices.
+SETTLING = 60
 PASSES = 3
 # A pass that leaves more of the gap than this is the last.
 PROGRESS = 0.8
@@ -133,7 +135,7 @@ class _Polish:
 
     def _time_to_settle(self) -> bool:
         """Whether other prices are worth a try and the cars can find their points at them in time."""
-        seconds = self.found.seconds / max(1, self.found.iterations) * MOST_SETTLING
+        seconds = self.found.seconds / max(1, self.found.iterations) * SETTLING
         return self.open_eur > self.allowed_eur and seconds <= self.left
 
     def _settle(self, y: FloatArray) -> _Bound:
