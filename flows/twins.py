@@ -26,7 +26,8 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def shown(handle: BatteryHandle) -> Tables:
-    """State, life, ageing unknowns with their spread and correlations, and the fit's residuals."""
+    """State, life and what its intervals hold besides the posterior (`twin.intervals`), ageing unknowns with
+    their spread and correlations, and the fit's residuals."""
     found, parameters = handle.calibration, handle.parameters
     spread = np.sqrt(np.diag(handle.covariance.to_numpy()))
     correlation = handle.covariance.to_numpy() / np.outer(spread, spread)
@@ -50,6 +51,11 @@ def shown(handle: BatteryHandle) -> Tables:
                 "high": getattr(found, _bound(name, "high")),
             }
             for name in _LIFE
+        ],
+        "intervals": [
+            {"what": what, "part": part, "relative_sd": round(float(sd), 4)}
+            for what, parts in found.parameters.get("interval_parts", {}).items()
+            for part, sd in parts.items()
         ],
         "ageing": [
             {"unknown": name, "mean": mean, "sd": float(sd)}

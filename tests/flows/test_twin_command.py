@@ -40,6 +40,9 @@ def test_show_tells_state_life_and_unknowns(run, depot: Workspace) -> None:
     handle = load_calibration("car-1", depot.root, as_of=AS_OF)
     state = {row["what"]: row["value"] for row in told["state"]}
     assert state["soh"] == handle.calibration.soh
+    parts = {(row["what"], row["part"]): row["relative_sd"] for row in told["intervals"]}
+    assert {what for what, _ in parts} == {"l0", "alpha", "beta"}
+    assert 0.1 < parts["alpha", "form"] < 0.4
     assert [row["unknown"] for row in told["ageing"]] == list(handle.parameters)
     assert [row["sd"] for row in told["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
     assert all(row[row["unknown"]] == 1.0 for row in told["ageing"])
