@@ -31,22 +31,35 @@ INTERIOR_POINT: Options = {
 }
 """For large programmes whose answer need not be a vertex: finding one takes several times the solution."""
 
+FEW_SUBSEARCHES: Options = {"mip_heuristic_run_rens": False, "mip_heuristic_run_root_reduced_cost": False}
+"""For net benefit: good integer solutions are near, and searches within the search take most of the time."""
+
 
 class HighsProgram:
     """A programme to be minimised; `mode` and the size are named in every error."""
 
     def __init__(self, programme: LinearProgramme, mode: str, options: Options | None = None) -> None:
         self._mode = mode
+        self._integers = False
         self._highs = highspy.Highs()
-        for name, value in {**OPTIONS, **(options or {})}.items():
-            self._require_ok(self._highs.setOptionValue(name, value), f"option {name}")
+        self.set_options({**OPTIONS, **(options or {})})
         self._require_numbers(programme)
         self._require_ok(self._highs.passModel(_lp(programme)), "passing the model")
+
+    def set_options(self, options: Options) -> None:
+        """Set options of HiGHS from the next run on."""
+        for name, value in options.items():
+            self._require_ok(self._highs.setOptionValue(name, value), f"option {name}")
 
     @property
     def size(self) -> str:
         """Columns and rows in words."""
         return f"{self.columns} columns and {self.rows} rows"
+
+    @property
+    def seconds(self) -> float:
+        """Time spent solving so far."""
+        return float(self._highs.getRunTime())
 
     @property
     def columns(self) -> int:
@@ -57,11 +70,6 @@ class HighsProgram:
     def rows(self) -> int:
         """Number of rows, added ones included."""
         return int(self._highs.getNumRow())
-
-    @property
-    def seconds(self) -> float:
-        """Time spent solving so far."""
-        return float(self._highs.getRunTime())
 
     def extend(self, more: LinearProgramme) -> None:
         """Add columns and rows; the next run starts warm. The offset stays."""
@@ -95,7 +103,8 @@ class HighsProgram:
         self._require_ok(self._highs.changeObjectiveOffset(offset), "changing the offset")
 
     def fix(self, columns: IntArray, values: FloatArray) -> None:
-        """Turn integer columns into constants, so that what remains is an LP."""
+        """Turn all integer columns into constants, so that what remains is an LP."""
+        self._integers = False
         for column, value in zip(columns.tolist(), values.tolist(), strict=True):
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kContinuous)
             self._highs.changeColBounds(column, value, value)
@@ -107,6 +116,7 @@ class HighsProgram:
 
     def free_binaries(self, columns: IntArray) -> None:
         """Undo `fix` for binaries."""
+        self._integers = self._integers or columns.size > 0
         for column in columns.tolist():
             self._highs.changeColBounds(column, 0.0, 1.0)
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kInteger)
@@ -126,7 +136,9 @@ class HighsProgram:
 
     def run_if_feasible(self, seconds_allowed: float) -> bool:
         """As `run`, but False if infeasible and True otherwise."""
-        self._highs.setOptionValue("time_limit", self.seconds + max(seconds_allowed, 0.0))
+        # HiGHS counts a linear programme's limit from the first of all runs, an integer one's from its own.
+        spent = 0.0 if self._integers else self.seconds
+        self._highs.setOptionValue("time_limit", spent + max(seconds_allowed, 0.0))
         self._highs.run()
         status = self._highs.getModelStatus()
         ends = highspy.HighsModelStatus

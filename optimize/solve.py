@@ -23,7 +23,7 @@ from optimize.assemble import assemble_plan
 from optimize.errors import SolverError, TimeLimitError
 from optimize.even import even_out
 from optimize.explain import bids, prices
-from optimize.highs import HighsProgram
+from optimize.highs import FEW_SUBSEARCHES, HighsProgram
 from optimize.model.assembly import Assembly
 from optimize.model.day import DayModel, add_wear_cuts, build_day
 from optimize.model.objectives import costs_before_benefit
@@ -134,6 +134,7 @@ def settle_day(
         gap_wanted=gap,
     )
     earlier, search.primary = _settle_earlier_objectives(search)
+    search.program.set_options(FEW_SUBSEARCHES)
     search.gap = max(earlier, _settle(search))
     return search
 
@@ -170,7 +171,7 @@ def _settle(search: Search) -> float:
     program.relax(switches.columns)
     _solve_lp(search)
     if search.lp_seconds is None:
-        search.lp_seconds = 2.0 + 4.0 * search.seconds_spent
+        search.lp_seconds = 0.5 + 4.0 * search.seconds_spent
     bound, in_time = program.objective(), True
     if not switches.broken(search.powers).any():
         search.kept = search.powers

@@ -144,7 +144,8 @@ class Switches:
             below, above, minimum, discharges = kind.tolist()
             chosen = pairs[(kinds == kind).all(axis=1)]
             pattern = direction_pattern(below=below, above=above, minimum=minimum, discharges=discharges)
-            data = {name: values[chosen] for name, values in terms.items()}
+            data: dict[str, FloatArray | float] = {name: values[chosen] for name, values in terms.items()}
+            data["hours"] = day.problem.slot_hours
             own = more.add_columns(pattern, data, chosen.size)
             self.discharging[chosen] = own["discharging"]
             where = {name: Terms.of(columns) for name, columns in own.items()}
@@ -152,6 +153,9 @@ class Switches:
                 self.charging[chosen] = own["charging"]
             for name in ("charge", "discharge", "energy"):
                 where[name] = Terms.of(getattr(day, name)[chosen])
+            before = day.pairs.before[chosen]
+            earlier = np.where(before >= 0, day.energy[before], -1)
+            where["energy_before"] = Terms.of(earlier, terms["arrival"][chosen])
             more.add_rows(pattern, data, chosen.size, where)
 
     def values(self, powers: Powers) -> FloatArray:

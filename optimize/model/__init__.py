@@ -27,6 +27,7 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
              shaved          Q_j ≥ P_jt + B_jt, Q_j ≥ 0        (peak_shaving: min Σ Q_j of the roots)
              levelled        v_jt ≥ |P_jt + B_jt − mean_j|     (load_levelling: min Σ v_jt of the roots)
     switch   direction       c_k ≤ P_ch·z, d_k ≤ P_dis·y, c_k ≥ c_min·z, d_k ≥ d_min·y, y + z ≤ 1, binaries;
+                             e_{k−1} + Δt·c_k ≤ ceiling_s, e_{k−1} − Δt·d_k ≥ floor_s (which follows);
                              for an arrival below SOC_min also e_k ≥ floor_s + (e_min − floor_s)·y,
                              for an arrival above SOC_max also e_k ≤ ceiling_s − (ceiling_s − e_max)·z
              meter, bid      g⁺ ≤ G⁺·(1 − y), g⁻ ≤ G⁻·y;  b_min·z ≤ y_b ≤ b_max·z

@@ -14,11 +14,13 @@ def direction_pattern(*, below: bool, above: bool, minimum: bool, discharges: bo
     """Either charge or discharge, on with at least the minimum power or off.
 
     below, above: the session arrives outside its SoC bounds; discharging must not end below the lower, nor
-    charging above the upper. Without minimum powers one binary does: y, and 1 − y for charging.
+    charging above the upper. Without minimum powers one binary does: y, and 1 − y for charging. What goes in
+    alone must fit and what comes out alone be there: e⁻ + Δt·c ≤ ceiling, e⁻ − Δt·d ≥ floor. That follows for
+    whole y and z, and keeps fractions from burning energy in a full or an empty battery.
     """
     m = Template()
-    m.parameters("charge_limit", "discharge_limit", "floor", "ceiling", "lowest", "highest")
-    m.foreign("charge", "energy")
+    m.parameters("hours", "charge_limit", "discharge_limit", "floor", "ceiling", "lowest", "highest")
+    m.foreign("charge", "energy", "energy_before")
     m.discharging = pyo.Var(domain=pyo.Binary)
     if minimum:
         m.parameters("min_charge", "min_discharge")
@@ -29,9 +31,11 @@ def direction_pattern(*, below: bool, above: bool, minimum: bool, discharges: bo
     else:
         charging = 1.0 - m.discharging
     m.charge_on = pyo.Constraint(expr=m.charge - m.charge_limit * charging <= 0.0)
+    m.charge_fits = pyo.Constraint(expr=m.energy_before + m.hours * m.charge <= m.ceiling)
     if discharges:
         m.foreign("discharge")
         m.discharge_on = pyo.Constraint(expr=m.discharge - m.discharge_limit * m.discharging <= 0.0)
+        m.discharge_there = pyo.Constraint(expr=m.energy_before - m.hours * m.discharge >= m.floor)
         if minimum:
             m.discharge_least = pyo.Constraint(expr=m.discharge - m.min_discharge * m.discharging >= 0.0)
     if below:
