@@ -121,8 +121,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=3.05e-5,
             lam_negative_activation_j_per_mol=59.2e3,
             lam_positive_activation_j_per_mol=31.4e3,
-            life_form_sd=0.001,
-            wear_form_sd=0.207,
+            life_form_sd=0.003,
+            wear_form_sd=0.206,
             graphite_diffusion_j_per_mol=30.3e3,
         ),
         "nca": Chemistry(

@@ -3,7 +3,8 @@
 L0 and β are computed by the twin's form (SPM, stress-driven loss with the square of the stress) and by
 others: SPMe, and loss with other powers of the stress, brought to the same loss on the ordinary day, which is
 where a calibration would bring them. Root mean square of the logarithms of their ratios over climates and
-duties: `twin.chemistry` holds it as ``life_form_sd`` (SPMe) and ``wear_form_sd`` (all forms).
+duties: `twin.chemistry` holds it as ``life_form_sd`` (SPMe) and ``wear_form_sd`` (both powers; SPMe moves β
+by less than 2 %).
 """
 
 from __future__ import annotations
