@@ -13,8 +13,14 @@ from scipy.linalg import cho_factor, cho_solve
 
 from optimize.fleet.coupling import Coupling
 from optimize.fleet.layout import FloatArray
+from optimize.fleet.passes import FURTHEST, LEAST_PRODUCT
+from optimize.fleet.settle import STEP_SHARE
 
-STEP_SHARE = 0.995
+# The shares of the cars that may not hold back the common step, of the affine direction and of the final one:
+# of thousands of cars some are always about to jump from one optimum to another. They are taken along and put
+# right by the next direction (`passes._advance`). The centring never aims below LEAST_CENTRING of μ.
+AFFINE_LEFT_OUT, LEFT_OUT = 0.003, 0.03
+LEAST_CENTRING = 0.1
 
 
 class Cars(Protocol):
@@ -32,11 +38,11 @@ class Cars(Protocol):
     def settle(self, y: FloatArray, mu: float) -> int:
         """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
 
-    def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
+    def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Outputs of a unit of centring and of the second order; Σ Δs·z, Σ s·Δz, Σ Δs·Δz; the reaches."""
 
     def finish(self, y: FloatArray, smu: float) -> FloatArray:
-        """Find the direction; its statistics."""
+        """Find the direction; the reaches: the longest steps of x and z that each car can take [2, cars]."""
 
     def bound(self, y: FloatArray) -> float:
         """The least that the cars can cost at prices y, €."""
@@ -114,34 +120,36 @@ class Engine:
             return dy, (pull + F.T @ dy) / H
 
         dy, dv = solve(from_cars, -gradient)
-        centring, second, steps = self.cars.correct(p.y + dy)
+        centring, second, sums, reaches = self.cars.correct(p.y + dy, self.mu)
         d_low, d_high = -p.low * (1.0 + dv / v_low), -p.high * (1.0 - dv / v_high)
-        ax = min(steps[0], _reach(v_low, dv), _reach(v_high, -dv), 1.0)
-        az = min(steps[1], _reach(p.low, d_low), _reach(p.high, d_high), 1.0)
+        ax, az = _reach_of(reaches, AFFINE_LEFT_OUT)
+        ax = min(ax, _reach(v_low, dv), _reach(v_high, -dv), 1.0)
+        az = min(az, _reach(p.low, d_low), _reach(p.high, d_high), 1.0)
         after = (
             sum_cars
-            + ax * steps[2]
-            + az * steps[3]
-            + ax * az * steps[4]
+            + ax * sums[0]
+            + az * sums[1]
+            + ax * az * sums[2]
             + (v_low + ax * dv) @ (p.low + az * d_low)
             + (v_high - ax * dv) @ (p.high + az * d_high)
         )
-        self.smu = smu = float(min(1.0, max(after, 0.0) / complementarity) ** 3 * self.mu)
-        push_low = (smu + p.low * dv * (1.0 + dv / v_low)) / v_low
-        push_high = (smu - p.high * dv * (1.0 - dv / v_high)) / v_high
+        ratio = min(1.0, max(after, 0.0) / complementarity)
+        self.smu = smu = float(max(LEAST_CENTRING, ratio**3) * self.mu)
+        push_low = (smu + np.clip(-dv * d_low, -self.mu, self.mu)) / v_low
+        push_high = (smu + np.clip(dv * d_high, -self.mu, self.mu)) / v_high
         dy, dv = solve(from_cars + smu * centring + second, push_low - push_high - gradient)
-        steps = self.cars.finish(p.y + dy, smu)
         d_low = push_low - p.low - p.low * dv / v_low
         d_high = push_high - p.high + p.high * dv / v_high
-        ax = min(steps[0], _reach(v_low, dv), _reach(v_high, -dv))
-        az = min(steps[1], _reach(p.low, d_low), _reach(p.high, d_high))
+        ax, az = _reach_of(self.cars.finish(p.y + dy, smu), LEFT_OUT)
+        ax = min(ax, _reach(v_low, dv), _reach(v_high, -dv))
+        az = min(az, _reach(p.low, d_low), _reach(p.high, d_high))
         self.step_x, self.step_z = float(min(1.0, STEP_SHARE * ax)), float(min(1.0, STEP_SHARE * az))
         p.y = p.y + self.step_z * dy
         p.v = p.v + self.step_x * dv
         p.v_low = v_low + self.step_x * dv
         p.v_high = v_high - self.step_x * dv
-        p.low = p.low + self.step_z * d_low
-        p.high = p.high + self.step_z * d_high
+        p.low = np.maximum(p.low + self.step_z * d_low, LEAST_PRODUCT * smu / p.v_low)
+        p.high = np.maximum(p.high + self.step_z * d_high, LEAST_PRODUCT * smu / p.v_high)
         self.iterations += 1
 
     def bound(self) -> float:
@@ -156,4 +164,12 @@ class Engine:
 def _reach(value: FloatArray, change: FloatArray) -> float:
     """The longest step that keeps value + step·change ≥ 0."""
     falling = change < 0.0
-    return float(np.min(-value[falling] / change[falling], initial=1e30))
+    return float(np.min(-value[falling] / change[falling], initial=FURTHEST))
+
+
+def _reach_of(reaches: FloatArray, left_out: float) -> tuple[float, float]:
+    """The steps that all but a share of the cars can take."""
+    if reaches.shape[1] == 0:
+        return FURTHEST, FURTHEST
+    x, z = np.quantile(reaches, left_out, axis=1, method="lower")
+    return float(x), float(z)

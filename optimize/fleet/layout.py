@@ -81,12 +81,14 @@ class Iterate(NamedTuple):
     nu_next: FloatArray
     dmissing: FloatArray
     dslack: FloatArray
-    dslack_affine: FloatArray
+    second: FloatArray
     factor: FloatArray
     border_x: FloatArray
     border_nu: FloatArray
     border_missing: FloatArray
     border_weight: FloatArray
+    reach_x: FloatArray
+    reach_z: FloatArray
 
 
 def variables(fleet: Fleet) -> int:

@@ -11,7 +11,6 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.bound import bound_cars
 from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, expansion
-from optimize.fleet.engine import STEP_SHARE
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import (
     BY_BOTH,
@@ -23,14 +22,10 @@ from optimize.fleet.passes import (
     INFEASIBLE,
     PREDICT,
     STATISTICS,
-    STEP_X,
-    STEP_Z,
     sweep,
 )
+from optimize.fleet.settle import settle
 from optimize.fleet.start import empty_iterate, start_cars
-
-MOST_SETTLING = 60
-SETTLED_KW = 1e-3
 
 
 class Part:
@@ -69,36 +64,21 @@ class Part:
         return self._schur(), self._summed(self.one), self._summed(self.two), complementarity, infeasible
 
     def settle(self, y: FloatArray, mu: float) -> int:
-        """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
-        coupled, self.S = self.S, np.zeros((self.S.shape[0], 0, 0))
-        step_x = step_z = smu = 0.0
-        for iterations in range(1, MOST_SETTLING + 1):  # noqa: B007
-            self._sweep(PREDICT, y, step_x, step_z, smu)
-            total = float(self.statistics[:, COMPLEMENTARITY].sum())
-            infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
-            present = total / max(1, self.pairs)
-            if present <= 1.5 * mu and infeasible <= SETTLED_KW:
-                break
-            self._sweep(CORRECT, y)
-            reach_x, reach_z, by_x, by_z, by_both = self._statistics()
-            ax, az = min(1.0, reach_x), min(1.0, reach_z)
-            after = total + ax * by_x + az * by_z + ax * az * by_both
-            smu = max(mu, float(max(after, 0.0) / total) ** 3 * present)
-            self._sweep(FINISH, y, smu=smu)
-            reach_x, reach_z = self._statistics()[:2]
-            step_x, step_z = min(1.0, STEP_SHARE * reach_x), min(1.0, STEP_SHARE * reach_z)
-        self.S = coupled
-        return iterations
+        """Let every car alone find its central point for μ at fixed prices; the most iterations it took."""
+        price, taken = self._local(y), np.zeros(self.statistics.shape[0], dtype=np.int64)
+        self._share(lambda begin, end: settle(self.fleet, self.iterate, mu, price, taken, begin, end))
+        return int(taken.max(initial=0))
 
-    def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
-        self._sweep(CORRECT, y)
-        return self._summed(self.one), self._summed(self.two), self._statistics()
+    def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Outputs of a unit of centring and of the second order; Σ Δs·z, Σ s·Δz, Σ Δs·Δz; the reaches."""
+        self._sweep(CORRECT, y, mu=mu)
+        sums = self.statistics[:, [BY_X, BY_Z, BY_BOTH]].sum(axis=0)
+        return self._summed(self.one), self._summed(self.two), sums, self._reaches()
 
     def finish(self, y: FloatArray, smu: float) -> FloatArray:
-        """Find the direction; its statistics."""
-        self._sweep(FINISH, y, smu=smu)
-        return self._statistics()
+        """Find the direction; the reaches."""
+        self._sweep(FINISH, y, mu=smu)
+        return self._reaches()
 
     def bound(self, y: FloatArray) -> float:
         """The least that the cars can cost at prices y, €."""
@@ -117,7 +97,7 @@ class Part:
         list(self.pool.map(lambda begin: work(begin, min(begin + share, chunks)), range(0, chunks, share)))
 
     def _sweep(
-        self, mode: int, y: FloatArray, step_x: float = 0.0, step_z: float = 0.0, smu: float = 0.0
+        self, mode: int, y: FloatArray, step_x: float = 0.0, step_z: float = 0.0, mu: float = 0.0
     ) -> None:
         price = self._local(y)
         self._share(
@@ -128,7 +108,7 @@ class Part:
                 price,
                 step_x,
                 step_z,
-                smu,
+                mu,
                 self.S,
                 self.one,
                 self.two,
@@ -138,10 +118,10 @@ class Part:
             )
         )
 
-    def _statistics(self) -> FloatArray:
-        total = self.statistics.sum(axis=0)
-        total[[STEP_X, STEP_Z]] = self.statistics[:, [STEP_X, STEP_Z]].min(axis=0, initial=1e30)
-        return np.asarray(total[[STEP_X, STEP_Z, BY_X, BY_Z, BY_BOTH]])
+    def _reaches(self) -> FloatArray:
+        """The longest steps of x and of z that each car with slots at a plug can take [2, cars]."""
+        plugged = np.diff(self.fleet.step_start) > 0
+        return np.array([self.iterate.reach_x[plugged], self.iterate.reach_z[plugged]])
 
     def _local(self, y: FloatArray) -> FloatArray:
         """Prices spread over each group's local rows [groups, L]."""

@@ -18,16 +18,15 @@ from optimize.fleet.coupling import Coupling, couple
 from optimize.fleet.engine import Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
-from optimize.fleet.warm import CouplingPrices, meet, sample
+from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, meet, sample
 from optimize.fleet.workers import Scattered
 
-START_MU = 1.0
 MOST_ITERATIONS = 200
 LOOK_EVERY = 4
 NEAR = 30.0
 PATIENCE = 12
-WARM_MU = 1e-2
-SAMPLE_FROM, SAMPLE, SAMPLE_GAP, SAMPLE_SHARE = 3000, 500, 1e-3, 0.2
+WARM_MU = 3e-3
+SAMPLE_FROM, SAMPLE_SHARE, SAMPLE_LEAST, SAMPLE_MOST, SAMPLE_TIME = 500, 20, 100, 1000, 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,14 +84,8 @@ def solve_arrays(
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
     if prices is None and arrays.cars >= SAMPLE_FROM and coupling.rows:
-        few = sample(arrays, SAMPLE)
-        prices = solve_arrays(
-            few,
-            gap=SAMPLE_GAP,
-            time_limit_seconds=SAMPLE_SHARE * time_limit_seconds,
-            threads=threads,
-            mode=mode,
-        ).prices
+        few = sample(arrays, min(SAMPLE_MOST, max(SAMPLE_LEAST, arrays.cars // SAMPLE_SHARE)))
+        prices = central_prices(few, WARM_MU, threads, begun + SAMPLE_TIME * time_limit_seconds)
     settling = 0
     if prices is None:
         meeting = Meeting.start(coupling, np.zeros(coupling.rows), START_MU)

@@ -8,6 +8,7 @@ from optimize.fleet.compile import Compiled
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, Iterate, variables
 from optimize.fleet.newton import factor_rows
+from optimize.fleet.passes import FURTHEST
 from optimize.fleet.rows import apply_rows, bounds
 
 LEAST_SLACK = 1e-2
@@ -28,12 +29,14 @@ def empty_iterate(compiled: Compiled) -> Iterate:
         nu_next=np.zeros(steps),
         dmissing=np.zeros(stays),
         dslack=np.zeros(pairs),
-        dslack_affine=np.zeros(pairs),
+        second=np.zeros(pairs),
         factor=np.zeros(factor_rows(fleet) * steps),
         border_x=np.zeros(V * steps),
         border_nu=np.zeros(steps),
         border_missing=np.zeros(stays),
         border_weight=np.zeros(fleet.capacity.size),
+        reach_x=np.full(fleet.capacity.size, FURTHEST),
+        reach_z=np.full(fleet.capacity.size, FURTHEST),
     )
 
 

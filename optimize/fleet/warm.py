@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimize.fleet.arrays import FleetArrays
-from optimize.fleet.coupling import Coupling
-from optimize.fleet.engine import Meeting
+from optimize.fleet.coupling import Coupling, couple
+from optimize.fleet.engine import Engine, Meeting
 from optimize.fleet.layout import FloatArray
+from optimize.fleet.part import Part
+
+START_MU = 1.0
+MOST_ITERATIONS = 40
+COUPLED_KW = 1e-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,6 +70,20 @@ def sample(arrays: FleetArrays, size: int) -> FleetArrays:
         peak_so_far_kw=arrays.peak_so_far_kw * share,
         blocks=tuple(replace(b, max_kw=b.max_kw * share, min_kw=b.min_kw * share) for b in arrays.blocks),
     )
+
+
+def central_prices(arrays: FleetArrays, mu: float, threads: int, deadline: float) -> CouplingPrices:
+    """Prices near the central path at μ, from a cold start; whatever there is at the deadline."""
+    coupling = couple(arrays)
+    cars = Part(arrays, coupling, START_MU, threads)
+    engine = Engine(coupling, cars, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
+    for _ in range(MOST_ITERATIONS):
+        engine.advance()
+        met = engine.mu <= mu and engine.residual <= COUPLED_KW * arrays.cars
+        if met or time.perf_counter() > deadline:
+            break
+        engine.direct()
+    return CouplingPrices.of(coupling, engine.meeting.y)
 
 
 def meet(coupling: Coupling, y: FloatArray, mu: float) -> Meeting:

@@ -51,14 +51,14 @@ class Scattered:
         """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
         return int(max(self._ask("settle", y, mu)))
 
-    def correct(self, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Outputs of a unit of centring and of the second order, and the affine direction's statistics."""
-        one, two, statistics = zip(*self._ask("correct", y), strict=True)
-        return _sum(one), _sum(two), _statistics(statistics)
+    def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Outputs of a unit of centring and of the second order; Σ Δs·z, Σ s·Δz, Σ Δs·Δz; the reaches."""
+        one, two, sums, reaches = zip(*self._ask("correct", y, mu), strict=True)
+        return _sum(one), _sum(two), _sum(sums), np.concatenate(reaches, axis=1)
 
     def finish(self, y: FloatArray, smu: float) -> FloatArray:
-        """Find the direction; its statistics."""
-        return _statistics(self._ask("finish", y, smu))
+        """Find the direction; the reaches."""
+        return np.concatenate(self._ask("finish", y, smu), axis=1)
 
     def bound(self, y: FloatArray) -> float:
         """The least that the cars can cost at prices y, €."""
@@ -78,9 +78,3 @@ def _sum(parts: tuple[FloatArray, ...]) -> FloatArray:
     for part in parts[1:]:
         total += part
     return total
-
-
-def _statistics(parts: list[FloatArray] | tuple[FloatArray, ...]) -> FloatArray:
-    """Steps are the shortest, sums the sum."""
-    every = np.array(parts)
-    return np.concatenate([every[:, :2].min(axis=0), every[:, 2:].sum(axis=0)])
