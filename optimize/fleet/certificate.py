@@ -10,7 +10,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.coupling import Coupling, node_limits
 from optimize.fleet.layout import FloatArray, IntArray
-from optimize.fleet.repair import ROUNDING_KW, cost_cars, follow, hold, trim
+from optimize.fleet.repair import ROUNDING_KW, Rules, cost_cars, follow, hold, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,73 +36,60 @@ class Repairer:
     def __init__(self, arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> None:
         self.arrays, self.compiled, self.coupling = arrays, compiled, coupling
         fleet, stays = compiled.fleet, compiled.stay_order
-        self.owner = np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start))
-        self.site = arrays.site[stays]
-        self.lowest, self.highest = arrays.lowest_kwh[stays], arrays.highest_kwh[stays]
-        self.charge_limit, self.target = arrays.charge_limit_kw[stays], arrays.target_kwh[stays]
         order = compiled.order
-        self.v2g_limit = arrays.v2g_limit_kwh[order]
-        self.drawdown = arrays.drawdown_kwh[order]
-        self.least_in, self.least_out = arrays.least_charge_kw[order], arrays.least_discharge_kw[order]
         depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
-        self.bottom_up = np.argsort(-depth, kind="stable")
-        self.draw, self.feed = node_limits(arrays)
-        self.block = self._blocks()
-        self.slot = np.concatenate(
-            [np.arange(a, a + n) for a, n in zip(fleet.first.tolist(), fleet.length.tolist(), strict=True)]
-            or [np.zeros(0, dtype=np.int64)]
+        draw, feed = node_limits(arrays)
+        self.target = arrays.target_kwh[stays]
+        self.rules = Rules(
+            owner=np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start)),
+            site=arrays.site[stays],
+            start=np.cumsum(fleet.length) - fleet.length,
+            lowest=arrays.lowest_kwh[stays],
+            highest=arrays.highest_kwh[stays],
+            charge_limit=arrays.charge_limit_kw[stays],
+            stay=np.repeat(np.arange(stays.size), fleet.length),
+            slot=np.concatenate(
+                [
+                    np.arange(a, a + n)
+                    for a, n in zip(fleet.first.tolist(), fleet.length.tolist(), strict=True)
+                ]
+                or [np.zeros(0, dtype=np.int64)]
+            ),
+            v2g_limit=arrays.v2g_limit_kwh[order],
+            drawdown=arrays.drawdown_kwh[order],
+            least_in=arrays.least_charge_kw[order],
+            least_out=arrays.least_discharge_kw[order],
+            parent=arrays.parent,
+            bottom_up=np.argsort(-depth, kind="stable"),
+            draw=draw,
+            feed=feed,
+            block=self._blocks(),
         )
-        self.step_stay = np.repeat(np.arange(stays.size), fleet.length)
+
+    @property
+    def step_site(self) -> IntArray:
+        """The site of each step."""
+        return self.rules.site[self.rules.stay]
+
+    @property
+    def step_car(self) -> IntArray:
+        """The car, by the kernel's number, of each step."""
+        return self.rules.owner[self.rules.stay]
 
     def repair(self, x: FloatArray, v: FloatArray) -> Feasible:
         """The feasible plan nearest in spirit to x (cars) and v (coupling)."""
-        fleet, arrays = self.compiled.fleet, self.arrays
+        fleet, arrays, rules = self.compiled.fleet, self.arrays, self.rules
         steps, B = int(fleet.step_start[-1]), len(arrays.blocks)
         charge, discharge, energy = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-        follow(
-            fleet,
-            x,
-            self.owner,
-            self.site,
-            arrays.parent,
-            self.bottom_up,
-            self.draw,
-            self.feed,
-            self.lowest,
-            self.highest,
-            self.charge_limit,
-            self.v2g_limit,
-            self.drawdown,
-            self.least_in,
-            self.least_out,
-            charge,
-            discharge,
-            energy,
-        )
+        follow(fleet, rules, x, charge, discharge, energy)
         shares, bids = np.zeros((fleet.up + fleet.down, steps)), np.zeros(B)
         if B:
-            wanted = np.clip(
-                np.append(v, 0.0)[self.coupling.bid], 0.0, [block.max_kw for block in arrays.blocks]
-            )
-            held = np.zeros((B, 2, arrays.slots))
-            hold(
-                fleet,
-                x,
-                self.owner,
-                self.site,
-                self.block,
-                wanted,
-                self.lowest,
-                self.highest,
-                self.charge_limit,
-                charge,
-                discharge,
-                energy,
-                shares,
-                held,
-            )
+            most = [block.max_kw for block in arrays.blocks]
+            wanted = np.clip(np.append(v, 0.0)[self.coupling.bid], 0.0, most)
+            hold(fleet, rules, x, wanted, charge, discharge, energy, shares)
+            held = self.held(shares)
             bids = self.sold(wanted, held)
-            trim(fleet, self.owner, self.site, self.block, bids, held, shares)
+            trim(fleet, rules, bids, held, shares)
         return self.priced(charge, discharge, energy, shares, bids)
 
     def priced(
@@ -129,12 +116,12 @@ class Repairer:
 
     def held(self, shares: FloatArray) -> FloatArray:
         """What all cars together hold of each block [B, 2, T] (up, down)."""
-        up, site = self.compiled.fleet.up, self.site[self.step_stay]
+        up, rules = self.compiled.fleet.up, self.rules
         total = np.zeros((len(self.arrays.blocks), 2, self.arrays.slots))
         for channel, kw in enumerate(shares):
-            block = self.block[channel, site, self.slot]
+            block = rules.block[channel, self.step_site, rules.slot]
             serves = block >= 0
-            np.add.at(total[:, int(channel >= up)], (block[serves], self.slot[serves]), kw[serves])
+            np.add.at(total[:, int(channel >= up)], (block[serves], rules.slot[serves]), kw[serves])
         return total
 
     def sold(self, wanted: FloatArray, held: FloatArray) -> FloatArray:
@@ -151,15 +138,17 @@ class Repairer:
     def within_limits(self, plan: Feasible) -> bool:
         """Whether every node's limit is kept."""
         power = self.node_power(plan)
-        return bool((power <= self.draw + ROUNDING_KW).all() and (-power <= self.feed + ROUNDING_KW).all())
+        return bool(
+            (power <= self.rules.draw + ROUNDING_KW).all() and (-power <= self.rules.feed + ROUNDING_KW).all()
+        )
 
     def site_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars plugged in at each site itself, + = import."""
-        fleet, stay = self.compiled.fleet, self.step_stay
+        fleet, stay = self.compiled.fleet, self.rules.stay
         drawn = plan.charge_kw / fleet.efficiency_charge[stay]
         drawn = drawn - plan.discharge_kw * fleet.efficiency_discharge[stay]
         own = np.zeros((self.arrays.sites, self.arrays.slots))
-        np.add.at(own, (self.site[stay], self.slot), drawn)
+        np.add.at(own, (self.step_site, self.rules.slot), drawn)
         return own
 
     def node_power(self, plan: Feasible) -> FloatArray:

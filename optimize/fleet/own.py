@@ -100,8 +100,8 @@ class OwnProblems:
         theirs, now = self.repairer.node_power(others), self.repairer.node_power(plan)
         j, t = np.nonzero(parts.power >= 0)
         mine_now = (now - theirs)[j, t]
-        upper[parts.power[j, t]] = np.maximum((self.repairer.draw - theirs)[j, t], mine_now)
-        lower[parts.power[j, t]] = np.minimum((-self.repairer.feed - theirs)[j, t], mine_now)
+        upper[parts.power[j, t]] = np.maximum((self.repairer.rules.draw - theirs)[j, t], mine_now)
+        lower[parts.power[j, t]] = np.minimum((-self.repairer.rules.feed - theirs)[j, t], mine_now)
         # What the others hold counts for the bids as well.
         held = self.repairer.held(others.shares_kw)
         for side, rows in enumerate((parts.pool_up, parts.pool_down)):
@@ -161,17 +161,17 @@ class OwnProblems:
     def drawn_eur(self, plan: Feasible, y: FloatArray) -> FloatArray:
         """What each car of a plan pays at prices y for what it draws and holds, [n] €."""
         prices, repairer = CouplingPrices.of(self.coupling, y), self.repairer
-        stay, slot = repairer.step_stay, repairer.slot
+        stay, slot, site = repairer.rules.stay, repairer.rules.slot, repairer.step_site
         at_site = np.array([prices.node[path].sum(axis=0) for path in self.paths])
         power = plan.charge_kw / self.fleet.efficiency_charge[stay]
         power = power - plan.discharge_kw * self.fleet.efficiency_discharge[stay]
-        paid = at_site[repairer.site[stay], slot] * power
+        paid = at_site[site, slot] * power
         for channel, shares in enumerate(plan.shares_kw):
-            block = repairer.block[channel, repairer.site[stay], slot]
+            block = repairer.rules.block[channel, site, slot]
             way = prices.up if channel < self.fleet.up else prices.down
             paid += np.where(block >= 0, way[block, slot], 0.0) * shares
         total = np.zeros(self.arrays.cars)
-        np.add.at(total, repairer.owner[stay], paid)
+        np.add.at(total, repairer.step_car, paid)
         return total
 
     def steps(self, cars: Sequence[int]) -> IntArray:

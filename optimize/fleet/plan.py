@@ -67,12 +67,12 @@ class _View:
     def __init__(self, found: FleetSolution) -> None:
         self.found, self.repairer = found, found.repairer
         self.shape = (self.repairer.arrays.cars, self.repairer.arrays.slots)
-        self.rows = self.repairer.compiled.order[self.repairer.owner[self.repairer.step_stay]]
+        self.rows = self.repairer.compiled.order[self.repairer.step_car]
 
     def grid(self, steps: FloatArray, away: float) -> FloatArray:
         """Values [steps] as [n, T]."""
         values: FloatArray = np.full(self.shape, away)
-        values[self.rows, self.repairer.slot] = steps
+        values[self.rows, self.repairer.rules.slot] = steps
         return values
 
     def bids(self, problem: DayProblem, mode: Mode) -> tuple[ReserveBid, ...] | None:
@@ -86,7 +86,7 @@ class _View:
             below = np.isin(
                 np.arange(repairer.arrays.sites), repairer.arrays.below(repairer.arrays.block_site[b])
             )
-            here = self.grid(below[repairer.site[repairer.step_stay]].astype(np.float64), 0.0)
+            here = self.grid(below[repairer.step_site].astype(np.float64), 0.0)
             window = slice(block.first_slot, block.end_slot)
             nothing = np.zeros((self.shape[0], len(block.slots)))
             up, down = int(compiled.up_channel[b]), compiled.fleet.up + int(compiled.down_channel[b])

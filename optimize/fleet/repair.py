@@ -11,6 +11,7 @@ A target that the iterate misses by a hair is met; a power too small to mean any
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,91 +24,101 @@ NEARLY_KWH = 0.01
 ROUNDING_KW = 1e-7
 
 
+class Rules(NamedTuple):
+    """What a plan must keep beside what `Fleet` says; cars, stays and steps in the kernel's order.
+
+    owner, site, start (its first step), lowest, highest, charge_limit [stays]; stay, slot [steps]; v2g_limit,
+    drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed [S, T]:
+    what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
+    """
+
+    owner: IntArray
+    site: IntArray
+    start: IntArray
+    lowest: FloatArray
+    highest: FloatArray
+    charge_limit: FloatArray
+    stay: IntArray
+    slot: IntArray
+    v2g_limit: FloatArray
+    drawdown: FloatArray
+    least_in: FloatArray
+    least_out: FloatArray
+    parent: IntArray
+    bottom_up: IntArray
+    draw: FloatArray
+    feed: FloatArray
+    block: IntArray
+
+
 @kernel
 def follow(
-    fleet: Fleet,
-    x: FloatArray,
-    owner: IntArray,
-    site: IntArray,
-    parent: IntArray,
-    bottom_up: IntArray,
-    draw: FloatArray,
-    feed: FloatArray,
-    lowest: FloatArray,
-    highest: FloatArray,
-    charge_limit: FloatArray,
-    v2g_limit: FloatArray,
-    drawdown: FloatArray,
-    least_in: FloatArray,
-    least_out: FloatArray,
-    charge: FloatArray,
-    discharge: FloatArray,
-    energy: FloatArray,
+    fleet: Fleet, rules: Rules, x: FloatArray, charge: FloatArray, discharge: FloatArray, energy: FloatArray
 ) -> None:
-    """charge, discharge, energy [steps] of a feasible plan near the iterate x.
-
-    owner, site, lowest, highest, charge_limit [stays]; v2g_limit, drawdown, least_in, least_out [n];
-    bottom_up [S]: sites, children first; draw, feed [S, T]: what the cars of a node may draw and feed.
-    """
-    V, dt = 3 + fleet.up + fleet.down, fleet.hours
-    stays, S = fleet.first.size, parent.size
+    """charge, discharge, energy [steps] of a feasible plan near the iterate x."""
+    dt = fleet.hours
+    stays, S = fleet.first.size, rules.parent.size
     now, highest_seen = fleet.arrival.copy(), fleet.arrival.copy()
-    left = v2g_limit.copy()
+    left = rules.v2g_limit.copy()
     change, lift = np.zeros(stays), np.zeros(stays)
     for s in range(stays):
-        i = owner[s]
-        last = V * fleet.step_start[i] + 2 * (fleet.step_start[i + 1] - fleet.step_start[i])
         lack = 0.0
         if fleet.length[s] > 0:
-            lack = fleet.target[s] - x[last + _step(fleet, s, i) + fleet.length[s] - 1]
+            lack = fleet.target[s] - x[_place(fleet, rules, 2, rules.start[s] + fleet.length[s] - 1)]
         if 0.0 < lack < NEARLY_KWH:
             lift[s] = lack
-    power, share = np.zeros(S), np.ones(S)
+    power, share, here = np.zeros(S), np.ones(S), np.zeros(stays, dtype=np.bool_)
     for t in range(fleet.slots):
         for s in range(stays):
             k = t - fleet.first[s]
-            if k < 0 or k >= fleet.length[s]:
+            here[s] = 0 <= k < fleet.length[s]
+            if not here[s]:
                 continue
-            i = owner[s]
-            a, b = fleet.step_start[i], fleet.step_start[i + 1]
-            at = V * a + 2 * (b - a) + _step(fleet, s, i) + k
-            most = charge_limit[s]
+            i = rules.owner[s]
+            most = rules.charge_limit[s]
             if fleet.taper_fall[s] > 0.0:
                 most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now[s])
-            up = max(0.0, min(most * dt, highest[s] - now[s]))
-            down = max(0.0, min(fleet.discharge_limit[s] * dt, now[s] - lowest[s], left[i]))
-            move = x[at] + lift[s] - now[s]
+            up = max(0.0, min(most * dt, rules.highest[s] - now[s]))
+            down = max(0.0, min(fleet.discharge_limit[s] * dt, now[s] - rules.lowest[s], left[i]))
+            move = x[_place(fleet, rules, 2, rules.start[s] + k)] + lift[s] - now[s]
             if abs(move) < STILL_KW * dt and k < fleet.length[s] - 1:
                 move = 0.0
             highest_seen[s] = max(highest_seen[s], now[s])
-            down = max(0.0, min(down, drawdown[i] - highest_seen[s] + now[s]))
-            change[s] = _at_least(min(max(move, -down), up), least_in[i] * dt, least_out[i] * dt, up, down)
+            down = max(0.0, min(down, rules.drawdown[i] - highest_seen[s] + now[s]))
+            wanted = min(max(move, -down), up)
+            change[s] = _at_least(wanted, rules.least_in[i] * dt, rules.least_out[i] * dt, up, down)
         for turn in range(2 + S):
             power[:] = 0.0
             for s in range(stays):
-                if 0 <= t - fleet.first[s] < fleet.length[s]:
+                if here[s]:
                     into = change[s] > 0.0
                     factor = 1.0 / fleet.efficiency_charge[s] if into else fleet.efficiency_discharge[s]
-                    power[site[s]] += change[s] / dt * factor
-            if not _shares(power, parent, bottom_up, draw[:, t], feed[:, t], share):
+                    power[rules.site[s]] += change[s] / dt * factor
+            if not _shares(power, rules.parent, rules.bottom_up, rules.draw[:, t], rules.feed[:, t], share):
                 break
             # A power scaled below its least goes off, which may need a look at the sums again; in the end
             # everything below a limit goes off.
             for s in range(stays):
-                if 0 <= t - fleet.first[s] < fleet.length[s] and share[site[s]] < 1.0:
-                    i = owner[s]
-                    moved = change[s] * share[site[s]] if turn < 2 else 0.0
-                    change[s] = _at_least(moved, least_in[i] * dt, least_out[i] * dt, 0.0, 0.0)
+                if here[s] and share[rules.site[s]] < 1.0:
+                    i = rules.owner[s]
+                    moved = change[s] * share[rules.site[s]] if turn < 2 else 0.0
+                    change[s] = _at_least(moved, rules.least_in[i] * dt, rules.least_out[i] * dt, 0.0, 0.0)
         for s in range(stays):
-            k = t - fleet.first[s]
-            if k < 0 or k >= fleet.length[s]:
-                continue
-            at = fleet.step_start[owner[s]] + _step(fleet, s, owner[s]) + k
-            charge[at] = max(change[s], 0.0) / dt
-            discharge[at] = max(-change[s], 0.0) / dt
-            left[owner[s]] -= max(-change[s], 0.0)
-            now[s] += change[s]
-            energy[at] = now[s]
+            if here[s]:
+                at = rules.start[s] + t - fleet.first[s]
+                charge[at] = max(change[s], 0.0) / dt
+                discharge[at] = max(-change[s], 0.0) / dt
+                left[rules.owner[s]] -= max(-change[s], 0.0)
+                now[s] += change[s]
+                energy[at] = now[s]
+
+
+@kernel
+def _place(fleet: Fleet, rules: Rules, variable: int, step: int) -> int:
+    """Where x holds a variable of a step."""
+    i = rules.owner[rules.stay[step]]
+    a, b = fleet.step_start[i], fleet.step_start[i + 1]
+    return int((3 + fleet.up + fleet.down) * a + variable * (b - a) + step - a)
 
 
 @kernel
@@ -148,126 +159,105 @@ def _at_least(move: float, least_in: float, least_out: float, up: float, down: f
 
 
 @kernel
-def _step(fleet: Fleet, s: int, i: int) -> int:
-    """Steps of car i before its stay s."""
-    before = 0
-    for other in range(fleet.session_start[i], s):
-        before += fleet.length[other]
-    return before
+def _headroom(
+    fleet: Fleet,
+    rules: Rules,
+    side: int,
+    step: int,
+    charge: FloatArray,
+    discharge: FloatArray,
+    energy: FloatArray,
+) -> tuple[float, float]:
+    """Metered kW and kWh that a plan leaves a step for reserve: side 0 upwards, 1 downwards."""
+    s = rules.stay[step]
+    eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
+    p = eta * charge[step] - etad * discharge[step]
+    before = energy[step - 1] if step > rules.start[s] else fleet.arrival[s]
+    if side == 0:
+        room, stock = etad * fleet.discharge_limit[s] + p, min(before, energy[step]) - rules.lowest[s]
+    else:
+        room, stock = rules.charge_limit[s] * eta - p, rules.highest[s] - max(before, energy[step])
+    return max(0.0, room), max(0.0, stock)
+
+
+@kernel
+def _sustained(fleet: Fleet, rules: Rules, j: int, step: int) -> float:
+    """kWh that a kW of channel j takes of a step's stock."""
+    s = rules.stay[step]
+    scale = 1.0 / fleet.efficiency_discharge[s] if j < fleet.up else fleet.efficiency_charge[s]
+    return float(fleet.sustain[j, rules.slot[step]] * scale)
+
+
+@kernel
+def _serves(fleet: Fleet, rules: Rules, j: int, step: int) -> int:
+    """The block that channel j of a step serves, −1 for none."""
+    s = rules.stay[step]
+    offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
+    return int(rules.block[j, rules.site[s], rules.slot[step]]) if offers > 0.0 else -1
 
 
 @kernel
 def hold(
     fleet: Fleet,
+    rules: Rules,
     x: FloatArray,
-    owner: IntArray,
-    site: IntArray,
-    block: IntArray,
     wanted: FloatArray,
-    lowest: FloatArray,
-    highest: FloatArray,
-    charge_limit: FloatArray,
     charge: FloatArray,
     discharge: FloatArray,
     energy: FloatArray,
     shares: FloatArray,
-    held: FloatArray,
 ) -> None:
-    """shares [channels, steps] that the plan can hold and their sums held [B, 2, T] (up, down).
-
-    block [channels, S, T]: the block that a site serves, −1 for none; wanted [B]: the bids to fill up to.
-    """
-    V = 3 + fleet.up + fleet.down
-    spare_sum = np.zeros_like(held)
+    """shares [channels, steps] that the plan can hold; wanted [B]: the bids to fill up to."""
+    steps = rules.slot.size
+    held, spare = np.zeros((wanted.size, 2, fleet.slots)), np.zeros((wanted.size, 2, fleet.slots))
     for turn in range(2):
-        for s in range(fleet.first.size):
-            i = owner[s]
-            a, b = fleet.step_start[i], fleet.step_start[i + 1]
-            K, k0 = b - a, _step(fleet, s, i)
-            eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
-            before = fleet.arrival[s]
-            for k in range(k0, k0 + fleet.length[s]):
-                t = fleet.first[s] + k - k0
-                at = a + k
-                p = eta * charge[at] - etad * discharge[at]
-                for side in range(2):
-                    first = 0 if side == 0 else fleet.up
-                    number = fleet.up if side == 0 else fleet.down
-                    offers = fleet.offers_up[s] if side == 0 else fleet.offers_down[s]
-                    scale = 1.0 / etad if side == 0 else 1.0 / eta
-                    if side == 0:
-                        room = max(0.0, etad * fleet.discharge_limit[s] + p)
-                        stock = max(0.0, min(before, energy[at]) - lowest[s])
-                    else:
-                        room = max(0.0, charge_limit[s] * eta - p)
-                        stock = max(0.0, highest[s] - max(before, energy[at]))
-                    used = taken = 0.0
-                    for j in range(first, first + number):
-                        if turn == 0:
-                            serves = block[j, site[s], t] >= 0 and offers > 0.0
-                            shares[j, at] = max(0.0, x[V * a + (3 + j) * K + k]) if serves else 0.0
-                        used += shares[j, at]
-                        taken += shares[j, at] * fleet.sustain[j, t] * scale
+        for at in range(steps):
+            t = rules.slot[at]
+            for side in range(2):
+                first = 0 if side == 0 else fleet.up
+                end = fleet.up if side == 0 else fleet.up + fleet.down
+                room, stock = _headroom(fleet, rules, side, at, charge, discharge, energy)
+                used = taken = 0.0
+                for j in range(first, end):
+                    if turn == 0 and _serves(fleet, rules, j, at) >= 0:
+                        shares[j, at] = max(0.0, x[_place(fleet, rules, 3 + j, at)])
+                    used += shares[j, at]
+                    taken += shares[j, at] * _sustained(fleet, rules, j, at)
+                fit = 1.0
+                if turn == 0:
+                    if used > room:
+                        fit = room / used
+                    if taken > stock:
+                        fit = min(fit, stock / taken)
+                    used *= fit
+                    taken *= fit
+                for j in range(first, end):
+                    shares[j, at] *= fit
+                    b = _serves(fleet, rules, j, at)
+                    if b < 0:
+                        continue
+                    kappa = _sustained(fleet, rules, j, at)
+                    more = max(0.0, room - used)
+                    if kappa > 0.0:
+                        more = min(more, max(0.0, stock - taken) / kappa)
                     if turn == 0:
-                        fit = 1.0
-                        if used > room:
-                            fit = room / used
-                        if taken > stock:
-                            fit = min(fit, stock / taken)
-                        for j in range(first, first + number):
-                            shares[j, at] *= fit
-                        used *= fit
-                        taken *= fit
-                    for j in range(first, first + number):
-                        b_j = block[j, site[s], t]
-                        if b_j < 0 or offers == 0.0:
-                            continue
-                        spare = max(0.0, room - used)
-                        kappa = fleet.sustain[j, t] * scale
-                        if kappa > 0.0:
-                            spare = min(spare, max(0.0, stock - taken) / kappa)
-                        if turn == 0:
-                            held[b_j, side, t] += shares[j, at]
-                            spare_sum[b_j, side, t] += spare
-                        else:
-                            lack = wanted[b_j] - held[b_j, side, t]
-                            if lack > 0.0 and spare_sum[b_j, side, t] > 0.0:
-                                more = spare * min(1.0, lack / spare_sum[b_j, side, t])
-                                shares[j, at] += more
-                                used += more
-                                taken += more * kappa
-                before = energy[at]
-        if turn == 1:
-            held[:] = 0.0
-            for s in range(fleet.first.size):
-                a = fleet.step_start[owner[s]] + _step(fleet, s, owner[s])
-                for k in range(fleet.length[s]):
-                    t = fleet.first[s] + k
-                    for j in range(fleet.up + fleet.down):
-                        b_j = block[j, site[s], t]
-                        if b_j >= 0:
-                            held[b_j, 0 if j < fleet.up else 1, t] += shares[j, a + k]
+                        held[b, side, t] += shares[j, at]
+                        spare[b, side, t] += more
+                    elif wanted[b] > held[b, side, t] and spare[b, side, t] > 0.0:
+                        more *= min(1.0, (wanted[b] - held[b, side, t]) / spare[b, side, t])
+                        shares[j, at] += more
+                        used += more
+                        taken += more * kappa
 
 
 @kernel
-def trim(
-    fleet: Fleet,
-    owner: IntArray,
-    site: IntArray,
-    block: IntArray,
-    bids: FloatArray,
-    held: FloatArray,
-    shares: FloatArray,
-) -> None:
-    """Scale shares down to the bids."""
-    for s in range(fleet.first.size):
-        a = fleet.step_start[owner[s]] + _step(fleet, s, owner[s])
-        for k in range(fleet.length[s]):
-            t = fleet.first[s] + k
-            for j in range(fleet.up + fleet.down):
-                b_j = block[j, site[s], t]
-                total = held[b_j, 0 if j < fleet.up else 1, t] if b_j >= 0 else 0.0
-                shares[j, a + k] *= min(1.0, bids[b_j] / total) if total > 0.0 else 0.0
+def trim(fleet: Fleet, rules: Rules, bids: FloatArray, held: FloatArray, shares: FloatArray) -> None:
+    """Scale shares down to the bids; held [B, 2, T]: their sums (up, down)."""
+    for at in range(rules.slot.size):
+        for j in range(fleet.up + fleet.down):
+            b = _serves(fleet, rules, j, at)
+            total = held[b, 0 if j < fleet.up else 1, rules.slot[at]] if b >= 0 else 0.0
+            shares[j, at] *= min(1.0, bids[b] / total) if total > 0.0 else 0.0
 
 
 @kernel
