@@ -10,6 +10,7 @@ wear, limits or reserves.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import statistics
 import subprocess
@@ -21,8 +22,11 @@ import numpy as np
 
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.solve import solve_arrays
+from optimize.solve import solve_mode
+from optimize.types import DayProblem
 from tests.optimize.fleet_arrays import random_fleet
 from tests.optimize.fleet_lp import fleet_lp
+from tests.optimize.fleets import car, day, stay
 
 KINDS = {"energy": {"reserves": False, "peak": False, "feeder": False}, "feeder, peak, reserves": {}}
 GAPS = {100_000: 1e-3}
@@ -32,13 +36,15 @@ PEER = """
 import json, sys, time
 import energypylinear as epl
 day = json.load(sys.stdin)
-begun = time.perf_counter()
+begun, cost = time.perf_counter(), 0.0
 for car in day["cars"]:
     battery = epl.Battery(power_mw=car["kw"] / 1e3, capacity_mwh=car["kwh"] / 1e3, efficiency_pct=car["eta"],
         electricity_prices=day["import"], export_electricity_prices=day["export"], freq_mins=15,
         initial_charge_mwh=car["arrival"] / 1e3, final_charge_mwh=car["arrival"] / 1e3)
-    battery.optimize(verbose=4)
-print(time.perf_counter() - begun)
+    found = battery.optimize(verbose=4).results
+    cost += (found["site-import_power_mwh"] * found["site-electricity_prices"]).sum()
+    cost -= (found["site-export_power_mwh"] * found["site-export_electricity_prices"]).sum()
+print(json.dumps({"seconds": time.perf_counter() - begun, "cost": cost}))
 """
 
 
@@ -95,31 +101,59 @@ def _highs(arrays: FleetArrays) -> None:
 
 
 def _peer(python: Path, arrays: FleetArrays) -> None:
-    """energypylinear on whole-day batteries of the fleet's sizes, car by car."""
+    """energypylinear and this project's formulation on whole-day batteries of the fleet's sizes, one by one.
+
+    Each charges with all of its losses, and ends as it begins.
+    """
     if not python.exists():
         print(f"peer: skipped, no {python}")
         return
-    import json
-
     first = np.searchsorted(arrays.car, np.arange(arrays.cars))
-    day = {
+    cars = [
+        {
+            "kw": float(arrays.charge_limit_kw[s]),
+            "kwh": float(arrays.capacity_kwh[i]),
+            "eta": float(arrays.efficiency_charge[s] * arrays.efficiency_discharge[s]),
+            "arrival": float(arrays.arrival_kwh[s]),
+        }
+        for i, s in enumerate(first)
+    ]
+    asked = {
         "import": (arrays.import_price * 1e3).tolist(),
         "export": (arrays.export_price * 1e3).tolist(),
-        "cars": [
-            {
-                "kw": arrays.charge_limit_kw[s],
-                "kwh": arrays.capacity_kwh[i],
-                "eta": arrays.efficiency_charge[s] * arrays.efficiency_discharge[s],
-                "arrival": arrays.arrival_kwh[s],
-            }
-            for i, s in enumerate(first)
-        ],
+        "cars": cars,
     }
     done = subprocess.run(
-        [python, "-c", PEER], input=json.dumps(day), capture_output=True, text=True, check=False
+        [python, "-c", PEER], input=json.dumps(asked), capture_output=True, text=True, check=False
     )
-    answer = done.stdout.strip().splitlines()[-1:] or [f"failed: {done.stderr.strip()[-300:]}"]
-    print(f"peer energypylinear, {arrays.cars} cars one by one, energy alone: {answer[0]} s")
+    if done.returncode:
+        print(f"peer: failed: {done.stderr.strip()[-300:]}")
+        return
+    peer = json.loads(done.stdout.strip().splitlines()[-1])
+    cost, begun = 0.0, time.perf_counter()
+    for one in cars:
+        cost -= solve_mode(_whole_day(arrays, one), "v2g", 60.0).solver.objective_eur
+    print(f"{len(cars)} batteries one by one: energypylinear {peer['seconds']:.2f} s, {peer['cost']:.4f} €")
+    print(f"                         here           {time.perf_counter() - begun:.2f} s, {cost:.4f} €")
+
+
+def _whole_day(arrays: FleetArrays, one: dict[str, float]) -> DayProblem:
+    """A peer's battery as a car that is plugged in all day."""
+    soc = one["arrival"] / one["kwh"]
+    battery = car(
+        "A",
+        capacity_kwh=one["kwh"],
+        charge_limit_kw=one["kw"] * one["eta"],
+        discharge_limit_kw=one["kw"],
+        efficiency_charge=one["eta"],
+    )
+    return day(
+        arrays.import_price,
+        [battery],
+        [stay("A", 0, arrays.slots, soc, soc, hours=arrays.slot_hours)],
+        export=arrays.export_price,
+        hours=arrays.slot_hours,
+    )
 
 
 if __name__ == "__main__":
