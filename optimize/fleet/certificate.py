@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -91,6 +92,15 @@ class Repairer:
             bids = self.sold(wanted, held)
             trim(fleet, rules, bids, held, shares)
         return self.priced(charge, discharge, energy, shares, bids)
+
+    def follow_energy(self, energy_kwh: FloatArray) -> Feasible:
+        """The feasible plan nearest to energies [steps] at the slots' ends, without any reserve."""
+        fleet = self.compiled.fleet
+        x = np.zeros((3 + fleet.up + fleet.down) * energy_kwh.size)
+        for a, b in pairwise(fleet.step_start.tolist()):
+            begin = (3 + fleet.up + fleet.down) * a + 2 * (b - a)
+            x[begin : begin + b - a] = energy_kwh[a:b]
+        return self.repair(x, np.zeros(self.coupling.cost.size))
 
     def priced(
         self,

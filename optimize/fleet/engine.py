@@ -95,7 +95,7 @@ class Engine:
             p.y, self.step_x, self.step_z, self.smu
         )
         gap = self._cars_gap + p.low @ p.v_low + p.high @ p.v_high
-        self.mu = float(gap / (self.cars.pairs + 2 * p.v.size))
+        self.mu = float(gap / max(1, self.cars.pairs + 2 * p.v.size))
         self._lack = outputs - coupling.F @ p.v - coupling.f0
         self.residual = max(infeasible, float(np.abs(self._lack).max(initial=0.0)))
 
@@ -133,7 +133,7 @@ class Engine:
             + (v_low + ax * dv) @ (p.low + az * d_low)
             + (v_high - ax * dv) @ (p.high + az * d_high)
         )
-        ratio = min(1.0, max(after, 0.0) / complementarity)
+        ratio = min(1.0, max(after, 0.0) / complementarity) if complementarity > 0.0 else 0.0
         self.smu = smu = float(max(LEAST_CENTRING, ratio**3) * self.mu)
         push_low = (smu + np.clip(-dv * d_low, -self.mu, self.mu)) / v_low
         push_high = (smu + np.clip(dv * d_high, -self.mu, self.mu)) / v_high

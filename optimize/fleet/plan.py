@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from optimize.fleet.layout import FloatArray
 from optimize.fleet.polish import polish
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.types import DayProblem, Mode, ModePlan, Prices, ReserveBid, SolverRecord
+from optimize.uncontrolled import charge_on_plug_in
 from optimize.windows import session_windows
 
 GAP = 1e-4
+FAR = 1e-2
 
 
 def solve_fleet(
@@ -32,11 +35,13 @@ def solve_fleet(
     """
     begun = time.perf_counter()
     windows = session_windows(problem)
-    found = solve_arrays(
-        from_problem(problem, windows, mode), gap=gap, time_limit_seconds=time_limit_seconds, threads=threads
-    )
+    arrays = from_problem(problem, windows, mode)
+    left = time_limit_seconds - (time.perf_counter() - begun)
+    found = solve_arrays(arrays, gap=gap, time_limit_seconds=left, threads=threads)
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = polish(problem, windows, mode, found, gap=gap, time_limit_seconds=left)
+    if found.gap > FAR:
+        found = _at_least_plugged_in(problem, found)
     view = _View(found)
     plan, fleet = found.plan, found.repairer.compiled.fleet
     return assemble_plan(
@@ -59,6 +64,17 @@ def solve_fleet(
         reserves=view.bids(problem, mode),
         prices=view.prices(len(problem.reserves)),
     )
+
+
+def _at_least_plugged_in(problem: DayProblem, found: FleetSolution) -> FleetSolution:
+    """The solution, or charging on plug-in where hardly any time was given and that costs less."""
+    view, repairer = _View(found), found.repairer
+    energy = charge_on_plug_in(problem).energy_end_kwh[view.rows, repairer.rules.slot]
+    simple = repairer.follow_energy(energy)
+    if simple.cost_eur >= found.plan.cost_eur:
+        return found
+    gap = (simple.cost_eur - found.bound_eur) / max(1.0, abs(simple.cost_eur))
+    return replace(found, plan=simple, gap=gap)
 
 
 class _View:

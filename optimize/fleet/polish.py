@@ -53,7 +53,8 @@ def polish(
     time_limit_seconds: float,
 ) -> FleetSolution:
     """The solution with a better plan and bound where time allows; unchanged if its gap is proven."""
-    if found.gap <= gap or not problem.cars or not isinstance(found.cars, Part):
+    enough = found.gap <= gap or time_limit_seconds <= 0.0
+    if enough or not problem.cars or not isinstance(found.cars, Part):
         return found
     return _Polish(problem, windows, mode, found, found.cars, gap, time_limit_seconds).run()
 

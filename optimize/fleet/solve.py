@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgError
+from threadpoolctl import threadpool_limits
 
 from optimize.errors import TimeLimitError
 from optimize.fleet.arrays import FleetArrays
@@ -59,6 +60,7 @@ class FleetSolution:
         return CouplingPrices.of(self.coupling, self.y)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def solve_arrays(
     arrays: FleetArrays,
     *,
@@ -72,7 +74,11 @@ def solve_arrays(
     most_iterations: int = MOST_ITERATIONS,
     trace: list[tuple[float, ...]] | None = None,
 ) -> FleetSolution:
-    """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time."""
+    """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time.
+
+    The few hundred coupling rows take a millisecond on one core, but half a second on threads that have to
+    wait for a core that another process uses; nor would their digits be the same.
+    """
     begun = time.perf_counter()
     threads = threads or os.cpu_count() or 1
     coupling = couple(arrays)
