@@ -15,6 +15,7 @@ from optimize.fleet.plan import solve_fleet
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.solve import settle_day, solve_mode
 from optimize.types import DayProblem, Mode
+from optimize.uncontrolled import charge_on_plug_in
 from optimize.windows import session_windows
 from tests.optimize.mixed import mixed_day
 
@@ -134,3 +135,20 @@ def test_gaps_that_the_relaxation_leaves_are_closed() -> None:
         before.append(engine(problem, "v2g")[0].gap)
         after.append(plan.solver.gap)
     assert np.median(after) < 0.1 * np.median(before)
+
+
+@pytest.mark.parametrize("mode", ["ordered", "v2g"])
+def test_no_time_at_all_still_gives_a_plan_no_worse_than_plugging_in(mode: Mode) -> None:
+    rescued = 0
+    for seed in range(12):
+        problem = mixed_day(seed, features=("taper", "charger", "rest", "co2"), cars=6, slots=96)
+        plan = solve_fleet(problem, mode, 0.0)
+        check_plan(problem, plan)
+        value = account(problem, plan).total.objective_eur
+        assert value == pytest.approx(plan.solver.objective_eur, abs=1e-7 * max(1.0, abs(value)))
+        simple = account(problem, charge_on_plug_in(problem)).total.objective_eur
+        assert value >= simple - 1e-9 * max(1.0, abs(simple))
+        windows = session_windows(problem)
+        first = solve_arrays(from_problem(problem, windows, mode), time_limit_seconds=0.0)
+        rescued += -first.plan.cost_eur < simple - 1e-6
+    assert rescued > 0
