@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from optimize.types import Car, DayProblem, Mode, Session, WearPrice
@@ -37,9 +38,12 @@ class Answer:
     primary: float
 
 
-def milp_answer(problem: DayProblem, mode: Mode) -> Answer:
-    """The largest objective of a mode, after those that come before it."""
-    return _Rows(problem, mode).solve()
+def milp_answer(problem: DayProblem, mode: Mode, *, seconds: float = math.inf) -> Answer:
+    """The largest objective of a mode, after those that come before it.
+
+    After `seconds` a search for net benefit ends with what it has, its bound below or above by what is open.
+    """
+    return _Rows(problem, mode, seconds).solve()
 
 
 def add(into: Sum, other: Sum, factor: float = 1.0) -> Sum:
@@ -50,8 +54,8 @@ def add(into: Sum, other: Sum, factor: float = 1.0) -> Sum:
 
 
 class _Rows:
-    def __init__(self, problem: DayProblem, mode: Mode) -> None:
-        self.problem, self.mode = problem, mode
+    def __init__(self, problem: DayProblem, mode: Mode, seconds: float) -> None:
+        self.problem, self.mode, self.seconds = problem, mode, seconds
         self.gain: Sum = {}
         self.missing: Sum = {}
         self.lower: list[float] = []
@@ -145,7 +149,7 @@ class _Rows:
                 row = add({c: 1.0}, before, fall / one.capacity_kwh)
                 self.rows.append((row, -np.inf, one.charge_limit_kw + fall * taper.from_soc))
             for earlier in trail:
-                if self.mode == "v2g":
+                if self.mode == "v2g" and one.drawdown_limit < 1.0:
                     fall_kwh = add(dict(earlier), energy, -1.0)
                     self.rows.append((fall_kwh, -np.inf, one.drawdown_limit * one.capacity_kwh))
             trail.append(energy)
@@ -303,35 +307,43 @@ class _Rows:
     def solve(self) -> Answer:
         primary = math.nan
         for wanted in (self.missing, self.primary) if self.primary is not None else ():
-            primary, _ = self._minimum(wanted)
+            primary, _, _ = self._minimum(wanted, math.inf)
             self.rows.append((dict(wanted), -np.inf, primary + 1e-7 * max(1.0, abs(primary))))
-        value, x = self._minimum({column: -gain for column, gain in self.gain.items()})
+        value, least, x = self._minimum({c: -gain for c, gain in self.gain.items()}, self.seconds)
         hidden = 0.0
         for price, column, duty in self.wear:
             hidden += price.cost_eur(sum(share * x[d] for d, share in duty.items())) - x[column]
         sign = -1.0 if self.problem.objective == "grid_support" else 1.0
-        return Answer(achieved=-value - hidden, bound=-value, primary=sign * primary)
+        return Answer(achieved=-value - hidden, bound=-least, primary=sign * primary)
 
-    def _minimum(self, wanted: Sum) -> tuple[float, np.ndarray]:
+    def _minimum(self, wanted: Sum, seconds: float) -> tuple[float, float, np.ndarray]:
+        """The least value found, the least there can be, and where it is."""
         width = len(self.lower)
-        matrix = np.zeros((len(self.rows), width + 1))
-        low, high = np.zeros(len(self.rows)), np.zeros(len(self.rows))
-        for r, (row, least, most) in enumerate(self.rows):
-            matrix[r, list(row)] = list(row.values())  # the constant has index −1: the last column
-            low[r], high[r] = least - matrix[r, -1], most - matrix[r, -1]
+        places = [
+            (r, column, share) for r, (row, _, _) in enumerate(self.rows) for column, share in row.items()
+        ]
+        number, column, share = np.array(places).reshape(-1, 3).T
+        column = np.where(column == CONSTANT, width, column)
+        matrix = sparse.csr_array(
+            (share, (number.astype(int), column.astype(int))), shape=(len(self.rows), width + 1)
+        )
+        constant = matrix[:, [width]].toarray().ravel()
+        low = np.array([least for _, least, _ in self.rows]) - constant
+        high = np.array([most for _, _, most in self.rows]) - constant
         cost = np.zeros(width + 1)
         cost[list(wanted)] = list(wanted.values())
         if width == 0:
-            return float(cost[-1]), np.zeros(0)
+            return float(cost[-1]), float(cost[-1]), np.zeros(0)
         answer = milp(
             cost[:-1],
             integrality=np.array(self.integer),
             bounds=Bounds(np.array(self.lower), np.array(self.upper)),
-            constraints=LinearConstraint(matrix[:, :-1], low, high),
-            options={"mip_rel_gap": 1e-7},
+            constraints=LinearConstraint(matrix[:, :width], low, high),
+            options={"mip_rel_gap": 1e-7} | ({"time_limit": seconds} if math.isfinite(seconds) else {}),
         )
-        assert answer.success, answer.message
-        return float(answer.fun) + float(cost[-1]), answer.x
+        assert answer.x is not None, answer.message
+        least = min(float(answer.fun), answer.mip_dual_bound) if answer.status == 1 else float(answer.fun)
+        return float(answer.fun) + float(cost[-1]), least + float(cost[-1]), answer.x
 
 
 def grid_objective(problem: DayProblem, step_kwh: float) -> float:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from optimize.account import account
 from optimize.check import check_plan
 from optimize.plan import plan_day
+from tests.benchmarks.full_days import disagreements, full_day
 from tests.optimize.fleets import car, day, random_day, stay, wear
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import grid_objective, milp_answer
@@ -114,6 +115,15 @@ def test_a_dynamic_programme_agrees(seed: int, slots: int) -> None:
     )
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.solver.objective_eur == pytest.approx(grid_objective(problem, 3.0), rel=3e-6, abs=3e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whole_days_agree_three_ways(seed: int) -> None:
+    # Two days each of 92, 96 and 100 slots; more cars and days: tests/benchmarks/full_days.py.
+    problem = full_day(seed, 3)
+    found: Counter[str] = Counter()
+    assert disagreements(problem, 3.0, found) == []
+    assert found["second formulation: open above 1e-3"] + found["Pyomo: gap above 1e-2"] == 0
 
 
 def test_the_same_day_of_every_feature_twice_gives_the_same_plan_to_the_bit() -> None:
