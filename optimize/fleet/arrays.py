@@ -49,9 +49,9 @@ class FleetArrays:
     """The question, for one mode; see the module.
 
     import_price, export_price [T] hold CO2 already. wear: linear € per EFC, or scale·(exp(alpha·x) − 1).
-    drawdown_kwh, least_charge_kw and least_discharge_kw [n] are kept by every plan but left out of the bound,
-    as is v2g_limit_kwh where reserve is activated. parent [S]: −1 for a root. base_load_kw [S, T]: of the
-    whole subtree. metered [S]: whether that nets behind one meter.
+    drawdown_kwh, least_charge_kw and least_discharge_kw [n] are kept by every plan but left out of the
+    engine's bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. parent [S]: −1
+    for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
     """
 
     slot_hours: float

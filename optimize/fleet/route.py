@@ -26,7 +26,7 @@ def route(problem: DayProblem, mode: Mode) -> Route:
 
     Size is counted in plugged slots of all cars; with reserve on offer each counts fourfold, as linear
     programmes of that kind take longer. Directions, drawdown, minimum power and minimum bids are exact in
-    Pyomo; the fleet engine keeps them in its plan, but proves its gap against the problem without them.
+    Pyomo; the fleet engine's relaxation leaves them out, and its polish brings them in while time allows.
     """
     steps = sum(window.end - window.first for window in session_windows(problem))
     size = steps * (RESERVE_WEIGHT if mode == "v2g" and problem.reserves else 1)
