@@ -13,8 +13,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from optimize.fleet.coupling import Coupling
 from optimize.fleet.layout import FloatArray
-from optimize.fleet.passes import FURTHEST, LEAST_PRODUCT
-from optimize.fleet.settle import STEP_SHARE
+from optimize.fleet.passes import FURTHEST, LEAST_PRODUCT, STEP_SHARE
 
 # The shares of the cars that may not hold back the common step, of the affine direction and of the final one:
 # of thousands of cars some are always about to jump from one optimum to another. They are taken along and put

@@ -21,10 +21,11 @@ from optimize.fleet.passes import (
     FINISH,
     INFEASIBLE,
     PREDICT,
+    SETTLE,
     STATISTICS,
+    TAKEN,
     sweep,
 )
-from optimize.fleet.settle import settle
 from optimize.fleet.start import empty_iterate, start_cars
 
 
@@ -65,9 +66,8 @@ class Part:
 
     def settle(self, y: FloatArray, mu: float) -> int:
         """Let every car alone find its central point for μ at fixed prices; the most iterations it took."""
-        price, taken = self._local(y), np.zeros(self.statistics.shape[0], dtype=np.int64)
-        self._share(lambda begin, end: settle(self.fleet, self.iterate, mu, price, taken, begin, end))
-        return int(taken.max(initial=0))
+        self._sweep(SETTLE, y, mu=mu)
+        return int(self.statistics[:, TAKEN].max(initial=0.0))
 
     def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Outputs of a unit of centring and of the second order; Σ Δs·z, Σ s·Δz, Σ Δs·Δz; the reaches."""

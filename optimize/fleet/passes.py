@@ -1,8 +1,8 @@
 """The three sweeps over all cars of one predictor–corrector iteration (compiled; the cores share the chunks).
 
 Cars are swept in fixed chunks; every chunk adds into rows of its own and the rows are added up in order, so
-that any number of threads gives the same digits. One compiled function serves all three sweeps: the code that
-they share would otherwise be compiled three times.
+that any number of threads gives the same digits. One compiled function serves all sweeps: the code that they
+share would otherwise be compiled several times.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ from optimize.fleet.rows import (
 )
 from optimize.fleet.schur import add_schur
 
-PREDICT, CORRECT, FINISH = range(3)
-COMPLEMENTARITY, INFEASIBLE, BY_X, BY_Z, BY_BOTH = range(5)
-STATISTICS = 5
+PREDICT, CORRECT, FINISH, SETTLE = range(4)
+COMPLEMENTARITY, INFEASIBLE, BY_X, BY_Z, BY_BOTH, TAKEN = range(6)
+STATISTICS = 6
 
 # Of s and of z a step leaves at least this share; no product s·z stays below this share of the μ aimed at.
 KEPT = 0.1
 LEAST_PRODUCT = 0.1
 
 FURTHEST = 1e30
+
+# A car has settled at products within this of μ and rows met to this; a step goes this far to the next bound.
+SETTLED, SETTLED_KW, MOST_SETTLING = 1.5, 1e-3, 60
+STEP_SHARE = 0.995
 
 
 @kernel
@@ -106,7 +110,7 @@ def _bordered(
 
 
 @kernel
-def sweep_car(
+def _sweep_car(
     fleet: Fleet,
     it: Iterate,
     i: int,
@@ -239,6 +243,32 @@ def sweep_car(
 
 
 @kernel
+def _settle_car(fleet: Fleet, it: Iterate, i: int, y: FloatArray, mu: float, stat: FloatArray) -> int:
+    """Car i to its central point for μ at prices y, by predictor and corrector of its own; iterations."""
+    alone, nothing = np.zeros((0, 0)), np.zeros(0)
+    pairs = fleet.pair_start[i + 1] - fleet.pair_start[i]
+    step_x = step_z = towards = total = 0.0
+    for iteration in range(MOST_SETTLING):
+        for mode in range(SETTLE):
+            if mode == PREDICT:
+                stat[:] = 0.0
+            _sweep_car(fleet, it, i, mode, y, step_x, step_z, towards, alone, nothing, nothing, stat)
+            if mode == PREDICT:
+                total = stat[COMPLEMENTARITY]
+                towards = total / pairs
+                if towards <= SETTLED * mu and stat[INFEASIBLE] <= SETTLED_KW:
+                    return iteration
+            elif mode == CORRECT:
+                ax, az = min(1.0, it.reach_x[i]), min(1.0, it.reach_z[i])
+                after = total + ax * stat[BY_X] + az * stat[BY_Z] + ax * az * stat[BY_BOTH]
+                towards = max(mu, (max(after, 0.0) / total) ** 3 * towards)
+            else:
+                step_x = min(1.0, STEP_SHARE * it.reach_x[i])
+                step_z = min(1.0, STEP_SHARE * it.reach_z[i])
+    return MOST_SETTLING
+
+
+@kernel
 def sweep(
     fleet: Fleet,
     it: Iterate,
@@ -259,17 +289,21 @@ def sweep(
     PREDICT takes the last step (towards μ), factorises, fills S and the outputs of the predictor (one) and of
     the point (two). CORRECT finds the affine direction at the predicted prices and the outputs that a unit of
     centring (one) and the second order, no term of it beyond μ, (two) add. FINISH finds the direction to μ at
-    the final prices. The latter two leave the longest steps that each car can take in `it`.
+    the final prices. The latter two leave the longest steps that each car can take in `it`. SETTLE takes
+    every car alone to its central point for μ at the prices.
     """
     for chunk in range(chunk_from, chunk_to):
-        statistics[chunk] = 0.0
-        if mode != FINISH:
+        y, stat = price[fleet.chunk_group[chunk]], statistics[chunk]
+        stat[:] = 0.0
+        if mode in (PREDICT, CORRECT):
             one[chunk, :] = 0.0
             two[chunk, :] = 0.0
         if mode == PREDICT:
             S[chunk, :, :] = 0.0
+        taken = 0
         for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
-            sweep_car(
-                fleet, it, i, mode, price[fleet.chunk_group[chunk]], step_x, step_z, mu,
-                S[chunk], one[chunk], two[chunk], statistics[chunk],
-            )  # fmt: skip
+            if mode == SETTLE:
+                taken = max(taken, _settle_car(fleet, it, i, y, mu, stat))
+            else:
+                _sweep_car(fleet, it, i, mode, y, step_x, step_z, mu, S[chunk], one[chunk], two[chunk], stat)
+        stat[TAKEN] = taken
