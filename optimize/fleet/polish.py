@@ -36,8 +36,8 @@ LEFT_OPEN = 0.3
 # What a solver's rounding may hide in a bound, absolute and relative.
 ROUNDING = 1e-7
 SETTLE_MU = 1e-6
-# Iterations that cars may take to find their points at other prices.
-SETTLING = 60
+# What a car may take to find its point at other prices: 60 iterations of some 60 µs.
+SETTLE_SECONDS = 4e-3
 PASSES = 3
 # A pass that leaves more of the gap than this is the last.
 PROGRESS = 0.8
@@ -136,7 +136,7 @@ class _Polish:
 
     def _time_to_settle(self) -> bool:
         """Whether other prices are worth a try and the cars can find their points at them in time."""
-        seconds = self.found.seconds / max(1, self.found.iterations) * SETTLING
+        seconds = SETTLE_SECONDS * self.own.arrays.cars / self.cars.threads
         return self.open_eur > self.allowed_eur and seconds <= self.left
 
     def _settle(self, y: FloatArray) -> _Bound:

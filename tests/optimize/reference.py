@@ -341,9 +341,11 @@ class _Rows:
             constraints=LinearConstraint(matrix[:, :width], low, high),
             options={"mip_rel_gap": 1e-7} | ({"time_limit": seconds} if math.isfinite(seconds) else {}),
         )
-        assert answer.x is not None, answer.message
-        least = min(float(answer.fun), answer.mip_dual_bound) if answer.status == 1 else float(answer.fun)
-        return float(answer.fun) + float(cost[-1]), least + float(cost[-1]), answer.x
+        assert answer.status in (0, 1), answer.message
+        value = float(answer.fun) if answer.x is not None else math.inf
+        least = value if answer.status == 0 else min(value, answer.mip_dual_bound or -math.inf)
+        x = np.zeros(width) if answer.x is None else answer.x
+        return value + float(cost[-1]), least + float(cost[-1]), x
 
 
 def grid_objective(problem: DayProblem, step_kwh: float) -> float:
