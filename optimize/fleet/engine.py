@@ -85,6 +85,7 @@ class Engine:
         self.coupling, self.cars, self.meeting = coupling, cars, meeting
         self.step_x = self.step_z = self.smu = 0.0
         self.mu = self.residual = np.inf
+        self.left_out = LEFT_OUT
         self.iterations = 0
 
     def advance(self) -> None:
@@ -139,7 +140,7 @@ class Engine:
         dy, dv = solve(from_cars + smu * centring + second, push_low - push_high - gradient)
         d_low = push_low - p.low - p.low * dv / v_low
         d_high = push_high - p.high + p.high * dv / v_high
-        ax, az = _reach_of(self.cars.finish(p.y + dy, smu), LEFT_OUT)
+        ax, az = _reach_of(self.cars.finish(p.y + dy, smu), self.left_out)
         ax = min(ax, _reach(v_low, dv), _reach(v_high, -dv))
         az = min(az, _reach(p.low, d_low), _reach(p.high, d_high))
         self.step_x, self.step_z = float(min(1.0, STEP_SHARE * ax)), float(min(1.0, STEP_SHARE * az))

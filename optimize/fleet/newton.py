@@ -35,11 +35,9 @@ def factor_rows(fleet: Fleet) -> int:
 
 @kernel
 def _port(
-    fleet: Fleet,
-    first: int,
     number: int,
-    t: int,
-    scale: float,
+    k_one: float,
+    k_two: float,
     om: FloatArray,
     k: int,
     row: int,
@@ -50,13 +48,12 @@ def _port(
 ) -> tuple[float, float]:
     """Store one direction's port; returns the conductance it adds between f and h, and det Y.
 
-    Per port Y_pp, Y_pe, Y_ee, a, H_12; per channel what w_j answers to p, to ē and to its own push.
+    k_one, k_two: κ of its channels, the latter 0 where there is but one. Per port Y_pp, Y_pe, Y_ee, a, H_12;
+    per channel what w_j answers to p, to ē and to its own push.
     """
-    s0 = s1 = s2 = cross = r_two = k_two = 0.0
-    k_one = fleet.sustain[first, t] * scale
+    r_two = cross = 0.0
     r_one = 1.0 / om[wide, k]
     if number == 2:
-        k_two = fleet.sustain[first + 1, t] * scale
         r_two = 1.0 / om[wide + 1, k]
         cross = r_one * r_two * (k_one - k_two) ** 2
     s0 = r_one + r_two
@@ -131,25 +128,17 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
             gs = det_u = det_d = 0.0
             yu_pp = yu_pe = yu_ee = au = yd_pp = yd_pe = yd_ee = ad = 0.0
             if nu > 0:
-                gs_u, det_u = _port(fleet, 0, nu, t, 1.0 / etad, om, k, up_row, BOX_PAIRS, F, UP_PORT, SHARES)
+                one = fleet.sustain[0, t] / etad
+                two = fleet.sustain[1, t] / etad if nu == 2 else 0.0
+                gs_u, det_u = _port(nu, one, two, om, k, up_row, BOX_PAIRS, F, UP_PORT, SHARES)
                 gs += gs_u
                 yu_pp, yu_pe = F[UP_PORT, k], F[UP_PORT + 1, k]
                 yu_ee, au = F[UP_PORT + 2, k], F[UP_PORT + 3, k]
             if nd > 0:
-                gs_d, det_d = _port(
-                    fleet,
-                    nu,
-                    nd,
-                    t,
-                    fleet.efficiency_charge[s],
-                    om,
-                    k,
-                    down_row,
-                    BOX_PAIRS + nu,
-                    F,
-                    DOWN_PORT,
-                    SHARES + 3 * nu,
-                )
+                one = fleet.sustain[nu, t] / eta
+                two = fleet.sustain[nu + 1, t] / eta if nd == 2 else 0.0
+                share = SHARES + 3 * nu
+                gs_d, det_d = _port(nd, one, two, om, k, down_row, BOX_PAIRS + nu, F, DOWN_PORT, share)
                 gs += gs_d
                 yd_pp, yd_pe = F[DOWN_PORT, k], F[DOWN_PORT + 1, k]
                 yd_ee, ad = F[DOWN_PORT + 2, k], F[DOWN_PORT + 3, k]

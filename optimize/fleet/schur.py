@@ -32,16 +32,25 @@ NEGLIGIBLE = 1e-120
 
 @kernel
 def _local(
-    fleet: Fleet, s: int, k: int, F: FloatArray, jf: FloatArray, jh: FloatArray, C: FloatArray
+    counts: tuple[int, int, bool],
+    dt: float,
+    eta: float,
+    etad: float,
+    offers: tuple[float, float],
+    k: int,
+    F: FloatArray,
+    jf: FloatArray,
+    jh: FloatArray,
+    C: FloatArray,
 ) -> None:
-    """Responses of the step's outputs to f and h (jf, jh) and to one another with both held (C)."""
-    nu, nd = fleet.up, fleet.down
-    dt = fleet.hours
-    eta = 1.0 / fleet.efficiency_charge[s]
-    etad = fleet.efficiency_discharge[s]
+    """Responses of the step's outputs to f and h (jf, jh) and to one another with both held (C).
+
+    counts: reserve channels up and down, and whether the step is of the simple kind; offers: up and down.
+    """
+    nu, nd, simple = counts
     loss = eta - etad
     rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
-    if nu + nd + fleet.taper == 0:
+    if simple:
         X = rc * eta + rd * etad
         jh[0] = g * dt * X
         jf[0] = -jh[0]
@@ -58,18 +67,18 @@ def _local(
         up = j < nu
         port = UP_PORT if up else DOWN_PORT
         sign = 1.0 if up else -1.0
-        offers = fleet.offers_up[s] if up else fleet.offers_down[s]
-        gp = offers * sign * F[SHARES + 3 * j, k]
-        ge = offers * sign * F[SHARES + 3 * j + 1, k]
+        offered = offers[0] if up else offers[1]
+        gp = offered * sign * F[SHARES + 3 * j, k]
+        ge = offered * sign * F[SHARES + 3 * j + 1, k]
         a = F[port + 3, k]
         jh[1 + j] = gp * jh[0] + ge * a
         jf[1 + j] = gp * jf[0] + ge * (1.0 - a)
         C[0, 1 + j] = gp * C[0, 0]
-        C[1 + j, 1 + j] = offers * F[SHARES + 3 * j + 2, k] + gp * gp * C[0, 0]
+        C[1 + j, 1 + j] = offered * F[SHARES + 3 * j + 2, k] + gp * gp * C[0, 0]
         for other in range(j):
             C[1 + other, 1 + j] = C[0, 1 + other] * gp
             if (other < nu) == up:
-                C[1 + other, 1 + j] += offers * F[port + 4, k]
+                C[1 + other, 1 + j] += offered * F[port + 4, k]
 
 
 @kernel
@@ -98,15 +107,18 @@ def add_schur(
                     offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
                     bent[1 + j, k] = offers * border[3 + j, k]
                 k += 1
+    counts = (fleet.up, fleet.down, fleet.up + fleet.down + fleet.taper == 0)
     after = K
     for s in range(fleet.session_start[i + 1] - 1, fleet.session_start[i] - 1, -1):
         start = after - fleet.length[s]
         base = fleet.base[s] + fleet.first[s] - start
+        eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
+        offers = (fleet.offers_up[s], fleet.offers_down[s])
         inverse = 0.0
         for k in range(after - 1, start - 1, -1):
             later_inverse = inverse
             inverse = 1.0 / F[PIVOT, k] + F[PHI, k] * F[PHI, k] * later_inverse
-            _local(fleet, s, k, F, jf, jh, C)
+            _local(counts, fleet.hours, eta, etad, offers, k, F, jf, jh, C)
             phi_before = F[PHI, k - 1] if k > start else 0.0
             # reach[o', k'] is T⁻¹·J_{k', o'} at step k, for every later k' of this stay.
             for o in range(outs):

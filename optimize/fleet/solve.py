@@ -16,7 +16,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.certificate import Feasible, Repairer
 from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, couple
-from optimize.fleet.engine import Cars, Engine, Meeting
+from optimize.fleet.engine import LEFT_OUT, Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
 from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, meet, sample
@@ -26,6 +26,7 @@ MOST_ITERATIONS = 200
 LOOK_EVERY = 4
 NEAR = 30.0
 PATIENCE = 12
+ALL_ABOARD = 5.0
 WARM_MU = 3e-3
 SAMPLE_FROM, SAMPLE_SHARE, SAMPLE_LEAST, SAMPLE_MOST, SAMPLE_TIME = 500, 20, 100, 1000, 0.2
 
@@ -107,6 +108,7 @@ def solve_arrays(
         late = time.perf_counter() - begun > time_limit_seconds or number == most_iterations - 1
         scale = max(1.0, abs(best.cost_eur)) if best else np.inf
         near = engine.mu * cars.pairs <= NEAR * gap * scale
+        engine.left_out = LEFT_OUT * min(1.0, engine.mu * cars.pairs / (ALL_ABOARD * gap * scale))
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
             x, nu = cars.point()
             plan = repairer.repair(x, engine.meeting.v)
