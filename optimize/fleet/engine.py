@@ -154,11 +154,8 @@ class Engine:
 
     def bound(self) -> float:
         """A safe lower bound on the cost of any plan, €, at the point that `advance` reached."""
-        c = self.coupling
         y = self.meeting.y
-        reduced = c.cost - c.F.T @ y
-        least = np.minimum(reduced * c.lower, reduced * c.upper).sum()
-        return float(self.cars.bound(y) + least - c.f0 @ y + c.constant)
+        return self.cars.bound(y) + self.coupling.least(y)
 
 
 def _reach(value: FloatArray, change: FloatArray) -> float:

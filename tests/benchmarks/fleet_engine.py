@@ -78,6 +78,7 @@ def _row(cars: int, name: str, kind: dict[str, bool]) -> None:
         cpus.append(time.process_time() - cpu)
         iterations.append(found.iterations)
         gaps.append(found.gap)
+        del found  # or the peak is that of two fleets
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     each = " ".join(f"{wall:.1f}" for wall in walls)
     print(
