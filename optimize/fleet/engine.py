@@ -1,6 +1,8 @@
 """The interior-point loop: Mehrotra's predictor–corrector over cars and coupling together.
 
 S. Mehrotra, "On the implementation of a primal–dual interior point method", SIAM J. Optim. 2 (1992) 575.
+Other than there, no single car holds back the step: of thousands some are always about to jump from one
+optimum to another, and iterations would grow with their number.
 """
 
 from __future__ import annotations
@@ -9,16 +11,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from optimize.fleet.coupling import Coupling
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import FURTHEST, LEAST_PRODUCT, STEP_SHARE
 
-# The shares of the cars that may not hold back the common step, of the affine direction and of the final one:
-# of thousands of cars some are always about to jump from one optimum to another. They are taken along and put
-# right by the next direction (`passes._advance`). The centring never aims below LEAST_CENTRING of μ.
+# The shares of the cars that may not hold back the common step, of the affine direction and of the final one.
+# They are taken along and put right by the next direction (`passes._advance`).
 AFFINE_LEFT_OUT, LEFT_OUT = 0.003, 0.03
+# The centring never aims below this share of μ.
 LEAST_CENTRING = 0.1
 
 
@@ -100,7 +102,10 @@ class Engine:
         self.residual = max(infeasible, float(np.abs(self._lack).max(initial=0.0)))
 
     def direct(self) -> None:
-        """Predict, correct, find the direction; prices and v move with it, the cars at the next `advance`."""
+        """Predict, correct, find the direction; prices and v move with it, the cars at the next `advance`.
+
+        Raises LinAlgError, with nothing moved, where the numbers give no direction.
+        """
         coupling, p, F = self.coupling, self.meeting, self.coupling.F
         v_low, v_high = p.v_low, p.v_high
         complementarity = self._cars_gap + p.low @ v_low + p.high @ v_high
@@ -140,6 +145,8 @@ class Engine:
         dy, dv = solve(from_cars + smu * centring + second, push_low - push_high - gradient)
         d_low = push_low - p.low - p.low * dv / v_low
         d_high = push_high - p.high + p.high * dv / v_high
+        if not (np.isfinite(dy).all() and np.isfinite(dv).all()):
+            raise LinAlgError("no finite direction")
         ax, az = _reach_of(self.cars.finish(p.y + dy, smu), self.left_out)
         ax = min(ax, _reach(v_low, dv), _reach(v_high, -dv))
         az = min(az, _reach(p.low, d_low), _reach(p.high, d_high))

@@ -23,10 +23,12 @@ from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, meet, 
 from optimize.fleet.workers import Scattered
 
 MOST_ITERATIONS = 200
-LOOK_EVERY = 4
-NEAR = 30.0
-PATIENCE = 12
+# Plan and bound are looked at now and then, and always once Σ s·z is within NEAR of the gap that is wanted.
+LOOK_EVERY, NEAR, PATIENCE = 4, 30.0, 12
+# From this multiple of the gap on, fewer and fewer cars are left out of the step: in the end what they miss
+# of their rows is what keeps the plan apart from the bound.
 ALL_ABOARD = 5.0
+# A large fleet begins at the centre for this μ, at the prices of a sample: one car in SAMPLE_SHARE.
 WARM_MU = 3e-3
 SAMPLE_FROM, SAMPLE_SHARE, SAMPLE_LEAST, SAMPLE_MOST, SAMPLE_TIME = 500, 20, 100, 1000, 0.2
 

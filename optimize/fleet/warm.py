@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import LinAlgError
 
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.coupling import Coupling, couple
@@ -82,7 +83,10 @@ def central_prices(arrays: FleetArrays, mu: float, threads: int, deadline: float
         met = engine.mu <= mu and engine.residual <= COUPLED_KW * arrays.cars
         if met or time.perf_counter() > deadline:
             break
-        engine.direct()
+        try:
+            engine.direct()
+        except LinAlgError:
+            break
     return CouplingPrices.of(coupling, engine.meeting.y)
 
 

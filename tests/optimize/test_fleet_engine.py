@@ -151,6 +151,12 @@ def test_any_number_of_threads_gives_the_same_digits() -> None:
     assert alone.bound_eur == four.bound_eur
 
 
+def test_iterations_hardly_grow_with_the_number_of_cars() -> None:
+    few, many = (solve_arrays(random_fleet(cars, 6)) for cars in (100, 1500))
+    assert max(few.gap, many.gap) <= 1e-4
+    assert many.iterations <= few.iterations + 4
+
+
 def test_yesterdays_prices_save_iterations() -> None:
     arrays = random_fleet(150, 6)
     cold = solve_arrays(arrays)
