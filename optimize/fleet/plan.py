@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.assemble import assemble_plan
-from optimize.fleet.arrays import from_problem
+from optimize.fleet.arrays import FleetArrays, from_problem
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.polish import polish
 from optimize.fleet.solve import FleetSolution, solve_arrays
@@ -30,12 +30,14 @@ def solve_fleet(
 ) -> ModePlan:
     """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
 
-    Same input, same plan, for any number of threads, unless the time limit strikes. Raises UnsupportedError
-    for what the engine cannot express and TimeLimitError if not even a first plan was found in time.
+    Same input, same plan, for any number of threads, unless the time limit strikes; compiling the kernel at
+    its first use does not count. Raises UnsupportedError for what the engine cannot express, TimeLimitError
+    if not even a first plan was found in time.
     """
     begun = time.perf_counter()
     windows = session_windows(problem)
     arrays = from_problem(problem, windows, mode)
+    begun += _kernel_seconds(arrays)
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = solve_arrays(arrays, gap=gap, time_limit_seconds=left, threads=threads)
     left = time_limit_seconds - (time.perf_counter() - begun)
@@ -64,6 +66,13 @@ def solve_fleet(
         reserves=view.bids(problem, mode),
         prices=view.prices(len(problem.reserves)),
     )
+
+
+def _kernel_seconds(arrays: FleetArrays) -> float:
+    """How long it took to have the kernel ready, by a look at one car: compiled once, then kept on disk."""
+    begun = time.perf_counter()
+    solve_arrays(arrays.subset(arrays.car[:1]), threads=1, most_iterations=1)
+    return time.perf_counter() - begun
 
 
 def _at_least_plugged_in(problem: DayProblem, found: FleetSolution) -> FleetSolution:
