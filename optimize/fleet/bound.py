@@ -29,19 +29,10 @@ def _wear_conjugate(fleet: Fleet, i: int, slope: float) -> float:
 
 @kernel
 def bound_cars(
-    fleet: Fleet, it: Iterate, price: FloatArray, total: FloatArray, chunk_from: int, chunk_to: int
+    fleet: Fleet, it: Iterate, price: FloatArray, least: FloatArray, chunk_from: int, chunk_to: int
 ) -> None:
-    """total [chunks]: the least that the chunk's cars can cost at their groups' prices [groups, L], €."""
+    """least [n]: the least that each car of the chunks can cost at its group's prices [groups, L], €."""
     for chunk in range(chunk_from, chunk_to):
-        total[chunk] = 0.0
-        for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
-            total[chunk] += _bound_car(fleet, it, price[fleet.chunk_group[chunk]], i)
-
-
-@kernel
-def bound_each(fleet: Fleet, it: Iterate, price: FloatArray, least: FloatArray) -> None:
-    """least [n]: the same for every car apart."""
-    for chunk in range(fleet.chunk_start.size - 1):
         for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
             least[i] = _bound_car(fleet, it, price[fleet.chunk_group[chunk]], i)
 

@@ -30,6 +30,10 @@ class Feasible:
     own_eur: FloatArray
     cost_eur: float
 
+    def gap_to(self, bound_eur: float) -> float:
+        """(cost − bound)/max(1 €, |cost|)."""
+        return (self.cost_eur - bound_eur) / max(1.0, abs(self.cost_eur))
+
 
 class Repairer:
     """Turns iterates of one fleet into feasible plans."""
@@ -154,12 +158,15 @@ class Repairer:
 
     def site_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars plugged in at each site itself, + = import."""
+        own = np.zeros((self.arrays.sites, self.arrays.slots))
+        np.add.at(own, (self.step_site, self.rules.slot), self.metered(plan))
+        return own
+
+    def metered(self, plan: Feasible) -> FloatArray:
+        """Metered power [steps], + = import."""
         fleet, stay = self.compiled.fleet, self.rules.stay
         drawn = plan.charge_kw / fleet.efficiency_charge[stay]
-        drawn = drawn - plan.discharge_kw * fleet.efficiency_discharge[stay]
-        own = np.zeros((self.arrays.sites, self.arrays.slots))
-        np.add.at(own, (self.step_site, self.rules.slot), drawn)
-        return own
+        return np.asarray(drawn - plan.discharge_kw * fleet.efficiency_discharge[stay])
 
     def node_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars below each node, + = import."""

@@ -161,11 +161,9 @@ class OwnProblems:
     def drawn_eur(self, plan: Feasible, y: FloatArray) -> FloatArray:
         """What each car of a plan pays at prices y for what it draws and holds, [n] €."""
         prices, repairer = CouplingPrices.of(self.coupling, y), self.repairer
-        stay, slot, site = repairer.rules.stay, repairer.rules.slot, repairer.step_site
+        slot, site = repairer.rules.slot, repairer.step_site
         at_site = np.array([prices.node[path].sum(axis=0) for path in self.paths])
-        power = plan.charge_kw / self.fleet.efficiency_charge[stay]
-        power = power - plan.discharge_kw * self.fleet.efficiency_discharge[stay]
-        paid = at_site[site, slot] * power
+        paid = at_site[site, slot] * repairer.metered(plan)
         for channel, shares in enumerate(plan.shares_kw):
             block = repairer.rules.block[channel, site, slot]
             way = prices.up if channel < self.fleet.up else prices.down

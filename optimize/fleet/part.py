@@ -82,9 +82,13 @@ class Part:
 
     def bound(self, y: FloatArray) -> float:
         """The least that the cars can cost at prices y, €."""
-        total, price = np.zeros(self.statistics.shape[0]), self._local(y)
-        self._share(lambda begin, end: bound_cars(self.fleet, self.iterate, price, total, begin, end))
-        return float(total.sum())
+        return float(self.least(y).sum())
+
+    def least(self, y: FloatArray) -> FloatArray:
+        """The least that each car can cost at prices y, [n] €."""
+        least, price = np.zeros(self.fleet.capacity.size), self._local(y)
+        self._share(lambda begin, end: bound_cars(self.fleet, self.iterate, price, least, begin, end))
+        return least
 
     def point(self) -> tuple[FloatArray, FloatArray]:
         """x and ν of the iterate."""

@@ -184,9 +184,14 @@ def _sweep_car(
         if limited:
             bend += om[pairs - 1] * fleet.capacity[i] * fleet.capacity[i]
         it.border_weight[i] = 0.0
-    # PREDICT solves for the border (if the car has one) and the predictor, CORRECT for the affine direction
-    # and, where cars meet, for centring and second order, FINISH for the direction.
-    for turn in range(0 if mode == PREDICT and bend > 0.0 else 1, 4 if mode == CORRECT and coupled else 2):
+    # PREDICT solves for the border (if the car has one) and, where cars meet, the predictor, CORRECT for the
+    # affine direction and, where cars meet, for centring and second order, FINISH for the direction.
+    last = 2
+    if mode == PREDICT and not coupled:
+        last = 1
+    elif mode == CORRECT and coupled:
+        last = 4
+    for turn in range(0 if mode == PREDICT and bend > 0.0 else 1, last):
         if turn == 0:
             _duty_gradient(fleet, i, G)
             G_stay[:] = 0.0
@@ -202,8 +207,6 @@ def _sweep_car(
                 G_stay[:] = 0.0
                 residual[:] = 0.0
             subtract_adjoint(fleet, i, push, G, G_stay)
-        if turn == 1 and mode == PREDICT and not coupled:
-            break
         solve(fleet, i, F, G, G_stay, held_residual, target, target_nu, target_missing, theta, weight)
         if turn == 0:
             it.border_weight[i] = 1.0 / (1.0 / bend + duty(fleet, i, border))

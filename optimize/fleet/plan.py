@@ -82,8 +82,7 @@ def _at_least_plugged_in(problem: DayProblem, found: FleetSolution) -> FleetSolu
     simple = repairer.follow_energy(energy)
     if simple.cost_eur >= found.plan.cost_eur:
         return found
-    gap = (simple.cost_eur - found.bound_eur) / max(1.0, abs(simple.cost_eur))
-    return replace(found, plan=simple, gap=gap)
+    return replace(found, plan=simple, gap=simple.gap_to(found.bound_eur))
 
 
 class _View:

@@ -21,7 +21,6 @@ from itertools import chain
 import numpy as np
 
 from optimize.errors import SolverError, TimeLimitError
-from optimize.fleet.bound import bound_each
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.own import OwnProblems
 from optimize.fleet.part import Part
@@ -124,7 +123,7 @@ class _Polish:
             fresh = []
             if self.open_eur <= self.allowed_eur or self.open_eur > PROGRESS * before:
                 break
-        left_open = max(0.0, self.open_eur) / max(1.0, abs(self.plan.cost_eur))
+        left_open = max(0.0, self.plan.gap_to(self.bound_eur))
         return replace(
             self.found,
             plan=self.plan,
@@ -146,9 +145,7 @@ class _Polish:
         return self._bound_at(y, cars)
 
     def _bound_at(self, y: FloatArray, cars: Part) -> _Bound:
-        least = np.zeros(self.own.arrays.cars)
-        bound_each(cars.fleet, cars.iterate, np.array([expand.T @ y for expand in cars.expand]), least)
-        return _Bound(y, self.found.coupling.least(y), least)
+        return _Bound(y, self.found.coupling.least(y), cars.least(y))
 
     def _excess(self, bound: _Bound) -> FloatArray:
         """By how much each car's plan costs more than its least, [n] €."""

@@ -117,7 +117,7 @@ def solve_arrays(
             if best is None or plan.cost_eur < best.cost_eur:
                 best = plan
             bound = max(bound, engine.bound())
-            before, proven = proven, (best.cost_eur - bound) / max(1.0, abs(best.cost_eur))
+            before, proven = proven, best.gap_to(bound)
             # Once complementarity is far below the gap, a gap that stays is not the iteration's to close.
             stalled = stalled + 1 if near and proven > 0.99 * before else 0
         if trace is not None:
