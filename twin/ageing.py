@@ -174,14 +174,12 @@ class _Problem:
         faded = np.abs(self.capacity - self.capacity[-_RECENT:].mean())
         return np.asarray(np.hypot(self.capacity_sd * self.capacity, self.prior.discrepancy * faded))
 
-    def scatter(self, theta: Array) -> Scatter | None:
+    def scatter(self, theta: Array) -> Scatter:
         """What the check-ups scatter about the fit ``theta``, each by how much of its spread is its own.
 
         A fit follows its data: by its leverage (the hat matrix's diagonal) a check-up loses freedom.
         """
         n = len(self.capacity)
-        if not n:
-            return None
         jacobian = self.jacobian(theta)
         hat = jacobian[:n] @ np.linalg.inv(jacobian.T @ jacobian) @ jacobian[:n].T
         spread = self.spread()
@@ -257,14 +255,15 @@ def _mode(problem: _Problem, start: Array) -> Array:
 
 
 def _posterior(problem: _Problem) -> AgeingFit:
-    prior, scatter = problem.prior, None
+    prior = problem.prior
+    scatter: Scatter | None = None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         mode = _mode(problem, problem.start())
-        for _ in range(_ROUNDS if len(problem.capacity) else 0):
-            scatter = problem.scatter(mode)
-            seen = [] if scatter is None else [scatter]
-            problem = replace(problem, capacity_sd=spread_of(prior.capacity_sd, seen))
-        mode = _mode(problem, mode)
+        if len(problem.capacity):
+            for _ in range(_ROUNDS):
+                scatter = problem.scatter(mode)
+                problem = replace(problem, capacity_sd=spread_of(prior.capacity_sd, [scatter]))
+            mode = _mode(problem, mode)
         data = problem.data(mode[None])[0]
         chi2 = float((data**2).mean()) if len(data) else 0.0
         # Data that scatter more than assumed are worth less than assumed.

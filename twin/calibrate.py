@@ -29,7 +29,7 @@ from twin.past import lived_through, present
 from twin.prior import NAMES, reach
 from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
-from twin.types import Calibration, CalibrationRequest, Quality, as_json
+from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality, as_json
 from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
 from twin.wearmap import wear_map
 
@@ -71,7 +71,8 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         seen = observe(request, age_days)
     # Sensors that cannot be believed on voltage are not believed on driving and charging either.
     telemetry = request.telemetry if seen.fault is None else request.telemetry[:0]
-    duty, base = _ordinary_day(request, telemetry)
+    sessions = present(request.sessions, request.as_of_utc)
+    duty, base = _ordinary_day(battery, telemetry, sessions)
     past = lived_through(
         duty,
         telemetry,
@@ -100,18 +101,17 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
     )
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
-    spread = duty_spread(
-        telemetry, present(request.sessions, request.as_of_utc), nominal_ah=battery.nominal_capacity_ah
-    )
+    spread = duty_spread(telemetry, sessions, nominal_ah=battery.nominal_capacity_ah)
     return _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
 
 
-def _ordinary_day(request: CalibrationRequest, telemetry: pd.DataFrame) -> tuple[StandardDuty, RateModel]:
+def _ordinary_day(
+    battery: BatterySpec, telemetry: pd.DataFrame, sessions: pd.DataFrame
+) -> tuple[StandardDuty, RateModel]:
     """The battery's standard duty and what it wears."""
-    battery = request.battery
     duty = derive_duty(
         telemetry,
-        present(request.sessions, request.as_of_utc),
+        sessions,
         nominal_ah=battery.nominal_capacity_ah,
         charge_c_rate=battery.charge_c_rate,
     )
