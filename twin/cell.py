@@ -33,13 +33,12 @@ AGEING_OPTIONS = {
     "particle mechanics": "swelling only",
 }
 # Outputs whose change over a day is that day's wear.
-SEI_THICKNESS = "X-averaged negative SEI thickness [m]"
 SEI_LITHIUM = "Loss of lithium to negative SEI [mol]"
 ACTIVE_N = "X-averaged negative electrode active material volume fraction"
 ACTIVE_P = "X-averaged positive electrode active material volume fraction"
 LAM_LITHIUM_N = "Loss of lithium due to loss of active material in negative electrode [mol]"
 LAM_LITHIUM_P = "Loss of lithium due to loss of active material in positive electrode [mol]"
-WEAR_OUTPUTS = (SEI_THICKNESS, SEI_LITHIUM, ACTIVE_N, ACTIVE_P, LAM_LITHIUM_N, LAM_LITHIUM_P)
+WEAR_OUTPUTS = (SEI_LITHIUM, ACTIVE_N, ACTIVE_P, LAM_LITHIUM_N, LAM_LITHIUM_P)
 VOLTAGE = "Voltage [V]"
 SENSITIVE = ("c_n", "c_p", "eps_n", "eps_p", "resistance", "bias")
 

@@ -25,7 +25,7 @@ from twin.cell import (
     FARADAY_AH,
     LAM_LITHIUM_N,
     LAM_LITHIUM_P,
-    SEI_THICKNESS,
+    SEI_LITHIUM,
     Array,
     Health,
     ReferenceCell,
@@ -194,7 +194,8 @@ def solve_rates(
         .wear
     )
     return Rates(
-        sei_m=np.asarray(wear[SEI_THICKNESS]),
+        # Not the thickness itself: PyBaMM spreads the film of lost material over what is left.
+        sei_m=np.asarray(wear[SEI_LITHIUM] * FARADAY_AH / (cell.sei_ah_per_m_eps * health.eps_n)),
         eps_n=np.asarray(-wear[ACTIVE_N]),
         eps_p=np.asarray(-wear[ACTIVE_P]),
         lam_lithium_ah=np.asarray((wear[LAM_LITHIUM_N] + wear[LAM_LITHIUM_P]) * FARADAY_AH),

@@ -106,3 +106,23 @@ def test_draws_give_the_same_lives_as_one_by_one() -> None:
 def test_a_battery_that_never_ages_lives_to_the_horizon() -> None:
     unworn = Factors(sei=np.float64(1e-6), lam=np.float64(1e-6))
     assert learnt_life("nmc811", REFERENCE_DUTY.profile(), factors=unworn) == pytest.approx(HORIZON_DAYS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_film_does_not_grow_by_the_material_under_it_being_lost(name: str) -> None:
+    # Full cycles strain much: were the lost material's film spread over the rest, a thick film would grow
+    # faster than a thin one.
+    cell = reference_cell(name)
+    hour = 3600.0
+    cycles = Profile(
+        start_s=np.arange(12) * 2 * hour,
+        c_rate=np.tile([-0.4, 0.4], 6),
+        start_soc=0.9,
+        temperature_degc=10.0,
+        of_usable=True,
+    )
+    thin, thick = (
+        float(solve_rates(cell, cycles, replace(cell.fresh, sei_m=k * cell.middle_sei_m)).sei_m)
+        for k in (1.0, 2.0)
+    )
+    assert 0 < thick < thin
