@@ -104,7 +104,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_negative_activation_j_per_mol=58.7e3,
             lam_positive_activation_j_per_mol=45.5e3,
             life_form_sd=0.001,
-            wear_form_sd=0.176,
+            wear_form_sd=0.174,
         ),
         "nmc532": Chemistry(
             name="nmc532",
@@ -122,7 +122,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_negative_activation_j_per_mol=59.2e3,
             lam_positive_activation_j_per_mol=31.4e3,
             life_form_sd=0.003,
-            wear_form_sd=0.206,
+            wear_form_sd=0.185,
             graphite_diffusion_j_per_mol=30.3e3,
         ),
         "nca": Chemistry(
@@ -139,7 +139,7 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_negative_activation_j_per_mol=7.0e3,
             lam_positive_activation_j_per_mol=35.0e3,
             life_form_sd=0.020,
-            wear_form_sd=0.344,
+            wear_form_sd=0.084,
         ),
         "lfp": Chemistry(
             name="lfp",
@@ -154,8 +154,8 @@ CHEMISTRIES: Mapping[str, Chemistry] = MappingProxyType(
             lam_positive_per_s=2.835e-9,
             lam_negative_activation_j_per_mol=0.0,
             lam_positive_activation_j_per_mol=0.0,
-            life_form_sd=0.002,
-            wear_form_sd=0.204,
+            life_form_sd=0.001,
+            wear_form_sd=0.190,
         ),
     }
 )

@@ -34,9 +34,10 @@ from twin.rates import RateModel, rate_model
 DATA = Path(__file__).parents[3] / "shared" / "data" / "ageing"
 SHARE = 0.4
 CHECKUP_SD = 0.002  # in a laboratory
-# A laboratory's duty is far from a car's: the factors may be, too.
+# A laboratory's duty is far from a car's: the factors may be, too, less that of the film, which knows time
+# and temperature more than current.
 LABORATORY = replace(
-    CHEMISTRY_PRIOR, sd=CHEMISTRY_PRIOR.sd * np.array([4, 4, 1, 1, 1, 1, 1]), capacity_sd=CHECKUP_SD
+    CHEMISTRY_PRIOR, sd=CHEMISTRY_PRIOR.sd * np.array([2, 4, 1, 1, 1, 1, 1]), capacity_sd=CHECKUP_SD
 )
 
 

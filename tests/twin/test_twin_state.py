@@ -14,8 +14,7 @@ from tests.twin.batteries import AS_OF, battery, request, truth
 from tests.twin.faulty import broken, clean_spec
 from twin import calibrate
 from twin.calibrate import calibrate_battery
-from twin.observe import Observation, observe
-from twin.opencircuit import open_circuit
+from twin.observe import Observation, capacity_draws, observe
 from twin.state import StatePrior, fit_state
 from twin.types import Calibration, CalibrationRequest
 from twin.update import carried, daily_update, why_full
@@ -137,19 +136,21 @@ def test_yesterdays_posterior_narrows_todays() -> None:
 
 def test_outliers_and_gaps_leave_the_state_where_it_was() -> None:
     made, rng = truth(), np.random.default_rng(5)
-    telemetry = made.telemetry.copy()
-    struck = rng.random(len(telemetry)) < 0.003
-    telemetry.loc[struck, "voltage_v"] += 0.15 * battery().cells_series
-    telemetry = telemetry[rng.random(len(telemetry)) > 0.2]
+    struck = made.telemetry.copy()
+    struck.loc[rng.random(len(struck)) < 0.003, "voltage_v"] += 0.15 * battery().cells_series
+    gappy = struck[rng.random(len(struck)) > 0.2]  # another window of the same days
     kept = carried(yesterday(), AS_OF).health
-    capacity = []
-    for frame in (made.telemetry, telemetry):
+    capacity, spread = [], 0.0
+    for frame in (made.telemetry, struck, gappy):
         replay = select_window(frame, battery())
         assert replay is not None
         fit = fit_state(replay, battery(), kept)
-        capacity.append(float(open_circuit("nmc811").window(fit.health).capacity_ah))
+        shares = capacity_draws("nmc811", fit.posterior, fit.health.sei_m)
+        capacity.append(float(shares[0]))
+        spread = float(shares[1:].std())
         assert fit.used.mean() > 0.9
     assert capacity[1] == pytest.approx(capacity[0], rel=0.01)
+    assert abs(capacity[2] - capacity[0]) < 1.645 * np.sqrt(2) * spread
 
 
 def test_the_electrolyte_brings_cold_resistance_nearer_the_truth() -> None:
