@@ -44,7 +44,8 @@ _PLATING_C = (0.2, 0.5)  # below the first no plating, from the second on a knee
 _SEI_OFFSET_M = 1e-7  # keeps the logarithm of a young film's thickness from steepening the fit
 
 # Beyond these the regressors are held: a battery that far gone is past any end of life.
-_DOMAIN = {"film": (-0.2, 4.0), "lithium": (-0.35, 0.15), "active": (-0.4, 0.15)}
+_THICKEST = 0.2  # of fresh lithium in the film
+_DOMAIN = {"lithium": (-0.35, 0.15), "active": (-0.4, 0.15)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,9 +225,9 @@ def _state(cell: ReferenceCell, a: float, b: float, c: float, d: float) -> Healt
 def _features(cell: ReferenceCell, health: Health) -> tuple[Array, Array]:
     """Regressors of SEI growth and of active-material loss."""
     fresh = cell.fresh
-    film = np.log((np.asarray(health.sei_m) + _SEI_OFFSET_M) / (fresh.sei_m + _SEI_OFFSET_M))
+    thickest = fresh.sei_m + _THICKEST * fresh.lithium_ah / (cell.sei_ah_per_m_eps * fresh.eps_n)
+    film = np.log((np.minimum(health.sei_m, thickest) + _SEI_OFFSET_M) / (fresh.sei_m + _SEI_OFFSET_M))
     lithium = np.clip(np.asarray(health.lithium_ah) / fresh.lithium_ah - 1, *_DOMAIN["lithium"])
-    film = np.clip(film, *_DOMAIN["film"])
     active_n = np.clip(np.log(np.asarray(health.eps_n) / fresh.eps_n), *_DOMAIN["active"])
     active_p = np.clip(np.log(np.asarray(health.eps_p) / fresh.eps_p), *_DOMAIN["active"])
     one = np.ones_like(lithium)

@@ -24,6 +24,7 @@ from twin.types import BatterySpec
 Fault = Literal["none", "current_bias", "stuck_voltage", "flipped_current"]
 _SEGMENTS = 128
 _BLOCK_DAYS = 5
+_DRIFTS_FROM = 0.01  # fade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,9 @@ class TruthSpec:
     ``capacity_scale``: capacity when new over nameplate; ``sei_factor``, ``lam_factor``: ageing against the
     chemistry's prior; ``resistance``: of the reference cell, as volts per 1C; ``duty``: its ordinary day,
     left at ``departure_hour_utc``. Telemetry covers ``telemetry_days`` up to ``as_of_utc``, sessions
-    ``ahead_days`` more; check-ups come every half year since commissioning. ``porous``: simulated by DFN
+    ``ahead_days`` more; check-ups come every half year since commissioning. ``sei_bend``: as of
+    `twin.life.Factors`; ``drift``: by how much the logarithm of all rates changes while fade goes from 1 to
+    2 %, from 2 to 4 % and so on, nothing if empty. ``porous``: simulated by DFN
     instead of SPMe; ``voltage_sd_v``: noise of a cell's voltage; ``current_sd``: noise of the current as a
     share of it; ``bias_c``: bias of the current as a C-rate, drawn if None.
     """
@@ -55,6 +58,8 @@ class TruthSpec:
     voltage_sd_v: float = 1e-3
     current_sd: float = 0.0
     bias_c: float | None = None
+    sei_bend: float = 0.0
+    drift: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +123,13 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
         [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
     )
 
-    factors = Factors(sei=np.asarray(spec.sei_factor), lam=np.asarray(spec.lam_factor))
+    factors = Factors(
+        sei=np.asarray(spec.sei_factor), lam=np.asarray(spec.lam_factor), sei_bend=spec.sei_bend
+    )
 
     def slope(values: Array) -> Array:
         health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
-        return health_slope(cell, health, _rates(spec, health), factors)
+        return health_slope(cell, health, drifted(spec, health, _rates(spec, health)), factors)
 
     jumps = max(3, round(age_days / 300))
     days = age_days * (np.arange(jumps + 1) / jumps) ** 1.3
@@ -132,6 +139,22 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
         states.append(state)
     table = np.array(states)
     return days, Health(sei_m=table[:, 0], eps_n=table[:, 1], eps_p=table[:, 2], lithium_ah=table[:, 3])
+
+
+def drifted(spec: TruthSpec, health: Health, rates: Rates) -> Rates:
+    """The model's ``rates`` as the battery departs from them; arrays of any shape."""
+    if not spec.drift:
+        return rates
+    circuit = open_circuit(spec.battery.chemistry)
+    fade = 1 - circuit.window(health).capacity_ah / (spec.capacity_scale * circuit.fresh_capacity_ah)
+    doublings = np.log2(np.maximum(fade, _DRIFTS_FROM) / _DRIFTS_FROM)
+    factor = np.exp(np.interp(doublings, np.arange(len(spec.drift) + 1), np.cumsum([0.0, *spec.drift])))
+    return Rates(
+        sei_m=factor * rates.sei_m,
+        eps_n=factor * rates.eps_n,
+        eps_p=factor * rates.eps_p,
+        lam_lithium_ah=factor * rates.lam_lithium_ah,
+    )
 
 
 def _rates(spec: TruthSpec, health: Health) -> Rates:
