@@ -137,26 +137,27 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
     solve = partial(solve_rates, cell, health=today, electrolyte=True)
     learnt = rate_model(cell, spec.duty.profile(), electrolyte=True)
     base = Drifting(**{field.name: getattr(learnt, field.name) for field in fields(learnt)}, spec=spec)
-    set_power(cell.name, power)
-    standard = solve(spec.duty.profile())
     theta = CHEMISTRY_PRIOR.mean[None].copy()
     theta[0, :3] = np.log(spec.sei_factor), np.log(spec.lam_factor), spec.capacity_scale
     theta[0, NAMES.index("sei_bend")] = spec.sei_bend
+    set_power(cell.name, power)
+    try:
+        standard = solve(spec.duty.profile())
 
-    def learn(_: ReferenceCell, profile: Profile) -> RateModel:
-        return base.scaled(solve(profile, porous=spec.porous), standard)
+        def learn(_: ReferenceCell, profile: Profile) -> RateModel:
+            return base.scaled(solve(profile, porous=spec.porous), standard)
 
-    lives = simulate_lives(
-        learn(cell, spec.duty.profile()),
-        spec.duty,
-        theta,
-        Health(**{name: np.array([truth.hidden[name]]) for name in HEALTH}),
-        truth.hidden["usable_capacity_ah"] / spec.battery.nominal_capacity_ah,
-        np.array([0.8 * circuit.fresh_capacity_ah]),
-        learn,
-    )
-    set_power(cell.name, STRESS_POWER)
-    return lives
+        return simulate_lives(
+            learn(cell, spec.duty.profile()),
+            spec.duty,
+            theta,
+            Health(**{name: np.array([truth.hidden[name]]) for name in HEALTH}),
+            truth.hidden["usable_capacity_ah"] / spec.battery.nominal_capacity_ah,
+            np.array([0.8 * circuit.fresh_capacity_ah]),
+            learn,
+        )
+    finally:
+        set_power(cell.name, STRESS_POWER)
 
 
 def younger(spec: TruthSpec) -> TruthSpec:
@@ -167,18 +168,18 @@ def younger(spec: TruthSpec) -> TruthSpec:
 
 def hide(index: int, *, form_hidden: bool = False) -> Hidden:
     """Simulate the index-th battery and its true lives; one that is nearly spent is taken younger."""
-    spec, truth = draw(index, form_hidden=form_hidden), None
-    power = STRESS_POWER
+    spec, power, lives = draw(index, form_hidden=form_hidden), STRESS_POWER, None
     if form_hidden:
         power = float(np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
-    while truth is None or truth.hidden["usable_capacity_ah"] < SPENT * spec.battery.nominal_capacity_ah:
-        if truth is not None:
-            spec = younger(spec)
+    while lives is None:
         try:
             truth = simulate_truth(spec)
+            if truth.hidden["usable_capacity_ah"] >= SPENT * spec.battery.nominal_capacity_ah:
+                lives = true_lives(spec, truth, power)
         except SolveError:  # so worn that it cannot run its day
+            pass
+        if lives is None:
             spec = younger(spec)
-    lives = true_lives(spec, truth, power)
     law = fit_law(lives.x, np.log(lives.lives / lives.l0))
     capacity = truth.hidden["usable_capacity_ah"]
     return Hidden(spec=spec, truth=truth, capacity_ah=capacity, l0_days=lives.l0, alpha=law.alpha)
