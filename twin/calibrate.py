@@ -8,16 +8,15 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
 from twin.cell import Array, Health, reference_cell
 from twin.days import DutySpread, duty_spread
-from twin.duty import StandardDuty, derive_duty
+from twin.duty import StandardDuty
 from twin.errors import TwinError
 from twin.intervals import Parts, duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
@@ -25,11 +24,11 @@ from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, observe
 from twin.opencircuit import open_circuit
-from twin.past import lived_through, present
+from twin.past import lived_through, ordinary_day, present
 from twin.prior import NAMES, reach
 from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
-from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality, as_json
+from twin.types import Calibration, CalibrationRequest, Quality, as_json
 from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
 from twin.wearmap import wear_map
 
@@ -69,13 +68,14 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         if updated is not None:
             return updated
         seen = observe(request, age_days)
-    # Sensors that cannot be believed on voltage are not believed on driving and charging either.
-    telemetry = request.telemetry if seen.fault is None else request.telemetry[:0]
-    sessions = present(request.sessions, request.as_of_utc)
-    duty, base = _ordinary_day(battery, telemetry, sessions)
+    if seen.fault is not None:
+        # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
+        request = replace(request, telemetry=request.telemetry[:0], climate=request.climate[:0])
+    duty = ordinary_day(request)
+    base = rate_model(reference_cell(battery.chemistry), duty.profile())
     past = lived_through(
         duty,
-        telemetry,
+        request.telemetry,
         request.sessions,
         commissioned_utc=battery.commissioned_utc,
         as_of_utc=request.as_of_utc,
@@ -101,21 +101,12 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
     )
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
-    spread = duty_spread(telemetry, sessions, nominal_ah=battery.nominal_capacity_ah)
-    return _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
-
-
-def _ordinary_day(
-    battery: BatterySpec, telemetry: pd.DataFrame, sessions: pd.DataFrame
-) -> tuple[StandardDuty, RateModel]:
-    """The battery's standard duty and what it wears."""
-    duty = derive_duty(
-        telemetry,
-        sessions,
+    spread = duty_spread(
+        request.telemetry,
+        present(request.sessions, request.as_of_utc),
         nominal_ah=battery.nominal_capacity_ah,
-        charge_c_rate=battery.charge_c_rate,
     )
-    return duty, rate_model(reference_cell(battery.chemistry), duty.profile())
+    return _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
 
 
 def _result(

@@ -135,14 +135,20 @@ REFERENCE_DUTY = StandardDuty(
 
 
 def derive_duty(
-    telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: float, charge_c_rate: float
+    telemetry: pd.DataFrame,
+    sessions: pd.DataFrame,
+    *,
+    nominal_ah: float,
+    charge_c_rate: float,
+    climate_degc: float | None = None,
 ) -> StandardDuty:
     """A battery's standard duty from its own history.
 
     ``telemetry``: time_utc, current_a (pack, + = charge), temperature_degc; ``sessions``: arrival_utc,
     departure_utc, arrival_soc, departure_soc. Discharge while plugged in is V2G and no part of the standard
     day. What neither table tells is taken from `REFERENCE_DUTY`; ``charge_c_rate`` is the charger's limit,
-    used where no charging was seen.
+    used where no charging was seen; ``climate_degc``: temperature of its typical year, where one is known,
+    instead of that of ``telemetry``.
     """
     reference = REFERENCE_DUTY
     plugged, target, source = reference.plugged_hours, reference.target_soc, "reference"
@@ -169,6 +175,8 @@ def derive_duty(
         if charging.any():
             charge_rate = float((rate * step_h)[charging].sum() / step_h[charging].sum())
         temperature = float(telemetry["temperature_degc"].mean())
+    if climate_degc is not None:
+        temperature = climate_degc
     return manageable(
         trip_efc=trip_efc,
         trip_c_rate=trip_rate,

@@ -2,8 +2,8 @@
 
 Check-ups tell the sum of a life, so a past of more driving than today's, taken for like today, would be read
 as a battery that ages faster. Plug-in sessions are few and kept for long; what they tell of the past is taken
-against what they tell of now, so that how they count cancels. Temperature and C-rates of the past they do not
-tell: those are today's.
+against what they tell of now, so that how they count cancels. C-rates of the past they do not tell: those are
+today's. Of temperature a typical year is taken, for the past as for the days to come.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.duty import StandardDuty, manageable
+from twin.climate import typical_degc
+from twin.duty import StandardDuty, derive_duty, manageable
+from twin.types import CalibrationRequest
 
 PRESENT_DAYS = 30.0  # what counts as now
 _BLOCK_DAYS = 30.0  # a stretch of so many days without a session tells nothing, rather than of no driving
@@ -41,6 +43,17 @@ class _Habit:
 def present(sessions: pd.DataFrame, as_of_utc: pd.Timestamp) -> pd.DataFrame:
     """The sessions of now, and those ahead."""
     return sessions[sessions["departure_utc"] >= as_of_utc - pd.Timedelta(days=PRESENT_DAYS)]
+
+
+def ordinary_day(request: CalibrationRequest) -> StandardDuty:
+    """The battery's standard duty: trips and charging of now, the climate of a typical year."""
+    return derive_duty(
+        request.telemetry,
+        present(request.sessions, request.as_of_utc),
+        nominal_ah=request.battery.nominal_capacity_ah,
+        charge_c_rate=request.battery.charge_c_rate,
+        climate_degc=typical_degc(request.climate),
+    )
 
 
 def lived_through(

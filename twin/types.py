@@ -79,6 +79,11 @@ class FleetContext:
     cars: int
 
 
+def _no_months() -> pd.DataFrame:
+    months = pd.DatetimeIndex([], tz="UTC", name="month_utc")
+    return pd.DataFrame({"month_utc": months, "temperature_degc": 0.0, "quarter_hours": 0})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRequest:
     """Everything the twin may know of a battery at ``as_of_utc``.
@@ -86,7 +91,8 @@ class CalibrationRequest:
     ``telemetry``: time_utc, voltage_v, current_a (+ = charge), temperature_degc, pack level, checked;
     ``checkups``: time_utc, capacity_ah, resistance_ohm (may be NaN), temperature_degc; ``sessions``:
     arrival_utc, departure_utc, arrival_soc, departure_soc, as far back as there are any: the last
-    `twin.past.PRESENT_DAYS` make the ordinary day, the rest tell of the past. Frames may be empty.
+    `twin.past.PRESENT_DAYS` make the ordinary day, the rest tell of the past; ``climate``: month_utc,
+    temperature_degc, quarter_hours of the months it has lived through. Frames may be empty.
     ``previous``: the last calibration, kept where today's sensors fail and carried on from where nothing asks
     for a full one; ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``:
     the other cars of the site, None where there are none; ``electrolyte``: fit the state by SPMe, not SPM;
@@ -105,6 +111,7 @@ class CalibrationRequest:
     fleet: FleetContext | None = None
     electrolyte: bool = False
     prior: AgeingPrior = CHEMISTRY_PRIOR
+    climate: pd.DataFrame = field(default_factory=_no_months)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from twin.cell import Health, reference_cell
-from twin.duty import StandardDuty, derive_duty
+from twin.duty import StandardDuty
 from twin.observe import Carried, Observation, capacity_draws
 from twin.opencircuit import open_circuit
-from twin.past import present
+from twin.past import ordinary_day
 from twin.prior import NAMES
 from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
 from twin.state import BIAS_SD_C, StatePrior
@@ -92,13 +92,7 @@ def why_full(request: CalibrationRequest) -> str:
         return f"the last full calibration is {days:.0f} days old"
     if not full["observed"] and len(request.telemetry):
         return "telemetry where there was none"
-    battery = request.battery
-    duty = derive_duty(
-        request.telemetry,
-        present(request.sessions, request.as_of_utc),
-        nominal_ah=battery.nominal_capacity_ah,
-        charge_c_rate=battery.charge_c_rate,
-    )
+    duty = ordinary_day(request)
     for name, limit in DUTY_LIMITS.items():
         now, then = float(getattr(duty, name)), full["duty"][name]
         if abs(now - then) > limit:

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from warehouse.backup import copy_whole, put_back, read_through
+from warehouse.climate import monthly_temperature
 from warehouse.connection import connect, transaction
 from warehouse.contracts import (
     CONTRACTS,
@@ -204,6 +205,14 @@ class Warehouse:
                 [dataset],
             ).fetchall()[0][0]
         return Extent(rows=rows, waiting=int(waiting), newest_utc=measured, received_utc=received)
+
+    def monthly_temperature(self, battery_ids: Sequence[str], end: dt.datetime) -> pd.DataFrame:
+        """Return each battery's mean temperature by UTC month up to `end`, tz-aware.
+
+        Columns battery_id, month_utc, temperature_degc, quarter_hours: how many it is the mean of.
+        """
+        with self._reading() as connection:
+            return monthly_temperature(connection, battery_ids, end)
 
     def prune(
         self,

@@ -53,8 +53,8 @@ def calibration_requests(
     """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
-    of check-ups all, and of sessions all, for what it lived through. ``mates``: what the other cars of a
-    battery's site show; ``priors``: of their ageing.
+    of check-ups all, of sessions all, for what it lived through, and of temperature all months. ``mates``:
+    what the other cars of a battery's site show; ``priors``: of their ageing.
     """
     warehouse, end, settings = workspace.warehouse, pd.Timestamp(as_of), workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
@@ -69,6 +69,7 @@ def calibration_requests(
         name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last, known_by=as_of))
         for name, (first, last) in spans.items()
     }
+    months = _by_battery(warehouse.monthly_temperature(battery_ids, as_of))
     previous = newest_calibrations(warehouse, battery_ids, as_of)
     asked = []
     for at, row in batteries.iterrows():
@@ -77,7 +78,8 @@ def calibration_requests(
             {rows_of[name]: frame for name, frame in with_files.items()} | {"fleet": batteries.loc[[at]]}
         )
         own = {name: frame.drop(columns=list(_LINEAGE)) for name, frame in with_files.items()}
-        parts = {name: hash_frame(frame) for name, frame in own.items()}
+        climate = months.get(row["battery_id"], months[""]).drop(columns="battery_id")
+        parts = {name: hash_frame(frame) for name, frame in own.items()} | {"climate": hash_frame(climate)}
         parts["battery"] = hash_values({key: str(row[key]) for key in row.index if key not in _LINEAGE})
         parts["twin"] = source_hash("twin")
         parts["as_of_utc"] = f"{end:%Y-%m-%d}"  # a battery ages, and telemetry grows old, without a new row
@@ -100,6 +102,7 @@ def calibration_requests(
             fleet=mates.get(row["battery_id"]),
             electrolyte=settings.state_model == "spme",
             prior=prior,
+            climate=climate,
         )
         asked.append(Asked(request=request, files=files))
     return asked

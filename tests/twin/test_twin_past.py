@@ -8,9 +8,10 @@ import pytest
 
 from tests.twin.batteries import AS_OF, battery, duty, request, truth
 from twin.calibrate import calibrate_battery
+from twin.climate import typical_degc
 from twin.days import duty_spread
 from twin.duty import derive_duty
-from twin.past import lived_through, present
+from twin.past import lived_through, ordinary_day, present
 
 BORN = pd.Timestamp("2022-03-01", tz="UTC")
 NO_TELEMETRY = truth().telemetry[:0]
@@ -69,6 +70,33 @@ def test_the_ordinary_day_is_that_of_now() -> None:
     everything = pd.concat([older, now(0.1)], ignore_index=True)
     found = derive_duty(NO_TELEMETRY, present(everything, AS_OF), nominal_ah=150.0, charge_c_rate=0.2)
     assert found.trip_efc == pytest.approx(0.1, rel=0.1)
+
+
+def months(first: str, degc: list[float], quarter_hours: int = 2880) -> pd.DataFrame:
+    begins = pd.date_range(first, periods=len(degc), freq="MS", tz="UTC")
+    return pd.DataFrame({"month_utc": begins, "temperature_degc": degc, "quarter_hours": quarter_hours})
+
+
+def test_a_typical_year_holds_every_month_once() -> None:
+    year = [2.0, 4.0, 8.0, 12.0, 16.0, 20.0, 22.0, 22.0, 18.0, 12.0, 6.0, 2.0]
+    known = months("2023-01", year)
+    assert typical_degc(known) == pytest.approx(12.0)
+    summers = pd.concat([months("2022-06", year[5:8]), known])  # three more summer months
+    assert typical_degc(summers) == pytest.approx(12.0)
+    cut_off = pd.concat([known, months("2024-01", [-20.0], quarter_hours=100)])
+    assert typical_degc(cut_off) == pytest.approx(12.0)
+    assert typical_degc(months("2024-01", [5.0], quarter_hours=100)) is None
+    assert typical_degc(months("2024-01", [])) is None
+
+
+def test_the_ordinary_day_is_as_warm_as_a_typical_year() -> None:
+    made = truth()
+    asked = request(made, climate=months("2025-01", [8.0, 10.0]))
+    assert ordinary_day(asked).temperature_degc == pytest.approx(9.0)
+    assert ordinary_day(request(made)).temperature_degc == pytest.approx(
+        made.telemetry["temperature_degc"].mean()
+    )
+    assert ordinary_day(asked).trip_efc == ordinary_day(request(made)).trip_efc
 
 
 def test_ageing_is_read_from_the_day_that_was_lived() -> None:

@@ -193,3 +193,22 @@ def test_the_lake_holds_the_same_rows_for_the_same_sql(warehouse, tmp_path):
     assert got["voltage_v"].tolist() == expected["voltage_v"].tolist()
     assert pq.read_table(lake / "raw_source" / "data.parquet").num_rows == 2
     assert not list(lake.rglob("*.partial"))
+
+
+def test_months_of_temperature_are_each_batterys_own_up_to_the_moment(warehouse):
+    frames = [
+        telemetry(battery_id=name, start=start, minutes=60).assign(temperature_degc=degc)
+        for name, start, degc in (
+            ("CAR1", "2020-02-29T23:30Z", 4.0),  # half in February
+            ("CAR1", "2020-03-28T10:00Z", 12.0),
+            ("CAR2", "2020-03-28T10:00Z", 20.0),
+            ("CAR1", "2020-04-01T00:00Z", 30.0),  # begins at the end
+        )
+    ]
+    take_in(warehouse, pd.concat(frames, ignore_index=True), received=dt.datetime(2020, 4, 2, tzinfo=dt.UTC))
+    end = dt.datetime(2020, 4, 1, tzinfo=dt.UTC)
+    months = warehouse.monthly_temperature(["CAR1", "CAR3"], end)
+    assert months["battery_id"].tolist() == ["CAR1", "CAR1"]
+    assert [f"{month:%Y-%m %Z}" for month in months["month_utc"]] == ["2020-02 UTC", "2020-03 UTC"]
+    assert months["quarter_hours"].tolist() == [2, 6]
+    assert months["temperature_degc"].tolist() == [4.0, pytest.approx((2 * 4.0 + 4 * 12.0) / 6, abs=1e-3)]
