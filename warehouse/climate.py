@@ -23,4 +23,5 @@ def monthly_temperature(
     connection: duckdb.DuckDBPyConnection, battery_ids: Sequence[str], end: dt.datetime
 ) -> pd.DataFrame:
     """Mean temperature by battery and UTC month, up to `end` (tz-aware)."""
-    return connection.execute(_MONTHS, [list(battery_ids), end]).to_arrow_table().to_pandas()
+    months = connection.sql(_MONTHS, params=[list(battery_ids), end]).to_arrow_table()
+    return pd.DataFrame(months.to_pandas())
