@@ -3,7 +3,8 @@
 types        nameplate, request and result
 chemistry    cell chemistries as data, with citations
 cell         the PyBaMM model of a day; opencircuit: capacity and voltage windows
-duty         the standard day and V2G days; past, climate: what they rest on; rates: their wear; life: years of it
+duty         the standard day and V2G days; past, climate: what a battery lives through
+rates        what a day wears; life: years of it
 window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
 state        stage A, state from voltage
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
