@@ -52,6 +52,7 @@ CLIMATES_DEGC = (10.0, 18.0, 27.0)
 HEALTH = ("sei_m", "eps_n", "eps_p", "lithium_ah")
 STRESS_POWER, POWER_SD = 2.0, 0.5
 DOUBLINGS = 6  # of fade, from 1 to 64 %
+ROUND = 60  # batteries after which chemistry and climate come again
 SPENT = 0.84  # batteries that near their end of life leave no life to forecast
 
 
@@ -167,19 +168,28 @@ def younger(spec: TruthSpec) -> TruthSpec:
 
 
 def hide(index: int, *, form_hidden: bool = False) -> Hidden:
-    """Simulate the index-th battery and its true lives; one that is nearly spent is taken younger."""
+    """Simulate the index-th battery and its true lives.
+
+    One that is nearly spent is taken younger, for one that SPMe cannot take through a V2G day another of its
+    chemistry and climate.
+    """
     spec, power, lives = draw(index, form_hidden=form_hidden), STRESS_POWER, None
     if form_hidden:
         power = float(np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
     while lives is None:
         try:
             truth = simulate_truth(spec)
-            if truth.hidden["usable_capacity_ah"] >= SPENT * spec.battery.nominal_capacity_ah:
-                lives = true_lives(spec, truth, power)
         except SolveError:  # so worn that it cannot run its day
-            pass
-        if lives is None:
             spec = younger(spec)
+            continue
+        if truth.hidden["usable_capacity_ah"] < SPENT * spec.battery.nominal_capacity_ah:
+            spec = younger(spec)
+            continue
+        try:
+            lives = true_lives(spec, truth, power)
+        except SolveError:
+            index += ROUND
+            spec = draw(index, form_hidden=form_hidden)
     law = fit_law(lives.x, np.log(lives.lives / lives.l0))
     capacity = truth.hidden["usable_capacity_ah"]
     return Hidden(spec=spec, truth=truth, capacity_ah=capacity, l0_days=lives.l0, alpha=law.alpha)
