@@ -174,7 +174,7 @@ def hide(index: int, *, form_hidden: bool = False) -> Hidden:
     chemistry and climate.
     """
     spec, power, lives = draw(index, form_hidden=form_hidden), STRESS_POWER, None
-    if form_hidden:
+    if form_hidden and not spec.porous:  # DFN takes whole powers only
         power = float(np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
     while lives is None:
         try:
