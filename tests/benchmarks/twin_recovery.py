@@ -51,6 +51,7 @@ AS_OF = pd.Timestamp("2026-01-15T12:00", tz="UTC")
 CLIMATES_DEGC = (10.0, 18.0, 27.0)
 HEALTH = ("sei_m", "eps_n", "eps_p", "lithium_ah")
 STRESS_POWER, POWER_SD = 2.0, 0.5
+LEAST_POWER = 1.2  # at 1 the solver finds no slope where the stress begins
 DOUBLINGS = 6  # of fade, from 1 to 64 %
 ROUND = 60  # batteries after which chemistry and climate come again
 SPENT = 0.84  # batteries that near their end of life leave no life to forecast
@@ -175,7 +176,7 @@ def hide(index: int, *, form_hidden: bool = False) -> Hidden:
     """
     spec, power, lives = draw(index, form_hidden=form_hidden), STRESS_POWER, None
     if form_hidden and not spec.porous:  # DFN takes whole powers only
-        power = float(np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
+        power = max(LEAST_POWER, np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
     while lives is None:
         try:
             truth = simulate_truth(spec)
