@@ -142,8 +142,12 @@ class ReferenceCell:
     @cached_property
     def middle_sei_m(self) -> float:
         """SEI thickness that holds 5 % of the fresh lithium, as in mid-life [m]."""
+        return self.sei_m_holding(0.05)
+
+    def sei_m_holding(self, share: float) -> float:
+        """SEI thickness that holds a share of the fresh lithium, at fresh active volume [m]."""
         fresh = self.fresh
-        return float(fresh.sei_m + 0.05 * fresh.lithium_ah / (self.sei_ah_per_m_eps * fresh.eps_n))
+        return float(fresh.sei_m + share * fresh.lithium_ah / (self.sei_ah_per_m_eps * fresh.eps_n))
 
     @cached_property
     def film_ohm_per_m(self) -> float:

@@ -17,5 +17,7 @@ def typical_degc(months: pd.DataFrame) -> float | None:
     known = months[months["quarter_hours"] >= _LEAST_QUARTER_HOURS]
     if not len(known):
         return None
-    weighted = (known["temperature_degc"] * known["quarter_hours"]).groupby(known["month_utc"].dt.month).sum()
-    return float((weighted / known.groupby(known["month_utc"].dt.month)["quarter_hours"].sum()).mean())
+    weight = known["quarter_hours"]
+    table = pd.DataFrame({"weight": weight, "weighted": weight * known["temperature_degc"]})
+    sums = table.groupby(known["month_utc"].dt.month).sum()
+    return float((sums["weighted"] / sums["weight"]).mean())

@@ -225,8 +225,8 @@ def _state(cell: ReferenceCell, a: float, b: float, c: float, d: float) -> Healt
 def _features(cell: ReferenceCell, health: Health) -> tuple[Array, Array]:
     """Regressors of SEI growth and of active-material loss."""
     fresh = cell.fresh
-    thickest = fresh.sei_m + _THICKEST * fresh.lithium_ah / (cell.sei_ah_per_m_eps * fresh.eps_n)
-    film = np.log((np.minimum(health.sei_m, thickest) + _SEI_OFFSET_M) / (fresh.sei_m + _SEI_OFFSET_M))
+    film_m = np.minimum(health.sei_m, cell.sei_m_holding(_THICKEST))
+    film = np.log((film_m + _SEI_OFFSET_M) / (fresh.sei_m + _SEI_OFFSET_M))
     lithium = np.clip(np.asarray(health.lithium_ah) / fresh.lithium_ah - 1, *_DOMAIN["lithium"])
     active_n = np.clip(np.log(np.asarray(health.eps_n) / fresh.eps_n), *_DOMAIN["active"])
     active_p = np.clip(np.log(np.asarray(health.eps_p) / fresh.eps_p), *_DOMAIN["active"])

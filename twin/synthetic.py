@@ -36,9 +36,9 @@ class TruthSpec:
     left at ``departure_hour_utc``. Telemetry covers ``telemetry_days`` up to ``as_of_utc``, sessions
     ``ahead_days`` more; check-ups come every half year since commissioning. ``sei_bend``: as of
     `twin.life.Factors`; ``drift``: by how much the logarithm of all rates changes while fade goes from 1 to
-    2 %, from 2 to 4 % and so on, nothing if empty. ``porous``: simulated by DFN
-    instead of SPMe; ``voltage_sd_v``: noise of a cell's voltage; ``current_sd``: noise of the current as a
-    share of it; ``bias_c``: bias of the current as a C-rate, drawn if None.
+    2 %, from 2 to 4 % and so on, nothing if empty. ``porous``: simulated by DFN instead of SPMe;
+    ``voltage_sd_v``: noise of a cell's voltage; ``current_sd``: noise of the current as a share of it;
+    ``bias_c``: bias of the current as a C-rate, drawn if None.
     """
 
     battery: BatterySpec

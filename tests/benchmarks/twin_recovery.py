@@ -32,7 +32,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.twin_structure import set_power
+from tests.benchmarks.twin_structure import POWER, POWER_SD, stress_power
 from twin.calibrate import calibrate_battery
 from twin.cell import Health, ReferenceCell, reference_cell
 from twin.chemistry import CHEMISTRIES
@@ -50,7 +50,6 @@ from twin.types import BatterySpec, Calibration, CalibrationRequest
 AS_OF = pd.Timestamp("2026-01-15T12:00", tz="UTC")
 CLIMATES_DEGC = (10.0, 18.0, 27.0)
 HEALTH = ("sei_m", "eps_n", "eps_p", "lithium_ah")
-STRESS_POWER, POWER_SD = 2.0, 0.5
 LEAST_POWER = 1.2  # at 1 the solver finds no slope where the stress begins
 DOUBLINGS = 6  # of fade, from 1 to 64 %
 ROUND = 60  # batteries after which chemistry and climate come again
@@ -142,8 +141,7 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
     theta = CHEMISTRY_PRIOR.mean[None].copy()
     theta[0, :3] = np.log(spec.sei_factor), np.log(spec.lam_factor), spec.capacity_scale
     theta[0, NAMES.index("sei_bend")] = spec.sei_bend
-    set_power(cell.name, power)
-    try:
+    with stress_power(cell.name, power):
         standard = solve(spec.duty.profile())
 
         def learn(_: ReferenceCell, profile: Profile) -> RateModel:
@@ -158,8 +156,6 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
             np.array([0.8 * circuit.fresh_capacity_ah]),
             learn,
         )
-    finally:
-        set_power(cell.name, STRESS_POWER)
 
 
 def younger(spec: TruthSpec) -> TruthSpec:
@@ -174,9 +170,9 @@ def hide(index: int, *, form_hidden: bool = False) -> Hidden:
     One that is nearly spent is taken younger, for one that SPMe cannot take through a V2G day another of its
     chemistry and climate.
     """
-    spec, power, lives = draw(index, form_hidden=form_hidden), STRESS_POWER, None
+    spec, power, lives = draw(index, form_hidden=form_hidden), POWER, None
     if form_hidden and not spec.porous:  # DFN takes whole powers only
-        power = max(LEAST_POWER, np.random.default_rng([2028, index]).normal(STRESS_POWER, POWER_SD))
+        power = max(LEAST_POWER, np.random.default_rng([2028, index]).normal(POWER, POWER_SD))
     while lives is None:
         try:
             truth = simulate_truth(spec)

@@ -15,6 +15,8 @@ import sys
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +31,7 @@ from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates
 
 CLIMATES_DEGC = (10.0, 25.0)
-POWERS = (1.5, 2.5)  # half to either side: what reported fits of the power leave open
+POWER, POWER_SD = 2.0, 0.5  # of the stress: the twin's, and what reported fits leave open to either side
 X_SHARE = 0.2  # of nominal capacity, V2G of one cycle
 AGED_FADE = 0.1
 
@@ -43,11 +45,20 @@ def duties() -> list[StandardDuty]:
     ]
 
 
-def set_power(name: str, power: float) -> None:
-    """Give the stress of both electrodes another power, in every model built from now on."""
+@contextmanager
+def stress_power(name: str, power: float) -> Iterator[None]:
+    """Give the stress of both electrodes another power than the twin's, in every model built within."""
+    if power == POWER:
+        yield
+        return
     keys = [f"{side} electrode LAM constant exponential term" for side in ("Negative", "Positive")]
     parameter_values(name).update(dict.fromkeys(keys, power))
     day_model.cache_clear()
+    try:
+        yield
+    finally:
+        parameter_values(name).update(dict.fromkeys(keys, POWER))
+        day_model.cache_clear()
 
 
 def pair(name: str, duty: StandardDuty, health: Health, *, electrolyte: bool) -> tuple[Rates, Rates]:
@@ -89,12 +100,11 @@ def study(name: str) -> dict[str, Array]:
 
     for i, duty in enumerate(duties()):
         note("SPMe", i, pair(name, duty, cell.fresh, electrolyte=True))
-    for power in POWERS:
-        set_power(name, power)
-        for i, duty in enumerate(duties()):
-            other = pair(name, duty, cell.fresh, electrolyte=False)
-            note(f"stress^{power:g}", i, as_calibrated(other, ours[i][0]))
-    set_power(name, 2.0)
+    for power in (POWER - POWER_SD, POWER + POWER_SD):
+        with stress_power(name, power):
+            for i, duty in enumerate(duties()):
+                other = pair(name, duty, cell.fresh, electrolyte=False)
+                note(f"stress^{power:g}", i, as_calibrated(other, ours[i][0]))
     return {form: np.array(rows) for form, rows in found.items()}
 
 
