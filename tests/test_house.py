@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("warehouse", "data_checks", "twin", "optimize", "flows")
 BIN = Path(sys.executable).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,17 @@ def test_lock_names_no_host_and_holds_every_dependency() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert "--index-url" not in lock
-    locked = {re.split(r"[=\s]", line)[0] for line in lock.splitlines() if re.match(r"[a-z0-9]", line)}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    names = {re.split(r"[<>=!\[;\s]", item)[0].lower().replace("_", "-") for item in wanted}
-    assert names <= locked
+    names = re.findall(r"^([a-z0-9][^=\s]*)==", lock, re.MULTILINE)
+    assert len(names) == len(set(names)), "one version a package, whatever the Python"
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    assert {re.split(r"[<>=!\[;\s]", item)[0].lower().replace("_", "-") for item in wanted} <= set(names)
+
+
+def test_readme_names_the_pythons_that_are_tested() -> None:
+    versions = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if ":: Python :: " in line]
+    first, last = versions[0], versions[-1]
+    assert PROJECT["requires-python"] == f">={first},<3.{int(last.removeprefix('3.')) + 1}"
+    assert f"Python {first}–{last}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_data_dictionary_is_the_one_of_the_contracts() -> None:
