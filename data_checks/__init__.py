@@ -15,6 +15,7 @@ from data_checks.check import check_frame, contract_faults
 from data_checks.errors import CheckError, FrameError, SuiteError
 from data_checks.freshness import freshness
 from data_checks.merge import combined_checks
+from data_checks.sessions import replaced
 from data_checks.types import CheckContext, CheckReport
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "combined_checks",
     "contract_faults",
     "freshness",
+    "replaced",
 ]

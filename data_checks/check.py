@@ -116,6 +116,7 @@ def _together(
         yield units.price_level(rows, context, owners)
         yield units.price_outliers(rows, context, owners)
     elif dataset == "sessions":
+        yield sessions.told_twice(rows, owners, usable)
         yield sessions.overlapping(rows, owners, usable)
     elif series is not None:
         yield from telemetry.spikes(rows, packs, series.only(usable))
@@ -131,7 +132,10 @@ def _shown(
     if dataset == "prices":
         return prices.file_order(rows, owners)
     if dataset == "sessions":
-        return sessions.beyond_reach(rows, owners, packs, usable)
+        return [
+            *sessions.beyond_reach(rows, owners, packs, usable),
+            *sessions.placeholders(rows, owners, usable),
+        ]
     if series is not None:
         return [
             *stuck.constant_temperature(rows, owners, packs, series.only(usable)),

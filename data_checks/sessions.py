@@ -1,15 +1,46 @@
 """Written checks of sessions: a car is plugged in at one place at a time, and what is asked can be done."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from data_checks.owners import Owners
 from data_checks.packs import Packs
-from data_checks.types import Mask, RowFinding, ScopeFinding
+from data_checks.types import EVERYTHING, CheckContext, Mask, RowFinding, ScopeFinding
+from data_checks.verdict import check_rows, examples
 
 LONGEST_STAY = pd.Timedelta(days=90)
 _REACH_TOLERANCE = 0.02
 """Of the pack's energy: rounded states of charge ask for a little more than there is time for."""
+_SAME_MINUTES, _SAME_SHARE, _SAME_LEAST_MINUTES = 5.0, 0.05, 1.0
+"""Two records tell one stay if both ends differ by no more than 5 % of it, 1 to 5 minutes."""
+_SAME_SOC = 0.02
+_REPLACED = "replaced by a session of the same car that was received later and overlaps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stay:
+    """One usable row: where it stands in the frame, whose it is, when (minutes) and with what charge."""
+
+    position: int
+    group: int
+    name: str
+    arrival: float
+    departure: float
+    arrival_soc: float
+    departure_soc: float
+
+    def same(self, other: "_Stay") -> bool:
+        """Whether both tell of one stay, to what clocks and rounding differ by."""
+        shorter = min(self.departure - self.arrival, other.departure - other.arrival)
+        minutes = min(_SAME_MINUTES, max(_SAME_LEAST_MINUTES, _SAME_SHARE * shorter))
+        return (
+            abs(self.arrival - other.arrival) <= minutes
+            and abs(self.departure - other.departure) <= minutes
+            and abs(self.arrival_soc - other.arrival_soc) <= _SAME_SOC
+            and abs(self.departure_soc - other.departure_soc) <= _SAME_SOC
+        )
 
 
 def endless(frame: pd.DataFrame) -> RowFinding:
@@ -23,31 +54,109 @@ def endless(frame: pd.DataFrame) -> RowFinding:
     )
 
 
+def told_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
+    """Find sessions that tell of a stay which the file tells of under another id: the first row counts."""
+    again: dict[int, str] = {}
+    recent: list[_Stay] = []
+    for stay in _stays(frame, owners, usable):
+        recent = [
+            other
+            for other in recent
+            if other.group == stay.group and stay.arrival - other.arrival <= _SAME_MINUTES
+        ]
+        twin = next((other for other in recent if stay.same(other)), None)
+        if twin is None:
+            recent.append(stay)
+            continue
+        first, second = sorted((twin, stay), key=lambda one: one.position)
+        again[second.position] = f"{second.name!r} is {first.name!r}"
+        recent[recent.index(twin)] = first
+    return RowFinding(
+        rule="same_stay",
+        column="session_id",
+        severity="warning",
+        reason="the file tells of one stay twice, under two ids: the first row counts",
+        positions=np.array(sorted(again), dtype=np.intp),
+        told=tuple(again[position] for position in sorted(again)),
+    )
+
+
 def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
     """Find sessions that overlap another one of their battery and file; nobody can say which is right."""
-    positions = np.flatnonzero(usable)
-    arrival, departure = (
-        frame[name].astype("int64").to_numpy()[positions] for name in ("arrival_utc", "departure_utc")
-    )
-    group = owners.group[positions]
-    order = np.lexsort((departure, arrival, group))
-    arrival, departure, group = arrival[order], departure[order], group[order]
-    wrong = np.zeros(order.size, dtype=bool)
-    latest = 0  # the session of this battery that ends last, so far
-    for i in range(1, order.size):
-        if group[i] != group[latest]:
-            latest = i
+    against: dict[int, str] = {}
+    latest: _Stay | None = None  # the session of this battery that ends last, so far
+    for stay in _stays(frame, owners, usable):
+        if latest is None or stay.group != latest.group:
+            latest = stay
             continue
-        if arrival[i] < departure[latest]:
-            wrong[i] = wrong[latest] = True
-        if departure[i] > departure[latest]:
-            latest = i
+        if stay.arrival < latest.departure:
+            against[stay.position] = f"{stay.name!r} and {latest.name!r}"
+            against.setdefault(latest.position, f"{latest.name!r} and {stay.name!r}")
+        if stay.departure > latest.departure:
+            latest = stay
     return RowFinding(
         rule="overlap",
         column="arrival_utc",
         reason="the session overlaps another one of this battery in the file",
-        positions=np.sort(positions[order[wrong]]),
+        positions=np.array(sorted(against), dtype=np.intp),
+        told=tuple(against[position] for position in sorted(against)),
     )
+
+
+def _stays(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Stay]:
+    """Return the usable rows by battery and file, in order of arrival."""
+    positions = np.flatnonzero(usable)
+    arrival, departure = (
+        frame[name].astype("int64").to_numpy()[positions] / 60e6 for name in ("arrival_utc", "departure_utc")
+    )
+    group = owners.group[positions]
+    order = np.lexsort((positions, departure, arrival, group))
+    names, arrival_soc, departure_soc = (
+        frame[name].to_numpy()[positions] for name in ("session_id", "arrival_soc", "departure_soc")
+    )
+    return [
+        _Stay(
+            position=int(positions[i]), group=int(group[i]), name=str(names[i]), arrival=float(arrival[i]),
+            departure=float(departure[i]), arrival_soc=float(arrival_soc[i]),
+            departure_soc=float(departure_soc[i]),
+        )
+        for i in order
+    ]  # fmt: skip
+
+
+def replaced(superseded: pd.DataFrame, rows: int, context: CheckContext) -> pd.DataFrame:
+    """Return rows of out_check on sessions that later ones of their car replaced: one for all, one a car.
+
+    superseded: rows of core_session_superseded that the check of `rows` rows brought about.
+    """
+    pairs = superseded.assign(
+        pair=[
+            f"{old!r} by {new!r}"
+            for old, new in zip(superseded["session_id"], superseded["by_session_id"], strict=True)
+        ]
+    )
+    told = [(EVERYTHING, pairs), *((str(car), own) for car, own in pairs.groupby("battery_id"))]
+    findings = [
+        ScopeFinding(
+            rule="superseded",
+            severity="warning",
+            scope=scope,
+            rows_checked=max(rows, len(own)),
+            rows_failed=len(own),
+            message=f"{_REPLACED}: {examples(list(own['pair']))}" if len(own) else "",
+        )
+        for scope, own in told
+    ]
+    return check_rows("sessions", findings, context)
+
+
+def placeholders(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[ScopeFinding]:
+    """Warn of states of charge of exactly 0, which cars and chargers send where they know none."""
+    zero = (frame["arrival_soc"] == 0.0).to_numpy() | (frame["departure_soc"] == 0.0).to_numpy()
+    return owners.outcomes(
+        "soc_zero", "warning", np.flatnonzero(zero & usable),
+        "a state of charge of exactly 0 was taken as told; is it a placeholder for none?",
+    )  # fmt: skip
 
 
 def beyond_reach(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[ScopeFinding]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -43,9 +43,10 @@ class CheckContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowFinding:
-    """A critical rule applied to every row of a frame; the rows at `positions` broke it: to quarantine.
+    """A rule applied to every row of a frame; the rows at `positions` broke it: to quarantine.
 
-    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows.
+    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows. told: what is
+    to be said of each row beside the reason, if anything.
     """
 
     rule: str
@@ -53,6 +54,13 @@ class RowFinding:
     reason: str
     positions: Positions
     whole: bool = False
+    severity: Severity = "critical"
+    told: tuple[str, ...] = ()
+
+    def only(self, kept: Mask) -> "RowFinding":
+        """Return the finding on some of its rows; kept: a truth value for each position."""
+        told = tuple(word for word, stays in zip(self.told, kept, strict=True) if stays) if self.told else ()
+        return replace(self, positions=self.positions[kept], told=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

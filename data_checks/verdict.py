@@ -1,5 +1,6 @@
 """From findings to tables: which rows are good, why the others are not, what each scope's outcome is."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from warehouse.contracts import CONTRACTS, TableContract, conform, core_contract
 
 SEPARATOR = "; "
 """Between the reasons of one message."""
+_EXAMPLES = 5
 
 
 class Findings:
@@ -44,10 +46,10 @@ class Findings:
         """Take a written check's finding in, for rows that have none yet; one on a whole file is for all."""
         bad = finding.positions
         if finding.whole:
-            bad = np.setdiff1d(bad, self._released.get(finding.rule, bad[:0]))
+            kept = ~np.isin(bad, self._released.get(finding.rule, bad[:0]))
         else:
-            bad = bad[self.usable[bad] & self._judged[bad]]
-        self.add(replace(finding, positions=bad))
+            kept = self.usable[bad] & self._judged[bad]
+        self.add(finding.only(kept))
 
 
 def report(
@@ -65,7 +67,7 @@ def report(
     return CheckReport(
         good=conform(frame.loc[found.usable, list(core.names)], core),
         quarantine=_quarantine(dataset, frame, found.all, context),
-        checks=_checks(dataset, scopes, context),
+        checks=check_rows(dataset, scopes, context),
         blocked=_blocked(owners, found.all, scope_findings),
         rows_in=len(frame) + repeated,
         rows_quarantined=int((~found.usable).sum()),
@@ -100,10 +102,10 @@ def _quarantine(
                 {
                     "dataset": dataset,
                     "rule": finding.rule,
-                    "severity": "critical",
+                    "severity": finding.severity,
                     "column_name": finding.column,
                     "value": None if finding.column is None else _as_text(rows[finding.column]),
-                    "reason": finding.reason,
+                    "reason": [f"{finding.reason}: {word}" for word in finding.told] or finding.reason,
                     "row_key": _row_keys(rows, declared),
                     "source_id": rows["source_id"],
                     "source_row": rows["source_row"],
@@ -133,24 +135,36 @@ def _row_outcomes(owners: Owners, findings: list[RowFinding]) -> list[ScopeFindi
     """Sum a rule's columns up: one outcome for everything and one for each owner of bad rows."""
     outcomes = []
     for rule in dict.fromkeys(finding.rule for finding in findings):
-        own = [finding for finding in findings if finding.rule == rule and finding.positions.size]
+        all_of_it = [finding for finding in findings if finding.rule == rule]
+        severity, own = all_of_it[0].severity, [found for found in all_of_it if found.positions.size]
         bad = np.unique(np.concatenate([np.empty(0, dtype=np.intp), *(found.positions for found in own)]))
         reasons = _reasons(owners, own)
         outcomes += [
             replace(outcome, message=SEPARATOR.join(sorted(reasons.get(outcome.scope, ()))))
-            for outcome in owners.outcomes(rule, "critical", bad, "")
+            for outcome in owners.outcomes(rule, severity, bad, "")
         ]
     return outcomes
 
 
 def _reasons(owners: Owners, findings: list[RowFinding]) -> dict[str, set[str]]:
     """Return what is wrong with the rows of each owner, and of all."""
-    reasons: dict[str, set[str]] = {EVERYTHING: {found.reason for found in findings}}
+    reasons: dict[str, set[str]] = {EVERYTHING: {_reason(found, found.told) for found in findings}}
     for found in findings:
-        codes = np.unique(owners.codes[found.positions])
-        for code in codes[codes >= 0]:
-            reasons.setdefault(owners.names[code], set()).add(found.reason)
+        of = owners.codes[found.positions]
+        for code in np.unique(of[of >= 0]):
+            told = [found.told[i] for i in np.flatnonzero(of == code)] if found.told else ()
+            reasons.setdefault(owners.names[code], set()).add(_reason(found, told))
     return reasons
+
+
+def _reason(found: RowFinding, told: Sequence[str]) -> str:
+    return f"{found.reason}: {examples(told)}" if told else found.reason
+
+
+def examples(told: Sequence[str]) -> str:
+    """Return the first of some words, and how many more there are."""
+    more = len(told) - _EXAMPLES
+    return ", ".join(told[:_EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _released(frame: pd.DataFrame, released: pd.DataFrame | None) -> dict[str, Positions]:
@@ -162,7 +176,8 @@ def _released(frame: pd.DataFrame, released: pd.DataFrame | None) -> dict[str, P
     return {str(rule): own["position"].to_numpy() for rule, own in matched.groupby("rule")}
 
 
-def _checks(dataset: str, findings: list[ScopeFinding], context: CheckContext) -> pd.DataFrame:
+def check_rows(dataset: str, findings: list[ScopeFinding], context: CheckContext) -> pd.DataFrame:
+    """Return findings on scopes as rows of out_check."""
     contract = CONTRACTS["out_check"]
     records = [
         {

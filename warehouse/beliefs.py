@@ -2,13 +2,15 @@
 
 A core table holds the latest belief of each key. Where that one was received later than the moment asked
 for, the belief of then is found again among the raw rows: the latest received by then that the checks, or a
-person, let in. Raw rows that retention has pruned cannot be found again.
+person, let in. Raw rows that retention has pruned cannot be found again. Of sessions that overlap, those hold
+that no session of the same car received by then had replaced.
 """
 
 import datetime as dt
 
 from warehouse.contracts import DATASETS, TableContract
 from warehouse.errors import UnknownTableError
+from warehouse.stays import SESSIONS, SUPERSEDED, overlaps_later
 
 _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)
@@ -39,9 +41,23 @@ def believed(contract: TableContract, condition: str) -> str:
     if contract.name not in owners:
         raise UnknownTableError(f"{contract.name} does not know when its rows were received")
     dataset, declared = owners[contract.name]
+    if contract.name != SESSIONS:
+        return _latest(contract, dataset, declared, contract.name, condition)
+    names = ", ".join(contract.names)
+    every = f"(SELECT {names} FROM {SESSIONS} UNION ALL SELECT {names} FROM {SUPERSEDED})"  # noqa: S608
+    # Whether a session holds depends on others of its car, hence on keys that were not asked for.
+    beliefs = _latest(contract, dataset, declared, every, "TRUE")
+    return f"""(
+        WITH beliefs AS {beliefs} SELECT {names} FROM beliefs AS earlier
+        WHERE NOT EXISTS (FROM beliefs AS later WHERE {overlaps_later("earlier", "later")})
+    )"""  # noqa: S608
+
+
+def _latest(contract: TableContract, dataset: str, declared: TableContract, now: str, condition: str) -> str:
+    """Return SQL of the latest belief of each key at `$known_by`; now: SQL of the latest ones by now."""
     key, names = ", ".join(contract.key), ", ".join(contract.names)
     return f"""(
-        SELECT {names} FROM {contract.name} WHERE received_utc < $known_by AND {condition}
+        SELECT {names} FROM {now} WHERE received_utc < $known_by AND {condition}
         UNION ALL
         SELECT {names} FROM (
             SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
@@ -51,7 +67,7 @@ def believed(contract: TableContract, condition: str) -> str:
                 AND received_utc < $known_by AND checked_utc IS NOT NULL
             ) USING (source_id)
             SEMI JOIN (
-                SELECT {key} FROM {contract.name} WHERE received_utc >= $known_by AND {condition}
+                SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
             ) AS corrected USING ({key})
             ANTI JOIN (
                 SELECT source_id, source_row FROM core_quarantine

@@ -2,7 +2,8 @@
 
 The winner of a key depends on the beliefs alone (received time, then source; a source believes one thing of a
 key), not on the order or number of times they are promoted: merging is commutative, associative and
-idempotent, so replay in any order ends in the same table. Keyed tables are replaced key by key, daily tables
+idempotent, so replay in any order ends in the same table. Sessions of one car do not overlap either, whatever
+their ids: see `warehouse.stays`. Keyed tables are replaced key by key, daily tables
 by (battery, UTC day): without a primary key, which would make telemetry inserts ten times slower. Rows of a
 daily table are stored by battery and time, so that a read skips whatever is not its battery and day.
 """
@@ -17,6 +18,7 @@ from warehouse.beliefs import latest_first
 from warehouse.compaction import compact
 from warehouse.contracts import CONTRACTS, TableContract
 from warehouse.rows import delete_matching, insert
+from warehouse.stays import SESSIONS, cars_of_incoming, reopen, settle
 
 
 def replace_quarantine(
@@ -61,8 +63,17 @@ def finish(
 
 def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
     """Merge Arrow rows of a core table into it, inside the caller's transaction."""
-    if rows.num_rows == 0:
-        return
+    if contract.name == SESSIONS:
+        connection.register("incoming", rows)
+        reopen(connection, cars_of_incoming(connection))
+    if rows.num_rows:
+        _merge_keys(connection, contract, rows)
+    if contract.name == SESSIONS:
+        settle(connection)
+
+
+def _merge_keys(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
+    """Let the later of two beliefs on a key hold."""
     names = ", ".join(contract.names)
     parts = _partition(contract)
     same = " AND ".join(f"{part.format('core')} = touched.part_{i}" for i, part in enumerate(parts))

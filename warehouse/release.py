@@ -22,6 +22,7 @@ from warehouse.migrations import bring_forward
 from warehouse.promotion import merge
 from warehouse.quarantine import register_rows, same_key
 from warehouse.rows import arrow_table, insert
+from warehouse.stays import SESSIONS, reopen
 from warehouse.store import Warehouse
 
 
@@ -60,6 +61,8 @@ def decide(warehouse: Warehouse, decision: Decision) -> None:
         bring_forward(connection)
         _keep(connection, decision)
         register_rows(connection, decision.rows)
+        if core.name == SESSIONS:
+            _reopen_cars(connection)
         left = pd.DataFrame(columns=core.names)
         if decision.action == "withdraw":
             left = _take_out(connection, decision.dataset)
@@ -80,6 +83,15 @@ def _keep(connection: duckdb.DuckDBPyConnection, decision: Decision) -> None:
         decided_utc=pd.Timestamp(decision.decided_utc),
     )
     insert(connection, contract, arrow_table(events, contract))
+
+
+def _reopen_cars(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the sessions of the chosen rows' cars be judged anew: what one had replaced may hold again."""
+    raw = raw_contract("sessions").name
+    found = connection.execute(
+        f"SELECT DISTINCT battery_id FROM {raw} SEMI JOIN chosen USING (source_id, source_row)"  # noqa: S608
+    ).fetchall()
+    reopen(connection, [str(row[0]) for row in found])
 
 
 def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:

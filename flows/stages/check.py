@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_checks import CheckContext, check_frame, combined_checks
+from data_checks import CheckContext, check_frame, combined_checks, replaced
 from flows.stages.findings import findings
 from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
@@ -36,7 +36,10 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         if not parts:
             continue
         outcomes = _check_parts(warehouse, parts, as_of, run_id)
-        checks = combined_checks([outcome.checks for outcome in outcomes])
+        told = [outcome.checks for outcome in outcomes]
+        if dataset == "sessions":
+            told.append(_replaced(warehouse, parts, as_of, run_id))
+        checks = combined_checks(told)
         warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
         rows.append(
             {
@@ -109,6 +112,15 @@ def _check_parts(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, r
         if storing is not None:
             storing.result()
     return outcomes
+
+
+def _replaced(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, run_id: str) -> pd.DataFrame:
+    """What was just promoted and contradicts an earlier file: rows of out_check."""
+    superseded = warehouse.read("core_session_superseded")
+    new = [source_id for part in parts for source_id in part.source_ids]
+    just = superseded["source_id"].isin(new) | superseded["by_source_id"].isin(new)
+    context = CheckContext(as_of_utc=pd.Timestamp(as_of), run_id=run_id)
+    return replaced(superseded[just], sum(part.rows for part in parts), context)
 
 
 def check_context(

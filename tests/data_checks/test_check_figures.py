@@ -45,6 +45,53 @@ def test_sessions_of_one_car_do_not_overlap():
         f"{car}-{n}" for car, (_, bad) in cars.items() for n in bad
     ]
     assert set(report.quarantine["rule"]) == {"overlap"}
+    reasons = report.quarantine.set_index("row_key")["reason"]
+    assert reasons["CAR2-1"].endswith("in the file: 'CAR2-1' and 'CAR2-0'")
+    assert reasons["CAR2-0"].endswith("in the file: 'CAR2-0' and 'CAR2-1'")
+    assert "'CAR4-1' and 'CAR4-0'" in outcome(report, "overlap", "CAR4")["message"]
+    assert outcome(report, "overlap")["message"].endswith("and 6 more")
+
+
+@pytest.mark.parametrize(
+    ("second", "soc", "rule"),
+    [
+        ((0, 8), 0.4, "same_stay"),
+        ((1 / 60, 8), 0.4, "same_stay"),
+        ((-4 / 60, 8 + 4 / 60), 0.41, "same_stay"),
+        ((0, 8), 0.6, "overlap"),
+        ((0.5, 8), 0.4, "overlap"),
+        ((0, 9), 0.4, "overlap"),
+    ],
+)
+def test_one_stay_under_two_ids_is_one_session_and_a_contradiction_is_none(second, soc, rule):
+    frame = sessions((0, 8), (9, 12), second)
+    frame.loc[2, "arrival_soc"] = soc
+    report = check("sessions", pd.concat([frame, sessions((1, 3), battery_id="CAR2")]))
+    expected = ["CAR1-2"] if rule == "same_stay" else ["CAR1-0", "CAR1-2"]
+    assert report.quarantine["row_key"].tolist() == expected
+    assert set(report.quarantine["rule"]) == {rule}
+    told = outcome(report, rule, "CAR1")
+    assert "'CAR1-2'" in told["message"]
+    assert "'CAR1-0'" in told["message"]
+    assert told["severity"] == ("warning" if rule == "same_stay" else "critical")
+    assert set(report.good["session_id"]) == {"CAR1-0", "CAR1-1", "CAR1-2", "CAR2-0"} - set(expected)
+
+
+def test_one_stay_told_three_times_counts_once_and_what_contradicts_it_takes_it_along():
+    report = check("sessions", sessions((0, 8), (0.01, 8), (0, 8.01)))
+    assert report.good["session_id"].tolist() == ["CAR1-0"]
+    assert set(report.quarantine["rule"]) == {"same_stay"}
+    report = check("sessions", sessions((0.01, 8), (0, 8), (7, 9)))
+    assert report.good.empty
+    assert report.quarantine["rule"].tolist() == ["same_stay", "overlap", "overlap"]
+
+
+def test_a_state_of_charge_of_exactly_0_is_kept_with_a_warning():
+    report = check("sessions", sessions((0, 8), (9, 12), arrival_soc=[0.0, 0.4]))
+    assert len(report.good) == 2
+    told = outcome(report, "soc_zero", "CAR1")
+    assert (told["severity"], told["rows_failed"]) == ("warning", 1)
+    assert "placeholder" in told["message"]
 
 
 def test_a_session_that_is_wrong_by_itself_overlaps_nothing():

@@ -66,8 +66,8 @@ def sessions(path, **options):
 @pytest.mark.parametrize(
     ("frames", "battery", "session_id", "row"),
     [
-        (log_16(), "TAG1", "ocpp-17@20240506T080000Z", 2),
-        (log_201(), "evse:2", "ocpp-ab-1@20240506T080000Z", 1),
+        (log_16(), "TAG1", "ocpp-17@20240506T080000Z.621440", 2),
+        (log_201(), "evse:2", "ocpp-ab-1@20240506T080000Z.ad29e1", 1),
     ],
 )
 def test_a_transaction_is_a_session_with_the_charge_that_the_car_reported(
@@ -118,7 +118,7 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
     torn = log_16(19, "m9")[1:2]
     refused = [*log_16(20, "r")[1:2], [4, "r", "InternalError", "", {}]]
     source = sessions(write(tmp_path, [late, *whole, *refused, *torn]), battery_id="CAR1")
-    assert source.frame["session_id"].tolist() == ["ocpp-17@20240506T080000Z"]
+    assert source.frame["session_id"].tolist() == ["ocpp-17@20240506T080000Z.621440"]
     assert len(source.notes) == 3
     assert source.notes[0].startswith("row 9: StartTransaction 'm9' was left out, no result [3, …]")
     assert source.notes[1] == "transaction '5': left out, the log does not hold its start"

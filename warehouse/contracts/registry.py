@@ -122,10 +122,24 @@ def _core(declared: TableContract) -> TableContract:
     )
 
 
+_SUPERSEDED = replace(
+    _core(DATASETS["sessions"]),
+    name="core_session_superseded",
+    description="Sessions that another one of their car, received later, overlaps and replaces.",
+    columns=(
+        *_core(DATASETS["sessions"]).columns,
+        text("by_session_id", "Session that replaced it"),
+        text("by_source_id", "File that told of that one"),
+        replace(_CORE_SOURCE_ROW, name="by_source_row", description="Data row in that file, from 1"),
+        moment("by_received_utc", "When that file arrived"),
+    ),
+)
+
 _TABLES = (
     *_STORE_TABLES,
     *(_raw(declared) for declared in DATASETS.values()),
     *(_core(declared) for declared in DATASETS.values()),
+    _SUPERSEDED,
     _COMPACTED,
     *OUTPUTS,
 )

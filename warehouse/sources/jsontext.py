@@ -13,6 +13,7 @@ def parse_json(text: bytes, file: RawFile, row: int | None = None) -> object:
     """
     if len(text) > file.caps.json_bytes:
         raise OversizedFileError(f"is larger than {file.caps.json_bytes:,} bytes", file=file.name, row=row)
+    refuse_crowded(text, b",[{", file, row)
     too_deep = OversizedFileError(
         f"is nested deeper than {file.caps.json_depth} levels", file=file.name, row=row
     )
@@ -25,6 +26,15 @@ def parse_json(text: bytes, file: RawFile, row: int | None = None) -> object:
     if _deeper_than(value, file.caps.json_depth):
         raise too_deep
     return value
+
+
+def refuse_crowded(text: bytes, marks: bytes, file: RawFile, row: int | None = None) -> None:
+    """Refuse text of which each few bytes would become a value of a hundred; marks: what begins one."""
+    values = sum(text.count(mark) for mark in marks)
+    if values > file.caps.json_values:
+        raise OversizedFileError(
+            f"holds {values:,} values; {file.caps.json_values:,} are allowed: split it", file=file.name, row=row
+        )
 
 
 def _no_constant(name: str) -> object:

@@ -45,7 +45,7 @@ from warehouse.sources.units import FOREIGN, spelled
 
 _MAX_BYTES = 2**20
 _TABLE_KEYS = ("timezone", "delimiter", "decimal", "level", "columns")
-_READER_KEYS = ("battery_id", "batteries", "target_soc", "zone")
+_READER_KEYS = ("battery_id", "batteries", "target_soc", "zone", "station")
 _COLUMN_KEYS = ("from", "constant", "unit", "positive", "format", "values")
 _UNIX = {"unix_s": 1.0, "unix_ms": 1e-3}
 

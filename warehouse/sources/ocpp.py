@@ -3,22 +3,26 @@
 A session runs from the start to the end of its transaction. The car is told by `batteries`, by the token that
 was shown or by the place ("evse:1", "connector:2"); without it the token itself has to be a battery's id.
 States of charge are the first and the last that the car reported; where it reported none they are derived
-from the metered energy, and only if `target_soc` says what the car left with. Voltage and current of a meter
-are the grid's.
+from the metered energy, and only if `target_soc` says what the car left with. A session's id holds a hash of
+station, place and token beside the transaction's: stations count their transactions anew, and one number may
+run at two places at a time. Voltage and current of a meter are the grid's.
 """
 
+import hashlib
 from collections.abc import Mapping
 
 import pandas as pd
 
 from warehouse.errors import EmptyFileError, OptionError, nearest
 from warehouse.sources.cars import REACHED, Car, cars_of, target_of
-from warehouse.sources.ocpp_frames import Transaction, transactions
+from warehouse.sources.ocpp_frames import messages
+from warehouse.sources.ocpp_readings import metered_wh, reported_socs
+from warehouse.sources.ocpp_transactions import Transaction, transactions
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 
 PROVIDER = "OCPP message log"
-OPTIONS = frozenset({"batteries", "battery_id", "target_soc", "cars"})
+OPTIONS = frozenset({"batteries", "battery_id", "target_soc", "cars", "station"})
 NOT_TELEMETRY = (
     "holds what a charger meters on the grid's side, not a pack's voltage and current: no telemetry of a "
     "battery. Ingest it as sessions"
@@ -29,31 +33,38 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     """Return a session a finished transaction.
 
     options: batteries (token or place → battery_id), battery_id (all of them), target_soc with cars (battery
-    table) where the log has no state of charge. notes: transactions whose start or end the log does not hold.
-    Raises SourceError.
+    table) where the log has no state of charge, station (whose log it is, where several number their
+    transactions alike). notes: transactions that were left out, readings that were not believed. Raises
+    SourceError.
     """
     target = target_of(options, file.name)
     cars = {} if target is None else {car.battery_id: car for car in cars_of(options, file.name)}
+    told, notes = messages(file)
+    found, unclear = transactions(told)
+    notes += unclear
     rows: list[dict[str, object]] = []
-    found, notes = transactions(file)
+    refusal: OptionError | None = None
     for transaction in found:
         if transaction.start is None or transaction.stop is None:
             end = "start" if transaction.start is None else "end"
-            notes.append(
-                f"transaction {transaction.transaction_id!r}: left out, the log does not hold its {end}"
-            )
+            notes.append(f"{transaction.named}: left out, the log does not hold its {end}")
             continue
         battery_id = _battery_of(transaction, options, file.name)
-        arrival_soc, departure_soc = _states(transaction, battery_id, target, cars, file.name)
+        try:
+            arrival_soc, departure_soc = _states(transaction, battery_id, target, cars, file.name, notes)
+        except OptionError as error:  # one transaction without a state of charge does not cost the others
+            refusal = refusal or error
+            notes.append(f"{transaction.named}: left out, {error}")
+            continue
         if not 0 <= arrival_soc <= 1:
             notes.append(
-                f"transaction {transaction.transaction_id!r}: left out, its energy puts the arrival of "
-                f"{battery_id} at a state of charge of {arrival_soc:.3f}"
+                f"{transaction.named}: left out, its energy puts the arrival of {battery_id} at a state of "
+                f"charge of {arrival_soc:.3f}"
             )
             continue
         rows.append(
             {
-                "session_id": f"ocpp-{transaction.transaction_id}@{transaction.start:%Y%m%dT%H%M%SZ}",
+                "session_id": _session_id(transaction, options),
                 "battery_id": battery_id,
                 "arrival_utc": transaction.start,
                 "departure_utc": transaction.stop,
@@ -63,12 +74,21 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
             }
         )
     if not rows:
+        if refusal is not None:
+            raise refusal
         why = f": {notes[0]}" if notes else ""
         raise EmptyFileError(f"holds no transaction with a start and an end{why}", file=file.name)
     frame = pd.DataFrame(rows)
     for name in ("arrival_utc", "departure_utc"):
         frame[name] = frame[name].astype("datetime64[us, UTC]")
     return Parsed(frame=frame, notes=(*notes, REACHED) if target is None else tuple(notes))
+
+
+def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:
+    """Return an id that two transactions share only if they are one; it knows no mapping, which may change."""
+    where = [str(options.get("station", "")), transaction.place or "", transaction.token or ""]
+    place = hashlib.sha256("\n".join(where).encode()).hexdigest()[:6]
+    return f"ocpp-{transaction.transaction_id}@{transaction.start:%Y%m%dT%H%M%SZ}.{place}"
 
 
 def _battery_of(transaction: Transaction, options: Mapping[str, object], file: str) -> str:
@@ -78,7 +98,7 @@ def _battery_of(transaction: Transaction, options: Mapping[str, object], file: s
     if not isinstance(batteries, Mapping):
         if transaction.token is None:
             raise OptionError(
-                f"is needed: transaction {transaction.transaction_id!r} names no token",
+                f"is needed: {transaction.named} names no token",
                 file=file, row=transaction.row, column="batteries",
             )  # fmt: skip
         return transaction.token
@@ -93,25 +113,30 @@ def _battery_of(transaction: Transaction, options: Mapping[str, object], file: s
 
 
 def _states(
-    transaction: Transaction, battery_id: str, target: float | None, cars: Mapping[str, Car], file: str
+    transaction: Transaction,
+    battery_id: str,
+    target: float | None,
+    cars: Mapping[str, Car],
+    file: str,
+    notes: list[str],
 ) -> tuple[float, float]:
-    """Return the states of charge at arrival and departure."""
-    readings = sorted(transaction.readings, key=lambda reading: reading.time)
-    socs = [reading.soc for reading in readings if reading.soc is not None]
+    """Return the states of charge at arrival and departure; notes takes up what was not believed."""
+    socs, doubts = reported_socs(transaction.readings)
+    notes += [f"{transaction.named}: {doubt}" for doubt in doubts]
     if len(socs) > 1:
         return socs[0], socs[-1]
-    registers = [reading.energy_wh for reading in readings if reading.energy_wh is not None]
-    if target is None or len(registers) < 2:
+    energy_wh, doubts = metered_wh(transaction.readings)
+    if target is None or energy_wh is None:
         lacking = "target_soc" if target is None else "an energy register at both ends"
         raise OptionError(
-            f"transaction {transaction.transaction_id!r} reports no state of charge at both ends; to derive "
-            f"it from its energy takes {lacking}",
+            f"{transaction.named} reports no state of charge at both ends; to derive it from its energy takes "
+            f"{lacking}",
             file=file, row=transaction.row, column="target_soc",
         )  # fmt: skip
     if battery_id not in cars:
         raise OptionError(
-            f"lacks the car of transaction {transaction.transaction_id!r}{nearest(battery_id, cars)}",
+            f"lacks the car of {transaction.named}{nearest(battery_id, cars)}",
             file=file, row=transaction.row, column="cars", value=battery_id,
         )  # fmt: skip
-    car = cars[battery_id]
-    return car.soc_before(target, (registers[-1] - registers[0]) / 1000.0), target
+    notes += [f"{transaction.named}: {doubt}" for doubt in doubts]
+    return cars[battery_id].soc_before(target, energy_wh / 1000.0), target

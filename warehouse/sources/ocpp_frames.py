@@ -1,14 +1,16 @@
-"""A log of OCPP-J messages → transactions: when, by whom, where, and what was metered.
+"""A log of OCPP-J messages → what each says of a transaction: when, by whom, where, what was metered.
 
 Frames as they go over the wire: calls [2, id, action, payload], results [3, id, payload], errors [4, …]; one
 a line, or all in one JSON array. OCPP 1.6: StartTransaction and its result, MeterValues, StopTransaction.
-OCPP 2.0.1 and 2.1: TransactionEvent, MeterValues. Other actions are passed over.
+OCPP 2.0.1 and 2.1: TransactionEvent, MeterValues. Other actions are passed over. Which messages belong
+together is told by `ocpp_transactions`.
 """
 
 import datetime as dt
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from warehouse.errors import CellError, OversizedFileError, UndecodableFileError
@@ -28,17 +30,28 @@ class Reading:
     energy_wh: float | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Transaction:
-    """A transaction as far as the log tells; row: of the frame that first named it."""
+class Part(StrEnum):
+    """Which part of a transaction a message tells of."""
 
-    transaction_id: str
+    START = "start"
+    METER = "meter"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one message says; row: of its frame. transaction_id is None where only the place is told."""
+
+    part: Part
     row: int
+    transaction_id: str | None
+    time: dt.datetime | None = None
     token: str | None = None
     place: str | None = None
-    start: dt.datetime | None = None
-    stop: dt.datetime | None = None
-    readings: list[Reading] = field(default_factory=list)
+    readings: tuple[Reading, ...] = ()
+
+
+_EVENTS: Mapping[object, Part] = {"Started": Part.START, "Updated": Part.METER, "Ended": Part.STOP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,41 +118,30 @@ class _Frame:
         return Reading(time=time, energy_wh=value * _ENERGY_WH[name or "Wh"])
 
 
-def transactions(file: RawFile) -> tuple[list[Transaction], list[str]]:
-    """Return a log's transactions in the order in which they are first named, and notes.
-
-    Raises SourceError.
-    """
-    known: dict[str, Transaction] = {}
+def messages(file: RawFile) -> tuple[list[Told], list[str]]:
+    """Return what a log's messages say of transactions, in order, and notes. Raises SourceError."""
     waiting: dict[str, _Frame] = {}
-    loose: list[tuple[str, list[Reading]]] = []
+    told: list[Told] = []
     for frame in _frames(file):
         match frame.action:
             case None:
                 call = waiting.pop(frame.message_id, None)
                 if call is not None and frame.payload:
-                    _start(call, frame, known)
+                    told.append(_start(call, frame))
             case "StartTransaction":
                 waiting[frame.message_id] = frame
             case "StopTransaction":
-                _stop(frame, known)
+                told.append(_stop(frame))
             case "TransactionEvent":
-                _event(frame, known)
+                told.append(_event(frame))
             case "MeterValues":
-                transaction_id = frame.payload.get("transactionId")
-                if transaction_id is not None:
-                    _of(frame, str(transaction_id), known).readings += frame.readings()
-                elif "evseId" in frame.payload:
-                    loose.append((f"evse:{frame.text('evseId')}", frame.readings()))
-                else:
-                    loose.append((f"connector:{frame.text('connectorId')}", frame.readings()))
-    _attach(loose, known)
+                told.append(_meter(frame))
     notes = [
         f"row {call.row}: StartTransaction {call.message_id!r} was left out, no result [3, …] in the log "
         "says which transaction started"
         for call in waiting.values()
     ]
-    return list(known.values()), notes
+    return told, notes
 
 
 def _frames(file: RawFile) -> Iterator[_Frame]:
@@ -176,22 +178,22 @@ def _frame(value: object, file: str, row: int) -> _Frame:
     )  # fmt: skip
 
 
-def _of(frame: _Frame, transaction_id: str, known: dict[str, Transaction]) -> Transaction:
-    return known.setdefault(transaction_id, Transaction(transaction_id=transaction_id, row=frame.row))
+def _start(frame: _Frame, answer: _Frame) -> Told:
+    time = frame.time(frame.payload.get("timestamp"))
+    return Told(
+        part=Part.START, row=frame.row, transaction_id=answer.text("transactionId"), time=time,
+        token=frame.text("idTag"), place=f"connector:{frame.text('connectorId')}",
+        readings=(_register(frame, "meterStart", time),),
+    )  # fmt: skip
 
 
-def _start(frame: _Frame, answer: _Frame, known: dict[str, Transaction]) -> None:
-    transaction = _of(frame, answer.text("transactionId"), known)
-    transaction.token, transaction.place = frame.text("idTag"), f"connector:{frame.text('connectorId')}"
-    transaction.start = frame.time(frame.payload.get("timestamp"))
-    transaction.readings.append(_register(frame, "meterStart", transaction.start))
-
-
-def _stop(frame: _Frame, known: dict[str, Transaction]) -> None:
-    transaction = _of(frame, frame.text("transactionId"), known)
-    transaction.stop = frame.time(frame.payload.get("timestamp"))
-    transaction.readings.append(_register(frame, "meterStop", transaction.stop))
-    transaction.readings += frame.readings("transactionData")
+def _stop(frame: _Frame) -> Told:
+    time = frame.time(frame.payload.get("timestamp"))
+    return Told(
+        part=Part.STOP, row=frame.row, transaction_id=frame.text("transactionId"), time=time,
+        token=frame.text("idTag") if frame.payload.get("idTag") else None,
+        readings=(_register(frame, "meterStop", time), *frame.readings("transactionData")),
+    )  # fmt: skip
 
 
 def _register(frame: _Frame, member: str, time: dt.datetime) -> Reading:
@@ -201,31 +203,29 @@ def _register(frame: _Frame, member: str, time: dt.datetime) -> Reading:
     return Reading(time=time, energy_wh=float(value))
 
 
-def _event(frame: _Frame, known: dict[str, Transaction]) -> None:
+def _event(frame: _Frame) -> Told:
     info = frame.payload.get("transactionInfo")
-    transaction = _of(frame, frame.text("transactionId", info if isinstance(info, dict) else {}), known)
-    time, kind = frame.time(frame.payload.get("timestamp")), frame.payload.get("eventType")
-    if kind == "Started":
-        transaction.start = time
-    elif kind == "Ended":
-        transaction.stop = time
-    elif kind != "Updated":
+    kind = frame.payload.get("eventType")
+    if kind not in _EVENTS:
         raise frame.error("eventType", "is none of Started, Updated, Ended", kind)
-    if isinstance(token := frame.payload.get("idToken"), dict) and transaction.token is None:
-        transaction.token = frame.text("idToken", token)
-    if isinstance(evse := frame.payload.get("evse"), dict):
-        transaction.place = f"evse:{frame.text('id', evse)}"
-    transaction.readings += frame.readings()
+    token, evse = frame.payload.get("idToken"), frame.payload.get("evse")
+    return Told(
+        part=_EVENTS[kind], row=frame.row,
+        transaction_id=frame.text("transactionId", info if isinstance(info, dict) else {}),
+        time=frame.time(frame.payload.get("timestamp")),
+        token=frame.text("idToken", token) if isinstance(token, dict) else None,
+        place=f"evse:{frame.text('id', evse)}" if isinstance(evse, dict) else None,
+        readings=tuple(frame.readings()),
+    )  # fmt: skip
 
 
-def _attach(loose: list[tuple[str, list[Reading]]], known: Mapping[str, Transaction]) -> None:
-    """Give readings that name only a place to the transactions that ran there at their time."""
-    at_place: dict[str | None, list[Transaction]] = {}
-    for transaction in known.values():
-        at_place.setdefault(transaction.place, []).append(transaction)
-    for place, readings in loose:
-        for reading in readings:
-            for transaction in at_place.get(place, []):
-                start, stop = transaction.start, transaction.stop
-                if start and stop and start <= reading.time <= stop:
-                    transaction.readings.append(reading)
+def _meter(frame: _Frame) -> Told:
+    transaction_id = frame.payload.get("transactionId")
+    kind, member = ("evse", "evseId") if "evseId" in frame.payload else ("connector", "connectorId")
+    # A transaction's readings need no place; those without a transaction have nothing else.
+    placed = transaction_id is None or member in frame.payload
+    return Told(
+        part=Part.METER, row=frame.row,
+        transaction_id=None if transaction_id is None else frame.text("transactionId"),
+        place=f"{kind}:{frame.text(member)}" if placed else None, readings=tuple(frame.readings()),
+    )  # fmt: skip

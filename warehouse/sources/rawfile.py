@@ -1,9 +1,11 @@
 """From a path to a file's bytes: only of regular files, only so many, and unpacked if they are gzip."""
 
 import hashlib
+import io
 import os
 import stat
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from warehouse.errors import (
 from warehouse.sources.caps import CAPS, PACKING_FROM_BYTES, Caps
 
 PARQUET_MAGIC, ZIP_MAGIC, _GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+NUL_BYTES = "holds NUL bytes; expected CSV as UTF-8 text, or Parquet"
+_GZIP = 31
 _CHUNK = 2**16
 _KINDS = {
     stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
@@ -89,26 +93,45 @@ def _read(path: Path, caps: Caps) -> bytes:
 
 
 def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
-    """Undo gzip piece by piece, so that a bomb is noticed before it fills the memory."""
+    """Undo gzip, twice: first to see what it holds, in constant memory, and only then to keep it."""
     most = min(caps.file_bytes, max(PACKING_FROM_BYTES, caps.packing * len(data)))
-    parts: list[bytes] = []
-    size = 0
-    member = zlib.decompressobj(wbits=31)
+    size, blank, text = 0, True, True
+    for piece in _pieces(data, name):
+        if size == 0:
+            text = not piece.startswith((PARQUET_MAGIC, ZIP_MAGIC))
+        size += len(piece)
+        if size > most:
+            raise OversizedFileError(
+                f"unpacks to more than {most:,} bytes from {len(data):,}; a gzip bomb?", file=name
+            )
+        if text and b"\0" in piece:
+            raise UndecodableFileError(f"{NUL_BYTES}, unpacked", file=name)
+        blank = blank and not piece.strip()
+    if blank:
+        raise EmptyFileError("is empty", file=name)
+    unpacked = io.BytesIO()  # hands its bytes over without copying them
+    for piece in _pieces(data, name):
+        unpacked.write(piece)
+    return unpacked.getvalue()
+
+
+def _pieces(data: bytes, name: str) -> Iterator[bytes]:
+    """Unpack the members of a gzip file piece by piece, none longer than 64 kB, however well it was packed."""
+    member = zlib.decompressobj(wbits=_GZIP)
     for start in range(0, len(data), _CHUNK):
-        piece = data[start : start + _CHUNK]
-        while piece:
+        left = data[start : start + _CHUNK]
+        while left:
             if member.eof:
-                member = zlib.decompressobj(wbits=31)
+                member = zlib.decompressobj(wbits=_GZIP)
             try:
-                parts.append(member.decompress(piece))
+                piece = member.decompress(left, _CHUNK)
+                left = member.unused_data if member.eof else member.unconsumed_tail
+                while not member.eof and not left and len(piece) == _CHUNK:
+                    yield piece
+                    piece = member.decompress(b"", _CHUNK)
             except zlib.error as error:
                 raise UndecodableFileError(f"is not whole gzip: {error}", file=name) from error
-            size += len(parts[-1])
-            if size > most:
-                raise OversizedFileError(
-                    f"unpacks to more than {most:,} bytes from {len(data):,}; a gzip bomb?", file=name
-                )
-            piece = member.unused_data
+            if piece:
+                yield piece
     if not member.eof:
         raise UndecodableFileError("is not whole gzip: it ends too early", file=name)
-    return b"".join(parts)

@@ -15,16 +15,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from warehouse.errors import ColumnError, EmptyFileError, OversizedFileError, UndecodableFileError
 from warehouse.sources.book import read_book
 from warehouse.sources.caps import Caps
-from warehouse.sources.rawfile import RawFile
+from warehouse.sources.parquet import ParquetColumns
+from warehouse.sources.rawfile import NUL_BYTES, RawFile
 
 _BLOCK_BYTES = 2**20
-_ARROW_TEXT_BYTES = 2**31 - 1
-"""What a column of text can hold before its offsets overflow."""
 _SEPARATORS = ";\t|"
 
 
@@ -37,18 +35,28 @@ class RawTable:
     rows: int
 
 
+def _parquet(file: RawFile) -> RawTable:
+    columns = ParquetColumns(file)
+    refuse_headers(columns.headers, file)
+    refuse_size(columns.rows, len(columns.headers), file)
+    columns.refuse_bomb()
+    if columns.rows == 0:
+        raise EmptyFileError("holds a header and no data rows", file=file.name)
+    return RawTable(file=file.name, columns=columns, rows=columns.rows)
+
+
 def read_table(file: RawFile, *, delimiter: str = ",") -> RawTable:
     """Parse a table; raises EmptyFileError, OversizedFileError, UndecodableFileError, ColumnError."""
     if file.is_parquet:
-        table = _read_parquet(file)
-    elif file.is_xlsx:
+        return _parquet(file)
+    if file.is_xlsx:
         table = read_book(file)
         refuse_headers(table.column_names, file)
     else:
         table = _read_csv(file, delimiter)
     if table.num_rows == 0:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
-    _refuse_size(table.num_rows, table.num_columns, file)
+    refuse_size(table.num_rows, table.num_columns, file)
     names = [str(name).strip() for name in table.column_names]
     return RawTable(file=file.name, columns=dict(zip(names, table.columns, strict=True)), rows=table.num_rows)
 
@@ -64,7 +72,8 @@ def refuse_headers(names: Sequence[str], file: RawFile) -> None:
             raise ColumnError(f"is there {count} times", file=file.name, column=name)
 
 
-def _refuse_size(rows: int, columns: int, file: RawFile) -> None:
+def refuse_size(rows: int, columns: int, file: RawFile) -> None:
+    """Refuse tables of too many rows or cells."""
     caps: Caps = file.caps
     if rows > caps.rows or rows * columns > caps.cells:
         raise OversizedFileError(
@@ -72,52 +81,6 @@ def _refuse_size(rows: int, columns: int, file: RawFile) -> None:
             "allowed: split it",
             file=file.name,
         )
-
-
-def _read_parquet(file: RawFile) -> pa.Table:
-    try:
-        meta = pq.read_metadata(pa.BufferReader(file.data))
-        schema = meta.schema.to_arrow_schema()
-        names = schema.names
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UndecodableFileError(f"is not readable Parquet: {error}", file=file.name) from error
-    refuse_headers(names, file)
-    for field in schema:
-        if pa.types.is_nested(field.type):
-            raise ColumnError(
-                f"holds {field.type}: one value a row is needed", file=file.name, column=field.name
-            )
-    groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-    _refuse_size(max(meta.num_rows, sum(group.num_rows for group in groups)), len(schema), file)
-    if (size := sum(group.total_byte_size for group in groups)) > file.caps.unpacked_bytes:
-        raise OversizedFileError(
-            f"unpacks to {size:,} bytes; {file.caps.unpacked_bytes:,} are allowed", file=file.name
-        )
-    # Text stays in its dictionary until its length is known: a few bytes can stand for many long values.
-    coded = [
-        field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)
-    ]
-    try:
-        table = pq.read_table(pa.BufferReader(file.data), read_dictionary=coded)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UndecodableFileError(f"is not readable Parquet: {error}", file=file.name) from error
-    if table.num_rows != meta.num_rows:
-        raise UndecodableFileError(
-            f"is not readable Parquet: it announces {meta.num_rows:,} rows and holds {table.num_rows:,}",
-            file=file.name,
-        )
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if (length := _unpacked_length(column)) > min(file.caps.unpacked_bytes, _ARROW_TEXT_BYTES):
-            raise OversizedFileError(f"unpacks to {length:,} bytes of text", file=file.name, column=name)
-    return table
-
-
-def _unpacked_length(column: pa.ChunkedArray) -> int:
-    if not pa.types.is_dictionary(column.type):
-        return 0
-    return sum(
-        len(chunk) * (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) for chunk in column.chunks
-    )
 
 
 def _read_csv(file: RawFile, delimiter: str) -> pa.Table:
@@ -175,7 +138,7 @@ def _malformed(
 def _header(file: RawFile, delimiter: str) -> list[str]:
     """Return the header's names; refuses bytes that are no UTF-8 text and headers that are no list."""
     if b"\0" in file.data:
-        raise UndecodableFileError("holds NUL bytes; expected CSV as UTF-8 text, or Parquet", file=file.name)
+        raise UndecodableFileError(NUL_BYTES, file=file.name)
     first = next((line for line in io.BytesIO(file.data) if line.strip(b"\xef\xbb\xbf \t\r\n")), b"")
     if len(first) > file.caps.line_bytes:
         raise OversizedFileError(f"has a header longer than {file.caps.line_bytes:,} bytes", file=file.name)

@@ -22,7 +22,7 @@ from warehouse.errors import (
     UndecodableFileError,
     nearest,
 )
-from warehouse.sources.jsontext import parse_json
+from warehouse.sources.jsontext import parse_json, refuse_crowded
 from warehouse.sources.rawfile import RawFile
 
 _HTML = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -144,6 +144,7 @@ def xml_of(file: RawFile) -> Element:
         )
     if len(file.data) > file.caps.json_bytes:
         raise OversizedFileError(f"is larger than {file.caps.json_bytes:,} bytes", file=file.name)
+    refuse_crowded(file.data, b"<=", file)
     try:
         root: Element = fromstring(file.data, forbid_dtd=True)
     except DefusedXmlException as error:

@@ -1,0 +1,191 @@
+"""Of sessions of one car that overlap the later received holds, whatever its id; nothing landed is lost."""
+
+import datetime as dt
+import itertools
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_checks import CheckContext, check_frame
+from tests.warehouse.builders import NOW, promote_unchecked, source_of
+from warehouse.contracts import CONTRACTS
+from warehouse.release import Decision, decide
+from warehouse.store import Warehouse
+
+HOUR = dt.timedelta(hours=1)
+CARS = ("CAR1", "CAR2")
+CONTEXT = CheckContext(as_of_utc=NOW, run_id="r", battery_ids=frozenset(CARS))
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    return made(tmp_path)
+
+
+def made(folder):
+    warehouse = Warehouse(Path(folder) / "warehouse.duckdb")
+    warehouse.create()
+    return warehouse
+
+
+def stay(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
+    """A stay by hours after NOW."""
+    return {
+        "session_id": session_id, "battery_id": battery_id, "arrival_utc": NOW + start * HOUR,
+        "departure_utc": NOW + end * HOUR, "arrival_soc": arrival_soc, "departure_soc": 0.8,
+    }  # fmt: skip
+
+
+def take_in(warehouse, hours, *stays):
+    """Land a file received some hours after NOW and promote all of it."""
+    source = source_of("sessions", pd.DataFrame(stays), name=str(hours))
+    warehouse.land(source, NOW + hours * HOUR)
+    promote_unchecked(warehouse, "sessions")
+    return source.source_id
+
+
+def ids(warehouse, table="core_session", **more):
+    return sorted(warehouse.read(table, **more)["session_id"])
+
+
+def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
+    first = take_in(warehouse, 0, stay("a", 0, 8), stay("b", 10, 20), stay("c", 10, 20, "CAR2"))
+    second = take_in(warehouse, 1, stay("late", 7, 10))
+    assert ids(warehouse) == ["b", "c", "late"]
+    (lost,) = warehouse.read("core_session_superseded").to_dict("records")
+    assert (lost["session_id"], lost["source_id"], lost["by_session_id"]) == ("a", first, "late")
+    assert (lost["by_source_id"], lost["by_received_utc"]) == (second, pd.Timestamp(NOW + HOUR))
+    assert ids(warehouse, known_by=NOW) == ["a", "b", "c"]
+    assert ids(warehouse, known_by=NOW + HOUR) == ["b", "c", "late"]
+    assert ids(warehouse, known_by=NOW, where={"session_id": "a"}) == ["a"]
+    assert ids(warehouse, known_by=NOW + HOUR, where={"session_id": "a"}) == []
+
+
+def test_an_earlier_record_that_comes_in_late_replaces_nothing(warehouse):
+    take_in(warehouse, 5, stay("new", 0, 8))
+    take_in(warehouse, 1, stay("old", 7, 9))
+    assert ids(warehouse) == ["new"]
+    assert ids(warehouse, "core_session_superseded") == ["old"]
+    assert ids(warehouse, known_by=NOW + 4 * HOUR) == ["old"]
+
+
+def test_what_was_replaced_comes_forward_when_its_rival_moves_away_or_to_another_car(warehouse):
+    take_in(warehouse, 0, stay("a", 0, 8), stay("d", 20, 28))
+    take_in(warehouse, 1, stay("b", 7, 10), stay("e", 21, 22))
+    assert ids(warehouse) == ["b", "e"]
+    take_in(warehouse, 2, stay("b", 8, 10), stay("e", 21, 22, "CAR2"))
+    assert ids(warehouse) == ["a", "b", "d", "e"]
+    assert ids(warehouse, "core_session_superseded") == []
+    assert ids(warehouse, known_by=NOW + HOUR) == ["b", "e"]
+
+
+def test_a_decision_on_a_released_session_is_felt_by_what_it_replaced(warehouse):
+    take_in(warehouse, 0, stay("a", 0, 8))
+    source = source_of("sessions", pd.DataFrame([stay("b", 7, 10)]), name="1")
+    warehouse.land(source, NOW + HOUR)
+    bad = pd.DataFrame(
+        [
+            {
+                "dataset": "sessions", "rule": "stay", "severity": "critical", "column_name": None,
+                "value": None, "reason": "x", "row_key": "b", "source_id": source.source_id,
+                "source_row": 1, "run_id": "r", "found_utc": NOW,
+            }
+        ]
+    )  # fmt: skip
+    checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
+    good = warehouse.unchecked("sessions").iloc[:0]
+    warehouse.promote("sessions", good, bad, checks, [source.source_id], NOW)
+    assert ids(warehouse) == ["a"]
+    told = {"dataset": "sessions", "rows": bad, "decided_by": "x", "reason": "y", "decided_utc": NOW}
+    decide(warehouse, Decision(action="release", **told))
+    assert (ids(warehouse), ids(warehouse, "core_session_superseded")) == (["b"], ["a"])
+    decide(warehouse, Decision(action="withdraw", **told))
+    assert (ids(warehouse), ids(warehouse, "core_session_superseded")) == (["a"], [])
+
+
+def test_pairs_that_an_older_file_holds_are_settled_with_the_next_sessions(warehouse):
+    take_in(warehouse, 0, stay("a", 0, 8))
+    take_in(warehouse, 1, stay("b", 7, 9))
+    with duckdb.connect(str(warehouse.path)) as connection:
+        names = ", ".join(CONTRACTS["core_session"].names)
+        connection.execute(f"INSERT INTO core_session SELECT {names} FROM core_session_superseded")
+        connection.execute("DELETE FROM core_session_superseded")
+    assert ids(warehouse) == ["a", "b"]
+    take_in(warehouse, 2, stay("c", 7, 9, "CAR2"))
+    assert ids(warehouse) == ["b", "c"]
+    assert ids(warehouse, "core_session_superseded") == ["a"]
+
+
+stays = st.builds(
+    lambda name, start, length, car, soc: stay(name, start, start + length, car, soc),
+    st.sampled_from("abcdef"), st.integers(0, 12), st.integers(1, 8), st.sampled_from(CARS),
+    st.sampled_from([0.3, 0.5]),
+)  # fmt: skip
+files = st.lists(st.lists(stays, min_size=1, max_size=4), min_size=1, max_size=5)
+
+
+def check(warehouse):
+    frame = warehouse.unchecked("sessions")
+    if frame.empty:
+        return
+    report = check_frame("sessions", frame, CONTEXT)
+    (part,) = warehouse.waiting("sessions")
+    warehouse.promote_part(part, frame, report.good, report.quarantine)
+    warehouse.finish_check("sessions", report.checks, part.source_ids, NOW)
+
+
+def after(folder, numbered, stops=()):
+    """A warehouse after files (received hours after NOW, rows) in this order; checked at stops and last."""
+    warehouse = made(folder)
+    for at, (hours, rows) in enumerate(numbered):
+        warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
+        if at in stops:
+            check(warehouse)
+    check(warehouse)
+    return warehouse
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(split=files, data=st.data())
+def test_no_two_sessions_of_a_car_overlap_and_no_row_is_lost_and_the_past_is_what_it_was(split, data):
+    numbered = list(enumerate(split))
+    order = data.draw(st.permutations(numbered))
+    stops = data.draw(st.sets(st.integers(0, len(order) - 1)))
+    moment = data.draw(st.integers(0, len(order) - 1))
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        warehouse = after(one, order, stops)
+        core, lost = warehouse.read("core_session"), warehouse.read("core_session_superseded")
+        assert_apart(core)
+        assert_all_told(warehouse, core, lost)
+        before = after(two, numbered[: moment + 1])
+        then = warehouse.read("core_session", known_by=NOW + moment * HOUR)
+        pd.testing.assert_frame_equal(then, before.read("core_session"))
+
+
+def assert_apart(core):
+    for _, own in core.sort_values("arrival_utc").groupby("battery_id"):
+        for first, second in itertools.pairwise(own.itertuples()):
+            assert first.departure_utc <= second.arrival_utc, (first, second)
+
+
+def assert_all_told(warehouse, core, lost):
+    """Every landed row is in core, superseded, in quarantine, told again, or corrected under its own id."""
+    place = ["source_id", "source_row"]
+    told = pd.concat([core[place], lost[place], warehouse.read("core_quarantine")[place]])
+    kept = {tuple(row) for row in told.itertuples(index=False)}
+    raw = warehouse.read("raw_session").merge(
+        warehouse.read("raw_source")[["source_id", "received_utc"]], on="source_id"
+    )
+    again = raw.duplicated([*CONTRACTS["raw_session"].names[:-1]])
+    latest = {row.session_id: row.received_utc for row in pd.concat([core, lost]).itertuples()}
+    for row, repeated in zip(raw.itertuples(), again, strict=True):
+        corrected = row.session_id in latest and latest[row.session_id] > row.received_utc
+        assert (row.source_id, row.source_row) in kept or repeated or corrected, row
+    for row in lost.itertuples():
+        assert row.by_session_id in latest
+        assert (row.by_received_utc, row.by_source_id) > (row.received_utc, row.source_id)

@@ -1,0 +1,75 @@
+"""Sessions of one car never overlap: of two that do, the one received later holds, the other is superseded.
+
+A session is a belief about where a car is, whatever id it goes under. The beliefs that hold of each id (its
+latest) lie in core_session and, where a later received one of the same car overlaps them, in
+core_session_superseded with what replaced them. Which is which depends on these beliefs alone, not on the
+order in which they were merged: when one is corrected or withdrawn, what it had replaced comes forward again.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from warehouse.contracts import CONTRACTS
+
+SESSIONS, SUPERSEDED = "core_session", "core_session_superseded"
+_NAMES = ", ".join(CONTRACTS[SESSIONS].names)
+_ORDER = ("received_utc", "source_id", "session_id")
+"""Of two beliefs the later by these holds; the id only tells apart what came in one file."""
+
+
+def overlaps_later(earlier: str, later: str) -> str:
+    """Return SQL that holds where `later` is of the same car, overlaps `earlier` and was received after."""
+    first, second = (", ".join(f"{alias}.{name}" for name in _ORDER) for alias in (earlier, later))
+    return (
+        f"{later}.battery_id = {earlier}.battery_id AND {later}.arrival_utc < {earlier}.departure_utc "
+        f"AND {earlier}.arrival_utc < {later}.departure_utc AND ({second}) > ({first})"
+    )
+
+
+def reopen(connection: duckdb.DuckDBPyConnection, batteries: Sequence[str]) -> None:
+    """Put the superseded beliefs on some cars back beside the others, until `settle` judges all anew."""
+    cars = [list(batteries)]
+    connection.execute(
+        f"INSERT INTO {SESSIONS} ({_NAMES}) SELECT {_NAMES} FROM {SUPERSEDED} "  # noqa: S608
+        "WHERE battery_id IN (SELECT unnest(?))",
+        cars,
+    )
+    connection.execute(
+        f"DELETE FROM {SUPERSEDED} WHERE battery_id IN (SELECT unnest(?))",  # noqa: S608
+        cars,
+    )
+
+
+def settle(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set aside every session that a later received one of its car overlaps, inside the caller's transaction.
+
+    Every car is looked at: files of earlier versions of this software may hold such pairs.
+    """
+    later = ", ".join(f"later.{name} AS by_{name}" for name in ("session_id", "source_id", "source_row"))
+    own = ", ".join(f"earlier.{name}" for name in CONTRACTS[SESSIONS].names)
+    latest = ", ".join(f"later.{name} DESC" for name in _ORDER)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE lost AS "  # noqa: S608
+        f"WITH doubtful AS (SELECT {_NAMES} FROM {SESSIONS} WHERE battery_id IN ("
+        f"SELECT battery_id FROM {SESSIONS} QUALIFY arrival_utc < max(departure_utc) OVER ("
+        "PARTITION BY battery_id ORDER BY arrival_utc, departure_utc, session_id "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) "
+        f"SELECT {own}, {later}, later.received_utc AS by_received_utc FROM doubtful AS earlier "
+        f"JOIN doubtful AS later ON {overlaps_later('earlier', 'later')} "
+        f"QUALIFY row_number() OVER (PARTITION BY earlier.session_id ORDER BY {latest}) = 1"
+    )
+    connection.execute(f"DELETE FROM {SESSIONS} USING lost WHERE {SESSIONS}.session_id = lost.session_id")  # noqa: S608
+    names = ", ".join(CONTRACTS[SUPERSEDED].names)
+    connection.execute(f"INSERT INTO {SUPERSEDED} ({names}) SELECT {names} FROM lost")  # noqa: S608
+    connection.execute("DROP TABLE lost")
+
+
+def cars_of_incoming(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the cars that rows registered as `incoming` concern: theirs, and those of the same ids so far."""
+    known = " UNION ".join(
+        f"SELECT battery_id FROM {table} SEMI JOIN incoming USING (session_id)"  # noqa: S608
+        for table in (SESSIONS, SUPERSEDED)
+    )
+    found = connection.execute(f"SELECT battery_id FROM incoming UNION {known}").fetchall()
+    return [str(row[0]) for row in found]
