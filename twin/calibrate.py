@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
 from twin.cell import Array, Health, reference_cell
 from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
@@ -24,7 +24,7 @@ from twin.intervals import Parts, duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
-from twin.observe import Observation, observe, observe_from
+from twin.observe import Observation, capacity_draws, observe, observe_from
 from twin.opencircuit import open_circuit
 from twin.past import lived_through, ordinary_day, present
 from twin.prior import CHI2_LIMIT, NAMES, reach
@@ -116,11 +116,14 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     )
     fit = ageing(state=seen.state)
     if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
-        # Voltage alone may be followed by more than one state: it is asked again from where ageing leads.
-        again = observe_from(request, seen, _first_of(health_at(lived, fit.mean, age_days)))
-        other = fit if again.state is seen.state else ageing(state=again.state)
-        if other.chi2_per_n < fit.chi2_per_n:
-            seen, fit = again, other
+        # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
+        # from electrodes and lithium lost alike.
+        faded = capacity_draws(battery.chemistry, seen.state.posterior, seen.state.health.sei_m)[0]
+        for guess in (health_at(lived, fit.mean, age_days), start_health(base.cell, np.atleast_1d(faded))):
+            again = observe_from(request, seen, _first_of(guess))
+            other = fit if again.state is seen.state else ageing(state=again.state)
+            if other.chi2_per_n < fit.chi2_per_n:
+                seen, fit = again, other
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
     doubt = misfit(fit, seen.state is not None, len(ages))

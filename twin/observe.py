@@ -33,7 +33,7 @@ RECENT_DAYS = 10
 _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
-_NOISE_CHI2 = 0.25  # 2 mV a cell, which no sensor tells from nothing
+_TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def observe_from(request: CalibrationRequest, seen: Observation, guess: Health) 
         )
     except SolveError:
         return seen
-    worse = state.chi2_per_n > max(_NO_WORSE * seen.state.chi2_per_n, _NOISE_CHI2)
+    worse = state.chi2_per_n > max(_NO_WORSE * seen.state.chi2_per_n, _TRUSTED_CHI2)
     return seen if worse or abs(state.bias_c) > BIAS_LIMIT_C else replace(seen, state=state)
 
 

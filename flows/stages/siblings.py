@@ -19,7 +19,8 @@ def priors_of(
 ) -> dict[str, AgeingPrior]:
     """The ageing prior of every battery; calibrations of days before that of `as_of` count.
 
-    Batteries that are ``disputed`` teach nothing, whatever was believed of them earlier. Calibrations of the day itself do not count: a run that is repeated asks the same again.
+    Those of the day itself do not: a run that is repeated asks the same again. Batteries that are
+    ``disputed`` teach nothing, whatever was believed of them earlier.
     """
     fleet = warehouse.read("core_battery", columns=["battery_id", "chemistry"])
     rows = warehouse.read(
