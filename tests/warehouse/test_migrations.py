@@ -111,7 +111,7 @@ def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old
     assert version_of(old.path) == [(1,)]
     old.land(source_of("telemetry", telemetry("CAR7", minutes=3)), NOW)
     assert version_of(old.path) == [(SCHEMA_VERSION,)]
-    assert "from schema version 1 to 2" in caplog.text
+    assert "from schema version 1 to 3" in caplog.text
     assert len(old.read("raw_telemetry", where={"battery_id": "CAR7"})) == 3
 
 
