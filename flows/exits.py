@@ -36,8 +36,8 @@ ENDINGS: Mapping[Exit, Ending] = MappingProxyType(
         Exit.USAGE: Ending(title="usage", meaning="an unknown option, file, zone or setting"),
         Exit.DEGRADED: Ending(
             title="degraded plan published",
-            meaning="a degraded plan is published: without published prices, last week's are used and nothing "
-            "is fed back, or cars just charge",
+            meaning="a degraded plan is published: without published prices, last week's are used and "
+            "nothing is fed back, or cars just charge",
         ),
         Exit.INVALID: Ending(
             title="validation failed",

@@ -63,6 +63,7 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             | warehouse.OptionError()
             | warehouse.RejectedError()
             | warehouse.UnknownZoneError()
+            | warehouse.UnknownDayError()
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()
             | warehouse.CopyError()

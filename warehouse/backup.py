@@ -183,7 +183,7 @@ def _settle_copy(partial: Path, kind: str | None, *, timeout_s: float) -> None:
 
 
 def _rebuilt(source: Path, partial: Path, damage: str, *, timeout_s: float) -> dict[str, int]:
-    """Make the copy anew from the rows; DamagedError with the first `damage` where they cannot all be read."""
+    """Make the copy anew from the rows; DamagedError with the first `damage` if some cannot be read."""
     fresh = partial.with_name(f"{partial.name}.rebuilt")
     try:
         rebuild(partial, fresh)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import DamagedError, LockedError, NoWarehouseError, StoreError
+from warehouse.errors import DamagedError, LockedError, NoWarehouseError
 from warehouse.trouble import holder_of, trouble
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {

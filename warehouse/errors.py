@@ -4,6 +4,7 @@ WarehouseError
 ├── ContractError            a frame does not fit its table
 ├── UnknownTableError        no contract has that table, dataset or column
 ├── UnknownZoneError         not a bidding zone we know
+├── UnknownDayError          not a day that a market can have (exit code 2)
 ├── StoreError
 │   ├── NoWarehouseError     the database file is not there
 │   ├── LockedError          another process holds the database (exit code 75)
@@ -61,6 +62,10 @@ class UnknownTableError(WarehouseError):
 
 class UnknownZoneError(WarehouseError):
     """The bidding zone is not in `warehouse.zones.ZONES`."""
+
+
+class UnknownDayError(WarehouseError):
+    """The market day is outside `warehouse.zones.FIRST_DAY` to `LAST_DAY`."""
 
 
 class StoreError(WarehouseError):

@@ -104,3 +104,11 @@ def make_private(root: Path, *, keep: Callable[[Path], bool] = lambda _: False) 
                 path.chmod(mode & ~0o077)
                 changed += 1
     return changed
+
+
+def has_access_list(path: Path) -> bool:
+    """Whether somebody was let in by an access list (ACL), of which the mode's group bits are a part."""
+    try:
+        return any(name.startswith("system.posix_acl_") for name in os.listxattr(path, follow_symlinks=False))
+    except (OSError, AttributeError):  # a file system, or a system, without
+        return False

@@ -106,8 +106,8 @@ def _in_table(name: str, file: Table, code: Table) -> list[Difference]:
             loosened = has == wants + _REQUIRED
             found.append(Difference(text=f"{where} is {has} in the file and {wants} here", grows=loosened))
     for part in ("key", "daily", "sort"):
-        if file[part] != code[part]:  # type: ignore[literal-required]
-            has, wants = _words(file[part]), _words(code[part])  # type: ignore[literal-required]
+        if file[part] != code[part]:
+            has, wants = _words(file[part]), _words(code[part])
             found.append(
                 Difference(
                     text=f"{name} has the {part} {has} in the file and {wants} here",

@@ -10,7 +10,10 @@ from warehouse.trouble import trouble
 
 def rebuild(damaged: Path, target: Path) -> None:
     """Copy every table, row by row, into a new file; DamagedError where one cannot be read."""
-    config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
     names = {"old": damaged, "new": target}
     try:
         with duckdb.connect(":memory:", config=config) as connection:

@@ -33,7 +33,7 @@ META_COLUMNS = {
     "last_write": "VARCHAR",  # names the last transaction, so that one whose end was not seen can be told
     "copied": "VARCHAR",  # snapshot, backup; null in a warehouse
 }
-"""Of meta_schema, a table of one row that is no contract: it is read before the contracts can be relied on."""
+"""Of meta_schema, a table of one row that is no contract: it is read before they can be relied on."""
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -176,4 +176,4 @@ def _layout_in_catalog(connection: duckdb.DuckDBPyConnection) -> Layout:
                 for column, (kind, nullable) in columns.items()
             }
             layout[name] = table | {"columns": kinds}
-    return layout  # type: ignore[return-value]
+    return layout

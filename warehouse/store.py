@@ -8,7 +8,7 @@ it again.
 import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +31,11 @@ from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
 from warehouse.files import FILE_MODE, make_folder
 from warehouse.landing import Landed, Part, land, parts, read_part
+from warehouse.layout import told
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
-from warehouse.layout import told
 from warehouse.schema import SCHEMA_VERSION, check_version, create_tables, found_version, layout_differences
 from warehouse.sources.types import SourceFile
 
@@ -68,14 +68,14 @@ class Warehouse:
         """Make the file and its tables; an existing warehouse keeps its rows, an older one is migrated."""
         make_folder(self.path.parent)
         with self._writing("the tables", create=True) as connection:
-            self.path.chmod(FILE_MODE)
+            _close_to_others(self.path)
             create_tables(connection)
             bring_forward(connection)
 
     def migrate(self) -> int:
         """Bring a file forward, as any write would, and look into it; returns the version that it had."""
         with self._writing("the new layout") as connection:
-            self.path.chmod(FILE_MODE)
+            _close_to_others(self.path)
             return bring_forward(connection, whole=True)
 
     def outdated(self) -> str:
@@ -280,6 +280,11 @@ class Warehouse:
         self, what: str, *, create: bool = False
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return named_transaction(self.path, what, timeout_s=self.lock_timeout_s, create=create)
+
+
+def _close_to_others(path: Path) -> None:
+    with suppress(PermissionError):  # another user's file, who lets this one write
+        path.chmod(FILE_MODE)
 
 
 def _aware(moment: dt.datetime, name: str) -> dt.datetime:

@@ -6,7 +6,6 @@ well. A block that fails may be one that is in use nowhere; then the whole of a 
 which is how DuckDB itself comes to every block that matters.
 """
 
-import os
 import stat
 from pathlib import Path
 
@@ -118,6 +117,6 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def same_file(one: Path, other: Path) -> bool:
     """Whether two names are one file: by another path, a symbolic or a hard link."""
     try:
-        return os.path.samefile(one, other)
+        return one.samefile(other)
     except OSError:
         return False
