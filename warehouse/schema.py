@@ -7,6 +7,8 @@ the layout is now, and refuses what needs a version of its own; a test holds the
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import duckdb
 
@@ -97,6 +99,23 @@ def layout_differences(connection: duckdb.DuckDBPyConnection) -> list[Difference
     if noted == fingerprint(code):
         return []
     return differences(json.loads(layout) if layout else _layout_in_catalog(connection), code)
+
+
+@contextmanager
+def as_noted(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turn a statement that finds no such column or table into SchemaVersionError where the file lacks it."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        found = []
+        with suppress(duckdb.Error):
+            found = differences(_layout_in_catalog(connection), current_layout())
+        if lacking := [one for one in found if "is missing" in one.text]:
+            raise SchemaVersionError(
+                f"the warehouse is not what its layout says: {told(lacking)}; `v2g migrate` adds what may "
+                "be null"
+            ) from error
+        raise
 
 
 def refuse_other_layout(found: list[Difference]) -> None:

@@ -36,7 +36,14 @@ from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
-from warehouse.schema import SCHEMA_VERSION, check_version, create_tables, found_version, layout_differences
+from warehouse.schema import (
+    SCHEMA_VERSION,
+    as_noted,
+    check_version,
+    create_tables,
+    found_version,
+    layout_differences,
+)
 from warehouse.sources.types import SourceFile
 
 PART_ROWS = 2_000_000
@@ -267,14 +274,16 @@ class Warehouse:
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with connect(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
             check_version(connection)
-            yield connection
+            with as_noted(connection):
+                yield connection
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction; `what` is written in it, for the message of a disk that is full."""
         with self._writing(what) as connection:
             bring_forward(connection)
-            yield connection
+            with as_noted(connection):
+                yield connection
 
     def _writing(
         self, what: str, *, create: bool = False

@@ -98,9 +98,9 @@ def read_source(
     """Read a file into rows that are fit to land.
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
-    file where it does not tell. follow: whether a symbolic link is followed. options: what the source's parser
-    names, as `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`, `batteries`,
-    `mapping`. Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
+    file where it does not tell. follow: whether a symbolic link is followed. options: what the source's
+    parser names, as `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`,
+    `batteries`, `mapping`. Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
     UnknownTableError.
     """
     path = Path(path)
