@@ -242,7 +242,8 @@ class Warehouse:
     ) -> tuple[Pruned, Pruned]:
         """Let old samples and raw rows of telemetry go, or only count them; see `warehouse.retention`."""
         pruned = _aware(pruned_utc, "pruned_utc")
-        with self._transaction("what retention lets go") as connection:
+        use = self._reading() if dry_run else self._transaction("what retention lets go")
+        with use as connection:
             return prune(
                 connection,
                 samples_before=samples_before, raw_before=raw_before, pruned=pruned, dry_run=dry_run,
