@@ -13,13 +13,14 @@ from typer.main import get_command
 
 from flows.commands import data, planning, quarantine, service, twin, warehouse
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+from flows.exits import one_line
+from flows.private import keep_private
 
 app = typer.Typer(
     name="v2g",
     help="Plan tomorrow for a fleet of electric cars that can feed the grid, "
     "with battery wear priced by a twin of each battery.",
-    epilog="Exit codes: 0 ok · 2 usage · 3 degraded plan published · 4 validation failed · 5 no plan · "
-    "75 locked, try again.",
+    epilog=f"Exit codes: {one_line()}.",
     rich_markup_mode="rich",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,7 +47,11 @@ warehouse.add_to(app)
 
 
 def main() -> None:
-    """Run the command line; every error ends here as one screen and an exit code."""
+    """Run the command line; every error ends here as one screen and an exit code.
+
+    What it writes, and what its children write, is private: see `flows.private`.
+    """
+    keep_private()
     arguments = sys.argv[1:] or ["--help"]
     try:
         code = get_command(app).main(args=arguments, prog_name="v2g", standalone_mode=False)

@@ -8,9 +8,12 @@ from typing import Any
 from typer.exceptions import TyperException
 
 from flows.errors import FlowsError
+from flows.exits import ENDINGS, Exit
 from warehouse import errors as warehouse
+from warehouse.backups import newest_backup
+from warehouse.files import UNWRITABLE_CODES
 
-_TITLES = {1: "fault", 2: "usage", 4: "validation failed", 5: "no plan", 75: "try again"}
+_ROOM = "Make room on the disk, or let the folder be written; then the command can be given again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Problem:
     @property
     def title(self) -> str:
         """A word for the exit code."""
-        return _TITLES.get(self.exit_code, "error")
+        return ENDINGS[Exit(self.exit_code)].title if self.exit_code in set(Exit) else "error"
 
     def to_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -46,28 +49,42 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
         case FlowsError():
             return error.exit_code, error.hint
         case TyperException():
-            return 2, "`v2g --help`, or --help after a command, shows how."
+            return Exit.USAGE, "`v2g --help`, or --help after a command, shows how."
         case warehouse.LockedError():
-            return 75, "Another process is writing to the warehouse."
+            return Exit.BUSY, "Another process has the warehouse open."
         case warehouse.UnreachableError():
-            return 75, "Nothing was written. Ask again later, or give the answer as a file."
+            return Exit.BUSY, "Nothing was written. Ask again later, or give the answer as a file."
+        case warehouse.UnwritableError():
+            return Exit.UNWRITABLE, _ROOM
+        case warehouse.DamagedError():
+            return Exit.INVALID, _mend(error)
         case (
             warehouse.MissingFileError()
             | warehouse.OptionError()
             | warehouse.RejectedError()
             | warehouse.UnknownZoneError()
+            | warehouse.UnknownDayError()
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()
             | warehouse.CopyError()
             | warehouse.UnknownTableError()
         ):
-            return 2, ""
+            return Exit.USAGE, ""
         case warehouse.StoreError():
-            return 4, "The warehouse is as it was."
+            return Exit.INVALID, ""
         case warehouse.SourceError():
-            return 4, "Nothing was written."
+            return Exit.INVALID, "Nothing was written."
         case _ if type(error).__module__.startswith("optimize."):  # importing the room would load pandas
-            return 5, "The plan in force, if there is one, stays."
+            return Exit.NO_PLAN, "The plan in force, if there is one, stays."
+        case OSError() if error.errno in UNWRITABLE_CODES:
+            return Exit.UNWRITABLE, _ROOM
         case OSError():
-            return 2, ""
-    return 1, "V2G_DEBUG=1 shows where."
+            return Exit.USAGE, ""
+    return Exit.FAULT, "V2G_DEBUG=1 shows where."
+
+
+def _mend(error: warehouse.DamagedError) -> str:
+    """How a damaged database is replaced: by the newest backup known of it."""
+    if backup := newest_backup(error.path):
+        return f"`v2g restore {backup}` puts back the newest backup known."
+    return "`v2g restore FILE` puts a backup back; none is known of this file. `v2g export` may save tables."

@@ -6,6 +6,7 @@ An unknown section or key is an error that names the nearest right one; nothing 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -19,10 +20,15 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as SourceError
 
 from flows.errors import SettingsError
 
 FILE_NAME = "v2g.toml"
+_PREFIX = "V2G_"
+_AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
+OTHER_VARIABLES = frozenset({"V2G_DEBUG"})
+"""Variables with the prefix that are no setting."""
 # The hours in which a local clock is moved: a run planned there is skipped or fires at the wrong hour.
 LocalTime = Annotated[str, Field(pattern=r"^(00|0[4-9]|1\d|2[0-3]):[0-5]\d$")]
 
@@ -165,8 +171,33 @@ def load_settings(file: Path) -> Settings:
 
     try:
         return FileSettings()
+    except SourceError as error:  # a variable whose value is no JSON where a list or table is needed
+        raise SettingsError(_explain_source(error)) from error
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(item, file, text) for item in error.errors())) from error
+
+
+def _explain_source(error: SourceError) -> str:
+    """Name the variable whose value cannot be read at all."""
+    for variable in sorted(name for name in os.environ if name.upper().startswith(_PREFIX)):
+        section, _, key = variable.upper().removeprefix(_PREFIX).partition("__")
+        field = Settings.model_fields.get(section.lower())
+        inner = getattr(field.annotation, "model_fields", {}).get(key.lower()) if field and key else field
+        if inner is None or variable.upper() in OTHER_VARIABLES:
+            continue
+        structured = not key or "list" in str(inner.annotation)
+        if structured and not _is_json(os.environ[variable]):
+            value = os.environ[variable]
+            return f"environment variable {variable} = {value!r}: JSON is needed, as in {_AS_JSON[bool(key)]}"
+    return f"a {_PREFIX}… variable: {error}"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def template(zone: str, notice: str = "") -> str:
@@ -195,28 +226,45 @@ def _toml(value: object) -> str:
 
 def _refuse_unknown_variables() -> None:
     known = {
-        f"V2G_{section}__{key}".upper()
+        f"{_PREFIX}{section}__{key}".upper()
         for section, field in Settings.model_fields.items()
         for key in getattr(field.annotation, "model_fields", {})
     }
+    sections = {f"{_PREFIX}{section}".upper() for section in Settings.model_fields}  # as JSON
     for variable in os.environ:
         name = variable.upper()
-        if name.startswith("V2G_") and "__" in name and name not in known:
+        if name.startswith(_PREFIX) and name not in known | sections | OTHER_VARIABLES:
             raise SettingsError(f"environment variable {variable}: no such setting{_nearest(name, known)}")
 
 
 def _explain(item: Any, file: Path, text: str) -> str:
     loc = [str(part) for part in item["loc"]]
-    where = f"{file.name}{_line(text, loc)}: [{loc[0]}] {' '.join(loc[1:])}".rstrip()
+    variable = _variable(loc)
+    place = f"environment variable {variable}" if variable else f"{file.name}{_line(text, loc)}"
+    where = f"{place}: [{loc[0]}] {' '.join(loc[1:])}".rstrip()
     if item["type"] == "extra_forbidden":
         fields: Any = Settings.model_fields
         for part in loc[:-1]:
             fields = getattr(fields[part].annotation, "model_fields", {})
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
-    if loc[0] == "schedule":
+    if loc[0] == "schedule" and len(loc) > 1:
         return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
     return f"{where} = {item['input']!r}: {item['msg']}"
+
+
+def _variable(loc: list[str]) -> str | None:
+    """The environment variable that sets `loc`, which stands before the file; None where the file does."""
+    set_here = {name.upper(): name for name in os.environ if name.upper().startswith(_PREFIX)}
+    own = set_here.get(f"{_PREFIX}{'__'.join(loc[:2])}".upper())
+    whole = set_here.get(f"{_PREFIX}{loc[0]}".upper())
+    if own is None and whole is not None:
+        try:
+            given = json.loads(os.environ[whole])
+        except ValueError:
+            return whole
+        return whole if not isinstance(given, dict) or len(loc) == 1 or loc[1] in given else None
+    return own
 
 
 def _nearest(name: str, known: Any) -> str:

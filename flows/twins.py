@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from flows.errors import UsageError
 from flows.workspace import Workspace
+from warehouse.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from twin.handle import BatteryHandle
@@ -97,7 +100,7 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
     The csv holds the labels of the Battery Data Format (current + = charge), one row a telemetry sample of
     the window that was fitted, and the model's voltage at it; it is left out where there was no fit.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     found = handle.calibration
     document = {
         "calibration": found.to_record() | {"parameters_json": None},
@@ -105,12 +108,14 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
         "unknowns": dict(handle.parameters),
         "covariance": handle.covariance.to_dict(),
     }
-    target = folder / f"{found.battery_id}.json"
+    target, telemetry = folder / f"{found.battery_id}.json", folder / f"{found.battery_id}.bdf.csv"
+    for path in (target, telemetry):
+        _require_own(path, found.battery_id)
     text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
-    files = [_write(target, text)]
+    files = [write_whole(target, text)]
     if len(handle.residuals):
         frame = _window(workspace, handle)
-        files.append(_write(folder / f"{found.battery_id}.bdf.csv", frame.to_csv(index=False)))
+        files.append(write_whole(telemetry, frame.to_csv(index=False)))
     return files
 
 
@@ -183,7 +188,21 @@ def _bound(name: str, end: str) -> str:
     return f"{stem}_{end}_{unit}"
 
 
-def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+def _require_own(path: Path, battery_id: str) -> None:
+    """Raise UsageError for a file that is there and no earlier export of the battery's twin."""
+    if not os.path.lexists(path):
+        return
+    own = False
+    if path.is_file() and not path.is_symlink():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        own = text.startswith("Test Time / s,") if path.suffix == ".csv" else _names(text) == battery_id
+    if not own:
+        raise UsageError(f"{path} is there and no export of {battery_id}: only an earlier one is replaced")
+
+
+def _names(text: str) -> object:
+    """Which battery a document is of; None where it is of none."""
+    try:
+        return json.loads(text)["calibration"]["battery_id"]
+    except (ValueError, KeyError, TypeError):
+        return None

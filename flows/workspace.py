@@ -7,7 +7,11 @@ mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__a
 responses/        what providers of prices answered, byte for byte
 reports/          pages to open        exports/  files for machines
 .prefect/         Prefect's home: its database and results
-Nothing is written outside it.
+Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
+migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an
+access list, which new pages inherit and `v2g migrate` leaves alone:
+
+    setfacl -m u:www-data:x . && setfacl -R -m u:www-data:rX -m d:u:www-data:rX reports
 """
 
 from __future__ import annotations
@@ -56,6 +60,7 @@ class Workspace:
     @classmethod
     def create(cls, root: Path, *, zone: str, notice: str = "") -> Workspace:
         """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused."""
+        from warehouse.files import FOLDER_MODE, make_folder, write_whole
         from warehouse.zones import market_timezone
 
         root = root.expanduser().resolve()
@@ -65,11 +70,20 @@ class Workspace:
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file, not a folder")
         for folder in (root, root / "inbox", root / "reports", root / "exports"):
-            folder.mkdir(parents=True, exist_ok=True)
-        (root / FILE_NAME).write_text(template(zone, notice), encoding="utf-8")
+            make_folder(folder).chmod(FOLDER_MODE)
+        write_whole(root / FILE_NAME, template(zone, notice))
         workspace = cls.open(root)
         workspace.warehouse.create()
         return workspace
+
+    def make_private(self) -> int:
+        """Close to others what an earlier version, or a hand, left open; returns files and folders changed.
+
+        What has an access list of its own is left as its owner meant it.
+        """
+        from warehouse.files import has_access_list, make_private
+
+        return make_private(self.root, keep=has_access_list)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -125,5 +139,5 @@ class Workspace:
 
     def enter(self) -> None:
         """Set `environment()` in this process; has to come before the first import of prefect."""
-        self.prefect_home.mkdir(exist_ok=True)
+        self.prefect_home.mkdir(mode=0o700, exist_ok=True)
         os.environ.update(self.environment())

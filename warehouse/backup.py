@@ -1,84 +1,230 @@
-"""Whole copies of the warehouse: taken in one step, read through before they are trusted, put back whole."""
+"""Whole copies of the warehouse: taken in one step, verified before they are trusted, put back whole.
+
+A copy notes what it is. A snapshot replaces an earlier snapshot and nothing else, a backup replaces nothing;
+neither is ever written over the warehouse itself, whatever name or link leads there.
+"""
 
 import os
-import shutil
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
-from warehouse.connection import connect
-from warehouse.errors import CopyError, LockedError, StoreError
-from warehouse.schema import check_version, found_version
+from warehouse.backups import note_backup
+from warehouse.connection import connect, forget
+from warehouse.errors import (
+    CopyError,
+    DamagedError,
+    LockedError,
+    NoWarehouseError,
+    StoreError,
+    UnwritableError,
+)
+from warehouse.files import copy_private, make_folder, partial_of, place
+from warehouse.rebuild import rebuild
+from warehouse.schema import SCHEMA_VERSION, found_version
+from warehouse.verify import is_regular, same_file, verify
+
+_SIDES = (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery")
+"""What DuckDB keeps beside a file: a copy of that name would be taken for it."""
 
 
-def copy_whole(source: Path, target: Path, *, timeout_s: float) -> Path:
-    """Copy the database to `target` in one step: a reader sees the old copy or the new, never a part."""
-    if target == source:
-        raise CopyError(f"the copy {target} would replace the warehouse itself")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+def take_snapshot(source: Path, target: Path, *, timeout_s: float) -> Path:
+    """Copy the database to `target` in one step: a reader sees the old copy or the new, never a part.
+
+    Raises CopyError for a target that is there and no earlier snapshot.
+    """
+    _refuse(source, target, replaces=True, timeout_s=timeout_s)
+    partial = _copied(source, target, "snapshot", timeout_s=timeout_s)
     try:
-        with connect(source, write=True, timeout_s=timeout_s) as connection:
-            check_version(connection)
-            connection.execute("CHECKPOINT")
-            shutil.copyfile(source, partial)
-        partial.replace(target)
+        place(partial, target, replace=True)
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
     return target
 
 
-def read_through(path: Path, *, timeout_s: float) -> dict[str, int]:
-    """Read every value of every table, which checks the checksums of the file; returns rows by table.
+def take_backup(source: Path, target: Path, *, timeout_s: float, noted: bool) -> dict[str, int]:
+    """Copy the database to `target`, verify the copy before it gets that name; returns rows by table.
 
-    Raises StoreError for a file that is damaged or no warehouse, SchemaVersionError for a newer one.
+    Raises CopyError for a target that is there, DamagedError for a warehouse that is not whole. If no row of
+    it is lost, only an index, `target` is written all the same, from the rows, and the message says so.
+    noted: have it known as the newest backup (`warehouse.backups`).
     """
-    with connect(path, write=False, timeout_s=timeout_s) as connection:
-        found_version(connection)
-        tables = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
-        rows = {}
-        for (table,) in tables:
-            try:
-                read = connection.execute(f"SELECT count(*), bit_xor(hash(one)) FROM {table} AS one")  # noqa: S608
-                rows[str(table)] = int(read.fetchall()[0][0])
-            except duckdb.Error as error:
-                raise StoreError(f"{path}: table {table} cannot be read: {error}") from error
+    _refuse(source, target, replaces=False, timeout_s=timeout_s)
+    damage = None
+    try:
+        partial = _copied(source, target, "backup", timeout_s=timeout_s)
+    except DamagedError as error:
+        raise DamagedError(str(error).replace(str(partial_of(target)), str(source)), path=source) from error
+    try:
+        try:
+            rows = verify(partial, timeout_s=timeout_s)
+        except DamagedError as error:
+            damage = str(error).replace(str(partial), str(source))
+            rows = _rebuilt(source, partial, damage, timeout_s=timeout_s)
+        try:
+            place(partial, target, replace=False)
+        except FileExistsError:
+            raise CopyError(f"{target} is there already: a backup replaces nothing") from None
+    finally:
+        _remove(partial)
+    if noted:
+        note_backup(source, target)
+    if damage:
+        raise DamagedError(
+            f"{damage}. No row is lost: all {sum(rows.values()):,} are in {target}", path=source
+        )
     return rows
+
+
+def check_backup(path: Path, *, timeout_s: float) -> dict[str, int]:
+    """Verify a copy that was taken earlier, changing nothing; returns rows by table, raises DamagedError."""
+    if not is_regular(path):
+        raise CopyError(f"no backup at {path}")
+    try:
+        return verify(path.resolve(), timeout_s=timeout_s)
+    finally:
+        forget(path.resolve())
 
 
 def put_back(backup: Path, target: Path, *, timeout_s: float) -> dict[str, int]:
-    """Replace the warehouse at `target` by a backup in one step, once all of it has been read.
+    """Replace the warehouse at `target` by a backup in one step, once all of it was verified.
 
-    Nothing changes if the backup is missing (CopyError) or damaged (StoreError), or if another process holds
-    the warehouse (LockedError). A warehouse that cannot be opened is moved aside to NAME.damaged. Returns
-    rows by table.
+    Nothing changes if the backup is missing (CopyError) or damaged (DamagedError), or if another process
+    holds the warehouse (LockedError). A warehouse that cannot be opened is moved aside to NAME.damaged.
+    Returns rows by table.
     """
-    if not backup.is_file():
+    if not is_regular(backup):
         raise CopyError(f"no backup at {backup}")
-    if backup.resolve() == target:
+    if same_file(backup, target):
         raise CopyError(f"{backup} is the warehouse itself")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.restored")
+    make_folder(target.parent)
+    partial = partial_of(target, "restored")
     try:
-        shutil.copyfile(backup, partial)
-        rows = read_through(partial, timeout_s=timeout_s)
-        if not target.exists():
+        _copy_with_log(backup, partial)
+        _settle_copy(partial, None, timeout_s=timeout_s)
+        rows = verify(partial, timeout_s=timeout_s)
+        if target.exists():
+            _make_way(target, partial, timeout_s=timeout_s)
+        else:
             partial.replace(target)
-            return rows
-        try:
-            with connect(target, write=True, timeout_s=timeout_s) as connection:
-                connection.execute(
-                    "CHECKPOINT"
-                )  # a write-ahead log left behind would be played onto the copy
-                partial.replace(target)
-        except LockedError:
-            raise
-        except StoreError:
-            for suffix in (".wal", ""):
-                damaged = Path(f"{target}{suffix}")
-                if damaged.exists():
-                    damaged.replace(f"{target}.damaged{suffix}")
-            partial.replace(target)
+    except DamagedError as error:
+        if error.path == partial:
+            told = str(error).replace(str(partial), str(backup))
+            raise DamagedError(told, path=backup) from error
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
     return rows
+
+
+def _refuse(source: Path, target: Path, *, replaces: bool, timeout_s: float) -> None:
+    """Raise CopyError for a target that is not this copy's to write."""
+    if not source.exists():
+        raise NoWarehouseError(f"no warehouse at {source}")
+    if same_file(source, target) or source == target:
+        raise CopyError(f"the copy {target} would replace the warehouse itself")
+    if target.name.endswith(_SIDES) or any(same_file(Path(f"{source}{side}"), target) for side in _SIDES):
+        raise CopyError(f"{target} has the name of what a database keeps beside it")
+    if beside := next((side for side in _SIDES if os.path.lexists(f"{target}{side}")), None):
+        raise CopyError(f"{target}{beside} lies there and would be taken for the copy's")
+    if not os.path.lexists(target):
+        return
+    if not replaces:
+        raise CopyError(f"{target} is there already: a backup replaces nothing")
+    if not is_regular(target) or not _is_snapshot(target, timeout_s=timeout_s):
+        raise CopyError(f"{target} is there and no snapshot: only an earlier snapshot is replaced")
+
+
+def _is_snapshot(path: Path, *, timeout_s: float) -> bool:
+    """Whether a file says that it is a snapshot; older ones do not say, and lie in no workspace's place."""
+    try:
+        with connect(path, write=False, timeout_s=timeout_s) as connection:
+            if found_version(connection) < SCHEMA_VERSION:
+                return not (path.parent / "v2g.toml").exists()
+            return connection.execute("SELECT copied FROM meta_schema").fetchall() == [("snapshot",)]
+    except LockedError:
+        raise
+    except (StoreError, duckdb.Error):
+        return False
+    finally:
+        forget(path)
+
+
+def _copied(source: Path, target: Path, kind: Literal["snapshot", "backup"], *, timeout_s: float) -> Path:
+    """Copy the database to a passing name beside `target`; no write permission for the source is needed."""
+    make_folder(target.parent)
+    partial = partial_of(target)
+    try:
+        with connect(source, write=False, timeout_s=timeout_s) as connection:  # nobody writes meanwhile
+            found_version(connection)
+            _copy_with_log(source, partial)
+        _settle_copy(partial, kind, timeout_s=timeout_s)
+    except BaseException:
+        _remove(partial)
+        raise
+    return partial
+
+
+def _copy_with_log(source: Path, partial: Path) -> None:
+    # The log first: closing a file lets go of this process's lock on it.
+    log = Path(f"{source}.wal")
+    if is_regular(log):
+        copy_private(log, Path(f"{partial}.wal"))
+    copy_private(source, partial)
+
+
+def _settle_copy(partial: Path, kind: str | None, *, timeout_s: float) -> None:
+    """Have a copy hold all that its write-ahead log holds, and say what it is."""
+    with connect(partial, write=True, timeout_s=timeout_s) as connection:
+        if found_version(connection) >= SCHEMA_VERSION:
+            connection.execute("UPDATE meta_schema SET copied = ?", [kind])
+        connection.execute("CHECKPOINT")
+
+
+def _rebuilt(source: Path, partial: Path, damage: str, *, timeout_s: float) -> dict[str, int]:
+    """Make the copy anew from the rows; DamagedError with the first `damage` if some cannot be read."""
+    fresh = partial.with_name(f"{partial.name}.rebuilt")
+    try:
+        rebuild(partial, fresh)
+        rows = verify(fresh, timeout_s=timeout_s)
+        forget(partial)
+        fresh.replace(partial)
+    except DamagedError as error:
+        raise DamagedError(damage, path=source) from error
+    finally:
+        _remove(fresh)
+    return rows
+
+
+def _make_way(target: Path, partial: Path, *, timeout_s: float) -> None:
+    try:
+        with connect(target, write=True, timeout_s=timeout_s) as connection:
+            connection.execute("CHECKPOINT")  # a log left behind would be played onto the copy
+            partial.replace(target)
+    except (LockedError, UnwritableError):
+        raise
+    except StoreError:
+        if not partial.exists():  # it is in its place; what failed was letting go of the old one
+            return
+        aside = _free_name(target)
+        for suffix in (".wal", ""):
+            damaged = Path(f"{target}{suffix}")
+            if damaged.exists():
+                damaged.replace(f"{aside}{suffix}")
+        partial.replace(target)
+    finally:
+        forget(target)
+
+
+def _free_name(target: Path) -> Path:
+    aside, number = Path(f"{target}.damaged"), 1
+    while aside.exists():
+        aside, number = Path(f"{target}.damaged-{number}"), number + 1
+    return aside
+
+
+def _remove(partial: Path) -> None:
+    forget(partial)
+    for suffix in ("", ".wal"):
+        Path(f"{partial}{suffix}").unlink(missing_ok=True)

@@ -6,16 +6,20 @@ is attached to, an empty database in memory that may touch no other file, is mad
 making one takes longer than most reads.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import LockedError, NoWarehouseError, StoreError
+from warehouse.errors import DamagedError, LockedError, NoWarehouseError
+from warehouse.trouble import holder_of, trouble
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -38,7 +42,7 @@ def connect(
     """Yield a connection in UTC without access to other files; read-only unless `write`.
 
     Raises NoWarehouseError if there is no file and `create` is false, LockedError after `timeout_s` of
-    waiting, StoreError when the disk is full or the file damaged.
+    waiting, UnwritableError when the disk is full or the file may not be written, DamagedError, StoreError.
     """
     if not create and not path.exists():
         raise NoWarehouseError(f"no warehouse at {path}")
@@ -49,17 +53,37 @@ def connect(
     try:
         host = _host(path)
         _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
-        connection = host.cursor()
-        try:
-            connection.execute("USE warehouse")
+        with _attached(host, path) as connection:
             yield connection
-        finally:
-            connection.close()
-            host.execute("DETACH warehouse")
-    except (duckdb.IOException, duckdb.TransactionException) as error:
-        raise StoreError(f"{path} cannot be read or written: {error}") from error
+    except duckdb.Error as error:
+        if told := trouble(path, error):
+            raise told from error
+        raise
     finally:
         lock.release()
+
+
+@contextmanager
+def _attached(host: duckdb.DuckDBPyConnection, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Let the file go however its use ended; what went wrong first is what is raised."""
+    connection = host.cursor()
+    try:
+        connection.execute("USE warehouse")
+        yield connection
+    except BaseException:
+        with suppress(duckdb.Error):
+            _detach(host, connection, path)
+        raise
+    _detach(host, connection, path)
+
+
+def _detach(host: duckdb.DuckDBPyConnection, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        connection.close()
+        host.execute("DETACH warehouse")
+    except duckdb.Error:
+        forget(path)  # an engine that failed here holds on to the file, and to what it believes of it
+        raise
 
 
 @contextmanager
@@ -70,9 +94,19 @@ def transaction(path: Path, *, timeout_s: float, create: bool = False) -> Iterat
         try:
             yield connection
         except BaseException:
-            connection.rollback()
+            with suppress(duckdb.Error):  # after a fatal error there is no transaction left to undo
+                connection.rollback()
             raise
         connection.commit()
+
+
+def forget(path: Path) -> None:
+    """Close this process's engine for a file, as after the last use of a copy under a passing name."""
+    with _registry_lock:
+        host = _hosts.pop((os.getpid(), path), None)
+    if host is not None:
+        with suppress(duckdb.Error):
+            host.close()
 
 
 def _thread_lock(path: Path) -> threading.Lock:
@@ -87,13 +121,22 @@ def _host(path: Path) -> duckdb.DuckDBPyConnection:
         if key not in _hosts:
             host = duckdb.connect(":memory:", config=_CONFIG)
             host.execute("SET GLOBAL TimeZone = 'UTC'")
-            host.execute(f"SET temp_directory = {_quoted(path, '.tmp')}")
+            host.execute(f"SET temp_directory = {_quoted(_spill(path))}")
             own = ", ".join(_quoted(path, suffix) for suffix in _FILES)
             host.execute(f"SET allowed_paths = [{own}]")
             host.execute("SET enable_external_access = false")
             host.execute("SET lock_configuration = true")
             _hosts[key] = host
         return _hosts[key]
+
+
+def _spill(path: Path) -> Path:
+    """Where sorts that outgrow the memory go: beside the file, or a passing folder where that is closed."""
+    if os.access(path.parent, os.W_OK):
+        return Path(f"{path}.tmp")
+    folder = tempfile.mkdtemp(prefix="v2g-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _attach(
@@ -105,12 +148,14 @@ def _attach(
             host.execute(f"ATTACH {_quoted(path)} AS warehouse ({'READ_WRITE' if write else 'READ_ONLY'})")
             return
         except duckdb.IOException as error:
-            if "lock" not in str(error):
-                raise StoreError(f"{path} cannot be opened: {error}") from error
+            if "Could not set lock" not in str(error):
+                raise trouble(path, error, "cannot be opened") or error from None
             if time.monotonic() + pause > deadline:
-                raise LockedError(f"{path} is held by another process; waited {timeout_s:g} s") from error
+                raise LockedError(
+                    f"{path} is held by another process; waited {timeout_s:g} s{holder_of(error)}"
+                ) from error
         except duckdb.Error as error:
-            raise StoreError(f"{path} cannot be opened: {error}") from error
+            raise DamagedError(f"{path} cannot be opened: {error}", path=path) from error
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 

@@ -4,9 +4,12 @@ WarehouseError
 ├── ContractError            a frame does not fit its table
 ├── UnknownTableError        no contract has that table, dataset or column
 ├── UnknownZoneError         not a bidding zone we know
+├── UnknownDayError          not a day that a market can have (exit code 2)
 ├── StoreError
 │   ├── NoWarehouseError     the database file is not there
 │   ├── LockedError          another process holds the database (exit code 75)
+│   ├── UnwritableError      the disk is full, the file or folder cannot be written (exit code 74)
+│   ├── DamagedError         what the file holds is not what was written to it (exit code 4)
 │   ├── CopyError            a copy cannot be put there, or taken from there (exit code 2)
 │   └── SchemaVersionError   the file has another version's layout
 └── SourceError              a file is refused; nothing was written
@@ -27,6 +30,7 @@ WarehouseError
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 _SHOWN_NAME, _SHOWN_VALUE, _SHOWN_PROBLEM = 300, 80, 1000
 """Characters of a file's own words that a message may hold."""
@@ -60,6 +64,10 @@ class UnknownZoneError(WarehouseError):
     """The bidding zone is not in `warehouse.zones.ZONES`."""
 
 
+class UnknownDayError(WarehouseError):
+    """The market day is outside `warehouse.zones.FIRST_DAY` to `LAST_DAY`."""
+
+
 class StoreError(WarehouseError):
     """The database file cannot be used."""
 
@@ -70,6 +78,18 @@ class NoWarehouseError(StoreError):
 
 class LockedError(StoreError):
     """Another process holds the database and did not let go in time."""
+
+
+class UnwritableError(StoreError):
+    """The disk is full, or the file or its folder cannot be written; the message tells what was kept."""
+
+
+class DamagedError(StoreError):
+    """What the file holds is not what was written to it; `path` is the file."""
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class CopyError(StoreError):

@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.contracts import TableContract
+from warehouse.errors import CopyError
+from warehouse.files import make_folder, new_file, partial_of, settle
 
 _BATCH_ROWS = 200_000
+_MARK = b"v2g_table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,9 @@ def _write(
     values: Sequence[object],
     file: Path,
 ) -> int:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    _require_own(file, contract)
+    make_folder(file.parent)
+    partial = partial_of(file)
     order = ", ".join(contract.order)
     reader = connection.sql(
         f"SELECT {', '.join(contract.names)} FROM {contract.name} WHERE {condition} ORDER BY {order}",  # noqa: S608
@@ -67,11 +72,30 @@ def _write(
     ).to_arrow_reader(_BATCH_ROWS)
     rows = 0
     try:
-        with pq.ParquetWriter(partial, reader.schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-                rows += batch.num_rows
+        schema = reader.schema.with_metadata({_MARK: contract.name.encode()})
+        with new_file(partial) as stream:
+            with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+                for batch in reader:
+                    writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+                    rows += batch.num_rows
+            settle(stream)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
     return rows
+
+
+def _require_own(file: Path, contract: TableContract) -> None:
+    """Raise CopyError for a file that is there and no earlier export of the table."""
+    if not os.path.lexists(file):
+        return
+    try:
+        schema = pq.read_schema(file) if file.is_file() and not file.is_symlink() else None
+    except (OSError, pa.ArrowException):
+        schema = None
+    if schema is not None:
+        mark = (schema.metadata or {}).get(_MARK)
+        # Earlier versions left no mark.
+        if mark == contract.name.encode() or (mark is None and set(schema.names) <= set(contract.names)):
+            return
+    raise CopyError(f"{file} is there and no export of {contract.name}: only an earlier one is replaced")

@@ -1,28 +1,62 @@
-"""The layout's version: written when the file is made, checked whenever it is opened.
+"""The layout's version and fingerprint: written when the file is made, compared whenever it is opened.
 
-New tables and nullable columns of the contracts are added to an older file as they are; what that cannot do
-(fill a table, drop or turn a column) is a numbered step in `warehouse.migrations`.
+New tables and nullable columns of the contracts are added to a file as they are, by `v2g migrate` or the next
+write, also within a version; what that cannot do (fill a table, drop or turn a column) is a numbered step in
+`warehouse.migrations` and needs a higher `SCHEMA_VERSION`. `python -m tests.warehouse.layouts` records what
+the layout is now, and refuses what needs a version of its own; a test holds the record.
 """
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import duckdb
 
 from warehouse.contracts import CONTRACTS, TableContract, ddl
 from warehouse.contracts.render import sql_type
 from warehouse.errors import SchemaVersionError, StoreError
+from warehouse.layout import (
+    Difference,
+    Layout,
+    as_text,
+    current_layout,
+    differences,
+    fingerprint,
+    told,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the tables' layout that this code reads and writes."""
+
+META_COLUMNS = {
+    "version": "BIGINT NOT NULL",
+    "fingerprint": "VARCHAR",  # of `layout`
+    "layout": "VARCHAR",  # JSON: the layout that the file was written with
+    "last_write": "VARCHAR",  # names the last transaction, so that one whose end was not seen can be told
+    "copied": "VARCHAR",  # snapshot, backup; null in a warehouse
+}
+"""Of meta_schema, a table of one row that is no contract: it is read before they can be relied on."""
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables that are not there yet, in the caller's transaction; an older file is left alone."""
-    connection.execute("CREATE TABLE IF NOT EXISTS meta_schema (version BIGINT NOT NULL)")
+    columns = ", ".join(f"{name} {kind}" for name, kind in META_COLUMNS.items())
+    connection.execute(f"CREATE TABLE IF NOT EXISTS meta_schema ({columns})")
+    if connection.execute("FROM meta_schema").fetchall():
+        return
+    for contract in CONTRACTS.values():
+        connection.execute(ddl(contract))
+    connection.execute("INSERT INTO meta_schema (version) VALUES (?)", [SCHEMA_VERSION])
+    record_layout(connection)
+
+
+def record_layout(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note in the file that it has this code's version and layout."""
+    layout = current_layout()
     connection.execute(
-        "INSERT INTO meta_schema SELECT ? WHERE NOT EXISTS (FROM meta_schema)", [SCHEMA_VERSION]
+        "UPDATE meta_schema SET version = ?, fingerprint = ?, layout = ?",
+        [SCHEMA_VERSION, fingerprint(layout), as_text(layout)],
     )
-    if found_version(connection) == SCHEMA_VERSION:
-        for contract in CONTRACTS.values():
-            connection.execute(ddl(contract))
 
 
 def found_version(connection: duckdb.DuckDBPyConnection) -> int:
@@ -43,12 +77,53 @@ def found_version(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def check_version(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise SchemaVersionError unless the file has our version, StoreError if it is no warehouse at all."""
+    """Raise SchemaVersionError unless the file has our version and layout, StoreError if no warehouse."""
     version = found_version(connection)
     if version != SCHEMA_VERSION:
         raise SchemaVersionError(
             f"the warehouse has schema version {version}, this software reads {SCHEMA_VERSION}: "
             "`v2g migrate` brings it forward, rows kept"
+        )
+    if found := layout_differences(connection):
+        refuse_other_layout(found)
+        raise SchemaVersionError(
+            f"the warehouse has another layout of schema version {version} than this software: "
+            f"{told(found)}; `v2g migrate` brings it forward, rows kept"
+        )
+
+
+def layout_differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
+    """Return what the layout that the file was written with has otherwise than the contracts."""
+    code = current_layout()
+    noted, layout = connection.execute("SELECT fingerprint, layout FROM meta_schema").fetchall()[0]
+    if noted == fingerprint(code):
+        return []
+    return differences(json.loads(layout) if layout else _layout_in_catalog(connection), code)
+
+
+@contextmanager
+def as_noted(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turn a statement that finds no such column or table into SchemaVersionError where the file lacks it."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        found = []
+        with suppress(duckdb.Error):
+            found = differences(_layout_in_catalog(connection), current_layout())
+        if lacking := [one for one in found if "is missing" in one.text]:
+            raise SchemaVersionError(
+                f"the warehouse is not what its layout says: {told(lacking)}; `v2g migrate` adds what may "
+                "be null"
+            ) from error
+        raise
+
+
+def refuse_other_layout(found: list[Difference]) -> None:
+    """Raise SchemaVersionError for what growing the file would not mend."""
+    if fixed := [one for one in found if not one.grows]:
+        raise SchemaVersionError(
+            f"the warehouse has another layout of schema version {SCHEMA_VERSION} than this software: "
+            f"{told(fixed)}; use the version of the software that wrote it, or a newer one"
         )
 
 
@@ -57,6 +132,8 @@ def grow(connection: duckdb.DuckDBPyConnection) -> None:
 
     Raises StoreError for what growing cannot do: a column that may not be null, or that is of another type.
     """
+    for name, kind in META_COLUMNS.items():
+        connection.execute(f"ALTER TABLE meta_schema ADD COLUMN IF NOT EXISTS {name} {kind.split()[0]}")
     for contract in CONTRACTS.values():
         there = _columns(connection, contract.name)
         if not there:
@@ -66,24 +143,56 @@ def grow(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_columns(
-    connection: duckdb.DuckDBPyConnection, contract: TableContract, there: dict[str, str]
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, there: dict[str, tuple[str, bool]]
 ) -> None:
     for column in contract:
         kind = sql_type(column)
-        if column.name in there:
-            if there[column.name] != kind:
-                raise StoreError(
-                    f"{contract.name}.{column.name} is {there[column.name]} in the file and {kind} now"
-                )
-        elif not column.nullable:
-            raise StoreError(f"{contract.name} of the file lacks {column.name}, which may not be null")
-        else:
+        if column.name not in there:
+            if not column.nullable:
+                raise StoreError(f"{contract.name} of the file lacks {column.name}, which may not be null")
             connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {column.name} {kind}")
+            continue
+        found, nullable = there[column.name]
+        if found != kind:
+            raise StoreError(f"{contract.name}.{column.name} is {found} in the file and {kind} now")
+        if column.nullable and not nullable:
+            _drop_not_null(connection, contract, column.name)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the types of a table's columns as the contracts write them; empty without such a table."""
+def _drop_not_null(connection: duckdb.DuckDBPyConnection, contract: TableContract, column: str) -> None:
+    """Let a column be null; a table with a key is made anew, as DuckDB alters none that has an index."""
+    if not contract.key or contract.daily:
+        connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {column} DROP NOT NULL")
+        return
+    own = ", ".join(name for name in contract.names if name in _columns(connection, contract.name))
+    connection.execute(f"CREATE TEMP TABLE kept AS FROM {contract.name}")
+    connection.execute(f"DROP TABLE {contract.name}")
+    connection.execute(ddl(contract))
+    connection.execute(f"INSERT INTO {contract.name} ({own}) SELECT {own} FROM kept")  # noqa: S608
+    connection.execute("DROP TABLE kept")
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, tuple[str, bool]]:
+    """Return type, as the contracts write it, and nullability of a table's columns; {} without it."""
     found = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
+        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
+        "WHERE table_name = ? AND database_name = current_database() AND NOT internal",
+        [table],
     ).fetchall()
-    return {name: "TIMESTAMPTZ" if kind == "TIMESTAMP WITH TIME ZONE" else kind for name, kind in found}
+    return {
+        name: ("TIMESTAMPTZ" if kind == "TIMESTAMP WITH TIME ZONE" else kind, bool(nullable))
+        for name, kind, nullable in found
+    }
+
+
+def _layout_in_catalog(connection: duckdb.DuckDBPyConnection) -> Layout:
+    """Return the layout of a file that notes none, as far as its catalog tells it."""
+    layout = {}
+    for name, table in current_layout().items():
+        if columns := _columns(connection, name):
+            kinds = {
+                column: kind + ("" if nullable else " NOT NULL")
+                for column, (kind, nullable) in columns.items()
+            }
+            layout[name] = table | {"columns": kinds}
+    return layout

@@ -8,7 +8,7 @@ it again.
 import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.backup import copy_whole, put_back, read_through
+from warehouse.backup import check_backup, put_back, take_backup, take_snapshot
 from warehouse.climate import monthly_temperature
-from warehouse.connection import connect, transaction
+from warehouse.connection import connect
 from warehouse.contracts import (
     CONTRACTS,
     conform,
@@ -26,14 +26,24 @@ from warehouse.contracts import (
     landed_contract,
     table_contract,
 )
-from warehouse.errors import ContractError, CopyError
+from warehouse.ending import named_transaction
+from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
+from warehouse.files import FILE_MODE, make_folder
 from warehouse.landing import Landed, Part, land, parts, read_part
+from warehouse.layout import told
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
-from warehouse.schema import check_version, create_tables
+from warehouse.schema import (
+    SCHEMA_VERSION,
+    as_noted,
+    check_version,
+    create_tables,
+    found_version,
+    layout_differences,
+)
 from warehouse.sources.types import SourceFile
 
 PART_ROWS = 2_000_000
@@ -63,15 +73,23 @@ class Warehouse:
 
     def create(self) -> None:
         """Make the file and its tables; an existing warehouse keeps its rows, an older one is migrated."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with transaction(self.path, timeout_s=self.lock_timeout_s, create=True) as connection:
+        make_folder(self.path.parent)
+        with self._writing("the tables", create=True) as connection:
+            _close_to_others(self.path)
             create_tables(connection)
             bring_forward(connection)
 
     def migrate(self) -> int:
-        """Bring an older file forward, as any write would; returns the version that it had."""
-        with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
-            return bring_forward(connection)
+        """Bring a file forward, as any write would, and look into it; returns the version that it had."""
+        with self._writing("the new layout") as connection:
+            _close_to_others(self.path)
+            return bring_forward(connection, whole=True)
+
+    def outdated(self) -> str:
+        """Return what `migrate` would add to a file of this version, as text; "" if nothing."""
+        with connect(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
+            current = found_version(connection) == SCHEMA_VERSION
+            return told(layout_differences(connection)) if current else ""
 
     def land(self, source: SourceFile, received_utc: dt.datetime) -> Landed:
         """Keep a file's rows as they arrived, once.
@@ -80,7 +98,7 @@ class Warehouse:
         a microsecond later, so that "the later received belief holds" always has an answer.
         """
         received = _aware(received_utc, "received_utc")
-        with self._transaction() as connection:
+        with self._transaction(source.file_name) as connection:
             return land(connection, source, received)
 
     def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
@@ -118,7 +136,7 @@ class Warehouse:
         good_rows, bad_rows = _promoted(dataset, good, quarantine, source_ids)
         check_rows = arrow_table(checks, CONTRACTS["out_check"])
         checked = _aware(checked_utc, "checked_utc")
-        with self._transaction() as connection:
+        with self._transaction(f"the check of {dataset}") as connection:
             merge(connection, core_contract(dataset), good_rows)
             replace_quarantine(connection, bad_rows, of=dataset, checked=source_ids)
             finish(connection, dataset, check_rows, source_ids, checked)
@@ -132,7 +150,7 @@ class Warehouse:
         """
         good_rows, bad_rows = _promoted(part.dataset, good, quarantine, part.source_ids)
         judged = pa.Table.from_pandas(rows[["source_id", "source_row"]], preserve_index=False)
-        with self._transaction() as connection:
+        with self._transaction(f"part of the check of {part.dataset}") as connection:
             merge(connection, core_contract(part.dataset), good_rows)
             replace_quarantine(connection, bad_rows, of=part.dataset, checked=judged)
 
@@ -142,7 +160,7 @@ class Warehouse:
         """Keep the outcome of the checks of all parts and mark their sources checked."""
         check_rows = arrow_table(checks, CONTRACTS["out_check"])
         checked = _aware(checked_utc, "checked_utc")
-        with self._transaction() as connection:
+        with self._transaction(f"the check of {dataset}") as connection:
             finish(connection, dataset, check_rows, source_ids, checked)
 
     def read(
@@ -186,7 +204,7 @@ class Warehouse:
                     f"{table} is not written directly: raw and core tables grow by land, promote"
                 )
             shaped.append((contract, arrow_table(frame, contract), by.get(table, contract.key)))
-        with self._transaction() as connection:
+        with self._transaction(", ".join(frames)) as connection:
             for contract, rows, columns in shaped:
                 if columns:
                     delete_matching(connection, contract, rows, columns)
@@ -224,7 +242,8 @@ class Warehouse:
     ) -> tuple[Pruned, Pruned]:
         """Let old samples and raw rows of telemetry go, or only count them; see `warehouse.retention`."""
         pruned = _aware(pruned_utc, "pruned_utc")
-        with self._transaction() as connection:
+        use = self._reading() if dry_run else self._transaction("what retention lets go")
+        with use as connection:
             return prune(
                 connection,
                 samples_before=samples_before, raw_before=raw_before, pruned=pruned, dry_run=dry_run,
@@ -237,16 +256,16 @@ class Warehouse:
             return [export_table(connection, contract, Path(folder)) for contract in contracts]
 
     def snapshot(self, path: Path | str) -> Path:
-        """Copy the database to `path` in one step: a reader sees the old copy or the new, never a part."""
-        return copy_whole(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s)
+        """Copy the database to `path` in one step; see `warehouse.backup.take_snapshot`."""
+        return take_snapshot(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s)
 
-    def backup(self, path: Path | str) -> dict[str, int]:
-        """`snapshot` to a file that is not there yet, read through afterwards; returns rows by table."""
-        target = Path(path).resolve()
-        if target.exists():
-            raise CopyError(f"{target} is there already: a backup replaces nothing")
-        self.snapshot(target)
-        return read_through(target, timeout_s=self.lock_timeout_s)
+    def backup(self, path: Path | str, *, noted: bool = False) -> dict[str, int]:
+        """Copy the database, verified, to a name that is free; see `warehouse.backup.take_backup`."""
+        return take_backup(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s, noted=noted)
+
+    def check_backup(self, path: Path | str) -> dict[str, int]:
+        """Verify a backup taken earlier, changing nothing; returns rows by table."""
+        return check_backup(Path(path), timeout_s=self.lock_timeout_s)
 
     def restore(self, path: Path | str) -> dict[str, int]:
         """Put a backup in the place of this warehouse, in one step; see `warehouse.backup.put_back`."""
@@ -256,13 +275,26 @@ class Warehouse:
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with connect(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
             check_version(connection)
-            yield connection
+            with as_noted(connection):
+                yield connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
+    def _transaction(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction; `what` is written in it, for the message of a disk that is full."""
+        with self._writing(what) as connection:
             bring_forward(connection)
-            yield connection
+            with as_noted(connection):
+                yield connection
+
+    def _writing(
+        self, what: str, *, create: bool = False
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return named_transaction(self.path, what, timeout_s=self.lock_timeout_s, create=create)
+
+
+def _close_to_others(path: Path) -> None:
+    with suppress(PermissionError):  # another user's file, who lets this one write
+        path.chmod(FILE_MODE)
 
 
 def _aware(moment: dt.datetime, name: str) -> dt.datetime:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from warehouse.errors import UnknownZoneError, nearest
+from warehouse.errors import UnknownDayError, UnknownZoneError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,9 @@ ZONES: Mapping[str, str] = MappingProxyType(
 )
 """Bidding zone → IANA time zone of its local day."""
 
+FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2099, 12, 31)
+"""Market days that can be meant: beyond them clocks are guessed, and calendars end."""
+
 
 def market_timezone(zone: str) -> str:
     """Return the IANA time zone of a bidding zone; UnknownZoneError names the nearest one."""
@@ -66,7 +69,9 @@ def market_timezone(zone: str) -> str:
 
 
 def market_day_bounds(date: dt.date, zone: str) -> tuple[dt.datetime, dt.datetime]:
-    """Return the half-open market day [start, end) of a zone, UTC."""
+    """Return the half-open market day [start, end) of a zone, UTC; UnknownDayError for one out of range."""
+    if not FIRST_DAY <= date <= LAST_DAY:
+        raise UnknownDayError(f"{date} is no market day: not within {FIRST_DAY} to {LAST_DAY}")
     timezone = ZoneInfo(market_timezone(zone))
     midnight = dt.time(0, tzinfo=timezone)
     start = dt.datetime.combine(date, midnight).astimezone(dt.UTC)

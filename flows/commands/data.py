@@ -11,6 +11,7 @@ import typer
 
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
 from flows.errors import UsageError
+from flows.moments import day_of
 
 if TYPE_CHECKING:
     from flows.stages import StageResult
@@ -155,7 +156,7 @@ def ingest(
             raise UsageError(
                 f"--source {source} needs --onto DATE: the market days to replay the sessions onto"
             )
-        options["onto"] = [_day("--onto", text) for text in onto]
+        options["onto"] = [day_of("--onto", text) for text in onto]
     elif onto:
         raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()
@@ -237,8 +238,8 @@ def _days(first: str | None, last: str | None) -> list[date]:
     """The market days from --date to --until; that one alone without --until."""
     if first is None:
         raise UsageError("--source tou needs --date DATE: the first market day to write the tariff out for")
-    start = _day("--date", first)
-    end = start if last is None else _day("--until", last)
+    start = day_of("--date", first)
+    end = start if last is None else day_of("--until", last)
     if not start <= end <= start + timedelta(days=_MOST_DAYS):
         raise UsageError(f"--until {end}: not within {_MOST_DAYS} days after --date {start}")
     return [start + timedelta(days=number) for number in range((end - start).days + 1)]
@@ -257,10 +258,3 @@ def _batteries(texts: list[str] | None) -> dict[str, object]:
             f"--battery {' --battery '.join(texts or ())}: not one ID, nor WORD=ID with each word once"
         )
     return {"batteries": batteries}
-
-
-def _day(option: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} {text}: not a date", hint="Try 2020-07-05.") from None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows import clock
-from flows.errors import UsageError
+from flows.moments import day_of, moment_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,15 +63,21 @@ class Call:
         if workspace is not None:
             call = replace(call, directory=workspace)
         if as_of is not None:
-            call = replace(call, as_of=parse_moment(as_of))
+            call = replace(call, as_of=moment_of("--as-of", as_of))
         return replace(call, json=call.json or as_json)
 
-    def open(self) -> Workspace:
-        """The workspace, with this process's environment set for the engines."""
-        from flows.workspace import Workspace
+    def open(self, *, prefect: bool = False) -> Workspace:
+        """The workspace, the engines quiet in this process; with `prefect`, a home for it there as well.
+
+        Nothing is written for a command without Prefect: what can only be read can still be looked at.
+        """
+        from flows.workspace import QUIET_ENVIRONMENT, Workspace
 
         workspace = Workspace.open(self.directory)
-        workspace.enter()
+        if prefect:
+            workspace.enter()
+        else:
+            os.environ.update(QUIET_ENVIRONMENT)
         return workspace
 
     def answer(self, payload: Mapping[str, Any], show: Callable[[Console], None]) -> None:
@@ -98,20 +105,6 @@ class Call:
             raise typer.Exit(decisive.exit_code)
 
 
-def parse_moment(text: str) -> datetime:
-    """An ISO 8601 date or time as UTC; raises UsageError."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--as-of {text}: not a time", hint="Try 2020-07-04T14:00Z.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
 def market_date(text: str | None, call: Call, zone: str) -> date:
     """The date typed, or the zone's tomorrow as of the call; raises UsageError."""
-    if text is None:
-        return clock.tomorrow(call.as_of, zone)
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--date {text}: not a date", hint="Try 2020-07-05.") from None
+    return clock.tomorrow(call.as_of, zone) if text is None else day_of("--date", text)

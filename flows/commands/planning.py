@@ -89,7 +89,7 @@ def run(
     from flows.runner import run_daily
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    opened = call.open()
+    opened = call.open(prefect=True)
     call.finish(*run_daily(opened, call.as_of, market_date(day, call, opened.zone)))
 
 

@@ -60,4 +60,4 @@ def serve(
     from flows.serve import serve as start
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    start(call.open(), port)
+    start(call.open(prefect=True), port)

@@ -58,6 +58,8 @@ def snapshot(
 ) -> None:
     """Copy the warehouse for notebooks and reports: readers see the old copy or the new one, never a part.
 
+    FILE may be an earlier snapshot, and nothing else that is there.
+
     Example: v2g snapshot
     """
     call = Call.of(ctx, workspace, as_json, as_of)
@@ -69,17 +71,29 @@ def snapshot(
 def backup(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Not there yet.", show_default=False)],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing: say whether the backup FILE is whole.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Copy the warehouse to FILE and read the copy through; the copy is a warehouse as well.
+    """Copy the warehouse to FILE and verify the copy, every row and block of it.
+
+    A warehouse that is damaged is told (exit 4). FILE is a warehouse as well, and what `v2g restore` takes.
 
     Example: v2g backup /backups/depot-2020-07-05.duckdb
+
+    Example: v2g backup --check /backups/depot-2020-07-05.duckdb
     """
     call = Call.of(ctx, workspace, as_json, as_of)
-    rows = call.open().warehouse.backup(file)
-    _tell(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, read through")
+    warehouse = call.open().warehouse
+    if check:
+        rows = warehouse.check_backup(file)
+        _tell(call, {"checked": str(file), "rows": rows}, f"Whole: {file}, {_sum(rows)}")
+        return
+    rows = warehouse.backup(file, noted=True)
+    _tell(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, verified")
 
 
 def restore(
@@ -89,7 +103,7 @@ def restore(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Put a backup in the place of the warehouse, once all of it has been read; a running writer stops it.
+    """Put a backup in the place of the warehouse, once all of it is verified; a running writer stops it.
 
     Example: v2g restore /backups/depot-2020-07-05.duckdb
     """
@@ -170,16 +184,28 @@ def migrate(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Bring the warehouse of an older version forward, rows kept; the first write to it would do the same.
+    """Bring a workspace of an older version forward: rows kept, files and folders closed to other users.
+
+    The first write to it would do the same for the tables.
 
     Example: v2g migrate
     """
     from warehouse.schema import SCHEMA_VERSION
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    found = call.open().warehouse.migrate()
+    opened = call.open()
+    lacking = opened.warehouse.outdated()
+    found = opened.warehouse.migrate()
+    closed = opened.make_private()
     told = "is up to date" if found == SCHEMA_VERSION else f"brought forward from {found}"
-    _tell(call, {"found": found, "version": SCHEMA_VERSION}, f"Schema version {SCHEMA_VERSION}: {told}")
+    told = f"has grown: {lacking}" if lacking else told
+    if closed:
+        told += f"; {closed} files and folders that others could read are private now"
+    _tell(
+        call,
+        {"found": found, "version": SCHEMA_VERSION, "grown": lacking, "made_private": closed},
+        f"Schema version {SCHEMA_VERSION}: {told}",
+    )
 
 
 def _tell(call: Call, payload: Mapping[str, Any], line: str) -> None:

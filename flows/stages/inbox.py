@@ -5,6 +5,8 @@ SOURCE is a source that needs no further word, or the name of a mapping: session
 as mappings/wallbox.toml says (see `warehouse.sources.mapping`).
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
 in NAME.reason.txt. Names that begin with a dot or end in .part are left alone: write there, then rename.
+Symbolic links are never followed, be it a file, a mapping or one of these folders: whoever may drop a file
+here could otherwise have any file read, or written.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import FlowsError, UsageError
+from flows.stages.drop import move_into, require_own
 from flows.stages.ingest import INGEST_ORDER, land_files
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.errors import LockedError, WarehouseError, printable
+from warehouse.files import write_whole
 from warehouse.sources import load_mapping, sources_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -35,13 +39,15 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
     for file in sorted(_waiting(workspace.inbox), key=_rank):
         try:
             dataset, source, options = _meaning(file, workspace.mappings)
-            landed = land_files(workspace, as_of, dataset, [file], source=source, options=options)
+            landed = land_files(
+                workspace, as_of, dataset, [file], source=source, options=options, follow=False
+            )
         except LockedError:
             raise  # nothing wrong with the file: it stays where it is
         except (WarehouseError, FlowsError) as error:
             refused, reason = _move(file, "refused", run_id), printable(str(error))
             beside = refused.with_name(f"{_short(refused.name)}.reason.txt")
-            beside.write_text(f"{reason}\n", encoding="utf-8")
+            write_whole(beside, f"{reason}\n")
             rows.append({"file": printable(file.name), "rows": 0, "outcome": "refused", "reason": reason})
         else:
             _move(file, "done", run_id)
@@ -58,13 +64,14 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
 
 
 def _waiting(inbox: Path) -> list[Path]:
-    if not inbox.is_dir():
+    """What lies in the inbox, links and pipes too; the folders that files move to are left alone."""
+    if not os.path.lexists(inbox):
         return []
-    return [
-        file
-        for file in inbox.iterdir()
-        if not file.is_dir() and not file.name.startswith(".") and file.suffix != ".part"
-    ]
+    for folder in (inbox, inbox / "done", inbox / "refused"):
+        require_own(folder)
+    with os.scandir(inbox) as entries:
+        names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    return [inbox / name for name in names if not name.startswith(".") and Path(name).suffix != ".part"]
 
 
 def _rank(file: Path) -> tuple[int, str]:
@@ -84,19 +91,20 @@ def _meaning(file: Path, mappings: Path) -> tuple[str, str, Mapping[str, Any]]:
     if source in sources_for(kind) or not _NAME.fullmatch(source):
         return kind, source, {}
     mapping = mappings / f"{source}.toml"
-    if not mapping.is_file():
+    if not os.path.lexists(mapping):
         return kind, source, {}
-    meant = load_mapping(mapping, kind)
+    require_own(mappings)
+    meant = load_mapping(mapping, kind, follow=False)
     return kind, meant.source, meant.options
 
 
 def _move(file: Path, where: str, run_id: str) -> Path:
     folder = file.parent / where
-    folder.mkdir(exist_ok=True)
-    target = folder / file.name
-    if target.exists():
-        target = folder / f"{_short(file.stem)}.{run_id}{_short(file.suffix)}"
-    return file.replace(target)
+    name = file.name
+    if os.path.lexists(folder / name):
+        name = f"{_short(file.stem)}.{run_id}{_short(file.suffix)}"
+    move_into(file, folder, name)
+    return folder / name
 
 
 def _short(name: str) -> str:

@@ -79,8 +79,9 @@ def land_files(
     source: str = "csv",
     zone: str | None = None,
     options: Mapping[str, object] | None = None,
+    follow: bool = True,
 ) -> LandedFiles:
-    """`ingest` without its row in out_run."""
+    """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
     warehouse = workspace.warehouse
     more: dict[str, Any] = dict(options or {})
     if _needs_cars(source, more):
@@ -90,7 +91,7 @@ def land_files(
         more["cars"] = cars
     if source in _ZONED:
         zone = zone or workspace.zone
-    read = [read_source(dataset, file, source=source, zone=zone, **more) for file in files]
+    read = [read_source(dataset, file, source=source, zone=zone, follow=follow, **more) for file in files]
     for item in read:
         _require_known_ids(warehouse, item)
     rows, new = [], 0

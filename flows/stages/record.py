@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
+from flows.private import keep_private
 from flows.workspace import Workspace
+from warehouse.errors import UnwritableError
 
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -56,20 +58,23 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
         def run(*args: P.args, **kwargs: P.kwargs) -> StageResult:
             workspace, _, run_id, *_ = cast("tuple[Workspace, datetime, str]", args)
             started = now()
+            keep_private()
             try:
                 result = body(*args, **kwargs)
             except Exception as error:
                 from flows.problem import problem_of
 
                 problem = problem_of(error)
-                if problem.exit_code not in (
-                    2,
-                    4,
-                    75,
-                ):  # refused before anything began, or nobody can write now
+                # Not where it was refused before anything began, or nobody can write now.
+                if problem.exit_code not in (2, 4, 74, 75):
                     write_run(workspace, run_id, stage, started, "failed", problem.exit_code, problem.message)
                 raise
-            write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)
+            try:
+                write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)
+            except UnwritableError as error:
+                raise UnwritableError(
+                    f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
+                ) from error
             _log.info("%s: %s", stage, result.message)
             return result
 

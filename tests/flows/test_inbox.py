@@ -91,8 +91,8 @@ def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp
     rows = {row["file"]: row for row in result.tables["inbox"]}
     assert {row["outcome"] for row in rows.values()} == {"refused"}
     assert "it is a pipe, not a file" in rows["telemetry__csv__pipe.csv"]["reason"]
-    assert "it is a device, not a file" in rows["telemetry__csv__zero.csv"]["reason"]
-    assert "there is no such file" in rows["telemetry__csv__gone.csv"]["reason"]
+    assert "it is a symbolic link, not a file" in rows["telemetry__csv__zero.csv"]["reason"]
+    assert "it is a symbolic link, not a file" in rows["telemetry__csv__gone.csv"]["reason"]
     assert {r"telemetry__csv__\x1b[31m\n<b>.csv", r"prices__csv__\udcff.csv", "x" * 250} <= set(rows)
     assert all(row["reason"].isprintable() for row in rows.values())
     assert [path.name for path in inbox.iterdir()] == ["refused"]

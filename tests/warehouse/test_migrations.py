@@ -1,4 +1,4 @@
-"""A file of schema version 1, as it was frozen, comes forward whole or stays as it was."""
+"""A file of an earlier schema version, as it was frozen, comes forward whole or stays as it was."""
 
 import datetime as dt
 import os
@@ -17,7 +17,8 @@ from warehouse.errors import SchemaVersionError, StoreError
 from warehouse.schema import SCHEMA_VERSION
 from warehouse.store import Warehouse
 
-VERSION_1 = Path(__file__).parent / "schema_v1.sql"
+HERE = Path(__file__).parent
+FROZEN = {1: HERE / "schema_v1.sql", 2: HERE / "schema_v2.sql"}
 SAMPLES = {
     "VARCHAR": "x",
     "DOUBLE": 1.5,
@@ -28,21 +29,26 @@ SAMPLES = {
 }
 
 
+@pytest.fixture(params=FROZEN)
+def version(request):
+    return request.param
+
+
 @pytest.fixture
-def old(tmp_path):
-    """A warehouse of version 1 with one row in every table, two hours of telemetry besides."""
+def old(tmp_path, version):
+    """A warehouse of an old version with one row in every table, two hours of telemetry besides."""
     path = tmp_path / "old.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(VERSION_1.read_text(encoding="utf-8"))
-        connection.execute("INSERT INTO meta_schema VALUES (1)")
+        connection.execute(FROZEN[version].read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO meta_schema VALUES (?)", [version])
         for table in tables_of(connection) - {"meta_schema"}:
             row = [SAMPLES[kind] for _, kind, _ in layout(connection, table)]
             connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
         samples = telemetry(minutes=120).assign(source_id="s", received_utc=pd.Timestamp(NOW))
+        names = ", ".join(name for name, _, _ in layout(connection, "core_telemetry") if name in samples)
         connection.register("samples", samples)
-        connection.execute("INSERT INTO core_telemetry BY NAME SELECT * EXCLUDE "
-                           "(cell_voltage_min_v, cell_voltage_max_v) FROM samples")  # fmt: skip
+        connection.execute(f"INSERT INTO core_telemetry BY NAME SELECT {names} FROM samples")  # noqa: S608
     return Warehouse(path, lock_timeout_s=5.0)
 
 
@@ -74,7 +80,7 @@ def version_of(path):
         return connection.execute("SELECT version FROM meta_schema").fetchall()
 
 
-def test_an_old_file_migrated_is_a_new_file_with_the_rows_kept(old, tmp_path):
+def test_an_old_file_migrated_is_a_new_file_with_the_rows_kept(old, version, tmp_path):
     with duckdb.connect(str(old.path)) as connection:
         before = {table: layout(connection, table) for table in tables_of(connection)}
         rows = {
@@ -82,7 +88,7 @@ def test_an_old_file_migrated_is_a_new_file_with_the_rows_kept(old, tmp_path):
             for table in before.keys() - {"meta_schema"}
         }
     assert all(rows.values())
-    assert (old.migrate(), old.migrate()) == (1, SCHEMA_VERSION)
+    assert (old.migrate(), old.migrate()) == (version, SCHEMA_VERSION)
 
     fresh = Warehouse(tmp_path / "fresh.duckdb")
     fresh.create()
@@ -98,6 +104,7 @@ def test_an_old_file_migrated_is_a_new_file_with_the_rows_kept(old, tmp_path):
         old.read(table)
 
 
+@pytest.mark.parametrize("version", [1], indirect=True)
 def test_the_telemetry_of_an_old_file_gets_its_quarter_hours(old):
     old.migrate()
     quarters = old.read("core_telemetry_15min", where={"battery_id": "CAR1"})
@@ -105,13 +112,13 @@ def test_the_telemetry_of_an_old_file_gets_its_quarter_hours(old):
     assert quarters["charge_ah"].sum() == pytest.approx(10.0 * 2)
 
 
-def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old, caplog):
-    with pytest.raises(SchemaVersionError, match=r"version 1.*v2g migrate"):
+def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old, version, caplog):
+    with pytest.raises(SchemaVersionError, match=rf"version {version}.*v2g migrate"):
         old.read("core_price")
-    assert version_of(old.path) == [(1,)]
+    assert version_of(old.path) == [(version,)]
     old.land(source_of("telemetry", telemetry("CAR7", minutes=3)), NOW)
     assert version_of(old.path) == [(SCHEMA_VERSION,)]
-    assert "from schema version 1 to 2" in caplog.text
+    assert f"from schema version {version} to {SCHEMA_VERSION}" in caplog.text
     assert len(old.read("raw_telemetry", where={"battery_id": "CAR7"})) == 3
 
 
@@ -129,18 +136,45 @@ from warehouse.store import Warehouse
 def killed(connection):
     migrations.compact_all(connection)
     os.kill(os.getpid(), signal.SIGKILL)
-migrations._STEPS = {1: killed}
+migrations._STEPS = dict(migrations._STEPS) | {2: killed}
 Warehouse(sys.argv[1]).migrate()
 """
 
 
-def test_a_migration_killed_in_the_middle_leaves_the_old_file(old):
+def test_a_migration_killed_in_the_middle_leaves_the_old_file(old, version):
     before = structure(old.path)
     done = subprocess.run([sys.executable, "-c", KILLED, str(old.path)], check=False, env=os.environ)
     assert done.returncode == -signal.SIGKILL
-    assert version_of(old.path) == [(1,)]
+    assert version_of(old.path) == [(version,)]
     assert structure(old.path) == before
-    assert old.migrate() == 1
+    assert old.migrate() == version
+    assert len(old.read("core_telemetry")) == 121
+
+
+TWO = """
+import sys
+from warehouse.store import Warehouse
+print(Warehouse(sys.argv[1], lock_timeout_s=60.0).migrate())
+"""
+
+
+def test_of_two_at_once_one_migrates_and_the_other_finds_it_done(old, version):
+    both = [
+        subprocess.Popen([sys.executable, "-c", TWO, str(old.path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert sorted(int(one.communicate()[0]) for one in both) == [version, SCHEMA_VERSION]
+    assert len(old.read("core_telemetry")) == 121
+
+
+@pytest.mark.parametrize("version", [2], indirect=True)
+def test_an_old_file_is_copied_as_it_is_and_its_copies_come_forward(old, tmp_path):
+    rows = old.backup(tmp_path / "before.duckdb")
+    assert rows["core_telemetry"] == 121
+    assert version_of(tmp_path / "before.duckdb") == [(2,)]
+    old.migrate()
+    old.restore(tmp_path / "before.duckdb")
+    assert old.migrate() == 2
     assert len(old.read("core_telemetry")) == 121
 
 
@@ -152,9 +186,9 @@ def test_a_newer_file_is_refused(old):
             use()
 
 
-def test_a_column_of_another_type_is_not_grown_over(old):
+def test_a_column_of_another_type_is_not_grown_over(old, version):
     with duckdb.connect(str(old.path)) as connection:
         connection.execute("ALTER TABLE core_checkup ALTER capacity_ah TYPE VARCHAR")
     with pytest.raises(StoreError, match=r"core_checkup\.capacity_ah is VARCHAR in the file and DOUBLE now"):
         old.migrate()
-    assert version_of(old.path) == [(1,)]
+    assert version_of(old.path) == [(version,)]

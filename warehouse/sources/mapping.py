@@ -81,10 +81,13 @@ class FileMapping:
     options: Mapping[str, Any]
 
 
-def load_mapping(path: Path | str, dataset: str) -> FileMapping:
-    """Read a mapping file for files of a dataset; OptionError names the key and the nearest right one."""
+def load_mapping(path: Path | str, dataset: str, *, follow: bool = True) -> FileMapping:
+    """Read a mapping file for files of a dataset; OptionError names the key and the nearest right one.
+
+    follow: whether a symbolic link is followed.
+    """
     path = Path(path)
-    raw = load(path)
+    raw = load(path, follow=follow)
     if len(raw.data) > _MAX_BYTES:
         raise OversizedFileError(f"is larger than {_MAX_BYTES:,} bytes", file=raw.name)
     try:

@@ -1,5 +1,6 @@
 """From a path to a file's bytes: only of regular files, only so many, and unpacked if they are gzip."""
 
+import errno
 import hashlib
 import io
 import os
@@ -24,7 +25,7 @@ _GZIP = 31
 _CHUNK = 2**16
 _KINDS = {
     stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
-    stat.S_IFSOCK: "socket",
+    stat.S_IFSOCK: "socket", stat.S_IFLNK: "symbolic link",
 }  # fmt: skip
 
 
@@ -55,10 +56,13 @@ class RawFile:
         return self.data.startswith(ZIP_MAGIC)
 
 
-def load(path: Path, caps: Caps = CAPS) -> RawFile:
-    """Return a file's bytes; raises MissingFileError, EmptyFileError, OversizedFileError, Undecodable…"""
+def load(path: Path, caps: Caps = CAPS, *, follow: bool = True) -> RawFile:
+    """Return a file's bytes; raises MissingFileError, EmptyFileError, OversizedFileError, Undecodable…
+
+    follow: whether a symbolic link is followed; one that is not is never opened, nor is a device.
+    """
     name = printable(path.name)
-    data = _read(path, caps)
+    data = _read(path, caps, follow=follow)
     sha256 = hashlib.sha256(data).hexdigest()
     if data.startswith(_GZIP_MAGIC):
         data = _gunzip(data, name, caps)
@@ -67,22 +71,26 @@ def load(path: Path, caps: Caps = CAPS) -> RawFile:
     return RawFile(name=name, data=data, sha256=sha256, caps=caps)
 
 
-def _read(path: Path, caps: Caps) -> bytes:
+def _read(path: Path, caps: Caps, *, follow: bool) -> bytes:
     name, shown = printable(path.name), printable(str(path))
     try:
-        # Not blocking: opening a pipe would otherwise wait for somebody to write.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not follow:
+            _require_file(path.lstat().st_mode, shown)
+        # Not blocking: opening a pipe would otherwise wait for somebody to write. Not following: what was a
+        # file a moment ago may be a link now.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError("there is no such file", file=shown) from None
     except OSError as error:
-        raise MissingFileError(f"cannot be read: {error.strerror}", file=shown) from error
+        link = error.errno == errno.ELOOP and not follow
+        reason = "it is a symbolic link, not a file" if link else error.strerror
+        raise MissingFileError(f"cannot be read: {reason}", file=shown) from error
     except ValueError:
         raise MissingFileError("is not a path", file=shown) from None
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
-            raise MissingFileError(f"cannot be read: it is a {kind}, not a file", file=shown)
+        _require_file(status.st_mode, shown)
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
             data = stream.read(caps.file_bytes + 1) if status.st_size <= caps.file_bytes else b""
     finally:
@@ -90,6 +98,12 @@ def _read(path: Path, caps: Caps) -> bytes:
     if max(status.st_size, len(data)) > caps.file_bytes:
         raise OversizedFileError(f"is larger than {caps.file_bytes:,} bytes; split it", file=name)
     return data
+
+
+def _require_file(mode: int, shown: str) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "special file")
+        raise MissingFileError(f"cannot be read: it is a {kind}, not a file", file=shown)
 
 
 def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:

@@ -92,18 +92,20 @@ def read_source(
     source: str = "csv",
     zone: str | None = None,
     caps: Caps = CAPS,
+    follow: bool = True,
     **options: object,
 ) -> SourceFile:
     """Read a file into rows that are fit to land.
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
-    file where it does not tell. options: what the source's parser names, as `battery_id` (rows of one
-    battery), `level` and `cars`, `onto`, `target_soc`, `batteries`, `mapping`. Raises SourceError (see
-    `warehouse.errors`), UnknownZoneError for the argument, UnknownTableError.
+    file where it does not tell. follow: whether a symbolic link is followed. options: what the source's
+    parser names, as `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`,
+    `batteries`, `mapping`. Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
+    UnknownTableError.
     """
     path = Path(path)
     _reader(dataset, source, printable(path.name))
-    return parse_source(dataset, load(path, caps), source=source, zone=zone, **options)
+    return parse_source(dataset, load(path, caps, follow=follow), source=source, zone=zone, **options)
 
 
 def parse_source(

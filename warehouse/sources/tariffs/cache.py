@@ -46,7 +46,7 @@ class ResponseCache:
         path = self.folder / provider.name / f"{label}_{digest[:12]}.{provider.suffix}"
         if _digest(path) != digest:
             _write(path, data)
-            path.chmod(0o444)
+            path.chmod(0o400)
         return Kept(path=path, url=request.shown, fetched_utc=fetched_utc, validators=validators)
 
     def remember(self, provider: Provider, request: Request, kept: Kept) -> None:
