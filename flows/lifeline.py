@@ -1,0 +1,56 @@
+"""Processes that end together: a child with its parent, however the parent ends; a process soon after a signal.
+
+A killed process can tell nobody, so children look: their parent's id changes when it is gone. That holds on
+Linux and macOS alike, also when the parent's thread that started them has ended long before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import NoReturn
+
+LOOK_EVERY_S = 0.5
+_ORPHANED = 70
+
+
+def end_with(parent: int) -> None:
+    """End this process, without further ado, as soon as process `parent` is no longer its parent."""
+
+    def watch() -> NoReturn:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY_S)
+        os._exit(_ORPHANED)
+
+    if os.getppid() != parent:
+        os._exit(_ORPHANED)
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def end_worker_with(parent: int) -> None:
+    """`end_with` for a process of a pool, which also leaves without taking its engines apart (they complain)."""
+    import atexit
+
+    end_with(parent)
+    atexit.register(os._exit, 0)
+
+
+def end_soon_after(signals: frozenset[signal.Signals], *, within_s: float, code: int) -> None:
+    """End this process with `code` at the latest `within_s` after one of the signals.
+
+    The handler of the signal stays what it is and has that long to end things in order. A handler alone would
+    not do: Python runs it only when the main thread comes back from a solver.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def watch() -> NoReturn:
+        while os.read(told, 1)[0] not in signals:
+            pass
+        time.sleep(within_s)
+        os._exit(code)
+
+    threading.Thread(target=watch, name="end-soon", daemon=True).start()
