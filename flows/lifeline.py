@@ -1,4 +1,4 @@
-"""Processes that end together: a child with its parent, however the parent ends; a process soon after a signal.
+"""Processes that end together: a child with its parent, however that ends; a process soon after a signal.
 
 A killed process can tell nobody, so children look: their parent's id changes when it is gone. That holds on
 Linux and macOS alike, also when the parent's thread that started them has ended long before.
@@ -30,7 +30,7 @@ def end_with(parent: int) -> None:
 
 
 def end_worker_with(parent: int) -> None:
-    """`end_with` for a process of a pool, which also leaves without taking its engines apart (they complain)."""
+    """`end_with` for a process of a pool; it leaves without taking its engines apart, which tell of leaks."""
     import atexit
 
     end_with(parent)

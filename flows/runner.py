@@ -34,7 +34,7 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
 
 @contextmanager
 def _some_server(workspace: Workspace) -> Iterator[None]:
-    """The server that the user has named to Prefect, with the user's own password; else one of this run alone."""
+    """The server that the user has named to Prefect, with the user's password; else one of this run alone."""
     from prefect.context import refresh_global_settings_context
     from prefect.settings import get_current_settings
 

@@ -1,8 +1,8 @@
 """What runs in the process of a served flow run: the flow named on the command line, and no other.
 
-python -P -m flows.server.flow_run FLOW --deployment ID --workspace DIR --parent PID --lock FILE; the run's id
-is in PREFECT__FLOW_RUN_ID. Prefect's own engine would load whatever the deployment's record names and unpickle
-whatever results the server tells of.
+python -P -m flows.server.flow_run FLOW --deployment ID --workspace DIR --parent PID --lock FILE; the run's
+id is in PREFECT__FLOW_RUN_ID. Prefect's own engine would load whatever the deployment's record names and
+unpickle whatever results the server tells of.
 """
 
 from __future__ import annotations
@@ -59,8 +59,6 @@ def _run(served: Served, deployment_id: UUID, run_id: UUID) -> None:
     from prefect.flow_engine import load_flow_run, run_flow
     from prefect.logging.loggers import flow_run_logger
 
-    from flows import daily
-
     configure_from_env()
     _read_no_results()
     with handle_engine_signals(run_id):
@@ -73,8 +71,10 @@ def _run(served: Served, deployment_id: UUID, run_id: UUID) -> None:
         except RefusedRunError as refusal:
             _fail(run, str(refusal))
             return
+        from flows import daily
+
         # The record that was checked is the one that is run.
-        run_flow(getattr(daily, served.flow), flow_run=run, error_logger=flow_run_logger(run))
+        run_flow(getattr(daily, served.flow), flow_run=run, error_logger=flow_run_logger(run).logger)
 
 
 def _fail(run: FlowRun, reason: str) -> None:

@@ -18,7 +18,7 @@ _held: dict[Path, int] = {}
 
 
 def hold(path: Path) -> int | None:
-    """Hold `path` until this process ends: None, or the id of the process that holds it already (0: unknown)."""
+    """Hold `path` until this process ends: None, or the id of the process that holds it (0: unknown)."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,17 @@ HOST = "127.0.0.1"
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 4.0
 # What the server is told of this process's environment; a planner's tokens are none of its business.
-_PASSED_ON = ("HOME", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
+_PASSED_ON = (
+    "HOME",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "LOGNAME",
+    "PATH",
+    "TMPDIR",
+    "TZ",
+    "USER",
+)
 _PASSED_ON_PREFIXES = ("LC_", "PREFECT_", "PYTHON", "XDG_")
 # Settings of a server that would move or open this one.
 _OWN_SETTINGS = (
@@ -112,9 +122,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             why = "in use by another program" if error.errno == errno.EADDRINUSE else "not allowed"
-            raise UsageError(
-                f"port {port} of {HOST} is {why}", hint="`--port` takes another one."
-            ) from None
+            raise UsageError(f"port {port} of {HOST} is {why}", hint="`--port` takes another one.") from None
         yield listening
 
 
