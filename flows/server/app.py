@@ -37,7 +37,7 @@ def main() -> None:
     listening = socket.socket(fileno=asked.socket)
     app = Guard(create_app(ephemeral=asked.lock is None, final=True), listening.getsockname()[1])
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         log_level="error" if asked.lock is None else "info",
         access_log=False,
         proxy_headers=False,

@@ -23,18 +23,8 @@ HOST = "127.0.0.1"
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 4.0
 # What the server is told of this process's environment; a planner's tokens are none of its business.
-_PASSED_ON = (
-    "HOME",
-    "LANG",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "LOGNAME",
-    "PATH",
-    "TMPDIR",
-    "TZ",
-    "USER",
-)
-_PASSED_ON_PREFIXES = ("LC_", "PREFECT_", "PYTHON", "XDG_")
+_PASSED_ON = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
+_PASSED_ON_PREFIXES = ("LC_", "LD_LIBRARY_", "DYLD_LIBRARY_", "PREFECT_", "PYTHON", "XDG_")
 # Settings of a server that would move or open this one.
 _OWN_SETTINGS = (
     *("PREFECT__", "PREFECT_API_", "PREFECT_UI_"),

@@ -1,4 +1,4 @@
-"""The deployments of `v2g serve`: registered at its start, run one at a time, each run in a process of its own."""
+"""The deployments of `v2g serve`: registered at its start, run one at a time, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.runner._starter_engine import EngineCommandStarter
 from prefect.schedules import Cron
-from prefect.states import Crashed
+from prefect.states import Crashed, State
 from prefect.types.entrypoint import EntrypointType
 
 from flows import daily
@@ -63,15 +63,13 @@ class ServedRunner(Runner):
             parameters=dict(served.parameters),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        deployment_id = self.add_deployment(deployment)
-        assert isinstance(deployment_id, UUID)
+        deployment_id: UUID = self.add_deployment(deployment)
         if _problem(served, deployment_id):
             # Registering again leaves some fields as somebody made them; a new record has none.
             with get_client(sync_client=True) as client:
                 client.delete_deployment(deployment_id)
             self._deployment_registry._deployment_ids.discard(deployment_id)
             deployment_id = self.add_deployment(deployment)
-            assert isinstance(deployment_id, UUID)
         if problem := _problem(served, deployment_id):
             raise ServerError(f"Prefect's server does not keep the deployment {name}: {problem}")
         self._served[deployment_id] = served
@@ -90,7 +88,7 @@ class ServedRunner(Runner):
                 )
             )
             for run in left:
-                state = Crashed(message="The `v2g serve` that ran it has ended.")
+                state: State[None] = Crashed(message="The `v2g serve` that ran it has ended.")
                 client.set_flow_run_state(run.id, state, force=True)
 
     async def __aenter__(self) -> Self:
@@ -99,19 +97,20 @@ class ServedRunner(Runner):
         self._scheduled_run_poller._resolve_starter = self._starter
         return self
 
-    def _starter(self, run: FlowRun) -> EngineCommandStarter:
+    def _starter(self, flow_run: FlowRun) -> EngineCommandStarter:
         """What starts a run: our own program, told on its command line which flow it may run."""
-        if run.deployment_id is None or run.deployment_id not in self._served:
-            raise RefusedRunError(f"run {run.id} is of a deployment that is not served here")
-        served = self._served[run.deployment_id]
+        deployment_id = flow_run.deployment_id
+        if deployment_id is None or deployment_id not in self._served:
+            raise RefusedRunError(f"run {flow_run.id} is of a deployment that is not served here")
+        served = self._served[deployment_id]
         command = [
             *(sys.executable, "-P", "-m", "flows.server.flow_run", served.flow),
-            *("--deployment", str(run.deployment_id), "--workspace", served.workspace),
+            *("--deployment", str(deployment_id), "--workspace", served.workspace),
             *("--parent", str(os.getpid()), "--lock", str(self._workspace.run_lock)),
         ]
         return EngineCommandStarter(
             command=shlex.join(command),
-            deployment_name=self._deployment_registry.get_deployment_name(run.deployment_id),
+            deployment_name=self._deployment_registry.get_deployment_name(deployment_id),
             control_channel=self._control_channel,
         )
 

@@ -119,7 +119,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 def test_a_page_of_another_origin_neither_reads_nor_writes(
     serving: Serving, tmp_path: Path, name: str
 ) -> None:
-    """The page even knows the password. rebound.test is a name that the attacker lets point to this machine."""
+    """The page even knows the password; rebound.test is a name that its owner lets point to this machine."""
     before = serving.deployment("ingest")
     basic = base64.b64encode(serving.password.encode()).decode()
     text = PAGE.replace("HOST", f"{name}:{serving.port}").replace("ID", before["id"]).replace("BASIC", basic)
@@ -141,8 +141,7 @@ def test_a_page_of_another_origin_neither_reads_nor_writes(
     assert serving.asked("variables/count", {}) == 0
 
 
-def test_the_pages_open_to_who_knows_the_password(serving: Serving, tmp_path: Path) -> None:
-    """In the same browser Prefect's own pages work: they ask for the password, and reach their API with it."""
+def test_the_own_pages_ask_for_the_password(serving: Serving, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     seen = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""`v2g serve` under attack: by somebody on its port, by somebody with the password, by a page in a browser."""
+"""`v2g serve` under attack: by somebody on its port, by somebody who even knows the password."""
 
 from __future__ import annotations
 
@@ -89,6 +89,19 @@ def test_another_host_s_name_is_refused(serving: Serving, host: str) -> None:
     assert status("/api/health", f"localhost:{serving.port}") == 200
 
 
+def test_only_its_own_pages_are_listened_to(serving: Serving) -> None:
+    for origin, status in (
+        (serving.url, 200),
+        (f"http://localhost:{serving.port}", 200),
+        ("http://127.0.0.1", 403),
+        (f"https://127.0.0.1:{serving.port}", 403),
+        (f"http://127.0.0.1:{serving.port + 1}", 403),
+        ("null", 403),
+        ("", 403),
+    ):
+        assert serving.answer("health", headers={"origin": origin})[0] == status
+
+
 def test_the_password_is_in_its_file_and_nowhere_else(serving: Serving) -> None:
     home = serving.workspace.prefect_home
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
@@ -97,9 +110,9 @@ def test_the_password_is_in_its_file_and_nowhere_else(serving: Serving) -> None:
     assert len(secret) >= 32
     assert secret not in serving.said
     assert str(serving.workspace.password_file) in serving.said
-    assert [
-        file for file in home.rglob("*") if file.is_file() and secret in file.read_text(errors="replace")
-    ] == [serving.workspace.password_file]
+    files = [file for file in home.rglob("*") if file.is_file()]
+    telling = [file for file in files if secret in file.read_text(errors="replace")]
+    assert telling == [serving.workspace.password_file]
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = line.read_bytes()
@@ -120,9 +133,7 @@ def attacks(evil: Path, canary: Path) -> dict[str, dict[str, object]]:
     return {
         "entrypoint and path": {"entrypoint": "evil.py:pwn", "path": str(evil.parent)},
         "pull steps": {"pull_steps": [touch]},
-        "job variables": {
-            "job_variables": {"command": f"touch {canary}", "env": {"PYTHONSTARTUP": str(evil)}}
-        },
+        "job variables": {"job_variables": {"command": f"touch {canary}", "env": {"X": str(evil)}}},
     }
 
 
