@@ -42,20 +42,24 @@ def serve(workspace: Workspace, port: int) -> None:
         os.environ.update(address.environment)
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
         keep(address.password, workspace.password_file)
-        from flows.server.runner import ServedRunner
+        asyncio.run(_serve_deployments(workspace, address, out))
 
-        runner = ServedRunner(workspace)
-        served = schedules(workspace.settings)
-        for name, when in served.items():
-            runner.serve(name, when)
-        runner.crash_what_an_earlier_one_left()
-        out.print(
-            f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
-            *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
-            sep="\n",
-            soft_wrap=True,
-        )
-        asyncio.run(runner.start())
+
+async def _serve_deployments(workspace: Workspace, address: Address, out: Console) -> None:
+    from flows.server.runner import ServedRunner
+
+    runner = ServedRunner(workspace)
+    served = schedules(workspace.settings)
+    for name, when in served.items():
+        await runner.serve(name, when)
+    await runner.crash_what_an_earlier_one_left()
+    out.print(
+        f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
+        *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
+        sep="\n",
+        soft_wrap=True,
+    )
+    await runner.start()
 
 
 def _told(address: Address, workspace: Workspace) -> str:

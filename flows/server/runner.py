@@ -1,4 +1,4 @@
-"""The deployments of `v2g serve`: registered at its start, run one at a time, each in a process of its own."""
+"""The deployments of `v2g serve`: registered at its start, run one at a time, each in its own process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.runner._starter_engine import EngineCommandStarter
 from prefect.schedules import Cron
-from prefect.states import Crashed, State
+from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from flows import daily
@@ -50,7 +50,7 @@ class ServedRunner(Runner):
         """End by the way out that serves both signals; Prefect's own forgets the runs under way."""
         signal.raise_signal(signal.SIGINT)
 
-    def serve(self, name: str, when: LocalCron) -> None:
+    async def serve(self, name: str, when: LocalCron) -> None:
         """Register the flow `name` with its schedule; what was changed in its deployment is lost.
 
         Raises ServerError when the server does not keep it as it was given.
@@ -63,23 +63,23 @@ class ServedRunner(Runner):
             parameters=dict(served.parameters),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        deployment_id: UUID = self.add_deployment(deployment)
-        if _problem(served, deployment_id):
+        deployment_id = await self.aadd_deployment(deployment)
+        if await _problem(served, deployment_id):
             # Registering again leaves some fields as somebody made them; a new record has none.
-            with get_client(sync_client=True) as client:
-                client.delete_deployment(deployment_id)
+            async with get_client() as client:
+                await client.delete_deployment(deployment_id)
             self._deployment_registry._deployment_ids.discard(deployment_id)
-            deployment_id = self.add_deployment(deployment)
-        if problem := _problem(served, deployment_id):
+            deployment_id = await self.aadd_deployment(deployment)
+        if problem := await _problem(served, deployment_id):
             raise ServerError(f"Prefect's server does not keep the deployment {name}: {problem}")
         self._served[deployment_id] = served
         # The flow in hand is also the one whose hooks Prefect calls.
         self._deployment_registry.register_flow(deployment_id, _FLOWS[name])
 
-    def crash_what_an_earlier_one_left(self) -> None:
+    async def crash_what_an_earlier_one_left(self) -> None:
         """Runs that nobody runs any more are told to have crashed; only their process would have said so."""
-        with get_client(sync_client=True) as client:
-            left = client.read_flow_runs(
+        async with get_client() as client:
+            left = await client.read_flow_runs(
                 flow_run_filter=FlowRunFilter.model_validate(
                     {
                         "deployment_id": {"any_": list(self._served)},
@@ -89,7 +89,7 @@ class ServedRunner(Runner):
             )
             for run in left:
                 state: State[None] = Crashed(message="The `v2g serve` that ran it has ended.")
-                client.set_flow_run_state(run.id, state, force=True)
+                await client.set_flow_run_state(run.id, state, force=True)
 
     async def __aenter__(self) -> Self:
         """Enter as Prefect's runner does, then decide on our own what a run starts."""
@@ -115,9 +115,9 @@ class ServedRunner(Runner):
         )
 
 
-def _problem(served: Served, deployment_id: UUID) -> str:
-    with get_client(sync_client=True) as client:
-        deployment = client.read_deployment(deployment_id)
+async def _problem(served: Served, deployment_id: UUID) -> str:
+    async with get_client() as client:
+        deployment = await client.read_deployment(deployment_id)
     try:
         served.check_deployment(dict(deployment))
     except RefusedRunError as refusal:

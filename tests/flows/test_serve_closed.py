@@ -31,7 +31,8 @@ SOCKETS = (
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     workspace = Workspace.create(tmp_path_factory.mktemp("closed") / "depot", zone=ZONE)
-    with served(workspace, ENTSOE_TOKEN="a-token-of-the-planner") as up:
+    told = {"ENTSOE_TOKEN": "known-to-the-planner"}
+    with served(workspace, **told) as up:
         yield up
 
 
@@ -125,7 +126,7 @@ def test_the_server_knows_no_token_of_the_planner(serving: Serving) -> None:
     pid = serving.workspace.server_lock.read_text().strip()
     told = Path(f"/proc/{pid}/environ").read_bytes()
     assert b"flows.server.app" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    assert b"a-token-of-the-planner" not in told
+    assert b"known-to-the-planner" not in told
 
 
 def attacks(evil: Path, canary: Path) -> dict[str, dict[str, object]]:
