@@ -10,6 +10,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 LOOK_EVERY_S = 0.5
@@ -37,20 +39,31 @@ def end_worker_with(parent: int) -> None:
     atexit.register(os._exit, 0)
 
 
-def end_soon_after(signals: frozenset[signal.Signals], *, within_s: float, code: int) -> None:
-    """End this process with `code` at the latest `within_s` after one of the signals.
+@contextmanager
+def ending_soon_after(signals: frozenset[signal.Signals], *, within_s: float, code: int) -> Iterator[None]:
+    """In the block, end this process with `code` at the latest `within_s` after one of the signals.
 
     The handler of the signal stays what it is and has that long to end things in order. A handler alone would
-    not do: Python runs it only when the main thread comes back from a solver.
+    not do: Python runs it only when the main thread comes back from a solver. Outside the main thread, where
+    signals do not arrive, the block is a block.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     told, tell = os.pipe()
     os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
 
-    def watch() -> NoReturn:
-        while os.read(told, 1)[0] not in signals:
-            pass
-        time.sleep(within_s)
-        os._exit(code)
+    def watch() -> None:
+        while heard := os.read(told, 1):
+            if heard[0] in signals:
+                time.sleep(within_s)
+                os._exit(code)
+        os.close(told)
 
-    threading.Thread(target=watch, name="end-soon", daemon=True).start()
+    before = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    threading.Thread(target=watch, name="ending", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(tell)

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 
 from flows.console import working
-from flows.lifeline import end_soon_after
 from flows.stages import StageResult
 from flows.workspace import Workspace
-
-_END_WITHIN_S = 6.0
-_TERMINATED = 128 + signal.SIGTERM
 
 
 def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageResult]:
@@ -24,35 +17,10 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     """
     # Prefect would print a failed flow's traceback; the command line shows the error itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    end_soon_after(frozenset({signal.SIGTERM}), within_s=_END_WITHIN_S, code=_TERMINATED)
-    workspace.prefect_home.mkdir(mode=0o700, exist_ok=True)
-    with working(f"daily run for {day}"), _some_server(workspace):
-        from flows.daily import daily
+    with working(f"daily run for {day}"):
+        from flows.server.of_run import server_of_run
 
-        return daily(workspace=str(workspace.root), day=day, as_of=as_of)
+        with server_of_run(workspace):
+            from flows.daily import daily
 
-
-@contextmanager
-def _some_server(workspace: Workspace) -> Iterator[None]:
-    """The server that the user has named to Prefect, with the user's password; else one of this run alone."""
-    from prefect.context import refresh_global_settings_context
-    from prefect.settings import get_current_settings
-
-    from flows.server.process import prefect_server
-
-    if get_current_settings().api.url:
-        yield
-        return
-    before = dict(os.environ)
-    with prefect_server(workspace) as address:
-        os.environ.update(address.environment)
-        refresh_global_settings_context()
-        try:
-            yield
-        finally:
-            for name in address.environment:
-                if name in before:
-                    os.environ[name] = before[name]
-                else:
-                    del os.environ[name]
-            refresh_global_settings_context()
+            return daily(workspace=str(workspace.root), day=day, as_of=as_of)

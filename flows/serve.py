@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.errors import ServerError
-from flows.lifeline import end_soon_after
+from flows.lifeline import ending_soon_after
 from flows.schedules import schedules
 from flows.server.held import end_holder, hold, let_go
 from flows.server.password import keep
@@ -32,10 +32,10 @@ def serve(workspace: Workspace, port: int) -> None:
     # One way out for both signals; a shell may have set Ctrl-C to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
-    end_soon_after(frozenset({signal.SIGINT, signal.SIGTERM}), within_s=_END_WITHIN_S, code=0)
     out = Console(stderr=True, highlight=False)
     with (
         suppress(KeyboardInterrupt),
+        ending_soon_after(frozenset({signal.SIGINT, signal.SIGTERM}), within_s=_END_WITHIN_S, code=0),
         _the_only_one(workspace, out),
         prefect_server(workspace, port, lock=workspace.server_lock) as address,
     ):
@@ -72,7 +72,7 @@ def _told(address: Address, workspace: Workspace) -> str:
 @contextmanager
 def _the_only_one(workspace: Workspace, out: Console) -> Iterator[None]:
     """For one process a workspace; what an earlier one left when it was killed is ended first."""
-    workspace.prefect_home.mkdir(mode=0o700, exist_ok=True)
+    workspace.make_prefect_home()
     if (other := hold(workspace.serve_lock)) is not None:
         raise ServerError(
             f"{workspace.root} is served already, by process {other}", hint="One `v2g serve` a workspace."

@@ -113,6 +113,11 @@ class Workspace:
         """Prefect's database and results."""
         return self.root / ".prefect"
 
+    def make_prefect_home(self) -> None:
+        """Make Prefect's home where there is none; it is its owner's alone."""
+        self.prefect_home.mkdir(exist_ok=True)
+        self.prefect_home.chmod(0o700)
+
     @property
     def password_file(self) -> Path:
         """The password of the server of `v2g serve`, for its owner alone."""

@@ -31,9 +31,13 @@ def main() -> None:
 
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
 
     from flows.server.guard import Guard
 
+    password = get_current_settings().server.api.auth_string
+    if password is None or password.get_secret_value() != os.environ["PREFECT_SERVER_API_AUTH_STRING"]:
+        raise SystemExit("a setting of Prefect's in this folder or profile hides the password of this server")
     listening = socket.socket(fileno=asked.socket)
     app = Guard(create_app(ephemeral=asked.lock is None, final=True), listening.getsockname()[1])
     config = uvicorn.Config(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
-from flows.lifeline import end_soon_after, end_with
+from flows.lifeline import end_with, ending_soon_after
 from flows.server.allowed import RefusedRunError, Served
 from flows.server.held import hold
 
@@ -36,12 +36,12 @@ def main() -> NoReturn:
     words.add_argument("--lock", type=Path, required=True)
     asked = words.parse_args()
     end_with(asked.parent)
-    end_soon_after(frozenset({signal.SIGTERM}), within_s=_END_WITHIN_S, code=_TERMINATED)
     hold(asked.lock)
     served = Served(flow=asked.flow, workspace=asked.workspace)
     code: object = 1
     try:
-        _run(served, asked.deployment, UUID(os.environ["PREFECT__FLOW_RUN_ID"]))
+        with ending_soon_after(frozenset({signal.SIGTERM}), within_s=_END_WITHIN_S, code=_TERMINATED):
+            _run(served, asked.deployment, UUID(os.environ["PREFECT__FLOW_RUN_ID"]))
         code = 0
     except SystemExit as left:
         code = left.code

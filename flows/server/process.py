@@ -53,7 +53,7 @@ def prefect_server(workspace: Workspace, port: int = 0, *, lock: Path | None = N
     With `lock`, the file that it holds while it lives, it has pages and a scheduler; without, it is a run's
     own. Raises UsageError for a port that cannot be had, ServerError when the server does not come up.
     """
-    workspace.prefect_home.mkdir(mode=0o700, exist_ok=True)
+    workspace.make_prefect_home()
     log = workspace.prefect_home / ("server.log" if lock else "run-server.log")
     with _listening(port) as listening:
         url = f"http://{HOST}:{listening.getsockname()[1]}"

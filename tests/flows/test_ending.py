@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_a_run_that_is_ended_leaves_no_process(fleet: Workspace, order: signal.S
     process = v2g(fleet, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}")
     try:
         found = soon(lambda: twins_at_work(fleet), within_s=500, process=process)
-        assert any("flows.server.app" in words for words in found.values())
+        assert_closed(port_of(the_one(found, "flows.server.app")))
     finally:
         process.send_signal(order)
     assert left_after_10_s({process.pid, *found}) == []
@@ -90,9 +90,37 @@ def test_a_run_that_is_ended_leaves_no_process(fleet: Workspace, order: signal.S
     assert living(fleet) == {}
 
 
+def port_of(pid: int) -> int:
+    """The port on which a process listens."""
+    sockets = {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    (port,) = {
+        int(words[1].rpartition(":")[2], 16)
+        for words in lines
+        if words[3] == "0A" and f"socket:[{words[9]}]" in sockets
+    }
+    return port
+
+
+def assert_closed(port: int) -> None:
+    """The server of a run asks for the password, as well, and goes by its own name alone."""
+    for method, path, headers, expected in (
+        ("POST", "/api/deployments/filter", {}, 401),
+        ("PATCH", f"/api/deployments/{UUID(int=1)}", {}, 401),
+        ("GET", "/api/health", {}, 200),
+        ("GET", "/api/health", {"Host": "evil.test"}, 400),
+        ("GET", "/api/health", {"Origin": "http://evil.test"}, 403),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(method, path, "{}" if method != "GET" else None, headers)
+        answer = connection.getresponse()
+        assert answer.status == expected, (method, path, headers)
+        assert answer.getheader("access-control-allow-origin") is None
+
+
 @contextmanager
 def calibrating(workspace: Workspace, port: int = 0) -> Iterator[tuple[Serving, str, dict[int, str]]]:
-    """A service in the middle of a served calibration: it, the run's id, all processes but the service's own."""
+    """A service in the middle of a served calibration: it, the run's id, its processes."""
     with served(workspace, port) as up:
         for flow in ("ingest", "calibrate", "daily"):  # what the clock would start meanwhile
             up.asked(f"deployments/{up.deployment(flow)['id']}", {"paused": True}, method="PATCH")
