@@ -4,6 +4,7 @@ cli, commands/   `v2g` and its commands            console, problem  how answers
 settings         v2g.toml and V2G_… variables      workspace         the one folder, and its environment
 stages/          the daily run as plain functions  daily, artifacts  the same as Prefect flows
 runner           `v2g run`                         serve, schedules  `v2g serve` and when it runs what
+server/          Prefect's server, guarded          lifeline         children end with their parent
 publish/         pages and exports                 demo              a synthetic fleet with a hidden truth
 status           what a workspace holds            version, clock    what code, what time
 """

@@ -18,6 +18,9 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     # Prefect would print a failed flow's traceback; the command line shows the error itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     with working(f"daily run for {day}"):
-        from flows.daily import daily
+        from flows.server.of_run import server_of_run
 
-        return daily(workspace=str(workspace.root), day=day, as_of=as_of)
+        with server_of_run(workspace):
+            from flows.daily import daily
+
+            return daily(workspace=str(workspace.root), day=day, as_of=as_of)

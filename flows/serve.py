@@ -5,140 +5,85 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
-from flows.errors import ServerError, UsageError
-from flows.schedules import LocalCron, schedules
+from flows.errors import ServerError
+from flows.lifeline import ending_soon_after
+from flows.schedules import schedules
+from flows.server.held import end_holder, hold, let_go
+from flows.server.password import keep
+from flows.server.process import Address, prefect_server
 from flows.workspace import Workspace
 
-HOST = "127.0.0.1"
-_START_TIMEOUT_S = 180.0
-_STOP_TIMEOUT_S = 15.0
+_END_WITHIN_S = 8.0
 
 
 def serve(workspace: Workspace, port: int) -> None:
     """Run server and deployments until Ctrl-C or SIGTERM; the server ends with it, however it ends.
 
-    Raises UsageError for a port in use, ServerError when the server does not come up.
+    Raises UsageError for a port in use, ServerError when the server does not come up or the workspace is
+    served already.
     """
     # One way out for both signals; a shell may have set Ctrl-C to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
-    with suppress(KeyboardInterrupt), prefect_server(workspace, port) as url:
-        os.environ["PREFECT_API_URL"] = f"{url}/api"
+    out = Console(stderr=True, highlight=False)
+    with (
+        suppress(KeyboardInterrupt),
+        ending_soon_after(frozenset({signal.SIGINT, signal.SIGTERM}), within_s=_END_WITHIN_S, code=0),
+        _the_only_one(workspace, out),
+        prefect_server(workspace, port, lock=workspace.server_lock) as address,
+    ):
+        os.environ.update(address.environment)
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-        served = schedules(workspace.settings)
-        Console(stderr=True, highlight=False).print(
-            f"Prefect's pages: {url} · Ctrl-C ends",
-            *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
-            sep="\n",
-        )
-        _serve_deployments(workspace, served)
+        keep(address.password, workspace.password_file)
+        asyncio.run(_serve_deployments(workspace, address, out))
+
+
+async def _serve_deployments(workspace: Workspace, address: Address, out: Console) -> None:
+    from flows.server.runner import ServedRunner
+
+    runner = ServedRunner(workspace)
+    served = schedules(workspace.settings)
+    for name, when in served.items():
+        await runner.serve(name, when)
+    await runner.crash_what_an_earlier_one_left()
+    out.print(
+        f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
+        *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
+        sep="\n",
+        soft_wrap=True,
+    )
+    await runner.start()
+
+
+def _told(address: Address, workspace: Workspace) -> str:
+    """The password for somebody at a terminal; where it is kept for what may be a log."""
+    if sys.stderr.isatty():
+        return escape(address.password)
+    return f"in {escape(str(workspace.password_file))}"
 
 
 @contextmanager
-def prefect_server(workspace: Workspace, port: int) -> Iterator[str]:
-    """Prefect's server with its pages on loopback, its database in the workspace; yields its address."""
-    _require_free(port)
-    url = f"http://{HOST}:{port}"
-    log = workspace.prefect_home / "server.log"
-    environment = {
-        **os.environ,
-        **workspace.environment(),
-        "PREFECT_SERVER_API_HOST": HOST,
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
-    }
-    environment.pop("PREFECT_API_URL", None)  # the server must not look for another one
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    with log.open("wb") as output:
-        # A session of its own: Ctrl-C reaches this process alone, which then ends the server in order.
-        server = subprocess.Popen(  # noqa: S603 fixed command
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+def _the_only_one(workspace: Workspace, out: Console) -> Iterator[None]:
+    """For one process a workspace; what an earlier one left when it was killed is ended first."""
+    workspace.make_prefect_home()
+    if (other := hold(workspace.serve_lock)) is not None:
+        raise ServerError(
+            f"{workspace.root} is served already, by process {other}", hint="One `v2g serve` a workspace."
         )
-        try:
-            _wait_until_up(server, url, log)
-            yield url
-        finally:
-            _stop(server)
-
-
-def _serve_deployments(workspace: Workspace, served: Mapping[str, LocalCron]) -> None:
-    from prefect import Flow
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.runner import Runner
-    from prefect.schedules import Cron
-    from prefect.types.entrypoint import EntrypointType
-
-    from flows import daily
-
-    class InterruptibleRunner(Runner):
-        """Prefect's own answer to SIGTERM forgets the runs under way."""
-
-        def handle_sigterm(self, *_: Any, **__: Any) -> None:
-            _interrupt()
-
-    flows: dict[str, Flow[..., Any]] = {
-        "ingest": daily.ingest,
-        "calibrate": daily.calibrate,
-        "daily": daily.daily,
-    }
-    # One run at a time over all deployments: the warehouse has one writer.
-    runner = InterruptibleRunner(limit=1, pause_on_shutdown=False)
-    for name, when in served.items():
-        deployment = RunnerDeployment.from_flow(
-            flows[name],
-            name=workspace.root.name,
-            schedule=Cron(when.cron, timezone=when.timezone),
-            parameters={"workspace": str(workspace.root)},
-            entrypoint_type=EntrypointType.MODULE_PATH,
-        )
-        runner.add_deployment(deployment)
-    asyncio.run(runner.start())
-
-
-def _require_free(port: int) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise UsageError(f"port {port} of {HOST} is in use", hint="`--port` takes another one.")
-
-
-def _wait_until_up(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-            raise ServerError(
-                f"Prefect's server ended with code {server.returncode}:\n{tail}", hint=f"See {log}."
-            )
-        try:
-            with urllib.request.urlopen(f"{url}/api/health", timeout=2) as answer:  # noqa: S310 loopback http
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise ServerError(f"Prefect's server was not up after {_START_TIMEOUT_S:.0f} s", hint=f"See {log}.")
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
-        server.terminate()
-        try:
-            server.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+    try:
+        for lock in (workspace.server_lock, workspace.run_lock):
+            if pid := end_holder(lock):
+                out.print(f"ended process {pid}, which an earlier `v2g serve` had left behind")
+        yield
+    finally:
+        let_go(workspace.serve_lock)
 
 
 def _interrupt(*_: object) -> None:

@@ -127,11 +127,37 @@ class Workspace:
         """Prefect's database and results."""
         return self.root / ".prefect"
 
+    def make_prefect_home(self) -> None:
+        """Make Prefect's home where there is none; it is its owner's alone."""
+        self.prefect_home.mkdir(exist_ok=True)
+        self.prefect_home.chmod(0o700)
+
+    @property
+    def password_file(self) -> Path:
+        """The password of the server of `v2g serve`, for its owner alone."""
+        return self.prefect_home / "password"
+
+    @property
+    def serve_lock(self) -> Path:
+        """Held by `v2g serve` while it lives."""
+        return self.prefect_home / "serve.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        """Held by the server of `v2g serve` while it lives."""
+        return self.prefect_home / "server.lock"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held by the process of a served flow run while it lives."""
+        return self.prefect_home / "run.lock"
+
     def environment(self) -> dict[str, str]:
         """Variables that keep Prefect in the workspace and the engines quiet, here or in a child."""
         home = {
             "PREFECT_HOME": str(self.prefect_home),
-            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+            # Prefect would start a server that is open to everybody when it is told of none.
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
             "PREFECT_LOGGING_EXTRA_LOGGERS": "flows",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         }
@@ -139,5 +165,4 @@ class Workspace:
 
     def enter(self) -> None:
         """Set `environment()` in this process; has to come before the first import of prefect."""
-        self.prefect_home.mkdir(mode=0o700, exist_ok=True)
         os.environ.update(self.environment())

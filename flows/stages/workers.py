@@ -13,6 +13,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
+from flows.lifeline import end_worker_with
+
 R = TypeVar("R")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -161,4 +163,9 @@ def _alone(function: Callable[[list[R]], list[T]], batch: list[R]) -> Sequence[T
 
 def _new_pool(count: int) -> ProcessPoolExecutor:
     # Spawned, not forked: the parent holds threads and, under Prefect, an event loop.
-    return ProcessPoolExecutor(max_workers=count, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        max_workers=count,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=end_worker_with,
+        initargs=(os.getpid(),),
+    )

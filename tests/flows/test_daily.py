@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.server.process import prefect_server
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows
 from tests.flows.processes import processes_of
+from tests.flows.serving import v2g
 
 
 def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, tmp_path: Path) -> None:
@@ -52,3 +54,17 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     assert {"plan-modes", "calibrate-calibrations", "publish"} <= artifacts
 
     assert processes_of(workspace.prefect_home) == []
+
+
+def test_a_server_of_the_user_s_own_is_used_with_the_user_s_password(
+    depot: Workspace, tmp_path: Path
+) -> None:
+    theirs = Workspace.create(tmp_path / "theirs", zone="DE-LU")
+    with prefect_server(theirs) as address:
+        ran = v2g(depot, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}", **address.environment)
+        assert ran.wait(timeout=400) == 0, (depot.root / "said.log").read_text()
+    assert not (depot.prefect_home / "prefect.db").exists()
+    with sqlite3.connect(theirs.prefect_home / "prefect.db") as database:
+        flow_runs = dict(database.execute("select name, state_type from flow_run").fetchall())
+    assert any(name.startswith(f"daily {DAY}") for name in flow_runs)
+    assert set(flow_runs.values()) == {"COMPLETED"}

@@ -1,15 +1,9 @@
-"""The served schedules in a real server: runs are planned, Ctrl-C or SIGTERM ends everything."""
+"""The served schedules in a real server: runs are planned, SIGTERM ends everything in order."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,63 +12,37 @@ import pytest
 
 from flows.workspace import Workspace
 from tests.flows.processes import processes_of
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def asked(url: str, question: dict[str, Any]) -> list[dict[str, Any]]:
-    body, header = json.dumps(question).encode(), {"content-type": "application/json"}
-    request = urllib.request.Request(url, body, header)  # noqa: S310 loopback http
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return list(json.load(answer))
+from tests.flows.serving import Serving, served, soon
 
 
 def test_the_day_ahead_run_is_planned_for_its_local_time_and_sigterm_leaves_nothing(
     workspace: Workspace,
 ) -> None:
-    port = free_port()
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    command = [sys.executable, "-m", "flows.cli", "serve", "-w", str(workspace.root), "--port", str(port)]
-    log = workspace.root / "serve.log"
-    with log.open("wb") as output:
-        serving = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    try:
-        planned = wait_for_runs(f"http://127.0.0.1:{port}/api", serving)
-    finally:
-        serving.send_signal(signal.SIGTERM)
-        code = serving.wait(timeout=60)
-    assert code == 0, log.read_text()
-    assert "Traceback" not in log.read_text()
+    with served(workspace) as up:
+        planned = soon(lambda: scheduled(up), process=up.process)
+        up.process.send_signal(signal.SIGTERM)
+        code = up.process.wait(timeout=60)
+    assert code == 0, up.said
+    assert "Traceback" not in up.said
     assert processes_of(workspace.prefect_home) == []
     times = [datetime.fromisoformat(run["expected_start_time"]) for run in planned]
     local = {f"{moment.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}" for moment in times}
     assert local == {"12:55", "13:15", "22:30"}
 
 
-def wait_for_runs(api: str, serving: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
-    scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200}
-    deadline = time.monotonic() + 150
-    while time.monotonic() < deadline and serving.poll() is None:
-        time.sleep(2)
-        try:
-            runs = asked(f"{api}/flow_runs/filter", scheduled)
-        except OSError:
-            continue
-        if len({run["deployment_id"] for run in runs}) == 3:
-            return runs
-    raise AssertionError("no run was scheduled")
+def scheduled(up: Serving) -> list[dict[str, Any]] | None:
+    question = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200}
+    runs: list[dict[str, Any]] = up.asked("flow_runs/filter", question)
+    return runs if len({run["deployment_id"] for run in runs}) == 3 else None
 
 
 def test_a_port_in_use_is_a_usage_error(workspace: Workspace) -> None:
     from flows.errors import UsageError
-    from flows.serve import serve
+    from flows.server.process import prefect_server
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UsageError, match="in use"):
-            serve(workspace, int(taken.getsockname()[1]))
+        port = int(taken.getsockname()[1])
+        with pytest.raises(UsageError, match="in use"), prefect_server(workspace, port):
+            pass
