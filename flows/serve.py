@@ -16,8 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from flows.console import make_console
 from flows.errors import ServerError, UsageError
 from flows.schedules import LocalCron, schedules
 from flows.workspace import Workspace
@@ -39,7 +38,7 @@ def serve(workspace: Workspace, port: int) -> None:
         os.environ["PREFECT_API_URL"] = f"{url}/api"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
         served = schedules(workspace.settings)
-        Console(stderr=True, highlight=False).print(
+        make_console(stderr=True).print(
             f"Prefect's pages: {url} · Ctrl-C ends",
             *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
             sep="\n",

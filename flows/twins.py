@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from flows.filenames import file_stem
 from flows.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -104,12 +105,13 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
         "unknowns": dict(handle.parameters),
         "covariance": handle.covariance.to_dict(),
     }
-    target = folder / f"{found.battery_id}.json"
+    stem = file_stem(found.battery_id)
+    target = folder / f"{stem}.json"
     text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
     files = [_write(target, text)]
     if len(handle.residuals):
         frame = _window(workspace, handle)
-        files.append(_write(folder / f"{found.battery_id}.bdf.csv", frame.to_csv(index=False)))
+        files.append(_write(folder / f"{stem}.bdf.csv", frame.to_csv(index=False)))
     return files
 
 

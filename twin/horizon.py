@@ -75,4 +75,13 @@ def _through(rows: Array, at: npt.NDArray[np.bool_], calibration: Calibration) -
     below, above = (float(abs(edge[at] - best[at])[0]) for edge in (low, high))
     low = best - (best - low) * ((l0 - calibration.l0_low_days) / max(below, 1e-9))
     high = best + (high - best) * ((calibration.l0_high_days - l0) / max(above, 1e-9))
-    return best, np.maximum.accumulate(np.maximum(low, 0.0)), np.maximum.accumulate(high)
+    ends = calibration.l0_low_days, calibration.l0_high_days
+    low, high = (_rising(edge, at, end) for edge, end in zip((low, high), ends, strict=True))
+    return best, low, high
+
+
+def _rising(edge: Array, at: npt.NDArray[np.bool_], end: float) -> Array:
+    """An edge that is never earlier at a lower level, and ``end`` at the end of life."""
+    first = int(np.argmax(at))
+    bounded = np.concatenate([np.clip(edge[:first], 0.0, end), [end], np.maximum(edge[first + 1 :], end)])
+    return np.asarray(np.maximum.accumulate(bounded))
