@@ -13,9 +13,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.filenames import file_stem
+from flows.folders import whole_folder
 from flows.publish import charts, day_charts
 from flows.publish.day_charts import DayAxis
-from flows.publish.folder import whole_folder
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings

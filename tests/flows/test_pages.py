@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.filenames import file_stem
 from flows.publish import pages, publish_run
 from flows.publish.day_charts import DayAxis, battery_day, price_and_power
 from flows.publish.prices import used_prices
@@ -273,7 +272,3 @@ def test_a_replaced_plan_shows_its_own_wear_on_its_day(own: Workspace) -> None:
         shown = wear_days(own.warehouse, header, CARS, "v2g").set_index("battery_id")["wear_twin_eur"]
         cars = own.warehouse.read("out_plan_car", where={"plan_id": plan_id, "mode": "v2g"})
         assert shown.to_dict() == cars.set_index("battery_id")["wear_twin_eur"].to_dict()
-
-
-def test_plain_ids_are_the_names_of_their_files() -> None:
-    assert [file_stem(name) for name in ("car-001", "0_9", "a" * 64)] == ["car-001", "0_9", "a" * 64]
