@@ -5,5 +5,7 @@ settings         v2g.toml and V2G_… variables      workspace         the one f
 stages/          the daily run as plain functions  daily, artifacts  the same as Prefect flows
 runner           `v2g run`                         serve, schedules  `v2g serve` and when it runs what
 publish/         pages and exports                 demo              a synthetic fleet with a hidden truth
+tables           tables for a terminal or a pipe   markdown          text from data in Prefect's pages
+folders          a folder that changes as a whole  filenames         ids as names of files
 status           what a workspace holds            version, clock    what code, what time
 """
