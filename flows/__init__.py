@@ -6,5 +6,7 @@ stages/          the daily run as plain functions  daily, artifacts  the same as
 runner           `v2g run`                         serve, schedules  `v2g serve` and when it runs what
 server/          Prefect's server, guarded          lifeline         children end with their parent
 publish/         pages and exports                 demo              a synthetic fleet with a hidden truth
+tables           tables for a terminal or a pipe   markdown          text from data in Prefect's pages
+folders          a folder that changes as a whole  filenames         ids as names of files
 status           what a workspace holds            version, clock    what code, what time
 """

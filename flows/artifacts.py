@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows.markdown import file_link, literal
 from flows.stages import StageResult
 
 
@@ -20,10 +21,10 @@ def leave_artifacts(result: StageResult) -> None:
             create_table_artifact(
                 [{key: _plain(value) for key, value in row.items()} for row in rows],
                 key=f"{result.stage}-{title}".replace(" ", "-"),
-                description=result.message,
+                description=literal(result.message),
             )
-    lines = [f"**{result.stage}: {result.status}** · {result.message}"]
-    lines += [f"- [{file}](file://{file})" for file in result.files]
+    lines = [f"**{result.stage}: {result.status}** · {literal(result.message)}"]
+    lines += [f"- {file_link(file)}" for file in result.files]
     create_markdown_artifact("\n".join(lines), key=result.stage, description=f"exit code {result.exit_code}")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -22,14 +23,35 @@ app = typer.Typer(
     "with battery wear priced by a twin of each battery.",
     epilog=f"Exit codes: {one_line()}.",
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    """Answer with the package's version and the hash of its code."""
+    if asked:
+        from flows.version import code_version
+
+        number, _, code = code_version().partition("+")
+        as_json = "--json" in sys.argv
+        typer.echo(
+            json.dumps({"version": number, "code": code}) if as_json else f"v2g-planner {number}+{code}"
+        )
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Tell the version and the hash of the code."
+    ),
+]
 
 
 @app.callback()
 def shared(
     ctx: typer.Context,
+    version: VersionOption = False,  # noqa: ARG001 answered when it is read
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,

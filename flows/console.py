@@ -1,4 +1,8 @@
-"""How answers and errors look: tables on stdout, one panel on stderr, JSON where it was asked for."""
+"""How answers and errors look: tables on stdout, one panel on stderr, JSON where it was asked for.
+
+What comes from data or from a user is shown as it is: no console here reads markup or emoji in text, and
+whatever does not print is written out.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
+
+from flows.tables import Records
+from warehouse.errors import printable
 
 if TYPE_CHECKING:
     from flows.problem import Problem
     from flows.stages import StageResult
 
-_FOLD_OVER = 24
-_UNITS = {"eur": "€", "kwh": "kWh", "utc": "UTC", "days": "days"}
+_PIPE_WIDTH = 1_000_000
 _COLOURS = {"ok": "green", "degraded": "yellow", "failed": "red"}
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """The console of answers or, `stderr`, of what is told beside them; in a pipe, answers have no edge."""
+    width = None if stderr or sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show_problem(problem: Problem, *, as_json: bool) -> None:
@@ -30,25 +41,28 @@ def show_problem(problem: Problem, *, as_json: bool) -> None:
         return
     from rich.panel import Panel
 
-    text = escape(problem.message) + (f"\n\n[dim]{escape(problem.hint)}[/dim]" if problem.hint else "")
-    title = f"{problem.title} (exit {problem.exit_code})"
-    Console(stderr=True, highlight=False).print(
-        Panel(text, title=title, title_align="left", border_style="red")
-    )
+    text = Text(_lines(problem.message), overflow="fold")
+    if problem.hint:
+        text.append(f"\n\n{_lines(problem.hint)}", style="dim")
+    title = Text(f"{problem.title} (exit {problem.exit_code})")
+    make_console(stderr=True).print(Panel(text, title=title, title_align="left", border_style="red"))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def show_stages(out: Console, results: Iterable[StageResult]) -> None:
     """Each stage's line, its tables and the files it wrote."""
     for result in results:
         colour = _COLOURS[result.status]
-        out.print(
-            f"[{colour}]{result.status:>8}[/{colour}]  [bold]{result.stage}[/bold]  {escape(result.message)}"
-        )
+        told = f"  {_lines(result.message)}"
+        out.print(Text.assemble((f"{result.status:>8}", colour), "  ", (result.stage, "bold"), told))
         for title, rows in result.tables.items():
             if rows:
-                out.print(table(title, rows))
+                out.print(Records(title, rows))
         for path in _first_and_last(result.files):
-            out.print(f"          {escape(path)}", soft_wrap=True)
+            out.print(f"          {printable(path)}", soft_wrap=True)
 
 
 def _first_and_last(files: Sequence[str]) -> Sequence[str]:
@@ -56,43 +70,13 @@ def _first_and_last(files: Sequence[str]) -> Sequence[str]:
     return files if len(files) < 4 else (files[0], f"… and {len(files) - 2} pages more beside it", files[-1])
 
 
-def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A Rich table of records that share their keys; headings and long texts fold, values do not."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for key in rows[0]:
-        values, heading = [row[key] for row in rows], _heading(key)
-        numeric = all(isinstance(value, int | float) or value is None for value in values)
-        width = max(len(word) for word in (*map(_cell, values), *heading.split()))
-        grid.add_column(
-            heading,
-            justify="right" if numeric else "left",
-            min_width=min(width, _FOLD_OVER),
-            overflow="fold",
-        )
-    for row in rows:
-        grid.add_row(*(_cell(value) for value in row.values()))
-    return grid
-
-
-def _heading(key: str) -> str:
-    stem, _, unit = key.rpartition("_")
-    return f"{stem} {_UNITS[unit]}".replace("_", " ") if unit in _UNITS else key.replace("_", " ")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    return escape(f"{value:,.{_decimals(value)}f}" if isinstance(value, float) else str(value))
-
-
-def _decimals(value: float) -> int:
-    return 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3
-
-
 def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Titled tables one under the other; empty ones in a line."""
     for title, rows in tables.items():
-        out.print(table(title, rows) if rows else f"[bold]{title}[/bold]  none")
+        if rows:
+            out.print(Records(title, rows))
+        else:
+            out.print(Text.assemble((printable(title), "bold"), "  none"))
 
 
 @contextmanager
@@ -103,15 +87,15 @@ def working(label: str) -> Iterator[Callable[[str], None]]:
     """
     from rich.logging import RichHandler
 
-    console = Console(stderr=True, highlight=False)
+    console = make_console(stderr=True)
     handler = RichHandler(console=console, show_level=False, show_path=False)
     logger = logging.getLogger("flows")
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        with console.status(label) as status:
-            yield status.update
+        with console.status(Text(label)) as status:
+            yield lambda told: status.update(Text(told))
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)

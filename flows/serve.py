@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
-from rich.markup import escape
 
+from flows.console import make_console
 from flows.errors import ServerError
 from flows.lifeline import ending_soon_after
 from flows.schedules import schedules
@@ -32,7 +32,7 @@ def serve(workspace: Workspace, port: int) -> None:
     # One way out for both signals; a shell may have set Ctrl-C to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
-    out = Console(stderr=True, highlight=False)
+    out = make_console(stderr=True)
     with (
         suppress(KeyboardInterrupt),
         ending_soon_after(frozenset({signal.SIGINT, signal.SIGTERM}), within_s=_END_WITHIN_S, code=0),
@@ -65,8 +65,8 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
 def _told(address: Address, workspace: Workspace) -> str:
     """The password for somebody at a terminal; where it is kept for what may be a log."""
     if sys.stderr.isatty():
-        return escape(address.password)
-    return f"in {escape(str(workspace.password_file))}"
+        return address.password
+    return f"in {workspace.password_file}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from flows.errors import UsageError
+from flows.filenames import file_stem
 from flows.workspace import Workspace
 from warehouse.files import make_folder, write_whole
 
@@ -108,7 +109,8 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
         "unknowns": dict(handle.parameters),
         "covariance": handle.covariance.to_dict(),
     }
-    target, telemetry = folder / f"{found.battery_id}.json", folder / f"{found.battery_id}.bdf.csv"
+    stem = file_stem(found.battery_id)
+    target, telemetry = folder / f"{stem}.json", folder / f"{stem}.bdf.csv"
     for path in (target, telemetry):
         _require_own(path, found.battery_id)
     text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"

@@ -5,7 +5,8 @@ warehouse.duckdb  every table
 inbox/            files dropped for the scheduled ingest; inbox/done and inbox/refused afterwards
 mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__anything in the inbox
 responses/        what providers of prices answered, byte for byte
-reports/          pages to open        exports/  files for machines
+reports/          pages to open: DATE/index.html, DATE/batteries/
+exports/          files for machines; twins/ those of single batteries
 .prefect/         Prefect's home: its database and results
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
 migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an

@@ -60,7 +60,8 @@ class BatteryHandle:
         """Usable capacity over nominal if every day is a standard day: day, soh, soh_low, soh_high (90 %).
 
         The band is the posterior of the ageing unknowns, the spread of today's capacity and what the model
-        leaves out, as a share of the fade to come.
+        leaves out, as a share of the fade to come. It is one of capacity at a time; `twin.horizon.life_band`
+        is one of the time of a capacity, and holds what L0's interval does: other forms, an untold past.
         """
         found = self.calibration
         days = time_grid(years * 365.25)

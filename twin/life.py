@@ -117,7 +117,12 @@ def life_days(
     capacity = circuit.window(path, load_c_rate * (volts_at_1c + film)).capacity_ah
     loaded = circuit.window(cell.fresh, load_c_rate * np.asarray(volts_at_1c)).capacity_ah
     end_capacity_ah = end_capacity_ah * loaded / circuit.fresh_capacity_ah
-    below = capacity <= end_capacity_ah
+    return days_until(days, capacity, end_capacity_ah)
+
+
+def days_until(days: Array, capacity: Array, end: float | Array) -> Array:
+    """The day at which ``capacity``, one a row of ``days``, falls to ``end``; the last if it never does."""
+    below = capacity <= end
     below[-1] = True
     last = np.argmax(below, axis=0)
     before = np.maximum(last - 1, 0)
@@ -125,5 +130,5 @@ def life_days(
     q_0 = np.take_along_axis(capacity, before[None], axis=0)[0]
     # Capacity is nearly straight in sqrt(t) across one step of the grid.
     r_0, r_1 = np.sqrt(days[before]), np.sqrt(days[last])
-    share = np.where(last > 0, np.clip((q_0 - end_capacity_ah) / np.maximum(q_0 - q_1, 1e-12), 0, 1), 0.0)
+    share = np.where(last > 0, np.clip((q_0 - end) / np.maximum(q_0 - q_1, 1e-12), 0, 1), 0.0)
     return np.asarray((r_0 + share * (r_1 - r_0)) ** 2)

@@ -77,8 +77,8 @@ def ingest(
     zone: Annotated[
         str | None,
         typer.Option(
-            help="Bidding zone of prices that name none. [default where needed: the workspace's]",
-            show_default=False,
+            help="Bidding zone of prices that name none.",
+            show_default="the workspace's, where needed",
         ),
     ] = None,
     day: DateOption = None,
@@ -101,7 +101,7 @@ def ingest(
     ] = None,
     target_soc: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="acn [default: 0.8], ocpp: state of charge at departure."),
+        typer.Option(min=0.0, max=1.0, help="acn (0.8 unless told), ocpp: state of charge at departure."),
     ] = None,
     battery: Annotated[
         list[str] | None,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", "-w", help="The workspace folder. [default: here]", show_default=False),
+    typer.Option("--workspace", "-w", help="The workspace folder.", show_default="here"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on stdout.")]
 AsOfOption = Annotated[
@@ -33,8 +33,8 @@ AsOfOption = Annotated[
         "--as-of",
         metavar="TIME",
         help="Judge as of this moment (ISO 8601, UTC when no offset is given): measurements after it are not "
-        "looked at. [default: now]",
-        show_default=False,
+        "looked at.",
+        show_default="now",
     ),
 ]
 DateOption = Annotated[
@@ -42,8 +42,8 @@ DateOption = Annotated[
     typer.Option(
         "--date",
         metavar="DATE",
-        help="Market day, YYYY-MM-DD in the zone's local time. [default: tomorrow]",
-        show_default=False,
+        help="Market day, YYYY-MM-DD in the zone's local time.",
+        show_default="tomorrow",
     ),
 ]
 
@@ -86,9 +86,9 @@ class Call:
             json.dump(payload, sys.stdout, indent=2, default=str, allow_nan=False)
             sys.stdout.write("\n")
             return
-        from rich.console import Console
+        from flows.console import make_console
 
-        show(Console(highlight=False))
+        show(make_console())
 
     def finish(self, *results: StageResult) -> None:
         """Answer with what the stages did and leave with the exit code of the plan, or of the last.

@@ -97,9 +97,7 @@ def release(
     battery: _BatteryOption = None,
     source: _SourceOption = None,
     row: _RowOption = None,
-    by: Annotated[
-        str | None, typer.Option(help="Who decides. [default: the user]", show_default=False)
-    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who decides.", show_default="the user")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take an earlier release back.")] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

@@ -73,7 +73,7 @@ def export(
     battery_id: _BatteryArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to. [default: exports/]", show_default=False),
+        typer.Option("--out", metavar="DIR", help="Where to.", show_default="exports/twins/"),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -89,5 +89,5 @@ def export(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     handle = handle_of(opened, battery_id, call.as_of)
-    files = [str(path) for path in exported(opened, handle, out or opened.exports)]
+    files = [str(path) for path in exported(opened, handle, out or opened.exports / "twins")]
     call.answer({"files": files}, lambda console: console.print("\n".join(files), soft_wrap=True))

@@ -50,7 +50,7 @@ def snapshot(
     ctx: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="[default: exports/snapshot.duckdb]", show_default=False),
+        typer.Argument(metavar="FILE", help="Where to.", show_default="exports/snapshot.duckdb"),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -117,13 +117,11 @@ def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
     samples_days: Annotated[
         int | None,
-        typer.Option(min=31, help="Keep samples of this many days. [default: v2g.toml]", show_default=False),
+        typer.Option(min=31, help="Keep samples of this many days.", show_default="v2g.toml"),
     ] = None,
     raw_days: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Keep raw rows received in this many days. [default: v2g.toml]", show_default=False
-        ),
+        typer.Option(min=1, help="Keep raw rows received in this many days.", show_default="v2g.toml"),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -160,7 +158,7 @@ def export(
         Path, typer.Option(metavar="DIR", help="Folder of the Parquet files.", show_default=False)
     ],
     table: Annotated[
-        list[str] | None, typer.Option(help="Tables to write; repeatable. [default: all]", show_default=False)
+        list[str] | None, typer.Option(help="Tables to write; repeatable.", show_default="all")
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

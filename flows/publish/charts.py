@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-MODE_COLOURS = {"uncontrolled": "#8b909a", "ordered": "#2b6cb0", "v2g": "#16875a"}
 WIDTH, HEIGHT = 860, 190
 _PRICE, _DATA, _MODEL, _LIMIT = "#c05621", "#8b909a", "#16875a", "#b83232"
 
@@ -24,43 +23,6 @@ def svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> str:
         gridColor="#e6e8ec",
     )
     return str(vl_convert.vegalite_to_svg(styled.configure_legend(labelFont="sans-serif").to_dict()))
-
-
-def _steps(frame: pd.DataFrame, y: str, title: str, colour: Any, **extra: Any) -> alt.Chart:
-    return (
-        alt.Chart(frame)
-        .mark_line(interpolate="step-after", strokeWidth=1.8)
-        .encode(
-            x=alt.X("local:T", title=None, axis=alt.Axis(format="%H:%M", tickCount=12)),
-            y=alt.Y(f"{y}:Q", title=title),
-            color=colour,
-            **extra,
-        )
-        .properties(width=WIDTH, height=HEIGHT)
-    )
-
-
-def _mode_colour() -> alt.Color:
-    scale = alt.Scale(domain=list(MODE_COLOURS), range=list(MODE_COLOURS.values()))
-    return alt.Color("mode:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
-
-
-def price_and_power(prices: pd.DataFrame, sites: pd.DataFrame) -> str:
-    """Market price (price_ct_per_kwh) over each site's grid power by mode, both against `local`."""
-    panels: list[alt.Chart | alt.LayerChart] = []
-    if len(prices):
-        zero = alt.Chart(pd.DataFrame({"y": [0]})).mark_rule(color="#555").encode(y="y:Q")
-        panels.append(_steps(prices, "price_ct_per_kwh", "Market price, ct/kWh", alt.value(_PRICE)) + zero)
-    for site, rows in sites.groupby("site_id"):
-        limits = pd.DataFrame({"y": [rows["import_limit_kw"].iloc[0], -rows["export_limit_kw"].iloc[0]]})
-        rule = alt.Chart(limits).mark_rule(color=_LIMIT, strokeDash=[5, 4]).encode(y="y:Q")
-        panels.append(_steps(rows, "power_kw", f"{site}: grid power, kW", _mode_colour()) + rule)
-    return svg(alt.vconcat(*panels))
-
-
-def battery_day(slots: pd.DataFrame) -> str:
-    """A car's charge by mode over the day: local, mode, soc (gaps while it is away)."""
-    return svg(_steps(slots, "soc", "State of charge", _mode_colour()))
 
 
 def voltage_fit(residuals: pd.DataFrame) -> str:

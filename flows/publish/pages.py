@@ -12,13 +12,18 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flows.publish import charts
+from flows.filenames import file_stem
+from flows.folders import whole_folder
+from flows.publish import charts, day_charts
+from flows.publish.day_charts import DayAxis
+from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
 from twin.types import Calibration
-from warehouse.zones import market_timezone
+from warehouse.files import make_folder, write_whole
+from warehouse.zones import market_day_slots, market_timezone
 
 _SOURCES = {
     "published": "",
@@ -41,7 +46,7 @@ class _Plan:
     """Everything the warehouse holds of one plan."""
 
     header: Mapping[str, Any]
-    timezone: str
+    axis: DayAxis
     modes: pd.DataFrame
     cars: pd.DataFrame
     slots: pd.DataFrame
@@ -50,13 +55,12 @@ class _Plan:
     calibrations: pd.DataFrame
     life_points: pd.DataFrame
     residuals: pd.DataFrame
-    prices: pd.DataFrame
+    prices: UsedPrices
     checks: pd.DataFrame
     checkups: pd.DataFrame
     batteries: pd.DataFrame
     wear_days: pd.DataFrame
     wear_maps: pd.DataFrame
-    end_of_life_soh: float
 
     @property
     def followed(self) -> str:
@@ -67,36 +71,36 @@ class _Plan:
 def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     """Write the pages of a plan under reports/DATE/ and its schedule under exports/; the index comes first.
 
-    A file appears whole or not at all. Pages of an earlier plan for the same date are replaced.
+    index.html and batteries/, one page a car under the name that `file_stem` gives it. The folder appears
+    whole, in place of the pages of an earlier plan for the same date, or not at all; so does the schedule.
     """
     plan = _read(workspace, plan_id)
     day = str(plan.header["market_date"])
     folder = workspace.reports / day
-    folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"number": _number, "years": _years}
+    environment.filters |= {"number": _number, "years": _years, "file_stem": file_stem}
     common = {
         "notice": workspace.settings.fleet.notice,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
         "plan": plan.header,
     }
-    files = [
-        _write(
-            folder / "index.html",
-            environment.get_template("run.html").render(**common, **_run_page(plan)),
-        )
-    ]
-    page = environment.get_template("battery.html")
-    for _, car in plan.cars[plan.cars["mode"] == plan.followed].iterrows():
-        battery_id = str(car["battery_id"])
-        text = page.render(**common, **_battery_page(plan, battery_id, str(car["calibration_id"])))
-        files.append(_write(folder / f"{battery_id}.html", text))
+    followed = plan.cars[plan.cars["mode"] == plan.followed]
+    with whole_folder(folder) as fresh:
+        run_page = environment.get_template("run.html").render(**common, **_run_page(plan))
+        files = [write_whole(fresh / "index.html", run_page)]
+        make_folder(fresh / "batteries")
+        page = environment.get_template("battery.html")
+        for _, car in followed.iterrows():
+            battery_id = str(car["battery_id"])
+            text = page.render(**common, **_battery_page(plan, battery_id, str(car["calibration_id"])))
+            files.append(write_whole(fresh / "batteries" / f"{file_stem(battery_id)}.html", text))
+    files = [folder / file.relative_to(fresh) for file in files]
     columns = ["interval_start_utc", "battery_id", "plugged", "charge_kw", "discharge_kw", "power_kw"]
     schedule = plan.slots[plan.slots["mode"] == plan.followed]
     export = schedule[["plan_id", "mode", *columns, "energy_end_kwh", "plan_source"]].to_csv(index=False)
-    files.append(_write(workspace.exports / f"schedule_{day}_{plan.header['zone']}.csv", export))
+    files.append(write_whole(workspace.exports / f"schedule_{day}_{plan.header['zone']}.csv", export))
     return files
 
 
@@ -104,42 +108,37 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
     warehouse = workspace.warehouse
     mine = {"plan_id": plan_id}
     (header,) = _records(warehouse.read("out_plan", where=mine))
-    timezone = str(market_timezone(header["zone"]))
+    axis = DayAxis(
+        slots=market_day_slots(header["market_date"], header["zone"]),
+        timezone=str(market_timezone(header["zone"])),
+    )
     modes = _in_order(warehouse.read("out_plan_mode", where=mine))
     cars = _in_order(warehouse.read("out_plan_car", where=mine))
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
     mine_too = {"battery_id": sorted(set(cars["battery_id"]))}
-    slots = _local(warehouse.read("out_plan_slot", where=mine), timezone)
-    prices = warehouse.read(
-        "core_price",
-        where={"zone": header["zone"]},
-        start=slots["interval_start_utc"].min(),
-        end=slots["interval_start_utc"].max() + pd.Timedelta(minutes=15),
-    )
     calibrations = warehouse.read("out_calibration", where=ids)
     return _Plan(
         header=header,
-        timezone=timezone,
+        axis=axis,
         modes=modes,
         cars=cars,
-        slots=slots,
-        sites=_local(warehouse.read("out_plan_site_slot", where=mine), timezone),
+        slots=warehouse.read("out_plan_slot", where=mine),
+        sites=warehouse.read("out_plan_site_slot", where=mine),
         departures=warehouse.read("out_plan_departure", where=mine),
         calibrations=calibrations.set_index("calibration_id"),
         wear_maps=wear_maps(warehouse, calibrations),
         life_points=warehouse.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=warehouse.read("out_twin_residual", where=ids),
-        prices=_local(prices, timezone),
+        prices=used_prices(warehouse, header),
         checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
         checkups=warehouse.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=warehouse.read("core_battery", where=mine_too),
         wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), str(modes["mode"].iloc[-1])),
-        end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
     )
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    order = {mode: i for i, mode in enumerate(charts.MODE_COLOURS)}
+    order = {mode: i for i, mode in enumerate(day_charts.MODE_COLOURS)}
     return frame.sort_values("mode", key=lambda names: names.map(order), kind="stable")
 
 
@@ -149,14 +148,9 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
-def _local(frame: pd.DataFrame, timezone: str) -> pd.DataFrame:
-    # Naive wall time: a chart is read against the clock on the wall.
-    return frame.assign(local=frame["interval_start_utc"].dt.tz_convert(timezone).dt.tz_localize(None))
-
-
 def _run_page(plan: _Plan) -> dict[str, Any]:
-    prices = plan.prices.assign(price_ct_per_kwh=plan.prices["price_eur_per_kwh"] * 100)
-    missed = plan.departures[plan.departures["missing_kwh"] > 1e-6]
+    prices = plan.prices
+    missed = plan.departures[plan.departures["missing_kwh"] > 0]
     known = plan.calibrations
     cars = plan.cars[plan.cars["mode"] == plan.followed].copy()
     for name in ("quality", "dispute", "soh", "l0_days", "alpha_day_per_efc"):
@@ -164,7 +158,7 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
     cars["alpha_low"] = cars["calibration_id"].map(known["alpha_low_day_per_efc"])
     cars["alpha_high"] = cars["calibration_id"].map(known["alpha_high_day_per_efc"])
     return {
-        "timezone": plan.timezone,
+        "timezone": plan.axis.timezone,
         "followed": plan.followed,
         "modes": _records(plan.modes),
         "cars": _records(cars.sort_values("battery_id")),
@@ -172,7 +166,8 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
         "checks_run": len(plan.checks),
         "failed_checks": _records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
-        "power_chart": charts.price_and_power(prices, plan.sites),
+        "prices_told": prices.told,
+        "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites),
     }
 
 
@@ -182,7 +177,9 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
     residuals = plan.residuals[plan.residuals["calibration_id"] == calibration_id]
     known = calibration_id in plan.calibrations.index
     record = _records(plan.calibrations.loc[[calibration_id]])[0] if known else None
-    capacity = record["usable_energy_kwh"] if record else math.nan
+    battery = plan.batteries[plan.batteries["battery_id"] == battery_id]
+    nominal = float(battery["nominal_energy_kwh"].iloc[0]) if len(battery) else math.nan
+    capacity = float(record["usable_energy_kwh"]) if record else nominal
     return {
         "battery_id": battery_id,
         "calibration_id": calibration_id,
@@ -192,17 +189,16 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "duty": json.loads(record["parameters_json"])["duty"] if record else None,
         "cars": _records(plan.cars[plan.cars["battery_id"] == battery_id]),
         "points": _records(points),
-        "day_chart": charts.battery_day(own.assign(soc=own["energy_start_kwh"] / capacity)) if known else "",
+        "day_chart": day_charts.battery_day(plan.axis, own, capacity) if capacity > 0 else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",
         **twin_section(
             None if record is None else Calibration.from_record(record | {"calibration_id": calibration_id}),
-            plan.batteries[plan.batteries["battery_id"] == battery_id],
+            battery,
             plan.checkups[plan.checkups["battery_id"] == battery_id],
             plan.wear_days[plan.wear_days["battery_id"] == battery_id],
             plan.wear_maps[plan.wear_maps["calibration_id"] == calibration_id],
             as_of_utc=pd.Timestamp(plan.header["as_of_utc"]),
-            end_of_life_soh=plan.end_of_life_soh,
         ),
     }
 
@@ -215,9 +211,3 @@ def _number(value: Any, digits: int = 2) -> str:
 
 def _years(days: float | None) -> str:
     return _number(None if days is None else days / 365.25, 1)
-
-
-def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)

@@ -42,22 +42,36 @@ def _pair(draws: pd.DataFrame, x: str, y: str) -> alt.Chart:
     )
 
 
-def capacity_forecast(forecast: pd.DataFrame, checkups: pd.DataFrame, end_of_life_soh: float) -> str:
-    """Capacity over nominal against years from now: check-ups so far, the forecast and its 90 % band.
+def capacity_forecast(
+    band: pd.DataFrame, checkups: pd.DataFrame, end_of_life_soh: float, life: tuple[float, float, float]
+) -> str:
+    """Capacity over nominal against years from now: check-ups so far, and when it falls to each level (90 %).
 
-    ``forecast``: day, soh, soh_low, soh_high; ``checkups``: day (before today, ≤ 0), soh.
+    ``band``: soh, days, days_low, days_high of `twin.horizon.life_band`; ``checkups``: day (before today,
+    ≤ 0), soh; ``life``: days of L0 and of both ends of its interval, marked where the end of life is met.
     """
-    frame = forecast.assign(years=forecast["day"] / 365.25)
-    x = alt.X("years:Q", title="Years from today")
-    y = alt.Y("soh_low:Q", title="Capacity over nominal", scale=alt.Scale(zero=False))
-    band = alt.Chart(frame).mark_area(color=_TWIN, opacity=0.18).encode(x=x, y=y, y2="soh_high:Q")
-    line = alt.Chart(frame).mark_line(color=_TWIN, strokeWidth=1.8).encode(x=x, y="soh:Q")
-    end = pd.DataFrame({"soh": [end_of_life_soh]})
+    years = ["days", "days_low", "days_high"]
+    frame = band.assign(**{name: band[name] / 365.25 for name in years})
+    title, level = "Years from today", alt.Scale(zero=False)
+    y = alt.Y("soh:Q", title="Capacity over nominal", scale=level)
+    wide = alt.Chart(frame).mark_area(orient="horizontal", color=_TWIN, opacity=0.18)
+    area = wide.encode(x=alt.X("days_low:Q", title=title), x2="days_high:Q", y=y)
+    best = alt.Chart(frame.dropna()).mark_line(color=_TWIN, strokeWidth=1.8)
+    line = best.encode(x="days:Q", y="soh:Q", order=alt.Order("soh:Q", sort="descending"))
+    end = pd.DataFrame([[end_of_life_soh, *(days / 365.25 for days in life)]], columns=["soh", *years])
     rule = alt.Chart(end).mark_rule(color="#b83232", strokeDash=[5, 4]).encode(y="soh:Q")
-    layers: list[Any] = [band, line, rule]
+    reach = (
+        alt.Chart(end)
+        .mark_rule(color=_TWIN, strokeWidth=3)
+        .encode(x="days_low:Q", x2="days_high:Q", y="soh:Q")
+    )
+    at = alt.Chart(end).mark_point(size=60, filled=True, color=_TWIN).encode(x="days:Q", y="soh:Q")
+    layers: list[Any] = [area, line, rule, reach, at]
     if len(checkups):
         seen = checkups.assign(years=checkups["day"] / 365.25)
-        layers.append(alt.Chart(seen).mark_point(size=40, filled=True, color="#222").encode(x=x, y="soh:Q"))
+        layers.append(
+            alt.Chart(seen).mark_point(size=40, filled=True, color="#222").encode(x="years:Q", y="soh:Q")
+        )
     return svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 

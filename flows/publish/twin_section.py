@@ -13,14 +13,14 @@ from flows.stages.requests import battery_spec
 from twin.types import Calibration
 from warehouse.store import Warehouse
 
-_YEARS, _DRAWS = 12.0, 80
+_DRAWS = 80
 _TREND_DAYS = 60
 
 
 def wear_days(
     warehouse: Warehouse, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str
 ) -> pd.DataFrame:
-    """Price and twin's answer for each car and market day so far, from the newest plan of each day.
+    """Price and twin's answer for each car and market day: the plan's own, the newest plans' of days before.
 
     Columns: battery_id, market_date, priced_eur (a standard day's wear included), wear_twin_eur,
     wear_error_eur; of ``mode``, for two months up to the plan's day.
@@ -30,7 +30,10 @@ def wear_days(
     )
     dates = pd.to_datetime(plans["market_date"])
     today = pd.Timestamp(header["market_date"])
-    plans = plans[(dates <= today) & (dates > today - pd.Timedelta(days=_TREND_DAYS))]
+    plans = plans[
+        ((dates < today) & (dates > today - pd.Timedelta(days=_TREND_DAYS)))
+        | (plans["plan_id"] == header["plan_id"])
+    ]
     newest = plans.sort_values("sequence").drop_duplicates("market_date", keep="last")
     rows = warehouse.read(
         "out_plan_car",
@@ -80,7 +83,6 @@ def twin_section(
     habits: pd.DataFrame,
     *,
     as_of_utc: pd.Timestamp,
-    end_of_life_soh: float,
 ) -> dict[str, Any]:
     """What the page shows of one battery; charts are "" where there is nothing to draw."""
     charts = ("posterior_chart", "capacity_chart", "wear_chart", "map_chart")
@@ -99,6 +101,7 @@ def twin_section(
     if len(habits):
         shown["map_chart"] = twin_charts.wear_map(_ordinary_first(habits, calibration))
     from twin.handle import BatteryHandle  # loads PyBaMM: only for a page that shows a calibration
+    from twin.horizon import end_of_life_soh, life_band
     from twin.restore import restorable
 
     if not restorable(calibration):
@@ -111,10 +114,9 @@ def twin_section(
             "soh": checkups["capacity_ah"] / spec.nominal_capacity_ah,
         }
     )
-    forecast = handle.capacity_forecast(_YEARS)
+    band = life_band(spec, calibration, handle.draws().to_numpy())
+    life = (calibration.l0_days, calibration.l0_low_days, calibration.l0_high_days)
     return shown | {
         "posterior_chart": twin_charts.posterior_pairs(handle.draws(_DRAWS)),
-        "capacity_chart": twin_charts.capacity_forecast(
-            forecast[forecast["soh"] > end_of_life_soh - 0.1], seen, end_of_life_soh
-        ),
+        "capacity_chart": twin_charts.capacity_forecast(band, seen, end_of_life_soh(calibration), life),
     }

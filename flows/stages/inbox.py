@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
             raise  # nothing wrong with the file: it stays where it is
         except (WarehouseError, FlowsError) as error:
             refused, reason = _move(file, "refused", run_id), printable(str(error))
-            beside = refused.with_name(f"{_short(refused.name)}.reason.txt")
+            beside = _free(refused.parent, _short(refused.name), ".reason.txt")
             write_whole(beside, f"{reason}\n")
             rows.append({"file": printable(file.name), "rows": 0, "outcome": "refused", "reason": reason})
         else:
@@ -102,9 +103,16 @@ def _move(file: Path, where: str, run_id: str) -> Path:
     folder = file.parent / where
     name = file.name
     if os.path.lexists(folder / name):
-        name = f"{_short(file.stem)}.{run_id}{_short(file.suffix)}"
+        name = _free(folder, f"{_short(file.stem)}.{run_id}", _short(file.suffix)).name
     move_into(file, folder, name)
     return folder / name
+
+
+def _free(folder: Path, stem: str, ending: str) -> Path:
+    """A name that nothing in the folder has yet: a reason's may be a file's, a shortened one another's."""
+    marks = chain([""], (f".{number}" for number in count(2)))
+    names = (folder / f"{stem}{mark}{ending}" for mark in marks)
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _short(name: str) -> str:

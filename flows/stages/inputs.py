@@ -47,12 +47,9 @@ class PlanInputs:
 
     def __post_init__(self) -> None:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
-        price = self.prices.price_eur_per_kwh
         options = {name: getattr(self.settings, name).model_dump() for name in ("tariff", "plan")}
         parts = {
-            "prices": hash_values(
-                [self.prices.source, None if price is None else price.tolist(), self.prices.usual_eur_per_kwh]
-            ),
+            "prices": self.prices.digest,
             "tariffs": hash_frame(self.prices.retail.rows),
             "sessions": hash_frame(self.sessions),
             "carried": hash_values(dict(sorted(self.carried_soc.items()))),

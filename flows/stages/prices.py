@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from flows.stages.hashing import hash_values
 from flows.stages.retail import Prices, RetailPrices, quarter_prices, retail_prices, spread
 from optimize.types import Mode, Tariff
 from warehouse.store import Warehouse
@@ -42,6 +43,12 @@ class DayPrices:
     retail: RetailPrices
     note: str
     rows: pd.DataFrame
+
+    @property
+    def digest(self) -> str:
+        """Hash of the rung and the market's prices, by which a plan knows them again."""
+        price = self.price_eur_per_kwh
+        return hash_values([self.source, None if price is None else price.tolist(), self.usual_eur_per_kwh])
 
     def at_the_plug(self, settings: Tariff) -> tuple[Prices, Prices]:
         """What a kWh costs and earns in each slot: by retail tariff, else by market price and settings."""

@@ -8,9 +8,9 @@ to be the most. Prints every disagreement, then how many fleets, how many were r
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.plan import solve_fleet
 from optimize.solve import solve_mode
 from optimize.types import DayProblem
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.mixed import mixed_day
 
 SHARED = ("taper", "charger", "rest", "contract", "tree", "base", "peak", "reserve", "co2")
@@ -62,7 +63,10 @@ def compare(problem: DayProblem, found: Counter[str]) -> tuple[float, float, flo
     return large.solver.gap, middle - begun, time.perf_counter() - middle
 
 
-def main(fleets: int) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("engines_agree", __doc__)
+    parser.add_argument("fleets", nargs="?", type=int, default=300, help="random fleets (300)")
+    fleets: int = parser.parse_args(arguments).fleets
     found: Counter[str] = Counter()
     rows = []
     for seed in range(fleets):
@@ -81,4 +85,4 @@ def main(fleets: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main()

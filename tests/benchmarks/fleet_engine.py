@@ -9,12 +9,12 @@ wear, limits or reserves.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import highspy
@@ -24,6 +24,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.solve import solve_arrays
 from optimize.solve import solve_mode
 from optimize.types import DayProblem
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.fleet_arrays import random_fleet
 from tests.optimize.fleet_lp import fleet_lp
 from tests.optimize.fleets import car, day, stay
@@ -48,12 +49,12 @@ print(json.dumps({"seconds": time.perf_counter() - begun, "cost": cost}))
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("fleet_engine", __doc__)
     parser.add_argument("cars", nargs="*", type=int, default=[100, 500, 1_000, 10_000])
     parser.add_argument("--highs", action="store_true")
     parser.add_argument("--peer", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     begun = time.perf_counter()
     for kind in KINDS.values():
         solve_arrays(random_fleet(3, 0, **kind), gap=1e-2)

@@ -10,8 +10,8 @@ pass the checker. Prints every disagreement and what was found.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from optimize.fleet.arrays import unsupported
 from optimize.fleet.plan import solve_fleet
 from optimize.solve import solve_mode
 from optimize.types import DayProblem
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import milp_answer
 
@@ -75,11 +76,16 @@ def disagreements(problem: DayProblem, seconds: float, found: Counter[str]) -> l
     ]
 
 
-def main(days: int, most_cars: int, seconds: float) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("full_days", __doc__)
+    parser.add_argument("days", nargs="?", type=int, default=300, help="random days (300)")
+    parser.add_argument("cars", nargs="?", type=int, default=30, help="cars at most (30)")
+    parser.add_argument("seconds", nargs="?", type=float, default=20.0, help="for each way (20)")
+    asked = parser.parse_args(arguments)
     found: Counter[str] = Counter()
-    for seed in range(days):
-        problem = full_day(seed, most_cars)
-        wrong = disagreements(problem, seconds, found)
+    for seed in range(asked.days):
+        problem = full_day(seed, asked.cars)
+        wrong = disagreements(problem, asked.seconds, found)
         found["disagree" if wrong else "agree"] += 1
         found[f"{len(problem.slots)} slots"] += 1
         for line in wrong:
@@ -88,9 +94,4 @@ def main(days: int, most_cars: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    main(
-        int(words[0]) if words else 300,
-        int(words[1]) if len(words) > 1 else 30,
-        float(words[2]) if len(words) > 2 else 20.0,
-    )
+    main()

@@ -7,8 +7,8 @@ ended open and by how much the limit was overrun at most.
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from optimize.check import check_plan
 from optimize.errors import OptimizeError
 from optimize.solve import GAP, solve_mode
 from optimize.types import DayProblem
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.mixed import FEATURES, mixed_day
 
 KINDS = ("minimum powers", "load levelling", "both")
@@ -36,7 +37,12 @@ def integer_day(seed: int) -> tuple[str, DayProblem]:
     return kind, problem
 
 
-def main(days: int, seconds: float) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("integer_days", __doc__)
+    parser.add_argument("days", nargs="?", type=int, default=20, help="random days (20)")
+    parser.add_argument("seconds", nargs="?", type=float, default=10.0, help="for each (10)")
+    asked = parser.parse_args(arguments)
+    days, seconds = asked.days, asked.seconds
     open_days, overrun, gaps = 0, 0.0, []
     print("seed  cars  what             gap      binaries  objective      seconds")
     for seed in range(days):
@@ -65,4 +71,4 @@ def main(days: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, float(sys.argv[2]) if len(sys.argv) > 2 else 10.0)
+    main()

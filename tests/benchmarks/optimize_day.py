@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import resource
 import statistics
-import sys
 import time
+from collections.abc import Sequence
 
 from optimize.highs import HighsProgram
 from optimize.model import build_day
 from optimize.plan import plan_day
 from optimize.windows import session_windows
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.fleets import depot_day
 
 REPEATS = 5
 
 
-def main(fleets: list[int]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("optimize_day", __doc__)
+    parser.add_argument("cars", nargs="*", type=int, default=[1, 10, 40, 200], help="of each fleet")
+    fleets: list[int] = parser.parse_args(arguments).cars
     plan_day(depot_day(1))  # the first call pays for imports
     print("cars × slots   columns     rows  cuts   total s   build     solve     rest      peak MB")
     for count in fleets:
@@ -47,4 +51,4 @@ def main(fleets: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [1, 10, 40, 200])
+    main()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
@@ -16,14 +17,17 @@ os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.data import benchmark_parser
 from tests.data_checks.planting import harvest, plant
 from tests.data_checks.realistic import depot
 
 CARS, DAYS, COUNT = 29, 25, 100
 
 
-def main() -> None:
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("planted_rows", __doc__)
+    parser.add_argument("seed", nargs="?", type=int, default=1)
+    seed: int = parser.parse_args(arguments).seed
     frames = depot(CARS, DAYS, seed)
     harvest(plant(depot(3, 4, seed), 8, seed))  # imports Great Expectations
     soil = plant(frames, COUNT, seed)

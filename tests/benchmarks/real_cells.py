@@ -12,9 +12,8 @@ What the sources leave open is assumed: MJ1 cycles at C/2; Sanyo cycles at 1C be
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import least_squares
 
+from tests.benchmarks.data import add_data_option, benchmark_parser, data_folder, file_of, require
 from twin.ageing import AgeingFit, fit_ageing, health_at
 from twin.cell import Array, reference_cell
 from twin.duty import Profile
@@ -31,7 +31,7 @@ from twin.forecast import forecast_capacity
 from twin.prior import CHEMISTRY_PRIOR, Lesson, fleet_prior
 from twin.rates import RateModel, rate_model
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "ageing"
+DATA = data_folder() / "ageing"
 SHARE = 0.4
 CHECKUP_SD = 0.002  # in a laboratory
 # A laboratory's duty is far from a car's: the factors may be, too, less that of the film, which knows time
@@ -75,11 +75,10 @@ def storage(chemistry: str, soc: float, temperature_degc: float) -> RateModel:
     return rate_model(reference_cell(chemistry), profile)
 
 
-def columns(name: str) -> Iterator[tuple[Array, Array]]:
+def columns(data: Path, name: str) -> Iterator[tuple[Array, Array]]:
     """Pairs of columns of an LG file; padding with zeros or blanks at their ends left out."""
-    table = pd.read_csv(
-        DATA / "simses_lg_mj1_molicel_lto" / f"LG_INR18650MJ1_{name}.csv", header=None, skiprows=1
-    ).to_numpy(dtype=float)
+    file = file_of(data, "mj1", f"LG_INR18650MJ1_{name}.csv")
+    table = pd.read_csv(file, header=None, skiprows=1).to_numpy(dtype=float)
     for i in range(0, table.shape[1], 2):
         x, y = table[:, i], table[:, i + 1]
         kept = np.isfinite(x) & np.isfinite(y)
@@ -87,9 +86,9 @@ def columns(name: str) -> Iterator[tuple[Array, Array]]:
         yield x[kept], y[kept]
 
 
-def groups() -> Iterator[tuple[str, list[Record]]]:
+def groups(data: Path = DATA.parent) -> Iterator[tuple[str, list[Record]]]:
     """The records by group."""
-    cycled = list(columns("closs_cycling_aging"))
+    cycled = list(columns(data, "closs_cycling_aging"))
     for i, degc in enumerate((0, 10, 25)):
         model, efc = cycling("nmc811", 0.8, 0.5, degc)
         yield (
@@ -99,7 +98,7 @@ def groups() -> Iterator[tuple[str, list[Record]]]:
                 for k, (x, y) in enumerate(cycled[3 * i : 3 * i + 3])
             ],
         )
-    rested = list(columns("closs_calendar_aging"))
+    rested = list(columns(data, "closs_calendar_aging"))
     at_rest = [storage("nmc811", 0.6, degc) for degc in (25.0, 45.0)]
     yield (
         "MJ1 stored",
@@ -109,7 +108,7 @@ def groups() -> Iterator[tuple[str, list[Record]]]:
         ],
     )
     model, efc = cycling("nmc532", 0.5, 1.0, 25)
-    table = pd.read_csv(DATA / "baumhofer_2014" / "capacity_by_cycle.csv")
+    table = pd.read_csv(file_of(data, "sanyo"))
     yield (
         "Sanyo UR18650E",
         [
@@ -224,16 +223,19 @@ def score(records: list[Record], split: str) -> Score:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("real_cells", __doc__)
     parser.add_argument("--split", choices=("axis", "rows"), default="axis")
-    split = parser.parse_args().split
+    add_data_option(parser)
+    asked = parser.parse_args(arguments)
+    require(parser, asked.data, "mj1", "sanyo")
+    split = asked.split
     table = Table(title=f"SoH at the last check-up, absolute error in % (median / p90), 40 % of {split}")
     for name in ("group", "cells", "twin", "linear", "√", "power", "exponential"):
         table.add_column(name)
     for name in ("90 % band holds last", "holds all", "discrepancy"):
         table.add_column(name, justify="right")
-    for name, records in groups():
+    for name, records in groups(asked.data):
         result = score(records, split)
         table.add_row(
             name,

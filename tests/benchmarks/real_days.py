@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from optimize.types import Car, Session, WearPrice
+from tests.benchmarks.data import file_of
 from warehouse.sources import read_source
 from warehouse.zones import market_day_bounds
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-PRICES = DATA / "prices" / "smard_de_lu_2020" / "2020-hour-price.csv"
-SESSIONS = DATA / "sessions" / "acn_caltech_event_queue_2019_03" / "sessions_2019-03.csv"
 ZONE = "DE-LU"
 PACK_KWH = 60.0
 EFFICIENCY = 0.93
@@ -47,9 +45,9 @@ def depot_cars(count: int) -> tuple[Car, ...]:
     )
 
 
-def price_days() -> dict[dt.date, np.ndarray]:
+def price_days(data: Path) -> dict[dt.date, np.ndarray]:
     """Market day → quarter-hourly price, €/kWh, of every ordinary (24 h) day of the year."""
-    frame = read_source("prices", PRICES, source="smard", zone=ZONE).frame
+    frame = read_source("prices", file_of(data, "prices"), source="smard", zone=ZONE).frame
     hourly = frame.set_index("interval_start_utc")["price_eur_per_kwh"].sort_index()
     days = {}
     for day in pd.date_range("2020-01-01", "2020-12-31"):
@@ -60,7 +58,7 @@ def price_days() -> dict[dt.date, np.ndarray]:
     return days
 
 
-def session_days(cars: tuple[Car, ...], days: list[dt.date]) -> dict[dt.date, list[Session]]:
+def session_days(data: Path, cars: tuple[Car, ...], days: list[dt.date]) -> dict[dt.date, list[Session]]:
     """Market day → the sessions that arrive on it, replayed onto the cars by weekday."""
     fleet = pd.DataFrame(
         {
@@ -71,7 +69,9 @@ def session_days(cars: tuple[Car, ...], days: list[dt.date]) -> dict[dt.date, li
             "soc_max": 1.0,
         }
     )
-    frame = read_source("sessions", SESSIONS, source="acn", zone=ZONE, cars=fleet, onto=days).frame
+    frame = read_source(
+        "sessions", file_of(data, "sessions"), source="acn", zone=ZONE, cars=fleet, onto=days
+    ).frame
     found: dict[dt.date, list[Session]] = {}
     for day in days:
         start, end = market_day_bounds(day, ZONE)

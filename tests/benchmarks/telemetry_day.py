@@ -9,13 +9,13 @@ and the same each time.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import resource
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from flows.stages import new_run_id
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
+from tests.benchmarks.data import benchmark_parser
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 AS_OF = DAY + timedelta(days=1, hours=6)
@@ -148,11 +149,11 @@ def read_ms(workspace: Workspace, batteries: int, times: int = 25) -> tuple[floa
     return statistics.median(taken), max(taken)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("telemetry_day", __doc__)
     parser.add_argument("--batteries", type=int, default=10_000)
     parser.add_argument("--order", choices=("battery", "time"), default="battery")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     grid = Table(title=f"{asked.batteries} batteries, file by {asked.order}", title_justify="left")
     for column in ("pass", "ingest s", "check, promote, compact s", "in all s", "CPU s", "rows/s", "peak GB"):
         grid.add_column(column, justify="right")

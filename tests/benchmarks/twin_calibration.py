@@ -9,14 +9,13 @@ own on the voltage, over ``--processes`` (2) that start cold.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
 import sys
 import time
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -29,6 +28,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.data import benchmark_parser
 from tests.twin.batteries import AS_OF, battery, request, truth
 from twin import cell, rates
 from twin.calibrate import calibrate_battery, calibrate_chunk
@@ -117,13 +117,13 @@ def night(batteries: int, processes: int) -> None:
     print(f"bar: {NIGHT_BAR_S} s for 1,000; told: {dict(told)}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("twin_calibration", __doc__)
     parser.add_argument("--nightly", type=int, default=0, metavar="BATTERIES")
     parser.add_argument("--processes", type=int, default=2)
-    arguments = parser.parse_args()
-    if arguments.nightly:
-        night(arguments.nightly, arguments.processes)
+    asked = parser.parse_args(arguments)
+    if asked.nightly:
+        night(asked.nightly, asked.processes)
         return
     grid = Table(title="One calibration, one core", title_justify="left")
     for column in ("chemistry", "what", "CPU s", "a minute", "PyBaMM solves", "told"):

@@ -8,11 +8,11 @@ climate show. The limits of `twin.faults` were set on seeds below 108: others ar
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.data import benchmark_parser
 from tests.twin.faulty import AS_OF, SIZES, broken, clean_spec, clean_truth, swap_partner
 from twin.observe import observe
 from twin.synthetic import Truth, TruthSpec
@@ -96,16 +97,16 @@ def cases(clean: int, faulty: int, first: int = 0) -> list[Case]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("twin_faults", __doc__)
     parser.add_argument("--clean", type=int, default=108)
     parser.add_argument("--faulty", type=int, default=10)
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED")
     parser.add_argument("--processes", type=int, default=2)
-    arguments = parser.parse_args()
+    asked = parser.parse_args(arguments)
     begin = time.perf_counter()
-    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        judged = pool.map(verdicts, cases(arguments.clean, arguments.faulty, arguments.first))
+    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+        judged = pool.map(verdicts, cases(asked.clean, asked.faulty, asked.first))
         found = [one for several in judged for one in several]
     grid = Table(title="Faults named, batteries", title_justify="left")
     for column in ("fault", *NAMES, "named otherwise"):
@@ -126,7 +127,7 @@ def main() -> None:
             console.print(f"{size} faults named rightly: {sum(told)} of {len(told)} ({share:.1f} %)")
     alarms = [named for put, _, named in found if put == "none" and named != "none"]
     console.print(
-        f"false alarms: {len(alarms)} of {arguments.clean} clean batteries {dict(Counter(alarms)) or ''}"
+        f"false alarms: {len(alarms)} of {asked.clean} clean batteries {dict(Counter(alarms)) or ''}"
     )
     console.print(f"{time.perf_counter() - begin:.0f} s")
 

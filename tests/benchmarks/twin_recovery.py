@@ -15,7 +15,6 @@ goes on. That is the test of the whole intervals.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.twin_structure import POWER, POWER_SD, stress_power
 from twin.calibrate import calibrate_battery
 from twin.cell import Health, ReferenceCell, reference_cell
@@ -285,16 +285,16 @@ def summary(rows: pd.DataFrame) -> Table:
     return table
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("twin_recovery", __doc__)
     parser.add_argument("--batteries", type=int, default=60)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--hide-form", action="store_true")
-    arguments = parser.parse_args()
+    asked = parser.parse_args(arguments)
     console = Console(file=sys.stdout, width=140)
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        hiding = partial(hide, form_hidden=arguments.hide_form)
-        batteries = list(pool.map(hiding, range(arguments.batteries)))
+    with ProcessPoolExecutor(asked.processes) as pool:
+        hiding = partial(hide, form_hidden=asked.hide_form)
+        batteries = list(pool.map(hiding, range(asked.batteries)))
         alone = list(pool.map(calibrate, batteries))
         mates = [[one for one in alone if one.chemistry == h.spec.battery.chemistry] for h in batteries]
         together = list(pool.map(calibrate, batteries, mates))

@@ -15,7 +15,7 @@ import sys
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.data import benchmark_parser
 from twin.cell import Array, Health, day_model, parameter_values, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, StandardDuty
@@ -108,11 +109,16 @@ def study(name: str) -> dict[str, Array]:
     return {form: np.array(rows) for form, rows in found.items()}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("twin_structure", __doc__)
+    parser.add_argument("chemistry", nargs="*", metavar="CHEMISTRY", help=", ".join(CHEMISTRIES))
+    names = parser.parse_args(arguments).chemistry or list(CHEMISTRIES)
+    if unknown := set(names) - set(CHEMISTRIES):
+        parser.error(f"no chemistry {', '.join(sorted(unknown))}; there are {', '.join(CHEMISTRIES)}")
     table = Table(title="Root mean square of ln(other form / twin's form)", title_justify="left")
     for column in ("chemistry", "form", "L0", "β"):
         table.add_column(column, justify="right")
-    for name in sys.argv[1:] or list(CHEMISTRIES):
+    for name in names:
         for form, rows in study(name).items():
             life, beta = np.sqrt((rows**2).mean(axis=0))
             table.add_row(name, form, f"{life:.3f}", f"{beta:.3f}")

@@ -1,4 +1,4 @@
-"""Commitments under uncertainty, out of sample: python -m tests.benchmarks.two_stage [months…]
+"""Commitments under uncertainty, out of sample: `python -m tests.benchmarks.two_stage [months …]`.
 
 Real prices (SMARD 2020) and real workplace sessions (ACN March 2019, replayed by weekday). In each month the
 first twelve working days are known and the next eight are still to come; 40 cars commit their energy, and
@@ -16,7 +16,9 @@ import datetime as dt
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ import pandas as pd
 from optimize.scenarios import Commitment, Scenario, UncertainDay, reduce_scenarios
 from optimize.scenarios.commit import commit, settle, tail_mean
 from optimize.types import DayProblem, ReserveBlock, Session, Site
+from tests.benchmarks.data import add_data_option, benchmark_parser, require
 from tests.benchmarks.real_days import ZONE, depot_cars, moved, price_days, session_days
 from warehouse.zones import market_day_bounds
 
@@ -61,12 +64,12 @@ def scenario_day(cars: tuple, price: np.ndarray, sessions: tuple[Session, ...], 
     )
 
 
-def month_days(month: int, count: int, size: int = CARS) -> list[DayProblem]:
+def month_days(data: Path, month: int, count: int, size: int = CARS) -> list[DayProblem]:
     """The first `count` working days of a month as days of one and the same date, for `size` cars."""
-    cars, prices = depot_cars(size), price_days()
+    cars, prices = depot_cars(size), price_days(data)
     dates = [day.date() for day in pd.bdate_range(f"2020-{month:02d}-01", periods=count + 2)]
     dates = [day for day in dates if day in prices][:count]
-    sessions = session_days(cars, dates)
+    sessions = session_days(data, cars, dates)
     first, _ = market_day_bounds(dates[0], ZONE)
     offsets = {day: first - market_day_bounds(day, ZONE)[0] for day in dates}
     return [scenario_day(cars, prices[day], moved(sessions[day], offsets[day]), dates[0]) for day in dates]
@@ -100,11 +103,11 @@ def policies(known: list[DayProblem]) -> dict[str, Commitment]:
     return {name: commit(question).commitment for name, question in asked.items()}
 
 
-def compare(months: list[int]) -> None:
+def compare(months: list[int], data: Path) -> None:
     """Print each policy's costs out of sample, mean and tail over all days to come."""
     costs: dict[str, list[float]] = {}
     for month in months:
-        days = month_days(month, KNOWN + TO_COME)
+        days = month_days(data, month, KNOWN + TO_COME)
         known, to_come = days[:KNOWN], days[KNOWN:]
         promises = policies(known)
         for name, promise in promises.items():
@@ -126,9 +129,9 @@ def compare(months: list[int]) -> None:
         print(f"{name:<18} {cost.mean():8.2f} {tail:11.2f} {saved.mean():+13.2f} ± {1.96 * error:.2f}")
 
 
-def speed(cars: int = 50, scenarios: int = 20) -> None:
+def speed(data: Path, cars: int = 50, scenarios: int = 20) -> None:
     """Print how long a commitment over many scenarios takes."""
-    days = month_days(2, scenarios, cars)
+    days = month_days(data, 2, scenarios, cars)
     for weight in (0.0, 0.5):
         start = time.perf_counter()
         plan = commit(uncertain(days, weight))
@@ -139,6 +142,21 @@ def speed(cars: int = 50, scenarios: int = 20) -> None:
         )
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("two_stage", __doc__)
+    parser.add_argument(
+        "months",
+        nargs="*",
+        type=int,
+        default=[1, 2, 4, 5, 6, 7, 8, 9, 11, 12],
+        help="of 2020 (the ten whole ones)",
+    )
+    add_data_option(parser)
+    asked = parser.parse_args(arguments)
+    require(parser, asked.data, "prices", "sessions")
+    compare(asked.months, asked.data)
+    speed(asked.data)
+
+
 if __name__ == "__main__":
-    compare([int(word) for word in sys.argv[1:]] or [1, 2, 4, 5, 6, 7, 8, 9, 11, 12])
-    speed()
+    main()

@@ -97,3 +97,16 @@ def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp
     assert all(row["reason"].isprintable() for row in rows.values())
     assert [path.name for path in inbox.iterdir()] == ["refused"]
     assert len(list((inbox / "refused").glob("*.reason.txt"))) == len(rows) == 7
+
+
+def test_no_file_of_the_inbox_is_written_over_by_another_or_its_reason(workspace: Workspace) -> None:
+    long = "prices__csv__" + "x" * 200
+    names = ["a.csv", "a.csv.reason.txt", f"{long}1.csv", f"{long}2.csv"]
+    for _ in range(2):
+        for name in names:
+            (workspace.inbox / name).write_text(f"{name} is no price", encoding="utf-8")
+        ingest_inbox(workspace, AS_OF, "20240319T120000Z-aaaaaa")
+    refused = [path.read_text(encoding="utf-8") for path in (workspace.inbox / "refused").iterdir()]
+    for name in names:
+        assert refused.count(f"{name} is no price") == 2
+    assert len(refused) == 2 * 2 * len(names)

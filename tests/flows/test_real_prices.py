@@ -6,7 +6,6 @@ Everything is recomputed here from the stored tables and the file, in plain pand
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,11 @@ from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.workspace import Workspace
+from tests.benchmarks.data import data_folder, file_of
 from tests.flows.conftest import put
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-PRICES = DATA / "prices" / "smard_de_lu_2020" / "2020-hour-price.csv"
-SESSIONS = DATA / "sessions" / "acn_caltech_event_queue_2019_03" / "sessions_2019-03.csv"
+DATA = data_folder()
+PRICES, SESSIONS = file_of(DATA, "prices"), file_of(DATA, "sessions")
 AS_OF = datetime(2020, 3, 28, 11, tzinfo=UTC)
 DAYS = {date(2020, 3, 29): 92, date(2020, 7, 5): 96, date(2020, 9, 15): 96, date(2020, 10, 25): 100}
 KEY = ["mode", "battery_id"]

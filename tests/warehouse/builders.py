@@ -2,18 +2,17 @@
 
 import datetime as dt
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tests.benchmarks.data import data_folder, file_of
 from warehouse.contracts import CONTRACTS
 from warehouse.sources import SourceFile
 
 NOW = dt.datetime(2020, 4, 1, 12, tzinfo=dt.UTC)
-SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
-SMARD = SHARED_DATA / "prices" / "smard_de_lu_2020" / "2020-hour-price.csv"
-ACN = SHARED_DATA / "sessions" / "acn_caltech_event_queue_2019_03" / "sessions_2019-03.csv"
+SHARED_DATA = data_folder()
+SMARD, ACN = file_of(SHARED_DATA, "prices"), file_of(SHARED_DATA, "sessions")
 
 
 def telemetry(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=240, voltage_v=380.0, current_a=10.0):

@@ -1,0 +1,96 @@
+"""Where the public data lie that some benchmarks and tests read; what every benchmark's command shares.
+
+They are not part of the project. Under the folder named by ``--data DIR`` or $V2G_DATA, or else beside the
+checkout in ../shared/data, each set has a folder of its own (`SETS`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "V2G_DATA"
+_BESIDE = Path(__file__).parents[3] / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicSet:
+    """Files of a folder, and where they come from."""
+
+    folder: str
+    files: tuple[str, ...]
+    origin: str
+
+
+_MJ1 = tuple(f"LG_INR18650MJ1_closs_{what}_aging.csv" for what in ("cycling", "calendar"))
+SETS = {
+    "prices": PublicSet(
+        folder="prices/smard_de_lu_2020",
+        files=("2020-hour-price.csv",),
+        origin="costs/ of github.com/fritzthekid/smard-utils (SMARD, CC BY 4.0)",
+    ),
+    "sessions": PublicSet(
+        folder="sessions/acn_caltech_event_queue_2019_03",
+        files=("sessions_2019-03.csv",),
+        origin="made of the March 2019 event queue of github.com/caltech-netlab/acnportal-experiments, "
+        "one row a session",
+    ),
+    "mj1": PublicSet(
+        folder="ageing/simses_lg_mj1_molicel_lto",
+        files=_MJ1,
+        origin="simses/data/lithium_ion/cell/ of github.com/mhmd-masri/freq_voltage_simses",
+    ),
+    "sanyo": PublicSet(
+        folder="ageing/baumhofer_2014",
+        files=("capacity_by_cycle.csv",),
+        origin="made of examples/data/Baumhofer2014/ of github.com/pybop-team/PyBOP: "
+        "columns cell, cycle, capacity_Ah",
+    ),
+}
+
+
+def data_folder() -> Path:
+    """The folder of public data where none is named."""
+    return Path(os.environ.get(VARIABLE) or _BESIDE)
+
+
+def file_of(data: Path, name: str, file: str | None = None) -> Path:
+    """The file of a set; its first if none is named."""
+    one = SETS[name]
+    return data / one.folder / (file or one.files[0])
+
+
+def benchmark_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark's command; its help is the benchmark's docstring."""
+    return argparse.ArgumentParser(
+        prog=f"python -m tests.benchmarks.{name}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told where the public data lie."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=data_folder(),
+        metavar="DIR",
+        help=f"folder of the public data (default: ${VARIABLE}, else ../shared/data beside the checkout)",
+    )
+
+
+def require(parser: argparse.ArgumentParser, data: Path, *names: str) -> None:
+    """Leave with exit code 2 and a line that says what is missing and where to get it."""
+    for name in names:
+        one = SETS[name]
+        if gone := [file for file in one.files if not (data / one.folder / file).is_file()]:
+            print(
+                f"{parser.prog}: no {', '.join(gone)} in {data / one.folder}; get it from {one.origin}, "
+                f"and name the folder above {one.folder} by --data DIR or ${VARIABLE}",
+                file=sys.stderr,
+            )
+            raise SystemExit(2)

@@ -1,0 +1,274 @@
+"""The pages of a plan: a file for each battery, one axis for the day, the prices used, one end of life."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.publish import pages, publish_run
+from flows.publish.day_charts import DayAxis, battery_day, price_and_power
+from flows.publish.prices import used_prices
+from flows.publish.twin_section import wear_days
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.plan import plan
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE, price_rows, put
+from tests.flows.svg import charts, lines, words
+from twin.horizon import end_of_life_soh, life_band
+from twin.types import Calibration
+from warehouse.contracts import CONTRACTS
+from warehouse.zones import market_day_slots
+
+CARS = ("car-1", "car-2")
+WIDTH = 860
+
+
+@pytest.fixture(scope="module")
+def planned(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The depot with a plan on published prices and, a week later, one on those that stand in."""
+    root = shutil.copytree(calibrated_depot, tmp_path_factory.mktemp("pages") / "depot")
+    workspace = Workspace.open(Path(root))
+    for day in (DAY, DAY + WEEK):
+        plan(workspace, AS_OF, new_run_id(AS_OF), day)
+    return workspace
+
+
+@pytest.fixture
+def own(planned: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the planned depot, for a test that writes into it."""
+    return Workspace.open(Path(shutil.copytree(planned.root, tmp_path / "depot")))
+
+
+def plan_of(workspace: Workspace, day: date = DAY) -> str:
+    return str(workspace.warehouse.read("out_plan", where={"market_date": day})["plan_id"].iloc[-1])
+
+
+def rename(workspace: Workspace, names: Mapping[str, str]) -> None:
+    """Give batteries other ids in all that was computed, whatever a reader of files would say to them."""
+    tables = [name for name in CONTRACTS if name.startswith("out_") and "battery_id" in CONTRACTS[name].names]
+    with duckdb.connect(str(workspace.root / "warehouse.duckdb")) as connection:
+        for table in tables:
+            for before, after in names.items():
+                sql = f"UPDATE {table} SET battery_id = ? WHERE battery_id = ?"  # noqa: S608
+                connection.execute(sql, [after, before])
+
+
+def links(page: Path) -> dict[str, Path]:
+    """Battery → the file that the run's page leads to."""
+    found = re.findall(r'<a href="(batteries/[^"]*)">([^<]*)</a>', page.read_text(encoding="utf-8"))
+    return {html.unescape(name): page.parent / link for link, name in found}
+
+
+NAMES = [
+    ("index", "Index"),
+    ("run", "batteries"),
+    ("con", "nul"),
+    ("car-a", "CAR-A"),
+    ("é" * 200, "e\u0301" * 200),
+    ("../../index", "..\\index"),
+    (".hidden", "a.html"),
+    ("<b>x</b>", "a b?#c"),
+]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=lambda pair: ascii(pair[0])[:20])
+def test_every_battery_has_a_page_of_its_own_whatever_its_name(
+    own: Workspace, names: tuple[str, str]
+) -> None:
+    rename(own, dict(zip(CARS, names, strict=True)))
+    files = publish_run(own, plan_of(own))
+    folder = own.reports / str(DAY)
+    assert files[0] == folder / "index.html"
+    assert "<h1>V2G plan for 2024-03-20, DE-LU</h1>" in files[0].read_text(encoding="utf-8")
+    found = links(files[0])
+    assert set(found) == set(names)
+    for name, file in found.items():
+        text = file.read_text(encoding="utf-8")
+        assert f"<h1>{html.escape(name, quote=False)}</h1>" in text or f"<h1>{html.escape(name)}</h1>" in text
+        assert (file.parent / "../index.html").resolve() == files[0].resolve()
+    assert sorted(folder.rglob("*.html")) == sorted(files[:-1])
+    assert {path.resolve() for path in found.values()} == {path.resolve() for path in files[1:-1]}
+
+
+def test_pages_of_cars_that_left_do_not_stay(own: Workspace) -> None:
+    folder = own.reports / str(DAY)
+    publish_run(own, plan_of(own))
+    (folder / "car-9.html").write_text("of an older version", encoding="utf-8")
+    rename(own, {"car-2": "car-3"})
+    files = publish_run(own, plan_of(own))
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(files[:-1])
+    assert [path.name for path in own.reports.iterdir()] == [str(DAY)]
+
+
+def test_a_page_that_cannot_be_made_leaves_the_old_ones(
+    own: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in publish_run(own, plan_of(own))}
+    made = pages._battery_page
+
+    def fails_at_the_second(plan: pages._Plan, battery_id: str, calibration_id: str) -> dict[str, object]:
+        if battery_id == "car-2":
+            raise RuntimeError("no page")
+        return made(plan, battery_id, calibration_id)
+
+    monkeypatch.setattr(pages, "_battery_page", fails_at_the_second)
+    rename(own, {"car-1": "car-0"})
+    with pytest.raises(RuntimeError, match="no page"):
+        publish_run(own, plan_of(own))
+    assert {path: path.read_bytes() for path in before} == before
+    assert [path.name for path in own.reports.iterdir()] == [str(DAY)]
+
+
+def test_prices_and_power_end_together_whatever_the_prices_step(planned: Workspace) -> None:
+    """Hourly prices, quarter-hourly power: both are drawn from the day's beginning to its end."""
+    (chart, *_) = charts(publish_run(planned, plan_of(planned))[0].read_text(encoding="utf-8"))
+    price, power = lines(chart, "Market price"), lines(chart, "yard: grid power")
+    assert (len(price), len(power)) == (1, 3)
+    for line in (*price, *power):
+        assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
+        assert (np.diff(line[:, 0]) >= 0).all()
+    edges = price[0][np.flatnonzero(np.diff(price[0][:, 1])), 0] / WIDTH * 24
+    assert len(edges) == 23 and edges == pytest.approx(edges.round(), abs=1e-3)
+    assert words(chart).count("24:00") == 2
+
+
+def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_there(own: Workspace) -> None:
+    plan_id = plan_of(own, DAY + WEEK)
+
+    def told() -> tuple[str, str]:
+        page = publish_run(own, plan_id)[0].read_text(encoding="utf-8")
+        return page, charts(page)[0]
+
+    page, chart = told()
+    assert f"those of {DAY} stand in" in page
+    assert "Three modes" not in page
+    assert "v2g" not in words(chart) and {"uncontrolled", "ordered"} <= set(words(chart))
+    (drawn,) = lines(chart, "Market price, last week's")
+    put(own, "prices", price_rows(DAY + WEEK, 1, spread=0.5), as_of=AS_OF + timedelta(days=8))
+    check(own, AS_OF + timedelta(days=8), new_run_id(AS_OF))
+    page, chart = told()  # published since: the plan was made without
+    assert f"those of {DAY} stand in" in page
+    assert np.array_equal(lines(chart, "Market price, last week's")[0], drawn)
+
+
+def test_a_plan_is_drawn_with_its_own_prices_after_they_were_corrected(own: Workspace) -> None:
+    header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own)}).iloc[0].to_dict()
+    before = used_prices(own.warehouse, header)
+    put(own, "prices", price_rows(DAY, 1, spread=0.5), as_of=datetime.now(UTC) + timedelta(minutes=5))
+    check(own, datetime.now(UTC) + timedelta(minutes=6), new_run_id(AS_OF))
+    after = used_prices(own.warehouse, header)
+    pd.testing.assert_frame_equal(after.frame, before.frame)
+    assert (before.told, after.told) == ("", "")
+    other = header | {"input_parts_json": '{"prices": "0", "tariffs": "0"}'}
+    assert "some have come in since" in used_prices(own.warehouse, other).told
+
+
+def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> None:
+    day = DAY + WEEK
+    half_an_hour = price_rows(DAY, 1).iloc[[5]].assign(resolution_minutes=30)
+    put(own, "prices", half_an_hour, as_of=AS_OF + timedelta(minutes=5))
+    check(own, AS_OF, new_run_id(AS_OF))
+    header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own, day)}).iloc[0].to_dict()
+    told = used_prices(own.warehouse, header | {"plan_source": "charge_only", "input_parts_json": "{}"})
+    assert told.frame.empty and not told.titles
+    assert told.told.startswith("No price was known, so none is drawn.")
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2024, 3, 31), 23), (DAY, 24), (date(2024, 10, 27), 25)])
+def test_a_day_of_any_length_is_drawn_from_end_to_end(day: date, hours: int) -> None:
+    slots = market_day_slots(day, ZONE)
+    axis = DayAxis(slots=slots, timezone="Europe/Berlin")
+    count = len(slots)
+    rows = pd.DataFrame({"interval_start_utc": slots})
+    sites = rows.assign(
+        site_id="a:b[c]", mode="ordered", power_kw=np.arange(count), import_limit_kw=99.0, export_limit_kw=9.0
+    )
+    prices = rows.assign(series="sold", price_ct_per_kwh=np.arange(count))
+    chart = price_and_power(axis, prices, {"sold": "Sold at the plug, ct/kWh"}, sites)
+    for about in ("Sold at the plug", "a:b[c]: grid power"):
+        (line,) = lines(chart, about)
+        assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
+        steps = np.unique(line[:, 0])
+        assert np.allclose(np.diff(steps), WIDTH / (4 * hours), atol=0.01)
+    clocks = [word for word in words(chart) if re.fullmatch(r"\d\d:\d\d", word)]
+    shown = [clock for clock in clocks if clock in ("00:00", "02:00", "24:00")]
+    assert shown == 2 * ["00:00", *["02:00"] * (hours - 23), "24:00"]
+
+
+def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:
+    slots = market_day_slots(DAY, ZONE)
+    axis = DayAxis(slots=slots, timezone="Europe/Berlin")
+    there = np.r_[0:8, 40:44]
+    rows = pd.DataFrame({"interval_start_utc": slots, "mode": "ordered"})
+    rows["energy_start_kwh"] = pd.Series(10.0, index=there)
+    rows["energy_end_kwh"] = pd.Series(11.0, index=there)
+    first, second = lines(battery_day(axis, rows, 20.0), "State of charge")
+    quarter = WIDTH / 96
+    assert (first[0, 0], first[-1, 0]) == pytest.approx((0, 8 * quarter), abs=0.01)
+    assert (second[0, 0], second[-1, 0]) == pytest.approx((40 * quarter, 44 * quarter), abs=0.01)
+
+
+def calibrations(workspace: Workspace) -> dict[str, Calibration]:
+    rows = workspace.warehouse.read("out_calibration")
+    return {row["battery_id"]: Calibration.from_record(row) for row in pages._records(rows)}
+
+
+def test_table_and_band_give_one_end_of_life(planned: Workspace) -> None:
+    for name, found in calibrations(planned).items():
+        (page,) = (
+            path.read_text(encoding="utf-8")
+            for path in publish_run(planned, plan_of(planned))
+            if path.name == f"{name}.html"
+        )
+        years = [f"{days / 365.25:.1f}" for days in (found.l0_days, found.l0_low_days, found.l0_high_days)]
+        assert f"<td>{years[0]} years</td>" in page and f"{years[1]} to {years[2]} years (90 %)" in page
+        assert f"{years[0]} years, {years[1]} to {years[2]}" in page
+
+
+@pytest.mark.parametrize("stretch", [(1.0, 1.0, 1.0), (0.7, 0.6, 0.9), (1.2, 1.0, 3.0), (1.0, 0.0, 1.0)])
+def test_the_band_meets_the_end_of_life_at_the_ends_of_the_interval(
+    planned: Workspace, stretch: tuple[float, float, float]
+) -> None:
+    """Also of a calibration that was carried on or kept, whose life is no longer that of its last fit."""
+    from flows.stages.requests import battery_spec
+    from twin.handle import BatteryHandle
+
+    batteries = planned.warehouse.read("core_battery").set_index("battery_id", drop=False)
+    for name, fitted in calibrations(planned).items():
+        names = ("l0_days", "l0_low_days", "l0_high_days")
+        life = [k * getattr(fitted, key) for k, key in zip(stretch, names, strict=True)]
+        found = replace(fitted, **dict(zip(names, life, strict=True)))
+        spec = battery_spec(batteries.loc[name])
+        handle = BatteryHandle(battery=spec, calibration=found, residuals=pd.DataFrame())
+        band = life_band(spec, found, handle.draws().to_numpy())
+        assert end_of_life_soh(found) == pytest.approx(0.8)
+        at = band[band["soh"] == end_of_life_soh(found)]
+        assert at[["days", "days_low", "days_high"]].iloc[0].tolist() == pytest.approx(life, abs=0.01)
+        for edge in ("days_low", "days_high"):
+            assert (np.diff(band[edge]) >= 0).all()
+        assert (band["days_low"] <= band["days"].fillna(np.inf)).all()
+        assert band["days"].dropna().iloc[0] == pytest.approx(0, abs=1)
+
+
+def test_a_replaced_plan_shows_its_own_wear_on_its_day(own: Workspace) -> None:
+    first = plan_of(own)
+    put(own, "prices", price_rows(DAY, 1, spread=0.3), as_of=AS_OF + timedelta(minutes=5))
+    check(own, AS_OF, new_run_id(AS_OF))
+    second = plan(own, AS_OF, new_run_id(AS_OF), DAY).details["plan_id"]
+    assert second != first
+    for plan_id in (first, second):
+        header = own.warehouse.read("out_plan", where={"plan_id": plan_id}).iloc[0].to_dict()
+        shown = wear_days(own.warehouse, header, CARS, "v2g").set_index("battery_id")["wear_twin_eur"]
+        cars = own.warehouse.read("out_plan_car", where={"plan_id": plan_id, "mode": "v2g"})
+        assert shown.to_dict() == cars.set_index("battery_id")["wear_twin_eur"].to_dict()
