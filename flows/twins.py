@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from flows.plain import plain
 from flows.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
         "covariance": handle.covariance.to_dict(),
     }
     target = folder / f"{found.battery_id}.json"
-    text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
+    text = json.dumps(plain(document), indent=2, sort_keys=True, allow_nan=False) + "\n"
     files = [_write(target, text)]
     if len(handle.residuals):
         frame = _window(workspace, handle)

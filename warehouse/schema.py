@@ -53,7 +53,7 @@ def check_version(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def grow(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the tables and nullable columns that the contracts have and the file has not.
+    """Add the tables and nullable columns that the file lacks; let be null what may be null now.
 
     Raises StoreError for what growing cannot do: a column that may not be null, or that is of another type.
     """
@@ -68,6 +68,7 @@ def grow(connection: duckdb.DuckDBPyConnection) -> None:
 def _add_columns(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, there: dict[str, str]
 ) -> None:
+    required = _required(connection, contract.name)
     for column in contract:
         kind = sql_type(column)
         if column.name in there:
@@ -75,6 +76,8 @@ def _add_columns(
                 raise StoreError(
                     f"{contract.name}.{column.name} is {there[column.name]} in the file and {kind} now"
                 )
+            if column.nullable and column.name in required:
+                connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {column.name} DROP NOT NULL")
         elif not column.nullable:
             raise StoreError(f"{contract.name} of the file lacks {column.name}, which may not be null")
         else:
@@ -87,3 +90,12 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str
         "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
     ).fetchall()
     return {name: "TIMESTAMPTZ" if kind == "TIMESTAMP WITH TIME ZONE" else kind for name, kind in found}
+
+
+def _required(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Return the columns of a table that may not be null."""
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND NOT internal AND NOT is_nullable",
+        [table],
+    ).fetchall()
+    return {name for (name,) in found}

@@ -7,10 +7,11 @@ it again.
 
 import datetime as dt
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import pandas as pd
@@ -21,6 +22,7 @@ from warehouse.climate import monthly_temperature
 from warehouse.connection import connect, transaction
 from warehouse.contracts import (
     CONTRACTS,
+    TableContract,
     conform,
     core_contract,
     landed_contract,
@@ -38,6 +40,19 @@ from warehouse.sources.types import SourceFile
 
 PART_ROWS = 2_000_000
 """Rows of telemetry that are checked at once: about 1 GB."""
+
+Where = Mapping[str, Scalar | Sequence[Scalar]]
+_Shaped = tuple[TableContract, pa.Table, Sequence[str]]
+
+
+class Read(Protocol):
+    """Rows of a table, all or those that match, as `Warehouse.read` gives them."""
+
+    def __call__(self, table: str, where: Where | None = None) -> pd.DataFrame: ...  # noqa: D102
+
+
+Decide = Callable[[Read], Mapping[str, pd.DataFrame] | None]
+"""What to write, given what the tables hold: result frames by table, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,22 +190,27 @@ class Warehouse:
         there are replaced by key. Raises ContractError for a table other than `out_…` or a frame that does
         not fit.
         """
-        by = dict(replace or {})
-        if idle := set(by) - set(frames):
-            raise ContractError(f"replace names {sorted(idle)}, which are not written")
-        shaped = []
-        for table, frame in frames.items():
-            contract = table_contract(table)
-            if not table.startswith("out_"):
-                raise ContractError(
-                    f"{table} is not written directly: raw and core tables grow by land, promote"
-                )
-            shaped.append((contract, arrow_table(frame, contract), by.get(table, contract.key)))
+        shaped = _shaped(frames, replace or {})
         with self._transaction() as connection:
-            for contract, rows, columns in shaped:
-                if columns:
-                    delete_matching(connection, contract, rows, columns)
-                insert(connection, contract, rows)
+            _replace(connection, shaped)
+
+    def decide_and_write(self, decide: Decide, *, replace: Mapping[str, Sequence[str]] | None = None) -> bool:
+        """`write` what `decide` answers once it has seen the tables; None writes nothing. Whether it wrote.
+
+        `decide` is given a `read` (as `Warehouse.read`: table, where) inside the writing transaction, so that
+        no other process writes between what it sees and what is written. It must be quick, and must not
+        touch the warehouse in any other way. `replace` counts for the tables that it answers with.
+        """
+        with self._transaction() as connection:
+
+            def read(table: str, where: Where | None = None) -> pd.DataFrame:
+                return select(connection, table_contract(table), Selection(where=where or {}), None)
+
+            frames = decide(read)
+            if frames is None:
+                return False
+            _replace(connection, _shaped(frames, {t: by for t, by in (replace or {}).items() if t in frames}))
+            return True
 
     def extent(self, dataset: str) -> Extent:
         """Return how much there is of a dataset and how new it is, without reading it."""
@@ -263,6 +283,26 @@ class Warehouse:
         with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
             bring_forward(connection)
             yield connection
+
+
+def _shaped(frames: Mapping[str, pd.DataFrame], replace: Mapping[str, Sequence[str]]) -> list[_Shaped]:
+    """Return result frames as Arrow with the columns that they are replaced by; refuses what does not fit."""
+    if idle := set(replace) - set(frames):
+        raise ContractError(f"replace names {sorted(idle)}, which are not written")
+    shaped = []
+    for table, frame in frames.items():
+        contract = table_contract(table)
+        if not table.startswith("out_"):
+            raise ContractError(f"{table} is not written directly: raw and core tables grow by land, promote")
+        shaped.append((contract, arrow_table(frame, contract), replace.get(table, contract.key)))
+    return shaped
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, shaped: Sequence[_Shaped]) -> None:
+    for contract, rows, columns in shaped:
+        if columns:
+            delete_matching(connection, contract, rows, columns)
+        insert(connection, contract, rows)
 
 
 def _aware(moment: dt.datetime, name: str) -> dt.datetime:

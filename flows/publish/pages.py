@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from flows.plain import records
 from flows.publish import charts
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
@@ -102,7 +103,7 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
 def _read(workspace: Workspace, plan_id: str) -> _Plan:
     warehouse = workspace.warehouse
     mine = {"plan_id": plan_id}
-    (header,) = _records(warehouse.read("out_plan", where=mine))
+    (header,) = records(warehouse.read("out_plan", where=mine))
     timezone = str(market_timezone(header["zone"]))
     modes = _in_order(warehouse.read("out_plan_mode", where=mine))
     cars = _in_order(warehouse.read("out_plan_car", where=mine))
@@ -142,12 +143,6 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("mode", key=lambda names: names.map(order), kind="stable")
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for a template: what is missing is None."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
-
-
 def _local(frame: pd.DataFrame, timezone: str) -> pd.DataFrame:
     # Naive wall time: a chart is read against the clock on the wall.
     return frame.assign(local=frame["interval_start_utc"].dt.tz_convert(timezone).dt.tz_localize(None))
@@ -165,11 +160,11 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
     return {
         "timezone": plan.timezone,
         "followed": plan.followed,
-        "modes": _records(plan.modes),
-        "cars": _records(cars.sort_values("battery_id")),
-        "missed": _records(missed),
+        "modes": records(plan.modes),
+        "cars": records(cars.sort_values("battery_id")),
+        "missed": records(missed),
         "checks_run": len(plan.checks),
-        "failed_checks": _records(findings(plan.checks)),
+        "failed_checks": records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
         "power_chart": charts.price_and_power(prices, plan.sites),
     }
@@ -180,7 +175,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
     points = plan.life_points[plan.life_points["calibration_id"] == calibration_id]
     residuals = plan.residuals[plan.residuals["calibration_id"] == calibration_id]
     known = calibration_id in plan.calibrations.index
-    record = _records(plan.calibrations.loc[[calibration_id]])[0] if known else None
+    record = records(plan.calibrations.loc[[calibration_id]])[0] if known else None
     capacity = record["usable_energy_kwh"] if record else math.nan
     return {
         "battery_id": battery_id,
@@ -189,8 +184,8 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "cell": chemistry(record["chemistry"]) if record else None,
         "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
         "duty": json.loads(record["parameters_json"])["duty"] if record else None,
-        "cars": _records(plan.cars[plan.cars["battery_id"] == battery_id]),
-        "points": _records(points),
+        "cars": records(plan.cars[plan.cars["battery_id"] == battery_id]),
+        "points": records(points),
         "day_chart": charts.battery_day(own.assign(soc=own["energy_start_kwh"] / capacity)) if known else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from flows.errors import UsageError
+from flows.plain import plain, record, records
 from flows.workspace import Workspace
 
 _FILE = (
@@ -47,12 +47,12 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
     shown = calibrations.sort_values("battery_id")[list(_CALIBRATION)]
     return {
-        "plan": {**_plain(plan), "input_parts": json.loads(plan["input_parts_json"])},
-        "run": _records(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
+        "plan": {**plain(plan), "input_parts": json.loads(plan["input_parts_json"])},
+        "run": plain(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),
         "calibrations": [
             {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
-            for row in _records(shown)
+            for row in plain(shown)
         ],
         "not_calibrated": sorted(
             cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
@@ -69,36 +69,19 @@ def _plan(workspace: Workspace, plan_id: str) -> dict[str, Any]:
         newest = plans.sort_values("as_of_utc").tail(1)["plan_id"].tolist()
         hint = f"The newest plan is {newest[0]}." if newest else "There is no plan yet: `v2g run` makes one."
         raise UsageError(f"{len(found) or 'no'} plans begin with {plan_id!r}", hint=hint)
-    return {str(key): value for key, value in found.iloc[0].items()}
+    return record(found.iloc[0])
 
 
-def _used(rows: pd.DataFrame, known: pd.DataFrame) -> list[dict[str, Any]]:
+def _used(rows: pd.DataFrame, files: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of out_…_source with what is known of each file."""
     return [
         {
             **{key: row[key] for key in ("dataset", "source_id", "first_row", "last_row")},
             "rows_used": row["rows"],
-            "file": _plain({key: known.loc[row["source_id"], key] for key in _FILE}),
+            "file": plain({key: files.loc[row["source_id"], key] for key in _FILE}),
         }
-        for row in _records(rows)
+        for row in records(rows)
     ]
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_plain(row) for row in rows.to_dict("records")]
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Values as JSON has them: null for nothing, times in ISO 8601."""
-    return {str(key): _value(value) for key, value in row.items()}
-
-
-def _value(value: Any) -> Any:
-    if pd.isna(value):
-        return None
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
