@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from flows.plain import known, records
+from flows.stages.in_force import followed_mode, plans_in_force
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
 from warehouse.quarantine import Wanted, quarantined
@@ -29,12 +30,7 @@ def status_of(workspace: Workspace) -> Tables:
             ["as_of_utc"],
             ["battery_id", "quality", "soh", "l0_days", "as_of_utc"],
         ),
-        "plans": _newest(
-            warehouse.read("out_plan", where={"zone": workspace.zone}),
-            ["market_date"],
-            ["sequence"],
-            ["market_date", "plan_id", "plan_source", "sequence", "batteries", "as_of_utc"],
-        ),
+        "plans": _plans(warehouse.read("out_plan", where={"zone": workspace.zone})),
         "last runs": _runs(warehouse.read("out_run")),
     }
 
@@ -62,6 +58,18 @@ def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
 def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str]) -> list[dict[str, Any]]:
     newest = rows.sort_values(order, kind="stable").drop_duplicates(by, keep="last").sort_values(by)
     return [_row(row) for row in records(newest[shown])]
+
+
+def _plans(plans: pd.DataFrame) -> list[dict[str, Any]]:
+    """The plans in force, by market day."""
+    first = ["market_date", "plan_id", "plan_source"]
+    last = ["sequence", "batteries", "as_of_utc", "note"]
+    rows = records(plans_in_force(plans).sort_values("market_date"))
+    return [
+        _row({name: row[name] for name in first} | {"followed_mode": followed_mode(row)})
+        | _row({name: row[name] for name in last})
+        for row in rows
+    ]
 
 
 def _runs(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -22,7 +22,6 @@ from warehouse.climate import monthly_temperature
 from warehouse.connection import connect, transaction
 from warehouse.contracts import (
     CONTRACTS,
-    TableContract,
     conform,
     core_contract,
     landed_contract,
@@ -42,17 +41,18 @@ PART_ROWS = 2_000_000
 """Rows of telemetry that are checked at once: about 1 GB."""
 
 Where = Mapping[str, Scalar | Sequence[Scalar]]
-_Shaped = tuple[TableContract, pa.Table, Sequence[str]]
 
 
 class Read(Protocol):
     """Rows of a table, all or those that match, as `Warehouse.read` gives them."""
 
-    def __call__(self, table: str, where: Where | None = None) -> pd.DataFrame: ...  # noqa: D102
+    def __call__(self, table: str, where: Where | None = None) -> pd.DataFrame:
+        """Read inside a transaction that is under way."""
+        ...
 
 
-Decide = Callable[[Read], Mapping[str, pd.DataFrame] | None]
-"""What to write, given what the tables hold: result frames by table, or None."""
+Guard = Callable[[Read], bool]
+"""Whether to write, given what the tables hold now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,35 +182,42 @@ class Warehouse:
             return select(connection, contract, selection, columns)
 
     def write(
-        self, frames: Mapping[str, pd.DataFrame], *, replace: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
-        """Write result tables in one transaction: delete what matches, then insert.
+        self,
+        frames: Mapping[str, pd.DataFrame],
+        *,
+        replace: Mapping[str, Sequence[str]] | None = None,
+        guard: Guard | None = None,
+    ) -> bool:
+        """Write result tables in one transaction: delete what matches, then insert. Whether it wrote.
 
         replace: table → columns; rows that equal an incoming row in these are deleted first. Tables not named
-        there are replaced by key. Raises ContractError for a table other than `out_…` or a frame that does
-        not fit.
+        there are replaced by key. guard: asked inside the transaction, so that nobody writes between what it
+        sees and what is written; if it says no, nothing is. It must be quick and read by what it is given
+        alone. Raises ContractError for a table other than `out_…` or a frame that does not fit.
         """
-        shaped = _shaped(frames, replace or {})
-        with self._transaction() as connection:
-            _replace(connection, shaped)
-
-    def decide_and_write(self, decide: Decide, *, replace: Mapping[str, Sequence[str]] | None = None) -> bool:
-        """`write` what `decide` answers once it has seen the tables; None writes nothing. Whether it wrote.
-
-        `decide` is given a `read` (as `Warehouse.read`: table, where) inside the writing transaction, so that
-        no other process writes between what it sees and what is written. It must be quick, and must not
-        touch the warehouse in any other way. `replace` counts for the tables that it answers with.
-        """
+        by = dict(replace or {})
+        if idle := set(by) - set(frames):
+            raise ContractError(f"replace names {sorted(idle)}, which are not written")
+        shaped = []
+        for table, frame in frames.items():
+            contract = table_contract(table)
+            if not table.startswith("out_"):
+                raise ContractError(
+                    f"{table} is not written directly: raw and core tables grow by land, promote"
+                )
+            shaped.append((contract, arrow_table(frame, contract), by.get(table, contract.key)))
         with self._transaction() as connection:
 
             def read(table: str, where: Where | None = None) -> pd.DataFrame:
                 return select(connection, table_contract(table), Selection(where=where or {}), None)
 
-            frames = decide(read)
-            if frames is None:
+            if guard is not None and not guard(read):
                 return False
-            _replace(connection, _shaped(frames, {t: by for t, by in (replace or {}).items() if t in frames}))
-            return True
+            for contract, rows, columns in shaped:
+                if columns:
+                    delete_matching(connection, contract, rows, columns)
+                insert(connection, contract, rows)
+        return True
 
     def extent(self, dataset: str) -> Extent:
         """Return how much there is of a dataset and how new it is, without reading it."""
@@ -283,26 +290,6 @@ class Warehouse:
         with transaction(self.path, timeout_s=self.lock_timeout_s) as connection:
             bring_forward(connection)
             yield connection
-
-
-def _shaped(frames: Mapping[str, pd.DataFrame], replace: Mapping[str, Sequence[str]]) -> list[_Shaped]:
-    """Return result frames as Arrow with the columns that they are replaced by; refuses what does not fit."""
-    if idle := set(replace) - set(frames):
-        raise ContractError(f"replace names {sorted(idle)}, which are not written")
-    shaped = []
-    for table, frame in frames.items():
-        contract = table_contract(table)
-        if not table.startswith("out_"):
-            raise ContractError(f"{table} is not written directly: raw and core tables grow by land, promote")
-        shaped.append((contract, arrow_table(frame, contract), replace.get(table, contract.key)))
-    return shaped
-
-
-def _replace(connection: duckdb.DuckDBPyConnection, shaped: Sequence[_Shaped]) -> None:
-    for contract, rows, columns in shaped:
-        if columns:
-            delete_matching(connection, contract, rows, columns)
-        insert(connection, contract, rows)
 
 
 def _aware(moment: dt.datetime, name: str) -> dt.datetime:

@@ -16,6 +16,8 @@ from flows.plain import records
 from flows.publish import charts
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
+from flows.stages.in_force import followed_mode
+from flows.stages.standing import standing_of
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
 from twin.types import Calibration
@@ -61,17 +63,18 @@ class _Plan:
     @property
     def followed(self) -> str:
         """The mode that is the plan to follow."""
-        return str(self.modes["mode"].iloc[-1])
+        return followed_mode(self.header)
 
 
-def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
+def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
     """Write the pages of a plan under reports/DATE/ and its schedule under exports/; the index comes first.
 
-    A file appears whole or not at all. Pages of an earlier plan for the same date are replaced.
+    A file appears whole or not at all. Pages of an earlier plan for the same date are replaced; those of a
+    plan that is not in force replace none: they lie under reports/plans/ID/, its schedule has its id.
     """
     plan = _read(workspace, plan_id)
     day = str(plan.header["market_date"])
-    folder = workspace.reports / day
+    folder = workspace.reports / (day if in_force else f"plans/{plan_id}")
     folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -80,6 +83,8 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     common = {
         "notice": workspace.settings.fleet.notice,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
+        "warnings": standing_of(workspace, plan.header).notes,
+        "in_force": in_force,
         "plan": plan.header,
     }
     files = [
@@ -96,7 +101,8 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     columns = ["interval_start_utc", "battery_id", "plugged", "charge_kw", "discharge_kw", "power_kw"]
     schedule = plan.slots[plan.slots["mode"] == plan.followed]
     export = schedule[["plan_id", "mode", *columns, "energy_end_kwh", "plan_source"]].to_csv(index=False)
-    files.append(_write(workspace.exports / f"schedule_{day}_{plan.header['zone']}.csv", export))
+    apart = "" if in_force else f"_{plan_id}"
+    files.append(_write(workspace.exports / f"schedule_{day}_{plan.header['zone']}{apart}.csv", export))
     return files
 
 
@@ -133,7 +139,7 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
         checkups=warehouse.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=warehouse.read("core_battery", where=mine_too),
-        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), str(modes["mode"].iloc[-1])),
+        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), followed_mode(header)),
         end_of_life_soh=workspace.settings.calibrate.end_of_life_soh,
     )
 
