@@ -104,7 +104,7 @@ def _tables(
     tables = {
         "out_plan": pd.DataFrame([header]),
         "out_plan_source": files_used(files | {"sites": inputs.sites, "tariffs": inputs.prices.retail.rows}),
-        "out_plan_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
+        "out_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
         **plan_frames(inputs, made.problem, made.planned.plans, made.wear),
     }
     lineage: dict[str, Any] = {

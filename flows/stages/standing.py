@@ -50,7 +50,7 @@ def standing_of(workspace: Workspace, plan: Plan) -> Standing:
     modes = sorted(
         records(warehouse.read("out_plan_mode", where=mine)), key=lambda row: MODES.index(row["mode"])
     )
-    rows = records(warehouse.read("out_plan_left_out", where=mine))
+    rows = records(warehouse.read("out_left_out", where=mine))
     left_out = {row["battery_id"]: row["reason"] for row in rows}
     notes = [plan["note"]] if plan["note"] else []
     if not notes and plan["plan_source"] != "published":

@@ -56,7 +56,7 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
             "input_parts": json.loads(plan["input_parts_json"]),
         },
         "left_out": plain(
-            warehouse.read("out_plan_left_out", where={"plan_id": plan["plan_id"]})[["battery_id", "reason"]]
+            warehouse.read("out_left_out", where={"plan_id": plan["plan_id"]})[["battery_id", "reason"]]
         ),
         "run": plain(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),

@@ -230,7 +230,7 @@ OUTPUTS = (
         ), ("plan_id",),
     ),
     _plan(
-        "plan_left_out", "One row a car with a stay on the market day that is not planned, or not whole.",
+        "left_out", "One row a car with a stay on the market day that is not planned, or not whole.",
         (
             _PLAN, text("battery_id", "Battery, as its rows name it"),
             text("reason", "What stands against it, with the session, field and value"),
