@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.markdown import file_link, literal
+from flows.plain import plain
 from flows.stages import StageResult
 
 
@@ -29,6 +29,7 @@ def leave_artifacts(result: StageResult) -> None:
 
 
 def _plain(value: Any) -> Any:
+    value = plain(value)
     if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
+        return round(value, 6)
     return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -6,7 +6,6 @@ whatever does not print is written out.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,11 +32,17 @@ def make_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
+def write_json(payload: Mapping[str, Any]) -> None:
+    """Print one JSON document on stdout: built whole before its first character is printed."""
+    from flows.plain import json_text
+
+    sys.stdout.write(json_text(payload))
+
+
 def show_problem(problem: Problem, *, as_json: bool) -> None:
     """One screen on stderr, or an {"error": …} object on stdout for a program that reads it."""
     if as_json:
-        json.dump({"error": problem.to_record()}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
+        write_json({"error": problem.to_record()})
         return
     from rich.panel import Panel
 

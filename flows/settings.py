@@ -69,6 +69,7 @@ class PlanSettings(Section):
     the largest import of each site; `change_price_eur_per_kwh` on what departs from the plan replaced.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
+    A plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %) is degraded.
     """
 
     departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
@@ -83,6 +84,7 @@ class PlanSettings(Section):
     taper_from_soc: float | None = Field(default=None, ge=0, lt=1)
     taper_full_share: float = Field(default=0.2, ge=0, le=1)
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
+    gap_warning: float = Field(default=0.01, ge=0, le=10)
 
 
 class CalibrateSettings(Section):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from flows.plain import known, records
+from flows.stages.in_force import followed_mode, plans_in_force
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
 from warehouse.quarantine import Wanted, quarantined
@@ -28,12 +30,7 @@ def status_of(workspace: Workspace) -> Tables:
             ["as_of_utc"],
             ["battery_id", "quality", "soh", "l0_days", "as_of_utc"],
         ),
-        "plans": _newest(
-            warehouse.read("out_plan", where={"zone": workspace.zone}),
-            ["market_date"],
-            ["sequence"],
-            ["market_date", "plan_id", "plan_source", "sequence", "batteries", "as_of_utc"],
-        ),
+        "plans": _plans(warehouse.read("out_plan", where={"zone": workspace.zone})),
         "last runs": _runs(warehouse.read("out_run")),
     }
 
@@ -51,32 +48,44 @@ def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
 
 def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Rows that are out of the core tables by rule; released ones are not."""
-    counted = []
+    counted: list[dict[str, Any]] = []
     for dataset in DATASETS:
         rows = quarantined(warehouse, Wanted(dataset=dataset))
-        counted += rows.groupby(["dataset", "rule", "severity"], as_index=False).size().to_dict("records")
-    return [_row(row) for row in counted]
+        counted += records(rows.groupby(["dataset", "rule", "severity"], as_index=False).size())
+    return counted
 
 
 def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str]) -> list[dict[str, Any]]:
     newest = rows.sort_values(order, kind="stable").drop_duplicates(by, keep="last").sort_values(by)
-    return [_row(row) for row in newest[shown].to_dict("records")]
+    return [_row(row) for row in records(newest[shown])]
+
+
+def _plans(plans: pd.DataFrame) -> list[dict[str, Any]]:
+    """The plans in force, by market day."""
+    first = ["market_date", "plan_id", "plan_source"]
+    last = ["sequence", "batteries", "as_of_utc", "note"]
+    rows = records(plans_in_force(plans).sort_values("market_date"))
+    return [
+        _row({name: row[name] for name in first} | {"followed_mode": followed_mode(row)})
+        | _row({name: row[name] for name in last})
+        for row in rows
+    ]
 
 
 def _runs(rows: pd.DataFrame) -> list[dict[str, Any]]:
     last = rows.sort_values("finished_utc").tail(8)
     shown = ["finished_utc", "stage", "status", "exit_code", "message"]
-    return [_row(row) for row in last[shown].to_dict("records")]
+    return [_row(row) for row in records(last[shown])]
 
 
-def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        str(key): value if isinstance(value, str | int | float) else _text(value)
-        for key, value in row.items()
+        key: value if isinstance(value, str | int | float) else _text(value) for key, value in row.items()
     }
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value is pd.NaT:
+    value = known(value)
+    if value is None:
         return None
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)

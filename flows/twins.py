@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.errors import UsageError
 from flows.filenames import file_stem
+from flows.plain import plain
 from flows.workspace import Workspace
 from warehouse.files import make_folder, write_whole
 
@@ -113,7 +114,7 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
     target, telemetry = folder / f"{stem}.json", folder / f"{stem}.bdf.csv"
     for path in (target, telemetry):
         _require_own(path, found.battery_id)
-    text = json.dumps(document, indent=2, sort_keys=True, default=str, allow_nan=False) + "\n"
+    text = json.dumps(plain(document), indent=2, sort_keys=True, allow_nan=False) + "\n"
     files = [write_whole(target, text)]
     if len(handle.residuals):
         frame = _window(workspace, handle)

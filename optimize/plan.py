@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from optimize.account import account, primary_value
 from optimize.check import check_plan
-from optimize.errors import PlanCheckError
+from optimize.errors import OptimizeError, PlanCheckError
 from optimize.fleet.route import route
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.uncontrolled import charge_on_plug_in
 
 MONEY_TOLERANCE_EUR = 1e-6
 PRIMARY_TOLERANCE = 1e-5
+WORSE = 1e-4
+"""Relative to the larger of 1 and the value: by less than that no mode is left for another."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedDay:
+    """What came of a day: the modes that were planned, and what kept the others from it."""
+
+    plans: Mapping[Mode, ModePlan]
+    failures: Mapping[Mode, Exception]
 
 
 def plan_day(
@@ -26,6 +39,59 @@ def plan_day(
     SolverError, TimeLimitError or PlanCheckError.
     """
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
+
+
+def plan_modes(
+    problem: DayProblem, modes: Sequence[Mode] = MODES, *, time_limit_seconds: float = 120.0
+) -> PlannedDay:
+    """`plan_day`, in which the failure of one mode, whatever it is, costs no other its plan."""
+    plans: dict[Mode, ModePlan] = {}
+    failures: dict[Mode, Exception] = {}
+    for mode in modes:
+        try:
+            plans[mode] = _plan_mode(problem, mode, time_limit_seconds)
+        except Exception as failure:
+            expected = isinstance(failure, OptimizeError)
+            _log.warning("mode %s is not planned: %s", mode, failure, exc_info=not expected)
+            failures[mode] = failure
+    return PlannedDay(plans=plans, failures=failures)
+
+
+def best_mode(problem: DayProblem, plans: Mapping[Mode, ModePlan]) -> Mode:
+    """The mode to follow: the one that may do most, unless a plan of another is better.
+
+    Each mode may do all that the ones before it may, so only an open gap makes it worse. Better is what the
+    problem asks for, in its order: energy missing at departures and the objective before net benefit where
+    there is one, then the objective in €. Raises ValueError without any plan.
+    """
+    known = [mode for mode in reversed(MODES) if mode in plans]
+    if not known:
+        raise ValueError("no mode is planned")
+    best = known[0]
+    for other in known[1:]:
+        if _better(_merits(problem, plans[other]), _merits(problem, plans[best])):
+            best = other
+    return best
+
+
+def _merits(problem: DayProblem, plan: ModePlan) -> list[float]:
+    """What a plan reaches of each thing that is asked for, the first first; more is better."""
+    total = account(problem, plan).total
+    if problem.objective == "net_benefit":
+        return [total.objective_eur]
+    reached = primary_value(problem, plan)
+    return [
+        -total.unmet_kwh,
+        reached if problem.objective == "grid_support" else -reached,
+        total.objective_eur,
+    ]
+
+
+def _better(one: Sequence[float], other: Sequence[float]) -> bool:
+    for mine, theirs in zip(one, other, strict=True):
+        if abs(mine - theirs) > WORSE * max(1.0, abs(theirs)):
+            return mine > theirs
+    return False
 
 
 def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:

@@ -99,7 +99,8 @@ def select(
         f"ORDER BY {', '.join(contract.order)}"
     )
     frame = connection.sql(sql, params=values).to_arrow_table().to_pandas(date_as_object=True)
-    return project(frame, contract, names)
+    # A table is read as it is: one figure that is none (NaN is not null in SQL) costs no other row.
+    return project(frame, contract, names, gaps=True)
 
 
 def _conditions(

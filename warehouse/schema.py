@@ -128,7 +128,7 @@ def refuse_other_layout(found: list[Difference]) -> None:
 
 
 def grow(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the tables and nullable columns that the contracts have and the file has not.
+    """Add the tables and nullable columns that the file lacks; let be null what may be null now.
 
     Raises StoreError for what growing cannot do: a column that may not be null, or that is of another type.
     """

@@ -7,10 +7,11 @@ it again.
 
 import datetime as dt
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import pandas as pd
@@ -48,6 +49,20 @@ from warehouse.sources.types import SourceFile
 
 PART_ROWS = 2_000_000
 """Rows of telemetry that are checked at once: about 1 GB."""
+
+Where = Mapping[str, Scalar | Sequence[Scalar]]
+
+
+class Read(Protocol):
+    """Rows of a table, all or those that match, as `Warehouse.read` gives them."""
+
+    def __call__(self, table: str, where: Where | None = None) -> pd.DataFrame:
+        """Read inside a transaction that is under way."""
+        ...
+
+
+Guard = Callable[[Read], bool]
+"""Whether to write, given what the tables hold now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +200,18 @@ class Warehouse:
             return select(connection, contract, selection, columns)
 
     def write(
-        self, frames: Mapping[str, pd.DataFrame], *, replace: Mapping[str, Sequence[str]] | None = None
-    ) -> None:
-        """Write result tables in one transaction: delete what matches, then insert.
+        self,
+        frames: Mapping[str, pd.DataFrame],
+        *,
+        replace: Mapping[str, Sequence[str]] | None = None,
+        guard: Guard | None = None,
+    ) -> bool:
+        """Write result tables in one transaction: delete what matches, then insert. Whether it wrote.
 
         replace: table → columns; rows that equal an incoming row in these are deleted first. Tables not named
-        there are replaced by key. Raises ContractError for a table other than `out_…` or a frame that does
-        not fit.
+        there are replaced by key. guard: asked inside the transaction, so that nobody writes between what it
+        sees and what is written; if it says no, nothing is. It must be quick and read by what it is given
+        alone. Raises ContractError for a table other than `out_…` or a frame that does not fit.
         """
         by = dict(replace or {})
         if idle := set(by) - set(frames):
@@ -205,10 +225,17 @@ class Warehouse:
                 )
             shaped.append((contract, arrow_table(frame, contract), by.get(table, contract.key)))
         with self._transaction(", ".join(frames)) as connection:
+
+            def read(table: str, where: Where | None = None) -> pd.DataFrame:
+                return select(connection, table_contract(table), Selection(where=where or {}), None)
+
+            if guard is not None and not guard(read):
+                return False
             for contract, rows, columns in shaped:
                 if columns:
                     delete_matching(connection, contract, rows, columns)
                 insert(connection, contract, rows)
+        return True
 
     def extent(self, dataset: str) -> Extent:
         """Return how much there is of a dataset and how new it is, without reading it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -83,8 +81,9 @@ class Call:
     def answer(self, payload: Mapping[str, Any], show: Callable[[Console], None]) -> None:
         """Print the payload as JSON, or let `show` print it for a reader; both on stdout."""
         if self.json:
-            json.dump(payload, sys.stdout, indent=2, default=str, allow_nan=False)
-            sys.stdout.write("\n")
+            from flows.console import write_json
+
+            write_json(payload)
             return
         from flows.console import make_console
 

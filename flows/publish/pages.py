@@ -14,11 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.filenames import file_stem
 from flows.folders import whole_folder
+from flows.plain import records
 from flows.publish import charts, day_charts
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
+from flows.stages.in_force import followed_mode
+from flows.stages.standing import standing_of
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
 from twin.types import Calibration
@@ -65,18 +68,20 @@ class _Plan:
     @property
     def followed(self) -> str:
         """The mode that is the plan to follow."""
-        return str(self.modes["mode"].iloc[-1])
+        return followed_mode(self.header)
 
 
-def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
+def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
     """Write the pages of a plan under reports/DATE/ and its schedule under exports/; the index comes first.
 
     index.html and batteries/, one page a car under the name that `file_stem` gives it. The folder appears
     whole, in place of the pages of an earlier plan for the same date, or not at all; so does the schedule.
+    Those of a plan that is not in force replace none: they lie under reports/plans/ID/, its schedule has its
+    id.
     """
     plan = _read(workspace, plan_id)
     day = str(plan.header["market_date"])
-    folder = workspace.reports / day
+    folder = workspace.reports / (day if in_force else f"plans/{plan_id}")
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -84,6 +89,8 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     common = {
         "notice": workspace.settings.fleet.notice,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
+        "warnings": standing_of(workspace, plan.header).notes,
+        "in_force": in_force,
         "plan": plan.header,
     }
     followed = plan.cars[plan.cars["mode"] == plan.followed]
@@ -100,14 +107,16 @@ def publish_run(workspace: Workspace, plan_id: str) -> list[Path]:
     columns = ["interval_start_utc", "battery_id", "plugged", "charge_kw", "discharge_kw", "power_kw"]
     schedule = plan.slots[plan.slots["mode"] == plan.followed]
     export = schedule[["plan_id", "mode", *columns, "energy_end_kwh", "plan_source"]].to_csv(index=False)
-    files.append(write_whole(workspace.exports / f"schedule_{day}_{plan.header['zone']}.csv", export))
+    apart = "" if in_force else f"_{plan_id}"
+    schedule_file = workspace.exports / f"schedule_{day}_{plan.header['zone']}{apart}.csv"
+    files.append(write_whole(schedule_file, export))
     return files
 
 
 def _read(workspace: Workspace, plan_id: str) -> _Plan:
     warehouse = workspace.warehouse
     mine = {"plan_id": plan_id}
-    (header,) = _records(warehouse.read("out_plan", where=mine))
+    (header,) = records(warehouse.read("out_plan", where=mine))
     axis = DayAxis(
         slots=market_day_slots(header["market_date"], header["zone"]),
         timezone=str(market_timezone(header["zone"])),
@@ -133,19 +142,13 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
         checkups=warehouse.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=warehouse.read("core_battery", where=mine_too),
-        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), str(modes["mode"].iloc[-1])),
+        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), followed_mode(header)),
     )
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     order = {mode: i for i, mode in enumerate(day_charts.MODE_COLOURS)}
     return frame.sort_values("mode", key=lambda names: names.map(order), kind="stable")
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for a template: what is missing is None."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
 
 
 def _run_page(plan: _Plan) -> dict[str, Any]:
@@ -160,11 +163,11 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
     return {
         "timezone": plan.axis.timezone,
         "followed": plan.followed,
-        "modes": _records(plan.modes),
-        "cars": _records(cars.sort_values("battery_id")),
-        "missed": _records(missed),
+        "modes": records(plan.modes),
+        "cars": records(cars.sort_values("battery_id")),
+        "missed": records(missed),
         "checks_run": len(plan.checks),
-        "failed_checks": _records(findings(plan.checks)),
+        "failed_checks": records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
         "prices_told": prices.told,
         "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites),
@@ -176,7 +179,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
     points = plan.life_points[plan.life_points["calibration_id"] == calibration_id]
     residuals = plan.residuals[plan.residuals["calibration_id"] == calibration_id]
     known = calibration_id in plan.calibrations.index
-    record = _records(plan.calibrations.loc[[calibration_id]])[0] if known else None
+    record = records(plan.calibrations.loc[[calibration_id]])[0] if known else None
     battery = plan.batteries[plan.batteries["battery_id"] == battery_id]
     nominal = float(battery["nominal_energy_kwh"].iloc[0]) if len(battery) else math.nan
     capacity = float(record["usable_energy_kwh"]) if record else nominal
@@ -187,8 +190,8 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "cell": chemistry(record["chemistry"]) if record else None,
         "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
         "duty": json.loads(record["parameters_json"])["duty"] if record else None,
-        "cars": _records(plan.cars[plan.cars["battery_id"] == battery_id]),
-        "points": _records(points),
+        "cars": records(plan.cars[plan.cars["battery_id"] == battery_id]),
+        "points": records(points),
         "day_chart": day_charts.battery_day(plan.axis, own, capacity) if capacity > 0 else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",

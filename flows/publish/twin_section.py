@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from flows.publish import twin_charts
+from flows.stages.in_force import plans_in_force
 from flows.stages.requests import battery_spec
 from twin.types import Calibration
 from warehouse.store import Warehouse
@@ -20,21 +21,22 @@ _TREND_DAYS = 60
 def wear_days(
     warehouse: Warehouse, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str
 ) -> pd.DataFrame:
-    """Price and twin's answer for each car and market day: the plan's own, the newest plans' of days before.
+    """Price and twin's answer for each car and market day so far, from the plan in force of each day.
 
     Columns: battery_id, market_date, priced_eur (a standard day's wear included), wear_twin_eur,
     wear_error_eur; of ``mode``, for two months up to the plan's day.
     """
     plans = warehouse.read(
-        "out_plan", where={"zone": header["zone"]}, columns=["plan_id", "market_date", "sequence"]
+        "out_plan",
+        where={"zone": header["zone"]},
+        columns=["plan_id", "market_date", "zone", "sequence", "as_of_utc", "plan_source"],
     )
     dates = pd.to_datetime(plans["market_date"])
     today = pd.Timestamp(header["market_date"])
-    plans = plans[
-        ((dates < today) & (dates > today - pd.Timedelta(days=_TREND_DAYS)))
-        | (plans["plan_id"] == header["plan_id"])
-    ]
-    newest = plans.sort_values("sequence").drop_duplicates("market_date", keep="last")
+    plans = plans[(dates <= today) & (dates > today - pd.Timedelta(days=_TREND_DAYS))]
+    # What is told of the plan's own day is this plan's, in force or not.
+    mine = plans["plan_id"] == header["plan_id"]
+    newest = plans_in_force(plans[mine | (plans["market_date"] != header["market_date"])])
     rows = warehouse.read(
         "out_plan_car",
         where={"plan_id": list(newest["plan_id"]), "mode": mode, "battery_id": list(battery_ids)},

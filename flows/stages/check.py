@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from data_checks import CheckContext, check_frame, combined_checks, replaced
+from flows.plain import records
 from flows.stages.findings import findings
 from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
@@ -155,6 +156,4 @@ def _inner_days(prices: pd.DataFrame) -> tuple[date, ...]:
 def _failed_rules(dataset: str, checks: pd.DataFrame) -> list[dict[str, Any]]:
     wrong = findings(checks)
     shown = ["scope", "rule", "severity", "rows_failed", "message"]
-    return [
-        {"dataset": dataset, **{str(k): v for k, v in row.items()}} for row in wrong[shown].to_dict("records")
-    ]
+    return [{"dataset": dataset, **row} for row in records(wrong[shown])]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
@@ -13,6 +13,7 @@ from flows.errors import NoPlanError
 from flows.settings import Settings
 from flows.stages.carry import carried_soc
 from flows.stages.hashing import hash_frame, hash_values
+from flows.stages.left_out import in_words, quarantined_stays, strangers
 from flows.stages.prices import DayPrices, day_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
@@ -31,6 +32,8 @@ class PlanInputs:
     """Core rows and calibrations that concern one market day; cars without a session are left out.
 
     carried_soc: SoC when the day begins, by session_id, of the cars that are plugged in over midnight.
+    left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
+    planned without their calibration, and what is wrong with it.
     """
 
     zone: str
@@ -43,11 +46,16 @@ class PlanInputs:
     calibrations: Mapping[str, Calibration]
     life_points: pd.DataFrame
     carried_soc: Mapping[str, float]
+    left_out: Mapping[str, str]
+    unusable: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
-        options = {name: getattr(self.settings, name).model_dump() for name in ("tariff", "plan")}
+        options = {
+            "tariff": self.settings.tariff.model_dump(),
+            "plan": self.settings.plan.model_dump(exclude={"gap_warning"}),  # judges a plan, makes none
+        }
         parts = {
             "prices": self.prices.digest,
             "tariffs": hash_frame(self.prices.retail.rows),
@@ -55,6 +63,7 @@ class PlanInputs:
             "carried": hash_values(dict(sorted(self.carried_soc.items()))),
             "fleet": hash_frame(self.batteries),
             "sites": hash_frame(self.sites),
+            "left out": hash_values([sorted(self.left_out.items()), sorted(self.unusable.items())]),
             "calibrations": hash_values(dict(sorted(known.items()))),
             "settings": hash_values(options),
             "code": source_hash("optimize", "twin", "flows/stages"),
@@ -73,53 +82,81 @@ class PlanInputs:
 
 
 def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
-    """Read the inputs of a market day; raises NoPlanError that says which of them is missing."""
+    """Read the inputs of a market day; raises NoPlanError that says which of them is missing.
+
+    Cars that cannot be planned are left out, and named in what is returned.
+    """
+    from flows.stages.plannable import plannable
+
     warehouse, zone = workspace.warehouse, workspace.zone
     prices = day_prices(warehouse, zone, day)
-    sites = warehouse.read("core_site", where={"zone": zone})
-    batteries = warehouse.read("core_battery", where={"site_id": [str(site) for site in sites["site_id"]]})
+    all_sites, all_batteries = warehouse.read("core_site"), warehouse.read("core_battery")
+    sites = all_sites[all_sites["zone"] == zone]
+    batteries = all_batteries[all_batteries["site_id"].isin(sites["site_id"])]
     if batteries.empty:
         raise NoPlanError(
             f"no plan for {day}: no battery at a site of zone {zone}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
     start, end = prices.slots[0], prices.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
-    sessions = warehouse.read("core_session", where={"battery_id": list(batteries["battery_id"])})
-    sessions = sessions[(sessions["arrival_utc"] < end) & (sessions["departure_utc"] > start)]
+    stays = warehouse.read("core_session")
+    # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
+    ends = stays[["arrival_utc", "departure_utc"]]
+    stays = stays[(ends.min(axis=1) < end) & (ends.max(axis=1) > start)]
+    others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
+    elsewhere = frozenset(others["battery_id"].astype(str))
+    left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
+        warehouse, start, end, stays, elsewhere
+    )
+    sessions = stays[stays["battery_id"].isin(batteries["battery_id"])]
     if sessions.empty:
         raise NoPlanError(
-            f"no plan for {day}: no car is plugged in on that day in zone {zone}",
+            f"no plan for {day}: no car is plugged in on that day in zone {zone}{_unless(left_out)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     sites = sites[sites["site_id"].isin(batteries["site_id"])]
     calibrations = newest_calibrations(warehouse, list(batteries["battery_id"]), as_of)
-    if not calibrations:
-        raise NoPlanError(
-            f"no plan for {day}: none of {len(batteries)} cars is calibrated by {as_of:%Y-%m-%d %H:%M} UTC",
-            hint="`v2g calibrate` comes before `v2g plan`; `v2g run` does both.",
-        )
     ids = [calibration.calibration_id for calibration in calibrations.values()]
-    capacity_kwh = {
-        str(row["battery_id"]): _capacity_kwh(row, calibrations.get(row["battery_id"]))
-        for _, row in batteries.iterrows()
-    }
-    return PlanInputs(
-        zone=zone,
-        market_date=day,
-        settings=workspace.settings,
-        prices=prices,
-        batteries=batteries.reset_index(drop=True),
-        sites=sites.reset_index(drop=True),
-        sessions=sessions.reset_index(drop=True),
-        calibrations=calibrations,
-        life_points=warehouse.read("out_life_point", where={"calibration_id": ids}),
-        carried_soc=carried_soc(warehouse, zone, day, start, sessions, batteries, capacity_kwh),
+    inputs = plannable(
+        PlanInputs(
+            zone=zone,
+            market_date=day,
+            settings=workspace.settings,
+            prices=prices,
+            batteries=batteries.reset_index(drop=True),
+            sites=sites.reset_index(drop=True),
+            sessions=sessions.reset_index(drop=True),
+            calibrations=calibrations,
+            life_points=warehouse.read("out_life_point", where={"calibration_id": ids}),
+            carried_soc={},
+            left_out=left_out,
+        )
     )
+    if inputs.batteries.empty:
+        raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
+    capacity_kwh = {
+        str(row["battery_id"]): _capacity_kwh(row, inputs.calibrations.get(row["battery_id"]))
+        for _, row in inputs.batteries.iterrows()
+    }
+    carried = carried_soc(warehouse, zone, day, start, inputs.sessions, inputs.batteries, capacity_kwh, as_of)
+    return replace(inputs, carried_soc=carried)
 
 
-def day_problem(inputs: PlanInputs) -> DayProblem:
-    """The question to the optimiser; nothing is fed back without published prices, without any all are 0."""
+def _unless(left_out: Mapping[str, str]) -> str:
+    return f"; left out: {in_words(left_out)}" if left_out else ""
+
+
+def day_problem(inputs: PlanInputs, *, only: Collection[str] | None = None) -> DayProblem:
+    """The question to the optimiser; nothing is fed back without published prices, without any all are 0.
+
+    only: the batteries that it is asked for, all if None. Raises what `plannable.IMPOSSIBLE` holds.
+    """
+    batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
+    if only is not None:
+        batteries = batteries[batteries["battery_id"].isin(list(only))]
+        sessions = sessions[sessions["battery_id"].isin(list(only))]
+        sites = sites[sites["site_id"].isin(batteries["site_id"])]
     plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
     buy, sell = inputs.prices.at_the_plug(tariff)
     value = plan.terminal_value_eur_per_kwh
@@ -129,7 +166,7 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
         slot_hours=SLOT_HOURS,
         import_price_eur_per_kwh=buy,
         export_price_eur_per_kwh=sell,
-        cars=tuple(_car(inputs, row) for _, row in inputs.batteries.iterrows()),
+        cars=tuple(_car(inputs, row) for _, row in batteries.iterrows()),
         sessions=tuple(
             Session(
                 session_id=row["session_id"],
@@ -139,7 +176,7 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
                 arrival_soc=inputs.carried_soc.get(row["session_id"], float(row["arrival_soc"])),
                 departure_soc=float(row["departure_soc"]),
             )
-            for _, row in inputs.sessions.iterrows()
+            for _, row in sessions.iterrows()
         ),
         sites=tuple(
             Site(
@@ -148,7 +185,7 @@ def day_problem(inputs: PlanInputs) -> DayProblem:
                 export_limit_kw=float(row["export_limit_kw"]) if published else 0.0,
                 peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
             )
-            for _, row in inputs.sites.iterrows()
+            for _, row in sites.iterrows()
         ),
         terminal_value_eur_per_kwh=_usual_value(inputs, tariff) if value is None else value,
         departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,

@@ -63,14 +63,18 @@ def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, told: Sequen
         "wear_twin_eur": planned_eur if answers else None,
         "wear_twin_cars": len(answers),
         "l0_over_l": planned_eur / standard_eur if standard_eur > 0 else None,
-        "net_benefit_eur": total.objective_eur,
+        "net_benefit_eur": total.net_benefit_eur,
+        "unmet_price_eur": total.unmet_price_eur,
         "departures": total.departures,
         "unmet_departures": total.unmet_departures,
         "objective_eur": solver.objective_eur,
-        "gap": 0.0 if np.isnan(solver.gap) else solver.gap,
+        "gap": solver.gap,
         "solver_status": solver.status,
         "solve_seconds": solver.solve_seconds,
+        "primary_value": solver.primary,
     }
+    if solver.status != "simulated":
+        row |= {name: getattr(solver, name) for name in ("engine", "binaries", "wear_cuts")}
     return pd.DataFrame([row])
 
 
@@ -154,14 +158,18 @@ def _tiled(slots: pd.DatetimeIndex, times: int) -> pd.DatetimeIndex:
     return slots[np.tile(np.arange(len(slots)), times)]
 
 
-def mode_table(frame: pd.DataFrame, cars: int) -> Sequence[dict[str, Any]]:
+def mode_table(modes: Sequence[Mapping[str, Any]], cars: int) -> Sequence[dict[str, Any]]:
     """The rows of out_plan_mode that a reader wants first, of a plan of so many cars."""
     shown = [
         "mode", "import_kwh", "export_kwh", "v2g_kwh", "energy_cost_eur", "wear_price_eur", "wear_twin_eur",
-        "wear_twin_cars", "l0_over_l", "unmet_departures", "net_benefit_eur",
+        "wear_twin_cars", "l0_over_l", "unmet_departures", "net_benefit_eur", "objective_eur", "gap",
+        "solver_status",
     ]  # fmt: skip
-    # Older plans told of all cars or of none.
-    counted = frame["wear_twin_cars"].fillna(frame["wear_twin_eur"].notna() * cars)
-    frame = frame.assign(wear_twin_cars=[f"{int(number)} of {cars}" for number in counted])
-    records = frame[shown].to_dict("records")
-    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in records]
+    told = [{**mode, "wear_twin_cars": f"{_cars_told(mode, cars)} of {cars}"} for mode in modes]
+    return [{name: mode[name] for name in shown} for mode in told]
+
+
+def _cars_told(mode: Mapping[str, Any], cars: int) -> int:
+    """The cars whose wear by twin is added up; older plans told of all cars or of none."""
+    told = mode["wear_twin_cars"]
+    return int(told) if told is not None else cars * (mode["wear_twin_eur"] is not None)

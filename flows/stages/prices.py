@@ -23,7 +23,7 @@ MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
     "substituted": ("uncontrolled", "ordered"),
     "charge_only": ("uncontrolled",),
 }
-"""The modes a rung allows; the last one is the plan to follow."""
+"""The modes a rung allows, each may do more than the one before; the last one that is known is followed."""
 _TERMINAL_DAYS, _TERMINAL_QUANTILE = 7, 0.25
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from flows.errors import NoPlanError
+from flows.plain import record
 from flows.publish import publish_run
+from flows.stages.in_force import Plan, plan_in_force, plans_in_force
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 
@@ -13,32 +16,51 @@ from flows.workspace import Workspace
 @recorded("publish")
 def publish(
     workspace: Workspace,
-    as_of: datetime,  # noqa: ARG001 every stage takes it
-    run_id: str,  # noqa: ARG001
+    as_of: datetime,
+    run_id: str,  # noqa: ARG001 every stage takes it
     day: date | None = None,
     *,
     plan_id: str | None = None,
 ) -> StageResult:
     """Publish the plan in force of `day`, the plan `plan_id`, or the newest plan of all.
 
-    Raises NoPlanError when there is none.
+    "In force" is by what was known at `as_of`; where nothing was planned by then, by what is known now. Only
+    what is in force now is published as the day's pages and schedule: those of any other plan are written
+    apart. Raises NoPlanError when there is none.
     """
-    plans = workspace.warehouse.read("out_plan", where={"zone": workspace.zone})
-    if day is not None:
-        plans = plans[plans["market_date"] == day]
-    if plan_id is not None:
-        plans = plans[plans["plan_id"] == plan_id]
-    if plans.empty:
-        wanted = f"plan {plan_id}" if plan_id else f"plan for {day}" if day else "plan"
-        raise NoPlanError(f"there is no {wanted} to report on", hint="`v2g plan --date DATE` makes one.")
-    newest = plans.sort_values(["as_of_utc", "market_date", "sequence"]).iloc[-1]
-    if day is not None:
-        newest = plans.sort_values("sequence").iloc[-1]
-    files = publish_run(workspace, newest["plan_id"])
+    while True:
+        chosen = _chosen(workspace, as_of, day, plan_id)
+        ruling = _ruling(workspace, chosen)
+        in_force = ruling["plan_id"] == chosen["plan_id"]
+        files = publish_run(workspace, chosen["plan_id"], in_force=in_force)
+        # Somebody's plan may have taken its place meanwhile: then its pages are the ones that must stay.
+        if not in_force or _ruling(workspace, chosen)["plan_id"] == chosen["plan_id"]:
+            break
+    told = f"{len(files)} files for plan {chosen['plan_id']} of {chosen['market_date']}"
+    if not in_force:
+        told += f", apart from those of plan {ruling['plan_id']}, which is in force"
     return StageResult(
         stage="publish",
         status="ok",
-        message=f"{len(files)} files for plan {newest['plan_id']} of {newest['market_date']}",
+        message=told,
         files=tuple(str(file) for file in files),
-        details={"plan_id": newest["plan_id"]},
+        details={"plan_id": chosen["plan_id"], "in_force_plan_id": ruling["plan_id"]},
     )
+
+
+def _chosen(workspace: Workspace, as_of: datetime, day: date | None, plan_id: str | None) -> Plan:
+    zone = {"zone": workspace.zone}
+    plans = workspace.warehouse.read("out_plan", where=zone if day is None else {**zone, "market_date": day})
+    if plan_id is not None:
+        chosen = plans[plans["plan_id"] == plan_id]
+    else:
+        known = plans_in_force(plans, as_of)
+        chosen = plans_in_force(plans) if known.empty else known
+    if chosen.empty:
+        wanted = f"plan {plan_id}" if plan_id else f"plan for {day}" if day else "plan"
+        raise NoPlanError(f"there is no {wanted} to report on", hint="`v2g plan --date DATE` makes one.")
+    return record(chosen.iloc[-1])
+
+
+def _ruling(workspace: Workspace, chosen: Plan) -> dict[str, Any]:
+    return plan_in_force(workspace.warehouse, chosen["zone"], chosen["market_date"]) or dict(chosen)

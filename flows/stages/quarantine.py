@@ -11,6 +11,7 @@ import pandas as pd
 
 from data_checks import contract_faults
 from flows.errors import UsageError
+from flows.plain import known, records
 from flows.stages.check import check_context
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
@@ -30,25 +31,25 @@ def listed(
     battery_id: str | None = None,
 ) -> list[dict[str, Any]]:
     """One record a dataset, file, rule and column: how many rows, how many of them released, one value."""
-    records = []
+    listing = []
     for name in [dataset] if dataset else DATASETS:
         wanted = Wanted(dataset=name, rule=rule, battery_id=battery_id, released=None)
         found = quarantined(workspace.warehouse, wanted)
         by = ["source_id", "rule", "column_name"]
         for _, own in found.groupby(by, sort=False, dropna=False):
             first = own.iloc[0]
-            records.append(
+            listing.append(
                 {
                     "dataset": name,
                     "rule": first["rule"],
-                    "column": _plain(first["column_name"]),
+                    "column": known(first["column_name"]),
                     "rows": len(own),
                     "released": int(own["released"].sum()),
-                    "value": _plain(first["value"]),
+                    "value": known(first["value"]),
                     "file": first["file_name"],
                 }
             )
-    return records
+    return listing
 
 
 def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, list[dict[str, Any]]]:
@@ -66,20 +67,20 @@ def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, l
             "file": row["file_name"],
             "row": int(row["source_row"]),
             "rule": row["rule"],
-            "column": _plain(row["column_name"]),
-            "value": _plain(row["value"]),
+            "column": row["column_name"],
+            "value": row["value"],
             "reason": row["reason"],
             "released": bool(row["released"]),
         }
-        for row in told.to_dict("records")
+        for row in records(told)
     ]
     values = [
         {
             "file": files[row["source_id"]],
             "row": int(row["source_row"]),
-            **{name: _plain(row[name]) for name in dataset_contract(wanted.dataset).names},
+            **{name: _short(row[name]) for name in dataset_contract(wanted.dataset).names},
         }
-        for row in raw.to_dict("records")
+        for row in records(raw)
     ]
     return {"found": findings, "rows as they arrived": values}
 
@@ -175,8 +176,6 @@ def _require_fit(
         )
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON and a reader can take it."""
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return None if value is None or value is pd.NaT or value != value else value
+def _short(value: Any) -> Any:
+    """A time as files have it, other values as they are."""
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, pd.Timestamp) else value

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
+from flows.plain import known, plain
 from flows.private import keep_private
 from flows.workspace import Workspace
 from warehouse.errors import UnwritableError
@@ -32,17 +33,29 @@ class StageResult:
     files: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Rows of any frame may come in here: from here on, what is missing is None.
+        tables = {
+            title: tuple({key: known(value) for key, value in row.items()} for row in rows)
+            for title, rows in self.tables.items()
+        }
+        object.__setattr__(self, "tables", tables)
+        object.__setattr__(self, "details", {key: known(value) for key, value in self.details.items()})
+
     def to_record(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
-            "stage": self.stage,
-            "status": self.status,
-            "exit_code": self.exit_code,
-            "message": self.message,
-            **self.details,
-            "tables": {title: [dict(row) for row in rows] for title, rows in self.tables.items()},
-            "files": list(self.files),
-        }
+        answer: dict[str, Any] = plain(
+            {
+                "stage": self.stage,
+                "status": self.status,
+                "exit_code": self.exit_code,
+                "message": self.message,
+                **self.details,
+                "tables": self.tables,
+                "files": self.files,
+            }
+        )
+        return answer
 
 
 def new_run_id(as_of: datetime) -> str:

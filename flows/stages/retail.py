@@ -46,7 +46,7 @@ def retail_prices(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex, days
 
 
 def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
-    """Price of each slot by the intervals received last; NaN where none of them covers it, or several.
+    """Price of each slot by the intervals received last; NaN where none, several or no number covers it.
 
     An hour may be told again in quarter-hours, or the other way round, and the rows of both are there: the
     later answer holds. Where one answer covers a slot twice, nobody knows which holds.
@@ -63,7 +63,8 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
     last = told[told["received"] == told.groupby("start")["received"].transform("max")]
     price = last.set_index("start")["price"]
     once = price[~price.index.duplicated(keep=False)].reindex(slots)
-    return np.asarray(once, dtype=np.float64)
+    price_of = np.asarray(once, dtype=np.float64)
+    return np.where(np.isfinite(price_of), price_of, np.nan)
 
 
 def quarter_prices(rows: pd.DataFrame) -> Prices:

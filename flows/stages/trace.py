@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from flows.errors import UsageError
+from flows.plain import plain, record, records
+from flows.stages.in_force import followed_mode, plan_in_force, plans_in_force
 from flows.workspace import Workspace
 
 _FILE = (
@@ -23,13 +24,14 @@ _CALIBRATION = (
 
 
 def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) -> dict[str, Any]:
-    """All that led to a plan, as plain values: plan, run, files, calibrations with their files.
+    """All that led to a plan, as plain values: plan, left-out cars, run, files, calibrations and their files.
 
     plan_id: whole, or the beginning of it that only one plan has. battery_id: of the calibrations, this one
     alone. Raises UsageError for a plan or a battery of the plan that is not there.
     """
     warehouse = workspace.warehouse
     plan = _plan(workspace, plan_id)
+    in_force = plan_in_force(warehouse, plan["zone"], plan["market_date"])
     used = warehouse.read("out_plan_source", where={"plan_id": plan["plan_id"]})
     cars = warehouse.read(
         "out_plan_car", where={"plan_id": plan["plan_id"]}, columns=["battery_id", "calibration_id"]
@@ -47,12 +49,20 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     calibrations = warehouse.read("out_calibration", where={"calibration_id": ids})
     shown = calibrations.sort_values("battery_id")[list(_CALIBRATION)]
     return {
-        "plan": {**_plain(plan), "input_parts": json.loads(plan["input_parts_json"])},
-        "run": _records(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
+        "plan": {
+            **plain(plan),
+            "followed_mode": followed_mode(plan),
+            "in_force_plan_id": in_force and in_force["plan_id"],
+            "input_parts": json.loads(plan["input_parts_json"]),
+        },
+        "left_out": plain(
+            warehouse.read("out_left_out", where={"plan_id": plan["plan_id"]})[["battery_id", "reason"]]
+        ),
+        "run": plain(warehouse.read("out_run", where={"run_id": plan["run_id"]})),
         "files": _used(used, known),
         "calibrations": [
             {**row, "files": _used(behind[behind["calibration_id"] == row["calibration_id"]], known)}
-            for row in _records(shown)
+            for row in plain(shown)
         ],
         "not_calibrated": sorted(
             cars.loc[~cars["calibration_id"].isin(calibrations["calibration_id"]), "battery_id"]
@@ -66,45 +76,31 @@ def _plan(workspace: Workspace, plan_id: str) -> dict[str, Any]:
     exact = found[found["plan_id"] == plan_id]
     found = exact if len(exact) else found
     if len(found) != 1:
-        newest = plans.sort_values("as_of_utc").tail(1)["plan_id"].tolist()
+        newest = plans_in_force(plans).tail(1)["plan_id"].tolist()
         hint = f"The newest plan is {newest[0]}." if newest else "There is no plan yet: `v2g run` makes one."
         raise UsageError(f"{len(found) or 'no'} plans begin with {plan_id!r}", hint=hint)
-    return {str(key): value for key, value in found.iloc[0].items()}
+    return record(found.iloc[0])
 
 
-def _used(rows: pd.DataFrame, known: pd.DataFrame) -> list[dict[str, Any]]:
+def _used(rows: pd.DataFrame, files: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of out_…_source with what is known of each file."""
     return [
         {
             **{key: row[key] for key in ("dataset", "source_id", "first_row", "last_row")},
             "rows_used": row["rows"],
-            "file": _plain({key: known.loc[row["source_id"], key] for key in _FILE}),
+            "file": plain({key: files.loc[row["source_id"], key] for key in _FILE}),
         }
-        for row in _records(rows)
+        for row in records(rows)
     ]
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_plain(row) for row in rows.to_dict("records")]
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Values as JSON has them: null for nothing, times in ISO 8601."""
-    return {str(key): _value(value) for key, value in row.items()}
-
-
-def _value(value: Any) -> Any:
-    if pd.isna(value):
-        return None
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """The same for a reader: small tables."""
     plan = traced["plan"]
-    shown = ("plan_id", "market_date", "zone", "plan_source", "sequence", "replaces_plan_id", "as_of_utc")
+    shown = (
+        "plan_id", "market_date", "zone", "plan_source", "followed_mode", "sequence", "replaces_plan_id",
+        "as_of_utc", "in_force_plan_id",
+    )  # fmt: skip
     calibrations = [
         {
             **{key: row[key] for key in _CALIBRATION[:4]},
@@ -122,6 +118,7 @@ def trace_tables(traced: Mapping[str, Any]) -> Mapping[str, Sequence[Mapping[str
     ]
     return {
         "plan": [{key: plan[key] for key in shown}],
+        **({"left out": traced["left_out"]} if traced["left_out"] else {}),
         "inputs": [{"input": name, "sha256": value} for name, value in plan["input_parts"].items()],
         "run": [
             {key: row[key] for key in ("run_id", "stage", "finished_utc", "status", "message")}

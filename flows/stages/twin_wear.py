@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from optimize.types import BoolArray, DayProblem, Mode, ModePlan
 if TYPE_CHECKING:
     from twin.wholeday import Drive
 
+_log = logging.getLogger(__name__)
 TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 """(mode, battery_id) → (wear_twin_eur, l0_over_l); a car is missing where the twin has no answer for it."""
 
@@ -26,17 +28,16 @@ def twin_wear(
     from twin.profile import ProfileRequest, profile_life_chunk  # loads PyBaMM: only for a plan that is new
 
     promised = _promised(inputs)
-    specs = {row["battery_id"]: battery_spec(row) for _, row in inputs.batteries.iterrows()}
+    rows = {str(row["battery_id"]): row for _, row in inputs.batteries.iterrows()}
     asked: list[tuple[Mode, str]] = []
     requests: list[ProfileRequest] = []
     for i, car in enumerate(problem.cars):
         if car.battery_id not in inputs.calibrations:
             continue
-        for mode, made in plans.items():
-            asked.append((mode, car.battery_id))
-            requests.append(
+        try:
+            own = [
                 ProfileRequest(
-                    battery=specs[car.battery_id],
+                    battery=battery_spec(rows[car.battery_id]),
                     calibration=inputs.calibrations[car.battery_id],
                     interval_hours=SLOT_HOURS,
                     power_kw=made.charge_kw[i] - made.discharge_kw[i],
@@ -44,7 +45,13 @@ def twin_wear(
                     drives=_drives(made.plugged[i], promised[car.battery_id], car.capacity_kwh),
                     first_kwh=_first_kwh(made, i, car.capacity_kwh),
                 )
-            )
+                for made in plans.values()
+            ]
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            _log.warning("%s: the twin cannot be asked what its day wears: %s", car.battery_id, error)
+            continue
+        asked += [(mode, car.battery_id) for mode in plans]
+        requests += own
     answers: dict[tuple[Mode, str], tuple[float, float]] = {}
     with twin_workers(workers) as pool:
         lives = pool.spread(profile_life_chunk, requests, by=lambda request: request.battery.battery_id)

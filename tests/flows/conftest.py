@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +70,23 @@ def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace.root
 
 
+@pytest.fixture(scope="session")
+def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The depot of `calibrated_depot` before its first calibration: its plans need no twin."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("bare") / "depot", zone=ZONE)
+    put(workspace, "sites", site_rows())
+    put(workspace, "fleet", fleet_rows())
+    put(workspace, "prices", price_rows(DAY, 1))
+    put(workspace, "sessions", session_rows())
+    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    return workspace.root
+
+
+@pytest.fixture
+def bare(checked_depot: Path, tmp_path: Path) -> Workspace:
+    return Workspace.open(Path(shutil.copytree(checked_depot, tmp_path / "bare")))
+
+
 @pytest.fixture
 def depot(calibrated_depot: Path, tmp_path: Path) -> Workspace:
     return Workspace.open(Path(shutil.copytree(calibrated_depot, tmp_path / "depot")))
@@ -80,6 +98,14 @@ def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: dateti
     rows.to_csv(file, index=False)
     ingest(workspace, as_of, new_run_id(as_of), dataset, [file])
     return file
+
+
+def spoil(workspace: Workspace, *statements: str) -> None:
+    """Change the tables behind the checks' back: a figure that no file should have brought in."""
+    with duckdb.connect(str(workspace.root / "warehouse.duckdb")) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for statement in statements:
+            connection.execute(statement)
 
 
 def site_rows() -> pd.DataFrame:

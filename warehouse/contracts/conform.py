@@ -20,15 +20,20 @@ def conform(frame: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
     return project(frame, contract, contract.names)
 
 
-def project(frame: pd.DataFrame, contract: TableContract, names: Sequence[str]) -> pd.DataFrame:
-    """Conform to some columns of a contract; shapes, units and errors as `conform`."""
+def project(
+    frame: pd.DataFrame, contract: TableContract, names: Sequence[str], *, gaps: bool = False
+) -> pd.DataFrame:
+    """Conform to some columns of a contract; shapes, units and errors as `conform`.
+
+    gaps: let pass what is null and should not be, NaN for a number.
+    """
     if unknown := [str(name) for name in frame.columns if name not in names]:
         raise ContractError(f"{contract.name}: unknown column {unknown[0]!r}{nearest(unknown[0], names)}")
-    columns = {name: _column(frame, contract.column(name), contract.name) for name in names}
+    columns = {name: _column(frame, contract.column(name), contract.name, gaps=gaps) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
-def _column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
+def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> pd.Series:
     if column.name not in frame.columns:
         if not column.nullable:
             raise ContractError(f"{table}: column {column.name!r} is missing")
@@ -39,7 +44,7 @@ def _column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
         converted = _convert(values, column)
     except (ValueError, TypeError, OverflowError) as error:
         raise ContractError(f"{table}.{column.name}: not {column.kind}: {error}") from error
-    if not column.nullable and (missing := int(converted.isna().sum())):
+    if not column.nullable and not gaps and (missing := int(converted.isna().sum())):
         raise ContractError(
             f"{table}.{column.name}: {missing} of {len(frame)} values are null, "
             f"the first in row {int(np.argmax(converted.isna().to_numpy()))}"

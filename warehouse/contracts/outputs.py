@@ -224,7 +224,23 @@ OUTPUTS = (
             text("input_parts_json", "Hash of each input, JSON"),
             integer("slots", "Quarter-hours of the market day", 0),
             integer("batteries", "Cars planned", 0),
+            choice(
+                "followed_mode", "The mode that the cars follow; null in rows of before it was noted: the "
+                "last one that plan_source allows", MODES, nullable=True,
+            ),
+            text(
+                "failed_modes", "Modes that should have been planned and were not, comma-separated; null for "
+                "none", nullable=True,
+            ),
+            text("note", "What is not as it should be with the plan; null for nothing", nullable=True),
         ), ("plan_id",),
+    ),
+    _plan(
+        "left_out", "One row a car with a stay on the market day that is not planned, or not whole.",
+        (
+            _PLAN, text("battery_id", "Battery, as its rows name it"),
+            text("reason", "What stands against it, with the session, field and value"),
+        ), ("plan_id", "battery_id"),
     ),
     _plan(
         "plan_source", "One row a plan and file that its inputs came from, calibrations apart.",
@@ -240,14 +256,31 @@ OUTPUTS = (
             ),
             _euro("peak_charge_eur", "Price of the sites' largest imports", nullable=True),
             _euro("change_price_eur", "Price of departing from the plan replaced", nullable=True),
-            _euro("net_benefit_eur", "Revenue − all costs + stored value − unmet charge"),
+            _euro(
+                "net_benefit_eur", "What the owners gain: revenue and stored value less energy, peaks and "
+                "wear as priced; unmet charge and changes of plan are no cost to them",
+            ),
+            _euro("unmet_price_eur", "Price of the energy short at departure", nullable=True),
             integer("departures", "Departures within the day", 0),
             integer("unmet_departures", "Departures short of their promised charge", 0),
             _kwh("unmet_kwh", "Energy short at departure"),
-            _euro("objective_eur", "Objective as the solver reports it"),
-            number("gap", "1", "Relative gap at which the solver stopped"),
-            text("solver_status", "How the solver ended"),
+            _euro(
+                "objective_eur", "What the plan maximises: net benefit less unmet price and change price"
+            ),
+            number(
+                "gap", "1", "Distance of the objective to its proven bound, relative to the larger of 1 € "
+                "and the objective; null where nothing was optimised", nullable=True,
+            ),
+            text("solver_status", "optimal, time_limit (a plan with an open gap) or simulated"),
             number("solve_seconds", "s", "Time in the solver"),
+            text("engine", "Who solved it: highs, fleet; null where nothing was optimised", nullable=True),
+            integer("binaries", "Binary variables that the rules needed", 0, nullable=True),
+            integer("wear_cuts", "Tangents that made the wear price exact", 0, nullable=True),
+            number(
+                "primary_value", "kWh or kW", "What the objective before net benefit reached: energy fed in "
+                "over the peak hours in kWh (grid_support), largest imports or deviations from the mean in "
+                "kW (peak_shaving, load_levelling); null where net benefit is all", nullable=True,
+            ),
         ), ("plan_id", "mode"),
     ),
     _plan(

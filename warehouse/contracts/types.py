@@ -150,9 +150,18 @@ def number(
     )  # fmt: skip
 
 
-def integer(name: str, description: str, minimum: int | None = None, maximum: int | None = None) -> Column:
+def integer(
+    name: str,
+    description: str,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    *,
+    nullable: bool = False,
+) -> Column:
     """Build a whole-number column."""
-    return Column(name=name, kind=Kind.INT, description=description, minimum=minimum, maximum=maximum)
+    return Column(
+        name=name, kind=Kind.INT, description=description, minimum=minimum, maximum=maximum, nullable=nullable
+    )
 
 
 def moment(name: str, description: str, *, nullable: bool = False) -> Column:

@@ -1,0 +1,84 @@
+"""Cars that are seen in the sessions of a market day and yet cannot be planned, and what stands against each.
+
+Two kinds: stays that never reach the plan's tables (their row, battery or site is unknown or in quarantine),
+and cars whose own figures make no problem that could be solved. What is wrong with one costs no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import pandas as pd
+
+from flows.plain import records
+from warehouse.quarantine import Wanted, landed_rows, quarantined
+from warehouse.store import Warehouse
+
+_LONGEST = pd.Timedelta(days=90)
+Reasons = dict[str, str]
+"""battery_id → what stands against it."""
+
+
+def strangers(stays: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame) -> Reasons:
+    """Cars with a stay that no battery, or no site, is known for.
+
+    stays: the day's rows of core_session; batteries, sites: all rows of core_battery and core_site.
+    """
+    site_of = dict(zip(batteries["battery_id"].astype(str), batteries["site_id"].astype(str), strict=True))
+    known_sites = set(sites["site_id"].astype(str))
+    found = {}
+    for row in records(stays[["battery_id", "session_id"]]):
+        battery_id = str(row["battery_id"])
+        if battery_id not in site_of:
+            found[battery_id] = f"session {row['session_id']!r}: its battery is not in the fleet"
+        elif site_of[battery_id] not in known_sites:
+            found[battery_id] = f"its site {site_of[battery_id]!r} is not known"
+    return found
+
+
+def quarantined_stays(
+    warehouse: Warehouse,
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    stays: pd.DataFrame,
+    elsewhere: Collection[str],
+) -> Reasons:
+    """Cars with a stay in [start, end) that is in quarantine, unless another one stands in its place.
+
+    stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
+    told in another row, is such another. elsewhere: batteries of other zones.
+    """
+    rules = quarantined(warehouse, Wanted(dataset="sessions"))
+    if rules.empty:
+        return {}
+    rows = landed_rows(warehouse, "sessions", rules)
+    rows = rows[rows["battery_id"].notna() & ~rows["battery_id"].isin(list(elsewhere))]
+    first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
+    last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
+    # Of a stay that ends some other year only its beginning can be meant.
+    last = last.where(last - first <= _LONGEST, first + pd.Timedelta(days=1))
+    today = (first < end) & ((last > start) | (first >= start))
+    rows = rows.assign(first=first, last=last)[today]
+    if rows.empty:
+        return {}
+    told = [str(name) for name in rows["session_id"].dropna().unique()]
+    core = set(warehouse.read("core_session", where={"session_id": told})["session_id"])
+    told_of = rules.drop_duplicates(["source_id", "source_row"]).set_index(["source_id", "source_row"])
+    found: dict[str, list[str]] = {}
+    for row in records(rows):
+        battery_id = str(row["battery_id"])
+        own = stays[stays["battery_id"] == battery_id]
+        instead = (own["arrival_utc"] < row["last"]) & (own["departure_utc"] > row["first"])
+        if row["session_id"] in core or instead.any():
+            continue
+        rule = told_of.loc[(row["source_id"], row["source_row"])]
+        why = f"session {row['session_id']!r} is in quarantine: {rule['rule']}: {rule['reason']}"
+        found.setdefault(battery_id, []).append(why)
+    return {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
+
+
+def in_words(left_out: Mapping[str, str], most: int = 5) -> str:
+    """The cars and why, for a message; of many the first, and how many follow."""
+    names: Sequence[str] = sorted(left_out)
+    text = "; ".join(f"{name} ({left_out[name]})" for name in names[:most])
+    return text if len(names) <= most else f"{text}; and {len(names) - most} cars more"

@@ -1,0 +1,76 @@
+"""What is said of a plan that was written, or of the one that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flows.errors import NoPlanError
+from flows.stages.disputes import disputes_of, named
+from flows.stages.in_force import Plan, newest_plan
+from flows.stages.inputs import PlanInputs
+from flows.stages.plan_rows import mode_table
+from flows.stages.record import StageResult
+from flows.stages.standing import standing_of
+from flows.stages.verdict import Verdict
+from flows.workspace import Workspace
+
+
+def answer(
+    workspace: Workspace, inputs: PlanInputs, verdict: Verdict, not_written: Sequence[str] = ()
+) -> StageResult:
+    """The answer of the plan stage; not_written: what was wrong with a plan that replaces none."""
+    plans = workspace.warehouse.read(
+        "out_plan", where={"market_date": inputs.market_date, "zone": inputs.zone}
+    )
+    plan_id = verdict.plan_id or (verdict.stands or {}).get("plan_id")
+    row, in_force = newest_plan(plans[plans["plan_id"] == plan_id]), newest_plan(plans)
+    if row is None or in_force is None:
+        raise NoPlanError(f"plan {plan_id} for {inputs.market_date} was taken away meanwhile")
+    stands = standing_of(workspace, row)
+    ruling = stands if row["plan_id"] == in_force["plan_id"] else standing_of(workspace, in_force)
+    notes = list(dict.fromkeys([*not_written, *stands.notes]))
+    disputed = disputes_of(inputs.calibrations.values())
+    told = [_told(inputs, verdict, row, in_force), *notes, *([named(disputed)] if disputed else [])]
+    degraded = stands.degraded or ruling.degraded
+    return StageResult(
+        stage="plan",
+        status="degraded" if degraded or verdict.outcome == "kept" else "ok",
+        message="; ".join(told),
+        exit_code=3 if degraded else 0,
+        tables={"modes": mode_table(stands.modes, row["batteries"])},
+        details={
+            "outcome": verdict.outcome,
+            "plan_id": row["plan_id"],
+            "plan_source": row["plan_source"],
+            "followed_mode": stands.followed,
+            "market_date": str(inputs.market_date),
+            "sequence": row["sequence"],
+            "replaces_plan_id": row["replaces_plan_id"],
+            "changed_inputs": row["changed_inputs"],
+            "in_force_plan_id": in_force["plan_id"],
+            "left_out": dict(stands.left_out),
+            "gap": stands.solver.get("gap"),
+            "solver_status": stands.solver.get("solver_status"),
+            "disputed": disputed,
+            "notes": notes,
+        },
+    )
+
+
+def _told(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:
+    name = f"{row['plan_source']} plan {row['plan_id']} for {row['market_date']}"
+    if verdict.outcome == "unchanged":
+        return f"unchanged: the same inputs as {name}"
+    if verdict.outcome == "kept":
+        return f"a {inputs.prices.source} plan does not replace the better {name}"
+    size = f"{row['slots']} quarter-hours, {row['batteries']} cars"
+    told = f"plan {row['plan_id']} for {row['market_date']} ({row['plan_source']}, {size})"
+    if verdict.outcome == "history":
+        return (
+            f"{told} is kept as history: plan {in_force['plan_id']} rests on later knowledge "
+            f"({in_force['as_of_utc']:%Y-%m-%d %H:%M} UTC) and stays in force"
+        )
+    if row["replaces_plan_id"]:
+        changed = f"changed {row['changed_inputs']}" if row["changed_inputs"] else "the same inputs"
+        told += f" replaces {row['replaces_plan_id']}: {changed}"
+    return told

@@ -1,0 +1,76 @@
+"""Which cars make a problem that can be asked: one bad member costs no other its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from flows.stages.inputs import PlanInputs, day_problem
+from optimize.errors import OptimizeError
+
+IMPOSSIBLE = (OptimizeError, ValueError, TypeError, LookupError, ArithmeticError)
+"""What a figure that cannot be meant raises on its way to the optimiser."""
+
+
+def plannable(inputs: PlanInputs) -> PlanInputs:
+    """The inputs with the cars alone that a problem can be made of; the others are in `left_out`.
+
+    A car that can be planned only without its calibration is planned without: charged, never discharged.
+    Raises what is wrong with the day itself, whatever the cars.
+    """
+    try:
+        day_problem(inputs)
+    except IMPOSSIBLE:
+        day_problem(inputs, only=())
+        return _without_bad(inputs)
+    return inputs
+
+
+def _without_bad(inputs: PlanInputs) -> PlanInputs:
+    bad = _bad([str(name) for name in inputs.batteries["battery_id"]], inputs)
+    calibrated = [battery_id for battery_id in bad if battery_id in inputs.calibrations]
+    uncalibrated = _with_calibrations(inputs, without=bad)
+    still_bad = _bad(calibrated, uncalibrated)
+    mended = {battery_id: bad[battery_id] for battery_id in calibrated if battery_id not in still_bad}
+    left_out = {battery_id: why for battery_id, why in bad.items() if battery_id not in mended}
+    return replace(
+        _with_calibrations(_with_cars(inputs, without=left_out), without={**left_out, **mended}),
+        left_out={**inputs.left_out, **left_out},
+        unusable={**inputs.unusable, **mended},
+    )
+
+
+def _bad(battery_ids: Sequence[str], inputs: PlanInputs) -> dict[str, str]:
+    """The cars of no problem and why, by halves: a few among many are found in a few looks."""
+    if not battery_ids:
+        return {}
+    try:
+        day_problem(inputs, only=battery_ids)
+    except IMPOSSIBLE as error:
+        if len(battery_ids) == 1:
+            return {battery_ids[0]: _why(error)}
+        middle = len(battery_ids) // 2
+        return _bad(battery_ids[:middle], inputs) | _bad(battery_ids[middle:], inputs)
+    return {}
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, OptimizeError) else f"{type(error).__name__}: {error}"
+
+
+def _with_cars(inputs: PlanInputs, *, without: Mapping[str, str]) -> PlanInputs:
+    batteries = inputs.batteries[~inputs.batteries["battery_id"].isin(list(without))]
+    sessions = inputs.sessions[~inputs.sessions["battery_id"].isin(list(without))]
+    return replace(
+        inputs,
+        batteries=batteries.reset_index(drop=True),
+        sessions=sessions.reset_index(drop=True),
+        sites=inputs.sites[inputs.sites["site_id"].isin(batteries["site_id"])].reset_index(drop=True),
+    )
+
+
+def _with_calibrations(inputs: PlanInputs, *, without: Mapping[str, str]) -> PlanInputs:
+    kept = {
+        battery_id: found for battery_id, found in inputs.calibrations.items() if battery_id not in without
+    }
+    return replace(inputs, calibrations=kept)

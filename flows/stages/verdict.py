@@ -1,0 +1,79 @@
+"""What becomes of a plan beside those that a market day has, decided from what is stored and that alone.
+
+A worse rung never replaces a better one, an earlier knowledge never a later one, and the same inputs change
+nothing. It is decided before solving, to spare it, and again inside the transaction that writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from flows.stages.hashing import hash_values
+from flows.stages.in_force import Plan, newest_plan, worse_rung
+from flows.stages.prices import PlanSource
+
+Outcome = Literal["new", "history", "unchanged", "kept"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What decides on the side of the plan that is made. failed: modes that should be planned and are not."""
+
+    zone: str
+    market_date: date
+    as_of: datetime
+    source: PlanSource
+    input_hash: str
+    failed: frozenset[str] = frozenset()
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """The rows of out_plan that it is judged by."""
+        return {"market_date": self.market_date, "zone": self.zone}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """new: it is in force. history: it is kept, another one of later knowledge stays in force. unchanged,
+    kept: nothing is written, `stands` holds. replaces: the plan that was in force as of the same moment.
+    """
+
+    outcome: Outcome
+    stands: Plan | None = None
+    replaces: Plan | None = None
+    sequence: int = 0
+    plan_id: str = ""
+
+
+def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
+    """The verdict on a plan, by the rows of out_plan of its zone and day."""
+    in_force, then = newest_plan(plans), newest_plan(plans, candidate.as_of)
+    rivals = [plan for plan in (in_force, then) if plan is not None]
+    for plan in rivals:
+        same = plan["input_hash"] == candidate.input_hash
+        if same and len(failed_modes(plan)) <= len(candidate.failed):
+            return Verdict(outcome="unchanged", stands=plan)
+    for plan in rivals:
+        if worse_rung(candidate.source, plan["plan_source"]):
+            return Verdict(outcome="kept", stands=plan)
+    later = in_force is not None and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
+    sequence = 1 if plans.empty else int(plans["sequence"].max()) + 1
+    plan_id = candidate.input_hash[:16]
+    if plan_id in set(plans["plan_id"]):  # back to inputs that were replaced since
+        plan_id = hash_values([candidate.input_hash, sequence])[:16]
+    return Verdict(
+        outcome="history" if later else "new",
+        stands=in_force if later else None,
+        replaces=then if later else in_force,
+        sequence=sequence,
+        plan_id=plan_id,
+    )
+
+
+def failed_modes(plan: Plan) -> frozenset[str]:
+    """The modes of a row of out_plan that should have been planned and were not."""
+    return frozenset((plan["failed_modes"] or "").split(", ")) - {""}
