@@ -13,7 +13,7 @@ Nothing is written outside it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +54,11 @@ class Workspace:
         return cls(root=root, settings=load_settings(file))
 
     @classmethod
-    def create(cls, root: Path, *, zone: str, notice: str = "") -> Workspace:
-        """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused."""
+    def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
+        """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused.
+
+        providers: who is asked for prices.
+        """
         from warehouse.zones import market_timezone
 
         root = root.expanduser().resolve()
@@ -66,7 +69,7 @@ class Workspace:
             raise UsageError(f"{root} is a file, not a folder")
         for folder in (root, root / "inbox", root / "reports", root / "exports"):
             folder.mkdir(parents=True, exist_ok=True)
-        (root / FILE_NAME).write_text(template(zone, notice), encoding="utf-8")
+        (root / FILE_NAME).write_text(template(zone, notice, providers=providers), encoding="utf-8")
         workspace = cls.open(root)
         workspace.warehouse.create()
         return workspace

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import datetime
 
 import pandas as pd
 
-from twin.prior import AgeingPrior, lesson_of, sibling_priors
+from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
 from warehouse.store import Warehouse
 
+_log = logging.getLogger(__name__)
 _TEACHING = ("calibrated", "checkups")  # a battery without data would teach its own prior
 
 
@@ -27,10 +29,19 @@ def priors_of(warehouse: Warehouse, as_of: datetime) -> dict[str, AgeingPrior]:
     earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
     newest = earlier.sort_values("as_of_utc", kind="stable").drop_duplicates("battery_id", keep="last")
     lessons = {
-        str(battery): lesson_of(json.loads(parameters))
+        str(battery): _lesson(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)
     }
     return sibling_priors(
         dict(zip(fleet["battery_id"].astype(str), fleet["chemistry"].astype(str), strict=True)),
         {battery: lesson for battery, lesson in lessons.items() if lesson is not None},
     )
+
+
+def _lesson(battery: str, parameters: str) -> Lesson | None:
+    """What one calibration teaches; None, and a word in the log, where its parameters cannot be read."""
+    try:
+        return lesson_of(json.loads(parameters))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        _log.warning("%s teaches its siblings nothing: its parameters cannot be read (%s)", battery, error)
+        return None
