@@ -1,7 +1,7 @@
 """Run the daily flow from the command line: quiet on the console, whole in Prefect's pages.
 
-Prefect watches a run; it does not decide whether there is a plan. Where its server does not answer, the run is
-kept by a server of its own, and where that does not come up either, the stages are run without any.
+Prefect watches a run; it does not decide whether there is a plan. Where its server does not answer, the run
+is kept by a server of its own, and where that does not come up either, the stages are run without any.
 """
 
 from __future__ import annotations

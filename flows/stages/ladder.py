@@ -1,8 +1,8 @@
 """The stages of a market day in their order, and how the day goes on where one of them fails.
 
 A stage that fails costs what it would have brought, not the day: it is recorded with its reason, and those
-after it work with what the warehouse holds. Two things end a day: a warehouse that nobody can use, by its error,
-and a plan that cannot be made, after which there is nothing new to publish.
+after it work with what the warehouse holds. Two things end a day: a warehouse that nobody can use, by its
+error, and a plan that cannot be made, after which there is nothing new to publish.
 """
 
 from __future__ import annotations
