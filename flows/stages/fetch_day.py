@@ -55,7 +55,7 @@ def fetch_day(
     wants = _wants(settings)
     if not wants:
         return _answer("nobody is asked for prices: fetch in v2g.toml names no provider")
-    asking = _Asking(workspace, as_of, run_id, day, transport, time.monotonic() + settings.deadline_s)
+    asking = _Asking(workspace, as_of, run_id, day, transport, left_s=settings.deadline_s)
     tries: list[_Try] = []
     told: list[str] = []
     missing = False
@@ -120,16 +120,16 @@ def _wants(settings: FetchSettings) -> list[_Want]:
     return [want for want in wants if want.asked]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asking:
-    """The run that asks; until: the moment (monotonic, s) by which all have to be done."""
+    """The run that asks; left_s: how long providers may still take, in seconds."""
 
     workspace: Workspace
     as_of: datetime
     run_id: str
     day: date
     transport: httpx.BaseTransport | None
-    until: float
+    left_s: float
 
     def until_known(self, want: _Want, *, more: int) -> list[_Try]:
         """Ask in turn until the day is known; [] if it is. more: how many may still be asked after these."""
@@ -181,9 +181,10 @@ class _Asking:
         def came(outcome: str, rows: int = 0, reason: str = "") -> _Try:
             return _Try(want=want, source=asked.source, day=day, outcome=outcome, rows=rows, reason=reason)
 
-        seconds = (self.until - time.monotonic()) / share
+        seconds = self.left_s / share
         if seconds < _LEAST_S:
             return came("not asked", reason="no time is left for it")
+        began = time.monotonic()
         try:
             got = land_answer(
                 self.workspace, self.as_of, want.dataset, asked.source, day,
@@ -196,6 +197,8 @@ class _Asking:
             raise
         except Exception as error:
             return came("failed", reason=_reason(error, asked.source))
+        finally:
+            self.left_s -= time.monotonic() - began
         if day == self.day and not self.knows(want):
             return came("incomplete", got.rows, "not every quarter-hour of its answer passes the check")
         return came("landed", got.rows)
