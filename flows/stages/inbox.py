@@ -41,11 +41,11 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
     """
     try:
         waiting = sorted(_waiting(workspace.inbox), key=_rank)
-    except OSError as error:
+    except (OSError, FlowsError) as error:
         return StageResult(
             stage="ingest",
             status="degraded",
-            message=f"{workspace.inbox} cannot be looked into ({error.strerror}); no file was taken",
+            message=f"{workspace.inbox} cannot be looked into ({_in_short(error)}); no file was taken",
             exit_code=3,
         )
     taken: list[_Taken] = []
@@ -131,7 +131,7 @@ def _not_landed(file: Path, run_id: str, error: Exception) -> _Taken:
         try:
             beside.write_text(f"{reason}\n", encoding="utf-8")
         except OSError as trouble:
-            left = f"its reason could not be written beside it ({trouble.strerror})"
+            left = f"its reason could not be written beside it ({_in_short(trouble)})"
     return _Taken(file=file, outcome="refused", reason=reason, left=left)
 
 
@@ -180,10 +180,14 @@ def _move(file: Path, where: str, run_id: str) -> tuple[Path | None, str]:
         if target.exists():
             target = folder / f"{_short(file.stem)}.{run_id}{_short(file.suffix)}"
         return file.replace(target), ""
-    except OSError as error:
+    except (OSError, FlowsError) as error:
         if not os.path.lexists(file):
             return None, ""
-        return None, printable(f"it stays in the inbox: {folder} cannot take it ({error.strerror})")
+        return None, printable(f"it stays in the inbox: {folder} cannot take it ({_in_short(error)})")
+
+
+def _in_short(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _short(name: str) -> str:

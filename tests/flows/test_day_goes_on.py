@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd
 import pytest
 
 from flows.errors import NoPlanError
@@ -84,9 +83,8 @@ def test_without_network_last_weeks_prices_stand_in(
 
 
 def test_a_plan_that_cannot_be_made_is_no_plan_and_nothing_is_published(workspace: Workspace) -> None:
-    stages = went(workspace)
+    stages = went(workspace, {"calibrate": broken("skipped")})
     assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan"]
-    assert (stages["calibrate"].status, stages["calibrate"].exit_code) == ("failed", 5)
     assert "no car is plugged in" in stages["plan"].message
     assert code(stages) == 5
 
@@ -205,30 +203,46 @@ def test_a_dataset_that_cannot_be_checked_waits_and_the_others_are_let_in(
     assert depot.warehouse.read("core_site")["import_limit_kw"].tolist() == [29.0]
 
 
+def test_a_battery_that_cannot_be_calibrated_costs_the_others_nothing(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = calibrate.calibration_requests
+
+    def requests(workspace: Workspace, ids: Any, *rest: Any) -> Any:
+        if "car-1" in ids:
+            raise ZeroDivisionError("of a row that nobody foresaw")
+        return really(workspace, ids, *rest)
+
+    monkeypatch.setattr(calibrate, "calibration_requests", requests)
+    stages = went(depot, {**UNPUBLISHED, "check": lambda: answer("check")}, as_of=NEXT_DAY)
+    result = stages["calibrate"]
+    assert (result.status, result.exit_code) == ("degraded", 3)
+    assert [row["battery_id"] for row in result.tables["calibrations"]] == ["car-2"]
+    assert result.details["failed"] == {"car-1": "ZeroDivisionError: of a row that nobody foresaw"}
+    assert "car-1 (ZeroDivisionError" in result.message
+    assert (stages["plan"].details["plan_source"], code(stages)) == ("published", 3)
+    again = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    assert (again.details["reused"], list(again.details["failed"])) == (1, ["car-1"])
+
+
+def test_a_battery_that_the_twin_refuses_costs_the_others_nothing(depot: Workspace) -> None:
+    spoil(depot, "UPDATE core_battery SET nominal_energy_kwh = -1 WHERE battery_id = 'car-1'")
+    result = calibrate.calibrate(depot, AS_OF, new_run_id(AS_OF))
+    assert (result.details["reused"], result.exit_code) == (1, 3)
+    assert "nominal_energy_kwh must be positive" in result.details["failed"]["car-1"]
+
+
 def spoil(workspace: Workspace, statement: str) -> None:
     with duckdb.connect(str(workspace.warehouse.path)) as connection:
         connection.execute(statement)
-
-
-def test_a_battery_that_cannot_be_calibrated_costs_the_others_nothing(depot: Workspace) -> None:
-    spoil(depot, "UPDATE core_battery SET nominal_energy_kwh = -1 WHERE battery_id = 'car-1'")
-    for attempt in range(2):
-        stages = went(depot, {**UNPUBLISHED, "check": lambda: answer("check")}, as_of=NEXT_DAY)
-        result = stages["calibrate"]
-        assert (result.status, result.exit_code) == ("degraded", 3)
-        assert [row["battery_id"] for row in result.tables["calibrations"]] == ["car-2"]
-        assert "nominal_energy_kwh must be positive" in result.details["failed"]["car-1"]
-        assert "car-1 (TwinError" in result.message
-        assert (stages["plan"].status != "failed", code(stages)) == (True, 3)
-        assert result.details["reused"] == attempt
-    rows = depot.warehouse.read("out_calibration")
-    assert set(rows.loc[rows["as_of_utc"] == pd.Timestamp(NEXT_DAY), "battery_id"]) == {"car-2"}
 
 
 def test_a_calibration_whose_record_cannot_be_read_is_made_anew(depot: Workspace) -> None:
     spoil(depot, "UPDATE out_calibration SET parameters_json = '{' WHERE battery_id = 'car-1'")
     result = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
     assert (result.status, result.details["batteries"], result.details["failed"]) == ("ok", 2, {})
+    again = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    assert again.details["reused"] == 2
 
 
 def test_an_answer_that_cannot_be_stored_costs_its_battery_alone(
