@@ -83,8 +83,8 @@ def run(
 
     What `[fetch]` of v2g.toml wants to know of the day is asked for, unless it is known. A stage that fails
     does not end the day: exit 3 with a plan on what is there, 5 without one. Uses the server in
-    PREFECT_API_URL, or a temporary one in the workspace. `v2g check`, `calibrate`, `plan` and `report` run one
-    stage without Prefect.
+    PREFECT_API_URL, or a temporary one in the workspace. `v2g check`, `calibrate`, `plan` and `report` run
+    one stage without Prefect.
 
     Example: v2g run --date 2020-07-05 --workspace depot
     """
