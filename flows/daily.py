@@ -1,9 +1,11 @@
 """The daily run as Prefect flows: a thin shell over `flows.stages`.
 
-daily = ingest (the inbox) → check → calibrate → plan → publish, each a flow of its own as well.
-Calibration is one task a chunk of batteries. Only reading and writing files and tables is retried, and only
-when they were busy; a stage that is run again writes the same rows again. Import this module after
-`Workspace.enter`: Prefect reads its environment when it is imported.
+daily = ingest (the inbox) → fetch (what providers tell of the day) → check → calibrate → plan → publish, each
+a flow of its own as well; `flows.stages.ladder` says how it goes on where one fails. A flow whose answer has
+an exit code ends in a failed state called "Degraded" or "Failed": nothing but a clean run is green.
+Calibration is one task a chunk of batteries. Only what may pass is retried: files and tables that are busy; a
+stage that is run again writes the same rows again. Import this module after `Workspace.enter`: Prefect reads
+its environment when it is imported.
 """
 
 from __future__ import annotations
@@ -11,25 +13,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task, flow, task
+from prefect import Flow, Task, flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
+from flows.outcome import Outcome, keep
 from flows.stages import StageResult, new_run_id
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
+from flows.stages.ladder import DEGRADED, Step, climb, may_pass, run_exit_code, steps_of
 from flows.stages.workers import twin_workers
 from flows.workspace import Workspace
-from warehouse.errors import LockedError
 
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
+Answer = StageResult | State[Any]
+_answers: dict[tuple[str, str], StageResult] = {}
+"""What stages of a day came to, by run and stage, until the day has it."""
+
+
+class NotGreenError(Exception):
+    """A flow did its work, and not all of it is well; `results` are its answers."""
+
+    def __init__(self, results: Sequence[StageResult]) -> None:
+        super().__init__("; ".join(f"{one.stage}: {one.message}" for one in results if one.exit_code))
+        self.results = list(results)
 
 
 def _run_name() -> str:
@@ -45,15 +61,26 @@ def _run_name() -> str:
 
 
 @flow(name="ingest", flow_run_name=_run_name)
-def ingest(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
+def ingest(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
     """Take the files of the inbox."""
     from flows.stages.inbox import ingest_inbox
 
     return _stage(ingest_inbox, workspace, as_of, run_id)
 
 
+@flow(name="fetch", flow_run_name=_run_name)
+def fetch(
+    workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
+) -> Answer:
+    """Ask the configured providers for a market day, tomorrow unless told otherwise."""
+    from flows.stages.fetch_day import fetch_day
+
+    as_of = as_of or now()
+    return _stage(fetch_day, workspace, as_of, run_id, day or tomorrow(as_of, _open(workspace).zone))
+
+
 @flow(name="check", flow_run_name=_run_name)
-def check(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
+def check(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
     """Let good rows into the core tables, bad ones into quarantine."""
     from flows.stages.check import check as stage
 
@@ -61,20 +88,19 @@ def check(workspace: str, as_of: datetime | None = None, run_id: str | None = No
 
 
 @flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
-def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> StageResult:
+def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
     """Fit the twin of every battery with new rows, one task a chunk."""
     from flows.stages.calibrate import calibrate as stage
 
     as_of = as_of or now()
-    result = stage(_open(workspace), as_of, run_id or new_run_id(as_of), each=_in_tasks)
-    leave_artifacts(result)
-    return result
+    run_id = run_id or new_run_id(as_of)
+    return _told(run_id, stage(_open(workspace), as_of, run_id, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
 def plan(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
-) -> StageResult:
+) -> Answer:
     """Plan a market day, tomorrow unless told otherwise."""
     from flows.stages.plan import plan as stage
 
@@ -85,7 +111,7 @@ def plan(
 @flow(name="publish", flow_run_name=_run_name)
 def publish(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
-) -> StageResult:
+) -> Answer:
     """Write the reports of a day's plan in force."""
     from flows.stages.publish import publish as stage
 
@@ -96,20 +122,58 @@ def publish(
 @flow(name="daily", flow_run_name=_run_name)
 def daily(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
-) -> list[StageResult]:
+) -> list[StageResult] | State[Any]:
     """All stages for one market day, tomorrow unless told otherwise, under one run_id."""
     as_of = as_of or now()
     run_id = run_id or new_run_id(as_of)
     opened = _open(workspace)
     day = day or tomorrow(as_of, opened.zone)
+    flows: dict[str, Callable[[], State[Any]]] = {
+        stage: partial(_state_of, one, workspace=workspace, as_of=as_of, run_id=run_id, **more)
+        for stage, one, more in (
+            ("ingest", ingest, {}),
+            ("fetch", fetch, {"day": day}),
+            ("check", check, {}),
+            ("calibrate", calibrate, {}),
+            ("plan", plan, {"day": day}),
+            ("publish", publish, {"day": day}),
+        )
+    }
+    lost: list[str] = []
+    alone = steps_of(opened, day, as_of, run_id)
+    steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in flows}
     with twin_workers(opened.settings.calibrate.workers):
-        return [
-            ingest(workspace, as_of, run_id),
-            check(workspace, as_of, run_id),
-            calibrate(workspace, as_of, run_id),
-            plan(workspace, day, as_of, run_id),
-            publish(workspace, day, as_of, run_id),
-        ]
+        results = climb(opened, run_id, steps)
+    keep(run_id, Outcome(results=results, lost=lost))
+    return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
+
+
+def _state_of(one: Flow[..., Any], **parameters: Any) -> State[Any]:
+    called: Any = one
+    state: State[Any] = called(**parameters, return_state=True)
+    return state
+
+
+def _step(
+    stage: str, run_id: str, under_prefect: Callable[[], State[Any]], alone: Step, lost: list[str]
+) -> Step:
+    """A stage as a flow; without Prefect from where that is lost, which `lost` is told."""
+
+    def step() -> StageResult:
+        if lost:
+            return alone()
+        try:
+            state = under_prefect()
+        except Exception as error:  # a stage's own errors come as states: this one is Prefect's
+            lost.append(f"Prefect was lost in {stage} ({type(error).__name__}: {error})")
+            _log.warning("%s; the day goes on without it", lost[-1])
+            return _answers.pop((run_id, stage), None) or alone()
+        if answer := _answers.pop((run_id, stage), None):
+            return answer
+        came = state.result(raise_on_failure=False)
+        raise came if isinstance(came, Exception) else RuntimeError(f"{stage} gave no answer: {came!r}")
+
+    return step
 
 
 def _open(workspace: str) -> Workspace:
@@ -124,16 +188,31 @@ def _stage(
     as_of: datetime | None,
     run_id: str | None,
     *more: object,
-) -> StageResult:
+) -> Answer:
     """Run a stage as one task, again while its files or tables are busy."""
     as_of = as_of or now()
+    run_id = run_id or new_run_id(as_of)
 
     def work() -> StageResult:
-        return stage(_open(workspace), as_of, run_id or new_run_id(as_of), *more)
+        return stage(_open(workspace), as_of, run_id, *more)
 
-    result: StageResult = _task(work, stage.__name__)()
-    leave_artifacts(result)
-    return result
+    return _told(run_id, _task(work, stage.__name__)())
+
+
+def _told(run_id: str, result: StageResult) -> Answer:
+    """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages."""
+    _answers[run_id, result.stage] = result
+    try:
+        leave_artifacts(result)
+    except Exception as error:  # the stage has done its work, whether or not it is shown
+        _log.warning("%s is not shown in Prefect's pages: %s: %s", result.stage, type(error).__name__, error)
+    return result if result.exit_code == 0 else _not_green([result], result.exit_code)
+
+
+def _not_green(results: Sequence[StageResult], exit_code: int) -> State[Any]:
+    error = NotGreenError(results)
+    name = "Degraded" if exit_code == DEGRADED else "Failed"
+    return State(type=StateType.FAILED, name=name, message=str(error), data=error)
 
 
 def _in_tasks(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
@@ -155,4 +234,4 @@ def _task(work: Callable[P, R], run_name: str) -> Task[P, R]:
 
 def _busy(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     """Whether a task failed on a file or table that may be free a moment later."""
-    return isinstance(state.data, LockedError | OSError)
+    return may_pass(state.data)

@@ -1,26 +1,98 @@
-"""Run the daily flow from the command line: quiet on the console, whole in Prefect's pages."""
+"""Run the daily flow from the command line: quiet on the console, whole in Prefect's pages.
+
+Prefect watches a run; it does not decide whether there is a plan. Where its server does not answer, the run
+is kept by a server of its own, and where that does not come up either, the stages are run without any.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import suppress
 from datetime import date, datetime
+from urllib.parse import urlsplit
 
+from flows.clock import now
 from flows.console import working
-from flows.stages import StageResult
+from flows.errors import ServerError, UsageError
+from flows.outcome import Outcome, take
+from flows.prefect_api import VARIABLE, trouble_with
+from flows.stages import StageResult, new_run_id
+from flows.stages.ladder import DEGRADED, climb, steps_of, trace_of
+from flows.stages.record import write_run
+from flows.stages.workers import twin_workers
 from flows.workspace import Workspace
+from warehouse.errors import WarehouseError
+
+_log = logging.getLogger(__name__)
 
 
 def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageResult]:
-    """Run all stages for `day` as one Prefect flow; the error of a stage that failed passes through.
+    """Run all stages for `day` as one Prefect flow; a stage that fails is one of the answers.
 
-    Uses the server of PREFECT_API_URL, or a temporary one on loopback with its database in the workspace.
+    Uses the server of PREFECT_API_URL, or a temporary one on loopback with its database in the workspace. One
+    that does not answer is told in a last answer "prefect", which makes the run a degraded one. Raises the
+    warehouse's error where nothing can be read.
     """
-    # Prefect would print a failed flow's traceback; the command line shows the error itself.
+    # Prefect would print a failed flow's traceback; the command line shows the errors itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    began, run_id = now(), new_run_id(as_of)
     with working(f"daily run for {day}"):
+        dead = _without_dead_server()
+        outcome = _watched(workspace, as_of, day, run_id)
+        if not (lost := [*dead, *outcome.lost]):
+            return list(outcome.results)
+        message = "; ".join(lost)
+        with suppress(WarehouseError, OSError):
+            write_run(workspace, run_id, "prefect", began, "degraded", DEGRADED, message)
+        return [
+            *outcome.results,
+            StageResult(stage="prefect", status="degraded", message=message, exit_code=DEGRADED),
+        ]
+
+
+def _without_dead_server() -> list[str]:
+    """Forget PREFECT_API_URL where nothing answers there, and say so; before prefect is imported."""
+    url = os.environ.get(VARIABLE, "").strip()
+    if not url or not (trouble := trouble_with(url)):
+        return []
+    del os.environ[VARIABLE]
+    told = f"{VARIABLE} {_shown(url)} {trouble}: whoever watches there has not seen this run"
+    _log.warning("%s; a server of its own keeps it", told)
+    return [told]
+
+
+def _shown(url: str) -> str:
+    """An address without the password that it may hold."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no address)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _watched(workspace: Workspace, as_of: datetime, day: date, run_id: str) -> Outcome:
+    """The stages under Prefect or, where that fails, what they came to by then, or the stages without it."""
+    try:
         from flows.server.of_run import server_of_run
 
         with server_of_run(workspace):
             from flows.daily import daily
 
-            return daily(workspace=str(workspace.root), day=day, as_of=as_of)
+            state = daily(
+                workspace=str(workspace.root), day=day, as_of=as_of, run_id=run_id, return_state=True
+            )
+        if outcome := take(run_id):
+            return outcome
+        state.result()  # raises what ended the run
+        raise ServerError("Prefect answered for a run that did not begin")
+    except (UsageError, WarehouseError):
+        raise
+    except Exception as error:
+        _log.warning("Prefect: %s: %s", type(error).__name__, error, exc_info=trace_of(error))
+        lost = f"Prefect failed ({type(error).__name__}: {error}): its pages do not show all of this run"
+        if outcome := take(run_id):
+            return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
+        with twin_workers(workspace.settings.calibrate.workers):
+            results = climb(workspace, run_id, steps_of(workspace, day, as_of, run_id))
+        return Outcome(results=results, lost=[lost])

@@ -10,10 +10,19 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -44,6 +53,66 @@ class FleetSettings(Section):
 
     zone: str = "DE-LU"
     notice: str = ""
+
+
+class Asked(Section):
+    """A provider that is asked: "entsoe", or { source = "octopus", tariff = "E-1R-…", rate = 1.17 }.
+
+    tariff: the code of a provider that has several. rate: euros that one unit of its currency is worth. vat:
+    "included" or "excluded", of a provider that does not say. Tokens are never set here.
+    """
+
+    source: str
+    tariff: str | None = None
+    rate: float | None = Field(default=None, gt=0, le=1000)
+    vat: Literal["included", "excluded"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name_alone(cls, value: object) -> object:
+        return {"source": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the reader of its answers has to be told."""
+        told = {"rate": self.rate, "vat": self.vat}
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class FetchSettings(Section):
+    """Whom `v2g run` and `v2g serve` ask for a market day's prices before they plan it.
+
+    The providers of `prices`, and those of `tariffs` (what a kWh costs and earns at the plug by contract),
+    are asked in their order until one gives the whole day; a day that is known already is not asked for. A
+    provider is named, or given with what it has to be told:
+    { source = "octopus", tariff = "E-1R-AGILE-24-10-01-C", rate = 1.17 }, rate being euros for one unit of
+    its currency, and vat "included" or "excluded" where a provider does not say. Tokens are read from the
+    environment alone (ENTSOE_TOKEN, TIBBER_TOKEN). All of it takes `deadline_s` seconds at most. Empty lists
+    ask nobody: prices then come as files.
+    """
+
+    prices: list[Asked] = []
+    tariffs: list[Asked] = []
+    deadline_s: float = Field(default=90.0, gt=0, le=3600)
+
+    @field_validator("prices", "tariffs")
+    @classmethod
+    def _known(cls, value: list[Asked], field: ValidationInfo) -> list[Asked]:
+        if value:  # knowing the providers takes pandas
+            from warehouse.sources.tariffs import PROVIDERS
+
+            of_kind = {name: one for name, one in PROVIDERS.items() if field.field_name in one.datasets}
+            for asked in value:
+                if asked.source not in of_kind:
+                    near = _nearest(asked.source, of_kind)
+                    raise ValueError(f"no provider of {field.field_name} is called {asked.source}{near}")
+                provider = of_kind[asked.source]
+                if provider.needs_tariff and asked.tariff is None:
+                    raise ValueError(f'{{ source = "{asked.source}", tariff = "CODE" }} is needed')
+                allowed = provider.options | ({"tariff"} if provider.needs_tariff else set())
+                if beside := {*asked.options, *(["tariff"] if asked.tariff else [])} - allowed:
+                    raise ValueError(f"{', '.join(sorted(beside))} does not belong to {asked.source}")
+        return value
 
 
 class TariffSettings(Section):
@@ -134,6 +203,7 @@ class Settings(BaseSettings):
     )
 
     fleet: FleetSettings = FleetSettings()
+    fetch: FetchSettings = FetchSettings()
     tariff: TariffSettings = TariffSettings()
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
@@ -202,10 +272,16 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def template(zone: str, notice: str = "") -> str:
-    """Text of a new v2g.toml: every key with its default, commented with what it means."""
+def template(zone: str, notice: str = "", *, providers: Sequence[str] = ()) -> str:
+    """Text of a new v2g.toml: every key with its default, commented with what it means.
+
+    providers: who is asked for prices.
+    """
     lines = ["# Settings of this workspace. V2G_SECTION__KEY variables override single keys.", ""]
-    given = {"fleet": {"zone": zone, "notice": notice}}
+    given: dict[str, dict[str, object]] = {
+        "fleet": {"zone": zone, "notice": notice},
+        "fetch": {"prices": list(providers)},
+    }
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if not (isinstance(section, type) and issubclass(section, Section)):
@@ -223,6 +299,8 @@ def _docstring(section: type[Section]) -> list[str]:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -246,13 +324,14 @@ def _explain(item: Any, file: Path, text: str) -> str:
     where = f"{place}: [{loc[0]}] {' '.join(loc[1:])}".rstrip()
     if item["type"] == "extra_forbidden":
         fields: Any = Settings.model_fields
-        for part in loc[:-1]:
-            fields = getattr(fields[part].annotation, "model_fields", {})
+        for part in (name for name in loc[:-1] if not name.isdigit()):  # a number is a place in a list
+            annotation = fields[part].annotation
+            fields = getattr(next(iter(get_args(annotation)), annotation), "model_fields", {})
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
     if loc[0] == "schedule" and len(loc) > 1:
         return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
-    return f"{where} = {item['input']!r}: {item['msg']}"
+    return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def _variable(loc: list[str]) -> str | None:
@@ -282,6 +361,8 @@ def _line(text: str, loc: list[str]) -> str:
             section = header[1]
             if loc == [section]:
                 return f":{number}"
-        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and [*([section] if section else []), key[1]] == loc:
+        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and [*([section] if section else []), key[1]] == loc[
+            :2
+        ]:
             return f":{number}"
     return ""

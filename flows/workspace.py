@@ -18,7 +18,7 @@ access list, which new pages inherit and `v2g migrate` leaves alone:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,8 +59,11 @@ class Workspace:
         return cls(root=root, settings=load_settings(file))
 
     @classmethod
-    def create(cls, root: Path, *, zone: str, notice: str = "") -> Workspace:
-        """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused."""
+    def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
+        """Make a workspace in `root` (made when absent) for a bidding zone; an existing one is refused.
+
+        providers: who is asked for prices.
+        """
         from warehouse.files import FOLDER_MODE, make_folder, write_whole
         from warehouse.zones import market_timezone
 
@@ -72,7 +75,7 @@ class Workspace:
             raise UsageError(f"{root} is a file, not a folder")
         for folder in (root, root / "inbox", root / "reports", root / "exports"):
             make_folder(folder).chmod(FOLDER_MODE)
-        write_whole(root / FILE_NAME, template(zone, notice))
+        write_whole(root / FILE_NAME, template(zone, notice, providers=providers))
         workspace = cls.open(root)
         workspace.warehouse.create()
         return workspace

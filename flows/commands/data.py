@@ -49,14 +49,21 @@ def init(
 ) -> None:
     """Make a workspace: settings, an empty warehouse and its folders.
 
+    Its settings name who is asked for the zone's prices, where somebody gives them without a token.
+
     Example: v2g init depot --zone DE-LU
     """
+    from flows.stages.fetch import usual_providers
     from flows.workspace import Workspace
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    made = Workspace.create(call.directory / directory, zone=zone)
-    payload = {"workspace": str(made.root), "zone": zone}
-    call.answer(payload, lambda out: out.print(f"Workspace {made.root} for zone {zone}", soft_wrap=True))
+    providers = usual_providers(zone)
+    made = Workspace.create(call.directory / directory, zone=zone, providers=providers)
+    payload = {"workspace": str(made.root), "zone": zone, "prices_from": list(providers)}
+    asked = f"prices are asked of {', '.join(providers)}" if providers else "prices come as files"
+    call.answer(
+        payload, lambda out: out.print(f"Workspace {made.root} for zone {zone}; {asked}", soft_wrap=True)
+    )
 
 
 def ingest(

@@ -90,18 +90,15 @@ class Call:
         show(make_console())
 
     def finish(self, *results: StageResult) -> None:
-        """Answer with what the stages did and leave with the exit code of the plan, or of the last.
-
-        A run that checked bad rows and still planned on published prices has done its work.
-        """
+        """Answer with what the stages did and leave with the exit code of the only one, or of the day."""
         from flows.console import show_stages
+        from flows.stages.ladder import run_exit_code
 
         self.answer(
             {"stages": [result.to_record() for result in results]}, lambda out: show_stages(out, results)
         )
-        decisive = next((result for result in results if result.stage == "plan"), results[-1])
-        if decisive.exit_code:
-            raise typer.Exit(decisive.exit_code)
+        if code := run_exit_code(results):
+            raise typer.Exit(code)
 
 
 def market_date(text: str | None, call: Call, zone: str) -> date:

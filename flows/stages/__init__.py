@@ -1,6 +1,8 @@
 """The stages of the daily run as plain functions: data in, rows written once, a StageResult out.
 
+ladder     their order, and how a day goes on where one fails
 ingest     a file → raw_…             check     raw_… → core_… + core_quarantine + out_check
+fetch_day  providers → raw_…
 calibrate  core_… → out_calibration…  plan      core_… + calibrations → out_plan…
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
 They know neither Prefect nor the command line; each takes the workspace, `as_of` and a `run_id`, reads once,

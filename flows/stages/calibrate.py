@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from flows.errors import NoPlanError
 from flows.stages.disputes import DISPUTED, disputed_batteries, named
+from flows.stages.ladder import DEGRADED, trace_of
 from flows.stages.record import StageResult, recorded
 from flows.stages.requests import Asked, calibration_requests
 from flows.stages.siblings import priors_of
@@ -25,8 +26,11 @@ from flows.version import code_version
 from flows.workspace import Workspace
 from twin.prior import AgeingPrior
 from twin.types import Calibration, CalibrationRequest, FleetContext
+from warehouse.errors import StoreError
 
 _log = logging.getLogger(__name__)
+R = TypeVar("R")
+T = TypeVar("T")
 Chunk = tuple[str, ...]
 """Battery ids that are calibrated together."""
 
@@ -82,7 +86,14 @@ def calibrate(
     with twin_workers(settings.workers) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
-            outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates, priors)
+            try:
+                outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates, priors)
+            except StoreError:
+                raise
+            except Exception as error:  # of this chunk; the others have nothing to do with it
+                _log.error("calibrate %s: %s", ", ".join(chunk), error, exc_info=trace_of(error))
+                failed = tuple((name, _why(error)) for name in chunk)
+                outcome = ChunkOutcome(rows=(), failures=failed, reused=0)
             for _ in chunk:
                 finished = next(done) + 1
             if progress:
@@ -101,8 +112,13 @@ def calibrate_batteries(
     mates: Mapping[str, FleetContext],
     priors: Mapping[str, AgeingPrior],
 ) -> ChunkOutcome:
-    """Read a chunk's rows, calibrate what is new in worker processes, and store it."""
-    asked = calibration_requests(workspace, chunk, as_of, mates, priors)
+    """Read a chunk's rows, calibrate what is new in worker processes, and store it.
+
+    What cannot be read or stored for all of the chunk is tried for each battery alone. Raises StoreError.
+    """
+    asked, failures = _each_if_not_all(
+        chunk, lambda ids: calibration_requests(workspace, ids, as_of, mates, priors), lambda name: name
+    )
     requests = [one.request for one in asked]
     known = workspace.warehouse.read(
         "out_calibration", where={"input_hash": [request.input_hash for request in requests]}
@@ -111,23 +127,53 @@ def calibrate_batteries(
     fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
     answers = _calibrated(workers, fresh)
     made: list[tuple[Calibration, Asked]] = []
-    failures: list[tuple[str, str]] = []
     by_hash = {one.request.input_hash: one for one in asked}
     for request, answer in zip(fresh, answers, strict=True):
         if isinstance(answer, Exception):
-            failures.append((request.battery.battery_id, f"{type(answer).__name__}: {answer}"))
+            failures.append((request.battery.battery_id, _why(answer)))
         else:
             made.append((answer, by_hash[request.input_hash]))
-    if made:
-        _store(workspace, made, run_id, as_of)
-    for calibration, _ in made:
+
+    def store(some: Sequence[tuple[Calibration, Asked]]) -> list[Calibration]:
+        _store(workspace, some, run_id, as_of)
+        return [calibration for calibration, _ in some]
+
+    stored, unstored = _each_if_not_all(made, store, lambda one: one[0].battery_id)
+    for calibration in stored:
         _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
     records: list[dict[Any, Any]] = [
         *kept.to_dict("records"),
-        *(calibration.to_record() for calibration, _ in made),
+        *(calibration.to_record() for calibration in stored),
     ]
     rows = tuple(_summary(record) for record in records)
-    return ChunkOutcome(rows=rows, failures=tuple(failures), reused=len(kept))
+    return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(kept))
+
+
+def _each_if_not_all(
+    members: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]], name: Callable[[T], str]
+) -> tuple[list[R], list[tuple[str, str]]]:
+    """work(members), or what it gives for each alone; and the names and errors of those it fails for."""
+    if not members:
+        return [], []
+    try:
+        return list(work(members)), []
+    except StoreError:
+        raise
+    except Exception as error:
+        if len(members) == 1:
+            _log.error("calibrate %s: %s", name(members[0]), error, exc_info=trace_of(error))
+            return [], [(name(members[0]), _why(error))]
+    done: list[R] = []
+    failures: list[tuple[str, str]] = []
+    for member in members:
+        own, failed = _each_if_not_all([member], work, name)
+        done += own
+        failures += failed
+    return done, failures
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _calibrated(
@@ -207,7 +253,7 @@ def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
         stage="calibrate",
         status="ok" if not failures else "degraded" if rows else "failed",
         message=message,
-        exit_code=0 if rows else 5,
+        exit_code=0 if not failures else DEGRADED if rows else 5,
         tables={"calibrations": [{key: row[key] for key in row if key != "dispute"} for row in rows]},
         details={
             "batteries": len(rows),

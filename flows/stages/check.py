@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,33 +16,46 @@ from flows.plain import records
 from flows.stages.findings import findings
 from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
+from flows.stages.ladder import trace_of
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
+from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
 from warehouse.store import Warehouse
 from warehouse.zones import ZONES
+
+_log = logging.getLogger(__name__)
 
 
 @recorded("check")
 def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
     """Check every landed row that no check has seen, dataset by dataset; doing it again changes nothing.
 
-    Exit code 4 when a battery, zone or market day failed as a whole, or nothing of a dataset was good.
+    A dataset that cannot be judged waits on, and the others are checked. Exit code 4 when there is one, when
+    a battery, zone or market day failed as a whole, or nothing of a dataset was good. Raises StoreError.
     """
     warehouse = workspace.warehouse
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
+    unjudged: list[str] = []
     for dataset in INGEST_ORDER:
         parts = warehouse.waiting(dataset)
         if not parts:
             continue
-        outcomes = _check_parts(warehouse, parts, as_of, run_id)
-        told = [outcome.checks for outcome in outcomes]
-        if dataset == "sessions":
-            told.append(_replaced(warehouse, parts, as_of, run_id))
-        checks = combined_checks(told)
-        warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
+        try:
+            outcomes = _check_parts(warehouse, parts, as_of, run_id)
+            told = [outcome.checks for outcome in outcomes]
+            if dataset == "sessions":
+                told.append(_replaced(warehouse, parts, as_of, run_id))
+            checks = combined_checks(told)
+            warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
+        except StoreError:
+            raise
+        except Exception as error:
+            _log.error("%s cannot be checked: %s", dataset, error, exc_info=trace_of(error))
+            unjudged.append(f"{dataset} ({type(error).__name__}: {error})")
+            continue
         rows.append(
             {
                 "dataset": dataset,
@@ -63,11 +77,13 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         message += "; failed as a whole: " + ", ".join(
             f"{row['dataset']} {row['blocked'] or '(every row)'}" for row in bad
         )
+    if unjudged:
+        message += f"; could not be checked and wait on: {', '.join(unjudged)}"
     return StageResult(
         stage="check",
-        status="failed" if bad else "degraded" if quarantined else "ok",
+        status="failed" if bad or unjudged else "degraded" if quarantined else "ok",
         message=message,
-        exit_code=4 if bad else 0,
+        exit_code=4 if bad or unjudged else 0,
         tables={"datasets": rows, "failed checks": failed},
         details={"rows": total, "quarantined": quarantined},
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,13 +16,17 @@ from flows.clock import now
 from flows.errors import UsageError
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
-from warehouse.sources import read_source
+from warehouse.errors import OptionError
+from warehouse.sources import SourceFile, read_source
 from warehouse.sources.tariffs import PROVIDERS, Ask, Provider, Request
 from warehouse.sources.tariffs.cache import Kept, ResponseCache
 from warehouse.sources.tariffs.coverage import require_day
 from warehouse.sources.tariffs.exchange import Limits
 from warehouse.sources.tariffs.fetch import fetch
 from warehouse.zones import market_day_bounds
+
+_OPEN_TO_ALL = ("energy_charts",)
+_ANY_DAY = date(2026, 1, 1)
 
 
 @recorded("ingest")
@@ -45,6 +50,48 @@ def fetch_prices(
     given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
     transport: of the request. Raises UsageError and the warehouse's errors; nothing is landed then.
     """
+    got = land_answer(
+        workspace, as_of, dataset, source, day, zone=zone, tariff=tariff, options=options,
+        limits=limits, transport=transport,
+    )  # fmt: skip
+    item, kept = got.item, got.kept
+    told = {"file": item.file_name, "rows": got.rows, "state": got.state, "url": kept.url}
+    return StageResult(
+        stage="ingest",
+        status="ok",
+        message=f"{got.new_rows} new rows of {dataset} from {got.provider}; `v2g check` lets them in",
+        tables={"files": (told,), "notes": [{"note": note} for note in item.notes]},
+        files=(str(kept.path),),
+        details={"dataset": dataset, "new_rows": got.new_rows, "source_ids": [item.source_id]},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A provider's answer that was landed: what was read of it, the bytes kept, the rows, and those new."""
+
+    provider: str
+    item: SourceFile
+    kept: Kept
+    rows: int
+    new_rows: int
+    state: str
+
+
+def land_answer(
+    workspace: Workspace,
+    as_of: datetime,
+    dataset: str,
+    source: str,
+    day: date,
+    *,
+    zone: str | None = None,
+    tariff: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Answer:
+    """`fetch_prices` without its row in out_run."""
     provider, zone = PROVIDERS[source], zone or workspace.zone
     request = _request(provider, zone, day, tariff)
     kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
@@ -55,17 +102,25 @@ def fetch_prices(
     ResponseCache(workspace.responses).remember(provider, request, kept)
     item = replace(read, url=kept.url, fetched_utc=kept.fetched_utc)
     landed = workspace.warehouse.land(item, pd.Timestamp(as_of))
-    new = 0 if landed.already else landed.rows
-    state = "already landed" if landed.already else "landed"
-    told = {"file": item.file_name, "rows": landed.rows, "state": state, "url": kept.url}
-    return StageResult(
-        stage="ingest",
-        status="ok",
-        message=f"{new} new rows of {dataset} from {provider.provider}; `v2g check` lets them in",
-        tables={"files": (told,), "notes": [{"note": note} for note in item.notes]},
-        files=(str(kept.path),),
-        details={"dataset": dataset, "new_rows": new, "source_ids": [item.source_id]},
+    return Answer(
+        provider=provider.provider,
+        item=item,
+        kept=kept,
+        rows=landed.rows,
+        new_rows=0 if landed.already else landed.rows,
+        state="already landed" if landed.already else "landed",
     )
+
+
+def usual_providers(zone: str) -> tuple[str, ...]:
+    """Who is asked for a zone's prices where nobody is named: open to all, without a token; () if none is."""
+    start, end = market_day_bounds(_ANY_DAY, zone)
+    found = []
+    for name in _OPEN_TO_ALL:
+        with suppress(OptionError):  # which says that it has no prices of the zone
+            PROVIDERS[name].request(Ask(zone=zone, day=_ANY_DAY, start=start, end=end))
+            found.append(name)
+    return tuple(found)
 
 
 def _request(provider: Provider, zone: str, day: date, tariff: str | None) -> Request:

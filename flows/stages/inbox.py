@@ -4,7 +4,8 @@ prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.
 SOURCE is a source that needs no further word, or the name of a mapping: sessions__wallbox__may.jsonl is read
 as mappings/wallbox.toml says (see `warehouse.sources.mapping`).
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
-in NAME.reason.txt. Names that begin with a dot or end in .part are left alone: write there, then rename.
+in NAME.reason.txt. Where they cannot be moved they stay, and the next run finds that it knows their rows.
+Names that begin with a dot or end in .part are left alone: write there, then rename.
 Symbolic links are never followed, be it a file, a mapping or one of these folders: whoever may drop a file
 here could otherwise have any file read, or written.
 """
@@ -13,18 +14,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flows.errors import FlowsError, UsageError
 from flows.stages.drop import move_into, require_own
 from flows.stages.ingest import INGEST_ORDER, land_files
+from flows.stages.ladder import may_pass
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
-from warehouse.errors import LockedError, WarehouseError, printable
+from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.files import write_whole
 from warehouse.sources import load_mapping, sources_for
 
@@ -35,33 +39,104 @@ _LONGEST_NAME_BYTES = 200
 
 @recorded("ingest")
 def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
-    """Take every file of the inbox, sites and fleet first; a refused file does not stop the others."""
-    rows = []
-    for file in sorted(_waiting(workspace.inbox), key=_rank):
+    """Take every file of the inbox, sites and fleet first; what is wrong with one does not stop the others.
+
+    Exit code 3 when anything was refused, stayed behind or could not be looked at. Raises StoreError when the
+    warehouse cannot take the first of them; once one has been taken, those that it cannot take wait.
+    """
+    try:
+        waiting = sorted(_waiting(workspace.inbox), key=_rank)
+    except (OSError, FlowsError) as error:
+        return StageResult(
+            stage="ingest",
+            status="degraded",
+            message=f"{workspace.inbox} cannot be looked into ({_in_short(error)}); no file was taken",
+            exit_code=3,
+        )
+    taken: list[_Taken] = []
+    for number, file in enumerate(waiting):
         try:
-            dataset, source, options = _meaning(file, workspace.mappings)
-            landed = land_files(
-                workspace, as_of, dataset, [file], source=source, options=options, follow=False
-            )
-        except LockedError:
-            raise  # nothing wrong with the file: it stays where it is
-        except (WarehouseError, FlowsError) as error:
-            refused, reason = _move(file, "refused", run_id), printable(str(error))
-            beside = _free(refused.parent, _short(refused.name), ".reason.txt")
-            write_whole(beside, f"{reason}\n")
-            rows.append({"file": printable(file.name), "rows": 0, "outcome": "refused", "reason": reason})
-        else:
-            _move(file, "done", run_id)
-            rows.append(
-                {"file": printable(file.name), "rows": landed.new_rows, "outcome": "landed", "reason": ""}
-            )
-    turned_away = sum(row["outcome"] == "refused" for row in rows)
-    message = (
-        f"{len(rows) - turned_away} files landed, {turned_away} refused" if rows else "the inbox is empty"
-    )
+            taken.append(_take(workspace, as_of, run_id, file))
+        except StoreError as error:
+            if not taken:
+                raise  # nothing wrong with the file: it stays where it is
+            why = printable(str(error))
+            taken += [_Taken(file=one, outcome="waiting", reason=why) for one in waiting[number:]]
+            break
+    clean = all(one.clean for one in taken)
     return StageResult(
-        stage="ingest", status="degraded" if turned_away else "ok", message=message, tables={"inbox": rows}
+        stage="ingest",
+        status="ok" if clean else "degraded",
+        message=_message(taken),
+        exit_code=0 if clean else 3,
+        tables={"inbox": [one.to_row() for one in taken]},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What became of a file.
+
+    outcome: landed, refused, gone (before it was read), unread or waiting (both stay for the next run).
+    reason: why. left: why a landed or refused file is in the inbox still, or empty.
+    """
+
+    file: Path
+    outcome: Literal["landed", "refused", "gone", "unread", "waiting"]
+    rows: int = 0
+    reason: str = ""
+    left: str = ""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing has to be told of it."""
+        return self.outcome == "landed" and not self.left
+
+    def to_row(self) -> dict[str, Any]:
+        """A row for a reader."""
+        why = "; ".join(text for text in (self.reason, self.left) if text)
+        return {"file": printable(self.file.name), "rows": self.rows, "outcome": self.outcome, "reason": why}
+
+
+def _message(taken: Sequence[_Taken]) -> str:
+    if not taken:
+        return "the inbox is empty"
+    counts = Counter(one.outcome for one in taken)
+    parts = [f"{counts.pop('landed', 0)} files landed", f"{counts.pop('refused', 0)} refused"]
+    parts += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
+    if left := [one for one in taken if one.left]:
+        parts.append(f"{len(left)} could not be moved out of the inbox ({left[0].left})")
+    return ", ".join(parts)
+
+
+def _take(workspace: Workspace, as_of: datetime, run_id: str, file: Path) -> _Taken:
+    """Land a file and move it out of the way; raises StoreError alone."""
+    try:
+        dataset, source, options = _meaning(file, workspace.mappings)
+        landed = land_files(workspace, as_of, dataset, [file], source=source, options=options, follow=False)
+    except StoreError:
+        raise
+    except Exception as error:
+        return _not_landed(file, run_id, error)
+    _, left = _move(file, "done", run_id)
+    return _Taken(file=file, outcome="landed", rows=landed.new_rows, left=left)
+
+
+def _not_landed(file: Path, run_id: str, error: Exception) -> _Taken:
+    """Set a file aside with the reason; one that cannot be read just now stays where it is."""
+    told = isinstance(error, WarehouseError | FlowsError)
+    reason = printable(str(error) if told else f"{type(error).__name__}: {error}")
+    if not os.path.lexists(file):
+        return _Taken(file=file, outcome="gone", reason="it was gone before it was read")
+    if may_pass(error) or may_pass(error.__cause__) or isinstance(error, MemoryError):
+        return _Taken(file=file, outcome="unread", reason=reason)
+    moved, left = _move(file, "refused", run_id)
+    if moved is not None:
+        try:
+            write_whole(_free(moved.parent, _short(moved.name), ".reason.txt"), f"{reason}\n")
+        except OSError as trouble:
+            left = f"its reason could not be written beside it ({_in_short(trouble)})"
+    return _Taken(file=file, outcome="refused", reason=reason, left=left)
 
 
 def _waiting(inbox: Path) -> list[Path]:
@@ -99,13 +174,22 @@ def _meaning(file: Path, mappings: Path) -> tuple[str, str, Mapping[str, Any]]:
     return kind, meant.source, meant.options
 
 
-def _move(file: Path, where: str, run_id: str) -> Path:
+def _move(file: Path, where: str, run_id: str) -> tuple[Path | None, str]:
+    """Move a file to a folder of the inbox: where it is now, or None and why it is still where it was.
+
+    A file that is gone by then was moved by somebody else, who knows why.
+    """
     folder = file.parent / where
-    name = file.name
-    if os.path.lexists(folder / name):
-        name = _free(folder, f"{_short(file.stem)}.{run_id}", _short(file.suffix)).name
-    move_into(file, folder, name)
-    return folder / name
+    try:
+        name = file.name
+        if os.path.lexists(folder / name):
+            name = _free(folder, f"{_short(file.stem)}.{run_id}", _short(file.suffix)).name
+        move_into(file, folder, name)
+    except (OSError, FlowsError) as error:
+        if not os.path.lexists(file):
+            return None, ""
+        return None, printable(f"it stays in the inbox: {folder} cannot take it ({_in_short(error)})")
+    return folder / name, ""
 
 
 def _free(folder: Path, stem: str, ending: str) -> Path:
@@ -113,6 +197,10 @@ def _free(folder: Path, stem: str, ending: str) -> Path:
     marks = chain([""], (f".{number}" for number in count(2)))
     names = (folder / f"{stem}{mark}{ending}" for mark in marks)
     return next(name for name in names if not os.path.lexists(name))
+
+
+def _in_short(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _short(name: str) -> str:

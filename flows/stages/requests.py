@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext
 from warehouse.store import Warehouse
 
+_log = logging.getLogger(__name__)
 _RECENT, _AHEAD = pd.Timedelta(days=30), pd.Timedelta(days=7)
 
 
@@ -113,15 +115,29 @@ def calibration_requests(
 def newest_calibrations(
     warehouse: Warehouse, battery_ids: Sequence[str], as_of: datetime, *, disputed: bool = True
 ) -> dict[str, Calibration]:
-    """The newest calibration of each battery that rests on nothing after `as_of`; with ``disputed`` False the
-    newest that is not in dispute."""
+    """The newest calibration of each battery that rests on nothing after `as_of`.
+
+    ``disputed`` False: the newest that is not in dispute. A record that cannot be read is told in the log,
+    and the one before it stands.
+    """
     rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
     rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)].sort_values("as_of_utc", kind="stable")
     if not disputed:
         rows = rows[rows["quality"] != DISPUTED]
-    newest = rows.drop_duplicates("battery_id", keep="last")
-    records = ({str(key): value for key, value in row.items()} for row in newest.to_dict("records"))
-    return {row["battery_id"]: Calibration.from_record(row) for row in records}
+    found: dict[str, Calibration] = {}
+    while not (rows := rows[~rows["battery_id"].isin(found)]).empty:
+        newest = ~rows.duplicated("battery_id", keep="last")
+        for row in rows[newest].to_dict("records"):
+            record = {str(key): value for key, value in row.items()}
+            try:
+                found[record["battery_id"]] = Calibration.from_record(record)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                _log.warning(
+                    "%s: calibration %s cannot be read (%s)",
+                    record["battery_id"], record["calibration_id"], error,
+                )  # fmt: skip
+        rows = rows[~newest]
+    return found
 
 
 _LINEAGE = ("source_id", "received_utc", "source_row")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection
 from datetime import datetime
 
 import pandas as pd
 
-from twin.prior import AgeingPrior, lesson_of, sibling_priors
+from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
 from warehouse.store import Warehouse
 
+_log = logging.getLogger(__name__)
 _TEACHING = ("calibrated", "checkups")  # a battery without data would teach its own prior
 
 
@@ -31,7 +33,7 @@ def priors_of(
     earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
     newest = earlier.sort_values("as_of_utc", kind="stable").drop_duplicates("battery_id", keep="last")
     lessons = {
-        str(battery): lesson_of(json.loads(parameters))
+        str(battery): _lesson(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)
     }
     return sibling_priors(
@@ -42,3 +44,12 @@ def priors_of(
             if lesson is not None and battery not in disputed
         },
     )
+
+
+def _lesson(battery: str, parameters: str) -> Lesson | None:
+    """What one calibration teaches; None, and a word in the log, where its parameters cannot be read."""
+    try:
+        return lesson_of(json.loads(parameters))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        _log.warning("%s teaches its siblings nothing: its parameters cannot be read (%s)", battery, error)
+        return None

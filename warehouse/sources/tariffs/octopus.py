@@ -84,6 +84,7 @@ IMPORT = Provider(
     request=request,
     zoned=False,
     datasets=("prices", "tariffs"),
+    direction="import",
     needs_tariff=True,
 )
-EXPORT = replace(IMPORT, name="octopus_export", parse=partial(_parse, "export"))
+EXPORT = replace(IMPORT, name="octopus_export", parse=partial(_parse, "export"), direction="export")

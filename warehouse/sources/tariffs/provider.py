@@ -57,8 +57,8 @@ class Provider:
     """A way to get and read prices.
 
     parse: bytes → rows, pure. media_types, suffix: of its answers. zoned: its answers do not name their zone.
-    attribution: what its licence wants to be said. datasets: what can be read from its answers. needs_token,
-    needs_tariff: what `request` cannot do without.
+    attribution: what its licence wants to be said. datasets: what can be read from its answers. direction: of
+    its tariffs. needs_token, needs_tariff: what `request` cannot do without.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Provider:
     suffix: str = "json"
     zoned: bool = True
     datasets: tuple[str, ...] = ("prices",)
+    direction: str | None = None
     needs_token: bool = False
     needs_tariff: bool = False
 

@@ -1,0 +1,260 @@
+"""Ask the configured providers for a market day before it is planned: in turn, until one gives all of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from urllib.parse import quote, quote_plus
+
+import httpx
+import numpy as np
+import pandas as pd
+
+from data_checks import check_frame
+from flows.errors import FlowsError
+from flows.settings import Asked, FetchSettings
+from flows.stages.check import check_context
+from flows.stages.fetch import land_answer
+from flows.stages.ladder import DEGRADED
+from flows.stages.record import StageResult, recorded
+from flows.stages.retail import spread
+from flows.workspace import Workspace
+from warehouse.contracts.registry import core_contract
+from warehouse.errors import StoreError, WarehouseError, printable
+from warehouse.sources.tariffs import PROVIDERS
+from warehouse.sources.tariffs.exchange import Limits
+from warehouse.zones import market_day_slots, market_timezone
+
+_ATTEMPTS = 3
+_LEAST_S = 0.5
+"""With less time than that left, a provider is not asked at all."""
+_GAP_DAYS = 7
+_LONGEST = pd.Timedelta(hours=1)
+"""An interval that began so long before the day may still price its first slot."""
+
+
+@recorded("fetch")
+def fetch_day(
+    workspace: Workspace,
+    as_of: datetime,
+    run_id: str,
+    day: date,
+    *,
+    transport: httpx.BaseTransport | None = None,
+) -> StageResult:
+    """Land what `[fetch]` wants to know of `day` and nobody told yet; received_utc is `as_of`.
+
+    Known is what the core tables hold, and what has landed and will pass its check. What one provider cannot
+    give the next is asked for; together they have `deadline_s`. Exit code 3 when the day is not whole after
+    that, and a plan will miss it. transport: of the requests. Raises StoreError.
+    """
+    settings = workspace.settings.fetch
+    wants = _wants(settings)
+    if not wants:
+        return _answer("nobody is asked for prices: fetch in v2g.toml names no provider")
+    asking = _Asking(workspace, as_of, run_id, day, transport, left_s=settings.deadline_s)
+    tries: list[_Try] = []
+    told: list[str] = []
+    missing = False
+    for number, want in enumerate(wants):
+        own = asking.until_known(want, more=sum(len(later.asked) for later in wants[number + 1 :]))
+        tries += own
+        if not own:
+            told.append(f"{want.name} of {day} are known")
+        elif own[-1].outcome == "landed":
+            told.append(f"{want.name} of {day} by {own[-1].source}")
+        elif want.name == "prices" and all(asking.knows(one) for one in _BOTH_WAYS):
+            told.append(f"no prices of {day}, which its tariffs make up for")
+        else:
+            missing = True
+            told.append(f"{want.name} of {day} are not to be had")
+    failed = [f"{one.source}: {one.reason}" for one in tries if one.reason]
+    message = "; ".join([", ".join(told), *failed])
+    return _answer(message, tries, degraded=missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Want:
+    """A dataset of the day, of tariffs one direction, and who is asked for it in turn."""
+
+    dataset: str
+    direction: str | None
+    asked: tuple[Asked, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.dataset if self.direction is None else f"{self.direction} {self.dataset}"
+
+
+_BOTH_WAYS = tuple(_Want(dataset="tariffs", direction=direction) for direction in ("import", "export"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Try:
+    """What asking a provider came to; outcome: landed, incomplete, failed or not asked."""
+
+    want: _Want
+    source: str
+    day: date
+    outcome: str
+    rows: int = 0
+    reason: str = ""
+
+
+def _wants(settings: FetchSettings) -> list[_Want]:
+    """What is to be known: tariffs before prices, which may be missed where those are there."""
+    wants = [
+        _Want(
+            dataset="tariffs",
+            direction=one.direction,
+            asked=tuple(
+                asked for asked in settings.tariffs if PROVIDERS[asked.source].direction == one.direction
+            ),
+        )
+        for one in _BOTH_WAYS
+    ]
+    wants.append(_Want(dataset="prices", direction=None, asked=tuple(settings.prices)))
+    return [want for want in wants if want.asked]
+
+
+@dataclass(slots=True)
+class _Asking:
+    """The run that asks; left_s: how long providers may still take, in seconds."""
+
+    workspace: Workspace
+    as_of: datetime
+    run_id: str
+    day: date
+    transport: httpx.BaseTransport | None
+    left_s: float
+
+    def until_known(self, want: _Want, *, more: int) -> list[_Try]:
+        """Ask in turn until the day is known; [] if it is. more: how many may still be asked after these."""
+        if self.knows(want):
+            return []
+        tries: list[_Try] = []
+        for number, asked in enumerate(want.asked):
+            tries.append(self._try(want, asked, self.day, share=len(want.asked) - number + more))
+            if tries[-1].outcome == "landed":
+                gaps = self._gaps(want)
+                return [*self._between(want, asked, gaps, more), *tries] if gaps else tries
+        return tries
+
+    def knows(self, want: _Want) -> bool:
+        """Whether every quarter-hour of the day has one price that counts, or will once it is checked."""
+        slots = market_day_slots(self.day, self.workspace.zone)
+        return not np.isnan(spread(self._rows(want, slots), slots)).any()
+
+    def _rows(self, want: _Want, slots: pd.DatetimeIndex) -> pd.DataFrame:
+        warehouse, zone = self.workspace.warehouse, self.workspace.zone
+        where = {"zone": zone} | ({"direction": want.direction} if want.direction else {})
+        end = slots[-1] + pd.Timedelta(minutes=15)
+        rows = warehouse.read(
+            core_contract(want.dataset).name, where=where, start=slots[0] - _LONGEST, end=end
+        )
+        for good in self._waiting(want.dataset):
+            own = good[(good[list(where)] == pd.Series(where)).all(axis=1)]
+            rows = pd.concat([rows, own[rows.columns]]) if len(own) else rows
+        lasts = pd.to_timedelta(rows["resolution_minutes"], unit="min")
+        return rows[(rows["interval_start_utc"] + lasts > slots[0]) & (rows["interval_start_utc"] < end)]
+
+    def _waiting(self, dataset: str) -> Iterator[pd.DataFrame]:
+        """Landed rows that will pass their check."""
+        warehouse = self.workspace.warehouse
+        frame = warehouse.unchecked(dataset)
+        if frame.empty:
+            return
+        try:
+            context = check_context(warehouse, dataset, frame, self.as_of, self.run_id)
+            yield check_frame(dataset, frame, context).good
+        except StoreError:
+            raise
+        except Exception:  # the check itself will tell; what it cannot judge is not known
+            return
+
+    def _try(self, want: _Want, asked: Asked, day: date, *, share: int) -> _Try:
+        """Ask one provider, within its share of the time that is left."""
+
+        def came(outcome: str, rows: int = 0, reason: str = "") -> _Try:
+            return _Try(want=want, source=asked.source, day=day, outcome=outcome, rows=rows, reason=reason)
+
+        seconds = self.left_s / share
+        if seconds < _LEAST_S:
+            return came("not asked", reason="no time is left for it")
+        began = time.monotonic()
+        try:
+            got = land_answer(
+                self.workspace, self.as_of, want.dataset, asked.source, day,
+                tariff=asked.tariff, options=asked.options, transport=self.transport,
+                limits=Limits(
+                    connect_s=min(5.0, seconds), read_s=seconds, deadline_s=seconds, attempts=_ATTEMPTS
+                ),
+            )  # fmt: skip
+        except StoreError:
+            raise
+        except Exception as error:
+            return came("failed", reason=_reason(error, asked.source))
+        finally:
+            self.left_s -= time.monotonic() - began
+        if day == self.day and not self.knows(want):
+            return came("incomplete", got.rows, "not every quarter-hour of its answer passes the check")
+        return came("landed", got.rows)
+
+    def _gaps(self, want: _Want) -> list[date]:
+        """The days between the last one with prices and the one asked for, if those are few."""
+        zone, first = self.workspace.zone, market_day_slots(self.day, self.workspace.zone)[0]
+        known = self.workspace.warehouse.read(
+            core_contract(want.dataset).name,
+            where={"zone": zone},
+            start=first - pd.Timedelta(days=_GAP_DAYS + 1),
+            end=first,
+            columns=["interval_start_utc"],
+        )
+        if known.empty or want.dataset != "prices":
+            return []
+        last = known["interval_start_utc"].max().tz_convert(market_timezone(zone)).date()
+        return [last + timedelta(days=back) for back in range(1, (self.day - last).days)]
+
+    def _between(self, want: _Want, asked: Asked, days: Sequence[date], more: int) -> list[_Try]:
+        """Ask who has answered for the days left out, the newest first, until one is not to be had."""
+        tries: list[_Try] = []
+        for number, day in enumerate(reversed(days)):
+            tries.append(self._try(want, asked, day, share=len(days) - number + more))
+            if tries[-1].outcome != "landed":
+                break
+        return tries
+
+
+def _reason(error: Exception, source: str) -> str:
+    """Why a provider gave nothing, without the token that it was asked with."""
+    told = isinstance(error, WarehouseError | FlowsError)
+    text = str(error) if told else f"{type(error).__name__}: {error}"
+    token = os.environ.get(f"{source.upper()}_TOKEN", "").strip()
+    for secret in (token, quote(token, safe=""), quote_plus(token)):
+        text = text.replace(secret, "…") if secret else text
+    return printable(text)
+
+
+def _answer(message: str, tries: Sequence[_Try] = (), *, degraded: bool = False) -> StageResult:
+    rows = [
+        {
+            "dataset": one.want.name,
+            "day": str(one.day),
+            "source": one.source,
+            "outcome": one.outcome,
+            "rows": one.rows,
+            "reason": one.reason,
+        }
+        for one in tries
+    ]
+    return StageResult(
+        stage="fetch",
+        status="degraded" if degraded else "ok",
+        message=message,
+        exit_code=DEGRADED if degraded else 0,
+        tables={"asked": rows},
+        details={"asked": len(rows)},
+    )

@@ -1,0 +1,110 @@
+"""The stages of a market day in their order, and how the day goes on where one of them fails.
+
+A stage that fails costs what it would have brought, not the day: it is recorded with its reason, and those
+after it work with what the warehouse holds. Two things end a day: a warehouse that nobody can use, by its
+error, and a plan that cannot be made, after which there is nothing new to publish.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+
+from flows.clock import now
+from flows.stages.record import StageResult, write_run
+from flows.workspace import Workspace
+from warehouse.errors import LockedError, WarehouseError
+
+_log = logging.getLogger(__name__)
+Step = Callable[[], StageResult]
+
+DEGRADED = 3
+_NO_PLAN = 5
+_FAULT = 1
+_KEPT_CODES = (74, 75)
+"""What a publisher's failure keeps as the code of the day: a disk that cannot be written, a lock."""
+
+_PASSING = frozenset({errno.EAGAIN, errno.EBUSY, errno.EDEADLK, errno.EINTR, errno.ENOLCK, errno.ETXTBSY})
+
+
+def may_pass(error: object) -> bool:
+    """Whether an error is of a file or table that may be free a moment later; any other stays as it is."""
+    return isinstance(error, LockedError) or (isinstance(error, OSError) and error.errno in _PASSING)
+
+
+def trace_of(error: Exception) -> Exception | None:
+    """What a log line tells of where an error came from: all with V2G_DEBUG=1, else nothing."""
+    return error if os.environ.get("V2G_DEBUG") == "1" else None
+
+
+def steps_of(workspace: Workspace, day: date, as_of: datetime, run_id: str) -> Mapping[str, Step]:
+    """Stage name → what does it here and now, without Prefect; in the order of the day."""
+    from flows.stages.calibrate import calibrate
+    from flows.stages.check import check
+    from flows.stages.fetch_day import fetch_day
+    from flows.stages.inbox import ingest_inbox
+    from flows.stages.plan import plan
+    from flows.stages.publish import publish
+
+    return {
+        "ingest": lambda: ingest_inbox(workspace, as_of, run_id),
+        "fetch": lambda: fetch_day(workspace, as_of, run_id, day),
+        "check": lambda: check(workspace, as_of, run_id),
+        "calibrate": lambda: calibrate(workspace, as_of, run_id),
+        "plan": lambda: plan(workspace, as_of, run_id, day),
+        "publish": lambda: publish(workspace, as_of, run_id, day),
+    }
+
+
+def climb(workspace: Workspace, run_id: str, steps: Mapping[str, Step]) -> list[StageResult]:
+    """Take the steps in their order; one that raises is answered as failed, and the next is taken.
+
+    Raises the warehouse's error (LockedError, NoWarehouseError, …) when a step failed and nothing can be
+    read.
+    """
+    results: list[StageResult] = []
+    for stage, step in steps.items():
+        if stage == "publish" and any(one.stage == "plan" and one.status == "failed" for one in results):
+            break
+        began = now()
+        try:
+            results.append(step())
+        except Exception as error:
+            results.append(_failed(workspace, run_id, stage, began, error))
+    return results
+
+
+def run_exit_code(results: Sequence[StageResult]) -> int:
+    """The exit code of a command: of its one stage, or of a day with all its stages.
+
+    A day without a plan is the plan's code; with one it is 0 only if every stage is, and else 3: degraded.
+    Pages and schedule that could not be written, or were held by somebody else, keep the code that says so.
+    """
+    plan = next((one for one in results if one.stage == "plan"), None)
+    if plan is None or len(results) == 1:
+        return results[-1].exit_code
+    if plan.status == "failed":
+        return plan.exit_code
+    if unpublished := [one for one in results if one.stage == "publish" and one.exit_code in _KEPT_CODES]:
+        return unpublished[0].exit_code
+    return DEGRADED if any(one.exit_code for one in results) else 0
+
+
+def _failed(workspace: Workspace, run_id: str, stage: str, began: datetime, error: Exception) -> StageResult:
+    """The answer of a stage that raised, recorded as well as it can be."""
+    from flows.problem import problem_of
+
+    problem = problem_of(error)
+    _log.error("%s: %s", stage, problem.message, exc_info=trace_of(error))
+    workspace.warehouse.read("out_run", where={"run_id": run_id})  # raises where nothing can be read
+    code = _NO_PLAN if stage == "plan" and problem.exit_code == _FAULT else problem.exit_code
+    message = f"{problem.message} · {problem.hint}" if problem.hint else problem.message
+    with suppress(WarehouseError, OSError):
+        write_run(workspace, run_id, stage, began, "failed", code, message)
+    return StageResult(
+        stage=stage, status="failed", message=message, exit_code=code, details={"kind": problem.kind}
+    )
