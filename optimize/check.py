@@ -231,18 +231,18 @@ def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     rows, slots = np.nonzero(terms.site >= 0)
     np.add.at(own, (terms.site[rows, slots], slots), metered[rows, slots])
     parent = {site.site_id: site.parent_id for site in problem.sites}
-    for site in problem.sites:
-        drawn, base = np.zeros(len(problem.slots)), np.zeros(len(problem.slots))
-        for other, power in zip(problem.sites, own, strict=True):
-            place: str | None = other.site_id
-            while place is not None and place != site.site_id:
-                place = parent[place]
-            if place is not None:
-                drawn += power
-                base += 0.0 if other.base_load_kw is None else other.base_load_kw
+    row = {site.site_id: j for j, site in enumerate(problem.sites)}
+    drawn, base = np.zeros_like(own), np.zeros_like(own)
+    for site, power in zip(problem.sites, own, strict=True):
+        place: str | None = site.site_id
+        while place is not None:
+            drawn[row[place]] += power
+            base[row[place]] += 0.0 if site.base_load_kw is None else site.base_load_kw
+            place = parent[place]
+    for j, site in enumerate(problem.sites):
         for way, power, room in (
-            ("import", drawn, site.import_limit_kw - base),
-            ("export", -drawn, site.export_limit_kw + base),
+            ("import", drawn[j], site.import_limit_kw - base[j]),
+            ("export", -drawn[j], site.export_limit_kw + base[j]),
         ):
             excess = power - np.maximum(room, 0.0)
             bad = np.flatnonzero(~(excess <= TOLERANCE))

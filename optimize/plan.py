@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from optimize.account import account, primary_value
 from optimize.check import check_plan
+from optimize.engines import plan_in_time
 from optimize.errors import PlanCheckError
-from optimize.fleet.route import route
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.uncontrolled import charge_on_plug_in
 
@@ -34,24 +34,12 @@ def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
         objective = account(problem, plan).total.objective_eur
         plan = replace(plan, solver=replace(plan.solver, objective_eur=objective))
     else:
-        plan = _optimise(problem, mode, time_limit_seconds)
+        plan = plan_in_time(problem, mode, time_limit_seconds)
     check_plan(problem, plan)
     excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
     if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
         raise PlanCheckError("accounts equal to the objective, €", f"mode {mode}", excess)
     return _with_primary(problem, plan)
-
-
-def _optimise(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
-    """By the engine that `route` chooses, which the plan's solver record names."""
-    # Pyomo and the kernel take seconds to import; whoever only reads plans should not pay for them.
-    if route(problem, mode).engine == "fleet":
-        from optimize.fleet.plan import solve_fleet
-
-        return solve_fleet(problem, mode, time_limit_seconds)
-    from optimize.solve import solve_mode
-
-    return solve_mode(problem, mode, time_limit_seconds)
 
 
 def _with_primary(problem: DayProblem, plan: ModePlan) -> ModePlan:

@@ -6,6 +6,7 @@ are those of `optimize.types`: battery-side kW and kWh, €/kWh metered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,11 +130,16 @@ class FleetArrays:
         return [j for j in range(self.sites) if root in self.path(j)]
 
 
-def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: Mode) -> FleetArrays:
+def from_problem(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
     """The arrays of an optimising mode ("ordered" or "v2g"). Raises UnsupportedError (see `unsupported`)."""
     why = unsupported(problem)
     if why:
         raise UnsupportedError(why)
+    return arrays_of(problem, windows, mode)
+
+
+def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
+    """The arrays of any day: what `unsupported` names is not in them, or priced too well."""
     cars = problem.cars
     v2g = mode == "v2g"
     wear = [car.wear for car in cars]
