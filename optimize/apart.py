@@ -20,11 +20,14 @@ from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
 from optimize.fleet.arrays import FleetArrays, arrays_of
 from optimize.fleet.coupling import meetings, node_power_range
-from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
+from optimize.fleet.route import RESERVE_WEIGHT
 from optimize.types import Car, DayProblem, DepartureOutcome, Mode, ModePlan, Prices, Session, SolverRecord
 from optimize.windows import session_windows
 
 LONE = 0
+PACK = 3_000
+"""Weighted slots of components that are planned together: large enough to be quick, small enough that a limit
+which ends one search costs the others little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +41,7 @@ class Part:
 
 
 def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
-    """The day's components, small ones together up to STEPS_AT_ONCE; every car is in exactly one part."""
+    """The day's components, small ones together up to PACK; every car is in exactly one part."""
     arrays = arrays_of(problem, session_windows(problem), mode)
     paths = [arrays.path(j) for j in range(arrays.sites)]
     meets = _meets(problem, arrays)
@@ -100,10 +103,10 @@ def _packs(
     size = np.zeros(nodes, dtype=np.int64)
     np.add.at(size, label[arrays.sites + arrays.car], arrays.count)
     size[np.unique(label[arrays.block_site])] *= RESERVE_WEIGHT
-    pack, last, held = np.full(nodes, LONE), LONE, STEPS_AT_ONCE
+    pack, last, held = np.full(nodes, LONE), LONE, PACK
     for component in np.unique(label[: arrays.sites][inside]).tolist():
         held += int(size[component])
-        if held > STEPS_AT_ONCE or last == LONE:
+        if held > PACK or last == LONE:
             last, held = last + 1, int(size[component])
         pack[component] = last
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]

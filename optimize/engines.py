@@ -16,7 +16,9 @@ from optimize.fleet.route import STEPS_AT_ONCE, Route, route
 from optimize.types import DayProblem, Mode, ModePlan
 
 # What a plan without a search takes, by weighted slots: kept back for what may need one.
-AT_ONCE_SECONDS = 2e-5
+AT_ONCE_SECONDS = 4e-5
+# What putting the exact formulation together takes likewise; with less left, it is not begun.
+BUILD_SECONDS = 1e-5
 # A day smaller than this is not worth the kernel that such a plan needs, which takes a minute to compile.
 LEAST_AT_ONCE = 2_000
 
@@ -65,9 +67,12 @@ def _search(problem: DayProblem, mode: Mode, chosen: Route, deadline: float) -> 
         from optimize.fleet.plan import solve_fleet
 
         return solve_fleet(problem, mode, deadline - time.perf_counter())
+    left = deadline - time.perf_counter()
+    if left < BUILD_SECONDS * chosen.size > BUILD_SECONDS * LEAST_AT_ONCE:
+        raise TimeLimitError(mode, "no time to put it together", f"{chosen.size} weighted slots")
     from optimize.solve import solve_mode
 
-    return solve_mode(problem, mode, deadline - time.perf_counter())
+    return solve_mode(problem, mode, left)
 
 
 def _at_once(problem: DayProblem, mode: Mode) -> ModePlan:

@@ -47,7 +47,8 @@ class Search:
 
     powers: of the last LP; kept: of the last solution that broke no rule. objectives_left share the time.
     gap_wanted: relative to max(1, |objective|), as is gap, the one that is proven in the end; primary: what
-    the last objective before net benefit reached, NaN for none.
+    the last objective before net benefit reached, NaN for none. wear_error_eur: by how much the last LP's
+    tangents understate wear.
     """
 
     day: DayModel
@@ -60,6 +61,7 @@ class Search:
     gap: float = np.inf
     primary: float = np.nan
     exact_wear: bool = True
+    wear_error_eur: float = 0.0
     objectives_left: int = 1
     seconds_spent: float = 0.0
     lp_seconds: float | None = None
@@ -99,7 +101,7 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     )
     record = SolverRecord(
         status="optimal" if search.gap <= GAP else "time_limit",
-        objective_eur=0.0 - search.program.objective(),
+        objective_eur=0.0 - (search.program.objective() + search.wear_error_eur),
         gap=search.gap,
         solve_seconds=search.seconds_spent,
         columns=search.program.columns,
@@ -241,7 +243,7 @@ def _solve_lp(search: Search, *, feasible: bool = True) -> bool:
         )
         error = cost - values[day.wear]
         if not search.exact_wear or float(np.maximum(error, 0.0).sum()) <= WEAR_ERROR_EUR:
-            search.powers = read_powers(day, values)
+            search.powers, search.wear_error_eur = read_powers(day, values), float(error.sum())
             return True
         short = np.flatnonzero(error > WEAR_ERROR_EUR / (2 * error.size))
         more = Assembly(search.program.columns, search.program.rows)
