@@ -11,6 +11,7 @@ from optimize.engines import plan_in_time
 from optimize.errors import PlanCheckError
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.uncontrolled import charge_on_plug_in
+from optimize.validation import require_limit, require_one_of
 
 MONEY_TOLERANCE_EUR = 1e-6
 PRIMARY_TOLERANCE = 1e-5
@@ -22,9 +23,13 @@ def plan_day(
     """Plan the day in each mode; every plan has passed the independent check.
 
     Its accounts equal its objective to 1e-6 €, and it reaches what was held of an objective before net
-    benefit. time_limit_seconds bounds the solver per mode, the LPs that close a search apart. Raises
-    SolverError, TimeLimitError or PlanCheckError.
+    benefit. time_limit_seconds bounds the search of each mode: status "time_limit" and the gap say what it
+    left open. Beyond it lie what any plan takes and at most one LP more. Raises ProblemError for an unknown
+    mode, SolverError, TimeLimitError or PlanCheckError.
     """
+    for mode in modes:
+        require_one_of("day", "mode", mode, MODES)
+    require_limit("day", "time_limit_seconds", time_limit_seconds)
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
 
 

@@ -29,7 +29,9 @@ def charge_on_plug_in(problem: DayProblem) -> ModePlan:
         above[s, : len(path)] = path
     efficiency = np.array([window.efficiency_charge for window in windows])
     energy = np.array([window.arrival_kwh for window in windows])
-    lines = np.array([taper_line(problem.cars[window.car]) for window in windows]).reshape(-1, 2)
+    lines = np.array(
+        [taper_line(problem.cars[window.car], problem.slot_hours) for window in windows]
+    ).reshape(-1, 2)
     target = np.array([_wanted_kwh(problem, window) for window in windows])
     limit = np.array([window.charge_limit_kw for window in windows])
     car = np.array([window.car for window in windows], dtype=np.int64)

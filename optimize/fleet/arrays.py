@@ -15,6 +15,7 @@ from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import FloatArray, IntArray
 from optimize.tree import site_tree
 from optimize.types import DayProblem, Mode, ReserveBlock
+from optimize.validation import require_optimising
 from optimize.windows import SessionWindow, taper_line
 
 PER_CAR = (
@@ -140,6 +141,7 @@ def from_problem(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mo
 
 def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
     """The arrays of any day: what `unsupported` names is not in them, or priced too well."""
+    require_optimising(mode)
     cars = problem.cars
     v2g = mode == "v2g"
     wear = [car.wear for car in cars]
@@ -147,7 +149,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     by_law = np.array([w.form == "law" for w in wear], dtype=bool)
     alpha = np.array([w.alpha_day_per_efc for w in wear])
     beta = np.array([w.beta_day_per_efc for w in wear])
-    taper = np.array([taper_line(car) for car in cars]).reshape(-1, 2)
+    taper = np.array([taper_line(car, problem.slot_hours) for car in cars]).reshape(-1, 2)
     owner = np.array([w.car for w in windows], dtype=np.int64)
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
 
