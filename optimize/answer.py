@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 
 from optimize.arrays import BoolArray, CodeArray, FloatArray
+from optimize.validation import require_one_of
 
 Mode = Literal["uncontrolled", "ordered", "v2g"]
 MODES: tuple[Mode, ...] = ("uncontrolled", "ordered", "v2g")
+DUES = ("departure", "day_end")
+STATUSES = ("optimal", "time_limit", "simulated")
+ENGINES = ("highs", "fleet")
 
 BINDINGS = (
     "away",
@@ -56,6 +60,9 @@ class DepartureOutcome:
     missing_kwh: float
     reason: str
 
+    def __post_init__(self) -> None:
+        require_one_of(f"outcome of session {self.session_id!r}", "due", self.due, DUES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolverRecord:
@@ -65,7 +72,7 @@ class SolverRecord:
     gap: proven distance of the objective to its bound, relative to the larger of 1 € and the objective; 0 for
     an LP, NaN if simulated. primary: what the objective that comes before net benefit reached, in its own
     unit (kWh or kW); NaN where net benefit is all. engine: who solved it: "highs", the exact formulation, or
-    "fleet", the engine for large fleets.
+    "fleet", the engine for large fleets, for all or some of the cars.
     """
 
     status: Literal["optimal", "time_limit", "simulated"]
@@ -78,6 +85,10 @@ class SolverRecord:
     wear_cuts: int
     primary: float = math.nan
     engine: Literal["highs", "fleet"] = "highs"
+
+    def __post_init__(self) -> None:
+        require_one_of("solver record", "status", self.status, STATUSES)
+        require_one_of("solver record", "engine", self.engine, ENGINES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,3 +147,6 @@ class ModePlan:
     reserves: tuple[ReserveBid, ...]
     prices: Prices
     binding: CodeArray
+
+    def __post_init__(self) -> None:
+        require_one_of("plan", "mode", self.mode, MODES)

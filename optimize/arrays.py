@@ -10,6 +10,7 @@ from optimize.errors import ProblemError
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 CodeArray = npt.NDArray[np.int8]
+IntArray = npt.NDArray[np.int64]
 
 
 def checked_array(

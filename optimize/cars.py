@@ -92,9 +92,9 @@ class Car:
 class Session:
     """One stay at a charger: when, with what SoC it comes and with what it should leave.
 
-    What the charger or the contract of this stay sets in place of the car's own: min_soc (the higher of it
-    and the car's soc_min holds), charge_limit_kw, discharge_limit_kw, efficiency_charge,
-    efficiency_discharge and site_id; None is as the car says.
+    What the charger or the contract of this stay sets beside the car's own: min_soc (the higher of it and
+    the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
+    and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
     """
 
     session_id: str

@@ -112,6 +112,9 @@ def _terms(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Term
             )
         ):
             values[k, i, slots] = usual if own is None else own
+        # Neither the car nor the charger gives more than it can.
+        for k, able in ((3, car.charge_limit_kw), (4, car.discharge_limit_kw)):
+            values[k, i, slots] = np.minimum(values[k, i, slots], able)
     arrival, lowest, highest, charge, discharge, charging, discharging = values
     return Terms(
         start=start,
@@ -190,7 +193,8 @@ def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     require(np.minimum(charge, discharge), "no charge with discharge")
     for i, car in enumerate(problem.cars):
         if car.charge_taper is not None:
-            allowed = _taper_kw(car, plan.energy_start_kwh[i])
+            # The stored energy itself is only known to the tolerance, and a taper may be steep.
+            allowed = np.maximum(_taper_kw(car, plan.energy_start_kwh[i] - TOLERANCE), 0.0)
             excess = np.where(plugged[i], charge[i] - allowed, 0.0)
             if not (excess <= TOLERANCE).all():
                 worst = float(np.max(excess))
@@ -231,18 +235,18 @@ def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     rows, slots = np.nonzero(terms.site >= 0)
     np.add.at(own, (terms.site[rows, slots], slots), metered[rows, slots])
     parent = {site.site_id: site.parent_id for site in problem.sites}
-    for site in problem.sites:
-        drawn, base = np.zeros(len(problem.slots)), np.zeros(len(problem.slots))
-        for other, power in zip(problem.sites, own, strict=True):
-            place: str | None = other.site_id
-            while place is not None and place != site.site_id:
-                place = parent[place]
-            if place is not None:
-                drawn += power
-                base += 0.0 if other.base_load_kw is None else other.base_load_kw
+    row = {site.site_id: j for j, site in enumerate(problem.sites)}
+    drawn, base = np.zeros_like(own), np.zeros_like(own)
+    for site, power in zip(problem.sites, own, strict=True):
+        place: str | None = site.site_id
+        while place is not None:
+            drawn[row[place]] += power
+            base[row[place]] += 0.0 if site.base_load_kw is None else site.base_load_kw
+            place = parent[place]
+    for j, site in enumerate(problem.sites):
         for way, power, room in (
-            ("import", drawn, site.import_limit_kw - base),
-            ("export", -drawn, site.export_limit_kw + base),
+            ("import", drawn[j], site.import_limit_kw - base[j]),
+            ("export", -drawn[j], site.export_limit_kw + base[j]),
         ):
             excess = power - np.maximum(room, 0.0)
             bad = np.flatnonzero(~(excess <= TOLERANCE))
@@ -283,7 +287,8 @@ def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Ses
 def _target_kwh(problem: DayProblem, session: Session, car: Car, later: int) -> float:
     """What is owed at departure; if the stay outlasts the day, what full power could not make up `later`."""
     target = session.departure_soc * car.capacity_kwh
-    limit = car.charge_limit_kw if session.charge_limit_kw is None else session.charge_limit_kw
+    own = session.charge_limit_kw
+    limit = car.charge_limit_kw if own is None or own > car.charge_limit_kw else own
     for _ in range(later):
         target = _before(car, limit, problem.slot_hours, target)
         if target <= 0.0:

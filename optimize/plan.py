@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from optimize.account import account, primary_value
 from optimize.check import check_plan
+from optimize.engines import plan_in_time
 from optimize.errors import OptimizeError, PlanCheckError
-from optimize.fleet.route import route
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.uncontrolled import charge_on_plug_in
+from optimize.validation import require_limit, require_one_of
 
 MONEY_TOLERANCE_EUR = 1e-6
 PRIMARY_TOLERANCE = 1e-5
@@ -35,16 +36,22 @@ def plan_day(
     """Plan the day in each mode; every plan has passed the independent check.
 
     Its accounts equal its objective to 1e-6 €, and it reaches what was held of an objective before net
-    benefit. time_limit_seconds bounds the solver per mode, the LPs that close a search apart. Raises
-    SolverError, TimeLimitError or PlanCheckError.
+    benefit. time_limit_seconds bounds the search of each mode: status "time_limit" and the gap say what it
+    left open. Beyond it lie what any plan takes and at most one LP more. Raises ProblemError for an unknown
+    mode, SolverError, TimeLimitError or PlanCheckError.
     """
+    _require(modes, time_limit_seconds)
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
 
 
 def plan_modes(
     problem: DayProblem, modes: Sequence[Mode] = MODES, *, time_limit_seconds: float = 120.0
 ) -> PlannedDay:
-    """`plan_day`, in which the failure of one mode, whatever it is, costs no other its plan."""
+    """`plan_day`, in which the failure of one mode, whatever it is, costs no other its plan.
+
+    Raises ProblemError for an unknown mode or a limit that is none.
+    """
+    _require(modes, time_limit_seconds)
     plans: dict[Mode, ModePlan] = {}
     failures: dict[Mode, Exception] = {}
     for mode in modes:
@@ -94,30 +101,24 @@ def _better(one: Sequence[float], other: Sequence[float]) -> bool:
     return False
 
 
+def _require(modes: Sequence[Mode], time_limit_seconds: float) -> None:
+    for mode in modes:
+        require_one_of("day", "mode", mode, MODES)
+    require_limit("day", "time_limit_seconds", time_limit_seconds)
+
+
 def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
     if mode == "uncontrolled":
         plan = charge_on_plug_in(problem)
         objective = account(problem, plan).total.objective_eur
         plan = replace(plan, solver=replace(plan.solver, objective_eur=objective))
     else:
-        plan = _optimise(problem, mode, time_limit_seconds)
+        plan = plan_in_time(problem, mode, time_limit_seconds)
     check_plan(problem, plan)
     excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
     if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
         raise PlanCheckError("accounts equal to the objective, €", f"mode {mode}", excess)
     return _with_primary(problem, plan)
-
-
-def _optimise(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
-    """By the engine that `route` chooses, which the plan's solver record names."""
-    # Pyomo and the kernel take seconds to import; whoever only reads plans should not pay for them.
-    if route(problem, mode).engine == "fleet":
-        from optimize.fleet.plan import solve_fleet
-
-        return solve_fleet(problem, mode, time_limit_seconds)
-    from optimize.solve import solve_mode
-
-    return solve_mode(problem, mode, time_limit_seconds)
 
 
 def _with_primary(problem: DayProblem, plan: ModePlan) -> ModePlan:

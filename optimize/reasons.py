@@ -42,7 +42,7 @@ def why_missed(
 
 def _most_kwh(car: Car, window: SessionWindow, hours: float) -> float:
     """What full power over the whole window would bring, were there no bound above."""
-    at_empty, fall = taper_line(car)
+    at_empty, fall = taper_line(car, hours)
     energy = window.arrival_kwh
     for _ in window.slots:
         energy += hours * max(0.0, min(window.charge_limit_kw, at_empty - fall * energy))

@@ -14,11 +14,13 @@ from optimize.validation import (
     require_fraction,
     require_limit,
     require_not_negative,
+    require_one_of,
     require_unique,
 )
 
 Direction = Literal["symmetric", "up", "down"]
 DIRECTIONS: tuple[Direction, ...] = ("symmetric", "up", "down")
+METERINGS = ("car", "site")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,8 +49,7 @@ class Site:
         require_limit(subject, "export_limit_kw", self.export_limit_kw)
         require_not_negative(subject, "peak_price_eur_per_kw", self.peak_price_eur_per_kw)
         require_not_negative(subject, "peak_so_far_kw", self.peak_so_far_kw)
-        if self.metering not in ("car", "site"):
-            raise ProblemError(subject, "metering", repr(self.metering), "must be 'car' or 'site'")
+        require_one_of(subject, "metering", self.metering, METERINGS)
         if self.base_load_kw is not None:
             load = checked_array(subject, "base_load_kw", self.base_load_kw, (len(self.base_load_kw),))
             object.__setattr__(self, "base_load_kw", load)
@@ -83,8 +84,7 @@ class ReserveBlock:
 
     def __post_init__(self) -> None:
         subject = f"reserve {self.name}"
-        if self.direction not in DIRECTIONS:
-            raise ProblemError(subject, "direction", repr(self.direction), f"must be one of {DIRECTIONS}")
+        require_one_of(subject, "direction", self.direction, DIRECTIONS)
         if not 0 <= self.first_slot < self.end_slot:
             rule = f"must lie in 0 … end_slot − 1 (end_slot {self.end_slot})"
             raise ProblemError(subject, "first_slot", self.first_slot, rule)

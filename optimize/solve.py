@@ -13,6 +13,7 @@ what has no binary may do anything. So the best bound seen is a bound on the exa
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,7 @@ from optimize.windows import session_windows
 WEAR_ERROR_EUR = 1e-7
 GAP = 2e-6
 MILP_SHARE = 0.8
+LEAST_CLOSING = 0.1
 CUT_ROUNDS = 60
 # What an earlier objective reached is held to this, absolute or relative.
 HELD = 1e-7
@@ -41,27 +43,34 @@ HELD = 1e-7
 
 @dataclass(slots=True)
 class Search:
-    """One solve under way: the program in force, its switches and the time that is left.
+    """One solve under way: the program in force, its switches and when its time is up.
 
     powers: of the last LP; kept: of the last solution that broke no rule. objectives_left share the time.
     gap_wanted: relative to max(1, |objective|), as is gap, the one that is proven in the end; primary: what
-    the last objective before net benefit reached, NaN for none.
+    the last objective before net benefit reached, NaN for none. wear_error_eur: by how much the last LP's
+    tangents understate wear.
     """
 
     day: DayModel
     program: HighsProgram
     switches: Switches
-    seconds_left: float
+    deadline: float
     powers: Powers
     kept: Powers
     gap_wanted: float = GAP
     gap: float = np.inf
     primary: float = np.nan
     exact_wear: bool = True
+    wear_error_eur: float = 0.0
     objectives_left: int = 1
     seconds_spent: float = 0.0
     lp_seconds: float | None = None
     cuts: int = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the limit."""
+        return self.deadline - time.perf_counter()
 
     def timed(self, seconds_allowed: float, *, feasible: bool = True) -> bool:
         """Run; whether it ended as `HighsProgram.run` says or, unless surely feasible, was feasible."""
@@ -70,13 +79,11 @@ class Search:
             run = self.program.run if feasible else self.program.run_if_feasible
             return run(seconds_allowed)
         finally:
-            used = self.program.seconds - before
-            self.seconds_left -= used
-            self.seconds_spent += used
+            self.seconds_spent += self.program.seconds - before
 
     def run_lp(self, *, feasible: bool = True) -> bool:
-        """An LP that closes a search may overrun the limit by a few times what the first one took."""
-        return self.timed(max(self.seconds_left, self.lp_seconds or 0.0), feasible=feasible)
+        """The LPs that close a search may together overrun the limit by what the first one took."""
+        return self.timed(self.seconds_left + (self.lp_seconds or 0.0), feasible=feasible)
 
 
 def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
@@ -85,15 +92,16 @@ def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     Same input, same plan, unless the time limit strikes: one thread, fixed seed. Raises TimeLimitError if not
     even the LP was solved in time and SolverError if the solver ends otherwise.
     """
+    deadline = time.perf_counter() + time_limit_seconds
     windows = session_windows(problem)
     day = build_day(problem, windows, mode)
-    search = settle_day(day, time_limit_seconds)
+    search = settle_day(day, deadline - time.perf_counter())
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
     record = SolverRecord(
         status="optimal" if search.gap <= GAP else "time_limit",
-        objective_eur=0.0 - search.program.objective(),
+        objective_eur=0.0 - (search.program.objective() + search.wear_error_eur),
         gap=search.gap,
         solve_seconds=search.seconds_spent,
         columns=search.program.columns,
@@ -128,7 +136,7 @@ def settle_day(
         day=day,
         program=HighsProgram(day.programme, day.mode, options),
         switches=Switches(day),
-        seconds_left=time_limit_seconds,
+        deadline=time.perf_counter() + time_limit_seconds,
         powers=kept,
         kept=kept,
         gap_wanted=gap,
@@ -171,7 +179,7 @@ def _settle(search: Search) -> float:
     program.relax(switches.columns)
     _solve_lp(search)
     if search.lp_seconds is None:
-        search.lp_seconds = 0.5 + 4.0 * search.seconds_spent
+        search.lp_seconds = LEAST_CLOSING + search.seconds_spent
     bound, in_time = program.objective(), True
     if not switches.broken(search.powers).any():
         search.kept = search.powers
@@ -180,7 +188,9 @@ def _settle(search: Search) -> float:
         _repair(search)
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
-        if gap <= search.gap_wanted or not in_time or search.seconds_left <= 0.0:
+        # What closes a search is another LP.
+        spare = search.seconds_left - search.lp_seconds
+        if gap <= search.gap_wanted or not in_time or spare <= 0.0:
             search.kept = search.powers
             return gap
         columns = switches.columns
@@ -188,7 +198,7 @@ def _settle(search: Search) -> float:
         program.free_binaries(columns)
         program.suggest(columns, values)
         try:
-            in_time = search.timed(MILP_SHARE * search.seconds_left / search.objectives_left)
+            in_time = search.timed(min(MILP_SHARE * search.seconds_left, spare) / search.objectives_left)
             values = np.round(program.values()[columns])
             bound = max(bound, program.mip_bound())
         except TimeLimitError:
@@ -233,7 +243,7 @@ def _solve_lp(search: Search, *, feasible: bool = True) -> bool:
         )
         error = cost - values[day.wear]
         if not search.exact_wear or float(np.maximum(error, 0.0).sum()) <= WEAR_ERROR_EUR:
-            search.powers = read_powers(day, values)
+            search.powers, search.wear_error_eur = read_powers(day, values), float(error.sum())
             return True
         short = np.flatnonzero(error > WEAR_ERROR_EUR / (2 * error.size))
         more = Assembly(search.program.columns, search.program.rows)

@@ -66,6 +66,6 @@ def by_slot(problem: DayProblem, windows: Sequence[SessionWindow]) -> StaySlots:
 
 def taper_kw(problem: DayProblem, energy_start_kwh: FloatArray) -> FloatArray:
     """What the batteries' own taper allows at energies [n, T], kW; inf without one."""
-    lines = np.array([taper_line(car) for car in problem.cars]).reshape(-1, 2)
+    lines = np.array([taper_line(car, problem.slot_hours) for car in problem.cars]).reshape(-1, 2)
     allowed: FloatArray = lines[:, :1] - lines[:, 1:] * np.where(lines[:, 1:] > 0.0, energy_start_kwh, 0.0)
     return allowed

@@ -33,6 +33,7 @@ from optimize.tariff import Tariff
 from optimize.validation import (
     require_finite,
     require_not_negative,
+    require_one_of,
     require_positive,
     require_unique,
     require_utc,
@@ -194,8 +195,7 @@ class DayProblem:
             previous = checked_array("day", "previous_kw", self.previous_kw, shape, gaps=True)
             object.__setattr__(self, "previous_kw", previous)
         require_not_negative("day", "change_price_eur_per_kwh", self.change_price_eur_per_kwh)
-        if self.objective not in OBJECTIVES:
-            raise ProblemError("day", "objective", repr(self.objective), f"must be one of {OBJECTIVES}")
+        require_one_of("day", "objective", self.objective, OBJECTIVES)
         if any(not 0 <= slot < slots for slot in self.peak_slots):
             raise ProblemError("day", "peak_slots", self.peak_slots, f"must lie in 0 … {slots - 1}")
         if self.objective == "grid_support" and not self.peak_slots:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from optimize.arrays import IntArray
 from optimize.assemble import assemble_plan
 from optimize.tree import site_tree
 from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, SolverRecord
@@ -22,12 +23,15 @@ def charge_on_plug_in(problem: DayProblem) -> ModePlan:
     shape = (len(problem.cars), len(problem.slots))
     charge: FloatArray = np.zeros(shape)
     windows, tree = session_windows(problem), site_tree(problem)
-    below = np.zeros((len(windows), len(problem.sites)), dtype=np.bool_)
+    above = np.full((len(windows), max((len(path) for path in tree.paths), default=0)), -1)
     for s, window in enumerate(windows):
-        below[s, list(tree.paths[window.site])] = True
+        path = tree.paths[window.site]
+        above[s, : len(path)] = path
     efficiency = np.array([window.efficiency_charge for window in windows])
     energy = np.array([window.arrival_kwh for window in windows])
-    lines = np.array([taper_line(problem.cars[window.car]) for window in windows]).reshape(-1, 2)
+    lines = np.array(
+        [taper_line(problem.cars[window.car], problem.slot_hours) for window in windows]
+    ).reshape(-1, 2)
     target = np.array([_wanted_kwh(problem, window) for window in windows])
     limit = np.array([window.charge_limit_kw for window in windows])
     car = np.array([window.car for window in windows], dtype=np.int64)
@@ -38,7 +42,7 @@ def charge_on_plug_in(problem: DayProblem) -> ModePlan:
         tapered = lines[here, 0] - lines[here, 1] * energy[here]
         full = np.clip(tapered, 0.0, limit[here])
         need = np.clip((target[here] - energy[here]) / problem.slot_hours, 0.0, full)
-        power = _filled(full, need, efficiency[here], below[here], tree.import_kw[:, t])
+        power = _filled(full, need, efficiency[here], above[here], tree.import_kw[:, t])
         charge[car[here], t] = power
         energy[here] += power * problem.slot_hours
     record = SolverRecord(
@@ -59,28 +63,47 @@ def _wanted_kwh(problem: DayProblem, window: SessionWindow) -> float:
 
 
 def _filled(
-    full_kw: FloatArray, need_kw: FloatArray, efficiency: FloatArray, below: BoolArray, limit_kw: FloatArray
+    full_kw: FloatArray, need_kw: FloatArray, efficiency: FloatArray, above: IntArray, limit_kw: FloatArray
 ) -> FloatArray:
     """Powers min(share·full, need) with shares that rise together until the limits above each car bind.
 
-    below [cars, sites]: whose cars count at which limit [sites], metered.
+    above [cars, depth]: the sites whose limits [sites], metered, count each car, −1 for none. A limit that
+    binds before all others that count some of its cars stops them, whatever happens elsewhere.
     """
     power = need_kw.copy()
     rising = need_kw > 0.0
     while True:
         metered = power / efficiency
-        drawn = below.T @ metered
-        least, stopped = np.inf, np.zeros_like(rising)
-        for j in np.flatnonzero(drawn > limit_kw + 1e-12 * np.maximum(1.0, limit_kw)):
-            group = rising & below[:, j]
-            room = limit_kw[j] - float(metered[below[:, j] & ~rising].sum())
-            share = _common_share(full_kw[group], need_kw[group], efficiency[group], room)
-            if group.any() and share < least:
-                least, stopped = share, group
-        if not stopped.any():
+        drawn = np.zeros(limit_kw.size + 1)  # the last: no site
+        np.add.at(drawn, above, metered[:, None])
+        over = np.append(drawn[:-1] > limit_kw + 1e-12 * np.maximum(1.0, limit_kw), False)
+        shares: dict[int, float] = {}
+        groups: dict[int, IntArray] = {}
+        for j, members in _members(above, over):
+            group = members[rising[members]]
+            room = limit_kw[j] - float(metered[members[~rising[members]]].sum())
+            if group.size:
+                shares[j] = _common_share(full_kw[group], need_kw[group], efficiency[group], room)
+                groups[j] = group
+        if not groups:
             return power
-        power[stopped] = np.minimum(least * full_kw[stopped], need_kw[stopped])
-        rising &= ~stopped
+        # The least share at each car's own limits, and then whether a limit is the first for all its cars.
+        least = np.full(power.size, np.inf)
+        for j, group in groups.items():
+            least[group] = np.minimum(least[group], shares[j])
+        for j, group in groups.items():
+            if shares[j] <= least[group].min():
+                power[group] = np.minimum(shares[j] * full_kw[group], need_kw[group])
+                rising[group] = False
+
+
+def _members(above: IntArray, chosen: BoolArray) -> list[tuple[int, IntArray]]:
+    """The chosen sites that have cars below them, and these."""
+    cars, levels = np.nonzero(chosen[above])
+    sites = above[cars, levels]
+    order = np.argsort(sites, kind="stable")
+    found, begins = np.unique(sites[order], return_index=True)
+    return list(zip(found.tolist(), np.split(cars[order], begins[1:]), strict=True)) if found.size else []
 
 
 def _common_share(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -45,6 +46,17 @@ def require_efficiency(subject: str, field: str, value: float) -> None:
     """Refuse what lies outside (0, 1]."""
     if not 0.0 < value <= 1.0:
         raise ProblemError(subject, field, value, "must lie in (0, 1]")
+
+
+def require_one_of(subject: str, field: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse what is not one of the words that mean something; a near miss would be read as another."""
+    if value not in allowed:
+        raise ProblemError(subject, field, repr(value), f"must be one of {tuple(allowed)}")
+
+
+def require_optimising(mode: object) -> None:
+    """Refuse a mode that no engine plans."""
+    require_one_of("day", "mode to optimise", mode, ("ordered", "v2g"))
 
 
 def require_utc(subject: str, field: str, value: pd.Timestamp) -> None:

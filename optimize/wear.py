@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from optimize.errors import ProblemError
-from optimize.validation import require_not_negative, require_positive
+from optimize.validation import require_not_negative, require_one_of, require_positive
 
 WearForm = Literal["law", "rate"]
+FORMS: tuple[WearForm, ...] = ("law", "rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,7 @@ class WearPrice:
     beta_day_per_efc: float
 
     def __post_init__(self) -> None:
-        if self.form not in ("law", "rate"):
-            raise ProblemError("wear price", "form", repr(self.form), "must be 'law' or 'rate'")
+        require_one_of("wear price", "form", self.form, FORMS)
         require_not_negative("wear price", "residual_value_eur", self.residual_value_eur)
         require_positive("wear price", "l0_days", self.l0_days)
         require_not_negative("wear price", "alpha_day_per_efc", self.alpha_day_per_efc)

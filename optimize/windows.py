@@ -10,6 +10,8 @@ import pandas as pd
 
 from optimize.types import Car, DayProblem, Session
 
+NEARLY_VERTICAL = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionWindow:
@@ -87,7 +89,7 @@ def _window(
 ) -> SessionWindow:
     car, count = problem.cars[number], len(problem.slots)
     first = min(max(arrival, 0), count)
-    charge_limit_kw = _own(session.charge_limit_kw, car.charge_limit_kw)
+    charge_limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
     if stays:
         left = max(0, departure - max(count, arrival))
@@ -103,7 +105,7 @@ def _window(
         highest_kwh=car.soc_max * car.capacity_kwh,
         target_kwh=target_kwh,
         charge_limit_kw=charge_limit_kw,
-        discharge_limit_kw=_own(session.discharge_limit_kw, car.discharge_limit_kw),
+        discharge_limit_kw=_least(session.discharge_limit_kw, car.discharge_limit_kw),
         efficiency_charge=_own(session.efficiency_charge, car.efficiency_charge),
         efficiency_discharge=_own(session.efficiency_discharge, car.efficiency_discharge),
         due="day_end" if stays else "departure",
@@ -114,19 +116,31 @@ def _own(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def taper_line(car: Car) -> tuple[float, float]:
-    """The car's taper as (kW at an empty battery, kW less per stored kWh); (inf, 0) without one."""
+def _least(value: float | None, otherwise: float) -> float:
+    """A charger gives what it can, a car takes what it can."""
+    return otherwise if value is None else min(value, otherwise)
+
+
+def taper_line(car: Car, hours: float) -> tuple[float, float]:
+    """The car's taper as (kW at an empty battery, kW less per stored kWh); (inf, 0) where it says nothing.
+
+    That is so without a taper; where it is flat, as power is at most the car's limit anyway; and where it is
+    so steep that a slot of `hours` at its power would fill the battery: staying at or below full keeps it.
+    """
     taper = car.charge_taper
     if taper is None:
         return np.inf, 0.0
-    fall = (1.0 - taper.full_share) / (1.0 - taper.from_soc)
-    return car.charge_limit_kw * (1.0 + fall * taper.from_soc), car.charge_limit_kw * fall / car.capacity_kwh
+    fall_kw = car.charge_limit_kw * (1.0 - taper.full_share) / (1.0 - taper.from_soc)
+    fall = fall_kw / car.capacity_kwh
+    if fall == 0.0 or hours * fall >= 1.0 - NEARLY_VERTICAL:
+        return np.inf, 0.0
+    return car.charge_limit_kw + fall_kw * taper.from_soc, fall
 
 
 def _before_full_power(car: Car, limit_kw: float, hours: float, target_kwh: float, slots: int) -> float:
     """Least energy from which `slots` slots at full power still reach the target."""
-    at_empty, fall = taper_line(car)
-    if car.charge_taper is None:
+    at_empty, fall = taper_line(car, hours)
+    if fall == 0.0:
         return max(0.0, target_kwh - limit_kw * hours * slots)
     energy = target_kwh
     for _ in range(slots):
@@ -134,6 +148,6 @@ def _before_full_power(car: Car, limit_kw: float, hours: float, target_kwh: floa
         if (
             at_empty - fall * before < limit_kw
         ):  # on the taper: energy = before + hours·(at_empty − fall·before)
-            before = min(energy, (energy - hours * at_empty) / (1.0 - hours * fall))
+            before = min(energy, max(before, (energy - hours * at_empty) / (1.0 - hours * fall)))
         energy = max(0.0, before)
     return energy

@@ -6,6 +6,7 @@ are those of `optimize.types`: battery-side kW and kWh, €/kWh metered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import FloatArray, IntArray
 from optimize.tree import site_tree
 from optimize.types import DayProblem, Mode, ReserveBlock
+from optimize.validation import require_optimising
 from optimize.windows import SessionWindow, taper_line
 
 PER_CAR = (
@@ -129,11 +131,17 @@ class FleetArrays:
         return [j for j in range(self.sites) if root in self.path(j)]
 
 
-def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: Mode) -> FleetArrays:
+def from_problem(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
     """The arrays of an optimising mode ("ordered" or "v2g"). Raises UnsupportedError (see `unsupported`)."""
     why = unsupported(problem)
     if why:
         raise UnsupportedError(why)
+    return arrays_of(problem, windows, mode)
+
+
+def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> FleetArrays:
+    """The arrays of any day: what `unsupported` names is not in them, or priced too well."""
+    require_optimising(mode)
     cars = problem.cars
     v2g = mode == "v2g"
     wear = [car.wear for car in cars]
@@ -141,7 +149,7 @@ def from_problem(problem: DayProblem, windows: tuple[SessionWindow, ...], mode: 
     by_law = np.array([w.form == "law" for w in wear], dtype=bool)
     alpha = np.array([w.alpha_day_per_efc for w in wear])
     beta = np.array([w.beta_day_per_efc for w in wear])
-    taper = np.array([taper_line(car) for car in cars]).reshape(-1, 2)
+    taper = np.array([taper_line(car, problem.slot_hours) for car in cars]).reshape(-1, 2)
     owner = np.array([w.car for w in windows], dtype=np.int64)
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
 

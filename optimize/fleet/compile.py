@@ -112,16 +112,26 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         offers_down=(arrival <= highest).astype(np.float64),
         base=base.astype(np.int64) * outs * T,
     )
-    widest = max((len(sites) for sites in groups), default=0) * outs * T
     return Compiled(
         fleet=fleet,
         order=order,
         stay_order=stay_order,
         groups=groups,
-        rows=widest,
+        rows=_local_rows(groups, outs, T),
         up_channel=up_channel,
         down_channel=down_channel,
     )
+
+
+def chunk_bytes(arrays: FleetArrays) -> int:
+    """What the chunks' own Schur complements take. Raises UnsupportedError as `compile_fleet`."""
+    outs = 1 + sum(len(_channels(arrays, up=up)[1]) for up in (True, False))
+    groups, _ = _groups(arrays)
+    return 8 * max(CHUNKS, len(groups)) * _local_rows(groups, outs, arrays.slots) ** 2
+
+
+def _local_rows(groups: tuple[tuple[int, ...], ...], outs: int, slots: int) -> int:
+    return max((len(sites) for sites in groups), default=0) * outs * slots
 
 
 def _most_duty(arrays: FleetArrays, scale: FloatArray, alpha: FloatArray, capacity: FloatArray) -> FloatArray:

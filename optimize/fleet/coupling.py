@@ -14,10 +14,12 @@ so that any prices give a bound on the whole problem.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from optimize.arrays import BoolArray
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.layout import FloatArray, IntArray
@@ -107,11 +109,41 @@ def node_limits(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     return draw, feed
 
 
+class Meetings(NamedTuple):
+    """Where cars may meet: whether a node's power matters in a slot, and for its priced peak, [S, T]."""
+
+    node: BoolArray
+    at_peak: BoolArray
+
+
+def meetings(arrays: FleetArrays, low: FloatArray, high: FloatArray) -> Meetings:
+    """Where a limit or a peak could bind or a meter is shared; low, high: what the cars could draw."""
+    draw, feed = node_limits(arrays)
+    load = arrays.base_load_kw
+    least = np.maximum(arrays.peak_so_far_kw, (low + load).max(axis=1))
+    peaks = (arrays.peak_price > 0.0) & ((high + load).max(axis=1) > arrays.peak_so_far_kw)
+    at_peak = peaks[:, None] & (high + load > least[:, None])
+    limited = (high > draw) | (-low > feed)
+    node = (at_peak | limited | (arrays.metered > 0)[:, None]) & (high - low != 0.0)
+    return Meetings(node, at_peak & node)
+
+
+def count_rows(arrays: FleetArrays) -> int:
+    """The rows of `couple`, without building it."""
+    low, high = node_power_range(arrays)
+    where = meetings(arrays, low, high)
+    rows = np.count_nonzero(where.node) + np.count_nonzero(where.at_peak)
+    rows += np.count_nonzero(where.node[arrays.metered > 0])
+    rows += sum((block.up + block.down) * len(block.slots) for block in arrays.blocks)
+    return int(rows)
+
+
 def couple(arrays: FleetArrays) -> Coupling:
     """Build the coupling programme."""
     S, T, B, dt = arrays.sites, arrays.slots, len(arrays.blocks), arrays.slot_hours
     low, high = node_power_range(arrays)
     draw, feed = node_limits(arrays)
+    where = meetings(arrays, low, high)
     build = _Builder()
     node_row, node_variable, peak_row, meter_row = (np.full((S, T), -1, dtype=np.int64) for _ in range(4))
     up_row, down_row = (np.full((B, T), -1, dtype=np.int64) for _ in range(2))
@@ -125,16 +157,12 @@ def couple(arrays: FleetArrays) -> Coupling:
         if peaks:
             peak[j] = build.variable(least, top, arrays.peak_price[j])
             constant -= float(arrays.peak_price[j] * arrays.peak_so_far_kw[j])
-        for t in range(T):
-            at_peak = peaks and high[j, t] + base[t] > least
-            limited = high[j, t] > draw[j, t] or -low[j, t] > feed[j, t]
-            if not (at_peak or limited or arrays.metered[j]) or high[j, t] - low[j, t] == 0.0:
-                continue
+        for t in np.flatnonzero(where.node[j]).tolist():
             lower, upper = max(low[j, t], -feed[j, t]), min(high[j, t], draw[j, t])
             node = build.variable(lower, upper)
             node_variable[j, t] = node
             node_row[j, t] = build.row(0.0, (node, 1.0))
-            if at_peak:
+            if where.at_peak[j, t]:
                 slack = build.variable(0.0, top - (lower + base[t]))
                 peak_row[j, t] = build.row(base[t], (node, 1.0), (slack, 1.0), (int(peak[j]), -1.0))
             if arrays.metered[j]:
@@ -163,13 +191,14 @@ def couple(arrays: FleetArrays) -> Coupling:
                 spare = build.variable(0.0, float(room[t]))
                 side[b, t] = build.row(0.0, (int(bid[b]), 1.0), (spare, 1.0))
     rows = len(build.f0)
-    where = np.array(build.entries).reshape(-1, 3)
+    entries = np.array(build.entries).reshape(-1, 3)
     return Coupling(
         cost=np.array(build.cost),
         lower=np.array(build.lower),
         upper=np.array(build.upper),
         F=sparse.csr_array(
-            (where[:, 2], (where[:, 0].astype(int), where[:, 1].astype(int))), shape=(rows, len(build.cost))
+            (entries[:, 2], (entries[:, 0].astype(int), entries[:, 1].astype(int))),
+            shape=(rows, len(build.cost)),
         ),
         f0=np.array(build.f0),
         constant=constant,
@@ -184,31 +213,34 @@ def couple(arrays: FleetArrays) -> Coupling:
     )
 
 
-def expansion(arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> tuple[sparse.csr_array, ...]:
-    """For each group of a compiled (part of a) fleet, 0/1 [rows, local rows]: outputs into coupling rows."""
+class Share(NamedTuple):
+    """The coupling rows that a group of cars has a part in; 0/1 [those, local rows]: outputs into them."""
+
+    rows: IntArray
+    expand: sparse.csr_array
+
+
+def expansion(arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> tuple[Share, ...]:
+    """Each group's share of a compiled (part of a) fleet."""
     fleet, T = compiled.fleet, arrays.slots
     outs = 1 + fleet.up + fleet.down
-    matrices = []
+    shares = []
     for sites in compiled.groups:
-        pairs: list[tuple[int, int]] = []
+        none = np.zeros(0, dtype=np.int64)
+        parts = [(none, none)]
         for number, site in enumerate(sites):
             base = number * outs * T
             path = arrays.path(site)
-            for node in path:
-                pairs += [(int(row), base + t) for t, row in enumerate(coupling.node_row[node]) if row >= 0]
+            held = [(coupling.node_row[node], 0) for node in path]
             for b in range(len(arrays.blocks)):
-                if int(arrays.block_site[b]) not in path:
-                    continue
-                for rows, channel in (
-                    (coupling.up_row[b], int(compiled.up_channel[b])),
-                    (coupling.down_row[b], fleet.up + int(compiled.down_channel[b])),
-                ):
-                    local = base + (1 + channel) * T
-                    pairs += [(int(row), local + t) for t, row in enumerate(rows) if row >= 0]
-        where = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        matrices.append(
-            sparse.csr_array(
-                (np.ones(len(pairs)), (where[:, 0], where[:, 1])), shape=(coupling.rows, compiled.rows)
-            )
-        )
-    return tuple(matrices)
+                if int(arrays.block_site[b]) in path:
+                    held.append((coupling.up_row[b], 1 + int(compiled.up_channel[b])))
+                    held.append((coupling.down_row[b], 1 + fleet.up + int(compiled.down_channel[b])))
+            for rows, output in held:
+                slots = np.flatnonzero(rows >= 0)
+                parts.append((rows[slots], base + output * T + slots))
+        coupled, local = (np.concatenate(column) for column in zip(*parts, strict=True))
+        own, place = np.unique(coupled, return_inverse=True)
+        entries = (np.ones(local.size), (place.reshape(-1), local))
+        shares.append(Share(own, sparse.csr_array(entries, shape=(own.size, compiled.rows))))
+    return tuple(shares)

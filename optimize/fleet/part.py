@@ -35,13 +35,14 @@ class Part:
     def __init__(self, arrays: FleetArrays, coupling: Coupling, mu: float, threads: int) -> None:
         self.compiled = compile_fleet(arrays)
         self.fleet = self.compiled.fleet
-        self.expand = expansion(arrays, self.compiled, coupling)
+        self.shares = expansion(arrays, self.compiled, coupling)
         self.rows = coupling.rows
         self.iterate = empty_iterate(self.compiled)
         self.pool = ThreadPoolExecutor(threads)
         self.threads = threads
         chunks, L = self.fleet.chunk_start.size - 1, self.compiled.rows
-        self.S = np.zeros((chunks, L, L) if self.rows else (chunks, 0, 0))
+        # Whoever only asks for a bound never needs the Schur complements of all chunks.
+        self.S = np.zeros((chunks, 0, 0))
         self.one, self.two = np.zeros((chunks, L)), np.zeros((chunks, L))
         self.statistics = np.zeros((chunks, STATISTICS))
         self._share(lambda begin, end: start_cars(self.fleet, self.iterate, mu, begin, end))
@@ -59,6 +60,9 @@ class Part:
         self, y: FloatArray, step_x: float, step_z: float, smu: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
         """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
+        if self.rows and not self.S.size:
+            L = self.compiled.rows
+            self.S = np.zeros((self.S.shape[0], L, L))
         self._sweep(PREDICT, y, step_x, step_z, smu)
         complementarity = float(self.statistics[:, COMPLEMENTARITY].sum())
         infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
@@ -129,25 +133,32 @@ class Part:
 
     def _local(self, y: FloatArray) -> FloatArray:
         """Prices spread over each group's local rows [groups, L]."""
-        local = np.zeros((len(self.expand), self.compiled.rows))
-        for g, expand in enumerate(self.expand):
-            local[g] = expand.T @ y
+        local = np.zeros((len(self.shares), self.compiled.rows))
+        for g, share in enumerate(self.shares):
+            local[g] = share.expand.T @ y[share.rows]
         return local
 
     def _summed(self, per_chunk: FloatArray) -> FloatArray:
         """Chunk outputs [chunks, L] added up in order, into the coupling's rows."""
         total = np.zeros(self.rows)
-        for g, expand in enumerate(self.expand):
-            total += expand @ per_chunk[self.fleet.chunk_group == g].sum(axis=0)
+        for share, chunks in zip(self.shares, self._chunks(), strict=True):
+            total[share.rows] += share.expand @ per_chunk[chunks].sum(axis=0)
         return total
 
     def _schur(self) -> FloatArray:
         total = np.zeros((self.rows, self.rows))
-        for g, expand in enumerate(self.expand if self.rows else ()):
-            chunks = np.flatnonzero(self.fleet.chunk_group == g)
-            S = self.S[chunks[0]].copy()
-            for chunk in chunks[1:]:
+        for share, chunks in zip(self.shares, self._chunks(), strict=True) if self.rows else ():
+            S = self.S[chunks.start].copy()
+            for chunk in range(chunks.start + 1, chunks.stop):
                 S += self.S[chunk]
             S = S + S.T - np.diag(np.diag(S))
-            total += (expand @ (expand @ S).T).T
+            total[np.ix_(share.rows, share.rows)] += (share.expand @ (share.expand @ S).T).T
         return total
+
+    def _chunks(self) -> list[slice]:
+        """Each group's chunks, which follow one another."""
+        groups = np.arange(len(self.shares))
+        first, end = (
+            np.searchsorted(self.fleet.chunk_group, groups, side=side) for side in ("left", "right")
+        )
+        return [slice(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from optimize.fleet.polish import polish
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.types import DayProblem, Mode, ModePlan, Prices, ReserveBid, SolverRecord
 from optimize.uncontrolled import charge_on_plug_in
-from optimize.windows import session_windows
+from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4
 FAR = 1e-2
@@ -31,19 +32,27 @@ def solve_fleet(
     """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
 
     Same input, same plan, for any number of threads, unless the time limit strikes; compiling the kernel at
-    its first use does not count. Raises UnsupportedError for what the engine cannot express, TimeLimitError
-    if not even a first plan was found in time.
+    its first use does not count. Without time left for a search, what `solve_arrays` does whatever the time
+    is the plan, or plugging in where that is better. Raises UnsupportedError for what the engine cannot
+    express.
     """
     begun = time.perf_counter()
     windows = session_windows(problem)
     arrays = from_problem(problem, windows, mode)
-    begun += _kernel_seconds(arrays)
+    begun += kernel_seconds(arrays)
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = solve_arrays(arrays, gap=gap, time_limit_seconds=left, threads=threads)
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = polish(problem, windows, mode, found, gap=gap, time_limit_seconds=left)
     if found.gap > FAR:
-        found = _at_least_plugged_in(problem, found)
+        found = at_least_plugged_in(problem, found)
+    return plan_of(problem, windows, mode, found)
+
+
+def plan_of(
+    problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode, found: FleetSolution
+) -> ModePlan:
+    """The plan that a solution is."""
     view = _View(found)
     plan, fleet = found.plan, found.repairer.compiled.fleet
     return assemble_plan(
@@ -68,14 +77,14 @@ def solve_fleet(
     )
 
 
-def _kernel_seconds(arrays: FleetArrays) -> float:
+def kernel_seconds(arrays: FleetArrays) -> float:
     """How long it took to have the kernel ready, by a look at one car: compiled once, then kept on disk."""
     begun = time.perf_counter()
-    solve_arrays(arrays.subset(arrays.car[:1]), threads=1, most_iterations=1)
+    solve_arrays(arrays.subset(arrays.car[:1]), threads=1, most_iterations=2)
     return time.perf_counter() - begun
 
 
-def _at_least_plugged_in(problem: DayProblem, found: FleetSolution) -> FleetSolution:
+def at_least_plugged_in(problem: DayProblem, found: FleetSolution) -> FleetSolution:
     """The solution, or charging on plug-in where hardly any time was given and that costs less."""
     view, repairer = _View(found), found.repairer
     energy = charge_on_plug_in(problem).energy_end_kwh[view.rows, repairer.rules.slot]
@@ -101,7 +110,7 @@ class _View:
 
     def bids(self, problem: DayProblem, mode: Mode) -> tuple[ReserveBid, ...] | None:
         """The bids and who holds them; None where the mode offers none."""
-        if mode != "v2g":
+        if mode != "v2g" or not self.repairer.arrays.blocks:
             return None
         plan, compiled, repairer = self.found.plan, self.repairer.compiled, self.repairer
         shares = [self.grid(row, 0.0) for row in plan.shares_kw]

@@ -5,20 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from optimize.fleet.arrays import unsupported
+from optimize.fleet.arrays import arrays_of, unsupported
+from optimize.fleet.compile import chunk_bytes
+from optimize.fleet.coupling import count_rows
+from optimize.fleet.errors import UnsupportedError
 from optimize.types import DayProblem, Mode
 from optimize.windows import session_windows
 
 STEPS_AT_ONCE = 12_000
 RESERVE_WEIGHT = 4
+# The engine factorises its coupling rows densely, in rows³; what HiGHS takes grows like size^1.5.
+ROWS_A_ROOT = 8.0
+# Memory: of the engine so many square matrices of its rows at once and bytes a weighted slot, beside what its
+# chunks of cars hold; of HiGHS and what is passed to it, bytes a weighted slot.
+SQUARES, FLEET_BYTES, HIGHS_BYTES = 4, 800, 7_000
+# Up to here memory is no reason to choose; beyond, the engine that needs less of it plans.
+MUCH_BYTES = 2e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The engine for a problem and why, in words."""
+    """The engine for a problem and why, in words; size: weighted slots (see `route`)."""
 
     engine: Literal["pyomo", "fleet"]
     why: str
+    size: int
 
 
 def route(problem: DayProblem, mode: Mode) -> Route:
@@ -27,12 +38,31 @@ def route(problem: DayProblem, mode: Mode) -> Route:
     Size is counted in plugged slots of all cars; with reserve on offer each counts fourfold, as linear
     programmes of that kind take longer. Directions, drawdown, minimum power and minimum bids are exact in
     Pyomo; the fleet engine's relaxation leaves them out, and its polish brings them in while time allows.
+    What the fleet engine cannot express, and coupling by more rows than it can factorise in reasonable time
+    and memory, goes to Pyomo whatever the size.
     """
-    steps = sum(window.end - window.first for window in session_windows(problem))
-    size = steps * (RESERVE_WEIGHT if mode == "v2g" and problem.reserves else 1)
+    windows = session_windows(problem)
+    size = sum(window.end - window.first for window in windows) * weight(problem, mode)
     if size <= STEPS_AT_ONCE:
-        return Route(engine="pyomo", why=f"{size} weighted slots are at most {STEPS_AT_ONCE}")
+        return Route(engine="pyomo", why=f"{size} weighted slots are at most {STEPS_AT_ONCE}", size=size)
     beyond = unsupported(problem)
     if beyond:
-        return Route(engine="pyomo", why=f"the fleet engine cannot plan with {beyond}")
-    return Route(engine="fleet", why=f"{size} weighted slots are more than {STEPS_AT_ONCE}")
+        return Route(engine="pyomo", why=f"the fleet engine cannot plan with {beyond}", size=size)
+    rows = count_rows(arrays := arrays_of(problem, windows, mode))
+    try:
+        chunks = chunk_bytes(arrays) if rows else 0
+    except UnsupportedError as error:
+        return Route(engine="pyomo", why=str(error), size=size)
+    own, other = 8.0 * SQUARES * rows**2 + chunks + FLEET_BYTES * size, float(HIGHS_BYTES * size)
+    most = int(ROWS_A_ROOT * size**0.5)
+    why = (
+        f"{size} weighted slots coupled by {rows} rows (at most {most} for the fleet engine), about"
+        f" {own / 1e9:.2g} GB by the fleet engine and {other / 1e9:.2g} GB by HiGHS"
+    )
+    fits = rows <= most and own <= max(MUCH_BYTES, other)
+    return Route(engine="fleet" if fits else "pyomo", why=why, size=size)
+
+
+def weight(problem: DayProblem, mode: Mode) -> int:
+    """What a plugged slot counts."""
+    return RESERVE_WEIGHT if mode == "v2g" and problem.reserves else 1

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from threadpoolctl import threadpool_limits
 
-from optimize.errors import TimeLimitError
+from optimize.errors import SolverError
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.certificate import Feasible, Repairer
 from optimize.fleet.compile import compile_fleet
@@ -19,7 +19,7 @@ from optimize.fleet.coupling import Coupling, couple
 from optimize.fleet.engine import LEFT_OUT, Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
-from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, meet, sample
+from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, market_prices, meet, sample
 from optimize.fleet.workers import Scattered
 
 MOST_ITERATIONS = 200
@@ -63,6 +63,25 @@ class FleetSolution:
         return CouplingPrices.of(self.coupling, self.y)
 
 
+class _Watch:
+    """Whether another turn of the loop would end late, by how long the last turn and the last look took."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline, self.begun = deadline, time.perf_counter()
+        self.turn = self.look = self.in_turn = 0.0
+
+    def late(self) -> bool:
+        """To be asked at the begin of each turn: is there no time for it and one more look after the next?"""
+        now = time.perf_counter()
+        self.turn = now - self.begun - self.in_turn
+        self.begun, self.in_turn = now, 0.0
+        return now + 2.0 * self.turn + (self.look or self.turn) > self.deadline
+
+    def looked(self, since: float) -> None:
+        """A look at plan and bound was taken."""
+        self.look = self.in_turn = time.perf_counter() - since
+
+
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def solve_arrays(
     arrays: FleetArrays,
@@ -73,16 +92,20 @@ def solve_arrays(
     client: Any = None,
     parts: int = 2,
     prices: CouplingPrices | None = None,
-    mode: str = "v2g",
     most_iterations: int = MOST_ITERATIONS,
     trace: list[tuple[float, ...]] | None = None,
 ) -> FleetSolution:
-    """Plan to a proven gap. Raises UnsupportedError, or TimeLimitError if there is no plan in time.
+    """Plan to a proven gap or as far as time allows; there is always a plan. Raises UnsupportedError.
+
+    Whatever the time, the day is laid out, every car finds its way alone at the first prices (some 0.3 ms a
+    car and core), and that is repaired to a plan and bounded. No iteration or look at plan and bound begins
+    that by the last of its kind would end late. most_iterations 0 stops there.
 
     The few hundred coupling rows take a millisecond on one core, but half a second on threads that have to
     wait for a core that another process uses; nor would their digits be the same.
     """
     begun = time.perf_counter()
+    deadline = begun + time_limit_seconds
     threads = threads or os.cpu_count() or 1
     coupling = couple(arrays)
     compiled = compile_fleet(arrays)
@@ -92,9 +115,12 @@ def solve_arrays(
     else:
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
-    if prices is None and arrays.cars >= SAMPLE_FROM and coupling.rows:
-        few = sample(arrays, min(SAMPLE_MOST, max(SAMPLE_LEAST, arrays.cars // SAMPLE_SHARE)))
-        prices = central_prices(few, WARM_MU, threads, begun + SAMPLE_TIME * time_limit_seconds)
+    few = most_iterations == 0 or time.perf_counter() > deadline
+    if prices is None and not few and arrays.cars >= SAMPLE_FROM and coupling.rows:
+        share = sample(arrays, min(SAMPLE_MOST, max(SAMPLE_LEAST, arrays.cars // SAMPLE_SHARE)))
+        prices = central_prices(share, WARM_MU, threads, begun + SAMPLE_TIME * time_limit_seconds)
+    if prices is None and few:
+        prices = market_prices(arrays)
     settling = 0
     if prices is None:
         meeting = Meeting.start(coupling, np.zeros(coupling.rows), START_MU)
@@ -103,15 +129,18 @@ def solve_arrays(
         settling = cars.settle(y, WARM_MU)
         meeting = meet(coupling, y, WARM_MU)
     engine = Engine(coupling, cars, meeting)
+    watch = _Watch(deadline)
     best: Feasible | None = None
-    bound, proven, stalled = -np.inf, np.inf, 0
-    for number in range(most_iterations):
-        engine.advance()
-        late = time.perf_counter() - begun > time_limit_seconds or number == most_iterations - 1
+    bound, proven, stalled, stuck = -np.inf, np.inf, 0, False
+    for number in range(max(1, most_iterations)):
+        late = watch.late() or stuck or number >= most_iterations - 1
+        if not (stuck or (late and number == 0)):
+            engine.advance()
         scale = max(1.0, abs(best.cost_eur)) if best else np.inf
         near = engine.mu * cars.pairs <= NEAR * gap * scale
         engine.left_out = LEFT_OUT * min(1.0, engine.mu * cars.pairs / (ALL_ABOARD * gap * scale))
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
+            since = time.perf_counter()
             x, nu = cars.point()
             plan = repairer.repair(x, engine.meeting.v)
             if best is None or plan.cost_eur < best.cost_eur:
@@ -120,6 +149,7 @@ def solve_arrays(
             before, proven = proven, best.gap_to(bound)
             # Once complementarity is far below the gap, a gap that stays is not the iteration's to close.
             stalled = stalled + 1 if near and proven > 0.99 * before else 0
+            watch.looked(since)
         if trace is not None:
             trace.append((number, engine.mu, engine.residual, engine.step_x, engine.step_z, proven))
         if proven <= gap or late or stalled >= PATIENCE:
@@ -127,9 +157,9 @@ def solve_arrays(
         try:
             engine.direct()
         except LinAlgError:
-            break
-    if best is None:
-        raise TimeLimitError(mode, "time limit", f"{arrays.cars} cars and {coupling.rows} coupling rows")
+            stuck = True
+    if best is None:  # the last turn always looks
+        raise SolverError("fleet", "no turn", f"{arrays.cars} cars and {coupling.rows} coupling rows")
     return FleetSolution(
         plan=best,
         bound_eur=bound,

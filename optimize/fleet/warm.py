@@ -59,6 +59,13 @@ class CouplingPrices:
         return y[:-1]
 
 
+def market_prices(arrays: FleetArrays) -> CouplingPrices:
+    """Nothing is scarce: behind a shared meter a kWh is worth what the day asks for it, elsewhere no more."""
+    nothing = np.zeros((len(arrays.blocks), arrays.slots))
+    behind = arrays.metered[:, None] * arrays.slot_hours * arrays.import_price
+    return CouplingPrices(node=behind, peak=np.zeros_like(behind), meter=behind, up=nothing, down=nothing)
+
+
 def sample(arrays: FleetArrays, size: int) -> FleetArrays:
     """Every so-many-th car, at a grid shrunk alike."""
     cars = np.unique(np.linspace(0, arrays.cars - 1, size).astype(np.int64))

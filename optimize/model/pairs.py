@@ -11,6 +11,7 @@ from optimize.arrays import FloatArray
 from optimize.model.assembly import IntArray
 from optimize.tree import SiteTree
 from optimize.types import DayProblem, Mode
+from optimize.validation import require_optimising
 from optimize.windows import SessionWindow, taper_line
 
 
@@ -48,6 +49,7 @@ class Pairs:
 
 def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: SiteTree, mode: Mode) -> Pairs:
     """The pairs of a day; in mode "ordered" nothing discharges and no reserve is held."""
+    require_optimising(mode)
     length = np.array([len(window.slots) for window in windows], dtype=np.int64)
     first = np.array([window.first for window in windows], dtype=np.int64)
     begin = np.cumsum(length) - length
@@ -101,7 +103,7 @@ def _of_stays(windows: Sequence[SessionWindow], window: IntArray) -> dict[str, F
 
 
 def _of_cars(problem: DayProblem, car: IntArray) -> dict[str, FloatArray]:
-    lines = np.array([taper_line(one) for one in problem.cars]).reshape(-1, 2)
+    lines = np.array([taper_line(one, problem.slot_hours) for one in problem.cars]).reshape(-1, 2)
     columns = {
         "taper_at_empty": lines[:, 0],
         "taper_fall": lines[:, 1],

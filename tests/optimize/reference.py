@@ -115,6 +115,7 @@ class _Rows:
             for name in _OF_THE_STAY
         }
         p_ch, p_dis, eta_in, eta_out, site = own.values()
+        p_ch, p_dis = min(p_ch, one.charge_limit_kw), min(p_dis, one.discharge_limit_kw)
         places = self.above(site)
         metered = any(self.sites[j].metering == "site" for j in places)
         ends = [*problem.slots[1:], problem.end_utc]
