@@ -94,7 +94,7 @@ def _environment(workspace: Workspace, address: Address) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": port,
         "PREFECT_SERVER_API_AUTH_STRING": address.password,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.url,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{address.url},http://localhost:{port}",
         "PREFECT_SERVER_UI_API_URL": f"{address.url}/api",
     }
     return {**passed, **workspace.environment(), **own}

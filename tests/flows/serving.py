@@ -48,7 +48,7 @@ def v2g(workspace: Workspace, *words: str, log: str = "said.log", **more: str) -
         )
 
 
-def soon(what: Callable[[], T | None], *, within_s: float = 180.0, process: Any = None) -> T:
+def soon(what: Callable[[], T | None], *, within_s: float = 600.0, process: Any = None) -> T:
     """The first answer that is neither None nor false; an AssertionError when there is none in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and (process is None or process.poll() is None):
@@ -130,7 +130,8 @@ class Serving:
 def served(workspace: Workspace, port: int = 0, **more: str) -> Iterator[Serving]:
     """Serve a workspace; at the block's end it is told to end, if it has not."""
     port = port or free_port()
-    before = (workspace.root / "said.log").stat().st_size if (workspace.root / "said.log").exists() else 0
+    log = workspace.root / "said.log"
+    before = len(log.read_text()) if log.exists() else 0
     process = v2g(workspace, "serve", f"--port={port}", **more)
     serving = Serving(workspace=workspace, process=process, port=port)
     try:

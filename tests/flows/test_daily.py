@@ -26,7 +26,7 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     words = ["run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}", "--json"]
     answer = subprocess.run(
         [sys.executable, "-m", "flows.cli", *words],
-        cwd=workspace.root, env=environment, capture_output=True, text=True, check=False, timeout=400,
+        cwd=workspace.root, env=environment, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
@@ -62,7 +62,7 @@ def test_a_server_of_the_user_s_own_is_used_with_the_user_s_password(
     theirs = Workspace.create(tmp_path / "theirs", zone="DE-LU")
     with prefect_server(theirs) as address:
         ran = v2g(depot, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}", **address.environment)
-        assert ran.wait(timeout=400) == 0, (depot.root / "said.log").read_text()
+        assert ran.wait(timeout=900) == 0, (depot.root / "said.log").read_text()
     assert not (depot.prefect_home / "prefect.db").exists()
     with sqlite3.connect(theirs.prefect_home / "prefect.db") as database:
         flow_runs = dict(database.execute("select name, state_type from flow_run").fetchall())

@@ -81,7 +81,7 @@ def _lives(pid: int) -> bool:
 def test_a_run_that_is_ended_leaves_no_process(fleet: Workspace, order: signal.Signals) -> None:
     process = v2g(fleet, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}")
     try:
-        found = soon(lambda: twins_at_work(fleet), within_s=500, process=process)
+        found = soon(lambda: twins_at_work(fleet), process=process)
         assert_closed(port_of(the_one(found, "flows.server.app")))
     finally:
         process.send_signal(order)
@@ -125,7 +125,7 @@ def calibrating(workspace: Workspace, port: int = 0) -> Iterator[tuple[Serving, 
         for flow in ("ingest", "calibrate", "daily"):  # what the clock would start meanwhile
             up.asked(f"deployments/{up.deployment(flow)['id']}", {"paused": True}, method="PATCH")
         run = up.start_run("daily", day=str(DAY), as_of=f"{AS_OF:%Y-%m-%dT%H:%MZ}")
-        found = soon(lambda: twins_at_work(workspace), within_s=500, process=up.process)
+        found = soon(lambda: twins_at_work(workspace), process=up.process)
         yield up, run, found
 
 
