@@ -24,12 +24,12 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     words = ["run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}", "--json"]
     answer = subprocess.run(
         [sys.executable, "-m", "flows.cli", *words],
-        cwd=workspace.root, env=environment, capture_output=True, text=True, check=False, timeout=400,
+        cwd=workspace.root, env=environment, capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
     stages = {stage["stage"]: stage for stage in json.loads(answer.stdout)["stages"]}
-    assert list(stages) == ["ingest", "check", "calibrate", "plan", "publish"]
+    assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan", "publish"]
     assert {stage["status"] for stage in stages.values()} == {"ok"}
     assert stages["calibrate"]["reused"] == 2
     pages = [Path(file) for file in stages["publish"]["files"]]
