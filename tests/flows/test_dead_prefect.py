@@ -37,7 +37,7 @@ def run(workspace: Workspace, url: str, **more: str) -> tuple[int, dict[str, dic
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", *words],
         cwd=workspace.root, env=environment | {"PREFECT_API_URL": url, **more},
-        capture_output=True, text=True, check=False, timeout=500,
+        capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.stdout, done.stderr
     return done.returncode, {one["stage"]: one for one in json.loads(done.stdout)["stages"]}, done.stderr
