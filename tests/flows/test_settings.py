@@ -68,3 +68,45 @@ def test_a_mistyped_variable_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv(name, "0.19")
     with pytest.raises(SettingsError, match=f"{name}.*V2G_TARIFF__VAT"):
         load_settings(written(tmp_path, template("DE-LU")))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("V2G_PLAN__WEAR", "laws", ["[plan] wear = 'laws'", "law"]),
+        ("v2g_tariff__vat", "19", ["[tariff] vat = '19'", "less than or equal to 1"]),
+        ("V2G_TARIFF__VAT", "nan", ["finite"]),
+        ("V2G_SCHEDULE__PLAN", "02:30", ["outside the hours 01–03"]),
+        ("V2G_PLAN__PEAK_HOURS", "17,18", ["'17,18'", "JSON is needed, as in [17, 18, 19]"]),
+        ("V2G_PLAN__PEAK_HOURS", "[17, 99]", ["peak_hours 1 = 99"]),
+        ("V2G_PLAN", "law", ["JSON is needed"]),
+        ("V2G_PLAN", '{"wear": "laws"}', ["[plan] wear = 'laws'"]),
+        ("V2G_PLAN", '{"waer": "law"}', ["no such key; did you mean wear?"]),
+        ("V2G_PLAN", "17", ["[plan] = 17"]),
+        ("V2G_PLAN_WEAR", "law", ["no such setting; did you mean V2G_PLAN__WEAR?"]),
+        ("V2G_PLANN", "{}", ["no such setting"]),
+        ("V2G_TARIFF__VAT__X", "1", ["no such setting; did you mean V2G_TARIFF__VAT?"]),
+    ],
+)
+def test_an_error_in_a_variable_names_the_variable_and_no_line_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, parts: list[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, template("DE-LU")))
+    told = str(caught.value)
+    assert told.startswith(f"environment variable {name}")
+    assert "v2g.toml" not in told
+    for part in parts:
+        assert part in told
+
+
+def test_an_error_in_the_file_beside_a_right_variable_names_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2G_PLAN__WEAR", "law")
+    monkeypatch.setenv("V2G_TARIFF", '{"import_adder_eur_per_kwh": 0.1}')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, "[plan]\nwear = 'rate'\nv2g_limit_kwh = -1\n[tariff]\nvat = 7\n"))
+    assert "v2g.toml:3: [plan] v2g_limit_kwh = -1" in str(caught.value)
+    assert "v2g.toml:5: [tariff] vat = 7" in str(caught.value)

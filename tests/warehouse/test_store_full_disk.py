@@ -83,7 +83,7 @@ def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
 def test_copies_and_exports_onto_a_full_disk_leave_nothing_behind(small_disk, tmp_path):
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     warehouse.create()
-    warehouse.land(source_of("telemetry", telemetry(minutes=20_000)), NOW)
+    warehouse.land(source_of("telemetry", varied(20_000)), NOW)
     disk = small_disk(300)
     for write in (warehouse.snapshot, warehouse.backup):
         with pytest.raises((OSError, UnwritableError), match="No space left on device"):

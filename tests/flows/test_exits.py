@@ -1,0 +1,128 @@
+"""Every exit code is told once, and trouble with disk and file has the right one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import cli
+from flows.exits import ENDINGS, Exit, as_markdown, one_line
+from flows.problem import problem_of
+from flows.stages import StageResult, new_run_id, record
+from flows.stages.plan import plan
+from flows.stages.record import recorded
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY
+from tests.warehouse.test_store_damage import BLOCK, HEADERS, failing_index_block, flip
+from warehouse.errors import DamagedError, StoreError, UnwritableError
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(root: Path, *words: object) -> tuple[int, dict[str, Any]]:
+        monkeypatch.setattr(sys, "argv", ["v2g", "--json", "-w", str(root), *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return int(left.value.code or 0), json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def test_each_code_has_its_words_and_the_help_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(ENDINGS) == set(Exit) == {0, 1, 2, 3, 4, 5, 74, 75}
+    with pytest.raises(SystemExit):
+        cli.app(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert one_line() in shown
+    assert as_markdown().count("\n") == len(Exit) + 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 74),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 74),
+        (PermissionError(errno.EACCES, "Permission denied", "reports"), 74),
+        (OSError(errno.EROFS, "Read-only file system"), 74),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 2),
+        (UnwritableError("w"), 74),
+        (DamagedError("w", path=Path("w.duckdb")), 4),
+        (StoreError("w"), 4),
+    ],
+)
+def test_what_cannot_be_written_is_no_usage_error(error: Exception, code: int) -> None:
+    assert problem_of(error).exit_code == code
+
+
+def test_a_plan_that_meets_a_damaged_block_ends_with_4_and_names_the_newest_backup(
+    depot: Workspace, run: Run, tmp_path: Path
+) -> None:
+    backup = tmp_path / "newest.duckdb"
+    assert run(depot.root, "backup", backup)[0] == 0
+    database = depot.warehouse.path
+    healthy = database.read_bytes()
+    ends = set()
+    for number in range((len(healthy) - HEADERS) // BLOCK):
+        database.write_bytes(healthy)
+        Path(f"{database}.wal").unlink(missing_ok=True)
+        flip(database, HEADERS + number * BLOCK + 4321)
+        copy = tmp_path / f"{number}.duckdb"
+        good, _ = run(depot.root, "backup", copy)
+        code, planned = run(depot.root, "plan", "--date", DAY, "--as-of", AS_OF.isoformat())
+        assert code in (0, 4), planned
+        ends.add((good, code))
+        if code == 4:
+            assert good == 4, f"a backup called block {number} good, and plan died on it"
+            assert planned["error"]["kind"] == "DamagedError"
+            newest = copy if copy.exists() else backup
+            assert planned["error"]["hint"].startswith(f"`v2g restore {newest}`")
+        copy.unlink(missing_ok=True)
+    assert (4, 4) in ends
+    database.write_bytes(healthy)
+    Path(f"{database}.wal").unlink(missing_ok=True)
+    flip(database, HEADERS + failing_index_block(database) * BLOCK + 99)
+    assert run(depot.root, "restore", backup)[0] == 0
+    assert run(depot.root, "plan", "--date", DAY, "--as-of", AS_OF.isoformat())[0] == 0
+
+
+def test_a_backup_is_checked_by_name(depot: Workspace, run: Run, tmp_path: Path) -> None:
+    backup = tmp_path / "b.duckdb"
+    code, told = run(depot.root, "backup", backup)
+    assert code == 0
+    code, checked = run(depot.root, "backup", "--check", backup)
+    assert (code, checked["rows"]) == (0, told["rows"])
+    flip(backup, HEADERS + 4321)
+    assert run(depot.root, "backup", "--check", backup)[0] == 4
+    assert run(depot.root, "backup", "--check", tmp_path)[0] == 2
+
+
+def test_a_plan_that_was_written_before_the_disk_was_full_is_said_to_be(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UnwritableError("No space left on device. out_run: not written, the warehouse is as it was")
+
+    monkeypatch.setattr(record, "write_run", full)
+    with pytest.raises(UnwritableError, match=r"plan is done and written \(plan [0-9a-f]{16} for") as caught:
+        plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    assert problem_of(caught.value).exit_code == 74
+    assert len(depot.warehouse.read("out_plan")) == 1
+
+
+def test_a_stage_that_failed_on_a_full_disk_is_told_as_that_and_nothing_else(depot: Workspace) -> None:
+    @recorded("plan")
+    def full(workspace: Workspace, as_of: object, run_id: str) -> StageResult:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = len(depot.warehouse.read("out_run"))
+    with pytest.raises(OSError, match="No space left"):
+        full(depot, AS_OF, "r")
+    assert len(depot.warehouse.read("out_run")) == before
