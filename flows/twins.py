@@ -38,6 +38,7 @@ def shown(handle: BatteryHandle) -> Tables:
                 "chemistry": found.chemistry,
                 "quality": found.quality,
                 "reason": found.reason,
+                "dispute": found.dispute,
                 "sensor_fault": found.sensor_fault,
                 "sensor_evidence": found.sensor_evidence,
             }

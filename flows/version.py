@@ -41,14 +41,14 @@ def source_files(root: Path, room: str) -> Iterator[str]:
         names[:] = sorted(name for name in names if name.isidentifier() and not name.startswith("__"))
         package = "__init__.py" in files
         for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
+            stem, suffix = Path(name).stem, Path(name).suffix
             module = package and suffix == ".py" and stem.isidentifier()
             if module or (suffix in DATA_SUFFIXES and _DATA_NAME.fullmatch(stem)):
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
 def hash_files(root: Path, files: Iterable[str]) -> str:
-    """First 12 hex digits of the sha256 over names and bytes; a file that is gone when it is read counts not."""
+    """First 12 hex digits of the sha256 over names and bytes; a file that is gone by then does not count."""
     digest = hashlib.sha256()
     for name in files:
         try:

@@ -6,7 +6,7 @@ cell         the PyBaMM model of a day; opencircuit: capacity and voltage window
 duty         the standard day and V2G days; past, climate: what a battery lives through
 rates        what a day wears; life: years of it
 window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
-state        stage A, state from voltage
+state        stage A, state from voltage; dispute, verdict: fits that belie themselves, what is left of them
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
 lives, law   stage C, α and β; wearmap: what habits cost
 calibrate    the three stages for one battery; update: a day without news; restore, handle: a kept one

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
 from twin.cell import Array, Health, reference_cell
 from twin.days import DutySpread, duty_spread
+from twin.dispute import Dispute, believed, jump, misfit
 from twin.duty import StandardDuty
 from twin.errors import TwinError
 from twin.intervals import Parts, duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
-from twin.observe import Observation, observe
+from twin.observe import Observation, capacity_draws, observe, observe_from
 from twin.opencircuit import open_circuit
 from twin.past import lived_through, ordinary_day, present
-from twin.prior import NAMES, reach
+from twin.prior import CHI2_LIMIT, NAMES, reach
 from twin.rates import RateModel, rate_model
 from twin.restore import life_points, residual_frame
-from twin.types import Calibration, CalibrationRequest, Quality, as_json
+from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality, as_json
 from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
+from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
 from twin.wearmap import wear_map
 
 DRAWS = 200
@@ -57,20 +60,32 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             f"battery {battery.battery_id}: commissioned {battery.commissioned_utc}, "
             f"after {request.as_of_utc}"
         )
-    kept = None
-    if request.previous is not None and not why_full(request):
-        kept = carried(request.previous, request.as_of_utc)
+    request = believed(request)
+    previous = request.previous
+    kept = None if previous is None or why_full(request) else carried(previous, request.as_of_utc)
     seen = observe(request, age_days, kept)
-    if seen.fault is not None and request.previous is not None:
-        return kept_on_fault(request, request.previous, seen)
-    if kept is not None:
-        updated = daily_update(request, kept, seen)
-        if updated is not None:
+    if kept is not None and seen.fault is None:
+        updated = None if seen.doubt is not None else daily_update(request, kept, seen)
+        if updated is not None and not jump(request, updated.soh, _spread(updated, battery)):
             return updated
         seen = observe(request, age_days)
+    if seen.fault is not None and previous is not None:
+        return kept_on_fault(request, previous, seen)
+    return _full(request, age_days, seen)
+
+
+def _spread(found: Calibration, battery: BatterySpec) -> float:
+    return found.usable_capacity_sd_ah / battery.nominal_capacity_ah
+
+
+def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Calibration:
+    """All three stages, from what was ``seen``; without telemetry where that is in dispute."""
+    battery, told = request.battery, request
+    if seen.doubt is not None:
+        return _without_telemetry(request, age_days, seen, seen.doubt)
     if seen.fault is not None:
         # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
-        request = replace(request, telemetry=request.telemetry[:0], climate=request.climate[:0])
+        request = _bare(request)
     duty = ordinary_day(request)
     base = rate_model(reference_cell(battery.chemistry), duty.profile())
     past = lived_through(
@@ -90,23 +105,53 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         nominal_ah=battery.nominal_capacity_ah,
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
-    fit = fit_ageing(
+    ageing = partial(
+        fit_ageing,
         lived,
         age_days=age_days,
         checkup_age_days=ages,
         capacity_share=capacity,
         resistance_share=resistance,
-        state=seen.state,
         prior=request.prior,
     )
+    fit = ageing(state=seen.state)
+    if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
+        # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
+        # from electrodes and lithium lost alike.
+        faded = capacity_draws(battery.chemistry, seen.state.posterior, seen.state.health.sei_m)[0]
+        for guess in (health_at(lived, fit.mean, age_days), start_health(base.cell, np.atleast_1d(faded))):
+            again = observe_from(request, seen, _first_of(guess))
+            other = fit if again.state is seen.state else ageing(state=again.state)
+            if other.chi2_per_n < fit.chi2_per_n:
+                seen, fit = again, other
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
+    doubt = misfit(fit, seen.state is not None, len(ages))
+    if seen.state is not None:
+        shares = _shares(base, today)
+        doubt = doubt or jump(request, float(shares[0]), float(shares[1:].std()))
+    if doubt is not None and seen.state is not None:
+        return _without_telemetry(request, age_days, seen, doubt)
     spread = duty_spread(
         request.telemetry,
         present(request.sessions, request.as_of_utc),
         nominal_ah=battery.nominal_capacity_ah,
     )
-    return _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
+    found = _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
+    return found if doubt is None else disputed(found, told, seen, doubt, len(ages))
+
+
+def _bare(request: CalibrationRequest) -> CalibrationRequest:
+    return replace(request, telemetry=request.telemetry[:0], climate=request.climate[:0])
+
+
+def _without_telemetry(
+    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute
+) -> Calibration:
+    """The disputed calibration: as if the battery had no telemetry, which tells of its driving as well."""
+    found = _full(_bare(replace(request, previous=None)), age_days, Observation())
+    known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
+    return disputed(found, request, seen, doubt, known)
 
 
 def _result(
@@ -123,7 +168,7 @@ def _result(
 ) -> Calibration:
     state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
     battery, circuit = request.battery, open_circuit(base.cell.name)
-    share = circuit.window(today).capacity_ah / circuit.fresh_capacity_ah
+    share = _shares(base, today)
     soh = float(share[0])
     end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
     lives = simulate_lives(base, duty, theta, today, soh, end * circuit.fresh_capacity_ah)
@@ -154,7 +199,7 @@ def _result(
     alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts["alpha"])
     beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts["beta"])
     l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts["l0"])
-    quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh, fit)
+    quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
         circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
@@ -227,6 +272,7 @@ def _result(
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
+        model_hash=request.model_hash,
         parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
         | anchor(request, duty, today, seen)
         | {"lives": points, "end_of_life": end_of_life, "interval_parts": parts},
@@ -234,6 +280,12 @@ def _result(
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
         wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
     )
+
+
+def _shares(base: RateModel, today: Health) -> Array:
+    """Usable capacity as a share of a new cell's."""
+    circuit = open_circuit(base.cell.name)
+    return np.asarray(circuit.window(today).capacity_ah / circuit.fresh_capacity_ah)
 
 
 def _first_of(health: Health) -> Health:
@@ -246,16 +298,14 @@ def _first_of(health: Health) -> Health:
     )
 
 
-def _quality(seen: Observation, n_checkups: int, spent: bool, fit: AgeingFit) -> tuple[Quality, str]:
+def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
     notes = []
     if seen.fault is not None:
         notes.append(f"sensors refused ({seen.fault})")
     elif seen.replay is None:
-        notes.append("no gap-free window of telemetry")
+        notes.append(NO_WINDOW)
     if not n_checkups:
-        notes.append("no check-ups")
-    if fit.chi2_per_n > 4:
-        notes.append(f"check-ups and voltage disagree (χ²/n {fit.chi2_per_n:.1f})")
+        notes.append(NO_CHECKUPS)
     if spent:
         notes.append("at its end of life")
     quality: Quality = "calibrated" if seen.state is not None else "checkups" if n_checkups else "prior"

@@ -10,7 +10,8 @@ wrong_cell_count                   voltage at a known SoC; capacity off by a rat
 current_bias, current_gain         charge that the SoC never saw; Ah per SoC against check-ups
 temperature_offset                 against the cars of the same site
 
-`unexplained` is a tenth: voltage that does not follow the current for none of these reasons.
+A voltage that does not follow the current for none of these reasons is no fault with a name: its fit is in
+dispute (`twin.dispute`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ FaultKind = Literal[
     "current_bias",
     "current_gain",
     "temperature_offset",
-    "unexplained",
 ]
 
 BIAS_LIMIT_C = 6e-3

@@ -1,12 +1,13 @@
 """Stage A as a measurement that may be doubted: the sensors judged, a window chosen, its state fitted.
 
 Evidence of a fault comes first and needs no model; a faulty record is not fitted. What the fit itself then
-shows (a voltage that does not follow, an absurd bias, a capacity that check-ups belie) is judged as well.
+shows is judged as well: an absurd bias, a capacity that check-ups belie are faults of a sensor; a voltage
+that does not follow puts the fit in dispute (`twin.dispute`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,22 +15,25 @@ import pandas as pd
 
 from twin.ageing import checkup_arrays, health_at
 from twin.cell import Array, Health, reference_cell
+from twin.dispute import Dispute, by_misfit
 from twin.duty import REFERENCE_DUTY
 from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
 from twin.opencircuit import open_circuit
 from twin.past import present
-from twin.prior import CHEMISTRY_PRIOR
+from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT
 from twin.rates import RateModel, rate_model
 from twin.spread import CellSpread, cell_spread
-from twin.state import BIAS_LIMIT_C, CHI2_LIMIT, StateFit, StatePrior, fit_state
+from twin.state import BIAS_LIMIT_C, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
 from twin.window import DAILY_WINDOW_H, WINDOW_H, Replay, select_window
 
 RECENT_DAYS = 10
 _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
 _DRAWS = 100
+_NO_WORSE = 1.2  # times χ²/n of another fit
+_TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +47,17 @@ class Carried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What telemetry says today: window and fit, or the fault that forbids one; all None without data."""
+    """What telemetry says today: window and fit, or the fault that forbids one; all None without data.
+
+    ``doubt``: why the fit is not to be used; ``state`` is None with it where PyBaMM could not follow at all.
+    """
 
     replay: Replay | None = None
     state: StateFit | None = None
     fault: SensorFault | None = None
     evidence: Evidence | None = None
     spread: CellSpread | None = None
+    doubt: Dispute | None = None
 
     def usable_share(self, checkups: int) -> float:
         """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
@@ -99,12 +107,33 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
             bias_guess_c=-(evidence.rest_c or 0.0),
         )
     except SolveError as error:
-        fault = SensorFault(kind="unexplained", evidence=f"PyBaMM cannot follow the telemetry: {error}")
-        return Observation(replay=replay, fault=fault, evidence=evidence)
+        doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
+        return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
+    if state.chi2_per_n > CHI2_LIMIT:
+        doubt = by_misfit("the voltage does not follow the current", state.chi2_per_n)
+        return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
     fault = _fault_of_fit(battery.chemistry, state, known, evidence)
     return Observation(
         replay=replay, state=None if fault else state, fault=fault, evidence=evidence, spread=spread
     )
+
+
+def observe_from(request: CalibrationRequest, seen: Observation, guess: Health) -> Observation:
+    """What was ``seen``, fitted again from another guess; as it was where that follows the voltage worse."""
+    if seen.replay is None or seen.state is None:
+        return seen
+    try:
+        state = fit_state(
+            seen.replay,
+            request.battery,
+            guess,
+            electrolyte=request.electrolyte,
+            bias_guess_c=-((seen.evidence.rest_c if seen.evidence else None) or 0.0),
+        )
+    except SolveError:
+        return seen
+    worse = state.chi2_per_n > max(_NO_WORSE * seen.state.chi2_per_n, _TRUSTED_CHI2)
+    return seen if worse or abs(state.bias_c) > BIAS_LIMIT_C else replace(seen, state=state)
 
 
 def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:
@@ -126,7 +155,7 @@ def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:
 def _known(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Known:
     battery = request.battery
     circuit = open_circuit(battery.chemistry)
-    health = _expected_health(battery.chemistry, age_days) if carried is None else carried.health
+    health = expected_health(battery.chemistry, age_days) if carried is None else carried.health
     ages, capacity, _ = checkup_arrays(
         request.checkups,
         battery.commissioned_utc,
@@ -150,7 +179,7 @@ def _reference_rates(name: str) -> RateModel:
     return rate_model(reference_cell(name), REFERENCE_DUTY.profile())
 
 
-def _expected_health(name: str, age_days: float) -> Health:
+def expected_health(name: str, age_days: float) -> Health:
     """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
     base = _reference_rates(name)
     health, fresh = health_at(base, CHEMISTRY_PRIOR.mean, age_days), base.cell.fresh
@@ -163,13 +192,7 @@ def _expected_health(name: str, age_days: float) -> Health:
 
 
 def _fault_of_fit(name: str, state: StateFit, known: Known, evidence: Evidence) -> SensorFault | None:
-    """What the fit itself shows: a voltage that does not follow, an absurd bias, another capacity."""
-    if state.chi2_per_n > CHI2_LIMIT:
-        return SensorFault(
-            kind="unexplained",
-            evidence=f"the voltage does not follow the current (χ²/n {state.chi2_per_n:.1f} "
-            f"over {CHI2_LIMIT:.0f})",
-        )
+    """What a fit that follows shows: an absurd bias, another capacity."""
     if abs(state.bias_c) > BIAS_LIMIT_C:
         return SensorFault(
             kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"

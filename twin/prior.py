@@ -38,6 +38,12 @@ _DISCREPANCY, _DISCREPANCY_LOG_SD = 0.15, 0.7
 _GRID = np.geomspace(0.01, 1.0, 60)
 _CAPACITY_SD = 0.005  # of a check-up, relative
 _LEAST_FADE = 0.01  # of capacity: less is hardly seen
+CHI2_LIMIT = 4.0
+"""χ²/n over which a fit is in dispute.
+
+Residuals are in units of what the model is trusted to: voltage to 4 mV a cell, a state to 1 %, check-ups to
+what they scatter. Twice that in the mean is no longer noise: honest synthetic batteries stay below 2.5.
+"""
 SCATTER_WEIGHT = 4.0  # readings that what is believed of their spread is worth
 
 
@@ -165,8 +171,8 @@ def spread_of(believed: float, scatters: Sequence[Scatter]) -> float:
 
 
 def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
-    """The lesson in the ``parameters`` of a calibration; None where its ageing model was another one."""
-    if parameters.get("names") != list(NAMES):
+    """The lesson in the ``parameters`` of a calibration; None of another ageing model, or of a bad fit."""
+    if parameters.get("names") != list(NAMES) or (parameters.get("ageing_chi2_per_n") or 0.0) > CHI2_LIMIT:
         return None
     surprise, scatter = parameters["surprise"], parameters.get("scatter")
     return Lesson(

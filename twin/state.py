@@ -22,7 +22,6 @@ from twin.types import BatterySpec
 from twin.window import MAX_STEPS, Replay
 
 VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
-CHI2_LIMIT = 9.0
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
 # Drift a day of what the prior holds: ageing beyond the foretold, weather for the effective resistance.

@@ -19,7 +19,7 @@ from twin.chemistry import chemistry
 from twin.errors import TwinError
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 
-Quality = Literal["calibrated", "checkups", "prior", "stale"]
+Quality = Literal["calibrated", "checkups", "prior", "stale", "disputed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,8 @@ class CalibrationRequest:
     ``previous``: the last calibration, kept where today's sensors fail and carried on from where nothing asks
     for a full one; ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``:
     the other cars of the site, None where there are none; ``electrolyte``: fit the state by SPMe, not SPM;
-    ``prior``: of its ageing, as the chemistry or as siblings have it (`twin.prior.sibling_priors`).
+    ``prior``: of its ageing, as the chemistry or as siblings have it (`twin.prior.sibling_priors`);
+    ``model_hash``: of the model's code that answers, None where nobody tells.
     """
 
     battery: BatterySpec
@@ -112,6 +113,7 @@ class CalibrationRequest:
     electrolyte: bool = False
     prior: AgeingPrior = CHEMISTRY_PRIOR
     climate: pd.DataFrame = field(default_factory=_no_months)
+    model_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,9 @@ class Calibration:
     battery in PyBaMM: factors, health, resistance, duty and their covariance. ``cell_spread_v``:
     highest less lowest cell voltage at rest, where cells are reported. ``sensor_fault`` names what is wrong
     with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
-    ``rest_price_eur_per_kwh_h``: wear of one kWh more held for one hour (`twin.wearmap`).
+    ``rest_price_eur_per_kwh_h``: wear of one kWh more held for one hour (`twin.wearmap`). ``dispute``: what a
+    disputed fit was refused by (`twin.dispute`), in short; ``chi2_per_n`` is then the misfit that shows it.
+    ``model_hash``: of the model's code that fitted ageing, life and α.
     """
 
     calibration_id: str
@@ -165,6 +169,8 @@ class Calibration:
     sensor_fault: str | None = None
     sensor_evidence: str | None = None
     rest_price_eur_per_kwh_h: float | None = None
+    dispute: str | None = None
+    model_hash: str | None = None
     life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     residuals: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     wear_map: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
@@ -177,10 +183,18 @@ class Calibration:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Calibration:
-        """The calibration of a `to_record` row; keys that are no fields are ignored, frames are empty."""
-        names = {f.name for f in fields(cls)} - {"life_points", "residuals", "wear_map", "parameters"}
-        values = {name: _plain(record[name]) for name in names}
+        """The calibration of a `to_record` row; keys that are no fields are ignored, frames are empty.
+
+        What older versions of the twin did not tell may be missing.
+        """
+        frames = {"life_points", "residuals", "wear_map", "parameters"}
+        names = [f.name for f in fields(cls) if f.name not in frames]
+        told = [name for name in names if name in record or name not in _LATER]
+        values = {name: _plain(record[name]) for name in told}
         return cls(**values, parameters=json.loads(record["parameters_json"]))
+
+
+_LATER = ("dispute", "model_hash")
 
 
 def _plain(value: Any) -> Any:

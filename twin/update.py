@@ -3,8 +3,9 @@
 Ageing factors, α, β and the ratios of lives do not change from one day to the next; state does. So on most
 days only the state is fitted, with yesterday's posterior as prior, and remaining life follows from it by the
 rates already learnt. `why_full` says when that is not enough: nothing to carry on, another nameplate or end
-of life, a new check-up, an ordinary day that changed, too long since the last full calibration, telemetry
-where there was none. `daily_update` gives up itself where the state has drifted from what ageing foretold.
+of life, another model, a new check-up, an ordinary day that changed, too long since the last full
+calibration, telemetry where there was none. `daily_update` gives up itself where the state has drifted from
+what ageing foretold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from twin.cell import Health, reference_cell
+from twin.dispute import pack
 from twin.duty import StandardDuty
 from twin.observe import Carried, Observation, capacity_draws
 from twin.opencircuit import open_circuit
@@ -80,8 +82,11 @@ def anchor(
 def why_full(request: CalibrationRequest) -> str:
     """Why yesterday's calibration cannot be carried on; "" where it can."""
     previous = request.previous
-    if previous is None or previous.quality == "stale" or "full" not in previous.parameters:
+    unfit = ("stale", "disputed")
+    if previous is None or previous.quality in unfit or "full" not in previous.parameters:
         return "no calibration to carry on"
+    if previous.model_hash != request.model_hash:
+        return "another model than the one that fitted the last calibration"
     full = previous.parameters["full"]
     if full["nameplate"] != _nameplate(request):
         return "another nameplate or end of life"
@@ -227,12 +232,7 @@ def _state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestam
 def _nameplate(request: CalibrationRequest) -> list[Any]:
     battery = request.battery
     return [
-        battery.chemistry,
-        battery.nominal_capacity_ah,
-        battery.nominal_energy_kwh,
-        battery.cells_series,
-        battery.cells_parallel,
-        battery.commissioned_utc.isoformat(),
+        *pack(request),
         battery.charge_limit_kw,
         battery.replacement_value_eur,
         battery.scrap_value_eur,

@@ -31,6 +31,7 @@ _QUALITIES = {
     "calibrated": "fitted to telemetry and check-ups",
     "checkups": "fitted to check-ups alone",
     "prior": "no usable data: the chemistry's prior",
+    "disputed": "the fit to telemetry belies itself: check-ups alone, or the prior where there are none",
     "stale": "sensors refused: the last good calibration is kept",
 }
 
@@ -158,7 +159,7 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
     missed = plan.departures[plan.departures["missing_kwh"] > 1e-6]
     known = plan.calibrations
     cars = plan.cars[plan.cars["mode"] == plan.followed].copy()
-    for name in ("quality", "soh", "l0_days", "alpha_day_per_efc"):
+    for name in ("quality", "dispute", "soh", "l0_days", "alpha_day_per_efc"):
         cars[name] = cars["calibration_id"].map(known[name])
     cars["alpha_low"] = cars["calibration_id"].map(known["alpha_low_day_per_efc"])
     cars["alpha_high"] = cars["calibration_id"].map(known["alpha_high_day_per_efc"])

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from flows.errors import NoPlanError
+from flows.stages.disputes import DISPUTED, disputed_batteries, named
 from flows.stages.record import StageResult, recorded
 from flows.stages.requests import Asked, calibration_requests
 from flows.stages.siblings import priors_of
@@ -74,7 +75,9 @@ def calibrate(
         raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
     settings = workspace.settings.calibrate
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
-    mates, priors = site_mates(workspace.warehouse, as_of), priors_of(workspace.warehouse, as_of)
+    disputed = disputed_batteries(workspace.warehouse, as_of)
+    mates = site_mates(workspace.warehouse, as_of, disputed)
+    priors = priors_of(workspace.warehouse, as_of, disputed)
     begin, done = perf_counter(), count()
     with twin_workers(settings.workers) as workers:
 
@@ -178,6 +181,7 @@ def _summary(record: dict[Any, Any]) -> dict[str, Any]:
         "alpha_day_per_efc",
         "beta_day_per_efc",
         "reason",
+        "dispute",
     )
     return {key: record[key] for key in shown}
 
@@ -192,6 +196,9 @@ def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
     rate = 60 * (len(rows) - reused) / seconds
     if reused < len(rows):
         message += f"; {rate:.0f} a minute"
+    disputes = {row["battery_id"]: row["dispute"] or "" for row in rows if row["quality"] == DISPUTED}
+    if disputes:
+        message += f"; {named(disputes)}"
     if failures:
         reasons = sorted({why for _, why in failures})
         by_reason = (f"{', '.join(name for name, own in failures if own == why)} ({why})" for why in reasons)
@@ -201,11 +208,12 @@ def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
         status="ok" if not failures else "degraded" if rows else "failed",
         message=message,
         exit_code=0 if rows else 5,
-        tables={"calibrations": rows},
+        tables={"calibrations": [{key: row[key] for key in row if key != "dispute"} for row in rows]},
         details={
             "batteries": len(rows),
             "reused": reused,
             "failed": dict(failures),
+            "disputed": disputes,
             "batteries_per_minute": round(rate, 1),
         },
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.stages.disputes import disputes_of, named
 from flows.stages.hashing import hash_values
 from flows.stages.inputs import PlanInputs, day_problem, read_inputs
 from flows.stages.plan_rows import mode_table, plan_frames
@@ -121,13 +122,16 @@ def _result(
     notes = [inputs.prices.note] if inputs.prices.note else []
     if unknown:
         notes.append(f"not calibrated, so never discharged: {', '.join(unknown)}")
+    disputed = disputes_of(inputs.calibrations.values())
+    if disputed:
+        notes.append(named(disputed))
     degraded = row["plan_source"] != "published"
     return StageResult(
         stage="plan",
         status="degraded" if degraded or outcome == "kept" else "ok",
         message="; ".join([told, *notes]),
         exit_code=3 if degraded else 0,
-        tables={"modes": mode_table(modes)},
+        tables={"modes": mode_table(modes, int(row["batteries"]))},
         details={
             "outcome": outcome,
             "plan_id": row["plan_id"],
@@ -136,5 +140,6 @@ def _result(
             "sequence": int(row["sequence"]),
             "replaces_plan_id": row["replaces_plan_id"] or None,
             "changed_inputs": row["changed_inputs"] or None,
+            "disputed": disputed,
         },
     )

@@ -60,7 +60,8 @@ def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, told: Sequen
         **_money(total),
         "peak_charge_eur": total.peak_charge_eur,
         "change_price_eur": total.change_price_eur,
-        "wear_twin_eur": planned_eur if len(answers) == len(problem.cars) else None,
+        "wear_twin_eur": planned_eur if answers else None,
+        "wear_twin_cars": len(answers),
         "l0_over_l": planned_eur / standard_eur if standard_eur > 0 else None,
         "net_benefit_eur": total.objective_eur,
         "departures": total.departures,
@@ -153,11 +154,14 @@ def _tiled(slots: pd.DatetimeIndex, times: int) -> pd.DatetimeIndex:
     return slots[np.tile(np.arange(len(slots)), times)]
 
 
-def mode_table(frame: pd.DataFrame) -> Sequence[dict[str, Any]]:
-    """The rows of out_plan_mode that a reader wants first."""
+def mode_table(frame: pd.DataFrame, cars: int) -> Sequence[dict[str, Any]]:
+    """The rows of out_plan_mode that a reader wants first, of a plan of so many cars."""
     shown = [
         "mode", "import_kwh", "export_kwh", "v2g_kwh", "energy_cost_eur", "wear_price_eur", "wear_twin_eur",
-        "l0_over_l", "unmet_departures", "net_benefit_eur",
+        "wear_twin_cars", "l0_over_l", "unmet_departures", "net_benefit_eur",
     ]  # fmt: skip
+    # Older plans told of all cars or of none.
+    counted = frame["wear_twin_cars"].fillna(frame["wear_twin_eur"].notna() * cars)
+    frame = frame.assign(wear_twin_cars=[f"{int(number)} of {cars}" for number in counted])
     records = frame[shown].to_dict("records")
     return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in records]

@@ -8,9 +8,10 @@ from datetime import datetime
 
 import pandas as pd
 
+from flows.stages.disputes import DISPUTED
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.used import files_used
-from flows.version import source_hash
+from flows.version import model_hash, source_hash
 from flows.workspace import Workspace
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext
@@ -70,7 +71,7 @@ def calibration_requests(
         for name, (first, last) in spans.items()
     }
     months = _by_battery(warehouse.monthly_temperature(battery_ids, as_of))
-    previous = newest_calibrations(warehouse, battery_ids, as_of)
+    previous = newest_calibrations(warehouse, battery_ids, as_of, disputed=False)
     asked = []
     for at, row in batteries.iterrows():
         with_files = {name: groups.get(row["battery_id"], groups[""]) for name, groups in tables.items()}
@@ -81,7 +82,7 @@ def calibration_requests(
         climate = months.get(row["battery_id"], months[""]).drop(columns="battery_id")
         parts = {name: hash_frame(frame) for name, frame in own.items()} | {"climate": hash_frame(climate)}
         parts["battery"] = hash_values({key: str(row[key]) for key in row.index if key not in _LINEAGE})
-        parts["twin"] = source_hash("twin")
+        parts["twin"], parts["model"] = source_hash("twin"), model_hash()
         parts["as_of_utc"] = f"{end:%Y-%m-%d}"  # a battery ages, and telemetry grows old, without a new row
         parts["settings"] = hash_values(
             [settings.end_of_life_soh, settings.full_every_days, settings.state_model]
@@ -103,17 +104,21 @@ def calibration_requests(
             electrolyte=settings.state_model == "spme",
             prior=prior,
             climate=climate,
+            model_hash=model_hash(),
         )
         asked.append(Asked(request=request, files=files))
     return asked
 
 
 def newest_calibrations(
-    warehouse: Warehouse, battery_ids: Sequence[str], as_of: datetime
+    warehouse: Warehouse, battery_ids: Sequence[str], as_of: datetime, *, disputed: bool = True
 ) -> dict[str, Calibration]:
-    """The newest calibration of each battery that rests on nothing after `as_of`."""
+    """The newest calibration of each battery that rests on nothing after `as_of`; with ``disputed`` False the
+    newest that is not in dispute."""
     rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
     rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)].sort_values("as_of_utc", kind="stable")
+    if not disputed:
+        rows = rows[rows["quality"] != DISPUTED]
     newest = rows.drop_duplicates("battery_id", keep="last")
     records = ({str(key): value for key, value in row.items()} for row in newest.to_dict("records"))
     return {row["battery_id"]: Calibration.from_record(row) for row in records}

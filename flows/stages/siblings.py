@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 
 import pandas as pd
@@ -13,10 +14,13 @@ from warehouse.store import Warehouse
 _TEACHING = ("calibrated", "checkups")  # a battery without data would teach its own prior
 
 
-def priors_of(warehouse: Warehouse, as_of: datetime) -> dict[str, AgeingPrior]:
+def priors_of(
+    warehouse: Warehouse, as_of: datetime, disputed: Collection[str] = ()
+) -> dict[str, AgeingPrior]:
     """The ageing prior of every battery; calibrations of days before that of `as_of` count.
 
-    Those of the day itself do not: a run that is repeated asks the same again.
+    Those of the day itself do not: a run that is repeated asks the same again. Batteries that are
+    ``disputed`` teach nothing, whatever was believed of them earlier.
     """
     fleet = warehouse.read("core_battery", columns=["battery_id", "chemistry"])
     rows = warehouse.read(
@@ -32,5 +36,9 @@ def priors_of(warehouse: Warehouse, as_of: datetime) -> dict[str, AgeingPrior]:
     }
     return sibling_priors(
         dict(zip(fleet["battery_id"].astype(str), fleet["chemistry"].astype(str), strict=True)),
-        {battery: lesson for battery, lesson in lessons.items() if lesson is not None},
+        {
+            battery: lesson
+            for battery, lesson in lessons.items()
+            if lesson is not None and battery not in disputed
+        },
     )

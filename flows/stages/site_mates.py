@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 import numpy as np
@@ -13,8 +14,13 @@ from warehouse.store import Warehouse
 _RECENT = pd.Timedelta(days=10)
 
 
-def site_mates(warehouse: Warehouse, as_of: datetime) -> dict[str, FleetContext]:
-    """For each battery with telemetry of late, the median temperature of its site's others and its spread."""
+def site_mates(
+    warehouse: Warehouse, as_of: datetime, disputed: Collection[str] = ()
+) -> dict[str, FleetContext]:
+    """For each battery with telemetry of late, the median temperature of its site's others and its spread.
+
+    Those that are ``disputed`` are no one's mates: their telemetry may be another battery's.
+    """
     end = pd.Timestamp(as_of)
     samples = warehouse.read(
         "core_telemetry_15min",
@@ -28,7 +34,7 @@ def site_mates(warehouse: Warehouse, as_of: datetime) -> dict[str, FleetContext]
     for names in sites.groupby("site_id").groups.values():
         own = medians[medians.index.isin(names)]
         for battery_id in own.index:
-            others = own.drop(battery_id).to_numpy(dtype=float)
+            others = own.drop(battery_id).drop(list(disputed), errors="ignore").to_numpy(dtype=float)
             if len(others):
                 middle = float(np.median(others))
                 found[str(battery_id)] = FleetContext(

@@ -99,3 +99,11 @@ def test_the_cars_of_a_site_are_compared_with_one_another() -> None:
     assert (found["d"].temperature_degc, found["d"].cars) == (11.0, 3)
     assert found["d"].temperature_spread_k == pytest.approx(1.48)
     assert found["a"].temperature_degc == 12.0
+
+
+def test_a_disputed_car_is_no_ones_mate() -> None:
+    degc = {"a": 10.0, "b": 11.0, "c": 12.0, "d": 30.0}
+    store = Store(degc, dict.fromkeys("abcd", "yard"))
+    found = site_mates(store, AS_OF, frozenset({"d"}))  # type: ignore[arg-type]
+    assert (found["a"].temperature_degc, found["a"].cars) == (11.5, 2)
+    assert (found["d"].temperature_degc, found["d"].cars) == (11.0, 3)

@@ -64,3 +64,15 @@ def test_only_earlier_days_with_data_teach_and_only_the_newest() -> None:
     today, dataless = calibration("b", "2026-03-10", -0.9), calibration("b", "2026-03-09", -0.9, "prior")
     assert priors(old, new, today, dataless) == priors(new)
     assert priors(new)["a"] == CHEMISTRY_PRIOR.mean[0]
+
+
+def test_a_disputed_battery_teaches_nothing_and_neither_does_a_bad_fit() -> None:
+    fleet = pd.DataFrame({"battery_id": ["a", "b", "young"], "chemistry": ["lfp", "lfp", "lfp"]})
+    good = calibration("a", "2026-03-08", 0.9)
+    bad = calibration("b", "2026-03-08", 0.9)
+    bad["parameters_json"] = json.dumps(json.loads(bad["parameters_json"]) | {"ageing_chi2_per_n": 31.0})
+    tables = Tables(core_battery=fleet, out_calibration=pd.DataFrame([good, bad]))
+    mean = {name: prior.mean[0] for name, prior in priors_of(tables, AS_OF).items()}  # type: ignore[arg-type]
+    assert mean["young"] == mean["b"] > mean["a"] == CHEMISTRY_PRIOR.mean[0]
+    known = priors_of(tables, AS_OF, frozenset({"a"}))  # type: ignore[arg-type]
+    assert all(prior.mean[0] == CHEMISTRY_PRIOR.mean[0] for prior in known.values())

@@ -20,7 +20,7 @@ from warehouse.contracts.types import (
     text,
 )
 
-QUALITIES = ("calibrated", "checkups", "prior", "stale")
+QUALITIES = ("calibrated", "checkups", "prior", "stale", "disputed")
 PLAN_SOURCES = ("published", "substituted", "charge_only")
 MODES = ("uncontrolled", "ordered", "v2g")
 WEAR_FORMS = ("law", "rate")
@@ -34,7 +34,11 @@ _LINEAGE = (
     text("input_hash", "Hash of everything the row was computed from"),
     text("code_version", "Version of this software that computed it"),
 )
-_QUALITY = choice("quality", "What the calibration rests on, best first", QUALITIES)
+_QUALITY = choice(
+    "quality",
+    "What the calibration rests on; disputed: on check-ups or the prior, against telemetry",
+    QUALITIES,
+)
 _PLAN_SOURCE = choice("plan_source", "Which rung of the ladder the plan stands on, best first", PLAN_SOURCES)
 _PLAN = text("plan_id", "Plan")
 _MODE = choice("mode", "Way of charging", MODES)
@@ -138,7 +142,7 @@ OUTPUTS = (
             number("resistance_ohm", "Ω", "Effective pack resistance"),
             number("resistance_sd_ohm", "Ω", "Its standard deviation"),
             number("current_bias_a", "A", "Estimated offset of the current sensor", nullable=True),
-            number("chi2_per_n", "1", "Misfit per sample", nullable=True),
+            number("chi2_per_n", "1", "Misfit per sample; of a disputed fit what shows it", nullable=True),
             integer("samples_used", "Telemetry samples in the fit", 0),
             integer("samples_excluded", "Telemetry samples left out of the fit", 0),
             _euro("residual_value_eur", "Value of the battery today"),
@@ -160,6 +164,8 @@ OUTPUTS = (
                 "rest_price_eur_per_kwh_h", "€/(kWh·h)", "Wear of one kWh more held for one hour",
                 nullable=True,
             ),
+            text("dispute", "What a fit to telemetry was refused by; null where none was", nullable=True),
+            text("model_hash", "Hash of the model's code that fitted ageing, life and α", nullable=True),
             text("parameters_json", "Parameters of the twin, JSON"),
             text("previous_calibration_id", "Calibration it started from; null for a first", nullable=True),
         ), ("calibration_id",),
@@ -228,6 +234,10 @@ OUTPUTS = (
         "plan_mode", "One row a plan and way of charging: energy, money, wear, departures.",
         (
             _PLAN, _MODE, *_MONEY,
+            Column(
+                name="wear_twin_cars", kind=Kind.INT, nullable=True, minimum=0,
+                description="Cars with an answer in every mode, which wear_twin_eur and l0_over_l are of",
+            ),
             _euro("peak_charge_eur", "Price of the sites' largest imports", nullable=True),
             _euro("change_price_eur", "Price of departing from the plan replaced", nullable=True),
             _euro("net_benefit_eur", "Revenue − all costs + stored value − unmet charge"),

@@ -1,0 +1,36 @@
+"""Batteries whose calibration is in dispute: whom they teach nothing, and how they are named in an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import pandas as pd
+
+from twin.types import Calibration
+from warehouse.store import Warehouse
+
+DISPUTED = "disputed"
+
+
+def disputed_batteries(warehouse: Warehouse, as_of: datetime) -> frozenset[str]:
+    """The batteries whose newest calibration of days before that of `as_of` is disputed.
+
+    Those of the day itself do not count: a run that is repeated asks the same again.
+    """
+    rows = warehouse.read("out_calibration", columns=["battery_id", "as_of_utc", "quality"])
+    earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
+    newest = earlier.sort_values("as_of_utc", kind="stable").drop_duplicates("battery_id", keep="last")
+    return frozenset(newest.loc[newest["quality"] == DISPUTED, "battery_id"].astype(str))
+
+
+def disputes_of(calibrations: Iterable[Calibration]) -> dict[str, str]:
+    """Why the fit to telemetry is in dispute, by battery, of those where it is."""
+    found = [one for one in calibrations if one.quality == DISPUTED]
+    return {one.battery_id: one.dispute or "" for one in sorted(found, key=lambda one: one.battery_id)}
+
+
+def named(disputes: Mapping[str, str]) -> str:
+    """Disputes in a line, as in "disputed: car-3 (χ²/n 31)"; "" without any."""
+    each = (f"{battery} ({why})" if why else battery for battery, why in disputes.items())
+    return f"disputed: {', '.join(each)}" if disputes else ""

@@ -1,0 +1,88 @@
+"""What is left of a disputed fit: the calibration without telemetry, and what may be behind the dispute.
+
+Wrong pack data are told by another chemistry that the voltage reads like, or by a capacity that check-ups
+belie (a current sensor's gain shows alike); otherwise the model does not fit this cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from twin.chemistry import CHEMISTRIES
+from twin.dispute import Dispute
+from twin.errors import SolveError
+from twin.observe import Observation, capacity_draws, expected_health
+from twin.restore import residual_frame
+from twin.state import fit_state
+from twin.types import Calibration, CalibrationRequest
+from twin.window import Replay
+
+NO_WINDOW, NO_CHECKUPS = "no gap-free window of telemetry", "no check-ups"
+_OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that
+_FAR_BETTER = 3.0  # in χ²/n, by which another chemistry than the declared one is named
+
+
+def disputed(
+    found: Calibration, request: CalibrationRequest, seen: Observation, doubt: Dispute, n_checkups: int
+) -> Calibration:
+    """The calibration ``found`` without telemetry, as the answer to a request whose fit is in dispute."""
+    state = seen.state
+    rests_on = "state from check-ups alone" if n_checkups else "no check-ups: the prior"
+    said = ("ok", NO_WINDOW, NO_CHECKUPS, rests_on)
+    notes = [note for note in found.reason.split("; ") if note not in said]
+    reason = "; ".join([doubt.why, *_behind(found, request, seen, doubt, n_checkups), rests_on, *notes])
+    changed: dict[str, Any] = {"quality": "disputed", "reason": reason, "dispute": doubt.what}
+    if state is None:
+        return replace(found, **changed, chi2_per_n=doubt.chi2_per_n)
+    return replace(
+        found,
+        **changed,
+        chi2_per_n=state.chi2_per_n if doubt.chi2_per_n is None else doubt.chi2_per_n,
+        samples_excluded=len(state.used),
+        residuals=residual_frame(found.calibration_id, request.battery, seen.replay, state).assign(
+            used=False
+        ),
+    )
+
+
+def _behind(
+    found: Calibration, request: CalibrationRequest, seen: Observation, doubt: Dispute, n_checkups: int
+) -> list[str]:
+    """What may be behind a dispute of telemetry, in words; at most one."""
+    state, replay, unfit = seen.state, seen.replay, "the model does not fit this cell"
+    if replay is None or seen.fault is not None:
+        return []
+    if state is None:
+        return [unfit]
+    if doubt.chi2_per_n is None:
+        return ["another battery's telemetry, a sensor, or wrong pack data"]
+    other = _reads_like(request, replay, state.chi2_per_n)
+    if other is not None:
+        return [f"wrong pack data (chemistry or cells): {other}"]
+    share = float(capacity_draws(request.battery.chemistry, state.posterior, state.health.sei_m)[0])
+    apart = f"{share:.3f} of nominal capacity by voltage, {found.soh:.3f} by check-ups"
+    if n_checkups and abs(share - found.soh) > _OTHER_CAPACITY * found.soh:
+        return [f"wrong pack data or a current sensor's gain: {apart}"]
+    return [f"{unfit}: {apart}" if n_checkups else unfit]
+
+
+def _reads_like(request: CalibrationRequest, replay: Replay, chi2: float) -> str | None:
+    """The chemistry by which the voltage is followed far better than by the declared one, in words."""
+    battery = request.battery
+    age_days = (request.as_of_utc - battery.commissioned_utc).total_seconds() / 86400
+    found: dict[str, float] = {}
+    for name in CHEMISTRIES:
+        if name == battery.chemistry:
+            continue
+        try:
+            fit = fit_state(replay, replace(battery, chemistry=name), expected_health(name, age_days))
+        except SolveError:
+            continue
+        found[name] = fit.chi2_per_n
+    best = min(found, key=lambda name: found[name], default=None)
+    if best is None or found[best] * _FAR_BETTER > chi2:
+        return None
+    return (
+        f"the voltage reads like {best} (χ²/n {found[best]:.2f}), not {battery.chemistry} (χ²/n {chi2:.2f})"
+    )
