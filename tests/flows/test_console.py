@@ -140,7 +140,11 @@ def test_what_data_says_is_shown_as_it_is(width: int) -> None:
     assert "❌" not in told
     assert told.count(":") >= 2 * 4
     if width >= 40:
-        for table in (Records("t", rows[:1]), Records("t", [{"only": 1}, {"other": "x"}])):
+        for table in (
+            Records("t", rows),
+            Records("t", rows[:1]),
+            Records("t", [{"only": 1}, {"other": "x"}]),
+        ):
             assert_whole(table, width)
         whole = "\n".join(drawn(Records("t", rows), WIDTHS[-1]))
         for text in (*HOSTILE[:5], r"\x1b[31mred\x07", HOSTILE[6], r"two\nlines\r\t"):

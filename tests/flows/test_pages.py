@@ -44,6 +44,13 @@ def planned(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return workspace
 
 
+@pytest.fixture(scope="module")
+def published(planned: Workspace) -> dict[str, str]:
+    """The pages of the plan on published prices, by name."""
+    files = publish_run(planned, plan_of(planned))[:-1]
+    return {file.stem: file.read_text(encoding="utf-8") for file in files}
+
+
 @pytest.fixture
 def own(planned: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the planned depot, for a test that writes into it."""
@@ -130,9 +137,9 @@ def test_a_page_that_cannot_be_made_leaves_the_old_ones(
     assert [path.name for path in own.reports.iterdir()] == [str(DAY)]
 
 
-def test_prices_and_power_end_together_whatever_the_prices_step(planned: Workspace) -> None:
+def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[str, str]) -> None:
     """Hourly prices, quarter-hourly power: both are drawn from the day's beginning to its end."""
-    (chart, *_) = charts(publish_run(planned, plan_of(planned))[0].read_text(encoding="utf-8"))
+    (chart, *_) = charts(published["index"])
     price, power = lines(chart, "Market price"), lines(chart, "yard: grid power")
     assert (len(price), len(power)) == (1, 3)
     for line in (*price, *power):
@@ -224,13 +231,9 @@ def calibrations(workspace: Workspace) -> dict[str, Calibration]:
     return {row["battery_id"]: Calibration.from_record(row) for row in pages._records(rows)}
 
 
-def test_table_and_band_give_one_end_of_life(planned: Workspace) -> None:
+def test_table_and_band_give_one_end_of_life(planned: Workspace, published: dict[str, str]) -> None:
     for name, found in calibrations(planned).items():
-        (page,) = (
-            path.read_text(encoding="utf-8")
-            for path in publish_run(planned, plan_of(planned))
-            if path.name == f"{name}.html"
-        )
+        page = published[name]
         years = [f"{days / 365.25:.1f}" for days in (found.l0_days, found.l0_low_days, found.l0_high_days)]
         assert f"<td>{years[0]} years</td>" in page and f"{years[1]} to {years[2]} years (90 %)" in page
         assert f"{years[0]} years, {years[1]} to {years[2]}" in page
