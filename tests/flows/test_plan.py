@@ -143,8 +143,16 @@ def test_what_is_missing_is_said(depot: Workspace) -> None:
     runs = depot.warehouse.read("out_run")
     failed = runs[runs["status"] == "failed"]
     assert failed[["stage", "exit_code"]].to_numpy().tolist() == [["plan", 5]]
-    with pytest.raises(NoPlanError, match="none of 2 cars is calibrated"):
-        plan(depot, AS_OF - timedelta(days=1), new_run_id(AS_OF), DAY)
+
+
+def test_before_the_first_calibration_cars_are_charged_in_order(depot: Workspace) -> None:
+    result = plan(depot, AS_OF - timedelta(days=1), new_run_id(AS_OF), DAY)
+    assert (result.exit_code, result.details["followed_mode"]) == (3, "ordered")
+    assert "none of 2 cars is calibrated" in result.message
+    assert depot.warehouse.read("out_plan_slot")["discharge_kw"].max() == 0.0
+    whole = planned(depot)
+    assert (whole.exit_code, whole.details["followed_mode"]) == (0, "v2g")
+    assert whole.details["replaces_plan_id"] == result.details["plan_id"]
 
 
 def test_a_calibration_is_kept_until_its_rows_change(depot: Workspace) -> None:
