@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import highspy
 import numpy as np
+from scipy.sparse import csc_array
 
 from optimize.arrays import FloatArray
 from optimize.errors import SolverError, TimeLimitError
@@ -23,6 +24,7 @@ OPTIONS: Options = {
     "mip_rel_gap": 1e-6,
     "mip_abs_gap": 1e-7,
 }
+DUST = 1e-9
 INTERIOR_POINT: Options = {
     "solver": "ipm",
     "run_crossover": "off",
@@ -82,7 +84,7 @@ class HighsProgram:
             )
             self._require_ok(status, "adding columns")
         if more.row_lower.size:
-            rows = more.matrix.tocsr()
+            rows = _without_dust(more.matrix).tocsr()
             status = self._highs.addRows(
                 more.row_lower.size,
                 more.row_lower,
@@ -191,7 +193,17 @@ def _lp(programme: LinearProgramme) -> highspy.HighsLp:
     lp.col_lower_, lp.col_upper_ = programme.lower, programme.upper
     lp.row_lower_, lp.row_upper_ = programme.row_lower, programme.row_upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = programme.matrix.indptr
-    lp.a_matrix_.index_ = programme.matrix.indices
-    lp.a_matrix_.value_ = programme.matrix.data
+    matrix = _without_dust(programme.matrix)
+    lp.a_matrix_.start_ = matrix.indptr
+    lp.a_matrix_.index_ = matrix.indices
+    lp.a_matrix_.value_ = matrix.data
     return lp
+
+
+def _without_dust(matrix: csc_array) -> csc_array:
+    """The matrix without coefficients that HiGHS would drop with a warning: they mean less than rounding."""
+    if matrix.nnz and np.abs(matrix.data).min() <= DUST:
+        matrix = matrix.copy()
+        matrix.data[np.abs(matrix.data) <= DUST] = 0.0
+        matrix.eliminate_zeros()
+    return matrix

@@ -10,7 +10,9 @@ import pandas as pd
 
 from optimize.types import Car, DayProblem, Session
 
-NEARLY_VERTICAL = 1e-9
+# A taper by less than this over the whole battery is flat; one that comes this near to filling it in a slot is
+# upright.
+FLAT_KW, NEARLY_UPRIGHT = 1e-7, 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ def taper_line(car: Car, hours: float) -> tuple[float, float]:
         return np.inf, 0.0
     fall_kw = car.charge_limit_kw * (1.0 - taper.full_share) / (1.0 - taper.from_soc)
     fall = fall_kw / car.capacity_kwh
-    if fall == 0.0 or hours * fall >= 1.0 - NEARLY_VERTICAL:
+    if fall * car.capacity_kwh <= FLAT_KW or hours * fall >= 1.0 - NEARLY_UPRIGHT:
         return np.inf, 0.0
     return car.charge_limit_kw + fall_kw * taper.from_soc, fall
 

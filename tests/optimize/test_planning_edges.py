@@ -1,4 +1,4 @@
-"""Where rules begin and end: tapers at the edges of their definition, chargers beside cars, words that mean."""
+"""Where rules begin and end: tapers at the edges of their definition, chargers and cars, words."""
 
 from __future__ import annotations
 
