@@ -6,6 +6,7 @@ import functools
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, ParamSpec, cast
@@ -14,7 +15,7 @@ from flows.clock import now
 from flows.plain import known, plain
 from flows.private import keep_private
 from flows.workspace import Workspace
-from warehouse.errors import UnwritableError
+from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -80,7 +81,10 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                 problem = problem_of(error)
                 # Not where it was refused before anything began, or nobody can write now.
                 if problem.exit_code not in (2, 4, 74, 75):
-                    write_run(workspace, run_id, stage, started, "failed", problem.exit_code, problem.message)
+                    with suppress(WarehouseError):  # the stage's own error is the one to tell
+                        write_run(
+                            workspace, run_id, stage, started, "failed", problem.exit_code, problem.message
+                        )
                 raise
             try:
                 write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)

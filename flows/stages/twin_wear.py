@@ -12,6 +12,7 @@ from flows.stages.inputs import SLOT_HOURS, PlanInputs
 from flows.stages.requests import battery_spec
 from flows.stages.workers import twin_workers
 from optimize.types import BoolArray, DayProblem, Mode, ModePlan
+from twin.errors import TwinError
 
 if TYPE_CHECKING:
     from twin.wholeday import Drive
@@ -47,7 +48,7 @@ def twin_wear(
                 )
                 for made in plans.values()
             ]
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        except (TwinError, ValueError, TypeError, LookupError, ArithmeticError) as error:
             _log.warning("%s: the twin cannot be asked what its day wears: %s", car.battery_id, error)
             continue
         asked += [(mode, car.battery_id) for mode in plans]
