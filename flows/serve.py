@@ -49,10 +49,10 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
     from flows.server.runner import ServedRunner
 
     runner = ServedRunner(workspace)
+    await runner.crash_what_an_earlier_one_left()
     served = schedules(workspace.settings)
     for name, when in served.items():
         await runner.serve(name, when)
-    await runner.crash_what_an_earlier_one_left()
     out.print(
         f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
         *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
 from prefect.client.schemas.objects import State, StateType
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
@@ -44,6 +44,7 @@ class ServedRunner(Runner):
         # One run at a time over all deployments: the warehouse has one writer.
         super().__init__(limit=1, pause_on_shutdown=False)
         self._workspace = workspace
+        self._name = workspace.root.name
         self._served: dict[UUID, Served] = {}
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
@@ -58,7 +59,7 @@ class ServedRunner(Runner):
         served = Served(flow=name, workspace=str(self._workspace.root))
         deployment = RunnerDeployment.from_flow(
             _FLOWS[name],
-            name=self._workspace.root.name,
+            name=self._name,
             schedule=Cron(when.cron, timezone=when.timezone),
             parameters=dict(served.parameters),
             entrypoint_type=EntrypointType.MODULE_PATH,
@@ -77,17 +78,22 @@ class ServedRunner(Runner):
         self._deployment_registry.register_flow(deployment_id, _FLOWS[name])
 
     async def crash_what_an_earlier_one_left(self) -> None:
-        """Runs that nobody runs any more are told to have crashed; only their process would have said so."""
+        """Runs that nobody runs any more are told to have crashed; only their process would have said so.
+
+        To be called before `serve`: a deployment that is made anew is not the one that such runs name.
+        """
+        under_way = {"type": {"any_": [StateType.RUNNING, StateType.CANCELLING]}}
         async with get_client() as client:
             left = await client.read_flow_runs(
+                deployment_filter=DeploymentFilter.model_validate({"name": {"any_": [self._name]}}),
+                flow_run_filter=FlowRunFilter.model_validate({"state": under_way}),
+            )
+            stages = await client.read_flow_runs(
                 flow_run_filter=FlowRunFilter.model_validate(
-                    {
-                        "deployment_id": {"any_": list(self._served)},
-                        "state": {"type": {"any_": [StateType.RUNNING, StateType.CANCELLING]}},
-                    }
+                    {"state": under_way, "parent_flow_run_id": {"any_": [run.id for run in left]}}
                 )
             )
-            for run in left:
+            for run in [*stages, *left]:
                 state: State[None] = Crashed(message="The `v2g serve` that ran it has ended.")
                 await client.set_flow_run_state(run.id, state, force=True)
 
