@@ -19,7 +19,6 @@ from flows.stages import inputs as inputs_module
 from flows.stages import plan as plan_module
 from flows.stages.check import check
 from flows.stages.in_force import plan_in_force, plans_in_force
-from flows.stages.made import Made, make
 from flows.stages.plan import plan
 from flows.stages.prices import RUNGS, DayPrices, day_prices
 from flows.workspace import Workspace
@@ -34,16 +33,17 @@ def planned(workspace: Workspace, as_of: datetime) -> StageResult:
 
 
 def held(workspace: Workspace, as_of: datetime, meanwhile: Callable[[], object]) -> StageResult:
-    """Plan, and let something happen between solving and writing."""
+    """Plan, and let something happen between the last look at the tables and the writing transaction."""
+    tables = plan_module._tables
 
-    def make_and_wait(*args: Any) -> Made:
-        made = make(*args)
-        patch.setattr(plan_module, "make", make)
+    def tables_and_wait(*args: Any) -> dict[str, pd.DataFrame]:
+        made = tables(*args)
+        patch.setattr(plan_module, "_tables", tables)
         meanwhile()
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan_module, "make", make_and_wait)
+        patch.setattr(plan_module, "_tables", tables_and_wait)
         return planned(workspace, as_of)
 
 

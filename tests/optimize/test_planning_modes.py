@@ -15,7 +15,7 @@ from tests.optimize.fleets import car, day, stay
 
 def problem(**changes: object) -> DayProblem:
     """Four hours, the last two dear: a car that charges on plug-in, in order, or feeds back."""
-    found = day([0.1, 0.2, 0.9, 0.9], [car()], [stay("A", 0, 4, 0.5, 0.6)])
+    found = day([0.2, 0.1, 0.9, 0.9], [car()], [stay("A", 0, 4, 0.5, 0.6)])
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
