@@ -9,6 +9,7 @@ solve        model → plan: exact wear, earlier objectives; switches: binaries 
 explain      bids and shadow prices of the last LP
 even         the steady one among equally good plans
 uncontrolled charge on plug-in, simulated
+engines      who plans a day within its time; apart: days that fall apart, split and joined
 fleet        large fleets: an interior-point engine with a certificate
 scenarios    plans over uncertain days
 assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power

@@ -10,8 +10,7 @@ import pandas as pd
 
 from optimize.types import Car, DayProblem, Session
 
-# A taper by less than this over the whole battery is flat; one that comes this near to filling it in a slot is
-# upright.
+# A taper by less than this over the whole battery is flat, one this near to filling it in a slot upright.
 FLAT_KW, NEARLY_UPRIGHT = 1e-7, 1e-9
 
 

@@ -5,7 +5,7 @@ car is eliminated in closed form, what is left is one dense system in the coupli
 
 arrays       the question as arrays; what of a DayProblem the engine can express
 route        which engine plans a day
-plan         a DayProblem through this engine
+plan         a DayProblem through this engine; at_once: without a search
 solve        iterate to a proven gap; warm: prices to begin with; workers: cars on Dask workers
 engine       the predictor–corrector loop; coupling: where cars meet
 part         the cars of one process, swept by passes with newton (one car's elimination), rows, schur, start
