@@ -7,6 +7,7 @@ import io
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -58,11 +59,12 @@ def assert_whole(table: Records, width: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def workspace_with_all(calibrated_depot: Path) -> Workspace:
-    """The depot with a plan, bad rows in quarantine and a file in the inbox."""
-    workspace = Workspace.open(calibrated_depot)
+def workspace_with_all(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The depot with a plan, and rows that a check will keep out."""
+    root = shutil.copytree(calibrated_depot, tmp_path_factory.mktemp("console") / "depot")
+    workspace = Workspace.open(Path(root))
     plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
-    bad = session_rows().assign(session_id=["b1", "b2", "b3"], arrival_soc=[0.9, 1.7, 0.4])
+    bad = session_rows().assign(session_id=["b1", "b2", "b3"], arrival_soc=1.2)
     put(workspace, "sessions", bad)
     return workspace
 
