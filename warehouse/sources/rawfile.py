@@ -18,7 +18,7 @@ from warehouse.errors import (
 )
 from warehouse.sources.caps import CAPS, PACKING_FROM_BYTES, Caps
 
-PARQUET_MAGIC, ZIP_MAGIC, _GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+PARQUET_MAGIC, ZIP_MAGIC, GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
 NUL_BYTES = "holds NUL bytes; expected CSV as UTF-8 text, or Parquet"
 _GZIP = 31
 _CHUNK = 2**16
@@ -60,7 +60,7 @@ def load(path: Path, caps: Caps = CAPS) -> RawFile:
     name = printable(path.name)
     data = _read(path, caps)
     sha256 = hashlib.sha256(data).hexdigest()
-    if data.startswith(_GZIP_MAGIC):
+    if data.startswith(GZIP_MAGIC):
         data = _gunzip(data, name, caps)
     if not data[:_CHUNK].strip() and not data.strip():
         raise EmptyFileError("is empty", file=name)
