@@ -1,4 +1,4 @@
-"""A provider that sends a token back, spelt in any way, leaves it nowhere: neither kept, nor told, nor logged."""
+"""A provider that sends a token back, spelt in any way, leaves it nowhere: not kept, not told, not logged."""
 
 import base64
 import datetime as dt

@@ -33,7 +33,9 @@ def refuse_crowded(text: bytes, marks: bytes, file: RawFile, row: int | None = N
     values = sum(text.count(mark) for mark in marks)
     if values > file.caps.json_values:
         raise OversizedFileError(
-            f"holds {values:,} values; {file.caps.json_values:,} are allowed: split it", file=file.name, row=row
+            f"holds {values:,} values; {file.caps.json_values:,} are allowed: split it",
+            file=file.name,
+            row=row,
         )
 
 

@@ -31,7 +31,8 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
         footer = int.from_bytes(file.data[-8:-4], "little") if len(file.data) >= 12 else 0
         if len(file.data) > footer > file.caps.footer_bytes:
             raise OversizedFileError(
-                f"describes itself in {footer:,} bytes; {file.caps.footer_bytes:,} are allowed", file=file.name
+                f"describes itself in {footer:,} bytes; {file.caps.footer_bytes:,} are allowed",
+                file=file.name,
             )
         try:
             self._meta = pq.read_metadata(pa.BufferReader(file.data))
@@ -52,7 +53,9 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
                 raise ColumnError(
                     f"holds {field.type}: one value a row is needed", file=self._file.name, column=field.name
                 )
-        self._refuse_size(max(self._page_bytes, self.rows * sum(_width(field.type) for field in self._schema)))
+        self._refuse_size(
+            max(self._page_bytes, self.rows * sum(_width(field.type) for field in self._schema))
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -109,6 +112,5 @@ def _width(kind: pa.DataType) -> int:
 def _unpacked_length(column: pa.ChunkedArray) -> int:
     if not pa.types.is_dictionary(column.type):
         return 0
-    return sum(
-        len(chunk) * (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) for chunk in column.chunks
-    )
+    longest = [int(pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) for chunk in column.chunks]
+    return sum(len(chunk) * size for chunk, size in zip(column.chunks, longest, strict=True))

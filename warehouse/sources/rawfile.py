@@ -116,7 +116,7 @@ def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
 
 
 def _pieces(data: bytes, name: str) -> Iterator[bytes]:
-    """Unpack the members of a gzip file piece by piece, none longer than 64 kB, however well it was packed."""
+    """Unpack the members of a gzip file in pieces of 64 kB at most, however well they were packed."""
     member = zlib.decompressobj(wbits=_GZIP)
     for start in range(0, len(data), _CHUNK):
         left = data[start : start + _CHUNK]

@@ -20,7 +20,7 @@ from warehouse.sources.tariffs.redact import REDACTED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """An answer on disk; url without secrets, fetched_utc when its bytes came, redacted: secrets taken out."""
+    """An answer on disk; url without secrets, fetched_utc when its bytes came, redacted: how often."""
 
     path: Path
     url: str

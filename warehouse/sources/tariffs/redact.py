@@ -83,15 +83,21 @@ def _mark(mark: str) -> str:
     # % may itself be encoded: %2B, %252B.
     percent = "".join(rf"%(?:25)*{_any_case(f'{byte:02x}')}" for byte in mark.encode())
     units = mark.encode("utf-16-be")
-    escaped = "".join(
-        rf"\\u{_any_case(units[at : at + 2].hex())}" for at in range(0, len(units), 2)
-    )
-    ways = [re.escape(mark), percent, escaped, rf"&#0*{ord(mark)};", rf"&#[xX]0*{_any_case(f'{ord(mark):x}')};"]
+    escaped = "".join(rf"\\u{_any_case(units[at : at + 2].hex())}" for at in range(0, len(units), 2))
+    ways = [
+        re.escape(mark),
+        percent,
+        escaped,
+        rf"&#0*{ord(mark)};",
+        rf"&#[xX]0*{_any_case(f'{ord(mark):x}')};",
+    ]
     if mark == " ":
         ways.append(r"\+")
     if mark in '/"\\':
         ways.append(rf"\\+{re.escape(mark)}")
-    ways.append("".join(rf"\\+x{_any_case(f'{byte:02x}')}" for byte in mark.encode()))  # as Python shows bytes
+    ways.append(
+        "".join(rf"\\+x{_any_case(f'{byte:02x}')}" for byte in mark.encode())
+    )  # as Python shows bytes
     if (shown := ascii(mark)[1:-1]) != mark:
         ways.append(rf"\\*{re.escape(shown)}")
     if name := html.entities.codepoint2name.get(ord(mark)):
@@ -104,7 +110,7 @@ def _any_case(digits: str) -> str:
 
 
 def _base64_of(secret: str) -> Iterable[str]:
-    """Yield what stays of a secret in base64 wherever it stands: after 0, 1 or 2 bytes of a group of three."""
+    """Yield what stays of a secret in base64 wherever it begins: after 0, 1 or 2 bytes of three."""
     data = secret.encode()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + data).decode()
