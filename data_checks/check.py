@@ -100,6 +100,8 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
         yield from fleet.ill_matched(rows)
     elif dataset == "sessions":
         yield sessions.endless(rows)
+    elif dataset in ("prices", "tariffs"):
+        yield prices.off_grid(rows, context)
 
 
 def _together(
@@ -130,7 +132,7 @@ def _shown(
 ) -> list[ScopeFinding]:
     """Return warnings: nothing is rejected for them."""
     if dataset == "prices":
-        return prices.file_order(rows, owners)
+        return [*prices.file_order(rows, owners), *prices.dear(rows, owners, usable)]
     if dataset == "sessions":
         return [
             *sessions.beyond_reach(rows, owners, packs, usable),

@@ -1,4 +1,4 @@
-"""Written checks of prices: a market day has every slot once, a file's times do not go back."""
+"""Written checks of prices: intervals begin on their grid, a day has each slot once, times do not go back."""
 
 import datetime as dt
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from data_checks.owners import Owners
-from data_checks.types import CheckContext, ScopeFinding
+from data_checks.types import CheckContext, Mask, RowFinding, ScopeFinding
+from data_checks.units import OUTLIER_EUR_PER_KWH
 
 _QUARTER = pd.Timedelta(minutes=15)
 
@@ -27,8 +28,36 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
     findings = []
     for zone in sorted(set(rows["zone"]) & set(context.zones_tz)):
         quarters = _quarters(rows[rows["zone"] == zone])
-        findings += [_day(zone, day, quarters, context.zones_tz[zone]) for day in context.market_days]
+        findings += [_day(zone, day, quarters, context.zones_tz[zone]) for day in context.days_of(zone)]
     return findings
+
+
+def off_grid(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
+    """Find intervals that do not begin on a multiple of their length by their zone's clock."""
+    starts, wrong = frame["interval_start_utc"], np.zeros(len(frame), dtype=bool)
+    length = frame["resolution_minutes"].fillna(1).clip(lower=1).to_numpy(dtype="int64")
+    for zone, timezone in context.zones_tz.items():
+        own = (frame["zone"] == zone).to_numpy()
+        if own.any():
+            local = starts[own].dt.tz_convert(timezone)
+            second = (local.dt.minute * 60 + local.dt.second).to_numpy(dtype="float64")
+            wrong[own] = (second % (60 * length[own]) != 0) & local.notna().to_numpy()
+    return RowFinding(
+        rule="grid",
+        column="interval_start_utc",
+        reason="interval_start_utc is not on a multiple of resolution_minutes by the zone's clock; is it the "
+        "middle or the end of the interval?",
+        positions=np.flatnonzero(wrong),
+    )
+
+
+def dear(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[ScopeFinding]:
+    """Warn of prices that a market reaches once in years: above 2 €/kWh."""
+    high = (frame["price_eur_per_kwh"] > OUTLIER_EUR_PER_KWH).to_numpy() & usable
+    return owners.outcomes(
+        "dear", "warning", np.flatnonzero(high),
+        f"price_eur_per_kwh is above {OUTLIER_EUR_PER_KWH:g} €/kWh: near the market's cap, taken as told",
+    )  # fmt: skip
 
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:

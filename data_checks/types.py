@@ -20,7 +20,8 @@ class CheckContext:
     """What a frame is judged against.
 
     as_of_utc: tz-aware now of the run. battery_ids, site_ids: the ids there are; None = not checked.
-    zones_tz: bidding zone → IANA time zone. market_days: local days for which prices must be complete.
+    zones_tz: bidding zone → IANA time zone. market_days: local days for which prices must be complete, of
+    every zone that has any, or by zone.
     batteries: rows of the battery table; None = not checked.
     known_prices: prices already in the core table, they count for complete days and show the level.
     released: what a person let in all the same, one row each: source_id, source_row, rule; None = nothing.
@@ -31,7 +32,7 @@ class CheckContext:
     battery_ids: frozenset[str] | None = None
     site_ids: frozenset[str] | None = None
     zones_tz: Mapping[str, str] = field(default_factory=dict)
-    market_days: tuple[dt.date, ...] = ()
+    market_days: tuple[dt.date, ...] | Mapping[str, tuple[dt.date, ...]] = ()
     batteries: pd.DataFrame | None = None
     known_prices: pd.DataFrame | None = None
     released: pd.DataFrame | None = None
@@ -39,6 +40,11 @@ class CheckContext:
     def __post_init__(self) -> None:
         if self.as_of_utc.tzinfo is None:
             raise ValueError(f"as_of_utc {self.as_of_utc} is naive; give it a time zone")
+
+    def days_of(self, zone: str) -> tuple[dt.date, ...]:
+        """Return the days for which a zone's prices must be complete."""
+        days = self.market_days
+        return days.get(zone, ()) if isinstance(days, Mapping) else days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -20,6 +20,10 @@ PRICE_LEVEL = (1 / 200, 20.0)
 """Level of new prices over that of the weeks around them: real days reached 1/60 and 8 (Finland, 2023–24)."""
 LEVEL_DAYS = 45
 OUTLIER_EUR_PER_KWH, OUTLIER_TIMES = 2.0, 20.0
+MARKET_CAP_EUR_PER_KWH = 5.0
+"""Up to here a price is possible for hours, however high beside others (the cap was 4 in 2026, 5 in 2022)."""
+_WHOLE_HIGH = 0.5
+"""Quantile of |price| that has to be high as well: a day may hold hours at the cap, a unit holds always."""
 _LEVEL_ROWS = 12
 
 
@@ -33,6 +37,8 @@ def implausible_units(frame: pd.DataFrame, contract: TableContract, owners: Owne
         if column.typical is not None:
             size = np.abs(frame[column.name].to_numpy(dtype="float64"))
             reason = f"{column.name} of this file cannot be in {column.unit}"
+            if column.unit == "€/kWh":
+                reason += ", or it is near zero all the time: release it if that is right"
             yield _most(column.name, reason, owners, size, *column.typical)
     if contract.name == "telemetry":
         degc = frame["temperature_degc"].to_numpy(dtype="float64")
@@ -49,7 +55,9 @@ def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> R
     wrong = np.zeros(len(frame), dtype=bool)
     for own in _zones(owners):
         new, usual = _level(frame[own]), _level(_around(frame[own], context))
-        wrong[own] = np.isfinite([new, usual]).all() and not low * usual <= new <= high * usual
+        wrong[own] = np.isfinite([new, usual]).all() and (
+            new < low * usual or (new > high * usual and _level(frame[own], _WHOLE_HIGH) > usual)
+        )
     return RowFinding(
         rule="unit",
         column="price_eur_per_kwh",
@@ -60,12 +68,12 @@ def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> R
 
 
 def price_outliers(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> RowFinding:
-    """Find single prices above 2 €/kWh and 20 times the level of their file and the weeks around it."""
+    """Find single prices above a market's cap and 20 times the level of file and weeks around it."""
     prices = frame["price_eur_per_kwh"].to_numpy(dtype="float64")
     wrong = np.zeros(len(frame), dtype=bool)
     for own in _zones(owners):
         level = _level(pd.concat([frame[own], _around(frame[own], context)]))
-        wrong[own] = np.abs(prices[own]) > max(OUTLIER_EUR_PER_KWH, OUTLIER_TIMES * level)
+        wrong[own] = np.abs(prices[own]) > max(MARKET_CAP_EUR_PER_KWH, OUTLIER_TIMES * level)
     return RowFinding(
         rule="outlier",
         column="price_eur_per_kwh",
@@ -92,11 +100,11 @@ def _around(new: pd.DataFrame, context: CheckContext) -> pd.DataFrame:
     return near
 
 
-def _level(rows: pd.DataFrame) -> float:
-    """Return the 95th percentile of |price|; NaN of less than 12 prices."""
+def _level(rows: pd.DataFrame, quantile: float = 0.95) -> float:
+    """Return the 95th percentile of |price|, or another; NaN of less than 12 prices."""
     values = rows["price_eur_per_kwh"].to_numpy(dtype="float64")
     values = np.abs(values[np.isfinite(values)])
-    return float(np.quantile(values, 0.95)) if values.size >= _LEVEL_ROWS else np.nan
+    return float(np.quantile(values, quantile)) if values.size >= _LEVEL_ROWS else np.nan
 
 
 def _most(

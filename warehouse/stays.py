@@ -66,10 +66,10 @@ def settle(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def cars_of_incoming(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the cars that rows registered as `incoming` concern: theirs, and those of the same ids so far."""
+    """Return the cars that the rows of `incoming` concern: theirs, and those of the same ids so far."""
     known = " UNION ".join(
         f"SELECT battery_id FROM {table} SEMI JOIN incoming USING (session_id)"  # noqa: S608
         for table in (SESSIONS, SUPERSEDED)
     )
-    found = connection.execute(f"SELECT battery_id FROM incoming UNION {known}").fetchall()
+    found = connection.execute(f"SELECT battery_id FROM incoming UNION {known}").fetchall()  # noqa: S608
     return [str(row[0]) for row in found]

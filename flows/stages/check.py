@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -26,6 +26,7 @@ from warehouse.store import Warehouse
 from warehouse.zones import ZONES
 
 _log = logging.getLogger(__name__)
+_DAY = timedelta(days=1)
 
 
 @recorded("check")
@@ -151,22 +152,26 @@ def check_context(
         battery_ids=frozenset(fleet["battery_id"]),
         site_ids=frozenset(declared(warehouse, "sites")["site_id"]),
         zones_tz=ZONES,
-        market_days=_inner_days(frame) if dataset == "prices" else (),
+        market_days=_inner_days(frame) if dataset == "prices" else {},
         batteries=fleet,
         known_prices=warehouse.read("core_price") if dataset == "prices" else None,
         released=released(warehouse, dataset),
     )
 
 
-def _inner_days(prices: pd.DataFrame) -> tuple[date, ...]:
-    """The local days between a file's first and last: these have to be complete, whatever a plan asks for."""
-    days: set[date] = set()
+def _inner_days(prices: pd.DataFrame) -> dict[str, tuple[date, ...]]:
+    """By zone, the local days that must be complete, whatever a plan asks for.
+
+    Of each run of days that the rows touch, all but the first and the last, which a file may begin or end in.
+    Days that no row touches are nobody's fault, and no zone answers for another's.
+    """
+    days: dict[str, tuple[date, ...]] = {}
     for zone, rows in prices.groupby("zone"):
         if zone in ZONES:
-            local = rows["interval_start_utc"].dt.tz_convert(ZONES[str(zone)]).dt.date
-            inner = pd.date_range(local.min(), local.max(), freq="D").date[1:-1]
-            days.update(inner)
-    return tuple(sorted(days))
+            touched = set(rows["interval_start_utc"].dropna().dt.tz_convert(ZONES[str(zone)]).dt.date)
+            inner = (day for day in touched if {day - _DAY, day + _DAY} <= touched)
+            days[str(zone)] = tuple(sorted(inner))
+    return days
 
 
 def _failed_rules(dataset: str, checks: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""OCPP logs as stations really write them: ids that repeat, registers that begin anew, charge that is none."""
+"""OCPP logs as stations write them: ids that repeat, registers that begin anew, charge that is none."""
 
 import json
 

@@ -113,7 +113,7 @@ def test_pairs_that_an_older_file_holds_are_settled_with_the_next_sessions(wareh
     take_in(warehouse, 1, stay("b", 7, 9))
     with duckdb.connect(str(warehouse.path)) as connection:
         names = ", ".join(CONTRACTS["core_session"].names)
-        connection.execute(f"INSERT INTO core_session SELECT {names} FROM core_session_superseded")
+        connection.execute(f"INSERT INTO core_session SELECT {names} FROM core_session_superseded")  # noqa: S608
         connection.execute("DELETE FROM core_session_superseded")
     assert ids(warehouse) == ["a", "b"]
     take_in(warehouse, 2, stay("c", 7, 9, "CAR2"))

@@ -31,6 +31,7 @@ what a ready-made reader needs, so that a drop folder can use it:
     batteries = { "04A1B2C3" = "CAR1", "evse:2" = "CAR2" }
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,6 +143,11 @@ class _Reader:
         time_format = self._text(rule, "format", place) if "format" in rule else None
         if time_format is not None and column.kind is not Kind.TIME:
             raise self._error(f"{place}.format", "belongs to a column of times", time_format)
+        if time_format is not None and time_format not in _UNIX and not _names_a_day(time_format):
+            raise self._error(
+                f"{place}.format", "names no day: year, month and day are needed, a clock alone has none",
+                time_format,
+            )  # fmt: skip
         values = rule.get("values")
         if values is not None and (
             column.kind is not Kind.TEXT
@@ -207,3 +213,13 @@ class _Reader:
 
     def _error(self, key: str, problem: str, value: object = None) -> OptionError:
         return OptionError(problem, file=self.file, column=key, value=None if value is None else str(value))
+
+
+def _names_a_day(time_format: str) -> bool:
+    """Whether a format of `strptime` reads a year, and a month and day or a day of the year or week."""
+    marks = set(re.findall(r"%[-#]?([A-Za-z%])", time_format))
+    year, month = bool(marks & {"Y", "y"}), bool(marks & {"m", "b", "B"})
+    by_week = {"G", "V"} <= marks and bool(marks & {"u", "w", "a", "A"})
+    return (
+        bool(marks & {"c", "x", "D", "F"}) or by_week or (year and ("j" in marks or (month and "d" in marks)))
+    )

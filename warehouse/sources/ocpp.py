@@ -85,7 +85,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
 
 
 def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:
-    """Return an id that two transactions share only if they are one; it knows no mapping, which may change."""
+    """Return an id that two transactions share only if they are one, whatever a mapping says of them."""
     where = [str(options.get("station", "")), transaction.place or "", transaction.token or ""]
     place = hashlib.sha256("\n".join(where).encode()).hexdigest()[:6]
     return f"ocpp-{transaction.transaction_id}@{transaction.start:%Y%m%dT%H%M%SZ}.{place}"
@@ -129,8 +129,8 @@ def _states(
     if target is None or energy_wh is None:
         lacking = "target_soc" if target is None else "an energy register at both ends"
         raise OptionError(
-            f"{transaction.named} reports no state of charge at both ends; to derive it from its energy takes "
-            f"{lacking}",
+            f"{transaction.named} reports no state of charge at both ends; to derive it from its energy "
+            f"takes {lacking}",
             file=file, row=transaction.row, column="target_soc",
         )  # fmt: skip
     if battery_id not in cars:

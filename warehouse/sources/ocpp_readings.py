@@ -66,8 +66,8 @@ def metered_wh(readings: Sequence[Reading]) -> tuple[float | None, list[str]]:
             f"its readings are of two registers (one falls {falls[0]}); the first and the last value count"
         ]
     return energy, [
-        f"its register falls {', '.join(falls[:3])}, as one that begins anew: its energy is {energy / 1000.0:.3f} "
-        "kWh, the sum of the parts"
+        f"its register falls {', '.join(falls[:3])}, as one that begins anew: its energy is "
+        f"{energy / 1000.0:.3f} kWh, the sum of the parts"
     ]
 
 

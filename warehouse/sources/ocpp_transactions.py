@@ -178,7 +178,8 @@ def _give_readings(message: Told, able: Sequence[Transaction], notes: list[str])
         unclear += len(running) > 1
     if unclear:
         notes.append(
-            f"row {message.row}: {unclear} readings were left out, {len(able)} transactions run there at that time"
+            f"row {message.row}: {unclear} readings were left out, {len(able)} transactions run there at "
+            "that time"
         )
 
 

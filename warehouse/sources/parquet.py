@@ -104,7 +104,7 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
 def _width(kind: pa.DataType) -> int:
     """Return the bytes of a value in memory; of text only those of its place in a dictionary."""
     try:
-        return max(1, kind.bit_width // 8)
+        return max(1, int(kind.bit_width) // 8)
     except ValueError:
         return _WORD
 
@@ -112,6 +112,5 @@ def _width(kind: pa.DataType) -> int:
 def _unpacked_length(column: pa.ChunkedArray) -> int:
     if not pa.types.is_dictionary(column.type):
         return 0
-    return sum(
-        len(chunk) * (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) for chunk in column.chunks
-    )
+    longest = [int(pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) for chunk in column.chunks]
+    return sum(len(chunk) * size for chunk, size in zip(column.chunks, longest, strict=True))

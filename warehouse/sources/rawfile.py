@@ -19,7 +19,7 @@ from warehouse.errors import (
 )
 from warehouse.sources.caps import CAPS, PACKING_FROM_BYTES, Caps
 
-PARQUET_MAGIC, ZIP_MAGIC, _GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+PARQUET_MAGIC, ZIP_MAGIC, GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
 NUL_BYTES = "holds NUL bytes; expected CSV as UTF-8 text, or Parquet"
 _GZIP = 31
 _CHUNK = 2**16
@@ -64,7 +64,7 @@ def load(path: Path, caps: Caps = CAPS, *, follow: bool = True) -> RawFile:
     name = printable(path.name)
     data = _read(path, caps, follow=follow)
     sha256 = hashlib.sha256(data).hexdigest()
-    if data.startswith(_GZIP_MAGIC):
+    if data.startswith(GZIP_MAGIC):
         data = _gunzip(data, name, caps)
     if not data[:_CHUNK].strip() and not data.strip():
         raise EmptyFileError("is empty", file=name)
@@ -130,7 +130,7 @@ def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
 
 
 def _pieces(data: bytes, name: str) -> Iterator[bytes]:
-    """Unpack the members of a gzip file piece by piece, none longer than 64 kB, however well it was packed."""
+    """Unpack the members of a gzip file in pieces of 64 kB at most, however well they were packed."""
     member = zlib.decompressobj(wbits=_GZIP)
     for start in range(0, len(data), _CHUNK):
         left = data[start : start + _CHUNK]

@@ -1,4 +1,4 @@
-"""Why a whole file is turned away although every cell could be read: ids, zones, units.
+"""Why a whole file is turned away although every cell could be read: ids, zones, days, units.
 
 A wrong unit is never repaired by scaling: the file is refused and the likely unit named.
 """
@@ -7,11 +7,20 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from warehouse.contracts import Column, TableContract
 from warehouse.errors import CellError, UnitError, UnknownIdError, nearest
 from warehouse.sources.units import FOREIGN
 from warehouse.zones import ZONES
+
+_EARLIEST, _LATEST = pd.Timestamp("2000-01-01", tz="UTC"), pd.Timestamp("2101-01-01", tz="UTC")
+_ABOUT_ZERO = 0.1
+"""Share of prices of zero or less from which a file of tiny prices is believed to mean them."""
+_MARKET_CAP = 5.0
+"""Highest price of a market, €/kWh (the cap of the European day-ahead auction was 4 in 2026, 5 in 2022)."""
+_ALL_DAY = 0.5
+"""Quantile of |price| that a wrong unit moves and some hours at the market's cap do not."""
 
 
 def refuse_unfit(
@@ -28,6 +37,8 @@ def refuse_unfit(
             _refuse_ids(frame, column, file, header)
         if column.name == "zone":
             _refuse_zones(frame, file, header)
+        if column.name == "interval_start_utc":
+            _refuse_days(frame, file, header)
         if column.typical is not None:
             _refuse_unit(frame[column.name], column, file, header, divisor)
 
@@ -64,14 +75,39 @@ def _refuse_zones(frame: pd.DataFrame, file: str, header: str) -> None:
             )  # fmt: skip
 
 
+def _refuse_days(frame: pd.DataFrame, file: str, header: str) -> None:
+    """Refuse prices of no day that a market had, and a file whose intervals begin beside their grid."""
+    starts = frame["interval_start_utc"]
+    absurd = (starts < _EARLIEST) | (starts >= _LATEST)
+    if absurd.any():
+        shown = f"{starts[absurd].iloc[0]:%Y-%m-%d %H:%M} UTC"
+        raise CellError(
+            f"is no day of a market: outside the years {_EARLIEST.year} to {_LATEST.year - 1}",
+            file=file, row=_row(frame, absurd), column=header, value=shown,
+        )  # fmt: skip
+    length = frame["resolution_minutes"].astype("float64")
+    # The zones' clocks differ from UTC by whole hours: what is beside the grid there is so in UTC.
+    beside = (starts.dt.minute % length).fillna(0.0) != 0
+    if beside.sum() > len(frame) / 2:
+        row, first = _row(frame, beside), starts[beside].iloc[0]
+        raise CellError(
+            f"begins beside the grid of its {length[beside].iloc[0]:g} minutes ({int(beside.sum())} such "
+            "rows): is it the middle or the end of the interval? Export the starts, or shift the times",
+            file=file, row=row, column=header, value=f"{first:%Y-%m-%d %H:%M} UTC",
+        )  # fmt: skip
+
+
 def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divisor: float) -> None:
     finite = values.to_numpy(dtype="float64", na_value=np.nan)
     finite = finite[np.isfinite(finite)]
     if finite.size == 0 or column.typical is None:
         return
     low, high = column.typical
+    price = column.unit == "€/kWh"
     size = float(np.quantile(np.abs(finite), 0.95))
     if low <= size <= high:
+        return
+    if price and (_near_zero(finite, size, low) or _hours_at_the_cap(finite, size, high)):
         return
     as_given = size * divisor
     likely = [
@@ -87,6 +123,15 @@ def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divi
         file=file,
         column=header,
     )
+
+
+def _near_zero(values: NDArray[np.float64], size: float, low: float) -> bool:
+    """Whether prices are so low for lying about zero, not for their unit: the checks ask a person then."""
+    return size < low and float(np.mean(values <= 0.0)) >= _ABOUT_ZERO
+
+
+def _hours_at_the_cap(values: NDArray[np.float64], size: float, high: float) -> bool:
+    return high < size <= _MARKET_CAP and float(np.quantile(np.abs(values), _ALL_DAY)) <= high
 
 
 def _row(frame: pd.DataFrame, marked: pd.Series) -> int:

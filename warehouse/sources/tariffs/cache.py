@@ -1,5 +1,7 @@
 """Answers as they came: one read-only file each, named by day and content, and how to ask for them again.
 
+Byte for byte, but for a token that a provider sent back: what is kept then holds REDACTED in its place (see
+`redact`), is read like any other, and a note in .index says how often that was.
 An answer is kept before it is judged, so that a refused one can be looked at; whether it still holds is only
 asked of the server once it was accepted (`remember`).
 """
@@ -7,22 +9,24 @@ asked of the server once it was accepted (`remember`).
 import datetime as dt
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from warehouse.files import make_folder, write_whole
 from warehouse.sources.tariffs.exchange import Validators
 from warehouse.sources.tariffs.provider import Provider, Request
+from warehouse.sources.tariffs.redact import REDACTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """An answer on disk; url without secrets, fetched_utc when its bytes came."""
+    """An answer on disk; url without secrets, fetched_utc when its bytes came, redacted: how often."""
 
     path: Path
     url: str
     fetched_utc: dt.datetime
     validators: Validators
+    redacted: int = 0
 
 
 class ResponseCache:
@@ -42,12 +46,22 @@ class ResponseCache:
         validators: Validators,
     ) -> Kept:
         """Write an answer's bytes; the same bytes for the same label are the same file."""
+        data, redacted = request.redactor.data(data)
+        redacted += data.count(REDACTED.encode())  # those that `fetch` has taken out
         digest = hashlib.sha256(data).hexdigest()
         path = self.folder / provider.name / f"{label}_{digest[:12]}.{provider.suffix}"
         if _digest(path) != digest:
-            _write(path, data)
+            make_folder(path.parent)
+            write_whole(path, data)
             path.chmod(0o400)
-        return Kept(path=path, url=request.shown, fetched_utc=fetched_utc, validators=validators)
+        kept = Kept(
+            path=path, url=request.shown, fetched_utc=fetched_utc, validators=validators, redacted=redacted
+        )
+        if redacted:
+            note = {"file": path.name, "url": kept.url, "redacted": redacted}
+            index = make_folder(path.parent / ".index")
+            write_whole(index / f"{path.name}.redacted.json", json.dumps(note, indent=1))
+        return kept
 
     def remember(self, provider: Provider, request: Request, kept: Kept) -> None:
         """Note an accepted answer, so that the next request can ask whether it still holds."""
@@ -57,8 +71,11 @@ class ResponseCache:
             "sha256": _digest(kept.path),
             "fetched_utc": kept.fetched_utc.isoformat(),
             "validators": asdict(kept.validators),
+            "redacted": kept.redacted,
         }
-        _write(self._note(provider, request), json.dumps(note, indent=1).encode())
+        place = self._note(provider, request)
+        make_folder(place.parent)
+        write_whole(place, json.dumps(note, indent=1))
 
     def find(self, provider: Provider, request: Request) -> Kept | None:
         """Return the accepted answer to the same request, if its bytes are still what they were."""
@@ -69,10 +86,14 @@ class ResponseCache:
                 url=note["url"],
                 fetched_utc=dt.datetime.fromisoformat(note["fetched_utc"]),
                 validators=Validators(**note["validators"]),
+                redacted=int(note.get("redacted", 0)),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return kept if note["url"] == request.shown and _digest(kept.path) == note["sha256"] else None
+        if note["url"] != request.shown or _digest(kept.path) != note["sha256"]:
+            return None
+        # An answer that an earlier version kept with our token in it is asked for again.
+        return None if request.redactor.data(kept.path.read_bytes())[1] else kept
 
     def _note(self, provider: Provider, request: Request) -> Path:
         body = "" if request.json is None else json.dumps(request.json, sort_keys=True)
@@ -85,17 +106,3 @@ def _digest(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever looks sees all of it or what was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -34,7 +34,11 @@ class Validators:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer; `data` is None where the server says that the one from before still holds."""
+    """An answer; `data` is None where the server says that the one from before still holds.
+
+    redacted: how often the answer held a secret of the request, in whose place `REDACTED` stands.
+    """
 
     data: bytes | None
     validators: Validators
+    redacted: int = 0

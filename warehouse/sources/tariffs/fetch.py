@@ -2,7 +2,8 @@
 
 Asked again after a broken connection, 408, 425, 429 and 5xx: as late as `Retry-After` wants it, else after a
 random wait that doubles each time, until attempts or the deadline run out. Not after any other 4xx.
-A redirect is followed within its host alone, so that no token leaves it.
+A redirect is followed within its host alone, so that no token leaves it. No token comes back either: neither
+in an answer's bytes nor in an error, whatever led to it, nor in a line of a log.
 """
 
 import datetime as dt
@@ -23,9 +24,16 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from warehouse.errors import OversizedFileError, ProviderError, RejectedError, UnreachableError
+from warehouse.errors import (
+    OversizedFileError,
+    ProviderError,
+    RejectedError,
+    UnreachableError,
+    WarehouseError,
+)
 from warehouse.sources.tariffs.exchange import Limits, Response, Validators
 from warehouse.sources.tariffs.provider import Request
+from warehouse.sources.tariffs.redact import unpacked
 
 _AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -33,7 +41,9 @@ _UNTOLD = ("", "text/plain", "application/octet-stream")
 """Media types that tell nothing: then the parser judges the bytes."""
 _MOST_REDIRECTS = 3
 _GZIP = 31
-_SHOWN = 300
+_SHOWN, _LOOKED_AT = 300, 65536
+_TALKATIVE = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+"""Loggers that write down addresses and headers."""
 _GRACE_S = 1.0
 """What an attempt that ends with the deadline itself may take longer, to say why."""
 
@@ -61,7 +71,8 @@ def fetch(
     way to the network and to wait. Raises UnreachableError, RejectedError, ProviderError, OversizedFileError.
     """
     limits = limits or Limits()
-    logging.getLogger("httpx").addFilter(_without_addresses)
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_without_addresses)
     call = _Call(request, media_types, known or Validators(), limits, time.monotonic() + limits.deadline_s)
     with httpx.Client(transport=transport, follow_redirects=False) as client:
         return _by_deadline(lambda: call.asked(client, sleep), call)
@@ -84,9 +95,14 @@ def _by_deadline(ask: Callable[[], Response], call: "_Call") -> Response:
         raise UnreachableError(
             f"gave no answer by the deadline of {call.limits.deadline_s:g} s", file=call.request.shown
         ) from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer
+    if isinstance(answer, Response):
+        return answer
+    if not isinstance(answer, WarehouseError) and isinstance(answer, Exception):
+        problem = call.clean(f"cannot be asked: {type(answer).__name__} {answer}")
+        answer = RejectedError(problem, file=call.request.shown)
+    # What led to it holds the request itself: addresses, headers, the token.
+    answer.__cause__ = answer.__context__ = None
+    raise answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +128,7 @@ class _Call:
             return retrying(self.once, client)
         except _AgainError as error:
             tried = f"asked {retrying.statistics['attempt_number']} times"
-            raise UnreachableError(f"{self.clean(str(error))} ({tried})", file=self.request.shown) from error
+            raise UnreachableError(f"{self.clean(str(error))} ({tried})", file=self.request.shown) from None
 
     def once(self, client: httpx.Client) -> Response:
         """Ask once, following redirects within the host."""
@@ -131,7 +147,9 @@ class _Call:
                         return self._read(answer)
                     request = self._redirected(request, answer)
             except httpx.HTTPError as error:
-                raise _AgainError(f"did not answer: {type(error).__name__} {error}".strip()) from error
+                raise _AgainError(f"did not answer: {type(error).__name__} {error}".strip()) from None
+            except httpx.InvalidURL as error:
+                raise self._rejected(f"redirects to no address: {error}") from None
         raise self._rejected(f"redirects more than {_MOST_REDIRECTS} times")
 
     def wait(self, state: RetryCallState) -> float:
@@ -152,9 +170,7 @@ class _Call:
 
     def clean(self, text: str) -> str:
         """Return text without the request's secrets."""
-        for secret in self.request.secrets:
-            text = text.replace(secret, "…")
-        return text
+        return self.request.redactor.text(text)
 
     def _headers(self, request: Request) -> dict[str, str]:
         own = {"Accept": ", ".join(self.media_types), "Accept-Encoding": "gzip", "User-Agent": "v2g-planner"}
@@ -166,8 +182,11 @@ class _Call:
         return httpx.Timeout(min(self.limits.read_s, left), connect=min(self.limits.connect_s, left))
 
     def _redirected(self, request: Request, answer: httpx.Response) -> Request:
-        target = urljoin(request.url, answer.headers.get("Location", ""))
-        here, there = urlsplit(request.url), urlsplit(target)
+        try:
+            target = urljoin(request.url, answer.headers.get("Location", ""))
+            here, there = urlsplit(request.url), urlsplit(target)
+        except ValueError as error:
+            raise self._rejected(f"redirects to no address: {error}") from None
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             raise self._rejected(f"redirects to {there.scheme}://{there.netloc}, which is not followed")
         return replace(request, url=target, params={})
@@ -175,7 +194,8 @@ class _Call:
     def _read(self, answer: httpx.Response) -> Response:
         status = answer.status_code
         validators = Validators(
-            etag=answer.headers.get("ETag"), last_modified=answer.headers.get("Last-Modified")
+            etag=self._harmless(answer.headers.get("ETag")),
+            last_modified=self._harmless(answer.headers.get("Last-Modified")),
         )
         if status == 304 and self.known.headers():
             return Response(data=None, validators=self.known)
@@ -184,7 +204,7 @@ class _Call:
         if status == 204:
             raise ProviderError("answers 204: there are no prices for this", file=self.request.shown)
         if status != 200:
-            said = f"answers {status}: {_plain(self._body(answer, cap=65536, cut=True))}"
+            said = f"answers {status}: {self._plain(self._body(answer, cap=_LOOKED_AT, cut=True))}"
             if status == 404:  # how several providers say that the day is not published yet
                 raise ProviderError(self.clean(said), file=self.request.shown)
             raise self._rejected(said)
@@ -192,17 +212,25 @@ class _Call:
         data = self._body(answer, cap=self.limits.max_bytes)
         if media not in (*self.media_types, *_UNTOLD):
             raise ProviderError(
-                f"answers {media}, not {' or '.join(self.media_types)}: {self.clean(_plain(data))}",
+                self.clean(f"answers {media}, not {' or '.join(self.media_types)}: {self._plain(data)}"),
                 file=self.request.shown,
             )
-        return Response(data=data, validators=validators)
+        if any(self.request.redactor.data(part)[1] for part in unpacked(data, self.limits.max_bytes)):
+            raise ProviderError("sends our own token back in a packed file", file=self.request.shown)
+        data, redacted = self.request.redactor.data(data)
+        return Response(data=data, validators=validators, redacted=redacted)
+
+    def _harmless(self, validator: str | None) -> str | None:
+        """Return what a server gave to be kept, unless it is a secret of ours."""
+        return None if self.request.redactor.finds(validator) else validator
 
     def _body(self, answer: httpx.Response, *, cap: int, cut: bool = False) -> bytes:
         """Return the body, unpacked piece by piece, so that neither a bomb nor a trickle gets far."""
         packing = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if packing not in ("identity", "gzip", ""):
             raise ProviderError(
-                f"is packed as {packing[:20]}, which was not asked for", file=self.request.shown
+                self.clean(f"is packed as {packing}")[:60] + ", which was not asked for",
+                file=self.request.shown,
             )
         unpacker = zlib.decompressobj(wbits=_GZIP) if packing == "gzip" else None
         parts: list[bytes] = []
@@ -230,6 +258,15 @@ class _Call:
                 raise ProviderError("sends bytes after the end of its gzip", file=self.request.shown)
         return b"".join(parts)[: cap + 1]
 
+    def _plain(self, data: bytes) -> str:
+        """Return the words of an answer that is not what was asked for, short and without markup."""
+        # A secret is looked for before anything is cut, or a part of it would be left.
+        text = self.clean(data[:_LOOKED_AT].decode("utf-8", "replace"))
+        if len(data) >= _LOOKED_AT:
+            text = text[: -len(max(self.request.secrets, key=len, default="")) * 16 or None]
+        words = html.unescape(re.sub(r"<[^>]*>", " ", text))
+        return self.clean(re.sub(r"\s+", " ", words).strip())[:_SHOWN] or "(empty)"
+
     def _rejected(self, problem: str) -> RejectedError:
         return RejectedError(self.clean(problem), file=self.request.shown)
 
@@ -256,9 +293,3 @@ def _http_date(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
-
-
-def _plain(data: bytes) -> str:
-    """Return the words of an answer that is not what was asked for, short and without markup."""
-    text = re.sub(r"<[^>]*>", " ", data[:65536].decode("utf-8", "replace"))
-    return re.sub(r"\s+", " ", html.unescape(text)).strip()[:_SHOWN] or "(empty)"

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from warehouse.errors import OptionError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
+from warehouse.sources.tariffs.redact import Redactor
 
 JSON_TYPES = ("application/json", "text/json")
 XML_TYPES = ("application/xml", "text/xml")
@@ -27,24 +28,29 @@ class Ask:
     start: dt.datetime
     end: dt.datetime
     tariff: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One HTTP request; `secrets` are the values that no message, file or table may show."""
 
-    url: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    url: str = field(repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    json: Mapping[str, object] | None = None
+    json: Mapping[str, object] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def shown(self) -> str:
         """The address without its secrets: what is kept and what errors name."""
-        told = {name: value for name, value in self.params.items() if value not in self.secrets}
-        return f"{self.url}?{urlencode(told, safe=':,')}" if told else self.url
+        told = {name: value for name, value in self.params.items() if not self.redactor.finds(value)}
+        return self.redactor.text(f"{self.url}?{urlencode(told, safe=':,')}" if told else self.url)
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes the secrets out of text and bytes."""
+        return Redactor(self.secrets)
 
     @property
     def host(self) -> str:

@@ -1,0 +1,145 @@
+"""Files of prices as people have them: one zone beside another, gaps, odd stamps, a clock without a date."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.ingest import ingest
+from flows.stages.record import StageResult
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, ZONE, price_rows
+from warehouse.errors import CellError, OptionError, UnitError
+from warehouse.sources import load_mapping, read_source
+from warehouse.zones import market_day_slots
+
+HEADER = "zone,interval_start_utc,resolution_minutes,price_eur_per_mwh"
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Workspace:
+    return Workspace.create(tmp_path / "depot", zone=ZONE)
+
+
+def quarters(zone: str, *days: date) -> pd.DataFrame:
+    starts = [start for day in days for start in market_day_slots(day, zone)]
+    return pd.DataFrame(
+        {
+            "zone": zone,
+            "interval_start_utc": starts,
+            "resolution_minutes": 15,
+            "price_eur_per_mwh": [50.0 + number % 40 for number in range(len(starts))],
+        }
+    )
+
+
+def checked(workspace: Workspace, rows: pd.DataFrame, name: str, hours: int) -> StageResult:
+    file = workspace.root.parent / f"{name}.csv"
+    rows.to_csv(file, index=False)
+    as_of = AS_OF + timedelta(hours=hours)
+    ingest(workspace, as_of, new_run_id(as_of), "prices", [file])
+    return check(workspace, as_of, new_run_id(as_of))
+
+
+def test_a_file_of_one_zone_does_not_answer_for_the_days_of_another(market: Workspace) -> None:
+    june = [date(2024, 6, 1) + timedelta(days=n) for n in range(3)]
+    july = [date(2024, 7, 1) + timedelta(days=n) for n in range(3)]
+    assert checked(market, quarters("DE-LU", *june), "a", 0).exit_code == 0
+    assert checked(market, quarters("FI", *july), "b", 1).exit_code == 0
+    both = pd.concat([quarters("DE-LU", *july[:1]), quarters("FI", *june[:1])])
+    assert checked(market, both, "c", 2).exit_code == 0
+    assert len(market.warehouse.read("core_price")) == 8 * 96
+
+
+def test_days_that_a_file_does_not_touch_are_not_asked_of_it_but_a_hole_in_a_day_is(
+    market: Workspace,
+) -> None:
+    days = [date(2024, 6, n) for n in (1, 2, 3, 20, 21, 22)]
+    assert checked(market, quarters("DE-LU", *days), "a", 0).exit_code == 0
+    torn = quarters("DE-LU", *[date(2024, 5, n) for n in (1, 2, 3)]).drop(index=[100, 101])
+    result = checked(market, torn, "b", 1)
+    assert result.exit_code == 4
+    assert "DE-LU 2024-05-02" in result.message
+
+
+def written(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
+    file = tmp_path / "prices.csv"
+    file.write_text("\n".join([header, *rows]) + "\n")
+    return file
+
+
+def test_hours_that_begin_at_a_quarter_to_are_refused_with_the_first_row(tmp_path: Path) -> None:
+    rows = [f"NL,2026-07-31T{hour:02d}:45:00+00:00,60,{50 + hour}" for hour in range(24)]
+    with pytest.raises(
+        CellError,
+        match=r"prices\.csv, row 1, column interval_start_utc: '2026-07-31 00:45 UTC' begins beside",
+    ):
+        read_source("prices", written(tmp_path, *rows))
+    good = [f"NL,2026-07-31T{hour:02d}:00:00+00:00,60,50" for hour in range(23)]
+    assert len(read_source("prices", written(tmp_path, *good, rows[-1])).frame) == 24
+
+
+@pytest.mark.parametrize("stamp", ["1900-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:00:00Z", "2150-01-01T00:00:00Z"])  # fmt: skip # noqa: E501
+@pytest.mark.parametrize("direction", ["", "import,"])
+def test_prices_of_no_day_of_a_market_are_refused_with_row_and_value(
+    tmp_path: Path, stamp: str, direction: str
+) -> None:
+    header, dataset = HEADER.replace("mwh", "kwh"), "prices"
+    if direction:
+        header, dataset = header.replace("zone,", "zone,direction,"), "tariffs"
+    rows = [f"NL,{direction}{moment},60,0.05" for moment in ("2026-07-31T00:00:00Z", stamp)]
+    with pytest.raises(
+        CellError, match=rf"row 2, column interval_start_utc: '{stamp[:10]} .* is no day of a market"
+    ):
+        read_source(dataset, written(tmp_path, *rows, header=header))
+
+
+@pytest.mark.parametrize(
+    ("time_format", "whole"),
+    [
+        ("%H.%M", False), ("%d.%m. %H:%M", False), ("%Y %H:%M", False), ("%m/%Y", False), ("%d %H:%M", False),
+        ("%%Y%%m%%d %H", False), ("%d.%m.%Y %H:%M", True), ("%Y-%j %H", True), ("%d %b %y %H:%M%z", True),
+        ("%G-W%V-%u %H", True), ("%-d/%-m/%Y", True), ("unix_s", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("dataset", "column"),
+    [("prices", "interval_start_utc"), ("telemetry", "time_utc"), ("sessions", "arrival_utc")],
+)
+def test_a_format_without_a_date_is_refused_with_the_reason(
+    tmp_path: Path, dataset: str, column: str, time_format: str, whole: bool
+) -> None:
+    file = tmp_path / "m.toml"
+    file.write_text(
+        f'timezone = "Europe/Helsinki"\n[columns.{column}]\nfrom = "a"\nformat = "{time_format}"\n'
+    )
+    if whole:
+        assert load_mapping(file, dataset).source == "mapped"
+        return
+    with pytest.raises(OptionError, match=rf"column columns\.{column}\.format: .* names no day"):
+        load_mapping(file, dataset)
+
+
+def test_a_day_about_zero_lands_and_waits_for_a_persons_word(market: Workspace, tmp_path: Path) -> None:
+    rows = quarters("DE-LU", date(2024, 6, 1))
+    rows["price_eur_per_mwh"] = [(number % 21 - 10) / 100 for number in range(96)]
+    result = checked(market, rows, "a", 0)
+    assert (result.exit_code, result.details["quarantined"]) == (4, 96)
+    rows["price_eur_per_mwh"] = 0.05
+    rows.to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(UnitError, match=r"look like .*€/kWh"):
+        read_source("prices", tmp_path / "b.csv")
+
+
+def test_hours_at_the_cap_are_prices(market: Workspace) -> None:
+    rows = price_rows(date(2024, 6, 1), 3)
+    rows.loc[30:33, "price_eur_per_kwh"] = 4.0
+    result = checked(market, rows, "a", 0)
+    assert (result.exit_code, result.status) == (0, "ok")
+    assert "dear" in {row["rule"] for row in result.tables["failed checks"]}
+    assert (market.warehouse.read("core_price")["price_eur_per_kwh"] == 4.0).sum() == 4

@@ -1,0 +1,90 @@
+"""Files of sessions that contradict one another: through ingest and check, to what a plan would read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+
+from flows.stages import new_run_id
+from flows.stages.check import check
+from flows.stages.record import StageResult
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, put, session_rows
+
+COLUMNS = list(session_rows().columns)
+
+
+def taken(workspace: Workspace, rows: pd.DataFrame, hours: int) -> StageResult:
+    as_of = AS_OF + timedelta(hours=hours)
+    put(workspace, "sessions", rows, as_of=as_of)
+    return check(workspace, as_of, new_run_id(as_of))
+
+
+def stay(session_id: str, arrival: str, departure: str, soc: float = 0.6) -> pd.DataFrame:
+    return pd.DataFrame([(session_id, "car-1", arrival, departure, soc, 0.8)], columns=COLUMNS)
+
+
+def held(workspace: Workspace, table: str = "core_session") -> list[str]:
+    return sorted(workspace.warehouse.read(table)["session_id"])
+
+
+def told(result: StageResult, rule: str) -> str:
+    return " ".join(str(row["message"]) for row in result.tables["failed checks"] if row["rule"] == rule)
+
+
+def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_told(
+    workspace: Workspace,
+) -> None:
+    assert taken(workspace, session_rows(), 0).exit_code == 0
+    late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
+    result = taken(workspace, late, 1)
+    assert (result.exit_code, result.status) == (0, "ok")
+    assert "'s2' by 'late'" in told(result, "superseded")
+    assert held(workspace) == ["late", "s1", "s3"]
+    assert held(workspace, "core_session_superseded") == ["s2"]
+    earlier = workspace.warehouse.read("core_session", known_by=AS_OF)
+    assert sorted(earlier["session_id"]) == ["s1", "s2", "s3"]
+
+
+def test_the_same_stays_sent_again_under_new_ids_are_there_once(workspace: Workspace) -> None:
+    taken(workspace, session_rows(), 0)
+    again = session_rows().assign(session_id=lambda rows: rows["session_id"] + "-b")
+    result = taken(workspace, again, 1)
+    assert result.exit_code == 0
+    assert held(workspace) == ["s1-b", "s2-b", "s3-b"]
+    assert told(result, "superseded").count(" by ") >= 3
+
+
+def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Workspace) -> None:
+    put(workspace, "sessions", session_rows(), as_of=AS_OF)
+    late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
+    result = taken(workspace, late, 1)
+    assert held(workspace) == ["late", "s1", "s3"]
+    assert "'s2' by 'late'" in told(result, "superseded")
+
+
+def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace) -> None:
+    twice = session_rows().iloc[[2, 2]].assign(session_id=["s3", "s3b"])
+    twice["arrival_utc"] = [f"{DAY}T07:10:00Z", f"{DAY}T07:11:00Z"]
+    result = taken(workspace, pd.concat([session_rows().iloc[:2], twice]), 0)
+    assert result.exit_code == 0
+    assert held(workspace) == ["s1", "s2", "s3"]
+    assert "'s3b' is 's3'" in told(result, "same_stay")
+    kept = workspace.warehouse.read("core_quarantine")
+    assert kept[["rule", "severity", "row_key"]].to_numpy().tolist() == [["same_stay", "warning", "s3b"]]
+
+
+def test_a_contradiction_in_a_file_costs_its_two_rows_and_no_more(workspace: Workspace) -> None:
+    rival = stay("rival", f"{DAY}T15:00:00Z", f"{DAY}T18:00:00Z", soc=0.9)
+    result = taken(workspace, pd.concat([session_rows(), rival]), 0)
+    assert (result.exit_code, result.status) == (0, "degraded")
+    assert held(workspace) == ["s1", "s3"]
+    assert "'rival'" in told(result, "overlap")
+    assert "'s2'" in told(result, "overlap")
+
+
+def test_a_state_of_charge_of_0_is_taken_with_a_warning(workspace: Workspace) -> None:
+    result = taken(workspace, stay("z", f"{DAY}T15:30:00Z", f"{DAY}T23:00:00Z", soc=0.0), 0)
+    assert (result.exit_code, held(workspace)) == (0, ["z"])
+    assert "placeholder" in told(result, "soc_zero")
