@@ -69,26 +69,27 @@ def test_a_plan_that_meets_a_damaged_block_ends_with_4_and_names_the_newest_back
     assert run(depot.root, "backup", backup)[0] == 0
     database = depot.warehouse.path
     healthy = database.read_bytes()
-    ends = set()
+    index, died = failing_index_block(database), 0
     for number in range((len(healthy) - HEADERS) // BLOCK):
         database.write_bytes(healthy)
         Path(f"{database}.wal").unlink(missing_ok=True)
         flip(database, HEADERS + number * BLOCK + 4321)
         copy = tmp_path / f"{number}.duckdb"
         good, _ = run(depot.root, "backup", copy)
-        code, planned = run(depot.root, "plan", "--date", DAY, "--as-of", AS_OF.isoformat())
-        assert code in (0, 4), planned
-        ends.add((good, code))
-        if code == 4:
-            assert good == 4, f"a backup called block {number} good, and plan died on it"
-            assert planned["error"]["kind"] == "DamagedError"
-            newest = copy if copy.exists() else backup
-            assert planned["error"]["hint"].startswith(f"`v2g restore {newest}`")
+        assert good in (0, 4)
+        if good == 0 or number in (0, index):  # of the others a backup said what a plan would meet
+            code, planned = run(depot.root, "plan", "--date", DAY, "--as-of", AS_OF.isoformat())
+            assert code in (0, good), f"a backup called block {number} good: {planned}"
+            if code:
+                died += 1
+                newest = copy if copy.exists() else backup
+                assert planned["error"]["kind"] == "DamagedError"
+                assert planned["error"]["hint"].startswith(f"`v2g restore {newest}`")
         copy.unlink(missing_ok=True)
-    assert (4, 4) in ends
+    assert died
     database.write_bytes(healthy)
     Path(f"{database}.wal").unlink(missing_ok=True)
-    flip(database, HEADERS + failing_index_block(database) * BLOCK + 99)
+    flip(database, HEADERS + index * BLOCK + 99)
     assert run(depot.root, "restore", backup)[0] == 0
     assert run(depot.root, "plan", "--date", DAY, "--as-of", AS_OF.isoformat())[0] == 0
 

@@ -89,7 +89,8 @@ def test_migrate_closes_an_open_workspace_follows_no_link_and_leaves_access_list
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir(mode=0o755)
+    outside.mkdir()
+    outside.chmod(0o755)
     (workspace.root / "link").symlink_to(outside)
     for path in (workspace.root, *workspace.root.rglob("*")):
         if not path.is_symlink():

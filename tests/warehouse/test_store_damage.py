@@ -80,6 +80,18 @@ def test_no_block_can_be_flipped_that_a_backup_calls_good_and_a_write_dies_on(wa
     assert called_good <= 3  # blocks in use nowhere
 
 
+def test_a_file_that_ends_before_a_block_nobody_uses_is_whole(warehouse, healthy):
+    """As DuckDB itself leaves one, now and then; any other is not."""
+    for blocks in range(1, (len(healthy) - HEADERS) // BLOCK):
+        warehouse.path.write_bytes(healthy[: len(healthy) - blocks * BLOCK])
+        try:
+            warehouse.check_backup(warehouse.path)
+        except StoreError:
+            break
+        rewrite(warehouse.path)
+    assert blocks < 5
+
+
 def test_flipped_headers_are_damage_too(warehouse, healthy, tmp_path):
     for at in (3, 9, 100, 4096, 4096 + 17, 8192, 8192 + 300):
         warehouse.path.write_bytes(healthy)
@@ -104,7 +116,7 @@ def test_a_backup_is_checked_later_and_nothing_is_written_by_that(warehouse, tmp
     with pytest.raises(DamagedError, match=r"copy\.duckdb is damaged"):
         warehouse.restore(copy)
     assert copy.read_bytes() == damaged
-    for wrong in (whole[: len(whole) - BLOCK], whole[:-100], b"", b"no database" * 999):
+    for wrong in (whole[: len(whole) // 2], b"", b"no database" * 999):
         copy.write_bytes(wrong)
         with pytest.raises(StoreError):
             warehouse.check_backup(copy)
