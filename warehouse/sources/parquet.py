@@ -104,7 +104,7 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
 def _width(kind: pa.DataType) -> int:
     """Return the bytes of a value in memory; of text only those of its place in a dictionary."""
     try:
-        return max(1, kind.bit_width // 8)
+        return max(1, int(kind.bit_width) // 8)
     except ValueError:
         return _WORD
 
