@@ -4,7 +4,8 @@
 - tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
 - prices: `tariffs/`, `smard` · sessions: `teslamate`, `ocpp` (`ocpp_frames` → `ocpp_transactions`,
   `ocpp_readings`); `acn` and `desl`, which `replay` puts onto the `cars` of a fleet
-- `rawfile`, `rawtable`, `parquet`, `book` (`bookguard`), `jsontext`, `cells`: path → bytes → cells → values, under the caps
+- `rawfile`, `rawtable`, `parquet`, `book` (`bookguard`), `jsontext`, `cells`: path → bytes → cells → values,
+  under the caps
 - `refusals`: ids, zones, days, units; `require_known` · `units`: what a file may be in
 """
 
