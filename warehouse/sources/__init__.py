@@ -2,10 +2,11 @@
 
 - `read`: `read_source`, the one way in · `types`: `SourceFile`, what lands · `caps`: how large a file may be
 - tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
-- prices: `tariffs/`, `smard` · sessions: `teslamate`, `ocpp` (read by `ocpp_frames`); `acn` and `desl`, which
-  `replay` puts onto the `cars` of a fleet
-- `rawfile`, `rawtable`, `book`, `jsontext`, `cells`: path → bytes → cells → values, under the caps
-- `refusals`: ids, zones, units; `require_known` · `units`: what a file may be in
+- prices: `tariffs/`, `smard` · sessions: `teslamate`, `ocpp` (`ocpp_frames` → `ocpp_transactions`,
+  `ocpp_readings`); `acn` and `desl`, which `replay` puts onto the `cars` of a fleet
+- `rawfile`, `rawtable`, `parquet`, `book` (`bookguard`), `jsontext`, `cells`: path → bytes → cells → values,
+  under the caps
+- `refusals`: ids, zones, days, units; `require_known` · `units`: what a file may be in
 """
 
 from warehouse.sources.mapping import FileMapping, load_mapping

@@ -29,6 +29,7 @@ what a ready-made reader needs, so that a drop folder can use it:
 
     source = "ocpp"
     batteries = { "04A1B2C3" = "CAR1", "evse:2" = "CAR2" }
+    station = "north"                   # where stations number their transactions alike
 """
 
 import re

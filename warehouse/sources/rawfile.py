@@ -119,7 +119,7 @@ def _gunzip(data: bytes, name: str, caps: Caps) -> bytes:
                 f"unpacks to more than {most:,} bytes from {len(data):,}; a gzip bomb?", file=name
             )
         if text and b"\0" in piece:
-            raise UndecodableFileError(f"{NUL_BYTES}, unpacked", file=name)
+            raise UndecodableFileError(NUL_BYTES, file=name)
         blank = blank and not piece.strip()
     if blank:
         raise EmptyFileError("is empty", file=name)

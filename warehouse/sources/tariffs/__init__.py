@@ -5,8 +5,8 @@
   `sahkotin`
 - `tou`: time-of-use tariffs (`schedule`) from TOML (`toml_tariff`) or of `acnportal`, for given days
 - `answer`, `money`, `payload`: intervals → rows, currencies → €, bytes → JSON or XML
-- `fetch`: over HTTP, within limits (`exchange`) · `cache`: answers kept as they came · `coverage`: whether
-  they hold the day asked for
+- `fetch`: over HTTP, within limits (`exchange`) · `redact`: no token comes back · `cache`: answers kept as
+  they came · `coverage`: whether they hold the day asked for
 The bytes of an answer given as a file are read by the same parser: that is the offline replay.
 """
 
