@@ -1,9 +1,9 @@
 """What a site for each car costs: `python -m tests.benchmarks.many_homes [CARS …] [--limits SECONDS …]`.
 
 For each number of homes, alone or all on one feeder (`--feeder`), and for a depot of two sites (`--depot`):
-the route chosen and why, then for each time limit wall and CPU seconds of planning mode "v2g", by how much the
-limit was overrun, the peak of memory that it added, status, gap and objective. Loading and compiling come first
-and are told apart. Every plan is checked.
+the route chosen and why, then for each time limit wall and CPU seconds of planning mode "v2g", by how much
+the limit was overrun, the peak of memory that it added, status, gap and objective. Loading and compiling come
+first and are told apart. Every plan is checked.
 """
 
 from __future__ import annotations
