@@ -71,12 +71,12 @@ def _search(problem: DayProblem, mode: Mode, chosen: Route, deadline: float) -> 
         from optimize.fleet.plan import solve_fleet
 
         return solve_fleet(problem, mode, deadline - time.perf_counter())
-    left = deadline - time.perf_counter()
-    if left < BUILD_SECONDS * chosen.size > BUILD_SECONDS * LEAST_AT_ONCE:
+    left, large = deadline - time.perf_counter(), chosen.size > LEAST_AT_ONCE
+    if large and left < BUILD_SECONDS * chosen.size:
         raise TimeLimitError(mode, "no time to put it together", f"{chosen.size} weighted slots")
     from optimize.solve import solve_mode
 
-    return solve_mode(problem, mode, left)
+    return solve_mode(problem, mode, left, building_counts=large)
 
 
 def _at_once(problem: DayProblem, mode: Mode) -> ModePlan:

@@ -85,16 +85,19 @@ class Search:
         return self.timed(max(self.seconds_left, self.lp_seconds or 0.0), feasible=feasible)
 
 
-def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
+def solve_mode(
+    problem: DayProblem, mode: Mode, time_limit_seconds: float, *, building_counts: bool = False
+) -> ModePlan:
     """The best plan of an optimising mode ("ordered" or "v2g"), not yet checked.
 
+    The limit is that of the search, or of putting the programme together as well, where that takes long.
     Same input, same plan, unless the time limit strikes: one thread, fixed seed. Raises TimeLimitError if not
     even the LP was solved in time and SolverError if the solver ends otherwise.
     """
     deadline = time.perf_counter() + time_limit_seconds
     windows = session_windows(problem)
     day = build_day(problem, windows, mode)
-    search = settle_day(day, deadline - time.perf_counter())
+    search = settle_day(day, deadline - time.perf_counter() if building_counts else time_limit_seconds)
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
