@@ -31,6 +31,8 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
     deadline = time.perf_counter() + time_limit_seconds
     chosen = route(problem, mode)
     if chosen.size > STEPS_AT_ONCE and chosen.engine != "fleet":
+        if deadline - time.perf_counter() < (AT_ONCE_SECONDS + BUILD_SECONDS) * chosen.size:
+            return _at_once(problem, mode)
         parts = take_apart(problem, mode)
         routes = [route(part.problem, mode) for part in parts]
         return join(problem, mode, parts, _in_turn(parts, mode, routes, deadline))
@@ -47,17 +49,19 @@ def _in_turn(parts: Sequence[Part], mode: Mode, routes: Sequence[Route], deadlin
     """Each part's plan; each has its share of the time left, a larger one after others were too small."""
     plans: list[ModePlan] = []
     left = sum(one.size for one in routes)
-    too_small = 0
+    too_small, kept_back = 0, AT_ONCE_SECONDS
     for part, chosen in zip(parts, routes, strict=True):
         now = time.perf_counter()
-        spare = deadline - now - AT_ONCE_SECONDS * left
+        spare = deadline - now - kept_back * left
         share = min(1.0, 2.0**too_small * chosen.size / max(1, left))
         left -= chosen.size
         try:
             plans.append(_search(part.problem, mode, chosen, now + share * spare))
         except SolverError:
             too_small += 1
+            now = time.perf_counter()
             plans.append(_at_once(part.problem, mode))
+            kept_back = max(kept_back, (time.perf_counter() - now) / max(1, chosen.size))
     return plans
 
 
@@ -67,12 +71,12 @@ def _search(problem: DayProblem, mode: Mode, chosen: Route, deadline: float) -> 
         from optimize.fleet.plan import solve_fleet
 
         return solve_fleet(problem, mode, deadline - time.perf_counter())
-    left = deadline - time.perf_counter()
-    if left < BUILD_SECONDS * chosen.size > BUILD_SECONDS * LEAST_AT_ONCE:
+    left, large = deadline - time.perf_counter(), chosen.size > LEAST_AT_ONCE
+    if large and left < BUILD_SECONDS * chosen.size:
         raise TimeLimitError(mode, "no time to put it together", f"{chosen.size} weighted slots")
     from optimize.solve import solve_mode
 
-    return solve_mode(problem, mode, left)
+    return solve_mode(problem, mode, left, building_counts=large)
 
 
 def _at_once(problem: DayProblem, mode: Mode) -> ModePlan:

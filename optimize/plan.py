@@ -37,8 +37,8 @@ def plan_day(
 
     Its accounts equal its objective to 1e-6 €, and it reaches what was held of an objective before net
     benefit. time_limit_seconds bounds the search of each mode: status "time_limit" and the gap say what it
-    left open. Beyond it lie what any plan takes and at most one LP more. Raises ProblemError for an unknown
-    mode, SolverError, TimeLimitError or PlanCheckError.
+    left open. Beyond it lie what any plan takes and, where binaries were needed, the LPs that close their
+    search. Raises ProblemError for an unknown mode, SolverError, TimeLimitError or PlanCheckError.
     """
     _require(modes, time_limit_seconds)
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}

@@ -35,7 +35,6 @@ from optimize.windows import session_windows
 WEAR_ERROR_EUR = 1e-7
 GAP = 2e-6
 MILP_SHARE = 0.8
-LEAST_CLOSING = 0.1
 CUT_ROUNDS = 60
 # What an earlier objective reached is held to this, absolute or relative.
 HELD = 1e-7
@@ -82,20 +81,23 @@ class Search:
             self.seconds_spent += self.program.seconds - before
 
     def run_lp(self, *, feasible: bool = True) -> bool:
-        """The LPs that close a search may together overrun the limit by what the first one took."""
-        return self.timed(self.seconds_left + (self.lp_seconds or 0.0), feasible=feasible)
+        """An LP that closes a search may overrun the limit by a few times what the first one took."""
+        return self.timed(max(self.seconds_left, self.lp_seconds or 0.0), feasible=feasible)
 
 
-def solve_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
+def solve_mode(
+    problem: DayProblem, mode: Mode, time_limit_seconds: float, *, building_counts: bool = False
+) -> ModePlan:
     """The best plan of an optimising mode ("ordered" or "v2g"), not yet checked.
 
+    The limit is that of the search, or of putting the programme together as well, where that takes long.
     Same input, same plan, unless the time limit strikes: one thread, fixed seed. Raises TimeLimitError if not
     even the LP was solved in time and SolverError if the solver ends otherwise.
     """
     deadline = time.perf_counter() + time_limit_seconds
     windows = session_windows(problem)
     day = build_day(problem, windows, mode)
-    search = settle_day(day, deadline - time.perf_counter())
+    search = settle_day(day, deadline - time.perf_counter() if building_counts else time_limit_seconds)
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
@@ -179,7 +181,7 @@ def _settle(search: Search) -> float:
     program.relax(switches.columns)
     _solve_lp(search)
     if search.lp_seconds is None:
-        search.lp_seconds = LEAST_CLOSING + search.seconds_spent
+        search.lp_seconds = 0.5 + 4.0 * search.seconds_spent
     bound, in_time = program.objective(), True
     if not switches.broken(search.powers).any():
         search.kept = search.powers
@@ -188,9 +190,7 @@ def _settle(search: Search) -> float:
         _repair(search)
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
-        # What closes a search is another LP.
-        spare = search.seconds_left - search.lp_seconds
-        if gap <= search.gap_wanted or not in_time or spare <= 0.0:
+        if gap <= search.gap_wanted or not in_time or search.seconds_left <= 0.0:
             search.kept = search.powers
             return gap
         columns = switches.columns
@@ -198,7 +198,7 @@ def _settle(search: Search) -> float:
         program.free_binaries(columns)
         program.suggest(columns, values)
         try:
-            in_time = search.timed(min(MILP_SHARE * search.seconds_left, spare) / search.objectives_left)
+            in_time = search.timed(MILP_SHARE * search.seconds_left / search.objectives_left)
             values = np.round(program.values()[columns])
             bound = max(bound, program.mip_bound())
         except TimeLimitError:

@@ -19,6 +19,8 @@ ROWS_A_ROOT = 8.0
 # Memory: of the engine so many square matrices of its rows at once and bytes a weighted slot, beside what its
 # chunks of cars hold; of HiGHS and what is passed to it, bytes a weighted slot.
 SQUARES, FLEET_BYTES, HIGHS_BYTES = 4, 800, 7_000
+# So few sites need no counting.
+FEW_SITES = 4
 # Up to here memory is no reason to choose; beyond, the engine that needs less of it plans.
 MUCH_BYTES = 2e9
 
@@ -48,13 +50,16 @@ def route(problem: DayProblem, mode: Mode) -> Route:
     beyond = unsupported(problem)
     if beyond:
         return Route(engine="pyomo", why=f"the fleet engine cannot plan with {beyond}", size=size)
+    most = int(ROWS_A_ROOT * size**0.5)
+    few = len(problem.sites) <= FEW_SITES and 3 * len(problem.sites) * len(problem.slots) <= most
+    if few and not problem.reserves:
+        return Route(engine="fleet", why=f"{size} weighted slots are more than {STEPS_AT_ONCE}", size=size)
     rows = count_rows(arrays := arrays_of(problem, windows, mode))
     try:
         chunks = chunk_bytes(arrays) if rows else 0
     except UnsupportedError as error:
         return Route(engine="pyomo", why=str(error), size=size)
     own, other = 8.0 * SQUARES * rows**2 + chunks + FLEET_BYTES * size, float(HIGHS_BYTES * size)
-    most = int(ROWS_A_ROOT * size**0.5)
     why = (
         f"{size} weighted slots coupled by {rows} rows (at most {most} for the fleet engine), about"
         f" {own / 1e9:.2g} GB by the fleet engine and {other / 1e9:.2g} GB by HiGHS"
