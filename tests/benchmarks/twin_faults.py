@@ -45,7 +45,7 @@ class Case:
 
 
 def judge(battery: BatterySpec, made: Truth, fleet: FleetContext) -> str:
-    """The fault that the twin names."""
+    """The fault that the twin names; "disputed" where it names none and does not believe its fit."""
     request = CalibrationRequest(
         battery=battery,
         telemetry=made.telemetry,
@@ -56,8 +56,10 @@ def judge(battery: BatterySpec, made: Truth, fleet: FleetContext) -> str:
         fleet=fleet,
     )
     age_days = (AS_OF - battery.commissioned_utc).total_seconds() / 86400
-    fault = observe(request, age_days).fault
-    return "none" if fault is None else fault.kind
+    seen = observe(request, age_days)
+    if seen.fault is not None:
+        return seen.fault.kind
+    return "none" if seen.doubt is None else "disputed"
 
 
 def verdicts(case: Case) -> Verdicts:
