@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
+from warehouse import stays
 from warehouse.compaction import compact_all
 from warehouse.layout import told
 from warehouse.schema import (
@@ -29,8 +30,9 @@ def _from_1(connection: duckdb.DuckDBPyConnection) -> None:
     compact_all(connection)
 
 
-def _from_2(_: duckdb.DuckDBPyConnection) -> None:
-    """Nothing but what growing adds: the layout's record in the file."""
+def _from_2(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of stays of one car that overlap the one received later holds."""
+    stays.settle(connection)
 
 
 _STEPS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1, 2: _from_2}

@@ -147,22 +147,26 @@ def _add_columns(
 ) -> None:
     for column in contract:
         kind = sql_type(column)
-        if column.name not in there:
-            if not column.nullable:
-                raise StoreError(f"{contract.name} of the file lacks {column.name}, which may not be null")
+        if column.name in there:
+            found = there[column.name][0]
+            if found != kind:
+                raise StoreError(f"{contract.name}.{column.name} is {found} in the file and {kind} now")
+        elif column.nullable:
             connection.execute(f"ALTER TABLE {contract.name} ADD COLUMN {column.name} {kind}")
-            continue
-        found, nullable = there[column.name]
-        if found != kind:
-            raise StoreError(f"{contract.name}.{column.name} is {found} in the file and {kind} now")
-        if column.nullable and not nullable:
-            _drop_not_null(connection, contract, column.name)
+        else:
+            raise StoreError(f"{contract.name} of the file lacks {column.name}, which may not be null")
+    names = [column.name for column in contract if column.nullable]
+    if strict := [name for name in names if name in there and not there[name][1]]:
+        _drop_not_null(connection, contract, strict)
 
 
-def _drop_not_null(connection: duckdb.DuckDBPyConnection, contract: TableContract, column: str) -> None:
-    """Let a column be null; a table with a key is made anew, as DuckDB alters none that has an index."""
+def _drop_not_null(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, columns: list[str]
+) -> None:
+    """Let columns be null; a table with a key is made anew, as DuckDB alters none that has an index."""
     if not contract.key or contract.daily:
-        connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {column} DROP NOT NULL")
+        for column in columns:
+            connection.execute(f"ALTER TABLE {contract.name} ALTER COLUMN {column} DROP NOT NULL")
         return
     own = ", ".join(name for name in contract.names if name in _columns(connection, contract.name))
     connection.execute(f"CREATE TEMP TABLE kept AS FROM {contract.name}")

@@ -112,6 +112,25 @@ def test_the_telemetry_of_an_old_file_gets_its_quarter_hours(old):
     assert quarters["charge_ah"].sum() == pytest.approx(10.0 * 2)
 
 
+@pytest.mark.parametrize("version", [2], indirect=True)
+def test_overlapping_stays_of_an_old_file_become_one(old):
+    with duckdb.connect(str(old.path)) as connection:
+        for hours, name in enumerate(("earlier", "later")):
+            row = {
+                "session_id": name, "battery_id": "CAR1", "arrival_utc": NOW + dt.timedelta(hours=hours),
+                "departure_utc": NOW + dt.timedelta(hours=9), "arrival_soc": 0.4, "departure_soc": 0.8,
+                "source_id": name, "source_row": 1, "received_utc": NOW + dt.timedelta(days=hours),
+            }  # fmt: skip
+            connection.execute(
+                f"INSERT INTO core_session ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",  # noqa: S608
+                list(row.values()),
+            )
+    old.migrate()
+    own = {"battery_id": "CAR1"}
+    assert old.read("core_session", where=own)["session_id"].tolist() == ["later"]
+    assert old.read("core_session_superseded", where=own)["session_id"].tolist() == ["earlier"]
+
+
 def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old, version, caplog):
     with pytest.raises(SchemaVersionError, match=rf"version {version}.*v2g migrate"):
         old.read("core_price")
