@@ -75,7 +75,7 @@ def test_a_damaged_backup_is_a_failed_validation(workspace: Workspace, run: Run,
     (tmp_path / "backup.duckdb").write_bytes(b"no database" * 1000)
     before = (workspace.root / "warehouse.duckdb").read_bytes()
     code, told = run("restore", tmp_path / "backup.duckdb")
-    assert (code, told["error"]["kind"]) == (4, "StoreError")
+    assert (code, told["error"]["kind"]) == (4, "DamagedError")
     assert (workspace.root / "warehouse.duckdb").read_bytes() == before
 
 

@@ -86,7 +86,8 @@ def test_what_a_killed_process_had_committed_is_in_the_next_snapshot(warehouse, 
 
 
 def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
-    with pytest.raises(LockedError, match=r"held by another process; waited 0\.3 s"):
+    told = rf"held by another process; waited 0\.3 s: process {holder.pid} \(python"
+    with pytest.raises(LockedError, match=told):
         warehouse.read("core_price")
     with pytest.raises(LockedError):
         warehouse.land(source_of("prices", prices()), NOW)

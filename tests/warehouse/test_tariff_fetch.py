@@ -295,7 +295,7 @@ def test_an_answer_is_kept_read_only_and_found_again_once_it_was_accepted(tmp_pa
         provider, REQUEST, "DE-LU_2026-06-14", b"<xml/>", fetched_utc=when, validators=Validators(etag="e")
     )
     assert kept.path.read_bytes() == b"<xml/>"
-    assert kept.path.stat().st_mode & 0o777 == 0o444
+    assert kept.path.stat().st_mode & 0o777 == 0o400
     assert kept.url == "https://prices.example/api?zone=DE-LU"
     assert cache.find(provider, REQUEST) is None
     cache.remember(provider, REQUEST, kept)
