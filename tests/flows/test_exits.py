@@ -42,7 +42,7 @@ def test_each_code_has_its_words_and_the_help_shows_them(capsys: pytest.CaptureF
         cli.app(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert one_line() in shown
-    assert as_markdown().count("\n") == len(Exit) + 2
+    assert as_markdown() in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,8 @@ def test_a_plan_that_meets_a_damaged_block_ends_with_4_and_names_the_newest_back
     database = depot.warehouse.path
     healthy = database.read_bytes()
     index, died = failing_index_block(database), 0
-    for number in range((len(healthy) - HEADERS) // BLOCK):
+    blocks = (len(healthy) - HEADERS) // BLOCK
+    for number in sorted({*range(0, blocks, max(1, blocks // 8)), index}):
         database.write_bytes(healthy)
         Path(f"{database}.wal").unlink(missing_ok=True)
         flip(database, HEADERS + number * BLOCK + 4321)
