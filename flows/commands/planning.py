@@ -81,8 +81,8 @@ def run(
 ) -> None:
     """All stages for one market day as one Prefect flow: inbox, providers, check, calibrate, plan, publish.
 
-    What `[fetch]` of v2g.toml wants to know of the day is asked for, unless it is known. A stage that fails
-    does not end the day: exit 3 with a plan on what is there, 5 without one. Uses the server in
+    What the section fetch of v2g.toml wants to know of the day is asked for, unless it is known. A stage
+    that fails does not end the day: exit 3 with a plan on what is there, 5 without one. Uses the server in
     PREFECT_API_URL, or a temporary one in the workspace. `v2g check`, `calibrate`, `plan` and `report` run
     one stage without Prefect.
 

@@ -8,26 +8,27 @@ first and are told apart. Every plan is checked.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
+from collections.abc import Sequence
 
 from optimize.check import check_plan
 from optimize.engines import plan_in_time
 from optimize.fleet.at_once import plan_at_once
 from optimize.fleet.route import route
 from optimize.types import DayProblem
+from tests.benchmarks.data import benchmark_parser
 from tests.optimize.fleets import depot_day
 from tests.optimize.homes import homes_day
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("many_homes", __doc__)
     parser.add_argument("cars", nargs="*", type=int, default=[190, 500, 1_000])
     parser.add_argument("--limits", nargs="*", type=float, default=[0.05, 1.0, 10.0, 60.0])
     parser.add_argument("--feeder", action="store_true")
     parser.add_argument("--depot", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     begun = time.perf_counter()
     plan_at_once(homes_day(2), "v2g")
     plan_in_time(homes_day(2), "v2g", 60.0)

@@ -143,8 +143,8 @@ def test_a_hostile_table_is_refused(depot: Workspace, tmp_path: Path, case: str)
 
 PACKED = gzip.compress(GOOD.encode())
 GZIPS = {
-    "bomb": (gzip.compress(bytes(2**26)), "a gzip bomb?"),
-    "bomb in many members": (gzip.compress(bytes(2**20)) * 40, "a gzip bomb?"),
+    "bomb": (gzip.compress(bytes(2**26)), "NUL bytes"),
+    "bomb in many members": (gzip.compress(bytes(2**20)) * 40, "NUL bytes"),
     "cut short": (PACKED[:-9], "is not whole gzip: it ends too early"),
     "more behind it": (PACKED + b"GET /", "is not whole gzip"),
     "spoilt": (PACKED[:20] + b"\xff\xff" + PACKED[22:], "is not whole gzip"),

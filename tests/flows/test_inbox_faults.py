@@ -74,13 +74,15 @@ def test_refused_that_takes_nothing_still_tells_why_and_the_good_file_lands(two_
     assert (two_files.inbox / "prices__csv__b.csv").is_file()
 
 
-def test_a_reason_that_cannot_be_written_is_told_all_the_same(two_files: Workspace) -> None:
+def test_a_reason_whose_name_is_taken_is_written_under_another(two_files: Workspace) -> None:
     (two_files.inbox / "prices__csv__b.csv").write_text("zone\nDE-LU\n")
     (two_files.inbox / "refused" / "prices__csv__b.csv.reason.txt").mkdir(parents=True)
     result = taken(two_files)
     assert outcomes(result)["sites__csv__a.csv"] == ("landed", 1)
     (row,) = (row for row in result.tables["inbox"] if row["outcome"] == "refused")
-    assert "interval_start_utc" in row["reason"] and "could not be written beside it" in row["reason"]
+    beside = two_files.inbox / "refused" / "prices__csv__b.csv.2.reason.txt"
+    assert "interval_start_utc" in row["reason"]
+    assert beside.read_text(encoding="utf-8") == row["reason"] + "\n"
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o444])

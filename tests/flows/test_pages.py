@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.plain import records
 from flows.publish import pages, publish_run
 from flows.publish.day_charts import DayAxis, battery_day, price_and_power
 from flows.publish.prices import used_prices
@@ -228,7 +229,7 @@ def test_charge_is_drawn_from_plug_in_to_plug_out_and_not_in_between() -> None:
 
 def calibrations(workspace: Workspace) -> dict[str, Calibration]:
     rows = workspace.warehouse.read("out_calibration")
-    return {row["battery_id"]: Calibration.from_record(row) for row in pages._records(rows)}
+    return {row["battery_id"]: Calibration.from_record(row) for row in records(rows)}
 
 
 def test_table_and_band_give_one_end_of_life(planned: Workspace, published: dict[str, str]) -> None:

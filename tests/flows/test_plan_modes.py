@@ -24,7 +24,7 @@ from optimize.errors import PlanCheckError, SolverError, TimeLimitError
 from optimize.types import DayProblem, Mode, ModePlan
 from tests.flows.conftest import AS_OF, DAY, spoil
 
-SOLVE = optimize.plan._optimise
+SOLVE = optimize.plan.plan_in_time
 FAILURES = (
     TimeLimitError("ordered", "Time limit reached", "9 columns"),
     SolverError("ordered", "Unknown", "9 columns"),
@@ -44,7 +44,7 @@ def solver(patch: pytest.MonkeyPatch, change: Callable[[ModePlan], ModePlan], mo
         found = SOLVE(problem, asked, seconds)
         return change(found) if asked == mode else found
 
-    patch.setattr(optimize.plan, "_optimise", solve)
+    patch.setattr(optimize.plan, "plan_in_time", solve)
 
 
 def failing(error: Exception) -> Callable[[ModePlan], ModePlan]:
