@@ -121,7 +121,10 @@ def newest_calibrations(
     and the one before it stands.
     """
     rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
-    rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)].sort_values("as_of_utc", kind="stable")
+    rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)]
+    # Of two as of one moment, the one that started from the other was made later.
+    last = ~rows["calibration_id"].isin(rows["previous_calibration_id"])
+    rows = rows.assign(last=last).sort_values(["as_of_utc", "last"], kind="stable").drop(columns="last")
     if not disputed:
         rows = rows[rows["quality"] != DISPUTED]
     found: dict[str, Calibration] = {}
