@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from flows.stages.calibrations import ORDER, oldest_first
 from twin.types import Calibration
 from warehouse.store import Warehouse
 
@@ -18,9 +19,9 @@ def disputed_batteries(warehouse: Warehouse, as_of: datetime) -> frozenset[str]:
 
     Those of the day itself do not count: a run that is repeated asks the same again.
     """
-    rows = warehouse.read("out_calibration", columns=["battery_id", "as_of_utc", "quality"])
+    rows = warehouse.read("out_calibration", columns=["battery_id", "quality", *ORDER])
     earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
-    newest = earlier.sort_values("as_of_utc", kind="stable").drop_duplicates("battery_id", keep="last")
+    newest = oldest_first(earlier).drop_duplicates("battery_id", keep="last")
     return frozenset(newest.loc[newest["quality"] == DISPUTED, "battery_id"].astype(str))
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from flows.stages.calibrations import oldest_first
 from flows.stages.disputes import DISPUTED
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.used import files_used
@@ -121,10 +122,7 @@ def newest_calibrations(
     and the one before it stands.
     """
     rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
-    rows = rows[rows["as_of_utc"] <= pd.Timestamp(as_of)]
-    # Of two as of one moment, the one that started from the other was made later.
-    last = ~rows["calibration_id"].isin(rows["previous_calibration_id"])
-    rows = rows.assign(last=last).sort_values(["as_of_utc", "last"], kind="stable").drop(columns="last")
+    rows = oldest_first(rows[rows["as_of_utc"] <= pd.Timestamp(as_of)])
     if not disputed:
         rows = rows[rows["quality"] != DISPUTED]
     found: dict[str, Calibration] = {}

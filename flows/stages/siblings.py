@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from flows.stages.calibrations import ORDER, oldest_first
 from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
 from warehouse.store import Warehouse
 
@@ -28,10 +29,10 @@ def priors_of(
     rows = warehouse.read(
         "out_calibration",
         where={"quality": list(_TEACHING)},
-        columns=["battery_id", "as_of_utc", "parameters_json"],
+        columns=["battery_id", "parameters_json", *ORDER],
     )
     earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
-    newest = earlier.sort_values("as_of_utc", kind="stable").drop_duplicates("battery_id", keep="last")
+    newest = oldest_first(earlier).drop_duplicates("battery_id", keep="last")
     lessons = {
         str(battery): _lesson(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)

@@ -20,14 +20,14 @@ def problem(**changes: object) -> DayProblem:
 
 
 def test_a_mode_that_fails_is_told_and_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = optimize.plan._optimise
+    solve = optimize.plan.plan_in_time
 
     def fail(asked: DayProblem, mode: str, seconds: float) -> ModePlan:
         if mode == "v2g":
             raise TimeLimitError(mode, "Time limit reached", "some columns")
         return solve(asked, mode, seconds)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(optimize.plan, "_optimise", fail)
+    monkeypatch.setattr(optimize.plan, "plan_in_time", fail)
     planned = plan_modes(problem())
     assert list(planned.plans) == ["uncontrolled", "ordered"]
     assert isinstance(planned.failures["v2g"], TimeLimitError)
