@@ -9,7 +9,7 @@ ORDER = ("calibration_id", "previous_calibration_id", "as_of_utc")
 
 
 def oldest_first(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of out_calibration by `as_of_utc`; of two as of one moment, what started from the other is last."""
+    """Calibrations by `as_of_utc`; of two as of one moment, the one that started from the other is last."""
     started = rows["calibration_id"].isin(rows["previous_calibration_id"])
     ordered = rows.assign(last=~started).sort_values(["as_of_utc", "last"], kind="stable")
     return ordered.drop(columns="last")
