@@ -40,6 +40,8 @@ def calibration(battery_id: str, as_of: str, sei: float, quality: str = "calibra
     }
     return {
         "battery_id": battery_id,
+        "calibration_id": f"{battery_id} {as_of}",
+        "previous_calibration_id": None,
         "as_of_utc": pd.Timestamp(as_of, tz="UTC"),
         "quality": quality,
         "parameters_json": json.dumps(parameters),
