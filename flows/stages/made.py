@@ -10,10 +10,10 @@ import numpy as np
 from flows.errors import NoPlanError
 from flows.stages.in_force import Plan, followed_mode
 from flows.stages.inputs import PlanInputs, day_problem
+from flows.stages.plannable import in_words
 from flows.stages.prices import MODES
 from flows.stages.twin_wear import TwinWear, twin_wear
 from flows.workspace import Workspace
-from optimize.errors import OptimizeError
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.types import DayProblem, Mode
 
@@ -45,7 +45,7 @@ def make(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) -> Mad
     limit = inputs.settings.plan.solver_time_limit_s
     planned = plan_modes(problem, modes, time_limit_seconds=limit)
     if not planned.plans:
-        reasons = "; ".join(f"{mode}: {_words(error)}" for mode, error in planned.failures.items())
+        reasons = "; ".join(f"{mode}: {in_words(error)}" for mode, error in planned.failures.items())
         raise NoPlanError(
             f"no plan for {inputs.market_date}: no mode can be planned: {reasons}",
             hint="The plan in force, if there is one, stays.",
@@ -57,7 +57,7 @@ def make(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) -> Mad
         wear = twin_wear(workspace.settings.calibrate.workers, inputs, problem, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
-        notes.append(f"wear by twin is not known: {_words(error)}")
+        notes.append(f"wear by twin is not known: {in_words(error)}")
     return Made(
         following=followed_plan(inputs, replaced),
         problem=problem,
@@ -106,13 +106,9 @@ def _following(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) 
 
 def _mode_notes(planned: PlannedDay, followed: Mode) -> list[str]:
     """Modes that failed, and one that is followed though another may do more."""
-    notes = [f"{mode} could not be planned: {_words(error)}" for mode, error in planned.failures.items()]
+    notes = [f"{mode} could not be planned: {in_words(error)}" for mode, error in planned.failures.items()]
     most = [*planned.plans][-1]
     if followed != most:
         less = planned.plans[followed].solver.objective_eur - planned.plans[most].solver.objective_eur
         notes.append(f"the plan found for {most} is worse than the one for {followed}, by {less:,.2f} €")
     return [*notes, f"the cars follow {followed}"] if notes else []
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, OptimizeError) else f"{type(error).__name__}: {error}"

@@ -48,13 +48,14 @@ def _bad(battery_ids: Sequence[str], inputs: PlanInputs) -> dict[str, str]:
         day_problem(inputs, only=battery_ids)
     except IMPOSSIBLE as error:
         if len(battery_ids) == 1:
-            return {battery_ids[0]: _why(error)}
+            return {battery_ids[0]: in_words(error)}
         middle = len(battery_ids) // 2
         return _bad(battery_ids[:middle], inputs) | _bad(battery_ids[middle:], inputs)
     return {}
 
 
-def _why(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """An error of the optimiser by its text, any other with its kind."""
     return str(error) if isinstance(error, OptimizeError) else f"{type(error).__name__}: {error}"
 
 
