@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -154,11 +154,11 @@ def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
     v2g_kwh = plan.discharge_kw.sum(axis=1) * hours
     capacity_kwh = np.array([car.capacity_kwh for car in problem.cars])
     called_kwh, income = _reserve(problem, plan, discharging)
-    duty = (v2g_kwh + called_kwh) / capacity_kwh
+    duty = (v2g_kwh + called_kwh) / capacity_kwh / problem.duty_days
     cost = drawn_kwh @ problem.import_price_eur_per_kwh - fed_kwh @ problem.export_price_eur_per_kwh
     emitted = np.zeros(len(problem.slots)) if problem.co2_kg_per_kwh is None else problem.co2_kg_per_kwh
     co2_kg = (drawn_kwh - fed_kwh) @ emitted
-    stored_kwh = np.nansum(plan.energy_end_kwh - plan.energy_start_kwh, axis=1)
+    stored_eur = np.nansum((plan.energy_end_kwh - plan.energy_start_kwh) * _stored_value(problem), axis=1)
     resting_kwh_h = np.nansum(plan.energy_end_kwh + plan.energy_start_kwh, axis=1) * hours / 2.0
     rest_price = np.array([car.rest_price_eur_per_kwh_h for car in problem.cars])
     changed_kwh = np.zeros(count)
@@ -181,8 +181,11 @@ def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
         "reserve_income_eur": income.tolist(),
         "co2_kg": co2_kg.tolist(),
         "co2_cost_eur": (problem.co2_price_eur_per_kg * co2_kg).tolist(),
-        "stored_value_eur": (problem.terminal_value_eur_per_kwh * stored_kwh).tolist(),
-        "wear_price_eur": [car.wear.cost_eur(x) for car, x in zip(problem.cars, duty.tolist(), strict=True)],
+        "stored_value_eur": stored_eur.tolist(),
+        "wear_price_eur": [
+            problem.duty_days * car.wear.cost_eur(x)
+            for car, x in zip(problem.cars, duty.tolist(), strict=True)
+        ],
         "rest_price_eur": (rest_price * resting_kwh_h).tolist(),
         "unmet_kwh": unmet_kwh.tolist(),
         "unmet_price_eur": (problem.departure_price_eur_per_kwh * unmet_kwh).tolist(),
@@ -268,14 +271,32 @@ def _efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
     return charging, discharging
 
 
+def _stored_value(problem: DayProblem) -> FloatArray:
+    """Worth of a stored kWh at the end of each car's stay, by slot, €/kWh [n, T]."""
+    value = np.full((len(problem.cars), len(problem.slots)), problem.terminal_value_eur_per_kwh)
+    row = {car.battery_id: i for i, car in enumerate(problem.cars)}
+    told = [session for session in problem.sessions if session.value_eur_per_kwh is not None]
+    for session, slots in zip(told, _whole_slots(problem, told), strict=True):
+        value[row[session.battery_id], slots] = session.value_eur_per_kwh
+    return value
+
+
 def _stays_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
     """The stays at a charger with a place or efficiencies of its own: car, slots that it touches, session."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
+    own = [
+        session
+        for session in problem.sessions
+        if (session.site_id, session.efficiency_charge, session.efficiency_discharge) != (None, None, None)
+    ]
+    for session, slots in zip(own, _whole_slots(problem, own), strict=True):
+        yield row[session.battery_id], slots, session
+
+
+def _whole_slots(problem: DayProblem, sessions: Sequence[Session]) -> list[slice]:
+    """The slots that lie wholly within each stay."""
     begins = problem.slots.as_unit("ns").asi8
     ends = begins + pd.Timedelta(hours=problem.slot_hours).value
-    for session in problem.sessions:
-        own = (session.site_id, session.efficiency_charge, session.efficiency_discharge)
-        if any(value is not None for value in own):
-            first = int(np.searchsorted(begins, session.arrival_utc.value))
-            end = max(first, int(np.searchsorted(ends, session.departure_utc.value, side="right")))
-            yield row[session.battery_id], slice(first, end), session
+    first = np.searchsorted(begins, [session.arrival_utc.value for session in sessions])
+    end = np.searchsorted(ends, [session.departure_utc.value for session in sessions], side="right")
+    return [slice(a, max(a, b)) for a, b in zip(first.tolist(), end.tolist(), strict=True)]

@@ -101,10 +101,10 @@ def _reserve_tight(
 
 
 def _used_up(problem: DayProblem, plan: ModePlan) -> BoolArray:
-    """Cars whose day's V2G energy is all that their contract allows, [n, 1]."""
-    limit = np.array([car.v2g_limit_kwh for car in problem.cars])
-    used: BoolArray = plan.discharge_kw.sum(axis=1) * problem.slot_hours >= limit - CLOSE
-    return used.reshape(-1, 1) & (plan.mode == "v2g")
+    """Where a car's V2G energy of the day is all that its contract allows, [n, T]."""
+    used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
+    up: BoolArray = (used >= problem.v2g_left_kwh() - CLOSE)[:, problem.day_of_slot]
+    return up & (plan.mode == "v2g")
 
 
 def _fallen(problem: DayProblem, windows: Sequence[SessionWindow], plan: ModePlan) -> BoolArray:

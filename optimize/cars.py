@@ -13,6 +13,7 @@ import pandas as pd
 from optimize.errors import ProblemError
 from optimize.validation import (
     require_efficiency,
+    require_finite,
     require_fraction,
     require_limit,
     require_not_negative,
@@ -49,8 +50,9 @@ class Car:
     fall of SoC below any earlier SoC of the same plug-in session, 0–1; 1 is no limit. min_charge_kw,
     min_discharge_kw: least battery-side power when on (planned powers are 0 or at least that; a mean over a
     slot that is only simulated may be less). rest_price_eur_per_kwh_h ρ: wear of resting charged,
-    ρ·Δt·(e_{k−1} + e_k)/2 in every plugged slot. v2g_limit_kwh: the most that may be discharged in the day by
-    contract, battery-side, activation of reserve not counted; inf is no limit.
+    ρ·Δt·(e_{k−1} + e_k)/2 in every plugged slot. v2g_limit_kwh: the most that may be discharged in a day by
+    contract, battery-side, activation of reserve not counted; inf is no limit. v2g_used_kwh: what of it is
+    used already in the first day.
     """
 
     battery_id: str
@@ -69,6 +71,7 @@ class Car:
     min_discharge_kw: float = 0.0
     rest_price_eur_per_kwh_h: float = 0.0
     v2g_limit_kwh: float = math.inf
+    v2g_used_kwh: float = 0.0
 
     def __post_init__(self) -> None:
         subject = f"car {self.battery_id!r}"
@@ -86,6 +89,7 @@ class Car:
         require_not_negative(subject, "min_discharge_kw", self.min_discharge_kw)
         require_not_negative(subject, "rest_price_eur_per_kwh_h", self.rest_price_eur_per_kwh_h)
         require_limit(subject, "v2g_limit_kwh", self.v2g_limit_kwh)
+        require_not_negative(subject, "v2g_used_kwh", self.v2g_used_kwh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class Session:
     What the charger or the contract of this stay sets beside the car's own: min_soc (the higher of it and
     the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
     and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
+    value_eur_per_kwh: worth of a kWh in store (battery-side) when the stay ends; None is as the problem says.
     """
 
     session_id: str
@@ -109,6 +114,7 @@ class Session:
     efficiency_charge: float | None = None
     efficiency_discharge: float | None = None
     site_id: str | None = None
+    value_eur_per_kwh: float | None = None
 
     def __post_init__(self) -> None:
         subject = f"session {self.session_id!r} of battery {self.battery_id!r}"
@@ -127,3 +133,5 @@ class Session:
         for field in ("efficiency_charge", "efficiency_discharge"):
             if (efficiency := getattr(self, field)) is not None:
                 require_efficiency(subject, field, efficiency)
+        if self.value_eur_per_kwh is not None:
+            require_finite(subject, "value_eur_per_kwh", self.value_eur_per_kwh)

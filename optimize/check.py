@@ -49,9 +49,11 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     _check_powers(problem, plan, terms)
     if plan.mode == "v2g":
         _check_drawdown(problem, plan, spans)
-        used = plan.discharge_kw.sum(axis=1) * problem.slot_hours
-        limit = np.array([car.v2g_limit_kwh for car in problem.cars])
-        _require_cars(problem, used - limit, "v2g energy of the day within the contract")
+        used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
+        used[:, 0] += [min(car.v2g_used_kwh, car.v2g_limit_kwh) for car in problem.cars]
+        limit = np.array([car.v2g_limit_kwh for car in problem.cars]).reshape(-1, 1)
+        worst = (used - limit).max(axis=1)
+        _require_cars(problem, worst, "v2g energy of each day within the contract")
     _check_sites(problem, plan, terms)
     check_reserves(problem, plan, terms)
     _check_departures(problem, plan, spans)
@@ -201,6 +203,9 @@ def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
                 raise PlanCheckError("charge taper", f"battery {car.battery_id!r}", worst)
     if plan.mode != "v2g":
         require(discharge, f"no discharge in mode {plan.mode}")
+    if problem.discharge_end is not None:
+        late = np.arange(len(problem.slots)) >= problem.discharge_end
+        require(np.where(late, discharge, 0.0), f"no discharge from slot {problem.discharge_end} on")
     if plan.mode != "uncontrolled":
         for power, field in ((charge, "min_charge_kw"), (discharge, "min_discharge_kw")):
             least = np.array([getattr(car, field) for car in problem.cars]).reshape(-1, 1)

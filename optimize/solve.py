@@ -237,7 +237,7 @@ def _solve_lp(search: Search, *, feasible: bool = True) -> bool:
         x = values[day.duty]
         cost = np.array(
             [
-                day.problem.cars[i].wear.cost_eur(at)
+                day.problem.cars[i].wear.over(day.problem.duty_days).cost_eur(at)
                 for i, at in zip(day.wearing.tolist(), x.tolist(), strict=True)
             ]
         )

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from optimize.answer import (
@@ -76,11 +77,16 @@ class DayProblem:
 
     slots: T interval starts, evenly spaced by slot_hours. Prices: [T]. Each session must touch the day, and
     sessions of one battery must not overlap. terminal_value_eur_per_kwh: worth of a stored (battery-side) kWh
-    when a session or the day ends. departure_price_eur_per_kwh: price of a battery-side kWh missing then.
+    when a session or the horizon ends, where the session says nothing. departure_price_eur_per_kwh: price of
+    a battery-side kWh missing then.
     reserves: capacity that may be sold. co2_kg_per_kwh [T] is charged at co2_price_eur_per_kg on every
     metered kWh drawn and credited on every one fed back. previous_kw [n, T]: metered power (+ = import) of a
     plan that is in force, NaN where there is none; each plugged kWh of departure from it costs
     change_price_eur_per_kwh.
+
+    What is said of a day holds of each day: duty_days is how many days the slots are, for the wear price of
+    their mean daily duty; day_starts the slots at which days begin, each with its own v2g_limit_kwh. From
+    discharge_end on (None: never) nothing may be discharged.
 
     objective: "net_benefit", or one that comes before it: "grid_support", the most energy fed in net over
     peak_slots; "peak_shaving", the least sum over root sites of the day's largest import; "load_levelling",
@@ -104,6 +110,9 @@ class DayProblem:
     change_price_eur_per_kwh: float = 0.0
     objective: Objective = "net_benefit"
     peak_slots: tuple[int, ...] = ()
+    duty_days: float = 1.0
+    day_starts: tuple[int, ...] = (0,)
+    discharge_end: int | None = None
 
     def __post_init__(self) -> None:
         self._check_slots()
@@ -125,6 +134,23 @@ class DayProblem:
     def end_utc(self) -> pd.Timestamp:
         """End of the last slot."""
         return self.slots[-1] + pd.Timedelta(hours=self.slot_hours)
+
+    @property
+    def able_slots(self) -> int:
+        """How many slots, from the first, may discharge."""
+        return len(self.slots) if self.discharge_end is None else self.discharge_end
+
+    @property
+    def day_of_slot(self) -> npt.NDArray[np.int64]:
+        """The number of each slot's day, [T]."""
+        return np.searchsorted(self.day_starts, np.arange(len(self.slots)), side="right") - 1
+
+    def v2g_left_kwh(self) -> FloatArray:
+        """What each car may discharge by contract in each day, [n, days] kWh; inf is no limit."""
+        limit = np.array([car.v2g_limit_kwh for car in self.cars]).reshape(-1, 1)
+        left = np.repeat(limit, len(self.day_starts), axis=1)
+        left[:, 0] = np.maximum(left[:, 0] - [car.v2g_used_kwh for car in self.cars], 0.0)
+        return left
 
     @property
     def co2_eur_per_kwh(self) -> FloatArray:
@@ -196,6 +222,12 @@ class DayProblem:
             object.__setattr__(self, "previous_kw", previous)
         require_not_negative("day", "change_price_eur_per_kwh", self.change_price_eur_per_kwh)
         require_one_of("day", "objective", self.objective, OBJECTIVES)
+        require_positive("day", "duty_days", self.duty_days)
+        starts = self.day_starts
+        if not starts or starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= slots:
+            raise ProblemError("day", "day_starts", starts, f"must rise from 0 to below {slots}")
+        if self.discharge_end is not None and not 0 <= self.discharge_end <= slots:
+            raise ProblemError("day", "discharge_end", self.discharge_end, f"must lie in 0 … {slots}")
         if any(not 0 <= slot < slots for slot in self.peak_slots):
             raise ProblemError("day", "peak_slots", self.peak_slots, f"must lie in 0 … {slots - 1}")
         if self.objective == "grid_support" and not self.peak_slots:

@@ -9,7 +9,7 @@ L = L0/(1 + β·x) is (V_res/L0)·β·x. Both are convex and zero at x = 0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -47,6 +47,15 @@ class WearPrice:
     def linear(self) -> bool:
         """Whether the cost is a straight line, so that one tangent is the whole of it."""
         return self.form == "rate" or self._scale_eur * self.alpha_day_per_efc == 0.0
+
+    def over(self, days: float) -> WearPrice:
+        """The price of x EFC spread evenly over so many days: days·C(x/days)."""
+        return replace(
+            self,
+            residual_value_eur=self.residual_value_eur * days,
+            alpha_day_per_efc=self.alpha_day_per_efc / days,
+            beta_day_per_efc=self.beta_day_per_efc / days,
+        )
 
     def cost_eur(self, x: float) -> float:
         """Wear of a day with x EFC of V2G, €; inf where the exponential leaves the range of floats."""

@@ -22,7 +22,7 @@ class SessionWindow:
     discharge may end below and no charge above; floor and ceiling are the same, widened to the arrival energy
     where that lies outside them. target is owed at the window's end; for a session that outlasts the day it
     is what full power could still lift to the departure target afterwards. site (its number), limits and
-    efficiencies are those of this stay.
+    efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
     """
 
     session: Session
@@ -38,6 +38,7 @@ class SessionWindow:
     discharge_limit_kw: float
     efficiency_charge: float
     efficiency_discharge: float
+    value_eur_per_kwh: float
     due: Literal["departure", "day_end"]
 
     @property
@@ -109,6 +110,7 @@ def _window(
         discharge_limit_kw=_least(session.discharge_limit_kw, car.discharge_limit_kw),
         efficiency_charge=_own(session.efficiency_charge, car.efficiency_charge),
         efficiency_discharge=_own(session.efficiency_discharge, car.efficiency_discharge),
+        value_eur_per_kwh=_own(session.value_eur_per_kwh, problem.terminal_value_eur_per_kwh),
         due="day_end" if stays else "departure",
     )
 

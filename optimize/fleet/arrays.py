@@ -25,6 +25,7 @@ PER_CAR = (
     "wear_alpha",
     "rest_price",
     "v2g_limit_kwh",
+    "v2g_least_kwh",
     "drawdown_kwh",
     "least_charge_kw",
     "least_discharge_kw",
@@ -41,6 +42,7 @@ PER_STAY = (
     "discharge_limit_kw",
     "efficiency_charge",
     "efficiency_discharge",
+    "terminal_value",
     "taper_top_kw",
     "taper_fall",
 )
@@ -50,16 +52,18 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_price, export_price [T] hold CO2 already. wear: linear € per EFC, or scale·(exp(alpha·x) − 1).
-    drawdown_kwh, least_charge_kw and least_discharge_kw [n] are kept by every plan but left out of the
-    engine's bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. parent [S]: −1
+    import_price, export_price [T] hold CO2 already. From slot discharge_end on nothing is discharged. wear:
+    linear € per EFC, or scale·(exp(alpha·x) − 1). drawdown_kwh, least_charge_kw, least_discharge_kw [n] are
+    kept by every plan but left out of the engine's bound, as is v2g_limit_kwh where reserve is activated;
+    `polish` brings them in. v2g_limit_kwh is of all days together, v2g_least_kwh of the day that allows the
+    least: plans without a search keep that. terminal_value [s]: of a kWh in store when a stay ends. parent [S]: −1
     for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
     """
 
     slot_hours: float
     import_price: FloatArray
     export_price: FloatArray
-    terminal_value: float
+    discharge_end: int
     departure_price: float
     capacity_kwh: FloatArray
     wear_linear: FloatArray
@@ -67,6 +71,7 @@ class FleetArrays:
     wear_alpha: FloatArray
     rest_price: FloatArray
     v2g_limit_kwh: FloatArray
+    v2g_least_kwh: FloatArray
     drawdown_kwh: FloatArray
     least_charge_kw: FloatArray
     least_discharge_kw: FloatArray
@@ -82,6 +87,7 @@ class FleetArrays:
     discharge_limit_kw: FloatArray
     efficiency_charge: FloatArray
     efficiency_discharge: FloatArray
+    terminal_value: FloatArray
     taper_top_kw: FloatArray
     taper_fall: FloatArray
     parent: IntArray
@@ -144,7 +150,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     require_optimising(mode)
     cars = problem.cars
     v2g = mode == "v2g"
-    wear = [car.wear for car in cars]
+    wear = [car.wear.over(problem.duty_days) for car in cars]
     scale = np.array([w.residual_value_eur / w.l0_days for w in wear])
     by_law = np.array([w.form == "law" for w in wear], dtype=bool)
     alpha = np.array([w.alpha_day_per_efc for w in wear])
@@ -153,6 +159,8 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     owner = np.array([w.car for w in windows], dtype=np.int64)
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
 
+    contract = problem.v2g_left_kwh() if v2g else np.full((len(cars), 1), np.inf)
+
     def stays(field: str) -> FloatArray:
         return np.array([getattr(w, field) for w in windows], dtype=np.float64)
 
@@ -160,14 +168,15 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         slot_hours=problem.slot_hours,
         import_price=problem.import_price_eur_per_kwh + problem.co2_eur_per_kwh,
         export_price=problem.export_price_eur_per_kwh + problem.co2_eur_per_kwh,
-        terminal_value=problem.terminal_value_eur_per_kwh,
+        discharge_end=problem.able_slots,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),
         wear_linear=np.where(by_law, 0.0, scale * beta),
         wear_scale=np.where(by_law, scale, 0.0),
         wear_alpha=np.where(by_law, alpha, 0.0),
         rest_price=np.array([car.rest_price_eur_per_kwh_h for car in cars]),
-        v2g_limit_kwh=np.array([car.v2g_limit_kwh if v2g else np.inf for car in cars]),
+        v2g_limit_kwh=contract.sum(axis=1),
+        v2g_least_kwh=contract.min(axis=1),
         drawdown_kwh=np.array(
             [car.drawdown_limit * car.capacity_kwh if car.drawdown_limit < 1.0 else np.inf for car in cars]
         ),
@@ -185,6 +194,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         discharge_limit_kw=stays("discharge_limit_kw") * float(v2g),
         efficiency_charge=stays("efficiency_charge"),
         efficiency_discharge=stays("efficiency_discharge"),
+        terminal_value=stays("value_eur_per_kwh"),
         taper_top_kw=taper[owner, 0],
         taper_fall=taper[owner, 1],
         parent=np.array([-1 if s.parent_id is None else number[s.parent_id] for s in problem.sites]),
@@ -206,6 +216,8 @@ def unsupported(problem: DayProblem) -> str:
         reasons.append(f"objective {problem.objective!r}")
     if problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0:
         reasons.append("stability against a previous plan")
+    if len(problem.day_starts) > 1 and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars):
+        reasons.append("a contract's limit on the V2G energy of each of several days")
     if any(site.metering == "site" for site in problem.sites) and bool(
         np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh)
     ):

@@ -13,7 +13,15 @@ import numpy as np
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray, Iterate
-from optimize.fleet.rows import apply_rows, bounds, duty, negative_cost, subtract_adjoint, wear_slopes
+from optimize.fleet.rows import (
+    apply_rows,
+    bounds,
+    duty,
+    most_discharge,
+    negative_cost,
+    subtract_adjoint,
+    wear_slopes,
+)
 
 
 @kernel
@@ -68,12 +76,14 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
     rest = 0.5 * fleet.rest_price[i] * dt
     k = 0
     for s in range(s0, s1):
-        charge, discharge = fleet.charge_limit[s], fleet.discharge_limit[s]
-        most = charge / fleet.efficiency_charge[s] + discharge * fleet.efficiency_discharge[s]
+        charge, able = fleet.charge_limit[s], fleet.discharge_limit[s]
+        most = charge / fleet.efficiency_charge[s] + able * fleet.efficiency_discharge[s]
         end = k + fleet.length[s]
         if end > k:
-            sum_i += fleet.arrival[s] * (rest + fleet.terminal_value - it.nu[a + k])
+            sum_i += fleet.arrival[s] * (rest + fleet.terminal_value[s] - it.nu[a + k])
+        t = fleet.first[s]
         while k < end:
+            discharge = most_discharge(fleet, s, t)
             nu = it.nu[a + k]
             after = it.nu[a + k + 1] if k + 1 < end else 0.0
             sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(0.0, (-G[1, k] + dt * nu) * discharge)
@@ -82,6 +92,7 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
             for j in range(V - 3):
                 sum_i += min(0.0, -G[3 + j, k] * most)
             k += 1
+            t += 1
         if fleet.length[s] == 0:
             sum_i += fleet.departure_price * max(0.0, fleet.target[s] - fleet.arrival[s])
         else:

@@ -60,7 +60,7 @@ class Repairer:
                 ]
                 or [np.zeros(0, dtype=np.int64)]
             ),
-            v2g_limit=arrays.v2g_limit_kwh[order],
+            v2g_limit=arrays.v2g_least_kwh[order],
             drawdown=arrays.drawdown_kwh[order],
             least_in=arrays.least_charge_kw[order],
             least_out=arrays.least_discharge_kw[order],

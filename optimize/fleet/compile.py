@@ -79,7 +79,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         taper=taper,
         import_price=np.ascontiguousarray(arrays.import_price),
         export_price=np.ascontiguousarray(arrays.export_price),
-        terminal_value=arrays.terminal_value,
+        discharge_end=arrays.discharge_end,
         departure_price=max(arrays.departure_price, 1e-9),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
         activation=np.array(activation).reshape(-1, T),
@@ -105,6 +105,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         discharge_limit=arrays.discharge_limit_kw[stay_order],
         efficiency_charge=arrays.efficiency_charge[stay_order],
         efficiency_discharge=arrays.efficiency_discharge[stay_order],
+        terminal_value=arrays.terminal_value[stay_order],
         taper_top=np.minimum(arrays.taper_top_kw[stay_order], 1e6),
         taper_fall=taper_fall,
         own_meter=1.0 - behind[site].astype(np.float64),
@@ -139,7 +140,7 @@ def _most_duty(arrays: FleetArrays, scale: FloatArray, alpha: FloatArray, capaci
     least = float(arrays.efficiency_charge.min()) if arrays.efficiency_charge.size else 1.0
     gain = (
         float(np.abs(arrays.export_price).max())
-        + abs(arrays.terminal_value)
+        + float(np.abs(arrays.terminal_value).max(initial=0.0))
         + (arrays.departure_price + float(np.abs(arrays.import_price).max())) / least
         + sum(abs(block.price_eur_per_kw_h) for block in arrays.blocks)
     )

@@ -91,10 +91,12 @@ def node_power_range(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     low, high = np.zeros((arrays.sites, arrays.slots)), np.zeros((arrays.sites, arrays.slots))
     most = arrays.charge_limit_kw / arrays.efficiency_charge
     least = -arrays.discharge_limit_kw * arrays.efficiency_discharge
+    end = arrays.first + arrays.count
+    last_out = np.clip(arrays.discharge_end, arrays.first, end)
     change_low, change_high = np.zeros((2, arrays.sites, arrays.slots + 1))
-    for change, value in ((change_low, least), (change_high, most)):
+    for change, value, until in ((change_low, least, last_out), (change_high, most, end)):
         np.add.at(change, (arrays.site, arrays.first), value)
-        np.add.at(change, (arrays.site, arrays.first + arrays.count), -value)
+        np.add.at(change, (arrays.site, until), -value)
     for j in range(arrays.sites):
         for node in arrays.path(j):
             low[node] += np.cumsum(change_low[j])[:-1]

@@ -35,7 +35,7 @@ class Fleet(NamedTuple):
     taper: int
     import_price: FloatArray
     export_price: FloatArray
-    terminal_value: float
+    discharge_end: int
     departure_price: float
     sustain: FloatArray
     activation: FloatArray
@@ -61,6 +61,7 @@ class Fleet(NamedTuple):
     discharge_limit: FloatArray
     efficiency_charge: FloatArray
     efficiency_discharge: FloatArray
+    terminal_value: FloatArray
     taper_top: FloatArray
     taper_fall: FloatArray
     own_meter: FloatArray

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
+from optimize.fleet.rows import most_discharge
 
 RC, RD, GG, PIVOT, PHI = range(5)
 PH, PF, QPH, QPF, TT, QQ = range(5, 11)
@@ -91,14 +92,13 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         loss = eta - etad
-        no_discharge = fleet.discharge_limit[s] <= 0.0
         end = k + fleet.length[s]
         t = fleet.first[s]
         excess = 0.0
         start = k
         while k < end:
             w_c = om[0, k] + om[1, k]
-            rd = 0.0 if no_discharge else 1.0 / (om[2, k] + om[3, k])
+            rd = 0.0 if most_discharge(fleet, s, t) <= 0.0 else 1.0 / (om[2, k] + om[3, k])
             he = om[4, k] + om[5, k]
             if k == end - 1:
                 he += om_stay[s - fleet.session_start[i]]

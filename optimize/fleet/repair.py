@@ -18,6 +18,7 @@ import numpy as np
 from optimize.assemble import NEGLIGIBLE_KWH
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, FloatArray, IntArray
+from optimize.fleet.rows import most_discharge
 
 STILL_KW = 1e-5
 NEARLY_KWH = 0.01
@@ -79,7 +80,7 @@ def follow(
             if fleet.taper_fall[s] > 0.0:
                 most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now[s])
             up = max(0.0, min(most * dt, rules.highest[s] - now[s]))
-            down = max(0.0, min(fleet.discharge_limit[s] * dt, now[s] - rules.lowest[s], left[i]))
+            down = max(0.0, min(most_discharge(fleet, s, t) * dt, now[s] - rules.lowest[s], left[i]))
             move = x[_place(fleet, rules, 2, rules.start[s] + k)] + lift[s] - now[s]
             if abs(move) < STILL_KW * dt and k < fleet.length[s] - 1:
                 move = 0.0
@@ -174,7 +175,10 @@ def _headroom(
     p = eta * charge[step] - etad * discharge[step]
     before = energy[step - 1] if step > rules.start[s] else fleet.arrival[s]
     if side == 0:
-        room, stock = etad * fleet.discharge_limit[s] + p, min(before, energy[step]) - rules.lowest[s]
+        room, stock = (
+            etad * most_discharge(fleet, s, rules.slot[step]) + p,
+            min(before, energy[step]) - rules.lowest[s],
+        )
     else:
         room, stock = rules.charge_limit[s] * eta - p, rules.highest[s] - max(before, energy[step])
     return max(0.0, room), max(0.0, stock)
@@ -289,7 +293,7 @@ def cost_cars(
                     duty += shares[j, at] * fleet.activation[j, t] / etad
                 before = energy[at]
                 at += 1
-            total -= fleet.terminal_value * (before - fleet.arrival[s])
+            total -= fleet.terminal_value[s] * (before - fleet.arrival[s])
             lack = target[s] - before
             unmet[s] = lack if lack > NEGLIGIBLE_KWH else 0.0
             total += fleet.departure_price * unmet[s]

@@ -9,6 +9,12 @@ from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 
 
 @kernel
+def most_discharge(fleet: Fleet, s: int, t: int) -> float:
+    """What stay s may discharge in slot t, battery-side kW."""
+    return float(fleet.discharge_limit[s]) if t < fleet.discharge_end else 0.0
+
+
+@kernel
 def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int]:
     """Where a car's rows begin over its K steps: reserve up, reserve down, taper, and those of its stays."""
     up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
@@ -82,17 +88,18 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
         out[BOX_PAIRS * K + k] = 0.0
     k = 0
     for s in range(s0, s1):
-        for _ in range(fleet.length[s]):
+        for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
+            discharge = most_discharge(fleet, s, t)
             out[k] = 0.0
             out[K + k] = fleet.charge_limit[s]
             # Without discharge d stays at 0, a unit inside two bounds that mean nothing.
-            able = fleet.discharge_limit[s] > 0.0
+            able = discharge > 0.0
             out[2 * K + k] = 0.0 if able else 1.0
-            out[3 * K + k] = fleet.discharge_limit[s] if able else 1.0
+            out[3 * K + k] = discharge if able else 1.0
             out[4 * K + k] = -fleet.floor[s]
             out[5 * K + k] = fleet.ceiling[s]
             if nu > 0:
-                out[up_row + k] = fleet.efficiency_discharge[s] * fleet.discharge_limit[s]
+                out[up_row + k] = fleet.efficiency_discharge[s] * discharge
                 out[up_row + K + k] = -fleet.floor[s]
                 out[up_row + 2 * K + k] = -fleet.floor[s]
             if nd > 0:
@@ -230,7 +237,7 @@ def negative_cost(
                 G[3 + j, k] = -price[base + (1 + j) * T + t] * fleet.offers_down[s]
             k += 1
         if k > start:
-            G[2, k - 1] = fleet.terminal_value - 0.5 * rest
+            G[2, k - 1] = fleet.terminal_value[s] - 0.5 * rest
         G_stay[s - s0] = -fleet.departure_price
 
 

@@ -9,7 +9,7 @@ from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, Iterate, variables
 from optimize.fleet.newton import factor_rows
 from optimize.fleet.passes import FURTHEST
-from optimize.fleet.rows import apply_rows, bounds
+from optimize.fleet.rows import apply_rows, bounds, most_discharge
 
 LEAST_SLACK = 1e-2
 
@@ -53,9 +53,9 @@ def start_cars(fleet: Fleet, it: Iterate, mu: float, chunk_from: int, chunk_to: 
         for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
             width = fleet.ceiling[s] - fleet.floor[s]
             inside = min(max(fleet.arrival[s], fleet.floor[s] + 0.2 * width), fleet.ceiling[s] - 0.2 * width)
-            for _ in range(fleet.length[s]):
+            for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
                 x[0, k] = 0.3 * fleet.charge_limit[s]
-                x[1, k] = 0.3 * fleet.discharge_limit[s]
+                x[1, k] = 0.3 * most_discharge(fleet, s, t)
                 x[2, k] = inside
                 for j in range(fleet.up + fleet.down):
                     x[3 + j, k] = 0.1 * fleet.charge_limit[s]

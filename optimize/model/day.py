@@ -85,9 +85,10 @@ def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
 def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray:
     """One row a pair: the fields of SlotFeatures as numbers."""
-    contract = np.array([car.v2g_limit_kwh for car in problem.cars])
+    contract = problem.v2g_left_kwh()
     drawdown = np.array([car.drawdown_limit for car in problem.cars])
-    able = (pairs.data["discharge_limit"] > 0.0) & ((limits > 0.0) & (contract > 0.0))[pairs.car]
+    able = (pairs.data["discharge_limit"] > 0.0) & (limits > 0.0)[pairs.car]
+    able &= contract[pairs.car, problem.day_of_slot[pairs.slot]] > 0.0
     follows = np.zeros(len(pairs), dtype=np.bool_)
     if "previous" in pairs.data and problem.change_price_eur_per_kwh > 0.0:
         follows = np.isfinite(pairs.data["previous"])
@@ -157,7 +158,7 @@ def _add_stays(
     data: Data = {
         "arrival": arrival,
         "target": np.array([window.target_kwh for window in windows]),
-        "terminal_value": problem.terminal_value_eur_per_kwh,
+        "terminal_value": np.array([window.value_eur_per_kwh for window in windows]),
         "departure_price": problem.departure_price_eur_per_kwh,
     }
     columns = program.add_columns(stay_pattern(), data, len(windows))
@@ -188,12 +189,14 @@ def _add_cars(
     add_wear_cuts(
         program, problem, wearing[cars], columns["duty"][cars], columns["wear"][cars], np.array(points)
     )
-    limited = [i for i in range(len(problem.cars)) if np.isfinite(problem.cars[i].v2g_limit_kwh)]
-    place = np.full(len(problem.cars), -1)
-    place[limited] = np.arange(len(limited))
-    data = {"v2g_limit": np.array([problem.cars[i].v2g_limit_kwh for i in limited])}
-    discharged = sums["v2g"].gathered(place[pairs.car], len(limited))
-    program.add_rows(contract_pattern(), data, len(limited), {"discharged": discharged})
+    left = problem.v2g_left_kwh()
+    limited = np.isfinite(left)
+    place = np.full(left.shape, -1)
+    place[limited] = np.arange(limited.sum())
+    by_day = place[pairs.car, problem.day_of_slot[pairs.slot]]
+    discharged = sums["v2g"].gathered(by_day, int(limited.sum()))
+    data = {"v2g_limit": left[limited]}
+    program.add_rows(contract_pattern(), data, int(limited.sum()), {"discharged": discharged})
     return wearing, columns["duty"], columns["wear"]
 
 
@@ -201,7 +204,7 @@ def add_wear_cuts(
     program: Assembly, problem: DayProblem, cars: IntArray, duty: IntArray, wear: IntArray, x: FloatArray
 ) -> None:
     """Tangents to the wear of cars at duties x; duty, wear: their columns."""
-    prices = [problem.cars[i].wear for i in cars.tolist()]
+    prices = [problem.cars[i].wear.over(problem.duty_days) for i in cars.tolist()]
     slope = np.array([price.slope_eur(at) for price, at in zip(prices, x.tolist(), strict=True)])
     cost = np.array([price.cost_eur(at) for price, at in zip(prices, x.tolist(), strict=True)])
     data = {"slope": slope, "height": cost - slope * x}

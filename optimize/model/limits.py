@@ -32,11 +32,14 @@ def duty_limits(
         )
         np.add.at(possible, pairs.car[holds], block.activation_share * room[holds])
     gain = 2.0 * _gain_eur_per_kwh(problem, windows, tree)
+    rest_hours = 2.0 * max(24.0, len(problem.slots) * problem.slot_hours)
     return np.array(
         [
             min(
                 kw * problem.slot_hours / car.capacity_kwh,
-                car.wear.duty_at_slope_efc((gain + 48.0 * car.rest_price_eur_per_kwh_h) * car.capacity_kwh),
+                car.wear.over(problem.duty_days).duty_at_slope_efc(
+                    (gain + rest_hours * car.rest_price_eur_per_kwh_h) * car.capacity_kwh
+                ),
             )
             for car, kw in zip(problem.cars, possible.tolist(), strict=True)
         ]
@@ -60,7 +63,11 @@ def _gain_eur_per_kwh(problem: DayProblem, windows: Sequence[SessionWindow], tre
         default=0.0,
     )
     efficiency = min((window.efficiency_charge for window in windows), default=1.0)
-    gain = sell + abs(problem.terminal_value_eur_per_kwh) + peak / problem.slot_hours
+    gain = (
+        sell
+        + max((abs(window.value_eur_per_kwh) for window in windows), default=0.0)
+        + peak / problem.slot_hours
+    )
     gain += 2.0 * problem.change_price_eur_per_kwh + called
     gain += (problem.departure_price_eur_per_kwh + buy + peak / problem.slot_hours) / efficiency
     return gain if problem.objective == "net_benefit" else max(gain, OTHER_OBJECTIVE_EUR_PER_KWH)

@@ -52,7 +52,7 @@ class ScenarioProgram:
             ),
             bids=csr_array((np.ones(blocks), (np.arange(blocks), day.sites.bid)), shape=(blocks, width)),
             wear=tuple(
-                (int(x), int(w), problem.cars[i].wear)
+                (int(x), int(w), problem.cars[i].wear.over(problem.duty_days))
                 for i, x, w in zip(day.wearing.tolist(), day.duty, day.wear, strict=True)
             ),
         )

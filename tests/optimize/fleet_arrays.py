@@ -12,11 +12,19 @@ HOURS = 0.25
 
 
 def random_fleet(
-    cars: int, seed: int, *, reserves: bool = True, feeder: bool = True, peak: bool = True, sites: int = 1
+    cars: int,
+    seed: int,
+    *,
+    reserves: bool = True,
+    feeder: bool = True,
+    peak: bool = True,
+    sites: int = 1,
+    whole: bool = True,
 ) -> FleetArrays:
     """A depot's day; limits, base load and peak grow with the number of cars.
 
     With more than one site, site 0 is the feeder and the others hang on it. Reserve: six symmetric blocks.
+    Unless whole, nothing is fed in from some slot on, and what stays leave in store is worth what each says.
     """
     rng = np.random.default_rng(seed)
     hour = np.arange(SLOTS) * HOURS
@@ -52,7 +60,7 @@ def random_fleet(
         slot_hours=HOURS,
         import_price=(market + 0.06) * 1.19,
         export_price=market + 0.04,
-        terminal_value=0.13,
+        discharge_end=SLOTS if whole else int(rng.integers(SLOTS)),
         departure_price=5.0,
         capacity_kwh=capacity,
         wear_linear=np.where(law, 0.0, scale * 1.4),
@@ -60,6 +68,7 @@ def random_fleet(
         wear_alpha=np.where(law, alpha, 0.0),
         rest_price=rng.choice([0.0, 1e-4], cars),
         v2g_limit_kwh=np.full(cars, np.inf),
+        v2g_least_kwh=np.full(cars, np.inf),
         drawdown_kwh=np.full(cars, np.inf),
         least_charge_kw=np.zeros(cars),
         least_discharge_kw=np.zeros(cars),
@@ -75,6 +84,7 @@ def random_fleet(
         discharge_limit_kw=rng.choice([0.0, 3.7, 10.0], cars)[car],
         efficiency_charge=rng.uniform(0.9, 0.95, cars)[car],
         efficiency_discharge=rng.uniform(0.9, 0.95, cars)[car],
+        terminal_value=np.full(car.size, 0.13) if whole else rng.uniform(-0.1, 0.3, car.size),
         taper_top_kw=np.full(car.size, np.inf),
         taper_fall=np.zeros(car.size),
         parent=hang_on,

@@ -60,8 +60,14 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
             t, last = int(arrays.first[s]) + n, n == arrays.count[s] - 1
             rest = float(arrays.rest_price[i]) * dt
             c = column(0.0, C, dt * float(arrays.import_price[t]) / eta)
-            d = column(0.0, D, dt * (wear - float(arrays.export_price[t]) * etad))
-            e = column(low, high, rest * (0.5 if last else 1.0) - (arrays.terminal_value if last else 0.0))
+            d = column(
+                0.0,
+                D if t < arrays.discharge_end else 0.0,
+                dt * (wear - float(arrays.export_price[t]) * etad),
+            )
+            e = column(
+                low, high, rest * (0.5 if last else 1.0) - (float(arrays.terminal_value[s]) if last else 0.0)
+            )
             rows.add(stored, stored, [(e, 1.0), (c, -dt), (d, dt), *before])
             p = [(c, 1.0 / eta), (d, -etad)]
             for node in arrays.path(site):
@@ -71,7 +77,11 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
                     u = column(0.0, inf, dt * wear * block.activation_share / etad)
                     r = column(0.0, inf, 0.0)
                     up, down = block.sustain_hours / etad, block.sustain_hours * eta
-                    rows.add(-inf, etad * D, [(u, 1.0), *[(j, -v) for j, v in p]])
+                    rows.add(
+                        -inf,
+                        etad * (D if t < arrays.discharge_end else 0.0),
+                        [(u, 1.0), *[(j, -v) for j, v in p]],
+                    )
                     rows.add(-inf, C / eta, [(r, 1.0), *p])
                     rows.add(-inf, -low, [(u, up), (e, -1.0)])
                     rows.add(-inf, high, [(r, down), (e, 1.0)])

@@ -27,6 +27,7 @@ FEATURES = (
     "co2",
     "follow",
     "objective",
+    "horizon",
 )
 """What `mixed_day` can add to a random day."""
 
@@ -197,6 +198,24 @@ def _objective(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     return replace(problem, objective=OBJECTIVES[int(rng.integers(4))], peak_slots=tuple(slots))
 
 
+def _horizon(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    """More or less than a day: laws of each day, an end of feeding in, stays' own worth of what is left."""
+    count = len(problem.slots)
+    starts = sorted({0, *rng.integers(0, count, size=int(rng.integers(0, 3))).tolist()})
+    worth = [float(rng.choice([-0.05, 0.0, 0.15, 0.5])) for _ in problem.sessions]
+    problem = _with_cars(problem, lambda _: {"v2g_used_kwh": float(rng.choice([0.0, 1.0, 50.0]))})
+    return replace(
+        problem,
+        duty_days=float(rng.choice([0.3, 1.5, 2.0])),
+        day_starts=tuple(starts),
+        discharge_end=int(rng.integers(0, count + 1)),
+        sessions=tuple(
+            replace(stay, value_eur_per_kwh=value) if rng.random() < 0.7 else stay
+            for stay, value in zip(problem.sessions, worth, strict=True)
+        ),
+    )
+
+
 _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "taper": _taper,
     "charger": _charger,
@@ -212,4 +231,5 @@ _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "co2": _co2,
     "follow": _follow,
     "objective": _objective,
+    "horizon": _horizon,
 }

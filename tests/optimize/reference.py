@@ -9,7 +9,7 @@ every car and slot, wear under a dense fan of tangents.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -96,19 +96,27 @@ class _Rows:
 
     def _car(self, i: int, one: Car) -> None:
         duty: Sum = {}
-        fed: Sum = {}
+        fed: list[Sum] = [{} for _ in self.problem.day_starts]
         for session in self.problem.sessions:
             if session.battery_id == one.battery_id:
                 self._session(i, session, duty, fed)
-        self.rows.append((fed, -np.inf, one.v2g_limit_kwh))
-        wear = self.column(0.0, np.inf, gain=-1.0)
-        self.wear.append((one.wear, wear, duty))
+        for number, day in enumerate(fed):
+            used = one.v2g_used_kwh if number == 0 else 0.0
+            self.rows.append((day, -np.inf, max(0.0, one.v2g_limit_kwh - used)))
+        wear, days = self.column(0.0, np.inf, gain=-1.0), self.problem.duty_days
+        priced = replace(
+            one.wear,
+            residual_value_eur=one.wear.residual_value_eur * days,
+            alpha_day_per_efc=one.wear.alpha_day_per_efc / days,
+            beta_day_per_efc=one.wear.beta_day_per_efc / days,
+        )
+        self.wear.append((priced, wear, duty))
         most = sum(share * self.upper[column] for column, share in duty.items())
         for x in np.linspace(0.0, min(most, 3.0), FAN):
-            slope, cost = one.wear.slope_eur(x), one.wear.cost_eur(x)
+            slope, cost = priced.slope_eur(x), priced.cost_eur(x)
             self.rows.append((add({wear: 1.0}, duty, -slope), cost - slope * x, np.inf))
 
-    def _session(self, i: int, session: Session, duty: Sum, fed: Sum) -> None:
+    def _session(self, i: int, session: Session, duty: Sum, fed: list[Sum]) -> None:
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
         own = {
             name: getattr(one, name) if getattr(session, name) is None else getattr(session, name)
@@ -131,7 +139,7 @@ class _Rows:
         energy: Sum = {CONSTANT: start}
         trail: list[Sum] = [energy]
         for t in slots:
-            c, d = self.column(0.0, p_ch), self.column(0.0, most)
+            c, d = self.column(0.0, p_ch), self.column(0.0, self._out(t, most))
             y, z = (self.column(0.0, 1.0, integer=True) for _ in range(2))
             before, energy = energy, add(dict(energy), {c: hours, d: -hours})
             power = {c: 1.0 / eta_in, d: -eta_out}
@@ -168,17 +176,24 @@ class _Rows:
             for j in places:
                 add(self.power[j, t], power)
             duty[d] = hours / one.capacity_kwh
-            fed[d] = hours
+            fed[sum(t >= first for first in problem.day_starts) - 1][d] = hours
             if self.mode == "v2g":
-                rooms = (p_dis * eta_out, p_ch / eta_in, start >= low, start <= high)
+                rooms = (self._out(t, p_dis) * eta_out, p_ch / eta_in, start >= low, start <= high)
                 called = self._hold(t, places, power, (before, energy), (low, high), (eta_in, eta_out), rooms)
                 add(duty, called, hours / one.capacity_kwh)
         target = self._target(session, one, p_ch, ends)
         missing = self.column(0.0, np.inf, gain=-problem.departure_price_eur_per_kwh)
         self.missing[missing] = 1.0
         self.rows.append((add({missing: 1.0}, energy), target, np.inf))
-        add(self.gain, energy, problem.terminal_value_eur_per_kwh)
-        add(self.gain, {CONSTANT: -start * problem.terminal_value_eur_per_kwh})
+        own_value = session.value_eur_per_kwh
+        value = problem.terminal_value_eur_per_kwh if own_value is None else own_value
+        add(self.gain, energy, value)
+        add(self.gain, {CONSTANT: -start * value})
+
+    def _out(self, t: int, most: float) -> float:
+        """What may be discharged in a slot by a charger that can so much."""
+        end = self.problem.discharge_end
+        return most if end is None or t < end else 0.0
 
     def _target(self, session: Session, one: Car, p_ch: float, ends: list) -> float:
         """Owed at the window's end: for a stay beyond the day by search over what full power can still do."""

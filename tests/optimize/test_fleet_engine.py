@@ -24,7 +24,19 @@ from tests.optimize.fleets import depot_day, random_day
 from tests.optimize.mixed import mixed_day
 
 GAP = 1e-5
-SUPPORTED = ("taper", "charger", "rest", "contract", "tree", "base", "peak", "meter", "reserve", "co2")
+SUPPORTED = (
+    "taper",
+    "charger",
+    "rest",
+    "contract",
+    "tree",
+    "base",
+    "peak",
+    "meter",
+    "reserve",
+    "co2",
+    "horizon",
+)
 KEPT = (*SUPPORTED, "minimum", "bid_minimum")
 
 
@@ -69,7 +81,8 @@ def plain(problem: DayProblem) -> DayProblem:
 
 
 def small_day(seed: int, features: tuple[str, ...]) -> DayProblem:
-    return mixed_day(seed, features=features, cars=1 + seed % 4, slots=16, hours=1.0, hard=False)
+    problem = mixed_day(seed, features=features, cars=1 + seed % 4, slots=16, hours=1.0, hard=False)
+    return replace(problem, day_starts=(0,)) if unsupported(problem) else problem  # contracts of several days
 
 
 @pytest.mark.parametrize("first", range(0, 100, 10))
@@ -113,7 +126,7 @@ def test_keeps_what_its_bound_leaves_out(first: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("reserves", [False, True])
 def test_bounds_the_optimum_of_highs_from_both_sides(seed: int, reserves: bool) -> None:
-    arrays = random_fleet(12, seed, reserves=reserves, sites=1 + 3 * (seed % 2))
+    arrays = random_fleet(12, seed, reserves=reserves, sites=1 + 3 * (seed % 2), whole=seed % 3 == 0)
     # The linear programme knows wear by its tangent at no duty: exact for the rates alone.
     arrays = replace(
         arrays, wear_linear=arrays.wear_linear + arrays.wear_scale, wear_scale=0.0 * arrays.wear_scale
