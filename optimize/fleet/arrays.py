@@ -56,8 +56,9 @@ class FleetArrays:
     linear € per EFC, or scale·(exp(alpha·x) − 1). drawdown_kwh, least_charge_kw, least_discharge_kw [n] are
     kept by every plan but left out of the engine's bound, as is v2g_limit_kwh where reserve is activated;
     `polish` brings them in. v2g_limit_kwh is of all days together, v2g_least_kwh of the day that allows the
-    least: plans without a search keep that. terminal_value [s]: of a kWh in store when a stay ends. parent [S]: −1
-    for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
+    least: plans without a search keep that. terminal_value [s]: of a kWh in store when a stay ends. parent
+    [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one
+    meter.
     """
 
     slot_hours: float

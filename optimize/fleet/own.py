@@ -102,6 +102,14 @@ class OwnProblems:
         mine_now = (now - theirs)[j, t]
         upper[parts.power[j, t]] = np.maximum((self.repairer.rules.draw - theirs)[j, t], mine_now)
         lower[parts.power[j, t]] = np.minimum((-self.repairer.rules.feed - theirs)[j, t], mine_now)
+        # A shared meter counts no less than that.
+        base = day.tree.base_kw[j, t]
+        for columns, most in (
+            (parts.drawn[j, t], upper[parts.power[j, t]] + base),
+            (parts.fed[j, t], -lower[parts.power[j, t]] - base),
+        ):
+            metered = columns >= 0
+            upper[columns[metered]] = np.maximum(upper[columns[metered]], most[metered])
         # What the others hold counts for the bids as well.
         held = self.repairer.held(others.shares_kw)
         for side, rows in enumerate((parts.pool_up, parts.pool_down)):
