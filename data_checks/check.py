@@ -8,6 +8,7 @@ from data_checks import (
     cells,
     charge,
     checkups,
+    clocks,
     duplicates,
     fleet,
     prices,
@@ -89,6 +90,7 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
     """Judge rows by themselves."""
     if dataset in ("telemetry", "checkups"):
         yield telemetry.future_clock(rows, context)
+        yield clocks.unset(rows, "time_utc")
     if dataset == "telemetry":
         yield cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
@@ -100,6 +102,8 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
         yield from fleet.ill_matched(rows)
     elif dataset == "sessions":
         yield sessions.endless(rows)
+        yield clocks.unset(rows, "arrival_utc")
+        yield clocks.far_ahead(rows, "departure_utc")
     elif dataset in ("prices", "tariffs"):
         yield prices.off_grid(rows, context)
 

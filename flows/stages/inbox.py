@@ -33,6 +33,7 @@ from warehouse.files import write_whole
 from warehouse.sources import load_mapping, sources_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NOTES_SHOWN = 5
 _LONGEST_NAME_BYTES = 200
 """Of a name to which something is added: together they must stay a name."""
 
@@ -78,7 +79,8 @@ class _Taken:
     """What became of a file.
 
     outcome: landed, refused, gone (before it was read), unread or waiting (both stay for the next run).
-    reason: why. left: why a landed or refused file is in the inbox still, or empty.
+    reason: why, or what the reader of a landed file left out of it.
+    left: why a landed or refused file is in the inbox still, or empty.
     """
 
     file: Path
@@ -119,7 +121,14 @@ def _take(workspace: Workspace, as_of: datetime, run_id: str, file: Path) -> _Ta
     except Exception as error:
         return _not_landed(file, run_id, error)
     _, left = _move(file, "done", run_id)
-    return _Taken(file=file, outcome="landed", rows=landed.new_rows, left=left)
+    told = _notes(landed.notes)
+    return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=told, left=left)
+
+
+def _notes(notes: Sequence[str]) -> str:
+    """What a reader noted, as much of it as a table's cell takes."""
+    more = f"and {len(notes) - _NOTES_SHOWN} more" if len(notes) > _NOTES_SHOWN else ""
+    return "; ".join(text for text in (*notes[:_NOTES_SHOWN], more) if text)
 
 
 def _not_landed(file: Path, run_id: str, error: Exception) -> _Taken:

@@ -81,7 +81,7 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                 problem = problem_of(error)
                 # Not where it was refused before anything began, or nobody can write now.
                 if problem.exit_code not in (2, 4, 74, 75):
-                    with suppress(WarehouseError):  # the stage's own error is the one to tell
+                    with suppress(WarehouseError, OSError):  # the stage's own error is the one to tell
                         write_run(
                             workspace, run_id, stage, started, "failed", problem.exit_code, problem.message
                         )

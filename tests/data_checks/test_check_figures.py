@@ -6,7 +6,7 @@ import pytest
 
 from data_checks import check_frame, freshness
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices
+from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices, telemetry
 from warehouse.contracts import DATASETS
 
 FINLAND = SHARED_DATA / "prices" / "fi_sahkotin_2023_2024" / "sahkotin_spot_price_vat.csv"
@@ -191,3 +191,28 @@ def test_the_cheapest_and_the_dearest_real_days_are_let_in(day):
     before = known[times < f"{day}T00:00Z"].assign(source_id="s", received_utc=pd.Timestamp(NOW))
     report = check("prices", new.reset_index(drop=True), known_prices=before)
     assert (len(report.good), len(report.quarantine)) == (24, 0)
+
+
+@pytest.mark.parametrize(
+    ("arrival", "hours", "column"),
+    [("1970-01-01T18:00Z", 12, "arrival_utc"), ("1999-12-31T18:00Z", 12, "arrival_utc"),
+     ("2062-03-30T06:00Z", 9, "departure_utc")],
+)  # fmt: skip
+def test_a_stay_of_a_clock_that_was_never_set_or_of_a_mistyped_year_is_set_aside(arrival, hours, column):
+    frame = sessions((0, 9), (24, 33), (48, 57))
+    frame.loc[1, ["arrival_utc", "departure_utc"]] = (
+        pd.Timestamp(arrival),
+        pd.Timestamp(arrival) + pd.Timedelta(hours=hours),
+    )
+    report = check("sessions", frame, batteries=fleet(1), battery_ids=frozenset({"CAR1"}))
+    assert report.quarantine[["rule", "column_name", "source_row"]].to_numpy().tolist() == [
+        ["clock", column, 2]
+    ]
+    assert len(report.good) == 2
+
+
+def test_a_measurement_of_before_the_year_2000_is_set_aside():
+    frame = telemetry(minutes=10)
+    frame.loc[3, "time_utc"] = pd.Timestamp("1970-01-01T00:00:05Z")
+    report = check("telemetry", frame)
+    assert "clock" in set(report.quarantine.loc[report.quarantine["source_row"] == 4, "rule"])

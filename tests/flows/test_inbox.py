@@ -110,3 +110,18 @@ def test_no_file_of_the_inbox_is_written_over_by_another_or_its_reason(workspace
     for name in names:
         assert refused.count(f"{name} is no price") == 2
     assert len(refused) == 2 * 2 * len(names)
+
+
+def test_what_a_reader_left_out_of_a_file_that_landed_is_told_and_shortened(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
+    extra = {f"colour {number}": "red" for number in range(7)}
+    site_rows().assign(**extra).to_csv(workspace.inbox / "sites__csv__a.csv", index=False)
+    fleet_rows().to_csv(workspace.inbox / "fleet__csv__a.csv", index=False)
+
+    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+
+    assert (result.status, result.exit_code) == ("ok", 0)
+    reasons = {row["file"]: row["reason"] for row in result.tables["inbox"]}
+    assert reasons["fleet__csv__a.csv"] == ""
+    assert reasons["sites__csv__a.csv"].startswith("column 'colour 0' was ignored; ")
+    assert reasons["sites__csv__a.csv"].endswith("column 'colour 4' was ignored; and 2 more")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from warehouse.errors import EmptyFileError, OptionError, nearest
+from warehouse.errors import EmptyFileError, OptionError, SourceError, nearest
 from warehouse.sources.cars import REACHED, Car, cars_of, target_of
 from warehouse.sources.ocpp_frames import messages
 from warehouse.sources.ocpp_readings import metered_wh, reported_socs
@@ -39,20 +39,27 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     """
     target = target_of(options, file.name)
     cars = {} if target is None else {car.battery_id: car for car in cars_of(options, file.name)}
-    told, notes = messages(file)
+    told, notes, unread = messages(file)
     found, unclear = transactions(told)
     notes += unclear
     rows: list[dict[str, object]] = []
-    refusal: OptionError | None = None
+    # The first thing that was wrong with a part of the log: it costs the others nothing, or is all there is.
+    refusal: SourceError | None = unread[0] if unread else None
+    if unread:
+        notes.append(
+            f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
+        )
     for transaction in found:
         if transaction.start is None or transaction.stop is None:
             end = "start" if transaction.start is None else "end"
             notes.append(f"{transaction.named}: left out, the log does not hold its {end}")
             continue
-        battery_id = _battery_of(transaction, options, file.name)
+        if stray := transaction.drop_stray():
+            notes.append(f"{transaction.named}: {stray} readings of another time were left out")
         try:
+            battery_id = _battery_of(transaction, options, file.name)
             arrival_soc, departure_soc = _states(transaction, battery_id, target, cars, file.name, notes)
-        except OptionError as error:  # one transaction without a state of charge does not cost the others
+        except OptionError as error:  # a guest's car, or no state of charge
             refusal = refusal or error
             notes.append(f"{transaction.named}: left out, {error}")
             continue
@@ -105,11 +112,19 @@ def _battery_of(transaction: Transaction, options: Mapping[str, object], file: s
     for key in (transaction.token, transaction.place):
         if key in batteries:
             return str(batteries[key])
+    # A token is the same in capitals, by OCPP.
+    alike = {str(car) for key, car in batteries.items() if _same_token(str(key), transaction.token)}
+    if len(alike) == 1:
+        return alike.pop()
     shown = " or ".join(repr(key) for key in (transaction.token, transaction.place) if key)
     raise OptionError(
         f"gives no battery for {shown}{nearest(transaction.token or '', [str(key) for key in batteries])}",
         file=file, row=transaction.row, column="batteries",
     )  # fmt: skip
+
+
+def _same_token(key: str, token: str | None) -> bool:
+    return token is not None and key.casefold() == token.casefold()
 
 
 def _states(

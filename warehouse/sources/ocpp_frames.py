@@ -2,21 +2,23 @@
 
 Frames as they go over the wire: calls [2, id, action, payload], results [3, id, payload], errors [4, …]; one
 a line, or all in one JSON array. OCPP 1.6: StartTransaction and its result, MeterValues, StopTransaction.
-OCPP 2.0.1 and 2.1: TransactionEvent, MeterValues. Other actions are passed over. Which messages belong
-together is told by `ocpp_transactions`.
+OCPP 2.0.1 and 2.1: TransactionEvent, MeterValues; of 2.1 also errors to results [5, …] and unanswered
+sends [6, …]. Other actions are passed over. Which messages belong together is told by `ocpp_transactions`.
+A line, frame or value that cannot be read costs itself alone: a log holds whatever stations have sent.
 """
 
 import datetime as dt
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from warehouse.errors import CellError, OversizedFileError, UndecodableFileError
+from warehouse.errors import CellError, OversizedFileError, SourceError, UndecodableFileError
 from warehouse.sources.jsontext import parse_json
 from warehouse.sources.rawfile import RawFile
 
+_SIGNED = "SignedData"
 _SOC, _ENERGY = "SoC", "Energy.Active.Import.Register"
 _ENERGY_WH: Mapping[str, float] = {"Wh": 1.0, "kWh": 1000.0}
 
@@ -56,13 +58,17 @@ _EVENTS: Mapping[object, Part] = {"Started": Part.START, "Updated": Part.METER, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frame:
-    """One message; its payload's members are read with the row in every error."""
+    """One message; its payload's members are read with the row in every error.
+
+    unread: takes up the errors of values that were left out, one by one.
+    """
 
     file: str
     row: int
     message_id: str
     action: str | None
     payload: Mapping[str, Any]
+    unread: list[SourceError] = field(default_factory=list)
 
     def error(self, member: str, problem: str, value: object = None) -> CellError:
         shown = None if value is None else str(value)
@@ -91,19 +97,25 @@ class _Frame:
         return value
 
     def readings(self, name: str = "meterValue") -> list[Reading]:
-        """Return the states of charge and energy registers under a member."""
+        """Return the states of charge and energy registers under a member; what is none is left out."""
         found = []
         for group in self.members(name, self.payload):
-            time = self.time(group.get("timestamp"))
             for sample in self.members("sampledValue", group):
                 measurand = sample.get("measurand", _ENERGY)
                 if sample.get("phase") or measurand not in (_SOC, _ENERGY):
                     continue
-                found.append(self._reading(time, measurand, sample))
+                if sample.get("format") == _SIGNED:  # the same value again, sealed for the bill
+                    continue
+                try:
+                    found.append(self._reading(self.time(group.get("timestamp")), measurand, sample))
+                except CellError as error:
+                    self.unread.append(error)
         return found
 
     def _reading(self, time: dt.datetime, measurand: str, sample: Mapping[str, Any]) -> Reading:
         unit = sample.get("unitOfMeasure") or {}
+        if not isinstance(unit, dict):
+            raise self.error("unitOfMeasure", "is not an object", unit)
         name = unit.get("unit") or sample.get("unit")
         try:
             value = float(sample["value"]) * 10.0 ** int(unit.get("multiplier") or 0)
@@ -118,33 +130,54 @@ class _Frame:
         return Reading(time=time, energy_wh=value * _ENERGY_WH[name or "Wh"])
 
 
-def messages(file: RawFile) -> tuple[list[Told], list[str]]:
-    """Return what a log's messages say of transactions, in order, and notes. Raises SourceError."""
+def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
+    """Return what a log's messages say of transactions, in order, notes, and what could not be read.
+
+    Raises SourceError for a file that is no log, or too large.
+    """
     waiting: dict[str, _Frame] = {}
     told: list[Told] = []
-    for frame in _frames(file):
-        match frame.action:
-            case None:
-                call = waiting.pop(frame.message_id, None)
-                if call is not None and frame.payload:
-                    told.append(_start(call, frame))
-            case "StartTransaction":
-                waiting[frame.message_id] = frame
-            case "StopTransaction":
-                told.append(_stop(frame))
-            case "TransactionEvent":
-                told.append(_event(frame))
-            case "MeterValues":
-                told.append(_meter(frame))
+    unread: list[SourceError] = []
+    for row, value in _values(file):
+        try:
+            if isinstance(value, SourceError):
+                raise value
+            frame = _frame(value, file.name, row)
+            if (message := _told(frame, waiting)) is not None:
+                told.append(message)
+            unread += frame.unread
+        except (CellError, UndecodableFileError) as error:
+            unread.append(error)
     notes = [
         f"row {call.row}: StartTransaction {call.message_id!r} was left out, no result [3, …] in the log "
         "says which transaction started"
         for call in waiting.values()
     ]
-    return told, notes
+    return told, notes, unread
 
 
-def _frames(file: RawFile) -> Iterator[_Frame]:
+def _told(frame: _Frame, waiting: dict[str, _Frame]) -> Told | None:
+    """Return what a message says of a transaction; a start waits in `waiting` for its result."""
+    match frame.action:
+        case "StartTransaction":
+            waiting[frame.message_id] = frame
+        case "StopTransaction":
+            return _stop(frame)
+        case "TransactionEvent":
+            return _event(frame)
+        case "MeterValues":
+            return _meter(frame)
+        case None if frame.message_id in waiting:
+            # The two sides number their calls each for itself: a result of another kind answers the other's.
+            if not frame.payload:
+                del waiting[frame.message_id]
+            elif frame.payload.keys() & {"transactionId", "idTagInfo"}:
+                return _start(waiting.pop(frame.message_id), frame)
+    return None
+
+
+def _values(file: RawFile) -> Iterator[tuple[int, object]]:
+    """Yield row and value of each frame, the error of a line that is no JSON in its place."""
     first = file.data.lstrip(b"\xef\xbb\xbf \t\r\n")
     line = first.split(b"\n", 1)[0].strip()
     # A line that is a frame of its own begins [2, "…; an array of frames begins [[ or spans lines.
@@ -155,23 +188,27 @@ def _frames(file: RawFile) -> Iterator[_Frame]:
                     f"is longer than {file.caps.line_bytes:,} bytes", file=file.name, row=row
                 )
             if text.strip(b"\xef\xbb\xbf \t\r\n"):
-                yield _frame(parse_json(text, file, row), file.name, row)
+                try:
+                    yield row, parse_json(text, file, row)
+                except UndecodableFileError as error:
+                    yield row, error
         return
     whole = parse_json(file.data, file)
     if not isinstance(whole, list):
         raise UndecodableFileError("is not a list of OCPP frames, nor one a line", file=file.name)
-    for row, value in enumerate(whole, start=1):
-        yield _frame(value, file.name, row)
+    yield from enumerate(whole, start=1)
 
 
 def _frame(value: object, file: str, row: int) -> _Frame:
     match value:
-        case [2, str(message_id), str(action), dict(payload)]:
+        case [2 | 6, str(message_id), str(action), dict(payload)]:
             return _Frame(file=file, row=row, message_id=message_id, action=action, payload=payload)
         case [3, str(message_id), dict(payload)]:
             return _Frame(file=file, row=row, message_id=message_id, action=None, payload=payload)
         case [4, str(message_id), str(), str(), *_]:
             return _Frame(file=file, row=row, message_id=message_id, action=None, payload={})
+        case [5, str(message_id), str(), str(), *_]:  # a result that its receiver could not use
+            return _Frame(file=file, row=row, message_id=message_id, action="", payload={})
     raise CellError(
         "is no OCPP frame: [2, id, action, payload], [3, id, payload] or [4, id, code, …]",
         file=file, row=row, value=str(value),

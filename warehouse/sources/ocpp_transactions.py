@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from warehouse.sources.ocpp_frames import Part, Reading, Told
 from warehouse.sources.ocpp_readings import can_rise
 
+_SLACK = dt.timedelta(minutes=15)
+"""So far outside its transaction a reading may lie, by a meter's own clock or stamped to the quarter-hour."""
 _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -44,6 +46,15 @@ class Transaction:
         """Whether it runs at a time, as far as is known; at the moment of its end, too."""
         end = self.until if self.stop is None else self.stop
         return self.start is not None and self.start <= time <= end
+
+    def drop_stray(self) -> int:
+        """Drop readings of a time when it did not run, as from before a station's clock was set; how many."""
+        if self.start is None or self.stop is None:
+            return 0
+        first, last = self.start - _SLACK, self.stop + _SLACK
+        kept = [reading for reading in self.readings if first <= reading.time <= last]
+        stray, self.readings = len(self.readings) - len(kept), kept
+        return stray
 
     def take(self, told: Told) -> None:
         """Add what a message tells."""
