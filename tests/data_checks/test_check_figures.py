@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from data_checks import check_frame, freshness
+from data_checks.freshness import LONGEST_AGE
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices
 from warehouse.contracts import DATASETS
@@ -191,3 +192,10 @@ def test_the_cheapest_and_the_dearest_real_days_are_let_in(day):
     before = known[times < f"{day}T00:00Z"].assign(source_id="s", received_utc=pd.Timestamp(NOW))
     report = check("prices", new.reset_index(drop=True), known_prices=before)
     assert (len(report.good), len(report.quarantine)) == (24, 0)
+
+
+def test_the_longest_age_is_told_in_words():
+    newest = {"one": pd.Timestamp("2010-01-01", tz="UTC")}
+    told = {name: freshness(name, newest, context()) for name in LONGEST_AGE}
+    spans = [rows.set_index("scope").loc["*", "message"] for rows in told.values()]
+    assert spans == [f"nothing newer than {span} for 1 of 1" for span in ("1 hour", "2 days", "400 days")]
