@@ -27,8 +27,7 @@ def freshness(dataset: str, newest: Mapping[str, pd.Timestamp], context: CheckCo
     }
     told = {scope: f"the newest row is of {time:%Y-%m-%d %H:%M} UTC" for scope, time in old.items()}
     if dataset in LONGEST_AGE and newest:
-        days = LONGEST_AGE[dataset] / pd.Timedelta(days=1)
-        everything = f"nothing newer than {days:.3g} days for {len(old)} of {len(newest)}" if old else ""
+        everything = f"nothing newer than {_span(dataset)} for {len(old)} of {len(newest)}" if old else ""
         told = {EVERYTHING: everything, **told}
     rows = [
         {
@@ -46,3 +45,10 @@ def freshness(dataset: str, newest: Mapping[str, pd.Timestamp], context: CheckCo
         for scope, message in told.items()
     ]
     return conform(pd.DataFrame(rows, columns=contract.names), contract)
+
+
+def _span(dataset: str) -> str:
+    """The longest age in words, "1 hour" or "400 days"."""
+    hours = LONGEST_AGE[dataset] / pd.Timedelta(hours=1)
+    size, unit = (hours / 24, "day") if hours >= 24 else (hours, "hour")
+    return f"{size:g} {unit}{'' if size == 1 else 's'}"

@@ -94,7 +94,8 @@ def _column_rules(column: Column) -> list[Rule]:
         )  # fmt: skip
     if column.minimum is not None or column.maximum is not None:
         low, high = column.minimum, column.maximum
-        shown = f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'} {column.unit}"
+        bounds = ["" if bound is None else f"{bound:g}" for bound in (low, high)]
+        shown = f"{bounds[0]} to {bounds[1]}{column.after_number}"
         rules.append(
             _rule("range", "ExpectColumnValuesToBeBetween", name, f"is outside {shown.strip()}",
                   min_value=low, max_value=high)

@@ -36,7 +36,8 @@ def implausible_units(frame: pd.DataFrame, contract: TableContract, owners: Owne
     for column in contract:
         if column.typical is not None:
             size = np.abs(frame[column.name].to_numpy(dtype="float64"))
-            reason = f"{column.name} of this file cannot be in {column.unit}"
+            unit = f"in {column.unit}" if column.after_number else "a share of 1"
+            reason = f"{column.name} of this file cannot be {unit}"
             if column.unit == "€/kWh":
                 reason += ", or it is near zero all the time: release it if that is right"
             yield _most(column.name, reason, owners, size, *column.typical)

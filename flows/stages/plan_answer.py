@@ -28,7 +28,8 @@ def answer(
         raise NoPlanError(f"plan {plan_id} for {inputs.market_date} was taken away meanwhile")
     stands = standing_of(workspace, row)
     ruling = stands if row["plan_id"] == in_force["plan_id"] else standing_of(workspace, in_force)
-    notes = list(dict.fromkeys([*not_written, *stands.notes]))
+    of_another = [f"of the one not written: {note}" for note in not_written]
+    notes = list(dict.fromkeys([*of_another, *stands.notes]))
     disputed = disputes_of(inputs.calibrations.values())
     told = [_told(inputs, verdict, row, in_force), *notes, *([named(disputed)] if disputed else [])]
     degraded = stands.degraded or ruling.degraded

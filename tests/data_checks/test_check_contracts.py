@@ -116,6 +116,13 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
     assert (told["source_id"], told["run_id"]) == (rows["source_id"][0], "r1")
 
 
+def test_a_share_that_is_out_of_bounds_is_told_without_a_unit():
+    frame = telemetry(minutes=10)
+    frame.loc[4, "soc_reported"] = 1.5
+    told = check_frame("telemetry", landed("telemetry", frame), context()).quarantine.iloc[0]
+    assert told["reason"] == "soc_reported is outside 0 to 1"
+
+
 def test_repeated_rows_are_dropped_and_contradictions_quarantined():
     frame = pd.concat([prices(), prices().iloc[[3, 4]]], ignore_index=True)
     frame.loc[24, "price_eur_per_kwh"] = 0.9

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from data_checks import check_frame, freshness
+from data_checks.freshness import LONGEST_AGE
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices, telemetry
 from warehouse.contracts import DATASETS
@@ -216,3 +217,10 @@ def test_a_measurement_of_before_the_year_2000_is_set_aside():
     frame.loc[3, "time_utc"] = pd.Timestamp("1970-01-01T00:00:05Z")
     report = check("telemetry", frame)
     assert "clock" in set(report.quarantine.loc[report.quarantine["source_row"] == 4, "rule"])
+
+
+def test_the_longest_age_is_told_in_words():
+    newest = {"one": pd.Timestamp("2010-01-01", tz="UTC")}
+    told = {name: freshness(name, newest, context()) for name in LONGEST_AGE}
+    spans = [rows.set_index("scope").loc["*", "message"] for rows in told.values()]
+    assert spans == [f"nothing newer than {span} for 1 of 1" for span in ("1 hour", "2 days", "400 days")]

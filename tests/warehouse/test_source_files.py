@@ -200,6 +200,12 @@ def test_wrong_units_are_named(tmp_path, dataset, column, value, likely):
         read_source(dataset, csv_of(tmp_path, frame))
 
 
+def test_a_share_is_told_without_a_unit(tmp_path):
+    frame = fleet().assign(efficiency_charge=93.0)
+    with pytest.raises(UnitError, match=r"reach 93, plausible is 0\.3 to 1\.5; the values look like %\."):
+        read_source("fleet", csv_of(tmp_path, frame))
+
+
 def test_a_resting_pack_and_a_single_bad_row_are_no_unit_error(tmp_path):
     rows = telemetry(minutes=100, current_a=0.0)
     rows.loc[3, "voltage_v"] = 1e9

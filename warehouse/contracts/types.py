@@ -57,6 +57,11 @@ class Column:
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"column {self.name}: minimum {self.minimum} > maximum {self.maximum}")
 
+    @property
+    def after_number(self) -> str:
+        """The unit as it is written after a number, " kW"; shares and counts (unit 1, or none) have none."""
+        return "" if self.unit in ("", "1") else f" {self.unit}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableContract:

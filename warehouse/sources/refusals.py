@@ -116,10 +116,10 @@ def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divi
         if max(low, 1e-12) <= as_given * factor + offset <= high
     ]
     guess = f"; the values look like {' or '.join(likely)}" if likely else ""
-    converted = f", that is {size:.4g} {column.unit}" if divisor != 1.0 else f" {column.unit}"
+    converted = f", that is {size:.4g}{column.after_number}" if divisor != 1.0 else column.after_number
     raise UnitError(
         f"cannot be in its unit: 95 % of |values| reach {as_given:.4g}{converted}, "
-        f"plausible is {low:g} to {high:g} {column.unit}{guess}. Nothing was converted",
+        f"plausible is {low:g} to {high:g}{column.after_number}{guess}. Nothing was converted",
         file=file,
         column=header,
     )
