@@ -26,7 +26,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
 from flows.outcome import Outcome, keep
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.ladder import DEGRADED, Step, climb, may_pass, run_exit_code, steps_of
 from flows.stages.workers import twin_workers
@@ -92,9 +92,8 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     """Fit the twin of every battery with new rows, one task a chunk."""
     from flows.stages.calibrate import calibrate as stage
 
-    as_of = as_of or now()
-    run_id = run_id or new_run_id(as_of)
-    return _told(run_id, stage(_open(workspace), as_of, run_id, each=_in_tasks))
+    context = Context.of(_open(workspace), as_of or now(), run_id)
+    return _told(context.run_id, stage(context, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
@@ -124,10 +123,9 @@ def daily(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
 ) -> list[StageResult] | State[Any]:
     """All stages for one market day, tomorrow unless told otherwise, under one run_id."""
-    as_of = as_of or now()
-    run_id = run_id or new_run_id(as_of)
-    opened = _open(workspace)
-    day = day or tomorrow(as_of, opened.zone)
+    context = Context.of(_open(workspace), as_of or now(), run_id)
+    as_of, run_id = context.as_of, context.run_id
+    day = day or tomorrow(as_of, context.workspace.zone)
     flows: dict[str, Callable[[], State[Any]]] = {
         stage: partial(_state_of, one, workspace=workspace, as_of=as_of, run_id=run_id, **more)
         for stage, one, more in (
@@ -140,10 +138,10 @@ def daily(
         )
     }
     lost: list[str] = []
-    alone = steps_of(opened, day, as_of, run_id)
+    alone = steps_of(context, day)
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in flows}
-    with twin_workers(opened.settings.calibrate.workers):
-        results = climb(opened, run_id, steps)
+    with twin_workers(context.workspace.settings.calibrate.workers):
+        results = climb(context, steps)
     keep(run_id, Outcome(results=results, lost=lost))
     return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 
@@ -190,13 +188,12 @@ def _stage(
     *more: object,
 ) -> Answer:
     """Run a stage as one task, again while its files or tables are busy."""
-    as_of = as_of or now()
-    run_id = run_id or new_run_id(as_of)
+    context = Context.of(_open(workspace), as_of or now(), run_id)
 
     def work() -> StageResult:
-        return stage(_open(workspace), as_of, run_id, *more)
+        return stage(context, *more)
 
-    return _told(run_id, _task(work, stage.__name__)())
+    return _told(context.run_id, _task(work, stage.__name__)())
 
 
 def _told(run_id: str, result: StageResult) -> Answer:

@@ -37,13 +37,14 @@ def handle_of(workspace: Workspace, battery_id: str, as_of: datetime) -> Battery
     from flows.stages.requests import battery_spec, newest_calibrations
     from twin.handle import BatteryHandle
     from twin.restore import restorable
+    from warehouse.known import Known
 
-    warehouse = workspace.warehouse
-    rows = warehouse.read("core_battery", where={"battery_id": [battery_id]})
+    known = Known(workspace.warehouse, as_of)
+    rows = known.read("core_battery", where={"battery_id": [battery_id]})
     if rows.empty:
-        known = ", ".join(sorted(warehouse.read("core_battery", columns=["battery_id"])["battery_id"])[:12])
-        raise UsageError(f"no battery {battery_id!r} in the fleet", hint=f"There are {known or 'none'}.")
-    calibration = newest_calibrations(warehouse, [battery_id], as_of).get(battery_id)
+        fleet = ", ".join(sorted(known.read("core_battery", columns=["battery_id"])["battery_id"])[:12])
+        raise UsageError(f"no battery {battery_id!r} in the fleet", hint=f"There are {fleet or 'none'}.")
+    calibration = newest_calibrations(known, [battery_id]).get(battery_id)
     if calibration is None:
         raise UsageError(
             f"battery {battery_id} is not calibrated by {as_of:%Y-%m-%d %H:%M} UTC", hint="`v2g calibrate`."
@@ -53,7 +54,7 @@ def handle_of(workspace: Workspace, battery_id: str, as_of: datetime) -> Battery
             f"battery {battery_id}: calibration {calibration.calibration_id} is of an earlier version",
             hint="`v2g calibrate` makes a new one.",
         )
-    residuals = warehouse.read(
+    residuals = known.read(
         "out_twin_residual", where={"calibration_id": [calibration.calibration_id]}
     ).sort_values("time_utc")
     residuals = residuals[["time_utc", "voltage_v", "model_voltage_v", "used"]].reset_index(drop=True)

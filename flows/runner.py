@@ -17,7 +17,7 @@ from flows.console import working
 from flows.errors import ServerError, UsageError
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.ladder import DEGRADED, climb, steps_of, trace_of
 from flows.stages.record import write_run
 from flows.stages.workers import twin_workers
@@ -36,15 +36,15 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     """
     # Prefect would print a failed flow's traceback; the command line shows the errors itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    began, run_id = now(), new_run_id(as_of)
+    began, context = now(), Context.of(workspace, as_of)
     with working(f"daily run for {day}"):
         dead = _without_dead_server()
-        outcome = _watched(workspace, as_of, day, run_id)
+        outcome = _watched(context, day)
         if not (lost := [*dead, *outcome.lost]):
             return list(outcome.results)
         message = "; ".join(lost)
         with suppress(WarehouseError, OSError):
-            write_run(workspace, run_id, "prefect", began, "degraded", DEGRADED, message)
+            write_run(context, "prefect", began, "degraded", DEGRADED, message)
         return [
             *outcome.results,
             StageResult(stage="prefect", status="degraded", message=message, exit_code=DEGRADED),
@@ -71,18 +71,22 @@ def _shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _watched(workspace: Workspace, as_of: datetime, day: date, run_id: str) -> Outcome:
+def _watched(context: Context, day: date) -> Outcome:
     """The stages under Prefect or, where that fails, what they came to by then, or the stages without it."""
     try:
         from flows.server.of_run import server_of_run
 
-        with server_of_run(workspace):
+        with server_of_run(context.workspace):
             from flows.daily import daily
 
             state = daily(
-                workspace=str(workspace.root), day=day, as_of=as_of, run_id=run_id, return_state=True
+                workspace=str(context.workspace.root),
+                day=day,
+                as_of=context.as_of,
+                run_id=context.run_id,
+                return_state=True,
             )
-        if outcome := take(run_id):
+        if outcome := take(context.run_id):
             return outcome
         state.result()  # raises what ended the run
         raise ServerError("Prefect answered for a run that did not begin")
@@ -91,8 +95,8 @@ def _watched(workspace: Workspace, as_of: datetime, day: date, run_id: str) -> O
     except Exception as error:
         _log.warning("Prefect: %s: %s", type(error).__name__, error, exc_info=trace_of(error))
         lost = f"Prefect failed ({type(error).__name__}: {error}): its pages do not show all of this run"
-        if outcome := take(run_id):
+        if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
-        with twin_workers(workspace.settings.calibrate.workers):
-            results = climb(workspace, run_id, steps_of(workspace, day, as_of, run_id))
+        with twin_workers(context.workspace.settings.calibrate.workers):
+            results = climb(context, steps_of(context, day))
         return Outcome(results=results, lost=[lost])

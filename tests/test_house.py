@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -64,6 +65,49 @@ def test_domain_rooms_read_neither_clock_nor_environment(room: str) -> None:
         for match in pattern.findall(file.read_text(encoding="utf-8"))
     }
     assert found <= allowed
+
+
+PAST_KNOWN = {
+    # what has landed is what these work on
+    "check.py": {"core_session_superseded", "core_price", "released"},
+    "fetch_day.py": {"core_contract(want.dataset).name"},
+    "freshness.py": {"newest"},
+    "ingest.py": {"f'core_{contract.name}'"},
+    "quarantine.py": {"quarantined", "landed_rows", "released"},
+    # which plan is in force is decided among all there are, whenever they were made
+    "plan.py": {"out_plan"},
+    "plan_answer.py": {"out_plan"},
+    "publish.py": {"out_plan"},
+    # whether anything can be read at all
+    "ladder.py": {"out_run"},
+    # from a plan to what it rests on: its own rows, by id
+    "trace.py": {
+        "out_plan", "out_plan_source", "out_plan_car", "out_calibration", "out_calibration_source",
+        "out_left_out", "out_run", "raw_source",
+    },
+}  # fmt: skip
+"""What a stage reads otherwise than as known at its moment: tables, and functions that take the warehouse."""
+
+
+def test_stages_read_what_was_known_at_their_moment_and_nothing_else() -> None:
+    found: dict[str, set[str]] = {}
+    readers, functions = {"read", "newest", "extent", "monthly_temperature"}, set[str]()
+    for module in ("quarantine", "newest"):
+        source = ast.parse((ROOT / "warehouse" / f"{module}.py").read_text(encoding="utf-8"))
+        functions |= {one.name for one in source.body if isinstance(one, ast.FunctionDef)}
+    for file in (ROOT / "flows" / "stages").glob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            if isinstance(call.func, ast.Name) and call.func.id in functions:
+                found.setdefault(file.name, set()).add(call.func.id)
+            if not isinstance(call.func, ast.Attribute) or call.func.attr not in readers:
+                continue
+            if ast.unparse(call.func.value).rpartition(".")[2] != "known":
+                table = call.args[0]
+                told = str(table.value) if isinstance(table, ast.Constant) else ast.unparse(table)
+                found.setdefault(file.name, set()).add(told)
+    assert found == PAST_KNOWN
 
 
 def test_root_holds_the_rooms_and_nothing_else() -> None:

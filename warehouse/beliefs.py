@@ -37,10 +37,7 @@ def believed(contract: TableContract, condition: str) -> str:
     condition: SQL on key columns that selects keys (others would miss rows that were corrected since).
     Raises UnknownTableError for a table that is not a dataset's core table.
     """
-    owners = {f"core_{declared.name}": (dataset, declared) for dataset, declared in DATASETS.items()}
-    if contract.name not in owners:
-        raise UnknownTableError(f"{contract.name} does not know when its rows were received")
-    dataset, declared = owners[contract.name]
+    dataset, declared = _owner(contract)
     if contract.name != SESSIONS:
         return _latest(contract, dataset, declared, contract.name, condition)
     names = ", ".join(contract.names)
@@ -51,6 +48,28 @@ def believed(contract: TableContract, condition: str) -> str:
         WITH beliefs AS {beliefs} SELECT {names} FROM beliefs AS earlier
         WHERE NOT EXISTS (FROM beliefs AS later WHERE {overlaps_later("earlier", "later")})
     )"""  # noqa: S608
+
+
+def received_since(contract: TableContract, condition: str) -> str:
+    """Return SQL of a row or none: whether a belief that holds now was received at `$known_by` or later.
+
+    Where none was, the table as it is is what was believed at that moment. Raises UnknownTableError as
+    `believed`.
+    """
+    _owner(contract)
+    tables = (SESSIONS, SUPERSEDED) if contract.name == SESSIONS else (contract.name,)
+    return " UNION ALL ".join(
+        f"(SELECT 1 FROM {table} WHERE received_utc >= $known_by AND {condition} LIMIT 1)"  # noqa: S608
+        for table in tables
+    )
+
+
+def _owner(contract: TableContract) -> tuple[str, TableContract]:
+    """Return the dataset and declaration of a core table."""
+    owners = {f"core_{declared.name}": (dataset, declared) for dataset, declared in DATASETS.items()}
+    if contract.name not in owners:
+        raise UnknownTableError(f"{contract.name} does not tell what of it was known at a moment")
+    return owners[contract.name]
 
 
 def _latest(contract: TableContract, dataset: str, declared: TableContract, now: str, condition: str) -> str:

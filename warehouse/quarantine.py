@@ -4,13 +4,14 @@ A rule against a row stands until the last decision on it (core_release) is a re
 core table while any rule against it stands.
 """
 
+import datetime as dt
 from dataclasses import dataclass
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.beliefs import RELEASED
+from warehouse.beliefs import RELEASED, known_before
 from warehouse.connection import connect
 from warehouse.contracts import (
     CONTRACTS,
@@ -40,10 +41,11 @@ class Wanted:
     released: bool | None = False
 
 
-def quarantined(warehouse: Warehouse, wanted: Wanted) -> pd.DataFrame:
+def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime | None = None) -> pd.DataFrame:
     """Return rows of core_quarantine with file_name and `released`, by file, row and rule.
 
-    Raises UnknownTableError for an unknown dataset and the errors of opening a warehouse.
+    known_by: tz-aware; of what had been received by then. Raises UnknownTableError for an
+    unknown dataset and the errors of opening a warehouse.
     """
     contract = dataset_contract(wanted.dataset)
     raw = raw_contract(wanted.dataset).name
@@ -63,7 +65,7 @@ def quarantined(warehouse: Warehouse, wanted: Wanted) -> pd.DataFrame:
         sql, values = f"{sql} AND q.source_row = ?", [*values, wanted.source_row]
     if wanted.battery_id is not None:
         if "battery_id" not in contract.names:
-            return quarantined(warehouse, Wanted(dataset=wanted.dataset)).iloc[:0]
+            return quarantined(warehouse, Wanted(dataset=wanted.dataset), known_by=known_by).iloc[:0]
         sql += (
             f" AND EXISTS (FROM {raw} x WHERE x.source_id = q.source_id AND x.source_row = q.source_row "
             "AND x.battery_id = ?)"
@@ -71,6 +73,8 @@ def quarantined(warehouse: Warehouse, wanted: Wanted) -> pd.DataFrame:
         values.append(wanted.battery_id)
     if wanted.released is not None:
         sql, values = f"{sql} AND (r.rule IS NOT NULL) = ?", [*values, wanted.released]
+    if known_by is not None:
+        sql, values = f"{sql} AND s.received_utc < ?", [*values, known_before(known_by)]
     sql += " ORDER BY s.received_utc, q.source_id, q.source_row, q.rule, q.column_name"
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)

@@ -12,11 +12,15 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.beliefs import believed, known_before
+from warehouse.beliefs import believed, known_before, received_since
 from warehouse.contracts import Kind, TableContract, conform, project
 from warehouse.errors import ContractError, UnknownTableError, nearest
+from warehouse.stays import SESSIONS
 
 Scalar = str | int | float | bool | dt.date | dt.datetime | None
+
+_MOMENT = "as_of_utc"
+"""What tells of a result whose knowledge it rests on."""
 
 _ARROW_TYPES = {
     Kind.TEXT: pa.string(),
@@ -71,13 +75,16 @@ def delete_matching(
 class Selection:
     """Which rows: column → value, null or list of values; [start, end) on the time column, tz-aware.
 
-    known_by: tz-aware; core tables then show what was believed at that moment.
+    known_by: tz-aware; the table as it was known at that moment. newest_by: of each value of these columns
+    the rows of the newest as_of_utc alone, of those `before` a moment.
     """
 
     where: Mapping[str, Scalar | Sequence[Scalar]] = field(default_factory=dict)
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     known_by: dt.datetime | None = None
+    newest_by: tuple[str, ...] = ()
+    before: dt.datetime | None = None
 
 
 def select(
@@ -88,47 +95,85 @@ def select(
 ) -> pd.DataFrame:
     """Return rows in reading order, shaped by the contract."""
     names = checked_columns(contract, contract.names if columns is None else columns)
-    checked_columns(contract, tuple(selection.where))
-    clauses, values = _conditions(contract, selection)
-    table = contract.name
-    if selection.known_by is not None:
-        values["known_by"] = known_before(_aware(contract, selection.known_by))
-        table = believed(contract, _all(text for name, text in clauses if name in contract.key))
-    sql = (
-        f"SELECT {', '.join(names)} FROM {table} WHERE {_all(text for _, text in clauses)} "  # noqa: S608
-        f"ORDER BY {', '.join(contract.order)}"
-    )
-    frame = connection.sql(sql, params=values).to_arrow_table().to_pandas(date_as_object=True)
+    checked_columns(contract, (*selection.where, *selection.newest_by))
+    conditions = _conditions(contract, selection)
+    table, values = source_of(connection, contract, selection, conditions)
+    condition, own = _all(conditions)
+    if selection.newest_by:
+        # The wide rows of other moments are never looked at: the join skips them by their moment.
+        by = ", ".join((*selection.newest_by, _MOMENT))
+        table = (
+            f"{table} SEMI JOIN (SELECT {', '.join(selection.newest_by)}, max({_MOMENT}) AS {_MOMENT} "  # noqa: S608
+            f"FROM {table} WHERE {condition} GROUP BY ALL) AS newest USING ({by})"
+        )
+    sql = f"SELECT {', '.join(names)} FROM {table} WHERE {condition} ORDER BY {', '.join(contract.order)}"  # noqa: S608
+    frame = connection.sql(sql, params=own | values).to_arrow_table().to_pandas(date_as_object=True)
     # A table is read as it is: one figure that is none (NaN is not null in SQL) costs no other row.
     return project(frame, contract, names, gaps=True)
 
 
-def _conditions(
-    contract: TableContract, selection: Selection
-) -> tuple[list[tuple[str, str]], dict[str, object]]:
-    """Return (column, SQL) of each condition and the values that the SQL binds by name."""
-    clauses: list[tuple[str, str]] = []
-    values: dict[str, object] = {}
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on a column as SQL, and the values that it binds by name."""
+
+    column: str
+    sql: str
+    bound: Mapping[str, object] = field(default_factory=dict)
+
+
+def source_of(
+    connection: duckdb.DuckDBPyConnection,
+    contract: TableContract,
+    selection: Selection,
+    conditions: Sequence[Condition] = (),
+) -> tuple[str, dict[str, object]]:
+    """Return SQL of a table as it is, or as it was known, and the values that it binds besides its own.
+
+    Raises UnknownTableError for a table that does not tell what was known when.
+    """
+    if selection.known_by is None or _MOMENT in contract.names or contract.name == "core_telemetry_15min":
+        return contract.name, {}
+    known = {"known_by": known_before(_aware(contract, selection.known_by))}
+    of_key, values = _all([one for one in conditions if one.column in contract.key])
+    if contract.name == SESSIONS:  # whether one holds depends on others of its car
+        of_key, values = "TRUE", {}
+    since = connection.execute(received_since(contract, of_key), values | known).fetchall()
+    return (believed(contract, of_key), values | known) if since else (contract.name, {})
+
+
+def _conditions(contract: TableContract, selection: Selection) -> list[Condition]:
+    """Return the conditions of a selection; `known_by` of a core table is none: see `source_of`."""
+    found: list[Condition] = []
     for number, (name, wanted) in enumerate(selection.where.items()):
+        label = f"wanted_{number}"
         if wanted is None:
-            clauses.append((name, f"{name} IS NULL"))
+            found.append(Condition(name, f"{name} IS NULL"))
         elif isinstance(wanted, str | int | float | dt.date):
-            clauses.append((name, f"{name} = $wanted_{number}"))
-            values[f"wanted_{number}"] = wanted
+            found.append(Condition(name, f"{name} = ${label}", {label: wanted}))
         else:
-            clauses.append((name, f"{name} IN (SELECT unnest($wanted_{number}))"))
-            values[f"wanted_{number}"] = list(wanted)
+            found.append(Condition(name, f"{name} IN (SELECT unnest(${label}))", {label: list(wanted)}))
     for label, bound, sign in (("start", selection.start, ">="), ("end", selection.end, "<")):
         if bound is not None:
             if contract.time_column is None:
                 raise UnknownTableError(f"{contract.name} has no time column to bound")
-            clauses.append((contract.time_column, f"{contract.time_column} {sign} ${label}_utc"))
-            values[f"{label}_utc"] = _aware(contract, bound)
-    return clauses, values
+            name = contract.time_column
+            value = _aware(contract, bound)
+            found.append(Condition(name, f"{name} {sign} ${label}_utc", {f"{label}_utc": value}))
+    computed = _MOMENT in contract.names
+    if selection.newest_by and not computed:
+        raise UnknownTableError(f"{contract.name} has no {_MOMENT}: none of its rows is the newest")
+    for label, bound, sign in (("before", selection.before, "<"), ("as_of", selection.known_by, "<=")):
+        if bound is not None and computed:
+            sql = f"{_MOMENT} {sign} ${label}"
+            found.append(Condition(_MOMENT, sql, {label: _aware(contract, bound)}))
+    return found
 
 
-def _all(clauses: Iterable[str]) -> str:
-    return " AND ".join(clauses) or "TRUE"
+def _all(conditions: Iterable[Condition]) -> tuple[str, dict[str, object]]:
+    """Return SQL that holds where every condition does, and the values that it binds."""
+    found = list(conditions)
+    values = {name: value for one in found for name, value in one.bound.items()}
+    return " AND ".join(one.sql for one in found) or "TRUE", values
 
 
 def _aware(contract: TableContract, bound: dt.datetime) -> dt.datetime:

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from warehouse.backup import check_backup, put_back, take_backup, take_snapshot
+from warehouse.beliefs import known_before
 from warehouse.climate import monthly_temperature
 from warehouse.connection import connect
 from warehouse.contracts import (
@@ -36,7 +37,7 @@ from warehouse.layout import told
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
 from warehouse.retention import Pruned, prune
-from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select
+from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select, source_of
 from warehouse.schema import (
     SCHEMA_VERSION,
     as_noted,
@@ -191,11 +192,31 @@ class Warehouse:
         """Return rows of a table in the order of its key, in the dtypes of `conform`.
 
         where: column → value, null or list of values. start, end: half-open, tz-aware, on the table's time
-        column. known_by: tz-aware; a core table as it was believed then, later files left out (see
-        `warehouse.beliefs`). Raises UnknownTableError for an unknown table or column.
+        column. known_by: tz-aware; the table as it was known then (see `warehouse.known`). Raises
+        UnknownTableError for an unknown table or column.
         """
         contract = table_contract(table)
         selection = Selection(where=where or {}, start=start, end=end, known_by=known_by)
+        with self._reading() as connection:
+            return select(connection, contract, selection, columns)
+
+    def newest(
+        self,
+        table: str,
+        *,
+        by: Sequence[str],
+        where: Where | None = None,
+        before: dt.datetime | None = None,
+        columns: Sequence[str] | None = None,
+        known_by: dt.datetime | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of the newest `as_of_utc` of each value of the columns `by`, as `read` does.
+
+        before: tz-aware, only rows as of moments before it. Raises UnknownTableError, also for a table
+        without as_of_utc.
+        """
+        contract = table_contract(table)
+        selection = Selection(where=where or {}, known_by=known_by, newest_by=tuple(by), before=before)
         with self._reading() as connection:
             return select(connection, contract, selection, columns)
 
@@ -237,17 +258,24 @@ class Warehouse:
                 insert(connection, contract, rows)
         return True
 
-    def extent(self, dataset: str) -> Extent:
-        """Return how much there is of a dataset and how new it is, without reading it."""
+    def extent(self, dataset: str, *, known_by: dt.datetime | None = None) -> Extent:
+        """Return how much there is of a dataset and how new it is, without reading it.
+
+        known_by: tz-aware; as it was believed then, and files that had come and wait.
+        """
         contract = core_contract(dataset)
         newest = f"max({contract.time_column})" if contract.time_column != "received_utc" else "NULL"
+        selection = Selection(known_by=known_by)
+        waits = "dataset = ? AND checked_utc IS NULL"
         with self._reading() as connection:
+            table, values = source_of(connection, contract, selection)
             rows, measured, received = connection.execute(
-                f"SELECT count(*), {newest}, max(received_utc) FROM {contract.name}"  # noqa: S608
+                f"SELECT count(*), {newest}, max(received_utc) FROM {table}",  # noqa: S608
+                values or None,
             ).fetchall()[0]
             waiting = connection.execute(
-                "SELECT coalesce(sum(rows), 0) FROM raw_source WHERE dataset = ? AND checked_utc IS NULL",
-                [dataset],
+                f"SELECT coalesce(sum(rows), 0) FROM raw_source WHERE {waits} AND received_utc < ?",  # noqa: S608
+                [dataset, known_before(known_by) if known_by else dt.datetime.max.replace(tzinfo=dt.UTC)],
             ).fetchall()[0][0]
         return Extent(rows=rows, waiting=int(waiting), newest_utc=measured, received_utc=received)
 

@@ -143,7 +143,7 @@ def ingest(
 
     Example: v2g ingest tariffs depot.toml --source tou --date 2026-06-01 --until 2026-06-30
     """
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
@@ -176,9 +176,7 @@ def ingest(
         source, options = meant.source, {**meant.options, **options}
     call.finish(
         stage(
-            opened,
-            call.as_of,
-            new_run_id(call.as_of),
+            Context.of(opened, call.as_of),
             kind.value,
             files,
             source=source,
@@ -201,11 +199,11 @@ def check(
 
     Example: v2g check --json
     """
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.check import check as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    call.finish(stage(call.open(), call.as_of, new_run_id(call.as_of)))
+    call.finish(stage(Context.of(call.open(), call.as_of)))
 
 
 def _fetch(
@@ -217,7 +215,7 @@ def _fetch(
     tariff: str | None,
     options: dict[str, object],
 ) -> StageResult:
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.fetch import fetch_prices
     from warehouse.sources.tariffs import PROVIDERS
 
@@ -227,11 +225,8 @@ def _fetch(
         raise UsageError(f"no file of {kind.value} is given", hint=hint)
     opened = call.open()
     market_day = market_date(day, call, zone or opened.zone)
-    run_id = new_run_id(call.as_of)
     return fetch_prices(
-        opened,
-        call.as_of,
-        run_id,
+        Context.of(opened, call.as_of),
         kind.value,
         source,
         market_day,

@@ -28,7 +28,7 @@ def calibrate(
     Example: v2g calibrate --as-of 2020-07-04T12:00Z
     """
     from flows.console import working
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.calibrate import calibrate as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
@@ -42,7 +42,7 @@ def calibrate(
                 f"{(total - done) / rate / 60:.1f} min to go"
             )
 
-        result = stage(opened, call.as_of, new_run_id(call.as_of), progress=progress)
+        result = stage(Context.of(opened, call.as_of), progress=progress)
     call.finish(result)
 
 
@@ -61,14 +61,14 @@ def plan(
     Example: v2g plan --date 2020-07-05
     """
     from flows.console import working
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.plan import plan as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     date = market_date(day, call, opened.zone)
     with working(f"planning {date}"):
-        result = stage(opened, call.as_of, new_run_id(call.as_of), date)
+        result = stage(Context.of(opened, call.as_of), date)
     call.finish(result)
 
 
@@ -110,13 +110,13 @@ def report(
 
     Example: v2g report --date 2020-07-05
     """
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.publish import publish as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     date = None if day is None else market_date(day, call, opened.zone)
-    call.finish(stage(opened, call.as_of, new_run_id(call.as_of), date, plan_id=plan_id))
+    call.finish(stage(Context.of(opened, call.as_of), date, plan_id=plan_id))
 
 
 def status(

@@ -111,7 +111,7 @@ def release(
 
     Example: v2g quarantine release telemetry --rule jump --row 512 --source may.csv --reason "relay test"
     """
-    from flows.stages import new_run_id
+    from flows.stages import Context
     from flows.stages.quarantine import release as stage
     from warehouse.quarantine import Wanted
 
@@ -119,9 +119,7 @@ def release(
     wanted = Wanted(dataset=kind.value, rule=rule, battery_id=battery, source=source, source_row=row)
     call.finish(
         stage(
-            call.open(),
-            call.as_of,
-            new_run_id(call.as_of),
+            Context.of(call.open(), call.as_of),
             wanted,
             action="withdraw" if undo else "release",
             decided_by=by or getpass.getuser(),

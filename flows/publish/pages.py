@@ -26,6 +26,7 @@ from flows.workspace import Workspace
 from twin.chemistry import chemistry
 from twin.types import Calibration
 from warehouse.files import make_folder, write_whole
+from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone
 
 _SOURCES = {
@@ -114,35 +115,36 @@ def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) ->
 
 
 def _read(workspace: Workspace, plan_id: str) -> _Plan:
-    warehouse = workspace.warehouse
     mine = {"plan_id": plan_id}
-    (header,) = records(warehouse.read("out_plan", where=mine))
+    (header,) = records(workspace.warehouse.read("out_plan", where=mine))
+    # What has come since, or was planned, changes nothing on the page of a plan.
+    known = Known(workspace.warehouse, header["as_of_utc"])
     axis = DayAxis(
         slots=market_day_slots(header["market_date"], header["zone"]),
         timezone=str(market_timezone(header["zone"])),
     )
-    modes = _in_order(warehouse.read("out_plan_mode", where=mine))
-    cars = _in_order(warehouse.read("out_plan_car", where=mine))
+    modes = _in_order(known.read("out_plan_mode", where=mine))
+    cars = _in_order(known.read("out_plan_car", where=mine))
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
     mine_too = {"battery_id": sorted(set(cars["battery_id"]))}
-    calibrations = warehouse.read("out_calibration", where=ids)
+    calibrations = known.read("out_calibration", where=ids)
     return _Plan(
         header=header,
         axis=axis,
         modes=modes,
         cars=cars,
-        slots=warehouse.read("out_plan_slot", where=mine),
-        sites=warehouse.read("out_plan_site_slot", where=mine),
-        departures=warehouse.read("out_plan_departure", where=mine),
+        slots=known.read("out_plan_slot", where=mine),
+        sites=known.read("out_plan_site_slot", where=mine),
+        departures=known.read("out_plan_departure", where=mine),
         calibrations=calibrations.set_index("calibration_id"),
-        wear_maps=wear_maps(warehouse, calibrations),
-        life_points=warehouse.read("out_life_point", where=ids).sort_values("efc_per_day"),
-        residuals=warehouse.read("out_twin_residual", where=ids),
-        prices=used_prices(warehouse, header),
-        checks=warehouse.read("out_check", where={"run_id": header["run_id"]}),
-        checkups=warehouse.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
-        batteries=warehouse.read("core_battery", where=mine_too),
-        wear_days=wear_days(warehouse, header, sorted(set(cars["battery_id"])), followed_mode(header)),
+        wear_maps=wear_maps(known, calibrations),
+        life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
+        residuals=known.read("out_twin_residual", where=ids),
+        prices=used_prices(known, header),
+        checks=known.read("out_check", where={"run_id": header["run_id"]}),
+        checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
+        batteries=known.read("core_battery", where=mine_too),
+        wear_days=wear_days(known, header, sorted(set(cars["battery_id"])), followed_mode(header)),
     )
 
 

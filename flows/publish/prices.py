@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
 from flows.stages.hashing import hash_frame
 from flows.stages.prices import DayPrices, day_prices
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +27,14 @@ class UsedPrices:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class _AsKnown:
-    """A warehouse as it was believed at a moment, as far as prices are read."""
+def used_prices(known: Known, header: Mapping[str, Any]) -> UsedPrices:
+    """The prices of a plan as they were ``known`` at its moment; ``header``: its row of out_plan.
 
-    warehouse: Warehouse
-    known_by: datetime
-
-    def read(self, table: str, **asked: Any) -> pd.DataFrame:
-        return self.warehouse.read(table, known_by=self.known_by, **asked)
-
-
-def used_prices(warehouse: Warehouse, header: Mapping[str, Any]) -> UsedPrices:
-    """The prices of a plan, ``header``: its row of out_plan.
-
-    What came in since is left out, if the plan's hash of its prices says that it knew others.
+    A plan of earlier versions may have known what came in by the end of its run: its hash of its prices says.
     """
     parts, source = json.loads(header["input_parts_json"]), header["plan_source"]
     found = None
-    for prices in _known(warehouse, header):
+    for prices in _candidates(known, header):
         if parts.get("prices") == prices.digest and parts.get("tariffs") == hash_frame(prices.retail.rows):
             return _drawn(prices, prices.note)
         found = prices if found is None and prices.source == source else found
@@ -56,15 +44,15 @@ def used_prices(warehouse: Warehouse, header: Mapping[str, Any]) -> UsedPrices:
     return _drawn(found, f"{found.note}. {note}" if found.note else note)
 
 
-def _known(warehouse: Warehouse, header: Mapping[str, Any]) -> Iterator[DayPrices]:
-    """The day's prices as they are, as they were when the plan was written, and as of the plan's moment."""
-    ended = warehouse.read(
+def _candidates(known: Known, header: Mapping[str, Any]) -> Iterator[DayPrices]:
+    """The day's prices as of the plan's moment, and as they were when it was written."""
+    asked = header["zone"], header["market_date"]
+    yield day_prices(known, *asked)
+    ended = known.warehouse.read(
         "out_run", where={"run_id": header["run_id"], "stage": "plan"}, columns=["finished_utc"]
     )["finished_utc"]
-    asked = header["zone"], header["market_date"]
-    yield day_prices(warehouse, *asked)
-    for moment in (*ended, header["as_of_utc"]):
-        yield day_prices(cast("Warehouse", _AsKnown(warehouse, moment)), *asked)
+    for moment in ended:
+        yield day_prices(known.at(moment), *asked)
 
 
 def _drawn(prices: DayPrices, note: str) -> UsedPrices:

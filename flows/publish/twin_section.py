@@ -12,21 +12,19 @@ from flows.publish import twin_charts
 from flows.stages.in_force import plans_in_force
 from flows.stages.requests import battery_spec
 from twin.types import Calibration
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 _DRAWS = 80
 _TREND_DAYS = 60
 
 
-def wear_days(
-    warehouse: Warehouse, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str
-) -> pd.DataFrame:
+def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str], mode: str) -> pd.DataFrame:
     """Price and twin's answer for each car and market day so far, from the plan in force of each day.
 
     Columns: battery_id, market_date, priced_eur (a standard day's wear included), wear_twin_eur,
     wear_error_eur; of ``mode``, for two months up to the plan's day.
     """
-    plans = warehouse.read(
+    plans = known.read(
         "out_plan",
         where={"zone": header["zone"]},
         columns=["plan_id", "market_date", "zone", "sequence", "as_of_utc", "plan_source"],
@@ -37,7 +35,7 @@ def wear_days(
     # What is told of the plan's own day is this plan's, in force or not.
     mine = plans["plan_id"] == header["plan_id"]
     newest = plans_in_force(plans[mine | (plans["market_date"] != header["market_date"])])
-    rows = warehouse.read(
+    rows = known.read(
         "out_plan_car",
         where={"plan_id": list(newest["plan_id"]), "mode": mode, "battery_id": list(battery_ids)},
     )
@@ -50,7 +48,7 @@ def wear_days(
     return rows[columns].sort_values(["battery_id", "market_date"])
 
 
-def wear_maps(warehouse: Warehouse, calibrations: pd.DataFrame) -> pd.DataFrame:
+def wear_maps(known: Known, calibrations: pd.DataFrame) -> pd.DataFrame:
     """The wear maps behind some calibrations: a daily one rests on that of the last full one.
 
     ``calibrations``: rows of out_calibration. Columns of out_wear_map; calibration_id is the asking one's.
@@ -61,7 +59,7 @@ def wear_maps(warehouse: Warehouse, calibrations: pd.DataFrame) -> pd.DataFrame:
         .get("calibration_id", row["calibration_id"])
         for _, row in calibrations.iterrows()
     }
-    rows = warehouse.read("out_wear_map", where={"calibration_id": sorted(set(origin.values()))})
+    rows = known.read("out_wear_map", where={"calibration_id": sorted(set(origin.values()))})
     asked = pd.DataFrame(origin.items(), columns=["asked", "calibration_id"])
     joined = asked.merge(rows, on="calibration_id").drop(columns="calibration_id")
     return joined.rename(columns={"asked": "calibration_id"})

@@ -5,10 +5,11 @@ ingest     a file → raw_…             check     raw_… → core_… + core_
 fetch_day  providers → raw_…
 calibrate  core_… → out_calibration…  plan      core_… + calibrations → out_plan…
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
-They know neither Prefect nor the command line; each takes the workspace, `as_of` and a `run_id`, reads once,
-maps, writes once, and leaves one row in out_run.
+They know neither Prefect nor the command line; each takes its `Context`, reads what was known once, maps,
+writes once, and leaves one row in out_run.
 """
 
-from flows.stages.record import StageResult, new_run_id
+from flows.stages.context import Context, new_run_id
+from flows.stages.record import StageResult
 
-__all__ = ["StageResult", "new_run_id"]
+__all__ = ["Context", "StageResult", "new_run_id"]

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import count
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from flows.errors import NoPlanError
+from flows.stages.context import Context
 from flows.stages.disputes import DISPUTED, disputed_batteries, named
 from flows.stages.ladder import DEGRADED, trace_of
 from flows.stages.record import StageResult, recorded
@@ -23,7 +23,6 @@ from flows.stages.siblings import priors_of
 from flows.stages.site_mates import site_mates
 from flows.stages.workers import TwinWorkers, twin_workers
 from flows.version import code_version
-from flows.workspace import Workspace
 from twin.prior import AgeingPrior
 from twin.types import Calibration, CalibrationRequest, FleetContext
 from warehouse.errors import StoreError
@@ -59,35 +58,32 @@ def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
 
 @recorded("calibrate")
 def calibrate(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,
+    context: Context,
     *,
     each: Each = in_threads,
     progress: Progress | None = None,
 ) -> StageResult:
-    """Calibrate the fleet from what was measured up to `as_of`; each chunk is stored when it is done.
+    """Calibrate the fleet from what was known at `as_of`; each chunk is stored when it is done.
 
     A battery whose input hash (its rows, the day, the twin's code) has a calibration keeps it. One that
     fails is reported and keeps the calibration it had. ``progress`` is told of every chunk: batteries done,
     of how many, in how many seconds. Raises NoPlanError when there is no battery at all.
     """
-    ids = [
-        str(name) for name in workspace.warehouse.read("core_battery", columns=["battery_id"])["battery_id"]
-    ]
+    known = context.known
+    ids = [str(name) for name in known.read("core_battery", columns=["battery_id"])["battery_id"]]
     if not ids:
         raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
-    settings = workspace.settings.calibrate
+    settings = context.workspace.settings.calibrate
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
-    disputed = disputed_batteries(workspace.warehouse, as_of)
-    mates = site_mates(workspace.warehouse, as_of, disputed)
-    priors = priors_of(workspace.warehouse, as_of, disputed)
+    disputed = disputed_batteries(known)
+    mates = site_mates(known, disputed)
+    priors = priors_of(known, disputed)
     begin, done = perf_counter(), count()
     with twin_workers(settings.workers) as workers:
 
         def work(chunk: Chunk) -> ChunkOutcome:
             try:
-                outcome = calibrate_batteries(workspace, as_of, run_id, chunk, workers, mates, priors)
+                outcome = calibrate_batteries(context, chunk, workers, mates, priors)
             except StoreError:
                 raise
             except Exception as error:  # of this chunk; the others have nothing to do with it
@@ -104,9 +100,7 @@ def calibrate(
 
 
 def calibrate_batteries(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,
+    context: Context,
     chunk: Chunk,
     workers: TwinWorkers,
     mates: Mapping[str, FleetContext],
@@ -117,13 +111,12 @@ def calibrate_batteries(
     What cannot be read or stored for all of the chunk is tried for each battery alone. Raises StoreError.
     """
     asked, failures = _each_if_not_all(
-        chunk, lambda ids: calibration_requests(workspace, ids, as_of, mates, priors), lambda name: name
+        chunk, lambda ids: calibration_requests(context, ids, mates, priors), lambda name: name
     )
     requests = [one.request for one in asked]
-    known = workspace.warehouse.read(
-        "out_calibration", where={"input_hash": [request.input_hash for request in requests]}
-    )
-    kept = known[known["as_of_utc"] <= pd.Timestamp(as_of)].drop_duplicates("input_hash", keep="last")
+    hashes = [request.input_hash for request in requests]
+    same = context.known.read("out_calibration", where={"input_hash": hashes})
+    kept = same.drop_duplicates("input_hash", keep="last")
     fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
     answers = _calibrated(workers, fresh)
     made: list[tuple[Calibration, Asked]] = []
@@ -135,7 +128,7 @@ def calibrate_batteries(
             made.append((answer, by_hash[request.input_hash]))
 
     def store(some: Sequence[tuple[Calibration, Asked]]) -> list[Calibration]:
-        _store(workspace, some, run_id, as_of)
+        _store(context, some)
         return [calibration for calibration, _ in some]
 
     stored, unstored = _each_if_not_all(made, store, lambda one: one[0].battery_id)
@@ -186,15 +179,13 @@ def _calibrated(
     return workers.spread(calibrate_chunk, fresh)
 
 
-def _store(
-    workspace: Workspace, made: Sequence[tuple[Calibration, Asked]], run_id: str, as_of: datetime
-) -> None:
+def _store(context: Context, made: Sequence[tuple[Calibration, Asked]]) -> None:
     calibrations, used, points, residuals, maps = [], [], [], [], []
     for calibration, asked in made:
         previous = asked.request.previous
         lineage: dict[str, Any] = {
-            "run_id": run_id,
-            "as_of_utc": pd.Timestamp(as_of),
+            "run_id": context.run_id,
+            "as_of_utc": pd.Timestamp(context.as_of),
             "input_hash": asked.request.input_hash,
             "code_version": code_version(),
         }
@@ -214,7 +205,7 @@ def _store(
         frames["out_twin_residual"], replace["out_twin_residual"] = pd.concat(residuals), ("battery_id",)
     if maps := [frame for frame in maps if len(frame)]:
         frames["out_wear_map"], replace["out_wear_map"] = pd.concat(maps), ("calibration_id",)
-    workspace.warehouse.write(frames, replace=replace)
+    context.workspace.warehouse.write(frames, replace=replace)
 
 
 def _summary(record: dict[Any, Any]) -> dict[str, Any]:

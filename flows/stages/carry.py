@@ -7,34 +7,32 @@ have charged since arrival as an unplanned car does: at full power, up to what w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
 from flows.stages.in_force import followed_mode, plan_in_force
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 _SLOT = pd.Timedelta(minutes=15)
 
 
 def carried_soc(
-    warehouse: Warehouse,
+    known: Known,
     zone: str,
     day: date,
     day_start: pd.Timestamp,
     sessions: pd.DataFrame,
     batteries: pd.DataFrame,
     capacity_kwh: Mapping[str, float],
-    as_of: datetime,
 ) -> dict[str, float]:
     """SoC (0–1) at ``day_start`` by session_id, for the sessions that arrived before it.
 
-    ``capacity_kwh``: usable energy by battery_id, today's, > 0. ``as_of``: plans of later knowledge do not
-    count.
+    ``capacity_kwh``: usable energy by battery_id, today's, > 0.
     """
     running = sessions[sessions["arrival_utc"] < day_start]
-    planned = _planned_kwh(warehouse, zone, day - timedelta(days=1), day_start, as_of)
+    planned = _planned_kwh(known, zone, day - timedelta(days=1), day_start)
     limit_kw = batteries.set_index("battery_id")["charge_limit_kw"]
     carried = {}
     for _, row in running.iterrows():
@@ -49,14 +47,12 @@ def carried_soc(
     return carried
 
 
-def _planned_kwh(
-    warehouse: Warehouse, zone: str, before: date, end: pd.Timestamp, as_of: datetime
-) -> dict[str, float]:
+def _planned_kwh(known: Known, zone: str, before: date, end: pd.Timestamp) -> dict[str, float]:
     """Energy at ``end`` by battery_id in the plan in force of the day before; empty where there is none."""
-    newest = plan_in_force(warehouse, zone, before, as_of)
+    newest = plan_in_force(known, zone, before)
     if newest is None:
         return {}
-    last = warehouse.read(
+    last = known.read(
         "out_plan_slot",
         where={"plan_id": newest["plan_id"], "mode": followed_mode(newest), "plugged": True},
         start=end - _SLOT,

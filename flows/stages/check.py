@@ -6,23 +6,22 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
 from data_checks import CheckContext, check_frame, combined_checks, replaced
 from flows.plain import records
+from flows.stages.context import Context
 from flows.stages.findings import findings
 from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.ladder import trace_of
 from flows.stages.record import StageResult, recorded
-from flows.workspace import Workspace
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
-from warehouse.store import Warehouse
 from warehouse.zones import ZONES
 
 _log = logging.getLogger(__name__)
@@ -30,13 +29,13 @@ _DAY = timedelta(days=1)
 
 
 @recorded("check")
-def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
+def check(context: Context) -> StageResult:
     """Check every landed row that no check has seen, dataset by dataset; doing it again changes nothing.
 
     A dataset that cannot be judged waits on, and the others are checked. Exit code 4 when there is one, when
     a battery, zone or market day failed as a whole, or nothing of a dataset was good. Raises StoreError.
     """
-    warehouse = workspace.warehouse
+    warehouse = context.workspace.warehouse
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     unjudged: list[str] = []
@@ -45,12 +44,12 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
         if not parts:
             continue
         try:
-            outcomes = _check_parts(warehouse, parts, as_of, run_id)
+            outcomes = _check_parts(context, parts)
             told = [outcome.checks for outcome in outcomes]
             if dataset == "sessions":
-                told.append(_replaced(warehouse, parts, as_of, run_id))
+                told.append(_replaced(context, parts))
             checks = combined_checks(told)
-            warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(as_of))
+            warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(context.as_of))
         except StoreError:
             raise
         except Exception as error:
@@ -68,7 +67,9 @@ def check(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
             }
         )
         failed += _failed_rules(dataset, checks)
-    stale = check_freshness(warehouse, CheckContext(as_of_utc=pd.Timestamp(as_of), run_id=run_id))
+    stale = check_freshness(
+        warehouse, CheckContext(as_of_utc=pd.Timestamp(context.as_of), run_id=context.run_id)
+    )
     failed += [row for name, own in stale.groupby("dataset") for row in _failed_rules(str(name), own)]
     bad = [row for row in rows if row["blocked"] or not row["good"]]
     total = sum(row["rows"] for row in rows)
@@ -101,19 +102,20 @@ class _Outcome:
     checks: pd.DataFrame
 
 
-def _check_parts(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, run_id: str) -> list[_Outcome]:
+def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
     """Check part after part; while one is checked, the one before it is stored."""
+    warehouse = context.workspace.warehouse
 
     def read(part: Part) -> tuple[pd.DataFrame, CheckContext]:
         frame = warehouse.unchecked(part.dataset, part)
-        return frame, check_context(warehouse, part.dataset, frame, as_of, run_id)
+        return frame, check_context(context, part.dataset, frame)
 
     outcomes: list[_Outcome] = []
     storing: Future[None] | None = None
     with ThreadPoolExecutor(max_workers=1) as storer:
-        frame, context = read(parts[0])
+        frame, against = read(parts[0])
         for number, part in enumerate(parts, start=1):
-            report = check_frame(part.dataset, frame, context)
+            report = check_frame(part.dataset, frame, against)
             outcomes.append(
                 _Outcome(
                     good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
@@ -124,7 +126,7 @@ def _check_parts(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, r
             if storing is not None:
                 storing.result()
             if number < len(parts):
-                frame, context = read(parts[number])
+                frame, against = read(parts[number])
             storing = storer.submit(warehouse.promote_part, *stored)
             del report, stored
         if storing is not None:
@@ -132,23 +134,22 @@ def _check_parts(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, r
     return outcomes
 
 
-def _replaced(warehouse: Warehouse, parts: Sequence[Part], as_of: datetime, run_id: str) -> pd.DataFrame:
+def _replaced(context: Context, parts: Sequence[Part]) -> pd.DataFrame:
     """What was just promoted and contradicts an earlier file: rows of out_check."""
-    superseded = warehouse.read("core_session_superseded")
+    superseded = context.workspace.warehouse.read("core_session_superseded")
     new = [source_id for part in parts for source_id in part.source_ids]
     just = superseded["source_id"].isin(new) | superseded["by_source_id"].isin(new)
-    context = CheckContext(as_of_utc=pd.Timestamp(as_of), run_id=run_id)
-    return replaced(superseded[just], sum(part.rows for part in parts), context)
+    against = CheckContext(as_of_utc=pd.Timestamp(context.as_of), run_id=context.run_id)
+    return replaced(superseded[just], sum(part.rows for part in parts), against)
 
 
-def check_context(
-    warehouse: Warehouse, dataset: str, frame: pd.DataFrame, as_of: datetime, run_id: str
-) -> CheckContext:
-    """What rows of a dataset are judged against."""
+def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckContext:
+    """What rows of a dataset are judged against: all that has landed."""
+    warehouse = context.workspace.warehouse
     fleet = declared(warehouse, "fleet")
     return CheckContext(
-        as_of_utc=pd.Timestamp(as_of),
-        run_id=run_id,
+        as_of_utc=pd.Timestamp(context.as_of),
+        run_id=context.run_id,
         battery_ids=frozenset(fleet["battery_id"]),
         site_ids=frozenset(declared(warehouse, "sites")["site_id"]),
         zones_tz=ZONES,

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 import pandas as pd
 
 from flows.stages.calibrations import ORDER, oldest_first
 from twin.types import Calibration
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 DISPUTED = "disputed"
 
 
-def disputed_batteries(warehouse: Warehouse, as_of: datetime) -> frozenset[str]:
-    """The batteries whose newest calibration of days before that of `as_of` is disputed.
+def disputed_batteries(known: Known) -> frozenset[str]:
+    """The batteries whose newest calibration of days before that of `known.as_of` is disputed.
 
     Those of the day itself do not count: a run that is repeated asks the same again.
     """
-    rows = warehouse.read("out_calibration", columns=["battery_id", "quality", *ORDER])
-    earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
-    newest = oldest_first(earlier).drop_duplicates("battery_id", keep="last")
+    rows = known.newest(
+        "out_calibration",
+        by=["battery_id"],
+        before=pd.Timestamp(known.as_of).normalize(),
+        columns=["battery_id", "quality", *ORDER],
+    )
+    newest = oldest_first(rows).drop_duplicates("battery_id", keep="last")
     return frozenset(newest.loc[newest["quality"] == DISPUTED, "battery_id"].astype(str))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import httpx
@@ -14,8 +14,8 @@ import pandas as pd
 
 from flows.clock import now
 from flows.errors import UsageError
+from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
-from flows.workspace import Workspace
 from warehouse.errors import OptionError
 from warehouse.sources import SourceFile, read_source
 from warehouse.sources.tariffs import PROVIDERS, Ask, Provider, Request
@@ -31,9 +31,7 @@ _ANY_DAY = date(2026, 1, 1)
 
 @recorded("ingest")
 def fetch_prices(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,  # noqa: ARG001 every stage takes it
+    context: Context,
     dataset: str,
     source: str,
     day: date,
@@ -51,7 +49,7 @@ def fetch_prices(
     transport: of the request. Raises UsageError and the warehouse's errors; nothing is landed then.
     """
     got = land_answer(
-        workspace, as_of, dataset, source, day, zone=zone, tariff=tariff, options=options,
+        context, dataset, source, day, zone=zone, tariff=tariff, options=options,
         limits=limits, transport=transport,
     )  # fmt: skip
     item, kept = got.item, got.kept
@@ -79,8 +77,7 @@ class Answer:
 
 
 def land_answer(
-    workspace: Workspace,
-    as_of: datetime,
+    context: Context,
     dataset: str,
     source: str,
     day: date,
@@ -92,6 +89,7 @@ def land_answer(
     transport: httpx.BaseTransport | None = None,
 ) -> Answer:
     """`fetch_prices` without its row in out_run."""
+    workspace = context.workspace
     provider, zone = PROVIDERS[source], zone or workspace.zone
     request = _request(provider, zone, day, tariff)
     kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
@@ -101,7 +99,7 @@ def land_answer(
     require_day(read.frame, zone, day, kept.path.name)
     ResponseCache(workspace.responses).remember(provider, request, kept)
     item = replace(read, url=kept.url, fetched_utc=kept.fetched_utc)
-    landed = workspace.warehouse.land(item, pd.Timestamp(as_of))
+    landed = workspace.warehouse.land(item, pd.Timestamp(context.as_of))
     return Answer(
         provider=provider.provider,
         item=item,

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from urllib.parse import quote, quote_plus
 
 import httpx
@@ -17,11 +17,11 @@ from data_checks import check_frame
 from flows.errors import FlowsError
 from flows.settings import Asked, FetchSettings
 from flows.stages.check import check_context
+from flows.stages.context import Context
 from flows.stages.fetch import land_answer
 from flows.stages.ladder import DEGRADED
 from flows.stages.record import StageResult, recorded
 from flows.stages.retail import spread
-from flows.workspace import Workspace
 from warehouse.contracts.registry import core_contract
 from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.sources.tariffs import PROVIDERS
@@ -38,9 +38,7 @@ _LONGEST = pd.Timedelta(hours=1)
 
 @recorded("fetch")
 def fetch_day(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,
+    context: Context,
     day: date,
     *,
     transport: httpx.BaseTransport | None = None,
@@ -51,11 +49,11 @@ def fetch_day(
     give the next is asked for; together they have `deadline_s`. Exit code 3 when the day is not whole after
     that, and a plan will miss it. transport: of the requests. Raises StoreError.
     """
-    settings = workspace.settings.fetch
+    settings = context.workspace.settings.fetch
     wants = _wants(settings)
     if not wants:
         return _answer("nobody is asked for prices: fetch in v2g.toml names no provider")
-    asking = _Asking(workspace, as_of, run_id, day, transport, left_s=settings.deadline_s)
+    asking = _Asking(context, day, transport, left_s=settings.deadline_s)
     tries: list[_Try] = []
     told: list[str] = []
     missing = False
@@ -124,9 +122,7 @@ def _wants(settings: FetchSettings) -> list[_Want]:
 class _Asking:
     """The run that asks; left_s: how long providers may still take, in seconds."""
 
-    workspace: Workspace
-    as_of: datetime
-    run_id: str
+    context: Context
     day: date
     transport: httpx.BaseTransport | None
     left_s: float
@@ -145,11 +141,11 @@ class _Asking:
 
     def knows(self, want: _Want) -> bool:
         """Whether every quarter-hour of the day has one price that counts, or will once it is checked."""
-        slots = market_day_slots(self.day, self.workspace.zone)
+        slots = market_day_slots(self.day, self.context.workspace.zone)
         return not np.isnan(spread(self._rows(want, slots), slots)).any()
 
     def _rows(self, want: _Want, slots: pd.DatetimeIndex) -> pd.DataFrame:
-        warehouse, zone = self.workspace.warehouse, self.workspace.zone
+        warehouse, zone = self.context.workspace.warehouse, self.context.workspace.zone
         where = {"zone": zone} | ({"direction": want.direction} if want.direction else {})
         end = slots[-1] + pd.Timedelta(minutes=15)
         rows = warehouse.read(
@@ -163,13 +159,12 @@ class _Asking:
 
     def _waiting(self, dataset: str) -> Iterator[pd.DataFrame]:
         """Landed rows that will pass their check."""
-        warehouse = self.workspace.warehouse
+        warehouse = self.context.workspace.warehouse
         frame = warehouse.unchecked(dataset)
         if frame.empty:
             return
         try:
-            context = check_context(warehouse, dataset, frame, self.as_of, self.run_id)
-            yield check_frame(dataset, frame, context).good
+            yield check_frame(dataset, frame, check_context(self.context, dataset, frame)).good
         except StoreError:
             raise
         except Exception:  # the check itself will tell; what it cannot judge is not known
@@ -187,7 +182,7 @@ class _Asking:
         began = time.monotonic()
         try:
             got = land_answer(
-                self.workspace, self.as_of, want.dataset, asked.source, day,
+                self.context, want.dataset, asked.source, day,
                 tariff=asked.tariff, options=asked.options, transport=self.transport,
                 limits=Limits(
                     connect_s=min(5.0, seconds), read_s=seconds, deadline_s=seconds, attempts=_ATTEMPTS
@@ -205,17 +200,17 @@ class _Asking:
 
     def _gaps(self, want: _Want) -> list[date]:
         """The days between the last one with prices and the one asked for, if those are few."""
-        zone, first = self.workspace.zone, market_day_slots(self.day, self.workspace.zone)[0]
-        known = self.workspace.warehouse.read(
+        zone, first = self.context.workspace.zone, market_day_slots(self.day, self.context.workspace.zone)[0]
+        landed = self.context.workspace.warehouse.read(
             core_contract(want.dataset).name,
             where={"zone": zone},
             start=first - pd.Timedelta(days=_GAP_DAYS + 1),
             end=first,
             columns=["interval_start_utc"],
         )
-        if known.empty or want.dataset != "prices":
+        if landed.empty or want.dataset != "prices":
             return []
-        last = known["interval_start_utc"].max().tz_convert(market_timezone(zone)).date()
+        last = landed["interval_start_utc"].max().tz_convert(market_timezone(zone)).date()
         return [last + timedelta(days=back) for back in range(1, (self.day - last).days)]
 
     def _between(self, want: _Want, asked: Asked, days: Sequence[date], more: int) -> list[_Try]:

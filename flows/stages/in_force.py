@@ -14,18 +14,19 @@ import pandas as pd
 
 from flows.plain import known, record
 from flows.stages.prices import MODES, RUNGS
+from warehouse.known import Known
 from warehouse.store import Warehouse
 
 Plan = Mapping[str, Any]
 """A row of out_plan."""
 
 
-def plan_in_force(
-    warehouse: Warehouse, zone: str, day: date, as_of: datetime | None = None
-) -> dict[str, Any] | None:
-    """The row of out_plan that holds for a zone's market day, of what was known by `as_of`; None for none."""
-    plans = warehouse.read("out_plan", where={"market_date": day, "zone": zone})
-    return newest_plan(plans, as_of)
+def plan_in_force(known: Known | Warehouse, zone: str, day: date) -> dict[str, Any] | None:
+    """The row of out_plan that holds for a zone's market day, None for none.
+
+    known: what was known at a moment, or the warehouse: as it stands now.
+    """
+    return newest_plan(known.newest("out_plan", by=["zone"], where={"market_date": day, "zone": zone}))
 
 
 def newest_plan(plans: pd.DataFrame, as_of: datetime | None = None) -> dict[str, Any] | None:

@@ -17,17 +17,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
 from flows.errors import FlowsError, UsageError
+from flows.stages.context import Context
 from flows.stages.drop import move_into, require_own
 from flows.stages.ingest import INGEST_ORDER, land_files
 from flows.stages.ladder import may_pass
 from flows.stages.record import StageResult, recorded
-from flows.workspace import Workspace
 from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.files import write_whole
 from warehouse.sources import load_mapping, sources_for
@@ -39,12 +38,13 @@ _LONGEST_NAME_BYTES = 200
 
 
 @recorded("ingest")
-def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageResult:
+def ingest_inbox(context: Context) -> StageResult:
     """Take every file of the inbox, sites and fleet first; what is wrong with one does not stop the others.
 
     Exit code 3 when anything was refused, stayed behind or could not be looked at. Raises StoreError when the
     warehouse cannot take the first of them; once one has been taken, those that it cannot take wait.
     """
+    workspace = context.workspace
     try:
         waiting = sorted(_waiting(workspace.inbox), key=_rank)
     except (OSError, FlowsError) as error:
@@ -57,7 +57,7 @@ def ingest_inbox(workspace: Workspace, as_of: datetime, run_id: str) -> StageRes
     taken: list[_Taken] = []
     for number, file in enumerate(waiting):
         try:
-            taken.append(_take(workspace, as_of, run_id, file))
+            taken.append(_take(context, file))
         except StoreError as error:
             if not taken:
                 raise  # nothing wrong with the file: it stays where it is
@@ -111,16 +111,16 @@ def _message(taken: Sequence[_Taken]) -> str:
     return ", ".join(parts)
 
 
-def _take(workspace: Workspace, as_of: datetime, run_id: str, file: Path) -> _Taken:
+def _take(context: Context, file: Path) -> _Taken:
     """Land a file and move it out of the way; raises StoreError alone."""
     try:
-        dataset, source, options = _meaning(file, workspace.mappings)
-        landed = land_files(workspace, as_of, dataset, [file], source=source, options=options, follow=False)
+        dataset, source, options = _meaning(file, context.workspace.mappings)
+        landed = land_files(context, dataset, [file], source=source, options=options, follow=False)
     except StoreError:
         raise
     except Exception as error:
-        return _not_landed(file, run_id, error)
-    _, left = _move(file, "done", run_id)
+        return _not_landed(file, context.run_id, error)
+    _, left = _move(file, "done", context.run_id)
     told = _notes(landed.notes)
     return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=told, left=left)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from flows.errors import NoPlanError
+from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
-from flows.workspace import Workspace
 from warehouse.contracts import dataset_contract
 from warehouse.sources import SourceFile, read_source, require_known
 from warehouse.sources.tariffs import PROVIDERS
@@ -46,9 +45,7 @@ class LandedFiles:
 
 @recorded("ingest")
 def ingest(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,  # noqa: ARG001 every stage takes it
+    context: Context,
     dataset: str,
     files: Sequence[Path],
     *,
@@ -60,7 +57,7 @@ def ingest(
 
     Raises the warehouse's errors for a file that cannot be meant, NoPlanError for sessions without cars.
     """
-    landed = land_files(workspace, as_of, dataset, files, source=source, zone=zone, options=options)
+    landed = land_files(context, dataset, files, source=source, zone=zone, options=options)
     return StageResult(
         stage="ingest",
         status="ok",
@@ -71,8 +68,7 @@ def ingest(
 
 
 def land_files(
-    workspace: Workspace,
-    as_of: datetime,
+    context: Context,
     dataset: str,
     files: Sequence[Path],
     *,
@@ -82,7 +78,7 @@ def land_files(
     follow: bool = True,
 ) -> LandedFiles:
     """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
-    warehouse = workspace.warehouse
+    warehouse = context.workspace.warehouse
     more: dict[str, Any] = dict(options or {})
     if _needs_cars(source, more):
         cars = declared(warehouse, "fleet")
@@ -90,13 +86,13 @@ def land_files(
             raise NoPlanError("no car to map the rows onto", hint="`v2g ingest fleet FILE` comes first.")
         more["cars"] = cars
     if source in _ZONED:
-        zone = zone or workspace.zone
+        zone = zone or context.workspace.zone
     read = [read_source(dataset, file, source=source, zone=zone, follow=follow, **more) for file in files]
     for item in read:
         _require_known_ids(warehouse, item)
     rows, new = [], 0
     for item in read:
-        landed = warehouse.land(item, pd.Timestamp(as_of))
+        landed = warehouse.land(item, pd.Timestamp(context.as_of))
         new += 0 if landed.already else landed.rows
         state = "already landed" if landed.already else "landed"
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ import pandas as pd
 from flows.errors import NoPlanError
 from flows.settings import Settings
 from flows.stages.carry import carried_soc
+from flows.stages.context import Context
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.left_out import in_words, quarantined_stays, strangers
 from flows.stages.prices import DayPrices, day_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
-from flows.workspace import Workspace
 from optimize.types import Car, DayProblem, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
 from warehouse.zones import market_timezone
@@ -81,16 +81,16 @@ class PlanInputs:
         return calibration.calibration_id if calibration else UNKNOWN_CALIBRATION
 
 
-def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
-    """Read the inputs of a market day; raises NoPlanError that says which of them is missing.
+def read_inputs(context: Context, day: date) -> PlanInputs:
+    """Read the inputs of a market day as known; raises NoPlanError that says which is missing.
 
     Cars that cannot be planned are left out, and named in what is returned.
     """
     from flows.stages.plannable import plannable
 
-    warehouse, zone = workspace.warehouse, workspace.zone
-    prices = day_prices(warehouse, zone, day)
-    all_sites, all_batteries = warehouse.read("core_site"), warehouse.read("core_battery")
+    known, zone = context.known, context.workspace.zone
+    prices = day_prices(known, zone, day)
+    all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
     sites = all_sites[all_sites["zone"] == zone]
     batteries = all_batteries[all_batteries["site_id"].isin(sites["site_id"])]
     if batteries.empty:
@@ -99,14 +99,14 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
     start, end = prices.slots[0], prices.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
-    stays = warehouse.read("core_session")
+    stays = known.read("core_session")
     # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
     ends = stays[["arrival_utc", "departure_utc"]]
     stays = stays[(ends.min(axis=1) < end) & (ends.max(axis=1) > start)]
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
     left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
-        warehouse, start, end, stays, elsewhere
+        known, start, end, stays, elsewhere
     )
     sessions = stays[stays["battery_id"].isin(batteries["battery_id"])]
     if sessions.empty:
@@ -116,19 +116,19 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     sites = sites[sites["site_id"].isin(batteries["site_id"])]
-    calibrations = newest_calibrations(warehouse, list(batteries["battery_id"]), as_of)
+    calibrations = newest_calibrations(known, list(batteries["battery_id"]))
     ids = [calibration.calibration_id for calibration in calibrations.values()]
     inputs = plannable(
         PlanInputs(
             zone=zone,
             market_date=day,
-            settings=workspace.settings,
+            settings=context.workspace.settings,
             prices=prices,
             batteries=batteries.reset_index(drop=True),
             sites=sites.reset_index(drop=True),
             sessions=sessions.reset_index(drop=True),
             calibrations=calibrations,
-            life_points=warehouse.read("out_life_point", where={"calibration_id": ids}),
+            life_points=known.read("out_life_point", where={"calibration_id": ids}),
             carried_soc={},
             left_out=left_out,
         )
@@ -139,7 +139,7 @@ def read_inputs(workspace: Workspace, day: date, as_of: datetime) -> PlanInputs:
         str(row["battery_id"]): _capacity_kwh(row, inputs.calibrations.get(row["battery_id"]))
         for _, row in inputs.batteries.iterrows()
     }
-    carried = carried_soc(warehouse, zone, day, start, inputs.sessions, inputs.batteries, capacity_kwh, as_of)
+    carried = carried_soc(known, zone, day, start, inputs.sessions, inputs.batteries, capacity_kwh)
     return replace(inputs, carried_soc=carried)
 
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from datetime import date, datetime
 
 from flows.clock import now
+from flows.stages.context import Context
 from flows.stages.record import StageResult, write_run
-from flows.workspace import Workspace
 from warehouse.errors import LockedError, WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def trace_of(error: Exception) -> Exception | None:
     return error if os.environ.get("V2G_DEBUG") == "1" else None
 
 
-def steps_of(workspace: Workspace, day: date, as_of: datetime, run_id: str) -> Mapping[str, Step]:
+def steps_of(context: Context, day: date) -> Mapping[str, Step]:
     """Stage name → what does it here and now, without Prefect; in the order of the day."""
     from flows.stages.calibrate import calibrate
     from flows.stages.check import check
@@ -51,16 +51,16 @@ def steps_of(workspace: Workspace, day: date, as_of: datetime, run_id: str) -> M
     from flows.stages.publish import publish
 
     return {
-        "ingest": lambda: ingest_inbox(workspace, as_of, run_id),
-        "fetch": lambda: fetch_day(workspace, as_of, run_id, day),
-        "check": lambda: check(workspace, as_of, run_id),
-        "calibrate": lambda: calibrate(workspace, as_of, run_id),
-        "plan": lambda: plan(workspace, as_of, run_id, day),
-        "publish": lambda: publish(workspace, as_of, run_id, day),
+        "ingest": lambda: ingest_inbox(context),
+        "fetch": lambda: fetch_day(context, day),
+        "check": lambda: check(context),
+        "calibrate": lambda: calibrate(context),
+        "plan": lambda: plan(context, day),
+        "publish": lambda: publish(context, day),
     }
 
 
-def climb(workspace: Workspace, run_id: str, steps: Mapping[str, Step]) -> list[StageResult]:
+def climb(context: Context, steps: Mapping[str, Step]) -> list[StageResult]:
     """Take the steps in their order; one that raises is answered as failed, and the next is taken.
 
     Raises the warehouse's error (LockedError, NoWarehouseError, …) when a step failed and nothing can be
@@ -74,7 +74,7 @@ def climb(workspace: Workspace, run_id: str, steps: Mapping[str, Step]) -> list[
         try:
             results.append(step())
         except Exception as error:
-            results.append(_failed(workspace, run_id, stage, began, error))
+            results.append(_failed(context, stage, began, error))
     return results
 
 
@@ -94,17 +94,19 @@ def run_exit_code(results: Sequence[StageResult]) -> int:
     return DEGRADED if any(one.exit_code for one in results) else 0
 
 
-def _failed(workspace: Workspace, run_id: str, stage: str, began: datetime, error: Exception) -> StageResult:
+def _failed(context: Context, stage: str, began: datetime, error: Exception) -> StageResult:
     """The answer of a stage that raised, recorded as well as it can be."""
     from flows.problem import problem_of
 
     problem = problem_of(error)
     _log.error("%s: %s", stage, problem.message, exc_info=trace_of(error))
-    workspace.warehouse.read("out_run", where={"run_id": run_id})  # raises where nothing can be read
+    context.workspace.warehouse.read(
+        "out_run", where={"run_id": context.run_id}
+    )  # raises where nothing can be read
     code = _NO_PLAN if stage == "plan" and problem.exit_code == _FAULT else problem.exit_code
     message = f"{problem.message} · {problem.hint}" if problem.hint else problem.message
     with suppress(WarehouseError, OSError):
-        write_run(workspace, run_id, stage, began, "failed", code, message)
+        write_run(context, stage, began, "failed", code, message)
     return StageResult(
         stage=stage, status="failed", message=message, exit_code=code, details={"kind": problem.kind}
     )

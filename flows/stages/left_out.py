@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 
 from flows.plain import records
-from warehouse.quarantine import Wanted, landed_rows, quarantined
-from warehouse.store import Warehouse
+from warehouse.known import Known
+from warehouse.quarantine import Wanted
 
 _LONGEST = pd.Timedelta(days=90)
 Reasons = dict[str, str]
@@ -37,7 +37,7 @@ def strangers(stays: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame)
 
 
 def quarantined_stays(
-    warehouse: Warehouse,
+    known: Known,
     start: pd.Timestamp,
     end: pd.Timestamp,
     stays: pd.DataFrame,
@@ -48,10 +48,10 @@ def quarantined_stays(
     stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
     told in another row, is such another. elsewhere: batteries of other zones.
     """
-    rules = quarantined(warehouse, Wanted(dataset="sessions"))
+    rules = known.quarantined(Wanted(dataset="sessions"))
     if rules.empty:
         return {}
-    rows = landed_rows(warehouse, "sessions", rules)
+    rows = known.landed_rows("sessions", rules)
     rows = rows[rows["battery_id"].notna() & ~rows["battery_id"].isin(list(elsewhere))]
     first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
@@ -62,7 +62,7 @@ def quarantined_stays(
     if rows.empty:
         return {}
     told = [str(name) for name in rows["session_id"].dropna().unique()]
-    core = set(warehouse.read("core_session", where={"session_id": told})["session_id"])
+    core = set(known.read("core_session", where={"session_id": told})["session_id"])
     told_of = rules.drop_duplicates(["source_id", "source_row"]).set_index(["source_id", "source_row"])
     found: dict[str, list[str]] = {}
     for row in records(rows):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flows.errors import NoPlanError
+from flows.stages.context import Context
 from flows.stages.in_force import Plan, followed_mode
 from flows.stages.inputs import PlanInputs, day_problem
 from flows.stages.plannable import in_words
 from flows.stages.prices import MODES
 from flows.stages.twin_wear import TwinWear, twin_wear
-from flows.workspace import Workspace
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.types import DayProblem, Mode
 
@@ -36,9 +36,9 @@ class Made:
     notes: tuple[str, ...]
 
 
-def make(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) -> Made:
+def make(context: Context, inputs: PlanInputs, replaced: Plan | None) -> Made:
     """Plan the day beside the plan that it would replace; raises NoPlanError when no mode can be planned."""
-    problem = _following(workspace, inputs, replaced)
+    problem = _following(context, inputs, replaced)
     modes = MODES[inputs.prices.source]
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
@@ -54,7 +54,7 @@ def make(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) -> Mad
     notes = [*input_notes(inputs), *_mode_notes(planned, followed)]
     wear: TwinWear = {}
     try:
-        wear = twin_wear(workspace.settings.calibrate.workers, inputs, problem, planned.plans)
+        wear = twin_wear(context.workspace.settings.calibrate.workers, inputs, problem, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
@@ -89,14 +89,14 @@ def input_notes(inputs: PlanInputs) -> list[str]:
     return notes
 
 
-def _following(workspace: Workspace, inputs: PlanInputs, replaced: Plan | None) -> DayProblem:
+def _following(context: Context, inputs: PlanInputs, replaced: Plan | None) -> DayProblem:
     """The problem, with the plan that it would replace if departing from it has a price."""
     problem = day_problem(inputs)
     plan_id = followed_plan(inputs, replaced)
     if replaced is None or plan_id is None:
         return problem
     where = {"plan_id": plan_id, "mode": followed_mode(replaced)}
-    slots = workspace.warehouse.read("out_plan_slot", where=where)
+    slots = context.known.read("out_plan_slot", where=where)
     power = slots.pivot_table(index="battery_id", columns="interval_start_utc", values="power_kw")
     cars = [car.battery_id for car in problem.cars]
     previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
+from flows.stages.context import Context
 from flows.stages.in_force import followed_mode
 from flows.stages.inputs import PlanInputs, read_inputs
 from flows.stages.made import Made, followed_plan, input_notes, make
@@ -19,43 +20,42 @@ from flows.stages.record import StageResult, recorded
 from flows.stages.used import files_used
 from flows.stages.verdict import Candidate, Verdict, failed_modes, judge
 from flows.version import code_version
-from flows.workspace import Workspace
 from warehouse.store import Guard
 
 
 @recorded("plan")
-def plan(workspace: Workspace, as_of: datetime, run_id: str, day: date) -> StageResult:
-    """Plan `day` (local to the workspace's zone) with what is known as of `as_of`.
+def plan(context: Context, day: date) -> StageResult:
+    """Plan `day` (local to the workspace's zone) with what was known at `as_of`.
 
     Same inputs as the plan in force: nothing is written. A worse rung never replaces a better, an earlier
     `as_of` never a later: its plan is kept as history. What is wrong with a car or a mode costs no other.
     Exit code 3 when the plan in force is degraded. Raises NoPlanError when sessions or fleet are missing,
     or no mode can be planned at all.
     """
-    inputs = read_inputs(workspace, day, as_of)
+    warehouse, inputs = context.workspace.warehouse, read_inputs(context, day)
     candidate = Candidate(
         zone=inputs.zone,
         market_date=day,
-        as_of=as_of,
+        as_of=context.as_of,
         source=inputs.prices.source,
         input_hash=inputs.input_hash,
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
-        verdict = judge(workspace.warehouse.read("out_plan", where=candidate.where), candidate)
+        verdict = judge(warehouse.read("out_plan", where=candidate.where), candidate)
         if made is not None:
-            verdict = _unless_whole(workspace, inputs, made, verdict)
+            verdict = _unless_whole(context, inputs, made, verdict)
         if verdict.outcome in ("unchanged", "kept"):
             lacks = made.notes if made else input_notes(inputs)
-            return answer(workspace, inputs, verdict, lacks if verdict.outcome == "kept" else ())
+            return answer(context, inputs, verdict, lacks if verdict.outcome == "kept" else ())
         if made is None or made.following != followed_plan(inputs, verdict.replaces):
-            made = make(workspace, inputs, verdict.replaces)
+            made = make(context, inputs, verdict.replaces)
             candidate = replace(candidate, failed=frozenset(made.planned.failures))
             continue
-        tables = _tables(inputs, made, verdict, run_id, as_of)
+        tables = _tables(context, inputs, made, verdict)
         by = dict.fromkeys(tables, ("plan_id",))
-        if workspace.warehouse.write(tables, replace=by, guard=_still(candidate, verdict)):
-            return answer(workspace, inputs, verdict)
+        if warehouse.write(tables, replace=by, guard=_still(candidate, verdict)):
+            return answer(context, inputs, verdict)
 
 
 def _still(candidate: Candidate, verdict: Verdict) -> Guard:
@@ -63,7 +63,7 @@ def _still(candidate: Candidate, verdict: Verdict) -> Guard:
     return lambda read: judge(read("out_plan", candidate.where), candidate) == verdict
 
 
-def _unless_whole(workspace: Workspace, inputs: PlanInputs, made: Made, verdict: Verdict) -> Verdict:
+def _unless_whole(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) -> Verdict:
     """Where modes failed, the plan in force stays if it has them and knows every stay of the day.
 
     One that misses a stay would cost its driver the charge: worse than that nothing is fed back.
@@ -74,15 +74,13 @@ def _unless_whole(workspace: Workspace, inputs: PlanInputs, made: Made, verdict:
     if len(failed_modes(in_force)) >= len(made.planned.failures):
         return verdict
     followed = {"plan_id": in_force["plan_id"], "mode": followed_mode(in_force)}
-    known = workspace.warehouse.read("out_plan_departure", where=followed)
+    known = context.known.read("out_plan_departure", where=followed)
     if set(inputs.sessions["session_id"]) <= set(known["session_id"]):
         return Verdict(outcome="kept", stands=in_force)
     return verdict
 
 
-def _tables(
-    inputs: PlanInputs, made: Made, verdict: Verdict, run_id: str, as_of: datetime
-) -> dict[str, pd.DataFrame]:
+def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) -> dict[str, pd.DataFrame]:
     """Every out_plan… table of a plan that is to be written."""
     replaced, changed = verdict.replaces, None
     if replaced is not None:
@@ -110,8 +108,8 @@ def _tables(
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,
         "plan_source": inputs.prices.source,
-        "run_id": run_id,
-        "as_of_utc": pd.Timestamp(as_of),
+        "run_id": context.run_id,
+        "as_of_utc": pd.Timestamp(context.as_of),
         "input_hash": inputs.input_hash,
         "code_version": code_version(),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flows.errors import NoPlanError
+from flows.stages.context import Context
 from flows.stages.disputes import disputes_of, named
 from flows.stages.in_force import Plan, newest_plan
 from flows.stages.inputs import PlanInputs
@@ -12,13 +13,13 @@ from flows.stages.plan_rows import mode_table
 from flows.stages.record import StageResult
 from flows.stages.standing import standing_of
 from flows.stages.verdict import Verdict
-from flows.workspace import Workspace
 
 
 def answer(
-    workspace: Workspace, inputs: PlanInputs, verdict: Verdict, not_written: Sequence[str] = ()
+    context: Context, inputs: PlanInputs, verdict: Verdict, not_written: Sequence[str] = ()
 ) -> StageResult:
     """The answer of the plan stage; not_written: what was wrong with a plan that replaces none."""
+    workspace = context.workspace
     plans = workspace.warehouse.read(
         "out_plan", where={"market_date": inputs.market_date, "zone": inputs.zone}
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from flows.stages.hashing import hash_values
 from flows.stages.retail import Prices, RetailPrices, quarter_prices, retail_prices, spread
 from optimize.types import Mode, Tariff
-from warehouse.store import Warehouse
+from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone
 
 PlanSource = Literal["published", "substituted", "charge_only"]
@@ -66,18 +66,18 @@ class DayPrices:
         return float(settings.import_price_eur_per_kwh(np.array([self.usual_eur_per_kwh]))[0])
 
 
-def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
+def day_prices(known: Known, zone: str, day: date) -> DayPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
     A retail tariff of what is bought that covers the day counts as published where no market price is known;
     nothing is earned then but what a tariff of what is sold says.
     """
     slots = market_day_slots(day, zone)
-    retail = retail_prices(warehouse, zone, slots, _TERMINAL_DAYS)
-    rows = _read(warehouse, zone, slots)
+    retail = retail_prices(known, zone, slots, _TERMINAL_DAYS)
+    rows = _read(known, zone, slots)
     own = spread(rows, slots)
     if not np.isnan(own).any():
-        return _day(warehouse, zone, "published", slots, own, retail, rows, note="")
+        return _day(known, zone, "published", slots, own, retail, rows, note="")
     if retail.import_eur_per_kwh is not None:
         return _unknown("published", slots, retail, rows, note="")
     missing = (
@@ -85,14 +85,14 @@ def day_prices(warehouse: Warehouse, zone: str, day: date) -> DayPrices:
     )
     before = day - timedelta(days=7)
     before_slots = market_day_slots(before, zone)
-    rows = _read(warehouse, zone, before_slots)
+    rows = _read(known, zone, before_slots)
     old = spread(rows, before_slots)
     if np.isnan(old).any():
         note = f"{missing}, nor is {before} complete"
         return _unknown("charge_only", slots, retail, rows, note=note)
     price = _same_clock(old, before_slots, slots, zone)
     note = f"{missing}: those of {before} stand in"
-    return _day(warehouse, zone, "substituted", slots, price, retail, rows, note=note)
+    return _day(known, zone, "substituted", slots, price, retail, rows, note=note)
 
 
 def _unknown(
@@ -111,7 +111,7 @@ def _unknown(
 
 
 def _day(
-    warehouse: Warehouse,
+    known: Known,
     zone: str,
     source: PlanSource,
     slots: pd.DatetimeIndex,
@@ -122,7 +122,7 @@ def _day(
     note: str,
 ) -> DayPrices:
     start = slots[0] - pd.Timedelta(days=_TERMINAL_DAYS)
-    week = warehouse.read("core_price", where={"zone": zone}, start=start, end=slots[0])
+    week = known.read("core_price", where={"zone": zone}, start=start, end=slots[0])
     return DayPrices(
         source=source,
         slots=slots,
@@ -139,10 +139,10 @@ def _usual(before: Prices, own: Prices) -> float:
     return float(np.quantile(np.concatenate([before, own]), _TERMINAL_QUANTILE))
 
 
-def _read(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
+def _read(known: Known, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
     # An hour that began before the first slot still prices it.
     start, end = slots[0] - pd.Timedelta(hours=1), slots[-1] + pd.Timedelta(minutes=15)
-    rows = warehouse.read("core_price", where={"zone": zone}, start=start, end=end)
+    rows = known.read("core_price", where={"zone": zone}, start=start, end=end)
     lasts = pd.to_timedelta(rows["resolution_minutes"], unit="min")
     return rows[rows["interval_start_utc"] + lasts > slots[0]]
 

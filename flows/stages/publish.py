@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from flows.errors import NoPlanError
 from flows.plain import record
 from flows.publish import publish_run
+from flows.stages.context import Context
 from flows.stages.in_force import Plan, plan_in_force, plans_in_force
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
@@ -15,9 +16,7 @@ from flows.workspace import Workspace
 
 @recorded("publish")
 def publish(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,  # noqa: ARG001 every stage takes it
+    context: Context,
     day: date | None = None,
     *,
     plan_id: str | None = None,
@@ -28,8 +27,9 @@ def publish(
     what is in force now is published as the day's pages and schedule: those of any other plan are written
     apart. Raises NoPlanError when there is none.
     """
+    workspace = context.workspace
     while True:
-        chosen = _chosen(workspace, as_of, day, plan_id)
+        chosen = _chosen(context, day, plan_id)
         ruling = _ruling(workspace, chosen)
         in_force = ruling["plan_id"] == chosen["plan_id"]
         files = publish_run(workspace, chosen["plan_id"], in_force=in_force)
@@ -48,13 +48,15 @@ def publish(
     )
 
 
-def _chosen(workspace: Workspace, as_of: datetime, day: date | None, plan_id: str | None) -> Plan:
-    zone = {"zone": workspace.zone}
-    plans = workspace.warehouse.read("out_plan", where=zone if day is None else {**zone, "market_date": day})
+def _chosen(context: Context, day: date | None, plan_id: str | None) -> Plan:
+    zone = {"zone": context.workspace.zone}
+    plans = context.workspace.warehouse.read(
+        "out_plan", where=zone if day is None else {**zone, "market_date": day}
+    )
     if plan_id is not None:
         chosen = plans[plans["plan_id"] == plan_id]
     else:
-        known = plans_in_force(plans, as_of)
+        known = plans_in_force(plans, context.as_of)
         chosen = plans_in_force(plans) if known.empty else known
     if chosen.empty:
         wanted = f"plan {plan_id}" if plan_id else f"plan for {day}" if day else "plan"

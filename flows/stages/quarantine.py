@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +12,7 @@ from data_checks import contract_faults
 from flows.errors import UsageError
 from flows.plain import known, records
 from flows.stages.check import check_context
+from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS, dataset_contract
@@ -87,9 +87,7 @@ def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, l
 
 @recorded("release")
 def release(
-    workspace: Workspace,
-    as_of: datetime,
-    run_id: str,
+    context: Context,
     wanted: Wanted,
     *,
     action: Literal["release", "withdraw"],
@@ -103,10 +101,11 @@ def release(
     """
     if wanted.rule is None:
         raise UsageError("a release names the rule that it sets aside", hint=_HINT)
-    warehouse, dataset = workspace.warehouse, wanted.dataset
+    workspace, dataset = context.workspace, wanted.dataset
+    warehouse = workspace.warehouse
     found = _found(workspace, replace(wanted, released=action == "withdraw"))
     if action == "release":
-        _require_fit(workspace, as_of, run_id, dataset, found)
+        _require_fit(context, dataset, found)
     decide(
         warehouse,
         Decision(
@@ -115,7 +114,7 @@ def release(
             rows=found[["rule", *_ROW]],
             decided_by=decided_by,
             reason=reason,
-            decided_utc=as_of,
+            decided_utc=context.as_of,
         ),
     )
     rows = found[_ROW].drop_duplicates()
@@ -148,17 +147,14 @@ def _found(workspace: Workspace, wanted: Wanted) -> pd.DataFrame:
     return found
 
 
-def _require_fit(
-    workspace: Workspace, as_of: datetime, run_id: str, dataset: str, found: pd.DataFrame
-) -> None:
+def _require_fit(context: Context, dataset: str, found: pd.DataFrame) -> None:
     """Refuse rows that the core table cannot hold, and rivals for one key."""
-    warehouse = workspace.warehouse
+    warehouse = context.workspace.warehouse
     rows = landed_rows(warehouse, dataset, found)
     files = dict(zip(found["source_id"], found["file_name"], strict=True))
     if len(rows) < len(found[_ROW].drop_duplicates()):
         raise UsageError(f"rows of {dataset} are no longer kept as they arrived: nothing to release")
-    context = check_context(warehouse, dataset, rows, as_of, run_id)
-    for fault in contract_faults(dataset, rows, context):
+    for fault in contract_faults(dataset, rows, check_context(context, dataset, rows)):
         row = rows.iloc[int(fault.positions[0])]
         raise UsageError(
             f"{files[row['source_id']]} row {row['source_row']} cannot be released: {fault.reason}",

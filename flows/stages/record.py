@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
 from flows.plain import known, plain
 from flows.private import keep_private
-from flows.workspace import Workspace
+from flows.stages.context import Context
 from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)
@@ -59,18 +58,13 @@ class StageResult:
         return answer
 
 
-def new_run_id(as_of: datetime) -> str:
-    """A fresh id that sorts by `as_of`, as in 20200704T140000Z-5f3a9c."""
-    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
 def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, StageResult]]:
-    """Leave a row in out_run when a stage(workspace, as_of, run_id, …) ends, by an answer or by an error."""
+    """Leave a row in out_run when a stage(context, …) ends, by an answer or by an error."""
 
     def decorate(body: Callable[P, StageResult]) -> Callable[P, StageResult]:
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> StageResult:
-            workspace, _, run_id, *_ = cast("tuple[Workspace, datetime, str]", args)
+            context, *_ = cast("tuple[Context]", args)
             started = now()
             keep_private()
             try:
@@ -82,12 +76,10 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                 # Not where it was refused before anything began, or nobody can write now.
                 if problem.exit_code not in (2, 4, 74, 75):
                     with suppress(WarehouseError, OSError):  # the stage's own error is the one to tell
-                        write_run(
-                            workspace, run_id, stage, started, "failed", problem.exit_code, problem.message
-                        )
+                        write_run(context, stage, started, "failed", problem.exit_code, problem.message)
                 raise
             try:
-                write_run(workspace, run_id, stage, started, result.status, result.exit_code, result.message)
+                write_run(context, stage, started, result.status, result.exit_code, result.message)
             except UnwritableError as error:
                 raise UnwritableError(
                     f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
@@ -101,19 +93,18 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
 
 
 def write_run(
-    workspace: Workspace,
-    run_id: str,
+    context: Context,
     stage: str,
     started: datetime,
     status: str,
     exit_code: int,
     message: str,
 ) -> None:
-    """Write (or replace) the row of one stage of one run in out_run."""
+    """Write (or replace) the row of one stage of the context's run in out_run."""
     import pandas as pd
 
     row = {
-        "run_id": run_id,
+        "run_id": context.run_id,
         "stage": stage,
         "started_utc": pd.Timestamp(started),
         "finished_utc": pd.Timestamp(now()),
@@ -121,4 +112,6 @@ def write_run(
         "exit_code": exit_code,
         "message": message,
     }
-    workspace.warehouse.write({"out_run": pd.DataFrame([row])}, replace={"out_run": ("run_id", "stage")})
+    context.workspace.warehouse.write(
+        {"out_run": pd.DataFrame([row])}, replace={"out_run": ("run_id", "stage")}
+    )

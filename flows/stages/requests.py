@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import pandas as pd
 
 from flows.stages.calibrations import oldest_first
+from flows.stages.context import Context
 from flows.stages.disputes import DISPUTED
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.used import files_used
 from flows.version import model_hash, source_hash
-from flows.workspace import Workspace
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext
-from warehouse.store import Warehouse
+from warehouse.contracts.outputs import QUALITIES
+from warehouse.known import Known
 
 _log = logging.getLogger(__name__)
 _RECENT, _AHEAD = pd.Timedelta(days=30), pd.Timedelta(days=7)
@@ -48,21 +48,20 @@ class Asked:
 
 
 def calibration_requests(
-    workspace: Workspace,
+    context: Context,
     battery_ids: Sequence[str],
-    as_of: datetime,
     mates: Mapping[str, FleetContext],
     priors: Mapping[str, AgeingPrior],
 ) -> list[Asked]:
-    """The requests of some batteries: what was measured and known by `as_of`, the newest calibration by then.
+    """The requests of some batteries: what was known at `as_of`, the newest calibration by then.
 
     For the ordinary day of now the last 30 days of telemetry count, and sessions from then to a week ahead;
     of check-ups all, of sessions all, for what it lived through, and of temperature all months. ``mates``:
     what the other cars of a battery's site show; ``priors``: of their ageing.
     """
-    warehouse, end, settings = workspace.warehouse, pd.Timestamp(as_of), workspace.settings.calibrate
+    known, end, settings = context.known, pd.Timestamp(context.as_of), context.workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
-    batteries = warehouse.read("core_battery", where=where)
+    batteries = known.read("core_battery", where=where)
     rows_of = {"telemetry": "telemetry", "checkup": "checkups", "session": "sessions"}
     spans = {
         "telemetry": (end - _RECENT, end),
@@ -70,11 +69,11 @@ def calibration_requests(
         "session": (None, end + _AHEAD),
     }
     tables = {
-        name: _by_battery(warehouse.read(f"core_{name}", where=where, start=first, end=last, known_by=as_of))
+        name: _by_battery(known.read(f"core_{name}", where=where, start=first, end=last))
         for name, (first, last) in spans.items()
     }
-    months = _by_battery(warehouse.monthly_temperature(battery_ids, as_of))
-    previous = newest_calibrations(warehouse, battery_ids, as_of, disputed=False)
+    months = _by_battery(known.monthly_temperature(battery_ids))
+    previous = newest_calibrations(known, battery_ids, disputed=False)
     asked = []
     for at, row in batteries.iterrows():
         with_files = {name: groups.get(row["battery_id"], groups[""]) for name, groups in tables.items()}
@@ -114,18 +113,26 @@ def calibration_requests(
 
 
 def newest_calibrations(
-    warehouse: Warehouse, battery_ids: Sequence[str], as_of: datetime, *, disputed: bool = True
+    known: Known, battery_ids: Sequence[str], *, disputed: bool = True
 ) -> dict[str, Calibration]:
-    """The newest calibration of each battery that rests on nothing after `as_of`.
+    """The newest calibration of each battery that was known.
 
     ``disputed`` False: the newest that is not in dispute. A record that cannot be read is told in the log,
     and the one before it stands.
     """
-    rows = warehouse.read("out_calibration", where={"battery_id": list(battery_ids)})
-    rows = oldest_first(rows[rows["as_of_utc"] <= pd.Timestamp(as_of)])
+    where: dict[str, list[str]] = {"battery_id": list(battery_ids)}
     if not disputed:
-        rows = rows[rows["quality"] != DISPUTED]
-    found: dict[str, Calibration] = {}
+        where["quality"] = [quality for quality in QUALITIES if quality != DISPUTED]
+    found = _readable(known.newest("out_calibration", by=["battery_id"], where=where))
+    if left := [battery_id for battery_id in battery_ids if battery_id not in found]:
+        # Nothing to read of these, or nothing that can be read: whatever they have is looked through.
+        found |= _readable(known.read("out_calibration", where=where | {"battery_id": left}))
+    return found
+
+
+def _readable(rows: pd.DataFrame) -> dict[str, Calibration]:
+    """The last of each battery's calibrations that can be read."""
+    rows, found = oldest_first(rows), dict[str, Calibration]()
     while not (rows := rows[~rows["battery_id"].isin(found)]).empty:
         newest = ~rows.duplicated("battery_id", keep="last")
         for row in rows[newest].to_dict("records"):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 Prices = npt.NDArray[np.float64]
 _QUARTER = pd.Timedelta(minutes=15)
@@ -28,10 +28,10 @@ class RetailPrices:
     rows: pd.DataFrame
 
 
-def retail_prices(warehouse: Warehouse, zone: str, slots: pd.DatetimeIndex, days_before: int) -> RetailPrices:
+def retail_prices(known: Known, zone: str, slots: pd.DatetimeIndex, days_before: int) -> RetailPrices:
     """The retail tariff of a zone on a market day and the import prices of the days before it."""
     first = slots[0] - pd.Timedelta(days=days_before)
-    rows = warehouse.read("core_tariff", where={"zone": zone}, start=first, end=slots[-1] + _QUARTER)
+    rows = known.read("core_tariff", where={"zone": zone}, start=first, end=slots[-1] + _QUARTER)
     own = rows[rows["interval_start_utc"] >= slots[0]]
     bought, sold = (spread(own[own["direction"] == direction], slots) for direction in ("import", "export"))
     before = rows[(rows["interval_start_utc"] < slots[0]) & (rows["direction"] == "import")]

@@ -5,34 +5,32 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection
-from datetime import datetime
 
 import pandas as pd
 
 from flows.stages.calibrations import ORDER, oldest_first
 from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 _log = logging.getLogger(__name__)
 _TEACHING = ("calibrated", "checkups")  # a battery without data would teach its own prior
 
 
-def priors_of(
-    warehouse: Warehouse, as_of: datetime, disputed: Collection[str] = ()
-) -> dict[str, AgeingPrior]:
-    """The ageing prior of every battery; calibrations of days before that of `as_of` count.
+def priors_of(known: Known, disputed: Collection[str] = ()) -> dict[str, AgeingPrior]:
+    """The ageing prior of every battery; calibrations of days before that of `known.as_of` count.
 
     Those of the day itself do not: a run that is repeated asks the same again. Batteries that are
     ``disputed`` teach nothing, whatever was believed of them earlier.
     """
-    fleet = warehouse.read("core_battery", columns=["battery_id", "chemistry"])
-    rows = warehouse.read(
+    fleet = known.read("core_battery", columns=["battery_id", "chemistry"])
+    rows = known.newest(
         "out_calibration",
+        by=["battery_id"],
+        before=pd.Timestamp(known.as_of).normalize(),
         where={"quality": list(_TEACHING)},
         columns=["battery_id", "parameters_json", *ORDER],
     )
-    earlier = rows[rows["as_of_utc"] < pd.Timestamp(as_of).normalize()]
-    newest = oldest_first(earlier).drop_duplicates("battery_id", keep="last")
+    newest = oldest_first(rows).drop_duplicates("battery_id", keep="last")
     lessons = {
         str(battery): _lesson(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from twin.types import FleetContext
-from warehouse.store import Warehouse
+from warehouse.known import Known
 
 _RECENT = pd.Timedelta(days=10)
 
 
-def site_mates(
-    warehouse: Warehouse, as_of: datetime, disputed: Collection[str] = ()
-) -> dict[str, FleetContext]:
+def site_mates(known: Known, disputed: Collection[str] = ()) -> dict[str, FleetContext]:
     """For each battery with telemetry of late, the median temperature of its site's others and its spread.
 
     Those that are ``disputed`` are no one's mates: their telemetry may be another battery's.
     """
-    end = pd.Timestamp(as_of)
-    samples = warehouse.read(
+    end = pd.Timestamp(known.as_of)
+    samples = known.read(
         "core_telemetry_15min",
         start=end - _RECENT,
         end=end,
         columns=["battery_id", "temperature_mean_degc"],
     )
-    sites = warehouse.read("core_battery", columns=["battery_id", "site_id"]).set_index("battery_id")
+    sites = known.read("core_battery", columns=["battery_id", "site_id"]).set_index("battery_id")
     medians = samples.groupby("battery_id")["temperature_mean_degc"].median()
     found = {}
     for names in sites.groupby("site_id").groups.values():

@@ -13,6 +13,7 @@ from flows.stages.in_force import Plan, followed_mode
 from flows.stages.left_out import in_words
 from flows.workspace import Workspace
 from optimize.answer import MODES
+from warehouse.known import Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,9 @@ class Standing:
 
 def standing_of(workspace: Workspace, plan: Plan) -> Standing:
     """How a plan (a row of out_plan) stands, by the settings of now."""
-    warehouse, mine = workspace.warehouse, {"plan_id": plan["plan_id"]}
-    modes = sorted(
-        records(warehouse.read("out_plan_mode", where=mine)), key=lambda row: MODES.index(row["mode"])
-    )
-    rows = records(warehouse.read("out_left_out", where=mine))
+    known, mine = Known(workspace.warehouse, plan["as_of_utc"]), {"plan_id": plan["plan_id"]}
+    modes = sorted(records(known.read("out_plan_mode", where=mine)), key=lambda row: MODES.index(row["mode"]))
+    rows = records(known.read("out_left_out", where=mine))
     left_out = {row["battery_id"]: row["reason"] for row in rows}
     notes = [plan["note"]] if plan["note"] else []
     if not notes and plan["plan_source"] != "published":

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
@@ -101,17 +101,17 @@ def make_workspace(root: Path, batteries: int) -> Workspace:
     }
     for dataset, frame in frames.items():
         frame.to_csv(root / f"{dataset}.csv", index=False)
-        ingest(workspace, DAY, new_run_id(DAY), dataset, [root / f"{dataset}.csv"])
-    check(workspace, DAY, new_run_id(DAY))
+        ingest(Context.of(workspace, DAY), dataset, [root / f"{dataset}.csv"])
+    check(Context.of(workspace, DAY))
     return workspace
 
 
 def take_in(workspace: Workspace, file: Path, as_of: datetime) -> dict[str, float]:
     """Ingest and check a file; seconds of each, and of all cores together."""
     started, cpu = time.perf_counter(), time.process_time()
-    ingest(workspace, as_of, new_run_id(as_of), "telemetry", [file], source="parquet")
+    ingest(Context.of(workspace, as_of), "telemetry", [file], source="parquet")
     landed = time.perf_counter()
-    check(workspace, as_of, new_run_id(as_of))
+    check(Context.of(workspace, as_of))
     return {
         "ingest": landed - started,
         "check, promote, compact": time.perf_counter() - landed,

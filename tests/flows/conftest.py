@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context, new_run_id
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
@@ -64,8 +64,8 @@ def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workspace, "sessions", pd.concat([session_rows(), later.assign(session_id=later["session_id"] + "w")])
     )
     run_id = new_run_id(AS_OF)
-    assert check(workspace, AS_OF, run_id).exit_code == 0
-    result = calibrate(workspace, AS_OF, run_id)
+    assert check(Context.of(workspace, AS_OF, run_id)).exit_code == 0
+    result = calibrate(Context.of(workspace, AS_OF, run_id))
     assert (result.status, result.details["batteries"]) == ("ok", 2)
     return workspace.root
 
@@ -78,7 +78,7 @@ def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(workspace, "fleet", fleet_rows())
     put(workspace, "prices", price_rows(DAY, 1))
     put(workspace, "sessions", session_rows())
-    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    assert check(Context.of(workspace, AS_OF)).exit_code == 0
     return workspace.root
 
 
@@ -96,7 +96,7 @@ def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: dateti
     """Write rows to a CSV beside the workspace and ingest it."""
     file = workspace.root.parent / f"{dataset}_{len(list(workspace.root.parent.glob('*.csv')))}.csv"
     rows.to_csv(file, index=False)
-    ingest(workspace, as_of, new_run_id(as_of), dataset, [file])
+    ingest(Context.of(workspace, as_of), dataset, [file])
     return file
 
 

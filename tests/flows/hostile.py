@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.problem import problem_of
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, ZONE, fleet_rows, put, site_rows
@@ -45,7 +45,7 @@ def refused(
     database = depot.root / "warehouse.duckdb"
     before = database.read_bytes()
     with pytest.raises(SourceError, match=message) as caught:
-        ingest(depot, AS_OF, new_run_id(AS_OF), dataset, [path], source=source, options=options)
+        ingest(Context.of(depot, AS_OF), dataset, [path], source=source, options=options)
     assert database.read_bytes() == before
     assert [file.name for file in depot.root.glob("warehouse*")] == ["warehouse.duckdb"]
     problem = problem_of(caught.value)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work, calibrate
 from flows.stages.site_mates import site_mates
 from flows.workspace import Workspace
@@ -35,23 +35,21 @@ def killed_after_the_first(work: Work, chunks: Sequence[Chunk]) -> Iterable[Chun
 
 def test_a_run_that_ends_in_the_middle_is_completed_by_the_next(one_by_one: Workspace) -> None:
     with pytest.raises(KeyboardInterrupt):
-        calibrate(one_by_one, NEXT_DAY, new_run_id(NEXT_DAY), each=killed_after_the_first)
+        calibrate(Context.of(one_by_one, NEXT_DAY), each=killed_after_the_first)
     rows = one_by_one.warehouse.read("out_calibration")
     assert (rows["as_of_utc"] == pd.Timestamp(NEXT_DAY)).sum() == 1
-    result = calibrate(one_by_one, NEXT_DAY, new_run_id(NEXT_DAY), each=in_turn)
+    result = calibrate(Context.of(one_by_one, NEXT_DAY), each=in_turn)
     assert (result.details["batteries"], result.details["reused"]) == (2, 1)
     rows = one_by_one.warehouse.read("out_calibration")
     assert (rows["as_of_utc"] == pd.Timestamp(NEXT_DAY)).sum() == 2
-    again = calibrate(one_by_one, NEXT_DAY, new_run_id(NEXT_DAY), each=in_turn)
+    again = calibrate(Context.of(one_by_one, NEXT_DAY), each=in_turn)
     assert again.details["reused"] == 2
 
 
 def test_progress_and_throughput_are_told(one_by_one: Workspace) -> None:
     told: list[tuple[int, int, float]] = []
     result = calibrate(
-        one_by_one,
-        NEXT_DAY,
-        new_run_id(NEXT_DAY),
+        Context.of(one_by_one, NEXT_DAY),
         each=in_turn,
         progress=lambda *values: told.append(values),
     )
@@ -64,7 +62,7 @@ def test_progress_and_throughput_are_told(one_by_one: Workspace) -> None:
 def test_the_day_after_carries_life_on_and_every_calibration_has_its_life_points(
     one_by_one: Workspace,
 ) -> None:
-    calibrate(one_by_one, NEXT_DAY, new_run_id(NEXT_DAY), each=in_turn)
+    calibrate(Context.of(one_by_one, NEXT_DAY), each=in_turn)
     rows = one_by_one.warehouse.read("out_calibration").sort_values("as_of_utc")
     points = one_by_one.warehouse.read("out_life_point")
     assert set(rows["calibration_id"]) == set(points["calibration_id"])
@@ -76,7 +74,9 @@ def test_the_day_after_carries_life_on_and_every_calibration_has_its_life_points
 
 
 class Store:
-    """A store that holds quarter-hours and a fleet."""
+    """What was known at AS_OF: quarter-hours and a fleet."""
+
+    as_of = AS_OF
 
     def __init__(self, degc: dict[str, float], site: dict[str, str]) -> None:
         self.tables = {
@@ -94,7 +94,7 @@ class Store:
 def test_the_cars_of_a_site_are_compared_with_one_another() -> None:
     degc = {"a": 10.0, "b": 11.0, "c": 12.0, "d": 30.0, "x": 20.0}
     site = dict.fromkeys("abcde", "yard") | {"x": "far"}
-    found = site_mates(Store(degc, site), AS_OF)  # type: ignore[arg-type]
+    found = site_mates(Store(degc, site))  # type: ignore[arg-type]
     assert set(found) == set("abcd")  # e sends nothing, x is alone
     assert (found["d"].temperature_degc, found["d"].cars) == (11.0, 3)
     assert found["d"].temperature_spread_k == pytest.approx(1.48)
@@ -104,6 +104,6 @@ def test_the_cars_of_a_site_are_compared_with_one_another() -> None:
 def test_a_disputed_car_is_no_ones_mate() -> None:
     degc = {"a": 10.0, "b": 11.0, "c": 12.0, "d": 30.0}
     store = Store(degc, dict.fromkeys("abcd", "yard"))
-    found = site_mates(store, AS_OF, frozenset({"d"}))  # type: ignore[arg-type]
+    found = site_mates(store, frozenset({"d"}))  # type: ignore[arg-type]
     assert (found["a"].temperature_degc, found["a"].cars) == (11.5, 2)
     assert (found["d"].temperature_degc, found["d"].cars) == (11.0, 3)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from flows import cli
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.requests import calibration_requests
 from flows.workspace import Workspace
@@ -43,7 +43,7 @@ def run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def measured(workspace: Workspace) -> Workspace:
     """Two hours of telemetry a day before AS_OF, checked; received at AS_OF."""
     put(workspace, "telemetry", samples())
-    check(workspace, AS_OF, new_run_id(AS_OF))
+    check(Context.of(workspace, AS_OF))
     return workspace
 
 
@@ -122,16 +122,17 @@ def test_an_older_warehouse_names_the_command_that_brings_it_forward(workspace: 
 
 def test_a_calibration_reads_what_was_known_and_not_what_came_later(measured: Workspace) -> None:
     def voltage(as_of: Any) -> list[float]:
-        (asked,) = calibration_requests(measured, ["car-1"], as_of, {}, {})
+        (asked,) = calibration_requests(Context.of(Context.of(measured, as_of), {}), ["car-1"], {})
         return list(asked.request.telemetry["voltage_v"][:1])
 
     put(measured, "telemetry", samples(360.0), as_of=AS_OF + HOUR)
-    check(measured, AS_OF + HOUR, new_run_id(AS_OF))
+    check(Context.of(measured, AS_OF + HOUR))
     assert voltage(AS_OF - HOUR) == []
     assert voltage(AS_OF) == [350.0]
     assert voltage(AS_OF + HOUR) == [360.0]
     before, after = (
-        calibration_requests(measured, ["car-1"], at, {}, {})[0].files for at in (AS_OF, AS_OF + HOUR)
+        calibration_requests(Context.of(Context.of(measured, at), {}), ["car-1"], {})[0].files
+        for at in (AS_OF, AS_OF + HOUR)
     )
     source = {
         name: files.set_index("dataset").loc["telemetry"] for name, files in (("a", before), ("b", after))

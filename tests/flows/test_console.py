@@ -21,7 +21,7 @@ from rich.console import Console
 
 from flows import cli, console
 from flows.problem import Problem
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.plan import plan
 from flows.tables import Records, _cell, _heading
 from flows.workspace import Workspace
@@ -63,7 +63,7 @@ def workspace_with_all(calibrated_depot: Path, tmp_path_factory: pytest.TempPath
     """The depot with a plan, and rows that a check will keep out."""
     root = shutil.copytree(calibrated_depot, tmp_path_factory.mktemp("console") / "depot")
     workspace = Workspace.open(Path(root))
-    plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
+    plan(Context.of(workspace, AS_OF), DAY)
     bad = session_rows().assign(session_id=["b1", "b2", "b3"], arrival_soc=1.2)
     put(workspace, "sessions", bad)
     return workspace

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from flows.errors import NoPlanError
-from flows.stages import StageResult, calibrate, new_run_id
+from flows.stages import Context, StageResult, calibrate, new_run_id
 from flows.stages import check as check_stage
 from flows.stages.ladder import Step, climb, run_exit_code, steps_of
 from flows.stages.workers import twin_workers
@@ -31,7 +31,8 @@ def went(
     """A day's answers by stage, without Prefect; `steps` in the place of its own."""
     day, as_of, run_id = more.get("day", DAY), more.get("as_of", AS_OF), more.get("run_id", new_run_id(AS_OF))
     with twin_workers(workspace.settings.calibrate.workers):
-        results = climb(workspace, run_id, {**steps_of(workspace, day, as_of, run_id), **(steps or {})})
+        context = Context.of(workspace, as_of, run_id)
+        results = climb(context, {**steps_of(context, day), **(steps or {})})
     return {result.stage: result for result in results}
 
 
@@ -194,12 +195,12 @@ def test_a_dataset_that_cannot_be_checked_waits_and_the_others_are_let_in(
     put(depot, "prices", price_rows(DAY + WEEK, 1))
     with monkeypatch.context() as patch:
         patch.setattr(check_stage, "check_frame", judged)
-        result = check_stage.check(depot, AS_OF, new_run_id(AS_OF))
+        result = check_stage.check(Context.of(depot, AS_OF))
     assert (result.status, result.exit_code) == ("failed", 4)
     assert "sites (KeyError: 'a column that nobody foresaw')" in result.message
     assert len(depot.warehouse.read("core_price")) == 48
     assert len(depot.warehouse.unchecked("sites")) == 1
-    assert check_stage.check(depot, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    assert check_stage.check(Context.of(depot, AS_OF)).exit_code == 0
     assert depot.warehouse.read("core_site")["import_limit_kw"].tolist() == [29.0]
 
 
@@ -221,13 +222,13 @@ def test_a_battery_that_cannot_be_calibrated_costs_the_others_nothing(
     assert result.details["failed"] == {"car-1": "ZeroDivisionError: of a row that nobody foresaw"}
     assert "car-1 (ZeroDivisionError" in result.message
     assert (stages["plan"].details["plan_source"], code(stages)) == ("published", 3)
-    again = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    again = calibrate.calibrate(Context.of(depot, NEXT_DAY))
     assert (again.details["reused"], list(again.details["failed"])) == (1, ["car-1"])
 
 
 def test_a_battery_that_the_twin_refuses_costs_the_others_nothing(depot: Workspace) -> None:
     spoil(depot, "UPDATE core_battery SET nominal_energy_kwh = -1 WHERE battery_id = 'car-1'")
-    result = calibrate.calibrate(depot, AS_OF, new_run_id(AS_OF))
+    result = calibrate.calibrate(Context.of(depot, AS_OF))
     assert (result.details["reused"], result.exit_code) == (1, 3)
     assert "nominal_energy_kwh must be positive" in result.details["failed"]["car-1"]
 
@@ -239,9 +240,9 @@ def spoil(workspace: Workspace, statement: str) -> None:
 
 def test_a_calibration_whose_record_cannot_be_read_is_made_anew(depot: Workspace) -> None:
     spoil(depot, "UPDATE out_calibration SET parameters_json = '{' WHERE battery_id = 'car-1'")
-    result = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    result = calibrate.calibrate(Context.of(depot, NEXT_DAY))
     assert (result.status, result.details["batteries"], result.details["failed"]) == ("ok", 2, {})
-    again = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    again = calibrate.calibrate(Context.of(depot, NEXT_DAY))
     assert again.details["reused"] == 2
 
 
@@ -256,6 +257,6 @@ def test_an_answer_that_cannot_be_stored_costs_its_battery_alone(
         really(workspace, made, *rest)
 
     monkeypatch.setattr(calibrate, "_store", stored)
-    result = calibrate.calibrate(depot, NEXT_DAY, new_run_id(NEXT_DAY))
+    result = calibrate.calibrate(Context.of(depot, NEXT_DAY))
     assert result.details["failed"] == {"car-1": "ValueError: a value that no column takes"}
     assert (result.details["batteries"], result.exit_code) == (1, 3)

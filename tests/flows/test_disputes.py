@@ -13,7 +13,7 @@ import pytest
 
 from flows import cli
 from flows.publish.pages import publish_run
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.disputes import disputed_batteries, disputes_of, named
@@ -24,6 +24,7 @@ from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, session_rows
 from twin.duty import StandardDuty
 from twin.synthetic import TruthSpec, simulate_truth
 from twin.types import BatterySpec
+from warehouse.known import Known
 
 CAR = "car-2"  # declared NCA
 
@@ -78,11 +79,11 @@ def disputed_depot(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFact
     )
     for dataset, rows in foreign_record().items():
         put(workspace, dataset, rows)
-    assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
-    told = calibrate(workspace, AS_OF, new_run_id(AS_OF))
+    assert check(Context.of(workspace, AS_OF)).exit_code == 0
+    told = calibrate(Context.of(workspace, AS_OF))
     assert told.details["disputed"].keys() == {CAR}
     assert f"disputed: {CAR} (χ²/n {told.details['disputed'][CAR].removeprefix('χ²/n ')})" in told.message
-    again = calibrate(workspace, AS_OF, new_run_id(AS_OF))
+    again = calibrate(Context.of(workspace, AS_OF))
     assert (again.details["reused"], again.details["disputed"]) == (2, told.details["disputed"])
     return workspace.root
 
@@ -93,11 +94,11 @@ def foreign(disputed_depot: Path, tmp_path: Path) -> Workspace:
 
 
 def test_plan_and_pages_say_it(foreign: Workspace) -> None:
-    result = plan(foreign, AS_OF, new_run_id(AS_OF), DAY)
+    result = plan(Context.of(foreign, AS_OF), DAY)
     why = result.details["disputed"][CAR]
     assert why.startswith("χ²/n ")
     assert f"disputed: {CAR} ({why})" in result.message
-    assert plan(foreign, AS_OF, new_run_id(AS_OF), DAY).details["disputed"] == {CAR: why}
+    assert plan(Context.of(foreign, AS_OF), DAY).details["disputed"] == {CAR: why}
     pages = {
         file.name: file.read_text(encoding="utf-8")
         for file in publish_run(foreign, result.details["plan_id"])
@@ -125,12 +126,13 @@ def test_twin_show_says_it(
 
 def test_it_is_nothing_to_carry_on_from_and_teaches_nobody(foreign: Workspace) -> None:
     warehouse, next_day = foreign.warehouse, AS_OF + timedelta(days=1)
-    newest = newest_calibrations(warehouse, [CAR], AS_OF)[CAR]
-    good = newest_calibrations(warehouse, [CAR], AS_OF, disputed=False)[CAR]
+    known = Known(warehouse, AS_OF)
+    newest = newest_calibrations(known, [CAR])[CAR]
+    good = newest_calibrations(known, [CAR], disputed=False)[CAR]
     assert (newest.quality, good.quality) == ("disputed", "prior")
     assert disputes_of([newest, good]) == {CAR: newest.dispute}
-    assert disputed_batteries(warehouse, AS_OF) == frozenset()  # of the day itself
-    assert disputed_batteries(warehouse, next_day) == {CAR}
+    assert disputed_batteries(known) == frozenset()  # of the day itself
+    assert disputed_batteries(known.at(next_day)) == {CAR}
 
 
 def test_a_calibration_remembers_the_model_that_fitted_it(
@@ -139,7 +141,7 @@ def test_a_calibration_remembers_the_model_that_fitted_it(
     def calibrated(day: int, model: str) -> pd.DataFrame:
         monkeypatch.setattr("flows.stages.requests.model_hash", lambda: model)
         as_of = AS_OF + timedelta(days=day)
-        assert calibrate(depot, as_of, new_run_id(as_of)).details["reused"] == 0
+        assert calibrate(Context.of(depot, as_of)).details["reused"] == 0
         rows = depot.warehouse.read("out_calibration")
         rows = rows[rows["as_of_utc"] == pd.Timestamp(as_of)]
         assert set(rows["model_hash"]) == {model}
@@ -155,14 +157,14 @@ def test_a_calibration_remembers_the_model_that_fitted_it(
 
 
 def test_a_car_without_an_answer_does_not_blank_the_fleets_wear(depot: Workspace) -> None:
-    whole = plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    whole = plan(Context.of(depot, AS_OF), DAY)
     assert {row["wear_twin_cars"] for row in whole.tables["modes"]} == {"2 of 2"}
     third = fleet_rows().iloc[[0]].assign(battery_id="car-3")
     stays = session_rows().iloc[[2]].assign(session_id="s4", battery_id="car-3")
     put(depot, "fleet", third)
     put(depot, "sessions", stays)
-    check(depot, AS_OF, new_run_id(AS_OF))
-    result = plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    check(Context.of(depot, AS_OF))
+    result = plan(Context.of(depot, AS_OF), DAY)
     modes = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"]})
     cars = depot.warehouse.read("out_plan_car", where={"plan_id": result.details["plan_id"]})
     assert modes["wear_twin_cars"].tolist() == [2, 2, 2]

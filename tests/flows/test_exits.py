@@ -14,7 +14,7 @@ import pytest
 from flows import cli
 from flows.exits import ENDINGS, Exit, as_markdown, one_line
 from flows.problem import problem_of
-from flows.stages import StageResult, new_run_id, record
+from flows.stages import Context, StageResult, record
 from flows.stages.plan import plan
 from flows.stages.record import recorded
 from flows.workspace import Workspace
@@ -114,17 +114,17 @@ def test_a_plan_that_was_written_before_the_disk_was_full_is_said_to_be(
 
     monkeypatch.setattr(record, "write_run", full)
     with pytest.raises(UnwritableError, match=r"plan is done and written \(plan [0-9a-f]{16} for") as caught:
-        plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+        plan(Context.of(depot, AS_OF), DAY)
     assert problem_of(caught.value).exit_code == 74
     assert len(depot.warehouse.read("out_plan")) == 1
 
 
 def test_a_stage_that_failed_on_a_full_disk_is_told_as_that_and_nothing_else(depot: Workspace) -> None:
     @recorded("plan")
-    def full(workspace: Workspace, as_of: object, run_id: str) -> StageResult:
+    def full(context: Context) -> StageResult:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = len(depot.warehouse.read("out_run"))
     with pytest.raises(OSError, match="No space left"):
-        full(depot, AS_OF, "r")
+        full(Context.of(depot, AS_OF, "r"))
     assert len(depot.warehouse.read("out_run")) == before

@@ -12,7 +12,7 @@ import pytest
 
 from flows.errors import SettingsError
 from flows.settings import load_settings
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.fetch import usual_providers
 from flows.stages.fetch_day import fetch_day
@@ -22,6 +22,7 @@ from flows.workspace import Workspace
 from tests.flows.conftest import price_rows, put
 from tests.warehouse.builders import SHARED_DATA
 from tests.warehouse.http_server import Reply, Server, ToLocal, serving
+from warehouse.known import Known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.zones import market_day_slots
 
@@ -70,7 +71,7 @@ def awattar(day: date = DAY) -> Reply:
 
 def asked(workspace: Workspace, server: Server | None = None, day: date = DAY) -> StageResult:
     transport = ToLocal(closed_port()) if server is None else server.transport
-    return fetch_day(workspace, AS_OF, new_run_id(AS_OF), day, transport=transport)
+    return fetch_day(Context.of(workspace, AS_OF), day, transport=transport)
 
 
 def closed_port() -> int:
@@ -84,8 +85,8 @@ def tries(result: StageResult) -> list[tuple[str, str]]:
 
 
 def known(workspace: Workspace, day: date = DAY) -> str:
-    assert check(workspace, AS_OF, new_run_id(AS_OF)).stage == "check"
-    return day_prices(workspace.warehouse, workspace.zone, day).source
+    assert check(Context.of(workspace, AS_OF)).stage == "check"
+    return day_prices(Known(workspace.warehouse, AS_OF), workspace.zone, day).source
 
 
 def test_a_day_that_nobody_told_is_asked_for_once(made: Made) -> None:
@@ -108,7 +109,7 @@ def test_a_day_that_nobody_told_is_asked_for_once(made: Made) -> None:
 def test_prices_of_the_inbox_are_not_asked_for_and_stay(made: Made) -> None:
     workspace = made("energy_charts")
     price_rows(DAY, 1).to_csv(workspace.inbox / "prices__csv__own.csv", index=False)
-    ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    ingest_inbox(Context.of(workspace, AS_OF))
     with serving(curve()) as server:
         assert asked(workspace, server).details["asked"] == 0
     assert server.asked == []
@@ -120,7 +121,7 @@ def test_prices_of_the_inbox_that_fail_their_check_are_asked_for(made: Made) -> 
     rows = price_rows(DAY, 1)
     rows.loc[7, "price_eur_per_kwh"] = 11.0
     rows.to_csv(workspace.inbox / "prices__csv__own.csv", index=False)
-    ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    ingest_inbox(Context.of(workspace, AS_OF))
     with serving(curve()) as server:
         assert tries(asked(workspace, server)) == [("energy_charts", "landed")]
     assert known(workspace) == "published"
@@ -221,7 +222,7 @@ def test_nobody_is_asked_where_nobody_is_named(made: Made) -> None:
 def test_the_days_between_are_asked_of_who_answered(made: Made) -> None:
     workspace = made("energy_charts")
     put(workspace, "prices", price_rows(DAY - timedelta(days=3), 1), as_of=AS_OF)
-    check(workspace, AS_OF, new_run_id(AS_OF))
+    check(Context.of(workspace, AS_OF))
     days = [DAY, DAY - timedelta(days=1), DAY - timedelta(days=2)]
     with serving(*map(curve, days)) as server:
         result = asked(workspace, server)
@@ -233,7 +234,7 @@ def test_the_days_between_are_asked_of_who_answered(made: Made) -> None:
 def test_a_day_between_that_is_not_to_be_had_leaves_the_day_as_it_is(made: Made) -> None:
     workspace = made("energy_charts")
     put(workspace, "prices", price_rows(DAY - timedelta(days=4), 1), as_of=AS_OF)
-    check(workspace, AS_OF, new_run_id(AS_OF))
+    check(Context.of(workspace, AS_OF))
     with serving(curve(), Reply(status=404)) as server:
         result = asked(workspace, server)
     assert len(server.asked) == 2
@@ -259,7 +260,7 @@ def test_tariffs_of_both_directions_are_asked_for_with_their_options(made: Made)
     workspace = made(AGILE, zone="GB", more=f"tariffs = [{AGILE}, {OUTGOING}]")
     with serving(half_hours()) as server:
         result = asked(workspace, server)
-        assert check(workspace, AS_OF, new_run_id(AS_OF)).exit_code == 0
+        assert check(Context.of(workspace, AS_OF)).exit_code == 0
         assert asked(workspace, server).details["asked"] == 0
     assert [(row["dataset"], row["outcome"]) for row in result.tables["asked"]] == [
         ("import tariffs", "landed"), ("export tariffs", "landed"), ("prices", "landed"),

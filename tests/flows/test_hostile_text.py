@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF
@@ -233,7 +233,7 @@ def test_of_several_files_one_that_is_bad_keeps_all_out(depot: Workspace, tmp_pa
     bad.write_text(TELEMETRY + sample(volt="x"))
     before = (depot.root / "warehouse.duckdb").read_bytes()
     with pytest.raises(Exception, match=r"bad\.csv, row 1, column voltage_v: 'x' is not a number"):
-        ingest(depot, AS_OF, new_run_id(AS_OF), "telemetry", [good, bad])
+        ingest(Context.of(depot, AS_OF), "telemetry", [good, bad])
     assert (depot.root / "warehouse.duckdb").read_bytes() == before
 
 

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.inbox import ingest_inbox
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, session_rows, site_rows
@@ -17,7 +17,7 @@ def test_good_files_are_taken_in_order_and_bad_ones_set_aside_with_the_reason(tm
     (inbox / "notes.txt").write_text("not a name that says what it holds", encoding="utf-8")
     price_rows(DAY, 1).to_csv(inbox / "prices__csv__b.csv.part", index=False)
 
-    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    result = ingest_inbox(Context.of(workspace, AS_OF))
 
     assert result.status == "degraded"
     outcome = {row["file"]: row["outcome"] for row in result.tables["inbox"]}
@@ -42,14 +42,14 @@ def test_good_files_are_taken_in_order_and_bad_ones_set_aside_with_the_reason(tm
     assert "zone" in (inbox / "refused/prices__csv__no-zone.csv.reason.txt").read_text(encoding="utf-8")
     assert len(workspace.warehouse.unchecked("sessions")) == 3
 
-    assert ingest_inbox(workspace, AS_OF, new_run_id(AS_OF)).message == "the inbox is empty"
+    assert ingest_inbox(Context.of(workspace, AS_OF)).message == "the inbox is empty"
 
 
 def test_a_file_that_comes_again_does_not_bury_the_first(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
     for _ in range(2):
         site_rows().to_csv(workspace.inbox / "sites__csv__a.csv", index=False)
-        ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+        ingest_inbox(Context.of(workspace, AS_OF))
     assert len(list((workspace.inbox / "done").iterdir())) == 2
     assert len(workspace.warehouse.unchecked("sites")) == 1
 
@@ -69,7 +69,7 @@ def test_a_name_that_is_a_mappings_is_read_as_it_says(tmp_path: Path) -> None:
         f'[columns.battery_id]\nfrom = "Car"\nvalues = {{ "their car" = "{first}" }}\n', encoding="utf-8"
     )
 
-    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    result = ingest_inbox(Context.of(workspace, AS_OF))
 
     outcome = {row["file"]: row["outcome"] for row in result.tables["inbox"]}
     assert outcome["sessions__theirs__may.csv"] == "landed"
@@ -86,7 +86,7 @@ def test_what_is_no_file_or_has_no_decent_name_is_set_aside_and_shown_safely(tmp
     for name in ("telemetry__csv__\x1b[31m\n<b>.csv", "x" * 250, "no\x1bname", "prices__csv__\udcff.csv"):
         (inbox / name).write_bytes(b"zone\n")
 
-    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    result = ingest_inbox(Context.of(workspace, AS_OF))
 
     rows = {row["file"]: row for row in result.tables["inbox"]}
     assert {row["outcome"] for row in rows.values()} == {"refused"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stages import StageResult, inbox, new_run_id
+from flows.stages import Context, StageResult, inbox
 from flows.stages.inbox import ingest_inbox
 from flows.stages.ladder import may_pass
 from flows.workspace import Workspace
@@ -25,7 +25,7 @@ def two_files(tmp_path: Path) -> Workspace:
 
 
 def taken(workspace: Workspace) -> StageResult:
-    return ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    return ingest_inbox(Context.of(workspace, AS_OF))
 
 
 def outcomes(result: StageResult) -> dict[str, tuple[str, int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.inbox import ingest_inbox
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, ZONE, site_rows
@@ -34,7 +34,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def take(workspace: Workspace) -> dict[str, str]:
-    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    result = ingest_inbox(Context.of(workspace, AS_OF))
     return {str(row["file"]): f"{row['outcome']} {row['reason']}" for row in result.tables["inbox"]}
 
 
@@ -146,7 +146,7 @@ def test_a_folder_of_the_inbox_that_is_none_stops_before_any_file_is_touched(
         folder.symlink_to(outside)
     else:
         folder.touch()
-    told = ingest_inbox(depot, AS_OF, new_run_id(AS_OF))
+    told = ingest_inbox(Context.of(depot, AS_OF))
     assert (told.status, told.exit_code) == ("degraded", 3)
     assert ("symbolic link" if kind == "link" else "is a file") in told.message
     assert list(outside.iterdir()) == []

@@ -13,7 +13,7 @@ from flows import cli
 from flows.errors import UsageError
 from flows.moments import day_of, moment_of
 from flows.problem import problem_of
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, fleet_rows, price_rows, put, session_rows
@@ -79,7 +79,7 @@ def test_the_first_and_last_day_can_be_meant_in_every_zone() -> None:
 def test_a_stage_that_is_given_such_a_day_says_so(workspace: Workspace, text: str) -> None:
     put(workspace, "prices", price_rows(AS_OF.date(), 1))
     with pytest.raises(UnknownDayError, match=text) as caught:
-        plan(workspace, AS_OF, new_run_id(AS_OF), date.fromisoformat(text))
+        plan(Context.of(workspace, AS_OF), date.fromisoformat(text))
     assert problem_of(caught.value).exit_code == 2
 
 

@@ -20,7 +20,7 @@ from flows.publish import pages, publish_run
 from flows.publish.day_charts import DayAxis, battery_day, price_and_power
 from flows.publish.prices import used_prices
 from flows.publish.twin_section import wear_days
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
@@ -29,6 +29,7 @@ from tests.flows.svg import charts, lines, words
 from twin.horizon import end_of_life_soh, life_band
 from twin.types import Calibration
 from warehouse.contracts import CONTRACTS
+from warehouse.known import Known
 from warehouse.zones import market_day_slots
 
 CARS = ("car-1", "car-2")
@@ -41,7 +42,7 @@ def planned(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) ->
     root = shutil.copytree(calibrated_depot, tmp_path_factory.mktemp("pages") / "depot")
     workspace = Workspace.open(Path(root))
     for day in (DAY, DAY + WEEK):
-        plan(workspace, AS_OF, new_run_id(AS_OF), day)
+        plan(Context.of(workspace, AS_OF), day)
     return workspace
 
 
@@ -164,7 +165,7 @@ def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_
     assert "v2g" not in words(chart) and {"uncontrolled", "ordered"} <= set(words(chart))
     (drawn,) = lines(chart, "Market price, last week's")
     put(own, "prices", price_rows(DAY + WEEK, 1, spread=0.5), as_of=AS_OF + timedelta(days=8))
-    check(own, AS_OF + timedelta(days=8), new_run_id(AS_OF))
+    check(Context.of(own, AS_OF + timedelta(days=8)))
     page, chart = told()  # published since: the plan was made without
     assert f"those of {DAY} stand in" in page
     assert np.array_equal(lines(chart, "Market price, last week's")[0], drawn)
@@ -172,23 +173,25 @@ def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_
 
 def test_a_plan_is_drawn_with_its_own_prices_after_they_were_corrected(own: Workspace) -> None:
     header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own)}).iloc[0].to_dict()
-    before = used_prices(own.warehouse, header)
+    known = Known(own.warehouse, header["as_of_utc"])
+    before = used_prices(known, header)
     put(own, "prices", price_rows(DAY, 1, spread=0.5), as_of=datetime.now(UTC) + timedelta(minutes=5))
-    check(own, datetime.now(UTC) + timedelta(minutes=6), new_run_id(AS_OF))
-    after = used_prices(own.warehouse, header)
+    check(Context.of(own, datetime.now(UTC) + timedelta(minutes=6)))
+    after = used_prices(known, header)
     pd.testing.assert_frame_equal(after.frame, before.frame)
     assert (before.told, after.told) == ("", "")
     other = header | {"input_parts_json": '{"prices": "0", "tariffs": "0"}'}
-    assert "some have come in since" in used_prices(own.warehouse, other).told
+    assert "some have come in since" in used_prices(known, other).told
 
 
 def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> None:
     day = DAY + WEEK
     half_an_hour = price_rows(DAY, 1).iloc[[5]].assign(resolution_minutes=30)
     put(own, "prices", half_an_hour, as_of=AS_OF + timedelta(minutes=5))
-    check(own, AS_OF, new_run_id(AS_OF))
+    check(Context.of(own, AS_OF))
     header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own, day)}).iloc[0].to_dict()
-    told = used_prices(own.warehouse, header | {"plan_source": "charge_only", "input_parts_json": "{}"})
+    known = Known(own.warehouse, AS_OF + timedelta(minutes=5))
+    told = used_prices(known, header | {"plan_source": "charge_only", "input_parts_json": "{}"})
     assert told.frame.empty and not told.titles
     assert told.told.startswith("No price was known, so none is drawn.")
 
@@ -268,8 +271,8 @@ def test_the_band_meets_the_end_of_life_at_the_ends_of_the_interval(
 def test_a_replaced_plan_shows_its_own_wear_on_its_day(own: Workspace) -> None:
     first = plan_of(own)
     put(own, "prices", price_rows(DAY, 1, spread=0.3), as_of=AS_OF + timedelta(minutes=5))
-    check(own, AS_OF, new_run_id(AS_OF))
-    second = plan(own, AS_OF, new_run_id(AS_OF), DAY).details["plan_id"]
+    check(Context.of(own, AS_OF))
+    second = plan(Context.of(own, AS_OF), DAY).details["plan_id"]
     assert second != first
     for plan_id in (first, second):
         header = own.warehouse.read("out_plan", where={"plan_id": plan_id}).iloc[0].to_dict()

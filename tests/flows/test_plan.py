@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from flows.errors import NoPlanError
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.plan import plan
@@ -18,12 +18,12 @@ from warehouse.contracts import CONTRACTS
 
 
 def planned(workspace: Workspace, day: object = DAY) -> StageResult:
-    return plan(workspace, AS_OF, new_run_id(AS_OF), day)  # type: ignore[arg-type]
+    return plan(Context.of(workspace, AS_OF), day)  # type: ignore[arg-type]
 
 
 def more(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
     put(workspace, dataset, rows, as_of=AS_OF + timedelta(minutes=5))
-    check(workspace, AS_OF, new_run_id(AS_OF))
+    check(Context.of(workspace, AS_OF))
 
 
 def tables(workspace: Workspace) -> dict[str, pd.DataFrame]:
@@ -92,7 +92,7 @@ def test_inputs_that_come_back_make_a_plan_of_their_own(depot: Workspace) -> Non
     more(depot, "prices", rows.assign(price_eur_per_kwh=0.1))
     second = planned(depot)
     put(depot, "prices", rows.iloc[::-1], as_of=AS_OF + timedelta(hours=1))
-    check(depot, AS_OF, new_run_id(AS_OF))
+    check(Context.of(depot, AS_OF))
     third = planned(depot)
     assert third.details["replaces_plan_id"] == second.details["plan_id"]
     assert third.details["plan_id"] not in {first.details["plan_id"], second.details["plan_id"]}
@@ -146,7 +146,7 @@ def test_what_is_missing_is_said(depot: Workspace) -> None:
 
 
 def test_before_the_first_calibration_cars_are_charged_in_order(depot: Workspace) -> None:
-    result = plan(depot, AS_OF - timedelta(days=1), new_run_id(AS_OF), DAY)
+    result = plan(Context.of(depot, AS_OF - timedelta(days=1)), DAY)
     assert (result.exit_code, result.details["followed_mode"]) == (3, "ordered")
     assert "none of 2 cars is calibrated" in result.message
     assert depot.warehouse.read("out_plan_slot")["discharge_kw"].max() == 0.0
@@ -156,11 +156,11 @@ def test_before_the_first_calibration_cars_are_charged_in_order(depot: Workspace
 
 
 def test_a_calibration_is_kept_until_its_rows_change(depot: Workspace) -> None:
-    again = calibrate(depot, AS_OF + timedelta(hours=2), new_run_id(AS_OF))
+    again = calibrate(Context.of(depot, AS_OF + timedelta(hours=2)))
     assert (again.details["batteries"], again.details["reused"]) == (2, 2)
     checkup = {"battery_id": "car-1", "time_utc": "2024-03-01T08:00:00Z", "capacity_ah": 160.0}
     more(depot, "checkups", pd.DataFrame([{**checkup, "resistance_ohm": 0.08, "temperature_degc": 20.0}]))
-    changed = calibrate(depot, AS_OF + timedelta(hours=2), new_run_id(AS_OF))
+    changed = calibrate(Context.of(depot, AS_OF + timedelta(hours=2)))
     assert changed.details["reused"] == 1
     quality = {row["battery_id"]: row["quality"] for row in changed.tables["calibrations"]}
     assert quality == {"car-1": "checkups", "car-2": "prior"}

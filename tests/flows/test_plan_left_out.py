@@ -11,7 +11,7 @@ import pytest
 
 from flows import cli
 from flows.errors import NoPlanError
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.inputs import read_inputs
 from flows.stages.left_out import in_words
@@ -74,7 +74,7 @@ FAULTS = {
 
 
 def planned(workspace: Workspace) -> StageResult:
-    return plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
+    return plan(Context.of(workspace, AS_OF), DAY)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -116,7 +116,7 @@ def test_a_stay_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> Non
     rows = session_rows().iloc[[2]].assign(battery_id="car-2", session_id="s9", arrival_soc=0.3)
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     put(bare, "sessions", rows.assign(departure_utc=rows["arrival_utc"].iloc[0]))
-    check(bare, AS_OF, new_run_id(AS_OF))
+    check(Context.of(bare, AS_OF))
     result = planned(bare)
     assert (result.exit_code, list(result.details["left_out"])) == (3, ["car-2"])
     assert "session 's9' is in quarantine" in result.details["left_out"]["car-2"]
@@ -140,7 +140,7 @@ def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
     reversed_stay = {"arrival_utc": "2024-03-20T09:00Z", "departure_utc": "2024-03-20T08:00Z"}
     rows = session_rows().iloc[[2]].assign(session_id="s9", **reversed_stay).assign(**changes)
     put(bare, "sessions", rows)
-    check(bare, AS_OF, new_run_id(AS_OF))
+    check(Context.of(bare, AS_OF))
     assert len(bare.warehouse.read("core_quarantine")) > 0
     assert planned(bare).details["left_out"] == {}
 
@@ -163,7 +163,7 @@ def test_a_day_on_which_no_car_can_be_planned_is_no_plan(bare: Workspace) -> Non
 
 def test_a_calibration_that_cannot_be_used_costs_the_car_its_v2g_alone(depot: Workspace) -> None:
     spoil(depot, "UPDATE out_calibration SET usable_energy_kwh = 'nan' WHERE battery_id = 'car-1'")
-    inputs = read_inputs(depot, DAY, AS_OF)
+    inputs = read_inputs(Context.of(depot, AS_OF), DAY)
     assert set(inputs.batteries["battery_id"]) == {"car-1", "car-2"}
     assert inputs.left_out == {}
     assert set(inputs.unusable) == {"car-1"}
@@ -191,7 +191,7 @@ def test_left_out_cars_are_on_the_pages_and_in_every_answer(
     code, out = run("plan", "--date", str(DAY))
     assert code == 3
     assert "car-1" in out
-    pages = publish(bare, AS_OF, new_run_id(AS_OF), DAY).files
+    pages = publish(Context.of(bare, AS_OF), DAY).files
     index = Path(pages[0]).read_text(encoding="utf-8")
     assert "left out: car-1 (" in index.replace("&#39;", "'")
     told = trace(bare, stage["plan_id"])

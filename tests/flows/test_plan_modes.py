@@ -15,7 +15,7 @@ import pytest
 import optimize.plan
 from flows.errors import NoPlanError
 from flows.settings import PlanSettings
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages.inputs import read_inputs
 from flows.stages.plan import plan
 from flows.stages.publish import publish
@@ -35,7 +35,7 @@ FAILURES = (
 
 
 def planned(workspace: Workspace, later: timedelta = timedelta(0)) -> StageResult:
-    return plan(workspace, AS_OF + later, new_run_id(AS_OF), DAY)
+    return plan(Context.of(workspace, AS_OF + later), DAY)
 
 
 def solver(patch: pytest.MonkeyPatch, change: Callable[[ModePlan], ModePlan], mode: str = "ordered") -> None:
@@ -80,7 +80,7 @@ def test_the_next_day_begins_with_what_was_followed(bare: Workspace, monkeypatch
     solver(monkeypatch, failing(FAILURES[0]))
     planned(bare)
     slots = bare.warehouse.read("out_plan_slot", where={"battery_id": "car-1", "plugged": True})
-    carried = read_inputs(bare, DAY + timedelta(days=1), AS_OF).carried_soc["s2"]
+    carried = read_inputs(Context.of(bare, AS_OF), DAY + timedelta(days=1)).carried_soc["s2"]
     assert carried == pytest.approx(slots["energy_end_kwh"].iloc[-1] / 60.0)
 
 
@@ -136,7 +136,7 @@ def test_an_open_gap_is_told_in_euros_and_degrades(bare: Workspace, monkeypatch:
     )
     rows = {row["mode"]: row for row in result.tables["modes"]}
     assert (rows["ordered"]["gap"], rows["uncontrolled"]["gap"]) == (0.5, None)
-    index = Path(publish(bare, AS_OF, new_run_id(AS_OF), DAY).files[0]).read_text(encoding="utf-8")
+    index = Path(publish(Context.of(bare, AS_OF), DAY).files[0]).read_text(encoding="utf-8")
     assert "with a gap of 50 %" in index
     assert re.search(r"50\.00 %</td>.*time limit", index, re.S)
 
@@ -182,7 +182,7 @@ def test_a_worse_plan_of_a_better_mode_is_not_followed(
     assert row["unmet_price_eur"] == pytest.approx(2.0 * row["unmet_kwh"])
     assert row["net_benefit_eur"] == pytest.approx(0.0, abs=1e-9)
     assert row["objective_eur"] == pytest.approx(-2.0 * row["unmet_kwh"])
-    files = publish(bare, AS_OF, new_run_id(AS_OF), DAY).files
+    files = publish(Context.of(bare, AS_OF), DAY).files
     schedule = pd.read_csv(next(file for file in files if file.endswith(".csv")))
     assert set(schedule["mode"]) == {"uncontrolled"}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flows.stages import StageResult, new_run_id
+from flows.stages import Context, StageResult
 from flows.stages import inputs as inputs_module
 from flows.stages import plan as plan_module
 from flows.stages.check import check
@@ -29,7 +29,7 @@ ROUNDS = 12
 
 
 def planned(workspace: Workspace, as_of: datetime) -> StageResult:
-    return plan(workspace, as_of, new_run_id(as_of), DAY)
+    return plan(Context.of(workspace, as_of), DAY)
 
 
 def held(workspace: Workspace, as_of: datetime, meanwhile: Callable[[], object]) -> StageResult:
@@ -213,11 +213,11 @@ def test_an_earlier_run_does_not_take_over_what_is_published(bare: Workspace) ->
     from flows.status import status_of
 
     later = planned(bare, AS_OF + 60 * MINUTE)
-    pages = [Path(file) for file in publish(bare, AS_OF + 60 * MINUTE, new_run_id(AS_OF), DAY).files]
+    pages = [Path(file) for file in publish(Context.of(bare, AS_OF + 60 * MINUTE), DAY).files]
     schedule = {page: page.read_bytes() for page in pages if page.suffix == ".csv"}
     assert schedule
     put(bare, "prices", price_rows(DAY, 1, spread=-0.07))
-    check(bare, AS_OF, new_run_id(AS_OF))
+    check(Context.of(bare, AS_OF))
     earlier = planned(bare, AS_OF)
     assert (earlier.details["outcome"], earlier.exit_code) == ("history", later.exit_code)
     assert f"plan {later.details['plan_id']} rests on later knowledge" in earlier.message
@@ -225,15 +225,15 @@ def test_an_earlier_run_does_not_take_over_what_is_published(bare: Workspace) ->
     assert trace(bare, earlier.details["plan_id"])["plan"]["in_force_plan_id"] == later.details["plan_id"]
 
     for apart in (
-        publish(bare, AS_OF, new_run_id(AS_OF), DAY),
-        publish(bare, AS_OF, new_run_id(AS_OF), plan_id=earlier.details["plan_id"]),
+        publish(Context.of(bare, AS_OF), DAY),
+        publish(Context.of(bare, AS_OF), plan_id=earlier.details["plan_id"]),
     ):
         assert apart.details["plan_id"] == earlier.details["plan_id"]
         assert "apart from those of plan" in apart.message
         assert not {Path(file) for file in apart.files} & set(pages)
         assert "Not in force" in Path(apart.files[0]).read_text(encoding="utf-8")
     for when in (AS_OF + 60 * MINUTE, AS_OF - 60 * MINUTE):  # at the earlier moment there was no plan yet
-        again = publish(bare, when, new_run_id(AS_OF), DAY)
+        again = publish(Context.of(bare, when), DAY)
         assert again.details["plan_id"] == later.details["plan_id"]
         assert {Path(file) for file in again.files} == set(pages)
         assert {page: page.read_bytes() for page in schedule} == schedule

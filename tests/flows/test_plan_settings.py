@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.inputs import day_problem, read_inputs
 from flows.stages.plan import plan
@@ -32,7 +32,7 @@ def test_settings_make_the_problem(depot: Workspace, monkeypatch: pytest.MonkeyP
         v2g_limit_kwh=3,
         taper_from_soc=0.7,
     )
-    problem = day_problem(read_inputs(workspace, DAY, AS_OF))
+    problem = day_problem(read_inputs(Context.of(workspace, AS_OF), DAY))
     assert problem.objective == "grid_support"
     hours = problem.slots[list(problem.peak_slots)].tz_convert("Europe/Berlin").hour
     assert (len(hours), set(hours)) == (8, {18, 19})
@@ -45,7 +45,7 @@ def test_peaks_contracts_and_reasons_are_in_the_tables(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = with_settings(depot, monkeypatch, peak_price_eur_per_kw=0.5, v2g_limit_kwh=3)
-    plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
+    plan(Context.of(workspace, AS_OF), DAY)
     modes = workspace.warehouse.read("out_plan_mode").set_index("mode")
     sites = workspace.warehouse.read("out_plan_site_slot")
     for mode, row in modes.iterrows():
@@ -69,12 +69,12 @@ def test_peaks_contracts_and_reasons_are_in_the_tables(
 def test_a_plan_in_force_is_kept_to_where_departing_is_dear(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    plan(Context.of(depot, AS_OF), DAY)
     later = AS_OF + timedelta(minutes=5)
     put(depot, "prices", price_rows(DAY, 1, spread=-0.06), as_of=later)
-    check(depot, later, new_run_id(later))
+    check(Context.of(depot, later))
     workspace = with_settings(depot, monkeypatch, change_price_eur_per_kwh=10.0)
-    result = plan(workspace, later, new_run_id(later), DAY)
+    result = plan(Context.of(workspace, later), DAY)
     assert result.details["outcome"] == "new"
     plans = workspace.warehouse.read("out_plan").sort_values("sequence")["plan_id"].tolist()
     slots = workspace.warehouse.read("out_plan_slot").query("mode == 'v2g'")

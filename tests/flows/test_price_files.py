@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.record import StageResult
@@ -42,8 +42,8 @@ def checked(workspace: Workspace, rows: pd.DataFrame, name: str, hours: int) -> 
     file = workspace.root.parent / f"{name}.csv"
     rows.to_csv(file, index=False)
     as_of = AS_OF + timedelta(hours=hours)
-    ingest(workspace, as_of, new_run_id(as_of), "prices", [file])
-    return check(workspace, as_of, new_run_id(as_of))
+    ingest(Context.of(workspace, as_of), "prices", [file])
+    return check(Context.of(workspace, as_of))
 
 
 def test_a_file_of_one_zone_does_not_answer_for_the_days_of_another(market: Workspace) -> None:

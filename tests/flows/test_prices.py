@@ -4,17 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.prices import day_prices
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, ZONE, price_rows, put
+from warehouse.known import Known
 from warehouse.zones import market_day_slots
 
 
 def known(workspace: Workspace, rows: pd.DataFrame) -> None:
     put(workspace, "prices", rows)
-    check(workspace, AS_OF, new_run_id(AS_OF))
+    check(Context.of(workspace, AS_OF))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_hourly_prices_cover_every_quarter_hour_of_the_local_day(
 ) -> None:
     rows = price_rows(day, 1)
     known(workspace, rows)
-    found = day_prices(workspace.warehouse, ZONE, day)
+    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
     assert found.source == "published"
     assert found.price_eur_per_kwh is not None
     assert len(found.slots) == len(found.price_eur_per_kwh) == slots
@@ -40,7 +41,7 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
     quarter = {"zone": ZONE, "interval_start_utc": f"{first + pd.Timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"}
     rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
     known(workspace, rows)
-    found = day_prices(workspace.warehouse, ZONE, day)
+    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
     assert found.source == "charge_only"
     assert "1 of 96 quarter-hours" in found.note
 
@@ -49,13 +50,13 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
 def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspace, day: date) -> None:
     before = day - timedelta(days=7)
     known(workspace, price_rows(before, 1))
-    found = day_prices(workspace.warehouse, ZONE, day)
+    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
     assert found.source == "substituted"
     assert str(before) in found.note
     assert found.price_eur_per_kwh is not None
     assert len(found.price_eur_per_kwh) == len(market_day_slots(day, ZONE))
     assert np.isfinite(found.price_eur_per_kwh).all()
-    old = day_prices(workspace.warehouse, ZONE, before)
+    old = day_prices(Known(workspace.warehouse, AS_OF), ZONE, before)
     for clock in ("00:00", "05:15", "18:45", "23:45"):
         assert at(found.slots, found.price_eur_per_kwh, clock) == at(old.slots, old.price_eur_per_kwh, clock)
 
@@ -63,7 +64,7 @@ def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspac
 def test_one_missing_hour_leaves_the_day_unpublished(workspace: Workspace) -> None:
     day = date(2024, 4, 1)
     known(workspace, price_rows(day, 1).drop(index=7))
-    found = day_prices(workspace.warehouse, ZONE, day)
+    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
     assert (found.source, found.price_eur_per_kwh) == ("charge_only", None)
     assert "4 of 96 quarter-hours" in found.note
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from flows.stages import new_run_id
+from flows.stages import Context, new_run_id
 from flows.stages.inbox import ingest_inbox
 from flows.stages.plan import plan
 from flows.stages.publish import publish
@@ -77,7 +77,7 @@ def test_a_stage_that_no_command_line_started_writes_privately_too(depot: Worksp
     run_id = new_run_id(AS_OF)
     for stage in (ingest_inbox, plan, publish):
         os.umask(0)
-        stage(depot, AS_OF, run_id, *(() if stage is ingest_inbox else (DAY,)))  # type: ignore[operator]
+        stage(Context.of(depot, AS_OF, run_id), *(() if stage is ingest_inbox else (DAY,)))  # type: ignore[operator]
     assert (depot.inbox / "refused" / "notes.txt.reason.txt").exists()
     assert readable(depot.root) == []
 

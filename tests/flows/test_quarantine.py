@@ -15,7 +15,7 @@ import pytest
 from data_checks import check_frame
 from flows import cli
 from flows.errors import UsageError
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check, check_context
 from flows.stages.quarantine import listed, release, shown
 from flows.workspace import Workspace
@@ -31,7 +31,7 @@ def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Workspace.create(tmp_path_factory.mktemp("quarantine") / "depot", zone=ZONE)
     put(made, "sites", site_rows())
     put(made, "fleet", fleet_rows())
-    check(made, AS_OF, new_run_id(AS_OF))
+    check(Context.of(made, AS_OF))
     return made.root
 
 
@@ -61,15 +61,13 @@ def take_in(workspace, rows, hours=0):
     """Ingest and check a file that arrives some hours after AS_OF."""
     at = AS_OF + timedelta(hours=hours)
     put(workspace, "telemetry", rows, as_of=at)
-    check(workspace, at, new_run_id(at))
+    check(Context.of(workspace, at))
 
 
 def decide(workspace, rule, action="release", **wanted):
     wanted = Wanted(dataset="telemetry", rule=rule, **wanted)
     at = AS_OF + timedelta(days=1)
-    return release(
-        workspace, at, new_run_id(at), wanted, action=action, decided_by="ada", reason="relay test"
-    )
+    return release(Context.of(workspace, at), wanted, action=action, decided_by="ada", reason="relay test")
 
 
 def core(workspace, table="core_telemetry"):
@@ -110,9 +108,7 @@ def test_the_next_check_of_the_same_file_lets_a_released_row_pass_and_no_other(w
     rows = quarantined(workspace.warehouse, Wanted(dataset="telemetry", released=None))
     every = pd.DataFrame({"source_id": rows["source_id"].iloc[0], "source_row": np.arange(1, 31)})
     frame = landed_rows(workspace.warehouse, "telemetry", every)
-    report = check_frame(
-        "telemetry", frame, check_context(workspace.warehouse, "telemetry", frame, AS_OF, "r")
-    )
+    report = check_frame("telemetry", frame, check_context(Context.of(workspace, AS_OF), "telemetry", frame))
     assert report.quarantine["source_row"].tolist() == [21]
     assert len(report.good) == 29
 

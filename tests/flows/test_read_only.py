@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flows import cli
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, WEEK
@@ -43,7 +43,7 @@ def tree(root: Path) -> dict[str, tuple[int, int]]:
 @pytest.fixture
 def sealed(depot: Workspace, tmp_path: Path) -> Iterator[Path]:
     """The depot with a plan, without Prefect's home, read-only; skipped where that cannot be mounted."""
-    plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    plan(Context.of(depot, AS_OF), DAY)
     shutil.rmtree(depot.prefect_home, ignore_errors=True)
     place = tmp_path / "sealed"
     place.mkdir()

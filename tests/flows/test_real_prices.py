@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context, new_run_id
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
@@ -40,12 +40,12 @@ def garage(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     put(workspace, "sites", pd.DataFrame(sites), as_of=AS_OF)
     put(workspace, "fleet", fleet(), as_of=AS_OF)
     run_id = new_run_id(AS_OF)
-    assert check(workspace, AS_OF, run_id).exit_code == 0
-    ingest(workspace, AS_OF, run_id, "prices", [PRICES], source="smard")
+    assert check(Context.of(workspace, AS_OF, run_id)).exit_code == 0
+    ingest(Context.of(workspace, AS_OF, run_id), "prices", [PRICES], source="smard")
     options = {"onto": list(DAYS), "target_soc": 0.8}
-    ingest(workspace, AS_OF, run_id, "sessions", [SESSIONS], source="acn", options=options)
-    assert check(workspace, AS_OF, run_id).exit_code == 0
-    assert calibrate(workspace, AS_OF, run_id).status == "ok"
+    ingest(Context.of(workspace, AS_OF, run_id), "sessions", [SESSIONS], source="acn", options=options)
+    assert check(Context.of(workspace, AS_OF, run_id)).exit_code == 0
+    assert calibrate(Context.of(workspace, AS_OF, run_id)).status == "ok"
     return workspace
 
 
@@ -78,7 +78,7 @@ def fleet() -> pd.DataFrame:
 
 @pytest.mark.parametrize("day", list(DAYS), ids=str)
 def test_every_number_of_a_real_day_adds_up(garage: Workspace, day: date) -> None:
-    result = plan(garage, AS_OF, new_run_id(AS_OF), day)
+    result = plan(Context.of(garage, AS_OF), day)
     assert result.exit_code == 0
     mine = {"plan_id": result.details["plan_id"]}
     tables = {name: garage.warehouse.read(f"out_plan_{name}", where=mine) for name in TABLES}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.record import StageResult
 from flows.workspace import Workspace
@@ -18,7 +18,7 @@ COLUMNS = list(session_rows().columns)
 def taken(workspace: Workspace, rows: pd.DataFrame, hours: int) -> StageResult:
     as_of = AS_OF + timedelta(hours=hours)
     put(workspace, "sessions", rows, as_of=as_of)
-    return check(workspace, as_of, new_run_id(as_of))
+    return check(Context.of(workspace, as_of))
 
 
 def stay(session_id: str, arrival: str, departure: str, soc: float = 0.6) -> pd.DataFrame:

@@ -16,10 +16,17 @@ AS_OF = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 class Tables:
-    """A warehouse of two tables."""
+    """What was known at AS_OF: two tables."""
+
+    as_of = AS_OF
 
     def __init__(self, **frames: pd.DataFrame) -> None:
         self.frames = frames
+
+    def newest(self, table: str, *, by: list[str], before: datetime, **more: Any) -> Any:
+        frame = self.read(table, **more)
+        frame = frame[frame["as_of_utc"] < before]
+        return frame[frame["as_of_utc"] == frame.groupby(by)["as_of_utc"].transform("max")]
 
     def read(self, table: str, *, where: dict[str, list[str]] | None = None, columns: list[str]) -> Any:
         frame = self.frames[table]
@@ -52,7 +59,7 @@ def priors(*rows: dict[str, Any]) -> dict[str, float]:
     """Mean of the prior's ln SEI factor by battery."""
     fleet = pd.DataFrame({"battery_id": ["a", "b", "young"], "chemistry": ["lfp", "lfp", "lfp"]})
     tables = Tables(core_battery=fleet, out_calibration=pd.DataFrame(rows))
-    found = priors_of(tables, AS_OF)  # type: ignore[arg-type]
+    found = priors_of(tables)  # type: ignore[arg-type]
     return {battery: float(prior.mean[0]) for battery, prior in found.items()}
 
 
@@ -74,7 +81,7 @@ def test_a_disputed_battery_teaches_nothing_and_neither_does_a_bad_fit() -> None
     bad = calibration("b", "2026-03-08", 0.9)
     bad["parameters_json"] = json.dumps(json.loads(bad["parameters_json"]) | {"ageing_chi2_per_n": 31.0})
     tables = Tables(core_battery=fleet, out_calibration=pd.DataFrame([good, bad]))
-    mean = {name: prior.mean[0] for name, prior in priors_of(tables, AS_OF).items()}  # type: ignore[arg-type]
+    mean = {name: prior.mean[0] for name, prior in priors_of(tables).items()}  # type: ignore[arg-type]
     assert mean["young"] == mean["b"] > mean["a"] == CHEMISTRY_PRIOR.mean[0]
-    known = priors_of(tables, AS_OF, frozenset({"a"}))  # type: ignore[arg-type]
+    known = priors_of(tables, frozenset({"a"}))  # type: ignore[arg-type]
     assert all(prior.mean[0] == CHEMISTRY_PRIOR.mean[0] for prior in known.values())

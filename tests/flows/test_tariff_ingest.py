@@ -16,7 +16,7 @@ import pytest
 
 from flows import cli
 from flows.problem import problem_of
-from flows.stages import StageResult, fetch, new_run_id
+from flows.stages import Context, StageResult, fetch, new_run_id
 from flows.stages.check import check
 from flows.stages.fetch import fetch_prices
 from flows.stages.ingest import ingest
@@ -35,6 +35,7 @@ from warehouse.errors import (
     UnreachableError,
     WrongDayError,
 )
+from warehouse.known import Known
 from warehouse.sources.tariffs.exchange import Limits
 from warehouse.zones import market_day_bounds, market_day_slots
 
@@ -68,7 +69,7 @@ def fetched(
     run_id = new_run_id(AS_OF)
     dataset = str(more.pop("dataset", "prices"))
     return fetch_prices(
-        workspace, AS_OF, run_id, dataset, source, day, limits=QUICK, transport=server.transport,
+        Context.of(workspace, AS_OF, run_id), dataset, source, day, limits=QUICK, transport=server.transport,
         **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -98,7 +99,7 @@ def test_an_answer_is_landed_with_where_it_came_from_and_can_be_replayed(depot_o
     assert row["attribution"] and row["licence"]
     assert abs(row["fetched_utc"] - pd.Timestamp.now("UTC")) < pd.Timedelta(minutes=5)
 
-    again = ingest(depot_of_prices, AS_OF, new_run_id(AS_OF), "prices", [kept], source="entsoe")
+    again = ingest(Context.of(depot_of_prices, AS_OF), "prices", [kept], source="entsoe")
     assert again.details["new_rows"] == 0
     assert again.details["source_ids"] == result.details["source_ids"]
     assert len(sources(depot_of_prices)) == 1
@@ -112,8 +113,8 @@ def test_days_of_92_96_and_100_quarter_hours_are_whole_at_every_resolution(
 ) -> None:
     with serving(xml(a44(day, minutes=minutes))) as server:
         fetched(depot_of_prices, server, day=day)
-    assert check(depot_of_prices, AS_OF, new_run_id(AS_OF)).exit_code == 0
-    prices = day_prices(depot_of_prices.warehouse, "DE-LU", day)
+    assert check(Context.of(depot_of_prices, AS_OF)).exit_code == 0
+    prices = day_prices(Known(depot_of_prices.warehouse, AS_OF), "DE-LU", day)
     assert prices.source == "published"
     assert prices.price_eur_per_kwh is not None
     assert len(prices.price_eur_per_kwh) == len(market_day_slots(day, "DE-LU"))
@@ -134,7 +135,7 @@ def test_a_corrected_answer_is_a_second_source_and_wins(depot_of_prices: Workspa
     with serving(xml(a44(DAY), headers={"ETag": '"v1"'}), xml(corrected)) as server:
         fetched(depot_of_prices, server)
         fetched(depot_of_prices, server)
-    assert check(depot_of_prices, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    assert check(Context.of(depot_of_prices, AS_OF)).exit_code == 0
     prices = depot_of_prices.warehouse.read("core_price")
     assert len(prices) == 96
     assert prices["price_eur_per_kwh"].iloc[0] == pytest.approx(0.060)
@@ -271,7 +272,7 @@ def test_half_hours_in_pounds_want_a_rate_and_are_a_tariff_both_ways(
         for source in ("octopus", "octopus_export"):
             code, _ = run("ingest", "tariffs", "--source", source, *words, "--rate", 1.2, server=server)
             assert code == 0
-    assert check(depot_of_prices, AS_OF, new_run_id(AS_OF)).exit_code == 0
+    assert check(Context.of(depot_of_prices, AS_OF)).exit_code == 0
     prices = depot_of_prices.warehouse.read("core_price")
     assert (prices["price_eur_per_kwh"] * 100 / 1.2).round(9).tolist() == list(range(48))
     tariffs = depot_of_prices.warehouse.read("core_tariff").groupby("direction")["price_eur_per_kwh"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
@@ -19,6 +19,7 @@ from flows.workspace import Workspace
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
 from tests.warehouse.builders import promote_unchecked
+from warehouse.known import Known
 from warehouse.zones import market_day_slots
 
 SETTINGS = Tariff(import_adder_eur_per_kwh=0.1, vat=0.5, export_adder_eur_per_kwh=-0.01)
@@ -51,7 +52,7 @@ def tariff(workspace: Workspace, *, sold: bool, days: int = 1) -> None:
     file = Path(workspace.root.parent / "depot.toml")
     file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3" if sold else ""), encoding="utf-8")
     options = {"days": [DAY - timedelta(days=number) for number in range(days)]}
-    ingest(workspace, AS_OF, new_run_id(AS_OF), "tariffs", [file], source="tou", options=options)
+    ingest(Context.of(workspace, AS_OF), "tariffs", [file], source="tou", options=options)
     promote_unchecked(workspace.warehouse, "tariffs", AS_OF)
 
 
@@ -61,7 +62,7 @@ def market(workspace: Workspace) -> None:
 
 
 def found(workspace: Workspace, day: date = DAY) -> DayPrices:
-    return day_prices(workspace.warehouse, ZONE, day)
+    return day_prices(Known(workspace.warehouse, AS_OF + timedelta(hours=1)), ZONE, day)
 
 
 def test_a_tariff_both_ways_stands_before_the_market(workspace: Workspace) -> None:
@@ -139,15 +140,15 @@ def test_a_plan_by_tariff_alone_names_its_file(depot: Workspace) -> None:
     file = depot.root.parent / "depot.toml"
     file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3"), encoding="utf-8")
     options = {"days": [day]}
-    ingest(depot, AS_OF, new_run_id(AS_OF), "tariffs", [file], source="tou", options=options)
-    assert check(depot, AS_OF, new_run_id(AS_OF)).exit_code == 0
-    result = plan(depot, AS_OF, new_run_id(AS_OF), day)
+    ingest(Context.of(depot, AS_OF), "tariffs", [file], source="tou", options=options)
+    assert check(Context.of(depot, AS_OF)).exit_code == 0
+    result = plan(Context.of(depot, AS_OF), day)
     assert result.exit_code == 0
     used = depot.warehouse.read("out_plan_source", where={"plan_id": result.details["plan_id"]})
     (row,) = used[used["dataset"] == "tariffs"].to_dict("records")
     assert (row["rows"], row["first_row"], row["last_row"]) == (48, 1, 2)
     mode = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"], "mode": "v2g"})
     assert mode["export_kwh"].item() > 0
-    pages = publish(depot, AS_OF, new_run_id(AS_OF), day)
+    pages = publish(Context.of(depot, AS_OF), day)
     assert pages.status == "ok"
     assert any(file.endswith("index.html") for file in pages.files)

@@ -12,7 +12,7 @@ import pytest
 
 from flows import cli
 from flows.errors import UsageError
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.plan import plan
 from flows.stages.trace import trace, trace_tables
 from flows.workspace import Workspace
@@ -21,7 +21,7 @@ from tests.flows.conftest import AS_OF, DAY, price_rows, session_rows
 
 @pytest.fixture
 def planned(depot: Workspace) -> tuple[Workspace, str]:
-    result = plan(depot, AS_OF, new_run_id(AS_OF), DAY)
+    result = plan(Context.of(depot, AS_OF), DAY)
     return depot, str(result.details["plan_id"])
 
 

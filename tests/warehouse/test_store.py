@@ -315,9 +315,10 @@ def test_what_the_checks_turned_away_was_never_believed(warehouse):
     assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [0.03, 0.031]
 
 
-def test_only_core_tables_know_when_their_rows_were_received(warehouse):
-    with pytest.raises(UnknownTableError, match="out_plan does not know when"):
-        warehouse.read("out_plan", known_by=NOW)
+@pytest.mark.parametrize("table", ["raw_price", "raw_source", "core_release", "out_run"])
+def test_a_table_that_does_not_tell_what_was_known_when_is_refused(warehouse, table):
+    with pytest.raises(UnknownTableError, match=f"{table} does not tell what of it was known"):
+        warehouse.read(table, known_by=NOW)
     with pytest.raises(ContractError, match="naive"):
         warehouse.read("core_price", known_by=NOW.replace(tzinfo=None))
 

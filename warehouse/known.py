@@ -1,0 +1,86 @@
+"""What was known at a moment: the reader of everything that judges, plans or tells as of then.
+
+A core table is read as it was believed at that moment: rows received later do not exist. Of what was
+computed, rows count that rest on the knowledge of that moment or an earlier one (`as_of_utc`); so do the rows
+of a plan or a calibration, by their own. Quarantine counts by when its rows were received. Other tables (raw
+rows, runs) do not tell what was known when, and are refused.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from warehouse.errors import ContractError
+from warehouse.quarantine import Wanted, landed_rows, quarantined
+from warehouse.rows import Scalar
+from warehouse.store import Extent, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A warehouse as it was known at `as_of` (tz-aware); raises ContractError for a naive moment.
+
+    Methods raise UnknownTableError for a table or column that is unknown or does not tell when it was known,
+    and the errors of opening a warehouse.
+    """
+
+    warehouse: Warehouse
+    as_of: dt.datetime
+
+    def __post_init__(self) -> None:
+        if self.as_of.tzinfo is None:
+            raise ContractError(f"as_of {self.as_of} is naive; give it a time zone")
+
+    def at(self, moment: dt.datetime) -> "Known":
+        """Return the same warehouse as of another moment, as that of a plan that stands."""
+        return Known(self.warehouse, moment)
+
+    def read(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
+        start: dt.datetime | None = None,
+        end: dt.datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return rows of a table as `Warehouse.read` does, as known."""
+        return self.warehouse.read(
+            table, where=where, start=start, end=end, columns=columns, known_by=self.as_of
+        )
+
+    def newest(
+        self,
+        table: str,
+        *,
+        by: Sequence[str],
+        where: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
+        before: dt.datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of the newest `as_of_utc` of each value of `by`; no other row is read whole.
+
+        Of one moment there may be several: all of them are returned. before: tz-aware, only rows as of
+        moments before it.
+        """
+        return self.warehouse.newest(
+            table, by=by, where=where, before=before, columns=columns, known_by=self.as_of
+        )
+
+    def extent(self, dataset: str) -> Extent:
+        """Return how much of a dataset was known and how new it was, without reading it."""
+        return self.warehouse.extent(dataset, known_by=self.as_of)
+
+    def monthly_temperature(self, battery_ids: Sequence[str]) -> pd.DataFrame:
+        """Return each battery's mean temperature by UTC month; see `Warehouse.monthly_temperature`."""
+        return self.warehouse.monthly_temperature(battery_ids, self.as_of)
+
+    def quarantined(self, wanted: Wanted) -> pd.DataFrame:
+        """Return the rows of the quarantine that had been received; see `warehouse.quarantine`."""
+        return quarantined(self.warehouse, wanted, known_by=self.as_of)
+
+    def landed_rows(self, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows (source_id, source_row) of `quarantined` as they landed."""
+        return landed_rows(self.warehouse, dataset, rows)
