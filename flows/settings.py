@@ -130,7 +130,10 @@ class TariffSettings(Section):
 class PlanSettings(Section):
     """What the optimiser is told.
 
-    Left out, `terminal_value_eur_per_kwh` is the lower quartile of the week's import prices, at least 0.
+    `horizon` "published" plans from now to the last published price, "market_day" one market day; both
+    reach on to where their last stay ends. `feed_in_on_forecast` lets cars be discharged at prices that
+    nobody has published. Left out, `terminal_value_eur_per_kwh`, what a stored kWh is worth when a stay ends,
+    is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
     the wear price; "auto" takes for each battery the one that fits its twin best.
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
@@ -141,6 +144,8 @@ class PlanSettings(Section):
     A plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %) is degraded.
     """
 
+    horizon: Literal["published", "market_day"] = "published"
+    feed_in_on_forecast: bool = False
     departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
     terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)
     drawdown_limit: float = Field(default=0.6, ge=0, le=1)

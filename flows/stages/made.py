@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from flows.errors import NoPlanError
 from flows.stages.context import Context
 from flows.stages.in_force import Plan, followed_mode
-from flows.stages.inputs import PlanInputs, day_problem
+from flows.stages.inputs import PlanInputs
 from flows.stages.plannable import in_words
 from flows.stages.prices import MODES
+from flows.stages.question import day_problem
 from flows.stages.twin_wear import TwinWear, twin_wear
 from optimize.plan import PlannedDay, best_mode, plan_modes
-from optimize.types import DayProblem, Mode
+from optimize.types import DayProblem, Mode, ModePlan
 
 _log = logging.getLogger(__name__)
 
@@ -24,46 +26,47 @@ _log = logging.getLogger(__name__)
 class Made:
     """A day that was planned: the modes, the one to follow, the twin's word on each.
 
-    following: the plan that every departure from has a price; None where none has. notes: what is not as it
-    should be.
+    following: the plan that every departure from has a price; None where none has. problems: the question of
+    each mode, the mode that is followed from what the cars hold, others from what they would have left them.
+    own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
     """
 
     following: str | None
-    problem: DayProblem
+    problems: Mapping[Mode, DayProblem]
     planned: PlannedDay
     followed: Mode
     wear: TwinWear
+    own_misses: Sequence[str]
     notes: tuple[str, ...]
 
 
 def make(context: Context, inputs: PlanInputs, replaced: Plan | None) -> Made:
     """Plan the day beside the plan that it would replace; raises NoPlanError when no mode can be planned."""
-    problem = _following(context, inputs, replaced)
     modes = MODES[inputs.prices.source]
+    if modes[-1] == "ordered" and inputs.prices.published:  # the hours before the day that have prices
+        modes = (*modes, "v2g")
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
-    limit = inputs.settings.plan.solver_time_limit_s
-    planned = plan_modes(problem, modes, time_limit_seconds=limit)
-    if not planned.plans:
-        reasons = "; ".join(f"{mode}: {in_words(error)}" for mode, error in planned.failures.items())
-        raise NoPlanError(
-            f"no plan for {inputs.market_date}: no mode can be planned: {reasons}",
-            hint="The plan in force, if there is one, stays.",
-        )
-    followed = best_mode(problem, planned.plans)
-    notes = [*input_notes(inputs), *_mode_notes(planned, followed)]
+    solved = _Solved(context=context, inputs=inputs, replaced=replaced)
+    followed = solved.follow(modes)
+    planned = PlannedDay(plans=solved.plans, failures=solved.failures)
+    misses = _own_misses(planned.plans, followed)
+    notes = [*input_notes(inputs), *solved.notes(followed)]
+    if misses:
+        notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}
     try:
-        wear = twin_wear(context.workspace.settings.calibrate.workers, inputs, problem, planned.plans)
+        wear = twin_wear(context.workspace.settings.calibrate.workers, inputs, solved.problems, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
     return Made(
         following=followed_plan(inputs, replaced),
-        problem=problem,
+        problems=solved.problems,
         planned=planned,
         followed=followed,
         wear=wear,
+        own_misses=misses,
         notes=tuple(notes),
     )
 
@@ -89,26 +92,85 @@ def input_notes(inputs: PlanInputs) -> list[str]:
     return notes
 
 
-def _following(context: Context, inputs: PlanInputs, replaced: Plan | None) -> DayProblem:
-    """The problem, with the plan that it would replace if departing from it has a price."""
-    problem = day_problem(inputs)
-    plan_id = followed_plan(inputs, replaced)
-    if replaced is None or plan_id is None:
-        return problem
-    where = {"plan_id": plan_id, "mode": followed_mode(replaced)}
-    slots = context.known.read("out_plan_slot", where=where)
-    power = slots.pivot_table(index="battery_id", columns="interval_start_utc", values="power_kw")
-    cars = [car.battery_id for car in problem.cars]
-    previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
-    price = inputs.settings.plan.change_price_eur_per_kwh
-    return replace(problem, previous_kw=previous, change_price_eur_per_kwh=price)
+@dataclass(kw_only=True, eq=False)
+class _Solved:
+    """The modes of a day as they are planned one after the other."""
+
+    context: Context
+    inputs: PlanInputs
+    replaced: Plan | None
+    problems: dict[Mode, DayProblem] = field(default_factory=dict)
+    plans: dict[Mode, ModePlan] = field(default_factory=dict)
+    failures: dict[Mode, Exception] = field(default_factory=dict)
+    rival: tuple[Mode, float] | None = None
+
+    def follow(self, modes: Sequence[Mode]) -> Mode:
+        """Plan the modes; the one that the cars follow begins with what they hold: the one that may do most.
+
+        Raises NoPlanError when no mode can be planned.
+        """
+        most = modes[-1]
+        for mode in modes:
+            self._solve(mode, None if mode == most else mode)
+        able = [mode for mode in modes if mode in self.plans]
+        if not able:
+            reasons = "; ".join(f"{mode}: {in_words(error)}" for mode, error in self.failures.items())
+            raise NoPlanError(
+                f"no plan for {self.inputs.market_date}: no mode can be planned: {reasons}",
+                hint="The plan in force, if there is one, stays.",
+            )
+        if most not in self.plans:
+            most = able[-1]
+            self._solve(most, None)
+        return self._unless_another_is_better(most, able)
+
+    def _solve(self, mode: Mode, carried: Mode | None) -> None:
+        self.problems[mode] = problem = self._following(day_problem(self.inputs, carried))
+        limit = self.inputs.settings.plan.solver_time_limit_s
+        planned = plan_modes(problem, (mode,), time_limit_seconds=limit)
+        self.plans.update(planned.plans)
+        self.failures.update(planned.failures)
+
+    def _unless_another_is_better(self, most: Mode, able: Sequence[Mode]) -> Mode:
+        """The mode that may do most, unless its search ended early and another is better."""
+        if self.plans[most].solver.status != "time_limit":
+            return most
+        for mode in able:
+            if self.inputs.carried.of(mode) != self.inputs.carried.followed and mode != most:
+                self._solve(mode, None)
+        followed = best_mode(self.problems[most], self.plans)
+        if followed != most:
+            less = self.plans[followed].solver.objective_eur - self.plans[most].solver.objective_eur
+            self.rival = most, less
+        return followed
+
+    def _following(self, problem: DayProblem) -> DayProblem:
+        """The problem, with the plan that it would replace if departing from it has a price."""
+        plan_id = followed_plan(self.inputs, self.replaced)
+        if self.replaced is None or plan_id is None:
+            return problem
+        where = {"plan_id": plan_id, "mode": followed_mode(self.replaced)}
+        slots = self.context.known.read("out_plan_slot", where=where)
+        power = slots.pivot_table(index="battery_id", columns="interval_start_utc", values="power_kw")
+        cars = [car.battery_id for car in problem.cars]
+        previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
+        price = self.inputs.settings.plan.change_price_eur_per_kwh
+        return replace(problem, previous_kw=previous, change_price_eur_per_kwh=price)
+
+    def notes(self, followed: Mode) -> list[str]:
+        """Modes that failed, and one that is followed though another may do more."""
+        notes = [f"{mode} could not be planned: {in_words(error)}" for mode, error in self.failures.items()]
+        if self.rival:
+            most, less = self.rival
+            notes.append(f"the plan found for {most} is worse than the one for {followed}, by {less:,.2f} €")
+        return [*notes, f"the cars follow {followed}"] if notes else []
 
 
-def _mode_notes(planned: PlannedDay, followed: Mode) -> list[str]:
-    """Modes that failed, and one that is followed though another may do more."""
-    notes = [f"{mode} could not be planned: {in_words(error)}" for mode, error in planned.failures.items()]
-    most = [*planned.plans][-1]
-    if followed != most:
-        less = planned.plans[followed].solver.objective_eur - planned.plans[most].solver.objective_eur
-        notes.append(f"the plan found for {most} is worse than the one for {followed}, by {less:,.2f} €")
-    return [*notes, f"the cars follow {followed}"] if notes else []
+def _own_misses(plans: Mapping[Mode, ModePlan], followed: Mode) -> list[str]:
+    """The stays whose promise the followed mode misses and ordered charging keeps."""
+    if "ordered" not in plans:
+        return []
+    kept = {one.session_id for one in plans["ordered"].departures if not one.missing_kwh}
+    return sorted(
+        one.session_id for one in plans[followed].departures if one.missing_kwh and one.session_id in kept
+    )

@@ -15,7 +15,7 @@ from flows.stages.in_force import followed_mode
 from flows.stages.inputs import PlanInputs, read_inputs
 from flows.stages.made import Made, followed_plan, input_notes, make
 from flows.stages.plan_answer import answer
-from flows.stages.plan_rows import plan_frames
+from flows.stages.plan_rows import plan_frames, price_rows
 from flows.stages.record import StageResult, recorded
 from flows.stages.used import files_used
 from flows.stages.verdict import Candidate, Verdict, failed_modes, judge
@@ -93,6 +93,11 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
         "changed_inputs": changed,
         "input_parts_json": json.dumps(dict(inputs.parts), sort_keys=True),
         "slots": len(inputs.prices.slots),
+        "first_slot_utc": inputs.prices.horizon.start,
+        "priced_until_utc": inputs.prices.horizon.priced_end,
+        "end_utc": inputs.prices.horizon.end,
+        "has_past": inputs.carried.past,
+        "own_misses": len(made.own_misses),
         "batteries": len(inputs.batteries),
         "followed_mode": made.followed,
         "failed_modes": ", ".join(made.planned.failures) or None,
@@ -101,9 +106,10 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
     files = {"prices": inputs.prices.rows, "sessions": inputs.sessions, "fleet": inputs.batteries}
     tables = {
         "out_plan": pd.DataFrame([header]),
-        "out_plan_source": files_used(files | {"sites": inputs.sites, "tariffs": inputs.prices.retail.rows}),
+        "out_plan_source": files_used(files | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows}),
+        "out_plan_price": price_rows(inputs),
         "out_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
-        **plan_frames(inputs, made.problem, made.planned.plans, made.wear),
+        **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
     }
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,

@@ -11,7 +11,7 @@ import pandas as pd
 from flows.stages.inputs import PlanInputs
 from flows.stages.twin_wear import TwinWear
 from optimize.account import Account, account, grid_power_kw, site_power_kw
-from optimize.types import BINDINGS, DayProblem, Mode, ModePlan
+from optimize.types import BINDINGS, DayProblem, Mode, ModePlan, Tariff
 
 _MONEY = (
     "import_kwh",
@@ -26,13 +26,15 @@ _MONEY = (
 
 
 def plan_frames(
-    inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan], wear: TwinWear
+    inputs: PlanInputs, problems: Mapping[Mode, DayProblem], plans: Mapping[Mode, ModePlan], wear: TwinWear
 ) -> dict[str, pd.DataFrame]:
     """The frames of every out_plan_… table for all modes, without plan_id and lineage."""
     tables: dict[str, list[pd.DataFrame]] = {}
     # Modes are compared on the same cars: those that the twin has an answer for in each of them.
-    told = [car.battery_id for car in problem.cars if all((mode, car.battery_id) in wear for mode in plans)]
+    cars = next(iter(problems.values())).cars
+    told = [car.battery_id for car in cars if all((mode, car.battery_id) in wear for mode in plans)]
     for mode, plan in plans.items():
+        problem = problems[mode]
         frames = {
             "out_plan_mode": _mode_rows(problem, plan, wear, told),
             "out_plan_car": _car_rows(inputs, problem, plan, wear),
@@ -43,6 +45,19 @@ def plan_frames(
         for table, frame in frames.items():
             tables.setdefault(table, []).append(frame.assign(mode=mode))
     return {table: pd.concat(frames, ignore_index=True) for table, frames in tables.items()}
+
+
+def price_rows(inputs: PlanInputs) -> pd.DataFrame:
+    """The rows of out_plan_price, without plan_id and lineage: the prices that the plan was made with."""
+    buy, sell = inputs.prices.at_the_plug(Tariff(**inputs.settings.tariff.model_dump()))
+    return pd.DataFrame(
+        {
+            "interval_start_utc": inputs.prices.slots,
+            "import_eur_per_kwh": buy,
+            "export_eur_per_kwh": sell,
+            "price_source": list(inputs.prices.told),
+        }
+    )
 
 
 def _money(one: Account) -> dict[str, Any]:

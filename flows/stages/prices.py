@@ -1,17 +1,28 @@
-"""The ladder of prices for a market day: published, substituted, or none."""
+"""The ladder of prices of a market day (published, substituted, none), and of all slots that a plan spans."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from flows.stages.hashing import hash_values
-from flows.stages.retail import Prices, RetailPrices, quarter_prices, retail_prices, spread
+from flows.stages.horizon import (
+    LONGEST_TAIL,
+    QUARTER,
+    Horizon,
+    HorizonKind,
+    candidate_slots,
+    first_horizon,
+    quarter_hours,
+)
+from flows.stages.like_days import HISTORY, LikeDays
+from flows.stages.retail import Prices, retail_rows, spread
 from optimize.types import Mode, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone
@@ -24,138 +35,179 @@ MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
     "charge_only": ("uncontrolled",),
 }
 """The modes a rung allows, each may do more than the one before; the last one that is known is followed."""
-_TERMINAL_DAYS, _TERMINAL_QUANTILE = 7, 0.25
+PRICE_SOURCES = ("published", "substituted", "forecast")
+_MINUTES = pd.Timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayPrices:
-    """The prices of a day's quarter-hours and how they came about.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanPrices:
+    """The prices of a plan's quarter-hours and how they came about.
 
-    price_eur_per_kwh: [T], wholesale; None where no market price is known. usual_eur_per_kwh: the lower
-    quartile of the day's and the week's prices before it, what a kWh costs that may wait. retail: what a
-    tariff says of the day. note: why it is not the first rung, or empty. rows: the rows of core_price behind.
+    source: the rung of the market day. told: where each slot's price is from, one of PRICE_SOURCES, [T].
+    market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff says
+    at the plug, fees and taxes included, €/kWh [T]; None for no tariff. past, past_bought: the same of the
+    days before. note: why it is not the first rung, or empty. rows, retail_rows: of core_price, core_tariff.
     """
 
     source: PlanSource
-    slots: pd.DatetimeIndex
-    price_eur_per_kwh: Prices | None
-    usual_eur_per_kwh: float
-    retail: RetailPrices
+    horizon: Horizon
+    told: tuple[str, ...]
+    market: Prices | None
+    bought: Prices | None
+    sold: Prices | None
+    past: LikeDays
+    past_bought: LikeDays
     note: str
     rows: pd.DataFrame
+    retail_rows: pd.DataFrame
+
+    @property
+    def slots(self) -> pd.DatetimeIndex:
+        """The quarter-hours that the plan spans."""
+        return self.horizon.slots
+
+    @property
+    def published(self) -> int:
+        """How many slots, from the first, have a published price: those that may be fed back in."""
+        run = next((i for i, told in enumerate(self.told) if told != "published"), len(self.told))
+        return min(run, self.horizon.priced_slots)
 
     @property
     def digest(self) -> str:
-        """Hash of the rung and the market's prices, by which a plan knows them again."""
-        price = self.price_eur_per_kwh
-        return hash_values([self.source, None if price is None else price.tolist(), self.usual_eur_per_kwh])
+        """Hash of slots, rung and the market's prices, those of the past too, by which a plan knows them."""
+        market = None if self.market is None else self.market.tolist()
+        past = [table.to_numpy().tolist() for table in (self.past.table, self.past_bought.table)]
+        return hash_values([str(self.slots[0]), len(self.slots), self.source, self.told, market, past])
 
     def at_the_plug(self, settings: Tariff) -> tuple[Prices, Prices]:
         """What a kWh costs and earns in each slot: by retail tariff, else by market price and settings."""
-        market, nothing = self.price_eur_per_kwh, np.zeros(len(self.slots))
+        market, nothing = self.market, np.zeros(len(self.slots))
         buy = nothing if market is None else settings.import_price_eur_per_kwh(market)
         sell = nothing if market is None else settings.export_price_eur_per_kwh(market)
-        bought, sold = self.retail.import_eur_per_kwh, self.retail.export_eur_per_kwh
-        return buy if bought is None else bought, sell if sold is None else sold
+        return buy if self.bought is None else self.bought, sell if self.sold is None else self.sold
 
-    def usual_at_the_plug(self, settings: Tariff) -> float:
-        """What a kWh bought costs that may wait, €/kWh."""
-        bought = self.retail.import_eur_per_kwh
-        if bought is not None:
-            return _usual(self.retail.week_eur_per_kwh, bought)
-        return float(settings.import_price_eur_per_kwh(np.array([self.usual_eur_per_kwh]))[0])
+    def past_at_the_plug(self, settings: Tariff, slots: pd.DatetimeIndex) -> Prices:
+        """What a kWh bought cost in slots like these on each of the last like days, [days, T]."""
+        if self.bought is not None:
+            return self.past_bought.each(slots)
+        return settings.import_price_eur_per_kwh(self.past.each(slots))
 
 
-def day_prices(known: Known, zone: str, day: date) -> DayPrices:
+def plan_prices(
+    known: Known, zone: str, day: date, kind: HorizonKind, as_of: datetime, stays: pd.DataFrame
+) -> PlanPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
     A retail tariff of what is bought that covers the day counts as published where no market price is known;
-    nothing is earned then but what a tariff of what is sold says.
+    nothing is earned then but what a tariff of what is sold says. stays: told how far the plan reaches.
+    Raises NoPlanError where the day is over.
     """
-    slots = market_day_slots(day, zone)
-    retail = retail_prices(known, zone, slots, _TERMINAL_DAYS)
-    rows = _read(known, zone, slots)
-    own = spread(rows, slots)
-    if not np.isnan(own).any():
-        return _day(known, zone, "published", slots, own, retail, rows, note="")
-    if retail.import_eur_per_kwh is not None:
-        return _unknown("published", slots, retail, rows, note="")
-    missing = (
-        f"zone {zone}: {int(np.isnan(own).sum())} of {len(slots)} quarter-hours of {day} without one price"
-    )
-    before = day - timedelta(days=7)
-    before_slots = market_day_slots(before, zone)
-    rows = _read(known, zone, before_slots)
-    old = spread(rows, before_slots)
-    if np.isnan(old).any():
-        note = f"{missing}, nor is {before} complete"
-        return _unknown("charge_only", slots, retail, rows, note=note)
-    price = _same_clock(old, before_slots, slots, zone)
-    note = f"{missing}: those of {before} stand in"
-    return _day(known, zone, "substituted", slots, price, retail, rows, note=note)
+    slots = candidate_slots(zone, day, as_of, kind)
+    rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
+    tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)
+    own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
+    of_day = np.asarray(slots >= market_day_slots(day, zone)[0])
+    retail = not np.isnan(buys[of_day]).any()
+    horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
+    horizon = horizon.reaching(stays.loc[horizon.touches(stays), "departure_utc"])
+    return _Ladder(known, horizon, rows, tariff).climbed(retail=retail)
 
 
-def _unknown(
-    source: PlanSource, slots: pd.DatetimeIndex, retail: RetailPrices, rows: pd.DataFrame, *, note: str
-) -> DayPrices:
-    """A day without market price."""
-    return DayPrices(
-        source=source,
-        slots=slots,
-        price_eur_per_kwh=None,
-        usual_eur_per_kwh=0.0,
-        retail=retail,
-        note=note,
-        rows=rows.iloc[:0],
-    )
+@dataclass(frozen=True, slots=True)
+class _Ladder:
+    """All that a plan's prices are made of."""
+
+    known: Known
+    horizon: Horizon
+    rows: pd.DataFrame
+    tariff: pd.DataFrame
+
+    def climbed(self, *, retail: bool) -> PlanPrices:
+        horizon = self.horizon
+        slots, zone, day = horizon.slots, horizon.zone, horizon.market_date
+        market = spread(self.rows, slots)
+        in_day = np.arange(len(slots)) < horizon.priced_slots
+        published = np.isfinite(market)
+        lacks = int((~published & in_day).sum())
+        if not lacks:
+            return self._priced("published", market, published, note="")
+        if retail:
+            return self._priced("published", None, in_day, note="")
+        missing = f"zone {zone}: {lacks} of {int(in_day.sum())} quarter-hours of {day} without one price"
+        before = day - timedelta(days=7)
+        old_slots = market_day_slots(before, zone)
+        old = spread(_rows(self.known, "core_price", zone, old_slots[0], old_slots[-1] + QUARTER), old_slots)
+        if np.isnan(old).any():
+            note = f"{missing}, nor is {before} complete"
+            return self._priced("charge_only", None, np.zeros(len(slots), dtype=np.bool_), note=note)
+        wanted = in_day & np.asarray(slots >= market_day_slots(day, zone)[0])
+        market[wanted] = _same_clock(old, old_slots, slots[wanted], zone)
+        note = f"{missing}: those of {before} stand in"
+        return self._priced("substituted", market, published & ~wanted, note=note)
+
+    def _priced(
+        self, source: PlanSource, market: Prices | None, published: npt.NDArray[np.bool_], *, note: str
+    ) -> PlanPrices:
+        horizon, zone = self.horizon, self.horizon.zone
+        in_day = np.arange(len(horizon.slots)) < horizon.priced_slots
+        bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
+        past, past_bought = (LikeDays.of(self._before(rows), zone) for rows in (self.rows, bought_rows))
+        bought, sold = (
+            self._whole(spread(rows, horizon.slots), in_day, LikeDays.of(self._before(rows), zone))
+            for rows in (bought_rows, sold_rows)
+        )
+        if market is not None:
+            market = _filled(market, past, horizon.slots)
+        rest = np.where(in_day, "substituted", "forecast")
+        return PlanPrices(
+            source=source,
+            horizon=horizon,
+            told=tuple(np.where(published, "published", rest).tolist()),
+            market=market,
+            bought=bought,
+            sold=sold,
+            past=past,
+            past_bought=past_bought,
+            note=note,
+            rows=self.rows.iloc[:0] if market is None else self.rows,
+            retail_rows=pd.concat(
+                [rows for rows, used in ((bought_rows, bought), (sold_rows, sold)) if used is not None]
+                or [self.tariff.iloc[:0]]
+            ),
+        )
+
+    def _before(self, rows: pd.DataFrame) -> pd.Series:
+        """The quarter-hours of the weeks before and of the horizon's day."""
+        slots = quarter_hours(self.horizon.start - HISTORY, self.horizon.priced_end)
+        return pd.Series(spread(rows, slots), index=slots)
+
+    def _whole(self, prices: Prices, in_day: npt.NDArray[np.bool_], past: LikeDays) -> Prices | None:
+        """A direction's tariff, if it covers the whole day; beyond it as on days before."""
+        if np.isnan(prices[in_day]).any():
+            return None
+        return _filled(prices, past, self.horizon.slots)
 
 
-def _day(
-    known: Known,
-    zone: str,
-    source: PlanSource,
-    slots: pd.DatetimeIndex,
-    price: Prices,
-    retail: RetailPrices,
-    rows: pd.DataFrame,
-    *,
-    note: str,
-) -> DayPrices:
-    start = slots[0] - pd.Timedelta(days=_TERMINAL_DAYS)
-    week = known.read("core_price", where={"zone": zone}, start=start, end=slots[0])
-    return DayPrices(
-        source=source,
-        slots=slots,
-        price_eur_per_kwh=price,
-        usual_eur_per_kwh=_usual(quarter_prices(week), price),
-        retail=retail,
-        note=note,
-        rows=pd.concat([week, rows]).drop_duplicates("interval_start_utc"),
-    )
+def _filled(prices: Prices, past: LikeDays, slots: pd.DatetimeIndex) -> Prices:
+    """Prices with a forecast where there are none: of like days, else their own mean."""
+    filled = np.where(np.isnan(prices), past.mean(slots), prices)
+    return np.where(np.isnan(filled), np.nanmean(filled), filled)
 
 
-def _usual(before: Prices, own: Prices) -> float:
-    """One day alone may be below zero throughout; a week tells what energy in store will save."""
-    return float(np.quantile(np.concatenate([before, own]), _TERMINAL_QUANTILE))
-
-
-def _read(known: Known, zone: str, slots: pd.DatetimeIndex) -> pd.DataFrame:
+def _rows(known: Known, table: str, zone: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     # An hour that began before the first slot still prices it.
-    start, end = slots[0] - pd.Timedelta(hours=1), slots[-1] + pd.Timedelta(minutes=15)
-    rows = known.read("core_price", where={"zone": zone}, start=start, end=end)
-    lasts = pd.to_timedelta(rows["resolution_minutes"], unit="min")
-    return rows[rows["interval_start_utc"] + lasts > slots[0]]
+    rows = known.read(table, where={"zone": zone}, start=start - timedelta(hours=1), end=end)
+    return rows[rows["interval_start_utc"] + rows["resolution_minutes"] * _MINUTES > start]
 
 
 def _same_clock(price: Prices, given: pd.DatetimeIndex, wanted: pd.DatetimeIndex, zone: str) -> Prices:
     """The price that the local clock showed: a repeated hour counts twice, a hidden one is as before."""
     timezone = market_timezone(zone)
-    clock = _minutes(given, timezone)
-    table = pd.Series(price, index=clock)
+    table = pd.Series(price, index=_clock(given, timezone))
     table = table[~table.index.duplicated()].reindex(range(0, 24 * 60, 15)).ffill()
-    return np.asarray(table.loc[_minutes(wanted, timezone)], dtype=np.float64)
+    return np.asarray(table.loc[_clock(wanted, timezone)], dtype=np.float64)
 
 
-def _minutes(slots: pd.DatetimeIndex, timezone: str) -> list[int]:
+def _clock(slots: pd.DatetimeIndex, timezone: str) -> list[int]:
     local = slots.tz_convert(timezone)
     return [int(hour) * 60 + int(minute) for hour, minute in zip(local.hour, local.minute, strict=True)]

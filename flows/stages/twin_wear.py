@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from flows.stages.inputs import SLOT_HOURS, PlanInputs
+from flows.stages.horizon import QUARTER
+from flows.stages.inputs import PlanInputs
+from flows.stages.question import SLOT_HOURS
 from flows.stages.requests import battery_spec
 from flows.stages.workers import twin_workers
 from optimize.types import BoolArray, DayProblem, Mode, ModePlan
@@ -17,23 +20,28 @@ from twin.errors import TwinError
 if TYPE_CHECKING:
     from twin.wholeday import Drive
 
+DAY_SLOTS = 96
 _log = logging.getLogger(__name__)
 TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 """(mode, battery_id) → (wear_twin_eur, l0_over_l); a car is missing where the twin has no answer for it."""
 
 
 def twin_wear(
-    workers: int, inputs: PlanInputs, problem: DayProblem, plans: Mapping[Mode, ModePlan]
+    workers: int, inputs: PlanInputs, problems: Mapping[Mode, DayProblem], plans: Mapping[Mode, ModePlan]
 ) -> TwinWear:
-    """Ask the twin for the life at each car's whole planned day, the trips in between included."""
+    """Ask the twin for the life at each car's first 24 hours as planned, the trips in between included."""
     from twin.profile import ProfileRequest, profile_life_chunk  # loads PyBaMM: only for a plan that is new
 
-    promised = _promised(inputs)
+    horizon, cars = inputs.prices.horizon, next(iter(problems.values())).cars
+    day = slice(
+        0, min(horizon.priced_slots, DAY_SLOTS) if horizon.kind == "published" else horizon.priced_slots
+    )
+    promised = _promised(inputs, horizon.slots[day])
     rows = {str(row["battery_id"]): row for _, row in inputs.batteries.iterrows()}
     asked: list[tuple[Mode, str]] = []
     requests: list[ProfileRequest] = []
-    for i, car in enumerate(problem.cars):
-        if car.battery_id not in inputs.calibrations:
+    for i, car in enumerate(cars):
+        if car.battery_id not in inputs.calibrations or car.battery_id not in promised:
             continue
         try:
             own = [
@@ -41,9 +49,9 @@ def twin_wear(
                     battery=battery_spec(rows[car.battery_id]),
                     calibration=inputs.calibrations[car.battery_id],
                     interval_hours=SLOT_HOURS,
-                    power_kw=made.charge_kw[i] - made.discharge_kw[i],
-                    plugged=made.plugged[i],
-                    drives=_drives(made.plugged[i], promised[car.battery_id], car.capacity_kwh),
+                    power_kw=made.charge_kw[i, day] - made.discharge_kw[i, day],
+                    plugged=made.plugged[i, day],
+                    drives=_drives(made.plugged[i, day], promised[car.battery_id], car.capacity_kwh),
                     first_kwh=_first_kwh(made, i, car.capacity_kwh),
                 )
                 for made in plans.values()
@@ -63,9 +71,11 @@ def twin_wear(
     return answers
 
 
-def _promised(inputs: PlanInputs) -> dict[str, list[tuple[float, float]]]:
-    """Each car's sessions in time order: the SoC it came with and the SoC it was promised."""
-    ordered = inputs.sessions.sort_values("arrival_utc")
+def _promised(inputs: PlanInputs, slots: pd.DatetimeIndex) -> dict[str, list[tuple[float, float]]]:
+    """Each car's sessions in these slots in time order: the SoC it came with and the SoC it was promised."""
+    sessions, end = inputs.sessions, slots[-1] + QUARTER
+    here = (sessions["arrival_utc"] < end) & (sessions["departure_utc"] > slots[0])
+    ordered = sessions[here].sort_values("arrival_utc")
     return {
         str(battery): list(zip(own["arrival_soc"], own["departure_soc"], strict=True))
         for battery, own in ordered.groupby("battery_id")

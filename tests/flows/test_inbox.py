@@ -118,7 +118,7 @@ def test_what_a_reader_left_out_of_a_file_that_landed_is_told_and_shortened(tmp_
     site_rows().assign(**extra).to_csv(workspace.inbox / "sites__csv__a.csv", index=False)
     fleet_rows().to_csv(workspace.inbox / "fleet__csv__a.csv", index=False)
 
-    result = ingest_inbox(workspace, AS_OF, new_run_id(AS_OF))
+    result = ingest_inbox(Context.of(workspace, AS_OF))
 
     assert (result.status, result.exit_code) == ("ok", 0)
     reasons = {row["file"]: row["reason"] for row in result.tables["inbox"]}

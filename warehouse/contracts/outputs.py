@@ -222,7 +222,18 @@ OUTPUTS = (
             text("replaces_plan_id", "Plan that this one replaces", nullable=True),
             text("changed_inputs", "Inputs that differ from the replaced plan's", nullable=True),
             text("input_parts_json", "Hash of each input, JSON"),
-            integer("slots", "Quarter-hours of the market day", 0),
+            integer("slots", "Quarter-hours that the plan spans", 0),
+            moment("first_slot_utc", "Start of its first quarter-hour", nullable=True),
+            moment("priced_until_utc", "Where the market day and the prices after it end", nullable=True),
+            moment("end_utc", "End of its last quarter-hour", nullable=True),
+            flag(
+                "has_past", "An earlier plan tells what each mode left in store; without one all modes begin "
+                "alike", nullable=True,
+            ),
+            integer(
+                "own_misses", "Departures short of their promise that ordered charging keeps", 0,
+                nullable=True,
+            ),
             integer("batteries", "Cars planned", 0),
             choice(
                 "followed_mode", "The mode that the cars follow; null in rows of before it was noted: the "
@@ -282,6 +293,15 @@ OUTPUTS = (
                 "kW (peak_shaving, load_levelling); null where net benefit is all", nullable=True,
             ),
         ), ("plan_id", "mode"),
+    ),
+    _plan(
+        "plan_price", "One row a plan and quarter-hour: the prices at the plug that it was made with.",
+        (
+            _PLAN, moment("interval_start_utc", "Start of the half-open slot"),
+            number("import_eur_per_kwh", "€/kWh", "What a kWh drawn costs"),
+            number("export_eur_per_kwh", "€/kWh", "What a kWh fed back earns"),
+            choice("price_source", "Where the price is from", ("published", "substituted", "forecast")),
+        ), ("plan_id", "interval_start_utc"),
     ),
     _plan(
         "plan_car", "One row a plan, way of charging and car.",

@@ -174,6 +174,6 @@ def moment(name: str, description: str, *, nullable: bool = False) -> Column:
     return Column(name=name, kind=Kind.TIME, description=description, unit="UTC", nullable=nullable)
 
 
-def flag(name: str, description: str) -> Column:
+def flag(name: str, description: str, *, nullable: bool = False) -> Column:
     """Build a true/false column."""
-    return Column(name=name, kind=Kind.BOOL, description=description)
+    return Column(name=name, kind=Kind.BOOL, description=description, nullable=nullable)

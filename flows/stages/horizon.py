@@ -1,0 +1,117 @@
+"""Which quarter-hours a plan spans: from now to the last published price, and on to where its last stay ends.
+
+The first of them is this moment, rounded up, or where the prices begin that are known without a gap up to the
+day. Beyond the last price a plan reaches on, with forecast prices, as far as the stays that it touches go:
+what is due after midnight is planned for with all that shares a feeder, not car by car.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from flows.errors import NoPlanError
+from warehouse.zones import market_day_bounds, market_timezone
+
+HorizonKind = Literal["published", "market_day"]
+QUARTER = pd.Timedelta(minutes=15)
+LONGEST_TAIL = pd.Timedelta(days=3)
+"""How far beyond its last price a plan reaches: what is due later is kept reachable car by car."""
+DAYS_AHEAD = pd.Timedelta(days=2)
+"""How far beyond the market day prices are looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Horizon:
+    """slots: the starts of all quarter-hours, UTC. priced_end: where the market day and the published prices
+    after it end, within or at their end; what follows is the tail.
+    """
+
+    zone: str
+    market_date: date
+    kind: HorizonKind
+    slots: pd.DatetimeIndex
+    priced_end: pd.Timestamp
+
+    @property
+    def start(self) -> pd.Timestamp:
+        """Start of the first slot."""
+        return self.slots[0]
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """End of the last slot."""
+        return self.slots[-1] + QUARTER
+
+    @property
+    def priced_slots(self) -> int:
+        """Slots up to the tail."""
+        return int(self.slots.searchsorted(self.priced_end))
+
+    @property
+    def local(self) -> pd.DatetimeIndex:
+        """The slots by the zone's clock."""
+        return self.slots.tz_convert(market_timezone(self.zone))
+
+    @property
+    def day_starts(self) -> tuple[int, ...]:
+        """The first slot of each local day."""
+        days = np.asarray(self.local.normalize().asi8)
+        return (0, *(np.flatnonzero(np.diff(days)) + 1).tolist())
+
+    def touches(self, stays: pd.DataFrame) -> pd.Series:
+        """Which stays (arrival_utc, departure_utc) touch it; one told the wrong way round is seen as well."""
+        ends: pd.DataFrame = stays[["arrival_utc", "departure_utc"]]
+        return (ends.min(axis=1) < self.end) & (ends.max(axis=1) > self.start)
+
+    def reaching(self, departures: pd.Series) -> Horizon:
+        """The horizon up to the last of some departures, at least to where its prices end."""
+        last = min(max([self.priced_end, *departures]), self.priced_end + LONGEST_TAIL)
+        return Horizon(
+            zone=self.zone,
+            market_date=self.market_date,
+            kind=self.kind,
+            slots=quarter_hours(self.start, last.ceil(QUARTER)),
+            priced_end=self.priced_end,
+        )
+
+
+def quarter_hours(start: datetime, end: datetime) -> pd.DatetimeIndex:
+    """The starts of the quarter-hours of [start, end)."""
+    return pd.date_range(start, end, freq=QUARTER, inclusive="left", unit="us")
+
+
+def candidate_slots(zone: str, day: date, as_of: datetime, kind: HorizonKind) -> pd.DatetimeIndex:
+    """The quarter-hours that a plan of a market day could hold, tail apart.
+
+    Raises NoPlanError where the day is over.
+    """
+    start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+    if kind == "market_day":
+        return quarter_hours(start, end)
+    now = pd.Timestamp(as_of).tz_convert("UTC").ceil(QUARTER)
+    if now >= end:
+        raise NoPlanError(
+            f"no plan for {day}: the day is over as of {as_of:%Y-%m-%d %H:%M} UTC",
+            hint="`--as-of MOMENT` plans it as of then, with what was known.",
+        )
+    return quarter_hours(now, end + DAYS_AHEAD)
+
+
+def first_horizon(
+    zone: str, day: date, kind: HorizonKind, slots: pd.DatetimeIndex, told: npt.NDArray[np.bool_]
+) -> Horizon:
+    """The horizon without its tail; told: which of the candidate slots have a known price.
+
+    It begins after the last slot before the day whose price is not known, and ends before the first after it.
+    """
+    start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+    before, after = (np.flatnonzero(~told & np.asarray(side)) for side in (slots < start, slots >= end))
+    first, last = int(before[-1]) + 1 if before.size else 0, int(after[0]) if after.size else len(slots)
+    held = slots[first:last]
+    return Horizon(zone=zone, market_date=day, kind=kind, slots=held, priced_end=held[-1] + QUARTER)

@@ -1,0 +1,119 @@
+"""The question to the optimiser: a plan's inputs as a DayProblem, for each mode from what it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from flows.stages.inputs import PlanInputs
+from flows.stages.worth import StoredWorth
+from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
+from twin.types import Calibration
+
+SLOT_HOURS = 0.25
+
+
+def day_problem(
+    inputs: PlanInputs, mode: Mode | None = None, *, only: Collection[str] | None = None
+) -> DayProblem:
+    """The question to the optimiser; nothing is fed back without published prices, without any all are 0.
+
+    mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
+    batteries that it is asked for, all if None. Raises what `plannable.IMPOSSIBLE` holds.
+    """
+    batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
+    if only is not None:
+        batteries = batteries[batteries["battery_id"].isin(list(only))]
+        sessions = sessions[sessions["battery_id"].isin(list(only))]
+        sites = sites[sites["site_id"].isin(batteries["site_id"])]
+    plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
+    buy, sell = inputs.prices.at_the_plug(tariff)
+    prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
+    value = plan.terminal_value_eur_per_kwh
+    worth = (
+        {} if value is not None else StoredWorth(prices, tariff).of(sessions, batteries, inputs.capacity_kwh)
+    )
+    able = (
+        horizon.priced_slots
+        if plan.feed_in_on_forecast and prices.source != "charge_only"
+        else prices.published
+    )
+    return DayProblem(
+        slots=inputs.prices.slots,
+        slot_hours=SLOT_HOURS,
+        import_price_eur_per_kwh=buy,
+        export_price_eur_per_kwh=sell,
+        cars=tuple(_car(inputs, row) for _, row in batteries.iterrows()),
+        sessions=tuple(
+            Session(
+                session_id=row["session_id"],
+                battery_id=row["battery_id"],
+                arrival_utc=row["arrival_utc"],
+                departure_utc=row["departure_utc"],
+                arrival_soc=socs.get(row["session_id"], float(row["arrival_soc"])),
+                departure_soc=float(row["departure_soc"]),
+                value_eur_per_kwh=worth.get(row["session_id"]),
+            )
+            for _, row in sessions.iterrows()
+        ),
+        sites=tuple(
+            Site(
+                site_id=row["site_id"],
+                import_limit_kw=float(row["import_limit_kw"]),
+                export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
+                peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
+            )
+            for _, row in sites.iterrows()
+        ),
+        terminal_value_eur_per_kwh=0.0 if value is None else value,
+        departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
+        objective=plan.objective,
+        peak_slots=tuple(np.flatnonzero(horizon.local[:able].hour.isin(plan.peak_hours)).tolist()),
+        duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
+        day_starts=horizon.day_starts,
+        discharge_end=able,
+    )
+
+
+def _car(inputs: PlanInputs, row: pd.Series) -> Car:
+    calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
+    taper = plan.taper_from_soc
+    return Car(
+        battery_id=row["battery_id"],
+        site_id=row["site_id"],
+        capacity_kwh=inputs.capacity_kwh[str(row["battery_id"])],
+        soc_min=float(row["soc_min"]),
+        soc_max=float(row["soc_max"]),
+        charge_limit_kw=float(row["charge_limit_kw"]),
+        discharge_limit_kw=float(row["discharge_limit_kw"]) if calibration else 0.0,
+        efficiency_charge=float(row["efficiency_charge"]),
+        efficiency_discharge=float(row["efficiency_discharge"]),
+        drawdown_limit=plan.drawdown_limit,
+        wear=_wear(inputs, calibration),
+        rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
+        charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
+        v2g_limit_kwh=np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh,
+        v2g_used_kwh=inputs.v2g_used_kwh.get(str(row["battery_id"]), 0.0),
+    )
+
+
+def _wear(inputs: PlanInputs, calibration: Calibration | None) -> WearPrice:
+    if calibration is None:
+        return WearPrice(
+            form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
+        )
+    l0, alpha, beta = calibration.l0_days, calibration.alpha_day_per_efc, calibration.beta_day_per_efc
+    form = inputs.settings.plan.wear
+    if form == "auto":
+        points = inputs.life_points
+        own = points[points["calibration_id"] == calibration.calibration_id]
+        form = choose_form(own[["efc_per_day", "life_days"]], l0, alpha, beta)
+    return WearPrice(
+        form=form,
+        residual_value_eur=calibration.residual_value_eur,
+        l0_days=l0,
+        alpha_day_per_efc=alpha,
+        beta_day_per_efc=beta,
+    )
