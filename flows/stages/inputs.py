@@ -99,10 +99,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
     start, end = prices.slots[0], prices.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
-    stays = known.read("core_session")
     # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
-    ends = stays[["arrival_utc", "departure_utc"]]
-    stays = stays[(ends.min(axis=1) < end) & (ends.max(axis=1) > start)]
+    stays = known.stays(start, end)
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
     left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
