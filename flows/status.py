@@ -9,11 +9,16 @@ from typing import Any
 import pandas as pd
 
 from flows.plain import known, records
+from flows.stages.calibrations import ORDER, oldest_first
 from flows.stages.in_force import followed_mode, plans_in_force
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
 from warehouse.quarantine import Wanted, quarantined
 from warehouse.store import Warehouse
+
+_PLAN = (
+    "market_date", "plan_id", "plan_source", "followed_mode", "sequence", "batteries", "as_of_utc", "note",
+)  # fmt: skip
 
 Tables = Mapping[str, list[dict[str, Any]]]
 
@@ -24,13 +29,12 @@ def status_of(workspace: Workspace) -> Tables:
     return {
         "data": [_dataset(workspace, dataset) for dataset in DATASETS],
         "quarantine": _quarantine(warehouse),
-        "calibrations": _newest(
-            warehouse.read("out_calibration"),
-            ["battery_id"],
-            ["as_of_utc"],
-            ["battery_id", "quality", "soh", "l0_days", "as_of_utc"],
+        "calibrations": _calibrations(warehouse),
+        "plans": _plans(
+            warehouse.newest(
+                "out_plan", by=["market_date"], where={"zone": workspace.zone}, columns=[*_PLAN, "zone"]
+            )
         ),
-        "plans": _plans(warehouse.read("out_plan", where={"zone": workspace.zone})),
         "last runs": _runs(warehouse.read("out_run")),
     }
 
@@ -55,8 +59,12 @@ def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
     return counted
 
 
-def _newest(rows: pd.DataFrame, by: list[str], order: list[str], shown: list[str]) -> list[dict[str, Any]]:
-    newest = rows.sort_values(order, kind="stable").drop_duplicates(by, keep="last").sort_values(by)
+def _calibrations(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """The newest calibration of each battery."""
+    shown = ["battery_id", "quality", "soh", "l0_days", "as_of_utc"]
+    columns = list(dict.fromkeys([*shown, *ORDER]))
+    rows = oldest_first(warehouse.newest("out_calibration", by=["battery_id"], columns=columns))
+    newest = rows.drop_duplicates("battery_id", keep="last").sort_values("battery_id")
     return [_row(row) for row in records(newest[shown])]
 
 

@@ -53,6 +53,11 @@ _COMPACTED = f"""
 """  # noqa: S608
 
 
+def quarter_hours(samples: str) -> str:
+    """Return SQL of the quarter-hours of some samples; samples: SQL of a table, shape of core_telemetry."""
+    return f"({_COMPACTED.format(samples=samples)})"
+
+
 def compact(connection: duckdb.DuckDBPyConnection, samples: str) -> None:
     """Renew the quarter-hours of some batteries and days, inside the caller's transaction.
 

@@ -51,6 +51,10 @@ class Known:
             table, where=where, start=start, end=end, columns=columns, known_by=self.as_of
         )
 
+    def stays(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
+        """Return the sessions that touch [start, end), as known; see `Warehouse.stays`."""
+        return self.warehouse.stays(start, end, known_by=self.as_of)
+
     def newest(
         self,
         table: str,

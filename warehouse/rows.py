@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from warehouse.beliefs import believed, known_before, received_since
-from warehouse.contracts import Kind, TableContract, conform, project
+from warehouse.compaction import TABLE as QUARTER_HOURS
+from warehouse.compaction import quarter_hours
+from warehouse.contracts import CONTRACTS, Kind, TableContract, conform, project
 from warehouse.errors import ContractError, UnknownTableError, nearest
 from warehouse.stays import SESSIONS
 
@@ -76,7 +78,8 @@ class Selection:
     """Which rows: column → value, null or list of values; [start, end) on the time column, tz-aware.
 
     known_by: tz-aware; the table as it was known at that moment. newest_by: of each value of these columns
-    the rows of the newest as_of_utc alone, of those `before` a moment.
+    the rows of the newest as_of_utc alone, of those `before` a moment. touching: of sessions those that are
+    not over before the first moment nor begin after the second, whichever of their ends is told first.
     """
 
     where: Mapping[str, Scalar | Sequence[Scalar]] = field(default_factory=dict)
@@ -85,6 +88,7 @@ class Selection:
     known_by: dt.datetime | None = None
     newest_by: tuple[str, ...] = ()
     before: dt.datetime | None = None
+    touching: tuple[dt.datetime, dt.datetime] | None = None
 
 
 def select(
@@ -131,9 +135,14 @@ def source_of(
 
     Raises UnknownTableError for a table that does not tell what was known when.
     """
-    if selection.known_by is None or _MOMENT in contract.names or contract.name == "core_telemetry_15min":
+    if selection.known_by is None or _MOMENT in contract.names:
         return contract.name, {}
-    known = {"known_by": known_before(_aware(contract, selection.known_by))}
+    known: dict[str, object] = {"known_by": known_before(_aware(contract, selection.known_by))}
+    if contract.name == QUARTER_HOURS:
+        # They do not tell when their samples came: where some came later, they are made of the others.
+        samples = CONTRACTS["core_telemetry"]
+        since = connection.execute(received_since(samples, "TRUE"), known).fetchall()
+        return (quarter_hours(believed(samples, "TRUE")), known) if since else (contract.name, {})
     of_key, values = _all([one for one in conditions if one.column in contract.key])
     if contract.name == SESSIONS:  # whether one holds depends on others of its car
         of_key, values = "TRUE", {}
@@ -159,6 +168,11 @@ def _conditions(contract: TableContract, selection: Selection) -> list[Condition
             name = contract.time_column
             value = _aware(contract, bound)
             found.append(Condition(name, f"{name} {sign} ${label}_utc", {f"{label}_utc": value}))
+    if selection.touching is not None:
+        first, last = (_aware(contract, moment) for moment in selection.touching)
+        ends = "(arrival_utc, departure_utc)"
+        sql = f"least{ends} < $until AND greatest{ends} > $since"
+        found.append(Condition("arrival_utc", sql, {"since": first, "until": last}))
     computed = _MOMENT in contract.names
     if selection.newest_by and not computed:
         raise UnknownTableError(f"{contract.name} has no {_MOMENT}: none of its rows is the newest")

@@ -200,6 +200,17 @@ class Warehouse:
         with self._reading() as connection:
             return select(connection, contract, selection, columns)
 
+    def stays(
+        self, start: dt.datetime, end: dt.datetime, *, known_by: dt.datetime | None = None
+    ) -> pd.DataFrame:
+        """Return the rows of core_session that touch [start, end), as `read` does; no other is read.
+
+        A stay that is told the wrong way round is found as well.
+        """
+        selection = Selection(touching=(start, end), known_by=known_by)
+        with self._reading() as connection:
+            return select(connection, table_contract("core_session"), selection, None)
+
     def newest(
         self,
         table: str,
@@ -280,7 +291,7 @@ class Warehouse:
         return Extent(rows=rows, waiting=int(waiting), newest_utc=measured, received_utc=received)
 
     def monthly_temperature(self, battery_ids: Sequence[str], end: dt.datetime) -> pd.DataFrame:
-        """Return each battery's mean temperature by UTC month up to `end`, tz-aware.
+        """Return each battery's mean temperature by UTC month up to `end`, tz-aware, as known then.
 
         Columns battery_id, month_utc, temperature_degc, quarter_hours: how many it is the mean of.
         """

@@ -105,11 +105,10 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"no plan for {day}: no battery at a site of zone {zone}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
-    stays = known.read("core_session")
-    prices = plan_prices(known, zone, day, settings.plan.horizon, context.as_of, stays)
-    horizon = prices.horizon
-    start, end = horizon.start, horizon.end
-    stays = stays[horizon.touches(stays)]
+    prices = plan_prices(context, day, [str(name) for name in batteries["battery_id"]])
+    start, end = prices.horizon.start, prices.horizon.end
+    # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
+    stays = known.stays(start, end)
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
     left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
@@ -145,7 +144,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
     names = [str(name) for name in inputs.batteries["battery_id"]]
     capacity_kwh = inputs.capacity_kwh
-    past = Past.read(known, zone, horizon, names)
+    past = Past.read(known, zone, prices.horizon, names)
     return replace(
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, capacity_kwh),

@@ -105,7 +105,7 @@ def test_no_file_of_the_inbox_is_written_over_by_another_or_its_reason(workspace
     for _ in range(2):
         for name in names:
             (workspace.inbox / name).write_text(f"{name} is no price", encoding="utf-8")
-        ingest_inbox(workspace, AS_OF, "20240319T120000Z-aaaaaa")
+        ingest_inbox(Context.of(workspace, AS_OF, "20240319T120000Z-aaaaaa"))
     refused = [path.read_text(encoding="utf-8") for path in (workspace.inbox / "refused").iterdir()]
     for name in names:
         assert refused.count(f"{name} is no price") == 2

@@ -270,12 +270,15 @@ def test_the_band_meets_the_end_of_life_at_the_ends_of_the_interval(
 
 def test_a_replaced_plan_shows_its_own_wear_on_its_day(own: Workspace) -> None:
     first = plan_of(own)
-    put(own, "prices", price_rows(DAY, 1, spread=0.3), as_of=AS_OF + timedelta(minutes=5))
-    check(Context.of(own, AS_OF))
-    second = plan(Context.of(own, AS_OF), DAY).details["plan_id"]
+    later = Context.of(own, AS_OF + timedelta(minutes=5))
+    put(own, "prices", price_rows(DAY, 1, spread=0.3), as_of=later.as_of)
+    check(later)
+    second = plan(later, DAY).details["plan_id"]
     assert second != first
     for plan_id in (first, second):
         header = own.warehouse.read("out_plan", where={"plan_id": plan_id}).iloc[0].to_dict()
-        shown = wear_days(own.warehouse, header, CARS, "v2g").set_index("battery_id")["wear_twin_eur"]
+        shown = wear_days(Known(own.warehouse, header["as_of_utc"]), header, CARS, "v2g").set_index(
+            "battery_id"
+        )["wear_twin_eur"]
         cars = own.warehouse.read("out_plan_car", where={"plan_id": plan_id, "mode": "v2g"})
         assert shown.to_dict() == cars.set_index("battery_id")["wear_twin_eur"].to_dict()

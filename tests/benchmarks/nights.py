@@ -1,0 +1,187 @@
+"""What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks nights --data DIR`.
+
+One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day before;
+the slots that are followed until the next plan are added up, net of wear. The columns: benefit over uncontrolled
+charging of ordered and of V2G, in €, and what the plans promised of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from flows.stages import Context
+from flows.stages.check import check
+from flows.stages.ingest import ingest
+from flows.stages.plan import plan
+from flows.workspace import Workspace
+from tests.benchmarks.data import benchmark_parser, data_root
+from warehouse.contracts import CONTRACTS
+from warehouse.zones import market_day_bounds, market_timezone
+
+STAYS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
+CAPACITY_KWH, POWER_KW, EFFICIENCY, TRIP_KWH, TARGET = 60.0, 11.0, 0.9, 8.0, 0.8
+
+
+@dataclass(frozen=True)
+class Case:
+    """prices: interval_start_utc, price_eur_per_kwh; every `minutes`."""
+
+    zone: str
+    prices: pd.DataFrame
+    minutes: int
+    first: date
+    nights: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("nights", __doc__)
+    parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless told")
+    parser.add_argument("--stay", action="append", choices=list(STAYS), help="one of the stays, again for more")
+    parser.add_argument("--case", action="append", choices=["cz", "smard"], help="one of the years")
+    options = parser.parse_args(arguments)
+    cases = {"cz": czech, "smard": smard}
+    print("prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  promised  missed")
+    for name in options.case or cases:
+        case = cases[name](data_root(options.data))
+        for stay in options.stay or STAYS:
+            for wear in (0.04, 0.08):
+                print(f"{name:8} {stay:16} {100 * wear:7.0f} {_row(case, stay, wear, options.nights or case.nights)}")
+
+
+def czech(data: Path) -> Case:
+    frame = pd.read_csv(data / "study/prices/cz_15min_2025_q4/prices.csv.gz")
+    prices = pd.DataFrame(
+        {
+            "interval_start_utc": pd.to_datetime(frame["interval_start_utc"], utc=True),
+            "price_eur_per_kwh": frame["price_eur_per_mwh"] / 1000,
+        }
+    )
+    return Case(zone="CZ", prices=prices, minutes=15, first=date(2025, 10, 1), nights=90)
+
+
+def smard(data: Path) -> Case:
+    frame = pd.read_csv(data / "prices/smard_de_lu_2020/2020-hour-price.csv")
+    local = pd.to_datetime(frame["sdate"] + " " + frame["stimestart"], format="%d.%m.%Y %H:%M")
+    hours = pd.to_timedelta(frame["zone_start"].map({"CET": 1, "CEST": 2}), unit="h")
+    prices = pd.DataFrame(
+        {"interval_start_utc": (local - hours).dt.tz_localize("UTC"), "price_eur_per_kwh": frame["price"] / 100}
+    )
+    return Case(zone="DE-LU", prices=prices, minutes=60, first=date(2020, 1, 9), nights=120)
+
+
+def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Workspace:
+    """A workspace with the car, its stays as announced and every day's prices as they were published."""
+    workspace = Workspace.create(root / "depot", zone=case.zone)
+    workspace.enter()
+    start = _moment(case, case.first - timedelta(days=1), 6)
+    tables = {
+        "sites": pd.DataFrame([{"site_id": "home", "zone": case.zone, "import_limit_kw": 50.0, "export_limit_kw": 50.0}]),
+        "fleet": pd.DataFrame([_car()]),
+        "sessions": _stays(case, stay, nights),
+    }
+    for dataset, rows in tables.items():
+        _put(workspace, dataset, rows, start)
+    zone = ZoneInfo(market_timezone(case.zone))
+    days = case.prices["interval_start_utc"].dt.tz_convert(zone).dt.date
+    for day in pd.date_range(case.first, periods=nights + 1).date:
+        rows = case.prices[days == day].assign(zone=case.zone, resolution_minutes=case.minutes)
+        _put(workspace, "prices", rows, _moment(case, day - timedelta(days=1), 12, 57))
+    check(Context.of(workspace, _moment(case, case.first + timedelta(days=nights + 2), 0)))
+    workspace.warehouse.write({"out_calibration": pd.DataFrame([_calibration(start, wear)])})
+    return workspace
+
+
+def _row(case: Case, stay: str, wear: float, nights: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = depot(Path(folder), case, stay, wear, nights)
+        followed: list[pd.DataFrame] = []
+        promised, missed = 0.0, 0
+        for day in pd.date_range(case.first, periods=nights + 1).date:
+            begins = pd.Timestamp(_moment(case, day - timedelta(days=1), 13))
+            ends = pd.Timestamp(_moment(case, day, 13))
+            result = plan(Context.of(workspace, begins.to_pydatetime()), day)
+            where = {"plan_id": result.details["plan_id"]}
+            slots = workspace.warehouse.read("out_plan_slot", where=where, start=begins, end=ends)
+            missed += workspace.warehouse.read("out_plan", where=where)["own_misses"].sum()
+            followed.append(slots)
+        slots = pd.concat(followed)
+        money = _money(case, slots, wear)
+    u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
+    return f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {promised:9.2f} {missed:7d}"
+
+
+def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
+    """Cost of each mode, €, net of wear; what is in store more or less at the end is left out."""
+    price = case.prices.set_index("interval_start_utc")["price_eur_per_kwh"]
+    at = price.reindex(slots["interval_start_utc"].dt.floor(f"{case.minutes}min")).to_numpy()
+    cost = 0.25 * (slots["power_kw"] * at + slots["discharge_kw"] * wear)
+    return {str(mode): float(euro) for mode, euro in cost.groupby(slots["mode"]).sum().items()}
+
+
+def _stays(case: Case, stay: str, nights: int) -> pd.DataFrame:
+    arrives, leaves = STAYS[stay]
+    rows = [
+        {
+            "session_id": f"stay {k}",
+            "battery_id": "car",
+            "arrival_utc": _moment(case, day, arrives),
+            "departure_utc": _moment(case, day + timedelta(days=int(leaves < arrives)), leaves),
+            "arrival_soc": TARGET - TRIP_KWH / CAPACITY_KWH,
+            "departure_soc": TARGET,
+        }
+        for k, day in enumerate(pd.date_range(case.first, periods=nights).date)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _car() -> dict[str, object]:
+    return {
+        "battery_id": "car", "site_id": "home", "chemistry": "nmc811", "nominal_capacity_ah": 171.2,
+        "nominal_energy_kwh": CAPACITY_KWH, "cells_series": 96, "cells_parallel": 40,
+        "commissioned_utc": "2019-01-01T00:00:00Z", "charge_limit_kw": POWER_KW, "discharge_limit_kw": POWER_KW,
+        "efficiency_charge": EFFICIENCY, "efficiency_discharge": EFFICIENCY, "soc_min": 0.2, "soc_max": 1.0,
+        "replacement_value_eur": 7200.0, "scrap_value_eur": 900.0,
+    }  # fmt: skip
+
+
+def _calibration(as_of: datetime, wear: float) -> dict[str, object]:
+    """A calibration by which a kWh discharged wears for so many €: V/L0·β a cycle, over the capacity."""
+    named: dict[str, object] = {
+        "calibration_id": "told", "battery_id": "car", "quality": "calibrated", "reason": "told",
+        "chemistry": "nmc811", "identifiability": "", "as_of_utc": pd.Timestamp(as_of), "run_id": "told",
+        "input_hash": "", "code_version": "", "parameters_json": "{}", "previous_calibration_id": None,
+        "usable_energy_kwh": CAPACITY_KWH, "usable_capacity_ah": 171.2, "soh": 1.0, "l0_days": 2500.0,
+        "residual_value_eur": 6000.0, "rest_price_eur_per_kwh_h": 0.0,
+        "beta_day_per_efc": wear * CAPACITY_KWH / (6000.0 / 2500.0),
+    }  # fmt: skip
+    kinds = {"int": 0, "float": 0.0, "text": ""}
+    row: dict[str, object] = {}
+    for column in CONTRACTS["out_calibration"].columns:
+        if column.name in named:
+            row[column.name] = named[column.name]
+        else:
+            row[column.name] = None if column.nullable else kinds.get(column.kind.name.lower(), 0.0)
+    return row
+
+
+def _moment(case: Case, day: date, hour: int, minute: int = 0) -> datetime:
+    local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(market_timezone(case.zone)))
+    return local.astimezone(UTC)
+
+
+def _put(workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime) -> None:
+    file = workspace.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
+    rows.to_csv(file, index=False)
+    ingest(Context.of(workspace, received), dataset, [file])
+    check(Context.of(workspace, received))
+
+
+if __name__ == "__main__":
+    main()
