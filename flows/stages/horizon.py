@@ -64,11 +64,6 @@ class Horizon:
         days = np.asarray(self.local.normalize().asi8)
         return (0, *(np.flatnonzero(np.diff(days)) + 1).tolist())
 
-    def touches(self, stays: pd.DataFrame) -> pd.Series:
-        """Which stays (arrival_utc, departure_utc) touch it; one told the wrong way round is seen as well."""
-        ends: pd.DataFrame = stays[["arrival_utc", "departure_utc"]]
-        return (ends.min(axis=1) < self.end) & (ends.max(axis=1) > self.start)
-
     def reaching(self, departures: pd.Series) -> Horizon:
         """The horizon up to the last of some departures, at least to where its prices end."""
         last = min(max([self.priced_end, *departures]), self.priced_end + LONGEST_TAIL)

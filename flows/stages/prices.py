@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from flows.stages.context import Context
 from flows.stages.hashing import hash_values
 from flows.stages.horizon import (
     LONGEST_TAIL,
     QUARTER,
     Horizon,
-    HorizonKind,
     candidate_slots,
     first_horizon,
     quarter_hours,
@@ -93,23 +93,23 @@ class PlanPrices:
         return settings.import_price_eur_per_kwh(self.past.each(slots))
 
 
-def plan_prices(
-    known: Known, zone: str, day: date, kind: HorizonKind, as_of: datetime, stays: pd.DataFrame
-) -> PlanPrices:
+def plan_prices(context: Context, day: date, battery_ids: Sequence[str]) -> PlanPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
     A retail tariff of what is bought that covers the day counts as published where no market price is known;
-    nothing is earned then but what a tariff of what is sold says. stays: told how far the plan reaches.
-    Raises NoPlanError where the day is over.
+    nothing is earned then but what a tariff of what is sold says. battery_ids: whose stays tell how far
+    the plan reaches. Raises NoPlanError where the day is over.
     """
-    slots = candidate_slots(zone, day, as_of, kind)
+    known, zone, kind = context.known, context.workspace.zone, context.workspace.settings.plan.horizon
+    slots = candidate_slots(zone, day, context.as_of, kind)
     rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
     tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
     of_day = np.asarray(slots >= market_day_slots(day, zone)[0])
     retail = not np.isnan(buys[of_day]).any()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
-    horizon = horizon.reaching(stays.loc[horizon.touches(stays), "departure_utc"])
+    stays = known.stays(horizon.start, horizon.end)
+    horizon = horizon.reaching(stays.loc[stays["battery_id"].isin(battery_ids), "departure_utc"])
     return _Ladder(known, horizon, rows, tariff).climbed(retail=retail)
 
 

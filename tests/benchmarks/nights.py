@@ -21,7 +21,7 @@ from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.benchmarks.data import benchmark_parser, data_root
+from tests.benchmarks.data import add_data_option, benchmark_parser
 from warehouse.contracts import CONTRACTS
 from warehouse.zones import market_day_bounds, market_timezone
 
@@ -45,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless told")
     parser.add_argument("--stay", action="append", choices=list(STAYS), help="one of the stays, again for more")
     parser.add_argument("--case", action="append", choices=["cz", "smard"], help="one of the years")
+    add_data_option(parser)
     options = parser.parse_args(arguments)
     cases = {"cz": czech, "smard": smard}
     print("prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  promised  missed")
     for name in options.case or cases:
-        case = cases[name](data_root(options.data))
+        case = cases[name](options.data)
         for stay in options.stay or STAYS:
             for wear in (0.04, 0.08):
                 print(f"{name:8} {stay:16} {100 * wear:7.0f} {_row(case, stay, wear, options.nights or case.nights)}")
