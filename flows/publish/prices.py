@@ -10,7 +10,8 @@ import pandas as pd
 
 from warehouse.known import Known
 
-_TITLES = {"import": "Bought at the plug, ct/kWh", "export": "Sold at the plug, ct/kWh"}
+_TITLES = {"bought": "Bought at the plug, ct/kWh", "sold": "Sold at the plug, ct/kWh"}
+_COLUMNS = {"bought": "import_eur_per_kwh", "sold": "export_eur_per_kwh"}
 _NOTES = {
     "substituted": "Where the market day has no published price, last week's stand in.",
     "forecast": "After the last published price the plan reaches on with the mean of the last days like it.",
@@ -41,7 +42,7 @@ def used_prices(known: Known, header: Mapping[str, Any]) -> UsedPrices:
         told = "No price was known, so none is drawn."
         return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
     frames = [
-        rows[["interval_start_utc"]].assign(series=name, price_ct_per_kwh=100 * rows[f"{name}_eur_per_kwh"])
+        rows[["interval_start_utc"]].assign(series=name, price_ct_per_kwh=100 * rows[_COLUMNS[name]])
         for name in _TITLES
     ]
     sources = set(rows["price_source"])

@@ -79,7 +79,9 @@ def smard(data: Path) -> Case:
 
 def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Workspace:
     """A workspace with the car, its stays as announced and every day's prices as they were published."""
-    workspace = Workspace.create(root / "depot", zone=case.zone)
+    file = Workspace.create(root / "depot", zone=case.zone).root / "v2g.toml"
+    file.write_text(file.read_text().replace('wear = "auto"', 'wear = "rate"'), encoding="utf-8")
+    workspace = Workspace.open(file.parent)
     workspace.enter()
     start = _moment(case, case.first - timedelta(days=1), 6)
     tables = {
