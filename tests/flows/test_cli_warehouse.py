@@ -122,8 +122,8 @@ def test_an_older_warehouse_names_the_command_that_brings_it_forward(workspace: 
 
 def test_a_calibration_reads_what_was_known_and_not_what_came_later(measured: Workspace) -> None:
     def voltage(as_of: Any) -> list[float]:
-        (asked,) = calibration_requests(Context.of(Context.of(measured, as_of), {}), ["car-1"], {})
-        return list(asked.request.telemetry["voltage_v"][:1])
+        asked = calibration_requests(Context.of(measured, as_of), ["car-1"], {}, {})
+        return [volts for one in asked for volts in one.request.telemetry["voltage_v"][:1]]
 
     put(measured, "telemetry", samples(360.0), as_of=AS_OF + HOUR)
     check(Context.of(measured, AS_OF + HOUR))
@@ -131,7 +131,7 @@ def test_a_calibration_reads_what_was_known_and_not_what_came_later(measured: Wo
     assert voltage(AS_OF) == [350.0]
     assert voltage(AS_OF + HOUR) == [360.0]
     before, after = (
-        calibration_requests(Context.of(Context.of(measured, at), {}), ["car-1"], {})[0].files
+        calibration_requests(Context.of(measured, at), ["car-1"], {}, {})[0].files
         for at in (AS_OF, AS_OF + HOUR)
     )
     source = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.warehouse.builders import NOW, prices, promote_unchecked, source_of
+from tests.warehouse.builders import NOW, prices, promote_unchecked, source_of, telemetry
 from warehouse.errors import ContractError
 from warehouse.known import Known
 from warehouse.store import Warehouse
@@ -81,3 +81,18 @@ def test_of_results_the_newest_of_each_is_read_among_those_of_then(warehouse: Wa
 def test_a_naive_moment_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(ContractError, match="naive"):
         Known(warehouse, NOW.replace(tzinfo=None))
+
+
+def test_quarter_hours_are_those_of_the_samples_that_had_come(warehouse: Warehouse) -> None:
+    rows = telemetry()
+    warehouse.land(source_of("telemetry", rows), NOW)
+    promote_unchecked(warehouse, "telemetry")
+    end = rows["time_utc"].max() + HOUR
+    before = warehouse.read("core_telemetry_15min")
+    months = warehouse.monthly_temperature(["CAR1"], max(end, NOW))
+    warehouse.land(source_of("telemetry", rows.assign(temperature_degc=44.0)), NOW + 900 * HOUR)
+    promote_unchecked(warehouse, "telemetry")
+    known = Known(warehouse, max(end, NOW))
+    pd.testing.assert_frame_equal(known.read("core_telemetry_15min"), before)
+    pd.testing.assert_frame_equal(known.monthly_temperature(["CAR1"]), months)
+    assert set(warehouse.read("core_telemetry_15min")["temperature_mean_degc"]) == {44.0}
