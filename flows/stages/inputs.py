@@ -18,6 +18,7 @@ from flows.stages.prices import PlanPrices, plan_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
 from twin.types import Calibration
+from warehouse.zones import market_day_bounds
 
 UNKNOWN_CALIBRATION = "none"
 """calibration_id of a car whose twin has no answer: it is charged, never discharged."""
@@ -96,6 +97,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     from flows.stages.plannable import plannable
 
     known, zone = context.known, context.workspace.zone
+    market_day_bounds(day, zone)  # refuses what is no market day, whatever else is missing
     settings = context.workspace.settings
     all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
     sites = all_sites[all_sites["zone"] == zone]

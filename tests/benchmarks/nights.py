@@ -1,8 +1,8 @@
-"""What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks nights --data DIR`.
+"""What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks nights`.
 
 One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day before;
-the slots that are followed until the next plan are added up, net of wear. The columns: benefit over uncontrolled
-charging of ordered and of V2G, in €, and what the plans promised of it.
+the slots that are followed until the next plan are added up, net of wear. The columns: what each mode earns, in
+€, what V2G earns over ordered charging, and departures that V2G missed and ordered charging kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
 from warehouse.contracts import CONTRACTS
-from warehouse.zones import market_day_bounds, market_timezone
+from warehouse.zones import market_timezone
 
 STAYS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
 CAPACITY_KWH, POWER_KW, EFFICIENCY, TRIP_KWH, TARGET = 60.0, 11.0, 0.9, 8.0, 0.8
@@ -43,17 +43,18 @@ class Case:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark_parser("nights", __doc__)
     parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless told")
-    parser.add_argument("--stay", action="append", choices=list(STAYS), help="one of the stays, again for more")
+    parser.add_argument("--stay", action="append", choices=list(STAYS), help="one of them, again for more")
     parser.add_argument("--case", action="append", choices=["cz", "smard"], help="one of the years")
     add_data_option(parser)
     options = parser.parse_args(arguments)
     cases = {"cz": czech, "smard": smard}
-    print("prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  promised  missed")
+    print("prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  missed")
     for name in options.case or cases:
         case = cases[name](options.data)
         for stay in options.stay or STAYS:
             for wear in (0.04, 0.08):
-                print(f"{name:8} {stay:16} {100 * wear:7.0f} {_row(case, stay, wear, options.nights or case.nights)}")
+                told = _row(case, stay, wear, options.nights or case.nights)
+                print(f"{name:8} {stay:16} {100 * wear:7.0f} {told}", flush=True)
 
 
 def czech(data: Path) -> Case:
@@ -71,9 +72,8 @@ def smard(data: Path) -> Case:
     frame = pd.read_csv(data / "prices/smard_de_lu_2020/2020-hour-price.csv")
     local = pd.to_datetime(frame["sdate"] + " " + frame["stimestart"], format="%d.%m.%Y %H:%M")
     hours = pd.to_timedelta(frame["zone_start"].map({"CET": 1, "CEST": 2}), unit="h")
-    prices = pd.DataFrame(
-        {"interval_start_utc": (local - hours).dt.tz_localize("UTC"), "price_eur_per_kwh": frame["price"] / 100}
-    )
+    start = (local - hours).dt.tz_localize("UTC")
+    prices = pd.DataFrame({"interval_start_utc": start, "price_eur_per_kwh": frame["price"] / 100})
     return Case(zone="DE-LU", prices=prices, minutes=60, first=date(2020, 1, 9), nights=120)
 
 
@@ -84,8 +84,9 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     workspace = Workspace.open(file.parent)
     workspace.enter()
     start = _moment(case, case.first - timedelta(days=1), 6)
+    site = {"site_id": "home", "zone": case.zone, "import_limit_kw": 50.0, "export_limit_kw": 50.0}
     tables = {
-        "sites": pd.DataFrame([{"site_id": "home", "zone": case.zone, "import_limit_kw": 50.0, "export_limit_kw": 50.0}]),
+        "sites": pd.DataFrame([site]),
         "fleet": pd.DataFrame([_car()]),
         "sessions": _stays(case, stay, nights),
     }
@@ -105,19 +106,19 @@ def _row(case: Case, stay: str, wear: float, nights: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         workspace = depot(Path(folder), case, stay, wear, nights)
         followed: list[pd.DataFrame] = []
-        promised, missed = 0.0, 0
+        missed = 0
         for day in pd.date_range(case.first, periods=nights + 1).date:
             begins = pd.Timestamp(_moment(case, day - timedelta(days=1), 13))
             ends = pd.Timestamp(_moment(case, day, 13))
             result = plan(Context.of(workspace, begins.to_pydatetime()), day)
             where = {"plan_id": result.details["plan_id"]}
             slots = workspace.warehouse.read("out_plan_slot", where=where, start=begins, end=ends)
-            missed += workspace.warehouse.read("out_plan", where=where)["own_misses"].sum()
+            missed += int(workspace.warehouse.read("out_plan", where=where)["own_misses"].sum())
             followed.append(slots)
         slots = pd.concat(followed)
         money = _money(case, slots, wear)
     u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
-    return f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {promised:9.2f} {missed:7d}"
+    return f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
 
 
 def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
@@ -148,7 +149,8 @@ def _car() -> dict[str, object]:
     return {
         "battery_id": "car", "site_id": "home", "chemistry": "nmc811", "nominal_capacity_ah": 171.2,
         "nominal_energy_kwh": CAPACITY_KWH, "cells_series": 96, "cells_parallel": 40,
-        "commissioned_utc": "2019-01-01T00:00:00Z", "charge_limit_kw": POWER_KW, "discharge_limit_kw": POWER_KW,
+        "commissioned_utc": "2019-01-01T00:00:00Z",
+        "charge_limit_kw": POWER_KW, "discharge_limit_kw": POWER_KW,
         "efficiency_charge": EFFICIENCY, "efficiency_discharge": EFFICIENCY, "soc_min": 0.2, "soc_max": 1.0,
         "replacement_value_eur": 7200.0, "scrap_value_eur": 900.0,
     }  # fmt: skip

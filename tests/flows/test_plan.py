@@ -13,7 +13,7 @@ from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, WEEK, fleet_rows, price_rows, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, WEEK, fleet_rows, price_rows, put, session_rows, spoil
 from warehouse.contracts import CONTRACTS
 
 
@@ -22,7 +22,7 @@ def planned(workspace: Workspace, day: object = DAY) -> StageResult:
 
 
 def more(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
-    put(workspace, dataset, rows, as_of=AS_OF + timedelta(minutes=5))
+    put(workspace, dataset, rows)
     check(Context.of(workspace, AS_OF))
 
 
@@ -41,7 +41,8 @@ def test_published_prices_give_three_modes_whose_accounts_add_up(depot: Workspac
     assert modes.loc["ordered", "net_benefit_eur"] >= modes.loc["uncontrolled", "net_benefit_eur"]
     assert modes["wear_twin_eur"].gt(0).all()
     cars, slots, sites = out["out_plan_car"], out["out_plan_slot"], out["out_plan_site_slot"]
-    assert (len(cars), len(slots), len(sites)) == (6, 3 * 2 * 96, 3 * 96)
+    # The day has 23:00 of the day before to 23:00 UTC; the car that stays over midnight leaves at 06:00.
+    assert (len(cars), len(slots), len(sites)) == (6, 3 * 2 * 124, 3 * 124)
     for mode, row in modes.iterrows():
         own = slots[slots["mode"] == mode]
         assert own["power_kw"].clip(lower=0).sum() / 4 == pytest.approx(row["import_kwh"])
@@ -91,7 +92,7 @@ def test_inputs_that_come_back_make_a_plan_of_their_own(depot: Workspace) -> Non
     rows = price_rows(DAY, 1)
     more(depot, "prices", rows.assign(price_eur_per_kwh=0.1))
     second = planned(depot)
-    put(depot, "prices", rows.iloc[::-1], as_of=AS_OF + timedelta(hours=1))
+    put(depot, "prices", rows.iloc[::-1])
     check(Context.of(depot, AS_OF))
     third = planned(depot)
     assert third.details["replaces_plan_id"] == second.details["plan_id"]
@@ -146,11 +147,12 @@ def test_what_is_missing_is_said(depot: Workspace) -> None:
 
 
 def test_before_the_first_calibration_cars_are_charged_in_order(depot: Workspace) -> None:
-    result = plan(Context.of(depot, AS_OF - timedelta(days=1)), DAY)
+    spoil(depot, "UPDATE out_calibration SET as_of_utc = as_of_utc + INTERVAL 1 HOUR")
+    result = planned(depot)
     assert (result.exit_code, result.details["followed_mode"]) == (3, "ordered")
     assert "none of 2 cars is calibrated" in result.message
     assert depot.warehouse.read("out_plan_slot")["discharge_kw"].max() == 0.0
-    whole = planned(depot)
+    whole = plan(Context.of(depot, AS_OF + timedelta(hours=1)), DAY)
     assert (whole.exit_code, whole.details["followed_mode"]) == (0, "v2g")
     assert whole.details["replaces_plan_id"] == result.details["plan_id"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,11 @@ def test_the_next_day_begins_with_what_was_followed(bare: Workspace, monkeypatch
     solver(monkeypatch, failing(FAILURES[0]))
     planned(bare)
     slots = bare.warehouse.read("out_plan_slot", where={"battery_id": "car-1", "plugged": True})
-    carried = read_inputs(Context.of(bare, AS_OF), DAY + timedelta(days=1)).carried_soc["s2"]
-    assert carried == pytest.approx(slots["energy_end_kwh"].iloc[-1] / 60.0)
+    midnight = datetime.combine(DAY, time(23), tzinfo=UTC)
+    carried = read_inputs(Context.of(bare, midnight), DAY + timedelta(days=1)).carried
+    before = slots[slots["interval_start_utc"] < midnight]
+    assert carried.followed["s2"] == pytest.approx(before["energy_end_kwh"].iloc[-1] / 60.0)
+    assert carried.past
 
 
 def test_a_plan_without_its_best_mode_leaves_a_whole_one_that_knows_every_stay(

@@ -1,0 +1,162 @@
+"""Whole nights: what a plan spans, what it begins with, and what is due after its last price."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.errors import NoPlanError
+from flows.stages import Context
+from flows.stages.check import check
+from flows.stages.horizon import candidate_slots, first_horizon
+from flows.stages.inputs import PlanInputs, read_inputs
+from flows.stages.like_days import LikeDays
+from flows.stages.plan import plan
+from flows.stages.question import day_problem
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
+from warehouse.zones import market_day_slots
+
+NEXT = DAY + timedelta(days=1)
+
+
+def inputs_of(workspace: Workspace, day: date = DAY, as_of: datetime = AS_OF) -> PlanInputs:
+    return read_inputs(Context.of(workspace, as_of), day)
+
+
+def told_of(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
+    put(workspace, dataset, rows)
+    assert check(Context.of(workspace, AS_OF)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("day", "slots"), [(date(2020, 3, 29), 92), (date(2020, 10, 25), 100), (date(2020, 3, 28), 96)]
+)
+def test_a_horizon_over_a_change_of_clocks_has_the_right_slots(day: date, slots: int) -> None:
+    before = datetime.combine(day - timedelta(days=1), time(11, 7), tzinfo=UTC)
+    candidates = candidate_slots(ZONE, day, before, "published")
+    horizon = first_horizon(
+        ZONE, day, "published", candidates, np.asarray(candidates < market_day_slots(day, ZONE)[-1])
+    )
+    own = market_day_slots(day, ZONE)
+    assert len(own) == slots
+    assert horizon.start == pd.Timestamp(before).ceil("15min")
+    assert (np.diff(horizon.slots.asi8) == np.diff(horizon.slots.asi8)[0]).all()
+    first, second = horizon.day_starts
+    assert first == 0
+    assert horizon.slots[second] == own[0]
+
+
+def test_it_begins_now_or_where_the_known_prices_begin(depot: Workspace) -> None:
+    assert inputs_of(depot).prices.horizon.start == market_day_slots(DAY, ZONE)[0]  # prices of the day alone
+    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    assert inputs_of(depot).prices.horizon.start == pd.Timestamp(AS_OF)
+    at = AS_OF + timedelta(minutes=52)
+    assert inputs_of(depot, as_of=at).prices.horizon.start == pd.Timestamp(AS_OF) + timedelta(hours=1)
+    with pytest.raises(NoPlanError, match="the day is over"):
+        inputs_of(depot, as_of=AS_OF + timedelta(days=2))
+
+
+def test_it_holds_all_days_that_have_prices(depot: Workspace) -> None:
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    horizon = inputs_of(depot).prices.horizon
+    assert horizon.priced_end == market_day_slots(NEXT, ZONE)[-1] + timedelta(minutes=15)
+    assert horizon.day_starts == (0, 96)
+
+
+def test_beyond_the_last_price_nothing_is_fed_back_and_every_row_says_what_its_price_is(
+    depot: Workspace,
+) -> None:
+    result = plan(Context.of(depot, AS_OF), DAY)
+    plan_id = {"plan_id": result.details["plan_id"]}
+    prices = depot.warehouse.read("out_plan_price", where=plan_id)
+    (header,) = depot.warehouse.read("out_plan", where=plan_id).to_dict("records")
+    tail = prices["interval_start_utc"] >= header["priced_until_utc"]
+    assert prices.loc[tail, "price_source"].eq("forecast").all()
+    assert prices.loc[~tail, "price_source"].eq("published").all()
+    # The last car over midnight leaves at 06:00 UTC, and the plan reaches to there.
+    assert header["end_utc"] == pd.Timestamp(f"{NEXT}T06:00Z")
+    slots = depot.warehouse.read("out_plan_slot", where=plan_id)
+    assert slots.loc[slots["interval_start_utc"] >= header["priced_until_utc"], "discharge_kw"].max() == 0.0
+    assert slots["discharge_kw"].max() > 0.0
+
+
+def test_a_departure_after_midnight_is_planned_for_with_all_that_share_the_feeder(depot: Workspace) -> None:
+    """Two cars stay over midnight behind a feeder that lets one charge: each alone could wait, both cannot."""
+    told_of(depot, "sites", site_rows().assign(import_limit_kw=8.0))
+    night = session_rows().iloc[[1]].assign(arrival_soc=0.35, departure_soc=0.9)
+    both = pd.concat([night, night.assign(session_id="s4", battery_id="car-2")])
+    told_of(depot, "sessions", both)
+    result = plan(Context.of(depot, AS_OF), DAY)
+    departures = depot.warehouse.read("out_plan_departure", where={"plan_id": result.details["plan_id"]})
+    ordered, v2g = (
+        departures[departures["mode"] == mode].set_index("session_id") for mode in ("ordered", "v2g")
+    )
+    for session in ("s2", "s4"):
+        assert departures["departure_utc"].max() == pd.Timestamp(f"{NEXT}T06:00Z")
+        assert v2g.loc[session, "missing_kwh"] <= ordered.loc[session, "missing_kwh"] + 1e-6
+    assert depot.warehouse.read("out_plan")["own_misses"].iloc[-1] == 0
+
+
+def test_each_mode_begins_with_what_it_left_in_the_batteries(depot: Workspace) -> None:
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    first = plan(Context.of(depot, AS_OF), DAY)
+    at = datetime.combine(DAY, time(20), tzinfo=UTC)
+    inputs = inputs_of(depot, NEXT, at)
+    slots = depot.warehouse.read(
+        "out_plan_slot",
+        where={"plan_id": first.details["plan_id"], "battery_id": "car-1"},
+        start=at - timedelta(minutes=15),
+        end=at,
+    ).set_index("mode")
+    kwh = inputs.capacity_kwh["car-1"]
+    problems = {mode: day_problem(inputs, mode) for mode in ("uncontrolled", "ordered", "v2g")}
+    begun = {
+        mode: next(stay.arrival_soc for stay in problem.sessions if stay.session_id == "s2") * kwh
+        for mode, problem in problems.items()
+    }
+    for mode, energy in begun.items():
+        assert energy == pytest.approx(slots.loc[mode, "energy_end_kwh"]), mode
+    assert len({round(energy, 3) for energy in begun.values()}) > 1
+    assert inputs.carried.past
+
+
+def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    result = plan(Context.of(depot, AS_OF), DAY)
+    left = depot.warehouse.read(
+        "out_plan_departure",
+        where={"plan_id": result.details["plan_id"], "session_id": "s1", "mode": "uncontrolled"},
+    )
+    more = float((left["reached_kwh"] - left["target_kwh"]).iloc[0])
+    at = datetime.combine(DAY, time(10), tzinfo=UTC)
+    inputs = inputs_of(depot, NEXT, at)
+    told = 0.5 + more / inputs.capacity_kwh["car-1"]
+    assert inputs.carried.of("uncontrolled")["s2"] == pytest.approx(told)
+
+
+def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Workspace) -> None:
+    """Prices of every day: 0.30, but 0.10 from 01:00 to 03:00 local; the car needs about one hour of them."""
+    rows = price_rows(DAY - timedelta(days=14), 15)
+    hours = rows["interval_start_utc"].astype("datetime64[ns, UTC]").dt.tz_convert("Europe/Berlin").dt.hour
+    put(workspace, "prices", rows.assign(price_eur_per_kwh=np.where(hours.isin([1, 2]), 0.1, 0.3)))
+    put(workspace, "fleet", fleet_rows())
+    put(workspace, "sessions", session_rows().iloc[[1]].assign(arrival_soc=0.7, departure_soc=0.8))
+    check(Context.of(workspace, AS_OF))
+    (stay,) = day_problem(inputs_of(workspace)).sessions
+    assert stay.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
+
+
+def test_like_days_are_workdays_or_weekends_by_the_local_clock() -> None:
+    slots = pd.date_range("2020-03-01T23:00Z", "2020-03-30T22:00Z", freq="15min", inclusive="left")
+    local = slots.tz_convert("Europe/Berlin")
+    price = pd.Series(np.where(local.dayofweek >= 5, 1.0, 2.0) + local.hour / 100, index=slots)
+    like = LikeDays.of(price, ZONE)
+    tuesday = market_day_slots(date(2020, 3, 31), ZONE)
+    sunday = market_day_slots(date(2020, 4, 5), ZONE)
+    assert like.each(tuesday).shape == (7, 96)
+    assert like.mean(tuesday)[4 * 7] == pytest.approx(2.07)
+    assert like.mean(sunday)[4 * 7] == pytest.approx(1.07)
