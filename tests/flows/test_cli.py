@@ -257,11 +257,13 @@ def test_whose_a_file_is_can_be_told_by_one_id_or_word_by_word(
     )  # fmt: skip
     words = ("ingest", "sessions", log, "--source", "ocpp", "-w", workspace.root)
     assert run(*words).code == 4  # the tokens are no cars of the fleet
-    assert run(*words, "--battery", f"T1={one}").code == 2
     assert run(*words, "--battery", f"T1={one}", "--battery", f"T1={other}").code == 2
+    alone = run(*words, "--battery", f"T1={one}")  # the other token is a guest's
+    assert (alone.code, "T2" in alone.err + alone.out) == (0, True)
     assert run(*words, "--battery", f"T1={one}", "--battery", f"T2={other}").code == 0
     rows = workspace.warehouse.unchecked("sessions")
     assert rows[["battery_id", "arrival_soc", "departure_soc"]].to_numpy().tolist() == [
+        [one, 0.32, 0.72],  # of the log with a guest
         [one, 0.32, 0.72],
         [other, 0.32, 0.72],
     ]
