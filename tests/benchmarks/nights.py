@@ -1,8 +1,8 @@
 """What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks nights`.
 
-One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day before;
-the slots that are followed until the next plan are added up, net of wear. The columns: what each mode earns, in
-€, what V2G earns over ordered charging, and departures that V2G missed and ordered charging kept.
+One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day
+before; the slots that are followed until the next plan are added up, net of wear. The columns: what each mode
+earns, in €, what V2G earns over ordered charging, and departures that V2G missed and ordered charging kept.
 """
 
 from __future__ import annotations

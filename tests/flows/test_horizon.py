@@ -85,7 +85,7 @@ def test_beyond_the_last_price_nothing_is_fed_back_and_every_row_says_what_its_p
 
 
 def test_a_departure_after_midnight_is_planned_for_with_all_that_share_the_feeder(depot: Workspace) -> None:
-    """Two cars stay over midnight behind a feeder that lets one charge: each alone could wait, both cannot."""
+    """Two cars stay over midnight behind a feeder for one: each alone could wait, both cannot."""
     told_of(depot, "sites", site_rows().assign(import_limit_kw=8.0))
     night = session_rows().iloc[[1]].assign(arrival_soc=0.35, departure_soc=0.9)
     both = pd.concat([night, night.assign(session_id="s4", battery_id="car-2")])

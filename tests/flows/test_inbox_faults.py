@@ -124,10 +124,8 @@ def test_a_landed_file_that_somebody_else_moved_is_done(
 ) -> None:
     land = inbox.land_files
 
-    def and_it_vanishes(
-        workspace: Workspace, as_of: object, dataset: str, files: list[Path], **more: object
-    ) -> object:
-        found = land(workspace, as_of, dataset, files, **more)  # type: ignore[arg-type]
+    def and_it_vanishes(context: Context, dataset: str, files: list[Path], **more: object) -> object:
+        found = land(context, dataset, files, **more)  # type: ignore[arg-type]
         files[0].unlink()
         return found
 
@@ -150,12 +148,10 @@ def test_whatever_reading_one_file_raises_the_other_lands(
 ) -> None:
     land = inbox.land_files
 
-    def broken(
-        workspace: Workspace, as_of: object, dataset: str, files: list[Path], **more: object
-    ) -> object:
+    def broken(context: Context, dataset: str, files: list[Path], **more: object) -> object:
         if dataset == "sites":
             raise error
-        return land(workspace, as_of, dataset, files, **more)  # type: ignore[arg-type]
+        return land(context, dataset, files, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(inbox, "land_files", broken)
     result = taken(two_files)
@@ -171,10 +167,10 @@ def test_a_store_that_takes_nothing_refuses_no_file(
 ) -> None:
     land = inbox.land_files
 
-    def full(workspace: Workspace, as_of: object, dataset: str, files: list[Path], **more: object) -> object:
+    def full(context: Context, dataset: str, files: list[Path], **more: object) -> object:
         if dataset == at:
             raise StoreError("no space left on device")
-        return land(workspace, as_of, dataset, files, **more)  # type: ignore[arg-type]
+        return land(context, dataset, files, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(inbox, "land_files", full)
     if at == "sites":
