@@ -124,7 +124,7 @@ class Past:
         return bool(self.now or self.left)
 
     @classmethod
-    def read(cls, known: Known, zone: str, horizon: Horizon, battery_ids: list[str]) -> Past:
+    def of(cls, known: Known, zone: str, horizon: Horizon, battery_ids: list[str]) -> Past:
         """What was known of these cars when a plan begins."""
         start, midnight = horizon.start, horizon.local[0].normalize()
         plans = known.read("out_plan", where={"zone": zone}, columns=list(_PLAN))

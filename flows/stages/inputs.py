@@ -146,7 +146,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
     names = [str(name) for name in inputs.batteries["battery_id"]]
     capacity_kwh = inputs.capacity_kwh
-    past = Past.read(known, zone, prices.horizon, names)
+    past = Past.of(known, zone, prices.horizon, names)
     return replace(
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, capacity_kwh),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,13 @@ def day_problem(
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
     value = plan.terminal_value_eur_per_kwh
-    worth = (
-        {} if value is not None else StoredWorth(prices, tariff).of(sessions, batteries, inputs.capacity_kwh)
-    )
+    cars = [_car(inputs, row) for _, row in batteries.iterrows()]
+    stays = [_stay(row, socs) for _, row in sessions.iterrows()]
+    if value is None:
+        told = {stay.session_id: stay.arrival_soc for stay in stays}
+        said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
+        told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
+        stays = StoredWorth(prices, tariff).of(stays, cars, told)
     able = (
         horizon.priced_slots
         if plan.feed_in_on_forecast and prices.source != "charge_only"
@@ -45,19 +49,8 @@ def day_problem(
         slot_hours=SLOT_HOURS,
         import_price_eur_per_kwh=buy,
         export_price_eur_per_kwh=sell,
-        cars=tuple(_car(inputs, row) for _, row in batteries.iterrows()),
-        sessions=tuple(
-            Session(
-                session_id=row["session_id"],
-                battery_id=row["battery_id"],
-                arrival_utc=row["arrival_utc"],
-                departure_utc=row["departure_utc"],
-                arrival_soc=socs.get(row["session_id"], float(row["arrival_soc"])),
-                departure_soc=float(row["departure_soc"]),
-                value_eur_per_kwh=worth.get(row["session_id"]),
-            )
-            for _, row in sessions.iterrows()
-        ),
+        cars=tuple(cars),
+        sessions=tuple(stays),
         sites=tuple(
             Site(
                 site_id=row["site_id"],
@@ -74,6 +67,17 @@ def day_problem(
         duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
         day_starts=horizon.day_starts,
         discharge_end=able,
+    )
+
+
+def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
+    return Session(
+        session_id=row["session_id"],
+        battery_id=row["battery_id"],
+        arrival_utc=row["arrival_utc"],
+        departure_utc=row["departure_utc"],
+        arrival_soc=socs.get(row["session_id"], float(row["arrival_soc"])),
+        departure_soc=float(row["departure_soc"]),
     )
 
 

@@ -7,20 +7,19 @@ days: the mean of the cheapest, not the cheapest of the mean. Battery side: divi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from flows.plain import records
 from flows.stages.horizon import QUARTER, quarter_hours
 from flows.stages.prices import PlanPrices
-from optimize.types import Tariff
+from optimize.types import Car, Session, Tariff
 
-_LEAST_TRIP_KWH = 1.0
+_LEAST_TRIP_KWH, _LEAST_KWH = 1.0, 1e-6
 _DAY = pd.Timedelta(days=1)
-Row = Mapping[str, Any]
 
 
 class StoredWorth:
@@ -32,37 +31,32 @@ class StoredWorth:
         self.known = pd.Series(buy, index=prices.slots)[: prices.horizon.priced_slots]
         self._seen: dict[tuple[pd.Timestamp, pd.Timestamp, int], float] = {}
 
-    def of(
-        self, sessions: pd.DataFrame, batteries: pd.DataFrame, kwh: Mapping[str, float]
-    ) -> dict[str, float]:
-        """Worth by session_id; kwh: usable energy by battery_id."""
-        cars = {row["battery_id"]: row for row in records(batteries)}
-        values: dict[str, float] = {}
-        for battery_id, stays in sessions.sort_values("arrival_utc").groupby("battery_id", sort=False):
-            rows = records(stays)
-            for row, after in zip(rows, [*rows[1:], None], strict=True):
-                car, capacity = cars[battery_id], kwh[str(battery_id)]
-                values[str(row["session_id"])] = self._of_stay(row, after, car, capacity)
-        return values
+    def of(self, stays: Sequence[Session], cars: Sequence[Car], told: Mapping[str, float]) -> list[Session]:
+        """The stays with their worth; told: SoC (0–1) that they are said to arrive with, by session_id."""
+        car = {one.battery_id: one for one in cars}
+        after: dict[str, Session] = {}
+        valued: list[Session] = []
+        for stay in sorted(stays, key=lambda stay: stay.arrival_utc, reverse=True):
+            value = self._of_stay(stay, after.get(stay.battery_id), car[stay.battery_id], told)
+            valued.append(replace(stay, value_eur_per_kwh=value))
+            after[stay.battery_id] = stay
+        return valued[::-1]
 
-    def _of_stay(self, row: Row, after: Row | None, car: Row, capacity_kwh: float) -> float:
+    def _of_stay(self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float]) -> float:
         end = self.prices.horizon.end
-        if row["departure_utc"] > end:  # it stays on: what it stores is charged later in the same stay
-            first, last = end, min(row["departure_utc"], end + _DAY)
-            trip = row["departure_soc"] - row["arrival_soc"]
+        comes_with = told[(after or stay).session_id]
+        if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
+            first, last, comes_with = end, stay.departure_utc, told[stay.session_id]
         elif after is not None:
-            first, last = after["arrival_utc"], after["departure_utc"]
-            trip = row["departure_soc"] - after["arrival_soc"]
+            first, last = after.arrival_utc, after.departure_utc
         else:  # as it came this time, it comes again on a later day
-            days = max(1, -(-(row["departure_utc"] - row["arrival_utc"]) // _DAY))
-            first, last = row["arrival_utc"] + days * _DAY, row["departure_utc"] + days * _DAY
-            trip = row["departure_soc"] - row["arrival_soc"]
-        need = max(_LEAST_TRIP_KWH, trip * capacity_kwh)
-        a_slot = max(1e-6, float(car["charge_limit_kw"]) * QUARTER / pd.Timedelta(hours=1))
-        price = self._cheapest(
-            first.floor(QUARTER), min(last, first + _DAY).ceil(QUARTER), int(-(-need // a_slot))
-        )
-        return max(0.0, price) / float(car["efficiency_charge"])
+            days = max(1, -(-(stay.departure_utc - stay.arrival_utc) // _DAY))
+            first, last = stay.arrival_utc + days * _DAY, stay.departure_utc + days * _DAY
+        need = max(_LEAST_TRIP_KWH, (stay.departure_soc - comes_with) * car.capacity_kwh)
+        a_slot = max(_LEAST_KWH, car.charge_limit_kw * (QUARTER / pd.Timedelta(hours=1)))
+        count = min(_DAY // QUARTER, math.ceil(need / a_slot))
+        price = self._cheapest(first.floor(QUARTER), min(last, first + _DAY).ceil(QUARTER), count)
+        return max(0.0, price) / car.efficiency_charge
 
     def _cheapest(self, first: pd.Timestamp, last: pd.Timestamp, count: int) -> float:
         """Mean price of the `count` cheapest quarter-hours of [first, last), €/kWh at the plug."""

@@ -1,4 +1,4 @@
-"""What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks nights`.
+"""What V2G is worth night after night, by the product's own stages: `python -m tests.benchmarks.nights`.
 
 One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day
 before; the slots that are followed until the next plan are added up, net of wear. The columns: what each mode

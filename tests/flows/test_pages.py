@@ -142,7 +142,7 @@ def test_a_page_that_cannot_be_made_leaves_the_old_ones(
 def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[str, str]) -> None:
     """Hourly prices, quarter-hourly power: both are drawn from the day's beginning to its end."""
     (chart, *_) = charts(published["index"])
-    price, power = lines(chart, "Market price"), lines(chart, "yard: grid power")
+    price, power = lines(chart, "Bought at the plug"), lines(chart, "yard: grid power")
     assert (len(price), len(power)) == (1, 3)
     for line in (*price, *power):
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
@@ -163,12 +163,12 @@ def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_
     assert f"those of {DAY} stand in" in page
     assert "Three modes" not in page
     assert "v2g" not in words(chart) and {"uncontrolled", "ordered"} <= set(words(chart))
-    (drawn,) = lines(chart, "Market price, last week's")
+    (drawn,) = lines(chart, "Bought at the plug")
     put(own, "prices", price_rows(DAY + WEEK, 1, spread=0.5), as_of=AS_OF + timedelta(days=8))
     check(Context.of(own, AS_OF + timedelta(days=8)))
     page, chart = told()  # published since: the plan was made without
     assert f"those of {DAY} stand in" in page
-    assert np.array_equal(lines(chart, "Market price, last week's")[0], drawn)
+    assert np.array_equal(lines(chart, "Bought at the plug")[0], drawn)
 
 
 def test_a_plan_is_drawn_with_its_own_prices_after_they_were_corrected(own: Workspace) -> None:
@@ -179,9 +179,8 @@ def test_a_plan_is_drawn_with_its_own_prices_after_they_were_corrected(own: Work
     check(Context.of(own, datetime.now(UTC) + timedelta(minutes=6)))
     after = used_prices(known, header)
     pd.testing.assert_frame_equal(after.frame, before.frame)
-    assert (before.told, after.told) == ("", "")
-    other = header | {"input_parts_json": '{"prices": "0", "tariffs": "0"}'}
-    assert "some have come in since" in used_prices(known, other).told
+    assert before.told == after.told
+    assert set(before.frame["series"]) == {"bought", "sold"}
 
 
 def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> None:
@@ -191,7 +190,7 @@ def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> Non
     check(Context.of(own, AS_OF))
     header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own, day)}).iloc[0].to_dict()
     known = Known(own.warehouse, AS_OF + timedelta(minutes=5))
-    told = used_prices(known, header | {"plan_source": "charge_only", "input_parts_json": "{}"})
+    told = used_prices(known, header | {"plan_source": "charge_only"})
     assert told.frame.empty and not told.titles
     assert told.told.startswith("No price was known, so none is drawn.")
 

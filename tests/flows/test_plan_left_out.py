@@ -168,7 +168,7 @@ def test_a_calibration_that_cannot_be_used_costs_the_car_its_v2g_alone(depot: Wo
     assert inputs.left_out == {}
     assert set(inputs.unusable) == {"car-1"}
     assert set(inputs.calibrations) == {"car-2"}
-    assert all(np.isfinite(soc) for soc in inputs.carried_soc.values())
+    assert all(np.isfinite(soc) for soc in inputs.carried.followed.values())
 
 
 def test_left_out_cars_are_on_the_pages_and_in_every_answer(
