@@ -1,6 +1,6 @@
-"""Charts of a market day: prices, power and charge over one axis, from its first moment to its last.
+"""Charts of a plan: prices, power and charge over one axis, from its first moment to its last.
 
-The axis counts hours from the day's beginning and is labelled with the clock on the wall, so that a day of 23
+The axis counts hours from the plan's beginning and is labelled with the clock on the wall: a day of 23
 or 25 hours is drawn as long as it is.
 """
 
@@ -26,28 +26,29 @@ _TICK_HOURS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayAxis:
-    """The hours of a market day: `slots` its quarter-hours (UTC), `timezone` that of its clock."""
+    """The hours of a plan: `slots` its quarter-hours (UTC), `timezone` that of its clock."""
 
     slots: pd.DatetimeIndex
     timezone: str
 
     @property
     def hours(self) -> float:
-        """Length of the day."""
+        """Length of the plan."""
         return len(self.slots) * _SLOT_HOURS
 
     def since(self, times: pd.Series) -> pd.Series:
-        """Hours from the beginning of the day to each of some times."""
+        """Hours from the beginning of the plan to each of some times."""
         return (times - self.slots[0]).dt.total_seconds() / 3600
 
     def x(self) -> alt.X:
-        """The axis, labelled every second hour of the clock and at the day's end."""
+        """The axis, labelled every second hour of the clock and at its end."""
         local = self.slots.tz_convert(self.timezone)
+        end = local[-1] + pd.Timedelta(hours=_SLOT_HOURS)
         labels = {
             at * _SLOT_HOURS: f"{clock:%H:%M}"
             for at, clock in enumerate(local)
             if clock.hour % _TICK_HOURS == 0 and clock.minute == 0
-        } | {self.hours: "24:00"}
+        } | {self.hours: f"{end:%H:%M}" if end.hour or end.minute else "24:00"}
         named = json.dumps({f"{hour:g}": label for hour, label in labels.items()})
         return alt.X(
             "hour:Q",

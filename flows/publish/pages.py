@@ -20,6 +20,7 @@ from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
+from flows.stages.horizon import quarter_hours
 from flows.stages.in_force import followed_mode
 from flows.stages.standing import standing_of
 from flows.workspace import Workspace
@@ -119,8 +120,9 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
     (header,) = records(workspace.warehouse.read("out_plan", where=mine))
     # What has come since, or was planned, changes nothing on the page of a plan.
     known = Known(workspace.warehouse, header["as_of_utc"])
-    axis = DayAxis(
-        slots=market_day_slots(header["market_date"], header["zone"]),
+    spanned = quarter_hours(header["first_slot_utc"], header["end_utc"]) if header["first_slot_utc"] else None
+    axis = DayAxis(  # plans of before it was noted spanned their market day
+        slots=market_day_slots(header["market_date"], header["zone"]) if spanned is None else spanned,
         timezone=str(market_timezone(header["zone"])),
     )
     modes = _in_order(known.read("out_plan_mode", where=mine))

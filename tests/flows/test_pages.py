@@ -147,8 +147,8 @@ def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[
     for line in (*price, *power):
         assert (line[0, 0], line[-1, 0]) == (0, WIDTH)
         assert (np.diff(line[:, 0]) >= 0).all()
-    edges = price[0][np.flatnonzero(np.diff(price[0][:, 1])), 0] / WIDTH * 24
-    assert len(edges) == 23 and edges == pytest.approx(edges.round(), abs=1e-3)
+    edges = price[0][np.flatnonzero(np.diff(price[0][:, 1])), 0] / WIDTH * 31  # to where the last car leaves
+    assert len(edges) == 24 and edges == pytest.approx(edges.round(), abs=1e-3)
     assert words(chart).count("24:00") == 2
 
 

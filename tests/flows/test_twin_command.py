@@ -100,5 +100,5 @@ def test_an_unknown_battery_is_a_usage_error(run, depot: Workspace) -> None:
     assert run("twin", "show", "car-9", "-w", depot.root, "--as-of", MOMENT)[0] == 2
     with pytest.raises(UsageError, match="car-9"):
         load_calibration("car-9", depot.root)
-    with pytest.raises(UsageError, match="not calibrated"):
+    with pytest.raises(UsageError, match="no battery 'car-1'"):  # as of then nobody knew it
         load_calibration("car-1", depot.root, as_of=AS_OF.replace(year=2020))

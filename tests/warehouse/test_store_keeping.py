@@ -205,7 +205,7 @@ def test_months_of_temperature_are_each_batterys_own_up_to_the_moment(warehouse)
             ("CAR1", "2020-04-01T00:00Z", 30.0),  # begins at the end
         )
     ]
-    take_in(warehouse, pd.concat(frames, ignore_index=True), received=dt.datetime(2020, 4, 2, tzinfo=dt.UTC))
+    take_in(warehouse, pd.concat(frames, ignore_index=True), received=dt.datetime(2020, 4, 1, tzinfo=dt.UTC))
     end = dt.datetime(2020, 4, 1, tzinfo=dt.UTC)
     months = warehouse.monthly_temperature(["CAR1", "CAR3"], end)
     assert months["battery_id"].tolist() == ["CAR1", "CAR1"]
