@@ -50,6 +50,8 @@ class WearPrice:
 
     def over(self, days: float) -> WearPrice:
         """The price of x EFC spread evenly over so many days: days·C(x/days)."""
+        if days == 1.0:
+            return self
         return replace(
             self,
             residual_value_eur=self.residual_value_eur * days,

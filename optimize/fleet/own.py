@@ -102,24 +102,25 @@ class OwnProblems:
         mine_now = (now - theirs)[j, t]
         upper[parts.power[j, t]] = np.maximum((self.repairer.rules.draw - theirs)[j, t], mine_now)
         lower[parts.power[j, t]] = np.minimum((-self.repairer.rules.feed - theirs)[j, t], mine_now)
-        # A shared meter counts no less than that.
-        base = day.tree.base_kw[j, t]
-        for columns, most in (
-            (parts.drawn[j, t], upper[parts.power[j, t]] + base),
-            (parts.fed[j, t], -lower[parts.power[j, t]] - base),
+        # A shared meter counts no less than that, nor do the binaries that it may need.
+        base, power = day.tree.base_kw[j, t], parts.power[j, t]
+        drawn_most, fed_most = parts.drawn_most.copy(), parts.fed_most.copy()
+        for columns, most, reach in (
+            (parts.drawn, drawn_most, upper[power] + base),
+            (parts.fed, fed_most, -lower[power] - base),
         ):
-            metered = columns >= 0
-            upper[columns[metered]] = np.maximum(upper[columns[metered]], most[metered])
+            most[j, t] = np.maximum(most[j, t], reach)
+            upper[columns[columns >= 0]] = most[columns >= 0]
         # What the others hold counts for the bids as well.
         held = self.repairer.held(others.shares_kw)
         for side, rows in enumerate((parts.pool_up, parts.pool_down)):
             block, slot = np.nonzero(rows >= 0)
             low[rows[block, slot]] = -held[block, side, slot]
-        upper[parts.bid] = most = np.append(self.coupling.upper, 0.0)[self.coupling.bid]
+        upper[parts.bid] = bid_most = np.append(self.coupling.upper, 0.0)[self.coupling.bid]
         return replace(
             day,
             programme=replace(programme, row_lower=low, lower=lower, upper=upper),
-            sites=replace(parts, bid_most=most),
+            sites=replace(parts, drawn_most=drawn_most, fed_most=fed_most, bid_most=bid_most),
         )
 
     def now(self, day: DayModel, cars: Sequence[int], plan: Feasible) -> Powers:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from optimize.arrays import FloatArray
 from optimize.types import Car, DayProblem, Session, Site, WearPrice
 
 MIDNIGHT = pd.Timestamp("2024-05-06T22:00Z")
@@ -163,28 +165,55 @@ def _random_stays(
     return stays
 
 
+def two_peaks(rng: np.random.Generator) -> FloatArray:
+    """Market prices of a day's quarter-hours with a dear morning and evening, €/kWh."""
+    hour = np.arange(96) / 4
+    prices: FloatArray = 0.09 + 0.05 * np.sin((hour - 14) / 24 * 4 * np.pi) + rng.normal(0, 0.004, 96)
+    return prices
+
+
+def everyday_car(rng: np.random.Generator, i: int, name: str, site_id: str, **more: Any) -> Car:
+    """An ordinary car, its capacity and wear drawn at random."""
+    return car(
+        name,
+        site_id=site_id,
+        capacity_kwh=float(rng.uniform(40, 80)),
+        soc_min=0.15,
+        soc_max=0.95,
+        charge_limit_kw=11.0,
+        discharge_limit_kw=10.0,
+        efficiency_charge=0.93,
+        efficiency_discharge=0.92,
+        wear=wear("law" if i % 2 else "rate", alpha_day_per_efc=float(rng.uniform(0.6, 1.4))),
+        **more,
+    )
+
+
+def everyday(
+    market: FloatArray, cars: Sequence[Car], stays: Sequence[Session], sites: Sequence[Site]
+) -> DayProblem:
+    """A day of quarter-hours at a household's prices of that market."""
+    return day(
+        (market + 0.06) * 1.19,
+        cars,
+        stays,
+        export=market + 0.04,
+        sites=sites,
+        hours=0.25,
+        terminal=0.13,
+        departure_price=5.0,
+    )
+
+
 def depot_day(count: int, seed: int = 1) -> DayProblem:
     """An ordinary day of `count` cars at two sites: home before evening or early morning, work by day."""
     rng = np.random.default_rng(seed)
-    hour = np.arange(96) / 4
-    market = 0.09 + 0.05 * np.sin((hour - 14) / 24 * 4 * np.pi) + rng.normal(0, 0.004, 96)
+    market = two_peaks(rng)
     sites = [
         Site(site_id=f"site {j}", import_limit_kw=4.0 * count, export_limit_kw=3.0 * count) for j in range(2)
     ]
     fleet = [
-        car(
-            f"car {i:03d}",
-            site_id=f"site {i % 2}",
-            capacity_kwh=float(rng.uniform(40, 80)),
-            soc_min=0.15,
-            soc_max=0.95,
-            charge_limit_kw=11.0,
-            discharge_limit_kw=10.0,
-            efficiency_charge=0.93,
-            efficiency_discharge=0.92,
-            drawdown_limit=0.5 if i % 3 == 0 else 1.0,
-            wear=wear("law" if i % 2 else "rate", alpha_day_per_efc=float(rng.uniform(0.6, 1.4))),
-        )
+        everyday_car(rng, i, f"car {i:03d}", f"site {i % 2}", drawdown_limit=0.5 if i % 3 == 0 else 1.0)
         for i in range(count)
     ]
     sessions = []
@@ -193,13 +222,4 @@ def depot_day(count: int, seed: int = 1) -> DayProblem:
         soc, evening = rng.uniform(0.3, 0.7), rng.uniform(0.25, 0.6)
         sessions.append(stay(one.battery_id, -20, leave, soc, 0.8, hours=0.25))
         sessions.append(stay(one.battery_id, home, 96 + 30, evening, 0.8, hours=0.25))
-    return day(
-        (market + 0.06) * 1.19,
-        fleet,
-        sessions,
-        export=market + 0.04,
-        sites=sites,
-        hours=0.25,
-        terminal=0.13,
-        departure_price=5.0,
-    )
+    return everyday(market, fleet, sessions, sites)

@@ -7,28 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.types import DayProblem, ReserveBlock, Session, Site
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, everyday, everyday_car, stay, two_peaks, wear
 
 
 def homes_day(count: int, seed: int = 1, *, feeder: bool = False) -> DayProblem:
     """Quarter-hours of `count` cars, each behind a site of its own that can bind; feeder: all on one."""
     rng = np.random.default_rng([seed, 41])
-    hour = np.arange(96) / 4
-    market = 0.09 + 0.05 * np.sin((hour - 14) / 24 * 4 * np.pi) + rng.normal(0, 0.004, 96)
+    market = two_peaks(rng)
     cars, stays = [], []
     for i in range(count):
-        one = car(
-            f"car {i:04d}",
-            site_id=f"home {i:04d}",
-            capacity_kwh=float(rng.uniform(40, 80)),
-            soc_min=0.15,
-            soc_max=0.95,
-            charge_limit_kw=11.0,
-            discharge_limit_kw=10.0,
-            efficiency_charge=0.93,
-            efficiency_discharge=0.92,
-            wear=wear("law" if i % 2 else "rate", alpha_day_per_efc=float(rng.uniform(0.6, 1.4))),
-        )
+        one = everyday_car(rng, i, f"car {i:04d}", f"home {i:04d}")
         leave, home = rng.uniform(32, 38), rng.uniform(58, 66)
         cars.append(one)
         stays.append(stay(one.battery_id, -20, leave, rng.uniform(0.3, 0.7), 0.8, hours=0.25))
@@ -39,16 +27,7 @@ def homes_day(count: int, seed: int = 1, *, feeder: bool = False) -> DayProblem:
     ]
     if feeder:
         sites.append(Site(site_id="feeder", import_limit_kw=5.0 * count, export_limit_kw=5.0 * count))
-    return day(
-        (market + 0.06) * 1.19,
-        cars,
-        stays,
-        export=market + 0.04,
-        sites=sites,
-        hours=0.25,
-        terminal=0.13,
-        departure_price=5.0,
-    )
+    return everyday(market, cars, stays, sites)
 
 
 def places_day(seed: int) -> DayProblem:
