@@ -52,8 +52,8 @@ class LikeDays:
         columns: list[Prices] = []
         for date in dates.unique():
             before = self.table[self.table.index < dates[0]]
-            free = pd.DatetimeIndex(before.index).dayofweek >= _SATURDAY
-            like = before[free == (date.dayofweek >= _SATURDAY)]
+            free = pd.DatetimeIndex(before.index).day_of_week >= _SATURDAY
+            like = before[free == (date.day_of_week >= _SATURDAY)]
             days = (like if len(like) else before).iloc[-LIKE_DAYS:].to_numpy(dtype=np.float64)
             columns.append(days[:, minutes[dates == date]])
         least = min((len(days) for days in columns), default=0)

@@ -105,12 +105,12 @@ def plan_prices(context: Context, day: date, battery_ids: Sequence[str]) -> Plan
     rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
     tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
-    of_day = np.asarray(slots >= market_day_slots(day, zone)[0])
-    retail = not np.isnan(buys[of_day]).any()
+    of_day = slots.isin(market_day_slots(day, zone))
+    retail = np.isfinite(buys[of_day]).all() and not np.isfinite(own[of_day]).all()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
     stays = known.stays(horizon.start, horizon.end)
     horizon = horizon.reaching(stays.loc[stays["battery_id"].isin(battery_ids), "departure_utc"])
-    return _Ladder(known, horizon, rows, tariff).climbed(retail=retail)
+    return _Ladder(known, horizon, rows, tariff).climbed(retail=bool(retail))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from flows.stages import Context, new_run_id
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
+from flows.stages.prices import PlanPrices, plan_prices
 from flows.workspace import Workspace
 from warehouse.zones import market_day_slots
 
@@ -131,6 +133,13 @@ def fleet_rows() -> pd.DataFrame:
         "scrap_value_eur": 900.0,
     }
     return pd.DataFrame([{"battery_id": "car-1", **car}, {"battery_id": "car-2", **car, "chemistry": "nca"}])
+
+
+def day_prices(workspace: Workspace, day: date, as_of: datetime = AS_OF) -> PlanPrices:
+    """The prices of a market day and of no other, whether it is over or not."""
+    plan = workspace.settings.plan.model_copy(update={"horizon": "market_day"})
+    settings = workspace.settings.model_copy(update={"plan": plan})
+    return plan_prices(Context.of(replace(workspace, settings=settings), as_of), day, [])
 
 
 def price_rows(first: date, days: int, *, spread: float = 0.08) -> pd.DataFrame:

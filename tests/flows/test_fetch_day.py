@@ -17,12 +17,10 @@ from flows.stages.check import check
 from flows.stages.fetch import usual_providers
 from flows.stages.fetch_day import fetch_day
 from flows.stages.inbox import ingest_inbox
-from flows.stages.prices import day_prices
 from flows.workspace import Workspace
-from tests.flows.conftest import price_rows, put
+from tests.flows.conftest import day_prices, price_rows, put
 from tests.warehouse.builders import SHARED_DATA
 from tests.warehouse.http_server import Reply, Server, ToLocal, serving
-from warehouse.known import Known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.zones import market_day_slots
 
@@ -86,7 +84,7 @@ def tries(result: StageResult) -> list[tuple[str, str]]:
 
 def known(workspace: Workspace, day: date = DAY) -> str:
     assert check(Context.of(workspace, AS_OF)).stage == "check"
-    return day_prices(Known(workspace.warehouse, AS_OF), workspace.zone, day).source
+    return day_prices(workspace, day, AS_OF).source
 
 
 def test_a_day_that_nobody_told_is_asked_for_once(made: Made) -> None:

@@ -20,7 +20,7 @@ from flows.stages import plan as plan_module
 from flows.stages.check import check
 from flows.stages.in_force import plan_in_force, plans_in_force
 from flows.stages.plan import plan
-from flows.stages.prices import RUNGS, DayPrices, day_prices
+from flows.stages.prices import RUNGS, PlanPrices, plan_prices
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put, spoil
 
@@ -163,16 +163,16 @@ def test_a_write_whose_guard_says_no_writes_nothing(bare: Workspace) -> None:
 def _plan_in_rounds(root: Path, who: int, barrier: Barrier, answers: Any) -> None:
     """One of the processes: in each round it plans a copy of the depot; the first at times sees no prices."""
 
-    def without(*args: Any) -> DayPrices:
-        found = day_prices(*args)
+    def without(*args: Any) -> PlanPrices:
+        found = plan_prices(*args)
         from dataclasses import replace
 
-        return replace(found, source="charge_only", price_eur_per_kwh=None, note="no prices seen")
+        return replace(found, source="charge_only", market=None, note="no prices seen")
 
     for round_ in range(ROUNDS):
         os.environ["V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH"] = str(2.0 + who)
         workspace = Workspace.open(root / f"round-{round_}")
-        inputs_module.day_prices = without if who == 0 and round_ % 2 == 0 else day_prices  # type: ignore[attr-defined]
+        inputs_module.plan_prices = without if who == 0 and round_ % 2 == 0 else plan_prices  # type: ignore[attr-defined]
         as_of = AS_OF + MINUTE * (0 if who == 0 else (who * round_ // 2) % 3)
         barrier.wait(timeout=300)
         result = planned(workspace, as_of)

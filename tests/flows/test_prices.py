@@ -6,10 +6,8 @@ import pytest
 
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.prices import day_prices
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, ZONE, price_rows, put
-from warehouse.known import Known
+from tests.flows.conftest import AS_OF, ZONE, day_prices, price_rows, put
 from warehouse.zones import market_day_slots
 
 
@@ -26,12 +24,12 @@ def test_hourly_prices_cover_every_quarter_hour_of_the_local_day(
 ) -> None:
     rows = price_rows(day, 1)
     known(workspace, rows)
-    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
+    found = day_prices(workspace, day)
     assert found.source == "published"
-    assert found.price_eur_per_kwh is not None
-    assert len(found.slots) == len(found.price_eur_per_kwh) == slots
-    assert found.price_eur_per_kwh.reshape(-1, 4)[:, 0].tolist() == rows["price_eur_per_kwh"].tolist()
-    assert (np.ptp(found.price_eur_per_kwh.reshape(-1, 4), axis=1) == 0).all()
+    assert found.market is not None
+    assert len(found.slots) == len(found.market) == slots
+    assert found.market.reshape(-1, 4)[:, 0].tolist() == rows["price_eur_per_kwh"].tolist()
+    assert (np.ptp(found.market.reshape(-1, 4), axis=1) == 0).all()
 
 
 def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
@@ -41,7 +39,7 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
     quarter = {"zone": ZONE, "interval_start_utc": f"{first + pd.Timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"}
     rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
     known(workspace, rows)
-    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
+    found = day_prices(workspace, day)
     assert found.source == "charge_only"
     assert "1 of 96 quarter-hours" in found.note
 
@@ -50,22 +48,22 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
 def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspace, day: date) -> None:
     before = day - timedelta(days=7)
     known(workspace, price_rows(before, 1))
-    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
+    found = day_prices(workspace, day)
     assert found.source == "substituted"
     assert str(before) in found.note
-    assert found.price_eur_per_kwh is not None
-    assert len(found.price_eur_per_kwh) == len(market_day_slots(day, ZONE))
-    assert np.isfinite(found.price_eur_per_kwh).all()
-    old = day_prices(Known(workspace.warehouse, AS_OF), ZONE, before)
+    assert found.market is not None
+    assert len(found.market) == len(market_day_slots(day, ZONE))
+    assert np.isfinite(found.market).all()
+    old = day_prices(workspace, before)
     for clock in ("00:00", "05:15", "18:45", "23:45"):
-        assert at(found.slots, found.price_eur_per_kwh, clock) == at(old.slots, old.price_eur_per_kwh, clock)
+        assert at(found.slots, found.market, clock) == at(old.slots, old.market, clock)
 
 
 def test_one_missing_hour_leaves_the_day_unpublished(workspace: Workspace) -> None:
     day = date(2024, 4, 1)
     known(workspace, price_rows(day, 1).drop(index=7))
-    found = day_prices(Known(workspace.warehouse, AS_OF), ZONE, day)
-    assert (found.source, found.price_eur_per_kwh) == ("charge_only", None)
+    found = day_prices(workspace, day)
+    assert (found.source, found.market) == ("charge_only", None)
     assert "4 of 96 quarter-hours" in found.note
 
 

@@ -20,8 +20,8 @@ from flows.stages import Context, StageResult, fetch, new_run_id
 from flows.stages.check import check
 from flows.stages.fetch import fetch_prices
 from flows.stages.ingest import ingest
-from flows.stages.prices import day_prices
 from flows.workspace import Workspace
+from tests.flows.conftest import day_prices
 from tests.warehouse.a44 import document, period, series
 from tests.warehouse.builders import SHARED_DATA
 from tests.warehouse.http_server import Reply, Server, serving
@@ -35,7 +35,6 @@ from warehouse.errors import (
     UnreachableError,
     WrongDayError,
 )
-from warehouse.known import Known
 from warehouse.sources.tariffs.exchange import Limits
 from warehouse.zones import market_day_bounds, market_day_slots
 
@@ -114,10 +113,10 @@ def test_days_of_92_96_and_100_quarter_hours_are_whole_at_every_resolution(
     with serving(xml(a44(day, minutes=minutes))) as server:
         fetched(depot_of_prices, server, day=day)
     assert check(Context.of(depot_of_prices, AS_OF)).exit_code == 0
-    prices = day_prices(Known(depot_of_prices.warehouse, AS_OF), "DE-LU", day)
+    prices = day_prices(depot_of_prices, day, AS_OF)
     assert prices.source == "published"
-    assert prices.price_eur_per_kwh is not None
-    assert len(prices.price_eur_per_kwh) == len(market_day_slots(day, "DE-LU"))
+    assert prices.market is not None
+    assert len(prices.market) == len(market_day_slots(day, "DE-LU"))
 
 
 def test_what_still_holds_is_not_fetched_again(depot_of_prices: Workspace) -> None:

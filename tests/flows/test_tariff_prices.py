@@ -13,13 +13,12 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
-from flows.stages.prices import DayPrices, day_prices
+from flows.stages.prices import PlanPrices, plan_prices
 from flows.stages.publish import publish
 from flows.workspace import Workspace
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
 from tests.warehouse.builders import promote_unchecked
-from warehouse.known import Known
 from warehouse.zones import market_day_slots
 
 SETTINGS = Tariff(import_adder_eur_per_kwh=0.1, vat=0.5, export_adder_eur_per_kwh=-0.01)
@@ -61,8 +60,8 @@ def market(workspace: Workspace) -> None:
     promote_unchecked(workspace.warehouse, "prices", AS_OF)
 
 
-def found(workspace: Workspace, day: date = DAY) -> DayPrices:
-    return day_prices(Known(workspace.warehouse, AS_OF + timedelta(hours=1)), ZONE, day)
+def found(workspace: Workspace, day: date = DAY) -> PlanPrices:
+    return plan_prices(Context.of(workspace, AS_OF + timedelta(hours=1)), day, [])
 
 
 def test_a_tariff_both_ways_stands_before_the_market(workspace: Workspace) -> None:
@@ -81,9 +80,9 @@ def test_a_direction_without_tariff_is_priced_by_market_and_settings(workspace: 
     buy, sell = prices.at_the_plug(SETTINGS)
     assert buy[0] == 0.11
     assert sell.tolist() == sold_before.tolist()
-    assert prices.price_eur_per_kwh is not None
-    np.testing.assert_allclose(before, (prices.price_eur_per_kwh + 0.1) * 1.5)
-    np.testing.assert_allclose(sell, prices.price_eur_per_kwh - 0.01)
+    assert prices.market is not None
+    np.testing.assert_allclose(before, (prices.market + 0.1) * 1.5)
+    np.testing.assert_allclose(sell, prices.market - 0.01)
 
 
 @pytest.mark.parametrize("order", [(60, 15), (15, 60)])
@@ -104,8 +103,8 @@ def test_of_two_answers_of_different_resolution_the_later_holds(
         promote_unchecked(workspace.warehouse, "prices", AS_OF)
     prices = found(workspace)
     assert prices.source == "published"
-    assert prices.price_eur_per_kwh is not None
-    assert prices.price_eur_per_kwh.tolist() == [0.2] * 96
+    assert prices.market is not None
+    assert prices.market.tolist() == [0.2] * 96
 
 
 @pytest.mark.parametrize("sold", [True, False])
@@ -116,7 +115,7 @@ def test_without_market_a_tariff_is_published_and_nothing_else_is_earned(
     tariff(workspace, sold=sold)
     prices = found(workspace)
     buy, sell = prices.at_the_plug(SETTINGS)
-    assert (prices.source, prices.note, prices.price_eur_per_kwh) == ("published", "", None)
+    assert (prices.source, prices.note, prices.market) == ("published", "", None)
     assert buy.max() == 0.41
     assert set(sell) == ({0.3} if sold else {0.0})
 
@@ -125,14 +124,19 @@ def test_a_tariff_that_misses_the_day_is_not_used(workspace: Workspace) -> None:
     tariff(workspace, sold=True)
     tomorrow = found(workspace, DAY + timedelta(days=1))
     assert tomorrow.source == "charge_only"
-    assert tomorrow.retail.import_eur_per_kwh is None
-    assert tomorrow.retail.rows.empty
+    assert tomorrow.bought is None
+    assert tomorrow.retail_rows.empty
 
 
-def test_what_may_wait_costs_the_lower_quartile_of_the_week(workspace: Workspace) -> None:
+def test_what_a_kwh_cost_before_is_told_by_the_tariff_of_what_is_bought(workspace: Workspace) -> None:
     tariff(workspace, sold=False, days=8)
-    assert found(workspace).usual_at_the_plug(SETTINGS) == pytest.approx(0.11)
-    assert len(found(workspace).retail.week_eur_per_kwh) == 7 * 96
+    prices = found(workspace)
+    assert prices.slots[0] < market_day_slots(DAY, ZONE)[0], "the plan begins where its prices begin, or now"
+    day = market_day_slots(DAY, ZONE)
+    workdays_of_the_week = prices.past_at_the_plug(SETTINGS, day)
+    assert workdays_of_the_week.tolist() == [[0.11] * 68 + [0.41] * 28] * 5
+    weekend = prices.past_at_the_plug(SETTINGS, day + pd.Timedelta(days=3))
+    assert len(weekend) == 2
 
 
 def test_a_plan_by_tariff_alone_names_its_file(depot: Workspace) -> None:
