@@ -10,8 +10,8 @@ from optimize.account import account, primary_value
 from optimize.check import check_plan
 from optimize.engines import plan_in_time
 from optimize.errors import OptimizeError, PlanCheckError
+from optimize.follow import charge_on_plug_in
 from optimize.types import MODES, DayProblem, Mode, ModePlan
-from optimize.uncontrolled import charge_on_plug_in
 from optimize.validation import require_limit, require_one_of
 
 MONEY_TOLERANCE_EUR = 1e-6

@@ -13,8 +13,8 @@ from optimize.fleet.arrays import FleetArrays, from_problem
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.polish import polish
 from optimize.fleet.solve import FleetSolution, solve_arrays
+from optimize.follow import charge_on_plug_in
 from optimize.types import DayProblem, Mode, ModePlan, Prices, ReserveBid, SolverRecord
-from optimize.uncontrolled import charge_on_plug_in
 from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4

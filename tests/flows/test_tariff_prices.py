@@ -142,7 +142,8 @@ def test_what_a_kwh_cost_before_is_told_by_the_tariff_of_what_is_bought(workspac
 def test_a_plan_by_tariff_alone_names_its_file(depot: Workspace) -> None:
     day = DAY + timedelta(days=7)
     file = depot.root.parent / "depot.toml"
-    file.write_text(TOU.replace("FEED", "feed_in_per_kwh = 0.3"), encoding="utf-8")
+    night, evening = (f"feed_in_per_kwh = {price}" for price in (0.05, 0.3))
+    file.write_text(TOU.replace("FEED", night, 1).replace("FEED", evening), encoding="utf-8")
     options = {"days": [day]}
     ingest(Context.of(depot, AS_OF), "tariffs", [file], source="tou", options=options)
     assert check(Context.of(depot, AS_OF)).exit_code == 0

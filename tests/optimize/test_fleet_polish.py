@@ -13,9 +13,9 @@ from optimize.fleet.arrays import from_problem, unsupported
 from optimize.fleet.own import OwnProblems
 from optimize.fleet.plan import solve_fleet
 from optimize.fleet.solve import FleetSolution, solve_arrays
+from optimize.follow import charge_on_plug_in
 from optimize.solve import settle_day, solve_mode
 from optimize.types import DayProblem, Mode
-from optimize.uncontrolled import charge_on_plug_in
 from optimize.windows import session_windows
 from tests.optimize.mixed import FEATURES as ALL
 from tests.optimize.mixed import mixed_day

@@ -1,68 +1,27 @@
-"""Charge on plug-in: what happens when nobody plans.
-
-Every car charges at full power, tapered where it tapers, from the moment it is plugged in until its departure
-target (at most soc_max). Where limits of the site tree bind, the shares of full power rise together until one
-binds; the cars below it stay there and the others rise on. A car that needs less takes what it needs.
-"""
+"""Cars below limits that they share: the shares of their full powers rise together until a limit binds."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from optimize.arrays import IntArray
-from optimize.assemble import assemble_plan
-from optimize.tree import site_tree
-from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, SolverRecord
-from optimize.windows import SessionWindow, session_windows, taper_line
+from optimize.tree import SiteTree
+from optimize.types import BoolArray, FloatArray
+from optimize.windows import SessionWindow
 
 
-def charge_on_plug_in(problem: DayProblem) -> ModePlan:
-    """The uncontrolled plan, by forward simulation; its objective is left to the accounts (NaN)."""
-    shape = (len(problem.cars), len(problem.slots))
-    charge: FloatArray = np.zeros(shape)
-    windows, tree = session_windows(problem), site_tree(problem)
+def sites_above(tree: SiteTree, windows: Sequence[SessionWindow]) -> IntArray:
+    """The sites whose limits count each stay, [stays, depth], -1 for none."""
     above = np.full((len(windows), max((len(path) for path in tree.paths), default=0)), -1)
     for s, window in enumerate(windows):
         path = tree.paths[window.site]
         above[s, : len(path)] = path
-    efficiency = np.array([window.efficiency_charge for window in windows])
-    energy = np.array([window.arrival_kwh for window in windows])
-    lines = np.array(
-        [taper_line(problem.cars[window.car], problem.slot_hours) for window in windows]
-    ).reshape(-1, 2)
-    target = np.array([_wanted_kwh(problem, window) for window in windows])
-    limit = np.array([window.charge_limit_kw for window in windows])
-    car = np.array([window.car for window in windows], dtype=np.int64)
-    first = np.array([window.first for window in windows])
-    end = np.array([window.end for window in windows])
-    for t in range(shape[1]):
-        here = np.flatnonzero((first <= t) & (t < end))
-        tapered = lines[here, 0] - lines[here, 1] * energy[here]
-        full = np.clip(tapered, 0.0, limit[here])
-        need = np.clip((target[here] - energy[here]) / problem.slot_hours, 0.0, full)
-        power = _filled(full, need, efficiency[here], above[here], tree.import_kw[:, t])
-        charge[car[here], t] = power
-        energy[here] += power * problem.slot_hours
-    record = SolverRecord(
-        status="simulated",
-        objective_eur=math.nan,
-        gap=math.nan,
-        solve_seconds=0.0,
-        columns=0,
-        rows=0,
-        binaries=0,
-        wear_cuts=0,
-    )
-    return assemble_plan(problem, windows, "uncontrolled", charge, np.zeros(shape), record)
+    return above
 
 
-def _wanted_kwh(problem: DayProblem, window: SessionWindow) -> float:
-    return min(window.session.departure_soc * problem.cars[window.car].capacity_kwh, window.highest_kwh)
-
-
-def _filled(
+def filled(
     full_kw: FloatArray, need_kw: FloatArray, efficiency: FloatArray, above: IntArray, limit_kw: FloatArray
 ) -> FloatArray:
     """Powers min(share·full, need) with shares that rise together until the limits above each car bind.

@@ -1,0 +1,217 @@
+"""What a day's plan promised, what came of it, and why the two differ: one account, whoever asks.
+
+Both are counted by the same definitions (`optimize.account`) over the slots that the plan was followed in:
+what is earned at the plug net of wear. What is in store when the day ends is told in kWh beside the money,
+never valued: a day that ends emptier has earned some of its money from the day after. The difference is split
+in steps, each of which changes one thing:
+
+price    the powers as planned, at the prices that came
+car      the cars as they came, left and what they held; their batteries take no more and give no more
+horizon  cars and slots that no plan told of: they charge on plug-in
+limits   the limits of the site tree
+charger  what the meter counted, where one did
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+import numpy as np
+
+from optimize.account import account
+from optimize.arrays import BoolArray, FloatArray
+from optimize.assemble import assemble_plan
+from optimize.follow import SIMULATED, Schedule, follow
+from optimize.types import DayProblem, DepartureOutcome, Mode, ModePlan, Prices
+from optimize.windows import SessionWindow, session_windows
+
+CAUSES = ("price", "car", "horizon", "limits", "charger")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Promise:
+    """What was planned for the slots of a day by the plan that was followed in each.
+
+    import_price, export_price [T]: €/kWh at the plug, as that plan knew them. schedule: battery-side powers
+    and where it told of a car. energy_start_kwh, energy_end_kwh [n, T]: NaN where a car is away. departures:
+    what was promised to those that leave within the day.
+    """
+
+    import_price_eur_per_kwh: FloatArray
+    export_price_eur_per_kwh: FloatArray
+    schedule: Schedule
+    energy_start_kwh: FloatArray
+    energy_end_kwh: FloatArray
+    departures: tuple[DepartureOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metered:
+    """What the meters at the plugs counted, kWh [n, T]; counted: which slots they did, [n, T]."""
+
+    import_kwh: FloatArray
+    export_kwh: FloatArray
+    counted: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Energy, money and departures; energies in kWh (import and export metered, the others battery side).
+
+    stored_kwh: charged less discharged; wear_eur: of V2G and of resting charged. departures: those that fall
+    within the day; missed: of these, the ones that left with less than promised.
+    """
+
+    import_kwh: float = 0.0
+    export_kwh: float = 0.0
+    v2g_kwh: float = 0.0
+    stored_kwh: float = 0.0
+    energy_cost_eur: float = 0.0
+    wear_eur: float = 0.0
+    departures: int = 0
+    missed: int = 0
+
+    @property
+    def net_eur(self) -> float:
+        """What the car earns, €: below 0 in most cases, as it has to charge."""
+        return -self.energy_cost_eur - self.wear_eur
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(Figures)}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Realised:
+    """A car's or a fleet's promise beside what came of it; causes: € by each of CAUSES, their sum is
+    realised.net_eur − promised.net_eur.
+    """
+
+    promised: Figures
+    realised: Figures
+    causes: Mapping[str, float]
+
+    def __add__(self, other: Realised) -> Realised:
+        return Realised(
+            promised=self.promised + other.promised,
+            realised=self.realised + other.realised,
+            causes={cause: self.causes[cause] + other.causes[cause] for cause in CAUSES},
+        )
+
+
+NOTHING = Realised(promised=Figures(), realised=Figures(), causes=dict.fromkeys(CAUSES, 0.0))
+
+
+def realise(
+    day: DayProblem,
+    promise: Promise,
+    mode: Mode,
+    *,
+    driven_kwh: Mapping[str, float] | None = None,
+    metered: Metered | None = None,
+) -> tuple[dict[str, Realised], ModePlan]:
+    """Each car's account by battery_id, and what came of the schedule as a plan of the day.
+
+    day: the slots, cars and stays as they were, at the prices that came; a stored kWh has no worth in it.
+    driven_kwh: see `optimize.follow.follow`. metered: what a meter counted stands for what the schedule would
+    have done in that slot.
+    """
+    day = replace(
+        day,
+        terminal_value_eur_per_kwh=0.0,
+        sessions=tuple(replace(stay, value_eur_per_kwh=None) for stay in day.sessions),
+    )
+    as_told = replace(
+        day,
+        import_price_eur_per_kwh=promise.import_price_eur_per_kwh,
+        export_price_eur_per_kwh=promise.export_price_eur_per_kwh,
+    )
+    planned = _plan_of(day, promise, mode)
+    schedule, driven = promise.schedule, driven_kwh or {}
+    followed = follow(day, schedule, mode, driven_kwh=driven)
+    came = followed if metered is None else _metered_plan(day, followed, metered, driven)
+    steps = [
+        _figures(as_told, planned),
+        _figures(day, planned),
+        _figures(day, follow(day, schedule, mode, driven_kwh=driven, unplanned=False, feeder=False)),
+        _figures(day, follow(day, schedule, mode, driven_kwh=driven, feeder=False)),
+        _figures(day, followed),
+        _figures(day, came),
+    ]
+    accounts = {
+        car.battery_id: Realised(
+            promised=steps[0][car.battery_id],
+            realised=steps[-1][car.battery_id],
+            causes={
+                cause: after[car.battery_id].net_eur - before[car.battery_id].net_eur
+                for cause, (before, after) in zip(CAUSES, pairwise(steps), strict=True)
+            },
+        )
+        for car in day.cars
+    }
+    return accounts, came
+
+
+def _figures(day: DayProblem, plan: ModePlan) -> dict[str, Figures]:
+    accounts = account(day, plan).cars
+    stored = np.sum(plan.charge_kw - plan.discharge_kw, axis=1) * day.slot_hours
+    due = [one for one in plan.departures if one.due == "departure"]
+    left = Counter(one.battery_id for one in due)
+    missed = Counter(one.battery_id for one in due if one.missing_kwh > 0.0)
+    return {
+        car.battery_id: Figures(
+            import_kwh=(one := accounts[car.battery_id]).import_kwh,
+            export_kwh=one.export_kwh,
+            v2g_kwh=one.v2g_kwh,
+            stored_kwh=float(stored[i]),
+            energy_cost_eur=one.energy_cost_eur,
+            wear_eur=one.wear_price_eur + one.rest_price_eur,
+            departures=left[car.battery_id],
+            missed=missed[car.battery_id],
+        )
+        for i, car in enumerate(day.cars)
+    }
+
+
+def _plan_of(day: DayProblem, promise: Promise, mode: Mode) -> ModePlan:
+    shape = (len(day.cars), len(day.slots))
+    return ModePlan(
+        mode=mode,
+        charge_kw=promise.schedule.charge_kw,
+        discharge_kw=promise.schedule.discharge_kw,
+        plugged=promise.schedule.told,
+        energy_start_kwh=promise.energy_start_kwh,
+        energy_end_kwh=promise.energy_end_kwh,
+        departures=promise.departures,
+        solver=SIMULATED,
+        reserves=(),
+        prices=Prices.unknown(shape[0], len(day.sites), 0, shape[1]),
+        binding=np.zeros(shape, dtype=np.int8),
+    )
+
+
+def _metered_plan(
+    day: DayProblem, followed: ModePlan, metered: Metered, driven_kwh: Mapping[str, float]
+) -> ModePlan:
+    """The day with what the meters counted, whether or not a stay was told for it."""
+    efficiency_in = np.array([[car.efficiency_charge] for car in day.cars])
+    efficiency_out = np.array([[car.efficiency_discharge] for car in day.cars])
+    charge = np.where(
+        metered.counted, metered.import_kwh * efficiency_in / day.slot_hours, followed.charge_kw
+    )
+    discharge = np.where(
+        metered.counted, metered.export_kwh / efficiency_out / day.slot_hours, followed.discharge_kw
+    )
+    windows: list[SessionWindow] = []
+    for window in session_windows(day):
+        driven, before = driven_kwh.get(window.session.session_id), windows[-1] if windows else None
+        if driven is not None and before is not None and before.car == window.car:
+            kw = (charge - discharge)[before.car, before.first : before.end]
+            left = before.arrival_kwh + float(kw.sum()) * day.slot_hours
+            window = replace(window, arrival_kwh=max(0.0, left - driven))
+        windows.append(window)
+    return assemble_plan(day, windows, followed.mode, charge, discharge, SIMULATED)

@@ -1,0 +1,138 @@
+"""The account of a day: nothing differs where nothing changed, each cause by hand, and their sum always."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from optimize.follow import Schedule
+from optimize.plan import plan_modes
+from optimize.realised import CAUSES, NOTHING, Metered, Promise, Realised, realise
+from optimize.types import DayProblem, ModePlan, Site
+from tests.optimize.fleets import FREE_WEAR, car, day, stay
+from tests.optimize.mixed import mixed_day
+
+
+def promise_of(problem: DayProblem, plan: ModePlan) -> Promise:
+    return Promise(
+        import_price_eur_per_kwh=problem.import_price_eur_per_kwh,
+        export_price_eur_per_kwh=problem.export_price_eur_per_kwh,
+        schedule=Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, told=plan.plugged),
+        energy_start_kwh=plan.energy_start_kwh,
+        energy_end_kwh=plan.energy_end_kwh,
+        departures=plan.departures,
+    )
+
+
+def planned(problem: DayProblem, kw: list[float], slots: slice = slice(None), **changes: Any) -> Promise:
+    """A promise for the only car: its power by slot, negative is discharging; prices as in the problem."""
+    power = np.array([kw], dtype=float)
+    said = np.zeros(power.shape, dtype=np.bool_)
+    said[:, slots] = True
+    schedule = Schedule(charge_kw=np.maximum(power, 0.0), discharge_kw=np.maximum(-power, 0.0), told=said)
+    held = np.full(power.shape, np.nan)
+    made = Promise(
+        import_price_eur_per_kwh=problem.import_price_eur_per_kwh,
+        export_price_eur_per_kwh=problem.export_price_eur_per_kwh,
+        schedule=schedule,
+        energy_start_kwh=held,
+        energy_end_kwh=held,
+        departures=(),
+    )
+    return replace(made, **changes)
+
+
+def causes(account: Realised) -> dict[str, float]:
+    return {name: round(value, 9) for name, value in account.causes.items() if abs(value) > 1e-9}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_day_that_goes_as_planned_keeps_its_promise(seed: int) -> None:
+    problem = mixed_day(seed, features=("taper", "tree", "rest"), cars=3, hours=0.5, slots=48)
+    for mode, plan in plan_modes(problem, time_limit_seconds=60).plans.items():
+        accounts, came = realise(problem, promise_of(problem, plan), mode)
+        for battery, account in accounts.items():
+            assert account.realised.net_eur == pytest.approx(account.promised.net_eur, abs=1e-6), battery
+            assert causes(account) == {} or max(map(abs, account.causes.values())) < 1e-6
+            assert account.realised.missed == account.promised.missed
+        np.testing.assert_allclose(came.energy_end_kwh, plan.energy_end_kwh, atol=1e-6)
+
+
+def test_another_price_is_the_price() -> None:
+    problem = day([0.1, 0.3, 0.1], [car()], [stay("A", 0, 3, 0.5, 0.7)], export=[0.1, 0.25, 0.1])
+    promise = planned(
+        problem, [4, -2, 0], import_price_eur_per_kwh=np.array([0.2, 0.2, 0.2]),
+        export_price_eur_per_kwh=np.array([0.2, 0.2, 0.2]),
+    )  # fmt: skip
+    (account,) = realise(problem, promise, "v2g")[0].values()
+    assert account.promised.net_eur == pytest.approx(-4 * 0.2 + 2 * 0.2)
+    assert account.realised.net_eur == pytest.approx(-4 * 0.1 + 2 * 0.25)
+    assert causes(account) == {"price": pytest.approx(0.4 + 0.1)}
+    assert (account.realised.stored_kwh, account.realised.missed) == (2.0, 0)
+
+
+def test_who_comes_late_is_the_car() -> None:
+    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 1, 3, 0.5, 0.9)])
+    (account,) = realise(problem, planned(problem, [4, 0, 0]), "ordered")[0].values()
+    assert causes(account) == {"car": pytest.approx(0.4)}
+    assert (account.realised.departures, account.realised.missed) == (1, 1)
+    assert (account.promised.stored_kwh, account.realised.stored_kwh) == (4.0, 0.0)
+
+
+def test_what_no_plan_told_of_is_the_horizon() -> None:
+    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.5, 0.9)])
+    (account,) = realise(problem, planned(problem, [0, 0, 0], slice(1, 3)), "ordered")[0].values()
+    assert causes(account) == {"horizon": pytest.approx(-0.4)}
+
+
+def test_what_the_feeder_does_not_let_through_is_the_limits() -> None:
+    site = Site(site_id="depot", import_limit_kw=3.0, export_limit_kw=0.0)
+    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.5, 0.9)], sites=[site])
+    (account,) = realise(problem, planned(problem, [4, 0, 0]), "ordered")[0].values()
+    assert causes(account) == {"limits": pytest.approx(0.1)}
+    assert account.realised.missed == 1
+
+
+def test_what_the_meter_says_is_the_charger() -> None:
+    worn = car(efficiency_charge=0.8, efficiency_discharge=0.5, wear=FREE_WEAR)
+    problem = day([0.1, 0.3, 0.2], [worn], [stay("A", 0, 3, 0.5, 0.9)])
+    counted = np.array([[True, True, False]])
+    metered = Metered(
+        import_kwh=np.array([[2.5, 0.0, 9.0]]), export_kwh=np.array([[0.0, 0.5, 9.0]]), counted=counted
+    )
+    (account,) = realise(problem, planned(problem, [4, 0, 0]), "v2g", metered=metered)[0].values()
+    assert account.realised.import_kwh == pytest.approx(2.5)
+    assert account.realised.export_kwh == pytest.approx(0.5)
+    assert account.realised.v2g_kwh == pytest.approx(1.0)
+    assert account.realised.stored_kwh == pytest.approx(2.0 - 1.0)
+    assert causes(account) == {"charger": pytest.approx(5.0 * 0.1 - 2.5 * 0.1 + 0.5 * 0.3)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_causes_add_up_whatever_happens(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem = mixed_day(seed, features=("taper", "tree"), cars=3, hours=0.5, slots=48)
+    plan = plan_modes(problem, ("ordered",), time_limit_seconds=60).plans["ordered"]
+    shift = pd.Timedelta(minutes=int(rng.integers(-90, 90)))
+    stays = [
+        replace(one, arrival_utc=one.arrival_utc + shift, arrival_soc=one.arrival_soc * rng.uniform(0.5, 1.0))
+        for one in problem.sessions
+        if one.arrival_utc + shift < min(one.departure_utc, problem.end_utc)
+    ]
+    first = {one.battery_id: one for one in sorted(stays, key=lambda one: one.arrival_utc, reverse=True)}
+    real = replace(
+        problem, sessions=tuple(first.values()),
+        import_price_eur_per_kwh=problem.import_price_eur_per_kwh * rng.uniform(0.5, 1.5),
+    )  # fmt: skip
+    drawn = rng.uniform(0.0, 2.0, (len(problem.cars), len(problem.slots)))
+    metered = Metered(import_kwh=drawn, export_kwh=0.0 * drawn, counted=drawn > 1.5)
+    accounts, _ = realise(real, promise_of(problem, plan), "ordered", metered=metered)
+    fleet = sum(accounts.values(), start=NOTHING)
+    assert set(fleet.causes) == set(CAUSES)
+    difference = fleet.realised.net_eur - fleet.promised.net_eur
+    assert sum(fleet.causes.values()) == pytest.approx(difference, abs=1e-9)
+    assert difference != pytest.approx(0.0, abs=1e-3)
