@@ -5,6 +5,7 @@ FlowsError                    2
 │   ├── SettingsError         2   v2g.toml or a V2G_… variable
 │   └── WorkspaceError        2   no workspace where one was expected
 ├── NoPlanError               5   nothing to plan with; the message says what is missing
+├── NoAccountError            5   a day cannot be accounted for, or not yet
 └── ServerError              75   Prefect's server did not answer
 
 Errors of the other rooms pass through unchanged; `flows.problem` gives them their code.
@@ -37,6 +38,12 @@ class WorkspaceError(UsageError):
 
 class NoPlanError(FlowsError):
     """No plan can be made for the date; the message says which input is missing."""
+
+    exit_code = 5
+
+
+class NoAccountError(FlowsError):
+    """What a day's plans promised cannot be put beside what came of it; the message says why."""
 
     exit_code = 5
 

@@ -108,6 +108,7 @@ class _Stays:
         self.end = np.array([window.end for window in windows], dtype=np.int64)
         self.energy = np.array([window.arrival_kwh for window in windows])
         self.arrival = self.energy.copy()
+        self.capacity = np.array([problem.cars[window.car].capacity_kwh for window in windows])
         self.lowest = np.array([window.lowest_kwh for window in windows])
         self.highest = np.array([window.highest_kwh for window in windows])
         self.target = np.array([_target_kwh(problem, window) for window in windows])
@@ -143,7 +144,8 @@ class _Stays:
         for s in np.flatnonzero(self.first == t).tolist():
             driven = self.driven_kwh.get(self.windows[s].session.session_id)
             if driven is not None and s and self.car[s - 1] == self.car[s]:  # windows: by car and arrival
-                self.energy[s] = self.arrival[s] = max(0.0, self.energy[s - 1] - driven)
+                came_with = float(np.clip(self.energy[s - 1] - driven, 0.0, self.capacity[s]))
+                self.energy[s] = self.arrival[s] = came_with
 
     def arrived(self) -> list[SessionWindow]:
         """The windows with what their cars really came with."""

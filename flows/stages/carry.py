@@ -25,7 +25,7 @@ from warehouse.known import Known
 from warehouse.zones import market_day_bounds
 
 _LOOK_BACK = pd.Timedelta(days=8)
-_PLAN = (
+PLAN_SPAN = (
     "plan_id",
     "market_date",
     "as_of_utc",
@@ -127,8 +127,8 @@ class Past:
     def of(cls, known: Known, zone: str, horizon: Horizon, battery_ids: list[str]) -> Past:
         """What was known of these cars when a plan begins."""
         start, midnight = horizon.start, horizon.local[0].normalize()
-        plans = known.read("out_plan", where={"zone": zone}, columns=list(_PLAN))
-        plans = _spanned(plans, zone)
+        plans = known.read("out_plan", where={"zone": zone}, columns=list(PLAN_SPAN))
+        plans = spanned(plans, zone)
         plans = plans[(plans["first_slot_utc"] < start) & (plans["end_utc"] > start - _LOOK_BACK)]
         plans = plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"])
         if plans.empty:
@@ -172,7 +172,7 @@ class Past:
         return float(modes.get(mode, modes[FOLLOWED])) - stands_on
 
 
-def _spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:
+def spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:
     """Plans with their first and last moment; those of before it was noted spanned their market day."""
     bounds = [market_day_bounds(day, zone) for day in plans["market_date"]]
     days = pd.DataFrame(bounds, columns=["first_slot_utc", "end_utc"], index=plans.index)

@@ -28,7 +28,7 @@ SEVERITIES = ("critical", "warning", "info")
 RUN_STATES = ("ok", "degraded", "failed")
 
 _AS_OF = moment("as_of_utc", "The instant whose knowledge the row rests on")
-_LINEAGE = (
+LINEAGE = (
     text("run_id", "Run that wrote the row"),
     _AS_OF,
     text("input_hash", "Hash of everything the row was computed from"),
@@ -79,7 +79,7 @@ def _table(
 ) -> TableContract:
     told = () if standing in columns else (standing,)
     return TableContract(
-        name=f"out_{name}", description=description, columns=columns + told + _LINEAGE, key=key, sort=sort
+        name=f"out_{name}", description=description, columns=columns + told + LINEAGE, key=key, sort=sort
     )
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
+from warehouse.contracts.realised import REALISED
 from warehouse.contracts.types import TableContract, choice, integer, moment, number, text
 from warehouse.errors import UnknownTableError, nearest
 
@@ -142,6 +143,7 @@ _TABLES = (
     _SUPERSEDED,
     _COMPACTED,
     *OUTPUTS,
+    *REALISED,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""

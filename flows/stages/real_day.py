@@ -1,0 +1,163 @@
+"""A market day as it was: cars, stays and prices as known now, and what each way of charging had left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flows.errors import NoAccountError
+from flows.plain import records
+from flows.stages.carry import NOTHING_CARRIED, carried
+from flows.stages.context import Context
+from flows.stages.executed import Executed
+from flows.stages.inputs import PlanInputs
+from flows.stages.lived import lived
+from flows.stages.plannable import plannable
+from flows.stages.prices import plan_prices
+from flows.stages.question import SLOT_HOURS, day_problem
+from flows.stages.requests import newest_calibrations
+from optimize.realised import Metered
+from optimize.types import DayProblem, Mode, ModePlan
+from warehouse.zones import market_day_bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RealDay:
+    """inputs: cars, stays and prices of the day, their states carried. metering: rows of core_metering."""
+
+    inputs: PlanInputs
+    metering: pd.DataFrame
+
+    @classmethod
+    def of(cls, context: Context, day: date, executed: Executed) -> RealDay:
+        """The day as it is known; raises NoAccountError while it is not over, or without its prices."""
+        known, zone = context.known, context.workspace.zone
+        start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+        if pd.Timestamp(context.as_of) < end:
+            raise NoAccountError(
+                f"no account of {day}: the day is not over as of {context.as_of:%Y-%m-%d %H:%M} UTC"
+            )
+        sites, batteries = known.read("core_site", where={"zone": zone}), known.read("core_battery")
+        batteries = batteries[batteries["site_id"].isin(sites["site_id"])]
+        stays = known.stays(start, end)
+        stays = stays[stays["battery_id"].isin(batteries["battery_id"])]
+        there = {*stays["battery_id"].astype(str), *executed.batteries}
+        batteries = batteries[batteries["battery_id"].isin(there)].reset_index(drop=True)
+        prices = plan_prices(_of_the_day(context), day, [])
+        if prices.source != "published":
+            raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
+        names = [str(name) for name in batteries["battery_id"]]
+        calibrations = newest_calibrations(known.at(max(executed.as_of)), names)
+        ids = [one.calibration_id for one in calibrations.values()]
+        inputs = plannable(
+            PlanInputs(
+                zone=zone,
+                market_date=day,
+                settings=context.workspace.settings,
+                prices=prices,
+                batteries=batteries,
+                sites=sites[sites["site_id"].isin(batteries["site_id"])].reset_index(drop=True),
+                sessions=stays.reset_index(drop=True),
+                calibrations=calibrations,
+                life_points=known.read("out_life_point", where={"calibration_id": ids}),
+                carried=NOTHING_CARRIED,
+                v2g_used_kwh={},
+                left_out={},
+            )
+        )
+        names = [str(name) for name in inputs.batteries["battery_id"]]
+        past = lived(known, prices.horizon, names)
+        state = carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh)
+        where = {"battery_id": names}
+        return cls(
+            inputs=replace(inputs, carried=state),
+            metering=known.read("core_metering", where=where, start=start, end=end),
+        )
+
+    @property
+    def battery_ids(self) -> list[str]:
+        """The cars, in the order of the problem."""
+        return [str(name) for name in self.inputs.batteries["battery_id"]]
+
+    @property
+    def slots(self) -> pd.DatetimeIndex:
+        """The quarter-hours of the day."""
+        return self.inputs.prices.slots
+
+    def problem(self, mode: Mode | None) -> DayProblem:
+        """The day as a question, from what a mode had left; None: from what the cars held."""
+        asked = day_problem(self.inputs, mode)
+        return replace(asked, objective="net_benefit", peak_slots=())
+
+    def metered(self) -> Metered | None:
+        """What the meters counted; None where none did."""
+        if self.metering.empty:
+            return None
+        shape = (len(self.battery_ids), len(self.slots))
+        at = pd.Index(self.battery_ids).get_indexer(pd.Index(self.metering["battery_id"]))
+        t = self.slots.get_indexer(pd.DatetimeIndex(self.metering["interval_start_utc"]))
+        drawn, fed, counted = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        drawn[at, t] = self.metering["import_kwh"].to_numpy(dtype=np.float64)
+        fed[at, t] = self.metering["export_kwh"].to_numpy(dtype=np.float64)
+        counted[at, t] = True
+        return Metered(import_kwh=drawn, export_kwh=fed, counted=counted)
+
+    def driven_kwh(self, followed: ModePlan | None) -> dict[str, float]:
+        """What cars drove between two stays of the day, by the session_id of the later one.
+
+        A stay that was announced before the car left says it by the promise that it stands on; one that was
+        told later by what the car had really left with (followed), and that the car itself comes with what
+        it says (None).
+        """
+        capacity = self.inputs.capacity_kwh
+        left = {} if followed is None else {one.session_id: one.reached_kwh for one in followed.departures}
+        driven: dict[str, float] = {}
+        for before, after in self._pairs():
+            kwh = capacity[str(after["battery_id"])]
+            came_with = float(after["arrival_soc"]) * kwh
+            if after["received_utc"] <= before["departure_utc"]:
+                driven[after["session_id"]] = float(before["departure_soc"]) * kwh - came_with
+            elif before["session_id"] in left:
+                driven[after["session_id"]] = left[before["session_id"]] - came_with
+        return driven
+
+    def _pairs(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        rows = records(self.inputs.sessions.sort_values(["battery_id", "arrival_utc"]))
+        return [
+            (before, after) for before, after in pairwise(rows) if before["battery_id"] == after["battery_id"]
+        ]
+
+
+def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, dict[str, object]]:
+    """What each car held when the day ended, or when it left last: columns of out_realised_car.
+
+    A car without a stay has none of them.
+    """
+    capacity = {car.battery_id: car.capacity_kwh for car in problem.cars}
+    stays = {stay.session_id: stay for stay in problem.sessions}
+    found: dict[str, dict[str, object]] = {}
+    for one in sorted(came.departures, key=lambda one: one.departure_utc):
+        at_plug = one.departure_utc > problem.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
+        found[one.battery_id] = {
+            "held_kwh": one.reached_kwh,
+            "at_plug": at_plug,
+            "left_utc": None if at_plug else one.departure_utc,
+            "left_target_kwh": None
+            if at_plug
+            else stays[one.session_id].departure_soc * capacity[one.battery_id],
+        }
+    return found
+
+
+def _of_the_day(context: Context) -> Context:
+    """A context whose plans span a market day and no more."""
+    settings = context.workspace.settings
+    plan = settings.plan.model_copy(update={"horizon": "market_day"})
+    workspace = replace(context.workspace, settings=settings.model_copy(update={"plan": plan}))
+    return replace(context, workspace=workspace)

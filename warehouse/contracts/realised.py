@@ -1,0 +1,82 @@
+"""What became of the plans that were followed: a day's account, promised beside realised."""
+
+from warehouse.contracts.outputs import LINEAGE
+from warehouse.contracts.types import (
+    Column,
+    Kind,
+    TableContract,
+    choice,
+    flag,
+    identifier,
+    integer,
+    moment,
+    number,
+    text,
+)
+
+REALISED_MODES = ("followed", "uncontrolled", "ordered")
+"""followed: what the cars did, by meter or simulated; the others: what would have come of these."""
+
+_ID = text("realised_id", "Account")
+_DAY = (
+    Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
+    text("zone", "Bidding zone"),
+)
+
+
+def _figures(prefix: str, whose: str) -> tuple[Column, ...]:
+    return (
+        number(f"{prefix}import_kwh", "kWh", f"Energy bought at the plug, {whose}"),
+        number(f"{prefix}export_kwh", "kWh", f"Energy sold at the plug, {whose}"),
+        number(f"{prefix}v2g_kwh", "kWh", f"Energy discharged, battery side, {whose}"),
+        number(f"{prefix}stored_kwh", "kWh", f"Energy charged less discharged, battery side, {whose}"),
+        number(f"{prefix}energy_cost_eur", "€", f"Metered purchases less metered sales, {whose}"),
+        number(f"{prefix}wear_eur", "€", f"Wear of V2G and of resting charged, {whose}"),
+        integer(f"{prefix}departures", f"Departures within the day, {whose}", 0),
+        integer(f"{prefix}missed", f"Departures with less than was due, {whose}", 0),
+    )
+
+
+def _cause(name: str, description: str) -> Column:
+    return number(f"{name}_eur", "€", f"Realised less promised, net of wear: {description}")
+
+
+REALISED = (
+    TableContract(
+        name="out_realised",
+        description="One row a market day accounted for: which plans were followed, and how much of it is known.",
+        columns=(
+            _ID, *_DAY,
+            text("plan_ids", "Plans that were followed, in their order"),
+            text("followed_modes", "What they followed"),
+            integer("slots", "Quarter-hours of the day", 1),
+            integer("planned_slots", "Those that a plan held", 0),
+            integer("metered_slots", "Quarter-hours of cars that a meter counted", 0),
+            integer("batteries", "Cars", 0),
+            text("note", "What is not as it should be", nullable=True),
+            *LINEAGE,
+        ),
+        key=("realised_id",),
+    ),
+    TableContract(
+        name="out_realised_car",
+        description="One row an account, way of charging and car: promised, realised, and why they differ.",
+        columns=(
+            _ID, *_DAY,
+            choice("mode", "What the cars did, or another way of charging", REALISED_MODES),
+            identifier("battery_id", "Battery"),
+            *_figures("promised_", "promised"), *_figures("", "realised"),
+            _cause("price", "prices came other than known"),
+            _cause("car", "it came, left or held other than told"),
+            _cause("horizon", "no plan told of the car or the quarter-hour"),
+            _cause("limits", "the site's limits"),
+            _cause("charger", "the meter counted other than planned"),
+            number("held_kwh", "kWh", "In store when the day ended, or when it left last", nullable=True),
+            flag("at_plug", "It was plugged in when the day ended"),
+            moment("left_utc", "When it left last", nullable=True),
+            number("left_target_kwh", "kWh", "What it was promised then", nullable=True),
+            *LINEAGE,
+        ),
+        key=("realised_id", "mode", "battery_id"),
+    ),
+)  # fmt: skip
