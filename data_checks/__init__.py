@@ -2,7 +2,8 @@
 
 - `check`: `check_frame`, the one way in · `types`: `CheckContext`, `CheckReport` · `merge`: `combined_checks`
 - `suites`: Great Expectations suites from contracts (the only importer of great_expectations)
-- written checks: `prices`, `sessions`, `checkups`, `fleet`; `units` of whole files; `duplicates` in a file
+- written checks: `prices`, `sessions`, `checkups`, `fleet`, `metering`
+- of whole files: `units`; of one file's rows: `duplicates`
 - of telemetry: `telemetry` (clock, power, spikes), `cells` (voltage, charge), `charge` (current), `stuck`
 - `freshness`: how old the newest rows are
 - what they stand on: `owners` (whose row), `packs` (which battery), `series` (neighbours in time)

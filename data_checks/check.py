@@ -11,6 +11,7 @@ from data_checks import (
     clocks,
     duplicates,
     fleet,
+    metering,
     prices,
     sessions,
     stuck,
@@ -59,7 +60,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
             found.add(broken)
         for written in (
             units.implausible_units(rows, declared, owners),
-            _alone(dataset, rows, packs, context),
+            _alone(dataset, rows, owners, packs, context),
             duplicates.contradictions(rows, declared, found.usable),
             _together(dataset, rows, owners, packs, series, found.usable, context),
         ):
@@ -86,7 +87,9 @@ def _landed(dataset: str, frame: pd.DataFrame) -> pd.DataFrame:
         raise FrameError(str(error)) from error
 
 
-def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext) -> Iterator[RowFinding]:
+def _alone(
+    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, context: CheckContext
+) -> Iterator[RowFinding]:
     """Judge rows by themselves."""
     if dataset in ("telemetry", "checkups"):
         yield telemetry.future_clock(rows, context)
@@ -95,6 +98,12 @@ def _alone(dataset: str, rows: pd.DataFrame, packs: Packs, context: CheckContext
         yield cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
         yield telemetry.power(rows, packs)
+    elif dataset == "metering":
+        yield metering.off_grid(rows)
+        yield metering.not_over(rows, context)
+        yield clocks.unset(rows, "interval_start_utc")
+        yield from metering.other_unit(rows, owners, packs)
+        yield from metering.beyond_plug(rows, owners, packs)
     elif dataset == "checkups":
         yield checkups.implausible_capacity(rows, packs)
         yield checkups.implausible_resistance(rows, packs)

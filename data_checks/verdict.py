@@ -158,7 +158,8 @@ def _reasons(owners: Owners, findings: list[RowFinding]) -> dict[str, set[str]]:
 
 
 def _reason(found: RowFinding, told: Sequence[str]) -> str:
-    return f"{found.reason}: {examples(told)}" if told else found.reason
+    # Rows of a file that is rejected as a whole are all told the same.
+    return f"{found.reason}: {examples(list(dict.fromkeys(told)))}" if told else found.reason
 
 
 def examples(told: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def _reopen_cars(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
-    """Delete the chosen rows from the core table; return what is left of the telemetry days they were in."""
+    """Delete the chosen rows from the core table; return what is left of a daily table's days."""
     core = core_contract(dataset)
     if not core.daily:
         connection.execute(
@@ -112,14 +112,15 @@ def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
         f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
     ).to_df()
-    connection.execute(
-        f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
-        f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, count(*) AS samples "
-        f"FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
-        f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
-        f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
-        "AND old.samples <= known.samples"  # more samples: retention has pruned some, and it is all there is
-    )
+    if core.name == "core_telemetry":
+        connection.execute(
+            f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
+            f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, "
+            f"count(*) AS samples FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
+            f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
+            f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
+            "AND old.samples <= known.samples"  # more: retention has pruned some, and it is all there is
+        )
     connection.execute(
         f"DELETE FROM {core.name} AS core USING days WHERE core.{owner} = days.{owner} "  # noqa: S608
         f"AND CAST(core.{moment} AS DATE) = days.day"

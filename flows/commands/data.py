@@ -26,6 +26,7 @@ class Kind(StrEnum):
     prices = "prices"
     tariffs = "tariffs"
     telemetry = "telemetry"
+    metering = "metering"
     sessions = "sessions"
     fleet = "fleet"
     sites = "sites"

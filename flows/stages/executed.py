@@ -51,8 +51,8 @@ class Executed:
         owner = np.full(len(slots), -1, dtype=np.int64)
         for number, row in enumerate(records(plans)):
             owner[np.asarray((slots >= row["begins"]) & (slots < row["end_utc"]))] = number
-        used = [int(number) for number in np.unique(owner) if number >= 0]
-        owner = np.array([used.index(number) if number >= 0 else -1 for number in owner], dtype=np.int64)
+        used = sorted({*owner.tolist()} - {-1})
+        owner = np.where(owner < 0, -1, np.searchsorted(used, owner)) if used else owner
         rows = [row for number, row in enumerate(records(plans)) if number in used]
         plan_ids = tuple(str(row["plan_id"]) for row in rows)
         where = {"plan_id": list(plan_ids)}
@@ -60,7 +60,7 @@ class Executed:
 
         def own(frame: pd.DataFrame, at: pd.Series) -> pd.DataFrame:
             mine = whose.reindex(pd.DatetimeIndex(at)).to_numpy()
-            return frame.loc[frame["plan_id"].to_numpy() == mine]
+            return pd.DataFrame(frame[frame["plan_id"].to_numpy() == mine])
 
         slot_rows = known.read("out_plan_slot", where=where, start=start, end=end)
         departures = known.read("out_plan_departure", where=where)

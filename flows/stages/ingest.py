@@ -17,13 +17,14 @@ from warehouse.sources import SourceFile, read_source, require_known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
-INGEST_ORDER = ("sites", "fleet", "prices", "tariffs", "sessions", "checkups", "telemetry")
+INGEST_ORDER = ("sites", "fleet", "prices", "tariffs", "sessions", "checkups", "telemetry", "metering")
 """The datasets, each after those that its rows refer to."""
 
 # What has to be known before a dataset's rows can mean something: column and the dataset that declares it.
 _REFERS: Mapping[str, tuple[str, str]] = {
     "fleet": ("site_id", "sites"),
     "telemetry": ("battery_id", "fleet"),
+    "metering": ("battery_id", "fleet"),
     "sessions": ("battery_id", "fleet"),
     "checkups": ("battery_id", "fleet"),
 }

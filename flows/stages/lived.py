@@ -5,6 +5,7 @@ Where no day before has an account, the plans tell it (`flows.stages.carry`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -14,6 +15,7 @@ from flows.plain import records
 from flows.stages.carry import FOLLOWED, Past
 from flows.stages.horizon import Horizon
 from warehouse.known import Known
+from warehouse.rows import Scalar
 
 _LOOK_BACK = 8
 
@@ -41,6 +43,8 @@ def lived(known: Known, horizon: Horizon, battery_ids: list[str]) -> Past:
 def accounts_before(known: Known, zone: str, day: date, battery_ids: list[str]) -> pd.DataFrame:
     """The rows of out_realised_car of the days before a day that cars came on, of each day the newest."""
     days = [day - timedelta(days=number) for number in range(1, _LOOK_BACK + 1)]
-    where = {"zone": zone, "market_date": days, "battery_id": battery_ids}
+    where: dict[str, Scalar | Sequence[Scalar]] = {
+        "zone": zone, "market_date": days, "battery_id": battery_ids,
+    }  # fmt: skip
     rows = known.newest("out_realised_car", by=["zone", "market_date", "battery_id"], where=where)
     return rows[rows["held_kwh"].notna()]

@@ -1,8 +1,8 @@
 """Put what really happened on a market day beside what its plans had promised.
 
 What the cars did is what a meter counted, else the plan as it would have been followed with the stays and
-the prices that came. Uncontrolled and ordered charging are simulated beside it, each from what it would itself
-have left in the batteries.
+the prices that came. Uncontrolled and ordered charging are simulated beside it, each from what it would
+itself have left in the batteries.
 """
 
 from __future__ import annotations

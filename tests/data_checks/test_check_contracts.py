@@ -6,7 +6,7 @@ import pytest
 
 from data_checks import FrameError, check_frame
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, prices, tariffs, telemetry
+from tests.warehouse.builders import NOW, fleet, landed, metering, prices, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
 
 
@@ -41,6 +41,7 @@ def checkups():
 GOOD = {
     "prices": prices(), "telemetry": telemetry(minutes=10), "sessions": sessions(), "fleet": fleet(),
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
+    "metering": metering(quarters=10),
 }  # fmt: skip
 
 
@@ -78,6 +79,11 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
         ("fleet", "soc_min", 0.99, "order"),
         ("fleet", "efficiency_charge", 1.01, "range"),
         ("sites", "zone", "XX", "known"),
+        ("metering", "battery_id", "CAR9", "known"),
+        ("metering", "interval_start_utc", pd.NaT, "not_null"),
+        ("metering", "import_kwh", np.nan, "not_null"),
+        ("metering", "import_kwh", -0.1, "range"),
+        ("metering", "export_kwh", np.inf, "finite"),
         ("checkups", "capacity_ah", 30.0, "capacity"),
         ("checkups", "capacity_ah", 260.0, "capacity"),
         ("checkups", "time_utc", pd.Timestamp("2020-04-01T12:06Z"), "future"),

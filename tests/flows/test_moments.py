@@ -91,6 +91,10 @@ ROWS = {
         {"battery_id": "car-1", "time_utc": ["2024-03-01T00:00:00Z", "2024-03-01T00:01:00Z"],
          "voltage_v": 350.0, "current_a": 1.0, "temperature_degc": 20.0}
     ),
+    "metering": lambda: pd.DataFrame(
+        {"battery_id": "car-1", "interval_start_utc": ["2024-03-01T00:00:00Z", "2024-03-01T00:15:00Z"],
+         "import_kwh": 1.0, "export_kwh": 0.0}
+    ),
     "checkups": lambda: pd.DataFrame(
         {"battery_id": ["car-1", "car-1"], "time_utc": ["2024-03-01T00:00:00Z", "2024-03-02T00:00:00Z"],
          "capacity_ah": 160.0, "temperature_degc": 25.0, "resistance_ohm": 0.05}

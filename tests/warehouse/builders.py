@@ -31,6 +31,18 @@ def telemetry(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=240, voltage
     )
 
 
+def metering(battery_id="CAR1", start="2020-03-28T22:00Z", quarters=96, import_kwh=2.5, export_kwh=0.0):
+    """What the plug of a charging car counts, quarter-hour by quarter-hour."""
+    return pd.DataFrame(
+        {
+            "battery_id": battery_id,
+            "interval_start_utc": pd.date_range(start, periods=quarters, freq="15min", unit="us"),
+            "import_kwh": import_kwh,
+            "export_kwh": export_kwh,
+        }
+    )
+
+
 def prices(start="2020-03-29T00:00+01:00", hours=23, zone="DE-LU"):
     """Hourly prices from `start`."""
     return pd.DataFrame(

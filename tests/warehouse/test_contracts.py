@@ -42,9 +42,9 @@ def test_every_output_but_checks_and_runs_carries_its_lineage():
             assert {"quality", "plan_source"} & set(contract.names), name
 
 
-def test_ddl_enforces_keys_except_on_telemetry():
+def test_ddl_enforces_keys_except_on_what_is_stored_by_day():
     assert "PRIMARY KEY (zone, interval_start_utc)" in ddl(CORE_PRICE)
-    assert "PRIMARY KEY" not in ddl(CONTRACTS["core_telemetry"])
+    assert all("PRIMARY KEY" not in ddl(CONTRACTS[name]) for name in ("core_telemetry", "core_metering"))
     assert "price_eur_per_kwh DOUBLE NOT NULL" in ddl(CORE_PRICE)
     assert "price_eur_per_kwh DOUBLE," in ddl(CONTRACTS["raw_price"])
 

@@ -1,7 +1,8 @@
 """The datasets that are brought in from outside.
 
 Each is declared once; `registry` derives from it the `raw_…` table (as it arrived, immutable) and the
-`core_…` table (checked, latest belief). Battery-side powers are ≥ 0; telemetry is pack level, + = charge.
+`core_…` table (checked, latest belief). Battery-side powers are ≥ 0; telemetry is pack level, + = charge;
+metering is plug-side, both ways ≥ 0.
 """
 
 from warehouse.contracts.types import (
@@ -75,6 +76,20 @@ TELEMETRY = TableContract(
     daily=True,
 )  # fmt: skip
 
+METERING = TableContract(
+    name="metering",
+    description="What the meter at a car's plug counted in a quarter-hour; one that is not told is unknown.",
+    columns=(
+        _BATTERY_ID,
+        moment("interval_start_utc", "Start of the half-open quarter-hour"),
+        # No typical range: an idle car counts nothing, and the checks know what its own plug can pass.
+        number("import_kwh", "kWh", "Drawn at the plug, counted there", 0.0, 1e7),
+        number("export_kwh", "kWh", "Fed back at the plug, likewise ≥ 0", 0.0, 1e7),
+    ),
+    key=("battery_id", "interval_start_utc"),
+    daily=True,
+)  # fmt: skip
+
 SESSION = TableContract(
     name="session",
     description="Plug-in sessions: when a car is connected, with what charge, and what its driver needs.",
@@ -144,6 +159,7 @@ DATASETS = {
     "prices": PRICE,
     "tariffs": TARIFF,
     "telemetry": TELEMETRY,
+    "metering": METERING,
     "sessions": SESSION,
     "fleet": BATTERY,
     "sites": SITE,

@@ -44,7 +44,7 @@ def _cause(name: str, description: str) -> Column:
 REALISED = (
     TableContract(
         name="out_realised",
-        description="One row a market day accounted for: which plans were followed, and how much of it is known.",
+        description="One row a market day accounted for: which plans were followed, what is known.",
         columns=(
             _ID, *_DAY,
             text("plan_ids", "Plans that were followed, in their order"),

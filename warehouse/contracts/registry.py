@@ -158,7 +158,7 @@ def table_contract(table: str) -> TableContract:
 
 
 def dataset_contract(dataset: str) -> TableContract:
-    """Return the declaration of a dataset (prices, telemetry, sessions, fleet, sites, checkups)."""
+    """Return the declaration of a dataset (prices, telemetry, metering, sessions, …)."""
     try:
         return DATASETS[dataset]
     except KeyError:

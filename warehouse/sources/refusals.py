@@ -37,7 +37,7 @@ def refuse_unfit(
             _refuse_ids(frame, column, file, header)
         if column.name == "zone":
             _refuse_zones(frame, file, header)
-        if column.name == "interval_start_utc":
+        if column.name == "interval_start_utc" and "resolution_minutes" in contract.names:
             _refuse_days(frame, file, header)
         if column.typical is not None:
             _refuse_unit(frame[column.name], column, file, header, divisor)
