@@ -1,7 +1,7 @@
 """The daily run as Prefect flows: a thin shell over `flows.stages`.
 
-daily = ingest (the inbox) → fetch (what providers tell of the day) → check → calibrate → plan → publish, each
-a flow of its own as well; `flows.stages.ladder` says how it goes on where one fails. A flow whose answer has
+daily = ingest (the inbox) → fetch (what providers tell of the day) → check → realise (what became of the days
+before) → calibrate → plan → publish, each a flow of its own as well; `flows.stages.ladder` says how it goes on where one fails. A flow whose answer has
 an exit code ends in a failed state called "Degraded" or "Failed": nothing but a clean run is green.
 Calibration is one task a chunk of batteries. Only what may pass is retried: files and tables that are busy; a
 stage that is run again writes the same rows again. Import this module after `Workspace.enter`: Prefect reads
@@ -87,6 +87,16 @@ def check(workspace: str, as_of: datetime | None = None, run_id: str | None = No
     return _stage(stage, workspace, as_of, run_id)
 
 
+@flow(name="realise", flow_run_name=_run_name)
+def realise(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
+    """Put what happened on the days before beside what their plans had promised."""
+    from flows.stages.realise import days_to_account
+    from flows.stages.realise import realise as stage
+
+    context = Context.of(_open(workspace), as_of or now(), run_id)
+    return _stage(stage, workspace, context.as_of, context.run_id, days_to_account(context))
+
+
 @flow(name="calibrate", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner(max_workers=8))  # type: ignore[arg-type]
 def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
     """Fit the twin of every battery with new rows, one task a chunk."""
@@ -132,6 +142,7 @@ def daily(
             ("ingest", ingest, {}),
             ("fetch", fetch, {"day": day}),
             ("check", check, {}),
+            ("realise", realise, {}),
             ("calibrate", calibrate, {}),
             ("plan", plan, {"day": day}),
             ("publish", publish, {"day": day}),

@@ -46,11 +46,14 @@ SIMULATED = SolverRecord(
 
 def charge_on_plug_in(problem: DayProblem) -> ModePlan:
     """What happens when nobody plans: the uncontrolled plan; its objective is left to the accounts (NaN)."""
+    return follow(problem, untold(problem), "uncontrolled")
+
+
+def untold(problem: DayProblem) -> Schedule:
+    """A schedule that says nothing of any car."""
     shape = (len(problem.cars), len(problem.slots))
-    nothing = Schedule(
-        charge_kw=np.zeros(shape), discharge_kw=np.zeros(shape), told=np.zeros(shape, dtype=np.bool_)
-    )
-    return follow(problem, nothing, "uncontrolled")
+    nothing = np.zeros(shape)
+    return Schedule(charge_kw=nothing, discharge_kw=nothing, told=np.zeros(shape, dtype=np.bool_))
 
 
 def follow(

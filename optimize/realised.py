@@ -24,7 +24,7 @@ import numpy as np
 from optimize.account import account
 from optimize.arrays import BoolArray, FloatArray
 from optimize.assemble import assemble_plan
-from optimize.follow import SIMULATED, Schedule, follow
+from optimize.follow import SIMULATED, Schedule, follow, untold
 from optimize.types import DayProblem, DepartureOutcome, Mode, ModePlan, Prices
 from optimize.windows import SessionWindow, session_windows
 
@@ -118,7 +118,7 @@ def realise(
 
     day: the slots, cars and stays as they were, at the prices that came; a stored kWh has no worth in it.
     driven_kwh: see `optimize.follow.follow`. metered: what a meter counted stands for what the schedule would
-    have done in that slot.
+    have done in that slot. Uncontrolled cars follow nothing: they charge on plug-in, whatever was foreseen.
     """
     day = replace(
         day,
@@ -131,13 +131,14 @@ def realise(
         export_price_eur_per_kwh=promise.export_price_eur_per_kwh,
     )
     planned = _plan_of(day, promise, mode)
-    schedule, driven = promise.schedule, driven_kwh or {}
+    driven, by_itself = driven_kwh or {}, mode == "uncontrolled"
+    schedule = untold(day) if by_itself else promise.schedule
     followed = follow(day, schedule, mode, driven_kwh=driven)
     came = followed if metered is None else _metered_plan(day, followed, metered, driven)
     steps = [
         _figures(as_told, planned),
         _figures(day, planned),
-        _figures(day, follow(day, schedule, mode, driven_kwh=driven, unplanned=False, feeder=False)),
+        _figures(day, follow(day, schedule, mode, driven_kwh=driven, unplanned=by_itself, feeder=False)),
         _figures(day, follow(day, schedule, mode, driven_kwh=driven, feeder=False)),
         _figures(day, followed),
         _figures(day, came),

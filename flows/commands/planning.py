@@ -1,4 +1,4 @@
-"""Commands of the day: calibrate, plan, run, report, status."""
+"""Commands of the day: calibrate, plan, run, realise, report, status."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from flows.moments import day_of
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    for command in (calibrate, plan, run, report, status):
+    for command in (calibrate, plan, run, realise, report, status):
         app.command(rich_help_panel="Planning")(command)
 
 
@@ -79,7 +80,8 @@ def run(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """All stages for one market day as one Prefect flow: inbox, providers, check, calibrate, plan, publish.
+    """All stages for one market day as one Prefect flow: inbox, providers, check, realise, calibrate, plan,
+    publish.
 
     What the section fetch of v2g.toml wants to know of the day is asked for, unless it is known. A stage
     that fails does not end the day: exit 3 with a plan on what is there, 5 without one. Uses the server in
@@ -93,6 +95,42 @@ def run(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open(prefect=True)
     call.finish(*run_daily(opened, call.as_of, market_date(day, call, opened.zone)))
+
+
+def realise(
+    ctx: typer.Context,
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--date",
+            metavar="DATE",
+            help="Market day that is over, YYYY-MM-DD in the zone's local time.",
+            show_default="the last three",
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Put what really happened on a market day beside what the plans that were followed had promised.
+
+    What a meter counted (dataset metering) is what the cars did; where none did, the plan is followed with the
+    stays and prices that came. Uncontrolled and ordered charging are simulated beside it. The difference is
+    split into its causes: price, car, horizon, limits, charger. Exit 3 when there is no account.
+
+    Example: v2g realise --date 2020-07-04
+    """
+    from flows.console import working
+    from flows.stages import Context
+    from flows.stages.realise import days_to_account
+    from flows.stages.realise import realise as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    context = Context.of(call.open(), call.as_of)
+    days = days_to_account(context) if day is None else [day_of("--date", day)]
+    with working("accounting"):
+        result = stage(context, days)
+    call.finish(result)
 
 
 def report(

@@ -49,11 +49,14 @@ def steps_of(context: Context, day: date) -> Mapping[str, Step]:
     from flows.stages.inbox import ingest_inbox
     from flows.stages.plan import plan
     from flows.stages.publish import publish
+    from flows.stages.realise import realise
+    from flows.stages.realise_days import days_to_account
 
     return {
         "ingest": lambda: ingest_inbox(context),
         "fetch": lambda: fetch_day(context, day),
         "check": lambda: check(context),
+        "realise": lambda: realise(context, days_to_account(context)),
         "calibrate": lambda: calibrate(context),
         "plan": lambda: plan(context, day),
         "publish": lambda: publish(context, day),

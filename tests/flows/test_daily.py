@@ -31,7 +31,7 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
     stages = {stage["stage"]: stage for stage in json.loads(answer.stdout)["stages"]}
-    assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan", "publish"]
+    assert list(stages) == ["ingest", "fetch", "check", "realise", "calibrate", "plan", "publish"]
     assert {stage["status"] for stage in stages.values()} == {"ok"}
     assert stages["calibrate"]["reused"] == 2
     pages = [Path(file) for file in stages["publish"]["files"]]

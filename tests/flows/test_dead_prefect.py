@@ -51,7 +51,7 @@ def test_a_run_whose_server_is_gone_is_kept_by_its_own_and_nothing_degraded_is_g
     asks = {"V2G_FETCH__PRICES": '["energy_charts"]', "HTTPS_PROXY": f"http://127.0.0.1:{closed_port()}"}
     code, stages, stderr = run(depot, url, **asks)
     assert code == 3, stderr
-    assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan", "publish", "prefect"]
+    assert list(stages) == ["ingest", "fetch", "check", "realise", "calibrate", "plan", "publish", "prefect"]
     codes = {name: (one["status"], one["exit_code"]) for name, one in stages.items()}
     degraded, ok = ("degraded", 3), ("ok", 0)
     assert codes == {
@@ -111,7 +111,7 @@ def test_a_run_whose_server_fails_it_goes_on_without(depot: Workspace) -> None:
     with well_but_for_everything_else() as url:
         code, stages, stderr = run(depot, url)
     assert code == 3, stderr
-    assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan", "publish", "prefect"]
+    assert list(stages) == ["ingest", "fetch", "check", "realise", "calibrate", "plan", "publish", "prefect"]
     assert (stages["plan"]["plan_source"], stages["plan"]["exit_code"]) == ("published", 0)
     assert stages["publish"]["files"]
     assert "Prefect failed" in stages["prefect"]["message"]

@@ -41,6 +41,16 @@ def _cause(name: str, description: str) -> Column:
     return number(f"{name}_eur", "€", f"Realised less promised, net of wear: {description}")
 
 
+def _totals(mode: str) -> tuple[Column, ...]:
+    return (
+        number(f"{mode}_promised_eur", "€", f"What all cars were promised to earn, net of wear: {mode}"),
+        number(f"{mode}_eur", "€", f"What they earned, net of wear: {mode}"),
+        number(f"{mode}_stored_kwh", "kWh", f"Energy charged less discharged, battery side: {mode}"),
+        integer(f"{mode}_departures", f"Departures within the day: {mode}", 0),
+        integer(f"{mode}_missed", f"Departures with less than was due: {mode}", 0),
+    )
+
+
 REALISED = (
     TableContract(
         name="out_realised",
@@ -53,6 +63,7 @@ REALISED = (
             integer("planned_slots", "Those that a plan held", 0),
             integer("metered_slots", "Quarter-hours of cars that a meter counted", 0),
             integer("batteries", "Cars", 0),
+            *(column for mode in REALISED_MODES for column in _totals(mode)),
             text("note", "What is not as it should be", nullable=True),
             *LINEAGE,
         ),

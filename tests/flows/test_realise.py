@@ -1,0 +1,167 @@
+"""Promised and realised through the stages: plans of two days followed, and what happened beside them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from flows.errors import NoAccountError
+from flows.stages import Context, StageResult
+from flows.stages.check import check
+from flows.stages.plan import plan
+from flows.stages.realise import realise
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
+from warehouse.zones import market_day_bounds
+
+NEXT = DAY + timedelta(days=1)
+OVER = AS_OF + timedelta(days=3)
+
+
+def nights(workspace: Workspace) -> None:
+    """Two days of prices, each told the day before, and the stays of both."""
+    put(workspace, "prices", price_rows(NEXT, 1), as_of=AS_OF + timedelta(days=1))
+    later = session_rows(NEXT).iloc[1:]
+    put(workspace, "sessions", later.assign(session_id=later["session_id"] + "n"))
+    check(Context.of(workspace, AS_OF + timedelta(days=1)))
+
+
+def followed(workspace: Workspace) -> None:
+    """Plans of both days, each at noon of the day before."""
+    for number, day in enumerate((DAY, NEXT)):
+        assert plan(Context.of(workspace, AS_OF + timedelta(days=number)), day).exit_code == 0
+
+
+def account(workspace: Workspace, *days: date, as_of: datetime = OVER) -> StageResult:
+    return realise(Context.of(workspace, as_of), days or (DAY, NEXT))
+
+
+def cars(workspace: Workspace, day: date) -> pd.DataFrame:
+    rows = workspace.warehouse.newest("out_realised_car", by=["market_date"], where={"market_date": day})
+    return rows.set_index(["mode", "battery_id"]).sort_index()
+
+
+def net(rows: pd.DataFrame, prefix: str = "") -> pd.Series:
+    return -rows[f"{prefix}energy_cost_eur"] - rows[f"{prefix}wear_eur"]
+
+
+def test_days_that_go_as_planned_keep_every_promise(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    result = account(depot)
+    assert (result.status, result.exit_code) == ("ok", 0)
+    for day in (DAY, NEXT):
+        rows = cars(depot, day)
+        assert set(rows.index.get_level_values("mode")) == {"followed", "ordered", "uncontrolled"}
+        pd.testing.assert_series_equal(net(rows), net(rows, "promised_"), check_names=False, atol=1e-6)
+        for figure in ("import_kwh", "export_kwh", "v2g_kwh", "stored_kwh", "departures", "missed"):
+            pd.testing.assert_series_equal(
+                rows[figure], rows[f"promised_{figure}"], check_names=False, check_dtype=False, atol=1e-6
+            )
+        assert rows["missed"].sum() == 0
+        assert rows.loc["followed", "v2g_kwh"].sum() > 0.5
+    header = depot.warehouse.read("out_realised").sort_values("market_date")
+    assert header["planned_slots"].tolist() == [96, 96]
+    assert header["followed_modes"].tolist() == ["v2g", "v2g"]
+
+
+def test_a_promise_counts_until_the_next_plan_begins(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    account(depot)
+    plans = depot.warehouse.read("out_plan").sort_values("as_of_utc")["plan_id"].tolist()
+    slots = depot.warehouse.read("out_plan_slot", where={"mode": "v2g", "plugged": True})
+    start, end = (pd.Timestamp(bound) for bound in market_day_bounds(DAY, "DE-LU"))
+    in_day = slots[(slots["interval_start_utc"] >= start) & (slots["interval_start_utc"] < end)]
+    handed_over = pd.Timestamp(AS_OF + timedelta(days=1))
+    first = in_day[(in_day["plan_id"] == plans[0]) & (in_day["interval_start_utc"] < handed_over)]
+    second = in_day[(in_day["plan_id"] == plans[1]) & (in_day["interval_start_utc"] >= handed_over)]
+    assert len(first) and len(second)
+    drawn = 0.25 * (first["power_kw"].clip(lower=0).sum() + second["power_kw"].clip(lower=0).sum())
+    assert cars(depot, DAY).loc["followed", "promised_import_kwh"].sum() == pytest.approx(drawn)
+
+
+def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    late = session_rows(DAY).iloc[2:].assign(arrival_utc=f"{DAY}T15:30:00Z")
+    put(depot, "sessions", late, as_of=AS_OF + timedelta(days=2))
+    check(Context.of(depot, AS_OF + timedelta(days=2)))
+    account(depot)
+    rows = cars(depot, DAY)
+    for mode in ("followed", "uncontrolled", "ordered"):
+        own = rows.loc[(mode, "car-2")]
+        assert own["missed"] == 1 and own["promised_missed"] == 0
+        assert own["stored_kwh"] <= 10.0 * 0.25 + 1e-6
+        assert own["held_kwh"] < own["left_target_kwh"]
+        assert abs(own["car_eur"]) > 0.01
+        causes = own[["price_eur", "car_eur", "horizon_eur", "limits_eur", "charger_eur"]].sum()
+        realised, promised = net(rows).loc[(mode, "car-2")], net(rows, "promised_").loc[(mode, "car-2")]
+        assert causes == pytest.approx(realised - promised, abs=1e-9)
+    after = cars(depot, NEXT).xs("car-2", level="battery_id")
+    told_trip = 0.3 / 0.7 * after["left_target_kwh"]
+    lacked = rows.xs("car-2", level="battery_id").eval("left_target_kwh - held_kwh")
+    assert after["stored_kwh"]["uncontrolled"] == pytest.approx((told_trip + lacked)["uncontrolled"])
+    assert after["missed"].to_dict() == {"followed": 1, "ordered": 1, "uncontrolled": 0}
+    for mode in ("followed", "ordered"):  # their plan was made before: it charges what was told of
+        assert after["held_kwh"][mode] == pytest.approx(after["left_target_kwh"][mode] - lacked[mode])
+
+
+def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    slots = depot.warehouse.read("out_plan_slot", where={"mode": "v2g", "battery_id": "car-2"})
+    start = pd.Timestamp(market_day_bounds(DAY, "DE-LU")[0])
+    first = slots[slots["interval_start_utc"] >= start].drop_duplicates("interval_start_utc").iloc[:96]
+    rows = pd.DataFrame(
+        {
+            "battery_id": "car-2",
+            "interval_start_utc": first["interval_start_utc"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "import_kwh": 0.0,
+            "export_kwh": 0.0,
+        }
+    )
+    rows.loc[rows["interval_start_utc"] == f"{DAY}T10:00:00Z", "import_kwh"] = 2.0
+    put(depot, "metering", rows, as_of=AS_OF + timedelta(days=2))
+    assert check(Context.of(depot, AS_OF + timedelta(days=2))).exit_code == 0
+    account(depot, DAY)
+    own = cars(depot, DAY).loc[("followed", "car-2")]
+    assert (own["import_kwh"], own["export_kwh"], own["missed"]) == (2.0, 0.0, 1)
+    assert abs(own["charger_eur"]) > 0.0
+    other = cars(depot, DAY).loc[("followed", "car-1")]
+    assert other["charger_eur"] == 0.0
+
+
+def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    account(depot)
+    account(depot)
+    assert len(depot.warehouse.read("out_realised")) == 2
+    put(depot, "prices", price_rows(DAY, 1, spread=0.02), as_of=OVER + timedelta(hours=1))
+    check(Context.of(depot, OVER + timedelta(hours=1)))
+    account(depot)
+    assert len(depot.warehouse.read("out_realised")) == 2, "as of then, nobody knew it"
+    before = cars(depot, DAY)
+    account(depot, as_of=OVER + timedelta(hours=2))
+    assert len(depot.warehouse.read("out_realised")) >= 3
+    after = cars(depot, DAY)
+    assert before["price_eur"].abs().max() == 0.0
+    assert after["price_eur"].abs().max() > 0.0
+
+
+def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace) -> None:
+    nights(depot)
+    followed(depot)
+    early = account(depot, DAY, as_of=AS_OF + timedelta(days=1))
+    assert (early.status, early.exit_code) == ("degraded", 3)
+    assert "is not over" in early.message
+    spoil(depot, "DELETE FROM core_price WHERE interval_start_utc >= '2024-03-20 23:00:00+00'")
+    result = account(depot)
+    assert result.exit_code == 3
+    assert f"no account of {NEXT}" in result.message and str(DAY) in result.message
+    assert depot.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
+    assert account(depot, DAY - timedelta(days=30)).message == "no plan was followed"
+    assert issubclass(NoAccountError, Exception)
