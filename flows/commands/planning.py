@@ -127,11 +127,14 @@ def status(
 ) -> None:
     """What the workspace holds: rows and freshness of each table, quarantine, calibrations, plans, last runs.
 
+    All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
+    moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
+
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
     from flows.status import status_of
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    tables = status_of(call.open())
+    tables = status_of(call.open(), call.as_of if call.told else None)
     call.answer(tables, lambda out: show_tables(out, tables))

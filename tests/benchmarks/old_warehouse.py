@@ -1,10 +1,10 @@
 """A depot that has planned every day for a while, as its daily flow would have left it: made by SQL.
 
-Every car is plugged in from 17:00 to 07:00 UTC. A day at noon, for the day after: prices and stays land, every
-car is calibrated (whole once a month), a plan of three modes is made, eight runs are noted. Samples of
+Every car is plugged in from 17:00 to 07:00 UTC. Each day at noon, for the day after: prices and stays land,
+every car is calibrated (whole once a month), a plan of three modes is made, eight runs are noted. Samples of
 telemetry are there for the last 30 days, quarter-hours of all; a twentieth of the stays was refused, a third
 of these let in again, ten samples a car and day were refused. Where nothing depends on a figure it is the
-same in every row, so that a year is made in minutes; keys and texts that are stored are of their real size.
+same in every row, so that a year is made in minutes; keys and texts are of their real size.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def make_old(root: Path, age: Age) -> Workspace:
 
 
 class _Filler:
-    """The statements of `make_old`: d counts days, the last is yet to be planned; c cars, m modes, s slots."""
+    """The statements of `make_old`: d counts days, the last has no plan yet; c cars, m modes, s slots."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, age: Age) -> None:
         self.connection, self.age = connection, age
@@ -91,7 +91,8 @@ class _Filler:
 
     def sources(self) -> None:
         days = self.age.days + 1
-        for dataset, count in {"fleet": 1, "sites": 1, "prices": days, "sessions": days, "telemetry": days}.items():
+        daily = dict.fromkeys(("prices", "sessions", "telemetry"), days)
+        for dataset, count in {"fleet": 1, "sites": 1, **daily}.items():
             self.put(
                 "raw_source", {"d": count},
                 source_id=_file(dataset), dataset=f"'{dataset}'", file_name=f"{_file(dataset)} || '.csv'",
@@ -168,9 +169,9 @@ class _Filler:
         whole = f"d % {_FULL_EVERY} = {(days - 1) % _FULL_EVERY}"
         own = {"calibration_id": _CALIBRATION, "battery_id": _CAR, "quality": "'calibrated'"}
         self.put(
-            "out_calibration", {"d": days, "c": cars}, **own, chemistry="'nmc811'", usable_capacity_ah="150.0",
-            usable_energy_kwh="56.0", soh="0.94", residual_value_eur="6000.0", l0_days="2500.0",
-            alpha_day_per_efc="0.9", beta_day_per_efc="1.0", rest_price_eur_per_kwh_h="0.0",
+            "out_calibration", {"d": days, "c": cars}, **own, chemistry="'nmc811'",
+            usable_capacity_ah="150.0", usable_energy_kwh="56.0", soh="0.94", residual_value_eur="6000.0",
+            l0_days="2500.0", alpha_day_per_efc="0.9", beta_day_per_efc="1.0", rest_price_eur_per_kwh_h="0.0",
             input_hash=f"md5({_CALIBRATION})", parameters_json=f"'{_STATE}' || {_CALIBRATION} || '\"}}'",
             previous_calibration_id=f"CASE WHEN d > 0 THEN {_CALIBRATION.replace('|| d', '|| (d - 1)')} END",
         )  # fmt: skip
@@ -194,12 +195,15 @@ class _Filler:
         noon, cars, days, slots = self.noon, self.age.cars, self.age.days, self.age.slots
         own, of_mode = {"plan_id": _PLAN}, {"plan_id": _PLAN, "mode": _MODE}
         slot = f"{noon} + to_minutes(15 * s::INT)"
-        hashes = '{"calibrations": "' + "0" * 64 + '", "prices": "' + "1" * 64 + '", "rest": "' + "2" * 480 + '"}'
+        hashes = (
+            '{"calibrations": "' + "0" * 64 + '", "prices": "' + "1" * 64 + '", "rest": "' + "2" * 480 + '"}'
+        )
         self.put(
-            "out_plan", {"d": days}, **own, market_date=f"CAST({noon} + to_days(1) AS DATE)", zone=f"'{ZONE}'",
-            slots=f"{slots}", first_slot_utc=noon, priced_until_utc=f"{noon} + to_hours(35)",
-            end_utc=f"{noon} + to_minutes({15 * slots})", batteries=f"{cars}", followed_mode="'v2g'",
-            input_hash="md5('inputs ' || d)", input_parts_json=f"'{hashes}'", has_past="d > 0", own_misses="0",
+            "out_plan", {"d": days}, **own, market_date=f"CAST({noon} + to_days(1) AS DATE)",
+            zone=f"'{ZONE}'", slots=f"{slots}", first_slot_utc=noon,
+            priced_until_utc=f"{noon} + to_hours(35)", end_utc=f"{noon} + to_minutes({15 * slots})", batteries=f"{cars}", followed_mode="'v2g'",
+            input_hash="md5('inputs ' || d)", input_parts_json=f"'{hashes}'", has_past="d > 0",
+            own_misses="0",
         )  # fmt: skip
         self.put("out_plan_source", {"d": days, "s": 6}, **own, dataset="'prices'", source_id=_file("prices"))
         self.put("out_plan_price", {"d": days, "s": slots}, **own, interval_start_utc=slot)
