@@ -1,11 +1,11 @@
 """The daily run as Prefect flows: a thin shell over `flows.stages`.
 
 daily = ingest (the inbox) → fetch (what providers tell of the day) → check → realise (what became of the days
-before) → calibrate → plan → publish, each a flow of its own as well; `flows.stages.ladder` says how it goes on where one fails. A flow whose answer has
-an exit code ends in a failed state called "Degraded" or "Failed": nothing but a clean run is green.
-Calibration is one task a chunk of batteries. Only what may pass is retried: files and tables that are busy; a
-stage that is run again writes the same rows again. Import this module after `Workspace.enter`: Prefect reads
-its environment when it is imported.
+before) → calibrate → plan → publish, each a flow of its own as well; `flows.stages.ladder` says how it goes
+on where one fails. A flow whose answer has an exit code ends in a failed state called "Degraded" or "Failed":
+nothing but a clean run is green. Calibration is one task a chunk of batteries. Only what may pass is retried:
+files and tables that are busy; a stage that is run again writes the same rows again. Import this module after
+`Workspace.enter`: Prefect reads its environment when it is imported.
 """
 
 from __future__ import annotations

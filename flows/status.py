@@ -1,4 +1,7 @@
-"""What a workspace holds, in a few small tables."""
+"""What a workspace holds, in a few small tables: as it stands, or as it was known at a moment.
+
+Nothing is read whole that grows with the age of a warehouse: what is counted is counted where it lies.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
 from flows.plain import known, records
 from flows.stages.calibrations import ORDER, oldest_first
 from flows.stages.in_force import followed_mode, plans_in_force
+from flows.stages.promises import kept_promises
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
-from warehouse.quarantine import Wanted, quarantined
-from warehouse.store import Warehouse
+from warehouse.known import Known
+from warehouse.quarantine import counted
+from warehouse.store import Extent, Warehouse
 
+PLAN_DAYS = 14
+"""Of how many market days, the last that have one, the plan in force is told."""
+RUNS = 8
+"""How many stages are told, those that ended last."""
 _PLAN = (
     "market_date", "plan_id", "plan_source", "followed_mode", "sequence", "batteries", "as_of_utc", "note",
 )  # fmt: skip
@@ -23,24 +30,25 @@ _PLAN = (
 Tables = Mapping[str, list[dict[str, Any]]]
 
 
-def status_of(workspace: Workspace) -> Tables:
-    """Data with freshness, quarantine by rule, newest calibrations, plans in force, the last runs."""
+def status_of(workspace: Workspace, as_of: datetime | None = None) -> Tables:
+    """Data with freshness, quarantine by rule, newest calibrations, plans in force, the last runs.
+
+    as_of: tz-aware; what had been received, found out and ended by then. None: all there is.
+    """
     warehouse = workspace.warehouse
     return {
-        "data": [_dataset(workspace, dataset) for dataset in DATASETS],
-        "quarantine": _quarantine(warehouse),
-        "calibrations": _calibrations(warehouse),
-        "plans": _plans(
-            warehouse.newest(
-                "out_plan", by=["market_date"], where={"zone": workspace.zone}, columns=[*_PLAN, "zone"]
-            )
+        "data": [_dataset(dataset, warehouse.extent(dataset, known_by=as_of)) for dataset in DATASETS],
+        "quarantine": _quarantine(warehouse, as_of),
+        "calibrations": _calibrations(warehouse, as_of),
+        "plans": _plans(workspace, as_of),
+        "promised and realised": kept_promises(
+            warehouse if as_of is None else Known(warehouse, as_of), workspace.zone
         ),
-        "last runs": _runs(warehouse.read("out_run")),
+        "last runs": _runs(warehouse, as_of),
     }
 
 
-def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
-    extent = workspace.warehouse.extent(dataset)
+def _dataset(dataset: str, extent: Extent) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "rows": extent.rows,
@@ -50,29 +58,31 @@ def _dataset(workspace: Workspace, dataset: str) -> dict[str, Any]:
     }
 
 
-def _quarantine(warehouse: Warehouse) -> list[dict[str, Any]]:
+def _quarantine(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, Any]]:
     """Rows that are out of the core tables by rule; released ones are not."""
-    counted: list[dict[str, Any]] = []
-    for dataset in DATASETS:
-        rows = quarantined(warehouse, Wanted(dataset=dataset))
-        counted += records(rows.groupby(["dataset", "rule", "severity"], as_index=False).size())
-    return counted
+    rows = records(counted(warehouse, known_by=as_of).rename(columns={"rows": "size"}))
+    place = {dataset: number for number, dataset in enumerate(DATASETS)}
+    return sorted(rows, key=lambda row: place[row["dataset"]])
 
 
-def _calibrations(warehouse: Warehouse) -> list[dict[str, Any]]:
+def _calibrations(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, Any]]:
     """The newest calibration of each battery."""
     shown = ["battery_id", "quality", "soh", "l0_days", "as_of_utc"]
     columns = list(dict.fromkeys([*shown, *ORDER]))
-    rows = oldest_first(warehouse.newest("out_calibration", by=["battery_id"], columns=columns))
-    newest = rows.drop_duplicates("battery_id", keep="last").sort_values("battery_id")
+    rows = warehouse.newest("out_calibration", by=["battery_id"], columns=columns, known_by=as_of)
+    newest = oldest_first(rows).drop_duplicates("battery_id", keep="last").sort_values("battery_id")
     return [_row(row) for row in records(newest[shown])]
 
 
-def _plans(plans: pd.DataFrame) -> list[dict[str, Any]]:
-    """The plans in force, by market day."""
+def _plans(workspace: Workspace, as_of: datetime | None) -> list[dict[str, Any]]:
+    """The plans in force of the last market days that have one."""
+    plans = workspace.warehouse.newest(
+        "out_plan", by=["market_date"], where={"zone": workspace.zone}, columns=[*_PLAN, "zone"],
+        known_by=as_of,
+    )  # fmt: skip
     first = ["market_date", "plan_id", "plan_source"]
     last = ["sequence", "batteries", "as_of_utc", "note"]
-    rows = records(plans_in_force(plans).sort_values("market_date"))
+    rows = records(plans_in_force(plans).sort_values("market_date").tail(PLAN_DAYS))
     return [
         _row({name: row[name] for name in first} | {"followed_mode": followed_mode(row)})
         | _row({name: row[name] for name in last})
@@ -80,10 +90,11 @@ def _plans(plans: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _runs(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    last = rows.sort_values("finished_utc").tail(8)
+def _runs(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, Any]]:
+    """The stages that ended last; they are noted by the clock, whatever moment they judged as of."""
+    rows = warehouse.read("out_run", within={"finished_utc": (None, as_of)}, last=("finished_utc", RUNS))
     shown = ["finished_utc", "stage", "status", "exit_code", "message"]
-    return [_row(row) for row in records(last[shown])]
+    return [_row(row) for row in records(rows.sort_values("finished_utc", kind="stable")[shown])]
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

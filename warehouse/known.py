@@ -15,7 +15,7 @@ import pandas as pd
 from warehouse.errors import ContractError
 from warehouse.quarantine import Wanted, landed_rows, quarantined
 from warehouse.rows import Scalar
-from warehouse.store import Extent, Warehouse
+from warehouse.store import Extent, Warehouse, Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,11 @@ class Known:
         start: dt.datetime | None = None,
         end: dt.datetime | None = None,
         columns: Sequence[str] | None = None,
+        within: Within | None = None,
     ) -> pd.DataFrame:
         """Return rows of a table as `Warehouse.read` does, as known."""
         return self.warehouse.read(
-            table, where=where, start=start, end=end, columns=columns, known_by=self.as_of
+            table, where=where, start=start, end=end, columns=columns, known_by=self.as_of, within=within
         )
 
     def stays(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:

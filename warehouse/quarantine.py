@@ -21,6 +21,7 @@ from warehouse.contracts import (
     landed_contract,
     raw_contract,
 )
+from warehouse.errors import UnknownTableError
 from warehouse.schema import check_version
 from warehouse.store import Warehouse
 
@@ -30,7 +31,8 @@ class Wanted:
     """Which rows of the quarantine: those of a dataset, and of a rule, battery, file and row if given.
 
     source: file name, or the beginning of its source_id. released: False = where the rule stands, True =
-    where it was released, None = both.
+    where it was released, None = both. touching: of sessions those that touch [first, last) as they landed,
+    whichever of their ends is told first; one that lacks an end stands for the moment of the other.
     """
 
     dataset: str
@@ -39,6 +41,32 @@ class Wanted:
     source: str | None = None
     source_row: int | None = None
     released: bool | None = False
+    touching: tuple[dt.datetime, dt.datetime] | None = None
+
+
+_FOUND = (
+    f"FROM core_quarantine q JOIN raw_source s USING (source_id) LEFT JOIN {RELEASED} r "
+    "ON q.dataset = r.dataset AND q.rule = r.rule AND q.source_id = r.source_id "
+    "AND q.source_row = r.source_row"
+)
+"""Rows of the quarantine with their file (s) and their release (r), if any."""
+
+
+def counted(warehouse: Warehouse, *, known_by: dt.datetime | None = None) -> pd.DataFrame:
+    """Return how many rows each rule stands against: dataset, rule, severity, rows, sorted by these.
+
+    known_by: as of `quarantined`. Raises the errors of opening a warehouse.
+    """
+    bound = "" if known_by is None else " AND s.received_utc < ?"
+    sql = (
+        f"SELECT q.dataset, q.rule, q.severity, count(*) AS rows {_FOUND} WHERE r.rule IS NULL{bound} "
+        "GROUP BY ALL ORDER BY ALL"
+    )
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        values = [] if known_by is None else [known_before(known_by)]
+        found: pd.DataFrame = connection.sql(sql, params=values).to_arrow_table().to_pandas()
+    return found
 
 
 def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime | None = None) -> pd.DataFrame:
@@ -49,12 +77,7 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
     """
     contract = dataset_contract(wanted.dataset)
     raw = raw_contract(wanted.dataset).name
-    sql = (
-        f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released FROM core_quarantine q "  # noqa: S608
-        f"JOIN raw_source s USING (source_id) LEFT JOIN {RELEASED} r "
-        "ON q.dataset = r.dataset AND q.rule = r.rule AND q.source_id = r.source_id "
-        "AND q.source_row = r.source_row WHERE q.dataset = ?"
-    )
+    sql = f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released {_FOUND} WHERE q.dataset = ?"
     values: list[object] = [wanted.dataset]
     if wanted.rule is not None:
         sql, values = f"{sql} AND q.rule = ?", [*values, wanted.rule]
@@ -71,6 +94,17 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
             "AND x.battery_id = ?)"
         )
         values.append(wanted.battery_id)
+    if wanted.touching is not None:
+        if wanted.dataset != "sessions":
+            raise UnknownTableError(f"{wanted.dataset} are no stays: nothing of them touches a span")
+        # An end that is not told is null, which `least` and `greatest` pass over.
+        ends = "(x.arrival_utc, x.departure_utc)"
+        sql += (
+            f" AND EXISTS (FROM {raw} x WHERE x.source_id = q.source_id AND x.source_row = q.source_row "
+            f"AND least{ends} < ? AND (greatest{ends} > ? OR least{ends} >= ?))"
+        )
+        first, last = wanted.touching
+        values += [last, first, first]
     if wanted.released is not None:
         sql, values = f"{sql} AND (r.rule IS NOT NULL) = ?", [*values, wanted.released]
     if known_by is not None:

@@ -80,6 +80,8 @@ class Selection:
     known_by: tz-aware; the table as it was known at that moment. newest_by: of each value of these columns
     the rows of the newest as_of_utc alone, of those `before` a moment. touching: of sessions those that are
     not over before the first moment nor begin after the second, whichever of their ends is told first.
+    within: column → the least and the most, themselves included, None for no such bound. last: a column and
+    how many rows: those that have the most in it, of equals those that are read last.
     """
 
     where: Mapping[str, Scalar | Sequence[Scalar]] = field(default_factory=dict)
@@ -89,6 +91,8 @@ class Selection:
     newest_by: tuple[str, ...] = ()
     before: dt.datetime | None = None
     touching: tuple[dt.datetime, dt.datetime] | None = None
+    within: Mapping[str, tuple[Scalar, Scalar]] = field(default_factory=dict)
+    last: tuple[str, int] | None = None
 
 
 def select(
@@ -99,7 +103,8 @@ def select(
 ) -> pd.DataFrame:
     """Return rows in reading order, shaped by the contract."""
     names = checked_columns(contract, contract.names if columns is None else columns)
-    checked_columns(contract, (*selection.where, *selection.newest_by))
+    of_last = [selection.last[0]] if selection.last else []
+    checked_columns(contract, (*selection.where, *selection.newest_by, *selection.within, *of_last))
     conditions = _conditions(contract, selection)
     table, values = source_of(connection, contract, selection, conditions)
     condition, own = _all(conditions)
@@ -110,7 +115,11 @@ def select(
             f"{table} SEMI JOIN (SELECT {', '.join(selection.newest_by)}, max({_MOMENT}) AS {_MOMENT} "  # noqa: S608
             f"FROM {table} WHERE {condition} GROUP BY ALL) AS newest USING ({by})"
         )
-    sql = f"SELECT {', '.join(names)} FROM {table} WHERE {condition} ORDER BY {', '.join(contract.order)}"  # noqa: S608
+    rows = f"FROM {table} WHERE {condition}"
+    if selection.last:
+        by = ", ".join(f"{name} DESC NULLS LAST" for name in (*of_last, *contract.order))
+        rows = f"FROM ({rows} ORDER BY {by} LIMIT {selection.last[1]:d})"
+    sql = f"SELECT {', '.join(names)} {rows} ORDER BY {', '.join(contract.order)}"
     frame = connection.sql(sql, params=own | values).to_arrow_table().to_pandas(date_as_object=True)
     # A table is read as it is: one figure that is none (NaN is not null in SQL) costs no other row.
     return project(frame, contract, names, gaps=True)
@@ -161,6 +170,11 @@ def _conditions(contract: TableContract, selection: Selection) -> list[Condition
             found.append(Condition(name, f"{name} = ${label}", {label: wanted}))
         else:
             found.append(Condition(name, f"{name} IN (SELECT unnest(${label}))", {label: list(wanted)}))
+    for number, (name, (least, most)) in enumerate(selection.within.items()):
+        for label, end, sign in ((f"least_{number}", least, ">="), (f"most_{number}", most, "<=")):
+            if end is not None:
+                told = _aware(contract, end) if isinstance(end, dt.datetime) else end
+                found.append(Condition(name, f"{name} {sign} ${label}", {label: told}))
     for label, bound, sign in (("start", selection.start, ">="), ("end", selection.end, "<")):
         if bound is not None:
             if contract.time_column is None:

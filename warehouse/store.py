@@ -52,6 +52,7 @@ PART_ROWS = 2_000_000
 """Rows of telemetry that are checked at once: about 1 GB."""
 
 Where = Mapping[str, Scalar | Sequence[Scalar]]
+Within = Mapping[str, tuple[Scalar, Scalar]]
 
 
 class Read(Protocol):
@@ -188,15 +189,20 @@ class Warehouse:
         end: dt.datetime | None = None,
         columns: Sequence[str] | None = None,
         known_by: dt.datetime | None = None,
+        within: Within | None = None,
+        last: tuple[str, int] | None = None,
     ) -> pd.DataFrame:
         """Return rows of a table in the order of its key, in the dtypes of `conform`.
 
         where: column → value, null or list of values. start, end: half-open, tz-aware, on the table's time
-        column. known_by: tz-aware; the table as it was known then (see `warehouse.known`). Raises
-        UnknownTableError for an unknown table or column.
+        column. known_by: tz-aware; the table as it was known then (see `warehouse.known`). within: column →
+        least and most, both included, None for no bound. last: a column and how many rows: those that have
+        the most in it, no other. Raises UnknownTableError for an unknown table or column.
         """
         contract = table_contract(table)
-        selection = Selection(where=where or {}, start=start, end=end, known_by=known_by)
+        selection = Selection(
+            where=where or {}, start=start, end=end, known_by=known_by, within=within or {}, last=last
+        )
         with self._reading() as connection:
             return select(connection, contract, selection, columns)
 

@@ -48,11 +48,15 @@ DateOption = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """The shared options of one invocation, wherever on the line they were typed."""
+    """The shared options of one invocation, wherever on the line they were typed.
+
+    told: whether `as_of` was typed; now, unless it was.
+    """
 
     directory: Path = Path()
     json: bool = False
     as_of: datetime
+    told: bool = False
 
     @classmethod
     def of(cls, ctx: typer.Context, workspace: Path | None, as_json: bool, as_of: str | None) -> Call:
@@ -61,7 +65,7 @@ class Call:
         if workspace is not None:
             call = replace(call, directory=workspace)
         if as_of is not None:
-            call = replace(call, as_of=moment_of("--as-of", as_of))
+            call = replace(call, as_of=moment_of("--as-of", as_of), told=True)
         return replace(call, json=call.json or as_json)
 
     def open(self, *, prefect: bool = False) -> Workspace:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.moments import day_of
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.moments import day_of
 
 
 def add_to(app: typer.Typer) -> None:
@@ -114,9 +114,9 @@ def realise(
 ) -> None:
     """Put what really happened on a market day beside what the plans that were followed had promised.
 
-    What a meter counted (dataset metering) is what the cars did; where none did, the plan is followed with the
-    stays and prices that came. Uncontrolled and ordered charging are simulated beside it. The difference is
-    split into its causes: price, car, horizon, limits, charger. Exit 3 when there is no account.
+    What a meter counted (dataset metering) is what the cars did; where none did, the plan is followed with
+    the stays and prices that came. Uncontrolled and ordered charging are simulated beside it. The difference
+    is split into its causes: price, car, horizon, limits, charger. Exit 3 when there is no account.
 
     Example: v2g realise --date 2020-07-04
     """
@@ -165,11 +165,14 @@ def status(
 ) -> None:
     """What the workspace holds: rows and freshness of each table, quarantine, calibrations, plans, last runs.
 
+    All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
+    moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
+
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
     from flows.status import status_of
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    tables = status_of(call.open())
+    tables = status_of(call.open(), call.as_of if call.told else None)
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -24,14 +25,13 @@ def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str
     Columns: battery_id, market_date, priced_eur (a standard day's wear included), wear_twin_eur,
     wear_error_eur; of ``mode``, for two months up to the plan's day.
     """
+    today = header["market_date"]
     plans = known.read(
         "out_plan",
         where={"zone": header["zone"]},
+        within={"market_date": (today - timedelta(days=_TREND_DAYS - 1), today)},
         columns=["plan_id", "market_date", "zone", "sequence", "as_of_utc", "plan_source"],
     )
-    dates = pd.to_datetime(plans["market_date"])
-    today = pd.Timestamp(header["market_date"])
-    plans = plans[(dates <= today) & (dates > today - pd.Timedelta(days=_TREND_DAYS))]
     # What is told of the plan's own day is this plan's, in force or not.
     mine = plans["plan_id"] == header["plan_id"]
     newest = plans_in_force(plans[mine | (plans["market_date"] != header["market_date"])])

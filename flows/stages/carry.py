@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 
 from flows.plain import records
 from flows.stages.hashing import hash_values
-from flows.stages.horizon import QUARTER, Horizon
+from flows.stages.horizon import DAYS_AHEAD, LONGEST_TAIL, QUARTER, Horizon
 from flows.stages.in_force import followed_mode
 from optimize.types import MODES, Mode
 from warehouse.known import Known
@@ -127,7 +128,14 @@ class Past:
     def of(cls, known: Known, zone: str, horizon: Horizon, battery_ids: list[str]) -> Past:
         """What was known of these cars when a plan begins."""
         start, midnight = horizon.start, horizon.local[0].normalize()
-        plans = known.read("out_plan", where={"zone": zone}, columns=list(PLAN_SPAN))
+        # No plan ends later after its market day than prices are looked for and its tail is long.
+        first_day = (midnight - _LOOK_BACK - DAYS_AHEAD - LONGEST_TAIL).date() - timedelta(days=1)
+        plans = known.read(
+            "out_plan",
+            where={"zone": zone},
+            within={"market_date": (first_day, None)},
+            columns=list(PLAN_SPAN),
+        )
         plans = spanned(plans, zone)
         plans = plans[(plans["first_slot_utc"] < start) & (plans["end_utc"] > start - _LOOK_BACK)]
         plans = plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"])

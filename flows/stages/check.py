@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from data_checks import CheckContext, check_frame, combined_checks, replaced
+from data_checks.units import LEVEL_DAYS
 from flows.plain import records
 from flows.stages.context import Context
 from flows.stages.findings import findings
@@ -22,10 +23,12 @@ from flows.stages.record import StageResult, recorded
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
-from warehouse.zones import ZONES
+from warehouse.store import Warehouse
+from warehouse.zones import FIRST_DAY, LAST_DAY, ZONES
 
 _log = logging.getLogger(__name__)
 _DAY = timedelta(days=1)
+_EARLIEST, _LATEST = (pd.Timestamp(day, tz="UTC") for day in (FIRST_DAY, LAST_DAY))
 
 
 @recorded("check")
@@ -136,11 +139,16 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
 
 def _replaced(context: Context, parts: Sequence[Part]) -> pd.DataFrame:
     """What was just promoted and contradicts an earlier file: rows of out_check."""
-    superseded = context.workspace.warehouse.read("core_session_superseded")
     new = [source_id for part in parts for source_id in part.source_ids]
-    just = superseded["source_id"].isin(new) | superseded["by_source_id"].isin(new)
+    just = pd.concat(
+        [
+            context.workspace.warehouse.read("core_session_superseded", where={name: new})
+            for name in ("source_id", "by_source_id")
+        ]
+    )
+    just = just.drop_duplicates("session_id").sort_values("session_id", kind="stable", ignore_index=True)
     against = CheckContext(as_of_utc=pd.Timestamp(context.as_of), run_id=context.run_id)
-    return replaced(superseded[just], sum(part.rows for part in parts), against)
+    return replaced(just, sum(part.rows for part in parts), against)
 
 
 def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckContext:
@@ -155,9 +163,20 @@ def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckC
         zones_tz=ZONES,
         market_days=_inner_days(frame) if dataset == "prices" else {},
         batteries=fleet,
-        known_prices=warehouse.read("core_price") if dataset == "prices" else None,
+        known_prices=_known_prices(warehouse, frame) if dataset == "prices" else None,
         released=released(warehouse, dataset),
     )
+
+
+def _known_prices(warehouse: Warehouse, prices: pd.DataFrame) -> pd.DataFrame:
+    """What is known of the zones of new prices, as far around them as it shows their level."""
+    times, around = prices["interval_start_utc"].dropna(), timedelta(days=LEVEL_DAYS + 1)
+    if times.empty:
+        return warehouse.read("core_price", end=_EARLIEST)
+    zones = [str(zone) for zone in prices["zone"].dropna().unique()]
+    # A year that no market can mean has nothing known around it.
+    first, last = max(times.min(), _EARLIEST), min(times.max(), _LATEST)
+    return warehouse.read("core_price", where={"zone": zones}, start=first - around, end=last + around)
 
 
 def _inner_days(prices: pd.DataFrame) -> dict[str, tuple[date, ...]]:

@@ -49,8 +49,7 @@ def steps_of(context: Context, day: date) -> Mapping[str, Step]:
     from flows.stages.inbox import ingest_inbox
     from flows.stages.plan import plan
     from flows.stages.publish import publish
-    from flows.stages.realise import realise
-    from flows.stages.realise_days import days_to_account
+    from flows.stages.realise import days_to_account, realise
 
     return {
         "ingest": lambda: ingest_inbox(context),

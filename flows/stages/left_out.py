@@ -48,7 +48,7 @@ def quarantined_stays(
     stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
     told in another row, is such another. elsewhere: batteries of other zones.
     """
-    rules = known.quarantined(Wanted(dataset="sessions"))
+    rules = known.quarantined(Wanted(dataset="sessions", touching=(start, end)))
     if rules.empty:
         return {}
     rows = known.landed_rows("sessions", rules)

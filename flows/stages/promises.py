@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from warehouse.known import Known
+from warehouse.store import Warehouse
 
 _RECENT = 7
 
 
-def kept_promises(known: Known, zone: str) -> list[dict[str, Any]]:
-    """What was gained over uncontrolled and over ordered charging, over the last days and over all with an account.
+def kept_promises(known: Known | Warehouse, zone: str) -> list[dict[str, Any]]:
+    """What was gained over uncontrolled and over ordered charging, in the last days and in all.
 
     A row a span and comparison: days, promised and realised benefit in € net of wear, what is in store more
     (kWh) than the other way of charging would have left, departures missed and those it would have missed.

@@ -12,6 +12,7 @@ from flows.stages.context import Context
 from flows.stages.in_force import Plan, plan_in_force, plans_in_force
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
+from warehouse.rows import Scalar
 
 
 @recorded("publish")
@@ -49,15 +50,13 @@ def publish(
 
 
 def _chosen(context: Context, day: date | None, plan_id: str | None) -> Plan:
-    zone = {"zone": context.workspace.zone}
-    plans = context.workspace.warehouse.read(
-        "out_plan", where=zone if day is None else {**zone, "market_date": day}
-    )
-    if plan_id is not None:
-        chosen = plans[plans["plan_id"] == plan_id]
-    else:
-        known = plans_in_force(plans, context.as_of)
-        chosen = plans_in_force(plans) if known.empty else known
+    warehouse, told = context.workspace.warehouse, {"market_date": day, "plan_id": plan_id}
+    where: dict[str, Scalar] = {"zone": context.workspace.zone}
+    where |= {name: value for name, value in told.items() if value is not None}
+    # The newest of all is in force on its day: no other plan is read.
+    chosen = plans_in_force(context.known.newest("out_plan", by=["zone"], where=where))
+    if plan_id is not None or chosen.empty:
+        chosen = plans_in_force(warehouse.newest("out_plan", by=["zone"], where=where))
     if chosen.empty:
         wanted = f"plan {plan_id}" if plan_id else f"plan for {day}" if day else "plan"
         raise NoPlanError(f"there is no {wanted} to report on", hint="`v2g plan --date DATE` makes one.")

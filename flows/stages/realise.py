@@ -29,7 +29,6 @@ from optimize.types import Mode, ModePlan, Tariff
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.zones import market_day_slots
 
-
 _LATE_DAYS = 3
 
 

@@ -1,0 +1,186 @@
+"""What age costs: `python -m tests.benchmarks.year_old [--cars 200] [--days 365] [--young 30]`.
+
+Two workspaces of the same depot are made, one so many days old and one a month: telemetry, stays, prices,
+refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
+a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
+processes together, CPU seconds of all cores and wall seconds on the old and the young workspace, and the
+ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be taken off.
+A plan is made anew each time, as of a quarter-hour later. `--keep DIR` makes the workspaces there, or takes
+those that are there as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flows.workspace import Workspace
+from tests.benchmarks.data import benchmark_parser
+from tests.benchmarks.old_warehouse import LAST, Age, make_old, noon_before
+
+DAY = LAST + timedelta(days=1)
+_V2G = ("-c", "from flows.cli import main; main()")
+_READ = (
+    "import sys, datetime as dt; from pathlib import Path; from flows.stages import Context; "
+    "from flows.stages.inputs import read_inputs; from flows.workspace import Workspace; "
+    "import optimize.plan, flows.stages.plannable; workspace, read, day, moment = sys.argv[1:]; "
+    "context = Context.of(Workspace.open(Path(workspace)), dt.datetime.fromisoformat(moment)); "
+    "read == 'inputs' and read_inputs(context, dt.date.fromisoformat(day))"
+)
+"""A process that loads what a plan loads, and reads what it reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Peak of memory of a process and all that it starts, MB; CPU seconds of theirs; wall seconds."""
+
+    peak_mb: float
+    cpu_s: float
+    wall_s: float
+
+
+def words_of(command: str, workspace: Path, as_of: datetime) -> list[str]:
+    """The line of a command, as words."""
+    moment, where = as_of.isoformat(), ["--workspace", str(workspace)]
+    match command:
+        case "nothing" | "inputs":
+            return ["-c", _READ, str(workspace), command, str(DAY), moment]
+        case "status":
+            return [*_V2G, "status", *where]
+        case "status then":
+            return [*_V2G, "status", "--as-of", moment, *where]
+        case "report":
+            return [*_V2G, "report", "--date", str(LAST), "--as-of", moment, *where]
+    return [*_V2G, command, "--date", str(DAY), "--as-of", moment, *where]
+
+
+COMMANDS = ("status", "status then", "nothing", "inputs", "plan", "report")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = benchmark_parser("year_old", __doc__)
+    parser.add_argument("--cars", type=int, default=200)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--young", type=int, default=30, help="age of the other one, in days")
+    parser.add_argument("--slots", type=int, default=120, help="quarter-hours of each old plan")
+    parser.add_argument("--times", type=int, default=3, help="runs of each command: the median is told")
+    parser.add_argument("--only", choices=COMMANDS, action="append", help="a command, again for more")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the workspaces are, or are to be")
+    asked = parser.parse_args(arguments)
+    with _folder(asked.keep) as root:
+        made = [
+            _made(root, Age(cars=asked.cars, days=days, slots=asked.slots))
+            for days in (asked.days, asked.young)
+        ]
+        print(f"{asked.cars} cars: {asked.days} days old, {asked.young} days old, ratio")
+        print("command      peak MB   CPU s  wall s    peak MB   CPU s  wall s     peak   CPU")
+        for command in asked.only or COMMANDS:
+            old, young = (_median(command, workspace, asked.times) for workspace in made)
+            told = (f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f}" for one in (old, young))
+            ratios = f"{old.peak_mb / young.peak_mb:8.2f} {old.cpu_s / young.cpu_s:5.2f}"
+            print(f"{command:11}{'  '.join(told)} {ratios}", flush=True)
+
+
+def cost_of(words: Sequence[str]) -> Cost:
+    """Run a Python process to its end and watch it; raises CalledProcessError where it fails."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    watch = _Watch(process.pid)
+    watcher = threading.Thread(target=watch.until_ended)
+    watcher.start()
+    assert process.stdout is not None
+    told = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    watch.ended.set()
+    watcher.join()
+    if process.returncode not in (0, 3):
+        raise subprocess.CalledProcessError(process.returncode, list(words), output=told)
+    peak = max(watch.peak_mb, used.ru_maxrss / 1024)
+    return Cost(peak_mb=peak, cpu_s=used.ru_utime + used.ru_stime, wall_s=wall)
+
+
+@dataclass(eq=False)
+class _Watch:
+    """Looks at a process and its descendants some 50 times a second; a shared page counts in each."""
+
+    root: int
+    peak_mb: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def until_ended(self) -> None:
+        while not self.ended.wait(0.02):
+            self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, _with_children(self.root))))
+
+
+def _with_children(root: int) -> Iterator[int]:
+    yield root
+    for task in Path(f"/proc/{root}/task").glob("*/children"):
+        try:
+            children = task.read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        for child in children:
+            yield from _with_children(int(child))
+
+
+def _resident_mb(process: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):  # it has ended meanwhile
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _median(command: str, workspace: Path, times: int) -> Cost:
+    noon = noon_before(DAY)
+    found = [
+        cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn))) for turn in range(times)
+    ]
+
+    def middle(of: Callable[[Cost], float]) -> float:
+        return statistics.median(map(of, found))
+
+    return Cost(
+        peak_mb=middle(lambda one: one.peak_mb),
+        cpu_s=middle(lambda one: one.cpu_s),
+        wall_s=middle(lambda one: one.wall_s),
+    )
+
+
+def _made(root: Path, age: Age) -> Path:
+    """The folder of a workspace of that age, made unless it is there."""
+    folder = root / f"{age.cars}_cars_{age.days}_days"
+    if not folder.exists():
+        begun = time.perf_counter()
+        warehouse = make_old(folder, age).warehouse.path
+        size = warehouse.stat().st_size / 2**20
+        print(f"{folder.name}: {size:,.0f} MB, made in {time.perf_counter() - begun:.0f} s", flush=True)
+    return Workspace.open(folder).root
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+if __name__ == "__main__":
+    main()
