@@ -149,7 +149,7 @@ def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[
         assert (np.diff(line[:, 0]) >= 0).all()
     edges = price[0][np.flatnonzero(np.diff(price[0][:, 1])), 0] / WIDTH * 31  # to where the last car leaves
     assert len(edges) == 24 and edges == pytest.approx(edges.round(), abs=1e-3)
-    assert words(chart).count("07:00") == 2
+    assert words(chart).count("07:00") == 3, "at the end of each panel: bought, fed back, power"
 
 
 def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_there(own: Workspace) -> None:
