@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from flows.publish.twin_section import twin_section, wear_days, wear_maps
 from flows.stages.findings import findings
 from flows.stages.horizon import quarter_hours
 from flows.stages.in_force import followed_mode
+from flows.stages.promises import kept_promises
 from flows.stages.standing import standing_of
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
@@ -61,6 +62,7 @@ class _Plan:
     life_points: pd.DataFrame
     residuals: pd.DataFrame
     prices: UsedPrices
+    promises: Sequence[Mapping[str, Any]]
     checks: pd.DataFrame
     checkups: pd.DataFrame
     batteries: pd.DataFrame
@@ -143,6 +145,7 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=known.read("out_twin_residual", where=ids),
         prices=used_prices(known, header),
+        promises=kept_promises(known, header["zone"]),
         checks=known.read("out_check", where={"run_id": header["run_id"]}),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=known.read("core_battery", where=mine_too),
@@ -170,6 +173,7 @@ def _run_page(plan: _Plan) -> dict[str, Any]:
         "modes": records(plan.modes),
         "cars": records(cars.sort_values("battery_id")),
         "missed": records(missed),
+        "promises": plan.promises,
         "checks_run": len(plan.checks),
         "failed_checks": records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
