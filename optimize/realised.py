@@ -118,7 +118,8 @@ def realise(
 
     day: the slots, cars and stays as they were, at the prices that came; a stored kWh has no worth in it.
     driven_kwh: see `optimize.follow.follow`. metered: what a meter counted stands for what the schedule would
-    have done in that slot. Uncontrolled cars follow nothing: they charge on plug-in, whatever was foreseen.
+    have done in that slot. Uncontrolled cars follow nothing: they charge on plug-in, whatever was
+    foreseen, and what differs is the price and the car.
     """
     day = replace(
         day,
@@ -135,14 +136,12 @@ def realise(
     schedule = untold(day) if by_itself else promise.schedule
     followed = follow(day, schedule, mode, driven_kwh=driven)
     came = followed if metered is None else _metered_plan(day, followed, metered, driven)
-    steps = [
-        _figures(as_told, planned),
-        _figures(day, planned),
-        _figures(day, follow(day, schedule, mode, driven_kwh=driven, unplanned=by_itself, feeder=False)),
-        _figures(day, follow(day, schedule, mode, driven_kwh=driven, feeder=False)),
-        _figures(day, followed),
-        _figures(day, came),
-    ]
+    steps = [_figures(as_told, planned), _figures(day, planned)]
+    if not by_itself:
+        for unplanned in (False, True):
+            free = follow(day, schedule, mode, driven_kwh=driven, unplanned=unplanned, feeder=False)
+            steps.append(_figures(day, free))
+    steps += [_figures(day, followed)] * (3 if by_itself else 1) + [_figures(day, came)]
     accounts = {
         car.battery_id: Realised(
             promised=steps[0][car.battery_id],
