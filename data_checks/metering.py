@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_checks.owners import Owners
 from data_checks.packs import Floats, Packs
-from data_checks.telemetry import CLOCK_SKEW
+from data_checks.telemetry import CLOCK_SKEW, arrived
 from data_checks.types import CheckContext, Positions, RowFinding
 
 QUARTER = pd.Timedelta(minutes=15)
@@ -39,14 +39,13 @@ def off_grid(frame: pd.DataFrame) -> RowFinding:
 
 def not_over(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
     """Find quarter-hours that ended more than 5 minutes after their file arrived, or after `as_of_utc`."""
-    as_of = pd.Timestamp(context.as_of_utc).as_unit("us")
-    arrived = frame["received_utc"].where(frame["received_utc"] < as_of, as_of)
+    ends = frame["interval_start_utc"] + QUARTER
     return RowFinding(
         rule="future",
         column="interval_start_utc",
         reason="the quarter-hour from interval_start_utc was not over when the file arrived: none of it, or "
         "not all of it, can have been counted",
-        positions=np.flatnonzero((frame["interval_start_utc"] + QUARTER > arrived + CLOCK_SKEW).to_numpy()),
+        positions=np.flatnonzero((ends > arrived(frame, context) + CLOCK_SKEW).to_numpy()),
     )
 
 

@@ -26,14 +26,18 @@ SPIKE_SIZES = {"temperature_degc": 10.0, "soc_reported": 0.1}
 
 def future_clock(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
     """Find rows stamped more than 5 minutes after their file arrived, or after `as_of_utc`."""
-    as_of = pd.Timestamp(context.as_of_utc).as_unit("us")
-    arrived = frame["received_utc"].where(frame["received_utc"] < as_of, as_of)
     return RowFinding(
         rule="future",
         column="time_utc",
         reason="time_utc is more than 5 min after the file arrived",
-        positions=np.flatnonzero((frame["time_utc"] > arrived + CLOCK_SKEW).to_numpy()),
+        positions=np.flatnonzero((frame["time_utc"] > arrived(frame, context) + CLOCK_SKEW).to_numpy()),
     )
+
+
+def arrived(frame: pd.DataFrame, context: CheckContext) -> pd.Series:
+    """Return when each row's file arrived, `as_of_utc` at the latest."""
+    as_of = pd.Timestamp(context.as_of_utc).as_unit("us")
+    return frame["received_utc"].where(frame["received_utc"] < as_of, as_of)
 
 
 def power(frame: pd.DataFrame, packs: Packs) -> RowFinding:
