@@ -2,7 +2,8 @@
 
 One home or workplace car, its prices as they were published, planned day after day at 13:00 of the day
 before; the slots that are followed until the next plan are added up, net of wear. The columns: what each mode
-earns, in €, what V2G earns over ordered charging, and departures that V2G missed and ordered charging kept.
+earns, in €, what V2G earns over ordered charging, departures that V2G missed and ordered charging kept, and
+of the gain over uncontrolled charging what was promised and what was realised, by the account of the days.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
+from flows.stages.promises import kept_promises
+from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
 from warehouse.contracts import CONTRACTS
@@ -48,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_data_option(parser)
     options = parser.parse_args(arguments)
     cases = {"cz": czech, "smard": smard}
-    print("prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  missed")
+    print(
+        "prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  missed  promised  realised"
+    )
     for name in options.case or cases:
         case = cases[name](options.data)
         for stay in options.stay or STAYS:
@@ -80,7 +85,10 @@ def smard(data: Path) -> Case:
 def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Workspace:
     """A workspace with the car, its stays as announced and every day's prices as they were published."""
     file = Workspace.create(root / "depot", zone=case.zone).root / "v2g.toml"
-    file.write_text(file.read_text().replace('wear = "auto"', 'wear = "rate"'), encoding="utf-8")
+    settings = (
+        file.read_text().replace('wear = "auto"', 'wear = "rate"').replace("workers = 0", "workers = 1")
+    )
+    file.write_text(settings, encoding="utf-8")
     workspace = Workspace.open(file.parent)
     workspace.enter()
     start = _moment(case, case.first - timedelta(days=1), 6)
@@ -92,6 +100,7 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     }
     for dataset, rows in tables.items():
         _put(workspace, dataset, rows, start)
+        check(Context.of(workspace, start))
     zone = ZoneInfo(market_timezone(case.zone))
     days = case.prices["interval_start_utc"].dt.tz_convert(zone).dt.date
     for day in pd.date_range(case.first, periods=nights + 1).date:
@@ -117,8 +126,12 @@ def _row(case: Case, stay: str, wear: float, nights: int) -> str:
             followed.append(slots)
         slots = pd.concat(followed)
         money = _money(case, slots, wear)
+        over = Context.of(workspace, _moment(case, case.first + timedelta(days=nights + 2), 0))
+        realise(over, list(pd.date_range(case.first, periods=nights + 1).date))
+        kept = kept_promises(over.known, case.zone)[-2]
     u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
-    return f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
+    told = f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
+    return f"{told} {kept['promised_eur']:9.2f} {kept['realised_eur']:9.2f}"
 
 
 def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
@@ -185,7 +198,6 @@ def _put(workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datet
     file = workspace.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
     rows.to_csv(file, index=False)
     ingest(Context.of(workspace, received), dataset, [file])
-    check(Context.of(workspace, received))
 
 
 if __name__ == "__main__":
