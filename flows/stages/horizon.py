@@ -1,14 +1,14 @@
 """Which quarter-hours a plan spans: from now to the last published price, and on to where its last stay ends.
 
 The first of them is this moment, rounded up, or where the prices begin that are known without a gap up to the
-day. Beyond the last price a plan reaches on, with forecast prices, as far as the stays that it touches go:
+day, at the earliest the midnight before the day before. Beyond the last price a plan reaches on, with forecast prices, as far as the stays that it touches go:
 what is due after midnight is planned for with all that shares a feeder, not car by car.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -95,7 +95,8 @@ def candidate_slots(zone: str, day: date, as_of: datetime, kind: HorizonKind) ->
             f"no plan for {day}: the day is over as of {as_of:%Y-%m-%d %H:%M} UTC",
             hint="`--as-of MOMENT` plans it as of then, with what was known.",
         )
-    return quarter_hours(now, end + DAYS_AHEAD)
+    before, _ = market_day_bounds(day - timedelta(days=1), zone)
+    return quarter_hours(max(now, pd.Timestamp(before)), end + DAYS_AHEAD)
 
 
 def first_horizon(

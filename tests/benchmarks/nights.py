@@ -52,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     cases = {"cz": czech, "smard": smard}
     print(
-        "prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  missed  promised  realised"
+        "prices   stay             wear ct  uncontrolled  ordered    V2G   V2G over ordered  missed", end=""
     )
+    print("  promised  realised")
     for name in options.case or cases:
         case = cases[name](options.data)
         for stay in options.stay or STAYS:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.publish import publish_run
-from flows.stages import new_run_id
+from flows.stages import Context
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY
@@ -53,7 +53,7 @@ def test_all_figures_of_modes_and_cars_are_seen_without_moving_the_page(
     calibrated_depot: Path, tmp_path: Path
 ) -> None:
     workspace = Workspace.open(Path(shutil.copytree(calibrated_depot, tmp_path / "depot")))
-    plan(workspace, AS_OF, new_run_id(AS_OF), DAY)
+    plan(Context.of(workspace, AS_OF), DAY)
     plan_id = str(workspace.warehouse.read("out_plan", where={"market_date": DAY})["plan_id"].iloc[-1])
     index, battery = publish_run(workspace, plan_id)[:2]
     assert beyond_the_edge(index, 1200) == []

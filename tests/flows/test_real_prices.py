@@ -24,6 +24,7 @@ DATA = data_folder()
 PRICES, SESSIONS = file_of(DATA, "prices"), file_of(DATA, "sessions")
 AS_OF = datetime(2020, 3, 28, 11, tzinfo=UTC)
 DAYS = {date(2020, 3, 29): 92, date(2020, 7, 5): 96, date(2020, 9, 15): 96, date(2020, 10, 25): 100}
+STORED = 0.03
 KEY = ["mode", "battery_id"]
 
 pytestmark = [
@@ -34,7 +35,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def garage(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("real") / "garage", zone="DE-LU")
+    settings = Workspace.create(tmp_path_factory.mktemp("real") / "garage", zone="DE-LU").root / "v2g.toml"
+    told = settings.read_text(encoding="utf-8")
+    told = told.replace('horizon = "published"', 'horizon = "market_day"')
+    settings.write_text(
+        told.replace("[plan]", f"[plan]\nterminal_value_eur_per_kwh = {STORED}"), encoding="utf-8"
+    )
+    workspace = Workspace.open(settings.parent)
+    assert workspace.settings.plan.horizon == "market_day"
     workspace.enter()
     sites = [{"site_id": "garage", "zone": "DE-LU", "import_limit_kw": 60.0, "export_limit_kw": 60.0}]
     put(workspace, "sites", pd.DataFrame(sites), as_of=AS_OF)
@@ -134,8 +142,7 @@ def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> 
     energy_eur = (0.25 * slots["power_kw"] * price).groupby(slots["mode"]).sum()
     plugged = slots[slots["plugged"]]
     stored_kwh = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
-    value = terminal_value(slots["interval_start_utc"].min(), slots["interval_start_utc"].max())
-    stored_eur = stored_kwh.groupby(plugged["mode"]).sum() * value
+    stored_eur = stored_kwh.groupby(plugged["mode"]).sum() * STORED
     calibrations = garage.warehouse.read("out_calibration").set_index("calibration_id")
     discharged = 0.25 * plugged.groupby(KEY)["discharge_kw"].sum()
     wear = {}
@@ -163,9 +170,3 @@ def smard_prices() -> pd.Series:
     offset = rows["zone_start"].map({"CET": 1, "CEST": 2})
     start = pd.to_datetime(rows["time"]).dt.tz_localize("UTC") - pd.to_timedelta(offset, unit="h")
     return pd.Series(rows["price"].to_numpy() / 100, index=start)
-
-
-def terminal_value(first: pd.Timestamp, last: pd.Timestamp) -> float:
-    """The lower quartile of the day's quarter-hours and those of seven days before it, at least 0."""
-    hours = smard_prices()[first - pd.Timedelta(days=7) : last]
-    return max(0.0, float(np.quantile(hours.repeat(4), 0.25)))
