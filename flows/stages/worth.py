@@ -45,6 +45,8 @@ class StoredWorth:
     def _of_stay(self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float]) -> float:
         end = self.prices.horizon.end
         comes_with = told[(after or stay).session_id]
+        if after is not None and after.arrival_utc < self.prices.horizon.start + _DAY:
+            return 0.0  # this very plan sees it come back, with what its stay says: nobody would use more
         if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
             first, last, comes_with = end, stay.departure_utc, told[stay.session_id]
         elif after is not None:

@@ -19,6 +19,7 @@ from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.benchmarks.data import data_folder, file_of
 from tests.flows.conftest import put
+from warehouse.zones import market_day_slots
 
 DATA = data_folder()
 PRICES, SESSIONS = file_of(DATA, "prices"), file_of(DATA, "sessions")
@@ -92,7 +93,9 @@ def test_every_number_of_a_real_day_adds_up(garage: Workspace, day: date) -> Non
     tables = {name: garage.warehouse.read(f"out_plan_{name}", where=mine) for name in TABLES}
     slots, modes = tables["slot"], tables["mode"].set_index("mode")
     cars = slots["battery_id"].nunique()
-    assert len(slots) == 3 * cars * DAYS[day]
+    starts = pd.DatetimeIndex(slots["interval_start_utc"].unique())
+    assert len(slots) == 3 * cars * len(starts), "the day, and on to where its last car leaves"
+    assert starts.isin(market_day_slots(day, "DE-LU")).sum() == DAYS[day]
     assert set(modes.index) == {"uncontrolled", "ordered", "v2g"}
     energy_is_balanced(slots)
     every_departure_is_kept_or_told(garage, day, tables["departure"], slots)
@@ -107,7 +110,7 @@ def test_every_number_of_a_real_day_adds_up(garage: Workspace, day: date) -> Non
     assert (modes["l0_over_l"] > 0).all()
 
 
-TABLES = ("slot", "mode", "car", "departure", "site_slot")
+TABLES = ("slot", "mode", "car", "departure", "site_slot", "price")
 
 
 def energy_is_balanced(slots: pd.DataFrame) -> None:
@@ -138,7 +141,11 @@ def every_departure_is_kept_or_told(
 def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> pd.Series:
     """Revenue − cost + stored − wear of V2G and of resting − price of what is missing, by mode."""
     slots, plan_settings = tables["slot"], garage.settings.plan
-    price = smard_prices().reindex(slots["interval_start_utc"].dt.floor("h")).to_numpy()
+    told = tables["price"].set_index("interval_start_utc")
+    published = told[told["price_source"] == "published"]["import_eur_per_kwh"]
+    listed = smard_prices().reindex(published.index.floor("h")).to_numpy()
+    np.testing.assert_allclose(published, listed, atol=1e-9)
+    price = told["import_eur_per_kwh"].reindex(slots["interval_start_utc"]).to_numpy()
     energy_eur = (0.25 * slots["power_kw"] * price).groupby(slots["mode"]).sum()
     plugged = slots[slots["plugged"]]
     stored_kwh = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
