@@ -109,11 +109,12 @@ def select(
     table, values = source_of(connection, contract, selection, conditions)
     condition, own = _all(conditions)
     if selection.newest_by:
-        # The wide rows of other moments are never looked at: the join skips them by their moment.
-        by = ", ".join((*selection.newest_by, _MOMENT))
-        table = (
-            f"{table} SEMI JOIN (SELECT {', '.join(selection.newest_by)}, max({_MOMENT}) AS {_MOMENT} "  # noqa: S608
-            f"FROM {table} WHERE {condition} GROUP BY ALL) AS newest USING ({by})"
+        # By row number: joined itself, the table would be read whole, its widest columns too.
+        by = ", ".join(selection.newest_by)
+        condition = (
+            f"rowid IN (SELECT rowid FROM {table} SEMI JOIN (SELECT {by}, max({_MOMENT}) AS {_MOMENT} "  # noqa: S608
+            f"FROM {table} WHERE {condition} GROUP BY ALL) AS newest USING ({by}, {_MOMENT}) "
+            f"WHERE {condition})"
         )
     rows = f"FROM {table} WHERE {condition}"
     if selection.last:

@@ -201,7 +201,8 @@ class _Filler:
         self.put(
             "out_plan", {"d": days}, **own, market_date=f"CAST({noon} + to_days(1) AS DATE)",
             zone=f"'{ZONE}'", slots=f"{slots}", first_slot_utc=noon,
-            priced_until_utc=f"{noon} + to_hours(35)", end_utc=f"{noon} + to_minutes({15 * slots})", batteries=f"{cars}", followed_mode="'v2g'",
+            priced_until_utc=f"{noon} + to_hours(35)",
+            end_utc=f"{noon} + to_minutes({15 * slots})", batteries=f"{cars}", followed_mode="'v2g'",
             input_hash="md5('inputs ' || d)", input_parts_json=f"'{hashes}'", has_past="d > 0",
             own_misses="0",
         )  # fmt: skip
