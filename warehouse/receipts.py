@@ -61,10 +61,10 @@ def free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: 
     taken = {
         row[0].astimezone(dt.UTC)
         for row in connection.execute(
-            "SELECT received_utc FROM raw_source WHERE dataset = ? AND received_utc >= ? UNION "
             f"SELECT received_utc FROM {raw_contract(dataset).name} "  # noqa: S608
-            "WHERE received_utc >= ? AND received_utc < ?",
-            [dataset, received, received, received + window],
+            "WHERE received_utc >= ? AND received_utc < ? UNION "
+            "SELECT received_utc FROM raw_source WHERE dataset = ? AND received_utc >= ?",
+            [received, received + window, dataset, received],
         ).fetchall()
     }
     while received in taken:
@@ -80,12 +80,9 @@ def told_apart(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> pd.
     if source.dataset == "sessions":
         taken |= _taken(connection, source.dataset, source.frame, ("battery_id",))
     shift = next(number for number in count() if number not in taken)
-    moments = source.frame["received_utc"]
-    return (
-        source.frame.assign(received_utc=moments + pd.Timedelta(microseconds=shift))
-        if shift
-        else source.frame
-    )
+    if not shift:
+        return source.frame
+    return source.frame.assign(received_utc=source.frame["received_utc"] + pd.Timedelta(microseconds=shift))
 
 
 def _taken(
@@ -93,9 +90,8 @@ def _taken(
 ) -> set[int]:
     """Return by how many microseconds a row may not be moved: another with the same `key` is there."""
     raw, core, names = raw_contract(dataset).name, core_contract(dataset).name, ", ".join(key)
-    rows = frame.loc[
-        frame["received_utc"].notna(), [*dataset_contract(dataset).names, "source_row", "received_utc"]
-    ]
+    wanted = [*dataset_contract(dataset).names, "source_row", "received_utc"]
+    rows = frame.loc[frame["received_utc"].notna(), wanted]
     if rows.empty:
         return set()
     connection.register("telling", arrow_table(rows.assign(source_id=""), CONTRACTS[raw]))

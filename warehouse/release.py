@@ -137,7 +137,8 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
     again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
-        f"belief.received_utc, belief.source_row FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
+        "belief.received_utc, belief.source_row "
+        f"FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
         "WHERE EXISTS ("
         f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
         f"WHERE {same_key(contract, 'own', 'belief')})"

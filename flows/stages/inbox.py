@@ -3,7 +3,7 @@
 prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.parquet
 SOURCE is a source that needs no further word, or the name of a mapping: sessions__wallbox__may.jsonl is read
 as mappings/wallbox.toml says (see `warehouse.sources.mapping`). A mapping tells as well when rows were
-received: telemetry__past__2025.csv is history with a mappings/past.toml of source = "csv", received = "event".
+received: telemetry__past__may.csv is history with a mappings/past.toml of source = "csv", received = "event".
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
 in NAME.reason.txt. Where they cannot be moved they stay, and the next run finds that it knows their rows.
 Names that begin with a dot or end in .part are left alone: write there, then rename.

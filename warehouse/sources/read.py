@@ -109,9 +109,9 @@ def read_source(
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
     file where it does not tell. follow: whether a symbolic link is followed. received: what tells when each
-    row was received; None: all of them with the file. options: what the source's parser names, as `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`,
-    `batteries`, `mapping`. Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
-    UnknownTableError.
+    row was received; None: all of them with the file. options: what the source's parser names, as
+    `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`, `batteries`, `mapping`.
+    Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument, UnknownTableError.
     """
     path = Path(path)
     _reader(dataset, source, printable(path.name))
@@ -141,10 +141,10 @@ def parse_source(
         market_timezone(zone)
     name = _true_name(source, file)
     by_column = received is not None and received.column is not None
-    if by_column and not reader.columns:
+    if received is not None and by_column and not reader.columns:
         raise OptionError(
             f"no column of {source} {dataset} tells when a row was received; `event` does",
-            file=file.name, column="received", value=received and received.column,
+            file=file.name, column="received", value=received.column,
         )  # fmt: skip
     parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
     refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)

@@ -20,6 +20,7 @@ from warehouse.zones import ZONES
 EVENT = "event"
 _PUBLISHED = pd.Timedelta(hours=12, minutes=57)
 """Local time of the day before delivery at which day-ahead prices are out."""
+_LONGEST_MINUTES = 525_600.0 * 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +50,12 @@ def received_as(told: str | None, delay_minutes: float | None, file: str) -> Rec
 
     Raises OptionError for a delay that is none, or belongs to no event.
     """
+    delay, shown = 0.0 if delay_minutes is None else float(delay_minutes), f"{delay_minutes}"
     if delay_minutes is not None and told != EVENT:
-        raise OptionError(
-            "belongs to rows received as an event",
-            file=file,
-            column="delay_minutes",
-            value=f"{delay_minutes}",
-        )
-    delay = 0.0 if delay_minutes is None else float(delay_minutes)
+        problem = "belongs to rows that are received as an event"
+        raise OptionError(problem, file=file, column="delay_minutes", value=shown)
     if not (math.isfinite(delay) and delay >= 0.0):
-        raise OptionError(
-            "is no delay in minutes", file=file, column="delay_minutes", value=f"{delay_minutes}"
-        )
+        raise OptionError("is no delay in minutes", file=file, column="delay_minutes", value=shown)
     if told is None or told == EVENT:
         return None if told is None else Received(delay_minutes=delay)
     if not told.strip():
@@ -87,15 +82,8 @@ def at_events(dataset: str, frame: pd.DataFrame, received: Received, file: str) 
             file=file, column="received", value=EVENT,
         )  # fmt: skip
     events: pd.Series = _EVENTS[dataset](frame)
-    try:
-        return events + pd.Timedelta(minutes=received.delay_minutes)
-    except (OverflowError, ValueError, pd.errors.OutOfBoundsDatetime):
-        raise OptionError(
-            "is longer than any calendar",
-            file=file,
-            column="delay_minutes",
-            value=f"{received.delay_minutes:g}",
-        ) from None
+    # A delay beyond every calendar is one to the end of it, which is later than any landing.
+    return events + pd.Timedelta(minutes=min(received.delay_minutes, _LONGEST_MINUTES))
 
 
 def refuse_later(frame: pd.DataFrame, received: Received, landing: dt.datetime, file: str) -> None:
@@ -103,13 +91,10 @@ def refuse_later(frame: pd.DataFrame, received: Received, landing: dt.datetime, 
     later = (frame["received_utc"] > pd.Timestamp(landing)).to_numpy()
     if later.any():
         row = frame.loc[later].iloc[0]
-        why = (
-            "what has not happened yet is received with its file"
-            if received.column is None
-            else "is that so?"
-        )
+        hint = ": what has not happened yet is received with its file" if received.column is None else ""
         raise CellError(
-            f"is later than the landing at {landing:%Y-%m-%d %H:%M:%S} UTC ({int(later.sum())} such rows): {why}",
+            f"is later than the landing at {landing:%Y-%m-%d %H:%M:%S} UTC "
+            f"({int(later.sum())} such rows){hint}",
             file=file, row=int(row["source_row"]), column=received.column or f"received ({received.told})",
             value=f"{row['received_utc']:%Y-%m-%d %H:%M:%S} UTC",
         )  # fmt: skip
