@@ -1,4 +1,4 @@
-"""Why nothing was known at a moment, in words: it came later, ends before, happened later, or is not there."""
+"""Why nothing was known at a moment, in words: it came later, ends before, was measured later, or is not."""
 
 from __future__ import annotations
 

@@ -319,8 +319,8 @@ def test_quarantine_and_release_go_by_the_moment_of_the_row(warehouse: Warehouse
         [
             {
                 "dataset": "sessions", "rule": "reach", "severity": "critical", "column_name": None,
-                "value": None, "reason": "far", "row_key": "s1", "source_id": source.source_id, "source_row": 1,
-                "run_id": "r", "found_utc": pd.Timestamp(TODAY),
+                "value": None, "reason": "far", "row_key": "s1", "source_id": source.source_id,
+                "source_row": 1, "run_id": "r", "found_utc": pd.Timestamp(TODAY),
             }
         ]
     )  # fmt: skip
