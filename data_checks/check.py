@@ -40,6 +40,7 @@ _OWNERS = {"prices": "zone", "tariffs": "zone", "sites": "site_id"}
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:
     """Judge landed rows (shape of `landed_contract(dataset)`) as of `context.as_of_utc`.
 
+    What a file tells of a key at a later moment is another belief, judged as if another file had told it.
     Bad rows are quarantined with rule, column, value and reason: for every contract rule that they break,
     else for the first written check that found them. Rows that repeat another of their file in every column
     are dropped and counted. A price day with a slot missing or doubled blocks its zone and day
@@ -55,19 +56,20 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
     if not rows.empty:
         packs = Packs.of(owners, context)
-        series = Series.of(rows, owners) if dataset == "telemetry" else None
+        told = owners.apart(duplicates.corrections(rows, declared))
+        series = Series.of(rows, told) if dataset == "telemetry" else None
         for broken in run_rules(rows, rules_for(dataset, declared, context)):
             found.add(broken)
         for written in (
             units.implausible_units(rows, declared, owners),
             _alone(dataset, rows, owners, packs, context),
             duplicates.contradictions(rows, declared, found.usable),
-            _together(dataset, rows, owners, packs, series, found.usable, context),
+            _together(dataset, rows, told, packs, series, found.usable, context),
         ):
             for finding in written:
                 found.add_written(finding)
         scopes.append(_repetition(len(landed), int(again.sum())))
-        scopes += _shown(dataset, rows, owners, packs, series, found.usable)
+        scopes += _shown(dataset, rows, told, packs, series, found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, rows, int(again.sum()), found, owners, scopes, context)

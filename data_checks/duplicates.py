@@ -1,4 +1,4 @@
-"""Rows of one file with one key: the same told twice, or a contradiction."""
+"""Rows of one file with one key: the same told twice, a contradiction, or at another moment a correction."""
 
 from collections.abc import Iterator
 
@@ -7,20 +7,32 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_checks.suites import run_rules, uniqueness
-from data_checks.types import Mask, RowFinding
+from data_checks.types import Mask, Positions, RowFinding
 from warehouse.contracts import TableContract
+
+_TOLD = ("source_id", "received_utc")
 
 
 def told_again(frame: pd.DataFrame, contract: TableContract) -> Mask:
-    """Return the rows that repeat an earlier row of their file in every column."""
+    """Return the rows that repeat an earlier row of their file in every column, received at that moment."""
     again = np.zeros(len(frame), dtype=bool)
     rivals = _rivals(frame, contract)
-    again[rivals] = frame.iloc[rivals].duplicated([*contract.names, "source_id"]).to_numpy()
+    again[rivals] = frame.iloc[rivals].duplicated([*contract.names, *_TOLD]).to_numpy()
     return again
 
 
+def corrections(frame: pd.DataFrame, contract: TableContract) -> Positions:
+    """Return of each row how many beliefs on its key its file tells that were received before it."""
+    number = np.zeros(len(frame), dtype=np.intp)
+    if frame["received_utc"].nunique() > frame["source_id"].nunique():
+        rivals = _rivals(frame, contract)
+        keys = frame.iloc[rivals].groupby([*contract.key, "source_id"], sort=False)
+        number[rivals] = keys["received_utc"].rank("dense").fillna(1).to_numpy(dtype=np.intp) - 1
+    return number
+
+
 def contradictions(frame: pd.DataFrame, contract: TableContract, usable: Mask) -> Iterator[RowFinding]:
-    """Find usable rows with the key, but not the values, of another usable row of their file.
+    """Find usable rows with the key, but not the values, of another usable row of their file and moment.
 
     None of them is taken: that one stands later in the file says nothing of which is right. A row that is
     wrong by itself contradicts nothing.

@@ -33,6 +33,14 @@ class Owners:
             group=np.where((codes < 0) | (files < 0), -1, files * max(len(names), 1) + codes),
         )
 
+    def apart(self, numbers: Positions) -> "Owners":
+        """Return the same owners, each group cut by a number (≥ 0) a row."""
+        if not numbers.any():
+            return self
+        wide = self.group * (int(numbers.max()) + 1) + numbers
+        group = np.where(self.group < 0, -1, pd.factorize(wide, sort=True)[0])
+        return Owners(codes=self.codes, names=self.names, group=group)
+
     def count(self, judged: NDArray[np.bool_]) -> Positions:
         """Count a group's rows, by its number."""
         own = self.group[judged & (self.group >= 0)]

@@ -104,7 +104,11 @@ def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding
 
 
 def _stays(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Stay]:
-    """Return the usable rows by battery and file, in order of arrival."""
+    """Return the usable rows by battery, file and moment of receipt, in order of arrival.
+
+    What was received at another moment says nothing against a row: the later received one holds.
+    """
+    owners = owners.apart(pd.factorize(frame["received_utc"], sort=True)[0])
     positions = np.flatnonzero(usable)
     arrival, departure = (
         frame[name].astype("int64").to_numpy()[positions] / 60e6 for name in ("arrival_utc", "departure_utc")

@@ -57,7 +57,7 @@ def uniqueness(contract: TableContract) -> Rule:
     return Rule(
         name="unique",
         expectation="ExpectCompoundColumnsToBeUnique",
-        arguments={"column_list": [*contract.key, "source_id"]},
+        arguments={"column_list": [*contract.key, "source_id", "received_utc"]},
         column=None,
         reason=f"the file contradicts itself for this {', '.join(contract.key)}: none of the rows is taken",
     )

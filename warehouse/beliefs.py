@@ -8,7 +8,7 @@ that no session of the same car received by then had replaced.
 
 import datetime as dt
 
-from warehouse.contracts import DATASETS, TableContract
+from warehouse.contracts import DATASETS, TableContract, raw_contract
 from warehouse.errors import UnknownTableError
 from warehouse.stays import SESSIONS, SUPERSEDED, overlaps_later
 
@@ -29,6 +29,20 @@ def latest_first(contract: TableContract) -> str:
     """Return the ORDER BY under which the belief that holds is the first of its key."""
     values = [name for name in contract.names if name not in (*contract.key, *_BELIEF)]
     return ", ".join(f"{name} DESC NULLS LAST" for name in (*_BELIEF, *values))
+
+
+def received(dataset: str, files: str) -> str:
+    """Return SQL of landed rows of a dataset, each received at its own moment or with its file.
+
+    files: SQL on columns of raw_source that selects files.
+    """
+    raw = raw_contract(dataset)
+    names = ", ".join(name for name in raw.names if name not in _BELIEF)
+    return f"""(
+        SELECT {names}, source_id, coalesce(landed.received_utc, file.received_utc) AS received_utc
+        FROM {raw.name} AS landed
+        JOIN (SELECT source_id, received_utc FROM raw_source WHERE {files}) AS file USING (source_id)
+    )"""  # noqa: S608
 
 
 def believed(contract: TableContract, condition: str) -> str:
@@ -75,16 +89,15 @@ def _owner(contract: TableContract) -> tuple[str, TableContract]:
 def _latest(contract: TableContract, dataset: str, declared: TableContract, now: str, condition: str) -> str:
     """Return SQL of the latest belief of each key at `$known_by`; now: SQL of the latest ones by now."""
     key, names = ", ".join(contract.key), ", ".join(contract.names)
+    # Rows of a file that landed later may have been received before, if they tell so.
+    then = f"dataset = '{dataset}' AND checked_utc IS NOT NULL"
+    then += " AND (received IS NOT NULL OR received_utc < $known_by)"
     return f"""(
         SELECT {names} FROM {now} WHERE received_utc < $known_by AND {condition}
         UNION ALL
         SELECT {names} FROM (
             SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
-            FROM raw_{declared.name}
-            JOIN (
-                SELECT source_id, received_utc FROM raw_source WHERE dataset = '{dataset}'
-                AND received_utc < $known_by AND checked_utc IS NOT NULL
-            ) USING (source_id)
+            FROM {received(dataset, then)}
             SEMI JOIN (
                 SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
             ) AS corrected USING ({key})
@@ -93,7 +106,7 @@ def _latest(contract: TableContract, dataset: str, declared: TableContract, now:
                 ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row)
                 WHERE dataset = '{dataset}'
             ) AS bad USING (source_id, source_row)
-            WHERE {condition}
+            WHERE received_utc < $known_by AND {condition}
             QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {latest_first(contract)}) = 1
         )
     )"""  # noqa: S608

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from warehouse.errors import ContractError
+from warehouse.missed import Missed, missed
 from warehouse.quarantine import Wanted, landed_rows, quarantined
 from warehouse.rows import Scalar
 from warehouse.store import Extent, Warehouse, Within
@@ -85,6 +86,16 @@ class Known:
     def quarantined(self, wanted: Wanted) -> pd.DataFrame:
         """Return the rows of the quarantine that had been received; see `warehouse.quarantine`."""
         return quarantined(self.warehouse, wanted, known_by=self.as_of)
+
+    def missed(
+        self,
+        dataset: str,
+        *,
+        where: Mapping[str, Sequence[str]] | None = None,
+        span: tuple[dt.datetime, dt.datetime] | None = None,
+    ) -> Missed:
+        """Return how much was received later: to be told, never reckoned with; see `warehouse.missed`."""
+        return missed(self.warehouse, dataset, self.as_of, where=where, span=span)
 
     def landed_rows(self, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows (source_id, source_row) of `quarantined` as they landed."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 
+from warehouse.beliefs import received
 from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
+from warehouse.receipts import free_instant, landed_before, require_landable, told_apart
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
@@ -38,14 +40,15 @@ class Part:
     highest: str | None = None
 
 
-def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt.datetime) -> Landed:
-    """Insert a file's rows and its record, once, inside the caller's transaction; received in UTC."""
-    known = connection.execute(
-        "SELECT rows FROM raw_source WHERE source_id = ?", [source.source_id]
-    ).fetchall()
-    if known:
-        return Landed(source_id=source.source_id, rows=known[0][0], already=True)
-    rows = len(source.frame)
+def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.datetime) -> Landed:
+    """Insert a file's rows and its record, once, inside the caller's transaction; landing: when, in UTC.
+
+    Raises CellError, OptionError as `warehouse.receipts.require_landable`.
+    """
+    require_landable(connection, source, landing)
+    if known := landed_before(connection, source):
+        return Landed(source_id=known[0], rows=known[1], already=True)
+    frame, rows = told_apart(connection, source), len(source.frame)
     record = {
         "source_id": source.source_id,
         "dataset": source.dataset,
@@ -59,14 +62,15 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, received: dt
         "options": source.options,
         "url": source.url,
         "fetched_utc": source.fetched_utc,
-        "received_utc": _free_instant(connection, source.dataset, received),
+        "received_utc": free_instant(connection, source.dataset, landing),
         "checked_utc": None,
         "pruned_utc": None,
+        "received": source.received and source.received.told,
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
     insert(connection, table, arrow_table(pd.DataFrame([record]), table))
     for first in range(0, rows, _SLICE_ROWS):
-        part = source.frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
+        part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
         insert(connection, contract, arrow_table(part, contract))
     return Landed(source_id=source.source_id, rows=rows, already=False)
 
@@ -117,9 +121,9 @@ def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame
         values.append(part.highest)
     frame = (
         connection.sql(
-            f"SELECT {', '.join(contract.names)} FROM {raw_contract(part.dataset).name} JOIN "  # noqa: S608
-            "(SELECT source_id, received_utc FROM raw_source WHERE source_id IN (SELECT unnest(?))) "
-            f"USING (source_id) WHERE {' AND '.join(clauses)} ORDER BY received_utc, source_id, source_row",
+            f"SELECT {', '.join(contract.names)} "  # noqa: S608
+            f"FROM {received(part.dataset, 'source_id IN (SELECT unnest(?))')} "
+            f"WHERE {' AND '.join(clauses)} ORDER BY received_utc, source_id, source_row",
             params=values,
         )
         .to_arrow_table()
@@ -128,14 +132,17 @@ def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame
     return conform(frame, contract)
 
 
-def _free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: dt.datetime) -> dt.datetime:
-    """Return `received`, or the first microsecond after it at which nothing of the dataset was received."""
-    taken = {
-        row[0].astimezone(dt.UTC)
-        for row in connection.execute(
-            "SELECT received_utc FROM raw_source WHERE dataset = ? AND received_utc >= ?", [dataset, received]
-        ).fetchall()
-    }
-    while received in taken:
-        received += dt.timedelta(microseconds=1)
-    return received
+def waiting_rows(connection: duckdb.DuckDBPyConnection, dataset: str, before: dt.datetime | None) -> int:
+    """Return how many landed rows wait for their check, of those received `before` (tz-aware) if given."""
+    waits = "dataset = $dataset AND checked_utc IS NULL"
+    if before is None:
+        sql, values = f"SELECT coalesce(sum(rows), 0) FROM raw_source WHERE {waits}", {}  # noqa: S608
+    else:
+        later = f"{waits} AND received IS NOT NULL AND received_utc >= $before"
+        values = {"before": before}
+        sql = (
+            f"SELECT (SELECT coalesce(sum(rows), 0) FROM raw_source WHERE {waits} "  # noqa: S608
+            "AND received_utc < $before) + "
+            f"(SELECT count(*) FROM {received(dataset, later)} WHERE received_utc < $before)"
+        )
+    return int(connection.execute(sql, {"dataset": dataset} | values).fetchall()[0][0])

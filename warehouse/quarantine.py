@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.beliefs import RELEASED, known_before
+from warehouse.beliefs import RELEASED, known_before, received
 from warehouse.connection import connect
 from warehouse.contracts import (
     CONTRACTS,
@@ -108,7 +108,12 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
     if wanted.released is not None:
         sql, values = f"{sql} AND (r.rule IS NOT NULL) = ?", [*values, wanted.released]
     if known_by is not None:
-        sql, values = f"{sql} AND s.received_utc < ?", [*values, known_before(known_by)]
+        sql += (
+            " AND (s.received_utc < ? OR (s.received IS NOT NULL AND EXISTS ("
+            f"FROM {raw} x WHERE x.source_id = q.source_id AND x.source_row = q.source_row "
+            "AND x.received_utc < ?)))"
+        )
+        values += [known_before(known_by)] * 2
     sql += " ORDER BY s.received_utc, q.source_id, q.source_row, q.rule, q.column_name"
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
@@ -135,10 +140,8 @@ def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.Da
         check_version(connection)
         register_rows(connection, rows)
         found = connection.sql(
-            f"SELECT {', '.join(contract.names)} FROM {raw_contract(dataset).name} "  # noqa: S608
-            "SEMI JOIN chosen USING (source_id, source_row) JOIN "
-            "(SELECT source_id, received_utc FROM raw_source) USING (source_id) "
-            "ORDER BY received_utc, source_id, source_row"
+            f"SELECT {', '.join(contract.names)} FROM {received(dataset, 'TRUE')} "  # noqa: S608
+            "SEMI JOIN chosen USING (source_id, source_row) ORDER BY received_utc, source_id, source_row"
         ).to_arrow_table()
         return conform(found.to_pandas(date_as_object=True), contract)
 

@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from warehouse.beliefs import RELEASED
+from warehouse.beliefs import RELEASED, received
 from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.connection import transaction
 from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
@@ -138,8 +138,9 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
     again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
-        f"s.received_utc, belief.source_row FROM {raw} AS belief JOIN raw_source AS s USING (source_id) "
-        "WHERE s.checked_utc IS NOT NULL AND EXISTS ("
+        "belief.received_utc, belief.source_row "
+        f"FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
+        "WHERE EXISTS ("
         f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
         f"WHERE {same_key(contract, 'own', 'belief')})"
     )
@@ -148,6 +149,7 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
         "WHERE dataset = $dataset) AS against USING (source_id, source_row) WHERE NOT EXISTS ("
         "FROM beliefs AS earlier WHERE earlier.source_id = belief.source_id "
+        "AND earlier.received_utc = belief.received_utc "
         f"AND earlier.source_row < belief.source_row AND {again})",
         params={"dataset": dataset},
     ).to_df()

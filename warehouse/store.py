@@ -32,10 +32,11 @@ from warehouse.ending import named_transaction
 from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
 from warehouse.files import FILE_MODE, make_folder
-from warehouse.landing import Landed, Part, land, parts, read_part
+from warehouse.landing import Landed, Part, land, parts, read_part, waiting_rows
 from warehouse.layout import told
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine
+from warehouse.receipts import require_landable
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select, source_of
 from warehouse.schema import (
@@ -111,12 +112,18 @@ class Warehouse:
     def land(self, source: SourceFile, received_utc: dt.datetime) -> Landed:
         """Keep a file's rows as they arrived, once.
 
-        received_utc: tz-aware. Two files of a dataset never share it: the one landed later counts as received
-        a microsecond later, so that "the later received belief holds" always has an answer.
+        received_utc: tz-aware, when the file arrived. No two beliefs share the moment at which they were
+        received: see `warehouse.receipts`. Raises CellError, OptionError for rows of another moment that
+        cannot be meant.
         """
         received = _aware(received_utc, "received_utc")
         with self._transaction(source.file_name) as connection:
             return land(connection, source, received)
+
+    def require_landable(self, source: SourceFile, received_utc: dt.datetime) -> None:
+        """Raise what `land` would for this file, and land nothing."""
+        with self._reading() as connection:
+            require_landable(connection, source, _aware(received_utc, "received_utc"))
 
     def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
         """Return the landed rows that no check has seen, in parts to be checked one by one; [] if none.
@@ -283,18 +290,14 @@ class Warehouse:
         contract = core_contract(dataset)
         newest = f"max({contract.time_column})" if contract.time_column != "received_utc" else "NULL"
         selection = Selection(known_by=known_by)
-        waits = "dataset = ? AND checked_utc IS NULL"
         with self._reading() as connection:
             table, values = source_of(connection, contract, selection)
             rows, measured, received = connection.execute(
                 f"SELECT count(*), {newest}, max(received_utc) FROM {table}",  # noqa: S608
                 values or None,
             ).fetchall()[0]
-            waiting = connection.execute(
-                f"SELECT coalesce(sum(rows), 0) FROM raw_source WHERE {waits} AND received_utc < ?",  # noqa: S608
-                [dataset, known_before(known_by) if known_by else dt.datetime.max.replace(tzinfo=dt.UTC)],
-            ).fetchall()[0][0]
-        return Extent(rows=rows, waiting=int(waiting), newest_utc=measured, received_utc=received)
+            waiting = waiting_rows(connection, dataset, known_before(known_by) if known_by else None)
+        return Extent(rows=rows, waiting=waiting, newest_utc=measured, received_utc=received)
 
     def monthly_temperature(self, battery_ids: Sequence[str], end: dt.datetime) -> pd.DataFrame:
         """Return each battery's mean temperature by UTC month up to `end`, tz-aware, as known then.

@@ -15,6 +15,7 @@ from flows.moments import day_of
 
 if TYPE_CHECKING:
     from flows.stages import StageResult
+    from warehouse.sources import Received
 
 
 _MOST_DAYS = 3700
@@ -126,6 +127,17 @@ def ingest(
             metavar="FILE", help="What foreign columns are called here: see warehouse/sources/mapping.py."
         ),
     ] = None,
+    received: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|event",
+            help="What tells when each row was received: a column of the file, or its event. Else: now.",
+        ),
+    ] = None,
+    delay: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", min=0.0, help="telemetry received as an event: how much later."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -133,8 +145,11 @@ def ingest(
     """Read files, refuse them whole if they cannot be meant, and land their rows unchanged.
 
     `v2g check` (or `v2g run`) then lets the good rows into the core tables. The same file twice lands once.
-    Order for a new workspace: sites, fleet, then the rest. Without a file, the prices of one market day are
-    asked of a provider; its token, if it wants one, is read from ENTSOE_TOKEN or TIBBER_TOKEN.
+    History is loaded with --received, so that it can be replayed as it was known: telemetry as an event is
+    received when measured plus --delay, prices and tariffs when published (12:57 on the day before), sessions
+    at arrival, check-ups when taken. Order for a new workspace: sites, fleet, then the rest. Without a file,
+    the prices of one market day are asked of a provider; its token, if it wants one, is read from
+    ENTSOE_TOKEN or TIBBER_TOKEN.
 
     Example: v2g ingest prices day_ahead_2020.csv --source smard --zone DE-LU
 
@@ -142,14 +157,20 @@ def ingest(
 
     Example: v2g ingest telemetry bus12.csv --mapping bms.toml
 
+    Example: v2g ingest telemetry bus12_2025.parquet --received event --delay 15
+
     Example: v2g ingest tariffs depot.toml --source tou --date 2026-06-01 --until 2026-06-30
     """
     from flows.stages import Context
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    told = {"rate": rate, "vat": vat, "target_soc": target_soc, "level": level, **_batteries(battery)}
-    options: dict[str, object] = {name: value for name, value in told.items() if value is not None}
+    given = {"rate": rate, "vat": vat, "target_soc": target_soc, "level": level, **_batteries(battery)}
+    options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if delay is not None and received != "event":
+        raise UsageError("--delay belongs to --received event")
+    if not files and received is not None:
+        raise UsageError("--received tells of files; a provider's answer is received when it comes")
     if not files:
         call.finish(_fetch(call, kind, source, zone, day, tariff, options))
         return
@@ -168,6 +189,7 @@ def ingest(
     elif onto:
         raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()
+    told: Received | str | None = received
     if mapping is not None:
         from warehouse.sources import load_mapping
 
@@ -175,6 +197,7 @@ def ingest(
             raise UsageError(f"--mapping says how to read the file; --source {source} would, too")
         meant = load_mapping(mapping, kind.value)
         source, options = meant.source, {**meant.options, **options}
+        told = meant.received if received is None else received
     call.finish(
         stage(
             Context.of(opened, call.as_of),
@@ -183,6 +206,8 @@ def ingest(
             source=source,
             zone=zone,
             options=options,
+            received=told,
+            delay_minutes=delay,
         )
     )
 

@@ -17,6 +17,7 @@ from flows.errors import NoPlanError
 from flows.stages.context import Context
 from flows.stages.disputes import DISPUTED, disputed_batteries, named
 from flows.stages.ladder import DEGRADED, trace_of
+from flows.stages.missing import unmeasured, why_missing
 from flows.stages.record import StageResult, recorded
 from flows.stages.requests import Asked, calibration_requests
 from flows.stages.siblings import priors_of
@@ -36,11 +37,15 @@ Chunk = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkOutcome:
-    """What came of a chunk: a summary row a battery, and the error text of each that failed."""
+    """What came of a chunk: a summary row a battery, and the error text of each that failed.
+
+    unmeasured: the batteries of which no recent telemetry was known.
+    """
 
     rows: tuple[dict[str, Any], ...]
     failures: tuple[tuple[str, str], ...]
     reused: int
+    unmeasured: tuple[str, ...] = ()
 
 
 Work = Callable[[Chunk], ChunkOutcome]
@@ -72,7 +77,10 @@ def calibrate(
     known = context.known
     ids = [str(name) for name in known.read("core_battery", columns=["battery_id"])["battery_id"]]
     if not ids:
-        raise NoPlanError("no battery to calibrate", hint="`v2g ingest fleet FILE`, then `v2g check`.")
+        raise NoPlanError(
+            f"no battery to calibrate: {why_missing(known, 'fleet')}",
+            hint="`v2g ingest fleet FILE`, then `v2g check`.",
+        )
     settings = context.workspace.settings.calibrate
     chunks = [tuple(ids[at : at + settings.chunk_size]) for at in range(0, len(ids), settings.chunk_size)]
     disputed = disputed_batteries(known)
@@ -96,7 +104,9 @@ def calibrate(
                 progress(finished, len(ids), perf_counter() - begin)
             return outcome
 
-        return _result(list(each(work, chunks)), perf_counter() - begin)
+        outcomes = list(each(work, chunks))
+        silent = sorted(name for outcome in outcomes for name in outcome.unmeasured)
+        return _result(outcomes, perf_counter() - begin, unmeasured(known, silent))
 
 
 def calibrate_batteries(
@@ -139,7 +149,8 @@ def calibrate_batteries(
         *(calibration.to_record() for calibration in stored),
     ]
     rows = tuple(_summary(record) for record in records)
-    return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(kept))
+    silent = tuple(one.battery.battery_id for one in requests if one.telemetry.empty)
+    return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(kept), unmeasured=silent)
 
 
 def _each_if_not_all(
@@ -223,7 +234,7 @@ def _summary(record: dict[Any, Any]) -> dict[str, Any]:
     return {key: record[key] for key in shown}
 
 
-def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
+def _result(outcomes: Sequence[ChunkOutcome], seconds: float, silent: str) -> StageResult:
     rows = sorted((row for done in outcomes for row in done.rows), key=lambda row: str(row["battery_id"]))
     failures = sorted(failure for done in outcomes for failure in done.failures)
     reused = sum(done.reused for done in outcomes)
@@ -236,6 +247,8 @@ def _result(outcomes: Sequence[ChunkOutcome], seconds: float) -> StageResult:
     disputes = {row["battery_id"]: row["dispute"] or "" for row in rows if row["quality"] == DISPUTED}
     if disputes:
         message += f"; {named(disputes)}"
+    if silent:
+        message += f"; {silent}"
     if failures:
         reasons = sorted({why for _, why in failures})
         by_reason = (f"{', '.join(name for name, own in failures if own == why)} ({why})" for why in reasons)

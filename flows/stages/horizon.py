@@ -2,7 +2,8 @@
 
 The first of them is this moment, rounded up, or where the prices begin that are known without a gap up to the
 day, at the earliest the midnight that the day before begins with. Beyond the last price a plan reaches on,
-with forecast prices, as far as the stays that it touches go: what is due after midnight is planned for with all that shares a feeder, not car by car.
+with forecast prices, as far as the stays that it touches go: what is due after midnight is planned for with
+all that shares a feeder, not car by car.
 """
 
 from __future__ import annotations

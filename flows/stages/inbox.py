@@ -2,7 +2,8 @@
 
 prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.parquet
 SOURCE is a source that needs no further word, or the name of a mapping: sessions__wallbox__may.jsonl is read
-as mappings/wallbox.toml says (see `warehouse.sources.mapping`).
+as mappings/wallbox.toml says (see `warehouse.sources.mapping`). A mapping tells as well when rows were
+received: telemetry__past__may.csv is history with a mappings/past.toml of source = "csv", received = "event".
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
 in NAME.reason.txt. Where they cannot be moved they stay, and the next run finds that it knows their rows.
 Names that begin with a dot or end in .part are left alone: write there, then rename.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -29,7 +30,7 @@ from flows.stages.ladder import may_pass
 from flows.stages.record import StageResult, recorded
 from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.files import write_whole
-from warehouse.sources import load_mapping, sources_for
+from warehouse.sources import FileMapping, load_mapping, sources_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NOTES_SHOWN = 5
@@ -114,8 +115,11 @@ def _message(taken: Sequence[_Taken]) -> str:
 def _take(context: Context, file: Path) -> _Taken:
     """Land a file and move it out of the way; raises StoreError alone."""
     try:
-        dataset, source, options = _meaning(file, context.workspace.mappings)
-        landed = land_files(context, dataset, [file], source=source, options=options, follow=False)
+        dataset, meant = _meaning(file, context.workspace.mappings)
+        landed = land_files(
+            context, dataset, [file], source=meant.source, options=meant.options, follow=False,
+            received=meant.received,
+        )  # fmt: skip
     except StoreError:
         raise
     except Exception as error:
@@ -164,8 +168,8 @@ def _rank(file: Path) -> tuple[int, str]:
     return (INGEST_ORDER.index(kind) if kind in INGEST_ORDER else len(INGEST_ORDER), file.name)
 
 
-def _meaning(file: Path, mappings: Path) -> tuple[str, str, Mapping[str, Any]]:
-    """What a file's name says: dataset, source and, where that is the name of a mapping, its options."""
+def _meaning(file: Path, mappings: Path) -> tuple[str, FileMapping]:
+    """What a file's name says: dataset and source, or where that is the name of a mapping, what it says."""
     kind, _, rest = file.name.partition("__")
     source, _, name = rest.partition("__")
     if kind not in INGEST_ORDER or not source or not name:
@@ -174,13 +178,12 @@ def _meaning(file: Path, mappings: Path) -> tuple[str, str, Mapping[str, Any]]:
             f"with KIND one of {', '.join(INGEST_ORDER)}"
         )
     if source in sources_for(kind) or not _NAME.fullmatch(source):
-        return kind, source, {}
+        return kind, FileMapping(source=source, options={})
     mapping = mappings / f"{source}.toml"
     if not os.path.lexists(mapping):
-        return kind, source, {}
+        return kind, FileMapping(source=source, options={})
     require_own(mappings)
-    meant = load_mapping(mapping, kind, follow=False)
-    return kind, meant.source, meant.options
+    return kind, load_mapping(mapping, kind, follow=False)
 
 
 def _move(file: Path, where: str, run_id: str) -> tuple[Path | None, str]:

@@ -13,7 +13,7 @@ from flows.errors import NoPlanError
 from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
-from warehouse.sources import SourceFile, read_source, require_known
+from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
@@ -53,12 +53,17 @@ def ingest(
     source: str = "csv",
     zone: str | None = None,
     options: Mapping[str, object] | None = None,
+    received: Received | str | None = None,
+    delay_minutes: float | None = None,
 ) -> StageResult:
-    """Land `files` of one dataset; received_utc is `as_of`. One refused file, and none is landed.
+    """Land `files` of one dataset, received at `as_of`. One refused file, and none is landed.
 
-    Raises the warehouse's errors for a file that cannot be meant, NoPlanError for sessions without cars.
+    received: what tells when each row was received instead, "event" or the name of a column of the files.
+    delay_minutes: from an event of telemetry to its receipt. Raises the warehouse's errors for a file that
+    cannot be meant, NoPlanError for sessions without cars.
     """
-    landed = land_files(context, dataset, files, source=source, zone=zone, options=options)
+    told = received if isinstance(received, Received) else received_as(received, delay_minutes, dataset)
+    landed = land_files(context, dataset, files, source=source, zone=zone, options=options, received=told)
     return StageResult(
         stage="ingest",
         status="ok",
@@ -77,10 +82,12 @@ def land_files(
     zone: str | None = None,
     options: Mapping[str, object] | None = None,
     follow: bool = True,
+    received: Received | None = None,
 ) -> LandedFiles:
     """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
     warehouse = context.workspace.warehouse
     more: dict[str, Any] = dict(options or {})
+    zone = zone or more.pop("zone", None)  # a mapping's
     if _needs_cars(source, more):
         cars = declared(warehouse, "fleet")
         if cars.empty:
@@ -88,20 +95,26 @@ def land_files(
         more["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
-    read = [read_source(dataset, file, source=source, zone=zone, follow=follow, **more) for file in files]
+    read = [
+        read_source(dataset, file, source=source, zone=zone, follow=follow, received=received, **more)
+        for file in files
+    ]
     for item in read:
         _require_known_ids(warehouse, item)
-    rows, new = [], 0
+        if received is not None:
+            warehouse.require_landable(item, pd.Timestamp(context.as_of))
+    rows, source_ids, new = [], list[str](), 0
     for item in read:
         landed = warehouse.land(item, pd.Timestamp(context.as_of))
         new += 0 if landed.already else landed.rows
+        source_ids.append(landed.source_id)
         state = "already landed" if landed.already else "landed"
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
     return LandedFiles(
         files=tuple(rows),
         new_rows=new,
         notes=tuple(note for item in read for note in item.notes),
-        source_ids=tuple(item.source_id for item in read),
+        source_ids=tuple(source_ids),
     )
 
 

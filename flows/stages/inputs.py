@@ -14,6 +14,7 @@ from flows.stages.carry import NOTHING_CARRIED, Carried, Past, carried
 from flows.stages.context import Context
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.left_out import in_words, quarantined_stays, strangers
+from flows.stages.missing import why_missing
 from flows.stages.prices import PlanPrices, plan_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
@@ -104,7 +105,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     batteries = all_batteries[all_batteries["site_id"].isin(sites["site_id"])]
     if batteries.empty:
         raise NoPlanError(
-            f"no plan for {day}: no battery at a site of zone {zone}",
+            f"no plan for {day}: no battery at a site of zone {zone}: "
+            f"{_why_none(context, all_batteries, sites)}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
     prices = plan_prices(context, day, [str(name) for name in batteries["battery_id"]])
@@ -119,7 +121,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     sessions = stays[stays["battery_id"].isin(batteries["battery_id"])]
     if sessions.empty:
         raise NoPlanError(
-            f"no plan for {day}: no car is plugged in on that day in zone {zone}{_unless(left_out)}",
+            f"no plan for {day}: no car is plugged in on that day in zone {zone}: "
+            f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
@@ -152,6 +155,14 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         carried=carried(past, start, inputs.sessions, inputs.batteries, capacity_kwh),
         v2g_used_kwh=past.used_kwh,
     )
+
+
+def _why_none(context: Context, batteries: pd.DataFrame, sites: pd.DataFrame) -> str:
+    if batteries.empty:
+        return why_missing(context.known, "fleet")
+    if sites.empty:
+        return why_missing(context.known, "sites", where={"zone": [context.workspace.zone]})
+    return "all of them are at other sites"
 
 
 def _unless(left_out: Mapping[str, str]) -> str:

@@ -9,10 +9,12 @@ from flows.stages.context import Context
 from flows.stages.disputes import disputes_of, named
 from flows.stages.in_force import Plan, newest_plan
 from flows.stages.inputs import PlanInputs
+from flows.stages.missing import why_missing
 from flows.stages.plan_rows import mode_table
 from flows.stages.record import StageResult
 from flows.stages.standing import standing_of
 from flows.stages.verdict import Verdict
+from warehouse.zones import market_day_bounds
 
 
 def answer(
@@ -33,6 +35,10 @@ def answer(
     notes = list(dict.fromkeys([*of_another, *stands.notes]))
     disputed = disputes_of(inputs.calibrations.values())
     told = [_told(inputs, verdict, row, in_force), *notes, *([named(disputed)] if disputed else [])]
+    if inputs.prices.source != "published":
+        span = market_day_bounds(inputs.market_date, inputs.zone)
+        why = why_missing(context.known, "prices", where={"zone": [inputs.zone]}, span=span)
+        told.append(f"prices of {inputs.market_date}: {why}")
     degraded = stands.degraded or ruling.degraded
     return StageResult(
         stage="plan",

@@ -15,7 +15,7 @@ from flows.workspace import Workspace
 
 _FILE = (
     "file_name", "source", "url", "sha256", "rows", "provider", "licence", "attribution", "options",
-    "received_utc", "fetched_utc", "checked_utc", "pruned_utc",
+    "received_utc", "received", "fetched_utc", "checked_utc", "pruned_utc",
 )  # fmt: skip
 _CALIBRATION = (
     "battery_id", "calibration_id", "previous_calibration_id", "quality", "reason", "run_id", "as_of_utc",

@@ -1,8 +1,8 @@
 """The demo's fleet, day after day, at feeders of other sizes: `python -m tests.benchmarks.feeders`.
 
 Only the depot's feeder is changed. Each day is planned at 13:00 of the day before by the product's stages,
-from what each way of charging left, and accounted for when it is over. A row a feeder: departures, how many of
-them uncontrolled, ordered and followed charging miss as realised, departures that plans said to miss though
+from what each way of charging left, and accounted for when it is over. A row a feeder: departures, how many
+of them uncontrolled, ordered and followed charging miss as realised, those that plans said to miss though
 ordered charging keeps them, what was gained over ordered charging as promised and as realised.
 """
 

@@ -29,9 +29,9 @@ def core_prices():
 def test_every_dataset_has_a_raw_and_a_core_table_of_its_columns():
     for declared in DATASETS.values():
         raw, core = CONTRACTS[f"raw_{declared.name}"], CONTRACTS[f"core_{declared.name}"]
-        assert raw.names == (*declared.names, "source_id", "source_row")
+        assert raw.names == (*declared.names, "source_id", "source_row", "received_utc")
         assert core.names == (*declared.names, "source_id", "received_utc", "source_row")
-        assert all(raw.column(name).nullable for name in declared.names)
+        assert all(raw.column(name).nullable for name in (*declared.names, "received_utc"))
         assert core.key == declared.key
 
 

@@ -178,10 +178,12 @@ def assert_all_told(warehouse, core, lost):
     place = ["source_id", "source_row"]
     told = pd.concat([core[place], lost[place], warehouse.read("core_quarantine")[place]])
     kept = {tuple(row) for row in told.itertuples(index=False)}
-    raw = warehouse.read("raw_session").merge(
-        warehouse.read("raw_source")[["source_id", "received_utc"]], on="source_id"
+    raw = (
+        warehouse.read("raw_session")
+        .drop(columns="received_utc")
+        .merge(warehouse.read("raw_source")[["source_id", "received_utc"]], on="source_id")
     )
-    again = raw.duplicated([*CONTRACTS["raw_session"].names[:-1]])
+    again = raw.duplicated([*CONTRACTS["core_session"].names[:-1]])
     latest = {row.session_id: row.received_utc for row in pd.concat([core, lost]).itertuples()}
     for row, repeated in zip(raw.itertuples(), again, strict=True):
         corrected = row.session_id in latest and latest[row.session_id] > row.received_utc

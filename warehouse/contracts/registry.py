@@ -14,6 +14,7 @@ _SOURCE_ID = text("source_id", "File the row came from: hash of its content, sou
 _SOURCE_ROW = integer("source_row", "Data row in the file, from 1", 1)
 _CORE_SOURCE_ROW = replace(_SOURCE_ROW, nullable=True)
 _RECEIVED = moment("received_utc", "When the file arrived; the later received of two beliefs holds")
+_OWN_RECEIVED = moment("received_utc", "When the row was received; null: with its file", nullable=True)
 
 _STORE_TABLES = (
     TableContract(
@@ -37,6 +38,7 @@ _STORE_TABLES = (
             moment(
                 "pruned_utc", "When retention let its raw rows go; null while they are kept", nullable=True
             ),
+            text("received", "What tells when each row was received; null: its file's time", nullable=True),
         ),
         key=("source_id",),
     ),
@@ -108,7 +110,7 @@ def _raw(declared: TableContract) -> TableContract:
     return TableContract(
         name=f"raw_{declared.name}",
         description=f"As it arrived, immutable. {declared.description}",
-        columns=(*columns, _SOURCE_ID, _SOURCE_ROW),
+        columns=(*columns, _SOURCE_ID, _SOURCE_ROW, _OWN_RECEIVED),
         sort=("source_id", "source_row", *declared.key),
     )
 
@@ -171,9 +173,9 @@ def raw_contract(dataset: str) -> TableContract:
 
 
 def landed_contract(dataset: str) -> TableContract:
-    """Return the shape of landed rows on their way to the checks: the raw table and `received_utc`."""
+    """Return the shape of landed rows on their way to the checks: the raw table, every row received."""
     raw = raw_contract(dataset)
-    return replace(raw, columns=(*raw.columns, _RECEIVED))
+    return replace(raw, columns=tuple(_RECEIVED if c.name == _RECEIVED.name else c for c in raw.columns))
 
 
 def core_contract(dataset: str) -> TableContract:

@@ -6,12 +6,23 @@
   `ocpp_readings`); `acn` and `desl`, which `replay` puts onto the `cars` of a fleet
 - `rawfile`, `rawtable`, `parquet`, `book` (`bookguard`), `jsontext`, `cells`: path → bytes → cells → values,
   under the caps
+- `received`: when each row was received, where it was not with its file
 - `refusals`: ids, zones, days, units; `require_known` · `units`: what a file may be in
 """
 
 from warehouse.sources.mapping import FileMapping, load_mapping
 from warehouse.sources.read import read_source, sources_for
+from warehouse.sources.received import Received, received_as
 from warehouse.sources.refusals import require_known
 from warehouse.sources.types import SourceFile
 
-__all__ = ["FileMapping", "SourceFile", "load_mapping", "read_source", "require_known", "sources_for"]
+__all__ = [
+    "FileMapping",
+    "Received",
+    "SourceFile",
+    "load_mapping",
+    "read_source",
+    "received_as",
+    "require_known",
+    "sources_for",
+]

@@ -5,7 +5,7 @@ of the Battery Data Format. Metering: also import_wh, export_wh. A column that i
 a misspelt one, refuses the file; other extra columns are ignored and noted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -19,6 +19,7 @@ from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.received import Received, as_told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ CONSTANTS = {
 
 
 def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return the rows of a canonical file; options: the dataset's constant column, level and cars.
+    """Return the rows of a canonical file; options: the dataset's constant column, level and cars, received.
 
     Raises SourceError.
     """
@@ -84,13 +85,18 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         for column in contract
         if found[column.name] is None and not column.nullable and column.name not in constants
     ]
-    _refuse_misnamed(dataset, table, found, absent)
+    told = options.get("received")
+    besides = {told.column} if isinstance(told, Received) else set()
+    _refuse_misnamed(dataset, table, found, absent, besides)
     columns = {column.name: _read(column, found[column.name], table) for column in contract}
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
+    if isinstance(told, Received):
+        cells = Cells.found(table, str(told.column))
+        frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
-    parsed = Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found))
+    parsed = Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found, besides))
     return to_pack(dataset, parsed, options, file.name)
 
 
@@ -104,9 +110,13 @@ def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
 
 
 def _refuse_misnamed(
-    dataset: str, table: RawTable, found: Mapping[str, _Spelling | None], absent: list[str]
+    dataset: str,
+    table: RawTable,
+    found: Mapping[str, _Spelling | None],
+    absent: list[str],
+    besides: Collection[str | None],
 ) -> None:
-    used = {spelling.header for spelling in found.values() if spelling is not None}
+    used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
     extra = [header for header in table.columns if header not in used]
     for marker, hint in _FOREIGN.items():
         if absent and marker in table.columns:
@@ -168,6 +178,8 @@ def _constant(values: pd.Series, found: _Spelling | None, given: str, file: str)
     return values
 
 
-def _ignored(table: RawTable, found: Mapping[str, _Spelling | None]) -> tuple[str, ...]:
-    used = {spelling.header for spelling in found.values() if spelling is not None}
+def _ignored(
+    table: RawTable, found: Mapping[str, _Spelling | None], besides: Collection[str | None]
+) -> tuple[str, ...]:
+    used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
     return tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)

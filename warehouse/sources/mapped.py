@@ -15,12 +15,16 @@ from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.received import Received, as_told
 
 OPTIONS = PACK_OPTIONS | {"mapping"}
 
 
 def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return the rows of a foreign file; options: mapping (TableMap), level and cars. Raises SourceError."""
+    """Return the rows of a foreign file; options: mapping (TableMap), level, cars, received.
+
+    Raises SourceError.
+    """
     mapping = options.get("mapping")
     if not isinstance(mapping, TableMap):
         raise OptionError("needs a mapping file", file=file.name, column="mapping")
@@ -39,6 +43,11 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
             spelling[column.name] = (rule.header, 1.0 / rule.factor)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
     used = {rule.header for rule in mapping.columns.values()} | set(columns)
+    if isinstance(told := options.get("received"), Received):
+        cells = Cells.found(table, str(told.column))
+        rule = ColumnRule(time_format=told.time_format, unix_seconds=told.unix_seconds)
+        frame["received_utc"] = as_told(cells, _times(cells, rule, mapping))
+        used.add(told.column)
     ignored = tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)
     return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=ignored), options, file.name)
 

@@ -30,6 +30,15 @@ what a ready-made reader needs, so that a drop folder can use it:
     source = "ocpp"
     batteries = { "04A1B2C3" = "CAR1", "evse:2" = "CAR2" }
     station = "north"                   # where stations number their transactions alike
+
+Either kind may say when the rows of a file were received (see `warehouse.sources.received`); with
+`source = "csv"` it can be all that a mapping says:
+
+    received = "event"                  # or the name of the file's column that tells
+    delay_minutes = 5                   # telemetry as an event: how much later it is received
+    [columns.received_utc]              # instead of a name: with its format
+    from = "Empfangen"
+    format = "%d.%m.%Y %H:%M:%S"
 """
 
 import re
@@ -41,13 +50,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.contracts.types import moment
 from warehouse.errors import OptionError, OversizedFileError, UndecodableFileError, nearest, printable
 from warehouse.sources.rawfile import load
+from warehouse.sources.received import Received, received_as
 from warehouse.sources.units import FOREIGN, spelled
 
 _MAX_BYTES = 2**20
-_TABLE_KEYS = ("timezone", "delimiter", "decimal", "level", "columns")
+_TABLE_KEYS = ("timezone", "delimiter", "decimal", "level", "columns", "received", "delay_minutes")
 _READER_KEYS = ("battery_id", "batteries", "target_soc", "zone", "station")
+_RECEIVED_KEYS = ("received", "delay_minutes")
+_RECEIVED = moment("received_utc", "When the row was received")
 _COLUMN_KEYS = ("from", "constant", "unit", "positive", "format", "values")
 _UNIX = {"unix_s": 1.0, "unix_ms": 1e-3}
 
@@ -77,10 +90,11 @@ class TableMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMapping:
-    """What a mapping file asks for: a source of `read_source` and its options."""
+    """What a mapping file asks for: a source of `read_source`, its options, and what tells of receipt."""
 
     source: str
     options: Mapping[str, Any]
+    received: Received | None = None
 
 
 def load_mapping(path: Path | str, dataset: str, *, follow: bool = True) -> FileMapping:
@@ -108,23 +122,45 @@ class _Reader:
 
     def mapping(self, content: Mapping[str, Any]) -> FileMapping:
         if "source" in content:
-            self._keys(content, ("source", *_READER_KEYS), "")
+            self._keys(content, ("source", *_READER_KEYS, *_RECEIVED_KEYS), "")
             options = {key: content[key] for key in _READER_KEYS if key in content}
-            return FileMapping(source=self._text(content, "source"), options=options)
+            received = self._received(content, None)
+            return FileMapping(source=self._text(content, "source"), options=options, received=received)
         self._keys(content, _TABLE_KEYS, "")
         columns = content.get("columns")
         if not isinstance(columns, dict) or not columns:
             raise self._error("columns", "is missing: [columns.NAME] says where a column comes from")
         contract = dataset_contract(self.dataset)
-        self._keys(columns, contract.names, "columns.", f"a column of {self.dataset}")
+        names = (*contract.names, _RECEIVED.name)
+        self._keys(columns, names, "columns.", f"a column of {self.dataset}")
+        rules = {
+            name: self._rule(_RECEIVED if name == _RECEIVED.name else contract.column(name), rule)
+            for name, rule in columns.items()
+        }
+        received = self._received(content, rules.pop(_RECEIVED.name, None))
         table = TableMap(
-            columns={name: self._rule(contract.column(name), rule) for name, rule in columns.items()},
+            columns=rules,
             timezone=self._timezone(content),
             delimiter=self._one_of(content, "delimiter", (",", ";", "\t", "|")) or ",",
             decimal=self._one_of(content, "decimal", (".", ",")) or ".",
         )
         level = self._one_of(content, "level", ("pack", "cell"))
-        return FileMapping(source="mapped", options={"mapping": table} | ({"level": level} if level else {}))
+        options = {"mapping": table} | ({"level": level} if level else {})
+        return FileMapping(source="mapped", options=options, received=received)
+
+    def _received(self, content: Mapping[str, Any], rule: ColumnRule | None) -> Received | None:
+        told = self._text(content, "received") if "received" in content else None
+        delay = content.get("delay_minutes")
+        if delay is not None and (not isinstance(delay, int | float) or isinstance(delay, bool)):
+            raise self._error("delay_minutes", "is not a number of minutes", delay)
+        if rule is None:
+            return received_as(told, delay, self.file)
+        if told is not None or delay is not None:
+            key = "received" if told is not None else "delay_minutes"
+            raise self._error(key, "is told twice: columns.received_utc says when rows were received")
+        if rule.header is None:
+            raise self._error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
+        return Received(column=rule.header, time_format=rule.time_format, unix_seconds=rule.unix_seconds)
 
     def _rule(self, column: Column, rule: object) -> ColumnRule:
         place = f"columns.{column.name}"

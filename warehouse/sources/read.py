@@ -17,6 +17,7 @@ from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.mapped import OPTIONS, parse_mapped
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile, load
+from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import refuse_unfit
 from warehouse.sources.tariffs import PROVIDERS, tou
 from warehouse.sources.types import SourceFile
@@ -25,10 +26,14 @@ from warehouse.zones import market_timezone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """A way of reading a dataset's files, the options it takes and whose data it is."""
+    """A way of reading a dataset's files, the options it takes and whose data it is.
+
+    columns: whether a column of the file can tell when each row was received.
+    """
 
     parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
     options: frozenset[str] = frozenset()
+    columns: bool = False
     provider: str | None = None
     licence: str | None = None
     attribution: str | None = None
@@ -41,11 +46,15 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
             parse=parse_canonical,
             options=CONSTANTS.get(dataset, frozenset())
             | (packs.OPTIONS if dataset in packs.SCALED else set()),
+            columns=True,
         )
         for dataset in DATASETS
         for name in ("csv", "parquet")
     },
-    **{(dataset, "mapped"): _Reader(parse=parse_mapped, options=OPTIONS) for dataset in DATASETS},
+    **{
+        (dataset, "mapped"): _Reader(parse=parse_mapped, options=OPTIONS, columns=True)
+        for dataset in DATASETS
+    },
     ("prices", "smard"): _Reader(
         parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
     ),
@@ -93,23 +102,31 @@ def read_source(
     zone: str | None = None,
     caps: Caps = CAPS,
     follow: bool = True,
+    received: Received | None = None,
     **options: object,
 ) -> SourceFile:
     """Read a file into rows that are fit to land.
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
-    file where it does not tell. follow: whether a symbolic link is followed. options: what the source's
-    parser names, as `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`,
-    `batteries`, `mapping`. Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument,
-    UnknownTableError.
+    file where it does not tell. follow: whether a symbolic link is followed. received: what tells when each
+    row was received; None: all of them with the file. options: what the source's parser names, as
+    `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`, `batteries`, `mapping`.
+    Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument, UnknownTableError.
     """
     path = Path(path)
     _reader(dataset, source, printable(path.name))
-    return parse_source(dataset, load(path, caps, follow=follow), source=source, zone=zone, **options)
+    file = load(path, caps, follow=follow)
+    return parse_source(dataset, file, source=source, zone=zone, received=received, **options)
 
 
 def parse_source(
-    dataset: str, file: RawFile, *, source: str = "csv", zone: str | None = None, **options: object
+    dataset: str,
+    file: RawFile,
+    *,
+    source: str = "csv",
+    zone: str | None = None,
+    received: Received | None = None,
+    **options: object,
 ) -> SourceFile:
     """`read_source` for bytes that are already here, e.g. a response."""
     contract = dataset_contract(dataset)
@@ -123,20 +140,32 @@ def parse_source(
     if zone is not None:
         market_timezone(zone)
     name = _true_name(source, file)
-    parsed = reader.parse(dataset, file, given)
+    by_column = received is not None and received.column is not None
+    if received is not None and by_column and not reader.columns:
+        raise OptionError(
+            f"no column of {source} {dataset} tells when a row was received; `event` does",
+            file=file.name, column="received", value=received.column,
+        )  # fmt: skip
+    parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
     refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)
+    frame = parsed.frame
+    if received is not None and not by_column:
+        frame = frame.assign(received_utc=at_events(dataset, frame, received, file.name))
     return SourceFile(
         dataset=dataset,
         source=name,
         file_name=file.name,
-        source_id=_source_id(file.sha256, dataset, name, given),
+        source_id=_source_id(
+            file.sha256, dataset, name, given if received is None else {**given, "received": received.told}
+        ),
         sha256=file.sha256,
-        frame=parsed.frame,
+        frame=frame,
         provider=reader.provider,
         licence=parsed.licence or reader.licence,
         attribution=reader.attribution,
         options=_told(given),
         notes=tuple(printable(note) for note in parsed.notes),  # they may hold the file's own words
+        received=received,
     )
 
 

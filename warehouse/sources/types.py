@@ -7,6 +7,7 @@ import pandas as pd
 
 from warehouse.contracts import dataset_contract
 from warehouse.errors import ContractError
+from warehouse.sources.received import Received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,7 +17,8 @@ class SourceFile:
     frame: the dataset's columns in their units, and `source_row` (1-based data row in the file).
     source_id: SHA-256 over content, dataset, source and options: the same file read the same way is the same
     source. notes: what was left out or clipped on the way, one line each; never silent. options: how it was
-    read, as JSON. url (without secrets), fetched_utc: of a response.
+    read, as JSON. url (without secrets), fetched_utc: of a response. received: what tells when each row was
+    received; the frame has `received_utc` then (UTC, null: with the file).
     """
 
     dataset: str
@@ -32,9 +34,12 @@ class SourceFile:
     url: str | None = None
     fetched_utc: dt.datetime | None = None
     notes: tuple[str, ...] = ()
+    received: Received | None = None
 
     def __post_init__(self) -> None:
         wanted = {*dataset_contract(self.dataset).names, "source_row"}
+        if self.received is not None:
+            wanted.add("received_utc")
         if set(self.frame.columns) != wanted:
             different = sorted(wanted.symmetric_difference(self.frame.columns))
             raise ContractError(f"{self.file_name}: columns of {self.dataset} differ in {different}")

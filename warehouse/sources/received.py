@@ -1,0 +1,123 @@
+"""When each row of a file was received, where it was not with the file: history is known as it was then.
+
+Either a column of the file tells, or the event of the row does: telemetry is received when it was measured,
+metering when its quarter-hour was over, plus a stated delay, prices and tariffs when a day-ahead market publishes them, sessions when the car arrived,
+check-ups when they were taken. The fleet and the sites have no event. Nothing can have been received after
+the moment at which it is here.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from warehouse.errors import CellError, OptionError
+from warehouse.sources.cells import Cells
+from warehouse.zones import ZONES
+
+EVENT = "event"
+_PUBLISHED = pd.Timedelta(hours=12, minutes=57)
+"""Local time of the day before delivery at which day-ahead prices are out."""
+_QUARTER_HOUR = pd.Timedelta(minutes=15)
+_MEASURED = ("telemetry", "metering")
+_LONGEST_MINUTES = 525_600.0 * 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What tells when a row was received: a column of the file, or (None) its event.
+
+    time_format, unix_seconds: how a foreign column spells times, as a mapping says. delay_minutes: ≥ 0, from
+    an event of telemetry or metering to its receipt.
+    """
+
+    column: str | None = None
+    time_format: str | None = None
+    unix_seconds: float | None = None
+    delay_minutes: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """In words; two that read alike are alike."""
+        if self.column is None:
+            return f"{EVENT} + {self.delay_minutes:g} min" if self.delay_minutes else EVENT
+        spelled = self.time_format or ("" if self.unix_seconds is None else f"unix x {self.unix_seconds:g}")
+        return f"column {self.column}" + (f" as {spelled}" if spelled else "")
+
+
+def received_as(told: str | None, delay_minutes: float | None, file: str) -> Received | None:
+    """Return what "event" or the name of a column means; None for None. file: who says so, for errors.
+
+    Raises OptionError for a delay that is none, or belongs to no event.
+    """
+    delay, shown = 0.0 if delay_minutes is None else float(delay_minutes), f"{delay_minutes}"
+    if delay_minutes is not None and told != EVENT:
+        problem = "belongs to rows that are received as an event"
+        raise OptionError(problem, file=file, column="delay_minutes", value=shown)
+    if not (math.isfinite(delay) and delay >= 0.0):
+        raise OptionError("is no delay in minutes", file=file, column="delay_minutes", value=shown)
+    if told is None or told == EVENT:
+        return None if told is None else Received(delay_minutes=delay)
+    if not told.strip():
+        raise OptionError("names no column", file=file, column="received", value=told)
+    return Received(column=told.strip())
+
+
+def as_told(cells: Cells, times: pd.Series) -> pd.Series:
+    """Return the times of the column that tells; CellError for a row of which it tells nothing."""
+    cells.refuse_first(times.isna(), "is empty: when was the row received?")
+    return times
+
+
+def at_events(dataset: str, frame: pd.DataFrame, received: Received, file: str) -> pd.Series:
+    """Return when each row was received by its event, UTC; null where the event is. Raises OptionError."""
+    if received.delay_minutes and dataset not in _MEASURED:
+        raise OptionError(
+            f"belongs to telemetry and metering: {dataset} are known at once",
+            file=file, column="delay_minutes", value=f"{received.delay_minutes:g}",
+        )  # fmt: skip
+    if dataset not in _EVENTS:
+        raise OptionError(
+            f"{dataset} have no event: name the column of the file that tells when a row was received",
+            file=file, column="received", value=EVENT,
+        )  # fmt: skip
+    events: pd.Series = _EVENTS[dataset](frame)
+    # A delay beyond every calendar is one to the end of it, which is later than any landing.
+    return events + pd.Timedelta(minutes=min(received.delay_minutes, _LONGEST_MINUTES))
+
+
+def refuse_later(frame: pd.DataFrame, received: Received, landing: dt.datetime, file: str) -> None:
+    """Raise CellError for the first row said to be received after `landing` (tz-aware), when it is here."""
+    later = (frame["received_utc"] > pd.Timestamp(landing)).to_numpy()
+    if later.any():
+        row = frame.loc[later].iloc[0]
+        hint = ": what has not happened yet is received with its file" if received.column is None else ""
+        raise CellError(
+            f"is later than the landing at {landing:%Y-%m-%d %H:%M:%S} UTC "
+            f"({int(later.sum())} such rows){hint}",
+            file=file, row=int(row["source_row"]), column=received.column or f"received ({received.told})",
+            value=f"{row['received_utc']:%Y-%m-%d %H:%M:%S} UTC",
+        )  # fmt: skip
+
+
+def _publication(frame: pd.DataFrame) -> pd.Series:
+    """Return when a day-ahead market publishes each interval: before noon is over on the day before."""
+    published = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us, UTC]")
+    for zone in frame["zone"].dropna().unique():
+        own = (frame["zone"] == zone).to_numpy()
+        local = frame.loc[own, "interval_start_utc"].dt.tz_convert(ZONES[str(zone)]).dt.tz_localize(None)
+        out = (local.dt.normalize() - pd.Timedelta(days=1) + _PUBLISHED).dt.tz_localize(ZONES[str(zone)])
+        published[own] = out.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    return published
+
+
+_EVENTS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "prices": _publication,
+    "tariffs": _publication,
+    "telemetry": lambda frame: frame["time_utc"],
+    "metering": lambda frame: frame["interval_start_utc"] + _QUARTER_HOUR,
+    "sessions": lambda frame: frame["arrival_utc"],
+    "checkups": lambda frame: frame["time_utc"],
+}
