@@ -37,6 +37,11 @@ def checkups() -> pd.DataFrame:
     return pd.DataFrame([row | {"resistance_ohm": 0.1}])
 
 
+def metering() -> pd.DataFrame:
+    row = {"battery_id": "CAR1", "interval_start_utc": T0, "import_kwh": 1.0, "export_kwh": 0.0}
+    return pd.DataFrame([row])
+
+
 def sites() -> pd.DataFrame:
     limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
     return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
@@ -50,6 +55,7 @@ ROWS = {
     "checkups": (checkups(), "capacity_ah", 140.0),
     "fleet": (fleet(1), "soc_min", 0.3),
     "sites": (sites(), "import_limit_kw", 30.0),
+    "metering": (metering(), "import_kwh", 2.0),
 }
 EVENTS = {
     "prices": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
@@ -57,6 +63,7 @@ EVENTS = {
     "telemetry": T0,
     "sessions": T0,
     "checkups": T0,
+    "metering": T0 + dt.timedelta(minutes=15),
 }
 
 
@@ -90,7 +97,8 @@ def core(dataset: str) -> str:
 
 def _names() -> dict[str, str]:
     return {"prices": "price", "tariffs": "tariff", "sessions": "session", "fleet": "battery",
-            "sites": "site", "checkups": "checkup", "telemetry": "telemetry"}  # fmt: skip
+            "sites": "site", "checkups": "checkup", "telemetry": "telemetry",
+            "metering": "metering"}  # fmt: skip
 
 
 @pytest.mark.parametrize("dataset", EVENTS)
@@ -233,7 +241,7 @@ def test_a_delay_or_a_column_that_is_none_is_refused(told: str | None, delay: fl
 
 
 def test_a_delay_belongs_to_telemetry(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="belongs to telemetry: sessions"):
+    with pytest.raises(OptionError, match="belongs to telemetry and metering: sessions"):
         read(tmp_path, "sessions", stays(), "event", 5.0)
 
 

@@ -1,9 +1,9 @@
 """When each row of a file was received, where it was not with the file: history is known as it was then.
 
 Either a column of the file tells, or the event of the row does: telemetry is received when it was measured,
-metering when its quarter-hour was over, plus a stated delay, prices and tariffs when a day-ahead market publishes them, sessions when the car arrived,
-check-ups when they were taken. The fleet and the sites have no event. Nothing can have been received after
-the moment at which it is here.
+metering when its quarter-hour was over, plus a stated delay, prices and tariffs when a day-ahead market
+publishes them, sessions when the car arrived, check-ups when they were taken. The fleet and the sites have no
+event. Nothing can have been received after the moment at which it is here.
 """
 
 import datetime as dt
