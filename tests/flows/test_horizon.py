@@ -150,6 +150,20 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
     assert stay.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
 
 
+def test_what_a_plan_itself_sees_come_back_stores_for_nobody(depot: Workspace) -> None:
+    """A car's next stay begins with what it says: a kWh more in store is lost to the plan that sees both."""
+    problem = day_problem(inputs_of(depot))
+    values = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
+    assert values["s1"] == 0.0, "car-1 leaves at 06:00 and is back at 16:00, before the next plan is made"
+    assert values["s2"] is not None and values["s2"] > 0.01
+    outcome = plan(Context.of(depot, AS_OF), DAY)
+    left = depot.warehouse.read(
+        "out_plan_departure", where={"plan_id": outcome.details["plan_id"], "session_id": "s1"}
+    ).set_index("mode")
+    for mode in ("ordered", "v2g"):
+        assert left.loc[mode, "reached_kwh"] == pytest.approx(left.loc[mode, "target_kwh"], abs=1e-3)
+
+
 def test_like_days_are_workdays_or_weekends_by_the_local_clock() -> None:
     slots = pd.date_range("2020-03-01T23:00Z", "2020-03-30T22:00Z", freq="15min", inclusive="left")
     local = slots.tz_convert("Europe/Berlin")
