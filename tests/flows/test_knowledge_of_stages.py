@@ -1,0 +1,140 @@
+"""What is received after a moment changes nothing in what any stage writes as of it, whatever it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.stages import Context
+from flows.stages.calibrate import calibrate
+from flows.stages.check import check
+from flows.stages.plan import plan
+from flows.stages.publish import publish
+from flows.stages.realise import realise
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
+from warehouse.contracts import CONTRACTS, DATASETS
+
+OVER = AS_OF + timedelta(days=3)
+LATER = AS_OF + timedelta(days=4)
+DIFFERS = ["run_id", "code_version", "solve_seconds", "started_utc", "finished_utc"]
+
+
+def telemetry(voltage_v: float, current_a: float) -> pd.DataFrame:
+    times = pd.date_range(AS_OF - timedelta(hours=30), AS_OF - timedelta(hours=1), freq="1min", unit="us")
+    wave = np.sin(np.arange(len(times)) / 90.0)
+    return pd.DataFrame(
+        {
+            "battery_id": "car-1",
+            "time_utc": times.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "voltage_v": voltage_v + 4.0 * wave,
+            "current_a": current_a * wave.round(3),
+            "temperature_degc": 21.0 + wave,
+        }
+    )
+
+
+def checkups(capacity_ah: float) -> pd.DataFrame:
+    days = (400, 200, 10)
+    return pd.DataFrame(
+        [
+            {
+                "battery_id": "car-1", "time_utc": AS_OF - timedelta(days=ago),
+                "capacity_ah": capacity_ah + ago / 100, "temperature_degc": 25.0,
+            }
+            for ago in days
+        ]
+    )  # fmt: skip
+
+
+def metering(kwh: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "battery_id": "car-2", "interval_start_utc": f"{DAY}T10:00:00Z",
+                "import_kwh": kwh, "export_kwh": 0.0,
+            }
+        ]
+    )  # fmt: skip
+
+
+def tariffs(price: float) -> pd.DataFrame:
+    rows = price_rows(DAY, 1).assign(direction="import")
+    return rows.assign(price_eur_per_kwh=price)
+
+
+TOLD = {
+    "prices": price_rows(DAY, 1),
+    "sessions": session_rows(),
+    "telemetry": telemetry(365.0, 20.0),
+    "checkups": checkups(160.0),
+    "metering": metering(1.0),
+    "fleet": fleet_rows(),
+    "sites": site_rows(),
+}
+HOSTILE = {
+    "prices": price_rows(DAY - timedelta(days=7), 9, spread=-0.4),
+    "tariffs": tariffs(0.9),
+    "sessions": session_rows().assign(arrival_soc=0.11, departure_soc=0.9),
+    "telemetry": telemetry(330.0, -90.0),
+    "checkups": checkups(101.0),
+    "metering": metering(2.0),
+    "fleet": fleet_rows().assign(soc_min=0.6, discharge_limit_kw=1.0),
+    "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0),
+}
+
+
+def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """What all stages write as of moments before LATER: the out_ tables, and the pages as text."""
+    calibrate(Context.of(workspace, AS_OF))
+    plan(Context.of(workspace, AS_OF), DAY)
+    realise(Context.of(workspace, OVER), [DAY])
+    publish(Context.of(workspace, OVER), DAY)
+    tables = {
+        name: workspace.warehouse.read(name).drop(columns=DIFFERS, errors="ignore")
+        for name in CONTRACTS
+        if name.startswith("out_") and name not in ("out_check", "out_run")
+    }
+    runs = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}|svg_?\w*\d+|id=\"[^\"]*\"")
+    pages = {
+        str(page.relative_to(workspace.reports)): runs.sub("", page.read_text(encoding="utf-8"))
+        for page in sorted(workspace.reports.rglob("*.html"))
+    }
+    return tables, pages
+
+
+def test_every_dataset_has_its_hostile_rows() -> None:
+    assert set(HOSTILE) == set(DATASETS)
+
+
+@pytest.mark.slow
+def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
+    settings = Workspace.create(tmp_path / "then" / "depot", zone=ZONE).root / "v2g.toml"
+    settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
+    then = Workspace.open(settings.parent)
+    then.enter()
+    for dataset in ("sites", "fleet", "prices", "sessions", "telemetry", "checkups"):
+        put(then, dataset, TOLD[dataset])
+    check(Context.of(then, AS_OF))
+    put(then, "metering", TOLD["metering"], as_of=OVER)
+    check(Context.of(then, OVER))
+    now = Workspace.open(Path(shutil.copytree(tmp_path / "then", tmp_path / "now")) / "depot")
+    for dataset, rows in HOSTILE.items():
+        put(now, dataset, rows, as_of=LATER)
+    check(Context.of(now, LATER))
+    for dataset in HOSTILE:
+        held = now.warehouse.extent(dataset)
+        assert held.received_utc is not None and held.received_utc >= pd.Timestamp(LATER), dataset
+    tables, pages = staged(then)
+    again, pages_again = staged(now)
+    assert not tables["out_calibration"].empty and not tables["out_realised_car"].empty
+    for name, frame in tables.items():
+        pd.testing.assert_frame_equal(again[name], frame, obj=name)
+    assert pages_again == pages
+    assert len(pages) == 3
