@@ -45,8 +45,6 @@ class StoredWorth:
     def _of_stay(self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float]) -> float:
         end = self.prices.horizon.end
         comes_with = told[(after or stay).session_id]
-        if after is not None and after.arrival_utc < self.prices.horizon.start + _DAY:
-            return 0.0  # this very plan sees it come back, with what its stay says: nobody would use more
         if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
             first, last, comes_with = end, stay.departure_utc, told[stay.session_id]
         elif after is not None:
@@ -54,11 +52,21 @@ class StoredWorth:
         else:  # as it came this time, it comes again on a later day
             days = max(1, -(-(stay.departure_utc - stay.arrival_utc) // _DAY))
             first, last = stay.arrival_utc + days * _DAY, stay.departure_utc + days * _DAY
+        if stay.departure_utc <= end and not self._planned_between(stay.departure_utc, first):
+            return 0.0
         need = max(_LEAST_TRIP_KWH, (stay.departure_soc - comes_with) * car.capacity_kwh)
         a_slot = max(_LEAST_KWH, car.charge_limit_kw * (QUARTER / pd.Timedelta(hours=1)))
         count = min(_DAY // QUARTER, math.ceil(need / a_slot))
         price = self._cheapest(first.floor(QUARTER), min(last, first + _DAY).ceil(QUARTER), count)
         return max(0.0, price) / car.efficiency_charge
+
+    def _planned_between(self, departure: pd.Timestamp, arrival: pd.Timestamp) -> bool:
+        """Whether a plan is made, day by day at this time of the day, that sees the car come back with more.
+
+        A plan that sees it leave sees it come back with what its stay says: more would be bought for nobody.
+        """
+        start = self.prices.horizon.start
+        return bool(start + math.ceil((departure - start) / _DAY) * _DAY < arrival)
 
     def _cheapest(self, first: pd.Timestamp, last: pd.Timestamp, count: int) -> float:
         """Mean price of the `count` cheapest quarter-hours of [first, last), €/kWh at the plug."""

@@ -56,7 +56,7 @@ UNPUBLISHED: dict[str, Step] = {"publish": lambda: answer("publish")}
 
 
 def test_a_day_whose_first_stages_all_fail_is_planned_on_what_is_there(depot: Workspace) -> None:
-    failing = ("ingest", "fetch", "check", "calibrate")
+    failing = ("ingest", "fetch", "check", "realise", "calibrate")
     run_id = new_run_id(AS_OF)
     stages = went(depot, {name: broken(f"by {name}") for name in failing}, run_id=run_id)
     assert list(stages) == [*failing, "plan", "publish"]

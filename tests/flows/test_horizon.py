@@ -152,13 +152,23 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
 
 def test_what_a_plan_itself_sees_come_back_stores_for_nobody(depot: Workspace) -> None:
     """A car's next stay begins with what it says: a kWh more in store is lost to the plan that sees both."""
+    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    early = AS_OF + timedelta(hours=13)  # 01:00 UTC, while car-1 is plugged in
+    problem = day_problem(inputs_of(depot, as_of=early))
+    worth = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
+    assert (worth["s1"], worth["s2"]) == (0.0, 0.0), "no plan is made while it is away"
+    assert worth["s3"], "one is, at 01:00"
     problem = day_problem(inputs_of(depot))
     values = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
-    assert values["s1"] == 0.0, "car-1 leaves at 06:00 and is back at 16:00, before the next plan is made"
-    assert values["s2"] is not None and values["s2"] > 0.01
+    assert values["s3"] == 0.0, (
+        "car-2 leaves at 15:50 and is back at 07:10, and the next plan is made at noon"
+    )
+    for session in ("s1", "s2"):  # car-1 leaves at 06:00 and is back at 16:00: the next plan lies between
+        value = values[session]
+        assert value is not None and value > 0.01
     outcome = plan(Context.of(depot, AS_OF), DAY)
     left = depot.warehouse.read(
-        "out_plan_departure", where={"plan_id": outcome.details["plan_id"], "session_id": "s1"}
+        "out_plan_departure", where={"plan_id": outcome.details["plan_id"], "session_id": "s3"}
     ).set_index("mode")
     for mode in ("ordered", "v2g"):
         assert left.loc[mode, "reached_kwh"] == pytest.approx(left.loc[mode, "target_kwh"], abs=1e-3)
