@@ -85,7 +85,7 @@ def test_without_network_last_weeks_prices_stand_in(
 
 def test_a_plan_that_cannot_be_made_is_no_plan_and_nothing_is_published(workspace: Workspace) -> None:
     stages = went(workspace, {"calibrate": broken("skipped")})
-    assert list(stages) == ["ingest", "fetch", "check", "calibrate", "plan"]
+    assert list(stages) == ["ingest", "fetch", "check", "realise", "calibrate", "plan"]
     assert "no car is plugged in" in stages["plan"].message
     assert code(stages) == 5
 

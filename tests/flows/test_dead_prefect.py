@@ -55,8 +55,8 @@ def test_a_run_whose_server_is_gone_is_kept_by_its_own_and_nothing_degraded_is_g
     codes = {name: (one["status"], one["exit_code"]) for name, one in stages.items()}
     degraded, ok = ("degraded", 3), ("ok", 0)
     assert codes == {
-        "ingest": degraded, "fetch": degraded, "check": ok, "calibrate": ok, "plan": degraded,
-        "publish": ok, "prefect": degraded,
+        "ingest": degraded, "fetch": degraded, "check": ok, "realise": ok, "calibrate": ok,
+        "plan": degraded, "publish": ok, "prefect": degraded,
     }  # fmt: skip
     assert "prices__csv__bad.csv" in stages["ingest"]["tables"]["inbox"][0]["file"]
     assert "energy_charts: " in stages["fetch"]["message"]
@@ -73,8 +73,8 @@ def test_a_run_whose_server_is_gone_is_kept_by_its_own_and_nothing_degraded_is_g
         }
     red, green = ("FAILED", "Degraded"), ("COMPLETED", "Completed")
     assert states == {
-        "daily": red, "ingest": red, "fetch": red, "check": green, "calibrate": green, "plan": red,
-        "publish": green,
+        "daily": red, "ingest": red, "fetch": red, "check": green, "realise": green,
+        "calibrate": green, "plan": red, "publish": green,
     }  # fmt: skip
     assert processes_of(depot.prefect_home) == []
 
