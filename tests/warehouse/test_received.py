@@ -38,8 +38,9 @@ def checkups() -> pd.DataFrame:
 
 
 def metering() -> pd.DataFrame:
-    row = {"battery_id": "CAR1", "interval_start_utc": T0, "import_kwh": 1.0, "export_kwh": 0.0}
-    return pd.DataFrame([row])
+    return pd.DataFrame(
+        [{"battery_id": "CAR1", "interval_start_utc": T0, "import_kwh": 1.0, "export_kwh": 0.0}]
+    )
 
 
 def sites() -> pd.DataFrame:
