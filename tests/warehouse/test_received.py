@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.warehouse.builders import fleet, prices, promote_unchecked, tariffs, telemetry
-from warehouse.contracts import CONTRACTS
+from warehouse.contracts import CONTRACTS, dataset_contract
 from warehouse.errors import CellError, ColumnError, OptionError, SourceError
 from warehouse.known import Known
 from warehouse.landing import Landed
@@ -93,13 +93,7 @@ def land(warehouse: Warehouse, source: SourceFile, landing: dt.datetime = TODAY)
 
 
 def core(dataset: str) -> str:
-    return f"core_{CONTRACTS['raw_' + _names()[dataset]].name[4:]}"
-
-
-def _names() -> dict[str, str]:
-    return {"prices": "price", "tariffs": "tariff", "sessions": "session", "fleet": "battery",
-            "sites": "site", "checkups": "checkup", "telemetry": "telemetry",
-            "metering": "metering"}  # fmt: skip
+    return f"core_{dataset_contract(dataset).name}"
 
 
 @pytest.mark.parametrize("dataset", EVENTS)
