@@ -175,12 +175,13 @@ class _Account:
 
     def rows(self) -> pd.DataFrame:
         """The rows of out_realised_car without their lineage."""
-        rows = []
+        rows, metered = [], self.real.metering.groupby("battery_id").size()
         for mode, accounts in self.cars.items():
             for battery, account in accounts.items():
                 end = self.ends[mode].get(battery, _AWAY)
                 figures = {f"promised_{name}": value for name, value in _columns(account.promised).items()}
                 causes = {f"{cause}_eur": account.causes[cause] for cause in CAUSES}
+                counted = int(metered.get(battery, 0)) if mode == FOLLOWED else 0
                 rows.append(
                     {
                         "mode": mode,
@@ -189,6 +190,7 @@ class _Account:
                         **_columns(account.realised),
                         **causes,
                         **end,
+                        "metered_slots": counted,
                     }
                 )
         return pd.DataFrame(rows)

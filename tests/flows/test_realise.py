@@ -132,6 +132,7 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
     assert abs(own["charger_eur"]) > 0.0
     other = cars(depot, DAY).loc[("followed", "car-1")]
     assert other["charger_eur"] == 0.0
+    assert (own["metered_slots"], other["metered_slots"]) == (96, 0)
 
 
 def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
