@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -126,6 +127,14 @@ def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: W
     assert set(told["rows"]) == {len(spans) + 1}
     assert set(counted(warehouse, known_by=NOW)["rows"]) == {len(spans)}
     assert counted(warehouse, known_by=NOW - HOUR).empty
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(
+            "INSERT INTO core_release SELECT row_number() OVER (), 'release', dataset, rule, source_id, "
+            "source_row, 'ada', 'seen', found_utc FROM core_quarantine WHERE rule = 'level' AND source_row < 4"
+        )
+    standing = quarantined(warehouse, Wanted(dataset="sessions"))["rule"].value_counts()
+    left = counted(warehouse)
+    assert dict(zip(left["rule"], left["rows"], strict=True)) == dict(standing) == {"order": 11, "level": 7}
 
     def touching(known_by: dt.datetime | None) -> set[str]:
         wanted = Wanted(dataset="sessions", rule="order", touching=(NOW, NOW + 4 * HOUR))
