@@ -13,14 +13,14 @@ from warehouse.errors import ContractError, UnknownTableError
 from warehouse.quarantine import Wanted, counted, quarantined
 from warehouse.store import Warehouse
 
+
+@pytest.fixture(name="warehouse")
+def empty_warehouse(tmp_path: Path) -> Warehouse:
+    (one := Warehouse(tmp_path / "warehouse.duckdb")).create()
+    return one
+
+
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    made = Warehouse(tmp_path / "warehouse.duckdb")
-    made.create()
-    return made
 
 
 def run_row(number: int, hours: int) -> dict[str, object]:
@@ -130,7 +130,8 @@ def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: W
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute(
             "INSERT INTO core_release SELECT row_number() OVER (), 'release', dataset, rule, source_id, "
-            "source_row, 'ada', 'seen', found_utc FROM core_quarantine WHERE rule = 'level' AND source_row < 4"
+            "source_row, 'ada', 'seen', found_utc FROM core_quarantine WHERE rule = 'level' "
+            "AND source_row < 4"
         )
     standing = quarantined(warehouse, Wanted(dataset="sessions"))["rule"].value_counts()
     left = counted(warehouse)
