@@ -25,6 +25,8 @@ LAST = date(2026, 3, 10)
 ZONE = "DE-LU"
 RUNS, STAGES, RESIDUALS = 8, 6, 324
 _SAMPLE_DAYS, _FULL_EVERY = 30, 30
+_NEXT = 3660
+"""The number of the day after `LAST`, however old the depot is: the same days are alike in each."""
 _STATE = '{"trace": [' + ", ".join(f"0.{number:017d}" for number in range(230)) + '], "id": "'
 """With the id and an end, what a twin notes of a battery: 5 kB."""
 
@@ -71,8 +73,9 @@ class _Filler:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, age: Age) -> None:
         self.connection, self.age = connection, age
-        first = noon_before(LAST - timedelta(days=age.days - 1))
-        self.noon = f"(TIMESTAMPTZ '{first.isoformat()}' + to_days(d::INT))"
+        self.first = _NEXT - age.days
+        zero = noon_before(LAST) - timedelta(days=_NEXT - 1)
+        self.noon = f"(TIMESTAMPTZ '{zero.isoformat()}' + to_days(d::INT))"
         """When day d is planned."""
 
     def put(self, table: str, over: Mapping[str, int | tuple[int, int]], **named: str) -> None:
@@ -83,6 +86,7 @@ class _Filler:
         condition = named.pop("where", "true")
         values = ", ".join(named.get(column.name) or _default(column) for column in contract)
         spans = {name: span if isinstance(span, tuple) else (0, span) for name, span in over.items()}
+        spans["d"] = tuple(self.first + day for day in spans["d"])
         counters = ", ".join(f"range({a}, {b}) AS t{name}({name})" for name, (a, b) in spans.items())
         self.connection.execute(
             f"INSERT INTO {table} ({_names(contract)}) SELECT {values} FROM {counters} "  # noqa: S608
@@ -166,14 +170,15 @@ class _Filler:
 
     def calibrations(self) -> None:
         cars, days = self.age.cars, self.age.days
-        whole = f"d % {_FULL_EVERY} = {(days - 1) % _FULL_EVERY}"
+        before = _CALIBRATION.replace("|| d", "|| (d - 1)")
+        whole = f"d % {_FULL_EVERY} = {(_NEXT - 1) % _FULL_EVERY}"
         own = {"calibration_id": _CALIBRATION, "battery_id": _CAR, "quality": "'calibrated'"}
         self.put(
             "out_calibration", {"d": days, "c": cars}, **own, chemistry="'nmc811'",
             usable_capacity_ah="150.0", usable_energy_kwh="56.0", soh="0.94", residual_value_eur="6000.0",
             l0_days="2500.0", alpha_day_per_efc="0.9", beta_day_per_efc="1.0", rest_price_eur_per_kwh_h="0.0",
             input_hash=f"md5({_CALIBRATION})", parameters_json=f"'{_STATE}' || {_CALIBRATION} || '\"}}'",
-            previous_calibration_id=f"CASE WHEN d > 0 THEN {_CALIBRATION.replace('|| d', '|| (d - 1)')} END",
+            previous_calibration_id=f"CASE WHEN d > {self.first} THEN {before} END",
         )  # fmt: skip
         self.put(
             "out_calibration_source", {"d": days, "c": cars, "s": 4}, **own, dataset="'telemetry'",
@@ -203,7 +208,7 @@ class _Filler:
             zone=f"'{ZONE}'", slots=f"{slots}", first_slot_utc=noon,
             priced_until_utc=f"{noon} + to_hours(35)",
             end_utc=f"{noon} + to_minutes({15 * slots})", batteries=f"{cars}", followed_mode="'v2g'",
-            input_hash="md5('inputs ' || d)", input_parts_json=f"'{hashes}'", has_past="d > 0",
+            input_hash="md5('inputs ' || d)", input_parts_json=f"'{hashes}'", has_past=f"d > {self.first}",
             own_misses="0",
         )  # fmt: skip
         self.put("out_plan_source", {"d": days, "s": 6}, **own, dataset="'prices'", source_id=_file("prices"))

@@ -1,0 +1,149 @@
+"""Reading a little of a lot: bounds, the last rows, the newest rows, the quarantine counted or by span."""
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from tests.warehouse.builders import NOW, source_of
+from warehouse.contracts import CONTRACTS
+from warehouse.errors import ContractError, UnknownTableError
+from warehouse.quarantine import Wanted, counted, quarantined
+from warehouse.store import Warehouse
+
+
+@pytest.fixture(name="warehouse")
+def empty_warehouse(tmp_path: Path) -> Warehouse:
+    (one := Warehouse(tmp_path / "warehouse.duckdb")).create()
+    return one
+
+
+HOUR = dt.timedelta(hours=1)
+
+
+def run_row(number: int, hours: int) -> dict[str, object]:
+    ended = pd.Timestamp(NOW + hours * HOUR)
+    return {
+        "run_id": f"r{number}", "stage": "plan", "started_utc": ended, "finished_utc": ended, "status": "ok",
+        "exit_code": 0, "message": "",
+    }  # fmt: skip
+
+
+def test_the_last_rows_are_those_with_the_most_and_of_equals_those_read_last(warehouse: Warehouse) -> None:
+    hours = [5, 1, 4, 4, 4, 2, 0, 3]
+    rows = pd.DataFrame([run_row(number, hour) for number, hour in enumerate(hours)])
+    warehouse.write({"out_run": rows})
+
+    def last(count: int, until: int | None = None) -> list[str]:
+        most = None if until is None else NOW + until * HOUR
+        found = warehouse.read(
+            "out_run", within={"finished_utc": (None, most)}, last=("finished_utc", count), columns=["run_id"]
+        )
+        return list(found["run_id"])
+
+    assert last(1) == ["r0"]
+    assert last(3) == ["r0", "r3", "r4"]
+    assert last(3, until=4) == ["r2", "r3", "r4"]
+    assert last(99) == [f"r{number}" for number in range(8)]
+    both = warehouse.read("out_run", within={"finished_utc": (NOW + 2 * HOUR, NOW + 3 * HOUR)})
+    assert set(both["run_id"]) == {"r5", "r7"}
+    with pytest.raises(ContractError, match="naive"):
+        warehouse.read("out_run", within={"finished_utc": (NOW.replace(tzinfo=None), None)})
+    for wrong in ({"within": {"finish": (1, 2)}}, {"last": ("finish", 2)}):
+        with pytest.raises(UnknownTableError, match="finish"):
+            warehouse.read("out_run", **wrong)
+
+
+def test_the_newest_rows_are_read_as_whole_rows_and_no_other(warehouse: Warehouse) -> None:
+    rows = pd.DataFrame(
+        [
+            {
+                "run_id": f"r{number}", "dataset": "prices", "scope": f"zone {number % 3}", "rule": "a",
+                "severity": "info", "passed": True, "rows_checked": number, "rows_failed": 0,
+                "message": f"told {number}", "as_of_utc": pd.Timestamp(NOW + (number // 3) * HOUR),
+            }
+            for number in range(30)
+        ]
+    )  # fmt: skip
+    warehouse.write({"out_check": rows})
+    found = warehouse.newest("out_check", by=["scope"], where={"scope": ["zone 0", "zone 2"]})
+    assert dict(zip(found["scope"], found["message"], strict=True)) == {
+        "zone 0": "told 27", "zone 2": "told 29",
+    }  # fmt: skip
+    everything = warehouse.read("out_check")
+    newest = everything[everything["as_of_utc"] == everything["as_of_utc"].max()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(warehouse.newest("out_check", by=["scope"]), newest)
+
+
+def refuse(
+    warehouse: Warehouse, received: dt.datetime, spans: dict[str, tuple[int | None, int | None]]
+) -> None:
+    """Land stays (hours after NOW) in a file of their own and refuse them all, by two rules each."""
+
+    def at(hours: int | None) -> pd.Timestamp | None:
+        return None if hours is None else pd.Timestamp(NOW + hours * HOUR)
+
+    rows = pd.DataFrame(
+        [
+            {
+                "session_id": name, "battery_id": "CAR1", "arrival_utc": at(first), "departure_utc": at(last),
+                "arrival_soc": 0.4, "departure_soc": 0.8,
+            }
+            for name, (first, last) in spans.items()
+        ]
+    )  # fmt: skip
+    warehouse.land(source_of("sessions", rows, name=f"{received}.csv"), received)
+    frame = warehouse.unchecked("sessions")
+    bad = pd.DataFrame(
+        [
+            {
+                "dataset": "sessions", "rule": rule, "severity": severity, "column_name": None, "value": None,
+                "reason": "no", "row_key": "k", "source_id": row.source_id, "source_row": row.source_row,
+                "run_id": "r", "found_utc": pd.Timestamp(NOW),
+            }
+            for row in frame.itertuples()
+            for rule, severity in (("order", "critical"), ("level", "warning"))
+        ]
+    )  # fmt: skip
+    ids = list(frame["source_id"].unique())
+    good = frame.iloc[:0][list(CONTRACTS["core_session"].names)]
+    checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
+    warehouse.promote("sessions", good, bad, checks, ids, received)
+
+
+def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: Warehouse) -> None:
+    spans = {
+        "before": (-9, -1), "until": (-9, 0), "over": (-2, 9), "in": (1, 2), "turned": (9, -2),
+        "no end": (1, None), "no start": (None, 1), "moment": (0, 0), "from": (4, 6), "neither": (None, None),
+    }  # fmt: skip
+    refuse(warehouse, NOW, spans)
+    refuse(warehouse, NOW + HOUR, {"late": (1, 3)})
+    told = counted(warehouse)
+    every = quarantined(warehouse, Wanted(dataset="sessions"))
+    listed = every.groupby(["dataset", "rule", "severity"], as_index=False).size()
+    assert told.to_numpy().tolist() == listed.to_numpy().tolist()
+    assert set(told["rows"]) == {len(spans) + 1}
+    assert set(counted(warehouse, known_by=NOW)["rows"]) == {len(spans)}
+    assert counted(warehouse, known_by=NOW - HOUR).empty
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(
+            "INSERT INTO core_release SELECT row_number() OVER (), 'release', dataset, rule, source_id, "
+            "source_row, 'ada', 'seen', found_utc FROM core_quarantine WHERE rule = 'level' "
+            "AND source_row < 4"
+        )
+    standing = quarantined(warehouse, Wanted(dataset="sessions"))["rule"].value_counts()
+    left = counted(warehouse)
+    assert dict(zip(left["rule"], left["rows"], strict=True)) == dict(standing) == {"order": 11, "level": 7}
+
+    def touching(known_by: dt.datetime | None) -> set[str]:
+        wanted = Wanted(dataset="sessions", rule="order", touching=(NOW, NOW + 4 * HOUR))
+        rows = quarantined(warehouse, wanted, known_by=known_by)
+        raw = warehouse.read("raw_session").merge(rows, on=["source_id", "source_row"])
+        return set(raw["session_id"])
+
+    assert touching(NOW) == {"over", "in", "turned", "no end", "no start", "moment"}
+    assert touching(None) == touching(NOW) | {"late"}
+    with pytest.raises(UnknownTableError, match="no stays"):
+        quarantined(warehouse, Wanted(dataset="fleet", touching=(NOW, NOW)))
