@@ -147,13 +147,18 @@ class _Stays:
         for s in np.flatnonzero(self.first == t).tolist():
             driven = self.driven_kwh.get(self.windows[s].session.session_id)
             if driven is not None and s and self.car[s - 1] == self.car[s]:  # windows: by car and arrival
-                came_with = float(np.clip(self.energy[s - 1] - driven, 0.0, self.capacity[s]))
+                came_with = came_with_kwh(float(self.energy[s - 1]), driven, float(self.capacity[s]))
                 self.energy[s] = self.arrival[s] = came_with
 
     def arrived(self) -> list[SessionWindow]:
         """The windows with what their cars really came with."""
         held = zip(self.windows, self.arrival.tolist(), strict=True)
         return [replace(window, arrival_kwh=kwh) for window, kwh in held]
+
+
+def came_with_kwh(left_kwh: float, driven_kwh: float, capacity_kwh: float) -> float:
+    """What a car comes back with: what it left with less what it drove, as far as a battery can hold it."""
+    return min(max(left_kwh - driven_kwh, 0.0), capacity_kwh)
 
 
 def _below(above: IntArray, metered_kw: FloatArray, sites: int) -> FloatArray:

@@ -24,7 +24,7 @@ import numpy as np
 from optimize.account import account
 from optimize.arrays import BoolArray, FloatArray
 from optimize.assemble import assemble_plan
-from optimize.follow import SIMULATED, Schedule, follow, untold
+from optimize.follow import SIMULATED, Schedule, came_with_kwh, follow, untold
 from optimize.types import DayProblem, DepartureOutcome, Mode, ModePlan, Prices
 from optimize.windows import SessionWindow, session_windows
 
@@ -212,6 +212,7 @@ def _metered_plan(
         if driven is not None and before is not None and before.car == window.car:
             kw = (charge - discharge)[before.car, before.first : before.end]
             left = before.arrival_kwh + float(kw.sum()) * day.slot_hours
-            window = replace(window, arrival_kwh=max(0.0, left - driven))
+            capacity = day.cars[window.car].capacity_kwh
+            window = replace(window, arrival_kwh=came_with_kwh(left, driven, capacity))
         windows.append(window)
     return assemble_plan(day, windows, followed.mode, charge, discharge, SIMULATED)

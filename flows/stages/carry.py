@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -19,23 +18,13 @@ import pandas as pd
 
 from flows.plain import records
 from flows.stages.hashing import hash_values
-from flows.stages.horizon import DAYS_AHEAD, LONGEST_TAIL, QUARTER, Horizon
+from flows.stages.horizon import QUARTER, Horizon
 from flows.stages.in_force import followed_mode
+from flows.stages.plan_spans import plans_within
 from optimize.types import MODES, Mode
 from warehouse.known import Known
-from warehouse.zones import market_day_bounds
 
 _LOOK_BACK = pd.Timedelta(days=8)
-PLAN_SPAN = (
-    "plan_id",
-    "market_date",
-    "as_of_utc",
-    "first_slot_utc",
-    "end_utc",
-    "plan_source",
-    "followed_mode",
-    "sequence",
-)
 FOLLOWED = "followed"
 Socs = Mapping[str, float]
 """SoC (0–1) at the start of the plan, or at arrival, by session_id; other stays hold what they say."""
@@ -128,17 +117,7 @@ class Past:
     def of(cls, known: Known, zone: str, horizon: Horizon, battery_ids: list[str]) -> Past:
         """What was known of these cars when a plan begins."""
         start, midnight = horizon.start, horizon.local[0].normalize()
-        # No plan ends later after its market day than prices are looked for and its tail is long.
-        first_day = (midnight - _LOOK_BACK - DAYS_AHEAD - LONGEST_TAIL).date() - timedelta(days=1)
-        plans = known.read(
-            "out_plan",
-            where={"zone": zone},
-            within={"market_date": (first_day, None)},
-            columns=list(PLAN_SPAN),
-        )
-        plans = spanned(plans, zone)
-        plans = plans[(plans["first_slot_utc"] < start) & (plans["end_utc"] > start - _LOOK_BACK)]
-        plans = plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"])
+        plans = plans_within(known, zone, start - _LOOK_BACK, start)
         if plans.empty:
             return cls(now={}, left={}, promised={}, used_kwh={})
         follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
@@ -178,13 +157,6 @@ class Past:
         announced = row["received_utc"] <= departure
         stands_on = self.promised[row["battery_id"]] if announced else modes[FOLLOWED]
         return float(modes.get(mode, modes[FOLLOWED])) - stands_on
-
-
-def spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:
-    """Plans with their first and last moment; those of before it was noted spanned their market day."""
-    bounds = [market_day_bounds(day, zone) for day in plans["market_date"]]
-    days = pd.DataFrame(bounds, columns=["first_slot_utc", "end_utc"], index=plans.index)
-    return plans.fillna({name: pd.to_datetime(days[name], utc=True) for name in days})
 
 
 def _discharged(slots: pd.DataFrame, follows: Mapping[str, str]) -> dict[str, float]:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from flows.plain import records
-from flows.stages.carry import PLAN_SPAN, spanned
 from flows.stages.horizon import QUARTER
 from flows.stages.in_force import followed_mode
+from flows.stages.plan_spans import plans_within
 from optimize.follow import Schedule
 from optimize.realised import Promise
 from optimize.types import DepartureOutcome
@@ -44,16 +44,14 @@ class Executed:
     def of(cls, known: Known, zone: str, slots: pd.DatetimeIndex) -> Executed:
         """What was followed, by the plans that were known."""
         start, end = slots[0], slots[-1] + QUARTER
-        plans = spanned(known.read("out_plan", where={"zone": zone}, columns=list(PLAN_SPAN)), zone)
-        plans["begins"] = plans[["first_slot_utc", "as_of_utc"]].max(axis=1).dt.ceil(QUARTER)
-        plans = plans[(plans["begins"] < end) & (plans["end_utc"] > start)]
-        plans = plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"]).reset_index(drop=True)
+        plans = records(plans_within(known, zone, start, end))
         owner = np.full(len(slots), -1, dtype=np.int64)
-        for number, row in enumerate(records(plans)):
-            owner[np.asarray((slots >= row["begins"]) & (slots < row["end_utc"]))] = number
+        for number, row in enumerate(plans):
+            begins = max(row["first_slot_utc"], row["as_of_utc"])
+            owner[np.asarray((slots >= begins) & (slots < row["end_utc"]))] = number
         used = sorted({*owner.tolist()} - {-1})
         owner = np.where(owner < 0, -1, np.searchsorted(used, owner)) if used else owner
-        rows = [row for number, row in enumerate(records(plans)) if number in used]
+        rows = [plans[number] for number in used]
         plan_ids = tuple(str(row["plan_id"]) for row in rows)
         where = {"plan_id": list(plan_ids)}
         whose = pd.Series([plan_ids[number] if number >= 0 else "" for number in owner], index=slots)

@@ -17,6 +17,7 @@ from flows.stages.horizon import (
     LONGEST_TAIL,
     QUARTER,
     Horizon,
+    HorizonKind,
     candidate_slots,
     first_horizon,
     quarter_hours,
@@ -93,14 +94,18 @@ class PlanPrices:
         return settings.import_price_eur_per_kwh(self.past.each(slots))
 
 
-def plan_prices(context: Context, day: date, battery_ids: Sequence[str]) -> PlanPrices:
+def plan_prices(
+    context: Context, day: date, battery_ids: Sequence[str], kind: HorizonKind | None = None
+) -> PlanPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
     A retail tariff of what is bought that covers the day counts as published where no market price is known;
     nothing is earned then but what a tariff of what is sold says. battery_ids: whose stays tell how far
-    the plan reaches. Raises NoPlanError where the day is over.
+    the plan reaches. kind: of the horizon, that of the settings unless told. Raises NoPlanError where the
+    day is over.
     """
-    known, zone, kind = context.known, context.workspace.zone, context.workspace.settings.plan.horizon
+    known, zone = context.known, context.workspace.zone
+    kind = kind or context.workspace.settings.plan.horizon
     slots = candidate_slots(zone, day, context.as_of, kind)
     rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
     tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)

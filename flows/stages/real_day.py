@@ -49,7 +49,7 @@ class RealDay:
         stays = stays[stays["battery_id"].isin(batteries["battery_id"])]
         there = {*stays["battery_id"].astype(str), *executed.batteries}
         batteries = batteries[batteries["battery_id"].isin(there)].reset_index(drop=True)
-        prices = plan_prices(_of_the_day(context), day, [])
+        prices = plan_prices(context, day, [], "market_day")
         if prices.source != "published":
             raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
         names = [str(name) for name in batteries["battery_id"]]
@@ -153,11 +153,3 @@ def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, dict[str,
             else stays[one.session_id].departure_soc * capacity[one.battery_id],
         }
     return found
-
-
-def _of_the_day(context: Context) -> Context:
-    """A context whose plans span a market day and no more."""
-    settings = context.workspace.settings
-    plan = settings.plan.model_copy(update={"horizon": "market_day"})
-    workspace = replace(context.workspace, settings=settings.model_copy(update={"plan": plan}))
-    return replace(context, workspace=workspace)

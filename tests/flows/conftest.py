@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -137,9 +136,7 @@ def fleet_rows() -> pd.DataFrame:
 
 def day_prices(workspace: Workspace, day: date, as_of: datetime = AS_OF) -> PlanPrices:
     """The prices of a market day and of no other, whether it is over or not."""
-    plan = workspace.settings.plan.model_copy(update={"horizon": "market_day"})
-    settings = workspace.settings.model_copy(update={"plan": plan})
-    return plan_prices(Context.of(replace(workspace, settings=settings), as_of), day, [])
+    return plan_prices(Context.of(workspace, as_of), day, [], "market_day")
 
 
 def price_rows(first: date, days: int, *, spread: float = 0.08) -> pd.DataFrame:

@@ -1,0 +1,41 @@
+"""Which plans tell of a span of time: headers of out_plan, with the moments that each begins and ends at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+
+from flows.stages.horizon import DAYS_AHEAD, LONGEST_TAIL
+from warehouse.known import Known
+from warehouse.zones import market_day_bounds
+
+_COLUMNS = (
+    "plan_id",
+    "market_date",
+    "as_of_utc",
+    "first_slot_utc",
+    "end_utc",
+    "plan_source",
+    "followed_mode",
+    "sequence",
+)
+
+
+def plans_within(known: Known, zone: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """The plans whose quarter-hours touch [start, end), from the oldest knowledge to the newest."""
+    # No plan ends later after its market day than prices are looked for and its tail is long.
+    first_day = (start - DAYS_AHEAD - LONGEST_TAIL).date() - timedelta(days=1)
+    plans = known.read(
+        "out_plan", where={"zone": zone}, within={"market_date": (first_day, None)}, columns=list(_COLUMNS)
+    )
+    plans = _spanned(plans, zone)
+    plans = plans[(plans["first_slot_utc"] < end) & (plans["end_utc"] > start)]
+    return plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"])
+
+
+def _spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Plans with their first and last moment; those of before it was noted spanned their market day."""
+    bounds = [market_day_bounds(day, zone) for day in plans["market_date"]]
+    days = pd.DataFrame(bounds, columns=["first_slot_utc", "end_utc"], index=plans.index)
+    return plans.fillna({name: pd.to_datetime(days[name], utc=True) for name in days})
