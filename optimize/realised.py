@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -79,31 +79,16 @@ class Figures:
         """What the car earns, €: below 0 in most cases, as it has to charge."""
         return -self.energy_cost_eur - self.wear_eur
 
-    def __add__(self, other: Figures) -> Figures:
-        return Figures(
-            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(Figures)}
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Realised:
-    """A car's or a fleet's promise beside what came of it; causes: € by each of CAUSES, their sum is
+    """A car's promise beside what came of it; causes: € by each of CAUSES, their sum is
     realised.net_eur − promised.net_eur.
     """
 
     promised: Figures
     realised: Figures
     causes: Mapping[str, float]
-
-    def __add__(self, other: Realised) -> Realised:
-        return Realised(
-            promised=self.promised + other.promised,
-            realised=self.realised + other.realised,
-            causes={cause: self.causes[cause] + other.causes[cause] for cause in CAUSES},
-        )
-
-
-NOTHING = Realised(promised=Figures(), realised=Figures(), causes=dict.fromkeys(CAUSES, 0.0))
 
 
 def realise(

@@ -36,7 +36,7 @@ class RealDay:
 
     @classmethod
     def of(cls, context: Context, day: date, executed: Executed) -> RealDay:
-        """The day as it is known; raises NoAccountError while it is not over, or without its prices."""
+        """The day as it is known; raises NoAccountError while it is not over, without its prices or cars."""
         known, zone = context.known, context.workspace.zone
         start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
         if pd.Timestamp(context.as_of) < end:
@@ -71,13 +71,15 @@ class RealDay:
                 left_out={},
             )
         )
+        if inputs.batteries.empty:
+            raise NoAccountError(f"no account of {day}: no car is known that can be counted")
         names = [str(name) for name in inputs.batteries["battery_id"]]
         past = lived(known, prices.horizon, names)
         state = carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh)
-        where = {"battery_id": names}
+        metering = known.read("core_metering", where={"battery_id": names}, start=start, end=end)
         return cls(
             inputs=replace(inputs, carried=state),
-            metering=known.read("core_metering", where=where, start=start, end=end),
+            metering=metering[metering["interval_start_utc"].isin(prices.slots)],
         )
 
     @property
@@ -134,14 +136,14 @@ class RealDay:
         ]
 
 
-def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, dict[str, object]]:
+def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, Mapping[str, Any]]:
     """What each car held when the day ended, or when it left last: columns of out_realised_car.
 
     A car without a stay has none of them.
     """
     capacity = {car.battery_id: car.capacity_kwh for car in problem.cars}
     stays = {stay.session_id: stay for stay in problem.sessions}
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for one in sorted(came.departures, key=lambda one: one.departure_utc):
         at_plug = one.departure_utc > problem.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
         found[one.battery_id] = {

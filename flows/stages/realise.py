@@ -8,7 +8,7 @@ itself have left in the batteries.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,17 +16,20 @@ import pandas as pd
 
 from flows.clock import tomorrow
 from flows.errors import FlowsError
+from flows.plain import records
 from flows.stages.carry import FOLLOWED
 from flows.stages.context import Context
 from flows.stages.executed import Executed
 from flows.stages.hashing import hash_frame, hash_values
+from flows.stages.plannable import IMPOSSIBLE, in_words
 from flows.stages.real_day import RealDay, state_at_the_end
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
-from optimize.realised import CAUSES, NOTHING, Figures, Realised
+from optimize.realised import CAUSES, Figures
 from optimize.realised import realise as account_of
 from optimize.types import Mode, ModePlan, Tariff
 from warehouse.contracts.realised import REALISED_MODES
+from warehouse.rows import Scalar
 from warehouse.zones import market_day_slots
 
 _LATE_DAYS = 3
@@ -36,8 +39,8 @@ _LATE_DAYS = 3
 def realise(context: Context, days: Sequence[date]) -> StageResult:
     """Account for market days that are over; a day without an account costs no other.
 
-    The same inputs as the newest account of a day: nothing is written. Degraded, exit code 3, where none of
-    the days has an account though plans were followed.
+    The same inputs as the newest account of a day: nothing is written. Degraded, exit code 3, where a day
+    has no account though a plan was followed.
     """
     told: list[dict[str, Any]] = []
     missing: list[str] = []
@@ -46,14 +49,15 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
             told += _realise(context, day)
         except FlowsError as error:
             missing.append(str(error))
+        except IMPOSSIBLE as error:
+            missing.append(f"no account of {day}: {in_words(error)}")
     done = sorted({str(row["market_date"]) for row in told})
     message = [f"promised and realised: {', '.join(done)}"] if done else []
-    failed = bool(missing) and not done
     return StageResult(
         stage="realise",
-        status="degraded" if failed else "ok",
+        status="degraded" if missing else "ok",
         message="; ".join([*message, *missing]) or "no plan was followed",
-        exit_code=3 if failed else 0,
+        exit_code=3 if missing else 0,
         tables={"days": told},
         details={"accounts": done},
     )
@@ -72,149 +76,117 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     if not executed.plan_ids:
         return []
     real = RealDay.of(context, day, executed)
-    account = _Account.of(real, executed)
-    newest = known.newest(
-        "out_realised", by=["zone", "market_date"], where={"zone": zone, "market_date": day}
+    input_hash = _input_hash(real, executed)
+    where: dict[str, Scalar | Sequence[Scalar]] = {"zone": zone, "market_date": day}
+    newest = known.newest("out_realised", by=list(where), where=where)
+    same = newest.loc[newest["input_hash"] == input_hash, "realised_id"]
+    if len(same):
+        cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
+        return _shown(cars, day)
+    cars = _cars(real, executed)
+    lineage: dict[str, Any] = {
+        "realised_id": hash_values([input_hash, context.as_of.isoformat()])[:16],
+        **where,
+        "run_id": context.run_id,
+        "as_of_utc": pd.Timestamp(context.as_of),
+        "input_hash": input_hash,
+        "code_version": code_version(),
+    }
+    tables = {"out_realised": _header(real, executed, cars), "out_realised_car": cars}
+    tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
+    # Of one moment there is one account of a day, whoever else makes it now.
+    context.workspace.warehouse.write(tables, replace=dict.fromkeys(tables, (*where, "as_of_utc")))
+    return _shown(cars, day)
+
+
+def _input_hash(real: RealDay, executed: Executed) -> str:
+    inputs = real.inputs
+    calibrations = {name: one.calibration_id for name, one in sorted(inputs.calibrations.items())}
+    options = {"tariff": inputs.settings.tariff.model_dump(), "plan": inputs.settings.plan.model_dump()}
+    return hash_values(
+        [
+            str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
+            hash_frame(inputs.prices.retail_rows), hash_frame(inputs.sessions), inputs.carried.digest,
+            hash_frame(inputs.batteries), hash_frame(inputs.sites), hash_frame(real.metering), calibrations,
+            options, source_hash("optimize", "flows/stages"),
+        ]
+    )  # fmt: skip
+
+
+def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
+    """The rows of out_realised_car without their lineage: each way of charging, each car."""
+    prices = real.inputs.prices.at_the_plug(Tariff(**real.inputs.settings.tariff.model_dump()))
+    counted = real.metering.groupby("battery_id").size()
+    rows: list[dict[str, Any]] = []
+    followed: ModePlan | None = None
+    metered = real.metered()
+    for name in REALISED_MODES:  # what the cars did comes first: the others drive as far
+        carried, label = _MODE[name]
+        problem = real.problem(carried)
+        accounts, came = account_of(
+            problem,
+            executed.promise(name, real.battery_ids, prices),
+            label,
+            driven_kwh=real.driven_kwh(followed),
+            metered=metered if name == FOLLOWED else None,
+        )
+        followed = came if name == FOLLOWED else followed
+        ends = state_at_the_end(problem, came)
+        for battery, account in accounts.items():
+            row = {"mode": name, "battery_id": battery, **_columns(account.realised)}
+            row |= {f"promised_{figure}": value for figure, value in _columns(account.promised).items()}
+            row |= {f"{cause}_eur": account.causes[cause] for cause in CAUSES}
+            row["metered_slots"] = int(counted.get(battery, 0)) if name == FOLLOWED else 0
+            rows.append({**row, **ends.get(battery, _AWAY)})
+    return pd.DataFrame(rows)
+
+
+def _header(real: RealDay, executed: Executed, cars: pd.DataFrame) -> pd.DataFrame:
+    """The row of out_realised without its lineage."""
+    notes = [f"{name} is left out: {why}" for name, why in real.inputs.left_out.items()]
+    if len(executed.prices) < (executed.owner >= 0).sum():
+        notes.append("a plan of before prices were kept: its promise is told at the prices that came")
+    row: dict[str, Any] = {
+        "plan_ids": ", ".join(executed.plan_ids),
+        "followed_modes": ", ".join(dict.fromkeys(executed.follows)),
+        "slots": len(executed.slots),
+        "planned_slots": int((executed.owner >= 0).sum()),
+        "metered_slots": len(real.metering),
+        "batteries": len(real.battery_ids),
+        "note": "; ".join(notes) or None,
+    }
+    for mode, total in _totals(cars).items():
+        row |= {f"{mode}_{figure}": total[figure] for figure in _TOTALS}
+    return pd.DataFrame([row])
+
+
+def _shown(cars: pd.DataFrame, day: date) -> list[dict[str, Any]]:
+    """A row a way of charging: what a reader wants first."""
+    figures = ("stored_kwh", "departures", "missed")
+    return [
+        {
+            "market_date": str(day),
+            "mode": mode,
+            "promised_eur": total["promised_eur"],
+            "realised_eur": total["eur"],
+            **{f"{cause}_eur": total[f"{cause}_eur"] for cause in CAUSES},
+            **{figure: total[figure] for figure in figures},
+        }
+        for mode, total in _totals(cars).items()
+    ]
+
+
+def _totals(cars: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The sums over all cars of each way of charging, and what they earn net of wear, €."""
+    earned = cars.assign(
+        eur=-cars["energy_cost_eur"] - cars["wear_eur"],
+        promised_eur=-cars["promised_energy_cost_eur"] - cars["promised_wear_eur"],
     )
-    if account.input_hash not in set(newest["input_hash"]):
-        lineage: dict[str, Any] = {
-            "realised_id": hash_values([account.input_hash, context.as_of.isoformat()])[:16],
-            "market_date": day,
-            "zone": zone,
-            "run_id": context.run_id,
-            "as_of_utc": pd.Timestamp(context.as_of),
-            "input_hash": account.input_hash,
-            "code_version": code_version(),
-        }
-        tables = {"out_realised": account.header(), "out_realised_car": account.rows()}
-        tables = {name: frame.assign(**lineage) for name, frame in tables.items()}
-        context.workspace.warehouse.write(tables, replace=dict.fromkeys(tables, ("realised_id",)))
-    return account.shown(day)
+    sums = records(earned.groupby("mode").sum(numeric_only=True).reset_index())
+    return {row["mode"]: row for row in sorted(sums, key=lambda row: REALISED_MODES.index(row["mode"]))}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Account:
-    """A day's account by way of charging and car, and what each car held at its end."""
-
-    real: RealDay
-    executed: Executed
-    cars: Mapping[str, Mapping[str, Realised]]
-    ends: Mapping[str, Mapping[str, Mapping[str, object]]]
-
-    @classmethod
-    def of(cls, real: RealDay, executed: Executed) -> _Account:
-        prices = real.inputs.prices.at_the_plug(Tariff(**real.inputs.settings.tariff.model_dump()))
-        cars: dict[str, dict[str, Realised]] = {}
-        ends: dict[str, dict[str, dict[str, object]]] = {}
-        followed: ModePlan | None = None
-        metered = real.metered()
-        for name in REALISED_MODES:  # what the cars did comes first: the others drive as far
-            carried, label = _MODE[name]
-            problem = real.problem(carried)
-            accounts, came = account_of(
-                problem,
-                executed.promise(name, real.battery_ids, prices),
-                label,
-                driven_kwh=real.driven_kwh(followed),
-                metered=metered if name == FOLLOWED else None,
-            )
-            followed = came if name == FOLLOWED else followed
-            cars[name], ends[name] = accounts, state_at_the_end(problem, came)
-        return cls(real=real, executed=executed, cars=cars, ends=ends)
-
-    @property
-    def input_hash(self) -> str:
-        inputs, executed = self.real.inputs, self.executed
-        options = {"tariff": inputs.settings.tariff.model_dump(), "plan": inputs.settings.plan.model_dump()}
-        return hash_values(
-            [
-                str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
-                hash_frame(inputs.prices.retail_rows), hash_frame(inputs.sessions), inputs.carried.digest,
-                hash_frame(inputs.batteries), hash_frame(inputs.sites), hash_frame(self.real.metering),
-                options, source_hash("optimize", "flows/stages"),
-            ]
-        )  # fmt: skip
-
-    def header(self) -> pd.DataFrame:
-        """The row of out_realised without its lineage."""
-        executed = self.executed
-        row = {
-            "plan_ids": ", ".join(executed.plan_ids),
-            "followed_modes": ", ".join(dict.fromkeys(executed.follows)),
-            "slots": len(executed.slots),
-            "planned_slots": int((executed.owner >= 0).sum()),
-            "metered_slots": len(self.real.metering),
-            "batteries": len(self.real.battery_ids),
-            **{name: value for mode in self.cars for name, value in self._totals(mode).items()},
-            "note": "; ".join(self.notes) or None,
-        }
-        return pd.DataFrame([row])
-
-    def _totals(self, mode: str) -> dict[str, Any]:
-        total = self.total(mode)
-        return {
-            f"{mode}_promised_eur": total.promised.net_eur,
-            f"{mode}_eur": total.realised.net_eur,
-            f"{mode}_stored_kwh": total.realised.stored_kwh,
-            f"{mode}_departures": total.realised.departures,
-            f"{mode}_missed": total.realised.missed,
-        }
-
-    def total(self, mode: str) -> Realised:
-        """All cars of a way of charging."""
-        return sum(self.cars[mode].values(), start=NOTHING)
-
-    @property
-    def notes(self) -> list[str]:
-        """What is not as it should be."""
-        inputs = self.real.inputs
-        notes = [f"{name} is left out: {why}" for name, why in inputs.left_out.items()]
-        if len(self.executed.prices) < (self.executed.owner >= 0).sum():
-            notes.append("a plan of before prices were kept: its promise is told at the prices that came")
-        return notes
-
-    def rows(self) -> pd.DataFrame:
-        """The rows of out_realised_car without their lineage."""
-        rows, metered = [], self.real.metering.groupby("battery_id").size()
-        for mode, accounts in self.cars.items():
-            for battery, account in accounts.items():
-                end = self.ends[mode].get(battery, _AWAY)
-                figures = {f"promised_{name}": value for name, value in _columns(account.promised).items()}
-                causes = {f"{cause}_eur": account.causes[cause] for cause in CAUSES}
-                counted = int(metered.get(battery, 0)) if mode == FOLLOWED else 0
-                rows.append(
-                    {
-                        "mode": mode,
-                        "battery_id": battery,
-                        **figures,
-                        **_columns(account.realised),
-                        **causes,
-                        **end,
-                        "metered_slots": counted,
-                    }
-                )
-        return pd.DataFrame(rows)
-
-    def shown(self, day: date) -> list[dict[str, Any]]:
-        """A row a way of charging: what a reader wants first."""
-        shown = []
-        for mode in self.cars:
-            total = self.total(mode)
-            shown.append(
-                {
-                    "market_date": str(day),
-                    "mode": mode,
-                    "promised_eur": total.promised.net_eur,
-                    "realised_eur": total.realised.net_eur,
-                    **{f"{cause}_eur": total.causes[cause] for cause in CAUSES},
-                    "stored_kwh": total.realised.stored_kwh,
-                    "departures": total.realised.departures,
-                    "missed": total.realised.missed,
-                }
-            )
-        return shown
-
-
+_TOTALS = ("promised_eur", "eur", "stored_kwh", "departures", "missed")
 _MODE: Mapping[str, tuple[Mode | None, Mode]] = {
     FOLLOWED: (None, "v2g"),
     "uncontrolled": ("uncontrolled", "uncontrolled"),
@@ -223,7 +195,7 @@ _MODE: Mapping[str, tuple[Mode | None, Mode]] = {
 """Whose batteries a way of charging begins with, and the name of its plan."""
 
 
-_AWAY = {"held_kwh": None, "at_plug": False, "left_utc": None, "left_target_kwh": None}
+_AWAY: Mapping[str, Any] = {"held_kwh": None, "at_plug": False, "left_utc": None, "left_target_kwh": None}
 
 
 def _columns(figures: Figures) -> dict[str, Any]:

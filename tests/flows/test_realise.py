@@ -153,6 +153,20 @@ def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Work
     assert after["price_eur"].abs().max() > 0.0
 
 
+def test_of_one_moment_there_is_one_account_of_a_day(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights(depot)
+    followed(depot)
+    first = account(depot, DAY)
+    again = account(depot, DAY)
+    assert again.tables["days"] == first.tables["days"], "told of what is stored as of what was made"
+    monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "7")
+    account(Workspace.open(depot.root), DAY)
+    assert len(depot.warehouse.read("out_realised")) == 1
+    assert len(depot.warehouse.read("out_realised_car")) == 6
+
+
 def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace) -> None:
     nights(depot)
     followed(depot)
