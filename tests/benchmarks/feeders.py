@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,12 +21,12 @@ from flows.demo import AS_OF, ZONE, make_demo
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
-from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.stages.promises import kept_promises
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser
+from tests.benchmarks.depots import land, moment
 from warehouse.zones import market_timezone
 
 FEEDERS_KW = (35.0, 32.0, 30.0, 28.0, 24.0)
@@ -57,16 +57,16 @@ def _depot(root: Path, cars: int, days: int, first: date) -> Workspace:
     file = Workspace.create(root / "depot", zone=ZONE).root
     depot = Workspace.open(file)
     depot.enter()
-    begin = _moment(first - timedelta(days=1), 6)
+    begin = moment(ZONE, first - timedelta(days=1), 6)
     for dataset in ("sites", "fleet", "checkups"):
-        _put(depot, dataset, tables[dataset], begin)
+        land(depot, dataset, tables[dataset], begin)
     check(Context.of(depot, begin))
-    _put(depot, "sessions", tables["sessions"], begin + timedelta(hours=1))
+    land(depot, "sessions", tables["sessions"], begin + timedelta(hours=1))
     prices = tables["prices"]
     starts = pd.to_datetime(prices["interval_start_utc"], utc=True)
     delivery = starts.dt.tz_convert(ZoneInfo(market_timezone(ZONE))).dt.date
     for day, rows in prices.groupby(delivery):
-        _put(depot, "prices", rows, max(begin, _moment(day - timedelta(days=1), 12)))
+        land(depot, "prices", rows, max(begin, moment(ZONE, day - timedelta(days=1), 12)))
     check(Context.of(depot, AS_OF))
     calibrate(Context.of(depot, begin + timedelta(hours=2)))
     # A plan's wear by twin is no figure of this table: without parameters the twin is not asked.
@@ -76,15 +76,15 @@ def _depot(root: Path, cars: int, days: int, first: date) -> Workspace:
 
 
 def _row(depot: Workspace, feeder_kw: float, first: date, days: int) -> str:
-    begin = _moment(first - timedelta(days=1), 9)
+    begin = moment(ZONE, first - timedelta(days=1), 9)
     sites = depot.warehouse.read("core_site")[["site_id", "zone", "import_limit_kw", "export_limit_kw"]]
     sites.loc[sites["site_id"] == "depot", "import_limit_kw"] = feeder_kw
-    _put(depot, "sites", sites, begin)
+    land(depot, "sites", sites, begin)
     check(Context.of(depot, begin))
     planned = [first + timedelta(days=number) for number in range(days)]
     for day in planned:
-        plan(Context.of(depot, _moment(day - timedelta(days=1), 13)), day)
-    over = Context.of(depot, _moment(planned[-1] + timedelta(days=2), 0))
+        plan(Context.of(depot, moment(ZONE, day - timedelta(days=1), 13)), day)
+    over = Context.of(depot, moment(ZONE, planned[-1] + timedelta(days=2), 0))
     realise(over, planned[1:])  # the first plan begins on the day before, the first whole day is the second
     accounts = depot.warehouse.read("out_realised")
     own = int(depot.warehouse.read("out_plan")["own_misses"].sum())
@@ -92,17 +92,6 @@ def _row(depot: Workspace, feeder_kw: float, first: date, days: int) -> str:
     missed = [int(accounts[f"{mode}_missed"].sum()) for mode in ("uncontrolled", "ordered", "followed")]
     told = f"{feeder_kw:9.0f} {accounts['followed_departures'].sum():11d} {missed[0]:21d} {missed[1]:7d}"
     return f"{told} {missed[2]:8d} {own:11d} {kept['promised_eur']:11.2f} {kept['realised_eur']:11.2f}"
-
-
-def _moment(day: date, hour: int) -> datetime:
-    local = datetime(day.year, day.month, day.day, hour, tzinfo=ZoneInfo(market_timezone(ZONE)))
-    return local.astimezone(UTC)
-
-
-def _put(depot: Workspace, dataset: str, rows: pd.DataFrame, received: datetime) -> None:
-    file = depot.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
-    rows.to_csv(file, index=False)
-    ingest(Context.of(depot, received), dataset, [file])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,12 @@ import pandas as pd
 
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.stages.promises import kept_promises
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
+from tests.benchmarks.depots import land, moment
 from warehouse.contracts import CONTRACTS
 from warehouse.zones import market_timezone
 
@@ -92,7 +92,7 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     file.write_text(settings, encoding="utf-8")
     workspace = Workspace.open(file.parent)
     workspace.enter()
-    start = _moment(case, case.first - timedelta(days=1), 6)
+    start = moment(case.zone, case.first - timedelta(days=1), 6)
     site = {"site_id": "home", "zone": case.zone, "import_limit_kw": 50.0, "export_limit_kw": 50.0}
     tables = {
         "sites": pd.DataFrame([site]),
@@ -100,14 +100,14 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
         "sessions": _stays(case, stay, nights),
     }
     for dataset, rows in tables.items():
-        _put(workspace, dataset, rows, start)
+        land(workspace, dataset, rows, start)
         check(Context.of(workspace, start))
     zone = ZoneInfo(market_timezone(case.zone))
     days = case.prices["interval_start_utc"].dt.tz_convert(zone).dt.date
     for day in pd.date_range(case.first, periods=nights + 1).date:
         rows = case.prices[days == day].assign(zone=case.zone, resolution_minutes=case.minutes)
-        _put(workspace, "prices", rows, _moment(case, day - timedelta(days=1), 12, 57))
-    check(Context.of(workspace, _moment(case, case.first + timedelta(days=nights + 2), 0)))
+        land(workspace, "prices", rows, moment(case.zone, day - timedelta(days=1), 12, 57))
+    check(Context.of(workspace, moment(case.zone, case.first + timedelta(days=nights + 2), 0)))
     workspace.warehouse.write({"out_calibration": pd.DataFrame([_calibration(start, wear)])})
     return workspace
 
@@ -118,8 +118,8 @@ def _row(case: Case, stay: str, wear: float, nights: int) -> str:
         followed: list[pd.DataFrame] = []
         missed = 0
         for day in pd.date_range(case.first, periods=nights + 1).date:
-            begins = pd.Timestamp(_moment(case, day - timedelta(days=1), 13))
-            ends = pd.Timestamp(_moment(case, day, 13))
+            begins = pd.Timestamp(moment(case.zone, day - timedelta(days=1), 13))
+            ends = pd.Timestamp(moment(case.zone, day, 13))
             result = plan(Context.of(workspace, begins.to_pydatetime()), day)
             where = {"plan_id": result.details["plan_id"]}
             slots = workspace.warehouse.read("out_plan_slot", where=where, start=begins, end=ends)
@@ -127,7 +127,7 @@ def _row(case: Case, stay: str, wear: float, nights: int) -> str:
             followed.append(slots)
         slots = pd.concat(followed)
         money = _money(case, slots, wear)
-        over = Context.of(workspace, _moment(case, case.first + timedelta(days=nights + 2), 0))
+        over = Context.of(workspace, moment(case.zone, case.first + timedelta(days=nights + 2), 0))
         realise(over, list(pd.date_range(case.first, periods=nights + 1).date))
         kept = kept_promises(over.known, case.zone)[-2]
     u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
@@ -149,8 +149,8 @@ def _stays(case: Case, stay: str, nights: int) -> pd.DataFrame:
         {
             "session_id": f"stay {k}",
             "battery_id": "car",
-            "arrival_utc": _moment(case, day, arrives),
-            "departure_utc": _moment(case, day + timedelta(days=int(leaves < arrives)), leaves),
+            "arrival_utc": moment(case.zone, day, arrives),
+            "departure_utc": moment(case.zone, day + timedelta(days=int(leaves < arrives)), leaves),
             "arrival_soc": TARGET - TRIP_KWH / CAPACITY_KWH,
             "departure_soc": TARGET,
         }
@@ -188,17 +188,6 @@ def _calibration(as_of: datetime, wear: float) -> dict[str, object]:
         else:
             row[column.name] = None if column.nullable else kinds.get(column.kind.name.lower(), 0.0)
     return row
-
-
-def _moment(case: Case, day: date, hour: int, minute: int = 0) -> datetime:
-    local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(market_timezone(case.zone)))
-    return local.astimezone(UTC)
-
-
-def _put(workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime) -> None:
-    file = workspace.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
-    rows.to_csv(file, index=False)
-    ingest(Context.of(workspace, received), dataset, [file])
 
 
 if __name__ == "__main__":
