@@ -16,6 +16,7 @@ from warehouse.errors import ContractError
 from warehouse.missed import Missed, missed
 from warehouse.quarantine import Wanted, landed_rows, quarantined
 from warehouse.rows import Scalar
+from warehouse.soc import first_and_last_soc
 from warehouse.store import Extent, Warehouse, Within
 
 
@@ -82,6 +83,10 @@ class Known:
     def monthly_temperature(self, battery_ids: Sequence[str]) -> pd.DataFrame:
         """Return each battery's mean temperature by UTC month; see `Warehouse.monthly_temperature`."""
         return self.warehouse.monthly_temperature(battery_ids, self.as_of)
+
+    def reported_soc(self, came: Mapping[str, dt.datetime]) -> pd.DataFrame:
+        """Return what cars said of their charge since they came; see `warehouse.soc.first_and_last_soc`."""
+        return first_and_last_soc(self.warehouse, came, self.as_of)
 
     def quarantined(self, wanted: Wanted) -> pd.DataFrame:
         """Return the rows of the quarantine that had been received; see `warehouse.quarantine`."""

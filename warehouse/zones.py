@@ -59,6 +59,9 @@ ZONES: Mapping[str, str] = MappingProxyType(
 FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2099, 12, 31)
 """Market days that can be meant: beyond them clocks are guessed, and calendars end."""
 
+PUBLISHED = dt.timedelta(hours=12, minutes=57)
+"""Local time of the day before delivery at which day-ahead prices are out."""
+
 
 def market_timezone(zone: str) -> str:
     """Return the IANA time zone of a bidding zone; UnknownZoneError names the nearest one."""
@@ -77,6 +80,12 @@ def market_day_bounds(date: dt.date, zone: str) -> tuple[dt.datetime, dt.datetim
     start = dt.datetime.combine(date, midnight).astimezone(dt.UTC)
     end = dt.datetime.combine(date + dt.timedelta(days=1), midnight).astimezone(dt.UTC)
     return start, end
+
+
+def publication(date: dt.date, zone: str) -> dt.datetime:
+    """Return when the prices of a market day are out, UTC. Raises UnknownZoneError."""
+    local = dt.datetime.combine(date - dt.timedelta(days=1), dt.time(), ZoneInfo(market_timezone(zone)))
+    return (local + PUBLISHED).astimezone(dt.UTC)
 
 
 def market_day_slots(date: dt.date, zone: str, minutes: int = 15) -> "pd.DatetimeIndex":

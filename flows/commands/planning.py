@@ -50,24 +50,41 @@ def calibrate(
 def plan(
     ctx: typer.Context,
     day: DateOption = None,
+    from_now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="From the next quarter-hour to the last published price, whatever day that is of."
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
     """Plan one market day from the core tables: uncontrolled, ordered and V2G.
 
+    A day that has begun, and with --now what is left of today and tomorrow, goes on from what the cars hold:
+    as they last told it, else as the plans say that were followed; what runs in this quarter-hour stays.
+    A day that is over is planned as of when its prices were published, unless --as-of tells another moment.
     Answers directly, without Prefect. The same inputs give "unchanged"; changed ones a new plan that names
     what changed. Exit 3 when the plan in force is degraded, 5 when there is none.
 
-    Example: v2g plan --date 2020-07-05
+    Example: v2g plan --date 2020-07-05, v2g plan --now
     """
     from flows.console import working
+    from flows.errors import UsageError
     from flows.stages import Context
     from flows.stages.plan import plan as stage
+    from flows.stages.prices import day_to_plan_now
 
+    if from_now and day is not None:
+        raise UsageError("--now and --date exclude each other", hint="--now plans on from this moment.")
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    date = market_date(day, call, opened.zone)
+    if from_now:
+        date = day_to_plan_now(Context.of(opened, call.as_of))
+    else:
+        date = market_date(day, call, opened.zone)
+        call = call.for_day(date, opened.zone)
     with working(f"planning {date}"):
         result = stage(Context.of(opened, call.as_of), date)
     call.finish(result)
@@ -94,7 +111,8 @@ def run(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open(prefect=True)
-    call.finish(*run_daily(opened, call.as_of, market_date(day, call, opened.zone)))
+    date = market_date(day, call, opened.zone)
+    call.finish(*run_daily(opened, call.for_day(date, opened.zone).as_of, date))
 
 
 def realise(

@@ -83,14 +83,15 @@ def quarter_hours(start: datetime, end: datetime) -> pd.DatetimeIndex:
 
 
 def candidate_slots(zone: str, day: date, as_of: datetime, kind: HorizonKind) -> pd.DatetimeIndex:
-    """The quarter-hours that a plan of a market day could hold, tail apart.
+    """The quarter-hours that a plan of a market day could hold, tail apart; none that has begun.
 
-    Raises NoPlanError where the day is over.
+    A market day that is over is one to account for, and whole. Raises NoPlanError where nothing of a day is
+    left to plan.
     """
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
-    if kind == "market_day":
-        return quarter_hours(start, end)
     now = pd.Timestamp(as_of).tz_convert("UTC").ceil(QUARTER)
+    if kind == "market_day":
+        return quarter_hours(now if start < now < end else start, end)
     if now >= end:
         raise NoPlanError(
             f"no plan for {day}: the day is over as of {as_of:%Y-%m-%d %H:%M} UTC",

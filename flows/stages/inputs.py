@@ -10,11 +10,14 @@ import pandas as pd
 
 from flows.errors import NoPlanError
 from flows.settings import Settings
-from flows.stages.carry import NOTHING_CARRIED, Carried, Past, carried
+from flows.stages.carry import NOTHING_CARRIED, Carried, carried
 from flows.stages.context import Context
 from flows.stages.hashing import hash_frame, hash_values
 from flows.stages.left_out import in_words, quarantined_stays, strangers
+from flows.stages.measured import words_of
 from flows.stages.missing import why_missing
+from flows.stages.past import Past
+from flows.stages.peaks import Peaks, peaks_so_far
 from flows.stages.prices import PlanPrices, plan_prices
 from flows.stages.requests import newest_calibrations
 from flows.version import source_hash
@@ -30,7 +33,7 @@ class PlanInputs:
     """Core rows and calibrations that concern a plan's quarter-hours; cars without a session are left out.
 
     carried: what the batteries hold when the plan begins, mode by mode. v2g_used_kwh: what a car has
-    discharged on the first day before that, by battery_id.
+    discharged on the first day before that, by battery_id. peaks_kw: what sites drew most on that day.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -47,6 +50,7 @@ class PlanInputs:
     carried: Carried
     v2g_used_kwh: Mapping[str, float]
     left_out: Mapping[str, str]
+    peaks_kw: Peaks = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(init=False)
 
@@ -60,7 +64,7 @@ class PlanInputs:
             "prices": self.prices.digest,
             "tariffs": hash_frame(self.prices.retail_rows),
             "sessions": hash_frame(self.sessions),
-            "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items())]),
+            "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items()), self.peaks_kw]),
             "fleet": hash_frame(self.batteries),
             "sites": hash_frame(self.sites),
             "left out": hash_values([sorted(self.left_out.items()), sorted(self.unusable.items())]),
@@ -148,12 +152,14 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
     names = [str(name) for name in inputs.batteries["battery_id"]]
-    capacity_kwh = inputs.capacity_kwh
-    past = Past.of(known, zone, prices.horizon, names)
+    words = words_of(known, start, inputs.sessions)
+    since = min((word.first.at for word in words.values()), default=None)
+    past = Past.of(known, zone, prices.horizon, names, since)
     return replace(
         inputs,
-        carried=carried(past, start, inputs.sessions, inputs.batteries, capacity_kwh),
+        carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),
         v2g_used_kwh=past.used_kwh,
+        peaks_kw=peaks_so_far(known, prices.horizon) if settings.plan.peak_price_eur_per_kw else {},
     )
 
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from flows.errors import NoPlanError
+from flows.plain import records
 from flows.stages.context import Context
 from flows.stages.in_force import Plan, followed_mode
 from flows.stages.inputs import PlanInputs
+from flows.stages.past import followed_rows
+from flows.stages.plan_spans import plans_within
 from flows.stages.plannable import in_words
 from flows.stages.prices import MODES
 from flows.stages.question import day_problem
@@ -145,13 +148,18 @@ class _Solved:
         return followed
 
     def _following(self, problem: DayProblem) -> DayProblem:
-        """The problem, with the plan that it would replace if departing from it has a price."""
-        plan_id = followed_plan(self.inputs, self.replaced)
-        if self.replaced is None or plan_id is None:
+        """The problem, with what is followed in its slots so far if departing from that has a price."""
+        if followed_plan(self.inputs, self.replaced) is None:
             return problem
-        where = {"plan_id": plan_id, "mode": followed_mode(self.replaced)}
-        slots = self.context.known.read("out_plan_slot", where=where)
-        power = slots.pivot_table(index="battery_id", columns="interval_start_utc", values="power_kw")
+        horizon, known = self.inputs.prices.horizon, self.context.known
+        plans = plans_within(known, self.inputs.zone, horizon.start, horizon.end)
+        follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
+        slots = known.read(
+            "out_plan_slot", where={"plan_id": list(follows)}, start=horizon.start, end=horizon.end
+        )
+        power = followed_rows(slots, follows).pivot_table(
+            index="battery_id", columns="interval_start_utc", values="power_kw"
+        )
         cars = [car.battery_id for car in problem.cars]
         previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
         price = self.inputs.settings.plan.change_price_eur_per_kwh

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from flows.clock import tomorrow
 from flows.stages.context import Context
 from flows.stages.hashing import hash_values
 from flows.stages.horizon import (
@@ -116,6 +117,21 @@ def plan_prices(
     stays = known.stays(horizon.start, horizon.end)
     horizon = horizon.reaching(stays.loc[stays["battery_id"].isin(battery_ids), "departure_utc"])
     return _Ladder(known, horizon, rows, tariff).climbed(retail=bool(retail))
+
+
+def day_to_plan_now(context: Context) -> date:
+    """The last market day whose prices are known of those that a plan from now on can be made of.
+
+    Tomorrow once they are published, by the market or a retail tariff; before, the day that is running.
+    """
+    known, zone = context.known, context.workspace.zone
+    day = tomorrow(context.as_of, zone)
+    slots = market_day_slots(day, zone)
+    rows, tariff = (
+        _rows(known, name, zone, slots[0], slots[-1] + QUARTER) for name in ("core_price", "core_tariff")
+    )
+    told = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
+    return day if any(np.isfinite(one).all() for one in told) else day - timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flows.stages.inputs import PlanInputs
+from flows.stages.past import FOLLOWED
 from flows.stages.worth import StoredWorth
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
@@ -31,6 +32,7 @@ def day_problem(
     plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
+    peaks_kw = inputs.peaks_kw.get(mode or FOLLOWED, {})
     value = plan.terminal_value_eur_per_kwh
     cars = [_car(inputs, row) for _, row in batteries.iterrows()]
     stays = [_stay(row, socs) for _, row in sessions.iterrows()]
@@ -57,6 +59,7 @@ def day_problem(
                 import_limit_kw=float(row["import_limit_kw"]),
                 export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
                 peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
+                peak_so_far_kw=max(0.0, peaks_kw.get(str(row["site_id"]), 0.0)),
             )
             for _, row in sites.iterrows()
         ),

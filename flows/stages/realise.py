@@ -17,10 +17,10 @@ import pandas as pd
 from flows.clock import tomorrow
 from flows.errors import FlowsError
 from flows.plain import records
-from flows.stages.carry import FOLLOWED
 from flows.stages.context import Context
 from flows.stages.executed import Executed
 from flows.stages.hashing import hash_frame, hash_values
+from flows.stages.past import FOLLOWED
 from flows.stages.plannable import IMPOSSIBLE, in_words
 from flows.stages.real_day import RealDay, state_at_the_end
 from flows.stages.record import StageResult, recorded

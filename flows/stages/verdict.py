@@ -40,6 +40,7 @@ class Candidate:
 class Verdict:
     """new: it is in force. history: it is kept, another one of later knowledge stays in force. unchanged,
     kept: nothing is written, `stands` holds. replaces: the plan that was in force as of the same moment.
+    sequence: the number of the plan among those of its moment and before.
     """
 
     outcome: Outcome
@@ -61,10 +62,11 @@ def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
         if worse_rung(candidate.source, plan["plan_source"]):
             return Verdict(outcome="kept", stands=plan)
     later = in_force is not None and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
-    sequence = 1 if plans.empty else int(plans["sequence"].max()) + 1
+    before = plans[plans["as_of_utc"] <= pd.Timestamp(candidate.as_of)]
+    sequence = 1 if before.empty else int(before["sequence"].max()) + 1
     plan_id = candidate.input_hash[:16]
     if plan_id in set(plans["plan_id"]):  # back to inputs that were replaced since
-        plan_id = hash_values([candidate.input_hash, sequence])[:16]
+        plan_id = hash_values([candidate.input_hash, candidate.as_of.isoformat(), sequence])[:16]
     return Verdict(
         outcome="history" if later else "new",
         stands=in_force if later else None,

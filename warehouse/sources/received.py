@@ -15,11 +15,9 @@ import pandas as pd
 
 from warehouse.errors import CellError, OptionError
 from warehouse.sources.cells import Cells
-from warehouse.zones import ZONES
+from warehouse.zones import PUBLISHED, ZONES
 
 EVENT = "event"
-_PUBLISHED = pd.Timedelta(hours=12, minutes=57)
-"""Local time of the day before delivery at which day-ahead prices are out."""
 _QUARTER_HOUR = pd.Timedelta(minutes=15)
 _MEASURED = ("telemetry", "metering")
 _LONGEST_MINUTES = 525_600.0 * 250
@@ -108,7 +106,7 @@ def _publication(frame: pd.DataFrame) -> pd.Series:
     for zone in frame["zone"].dropna().unique():
         own = (frame["zone"] == zone).to_numpy()
         local = frame.loc[own, "interval_start_utc"].dt.tz_convert(ZONES[str(zone)]).dt.tz_localize(None)
-        out = (local.dt.normalize() - pd.Timedelta(days=1) + _PUBLISHED).dt.tz_localize(ZONES[str(zone)])
+        out = (local.dt.normalize() - pd.Timedelta(days=1) + PUBLISHED).dt.tz_localize(ZONES[str(zone)])
         published[own] = out.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
     return published
 

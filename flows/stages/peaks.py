@@ -1,0 +1,31 @@
+"""The largest import of each site so far on the day that a plan begins in: it is not paid for again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flows.plain import records
+from flows.stages.horizon import Horizon
+from flows.stages.in_force import followed_mode
+from flows.stages.past import FOLLOWED, newest_of_each
+from flows.stages.plan_spans import plans_within
+from optimize.types import MODES
+from warehouse.known import Known
+
+Peaks = Mapping[str, Mapping[str, float]]
+"""kW by way of charging ("followed" among them) and site_id."""
+
+
+def peaks_so_far(known: Known, horizon: Horizon) -> Peaks:
+    """As the plans tell that were followed since local midnight, and each mode by itself."""
+    start, midnight = horizon.start, horizon.local[0].normalize()
+    plans = plans_within(known, horizon.zone, midnight, start)
+    follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
+    rows = known.read("out_plan_site_slot", where={"plan_id": list(follows)}, start=midnight, end=start)
+    followed = rows["plan_id"].map(follows)
+    modes = {mode: rows[rows["mode"] == mode] for mode in MODES} | {FOLLOWED: rows[rows["mode"] == followed]}
+    found: dict[str, dict[str, float]] = {}
+    for mode, own in modes.items():
+        most = newest_of_each(own, "site_id", list(follows)).groupby("site_id")["power_kw"].max()
+        found[mode] = {str(site): float(kw) for site, kw in most.items()}
+    return found
