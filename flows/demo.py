@@ -2,7 +2,8 @@
 
 Telemetry and check-ups come from `twin.synthetic`, which simulates every battery with a richer model than the
 twin fits. What is hidden (capacity, ageing factors) is kept in exports/hidden_truth.json, where no stage
-reads it. The same number of cars, days and seed makes the same files.
+reads it. The same number of cars, days and seed makes the same files. Those of the past say when each row was
+known (mappings/past.toml, declared.toml); what came today waits as a .part until the days before are lived.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from warehouse.zones import market_day_slots
 if TYPE_CHECKING:
     from twin.synthetic import Fault, Truth, TruthSpec
 
+PART = ".part"
 AS_OF = datetime(2026, 6, 15, 11, 0, tzinfo=UTC)
 MARKET_DATE = date(2026, 6, 16)
 ZONE = "DE-LU"
@@ -34,6 +36,13 @@ NOTICE = "Synthetic fleet and synthetic prices: simulated for this demo, no real
 _MANIFEST = "demo.json"
 _TRUTH = "hidden_truth.json"
 _SAMPLE_S = 60
+_ANNOUNCED = pd.Timedelta(days=2)
+"""How long before its arrival a stay is announced."""
+_MAPPINGS = {
+    "declared": 'source = "csv"\nreceived = "known_utc"\n',
+    "past": 'source = "csv"\nreceived = "event"\n',
+    "pastparquet": 'source = "parquet"\nreceived = "event"\n',
+}
 _FAULTS: tuple[Fault, ...] = ("current_bias", "stuck_voltage", "flipped_current")
 # Nominal cell voltage [V], cells in series, pack capacity [Ah].
 _PACKS = {"nmc811": (3.65, 108, 160.0), "nca": (3.65, 96, 170.0), "lfp": (3.25, 104, 165.0)}
@@ -161,10 +170,16 @@ def _drop(
 ) -> None:
     """Write the files that a fleet's systems would send, some readings spoilt, into the inbox."""
     inbox = workspace.inbox
-    sites = [
-        {"site_id": name, "zone": ZONE, "import_limit_kw": up, "export_limit_kw": down}
-        for name, (_, _, up, down) in _SITES.items()
-    ]
+    workspace.mappings.mkdir(exist_ok=True)
+    for name, text in _MAPPINGS.items():
+        (workspace.mappings / f"{name}.toml").write_text(text, encoding="utf-8")
+    begin = pd.Timestamp(AS_OF).normalize() - pd.Timedelta(days=days + 1)
+    sites = pd.DataFrame(
+        [
+            {"site_id": name, "zone": ZONE, "import_limit_kw": up, "export_limit_kw": down}
+            for name, (_, _, up, down) in _SITES.items()
+        ]
+    )
     telemetry = pd.concat([truth.telemetry for truth in truths], ignore_index=True)
     spoilt = rng.choice(len(telemetry), 12, replace=False)
     telemetry.loc[spoilt[:6], "voltage_v"] = 9999.0
@@ -174,13 +189,22 @@ def _drop(
         stays = truth.sessions
         names = battery_id + "-" + stays["arrival_utc"].dt.strftime("%Y%m%dT%H%M")
         sessions.append(stays.assign(session_id=names, battery_id=battery_id))
-    pd.DataFrame(sites).to_csv(inbox / "sites__csv__demo.csv", index=False)
-    fleet.to_csv(inbox / "fleet__csv__demo.csv", index=False)
-    _prices(rng, days).to_csv(inbox / "prices__csv__demo.csv", index=False)
-    pd.concat(sessions).to_csv(inbox / "sessions__csv__demo.csv", index=False, float_format="%.5f")
+    stays = pd.concat(sessions)
+    announced = (stays["arrival_utc"] - _ANNOUNCED).where(stays["arrival_utc"] < AS_OF + _ANNOUNCED, AS_OF)
+    sites.assign(known_utc=begin).to_csv(inbox / "sites__declared__demo.csv", index=False)
+    fleet.assign(known_utc=begin).to_csv(inbox / "fleet__declared__demo.csv", index=False)
+    stays.assign(known_utc=announced).to_csv(
+        inbox / "sessions__declared__demo.csv", index=False, float_format="%.5f"
+    )
     checkups = pd.concat([truth.checkups for truth in truths])
-    checkups.to_csv(inbox / "checkups__csv__demo.csv", index=False, float_format="%.5f")
-    telemetry.to_parquet(inbox / "telemetry__parquet__demo.parquet", index=False)
+    checkups.to_csv(inbox / "checkups__past__demo.csv", index=False, float_format="%.5f")
+    prices = _prices(rng, days)
+    tomorrow = prices["interval_start_utc"].isin(market_day_slots(MARKET_DATE, ZONE))
+    prices[~tomorrow].to_csv(inbox / "prices__past__demo.csv", index=False)
+    prices[tomorrow].to_csv(inbox / f"prices__csv__tomorrow.csv{PART}", index=False)
+    today = telemetry["time_utc"] >= pd.Timestamp(AS_OF).normalize()
+    telemetry[~today].to_parquet(inbox / "telemetry__pastparquet__demo.parquet", index=False)
+    telemetry[today].to_parquet(inbox / f"telemetry__parquet__today.parquet{PART}", index=False)
 
 
 def _prices(rng: np.random.Generator, days: int) -> pd.DataFrame:

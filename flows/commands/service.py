@@ -28,17 +28,20 @@ def demo(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """A synthetic fleet, from telemetry to a plan and its report: the whole daily run in about two minutes.
+    """A synthetic fleet, from telemetry to a plan and its report: its last week, then the daily run.
 
     Example: v2g demo
     """
     from flows.demo import make_demo
+    from flows.demo_week import live_the_week
     from flows.runner import run_daily
 
     call = Call.of(ctx, workspace, as_json, as_of)
     made = make_demo(call.directory / directory, cars=cars, days=days, seed=seed)
     made.workspace.enter()
-    call.finish(*run_daily(made.workspace, made.as_of, made.market_date))
+    before = live_the_week(made, days)
+    results = run_daily(made.workspace, made.as_of, made.market_date)
+    call.finish(*([before] if before else []), *results)
 
 
 def serve(

@@ -34,7 +34,8 @@ def day_problem(
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
     peaks_kw = inputs.peaks_kw.get(mode or FOLLOWED, {})
     value = plan.terminal_value_eur_per_kwh
-    cars = [_car(inputs, row) for _, row in batteries.iterrows()]
+    points = {str(one): own for one, own in inputs.life_points.groupby("calibration_id")}
+    cars = [_car(inputs, row, points) for _, row in batteries.iterrows()]
     stays = [_stay(row, socs) for _, row in sessions.iterrows()]
     if value is None:
         told = {stay.session_id: stay.arrival_soc for stay in stays}
@@ -84,7 +85,7 @@ def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
     )
 
 
-def _car(inputs: PlanInputs, row: pd.Series) -> Car:
+def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame]) -> Car:
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
     taper = plan.taper_from_soc
     return Car(
@@ -98,7 +99,7 @@ def _car(inputs: PlanInputs, row: pd.Series) -> Car:
         efficiency_charge=float(row["efficiency_charge"]),
         efficiency_discharge=float(row["efficiency_discharge"]),
         drawdown_limit=plan.drawdown_limit,
-        wear=_wear(inputs, calibration),
+        wear=_wear(inputs, calibration, points),
         rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
         v2g_limit_kwh=np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh,
@@ -106,7 +107,9 @@ def _car(inputs: PlanInputs, row: pd.Series) -> Car:
     )
 
 
-def _wear(inputs: PlanInputs, calibration: Calibration | None) -> WearPrice:
+def _wear(
+    inputs: PlanInputs, calibration: Calibration | None, points: Mapping[str, pd.DataFrame]
+) -> WearPrice:
     if calibration is None:
         return WearPrice(
             form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
@@ -114,8 +117,7 @@ def _wear(inputs: PlanInputs, calibration: Calibration | None) -> WearPrice:
     l0, alpha, beta = calibration.l0_days, calibration.alpha_day_per_efc, calibration.beta_day_per_efc
     form = inputs.settings.plan.wear
     if form == "auto":
-        points = inputs.life_points
-        own = points[points["calibration_id"] == calibration.calibration_id]
+        own = points.get(calibration.calibration_id, inputs.life_points.iloc[:0])
         form = choose_form(own[["efc_per_day", "life_days"]], l0, alpha, beta)
     return WearPrice(
         form=form,

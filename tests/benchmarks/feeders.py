@@ -51,9 +51,10 @@ def _depot(root: Path, cars: int, days: int, first: date) -> Workspace:
     """The demo as if its data had come in time: prices a day ahead, the rest before the first day."""
     made = make_demo(root / "demo", cars=cars, days=days + 2, seed=7).workspace
     tables = {
-        dataset: pd.read_csv(made.inbox / f"{dataset}__csv__demo.csv")
+        dataset: pd.concat(map(pd.read_csv, sorted(made.inbox.glob(f"{dataset}__*.csv*"))))
         for dataset in ("sites", "fleet", "checkups", "sessions", "prices")
     }
+    tables = {dataset: rows.drop(columns="known_utc", errors="ignore") for dataset, rows in tables.items()}
     file = Workspace.create(root / "depot", zone=ZONE).root
     depot = Workspace.open(file)
     depot.enter()
