@@ -118,8 +118,9 @@ class FetchSettings(Section):
 class TariffSettings(Section):
     """What is added to the wholesale price.
 
-    import = (price + import_adder) · (1 + vat), export = price + export_adder; €/kWh at the plug.
-    A retail tariff (`v2g ingest tariffs`) that covers the day stands in place of it.
+    What is bought costs (price + `import_adder_eur_per_kwh`) · (1 + `vat`), what is sold earns price +
+    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers the day stands
+    in place of it.
     """
 
     import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)
@@ -141,7 +142,9 @@ class PlanSettings(Section):
     the largest import of each site; `change_price_eur_per_kwh` on what departs from the plan replaced.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
-    A plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %) is degraded.
+    `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure. The solver stops
+    after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above `gap_warning` (0.01 is
+    1 %) is degraded.
     """
 
     horizon: Literal["published", "market_day"] = "published"
@@ -162,7 +165,7 @@ class PlanSettings(Section):
 
 
 class CalibrateSettings(Section):
-    """How the twin is run: worker processes, batteries a chunk, end of life (state of health, 0–1).
+    """How the twin is run: `workers` processes, `chunk_size` batteries a chunk, to `end_of_life_soh` (0–1).
 
     0 workers is one a core; 1 is none: the twin then runs in the planner's own process. Ageing, life and α
     are fitted again after `full_every_days` at the latest; before, a new check-up, a changed ordinary day or
@@ -190,7 +193,7 @@ class RetentionSettings(Section):
 
 
 class ScheduleSettings(Section):
-    """When `v2g serve` runs what, HH:MM in the zone's local time; the hours 01–03 are refused.
+    """When `v2g serve` runs `ingest`, `calibrate` and the daily `plan`, HH:MM local; hours 01–03 are refused.
 
     Local clocks are moved in those hours: a run planned there comes twice, an hour early, or never.
     """

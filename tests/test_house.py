@@ -121,6 +121,8 @@ def test_root_holds_the_rooms_and_nothing_else() -> None:
         "pyproject.toml",
         "requirements.lock",
         "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
         "LICENSE",
     }
 

@@ -11,8 +11,9 @@ To add a chemistry:
 1. Name a PyBaMM set in an entry of ``CHEMISTRIES``; list in ``borrowed`` whatever SEI and mechanics it lacks.
 2. Choose the two SEI constants and the two LAM constants so that `tests/twin/test_twin_life.py` finds the
    reference life, and the activation energies so that LAM at 35 °C equals that at 25 °C.
-3. Add the name to ``CHEMISTRIES`` of `warehouse/contracts/inputs.py` and run the twin's tests: they tune
-   nothing, they tell what the entry gives.
+3. Add the name to ``CHEMISTRIES`` of `warehouse/contracts/inputs.py` and its resting voltages to
+   ``CELL_BOUNDS`` of `data_checks/cells.py`, and run the twin's tests: they tune nothing, they tell what the
+   entry gives.
 
 A BPX file can be read by ``pybamm.ParameterValues.create_from_bpx``, which needs the package ``bpx`` (1.0 or
 later, not among the dependencies) and brings neither SEI nor mechanics: both would have to be borrowed.

@@ -22,7 +22,9 @@ def svg(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> str:
         titleFontSize=11,
         gridColor="#e6e8ec",
     )
-    return str(vl_convert.vegalite_to_svg(styled.configure_legend(labelFont="sans-serif").to_dict(validate=False)))
+    return str(
+        vl_convert.vegalite_to_svg(styled.configure_legend(labelFont="sans-serif").to_dict(validate=False))
+    )
 
 
 def voltage_fit(residuals: pd.DataFrame) -> str:

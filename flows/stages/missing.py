@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from warehouse.known import Known
+from warehouse.sources.received import EVENTS
 
-_HAVE_EVENTS = ("prices", "tariffs", "telemetry", "checkups")
 _NAMES_SHOWN = 5
 
 
@@ -24,8 +24,8 @@ def why_missing(
     """
     found = known.missed(dataset, where=where, span=span)
     if found.received_later:
-        how = "event" if dataset in _HAVE_EVENTS else "COLUMN"
-        done = " measured by then" if dataset in ("telemetry", "checkups") else ""
+        how = "event" if dataset in EVENTS else "COLUMN"
+        done = " measured by then" if dataset in ("telemetry", "metering", "checkups") else ""
         return (
             f"{_rows(found.received_later)} of {dataset}{done} {_were(found.received_later)} received later "
             f"(first {found.first_received_utc:%Y-%m-%d %H:%M} UTC): load them with --received {how}"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from data_checks import FrameError, check_frame
+from data_checks.sessions import replaced
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import NOW, fleet, landed, metering, prices, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
@@ -164,3 +165,13 @@ def test_no_rows_and_nothing_known_is_no_verdict():
 def test_a_frame_of_another_shape_is_an_error():
     with pytest.raises(FrameError, match="source_row"):
         check_frame("prices", prices().assign(source_id="s", received_utc=NOW), context())
+
+
+def test_a_replaced_session_is_told_for_all_and_for_its_car():
+    pairs = pd.DataFrame({"battery_id": ["a", "b"], "session_id": ["x", "y"], "by_session_id": ["x2", "y2"]})
+    found = replaced(pairs, 5, context())
+    own = found[found["rule"] == "superseded"].set_index("scope")
+    assert own["rows_failed"].to_dict() == {"*": 2, "a": 1, "b": 1}
+    assert "'x' by 'x2'" in own.loc["a", "message"]
+    assert own["severity"].eq("warning").all()
+    assert replaced(pairs.iloc[:0], 5, context())["rows_failed"].tolist() == [0]

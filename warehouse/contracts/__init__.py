@@ -1,6 +1,6 @@
 """The tables as data.
 
-- `types`: `Column`, `TableContract` · `inputs`: the six datasets · `outputs`: what is computed
+- `types`: `Column`, `TableContract` · `inputs`: the datasets · `outputs`: what is computed
 - `registry`: `CONTRACTS`, raw and core tables derived from the inputs · `conform`: frames into shape
 - `render`: DDL and data dictionary
 """

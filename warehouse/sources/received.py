@@ -76,12 +76,12 @@ def at_events(dataset: str, frame: pd.DataFrame, received: Received, file: str) 
             f"belongs to telemetry and metering: {dataset} are known at once",
             file=file, column="delay_minutes", value=f"{received.delay_minutes:g}",
         )  # fmt: skip
-    if dataset not in _EVENTS:
+    if dataset not in EVENTS:
         raise OptionError(
             f"{dataset} have no event: name the column of the file that tells when a row was received",
             file=file, column="received", value=EVENT,
         )  # fmt: skip
-    events: pd.Series = _EVENTS[dataset](frame)
+    events: pd.Series = EVENTS[dataset](frame)
     # A delay beyond every calendar is one to the end of it, which is later than any landing.
     return events + pd.Timedelta(minutes=min(received.delay_minutes, _LONGEST_MINUTES))
 
@@ -111,7 +111,7 @@ def _publication(frame: pd.DataFrame) -> pd.Series:
     return published
 
 
-_EVENTS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
+EVENTS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
     "prices": _publication,
     "tariffs": _publication,
     "telemetry": lambda frame: frame["time_utc"],
@@ -119,3 +119,4 @@ _EVENTS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
     "sessions": lambda frame: frame["arrival_utc"],
     "checkups": lambda frame: frame["time_utc"],
 }
+"""Dataset → when its rows happened, UTC; the others have no event."""

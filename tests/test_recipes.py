@@ -1,0 +1,112 @@
+"""The recipes of CONTRIBUTING.md: each step that can be forgotten is missed here."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from data_checks.cells import CELL_BOUNDS
+from flows.settings import Settings
+from flows.stages.ingest import INGEST_ORDER
+from tests.benchmarks.__main__ import benchmarks
+from twin.chemistry import CHEMISTRIES as OF_THE_TWIN
+from warehouse.contracts import CONTRACTS, DATASETS
+from warehouse.contracts.inputs import CHEMISTRIES
+from warehouse.sources import sources_for
+from warehouse.sources.tariffs import PROVIDERS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FOR_ALL = ("csv", "parquet", "mapped")
+
+
+def text_of(*folders: str, pattern: str = "*.py") -> str:
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob(pattern))]
+    assert files
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def test_every_path_that_is_named_is_there() -> None:
+    for document in (README, CONTRIBUTING):
+        paths = re.findall(r"`((?:flows|twin|optimize|data_checks|warehouse|tests)/[\w/.-]+)`", document)
+        assert paths
+        assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_recipe_says_which_test_holds_it() -> None:
+    recipes = CONTRIBUTING.split("\n### ")[1:]
+    assert len(recipes) >= 8
+    for recipe in recipes:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", recipe)
+        assert named, recipe.splitlines()[0]
+        for file, function in named:
+            assert not function or f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), function
+
+
+def test_a_dataset_has_its_place_in_every_list() -> None:
+    assert set(INGEST_ORDER) == set(DATASETS)
+    known = README.split("## What was known when")[1].split("\n## ")[0].replace("check-ups", "checkups")
+    for dataset in DATASETS:
+        assert f"core_{dataset}" in CONTRACTS or any(one.startswith("core_") for one in CONTRACTS)
+        assert re.search(rf"^\| [^|]*\b{dataset}\b", known, re.MULTILINE), f"{dataset}: when is it known?"
+
+
+def test_a_computed_table_is_written_by_a_stage() -> None:
+    stages = text_of("flows")
+    assert [name for name in CONTRACTS if name.startswith("out_") and f'"{name}"' not in stages] == []
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+def test_a_source_is_named_to_users_and_tested(dataset: str) -> None:
+    table = README.split("| what | sources |")[1].split("\n\n")[0]
+    tests = text_of("tests/warehouse")
+    for source in sources_for(dataset):
+        if source not in FOR_ALL:
+            assert f"`{source}" in table, f"{source}: README does not name it"
+            assert f'"{source}"' in tests or f"_{source}(" in tests, f"{source}: no test reads with it"
+
+
+def test_a_provider_answers_in_a_test() -> None:
+    tests = text_of("tests/warehouse")
+    assert [name for name in PROVIDERS if f'"{name}"' not in tests] == []
+
+
+def test_a_chemistry_is_the_same_in_contracts_checks_and_twin() -> None:
+    assert set(CHEMISTRIES) == set(OF_THE_TWIN) == set(CELL_BOUNDS)
+
+
+def test_a_check_is_broken_in_a_test() -> None:
+    rules: set[str] = set()
+    for file in sorted((ROOT / "data_checks").glob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call):
+                rules |= {
+                    word.value.value
+                    for word in call.keywords
+                    if word.arg == "rule" and isinstance(word.value, ast.Constant)
+                }
+    assert len(rules) > 15
+    tests = text_of("tests/data_checks")
+    assert sorted(rule for rule in rules if f'"{rule}"' not in tests) == []
+
+
+def test_a_setting_is_explained_where_it_stands() -> None:
+    unexplained = [
+        f"{section}.{name}"
+        for section, field in Settings.model_fields.items()
+        for name in field.annotation.model_fields  # type: ignore[union-attr]
+        if name not in (field.annotation.__doc__ or "")  # type: ignore[union-attr]
+    ]
+    assert unexplained == []
+
+
+def test_a_page_is_rendered_and_a_benchmark_listed() -> None:
+    pages = text_of("flows/publish")
+    templates = [file.name for file in (ROOT / "flows/publish/templates").glob("*.html")]
+    based = text_of("flows/publish/templates", pattern="*.html")
+    assert [name for name in templates if f'"{name}"' not in pages and f'"{name}"' not in based] == []
+    assert [name for name in benchmarks() if f"`{name}`" not in README] == []
