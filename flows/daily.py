@@ -28,8 +28,9 @@ from flows.clock import now, tomorrow
 from flows.outcome import Outcome, keep
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
-from flows.stages.ladder import DEGRADED, Step, climb, may_pass, run_exit_code, steps_of
-from flows.stages.workers import twin_workers
+from flows.stages.ladder import Step, climb, run_exit_code, steps_of
+from flows.stages.trouble import DEGRADED, may_pass
+from flows.workers import twin_workers
 from flows.workspace import Workspace
 
 _log = logging.getLogger(__name__)

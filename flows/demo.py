@@ -19,7 +19,7 @@ import pandas as pd
 
 from flows.console import working
 from flows.errors import UsageError
-from flows.stages.workers import twin_workers
+from flows.workers import twin_workers
 from flows.workspace import Workspace
 from twin.duty import StandardDuty
 from twin.types import BatterySpec

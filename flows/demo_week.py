@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from flows.console import working
 from flows.demo import MARKET_DATE, PART, ZONE, Demo
+from flows.mapping.promises import kept_promises
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.inbox import ingest_inbox
 from flows.stages.plan import plan
-from flows.stages.promises import kept_promises
 from flows.stages.realise import realise
-from flows.stages.workers import twin_workers
+from flows.workers import twin_workers
 from warehouse.zones import publication
 
 DAYS = 7

@@ -34,7 +34,7 @@ def load_calibration(
 
 def handle_of(workspace: Workspace, battery_id: str, as_of: datetime) -> BatteryHandle:
     """`load_calibration` of a workspace that is open."""
-    from flows.stages.requests import battery_spec, newest_calibrations
+    from flows.mapping.requests import battery_spec, newest_calibrations
     from twin.handle import BatteryHandle
     from twin.restore import restorable
     from warehouse.known import Known

@@ -18,9 +18,10 @@ from flows.errors import ServerError, UsageError
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.stages import Context, StageResult
-from flows.stages.ladder import DEGRADED, climb, steps_of, trace_of
+from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
-from flows.stages.workers import twin_workers
+from flows.stages.trouble import DEGRADED, trace_of
+from flows.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError
 

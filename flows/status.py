@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from flows.mapping.calibrations import ORDER, oldest_first
+from flows.mapping.in_force import followed_mode, plans_in_force
+from flows.mapping.promises import kept_promises
 from flows.plain import known, records
-from flows.stages.calibrations import ORDER, oldest_first
-from flows.stages.in_force import followed_mode, plans_in_force
-from flows.stages.promises import kept_promises
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
 from warehouse.known import Known

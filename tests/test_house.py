@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_stages_read_what_was_known_at_their_moment_and_nothing_else() -> None:
     for module in ("quarantine", "newest"):
         source = ast.parse((ROOT / "warehouse" / f"{module}.py").read_text(encoding="utf-8"))
         functions |= {one.name for one in source.body if isinstance(one, ast.FunctionDef)}
-    for file in (ROOT / "flows" / "stages").glob("*.py"):
+    for file in chain.from_iterable((ROOT / "flows" / name).glob("*.py") for name in ("stages", "mapping")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call):
                 continue
@@ -108,6 +109,55 @@ def test_stages_read_what_was_known_at_their_moment_and_nothing_else() -> None:
                 told = str(table.value) if isinstance(table, ast.Constant) else ast.unparse(table)
                 found.setdefault(file.name, set()).add(told)
     assert found == PAST_KNOWN
+
+
+def imports() -> dict[str, set[str]]:
+    """Module → the modules of the project that it imports, wherever in the file."""
+    names = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for name, file in names.items():
+        wanted: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                of_module = {f"{node.module}.{one.name}" for one in node.names} & set(names)
+                wanted |= of_module or {node.module}
+            elif isinstance(node, ast.Import):
+                wanted |= {one.name for one in node.names}
+        found[name] = (wanted & set(names)) - {name}
+    return found
+
+
+def test_no_file_imports_in_a_circle() -> None:
+    left = imports()
+    while True:  # what imports nothing of the rest, and what nothing of the rest imports, is in no circle
+        wanted = {name for names in left.values() for name in names}
+        circle = {name: names & set(left) for name, names in left.items() if name in wanted}
+        circle = {name: names for name, names in circle.items() if names}
+        if circle == left:
+            break
+        left = circle
+    assert left == {}
+
+
+def test_within_flows_no_arrow_points_upwards() -> None:
+    above = {
+        "flows.mapping": ("flows.stages", "flows.publish", "flows.commands", "flows.daily"),
+        "flows.publish": ("flows.stages", "flows.commands", "flows.daily"),
+        "flows.stages": ("flows.commands", "flows.daily", "flows.serve", "flows.runner"),
+    }
+    wrong = [
+        (name, one)
+        for name, wanted in imports().items()
+        for below, upper in above.items()
+        if name.startswith(below)
+        for one in wanted
+        if one.startswith(upper)
+    ]
+    assert wrong == []
 
 
 def test_root_holds_the_rooms_and_nothing_else() -> None:

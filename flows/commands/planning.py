@@ -72,9 +72,9 @@ def plan(
     """
     from flows.console import working
     from flows.errors import UsageError
+    from flows.mapping.prices import day_to_plan_now
     from flows.stages import Context
     from flows.stages.plan import plan as stage
-    from flows.stages.prices import day_to_plan_now
 
     if from_now and day is not None:
         raise UsageError("--now and --date exclude each other", hint="--now plans on from this moment.")

@@ -38,8 +38,8 @@ def trace(
     Example: v2g trace 5f3a9c1e --battery car-1
     """
     from flows.console import show_tables
-    from flows.stages.trace import trace as traced
-    from flows.stages.trace import trace_tables
+    from flows.mapping.trace import trace as traced
+    from flows.mapping.trace import trace_tables
 
     call = Call.of(ctx, workspace, as_json, as_of)
     answer = traced(call.open(), plan_id, battery_id=battery)

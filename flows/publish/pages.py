@@ -14,16 +14,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.filenames import file_stem
 from flows.folders import whole_folder
+from flows.mapping.findings import findings
+from flows.mapping.horizon import quarter_hours
+from flows.mapping.in_force import followed_mode
+from flows.mapping.promises import kept_promises
+from flows.mapping.standing import standing_of
 from flows.plain import records
 from flows.publish import charts, day_charts
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
 from flows.publish.twin_section import twin_section, wear_days, wear_maps
-from flows.stages.findings import findings
-from flows.stages.horizon import quarter_hours
-from flows.stages.in_force import followed_mode
-from flows.stages.promises import kept_promises
-from flows.stages.standing import standing_of
 from flows.workspace import Workspace
 from twin.chemistry import chemistry
 from twin.types import Calibration

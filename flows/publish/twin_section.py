@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from flows.mapping.in_force import plans_in_force
+from flows.mapping.requests import battery_spec
 from flows.publish import twin_charts
-from flows.stages.in_force import plans_in_force
-from flows.stages.requests import battery_spec
 from twin.types import Calibration
 from warehouse.known import Known
 

@@ -7,10 +7,10 @@ calibrate  core_… → out_calibration…  plan      core_… + calibrations �
 realise    core_… + out_plan… → out_realised…
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
 They know neither Prefect nor the command line; each takes its `Context`, reads what was known once, maps,
-writes once, and leaves one row in out_run.
+writes once, and leaves one row in out_run; what reads and maps for them is in `flows.mapping`.
 """
 
-from flows.stages.context import Context, new_run_id
+from flows.context import Context, new_run_id
 from flows.stages.record import StageResult
 
 __all__ = ["Context", "StageResult", "new_run_id"]

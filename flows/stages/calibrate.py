@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from flows.context import Context
 from flows.errors import NoPlanError
-from flows.stages.context import Context
-from flows.stages.disputes import DISPUTED, disputed_batteries, named
-from flows.stages.ladder import DEGRADED, trace_of
-from flows.stages.missing import unmeasured, why_missing
+from flows.mapping.disputes import DISPUTED, disputed_batteries, named
+from flows.mapping.missing import unmeasured, why_missing
+from flows.mapping.requests import Asked, calibration_requests
+from flows.mapping.siblings import priors_of
+from flows.mapping.site_mates import site_mates
 from flows.stages.record import StageResult, recorded
-from flows.stages.requests import Asked, calibration_requests
-from flows.stages.siblings import priors_of
-from flows.stages.site_mates import site_mates
-from flows.stages.workers import TwinWorkers, twin_workers
+from flows.stages.trouble import DEGRADED, trace_of
 from flows.version import code_version
+from flows.workers import TwinWorkers, twin_workers
 from twin.prior import AgeingPrior
 from twin.types import Calibration, CalibrationRequest, FleetContext
 from warehouse.errors import StoreError

@@ -13,13 +13,13 @@ import pandas as pd
 
 from data_checks import CheckContext, check_frame, combined_checks, replaced
 from data_checks.units import LEVEL_DAYS
+from flows.context import Context
+from flows.mapping.findings import findings
+from flows.mapping.freshness import check_freshness
 from flows.plain import records
-from flows.stages.context import Context
-from flows.stages.findings import findings
-from flows.stages.freshness import check_freshness
 from flows.stages.ingest import INGEST_ORDER, declared
-from flows.stages.ladder import trace_of
 from flows.stages.record import StageResult, recorded
+from flows.stages.trouble import trace_of
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released

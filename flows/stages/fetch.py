@@ -13,8 +13,8 @@ import httpx
 import pandas as pd
 
 from flows.clock import now
+from flows.context import Context
 from flows.errors import UsageError
-from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
 from warehouse.errors import OptionError
 from warehouse.sources import SourceFile, read_source

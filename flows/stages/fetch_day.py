@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from data_checks import check_frame
+from flows.context import Context
 from flows.errors import FlowsError
+from flows.mapping.retail import spread
 from flows.settings import Asked, FetchSettings
 from flows.stages.check import check_context
-from flows.stages.context import Context
 from flows.stages.fetch import land_answer
-from flows.stages.ladder import DEGRADED
 from flows.stages.record import StageResult, recorded
-from flows.stages.retail import spread
+from flows.stages.trouble import DEGRADED
 from warehouse.contracts.registry import core_contract
 from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.sources.tariffs import PROVIDERS

@@ -22,12 +22,12 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.context import Context
 from flows.errors import FlowsError, UsageError
-from flows.stages.context import Context
 from flows.stages.drop import move_into, require_own
 from flows.stages.ingest import INGEST_ORDER, land_files
-from flows.stages.ladder import may_pass
 from flows.stages.record import StageResult, recorded
+from flows.stages.trouble import may_pass
 from warehouse.errors import StoreError, WarehouseError, printable
 from warehouse.files import write_whole
 from warehouse.sources import FileMapping, load_mapping, sources_for

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from flows.context import Context
 from flows.errors import NoPlanError
-from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
 from warehouse.sources import Received, SourceFile, read_source, received_as, require_known

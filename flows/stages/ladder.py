@@ -7,38 +7,24 @@ error, and a plan that cannot be made, after which there is nothing new to publi
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 
 from flows.clock import now
-from flows.stages.context import Context
+from flows.context import Context
 from flows.stages.record import StageResult, write_run
-from warehouse.errors import LockedError, WarehouseError
+from flows.stages.trouble import DEGRADED, trace_of
+from warehouse.errors import WarehouseError
 
 _log = logging.getLogger(__name__)
 Step = Callable[[], StageResult]
 
-DEGRADED = 3
 _NO_PLAN = 5
 _FAULT = 1
 _KEPT_CODES = (74, 75)
 """What a publisher's failure keeps as the code of the day: a disk that cannot be written, a lock."""
-
-_PASSING = frozenset({errno.EAGAIN, errno.EBUSY, errno.EDEADLK, errno.EINTR, errno.ENOLCK, errno.ETXTBSY})
-
-
-def may_pass(error: object) -> bool:
-    """Whether an error is of a file or table that may be free a moment later; any other stays as it is."""
-    return isinstance(error, LockedError) or (isinstance(error, OSError) and error.errno in _PASSING)
-
-
-def trace_of(error: Exception) -> Exception | None:
-    """What a log line tells of where an error came from: all with V2G_DEBUG=1, else nothing."""
-    return error if os.environ.get("V2G_DEBUG") == "1" else None
 
 
 def steps_of(context: Context, day: date) -> Mapping[str, Step]:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from flows.context import Context
 from flows.errors import NoPlanError
+from flows.mapping.in_force import Plan, followed_mode
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.past import followed_rows
+from flows.mapping.plan_spans import plans_within
+from flows.mapping.plannable import in_words
+from flows.mapping.prices import MODES
+from flows.mapping.question import day_problem
+from flows.mapping.twin_wear import TwinWear, twin_wear
 from flows.plain import records
-from flows.stages.context import Context
-from flows.stages.in_force import Plan, followed_mode
-from flows.stages.inputs import PlanInputs
-from flows.stages.past import followed_rows
-from flows.stages.plan_spans import plans_within
-from flows.stages.plannable import in_words
-from flows.stages.prices import MODES
-from flows.stages.question import day_problem
-from flows.stages.twin_wear import TwinWear, twin_wear
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.types import DayProblem, Mode, ModePlan
 

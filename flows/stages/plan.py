@@ -10,15 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from flows.stages.context import Context
-from flows.stages.in_force import followed_mode
-from flows.stages.inputs import PlanInputs, read_inputs
+from flows.context import Context
+from flows.mapping.in_force import followed_mode
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.plan_rows import plan_frames, price_rows
+from flows.mapping.read_inputs import read_inputs
+from flows.mapping.used import files_used
+from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
 from flows.stages.made import Made, followed_plan, input_notes, make
 from flows.stages.plan_answer import answer
-from flows.stages.plan_rows import plan_frames, price_rows
 from flows.stages.record import StageResult, recorded
-from flows.stages.used import files_used
-from flows.stages.verdict import Candidate, Verdict, failed_modes, judge
 from flows.version import code_version
 from warehouse.store import Guard
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flows.context import Context
 from flows.errors import NoPlanError
-from flows.stages.context import Context
-from flows.stages.disputes import disputes_of, named
-from flows.stages.in_force import Plan, newest_plan
-from flows.stages.inputs import PlanInputs
-from flows.stages.missing import why_missing
-from flows.stages.plan_rows import mode_table
+from flows.mapping.disputes import disputes_of, named
+from flows.mapping.in_force import Plan, newest_plan
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.missing import why_missing
+from flows.mapping.plan_rows import mode_table
+from flows.mapping.standing import standing_of
+from flows.mapping.verdict import Verdict
 from flows.stages.record import StageResult
-from flows.stages.standing import standing_of
-from flows.stages.verdict import Verdict
 from warehouse.zones import market_day_bounds
 
 

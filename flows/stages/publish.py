@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from flows.context import Context
 from flows.errors import NoPlanError
+from flows.mapping.in_force import Plan, plan_in_force, plans_in_force
 from flows.plain import record
 from flows.publish import publish_run
-from flows.stages.context import Context
-from flows.stages.in_force import Plan, plan_in_force, plans_in_force
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.rows import Scalar

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from data_checks import contract_faults
+from flows.context import Context
 from flows.errors import UsageError
 from flows.plain import known, records
 from flows.stages.check import check_context
-from flows.stages.context import Context
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS, dataset_contract

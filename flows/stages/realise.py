@@ -15,14 +15,14 @@ from typing import Any
 import pandas as pd
 
 from flows.clock import tomorrow
+from flows.context import Context
 from flows.errors import FlowsError
+from flows.mapping.executed import Executed
+from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.past import FOLLOWED
+from flows.mapping.plannable import IMPOSSIBLE, in_words
+from flows.mapping.real_day import RealDay, state_at_the_end
 from flows.plain import records
-from flows.stages.context import Context
-from flows.stages.executed import Executed
-from flows.stages.hashing import hash_frame, hash_values
-from flows.stages.past import FOLLOWED
-from flows.stages.plannable import IMPOSSIBLE, in_words
-from flows.stages.real_day import RealDay, state_at_the_end
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
 from optimize.realised import CAUSES, Figures
@@ -108,7 +108,7 @@ def _input_hash(real: RealDay, executed: Executed) -> str:
             str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
             hash_frame(inputs.prices.retail_rows), hash_frame(inputs.sessions), inputs.carried.digest,
             hash_frame(inputs.batteries), hash_frame(inputs.sites), hash_frame(real.metering), calibrations,
-            options, source_hash("optimize", "flows/stages"),
+            options, source_hash("optimize", "flows/mapping", "flows/stages"),
         ]
     )  # fmt: skip
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
+from flows.context import Context
 from flows.plain import known, plain
 from flows.private import keep_private
-from flows.stages.context import Context
 from warehouse.errors import UnwritableError, WarehouseError
 
 _log = logging.getLogger(__name__)

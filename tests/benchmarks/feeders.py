@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from flows.demo import AS_OF, ZONE, make_demo
+from flows.mapping.promises import kept_promises
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.plan import plan
-from flows.stages.promises import kept_promises
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from flows.mapping.promises import kept_promises
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
-from flows.stages.promises import kept_promises
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser

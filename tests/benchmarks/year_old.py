@@ -32,8 +32,8 @@ DAY = LAST + timedelta(days=1)
 _V2G = ("-c", "from flows.cli import main; main()")
 _READ = (
     "import sys, datetime as dt; from pathlib import Path; from flows.stages import Context; "
-    "from flows.stages.inputs import read_inputs; from flows.workspace import Workspace; "
-    "import optimize.plan, flows.stages.plannable; workspace, read, day, moment = sys.argv[1:]; "
+    "from flows.mapping.read_inputs import read_inputs; from flows.workspace import Workspace; "
+    "import optimize.plan, flows.mapping.plannable; workspace, read, day, moment = sys.argv[1:]; "
     "context = Context.of(Workspace.open(Path(workspace)), dt.datetime.fromisoformat(moment)); "
     "read == 'inputs' and read_inputs(context, dt.date.fromisoformat(day))"
 )

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.mapping.prices import PlanPrices, plan_prices
 from flows.stages import Context, new_run_id
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
-from flows.stages.prices import PlanPrices, plan_prices
 from flows.workspace import Workspace
 from warehouse.zones import market_day_slots
 

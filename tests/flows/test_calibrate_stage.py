@@ -8,9 +8,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from flows.mapping.site_mates import site_mates
 from flows.stages import Context
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work, calibrate
-from flows.stages.site_mates import site_mates
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from flows import cli
+from flows.mapping.requests import calibration_requests
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.requests import calibration_requests
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, put
 

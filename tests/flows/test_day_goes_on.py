@@ -15,7 +15,7 @@ from flows.errors import NoPlanError
 from flows.stages import Context, StageResult, calibrate, new_run_id
 from flows.stages import check as check_stage
 from flows.stages.ladder import Step, climb, run_exit_code, steps_of
-from flows.stages.workers import twin_workers
+from flows.workers import twin_workers
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, WEEK, price_rows, put, site_rows
 from tests.flows.powerless import mode

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from flows import cli
+from flows.mapping.disputes import disputed_batteries, disputes_of, named
+from flows.mapping.requests import newest_calibrations
 from flows.publish.pages import publish_run
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
-from flows.stages.disputes import disputed_batteries, disputes_of, named
 from flows.stages.plan import plan
-from flows.stages.requests import newest_calibrations
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, session_rows
 from twin.duty import StandardDuty
@@ -139,7 +139,7 @@ def test_a_calibration_remembers_the_model_that_fitted_it(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def calibrated(day: int, model: str) -> pd.DataFrame:
-        monkeypatch.setattr("flows.stages.requests.model_hash", lambda: model)
+        monkeypatch.setattr("flows.mapping.requests.model_hash", lambda: model)
         as_of = AS_OF + timedelta(days=day)
         assert calibrate(Context.of(depot, as_of)).details["reused"] == 0
         rows = depot.warehouse.read("out_calibration")

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from flows.errors import NoPlanError
+from flows.mapping.horizon import candidate_slots, first_horizon
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.like_days import LikeDays
+from flows.mapping.question import day_problem
+from flows.mapping.read_inputs import read_inputs
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.horizon import candidate_slots, first_horizon
-from flows.stages.inputs import PlanInputs, read_inputs
-from flows.stages.like_days import LikeDays
 from flows.stages.plan import plan
-from flows.stages.question import day_problem
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
 from warehouse.zones import market_day_slots

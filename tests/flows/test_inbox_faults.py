@@ -9,7 +9,7 @@ import pytest
 
 from flows.stages import Context, StageResult, inbox
 from flows.stages.inbox import ingest_inbox
-from flows.stages.ladder import may_pass
+from flows.stages.trouble import may_pass
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, site_rows
 from tests.flows.powerless import mode

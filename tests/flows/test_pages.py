@@ -247,7 +247,7 @@ def test_the_band_meets_the_end_of_life_at_the_ends_of_the_interval(
     planned: Workspace, stretch: tuple[float, float, float]
 ) -> None:
     """Also of a calibration that was carried on or kept, whose life is no longer that of its last fit."""
-    from flows.stages.requests import battery_spec
+    from flows.mapping.requests import battery_spec
     from twin.handle import BatteryHandle
 
     batteries = planned.warehouse.read("core_battery").set_index("battery_id", drop=False)

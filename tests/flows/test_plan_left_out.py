@@ -11,13 +11,13 @@ import pytest
 
 from flows import cli
 from flows.errors import NoPlanError
+from flows.mapping.left_out import in_words
+from flows.mapping.read_inputs import read_inputs
+from flows.mapping.trace import trace, trace_tables
 from flows.stages import Context, StageResult
 from flows.stages.check import check
-from flows.stages.inputs import read_inputs
-from flows.stages.left_out import in_words
 from flows.stages.plan import plan
 from flows.stages.publish import publish
-from flows.stages.trace import trace, trace_tables
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, put, session_rows, spoil
 

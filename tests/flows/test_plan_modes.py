@@ -14,12 +14,12 @@ import pytest
 
 import optimize.plan
 from flows.errors import NoPlanError
+from flows.mapping.read_inputs import read_inputs
+from flows.mapping.standing import gap_notes
 from flows.settings import PlanSettings
 from flows.stages import Context, StageResult
-from flows.stages.inputs import read_inputs
 from flows.stages.plan import plan
 from flows.stages.publish import publish
-from flows.stages.standing import gap_notes
 from flows.workspace import Workspace
 from optimize.errors import PlanCheckError, SolverError, TimeLimitError
 from optimize.types import DayProblem, Mode, ModePlan

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.errors import UsageError
+from flows.mapping.horizon import QUARTER, candidate_slots
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.prices import day_to_plan_now
+from flows.mapping.question import day_problem
+from flows.mapping.read_inputs import read_inputs
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.horizon import QUARTER, candidate_slots
-from flows.stages.inputs import PlanInputs, read_inputs
 from flows.stages.plan import plan
-from flows.stages.prices import day_to_plan_now
-from flows.stages.question import day_problem
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE, price_rows, put, session_rows
 from warehouse.zones import market_day_slots

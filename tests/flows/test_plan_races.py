@@ -14,13 +14,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from flows.mapping import read_inputs as inputs_module
+from flows.mapping.in_force import plan_in_force, plans_in_force
+from flows.mapping.prices import RUNGS, PlanPrices, plan_prices
 from flows.stages import Context, StageResult
-from flows.stages import inputs as inputs_module
 from flows.stages import plan as plan_module
 from flows.stages.check import check
-from flows.stages.in_force import plan_in_force, plans_in_force
 from flows.stages.plan import plan
-from flows.stages.prices import RUNGS, PlanPrices, plan_prices
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put, spoil
 
@@ -211,8 +211,8 @@ def test_processes_that_plan_at_once_end_in_the_best_plan_and_no_number_twice(
 
 
 def test_an_earlier_run_does_not_take_over_what_is_published(bare: Workspace) -> None:
+    from flows.mapping.trace import trace
     from flows.stages.publish import publish
-    from flows.stages.trace import trace
     from flows.status import status_of
 
     later = planned(bare, AS_OF + 60 * MINUTE)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from flows.mapping.question import day_problem
+from flows.mapping.read_inputs import read_inputs
 from flows.stages import Context
 from flows.stages.check import check
-from flows.stages.inputs import read_inputs
 from flows.stages.plan import plan
-from flows.stages.question import day_problem
 from flows.workspace import Workspace
 from optimize.types import BINDINGS
 from tests.flows.conftest import AS_OF, DAY, price_rows, put

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flows.stages.siblings import priors_of
+from flows.mapping.siblings import priors_of
 from twin.prior import CHEMISTRY_PRIOR, NAMES
 
 AS_OF = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.mapping.prices import PlanPrices, plan_prices
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
-from flows.stages.prices import PlanPrices, plan_prices
 from flows.stages.publish import publish
 from flows.workspace import Workspace
 from optimize.types import Tariff

@@ -12,9 +12,9 @@ import pytest
 
 from flows import cli
 from flows.errors import UsageError
+from flows.mapping.trace import trace, trace_tables
 from flows.stages import Context
 from flows.stages.plan import plan
-from flows.stages.trace import trace, trace_tables
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, session_rows
 

@@ -86,7 +86,7 @@ def test_the_place_changes_nothing_and_a_warm_cache_neither(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, model = code_version(), model_hash()
-    parts = version.source_hash("optimize", "twin", "flows/stages")
+    parts = version.source_hash("optimize", "twin", "flows/mapping", "flows/stages")
     subprocess.run(["python3", "-m", "compileall", "-q", *ROOMS], cwd=elsewhere, check=True)
     assert list(elsewhere.rglob("*.pyc"))
     monkeypatch.setattr(version, "_ROOT", elsewhere)
@@ -94,7 +94,7 @@ def test_the_place_changes_nothing_and_a_warm_cache_neither(
     model_hash.cache_clear()
     try:
         assert (code_version(), model_hash()) == (here, model)
-        assert version.source_hash("optimize", "twin", "flows/stages") == parts
+        assert version.source_hash("optimize", "twin", "flows/mapping", "flows/stages") == parts
     finally:
         code_version.cache_clear()
         model_hash.cache_clear()

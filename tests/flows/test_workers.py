@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flows.stages.workers import TwinWorkers, twin_workers
+from flows.workers import TwinWorkers, twin_workers
 
 
 def doubled(numbers: list[int]) -> list[int]:

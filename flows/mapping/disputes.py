@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from flows.stages.calibrations import ORDER, oldest_first
+from flows.mapping.calibrations import ORDER, oldest_first
 from twin.types import Calibration
 from warehouse.known import Known
 

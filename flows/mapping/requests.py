@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from flows.stages.calibrations import oldest_first
-from flows.stages.context import Context
-from flows.stages.disputes import DISPUTED
-from flows.stages.hashing import hash_frame, hash_values
-from flows.stages.used import files_used
+from flows.context import Context
+from flows.mapping.calibrations import oldest_first
+from flows.mapping.disputes import DISPUTED
+from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.used import files_used
 from flows.version import model_hash, source_hash
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.types import BatterySpec, Calibration, CalibrationRequest, FleetContext

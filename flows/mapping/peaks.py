@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flows.mapping.horizon import Horizon
+from flows.mapping.in_force import followed_mode
+from flows.mapping.past import FOLLOWED, newest_of_each
+from flows.mapping.plan_spans import plans_within
 from flows.plain import records
-from flows.stages.horizon import Horizon
-from flows.stages.in_force import followed_mode
-from flows.stages.past import FOLLOWED, newest_of_each
-from flows.stages.plan_spans import plans_within
 from optimize.types import MODES
 from warehouse.known import Known
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from flows.stages.inputs import PlanInputs
-from flows.stages.question import day_problem
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.question import day_problem
 from optimize.errors import OptimizeError
 
 IMPOSSIBLE = (OptimizeError, ValueError, TypeError, LookupError, ArithmeticError)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from flows.stages.calibrations import ORDER, oldest_first
+from flows.mapping.calibrations import ORDER, oldest_first
 from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
 from warehouse.known import Known
 

@@ -2,7 +2,7 @@
 
 A plan tells of every mode what a car has in store slot by slot; the plan that was followed in a slot is the
 newest of those whose knowledge and whose slots hold it. A mode that was not planned then has what the cars
-followed. A word on what a car that is plugged in really holds (`flows.stages.measured`) is worth more than
+followed. A word on what a car that is plugged in really holds (`flows.mapping.measured`) is worth more than
 what was planned; by as much as it came with more or less than planned, it would have in every mode. Without
 any plan, it is taken to have charged since arrival as an unplanned one does. A stay that is announced arrives
 with what it says, more or less by as much as the mode left the car above or below its promise; one that is
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.mapping.hashing import hash_values
+from flows.mapping.horizon import QUARTER
+from flows.mapping.measured import Walk, Word, Words
+from flows.mapping.past import FOLLOWED, Past
 from flows.plain import records
-from flows.stages.hashing import hash_values
-from flows.stages.horizon import QUARTER
-from flows.stages.measured import Walk, Word, Words
-from flows.stages.past import FOLLOWED, Past
 from optimize.types import MODES, Mode
 
 Socs = Mapping[str, float]

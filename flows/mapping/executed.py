@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from flows.mapping.horizon import QUARTER
+from flows.mapping.in_force import followed_mode
+from flows.mapping.plan_spans import plans_within
 from flows.plain import records
-from flows.stages.horizon import QUARTER
-from flows.stages.in_force import followed_mode
-from flows.stages.plan_spans import plans_within
 from optimize.follow import Schedule
 from optimize.realised import Promise
 from optimize.types import DepartureOutcome

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from flows.stages.hashing import hash_values
-from flows.stages.in_force import Plan, newest_plan, worse_rung
-from flows.stages.prices import PlanSource
+from flows.mapping.hashing import hash_values
+from flows.mapping.in_force import Plan, newest_plan, worse_rung
+from flows.mapping.prices import PlanSource
 
 Outcome = Literal["new", "history", "unchanged", "kept"]
 

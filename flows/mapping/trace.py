@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from flows.errors import UsageError
+from flows.mapping.in_force import followed_mode, plan_in_force, plans_in_force
 from flows.plain import plain, record, records
-from flows.stages.in_force import followed_mode, plan_in_force, plans_in_force
 from flows.workspace import Workspace
 
 _FILE = (

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from flows.stages.horizon import QUARTER, quarter_hours
-from flows.stages.prices import PlanPrices
+from flows.mapping.horizon import QUARTER, quarter_hours
+from flows.mapping.prices import PlanPrices
 from optimize.types import Car, Session, Tariff
 
 _LEAST_TRIP_KWH, _LEAST_KWH = 1.0, 1e-6

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from flows.stages.horizon import QUARTER
-from flows.stages.inputs import PlanInputs
-from flows.stages.question import SLOT_HOURS
-from flows.stages.requests import battery_spec
-from flows.stages.workers import twin_workers
+from flows.mapping.horizon import QUARTER
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.question import SLOT_HOURS
+from flows.mapping.requests import battery_spec
+from flows.workers import twin_workers
 from optimize.types import BoolArray, DayProblem, Mode, ModePlan
 from twin.errors import TwinError
 

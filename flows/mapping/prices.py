@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from flows.clock import tomorrow
-from flows.stages.context import Context
-from flows.stages.hashing import hash_values
-from flows.stages.horizon import (
+from flows.context import Context
+from flows.mapping.hashing import hash_values
+from flows.mapping.horizon import (
     LONGEST_TAIL,
     QUARTER,
     Horizon,
@@ -23,8 +23,8 @@ from flows.stages.horizon import (
     first_horizon,
     quarter_hours,
 )
-from flows.stages.like_days import HISTORY, LikeDays
-from flows.stages.retail import Prices, retail_rows, spread
+from flows.mapping.like_days import HISTORY, LikeDays
+from flows.mapping.retail import Prices, retail_rows, spread
 from optimize.types import Mode, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_slots, market_timezone

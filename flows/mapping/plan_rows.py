@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flows.stages.inputs import PlanInputs
-from flows.stages.twin_wear import TwinWear
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.twin_wear import TwinWear
 from optimize.account import Account, account, grid_power_kw, site_power_kw
 from optimize.types import BINDINGS, DayProblem, Mode, ModePlan, Tariff
 

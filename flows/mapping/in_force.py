@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from flows.mapping.prices import MODES, RUNGS
 from flows.plain import known, record
-from flows.stages.prices import MODES, RUNGS
 from warehouse.known import Known
 from warehouse.store import Warehouse
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.context import Context
 from flows.errors import NoAccountError
+from flows.mapping.carry import NOTHING_CARRIED, carried
+from flows.mapping.executed import Executed
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.lived import lived
+from flows.mapping.plannable import plannable
+from flows.mapping.prices import plan_prices
+from flows.mapping.question import SLOT_HOURS, day_problem
+from flows.mapping.requests import newest_calibrations
 from flows.plain import records
-from flows.stages.carry import NOTHING_CARRIED, carried
-from flows.stages.context import Context
-from flows.stages.executed import Executed
-from flows.stages.inputs import PlanInputs
-from flows.stages.lived import lived
-from flows.stages.plannable import plannable
-from flows.stages.prices import plan_prices
-from flows.stages.question import SLOT_HOURS, day_problem
-from flows.stages.requests import newest_calibrations
 from optimize.realised import Metered
 from optimize.types import DayProblem, Mode, ModePlan
 from warehouse.zones import market_day_bounds

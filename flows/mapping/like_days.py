@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from flows.stages.retail import Prices
+from flows.mapping.retail import Prices
 from warehouse.zones import market_timezone
 
 HISTORY = pd.Timedelta(days=28)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from flows.mapping.horizon import QUARTER, quarter_hours
 from flows.plain import records
-from flows.stages.horizon import QUARTER, quarter_hours
 from warehouse.known import Known
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from flows.stages.horizon import DAYS_AHEAD, LONGEST_TAIL
+from flows.mapping.horizon import DAYS_AHEAD, LONGEST_TAIL
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
-from flows.stages.inputs import PlanInputs
-from flows.stages.past import FOLLOWED
-from flows.stages.worth import StoredWorth
+from flows.mapping.inputs import PlanInputs
+from flows.mapping.past import FOLLOWED
+from flows.mapping.worth import StoredWorth
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.mapping.in_force import Plan, followed_mode
+from flows.mapping.left_out import in_words
 from flows.plain import records
 from flows.settings import PlanSettings
-from flows.stages.in_force import Plan, followed_mode
-from flows.stages.left_out import in_words
 from flows.workspace import Workspace
 from optimize.answer import MODES
 from warehouse.known import Known

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from flows.mapping.horizon import QUARTER, Horizon
+from flows.mapping.in_force import followed_mode
+from flows.mapping.plan_spans import plans_within
 from flows.plain import records
-from flows.stages.horizon import QUARTER, Horizon
-from flows.stages.in_force import followed_mode
-from flows.stages.plan_spans import plans_within
 from warehouse.known import Known
 
 _LOOK_BACK = pd.Timedelta(days=8)

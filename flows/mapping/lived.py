@@ -1,6 +1,6 @@
 """What the batteries held when a day began, as the account of the days before has it, by way of charging.
 
-Where no day before has an account, the plans tell it (`flows.stages.past`).
+Where no day before has an account, the plans tell it (`flows.mapping.past`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from datetime import date, timedelta
 
 import pandas as pd
 
+from flows.mapping.horizon import Horizon
+from flows.mapping.past import FOLLOWED, Past
 from flows.plain import records
-from flows.stages.horizon import Horizon
-from flows.stages.past import FOLLOWED, Past
 from warehouse.known import Known
 from warehouse.rows import Scalar
 

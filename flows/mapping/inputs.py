@@ -1,0 +1,86 @@
+"""All that a plan depends on, read once, and its hash part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import pandas as pd
+
+from flows.mapping.carry import Carried
+from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.peaks import Peaks
+from flows.mapping.prices import PlanPrices
+from flows.settings import Settings
+from flows.version import source_hash
+from twin.types import Calibration
+
+UNKNOWN_CALIBRATION = "none"
+"""calibration_id of a car whose twin has no answer: it is charged, never discharged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanInputs:
+    """Core rows and calibrations that concern a plan's quarter-hours; cars without a session are left out.
+
+    carried: what the batteries hold when the plan begins, mode by mode. v2g_used_kwh: what a car has
+    discharged on the first day before that, by battery_id. peaks_kw: what sites drew most on that day.
+    left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
+    planned without their calibration, and what is wrong with it.
+    """
+
+    zone: str
+    market_date: date
+    settings: Settings
+    prices: PlanPrices
+    batteries: pd.DataFrame
+    sites: pd.DataFrame
+    sessions: pd.DataFrame
+    calibrations: Mapping[str, Calibration]
+    life_points: pd.DataFrame
+    carried: Carried
+    v2g_used_kwh: Mapping[str, float]
+    left_out: Mapping[str, str]
+    peaks_kw: Peaks = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
+        options = {
+            "tariff": self.settings.tariff.model_dump(),
+            "plan": self.settings.plan.model_dump(exclude={"gap_warning"}),  # judges a plan, makes none
+        }
+        parts = {
+            "prices": self.prices.digest,
+            "tariffs": hash_frame(self.prices.retail_rows),
+            "sessions": hash_frame(self.sessions),
+            "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items()), self.peaks_kw]),
+            "fleet": hash_frame(self.batteries),
+            "sites": hash_frame(self.sites),
+            "left out": hash_values([sorted(self.left_out.items()), sorted(self.unusable.items())]),
+            "calibrations": hash_values(dict(sorted(known.items()))),
+            "settings": hash_values(options),
+            "code": source_hash("optimize", "twin", "flows/mapping", "flows/stages"),
+        }
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def input_hash(self) -> str:
+        """Hash of everything: the day, the zone and every part."""
+        return hash_values([str(self.market_date), self.zone, dict(self.parts)])
+
+    @property
+    def capacity_kwh(self) -> dict[str, float]:
+        """Usable energy of each car, kWh: its calibration's, nominal without one."""
+        nominal = zip(self.batteries["battery_id"], self.batteries["nominal_energy_kwh"], strict=True)
+        return {
+            str(name): own.usable_energy_kwh if (own := self.calibrations.get(name)) else float(kwh)
+            for name, kwh in nominal
+        }
+
+    def calibration_id(self, battery_id: str) -> str:
+        """The calibration that a car is planned with."""
+        calibration = self.calibrations.get(battery_id)
+        return calibration.calibration_id if calibration else UNKNOWN_CALIBRATION
