@@ -13,7 +13,7 @@ engines      who plans a day within its time; apart: days that fall apart, split
 fleet        large fleets: an interior-point engine with a certificate
 scenarios    plans over uncertain days
 assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power
-check        independent check of any plan, from the definitions; check_reserves: of bids
+check        independent check of any plan, from the definitions; check_reserves: bids; check_terms: by what
 account      money and energy of any plan, from the definitions
 plan         all of it: plan_day
 errors       the room's error tree
