@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from optimize.check_reserves import check_reserves
-from optimize.check_terms import TOLERANCE, Terms, require_slots, terms_of, whole_slots
+from optimize.check_terms import TOLERANCE, Terms, require_slots, terms_of, whole_slots, with_carried
 from optimize.errors import PlanCheckError
 from optimize.types import BINDINGS, BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
 
@@ -22,12 +22,12 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     """
     _check_shapes(problem, plan)
     spans = whole_slots(problem)
-    terms = terms_of(problem, spans)
+    terms = with_carried(problem, plan, spans, terms_of(problem, spans))
     _check_plugged(problem, plan, terms)
     _check_energies(problem, plan, terms)
     _check_powers(problem, plan, terms)
     if plan.mode == "v2g":
-        _check_drawdown(problem, plan, spans)
+        _check_drawdown(problem, plan, spans, terms)
         used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
         used[:, 0] += [min(car.v2g_used_kwh, car.v2g_limit_kwh) for car in problem.cars]
         limit = np.array([car.v2g_limit_kwh for car in problem.cars]).reshape(-1, 1)
@@ -134,12 +134,14 @@ def _taper_kw(car: Car, energy_kwh: FloatArray) -> FloatArray:
     return allowed
 
 
-def _check_drawdown(problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]) -> None:
+def _check_drawdown(
+    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: Terms
+) -> None:
     for session, i, slots in spans:
         car = problem.cars[i]
         if car.drawdown_limit == 1.0 or slots.start == slots.stop:
             continue
-        trail = np.concatenate([[session.arrival_soc * car.capacity_kwh], plan.energy_end_kwh[i, slots]])
+        trail = np.concatenate([terms.arrival_kwh[i, slots][:1], plan.energy_end_kwh[i, slots]])
         fall = float(np.max(np.maximum.accumulate(trail) - trail))
         if not fall - car.drawdown_limit * car.capacity_kwh <= TOLERANCE:
             place = f"session {session.session_id!r} of battery {car.battery_id!r}"

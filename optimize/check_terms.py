@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from optimize.errors import PlanCheckError
-from optimize.types import BoolArray, DayProblem, FloatArray, Session
+from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, Session
 
 TOLERANCE = 1e-6
 
@@ -54,6 +54,25 @@ def whole_slots(problem: DayProblem) -> list[tuple[Session, int, slice]]:
         (session, row[session.battery_id], slice(a, max(a, b)))
         for session, a, b in zip(problem.sessions, first, after, strict=True)
     ]
+
+
+def with_carried(
+    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: Terms
+) -> Terms:
+    """The terms with what sessions that carry come with: what the one before leaves above its target."""
+    arrival = terms.arrival_kwh.copy()
+    last: dict[int, tuple[Session, slice]] = {}
+    for session, i, slots in sorted(spans, key=lambda span: span[0].arrival_utc):
+        before = last.get(i)
+        last[i] = session, slots
+        if before is None or not session.carries or slots.start == slots.stop:
+            continue
+        earlier, held = before
+        if held.start == held.stop:
+            continue
+        target = earlier.departure_soc * problem.cars[i].capacity_kwh
+        arrival[i, slots] += max(0.0, float(plan.energy_end_kwh[i, held.stop - 1]) - target)
+    return replace(terms, arrival_kwh=arrival)
 
 
 def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Terms:

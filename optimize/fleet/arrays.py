@@ -223,4 +223,6 @@ def unsupported(problem: DayProblem) -> str:
         np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh)
     ):
         reasons.append("a shared meter where export earns more than import costs")
+    if any(session.carries for session in problem.sessions):
+        reasons.append("sessions that carry on from the one before")
     return ", ".join(reasons)

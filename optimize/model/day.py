@@ -57,8 +57,9 @@ def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     pairs = plugged_pairs(problem, windows, tree, mode)
     limits = duty_limits(problem, windows, tree, pairs)
     program = Assembly()
-    columns, balance, sums = _add_slots(program, problem, pairs, limits)
-    missing = _add_stays(program, problem, windows, pairs, columns["energy"])
+    missing = program.add_columns(stay_pattern(), {}, len(windows))["missing"]
+    columns, balance, sums = _add_slots(program, problem, pairs, limits, missing)
+    _add_stays(program, problem, windows, pairs, columns["energy"], missing)
     wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
     sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
     return DayModel(
@@ -105,7 +106,7 @@ def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray
 
 
 def _add_slots(
-    program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray
+    program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray, missing: IntArray
 ) -> tuple[dict[str, IntArray], IntArray, dict[str, Terms]]:
     """Every pair's columns by name [K], its balance row [K], and its sums."""
     kinds, kind = np.unique(_features(problem, pairs, limits), axis=0, return_inverse=True)
@@ -136,10 +137,10 @@ def _add_slots(
     parts: dict[str, list[Terms]] = {"power": [], "duty": [], "v2g": []}
     for pattern, members, data in groups:
         where = {name: Terms.of(numbers[members]) for name, numbers in columns.items()}
-        before = pairs.before[members]
-        for name in ("energy", "peak_energy"):
-            earlier = np.where(before >= 0, columns[name][before], -1)
-            where[f"{name}_before"] = Terms.of(earlier, pairs.data["arrival"][members])
+        where["energy_before"] = pairs.energy_before(columns["energy"], missing, members)
+        # Before anything may be discharged, the energy itself is the highest so far.
+        highest = np.where(columns["peak_energy"] >= 0, columns["peak_energy"], columns["energy"])
+        where["peak_energy_before"] = pairs.energy_before(columns["energy"], missing, members, highest)
         balance[members] = program.add_rows(pattern, data, members.size, where)["energy_balance"]
         for name, terms in parts.items():
             terms.append(summed(pattern, name, data, members.size, where).gathered(members, len(pairs)))
@@ -153,19 +154,30 @@ def _add_stays(
     windows: Sequence[SessionWindow],
     pairs: Pairs,
     energy: IntArray,
-) -> IntArray:
+    missing: IntArray,
+) -> None:
     arrival = np.array([window.arrival_kwh for window in windows])
     data: Data = {
-        "arrival": arrival,
         "target": np.array([window.target_kwh for window in windows]),
         "terminal_value": np.array([window.value_eur_per_kwh for window in windows]),
         "departure_price": problem.departure_price_eur_per_kwh,
     }
-    columns = program.add_columns(stay_pattern(), data, len(windows))
     end = np.append(energy, -1)[pairs.last]
-    where = {"missing": Terms.of(columns["missing"]), "energy_end": Terms.of(end, arrival)}
+    begin = pairs.energy_before(energy, missing, np.flatnonzero(pairs.before < 0))
+    opens = pairs.window[pairs.before < 0]  # the sessions with slots; the others hold what they come with
+    constant = arrival.copy()
+    constant[opens] = begin.constant
+    where = {
+        "missing": Terms.of(missing),
+        "energy_end": Terms.of(end, arrival),
+        "energy_begin": Terms(
+            instance=opens[begin.instance],
+            column=begin.column,
+            coefficient=begin.coefficient,
+            constant=constant,
+        ),
+    }
     program.add_rows(stay_pattern(), data, len(windows), where)
-    return columns["missing"]
 
 
 def _add_cars(
