@@ -160,9 +160,10 @@ class DayProblem:
         peak = sum(site.peak_price_eur_per_kw for site in self.sites) / self.slot_hours
         own = [abs(one.value_eur_per_kwh or 0.0) for one in self.sessions]
         values = max([abs(self.terminal_value_eur_per_kwh), *own])
-        given = [one.efficiency_charge for one in (*self.cars, *self.sessions)]
+        given = [car.efficiency_charge for car in self.cars]
+        given += [one.efficiency_charge for one in self.sessions if one.efficiency_charge is not None]
         rest = max((car.rest_price_eur_per_kwh_h for car in self.cars), default=0.0)
-        efficiency = min((one for one in given if one is not None), default=1.0)
+        efficiency = min(given, default=1.0)
         return (price + peak) / efficiency + values + rest * self.slot_hours * len(self.slots)
 
     @property
@@ -229,8 +230,8 @@ class DayProblem:
         """What is left must pass through a trip, be worth the same after it, and not be made by missing."""
         subject = f"session {session.session_id!r} of battery {session.battery_id!r}"
         if session.arrival_soc > before.departure_soc:
-            rule = f"must not be above what session {before.session_id!r} leaves with ({before.departure_soc})"
-            raise ProblemError(subject, "arrival_soc", session.arrival_soc, f"{rule} where it carries")
+            rule = f"carries: must not be above the target of {before.session_id!r} ({before.departure_soc})"
+            raise ProblemError(subject, "arrival_soc", session.arrival_soc, rule)
         if session.value_eur_per_kwh != before.value_eur_per_kwh:
             rule = f"must be that of session {before.session_id!r} ({before.value_eur_per_kwh})"
             raise ProblemError(subject, "value_eur_per_kwh", session.value_eur_per_kwh, rule)

@@ -117,9 +117,7 @@ class _Rows:
             slope, cost = priced.slope_eur(x), priced.cost_eur(x)
             self.rows.append((add({wear: 1.0}, duty, -slope), cost - slope * x, np.inf))
 
-    def _session(
-        self, i: int, session: Session, duty: Sum, fed: list[Sum], left: Sum | None
-    ) -> Sum | None:
+    def _session(self, i: int, session: Session, duty: Sum, fed: list[Sum], left: Sum | None) -> Sum | None:
         """left: what the session before ends with above its target, None where it holds no slot."""
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
         own = {
@@ -197,7 +195,6 @@ class _Rows:
         value = problem.terminal_value_eur_per_kwh if own_value is None else own_value
         add(self.gain, energy, value)
         add(self.gain, begun, -value)
-        # Missing is dearer than anything it could be carried on for: what it is above is what it must be.
         return add(add({CONSTANT: -target}, energy), {missing: 1.0}) if slots else None
 
     def _out(self, t: int, most: float) -> float:
