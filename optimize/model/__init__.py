@@ -7,9 +7,10 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
     max  Σ_k Δt·(λ_dis,t·η_dis·d_k − λ_ch,t·c_k/η_ch)      plugs that are meters of their own
        + Σ_j,t Δt·(λ_dis,t·g⁻_jt − λ_ch,t·g⁺_jt) − bill of B    common meters
        − Σ_k Δt·ε_t·p_k − Σ_i w_i − Σ_k ρ_i·Δt·(e_{k−1} + e_k)/2 − Σ_k κ·Δt·δ_k
-       − Σ_j π_j·(K_j − K̂_j) + Σ_b π_b·|b|·Δt·y_b − π·Σ_s m_s + ω·Σ_s (e_end(s) − E_s)
+       − Σ_j π_j·(K_j − K̂_j) + Σ_b π_b·|b|·Δt·y_b − π·Σ_s m_s + ω·Σ_s (e_end(s) − e_begin(s))
 
-    slot     energy_balance  e_k = e_{k−1} + Δt·(c_k − d_k),  e_{k−1} = E_s at the session's first pair
+    slot     energy_balance  e_k = e_{k−1} + Δt·(c_k − d_k),  e_{k−1} = E_s at the session's first pair;
+                             where s carries, E_s + e_end(s−1) + m_{s−1} − target_{s−1}
              taper           c_k ≤ P_i·(1 − (1 − φ)·(e_{k−1}/cap − σ)/(1 − σ))
              drawdown        M_k ≥ M_{k−1}, M_k ≥ e_k, M_k − e_k ≤ ΔDOD_i·cap_i,  M_{k−1} = E_s at first
              change          δ_k ≥ |p_k − p_prev,k|
