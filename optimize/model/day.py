@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from optimize.types import DayProblem, Mode
 from optimize.windows import SessionWindow
 
 TANGENTS_AT_START = 8
+Group = tuple[Pattern, IntArray, Data]
+"""Pairs of one pattern: their numbers, and its parameters for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,8 +59,9 @@ def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     pairs = plugged_pairs(problem, windows, tree, mode)
     limits = duty_limits(problem, windows, tree, pairs)
     program = Assembly()
+    columns, groups = _slot_columns(program, problem, pairs, limits)
     missing = program.add_columns(stay_pattern(), {}, len(windows))["missing"]
-    columns, balance, sums = _add_slots(program, problem, pairs, limits, missing)
+    balance, sums = _add_slots(program, pairs, groups, columns, missing)
     _add_stays(program, problem, windows, pairs, columns["energy"], missing)
     wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
     sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
@@ -105,10 +108,10 @@ def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray
     ).astype(np.int64)
 
 
-def _add_slots(
-    program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray, missing: IntArray
-) -> tuple[dict[str, IntArray], IntArray, dict[str, Terms]]:
-    """Every pair's columns by name [K], its balance row [K], and its sums."""
+def _slot_columns(
+    program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray
+) -> tuple[dict[str, IntArray], list[Group]]:
+    """Every pair's columns by name [K], and the pairs by the pattern that fits them."""
     kinds, kind = np.unique(_features(problem, pairs, limits), axis=0, return_inverse=True)
     kind = kind.reshape(-1)
     constants = {"hours": problem.slot_hours, "change_price": problem.change_price_eur_per_kwh}
@@ -116,7 +119,7 @@ def _add_slots(
     names += [f"up[{channel}]" for channel in range(len(pairs.up))]
     names += [f"down[{channel}]" for channel in range(len(pairs.down))]
     columns = {name: np.full(len(pairs), -1) for name in names}
-    groups: list[tuple[Pattern, IntArray, Data]] = []
+    groups: list[Group] = []
     for number, row in enumerate(kinds.tolist()):
         discharges, drawdown, taper, follows, up, down = row
         has = SlotFeatures(
@@ -133,6 +136,17 @@ def _add_slots(
         for name, numbers in program.add_columns(pattern, data, members.size).items():
             columns[name][members] = numbers
         groups.append((pattern, members, data))
+    return columns, groups
+
+
+def _add_slots(
+    program: Assembly,
+    pairs: Pairs,
+    groups: Sequence[Group],
+    columns: Mapping[str, IntArray],
+    missing: IntArray,
+) -> tuple[IntArray, dict[str, Terms]]:
+    """Every pair's rows: the balance [K], and its sums."""
     balance = np.full(len(pairs), -1)
     parts: dict[str, list[Terms]] = {"power": [], "duty": [], "v2g": []}
     for pattern, members, data in groups:
@@ -145,7 +159,7 @@ def _add_slots(
         for name, terms in parts.items():
             terms.append(summed(pattern, name, data, members.size, where).gathered(members, len(pairs)))
     sums = {name: Terms.joined(terms, np.zeros(len(pairs))) for name, terms in parts.items()}
-    return columns, balance, sums
+    return balance, sums
 
 
 def _add_stays(
