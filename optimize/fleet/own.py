@@ -19,6 +19,7 @@ from optimize.fleet.layout import FloatArray, IntArray
 from optimize.fleet.solve import FleetSolution
 from optimize.fleet.warm import CouplingPrices
 from optimize.model.day import DayModel, build_day
+from optimize.most_duty import duty_at_worth_efc
 from optimize.solve import Search
 from optimize.switches import Powers
 from optimize.types import DayProblem, Mode, ReserveBlock, Site
@@ -93,7 +94,9 @@ class OwnProblems:
             reserves=self.arrays.blocks,
             previous_kw=None,
         )
-        day = build_day(few, windows, self.mode)
+        # The whole fleet's money stands behind their wear: others may need them to keep a limit or a bid.
+        most = duty_at_worth_efc(few, self.arrays.most_worth_eur)
+        day = build_day(few, windows, self.mode, most)
         programme, parts = day.programme, day.sites
         low, lower, upper = programme.row_lower.copy(), programme.lower.copy(), programme.upper.copy()
         # What base load breaks of a limit is not made worse by all cars, the others among them, together.

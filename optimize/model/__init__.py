@@ -35,9 +35,10 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
 The switches say what an LP cannot: no simultaneous charge and discharge, no discharge that ends below SOC_min
 nor charge that ends above SOC_max when an arrival outside the bounds has widened them, power off or at least
 the minimum, one direction at a common meter, no bid below its minimum. They are added only where a solution
-without them breaks the rule. x_max,i is where marginal wear exceeds anything a kWh can earn; it cuts off no
-optimum and keeps exponentials finite. Idling satisfies every row, so no problem is infeasible. Sites and
-slots whose limits cannot bind and that cost nothing are left out, as is drawdown where ΔDOD is 1.
+without them breaks the rule. x_max,i is where wear alone exceeds all that a day can gain over idling
+(`optimize.worth`); it cuts off no optimum and keeps exponentials finite. Idling satisfies every row, so no
+problem is infeasible. Sites and slots whose limits cannot bind and that cost nothing are left out, as is
+drawdown where ΔDOD is 1.
 
 Each kind of row is one function of a small Pyomo model of one instance with open parameters (`slot`, `car`,
 `grid`, `switch`), compiled once (`pattern`) and stamped for all its instances as arrays (`assembly`, `day`).

@@ -13,7 +13,7 @@ from flows.stages.inputs import read_inputs
 from flows.stages.plan import plan
 from flows.stages.question import day_problem
 from flows.workspace import Workspace
-from optimize.types import BINDINGS
+from optimize.rulebook import BINDINGS
 from tests.flows.conftest import AS_OF, DAY, price_rows, put
 
 

@@ -66,6 +66,7 @@ def random_fleet(
         wear_linear=np.where(law, 0.0, scale * 1.4),
         wear_scale=np.where(law, scale, 0.0),
         wear_alpha=np.where(law, alpha, 0.0),
+        most_worth_eur=500.0 * cars,
         rest_price=rng.choice([0.0, 1e-4], cars),
         v2g_limit_kwh=np.full(cars, np.inf),
         v2g_least_kwh=np.full(cars, np.inf),

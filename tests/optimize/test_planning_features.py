@@ -9,7 +9,8 @@ import pytest
 
 from optimize.account import account
 from optimize.plan import plan_day
-from optimize.types import BINDINGS, DayProblem, Mode, Site, Taper
+from optimize.rulebook import BINDINGS
+from optimize.types import DayProblem, Mode, Site, Taper
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
 
