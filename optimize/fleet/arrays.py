@@ -53,7 +53,7 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_price, export_price [T] hold CO2 already. From slot discharge_end on nothing is discharged. wear:
+    import_cost, export_value [T] hold CO2. From slot discharge_end on nothing is discharged. wear:
     linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
@@ -64,8 +64,8 @@ class FleetArrays:
     """
 
     slot_hours: float
-    import_price: FloatArray
-    export_price: FloatArray
+    import_cost: FloatArray
+    export_value: FloatArray
     discharge_end: int
     departure_price: float
     capacity_kwh: FloatArray
@@ -112,7 +112,7 @@ class FleetArrays:
     @property
     def slots(self) -> int:
         """T."""
-        return int(self.import_price.size)
+        return int(self.import_cost.size)
 
     @property
     def sites(self) -> int:
@@ -170,8 +170,8 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
     return FleetArrays(
         slot_hours=problem.slot_hours,
-        import_price=problem.import_cost_eur_per_kwh,
-        export_price=problem.export_value_eur_per_kwh,
+        import_cost=problem.import_cost_eur_per_kwh,
+        export_value=problem.export_value_eur_per_kwh,
         discharge_end=problem.able_slots,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),

@@ -60,8 +60,8 @@ class OwnProblems:
             cars=(self.problem.cars[self.order[i]],),
             sessions=tuple(window.session for window in windows),
             sites=tuple(_free(place) for place in self.problem.sites),
-            import_price_eur_per_kwh=own * self.arrays.import_price + drawn,
-            export_price_eur_per_kwh=own * self.arrays.export_price + drawn,
+            import_price_eur_per_kwh=own * self.arrays.import_cost + drawn,
+            export_price_eur_per_kwh=own * self.arrays.export_value + drawn,
             reserves=tuple(
                 _unsold(block, float(price) / self.arrays.slot_hours)
                 for block, price in zip(self.arrays.blocks, held, strict=True)

@@ -53,6 +53,7 @@ Each kind of row is one function of a small Pyomo model of one instance with ope
 | P_jt, B_jt, K_j, Q_j, v_jt | power, base (Site.base_load_kw), peak, top, deviation | kW metered |
 | g⁺, g⁻ | drawn, fed | kW metered |
 | λ_ch, λ_dis | import_price_eur_per_kwh, export_price_eur_per_kwh | €/kWh metered |
+| λ + ε at a plug | plug_cost, plug_value: ε alone behind a common meter | €/kWh metered |
 | ε_t | co2_kg_per_kwh · co2_price_eur_per_kg | €/kWh metered |
 | ω, π | terminal_value_eur_per_kwh, departure_price_eur_per_kwh | €/kWh battery-side |
 | ρ_i, κ | rest_price_eur_per_kwh_h, change_price_eur_per_kwh | €/(kWh·h), €/kWh metered |

@@ -126,8 +126,8 @@ def _prices(problem: DayProblem, tree: SiteTree, site: IntArray, slot: IntArray)
     own = np.where(np.array([*metered, False])[site], 0.0, 1.0)
     co2 = problem.co2_eur_per_kwh[slot]
     return {
-        "import_price": own * problem.import_price_eur_per_kwh[slot] + co2,
-        "export_price": own * problem.export_price_eur_per_kwh[slot] + co2,
+        "plug_cost": own * problem.import_price_eur_per_kwh[slot] + co2,
+        "plug_value": own * problem.export_price_eur_per_kwh[slot] + co2,
     }
 
 

@@ -58,8 +58,8 @@ def random_fleet(
     own_site = np.zeros(cars, dtype=np.int64) if sites == 1 else rng.integers(1, sites, cars)
     return FleetArrays(
         slot_hours=HOURS,
-        import_price=(market + 0.06) * 1.19,
-        export_price=market + 0.04,
+        import_cost=(market + 0.06) * 1.19,
+        export_value=market + 0.04,
         discharge_end=SLOTS if whole else int(rng.integers(SLOTS)),
         departure_price=5.0,
         capacity_kwh=capacity,
