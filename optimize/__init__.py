@@ -2,6 +2,7 @@
 
 types        the question (DayProblem: cars, sites), and the answer (answer: ModePlan)
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
+rulebook     every rule and term, whose it is and where it is said; worth, most_duty: how far wear can pay
 windows      sessions laid on the day's slots; as arrays: stays; the sites as a tree: tree
 model        the mathematics, in Pyomo; the one formulation, stamped for every car and slot
 highs        a linear programme inside HiGHS

@@ -10,7 +10,8 @@ import pandas as pd
 from optimize.check_reserves import check_reserves
 from optimize.check_terms import TOLERANCE, Terms, require_slots, terms_of, whole_slots, with_carried
 from optimize.errors import PlanCheckError
-from optimize.types import BINDINGS, BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
+from optimize.rulebook import BINDINGS
+from optimize.types import BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
 
 
 def check_plan(problem: DayProblem, plan: ModePlan) -> None:

@@ -190,8 +190,8 @@ class Switches:
         the minimum to any slot of the session.
         """
         pairs, terms, problem = self.day.pairs, self.day.pairs.data, self.day.problem
-        pays = terms["export_price"] * terms["efficiency_discharge"]
-        pays = pays - terms["import_price"] / terms["efficiency_charge"]
+        pays = terms["plug_value"] * terms["efficiency_discharge"]
+        pays = pays - terms["plug_cost"] / terms["efficiency_charge"]
         sessions = len(self.day.windows)
         at_once = broken.pairs & (powers.charge > TOLERANCE) & (powers.discharge > TOLERANCE)
         least = np.full(sessions, np.inf)

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from optimize.answer import (
-    BINDINGS,
     MODES,
     DepartureOutcome,
     Mode,
@@ -42,7 +41,6 @@ from optimize.validation import (
 from optimize.wear import WearForm, WearPrice, choose_form
 
 __all__ = [
-    "BINDINGS",
     "MODES",
     "OBJECTIVES",
     "BoolArray",
@@ -172,6 +170,16 @@ class DayProblem:
         if self.co2_kg_per_kwh is None:
             return np.zeros(len(self.slots))
         return self.co2_price_eur_per_kg * self.co2_kg_per_kwh
+
+    @property
+    def import_cost_eur_per_kwh(self) -> FloatArray:
+        """What a kWh drawn costs at its meter, emissions included, [T]."""
+        return self.import_price_eur_per_kwh + self.co2_eur_per_kwh
+
+    @property
+    def export_value_eur_per_kwh(self) -> FloatArray:
+        """What a kWh fed back is worth at its meter, emissions included, [T]."""
+        return self.export_price_eur_per_kwh + self.co2_eur_per_kwh
 
     def _check_slots(self) -> None:
         if len(self.slots) == 0:

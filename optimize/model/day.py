@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.model.assembly import Assembly, Data, IntArray, LinearProgramme, Terms, summed
 from optimize.model.car import car_pattern, contract_pattern, stay_pattern, wear_cut_pattern
@@ -53,11 +54,21 @@ class DayModel:
     sites: SiteParts
 
 
-def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> DayModel:
-    """The LP of a mode ("ordered" or "v2g") with the first wear tangents and without binaries."""
+def build_day(
+    problem: DayProblem,
+    windows: Sequence[SessionWindow],
+    mode: Mode,
+    most_duty_efc: FloatArray | None = None,
+) -> DayModel:
+    """The LP of a mode ("ordered" or "v2g") with the first wear tangents and without binaries.
+
+    most_duty_efc: how far wear may pay, [n]; needed where more than what the day itself says could pay it.
+    """
     tree = site_tree(problem)
     pairs = plugged_pairs(problem, windows, tree, mode)
-    limits = duty_limits(problem, windows, tree, pairs)
+    if most_duty_efc is None:
+        most_duty_efc = most_duty.most_duty_efc(problem, windows)
+    limits = duty_limits(problem, pairs, most_duty_efc)
     program = Assembly()
     columns, groups = _slot_columns(program, problem, pairs, limits)
     missing = program.add_columns(stay_pattern(), {}, len(windows))["missing"]

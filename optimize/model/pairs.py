@@ -152,13 +152,16 @@ def _of_cars(problem: DayProblem, car: IntArray) -> dict[str, FloatArray]:
 
 
 def _prices(problem: DayProblem, tree: SiteTree, site: IntArray, slot: IntArray) -> dict[str, FloatArray]:
-    """Prices at the plug: the market's unless a common meter above counts it, and that of emissions."""
+    """What a kWh drawn costs and one fed back is worth to the plug itself.
+
+    The tariff's price unless a common meter above counts it, and that of emissions.
+    """
     metered = [any(problem.sites[j].metering == "site" for j in path) for path in tree.paths]
     own = np.where(np.array([*metered, False])[site], 0.0, 1.0)
     co2 = problem.co2_eur_per_kwh[slot]
     return {
-        "import_price": own * problem.import_price_eur_per_kwh[slot] + co2,
-        "export_price": own * problem.export_price_eur_per_kwh[slot] + co2,
+        "plug_cost": own * problem.import_price_eur_per_kwh[slot] + co2,
+        "plug_value": own * problem.export_price_eur_per_kwh[slot] + co2,
     }
 
 

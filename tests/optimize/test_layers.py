@@ -21,7 +21,9 @@ def imports() -> dict[str, set[str]]:
         wanted: set[str] = set()
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
-                wanted |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+                for one in node.names:
+                    inner = f"{node.module}.{one.name}"
+                    wanted.add(inner if inner in names else node.module)
             elif isinstance(node, ast.Import):
                 wanted |= {one.name for one in node.names}
         found[name] = (wanted & names.keys()) - {name}

@@ -11,7 +11,8 @@ from optimize.account import account
 from optimize.check import check_plan
 from optimize.errors import PlanCheckError, ProblemError
 from optimize.plan import plan_day
-from optimize.types import BINDINGS, DayProblem, Mode, Site, Taper
+from optimize.rulebook import BINDINGS
+from optimize.types import DayProblem, Mode, Site, Taper
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
 
