@@ -141,11 +141,7 @@ RULES: tuple[Rule, ...] = (
         model=("energy_balance",),
         checks=("energy continues from slot to slot",),
         fleet="declined",
-        declines=lambda problem: (
-            "sessions that carry on from the one before"
-            if any(session.carries for session in problem.sessions)
-            else ""
-        ),
+        declines=lambda problem: "sessions that carry on" if any(s.carries for s in problem.sessions) else "",
     ),
     Rule(
         name="soc bounds",
