@@ -2,6 +2,7 @@
 
 types        the question (DayProblem: cars, sites), and the answer (answer: ModePlan)
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
+rulebook     every rule and term, whose it is and where it is said; worth, most_duty: how far wear can pay
 windows      sessions laid on the day's slots; as arrays: stays; the sites as a tree: tree
 model        the mathematics, in Pyomo; the one formulation, stamped for every car and slot
 highs        a linear programme inside HiGHS
@@ -13,7 +14,7 @@ engines      who plans a day within its time; apart: days that fall apart, split
 fleet        large fleets: an interior-point engine with a certificate
 scenarios    plans over uncertain days
 assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power
-check        independent check of any plan, from the definitions; check_reserves: of bids
+check        independent check of any plan, from the definitions; check_reserves: bids; check_terms: by what
 account      money and energy of any plan, from the definitions
 plan         all of it: plan_day
 errors       the room's error tree

@@ -18,30 +18,6 @@ DUES = ("departure", "day_end")
 STATUSES = ("optimal", "time_limit", "simulated")
 ENGINES = ("highs", "fleet")
 
-BINDINGS = (
-    "away",
-    "free",
-    "charge limit",
-    "taper",
-    "discharge limit",
-    "full",
-    "empty",
-    "feeder import",
-    "feeder export",
-    "peak",
-    "reserve up",
-    "reserve down",
-    "drawdown",
-    "contract",
-    "minimum power",
-    "idle",
-)
-"""What `ModePlan.binding` says, by code: the constraint that keeps a car's power where it is.
-
-"contract": the day's V2G energy is used up; "idle": nothing holds it, moving energy would not pay;
-"free": power between its limits.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartureOutcome:
@@ -133,7 +109,7 @@ class Prices:
 class ModePlan:
     """One mode's plan. Arrays [n, T]; energies are NaN where a car is unplugged.
 
-    reserves: one bid for each block of the problem, in its order. binding: codes of BINDINGS.
+    reserves: one bid for each block of the problem, in its order. binding: codes of `rulebook.BINDINGS`.
     """
 
     mode: Mode

@@ -47,14 +47,19 @@ def assemble_plan(
     start = np.full(shape, np.nan)
     end = np.full(shape, np.nan)
     change = problem.slot_hours * (charge_kw - discharge_kw)
-    reached = []
-    for window in windows:
+    reached: list[float] = []
+    came: list[SessionWindow] = []
+    for k, told in enumerate(windows):
+        arrival_kwh = told.came_kwh(windows[k - 1] if k else None, reached[-1] if reached else 0.0)
+        window = replace(told, arrival_kwh=arrival_kwh, carries=False, surplus_kwh=0.0)
+        came.append(window)
         row, slots = window.car, slice(window.first, window.end)
         end[row, slots] = window.arrival_kwh + np.cumsum(change[row, slots])
         if window.slots:
             start[row, window.first] = window.arrival_kwh
             start[row, window.first + 1 : window.end] = end[row, window.first : window.end - 1]
         reached.append(float(end[row, window.end - 1]) if window.slots else window.arrival_kwh)
+    windows = came
     stays = by_slot(problem, windows)
     plan = ModePlan(
         mode=mode,

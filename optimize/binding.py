@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimize.rulebook import BINDINGS
 from optimize.stays import StaySlots, taper_kw
 from optimize.tree import SiteTree
-from optimize.types import BINDINGS, BoolArray, CodeArray, DayProblem, FloatArray, ModePlan
+from optimize.types import BoolArray, CodeArray, DayProblem, FloatArray, ModePlan
 from optimize.windows import SessionWindow
 
 CLOSE = 1e-6

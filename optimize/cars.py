@@ -100,6 +100,8 @@ class Session:
     the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
     and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
     value_eur_per_kwh: worth of a kWh in store (battery-side) when the stay ends; None is as the problem says.
+    carries: it comes with arrival_soc and, besides, with what the car's stay before leaves above its target,
+    where both hold whole slots; otherwise with arrival_soc whatever happened before.
     """
 
     session_id: str
@@ -115,6 +117,7 @@ class Session:
     efficiency_discharge: float | None = None
     site_id: str | None = None
     value_eur_per_kwh: float | None = None
+    carries: bool = False
 
     def __post_init__(self) -> None:
         subject = f"session {self.session_id!r} of battery {self.battery_id!r}"

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from optimize.check_reserves import check_reserves
+from optimize.check_terms import TOLERANCE, Terms, require_slots, terms_of, whole_slots, with_carried
 from optimize.errors import PlanCheckError
-from optimize.types import BINDINGS, BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
-
-TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Terms:
-    """What holds for each car in each slot [n, T], by its own data or its session's; NaN where away.
-
-    start: the session's first slot; site: number of the site plugged into, −1 where away.
-    """
-
-    start: BoolArray
-    arrival_kwh: FloatArray
-    lowest_kwh: FloatArray
-    highest_kwh: FloatArray
-    charge_kw: FloatArray
-    discharge_kw: FloatArray
-    charging: FloatArray
-    discharging: FloatArray
-    site: npt.NDArray[np.int64]
+from optimize.rulebook import BINDINGS
+from optimize.types import BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
 
 
 def check_plan(problem: DayProblem, plan: ModePlan) -> None:
@@ -42,13 +22,13 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     place and excess.
     """
     _check_shapes(problem, plan)
-    spans = _whole_slots(problem)
-    terms = _terms(problem, spans)
+    spans = whole_slots(problem)
+    terms = with_carried(problem, plan, spans, terms_of(problem, spans))
     _check_plugged(problem, plan, terms)
     _check_energies(problem, plan, terms)
     _check_powers(problem, plan, terms)
     if plan.mode == "v2g":
-        _check_drawdown(problem, plan, spans)
+        _check_drawdown(problem, plan, spans, terms)
         used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
         used[:, 0] += [min(car.v2g_used_kwh, car.v2g_limit_kwh) for car in problem.cars]
         limit = np.array([car.v2g_limit_kwh for car in problem.cars]).reshape(-1, 1)
@@ -59,76 +39,10 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     _check_departures(problem, plan, spans)
 
 
-def _require(problem: DayProblem, excess: FloatArray, rule: str) -> None:
-    """Refuse the worst car and slot of an excess [n, T]; NaN is the worst."""
-    bad = ~(excess <= TOLERANCE)
-    if bad.any():
-        i, t = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-        place = f"battery {problem.cars[i].battery_id!r}, slot {problem.slots[int(t)]}"
-        raise PlanCheckError(rule, place, float(excess[i, t]))
-
-
 def _require_cars(problem: DayProblem, excess: FloatArray, rule: str) -> None:
     bad = np.flatnonzero(~(excess <= TOLERANCE))
     if bad.size:
         raise PlanCheckError(rule, f"battery {problem.cars[bad[0]].battery_id!r}", float(excess[bad[0]]))
-
-
-def _whole_slots(problem: DayProblem) -> list[tuple[Session, int, slice]]:
-    """Each session with its car and the slots that lie wholly within the stay."""
-    row = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    begins = problem.slots.as_unit("ns").asi8
-    ends = begins + pd.Timedelta(hours=problem.slot_hours).value
-    arrivals = np.array([session.arrival_utc.value for session in problem.sessions], dtype=np.int64)
-    departures = np.array([session.departure_utc.value for session in problem.sessions], dtype=np.int64)
-    first = np.searchsorted(begins, arrivals, side="left").tolist()
-    after = np.searchsorted(ends, departures, side="right").tolist()
-    return [
-        (session, row[session.battery_id], slice(a, max(a, b)))
-        for session, a, b in zip(problem.sessions, first, after, strict=True)
-    ]
-
-
-def _terms(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Terms:
-    shape = (len(problem.cars), len(problem.slots))
-    number = {site.site_id: j for j, site in enumerate(problem.sites)}
-    start = np.zeros(shape, dtype=np.bool_)
-    site = np.full(shape, -1)
-    values = np.full((7, *shape), np.nan)
-    for session, i, slots in spans:
-        car = problem.cars[i]
-        if slots.start == slots.stop:
-            continue
-        start[i, slots.start] = True
-        site[i, slots] = number[session.site_id or car.site_id]
-        floor = car.soc_min if session.min_soc is None else max(car.soc_min, session.min_soc)
-        for k, (own, usual) in enumerate(
-            (
-                (session.arrival_soc * car.capacity_kwh, 0.0),
-                (floor * car.capacity_kwh, 0.0),
-                (car.soc_max * car.capacity_kwh, 0.0),
-                (session.charge_limit_kw, car.charge_limit_kw),
-                (session.discharge_limit_kw, car.discharge_limit_kw),
-                (session.efficiency_charge, car.efficiency_charge),
-                (session.efficiency_discharge, car.efficiency_discharge),
-            )
-        ):
-            values[k, i, slots] = usual if own is None else own
-        # Neither the car nor the charger gives more than it can.
-        for k, able in ((3, car.charge_limit_kw), (4, car.discharge_limit_kw)):
-            values[k, i, slots] = np.minimum(values[k, i, slots], able)
-    arrival, lowest, highest, charge, discharge, charging, discharging = values
-    return Terms(
-        start=start,
-        arrival_kwh=arrival,
-        lowest_kwh=lowest,
-        highest_kwh=highest,
-        charge_kw=charge,
-        discharge_kw=discharge,
-        charging=charging,
-        discharging=discharging,
-        site=site,
-    )
 
 
 def _check_shapes(problem: DayProblem, plan: ModePlan) -> None:
@@ -156,11 +70,11 @@ def _check_shapes(problem: DayProblem, plan: ModePlan) -> None:
 def _check_plugged(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     plugged = terms.site >= 0
     wrong = (plugged != plan.plugged).astype(np.float64)
-    _require(problem, wrong, "plugged exactly in whole slots of a session")
+    require_slots(problem, wrong, "plugged exactly in whole slots of a session")
     power = np.abs(plan.charge_kw) + np.abs(plan.discharge_kw)
     silent = np.isnan(plan.energy_start_kwh) & np.isnan(plan.energy_end_kwh) & (power == 0.0)
     away = (~plugged & ~silent).astype(np.float64)
-    _require(problem, away, "no power and no stated energy while away")
+    require_slots(problem, away, "no power and no stated energy while away")
 
 
 def _check_energies(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
@@ -168,7 +82,7 @@ def _check_energies(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     start, end = plan.energy_start_kwh, plan.energy_end_kwh
 
     def require(excess: FloatArray, rule: str, where: BoolArray = plugged) -> None:
-        _require(problem, np.where(where, excess, 0.0), rule)
+        require_slots(problem, np.where(where, excess, 0.0), rule)
 
     before = np.concatenate([np.full((len(problem.cars), 1), np.nan), end[:, :-1]], axis=1)
     came = np.where(terms.start, terms.arrival_kwh, before)
@@ -186,7 +100,7 @@ def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     plugged, charge, discharge = terms.site >= 0, plan.charge_kw, plan.discharge_kw
 
     def require(excess: FloatArray, rule: str) -> None:
-        _require(problem, np.where(plugged, excess, 0.0), rule)
+        require_slots(problem, np.where(plugged, excess, 0.0), rule)
 
     require(-charge, "charge_kw >= 0")
     require(-discharge, "discharge_kw >= 0")
@@ -221,12 +135,14 @@ def _taper_kw(car: Car, energy_kwh: FloatArray) -> FloatArray:
     return allowed
 
 
-def _check_drawdown(problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]) -> None:
+def _check_drawdown(
+    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: Terms
+) -> None:
     for session, i, slots in spans:
         car = problem.cars[i]
         if car.drawdown_limit == 1.0 or slots.start == slots.stop:
             continue
-        trail = np.concatenate([[session.arrival_soc * car.capacity_kwh], plan.energy_end_kwh[i, slots]])
+        trail = np.concatenate([terms.arrival_kwh[i, slots][:1], plan.energy_end_kwh[i, slots]])
         fall = float(np.max(np.maximum.accumulate(trail) - trail))
         if not fall - car.drawdown_limit * car.capacity_kwh <= TOLERANCE:
             place = f"session {session.session_id!r} of battery {car.battery_id!r}"

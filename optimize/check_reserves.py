@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optimize.check_terms import TOLERANCE, Terms, require_slots
 from optimize.errors import PlanCheckError
 from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, ReserveBid, ReserveBlock
-
-if TYPE_CHECKING:
-    from optimize.check import Terms
-
-TOLERANCE = 1e-6
 
 
 def check_reserves(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
@@ -48,7 +43,7 @@ def check_reserves(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
         asked = sustained[1] * terms.charging
         rules.append(("reserve down sustained", 1, asked - (terms.highest_kwh - energy)))
     for rule, way, excess in rules:
-        _require(problem, rule, np.where(held[way] > TOLERANCE, excess, 0.0))
+        require_slots(problem, np.where(held[way] > TOLERANCE, excess, 0.0), rule)
 
 
 def _check_bid(problem: DayProblem, plan: ModePlan, block: ReserveBlock, bid: ReserveBid) -> None:
@@ -94,10 +89,3 @@ def _below(problem: DayProblem, root: str) -> BoolArray:
             place = parent[place]
         inside.append(place is not None)
     return np.array(inside, dtype=np.bool_)
-
-
-def _require(problem: DayProblem, rule: str, excess: FloatArray) -> None:
-    if not (excess <= TOLERANCE).all():
-        i, t = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-        place = f"battery {problem.cars[i].battery_id!r}, slot {problem.slots[int(t)]}"
-        raise PlanCheckError(rule, place, float(excess[i, t]))

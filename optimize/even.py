@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from optimize.rulebook import edges, indifferent
 from optimize.tree import site_tree
 from optimize.types import DayProblem, FloatArray
 from optimize.windows import SessionWindow
@@ -27,7 +28,7 @@ def even_out(
     A block in which some car both charges and discharges is left alone: its mean would do both at once.
     """
     even_charge, even_discharge = charge_kw.copy(), discharge_kw.copy()
-    if not _indifferent(problem):
+    if not indifferent(problem):
         return even_charge, even_discharge
     for stays in _by_root(problem, windows):
         rows = sorted({stay.car for stay in stays})
@@ -39,18 +40,6 @@ def even_out(
             even_charge[part] = charge.mean(axis=1, keepdims=True)
             even_discharge[part] = discharge.mean(axis=1, keepdims=True)
     return even_charge, even_discharge
-
-
-def _indifferent(problem: DayProblem) -> bool:
-    """Whether only the energy of a block counts, not its course."""
-    cars = all(
-        car.charge_taper is None
-        and car.rest_price_eur_per_kwh_h == car.min_charge_kw == car.min_discharge_kw == 0.0
-        for car in problem.cars
-    )
-    sites = all(site.base_load_kw is None for site in problem.sites)
-    followed = problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0.0
-    return cars and sites and not followed and not problem.reserves and problem.objective == "net_benefit"
 
 
 def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list[SessionWindow]]:
@@ -66,10 +55,7 @@ def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list
 
 
 def _blocks(problem: DayProblem, stays: Sequence[SessionWindow]) -> Iterator[range]:
-    """Runs of two slots and more with equal prices between which no stay begins or ends."""
+    """Runs of two slots and more in which every rule says the same and no stay begins or ends."""
     count = len(problem.slots)
-    edges = {0, count} | {stay.first for stay in stays} | {stay.end for stay in stays}
-    co2 = problem.co2_eur_per_kwh
-    for price in (problem.import_price_eur_per_kwh + co2, problem.export_price_eur_per_kwh + co2):
-        edges |= set((np.flatnonzero(np.diff(price)) + 1).tolist())
-    return (range(first, end) for first, end in pairwise(sorted(edges)) if end > first + 1)
+    ends = {0, count} | edges(problem) | {stay.first for stay in stays} | {stay.end for stay in stays}
+    return (range(first, end) for first, end in pairwise(sorted(ends)) if end > first + 1)

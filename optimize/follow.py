@@ -145,15 +145,17 @@ class _Stays:
 
     def _arrive(self, t: int) -> None:
         for s in np.flatnonzero(self.first == t).tolist():
-            driven = self.driven_kwh.get(self.windows[s].session.session_id)
+            window, left = self.windows[s], float(self.energy[s - 1]) if s else 0.0
+            driven = self.driven_kwh.get(window.session.session_id)
             if driven is not None and s and self.car[s - 1] == self.car[s]:  # windows: by car and arrival
-                came_with = came_with_kwh(float(self.energy[s - 1]), driven, float(self.capacity[s]))
-                self.energy[s] = self.arrival[s] = came_with
+                self.energy[s] = self.arrival[s] = came_with_kwh(left, driven, float(self.capacity[s]))
+            elif window.carries:
+                self.energy[s] = self.arrival[s] = window.came_kwh(self.windows[s - 1], left)
 
     def arrived(self) -> list[SessionWindow]:
         """The windows with what their cars really came with."""
         held = zip(self.windows, self.arrival.tolist(), strict=True)
-        return [replace(window, arrival_kwh=kwh) for window, kwh in held]
+        return [replace(window, arrival_kwh=kwh, carries=False, surplus_kwh=0.0) for window, kwh in held]
 
 
 def came_with_kwh(left_kwh: float, driven_kwh: float, capacity_kwh: float) -> float:

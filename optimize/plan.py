@@ -115,17 +115,25 @@ def _plan_mode(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> Mo
     else:
         plan = plan_in_time(problem, mode, time_limit_seconds)
     check_plan(problem, plan)
+    check_account(problem, plan)
+    return with_primary(problem, plan)
+
+
+def check_account(problem: DayProblem, plan: ModePlan) -> None:
+    """Refuse a plan whose account is not what its record says was maximised. Raises PlanCheckError."""
     excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
     # A departure short by too little to be called missed may still be paid for in the solver's objective.
     short = sum(max(0.0, each.target_kwh - each.reached_kwh - each.missing_kwh) for each in plan.departures)
     excess -= min(excess, short * problem.departure_price_eur_per_kwh)
     if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
-        raise PlanCheckError("accounts equal to the objective, €", f"mode {mode}", excess)
-    return _with_primary(problem, plan)
+        raise PlanCheckError("accounts equal to the objective, €", f"mode {plan.mode}", excess)
 
 
-def _with_primary(problem: DayProblem, plan: ModePlan) -> ModePlan:
-    """The plan with what it reaches of the objective before net benefit; it may be more than was held."""
+def with_primary(problem: DayProblem, plan: ModePlan) -> ModePlan:
+    """The plan with what it reaches of the objective before net benefit; it may be more than was held.
+
+    Raises PlanCheckError where it is less.
+    """
     held, reached = plan.solver.primary, primary_value(problem, plan)
     worse = held - reached if problem.objective == "grid_support" else reached - held
     if worse > PRIMARY_TOLERANCE * max(1.0, abs(held)):

@@ -52,7 +52,12 @@ def idle_powers(day: DayModel) -> Powers:
     """Nothing moves: a plan that keeps every rule."""
     none = np.zeros(len(day.pairs))
     values = np.zeros(day.programme.cost.size)
-    return Powers(charge=none, discharge=none, energy=day.pairs.data["arrival"], values=values)
+    held: list[float] = []
+    for k, window in enumerate(day.windows):
+        held.append(window.came_kwh(day.windows[k - 1] if k else None, held[-1] if held else 0.0))
+    return Powers(
+        charge=none, discharge=none, energy=np.array(held)[day.pairs.window].reshape(-1), values=values
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,9 +158,7 @@ class Switches:
                 self.charging[chosen] = own["charging"]
             for name in ("charge", "discharge", "energy"):
                 where[name] = Terms.of(getattr(day, name)[chosen])
-            before = day.pairs.before[chosen]
-            earlier = np.where(before >= 0, day.energy[before], -1)
-            where["energy_before"] = Terms.of(earlier, terms["arrival"][chosen])
+            where["energy_before"] = day.pairs.energy_before(day.energy, day.missing, chosen)
             more.add_rows(pattern, data, chosen.size, where)
 
     def values(self, powers: Powers) -> FloatArray:
@@ -187,8 +190,8 @@ class Switches:
         the minimum to any slot of the session.
         """
         pairs, terms, problem = self.day.pairs, self.day.pairs.data, self.day.problem
-        pays = terms["export_price"] * terms["efficiency_discharge"]
-        pays = pays - terms["import_price"] / terms["efficiency_charge"]
+        pays = terms["plug_value"] * terms["efficiency_discharge"]
+        pays = pays - terms["plug_cost"] / terms["efficiency_charge"]
         sessions = len(self.day.windows)
         at_once = broken.pairs & (powers.charge > TOLERANCE) & (powers.discharge > TOLERANCE)
         least = np.full(sessions, np.inf)

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from optimize.answer import (
-    BINDINGS,
     MODES,
     DepartureOutcome,
     Mode,
@@ -42,7 +41,6 @@ from optimize.validation import (
 from optimize.wear import WearForm, WearPrice, choose_form
 
 __all__ = [
-    "BINDINGS",
     "MODES",
     "OBJECTIVES",
     "BoolArray",
@@ -152,12 +150,36 @@ class DayProblem:
         left[:, 0] = np.maximum(left[:, 0] - [car.v2g_used_kwh for car in self.cars], 0.0)
         return left
 
+    def most_gain_eur_per_kwh(self) -> float:
+        """More than a battery-side kWh can earn or spare anywhere in the day, wear and rest apart, €/kWh."""
+        co2 = float(np.abs(self.co2_eur_per_kwh).max())
+        prices = (self.import_price_eur_per_kwh, self.export_price_eur_per_kwh)
+        price = max(float(np.abs(one).max()) for one in prices) + co2 + 2.0 * self.change_price_eur_per_kwh
+        peak = sum(site.peak_price_eur_per_kw for site in self.sites) / self.slot_hours
+        own = [abs(one.value_eur_per_kwh or 0.0) for one in self.sessions]
+        values = max([abs(self.terminal_value_eur_per_kwh), *own])
+        given = [car.efficiency_charge for car in self.cars]
+        given += [one.efficiency_charge for one in self.sessions if one.efficiency_charge is not None]
+        rest = max((car.rest_price_eur_per_kwh_h for car in self.cars), default=0.0)
+        efficiency = min(given, default=1.0)
+        return (price + peak) / efficiency + values + rest * self.slot_hours * len(self.slots)
+
     @property
     def co2_eur_per_kwh(self) -> FloatArray:
         """What emissions add to both prices in each slot, [T] €/kWh metered."""
         if self.co2_kg_per_kwh is None:
             return np.zeros(len(self.slots))
         return self.co2_price_eur_per_kg * self.co2_kg_per_kwh
+
+    @property
+    def import_cost_eur_per_kwh(self) -> FloatArray:
+        """What a kWh drawn costs at its meter, emissions included, [T]."""
+        return self.import_price_eur_per_kwh + self.co2_eur_per_kwh
+
+    @property
+    def export_value_eur_per_kwh(self) -> FloatArray:
+        """What a kWh fed back is worth at its meter, emissions included, [T]."""
+        return self.export_price_eur_per_kwh + self.co2_eur_per_kwh
 
     def _check_slots(self) -> None:
         if len(self.slots) == 0:
@@ -209,6 +231,24 @@ class DayProblem:
                     subject = f"battery {battery_id!r}, session {other.session_id!r}"
                     rule = f"overlaps session {one.session_id!r}, which leaves at {one.departure_utc}"
                     raise ProblemError(subject, "arrival_utc", other.arrival_utc, rule)
+                if other.carries:
+                    self._check_carried(one, other)
+
+    def _check_carried(self, before: Session, session: Session) -> None:
+        """What is left must pass through a trip, be worth the same after it, and not be made by missing."""
+        subject = f"session {session.session_id!r} of battery {session.battery_id!r}"
+        if session.arrival_soc > before.departure_soc:
+            rule = f"carries: must not be above the target of {before.session_id!r} ({before.departure_soc})"
+            raise ProblemError(subject, "arrival_soc", session.arrival_soc, rule)
+        if session.value_eur_per_kwh != before.value_eur_per_kwh:
+            rule = f"must be that of session {before.session_id!r} ({before.value_eur_per_kwh})"
+            raise ProblemError(subject, "value_eur_per_kwh", session.value_eur_per_kwh, rule)
+        if self.reserves:
+            raise ProblemError(subject, "carries", True, "is not known beside reserves")
+        most = self.most_gain_eur_per_kwh()
+        if self.departure_price_eur_per_kwh <= most:
+            rule = f"must be above what a kWh can earn ({most:.3g}) where sessions carry"
+            raise ProblemError("day", "departure_price_eur_per_kwh", self.departure_price_eur_per_kwh, rule)
 
     def _check_extras(self) -> None:
         slots = len(self.slots)

@@ -78,6 +78,13 @@ class WearPrice:
             return math.inf if start <= slope_eur else 0.0
         return max(0.0, math.log(slope_eur / start) / self.alpha_day_per_efc) if slope_eur > 0 else 0.0
 
+    def duty_at_cost_efc(self, cost_eur: float) -> float:
+        """Largest x ≥ 0 whose wear is at most `cost_eur` ≥ 0; inf where wear costs nothing."""
+        if self.linear:
+            slope = self.slope_eur(0.0)
+            return cost_eur / slope if slope > 0.0 else math.inf
+        return math.log1p(cost_eur / self._scale_eur) / self.alpha_day_per_efc
+
     @property
     def _scale_eur(self) -> float:
         return self.residual_value_eur / self.l0_days

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ class SessionWindow:
     where that lies outside them. target is owed at the window's end; for a session that outlasts the day it
     is what full power could still lift to the departure target afterwards. site (its number), limits and
     efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
+    carries: it comes besides with what the window before it (of the same car) ends with above its target, at
+    most surplus_kwh.
     """
 
     session: Session
@@ -40,6 +43,8 @@ class SessionWindow:
     efficiency_discharge: float
     value_eur_per_kwh: float
     due: Literal["departure", "day_end"]
+    carries: bool = False
+    surplus_kwh: float = 0.0
 
     @property
     def slots(self) -> range:
@@ -54,7 +59,13 @@ class SessionWindow:
     @property
     def ceiling_kwh(self) -> float:
         """Most energy that the window can hold."""
-        return max(self.highest_kwh, self.arrival_kwh)
+        return max(self.highest_kwh, self.arrival_kwh + self.surplus_kwh)
+
+    def came_kwh(self, before: SessionWindow | None, reached_kwh: float) -> float:
+        """What it comes with if the window before it ended with so much."""
+        if before is None or not self.carries:
+            return self.arrival_kwh
+        return self.arrival_kwh + max(0.0, reached_kwh - before.target_kwh)
 
 
 def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
@@ -77,7 +88,12 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
         _window(problem, session, cars[session.battery_id], sites, *span)
         for session, span in zip(problem.sessions, spans, strict=True)
     ]
-    return tuple(sorted(windows, key=lambda window: (window.car, window.session.arrival_utc)))
+    windows.sort(key=lambda window: (window.car, window.session.arrival_utc))
+    for k, (before, window) in enumerate(pairwise(windows), start=1):
+        if window.session.carries and before.car == window.car and before.slots and window.slots:
+            surplus = max(0.0, windows[k - 1].ceiling_kwh - before.target_kwh)
+            windows[k] = replace(window, carries=True, surplus_kwh=surplus)
+    return tuple(windows)
 
 
 def _window(

@@ -11,7 +11,8 @@ import pandas as pd
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.twin_wear import TwinWear
 from optimize.account import Account, account, grid_power_kw, site_power_kw
-from optimize.types import BINDINGS, DayProblem, Mode, ModePlan, Tariff
+from optimize.rulebook import BINDINGS
+from optimize.types import DayProblem, Mode, ModePlan, Tariff
 
 _MONEY = (
     "import_kwh",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pandas as pd
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
 from flows.mapping.worth import StoredWorth
+from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
 
@@ -22,7 +25,8 @@ def day_problem(
     """The question to the optimiser; nothing is fed back without published prices, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
-    batteries that it is asked for, all if None. Raises what `plannable.IMPOSSIBLE` holds.
+    batteries that it is asked for, all if None. What a stay leaves above its promise comes back with the next
+    one, where the exact engine plans. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -37,41 +41,66 @@ def day_problem(
     points = {str(one): own for one, own in inputs.life_points.groupby("calibration_id")}
     cars = [_car(inputs, row, points) for _, row in batteries.iterrows()]
     stays = [_stay(row, socs) for _, row in sessions.iterrows()]
-    if value is None:
-        told = {stay.session_id: stay.arrival_soc for stay in stays}
-        said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
-        told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
-        stays = StoredWorth(prices, tariff).of(stays, cars, told)
     able = (
         horizon.priced_slots
         if plan.feed_in_on_forecast and prices.source != "charge_only"
         else prices.published
     )
-    return DayProblem(
-        slots=inputs.prices.slots,
-        slot_hours=SLOT_HOURS,
-        import_price_eur_per_kwh=buy,
-        export_price_eur_per_kwh=sell,
-        cars=tuple(cars),
-        sessions=tuple(stays),
-        sites=tuple(
-            Site(
-                site_id=row["site_id"],
-                import_limit_kw=float(row["import_limit_kw"]),
-                export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
-                peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
-                peak_so_far_kw=max(0.0, peaks_kw.get(str(row["site_id"]), 0.0)),
-            )
-            for _, row in sites.iterrows()
-        ),
-        terminal_value_eur_per_kwh=0.0 if value is None else value,
-        departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
-        objective=plan.objective,
-        peak_slots=tuple(np.flatnonzero(horizon.local[:able].hour.isin(plan.peak_hours)).tolist()),
-        duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
-        day_starts=horizon.day_starts,
-        discharge_end=able,
-    )
+
+    def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
+        if value is None:
+            told = {stay.session_id: stay.arrival_soc for stay in stays}
+            said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
+            told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
+            stays = StoredWorth(prices, tariff).of(stays, cars, told, linked=linked)
+        return DayProblem(
+            slots=inputs.prices.slots,
+            slot_hours=SLOT_HOURS,
+            import_price_eur_per_kwh=buy,
+            export_price_eur_per_kwh=sell,
+            cars=tuple(cars),
+            sessions=tuple(stays),
+            sites=tuple(
+                Site(
+                    site_id=row["site_id"],
+                    import_limit_kw=float(row["import_limit_kw"]),
+                    export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
+                    peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
+                    peak_so_far_kw=max(0.0, peaks_kw.get(str(row["site_id"]), 0.0)),
+                )
+                for _, row in sites.iterrows()
+            ),
+            terminal_value_eur_per_kwh=0.0 if value is None else value,
+            departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
+            objective=plan.objective,
+            peak_slots=tuple(np.flatnonzero(horizon.local[:able].hour.isin(plan.peak_hours)).tolist()),
+            duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
+            day_starts=horizon.day_starts,
+            discharge_end=able,
+        )
+
+    alone = asked(stays, linked=False)
+    linked = _linked(alone)
+    return alone if linked is None else asked(linked, linked=True)
+
+
+def _linked(problem: DayProblem) -> list[Session] | None:
+    """The stays, those that can carry on from the one before saying so; None where they cannot be planned so.
+
+    Only the exact engine knows how, and only where missing at a departure is dearer than a kWh elsewhere.
+    """
+    stays = sorted(problem.sessions, key=lambda stay: (stay.battery_id, stay.arrival_utc))
+    carrying = {
+        stay.session_id
+        for before, stay in pairwise(stays)
+        if before.battery_id == stay.battery_id and stay.arrival_soc <= before.departure_soc
+    }
+    if not carrying or route(problem, "v2g").engine != "pyomo":
+        return None
+    dearest = 2.0 * problem.most_gain_eur_per_kwh()  # stored energy may be worth more once it is carried
+    if problem.departure_price_eur_per_kwh <= dearest:
+        return None
+    return [replace(stay, carries=stay.session_id in carrying) for stay in problem.sessions]
 
 
 def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:

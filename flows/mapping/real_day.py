@@ -93,9 +93,13 @@ class RealDay:
         return self.inputs.prices.slots
 
     def problem(self, mode: Mode | None) -> DayProblem:
-        """The day as a question, from what a mode had left; None: from what the cars held."""
+        """The day as a question, from what a mode had left; None: from what the cars held.
+
+        What a car comes back with is told by what it drove.
+        """
         asked = day_problem(self.inputs, mode)
-        return replace(asked, objective="net_benefit", peak_slots=())
+        stays = tuple(replace(stay, carries=False) for stay in asked.sessions)
+        return replace(asked, sessions=stays, objective="net_benefit", peak_slots=())
 
     def metered(self) -> Metered | None:
         """What the meters counted; None where none did."""

@@ -31,18 +31,31 @@ class StoredWorth:
         self.known = pd.Series(buy, index=prices.slots)[: prices.horizon.priced_slots]
         self._seen: dict[tuple[pd.Timestamp, pd.Timestamp, int], float] = {}
 
-    def of(self, stays: Sequence[Session], cars: Sequence[Car], told: Mapping[str, float]) -> list[Session]:
-        """The stays with their worth; told: SoC (0–1) that they are said to arrive with, by session_id."""
+    def of(
+        self, stays: Sequence[Session], cars: Sequence[Car], told: Mapping[str, float], *, linked: bool
+    ) -> list[Session]:
+        """The stays with their worth; told: SoC (0–1) that they are said to arrive with, by session_id.
+
+        linked: the optimiser carries what a stay leaves to those after it that carry, and so will the plans
+        that come: all of such a chain is worth what its last stay's is.
+        """
         car = {one.battery_id: one for one in cars}
         after: dict[str, Session] = {}
         valued: list[Session] = []
         for stay in sorted(stays, key=lambda stay: stay.arrival_utc, reverse=True):
-            value = self._of_stay(stay, after.get(stay.battery_id), car[stay.battery_id], told)
-            valued.append(replace(stay, value_eur_per_kwh=value))
-            after[stay.battery_id] = stay
+            following = after.get(stay.battery_id)
+            value = (
+                following.value_eur_per_kwh
+                if following is not None and following.carries
+                else self._of_stay(stay, following, car[stay.battery_id], told, linked=linked)
+            )
+            after[stay.battery_id] = replace(stay, value_eur_per_kwh=value)
+            valued.append(after[stay.battery_id])
         return valued[::-1]
 
-    def _of_stay(self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float]) -> float:
+    def _of_stay(
+        self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float], *, linked: bool
+    ) -> float:
         end = self.prices.horizon.end
         comes_with = told[(after or stay).session_id]
         if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
@@ -52,7 +65,8 @@ class StoredWorth:
         else:  # as it came this time, it comes again on a later day
             days = max(1, -(-(stay.departure_utc - stay.arrival_utc) // _DAY))
             first, last = stay.arrival_utc + days * _DAY, stay.departure_utc + days * _DAY
-        if stay.departure_utc <= end and not self._planned_between(stay.departure_utc, first):
+        seen = linked and after is None  # by the next plan, which carries it on
+        if stay.departure_utc <= end and not seen and not self._planned_between(stay.departure_utc, first):
             return 0.0
         need = max(_LEAST_TRIP_KWH, (stay.departure_soc - comes_with) * car.capacity_kwh)
         a_slot = max(_LEAST_KWH, car.charge_limit_kw * (QUARTER / pd.Timedelta(hours=1)))

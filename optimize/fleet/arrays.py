@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimize import most_duty, rulebook
 from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import FloatArray, IntArray
 from optimize.tree import site_tree
@@ -52,24 +53,26 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_price, export_price [T] hold CO2 already. From slot discharge_end on nothing is discharged. wear:
-    linear € per EFC, or scale·(exp(alpha·x) − 1). drawdown_kwh, least_charge_kw, least_discharge_kw [n] are
-    kept by every plan but left out of the engine's bound, as is v2g_limit_kwh where reserve is activated;
-    `polish` brings them in. v2g_limit_kwh is of all days together, v2g_least_kwh of the day that allows the
-    least: plans without a search keep that. terminal_value [s]: of a kWh in store when a stay ends. parent
+    import_cost, export_value [T] hold CO2. From slot discharge_end on nothing is discharged. wear:
+    linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
+    drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
+    bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
+    days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.
+    terminal_value [s]: of a kWh in store when a stay ends. parent
     [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one
     meter.
     """
 
     slot_hours: float
-    import_price: FloatArray
-    export_price: FloatArray
+    import_cost: FloatArray
+    export_value: FloatArray
     discharge_end: int
     departure_price: float
     capacity_kwh: FloatArray
     wear_linear: FloatArray
     wear_scale: FloatArray
     wear_alpha: FloatArray
+    most_worth_eur: float
     rest_price: FloatArray
     v2g_limit_kwh: FloatArray
     v2g_least_kwh: FloatArray
@@ -109,7 +112,7 @@ class FleetArrays:
     @property
     def slots(self) -> int:
         """T."""
-        return int(self.import_price.size)
+        return int(self.import_cost.size)
 
     @property
     def sites(self) -> int:
@@ -167,14 +170,15 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
     return FleetArrays(
         slot_hours=problem.slot_hours,
-        import_price=problem.import_price_eur_per_kwh + problem.co2_eur_per_kwh,
-        export_price=problem.export_price_eur_per_kwh + problem.co2_eur_per_kwh,
+        import_cost=problem.import_cost_eur_per_kwh,
+        export_value=problem.export_value_eur_per_kwh,
         discharge_end=problem.able_slots,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),
         wear_linear=np.where(by_law, 0.0, scale * beta),
         wear_scale=np.where(by_law, scale, 0.0),
         wear_alpha=np.where(by_law, alpha, 0.0),
+        most_worth_eur=most_duty.most_worth_eur(problem, windows),
         rest_price=np.array([car.rest_price_eur_per_kwh_h for car in cars]),
         v2g_limit_kwh=contract.sum(axis=1),
         v2g_least_kwh=contract.min(axis=1),
@@ -212,15 +216,4 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
 def unsupported(problem: DayProblem) -> str:
     """What the engine cannot express in this problem, in words; "" if it can all of it."""
-    reasons = []
-    if problem.objective != "net_benefit":
-        reasons.append(f"objective {problem.objective!r}")
-    if problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0:
-        reasons.append("stability against a previous plan")
-    if len(problem.day_starts) > 1 and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars):
-        reasons.append("a contract's limit on the V2G energy of each of several days")
-    if any(site.metering == "site" for site in problem.sites) and bool(
-        np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh)
-    ):
-        reasons.append("a shared meter where export earns more than import costs")
-    return ", ".join(reasons)
+    return rulebook.declined(problem)

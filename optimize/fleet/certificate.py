@@ -186,7 +186,7 @@ class Repairer:
             total += a.peak_price[j] * max(0.0, float(load.max()) - a.peak_so_far_kw[j])
             if a.metered[j]:
                 for sign, flow in ((1.0, load), (-1.0, a.base_load_kw[j])):
-                    bill = a.import_price @ np.maximum(flow, 0.0) + a.export_price @ np.minimum(flow, 0.0)
+                    bill = a.import_cost @ np.maximum(flow, 0.0) + a.export_value @ np.minimum(flow, 0.0)
                     total += sign * a.slot_hours * float(bill)
         for bid, block in zip(plan.bids_kw, a.blocks, strict=True):
             total -= bid * block.price_eur_per_kw_h * a.slot_hours * (block.end_slot - block.first_slot)

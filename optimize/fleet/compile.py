@@ -70,15 +70,14 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     target = arrays.target_kwh[stay_order]
     idle = (target <= floor) | (arrays.departure_price <= 0.0)
     behind = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
-    scale, alpha = arrays.wear_scale[order], arrays.wear_alpha[order]
     fleet = Fleet(
         hours=arrays.slot_hours,
         slots=T,
         up=up,
         down=down,
         taper=taper,
-        import_price=np.ascontiguousarray(arrays.import_price),
-        export_price=np.ascontiguousarray(arrays.export_price),
+        import_cost=np.ascontiguousarray(arrays.import_cost),
+        export_value=np.ascontiguousarray(arrays.export_value),
         discharge_end=arrays.discharge_end,
         departure_price=max(arrays.departure_price, 1e-9),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
@@ -89,9 +88,9 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         chunk_start=chunk_start,
         chunk_group=chunk_group,
         wear_linear=arrays.wear_linear[order],
-        wear_scale=scale,
-        wear_alpha=alpha,
-        wear_most=_most_duty(arrays, scale, alpha, arrays.capacity_kwh[order]),
+        wear_scale=arrays.wear_scale[order],
+        wear_alpha=arrays.wear_alpha[order],
+        wear_most=_most_duty(arrays)[order],
         capacity=arrays.capacity_kwh[order],
         rest_price=arrays.rest_price[order],
         v2g_limit=limit,
@@ -135,19 +134,11 @@ def _local_rows(groups: tuple[tuple[int, ...], ...], outs: int, slots: int) -> i
     return max((len(sites) for sites in groups), default=0) * outs * slots
 
 
-def _most_duty(arrays: FleetArrays, scale: FloatArray, alpha: FloatArray, capacity: FloatArray) -> FloatArray:
-    """Duty beyond which marginal wear exceeds twice anything that a kWh can earn; keeps exp() finite."""
-    least = float(arrays.efficiency_charge.min()) if arrays.efficiency_charge.size else 1.0
-    gain = (
-        float(np.abs(arrays.export_price).max())
-        + float(np.abs(arrays.terminal_value).max(initial=0.0))
-        + (arrays.departure_price + float(np.abs(arrays.import_price).max())) / least
-        + sum(abs(block.price_eur_per_kw_h) for block in arrays.blocks)
-    )
-    start = scale * alpha / capacity
+def _most_duty(arrays: FleetArrays) -> FloatArray:
+    """The duty [n] EFC whose wear alone is all that the day is worth; keeps exp() finite."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        most = np.log(2.0 * gain / start) / alpha
-    return np.where(start > 0.0, np.maximum(most, 0.0), np.inf)
+        most = np.log1p(arrays.most_worth_eur / arrays.wear_scale) / arrays.wear_alpha
+    return np.where(arrays.wear_scale * arrays.wear_alpha > 0.0, most, np.inf)
 
 
 def _groups(arrays: FleetArrays) -> tuple[tuple[tuple[int, ...], ...], IntArray]:

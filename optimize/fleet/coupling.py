@@ -170,13 +170,13 @@ def couple(arrays: FleetArrays) -> Coupling:
             if arrays.metered[j]:
                 flows = [(node, -1.0)]
                 for sign, most, price in (
-                    (1.0, upper + base[t], arrays.import_price[t]),
-                    (-1.0, -lower - base[t], arrays.export_price[t]),
+                    (1.0, upper + base[t], arrays.import_cost[t]),
+                    (-1.0, -lower - base[t], arrays.export_value[t]),
                 ):
                     if most > 0.0:
                         flows.append((build.variable(0.0, float(most), sign * dt * float(price)), sign))
                 meter_row[j, t] = build.row(-base[t], *flows)
-                bill = arrays.import_price[t] * max(base[t], 0.0) + arrays.export_price[t] * min(base[t], 0.0)
+                bill = arrays.import_cost[t] * max(base[t], 0.0) + arrays.export_value[t] * min(base[t], 0.0)
                 constant -= dt * float(bill)
     bid = np.full(B, -1, dtype=np.int64)
     for b, block in enumerate(arrays.blocks):

@@ -33,8 +33,8 @@ class Fleet(NamedTuple):
     up: int
     down: int
     taper: int
-    import_price: FloatArray
-    export_price: FloatArray
+    import_cost: FloatArray
+    export_value: FloatArray
     discharge_end: int
     departure_price: float
     sustain: FloatArray

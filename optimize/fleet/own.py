@@ -19,6 +19,7 @@ from optimize.fleet.layout import FloatArray, IntArray
 from optimize.fleet.solve import FleetSolution
 from optimize.fleet.warm import CouplingPrices
 from optimize.model.day import DayModel, build_day
+from optimize.most_duty import duty_at_worth_efc
 from optimize.solve import Search
 from optimize.switches import Powers
 from optimize.types import DayProblem, Mode, ReserveBlock, Site
@@ -59,8 +60,8 @@ class OwnProblems:
             cars=(self.problem.cars[self.order[i]],),
             sessions=tuple(window.session for window in windows),
             sites=tuple(_free(place) for place in self.problem.sites),
-            import_price_eur_per_kwh=own * self.arrays.import_price + drawn,
-            export_price_eur_per_kwh=own * self.arrays.export_price + drawn,
+            import_price_eur_per_kwh=own * self.arrays.import_cost + drawn,
+            export_price_eur_per_kwh=own * self.arrays.export_value + drawn,
             reserves=tuple(
                 _unsold(block, float(price) / self.arrays.slot_hours)
                 for block, price in zip(self.arrays.blocks, held, strict=True)
@@ -93,7 +94,9 @@ class OwnProblems:
             reserves=self.arrays.blocks,
             previous_kw=None,
         )
-        day = build_day(few, windows, self.mode)
+        # The whole fleet's money stands behind their wear: others may need them to keep a limit or a bid.
+        most = duty_at_worth_efc(few, self.arrays.most_worth_eur)
+        day = build_day(few, windows, self.mode, most)
         programme, parts = day.programme, day.sites
         low, lower, upper = programme.row_lower.copy(), programme.lower.copy(), programme.upper.copy()
         # What base load breaks of a limit is not made worse by all cars, the others among them, together.

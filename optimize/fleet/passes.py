@@ -1,8 +1,8 @@
 """The three sweeps over all cars of one predictor–corrector iteration (compiled; the cores share the chunks).
 
 Cars are swept in fixed chunks; every chunk adds into rows of its own and the rows are added up in order, so
-that any number of threads gives the same digits. One compiled function serves all sweeps: the code that they
-share would otherwise be compiled several times.
+that any number of threads gives the same digits. `sweep` goes through the chunks; each mode is a function of
+one car's `view`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ import numpy as np
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, FloatArray, Iterate
-from optimize.fleet.newton import factor_rows, factorise, solve
+from optimize.fleet.newton import factorise, solve
 from optimize.fleet.rows import (
     add_outputs,
     apply_rows,
-    balance_residual,
-    bounds,
     duty,
     duty_share,
     negative_cost,
     subtract_adjoint,
-    wear_slopes,
 )
 from optimize.fleet.schur import add_schur
+from optimize.fleet.view import CarView, Linear, linearise, view
 
 PREDICT, CORRECT, FINISH, SETTLE = range(4)
 COMPLEMENTARITY, INFEASIBLE, BY_X, BY_Z, BY_BOTH, TAKEN = range(6)
@@ -85,189 +83,209 @@ def _duty_gradient(fleet: Fleet, i: int, G: FloatArray) -> None:
 
 
 @kernel
-def _bordered(
+def _answer(
     fleet: Fleet,
-    i: int,
-    weight: float,
-    border: FloatArray,
-    border_nu: FloatArray,
-    border_missing: FloatArray,
-    dx: FloatArray,
-    nu_next: FloatArray,
-    dm: FloatArray,
+    car: CarView,
+    here: Linear,
+    push: FloatArray,
+    G: FloatArray,
+    G_stay: FloatArray,
+    residual: FloatArray,
 ) -> None:
-    """Sherman–Morrison: dx −= K0⁻¹a·weight·(aᵀdx)."""
-    if weight == 0.0:
+    """dx, ν and dm that answer a gradient [V, K], a push on the rows and what the balance misses [K].
+
+    The border is taken in by Sherman–Morrison: dx −= K0⁻¹a·weight·(aᵀdx).
+    """
+    subtract_adjoint(fleet, car.i, push, G, G_stay)
+    solve(
+        fleet,
+        car.i,
+        car.factor,
+        G,
+        G_stay,
+        residual,
+        car.dx,
+        car.nu_next,
+        car.dmissing,
+        here.on_missing,
+        here.on_lack,
+    )
+    border = car.border_weight[0]
+    if border == 0.0:
         return
-    size = duty(fleet, i, dx) * weight
+    dx = car.dx
+    size = duty(fleet, car.i, dx) * border
     for v in range(dx.shape[0]):
         for k in range(dx.shape[1]):
-            dx[v, k] -= size * border[v, k]
+            dx[v, k] -= size * car.border_x[v, k]
     for k in range(dx.shape[1]):
-        nu_next[k] -= size * border_nu[k]
-    for s in range(dm.size):
-        dm[s] -= size * border_missing[s]
+        car.nu_next[k] -= size * car.border_nu[k]
+    for s in range(car.dmissing.size):
+        car.dmissing[s] -= size * car.border_missing[s]
 
 
 @kernel
-def _sweep_car(
+def _direct(fleet: Fleet, car: CarView, here: Linear, y: FloatArray, push: FloatArray) -> None:
+    """The direction at prices y [L], with a push on the rows."""
+    G, G_stay = np.empty(car.x.shape), np.empty(car.missing.size)
+    negative_cost(fleet, car.i, y, here.slope, G, G_stay)
+    _answer(fleet, car, here, push, G, G_stay, here.residual)
+
+
+@kernel
+def _add_response(fleet: Fleet, car: CarView, here: Linear, push: FloatArray, outputs: FloatArray) -> None:
+    """Add to outputs [L] what a push on the rows alone changes of them."""
+    G, G_stay, met = np.zeros(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
+    _answer(fleet, car, here, push, G, G_stay, met)
+    add_outputs(fleet, car.i, car.dx, outputs)
+
+
+@kernel
+def _take_step(car: CarView, smu: float, step_x: float, step_z: float) -> None:
+    """Move along the direction that FINISH left."""
+    _advance(car.slack, car.dual, car.dslack, car.second, smu, step_x, step_z)
+    for v in range(car.x.shape[0]):
+        for k in range(car.x.shape[1]):
+            car.x[v, k] += step_x * car.dx[v, k]
+    for k in range(car.nu.size):
+        car.nu[k] += step_z * (car.nu_next[k] - car.nu[k])
+    for s in range(car.missing.size):
+        car.missing[s] += step_x * car.dmissing[s]
+
+
+@kernel
+def _predict(
     fleet: Fleet,
-    it: Iterate,
-    i: int,
-    mode: int,
+    car: CarView,
     y: FloatArray,
-    step_x: float,
-    step_z: float,
-    mu: float,
     S: FloatArray,
     one: FloatArray,
     two: FloatArray,
     stat: FloatArray,
 ) -> None:
-    """One car's part of `sweep`; y [L]; adds to S [L, L] (none: [0, 0]), one, two [L] and stat."""
-    V = 3 + fleet.up + fleet.down
-    NF = factor_rows(fleet)
-    coupled = S.shape[0] > 0
-    a, b = fleet.step_start[i], fleet.step_start[i + 1]
-    p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
-    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    K, stays, pairs = b - a, s1 - s0, p1 - p0
-    if K == 0:
-        return
-    x = it.x[V * a : V * b].reshape((V, K))
-    dx = it.dx[V * a : V * b].reshape((V, K))
-    F = it.factor[NF * a : NF * b].reshape((NF, K))
-    border = it.border_x[V * a : V * b].reshape((V, K))
-    m, dm, border_missing = it.missing[s0:s1], it.dmissing[s0:s1], it.border_missing[s0:s1]
-    slack, dual, ds, second = it.slack[p0:p1], it.dual[p0:p1], it.dslack[p0:p1], it.second[p0:p1]
-    nu_next, border_nu = it.nu_next[a:b], it.border_nu[a:b]
-    if mode == PREDICT and step_x > 0.0:
-        _advance(slack, dual, ds, second, mu, step_x, step_z)
-        for v in range(V):
-            for k in range(K):
-                x[v, k] += step_x * dx[v, k]
-        for k in range(K):
-            it.nu[a + k] += step_z * (nu_next[k] - it.nu[a + k])
-        for s in range(stays):
-            m[s] += step_x * dm[s]
-    r, om, push, held = np.empty(pairs), np.empty(pairs), np.empty(pairs), np.empty(pairs)
-    apply_rows(fleet, i, x, m, 1.0, held)
-    bounds(fleet, i, K, r)
-    worst = total = 0.0
-    for j in range(pairs):
-        r[j] -= held[j] + slack[j]
-        om[j] = dual[j] / slack[j]
-        total += slack[j] * dual[j]
-        worst = max(worst, abs(r[j]))
-    if mode == FINISH:
-        for j in range(pairs):
-            push[j] = (mu + second[j] - dual[j] * r[j]) / slack[j]
-    else:
-        for j in range(pairs):
-            push[j] = -om[j] * r[j]
-    G, G_stay, residual = np.empty((V, K)), np.empty(stays), np.empty(K)
-    balance_residual(fleet, i, x, residual)
-    slope, bend = wear_slopes(fleet, i, duty(fleet, i, x))
-    limited = math.isfinite(fleet.v2g_limit[i])
-    steps = pairs - 2 * stays - (1 if limited else 0)
-    theta, weight, on_end = np.empty(stays), np.empty(stays), np.empty(stays)
-    for s in range(stays):
-        theta[s] = om[steps + 2 * s]
-        weight[s] = om[steps + 2 * s + 1]
-        on_end[s] = theta[s] * weight[s] / (theta[s] + weight[s])
-    if mode == PREDICT:
-        for k in range(K):
-            worst = max(worst, abs(residual[k]))
-        stat[COMPLEMENTARITY] += total
-        stat[INFEASIBLE] = max(stat[INFEASIBLE], worst)
-        factorise(fleet, i, om[:steps].reshape((steps // K, K)), on_end, F)
-        if limited:
-            bend += om[pairs - 1] * fleet.capacity[i] * fleet.capacity[i]
-        it.border_weight[i] = 0.0
-    # PREDICT solves for the border (if the car has one) and, where cars meet, the predictor, CORRECT for the
-    # affine direction and, where cars meet, for centring and second order, FINISH for the direction.
-    last = 2
-    if mode == PREDICT and not coupled:
-        last = 1
-    elif mode == CORRECT and coupled:
-        last = 4
-    for turn in range(0 if mode == PREDICT and bend > 0.0 else 1, last):
-        if turn == 0:
-            _duty_gradient(fleet, i, G)
-            G_stay[:] = 0.0
-            target, target_nu, target_missing = border, border_nu, border_missing
-            held_residual = np.zeros(K)
-        else:
-            target, target_nu, target_missing = dx, nu_next, dm
-            held_residual = residual
-            if turn == 1:
-                negative_cost(fleet, i, y, slope, G, G_stay)
-            else:
-                G[:] = 0.0
-                G_stay[:] = 0.0
-                residual[:] = 0.0
-            subtract_adjoint(fleet, i, push, G, G_stay)
-        solve(fleet, i, F, G, G_stay, held_residual, target, target_nu, target_missing, theta, weight)
-        if turn == 0:
-            it.border_weight[i] = 1.0 / (1.0 / bend + duty(fleet, i, border))
-            continue
-        _bordered(fleet, i, it.border_weight[i], border, border_nu, border_missing, dx, nu_next, dm)
-        if mode == PREDICT:
-            add_outputs(fleet, i, dx, one)
-            add_outputs(fleet, i, x, two)
-        elif turn == 1:
-            apply_rows(fleet, i, dx, dm, 0.0, held)
-            reach_x = reach_z = FURTHEST
-            for j in range(pairs):
-                s, z, d = slack[j], dual[j], r[j] - held[j]
-                if mode == CORRECT:
-                    dz = -z * (1.0 + d / s)
-                    second[j] = min(max(-d * dz, -mu), mu)
-                    stat[BY_X] += d * z
-                    stat[BY_Z] += s * dz
-                    stat[BY_BOTH] += d * dz
-                    push[j] = 1.0 / s
-                    held[j] = second[j] / s
-                else:
-                    dz = (mu + second[j] - z * d) / s - z
-                    ds[j] = d
-                if d < 0.0:
-                    reach_x = min(reach_x, -s / d)
-                if dz < 0.0:
-                    reach_z = min(reach_z, -z / dz)
-            it.reach_x[i], it.reach_z[i] = reach_x, reach_z
-        elif turn == 2:
-            add_outputs(fleet, i, dx, one)
-            push[:] = held
-        else:
-            add_outputs(fleet, i, dx, two)
-    if mode == PREDICT and coupled:
-        add_schur(fleet, i, F, border, it.border_weight[i], S)
+    """One car's part of PREDICT; a car on its own (S [0, 0]) needs the factors and its border alone."""
+    here = linearise(fleet, car)
+    worst = here.worst
+    for k in range(here.residual.size):
+        worst = max(worst, abs(here.residual[k]))
+    stat[COMPLEMENTARITY] += here.complementarity
+    stat[INFEASIBLE] = max(stat[INFEASIBLE], worst)
+    K = car.nu.size
+    factorise(fleet, car.i, here.weight[: car.steps].reshape((car.steps // K, K)), here.on_end, car.factor)
+    _find_border(fleet, car, here)
+    if S.shape[0] > 0:
+        _direct(fleet, car, here, y, -here.weight * here.lack)
+        add_outputs(fleet, car.i, car.dx, one)
+        add_outputs(fleet, car.i, car.x, two)
+        add_schur(fleet, car.i, car.factor, car.border_x, car.border_weight[0], S)
 
 
 @kernel
-def _settle_car(fleet: Fleet, it: Iterate, i: int, y: FloatArray, mu: float, stat: FloatArray) -> int:
-    """Car i to its central point for μ at prices y, by predictor and corrector of its own; iterations."""
+def _find_border(fleet: Fleet, car: CarView, here: Linear) -> None:
+    """The answer to the duty's gradient, and its weight: what wear and the V2G limit add to the matrix."""
+    bend = here.bend
+    if car.limited:
+        bend += here.weight[here.weight.size - 1] * fleet.capacity[car.i] * fleet.capacity[car.i]
+    car.border_weight[0] = 0.0
+    if bend > 0.0:
+        G, G_stay, met = np.empty(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
+        _duty_gradient(fleet, car.i, G)
+        solve(
+            fleet,
+            car.i,
+            car.factor,
+            G,
+            G_stay,
+            met,
+            car.border_x,
+            car.border_nu,
+            car.border_missing,
+            here.on_missing,
+            here.on_lack,
+        )
+        car.border_weight[0] = 1.0 / (1.0 / bend + duty(fleet, car.i, car.border_x))
+
+
+@kernel
+def _correct(
+    fleet: Fleet,
+    car: CarView,
+    y: FloatArray,
+    mu: float,
+    coupled: bool,
+    one: FloatArray,
+    two: FloatArray,
+    stat: FloatArray,
+) -> None:
+    """One car's part of CORRECT; coupled: whether anyone asks what centring and second order change."""
+    here = linearise(fleet, car)
+    _direct(fleet, car, here, y, -here.weight * here.lack)
+    pairs = car.slack.size
+    moved, centring, second = np.empty(pairs), np.empty(pairs), np.empty(pairs)
+    apply_rows(fleet, car.i, car.dx, car.dmissing, 0.0, moved)
+    reach_x = reach_z = FURTHEST
+    for j in range(pairs):
+        s, z, d = car.slack[j], car.dual[j], here.lack[j] - moved[j]
+        dz = -z * (1.0 + d / s)
+        car.second[j] = min(max(-d * dz, -mu), mu)
+        stat[BY_X] += d * z
+        stat[BY_Z] += s * dz
+        stat[BY_BOTH] += d * dz
+        centring[j] = 1.0 / s
+        second[j] = car.second[j] / s
+        if d < 0.0:
+            reach_x = min(reach_x, -s / d)
+        if dz < 0.0:
+            reach_z = min(reach_z, -z / dz)
+    car.reach_x[0], car.reach_z[0] = reach_x, reach_z
+    if coupled:
+        _add_response(fleet, car, here, centring, one)
+        _add_response(fleet, car, here, second, two)
+
+
+@kernel
+def _finish(fleet: Fleet, car: CarView, y: FloatArray, mu: float) -> None:
+    """One car's part of FINISH."""
+    here = linearise(fleet, car)
+    pairs = car.slack.size
+    push, moved = np.empty(pairs), np.empty(pairs)
+    for j in range(pairs):
+        push[j] = (mu + car.second[j] - car.dual[j] * here.lack[j]) / car.slack[j]
+    _direct(fleet, car, here, y, push)
+    apply_rows(fleet, car.i, car.dx, car.dmissing, 0.0, moved)
+    reach_x = reach_z = FURTHEST
+    for j in range(pairs):
+        s, z, d = car.slack[j], car.dual[j], here.lack[j] - moved[j]
+        dz = (mu + car.second[j] - z * d) / s - z
+        car.dslack[j] = d
+        if d < 0.0:
+            reach_x = min(reach_x, -s / d)
+        if dz < 0.0:
+            reach_z = min(reach_z, -z / dz)
+    car.reach_x[0], car.reach_z[0] = reach_x, reach_z
+
+
+@kernel
+def _settle(fleet: Fleet, car: CarView, y: FloatArray, mu: float, stat: FloatArray) -> int:
+    """A car to its central point for μ at prices y, by predictor and corrector of its own; iterations."""
     alone, nothing = np.zeros((0, 0)), np.zeros(0)
-    pairs = fleet.pair_start[i + 1] - fleet.pair_start[i]
-    step_x = step_z = towards = total = 0.0
+    step_x = step_z = towards = 0.0
     for iteration in range(MOST_SETTLING):
-        for mode in range(SETTLE):
-            if mode == PREDICT:
-                stat[:] = 0.0
-            _sweep_car(fleet, it, i, mode, y, step_x, step_z, towards, alone, nothing, nothing, stat)
-            if mode == PREDICT:
-                total = stat[COMPLEMENTARITY]
-                towards = total / pairs
-                if towards <= SETTLED * mu and stat[INFEASIBLE] <= SETTLED_KW:
-                    return iteration
-            elif mode == CORRECT:
-                ax, az = min(1.0, it.reach_x[i]), min(1.0, it.reach_z[i])
-                after = total + ax * stat[BY_X] + az * stat[BY_Z] + ax * az * stat[BY_BOTH]
-                towards = max(mu, (max(after, 0.0) / total) ** 3 * towards)
-            else:
-                step_x = min(1.0, STEP_SHARE * it.reach_x[i])
-                step_z = min(1.0, STEP_SHARE * it.reach_z[i])
+        stat[:] = 0.0
+        if step_x > 0.0:
+            _take_step(car, towards, step_x, step_z)
+        _predict(fleet, car, y, alone, nothing, nothing, stat)
+        total = stat[COMPLEMENTARITY]
+        towards = total / car.slack.size
+        if towards <= SETTLED * mu and stat[INFEASIBLE] <= SETTLED_KW:
+            return iteration
+        _correct(fleet, car, y, towards, False, nothing, nothing, stat)
+        ax, az = min(1.0, car.reach_x[0]), min(1.0, car.reach_z[0])
+        after = total + ax * stat[BY_X] + az * stat[BY_Z] + ax * az * stat[BY_BOTH]
+        towards = max(mu, (max(after, 0.0) / total) ** 3 * towards)
+        _finish(fleet, car, y, towards)
+        step_x = min(1.0, STEP_SHARE * car.reach_x[0])
+        step_z = min(1.0, STEP_SHARE * car.reach_z[0])
     return MOST_SETTLING
 
 
@@ -305,8 +323,17 @@ def sweep(
             S[chunk, :, :] = 0.0
         taken = 0
         for i in range(fleet.chunk_start[chunk], fleet.chunk_start[chunk + 1]):
-            if mode == SETTLE:
-                taken = max(taken, _settle_car(fleet, it, i, y, mu, stat))
+            if fleet.step_start[i] == fleet.step_start[i + 1]:
+                continue  # never plugged in
+            car = view(fleet, it, i)
+            if mode == PREDICT:
+                if step_x > 0.0:
+                    _take_step(car, mu, step_x, step_z)
+                _predict(fleet, car, y, S[chunk], one[chunk], two[chunk], stat)
+            elif mode == CORRECT:
+                _correct(fleet, car, y, mu, S.shape[1] > 0, one[chunk], two[chunk], stat)
+            elif mode == FINISH:
+                _finish(fleet, car, y, mu)
             else:
-                _sweep_car(fleet, it, i, mode, y, step_x, step_z, mu, S[chunk], one[chunk], two[chunk], stat)
+                taken = max(taken, _settle(fleet, car, y, mu, stat))
         stat[TAKEN] = taken

@@ -285,8 +285,8 @@ def cost_cars(
             own = fleet.own_meter[s] * dt
             before = fleet.arrival[s]
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
-                total += own * fleet.import_price[t] * eta * charge[at]
-                total -= own * fleet.export_price[t] * etad * discharge[at]
+                total += own * fleet.import_cost[t] * eta * charge[at]
+                total -= own * fleet.export_value[t] * etad * discharge[at]
                 total += 0.5 * fleet.rest_price[i] * dt * (before + energy[at])
                 duty += discharge[at]
                 for j in range(fleet.up):

@@ -225,8 +225,8 @@ def negative_cost(
         start = k
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
             coupling = price[base + t]
-            G[0, k] = -(own * fleet.import_price[t] + coupling) * eta
-            G[1, k] = (own * fleet.export_price[t] + coupling) * etad - share
+            G[0, k] = -(own * fleet.import_cost[t] + coupling) * eta
+            G[1, k] = (own * fleet.export_value[t] + coupling) * etad - share
             G[2, k] = -rest
             for j in range(nu):
                 G[3 + j, k] = (

@@ -62,7 +62,7 @@ class CouplingPrices:
 def market_prices(arrays: FleetArrays) -> CouplingPrices:
     """Nothing is scarce: behind a shared meter a kWh is worth what the day asks for it, elsewhere no more."""
     nothing = np.zeros((len(arrays.blocks), arrays.slots))
-    behind = arrays.metered[:, None] * arrays.slot_hours * arrays.import_price
+    behind = arrays.metered[:, None] * arrays.slot_hours * arrays.import_cost
     return CouplingPrices(node=behind, peak=np.zeros_like(behind), meter=behind, up=nothing, down=nothing)
 
 

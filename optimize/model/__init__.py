@@ -7,9 +7,10 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
     max  Σ_k Δt·(λ_dis,t·η_dis·d_k − λ_ch,t·c_k/η_ch)      plugs that are meters of their own
        + Σ_j,t Δt·(λ_dis,t·g⁻_jt − λ_ch,t·g⁺_jt) − bill of B    common meters
        − Σ_k Δt·ε_t·p_k − Σ_i w_i − Σ_k ρ_i·Δt·(e_{k−1} + e_k)/2 − Σ_k κ·Δt·δ_k
-       − Σ_j π_j·(K_j − K̂_j) + Σ_b π_b·|b|·Δt·y_b − π·Σ_s m_s + ω·Σ_s (e_end(s) − E_s)
+       − Σ_j π_j·(K_j − K̂_j) + Σ_b π_b·|b|·Δt·y_b − π·Σ_s m_s + ω·Σ_s (e_end(s) − e_begin(s))
 
-    slot     energy_balance  e_k = e_{k−1} + Δt·(c_k − d_k),  e_{k−1} = E_s at the session's first pair
+    slot     energy_balance  e_k = e_{k−1} + Δt·(c_k − d_k),  e_{k−1} = E_s at the session's first pair;
+                             where s carries, E_s + e_end(s−1) + m_{s−1} − target_{s−1}
              taper           c_k ≤ P_i·(1 − (1 − φ)·(e_{k−1}/cap − σ)/(1 − σ))
              drawdown        M_k ≥ M_{k−1}, M_k ≥ e_k, M_k − e_k ≤ ΔDOD_i·cap_i,  M_{k−1} = E_s at first
              change          δ_k ≥ |p_k − p_prev,k|
@@ -35,9 +36,10 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
 The switches say what an LP cannot: no simultaneous charge and discharge, no discharge that ends below SOC_min
 nor charge that ends above SOC_max when an arrival outside the bounds has widened them, power off or at least
 the minimum, one direction at a common meter, no bid below its minimum. They are added only where a solution
-without them breaks the rule. x_max,i is where marginal wear exceeds anything a kWh can earn; it cuts off no
-optimum and keeps exponentials finite. Idling satisfies every row, so no problem is infeasible. Sites and
-slots whose limits cannot bind and that cost nothing are left out, as is drawdown where ΔDOD is 1.
+without them breaks the rule. x_max,i is where wear alone exceeds all that a day can gain over idling
+(`optimize.worth`); it cuts off no optimum and keeps exponentials finite. Idling satisfies every row, so no
+problem is infeasible. Sites and slots whose limits cannot bind and that cost nothing are left out, as is
+drawdown where ΔDOD is 1.
 
 Each kind of row is one function of a small Pyomo model of one instance with open parameters (`slot`, `car`,
 `grid`, `switch`), compiled once (`pattern`) and stamped for all its instances as arrays (`assembly`, `day`).
@@ -52,6 +54,7 @@ Each kind of row is one function of a small Pyomo model of one instance with ope
 | P_jt, B_jt, K_j, Q_j, v_jt | power, base (Site.base_load_kw), peak, top, deviation | kW metered |
 | g⁺, g⁻ | drawn, fed | kW metered |
 | λ_ch, λ_dis | import_price_eur_per_kwh, export_price_eur_per_kwh | €/kWh metered |
+| λ + ε at a plug | plug_cost, plug_value: ε alone behind a common meter | €/kWh metered |
 | ε_t | co2_kg_per_kwh · co2_price_eur_per_kg | €/kWh metered |
 | ω, π | terminal_value_eur_per_kwh, departure_price_eur_per_kwh | €/kWh battery-side |
 | ρ_i, κ | rest_price_eur_per_kwh_h, change_price_eur_per_kwh | €/(kWh·h), €/kWh metered |

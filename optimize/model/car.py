@@ -15,15 +15,16 @@ def stay_pattern() -> Pattern:
     m = Template()
     departure(m)
     m.benefit = pyo.Objective(
-        expr=m.terminal_value * (m.energy_end - m.arrival) - m.departure_price * m.missing, sense=pyo.maximize
+        expr=m.terminal_value * (m.energy_end - m.energy_begin) - m.departure_price * m.missing,
+        sense=pyo.maximize,
     )
     return compile_pattern(m)
 
 
 def departure(m: Template) -> None:
     """m_s ≥ target_s − e_end(s),  m_s ≥ 0."""
-    m.parameters("target", "arrival", "terminal_value", "departure_price")
-    m.foreign("energy_end")
+    m.parameters("target", "terminal_value", "departure_price")
+    m.foreign("energy_begin", "energy_end")
     m.missing = pyo.Var(bounds=(0.0, None))
     m.departure = pyo.Constraint(expr=m.missing + m.energy_end >= m.target)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.model.assembly import Assembly, Data, IntArray, LinearProgramme, Terms, summed
 from optimize.model.car import car_pattern, contract_pattern, stay_pattern, wear_cut_pattern
@@ -20,6 +21,8 @@ from optimize.types import DayProblem, Mode
 from optimize.windows import SessionWindow
 
 TANGENTS_AT_START = 8
+Group = tuple[Pattern, IntArray, Data]
+"""Pairs of one pattern: their numbers, and its parameters for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,14 +54,26 @@ class DayModel:
     sites: SiteParts
 
 
-def build_day(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode) -> DayModel:
-    """The LP of a mode ("ordered" or "v2g") with the first wear tangents and without binaries."""
+def build_day(
+    problem: DayProblem,
+    windows: Sequence[SessionWindow],
+    mode: Mode,
+    most_duty_efc: FloatArray | None = None,
+) -> DayModel:
+    """The LP of a mode ("ordered" or "v2g") with the first wear tangents and without binaries.
+
+    most_duty_efc: how far wear may pay, [n]; needed where more than what the day itself says could pay it.
+    """
     tree = site_tree(problem)
     pairs = plugged_pairs(problem, windows, tree, mode)
-    limits = duty_limits(problem, windows, tree, pairs)
+    if most_duty_efc is None:
+        most_duty_efc = most_duty.most_duty_efc(problem, windows)
+    limits = duty_limits(problem, pairs, most_duty_efc)
     program = Assembly()
-    columns, balance, sums = _add_slots(program, problem, pairs, limits)
-    missing = _add_stays(program, problem, windows, pairs, columns["energy"])
+    columns, groups = _slot_columns(program, problem, pairs, limits)
+    missing = program.add_columns(stay_pattern(), {}, len(windows))["missing"]
+    balance, sums = _add_slots(program, pairs, groups, columns, missing)
+    _add_stays(program, problem, windows, pairs, columns["energy"], missing)
     wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
     sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
     return DayModel(
@@ -104,10 +119,10 @@ def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray
     ).astype(np.int64)
 
 
-def _add_slots(
+def _slot_columns(
     program: Assembly, problem: DayProblem, pairs: Pairs, limits: FloatArray
-) -> tuple[dict[str, IntArray], IntArray, dict[str, Terms]]:
-    """Every pair's columns by name [K], its balance row [K], and its sums."""
+) -> tuple[dict[str, IntArray], list[Group]]:
+    """Every pair's columns by name [K], and the pairs by the pattern that fits them."""
     kinds, kind = np.unique(_features(problem, pairs, limits), axis=0, return_inverse=True)
     kind = kind.reshape(-1)
     constants = {"hours": problem.slot_hours, "change_price": problem.change_price_eur_per_kwh}
@@ -115,7 +130,7 @@ def _add_slots(
     names += [f"up[{channel}]" for channel in range(len(pairs.up))]
     names += [f"down[{channel}]" for channel in range(len(pairs.down))]
     columns = {name: np.full(len(pairs), -1) for name in names}
-    groups: list[tuple[Pattern, IntArray, Data]] = []
+    groups: list[Group] = []
     for number, row in enumerate(kinds.tolist()):
         discharges, drawdown, taper, follows, up, down = row
         has = SlotFeatures(
@@ -132,19 +147,30 @@ def _add_slots(
         for name, numbers in program.add_columns(pattern, data, members.size).items():
             columns[name][members] = numbers
         groups.append((pattern, members, data))
+    return columns, groups
+
+
+def _add_slots(
+    program: Assembly,
+    pairs: Pairs,
+    groups: Sequence[Group],
+    columns: Mapping[str, IntArray],
+    missing: IntArray,
+) -> tuple[IntArray, dict[str, Terms]]:
+    """Every pair's rows: the balance [K], and its sums."""
     balance = np.full(len(pairs), -1)
     parts: dict[str, list[Terms]] = {"power": [], "duty": [], "v2g": []}
     for pattern, members, data in groups:
         where = {name: Terms.of(numbers[members]) for name, numbers in columns.items()}
-        before = pairs.before[members]
-        for name in ("energy", "peak_energy"):
-            earlier = np.where(before >= 0, columns[name][before], -1)
-            where[f"{name}_before"] = Terms.of(earlier, pairs.data["arrival"][members])
+        where["energy_before"] = pairs.energy_before(columns["energy"], missing, members)
+        # Before anything may be discharged, the energy itself is the highest so far.
+        highest = np.where(columns["peak_energy"] >= 0, columns["peak_energy"], columns["energy"])
+        where["peak_energy_before"] = pairs.energy_before(columns["energy"], missing, members, highest)
         balance[members] = program.add_rows(pattern, data, members.size, where)["energy_balance"]
         for name, terms in parts.items():
             terms.append(summed(pattern, name, data, members.size, where).gathered(members, len(pairs)))
     sums = {name: Terms.joined(terms, np.zeros(len(pairs))) for name, terms in parts.items()}
-    return columns, balance, sums
+    return balance, sums
 
 
 def _add_stays(
@@ -153,19 +179,30 @@ def _add_stays(
     windows: Sequence[SessionWindow],
     pairs: Pairs,
     energy: IntArray,
-) -> IntArray:
+    missing: IntArray,
+) -> None:
     arrival = np.array([window.arrival_kwh for window in windows])
     data: Data = {
-        "arrival": arrival,
         "target": np.array([window.target_kwh for window in windows]),
         "terminal_value": np.array([window.value_eur_per_kwh for window in windows]),
         "departure_price": problem.departure_price_eur_per_kwh,
     }
-    columns = program.add_columns(stay_pattern(), data, len(windows))
     end = np.append(energy, -1)[pairs.last]
-    where = {"missing": Terms.of(columns["missing"]), "energy_end": Terms.of(end, arrival)}
+    begin = pairs.energy_before(energy, missing, np.flatnonzero(pairs.before < 0))
+    opens = pairs.window[pairs.before < 0]  # the sessions with slots; the others hold what they come with
+    constant = arrival.copy()
+    constant[opens] = begin.constant
+    where = {
+        "missing": Terms.of(missing),
+        "energy_end": Terms.of(end, arrival),
+        "energy_begin": Terms(
+            instance=opens[begin.instance],
+            column=begin.column,
+            coefficient=begin.coefficient,
+            constant=constant,
+        ),
+    }
     program.add_rows(stay_pattern(), data, len(windows), where)
-    return columns["missing"]
 
 
 def _add_cars(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimize.arrays import FloatArray
-from optimize.model.assembly import IntArray
+from optimize.model.assembly import IntArray, Terms
 from optimize.tree import SiteTree
 from optimize.types import DayProblem, Mode
 from optimize.validation import require_optimising
@@ -19,6 +19,8 @@ from optimize.windows import SessionWindow, taper_line
 class Pairs:
     """Arrays [K]; before is the pair before in the same session or −1; last [sessions] its last pair or −1.
 
+    carried: of the first pair of a session that carries the session before it, −1 of all others; offset: what
+    is added to what that one leaves, kWh.
     data: the parameters of `slot` by name. up, down: the reserve blocks that a pair may serve, [channels, K],
     −1 where there are fewer.
     """
@@ -29,12 +31,39 @@ class Pairs:
     slot: IntArray
     before: IntArray
     last: IntArray
+    carried: IntArray
+    offset: FloatArray
     data: dict[str, FloatArray]
     up: IntArray
     down: IntArray
 
     def __len__(self) -> int:
         return int(self.car.size)
+
+    def energy_before(
+        self, energy: IntArray, missing: IntArray, chosen: IntArray, within: IntArray | None = None
+    ) -> Terms:
+        """What chosen pairs begin with; energy [K], missing [sessions]: columns.
+
+        A session that carries begins with what the one before it left and missed, which is not less than
+        that one's target. within: other columns [K] that go on from pair to pair of a session.
+        """
+        before, carried = self.before[chosen], self.carried[chosen]
+        linked = np.flatnonzero(carried >= 0)
+        earlier = np.where(before >= 0, (energy if within is None else within)[before], -1)
+        earlier[linked] = energy[self.last[carried[linked]]]
+        terms = Terms.of(earlier, self.data["arrival"][chosen])
+        if not linked.size:
+            return terms
+        constant = terms.constant.copy()
+        constant[linked] = self.offset[chosen[linked]]
+        missed = Terms(
+            instance=linked,
+            column=missing[carried[linked]],
+            coefficient=np.ones(linked.size),
+            constant=np.zeros(chosen.size),
+        )
+        return Terms.joined([terms, missed], constant)
 
     @property
     def lowest_kwh(self) -> FloatArray:
@@ -58,6 +87,9 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
     car = np.array([stay.car for stay in windows], dtype=np.int64)[window]
     site = np.array([stay.site for stay in windows], dtype=np.int64)[window]
     slot = number - begin[window] + first[window]
+    opens = slot == first[window]
+    carries = np.array([stay.carries for stay in windows], dtype=np.bool_)
+    target = np.array([stay.target_kwh for stay in windows], dtype=np.float64)
     data = _of_stays(windows, window) | _of_cars(problem, car) | _prices(problem, tree, site, slot)
     if problem.previous_kw is not None:
         data["previous"] = problem.previous_kw[car, slot]
@@ -77,8 +109,10 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
         car=car,
         site=site,
         slot=slot,
-        before=np.where(slot == first[window], -1, number - 1),
+        before=np.where(opens, -1, number - 1),
         last=np.where(length > 0, begin + length - 1, -1),
+        carried=np.where(opens & carries[window], window - 1, -1),
+        offset=data["arrival"] - np.roll(target, 1)[window],
         data=data,
         up=up,
         down=down,
@@ -118,13 +152,16 @@ def _of_cars(problem: DayProblem, car: IntArray) -> dict[str, FloatArray]:
 
 
 def _prices(problem: DayProblem, tree: SiteTree, site: IntArray, slot: IntArray) -> dict[str, FloatArray]:
-    """Prices at the plug: the market's unless a common meter above counts it, and that of emissions."""
+    """What a kWh drawn costs and one fed back is worth to the plug itself.
+
+    The tariff's price unless a common meter above counts it, and that of emissions.
+    """
     metered = [any(problem.sites[j].metering == "site" for j in path) for path in tree.paths]
     own = np.where(np.array([*metered, False])[site], 0.0, 1.0)
     co2 = problem.co2_eur_per_kwh[slot]
     return {
-        "import_price": own * problem.import_price_eur_per_kwh[slot] + co2,
-        "export_price": own * problem.export_price_eur_per_kwh[slot] + co2,
+        "plug_cost": own * problem.import_price_eur_per_kwh[slot] + co2,
+        "plug_value": own * problem.export_price_eur_per_kwh[slot] + co2,
     }
 
 

@@ -46,7 +46,7 @@ def slot_pattern(has: SlotFeatures) -> Pattern:
 def powers_and_energy(m: Template, has: SlotFeatures) -> None:
     """0 ≤ c ≤ P_ch;  0 ≤ d ≤ P_dis;  floor ≤ e ≤ ceiling; e⁻ is the energy of the slot before."""
     m.parameters("hours", "efficiency_charge", "efficiency_discharge", "charge_limit", "discharge_limit")
-    m.parameters("floor", "ceiling", "import_price", "export_price", "rest_price")
+    m.parameters("floor", "ceiling", "plug_cost", "plug_value", "rest_price")
     m.charge = pyo.Var(bounds=(0.0, m.charge_limit))
     m.energy = pyo.Var(bounds=(m.floor, m.ceiling))
     m.foreign("energy_before")
@@ -111,11 +111,11 @@ def reserve_down(m: Template, has: SlotFeatures) -> None:
 
 def benefit(m: Template, has: SlotFeatures) -> None:
     """Δt·(λ_dis·η_dis·d − λ_ch·c/η_ch − κ·δ) − ρ·Δt·(e⁻ + e)/2."""
-    paid = m.hours * m.import_price / m.efficiency_charge * m.charge
+    paid = m.hours * m.plug_cost / m.efficiency_charge * m.charge
     rest = m.rest_price * m.hours * 0.5 * (m.energy_before + m.energy)
     earned = -paid - rest
     if has.discharges:
-        earned += m.hours * m.export_price * m.efficiency_discharge * m.discharge
+        earned += m.hours * m.plug_value * m.efficiency_discharge * m.discharge
     if has.follows:
         earned -= m.hours * m.change_price * m.change
     m.benefit = pyo.Objective(expr=earned, sense=pyo.maximize)

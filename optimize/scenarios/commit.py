@@ -41,7 +41,10 @@ def commit(uncertain: UncertainDay, *, time_limit_seconds: float = 120.0) -> Com
     Raises ProblemError where a shortfall would pay or a bid has a least size, TimeLimitError, SolverError.
     """
     _require_soluble(uncertain)
-    programs = [ScenarioProgram.of(scenario.day) for scenario in uncertain.scenarios]
+    programs = [
+        ScenarioProgram.of(scenario.day, _broken_eur_per_kwh(uncertain), _weight(uncertain, scenario))
+        for scenario in uncertain.scenarios
+    ]
     return _plan(uncertain, programs, None, time_limit_seconds)
 
 
@@ -53,7 +56,7 @@ def settle(
     plans = [
         _plan(
             replace(uncertain, scenarios=(Scenario(probability=1.0, day=scenario.day),), cvar_weight=0.0),
-            [ScenarioProgram.of(scenario.day)],
+            [ScenarioProgram.of(scenario.day, _broken_eur_per_kwh(uncertain), 1.0)],
             commitment,
             time_limit_seconds,
         )
@@ -71,6 +74,18 @@ def settle(
         columns=max(plan.columns for plan in plans),
         rows=max(plan.rows for plan in plans),
     )
+
+
+def _broken_eur_per_kwh(uncertain: UncertainDay) -> float:
+    """The most that a kWh costs where promises are broken with it."""
+    ways = sum(block.up + block.down for block in uncertain.day.reserves)
+    return uncertain.deviation_price_eur_per_kwh + ways * uncertain.shortfall_price_eur_per_kw_h
+
+
+def _weight(uncertain: UncertainDay, scenario: Scenario) -> float:
+    """The least share that a scenario's own cost has of the goal: beyond its tail it may have no other."""
+    sure = 1.0 - uncertain.cvar_weight
+    return scenario.probability * (sure if sure > 0.0 else 1.0)
 
 
 def tail_mean(cost: FloatArray, probability: FloatArray, level: float) -> float:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.model import build_day
 from optimize.model.assembly import LinearProgramme
 from optimize.types import DayProblem, WearPrice
 from optimize.windows import session_windows
+from optimize.worth import reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,9 +36,16 @@ class ScenarioProgram:
         return self.programme.cost.size
 
     @classmethod
-    def of(cls, problem: DayProblem) -> ScenarioProgram:
-        """Put a day together."""
-        day = build_day(problem, session_windows(problem), "v2g")
+    def of(cls, problem: DayProblem, broken_eur_per_kwh: float, weight: float) -> ScenarioProgram:
+        """Put a day together.
+
+        broken_eur_per_kwh: what a kWh may save besides by keeping a promise. weight: the share of the goal
+        that the day has: one that counts little may wear for what others gain.
+        """
+        windows = session_windows(problem)
+        most = most_duty.most_worth_eur(problem, windows)
+        most += broken_eur_per_kwh * float(reach(problem, windows).moved_kwh.sum())
+        day = build_day(problem, windows, "v2g", most_duty.duty_at_worth_efc(problem, most / weight))
         width, slots, blocks = day.programme.cost.size, len(problem.slots), len(problem.reserves)
         energy = (
             problem.slot_hours * day.power.coefficient,

@@ -121,8 +121,8 @@ def _peer(python: Path, arrays: FleetArrays) -> None:
         for i, s in enumerate(first)
     ]
     asked = {
-        "import": (arrays.import_price * 1e3).tolist(),
-        "export": (arrays.export_price * 1e3).tolist(),
+        "import": (arrays.import_cost * 1e3).tolist(),
+        "export": (arrays.export_value * 1e3).tolist(),
         "cars": cars,
     }
     done = subprocess.run(
@@ -150,10 +150,10 @@ def _whole_day(arrays: FleetArrays, one: dict[str, float]) -> DayProblem:
         efficiency_charge=one["eta"],
     )
     return day(
-        arrays.import_price,
+        arrays.import_cost,
         [battery],
         [stay("A", 0, arrays.slots, soc, soc, hours=arrays.slot_hours)],
-        export=arrays.export_price,
+        export=arrays.export_value,
         hours=arrays.slot_hours,
     )
 

@@ -151,28 +151,36 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
     assert stay.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
 
 
-def test_what_a_plan_itself_sees_come_back_stores_for_nobody(depot: Workspace) -> None:
-    """A car's next stay begins with what it says: a kWh more in store is lost to the plan that sees both."""
+def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Workspace) -> None:
     told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
-    early = AS_OF + timedelta(hours=13)  # 01:00 UTC, while car-1 is plugged in
-    problem = day_problem(inputs_of(depot, as_of=early))
+    problem = day_problem(inputs_of(depot))
+    stays = {stay.session_id: stay for stay in problem.sessions}
+    assert (stays["s1"].carries, stays["s2"].carries, stays["s3"].carries) == (False, True, False)
+    assert stays["s1"].value_eur_per_kwh == stays["s2"].value_eur_per_kwh
+    assert all(stay.value_eur_per_kwh for stay in problem.sessions)
+    outcome = plan(Context.of(depot, AS_OF), DAY)
+    mine = {"plan_id": outcome.details["plan_id"]}
+    left = depot.warehouse.read("out_plan_departure", where={**mine, "session_id": "s1"}).set_index("mode")
+    kwh = 0.5 * inputs_of(depot).capacity_kwh["car-1"]
+    at = {"interval_start_utc": pd.Timestamp(f"{DAY}T16:00Z"), "battery_id": "car-1"}
+    begun = depot.warehouse.read("out_plan_slot", where=mine | at).set_index("mode")["energy_start_kwh"]
+    for mode in ("uncontrolled", "ordered", "v2g"):
+        more = max(0.0, left.loc[mode, "reached_kwh"] - left.loc[mode, "target_kwh"])
+        assert begun[mode] == pytest.approx(kwh + more, abs=1e-6), mode
+
+
+def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan could miss on purpose to arrive with more: then what comes back is not carried on."""
+    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "0.2")
+    cheap = Workspace.open(depot.root)
+    problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
+    assert not any(stay.carries for stay in problem.sessions)
     worth = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
     assert (worth["s1"], worth["s2"]) == (0.0, 0.0), "no plan is made while it is away"
     assert worth["s3"], "one is, at 01:00"
-    problem = day_problem(inputs_of(depot))
-    values = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
-    assert values["s3"] == 0.0, (
-        "car-2 leaves at 15:50 and is back at 07:10, and the next plan is made at noon"
-    )
-    for session in ("s1", "s2"):  # car-1 leaves at 06:00 and is back at 16:00: the next plan lies between
-        value = values[session]
-        assert value is not None and value > 0.01
-    outcome = plan(Context.of(depot, AS_OF), DAY)
-    left = depot.warehouse.read(
-        "out_plan_departure", where={"plan_id": outcome.details["plan_id"], "session_id": "s3"}
-    ).set_index("mode")
-    for mode in ("ordered", "v2g"):
-        assert left.loc[mode, "reached_kwh"] == pytest.approx(left.loc[mode, "target_kwh"], abs=1e-3)
 
 
 def test_like_days_are_workdays_or_weekends_by_the_local_clock() -> None:

@@ -13,7 +13,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from optimize.types import BINDINGS
+from optimize.rulebook import BINDINGS
 from tests.flows.conftest import AS_OF, DAY, price_rows, put
 
 

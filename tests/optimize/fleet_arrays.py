@@ -58,14 +58,15 @@ def random_fleet(
     own_site = np.zeros(cars, dtype=np.int64) if sites == 1 else rng.integers(1, sites, cars)
     return FleetArrays(
         slot_hours=HOURS,
-        import_price=(market + 0.06) * 1.19,
-        export_price=market + 0.04,
+        import_cost=(market + 0.06) * 1.19,
+        export_value=market + 0.04,
         discharge_end=SLOTS if whole else int(rng.integers(SLOTS)),
         departure_price=5.0,
         capacity_kwh=capacity,
         wear_linear=np.where(law, 0.0, scale * 1.4),
         wear_scale=np.where(law, scale, 0.0),
         wear_alpha=np.where(law, alpha, 0.0),
+        most_worth_eur=500.0 * cars,
         rest_price=rng.choice([0.0, 1e-4], cars),
         v2g_limit_kwh=np.full(cars, np.inf),
         v2g_least_kwh=np.full(cars, np.inf),

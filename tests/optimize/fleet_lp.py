@@ -59,11 +59,11 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
         for n in range(int(arrays.count[s])):
             t, last = int(arrays.first[s]) + n, n == arrays.count[s] - 1
             rest = float(arrays.rest_price[i]) * dt
-            c = column(0.0, C, dt * float(arrays.import_price[t]) / eta)
+            c = column(0.0, C, dt * float(arrays.import_cost[t]) / eta)
             d = column(
                 0.0,
                 D if t < arrays.discharge_end else 0.0,
-                dt * (wear - float(arrays.export_price[t]) * etad),
+                dt * (wear - float(arrays.export_value[t]) * etad),
             )
             e = column(
                 low, high, rest * (0.5 if last else 1.0) - (float(arrays.terminal_value[s]) if last else 0.0)

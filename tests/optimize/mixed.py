@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optimize.types import OBJECTIVES, Car, DayProblem, ReserveBlock, Site, Taper
+from optimize.types import OBJECTIVES, Car, DayProblem, ReserveBlock, Session, Site, Taper
 from tests.optimize.fleets import random_day
 
 FEATURES = (
@@ -28,6 +28,7 @@ FEATURES = (
     "follow",
     "objective",
     "horizon",
+    "carry",
 )
 """What `mixed_day` can add to a random day."""
 
@@ -216,6 +217,33 @@ def _horizon(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     )
 
 
+def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    """Stays that come with what the one before left above its target; with reserves there are none."""
+    if problem.reserves:
+        return problem
+    of_car: dict[str, list[Session]] = {}
+    for stay in sorted(problem.sessions, key=lambda stay: stay.arrival_utc):
+        of_car.setdefault(stay.battery_id, []).append(stay)
+    carrying: set[str] = set()
+    changed: dict[str, Session] = {}
+    for stays in of_car.values():
+        value = stays[-1].value_eur_per_kwh
+        for before, stay in pairwise(stays):
+            if rng.random() < 0.8:
+                carrying.add(stay.session_id)
+                least = min(stay.arrival_soc, before.departure_soc)
+                changed[stay.session_id] = replace(stay, arrival_soc=least)
+        for stay in stays if {one.session_id for one in stays} & carrying else ():
+            changed[stay.session_id] = replace(changed.get(stay.session_id, stay), value_eur_per_kwh=value)
+    problem = replace(problem, sessions=tuple(changed.get(s.session_id, s) for s in problem.sessions))
+    price = max(problem.departure_price_eur_per_kwh, 1.05 * problem.most_gain_eur_per_kwh())
+    return replace(
+        problem,
+        departure_price_eur_per_kwh=price if carrying else problem.departure_price_eur_per_kwh,
+        sessions=tuple(replace(s, carries=s.session_id in carrying) for s in problem.sessions),
+    )
+
+
 _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "taper": _taper,
     "charger": _charger,
@@ -232,4 +260,5 @@ _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "follow": _follow,
     "objective": _objective,
     "horizon": _horizon,
+    "carry": _carry,
 }

@@ -97,9 +97,10 @@ class _Rows:
     def _car(self, i: int, one: Car) -> None:
         duty: Sum = {}
         fed: list[Sum] = [{} for _ in self.problem.day_starts]
-        for session in self.problem.sessions:
-            if session.battery_id == one.battery_id:
-                self._session(i, session, duty, fed)
+        own = [s for s in self.problem.sessions if s.battery_id == one.battery_id]
+        left: Sum | None = None
+        for session in sorted(own, key=lambda s: s.arrival_utc):
+            left = self._session(i, session, duty, fed, left)
         for number, day in enumerate(fed):
             used = one.v2g_used_kwh if number == 0 else 0.0
             self.rows.append((day, -np.inf, max(0.0, one.v2g_limit_kwh - used)))
@@ -116,7 +117,8 @@ class _Rows:
             slope, cost = priced.slope_eur(x), priced.cost_eur(x)
             self.rows.append((add({wear: 1.0}, duty, -slope), cost - slope * x, np.inf))
 
-    def _session(self, i: int, session: Session, duty: Sum, fed: list[Sum]) -> None:
+    def _session(self, i: int, session: Session, duty: Sum, fed: list[Sum], left: Sum | None) -> Sum | None:
+        """left: what the session before ends with above its target, None where it holds no slot."""
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
         own = {
             name: getattr(one, name) if getattr(session, name) is None else getattr(session, name)
@@ -137,6 +139,10 @@ class _Rows:
         high = one.soc_max * one.capacity_kwh
         most = p_dis if self.mode == "v2g" else 0.0
         energy: Sum = {CONSTANT: start}
+        most_start = start
+        if session.carries and left is not None and slots:
+            energy, most_start = add(energy, left), one.capacity_kwh
+        begun = dict(energy)
         trail: list[Sum] = [energy]
         for t in slots:
             c, d = self.column(0.0, p_ch), self.column(0.0, self._out(t, most))
@@ -150,7 +156,7 @@ class _Rows:
                 ({d: 1.0, y: -one.min_discharge_kw}, 0.0, np.inf),
                 ({y: 1.0, z: 1.0}, 0.0, 1.0),
                 (add({y: min(low, start) - low}, energy), min(low, start), np.inf),
-                (add({z: max(high, start) - high}, energy), -np.inf, max(high, start)),
+                (add({z: max(high, most_start) - high}, energy), -np.inf, max(high, most_start)),
             ]
             if one.charge_taper is not None:
                 taper = one.charge_taper
@@ -188,7 +194,8 @@ class _Rows:
         own_value = session.value_eur_per_kwh
         value = problem.terminal_value_eur_per_kwh if own_value is None else own_value
         add(self.gain, energy, value)
-        add(self.gain, {CONSTANT: -start * value})
+        add(self.gain, begun, -value)
+        return add(add({CONSTANT: -target}, energy), {missing: 1.0}) if slots else None
 
     def _out(self, t: int, most: float) -> float:
         """What may be discharged in a slot by a charger that can so much."""

@@ -173,7 +173,7 @@ def test_iterations_hardly_grow_with_the_number_of_cars() -> None:
 def test_yesterdays_prices_save_iterations() -> None:
     arrays = random_fleet(150, 6)
     cold = solve_arrays(arrays)
-    today = replace(arrays, import_price=arrays.import_price * 1.02, export_price=arrays.export_price * 1.02)
+    today = replace(arrays, import_cost=arrays.import_cost * 1.02, export_value=arrays.export_value * 1.02)
     again, warm = solve_arrays(today), solve_arrays(today, prices=cold.prices)
     assert warm.iterations < again.iterations
     assert abs(warm.plan.cost_eur - again.plan.cost_eur) <= 1e-4 * abs(again.plan.cost_eur)

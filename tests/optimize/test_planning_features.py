@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from optimize.account import account
+from optimize.check import check_plan
+from optimize.errors import PlanCheckError, ProblemError
 from optimize.plan import plan_day
-from optimize.types import BINDINGS, DayProblem, Mode, Site, Taper
+from optimize.rulebook import BINDINGS
+from optimize.types import DayProblem, Mode, Site, Taper
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
 
@@ -215,3 +218,48 @@ def test_what_holds_each_power_is_told() -> None:
     assert binding(problem, "v2g") == [["drawdown"]]
     problem = day([0.1, 0.2], [car(min_charge_kw=3.0)], [stay("A", 0, 2, 0.2, 0.7)])
     assert binding(problem, "ordered") == [["minimum power", "minimum power"]]
+
+
+def carried_day(**changes: object) -> DayProblem:
+    """Cheap in the first stay, dear in the second, which comes with 2 kWh less than the first promises."""
+    one = car(charge_limit_kw=6.0, discharge_limit_kw=6.0)
+    second = replace(stay("A", 2, 3, 0.4, 0.6), carries=True)
+    return changed(day([0.1, 0.2, 0.4], [one], [stay("A", 0, 1, 0.4, 0.6), second]), **changes)
+
+
+def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
+    problem = carried_day()
+    assert_table(problem, "uncontrolled", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
+    assert_table(problem, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.4)
+    # Full at 10 kWh, 4 above the target: it comes back with 8 and owes 6.
+    assert_table(problem, "v2g", [[6, 0, 0]], [[0, 0, 2]], -0.6 + 0.8)
+    alone = changed(problem, sessions=tuple(replace(one, carries=False) for one in problem.sessions))
+    assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
+
+
+def test_a_missed_target_takes_nothing_from_the_next_stay() -> None:
+    weak = [place(import_limit_kw=1.0)]
+    assert_table(carried_day(sites=tuple(weak)), "ordered", [[1, 0, 1]], [[0, 0, 0]], -0.1 - 0.4 - 2 * 5.0)
+
+
+def test_a_plan_that_comes_back_with_other_than_it_left_is_refused() -> None:
+    problem = carried_day()
+    plan = plan_day(problem, ["ordered"])["ordered"]
+    without = changed(problem, sessions=tuple(replace(one, carries=False) for one in problem.sessions))
+    with pytest.raises(PlanCheckError, match="energy continues"):
+        check_plan(without, plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"arrival_soc": 0.7}, "must not be above the target"),
+        ({"value_eur_per_kwh": 0.1}, "must be that of session"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused(change: dict[str, float], words: str) -> None:
+    first, second = carried_day().sessions
+    with pytest.raises(ProblemError, match=words):
+        carried_day(sessions=(first, replace(second, **change)))
+    with pytest.raises(ProblemError, match="above what a kWh can earn"):
+        carried_day(departure_price_eur_per_kwh=0.3)
