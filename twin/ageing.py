@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from twin.cell import Array, Health, ReferenceCell
+from twin.cell import ReferenceCell
+from twin.health import Array, Health
 from twin.life import Factors, time_grid, trajectory
 from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of

@@ -8,19 +8,20 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
-from twin.cell import Array, Health, reference_cell
+from twin.cell import reference_cell
 from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
 from twin.duty import StandardDuty
+from twin.entries import rows, vector
 from twin.errors import TwinError
-from twin.intervals import Parts, duty_part, interval, law_part
+from twin.health import Array, Health
+from twin.intervals import duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
@@ -29,9 +30,10 @@ from twin.opencircuit import open_circuit
 from twin.past import lived_through, ordinary_day, present
 from twin.prior import CHI2_LIMIT, NAMES, reach
 from twin.rates import RateModel, rate_model
+from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, PriorRecord, TwinRecord
 from twin.restore import life_points, residual_frame
-from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality, as_json
-from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
+from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
+from twin.update import anchor, carried, daily_update, full_record, kept_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
 from twin.wearmap import wear_map
 
@@ -187,18 +189,18 @@ def _result(
         v2g_ah_share=float(lives.dod[_TYPICAL]) * soh,
     )
     common = {"duty": from_days, "form": spec.wear_form_sd}
-    parts: dict[str, Parts] = {
-        "l0": {
+    parts = IntervalParts(
+        l0={
             "form": spec.life_form_sd,
             "left_out": fit.prior.discrepancy * float(reach(fit.mean[2] - soh, soh - end[0])),
             "past": _UNSEEN_SD * (1 - told),
         },
-        "alpha": common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
-        "beta": common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
-    }
-    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts["alpha"])
-    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts["beta"])
-    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts["l0"])
+        alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
+        beta=common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
+    )
+    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts.alpha)
+    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts.beta)
+    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts.l0)
     quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
@@ -212,11 +214,11 @@ def _result(
         load_c_rate=duty.trip_c_rate,
         volts_at_1c=float(np.exp(theta[0, 3])),
     )
-    end_of_life = {
-        "by": "range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
-        "capacity_days": lives.l0,
-        "range_days": float(by_range[0]),
-    }
+    end_of_life = EndOfLife(
+        by="range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
+        capacity_days=lives.l0,
+        range_days=float(by_range[0]),
+    )
     value = (battery.replacement_value_eur - battery.scrap_value_eur) * lives.l0 / lives.when_new
     wear = wear_map(
         base,
@@ -229,11 +231,11 @@ def _result(
         usable_energy_kwh=soh * battery.nominal_energy_kwh,
     )
     calibration_id = request.input_hash[:16]
-    points = {
-        "dod": [0.0, *lives.dod.tolist()],
-        "cycles_per_day": [0.0, *lives.cycles.tolist()],
-        "life_days": [lives.l0, *lives.lives.tolist()],
-    }
+    points = LifePoints(
+        dod=vector([0.0, *lives.dod]),
+        cycles_per_day=vector([0.0, *lives.cycles]),
+        life_days=vector([lives.l0, *lives.lives]),
+    )
     return Calibration(
         calibration_id=calibration_id,
         battery_id=battery.battery_id,
@@ -272,10 +274,17 @@ def _result(
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
-        model_hash=request.model_hash,
-        parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
-        | anchor(request, duty, today, seen)
-        | {"lives": points, "end_of_life": end_of_life, "interval_parts": parts},
+        record=replace(
+            _record(fit, duty, base),
+            model_hash=request.model_hash,
+            health=_first_of(today),
+            end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
+            state=anchor(request, today, seen),
+            full=full_record(request, _first_of(today), seen.state is not None),
+            lives=points,
+            end_of_life=end_of_life,
+            interval_parts=parts,
+        ),
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
         wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
@@ -312,31 +321,23 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
     return quality, "; ".join(notes) or "ok"
 
 
-def _parameters(
-    fit: AgeingFit, today: Health, duty: StandardDuty, base: RateModel, end_ah: float
-) -> dict[str, Any]:
-    return {
-        "names": list(NAMES),
-        "mean": fit.mean.tolist(),
-        "covariance": fit.covariance.tolist(),
-        "posterior_mean": fit.sample.mean(axis=0).tolist(),
-        "prior": fit.prior.to_record(),
-        "surprise": None if fit.surprise is None else asdict(fit.surprise),
-        "scatter": None if fit.scatter is None else asdict(fit.scatter),
-        "health": {
-            "sei_m": float(today.sei_m[0]),
-            "eps_n": float(today.eps_n[0]),
-            "eps_p": float(today.eps_p[0]),
-            "lithium_ah": float(today.lithium_ah[0]),
-        },
-        "duty": as_json(duty),
-        "rate_model": {
-            "sei": base.sei.tolist(),
-            "lam": base.lam.tolist(),
-            "held_out_error": base.held_out_error,
-            "charge_c_rate": base.charge_c_rate,
-        },
-        "end_capacity_ah": end_ah,
-        "observations": fit.observations,
-        "ageing_chi2_per_n": fit.chi2_per_n,
-    }
+def _record(fit: AgeingFit, duty: StandardDuty, base: RateModel) -> TwinRecord:
+    """What a record keeps of the ageing fit and of the standard day."""
+    return TwinRecord(
+        names=NAMES,
+        mean=vector(fit.mean),
+        covariance=rows(fit.covariance),
+        posterior_mean=vector(fit.sample.mean(axis=0)),
+        prior=PriorRecord.of(fit.prior),
+        surprise=fit.surprise,
+        scatter=fit.scatter,
+        duty=duty,
+        rate_model=LearntRates(
+            sei=vector(base.sei),
+            lam=rows(base.lam),
+            held_out_error=base.held_out_error,
+            charge_c_rate=base.charge_c_rate,
+        ),
+        observations=fit.observations,
+        ageing_chi2_per_n=fit.chi2_per_n,
+    )

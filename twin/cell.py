@@ -17,13 +17,11 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pybamm
 
 from twin.chemistry import Chemistry, chemistry
 from twin.errors import SolveError
-
-Array = npt.NDArray[np.float64]
+from twin.health import Array, Health
 
 FARADAY_AH = 96485.33212 / 3600.0
 _GAS_J_PER_MOL_K, _REFERENCE_K = 8.314462618, 298.15
@@ -41,20 +39,6 @@ LAM_LITHIUM_P = "Loss of lithium due to loss of active material in positive elec
 WEAR_OUTPUTS = (SEI_LITHIUM, ACTIVE_N, ACTIVE_P, LAM_LITHIUM_N, LAM_LITHIUM_P)
 VOLTAGE = "Voltage [V]"
 SENSITIVE = ("c_n", "c_p", "eps_n", "eps_p", "resistance", "bias")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Slow state of a reference cell; every field a float or an array of one common shape.
-
-    ``sei_m``: SEI thickness [m]; ``eps_n``, ``eps_p``: active material volume fractions [-];
-    ``lithium_ah``: cyclable lithium in both electrodes [Ah].
-    """
-
-    sei_m: Any
-    eps_n: Any
-    eps_p: Any
-    lithium_ah: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

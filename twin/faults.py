@@ -22,8 +22,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.evidence import Answer, Balance, Clock, Evidence, Signal, balance_of, sign_by_day
+from twin.health import Health
 from twin.opencircuit import open_circuit
 from twin.types import BatterySpec, FleetContext
 

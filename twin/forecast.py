@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.ageing import factors_of
-from twin.cell import Array, Health
+from twin.health import Array, Health
 from twin.life import time_grid, trajectory
 from twin.opencircuit import open_circuit
 from twin.prior import reach

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from twin.cell import Array, Health, ReferenceCell
+from twin.cell import ReferenceCell
+from twin.health import Array, Health
 from twin.opencircuit import open_circuit
 from twin.rates import RateModel, Rates
 

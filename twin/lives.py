@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.ageing import factors_of, start_health
-from twin.cell import Array, Health, ReferenceCell
+from twin.cell import ReferenceCell
 from twin.duty import Profile, StandardDuty
+from twin.health import Array, Health
 from twin.life import life_days
 from twin.rates import RateModel, rate_model
 

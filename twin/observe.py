@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from twin.ageing import checkup_arrays, health_at
-from twin.cell import Array, Health, reference_cell
+from twin.cell import reference_cell
 from twin.dispute import Dispute, by_misfit
 from twin.duty import REFERENCE_DUTY
 from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
+from twin.health import Array, Health
 from twin.opencircuit import open_circuit
 from twin.past import present
 from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pybamm
 
-from twin.cell import Array, Health, ReferenceCell, reference_cell
+from twin.cell import ReferenceCell, reference_cell
+from twin.health import Array, Health
 
 _GRID = np.linspace(0.0005, 0.9995, 4000)
 _BISECTIONS = 36

@@ -26,14 +26,13 @@ from twin.cell import (
     LAM_LITHIUM_N,
     LAM_LITHIUM_P,
     SEI_LITHIUM,
-    Array,
-    Health,
     ReferenceCell,
     day_model,
     reference_cell,
 )
 from twin.duty import DAY_S, MAX_SEGMENTS, Profile
 from twin.errors import SolveError
+from twin.health import Array, Health
 from twin.opencircuit import open_circuit
 
 DESIGN_POINTS = 16

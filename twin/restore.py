@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from twin.ageing import factors_of
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
+from twin.health import Health
 from twin.life import Factors, life_days, trajectory
-from twin.prior import NAMES
 from twin.rates import RateModel
+from twin.record import LifePoints, need
 from twin.state import StateFit
 from twin.types import BatterySpec, Calibration
 from twin.window import Replay
@@ -42,30 +43,30 @@ class Ageing:
 
 def ageing_of(calibration: Calibration) -> Ageing:
     """The ageing that ``calibration`` was made with."""
-    parameters = calibration.parameters
-    learnt = parameters["rate_model"]
+    kept = calibration.record
+    learnt = need(kept.rate_model, "rates of the standard day")
     model = RateModel(
         cell=reference_cell(calibration.chemistry),
-        sei=np.array(learnt["sei"]),
-        lam=np.array(learnt["lam"]),
-        held_out_error=learnt["held_out_error"],
-        charge_c_rate=learnt["charge_c_rate"],
+        sei=np.array(learnt.sei),
+        lam=np.array(learnt.lam),
+        held_out_error=learnt.held_out_error,
+        charge_c_rate=learnt.charge_c_rate,
     )
     return Ageing(
         model=model,
-        factors=factors_of(model, np.array(parameters["mean"])),
-        end_capacity_ah=float(parameters["end_capacity_ah"]),
+        factors=factors_of(model, np.array(need(kept.mean, "mean"))),
+        end_capacity_ah=need(kept.end_capacity_ah, "capacity at its end of life"),
     )
 
 
 def restorable(calibration: Calibration) -> bool:
     """Whether a calibration has the unknowns that this version of the twin ages a battery by."""
-    return list(calibration.parameters.get("names", [])) == list(NAMES)
+    return calibration.record.restorable
 
 
 def health_of(calibration: Calibration) -> Health:
     """The battery's health at its calibration; floats."""
-    return Health(**calibration.parameters["health"])
+    return need(calibration.record.health, "health")
 
 
 def _row(health: Health) -> Health:
@@ -78,10 +79,10 @@ def _row(health: Health) -> Health:
 
 
 def life_points(
-    calibration_id: str, battery_id: str, lives: dict[str, list[float]], alpha: float, beta: float
+    calibration_id: str, battery_id: str, lives: LifePoints, alpha: float, beta: float
 ) -> pd.DataFrame:
-    """Simulated lives beside both forms; ``lives``: dod, cycles_per_day, life_days, standard day first."""
-    dod, cycles, life = (np.array(lives[name]) for name in ("dod", "cycles_per_day", "life_days"))
+    """Simulated lives beside both forms."""
+    dod, cycles, life = (np.array(one) for one in (lives.dod, lives.cycles_per_day, lives.life_days))
     x = dod * cycles
     return pd.DataFrame(
         {

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.evidence import seconds_of
+from twin.health import Health
 from twin.opencircuit import open_circuit
 from twin.types import BatterySpec
 

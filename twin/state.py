@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import SENSITIVE, Array, Health, day_model
+from twin.cell import SENSITIVE, day_model
 from twin.errors import SolveError
+from twin.health import Array, Health
 from twin.opencircuit import OpenCircuit, open_circuit
 from twin.types import BatterySpec
 from twin.window import MAX_STEPS, Replay

@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from twin.cell import Array, Health, day_model, reference_cell
+from twin.cell import day_model, reference_cell
 from twin.duty import DAY_S, StandardDuty
+from twin.health import Array, Health
 from twin.life import Factors, health_slope
 from twin.opencircuit import open_circuit
 from twin.rates import Rates, solve_rates

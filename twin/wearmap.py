@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.duty import Profile, StandardDuty
 from twin.errors import SolveError, TwinError
+from twin.health import Health
 from twin.life import Factors, life_days
 from twin.rates import RateModel, Rates, solve_rates
 

@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.data import benchmark_parser
-from twin.cell import Array, Health, day_model, parameter_values, reference_cell
+from twin.cell import day_model, parameter_values, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, StandardDuty
+from twin.health import Array, Health
 from twin.life import Factors, life_days
 from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates

@@ -8,9 +8,10 @@ import pytest
 
 from tests.twin.batteries import battery, calibrated, duty, request, truth
 from twin.calibrate import calibrate_battery
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
 from twin.duty import Profile, derive_duty
 from twin.errors import TwinError
+from twin.health import Health
 from twin.life import Factors, life_days
 from twin.opencircuit import open_circuit
 from twin.profile import ProfileRequest, profile_life_chunk
@@ -29,7 +30,7 @@ def test_state_and_ageing_are_recovered(name: str) -> None:
     true_ah = made.hidden["usable_capacity_ah"]
     assert found.usable_capacity_ah == pytest.approx(true_ah, rel=0.01)
     assert abs(found.usable_capacity_ah - true_ah) < 3 * found.usable_capacity_sd_ah
-    mean, covariance = (np.array(found.parameters[key]) for key in ("mean", "covariance"))
+    mean, covariance = (np.array(one) for one in (found.record.mean, found.record.covariance))
     error = mean[:2] - np.log([made.hidden["sei_factor"], made.hidden["lam_factor"]])
     assert (np.abs(error) < 3 * np.sqrt(np.diag(covariance)[:2]) + 0.1).all()
 

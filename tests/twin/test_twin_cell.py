@@ -7,9 +7,10 @@ import pybamm
 import pytest
 
 from tests.twin.batteries import duty
-from twin.cell import Health, day_model, reference_cell
+from twin.cell import day_model, reference_cell
 from twin.chemistry import CHEMISTRIES, chemistry
 from twin.errors import ChemistryError, SolveError
+from twin.health import Health
 from twin.opencircuit import open_circuit
 
 NAMES = sorted(CHEMISTRIES)

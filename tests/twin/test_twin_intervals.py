@@ -18,8 +18,9 @@ from twin.intervals import STRUCTURAL, duty_part, interval, law_part, without
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
 from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, Scatter, fleet_prior, lesson_of, reach, spread_of
+from twin.prior import CHEMISTRY_PRIOR, Scatter, fleet_prior, reach, spread_of
 from twin.rates import RateModel, rate_model
+from twin.record import lesson_of
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +72,7 @@ def test_few_check_ups_hardly_move_what_is_believed_and_siblings_do() -> None:
 
 
 def test_siblings_are_taught_the_spread_by_a_calibration() -> None:
-    lesson = lesson_of(calibrated().parameters)
+    lesson = lesson_of(calibrated().record)
     assert lesson is not None
     assert lesson.scatter is not None
     prior = fleet_prior(CHEMISTRY_PRIOR, [lesson] * 8)
@@ -130,7 +131,7 @@ def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
 
 def test_parts_are_kept_with_the_calibration() -> None:
     found = calibrated()
-    parts = found.parameters["interval_parts"]
+    parts = found.record.interval_parts.by_name()
     assert set(parts) == {"l0", "alpha", "beta"}
     inner = without(
         parts["alpha"], found.alpha_day_per_efc, found.alpha_low_day_per_efc, found.alpha_high_day_per_efc

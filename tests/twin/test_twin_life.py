@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twin.cell import Health, ReferenceCell, reference_cell
+from twin.cell import ReferenceCell, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, Profile
+from twin.health import Health
 from twin.life import HORIZON_DAYS, Factors, life_days
 from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates

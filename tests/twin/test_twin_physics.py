@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from twin.ageing import factors_of, health_path
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, Profile, StandardDuty
+from twin.health import Health
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
 from twin.opencircuit import open_circuit

@@ -12,11 +12,13 @@ import pytest
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, draw, hide
 from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
-from twin.cell import Array, Health, reference_cell
+from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
+from twin.health import Array, Health
 from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, lesson_of, sibling_priors
+from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, sibling_priors
 from twin.rates import RateModel, Rates
+from twin.record import lesson_of
 from twin.sampling import sample_posterior
 from twin.synthetic import drifted
 

@@ -60,7 +60,7 @@ def test_a_day_later_only_the_state_is_fitted(monkeypatch: pytest.MonkeyPatch) -
     ratios = [c.life_points["life_days"] / c.l0_days for c in (before, after)]
     assert ratios[1].tolist() == pytest.approx(ratios[0].tolist())
     assert after.residuals["time_utc"].iloc[0] > YESTERDAY - pd.Timedelta(days=1)
-    assert after.parameters["state"]["until_utc"] > before.parameters["state"]["until_utc"]
+    assert after.record.state.until_utc > before.record.state.until_utc
 
 
 def test_without_a_new_window_the_state_is_carried_on() -> None:
@@ -106,8 +106,7 @@ def test_what_asks_for_a_full_calibration(change: Any, why: str) -> None:
 
 def test_telemetry_where_there_was_none_asks_for_a_full_calibration() -> None:
     before = yesterday()
-    unseen = {"full": before.parameters["full"] | {"observed": False}}
-    blind = replace(before, parameters=dict(before.parameters) | unseen)
+    blind = replace(before, record=replace(before.record, full=replace(before.record.full, observed=False)))
     assert "telemetry" in why_full(_changed(previous=blind))
     bare = _changed(previous=blind, telemetry=truth().telemetry[:0])
     assert "telemetry" not in why_full(bare)
