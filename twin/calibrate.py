@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
 from twin.cell import reference_cell
 from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
@@ -121,8 +121,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.
         faded = capacity_draws(battery.chemistry, seen.state.posterior, seen.state.health.sei_m)[0]
-        for guess in (health_at(lived, fit.mean, age_days), start_health(base.cell, np.atleast_1d(faded))):
-            again = observe_from(request, seen, _first_of(guess))
+        for guess in (health_at(lived, fit.mean, age_days), base.cell.fresh.scaled(faded)):
+            again = observe_from(request, seen, guess.first())
             other = fit if again.state is seen.state else ageing(state=again.state)
             if other.chi2_per_n < fit.chi2_per_n:
                 seen, fit = again, other
@@ -183,7 +183,7 @@ def _result(
         base,
         duty,
         spread,
-        _first_of(today),
+        today.first(),
         factors_of(base, theta[:1]),
         end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
         v2g_ah_share=float(lives.dod[_TYPICAL]) * soh,
@@ -208,7 +208,7 @@ def _result(
     )
     by_range = life_days(
         base,
-        Health(**{name: getattr(today, name)[:1] for name in today.__slots__}),
+        today.at(slice(1)),
         factors_of(base, theta[:1]),
         float(end[0]) * circuit.fresh_capacity_ah,
         load_c_rate=duty.trip_c_rate,
@@ -224,7 +224,7 @@ def _result(
         base,
         duty,
         factors_of(base, theta[:1]),
-        _first_of(today),
+        today.first(),
         soh=soh,
         end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
         residual_value_eur=value,
@@ -277,10 +277,10 @@ def _result(
         record=replace(
             _record(fit, duty, base),
             model_hash=request.model_hash,
-            health=_first_of(today),
+            health=today.first(),
             end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
             state=anchor(request, today, seen),
-            full=full_record(request, _first_of(today), seen.state is not None),
+            full=full_record(request, today.first(), seen.state is not None),
             lives=points,
             end_of_life=end_of_life,
             interval_parts=parts,
@@ -295,16 +295,6 @@ def _shares(base: RateModel, today: Health) -> Array:
     """Usable capacity as a share of a new cell's."""
     circuit = open_circuit(base.cell.name)
     return np.asarray(circuit.window(today).capacity_ah / circuit.fresh_capacity_ah)
-
-
-def _first_of(health: Health) -> Health:
-    """The first of an array of healths, in floats."""
-    return Health(
-        sei_m=float(health.sei_m[0]),
-        eps_n=float(health.eps_n[0]),
-        eps_p=float(health.eps_p[0]),
-        lithium_ah=float(health.lithium_ah[0]),
-    )
 
 
 def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:

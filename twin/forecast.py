@@ -45,13 +45,11 @@ def forecast_capacity(
     check-ups that are foretold, relative; 0 for capacity itself.
     """
     circuit = open_circuit(model.cell.name)
-    names = Health.__slots__
-    rows = {name: np.broadcast_to(getattr(today, name), len(theta)) for name in names}
+    rows = today.each(lambda value: np.broadcast_to(value, len(theta)))
     grid = np.union1d(time_grid(max(float(days[-1]), 1e-3)), np.append(0.0, days))
-    path = trajectory(model, Health(**rows), factors_of(model, theta), grid)
+    path = trajectory(model, rows, factors_of(model, theta), grid)
     at = np.searchsorted(grid, np.append(0.0, days))
-    asked = Health(**{name: getattr(path, name)[at] for name in names})
-    share = circuit.window(asked).capacity_ah / circuit.fresh_capacity_ah
+    share = circuit.window(path.at(at)).capacity_ah / circuit.fresh_capacity_ah
     draws, count = share[:, 1:], len(theta) - 1
     left_out = np.random.default_rng(0).normal(0.0, discrepancy, count)
     known = np.random.default_rng(1).normal(0.0, today_sd, count)

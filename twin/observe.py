@@ -143,13 +143,8 @@ def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:
     drawn = np.random.default_rng(0).multivariate_normal(
         posterior.mean[:3], posterior.covariance[:3, :3], _DRAWS
     )
-    rows, fresh = np.vstack([posterior.mean[:3], drawn]), circuit.cell.fresh
-    health = Health(
-        sei_m=np.full(len(rows), sei_m),
-        eps_n=fresh.eps_n * np.exp(rows[:, 0]),
-        eps_p=fresh.eps_p * np.exp(rows[:, 1]),
-        lithium_ah=fresh.lithium_ah * rows[:, 2],
-    )
+    rows = np.vstack([posterior.mean[:3], drawn])
+    health = circuit.cell.fresh.moved(rows.T, np.full(len(rows), sei_m))
     return np.asarray(circuit.window(health).capacity_ah / circuit.fresh_capacity_ah)
 
 
@@ -183,12 +178,12 @@ def _reference_rates(name: str) -> RateModel:
 def expected_health(name: str, age_days: float) -> Health:
     """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
     base = _reference_rates(name)
-    health, fresh = health_at(base, CHEMISTRY_PRIOR.mean, age_days), base.cell.fresh
-    return Health(
-        sei_m=float(health.sei_m[0]),
-        eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),
-        eps_p=max(float(health.eps_p[0]), 0.8 * fresh.eps_p),
-        lithium_ah=max(float(health.lithium_ah[0]), 0.75 * fresh.lithium_ah),
+    health, fresh = health_at(base, CHEMISTRY_PRIOR.mean, age_days).first(), base.cell.fresh
+    return replace(
+        health,
+        eps_n=max(health.eps_n, 0.8 * fresh.eps_n),
+        eps_p=max(health.eps_p, 0.8 * fresh.eps_p),
+        lithium_ah=max(health.lithium_ah, 0.75 * fresh.lithium_ah),
     )
 
 

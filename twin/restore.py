@@ -28,17 +28,11 @@ class Ageing:
 
     def after(self, health: Health, days: float) -> Health:
         """Health some standard days later; floats."""
-        path = trajectory(self.model, _row(health), self.factors, np.array([0.0, days]))
-        return Health(
-            sei_m=float(path.sei_m[-1, 0]),
-            eps_n=float(path.eps_n[-1, 0]),
-            eps_p=float(path.eps_p[-1, 0]),
-            lithium_ah=float(path.lithium_ah[-1, 0]),
-        )
+        return trajectory(self.model, health.row(), self.factors, np.array([0.0, days])).at(-1).first()
 
     def life_days(self, health: Health) -> float:
         """Remaining life on standard days [d]."""
-        return float(life_days(self.model, _row(health), self.factors, self.end_capacity_ah)[0])
+        return float(life_days(self.model, health.row(), self.factors, self.end_capacity_ah)[0])
 
 
 def ageing_of(calibration: Calibration) -> Ageing:
@@ -67,15 +61,6 @@ def restorable(calibration: Calibration) -> bool:
 def health_of(calibration: Calibration) -> Health:
     """The battery's health at its calibration; floats."""
     return need(calibration.record.health, "health")
-
-
-def _row(health: Health) -> Health:
-    return Health(
-        sei_m=np.array([health.sei_m]),
-        eps_n=np.array([health.eps_n]),
-        eps_p=np.array([health.eps_p]),
-        lithium_ah=np.array([health.lithium_ah]),
-    )
 
 
 def life_points(

@@ -97,13 +97,7 @@ class _Problem:
 
     def health(self, theta: Array) -> Health:
         """Health of the unknowns; the SEI thickness is the guess's."""
-        fresh = self.circuit.cell.fresh
-        return Health(
-            sei_m=self.guess.sei_m,
-            eps_n=fresh.eps_n * float(np.exp(theta[1])),
-            eps_p=fresh.eps_p * float(np.exp(theta[2])),
-            lithium_ah=fresh.lithium_ah * float(theta[3]),
-        )
+        return self.circuit.cell.fresh.moved(theta[1:4], self.guess.sei_m).first()
 
     def at(self, theta: Array) -> _Point:
         """Replay at ``theta``; the derivatives by theta are chained from PyBaMM's by its inputs."""
@@ -218,17 +212,7 @@ def _prior_mean(replay: Replay, guess: Health, circuit: OpenCircuit) -> Array:
     socs = np.linspace(0, 1, 400)
     x, y = window.at(socs)
     soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
-    fresh = circuit.cell.fresh
-    return np.array(
-        [
-            np.interp(soc, socs, x),
-            np.log(guess.eps_n / fresh.eps_n),
-            np.log(guess.eps_p / fresh.eps_p),
-            guess.lithium_ah / fresh.lithium_ah,
-            0.05,
-            0.0,
-        ]
-    )
+    return np.array([np.interp(soc, socs, x), *guess.changes(circuit.cell.fresh), 0.05, 0.0])
 
 
 def _summary(problem: _Problem, best: _Point) -> StateFit:

@@ -8,7 +8,7 @@ noise, bias, gaps and, on request, a sensor fault. Nothing here is used in a cal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -89,7 +89,7 @@ def simulate_truth(spec: TruthSpec) -> Truth:
     age_days = (spec.as_of_utc - spec.battery.commissioned_utc).total_seconds() / DAY_S
     days, history = _age(spec, age_days)
     checkups = _checkups(spec, rng, days, history)
-    today = _at(history, len(days) - 1)
+    today = history.at(-1).first()
     telemetry, sessions = _telemetry(spec, rng, today)
     capacity = (
         float(open_circuit(cell.name).window(today).capacity_ah) / open_circuit(cell.name).fresh_capacity_ah
@@ -99,37 +99,21 @@ def simulate_truth(spec: TruthSpec) -> Truth:
         "capacity_scale": spec.capacity_scale,
         "sei_factor": spec.sei_factor,
         "lam_factor": spec.lam_factor,
-        "sei_m": float(today.sei_m),
-        "eps_n": float(today.eps_n),
-        "eps_p": float(today.eps_p),
-        "lithium_ah": float(today.lithium_ah),
+        **asdict(today),
     }
     return Truth(telemetry=telemetry, checkups=checkups, sessions=sessions, hidden=hidden)
-
-
-def _at(history: Health, index: int) -> Health:
-    return Health(
-        sei_m=float(history.sei_m[index]),
-        eps_n=float(history.eps_n[index]),
-        eps_p=float(history.eps_p[index]),
-        lithium_ah=float(history.lithium_ah[index]),
-    )
 
 
 def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
     """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), steps growing to a year."""
     cell = reference_cell(spec.battery.chemistry)
-    fresh = cell.fresh
-    state = np.array(
-        [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
-    )
-
+    state = cell.fresh.scaled(spec.capacity_scale).vector()
     factors = Factors(
         sei=np.asarray(spec.sei_factor), lam=np.asarray(spec.lam_factor), sei_bend=spec.sei_bend
     )
 
     def slope(values: Array) -> Array:
-        health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
+        health = Health.of(values)
         return health_slope(cell, health, drifted(spec, health, _rates(spec, health)), factors)
 
     jumps = max(3, round(age_days / 300))
@@ -138,8 +122,7 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
     for step in np.diff(days):
         state = state + step * slope(state + 0.5 * step * slope(state))
         states.append(state)
-    table = np.array(states)
-    return days, Health(sei_m=table[:, 0], eps_n=table[:, 1], eps_p=table[:, 2], lithium_ah=table[:, 3])
+    return days, Health.of(np.array(states).T)
 
 
 def drifted(spec: TruthSpec, health: Health, rates: Rates) -> Rates:

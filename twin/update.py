@@ -45,13 +45,7 @@ def anchor(request: CalibrationRequest, today: Health, seen: Observation) -> Sta
     ``today``: health of the best estimate, then of posterior draws, in arrays.
     """
     fresh = reference_cell(request.battery.chemistry).fresh
-    moved = np.column_stack(
-        [
-            np.log(today.eps_n / fresh.eps_n),
-            np.log(today.eps_p / fresh.eps_p),
-            today.lithium_ah / fresh.lithium_ah,
-        ]
-    )
+    moved = np.column_stack(today.changes(fresh))
     mean = np.array([*moved[0], _EFFECTIVE_OHM_AH, 0.0])
     covariance = np.diag([0.0, 0.0, 0.0, _EFFECTIVE_SD**2, BIAS_SD_C**2])
     covariance[:3, :3] = np.cov(moved[1:].T)
@@ -109,8 +103,7 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     health = ageing_of(previous).after(health_of(previous), days)
     fresh = reference_cell(previous.chemistry).fresh
     mean = np.array(state.mean)
-    mean[0], mean[1] = np.log(health.eps_n / fresh.eps_n), np.log(health.eps_p / fresh.eps_p)
-    mean[2] = health.lithium_ah / fresh.lithium_ah
+    mean[:3] = health.changes(fresh)
     return Carried(
         health=health,
         prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),

@@ -153,7 +153,7 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
             learn(cell, spec.duty.profile()),
             spec.duty,
             theta,
-            Health(**{name: np.array([truth.hidden[name]]) for name in HEALTH}),
+            today.row(),
             truth.hidden["usable_capacity_ah"] / spec.battery.nominal_capacity_ah,
             np.array([0.8 * circuit.fresh_capacity_ah]),
             learn,

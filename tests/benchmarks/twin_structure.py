@@ -85,7 +85,7 @@ def study(name: str) -> dict[str, Array]:
     cell, circuit = reference_cell(name), open_circuit(name)
     end = (0.8 + AGED_FADE) * circuit.fresh_capacity_ah
     unit = Factors(sei=np.ones(1), lam=np.ones(1))
-    start = Health(**{n: np.array([getattr(cell.fresh, n)]) for n in Health.__slots__})
+    start = cell.fresh.row()
     found: dict[str, list[tuple[float, float]]] = {}
     bases = [rate_model(cell, duty.profile()) for duty in duties()]
     ours = [pair(name, duty, cell.fresh, electrolyte=False) for duty in duties()]

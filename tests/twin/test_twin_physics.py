@@ -38,8 +38,7 @@ def life(name: str, profile: Profile, **load: float) -> float:
 
 
 def new(name: str) -> Health:
-    fresh = reference_cell(name).fresh
-    return Health(**{key: np.array([getattr(fresh, key)]) for key in Health.__slots__})
+    return reference_cell(name).fresh.row()
 
 
 def late(duty: StandardDuty) -> Profile:
@@ -110,7 +109,7 @@ def test_alpha_of_an_aged_start_is_that_of_a_fresh_one() -> None:
     base = ordinary(name)
     share = circuit.window(aged_path(name)).capacity_ah / circuit.fresh_capacity_ah
     at = int(np.argmax(share[:, 0] <= 0.9))
-    aged = Health(**{key: getattr(aged_path(name), key)[at] for key in Health.__slots__})
+    aged = aged_path(name).at(at)
     alphas = []
     for start, soh in ((new(name), 1.0), (aged, float(share[at, 0]))):
         end = 0.8 * circuit.fresh_capacity_ah
