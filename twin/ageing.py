@@ -21,7 +21,6 @@ from scipy.optimize import least_squares
 
 from twin.health import Array, Health
 from twin.life import Factors, time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of
 from twin.rates import RateModel
 from twin.sampling import sample_posterior
@@ -123,7 +122,7 @@ class _Problem:
 
     def data(self, theta: Array) -> Array:
         """Standardised residuals of the data, one row a vector of unknowns."""
-        cell, circuit = self.model.cell, open_circuit(self.model.cell.name)
+        cell, circuit = self.model.cell, self.model.cell.circuit
         path = health_path(self.model, theta, np.append(self.ages, self.age_days))
         seen = path.at(slice(-1)).each(np.transpose)
         share = circuit.window(seen).capacity_ah / circuit.fresh_capacity_ah
@@ -295,7 +294,7 @@ def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
     path = health_path(
         problem.model, _posterior(earlier).sample, np.append(problem.ages[half - 1], problem.ages[-count:])
     )
-    circuit = open_circuit(problem.model.cell.name)
+    circuit = problem.model.cell.circuit
     share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
     last = share[1:].mean(axis=0)
     return Surprise(

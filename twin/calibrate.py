@@ -26,7 +26,6 @@ from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, capacity_draws, observe, observe_from
-from twin.opencircuit import open_circuit
 from twin.past import lived_through, ordinary_day, present
 from twin.prior import CHI2_LIMIT, NAMES, reach
 from twin.rates import RateModel, rate_model
@@ -88,8 +87,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     if seen.fault is not None:
         # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
         request = _bare(request)
-    duty = ordinary_day(request)
-    base = rate_model(reference_cell(battery.chemistry), duty.profile())
+    duty, cell = ordinary_day(request), reference_cell(battery.chemistry)
+    base = rate_model(cell, duty.profile())
     past = lived_through(
         duty,
         request.telemetry,
@@ -97,7 +96,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         commissioned_utc=battery.commissioned_utc,
         as_of_utc=request.as_of_utc,
     )
-    lived = base if past.duty is duty else rate_model(base.cell, past.duty.profile())
+    lived = base if past.duty is duty else rate_model(cell, past.duty.profile())
     checkups = request.checkups
     if seen.fault is not None and seen.fault.kind == "wrong_cell_count":
         checkups = checkups[:0]  # the nameplate that turns them into shares of the cell is what is wrong
@@ -120,9 +119,9 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.
-        faded = capacity_draws(battery.chemistry, seen.state.posterior, seen.state.health.sei_m)[0]
-        for guess in (health_at(lived, fit.mean, age_days), base.cell.fresh.scaled(faded)):
-            again = observe_from(request, seen, guess.first())
+        faded = capacity_draws(cell, seen.state.posterior, seen.state.health.sei_m)[0]
+        for guess in (health_at(lived, fit.mean, age_days), cell.fresh.scaled(faded)):
+            again = observe_from(request, cell, seen, guess.first())
             other = fit if again.state is seen.state else ageing(state=again.state)
             if other.chi2_per_n < fit.chi2_per_n:
                 seen, fit = again, other
@@ -169,7 +168,7 @@ def _result(
     spread: DutySpread,
 ) -> Calibration:
     state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
-    battery, circuit = request.battery, open_circuit(base.cell.name)
+    battery, circuit = request.battery, base.cell.circuit
     share = _shares(base, today)
     soh = float(share[0])
     end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
@@ -279,7 +278,7 @@ def _result(
             model_hash=request.model_hash,
             health=today.first(),
             end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
-            state=anchor(request, today, seen),
+            state=anchor(request, base.cell.fresh, today, seen),
             full=full_record(request, today.first(), seen.state is not None),
             lives=points,
             end_of_life=end_of_life,
@@ -293,7 +292,7 @@ def _result(
 
 def _shares(base: RateModel, today: Health) -> Array:
     """Usable capacity as a share of a new cell's."""
-    circuit = open_circuit(base.cell.name)
+    circuit = base.cell.circuit
     return np.asarray(circuit.window(today).capacity_ah / circuit.fresh_capacity_ah)
 
 

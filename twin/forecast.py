@@ -9,7 +9,6 @@ import numpy as np
 from twin.ageing import factors_of
 from twin.health import Array, Health
 from twin.life import time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import reach
 from twin.rates import RateModel
 
@@ -44,7 +43,7 @@ def forecast_capacity(
     by a share of its own, normal with the prior's ``discrepancy`` times `reach`; ``measured_sd``: of the
     check-ups that are foretold, relative; 0 for capacity itself.
     """
-    circuit = open_circuit(model.cell.name)
+    circuit = model.cell.circuit
     rows = today.each(lambda value: np.broadcast_to(value, len(theta)))
     grid = np.union1d(time_grid(max(float(days[-1]), 1e-3)), np.append(0.0, days))
     path = trajectory(model, rows, factors_of(model, theta), grid)

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pybamm
 
-from twin.cell import AGEING_OPTIONS, parameter_values, reference_cell
+from twin.cell import AGEING_OPTIONS, ReferenceCell, reference_cell
 from twin.errors import TwinError
 from twin.forecast import forecast_capacity
 from twin.health import Health
 from twin.life import time_grid
-from twin.opencircuit import open_circuit
 from twin.record import need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
@@ -46,6 +45,11 @@ class BatteryHandle:
         held = self.calibration.record
         names = list(need(held.names, "names"))
         return pd.DataFrame(np.array(need(held.covariance, "covariance")), index=names, columns=names)
+
+    @property
+    def cell(self) -> ReferenceCell:
+        """The reference cell of its chemistry."""
+        return reference_cell(self.calibration.chemistry)
 
     @property
     def health(self) -> Health:
@@ -110,13 +114,12 @@ class BatteryHandle:
     ) -> Any:
         """PyBaMM parameter values of the pack at today's health; arguments as of `simulation`."""
         battery, found = self.battery, self.calibration
-        cell, circuit = reference_cell(found.chemistry), open_circuit(found.chemistry)
-        x_n, y_p = circuit.window(self.health).at(soc)
+        cell, values = self.cell, self.cell.parameter_values.copy()
+        x_n, y_p = cell.circuit.window(self.health).at(soc)
         degc = (
             need(found.record.duty, "duty").temperature_degc if temperature_degc is None else temperature_degc
         )
-        values = parameter_values(found.chemistry).copy()
-        strings = battery.nominal_capacity_ah / circuit.fresh_capacity_ah
+        strings = battery.nominal_capacity_ah / cell.circuit.fresh_capacity_ah
         parallel = values["Number of electrodes connected in parallel to make a cell"]
         changes = {
             "Number of electrodes connected in parallel to make a cell": parallel * strings,
@@ -142,7 +145,7 @@ class BatteryHandle:
         return need(self.calibration.record.state, "state").mean[3]
 
     def _ageing_values(self) -> dict[str, float]:
-        spec = reference_cell(self.calibration.chemistry).spec
+        spec = self.cell.spec
         factors = ageing_of(self.calibration).factors
         sei, lam = float(factors.sei[0]), float(factors.lam[0])
         return {

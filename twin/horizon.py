@@ -15,7 +15,6 @@ from twin.ageing import factors_of
 from twin.health import Array
 from twin.intervals import interval
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import reach
 from twin.record import need
 from twin.restore import ageing_of, health_of
@@ -28,8 +27,7 @@ _Z90 = 1.645
 
 def end_of_life_soh(calibration: Calibration) -> float:
     """Capacity over nominal at which the life of a calibration ends."""
-    fresh_ah = open_circuit(calibration.chemistry).fresh_capacity_ah
-    return need(calibration.record.end_capacity_ah, "capacity at its end of life") / fresh_ah
+    return ageing_of(calibration).end_soh
 
 
 def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> pd.DataFrame:
@@ -41,7 +39,7 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     """
     kept, ageing = calibration.record, ageing_of(calibration)
     unknowns, prior = need(kept.mean, "mean"), need(kept.prior, "prior")
-    circuit, end = open_circuit(calibration.chemistry), end_of_life_soh(calibration)
+    circuit, end = ageing.model.cell.circuit, ageing.end_soh
     factors = factors_of(ageing.model, np.vstack([unknowns, draws]))
     grid = time_grid(HORIZON_DAYS)
     path = trajectory(ageing.model, health_of(calibration), factors, grid)

@@ -16,7 +16,6 @@ from scipy.special import expit
 
 from twin.cell import ReferenceCell
 from twin.health import Array, Health
-from twin.opencircuit import open_circuit
 from twin.rates import RateModel, Rates
 
 _FIRST_STEP_DAYS, _FEWEST_STEPS = 5.0, 50
@@ -106,7 +105,7 @@ def life_days(
     share of a new cell's. Zero where it is there already, `HORIZON_DAYS` where it never gets there within
     them.
     """
-    days, cell, circuit = time_grid(HORIZON_DAYS), model.cell, open_circuit(model.cell.name)
+    days, cell, circuit = time_grid(HORIZON_DAYS), model.cell, model.cell.circuit
     path = trajectory(model, start, factors, days)
     film = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (path.sei_m - cell.fresh.sei_m)
     capacity = circuit.window(path, load_c_rate * (volts_at_1c + film)).capacity_ah

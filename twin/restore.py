@@ -26,6 +26,11 @@ class Ageing:
     factors: Factors
     end_capacity_ah: float
 
+    @property
+    def end_soh(self) -> float:
+        """Capacity over nominal at which its life ends."""
+        return self.end_capacity_ah / self.model.cell.circuit.fresh_capacity_ah
+
     def after(self, health: Health, days: float) -> Health:
         """Health some standard days later; floats."""
         return trajectory(self.model, health.row(), self.factors, np.array([0.0, days])).at(-1).first()

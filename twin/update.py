@@ -15,12 +15,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from twin.cell import reference_cell
 from twin.dispute import pack
 from twin.entries import rows, vector
 from twin.health import Health
 from twin.observe import Carried, Observation, capacity_draws
-from twin.opencircuit import open_circuit
 from twin.past import ordinary_day
 from twin.prior import NAMES
 from twin.record import FullRecord, LifePoints, StateRecord, need
@@ -39,12 +37,11 @@ DUTY_LIMITS = {
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
-def anchor(request: CalibrationRequest, today: Health, seen: Observation) -> StateRecord:
+def anchor(request: CalibrationRequest, fresh: Health, today: Health, seen: Observation) -> StateRecord:
     """The state that a full calibration leaves for the days to come.
 
-    ``today``: health of the best estimate, then of posterior draws, in arrays.
+    ``fresh``: health of a new cell; ``today``: of the best estimate, then of posterior draws, in arrays.
     """
-    fresh = reference_cell(request.battery.chemistry).fresh
     moved = np.column_stack(today.changes(fresh))
     mean = np.array([*moved[0], _EFFECTIVE_OHM_AH, 0.0])
     covariance = np.diag([0.0, 0.0, 0.0, _EFFECTIVE_SD**2, BIAS_SD_C**2])
@@ -100,10 +97,10 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     """Yesterday's state, standard days later."""
     state = need(previous.record.state, "state")
     days = _days(state.as_of_utc, as_of_utc)
-    health = ageing_of(previous).after(health_of(previous), days)
-    fresh = reference_cell(previous.chemistry).fresh
+    ageing = ageing_of(previous)
+    health = ageing.after(health_of(previous), days)
     mean = np.array(state.mean)
-    mean[:3] = health.changes(fresh)
+    mean[:3] = health.changes(ageing.model.cell.fresh)
     return Carried(
         health=health,
         prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),
@@ -118,9 +115,9 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
         return None
     state = seen.state
     health, posterior = (kept.health, kept.prior) if state is None else (state.health, state.posterior)
-    shares = capacity_draws(battery.chemistry, posterior, health.sei_m)
-    share, spread = float(shares[0]), float(shares[1:].std())
     weakest, ageing = seen.usable_share(len(request.checkups)), ageing_of(previous)
+    shares = capacity_draws(ageing.model.cell, posterior, health.sei_m)
+    share, spread = float(shares[0]), float(shares[1:].std())
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
     ratio = ageing.life_days(health) / max(ageing.life_days(health_of(previous)), 1e-9)
@@ -196,7 +193,7 @@ def points_of(lives: LifePoints | None, calibration_id: str, previous: Calibrati
 def _drifted(
     previous: Calibration, ageing: Ageing, as_of_utc: pd.Timestamp, share: float, spread: float
 ) -> bool:
-    full, circuit = need(previous.record.full, "full calibration"), open_circuit(previous.chemistry)
+    full, circuit = need(previous.record.full, "full calibration"), ageing.model.cell.circuit
     foretold = ageing.after(full.health, _days(full.as_of_utc, as_of_utc))
     expected = float(circuit.window(foretold).capacity_ah) / circuit.fresh_capacity_ah
     return abs(share - expected) > max(DRIFT_LEAST, DRIFT_SIGMAS * spread)

@@ -34,7 +34,7 @@ from rich.table import Table
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.twin_structure import POWER, POWER_SD, stress_power
 from twin.calibrate import calibrate_battery
-from twin.cell import ReferenceCell, reference_cell
+from twin.cell import ReferenceCell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.errors import SolveError
@@ -42,7 +42,6 @@ from twin.health import Health
 from twin.intervals import without
 from twin.law import fit_law
 from twin.lives import Lives, simulate_lives
-from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, fleet_prior
 from twin.rates import RateModel, Rates, rate_model, solve_rates
 from twin.record import lesson_of, need
@@ -135,7 +134,7 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
     DFN days cost fifty times as much: of a battery by DFN the standard day is taken in proportion as well.
     ``power``: of the stress, by which V2G days strain more than the standard one.
     """
-    cell, circuit = reference_cell(spec.battery.chemistry), open_circuit(spec.battery.chemistry)
+    cell, circuit = spec.cell, spec.cell.circuit
     today = Health(**{name: truth.hidden[name] for name in HEALTH})
     solve = partial(solve_rates, cell, health=today, electrolyte=True)
     learnt = rate_model(cell, spec.duty.profile(), electrolyte=True)

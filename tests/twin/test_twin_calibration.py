@@ -13,7 +13,6 @@ from twin.duty import Profile, derive_duty
 from twin.errors import TwinError
 from twin.health import Health
 from twin.life import Factors, life_days
-from twin.opencircuit import open_circuit
 from twin.profile import ProfileRequest, profile_life_chunk
 from twin.rates import rate_model, solve_rates
 from twin.types import Calibration
@@ -40,7 +39,7 @@ def test_alpha_and_life_are_those_of_the_true_battery(name: str) -> None:
     """The same protocol run on the truth: its health and factors, its duty, SPMe instead of SPM."""
     made = truth(name)
     found = calibrated(name)
-    cell, circuit = reference_cell(name), open_circuit(name)
+    cell, circuit = reference_cell(name), reference_cell(name).circuit
     start = Health(**{key: np.array([made.hidden[key]]) for key in ("sei_m", "eps_n", "eps_p", "lithium_ah")})
     factors = Factors(sei=np.array([made.hidden["sei_factor"]]), lam=np.array([made.hidden["lam_factor"]]))
     soh = made.hidden["usable_capacity_ah"] / battery(name).nominal_capacity_ah

@@ -15,7 +15,6 @@ from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
 from twin.health import Array
-from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, sibling_priors
 from twin.rates import RateModel, Rates
 from twin.record import lesson_of
@@ -100,7 +99,7 @@ def record(fade_at_knee: float) -> tuple[Array, Array]:
     theta[:2], theta[KNEE] = (1.0, -1.0), np.log(fade_at_knee)
     ages = np.linspace(0.0, 700.0, 24)
     path = health_path(laboratory(), theta, ages)
-    circuit = open_circuit("nmc811")
+    circuit = reference_cell("nmc811").circuit
     share = circuit.window(path).capacity_ah[:, 0] / circuit.fresh_capacity_ah
     return ages, share * np.random.default_rng(0).normal(1.0, 0.001, len(ages))
 

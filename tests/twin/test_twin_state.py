@@ -14,6 +14,7 @@ from tests.twin.batteries import AS_OF, battery, request, truth
 from tests.twin.faulty import broken, clean_spec
 from twin import calibrate
 from twin.calibrate import calibrate_battery
+from twin.cell import reference_cell
 from twin.observe import Observation, capacity_draws, observe
 from twin.state import StatePrior, fit_state
 from twin.types import Calibration, CalibrationRequest
@@ -124,8 +125,8 @@ def test_yesterdays_posterior_narrows_todays() -> None:
     made, kept = truth(), carried(yesterday(), AS_OF)
     replay = select_window(made.telemetry, battery(), hours=DAILY_WINDOW_H)
     assert replay is not None
-    alone = fit_state(replay, battery(), kept.health)
-    with_prior = fit_state(replay, battery(), kept.health, prior=kept.prior)
+    alone = fit_state(replay, reference_cell("nmc811"), kept.health)
+    with_prior = fit_state(replay, reference_cell("nmc811"), kept.health, prior=kept.prior)
     spread = [np.sqrt(np.diag(fit.posterior.covariance))[:3] for fit in (alone, with_prior)]
     assert (spread[1] < 0.7 * spread[0]).all()
     assert isinstance(with_prior.posterior, StatePrior)
@@ -143,8 +144,8 @@ def test_outliers_and_gaps_leave_the_state_where_it_was() -> None:
     for frame in (made.telemetry, struck, made.telemetry[kept_rows], struck[kept_rows]):
         replay = select_window(frame, battery())
         assert replay is not None
-        fit = fit_state(replay, battery(), kept)
-        shares = capacity_draws("nmc811", fit.posterior, fit.health.sei_m)
+        fit = fit_state(replay, reference_cell("nmc811"), kept)
+        shares = capacity_draws(reference_cell("nmc811"), fit.posterior, fit.health.sei_m)
         capacity.append(float(shares[0]))
         spread = float(shares[1:].std())
         assert fit.used.mean() > 0.9
