@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def shown(handle: BatteryHandle) -> Tables:
         ],
         "intervals": [
             {"what": what, "part": part, "relative_sd": round(float(sd), 4)}
-            for what, parts in found.parameters.get("interval_parts", {}).items()
+            for what, parts in _parts(handle).items()
             for part, sd in parts.items()
         ],
         "ageing": [
@@ -106,7 +107,7 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
     found = handle.calibration
     document = {
         "calibration": found.to_record() | {"parameters_json": None},
-        "parameters": dict(found.parameters),
+        "parameters": found.record.to_document(),
         "unknowns": dict(handle.parameters),
         "covariance": handle.covariance.to_dict(),
     }
@@ -148,6 +149,11 @@ def _state(handle: BatteryHandle) -> list[dict[str, Any]]:
         {"what": name, "value": getattr(found, name), "sd": getattr(found, sd) if sd else None}
         for name, sd in _STATE
     ]
+
+
+def _parts(handle: BatteryHandle) -> Mapping[str, Mapping[str, float]]:
+    parts = handle.calibration.record.interval_parts
+    return {} if parts is None else parts.by_name()
 
 
 def _fit(handle: BatteryHandle) -> list[dict[str, Any]]:

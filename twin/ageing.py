@@ -19,9 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
-from twin.cell import Array, Health, ReferenceCell
+from twin.health import Array, Health
 from twin.life import Factors, time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of
 from twin.rates import RateModel
 from twin.sampling import sample_posterior
@@ -83,17 +82,6 @@ class AgeingFit:
         return np.asarray(np.random.default_rng(seed).choice(self.sample, count))
 
 
-def start_health(cell: ReferenceCell, capacity_scale: Array | float) -> Health:
-    """Health of a new battery whose capacity is ``capacity_scale`` of nameplate."""
-    scale, fresh = np.asarray(capacity_scale, dtype=float), cell.fresh
-    return Health(
-        sei_m=np.full(scale.shape, fresh.sei_m),
-        eps_n=scale * fresh.eps_n,
-        eps_p=scale * fresh.eps_p,
-        lithium_ah=scale * fresh.lithium_ah,
-    )
-
-
 def factors_of(model: RateModel, theta: Array) -> Factors:
     """The `Factors` of one vector of unknowns or of rows of them, on the duty of ``model``."""
     rows = np.atleast_2d(theta)
@@ -110,17 +98,13 @@ def health_path(model: RateModel, theta: Array, ages: Array) -> Health:
     """Health at each of ``ages`` [d, ascending] on a first axis, for rows of unknowns on a second."""
     rows = np.atleast_2d(theta)
     days = np.union1d(time_grid(max(float(ages[-1]), 1e-3)), ages)
-    path = trajectory(model, start_health(model.cell, rows[:, 2]), factors_of(model, rows), days)
-    at = np.searchsorted(days, ages)
-    return Health(
-        sei_m=path.sei_m[at], eps_n=path.eps_n[at], eps_p=path.eps_p[at], lithium_ah=path.lithium_ah[at]
-    )
+    path = trajectory(model, model.cell.fresh.scaled(rows[:, 2]), factors_of(model, rows), days)
+    return path.at(np.searchsorted(days, ages))
 
 
 def health_at(model: RateModel, theta: Array, age_days: float) -> Health:
     """Health at an age for one vector of unknowns or for rows of them."""
-    at = health_path(model, theta, np.array([age_days]))
-    return Health(sei_m=at.sei_m[0], eps_n=at.eps_n[0], eps_p=at.eps_p[0], lithium_ah=at.lithium_ah[0])
+    return health_path(model, theta, np.array([age_days])).at(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +122,9 @@ class _Problem:
 
     def data(self, theta: Array) -> Array:
         """Standardised residuals of the data, one row a vector of unknowns."""
-        cell, circuit = self.model.cell, open_circuit(self.model.cell.name)
+        cell, circuit = self.model.cell, self.model.cell.circuit
         path = health_path(self.model, theta, np.append(self.ages, self.age_days))
-        seen = Health(
-            sei_m=path.sei_m[:-1].T,
-            eps_n=path.eps_n[:-1].T,
-            eps_p=path.eps_p[:-1].T,
-            lithium_ah=path.lithium_ah[:-1].T,
-        )
+        seen = path.at(slice(-1)).each(np.transpose)
         share = circuit.window(seen).capacity_ah / circuit.fresh_capacity_ah
         growth = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (seen.sei_m - cell.fresh.sei_m)
         resistance = np.exp(theta[:, 3:4]) + growth
@@ -315,7 +294,7 @@ def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
     path = health_path(
         problem.model, _posterior(earlier).sample, np.append(problem.ages[half - 1], problem.ages[-count:])
     )
-    circuit = open_circuit(problem.model.cell.name)
+    circuit = problem.model.cell.circuit
     share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
     last = share[1:].mean(axis=0)
     return Surprise(

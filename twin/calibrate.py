@@ -8,30 +8,31 @@ ageing physics give one consistent answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at, start_health
-from twin.cell import Array, Health, reference_cell
+from twin.ageing import AgeingFit, checkup_arrays, factors_of, fit_ageing, health_at
+from twin.cell import reference_cell
 from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
 from twin.duty import StandardDuty
+from twin.entries import rows, vector
 from twin.errors import TwinError
-from twin.intervals import Parts, duty_part, interval, law_part
+from twin.health import Array, Health
+from twin.intervals import duty_part, interval, law_part
 from twin.law import fit_alpha, fit_beta, fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, capacity_draws, observe, observe_from
-from twin.opencircuit import open_circuit
 from twin.past import lived_through, ordinary_day, present
 from twin.prior import CHI2_LIMIT, NAMES, reach
 from twin.rates import RateModel, rate_model
+from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, PriorRecord, TwinRecord
 from twin.restore import life_points, residual_frame
-from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality, as_json
-from twin.update import anchor, carried, daily_update, kept_on_fault, why_full
+from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
+from twin.update import anchor, carried, daily_update, full_record, kept_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
 from twin.wearmap import wear_map
 
@@ -86,8 +87,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     if seen.fault is not None:
         # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
         request = _bare(request)
-    duty = ordinary_day(request)
-    base = rate_model(reference_cell(battery.chemistry), duty.profile())
+    duty, cell = ordinary_day(request), reference_cell(battery.chemistry)
+    base = rate_model(cell, duty.profile())
     past = lived_through(
         duty,
         request.telemetry,
@@ -95,7 +96,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         commissioned_utc=battery.commissioned_utc,
         as_of_utc=request.as_of_utc,
     )
-    lived = base if past.duty is duty else rate_model(base.cell, past.duty.profile())
+    lived = base if past.duty is duty else rate_model(cell, past.duty.profile())
     checkups = request.checkups
     if seen.fault is not None and seen.fault.kind == "wrong_cell_count":
         checkups = checkups[:0]  # the nameplate that turns them into shares of the cell is what is wrong
@@ -118,9 +119,9 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.
-        faded = capacity_draws(battery.chemistry, seen.state.posterior, seen.state.health.sei_m)[0]
-        for guess in (health_at(lived, fit.mean, age_days), start_health(base.cell, np.atleast_1d(faded))):
-            again = observe_from(request, seen, _first_of(guess))
+        faded = capacity_draws(cell, seen.state.posterior, seen.state.health.sei_m)[0]
+        for guess in (health_at(lived, fit.mean, age_days), cell.fresh.scaled(faded)):
+            again = observe_from(request, cell, seen, guess.first())
             other = fit if again.state is seen.state else ageing(state=again.state)
             if other.chi2_per_n < fit.chi2_per_n:
                 seen, fit = again, other
@@ -167,7 +168,7 @@ def _result(
     spread: DutySpread,
 ) -> Calibration:
     state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
-    battery, circuit = request.battery, open_circuit(base.cell.name)
+    battery, circuit = request.battery, base.cell.circuit
     share = _shares(base, today)
     soh = float(share[0])
     end = np.minimum(request.end_of_life_soh, share - _LEAST_LIFE_SOH)
@@ -181,24 +182,24 @@ def _result(
         base,
         duty,
         spread,
-        _first_of(today),
+        today.first(),
         factors_of(base, theta[:1]),
         end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
         v2g_ah_share=float(lives.dod[_TYPICAL]) * soh,
     )
     common = {"duty": from_days, "form": spec.wear_form_sd}
-    parts: dict[str, Parts] = {
-        "l0": {
+    parts = IntervalParts(
+        l0={
             "form": spec.life_form_sd,
             "left_out": fit.prior.discrepancy * float(reach(fit.mean[2] - soh, soh - end[0])),
             "past": _UNSEEN_SD * (1 - told),
         },
-        "alpha": common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
-        "beta": common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
-    }
-    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts["alpha"])
-    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts["beta"])
-    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts["l0"])
+        alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
+        beta=common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
+    )
+    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts.alpha)
+    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts.beta)
+    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts.l0)
     quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
@@ -206,34 +207,34 @@ def _result(
     )
     by_range = life_days(
         base,
-        Health(**{name: getattr(today, name)[:1] for name in today.__slots__}),
+        today.at(slice(1)),
         factors_of(base, theta[:1]),
         float(end[0]) * circuit.fresh_capacity_ah,
         load_c_rate=duty.trip_c_rate,
         volts_at_1c=float(np.exp(theta[0, 3])),
     )
-    end_of_life = {
-        "by": "range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
-        "capacity_days": lives.l0,
-        "range_days": float(by_range[0]),
-    }
+    end_of_life = EndOfLife(
+        by="range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
+        capacity_days=lives.l0,
+        range_days=float(by_range[0]),
+    )
     value = (battery.replacement_value_eur - battery.scrap_value_eur) * lives.l0 / lives.when_new
     wear = wear_map(
         base,
         duty,
         factors_of(base, theta[:1]),
-        _first_of(today),
+        today.first(),
         soh=soh,
         end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
         residual_value_eur=value,
         usable_energy_kwh=soh * battery.nominal_energy_kwh,
     )
     calibration_id = request.input_hash[:16]
-    points = {
-        "dod": [0.0, *lives.dod.tolist()],
-        "cycles_per_day": [0.0, *lives.cycles.tolist()],
-        "life_days": [lives.l0, *lives.lives.tolist()],
-    }
+    points = LifePoints(
+        dod=vector([0.0, *lives.dod]),
+        cycles_per_day=vector([0.0, *lives.cycles]),
+        life_days=vector([lives.l0, *lives.lives]),
+    )
     return Calibration(
         calibration_id=calibration_id,
         battery_id=battery.battery_id,
@@ -272,10 +273,17 @@ def _result(
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
-        model_hash=request.model_hash,
-        parameters=_parameters(fit, today, duty, base, float(end[0]) * circuit.fresh_capacity_ah)
-        | anchor(request, duty, today, seen)
-        | {"lives": points, "end_of_life": end_of_life, "interval_parts": parts},
+        record=replace(
+            _record(fit, duty, base),
+            model_hash=request.model_hash,
+            health=today.first(),
+            end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
+            state=anchor(request, base.cell.fresh, today, seen),
+            full=full_record(request, today.first(), seen.state is not None),
+            lives=points,
+            end_of_life=end_of_life,
+            interval_parts=parts,
+        ),
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
         wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
@@ -284,18 +292,8 @@ def _result(
 
 def _shares(base: RateModel, today: Health) -> Array:
     """Usable capacity as a share of a new cell's."""
-    circuit = open_circuit(base.cell.name)
+    circuit = base.cell.circuit
     return np.asarray(circuit.window(today).capacity_ah / circuit.fresh_capacity_ah)
-
-
-def _first_of(health: Health) -> Health:
-    """The first of an array of healths, in floats."""
-    return Health(
-        sei_m=float(health.sei_m[0]),
-        eps_n=float(health.eps_n[0]),
-        eps_p=float(health.eps_p[0]),
-        lithium_ah=float(health.lithium_ah[0]),
-    )
 
 
 def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
@@ -312,31 +310,23 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
     return quality, "; ".join(notes) or "ok"
 
 
-def _parameters(
-    fit: AgeingFit, today: Health, duty: StandardDuty, base: RateModel, end_ah: float
-) -> dict[str, Any]:
-    return {
-        "names": list(NAMES),
-        "mean": fit.mean.tolist(),
-        "covariance": fit.covariance.tolist(),
-        "posterior_mean": fit.sample.mean(axis=0).tolist(),
-        "prior": fit.prior.to_record(),
-        "surprise": None if fit.surprise is None else asdict(fit.surprise),
-        "scatter": None if fit.scatter is None else asdict(fit.scatter),
-        "health": {
-            "sei_m": float(today.sei_m[0]),
-            "eps_n": float(today.eps_n[0]),
-            "eps_p": float(today.eps_p[0]),
-            "lithium_ah": float(today.lithium_ah[0]),
-        },
-        "duty": as_json(duty),
-        "rate_model": {
-            "sei": base.sei.tolist(),
-            "lam": base.lam.tolist(),
-            "held_out_error": base.held_out_error,
-            "charge_c_rate": base.charge_c_rate,
-        },
-        "end_capacity_ah": end_ah,
-        "observations": fit.observations,
-        "ageing_chi2_per_n": fit.chi2_per_n,
-    }
+def _record(fit: AgeingFit, duty: StandardDuty, base: RateModel) -> TwinRecord:
+    """What a record keeps of the ageing fit and of the standard day."""
+    return TwinRecord(
+        names=NAMES,
+        mean=vector(fit.mean),
+        covariance=rows(fit.covariance),
+        posterior_mean=vector(fit.sample.mean(axis=0)),
+        prior=PriorRecord.of(fit.prior),
+        surprise=fit.surprise,
+        scatter=fit.scatter,
+        duty=duty,
+        rate_model=LearntRates(
+            sei=vector(base.sei),
+            lam=rows(base.lam),
+            held_out_error=base.held_out_error,
+            charge_c_rate=base.charge_c_rate,
+        ),
+        observations=fit.observations,
+        ageing_chi2_per_n=fit.chi2_per_n,
+    )

@@ -17,13 +17,12 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pybamm
 
 from twin.chemistry import Chemistry, chemistry
 from twin.errors import SolveError
-
-Array = npt.NDArray[np.float64]
+from twin.health import Array, Health
+from twin.opencircuit import OpenCircuit
 
 FARADAY_AH = 96485.33212 / 3600.0
 _GAS_J_PER_MOL_K, _REFERENCE_K = 8.314462618, 298.15
@@ -44,20 +43,6 @@ SENSITIVE = ("c_n", "c_p", "eps_n", "eps_p", "resistance", "bias")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Slow state of a reference cell; every field a float or an array of one common shape.
-
-    ``sei_m``: SEI thickness [m]; ``eps_n``, ``eps_p``: active material volume fractions [-];
-    ``lithium_ah``: cyclable lithium in both electrodes [Ah].
-    """
-
-    sei_m: Any
-    eps_n: Any
-    eps_p: Any
-    lithium_ah: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DayResult:
     """One profile's outcome: voltage [V] at the asked times, wear (SI totals), dV/d(input) by input."""
 
@@ -66,10 +51,8 @@ class DayResult:
     sensitivity: dict[str, Array]
 
 
-@lru_cache(maxsize=8)
-def parameter_values(name: str) -> Any:
-    """PyBaMM parameter values of a chemistry, completed with what it borrows."""
-    spec = chemistry(name)
+def _completed(spec: Chemistry) -> Any:
+    """PyBaMM parameter values of a chemistry, with what it borrows."""
     values = pybamm.ParameterValues(spec.parameter_set)
     if spec.borrowed:
         donor = pybamm.ParameterValues(spec.borrowed_from)
@@ -92,33 +75,36 @@ def _with_activation(diffusivity: Callable[[Any, Any], Any], energy_j_per_mol: f
 
 @dataclass(frozen=True)
 class ReferenceCell:
-    """Geometry of a reference cell: how volume fractions and thicknesses turn into ampere-hours."""
+    """A chemistry's cell: how volume fractions and thicknesses turn into ampere-hours, and their balance.
 
-    name: str
+    It is what the twin passes on; ``spec``: the chemistry's data.
+    """
+
+    spec: Chemistry
+
+    @property
+    def name(self) -> str:
+        """The chemistry's name."""
+        return self.spec.name
 
     @cached_property
-    def values(self) -> Any:
+    def parameter_values(self) -> Any:
         """The chemistry's completed PyBaMM parameter values."""
-        return parameter_values(self.name)
-
-    @cached_property
-    def spec(self) -> Chemistry:
-        """The chemistry's data."""
-        return chemistry(self.name)
+        return _completed(self.spec)
 
     @cached_property
     def area_m2(self) -> float:
         """Electrode area of the whole reference cell [m2]."""
-        v = self.values
+        v = self.parameter_values
         parallel = v["Number of electrodes connected in parallel to make a cell"]
         return float(v["Electrode height [m]"] * v["Electrode width [m]"] * parallel)
 
     def c_max(self, side: str) -> float:
         """Largest lithium concentration of the "Negative" or "Positive" electrode [mol.m-3]."""
-        return float(self.values[f"Maximum concentration in {side.lower()} electrode [mol.m-3]"])
+        return float(self.parameter_values[f"Maximum concentration in {side.lower()} electrode [mol.m-3]"])
 
     def _ah_per_eps(self, side: str) -> float:
-        thickness = self.values[f"{side} electrode thickness [m]"]
+        thickness = self.parameter_values[f"{side} electrode thickness [m]"]
         return float(self.area_m2 * thickness * self.c_max(side) * FARADAY_AH)
 
     @cached_property
@@ -134,7 +120,7 @@ class ReferenceCell:
     @cached_property
     def sei_ah_per_m_eps(self) -> float:
         """Lithium bound by one metre of SEI on a unit of active volume fraction [Ah]."""
-        v = self.values
+        v = self.parameter_values
         surface = 3 / v["Negative particle radius [m]"] * v["Negative electrode thickness [m]"] * self.area_m2
         lithium = v["Ratio of lithium moles to SEI moles"] / v["SEI partial molar volume [m3.mol-1]"]
         return float(surface * lithium * FARADAY_AH)
@@ -152,7 +138,7 @@ class ReferenceCell:
     @cached_property
     def film_ohm_per_m(self) -> float:
         """Film resistance of the whole cell per metre of SEI at fresh active volume [Ohm.m-1]."""
-        v = self.values
+        v = self.parameter_values
         surface = (
             3
             / v["Negative particle radius [m]"]
@@ -165,7 +151,7 @@ class ReferenceCell:
     @cached_property
     def fresh(self) -> Health:
         """Health of a new cell."""
-        v = self.values
+        v = self.parameter_values
         eps_n = float(v["Negative electrode active material volume fraction"])
         eps_p = float(v["Positive electrode active material volume fraction"])
         x = (
@@ -179,11 +165,21 @@ class ReferenceCell:
         lithium = x * eps_n * self.ah_per_eps_n + y * eps_p * self.ah_per_eps_p
         return Health(sei_m=self.spec.initial_sei_m, eps_n=eps_n, eps_p=eps_p, lithium_ah=float(lithium))
 
+    @cached_property
+    def circuit(self) -> OpenCircuit:
+        """Its electrode balance."""
+        return OpenCircuit(
+            self.parameter_values,
+            fresh=self.fresh,
+            ah_per_eps_n=self.ah_per_eps_n,
+            ah_per_eps_p=self.ah_per_eps_p,
+        )
+
 
 @lru_cache(maxsize=8)
 def reference_cell(name: str) -> ReferenceCell:
-    """The reference cell of a chemistry, made once in a process."""
-    return ReferenceCell(name)
+    """The reference cell of a chemistry, made once in a process: the way in from a battery's nameplate."""
+    return ReferenceCell(chemistry(name))
 
 
 class DayModel:
@@ -196,7 +192,7 @@ class DayModel:
 
     def __init__(
         self,
-        name: str,
+        cell: ReferenceCell,
         *,
         segments: int,
         ageing: bool,
@@ -204,14 +200,14 @@ class DayModel:
         porous: bool = False,
         sensitive: Sequence[str] = (),
     ) -> None:
-        self.cell = reference_cell(name)
+        self.cell = cell
         self.segments = segments
         self.ageing = ageing
         self.sensitive = tuple(sensitive)
         options = {"contact resistance": "true"} | (AGEING_OPTIONS if ageing else {})
         models = pybamm.lithium_ion
         model_class = models.DFN if porous else models.SPMe if electrolyte else models.SPM
-        values = self.cell.values.copy()
+        values = self.cell.parameter_values.copy()
         values.update(self._inputs(), check_already_exists=False)
         outputs = [VOLTAGE, *(WEAR_OUTPUTS if ageing else ())]
         solver = pybamm.IDAKLUSolver(rtol=1e-5, atol=1e-7, output_variables=outputs)
@@ -328,7 +324,7 @@ class DayModel:
 
 @lru_cache(maxsize=16)
 def day_model(
-    name: str,
+    cell: ReferenceCell,
     segments: int,
     ageing: bool,
     electrolyte: bool = False,
@@ -337,7 +333,7 @@ def day_model(
 ) -> DayModel:
     """The `DayModel` of these options, built once in a process."""
     return DayModel(
-        name,
+        cell,
         segments=segments,
         ageing=ageing,
         electrolyte=electrolyte,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.cell import Array
 from twin.duty import Use, use_of
+from twin.health import Array
 
 _WHOLE_DAY_H = 20.0
 _BELIEVED_DAYS = 1.0  # that what is believed of their spread is worth: days tell it themselves

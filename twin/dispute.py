@@ -11,10 +11,8 @@ held against the last calibration that was believed. `twin.verdict` makes it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from twin.ageing import AgeingFit
 from twin.prior import CHI2_LIMIT
@@ -48,26 +46,26 @@ def believed(request: CalibrationRequest) -> CalibrationRequest:
     return request
 
 
-def pack(request: CalibrationRequest) -> list[Any]:
+def pack(request: CalibrationRequest) -> tuple[str | float, ...]:
     """What tells one pack from another: chemistry, capacity, energy, cells, since when it is in use."""
     battery = request.battery
-    return [
+    return (
         battery.chemistry,
         battery.nominal_capacity_ah,
         battery.nominal_energy_kwh,
         battery.cells_series,
         battery.cells_parallel,
         battery.commissioned_utc.isoformat(),
-    ]
+    )
 
 
-def _pack_of(previous: Calibration) -> list[Any] | None:
-    nameplate = previous.parameters.get("full", {}).get("nameplate")
-    return None if nameplate is None else list(nameplate[:6])
+def _pack_of(previous: Calibration) -> tuple[str | float, ...] | None:
+    full = previous.record.full
+    return None if full is None else full.nameplate[:6]
 
 
 def _over_limit(previous: Calibration) -> bool:
-    misfits = (previous.chi2_per_n or 0.0, previous.parameters.get("ageing_chi2_per_n") or 0.0)
+    misfits = (previous.chi2_per_n or 0.0, previous.record.ageing_chi2_per_n or 0.0)
     return previous.quality == "disputed" or max(misfits) > CHI2_LIMIT
 
 
@@ -96,10 +94,9 @@ def jump(request: CalibrationRequest, soh: float, soh_sd: float) -> Dispute | No
     A first calibration has nothing to be compared with, nor has one by another model than the last.
     """
     previous = request.previous
-    if previous is None or previous.model_hash != request.model_hash or "state" not in previous.parameters:
+    if previous is None or previous.model_hash != request.model_hash or previous.record.state is None:
         return None
-    seen = pd.Timestamp(previous.parameters["state"]["as_of_utc"])
-    days = max(1.0, (request.as_of_utc - seen).total_seconds() / 86400)
+    days = max(1.0, (request.as_of_utc - previous.record.state.as_of_utc).total_seconds() / 86400)
     before_sd = previous.usable_capacity_sd_ah / request.battery.nominal_capacity_ah
     moved = soh - previous.soh
     if abs(moved) <= max(JUMP_PER_DAY * days, JUMP_SIGMAS * float(np.hypot(before_sd, soh_sd))):

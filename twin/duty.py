@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twin.cell import Array
 from twin.errors import TwinError
+from twin.health import Array
 
 DAY_S = 86400.0
 MAX_SEGMENTS = 16

@@ -2,6 +2,7 @@
 
 TwinError
 ├── ChemistryError   an unknown chemistry, or one whose parameters do not fit together
+├── RecordError      a calibration's record that cannot be read, or does not hold what is asked of it
 └── SolveError       PyBaMM did not reach the end of a profile
 """
 
@@ -14,6 +15,10 @@ class TwinError(Exception):
 
 class ChemistryError(TwinError):
     """A chemistry is unknown or its parameters contradict each other."""
+
+
+class RecordError(TwinError, ValueError):
+    """A calibration's record is of a newer version, cannot be read, or does not hold what is asked of it."""
 
 
 class SolveError(TwinError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.cell import Array
+from twin.health import Array
 from twin.types import BatterySpec
 
 _GRID_S = 60.0

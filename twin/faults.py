@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.evidence import Answer, Balance, Clock, Evidence, Signal, balance_of, sign_by_day
-from twin.opencircuit import open_circuit
+from twin.health import Health
+from twin.opencircuit import OpenCircuit
 from twin.types import BatterySpec, FleetContext
 
 FaultKind = Literal[
@@ -68,11 +68,12 @@ class SensorFault:
 class Known:
     """What is known of a battery besides its telemetry.
 
-    ``health``: where the prior puts it; ``expected_share``: its capacity by that prior, of nominal;
-    ``measured_share`` ± ``measured_sd``: capacity today by check-ups or the last calibration, None without;
-    ``young_share``: that of a check-up when it was new.
+    ``circuit``: its cell's electrode balance; ``health``: where the prior puts it; ``expected_share``: its
+    capacity by that prior, of nominal; ``measured_share`` ± ``measured_sd``: capacity today by check-ups or
+    the last calibration, None without; ``young_share``: that of a check-up when it was new.
     """
 
+    circuit: OpenCircuit
     health: Health
     expected_share: float
     measured_share: float | None
@@ -216,8 +217,7 @@ def _swapped(clock: Clock | None, balance: Balance | None) -> SensorFault:
 
 
 def _wrong_level(evidence: Evidence, battery: BatterySpec, known: Known) -> SensorFault | None:
-    circuit = open_circuit(battery.chemistry)
-    points = evidence.rest_points
+    circuit, points = known.circuit, evidence.rest_points
     if len(points) >= 3:
         x, y = circuit.window(known.health).at(points[:, 0])
         ratio = float(np.median(points[:, 1] / circuit.voltage(x, y)))

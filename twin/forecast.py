@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.ageing import factors_of
-from twin.cell import Array, Health
+from twin.health import Array, Health
 from twin.life import time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import reach
 from twin.rates import RateModel
 
@@ -44,14 +43,12 @@ def forecast_capacity(
     by a share of its own, normal with the prior's ``discrepancy`` times `reach`; ``measured_sd``: of the
     check-ups that are foretold, relative; 0 for capacity itself.
     """
-    circuit = open_circuit(model.cell.name)
-    names = Health.__slots__
-    rows = {name: np.broadcast_to(getattr(today, name), len(theta)) for name in names}
+    circuit = model.cell.circuit
+    rows = today.each(lambda value: np.broadcast_to(value, len(theta)))
     grid = np.union1d(time_grid(max(float(days[-1]), 1e-3)), np.append(0.0, days))
-    path = trajectory(model, Health(**rows), factors_of(model, theta), grid)
+    path = trajectory(model, rows, factors_of(model, theta), grid)
     at = np.searchsorted(grid, np.append(0.0, days))
-    asked = Health(**{name: getattr(path, name)[at] for name in names})
-    share = circuit.window(asked).capacity_ah / circuit.fresh_capacity_ah
+    share = circuit.window(path.at(at)).capacity_ah / circuit.fresh_capacity_ah
     draws, count = share[:, 1:], len(theta) - 1
     left_out = np.random.default_rng(0).normal(0.0, discrepancy, count)
     known = np.random.default_rng(1).normal(0.0, today_sd, count)

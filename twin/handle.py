@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pybamm
 
-from twin.cell import AGEING_OPTIONS, Health, parameter_values, reference_cell
+from twin.cell import AGEING_OPTIONS, ReferenceCell, reference_cell
 from twin.errors import TwinError
 from twin.forecast import forecast_capacity
+from twin.health import Health
 from twin.life import time_grid
-from twin.opencircuit import open_circuit
+from twin.record import need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
 
@@ -35,14 +36,20 @@ class BatteryHandle:
     @property
     def parameters(self) -> Mapping[str, float]:
         """The ageing unknowns by name as the fit holds them: factors and resistance as natural logarithms."""
-        held = self.calibration.parameters
-        return dict(zip(held["names"], map(float, held["mean"]), strict=True))
+        held = self.calibration.record
+        return dict(zip(need(held.names, "names"), need(held.mean, "mean"), strict=True))
 
     @property
     def covariance(self) -> pd.DataFrame:
         """Posterior covariance of `parameters`, named on both sides."""
-        held = self.calibration.parameters
-        return pd.DataFrame(held["covariance"], index=held["names"], columns=held["names"])
+        held = self.calibration.record
+        names = list(need(held.names, "names"))
+        return pd.DataFrame(np.array(need(held.covariance, "covariance")), index=names, columns=names)
+
+    @property
+    def cell(self) -> ReferenceCell:
+        """The reference cell of its chemistry."""
+        return reference_cell(self.calibration.chemistry)
 
     @property
     def health(self) -> Health:
@@ -51,10 +58,10 @@ class BatteryHandle:
 
     def draws(self, count: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """``count`` draws of the posterior, one a row."""
-        held = self.calibration.parameters
-        rng = np.random.default_rng(seed)
-        drawn = rng.multivariate_normal(held["posterior_mean"], held["covariance"], count)
-        return pd.DataFrame(drawn, columns=held["names"])
+        held = self.calibration.record
+        mean, covariance = need(held.posterior_mean, "posterior mean"), need(held.covariance, "covariance")
+        drawn = np.random.default_rng(seed).multivariate_normal(mean, covariance, count)
+        return pd.DataFrame(drawn, columns=list(need(held.names, "names")))
 
     def capacity_forecast(self, years: float) -> pd.DataFrame:
         """Usable capacity over nominal if every day is a standard day: day, soh, soh_low, soh_high (90 %).
@@ -67,10 +74,10 @@ class BatteryHandle:
         days = time_grid(years * 365.25)
         told = forecast_capacity(
             ageing_of(found).model,
-            np.vstack([found.parameters["mean"], self.draws().to_numpy()]),
+            np.vstack([need(found.record.mean, "mean"), self.draws().to_numpy()]),
             self.health,
             days,
-            discrepancy=found.parameters["prior"]["discrepancy"],
+            discrepancy=need(found.record.prior, "prior").discrepancy,
             today_sd=found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah,
         )
         return pd.DataFrame({"day": days, "soh": told.best, "soh_low": told.low, "soh_high": told.high})
@@ -107,11 +114,12 @@ class BatteryHandle:
     ) -> Any:
         """PyBaMM parameter values of the pack at today's health; arguments as of `simulation`."""
         battery, found = self.battery, self.calibration
-        cell, circuit = reference_cell(found.chemistry), open_circuit(found.chemistry)
-        x_n, y_p = circuit.window(self.health).at(soc)
-        degc = found.parameters["duty"]["temperature_degc"] if temperature_degc is None else temperature_degc
-        values = parameter_values(found.chemistry).copy()
-        strings = battery.nominal_capacity_ah / circuit.fresh_capacity_ah
+        cell, values = self.cell, self.cell.parameter_values.copy()
+        x_n, y_p = cell.circuit.window(self.health).at(soc)
+        degc = (
+            need(found.record.duty, "duty").temperature_degc if temperature_degc is None else temperature_degc
+        )
+        strings = battery.nominal_capacity_ah / cell.circuit.fresh_capacity_ah
         parallel = values["Number of electrodes connected in parallel to make a cell"]
         changes = {
             "Number of electrodes connected in parallel to make a cell": parallel * strings,
@@ -134,10 +142,10 @@ class BatteryHandle:
     @property
     def effective_ohm_ah(self) -> float:
         """Series resistance that voltage showed, ohm × Ah of the reference cell: SPM's own excluded."""
-        return float(self.calibration.parameters["state"]["mean"][3])
+        return need(self.calibration.record.state, "state").mean[3]
 
     def _ageing_values(self) -> dict[str, float]:
-        spec = reference_cell(self.calibration.chemistry).spec
+        spec = self.cell.spec
         factors = ageing_of(self.calibration).factors
         sei, lam = float(factors.sei[0]), float(factors.lam[0])
         return {

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from twin.ageing import factors_of
-from twin.cell import Array
+from twin.health import Array
 from twin.intervals import interval
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory
-from twin.opencircuit import open_circuit
 from twin.prior import reach
+from twin.record import need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
 
@@ -27,8 +27,7 @@ _Z90 = 1.645
 
 def end_of_life_soh(calibration: Calibration) -> float:
     """Capacity over nominal at which the life of a calibration ends."""
-    fresh_ah = open_circuit(calibration.chemistry).fresh_capacity_ah
-    return float(calibration.parameters["end_capacity_ah"]) / fresh_ah
+    return ageing_of(calibration).end_soh
 
 
 def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> pd.DataFrame:
@@ -38,20 +37,21 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     be to somewhat below the end of life; at that, one of them, days and interval are those of L0. ``days`` of
     levels above today's is NaN. ``draws``: of the ageing unknowns, one a row.
     """
-    parameters, ageing = calibration.parameters, ageing_of(calibration)
-    circuit, end = open_circuit(calibration.chemistry), end_of_life_soh(calibration)
-    factors = factors_of(ageing.model, np.vstack([parameters["mean"], draws]))
+    kept, ageing = calibration.record, ageing_of(calibration)
+    unknowns, prior = need(kept.mean, "mean"), need(kept.prior, "prior")
+    circuit, end = ageing.model.cell.circuit, ageing.end_soh
+    factors = factors_of(ageing.model, np.vstack([unknowns, draws]))
     grid = time_grid(HORIZON_DAYS)
     path = trajectory(ageing.model, health_of(calibration), factors, grid)
     share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
     today, today_sd = float(share[0, 0]), calibration.usable_capacity_sd_ah / battery.nominal_capacity_ah
     off = np.random.default_rng(1).normal(0.0, today_sd, len(draws))
-    parts = dict(parameters.get("interval_parts", {}).get("l0", {}))
+    parts = {} if kept.interval_parts is None else dict(kept.interval_parts.l0)
     levels = _levels(today, end, _Z90 * today_sd)
     rows = []
     for level in levels:
-        seen, ahead = parameters["mean"][2] - today, today - level
-        parts["left_out"] = parameters["prior"]["discrepancy"] * float(reach(seen, ahead))
+        seen, ahead = unknowns[2] - today, today - level
+        parts["left_out"] = prior.discrepancy * float(reach(seen, ahead))
         best = float(days_until(grid, share[:, :1], level)[0])
         rows.append((best, *interval(days_until(grid, share[:, 1:], level - off), best, parts)))
     middle, low, high = _through(np.array(rows).T, levels == end, calibration)

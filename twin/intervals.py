@@ -19,9 +19,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from twin.cell import Array, Health
 from twin.days import DutySpread
 from twin.duty import StandardDuty
+from twin.health import Array, Health
 from twin.life import Factors, life_days
 from twin.rates import RateModel, solve_rates
 

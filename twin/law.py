@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.cell import Array
+from twin.health import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

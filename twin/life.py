@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from twin.cell import Array, Health, ReferenceCell
-from twin.opencircuit import open_circuit
+from twin.cell import ReferenceCell
+from twin.health import Array, Health
 from twin.rates import RateModel, Rates
 
 _FIRST_STEP_DAYS, _FEWEST_STEPS = 5.0, 50
@@ -53,12 +53,7 @@ def time_grid(until_days: float) -> Array:
 
 def trajectory(model: RateModel, start: Health, factors: Factors, days: Array) -> Health:
     """Health at each of ``days`` (ascending from 0) on a new first axis; ``start`` and factors broadcast."""
-    state = np.stack(
-        np.broadcast_arrays(
-            *(np.asarray(v, dtype=float) for v in (start.sei_m, start.eps_n, start.eps_p, start.lithium_ah)),
-            np.asarray(factors.sei, dtype=float),
-        )[:4]
-    )
+    state = np.stack(np.broadcast_arrays(*start.vector(), np.asarray(factors.sei, dtype=float))[:4])
     fresh = model.cell.fresh
     floor = 0.03 * np.array([0.0, fresh.eps_n, fresh.eps_p, fresh.lithium_ah])
     floor = floor.reshape(4, *[1] * (state.ndim - 1))
@@ -70,12 +65,11 @@ def trajectory(model: RateModel, start: Health, factors: Factors, days: Array) -
         k4 = _slope(model, np.maximum(state + step * k3, floor), factors)
         state = np.maximum(state + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4), floor)
         states.append(state)
-    stacked = np.stack(states)
-    return Health(sei_m=stacked[:, 0], eps_n=stacked[:, 1], eps_p=stacked[:, 2], lithium_ah=stacked[:, 3])
+    return Health.of(np.moveaxis(np.stack(states), 1, 0))
 
 
 def _slope(model: RateModel, state: Array, factors: Factors) -> Array:
-    health = Health(sei_m=state[0], eps_n=state[1], eps_p=state[2], lithium_ah=state[3])
+    health = Health.of(state)
     return health_slope(model.cell, health, model.at(health), factors)
 
 
@@ -111,7 +105,7 @@ def life_days(
     share of a new cell's. Zero where it is there already, `HORIZON_DAYS` where it never gets there within
     them.
     """
-    days, cell, circuit = time_grid(HORIZON_DAYS), model.cell, open_circuit(model.cell.name)
+    days, cell, circuit = time_grid(HORIZON_DAYS), model.cell, model.cell.circuit
     path = trajectory(model, start, factors, days)
     film = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (path.sei_m - cell.fresh.sei_m)
     capacity = circuit.window(path, load_c_rate * (volts_at_1c + film)).capacity_ah

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twin.ageing import factors_of, start_health
-from twin.cell import Array, Health, ReferenceCell
+from twin.ageing import factors_of
+from twin.cell import ReferenceCell
 from twin.duty import Profile, StandardDuty
+from twin.health import Array, Health
 from twin.life import life_days
 from twin.rates import RateModel, rate_model
 
@@ -54,7 +55,7 @@ def simulate_lives(
     """
     factors = factors_of(base, theta)
     l0 = life_days(base, today, factors, end_ah)
-    fresh = start_health(base.cell, theta[:1, 2])
+    fresh = base.cell.fresh.scaled(theta[:1, 2])
     when_new = life_days(base, fresh, factors_of(base, theta[:1]), end_ah[:1])
     shares = duty.v2g_limit() / soh * np.array(_GRID_SHARES)
     cycles = np.where(shares > min(_DEEPEST, duty.target_soc - 0.1), 2.0, 1.0)

@@ -8,22 +8,21 @@ that does not follow puts the fit in dispute (`twin.dispute`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from twin.ageing import checkup_arrays, health_at
-from twin.cell import Array, Health, reference_cell
+from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
 from twin.duty import REFERENCE_DUTY
 from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
-from twin.opencircuit import open_circuit
+from twin.health import Array, Health
 from twin.past import present
 from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT
-from twin.rates import RateModel, rate_model
+from twin.rates import rate_model
 from twin.spread import CellSpread, cell_spread
 from twin.state import BIAS_LIMIT_C, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
@@ -81,8 +80,8 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     ]
     if len(recent) < 2:
         return Observation()
-    battery = request.battery
-    known = _known(request, age_days, carried)
+    battery, cell = request.battery, reference_cell(request.battery.chemistry)
+    known = _known(request, cell, age_days, carried)
     signal = signal_of(recent, battery)
     sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
     evidence = gather(signal, sessions, signal_of(request.telemetry, battery))
@@ -94,13 +93,13 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     else:
         newer = recent[recent["time_utc"] >= carried.until_utc]
         replay = select_window(newer, battery, hours=DAILY_WINDOW_H)
-    spread = cell_spread(recent, battery, known.health)
+    spread = cell_spread(recent, battery, known.circuit, known.health)
     if replay is None:
         return Observation(evidence=evidence, spread=spread)
     try:
         state = fit_state(
             replay,
-            battery,
+            cell,
             known.health,
             prior=None if carried is None else carried.prior,
             electrolyte=request.electrolyte,
@@ -112,20 +111,22 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     if state.chi2_per_n > CHI2_LIMIT:
         doubt = by_misfit("the voltage does not follow the current", state.chi2_per_n)
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
-    fault = _fault_of_fit(battery.chemistry, state, known, evidence)
+    fault = _fault_of_fit(cell, state, known, evidence)
     return Observation(
         replay=replay, state=None if fault else state, fault=fault, evidence=evidence, spread=spread
     )
 
 
-def observe_from(request: CalibrationRequest, seen: Observation, guess: Health) -> Observation:
+def observe_from(
+    request: CalibrationRequest, cell: ReferenceCell, seen: Observation, guess: Health
+) -> Observation:
     """What was ``seen``, fitted again from another guess; as it was where that follows the voltage worse."""
     if seen.replay is None or seen.state is None:
         return seen
     try:
         state = fit_state(
             seen.replay,
-            request.battery,
+            cell,
             guess,
             electrolyte=request.electrolyte,
             bias_guess_c=-((seen.evidence.rest_c if seen.evidence else None) or 0.0),
@@ -136,26 +137,21 @@ def observe_from(request: CalibrationRequest, seen: Observation, guess: Health) 
     return seen if worse or abs(state.bias_c) > BIAS_LIMIT_C else replace(seen, state=state)
 
 
-def capacity_draws(name: str, posterior: StatePrior, sei_m: float) -> Array:
+def capacity_draws(cell: ReferenceCell, posterior: StatePrior, sei_m: float) -> Array:
     """Usable capacity as a share of a new cell's: of the mean, then of draws of the posterior."""
-    circuit = open_circuit(name)
     drawn = np.random.default_rng(0).multivariate_normal(
         posterior.mean[:3], posterior.covariance[:3, :3], _DRAWS
     )
-    rows, fresh = np.vstack([posterior.mean[:3], drawn]), circuit.cell.fresh
-    health = Health(
-        sei_m=np.full(len(rows), sei_m),
-        eps_n=fresh.eps_n * np.exp(rows[:, 0]),
-        eps_p=fresh.eps_p * np.exp(rows[:, 1]),
-        lithium_ah=fresh.lithium_ah * rows[:, 2],
-    )
+    rows = np.vstack([posterior.mean[:3], drawn])
+    health, circuit = cell.fresh.moved(rows.T, np.full(len(rows), sei_m)), cell.circuit
     return np.asarray(circuit.window(health).capacity_ah / circuit.fresh_capacity_ah)
 
 
-def _known(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Known:
-    battery = request.battery
-    circuit = open_circuit(battery.chemistry)
-    health = expected_health(battery.chemistry, age_days) if carried is None else carried.health
+def _known(
+    request: CalibrationRequest, cell: ReferenceCell, age_days: float, carried: Carried | None
+) -> Known:
+    battery, circuit = request.battery, cell.circuit
+    health = expected_health(cell, age_days) if carried is None else carried.health
     ages, capacity, _ = checkup_arrays(
         request.checkups,
         battery.commissioned_utc,
@@ -166,6 +162,7 @@ def _known(request: CalibrationRequest, age_days: float, carried: Carried | None
     kept = None if previous is None or previous.quality == "prior" else previous.soh
     share, spread, young = known_capacity(ages, capacity, age_days, kept)
     return Known(
+        circuit=circuit,
         health=health,
         expected_share=float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah,
         measured_share=share,
@@ -174,31 +171,28 @@ def _known(request: CalibrationRequest, age_days: float, carried: Carried | None
     )
 
 
-@lru_cache(maxsize=8)
-def _reference_rates(name: str) -> RateModel:
-    return rate_model(reference_cell(name), REFERENCE_DUTY.profile())
-
-
-def expected_health(name: str, age_days: float) -> Health:
+def expected_health(cell: ReferenceCell, age_days: float) -> Health:
     """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
-    base = _reference_rates(name)
-    health, fresh = health_at(base, CHEMISTRY_PRIOR.mean, age_days), base.cell.fresh
-    return Health(
-        sei_m=float(health.sei_m[0]),
-        eps_n=max(float(health.eps_n[0]), 0.8 * fresh.eps_n),
-        eps_p=max(float(health.eps_p[0]), 0.8 * fresh.eps_p),
-        lithium_ah=max(float(health.lithium_ah[0]), 0.75 * fresh.lithium_ah),
+    base, fresh = rate_model(cell, REFERENCE_DUTY.profile()), cell.fresh
+    health = health_at(base, CHEMISTRY_PRIOR.mean, age_days).first()
+    return replace(
+        health,
+        eps_n=max(health.eps_n, 0.8 * fresh.eps_n),
+        eps_p=max(health.eps_p, 0.8 * fresh.eps_p),
+        lithium_ah=max(health.lithium_ah, 0.75 * fresh.lithium_ah),
     )
 
 
-def _fault_of_fit(name: str, state: StateFit, known: Known, evidence: Evidence) -> SensorFault | None:
+def _fault_of_fit(
+    cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidence
+) -> SensorFault | None:
     """What a fit that follows shows: an absurd bias, another capacity."""
     if abs(state.bias_c) > BIAS_LIMIT_C:
         return SensorFault(
             kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
         )
     if evidence.balance is None and known.measured_share is not None:
-        shares = capacity_draws(name, state.posterior, state.health.sei_m)
+        shares = capacity_draws(cell, state.posterior, state.health.sei_m)
         spread = float(np.hypot(shares[1:].std() / shares[0], _CAPACITY_MISFIT))
         return gain_fault(float(shares[0]), spread, known.measured_share, known.measured_sd, "the voltage")
     return None

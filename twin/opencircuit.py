@@ -10,13 +10,12 @@ bisection cannot miss the root.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pybamm
 
-from twin.cell import Array, Health, ReferenceCell, reference_cell
+from twin.health import Array, Health
 
 _GRID = np.linspace(0.0005, 0.9995, 4000)
 _BISECTIONS = 36
@@ -40,16 +39,19 @@ class Window:
 
 
 class OpenCircuit:
-    """Open-circuit curves of one chemistry as tables, and the windows that follow from them."""
+    """Open-circuit curves of one chemistry as tables, and the windows that follow from them.
 
-    def __init__(self, cell: ReferenceCell) -> None:
-        self.cell = cell
-        values = cell.values
+    ``values``: PyBaMM's parameter values; ``fresh``: health of a new cell; ``ah_per_eps_n``,
+    ``ah_per_eps_p``: capacity of either electrode per unit of active volume fraction [Ah].
+    """
+
+    def __init__(self, values: Any, *, fresh: Health, ah_per_eps_n: float, ah_per_eps_p: float) -> None:
+        self.ah_per_eps_n, self.ah_per_eps_p = ah_per_eps_n, ah_per_eps_p
         self.u_n = self._table(values["Negative electrode OCP [V]"])
         self.u_p = self._table(values["Positive electrode OCP [V]"])
         self.v_min = float(values["Lower voltage cut-off [V]"])
         self.v_max = float(values["Upper voltage cut-off [V]"])
-        self.fresh_capacity_ah = float(self.window(cell.fresh).capacity_ah)
+        self.fresh_capacity_ah = float(self.window(fresh).capacity_ah)
 
     @staticmethod
     def _table(curve: Any) -> Array:
@@ -64,8 +66,8 @@ class OpenCircuit:
 
         ``drop_v``: what a load takes off the voltage [V]; a discharge under it ends that much earlier.
         """
-        q_n = np.asarray(health.eps_n) * self.cell.ah_per_eps_n
-        q_p = np.asarray(health.eps_p) * self.cell.ah_per_eps_p
+        q_n = np.asarray(health.eps_n) * self.ah_per_eps_n
+        q_p = np.asarray(health.eps_p) * self.ah_per_eps_p
         lithium = np.asarray(health.lithium_ah)
         lowest = np.maximum(_GRID[0], (lithium - _GRID[-1] * q_p) / q_n)
         highest = np.minimum(_GRID[-1], (lithium - _GRID[0] * q_p) / q_n)
@@ -87,9 +89,3 @@ class OpenCircuit:
             below = self.voltage(middle, (lithium - middle * q_n) / q_p) < voltage_v
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return 0.5 * (low + high)
-
-
-@lru_cache(maxsize=8)
-def open_circuit(name: str) -> OpenCircuit:
-    """Open-circuit tables of a chemistry, made once in a process."""
-    return OpenCircuit(reference_cell(name))

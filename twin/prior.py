@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from twin.health import Array
+
 NAMES = (
     "sei_factor",
     "lam_factor",
@@ -168,21 +169,6 @@ def spread_of(believed: float, scatters: Sequence[Scatter]) -> float:
     """A check-up's spread by what is ``believed`` and what was seen (mean of a scaled inverse χ²)."""
     squares = SCATTER_WEIGHT * believed**2 + sum(one.squares for one in scatters)
     return float(np.sqrt(squares / (SCATTER_WEIGHT + sum(one.freedom for one in scatters))))
-
-
-def lesson_of(parameters: Mapping[str, Any]) -> Lesson | None:
-    """The lesson in the ``parameters`` of a calibration; None of another ageing model, or of a bad fit."""
-    if parameters.get("names") != list(NAMES) or (parameters.get("ageing_chi2_per_n") or 0.0) > CHI2_LIMIT:
-        return None
-    surprise, scatter = parameters["surprise"], parameters.get("scatter")
-    return Lesson(
-        mean=np.array(parameters["posterior_mean"]),
-        sd=np.sqrt(np.diag(parameters["covariance"])),
-        prior_mean=np.array(parameters["prior"]["mean"]),
-        prior_sd=np.array(parameters["prior"]["sd"]),
-        surprise=None if surprise is None else Surprise(**surprise),
-        scatter=None if scatter is None else Scatter(**scatter),
-    )
 
 
 def sibling_priors(chemistry_of: Mapping[str, str], lessons: Mapping[str, Lesson]) -> dict[str, AgeingPrior]:

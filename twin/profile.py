@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import Array, reference_cell
-from twin.duty import DAY_S, Profile, StandardDuty
+from twin.cell import reference_cell
+from twin.duty import DAY_S, Profile
 from twin.errors import SolveError, TwinError
+from twin.health import Array
 from twin.rates import Rates, solve_rates
+from twin.record import need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
 from twin.wholeday import Drive, close_day, runs
@@ -75,7 +77,7 @@ def _rates(request: ProfileRequest, profile: Profile) -> Rates:
 
 
 def _standard_profile(request: ProfileRequest) -> Profile:
-    return StandardDuty(**request.calibration.parameters["duty"]).profile()
+    return need(request.calibration.record.duty, "duty").profile()
 
 
 def _planned_profile(request: ProfileRequest) -> Profile:
@@ -108,13 +110,13 @@ def _planned_profile(request: ProfileRequest) -> Profile:
         start_s=np.array(kept),
         c_rate=np.array([steps[t] for t in kept]),
         start_soc=float(np.clip(day.start_kwh / request.calibration.usable_energy_kwh, 0.0, 1.0)),
-        temperature_degc=float(request.calibration.parameters["duty"]["temperature_degc"]),
+        temperature_degc=need(request.calibration.record.duty, "duty").temperature_degc,
     )
 
 
 def _trips(request: ProfileRequest, leave_s: float, back_s: float, driven_kwh: float) -> dict[float, float]:
     """Two equal trips, one on leaving and one before coming back, faster than usual only if they must be."""
-    usual = float(request.calibration.parameters["duty"]["trip_c_rate"])
+    usual = need(request.calibration.record.duty, "duty").trip_c_rate
     hours_at_1c = driven_kwh / 2 / request.battery.nominal_energy_kwh
     length = min(hours_at_1c / usual * 3600, 0.499 * (back_s - leave_s))
     rate = hours_at_1c / (length / 3600)

@@ -26,15 +26,12 @@ from twin.cell import (
     LAM_LITHIUM_N,
     LAM_LITHIUM_P,
     SEI_LITHIUM,
-    Array,
-    Health,
     ReferenceCell,
     day_model,
-    reference_cell,
 )
 from twin.duty import DAY_S, MAX_SEGMENTS, Profile
 from twin.errors import SolveError
-from twin.opencircuit import open_circuit
+from twin.health import Array, Health
 
 DESIGN_POINTS = 16
 HELD_OUT = 3
@@ -114,12 +111,12 @@ def rate_model(
     """
     steps = tuple(profile.start_s.tolist()), tuple(profile.c_rate.tolist())
     at = (profile.start_soc, profile.temperature_degc, profile.of_usable)
-    return _learnt(cell.name, *steps, *at, electrolyte, porous)
+    return _learnt(cell, *steps, *at, electrolyte, porous)
 
 
 @lru_cache(maxsize=256)
 def _learnt(
-    name: str,
+    cell: ReferenceCell,
     start_s: tuple[float, ...],
     c_rate: tuple[float, ...],
     start_soc: float,
@@ -128,7 +125,6 @@ def _learnt(
     electrolyte: bool,
     porous: bool,
 ) -> RateModel:
-    cell = reference_cell(name)
     profile = Profile(
         start_s=np.array(start_s),
         c_rate=np.array(c_rate),
@@ -176,13 +172,13 @@ def solve_rates(
     porous: bool = False,
 ) -> Rates:
     """Unit wear rates of one PyBaMM day at one state by SPM, SPMe (``electrolyte``) or DFN (``porous``)."""
-    circuit = open_circuit(cell.name)
+    circuit = cell.circuit
     segments = MAX_SEGMENTS if len(profile.start_s) <= MAX_SEGMENTS else 128
     window = circuit.window(health)
     x_n, y_p = window.at(profile.start_soc)
     capacity = float(window.capacity_ah) if profile.of_usable else circuit.fresh_capacity_ah
     wear = (
-        day_model(cell.name, segments, ageing=True, electrolyte=electrolyte, porous=porous)
+        day_model(cell, segments, ageing=True, electrolyte=electrolyte, porous=porous)
         .solve(
             profile.start_s,
             profile.c_rate * capacity,
@@ -212,7 +208,7 @@ def design_states(cell: ReferenceCell) -> list[Health]:
 def _state(cell: ReferenceCell, a: float, b: float, c: float, d: float) -> Health:
     fresh = cell.fresh
     sei_loss, loss_n, loss_p, offset = 0.18 * a, 0.17 * b - 0.02, 0.17 * c - 0.02, 0.06 * (d - 0.5)
-    x, y = open_circuit(cell.name).window(fresh).at(0.6)
+    x, y = cell.circuit.window(fresh).at(0.6)
     lithium = fresh.lithium_ah * (1 - sei_loss + offset)
     lithium -= x * fresh.eps_n * cell.ah_per_eps_n * loss_n + y * fresh.eps_p * cell.ah_per_eps_p * loss_p
     eps_n = fresh.eps_n * (1 - loss_n)

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from twin.ageing import factors_of
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
+from twin.health import Health
 from twin.life import Factors, life_days, trajectory
-from twin.prior import NAMES
 from twin.rates import RateModel
+from twin.record import LifePoints, need
 from twin.state import StateFit
 from twin.types import BatterySpec, Calibration
 from twin.window import Replay
@@ -25,63 +26,53 @@ class Ageing:
     factors: Factors
     end_capacity_ah: float
 
+    @property
+    def end_soh(self) -> float:
+        """Capacity over nominal at which its life ends."""
+        return self.end_capacity_ah / self.model.cell.circuit.fresh_capacity_ah
+
     def after(self, health: Health, days: float) -> Health:
         """Health some standard days later; floats."""
-        path = trajectory(self.model, _row(health), self.factors, np.array([0.0, days]))
-        return Health(
-            sei_m=float(path.sei_m[-1, 0]),
-            eps_n=float(path.eps_n[-1, 0]),
-            eps_p=float(path.eps_p[-1, 0]),
-            lithium_ah=float(path.lithium_ah[-1, 0]),
-        )
+        return trajectory(self.model, health.row(), self.factors, np.array([0.0, days])).at(-1).first()
 
     def life_days(self, health: Health) -> float:
         """Remaining life on standard days [d]."""
-        return float(life_days(self.model, _row(health), self.factors, self.end_capacity_ah)[0])
+        return float(life_days(self.model, health.row(), self.factors, self.end_capacity_ah)[0])
 
 
 def ageing_of(calibration: Calibration) -> Ageing:
     """The ageing that ``calibration`` was made with."""
-    parameters = calibration.parameters
-    learnt = parameters["rate_model"]
+    kept = calibration.record
+    learnt = need(kept.rate_model, "rates of the standard day")
     model = RateModel(
         cell=reference_cell(calibration.chemistry),
-        sei=np.array(learnt["sei"]),
-        lam=np.array(learnt["lam"]),
-        held_out_error=learnt["held_out_error"],
-        charge_c_rate=learnt["charge_c_rate"],
+        sei=np.array(learnt.sei),
+        lam=np.array(learnt.lam),
+        held_out_error=learnt.held_out_error,
+        charge_c_rate=learnt.charge_c_rate,
     )
     return Ageing(
         model=model,
-        factors=factors_of(model, np.array(parameters["mean"])),
-        end_capacity_ah=float(parameters["end_capacity_ah"]),
+        factors=factors_of(model, np.array(need(kept.mean, "mean"))),
+        end_capacity_ah=need(kept.end_capacity_ah, "capacity at its end of life"),
     )
 
 
 def restorable(calibration: Calibration) -> bool:
     """Whether a calibration has the unknowns that this version of the twin ages a battery by."""
-    return list(calibration.parameters.get("names", [])) == list(NAMES)
+    return calibration.record.restorable
 
 
 def health_of(calibration: Calibration) -> Health:
     """The battery's health at its calibration; floats."""
-    return Health(**calibration.parameters["health"])
-
-
-def _row(health: Health) -> Health:
-    return Health(
-        sei_m=np.array([health.sei_m]),
-        eps_n=np.array([health.eps_n]),
-        eps_p=np.array([health.eps_p]),
-        lithium_ah=np.array([health.lithium_ah]),
-    )
+    return need(calibration.record.health, "health")
 
 
 def life_points(
-    calibration_id: str, battery_id: str, lives: dict[str, list[float]], alpha: float, beta: float
+    calibration_id: str, battery_id: str, lives: LifePoints, alpha: float, beta: float
 ) -> pd.DataFrame:
-    """Simulated lives beside both forms; ``lives``: dod, cycles_per_day, life_days, standard day first."""
-    dod, cycles, life = (np.array(lives[name]) for name in ("dod", "cycles_per_day", "life_days"))
+    """Simulated lives beside both forms."""
+    dod, cycles, life = (np.array(one) for one in (lives.dod, lives.cycles_per_day, lives.life_days))
     x = dod * cycles
     return pd.DataFrame(
         {

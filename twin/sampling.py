@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from twin.cell import Array
+from twin.health import Array
 
 DRAWS = 200
 _ROUND = 300

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.evidence import seconds_of
-from twin.opencircuit import open_circuit
+from twin.health import Health
+from twin.opencircuit import OpenCircuit
 from twin.types import BatterySpec
 
 _COLUMNS = ("cell_voltage_min_v", "cell_voltage_max_v")
@@ -33,7 +33,9 @@ class CellSpread:
     usable_share: float | None
 
 
-def cell_spread(telemetry: pd.DataFrame, battery: BatterySpec, health: Health) -> CellSpread | None:
+def cell_spread(
+    telemetry: pd.DataFrame, battery: BatterySpec, circuit: OpenCircuit, health: Health
+) -> CellSpread | None:
     """The spread that resting samples show; None without cell voltages or rests."""
     if not set(_COLUMNS) <= set(telemetry.columns):
         return None
@@ -48,7 +50,6 @@ def cell_spread(telemetry: pd.DataFrame, battery: BatterySpec, health: Health) -
     rest = still & (np.abs(rate) < _STILL_C) & (np.diff(time_s, prepend=np.nan) < 1800) & (high >= low)
     if rest.sum() < _LEAST:
         return None
-    circuit = open_circuit(battery.chemistry)
     socs = np.linspace(0, 1, 400)
     curve = circuit.voltage(*circuit.window(health).at(socs))
     at_mean = np.interp(mean[rest], curve, socs)

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import SENSITIVE, Array, Health, day_model
+from twin.cell import SENSITIVE, ReferenceCell, day_model
 from twin.errors import SolveError
-from twin.opencircuit import OpenCircuit, open_circuit
-from twin.types import BatterySpec
+from twin.health import Array, Health
 from twin.window import MAX_STEPS, Replay
 
 VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
@@ -89,30 +88,24 @@ class _Problem:
 
     replay: Replay
     guess: Health
-    circuit: OpenCircuit
+    cell: ReferenceCell
     mean: Array
     precision: Array
     electrolyte: bool
 
     def health(self, theta: Array) -> Health:
         """Health of the unknowns; the SEI thickness is the guess's."""
-        fresh = self.circuit.cell.fresh
-        return Health(
-            sei_m=self.guess.sei_m,
-            eps_n=fresh.eps_n * float(np.exp(theta[1])),
-            eps_p=fresh.eps_p * float(np.exp(theta[2])),
-            lithium_ah=fresh.lithium_ah * float(theta[3]),
-        )
+        return self.cell.fresh.moved(theta[1:4], self.guess.sei_m).first()
 
     def at(self, theta: Array) -> _Point:
         """Replay at ``theta``; the derivatives by theta are chained from PyBaMM's by its inputs."""
-        health, cell, capacity = self.health(theta), self.circuit.cell, self.circuit.fresh_capacity_ah
+        health, cell, capacity = self.health(theta), self.cell, self.cell.circuit.fresh_capacity_ah
         q_n, q_p = health.eps_n * cell.ah_per_eps_n, health.eps_p * cell.ah_per_eps_p
         x, y = float(theta[0]), float((health.lithium_ah - theta[0] * q_n) / q_p)
         if not (0.002 < x < 0.998 and 0.002 < y < 0.998):
             raise SolveError(f"stoichiometries {x:.3f}, {y:.3f} lie outside the electrodes")
         result = day_model(
-            cell.name, MAX_STEPS, ageing=False, electrolyte=self.electrolyte, sensitive=SENSITIVE
+            cell, MAX_STEPS, ageing=False, electrolyte=self.electrolyte, sensitive=SENSITIVE
         ).solve(
             self.replay.start_s,
             self.replay.c_rate * capacity,
@@ -161,7 +154,7 @@ class _Problem:
 
 def fit_state(
     replay: Replay,
-    battery: BatterySpec,
+    cell: ReferenceCell,
     guess: Health,
     *,
     prior: StatePrior | None = None,
@@ -174,12 +167,11 @@ def fit_state(
     a replay off the cell's limits. The cell's temperature is the window's mean. SolveError where PyBaMM
     cannot follow.
     """
-    circuit = open_circuit(battery.chemistry)
-    mean, precision = _prior_mean(replay, guess, circuit), np.diag(_PRIOR_SD**-2)
+    mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
     if prior is not None:
         mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
     problem = _Problem(
-        replay=replay, guess=guess, circuit=circuit, mean=mean, precision=precision, electrolyte=electrolyte
+        replay=replay, guess=guess, cell=cell, mean=mean, precision=precision, electrolyte=electrolyte
     )
     best, damping = _first(problem, bias_guess_c), 1e-3
     for _ in range(_ITERATIONS):
@@ -211,23 +203,14 @@ def _first(problem: _Problem, bias_guess_c: float) -> _Point:
     return problem.at(start)
 
 
-def _prior_mean(replay: Replay, guess: Health, circuit: OpenCircuit) -> Array:
+def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell) -> Array:
     """Start values: stoichiometry from the voltage at rest, health from the guess."""
+    circuit = cell.circuit
     window = circuit.window(guess)
     socs = np.linspace(0, 1, 400)
     x, y = window.at(socs)
     soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
-    fresh = circuit.cell.fresh
-    return np.array(
-        [
-            np.interp(soc, socs, x),
-            np.log(guess.eps_n / fresh.eps_n),
-            np.log(guess.eps_p / fresh.eps_p),
-            guess.lithium_ah / fresh.lithium_ah,
-            0.05,
-            0.0,
-        ]
-    )
+    return np.array([np.interp(soc, socs, x), *guess.changes(cell.fresh), 0.05, 0.0])
 
 
 def _summary(problem: _Problem, best: _Point) -> StateFit:

@@ -8,16 +8,16 @@ noise, bias, gaps and, on request, a sensor fault. Nothing here is used in a cal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from twin.cell import Array, Health, day_model, reference_cell
+from twin.cell import ReferenceCell, day_model, reference_cell
 from twin.duty import DAY_S, StandardDuty
+from twin.health import Array, Health
 from twin.life import Factors, health_slope
-from twin.opencircuit import open_circuit
 from twin.rates import Rates, solve_rates
 from twin.types import BatterySpec
 
@@ -61,6 +61,11 @@ class TruthSpec:
     sei_bend: float = 0.0
     drift: tuple[float, ...] = ()
 
+    @property
+    def cell(self) -> ReferenceCell:
+        """The reference cell that it is simulated by."""
+        return reference_cell(self.battery.chemistry)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
@@ -84,51 +89,33 @@ def simulate_chunk(specs: Sequence[TruthSpec]) -> list[Truth]:
 def simulate_truth(spec: TruthSpec) -> Truth:
     """Simulate one battery's history, check-ups and telemetry; the same spec gives the same truth."""
     rng = np.random.default_rng(spec.seed)
-    cell = reference_cell(spec.battery.chemistry)
     age_days = (spec.as_of_utc - spec.battery.commissioned_utc).total_seconds() / DAY_S
     days, history = _age(spec, age_days)
     checkups = _checkups(spec, rng, days, history)
-    today = _at(history, len(days) - 1)
+    today = history.at(-1).first()
     telemetry, sessions = _telemetry(spec, rng, today)
-    capacity = (
-        float(open_circuit(cell.name).window(today).capacity_ah) / open_circuit(cell.name).fresh_capacity_ah
-    )
+    circuit = spec.cell.circuit
+    capacity = float(circuit.window(today).capacity_ah) / circuit.fresh_capacity_ah
     hidden = {
         "usable_capacity_ah": capacity * spec.battery.nominal_capacity_ah,
         "capacity_scale": spec.capacity_scale,
         "sei_factor": spec.sei_factor,
         "lam_factor": spec.lam_factor,
-        "sei_m": float(today.sei_m),
-        "eps_n": float(today.eps_n),
-        "eps_p": float(today.eps_p),
-        "lithium_ah": float(today.lithium_ah),
+        **asdict(today),
     }
     return Truth(telemetry=telemetry, checkups=checkups, sessions=sessions, hidden=hidden)
 
 
-def _at(history: Health, index: int) -> Health:
-    return Health(
-        sei_m=float(history.sei_m[index]),
-        eps_n=float(history.eps_n[index]),
-        eps_p=float(history.eps_p[index]),
-        lithium_ah=float(history.lithium_ah[index]),
-    )
-
-
 def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
     """Health from new to ``age_days`` by jumping over SPMe days (midpoint rule), steps growing to a year."""
-    cell = reference_cell(spec.battery.chemistry)
-    fresh = cell.fresh
-    state = np.array(
-        [fresh.sei_m, *(spec.capacity_scale * v for v in (fresh.eps_n, fresh.eps_p, fresh.lithium_ah))]
-    )
-
+    cell = spec.cell
+    state = cell.fresh.scaled(spec.capacity_scale).vector()
     factors = Factors(
         sei=np.asarray(spec.sei_factor), lam=np.asarray(spec.lam_factor), sei_bend=spec.sei_bend
     )
 
     def slope(values: Array) -> Array:
-        health = Health(sei_m=values[0], eps_n=values[1], eps_p=values[2], lithium_ah=values[3])
+        health = Health.of(values)
         return health_slope(cell, health, drifted(spec, health, _rates(spec, health)), factors)
 
     jumps = max(3, round(age_days / 300))
@@ -137,15 +124,14 @@ def _age(spec: TruthSpec, age_days: float) -> tuple[Array, Health]:
     for step in np.diff(days):
         state = state + step * slope(state + 0.5 * step * slope(state))
         states.append(state)
-    table = np.array(states)
-    return days, Health(sei_m=table[:, 0], eps_n=table[:, 1], eps_p=table[:, 2], lithium_ah=table[:, 3])
+    return days, Health.of(np.array(states).T)
 
 
 def drifted(spec: TruthSpec, health: Health, rates: Rates) -> Rates:
     """The model's ``rates`` as the battery departs from them; arrays of any shape."""
     if not spec.drift:
         return rates
-    circuit = open_circuit(spec.battery.chemistry)
+    circuit = spec.cell.circuit
     fade = 1 - circuit.window(health).capacity_ah / (spec.capacity_scale * circuit.fresh_capacity_ah)
     doublings = np.log2(np.maximum(fade, _DRIFTS_FROM) / _DRIFTS_FROM)
     factor = np.exp(np.interp(doublings, np.arange(len(spec.drift) + 1), np.cumsum([0.0, *spec.drift])))
@@ -158,13 +144,11 @@ def drifted(spec: TruthSpec, health: Health, rates: Rates) -> Rates:
 
 
 def _rates(spec: TruthSpec, health: Health) -> Rates:
-    cell = reference_cell(spec.battery.chemistry)
-    return solve_rates(cell, spec.duty.profile(), health, electrolyte=True, porous=spec.porous)
+    return solve_rates(spec.cell, spec.duty.profile(), health, electrolyte=True, porous=spec.porous)
 
 
 def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: Health) -> pd.DataFrame:
-    battery, cell = spec.battery, reference_cell(spec.battery.chemistry)
-    circuit = open_circuit(cell.name)
+    battery, cell, circuit = spec.battery, spec.cell, spec.cell.circuit
     share = circuit.window(history).capacity_ah / circuit.fresh_capacity_ah
     at_days = np.arange(5.0, days[-1], 182.6)
     capacity = np.interp(at_days, days, share) * battery.nominal_capacity_ah
@@ -189,7 +173,7 @@ def _telemetry(
     spec: TruthSpec, rng: np.random.Generator, health: Health
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Telemetry up to ``as_of_utc`` and sessions beyond; blocks begin and end in the middle of a stay."""
-    circuit = open_circuit(spec.battery.chemistry)
+    circuit = spec.cell.circuit
     window = circuit.window(health)
     share = float(window.capacity_ah) / circuit.fresh_capacity_ah
     middle = spec.as_of_utc.normalize() + pd.Timedelta(
@@ -197,7 +181,7 @@ def _telemetry(
     )
     begin = middle - pd.Timedelta(days=spec.telemetry_days + (middle > spec.as_of_utc))
     soc, frames, visits = spec.duty.target_soc, [], []
-    model = day_model(spec.battery.chemistry, _SEGMENTS, ageing=False, electrolyte=True, porous=spec.porous)
+    model = day_model(spec.cell, _SEGMENTS, ageing=False, electrolyte=True, porous=spec.porous)
     total = spec.telemetry_days + spec.ahead_days
     for first in range(0, total, _BLOCK_DAYS):
         days = min(_BLOCK_DAYS, total - first)

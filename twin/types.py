@@ -7,17 +7,17 @@ capacity.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from twin.chemistry import chemistry
-from twin.errors import TwinError
+from twin.errors import RecordError, TwinError
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
+from twin.record import TwinRecord
 
 Quality = Literal["calibrated", "checkups", "prior", "stale", "disputed"]
 
@@ -122,13 +122,12 @@ class Calibration:
 
     ``residual_value_eur`` is what wear can still take: the value above scrap, falling linearly with remaining
     life. ``law_*`` belong to ln(L/L0) = −α·x, ``rate_*`` to L/L0 = 1/(1+β·x); x is in equivalent full cycles
-    a day of today's usable capacity, the residuals are in ln(L/L0). ``parameters`` holds what rebuilds the
-    battery in PyBaMM: factors, health, resistance, duty and their covariance. ``cell_spread_v``:
+    a day of today's usable capacity, the residuals are in ln(L/L0). ``record`` holds what rebuilds the
+    battery in PyBaMM and carries it on (`twin.record`). ``cell_spread_v``:
     highest less lowest cell voltage at rest, where cells are reported. ``sensor_fault`` names what is wrong
     with the sensors (a `twin.faults.FaultKind`), ``sensor_evidence`` says how it shows.
     ``rest_price_eur_per_kwh_h``: wear of one kWh more held for one hour (`twin.wearmap`). ``dispute``: what a
     disputed fit was refused by (`twin.dispute`), in short; ``chi2_per_n`` is then the misfit that shows it.
-    ``model_hash``: of the model's code that fitted ageing, life and α.
     """
 
     calibration_id: str
@@ -164,45 +163,50 @@ class Calibration:
     duty_efc_per_day: float
     duty_temperature_degc: float
     identifiability: str
-    parameters: Mapping[str, Any]
+    record: TwinRecord
     cell_spread_v: float | None = None
     sensor_fault: str | None = None
     sensor_evidence: str | None = None
     rest_price_eur_per_kwh_h: float | None = None
     dispute: str | None = None
-    model_hash: str | None = None
     life_points: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     residuals: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
     wear_map: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False)
 
+    @property
+    def model_hash(self) -> str | None:
+        """Hash of the model's code that fitted ageing, life and α; None where nobody told."""
+        return self.record.model_hash
+
     def to_record(self) -> dict[str, Any]:
-        """One flat row: every field but the frames, ``parameters`` as JSON text."""
-        skipped = {"life_points", "residuals", "wear_map", "parameters"}
-        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
-        return record | {"parameters_json": json.dumps(self.parameters, sort_keys=True)}
+        """One flat row: every field but the frames, ``record`` as JSON text."""
+        row = {name: getattr(self, name) for name in _COLUMNS}
+        return row | {"model_hash": self.model_hash, "parameters_json": self.record.to_json()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Calibration:
         """The calibration of a `to_record` row; keys that are no fields are ignored, frames are empty.
 
-        What older versions of the twin did not tell may be missing.
+        What older versions of the twin did not tell may be missing. RecordError, with the calibration, where
+        its ``parameters_json`` cannot be read, or is of a newer version.
         """
-        frames = {"life_points", "residuals", "wear_map", "parameters"}
-        names = [f.name for f in fields(cls) if f.name not in frames]
-        told = [name for name in names if name in record or name not in _LATER]
+        told = [name for name in _COLUMNS if name in record or name not in _LATER]
         values = {name: _plain(record[name]) for name in told}
-        return cls(**values, parameters=json.loads(record["parameters_json"]))
+        try:
+            kept = TwinRecord.from_json(record["parameters_json"])
+        except RecordError as error:
+            raise RecordError(f"calibration {record['calibration_id']}: {error}") from error
+        if kept.model_hash is None:
+            kept = replace(kept, model_hash=_plain(record.get("model_hash")))
+        return cls(**values, record=kept)
 
 
-_LATER = ("dispute", "model_hash")
+_APART = ("record", "life_points", "residuals", "wear_map")
+_COLUMNS = tuple(f.name for f in fields(Calibration) if f.name not in _APART)
+_LATER = ("dispute",)
 
 
 def _plain(value: Any) -> Any:
     if value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA:
         return None
     return value.item() if isinstance(value, np.generic) else value
-
-
-def as_json(value: Any) -> dict[str, Any]:
-    """A dataclass of floats as a JSON-ready mapping."""
-    return {key: float(v) if isinstance(v, (float, np.floating)) else v for key, v in asdict(value).items()}

@@ -11,18 +11,17 @@ what ageing foretold.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health, reference_cell
 from twin.dispute import pack
-from twin.duty import StandardDuty
+from twin.entries import rows, vector
+from twin.health import Health
 from twin.observe import Carried, Observation, capacity_draws
-from twin.opencircuit import open_circuit
 from twin.past import ordinary_day
 from twin.prior import NAMES
+from twin.record import FullRecord, LifePoints, StateRecord, need
 from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
 from twin.state import BIAS_SD_C, StatePrior
 from twin.types import Calibration, CalibrationRequest
@@ -38,68 +37,57 @@ DUTY_LIMITS = {
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
-def anchor(
-    request: CalibrationRequest, duty: StandardDuty, today: Health, seen: Observation
-) -> dict[str, Any]:
-    """What a full calibration leaves for the days to come, as entries of its ``parameters``.
+def anchor(request: CalibrationRequest, fresh: Health, today: Health, seen: Observation) -> StateRecord:
+    """The state that a full calibration leaves for the days to come.
 
-    ``today``: health of the best estimate, then of posterior draws, in arrays.
+    ``fresh``: health of a new cell; ``today``: of the best estimate, then of posterior draws, in arrays.
     """
-    fresh = reference_cell(request.battery.chemistry).fresh
-    rows = np.column_stack(
-        [
-            np.log(today.eps_n / fresh.eps_n),
-            np.log(today.eps_p / fresh.eps_p),
-            today.lithium_ah / fresh.lithium_ah,
-        ]
-    )
-    mean = np.array([*rows[0], _EFFECTIVE_OHM_AH, 0.0])
+    moved = np.column_stack(today.changes(fresh))
+    mean = np.array([*moved[0], _EFFECTIVE_OHM_AH, 0.0])
     covariance = np.diag([0.0, 0.0, 0.0, _EFFECTIVE_SD**2, BIAS_SD_C**2])
-    covariance[:3, :3] = np.cov(rows[1:].T)
+    covariance[:3, :3] = np.cov(moved[1:].T)
     if seen.state is not None:
         mean[3:] = seen.state.posterior.mean[3:]
         covariance[3:, 3:] = seen.state.posterior.covariance[3:, 3:]
     # A day's drift keeps the covariance regular: ageing posteriors may leave a direction without spread.
     prior = StatePrior(mean=mean, covariance=covariance).after(1.0)
     until = request.as_of_utc if seen.replay is None else seen.replay.end_utc
-    return {
-        "state": _state_record(prior, until, request.as_of_utc),
-        "full": {
-            "calibration_id": request.input_hash[:16],
-            "as_of_utc": request.as_of_utc.isoformat(),
-            "checkups": len(request.checkups),
-            "observed": seen.state is not None,
-            "nameplate": _nameplate(request),
-            "duty": {name: float(getattr(duty, name)) for name in DUTY_LIMITS},
-            "health": {
-                name: float(np.ravel(getattr(today, name))[0])
-                for name in ("sei_m", "eps_n", "eps_p", "lithium_ah")
-            },
-        },
-    }
+    return _state_record(prior, until, request.as_of_utc)
+
+
+def full_record(request: CalibrationRequest, today: Health, observed: bool) -> FullRecord:
+    """What is known later of a full calibration; ``today``: health in floats."""
+    return FullRecord(
+        calibration_id=request.input_hash[:16],
+        as_of_utc=request.as_of_utc,
+        checkups=len(request.checkups),
+        observed=observed,
+        nameplate=_nameplate(request),
+        health=today,
+    )
 
 
 def why_full(request: CalibrationRequest) -> str:
     """Why yesterday's calibration cannot be carried on; "" where it can."""
     previous = request.previous
     unfit = ("stale", "disputed")
-    if previous is None or previous.quality in unfit or "full" not in previous.parameters:
+    if previous is None or previous.quality in unfit or not previous.record.carries_on:
         return "no calibration to carry on"
     if previous.model_hash != request.model_hash:
         return "another model than the one that fitted the last calibration"
-    full = previous.parameters["full"]
-    if full["nameplate"] != _nameplate(request):
+    full = need(previous.record.full, "full calibration")
+    if full.nameplate != _nameplate(request):
         return "another nameplate or end of life"
-    if full["checkups"] != len(request.checkups):
+    if full.checkups != len(request.checkups):
         return "a new check-up"
-    days = (request.as_of_utc - pd.Timestamp(full["as_of_utc"])).total_seconds() / 86400
+    days = (request.as_of_utc - full.as_of_utc).total_seconds() / 86400
     if not 0 <= days < request.full_every_days:
         return f"the last full calibration is {days:.0f} days old"
-    if not full["observed"] and len(request.telemetry):
+    if not full.observed and len(request.telemetry):
         return "telemetry where there was none"
-    duty = ordinary_day(request)
+    duty, before = ordinary_day(request), need(previous.record.duty, "duty")
     for name, limit in DUTY_LIMITS.items():
-        now, then = float(getattr(duty, name)), full["duty"][name]
+        now, then = float(getattr(duty, name)), float(getattr(before, name))
         if abs(now - then) > limit:
             return f"the ordinary day changed: {name} from {then:.3g} to {now:.3g}"
     return ""
@@ -107,17 +95,16 @@ def why_full(request: CalibrationRequest) -> str:
 
 def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     """Yesterday's state, standard days later."""
-    state = previous.parameters["state"]
-    days = _days(state["as_of_utc"], as_of_utc)
-    health = ageing_of(previous).after(health_of(previous), days)
-    fresh = reference_cell(previous.chemistry).fresh
-    mean = np.array(state["mean"])
-    mean[0], mean[1] = np.log(health.eps_n / fresh.eps_n), np.log(health.eps_p / fresh.eps_p)
-    mean[2] = health.lithium_ah / fresh.lithium_ah
+    state = need(previous.record.state, "state")
+    days = _days(state.as_of_utc, as_of_utc)
+    ageing = ageing_of(previous)
+    health = ageing.after(health_of(previous), days)
+    mean = np.array(state.mean)
+    mean[:3] = health.changes(ageing.model.cell.fresh)
     return Carried(
         health=health,
-        prior=StatePrior(mean=mean, covariance=np.array(state["covariance"])).after(days),
-        until_utc=pd.Timestamp(state["until_utc"]),
+        prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),
+        until_utc=state.until_utc,
     )
 
 
@@ -128,21 +115,20 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
         return None
     state = seen.state
     health, posterior = (kept.health, kept.prior) if state is None else (state.health, state.posterior)
-    shares = capacity_draws(battery.chemistry, posterior, health.sei_m)
-    share, spread = float(shares[0]), float(shares[1:].std())
     weakest, ageing = seen.usable_share(len(request.checkups)), ageing_of(previous)
+    shares = capacity_draws(ageing.model.cell, posterior, health.sei_m)
+    share, spread = float(shares[0]), float(shares[1:].std())
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
     ratio = ageing.life_days(health) / max(ageing.life_days(health_of(previous)), 1e-9)
     until = kept.until_utc if seen.replay is None else seen.replay.end_utc
-    parameters = dict(previous.parameters)
-    parameters["health"] = {
-        name: float(getattr(health, name)) for name in ("sei_m", "eps_n", "eps_p", "lithium_ah")
-    }
-    parameters["state"] = _state_record(posterior, until, request.as_of_utc)
-    parameters["lives"] = parameters["lives"] | {
-        "life_days": [ratio * life for life in parameters["lives"]["life_days"]]
-    }
+    lives = need(previous.record.lives, "lives")
+    kept_now = replace(
+        previous.record,
+        health=health,
+        state=_state_record(posterior, until, request.as_of_utc),
+        lives=replace(lives, life_days=vector(ratio * life for life in lives.life_days)),
+    )
     calibration_id = request.input_hash[:16]
     updated = replace(
         previous,
@@ -159,8 +145,8 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
         cell_spread_v=seen.spread_v,
         sensor_fault=None,
         sensor_evidence=None,
-        parameters=parameters,
-        life_points=points_of(parameters, calibration_id, previous),
+        record=kept_now,
+        life_points=points_of(kept_now.lives, calibration_id, previous),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
     )
     if state is None:
@@ -178,8 +164,7 @@ def kept_on_fault(request: CalibrationRequest, previous: Calibration, seen: Obse
     """The last good calibration, stale, where today's sensors cannot be believed."""
     fault = seen.fault
     calibration_id = request.input_hash[:16]
-    parameters = dict(previous.parameters)
-    origin = parameters.setdefault("kept_from", previous.calibration_id)
+    origin = previous.record.kept_from or previous.calibration_id
     return replace(
         previous,
         calibration_id=calibration_id,
@@ -187,19 +172,19 @@ def kept_on_fault(request: CalibrationRequest, previous: Calibration, seen: Obse
         reason=f"sensors refused ({fault}); kept from calibration {origin}",
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
-        parameters=parameters,
-        life_points=points_of(parameters, calibration_id, previous),
+        record=replace(previous.record, kept_from=origin),
+        life_points=points_of(previous.record.lives, calibration_id, previous),
     )
 
 
-def points_of(parameters: dict[str, Any], calibration_id: str, previous: Calibration) -> pd.DataFrame:
+def points_of(lives: LifePoints | None, calibration_id: str, previous: Calibration) -> pd.DataFrame:
     """The lives of a calibration that is carried on, under its new name."""
-    if "lives" not in parameters:
+    if lives is None:
         return pd.DataFrame()
     return life_points(
         calibration_id,
         previous.battery_id,
-        parameters["lives"],
+        lives,
         previous.alpha_day_per_efc,
         previous.beta_day_per_efc,
     )
@@ -208,38 +193,35 @@ def points_of(parameters: dict[str, Any], calibration_id: str, previous: Calibra
 def _drifted(
     previous: Calibration, ageing: Ageing, as_of_utc: pd.Timestamp, share: float, spread: float
 ) -> bool:
-    full, circuit = previous.parameters["full"], open_circuit(previous.chemistry)
-    foretold = ageing.after(Health(**full["health"]), _days(full["as_of_utc"], as_of_utc))
+    full, circuit = need(previous.record.full, "full calibration"), ageing.model.cell.circuit
+    foretold = ageing.after(full.health, _days(full.as_of_utc, as_of_utc))
     expected = float(circuit.window(foretold).capacity_ah) / circuit.fresh_capacity_ah
     return abs(share - expected) > max(DRIFT_LEAST, DRIFT_SIGMAS * spread)
 
 
 def _reason(previous: Calibration, measured: bool) -> str:
-    full = previous.parameters["full"]
+    full = need(previous.record.full, "full calibration")
     told = "state of today" if measured else "state carried on, no new window of telemetry"
-    return f"{told}; ageing, life and α of {full['calibration_id']} ({full['as_of_utc'][:10]})"
+    return f"{told}; ageing, life and α of {full.calibration_id} ({full.as_of_utc:%Y-%m-%d})"
 
 
-def _state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestamp) -> dict[str, Any]:
-    return {
-        "mean": prior.mean.tolist(),
-        "covariance": prior.covariance.tolist(),
-        "until_utc": until.isoformat(),
-        "as_of_utc": as_of_utc.isoformat(),
-    }
+def _state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestamp) -> StateRecord:
+    return StateRecord(
+        mean=vector(prior.mean), covariance=rows(prior.covariance), until_utc=until, as_of_utc=as_of_utc
+    )
 
 
-def _nameplate(request: CalibrationRequest) -> list[Any]:
+def _nameplate(request: CalibrationRequest) -> tuple[str | float, ...]:
     battery = request.battery
-    return [
+    return (
         *pack(request),
         battery.charge_limit_kw,
         battery.replacement_value_eur,
         battery.scrap_value_eur,
         request.end_of_life_soh,
         *NAMES,
-    ]
+    )
 
 
-def _days(then: str, now: pd.Timestamp) -> float:
-    return max(0.0, (now - pd.Timestamp(then)).total_seconds() / 86400)
+def _days(then: pd.Timestamp, now: pd.Timestamp) -> float:
+    return max(0.0, (now - then).total_seconds() / 86400)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from twin.cell import reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.dispute import Dispute
 from twin.errors import SolveError
@@ -60,7 +61,8 @@ def _behind(
     other = _reads_like(request, replay, state.chi2_per_n)
     if other is not None:
         return [f"wrong pack data (chemistry or cells): {other}"]
-    share = float(capacity_draws(request.battery.chemistry, state.posterior, state.health.sei_m)[0])
+    cell = reference_cell(request.battery.chemistry)
+    share = float(capacity_draws(cell, state.posterior, state.health.sei_m)[0])
     apart = f"{share:.3f} of nominal capacity by voltage, {found.soh:.3f} by check-ups"
     if n_checkups and abs(share - found.soh) > _OTHER_CAPACITY * found.soh:
         return [f"wrong pack data or a current sensor's gain: {apart}"]
@@ -75,8 +77,9 @@ def _reads_like(request: CalibrationRequest, replay: Replay, chi2: float) -> str
     for name in CHEMISTRIES:
         if name == battery.chemistry:
             continue
+        cell = reference_cell(name)
         try:
-            fit = fit_state(replay, replace(battery, chemistry=name), expected_health(name, age_days))
+            fit = fit_state(replay, cell, expected_health(cell, age_days))
         except SolveError:
             continue
         found[name] = fit.chi2_per_n

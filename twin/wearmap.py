@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from twin.cell import Health
 from twin.duty import Profile, StandardDuty
 from twin.errors import SolveError, TwinError
+from twin.health import Health
 from twin.life import Factors, life_days
 from twin.rates import RateModel, Rates, solve_rates
 
@@ -139,8 +139,8 @@ def _life(
     today: Health,
     end_capacity_ah: float,
 ) -> float:
-    held = Health(**{name: np.array([getattr(today, name)]) for name in today.__slots__})
-    return max(1.0, float(life_days(base.scaled(rates, standard), held, factors, end_capacity_ah)[0]))
+    model = base.scaled(rates, standard)
+    return max(1.0, float(life_days(model, today.row(), factors, end_capacity_ah)[0]))
 
 
 def _days(duty: StandardDuty) -> list[_Day]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twin.cell import Array
+from twin.health import Array
 
 _IDLE_KW = 1e-6
 _MARGIN = 0.05  # of capacity: the voltage under load runs ahead of the charge

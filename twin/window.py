@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from twin.cell import Array
+from twin.health import Array
 from twin.types import BatterySpec
 
 BIN_S = 300.0

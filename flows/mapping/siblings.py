@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection
 
 import pandas as pd
 
 from flows.mapping.calibrations import ORDER, oldest_first
-from twin.prior import AgeingPrior, Lesson, lesson_of, sibling_priors
+from twin.prior import AgeingPrior, Lesson, sibling_priors
+from twin.record import TwinRecord, lesson_of
 from warehouse.known import Known
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def priors_of(known: Known, disputed: Collection[str] = ()) -> dict[str, AgeingP
 def _lesson(battery: str, parameters: str) -> Lesson | None:
     """What one calibration teaches; None, and a word in the log, where its parameters cannot be read."""
     try:
-        return lesson_of(json.loads(parameters))
+        return lesson_of(TwinRecord.from_json(parameters))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         _log.warning("%s teaches its siblings nothing: its parameters cannot be read (%s)", battery, error)
         return None

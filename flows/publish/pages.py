@@ -189,6 +189,7 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
     known = calibration_id in plan.calibrations.index
     record = records(plan.calibrations.loc[[calibration_id]])[0] if known else None
     battery = plan.batteries[plan.batteries["battery_id"] == battery_id]
+    held = None if record is None else Calibration.from_record(record | {"calibration_id": calibration_id})
     nominal = float(battery["nominal_energy_kwh"].iloc[0]) if len(battery) else math.nan
     capacity = float(record["usable_energy_kwh"]) if record else nominal
     return {
@@ -197,14 +198,14 @@ def _battery_page(plan: _Plan, battery_id: str, calibration_id: str) -> dict[str
         "calibration": record,
         "cell": chemistry(record["chemistry"]) if record else None,
         "quality": _QUALITIES[record["quality"]] if record else "not calibrated: charged, never discharged",
-        "duty": json.loads(record["parameters_json"])["duty"] if record else None,
+        "duty": held.record.duty if held else None,
         "cars": records(plan.cars[plan.cars["battery_id"] == battery_id]),
         "points": records(points),
         "day_chart": day_charts.battery_day(plan.axis, own, capacity) if capacity > 0 else "",
         "fit_chart": charts.voltage_fit(residuals) if len(residuals) else "",
         "law_chart": charts.life_law(points) if len(points) else "",
         **twin_section(
-            None if record is None else Calibration.from_record(record | {"calibration_id": calibration_id}),
+            held,
             battery,
             plan.checkups[plan.checkups["battery_id"] == battery_id],
             plan.wear_days[plan.wear_days["battery_id"] == battery_id],

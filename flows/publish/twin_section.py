@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from flows.mapping.in_force import plans_in_force
 from flows.mapping.requests import battery_spec
 from flows.publish import twin_charts
+from twin.record import TwinRecord, need
 from twin.types import Calibration
 from warehouse.known import Known
 
@@ -53,23 +53,24 @@ def wear_maps(known: Known, calibrations: pd.DataFrame) -> pd.DataFrame:
 
     ``calibrations``: rows of out_calibration. Columns of out_wear_map; calibration_id is the asking one's.
     """
-    origin = {
-        str(row["calibration_id"]): json.loads(row["parameters_json"])
-        .get("full", {})
-        .get("calibration_id", row["calibration_id"])
-        for _, row in calibrations.iterrows()
-    }
+    origin = {str(row["calibration_id"]): _full_id(row) for _, row in calibrations.iterrows()}
     rows = known.read("out_wear_map", where={"calibration_id": sorted(set(origin.values()))})
     asked = pd.DataFrame(origin.items(), columns=["asked", "calibration_id"])
     joined = asked.merge(rows, on="calibration_id").drop(columns="calibration_id")
     return joined.rename(columns={"asked": "calibration_id"})
 
 
+def _full_id(calibration: pd.Series) -> str:
+    """The full calibration that one rests on: its own where it is one, or does not tell."""
+    full = TwinRecord.from_json(calibration["parameters_json"]).full
+    return str(calibration["calibration_id"]) if full is None else full.calibration_id
+
+
 def _ordinary_first(habits: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """The kinds of day, the ordinary one before its changes, those without V2G before those with."""
-    duty = calibration.parameters["duty"]
-    away = (habits["rest_soc"] - duty["target_soc"]).abs() + (
-        habits["temperature_degc"] - duty["temperature_degc"]
+    duty = need(calibration.record.duty, "duty")
+    away = (habits["rest_soc"] - duty.target_soc).abs() + (
+        habits["temperature_degc"] - duty.temperature_degc
     ).abs()
     ordered = habits.assign(away=away).sort_values(["v2g_efc_per_day", "away", "c_rate"], kind="stable")
     return ordered.drop(columns="away")

@@ -25,9 +25,10 @@ from scipy.optimize import least_squares
 
 from tests.benchmarks.data import add_data_option, benchmark_parser, data_folder, file_of, require
 from twin.ageing import AgeingFit, fit_ageing, health_at
-from twin.cell import Array, reference_cell
+from twin.cell import reference_cell
 from twin.duty import Profile
 from twin.forecast import forecast_capacity
+from twin.health import Array
 from twin.prior import CHEMISTRY_PRIOR, Lesson, fleet_prior
 from twin.rates import RateModel, rate_model
 

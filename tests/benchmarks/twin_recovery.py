@@ -34,16 +34,17 @@ from rich.table import Table
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.twin_structure import POWER, POWER_SD, stress_power
 from twin.calibrate import calibrate_battery
-from twin.cell import Health, ReferenceCell, reference_cell
+from twin.cell import ReferenceCell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.errors import SolveError
+from twin.health import Health
 from twin.intervals import without
 from twin.law import fit_law
 from twin.lives import Lives, simulate_lives
-from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, NAMES, fleet_prior, lesson_of
+from twin.prior import CHEMISTRY_PRIOR, NAMES, fleet_prior
 from twin.rates import RateModel, Rates, rate_model, solve_rates
+from twin.record import lesson_of, need
 from twin.synthetic import Truth, TruthSpec, drifted, simulate_truth
 from twin.types import BatterySpec, Calibration, CalibrationRequest
 
@@ -133,7 +134,7 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
     DFN days cost fifty times as much: of a battery by DFN the standard day is taken in proportion as well.
     ``power``: of the stress, by which V2G days strain more than the standard one.
     """
-    cell, circuit = reference_cell(spec.battery.chemistry), open_circuit(spec.battery.chemistry)
+    cell, circuit = spec.cell, spec.cell.circuit
     today = Health(**{name: truth.hidden[name] for name in HEALTH})
     solve = partial(solve_rates, cell, health=today, electrolyte=True)
     learnt = rate_model(cell, spec.duty.profile(), electrolyte=True)
@@ -151,7 +152,7 @@ def true_lives(spec: TruthSpec, truth: Truth, power: float) -> Lives:
             learn(cell, spec.duty.profile()),
             spec.duty,
             theta,
-            Health(**{name: np.array([truth.hidden[name]]) for name in HEALTH}),
+            today.row(),
             truth.hidden["usable_capacity_ah"] / spec.battery.nominal_capacity_ah,
             np.array([0.8 * circuit.fresh_capacity_ah]),
             learn,
@@ -215,7 +216,7 @@ def calibrate(
 ) -> Calibration:
     """Calibrate one battery, with what its siblings taught."""
     own = hidden.spec.battery.battery_id
-    lessons = [lesson_of(one.parameters) for one in siblings if one.battery_id != own]
+    lessons = [lesson_of(one.record) for one in siblings if one.battery_id != own]
     prior = fleet_prior(CHEMISTRY_PRIOR, [lesson for lesson in lessons if lesson is not None])
     if form_known:
         unbent = np.array(NAMES) == "sei_bend"
@@ -263,7 +264,9 @@ def compare(hidden: Hidden, found: Calibration) -> dict[str, Any]:
         ),
     }
     for name, (true, centre, low, high) in intervals.items():
-        inner = without(found.parameters["interval_parts"][name], centre, low, high)
+        inner = without(
+            need(found.record.interval_parts, "parts of intervals").by_name()[name], centre, low, high
+        )
         row |= {f"{name}_held": low <= true <= high, f"{name}_held_by_form": inner[0] <= true <= inner[1]}
     return row
 

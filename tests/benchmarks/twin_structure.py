@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.data import benchmark_parser
-from twin.cell import Array, Health, day_model, parameter_values, reference_cell
+from twin.cell import day_model, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, StandardDuty
+from twin.health import Array, Health
 from twin.life import Factors, life_days
-from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates
 
 CLIMATES_DEGC = (10.0, 25.0)
@@ -53,12 +53,12 @@ def stress_power(name: str, power: float) -> Iterator[None]:
         yield
         return
     keys = [f"{side} electrode LAM constant exponential term" for side in ("Negative", "Positive")]
-    parameter_values(name).update(dict.fromkeys(keys, power))
+    reference_cell(name).parameter_values.update(dict.fromkeys(keys, power))
     day_model.cache_clear()
     try:
         yield
     finally:
-        parameter_values(name).update(dict.fromkeys(keys, POWER))
+        reference_cell(name).parameter_values.update(dict.fromkeys(keys, POWER))
         day_model.cache_clear()
 
 
@@ -81,10 +81,10 @@ def as_calibrated(rates: tuple[Rates, Rates], standard: Rates) -> tuple[Rates, R
 
 def study(name: str) -> dict[str, Array]:
     """ln of L0 and of β against the twin's form, by form, over the duties."""
-    cell, circuit = reference_cell(name), open_circuit(name)
+    cell, circuit = reference_cell(name), reference_cell(name).circuit
     end = (0.8 + AGED_FADE) * circuit.fresh_capacity_ah
     unit = Factors(sei=np.ones(1), lam=np.ones(1))
-    start = Health(**{n: np.array([getattr(cell.fresh, n)]) for n in Health.__slots__})
+    start = cell.fresh.row()
     found: dict[str, list[tuple[float, float]]] = {}
     bases = [rate_model(cell, duty.profile()) for duty in duties()]
     ours = [pair(name, duty, cell.fresh, electrolyte=False) for duty in duties()]

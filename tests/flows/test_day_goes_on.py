@@ -233,13 +233,14 @@ def test_a_battery_that_the_twin_refuses_costs_the_others_nothing(depot: Workspa
     assert "nominal_energy_kwh must be positive" in result.details["failed"]["car-1"]
 
 
-def spoil(workspace: Workspace, statement: str) -> None:
+def spoil(workspace: Workspace, statement: str, *values: str) -> None:
     with duckdb.connect(str(workspace.warehouse.path)) as connection:
-        connection.execute(statement)
+        connection.execute(statement, values)
 
 
-def test_a_calibration_whose_record_cannot_be_read_is_made_anew(depot: Workspace) -> None:
-    spoil(depot, "UPDATE out_calibration SET parameters_json = '{' WHERE battery_id = 'car-1'")
+@pytest.mark.parametrize("record", ["{", '{"version": 99}', '{"mean": "elsewhere"}'])
+def test_a_calibration_whose_record_cannot_be_read_is_made_anew(depot: Workspace, record: str) -> None:
+    spoil(depot, "UPDATE out_calibration SET parameters_json = ? WHERE battery_id = 'car-1'", record)
     result = calibrate.calibrate(Context.of(depot, NEXT_DAY))
     assert (result.status, result.details["batteries"], result.details["failed"]) == ("ok", 2, {})
     again = calibrate.calibrate(Context.of(depot, NEXT_DAY))

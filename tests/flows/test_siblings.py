@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from flows.mapping.siblings import priors_of
 from twin.prior import CHEMISTRY_PRIOR, NAMES
@@ -73,6 +74,14 @@ def test_only_earlier_days_with_data_teach_and_only_the_newest() -> None:
     today, dataless = calibration("b", "2026-03-10", -0.9), calibration("b", "2026-03-09", -0.9, "prior")
     assert priors(old, new, today, dataless) == priors(new)
     assert priors(new)["a"] == CHEMISTRY_PRIOR.mean[0]
+
+
+def test_a_record_of_a_newer_version_teaches_nothing_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    good, newer = calibration("a", "2026-03-08", 0.9), calibration("b", "2026-03-08", -0.9)
+    newer["parameters_json"] = json.dumps(json.loads(newer["parameters_json"]) | {"version": 99})
+    assert priors(good, newer) == priors(good)
+    assert "b teaches its siblings nothing" in caplog.text
+    assert "version 99" in caplog.text
 
 
 def test_a_disputed_battery_teaches_nothing_and_neither_does_a_bad_fit() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from tests.twin.batteries import battery, calibrated, duty, request, truth
 from twin.calibrate import calibrate_battery
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
 from twin.duty import Profile, derive_duty
 from twin.errors import TwinError
+from twin.health import Health
 from twin.life import Factors, life_days
-from twin.opencircuit import open_circuit
 from twin.profile import ProfileRequest, profile_life_chunk
 from twin.rates import rate_model, solve_rates
 from twin.types import Calibration
@@ -29,7 +29,7 @@ def test_state_and_ageing_are_recovered(name: str) -> None:
     true_ah = made.hidden["usable_capacity_ah"]
     assert found.usable_capacity_ah == pytest.approx(true_ah, rel=0.01)
     assert abs(found.usable_capacity_ah - true_ah) < 3 * found.usable_capacity_sd_ah
-    mean, covariance = (np.array(found.parameters[key]) for key in ("mean", "covariance"))
+    mean, covariance = (np.array(one) for one in (found.record.mean, found.record.covariance))
     error = mean[:2] - np.log([made.hidden["sei_factor"], made.hidden["lam_factor"]])
     assert (np.abs(error) < 3 * np.sqrt(np.diag(covariance)[:2]) + 0.1).all()
 
@@ -39,7 +39,7 @@ def test_alpha_and_life_are_those_of_the_true_battery(name: str) -> None:
     """The same protocol run on the truth: its health and factors, its duty, SPMe instead of SPM."""
     made = truth(name)
     found = calibrated(name)
-    cell, circuit = reference_cell(name), open_circuit(name)
+    cell, circuit = reference_cell(name), reference_cell(name).circuit
     start = Health(**{key: np.array([made.hidden[key]]) for key in ("sei_m", "eps_n", "eps_p", "lithium_ah")})
     factors = Factors(sei=np.array([made.hidden["sei_factor"]]), lam=np.array([made.hidden["lam_factor"]]))
     soh = made.hidden["usable_capacity_ah"] / battery(name).nominal_capacity_ah

@@ -7,10 +7,10 @@ import pybamm
 import pytest
 
 from tests.twin.batteries import duty
-from twin.cell import Health, day_model, reference_cell
+from twin.cell import day_model, reference_cell
 from twin.chemistry import CHEMISTRIES, chemistry
 from twin.errors import ChemistryError, SolveError
-from twin.opencircuit import open_circuit
+from twin.health import Health
 
 NAMES = sorted(CHEMISTRIES)
 HOUR = 3600.0
@@ -18,9 +18,9 @@ HOUR = 3600.0
 
 @pytest.mark.parametrize("name", NAMES)
 def test_window_is_the_one_that_pybamm_finds(name: str) -> None:
-    values = reference_cell(name).values
+    values = reference_cell(name).parameter_values
     x_0, x_100, y_100, y_0 = pybamm.lithium_ion.get_min_max_stoichiometries(values)
-    window = open_circuit(name).window(reference_cell(name).fresh)
+    window = reference_cell(name).circuit.window(reference_cell(name).fresh)
     assert np.allclose(
         [window.x_0, window.x_100, window.y_100, window.y_0], [x_0, x_100, y_100, y_0], atol=2e-5
     )
@@ -28,38 +28,38 @@ def test_window_is_the_one_that_pybamm_finds(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_charge_and_its_discharge_return_to_the_same_voltage(name: str) -> None:
-    circuit = open_circuit(name)
-    x, y = circuit.window(circuit.cell.fresh).at(0.4)
+    cell = reference_cell(name)
+    circuit = cell.circuit
+    x, y = circuit.window(cell.fresh).at(0.4)
     current = circuit.fresh_capacity_ah * 0.2
-    result = day_model(name, 16, ageing=False).solve(
+    result = day_model(reference_cell(name), 16, ageing=False).solve(
         np.array([0.0, HOUR, 2 * HOUR]),
         np.array([current, -current, 0.0]),
         12 * HOUR,
-        health=circuit.cell.fresh,
+        health=cell.fresh,
         x_n=float(x),
         y_p=float(y),
         temperature_degc=25.0,
         times_s=np.array([0.5 * HOUR, 1.5 * HOUR, 12 * HOUR]),
     )
-    rest, half_way = (
-        float(circuit.voltage(*circuit.window(circuit.cell.fresh).at(soc))) for soc in (0.4, 0.5)
-    )
+    rest, half_way = (float(circuit.voltage(*circuit.window(cell.fresh).at(soc))) for soc in (0.4, 0.5))
     charging, discharging, after = result.voltage_v
     assert charging > half_way > discharging
     assert after == pytest.approx(rest, abs=2e-4)
 
 
 def test_series_resistance_and_bias_act_as_their_units_say() -> None:
-    circuit = open_circuit("nmc811")
-    x, y = circuit.window(circuit.cell.fresh).at(0.5)
+    cell = reference_cell("nmc811")
+    circuit = cell.circuit
+    x, y = circuit.window(cell.fresh).at(0.5)
     current = circuit.fresh_capacity_ah * 0.1
 
     def end_voltage(current_a: float, **inputs: float) -> float:
-        result = day_model("nmc811", 16, ageing=False).solve(
+        result = day_model(reference_cell("nmc811"), 16, ageing=False).solve(
             np.array([0.0]),
             np.array([current_a]),
             HOUR,
-            health=circuit.cell.fresh,
+            health=cell.fresh,
             x_n=float(x),
             y_p=float(y),
             temperature_degc=25.0,
@@ -74,13 +74,14 @@ def test_series_resistance_and_bias_act_as_their_units_say() -> None:
 
 
 def test_sensitivities_agree_with_differences() -> None:
-    circuit = open_circuit("nmc811")
-    fresh = circuit.cell.fresh
+    cell = reference_cell("nmc811")
+    circuit = cell.circuit
+    fresh = cell.fresh
     x, y = (float(v) for v in circuit.window(fresh).at(0.6))
     profile = duty().profile()
     times = np.arange(1, 24) * HOUR
     names = ("eps_n", "resistance")
-    model = day_model("nmc811", 16, ageing=False, sensitive=names)
+    model = day_model(reference_cell("nmc811"), 16, ageing=False, sensitive=names)
 
     def voltage(eps_n: float, resistance: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         health = Health(sei_m=fresh.sei_m, eps_n=eps_n, eps_p=fresh.eps_p, lithium_ah=fresh.lithium_ah)
@@ -107,8 +108,9 @@ def test_sensitivities_agree_with_differences() -> None:
 
 
 def test_lithium_lost_shrinks_capacity_and_lowers_the_graphite_window() -> None:
-    circuit = open_circuit("nca")
-    fresh = circuit.cell.fresh
+    cell = reference_cell("nca")
+    circuit = cell.circuit
+    fresh = cell.fresh
     losses = np.array([0.0, 0.05, 0.1])
     health = Health(
         sei_m=np.full(3, fresh.sei_m),
@@ -122,14 +124,15 @@ def test_lithium_lost_shrinks_capacity_and_lowers_the_graphite_window() -> None:
 
 
 def test_a_profile_that_overcharges_is_refused() -> None:
-    circuit = open_circuit("lfp")
-    x, y = circuit.window(circuit.cell.fresh).at(0.9)
+    cell = reference_cell("lfp")
+    circuit = cell.circuit
+    x, y = circuit.window(cell.fresh).at(0.9)
     with pytest.raises(SolveError):
-        day_model("lfp", 16, ageing=False).solve(
+        day_model(reference_cell("lfp"), 16, ageing=False).solve(
             np.array([0.0]),
             np.array([circuit.fresh_capacity_ah]),
             2 * HOUR,
-            health=circuit.cell.fresh,
+            health=cell.fresh,
             x_n=float(x),
             y_p=float(y),
             temperature_degc=25.0,

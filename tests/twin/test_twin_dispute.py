@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,8 @@ from tests.twin.batteries import AS_OF, battery, calibrated, request, truth
 from tests.twin.faulty import clean_spec, clean_truth
 from twin.calibrate import calibrate_battery
 from twin.dispute import JUMP_PER_DAY, believed, jump
-from twin.prior import CHI2_LIMIT, lesson_of
+from twin.prior import CHI2_LIMIT
+from twin.record import lesson_of
 from twin.types import Calibration, CalibrationRequest
 from twin.update import why_full
 
@@ -130,7 +132,7 @@ def test_a_disputed_calibration_is_no_previous_one() -> None:
     disputed = replace(good(), quality="disputed", soh=0.5)
     assert believed(today(previous=disputed)).previous is None
     assert why_full(today(previous=disputed)) != ""
-    face_value = replace(good(), parameters=dict(good().parameters) | {"ageing_chi2_per_n": 31.0})
+    face_value = replace(good(), record=replace(good().record, ageing_chi2_per_n=31.0))
     assert believed(today(previous=face_value)).previous is None  # as older versions left them
     assert believed(today()).previous == good()
 
@@ -170,9 +172,9 @@ def test_nothing_jumps_from_another_pack_or_another_model_or_nothing() -> None:
 
 
 def test_a_bad_fit_teaches_no_sibling() -> None:
-    parameters = dict(calibrated().parameters)
-    assert lesson_of(parameters) is not None
-    assert lesson_of(parameters | {"ageing_chi2_per_n": CHI2_LIMIT + 0.1}) is None
+    record = calibrated().record
+    assert lesson_of(record) is not None
+    assert lesson_of(replace(record, ageing_chi2_per_n=CHI2_LIMIT + 0.1)) is None
 
 
 @pytest.mark.parametrize("chemistry", ["nmc811", "nca", "lfp"])
@@ -182,23 +184,26 @@ def test_what_is_as_declared_is_not_disputed(chemistry: str) -> None:
 
 
 def test_a_changed_model_fits_anew() -> None:
-    before = replace(good(), model_hash="old")
+    before = replace(good(), record=replace(good().record, model_hash="old"))
     assert "another model" in why_full(today(previous=before, model_hash="new"))
     assert why_full(today(previous=before, model_hash="old")) == ""
-    assert "another model" in why_full(today(previous=replace(good(), model_hash=None), model_hash="new"))
+    assert "another model" in why_full(today(previous=good(), model_hash="new"))
     same = calibrate_battery(today(previous=before, model_hash="old"))
     assert (same.model_hash, same.reason.startswith("state of today")) == ("old", True)
     anew = calibrate_battery(today(previous=before, model_hash="new"))
     assert (anew.quality, anew.model_hash, anew.reason) == ("calibrated", "new", "ok")
     record = anew.to_record()
     assert Calibration.from_record(record).model_hash == "new"
+    kept = json.loads(record["parameters_json"])
     old = {key: value for key, value in record.items() if key not in ("model_hash", "dispute")}
+    old["parameters_json"] = json.dumps({key: value for key, value in kept.items() if key != "model_hash"})
     assert Calibration.from_record(old).model_hash is None
+    assert Calibration.from_record(old | {"model_hash": "new"}).model_hash == "new"
 
 
 def test_sensors_that_fail_keep_the_model_that_fitted_them() -> None:
     made = truth(fault="stuck_voltage")
-    before = replace(good(), model_hash="old")
+    before = replace(good(), record=replace(good().record, model_hash="old"))
     kept = calibrate_battery(request(made, previous=before, model_hash="new", input_hash="c" * 64))
     assert (kept.quality, kept.model_hash) == ("stale", "old")
 

@@ -13,10 +13,10 @@ from tests.benchmarks.twin_faults import cases as benchmark_cases
 from tests.benchmarks.twin_faults import judge, verdicts
 from tests.twin.faulty import AS_OF, SIZES, broken, clean_spec, clean_truth, swap_partner
 from twin.calibrate import calibrate_battery
+from twin.cell import reference_cell
 from twin.evidence import Balance, Clock, Evidence, gather, signal_of
 from twin.faults import Known, find_fault, gain_fault, known_capacity
 from twin.observe import Observation
-from twin.opencircuit import open_circuit
 from twin.spread import cell_spread
 from twin.synthetic import Truth, TruthSpec
 from twin.types import CalibrationRequest, FleetContext
@@ -56,7 +56,8 @@ def found(evidence: Evidence, **known: float | None) -> str:
         evidence,
         spec.battery,
         Known(
-            health=open_circuit("nmc811").cell.fresh,
+            circuit=reference_cell("nmc811").circuit,
+            health=reference_cell("nmc811").fresh,
             expected_share=0.9,
             measured_sd=0.01,
             measured_share=values["measured_share"],
@@ -206,8 +207,8 @@ def test_balance_needs_stretches_enough() -> None:
 def test_the_weakest_cell_limits_a_pack_that_no_check_up_measured() -> None:
     spec, truth = made(NMC)
     battery, telemetry = spec.battery, truth.telemetry
-    health = open_circuit("nmc811").cell.fresh
-    circuit, socs = open_circuit("nmc811"), np.linspace(0, 1, 400)
+    health = reference_cell("nmc811").fresh
+    circuit, socs = reference_cell("nmc811").circuit, np.linspace(0, 1, 400)
     curve = circuit.voltage(*circuit.window(health).at(socs))
     mean = telemetry["voltage_v"].to_numpy() / battery.cells_series
     soc = np.interp(mean, curve, socs)
@@ -215,11 +216,11 @@ def test_the_weakest_cell_limits_a_pack_that_no_check_up_measured() -> None:
         cell_voltage_min_v=np.interp(soc - 0.02, socs, curve),
         cell_voltage_max_v=np.interp(soc + 0.03, socs, curve),
     )
-    spread = cell_spread(apart, battery, health)
+    spread = cell_spread(apart, battery, circuit, health)
     assert spread is not None
     assert spread.usable_share == pytest.approx(0.95, abs=0.01)
     assert 0.02 < spread.spread_v < 0.1
     assert Observation(spread=spread).usable_share(0) == spread.usable_share
     assert Observation(spread=spread).usable_share(3) == 1.0
-    assert cell_spread(telemetry, battery, health) is None
-    assert cell_spread(apart.assign(cell_voltage_min_v=np.nan), battery, health) is None
+    assert cell_spread(telemetry, battery, circuit, health) is None
+    assert cell_spread(apart.assign(cell_voltage_min_v=np.nan), battery, circuit, health) is None

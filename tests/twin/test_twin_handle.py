@@ -9,9 +9,9 @@ import pybamm
 import pytest
 
 from tests.twin.batteries import battery, calibrated, truth
+from twin.cell import reference_cell
 from twin.errors import TwinError
 from twin.handle import BatteryHandle
-from twin.opencircuit import open_circuit
 from twin.prior import NAMES
 from twin.profile import ProfileRequest, profile_life_chunk
 from twin.window import select_window
@@ -37,7 +37,7 @@ def test_the_simulation_is_the_pack_of_stage_a() -> None:
     replay = select_window(made.telemetry, battery())
     assert replay is not None
     socs = np.linspace(0, 1, 400)
-    circuit = open_circuit("nmc811")
+    circuit = reference_cell("nmc811").circuit
     x, y = circuit.window(held.health).at(socs)
     soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
     amps = -replay.c_rate * battery().nominal_capacity_ah

@@ -17,9 +17,9 @@ from twin.forecast import forecast_capacity
 from twin.intervals import STRUCTURAL, duty_part, interval, law_part, without
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
-from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, Scatter, fleet_prior, lesson_of, reach, spread_of
+from twin.prior import CHEMISTRY_PRIOR, Scatter, fleet_prior, reach, spread_of
 from twin.rates import RateModel, rate_model
+from twin.record import lesson_of
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +30,7 @@ def everyday() -> RateModel:
 def fitted(noise: float, count: int = 14) -> AgeingFit:
     """A battery of the nominal factors whose check-ups scatter by ``noise``."""
     model, ages = everyday(), np.linspace(5.0, 2000.0, count)
-    circuit = open_circuit("nmc811")
+    circuit = reference_cell("nmc811").circuit
     path = health_path(model, CHEMISTRY_PRIOR.mean, ages)
     share = circuit.window(path).capacity_ah[:, 0] / circuit.fresh_capacity_ah
     return fit_ageing(
@@ -71,7 +71,7 @@ def test_few_check_ups_hardly_move_what_is_believed_and_siblings_do() -> None:
 
 
 def test_siblings_are_taught_the_spread_by_a_calibration() -> None:
-    lesson = lesson_of(calibrated().parameters)
+    lesson = lesson_of(calibrated().record)
     assert lesson is not None
     assert lesson.scatter is not None
     prior = fleet_prior(CHEMISTRY_PRIOR, [lesson] * 8)
@@ -102,7 +102,7 @@ def test_a_band_is_the_discrepancy_times_the_reach() -> None:
 def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
     """Against the whole protocol at a day of 8 % less driving, rates brought to the same ordinary fade."""
     model, cell = everyday(), reference_cell("nmc811")
-    unit, end = Factors(sei=1.0, lam=1.0), 0.8 * open_circuit("nmc811").fresh_capacity_ah
+    unit, end = Factors(sei=1.0, lam=1.0), 0.8 * reference_cell("nmc811").circuit.fresh_capacity_ah
     told = duty_part(
         model,
         REFERENCE_DUTY,
@@ -130,7 +130,7 @@ def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
 
 def test_parts_are_kept_with_the_calibration() -> None:
     found = calibrated()
-    parts = found.parameters["interval_parts"]
+    parts = found.record.interval_parts.by_name()
     assert set(parts) == {"l0", "alpha", "beta"}
     inner = without(
         parts["alpha"], found.alpha_day_per_efc, found.alpha_low_day_per_efc, found.alpha_high_day_per_efc

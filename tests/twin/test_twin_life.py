@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twin.cell import Health, ReferenceCell, reference_cell
+from twin.cell import ReferenceCell, reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, Profile
+from twin.health import Health
 from twin.life import HORIZON_DAYS, Factors, life_days
-from twin.opencircuit import open_circuit
 from twin.rates import Rates, rate_model, solve_rates
 
 NAMES = sorted(CHEMISTRIES)
@@ -20,13 +20,13 @@ UNIT = Factors(sei=np.float64(1.0), lam=np.float64(1.0))
 
 def learnt_life(name: str, profile: Profile, start: Health | None = None, factors: Factors = UNIT) -> float:
     cell = reference_cell(name)
-    end = 0.8 * open_circuit(name).fresh_capacity_ah
+    end = 0.8 * reference_cell(name).circuit.fresh_capacity_ah
     return float(life_days(rate_model(cell, profile), start or cell.fresh, factors, end))
 
 
 def direct_life(name: str, profile: Profile) -> float:
     """Cycle-jumping with a fresh PyBaMM day at every stage: midpoint rule, steps of a tenth of the age."""
-    cell, circuit = reference_cell(name), open_circuit(name)
+    cell, circuit = reference_cell(name), reference_cell(name).circuit
     end, health, age = 0.8 * circuit.fresh_capacity_ah, cell.fresh, 0.0
     capacity = circuit.fresh_capacity_ah
     while True:
@@ -93,7 +93,10 @@ def test_faster_v2g_wears_more_at_equal_energy() -> None:
 
 def test_draws_give_the_same_lives_as_one_by_one() -> None:
     cell = reference_cell("lfp")
-    model, end = rate_model(cell, REFERENCE_DUTY.profile()), 0.8 * open_circuit("lfp").fresh_capacity_ah
+    model, end = (
+        rate_model(cell, REFERENCE_DUTY.profile()),
+        0.8 * reference_cell("lfp").circuit.fresh_capacity_ah,
+    )
     factors = np.array([[0.7, 1.0], [1.0, 1.6], [1.4, 0.5]])
     together = life_days(model, cell.fresh, Factors(sei=factors[:, 0], lam=factors[:, 1]), end)
     alone = [

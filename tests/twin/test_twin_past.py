@@ -112,11 +112,10 @@ def test_ageing_is_read_from_the_day_that_was_lived() -> None:
         for sessions in (late, pd.concat([past, late], ignore_index=True))
     )
     true = np.log(made.hidden["lam_factor"])
-    error = {name: found.parameters["mean"][1] - true for name, found in (("now", unknown), ("past", known))}
+    error = {name: found.record.mean[1] - true for name, found in (("now", unknown), ("past", known))}
     assert abs(error["past"]) < abs(error["now"]) - 0.1
-    assert "past" in known.parameters["interval_parts"]["l0"]
-    assert known.parameters["interval_parts"]["l0"]["past"] < 0.01
-    assert unknown.parameters["interval_parts"]["l0"]["past"] > 0.09
+    assert known.record.interval_parts.l0["past"] < 0.01
+    assert unknown.record.interval_parts.l0["past"] > 0.09
     assert known.l0_days > unknown.l0_days
 
 

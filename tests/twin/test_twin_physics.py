@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from twin.ageing import factors_of, health_path
-from twin.cell import Health, reference_cell
+from twin.cell import reference_cell
 from twin.chemistry import CHEMISTRIES
 from twin.duty import REFERENCE_DUTY, Profile, StandardDuty
+from twin.health import Health
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
-from twin.opencircuit import open_circuit
 from twin.prior import CHEMISTRY_PRIOR
 from twin.rates import RateModel, rate_model, solve_rates
 from twin.wearmap import wear_map
@@ -32,13 +32,12 @@ def life(name: str, profile: Profile, **load: float) -> float:
     """Life of a new battery on a day whose rates stand to the ordinary day's as PyBaMM says they do now."""
     cell, base = reference_cell(name), ordinary(name)
     own, standard = (solve_rates(cell, day, cell.fresh) for day in (profile, REFERENCE_DUTY.profile()))
-    end = 0.8 * open_circuit(name).fresh_capacity_ah
+    end = 0.8 * reference_cell(name).circuit.fresh_capacity_ah
     return float(life_days(base.scaled(own, standard), new(name), UNIT, end, **load)[0])
 
 
 def new(name: str) -> Health:
-    fresh = reference_cell(name).fresh
-    return Health(**{key: np.array([getattr(fresh, key)]) for key in Health.__slots__})
+    return reference_cell(name).fresh.row()
 
 
 def late(duty: StandardDuty) -> Profile:
@@ -105,11 +104,11 @@ def test_late_charging_outlives_immediate_charging(name: str) -> None:
 def test_alpha_of_an_aged_start_is_that_of_a_fresh_one() -> None:
     """α in days per cycle falls with the life left; in lives, α/L0 compared, it is the same law."""
     name = "nmc811"
-    cell, circuit = reference_cell(name), open_circuit(name)
+    cell, circuit = reference_cell(name), reference_cell(name).circuit
     base = ordinary(name)
     share = circuit.window(aged_path(name)).capacity_ah / circuit.fresh_capacity_ah
     at = int(np.argmax(share[:, 0] <= 0.9))
-    aged = Health(**{key: getattr(aged_path(name), key)[at] for key in Health.__slots__})
+    aged = aged_path(name).at(at)
     alphas = []
     for start, soh in ((new(name), 1.0), (aged, float(share[at, 0]))):
         end = 0.8 * circuit.fresh_capacity_ah
@@ -148,7 +147,7 @@ def test_the_wear_map_prices_habits() -> None:
         UNIT,
         cell.fresh,
         soh=1.0,
-        end_capacity_ah=0.8 * open_circuit(name).fresh_capacity_ah,
+        end_capacity_ah=0.8 * reference_cell(name).circuit.fresh_capacity_ah,
         residual_value_eur=value,
         usable_energy_kwh=energy,
     )

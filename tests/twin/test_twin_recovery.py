@@ -12,11 +12,12 @@ import pytest
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, draw, hide
 from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
-from twin.cell import Array, Health, reference_cell
+from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
-from twin.opencircuit import open_circuit
-from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, lesson_of, sibling_priors
+from twin.health import Array
+from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, sibling_priors
 from twin.rates import RateModel, Rates
+from twin.record import lesson_of
 from twin.sampling import sample_posterior
 from twin.synthetic import drifted
 
@@ -98,7 +99,7 @@ def record(fade_at_knee: float) -> tuple[Array, Array]:
     theta[:2], theta[KNEE] = (1.0, -1.0), np.log(fade_at_knee)
     ages = np.linspace(0.0, 700.0, 24)
     path = health_path(laboratory(), theta, ages)
-    circuit = open_circuit("nmc811")
+    circuit = reference_cell("nmc811").circuit
     share = circuit.window(path).capacity_ah[:, 0] / circuit.fresh_capacity_ah
     return ages, share * np.random.default_rng(0).normal(1.0, 0.001, len(ages))
 
@@ -180,17 +181,9 @@ def test_six_hidden_batteries_are_recovered() -> None:
 def test_a_truth_drifts_with_every_doubling_of_its_fade() -> None:
     steps = (0.2, -0.3, 0.5)
     spec = replace(draw(0, form_hidden=True), capacity_scale=1.0, drift=steps)
-    fresh, left = (
-        reference_cell(spec.battery.chemistry).fresh,
-        1 - np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.2]),
-    )
     # Electrodes and lithium in one proportion: capacity is that share of the fresh cell's.
-    health = Health(
-        sei_m=fresh.sei_m,
-        eps_n=left * fresh.eps_n,
-        eps_p=left * fresh.eps_p,
-        lithium_ah=left * fresh.lithium_ah,
-    )
+    left = 1 - np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.2])
+    health = reference_cell(spec.battery.chemistry).fresh.scaled(left)
     unit = np.ones(6)
     rates = drifted(spec, health, Rates(sei_m=unit, eps_n=2 * unit, eps_p=unit, lam_lithium_ah=unit))
     assert np.log(rates.sei_m) == pytest.approx([0.0, 0.0, 0.2, -0.1, 0.4, 0.4], abs=2e-3)

@@ -14,6 +14,7 @@ from tests.twin.batteries import AS_OF, battery, request, truth
 from tests.twin.faulty import broken, clean_spec
 from twin import calibrate
 from twin.calibrate import calibrate_battery
+from twin.cell import reference_cell
 from twin.observe import Observation, capacity_draws, observe
 from twin.state import StatePrior, fit_state
 from twin.types import Calibration, CalibrationRequest
@@ -60,7 +61,7 @@ def test_a_day_later_only_the_state_is_fitted(monkeypatch: pytest.MonkeyPatch) -
     ratios = [c.life_points["life_days"] / c.l0_days for c in (before, after)]
     assert ratios[1].tolist() == pytest.approx(ratios[0].tolist())
     assert after.residuals["time_utc"].iloc[0] > YESTERDAY - pd.Timedelta(days=1)
-    assert after.parameters["state"]["until_utc"] > before.parameters["state"]["until_utc"]
+    assert after.record.state.until_utc > before.record.state.until_utc
 
 
 def test_without_a_new_window_the_state_is_carried_on() -> None:
@@ -106,8 +107,7 @@ def test_what_asks_for_a_full_calibration(change: Any, why: str) -> None:
 
 def test_telemetry_where_there_was_none_asks_for_a_full_calibration() -> None:
     before = yesterday()
-    unseen = {"full": before.parameters["full"] | {"observed": False}}
-    blind = replace(before, parameters=dict(before.parameters) | unseen)
+    blind = replace(before, record=replace(before.record, full=replace(before.record.full, observed=False)))
     assert "telemetry" in why_full(_changed(previous=blind))
     bare = _changed(previous=blind, telemetry=truth().telemetry[:0])
     assert "telemetry" not in why_full(bare)
@@ -125,8 +125,8 @@ def test_yesterdays_posterior_narrows_todays() -> None:
     made, kept = truth(), carried(yesterday(), AS_OF)
     replay = select_window(made.telemetry, battery(), hours=DAILY_WINDOW_H)
     assert replay is not None
-    alone = fit_state(replay, battery(), kept.health)
-    with_prior = fit_state(replay, battery(), kept.health, prior=kept.prior)
+    alone = fit_state(replay, reference_cell("nmc811"), kept.health)
+    with_prior = fit_state(replay, reference_cell("nmc811"), kept.health, prior=kept.prior)
     spread = [np.sqrt(np.diag(fit.posterior.covariance))[:3] for fit in (alone, with_prior)]
     assert (spread[1] < 0.7 * spread[0]).all()
     assert isinstance(with_prior.posterior, StatePrior)
@@ -144,8 +144,8 @@ def test_outliers_and_gaps_leave_the_state_where_it_was() -> None:
     for frame in (made.telemetry, struck, made.telemetry[kept_rows], struck[kept_rows]):
         replay = select_window(frame, battery())
         assert replay is not None
-        fit = fit_state(replay, battery(), kept)
-        shares = capacity_draws("nmc811", fit.posterior, fit.health.sei_m)
+        fit = fit_state(replay, reference_cell("nmc811"), kept)
+        shares = capacity_draws(reference_cell("nmc811"), fit.posterior, fit.health.sei_m)
         capacity.append(float(shares[0]))
         spread = float(shares[1:].std())
         assert fit.used.mean() > 0.9
