@@ -68,16 +68,6 @@ class Call:
             call = replace(call, as_of=moment_of("--as-of", as_of), told=True)
         return replace(call, json=call.json or as_json)
 
-    def for_day(self, day: date, zone: str) -> Call:
-        """The call as one that plans a market day: one that is over as of when its prices were published.
-
-        A moment that was typed stands.
-        """
-        from warehouse.zones import market_day_bounds, publication
-
-        over = not self.told and market_day_bounds(day, zone)[1] <= self.as_of
-        return replace(self, as_of=publication(day, zone)) if over else self
-
     def open(self, *, prefect: bool = False) -> Workspace:
         """The workspace, the engines quiet in this process; with `prefect`, a home for it there as well.
 

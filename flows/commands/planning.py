@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -64,7 +65,7 @@ def plan(
 
     A day that has begun, and with --now what is left of today and tomorrow, goes on from what the cars hold:
     as they last told it, else as the plans say that were followed; what runs in this quarter-hour stays.
-    A day that is over is planned as of when its prices were published, unless --as-of tells another moment.
+    A day that is over is planned as of when its prices had come, unless --as-of tells another moment.
     Answers directly, without Prefect. The same inputs give "unchanged"; changed ones a new plan that names
     what changed. Exit 3 when the plan in force is degraded, 5 when there is none.
 
@@ -72,21 +73,24 @@ def plan(
     """
     from flows.console import working
     from flows.errors import UsageError
-    from flows.mapping.prices import day_to_plan_now
+    from flows.mapping.prices import day_to_plan_now, known_since
     from flows.stages import Context
     from flows.stages.plan import plan as stage
+    from warehouse.zones import market_day_bounds
 
     if from_now and day is not None:
         raise UsageError("--now and --date exclude each other", hint="--now plans on from this moment.")
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    if from_now:
-        date = day_to_plan_now(Context.of(opened, call.as_of))
-    else:
-        date = market_date(day, call, opened.zone)
-        call = call.for_day(date, opened.zone)
+    context = Context.of(opened, call.as_of)
+    date = day_to_plan_now(context) if from_now else market_date(day, call, opened.zone)
+    over = not call.told and market_day_bounds(date, opened.zone)[1] <= call.as_of
+    if over:
+        context = Context.of(opened, known_since(context, date))
     with working(f"planning {date}"):
-        result = stage(Context.of(opened, call.as_of), date)
+        result = stage(context, date)
+    if over:
+        result = replace(result, message=f"as of {context.as_of:%Y-%m-%d %H:%M} UTC: {result.message}")
     call.finish(result)
 
 
@@ -111,8 +115,7 @@ def run(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open(prefect=True)
-    date = market_date(day, call, opened.zone)
-    call.finish(*run_daily(opened, call.for_day(date, opened.zone).as_of, date))
+    call.finish(*run_daily(opened, call.as_of, market_date(day, call, opened.zone)))
 
 
 def realise(

@@ -1,10 +1,10 @@
 """What the batteries hold when a plan begins, for each mode as it would have left them.
 
 A plan tells of every mode what a car has in store slot by slot; the plan that was followed in a slot is the
-newest of those whose knowledge and whose slots hold it. A mode that was not planned then has what the cars
-followed. A word on what a car that is plugged in really holds (`flows.mapping.measured`) is worth more than
-what was planned; by as much as it came with more or less than planned, it would have in every mode. Without
-any plan, it is taken to have charged since arrival as an unplanned one does. A stay that is announced arrives
+newest of those whose knowledge and whose slots hold it. A car that is plugged in holds what it came with
+and what a mode has moved since; a mode that was not planned then did what the cars followed, and where no
+plan tells of it, it charged as an unplanned one does. A word on what it really holds or came with
+(`flows.mapping.measured`) is worth more than what was announced. A stay that is announced arrives
 with what it says, more or less by as much as the mode left the car above or below its promise; one that is
 told after the car had left says what it really came with.
 """
@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from flows.mapping.hashing import hash_values
-from flows.mapping.horizon import QUARTER
-from flows.mapping.measured import Walk, Word, Words
+from flows.mapping.horizon import QUARTER, quarter_hours
+from flows.mapping.measured import Walk, Words
 from flows.mapping.past import FOLLOWED, Past
 from flows.plain import records
 from optimize.types import MODES, Mode
@@ -53,6 +53,8 @@ class Carried:
 
 
 NOTHING_CARRIED = Carried(followed={}, modes={}, past=False)
+_SOON = pd.Timedelta(hours=1)
+"""So long after a car has come, what it reports tells what it came with."""
 NO_WORDS: Mapping[str, Words] = {}
 
 
@@ -103,32 +105,31 @@ class AtPlug:
     limit_kw: float
 
     def held_kwh(self, mode: str, words: Words | None) -> float:
-        """What it holds at the start as a mode has left it."""
-        battery, arrival_kwh = str(self.row["battery_id"]), float(self.row["arrival_soc"]) * self.capacity_kwh
-        held = self.past.now_kwh(mode, battery)
+        """What it holds at the start as a mode has left it: what it came with, and what that did since."""
+        known = self.past.now.get(str(self.row["battery_id"]), {})
+        if mode in known:
+            return known[mode]
         if mode == FOLLOWED and words is not None:
-            return self._after(words.last.soc * self.capacity_kwh, words.last.at)
-        if held is None:
-            came = self.row["arrival_utc"].ceil(QUARTER)  # as the optimiser lets a car begin
-            return self._after(arrival_kwh + self.past.more_kwh(mode, self.row), came)
-        return held if words is None else held + self._more_than_planned(words.first)
+            return self._after(mode, words.last.soc * self.capacity_kwh, words.last.at)
+        came = self.row["arrival_utc"].ceil(QUARTER)  # as the optimiser lets a car begin
+        told = float(self.row["arrival_soc"]) * self.capacity_kwh
+        measured = words is not None and words.first.at - came <= _SOON
+        if words is not None and measured:
+            told = words.first.soc * self.capacity_kwh - self._moved(came, words.first.at)
+        return self._after(mode, told + self.past.more_kwh(mode, self.row, measured=measured), came)
 
-    def _after(self, kwh: float, since: pd.Timestamp, until: pd.Timestamp | None = None) -> float:
+    def _after(self, mode: str, kwh: float, since: pd.Timestamp) -> float:
         walk = Walk(
-            told=self.past.moved_kw.get(str(self.row["battery_id"]), {}),
+            told=self.past.moved_kw.get(mode, {}).get(str(self.row["battery_id"]), {}),
             capacity_kwh=self.capacity_kwh,
             limit_kw=self.limit_kw,
             target_kwh=float(self.row["departure_soc"]) * self.capacity_kwh,
         )
-        return walk.kwh(kwh, since, until or self.start)
+        return walk.kwh(kwh, since, self.start)
 
-    def _more_than_planned(self, word: Word) -> float:
-        """How much more it came with than the newest plan took it to; 0 where that one knew the word."""
-        planned = self.past.planned.get(str(self.row["battery_id"]))
-        if planned is None or planned.begins > word.at:
-            return 0.0
-        here = planned.slots.index[planned.slots.index >= self.row["arrival_utc"].floor(QUARTER)]
-        if here.empty:
-            return 0.0
-        at = max(word.at, here[0])
-        return self._after(word.soc * self.capacity_kwh, word.at, at) - planned.kwh(at)
+    def _moved(self, since: pd.Timestamp, until: pd.Timestamp) -> float:
+        """kWh that were stored by what was followed."""
+        moved = self.past.moved_kw.get(FOLLOWED, {}).get(str(self.row["battery_id"]), {})
+        slots = quarter_hours(since, until.ceil(QUARTER))
+        hours = [(min(slot + QUARTER, until) - slot) / pd.Timedelta(hours=1) for slot in slots]
+        return sum(moved.get(slot, 0.0) * share for slot, share in zip(slots, hours, strict=True))

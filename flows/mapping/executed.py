@@ -15,7 +15,7 @@ import pandas as pd
 
 from flows.mapping.horizon import QUARTER
 from flows.mapping.in_force import followed_mode
-from flows.mapping.plan_spans import plans_within
+from flows.mapping.plan_spans import owners, plans_within
 from flows.plain import records
 from optimize.follow import Schedule
 from optimize.realised import Promise
@@ -44,11 +44,8 @@ class Executed:
     def of(cls, known: Known, zone: str, slots: pd.DatetimeIndex) -> Executed:
         """What was followed, by the plans that were known."""
         start, end = slots[0], slots[-1] + QUARTER
-        plans = records(plans_within(known, zone, start, end))
-        owner = np.full(len(slots), -1, dtype=np.int64)
-        for number, row in enumerate(plans):
-            begins = max(row["first_slot_utc"], row["as_of_utc"])
-            owner[np.asarray((slots >= begins) & (slots < row["end_utc"]))] = number
+        found = plans_within(known, zone, start, end)
+        plans, owner = records(found), owners(found, slots)
         used = sorted({*owner.tolist()} - {-1})
         owner = np.where(owner < 0, -1, np.searchsorted(used, owner)) if used else owner
         rows = [plans[number] for number in used]

@@ -5,7 +5,7 @@ Where no day before has an account, the plans tell it (`flows.mapping.past`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -20,9 +20,10 @@ from warehouse.rows import Scalar
 _LOOK_BACK = 8
 
 
-def lived(known: Known, horizon: Horizon, battery_ids: list[str]) -> Past:
-    """The past of some cars on a market day, "followed" among the modes."""
-    planned = Past.of(known, horizon.zone, horizon, battery_ids)
+def lived(known: Known, horizon: Horizon, capacity_kwh: Mapping[str, float]) -> Past:
+    """The past of some cars on a market day, "followed" among the modes; capacity_kwh: by battery_id."""
+    battery_ids = list(capacity_kwh)
+    planned = Past.of(known, horizon.zone, horizon, capacity_kwh)
     rows = accounts_before(known, horizon.zone, horizon.market_date, battery_ids)
     now, left, promised = dict(planned.now), dict(planned.left), dict(planned.promised)
     for battery, own in rows.groupby("battery_id"):

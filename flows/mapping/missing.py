@@ -39,6 +39,8 @@ def why_missing(
             f"{_rows(found.measured_later)} of {dataset} {_were(found.measured_later)} measured later "
             f"(first {found.first_measured_utc:%Y-%m-%d %H:%M} UTC)"
         )
+    if span is not None:
+        return f"nothing of {dataset} has been received of that time"
     return f"nothing of {dataset} has been received at all"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from flows.mapping.horizon import Horizon
 from flows.mapping.in_force import followed_mode
-from flows.mapping.past import FOLLOWED, newest_of_each
+from flows.mapping.past import FOLLOWED, owned
 from flows.mapping.plan_spans import plans_within
 from flows.plain import records
 from optimize.types import MODES
@@ -22,10 +22,11 @@ def peaks_so_far(known: Known, horizon: Horizon) -> Peaks:
     plans = plans_within(known, horizon.zone, midnight, start)
     follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
     rows = known.read("out_plan_site_slot", where={"plan_id": list(follows)}, start=midnight, end=start)
-    followed = rows["plan_id"].map(follows)
-    modes = {mode: rows[rows["mode"] == mode] for mode in MODES} | {FOLLOWED: rows[rows["mode"] == followed]}
+    rows = owned(rows, plans)
+    followed = rows[rows["mode"] == rows["plan_id"].map(follows)]
     found: dict[str, dict[str, float]] = {}
-    for mode, own in modes.items():
-        most = newest_of_each(own, "site_id", list(follows)).groupby("site_id")["power_kw"].max()
+    for mode in (FOLLOWED, *MODES):
+        own = rows[rows["mode"] == mode]
+        most = (followed if own.empty else own).groupby("site_id")["power_kw"].max()
         found[mode] = {str(site): float(kw) for site, kw in most.items()}
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from flows.mapping.horizon import DAYS_AHEAD, LONGEST_TAIL
@@ -32,6 +34,19 @@ def plans_within(known: Known, zone: str, start: pd.Timestamp, end: pd.Timestamp
     plans = _spanned(plans, zone)
     plans = plans[(plans["first_slot_utc"] < end) & (plans["end_utc"] > start)]
     return plans.sort_values(["as_of_utc", "first_slot_utc", "sequence"])
+
+
+def owners(plans: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """The number of the plan (a row of `plans_within`) that was followed in each slot; −1 for none.
+
+    From its first slot, and from the moment of its knowledge, until one of newer knowledge begins: what that
+    one does not tell of is not followed any more.
+    """
+    owner = np.full(len(slots), -1, dtype=np.int64)
+    begins = plans[["first_slot_utc", "as_of_utc"]].max(axis=1)
+    for number, (begin, end) in enumerate(zip(begins, plans["end_utc"], strict=True)):
+        owner[np.asarray((slots >= begin) & (slots < end))] = number
+    return owner
 
 
 def _spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.retail import Prices, retail_rows, spread
 from optimize.types import Mode, Tariff
 from warehouse.known import Known
-from warehouse.zones import market_day_slots, market_timezone
+from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
 
 PlanSource = Literal["published", "substituted", "charge_only"]
 RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "charge_only")
@@ -126,12 +126,26 @@ def day_to_plan_now(context: Context) -> date:
     """
     known, zone = context.known, context.workspace.zone
     day = tomorrow(context.as_of, zone)
+    begin, _ = market_day_bounds(day, zone)
+    if pd.Timestamp(context.as_of).ceil(QUARTER) >= begin:  # nothing is left of today
+        return day
+    if context.workspace.settings.plan.horizon == "market_day":
+        return day - timedelta(days=1)
     slots = market_day_slots(day, zone)
     rows, tariff = (
         _rows(known, name, zone, slots[0], slots[-1] + QUARTER) for name in ("core_price", "core_tariff")
     )
     told = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
     return day if any(np.isfinite(one).all() for one in told) else day - timedelta(days=1)
+
+
+def known_since(context: Context, day: date) -> datetime:
+    """When the prices of a day that is over had all come; where that was after it began, when they are out."""
+    zone = context.workspace.zone
+    begin, end = market_day_bounds(day, zone)
+    rows = context.known.read("core_price", where={"zone": zone}, start=begin, end=end)
+    came = None if rows.empty else rows["received_utc"].max()
+    return publication(day, zone) if came is None or came >= begin else came.to_pydatetime()
 
 
 @dataclass(frozen=True, slots=True)

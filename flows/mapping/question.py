@@ -80,7 +80,7 @@ def day_problem(
         )
 
     alone = asked(stays, linked=False)
-    linked = _linked(alone)
+    linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh))
     return alone if linked is None else asked(linked, linked=True)
 
 

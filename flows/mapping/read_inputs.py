@@ -78,10 +78,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
-    names = [str(name) for name in inputs.batteries["battery_id"]]
     words = words_of(known, start, inputs.sessions)
-    since = min((word.first.at for word in words.values()), default=None)
-    past = Past.of(known, zone, prices.horizon, names, since)
+    past = Past.of(known, zone, prices.horizon, inputs.capacity_kwh)
     return replace(
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),

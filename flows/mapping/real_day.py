@@ -74,7 +74,7 @@ class RealDay:
         if inputs.batteries.empty:
             raise NoAccountError(f"no account of {day}: no car is known that can be counted")
         names = [str(name) for name in inputs.batteries["battery_id"]]
-        past = lived(known, prices.horizon, names)
+        past = lived(known, prices.horizon, inputs.capacity_kwh)
         state = carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh)
         metering = known.read("core_metering", where={"battery_id": names}, start=start, end=end)
         return cls(

@@ -53,14 +53,12 @@ class Verdict:
 def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
     """The verdict on a plan, by the rows of out_plan of its zone and day."""
     in_force, then = newest_plan(plans), newest_plan(plans, candidate.as_of)
-    rivals = [plan for plan in (in_force, then) if plan is not None]
-    for plan in rivals:
-        same = plan["input_hash"] == candidate.input_hash
-        if same and len(failed_modes(plan)) <= len(candidate.failed):
-            return Verdict(outcome="unchanged", stands=plan)
-    for plan in rivals:
-        if worse_rung(candidate.source, plan["plan_source"]):
-            return Verdict(outcome="kept", stands=plan)
+    if then is not None:  # one of later knowledge is none that it could have been judged by
+        same = then["input_hash"] == candidate.input_hash
+        if same and len(failed_modes(then)) <= len(candidate.failed):
+            return Verdict(outcome="unchanged", stands=then)
+        if worse_rung(candidate.source, then["plan_source"]):
+            return Verdict(outcome="kept", stands=then)
     later = in_force is not None and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
     before = plans[plans["as_of_utc"] <= pd.Timestamp(candidate.as_of)]
     sequence = 1 if before.empty else int(before["sequence"].max()) + 1

@@ -10,7 +10,6 @@ import numpy as np
 
 from flows.context import Context
 from flows.errors import NoPlanError
-from flows.mapping.in_force import Plan, followed_mode
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
@@ -18,7 +17,6 @@ from flows.mapping.plannable import in_words
 from flows.mapping.prices import MODES
 from flows.mapping.question import day_problem
 from flows.mapping.twin_wear import TwinWear, twin_wear
-from flows.plain import records
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.types import DayProblem, Mode, ModePlan
 
@@ -29,7 +27,7 @@ _log = logging.getLogger(__name__)
 class Made:
     """A day that was planned: the modes, the one to follow, the twin's word on each.
 
-    following: the plan that every departure from has a price; None where none has. problems: the question of
+    following: the plans that every departure from has a price; None where none has. problems: the question of
     each mode, the mode that is followed from what the cars hold, others from what they would have left them.
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
     """
@@ -43,14 +41,14 @@ class Made:
     notes: tuple[str, ...]
 
 
-def make(context: Context, inputs: PlanInputs, replaced: Plan | None) -> Made:
-    """Plan the day beside the plan that it would replace; raises NoPlanError when no mode can be planned."""
+def make(context: Context, inputs: PlanInputs) -> Made:
+    """Plan the day beside what is followed so far; raises NoPlanError when no mode can be planned."""
     modes = MODES[inputs.prices.source]
     if modes[-1] == "ordered" and inputs.prices.published:  # the hours before the day that have prices
         modes = (*modes, "v2g")
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
-    solved = _Solved(context=context, inputs=inputs, replaced=replaced)
+    solved = _Solved(context=context, inputs=inputs)
     followed = solved.follow(modes)
     planned = PlannedDay(plans=solved.plans, failures=solved.failures)
     misses = _own_misses(planned.plans, followed)
@@ -64,7 +62,7 @@ def make(context: Context, inputs: PlanInputs, replaced: Plan | None) -> Made:
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
     return Made(
-        following=followed_plan(inputs, replaced),
+        following=followed_plans(context, inputs),
         problems=solved.problems,
         planned=planned,
         followed=followed,
@@ -74,10 +72,13 @@ def make(context: Context, inputs: PlanInputs, replaced: Plan | None) -> Made:
     )
 
 
-def followed_plan(inputs: PlanInputs, replaced: Plan | None) -> str | None:
-    """The plan that departing from has a price."""
-    priced = inputs.settings.plan.change_price_eur_per_kwh > 0.0
-    return str(replaced["plan_id"]) if priced and replaced else None
+def followed_plans(context: Context, inputs: PlanInputs) -> str | None:
+    """The plans of the horizon that departing from has a price; None where it has none or there are none."""
+    if not inputs.settings.plan.change_price_eur_per_kwh:
+        return None
+    horizon = inputs.prices.horizon
+    plans = plans_within(context.known, inputs.zone, horizon.start, horizon.end)
+    return ", ".join(plans["plan_id"]) or None
 
 
 def input_notes(inputs: PlanInputs) -> list[str]:
@@ -101,7 +102,6 @@ class _Solved:
 
     context: Context
     inputs: PlanInputs
-    replaced: Plan | None
     problems: dict[Mode, DayProblem] = field(default_factory=dict)
     plans: dict[Mode, ModePlan] = field(default_factory=dict)
     failures: dict[Mode, Exception] = field(default_factory=dict)
@@ -149,15 +149,13 @@ class _Solved:
 
     def _following(self, problem: DayProblem) -> DayProblem:
         """The problem, with what is followed in its slots so far if departing from that has a price."""
-        if followed_plan(self.inputs, self.replaced) is None:
+        if followed_plans(self.context, self.inputs) is None:
             return problem
         horizon, known = self.inputs.prices.horizon, self.context.known
         plans = plans_within(known, self.inputs.zone, horizon.start, horizon.end)
-        follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
-        slots = known.read(
-            "out_plan_slot", where={"plan_id": list(follows)}, start=horizon.start, end=horizon.end
-        )
-        power = followed_rows(slots, follows).pivot_table(
+        where = {"plan_id": plans["plan_id"].tolist()}
+        slots = known.read("out_plan_slot", where=where, start=horizon.start, end=horizon.end)
+        power = followed_rows(slots, plans).pivot_table(
             index="battery_id", columns="interval_start_utc", values="power_kw"
         )
         cars = [car.battery_id for car in problem.cars]

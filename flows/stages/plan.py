@@ -17,7 +17,7 @@ from flows.mapping.plan_rows import plan_frames, price_rows
 from flows.mapping.read_inputs import read_inputs
 from flows.mapping.used import files_used
 from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
-from flows.stages.made import Made, followed_plan, input_notes, make
+from flows.stages.made import Made, followed_plans, input_notes, make
 from flows.stages.plan_answer import answer
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version
@@ -49,8 +49,8 @@ def plan(context: Context, day: date) -> StageResult:
         if verdict.outcome in ("unchanged", "kept"):
             lacks = made.notes if made else input_notes(inputs)
             return answer(context, inputs, verdict, lacks if verdict.outcome == "kept" else ())
-        if made is None or made.following != followed_plan(inputs, verdict.replaces):
-            made = make(context, inputs, verdict.replaces)
+        if made is None or made.following != followed_plans(context, inputs):
+            made = make(context, inputs)
             candidate = replace(candidate, failed=frozenset(made.planned.failures))
             continue
         tables = _tables(context, inputs, made, verdict)

@@ -113,14 +113,60 @@ def test_it_begins_with_what_a_car_told_and_what_was_followed_since(planned: Wor
     moved = net[pd.Timestamp(at(18, 45))] * 10 / 60 + net[pd.Timestamp(at(19))] * 0.25
     begun = begins_with(inputs, "s2")
     assert begun["followed"] == pytest.approx(0.62 * kwh + moved)
-    # The first word of the stay (0.56 at 18:20) says by how much it came with more than was planned.
-    planned_then = rows.loc[pd.Timestamp(at(18, 15))]
-    share = 5 / 15
-    expected = planned_then["energy_start_kwh"] * (1 - share) + planned_then["energy_end_kwh"] * share
-    more = 0.56 * kwh - expected
-    for mode in ("uncontrolled", "ordered"):
+    for mode in ("uncontrolled", "ordered"):  # hours after it came, its word tells of no mode
         there = slots_of(planned, "car-1", mode).loc[pd.Timestamp(at(19)), "energy_end_kwh"]
-        assert begun[mode] == pytest.approx(min(there + more, kwh)), mode
+        assert begun[mode] == pytest.approx(there), mode
+
+
+def test_what_a_car_tells_soon_after_it_came_is_so_in_every_mode(planned: Workspace) -> None:
+    kwh = inputs_at(planned, at(16)).capacity_kwh["car-1"]
+    before = {mode: slots_of(planned, "car-1", mode) for mode in ("uncontrolled", "ordered", "v2g")}
+    landed(planned, "telemetry", telemetry({at(16, 30): 0.41}), at(16, 35))  # 0.35 at 16:00
+    less = 0.35 * kwh - before["v2g"].loc[pd.Timestamp(at(16)), "energy_start_kwh"]
+    begun = begins_with(inputs_at(planned, at(16, 50)), "s2")
+    for mode in ("uncontrolled", "ordered"):
+        there = before[mode].loc[pd.Timestamp(at(16, 45)), "energy_end_kwh"]
+        assert begun[mode] == pytest.approx(there + less), mode
+
+
+def test_a_late_car_holds_nothing_that_it_was_to_be_charged_with(planned: Workspace) -> None:
+    """Announced for 16:00, told at 18:01 to have come at 18:00; another plan lies between."""
+    again(planned, at(16, 5))
+    late = session_rows().iloc[[1]].assign(arrival_utc=f"{DAY}T18:00:00Z")
+    landed(planned, "sessions", late, at(18, 1))
+    inputs = inputs_at(planned, at(18, 5))
+    for mode, held in begins_with(inputs, "s2").items():
+        own = slots_of(planned, "car-1", "v2g" if mode == "followed" else mode)
+        own = own[own["as_of_utc"] == pd.Timestamp(at(16, 5))].loc[pd.Timestamp(at(18))]
+        more = 0.5 * inputs.capacity_kwh["car-1"] + (own["charge_kw"] - own["discharge_kw"]) * 0.25
+        assert held == pytest.approx(more, abs=3.0), mode  # and what a mode left the car above its promise
+
+
+def test_a_car_that_is_told_to_be_late_is_not_followed_before_it_comes(planned: Workspace) -> None:
+    late = session_rows().iloc[[1]].assign(arrival_utc=f"{DAY}T20:10:00Z")
+    landed(planned, "sessions", late, at(15, 55))
+    again(planned, at(15, 56))
+    inputs = inputs_at(planned, at(20, 15))
+    rows = slots_of(planned, "car-1")
+    of_first = rows[(rows.index < pd.Timestamp(at(6))) & (rows["as_of_utc"] == pd.Timestamp(AS_OF))]
+    left = of_first["energy_end_kwh"].iloc[-1] - 0.8 * inputs.capacity_kwh["car-1"]
+    expected = 0.5 * inputs.capacity_kwh["car-1"] + left
+    assert begins_with(inputs, "s2")["followed"] == pytest.approx(expected)
+    of_day = of_first[of_first.index >= market_day_slots(DAY, ZONE)[0]]
+    assert inputs.v2g_used_kwh.get("car-1", 0.0) == pytest.approx(of_day["discharge_kw"].sum() * 0.25)
+
+
+def test_an_early_leaver_comes_back_with_what_it_left_with(planned: Workspace) -> None:
+    """s1 leaves at 01:00 instead of 06:00, told at 01:30: what it lacks of its promise it lacks at 16:00."""
+    early = session_rows().iloc[[0]].assign(departure_utc=f"{DAY}T01:00:00Z")
+    landed(planned, "sessions", early, at(1, 30))
+    rows = slots_of(planned, "car-1").loc[pd.Timestamp(at(0, 45))]
+    again(planned, at(1, 35))
+    for moment in (at(7), at(15)):
+        inputs = inputs_at(planned, moment)
+        kwh = inputs.capacity_kwh["car-1"]
+        expected = max(0.0, 0.5 * kwh + rows["energy_end_kwh"] - 0.8 * kwh)
+        assert begins_with(inputs, "s2")["followed"] == pytest.approx(expected), moment
 
 
 def test_a_word_that_came_later_or_of_another_stay_is_none(planned: Workspace) -> None:

@@ -218,7 +218,7 @@ OUTPUTS = (
             _PLAN,
             Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
             text("zone", "Bidding zone"), _PLAN_SOURCE,
-            integer("sequence", "1, 2, … within (market_date, zone), by the moment of knowledge", 1),
+            integer("sequence", "1, 2, … within (market_date, zone), of those known at its moment", 1),
             text("replaces_plan_id", "Plan that this one replaces", nullable=True),
             text("changed_inputs", "Inputs that differ from the replaced plan's", nullable=True),
             text("input_parts_json", "Hash of each input, JSON"),
