@@ -140,7 +140,7 @@ def day_to_plan_now(context: Context) -> date:
 
 
 def known_since(context: Context, day: date) -> datetime:
-    """When the prices of a day that is over had all come; where that was after it began, when they are out."""
+    """When the prices of a past day had all come; where that was after it began, when they are out."""
     zone = context.workspace.zone
     begin, end = market_day_bounds(day, zone)
     rows = context.known.read("core_price", where={"zone": zone}, start=begin, end=end)
