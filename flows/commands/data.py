@@ -78,8 +78,8 @@ def ingest(
     source: Annotated[
         str,
         typer.Option(
-            help="Layout of the files: csv, parquet; smard for prices; tou for time-of-use tariffs; acn, "
-            "desl, teslamate, ocpp for sessions. Or a provider of prices: entsoe, energy_charts, awattar, "
+            help="Layout of the files: csv, parquet; smard, omie, caiso, amber for prices; tou for "
+            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions. Or a provider of prices: entsoe, energy_charts, awattar, "
             "octopus, octopus_export, nordpool, energyzero, easyenergy, tibber, sahkotin."
         ),
     ] = "csv",
@@ -99,7 +99,7 @@ def ingest(
         typer.Option(metavar="EUR", help="Euros that one unit of the prices' currency is worth."),
     ] = None,
     vat: Annotated[
-        str | None, typer.Option(metavar="included|excluded", help="sahkotin: is VAT in the prices?")
+        str | None, typer.Option(metavar="included|excluded", help="sahkotin, amber: is VAT in the prices?")
     ] = None,
     tariff: Annotated[
         str | None, typer.Option(metavar="CODE", help="octopus: the tariff, as E-1R-AGILE-24-10-01-C.")
