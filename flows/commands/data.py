@@ -79,8 +79,9 @@ def ingest(
         str,
         typer.Option(
             help="Layout of the files: csv, parquet; smard, omie, caiso, amber for prices; tou for "
-            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions. Or a provider of prices: entsoe, energy_charts, awattar, "
-            "octopus, octopus_export, nordpool, energyzero, easyenergy, tibber, sahkotin."
+            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions. Or a provider of prices: "
+            "entsoe, energy_charts, awattar, octopus, octopus_export, nordpool, energyzero, easyenergy, "
+            "tibber, sahkotin."
         ),
     ] = "csv",
     zone: Annotated[
@@ -111,6 +112,10 @@ def ingest(
     target_soc: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="acn (0.8 unless told), ocpp: state of charge at departure."),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="sessions: of times without an offset, as Europe/Berlin or UTC."),
     ] = None,
     battery: Annotated[
         list[str] | None,
@@ -165,7 +170,10 @@ def ingest(
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    given = {"rate": rate, "vat": vat, "target_soc": target_soc, "level": level, **_batteries(battery)}
+    given = {
+        "rate": rate, "vat": vat, "target_soc": target_soc, "level": level, "timezone": timezone,
+        **_batteries(battery),
+    }  # fmt: skip
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if delay is not None and received != "event":
         raise UsageError("--delay belongs to --received event")

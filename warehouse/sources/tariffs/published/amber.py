@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from warehouse.errors import CellError, EmptyFileError, OptionError
+from warehouse.sources.numbers import NO_VALUE
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import zone_of
 from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.payload import Record, json_of, records
-from warehouse.sources.tariffs.published.numbers import NO_VALUE
 from warehouse.sources.tariffs.published.rows import Placed, Series, parsed
 
 PROVIDER = "Amber Electric"

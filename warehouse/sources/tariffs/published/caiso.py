@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from warehouse.errors import ColumnError, EmptyFileError, OptionError
 from warehouse.sources.cells import Cells
+from warehouse.sources.numbers import numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.clock import LENGTHS
-from warehouse.sources.tariffs.published.numbers import numbers
 from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
 from warehouse.sources.tariffs.published.wide import texts_of
 

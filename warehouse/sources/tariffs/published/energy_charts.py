@@ -7,12 +7,12 @@ import pandas as pd
 
 from warehouse.errors import ColumnError, UnitError
 from warehouse.sources.cells import Cells
+from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.answer import lengthen
 from warehouse.sources.tariffs.money import money_of_unit
-from warehouse.sources.tariffs.published.numbers import decimal_of, numbers
 from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
 from warehouse.sources.tariffs.published.wide import texts_of
 from warehouse.zones import ZONES

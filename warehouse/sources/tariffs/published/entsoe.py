@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import CellError, ColumnError, EmptyFileError
+from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.clock import ZONES_NAMED, Wall, wall
-from warehouse.sources.tariffs.published.numbers import decimal_of, numbers
 from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, placed
 from warehouse.sources.tariffs.published.wide import texts_of
 from warehouse.zones import ZONES

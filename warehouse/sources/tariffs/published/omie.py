@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import CellError, EmptyFileError, OversizedFileError, UndecodableFileError
+from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.money import money
-from warehouse.sources.tariffs.published.numbers import decimal_of, numbers
 from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
 
 PROVIDER = "OMIE, Operador del Mercado Ibérico de Energía"

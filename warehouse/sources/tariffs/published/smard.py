@@ -10,12 +10,12 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import ColumnError, UnitError
+from warehouse.sources.numbers import Decimal
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.clock import wall
-from warehouse.sources.tariffs.published.numbers import Decimal
 from warehouse.sources.tariffs.published.rows import chosen, parsed, placed
 from warehouse.sources.tariffs.published.wide import series_of, texts_of
 

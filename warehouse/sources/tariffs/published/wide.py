@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from warehouse.sources.cells import Cells
+from warehouse.sources.numbers import Decimal, decimal_of, numbers
 from warehouse.sources.rawtable import RawTable
 from warehouse.sources.tariffs.money import Money
-from warehouse.sources.tariffs.published.numbers import Decimal, decimal_of, numbers
 from warehouse.sources.tariffs.published.rows import Placed, Series
 
 
