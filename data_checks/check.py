@@ -61,7 +61,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         for broken in run_rules(rows, rules_for(dataset, declared, context)):
             found.add(broken)
         for written in (
-            units.implausible_units(rows, declared, owners),
+            units.implausible_units(rows, declared, owners, context),
             _alone(dataset, rows, owners, packs, context),
             duplicates.contradictions(rows, declared, found.usable),
             _together(dataset, rows, told, packs, series, found.usable, context),
@@ -69,7 +69,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
             for finding in written:
                 found.add_written(finding)
         scopes.append(_repetition(len(landed), int(again.sum())))
-        scopes += _shown(dataset, rows, told, packs, series, found.usable)
+        scopes += _shown(dataset, rows, told, packs, series, found.usable, context)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
@@ -130,7 +130,8 @@ def _together(
 ) -> Iterator[RowFinding]:
     """Judge usable rows by the others of their battery or zone and file; `usable` shrinks on the way."""
     if dataset == "prices":
-        yield units.price_level(rows, context, owners)
+        believed = units.near_zero(rows, dataset_contract(dataset), owners, context)
+        yield units.price_level(rows, context, owners, believed)
         yield units.price_outliers(rows, context, owners)
     elif dataset == "sessions":
         yield sessions.told_twice(rows, owners, usable)
@@ -143,11 +144,22 @@ def _together(
 
 
 def _shown(
-    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, series: Series | None, usable: Mask
+    dataset: str,
+    rows: pd.DataFrame,
+    owners: Owners,
+    packs: Packs,
+    series: Series | None,
+    usable: Mask,
+    context: CheckContext,
 ) -> list[ScopeFinding]:
     """Return warnings: nothing is rejected for them."""
     if dataset == "prices":
-        return [*prices.file_order(rows, owners), *prices.dear(rows, owners, usable)]
+        low = units.near_zero(rows, dataset_contract(dataset), owners, context)
+        return [
+            *prices.file_order(rows, owners),
+            *prices.dear(rows, owners, usable),
+            *prices.about_zero(owners, low & usable),
+        ]
     if dataset == "sessions":
         return [
             *sessions.beyond_reach(rows, owners, packs, usable),

@@ -160,7 +160,7 @@ def parse_source(
             file=file.name, column="received", value=received.column,
         )  # fmt: skip
     parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
-    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)
+    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling, published=reader.provider is not None)
     frame = parsed.frame
     if received is not None and not by_column:
         frame = frame.assign(received_utc=at_events(dataset, frame, received, file.name))
