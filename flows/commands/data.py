@@ -189,11 +189,12 @@ def ingest(
     elif day is not None or until is not None:
         raise UsageError(f"--date and --until do not belong to files of --source {source}")
     if source in ("acn", "desl"):
-        if not onto:
+        if not onto and not (source == "acn" and battery):
             raise UsageError(
                 f"--source {source} needs --onto DATE: the market days to replay the sessions onto"
             )
-        options["onto"] = [day_of("--onto", text) for text in onto]
+        if onto:
+            options["onto"] = [day_of("--onto", text) for text in onto]
     elif onto:
         raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()
