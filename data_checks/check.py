@@ -69,7 +69,10 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
             for finding in written:
                 found.add_written(finding)
         scopes.append(_repetition(len(landed), int(again.sum())))
-        scopes += _shown(dataset, rows, told, packs, series, found.usable, context)
+        scopes += _shown(dataset, rows, told, packs, series, found.usable)
+        if dataset == "prices":
+            low = units.near_zero(rows, declared, owners, context)
+            scopes += prices.about_zero(owners, low & found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
@@ -144,22 +147,11 @@ def _together(
 
 
 def _shown(
-    dataset: str,
-    rows: pd.DataFrame,
-    owners: Owners,
-    packs: Packs,
-    series: Series | None,
-    usable: Mask,
-    context: CheckContext,
+    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, series: Series | None, usable: Mask
 ) -> list[ScopeFinding]:
     """Return warnings: nothing is rejected for them."""
     if dataset == "prices":
-        low = units.near_zero(rows, dataset_contract(dataset), owners, context)
-        return [
-            *prices.file_order(rows, owners),
-            *prices.dear(rows, owners, usable),
-            *prices.about_zero(owners, low & usable),
-        ]
+        return [*prices.file_order(rows, owners), *prices.dear(rows, owners, usable)]
     if dataset == "sessions":
         return [
             *sessions.beyond_reach(rows, owners, packs, usable),

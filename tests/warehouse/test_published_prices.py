@@ -132,7 +132,7 @@ def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
         ("Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n", "smard", {}, EmptyFileError, "no data"),
         (
             "Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n26.06.2024 00:00;26.06.2024 01:00;1\n",
-            "smard", {}, ColumnError, "of prices is missing",
+            "smard", {}, ColumnError, "a column of prices, as",
         ),
         (
             "Datum von;Datum bis;Belgien [€/MWh]\n26.06.2024 00:00;27.06.2024 00:00;1\n",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from warehouse.errors import ColumnError, UnitError
+from warehouse.errors import UnitError
 from warehouse.sources.cells import Cells
 from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
@@ -14,7 +14,7 @@ from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.answer import lengthen
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
-from warehouse.sources.tariffs.published.wide import texts_of
+from warehouse.sources.tariffs.published.wide import missing, texts_of
 from warehouse.zones import ZONES
 
 _TIME = ("Datum (", "Date (")
@@ -73,11 +73,7 @@ def _columns(table: RawTable) -> dict[str, str]:
         if told is not None and told["zone"] in ZONES:
             found.setdefault(told["zone"], name)
     if not found:
-        raise ColumnError(
-            f"of day-ahead prices is missing, as 'Day Ahead Auktion (DE-LU)'; the file has "
-            f"{', '.join(table.columns)}"[:400],
-            file=table.file,
-        )
+        raise missing(table, "a column of day-ahead prices, as 'Day Ahead Auktion (DE-LU)',")
     return found
 
 

@@ -15,7 +15,7 @@ from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.clock import ZONES_NAMED, Wall, wall
 from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, placed
-from warehouse.sources.tariffs.published.wide import texts_of
+from warehouse.sources.tariffs.published.wide import missing, texts_of
 from warehouse.zones import ZONES
 
 _MTU = re.compile(r"(?:MTU|Time Interval) \((?P<clock>[^)]+)\)")
@@ -79,9 +79,7 @@ def _price(table: RawTable) -> tuple[str, str]:
     for name in table.columns:
         if told := _PRICE.fullmatch(name):
             return name, told["unit"]
-    raise ColumnError(
-        f"Day-ahead Price (…/MWh) is missing; the file has {', '.join(table.columns)}"[:400], file=table.file
-    )
+    raise missing(table, "Day-ahead Price (…/MWh)")
 
 
 def _areas(table: RawTable, mtu: str) -> tuple[list[str | None], list[str]]:

@@ -11,7 +11,7 @@ from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.clock import ZONES_NAMED, wall
 from warehouse.sources.tariffs.published.rows import chosen, parsed, placed
-from warehouse.sources.tariffs.published.wide import series_of, texts_of
+from warehouse.sources.tariffs.published.wide import missing, series_of, texts_of
 from warehouse.zones import ZONES
 
 _CLOCK = re.compile(r"Delivery (?P<end>Start|End) \((?P<clock>[^)]+)\)")
@@ -72,8 +72,5 @@ def _areas(table: RawTable) -> dict[str, tuple[str, str]]:
         if zone in ZONES and (zone not in found or told["money"] == "EUR"):
             found[zone] = name, told["money"]
     if not found:
-        raise ColumnError(
-            f"of a known area is missing, as 'SE3 (EUR)'; the file has {', '.join(table.columns)}"[:400],
-            file=table.file,
-        )
+        raise missing(table, "a column of a known area, as 'SE3 (EUR)',")
     return found

@@ -17,7 +17,7 @@ from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.clock import wall
 from warehouse.sources.tariffs.published.rows import chosen, parsed, placed
-from warehouse.sources.tariffs.published.wide import series_of, texts_of
+from warehouse.sources.tariffs.published.wide import missing, series_of, texts_of
 
 _BERLIN = ZoneInfo("Europe/Berlin")
 _DIALECTS: Mapping[str, tuple[str, Decimal, tuple[str, ...]]] = MappingProxyType(
@@ -88,9 +88,5 @@ def _columns(table: RawTable) -> dict[str, tuple[str, str]]:
             raise ColumnError(f"is of {zone}, as {found[zone][0]!r} is", file=table.file, column=header)
         found[zone] = header, told["unit"]
     if not found:
-        raise ColumnError(
-            f"of prices is missing, as 'Deutschland/Luxemburg [€/MWh] …'; the file has "
-            f"{', '.join(table.columns)}"[:400],
-            file=table.file,
-        )
+        raise missing(table, "a column of prices, as 'Deutschland/Luxemburg [€/MWh] …',")
     return found

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from warehouse.errors import ColumnError
 from warehouse.sources.cells import Cells
 from warehouse.sources.numbers import Decimal, decimal_of, numbers
 from warehouse.sources.rawtable import RawTable
@@ -24,3 +25,8 @@ def series_of(
     values, notes = numbers(texts, table.file, column, decimal or decimal_of(texts))
     prices: pd.Series = values.iloc[[row - 1 for row in when.rows]]
     return Series(zone=zone, column=column, placed=when, prices=prices, unit=unit, notes=notes)
+
+
+def missing(table: RawTable, what: str) -> ColumnError:
+    """Build the error of a file that has no column of the kind that is looked for."""
+    return ColumnError(f"{what} is missing; the file has {', '.join(table.columns)}"[:400], file=table.file)
