@@ -61,7 +61,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         for broken in run_rules(rows, rules_for(dataset, declared, context)):
             found.add(broken)
         for written in (
-            units.implausible_units(rows, declared, owners),
+            units.implausible_units(rows, declared, owners, context),
             _alone(dataset, rows, owners, packs, context),
             duplicates.contradictions(rows, declared, found.usable),
             _together(dataset, rows, told, packs, series, found.usable, context),
@@ -70,6 +70,9 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
                 found.add_written(finding)
         scopes.append(_repetition(len(landed), int(again.sum())))
         scopes += _shown(dataset, rows, told, packs, series, found.usable)
+        if dataset == "prices":
+            low = units.near_zero(rows, declared, owners, context)
+            scopes += prices.about_zero(owners, low & found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
@@ -130,7 +133,8 @@ def _together(
 ) -> Iterator[RowFinding]:
     """Judge usable rows by the others of their battery or zone and file; `usable` shrinks on the way."""
     if dataset == "prices":
-        yield units.price_level(rows, context, owners)
+        believed = units.near_zero(rows, dataset_contract(dataset), owners, context)
+        yield units.price_level(rows, context, owners, believed)
         yield units.price_outliers(rows, context, owners)
     elif dataset == "sessions":
         yield sessions.told_twice(rows, owners, usable)

@@ -60,6 +60,15 @@ def dear(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[ScopeFinding
     )  # fmt: skip
 
 
+def about_zero(owners: Owners, low: Mask) -> list[ScopeFinding]:
+    """Warn of prices that lie about zero all the time, in a unit that their source states."""
+    return owners.outcomes(
+        "near_zero", "warning", np.flatnonzero(low),
+        "price_eur_per_kwh is within 1 €/MWh of zero nearly all the time: taken as told, since the source "
+        "states its unit",
+    )  # fmt: skip
+
+
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
     """Warn of zones whose times go back within a file."""
     step = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"].diff()

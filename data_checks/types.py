@@ -25,6 +25,8 @@ class CheckContext:
     batteries: rows of the battery table; None = not checked.
     known_prices: prices already in the core table, they count for complete days and show the level.
     released: what a person let in all the same, one row each: source_id, source_row, rule; None = nothing.
+    unit_stated: ids of the sources of prices of which header or layout names the unit; unit_published: those
+    among them whose publisher names it.
     """
 
     as_of_utc: dt.datetime
@@ -36,6 +38,8 @@ class CheckContext:
     batteries: pd.DataFrame | None = None
     known_prices: pd.DataFrame | None = None
     released: pd.DataFrame | None = None
+    unit_stated: frozenset[str] = frozenset()
+    unit_published: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.as_of_utc.tzinfo is None:

@@ -27,12 +27,20 @@ _WHOLE_HIGH = 0.5
 _LEVEL_ROWS = 12
 
 
-def implausible_units(frame: pd.DataFrame, contract: TableContract, owners: Owners) -> Iterator[RowFinding]:
+ABOUT_ZERO = 0.1
+"""Share of prices of zero or less from which tiny ones with a stated unit are believed to mean it."""
+
+
+def implausible_units(
+    frame: pd.DataFrame, contract: TableContract, owners: Owners, context: CheckContext
+) -> Iterator[RowFinding]:
     """Find all rows of an owner in a file of which a column cannot be in its unit.
 
     Its values are too large if more than half of them lie above the contract's typical range, too small if
-    95 % of them lie below it; fewer than 20 values tell nothing.
+    95 % of them lie below it; fewer than 20 values tell nothing. Prices about zero are believed of a source
+    that states its unit: see `near_zero`.
     """
+    believed = near_zero(frame, contract, owners, context)
     for column in contract:
         if column.typical is not None:
             size = np.abs(frame[column.name].to_numpy(dtype="float64"))
@@ -40,24 +48,50 @@ def implausible_units(frame: pd.DataFrame, contract: TableContract, owners: Owne
             reason = f"{column.name} of this file cannot be {unit}"
             if column.unit == "€/kWh":
                 reason += ", or it is near zero all the time: release it if that is right"
-            yield _most(column.name, reason, owners, size, *column.typical)
+            found = _most(column.name, reason, owners, size, *column.typical)
+            yield found.only(~believed[found.positions]) if column.unit == "€/kWh" else found
     if contract.name == "telemetry":
         degc = frame["temperature_degc"].to_numpy(dtype="float64")
         reason = f"temperature_degc of this file is above {HOT_PACK_DEGC:g} °C most of the time: °F?"
         yield _most("temperature_degc", reason, owners, degc, -np.inf, HOT_PACK_DEGC)
 
 
-def price_level(frame: pd.DataFrame, context: CheckContext, owners: Owners) -> RowFinding:
+def near_zero(
+    frame: pd.DataFrame, contract: TableContract, owners: Owners, context: CheckContext
+) -> NDArray[np.bool_]:
+    """Return the prices of zones and files that lie below any usual price, and whose unit is stated.
+
+    One that the publisher states is believed as it is; one that a header states only where a tenth of the
+    prices is zero or less: a wrong unit keeps the signs of ordinary days.
+    """
+    chosen = np.zeros(len(frame), dtype=bool)
+    typical = contract.column("price_eur_per_kwh").typical if "price_eur_per_kwh" in contract.names else None
+    if typical is None or not context.unit_stated:
+        return chosen
+    prices = frame["price_eur_per_kwh"].to_numpy(dtype="float64")
+    stated = frame["source_id"].isin(list(context.unit_stated)).to_numpy()
+    published = frame["source_id"].isin(list(context.unit_published)).to_numpy()
+    for own in _zones(owners):
+        values = prices[own][np.isfinite(prices[own])]
+        if values.size and np.quantile(np.abs(values), 0.95) < typical[0] and stated[own].all():
+            chosen[own] = published[own].all() or float(np.mean(values <= 0.0)) >= ABOUT_ZERO
+    return chosen
+
+
+def price_level(
+    frame: pd.DataFrame, context: CheckContext, owners: Owners, believed: NDArray[np.bool_]
+) -> RowFinding:
     """Find all prices of a zone in a file whose level is far off what is known of the weeks around them.
 
-    Level: 95th percentile of |price|; far off: outside 1/200 to 20 times.
+    Level: 95th percentile of |price|; far off: outside 1/200 to 20 times. believed: of `near_zero`.
     """
     low, high = PRICE_LEVEL
     wrong = np.zeros(len(frame), dtype=bool)
     for own in _zones(owners):
         new, usual = _level(frame[own]), _level(_around(frame[own], context))
         wrong[own] = np.isfinite([new, usual]).all() and (
-            new < low * usual or (new > high * usual and _level(frame[own], _WHOLE_HIGH) > usual)
+            (new < low * usual and not believed[own].all())
+            or (new > high * usual and _level(frame[own], _WHOLE_HIGH) > usual)
         )
     return RowFinding(
         rule="unit",

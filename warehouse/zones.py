@@ -1,4 +1,4 @@
-"""European bidding zones, their local time, and the slots of a market day.
+"""Bidding zones, their local time, and the slots of a market day.
 
 A market day runs from midnight to midnight of the zone's local time: 92, 96 or 100 quarter-hours.
 """
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BY_TIMEZONE = {
+    "America/Los_Angeles": "CAISO-NP15 CAISO-SP15 CAISO-ZP26",
+    "Australia/Brisbane": "QLD1",
+    "Australia/Hobart": "TAS1",
+    "Australia/Melbourne": "VIC1",
+    "Australia/Sydney": "NSW1",
     "Europe/Amsterdam": "NL",
     "Europe/Athens": "GR",
     "Europe/Belgrade": "RS",

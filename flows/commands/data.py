@@ -78,9 +78,10 @@ def ingest(
     source: Annotated[
         str,
         typer.Option(
-            help="Layout of the files: csv, parquet; smard for prices; tou for time-of-use tariffs; acn, "
-            "desl, teslamate, ocpp for sessions. Or a provider of prices: entsoe, energy_charts, awattar, "
-            "octopus, octopus_export, nordpool, energyzero, easyenergy, tibber, sahkotin."
+            help="Layout of the files: csv, parquet; smard, omie, caiso, amber for prices; tou for "
+            "time-of-use tariffs; acn, desl, teslamate, ocpp for sessions. Or a provider of prices: "
+            "entsoe, energy_charts, awattar, octopus, octopus_export, nordpool, energyzero, easyenergy, "
+            "tibber, sahkotin."
         ),
     ] = "csv",
     zone: Annotated[
@@ -99,7 +100,7 @@ def ingest(
         typer.Option(metavar="EUR", help="Euros that one unit of the prices' currency is worth."),
     ] = None,
     vat: Annotated[
-        str | None, typer.Option(metavar="included|excluded", help="sahkotin: is VAT in the prices?")
+        str | None, typer.Option(metavar="included|excluded", help="sahkotin, amber: is VAT in the prices?")
     ] = None,
     tariff: Annotated[
         str | None, typer.Option(metavar="CODE", help="octopus: the tariff, as E-1R-AGILE-24-10-01-C.")
@@ -111,6 +112,10 @@ def ingest(
     target_soc: Annotated[
         float | None,
         typer.Option(min=0.0, max=1.0, help="acn (0.8 unless told), ocpp: state of charge at departure."),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="sessions: of times without an offset, as Europe/Berlin or UTC."),
     ] = None,
     battery: Annotated[
         list[str] | None,
@@ -165,7 +170,10 @@ def ingest(
     from flows.stages.ingest import ingest as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    given = {"rate": rate, "vat": vat, "target_soc": target_soc, "level": level, **_batteries(battery)}
+    given = {
+        "rate": rate, "vat": vat, "target_soc": target_soc, "level": level, "timezone": timezone,
+        **_batteries(battery),
+    }  # fmt: skip
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if delay is not None and received != "event":
         raise UsageError("--delay belongs to --received event")
@@ -181,11 +189,12 @@ def ingest(
     elif day is not None or until is not None:
         raise UsageError(f"--date and --until do not belong to files of --source {source}")
     if source in ("acn", "desl"):
-        if not onto:
+        if not onto and not (source == "acn" and battery):
             raise UsageError(
                 f"--source {source} needs --onto DATE: the market days to replay the sessions onto"
             )
-        options["onto"] = [day_of("--onto", text) for text in onto]
+        if onto:
+            options["onto"] = [day_of("--onto", text) for text in onto]
     elif onto:
         raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()

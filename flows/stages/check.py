@@ -165,7 +165,19 @@ def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckC
         batteries=fleet,
         known_prices=_known_prices(warehouse, frame) if dataset == "prices" else None,
         released=released(warehouse, dataset),
+        **(_units_stated(warehouse, frame) if dataset == "prices" else {}),
     )
+
+
+def _units_stated(warehouse: Warehouse, frame: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """Of which files of prices header or layout names the unit; a mapping may leave it out."""
+    files = warehouse.read("raw_source", where={"source_id": list(frame["source_id"].unique())})
+    by_publisher = files["provider"].notna()
+    stated = by_publisher | files["source"].isin(["csv", "parquet"])
+    return {
+        "unit_stated": frozenset(files.loc[stated, "source_id"]),
+        "unit_published": frozenset(files.loc[by_publisher, "source_id"]),
+    }
 
 
 def _known_prices(warehouse: Warehouse, prices: pd.DataFrame) -> pd.DataFrame:

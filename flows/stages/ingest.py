@@ -13,6 +13,8 @@ from flows.context import Context
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
+from warehouse.errors import nearest
+from warehouse.recheck import check_again
 from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
@@ -29,6 +31,8 @@ _REFERS: Mapping[str, tuple[str, str]] = {
     "checkups": ("battery_id", "fleet"),
 }
 
+
+_SHOWN = 5
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
 _ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
@@ -99,8 +103,9 @@ def land_files(
         read_source(dataset, file, source=source, zone=zone, follow=follow, received=received, **more)
         for file in files
     ]
+    aside: list[str] = []
     for item in read:
-        _require_known_ids(warehouse, item)
+        aside += _undeclared(warehouse, item)
         if received is not None:
             warehouse.require_landable(item, pd.Timestamp(context.as_of))
     rows, source_ids, new = [], list[str](), 0
@@ -109,11 +114,13 @@ def land_files(
         new += 0 if landed.already else landed.rows
         source_ids.append(landed.source_id)
         state = "already landed" if landed.already else "landed"
+        if landed.already and (again := _declared_since(warehouse, item, landed.source_id)):
+            state, new = f"already landed; {again} rows are checked anew, declared since", new + again
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
     return LandedFiles(
         files=tuple(rows),
         new_rows=new,
-        notes=tuple(note for item in read for note in item.notes),
+        notes=(*(note for item in read for note in item.notes), *aside),
         source_ids=tuple(source_ids),
     )
 
@@ -134,7 +141,37 @@ def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     return both.drop_duplicates(key, keep="last").sort_values(key).reset_index(drop=True)
 
 
-def _require_known_ids(warehouse: Warehouse, item: SourceFile) -> None:
-    if item.dataset in _REFERS:
-        column, dataset = _REFERS[item.dataset]
-        require_known(item.frame, column, frozenset(declared(warehouse, dataset)[column]), item.file_name)
+def _undeclared(warehouse: Warehouse, item: SourceFile) -> list[str]:
+    """Return what is to be told of rows whose battery or site nobody declared: the checks set them aside.
+
+    Raises UnknownIdError where there are no others in the file.
+    """
+    if item.dataset not in _REFERS:
+        return []
+    column, dataset = _REFERS[item.dataset]
+    known = frozenset(declared(warehouse, dataset)[column])
+    ids = item.frame[column]
+    unknown = ids.notna() & ~ids.isin(list(known))
+    if not unknown.any():
+        return []
+    if not (ids.notna() & ~unknown).any():
+        require_known(item.frame, column, known, item.file_name)
+    rows = item.frame.loc[unknown]
+    shown = [
+        f"{name!r} ({len(own)} rows, the first is row {own['source_row'].iloc[0]}{nearest(str(name), known)})"
+        for name, own in rows.groupby(column, sort=False)
+    ]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return [
+        f"{item.file_name}: {len(rows)} rows are set aside, their {column} is not declared: "
+        f"{', '.join(shown[:_SHOWN])}{more}. Ingest {dataset} that declare it, then this file again"
+    ]
+
+
+def _declared_since(warehouse: Warehouse, item: SourceFile, source_id: str) -> int:
+    """Let a file that landed before be checked anew for what was declared since; return how many rows."""
+    if item.dataset not in _REFERS:
+        return 0
+    column, dataset = _REFERS[item.dataset]
+    known = frozenset(declared(warehouse, dataset)[column])
+    return check_again(warehouse, item.dataset, source_id, rule="known", values=known)

@@ -51,6 +51,20 @@ def test_a_day_about_zero_is_set_aside_until_a_person_says_that_it_is_right():
     assert len(check_frame("prices", rows, context(released=confirmed)).good) == 23
 
 
+def test_a_day_about_zero_is_kept_with_a_warning_of_a_source_that_states_its_unit():
+    frame = prices().assign(price_eur_per_kwh=[0.0001 * (hour % 3 - 1) for hour in range(23)])
+    rows = landed("prices", frame)
+    stated = frozenset(rows["source_id"])
+    report = check_frame("prices", rows, context(unit_stated=stated))
+    assert (len(report.good), report.blocked) == (23, frozenset())
+    told = outcome(report, "near_zero", "DE-LU")
+    assert (told["severity"], told["rows_failed"]) == ("warning", 23)
+    above = rows.assign(price_eur_per_kwh=0.00005)
+    assert check_frame("prices", above, context(unit_stated=stated)).blocked == {"DE-LU"}
+    by_publisher = context(unit_stated=stated, unit_published=stated)
+    assert len(check_frame("prices", above, by_publisher).good) == 23
+
+
 def test_days_are_asked_of_the_zone_that_they_are_named_for():
     finnish = prices("2020-07-01T00:00+03:00", 23, zone="FI")
     days = {"DE-LU": (pd.Timestamp("2020-03-29").date(),), "FI": (pd.Timestamp("2020-07-01").date(),)}

@@ -104,10 +104,9 @@ def test_files_dropped_with_their_fleet_are_taken_after_it_and_read_as_their_map
     ]  # fmt: skip
 
 
-def test_a_car_that_is_not_declared_refuses_the_file(workspace: Workspace) -> None:
-    rows = pd.concat([meter_rows(), meter_rows(battery_id="car-9")])
-    with pytest.raises(UnknownIdError, match=r"row 97, column battery_id: 'car-9' is not declared \(96 such"):
-        put(workspace, "metering", rows)
+def test_a_file_of_undeclared_cars_alone_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(UnknownIdError, match=r"row 1, column battery_id: 'car-9' is not declared \(96 such"):
+        put(workspace, "metering", meter_rows(battery_id="car-9"))
     assert workspace.warehouse.unchecked("metering").empty
 
 

@@ -125,15 +125,64 @@ def test_a_format_without_a_date_is_refused_with_the_reason(
         load_mapping(file, dataset)
 
 
-def test_a_day_about_zero_lands_and_waits_for_a_persons_word(market: Workspace, tmp_path: Path) -> None:
-    rows = quarters("DE-LU", date(2024, 6, 1))
-    rows["price_eur_per_mwh"] = [(number % 21 - 10) / 100 for number in range(96)]
-    result = checked(market, rows, "a", 0)
-    assert (result.exit_code, result.details["quarantined"]) == (4, 96)
-    rows["price_eur_per_mwh"] = 0.05
+def about_zero(day: date) -> pd.DataFrame:
+    rows = quarters("DE-LU", day)
+    rows["price_eur_per_mwh"] = [(number % 21 - 10) / 100 for number in range(len(rows))]
+    return rows
+
+
+@pytest.mark.parametrize("history", [False, True])
+def test_a_day_about_zero_is_kept_with_a_warning_where_the_unit_is_stated(
+    market: Workspace, tmp_path: Path, history: bool
+) -> None:
+    if history:
+        assert checked(market, price_rows(date(2024, 5, 1), 31), "before", 0).exit_code == 0
+    result = checked(market, about_zero(date(2024, 6, 1)), "a", 1)
+    assert (result.exit_code, result.details["quarantined"]) == (0, 0)
+    told = [row for row in result.tables["failed checks"] if row["rule"] == "near_zero"]
+    assert {row["severity"] for row in told} == {"warning"}
+    assert (market.warehouse.read("core_price")["price_eur_per_kwh"].abs() <= 1e-4).sum() == 96
+    rows = about_zero(date(2024, 6, 2)).assign(price_eur_per_mwh=0.05)
     rows.to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(UnitError, match=r"look like .*€/kWh"):
+    with pytest.raises(UnitError, match=r"look like .*€/kWh"):  # a header may be wrong
         read_source("prices", tmp_path / "b.csv")
+
+
+def test_a_day_just_above_zero_is_believed_of_its_publisher(market: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "smard.csv"
+    lines = ["Datum von;Datum bis;Deutschland/Luxemburg [€/MWh] Originalauflösungen"]
+    lines += [
+        f"01.06.2024 {n:02d}:00;{1 + n // 23:02d}.06.2024 {(n + 1) % 24:02d}:00;0,05" for n in range(24)
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    ingest(Context.of(market, AS_OF), "prices", [file], source="smard")
+    result = check(Context.of(market, AS_OF))
+    assert (result.exit_code, result.details["quarantined"]) == (0, 0)
+    assert "near_zero" in {row["rule"] for row in result.tables["failed checks"]}
+
+
+def test_a_day_about_zero_waits_for_a_persons_word_where_no_unit_is_stated(
+    market: Workspace, tmp_path: Path
+) -> None:
+    file, mapping = tmp_path / "a.csv", tmp_path / "a.toml"
+    rows = about_zero(date(2024, 6, 1))
+    rows.assign(price=rows["price_eur_per_mwh"] / 1000).drop(columns="price_eur_per_mwh").to_csv(
+        file, index=False
+    )
+    mapping.write_text('[columns.price_eur_per_kwh]\nfrom = "price"\n', encoding="utf-8")
+    meant = load_mapping(mapping, "prices")
+    ingest(Context.of(market, AS_OF), "prices", [file], source=meant.source, options=meant.options)
+    result = check(Context.of(market, AS_OF))
+    assert (result.exit_code, result.details["quarantined"]) == (4, 96)
+    assert "release it if that is right" in market.warehouse.read("core_quarantine")["reason"].iloc[0]
+
+
+def test_a_word_for_no_price_is_one_interval_in_quarantine(market: Workspace) -> None:
+    rows = quarters("DE-LU", date(2024, 6, 1)).astype({"price_eur_per_mwh": "object"})
+    rows.loc[40, "price_eur_per_mwh"] = "SN"
+    result = checked(market, rows, "a", 0)
+    assert (result.exit_code, result.details["quarantined"]) == (0, 1)
+    assert len(market.warehouse.read("core_price")) == 95
 
 
 def test_hours_at_the_cap_are_prices(market: Workspace) -> None:

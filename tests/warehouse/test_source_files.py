@@ -145,12 +145,6 @@ def test_zone_option_fills_what_the_file_does_not_tell_and_must_not_contradict(t
         (PRICES_CSV.replace("interval_start_utc", "interval_start"), ColumnError,
          r"column interval_start: .*did you mean 'interval_start_utc'"),
         (PRICES_CSV.replace("price_eur_per_kwh", "x"), ColumnError, r"column price_eur_per_kwh: is missing"),
-        (PRICES_CSV.replace("0.0066", "0,0066").replace("60.0,0,0066", '60,"0,0066"'), CellError,
-         r"row 3, column price_eur_per_kwh: '0,0066' has a decimal comma"),
-        (PRICES_CSV.replace("-0.0110", "n/a"), CellError,
-         r"row 2, column price_eur_per_kwh: 'n/a' is not a number"),
-        (PRICES_CSV.replace("2020-03-29 00:00", "29.03.2020"), CellError,
-         r"row 2, column interval_start_utc: '29.03.2020\w*' is not an ISO 8601 time"),
         (PRICES_CSV.replace("60.0", "60.5"), CellError, r"row 3, .*'60.5' is not a whole number"),
         (PRICES_CSV.replace("DE-LU,2020-03-29 ", "DE_LU,2020-03-29 "), CellError,
          r"row 2, column zone: 'DE_LU' is not a known bidding zone; did you mean 'DE-LU'"),
@@ -230,7 +224,7 @@ def test_local_times_need_a_zone_unless_the_column_says_utc(tmp_path):
 def test_a_sessions_times_may_be_mixed(tmp_path):
     sessions = pd.DataFrame(
         {
-            "session_id": ["a:1 @x"], "battery_id": ["CAR1"], "arrival_utc": ["2020-03-29T08:00"],
+            "session_id": ["a:1 @x"], "battery_id": ["CAR1"], "arrival_utc": ["2020-03-29T08:00Z"],
             "departure_utc": ["2020-03-29T18:00+02:00"], "arrival_soc": [0.4], "departure_soc": [0.8],
         }
     )  # fmt: skip

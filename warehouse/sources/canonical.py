@@ -14,6 +14,7 @@ import pandas as pd
 
 from warehouse.contracts import Column, Kind, dataset_contract
 from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.sources import single
 from warehouse.sources.cells import Cells
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
@@ -67,8 +68,9 @@ CONSTANTS = {
     "telemetry": frozenset({"battery_id"}),
     "metering": frozenset({"battery_id"}),
     "checkups": frozenset({"battery_id"}),
+    "sessions": frozenset({"timezone"}),
 }
-"""Dataset → columns that options may fill where the file has none: prices of a zone, a battery's log."""
+"""Dataset → what options may fill where the file has none: prices of a zone, a battery's log, a clock."""
 
 
 def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
@@ -78,7 +80,11 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     """
     contract = dataset_contract(dataset)
     table = read_table(file)
-    constants = {name: str(value) for name, value in options.items() if name in CONSTANTS.get(dataset, ())}
+    constants = {
+        name: str(value)
+        for name, value in options.items()
+        if name in CONSTANTS.get(dataset, ()) and name in contract.names
+    }
     found = {column.name: _find(dataset, column, table) for column in contract}
     absent = [
         column.name
@@ -88,7 +94,9 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     told = options.get("received")
     besides = {told.column} if isinstance(told, Received) else set()
     _refuse_misnamed(dataset, table, found, absent, besides)
-    columns = {column.name: _read(column, found[column.name], table) for column in contract}
+    notes: list[str] = []
+    reader = _Reader(dataset=dataset, timezone=options.get("timezone"), notes=notes)
+    columns = {column.name: reader.read(column, found[column.name], table) for column in contract}
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
@@ -96,7 +104,7 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         cells = Cells.found(table, str(told.column))
         frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
-    parsed = Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found, besides))
+    parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *_ignored(table, found, besides)))
     return to_pack(dataset, parsed, options, file.name)
 
 
@@ -148,22 +156,41 @@ def _refuse_misnamed(
         )
 
 
-def _read(column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
-    if spelling is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """How the cells of a dataset are read; notes takes up what single bad cells cost."""
+
+    dataset: str
+    timezone: object
+    notes: list[str]
+
+    def read(self, column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
+        if spelling is None:
+            if column.kind is Kind.FLOAT:
+                return pd.Series(np.full(table.rows, np.nan))
+            return pd.Series([None] * table.rows, dtype=object)
+        cells = Cells.of(table, spelling.header)
+        if spelling.unix:
+            return cells.epoch_seconds()
+        readers: Mapping[Kind, Callable[[], pd.Series]] = {
+            Kind.TEXT: cells.text,
+            Kind.FLOAT: cells.floats,
+            Kind.INT: cells.integers,
+            Kind.TIME: cells.times,
+        }
+        if self.dataset in single.DATASETS and column.kind in (Kind.FLOAT, Kind.TIME):
+            values, told = self._singly(column, cells)
+            self.notes.extend(told)
+        else:
+            values = readers[column.kind]()
+        return values if spelling.divisor == 1.0 else values / spelling.divisor
+
+    def _singly(self, column: Column, cells: Cells) -> tuple[pd.Series, tuple[str, ...]]:
         if column.kind is Kind.FLOAT:
-            return pd.Series(np.full(table.rows, np.nan))
-        return pd.Series([None] * table.rows, dtype=object)
-    cells = Cells.of(table, spelling.header)
-    if spelling.unix:
-        return cells.epoch_seconds()
-    readers: Mapping[Kind, Callable[[], pd.Series]] = {
-        Kind.TEXT: cells.text,
-        Kind.FLOAT: cells.floats,
-        Kind.INT: cells.integers,
-        Kind.TIME: cells.times,
-    }
-    values = readers[column.kind]()
-    return values if spelling.divisor == 1.0 else values / spelling.divisor
+            return single.floats(cells)
+        if self.dataset == "sessions":
+            return single.zoned_times(cells, None if self.timezone is None else str(self.timezone))
+        return single.times(cells)
 
 
 def _constant(values: pd.Series, found: _Spelling | None, given: str, file: str) -> pd.Series:

@@ -20,6 +20,7 @@ from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import refuse_unfit
 from warehouse.sources.tariffs import PROVIDERS, tou
+from warehouse.sources.tariffs.published import amber, caiso, omie
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
 
@@ -58,6 +59,18 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("prices", "smard"): _Reader(
         parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
     ),
+    ("prices", "omie"): _Reader(
+        parse=omie.parse_omie, options=omie.OPTIONS, provider=omie.PROVIDER, licence=omie.LICENCE
+    ),
+    ("prices", "caiso"): _Reader(
+        parse=caiso.parse_caiso, options=caiso.OPTIONS, provider=caiso.PROVIDER, licence=caiso.LICENCE
+    ),
+    **{
+        (dataset, "amber"): _Reader(
+            parse=amber.parse_amber, options=amber.OPTIONS, provider=amber.PROVIDER, licence=amber.LICENCE
+        )
+        for dataset in ("prices", "tariffs")
+    },
     **{
         (dataset, name): _Reader(
             parse=one.parse,
@@ -147,7 +160,7 @@ def parse_source(
             file=file.name, column="received", value=received.column,
         )  # fmt: skip
     parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
-    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling)
+    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling, published=reader.provider is not None)
     frame = parsed.frame
     if received is not None and not by_column:
         frame = frame.assign(received_utc=at_events(dataset, frame, received, file.name))

@@ -24,12 +24,18 @@ _ALL_DAY = 0.5
 
 
 def refuse_unfit(
-    frame: pd.DataFrame, contract: TableContract, file: str, spelling: Mapping[str, tuple[str, float]]
+    frame: pd.DataFrame,
+    contract: TableContract,
+    file: str,
+    spelling: Mapping[str, tuple[str, float]],
+    *,
+    published: bool = False,
 ) -> None:
     """Raise CellError or UnitError for what makes a parsed file unfit to land.
 
     spelling: column → (header in the file, divisor already applied), for columns that the file spells
-    differently.
+    differently. published: whether the layout is a publisher's, who states its unit: its low prices are
+    believed.
     """
     for column in contract:
         header, divisor = spelling.get(column.name, (column.name, 1.0))
@@ -40,7 +46,7 @@ def refuse_unfit(
         if column.name == "interval_start_utc" and "resolution_minutes" in contract.names:
             _refuse_days(frame, file, header)
         if column.typical is not None:
-            _refuse_unit(frame[column.name], column, file, header, divisor)
+            _refuse_unit(frame[column.name], column, file, header, divisor, published=published)
 
 
 def require_known(frame: pd.DataFrame, column: str, known_ids: Collection[str], file: str) -> None:
@@ -97,7 +103,9 @@ def _refuse_days(frame: pd.DataFrame, file: str, header: str) -> None:
         )  # fmt: skip
 
 
-def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divisor: float) -> None:
+def _refuse_unit(
+    values: pd.Series, column: Column, file: str, header: str, divisor: float, *, published: bool
+) -> None:
     finite = values.to_numpy(dtype="float64", na_value=np.nan)
     finite = finite[np.isfinite(finite)]
     if finite.size == 0 or column.typical is None:
@@ -106,6 +114,8 @@ def _refuse_unit(values: pd.Series, column: Column, file: str, header: str, divi
     price = column.unit == "€/kWh"
     size = float(np.quantile(np.abs(finite), 0.95))
     if low <= size <= high:
+        return
+    if price and published and size < low:
         return
     if price and (_near_zero(finite, size, low) or _hours_at_the_cap(finite, size, high)):
         return

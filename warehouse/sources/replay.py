@@ -41,17 +41,19 @@ class _Visit:
     preference: int
 
 
-def replay(sessions: pd.DataFrame, options: Mapping[str, object], file: str) -> Parsed:
+def replay(
+    sessions: pd.DataFrame, options: Mapping[str, object], file: str, *, whole_week: bool = True
+) -> Parsed:
     """Return sessions of the cars on the days asked for.
 
     sessions: session_id, source_row, arrival and departure (local wall times), departure_soc, and
     arrival_soc or, where it is NaN, energy_kwh (metered). options: cars (battery table), onto (market dates),
     zone. States of charge are held to the car's limits; notes list what found no free car, was clipped or
-    fell into a skipped hour. Raises OptionError, ColumnError.
+    fell into a skipped hour. whole_week: whether the source has to span one. Raises OptionError, ColumnError.
     """
     cars, days, zone = cars_of(options, file), _days(options, file), _zone(options, file)
     dated = sessions.assign(date=sessions["arrival"].dt.date)
-    if dated["date"].max() - dated["date"].min() < dt.timedelta(days=6):
+    if whole_week and dated["date"].max() - dated["date"].min() < dt.timedelta(days=6):
         raise ColumnError("spans less than a week", file=file, column="arrival")
     dated = dated.sort_values(["arrival", "departure", "session_id"])
     asked = [market_day_bounds(day, zone) for day in days]
@@ -95,7 +97,7 @@ def _zone(options: Mapping[str, object], file: str) -> str:
 def _visits(sessions: pd.DataFrame, days: list[dt.date], timezone: str) -> list[_Visit]:
     """Return the replayed sessions of the days and of the week before each, in order of arrival."""
     first = sessions["date"].min()
-    cycle = ((sessions["date"].max() - first).days + 1) // 7 * 7
+    cycle = ((sessions["date"].max() - first).days + 1) // 7 * 7 or 7
     by_date = dict(list(sessions.groupby("date")))
     warm = {day - dt.timedelta(days=back) for day in days for back in range(_WARM_UP_DAYS + 1)}
     visits = []

@@ -1,7 +1,7 @@
-"""SMARD day-ahead prices: local wall time with a CET/CEST label a row, ct/kWh.
+"""SMARD day-ahead prices: its own download, or one with a CET/CEST label a row in ct/kWh.
 
-The label, not the clock, tells the two 02:00 hours of the autumn change apart. The zone is not in the file:
-DE-LU unless given.
+In the latter the label, not the clock, tells the two 02:00 hours of the autumn change apart, and the zone is
+not in the file: DE-LU unless given.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.tariffs.published.smard import is_export, parse_export
 
 PROVIDER = "Bundesnetzagentur | SMARD.de"
 LICENCE = "CC BY 4.0"
@@ -24,6 +25,8 @@ _DAY_MINUTES = 1440
 
 def parse_smard(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone. Raises SourceError."""
+    if is_export(file):
+        return parse_export(file, options)
     table = read_table(file)
     wall = _wall_time(table)
     start_offset, end_offset = _offset_hours(table, "zone_start"), _offset_hours(table, "zone_end")

@@ -12,6 +12,7 @@ from warehouse.sources.tariffs.answer import lengthen, prices_of, zone_of
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.payload import Record, object_of, unix_moment
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
+from warehouse.sources.tariffs.published import energy_charts as published
 
 _URL = "https://api.energy-charts.info/price"
 _ALIKE = (
@@ -32,6 +33,8 @@ _ZONES: Mapping[str, str] = {
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone, rate. Raises SourceError."""
+    if published.is_export(file):
+        return published.parse_export(file, options)
     answer = object_of(file)
     if "price" not in answer.value and "detail" in answer.value:
         raise ProviderError(f"is an error, not prices: {str(answer.value['detail'])[:200]}", file=file.name)

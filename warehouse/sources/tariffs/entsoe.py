@@ -24,6 +24,7 @@ from warehouse.sources.tariffs.eic import EIC, ZONE_OF_EIC
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import moment, xml_of
 from warehouse.sources.tariffs.provider import XML_TYPES, Ask, Provider, Request, code_of
+from warehouse.sources.tariffs.published import entsoe as published
 from warehouse.zones import market_timezone
 
 _URL = "https://web-api.tp.entsoe.eu/api"
@@ -48,6 +49,8 @@ class _Series:
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (checked against the document), rate. Raises SourceError."""
+    if published.is_export(file):
+        return published.parse_export(file, options)
     root = xml_of(file)
     _refuse_other(root, file.name)
     rows = {id(point): row for row, point in enumerate(_all(root, "Point"), start=1)}

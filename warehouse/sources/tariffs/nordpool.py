@@ -10,6 +10,7 @@ from warehouse.sources.tariffs.answer import Interval, minutes_between, prices_o
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
+from warehouse.sources.tariffs.published import nordpool as published
 
 _URL = "https://dataportal-api.nordpoolgroup.com/api/DayAheadPrices"
 _ALIKE = "AT BE BG DK1 DK2 EE FI FR LT LV NL NO1 NO2 NO3 NO4 NO5 PL SE1 SE2 SE3 SE4"
@@ -19,6 +20,8 @@ _ZONES: Mapping[str, str] = MappingProxyType({area: zone for zone, area in _AREA
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (which area, if there are several), rate. Raises SourceError."""
+    if published.is_export(file):
+        return published.parse_export(file, options)
     answer = object_of(file)
     if (market := answer.text("market")) != "DayAhead":
         raise ProviderError(f"holds the market {market[:40]!r}, not DayAhead", file=file.name)

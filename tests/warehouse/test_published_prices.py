@@ -1,0 +1,193 @@
+"""Prices as their publishers let them be downloaded: right rows at both clock changes, too."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.warehouse.published_layouts import LAYOUTS, Layout, nordpool, smard_de
+from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, UnitError
+from warehouse.sources import SourceFile, read_source
+
+DAYS = {
+    "Europe/Berlin": (dt.date(2026, 3, 29), dt.date(2026, 6, 24), dt.date(2026, 10, 25)),
+    "America/Los_Angeles": (dt.date(2026, 3, 8), dt.date(2026, 6, 24), dt.date(2026, 11, 1)),
+    "Australia/Sydney": (dt.date(2026, 4, 5), dt.date(2026, 6, 24), dt.date(2026, 10, 4)),
+}
+CASES = [
+    pytest.param(layout, day, minutes, id=f"{name} {day} {minutes}")
+    for name, layout in LAYOUTS.items()
+    for day in DAYS[layout.timezone]
+    for minutes in layout.minutes
+]
+
+
+def grid(day: dt.date, minutes: int, timezone: str = "Europe/Berlin", days: int = 1) -> pd.DatetimeIndex:
+    ends = [pd.Timestamp(day + dt.timedelta(days=more), tz=timezone) for more in (0, days)]
+    return pd.date_range(*ends, freq=f"{minutes}min", inclusive="left").tz_convert("UTC")
+
+
+def invented(count: int) -> list[float]:
+    """Prices like those of a day with sun: negative ones, and one above a thousand."""
+    return [round(90.0 * np.cos(step / 7.0) + 1300.0 * (step == 5), 2) for step in range(count)]
+
+
+def read(tmp_path: Path, text: str, source: str, **options: object) -> SourceFile:
+    file = tmp_path / "prices.txt"
+    file.write_text(text, encoding="utf-8")
+    return read_source("prices", file, source=source, **options)
+
+
+@pytest.mark.parametrize(("layout", "day", "minutes"), CASES)
+def test_every_interval_of_a_day_is_read_once_with_its_price(
+    tmp_path: Path, layout: Layout, day: dt.date, minutes: int
+) -> None:
+    starts = grid(day, minutes, layout.timezone)
+    prices = invented(len(starts))
+    source = read(tmp_path, layout.write(starts, minutes, prices), layout.source, **layout.options)
+    assert set(source.frame["zone"]) == set(layout.zones)
+    for number, zone in enumerate(layout.zones):
+        own = source.frame[source.frame["zone"] == zone]
+        assert own["interval_start_utc"].tolist() == list(starts)
+        assert set(own["resolution_minutes"]) == {minutes}
+        told = [(price + number) * layout.factor for price in prices]
+        assert own["price_eur_per_kwh"].tolist() == pytest.approx(told, abs=1e-9)
+    assert source.frame["source_row"].is_unique
+
+
+@pytest.mark.parametrize("name", ["smard, German", "entsoe", "nordpool"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_weeks_with_the_hour_that_comes_twice_are_read_in_either_order(
+    tmp_path: Path, name: str, turned: bool
+) -> None:
+    layout, starts = LAYOUTS[name], grid(dt.date(2026, 10, 20), 15, days=10)
+    prices = invented(len(starts))
+    header, *lines = layout.write(starts, 15, prices).split("\n")
+    text = "\n".join([header, *(reversed(lines) if turned else lines)])
+    frame = read(tmp_path, text, layout.source).frame
+    own = frame[frame["zone"] == layout.zones[0]]
+    assert own["interval_start_utc"].tolist() == list(starts)
+    assert own["price_eur_per_kwh"].tolist() == pytest.approx([p * 1e-3 for p in prices], abs=1e-9)
+
+
+def test_where_nothing_tells_the_two_passes_apart_that_hour_alone_is_left_out(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 10, 25), 15)
+    header, *lines = smard_de(starts, 15, invented(len(starts))).split("\n")
+    source = read(tmp_path, "\n".join([header, *lines[:8], *lines[12:16], *lines[16:]]), "smard")
+    left = starts[12:16]
+    assert not set(left) & set(source.frame["interval_start_utc"])
+    assert len(source.frame) == len(starts) - 8
+    assert any("4 rows" in note and "has twice" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("word", ["-", "n/e", "N/A", "SN", "", "null", "no market price", "#REF!"])
+def test_a_word_for_no_price_is_a_missing_interval_and_told(tmp_path: Path, word: str) -> None:
+    starts = grid(dt.date(2026, 6, 24), 60)
+    header, *lines = nordpool(starts, 60, invented(24)).split("\n")
+    cells = lines[6].split(";")
+    lines[6] = ";".join([*cells[:2], word, *cells[3:]])
+    source = read(tmp_path, "\n".join([header, *lines]), "nordpool")
+    own = source.frame[source.frame["zone"] == "FI"].set_index("interval_start_utc")["price_eur_per_kwh"]
+    assert own.index[own.isna()].tolist() == [starts[6]]
+    assert source.frame.loc[source.frame["zone"] == "SE3", "price_eur_per_kwh"].notna().all()
+    assert any("'FI (EUR)'" in note and "row" in note and (not word or word in note) for note in source.notes)
+
+
+def test_a_broken_cell_costs_its_interval_and_not_a_year(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 1, 1), 60, days=365)
+    header, *lines = smard_de(starts, 60, invented(len(starts))).split("\n")
+    lines[100], lines[200] = "kaputt;;;", lines[200].replace(",", ";,;", 1)[:40] + ";x;-"
+    lines[200] = ";".join([*lines[201].split(";")[:2], "12,3,4", "-"])
+    source = read(tmp_path, "\n".join([header, *lines]), "smard")
+    frame = source.frame
+    assert len(frame) == len(starts) - 1
+    assert frame["price_eur_per_kwh"].isna().sum() == 1
+    assert any("101 (kaputt)" in note for note in source.notes)
+
+
+def test_a_zone_is_chosen_and_one_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 6, 24), 60)
+    text = nordpool(starts, 60, invented(24))
+    assert set(read(tmp_path, text, "nordpool", zone="SE3").frame["zone"]) == {"SE3"}
+    with pytest.raises(OptionError, match="is not in the file, which holds FI, SE3"):
+        read(tmp_path, text, "nordpool", zone="DE-LU")
+
+
+def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 6, 24), 60)
+    text = nordpool(starts, 60, invented(24)).replace("(EUR)", "(SEK)")
+    with pytest.raises(OptionError, match="the prices are in SEK; tell with rate"):
+        read(tmp_path, text, "nordpool")
+    source = read(tmp_path, text, "nordpool", rate=0.09)
+    assert source.frame["price_eur_per_kwh"].iloc[0] == pytest.approx(90.0 * 0.09e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "options", "error", "told"),
+    [
+        ("Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n", "smard", {}, EmptyFileError, "no data"),
+        (
+            "Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n26.06.2024 00:00;26.06.2024 01:00;1\n",
+            "smard", {}, ColumnError, "a column of prices, as",
+        ),
+        (
+            "Datum von;Datum bis;Belgien [€/MWh]\n26.06.2024 00:00;27.06.2024 00:00;1\n",
+            "smard", {}, CellError, "does not last 15, 30 or 60 minutes",
+        ),
+        (
+            "Datum von;Datum bis;Belgien [€/MWh]\n26.06.2024 00:00;26.06.2024 01:00;-\n",
+            "smard", {}, EmptyFileError, "holds no price",
+        ),
+        (
+            "Delivery Start (PST);Delivery End (PST);FI (EUR)\n25.06.2026 00:00;25.06.2026 01:00;1\n",
+            "nordpool", {}, ColumnError, "unknown clock",
+        ),
+        (
+            '"MTU (CET/CEST)","Area","Sequence","Day-ahead Price (EUR/MWh)"\n'
+            '"25/06/2026 00:00:00 - 25/06/2026 01:00:00","BZN|DE-LU","2","7"\n',
+            "entsoe", {}, EmptyFileError, "1 is the day-ahead auction",
+        ),
+        (
+            "Datum (GMT+1),Day Ahead Auktion (DE-LU)\n,Leistung (MW)\n2026-06-25T00:00+0200,1\n"
+            "2026-06-25T00:15+0200,1\n2026-06-25T00:30+0200,1\n",
+            "energy_charts", {}, UnitError, "not told to be in EUR/MWh",
+        ),
+        ("MARGINALPDBC;\n2026;6;25;101;1;1;\n", "omie", {}, CellError, "which has 96 of 15 minutes"),
+        (
+            "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,NODE_ID,MARKET_RUN_ID,LMP_TYPE,MW\n"
+            "2026-06-25T07:00:00-00:00,2026-06-25T08:00:00-00:00,SLAP_X,DAM,LMP,30\n",
+            "caiso", {"rate": 0.9}, OptionError, "SLAP_X is that of no zone",
+        ),
+        ("[]", "amber", {"zone": "NSW1", "rate": 0.6}, EmptyFileError, "holds no interval"),
+    ],
+)  # fmt: skip
+def test_what_is_no_price_is_refused_with_the_reason(
+    tmp_path: Path, text: str, source: str, options: dict[str, object], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        read(tmp_path, text, source, **options)
+
+
+def test_amber_tariffs_tell_both_directions_and_five_minutes_are_averaged(tmp_path: Path) -> None:
+    start = pd.Timestamp("2026-06-24T00:00Z")
+    items = []
+    for channel, sign in (("general", 1.0), ("feedIn", -1.0)):
+        for number in range(4):
+            end = start + pd.Timedelta(minutes=5 * (number + 1))
+            items.append(
+                f'{{"duration": 5, "startTime": "{end - pd.Timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}", '
+                f'"endTime": "{end:%Y-%m-%dT%H:%M:%SZ}", "channelType": "{channel}", '
+                f'"perKwh": {sign * (30 + number)}, "spotPerKwh": 9}}'
+            )
+    file = tmp_path / "amber.json"
+    file.write_text(f"[{', '.join(items)}]")
+    source = read_source("tariffs", file, source="amber", zone="NSW1", rate=0.5)
+    rows = source.frame[["direction", "resolution_minutes", "price_eur_per_kwh"]].to_numpy().tolist()
+    assert rows == [["import", 15, pytest.approx(0.155)], ["export", 15, pytest.approx(0.155)]]
+    assert any("not all five minutes" in note for note in source.notes)
+    with pytest.raises(OptionError, match="must be told"):
+        read_source("prices", file, source="amber", zone="NSW1", rate=0.5)

@@ -1,0 +1,93 @@
+"""ACN-Data's own answer: as it happened, or replayed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.warehouse.builders import fleet
+from warehouse.errors import CellError, EmptyFileError, OptionError
+from warehouse.sources import SourceFile, read_source
+
+WEDNESDAY = dt.date(2026, 6, 17)
+
+
+def item(number: int = 1, **changes: object) -> dict[str, Any]:
+    return {
+        "_id": f"5c{number}",
+        "connectionTime": "Wed, 25 Apr 2018 13:21:10 GMT",
+        "disconnectTime": "Wed, 25 Apr 2018 23:00:10 GMT",
+        "doneChargingTime": None,
+        "kWhDelivered": 12.0,
+        "sessionID": f"2_39_78_362_2018-04-25 13:21:10.{number}",
+        "spaceID": "CA-496",
+        "stationID": "2-39-78-362",
+        "timezone": "America/Los_Angeles",
+        "userID": None,
+        "userInputs": None,
+    } | changes
+
+
+def read(tmp_path: Path, *items: dict[str, Any], **options: object) -> SourceFile:
+    file = tmp_path / "acn.json"
+    file.write_text(json.dumps({"_items": list(items), "_meta": {"page": 1}}), encoding="utf-8")
+    return read_source("sessions", file, source="acn", cars=fleet(2), **options)
+
+
+def test_a_session_is_read_as_it_was_at_the_car_of_its_space(tmp_path: Path) -> None:
+    source = read(tmp_path, item(), batteries={"CA-496": "CAR1"}, target_soc=0.9)
+    (row,) = source.frame.to_dict("records")
+    assert (row["battery_id"], row["departure_soc"]) == ("CAR1", 0.9)
+    assert row["arrival_utc"] == pd.Timestamp("2018-04-25T13:21:10Z")
+    assert row["departure_utc"] == pd.Timestamp("2018-04-25T23:00:10Z")
+    assert row["arrival_soc"] == pytest.approx(0.9 - 12 * 0.93 / 60)
+
+
+def test_what_the_driver_asked_for_last_counts_and_a_user_goes_before_a_space(tmp_path: Path) -> None:
+    asked = [{"kWhRequested": 30.0}, {"kWhRequested": 6.0}]
+    told = item(userID="000000022", userInputs=asked)
+    source = read(tmp_path, told, batteries={"000000022": "CAR2", "CA-496": "CAR1"})
+    (row,) = source.frame.to_dict("records")
+    assert row["battery_id"] == "CAR2"
+    assert row["arrival_soc"] == pytest.approx(0.8 - 6 * 0.93 / 60)
+
+
+def test_one_day_is_replayed_on_its_weekday_by_the_clock_of_its_site(tmp_path: Path) -> None:
+    source = read(tmp_path, item(), onto=[WEDNESDAY], zone="DE-LU")
+    (row,) = source.frame.to_dict("records")
+    assert row["arrival_utc"] == pd.Timestamp("2026-06-17T06:21:10", tz="Europe/Berlin")
+    assert any("less than a week" in note for note in source.notes)
+    with pytest.raises(OptionError, match="no session falls on 2026-06-18"):
+        read(tmp_path, item(), onto=[WEDNESDAY + dt.timedelta(days=1)], zone="DE-LU")
+
+
+def test_a_bad_session_a_stranger_and_an_open_stay_cost_themselves_alone(tmp_path: Path) -> None:
+    source = read(
+        tmp_path,
+        item(1),
+        item(2, kWhDelivered="much"),
+        item(3, disconnectTime=None),
+        item(4, spaceID="CA-1"),
+        batteries={"CA-496": "CAR1"},
+    )
+    assert source.frame["source_row"].tolist() == [1]
+    told = "\n".join(source.notes)
+    assert "row 2, column kWhDelivered" in told
+    assert "row 3, column disconnectTime" in told
+    assert "'CA-1'" in told
+
+
+def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmptyFileError, match="holds no session"):
+        read(tmp_path, battery_id="CAR1")
+    with pytest.raises(CellError, match="row 1, column connectionTime"):
+        read(tmp_path, item(connectionTime="2018"), battery_id="CAR1")
+    with pytest.raises(OptionError, match="--onto"):
+        read(tmp_path, item())
+    with pytest.raises(OptionError, match="no car of the fleet stands for 'CA-496'"):
+        read(tmp_path, item(), batteries={"CA-1": "CAR1"})

@@ -1,0 +1,139 @@
+"""What ACN-Data's service answers (JSON): sessions in GMT, the energy delivered, what the driver asked for.
+
+As they happened, each at the car that user, space or station stands for; or replayed onto other days. No
+state of charge is told: departure is the target, arrival what the energy leaves below it.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from warehouse.errors import CellError, EmptyFileError, OptionError, SourceError
+from warehouse.sources.cars import cars_of
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.replay import replay
+from warehouse.sources.single import zone_info
+from warehouse.sources.tariffs.payload import Record, object_of
+
+_LOS_ANGELES = "America/Los_Angeles"
+_PLACES = ("userID", "spaceID", "stationID")
+_SHORT = "the answer spans less than a week: weekdays of which it has no session stay empty"
+
+
+def is_answer(file: RawFile) -> bool:
+    """Whether a file is the service's JSON and no table."""
+    return file.data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+
+
+def parse_answer(file: RawFile, options: Mapping[str, object], target: float) -> Parsed:
+    """Return the sessions; options: cars, and onto with zone, or batteries (word → battery_id) or battery_id.
+
+    A session that cannot be read, has no end yet or no car is left out and noted. Raises SourceError.
+    """
+    sessions, notes = list[dict[str, object]](), list[str]()
+    refusal: SourceError | None = None
+    for item in object_of(file).items("_items"):
+        try:
+            sessions.append(_session(item))
+        except CellError as error:
+            refusal = refusal or error
+            notes.append(f"left out: {error}")
+    if not sessions:
+        raise refusal or EmptyFileError("holds no session", file=file.name)
+    frame = pd.DataFrame(sessions)
+    if options.get("onto") is not None:
+        walls = frame.assign(arrival_soc=np.nan, departure_soc=target)
+        first, last = walls["arrival"].min(), walls["arrival"].max()
+        short = (last.date() - first.date()).days < 6
+        read = replay(walls, options, file.name, whole_week=False)
+        return Parsed(frame=read.frame, notes=(*notes, *((_SHORT,) if short else ()), *read.notes))
+    return _as_they_were(frame, options, file.name, target, notes)
+
+
+def _session(item: Record) -> dict[str, object]:
+    name = str(item.value.get("timezone") or _LOS_ANGELES)
+    zone = zone_info(name, item.file)
+    arrival, departure = _moment(item, "connectionTime"), _moment(item, "disconnectTime")
+    asked = item.value.get("userInputs")
+    last = asked[-1] if isinstance(asked, list) and asked and isinstance(asked[-1], dict) else {}
+    if last.get("kWhRequested") is not None:
+        energy = Record(file=item.file, row=item.row, value=last, path="userInputs.").number("kWhRequested")
+    else:
+        energy = item.number("kWhDelivered")
+    if energy < 0:
+        raise item.error("kWhDelivered", "is not an energy ≥ 0 kWh")
+    return {
+        "session_id": item.text("sessionID"),
+        "arrival": _wall(arrival, zone),
+        "departure": _wall(departure, zone),
+        "arrival_utc": arrival,
+        "departure_utc": departure,
+        "energy_kwh": energy,
+        "source_row": item.row,
+        "words": tuple(str(item.value[key]) for key in _PLACES if item.value.get(key) is not None),
+    }
+
+
+def _moment(item: Record, key: str) -> dt.datetime:
+    value = item.get(key)
+    try:
+        found = parsedate_to_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not 2000 <= found.year < 2100:
+        raise item.error(key, "is not a time like 'Wed, 25 Apr 2018 13:21:10 GMT'")
+    return found.astimezone(dt.UTC)
+
+
+def _wall(moment: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _as_they_were(
+    frame: pd.DataFrame, options: Mapping[str, object], file: str, target: float, notes: list[str]
+) -> Parsed:
+    cars = {car.battery_id: car for car in cars_of(options, file)}
+    rows = []
+    for told in frame.to_dict("records"):
+        battery_id = _battery_of(told["words"], options, file)
+        if battery_id not in cars:
+            shown = " or ".join(map(repr, told["words"])) or "nobody"
+            notes.append(f"{told['session_id']}: left out, no car of the fleet stands for {shown}")
+            continue
+        car = cars[battery_id]
+        arrival_soc = car.soc_before(target, float(told["energy_kwh"]))
+        if arrival_soc < car.soc_min:
+            notes.append(
+                f"{told['session_id']}: {told['energy_kwh']:g} kWh is more than {battery_id} can lack; "
+                f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
+            )
+            arrival_soc = car.soc_min
+        names = ("session_id", "arrival_utc", "departure_utc", "source_row")
+        rows.append(
+            {name: told[name] for name in names}
+            | {"battery_id": battery_id, "arrival_soc": arrival_soc, "departure_soc": target}
+        )
+    if not rows:
+        raise OptionError(f"gives no car of the fleet: {notes[-1]}", file=file, column="batteries")
+    found = pd.DataFrame(rows)
+    for name in ("arrival_utc", "departure_utc"):
+        found[name] = found[name].astype("datetime64[us, UTC]")
+    return Parsed(frame=found, notes=tuple(notes))
+
+
+def _battery_of(words: tuple[str, ...], options: Mapping[str, object], file: str) -> str | None:
+    battery_id, batteries = options.get("battery_id"), options.get("batteries")
+    if isinstance(battery_id, str):
+        return battery_id
+    if not isinstance(batteries, Mapping):
+        raise OptionError(
+            "is needed: days to replay onto (--onto), or which car a user, space or station stands for "
+            "(--battery CA-496=ID)",
+            file=file, column="onto",
+        )  # fmt: skip
+    return next((str(batteries[word]) for word in words if word in batteries), None)

@@ -1,0 +1,113 @@
+"""Amber Electric (AU): intervals of prices as its service answers them, Australian cents per kWh.
+
+`spotPerKwh` is the wholesale price, `perKwh` what the customer pays, and as export earns (told with a minus),
+with fees. Both are said to hold GST; `vat` has to tell it for wholesale prices, of which it is no part.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from warehouse.errors import CellError, EmptyFileError, OptionError
+from warehouse.sources.numbers import NO_VALUE
+from warehouse.sources.parsed import Parsed
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.tariffs.answer import zone_of
+from warehouse.sources.tariffs.money import Money, money
+from warehouse.sources.tariffs.payload import Record, json_of, records
+from warehouse.sources.tariffs.published.rows import Placed, Series, parsed
+
+PROVIDER = "Amber Electric"
+LICENCE = "terms of the Amber API"
+OPTIONS = frozenset({"zone", "rate", "vat"})
+_GST = 0.1
+_CHANNELS = {"general": "import", "feedIn": "export"}
+_QUARTER = dt.timedelta(minutes=15)
+
+
+def parse_amber(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
+    """Return prices (wholesale) or tariffs (general and feedIn) in €/kWh.
+
+    options: zone, rate, vat ("included" or "excluded", of prices). Raises SourceError.
+    """
+    zone, unit = zone_of(options, file.name), money("AUD", 100.0, options, file.name)
+    items = records(json_of(file), file.name, "intervals")
+    if not items:
+        raise EmptyFileError("holds no interval", file=file.name)
+    if dataset == "prices":
+        general = [item for item in items if item.get("channelType") == "general"] or items
+        prices = _series(general, "spotPerKwh", zone, unit, _without(options, file.name))
+        left = len(items) - len(general)
+        return parsed(
+            [prices], file.name, [f"{left} intervals of other channels were left out"] if left else []
+        )
+    if options.get("vat") is not None:
+        raise OptionError("belongs to prices; a tariff is what is paid", file=file.name, column="vat")
+    frames, notes = [], list[str]()
+    for channel, direction in _CHANNELS.items():
+        own = [item for item in items if item.get("channelType") == channel]
+        if own:
+            read = parsed(
+                [_series(own, "perKwh", zone, unit, 1.0 if direction == "import" else -1.0)], file.name
+            )
+            frames.append(read.frame.assign(direction=direction, demand_charge_eur_per_kw=None))
+            notes += read.notes
+    if not frames:
+        raise EmptyFileError("holds no interval of general or feedIn", file=file.name)
+    return Parsed(frame=pd.concat(frames, ignore_index=True), notes=tuple(dict.fromkeys(notes)))
+
+
+def _without(options: Mapping[str, object], file: str) -> float:
+    """Return the factor that takes GST out of a price."""
+    vat = options.get("vat")
+    if vat not in ("included", "excluded"):
+        raise OptionError(
+            "must be told: included (GST of 10 % is taken out) or excluded",
+            file=file, column="vat", value=None if vat is None else str(vat),
+        )  # fmt: skip
+    return 1.0 / (1.0 + _GST) if vat == "included" else 1.0
+
+
+def _series(items: Sequence[Record], key: str, zone: str, unit: Money, factor: float) -> Series:
+    rows, starts, minutes, prices, none = list[int](), list[dt.datetime](), list[int](), list[float](), 0
+    fives: dict[dt.datetime, list[tuple[int, float]]] = {}
+    for item in items:
+        end, length = item.moment("endTime"), item.number("duration")
+        # Starts are told as the second after the interval before.
+        start = end - dt.timedelta(minutes=length)
+        if abs((item.moment("startTime") - start).total_seconds()) > 1:
+            raise item.error("startTime", f"is not {length:g} minutes before endTime")
+        value = item.get(key)
+        missing = value is None or (isinstance(value, str) and value.casefold() in NO_VALUE)
+        price = float("nan") if missing else item.number(key) * factor
+        none += missing
+        if length == 5:
+            quarter = start - (start - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)) % _QUARTER
+            fives.setdefault(quarter, []).append((item.row or 0, price))
+        elif length in (15, 30):
+            rows.append(item.row or 0)
+            starts.append(start)
+            minutes.append(int(length))
+            prices.append(price)
+        else:
+            raise CellError(
+                "is none of 5, 15, 30 minutes", file=item.file, row=item.row, column="duration",
+                value=f"{length:g}",
+            )  # fmt: skip
+    notes = [f"{none} intervals have no {key}"] if none else []
+    part = sum(len(own) < 3 for own in fives.values())
+    for start, own in fives.items():
+        if len(own) == 3:
+            rows.append(own[0][0])
+            starts.append(start)
+            minutes.append(15)
+            prices.append(sum(price for _, price in own) / 3)
+    if fives:
+        notes.append(f"{len(fives) - part} quarter-hours are the mean of their three five minutes")
+    if part:
+        notes.append(f"{part} quarter-hours were left out of which not all five minutes are there")
+    return Series(
+        zone=zone, column=key, placed=Placed(rows=rows, starts=starts, minutes=minutes),
+        prices=pd.Series(prices, dtype="float64"), unit=unit, notes=tuple(notes),
+    )  # fmt: skip
