@@ -14,7 +14,9 @@ import pandas as pd
 
 from warehouse.contracts import Column, Kind, dataset_contract
 from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
+from warehouse.sources.nulls import floats
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -77,7 +79,9 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     Raises SourceError.
     """
     contract = dataset_contract(dataset)
-    table = read_table(file)
+    told = options.get("received")
+    besides = {told.column} if isinstance(told, Received) else set()
+    table = read_table(file, used=_known_headers(dataset) | {str(name) for name in besides})
     constants = {name: str(value) for name, value in options.items() if name in CONSTANTS.get(dataset, ())}
     found = {column.name: _find(dataset, column, table) for column in contract}
     absent = [
@@ -85,10 +89,9 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         for column in contract
         if found[column.name] is None and not column.nullable and column.name not in constants
     ]
-    told = options.get("received")
-    besides = {told.column} if isinstance(told, Received) else set()
     _refuse_misnamed(dataset, table, found, absent, besides)
-    columns = {column.name: _read(column, found[column.name], table) for column in contract}
+    notes = list(_ignored(table, found, besides))
+    columns = {column.name: _read(dataset, column, found[column.name], table, notes) for column in contract}
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
@@ -96,8 +99,14 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         cells = Cells.found(table, str(told.column))
         frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
-    parsed = Parsed(frame=frame, spelling=spelling, notes=_ignored(table, found, besides))
+    frame, aged = carried(dataset, frame, {})
+    parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *aged))
     return to_pack(dataset, parsed, options, file.name)
+
+
+def _known_headers(dataset: str) -> set[str]:
+    names = dataset_contract(dataset).names
+    return {*names, *(one.header for name in names for one in _SPELLINGS.get((dataset, name), ()))}
 
 
 def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
@@ -148,7 +157,9 @@ def _refuse_misnamed(
         )
 
 
-def _read(column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
+def _read(
+    dataset: str, column: Column, spelling: _Spelling | None, table: RawTable, notes: list[str]
+) -> pd.Series:
     if spelling is None:
         if column.kind is Kind.FLOAT:
             return pd.Series(np.full(table.rows, np.nan))
@@ -158,11 +169,14 @@ def _read(column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Ser
         return cells.epoch_seconds()
     readers: Mapping[Kind, Callable[[], pd.Series]] = {
         Kind.TEXT: cells.text,
-        Kind.FLOAT: cells.floats,
         Kind.INT: cells.integers,
         Kind.TIME: cells.times,
     }
-    values = readers[column.kind]()
+    if column.kind is Kind.FLOAT:
+        values, missing = floats(cells, dataset)
+        notes.extend(missing)
+    else:
+        values = readers[column.kind]()
     return values if spelling.divisor == 1.0 else values / spelling.divisor
 
 
@@ -182,4 +196,6 @@ def _ignored(
     table: RawTable, found: Mapping[str, _Spelling | None], besides: Collection[str | None]
 ) -> tuple[str, ...]:
     used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
-    return tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)
+    ignored = [f"column {header!r} was ignored" for header in table.columns if header not in used]
+    doubled = [f"column {header!r}, there more than once, was ignored" for header in table.doubled]
+    return (*ignored, *doubled)
