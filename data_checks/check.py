@@ -39,6 +39,8 @@ from data_checks.types import (
 from data_checks.verdict import Findings, report
 from warehouse.contracts import ContractError, TableContract, conform, dataset_contract, landed_contract
 
+_REPEATED = "rows that repeat another of their file were dropped"
+_AVERAGED = "readings of a stamp that agree within noise are one row, their mean"
 _OWNERS = {"prices": "zone", "tariffs": "zone", "sites": "site_id"}
 
 
@@ -93,10 +95,13 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
                 emptied.take(cell)
         for finding in _together(dataset, emptied.rows, told, packs, series, found.usable, context):
             found.add_written(finding)
-        scopes.append(_repetition(len(landed), int(again.sum())))
+        scopes.append(_gone("repeated", len(landed), int(again.sum()), _REPEATED))
         scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable)
         if series is not None:
-            scopes += [_averages(len(landed), int(merged.sum())), *emptied.outcomes(told, found.usable)]
+            scopes += [
+                _gone("averaged", len(landed), int(merged.sum()), _AVERAGED),
+                *emptied.outcomes(told, found.usable),
+            ]
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
     return report(dataset, emptied.rows, int(gone.sum()), found, owners, scopes, context, rows)
@@ -196,23 +201,13 @@ def _shown(
     return []
 
 
-def _averages(rows: int, merged: int) -> ScopeFinding:
+def _gone(rule: str, rows: int, gone: int, message: str) -> ScopeFinding:
+    """Tell of rows that are no longer there by themselves; nothing is wrong with them."""
     return ScopeFinding(
-        rule="averaged",
+        rule=rule,
         severity="info",
         scope=EVERYTHING,
         rows_checked=rows,
-        rows_failed=merged,
-        message="readings of a stamp that agree within noise are one row, their mean" if merged else "",
-    )
-
-
-def _repetition(rows: int, repeated: int) -> ScopeFinding:
-    return ScopeFinding(
-        rule="repeated",
-        severity="info",
-        scope=EVERYTHING,
-        rows_checked=rows,
-        rows_failed=repeated,
-        message="rows that repeat another of their file were dropped" if repeated else "",
+        rows_failed=gone,
+        message=message if gone else "",
     )

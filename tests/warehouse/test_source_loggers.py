@@ -30,7 +30,7 @@ from = "SOC"
 scale = 0.0001
 unit = "%"
 [columns.cell_voltage_min_v]
-min_of = "CP#"
+from = "Min CP mV"
 unit = "mV"
 [columns.cell_voltage_max_v]
 max_of = "CP#"
@@ -171,6 +171,22 @@ def test_power_and_voltage_instead_of_current(tmp_path):
     data = frame.drop(columns="current_a").assign(P=[-4.0, 2.0, 0.0, 1.0])
     rule = '[columns.current_a]\npower = "P"\nunit = "kW"\npositive = "discharge"\n'
     same_as_plain(read(tmp_path, rule, text_of(data)), frame)
+
+
+def test_the_least_the_most_and_the_mean_of_wide_columns(tmp_path):
+    frame = rows().assign(temperature_degc=[21.0, 22.0, 23.0, 20.0])
+    data = frame.drop(columns="temperature_degc").assign(
+        T1=[20, 22, 22, 20], T2=[22, "none", 24, 20], C1=3700, C12=3600, C3=3650, Cx=1
+    )
+    toml = '[columns.temperature_degc]\nmean_of = "T#"\n' + "".join(
+        f'[columns.cell_voltage_{end}_v]\n{end}_of = "C#"\nunit = "mV"\n' for end in ("min", "max")
+    )
+    wanted = frame.assign(cell_voltage_min_v=3.6, cell_voltage_max_v=3.7)
+    source = read(tmp_path, toml, text_of(data))
+    same_as_plain(source, wanted)
+    assert source.notes[0] == "column 'Cx' was ignored"
+    with pytest.raises(ColumnError, match="column T#: finds no column"):
+        read(tmp_path, toml, text_of(data.drop(columns=["T1", "T2"])))
 
 
 def test_scale_offset_and_thousands(tmp_path):
