@@ -98,12 +98,9 @@ def _wanted(table: RawTable, mapping: TableMap) -> tuple[RawTable, tuple[str, ..
 
 def _ignored(table: RawTable, mapping: TableMap, used: set[str]) -> tuple[str, ...]:
     known = used | _of_long(mapping)
-    patterns = [str(rule.header).split("#") for rule in mapping.columns.values() if rule.over]
 
     def read(header: str) -> bool:
-        return header in known or any(
-            header.startswith(first) and header.endswith(last) for first, last in patterns
-        )
+        return header in known or any(rule.finds(header) for rule in mapping.columns.values())
 
     notes = [f"column {header!r} was ignored" for header in table.columns if not read(header)]
     return tuple(notes) + tuple(

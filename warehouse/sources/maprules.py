@@ -1,5 +1,6 @@
 """What a mapping says of a table and of each of its columns, as `mapped` follows it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -63,6 +64,12 @@ class ColumnRule:
         named = () if self.header is None or self.over else (self.header,)
         told = () if self.sign is None else (self.sign.header,)
         return (*named, *self.joined, *(self.apart or ()), *told)
+
+    def finds(self, header: str) -> bool:
+        """Whether a column of the file is one of those that a pattern means."""
+        before, _, after = str(self.header).partition("#")
+        pattern = rf"{re.escape(before)}\d+{re.escape(after)}"
+        return self.over is not None and re.fullmatch(pattern, header) is not None
 
     def __repr__(self) -> str:
         return _shown(self)

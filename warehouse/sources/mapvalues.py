@@ -93,9 +93,7 @@ class MappedTable:
         return flows.where(charge.notna() | discharge.notna())
 
     def _over(self, column: Column, rule: ColumnRule) -> pd.Series:
-        before, after = str(rule.header).split("#")
-        pattern = re.compile(rf"{re.escape(before)}\d+{re.escape(after)}")
-        names = [name for name in self.table.columns if pattern.fullmatch(name)]
+        names = [name for name in self.table.columns if rule.finds(name)]
         if not names:
             raise ColumnError(
                 f"finds no column, which the mapping names for {column.name}",
