@@ -4,18 +4,23 @@ Coarse and generous on purpose: what lies outside is a wrong unit, a wrong numbe
 not an unusual cell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from data_checks.emptied import CellFinding
 from data_checks.packs import Floats, Packs
 from data_checks.types import Mask, RowFinding
 
 CELL_VOLTAGE_V = (1.5, 4.6)
 SPREAD_TOLERANCE_V = 0.05
 """A pack's own voltmeter and the sum of its cells' may differ by this, per cell."""
+CELLS_APART_V = 0.5
+"""The lowest and the highest cell agree that the pack's voltage is wrong if they are no further apart."""
+FARTHEST_V = 0.7
+"""No highest cell is so far above the mean one."""
 SAG_V_PER_C = 0.4
 """How far a current of 1 C may move a cell's voltage; cold cells come near it."""
 
@@ -64,18 +69,38 @@ def cell_voltage(frame: pd.DataFrame, packs: Packs) -> RowFinding:
 
 
 def cell_spread(frame: pd.DataFrame, packs: Packs) -> RowFinding:
-    """Find rows whose mean cell does not lie between the lowest and the highest cell they report."""
+    """Find rows whose mean cell does not lie between a lowest and a highest cell that agree."""
     per_cell = _per_cell(frame, packs)
     lowest, highest = (frame[f"cell_voltage_{end}_v"].to_numpy() for end in ("min", "max"))
     beyond = (lowest > per_cell + SPREAD_TOLERANCE_V) | (highest < per_cell - SPREAD_TOLERANCE_V)
+    agreed = (lowest <= highest) & (highest - lowest <= CELLS_APART_V)
     return _finding(
-        "cell_spread", "voltage_v", beyond | (lowest > highest),
+        "cell_spread", "voltage_v", beyond & agreed,
         "voltage_v over cells in series is not between the lowest and the highest cell voltage",
     )  # fmt: skip
 
 
-def soc_voltage(frame: pd.DataFrame, packs: Packs) -> RowFinding:
-    """Find rows whose cell voltage cannot belong to the charge that the car reports."""
+def cell_outliers(frame: pd.DataFrame, packs: Packs) -> Iterator[CellFinding]:
+    """Find cell voltages that no cell has, or that are beyond the mean cell and alone in that."""
+    low, high = CELL_VOLTAGE_V
+    per_cell = _per_cell(frame, packs)
+    lowest, highest = (frame[f"cell_voltage_{end}_v"].to_numpy() for end in ("min", "max"))
+    agreed = (lowest <= highest) & (highest - lowest <= CELLS_APART_V)
+    above = (lowest > per_cell + SPREAD_TOLERANCE_V) & ~agreed
+    below = (highest < per_cell - SPREAD_TOLERANCE_V) & ~agreed
+    crossed = (lowest > highest) & ~above & ~below
+    far = highest > per_cell + FARTHEST_V
+    for end, values, wrong in (("min", lowest, above), ("max", highest, below | far)):
+        column = f"cell_voltage_{end}_v"
+        yield CellFinding(
+            rule="cell_outlier", column=column,
+            reason=f"{column} is outside {low:g} to {high:g} V or cannot be with voltage_v",
+            positions=np.flatnonzero(wrong | crossed | (values < low) | (values > high)),
+        )  # fmt: skip
+
+
+def soc_voltage(frame: pd.DataFrame, packs: Packs) -> Mask:
+    """Return rows whose cell voltage cannot belong to the charge that the car reports."""
     soc = frame["soc_reported"].to_numpy()
     wrong = np.zeros(len(frame), dtype=bool)
     if not np.isnan(soc).all():
@@ -87,9 +112,7 @@ def soc_voltage(frame: pd.DataFrame, packs: Packs) -> RowFinding:
                 low = np.interp(soc[rows], SOC_GRID, bounds.low_v) - sag[rows]
                 high = np.interp(soc[rows], SOC_GRID, bounds.high_v) + sag[rows]
                 wrong[rows] = (per_cell[rows] < low) | (per_cell[rows] > high)
-    return _finding(
-        "soc_voltage", "soc_reported", wrong, "soc_reported cannot be with this voltage in this chemistry"
-    )
+    return wrong
 
 
 def _per_cell(frame: pd.DataFrame, packs: Packs) -> Floats:

@@ -15,6 +15,10 @@ from data_checks.types import Mask, Positions, RowFinding
 FLOWING_C_RATE = 1 / 50
 LEG_CHARGE, LEG_SOC = 0.03, 0.02
 """A stretch of one sign counts from this share of the capacity on, contradicts from this change of SoC on."""
+LEG_SAMPLES = 5
+"""And from so many samples on: one taken in regeneration, or a few, say nothing of the minutes between."""
+STEADY = 0.1
+"""Samples are of one steady current if they differ by less than this share of it."""
 FINE = 4.0
 LARGEST_STEP = 0.6
 """Share of the change that one step may have: a car that corrects its reckoning jumps, and is not wrong."""
@@ -63,14 +67,17 @@ def _contradicting(series: Series, c_rate: Floats, soc: Floats) -> Mask:
     charge, change = runs.sums(series.charge(c_rate)), soc[runs.last] - soc[runs.first]
     step[runs.first] = 0.0
     largest = np.maximum.reduceat(np.abs(step), runs.first)
-    against = (np.abs(charge) >= LEG_CHARGE) & (np.sign(charge) * change <= -LEG_SOC)
+    against = (
+        (runs.size >= LEG_SAMPLES) & (np.abs(charge) >= LEG_CHARGE) & (np.sign(charge) * change <= -LEG_SOC)
+    )
     return runs.spread(against & (largest <= LARGEST_STEP * np.abs(change)))
 
 
 def _mirrored(series: Series, c_rate: Floats, soc: Floats) -> Mask:
     """Return single samples of the other sign, over which the charge goes on as if it were their neighbours'.
 
-    Only where the car tells its charge finely enough to see a sample: to a quarter of what flowed.
+    Only in a steady current, since a car that drives has samples of both signs, and only where it tells its
+    charge finely enough to see a sample: to a quarter of what flowed.
     """
     found = np.zeros(soc.size, dtype=bool)
     if soc.size < 3:
@@ -79,6 +86,8 @@ def _mirrored(series: Series, c_rate: Floats, soc: Floats) -> Mask:
     way = np.sign(before)
     odd = (way == np.sign(after)) & (way == -np.sign(own)) & series.linked[1:-1] & series.linked[2:]
     odd &= np.minimum(np.abs(before), np.abs(after)) > FLOWING_C_RATE
+    size = np.abs(before)
+    odd &= (np.abs(size - np.abs(after)) < STEADY * size) & (np.abs(size - np.abs(own)) < STEADY * size)
     hours = series.hours
     if_told = 0.5 * ((before + own) * hours[1:-1] + (own + after) * hours[2:]) * way
     if_turned = 0.5 * ((before - own) * hours[1:-1] + (after - own) * hours[2:]) * way

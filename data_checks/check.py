@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from data_checks import (
@@ -13,11 +14,14 @@ from data_checks import (
     fleet,
     metering,
     prices,
+    readings,
     sessions,
+    soc,
     stuck,
     telemetry,
     units,
 )
+from data_checks.emptied import Emptied, impossible
 from data_checks.errors import FrameError
 from data_checks.owners import Owners
 from data_checks.packs import Packs
@@ -28,12 +32,15 @@ from data_checks.types import (
     CheckContext,
     CheckReport,
     Mask,
+    Positions,
     RowFinding,
     ScopeFinding,
 )
 from data_checks.verdict import Findings, report
-from warehouse.contracts import ContractError, conform, dataset_contract, landed_contract
+from warehouse.contracts import ContractError, TableContract, conform, dataset_contract, landed_contract
 
+_REPEATED = "rows that repeat another of their file were dropped"
+_AVERAGED = "readings of a stamp that agree within noise are one row, their mean"
 _OWNERS = {"prices": "zone", "tariffs": "zone", "sites": "site_id"}
 
 
@@ -42,40 +49,75 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
 
     What a file tells of a key at a later moment is another belief, judged as if another file had told it.
     Bad rows are quarantined with rule, column, value and reason: for every contract rule that they break,
-    else for the first written check that found them. Rows that repeat another of their file in every column
-    are dropped and counted. A price day with a slot missing or doubled blocks its zone and day
+    else for the first written check that found them. Telemetry whose fault is in a column that may be empty
+    stays, with that cell emptied and told in out_check; readings of one stamp that agree become their mean.
+    Rows that repeat another of their file in every column are dropped and counted. A price day with a slot
+    missing or doubled blocks its zone and day
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
     as a whole is blocked too. Batteries do not touch each other: a telemetry frame may be checked in parts
     that hold whole batteries, and `combined_checks` puts them together again. Raises FrameError for a frame
     of another shape, SuiteError if an expectation cannot be evaluated.
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)
-    again = duplicates.told_again(landed, declared)
-    rows = landed[~again].reset_index(drop=True) if again.any() else landed
+    rivals = duplicates.rivals_of(landed, declared)
+    again = duplicates.told_again(landed, declared, rivals)
+    merged = np.zeros(len(landed), dtype=bool)
+    if dataset == "telemetry" and rivals.size:
+        landed, merged = _averaged(landed, declared, rivals[~again[rivals]], context)
+    gone = again | merged
+    rows = landed[~gone].reset_index(drop=True) if gone.any() else landed
     owners = Owners.of(rows, _OWNERS.get(dataset, "battery_id"))
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
+    emptied = Emptied(rows)
     if not rows.empty:
         packs = Packs.of(owners, context)
         told = owners.apart(duplicates.corrections(rows, declared))
         series = Series.of(rows, told) if dataset == "telemetry" else None
-        for broken in run_rules(rows, rules_for(dataset, declared, context)):
+        wrong_units = list(
+            units.implausible_units(rows, declared, owners, context)
+        )  # of the values as they came
+        if dataset == "telemetry":
+            for cell in impossible(rows, declared):
+                emptied.take(cell)
+            for cell in cells.cell_outliers(emptied.rows, packs):
+                emptied.take(cell)
+        for broken in run_rules(emptied.rows, rules_for(dataset, declared, context)):
             found.add(broken)
         for written in (
-            units.implausible_units(rows, declared, owners, context),
-            _alone(dataset, rows, owners, packs, context),
-            duplicates.contradictions(rows, declared, found.usable),
-            _together(dataset, rows, told, packs, series, found.usable, context),
+            wrong_units,
+            _alone(dataset, emptied.rows, owners, packs, context),
+            duplicates.contradictions(emptied.rows, declared, found.usable),
         ):
             for finding in written:
                 found.add_written(finding)
-        scopes.append(_repetition(len(landed), int(again.sum())))
-        scopes += _shown(dataset, rows, told, packs, series, found.usable)
+        if series is not None:
+            for finding in telemetry.spikes(emptied.rows, packs, series.only(found.usable)):
+                found.add_written(finding)
+            for cell in soc.wrong_soc(emptied.rows, told, packs, series, found.usable):
+                emptied.take(cell)
+        for finding in _together(dataset, emptied.rows, told, packs, series, found.usable, context):
+            found.add_written(finding)
+        scopes.append(_gone("repeated", len(landed), int(again.sum()), _REPEATED))
+        scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable)
+        if series is not None:
+            scopes += [
+                _gone("averaged", len(landed), int(merged.sum()), _AVERAGED),
+                *emptied.outcomes(told, found.usable),
+            ]
         if dataset == "prices":
             low = units.near_zero(rows, declared, owners, context)
             scopes += prices.about_zero(owners, low & found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
-    return report(dataset, rows, int(again.sum()), found, owners, scopes, context)
+    return report(dataset, emptied.rows, int(gone.sum()), found, owners, scopes, context, rows)
+
+
+def _averaged(
+    landed: pd.DataFrame, declared: TableContract, rivals: Positions, context: CheckContext
+) -> tuple[pd.DataFrame, Mask]:
+    """Return landed telemetry with readings of one stamp averaged, and the rows that are in another so."""
+    owners = Owners.of(landed, "battery_id")
+    return readings.averaged(landed, declared, owners, Packs.of(owners, context), rivals)
 
 
 def contract_faults(dataset: str, frame: pd.DataFrame, context: CheckContext) -> list[RowFinding]:
@@ -140,10 +182,8 @@ def _together(
         yield sessions.told_twice(rows, owners, usable)
         yield sessions.overlapping(rows, owners, usable)
     elif series is not None:
-        yield from telemetry.spikes(rows, packs, series.only(usable))
-        yield cells.soc_voltage(rows, packs)
         yield from charge.against_soc(rows, owners, packs, series.only(usable))
-        yield from stuck.stuck(rows, packs, series.only(usable))
+        yield stuck.stuck_voltage(rows, packs, series.only(usable))
 
 
 def _shown(
@@ -157,6 +197,8 @@ def _shown(
             *sessions.beyond_reach(rows, owners, packs, usable),
             *sessions.placeholders(rows, owners, usable),
         ]
+    if dataset == "checkups":
+        return checkups.large_capacity(rows, owners, packs, usable)
     if series is not None:
         return [
             *stuck.constant_temperature(rows, owners, packs, series.only(usable)),
@@ -165,12 +207,13 @@ def _shown(
     return []
 
 
-def _repetition(rows: int, repeated: int) -> ScopeFinding:
+def _gone(rule: str, rows: int, gone: int, message: str) -> ScopeFinding:
+    """Tell of rows that are no longer there by themselves; nothing is wrong with them."""
     return ScopeFinding(
-        rule="repeated",
+        rule=rule,
         severity="info",
         scope=EVERYTHING,
         rows_checked=rows,
-        rows_failed=repeated,
-        message="rows that repeat another of their file were dropped" if repeated else "",
+        rows_failed=gone,
+        message=message if gone else "",
     )

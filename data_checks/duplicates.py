@@ -13,10 +13,12 @@ from warehouse.contracts import TableContract
 _TOLD = ("source_id", "received_utc")
 
 
-def told_again(frame: pd.DataFrame, contract: TableContract) -> Mask:
-    """Return the rows that repeat an earlier row of their file in every column, received at that moment."""
+def told_again(frame: pd.DataFrame, contract: TableContract, rivals: Positions) -> Mask:
+    """Return the rows that repeat an earlier row of their file in every column, received at that moment.
+
+    rivals: the rows that may.
+    """
     again = np.zeros(len(frame), dtype=bool)
-    rivals = _rivals(frame, contract)
     again[rivals] = frame.iloc[rivals].duplicated([*contract.names, *_TOLD]).to_numpy()
     return again
 
@@ -25,7 +27,7 @@ def corrections(frame: pd.DataFrame, contract: TableContract) -> Positions:
     """Return of each row how many beliefs on its key its file tells that were received before it."""
     number = np.zeros(len(frame), dtype=np.intp)
     if frame["received_utc"].nunique() > frame["source_id"].nunique():
-        rivals = _rivals(frame, contract)
+        rivals = rivals_of(frame, contract)
         keys = frame.iloc[rivals].groupby([*contract.key, "source_id"], sort=False)
         number[rivals] = keys["received_utc"].rank("dense").fillna(1).to_numpy(dtype=np.intp) - 1
     return number
@@ -39,12 +41,13 @@ def contradictions(frame: pd.DataFrame, contract: TableContract, usable: Mask) -
     """
     rule = uniqueness(contract)
     positions = np.flatnonzero(usable)
-    positions = positions[_rivals(frame.iloc[positions], contract)]
+    positions = positions[rivals_of(frame.iloc[positions], contract)]
     if positions.size:
         (found,) = run_rules(frame.iloc[positions].reset_index(drop=True), [rule])
         positions = positions[found.positions]
     yield RowFinding(rule=rule.name, column=rule.column, reason=rule.reason, positions=positions)
 
 
-def _rivals(frame: pd.DataFrame, contract: TableContract) -> NDArray[np.intp]:
+def rivals_of(frame: pd.DataFrame, contract: TableContract) -> NDArray[np.intp]:
+    """Return the rows whose key their file tells more than once."""
     return np.flatnonzero(frame.duplicated([*contract.key, "source_id"], keep=False).to_numpy())

@@ -10,7 +10,10 @@ from data_checks.packs import Floats
 from data_checks.types import Mask, Positions
 
 NEIGHBOUR_MINUTES = 10.0
-"""Samples further apart than this are not neighbours."""
+"""Samples further apart than this are not neighbours, unless their series is coarser as a rule."""
+COARSEST_MINUTES = 60.0
+USUAL_STEPS = 2.5
+"""Of a coarser series, samples are neighbours up to so many of its usual steps, and the coarsest at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +43,8 @@ class Series:
     """Samples by file, battery and time.
 
     positions: their rows in the frame. group: number of the (file, battery). minutes: time.
-    linked[i]: sample i−1 is of the same group and at most 10 min earlier.
+    linked[i]: sample i−1 is of the same group and near enough: 10 min, in a series that is coarser as a rule
+    2.5 times its median step, an hour at most.
     hours[i]: time since sample i−1; 0 where not linked.
     """
 
@@ -64,7 +68,10 @@ class Series:
     def _linked(cls, positions: Positions, group: Positions, minutes: Floats) -> "Series":
         linked, hours = np.zeros(positions.size, dtype=bool), np.zeros(positions.size)
         step = np.diff(minutes)
-        linked[1:] = (group[1:] == group[:-1]) & (step <= NEIGHBOUR_MINUTES)
+        same = group[1:] == group[:-1]
+        linked[1:] = same & (step <= NEIGHBOUR_MINUTES)
+        for number, most in _coarse(group, step, same, linked[1:]):
+            linked[1:] |= same & (group[1:] == number) & (step <= most)
         hours[1:] = np.where(linked[1:], step / 60.0, 0.0)
         return cls(positions=positions, group=group, minutes=minutes, linked=linked, hours=hours)
 
@@ -89,6 +96,22 @@ class Series:
         steps = np.zeros(c_rate.size)
         steps[1:] = 0.5 * (c_rate[1:] + c_rate[:-1]) * self.hours[1:]
         return steps
+
+
+def _coarse(group: Positions, step: Floats, same: Mask, linked: Mask) -> list[tuple[int, float]]:
+    """Return the groups most of whose steps are longer than 10 min, and how far their neighbours may be."""
+    far = group[1:][same & ~linked]
+    if far.size == 0 or far.max() < 0:
+        return []
+    own = group[1:][same]
+    least = int(own.min(initial=0))
+    apart, steps = (np.bincount(one - least) for one in (far, own))
+    found = []
+    for number in np.flatnonzero(apart > 0.5 * steps[: apart.size]) + least:
+        usual = float(np.median(step[same & (group[1:] == number)]))
+        if usual <= COARSEST_MINUTES:
+            found.append((int(number), min(COARSEST_MINUTES, USUAL_STEPS * usual)))
+    return found
 
 
 def unchanged(values: Floats) -> Mask:

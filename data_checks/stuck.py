@@ -5,8 +5,6 @@ still to the last digit while a good part of the capacity passes is stuck. The f
 still believed; those that repeat it are not.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -18,17 +16,12 @@ from data_checks.types import Mask, Positions, RowFinding, ScopeFinding
 
 LOADED_C_RATE = 1 / 50
 VOLTAGE_HOURS = 1 / 3
-SOC_CHARGE = 0.15
+FEWEST = 4
+"""Samples of a stretch: fewer repeat a coarse display."""
 TEMPERATURE_HOURS, TEMPERATURE_CHARGE = 24.0, 0.5
 
 
-def stuck(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFinding]:
-    """Find samples that repeat the last one's voltage or reported charge though charge flows."""
-    yield _stuck_voltage(frame, packs, series)
-    yield _stuck_soc(frame, packs, series)
-
-
-def _stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
+def stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
     """Find samples that repeat a voltage under ≥ 20 min of current > C/50, while ≥ 5 % (LFP 30 %) passes."""
     volts, c_rate = series.values(frame["voltage_v"]), _c_rate(frame, packs, series)
     runs = series.runs(unchanged(volts))
@@ -41,23 +34,13 @@ def _stuck_voltage(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFind
     start = runs.first
     stuck = (
         (hours >= VOLTAGE_HOURS)
+        & (runs.size >= FEWEST)
         & (passed >= series.values(flat)[start])
         & (per_cell[start] < series.values(full)[start])
     )
     return _finding(
         "voltage_v", series, runs.spread(stuck), start,
         "voltage_v repeats the last one to the last digit while ≥ 5 % (LFP: 30 %) of the capacity flowed",
-    )  # fmt: skip
-
-
-def _stuck_soc(frame: pd.DataFrame, packs: Packs, series: Series) -> RowFinding:
-    """Find samples that repeat a reported charge while ≥ 15 % of the capacity goes in or out."""
-    soc, c_rate = series.values(frame["soc_reported"]), _c_rate(frame, packs, series)
-    runs = series.runs(unchanged(soc))
-    stuck = np.abs(runs.sums(series.charge(np.nan_to_num(c_rate)))) >= SOC_CHARGE
-    return _finding(
-        "soc_reported", series, runs.spread(stuck), runs.first,
-        "soc_reported repeats the last one while ≥ 15 % of the capacity flowed",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from data_checks.cells import SAG_V_PER_C
 from data_checks.owners import Owners
 from data_checks.packs import Floats, Packs
-from data_checks.series import Series
+from data_checks.series import NEIGHBOUR_MINUTES, Series
 from data_checks.types import CheckContext, RowFinding, ScopeFinding
 
 CLOCK_SKEW = pd.Timedelta(minutes=5)
@@ -20,8 +20,7 @@ POWER_PER_ENERGY = 15.0
 """Largest plausible power of a pack, kW a kWh: small packs of hybrids reach it, charging never does."""
 SPIKE_SHARE = 0.10
 """Of the neighbours' voltage."""
-SPIKE_SIZES = {"temperature_degc": 10.0, "soc_reported": 0.1}
-"""In the column's unit."""
+SPIKE_DEGC = 10.0
 
 
 def future_clock(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
@@ -64,9 +63,8 @@ def spikes(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFin
     steps = _steps(volts, series)
     height = SPIKE_SHARE * steps.neighbours + np.nan_to_num(sag)
     yield _spikes("voltage_v", f"{100 * SPIKE_SHARE:g} %", steps, height, series)
-    for column, size in SPIKE_SIZES.items():
-        steps = _steps(series.values(frame[column]), series)
-        yield _spikes(column, f"{size:g}", steps, np.full(volts.size, size), series)
+    steps = _steps(series.values(frame["temperature_degc"]), series)
+    yield _spikes("temperature_degc", f"{SPIKE_DEGC:g}", steps, np.full(volts.size, SPIKE_DEGC), series)
 
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
@@ -80,7 +78,10 @@ def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Steps:
-    """From a sample's neighbours to the sample: signed and NaN where one lacks; mean of both neighbours."""
+    """From a sample's neighbours to the sample: signed and NaN where one lacks; mean of both neighbours.
+
+    Neighbours are 10 min away at most, in a coarser series too: what happens in between is no spike.
+    """
 
     up: Floats
     down: Floats
@@ -93,7 +94,8 @@ class _Steps:
 
 def _steps(values: Floats, series: Series) -> _Steps:
     up, down = np.full(values.size, np.nan), np.full(values.size, np.nan)
-    up[1:] = np.where(series.linked[1:], np.diff(values), np.nan)
+    near = series.linked[1:] & (series.hours[1:] <= NEIGHBOUR_MINUTES / 60.0 + 1e-9)
+    up[1:] = np.where(near, np.diff(values), np.nan)
     down[:-1] = -up[1:]
     return _Steps(up=up, down=down, neighbours=values - 0.5 * (up + down))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data_checks.owners import Owners
 from data_checks.types import CheckContext, RowFinding
 from warehouse.contracts import TableContract
+from warehouse.contracts.sentinels import all_bits
 
 FEWEST_ROWS = 20
 HOT_PACK_DEGC = 55.0
@@ -44,6 +45,8 @@ def implausible_units(
     for column in contract:
         if column.typical is not None:
             size = np.abs(frame[column.name].to_numpy(dtype="float64"))
+            if column.nullable:
+                size = np.where(all_bits(size) | (size == 0.0), np.nan, size)
             unit = f"in {column.unit}" if column.after_number else "a share of 1"
             reason = f"{column.name} of this file cannot be {unit}"
             if column.unit == "€/kWh":

@@ -12,6 +12,8 @@ from tests.data_checks.realistic import NOW, ZONE
 APART = 40
 """Rows between planted single samples: none is another's neighbour."""
 VOLTAGES = ("voltage_v", "cell_voltage_min_v", "cell_voltage_max_v")
+EMPTIED = "emptied"
+"""What becomes of a cell that may be empty, while its row stays; VOLTAGES' cells and the charge may."""
 STRETCHES = {"soc_voltage": 5, "current_sign": 20, "stuck": 65}
 """Samples of one fault that only shows over some time; LFP hides two of them in its flat voltage."""
 
@@ -78,7 +80,7 @@ def _samples(soil: Field, count: int) -> None:
     soil.set("voltage missing", "telemetry", "not_null", "voltage_v", np.nan, count)
     soil.set("current infinite", "telemetry", "finite", "current_a", np.inf, count)
     soil.set("temperature beyond bounds", "telemetry", "range", "temperature_degc", 900.0, count)
-    soil.set("charge in percent", "telemetry", "range", "soc_reported", lambda soc: 100 * soc, count)
+    soil.set("charge in percent", "telemetry", EMPTIED, "soc_reported", lambda soc: 100 * soc, count)
     soil.set("unknown battery", "telemetry", "known", "battery_id", "car-999", count)
     soil.set("malformed id", "telemetry", "id", "battery_id", "../car", count)
     ahead = lambda old: NOW + pd.to_timedelta(soil.rng.uniform(6, 3000, len(old)), unit="min")  # noqa: E731
@@ -96,7 +98,7 @@ def _samples(soil: Field, count: int) -> None:
     soil.set(
         "lowest cell above the mean",
         "telemetry",
-        "cell_spread",
+        EMPTIED,
         "cell_voltage_min_v",
         lambda v: v + 0.2,
         count,
@@ -132,7 +134,8 @@ def _stretches(soil: Field, count: int) -> None:
             frame.loc[rows, "current_a"] *= -1.0
         else:
             frame.loc[rows, "soc_reported"] = 0.02
-        soil.note(f"{kind} for {length} min", "telemetry", kind, rows)
+        rule = EMPTIED if kind == "soc_voltage" else kind
+        soil.note(f"{kind} for {length} min", "telemetry", rule, rows)
 
 
 def _contracts(soil: Field, count: int) -> None:
@@ -207,6 +210,13 @@ def harvest(soil: Field, check: Callable[..., CheckReport] = check_frame) -> Har
         told = reports[dataset].quarantine
         for row, rule in zip(told["source_row"].astype(int) - 1, told["rule"], strict=True):
             found.setdefault((dataset, row), set()).add(rule)
+        if dataset == "telemetry":
+            good = reports[dataset].good
+            was = frame.iloc[good["source_row"].astype(int).to_numpy() - 1]
+            for column in ("soc_reported", *VOLTAGES[1:]):
+                lacks = good[column].isna().to_numpy() & was[column].notna().to_numpy()
+                for row in good.loc[lacks, "source_row"].astype(int) - 1:
+                    found.setdefault((dataset, row), set()).add(EMPTIED)
     bad = {(dataset, row) for dataset, _, rows in soil.planted.values() for row in rows}
     return Harvest(
         kinds={

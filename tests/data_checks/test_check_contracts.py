@@ -69,7 +69,6 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
         ("telemetry", "battery_id", "CAR9", "known"),
         ("telemetry", "battery_id", "../x", "id"),
         ("telemetry", "time_utc", pd.NaT, "not_null"),
-        ("telemetry", "soc_reported", 55.0, "range"),
         ("telemetry", "temperature_degc", 150.0, "range"),
         ("telemetry", "current_a", np.inf, "finite"),
         ("sessions", "departure_utc", pd.Timestamp("2020-03-30T05:00Z"), "order"),
@@ -124,10 +123,10 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
 
 
 def test_a_share_that_is_out_of_bounds_is_told_without_a_unit():
-    frame = telemetry(minutes=10)
-    frame.loc[4, "soc_reported"] = 1.5
-    told = check_frame("telemetry", landed("telemetry", frame), context()).quarantine.iloc[0]
-    assert told["reason"] == "soc_reported is outside 0 to 1"
+    frame = sessions()
+    frame.loc[0, "arrival_soc"] = 1.5
+    told = check_frame("sessions", landed("sessions", frame), context()).quarantine.iloc[0]
+    assert told["reason"] == "arrival_soc is outside 0 to 1"
 
 
 def test_repeated_rows_are_dropped_and_contradictions_quarantined():

@@ -128,7 +128,7 @@ TABLES = {
         GOOD.replace("time_utc", "unix_time_second").replace("2024-03-18T08:00Z", "1710748800000"),
         "is no Unix time in seconds; milliseconds",
     ),
-    "words in numbers": ("telemetry", TELEMETRY + sample(volt="n/a"), "voltage_v: 'n/a' is not a number"),
+    "words in numbers": ("telemetry", TELEMETRY + sample(volt="high"), "voltage_v: 'high' is not a number"),
     "millivolts": ("telemetry", TELEMETRY + sample(volt=380_000) * 20, "look like mV. Nothing was converted"),
 }
 

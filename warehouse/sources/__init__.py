@@ -2,6 +2,8 @@
 
 - `read`: `read_source`, the one way in · `types`: `SourceFile`, what lands · `caps`: how large a file may be
 - tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
+- a mapping: `mapping` (`mapcolumn`, `maptext`) → `maprules` → `mapvalues`; `dialect` (encoding, preamble),
+  `longform` (a signal a row), `localtime` (autumn nights), `nulls` (words for no value), `carry` (slow ones)
 - prices: `tariffs/`, `smard` · sessions: `teslamate`, `ocpp` (`ocpp_frames` → `ocpp_transactions`,
   `ocpp_readings`); `acn` and `desl`, which `replay` puts onto the `cars` of a fleet
 - `rawfile`, `rawtable`, `parquet`, `book` (`bookguard`), `jsontext`, `cells`: path → bytes → cells → values,

@@ -15,7 +15,9 @@ import pandas as pd
 from warehouse.contracts import Column, Kind, dataset_contract
 from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources import single
+from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
+from warehouse.sources.nulls import floats
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -79,7 +81,9 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     Raises SourceError.
     """
     contract = dataset_contract(dataset)
-    table = read_table(file)
+    told = options.get("received")
+    besides = {told.column} if isinstance(told, Received) else set()
+    table = read_table(file, used=_known_headers(dataset) | {str(name) for name in besides})
     constants = {
         name: str(value)
         for name, value in options.items()
@@ -91,10 +95,8 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         for column in contract
         if found[column.name] is None and not column.nullable and column.name not in constants
     ]
-    told = options.get("received")
-    besides = {told.column} if isinstance(told, Received) else set()
     _refuse_misnamed(dataset, table, found, absent, besides)
-    notes: list[str] = []
+    notes = list(_ignored(table, found, besides))
     reader = _Reader(dataset=dataset, timezone=options.get("timezone"), notes=notes)
     columns = {column.name: reader.read(column, found[column.name], table) for column in contract}
     for name, given in constants.items():
@@ -104,8 +106,14 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         cells = Cells.found(table, str(told.column))
         frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
-    parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *_ignored(table, found, besides)))
+    frame, aged = carried(dataset, frame, {})
+    parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *aged))
     return to_pack(dataset, parsed, options, file.name)
+
+
+def _known_headers(dataset: str) -> set[str]:
+    names = dataset_contract(dataset).names
+    return {*names, *(one.header for name in names for one in _SPELLINGS.get((dataset, name), ()))}
 
 
 def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
@@ -174,13 +182,15 @@ class _Reader:
             return cells.epoch_seconds()
         readers: Mapping[Kind, Callable[[], pd.Series]] = {
             Kind.TEXT: cells.text,
-            Kind.FLOAT: cells.floats,
             Kind.INT: cells.integers,
             Kind.TIME: cells.times,
         }
         if self.dataset in single.DATASETS and column.kind in (Kind.FLOAT, Kind.TIME):
             values, told = self._singly(column, cells)
             self.notes.extend(told)
+        elif column.kind is Kind.FLOAT:
+            values, missing = floats(cells, self.dataset)
+            self.notes.extend(missing)
         else:
             values = readers[column.kind]()
         return values if spelling.divisor == 1.0 else values / spelling.divisor
@@ -209,4 +219,6 @@ def _ignored(
     table: RawTable, found: Mapping[str, _Spelling | None], besides: Collection[str | None]
 ) -> tuple[str, ...]:
     used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
-    return tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)
+    ignored = [f"column {header!r} was ignored" for header in table.columns if header not in used]
+    doubled = [f"column {header!r}, there more than once, was ignored" for header in table.doubled]
+    return (*ignored, *doubled)

@@ -6,9 +6,11 @@ as UTC only where the column's name ends in `_utc`.
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from warehouse.errors import CellError, ColumnError, OversizedFileError, nearest
 from warehouse.sources.rawtable import RawTable
@@ -22,11 +24,12 @@ _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cells:
-    """One column of a file, not yet interpreted."""
+    """One column of a file, not yet interpreted; rows: the data row of each cell, None: each in turn."""
 
     file: str
     column: str
     data: pa.Array
+    rows: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, table: RawTable, column: str) -> "Cells":
@@ -40,7 +43,7 @@ class Cells:
                 array = pa.DictionaryArray.from_arrays(array.indices, texts).dictionary_decode()
         except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
             raise OversizedFileError(f"cannot be held: {error}", file=table.file, column=column) from error
-        return cls(file=table.file, column=column, data=array)
+        return cls(file=table.file, column=column, data=array, rows=table.numbers)
 
     @classmethod
     def found(cls, table: RawTable, column: str) -> "Cells":
@@ -55,7 +58,11 @@ class Cells:
             value = str(self.data[index].as_py())
         except (OverflowError, ValueError):  # a time that Python has no words for
             value = str(self.data[index].cast(pa.int64()))
-        return CellError(problem, file=self.file, row=index + 1, column=self.column, value=value)
+        return CellError(problem, file=self.file, row=self.row(index), column=self.column, value=value)
+
+    def row(self, index: int) -> int:
+        """Return the data row in the file of a cell; index from 0."""
+        return index + 1 if self.rows is None else int(self.rows[index])
 
     def refuse_first(self, bad: pa.Array | pd.Series, problem: str) -> None:
         """Raise CellError for the first cell marked bad, if any."""
@@ -106,7 +113,7 @@ class Cells:
         elif not pa.types.is_temporal(data.type) and not pa.types.is_null(data.type):
             raise self._error(f"holds {data.type}, not times")
         times = self._cast(data, _MICROSECONDS, "is not an ISO 8601 time")
-        return self._plausible(pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]"))
+        return self.plausible(pd.Series(times.to_pandas(), dtype="datetime64[us, UTC]"))
 
     def wall_times(self, pattern: str = "ISO8601") -> pd.Series:
         """Return local times as they stand, without a zone; pattern: as `strftime` writes them."""
@@ -120,7 +127,7 @@ class Cells:
             wall = pd.to_datetime(text, format=pattern, errors="coerce")
             example = "2019-03-01T06:20:00" if pattern == "ISO8601" else pattern
             self.refuse_first(wall.isna() & text.notna(), f"is not a local time like {example}")
-        self._plausible(wall.dt.tz_localize("UTC"))
+        self.plausible(wall.dt.tz_localize("UTC"))
         return pd.Series(wall).astype("datetime64[us]")
 
     def zoned_times(self, pattern: str) -> pd.Series:
@@ -128,7 +135,7 @@ class Cells:
         text = self.text()
         times = pd.to_datetime(text, format=pattern, errors="coerce", utc=True)
         self.refuse_first(times.isna() & text.notna(), f"is not a time like {pattern}")
-        return self._plausible(times.astype("datetime64[us, UTC]"))
+        return self.plausible(times.astype("datetime64[us, UTC]"))
 
     def epoch_seconds(self, factor: float = 1.0) -> pd.Series:
         """Return UTC times from seconds since 1970, or from what `factor` makes seconds of."""
@@ -136,7 +143,8 @@ class Cells:
         self.refuse_first(seconds.abs() > 4e9, "is no Unix time in seconds; milliseconds?")
         return pd.to_datetime((seconds * 1e6).round().astype("Int64"), unit="us", utc=True).dt.as_unit("us")
 
-    def _plausible(self, times: pd.Series) -> pd.Series:
+    def plausible(self, times: pd.Series) -> pd.Series:
+        """Return times, of which none is a sentinel or of a wrong epoch."""
         self.refuse_first((times < _EARLIEST) | (times >= _LATEST), "is outside the years 1900 to 2199")
         return times
 

@@ -1,15 +1,19 @@
 """A foreign table and its mapping → rows of a dataset."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from warehouse.contracts import Column, Kind, dataset_contract
-from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.contracts import dataset_contract
+from warehouse.errors import ColumnError, EmptyFileError, OptionError
+from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
-from warehouse.sources.mapping import ColumnRule, TableMap
+from warehouse.sources.dialect import Dialect
+from warehouse.sources.longform import widened
+from warehouse.sources.maprules import ColumnRule, TableMap
+from warehouse.sources.mapvalues import MappedTable
 from warehouse.sources.packs import OPTIONS as PACK_OPTIONS
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
@@ -28,78 +32,77 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     mapping = options.get("mapping")
     if not isinstance(mapping, TableMap):
         raise OptionError("needs a mapping file", file=file.name, column="mapping")
-    table = read_table(file, delimiter=mapping.delimiter)
-    columns, spelling = {}, {}
-    for column in dataset_contract(dataset):
+    told = options.get("received")
+    received = told if isinstance(told, Received) else None
+    contract = dataset_contract(dataset)
+    named = {header for rule in mapping.columns.values() for header in rule.headers} | set(mapping.where)
+    if received is not None:
+        named.add(str(received.column))
+    used = named | {name for name in contract.names if name not in mapping.columns}
+    table = read_table(file, dialect=_dialect(mapping), used=used | _of_long(mapping))
+    rows, notes = _wanted(table, mapping)
+    if mapping.long is not None:
+        there = {*Cells.found(rows, mapping.long.signal).text().dropna().unique(), *rows.columns}
+        signals = (named - set(mapping.where)) | (used - named) & there
+        rows = widened(rows, mapping.long, sorted(signals))
+    foreign = MappedTable(dataset=dataset, table=rows, mapping=mapping)
+    columns: dict[str, pd.Series] = {}
+    spelling = {}
+    for column in contract:
         rule = mapping.columns.get(column.name)
-        if rule is None and column.name in table.columns:
+        if rule is None and column.name in rows.columns:
             rule = ColumnRule(header=column.name)
         if rule is None and not column.nullable:
             raise ColumnError(
                 "is missing, and the mapping does not say what it is", file=file.name, column=column.name
             )
-        columns[column.name] = _values(column, rule, mapping, table)
-        if rule is not None and rule.header is not None and rule.offset == 0.0:
+        columns[column.name] = foreign.values(column, rule, columns)
+        if rule is not None and rule.header is not None and rule.offset == 0.0 and not rule.power:
             spelling[column.name] = (rule.header, 1.0 / rule.factor)
-    frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
-    used = {rule.header for rule in mapping.columns.values()} | set(columns)
-    if isinstance(told := options.get("received"), Received):
-        cells = Cells.found(table, str(told.column))
-        rule = ColumnRule(time_format=told.time_format, unix_seconds=told.unix_seconds)
-        frame["received_utc"] = as_told(cells, _times(cells, rule, mapping))
-        used.add(told.column)
-    ignored = tuple(f"column {header!r} was ignored" for header in table.columns if header not in used)
-    return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=ignored), options, file.name)
+    frame = pd.DataFrame(columns).assign(source_row=rows.row_numbers)
+    if received is not None:
+        cells = Cells.found(rows, str(received.column))
+        rule = ColumnRule(time_format=received.time_format, unix_seconds=received.unix_seconds)
+        frame["received_utc"] = as_told(cells, foreign.times(cells, rule, None))
+    minutes = {
+        name: rule.carry_minutes for name, rule in mapping.columns.items() if rule.carry_minutes is not None
+    }
+    if minutes and dataset != "telemetry":
+        raise OptionError("belongs to telemetry", file=file.name, column="carry_minutes")
+    frame, aged = carried(dataset, frame, minutes)
+    told_of = (*notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
+    return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=told_of), options, file.name)
 
 
-def _values(column: Column, rule: ColumnRule | None, mapping: TableMap, table: RawTable) -> pd.Series:
-    if rule is None:
-        kind = {Kind.FLOAT: pa.float64(), Kind.INT: pa.int64()}.get(column.kind, pa.string())
-        cells = Cells(file=table.file, column=column.name, data=pa.nulls(table.rows, kind))
-    elif rule.header is None:
-        data = pa.array([rule.constant]).take(pa.array(np.zeros(table.rows, dtype="int64")))
-        cells = Cells(file=table.file, column=column.name, data=data)
-    elif rule.header not in table.columns:
-        raise ColumnError(
-            f"is missing, which the mapping names for {column.name}{nearest(rule.header, table.columns)}",
-            file=table.file, column=rule.header,
-        )  # fmt: skip
-    else:
-        cells = Cells.of(table, rule.header)
-    used = rule or ColumnRule()
-    decimal = "." if used.header is None else mapping.decimal
-    match column.kind:
-        case Kind.TIME:
-            return _times(cells, used, mapping)
-        case Kind.FLOAT:
-            return cells.floats(decimal) * used.factor + used.offset
-        case Kind.INT:
-            return cells.integers(decimal, used.factor)
-    return _texts(cells, used)
+def _dialect(mapping: TableMap) -> Dialect:
+    return replace(mapping.dialect, delimiter=None if mapping.delimiter == "," else mapping.delimiter)
 
 
-def _texts(cells: Cells, rule: ColumnRule) -> pd.Series:
-    text = cells.text()
-    if rule.words is None:
-        return text
-    ours = text.map(rule.words)
-    cells.refuse_first(text.notna() & ours.isna(), "has no entry in the mapping's values")
-    return ours.astype("str")
+def _of_long(mapping: TableMap) -> set[str]:
+    return set() if mapping.long is None else {mapping.long.signal, mapping.long.value}
 
 
-def _times(cells: Cells, rule: ColumnRule, mapping: TableMap) -> pd.Series:
-    if rule.unix_seconds is not None:
-        return cells.epoch_seconds(rule.unix_seconds)
-    if rule.constant is not None or (mapping.timezone is None and rule.time_format is None):
-        return cells.times()
-    if rule.time_format is not None and "%z" in rule.time_format:
-        return cells.zoned_times(rule.time_format)
-    wall = cells.wall_times(rule.time_format or "ISO8601")
-    if mapping.timezone is None:
-        raise OptionError("is needed for times without an offset", file=cells.file, column="timezone")
-    local = wall.dt.tz_localize(mapping.timezone, ambiguous="NaT", nonexistent="NaT")
-    cells.refuse_first(
-        wall.notna() & local.isna(),
-        f"is an hour that {mapping.timezone} has twice or never on that day; export the file in UTC",
+def _wanted(table: RawTable, mapping: TableMap) -> tuple[RawTable, tuple[str, ...]]:
+    """Return the rows that have the mapping's words, and a note on those that were passed over."""
+    if not mapping.where:
+        return table, ()
+    chosen = np.ones(table.rows, dtype=bool)
+    for name, words in mapping.where.items():
+        chosen &= Cells.found(table, name).text().isin(words).to_numpy()
+    if not chosen.any():
+        raise EmptyFileError("holds no row that the mapping's `where` wants", file=table.file)
+    if chosen.all():
+        return table, ()
+    return table.taken(np.flatnonzero(chosen)), (f"{int((~chosen).sum())} rows were passed over by `where`",)
+
+
+def _ignored(table: RawTable, mapping: TableMap, used: set[str]) -> tuple[str, ...]:
+    known = used | _of_long(mapping)
+
+    def read(header: str) -> bool:
+        return header in known or any(rule.finds(header) for rule in mapping.columns.values())
+
+    notes = [f"column {header!r} was ignored" for header in table.columns if not read(header)]
+    return tuple(notes) + tuple(
+        f"column {header!r}, there more than once, was ignored" for header in table.doubled
     )
-    return pd.Series(local.dt.tz_convert("UTC"), dtype="datetime64[us, UTC]")

@@ -24,8 +24,44 @@
     [columns.temperature_degc]
     constant = 25.0                     # instead of `from`
 
-A column of ours that is not listed is taken under its own name if the file has it. A mapping may instead hold
-what a ready-made reader needs, so that a drop folder can use it:
+A column of ours that is not listed is taken under its own name if the file has it; only columns that are used
+are judged. What else can be said of the file, each by its line alone:
+
+    encoding = "latin-1"                # default "utf-8"; also "windows-1252", "utf-16"
+    skip_lines = 4                      # that stand before the header; a line `sep=;` need not be told
+    header = ["t", "U", "I"]            # names for the columns of a file that has no header
+    skip_after_header = 1               # a line of units, or a second header
+    null = ["n.v.", "--"]               # words for no value; in telemetry, metering and check-ups besides:
+                                        # unavailable, unknown, none, null, nan, na, n/a, #n/a, -, --
+    thousands = "'"                     # in 1'234.5
+    where = { Art = ["BMS", "HV"] }     # only the rows that have one of these words
+    long = { signal = "name", value = "wert" }  # a row a signal: `from` then names a signal; what else is
+                                        # used (time, battery) tells which rows belong together
+
+of a number:
+
+    scale = 0.0001                      # value × scale + offset, and then the unit
+    offset = -40
+    null = [65.535, 215]                # what a sensor says when it has nothing to say
+    carry_minutes = 10                  # telemetry: a missing value is the last one, if that is no older;
+                                        # of temperature_degc 30 unless said otherwise, 0: never
+    mean_of = "T#"                      # instead of `from`: of all columns T1, T2, …; also min_of, max_of
+
+of current_a:
+
+    charge = "I_in"                     # instead of `from`: two columns of magnitudes
+    discharge = "I_out"
+    power = "P"                         # instead of `from`: power over voltage_v; unit "W" unless "kW"
+    sign = { column = "Status", charge = ["CHG"], discharge = ["DRV"] }  # of a magnitude; other words: 0
+
+and of times:
+
+    from = ["Datum", "Uhrzeit"]         # joined with a space, which a format has too
+    since = "2026-06-10T00:00:00Z"      # the moment that `from` counts from, in unit "s" ("ms", "min", "h")
+
+Local times through the hour that a night in autumn has twice are read in the order of the rows where that is
+unambiguous (each battery's times go back once); else the rows of that hour alone are set aside. A mapping may
+instead hold what a ready-made reader needs, so that a drop folder can use it:
 
     source = "ocpp"
     batteries = { "04A1B2C3" = "CAR1", "evse:2" = "CAR2" }
@@ -41,51 +77,31 @@ Either kind may say when the rows of a file were received (see `warehouse.source
     format = "%d.%m.%Y %H:%M:%S"
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from warehouse.contracts import Column, Kind, dataset_contract
+from warehouse.contracts import dataset_contract
 from warehouse.contracts.types import moment
-from warehouse.errors import OptionError, OversizedFileError, UndecodableFileError, nearest, printable
+from warehouse.errors import OversizedFileError, UndecodableFileError, printable
+from warehouse.sources.dialect import ENCODINGS, MOST_LINES, Dialect
+from warehouse.sources.mapcolumn import ColumnReader, null_words, zone_named
+from warehouse.sources.maprules import ColumnRule, LongRule, TableMap
+from warehouse.sources.maptext import Keys
 from warehouse.sources.rawfile import load
 from warehouse.sources.received import Received, received_as
-from warehouse.sources.units import FOREIGN, spelled
 
 _MAX_BYTES = 2**20
-_TABLE_KEYS = ("timezone", "delimiter", "decimal", "level", "columns", "received", "delay_minutes")
+_DIALECT_KEYS = ("delimiter", "encoding", "skip_lines", "header", "skip_after_header")
+_TABLE_KEYS = (
+    "timezone", "decimal", "level", "columns", "received", "delay_minutes", *_DIALECT_KEYS,
+    "null", "thousands", "where", "long",
+)  # fmt: skip
 _READER_KEYS = ("battery_id", "batteries", "target_soc", "zone", "station")
 _RECEIVED_KEYS = ("received", "delay_minutes")
 _RECEIVED = moment("received_utc", "When the row was received")
-_COLUMN_KEYS = ("from", "constant", "unit", "positive", "format", "values")
-_UNIX = {"unix_s": 1.0, "unix_ms": 1e-3}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnRule:
-    """How one column comes about: value·factor + offset of the file's column, or a constant."""
-
-    header: str | None = None
-    constant: str | None = None
-    factor: float = 1.0
-    offset: float = 0.0
-    time_format: str | None = None
-    unix_seconds: float | None = None
-    words: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableMap:
-    """A foreign table's dialect and columns."""
-
-    columns: Mapping[str, ColumnRule]
-    timezone: str | None = None
-    delimiter: str = ","
-    decimal: str = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,153 +126,95 @@ def load_mapping(path: Path | str, dataset: str, *, follow: bool = True) -> File
         content = tomllib.loads(raw.data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UndecodableFileError(f"is not TOML: {error}", file=raw.name) from error
-    return _Reader(file=printable(path.name), dataset=dataset).mapping(content)
+    return _Reader(keys=Keys(file=printable(path.name)), dataset=dataset).mapping(content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """The file's name and dataset, for errors; each method reads one part."""
+    """A mapping's keys and its files' dataset; each method reads one part."""
 
-    file: str
+    keys: Keys
     dataset: str
 
     def mapping(self, content: Mapping[str, Any]) -> FileMapping:
+        keys = self.keys
         if "source" in content:
-            self._keys(content, ("source", *_READER_KEYS, *_RECEIVED_KEYS), "")
+            keys.known(content, ("source", *_READER_KEYS, *_RECEIVED_KEYS), "")
             options = {key: content[key] for key in _READER_KEYS if key in content}
             received = self._received(content, None)
-            return FileMapping(source=self._text(content, "source"), options=options, received=received)
-        self._keys(content, _TABLE_KEYS, "")
+            return FileMapping(source=keys.text(content, "source"), options=options, received=received)
+        keys.known(content, _TABLE_KEYS, "")
         columns = content.get("columns")
         if not isinstance(columns, dict) or not columns:
-            raise self._error("columns", "is missing: [columns.NAME] says where a column comes from")
+            raise keys.error("columns", "is missing: [columns.NAME] says where a column comes from")
         contract = dataset_contract(self.dataset)
-        names = (*contract.names, _RECEIVED.name)
-        self._keys(columns, names, "columns.", f"a column of {self.dataset}")
+        keys.known(columns, (*contract.names, _RECEIVED.name), "columns.", f"a column of {self.dataset}")
+        timezone = zone_named(keys, keys.text(content, "timezone")) if "timezone" in content else None
+        reader = ColumnReader(keys=keys, timezone=timezone)
         rules = {
-            name: self._rule(_RECEIVED if name == _RECEIVED.name else contract.column(name), rule)
+            name: reader.rule(_RECEIVED if name == _RECEIVED.name else contract.column(name), rule)
             for name, rule in columns.items()
         }
         received = self._received(content, rules.pop(_RECEIVED.name, None))
-        table = TableMap(
-            columns=rules,
-            timezone=self._timezone(content),
-            delimiter=self._one_of(content, "delimiter", (",", ";", "\t", "|")) or ",",
-            decimal=self._one_of(content, "decimal", (".", ",")) or ".",
-        )
-        level = self._one_of(content, "level", ("pack", "cell"))
-        options = {"mapping": table} | ({"level": level} if level else {})
+        level = keys.one_of(content, "level", ("pack", "cell"))
+        options = {"mapping": self._table(content, rules, timezone)} | ({"level": level} if level else {})
         return FileMapping(source="mapped", options=options, received=received)
 
-    def _received(self, content: Mapping[str, Any], rule: ColumnRule | None) -> Received | None:
-        told = self._text(content, "received") if "received" in content else None
-        delay = content.get("delay_minutes")
-        if delay is not None and (not isinstance(delay, int | float) or isinstance(delay, bool)):
-            raise self._error("delay_minutes", "is not a number of minutes", delay)
-        if rule is None:
-            return received_as(told, delay, self.file)
-        if told is not None or delay is not None:
-            key = "received" if told is not None else "delay_minutes"
-            raise self._error(key, "is told twice: columns.received_utc says when rows were received")
-        if rule.header is None:
-            raise self._error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
-        return Received(column=rule.header, time_format=rule.time_format, unix_seconds=rule.unix_seconds)
-
-    def _rule(self, column: Column, rule: object) -> ColumnRule:
-        place = f"columns.{column.name}"
-        if not isinstance(rule, dict):
-            raise self._error(place, "is not a table with `from` or `constant`", rule)
-        self._keys(rule, _COLUMN_KEYS, f"{place}.")
-        if ("from" in rule) == ("constant" in rule):
-            raise self._error(place, "needs either `from` or `constant`")
-        if "constant" in rule:
-            if len(rule) > 1:
-                raise self._error(place, "is a constant, which stands in our unit and takes nothing else")
-            constant = rule["constant"]
-            if not isinstance(constant, str | int | float) or isinstance(constant, bool):
-                raise self._error(f"{place}.constant", "is neither text nor a number", constant)
-            return ColumnRule(constant=str(constant))
-        factor, offset = self._unit(column, rule, place)
-        time_format = self._text(rule, "format", place) if "format" in rule else None
-        if time_format is not None and column.kind is not Kind.TIME:
-            raise self._error(f"{place}.format", "belongs to a column of times", time_format)
-        if time_format is not None and time_format not in _UNIX and not _names_a_day(time_format):
-            raise self._error(
-                f"{place}.format", "names no day: year, month and day are needed, a clock alone has none",
-                time_format,
-            )  # fmt: skip
-        values = rule.get("values")
-        if values is not None and (
-            column.kind is not Kind.TEXT
-            or not isinstance(values, dict)
-            or not all(isinstance(value, str) for value in values.values())
-        ):
-            raise self._error(f"{place}.values", "is not a table of texts for a column of texts")
-        return ColumnRule(
-            header=self._text(rule, "from", place),
-            factor=factor * self._sign(column, rule, place),
-            offset=offset,
-            time_format=None if time_format in _UNIX else time_format,
-            unix_seconds=_UNIX.get(time_format or ""),
-            words=values,
+    def _table(
+        self, content: Mapping[str, Any], rules: Mapping[str, ColumnRule], timezone: str | None
+    ) -> TableMap:
+        keys = self.keys
+        delimiter = keys.one_of(content, "delimiter", (",", ";", "\t", "|"))
+        header = keys.texts(content, "header")
+        dialect = Dialect(
+            encoding=keys.one_of(content, "encoding", tuple(ENCODINGS)) or "utf-8",
+            skip_lines=keys.count(content, "skip_lines", MOST_LINES),
+            header=header,
+            skip_after_header=keys.count(content, "skip_after_header", MOST_LINES),
+        )
+        if header and dialect.skip_after_header:
+            raise keys.error(
+                "skip_after_header", "belongs to a file with a header; `skip_lines` skips the first"
+            )
+        decimal = keys.one_of(content, "decimal", (".", ",")) or "."
+        thousands = keys.one_of(content, "thousands", (".", ",", "'", "’", " ", "\u00a0", "_"))
+        if thousands == decimal:
+            raise keys.error("thousands", "is the decimal mark too", thousands)
+        long = keys.table(content, "long", ("signal", "value")) if "long" in content else None
+        where = content.get("where", {})
+        if not isinstance(where, dict):
+            raise keys.error("where", "is not a table of columns and the words of the rows wanted", where)
+        wanted = {name: keys.texts(where, name, "where") for name in where}
+        for name, words in wanted.items():
+            if not words:
+                raise keys.error(f"where.{name}", "names no word: no row would be left")
+        return TableMap(
+            columns=rules,
+            timezone=timezone,
+            delimiter=delimiter or ",",
+            decimal=decimal,
+            dialect=dialect,
+            nulls=null_words(keys, content),
+            thousands=thousands,
+            where=wanted,
+            long=None
+            if long is None
+            else LongRule(signal=keys.text(long, "signal", "long"), value=keys.text(long, "value", "long")),
         )
 
-    def _unit(self, column: Column, rule: Mapping[str, Any], place: str) -> tuple[float, float]:
-        if "unit" not in rule:
-            return 1.0, 0.0
-        known = FOREIGN.get(column.unit, {}) if column.kind in (Kind.FLOAT, Kind.INT) else {}
-        unit = spelled(self._text(rule, "unit", place))
-        if unit not in known:
-            raise self._error(f"{place}.unit", f"is none of {', '.join(known) or 'no units'}", unit)
-        return known[unit]
-
-    def _sign(self, column: Column, rule: Mapping[str, Any], place: str) -> float:
-        if "positive" in rule and column.name != "current_a":
-            raise self._error(f"{place}.positive", "belongs to current_a")
-        return -1.0 if self._one_of(rule, "positive", ("charge", "discharge"), place) == "discharge" else 1.0
-
-    def _timezone(self, content: Mapping[str, Any]) -> str | None:
-        if "timezone" not in content:
-            return None
-        name = self._text(content, "timezone")
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError, KeyError):
-            raise self._error("timezone", "is no IANA time zone like Europe/Zurich", name) from None
-        return name
-
-    def _one_of(
-        self, holder: Mapping[str, Any], key: str, allowed: tuple[str, ...], place: str = ""
-    ) -> str | None:
-        if key not in holder:
-            return None
-        if holder[key] not in allowed:
-            shown = " or ".join(map(repr, allowed))
-            raise self._error(f"{place}.{key}".lstrip("."), f"is not {shown}", holder[key])
-        return str(holder[key])
-
-    def _text(self, holder: Mapping[str, Any], key: str, place: str = "") -> str:
-        value = holder[key]
-        if not isinstance(value, str) or not value:
-            raise self._error(f"{place}.{key}".lstrip("."), "is not text", value)
-        return value
-
-    def _keys(
-        self, holder: Mapping[str, Any], known: tuple[str, ...], place: str, what: str = "a key of a mapping"
-    ) -> None:
-        for key in holder:
-            if key not in known:
-                raise self._error(f"{place}{key}", f"is not {what}{nearest(key, known)}")
-
-    def _error(self, key: str, problem: str, value: object = None) -> OptionError:
-        return OptionError(problem, file=self.file, column=key, value=None if value is None else str(value))
-
-
-def _names_a_day(time_format: str) -> bool:
-    """Whether a format of `strptime` reads a year, and a month and day or a day of the year or week."""
-    marks = set(re.findall(r"%[-#]?([A-Za-z%])", time_format))
-    year, month = bool(marks & {"Y", "y"}), bool(marks & {"m", "b", "B"})
-    by_week = {"G", "V"} <= marks and bool(marks & {"u", "w", "a", "A"})
-    return (
-        bool(marks & {"c", "x", "D", "F"}) or by_week or (year and ("j" in marks or (month and "d" in marks)))
-    )
+    def _received(self, content: Mapping[str, Any], rule: ColumnRule | None) -> Received | None:
+        keys = self.keys
+        told = keys.text(content, "received") if "received" in content else None
+        delay = content.get("delay_minutes")
+        if delay is not None and (not isinstance(delay, int | float) or isinstance(delay, bool)):
+            raise keys.error("delay_minutes", "is not a number of minutes", delay)
+        if rule is None:
+            return received_as(told, delay, keys.file)
+        if told is not None or delay is not None:
+            key = "received" if told is not None else "delay_minutes"
+            raise keys.error(key, "is told twice: columns.received_utc says when rows were received")
+        if rule.constant is not None:
+            raise keys.error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
+        if rule.header is None or rule.since is not None:
+            raise keys.error("columns.received_utc", "has to be one column of times")
+        return Received(column=rule.header, time_format=rule.time_format, unix_seconds=rule.unix_seconds)

@@ -1,24 +1,27 @@
 """A CSV, Parquet or xlsx file → columns of cells, nothing interpreted yet.
 
-CSV: UTF-8 (a BOM is fine), one header line, every cell text, empty = null; no cell may span lines, since a
-stray quote would otherwise swallow rows unseen. Row numbers in errors are 1-based data rows; blank lines do
-not count. Parquet: one value a cell. xlsx: see `book`.
+CSV: UTF-8 (a BOM is fine; a mapping may say otherwise), one header line (before it a `sep=;` at most), every
+cell text, empty = null; no cell may span lines, since a stray quote would otherwise swallow rows unseen. Row
+numbers in errors are 1-based data rows; blank lines do not count. Parquet: one value a cell. xlsx: `book`.
 """
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from numpy.typing import NDArray
 
 from warehouse.errors import ColumnError, EmptyFileError, OversizedFileError, UndecodableFileError
 from warehouse.sources.book import read_book
 from warehouse.sources.caps import Caps
+from warehouse.sources.dialect import PLAIN, Dialect, plain_text
 from warehouse.sources.parquet import ParquetColumns
 from warehouse.sources.rawfile import NUL_BYTES, RawFile
 
@@ -28,11 +31,27 @@ _SEPARATORS = ";\t|"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawTable:
-    """A file's columns by header, as Arrow arrays of equal length."""
+    """A file's columns by header, as Arrow arrays of equal length.
+
+    doubled: headers that stand there more than once and are used by nobody. numbers: the data row in the file
+    of each row; None: the rows are all of the file's.
+    """
 
     file: str
     columns: Mapping[str, pa.ChunkedArray]
     rows: int
+    doubled: tuple[str, ...] = ()
+    numbers: NDArray[np.int64] | None = None
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The data row in the file of each row, from 1."""
+        return np.arange(1, self.rows + 1) if self.numbers is None else self.numbers
+
+    def taken(self, rows: NDArray[np.intp]) -> "RawTable":
+        """Return some of the rows."""
+        columns = {name: self.columns[name].take(pa.array(rows)) for name in self.columns}
+        return replace(self, columns=columns, rows=rows.size, numbers=self.row_numbers[rows])
 
 
 def _parquet(file: RawFile) -> RawTable:
@@ -45,30 +64,36 @@ def _parquet(file: RawFile) -> RawTable:
     return RawTable(file=file.name, columns=columns, rows=columns.rows)
 
 
-def read_table(file: RawFile, *, delimiter: str = ",") -> RawTable:
-    """Parse a table; raises EmptyFileError, OversizedFileError, UndecodableFileError, ColumnError."""
+def read_table(file: RawFile, *, dialect: Dialect = PLAIN, used: Collection[str] | None = None) -> RawTable:
+    """Parse a table; raises EmptyFileError, OversizedFileError, UndecodableFileError, ColumnError.
+
+    used: the headers that the reader would use; the others may stand there more than once. None: none may.
+    """
     if file.is_parquet:
         return _parquet(file)
     if file.is_xlsx:
         table = read_book(file)
-        refuse_headers(table.column_names, file)
+        refuse_headers(table.column_names, file, used)
     else:
-        table = _read_csv(file, delimiter)
+        text, delimiter = plain_text(file, dialect)
+        table = _read_csv(text, delimiter, used)
     if table.num_rows == 0:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
     refuse_size(table.num_rows, table.num_columns, file)
     names = [str(name).strip() for name in table.column_names]
-    return RawTable(file=file.name, columns=dict(zip(names, table.columns, strict=True)), rows=table.num_rows)
+    doubled = tuple(name for name, count in Counter(names).items() if count > 1)
+    columns = {name: column for name, column in zip(names, table.columns, strict=True) if name not in doubled}
+    return RawTable(file=file.name, columns=columns, rows=table.num_rows, doubled=doubled)
 
 
-def refuse_headers(names: Sequence[str], file: RawFile) -> None:
-    """Refuse headers that are too many or there twice."""
+def refuse_headers(names: Sequence[str], file: RawFile, used: Collection[str] | None = None) -> None:
+    """Refuse headers that are too many, or there twice though they are used (None: all are)."""
     if len(names) > file.caps.columns:
         raise OversizedFileError(
             f"has {len(names):,} columns; {file.caps.columns:,} are allowed", file=file.name
         )
     for name, count in Counter(str(name).strip() for name in names).items():
-        if count > 1:
+        if count > 1 and (used is None or name in used):
             raise ColumnError(f"is there {count} times", file=file.name, column=name)
 
 
@@ -83,9 +108,9 @@ def refuse_size(rows: int, columns: int, file: RawFile) -> None:
         )
 
 
-def _read_csv(file: RawFile, delimiter: str) -> pa.Table:
+def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa.Table:
     header = _header(file, delimiter)
-    refuse_headers(header, file)
+    refuse_headers(header, file, used)
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
     )
@@ -166,7 +191,8 @@ def _refuse_foreign_text(file: RawFile) -> None:
     except UnicodeDecodeError as error:
         line = file.data.count(b"\n", 0, error.start) + 1
         raise UndecodableFileError(
-            f"is not UTF-8: byte 0x{file.data[error.start]:02x} in line {line}", file=file.name
+            f"is not UTF-8: byte 0x{file.data[error.start]:02x} in line {line}; a mapping can say what it is",
+            file=file.name,
         ) from error
 
 

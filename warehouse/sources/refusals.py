@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from warehouse.contracts import Column, TableContract
+from warehouse.contracts.sentinels import all_bits
 from warehouse.errors import CellError, UnitError, UnknownIdError, nearest
 from warehouse.sources.units import FOREIGN
 from warehouse.zones import ZONES
@@ -108,6 +109,8 @@ def _refuse_unit(
 ) -> None:
     finite = values.to_numpy(dtype="float64", na_value=np.nan)
     finite = finite[np.isfinite(finite)]
+    if column.nullable:  # the checks empty such a cell
+        finite = finite[~all_bits(finite) & (finite != 0.0)]
     if finite.size == 0 or column.typical is None:
         return
     low, high = column.typical

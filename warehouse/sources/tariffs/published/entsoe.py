@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import CellError, ColumnError, EmptyFileError
+from warehouse.sources.dialect import Dialect
 from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -37,7 +38,9 @@ def is_export(file: RawFile) -> bool:
 def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (one of the file's, else all), rate. Raises SourceError."""
     header = file.data.split(b"\n", 1)[0]
-    table = read_table(file, delimiter=";" if b'";"' in header else "\t" if b"\t" in header else ",")
+    table = read_table(
+        file, dialect=Dialect(delimiter=";" if b'";"' in header else "\t" if b"\t" in header else ",")
+    )
     mtu, clock = _mtu(table)
     column, unit = _price(table)
     intervals, prices = texts_of(table, mtu), texts_of(table, column)

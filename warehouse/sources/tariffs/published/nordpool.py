@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import ColumnError
+from warehouse.sources.dialect import Dialect
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
@@ -28,7 +29,7 @@ def is_export(file: RawFile) -> bool:
 def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (one of the file's, else all), rate. Raises SourceError."""
     header = file.data.split(b"\n", 1)[0]
-    table = read_table(file, delimiter=";" if b";" in header else ",")
+    table = read_table(file, dialect=Dialect(delimiter=";" if b";" in header else ","))
     start, end, clock = _ends(table)
     begun, ended = texts_of(table, start), texts_of(table, end)
     when = placed(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import ColumnError, UnitError
+from warehouse.sources.dialect import Dialect
 from warehouse.sources.numbers import Decimal
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -54,7 +55,7 @@ def is_export(file: RawFile) -> bool:
 
 def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone, one of the file's. Raises SourceError."""
-    table = read_table(file, delimiter=";")
+    table = read_table(file, dialect=Dialect(delimiter=";"))
     start = next(name for name in _DIALECTS if name in table.columns)
     end, decimal, formats = _DIALECTS[start]
     columns = _columns(table)

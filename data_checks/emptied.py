@@ -1,0 +1,81 @@
+"""Cells that are emptied while their row stays: a column that may be empty is wrong, the others are not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from data_checks.owners import Owners
+from data_checks.types import EVERYTHING, Mask, Positions, ScopeFinding
+from data_checks.verdict import SEPARATOR
+from warehouse.contracts import Kind, TableContract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CellFinding:
+    """A rule applied to every cell of a column that may be empty; those at `positions` broke it."""
+
+    rule: str
+    column: str
+    reason: str
+    positions: Positions
+
+
+class Emptied:
+    """Findings on cells as they come in; `rows` has the cells without value that they found."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows
+        self._all: list[CellFinding] = []
+
+    def take(self, finding: CellFinding) -> None:
+        """Take a finding in and empty its cells."""
+        self._all.append(finding)
+        if finding.positions.size:
+            values = self.rows[finding.column].to_numpy(dtype="float64", copy=True)
+            values[finding.positions] = np.nan
+            self.rows = self.rows.assign(**{finding.column: values})
+
+    def outcomes(self, owners: Owners, usable: Mask) -> Iterator[ScopeFinding]:
+        """Tell of the emptied cells of good rows: for everything, and for each owner from when on."""
+        for rule in dict.fromkeys(finding.rule for finding in self._all):
+            own = [
+                replace(finding, positions=finding.positions[usable[finding.positions]])
+                for finding in self._all
+                if finding.rule == rule
+            ]
+            bad = np.unique(np.concatenate([finding.positions for finding in own]))
+            told = self._told(own, owners)
+            for outcome in owners.outcomes(rule, "warning", bad, ""):
+                yield replace(outcome, message=SEPARATOR.join(sorted(told.get(outcome.scope, ()))))
+
+    def _told(self, findings: list[CellFinding], owners: Owners) -> dict[str, list[str]]:
+        """Return what is to be said of everything, and of each owner of an emptied cell."""
+        told: dict[str, list[str]] = {}
+        for finding in findings:
+            if finding.positions.size:
+                told.setdefault(EVERYTHING, []).append(f"{finding.reason}: emptied")
+            times = self.rows["time_utc"].iloc[finding.positions]
+            whose = np.array([*owners.names, ""])[owners.codes[finding.positions]]
+            for name, own in times.groupby(whose):
+                since = f"{own.min():%Y-%m-%d %H:%M} UTC"
+                words = f"{finding.reason}: emptied in {len(own)} rows from {since} on"
+                told.setdefault(str(name), []).append(words)
+        return told
+
+
+def impossible(frame: pd.DataFrame, contract: TableContract) -> Iterator[CellFinding]:
+    """Find values outside their bounds, or not finite, in columns that may be empty: 0xFFFF, 0xFF, −1."""
+    for column in contract:
+        if column.nullable and column.kind is Kind.FLOAT:
+            values = frame[column.name].to_numpy(dtype="float64")
+            low = -np.inf if column.minimum is None else column.minimum
+            high = np.inf if column.maximum is None else column.maximum
+            wrong = ~np.isnan(values) & ~((values >= low) & (values <= high) & np.isfinite(values))
+            yield CellFinding(
+                rule="cell_range",
+                column=column.name,
+                reason=f"{column.name} is outside {low:g} to {high:g}{column.after_number}",
+                positions=np.flatnonzero(wrong),
+            )

@@ -1,0 +1,192 @@
+"""A column's rule and a foreign table → the values of that column."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.contracts import Column, Kind
+from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.sources.cells import Cells
+from warehouse.sources.localtime import utc_of
+from warehouse.sources.maprules import ColumnRule, SignRule, TableMap
+from warehouse.sources.nulls import MEASURED, floats, without_words
+from warehouse.sources.rawtable import RawTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MappedTable:
+    """A foreign table under its mapping; notes: what is to be told of its cells, as it is read."""
+
+    dataset: str
+    table: RawTable
+    mapping: TableMap
+    notes: list[str] = field(default_factory=list)
+
+    def values(self, column: Column, rule: ColumnRule | None, read: Mapping[str, pd.Series]) -> pd.Series:
+        """Return a column of the dataset; read: those that came before it. Raises SourceError."""
+        used = rule or ColumnRule()
+        match column.kind:
+            case Kind.TIME:
+                return self.times(self._cells(column, used, rule is None), used, read.get("battery_id"))
+            case Kind.FLOAT:
+                return self._floats(column, rule, read)
+            case Kind.INT:
+                decimal = "." if used.header is None else self.mapping.decimal
+                return self._cells(column, used, rule is None).integers(decimal, used.factor)
+        return self._texts(self._cells(column, used, rule is None), used)
+
+    def times(self, cells: Cells, rule: ColumnRule, owner: pd.Series | None) -> pd.Series:
+        """Return UTC times; owner: whose rows they are, where rows are series."""
+        cells = self._without(cells, rule)
+        if rule.since is not None:
+            counted = self._numbers(cells, ()) * (rule.unix_seconds or 1.0)
+            cells.refuse_first(counted.abs() > 4e9, "is no time since the start that the mapping tells")
+            return cells.plausible(
+                rule.since.as_unit("us") + pd.to_timedelta((counted * 1e6).round().astype("Int64"), unit="us")
+            ).astype("datetime64[us, UTC]")
+        if rule.unix_seconds is not None:
+            return cells.epoch_seconds(rule.unix_seconds)
+        zone = self.mapping.timezone
+        if rule.constant is not None or (zone is None and rule.time_format is None):
+            return cells.times()
+        if rule.time_format is not None and "%z" in rule.time_format:
+            return cells.zoned_times(rule.time_format)
+        wall = cells.wall_times(rule.time_format or "ISO8601")
+        if zone is None:
+            raise OptionError("is needed for times without an offset", file=cells.file, column="timezone")
+        times, notes = utc_of(cells, wall, zone, owner if self.dataset in MEASURED else None)
+        self.notes.extend(notes)
+        return times
+
+    def _floats(self, column: Column, rule: ColumnRule | None, read: Mapping[str, pd.Series]) -> pd.Series:
+        if rule is None:
+            return pd.Series(np.full(self.table.rows, np.nan))
+        if rule.constant is not None:
+            return self._cells(column, rule, False).floats()
+        if rule.apart is not None:
+            return self._apart(column, rule.apart, rule) * rule.factor + rule.offset
+        if rule.over is not None:
+            return self._over(column, rule) * rule.factor + rule.offset
+        values = self._numbers(self._cells(column, rule, False), rule.nulls) * rule.factor + rule.offset
+        if rule.sign is not None:
+            values = values * self._way(column, rule.sign, values)
+        if rule.power:
+            volts = read["voltage_v"]
+            values = (values / volts.where(volts > 0.0)).where(values != 0.0, values)
+        return values
+
+    def _apart(self, column: Column, names: tuple[str, str], rule: ColumnRule) -> pd.Series:
+        """Return charge less discharge; where one of both is empty, nothing flows that way."""
+        both = []
+        for name in names:
+            cells = self._column(name, column)
+            values = self._numbers(cells, rule.nulls)
+            cells.refuse_first(values < 0, "is negative: charge and discharge are magnitudes")
+            both.append(values)
+        charge, discharge = both
+        flows = charge.fillna(0.0) - discharge.fillna(0.0)
+        return flows.where(charge.notna() | discharge.notna())
+
+    def _over(self, column: Column, rule: ColumnRule) -> pd.Series:
+        names = [name for name in self.table.columns if rule.finds(name)]
+        if not names:
+            raise ColumnError(
+                f"finds no column, which the mapping names for {column.name}",
+                file=self.table.file, column=str(rule.header),
+            )  # fmt: skip
+        values = np.stack([self._numbers(self._column(name, column), rule.nulls) for name in names])
+        known = ~np.isnan(values).all(axis=0)
+        found = np.full(self.table.rows, np.nan)
+        values = values[:, known]
+        match rule.over:
+            case "min":
+                found[known] = np.nanmin(values, axis=0)
+            case "max":
+                found[known] = np.nanmax(values, axis=0)
+            case _:
+                found[known] = np.nanmean(values, axis=0)
+        return pd.Series(found)
+
+    def _way(self, column: Column, sign: SignRule, values: pd.Series) -> pd.Series:
+        """Return +1, −1 or 0 by the words of the column that tells the way of a magnitude."""
+        cells = self._column(sign.header, column)
+        words = cells.text()
+        way = pd.Series(
+            np.where(words.isin(sign.charge), 1.0, np.where(words.isin(sign.discharge), -1.0, 0.0))
+        )
+        cells.refuse_first(
+            values.lt(0.0) & way.ne(0.0), "tells the way of a current that has a sign of its own"
+        )
+        return way.where(words.notna())
+
+    def _texts(self, cells: Cells, rule: ColumnRule) -> pd.Series:
+        cells = self._without(cells, rule)
+        text = cells.text()
+        if rule.words is None:
+            return text
+        ours = text.map(rule.words)
+        cells.refuse_first(text.notna() & ours.isna(), "has no entry in the mapping's values")
+        return ours.astype("str")
+
+    def _cells(self, column: Column, rule: ColumnRule, absent: bool) -> Cells:
+        rows = self.table.rows
+        if absent:
+            kind = {Kind.FLOAT: pa.float64(), Kind.INT: pa.int64()}.get(column.kind, pa.string())
+            return Cells(file=self.table.file, column=column.name, data=pa.nulls(rows, kind))
+        if rule.joined:
+            first, *more = (self._column(name, column) for name in rule.joined)
+            data = first.data.cast(pa.string())
+            for cells in more:
+                data = pc.binary_join_element_wise(data, cells.data.cast(pa.string()), " ")
+            return replace(first, column=" ".join(rule.joined), data=data)
+        if rule.header is None:
+            data = pa.array([rule.constant]).take(pa.array(np.zeros(rows, dtype="int64")))
+            return Cells(file=self.table.file, column=column.name, data=data)
+        return self._column(rule.header, column)
+
+    def _column(self, name: str, column: Column) -> Cells:
+        if name not in self.table.columns:
+            raise ColumnError(
+                f"is missing, which the mapping names for {column.name}{nearest(name, self.table.columns)}",
+                file=self.table.file, column=name,
+            )  # fmt: skip
+        return Cells.of(self.table, name)
+
+    def _numbers(self, cells: Cells, nulls: tuple[str, ...]) -> pd.Series:
+        """Return the numbers of a column of the file, without what stands for nothing."""
+        mark = self.mapping.thousands
+        if mark is not None and pa.types.is_string(cells.data.type):
+            point = re.escape(self.mapping.decimal)
+            grouped = rf"^[+-]?[0-9]{{1,3}}({re.escape(mark)}[0-9]{{3}})*({point}[0-9]*)?$"
+            marked = pc.match_substring(cells.data, mark)
+            whole = pc.match_substring_regex(cells.data, grouped)
+            cells.refuse_first(pc.and_not(marked, whole), f"has {mark!r} where no thousands end")
+            cells = replace(cells, data=pc.replace_substring(cells.data, mark, ""))
+        words = [word for word in (*self.mapping.nulls, *nulls) if not _is_number(word)]
+        values, notes = floats(cells, self.dataset, self.mapping.decimal, words)
+        self.notes.extend(notes)
+        figures = [float(word) for word in (*self.mapping.nulls, *nulls) if _is_number(word)]
+        nothing = values.isin(figures)
+        if figures and nothing.any():
+            self.notes.append(
+                f"column {cells.column!r}: {int(nothing.sum())} × {values[nothing].iloc[0]:g} was read as no "
+                f"value (first in row {cells.row(int(nothing.to_numpy().argmax()))})"
+            )
+        return values.mask(nothing)
+
+    def _without(self, cells: Cells, rule: ColumnRule) -> Cells:
+        cells, notes = without_words(cells, (*self.mapping.nulls, *rule.nulls))
+        self.notes.extend(notes)
+        return cells
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return bool(np.isfinite(float(word)))
+    except ValueError:
+        return False
