@@ -268,14 +268,6 @@ def test_words_and_figures_for_no_value(tmp_path):
     assert "1 × 215 was read as no value (first in row 5)" in str(found.notes)
 
 
-def test_a_word_in_money_is_still_refused(tmp_path):
-    (tmp_path / "p.csv").write_text(
-        "zone,interval_start_utc,resolution_minutes,price_eur_per_kwh\nFI,2020-03-29T00:00Z,60,none\n"
-    )
-    with pytest.raises(CellError, match="'none' is not a number"):
-        read_source("prices", tmp_path / "p.csv")
-
-
 def test_a_temperature_told_slowly_is_carried_so_long(tmp_path):
     frame = rows(minutes=120)
     frame.loc[frame.index % 5 != 2, "temperature_degc"] = np.nan
