@@ -24,7 +24,8 @@ def why_missing(
     """
     found = known.missed(dataset, where=where, span=span)
     if found.received_later:
-        how = "event" if dataset in EVENTS else "COLUMN"
+        # What a plan needs of sessions is when they were announced, which their event does not tell.
+        how = "event" if dataset in EVENTS and dataset != "sessions" else "COLUMN"
         done = " measured by then" if dataset in ("telemetry", "metering", "checkups") else ""
         return (
             f"{_rows(found.received_later)} of {dataset}{done} {_were(found.received_later)} received later "

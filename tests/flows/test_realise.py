@@ -114,7 +114,8 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
     followed(depot)
     slots = depot.warehouse.read("out_plan_slot", where={"mode": "v2g", "battery_id": "car-2"})
     start = pd.Timestamp(market_day_bounds(DAY, "DE-LU")[0])
-    first = slots[slots["interval_start_utc"] >= start].drop_duplicates("interval_start_utc").iloc[:96]
+    slots = slots[slots["interval_start_utc"] >= start].sort_values("interval_start_utc")
+    first = slots.drop_duplicates("interval_start_utc").iloc[:96]  # of several plans, in whatever order
     rows = pd.DataFrame(
         {
             "battery_id": "car-2",

@@ -17,7 +17,7 @@ from twin.forecast import Forecast, forecast_capacity
 from twin.health import Array
 from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, sibling_priors
 from twin.rates import RateModel, Rates
-from twin.record import lesson_of
+from twin.record import TwinRecord, lesson_of
 from twin.sampling import sample_posterior
 from twin.synthetic import drifted
 
@@ -65,7 +65,7 @@ def test_siblings_are_others_of_the_same_chemistry() -> None:
 
 
 def test_the_lesson_of_another_model_is_none() -> None:
-    assert lesson_of({"names": ["sei_factor"]}) is None
+    assert lesson_of(TwinRecord.from_json('{"names": ["sei_factor"]}')) is None
 
 
 def test_a_skewed_posterior_is_sampled_as_it_is() -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.errors import OversizedFileError
+from warehouse.errors import ColumnError, OversizedFileError
 from warehouse.sources import read_source
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read there")
@@ -186,7 +186,9 @@ def test_texts_that_many_cells_share_are_no_bomb_where_they_are_short(tmp_path):
     strings = b"<sst><si><t>zone</t></si><si><t>DE-LU</t></si><si><t>" + b"x" * 60_000 + b"</t></si></sst>"
     path = tmp_path / "file.xlsx"
     path.write_bytes(zipped(sheet=cells(5000, 2, '<c r="{}" t="s"><v>1</v></c>'), strings=strings))
-    with pytest.raises(Exception, match="DE-LU"):  # a column of that name is there twice: the sheet was read
+    with pytest.raises(
+        ColumnError, match="zone: is missing"
+    ):  # there is only DE-LU, twice: the sheet was read
         read_source("prices", path)
     again = cells(5000, 2, '<c r="{}" t="s"><v>2</v></c>')
     path.write_bytes(zipped(sheet=again, strings=strings))
