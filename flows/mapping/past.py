@@ -20,9 +20,8 @@ from optimize.types import MODES
 from warehouse.known import Known
 from warehouse.rows import Scalar
 
-LOOK_BACK = pd.Timedelta(days=8)
+_LOOK_BACK = pd.Timedelta(days=8)
 FOLLOWED = "followed"
-_ENDS = "energy_end_kwh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,14 +44,14 @@ class Past:
     def of(cls, known: Known, zone: str, horizon: Horizon, capacity_kwh: Mapping[str, float]) -> Past:
         """What was known of some cars when a plan begins; capacity_kwh: usable energy by battery_id."""
         start, midnight = horizon.start, horizon.local[0].normalize()
-        plans = plans_within(known, zone, start - LOOK_BACK, start)
+        plans = plans_within(known, zone, start - _LOOK_BACK, start)
         if plans.empty:
             return NO_PAST
         follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
-        stays = known.stays(start - LOOK_BACK, start)
+        stays = known.stays(start - _LOOK_BACK, start)
         stays = stays[stays["battery_id"].isin(list(capacity_kwh))].sort_values("departure_utc")
         there = stays.loc[stays["departure_utc"] > start, "arrival_utc"]
-        since = max(start - LOOK_BACK, min([start - QUARTER, midnight, *there.dt.floor(QUARTER)]))
+        since = max(start - _LOOK_BACK, min([start - QUARTER, midnight, *there.dt.floor(QUARTER)]))
         where: dict[str, Scalar | Sequence[Scalar]] = {
             "plan_id": list(follows), "battery_id": list(capacity_kwh), "plugged": True,
         }  # fmt: skip
@@ -63,7 +62,7 @@ class Past:
         ended = owned(known.read("out_plan_slot", where=where), plans) if len(last) else slots.iloc[:0]
         of_last = dict(zip(last["battery_id"].astype(str), ends, strict=True))
         ended = ended[ended["interval_start_utc"] == ended["battery_id"].map(of_last)]
-        held = _by_mode(ended, follows)
+        held = _by_mode(ended, "energy_end_kwh", follows)
         left: dict[str, tuple[pd.Timestamp, Mapping[str, float]]] = {}
         for row in records(last):
             battery = str(row["battery_id"])
@@ -80,7 +79,9 @@ class Past:
                 for row in records(last)
             },
             used_kwh={str(name): float(used) for name, used in discharged.items() if used},
-            moved_kw=_by_mode(slots.assign(**{_ENDS: slots["charge_kw"] - slots["discharge_kw"]}), follows),
+            moved_kw=_by_mode(
+                slots.assign(net_kw=slots["charge_kw"] - slots["discharge_kw"]), "net_kw", follows
+            ),
             now={},
         )
 
@@ -117,22 +118,24 @@ def owned(rows: pd.DataFrame, plans: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_mode(
-    rows: pd.DataFrame, follows: Mapping[str, str]
+    rows: pd.DataFrame, column: str, follows: Mapping[str, str]
 ) -> dict[str, dict[str, dict[pd.Timestamp, float]]]:
-    """The stored energy of each mode by battery and slot; what was followed where a mode was not planned."""
+    """A column of each mode by battery and slot; what was followed where a mode was not planned."""
     found: dict[str, dict[str, dict[pd.Timestamp, float]]] = {}
     followed = rows[rows["mode"] == rows["plan_id"].map(follows)]
     for mode in (FOLLOWED, *MODES):
         own = followed if mode == FOLLOWED else pd.concat([followed, rows[rows["mode"] == mode]])
         of_mode: dict[str, dict[pd.Timestamp, float]] = {}
-        for battery, slot, kwh in zip(own["battery_id"], own["interval_start_utc"], own[_ENDS], strict=True):
-            of_mode.setdefault(str(battery), {})[slot] = float(kwh)
+        for battery, slot, value in zip(
+            own["battery_id"], own["interval_start_utc"], own[column], strict=True
+        ):
+            of_mode.setdefault(str(battery), {})[slot] = float(value)
         found[mode] = of_mode
     return found
 
 
 def followed_rows(slots: pd.DataFrame, plans: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of out_plan_slot those that were followed; plans: of `plans_within`."""
+    """Of rows by plan_id, mode and slot those that were followed; plans: of `plans_within`."""
     follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
     of_plans = owned(slots, plans)
     return pd.DataFrame(of_plans[of_plans["mode"] == of_plans["plan_id"].map(follows)])

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flows.mapping.horizon import Horizon
-from flows.mapping.in_force import followed_mode
-from flows.mapping.past import FOLLOWED, owned
+from flows.mapping.past import FOLLOWED, followed_rows, owned
 from flows.mapping.plan_spans import plans_within
-from flows.plain import records
 from optimize.types import MODES
 from warehouse.known import Known
 
@@ -20,10 +18,9 @@ def peaks_so_far(known: Known, horizon: Horizon) -> Peaks:
     """As the plans tell that were followed since local midnight, and each mode by itself."""
     start, midnight = horizon.start, horizon.local[0].normalize()
     plans = plans_within(known, horizon.zone, midnight, start)
-    follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
-    rows = known.read("out_plan_site_slot", where={"plan_id": list(follows)}, start=midnight, end=start)
-    rows = owned(rows, plans)
-    followed = rows[rows["mode"] == rows["plan_id"].map(follows)]
+    where = {"plan_id": plans["plan_id"].tolist()}
+    rows = owned(known.read("out_plan_site_slot", where=where, start=midnight, end=start), plans)
+    followed = followed_rows(rows, plans)
     found: dict[str, dict[str, float]] = {}
     for mode in (FOLLOWED, *MODES):
         own = rows[rows["mode"] == mode]

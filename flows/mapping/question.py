@@ -47,12 +47,14 @@ def day_problem(
         else prices.published
     )
 
+    worth = StoredWorth(prices, tariff)  # one for both questions: what it has looked up it keeps
+    told = {stay.session_id: stay.arrival_soc for stay in stays}
+    said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
+    told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
+
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
-            told = {stay.session_id: stay.arrival_soc for stay in stays}
-            said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
-            told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
-            stays = StoredWorth(prices, tariff).of(stays, cars, told, linked=linked)
+            stays = worth.of(stays, cars, told, linked=linked)
         return DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
@@ -62,7 +64,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")
     return Made(
-        following=followed_plans(context, inputs),
+        following=solved.following,
         problems=solved.problems,
         planned=planned,
         followed=followed,
@@ -149,19 +151,28 @@ class _Solved:
 
     def _following(self, problem: DayProblem) -> DayProblem:
         """The problem, with what is followed in its slots so far if departing from that has a price."""
-        if followed_plans(self.context, self.inputs) is None:
+        if self.following is None:
             return problem
+        cars = [car.battery_id for car in problem.cars]
+        previous = self._followed_kw.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
+        price = self.inputs.settings.plan.change_price_eur_per_kwh
+        return replace(problem, previous_kw=previous, change_price_eur_per_kwh=price)
+
+    @cached_property
+    def following(self) -> str | None:
+        """`followed_plans` as they were when the first mode was planned."""
+        return followed_plans(self.context, self.inputs)
+
+    @cached_property
+    def _followed_kw(self) -> pd.DataFrame:
+        """Metered power that is followed, by battery_id and slot; read once for all modes."""
         horizon, known = self.inputs.prices.horizon, self.context.known
         plans = plans_within(known, self.inputs.zone, horizon.start, horizon.end)
         where = {"plan_id": plans["plan_id"].tolist()}
         slots = known.read("out_plan_slot", where=where, start=horizon.start, end=horizon.end)
-        power = followed_rows(slots, plans).pivot_table(
+        return followed_rows(slots, plans).pivot_table(
             index="battery_id", columns="interval_start_utc", values="power_kw"
         )
-        cars = [car.battery_id for car in problem.cars]
-        previous = power.reindex(index=cars, columns=problem.slots).to_numpy(dtype=np.float64)
-        price = self.inputs.settings.plan.change_price_eur_per_kwh
-        return replace(problem, previous_kw=previous, change_price_eur_per_kwh=price)
 
     def notes(self, followed: Mode) -> list[str]:
         """Modes that failed, and one that is followed though another may do more."""
