@@ -41,7 +41,10 @@ from warehouse.contracts import ContractError, TableContract, conform, dataset_c
 
 _REPEATED = "rows that repeat another of their file were dropped"
 _AVERAGED = "readings of a stamp that agree within noise are one row, their mean"
-_OWNERS = {"prices": "zone", "tariffs": "zone", "sites": "site_id"}
+_OWNERS = {
+    "prices": "zone", "tariffs": "zone", "co2": "zone", "sites": "site_id", "chargers": "site_id",
+    "site_load": "site_id",
+}  # fmt: skip
 
 
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:
@@ -160,7 +163,7 @@ def _alone(
         yield sessions.endless(rows)
         yield clocks.unset(rows, "arrival_utc")
         yield clocks.far_ahead(rows, "departure_utc")
-    elif dataset in ("prices", "tariffs"):
+    elif dataset in ("prices", "tariffs", "co2", "site_load"):
         yield prices.off_grid(rows, context)
 
 

@@ -33,10 +33,15 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
 
 
 def off_grid(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
-    """Find intervals that do not begin on a multiple of their length by their zone's clock."""
+    """Find intervals that do not begin on a multiple of their length by their zone's clock.
+
+    Rows without a zone begin on a quarter-hour: which clock is theirs is not known here.
+    """
     starts, wrong = frame["interval_start_utc"], np.zeros(len(frame), dtype=bool)
     length = frame["resolution_minutes"].fillna(1).clip(lower=1).to_numpy(dtype="int64")
-    for zone, timezone in context.zones_tz.items():
+    if "zone" not in frame:
+        wrong = (starts.notna() & (starts != starts.dt.floor("15min"))).to_numpy()
+    for zone, timezone in context.zones_tz.items() if "zone" in frame else ():
         own = (frame["zone"] == zone).to_numpy()
         if own.any():
             local = starts[own].dt.tz_convert(timezone)

@@ -120,6 +120,9 @@ def _known_rules(dataset: str, context: CheckContext) -> list[Rule]:
         "prices": ("zone", zones),
         "tariffs": ("zone", zones),
         "sites": ("zone", zones),
+        "co2": ("zone", zones),
+        "chargers": ("site_id", context.site_ids),
+        "site_load": ("site_id", context.site_ids),
         "fleet": ("site_id", context.site_ids),
     }.get(dataset, ("battery_id", context.battery_ids))
     if known is None:

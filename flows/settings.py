@@ -139,7 +139,9 @@ class PlanSettings(Section):
     the wear price; "auto" takes for each battery the one that fits its twin best.
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
     over `peak_hours`, local hours 0–23), peak_shaving or load_levelling. `peak_price_eur_per_kw` is paid on
-    the largest import of each site; `change_price_eur_per_kwh` on what departs from the plan replaced.
+    the largest import of each site on a day (at 0, the demand charge of a tariff: a month's, spread over the
+    days that are left of it); `change_price_eur_per_kwh` on what departs from the plan replaced.
+    `co2_price_eur_per_kg` is what emissions cost that the dataset `co2` tells of.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
     `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure. The solver stops
@@ -156,6 +158,7 @@ class PlanSettings(Section):
     objective: Literal["net_benefit", "grid_support", "peak_shaving", "load_levelling"] = "net_benefit"
     peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = []
     peak_price_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)
+    co2_price_eur_per_kg: float = Field(default=0.0, ge=0, le=10)
     change_price_eur_per_kwh: float = Field(default=0.0, ge=0, le=10)
     v2g_limit_kwh: float | None = Field(default=None, ge=0, le=10000)
     taper_from_soc: float | None = Field(default=None, ge=0, lt=1)

@@ -31,6 +31,9 @@ class Kind(StrEnum):
     sessions = "sessions"
     fleet = "fleet"
     sites = "sites"
+    chargers = "chargers"
+    site_load = "site_load"
+    co2 = "co2"
     checkups = "checkups"
 
 

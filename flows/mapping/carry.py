@@ -80,7 +80,8 @@ def carried(
             continue
         kwh = capacity_kwh[battery]
         if row["arrival_utc"] < start:
-            there = AtPlug(past=past, row=row, start=start, capacity_kwh=kwh, limit_kw=limit_kw[battery])
+            limit = min(limit_kw[battery], row["plug_charge_kw"] or np.inf)
+            there = AtPlug(past=past, row=row, start=start, capacity_kwh=kwh, limit_kw=limit)
             held = {mode: there.held_kwh(mode, words.get(session)) for mode in socs}
         else:
             held = {mode: float(row["arrival_soc"]) * kwh + past.more_kwh(mode, row) for mode in socs}

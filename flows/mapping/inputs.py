@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -10,8 +10,9 @@ import pandas as pd
 
 from flows.mapping.carry import Carried
 from flows.mapping.hashing import hash_frame, hash_values
-from flows.mapping.peaks import Peaks
+from flows.mapping.peaks import NO_PEAKS, Peaks
 from flows.mapping.prices import PlanPrices
+from flows.mapping.surroundings import NO_SURROUNDINGS, Surroundings
 from flows.settings import Settings
 from flows.version import source_hash
 from twin.types import Calibration
@@ -25,7 +26,9 @@ class PlanInputs:
     """Core rows and calibrations that concern a plan's quarter-hours; cars without a session are left out.
 
     carried: what the batteries hold when the plan begins, mode by mode. v2g_used_kwh: what a car has
-    discharged on the first day before that, by battery_id. peaks_kw: what sites drew most on that day.
+    discharged on the first day before that, by battery_id. peaks: what the most that sites draw costs, and
+    what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
+    columns of their chargers; unknown_chargers: those that are named and not known.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -42,7 +45,9 @@ class PlanInputs:
     carried: Carried
     v2g_used_kwh: Mapping[str, float]
     left_out: Mapping[str, str]
-    peaks_kw: Peaks = field(default_factory=dict)
+    peaks: Peaks = NO_PEAKS
+    surroundings: Surroundings = NO_SURROUNDINGS
+    unknown_chargers: Sequence[str] = ()
     unusable: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(init=False)
 
@@ -56,9 +61,11 @@ class PlanInputs:
             "prices": self.prices.digest,
             "tariffs": hash_frame(self.prices.retail_rows),
             "sessions": hash_frame(self.sessions),
-            "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items()), self.peaks_kw]),
+            "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items())]),
+            "peaks": self.peaks.digest,
             "fleet": hash_frame(self.batteries),
             "sites": hash_frame(self.sites),
+            "surroundings": self.surroundings.digest,
             "left out": hash_values([sorted(self.left_out.items()), sorted(self.unusable.items())]),
             "calibrations": hash_values(dict(sorted(known.items()))),
             "settings": hash_values(options),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.twin_wear import TwinWear
-from optimize.account import Account, account, grid_power_kw, site_power_kw
+from optimize.account import Account, account, base_load_kw, grid_power_kw, site_power_kw
 from optimize.rulebook import BINDINGS
 from optimize.types import DayProblem, Mode, ModePlan, Tariff
 
@@ -150,6 +150,7 @@ def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
             "power_kw": site_power_kw(problem, plan).ravel(),
             "import_limit_kw": np.repeat([site.import_limit_kw for site in sites], slots),
             "export_limit_kw": np.repeat([site.export_limit_kw for site in sites], slots),
+            "base_load_kw": base_load_kw(problem).ravel(),
             "shadow_price_eur_per_kwh": plan.prices.site_eur_per_kwh.ravel(),
             "peak_shadow_price_eur_per_kw": plan.prices.peak_eur_per_kw.ravel(),
         }

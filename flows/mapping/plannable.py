@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.question import day_problem
+from flows.mapping.site_tree import sites_of
 from optimize.errors import OptimizeError
 
 IMPOSSIBLE = (OptimizeError, ValueError, TypeError, LookupError, ArithmeticError)
@@ -67,7 +68,7 @@ def _with_cars(inputs: PlanInputs, *, without: Mapping[str, str]) -> PlanInputs:
         inputs,
         batteries=batteries.reset_index(drop=True),
         sessions=sessions.reset_index(drop=True),
-        sites=inputs.sites[inputs.sites["site_id"].isin(batteries["site_id"])].reset_index(drop=True),
+        sites=sites_of(batteries, sessions, inputs.sites).reset_index(drop=True),
     )
 
 

@@ -11,7 +11,9 @@ import pandas as pd
 
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
+from flows.mapping.site_tree import sites_of
 from flows.mapping.worth import StoredWorth
+from flows.plain import known
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
@@ -32,14 +34,15 @@ def day_problem(
     if only is not None:
         batteries = batteries[batteries["battery_id"].isin(list(only))]
         sessions = sessions[sessions["battery_id"].isin(list(only))]
-        sites = sites[sites["site_id"].isin(batteries["site_id"])]
+        sites = sites_of(batteries, sessions, sites)
     plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
-    peaks_kw = inputs.peaks_kw.get(mode or FOLLOWED, {})
+    around = inputs.surroundings
     value = plan.terminal_value_eur_per_kwh
     points = {str(one): own for one, own in inputs.life_points.groupby("calibration_id")}
-    cars = [_car(inputs, row, points) for _, row in batteries.iterrows()]
+    least = sessions.groupby("battery_id")[["plug_min_charge_kw", "plug_min_discharge_kw"]].max().fillna(0.0)
+    cars = [_car(inputs, row, points, least.loc[row["battery_id"]]) for _, row in batteries.iterrows()]
     stays = [_stay(row, socs) for _, row in sessions.iterrows()]
     able = (
         horizon.priced_slots
@@ -67,13 +70,18 @@ def day_problem(
                     site_id=row["site_id"],
                     import_limit_kw=float(row["import_limit_kw"]),
                     export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
-                    peak_price_eur_per_kw=plan.peak_price_eur_per_kw,
-                    peak_so_far_kw=max(0.0, peaks_kw.get(str(row["site_id"]), 0.0)),
+                    parent_id=known(row["parent_id"]),
+                    base_load_kw=around.load_kw.get(str(row["site_id"])),
+                    metering=known(row["metering"]) or "car",
+                    peak_price_eur_per_kw=inputs.peaks.price_eur_per_kw,
+                    peak_so_far_kw=inputs.peaks.so_far_kw(mode or FOLLOWED, str(row["site_id"])),
                 )
                 for _, row in sites.iterrows()
             ),
             terminal_value_eur_per_kwh=0.0 if value is None else value,
             departure_price_eur_per_kwh=plan.departure_price_eur_per_kwh,
+            co2_kg_per_kwh=around.co2_kg_per_kwh,
+            co2_price_eur_per_kg=plan.co2_price_eur_per_kg,
             objective=plan.objective,
             peak_slots=tuple(np.flatnonzero(horizon.local[:able].hour.isin(plan.peak_hours)).tolist()),
             duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
@@ -113,10 +121,16 @@ def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
         departure_utc=row["departure_utc"],
         arrival_soc=socs.get(row["session_id"], float(row["arrival_soc"])),
         departure_soc=float(row["departure_soc"]),
+        charge_limit_kw=known(row["plug_charge_kw"]),
+        discharge_limit_kw=known(row["plug_discharge_kw"]),
+        efficiency_charge=known(row["plug_efficiency_charge"]),
+        efficiency_discharge=known(row["plug_efficiency_discharge"]),
+        site_id=known(row["plug_site_id"]),
     )
 
 
-def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame]) -> Car:
+def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame], least: pd.Series) -> Car:
+    """least: the powers that the chargers of its stays need when on; the most of them hold at all."""
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
     taper = plan.taper_from_soc
     return Car(
@@ -130,6 +144,8 @@ def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame])
         efficiency_charge=float(row["efficiency_charge"]),
         efficiency_discharge=float(row["efficiency_discharge"]),
         drawdown_limit=plan.drawdown_limit,
+        min_charge_kw=float(least["plug_min_charge_kw"]),
+        min_discharge_kw=float(least["plug_min_discharge_kw"]),
         wear=_wear(inputs, calibration, points),
         rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),

@@ -11,15 +11,18 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.carry import NOTHING_CARRIED, carried
+from flows.mapping.chargers import with_chargers
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
 from flows.mapping.past import Past
-from flows.mapping.peaks import peaks_so_far
+from flows.mapping.peaks import Peaks
 from flows.mapping.plannable import plannable
 from flows.mapping.prices import plan_prices
 from flows.mapping.requests import newest_calibrations
+from flows.mapping.site_tree import misplaced, sites_of
+from flows.mapping.surroundings import Surroundings
 from warehouse.zones import market_day_bounds
 
 
@@ -57,7 +60,10 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
-    sites = sites[sites["site_id"].isin(batteries["site_id"])]
+    sessions, unknown_chargers = with_chargers(sessions, known.read("core_charger"), batteries)
+    nowhere = misplaced(batteries, sessions, sites)
+    batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
+    sites = sites_of(batteries, sessions, sites)
     calibrations = newest_calibrations(known, list(batteries["battery_id"]))
     ids = [calibration.calibration_id for calibration in calibrations.values()]
     inputs = plannable(
@@ -73,7 +79,15 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             life_points=known.read("out_life_point", where={"calibration_id": ids}),
             carried=NOTHING_CARRIED,
             v2g_used_kwh={},
-            left_out=left_out,
+            left_out=left_out | nowhere,
+            peaks=Peaks.of(known, prices.horizon, settings.plan.peak_price_eur_per_kw, prices.retail_rows),
+            surroundings=Surroundings.of(
+                known,
+                prices.horizon,
+                [str(site) for site in sites["site_id"]],
+                co2=settings.plan.co2_price_eur_per_kg > 0.0,
+            ),
+            unknown_chargers=unknown_chargers,
         )
     )
     if inputs.batteries.empty:
@@ -84,7 +98,6 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),
         v2g_used_kwh=past.used_kwh,
-        peaks_kw=peaks_so_far(known, prices.horizon) if settings.plan.peak_price_eur_per_kw else {},
     )
 
 

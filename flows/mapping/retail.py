@@ -17,8 +17,10 @@ def retail_rows(rows: pd.DataFrame, direction: Literal["import", "export"]) -> p
     return rows[rows["direction"] == direction]
 
 
-def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
-    """Price of each slot by the intervals received last; NaN where none, several or no number covers it.
+def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_per_kwh") -> Prices:
+    """A value of each slot (the price unless told) by the intervals received last.
+
+    NaN where none, several or no number covers it.
 
     An hour may be told again in quarter-hours, or the other way round, and the rows of both are there: the
     later answer holds. Where one answer covers a slot twice, nobody knows which holds.
@@ -29,17 +31,11 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex) -> Prices:
         {
             "start": pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * _QUARTER,
             "received": pd.DatetimeIndex(rows["received_utc"]).repeat(quarters),
-            "price": quarter_prices(rows),
+            "value": np.repeat(rows[value].to_numpy(dtype=np.float64), quarters),
         }
     )
     last = told[told["received"] == told.groupby("start")["received"].transform("max")]
-    price = last.set_index("start")["price"]
-    once = price[~price.index.duplicated(keep=False)].reindex(slots)
-    price_of = np.asarray(once, dtype=np.float64)
-    return np.where(np.isfinite(price_of), price_of, np.nan)
-
-
-def quarter_prices(rows: pd.DataFrame) -> Prices:
-    """The price of every quarter-hour of the rows, one after the other."""
-    quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
-    return np.repeat(rows["price_eur_per_kwh"].to_numpy(dtype=np.float64), quarters)
+    of_slot = last.set_index("start")["value"]
+    once = of_slot[~of_slot.index.duplicated(keep=False)].reindex(slots)
+    values = np.asarray(once, dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)

@@ -19,12 +19,17 @@ from warehouse.sources import Received, SourceFile, read_source, received_as, re
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
-INGEST_ORDER = ("sites", "fleet", "prices", "tariffs", "sessions", "checkups", "telemetry", "metering")
+INGEST_ORDER = (
+    "sites", "chargers", "fleet", "prices", "tariffs", "co2", "site_load", "sessions", "checkups",
+    "telemetry", "metering",
+)  # fmt: skip
 """The datasets, each after those that its rows refer to."""
 
 # What has to be known before a dataset's rows can mean something: column and the dataset that declares it.
 _REFERS: Mapping[str, tuple[str, str]] = {
     "fleet": ("site_id", "sites"),
+    "chargers": ("site_id", "sites"),
+    "site_load": ("site_id", "sites"),
     "telemetry": ("battery_id", "fleet"),
     "metering": ("battery_id", "fleet"),
     "sessions": ("battery_id", "fleet"),

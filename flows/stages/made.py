@@ -86,6 +86,11 @@ def followed_plans(context: Context, inputs: PlanInputs) -> str | None:
 def input_notes(inputs: PlanInputs) -> list[str]:
     """What the inputs lack for a whole plan; cars that are left out are told elsewhere."""
     notes = [inputs.prices.note] if inputs.prices.note else []
+    if inputs.unknown_chargers:
+        names = ", ".join(inputs.unknown_chargers)
+        notes.append(f"chargers that are not known, their cars planned by their own limits: {names}")
+    if inputs.settings.plan.co2_price_eur_per_kg and inputs.surroundings.co2_kg_per_kwh is None:
+        notes.append(f"emissions have a price, and none are known in zone {inputs.zone}")
     unusable = sorted(inputs.unusable.items())
     notes += [f"{battery_id}: its calibration cannot be used: {why}" for battery_id, why in unusable]
     able = inputs.batteries.loc[inputs.batteries["discharge_limit_kw"] > 0.0, "battery_id"].astype(str)

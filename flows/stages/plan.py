@@ -107,7 +107,9 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
     files = {"prices": inputs.prices.rows, "sessions": inputs.sessions, "fleet": inputs.batteries}
     tables = {
         "out_plan": pd.DataFrame([header]),
-        "out_plan_source": files_used(files | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows}),
+        "out_plan_source": files_used(
+            files | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows, **inputs.surroundings.rows}
+        ),
         "out_plan_price": price_rows(inputs),
         "out_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),

@@ -7,7 +7,18 @@ import pytest
 from data_checks import FrameError, check_frame
 from data_checks.sessions import replaced
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, metering, prices, tariffs, telemetry
+from tests.warehouse.builders import (
+    NOW,
+    chargers,
+    co2,
+    fleet,
+    landed,
+    metering,
+    prices,
+    site_load,
+    tariffs,
+    telemetry,
+)
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
 
 
@@ -43,6 +54,7 @@ GOOD = {
     "prices": prices(), "telemetry": telemetry(minutes=10), "sessions": sessions(), "fleet": fleet(),
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10),
+    "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
 }  # fmt: skip
 
 

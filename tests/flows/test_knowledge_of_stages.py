@@ -19,6 +19,7 @@ from flows.stages.publish import publish
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
+from tests.flows.test_grid import charger_rows, hourly
 from warehouse.contracts import CONTRACTS, DATASETS
 
 OVER = AS_OF + timedelta(days=3)
@@ -71,12 +72,15 @@ def tariffs(price: float) -> pd.DataFrame:
 
 TOLD = {
     "prices": price_rows(DAY, 1),
-    "sessions": session_rows(),
+    "sessions": session_rows().assign(charger_id=["yard-1", "", ""]),
     "telemetry": telemetry(365.0, 20.0),
     "checkups": checkups(160.0),
     "metering": metering(1.0),
     "fleet": fleet_rows(),
     "sites": site_rows(),
+    "chargers": charger_rows(max_discharge_current_a=16.0),
+    "site_load": hourly(DAY, 1, "load_kw", 2.0, site_id="yard"),
+    "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
 }
 HOSTILE = {
     "prices": price_rows(DAY - timedelta(days=7), 9, spread=-0.4),
@@ -86,7 +90,10 @@ HOSTILE = {
     "checkups": checkups(101.0),
     "metering": metering(2.0),
     "fleet": fleet_rows().assign(soc_min=0.6, discharge_limit_kw=1.0),
-    "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0),
+    "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0, parent_id="yard"),
+    "chargers": charger_rows(max_current_a=1.0),
+    "site_load": hourly(DAY, 1, "load_kw", 29.0, site_id="yard"),
+    "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
 }
 
 
@@ -116,10 +123,22 @@ def test_every_dataset_has_its_hostile_rows() -> None:
 @pytest.mark.slow
 def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
     settings = Workspace.create(tmp_path / "then" / "depot", zone=ZONE).root / "v2g.toml"
-    settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
+    text = settings.read_text().replace("workers = 0", "workers = 1")
+    text = text.replace("co2_price_eur_per_kg = 0.0", "co2_price_eur_per_kg = 0.1")
+    settings.write_text(text, encoding="utf-8")
     then = Workspace.open(settings.parent)
     then.enter()
-    for dataset in ("sites", "fleet", "prices", "sessions", "telemetry", "checkups"):
+    for dataset in (
+        "sites",
+        "chargers",
+        "fleet",
+        "prices",
+        "co2",
+        "site_load",
+        "sessions",
+        "telemetry",
+        "checkups",
+    ):
         put(then, dataset, TOLD[dataset])
     check(Context.of(then, AS_OF))
     put(then, "metering", TOLD["metering"], as_of=OVER)

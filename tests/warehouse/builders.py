@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tests.benchmarks.data import data_folder, file_of
-from warehouse.contracts import CONTRACTS
+from warehouse.contracts import CONTRACTS, dataset_contract
 from warehouse.sources import SourceFile
 
 NOW = dt.datetime(2020, 4, 1, 12, tzinfo=dt.UTC)
@@ -87,11 +87,31 @@ def fleet(count=3):
 
 def source_of(dataset, frame, name="file.csv"):
     """A source as a reader would hand it over, its id from its content."""
-    rows = frame.reset_index(drop=True).assign(source_row=np.arange(1, len(frame) + 1))
+    absent = [one.name for one in dataset_contract(dataset) if one.nullable and one.name not in frame]
+    rows = frame.reset_index(drop=True).assign(**dict.fromkeys(absent))
+    rows = rows.assign(source_row=np.arange(1, len(frame) + 1))
     digest = hashlib.sha256(f"{name}{rows.to_csv()}".encode()).hexdigest()
     return SourceFile(
         dataset=dataset, source="csv", file_name=name, source_id=digest, sha256=digest, frame=rows
     )
+
+
+def chargers():
+    """One charger of three phases."""
+    return pd.DataFrame([{"charger_id": "P1", "site_id": "DEPOT", "phases": 3, "max_current_a": 16.0}])
+
+
+def site_load(quarters=1, start="2020-03-29T00:00Z"):
+    """What the depot draws besides its cars."""
+    slots = pd.date_range(start, periods=quarters, freq="15min", unit="us")
+    return pd.DataFrame(
+        {"site_id": "DEPOT", "interval_start_utc": slots, "resolution_minutes": 15, "load_kw": -3.0}
+    )
+
+
+def co2(hours=1):
+    """Emissions of the hours of `prices`."""
+    return prices(hours=hours).drop(columns="price_eur_per_kwh").assign(co2_kg_per_kwh=0.4)
 
 
 def promote_unchecked(warehouse, dataset, checked_utc=NOW):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.warehouse.builders import fleet, prices, promote_unchecked, tariffs, telemetry
+from tests.warehouse import builders
+from tests.warehouse.builders import fleet, metering, prices, promote_unchecked, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, dataset_contract
 from warehouse.errors import CellError, ColumnError, OptionError, SourceError
 from warehouse.known import Known
@@ -37,12 +38,6 @@ def checkups() -> pd.DataFrame:
     return pd.DataFrame([row | {"resistance_ohm": 0.1}])
 
 
-def metering() -> pd.DataFrame:
-    return pd.DataFrame(
-        [{"battery_id": "CAR1", "interval_start_utc": T0, "import_kwh": 1.0, "export_kwh": 0.0}]
-    )
-
-
 def sites() -> pd.DataFrame:
     limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
     return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
@@ -56,7 +51,10 @@ ROWS = {
     "checkups": (checkups(), "capacity_ah", 140.0),
     "fleet": (fleet(1), "soc_min", 0.3),
     "sites": (sites(), "import_limit_kw", 30.0),
-    "metering": (metering(), "import_kwh", 2.0),
+    "metering": (metering(quarters=1, start=T0), "import_kwh", 2.0),
+    "chargers": (builders.chargers(), "max_current_a", 32.0),
+    "site_load": (builders.site_load(), "load_kw", 5.0),
+    "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
 }
 EVENTS = {
     "prices": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
@@ -180,7 +178,7 @@ def test_of_stays_of_one_car_told_at_one_moment_the_one_landed_later_holds(
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
 
-@pytest.mark.parametrize("dataset", ["fleet", "sites"])
+@pytest.mark.parametrize("dataset", ["fleet", "sites", "chargers", "site_load", "co2"])
 def test_what_has_no_event_needs_a_column(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(OptionError, match=rf"history\.csv, column received: 'event' {dataset} have no event"):
         read(tmp_path, dataset, ROWS[dataset][0], "event")

@@ -100,6 +100,12 @@ SESSION = TableContract(
         moment("departure_utc", "Plug-out"),
         number("arrival_soc", "1", "State of charge at plug-in", 0.0, 1.0, typical=_SOC_TYPICAL),
         number("departure_soc", "1", "State of charge promised at plug-out", 0.0, 1.0, typical=_SOC_TYPICAL),
+        text(
+            "charger_id",
+            "Charger where it is plugged in; as the car says without",
+            nullable=True,
+            pattern=LABEL_PATTERN,
+        ),
     ),
     key=("session_id",),
     less_than=(("arrival_utc", "departure_utc"),),
@@ -138,8 +144,58 @@ SITE = TableContract(
         text("zone", "Bidding zone, e.g. DE-LU"),
         number("import_limit_kw", "kW", "Largest power drawn from the grid", 0.0, 1e6, typical=(1.0, 2e4)),
         number("export_limit_kw", "kW", "Largest power fed to the grid", 0.0, 1e6, typical=(0.0, 2e4)),
+        text("parent_id", "Site that it hangs on, whose limits hold for it too", nullable=True,
+             pattern=LABEL_PATTERN),
+        choice("metering", "car: every plug is billed alone; site: cars and load net behind one meter",
+               ("car", "site"), nullable=True),
     ),
     key=("site_id",),
+)  # fmt: skip
+
+CHARGER = TableContract(
+    name="charger",
+    description="Chargers: what a plug gives and takes, beside the car's own limits; AC currents, a phase.",
+    columns=(
+        text("charger_id", "Charger (one connector)", pattern=LABEL_PATTERN),
+        identifier("site_id", "Site where it stands"),
+        integer("phases", "Phases that it is connected to", 1, 3),
+        number("max_current_a", "A", "Largest charging current", 0.1, 5000.0, typical=(5.0, 1000.0)),
+        number("min_current_a", "A", "Least current when on, either way", 0.0, 5000.0, nullable=True),
+        number("max_discharge_current_a", "A", "Largest current fed back; none without", 0.0, 5000.0,
+               nullable=True),
+        number("voltage_v", "V", "Phase to neutral; 230 without", 50.0, 1000.0, nullable=True),
+        number("efficiency_charge", "1", "Plug to battery, in place of the car's", 0.3, 1.0,
+               typical=(0.3, 1.5), nullable=True),
+        number("efficiency_discharge", "1", "Battery to plug, likewise", 0.3, 1.0, typical=(0.3, 1.5),
+               nullable=True),
+        text("station_id", "Charging station by its own name", nullable=True),
+        integer("connector_id", "Number of the connector there", 0, 1000, nullable=True),
+    ),
+    key=("charger_id",),
+)  # fmt: skip
+
+SITE_LOAD = TableContract(
+    name="site_load",
+    description="What a site draws besides cars, less what it generates: expected or measured.",
+    columns=(
+        identifier("site_id", "Site"),
+        moment("interval_start_utc", "Start of the half-open interval"),
+        _RESOLUTION,
+        number("load_kw", "kW", "Mean of the interval, + = import", -1e6, 1e6),
+    ),
+    key=("site_id", "interval_start_utc"),
+)  # fmt: skip
+
+CO2 = TableContract(
+    name="co2",
+    description="Emissions of the grid's electricity per bidding zone and interval: expected or measured.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU"),
+        moment("interval_start_utc", "Start of the half-open interval"),
+        _RESOLUTION,
+        number("co2_kg_per_kwh", "kg/kWh", "Of a kWh drawn", -1.0, 3.0, typical=(0.001, 2.0)),
+    ),
+    key=("zone", "interval_start_utc"),
 )  # fmt: skip
 
 CHECKUP = TableContract(
@@ -163,6 +219,9 @@ DATASETS = {
     "sessions": SESSION,
     "fleet": BATTERY,
     "sites": SITE,
+    "chargers": CHARGER,
+    "site_load": SITE_LOAD,
+    "co2": CO2,
     "checkups": CHECKUP,
 }
 """Dataset name (what a user ingests) → its declaration (what a table is called after)."""

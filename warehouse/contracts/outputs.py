@@ -340,6 +340,7 @@ OUTPUTS = (
             _kw("power_kw", "Metered power of the site's cars, + = import"),
             _kw("import_limit_kw", "Import limit"),
             _kw("export_limit_kw", "Export limit"),
+            number("base_load_kw", "kW", "What it draws besides cars, less generation", nullable=True),
             number("shadow_price_eur_per_kwh", "€/kWh", "Worth of one more kWh of feeder", nullable=True),
             number("peak_shadow_price_eur_per_kw", "€/kW", "Worth of one kW less of import", nullable=True),
         ), ("plan_id", "mode", "site_id", "interval_start_utc"),

@@ -1,0 +1,67 @@
+"""What the charger of a stay gives and takes, beside what the car can: columns added to stays.
+
+A stay that names no charger, or one that nobody declared, is planned as its car says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from flows.plain import records
+
+VOLTAGE_V = 230.0
+"""Phase to neutral, where a charger does not say."""
+AT_PLUG = (
+    "plug_site_id", "plug_charge_kw", "plug_discharge_kw", "plug_min_charge_kw", "plug_min_discharge_kw",
+    "plug_efficiency_charge", "plug_efficiency_discharge",
+)  # fmt: skip
+"""The columns that a stay gets, empty without a charger: its site, battery-side kW, efficiencies 0–1."""
+
+
+def with_chargers(
+    sessions: pd.DataFrame, chargers: pd.DataFrame, batteries: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
+    """The stays with the columns of AT_PLUG, and the ids of chargers that are named and not known.
+
+    sessions, chargers, batteries: rows of the core tables. Where no charger is known at all, the ids that
+    stays bring along (a provider's own) are no fault.
+    """
+    of_charger = {str(row["charger_id"]): row for row in records(chargers)}
+    of_car = {str(row["battery_id"]): row for row in records(batteries)}
+    plugs: list[dict[str, Any]] = []
+    unknown = set[str]()
+    for battery, name in zip(sessions["battery_id"], sessions["charger_id"], strict=True):
+        charger = None if pd.isna(name) else of_charger.get(str(name))
+        if charger is not None:
+            plugs.append(_plug(charger, of_car[str(battery)]))
+            continue
+        plugs.append({})
+        if pd.notna(name) and of_charger:
+            unknown.add(str(name))
+    columns = pd.DataFrame(plugs, index=sessions.index, columns=list(AT_PLUG))
+    numbers = list(AT_PLUG[1:])
+    columns[numbers] = columns[numbers].astype("float64")
+    return pd.concat([sessions, columns], axis=1), sorted(unknown)
+
+
+def _plug(charger: Mapping[str, Any], car: Mapping[str, Any]) -> dict[str, Any]:
+    """A charger beside a car; its power is metered, the car's limits are battery-side."""
+    into, out = (float(charger[name] or car[name]) for name in ("efficiency_charge", "efficiency_discharge"))
+    volts = float(charger["voltage_v"] or VOLTAGE_V)
+    kw_of_ampere = int(charger["phases"]) * volts / 1000.0
+    least, most, back = (
+        float(charger[name] or 0.0) * kw_of_ampere
+        for name in ("min_current_a", "max_current_a", "max_discharge_current_a")
+    )
+    return {
+        "plug_site_id": charger["site_id"],
+        "plug_charge_kw": most * into,
+        "plug_discharge_kw": back / out,
+        "plug_min_charge_kw": least * into,
+        "plug_min_discharge_kw": least / out if back else 0.0,
+        "plug_efficiency_charge": into,
+        "plug_efficiency_discharge": out,
+    }

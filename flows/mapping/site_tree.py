@@ -1,0 +1,82 @@
+"""The sites of a plan: where its cars plug in, and all that those hang on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+
+
+def with_those_above(sites: pd.DataFrame, site_ids: Collection[str]) -> pd.DataFrame:
+    """Of rows of core_site the given ones and all that they hang on, in the order of the rows."""
+    parents = _parents(sites)
+    wanted = set[str]()
+    for site in site_ids:
+        above: str | None = str(site)
+        while above is not None and above in parents and above not in wanted:
+            wanted.add(above)
+            above = parents[above]
+    return sites[sites["site_id"].isin(wanted)]
+
+
+def sites_of(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """The sites where cars plug in, at home or at the charger of a stay, and those that they hang on."""
+    plugs = {*batteries["site_id"].astype(str), *sessions["plug_site_id"].dropna().astype(str)}
+    return with_those_above(sites, plugs)
+
+
+def broken_sites(sites: pd.DataFrame) -> dict[str, str]:
+    """Sites that cannot be planned, and why: they hang on one that is not known, in a ring, or two meters.
+
+    sites: all rows of core_site of a zone.
+    """
+    parents = _parents(sites)
+    behind_one_meter = set(sites.loc[sites["metering"] == "site", "site_id"].astype(str))
+    found = {}
+    for site in parents:
+        why = _fault(site, parents, behind_one_meter)
+        if why:
+            found[site] = why
+    return found
+
+
+def misplaced(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
+    """Cars that plug in where nothing can be planned, and why; sites: all rows of core_site of a zone."""
+    broken, known_sites = broken_sites(sites), set(sites["site_id"].astype(str))
+    found = {}
+    plugs = pd.concat(
+        [
+            batteries[["battery_id", "site_id"]],
+            sessions[["battery_id", "plug_site_id"]].dropna().rename(columns={"plug_site_id": "site_id"}),
+        ]
+    )
+    for battery, site in zip(plugs["battery_id"].astype(str), plugs["site_id"].astype(str), strict=True):
+        if site not in known_sites:
+            found[battery] = f"its charger's site {site!r} is not known in this zone"
+        elif site in broken:
+            found[battery] = broken[site]
+    return found
+
+
+def _fault(site: str, parents: Mapping[str, str | None], behind_one_meter: Collection[str]) -> str:
+    seen, meters, above = [site], [site] if site in behind_one_meter else [], parents[site]
+    while above is not None:
+        if above not in parents:
+            return f"site {seen[-1]!r} hangs on {above!r}, which is not known in this zone"
+        if above in seen:
+            return f"sites {', '.join(map(repr, [*seen, above]))} hang on each other in a ring"
+        seen.append(above)
+        if above in behind_one_meter:
+            meters.append(above)
+        above = parents[above]
+    if len(meters) > 1:
+        return f"site {meters[0]!r} has a meter behind that of site {meters[1]!r}"
+    return ""
+
+
+def _parents(sites: pd.DataFrame) -> dict[str, str | None]:
+    """What each site hangs on, None for nothing."""
+    return {
+        str(site): None if pd.isna(parent) else str(parent)
+        for site, parent in zip(sites["site_id"], sites["parent_id"], strict=True)
+    }

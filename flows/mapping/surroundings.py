@@ -1,0 +1,73 @@
+"""What lies around the cars of a plan: what their sites draw besides, and what emissions the grid has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from flows.mapping.hashing import hash_values
+from flows.mapping.horizon import QUARTER, Horizon, quarter_hours
+from flows.mapping.like_days import HISTORY, LikeDays
+from flows.mapping.retail import Prices, spread
+from warehouse.known import Known
+
+_LONGEST = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surroundings:
+    """load_kw: what sites draw besides cars, less what they generate, kW by site_id [T]. co2_kg_per_kwh: [T].
+
+    None and a site that is absent: nothing is known. rows: of core_site_load and core_co2, those used.
+    """
+
+    load_kw: Mapping[str, Prices]
+    co2_kg_per_kwh: Prices | None
+    rows: Mapping[str, pd.DataFrame]
+
+    @classmethod
+    def of(cls, known: Known, horizon: Horizon, site_ids: list[str], *, co2: bool) -> Surroundings:
+        """As it is known for the slots of a horizon; beyond what is told as on the last like days.
+
+        co2: whether emissions count at all.
+        """
+        since = horizon.start - HISTORY - _LONGEST
+        loads = known.read("core_site_load", where={"site_id": site_ids}, start=since, end=horizon.end)
+        emissions = None
+        if co2:
+            emissions = known.read("core_co2", where={"zone": horizon.zone}, start=since, end=horizon.end)
+        found = {
+            str(site): series
+            for site, own in loads.groupby("site_id")
+            if (series := _whole(own, "load_kw", horizon)) is not None
+        }
+        return cls(
+            load_kw=found,
+            co2_kg_per_kwh=None if emissions is None else _whole(emissions, "co2_kg_per_kwh", horizon),
+            rows={"site_load": loads} | ({} if emissions is None else {"co2": emissions}),
+        )
+
+    @property
+    def digest(self) -> str:
+        """Hash of all of it."""
+        co2 = self.co2_kg_per_kwh
+        loads = sorted((site, load.tolist()) for site, load in self.load_kw.items())
+        return hash_values([loads, None if co2 is None else co2.tolist()])
+
+
+NO_SURROUNDINGS = Surroundings(load_kw={}, co2_kg_per_kwh=None, rows={})
+
+
+def _whole(rows: pd.DataFrame, value: str, horizon: Horizon) -> Prices | None:
+    """A value of each slot: as told, else as on the last like days, else the mean of what is told."""
+    told = spread(rows, horizon.slots, value)
+    if np.isnan(told).any():
+        before = quarter_hours(horizon.start - HISTORY, horizon.slots[-1] + QUARTER)
+        past = LikeDays.of(pd.Series(spread(rows, before, value), index=before), horizon.zone)
+        told = np.where(np.isnan(told), past.mean(horizon.slots), told)
+    if np.isnan(told).all():
+        return None
+    return np.where(np.isnan(told), np.nanmean(told), told)
