@@ -91,7 +91,7 @@ HOSTILE = {
     "metering": metering(2.0),
     "fleet": fleet_rows().assign(soc_min=0.6, discharge_limit_kw=1.0),
     "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0, parent_id="yard"),
-    "chargers": charger_rows(max_current_a=1.0),
+    "chargers": charger_rows(max_current_a=6.0),
     "site_load": hourly(DAY, 1, "load_kw", 29.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
 }
