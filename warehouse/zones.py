@@ -14,8 +14,28 @@ from warehouse.errors import UnknownDayError, UnknownZoneError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+_PJM_ZONES = (
+    "AECO AEP APS ATSI BGE COMED DAY DEOK DOM DPL DUQ EKPC JCPL METED OVEC PECO PENELEC PEPCO PPL PSEG RECO"
+)
+_PJM_HUBS = "AEP-DAYTON CHICAGO DOMINION EASTERN N-ILLINOIS NEW-JERSEY OHIO WEST-INT WESTERN"
+_NYISO = "CAPITL CENTRL DUNWOD GENESE HUD-VL LONGIL MHK-VL MILLWD NYC NORTH WEST"
+_ERCOT = (
+    "HB_BUSAVG HB_HOUSTON HB_HUBAVG HB_NORTH HB_PAN HB_SOUTH HB_WEST LZ_AEN LZ_CPS LZ_HOUSTON LZ_LCRA "
+    "LZ_NORTH LZ_RAYBN LZ_SOUTH LZ_WEST"
+)
+
+
+def _named(before: str, names: str, after: str = "") -> str:
+    return " ".join(f"{before}{name}{after}" for name in names.split())
+
+
 _BY_TIMEZONE = {
+    "America/Chicago": f"COMED {_named('ERCOT-', _ERCOT)}",
     "America/Los_Angeles": "CAISO-NP15 CAISO-SP15 CAISO-ZP26",
+    "America/New_York": " ".join(
+        (_named("NYISO-", _NYISO), _named("PJM-", _PJM_ZONES), _named("PJM-", _PJM_HUBS, "-HUB"))
+    ),
+    "Australia/Adelaide": "SA1",
     "Australia/Brisbane": "QLD1",
     "Australia/Hobart": "TAS1",
     "Australia/Melbourne": "VIC1",
@@ -64,8 +84,13 @@ ZONES: Mapping[str, str] = MappingProxyType(
 FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2099, 12, 31)
 """Market days that can be meant: beyond them clocks are guessed, and calendars end."""
 
-PUBLISHED = dt.timedelta(hours=12, minutes=57)
-"""Local time of the day before delivery at which day-ahead prices are out."""
+_PUBLISHED = {
+    "": dt.time(12, 57), "CAISO-": dt.time(13, 0), "COMED": dt.time(16, 30), "ERCOT-": dt.time(13, 30),
+    "NYISO-": dt.time(11, 0), "PJM-": dt.time(13, 30),
+}  # fmt: skip
+"""How zones begin → local time of the day before delivery at which day-ahead prices are out."""
+_AS_DELIVERED = ("NSW1", "QLD1", "SA1", "TAS1", "VIC1")
+"""Zones without a day-ahead market: a price is out when its interval is over."""
 
 
 def market_timezone(zone: str) -> str:
@@ -88,9 +113,21 @@ def market_day_bounds(date: dt.date, zone: str) -> tuple[dt.datetime, dt.datetim
 
 
 def publication(date: dt.date, zone: str) -> dt.datetime:
-    """Return when the prices of a market day are out, UTC. Raises UnknownZoneError."""
-    local = dt.datetime.combine(date - dt.timedelta(days=1), dt.time(), ZoneInfo(market_timezone(zone)))
-    return (local + PUBLISHED).astimezone(dt.UTC)
+    """Return when the prices of a market day are out, UTC; of a zone without such a market when it begins.
+
+    Raises UnknownZoneError.
+    """
+    timezone = ZoneInfo(market_timezone(zone))
+    if published := published_at(zone):
+        return dt.datetime.combine(date - dt.timedelta(days=1), published, timezone).astimezone(dt.UTC)
+    return dt.datetime.combine(date, dt.time(), timezone).astimezone(dt.UTC)
+
+
+def published_at(zone: str) -> dt.time | None:
+    """Return the local time of the day before at which prices are out, None: as they are delivered."""
+    if zone in _AS_DELIVERED:
+        return None
+    return _PUBLISHED[max((start for start in _PUBLISHED if zone.startswith(start)), key=len)]
 
 
 def market_day_slots(date: dt.date, zone: str, minutes: int = 15) -> "pd.DatetimeIndex":

@@ -18,7 +18,7 @@ class Layout:
 
     source: str
     zones: tuple[str, ...]
-    write: Callable[[pd.DatetimeIndex, int, list[float]], str]
+    write: Callable[[pd.DatetimeIndex, int, list[float]], Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     factor: float = 1e-3
     timezone: str = MARKET

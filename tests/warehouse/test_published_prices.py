@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.warehouse.published_abroad import ABROAD
 from tests.warehouse.published_layouts import LAYOUTS, Layout, nordpool, smard_de
 from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, UnitError
 from warehouse.sources import SourceFile, read_source
@@ -18,9 +19,13 @@ DAYS = {
     "America/Los_Angeles": (dt.date(2026, 3, 8), dt.date(2026, 6, 24), dt.date(2026, 11, 1)),
     "Australia/Sydney": (dt.date(2026, 4, 5), dt.date(2026, 6, 24), dt.date(2026, 10, 4)),
 }
+DAYS |= {"Australia/Adelaide": DAYS["Australia/Sydney"]}
+DAYS |= {f"America/{city}": DAYS["America/Los_Angeles"] for city in ("New_York", "Chicago")}
+DAYS |= {f"Europe/{city}": DAYS["Europe/Berlin"] for city in ("London", "Tallinn")}
+EVERY = {**LAYOUTS, **ABROAD}
 CASES = [
     pytest.param(layout, day, minutes, id=f"{name} {day} {minutes}")
-    for name, layout in LAYOUTS.items()
+    for name, layout in EVERY.items()
     for day in DAYS[layout.timezone]
     for minutes in layout.minutes
 ]
@@ -36,9 +41,9 @@ def invented(count: int) -> list[float]:
     return [round(90.0 * np.cos(step / 7.0) + 1300.0 * (step == 5), 2) for step in range(count)]
 
 
-def read(tmp_path: Path, text: str, source: str, **options: object) -> SourceFile:
+def read(tmp_path: Path, text: str | bytes, source: str, **options: object) -> SourceFile:
     file = tmp_path / "prices.txt"
-    file.write_text(text, encoding="utf-8")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_source("prices", file, source=source, **options)
 
 

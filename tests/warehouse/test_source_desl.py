@@ -1,12 +1,11 @@
 """Real fast-charging sessions with state of charge, replayed onto a fleet; xlsx and its dangers."""
 
 import datetime as dt
-import io
-import zipfile
 
 import pandas as pd
 import pytest
 
+from tests.warehouse.books import book
 from tests.warehouse.builders import SHARED_DATA, fleet
 from warehouse.errors import CellError, ColumnError, OversizedFileError, UndecodableFileError
 from warehouse.sources import read_source
@@ -17,40 +16,6 @@ from warehouse.sources.rawtable import read_table
 DESL = SHARED_DATA / "sessions" / "desl_epfl_dc_sessions" / "Session_data.xlsx"
 FRIDAY = dt.date(2024, 7, 5)
 real_sessions = pytest.mark.skipif(not DESL.exists(), reason=f"{DESL.name} of the shared data is absent")
-
-_PARTS = {
-    "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-    '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.'
-    'spreadsheetml.sheet.main+xml"/></Types>',
-    "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-    '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
-    'officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    "xl/workbook.xml": '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
-    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>'
-    '<sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>',
-    "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/'
-    'relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
-    'relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-}
-
-
-def book(*cells, **more):
-    """An xlsx of one sheet; cells: (reference, text)."""
-    rows: dict[str, str] = {}
-    for place, text in cells:
-        number = place.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        rows.setdefault(number, "")
-        rows[number] += f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
-    data = "".join(f'<row r="{number}">{inner}</row>' for number, inner in rows.items())
-    sheet = (
-        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-        f"<sheetData>{data}</sheetData></worksheet>"
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in {**_PARTS, "xl/worksheets/sheet1.xml": sheet, **more}.items():
-            archive.writestr(name, text)
-    return RawFile(name="book.xlsx", data=buffer.getvalue())
 
 
 def spoilt(data):

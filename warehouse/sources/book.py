@@ -23,14 +23,7 @@ def read_book(file: RawFile) -> pa.Table:
     """
     refuse_bomb(file)
     try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(file.data))
-        names = book.sheet_names
-        if len(names) != 1:
-            shown = ", ".join(names[:5])
-            raise UndecodableFileError(
-                f"has {len(names)} sheets ({shown}); export the one meant", file=file.name
-            )
-        rows = iter(book.get_sheet_by_name(names[0]).iter_rows())
+        rows = _sheet(file)
         header = [str(cell) for cell in next(rows, [])]
         blocks = [[_values(cells) for cells in zip(*block, strict=True)] for block in _blocks(rows)]
     except (CalamineError, OSError, ValueError) as error:
@@ -39,6 +32,27 @@ def read_book(file: RawFile) -> pa.Table:
         raise EmptyFileError("holds an empty sheet", file=file.name)
     columns = [_column([block[number] for block in blocks]) for number in range(len(header))]
     return pa.Table.from_arrays(columns, names=header)
+
+
+def cells_of_book(file: RawFile) -> list[list[str]]:
+    """Return the sheet's rows as texts, with what stands above its header; raises as `read_book`."""
+    refuse_bomb(file)
+    try:
+        rows = [["" if cell is None else str(cell).strip() for cell in row] for row in _sheet(file)]
+    except (CalamineError, OSError, ValueError) as error:
+        raise UndecodableFileError(f"is not readable xlsx: {error}", file=file.name) from error
+    if not rows:
+        raise EmptyFileError("holds an empty sheet", file=file.name)
+    return rows
+
+
+def _sheet(file: RawFile) -> Iterator[Sequence[object]]:
+    book = CalamineWorkbook.from_filelike(io.BytesIO(file.data))
+    names = book.sheet_names
+    if len(names) != 1:
+        shown = ", ".join(names[:5])
+        raise UndecodableFileError(f"has {len(names)} sheets ({shown}); export the one meant", file=file.name)
+    return iter(book.get_sheet_by_name(names[0]).iter_rows())
 
 
 def _blocks(rows: Iterator[Sequence[object]]) -> Iterator[list[Sequence[object]]]:
@@ -54,9 +68,15 @@ def _values(cells: Sequence[object]) -> pa.Array:
         return pa.nulls(len(values))
     if kinds <= {float, int}:
         return pa.array(values, pa.float64())
-    if kinds == {dt.datetime}:
-        return pa.array(values, pa.timestamp("us"))
+    if dt.datetime in kinds and kinds <= {dt.datetime, dt.date}:  # a midnight comes as a date
+        return pa.array([_moment(value) for value in values], pa.timestamp("us"))
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return dt.datetime.combine(value, dt.time())
+    return value
 
 
 def _column(blocks: Sequence[pa.Array]) -> pa.ChunkedArray:

@@ -20,7 +20,7 @@ from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import refuse_unfit
 from warehouse.sources.tariffs import PROVIDERS, tou
-from warehouse.sources.tariffs.published import amber, caiso, omie
+from warehouse.sources.tariffs.published.readers import PUBLISHED
 from warehouse.sources.types import SourceFile
 from warehouse.zones import market_timezone
 
@@ -59,17 +59,12 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("prices", "smard"): _Reader(
         parse=smard.parse_smard, options=smard.OPTIONS, provider=smard.PROVIDER, licence=smard.LICENCE
     ),
-    ("prices", "omie"): _Reader(
-        parse=omie.parse_omie, options=omie.OPTIONS, provider=omie.PROVIDER, licence=omie.LICENCE
-    ),
-    ("prices", "caiso"): _Reader(
-        parse=caiso.parse_caiso, options=caiso.OPTIONS, provider=caiso.PROVIDER, licence=caiso.LICENCE
-    ),
     **{
-        (dataset, "amber"): _Reader(
-            parse=amber.parse_amber, options=amber.OPTIONS, provider=amber.PROVIDER, licence=amber.LICENCE
+        (dataset, name): _Reader(
+            parse=one.parse, options=one.options, provider=one.provider, licence=one.licence
         )
-        for dataset in ("prices", "tariffs")
+        for name, one in PUBLISHED.items()
+        for dataset in one.datasets
     },
     **{
         (dataset, name): _Reader(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from warehouse.errors import CellError, OptionError
 from warehouse.sources.cells import Cells
-from warehouse.zones import PUBLISHED, ZONES
+from warehouse.zones import ZONES, published_at
 
 EVENT = "event"
 _QUARTER_HOUR = pd.Timedelta(minutes=15)
@@ -101,12 +101,18 @@ def refuse_later(frame: pd.DataFrame, received: Received, landing: dt.datetime, 
 
 
 def _publication(frame: pd.DataFrame) -> pd.Series:
-    """Return when a day-ahead market publishes each interval: before noon is over on the day before."""
+    """Return when a market publishes each interval: on the day before, or without such a one at its end."""
     published = pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us, UTC]")
     for zone in frame["zone"].dropna().unique():
         own = (frame["zone"] == zone).to_numpy()
-        local = frame.loc[own, "interval_start_utc"].dt.tz_convert(ZONES[str(zone)]).dt.tz_localize(None)
-        out = (local.dt.normalize() - pd.Timedelta(days=1) + PUBLISHED).dt.tz_localize(ZONES[str(zone)])
+        starts, time = frame.loc[own, "interval_start_utc"], published_at(str(zone))
+        if time is None:
+            minutes = pd.to_timedelta(frame.loc[own, "resolution_minutes"].astype("float64"), unit="min")
+            published[own] = (starts + minutes).astype("datetime64[us, UTC]")
+            continue
+        of_day = pd.Timedelta(hours=time.hour, minutes=time.minute)
+        local = starts.dt.tz_convert(ZONES[str(zone)]).dt.tz_localize(None)
+        out = (local.dt.normalize() - pd.Timedelta(days=1) + of_day).dt.tz_localize(ZONES[str(zone)])
         published[own] = out.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
     return published
 

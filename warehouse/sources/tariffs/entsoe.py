@@ -25,6 +25,7 @@ from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import moment, xml_of
 from warehouse.sources.tariffs.provider import XML_TYPES, Ask, Provider, Request, code_of
 from warehouse.sources.tariffs.published import entsoe as published
+from warehouse.sources.tariffs.published import entsoe_library as library
 from warehouse.zones import market_timezone
 
 _URL = "https://web-api.tp.entsoe.eu/api"
@@ -51,6 +52,8 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     """Return prices in €/kWh; options: zone (checked against the document), rate. Raises SourceError."""
     if published.is_export(file):
         return published.parse_export(file, options)
+    if library.is_file(file):
+        return library.parse_file(file, options)
     root = xml_of(file)
     _refuse_other(root, file.name)
     rows = {id(point): row for row, point in enumerate(_all(root, "Point"), start=1)}

@@ -16,14 +16,14 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import zone_of
 from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.payload import Record, json_of, records
-from warehouse.sources.tariffs.published.rows import Placed, Series, parsed
+from warehouse.sources.tariffs.published.lasting import quarters
+from warehouse.sources.tariffs.published.rows import Series, parsed, settled
 
 PROVIDER = "Amber Electric"
 LICENCE = "terms of the Amber API"
 OPTIONS = frozenset({"zone", "rate", "vat"})
 _GST = 0.1
 _CHANNELS = {"general": "import", "feedIn": "export"}
-_QUARTER = dt.timedelta(minutes=15)
 
 
 def parse_amber(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
@@ -70,44 +70,23 @@ def _without(options: Mapping[str, object], file: str) -> float:
 
 
 def _series(items: Sequence[Record], key: str, zone: str, unit: Money, factor: float) -> Series:
-    rows, starts, minutes, prices, none = list[int](), list[dt.datetime](), list[int](), list[float](), 0
-    fives: dict[dt.datetime, list[tuple[int, float]]] = {}
+    rows, found, prices, none = list[int](), list[tuple[dt.datetime, int] | str](), list[float](), 0
     for item in items:
         end, length = item.moment("endTime"), item.number("duration")
         # Starts are told as the second after the interval before.
         start = end - dt.timedelta(minutes=length)
         if abs((item.moment("startTime") - start).total_seconds()) > 1:
             raise item.error("startTime", f"is not {length:g} minutes before endTime")
-        value = item.get(key)
-        missing = value is None or (isinstance(value, str) and value.casefold() in NO_VALUE)
-        price = float("nan") if missing else item.number(key) * factor
-        none += missing
-        if length == 5:
-            quarter = start - (start - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)) % _QUARTER
-            fives.setdefault(quarter, []).append((item.row or 0, price))
-        elif length in (15, 30):
-            rows.append(item.row or 0)
-            starts.append(start)
-            minutes.append(int(length))
-            prices.append(price)
-        else:
+        if length not in (5, 15, 30):
             raise CellError(
                 "is none of 5, 15, 30 minutes", file=item.file, row=item.row, column="duration",
                 value=f"{length:g}",
             )  # fmt: skip
-    notes = [f"{none} intervals have no {key}"] if none else []
-    part = sum(len(own) < 3 for own in fives.values())
-    for start, own in fives.items():
-        if len(own) == 3:
-            rows.append(own[0][0])
-            starts.append(start)
-            minutes.append(15)
-            prices.append(sum(price for _, price in own) / 3)
-    if fives:
-        notes.append(f"{len(fives) - part} quarter-hours are the mean of their three five minutes")
-    if part:
-        notes.append(f"{part} quarter-hours were left out of which not all five minutes are there")
-    return Series(
-        zone=zone, column=key, placed=Placed(rows=rows, starts=starts, minutes=minutes),
-        prices=pd.Series(prices, dtype="float64"), unit=unit, notes=tuple(notes),
-    )  # fmt: skip
+        value = item.get(key)
+        missing = value is None or (isinstance(value, str) and value.casefold() in NO_VALUE)
+        rows.append(item.row or 0)
+        found.append((start, int(length)))
+        prices.append(float("nan") if missing else item.number(key) * factor)
+        none += missing
+    when = settled(rows, [""] * len(rows), found, file=items[0].file, column=key)
+    return quarters(zone, key, when, prices, unit, [f"{none} intervals have no {key}"] if none else [])

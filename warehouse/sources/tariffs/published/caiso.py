@@ -6,7 +6,7 @@ need the zone they are to count for. US dollars per MWh.
 
 from collections.abc import Mapping
 
-from warehouse.errors import ColumnError, EmptyFileError, OptionError
+from warehouse.errors import ColumnError, EmptyFileError
 from warehouse.sources.cells import Cells
 from warehouse.sources.numbers import numbers
 from warehouse.sources.parsed import Parsed
@@ -14,7 +14,8 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.clock import LENGTHS
-from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
+from warehouse.sources.tariffs.published.places import zones_of
+from warehouse.sources.tariffs.published.rows import Placed, Series, parsed
 from warehouse.sources.tariffs.published.wide import texts_of
 
 PROVIDER = "California ISO, OASIS"
@@ -37,7 +38,9 @@ def parse_caiso(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     values, told = numbers([texts[row - 1] for row in rows], file.name, column)
     starts, ends = Cells.found(table, _START).times(), Cells.found(table, _END).times()
     series, short = [], 0
-    for zone, node in _zones(nodes, options, file.name).items():
+    zones, others = zones_of(nodes, lambda node: _HUBS.get(node, ""), options, file.name)
+    notes += others
+    for zone, node in zones.items():
         kept: list[tuple[int, int]] = []
         for place, row in enumerate(rows):
             if nodes[place] == node:
@@ -82,19 +85,3 @@ def _chosen(table: RawTable) -> tuple[list[int], list[str], list[str]]:
     if others:
         notes.append(f"{others} rows of other markets than the day-ahead one were left out")
     return rows, [nodes[row - 1] for row in rows], notes
-
-
-def _zones(nodes: list[str], options: Mapping[str, object], file: str) -> dict[str, str]:
-    """Return zone → node."""
-    there = list(dict.fromkeys(nodes))
-    hubs = {_HUBS[node]: node for node in there if node in _HUBS}
-    wanted = options.get("zone")
-    if len(there) == 1 and wanted is not None and (not hubs or wanted not in hubs):
-        return {str(wanted): there[0]}
-    if not hubs:
-        many = f"; it holds {len(there)} nodes: give a file of one" if len(there) > 1 else ""
-        raise OptionError(
-            f"is needed: the price of node {there[0]} is that of no zone known here{many}",
-            file=file, column="zone", value=None if wanted is None else str(wanted),
-        )  # fmt: skip
-    return {zone: hubs[zone] for zone in chosen(tuple(hubs), options, file)}

@@ -1,10 +1,19 @@
-"""Nord Pool's download of day-ahead prices: an interval a row, a column an area, as "SE3 (EUR)", per MWh."""
+"""Nord Pool's download of day-ahead prices: an interval a row, a column an area, per MWh.
+
+Layouts as of its data portal's `AuctionPrice_2026_DayAhead_SE3_EUR_None.csv` and the wide tables before, with
+semicolons: "Delivery Start (CET)", "Delivery End (CET)", then "SE3 Price (EUR)" or "SE3 (EUR)"; its xlsx has
+the areas in the first row and "Price (EUR)" in the second. CET is the market's clock, with summer time.
+"""
 
 import re
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import pyarrow as pa
+
 from warehouse.errors import ColumnError
+from warehouse.sources.cells import Cells
 from warehouse.sources.dialect import Dialect
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -16,14 +25,17 @@ from warehouse.sources.tariffs.published.wide import missing, series_of, texts_o
 from warehouse.zones import ZONES
 
 _CLOCK = re.compile(r"Delivery (?P<end>Start|End) \((?P<clock>[^)]+)\)")
-_AREA = re.compile(r"(?P<area>[A-Z]{2,3}-?[A-Z0-9]*) \((?P<money>[A-Z]{3})(?:/MWh)?\)")
+_AREA = re.compile(r"(?P<area>[A-Z]{2,3}-?[A-Z0-9]*)(?: Price)? \((?P<money>[A-Z]{3})(?:/MWh)?\)")
+_BELOW = re.compile(r"Price \((?P<money>[A-Z]{3})(?:/MWh)?\)")
 _FORMATS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%d/%m/%Y %H:%M:%S")
-_OTHERWISE = {"GER": "DE-LU", "TEL": "RO"}
+_OTHERWISE = {"GER": "DE-LU", "TEL": "RO", "UK": "GB"}
 
 
 def is_export(file: RawFile) -> bool:
     """Whether a file is Nord Pool's download, by its first header."""
-    return file.data[:64].decode("utf-8-sig", errors="replace").lstrip('"').startswith("Delivery Start")
+    return file.is_xlsx or file.data[:64].decode("utf-8-sig", errors="replace").lstrip('"').startswith(
+        "Delivery Start"
+    )
 
 
 def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
@@ -31,12 +43,14 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     header = file.data.split(b"\n", 1)[0]
     table = read_table(file, dialect=Dialect(delimiter=";" if b";" in header else ","))
     start, end, clock = _ends(table)
-    begun, ended = texts_of(table, start), texts_of(table, end)
+    areas, units_below = _areas(table)
+    if units_below:
+        table = table.taken(np.arange(1, table.rows))
+    begun, ended = (_stamps(table, name) for name in (start, end))
     when = placed(
         range(1, table.rows + 1), begun, [wall(text, _FORMATS) for text in begun],
         [wall(text, _FORMATS) for text in ended], ZoneInfo(clock), file=file.name, column=start,
     )  # fmt: skip
-    areas = _areas(table)
     zones = chosen(tuple(areas), options, file.name)
     series = [
         series_of(table, name, zone, when, money(currency, 1000.0, options, file.name))
@@ -63,15 +77,34 @@ def _ends(table: RawTable) -> tuple[str, str, str]:
     return start, end_name, ZONES_NAMED[clock]
 
 
-def _areas(table: RawTable) -> dict[str, tuple[str, str]]:
-    """Return the zones of the file with column and currency; where one is there in several, euros."""
+def _stamps(table: RawTable, column: str) -> list[str]:
+    """Return times as text, which cells of a sheet may hold as times."""
+    cells = Cells.found(table, column)
+    if pa.types.is_timestamp(cells.data.type):
+        return ["" if one is None else one.strftime(_FORMATS[0]) for one in cells.data.to_pylist()]
+    return texts_of(table, column)
+
+
+def _areas(table: RawTable) -> tuple[dict[str, tuple[str, str]], bool]:
+    """Return the zones of the file with column and currency, and whether the first row holds the units.
+
+    Where a zone is there in several currencies, euros.
+    """
     found: dict[str, tuple[str, str]] = {}
+    below = False
     for name in table.columns:
-        if (told := _AREA.fullmatch(name)) is None:
+        if (told := _AREA.fullmatch(name)) is not None:
+            area, currency = told["area"], told["money"]
+        elif _zone(name) in ZONES and (unit := _BELOW.fullmatch(texts_of(table, name)[0])) is not None:
+            area, currency, below = name, unit["money"], True
+        else:
             continue
-        zone = _OTHERWISE.get(told["area"], told["area"])
-        if zone in ZONES and (zone not in found or told["money"] == "EUR"):
-            found[zone] = name, told["money"]
+        if _zone(area) in ZONES and (_zone(area) not in found or currency == "EUR"):
+            found[_zone(area)] = name, currency
     if not found:
         raise missing(table, "a column of a known area, as 'SE3 (EUR)',")
-    return found
+    return found, below
+
+
+def _zone(area: str) -> str:
+    return _OTHERWISE.get(area, area)

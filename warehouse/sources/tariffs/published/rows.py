@@ -48,31 +48,52 @@ def placed(
     *,
     file: str,
     column: str,
+    minutes: int | None = None,
 ) -> Placed:
     """Place the rows of one series by their local starts and ends; texts: the cells, for what is told.
 
-    Raises CellError where most of them are no intervals.
+    minutes: how long each lasts where no ends are told. Raises CellError where most of them are no intervals.
     """
-    found = starts_of(walls, ends, timezone)
-    faults, kept = dict(found.faults), list[tuple[int, dt.datetime, int]]()
-    for index, start in enumerate(found.times):
+    starts = starts_of(walls, ends, timezone)
+    found: list[tuple[dt.datetime, int] | str] = []
+    for index, start in enumerate(starts.times):
         begun = walls[index]
         if start is None or begun is None:
+            found.append(starts.faults[index])
             continue
-        minutes = minutes_of(start, begun, ends[index], timezone)
-        if minutes is None:
-            faults[index] = "does not last 15, 30 or 60 minutes"
+        lasts = minutes or minutes_of(start, begun, ends[index], timezone)
+        if lasts is None:
+            found.append("does not last 15, 30 or 60 minutes")
+        elif minutes is not None and (begun.time.hour * 60 + begun.time.minute) % minutes:
+            found.append(f"does not begin on {minutes} full minutes")
         else:
-            kept.append((rows[index], start, minutes))
+            found.append((start, lasts))
+    return settled(rows, texts, found, file=file, column=column)
+
+
+def settled(
+    rows: Sequence[int],
+    texts: Sequence[str],
+    found: Sequence[tuple[dt.datetime, int] | str],
+    *,
+    file: str,
+    column: str,
+) -> Placed:
+    """Return the rows of one series of which start and minutes were found; the others are left out and told.
+
+    found: of each row these, or why there are none. Raises CellError where most of them have none.
+    """
+    faults = {index: one for index, one in enumerate(found) if isinstance(one, str)}
     if len(faults) > _MOST_UNPLACED * len(rows):
         first = min(faults)
         raise CellError(faults[first], file=file, row=rows[first], column=column, value=texts[first])
     notes = []
     for why in dict.fromkeys(faults.values()):
-        own = [index for index, fault in sorted(faults.items()) if fault == why]
+        own = [index for index, fault in faults.items() if fault == why]
         shown = ", ".join(f"{rows[index]} ({texts[index][:60]})" for index in own[:_SHOWN])
         more = f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else ""
         notes.append(f"column {column!r}: {len(own)} rows were left out: row {shown}{more} {why}")
+    kept = [(row, *one) for row, one in zip(rows, found, strict=True) if not isinstance(one, str)]
     return Placed(
         rows=[row for row, _, _ in kept],
         starts=[start for _, start, _ in kept],

@@ -9,6 +9,7 @@ from warehouse.sources.cells import Cells
 from warehouse.sources.numbers import Decimal, decimal_of, numbers
 from warehouse.sources.rawtable import RawTable
 from warehouse.sources.tariffs.money import Money
+from warehouse.sources.tariffs.payload import Record
 from warehouse.sources.tariffs.published.rows import Placed, Series
 
 
@@ -25,6 +26,11 @@ def series_of(
     values, notes = numbers(texts, table.file, column, decimal or decimal_of(texts))
     prices: pd.Series = values.iloc[[row - 1 for row in when.rows]]
     return Series(zone=zone, column=column, placed=when, prices=prices, unit=unit, notes=notes)
+
+
+def texts_under(items: Sequence[Record], key: str) -> list[str]:
+    """Return what JSON objects have under a key, as text; nothing and null are empty text."""
+    return ["" if (value := item.value.get(key)) is None else str(value).strip() for item in items]
 
 
 def missing(table: RawTable, what: str) -> ColumnError:
