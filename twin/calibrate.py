@@ -31,6 +31,7 @@ from twin.prior import CHI2_LIMIT, NAMES, reach
 from twin.rates import RateModel, rate_model
 from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, PriorRecord, TwinRecord
 from twin.restore import life_points, residual_frame
+from twin.silence import course_of
 from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
 from twin.update import anchor, carried, daily_update, full_record, kept_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
@@ -137,6 +138,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         request.telemetry,
         present(request.sessions, request.as_of_utc),
         nominal_ah=battery.nominal_capacity_ah,
+        flow=course_of(request, request.telemetry),
     )
     found = _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
     return found if doubt is None else disputed(found, told, seen, doubt, len(ages))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from twin.duty import Use, use_of
+from twin.course import Course
+from twin.duty import course_through, use_of
 from twin.health import Array
 
 _WHOLE_DAY_H = 20.0
@@ -25,8 +26,10 @@ class DutySpread:
     temperature_k: float
 
 
-def duty_spread(telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: float) -> DutySpread:
-    """The spread of the mean over the whole days of ``telemetry`` (columns as of `twin.duty.derive_duty`).
+def duty_spread(
+    telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: float, flow: Course | None = None
+) -> DutySpread:
+    """The spread of the mean over the whole days of ``telemetry`` (arguments as of `twin.duty.derive_duty`).
 
     Days of driving are taken for independent, those of weather for alike. Where there are few, the scatter
     that is believed counts besides what was seen (mean of a scaled inverse χ²).
@@ -35,9 +38,8 @@ def duty_spread(telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: 
         days = sessions["arrival_utc"].dt.floor("D").nunique() if len(sessions) else 0
         driving = _DRIVING_SD / float(np.sqrt(days)) if days else _UNKNOWN[0]
         return DutySpread(driving=min(driving, _UNKNOWN[0]), temperature_k=_UNKNOWN[1])
-    use = use_of(telemetry, sessions, nominal_ah=nominal_ah)
-    driven, degc = _by_day(telemetry, use)
-    if not len(driven) or driven.mean() <= 0:
+    driven, degc = _by_day(telemetry, sessions, flow or course_through(telemetry, nominal_ah))
+    if not len(driven) or not len(degc) or driven.mean() <= 0:
         return DutySpread(driving=_UNKNOWN[0], temperature_k=_UNKNOWN[1])
     mean = float(driven.mean())
     independent = max(1.0, len(degc) * (1 - _WEATHER_LAG) / (1 + _WEATHER_LAG))
@@ -47,18 +49,18 @@ def duty_spread(telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: 
     )
 
 
-def _by_day(telemetry: pd.DataFrame, use: Use) -> tuple[Array, Array]:
-    """Charge driven [of nominal] and mean temperature [°C] of each whole day."""
+def _by_day(telemetry: pd.DataFrame, sessions: pd.DataFrame, flow: Course) -> tuple[Array, Array]:
+    """Charge driven [of nominal] and mean temperature [°C] of each whole day, silence included."""
+    use = use_of(flow.by_day(), sessions)
     table = pd.DataFrame(
-        {
-            "hours": use.step_h,
-            "driven": np.where(use.driving, -use.c_rate * use.step_h, 0.0),
-            "degc": telemetry["temperature_degc"].to_numpy(dtype=float),
-        }
-    ).groupby(telemetry["time_utc"].dt.floor("D").to_numpy())
-    days = table.agg({"hours": "sum", "driven": "sum", "degc": "mean"})
+        {"hours": use.step_h, "driven": np.where(use.driving, -use.charge, 0.0)},
+        index=pd.to_datetime(use.begin_s, unit="s", utc=True).floor("D"),
+    )
+    days = table.groupby(level=0).sum()
+    degc = telemetry.groupby(telemetry["time_utc"].dt.floor("D"))["temperature_degc"].mean()
+    days["degc"] = degc.reindex(days.index)
     whole = days[days["hours"] >= _WHOLE_DAY_H]
-    return whole["driven"].to_numpy(), whole["degc"].to_numpy()
+    return whole["driven"].to_numpy(), whole["degc"].dropna().to_numpy()
 
 
 def _scatter(values: Array, believed: float) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twin.course import SEEN, UNSEEN, Course, course
 from twin.errors import TwinError
 from twin.health import Array
 
@@ -23,6 +24,10 @@ MAX_SEGMENTS = 16
 _HOURS = 3600.0
 _MOVING_C_RATE = 1 / 200  # below this a pack rests
 _LONGEST = 0.6  # the most of its charge that an ordinary day drives
+_COARSE = 0.02  # of the charge driven: samples that count it no better are held against the sessions
+_SOC_SD, _PROMISE_SD = 0.014, 0.02  # of a difference of two SoC of sessions; of their mean, relative
+_FEWEST_DRIVES = 3
+_STRANGE = 3.0  # standard deviations apart: sessions that tell of other drives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +146,8 @@ def derive_duty(
     nominal_ah: float,
     charge_c_rate: float,
     climate_degc: float | None = None,
+    flow: Course | None = None,
+    usable_share: float = 1.0,
 ) -> StandardDuty:
     """A battery's standard duty from its own history.
 
@@ -148,7 +155,9 @@ def derive_duty(
     departure_utc, arrival_soc, departure_soc. Discharge while plugged in is V2G and no part of the standard
     day. What neither table tells is taken from `REFERENCE_DUTY`; ``charge_c_rate`` is the charger's limit,
     used where no charging was seen; ``climate_degc``: temperature of its typical year, where one is known,
-    instead of that of ``telemetry``.
+    instead of that of ``telemetry``. ``flow``: the course of the current, silence included, by which the day
+    is wall time; that of ``telemetry`` with silence as rest if None. ``usable_share``: capacity today, of
+    nominal, by which SoC turns into charge.
     """
     reference = REFERENCE_DUTY
     plugged, target, source = reference.plugged_hours, reference.target_soc, "reference"
@@ -164,16 +173,17 @@ def derive_duty(
         trip_efc = float((sessions["departure_soc"] - sessions["arrival_soc"]).clip(lower=0).sum() / days)
     if len(telemetry):
         source = "telemetry"
-        use = use_of(telemetry, sessions, nominal_ah=nominal_ah)
-        step_h, rate, driving = use.step_h, use.c_rate, use.driving
-        charging = rate > _MOVING_C_RATE
-        observed_days = step_h.sum() / 24
+        use = use_of(flow or course_through(telemetry, nominal_ah), sessions)
+        driving, charging = use.driving, use.seen & (use.c_rate > _MOVING_C_RATE)
+        observed_days = use.step_h.sum() / 24
         if driving.any() and observed_days > 0.5:
-            driven = float(-(rate * step_h)[driving].sum())
-            trip_efc = driven / observed_days
-            trip_rate = driven / float(step_h[driving].sum())
+            driven = float(-use.charge[driving].sum())
+            sd = float(np.sqrt(use.variance[driving].sum()))
+            trip_efc = _driven(driven, sd, observed_days, telemetry, sessions, usable_share)
+            if (seen := driving & use.seen).any():
+                trip_rate = float(-use.charge[seen].sum() / use.step_h[seen].sum())
         if charging.any():
-            charge_rate = float((rate * step_h)[charging].sum() / step_h[charging].sum())
+            charge_rate = float(use.charge[charging].sum() / use.step_h[charging].sum())
         temperature = float(telemetry["temperature_degc"].mean())
     if climate_degc is not None:
         temperature = climate_degc
@@ -186,6 +196,41 @@ def derive_duty(
         temperature_degc=temperature,
         source=source,
     )
+
+
+def _driven(
+    counted: float,
+    counted_sd: float,
+    days: float,
+    telemetry: pd.DataFrame,
+    sessions: pd.DataFrame,
+    usable_share: float,
+) -> float:
+    """Charge driven a day, of nominal: as ``counted`` over ``days``, by sessions too where that is coarse.
+
+    Both are weighed by their errors; sessions that contradict the count are another car's, or promises.
+    """
+    by_count, sd = counted / days, counted_sd / days
+    if sd < _COARSE * by_count or len(sessions) <= _FEWEST_DRIVES:
+        return by_count
+    ordered = sessions.sort_values("arrival_utc")
+    leave, back = _seconds(ordered["departure_utc"])[:-1], _seconds(ordered["arrival_utc"])[1:]
+    soc = ordered["departure_soc"].to_numpy(dtype=float)[:-1]
+    left = ordered["arrival_soc"].to_numpy(dtype=float)[1:]
+    time_s = _seconds(telemetry["time_utc"])
+    inside = (leave >= time_s.min()) & (back <= time_s.max())
+    drives = int(inside.sum())
+    if drives < _FEWEST_DRIVES:
+        return by_count
+    told = float(np.clip((soc - left)[inside], 0.0, None).sum()) * usable_share
+    # From one departure to the next: as many days as drives, whatever the record begins and ends with.
+    told_days = float(np.ptp(leave[inside])) / DAY_S * drives / (drives - 1)
+    by_sessions = told / max(told_days, 1e-9)
+    told_sd = float(np.hypot(_PROMISE_SD * by_sessions, _SOC_SD * np.sqrt(drives) * usable_share / told_days))
+    if abs(by_sessions - by_count) > _STRANGE * float(np.hypot(sd, told_sd)):
+        return by_count
+    weight, other = sd**-2, told_sd**-2
+    return (weight * by_count + other * by_sessions) / (weight + other)
 
 
 def manageable(
@@ -215,29 +260,62 @@ def manageable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Telemetry sample by sample: hours that each stands for, C-rate [1/h, + = charge], whether it drives."""
+    """What a battery did, stretch by stretch: begin [s since 1970], hours, C-rate [1/h, + = charge], variance
+    of the charge, whether it drives, and whether that was seen."""
 
+    begin_s: Array
     step_h: Array
     c_rate: Array
+    variance: Array
     driving: npt.NDArray[np.bool_]
+    seen: npt.NDArray[np.bool_]
+
+    @property
+    def charge(self) -> Array:
+        """Charge moved [C·h]."""
+        return np.asarray(self.c_rate * self.step_h)
 
 
-def use_of(telemetry: pd.DataFrame, sessions: pd.DataFrame, *, nominal_ah: float) -> Use:
-    """How a battery was used; columns as of `derive_duty`."""
-    times = telemetry["time_utc"]
-    rate = telemetry["current_a"].to_numpy(dtype=float) / nominal_ah
+def course_through(telemetry: pd.DataFrame, nominal_ah: float) -> Course:
+    """The course of the current alone; silence is rest. Columns as of `derive_duty`."""
+    time_s = _seconds(telemetry["time_utc"])
+    order = np.argsort(time_s, kind="stable")
+    return course(time_s[order], telemetry["current_a"].to_numpy(dtype=float)[order] / nominal_ah)
+
+
+def use_of(flow: Course, sessions: pd.DataFrame) -> Use:
+    """How a battery was used; ``sessions`` as of `derive_duty`.
+
+    Discharge that was not seen is driving, unless the car was plugged in all the while.
+    """
+    unseen = flow.kind == UNSEEN
+    moving = flow.c_rate < np.where(unseen, 0.0, -_MOVING_C_RATE)
+    plugged = np.where(
+        unseen,
+        _plugged(flow.begin_s, sessions, until_s=flow.end_s),
+        _plugged(0.5 * (flow.begin_s + flow.end_s), sessions),
+    )
     return Use(
-        step_h=times.diff().dt.total_seconds().shift(-1).fillna(0).clip(0, 900).to_numpy() / _HOURS,
-        c_rate=rate,
-        driving=(rate < -_MOVING_C_RATE) & ~_inside(times, sessions),
+        begin_s=flow.begin_s,
+        step_h=flow.hours,
+        c_rate=flow.c_rate,
+        variance=flow.variance,
+        driving=moving & ~plugged,
+        seen=flow.kind == SEEN,
     )
 
 
-def _inside(times: pd.Series, sessions: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Which times lie within a plug-in session; sessions of one battery do not overlap."""
+def _seconds(times: pd.Series) -> Array:
+    milliseconds = times.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    return np.asarray(milliseconds / 1000.0)
+
+
+def _plugged(times_s: Array, sessions: pd.DataFrame, until_s: Array | None = None) -> npt.NDArray[np.bool_]:
+    """Which times (up to ``until_s``) lie within a plug-in session; sessions of a battery do not overlap."""
     if not len(sessions):
-        return np.zeros(len(times), dtype=bool)
+        return np.zeros(len(times_s), dtype=bool)
     ordered = sessions.sort_values("arrival_utc")
-    last = np.searchsorted(ordered["arrival_utc"].to_numpy(), times.to_numpy(), side="right") - 1
-    departure = ordered["departure_utc"].to_numpy()[np.maximum(last, 0)]
-    return (last >= 0) & (times.to_numpy() < departure)
+    arrival, departure = _seconds(ordered["arrival_utc"]), _seconds(ordered["departure_utc"])
+    last = np.searchsorted(arrival, times_s, side="right") - 1
+    within = times_s if until_s is None else until_s
+    return np.asarray((last >= 0) & (within < departure[np.maximum(last, 0)]))

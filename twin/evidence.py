@@ -21,6 +21,7 @@ _MOVING_C = 0.01  # beyond the current at rest: the pack is driven or charged
 _STILL_V = 1.5e-3  # voltage at rest moves less in a quarter of an hour
 _LONG_GAP_S = 1200.0
 _STUCK_S = 1200.0
+_EITHER_WAY, _NO_REST_C = 0.005, 0.03  # a rest lies between driving and charging, or is hardly a current
 _STUCK_SPAN_C = 0.05
 _STEP_C = 0.03
 _SURE = 4.0  # standard deviations
@@ -168,7 +169,9 @@ def _stuck_share(signal: Signal, resolution_v: float) -> float:
     least = max(_STUCK_SPAN_C, 3 * resolution_v / _LEAST_OHM_AH)
     stuck = 0.0
     for a, b, seconds in zip(first, last, length, strict=True):
-        if seconds >= _STUCK_S and np.ptp(signal.c_rate[a : b + 1]) > least:
+        # Two readings alike before and after a silence are no sensor that stands still.
+        shown = seconds >= _STUCK_S and b - a >= 2 and np.diff(signal.time_s[a : b + 1]).max() <= _STUCK_S
+        if shown and np.ptp(signal.c_rate[a : b + 1]) > least:
             stuck += seconds
     return float(stuck / max(signal.time_s[-1] - signal.time_s[0], 1.0))
 
@@ -180,7 +183,9 @@ def _rest_current(signal: Signal) -> float | None:
         return None
     moved = np.abs(signal.voltage_v[2 * reach :] - signal.voltage_v[: -2 * reach])
     middle = signal.c_rate[reach:-reach]
-    still = middle[(moved < _STILL_V) & (np.abs(middle) < 0.2)]
+    # Across a silence, nobody saw whether it stood still.
+    near_in_time = signal.time_s[2 * reach :] - signal.time_s[: -2 * reach] <= 4 * reach * signal.spacing_s
+    still = middle[(moved < _STILL_V) & (np.abs(middle) < 0.2) & near_in_time]
     if len(still) < 20:
         return None
     counts, edges = np.histogram(still, bins=np.arange(-0.2005, 0.2015, 0.001))
@@ -188,7 +193,13 @@ def _rest_current(signal: Signal) -> float | None:
     best = int(np.argmax(np.convolve(counts, [1, 1, 1], mode="same")))
     centre = 0.5 * (edges[best] + edges[best + 1])
     near = still[np.abs(still - centre) < 0.0025]
-    return float(np.median(near)) if len(near) >= max(20, 0.1 * len(middle)) else None
+    if len(near) < max(20, 0.1 * len(middle)):
+        return None
+    rest = float(np.median(near))
+    # A pack that is sent charging or driving alone never shows its rest, and a flat curve stands still there.
+    lower, higher = ((signal.c_rate - rest) * side > _MOVING_C for side in (-1, 1))
+    alone = min(lower.sum(), higher.sum()) < _EITHER_WAY * len(signal.c_rate)
+    return None if alone and abs(rest) > _NO_REST_C else rest
 
 
 def _answer(signal: Signal) -> Answer | None:

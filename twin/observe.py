@@ -23,10 +23,12 @@ from twin.health import Array, Health
 from twin.past import present
 from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT
 from twin.rates import rate_model
+from twin.replay import Replay
+from twin.silence import course_of
 from twin.spread import CellSpread, cell_spread
 from twin.state import BIAS_LIMIT_C, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
-from twin.window import DAILY_WINDOW_H, WINDOW_H, Replay, select_window
+from twin.window import DAILY_WINDOW_H, WINDOW_H, select_window
 
 RECENT_DAYS = 10
 _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
@@ -89,10 +91,10 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     if fault is not None:
         return Observation(fault=fault, evidence=evidence)
     if carried is None:
-        replay = select_window(recent, battery, hours=WINDOW_H)
+        replay = select_window(recent, battery, hours=WINDOW_H, flow=course_of(request, recent))
     else:
         newer = recent[recent["time_utc"] >= carried.until_utc]
-        replay = select_window(newer, battery, hours=DAILY_WINDOW_H)
+        replay = select_window(newer, battery, hours=DAILY_WINDOW_H, flow=course_of(request, newer))
     spread = cell_spread(recent, battery, known.circuit, known.health)
     if replay is None:
         return Observation(evidence=evidence, spread=spread)

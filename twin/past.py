@@ -15,6 +15,7 @@ import pandas as pd
 
 from twin.climate import typical_degc
 from twin.duty import StandardDuty, derive_duty, manageable
+from twin.silence import course_of, likely_share
 from twin.types import CalibrationRequest
 
 PRESENT_DAYS = 30.0  # what counts as now
@@ -53,6 +54,8 @@ def ordinary_day(request: CalibrationRequest) -> StandardDuty:
         nominal_ah=request.battery.nominal_capacity_ah,
         charge_c_rate=request.battery.charge_c_rate,
         climate_degc=typical_degc(request.climate),
+        flow=course_of(request, request.telemetry),
+        usable_share=likely_share(request),
     )
 
 

@@ -13,9 +13,9 @@ from twin.health import Health
 from twin.life import Factors, life_days, trajectory
 from twin.rates import RateModel
 from twin.record import LifePoints, need
+from twin.replay import Replay
 from twin.state import StateFit
 from twin.types import BatterySpec, Calibration
-from twin.window import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

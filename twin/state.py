@@ -2,10 +2,13 @@
 
 One window of telemetry (about a day and a half) is replayed through SPM. Unknown are the stoichiometry at its
 start, both active materials, the lithium inventory, an effective series resistance and a constant current
-bias. Voltages are means of ``BIN_S`` long bins, weighted robustly (Huber), and their errors are taken as
-correlated as the residuals show, since what SPM leaves out (electrolyte, hysteresis, temperature inside the
-pack) does not average away. A window that the model cannot follow, or follows only with an absurd bias, is
-refused: bad sensors are named, not fitted.
+bias. Voltages are means of ``BIN_S`` long bins or snapshots, weighted robustly (Huber), and their errors are
+taken as correlated as the residuals show, since what SPM leaves out (electrolyte, hysteresis, temperature
+inside the pack) does not average away. Where the current was seen by snapshots or not at all, the charge that
+was counted wanders off as `twin.course` tells, and the voltage with it along the open-circuit curve: an error
+that grows along the window, which residuals and derivatives are whitened by (generalised least squares). A
+window that the model cannot follow, or follows only with an absurd bias, is refused: bad sensors are named,
+not fitted.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy.typing as npt
 from twin.cell import SENSITIVE, ReferenceCell, day_model
 from twin.errors import SolveError
 from twin.health import Array, Health
-from twin.window import MAX_STEPS, Replay
+from twin.replay import MAX_STEPS, Replay
 
 VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
@@ -32,6 +35,8 @@ _SETTLED = 0.1  # of cost: a step that changes less moves nothing by a third of 
 # Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
+_LOAD_OHM_AH = 0.06
+_COUNTED_SD_V = 2e-4  # by what wandering charge moves a voltage, and no less matters
 _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
 
 
@@ -92,6 +97,8 @@ class _Problem:
     mean: Array
     precision: Array
     electrolyte: bool
+    slope_v: Array
+    whitening: Array | None
 
     def health(self, theta: Array) -> Health:
         """Health of the unknowns; the SEI thickness is the guess's."""
@@ -104,18 +111,22 @@ class _Problem:
         x, y = float(theta[0]), float((health.lithium_ah - theta[0] * q_n) / q_p)
         if not (0.002 < x < 0.998 and 0.002 < y < 0.998):
             raise SolveError(f"stoichiometries {x:.3f}, {y:.3f} lie outside the electrodes")
+        bias = theta[5] * capacity
+        current = self.replay.c_rate * capacity
+        if self.replay.silent is not None:
+            current = current - np.where(self.replay.silent, bias, 0.0)  # no sensor, no bias
         result = day_model(
             cell, MAX_STEPS, ageing=False, electrolyte=self.electrolyte, sensitive=SENSITIVE
         ).solve(
             self.replay.start_s,
-            self.replay.c_rate * capacity,
+            current,
             self.replay.end_s,
             health=health,
             x_n=x,
             y_p=y,
             temperature_degc=self.replay.temperature_degc,
             resistance_ohm=theta[4] / capacity,
-            bias_a=theta[5] * capacity,
+            bias_a=bias,
             times_s=self.replay.times_s,
         )
         by = result.sensitivity
@@ -130,13 +141,19 @@ class _Problem:
                 by["bias"] * capacity,
             ]
         )
+        jacobian[:, 5] -= self.slope_v * (
+            self.replay.times_s / 3600 - self.replay.seen_hours_at(self.replay.times_s)
+        )
+        jacobian = jacobian / VOLTAGE_SD_V
         residual = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
+        if self.whitening is not None:
+            residual, jacobian = self.whitening @ residual, self.whitening @ jacobian
         weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
         away = theta - self.mean
         return _Point(
             theta=theta,
             voltage_v=result.voltage_v,
-            jacobian=jacobian / VOLTAGE_SD_V,
+            jacobian=jacobian,
             residual=residual,
             weight=weight,
             cost=float((weight * residual**2).sum() + away @ self.precision @ away),
@@ -170,8 +187,16 @@ def fit_state(
     mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
     if prior is not None:
         mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
+    slope = _slope(replay, cell, guess, float(mean[0]))
     problem = _Problem(
-        replay=replay, guess=guess, cell=cell, mean=mean, precision=precision, electrolyte=electrolyte
+        replay=replay,
+        guess=guess,
+        cell=cell,
+        mean=mean,
+        precision=precision,
+        electrolyte=electrolyte,
+        slope_v=slope,
+        whitening=_whitening(replay, slope),
     )
     best, damping = _first(problem, bias_guess_c), 1e-3
     for _ in range(_ITERATIONS):
@@ -192,6 +217,29 @@ def fit_state(
     return _summary(problem, best)
 
 
+def _slope(replay: Replay, cell: ReferenceCell, guess: Health, x_0: float) -> Array:
+    """How the open-circuit voltage rises with the charge counted, along the window [V per C·h]."""
+    capacity, step = cell.circuit.fresh_capacity_ah, 0.01
+    q_n, q_p = guess.eps_n * cell.ah_per_eps_n, guess.eps_p * cell.ah_per_eps_p
+
+    def voltage(charge: Array) -> Array:
+        x = np.clip(x_0 + charge * capacity / q_n, 0.0, 1.0)
+        return cell.circuit.voltage(x, np.clip((guess.lithium_ah - x * q_n) / q_p, 0.0, 1.0))
+
+    charge = replay.charge_at(replay.times_s)
+    return np.asarray((voltage(charge + step) - voltage(charge - step)) / (2 * step))
+
+
+def _whitening(replay: Replay, slope_v: Array) -> Array | None:
+    """What makes the errors of voltages independent again, where the charge counted wanders; None if not."""
+    variance = replay.charge_variance
+    if variance is None or (variance[-1] ** 0.5) * np.abs(slope_v).max() < _COUNTED_SD_V:
+        return None
+    scaled = slope_v / VOLTAGE_SD_V
+    covariance = np.eye(len(variance)) + np.outer(scaled, scaled) * np.minimum.outer(variance, variance)
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
+
+
 def _first(problem: _Problem, bias_guess_c: float) -> _Point:
     try:
         return problem.at(problem.mean)
@@ -209,7 +257,13 @@ def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell) -> Array:
     window = circuit.window(guess)
     socs = np.linspace(0, 1, 400)
     x, y = window.at(socs)
-    soc = float(np.interp(replay.voltage_v[0], circuit.voltage(x, y), socs))
+    # A window of pieces may begin under load, and its first voltages may be left out.
+    before = float(replay.charge_at(replay.times_s[:1])[0]) * circuit.fresh_capacity_ah
+    at = int(np.searchsorted(replay.start_s, replay.times_s[0], side="right")) - 1
+    soc = float(
+        np.interp(replay.voltage_v[0] - _LOAD_OHM_AH * replay.c_rate[at], circuit.voltage(x, y), socs)
+    )
+    soc = float(np.clip(soc - before / float(window.capacity_ah), 0.02, 0.98))
     return np.array([np.interp(soc, socs, x), *guess.changes(cell.fresh), 0.05, 0.0])
 
 

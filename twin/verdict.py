@@ -14,10 +14,10 @@ from twin.chemistry import CHEMISTRIES
 from twin.dispute import Dispute
 from twin.errors import SolveError
 from twin.observe import Observation, capacity_draws, expected_health
+from twin.replay import Replay
 from twin.restore import residual_frame
 from twin.state import fit_state
 from twin.types import Calibration, CalibrationRequest
-from twin.window import Replay
 
 NO_WINDOW, NO_CHECKUPS = "no gap-free window of telemetry", "no check-ups"
 _OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that

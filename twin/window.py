@@ -2,61 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from twin.course import Course
+from twin.duty import course_through
+from twin.evidence import seconds_of
 from twin.health import Array
+from twin.pieces import pieces_window
+from twin.replay import BIN_S, MAX_STEPS, Replay
 from twin.types import BatterySpec
 
-BIN_S = 300.0
 WINDOW_H = 36.0
 DAILY_WINDOW_H = 20.0  # what a day's new telemetry holds, the night's gap spared
-MAX_STEPS = 96
 _RESTING_C, _RESTING_V = 0.04, 1.5e-3  # a biased sensor shows a current at rest; the voltage stands still
 _STEP_C = 0.004  # currents that differ by less are one step, as long as the steps are few enough
+_FEWEST_SAMPLES = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """A window of telemetry as the reference cell sees it.
+def select_window(
+    telemetry: pd.DataFrame,
+    battery: BatterySpec,
+    *,
+    hours: float = WINDOW_H,
+    flow: Course | None = None,
+) -> Replay | None:
+    """The window of ``hours`` of samples that holds the widest swing of charge; None where there is none.
 
-    ``start_s``, ``c_rate``: current steps; ``times_s``: bin middles; ``voltage_v``: cell voltage there;
-    ``begin_utc``: window start.
+    A gap-free one where there is any, else one of pieces, by ``flow``: the course of the current, silence
+    included (that of ``telemetry`` with silence as rest if None).
     """
-
-    begin_utc: pd.Timestamp
-    start_s: Array
-    c_rate: Array
-    times_s: Array
-    voltage_v: Array
-    temperature_degc: float
-
-    @property
-    def end_utc(self) -> pd.Timestamp:
-        """End of the window."""
-        return self.begin_utc + pd.Timedelta(seconds=self.end_s)
-
-    @property
-    def end_s(self) -> float:
-        """End of the window [s]."""
-        return float(self.times_s[-1] + BIN_S / 2)
-
-
-def select_window(telemetry: pd.DataFrame, battery: BatterySpec, *, hours: float = WINDOW_H) -> Replay | None:
-    """The gap-free window of ``hours`` that holds the widest swing of charge; None where there is none."""
-    if len(telemetry) < 50:
+    if len(telemetry) < _FEWEST_SAMPLES:
         return None
     binned = _bins(telemetry, battery)
+    whole = _gap_free(binned, hours)
+    if whole is not None:
+        return whole
+    flow = flow or course_through(telemetry, battery.nominal_capacity_ah)
+    return pieces_window(binned, flow, _resting(binned), hours)
+
+
+def _resting(binned: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    still = np.abs(np.diff(binned["voltage_v"].to_numpy(), prepend=np.nan)) < _RESTING_V
+    return np.asarray(still & (np.abs(binned["c_rate"].to_numpy()) < _RESTING_C))
+
+
+def _gap_free(binned: pd.DataFrame, hours: float) -> Replay | None:
     size = int(hours * 3600 / BIN_S)
     if len(binned) < size:
         return None
     charge = (binned["c_rate"].cumsum() * BIN_S / 3600).to_numpy()
     index = binned["bin"].to_numpy()
-    still = np.abs(np.diff(binned["voltage_v"].to_numpy(), prepend=np.nan)) < _RESTING_V
-    resting = still & (np.abs(binned["c_rate"].to_numpy()) < _RESTING_C)
+    resting = _resting(binned)
     best, best_score = None, 0.0
     for first in range(0, len(binned) - size + 1, max(1, size // 12)):
         last = first + size - 1
@@ -71,12 +71,11 @@ def select_window(telemetry: pd.DataFrame, battery: BatterySpec, *, hours: float
 
 
 def _bins(telemetry: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
-    seconds = (
-        telemetry["time_utc"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64) / 1000
-    )
+    seconds = seconds_of(telemetry["time_utc"])
     frame = pd.DataFrame(
         {
             "bin": np.floor(seconds / BIN_S).astype(np.int64),
+            "time_s": seconds,
             "voltage_v": telemetry["voltage_v"].to_numpy() / battery.cells_series,
             "c_rate": telemetry["current_a"].to_numpy() / battery.nominal_capacity_ah,
             "temperature_degc": telemetry["temperature_degc"].to_numpy(),

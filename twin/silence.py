@@ -1,0 +1,141 @@
+"""What a battery did while nothing was sent: slept, or was charged or driven unseen.
+
+A gap whose SoC before and after agree is rest. SoC is taken from what the car reports, from cell voltage less
+the load's drop, and from the plug-in sessions whose ends lie in the gap, each with its own error; together
+they tell by how much it rose or fell. Where none of them can tell, as on a flat voltage curve, silence is
+taken for rest: a car that is asleep sends nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from twin.cell import reference_cell
+from twin.course import Course, course, silences, spacing_of
+from twin.evidence import seconds_of, signal_of
+from twin.health import Array
+from twin.types import CalibrationRequest
+
+REPORTED_SD = 0.013  # of a difference of two reported SoC: each is told to 1 % at best
+_PROMISED_SD = 0.02  # of a difference of two of the sessions' SoC
+_SIGMAS, _LEAST = 3.0, 0.012  # what agrees
+_AT_REST = 0.2  # of the spread of what was compared: most silence that agrees is rest
+_MOST_SD = 0.02
+# Of the open-circuit voltage: relaxation, as a share of the load's drop, of the curve as the cell ages.
+_VOLTAGE_SD_V, _DROP_SD, _CURVE_SD = 8e-3, 0.5, 0.15
+_OHM_AH, _OHM_AH_RANGE, _SLOWLY = 0.07, (0.02, 0.2), 0.06  # at once, and by diffusion
+_MEMORY_S = 1200.0
+_STEP_C = 0.03
+_LEAST_SLOPE_V = 0.01
+_AGED_PER_YEAR = 0.02
+_UNKNOWN = 1e3
+
+
+def course_of(request: CalibrationRequest, telemetry: pd.DataFrame) -> Course | None:
+    """The course of the battery's current through ``telemetry``; None with fewer than two samples."""
+    if len(telemetry) < 2:
+        return None
+    signal = signal_of(telemetry, request.battery)
+    at = silences(signal.time_s)
+    if not len(at):
+        return course(signal.time_s, signal.c_rate)
+    share = likely_share(request)
+    told = [
+        _by_voltage(request, signal.time_s, signal.voltage_v, signal.c_rate, at, share),
+        _by_reports(telemetry, at),
+        _by_sessions(request.sessions, signal.time_s[at], signal.time_s[at + 1]),
+    ]
+    values, weights = np.array([value for value, _ in told]), np.array([sd**-2.0 for _, sd in told])
+    rise, sd = (values * weights).sum(axis=0) / weights.sum(axis=0), weights.sum(axis=0) ** -0.5
+    resting = np.abs(rise) <= np.maximum(_LEAST, _SIGMAS * sd)
+    sd = np.where(resting, np.minimum(_AT_REST * sd, _MOST_SD * _AT_REST), sd)
+    return course(signal.time_s, signal.c_rate, moved=rise * share, moved_sd=sd * share, resting=resting)
+
+
+def likely_share(request: CalibrationRequest) -> float:
+    """Usable capacity, of nominal, as it is known before telemetry is looked at."""
+    battery = request.battery
+    if len(request.checkups):
+        last = request.checkups.sort_values("time_utc")["capacity_ah"].iloc[-1]
+        share = float(last) / battery.nominal_capacity_ah
+    elif request.previous is not None:
+        share = request.previous.soh
+    else:
+        years = (request.as_of_utc - battery.commissioned_utc).total_seconds() / (365.25 * 86400)
+        share = 1 - _AGED_PER_YEAR * years
+    return float(np.clip(share, 0.6, 1.1))
+
+
+def _by_voltage(
+    request: CalibrationRequest,
+    time_s: Array,
+    voltage_v: Array,
+    c_rate: Array,
+    at: npt.NDArray[np.intp],
+    share: float,
+) -> tuple[Array, Array]:
+    """Rise of SoC over each gap and its spread, by cell voltage without load."""
+    cell = reference_cell(request.battery.chemistry)
+    socs = np.linspace(0, 1, 201)
+    curve = cell.circuit.voltage(*cell.circuit.window(cell.fresh.scaled(share)).at(socs))
+    slope = np.maximum(np.gradient(curve, socs), _LEAST_SLOPE_V)
+    # What diffusion takes off the voltage outlasts the load by some time: the mean current just before tells.
+    flow, ohm_ah = course(time_s, c_rate), _ohm_ah(time_s, voltage_v, c_rate)
+    moved = flow.charge_at(time_s) - flow.charge_at(time_s - _MEMORY_S)
+    values, spreads = [], []
+    for ends in (at, at + 1):
+        drop = ohm_ah * c_rate[ends] + _SLOWLY * moved[ends] * 3600 / _MEMORY_S
+        soc = np.interp(voltage_v[ends] - drop, curve, socs)
+        values.append(soc)
+        spreads.append((_VOLTAGE_SD_V + _DROP_SD * np.abs(drop)) / np.interp(soc, socs, slope))
+    rise = values[1] - values[0]
+    return rise, np.hypot(np.hypot(*spreads), _CURVE_SD * np.abs(rise))
+
+
+def _ohm_ah(time_s: Array, voltage_v: Array, c_rate: Array) -> float:
+    """How the voltage answers a step of the current [Ω·Ah of the cell]."""
+    moved = np.diff(c_rate)
+    use = (np.abs(moved) > _STEP_C) & (np.diff(time_s) < 2 * spacing_of(time_s))
+    if use.sum() < 10:
+        return _OHM_AH
+    return float(np.clip(np.median(np.diff(voltage_v)[use] / moved[use]), *_OHM_AH_RANGE))
+
+
+def _by_reports(telemetry: pd.DataFrame, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """The same by the SoC that the car reports."""
+    nothing = np.zeros(len(at)), np.full(len(at), _UNKNOWN)
+    if "soc_reported" not in telemetry:
+        return nothing
+    ordered = telemetry.sort_values("time_utc", kind="stable")
+    soc = ordered["soc_reported"].to_numpy(dtype=float)
+    rise = soc[at + 1] - soc[at]
+    told = np.isfinite(rise)
+    sd = max(REPORTED_SD, _resolution(soc))
+    return np.where(told, rise, 0.0), np.where(told, sd, _UNKNOWN)
+
+
+def _resolution(soc: Array) -> float:
+    values = np.unique(np.round(soc[np.isfinite(soc)], 5))
+    return float(np.median(np.diff(values))) if len(values) > 2 else 1.0
+
+
+def _by_sessions(sessions: pd.DataFrame, begin_s: Array, end_s: Array) -> tuple[Array, Array]:
+    """The same by the sessions: gaps in which one is left and another (or the next) is entered."""
+    rise, sd = np.zeros(len(begin_s)), np.full(len(begin_s), _UNKNOWN)
+    if len(sessions) < 2:
+        return rise, sd
+    ordered = sessions.sort_values("arrival_utc")
+    arrival, departure = (seconds_of(ordered[name]) for name in ("arrival_utc", "departure_utc"))
+    arrival_soc, departure_soc = (
+        ordered[name].to_numpy(dtype=float) for name in ("arrival_soc", "departure_soc")
+    )
+    left = np.searchsorted(arrival, begin_s, side="right") - 1
+    entered = np.searchsorted(arrival, end_s, side="right") - 1
+    begun = np.maximum(left, 0)
+    # Left in the gap what was plugged in before it, and plugged in again by its end.
+    told = (left >= 0) & (departure[begun] > begin_s) & (departure[begun] <= end_s) & (entered > left)
+    told &= departure[entered] > end_s
+    change = arrival_soc[entered] - departure_soc[begun]
+    return np.where(told, change, rise), np.where(told, _PROMISED_SD, sd)
