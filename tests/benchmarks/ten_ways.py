@@ -1,4 +1,4 @@
-"""One battery sent in ten ways: `python -m tests.benchmarks.ten_ways [--batteries 20] [--ways "5 min,15 min"]`.
+"""One battery sent in ten ways: `python -m tests.benchmarks.ten_ways`.
 
 Hidden batteries of `twin_recovery`, their record thinned as ten senders would (`tests.twin.sent`): every
 minute, every 5, 10 and 15 minutes, every 302 s, polls at random, an outage every night, asleep when parked,

@@ -1,4 +1,4 @@
-"""A synthetic battery's record as ten senders would have sent it: from every minute to SoC and power alone."""
+"""A synthetic battery's record as ten senders would have sent it: every minute to SoC and power alone."""
 
 from __future__ import annotations
 
