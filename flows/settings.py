@@ -144,6 +144,8 @@ class PlanSettings(Section):
     `co2_price_eur_per_kg` is what emissions cost that the dataset `co2` tells of.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
+    `expected_stays` "auto" plans, of cars whose stays nobody announces, those that their past makes likely
+    (at least `expected_probability`): late to come, early to leave, in need of much, by `expected_quantile`.
     `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure. The solver stops
     after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above `gap_warning` (0.01 is
     1 %) is degraded.
@@ -163,6 +165,9 @@ class PlanSettings(Section):
     v2g_limit_kwh: float | None = Field(default=None, ge=0, le=10000)
     taper_from_soc: float | None = Field(default=None, ge=0, lt=1)
     taper_full_share: float = Field(default=0.2, ge=0, le=1)
+    expected_stays: Literal["auto", "never"] = "auto"
+    expected_probability: float = Field(default=0.5, ge=0, le=1)
+    expected_quantile: float = Field(default=0.9, ge=0.5, lt=1)
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
     gap_warning: float = Field(default=0.01, ge=0, le=10)
 

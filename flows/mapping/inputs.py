@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 
 from flows.mapping.carry import Carried
+from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.peaks import NO_PEAKS, Peaks
 from flows.mapping.prices import PlanPrices
@@ -28,7 +29,8 @@ class PlanInputs:
     carried: what the batteries hold when the plan begins, mode by mode. v2g_used_kwh: what a car has
     discharged on the first day before that, by battery_id. peaks: what the most that sites draw costs, and
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
-    columns of their chargers; unknown_chargers: those that are named and not known.
+    columns of their chargers; unknown_chargers: those that are named and not known. expected: stays among
+    them that nobody has told.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -48,6 +50,7 @@ class PlanInputs:
     peaks: Peaks = NO_PEAKS
     surroundings: Surroundings = NO_SURROUNDINGS
     unknown_chargers: Sequence[str] = ()
+    expected: Expected = NOTHING_EXPECTED
     unusable: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(init=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -95,14 +95,18 @@ class PlanPrices:
         return settings.import_price_eur_per_kwh(self.past.each(slots))
 
 
+Departures = Callable[[Horizon], pd.Series]
+"""When the cars of a horizon leave, as far as it is known or expected."""
+
+
 def plan_prices(
-    context: Context, day: date, battery_ids: Sequence[str], kind: HorizonKind | None = None
+    context: Context, day: date, departures: Departures, kind: HorizonKind | None = None
 ) -> PlanPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
     A retail tariff of what is bought that covers the day counts as published where no market price is known;
-    nothing is earned then but what a tariff of what is sold says. battery_ids: whose stays tell how far
-    the plan reaches. kind: of the horizon, that of the settings unless told. Raises NoPlanError where the
+    nothing is earned then but what a tariff of what is sold says. departures: they tell how far the plan
+    reaches. kind: of the horizon, that of the settings unless told. Raises NoPlanError where the
     day is over.
     """
     known, zone = context.known, context.workspace.zone
@@ -114,8 +118,7 @@ def plan_prices(
     of_day = slots.isin(market_day_slots(day, zone))
     retail = np.isfinite(buys[of_day]).all() and not np.isfinite(own[of_day]).all()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
-    stays = known.stays(horizon.start, horizon.end)
-    horizon = horizon.reaching(stays.loc[stays["battery_id"].isin(battery_ids), "departure_utc"])
+    horizon = horizon.reaching(departures(horizon))
     return _Ladder(known, horizon, rows, tariff).climbed(retail=bool(retail))
 
 

@@ -12,6 +12,8 @@ from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.carry import NOTHING_CARRIED, carried
 from flows.mapping.chargers import with_chargers
+from flows.mapping.expected import Expected, expected_stays
+from flows.mapping.horizon import Horizon
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
@@ -43,7 +45,19 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{_why_none(context, all_batteries, sites)}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
-    prices = plan_prices(context, day, [str(name) for name in batteries["battery_id"]])
+    names = [str(name) for name in batteries["battery_id"]]
+    expected: list[Expected] = []
+
+    def departures(horizon: Horizon) -> pd.Series:
+        expected.append(expected_stays(known, horizon, names, settings.plan))
+        told = known.stays(horizon.start, horizon.end)
+        departs = [
+            *told.loc[told["battery_id"].isin(names), "departure_utc"],
+            *expected[0].stays["departure_utc"],
+        ]
+        return pd.Series(departs, dtype="datetime64[us, UTC]")
+
+    prices = plan_prices(context, day, departures)
     start, end = prices.horizon.start, prices.horizon.end
     # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
     stays = known.stays(start, end)
@@ -52,7 +66,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
         known, start, end, stays, elsewhere
     )
-    sessions = stays[stays["battery_id"].isin(batteries["battery_id"])]
+    sessions = stays[stays["battery_id"].isin(names)]
+    if len(expected[0].stays):
+        sessions = pd.concat([sessions, expected[0].stays.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
         raise NoPlanError(
             f"no plan for {day}: no car is plugged in on that day in zone {zone}: "
@@ -88,6 +104,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
                 co2=settings.plan.co2_price_eur_per_kg > 0.0,
             ),
             unknown_chargers=unknown_chargers,
+            expected=expected[0],
         )
     )
     if inputs.batteries.empty:

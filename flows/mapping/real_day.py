@@ -57,7 +57,7 @@ class RealDay:
         nowhere = misplaced(batteries, stays, sites)
         batteries, stays = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, stays))
         sites = sites_of(batteries, stays, sites)
-        prices = plan_prices(context, day, [], "market_day")
+        prices = plan_prices(context, day, lambda _: stays["departure_utc"].iloc[:0], "market_day")
         if prices.source != "published":
             raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
         names = [str(name) for name in batteries["battery_id"]]

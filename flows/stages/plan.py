@@ -104,6 +104,7 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
         "failed_modes": ", ".join(made.planned.failures) or None,
         "note": "; ".join(made.notes) or None,
     }
+    expected = inputs.expected.told
     files = {"prices": inputs.prices.rows, "sessions": inputs.sessions, "fleet": inputs.batteries}
     tables = {
         "out_plan": pd.DataFrame([header]),
@@ -111,6 +112,7 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
             files | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows, **inputs.surroundings.rows}
         ),
         "out_plan_price": price_rows(inputs),
+        "out_expected_stay": expected[expected["session_id"].isin(inputs.sessions["session_id"])],
         "out_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
     }

@@ -38,6 +38,11 @@ SETS = {
         origin="made of the March 2019 event queue of github.com/caltech-netlab/acnportal-experiments, "
         "one row a session",
     ),
+    "drivers": PublicSet(
+        folder="study/sessions/acn_caltech_2018_09_2019_12",
+        files=("sessions.csv.gz",),
+        origin="ACN-Data (Lee, Li, Low 2019), columns reduced in github.com/timosturm/acn-experiments",
+    ),
     "mj1": PublicSet(
         folder="ageing/simses_lg_mj1_molicel_lto",
         files=_MJ1,

@@ -134,9 +134,14 @@ def fleet_rows() -> pd.DataFrame:
     return pd.DataFrame([{"battery_id": "car-1", **car}, {"battery_id": "car-2", **car, "chemistry": "nca"}])
 
 
+def nobody(_: object) -> pd.Series:
+    """No departure: a plan then reaches as far as its prices."""
+    return pd.Series([], dtype="datetime64[us, UTC]")
+
+
 def day_prices(workspace: Workspace, day: date, as_of: datetime = AS_OF) -> PlanPrices:
     """The prices of a market day and of no other, whether it is over or not."""
-    return plan_prices(Context.of(workspace, as_of), day, [], "market_day")
+    return plan_prices(Context.of(workspace, as_of), day, nobody, "market_day")
 
 
 def price_rows(first: date, days: int, *, spread: float = 0.08) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.workspace import Workspace
 from optimize.types import Tariff
-from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put
+from tests.flows.conftest import AS_OF, DAY, ZONE, nobody, price_rows, put
 from tests.warehouse.builders import promote_unchecked
 from warehouse.zones import market_day_slots
 
@@ -61,7 +61,7 @@ def market(workspace: Workspace) -> None:
 
 
 def found(workspace: Workspace, day: date = DAY) -> PlanPrices:
-    return plan_prices(Context.of(workspace, AS_OF + timedelta(hours=1)), day, [])
+    return plan_prices(Context.of(workspace, AS_OF + timedelta(hours=1)), day, nobody)
 
 
 def test_a_tariff_both_ways_stands_before_the_market(workspace: Workspace) -> None:

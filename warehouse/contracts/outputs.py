@@ -254,6 +254,23 @@ OUTPUTS = (
         ), ("plan_id", "battery_id"),
     ),
     _plan(
+        "expected_stay", "One row a plan and stay that nobody had told: what was expected of it.",
+        (
+            _PLAN, text("session_id", "The stay planned for it"), _BATTERY,
+            number("probability", "1", "That the car plugs in on that local day", 0.0, 1.0),
+            *(
+                moment(f"{what}_utc_q{share}", f"{said}, {share} % quantile")
+                for what, said in (("arrival", "Plug-in"), ("departure", "Plug-out"))
+                for share in (10, 50, 90)
+            ),
+            *(
+                number(f"need_soc_q{share}", "1", f"Charge needed, {share} % quantile", 0.0, 1.0)
+                for share in (10, 50, 90)
+            ),
+            integer("days", "Days of stays of the car that it rests on", 1),
+        ), ("plan_id", "session_id"),
+    ),
+    _plan(
         "plan_source", "One row a plan and file that its inputs came from, calibrations apart.",
         (_PLAN, *_USED), sort=("plan_id", "dataset", "source_id"),
     ),

@@ -1,0 +1,154 @@
+"""Stays that nobody has told yet and that are likely to come: a car's own past, shrunk to its fleet's.
+
+A car whose stays are announced before it comes is planned as announced. Of the others each day of the horizon
+without a stay gets the one to plan for, where it is likely enough: it comes late, leaves early and needs
+much, by the quantile of the settings, so that a car that comes is seldom worse off than planned. A stay that
+is told takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from flows.mapping.horizon import QUARTER, Horizon
+from flows.plain import records
+from flows.settings import PlanSettings
+from optimize.forecast.plug_in import PlugInDay, PlugInHistory
+from warehouse.contracts import CONTRACTS
+from warehouse.known import Known
+from warehouse.zones import market_timezone
+
+HISTORY = pd.Timedelta(days=180)
+FEWEST_DAYS, LEAST_SPAN = 5, pd.Timedelta(days=14)
+"""A car with fewer days of stays, or a shorter past, is not foreseen."""
+_SHORTEST = pd.Timedelta(minutes=30)
+_HOUR = pd.Timedelta(hours=1)
+_ANNOUNCED = 0.5
+PREFIX = "expected:"
+"""What the session_id of a stay begins with that nobody has told."""
+_COLUMNS = CONTRACTS["core_session"].names
+_SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Expected:
+    """stays: as rows of core_session, without the columns of a file. told: rows of out_expected_stay."""
+
+    stays: pd.DataFrame
+    told: pd.DataFrame
+
+
+NOTHING_EXPECTED = Expected(
+    stays=pd.DataFrame(columns=list(_COLUMNS)),
+    told=pd.DataFrame(columns=list(CONTRACTS["out_expected_stay"].names)),
+)
+
+
+def expected_stays(
+    known: Known, horizon: Horizon, battery_ids: list[str], settings: PlanSettings
+) -> Expected:
+    """The stays of some cars that are likely in a horizon, and what they rest on."""
+    if settings.expected_stays == "never":
+        return NOTHING_EXPECTED
+    now = pd.Timestamp(known.as_of)
+    past = known.read("core_session", where={"battery_id": battery_ids}, start=now - HISTORY, end=now)
+    past = _of_the_unannounced(past).sort_values("arrival_utc")
+    if past.empty:
+        return NOTHING_EXPECTED
+    zone = market_timezone(horizon.zone)
+    last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
+    history = PlugInHistory.of(_local(past, zone))
+    days = pd.date_range(horizon.local[0].normalize(), horizon.local[horizon.priced_slots - 1], freq="D")
+    stays = known.stays(horizon.start, horizon.end)
+    told = {str(car): own for car, own in stays.groupby("battery_id")}
+    rows, found = [], []
+    for car, row in zip(last.index, records(last), strict=True):
+        for day in days:
+            expected = history.expect(str(car), day.date())
+            if expected is None:
+                continue
+            stay = _stay(expected, day, horizon, row["departure_soc"], settings)
+            if stay is None or _is_told(stay, day.date(), told.get(str(car)), zone):
+                continue
+            name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
+            rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
+            found.append({"session_id": name, "battery_id": car, **_told_of(expected, day)})
+    if not rows:
+        return NOTHING_EXPECTED
+    return Expected(stays=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)), told=pd.DataFrame(found))
+
+
+def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
+    """Past stays of cars that come without a word, and that are known long enough."""
+    announced = (past["received_utc"] < past["arrival_utc"] - QUARTER).groupby(past["battery_id"]).mean()
+    of_car = past.groupby("battery_id")["arrival_utc"]
+    enough = (of_car.count() >= FEWEST_DAYS) & (of_car.max() - of_car.min() >= LEAST_SPAN)
+    cars = [car for car in announced.index if enough[car] and announced[car] < _ANNOUNCED]
+    return past[past["battery_id"].isin(cars)]
+
+
+def _local(past: pd.DataFrame, zone: str) -> pd.DataFrame:
+    """Stays by the local clock; what they need is a share of capacity."""
+    clock = {
+        name: past[f"{name}_utc"].dt.tz_convert(zone).dt.tz_localize(None)
+        for name in ("arrival", "departure")
+    }
+    need = (past["departure_soc"] - past["arrival_soc"]).clip(lower=0.0)
+    stays = pd.DataFrame({"battery_id": past["battery_id"].astype(str), **clock, "need": need})
+    return stays[stays["departure"] > stays["arrival"]]  # an hour that comes twice may turn a short one round
+
+
+def _stay(
+    expected: PlugInDay, day: pd.Timestamp, horizon: Horizon, target: float, settings: PlanSettings
+) -> dict[str, object] | None:
+    """The stay to plan for; None where none is likely any more, or there is no time in it."""
+    gone = (horizon.local[0].tz_localize(None) - day.tz_localize(None)) / _HOUR  # < 0 before the day
+    arrival, probability = expected.arrival, expected.probability
+    if gone > 0.0:
+        later, share = arrival.beyond(gone), arrival.above(gone)
+        if later is None:
+            return None
+        arrival = later
+        probability = probability * share / (1.0 - probability + probability * share)
+    if probability < settings.expected_probability:
+        return None
+    safe = settings.expected_quantile
+    came = _at(day, arrival.quantile(safe)).ceil("min")
+    left = _at(day, expected.departure.quantile(1.0 - safe)).floor("min")
+    if left - came < _SHORTEST or left <= horizon.start or came >= horizon.end:
+        return None
+    need = min(expected.need.quantile(safe), target)
+    return {
+        "arrival_utc": came, "departure_utc": left, "arrival_soc": target - need, "departure_soc": target,
+    }  # fmt: skip
+
+
+def _is_told(stay: Mapping[str, object], day: date, told: pd.DataFrame | None, zone: str) -> bool:
+    """Whether the car has come on that day already, or is told to be elsewhere in its stays then."""
+    for row in records(told) if told is not None else ():
+        if row["arrival_utc"].tz_convert(zone).date() == day:
+            return True
+        if row["arrival_utc"] < stay["departure_utc"] and row["departure_utc"] > stay["arrival_utc"]:
+            return True
+    return False
+
+
+def _told_of(expected: PlugInDay, day: pd.Timestamp) -> dict[str, object]:
+    """Quantiles of what is expected, for the table."""
+    found: dict[str, object] = {"probability": expected.probability, "days": expected.days}
+    for name, share in _SHARES.items():
+        found[f"arrival_utc_q{name}"] = _at(day, expected.arrival.quantile(share)).floor("s")
+        found[f"departure_utc_q{name}"] = _at(day, expected.departure.quantile(share)).floor("s")
+        found[f"need_soc_q{name}"] = float(np.clip(expected.need.quantile(share), 0.0, 1.0))
+    return found
+
+
+def _at(day: pd.Timestamp, hours: float) -> pd.Timestamp:
+    """So many hours after local midnight by the clock, UTC; of a hidden clock time the one after it."""
+    wall = day.tz_localize(None) + pd.Timedelta(hours=hours)
+    return wall.tz_localize(day.tz, ambiguous=True, nonexistent="shift_forward").tz_convert("UTC")

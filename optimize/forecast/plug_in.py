@@ -1,0 +1,166 @@
+"""When a car plugs in, until when, and what it needs: its own past, shrunk to that of its fleet.
+
+A forecast of a car's day is made of the main stay (the longest) of each of its days before. A day counts
+less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind, workday or weekend
+(UNLIKE). The fleet's days of the last FLEET_DAYS count as FLEET_WEIGHT days of the car's own: it decides for
+a car with little past and hardly for one with much. Own values are spread by a kernel that narrows as they
+become more. What a car needs depends on how many days it has not charged: days before those with a gap like
+today's count most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from optimize.arrays import FloatArray
+from optimize.errors import ProblemError
+from optimize.forecast.weighted import Weighted
+
+HALF_DAYS, FLEET_DAYS = 90.0, 60
+UNLIKE, UNLIKE_NEED, UNLIKE_FLEET = 0.1, 0.5, 0.1
+FLEET_WEIGHT, FLEET_DAYS_OF_RATE = 0.5, 4.0
+FLEET_SAMPLES = 400
+WIDTH_HOURS, WIDTH_NEED = (0.3, 0.5), 0.1
+"""Of the kernel at one day of past: arrival and departure in hours, the need as a share of itself."""
+_KERNEL = np.array([-1.28, -0.52, 0.0, 0.52, 1.28])
+"""Five equally likely values of a normal distribution."""
+_SATURDAY = 5
+COLUMNS = ("battery_id", "arrival", "departure", "need")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlugInDay:
+    """What is expected of a car on a local day.
+
+    probability: that it plugs in at all. arrival, departure: hours after local midnight of the day, departure
+    beyond 24 on a later one. need: in the unit of the history's. days: how many own days it rests on.
+    """
+
+    probability: float
+    arrival: Weighted
+    departure: Weighted
+    need: Weighted
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlugInHistory:
+    """Main stays of a fleet, one a car and local day, in order of the days."""
+
+    car: npt.NDArray[np.int64]
+    day: npt.NDArray[np.int64]
+    free: npt.NDArray[np.bool_]
+    hours: FloatArray
+    need: FloatArray
+    gap: FloatArray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stays: pd.DataFrame) -> PlugInHistory:
+        """stays: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
+
+        Raises ProblemError for a stay that ends before it begins.
+        """
+        ordered = stays.assign(
+            length=stays["departure"] - stays["arrival"], date=stays["arrival"].dt.normalize()
+        )
+        wrong = ordered[ordered["length"] <= pd.Timedelta(0)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise ProblemError(
+                f"car {row['battery_id']!r}", "departure", row["departure"], "must be after arrival"
+            )
+        main = ordered.sort_values("length").drop_duplicates(["battery_id", "date"], keep="last")
+        main = main.sort_values(["date", "arrival", "battery_id"])
+        codes, names = pd.factorize(main["battery_id"])
+        day = (main["date"] - pd.Timestamp(0)).dt.days.to_numpy()
+        before = pd.Series(day).groupby(codes).shift()
+        hours = [(main[name] - main["date"]).dt.total_seconds() / 3600.0 for name in ("arrival", "departure")]
+        return cls(
+            car=np.asarray(codes, dtype=np.int64),
+            day=np.asarray(day, dtype=np.int64),
+            free=(main["date"].dt.day_of_week >= _SATURDAY).to_numpy(),
+            hours=np.column_stack([one.to_numpy(dtype=np.float64) for one in hours]),
+            need=main["need"].to_numpy(dtype=np.float64),
+            gap=(pd.Series(day) - before).fillna(7.0).to_numpy(dtype=np.float64),
+            names=tuple(str(name) for name in names),
+        )
+
+    def expect(self, battery_id: str, target: date) -> PlugInDay | None:
+        """What is expected of a car on a day, from the days before it; None for a car that never came."""
+        day = (pd.Timestamp(target) - pd.Timestamp(0)).days
+        if battery_id not in self.names:
+            return None
+        free = target.weekday() >= _SATURDAY
+        before = self.day < day
+        own = np.flatnonzero(before & (self.car == self.names.index(battery_id)))
+        if not own.size:
+            return None
+        fleet = np.flatnonzero(before & (self.day >= day - FLEET_DAYS))
+        if fleet.size > FLEET_SAMPLES:
+            fleet = fleet[np.linspace(0, fleet.size - 1, FLEET_SAMPLES).astype(np.int64)]
+        if not fleet.size:
+            fleet = own
+        age = 0.5 ** ((day - self.day[own]) / HALF_DAYS)
+        like = np.where(self.free[own] == free, 1.0, UNLIKE)
+        of_fleet = np.where(self.free[fleet] == free, 1.0, UNLIKE_FLEET)
+        gap = float(day - self.day[own[-1]])
+        likely = age * np.where(self.free[own] == free, 1.0, UNLIKE_NEED) * _alike(self.gap[own], gap)
+        arrival, departure = (
+            _mixed(self.hours[own, k], age * like, WIDTH_HOURS[k], self.hours[fleet, k], of_fleet)
+            for k in range(2)
+        )
+        width = WIDTH_NEED * float(np.median(self.need[own]))
+        need = _mixed(
+            self.need[own], likely, width, self.need[fleet], of_fleet * _alike(self.gap[fleet], gap)
+        )
+        return PlugInDay(
+            probability=self._probability(own, day, free),
+            arrival=arrival,
+            departure=departure,
+            need=Weighted(np.abs(need.points), need.weights),
+            days=int(own.size),
+        )
+
+    def _probability(self, own: npt.NDArray[np.int64], day: int, free: bool) -> float:
+        """The share of days of its kind on which it came, recent ones above all, shrunk to the fleet's."""
+        since = int(self.day[own[0]])
+        kind = _kinds(np.arange(since, day)) == free
+        ages = 0.5 ** ((day - np.arange(since, day)) / HALF_DAYS)
+        came = np.isin(np.arange(since, day), self.day[own])
+        recent = (self.day < day) & (self.day >= day - FLEET_DAYS) & (self.free == free)
+        first = max(day - FLEET_DAYS, int(self.day[0]))
+        days = int((_kinds(np.arange(first, day)) == free).sum()) * len(np.unique(self.car[self.day < day]))
+        rate = recent.sum() / days if days else 0.0
+        weight = float(ages[kind].sum())
+        return float(((ages * came)[kind].sum() + FLEET_DAYS_OF_RATE * rate) / (weight + FLEET_DAYS_OF_RATE))
+
+
+def _kinds(days: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether days since 1970-01-01, a Thursday, are of a weekend."""
+    return (days + 3) % 7 >= _SATURDAY
+
+
+def _alike(gaps: FloatArray, gap: float) -> FloatArray:
+    """How much days count by their gap since the car's day before: like gaps most."""
+    alike: FloatArray = np.exp(-np.abs(np.log((gaps + 0.3) / (gap + 0.3))))
+    return alike
+
+
+def _mixed(
+    own: FloatArray, weights: FloatArray, width: float, fleet: FloatArray, of_fleet: FloatArray
+) -> Weighted:
+    """Own values, each spread by the kernel, and the fleet's, that count as FLEET_WEIGHT days together."""
+    narrow = width * min(1.0, float(weights.sum()) ** -0.2)
+    spread = (own[:, None] + narrow * _KERNEL).ravel()
+    return Weighted(
+        np.concatenate([spread, fleet]),
+        np.concatenate(
+            [np.repeat(weights / len(_KERNEL), len(_KERNEL)), FLEET_WEIGHT * of_fleet / of_fleet.sum()]
+        ),
+    )
