@@ -2,7 +2,7 @@
 
 Hidden batteries of `twin_recovery`, their record thinned as ten senders would (`tests.twin.sent`): every
 minute, every 5, 10 and 15 minutes, every 302 s, polls at random, an outage every night, asleep when parked,
-while charging alone, and SoC and power alone. The sessions' SoC is told to 1 %. Told of each way: the quality
+while charging alone, and SoC and power alone. The sessions' SoC is told in whole per cents. Told of each way: the quality
 reached, how often the 90 % intervals of capacity and L0 hold the truth, the half-width of capacity, and how
 far the daily driving is from that of the record of every minute.
 """
@@ -31,11 +31,11 @@ from tests.twin.sent import WAYS
 from twin.calibrate import calibrate_battery
 from twin.types import CalibrationRequest
 
-_SOC_SD = 0.01
+_SOC_SD = 3e-3
 
 
 def told_sessions(hidden: Hidden) -> pd.DataFrame:
-    """The sessions as a car tells them: SoC to 1 %."""
+    """The sessions as a car tells them: SoC in whole per cents, and not quite."""
     rng = np.random.default_rng([2029, hidden.spec.seed])
     sessions = hidden.truth.sessions.copy()
     for name in ("arrival_soc", "departure_soc"):
