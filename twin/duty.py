@@ -184,7 +184,8 @@ def derive_duty(
                 trip_rate = float(-use.charge[seen].sum() / use.step_h[seen].sum())
         if charging.any():
             charge_rate = float(use.charge[charging].sum() / use.step_h[charging].sum())
-        temperature = float(telemetry["temperature_degc"].mean())
+        if telemetry["temperature_degc"].notna().any():
+            temperature = float(telemetry["temperature_degc"].mean())
     if climate_degc is not None:
         temperature = climate_degc
     return manageable(
