@@ -30,7 +30,8 @@ from twin.types import BatterySpec, CalibrationRequest
 COLUMNS = ("time_utc", "soc_reported", "power_kw", "temperature_degc")
 _LOAD_OHM_AH = 0.1  # of a cell under a load that lasts, diffusion included
 _TURN = 0.03  # of charge: less is no turning point
-_LEAST_LEG = 0.08  # of charge
+_LEAST_LEG = 0.05  # of charge
+_DRIFT_SD_C = 2e-3
 _FEWEST_LEGS, _LEAST_SWING = 2, 0.25
 _SYSTEMATIC_SD = 0.025  # of capacity: voltage level 1 %, what the display leaves out 2 %, power meter 1 %
 _SHARES = np.linspace(0.4, 1.4, 2001)
@@ -103,17 +104,23 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     moved, rise = np.diff(charge[turns]), np.diff(soc[turns])
     unseen = np.interp(time_s[turns], flow.end_s, np.cumsum(flow.kind == UNSEEN))
     variance = np.diff(flow.variance_at(time_s[turns]))
-    use = (np.abs(moved) > _LEAST_LEG) & (np.diff(unseen) < 0.5) & (moved * rise > 0)
-    moved, rise, variance = moved[use], rise[use], variance[use]
+    hours = np.diff(time_s[turns]) / 3600
+    # By both, for a choice by either alone prefers the legs in which that one errs upwards.
+    use = (np.abs(moved) + np.abs(rise) > 2 * _LEAST_LEG) & (np.diff(unseen) < 0.5) & (moved * rise > 0)
+    moved, rise, variance, hours = moved[use], rise[use], variance[use], hours[use]
     if len(moved) < _FEWEST_LEGS or np.abs(rise).sum() < _LEAST_SWING:
         return None
     step = display_step(soc)
     # Both ends of a leg are off by up to half a step; a display may lag by another.
     soc_variance = 2 * step**2 / 12 + (0.5 * step) ** 2
     spread = _SHARES[:, None] ** 2 * soc_variance + variance
-    off = (moved - _SHARES[:, None] * rise) ** 2 / spread
+    apart = moved - _SHARES[:, None] * rise
+    # What the power meter shows at rest, which SoC knows nothing of.
+    drift = (apart * hours / spread).sum(axis=1) / ((hours**2 / spread).sum(axis=1) + _DRIFT_SD_C**-2)
+    off = (apart - drift[:, None] * hours) ** 2 / spread
     scale = max(1.0, float(np.median(off[int(np.argmin(np.sum(off, axis=1)))])) / 0.45)
-    log_density = -0.5 * np.sum(np.log(spread), axis=1) - 0.5 * np.sum(off, axis=1) / scale
+    misfit = np.sum(off, axis=1) / scale + (drift / _DRIFT_SD_C) ** 2
+    log_density = -0.5 * np.sum(np.log(spread), axis=1) - 0.5 * misfit
     weight = np.exp(log_density - log_density.max())
     weight /= weight.sum()
     share = float(weight @ _SHARES)
