@@ -10,7 +10,7 @@ import pandas as pd
 from data_checks.owners import Owners
 from data_checks.packs import Floats, Packs
 from data_checks.series import Series
-from data_checks.types import Mask, Positions, RowFinding
+from data_checks.types import EVERYTHING, Mask, Positions, RowFinding, ScopeFinding
 
 FLOWING_C_RATE = 1 / 50
 LEG_CHARGE, LEG_SOC = 0.03, 0.02
@@ -36,7 +36,7 @@ def against_soc(frame: pd.DataFrame, owners: Owners, packs: Packs, series: Serie
     series = series.only(frame["soc_reported"].notna().to_numpy())
     c_rate = series.values(frame["current_a"]) / series.values(packs.figure("nominal_capacity_ah"))
     soc = series.values(frame["soc_reported"])
-    groups, ratio = _ratios(series, np.nan_to_num(c_rate), soc)
+    groups, ratio = judged(series, np.nan_to_num(c_rate), soc)
     turned, unfit = groups[ratio < -1 / SCALE], groups[(np.abs(ratio) <= 1 / SCALE) | (ratio > SCALE)]
     whole = np.union1d(turned, unfit)
     legs = _contradicting(series, np.nan_to_num(c_rate), soc) | _mirrored(series, np.nan_to_num(c_rate), soc)
@@ -108,7 +108,7 @@ def _finest_step(series: Series, soc: Floats) -> Floats:
     return finest
 
 
-def _ratios(series: Series, c_rate: Floats, soc: Floats) -> tuple[Positions, Floats]:
+def judged(series: Series, c_rate: Floats, soc: Floats) -> tuple[Positions, Floats]:
     """Return groups with enough evidence and charge that flowed over charge reported, signed."""
     if soc.size == 0:
         return np.empty(0, dtype=np.intp), np.empty(0)
@@ -122,6 +122,38 @@ def _ratios(series: Series, c_rate: Floats, soc: Floats) -> tuple[Positions, Flo
     ratio = np.bincount(of, (np.sign(change) * flowed)[telling], groups.size) / moved
     enough = (np.bincount(of, minlength=groups.size) >= WINDOWS) & (moved >= MOVED_SOC)
     return groups[enough], ratio[enough]
+
+
+def too_coarse(rule: str, owners: Owners, series: Series, c_rate: Floats, soc: Floats) -> list[ScopeFinding]:
+    """Tell of batteries that report their charge, of which a file shows too little to judge the whole of it.
+
+    Nothing is wrong with them, and nothing was checked, which is not the same as passed: the rows checked are
+    those of the others.
+    """
+    told = np.unique(series.group[np.isfinite(soc)])
+    told = told[told >= 0]
+    open_groups = np.setdiff1d(told, judged(series, c_rate, soc)[0])
+    rows = np.isin(owners.group, open_groups)
+    names = sorted({owners.names[code] for code in np.unique(owners.codes[rows])})
+    why = (
+        f"too coarse to be checked, not passed: fewer than {WINDOWS} windows of {WINDOW_MINUTES / 60:g} h in "
+        f"which the charge reported moves by {WINDOW_SOC:g} ({MOVED_SOC:g} in all): {', '.join(names[:5])}"
+        + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    )
+    return [
+        ScopeFinding(
+            rule=f"{rule}_unseen", severity="info", scope=EVERYTHING,
+            rows_checked=int(owners.codes.size - rows.sum()), rows_failed=0, message=why if names else "",
+        )
+    ]  # fmt: skip
+
+
+def unseen(frame: pd.DataFrame, owners: Owners, packs: Packs, series: Series) -> list[ScopeFinding]:
+    """`too_coarse` of the current's sign and unit."""
+    series = series.only(frame["soc_reported"].notna().to_numpy())
+    c_rate = series.values(frame["current_a"]) / series.values(packs.figure("nominal_capacity_ah"))
+    soc = series.values(frame["soc_reported"])
+    return too_coarse("current_sign", owners, series, np.nan_to_num(c_rate), soc)
 
 
 def _whole(owners: Owners, rule: str, groups: Positions, reason: str) -> RowFinding:

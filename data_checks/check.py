@@ -10,6 +10,7 @@ from data_checks import (
     charge,
     checkups,
     clocks,
+    coarse,
     duplicates,
     fleet,
     metering,
@@ -141,13 +142,15 @@ def _alone(
     dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, context: CheckContext
 ) -> Iterator[RowFinding]:
     """Judge rows by themselves."""
-    if dataset in ("telemetry", "checkups"):
+    if dataset in ("telemetry", "soc_power", "checkups"):
         yield telemetry.future_clock(rows, context)
         yield clocks.unset(rows, "time_utc")
     if dataset == "telemetry":
         yield cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
         yield telemetry.power(rows, packs)
+    elif dataset == "soc_power":
+        yield coarse.beyond_pack(rows, packs)
     elif dataset == "metering":
         yield metering.off_grid(rows)
         yield metering.not_over(rows, context)
@@ -184,6 +187,8 @@ def _together(
     elif dataset == "sessions":
         yield sessions.told_twice(rows, owners, usable)
         yield sessions.overlapping(rows, owners, usable)
+    elif dataset == "soc_power":
+        yield from coarse.against_soc(rows, owners, packs, usable)
     elif series is not None:
         yield from charge.against_soc(rows, owners, packs, series.only(usable))
         yield stuck.stuck_voltage(rows, packs, series.only(usable))
@@ -202,8 +207,11 @@ def _shown(
         ]
     if dataset == "checkups":
         return checkups.large_capacity(rows, owners, packs, usable)
+    if dataset == "soc_power":
+        return coarse.unseen(rows, owners, packs, usable)
     if series is not None:
         return [
+            *charge.unseen(rows, owners, packs, series.only(usable)),
             *stuck.constant_temperature(rows, owners, packs, series.only(usable)),
             *telemetry.file_order(rows, owners),
         ]

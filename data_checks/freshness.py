@@ -10,6 +10,7 @@ from warehouse.contracts import CONTRACTS, conform
 LONGEST_AGE: Mapping[str, pd.Timedelta] = {
     "prices": pd.Timedelta(hours=1),
     "telemetry": pd.Timedelta(hours=48),
+    "soc_power": pd.Timedelta(hours=48),
     "metering": pd.Timedelta(hours=48),
     "checkups": pd.Timedelta(days=400),
 }

@@ -18,6 +18,7 @@ from twin.cell import reference_cell
 from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
 from twin.duty import StandardDuty
+from twin.energy import by_energy
 from twin.entries import rows, vector
 from twin.errors import TwinError
 from twin.health import Array, Health
@@ -62,7 +63,7 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
             f"battery {battery.battery_id}: commissioned {battery.commissioned_utc}, "
             f"after {request.as_of_utc}"
         )
-    request = believed(request)
+    request = by_energy(believed(request))
     previous = request.previous
     kept = None if previous is None or why_full(request) else carried(previous, request.as_of_utc)
     seen = observe(request, age_days, kept)
@@ -145,7 +146,9 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
 
 
 def _bare(request: CalibrationRequest) -> CalibrationRequest:
-    return replace(request, telemetry=request.telemetry[:0], climate=request.climate[:0])
+    return replace(
+        request, telemetry=request.telemetry[:0], climate=request.climate[:0], coarse=request.coarse[:0]
+    )
 
 
 def _without_telemetry(
@@ -169,7 +172,8 @@ def _result(
     told: float,
     spread: DutySpread,
 ) -> Calibration:
-    state, fault, weakest = seen.state, seen.fault, seen.usable_share(n_checkups)
+    fault, weakest = seen.fault, seen.usable_share(n_checkups)
+    state = None if seen.replay is None else seen.state
     battery, circuit = request.battery, base.cell.circuit
     share = _shares(base, today)
     soh = float(share[0])
@@ -302,6 +306,8 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
     notes = []
     if seen.fault is not None:
         notes.append(f"sensors refused ({seen.fault})")
+    elif seen.energy is not None:
+        notes.append(seen.energy.said)
     elif seen.replay is None:
         notes.append(NO_WINDOW)
     if not n_checkups:
@@ -309,6 +315,8 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
     if spent:
         notes.append("at its end of life")
     quality: Quality = "calibrated" if seen.state is not None else "checkups" if n_checkups else "prior"
+    if seen.energy is not None:
+        quality = "energy"
     return quality, "; ".join(notes) or "ok"
 
 

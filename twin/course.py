@@ -22,6 +22,7 @@ LONG_GAP_S = 1200.0
 _LONG_GAP_SPACINGS = 3.0  # a poll or two that failed are no silence
 SEEN, REST, UNSEEN = 0, 1, 2
 _DAY_S = 86400.0
+_PAUSE_H, _OFTEN_SILENT, _OFF_DAY = 2.0, 0.2, 0.1  # hours, of wall time, days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,35 @@ class Course:
     def _summed(self, parts: Array, times_s: Array) -> Array:
         edges = np.append(self.begin_s, self.end_s[-1])
         return np.asarray(np.interp(times_s, edges, np.concatenate([[0.0], np.cumsum(parts)])))
+
+    def whole_days(self) -> Course:
+        """The part that counts days fairly: from the middle of one silence to that of another.
+
+        What is sent on waking begins and ends with a trip or a charge, so that its first and last day count
+        one too many. A record that hardly pauses is left as it is.
+        """
+        middles = 0.5 * (self.begin_s + self.end_s)[(self.kind != SEEN) & (self.hours > _PAUSE_H)]
+        if self.silent_share < _OFTEN_SILENT or len(middles) < 2:
+            return self
+        days = np.subtract.outer(middles, middles).T / _DAY_S
+        days[np.abs(days - np.round(days)) > _OFF_DAY] = 0.0
+        first, last = np.unravel_index(int(np.argmax(days)), days.shape)
+        if days[first, last] < 0.5 * (self.end_s[-1] - self.begin_s[0]) / _DAY_S:
+            return self
+        return self.between(float(middles[first]), float(middles[last]))
+
+    def between(self, begin_s: float, end_s: float) -> Course:
+        """The part between two times."""
+        begin, end = np.clip(self.begin_s, begin_s, end_s), np.clip(self.end_s, begin_s, end_s)
+        kept = end > begin
+        share = ((end - begin) / np.maximum(self.end_s - self.begin_s, 1e-9))[kept]
+        return Course(
+            begin_s=begin[kept],
+            end_s=end[kept],
+            c_rate=self.c_rate[kept],
+            variance=self.variance[kept] * share,
+            kind=self.kind[kept],
+        )
 
     def by_day(self) -> Course:
         """The same with silence cut at midnight (UTC), so that each stretch lies in one day."""

@@ -25,7 +25,7 @@ _HOURS = 3600.0
 _MOVING_C_RATE = 1 / 200  # below this a pack rests
 _LONGEST = 0.6  # the most of its charge that an ordinary day drives
 _COARSE = 0.02  # of the charge driven: samples that count it no better are held against the sessions
-_SOC_SD, _PROMISE_SD = 0.014, 0.02  # of a difference of two SoC of sessions; of their mean, relative
+_SOC_SD, _PROMISE_SD = 0.01, 0.02  # of a difference of two SoC of sessions; of their mean, relative
 _FEWEST_DRIVES = 3
 _STRANGE = 3.0  # standard deviations apart: sessions that tell of other drives
 
@@ -173,7 +173,7 @@ def derive_duty(
         trip_efc = float((sessions["departure_soc"] - sessions["arrival_soc"]).clip(lower=0).sum() / days)
     if len(telemetry):
         source = "telemetry"
-        use = use_of(flow or course_through(telemetry, nominal_ah), sessions)
+        use = use_of((flow or course_through(telemetry, nominal_ah)).whole_days(), sessions)
         driving, charging = use.driving, use.seen & (use.c_rate > _MOVING_C_RATE)
         observed_days = use.step_h.sum() / 24
         if driving.any() and observed_days > 0.5:
@@ -184,7 +184,8 @@ def derive_duty(
                 trip_rate = float(-use.charge[seen].sum() / use.step_h[seen].sum())
         if charging.any():
             charge_rate = float(use.charge[charging].sum() / use.step_h[charging].sum())
-        temperature = float(telemetry["temperature_degc"].mean())
+        if telemetry["temperature_degc"].notna().any():
+            temperature = float(telemetry["temperature_degc"].mean())
     if climate_degc is not None:
         temperature = climate_degc
     return manageable(

@@ -165,13 +165,14 @@ def _stuck_share(signal: Signal, resolution_v: float) -> float:
     edges = np.flatnonzero(np.diff(signal.voltage_v) != 0) + 1
     first = np.concatenate([[0], edges])
     last = np.concatenate([edges, [len(signal.voltage_v)]]) - 1
-    length = signal.time_s[last] - signal.time_s[first]
+    # Readings alike before and after a silence are no sensor that stands still in it.
+    step_s = np.diff(signal.time_s)
+    held = np.concatenate([[0.0], np.cumsum(np.where(step_s > _STUCK_S, 0.0, step_s))])
+    length = held[last] - held[first]
     least = max(_STUCK_SPAN_C, 3 * resolution_v / _LEAST_OHM_AH)
     stuck = 0.0
     for a, b, seconds in zip(first, last, length, strict=True):
-        # Two readings alike before and after a silence are no sensor that stands still.
-        shown = seconds >= _STUCK_S and b - a >= 2 and np.diff(signal.time_s[a : b + 1]).max() <= _STUCK_S
-        if shown and np.ptp(signal.c_rate[a : b + 1]) > least:
+        if seconds >= _STUCK_S and b - a >= 2 and np.ptp(signal.c_rate[a : b + 1]) > least:
             stuck += seconds
     return float(stuck / max(signal.time_s[-1] - signal.time_s[0], 1.0))
 

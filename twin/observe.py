@@ -16,6 +16,7 @@ from twin.ageing import checkup_arrays, health_at
 from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
 from twin.duty import REFERENCE_DUTY
+from twin.energy import EnergyFit, fit_energy, state_of
 from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
@@ -51,6 +52,7 @@ class Observation:
     """What telemetry says today: window and fit, or the fault that forbids one; all None without data.
 
     ``doubt``: why the fit is not to be used; ``state`` is None with it where PyBaMM could not follow at all.
+    ``energy``: the capacity that ``state`` rests on where the car tells SoC and power alone.
     """
 
     replay: Replay | None = None
@@ -59,6 +61,7 @@ class Observation:
     evidence: Evidence | None = None
     spread: CellSpread | None = None
     doubt: Dispute | None = None
+    energy: EnergyFit | None = None
 
     def usable_share(self, checkups: int) -> float:
         """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
@@ -82,6 +85,8 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     ]
     if len(recent) < 2:
         return Observation()
+    if len(request.coarse):
+        return _observe_energy(request, age_days, carried)
     battery, cell = request.battery, reference_cell(request.battery.chemistry)
     known = _known(request, cell, age_days, carried)
     signal = signal_of(recent, battery)
@@ -117,6 +122,16 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     return Observation(
         replay=replay, state=None if fault else state, fault=fault, evidence=evidence, spread=spread
     )
+
+
+def _observe_energy(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Observation:
+    """Capacity by SoC and power; day by day it is carried on, for a day's legs tell little."""
+    flow = course_of(request, request.telemetry)
+    found = None if carried is not None or flow is None else fit_energy(request.telemetry, flow)
+    if found is None:
+        return Observation()
+    cell = reference_cell(request.battery.chemistry)
+    return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
 
 
 def observe_from(

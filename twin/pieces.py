@@ -23,6 +23,7 @@ _SETTLED_S = 1800.0  # after an unseen charge or trip
 _UNSEEN_SD = 0.05  # of charge: what an unseen trip took is not what its voltage after it is fitted to
 _REST_S = 3600.0  # silence after which a piece may begin
 _STARTS = 40
+_MOST_UNSEEN = 1  # what is told of more adds up to charges that no electrode holds
 _FEWEST = 16  # points of voltage
 _LEAST_SWING = 0.03
 _STEP_C = 0.004
@@ -46,11 +47,14 @@ def pieces_window(
     starts = np.flatnonzero(resting | woken)
     starts = starts[:: max(1, len(starts) // _STARTS)]
     best, best_score = None, 0.0
+    unseen = np.cumsum(flow.kind == UNSEEN)
+    unseen = unseen[np.searchsorted(flow.begin_s, time_s, side="right") - 1]
     for first in np.union1d(starts, np.flatnonzero(woken)[-_STARTS:]):
         last = int(
             min(
                 np.searchsorted(seen_h, seen_h[first] + hours, side="right"),
                 np.searchsorted(time_s, time_s[first] + _LONGEST_H * 3600, side="right"),
+                np.searchsorted(unseen, unseen[first] + _MOST_UNSEEN, side="right"),
             )
         )
         if last - first < _FEWEST:

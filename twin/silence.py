@@ -3,7 +3,8 @@
 A gap whose SoC before and after agree is rest. SoC is taken from what the car reports, from cell voltage less
 the load's drop, and from the plug-in sessions whose ends lie in the gap, each with its own error; together
 they tell by how much it rose or fell. Where none of them can tell, as on a flat voltage curve, silence is
-taken for rest: a car that is asleep sends nothing.
+taken for rest: a car that is asleep sends nothing. Only what was under way on both sides of a gap of an hour
+or so went on through it, unless SoC says otherwise.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _VOLTAGE_SD_V, _DROP_SD, _CURVE_SD = 8e-3, 0.5, 0.15
 _OHM_AH, _OHM_AH_RANGE, _SLOWLY = 0.07, (0.02, 0.2), 0.06  # at once, and by diffusion
 _MEMORY_S = 1200.0
 _STEP_C = 0.03
-_LEAST_SLOPE_V = 0.01
+_UNDER_WAY_C, _UNDER_WAY_S, _UNDER_WAY_SD = 0.02, 5400.0, 0.3  # a trip or charge that goes on over a gap
+_LEAST_SD = 3e-3
 _AGED_PER_YEAR = 0.02
 _UNKNOWN = 1e3
 
@@ -49,9 +51,21 @@ def course_of(request: CalibrationRequest, telemetry: pd.DataFrame) -> Course | 
     ]
     values, weights = np.array([value for value, _ in told]), np.array([sd**-2.0 for _, sd in told])
     rise, sd = (values * weights).sum(axis=0) / weights.sum(axis=0), weights.sum(axis=0) ** -0.5
-    resting = np.abs(rise) <= np.maximum(_LEAST, _SIGMAS * sd)
-    sd = np.where(resting, np.minimum(_AT_REST * sd, _MOST_SD * _AT_REST), sd)
-    return course(signal.time_s, signal.c_rate, moved=rise * share, moved_sd=sd * share, resting=resting)
+    went_on = _went_on(signal.time_s, signal.c_rate, at)
+    off = np.abs(rise * share - went_on) / np.maximum(sd * share, 1e-9)
+    under_way = (went_on != 0) & (off <= _SIGMAS)
+    resting = ~under_way & (np.abs(rise) <= np.maximum(_LEAST, _SIGMAS * sd))
+    moved = np.where(under_way, went_on, rise * share)
+    sd = np.where(under_way, np.minimum(sd * share, _UNDER_WAY_SD * np.abs(went_on)), sd * share)
+    sd = np.where(resting, _AT_REST * np.minimum(sd, _MOST_SD), sd)
+    return course(signal.time_s, signal.c_rate, moved=moved, moved_sd=sd, resting=resting)
+
+
+def _went_on(time_s: Array, c_rate: Array, at: npt.NDArray[np.intp]) -> Array:
+    """Charge moved over each gap if what was under way on both sides went on [C·h]; 0 where nothing was."""
+    before, after, length = c_rate[at], c_rate[at + 1], time_s[at + 1] - time_s[at]
+    same = (before * after > 0) & (np.minimum(np.abs(before), np.abs(after)) > _UNDER_WAY_C)
+    return np.where(same & (length <= _UNDER_WAY_S), 0.5 * (before + after) * length / 3600, 0.0)
 
 
 def likely_share(request: CalibrationRequest) -> float:
@@ -80,16 +94,16 @@ def _by_voltage(
     cell = reference_cell(request.battery.chemistry)
     socs = np.linspace(0, 1, 201)
     curve = cell.circuit.voltage(*cell.circuit.window(cell.fresh.scaled(share)).at(socs))
-    slope = np.maximum(np.gradient(curve, socs), _LEAST_SLOPE_V)
     # What diffusion takes off the voltage outlasts the load by some time: the mean current just before tells.
     flow, ohm_ah = course(time_s, c_rate), _ohm_ah(time_s, voltage_v, c_rate)
     moved = flow.charge_at(time_s) - flow.charge_at(time_s - _MEMORY_S)
     values, spreads = [], []
     for ends in (at, at + 1):
         drop = ohm_ah * c_rate[ends] + _SLOWLY * moved[ends] * 3600 / _MEMORY_S
-        soc = np.interp(voltage_v[ends] - drop, curve, socs)
+        open_v, off = voltage_v[ends] - drop, _VOLTAGE_SD_V + _DROP_SD * np.abs(drop)
+        low, soc, high = (np.interp(open_v + side * off, curve, socs) for side in (-1, 0, 1))
         values.append(soc)
-        spreads.append((_VOLTAGE_SD_V + _DROP_SD * np.abs(drop)) / np.interp(soc, socs, slope))
+        spreads.append(0.5 * (high - low) + _LEAST_SD)
     rise = values[1] - values[0]
     return rise, np.hypot(np.hypot(*spreads), _CURVE_SD * np.abs(rise))
 

@@ -36,7 +36,10 @@ _SETTLED = 0.1  # of cost: a step that changes less moves nothing by a third of 
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
 _LOAD_OHM_AH = 0.06
-_COUNTED_SD_V = 2e-4  # by what wandering charge moves a voltage, and no less matters
+_ROOM = 0.02  # of charge, left at either end
+_COUNTED_SD_V, _RECOUNTS = 2e-3, 2  # what wandering charge moves a voltage by that matters
+_UNSETTLED_V, _UNSETTLED_S = 0.5, 1200.0  # V per C·h that moved at another time than was counted
+_LOAD_SD_OHM_AH, _LOAD_MEMORY_S = 0.04, 3600.0  # of what SPM leaves out under load, and for how long
 _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
 
 
@@ -99,6 +102,7 @@ class _Problem:
     electrolyte: bool
     slope_v: Array
     whitening: Array | None
+    offset: Array | None = None
 
     def health(self, theta: Array) -> Health:
         """Health of the unknowns; the SEI thickness is the guess's."""
@@ -146,6 +150,8 @@ class _Problem:
         )
         jacobian = jacobian / VOLTAGE_SD_V
         residual = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
+        if self.offset is not None:
+            residual = residual + self.slope_v * self.offset / VOLTAGE_SD_V
         if self.whitening is not None:
             residual, jacobian = self.whitening @ residual, self.whitening @ jacobian
         weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
@@ -198,7 +204,21 @@ def fit_state(
         slope_v=slope,
         whitening=_whitening(replay, slope),
     )
-    best, damping = _first(problem, bias_guess_c), 1e-3
+    best = _descend(problem, _first(problem, bias_guess_c))
+    for _ in range(_RECOUNTS):
+        again = _recounted(problem, best, replay)
+        if again is None:
+            break
+        try:
+            problem, best = again, _descend(again, again.at(best.theta))
+        except SolveError:
+            break
+    return _summary(problem, best)
+
+
+def _descend(problem: _Problem, best: _Point) -> _Point:
+    """Where the damped Gauss–Newton steps from ``best`` lead."""
+    damping = 1e-3
     for _ in range(_ITERATIONS):
         try:
             tried = problem.at(problem.step(best, damping))
@@ -214,7 +234,31 @@ def fit_state(
         best, damping = tried, damping / 5
         if done:
             break
-    return _summary(problem, best)
+    return best
+
+
+def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | None:
+    """The problem with the charge that the voltages ask for, where that is not the charge counted.
+
+    The likeliest wandering of the charge counted is put into the current, so that the curve's slope is taken
+    where the cell was; what it is held against stays the charge ``counted``. None where nothing would change.
+    """
+    variance, replay = counted.charge_variance, problem.replay
+    if variance is None or problem.whitening is None:
+        return None
+    back = problem.whitening.T @ (best.weight * best.residual)
+    wandered = np.minimum.outer(variance, variance) @ (problem.slope_v / VOLTAGE_SD_V * back)
+    before = 0.0 if problem.offset is None else problem.offset
+    if np.abs((wandered - before) * problem.slope_v).max() < _COUNTED_SD_V:
+        return None
+    edges = np.append(counted.start_s, counted.end_s)
+    moved = np.interp(edges, np.append(0.0, counted.times_s), np.append(0.0, wandered))
+    rate = counted.c_rate + np.diff(moved) / (np.diff(edges) / 3600)
+    recounted = replace(replay, c_rate=rate)
+    slope = _slope(recounted, problem.cell, problem.health(best.theta), float(best.theta[0]))
+    return replace(
+        problem, replay=recounted, slope_v=slope, whitening=_whitening(recounted, slope), offset=wandered
+    )
 
 
 def _slope(replay: Replay, cell: ReferenceCell, guess: Health, x_0: float) -> Array:
@@ -231,12 +275,23 @@ def _slope(replay: Replay, cell: ReferenceCell, guess: Health, x_0: float) -> Ar
 
 
 def _whitening(replay: Replay, slope_v: Array) -> Array | None:
-    """What makes the errors of voltages independent again, where the charge counted wanders; None if not."""
+    """What makes the errors of a window's voltages independent again; None where they are taken for it.
+
+    In a window of pieces or snapshots the charge counted wanders, and there is less rest to hold it against
+    what the model gets wrong under load, which lasts as long as the load does.
+    """
     variance = replay.charge_variance
-    if variance is None or (variance[-1] ** 0.5) * np.abs(slope_v).max() < _COUNTED_SD_V:
+    if variance is None:
         return None
     scaled = slope_v / VOLTAGE_SD_V
-    covariance = np.eye(len(variance)) + np.outer(scaled, scaled) * np.minimum.outer(variance, variance)
+    at = np.searchsorted(replay.start_s, replay.times_s, side="right") - 1
+    load = _LOAD_SD_OHM_AH * replay.c_rate[at] / VOLTAGE_SD_V
+    apart = np.abs(np.subtract.outer(replay.times_s, replay.times_s))
+    covariance = np.outer(scaled, scaled) * np.minimum.outer(variance, variance)
+    covariance += np.outer(load, load) * np.exp(-apart / _LOAD_MEMORY_S) + np.eye(len(variance))
+    # Just after a change that was not seen, diffusion is not where the model has it.
+    before = np.interp(replay.times_s - _UNSETTLED_S, replay.times_s, variance)
+    covariance += np.diag((_UNSETTLED_V / VOLTAGE_SD_V) ** 2 * (variance - before))
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
@@ -263,7 +318,13 @@ def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell) -> Array:
     soc = float(
         np.interp(replay.voltage_v[0] - _LOAD_OHM_AH * replay.c_rate[at], circuit.voltage(x, y), socs)
     )
-    soc = float(np.clip(soc - before / float(window.capacity_ah), 0.02, 0.98))
+    soc -= before / float(window.capacity_ah)
+    # On a flat curve that may be far off: what is charged and driven from there has room in the cell.
+    moved = replay.charge_at(np.append(replay.start_s, replay.end_s)) * (
+        circuit.fresh_capacity_ah / float(window.capacity_ah)
+    )
+    lowest, highest = _ROOM - float(moved.min()), 1 - _ROOM - float(moved.max())
+    soc = min(max(soc, lowest), highest) if lowest < highest else 0.5 * (lowest + highest)
     return np.array([np.interp(soc, socs, x), *guess.changes(cell.fresh), 0.05, 0.0])
 
 

@@ -19,7 +19,7 @@ from twin.errors import RecordError, TwinError
 from twin.prior import CHEMISTRY_PRIOR, AgeingPrior
 from twin.record import TwinRecord
 
-Quality = Literal["calibrated", "checkups", "prior", "stale", "disputed"]
+Quality = Literal["calibrated", "energy", "checkups", "prior", "stale", "disputed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,11 @@ def _no_months() -> pd.DataFrame:
     return pd.DataFrame({"month_utc": months, "temperature_degc": 0.0, "quarter_hours": 0})
 
 
+def _no_coarse() -> pd.DataFrame:
+    times = pd.DatetimeIndex([], tz="UTC", name="time_utc")
+    return pd.DataFrame({"time_utc": times, "soc_reported": 0.0, "power_kw": 0.0, "temperature_degc": 0.0})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRequest:
     """Everything the twin may know of a battery at ``as_of_utc``.
@@ -92,7 +97,8 @@ class CalibrationRequest:
     ``checkups``: time_utc, capacity_ah, resistance_ohm (may be NaN), temperature_degc; ``sessions``:
     arrival_utc, departure_utc, arrival_soc, departure_soc, as far back as there are any: the last
     `twin.past.PRESENT_DAYS` make the ordinary day, the rest tell of the past; ``climate``: month_utc,
-    temperature_degc, quarter_hours of the months it has lived through. Frames may be empty.
+    temperature_degc, quarter_hours of the months it has lived through; ``coarse``: time_utc, soc_reported,
+    power_kw (+ = charge), temperature_degc (may be NaN) of a car that tells no voltage. Frames may be empty.
     ``previous``: the last calibration, kept where today's sensors fail and carried on from where nothing asks
     for a full one; ``full_every_days``: the longest that its ageing, life and α are carried on; ``fleet``:
     the other cars of the site, None where there are none; ``electrolyte``: fit the state by SPMe, not SPM;
@@ -114,6 +120,7 @@ class CalibrationRequest:
     prior: AgeingPrior = CHEMISTRY_PRIOR
     climate: pd.DataFrame = field(default_factory=_no_months)
     model_hash: str | None = None
+    coarse: pd.DataFrame = field(default_factory=_no_coarse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

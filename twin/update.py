@@ -83,7 +83,7 @@ def why_full(request: CalibrationRequest) -> str:
     days = (request.as_of_utc - full.as_of_utc).total_seconds() / 86400
     if not 0 <= days < request.full_every_days:
         return f"the last full calibration is {days:.0f} days old"
-    if not full.observed and len(request.telemetry):
+    if not full.observed and len(request.telemetry) and not len(request.coarse):
         return "telemetry where there was none"
     duty, before = ordinary_day(request), need(previous.record.duty, "duty")
     for name, limit in DUTY_LIMITS.items():

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twin.course import Course
+from twin.course import Course, spacing_of
 from twin.duty import course_through
 from twin.evidence import seconds_of
 from twin.health import Array
@@ -21,6 +21,8 @@ DAILY_WINDOW_H = 20.0  # what a day's new telemetry holds, the night's gap spare
 _RESTING_C, _RESTING_V = 0.04, 1.5e-3  # a biased sensor shows a current at rest; the voltage stands still
 _STEP_C = 0.004  # currents that differ by less are one step, as long as the steps are few enough
 _FEWEST_SAMPLES = 30
+_DENSE_S = BIN_S / 2  # a bin of fewer than two samples is a snapshot
+_MOVING_C = 0.01
 
 
 def select_window(
@@ -37,12 +39,13 @@ def select_window(
     """
     if len(telemetry) < _FEWEST_SAMPLES:
         return None
-    binned = _bins(telemetry, battery)
-    whole = _gap_free(binned, hours)
-    if whole is not None:
-        return whole
+    if spacing_of(np.sort(seconds_of(telemetry["time_utc"]))) <= _DENSE_S:
+        whole = _gap_free(_bins(telemetry, battery), hours)
+        if whole is not None:
+            return whole
+    points = _bins(telemetry, battery, apart=True)
     flow = flow or course_through(telemetry, battery.nominal_capacity_ah)
-    return pieces_window(binned, flow, _resting(binned), hours)
+    return pieces_window(points, flow, _resting(points), hours)
 
 
 def _resting(binned: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -70,7 +73,8 @@ def _gap_free(binned: pd.DataFrame, hours: float) -> Replay | None:
     return None if best is None else _replay(binned.iloc[best : best + size])
 
 
-def _bins(telemetry: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
+def _bins(telemetry: pd.DataFrame, battery: BatterySpec, *, apart: bool = False) -> pd.DataFrame:
+    """Means of bins; with ``apart``, rest, charge and discharge within a bin apart, in order of time."""
     seconds = seconds_of(telemetry["time_utc"])
     frame = pd.DataFrame(
         {
@@ -81,7 +85,12 @@ def _bins(telemetry: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
             "temperature_degc": telemetry["temperature_degc"].to_numpy(),
         }
     )
-    return frame.groupby("bin", as_index=False).mean()
+    if not apart:
+        return frame.groupby("bin", as_index=False).mean()
+    frame = frame.sort_values("time_s", kind="stable")
+    frame["way"] = np.sign(frame["c_rate"]) * (frame["c_rate"].abs() > _MOVING_C)
+    run = ((frame["way"].diff() != 0) | (frame["bin"].diff() != 0)).cumsum()
+    return frame.groupby(run.to_numpy(), as_index=False).mean()
 
 
 def _replay(binned: pd.DataFrame) -> Replay:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     prices = "prices"
     tariffs = "tariffs"
     telemetry = "telemetry"
+    soc_power = "soc_power"
     metering = "metering"
     sessions = "sessions"
     fleet = "fleet"

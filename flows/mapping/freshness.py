@@ -11,6 +11,7 @@ from warehouse.store import Warehouse
 _NEWEST = {
     "prices": ("core_price", "zone"),
     "telemetry": ("core_telemetry_15min", "battery_id"),
+    "soc_power": ("core_soc_power", "battery_id"),
     "metering": ("core_metering", "battery_id"),
     "checkups": ("core_checkup", "battery_id"),
 }

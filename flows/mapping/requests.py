@@ -62,9 +62,15 @@ def calibration_requests(
     known, end, settings = context.known, pd.Timestamp(context.as_of), context.workspace.settings.calibrate
     where = {"battery_id": list(battery_ids)}
     batteries = known.read("core_battery", where=where)
-    rows_of = {"telemetry": "telemetry", "checkup": "checkups", "session": "sessions"}
+    rows_of = {
+        "telemetry": "telemetry",
+        "soc_power": "soc_power",
+        "checkup": "checkups",
+        "session": "sessions",
+    }
     spans = {
         "telemetry": (end - _RECENT, end),
+        "soc_power": (end - _RECENT, end),
         "checkup": (None, end),
         "session": (None, end + _AHEAD),
     }
@@ -95,6 +101,7 @@ def calibration_requests(
         request = CalibrationRequest(
             battery=battery_spec(row),
             telemetry=own["telemetry"],
+            coarse=own["soc_power"],
             checkups=own["checkup"],
             sessions=own["session"],
             as_of_utc=end,

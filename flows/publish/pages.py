@@ -40,6 +40,7 @@ _SOURCES = {
 }
 _QUALITIES = {
     "calibrated": "fitted to telemetry and check-ups",
+    "energy": "capacity by energy against SoC, for the car tells no voltage, and check-ups",
     "checkups": "fitted to check-ups alone",
     "prior": "no usable data: the chemistry's prior",
     "disputed": "the fit to telemetry belies itself: check-ups alone, or the prior where there are none",

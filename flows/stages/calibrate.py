@@ -149,7 +149,7 @@ def calibrate_batteries(
         *(calibration.to_record() for calibration in stored),
     ]
     rows = tuple(_summary(record) for record in records)
-    silent = tuple(one.battery.battery_id for one in requests if one.telemetry.empty)
+    silent = tuple(one.battery.battery_id for one in requests if one.telemetry.empty and one.coarse.empty)
     return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(kept), unmeasured=silent)
 
 

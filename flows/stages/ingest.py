@@ -13,7 +13,7 @@ from flows.context import Context
 from flows.errors import NoPlanError
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
-from warehouse.errors import nearest
+from warehouse.errors import ColumnError, SourceError, nearest
 from warehouse.recheck import check_again
 from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
 from warehouse.sources.tariffs import PROVIDERS
@@ -21,7 +21,7 @@ from warehouse.store import Warehouse
 
 INGEST_ORDER = (
     "sites", "chargers", "fleet", "prices", "tariffs", "co2", "site_load", "sessions", "checkups",
-    "telemetry", "metering",
+    "telemetry", "soc_power", "metering",
 )  # fmt: skip
 """The datasets, each after those that its rows refer to."""
 
@@ -31,6 +31,7 @@ _REFERS: Mapping[str, tuple[str, str]] = {
     "chargers": ("site_id", "sites"),
     "site_load": ("site_id", "sites"),
     "telemetry": ("battery_id", "fleet"),
+    "soc_power": ("battery_id", "fleet"),
     "metering": ("battery_id", "fleet"),
     "sessions": ("battery_id", "fleet"),
     "checkups": ("battery_id", "fleet"),
@@ -38,6 +39,7 @@ _REFERS: Mapping[str, tuple[str, str]] = {
 
 
 _SHOWN = 5
+_COARSE = "soc_power"  # telemetry of cars that tell neither voltage nor current
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
 _ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVIDERS.items() if one.zoned)})
@@ -104,11 +106,13 @@ def land_files(
         more["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
-    read = [
-        read_source(dataset, file, source=source, zone=zone, follow=follow, received=received, **more)
-        for file in files
-    ]
-    aside: list[str] = []
+    how: dict[str, Any] = {"zone": zone, "follow": follow, "received": received, **more}
+    read, aside = list[SourceFile](), list[str]()
+    for file in files:
+        item = _read(dataset, file, source, how)
+        read.append(item)
+        if item.dataset != dataset:
+            aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
     for item in read:
         aside += _undeclared(warehouse, item)
         if received is not None:
@@ -128,6 +132,20 @@ def land_files(
         notes=(*(note for item in read for note in item.notes), *aside),
         source_ids=tuple(source_ids),
     )
+
+
+def _read(dataset: str, file: Path, source: str, how: Mapping[str, Any]) -> SourceFile:
+    """The file as of that dataset; telemetry of SoC and power alone as that kind of telemetry."""
+    try:
+        return read_source(dataset, file, source=source, **how)
+    except ColumnError:
+        if dataset != "telemetry" or source not in ("csv", "parquet"):
+            raise
+        try:
+            return read_source(_COARSE, file, source=source, **how)
+        except SourceError:
+            pass  # it is not that either: what was asked for is told of
+        raise
 
 
 def _needs_cars(source: str, options: Mapping[str, object]) -> bool:

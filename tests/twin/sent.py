@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from twin.synthetic import Truth
-from twin.types import BatterySpec
+from twin.types import BatterySpec, CalibrationRequest
 
 _MOVING_C = 0.01
 _AWAKE_S = 120.0  # before and after it moves
@@ -88,6 +90,39 @@ def charging_only(truth: Truth, battery: BatterySpec, seed: int) -> pd.DataFrame
     return frame[charging].reset_index(drop=True)
 
 
+def soc_and_power(truth: Truth, battery: BatterySpec, seed: int) -> pd.DataFrame:
+    """What most clouds give, every five minutes: SoC in whole per cents, power, no voltage and no current."""
+    frame = _polled(truth, 300, seed)
+    reference = pd.concat(
+        [
+            truth.sessions[["arrival_utc", "arrival_soc"]].set_axis(["time_utc", "soc"], axis=1),
+            truth.sessions[["departure_utc", "departure_soc"]].set_axis(["time_utc", "soc"], axis=1),
+        ]
+    ).sort_values("time_utc")
+    every = truth.telemetry
+    hours = every["time_utc"].diff().dt.total_seconds().to_numpy() / 3600
+    bias = every["current_a"][every["current_a"].abs() < _MOVING_C * battery.nominal_capacity_ah].median()
+    moved = np.nancumsum((every["current_a"].to_numpy() - bias) * np.nan_to_num(hours))
+    share = truth.hidden["usable_capacity_ah"]
+    since = np.interp(_stamps(reference["time_utc"]), _stamps(every["time_utc"]), moved)
+    # The car's own reckoning, set right at every plug-in and plug-out.
+    last = np.searchsorted(_stamps(reference["time_utc"]), _stamps(every["time_utc"]), side="right") - 1
+    base = np.maximum(last, 0)
+    soc = reference["soc"].to_numpy()[base] + (moved - since[base]) / share
+    told = pd.Series(np.clip(np.round(soc, 2), 0, 1), index=every["time_utc"])
+    kilowatt = frame["voltage_v"] * frame["current_a"] / 1000
+    return pd.DataFrame(
+        {
+            "battery_id": battery.battery_id,
+            "time_utc": frame["time_utc"],
+            "soc_reported": told.reindex(frame["time_utc"]).to_numpy(),
+            "power_kw": kilowatt.round(2),
+            "temperature_degc": np.nan,
+        }
+    )
+
+
+COARSE = "SoC and power"
 WAYS = {
     "1 min": minute,
     "5 min": five_minutes,
@@ -98,8 +133,20 @@ WAYS = {
     "nightly outage": nightly_outage,
     "asleep when parked": asleep_when_parked,
     "charging only": charging_only,
+    COARSE: soc_and_power,
 }
 
 
 def _seconds(frame: pd.DataFrame) -> np.ndarray:
-    return (frame["time_utc"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
+    return _stamps(frame["time_utc"])
+
+
+def _stamps(times: pd.Series) -> np.ndarray:
+    return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
+
+
+def asked(made: CalibrationRequest, way: str, sent: pd.DataFrame) -> CalibrationRequest:
+    """The request with what was sent, of whatever kind it is."""
+    if way == COARSE:
+        return replace(made, telemetry=made.telemetry[:0], coarse=sent)
+    return replace(made, telemetry=sent)

@@ -76,6 +76,21 @@ TELEMETRY = TableContract(
     daily=True,
 )  # fmt: skip
 
+SOC_POWER = TableContract(
+    name="soc_power",
+    description="What most clouds give of a car: charge as displayed and the battery's power, no voltage.",
+    columns=(
+        _BATTERY_ID,
+        moment("time_utc", "Time of the sample"),
+        number("soc_reported", "1", "Charge as the car says", 0.0, 1.0, typical=_SOC_TYPICAL),
+        # No typical range: a parked car draws nothing, and the checks hold its power against its charge.
+        number("power_kw", "kW", "Power of the battery, + = charge", -5000.0, 5000.0),
+        number("temperature_degc", "°C", "Of the battery", -50.0, 100.0, typical=(0.0, 120.0), nullable=True),
+    ),
+    key=("battery_id", "time_utc"),
+    daily=True,
+)  # fmt: skip
+
 METERING = TableContract(
     name="metering",
     description="What the meter at a car's plug counted in a quarter-hour; one that is not told is unknown.",
@@ -215,6 +230,7 @@ DATASETS = {
     "prices": PRICE,
     "tariffs": TARIFF,
     "telemetry": TELEMETRY,
+    "soc_power": SOC_POWER,
     "metering": METERING,
     "sessions": SESSION,
     "fleet": BATTERY,

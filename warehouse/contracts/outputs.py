@@ -20,7 +20,7 @@ from warehouse.contracts.types import (
     text,
 )
 
-QUALITIES = ("calibrated", "checkups", "prior", "stale", "disputed")
+QUALITIES = ("calibrated", "energy", "checkups", "prior", "stale", "disputed")
 PLAN_SOURCES = ("published", "substituted", "charge_only")
 MODES = ("uncontrolled", "ordered", "v2g")
 WEAR_FORMS = ("law", "rate")

@@ -1,8 +1,8 @@
 """CSV and Parquet in the tables' own words, and in a few spellings whose name declares the unit.
 
 Prices: price_eur_per_kwh, price_eur_per_mwh or price_ct_per_kwh. Telemetry: also the labels and machine names
-of the Battery Data Format. Metering: also import_wh, export_wh. A column that is missing, or that looks like
-a misspelt one, refuses the file; other extra columns are ignored and noted.
+of the Battery Data Format. SoC and power: also power_w. Metering: also import_wh, export_wh. A column that is
+missing, or that looks like a misspelt one, refuses the file; other extra columns are ignored and noted.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -50,6 +50,7 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
         _Spelling(header="surface_temperature_celsius"),
         _Spelling(header="surface_temperature_degc"),
     ),
+    ("soc_power", "power_kw"): (_Spelling(header="power_w", divisor=1000.0),),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
@@ -68,6 +69,7 @@ _RELATIVE_TIMES = ("Test Time / s", "test_time_second")
 CONSTANTS = {
     "prices": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
+    "soc_power": frozenset({"battery_id"}),
     "metering": frozenset({"battery_id"}),
     "checkups": frozenset({"battery_id"}),
     "sessions": frozenset({"timezone"}),

@@ -13,7 +13,7 @@ from warehouse.sources.cells import Cells
 
 WORDS = frozenset({"unavailable", "unknown", "none", "null", "nan", "na", "n/a", "#n/a", "-", "--"})
 """What loggers, clouds and spreadsheets write for no value; none of them can be a number."""
-MEASURED = frozenset({"telemetry", "metering", "checkups"})
+MEASURED = frozenset({"telemetry", "soc_power", "metering", "checkups"})
 """Datasets of samples, of which one may be missing and the others stand."""
 
 

@@ -19,7 +19,7 @@ from warehouse.zones import ZONES, published_at
 
 EVENT = "event"
 _QUARTER_HOUR = pd.Timedelta(minutes=15)
-_MEASURED = ("telemetry", "metering")
+_MEASURED = ("telemetry", "soc_power", "metering")
 _LONGEST_MINUTES = 525_600.0 * 250
 
 
@@ -121,6 +121,7 @@ EVENTS: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
     "prices": _publication,
     "tariffs": _publication,
     "telemetry": lambda frame: frame["time_utc"],
+    "soc_power": lambda frame: frame["time_utc"],
     "metering": lambda frame: frame["interval_start_utc"] + _QUARTER_HOUR,
     "sessions": lambda frame: frame["arrival_utc"],
     "checkups": lambda frame: frame["time_utc"],

@@ -1,0 +1,193 @@
+"""Usable capacity by energy against SoC, for cars that tell SoC and power alone.
+
+Power over the voltage that the chemistry has at that SoC is a current, and a current counted against the SoC
+that is displayed is a capacity. Both have errors: SoC comes in steps of the display, power in snapshots. So
+the capacity is the one by which charge and SoC of all legs, from one turning point to the next, agree best,
+each leg weighed by both errors (errors in variables with known variances; York, Can. J. Phys. 44, 1966). What
+no leg shows stays in the interval: the voltage of this cell against its chemistry's, what the car holds back
+above and below what it displays, its power meter.
+
+To the ageing fit this is one measurement of the state: along capacity it is as good as it says, along
+everything else it says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from twin.cell import ReferenceCell, reference_cell
+from twin.course import UNSEEN, Course
+from twin.evidence import seconds_of
+from twin.health import Array, Health
+from twin.state import StateFit, StatePrior
+from twin.types import BatterySpec, CalibrationRequest
+
+COLUMNS = ("time_utc", "soc_reported", "power_kw", "temperature_degc")
+_LOAD_OHM_AH = 0.1  # of a cell under a load that lasts, diffusion included
+_TURN = 0.03  # of charge: less is no turning point
+_LEAST_LEG = 0.05  # of charge
+_DRIFT_SD_C = 2e-3
+_FEWEST_LEGS, _LEAST_SWING = 2, 0.25
+_SYSTEMATIC_SD = 0.025  # of capacity: voltage level 1 %, what the display leaves out 2 %, power meter 1 %
+_SHARES = np.linspace(0.4, 1.4, 2001)
+_GRADIENT_STEP = 1e-3
+# Of what capacity does not tell: ln eps_n, ln eps_p, lithium, resistance, bias, as before any voltage.
+_FREE_SD = np.array([0.1, 0.1, 0.12, 0.1, 2e-3])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyFit:
+    """``share``: usable capacity, of nominal, ± ``sd``; over ``legs`` that moved ``swing`` of SoC in all."""
+
+    share: float
+    sd: float
+    legs: int
+    swing: float
+
+    @property
+    def said(self) -> str:
+        """What a calibration rests on, in words."""
+        return (
+            f"capacity by energy against SoC: {self.share:.3f} ± {self.sd:.3f} of nominal over {self.legs} "
+            "charges and drives"
+        )
+
+
+def by_energy(request: CalibrationRequest) -> CalibrationRequest:
+    """The request with SoC and power as its telemetry where it has no other; without them where it has."""
+    if not len(request.coarse):
+        return request
+    if len(request.telemetry):
+        return replace(request, coarse=request.coarse[:0])
+    return replace(request, telemetry=as_telemetry(request.coarse, request.battery))
+
+
+def as_telemetry(coarse: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
+    """SoC and power as telemetry: the current that power is at the chemistry's voltage.
+
+    ``coarse``: `COLUMNS`, temperature NaN where it is not told. Rows without SoC or power are left out.
+    """
+    known = coarse.dropna(subset=["soc_reported", "power_kw"]).sort_values("time_utc", kind="stable")
+    circuit = reference_cell(battery.chemistry).circuit
+    soc = known["soc_reported"].to_numpy(dtype=float)
+    fresh = reference_cell(battery.chemistry).fresh
+    open_v = circuit.voltage(*circuit.window(fresh).at(soc))
+    watt_per_ah = known["power_kw"].to_numpy(dtype=float) * 1000 / battery.cells_series
+    watt_per_ah = watt_per_ah / battery.nominal_capacity_ah
+    # P = (U + R·I)·I, of a cell and by the ampere-hour.
+    root = np.sqrt(np.maximum(open_v**2 + 4 * _LOAD_OHM_AH * watt_per_ah, (0.5 * open_v) ** 2))
+    c_rate = (root - open_v) / (2 * _LOAD_OHM_AH)
+    return pd.DataFrame(
+        {
+            "time_utc": known["time_utc"].to_numpy(),
+            "voltage_v": (open_v + _LOAD_OHM_AH * c_rate) * battery.cells_series,
+            "current_a": c_rate * battery.nominal_capacity_ah,
+            "temperature_degc": known["temperature_degc"].to_numpy(dtype=float),
+            "soc_reported": soc,
+        }
+    )
+
+
+def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
+    """The capacity by which charge and SoC agree; None where too little was charged or driven.
+
+    ``telemetry``: as of `as_telemetry`; ``flow``: its course.
+    """
+    time_s, soc = seconds_of(telemetry["time_utc"]), telemetry["soc_reported"].to_numpy(dtype=float)
+    charge = flow.charge_at(time_s)
+    turns = turning_points(charge, _TURN)
+    moved, rise = np.diff(charge[turns]), np.diff(soc[turns])
+    unseen = np.interp(time_s[turns], flow.end_s, np.cumsum(flow.kind == UNSEEN))
+    variance = np.diff(flow.variance_at(time_s[turns]))
+    hours = np.diff(time_s[turns]) / 3600
+    # By both, for a choice by either alone prefers the legs in which that one errs upwards.
+    use = (np.abs(moved) + np.abs(rise) > 2 * _LEAST_LEG) & (np.diff(unseen) < 0.5) & (moved * rise > 0)
+    moved, rise, variance, hours = moved[use], rise[use], variance[use], hours[use]
+    if len(moved) < _FEWEST_LEGS or np.abs(rise).sum() < _LEAST_SWING:
+        return None
+    step = display_step(soc)
+    # Both ends of a leg are off by up to half a step; a display may lag by another.
+    soc_variance = 2 * step**2 / 12 + (0.5 * step) ** 2
+    spread = _SHARES[:, None] ** 2 * soc_variance + variance
+    apart = moved - _SHARES[:, None] * rise
+    # What the power meter shows at rest, which SoC knows nothing of.
+    drift = (apart * hours / spread).sum(axis=1) / ((hours**2 / spread).sum(axis=1) + _DRIFT_SD_C**-2)
+    off = (apart - drift[:, None] * hours) ** 2 / spread
+    scale = max(1.0, float(np.median(off[int(np.argmin(np.sum(off, axis=1)))])) / 0.45)
+    misfit = np.sum(off, axis=1) / scale + (drift / _DRIFT_SD_C) ** 2
+    log_density = -0.5 * np.sum(np.log(spread), axis=1) - 0.5 * misfit
+    weight = np.exp(log_density - log_density.max())
+    weight /= weight.sum()
+    share = float(weight @ _SHARES)
+    sd = float(np.sqrt(weight @ (_SHARES - share) ** 2))
+    return EnergyFit(
+        share=share,
+        sd=float(np.hypot(sd, _SYSTEMATIC_SD * share)),
+        legs=len(moved),
+        swing=float(np.abs(rise).sum()),
+    )
+
+
+def display_step(soc: Array) -> float:
+    """The step in which SoC is displayed."""
+    values = np.unique(np.round(soc[np.isfinite(soc)], 5))
+    return float(np.clip(np.min(np.diff(values)), 1e-3, 0.2)) if len(values) > 1 else 0.2
+
+
+def turning_points(values: Array, least: float) -> npt.NDArray[np.intp]:
+    """Indices of the first, the last, and the turning points between that are more than ``least`` apart."""
+    turns, low, high, way = [0], 0, 0, 0
+    for i, value in enumerate(values):
+        low = i if value < values[low] else low
+        high = i if value >= values[high] else high
+        if way <= 0 and value > values[low] + least:
+            turns.append(low)
+            way, high, low = 1, i, i
+        elif way >= 0 and value < values[high] - least:
+            turns.append(high)
+            way, high, low = -1, i, i
+    return np.unique([*turns, len(values) - 1])
+
+
+def state_of(found: EnergyFit, cell: ReferenceCell, expected: Health) -> StateFit:
+    """The measurement as a state: that of ``expected`` as far as capacity tells."""
+    circuit = cell.circuit
+
+    def share_at(changes: Array) -> float:
+        health = cell.fresh.moved(changes, expected.sei_m).first()
+        return float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah
+
+    changes = np.array(expected.changes(cell.fresh), dtype=float)
+    gradient = _gradient(share_at, changes)
+    # Along the gradient, weighed by how far each may be off, to where the capacity is what was measured.
+    free = np.diag(_FREE_SD[:3] ** 2)
+    for _ in range(3):
+        way = free @ gradient
+        changes = changes + way * (found.share - share_at(changes)) / float(gradient @ way)
+        gradient = _gradient(share_at, changes)
+    information = np.outer(gradient, gradient) / found.sd**2
+    covariance = np.diag(_FREE_SD**2)
+    covariance[:3, :3] = np.linalg.inv(information + np.diag(_FREE_SD[:3] ** -2))
+    return StateFit(
+        health=cell.fresh.moved(changes, expected.sei_m).first(),
+        information=information,
+        posterior=StatePrior(mean=np.array([*changes, 0.05, 0.0]), covariance=covariance),
+        bias_c=0.0,
+        chi2_per_n=0.0,
+        model_voltage_v=np.zeros(0),
+        used=np.zeros(0, dtype=bool),
+    )
+
+
+def _gradient(share_at: Callable[[Array], float], changes: Array) -> Array:
+    values = []
+    for i in range(len(changes)):
+        step = np.zeros(len(changes))
+        step[i] = _GRADIENT_STEP
+        values.append((share_at(changes + step) - share_at(changes - step)) / (2 * _GRADIENT_STEP))
+    return np.array(values)
