@@ -50,6 +50,13 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
         _Spelling(header="surface_temperature_celsius"),
         _Spelling(header="surface_temperature_degc"),
     ),
+    ("sessions", "energy_kwh"): (
+        _Spelling(header="energy_wh", divisor=1000.0),
+        _Spelling(header="metered_kwh"),
+        _Spelling(header="delivered_kwh"),
+    ),
+    ("sessions", "charger_id"): (_Spelling(header="charger"), _Spelling(header="charger_name")),
+    ("sessions", "requested_kwh"): (_Spelling(header="requested_energy_kwh"),),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
