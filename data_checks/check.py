@@ -72,7 +72,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     rows = landed[~gone].reset_index(drop=True) if gone.any() else landed
     owners = Owners.of(rows, _OWNERS.get(dataset, "battery_id"))
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
-    emptied = Emptied(rows)
+    emptied = Emptied(rows, "arrival_utc" if dataset == "sessions" else "time_utc")
     if not rows.empty:
         packs = Packs.of(owners, context)
         told = owners.apart(duplicates.corrections(rows, declared))
@@ -80,9 +80,10 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         wrong_units = list(
             units.implausible_units(rows, declared, owners, context)
         )  # of the values as they came
-        if dataset == "telemetry":
+        if dataset in ("telemetry", "sessions"):
             for cell in impossible(rows, declared):
                 emptied.take(cell)
+        if dataset == "telemetry":
             for cell in cells.cell_outliers(emptied.rows, packs):
                 emptied.take(cell)
         for broken in run_rules(emptied.rows, rules_for(dataset, declared, context)):
@@ -104,10 +105,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         scopes.append(_gone("repeated", len(landed), int(again.sum()), _REPEATED))
         scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable)
         if series is not None:
-            scopes += [
-                _gone("averaged", len(landed), int(merged.sum()), _AVERAGED),
-                *emptied.outcomes(told, found.usable),
-            ]
+            scopes.append(_gone("averaged", len(landed), int(merged.sum()), _AVERAGED))
+        scopes += emptied.outcomes(told, found.usable)
         if dataset == "prices":
             low = units.near_zero(rows, declared, owners, context)
             scopes += prices.about_zero(owners, low & found.usable)

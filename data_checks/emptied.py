@@ -25,8 +25,9 @@ class CellFinding:
 class Emptied:
     """Findings on cells as they come in; `rows` has the cells without value that they found."""
 
-    def __init__(self, rows: pd.DataFrame) -> None:
+    def __init__(self, rows: pd.DataFrame, time: str = "time_utc") -> None:
         self.rows = rows
+        self._time = time
         self._all: list[CellFinding] = []
 
     def take(self, finding: CellFinding) -> None:
@@ -56,7 +57,7 @@ class Emptied:
         for finding in findings:
             if finding.positions.size:
                 told.setdefault(EVERYTHING, []).append(f"{finding.reason}: emptied")
-            times = self.rows["time_utc"].iloc[finding.positions]
+            times = self.rows[self._time].iloc[finding.positions]
             whose = np.array([*owners.names, ""])[owners.codes[finding.positions]]
             for name, own in times.groupby(whose):
                 since = f"{own.min():%Y-%m-%d %H:%M} UTC"

@@ -103,7 +103,8 @@ class SchemaVersionError(StoreError):
 class SourceError(WarehouseError):
     """A source file is refused; carries what and where.
 
-    Attributes: file (name), row (1-based data row or None), column (name or None), value (text or None).
+    Attributes: problem (in words), file (name), row (1-based data row or None), column (name or None),
+    value (text or None).
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class SourceError(WarehouseError):
         column: str | None = None,
         value: str | None = None,
     ) -> None:
-        self.file, self.row, self.column, self.value = file, row, column, value
+        self.problem, self.file, self.row, self.column, self.value = problem, file, row, column, value
         place = [file[-_SHOWN_NAME:]]
         if row is not None:
             place.append(f"row {row}")

@@ -192,3 +192,25 @@ def test_hours_at_the_cap_are_prices(market: Workspace) -> None:
     assert (result.exit_code, result.status) == (0, "ok")
     assert "dear" in {row["rule"] for row in result.tables["failed checks"]}
     assert (market.warehouse.read("core_price")["price_eur_per_kwh"] == 4.0).sum() == 4
+
+
+def test_bad_cells_of_a_mapped_file_are_set_aside_and_the_others_are_let_in(market: Workspace) -> None:
+    day = date(2024, 6, 1)
+    rows = quarters("DE-LU", day).astype({"resolution_minutes": "str", "interval_start_utc": "str"})
+    rows.loc[5, "resolution_minutes"] = "15 min"
+    rows.loc[6, "interval_start_utc"] = "half past two"
+    rows["price_eur_per_mwh"] = rows["price_eur_per_mwh"].astype("str")
+    rows.loc[7, "price_eur_per_mwh"] = "n/e"
+    rules, file = market.root.parent / "map.toml", market.root.parent / "rows.csv"
+    rules.write_text(
+        '[columns.zone]\nfrom = "zone"\n[columns.interval_start_utc]\nfrom = "interval_start_utc"\n'
+        '[columns.resolution_minutes]\nfrom = "resolution_minutes"\n'
+        '[columns.price_eur_per_kwh]\nfrom = "price_eur_per_mwh"\nunit = "EUR/MWh"\n'
+    )
+    rows.to_csv(file, index=False)
+    context = Context.of(market, AS_OF)
+    mapping = load_mapping(rules, "prices")
+    ingest(context, "prices", [file], source=mapping.source, options=mapping.options)
+    check(context)
+    assert len(market.warehouse.read("core_price")) == 93
+    assert len(market.warehouse.read("core_quarantine")) == 3

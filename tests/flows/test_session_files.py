@@ -88,3 +88,24 @@ def test_a_state_of_charge_of_0_is_taken_with_a_warning(workspace: Workspace) ->
     result = taken(workspace, stay("z", f"{DAY}T15:30:00Z", f"{DAY}T23:00:00Z", soc=0.0), 0)
     assert (result.exit_code, held(workspace)) == (0, ["z"])
     assert "placeholder" in told(result, "soc_zero")
+
+
+def test_what_was_metered_and_asked_for_comes_through_and_an_impossible_figure_costs_its_cell(
+    workspace: Workspace,
+) -> None:
+    rows = session_rows().assign(
+        energy_kwh=[12.5, 1e9, None],
+        charger_id=["A1", None, "B2"],
+        odometer_km=[48_000.0, -1.0, None],
+        requested_departure_utc=[f"{DAY + timedelta(days=1)}T06:00:00Z", None, None],
+        requested_kwh=[20.0, None, 7.0],
+    )
+    result = taken(workspace, rows, 0)
+    kept = workspace.warehouse.read("core_session").set_index("session_id").sort_index()
+    assert kept["energy_kwh"].fillna(-1.0).tolist() == [12.5, -1.0, -1.0]
+    assert kept["odometer_km"].fillna(-1.0).tolist() == [48_000.0, -1.0, -1.0]
+    assert kept["charger_id"].fillna("").tolist() == ["A1", "", "B2"]
+    assert kept["requested_kwh"].fillna(-1.0).tolist() == [20.0, -1.0, 7.0]
+    assert kept["requested_departure_utc"].notna().tolist() == [True, False, False]
+    assert "energy_kwh is outside" in told(result, "cell_range")
+    assert workspace.warehouse.read("core_quarantine").empty

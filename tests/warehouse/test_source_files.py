@@ -145,7 +145,7 @@ def test_zone_option_fills_what_the_file_does_not_tell_and_must_not_contradict(t
         (PRICES_CSV.replace("interval_start_utc", "interval_start"), ColumnError,
          r"column interval_start: .*did you mean 'interval_start_utc'"),
         (PRICES_CSV.replace("price_eur_per_kwh", "x"), ColumnError, r"column price_eur_per_kwh: is missing"),
-        (PRICES_CSV.replace("60.0", "60.5"), CellError, r"row 3, .*'60.5' is not a whole number"),
+        (PRICES_CSV.replace(",60,", ",60.5,"), CellError, r"row 1, .*'60.5' is not a whole number"),
         (PRICES_CSV.replace("DE-LU,2020-03-29 ", "DE_LU,2020-03-29 "), CellError,
          r"row 2, column zone: 'DE_LU' is not a known bidding zone; did you mean 'DE-LU'"),
     ],

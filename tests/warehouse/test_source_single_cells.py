@@ -9,6 +9,7 @@ import pytest
 
 from warehouse.errors import CellError, OptionError
 from warehouse.sources import SourceFile, read_source
+from warehouse.sources.mapping import load_mapping
 
 PRICES = "zone,interval_start_utc,resolution_minutes,price_eur_per_mwh\n"
 SESSIONS = "session_id,battery_id,arrival_utc,departure_utc,arrival_soc,departure_soc\n"
@@ -103,3 +104,92 @@ def test_of_a_stated_zone_the_hour_that_comes_twice_costs_its_stay_alone(tmp_pat
     assert source.frame["arrival_utc"].isna().tolist() == [False, True, False]
     assert source.frame["arrival_utc"][2] == pd.Timestamp("2026-10-25T01:30Z")
     assert any("row 2 (2026-10-25 02:30)" in note and "twice" in note for note in source.notes)
+
+
+def columns(**rules: str) -> str:
+    """A mapping of German times: column → the header it comes from, and more of its rule."""
+    text = 'timezone = "Europe/Berlin"\ndelimiter = ";"\ndecimal = ","\n'
+    return text + "".join(f"[columns.{name}]\n{rule}\n" for name, rule in rules.items())
+
+
+GERMAN = 'from = "{}"\nformat = "%d.%m.%Y %H:%M"'
+MAPPED_STAYS = columns(
+    session_id='from = "id"', battery_id='from = "car"', arrival_utc=GERMAN.format("in"),
+    departure_utc=GERMAN.format("out"), arrival_soc='from = "soc"\nunit = "percent"',
+    departure_soc="constant = 0.8",
+)  # fmt: skip
+MAPPED_PRICES = columns(
+    zone='from = "area"\nvalues = { A = "DE-LU", B = "FR" }', interval_start_utc=GERMAN.format("start"),
+    resolution_minutes='from = "minutes"', price_eur_per_kwh='from = "price"\nunit = "EUR/MWh"',
+)  # fmt: skip
+
+
+def mapped(tmp_path: Path, dataset: str, toml: str, lines: list[str]) -> SourceFile:
+    (tmp_path / "map.toml").write_text(toml, encoding="utf-8")
+    mapping = load_mapping(tmp_path / "map.toml", dataset)
+    return read(tmp_path, dataset, "\n".join(lines), source=mapping.source, **mapping.options)
+
+
+STAY = "b;ev01;16.06.2026 18:05;17.06.2026 07:00;40"
+INTERVAL = "A;25.10.2026 04:00;60;1,5"
+
+
+def test_a_mapped_stay_of_the_hour_that_comes_twice_is_set_aside_alone(tmp_path: Path) -> None:
+    lines = [
+        "id;car;in;out;soc",
+        "a1;ev01;24.10.2026 18:05;25.10.2026 07:00;40",
+        "a2;ev02;25.10.2026 02:30;25.10.2026 09:00;40",
+        "a3;ev01;25.10.2026 18:05;26.10.2026 07:00;40",
+    ]
+    source = mapped(tmp_path, "sessions", MAPPED_STAYS, lines)
+    assert source.frame["arrival_utc"].isna().tolist() == [False, True, False]
+    assert source.frame["arrival_utc"][0] == pd.Timestamp("2026-10-24T16:05Z")
+    assert source.frame["departure_utc"][2] == pd.Timestamp("2026-10-26T06:00Z")
+    assert any("row 2 (25.10.2026 02:30)" in note and "has twice" in note for note in source.notes)
+
+
+def price_lines(*, hours: int = 25, changed: dict[int, str] | None = None) -> list[str]:
+    starts = pd.date_range("2026-10-24T22:00Z", periods=hours, freq="60min").tz_convert("Europe/Berlin")
+    lines = [f"A;{start:%d.%m.%Y %H:%M};60;{n},5" for n, start in enumerate(starts)]
+    for at, line in (changed or {}).items():
+        lines[at] = line
+    return ["area;start;minutes;price", *lines]
+
+
+def test_mapped_prices_of_the_hour_that_comes_twice_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    frame = mapped(tmp_path, "prices", MAPPED_PRICES, price_lines()).frame
+    assert frame["interval_start_utc"].tolist() == list(
+        pd.date_range("2026-10-24T22:00Z", periods=25, freq="60min")
+    )
+    header, *lines = price_lines()
+    turned = mapped(tmp_path, "prices", MAPPED_PRICES, [header, *reversed(lines)]).frame
+    assert turned["interval_start_utc"].tolist() == frame["interval_start_utc"].tolist()[::-1]
+
+
+@pytest.mark.parametrize(("good", "bad", "column"), [
+    ("16.06.2026 18:05", "gestern", "arrival_utc"), ("17.06.2026 07:00", "17/06/2026", "departure_utc"),
+    ("16.06.2026 18:05", "29.03.2026 02:30", "arrival_utc"), ("40", "unavailable", "arrival_soc"),
+    ("40", "4o", "arrival_soc"), ("A;", "X;", "zone"), ("25.10.2026 04:00", "morgen", "interval_start_utc"),
+    (";60;", ";1h;", "resolution_minutes"), ("1,5", "k.A.", "price_eur_per_kwh"),
+    ("1,5", "1.5.2", "price_eur_per_kwh"),
+])  # fmt: skip
+def test_one_bad_cell_of_a_mapped_file_costs_its_row(
+    tmp_path: Path, good: str, bad: str, column: str
+) -> None:
+    if good in STAY:
+        rest = "{};ev02;1{}.06.2026 18:05;1{}.06.2026 22:00;40"
+        lines = [rest.format("a", 5, 5), STAY.replace(good, bad), rest.format("c", 7, 7)]
+        lines.insert(0, "id;car;in;out;soc")
+        source, row = mapped(tmp_path, "sessions", MAPPED_STAYS, lines), 1
+    else:
+        lines = price_lines(changed={5: INTERVAL.replace(good, bad)})
+        source, row = mapped(tmp_path, "prices", MAPPED_PRICES, lines), 5
+    assert source.frame.index[source.frame[column].isna()].tolist() == [row]
+    assert source.frame.drop(index=row).notna().all().all()
+    assert any(bad.strip(";") in note and f"row {row + 1}" in note for note in source.notes)
+
+
+def test_a_mapped_column_that_is_bad_throughout_refuses_the_file(tmp_path: Path) -> None:
+    lines = price_lines(changed={at: f"A;{at};60;1,5" for at in range(20)})
+    with pytest.raises(CellError, match=r"row 1, column start: '0' is not a local time"):
+        mapped(tmp_path, "prices", MAPPED_PRICES, lines)

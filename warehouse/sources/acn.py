@@ -44,5 +44,8 @@ def parse_acn(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Pa
     energy = Cells.found(table, "requested_energy_kwh")
     frame["energy_kwh"] = energy.floats()
     energy.refuse_first(~(frame["energy_kwh"] >= 0), "is not an energy ≥ 0 kWh")
+    frame["requested_kwh"] = frame["energy_kwh"]
+    if "station_id" in table.columns:
+        frame["charger_id"] = Cells.of(table, "station_id").text()
     frame["source_row"] = range(1, table.rows + 1)
     return replay(frame.assign(arrival_soc=np.nan, departure_soc=target), options, file.name)

@@ -22,6 +22,7 @@ from warehouse.sources.tariffs.payload import Record, object_of
 
 _LOS_ANGELES = "America/Los_Angeles"
 _PLACES = ("userID", "spaceID", "stationID")
+_BESIDES = ("energy_kwh", "charger_id", "requested_departure_utc", "requested_kwh")
 _SHORT = "the answer spans less than a week: weekdays of which it has no session stay empty"
 
 
@@ -47,7 +48,7 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
         raise refusal or EmptyFileError("holds no session", file=file.name)
     frame = pd.DataFrame(sessions)
     if options.get("onto") is not None:
-        walls = frame.assign(arrival_soc=np.nan, departure_soc=target)
+        walls = frame.assign(arrival_soc=np.nan, departure_soc=target, energy_kwh=frame["lacking_kwh"])
         first, last = walls["arrival"].min(), walls["arrival"].max()
         short = (last.date() - first.date()).days < 6
         read = replay(walls, options, file.name, whole_week=False)
@@ -61,11 +62,11 @@ def _session(item: Record) -> dict[str, object]:
     arrival, departure = _moment(item, "connectionTime"), _moment(item, "disconnectTime")
     asked = item.value.get("userInputs")
     last = asked[-1] if isinstance(asked, list) and asked and isinstance(asked[-1], dict) else {}
-    if last.get("kWhRequested") is not None:
-        energy = Record(file=item.file, row=item.row, value=last, path="userInputs.").number("kWhRequested")
-    else:
-        energy = item.number("kWhDelivered")
-    if energy < 0:
+    wish = Record(file=item.file, row=item.row, value=last, path="userInputs.")
+    requested = wish.number("kWhRequested") if last.get("kWhRequested") is not None else None
+    metered = item.number_or_none("kWhDelivered") if "kWhDelivered" in item.value else None
+    energy = item.number("kWhDelivered") if requested is None else requested
+    if min(energy, metered or 0.0) < 0:
         raise item.error("kWhDelivered", "is not an energy ≥ 0 kWh")
     return {
         "session_id": item.text("sessionID"),
@@ -73,8 +74,14 @@ def _session(item: Record) -> dict[str, object]:
         "departure": _wall(departure, zone),
         "arrival_utc": arrival,
         "departure_utc": departure,
-        "energy_kwh": energy,
+        "lacking_kwh": energy,
         "source_row": item.row,
+        "energy_kwh": metered,
+        "charger_id": next((str(told) for key in _PLACES[:0:-1] if (told := item.value.get(key))), None),
+        "requested_departure_utc": None
+        if last.get("requestedDeparture") is None
+        else _moment(wish, "requestedDeparture"),
+        "requested_kwh": requested,
         "words": tuple(str(item.value[key]) for key in _PLACES if item.value.get(key) is not None),
     }
 
@@ -106,14 +113,14 @@ def _as_they_were(
             notes.append(f"{told['session_id']}: left out, no car of the fleet stands for {shown}")
             continue
         car = cars[battery_id]
-        arrival_soc = car.soc_before(target, float(told["energy_kwh"]))
+        arrival_soc = car.soc_before(target, float(told["lacking_kwh"]))
         if arrival_soc < car.soc_min:
             notes.append(
-                f"{told['session_id']}: {told['energy_kwh']:g} kWh is more than {battery_id} can lack; "
+                f"{told['session_id']}: {told['lacking_kwh']:g} kWh is more than {battery_id} can lack; "
                 f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
             )
             arrival_soc = car.soc_min
-        names = ("session_id", "arrival_utc", "departure_utc", "source_row")
+        names = ("session_id", "arrival_utc", "departure_utc", "source_row", *_BESIDES)
         rows.append(
             {name: told[name] for name in names}
             | {"battery_id": battery_id, "arrival_soc": arrival_soc, "departure_soc": target}
@@ -121,8 +128,10 @@ def _as_they_were(
     if not rows:
         raise OptionError(f"gives no car of the fleet: {notes[-1]}", file=file, column="batteries")
     found = pd.DataFrame(rows)
-    for name in ("arrival_utc", "departure_utc"):
+    for name in ("arrival_utc", "departure_utc", "requested_departure_utc"):
         found[name] = found[name].astype("datetime64[us, UTC]")
+    for name in ("energy_kwh", "requested_kwh"):
+        found[name] = found[name].astype("float64")
     return Parsed(frame=found, notes=tuple(notes))
 
 

@@ -5,7 +5,7 @@ of the Battery Data Format. SoC and power: also power_w. Metering: also import_w
 missing, or that looks like a misspelt one, refuses the file; other extra columns are ignored and noted.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -51,6 +51,13 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
         _Spelling(header="surface_temperature_degc"),
     ),
     ("soc_power", "power_kw"): (_Spelling(header="power_w", divisor=1000.0),),
+    ("sessions", "energy_kwh"): (
+        _Spelling(header="energy_wh", divisor=1000.0),
+        _Spelling(header="metered_kwh"),
+        _Spelling(header="delivered_kwh"),
+    ),
+    ("sessions", "charger_id"): (_Spelling(header="charger"), _Spelling(header="charger_name")),
+    ("sessions", "requested_kwh"): (_Spelling(header="requested_energy_kwh"),),
     ("metering", "import_kwh"): (_Spelling(header="import_wh", divisor=1000.0),),
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
@@ -182,27 +189,19 @@ class _Reader:
         cells = Cells.of(table, spelling.header)
         if spelling.unix:
             return cells.epoch_seconds()
-        readers: Mapping[Kind, Callable[[], pd.Series]] = {
-            Kind.TEXT: cells.text,
-            Kind.INT: cells.integers,
-            Kind.TIME: cells.times,
-        }
-        if self.dataset in single.DATASETS and column.kind in (Kind.FLOAT, Kind.TIME):
-            values, told = self._singly(column, cells)
-            self.notes.extend(told)
-        elif column.kind is Kind.FLOAT:
-            values, missing = floats(cells, self.dataset)
-            self.notes.extend(missing)
-        else:
-            values = readers[column.kind]()
+        values, notes = self._values(column, cells)
+        self.notes.extend(notes)
         return values if spelling.divisor == 1.0 else values / spelling.divisor
 
-    def _singly(self, column: Column, cells: Cells) -> tuple[pd.Series, tuple[str, ...]]:
+    def _values(self, column: Column, cells: Cells) -> tuple[pd.Series, tuple[str, ...]]:
         if column.kind is Kind.FLOAT:
-            return single.floats(cells)
-        if self.dataset == "sessions":
+            return floats(cells, self.dataset)
+        if column.kind is Kind.TEXT:
+            return cells.text(), ()
+        if self.dataset == "sessions" and column.kind is Kind.TIME:
             return single.zoned_times(cells, None if self.timezone is None else str(self.timezone))
-        return single.times(cells)
+        read = Cells.times if column.kind is Kind.TIME else Cells.integers
+        return single.spared(cells, read) if self.dataset in single.DATASETS else (read(cells), ())
 
 
 def _constant(values: pd.Series, found: _Spelling | None, given: str, file: str) -> pd.Series:

@@ -4,6 +4,7 @@ Text cells are trimmed; empty is null. A decimal comma is refused, not guessed a
 as UTC only where the column's name ends in `_utc`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from warehouse.errors import CellError, ColumnError, OversizedFileError, nearest
+from warehouse.errors import CellError, ColumnError, OversizedFileError, nearest, printable
 from warehouse.sources.rawtable import RawTable
 
 _EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
 """A time outside is a sentinel or a wrong epoch, and later arithmetic in nanoseconds would overflow."""
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 _ZONED = r"[0-9]{2}:[0-9]{2}.*(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_SHOWN = 3
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
@@ -54,15 +56,18 @@ class Cells:
 
     def error(self, index: int, problem: str) -> CellError:
         """Build the error of one cell; index from 0."""
-        try:
-            value = str(self.data[index].as_py())
-        except (OverflowError, ValueError):  # a time that Python has no words for
-            value = str(self.data[index].cast(pa.int64()))
+        value = self._value(index)
         return CellError(problem, file=self.file, row=self.row(index), column=self.column, value=value)
 
     def row(self, index: int) -> int:
         """Return the data row in the file of a cell; index from 0."""
         return index + 1 if self.rows is None else int(self.rows[index])
+
+    def set_aside(self, indices: Sequence[int] | NDArray[np.intp], problem: str) -> str:
+        """Return the note on rows that a cell of theirs costs; indices from 0."""
+        shown = ", ".join(f"{self.row(int(at))} ({self._shown(int(at))})" for at in indices[:_SHOWN])
+        more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
+        return f"column {self.column!r}: {len(indices)} rows are set aside: row {shown}{more} {problem}"
 
     def refuse_first(self, bad: pa.Array | pd.Series, problem: str) -> None:
         """Raise CellError for the first cell marked bad, if any."""
@@ -147,6 +152,15 @@ class Cells:
         """Return times, of which none is a sentinel or of a wrong epoch."""
         self.refuse_first((times < _EARLIEST) | (times >= _LATEST), "is outside the years 1900 to 2199")
         return times
+
+    def _value(self, index: int) -> str:
+        try:
+            return str(self.data[index].as_py())
+        except (OverflowError, ValueError):  # a time that Python has no words for
+            return str(self.data[index].cast(pa.int64()))
+
+    def _shown(self, index: int) -> str:
+        return printable(self._value(index))[:40]
 
     def _with_zone(self, data: pa.Array, *, assume_utc: bool) -> pa.Array:
         zoned = pc.match_substring_regex(data, _ZONED)

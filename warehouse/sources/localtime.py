@@ -2,21 +2,32 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from warehouse.sources.cells import Cells
+from warehouse.sources.twice import put_back, runs_backwards
 
-_LEAST_BACK = pd.Timedelta(minutes=30)
+SAMPLES_BACK = np.timedelta64(30, "m")
 """A clock put back an hour goes back this far at least from one reading to the next; jitter does not."""
+INTERVALS_BACK = np.timedelta64(0, "m")
+"""Of intervals, whose starts do not come again, two alike tell the change too."""
+_Marks = NDArray[np.bool_]
 
 
 def utc_of(
-    cells: Cells, wall: pd.Series, zone: str, owner: pd.Series | None
+    cells: Cells,
+    wall: pd.Series,
+    zone: str,
+    owner: pd.Series | None = None,
+    *,
+    least_back: np.timedelta64 = SAMPLES_BACK,
+    singly: bool = False,
 ) -> tuple[pd.Series, tuple[str, ...]]:
     """Return UTC times of a zone's local ones, and notes on the hour that a night has twice.
 
     owner: whose row each is, where the rows are a series: that hour is then read in the order of the rows if
-    each owner's times go back exactly once in it, and missing if not. None: it refuses the file, as an hour
-    that there never was does. Raises CellError.
+    each owner's times go back exactly once in it, and missing if not. singly: whether a time that was twice
+    or never costs its own row; else the first refuses the file. Raises CellError.
     """
     local = wall.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     doubtful = (wall.notna() & local.isna()).to_numpy(copy=True)
@@ -25,40 +36,39 @@ def utc_of(
         summer = wall.dt.tz_localize(zone, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="NaT")
         twice = doubtful & summer.notna().to_numpy()
         if twice.any():
-            read, first = _by_order(wall, twice, owner.reset_index(drop=True))
+            read, first = _by_order(wall, twice, owner.reset_index(drop=True), least_back)
             local = wall.dt.tz_localize(zone, ambiguous=first, nonexistent="NaT").where(~twice | read)
             notes = _told(cells, wall, zone, twice, read)
         doubtful &= ~twice
-    cells.refuse_first(
-        pd.Series(doubtful),
-        f"is an hour that {zone} has twice or never on that day; export the file in UTC",
-    )
+    problem = f"is an hour that {zone} has twice or never on that day; export the file in UTC"
+    if singly and doubtful.any():
+        notes = (*notes, cells.set_aside(np.flatnonzero(doubtful), problem))
+    elif doubtful.any():
+        cells.refuse_first(pd.Series(doubtful), problem)
     return pd.Series(local.dt.tz_convert("UTC"), dtype="datetime64[us, UTC]"), notes
 
 
-def _by_order(wall: pd.Series, twice: np.ndarray, owner: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def _by_order(
+    wall: pd.Series, twice: _Marks, owner: pd.Series, least_back: np.timedelta64
+) -> tuple[_Marks, _Marks]:
     """Return which rows of the doubled hour can be told apart, and which of all lie before the change."""
     read, first = np.zeros(len(wall), dtype=bool), np.ones(len(wall), dtype=bool)
+    times = wall.to_numpy()
     positions = pd.Series(np.flatnonzero(twice))
     nights = [owner[twice].to_numpy(), wall[twice].dt.normalize().to_numpy()]
-    backwards = {name: _runs_backwards(wall[owner == name]) for name in owner[twice].dropna().unique()}
+    backwards = {
+        name: runs_backwards(times[(owner == name).to_numpy()]) for name in owner[twice].dropna().unique()
+    }
     for (name, _), rows in positions.groupby(nights):
         order = rows.to_numpy()[::-1] if backwards[name] else rows.to_numpy()
-        steps = wall.iloc[order].diff().iloc[1:]
-        back = np.flatnonzero(steps < pd.Timedelta(0))
-        if back.size == 1 and steps.iloc[back[0]] <= -_LEAST_BACK:
+        change = put_back(times[order], least_back)
+        if change is not None:
             read[order] = True
-            first[order[back[0] + 1 :]] = False
+            first[order[change:]] = False
     return read, first
 
 
-def _runs_backwards(wall: pd.Series) -> bool:
-    """Whether a series is told with its newest row first."""
-    steps = wall.dropna().diff().iloc[1:]
-    return bool((steps < pd.Timedelta(0)).sum() > (steps > pd.Timedelta(0)).sum())
-
-
-def _told(cells: Cells, wall: pd.Series, zone: str, twice: np.ndarray, read: np.ndarray) -> tuple[str, ...]:
+def _told(cells: Cells, wall: pd.Series, zone: str, twice: _Marks, read: _Marks) -> tuple[str, ...]:
     notes = []
     for chosen, words in (
         (read, "was read in the order of the rows"),

@@ -1,7 +1,7 @@
 """A column's rule and a foreign table → the values of that column."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from warehouse.contracts import Column, Kind
 from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.sources import single
 from warehouse.sources.cells import Cells
-from warehouse.sources.localtime import utc_of
+from warehouse.sources.localtime import INTERVALS_BACK, SAMPLES_BACK, utc_of
 from warehouse.sources.maprules import ColumnRule, SignRule, TableMap
 from warehouse.sources.nulls import MEASURED, floats, without_words
 from warehouse.sources.rawtable import RawTable
@@ -32,12 +33,13 @@ class MappedTable:
         used = rule or ColumnRule()
         match column.kind:
             case Kind.TIME:
-                return self.times(self._cells(column, used, rule is None), used, read.get("battery_id"))
+                return self.times(self._cells(column, used, rule is None), used, self._owner(read))
             case Kind.FLOAT:
                 return self._floats(column, rule, read)
             case Kind.INT:
                 decimal = "." if used.header is None else self.mapping.decimal
-                return self._cells(column, used, rule is None).integers(decimal, used.factor)
+                cells = self._cells(column, used, rule is None)
+                return self._read(cells, lambda one: one.integers(decimal, used.factor))
         return self._texts(self._cells(column, used, rule is None), used)
 
     def times(self, cells: Cells, rule: ColumnRule, owner: pd.Series | None) -> pd.Series:
@@ -49,19 +51,37 @@ class MappedTable:
             return cells.plausible(
                 rule.since.as_unit("us") + pd.to_timedelta((counted * 1e6).round().astype("Int64"), unit="us")
             ).astype("datetime64[us, UTC]")
-        if rule.unix_seconds is not None:
-            return cells.epoch_seconds(rule.unix_seconds)
-        zone = self.mapping.timezone
-        if rule.constant is not None or (zone is None and rule.time_format is None):
-            return cells.times()
-        if rule.time_format is not None and "%z" in rule.time_format:
-            return cells.zoned_times(rule.time_format)
-        wall = cells.wall_times(rule.time_format or "ISO8601")
+        if (factor := rule.unix_seconds) is not None:
+            return self._read(cells, lambda one: one.epoch_seconds(factor))
+        zone, pattern = self.mapping.timezone, rule.time_format
+        if rule.constant is not None or (zone is None and pattern is None):
+            return self._read(cells, Cells.times)
+        if pattern is not None and "%z" in pattern:
+            return self._read(cells, lambda one: one.zoned_times(pattern))
+        wall = self._read(cells, lambda one: one.wall_times(pattern or "ISO8601"))
         if zone is None:
             raise OptionError("is needed for times without an offset", file=cells.file, column="timezone")
-        times, notes = utc_of(cells, wall, zone, owner if self.dataset in MEASURED else None)
+        alone = self.dataset in single.DATASETS
+        times, notes = utc_of(
+            cells, wall, zone, owner, least_back=INTERVALS_BACK if alone else SAMPLES_BACK, singly=alone
+        )
         self.notes.extend(notes)
         return times
+
+    def _owner(self, read: Mapping[str, pd.Series]) -> pd.Series | None:
+        """Return whose row each is, where the rows of one are a series in time."""
+        if self.dataset in MEASURED:
+            return read.get("battery_id")
+        zone, direction = read.get("zone"), read.get("direction")
+        return zone if zone is None or direction is None else zone + " " + direction
+
+    def _read(self, cells: Cells, read: Callable[[Cells], pd.Series]) -> pd.Series:
+        """Return what is read of a column; of rows that stand for themselves past single bad cells."""
+        if self.dataset not in single.DATASETS:
+            return read(cells)
+        values, notes = single.spared(cells, read)
+        self.notes.extend(notes)
+        return values
 
     def _floats(self, column: Column, rule: ColumnRule | None, read: Mapping[str, pd.Series]) -> pd.Series:
         if rule is None:
@@ -125,13 +145,8 @@ class MappedTable:
         return way.where(words.notna())
 
     def _texts(self, cells: Cells, rule: ColumnRule) -> pd.Series:
-        cells = self._without(cells, rule)
-        text = cells.text()
-        if rule.words is None:
-            return text
-        ours = text.map(rule.words)
-        cells.refuse_first(text.notna() & ours.isna(), "has no entry in the mapping's values")
-        return ours.astype("str")
+        cells, words = self._without(cells, rule), rule.words
+        return cells.text() if words is None else self._read(cells, lambda one: _translated(one, words))
 
     def _cells(self, column: Column, rule: ColumnRule, absent: bool) -> Cells:
         rows = self.table.rows
@@ -183,6 +198,13 @@ class MappedTable:
         cells, notes = without_words(cells, (*self.mapping.nulls, *rule.nulls))
         self.notes.extend(notes)
         return cells
+
+
+def _translated(cells: Cells, words: Mapping[str, str]) -> pd.Series:
+    text = cells.text()
+    ours = text.map(words)
+    cells.refuse_first(text.notna() & ours.isna(), "has no entry in the mapping's values")
+    return ours.astype("str")
 
 
 def _is_number(word: str) -> bool:

@@ -1,5 +1,10 @@
-"""Words that stand for no value, where a number is expected."""
+"""Numbers past what is none: words that stand for no value, and single bad cells.
 
+Of samples one may be missing and the others stand, so that a word for nothing is no value and other text
+refuses the file. Of rows that stand for themselves each bad cell costs its own.
+"""
+
+import re
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -9,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.errors import CellError
+from warehouse.sources import single
 from warehouse.sources.cells import Cells
+from warehouse.sources.numbers import NO_VALUE, Decimal, numbers
 
-WORDS = frozenset({"unavailable", "unknown", "none", "null", "nan", "na", "n/a", "#n/a", "-", "--"})
-"""What loggers, clouds and spreadsheets write for no value; none of them can be a number."""
 MEASURED = frozenset({"telemetry", "soc_power", "metering", "checkups"})
-"""Datasets of samples, of which one may be missing and the others stand."""
+"""Datasets of samples."""
+_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
 
 
 def without_words(cells: Cells, words: Collection[str]) -> tuple[Cells, tuple[str, ...]]:
@@ -39,15 +45,25 @@ def without_words(cells: Cells, words: Collection[str]) -> tuple[Cells, tuple[st
 def floats(
     cells: Cells, dataset: str, decimal: str = ".", words: Collection[str] = ()
 ) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return numbers, in datasets of samples without the words that stand for nothing, and notes on those.
+    """Return numbers, NaN where there is none, and notes on those.
 
-    words: that stand for nothing besides. Raises CellError.
+    words: that stand for nothing besides. Raises CellError, also for decimal marks of another dialect.
     """
     cells, notes = without_words(cells, words)
     try:
         return cells.floats(decimal), notes
     except CellError:
-        if dataset not in MEASURED:
+        texts = single.texts_of(cells)
+        if dataset in MEASURED:
+            cells, more = without_words(cells, NO_VALUE)
+            return cells.floats(decimal), (*notes, *more)
+        if dataset not in single.DATASETS or texts is None or _foreign(texts, decimal):
             raise
-        cells, more = without_words(cells, WORDS)
-        return cells.floats(decimal), (*notes, *more)
+        mark: Decimal = "," if decimal == "," else "."
+        values, more = numbers(texts, cells.file, cells.column, mark, what="rows", row_of=cells.row)
+        return values, (*notes, *more)
+
+
+def _foreign(texts: Collection[str | None], decimal: str) -> bool:
+    """Whether commas stand where points are expected: a dialect, and no slip."""
+    return decimal == "." and sum(bool(text and _COMMA.fullmatch(text)) for text in texts) > 1

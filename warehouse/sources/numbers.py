@@ -1,7 +1,7 @@
 """Cells of a file → numbers; a word for "none" or a single bad cell costs its own row, and is told."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -40,9 +40,14 @@ def decimal_of(texts: Sequence[str]) -> Decimal:
 
 
 def numbers(
-    texts: Sequence[str | None], file: str, column: str, decimal: Decimal = ".", what: str = "intervals"
+    texts: Sequence[str | None],
+    file: str,
+    column: str,
+    decimal: Decimal = ".",
+    what: str = "intervals",
+    row_of: Callable[[int], int] = lambda index: index + 1,
 ) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return the numbers of a column, NaN where there is none, and notes on those; row: 1 + position.
+    """Return the numbers of a column, NaN where there is none, and notes on those; row_of: position → row.
 
     Raises CellError, for the first of them, where more than half of the cells are no numbers at all.
     """
@@ -63,15 +68,17 @@ def numbers(
         first = bad[0]
         raise CellError(
             f"is not a number ({len(bad)} of {told} cells)" if len(bad) > 1 else "is not a number",
-            file=file, row=first + 1, column=column, value=texts[first],
+            file=file, row=row_of(first), column=column, value=texts[first],
         )  # fmt: skip
     notes = []
     if empty:
-        notes.append(f"column {column!r}: {len(empty)} {what} have no value, the first in row {empty[0] + 1}")
+        notes.append(
+            f"column {column!r}: {len(empty)} {what} have no value, the first in row {row_of(empty[0])}"
+        )
     for rows, why in ((words, "which is none"), (bad, "which is no number")):
         if rows:
             shown_words = ", ".join(sorted({repr(printable(str(texts[row]))[:40]) for row in rows})[:_SHOWN])
-            where = ", ".join(str(row + 1) for row in rows[:_SHOWN])
+            where = ", ".join(str(row_of(row)) for row in rows[:_SHOWN])
             more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
             notes.append(
                 f"column {column!r}: {len(rows)} {what} are missing, they have {shown_words}, {why} "

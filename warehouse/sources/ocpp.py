@@ -78,6 +78,8 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
                 "arrival_soc": arrival_soc,
                 "departure_soc": departure_soc,
                 "source_row": transaction.row,
+                "energy_kwh": _energy_kwh(transaction),
+                "charger_id": _charger_id(transaction, options),
             }
         )
     if not rows:
@@ -88,7 +90,18 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     frame = pd.DataFrame(rows)
     for name in ("arrival_utc", "departure_utc"):
         frame[name] = frame[name].astype("datetime64[us, UTC]")
+    frame["energy_kwh"] = frame["energy_kwh"].astype("float64")
     return Parsed(frame=frame, notes=(*notes, REACHED) if target is None else tuple(notes))
+
+
+def _energy_kwh(transaction: Transaction) -> float | None:
+    energy_wh, _ = metered_wh(transaction.readings)
+    return None if energy_wh is None else energy_wh / 1000.0
+
+
+def _charger_id(transaction: Transaction, options: Mapping[str, object]) -> str | None:
+    station = options.get("station")
+    return " ".join(str(one) for one in (station, transaction.place) if one) or None
 
 
 def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from warehouse.contracts import DATASETS, dataset_contract
+from warehouse.contracts import DATASETS, Kind, TableContract, dataset_contract
 from warehouse.errors import OptionError, nearest, printable
 from warehouse.sources import acn, desl, ocpp, packs, smard, teslamate
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
@@ -41,6 +43,7 @@ class _Reader:
 
 
 _SHOWN_OPTION = 4000
+_TIMES = "datetime64[us, UTC]"
 _READERS: Mapping[tuple[str, str], _Reader] = {
     **{
         (dataset, name): _Reader(
@@ -155,8 +158,8 @@ def parse_source(
             file=file.name, column="received", value=received.column,
         )  # fmt: skip
     parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
-    refuse_unfit(parsed.frame, contract, file.name, parsed.spelling, published=reader.provider is not None)
-    frame = parsed.frame
+    frame = _filled(parsed.frame, contract)
+    refuse_unfit(frame, contract, file.name, parsed.spelling, published=reader.provider is not None)
     if received is not None and not by_column:
         frame = frame.assign(received_utc=at_events(dataset, frame, received, file.name))
     return SourceFile(
@@ -175,6 +178,16 @@ def parse_source(
         notes=tuple(printable(note) for note in parsed.notes),  # they may hold the file's own words
         received=received,
     )
+
+
+def _filled(frame: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
+    """Return rows with the columns, empty, that may be empty and that their source does not tell."""
+    empty: Mapping[Kind, Any] = {
+        Kind.FLOAT: np.nan,
+        Kind.TIME: pd.Series(pd.NaT, frame.index, dtype=_TIMES),
+    }
+    lacking = [one for one in contract if one.nullable and one.name not in frame.columns]
+    return frame.assign(**{one.name: empty.get(one.kind) for one in lacking})
 
 
 def _reader(dataset: str, source: str, file: str) -> _Reader:

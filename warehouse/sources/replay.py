@@ -24,6 +24,8 @@ _WARM_UP_DAYS = 7
 _STRIDE = 7
 """Cars by which the first choice moves on from day to day, so that all of them are used."""
 
+_BESIDES = ("charger_id", "requested_kwh")
+"""What comes along with a session where its source tells it; what was metered was another car's."""
 _TOLD = ("session_id", "source_row", "energy_kwh", "arrival_soc", "departure_soc", "arrival", "departure")
 
 
@@ -39,6 +41,7 @@ class _Visit:
     arrival: dt.datetime
     departure: dt.datetime
     preference: int
+    besides: Mapping[str, object]
 
 
 def replay(
@@ -111,9 +114,11 @@ def _visits(sessions: pd.DataFrame, days: list[dt.date], timezone: str) -> list[
             arrival=_local_to_utc(source["arrival"] + moved, timezone),
             departure=_local_to_utc(source["departure"] + moved, timezone),
         )
+        besides = told[[name for name in _BESIDES if name in told.columns]].to_dict("records")
         visits += [
             _Visit(**dict(zip(_TOLD, values, strict=True)) | {
                 "session_id": f"{values[0]}@{day}", "preference": day.toordinal() * _STRIDE + rank,
+                "besides": besides[rank],
             })
             for rank, values in enumerate(zip(*(told[name] for name in _TOLD), strict=True))
         ]  # fmt: skip
@@ -161,4 +166,5 @@ def _row(visit: _Visit, car: Car, notes: list[str]) -> dict[str, object]:
         "arrival_soc": arrival_soc,
         "departure_soc": departure_soc,
         "source_row": visit.source_row,
+        **visit.besides,
     }

@@ -4,16 +4,17 @@ Where more than half of a column is bad the file is in another layout, and is re
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.errors import CellError, OptionError, nearest, printable
+from warehouse.errors import CellError, OptionError, nearest
 from warehouse.sources.cells import Cells
-from warehouse.sources.numbers import numbers
+from warehouse.sources.localtime import utc_of
 
 DATASETS = frozenset({"prices", "tariffs", "sessions"})
 """Whose rows stand for themselves: an interval, a stay."""
@@ -22,33 +23,29 @@ NAIVE = (
     "(--timezone Europe/Berlin)"
 )
 _OFFSET = re.compile(r".*[0-9]{2}:[0-9]{2}.*(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)")
-_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
-_SHOWN = 3
 
 
-def floats(cells: Cells) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return the numbers of a column and notes; NaN where a cell holds a word. Raises CellError."""
+def spared(cells: Cells, read: Callable[[Cells], pd.Series]) -> tuple[pd.Series, tuple[str, ...]]:
+    """Read a column without the cells that cannot be, whose values are missing, and return notes on those.
+
+    read: a method of `Cells` that raises CellError. Raises CellError for the first of them where most are
+    bad, or where the column holds no text.
+    """
     try:
-        return cells.floats(), ()
+        return read(cells), ()
     except CellError:
-        texts = _texts(cells)
-        if texts is None or sum(bool(text and _COMMA.fullmatch(text)) for text in texts) > 1:
-            raise  # decimal commas: a dialect, not a slip
-        return numbers(texts, cells.file, cells.column, what="rows")
-
-
-def times(cells: Cells) -> tuple[pd.Series, tuple[str, ...]]:
-    """Return the UTC times of a column and notes; NaT where a cell holds none. Raises CellError."""
-    try:
-        return cells.times(), ()
-    except CellError:
-        texts = _texts(cells)
-        if texts is None:
+        if texts_of(cells) is None:
             raise
-        read = pd.to_datetime(pd.Series(texts, dtype="str"), format="ISO8601", errors="coerce", utc=True)
-        known = read.between(pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2199-12-31", tz="UTC"))
-        good = [bool(one) for one in known]
-        return _without(cells, texts, good, "is no time", lambda kept: kept.times())
+        filled = int(cells.data.is_valid().to_numpy(zero_copy_only=False).sum())
+        bad: list[tuple[int, CellError]] = []
+        for one in _unreadable(cells, read, 0, len(cells.data)):
+            bad.append(one)
+            if 2 * len(bad) > filled:
+                raise
+    return read(_kept(cells, [at for at, _ in bad])), tuple(
+        cells.set_aside([at for at, error in bad if error.problem == why], why)
+        for why in dict.fromkeys(error.problem for _, error in bad)
+    )
 
 
 def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[str, ...]]:
@@ -56,7 +53,7 @@ def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[st
 
     An hour that this clock has twice or never is set aside and told. Raises CellError, OptionError.
     """
-    texts = _texts(cells)
+    texts = texts_of(cells)
     if texts is None:
         typed = cells.data.type
         naive = pa.types.is_date(typed) or (pa.types.is_timestamp(typed) and typed.tz is None)
@@ -65,31 +62,14 @@ def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[st
         if timezone is None:
             cells.refuse_first(pd.Series(cells.data.is_valid().to_numpy(zero_copy_only=False)), NAIVE)
         texts = [None if one is None else one.isoformat() for one in cells.data.to_pylist()]
-    told = [text is None or bool(_OFFSET.fullmatch(text)) for text in texts]
-    if timezone is None:
-        return _without(cells, texts, told, NAIVE, times)
-    if all(told):
-        return times(cells)
-    return _on_clock(cells, texts, told, timezone)
-
-
-def _on_clock(
-    cells: Cells, texts: Sequence[str | None], told: Sequence[bool], timezone: str
-) -> tuple[pd.Series, tuple[str, ...]]:
-    zone = zone_info(timezone, cells.file)
-    bare = [None if offset else text for text, offset in zip(texts, told, strict=True)]
-    wall = pd.to_datetime(pd.Series(bare, dtype="str"), format="ISO8601", errors="coerce")
-    local = wall.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
-    zoned, notes = times(_kept(cells, texts, told))
-    found = zoned.where(pd.Series(told), local.astype("datetime64[us, UTC]"))
-    doubtful = (wall.notna() & local.isna()).to_numpy()
-    wrong = np.array([text is not None for text in bare]) & wall.isna().to_numpy()
-    if wrong.sum() * 2 > sum(text is not None for text in texts):
-        raise cells.error(int(wrong.argmax()), "is not an ISO 8601 time")
-    for marked, why in ((doubtful, f"an hour that {timezone} has twice or never"), (wrong, "no time")):
-        if marked.any():
-            notes = (*notes, _note(cells, texts, [int(row) for row in np.flatnonzero(marked)], f"is {why}"))
-    return found, notes
+        cells = replace(cells, data=pa.array(texts, pa.string()))
+    naive_rows = [at for at, text in enumerate(texts) if text is not None and not _OFFSET.fullmatch(text)]
+    if timezone is not None:
+        return _on_clock(cells, naive_rows, timezone) if naive_rows else spared(cells, Cells.times)
+    if 2 * len(naive_rows) > sum(text is not None for text in texts):
+        raise cells.error(naive_rows[0], NAIVE)
+    times, notes = spared(_kept(cells, naive_rows), Cells.times)
+    return times, (*notes, cells.set_aside(naive_rows, NAIVE)) if naive_rows else notes
 
 
 def zone_info(name: str, file: str) -> ZoneInfo:
@@ -103,36 +83,45 @@ def zone_info(name: str, file: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _without(
-    cells: Cells,
-    texts: Sequence[str | None],
-    good: Sequence[bool],
-    problem: str,
-    read: Callable[[Cells], pd.Series | tuple[pd.Series, tuple[str, ...]]],
-) -> tuple[pd.Series, tuple[str, ...]]:
-    """Read a column without its bad cells; CellError for the first of them where most are bad."""
-    bad = [row for row, (text, fine) in enumerate(zip(texts, good, strict=True)) if text and not fine]
-    if 2 * len(bad) > sum(bool(text) for text in texts):
-        raise cells.error(bad[0], problem)
-    found = read(_kept(cells, texts, [row not in set(bad) for row in range(len(texts))] if bad else good))
-    values, notes = found if isinstance(found, tuple) else (found, ())
-    return values, (*notes, _note(cells, texts, bad, problem)) if bad else notes
-
-
-def _kept(cells: Cells, texts: Sequence[str | None], good: Sequence[bool]) -> Cells:
-    data = pa.array([text if fine else None for text, fine in zip(texts, good, strict=True)], pa.string())
-    return Cells(file=cells.file, column=cells.column, data=data)
-
-
-def _note(cells: Cells, texts: Sequence[str | None], rows: Sequence[int], problem: str) -> str:
-    shown = ", ".join(f"{row + 1} ({printable(str(texts[row]))[:40]})" for row in rows[:_SHOWN])
-    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    return f"column {cells.column!r}: {len(rows)} rows are set aside: row {shown}{more} {problem}"
-
-
-def _texts(cells: Cells) -> list[str | None] | None:
+def texts_of(cells: Cells) -> list[str | None] | None:
     """Return a column's cells if they are text."""
     if not (pa.types.is_string(cells.data.type) or pa.types.is_large_string(cells.data.type)):
         return None
     texts: list[str | None] = cells.data.to_pylist()
     return texts
+
+
+def _on_clock(cells: Cells, naive_rows: Sequence[int], timezone: str) -> tuple[pd.Series, tuple[str, ...]]:
+    """Return times of which those without an offset stand on a clock."""
+    zone = zone_info(timezone, cells.file).key
+    others = sorted(set(range(len(cells.data))) - set(naive_rows))
+    wall, bad = spared(_kept(cells, others), Cells.wall_times)
+    local, doubtful = utc_of(cells, wall, zone, singly=True)
+    zoned, notes = spared(_kept(cells, naive_rows), Cells.times)
+    return zoned.where(wall.isna(), local), (*notes, *bad, *doubtful)
+
+
+def _unreadable(
+    cells: Cells, read: Callable[[Cells], pd.Series], low: int, high: int
+) -> Iterator[tuple[int, CellError]]:
+    """Find the cells of [low, high) that cannot be read, by halves."""
+    try:
+        read(replace(cells, data=cells.data.slice(low, high - low), rows=None))
+    except CellError as error:
+        if high - low == 1:
+            yield low, error
+            return
+        middle = (low + high) // 2
+        yield from _unreadable(cells, read, low, middle)
+        yield from _unreadable(cells, read, middle, high)
+
+
+def _kept(cells: Cells, without: Sequence[int]) -> Cells:
+    """Return a column without some of its cells."""
+    keep = np.ones(len(cells.data), dtype=bool)
+    keep[list(without)] = False
+    data = pa.array(
+        [one if fine else None for one, fine in zip(cells.data.to_pylist(), keep, strict=True)],
+        cells.data.type,
+    )
+    return replace(cells, data=data)

@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from warehouse.sources.twice import Times, put_back, runs_backwards
 
 LENGTHS = (15, 30, 60)
 """Minutes that an interval may last."""
@@ -81,7 +84,7 @@ def starts_of(walls: Sequence[Wall | None], ends: Sequence[Wall | None], timezon
             faults[index] = f"is a time that {timezone.key} skips on that day"
         else:
             doubtful.append(index)
-    backwards = _backwards(walls)
+    backwards = runs_backwards(_times(walls))
     for run in _runs(doubtful, walls):
         passes = _passes(run, walls, ends, backwards=backwards)
         for index in run:
@@ -105,13 +108,6 @@ def minutes_of(start: dt.datetime, begun: Wall, end: Wall | None, timezone: Zone
     # Some write the end as the clock would show it without the change.
     plain = (end.time - begun.time).total_seconds() / 60
     return int(plain) if plain in LENGTHS else None
-
-
-def _backwards(walls: Sequence[Wall | None]) -> bool:
-    """Whether a series is told from the newest on."""
-    known = [one.time for one in walls if one is not None]
-    steps = [later > earlier for earlier, later in pairwise(known) if later != earlier]
-    return sum(steps) * 2 < len(steps)
 
 
 def _runs(doubtful: Sequence[int], walls: Sequence[Wall | None]) -> list[list[int]]:
@@ -140,16 +136,24 @@ def _passes(
     if set(told.values()) == {None, False}:  # the second pass alone is marked, as 02a:15
         return {index: int(second is not None) for index, second in told.items()}
     ordered = list(reversed(run)) if backwards else list(run)
-    times = [one.time for index in ordered if (one := walls[index]) is not None]
-    cuts = [place for place, (low, high) in enumerate(pairwise(times), start=1) if high <= low]
-    if not cuts:  # one pass alone, or the end of the first is told by its last interval
-        cuts = [
-            place
-            for place, index in enumerate(ordered, start=1)
-            if (begun := walls[index]) is not None
-            and (end := ends[index]) is not None
-            and end.time <= begun.time
-        ]
-    if len(cuts) != 1:
+    times = _times([walls[index] for index in ordered])
+    change = put_back(times)
+    if change is None and bool((np.diff(times) > np.timedelta64(0)).all()):
+        change = _by_ends(ordered, walls, ends)  # of one pass alone
+    if change is None:
         return {}
-    return {index: int(place >= cuts[0]) for place, index in enumerate(ordered)}
+    return {index: int(place >= change) for place, index in enumerate(ordered)}
+
+
+def _by_ends(ordered: Sequence[int], walls: Sequence[Wall | None], ends: Sequence[Wall | None]) -> int | None:
+    """Return the place after the one interval that ends no later than it begins, which the change does."""
+    found = [
+        place
+        for place, index in enumerate(ordered, start=1)
+        if (begun := walls[index]) is not None and (end := ends[index]) is not None and end.time <= begun.time
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _times(walls: Sequence[Wall | None]) -> Times:
+    return np.array([None if one is None else one.time for one in walls], dtype="datetime64[us]")
