@@ -69,6 +69,7 @@ def shown(handle: BatteryHandle) -> Tables:
             | {other: round(float(value), 3) for other, value in zip(parameters, row, strict=True)}
             for (name, mean), sd, row in zip(parameters.items(), spread, correlation, strict=True)
         ],
+        "structures": _structures(handle),
         "identifiable": [{"verdict": part} for part in found.identifiability.split("; ")],
         "fit": _fit(handle),
     }
@@ -154,6 +155,25 @@ def _state(handle: BatteryHandle) -> list[dict[str, Any]]:
 def _parts(handle: BatteryHandle) -> Mapping[str, Mapping[str, float]]:
     parts = handle.calibration.record.interval_parts
     return {} if parts is None else parts.by_name()
+
+
+def _structures(handle: BatteryHandle) -> list[dict[str, Any]]:
+    """Each structure's own answer and its weight in what is published, the weightiest first."""
+    told = handle.calibration.record.ensemble
+    if told is None:
+        return []
+    return [
+        {
+            "structure": one.name,
+            "weight": round(one.weight, 3),
+            "foretold": one.score,
+            "l0_days": one.l0_days,
+            "alpha_day_per_efc": one.alpha_day_per_efc,
+            "beta_day_per_efc": one.beta_day_per_efc,
+            "calendar_share": one.calendar_share,
+        }
+        for one in sorted(told.members, key=lambda one: -one.weight)
+    ]
 
 
 def _fit(handle: BatteryHandle) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ from twin.days import DutySpread, duty_spread
 from twin.dispute import Dispute, believed, jump, misfit
 from twin.duty import StandardDuty
 from twin.energy import by_energy
+from twin.ensemble.answer import CheckUps, together
 from twin.entries import rows, vector
 from twin.errors import TwinError
 from twin.health import Array, Health
-from twin.intervals import duty_part, interval, law_part
-from twin.law import fit_alpha, fit_beta, fit_law
+from twin.intervals import duty_part, law_part
+from twin.law import fit_law
 from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, capacity_draws, observe, observe_from
@@ -141,7 +142,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         nominal_ah=battery.nominal_capacity_ah,
         flow=course_of(request, request.telemetry),
     )
-    found = _result(request, duty, base, fit, theta, today, seen, len(ages), past.told, spread)
+    known = CheckUps(ages=ages, capacity=capacity, age_days=age_days, lived=past.duty.profile())
+    found = _result(request, duty, base, fit, theta, today, seen, known, past.told, spread)
     return found if doubt is None else disputed(found, told, seen, doubt, len(ages))
 
 
@@ -168,10 +170,11 @@ def _result(
     theta: Array,
     today: Health,
     seen: Observation,
-    n_checkups: int,
+    known: CheckUps,
     told: float,
     spread: DutySpread,
 ) -> Calibration:
+    n_checkups = len(known.ages)
     fault, weakest = seen.fault, seen.usable_share(n_checkups)
     state = None if seen.replay is None else seen.state
     battery, circuit = request.battery, base.cell.circuit
@@ -182,7 +185,6 @@ def _result(
     x = lives.x
     log_ratio = np.log(lives.lives / lives.l0)
     law = fit_law(x, log_ratio)
-    log_draws = np.log(lives.life_draws / lives.l0_draws[:, None])
     spec = base.cell.spec
     from_days = duty_part(
         base,
@@ -203,9 +205,6 @@ def _result(
         alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
         beta=common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
     )
-    alpha_low, alpha_high = interval(fit_alpha(x, log_draws), law.alpha, parts.alpha)
-    beta_low, beta_high = interval(fit_beta(x, log_draws), law.beta, parts.beta)
-    l0_low, l0_high = interval(lives.l0_draws, lives.l0, parts.l0)
     quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
@@ -219,12 +218,7 @@ def _result(
         load_c_rate=duty.trip_c_rate,
         volts_at_1c=float(np.exp(theta[0, 3])),
     )
-    end_of_life = EndOfLife(
-        by="range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
-        capacity_days=lives.l0,
-        range_days=float(by_range[0]),
-    )
-    value = (battery.replacement_value_eur - battery.scrap_value_eur) * lives.l0 / lives.when_new
+    above_scrap = battery.replacement_value_eur - battery.scrap_value_eur
     wear = wear_map(
         base,
         duty,
@@ -232,14 +226,39 @@ def _result(
         today.first(),
         soh=soh,
         end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
-        residual_value_eur=value,
+        residual_value_eur=above_scrap,
         usable_energy_kwh=soh * battery.nominal_energy_kwh,
+    )
+    whole = together(
+        request,
+        duty,
+        base,
+        fit,
+        theta,
+        today,
+        lives,
+        known,
+        parts=parts,
+        soh=soh,
+        soh_sd=float(share[1:].std()),
+        observed=state is not None,
+        end_soh=float(end[0]),
+        rest_slope=wear.rest_price_eur_per_kwh_h * soh * battery.nominal_energy_kwh * 24 / above_scrap
+        if above_scrap
+        else 0.0,
+    )
+    law, l0 = whole.law, whole.l0_days
+    value = above_scrap * whole.remaining
+    end_of_life = EndOfLife(
+        by="range" if by_range[0] < _RANGE_FIRST * lives.l0 else "capacity",
+        capacity_days=l0[1],
+        range_days=float(by_range[0]) * l0[1] / max(lives.l0, 1.0),
     )
     calibration_id = request.input_hash[:16]
     points = LifePoints(
         dod=vector([0.0, *lives.dod]),
         cycles_per_day=vector([0.0, *lives.cycles]),
-        life_days=vector([lives.l0, *lives.lives]),
+        life_days=vector([l0[1], *(l0[1] * np.exp(whole.log_ratio))]),
     )
     return Calibration(
         calibration_id=calibration_id,
@@ -258,15 +277,15 @@ def _result(
         samples_used=0 if state is None else int(state.used.sum()),
         samples_excluded=0 if state is None else len(state.used) - int(state.used.sum()),
         residual_value_eur=value,
-        l0_days=lives.l0,
-        l0_low_days=l0_low,
-        l0_high_days=l0_high,
-        alpha_day_per_efc=law.alpha,
-        alpha_low_day_per_efc=alpha_low,
-        alpha_high_day_per_efc=alpha_high,
-        beta_day_per_efc=law.beta,
-        beta_low_day_per_efc=beta_low,
-        beta_high_day_per_efc=beta_high,
+        l0_days=l0[1],
+        l0_low_days=l0[0],
+        l0_high_days=l0[2],
+        alpha_day_per_efc=whole.alpha[1],
+        alpha_low_day_per_efc=whole.alpha[0],
+        alpha_high_day_per_efc=whole.alpha[2],
+        beta_day_per_efc=whole.beta[1],
+        beta_low_day_per_efc=whole.beta[0],
+        beta_high_day_per_efc=whole.beta[2],
         law_r2=law.law_r2,
         law_max_residual=law.law_max_residual,
         rate_r2=law.rate_r2,
@@ -274,11 +293,11 @@ def _result(
         window_efc_per_day=law.window,
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
-        identifiability=f"{fit.identifiability()}; data of {100 * told:.0f} % of its life",
+        identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * told:.0f} % of its life",
         cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
-        rest_price_eur_per_kwh_h=wear.rest_price_eur_per_kwh_h,
+        rest_price_eur_per_kwh_h=value * whole.rest_slope / (soh * battery.nominal_energy_kwh * 24),
         record=replace(
             _record(fit, duty, base),
             model_hash=request.model_hash,
@@ -289,10 +308,13 @@ def _result(
             lives=points,
             end_of_life=end_of_life,
             interval_parts=parts,
+            ensemble=whole.record,
         ),
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
-        wear_map=wear.table.assign(calibration_id=calibration_id, battery_id=battery.battery_id),
+        wear_map=whole.wear_map(wear.table, value).assign(
+            calibration_id=calibration_id, battery_id=battery.battery_id
+        ),
     )
 
 

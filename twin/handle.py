@@ -11,6 +11,7 @@ import pandas as pd
 import pybamm
 
 from twin.cell import AGEING_OPTIONS, ReferenceCell, reference_cell
+from twin.ensemble.kept import band_of
 from twin.errors import TwinError
 from twin.forecast import forecast_capacity
 from twin.health import Health
@@ -66,12 +67,18 @@ class BatteryHandle:
     def capacity_forecast(self, years: float) -> pd.DataFrame:
         """Usable capacity over nominal if every day is a standard day: day, soh, soh_low, soh_high (90 %).
 
-        The band is the posterior of the ageing unknowns, the spread of today's capacity and what the model
-        leaves out, as a share of the fade to come. It is one of capacity at a time; `twin.horizon.life_band`
-        is one of the time of a capacity, and holds what L0's interval does: other forms, an untold past.
+        It is the ensemble's, moved to today's capacity and L0: the same curves as `twin.horizon.life_band`.
+        That of a calibration of PyBaMM alone is the posterior of the ageing unknowns, the spread of today's
+        capacity and what the model leaves out, as a share of the fade to come.
         """
         found = self.calibration
         days = time_grid(years * 365.25)
+        if found.record.ensemble is not None:
+            band = band_of(found, found.record.ensemble)
+            curves = {"soh": band.median, "soh_low": band.low, "soh_high": band.high}
+            return pd.DataFrame(
+                {"day": days} | {name: np.interp(days, band.days, curve) for name, curve in curves.items()}
+            )
         told = forecast_capacity(
             ageing_of(found).model,
             np.vstack([need(found.record.mean, "mean"), self.draws().to_numpy()]),

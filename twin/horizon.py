@@ -1,8 +1,8 @@
 """When capacity falls to each level: the life of a calibration, L0, and its interval, level by level.
 
-The interval of L0 (`twin.intervals`) is one of a time: that at which capacity falls to the end of life. The
-same is made here of every other level, so that a band through them meets the end of life where L0 and its
-interval say, and nowhere else.
+The interval of L0 (`twin.ensemble.mixture`, of older calibrations `twin.intervals`) is one of a time: that at
+which capacity falls to the end of life. The same is made here of every other level, so that a band through
+them meets the end of life where L0 and its interval say, and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from twin.ageing import factors_of
+from twin.ensemble.kept import band_of
 from twin.health import Array
 from twin.intervals import interval
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory
 from twin.prior import reach
-from twin.record import need
+from twin.record import EnsembleRecord, need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
 
@@ -38,6 +39,8 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     levels above today's is NaN. ``draws``: of the ageing unknowns, one a row.
     """
     kept, ageing = calibration.record, ageing_of(calibration)
+    if kept.ensemble is not None:
+        return _of_ensemble(calibration, kept.ensemble)
     unknowns, prior = need(kept.mean, "mean"), need(kept.prior, "prior")
     circuit, end = ageing.model.cell.circuit, ageing.end_soh
     factors = factors_of(ageing.model, np.vstack([unknowns, draws]))
@@ -56,6 +59,19 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
         rows.append((best, *interval(days_until(grid, share[:, 1:], level - off), best, parts)))
     middle, low, high = _through(np.array(rows).T, levels == end, calibration)
     middle = np.where(levels <= today, middle, np.nan)
+    return pd.DataFrame({"soh": levels, "days": middle, "days_low": low, "days_high": high})
+
+
+def _of_ensemble(calibration: Calibration, told: EnsembleRecord) -> pd.DataFrame:
+    """The same from the band of the ensemble: when each of its curves falls to a level."""
+    band, end = band_of(calibration, told), told.end_soh
+    levels = _levels(calibration.soh, end, max(0.0, float(band.high[0]) - calibration.soh))
+    edges = (band.median, band.low, band.high)
+    rows = np.array(
+        [[float(days_until(band.days, edge.copy(), level)) for edge in edges] for level in levels]
+    )
+    middle, low, high = _through(rows.T, levels == end, calibration)
+    middle = np.where(levels <= calibration.soh, middle, np.nan)
     return pd.DataFrame({"soh": levels, "days": middle, "days_low": low, "days_high": high})
 
 

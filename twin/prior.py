@@ -13,12 +13,13 @@ And so is how well a check-up measures: the scatter of siblings' about their fit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, StructureLesson, believed
 from twin.health import Array
 
 NAMES = (
@@ -71,7 +72,7 @@ class AgeingPrior:
 
     ``discrepancy``: standard deviation of what the model leaves out, as a share of the fade between two
     moments; ``capacity_sd``: of a check-up, relative, worth `SCATTER_WEIGHT` of them; ``siblings``: how many
-    batteries taught it, 0 for the chemistry's own prior.
+    batteries taught it, 0 for the chemistry's own prior; ``structures``: of laws and curves besides.
     """
 
     mean: Array
@@ -79,6 +80,7 @@ class AgeingPrior:
     discrepancy: float = _DISCREPANCY
     capacity_sd: float = _CAPACITY_SD
     siblings: int = 0
+    structures: Beliefs = NO_SIBLINGS
 
     def to_record(self) -> dict[str, Any]:
         """The prior as JSON."""
@@ -102,6 +104,7 @@ class Lesson:
     prior_sd: Array
     surprise: Surprise | None
     scatter: Scatter | None = None
+    structures: Mapping[str, StructureLesson] = field(default_factory=dict)
 
 
 # Onset and strength of a knee: reported between 70 and 95 % of capacity, with the fade then several times as
@@ -141,6 +144,7 @@ def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
             base.capacity_sd, [lesson.scatter for lesson in lessons if lesson.scatter is not None]
         ),
         siblings=len(lessons),
+        structures=believed([lesson.structures for lesson in lessons]),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from twin.duty import StandardDuty
+from twin.ensemble.siblings import StructureLesson
 from twin.entries import (
     Matrix,
     Vector,
@@ -134,6 +135,43 @@ class IntervalParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRecord:
+    """What one structure of the ensemble says alone (`twin.ensemble.mixture.Member`).
+
+    ``score``: how it foretold the later half of the check-ups, None with too few; ``told``: of a law, what it
+    teaches siblings (`twin.ensemble.siblings.StructureLesson`).
+    """
+
+    name: str
+    weight: float
+    l0_days: float
+    alpha_day_per_efc: float
+    beta_day_per_efc: float
+    calendar_share: float
+    score: float | None = None
+    told: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsembleRecord:
+    """The mixture of a full calibration: its members, the calendar share of the wear to come (5 %, 50 %,
+    95 %), and capacity over nominal by day from then on, as low, median and high of 90 %.
+
+    ``soh``, ``l0_days``: of the moment that the band begins; a daily update keeps the band and moves both.
+    """
+
+    members: tuple[MemberRecord, ...]
+    calendar_share: Vector
+    soh: float
+    end_soh: float
+    l0_days: float
+    days: Vector
+    low: Vector
+    median: Vector
+    high: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TwinRecord:
     """What a calibration keeps; an empty one is that of a battery of which only the columns are known.
 
@@ -141,7 +179,7 @@ class TwinRecord:
     the most probable values in ``mean``, posterior mean and covariance in their order; ``health``: today's,
     in floats; ``duty``, ``rate_model``: the standard day and its wear; ``end_capacity_ah``: of the reference
     cell, at which the life ends; ``observations``, ``ageing_chi2_per_n``: of the ageing fit; ``kept_from``:
-    the calibration that a stale one repeats.
+    the calibration that a stale one repeats; ``ensemble``: the mixture that L0, α and β are of.
     """
 
     model_hash: str | None = None
@@ -164,6 +202,7 @@ class TwinRecord:
     end_of_life: EndOfLife | None = None
     interval_parts: IntervalParts | None = None
     kept_from: str | None = None
+    ensemble: EnsembleRecord | None = None
 
     @property
     def restorable(self) -> bool:
@@ -223,6 +262,9 @@ def lesson_of(record: TwinRecord) -> Lesson | None:
         prior_sd=np.array(prior.sd),
         surprise=record.surprise,
         scatter=record.scatter,
+        structures={}
+        if record.ensemble is None
+        else {one.name: StructureLesson(score=one.score, told=one.told) for one in record.ensemble.members},
     )
 
 
@@ -271,6 +313,33 @@ def _prior(held: Mapping[str, Any]) -> PriorRecord:
     )
 
 
+def _member(held: Mapping[str, Any]) -> MemberRecord:
+    figures = ("weight", "l0_days", "alpha_day_per_efc", "beta_day_per_efc", "calendar_share")
+    return MemberRecord(
+        name=label(held["name"]),
+        **{name: number(held[name]) for name in figures},
+        score=optional(held, "score", number),
+        told=optional(held, "told", numbers),
+    )
+
+
+def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
+    members = held["members"]
+    if not isinstance(members, list):
+        raise ValueError(f"{members!r} is no list")
+    return EnsembleRecord(
+        members=tuple(_member(part(one)) for one in members),
+        calendar_share=numbers(held["calendar_share"]),
+        soh=number(held["soh"]),
+        end_soh=number(held["end_soh"]),
+        l0_days=number(held["l0_days"]),
+        days=numbers(held["days"]),
+        low=numbers(held["low"]),
+        median=numbers(held["median"]),
+        high=numbers(held["high"]),
+    )
+
+
 def _of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[Any], T]:
     """The reader of an object of JSON as a ``kind``, each of its ``entries`` by a reader of its own."""
     return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
@@ -297,4 +366,5 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "end_of_life": _of(EndOfLife, by=label, capacity_days=number, range_days=number),
     "interval_parts": _of(IntervalParts, alpha=shares, beta=shares, l0=shares),
     "kept_from": label,
+    "ensemble": lambda held: _ensemble(part(held)),
 }

@@ -96,7 +96,8 @@ def calibration_requests(
             [settings.end_of_life_soh, settings.full_every_days, settings.state_model]
         )
         prior = priors.get(row["battery_id"], CHEMISTRY_PRIOR)
-        believed = (*prior.mean, *prior.sd, prior.discrepancy, prior.capacity_sd)
+        figures = (*prior.mean, *prior.sd, prior.discrepancy, prior.capacity_sd)
+        believed = (*figures, *prior.structures.figures())
         parts["prior"] = hash_values([f"{value:.6g}" for value in believed])
         request = CalibrationRequest(
             battery=battery_spec(row),

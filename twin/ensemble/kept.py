@@ -1,0 +1,66 @@
+"""The ensemble of a kept calibration: its band as of now, and PyBaMM's answers on the ensemble's footing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twin.health import Array
+from twin.record import EnsembleRecord
+from twin.types import Calibration
+
+_LEAST_FADE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityBand:
+    """Capacity over nominal by day from the calibration's moment: 90 % and the middle."""
+
+    days: Array
+    low: Array
+    median: Array
+    high: Array
+
+
+def band_of(calibration: Calibration, told: EnsembleRecord) -> CapacityBand:
+    """The band of the last full calibration, moved to where capacity and remaining life are now."""
+    later = calibration.l0_days / max(told.l0_days, 1.0)
+    left = (calibration.soh - told.end_soh) / max(told.median[0] - told.end_soh, _LEAST_FADE)
+
+    def moved(curve: tuple[float, ...]) -> Array:
+        return told.end_soh + (np.array(curve) - told.end_soh) * left
+
+    return CapacityBand(
+        days=np.array(told.days) * later,
+        low=moved(told.low),
+        median=moved(told.median),
+        high=moved(told.high),
+    )
+
+
+def wear_ratio(calibration: Calibration, physics: str) -> float:
+    """The ensemble's β over that of PyBaMM alone; 1 where a calibration is of PyBaMM alone."""
+    told = calibration.record.ensemble
+    if told is None:
+        return 1.0
+    alone = next((one for one in told.members if one.name == physics), None)
+    if alone is None or alone.beta_day_per_efc <= 0:
+        return 1.0
+    return calibration.beta_day_per_efc / alone.beta_day_per_efc
+
+
+def more_wear(added: Array | float, ratio: float) -> Array:
+    """Wear of a day over the ordinary one's where PyBaMM says 1 + ``added``.
+
+    What is added scales by ``ratio`` of wears by cycling; where a day wears less, it does so as PyBaMM says.
+    """
+    return np.asarray(1 + np.where(np.asarray(added) > 0, ratio * np.asarray(added), added))
+
+
+def life_of_day(calibration: Calibration, physics: str, life_days: float, standard_days: float) -> float:
+    """Life at a day by the ensemble, from PyBaMM's at it and at the standard day."""
+    if calibration.record.ensemble is None:
+        return life_days
+    added = standard_days / max(life_days, 1e-9) - 1
+    return calibration.l0_days / float(more_wear(added, wear_ratio(calibration, physics)))
