@@ -13,6 +13,7 @@ uncontrolled charge on plug-in, simulated
 engines      who plans a day within its time; apart: days that fall apart, split and joined
 fleet        large fleets: an interior-point engine with a certificate
 scenarios    plans over uncertain days
+forecast     what is not told yet, from the past: when cars plug in and what they need
 assemble     powers → plan; reasons: why a departure was missed; binding: what holds each power
 check        independent check of any plan, from the definitions; check_reserves: bids; check_terms: by what
 account      money and energy of any plan, from the definitions
