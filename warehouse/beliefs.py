@@ -2,11 +2,13 @@
 
 A core table holds the latest belief of each key. Where that one was received later than the moment asked
 for, the belief of then is found again among the raw rows: the latest received by then that the checks, or a
-person, let in. Raw rows that retention has pruned cannot be found again. Of sessions that overlap, those hold
-that no session of the same car received by then had replaced.
+person by then, let in. A person's decision, to release a row or to withdraw it, counts from its own moment
+on. Raw rows that retention has pruned cannot be found again. Of sessions that overlap, those hold that no
+session of the same car received by then had replaced.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 
 from warehouse.contracts import DATASETS, TableContract, raw_contract
 from warehouse.errors import UnknownTableError
@@ -16,13 +18,30 @@ _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)
 """Files landed at one instant are told apart by microseconds; all of them were known at that instant."""
 
-RELEASED = """(
-    SELECT dataset, rule, source_id, source_row FROM core_release
-    QUALIFY row_number() OVER (
-        PARTITION BY dataset, rule, source_id, source_row ORDER BY sequence DESC
-    ) = 1 AND action = 'release'
-)"""
-"""SQL of the (dataset, rule, source_id, source_row) that are released now."""
+
+def released(before: str = "") -> str:
+    """Return SQL of the (dataset, rule, source_id, source_row) that are released.
+
+    before: SQL of the moment before which decisions count, "" for all of them.
+    """
+    return _decided("core_release", ("dataset", "rule", "source_id", "source_row"), "release", before)
+
+
+def withdrawn(before: str = "") -> str:
+    """Return SQL of the (dataset, source_id, source_row) that are withdrawn; before: as for `released`."""
+    return _decided("core_withdrawal", ("dataset", "source_id", "source_row"), "withdraw", before)
+
+
+def _decided(table: str, subject: Sequence[str], action: str, before: str) -> str:
+    names, bound = ", ".join(subject), f"WHERE decided_utc < {before}" if before else ""
+    return f"""(
+        SELECT {names} FROM {table} {bound}
+        QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY sequence DESC) = 1 AND action = '{action}'
+    )"""  # noqa: S608
+
+
+RELEASED, WITHDRAWN = released(), withdrawn()
+"""SQL of what is released and what is withdrawn now."""
 
 
 def latest_first(contract: TableContract) -> str:
@@ -65,17 +84,28 @@ def believed(contract: TableContract, condition: str) -> str:
 
 
 def received_since(contract: TableContract, condition: str) -> str:
-    """Return SQL of a row or none: whether a belief that holds now was received at `$known_by` or later.
+    """Return SQL of rows or none: whether a belief that holds now was received, or decided on, since then.
 
-    Where none was, the table as it is is what was believed at that moment. Raises UnknownTableError as
-    `believed`.
+    Then is `$known_by`. Where none was, the table as it is is what was believed at that moment. Raises
+    UnknownTableError as `believed`.
     """
-    _owner(contract)
+    dataset, _ = _owner(contract)
     tables = (SESSIONS, SUPERSEDED) if contract.name == SESSIONS else (contract.name,)
-    return " UNION ALL ".join(
+    later = [
         f"(SELECT 1 FROM {table} WHERE received_utc >= $known_by AND {condition} LIMIT 1)"  # noqa: S608
         for table in tables
+    ]
+    later += [f"(SELECT 1 FROM {_decided_since(dataset)} LIMIT 1)"]  # noqa: S608
+    return " UNION ALL ".join(later)
+
+
+def _decided_since(dataset: str) -> str:
+    """Return SQL of the (source_id, source_row) that a person decided on at `$known_by` or later."""
+    each = (
+        f"SELECT source_id, source_row FROM {table} WHERE dataset = '{dataset}' AND decided_utc >= $known_by"  # noqa: S608
+        for table in ("core_release", "core_withdrawal")
     )
+    return f"({' UNION '.join(each)})"
 
 
 def _owner(contract: TableContract) -> tuple[str, TableContract]:
@@ -92,19 +122,27 @@ def _latest(contract: TableContract, dataset: str, declared: TableContract, now:
     # Rows of a file that landed later may have been received before, if they tell so.
     then = f"dataset = '{dataset}' AND checked_utc IS NOT NULL"
     then += " AND (received IS NOT NULL OR received_utc < $known_by)"
+    decided = (
+        f"(SELECT DISTINCT {key} FROM {raw_contract(dataset).name} "  # noqa: S608
+        f"SEMI JOIN {_decided_since(dataset)} USING (source_id, source_row))"
+    )
     return f"""(
-        SELECT {names} FROM {now} WHERE received_utc < $known_by AND {condition}
+        SELECT {names} FROM {now} ANTI JOIN {decided} AS decided USING ({key})
+        WHERE received_utc < $known_by AND {condition}
         UNION ALL
         SELECT {names} FROM (
             SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
             FROM {received(dataset, then)}
             SEMI JOIN (
                 SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
+                UNION SELECT {key} FROM {decided}
             ) AS corrected USING ({key})
             ANTI JOIN (
                 SELECT source_id, source_row FROM core_quarantine
-                ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row)
+                ANTI JOIN {released("$known_by")} AS let_in USING (dataset, rule, source_id, source_row)
                 WHERE dataset = '{dataset}'
+                UNION
+                SELECT source_id, source_row FROM {withdrawn("$known_by")} WHERE dataset = '{dataset}'
             ) AS bad USING (source_id, source_row)
             WHERE received_utc < $known_by AND {condition}
             QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {latest_first(contract)}) = 1

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from warehouse.beliefs import RELEASED, known_before, received
+from warehouse.beliefs import released as released_sql
+from warehouse.beliefs import withdrawn as withdrawn_sql
 from warehouse.connection import connect
 from warehouse.contracts import (
     CONTRACTS,
@@ -44,12 +46,19 @@ class Wanted:
     touching: tuple[dt.datetime, dt.datetime] | None = None
 
 
-_FOUND = (
-    f"FROM core_quarantine q JOIN raw_source s USING (source_id) LEFT JOIN {RELEASED} r "
-    "ON q.dataset = r.dataset AND q.rule = r.rule AND q.source_id = r.source_id "
-    "AND q.source_row = r.source_row"
-)
-"""Rows of the quarantine with their file (s) and their release (r), if any."""
+def _stood(known_by: dt.datetime | None) -> tuple[str, list[object]]:
+    """Return SQL of rows of the quarantine with their file (s) and their release (r), and what it binds.
+
+    What is withdrawn is in no quarantine either. known_by: decisions count that were made by then.
+    """
+    before, bound = ("", []) if known_by is None else ("?", [known_before(known_by)] * 2)
+    sql = (
+        f"FROM core_quarantine q JOIN raw_source s USING (source_id) LEFT JOIN {released_sql(before)} r "
+        "ON q.dataset = r.dataset AND q.rule = r.rule AND q.source_id = r.source_id "
+        f"AND q.source_row = r.source_row ANTI JOIN {withdrawn_sql(before)} w "
+        "ON q.dataset = w.dataset AND q.source_id = w.source_id AND q.source_row = w.source_row"
+    )
+    return sql, list(bound)
 
 
 def counted(warehouse: Warehouse, *, known_by: dt.datetime | None = None) -> pd.DataFrame:
@@ -58,13 +67,14 @@ def counted(warehouse: Warehouse, *, known_by: dt.datetime | None = None) -> pd.
     known_by: as of `quarantined`. Raises the errors of opening a warehouse.
     """
     bound = "" if known_by is None else " AND s.received_utc < ?"
+    found_rows, values = _stood(known_by)
     sql = (
-        f"SELECT q.dataset, q.rule, q.severity, count(*) AS rows {_FOUND} WHERE r.rule IS NULL{bound} "
+        f"SELECT q.dataset, q.rule, q.severity, count(*) AS rows {found_rows} WHERE r.rule IS NULL{bound} "
         "GROUP BY ALL ORDER BY ALL"
     )
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
-        values = [] if known_by is None else [known_before(known_by)]
+        values += [] if known_by is None else [known_before(known_by)]
         found: pd.DataFrame = connection.sql(sql, params=values).to_arrow_table().to_pandas()
     return found
 
@@ -77,8 +87,9 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
     """
     contract = dataset_contract(wanted.dataset)
     raw = raw_contract(wanted.dataset).name
-    sql = f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released {_FOUND} WHERE q.dataset = ?"
-    values: list[object] = [wanted.dataset]
+    found_rows, values = _stood(known_by)
+    sql = f"SELECT q.*, s.file_name, r.rule IS NOT NULL AS released {found_rows} WHERE q.dataset = ?"
+    values = [*values, wanted.dataset]
     if wanted.rule is not None:
         sql, values = f"{sql} AND q.rule = ?", [*values, wanted.rule]
     if wanted.source is not None:

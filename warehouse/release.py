@@ -13,16 +13,13 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-from warehouse.beliefs import RELEASED, received
-from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.connection import transaction
-from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
+from warehouse.contracts import CONTRACTS
 from warehouse.errors import ContractError
 from warehouse.migrations import bring_forward
-from warehouse.promotion import merge
-from warehouse.quarantine import register_rows, same_key
+from warehouse.quarantine import register_rows
 from warehouse.rows import arrow_table, insert
-from warehouse.stays import SESSIONS, reopen
+from warehouse.standing import realign
 from warehouse.store import Warehouse
 
 
@@ -56,18 +53,11 @@ def decide(warehouse: Warehouse, decision: Decision) -> None:
     A row against which another rule still stands stays out. Raises ContractError for a row that does not fit
     the core table (the checks' contract rules tell which), and the errors of opening a warehouse.
     """
-    core = core_contract(decision.dataset)
     with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
         bring_forward(connection)
         _keep(connection, decision)
         register_rows(connection, decision.rows)
-        if core.name == SESSIONS:
-            _reopen_cars(connection)
-        left = pd.DataFrame(columns=core.names)
-        if decision.action == "withdraw":
-            left = _take_out(connection, decision.dataset)
-        beliefs = _standing(connection, decision.dataset)
-        merge(connection, core, arrow_table(pd.concat([left, beliefs]) if len(left) else beliefs, core))
+        realign(connection, decision.dataset, leaving=decision.action == "withdraw")
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, decision: Decision) -> None:
@@ -83,75 +73,3 @@ def _keep(connection: duckdb.DuckDBPyConnection, decision: Decision) -> None:
         decided_utc=pd.Timestamp(decision.decided_utc),
     )
     insert(connection, contract, arrow_table(events, contract))
-
-
-def _reopen_cars(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let the sessions of the chosen rows' cars be judged anew: what one had replaced may hold again."""
-    raw = raw_contract("sessions").name
-    found = connection.execute(
-        f"SELECT DISTINCT battery_id FROM {raw} SEMI JOIN chosen USING (source_id, source_row)"  # noqa: S608
-    ).fetchall()
-    reopen(connection, [str(row[0]) for row in found])
-
-
-def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
-    """Delete the chosen rows from the core table; return what is left of a daily table's days."""
-    core = core_contract(dataset)
-    if not core.daily:
-        connection.execute(
-            f"DELETE FROM {core.name} USING chosen WHERE {core.name}.source_id = chosen.source_id "  # noqa: S608
-            f"AND {core.name}.source_row = chosen.source_row"
-        )
-        return pd.DataFrame(columns=core.names)
-    owner, moment = core.key
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE days AS SELECT DISTINCT {owner}, CAST({moment} AS DATE) AS day "  # noqa: S608
-        f"FROM {core.name} SEMI JOIN chosen USING (source_id, source_row)"
-    )
-    left: pd.DataFrame = connection.sql(
-        f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
-        f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
-    ).to_df()
-    if core.name == "core_telemetry":
-        connection.execute(
-            f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
-            f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, "
-            f"count(*) AS samples FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
-            f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
-            f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
-            "AND old.samples <= known.samples"  # more: retention has pruned some, and it is all there is
-        )
-    connection.execute(
-        f"DELETE FROM {core.name} AS core USING days WHERE core.{owner} = days.{owner} "  # noqa: S608
-        f"AND CAST(core.{moment} AS DATE) = days.day"
-    )
-    return left
-
-
-def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
-    """Return the checked beliefs on the keys of the chosen rows against which no rule stands.
-
-    A row that repeats an earlier one of its file is no belief of its own: the checks never judged it.
-    """
-    contract, core, raw = dataset_contract(dataset), core_contract(dataset), raw_contract(dataset).name
-    names = ", ".join(f"belief.{name}" for name in contract.names)
-    again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
-        "belief.received_utc, belief.source_row "
-        f"FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
-        "WHERE EXISTS ("
-        f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
-        f"WHERE {same_key(contract, 'own', 'belief')})"
-    )
-    found: pd.DataFrame = connection.sql(
-        f"SELECT {', '.join(core.names)} FROM beliefs AS belief ANTI JOIN ("  # noqa: S608
-        f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
-        "WHERE dataset = $dataset) AS against USING (source_id, source_row) WHERE NOT EXISTS ("
-        "FROM beliefs AS earlier WHERE earlier.source_id = belief.source_id "
-        "AND earlier.received_utc = belief.received_utc "
-        f"AND earlier.source_row < belief.source_row AND {again})",
-        params={"dataset": dataset},
-    ).to_df()
-    connection.execute("DROP TABLE beliefs")
-    return found

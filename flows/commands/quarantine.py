@@ -1,4 +1,4 @@
-"""Commands on what the checks kept out: quarantine list, show, release."""
+"""Commands on what is kept out: quarantine list, show, release; and on what is withdrawn."""
 
 from __future__ import annotations
 
@@ -33,6 +33,54 @@ quarantine = typer.Typer(
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.add_typer(quarantine, rich_help_panel="Data")
+    app.command(rich_help_panel="Data")(withdraw)
+
+
+def withdraw(
+    ctx: typer.Context,
+    kind: _KindArgument,
+    reason: Annotated[
+        str, typer.Option(help="Why the rows should never have been recorded; kept.", show_default=False)
+    ],
+    source: _SourceOption = None,
+    row: _RowOption = None,
+    battery: _BatteryOption = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", help="NAME=VALUE of the key, in any file; repeat it.", show_default=False),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take an earlier withdrawal back.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who decides.", show_default="the user")] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Let a file, or the rows of a key, count no more, or (--undo) again.
+
+    Nothing is deleted: from now on the tables are as if these rows had never come, also when their file is
+    sent or checked again; plans and readings as of earlier moments stay as they were.
+
+    Example: v2g withdraw sessions --key session_id=s17 --reason "test drive of the garage"
+    """
+    from flows.errors import UsageError
+    from flows.stages import Context
+    from flows.stages.withdraw import key_of
+    from flows.stages.withdraw import withdraw as stage
+    from warehouse.withdrawal import Rows
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    told = key_of(kind.value, key or [], battery)
+    if source is None and not told:
+        raise UsageError("which rows? Name a file (--source) or a key (--key NAME=VALUE)")
+    call.finish(
+        stage(
+            Context.of(call.open(), call.as_of),
+            Rows(dataset=kind.value, source=source, source_row=row, key=told),
+            action="restore" if undo else "withdraw",
+            decided_by=by or getpass.getuser(),
+            reason=reason,
+        )
+    )
 
 
 @quarantine.command("list")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from flows.plain import records
@@ -15,6 +16,8 @@ from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
 _LONGEST = pd.Timedelta(days=90)
+_STILL_OPEN = pd.Timedelta(days=7)
+"""So long a stay whose end was not told may be going on; a car that came again since has left."""
 Reasons = dict[str, str]
 """battery_id → what stands against it."""
 
@@ -46,9 +49,10 @@ def quarantined_stays(
     """Cars with a stay in [start, end) that is in quarantine, unless another one stands in its place.
 
     stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
-    told in another row, is such another. elsewhere: batteries of other zones.
+    told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
+    open, for some days, unless its car came again.
     """
-    rules = known.quarantined(Wanted(dataset="sessions", touching=(start, end)))
+    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - _STILL_OPEN, end)))
     if rules.empty:
         return {}
     rows = known.landed_rows("sessions", rules)
@@ -57,6 +61,7 @@ def quarantined_stays(
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
     # Of a stay that ends some other year only its beginning can be meant.
     last = last.where(last - first <= _LONGEST, first + pd.Timedelta(days=1))
+    last.iloc[np.flatnonzero(_still_open(known, rows, start))] = end
     today = (first < end) & ((last > start) | (first >= start))
     rows = rows.assign(first=first, last=last)[today]
     if rows.empty:
@@ -75,6 +80,20 @@ def quarantined_stays(
         why = f"session {row['session_id']!r} is in quarantine: {rule['rule']}: {rule['reason']}"
         found.setdefault(battery_id, []).append(why)
     return {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
+
+
+def _still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
+    """Whether each stay may be going on at `start`: it began some days before, and its car came not again."""
+    cars = [str(name) for name in rows.loc[rows["departure_utc"].isna(), "battery_id"].unique()]
+    came = known.read("core_session", where={"battery_id": cars}, columns=["battery_id", "arrival_utc"])
+    newest = came[came["arrival_utc"] < start].groupby("battery_id")["arrival_utc"].max().to_dict()
+    return [
+        row["departure_utc"] is None
+        and row["arrival_utc"] is not None
+        and row["arrival_utc"] > start - _STILL_OPEN
+        and row["arrival_utc"] >= newest.get(row["battery_id"], row["arrival_utc"])
+        for row in records(rows[["battery_id", "arrival_utc", "departure_utc"]])
+    ]
 
 
 def in_words(left_out: Mapping[str, str], most: int = 5) -> str:

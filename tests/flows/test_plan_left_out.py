@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flows import cli
@@ -143,6 +144,47 @@ def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
     check(Context.of(bare, AS_OF))
     assert len(bare.warehouse.read("core_quarantine")) > 0
     assert planned(bare).details["left_out"] == {}
+
+
+def test_a_stay_still_open_since_days_ago_leaves_its_car_out_by_name(bare: Workspace) -> None:
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    stay = session_rows().iloc[[2]].assign(session_id="open", arrival_utc="2024-03-18T17:00Z")
+    put(bare, "sessions", stay.assign(departure_utc=None))
+    check(Context.of(bare, AS_OF))
+    result = planned(bare)
+    assert (result.exit_code, list(result.details["left_out"])) == (3, ["car-2"])
+    assert "session 'open' is in quarantine" in result.message
+
+
+@pytest.mark.parametrize("came", ["2024-03-17T08:00Z", "2024-02-01T08:00Z"])
+def test_an_open_stay_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
+    bare: Workspace, came: str
+) -> None:
+    rows = session_rows().iloc[[2]]
+    open_stay = rows.assign(session_id="open", arrival_utc=came, departure_utc=None)
+    between = rows.assign(
+        session_id="again", arrival_utc="2024-03-18T07:00Z", departure_utc="2024-03-18T15:00Z"
+    )
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    put(bare, "sessions", pd.concat([open_stay, between] if came > "2024-03" else [open_stay]))
+    check(Context.of(bare, AS_OF))
+    assert len(bare.warehouse.read("core_quarantine")) > 0
+    assert planned(bare).details["left_out"] == {}
+
+
+def test_a_stay_over_several_days_is_planned_on_each_of_them(bare: Workspace) -> None:
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    long = (
+        session_rows()
+        .iloc[[2]]
+        .assign(session_id="long", arrival_utc="2024-03-17T07:00Z", departure_utc="2024-03-25T07:00Z")
+    )
+    put(bare, "sessions", long)
+    check(Context.of(bare, AS_OF))
+    result = planned(bare)
+    assert result.details["left_out"] == {}
+    slots = bare.warehouse.read("out_plan_slot")
+    assert "car-2" in set(slots["battery_id"])
 
 
 def test_a_car_without_a_stay_on_the_day_is_not_left_out(bare: Workspace) -> None:

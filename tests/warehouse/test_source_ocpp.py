@@ -127,6 +127,25 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
         sessions(write(tmp_path, torn), battery_id="CAR1")
 
 
+def test_a_transaction_that_runs_on_is_a_stay_without_a_departure_until_its_end_is_told(tmp_path):
+    path, whole = write(tmp_path, log_16()[:-1]), log_16()
+    source = sessions(path, battery_id="CAR1")
+    (open_stay,) = source.frame.to_dict("records")
+    assert (open_stay["arrival_soc"], pd.isna(open_stay["departure_utc"])) == (0.2, True)
+    assert any("has no end yet, CAR1 is there since" in note for note in source.notes)
+    (over,) = sessions(write(tmp_path, whole), battery_id="CAR1").frame.to_dict("records")
+    assert over["session_id"] == open_stay["session_id"]
+    assert over["departure_utc"] == pd.Timestamp(HOUR.format(18))
+
+
+def test_a_transaction_after_which_another_began_at_its_place_is_not_there_any_more(tmp_path):
+    lost = log_16()[:-1]
+    again = log_16(message_id="m2", hours=(19, 20, 22))
+    source = sessions(write(tmp_path, [*lost, *again]), battery_id="CAR1")
+    assert source.frame["arrival_utc"].tolist() == [pd.Timestamp(HOUR.format(19))]
+    assert any("left out, the log does not hold its end" in note for note in source.notes)
+
+
 def test_a_token_without_a_battery_is_refused_with_the_nearest(tmp_path):
     with pytest.raises(
         OptionError, match=r"row 2, .*no battery for 'TAG1' or 'connector:1'; did you mean 'TAG2'"

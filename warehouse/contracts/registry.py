@@ -76,6 +76,25 @@ _STORE_TABLES = (
         ),
         sort=("sequence", "dataset", "source_id", "source_row", "rule"),
     ),
+    TableContract(
+        name="core_withdrawal",
+        description="One row a decision of a person on a landed row: whether it counts; the last one holds.",
+        columns=(
+            integer("sequence", "Order of the decisions, from 1", 1),
+            choice(
+                "action",
+                "withdraw: as if the row had never come; restore takes that back",
+                ("withdraw", "restore"),
+            ),
+            text("dataset", "Dataset"),
+            _SOURCE_ID,
+            _SOURCE_ROW,
+            text("decided_by", "Who decided"),
+            text("reason", "Why"),
+            moment("decided_utc", "When; at earlier moments the row is what it was"),
+        ),
+        sort=("sequence", "dataset", "source_id", "source_row"),
+    ),
 )
 
 _COMPACTED = TableContract(

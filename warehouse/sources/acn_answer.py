@@ -34,7 +34,8 @@ def is_answer(file: RawFile) -> bool:
 def parse_answer(file: RawFile, options: Mapping[str, object], target: float) -> Parsed:
     """Return the sessions; options: cars, and onto with zone, or batteries (word → battery_id) or battery_id.
 
-    A session that cannot be read, has no end yet or no car is left out and noted. Raises SourceError.
+    A session that cannot be read or has no car is left out and noted; one that has no end yet has no
+    departure, and is not replayed. Raises SourceError.
     """
     sessions, notes = list[dict[str, object]](), list[str]()
     refusal: SourceError | None = None
@@ -48,6 +49,11 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
         raise refusal or EmptyFileError("holds no session", file=file.name)
     frame = pd.DataFrame(sessions)
     if options.get("onto") is not None:
+        still = frame["departure_utc"].isna()
+        notes += [f"{name}: left out, it has no end yet" for name in frame.loc[still, "session_id"]]
+        frame = frame[~still]
+        if frame.empty:
+            raise EmptyFileError("holds no session that is over", file=file.name)
         walls = frame.assign(arrival_soc=np.nan, departure_soc=target, energy_kwh=frame["lacking_kwh"])
         first, last = walls["arrival"].min(), walls["arrival"].max()
         short = (last.date() - first.date()).days < 6
@@ -59,7 +65,8 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
 def _session(item: Record) -> dict[str, object]:
     name = str(item.value.get("timezone") or _LOS_ANGELES)
     zone = zone_info(name, item.file)
-    arrival, departure = _moment(item, "connectionTime"), _moment(item, "disconnectTime")
+    arrival = _moment(item, "connectionTime")
+    departure = None if item.get("disconnectTime") is None else _moment(item, "disconnectTime")
     asked = item.value.get("userInputs")
     last = asked[-1] if isinstance(asked, list) and asked and isinstance(asked[-1], dict) else {}
     wish = Record(file=item.file, row=item.row, value=last, path="userInputs.")
@@ -71,7 +78,7 @@ def _session(item: Record) -> dict[str, object]:
     return {
         "session_id": item.text("sessionID"),
         "arrival": _wall(arrival, zone),
-        "departure": _wall(departure, zone),
+        "departure": None if departure is None else _wall(departure, zone),
         "arrival_utc": arrival,
         "departure_utc": departure,
         "lacking_kwh": energy,
@@ -112,6 +119,8 @@ def _as_they_were(
             shown = " or ".join(map(repr, told["words"])) or "nobody"
             notes.append(f"{told['session_id']}: left out, no car of the fleet stands for {shown}")
             continue
+        if pd.isna(told["departure_utc"]):
+            notes.append(f"{told['session_id']}: has no end yet, {battery_id} is there")
         car = cars[battery_id]
         arrival_soc = car.soc_before(target, float(told["lacking_kwh"]))
         if arrival_soc < car.soc_min:

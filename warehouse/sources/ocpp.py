@@ -30,7 +30,7 @@ NOT_TELEMETRY = (
 
 
 def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return a session a finished transaction.
+    """Return a session a transaction; one that runs on has no departure yet, which the checks keep apart.
 
     options: batteries (token or place → battery_id), battery_id (all of them), target_soc with cars (battery
     table) where the log has no state of charge, station (whose log it is, where several number their
@@ -50,7 +50,8 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
             f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
         )
     for transaction in found:
-        if transaction.start is None or transaction.stop is None:
+        running = transaction.running
+        if transaction.start is None or (transaction.stop is None and not running):
             end = "start" if transaction.start is None else "end"
             notes.append(f"{transaction.named}: left out, the log does not hold its {end}")
             continue
@@ -58,12 +59,20 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
             notes.append(f"{transaction.named}: {stray} readings of another time were left out")
         try:
             battery_id = _battery_of(transaction, options, file.name)
-            arrival_soc, departure_soc = _states(transaction, battery_id, target, cars, file.name, notes)
+            arrival_soc, departure_soc = (
+                _so_far(transaction)
+                if running
+                else _states(transaction, battery_id, target, cars, file.name, notes)
+            )
         except OptionError as error:  # a guest's car, or no state of charge
             refusal = refusal or error
             notes.append(f"{transaction.named}: left out, {error}")
             continue
-        if not 0 <= arrival_soc <= 1:
+        if running:
+            notes.append(
+                f"{transaction.named}: has no end yet, {battery_id} is there since {transaction.start}"
+            )
+        elif not 0 <= arrival_soc <= 1:
             notes.append(
                 f"{transaction.named}: left out, its energy puts the arrival of {battery_id} at a state of "
                 f"charge of {arrival_soc:.3f}"
@@ -92,6 +101,12 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         frame[name] = frame[name].astype("datetime64[us, UTC]")
     frame["energy_kwh"] = frame["energy_kwh"].astype("float64")
     return Parsed(frame=frame, notes=(*notes, REACHED) if target is None else tuple(notes))
+
+
+def _so_far(transaction: Transaction) -> tuple[float, float]:
+    """Return the states of charge of a transaction that runs on: at arrival, if told, and none at its end."""
+    socs, _ = reported_socs(transaction.readings)
+    return (socs[0] if socs else float("nan")), float("nan")
 
 
 def _energy_kwh(transaction: Transaction) -> float | None:

@@ -38,6 +38,11 @@ class Transaction:
         """How notes and errors call it."""
         return f"transaction {self.transaction_id!r}"
 
+    @property
+    def running(self) -> bool:
+        """Whether it goes on as far as the log tells: it began, and nothing says that it is over."""
+        return self.start is not None and self.stop is None and self.until == _FAR
+
     def could_be_of(self, place: str | None) -> bool:
         """Whether a message from a place may be of this one; a place of None may be any."""
         return place is None or self.place is None or place == self.place
@@ -74,7 +79,9 @@ def transactions(told: Sequence[Told]) -> tuple[list[Transaction], list[str]]:
         found += _of_one_id(transaction_id, own, notes)
     for message in told:
         if message.transaction_id is None:
-            at_place = [one for one in found if one.place == message.place and one.stop is not None]
+            at_place = [
+                one for one in found if one.place == message.place and (one.stop is not None or one.running)
+            ]
             _give_readings(message, at_place, notes)
     return sorted(found, key=lambda one: one.row), notes
 
@@ -136,6 +143,8 @@ def _stopped(
     orphans = []
     for message in waiting:
         if able := _able(started, message):
+            for one in able:  # one of them is over
+                one.until = min(one.until, _time(message))
             places = " and ".join(sorted(str(one.place) for one in able))
             notes.append(
                 f"row {message.row}: the end of transaction {transaction_id!r} was left out, it runs at "

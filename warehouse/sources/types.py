@@ -37,9 +37,10 @@ class SourceFile:
     received: Received | None = None
 
     def __post_init__(self) -> None:
-        wanted = {*dataset_contract(self.dataset).names, "source_row"}
+        contract = dataset_contract(self.dataset)
+        wanted = {*contract.names, "source_row"}
         if self.received is not None:
             wanted.add("received_utc")
-        if set(self.frame.columns) != wanted:
-            different = sorted(wanted.symmetric_difference(self.frame.columns))
+        spare = {column.name for column in contract if column.nullable}
+        if different := sorted(wanted.symmetric_difference(self.frame.columns) - (spare - set(self.frame))):
             raise ContractError(f"{self.file_name}: columns of {self.dataset} differ in {different}")

@@ -1,0 +1,104 @@
+"""A core table brought in line with what a person decided on some of its rows, inside one transaction.
+
+The rows are known to the connection as `chosen` (source_id, source_row). What was left out makes the belief
+come forward that it had displaced; what was let in is one belief among the others of its key: the later
+received one holds.
+"""
+
+import duckdb
+import pandas as pd
+
+from warehouse.beliefs import RELEASED, WITHDRAWN, received
+from warehouse.compaction import TABLE as QUARTER_HOURS
+from warehouse.contracts import core_contract, dataset_contract, raw_contract
+from warehouse.promotion import merge
+from warehouse.quarantine import same_key
+from warehouse.rows import arrow_table
+from warehouse.stays import SESSIONS, reopen
+
+
+def realign(connection: duckdb.DuckDBPyConnection, dataset: str, *, leaving: bool) -> None:
+    """Judge the keys of the chosen rows anew; leaving: whether these rows leave the core table.
+
+    Raises ContractError for a row that does not fit the core table.
+    """
+    core = core_contract(dataset)
+    if core.name == SESSIONS:
+        _reopen_cars(connection)
+    left = _take_out(connection, dataset) if leaving else pd.DataFrame(columns=core.names)
+    beliefs = _standing(connection, dataset)
+    merge(connection, core, arrow_table(pd.concat([left, beliefs]) if len(left) else beliefs, core))
+
+
+def _reopen_cars(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the sessions of the chosen rows' cars be judged anew: what one had replaced may hold again."""
+    raw = raw_contract("sessions").name
+    found = connection.execute(
+        f"SELECT DISTINCT battery_id FROM {raw} SEMI JOIN chosen USING (source_id, source_row)"  # noqa: S608
+    ).fetchall()
+    reopen(connection, [str(row[0]) for row in found])
+
+
+def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
+    """Delete the chosen rows from the core table; return what is left of a daily table's days."""
+    core = core_contract(dataset)
+    if not core.daily:
+        connection.execute(
+            f"DELETE FROM {core.name} USING chosen WHERE {core.name}.source_id = chosen.source_id "  # noqa: S608
+            f"AND {core.name}.source_row = chosen.source_row"
+        )
+        return pd.DataFrame(columns=core.names)
+    owner, moment = core.key
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE days AS SELECT DISTINCT {owner}, CAST({moment} AS DATE) AS day "  # noqa: S608
+        f"FROM {core.name} SEMI JOIN chosen USING (source_id, source_row)"
+    )
+    left: pd.DataFrame = connection.sql(
+        f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
+        f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
+    ).to_df()
+    if core.name == "core_telemetry":
+        connection.execute(
+            f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
+            f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, "
+            f"count(*) AS samples FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
+            f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
+            f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
+            "AND old.samples <= known.samples"  # more: retention has pruned some, and it is all there is
+        )
+    connection.execute(
+        f"DELETE FROM {core.name} AS core USING days WHERE core.{owner} = days.{owner} "  # noqa: S608
+        f"AND CAST(core.{moment} AS DATE) = days.day"
+    )
+    return left
+
+
+def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
+    """Return the checked beliefs on the keys of the chosen rows against which no rule stands.
+
+    A row that repeats an earlier one of its file is no belief of its own: the checks never judged it.
+    """
+    contract, core, raw = dataset_contract(dataset), core_contract(dataset), raw_contract(dataset).name
+    names = ", ".join(f"belief.{name}" for name in contract.names)
+    again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
+        "belief.received_utc, belief.source_row "
+        f"FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
+        "WHERE EXISTS ("
+        f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
+        f"WHERE {same_key(contract, 'own', 'belief')})"
+    )
+    found: pd.DataFrame = connection.sql(
+        f"SELECT {', '.join(core.names)} FROM beliefs AS belief ANTI JOIN ("  # noqa: S608
+        f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
+        "WHERE dataset = $dataset) AS against USING (source_id, source_row) "
+        f"ANTI JOIN (FROM {WITHDRAWN} WHERE dataset = $dataset) AS gone USING (source_id, source_row) "
+        "WHERE NOT EXISTS ("
+        "FROM beliefs AS earlier WHERE earlier.source_id = belief.source_id "
+        "AND earlier.received_utc = belief.received_utc "
+        f"AND earlier.source_row < belief.source_row AND {again})",
+        params={"dataset": dataset},
+    ).to_df()
+    connection.execute("DROP TABLE beliefs")
+    return found
