@@ -7,7 +7,7 @@ import pytest
 from data_checks import FrameError, check_frame
 from data_checks.sessions import replaced
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, metering, prices, tariffs, telemetry
+from tests.warehouse.builders import NOW, fleet, landed, metering, prices, soc_power, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
 
 
@@ -42,7 +42,7 @@ def checkups():
 GOOD = {
     "prices": prices(), "telemetry": telemetry(minutes=10), "sessions": sessions(), "fleet": fleet(),
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
-    "metering": metering(quarters=10),
+    "metering": metering(quarters=10), "soc_power": soc_power(),
 }  # fmt: skip
 
 
@@ -79,6 +79,9 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
         ("fleet", "soc_min", 0.99, "order"),
         ("fleet", "efficiency_charge", 1.01, "range"),
         ("sites", "zone", "XX", "known"),
+        ("soc_power", "battery_id", "CAR9", "known"),
+        ("soc_power", "soc_reported", 1.01, "range"),
+        ("soc_power", "power_kw", np.nan, "not_null"),
         ("metering", "battery_id", "CAR9", "known"),
         ("metering", "interval_start_utc", pd.NaT, "not_null"),
         ("metering", "import_kwh", np.nan, "not_null"),
