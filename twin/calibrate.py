@@ -43,6 +43,7 @@ DRAWS = 200
 _LEAST_LIFE_SOH = 0.02  # a battery at its end of life is priced over a further 2 % of capacity
 _RANGE_FIRST = 0.95  # range that ends no earlier than this share of the life by capacity ends with it
 _UNSEEN_SD = 0.1  # of life, by a past on another duty than what was seen
+_SILENT = 0.1  # of the time: worth a word
 _TYPICAL = 2  # of the V2G days: the middle one
 
 
@@ -86,7 +87,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     """All three stages, from what was ``seen``; without telemetry where that is in dispute."""
     battery, told = request.battery, request
     if seen.doubt is not None:
-        return _without_telemetry(request, age_days, seen, seen.doubt)
+        # The model does not follow; what the sensors say of driving and warmth stands.
+        return _without_telemetry(request, age_days, seen, seen.doubt, driven=True)
     if seen.fault is not None:
         # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
         request = _bare(request)
@@ -154,10 +156,11 @@ def _bare(request: CalibrationRequest) -> CalibrationRequest:
 
 
 def _without_telemetry(
-    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute
+    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute, *, driven: bool = False
 ) -> Calibration:
-    """The disputed calibration: as if the battery had no telemetry, which tells of its driving as well."""
-    found = _full(_bare(replace(request, previous=None)), age_days, Observation())
+    """The disputed calibration: as if the battery had no telemetry, but of how it is ``driven`` if so."""
+    alone = replace(request, previous=None)
+    found = _full(alone if driven else _bare(alone), age_days, Observation())
     known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
     return disputed(found, request, seen, doubt, known)
 
@@ -330,6 +333,8 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
         notes.append(f"sensors refused ({seen.fault})")
     elif seen.energy is not None:
         notes.append(seen.energy.said)
+    elif seen.silent_share > _SILENT:
+        notes.append(f"nothing was sent {100 * seen.silent_share:.0f} % of the time: held at rest there")
     elif seen.replay is None:
         notes.append(NO_WINDOW)
     if not n_checkups:

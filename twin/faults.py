@@ -40,6 +40,8 @@ FaultKind = Literal[
 ]
 
 BIAS_LIMIT_C = 6e-3
+_LEAST_ANSWER = 0.05  # correlation
+_SNAPSHOT_S, _TURNED_SHARE = 240.0, 0.2
 _RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; beyond, means of bins are off by some mV
 _STUCK_LIMIT = 0.02
 _GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.0
@@ -130,7 +132,7 @@ def _no_signal(evidence: Evidence) -> SensorFault | None:
 
 
 def _wrong_answer(signal: Signal, answer: Answer | None) -> SensorFault | None:
-    if answer is None or abs(answer.correlation) < 0.05:
+    if answer is None or abs(answer.correlation) < _LEAST_ANSWER:
         return None
     if answer.lag_s != 0 and abs(answer.correlation) > 2 * abs(answer.at_zero):
         return SensorFault(
@@ -138,13 +140,15 @@ def _wrong_answer(signal: Signal, answer: Answer | None) -> SensorFault | None:
             evidence=f"the voltage answers the current {answer.lag_s:+.0f} s late (correlation "
             f"{answer.correlation:.2f} there, {answer.at_zero:.2f} at none)",
         )
-    if answer.correlation < 0:
+    # At another delay snapshots may well answer the other way: what ends a charge follows what began it.
+    if answer.at_zero < -_LEAST_ANSWER:
         return SensorFault(
             kind="flipped_current",
-            evidence=f"the voltage falls where the current charges (correlation {answer.correlation:.2f})",
+            evidence=f"the voltage falls where the current charges (correlation {answer.at_zero:.2f})",
         )
     turned, days = sign_by_day(signal)
-    if turned:
+    # Of snapshots a day has few steps, and one day may go against the rule.
+    if turned and (signal.spacing_s < _SNAPSHOT_S or turned > max(1.0, _TURNED_SHARE * days)):
         return SensorFault(
             kind="flipped_current",
             evidence=f"the voltage falls where the current charges on {turned} of {days} days",

@@ -8,6 +8,7 @@ that does not follow puts the fit in dispute (`twin.dispute`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from twin.types import CalibrationRequest
 from twin.window import DAILY_WINDOW_H, WINDOW_H, select_window
 
 RECENT_DAYS = 10
+_SHORT_H = 9.0
 _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
@@ -51,14 +53,16 @@ class Carried:
 class Observation:
     """What telemetry says today: window and fit, or the fault that forbids one; all None without data.
 
-    ``doubt``: why the fit is not to be used; ``state`` is None with it where PyBaMM could not follow at all.
-    ``energy``: the capacity that ``state`` rests on where the car tells SoC and power alone.
+    ``silent_share``: of the time, in which nothing was sent. ``doubt``: why the fit is not to be used;
+    ``state`` is None with it where PyBaMM could not follow at all. ``energy``: the capacity that ``state``
+    rests on where the car tells SoC and power alone.
     """
 
     replay: Replay | None = None
     state: StateFit | None = None
     fault: SensorFault | None = None
     evidence: Evidence | None = None
+    silent_share: float = 0.0
     spread: CellSpread | None = None
     doubt: Dispute | None = None
     energy: EnergyFit | None = None
@@ -103,24 +107,40 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     spread = cell_spread(recent, battery, known.circuit, known.health)
     if replay is None:
         return Observation(evidence=evidence, spread=spread)
+    guess = partial(
+        fit_state,
+        cell=cell,
+        guess=known.health,
+        prior=None if carried is None else carried.prior,
+        electrolyte=request.electrolyte,
+        bias_guess_c=-(evidence.rest_c or 0.0),
+    )
     try:
-        state = fit_state(
-            replay,
-            cell,
-            known.health,
-            prior=None if carried is None else carried.prior,
-            electrolyte=request.electrolyte,
-            bias_guess_c=-(evidence.rest_c or 0.0),
-        )
+        try:
+            state = guess(replay)
+        except SolveError:
+            # Of pieces, what lies between them may add up to more than the cell holds: a shorter window then.
+            shorter = select_window(recent, battery, hours=_SHORT_H, flow=course_of(request, recent))
+            if replay.silent is None or carried is not None or shorter is None:
+                raise
+            replay, state = shorter, guess(shorter)
     except SolveError as error:
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
     if state.chi2_per_n > CHI2_LIMIT:
-        doubt = by_misfit("the voltage does not follow the current", state.chi2_per_n)
+        off_mv = 1000 * float(np.sqrt(np.mean((replay.voltage_v - state.model_voltage_v) ** 2)))
+        why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
+        doubt = by_misfit(why, state.chi2_per_n)
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
     fault = _fault_of_fit(cell, state, known, evidence)
+    flow = course_of(request, recent)
     return Observation(
-        replay=replay, state=None if fault else state, fault=fault, evidence=evidence, spread=spread
+        replay=replay,
+        state=None if fault else state,
+        fault=fault,
+        evidence=evidence,
+        silent_share=0.0 if flow is None else flow.silent_share,
+        spread=spread,
     )
 
 

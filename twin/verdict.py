@@ -19,7 +19,7 @@ from twin.restore import residual_frame
 from twin.state import fit_state
 from twin.types import Calibration, CalibrationRequest
 
-NO_WINDOW, NO_CHECKUPS = "no gap-free window of telemetry", "no check-ups"
+NO_WINDOW, NO_CHECKUPS = "no window of telemetry to follow", "no check-ups"
 _OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that
 _FAR_BETTER = 3.0  # in χ²/n, by which another chemistry than the declared one is named
 

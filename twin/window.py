@@ -23,6 +23,7 @@ _STEP_C = 0.004  # currents that differ by less are one step, as long as the ste
 _FEWEST_SAMPLES = 30
 _DENSE_S = BIN_S / 2  # a bin of fewer than two samples is a snapshot
 _MOVING_C = 0.01
+_MOST_RUNS = 1.5  # a bin
 
 
 def select_window(
@@ -90,6 +91,8 @@ def _bins(telemetry: pd.DataFrame, battery: BatterySpec, *, apart: bool = False)
     frame = frame.sort_values("time_s", kind="stable")
     frame["way"] = np.sign(frame["c_rate"]) * (frame["c_rate"].abs() > _MOVING_C)
     run = ((frame["way"].diff() != 0) | (frame["bin"].diff() != 0)).cumsum()
+    if run.iloc[-1] > _MOST_RUNS * frame["bin"].nunique():  # stop and go: its bins are means as before
+        run = frame["bin"]
     return frame.groupby(run.to_numpy(), as_index=False).mean()
 
 

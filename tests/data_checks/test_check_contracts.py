@@ -16,6 +16,7 @@ from tests.warehouse.builders import (
     metering,
     prices,
     site_load,
+    soc_power,
     tariffs,
     telemetry,
 )
@@ -53,7 +54,7 @@ def checkups():
 GOOD = {
     "prices": prices(), "telemetry": telemetry(minutes=10), "sessions": sessions(), "fleet": fleet(),
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
-    "metering": metering(quarters=10),
+    "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
 }  # fmt: skip
 
@@ -91,6 +92,9 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
         ("fleet", "soc_min", 0.99, "order"),
         ("fleet", "efficiency_charge", 1.01, "range"),
         ("sites", "zone", "XX", "known"),
+        ("soc_power", "battery_id", "CAR9", "known"),
+        ("soc_power", "soc_reported", 1.01, "range"),
+        ("soc_power", "power_kw", np.nan, "not_null"),
         ("metering", "battery_id", "CAR9", "known"),
         ("metering", "interval_start_utc", pd.NaT, "not_null"),
         ("metering", "import_kwh", np.nan, "not_null"),

@@ -31,6 +31,15 @@ def telemetry(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=240, voltage
     )
 
 
+def soc_power(battery_id="CAR1", start="2020-03-28T22:00Z", minutes=50, every=5, power_kw=7.0):
+    """A car that charges, as a cloud tells of it."""
+    times = pd.date_range(start, periods=minutes // every, freq=f"{every}min").as_unit("us")
+    soc = np.round(0.5 + power_kw / 60 * every / 60 * np.arange(len(times)), 2)
+    return pd.DataFrame({"battery_id": battery_id, "time_utc": times, "soc_reported": soc}).assign(
+        power_kw=power_kw, temperature_degc=np.nan
+    )
+
+
 def metering(battery_id="CAR1", start="2020-03-28T22:00Z", quarters=96, import_kwh=2.5, export_kwh=0.0):
     """What the plug of a charging car counts, quarter-hour by quarter-hour."""
     return pd.DataFrame(
