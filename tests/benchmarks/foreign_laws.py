@@ -43,6 +43,7 @@ from twin.ensemble.stress import Stress, stress_of
 from twin.health import Array
 from twin.life import HORIZON_DAYS
 from twin.past import lived_through, ordinary_day
+from twin.prior import CHEMISTRY_PRIOR
 
 FIGURES = ("alpha", "beta", "l0")
 MISS = 2 / 0.1
@@ -122,6 +123,7 @@ def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs =
         age_days=known.seen.last_days,
         end_soh=min(0.8, soh - 0.02),
         fast=0.0,
+        discrepancy=CHEMISTRY_PRIOR.discrepancy,
     )
     found = mix(hidden.request.battery.chemistry, drawn, shares, beliefs)
     return Told(l0=found.l0, alpha=found.alpha, beta=found.beta)

@@ -45,7 +45,9 @@ def mixture(day: StandardDuty, ages: Array, capacity: Array, soh: float, laws: d
     shares = day.v2g_limit() / soh * np.array([0.2, 0.4, 0.6, 0.8, 1.0])
     cycles = np.where(shares > 0.45, 2, 1)
     days = v2g_days(day, shares / cycles, cycles, soh)
-    drawn = answers(fits, past, days, day, age_days=AGE, end_soh=min(0.8, soh - 0.02), fast=0.0)
+    drawn = answers(
+        fits, past, days, day, age_days=AGE, end_soh=min(0.8, soh - 0.02), fast=0.0, discrepancy=0.15
+    )
     return mix("nmc811", drawn, shares)
 
 

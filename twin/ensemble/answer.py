@@ -108,6 +108,7 @@ def together(
         age_days=known.age_days,
         end_soh=end_soh,
         fast=base.plating_share,
+        discrepancy=fit.prior.discrepancy,
     )
     found = mix(chemistry, [physics, *drawn], lives.x, beliefs)
     alone = next(one for one in found.members if one.name == PHYSICS)

@@ -34,11 +34,15 @@ class Lived:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Structure:
-    """A way that capacity may fade: normal unknowns, the first of them capacity when new."""
+    """A way that capacity may fade: normal unknowns, the first of them capacity when new.
+
+    ``share``: of the belief in its kind, laws or curves, of which the mean is 1.
+    """
 
     name: str
     mean: Array
     sd: Array
+    share: float = 1.0
 
     def parts(self, theta: Array, u: Array) -> Array:
         """Loss by rest and by cycling at progress ``u`` of both; rows of ``theta``, parts, any more axes."""

@@ -18,7 +18,7 @@ from twin.ensemble.curves import curves
 from twin.ensemble.fit import Seen, StructureFit, fit_structure
 from twin.ensemble.growth import UNIT_DAYS, LawStructure, Lived, Structure
 from twin.ensemble.laws import FAMILIES, LAWS, Law
-from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, StructureBelief
+from twin.ensemble.siblings import NO_SIBLINGS, SIZE_SD, Beliefs, StructureBelief
 from twin.ensemble.stress import Stress, stress_of
 from twin.health import Array
 from twin.law import fit_alpha, fit_beta
@@ -28,17 +28,19 @@ from twin.prior import reach
 PHYSICS = "pybamm"
 _PRIOR = {"physics": 0.2, "laws": 0.45, "curves": 0.35}
 _OTHER_FAMILY = 0.5  # of the weight of a law of the battery's own cathode
-_DISCREPANCY = 0.12  # of the fade to come, as `twin.prior` has it for PyBaMM alone
+_CURVES = 6
 _FLOOR = 0.004  # of capacity, over a forecast as long as the life so far
 _WEAR_SD = 0.3  # ln of the added wear, by what no law holds
 _CYCLING_LEFT = 0.25  # of what cycling adds, the least that a V2G day adds
-_KNEE = (0.05, 0.3)  # probability of one ahead at a wallbox, and what fast charging adds
-_KNEE_FADE, _KNEE_GAIN = (float(np.log(0.2)), 0.35), (float(np.log(3.0)), 0.5)
+_KNEE = (0.05, 0.6)  # probability of one ahead at a wallbox, and what fast charging adds
+# Onset and strength as `twin.prior` has them of PyBaMM's own.
+_KNEE_FADE, _KNEE_GAIN = (float(np.log(0.15)), 0.45), (float(np.log(4.0)), 0.7)
 _REST_STEP = 0.05  # of SoC, to either side
 _MOST, _LEAST_LOGIT_SD = (
     4.0,
     1.0,
 )  # logit of a calendar share: how far it counts, how well it is known at best
+_ANY_SIZE = 0.09  # of five years' loss, where no law is known
 _FLOOR_LIVES = 4.0  # times the life so far, after which the floor grows no more
 _FIRST_DAY, _GRID_DAYS = 4.0, 42
 QUANTILES = (0.05, 0.5, 0.95)
@@ -47,7 +49,8 @@ QUANTILES = (0.05, 0.5, 0.95)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
     """One structure's answer: draws, one a row, of L0 [d], ln(L/L0) by V2G day, life of a new battery [d],
-    change of 1/L with the SoC of rest [1/d], calendar share, capacity over nominal by day of the grid."""
+    change of 1/L with the SoC of rest [1/d], calendar share, capacity over nominal by day of the grid; its
+    ``score`` and ``share`` (`twin.ensemble.growth.Structure`)."""
 
     name: str
     l0: Array
@@ -57,6 +60,7 @@ class Draws:
     calendar: Array
     path: Array
     score: float | None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,13 @@ def structures(
     """Laws and curves as they are believed on the lived duty of ``past``."""
     known = LAWS if laws is None else laws
     told = [LawStructure.of(name, law, past, beliefs.of(name)) for name, law in known.items()]
-    return [*told, *curves(max(age_days, 1.0), _calendar_logit(told))]
+    return [*told, *curves(age_days, _size(told), _calendar_logit(told))]
+
+
+def _size(told: Sequence[LawStructure]) -> tuple[float, float]:
+    """What laws say of the loss in all: mean and sd of its logarithm, with that of cells about a law."""
+    logs = np.log([float(np.exp(one.mean[1:3]).sum()) for one in told] or [_ANY_SIZE])
+    return float(logs.mean()), float(np.hypot(logs.std(), SIZE_SD))
 
 
 def _calendar_logit(told: Sequence[LawStructure]) -> tuple[float, float]:
@@ -164,8 +174,13 @@ def answers(
     age_days: float,
     end_soh: float,
     fast: float,
+    discrepancy: float,
 ) -> list[Draws]:
-    """What laws and curves say of the lives to come; ``fast``: how much of a knee the charging brings."""
+    """What laws and curves say of the lives to come.
+
+    ``fast``: how much of a knee the charging brings; ``discrepancy``: of the fade to come, relative, by how
+    forecasts of siblings fared (`twin.prior`).
+    """
     low, high = (replace(duty, target_soc=soc).profile() for soc in _rests(duty))
     lived = Lived(past=past, days=[stress_of(one) for one in (*profiles, low, high)])
     width = _rests(duty)[1] - _rests(duty)[0]
@@ -176,7 +191,7 @@ def answers(
         pace = structure.pace(theta, lived)
         now = np.full((len(theta), pace.shape[1]), age_days / UNIT_DAYS)
         knee = _knee(rng, len(theta), fast)
-        stray = rng.normal(0.0, _DISCREPANCY, len(theta)), rng.normal(0.0, _FLOOR, len(theta))
+        stray = rng.normal(0.0, discrepancy, len(theta)), rng.normal(0.0, _FLOOR, len(theta))
         path = _paths(structure, theta, now, pace, knee, stray)
         lives = days_until(grid_days(), np.moveaxis(path, -1, 0), end_soh)
         fresh = _paths(structure, theta, 0 * now, pace[..., :1], knee, stray)
@@ -201,6 +216,7 @@ def answers(
                 calendar=calendar,
                 path=path[:, 0],
                 score=fit.score,
+                share=structure.share,
             )
         )
     return made
@@ -258,7 +274,7 @@ def mix(
 
 def weigh(chemistry: str, drawn: Sequence[Draws], beliefs: Beliefs = NO_SIBLINGS) -> Array:
     """Weights that add up to 1."""
-    prior = np.array([_prior(chemistry, one.name) for one in drawn])
+    prior = np.array([one.share * _prior(chemistry, one.name) for one in drawn])
     score = np.array([0.0 if one.score is None else one.score for one in drawn])
     score += [beliefs.of(one.name).log_weight for one in drawn]
     weight = prior * np.exp(score - score.max())
@@ -277,7 +293,7 @@ def _prior(chemistry: str, name: str) -> float:
     if name == PHYSICS:
         return _PRIOR["physics"]
     if name not in LAWS:
-        return _PRIOR["curves"] / 5
+        return _PRIOR["curves"] / _CURVES
     own = FAMILIES.get(chemistry)
     share = [1.0 if law.family == own else _OTHER_FAMILY for law in LAWS.values()]
     return _PRIOR["laws"] * (1.0 if LAWS[name].family == own else _OTHER_FAMILY) / sum(share)
