@@ -21,7 +21,7 @@ from flows.stages.made import Made, followed_plans, input_notes, make
 from flows.stages.plan_answer import answer
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version
-from warehouse.store import Guard
+from warehouse.store import Guard, Read
 
 
 @recorded("plan")
@@ -43,6 +43,7 @@ def plan(context: Context, day: date) -> StageResult:
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
+        plans = _plan_ids(warehouse.read("out_plan", where={"zone": inputs.zone}))
         verdict = judge(warehouse.read("out_plan", where=candidate.where), candidate)
         if made is not None:
             verdict = _unless_whole(context, inputs, made, verdict)
@@ -55,13 +56,27 @@ def plan(context: Context, day: date) -> StageResult:
             continue
         tables = _tables(context, inputs, made, verdict)
         by = dict.fromkeys(tables, ("plan_id",))
-        if warehouse.write(tables, replace=by, guard=_still(candidate, verdict)):
+        beside = plans if inputs.settings.plan.change_price_eur_per_kwh else None
+        if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, beside)):
             return answer(context, inputs, verdict)
 
 
-def _still(candidate: Candidate, verdict: Verdict) -> Guard:
-    """Whether the verdict still holds, asked inside the transaction that acts on it."""
-    return lambda read: judge(read("out_plan", candidate.where), candidate) == verdict
+def _still(candidate: Candidate, verdict: Verdict, beside: frozenset[str] | None) -> Guard:
+    """Whether the verdict still holds, asked inside the transaction that acts on it.
+
+    beside: the plans of the zone among which those were looked for that departing from has a price; None
+    where it has none. One of another market day may hold hours of this plan.
+    """
+
+    def holds(read: Read) -> bool:
+        same = beside is None or _plan_ids(read("out_plan", {"zone": candidate.zone})) == beside
+        return same and judge(read("out_plan", candidate.where), candidate) == verdict
+
+    return holds
+
+
+def _plan_ids(plans: pd.DataFrame) -> frozenset[str]:
+    return frozenset(plans["plan_id"].astype(str))
 
 
 def _unless_whole(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) -> Verdict:

@@ -146,6 +146,19 @@ def test_a_plan_that_departs_from_another_is_made_again_when_that_was_replaced(
     assert modes["change_price_eur"][slow.details["plan_id"]] == pytest.approx(10.0 * moved, abs=1e-6)
 
 
+def test_a_plan_of_the_next_day_at_the_last_moment_is_departed_from_too(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2G_PLAN__CHANGE_PRICE_EUR_PER_KWH", "10")
+    workspace = Workspace.open(bare.root)
+    put(workspace, "prices", price_rows(DAY + timedelta(days=1), 1))
+    check(Context.of(workspace, AS_OF))
+    made, whole = [], plan_module.make
+    monkeypatch.setattr(plan_module, "make", lambda *args: made.append(args[1].market_date) or whole(*args))
+    held(workspace, AS_OF, lambda: plan(Context.of(workspace, AS_OF), DAY + timedelta(days=1)))
+    assert made == [DAY, DAY + timedelta(days=1), DAY]
+
+
 def test_a_write_whose_guard_says_no_writes_nothing(bare: Workspace) -> None:
     run = {"run_id": "r", "stage": "plan", "status": "ok", "exit_code": 0, "message": "m"}
     times = {"started_utc": pd.Timestamp(AS_OF), "finished_utc": pd.Timestamp(AS_OF)}
