@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.disputes import disputes_of, named
@@ -34,7 +36,13 @@ def answer(
     of_another = [f"of the one not written: {note}" for note in not_written]
     notes = list(dict.fromkeys([*of_another, *stands.notes]))
     disputed = disputes_of(inputs.calibrations.values())
-    told = [_told(inputs, verdict, row, in_force), *notes, *([named(disputed)] if disputed else [])]
+    expected = workspace.warehouse.read("out_expected_stay", where={"plan_id": row["plan_id"]})
+    told = [
+        _told(inputs, verdict, row, in_force),
+        *_expected(expected),
+        *notes,
+        *([named(disputed)] if disputed else []),
+    ]
     if inputs.prices.source != "published":
         span = market_day_bounds(inputs.market_date, inputs.zone)
         why = why_missing(context.known, "prices", where={"zone": [inputs.zone]}, span=span)
@@ -57,12 +65,19 @@ def answer(
             "changed_inputs": row["changed_inputs"],
             "in_force_plan_id": in_force["plan_id"],
             "left_out": dict(stands.left_out),
+            "expected_stays": len(expected),
             "gap": stands.solver.get("gap"),
             "solver_status": stands.solver.get("solver_status"),
             "disputed": disputed,
             "notes": notes,
         },
     )
+
+
+def _expected(stays: pd.DataFrame) -> list[str]:
+    """What is said of stays that nobody has told; no fault of the plan."""
+    cars = stays["battery_id"].nunique()
+    return [f"{len(stays)} stays of {cars} cars are expected and not told"] if cars else []
 
 
 def _told(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:

@@ -51,7 +51,9 @@ def planned(workspace: Workspace, hours: float = 0.0) -> dict[str, object]:
 
 
 def test_tonight_and_tomorrow_are_planned_without_a_word(home: Workspace) -> None:
-    planned(home)
+    result = plan(Context.of(home, AS_OF), DAY)
+    assert result.details["expected_stays"] == 2
+    assert "2 stays of 1 cars are expected and not told" in result.message
     told = home.warehouse.read("out_expected_stay").set_index("session_id")
     tonight, tomorrow = (f"expected:car-1:{DAY - timedelta(days=1)}", f"expected:car-1:{DAY}")
     assert list(told.index) == [tonight, tomorrow]
