@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.binding import bindings
-from optimize.reasons import why_missed
+from optimize.reasons import Course, why_missed
 from optimize.stays import by_slot
 from optimize.tree import SiteTree, site_tree
 from optimize.types import (
-    BoolArray,
     DayProblem,
     DepartureOutcome,
     FloatArray,
@@ -80,7 +79,7 @@ def assemble_plan(
     return replace(
         plan,
         departures=tuple(
-            _outcome(problem, tree, window, energy, full[0], plan.reserves)
+            _outcome(problem, tree, window, energy, drawn, plan)
             for window, energy in zip(windows, reached, strict=True)
         ),
         binding=bindings(problem, windows, stays, tree, full, plan),
@@ -92,13 +91,21 @@ def _outcome(
     tree: SiteTree,
     window: SessionWindow,
     reached_kwh: float,
-    full: BoolArray,
-    reserves: Sequence[ReserveBid],
+    drawn_kw: FloatArray,
+    plan: ModePlan,
 ) -> DepartureOutcome:
     missing = max(0.0, window.target_kwh - reached_kwh)
     if missing <= NEGLIGIBLE_KWH:
         missing = 0.0
     session = window.session
+    course = Course(
+        charge_kw=plan.charge_kw[window.car],
+        discharge_kw=plan.discharge_kw[window.car],
+        drawn_kw=drawn_kw,
+        reached_kwh=reached_kwh,
+        reserves=plan.reserves,
+        solver=plan.solver,
+    )
     return DepartureOutcome(
         session_id=session.session_id,
         battery_id=session.battery_id,
@@ -107,7 +114,7 @@ def _outcome(
         target_kwh=window.target_kwh,
         reached_kwh=reached_kwh,
         missing_kwh=missing,
-        reason=why_missed(problem, tree, window, full, reserves) if missing else "",
+        reason=why_missed(problem, tree, window, course) if missing else "",
     )
 
 

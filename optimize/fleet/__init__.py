@@ -10,6 +10,7 @@ solve        iterate to a proven gap; warm: prices to begin with; workers: cars 
 engine       the predictor–corrector loop; coupling: where cars meet
 part         the cars of one process, swept by passes with newton (one car's elimination), rows, schur, start
 polish       what the relaxation leaves out made exact, in plan and bound; own: cars' problems with binaries
+tidy         the plan taken to a corner and its dust off: by moves in the tables of ground, corner and small
 certificate  repair (a plan that keeps every rule), bound (how good any plan can be)
 compile, layout, kernel   what the compiled code reads, and how it is compiled and kept
 errors       what it refuses

@@ -91,11 +91,123 @@ class Repairer:
         if B:
             most = [block.max_kw for block in arrays.blocks]
             wanted = np.clip(np.append(v, 0.0)[self.coupling.bid], 0.0, most)
-            hold(fleet, rules, x, wanted, charge, discharge, energy, shares)
-            held = self.held(shares)
-            bids = self.sold(wanted, held)
-            trim(fleet, rules, bids, held, shares)
+            shares, bids = self._hold(x, wanted, charge, discharge, energy)
         return self.priced(charge, discharge, energy, shares, bids)
+
+    def moved_to(self, like: Feasible, net_kw: FloatArray, full: float = 1.0) -> Feasible:
+        """The plan of other net powers [steps], battery-side, with as much of its bids as these can hold.
+
+        full: who holds this share of what it could is taken to hold all of it (`_fill`).
+        """
+        fleet, rules = self.compiled.fleet, self.rules
+        change = fleet.hours * net_kw
+        total, begin = np.cumsum(change), rules.start[rules.stay]
+        energy = fleet.arrival[rules.stay] + total - (total - change)[begin]
+        plan = replace(
+            like,
+            charge_kw=np.maximum(net_kw, 0.0),
+            discharge_kw=np.maximum(-net_kw, 0.0),
+            energy_kwh=energy,
+        )
+        shares, bids = like.shares_kw, like.bids_kw
+        if self.arrays.blocks:
+            if fleet.up > 1 or fleet.down > 1:
+                shares, bids = self._hold(self._placed(like), bids, plan.charge_kw, plan.discharge_kw, energy)
+            else:
+                shares, bids = self._fill(like, plan, full)
+        return self.priced(plan.charge_kw, plan.discharge_kw, energy, shares, bids)
+
+    def _placed(self, plan: Feasible) -> FloatArray:
+        """An iterate that holds the shares of a plan, and nothing else."""
+        fleet, steps = self.compiled.fleet, plan.charge_kw.size
+        V, car = 3 + fleet.up + fleet.down, self.step_car
+        first, count = fleet.step_start[car], np.diff(fleet.step_start)[car]
+        x = np.zeros(V * steps)
+        for channel, kw in enumerate(plan.shares_kw):
+            x[V * first + (3 + channel) * count + np.arange(steps) - first] = kw
+        return x
+
+    def _fill(self, like: Feasible, plan: Feasible, full: float) -> tuple[FloatArray, FloatArray]:
+        """The shares of a plan that has moved, and the bids; for one product a side at most.
+
+        Who held all that it could goes on to; what that is too much is left out by whom it costs most, a lack
+        is made up by whom it costs least.
+        """
+        rules, could, can = self.rules, self.can_hold(like), self.can_hold(plan)
+        shares = np.where(like.shares_kw >= full * could - ROUNDING_KW, can, np.minimum(like.shares_kw, can))
+        bid = np.repeat(plan.bids_kw, self.arrays.slots)
+        for channel, row in enumerate(shares):
+            block = rules.block[channel, self.step_site, rules.slot]
+            group = block * self.arrays.slots + rules.slot
+            row[block < 0] = 0.0
+            cost = self.activation_eur(like, channel)
+            for way in (-1.0, 1.0):
+                order = np.lexsort((way * cost, group))
+                order = order[block[order] >= 0]
+                here = group[order]
+                apart = bid - np.bincount(here, weights=row[order], minlength=bid.size)
+                room = row[order] if way < 0.0 else np.maximum(can[channel] - row, 0.0)[order]
+                before = np.cumsum(room) - room
+                begins = np.flatnonzero(np.diff(here, prepend=-1))
+                before -= np.repeat(before[begins], np.diff(np.append(begins, order.size)))
+                row[order] += way * np.clip(way * apart[here] - before, 0.0, room)
+        bids = self.sold(plan.bids_kw, self.held(shares))
+        trim(self.compiled.fleet, rules, bids, self.held(shares), shares)
+        return shares, bids
+
+    def activation_eur(self, plan: Feasible, channel: int) -> FloatArray:
+        """What a kW held at each step costs in wear by its expected activation, [steps] €."""
+        fleet, rules = self.compiled.fleet, self.rules
+        if channel >= fleet.up:
+            return np.zeros(rules.slot.size)
+        duty = self.duty(plan)
+        slope = fleet.wear_linear + fleet.wear_scale * fleet.wear_alpha * np.exp(fleet.wear_alpha * duty)
+        used = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.stay]
+        return np.asarray((slope * fleet.hours / fleet.capacity)[self.step_car] * used)
+
+    def duty(self, plan: Feasible) -> FloatArray:
+        """What each car uses of its battery, activation expected, [n] EFC."""
+        fleet, rules = self.compiled.fleet, self.rules
+        out = plan.discharge_kw.copy()
+        for channel in range(fleet.up):
+            called = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.stay]
+            out += called * plan.shares_kw[channel]
+        total = np.zeros(self.arrays.cars)
+        np.add.at(total, self.step_car, out)
+        return np.asarray(total * fleet.hours / fleet.capacity)
+
+    def _hold(
+        self, x: FloatArray, wanted: FloatArray, charge: FloatArray, discharge: FloatArray, energy: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Shares near those of x and the bids that they carry, at most what is wanted."""
+        fleet, rules = self.compiled.fleet, self.rules
+        shares = np.zeros((fleet.up + fleet.down, charge.size))
+        hold(fleet, rules, x, wanted, charge, discharge, energy, shares)
+        held = self.held(shares)
+        bids = self.sold(wanted, held)
+        trim(fleet, rules, bids, held, shares)
+        return shares, bids
+
+    def can_hold(self, plan: Feasible) -> FloatArray:
+        """What each step could hold in each channel [channels, steps], if there were no other of its side."""
+        fleet, rules, stay = self.compiled.fleet, self.rules, self.rules.stay
+        eta, etad = 1.0 / fleet.efficiency_charge[stay], fleet.efficiency_discharge[stay]
+        power, before = self.metered(plan), np.concatenate([[0.0], plan.energy_kwh[:-1]])
+        before[rules.start[fleet.length > 0]] = fleet.arrival[fleet.length > 0]
+        most_out = np.where(rules.slot < fleet.discharge_end, fleet.discharge_limit[stay], 0.0)
+        low, high = np.minimum(before, plan.energy_kwh), np.maximum(before, plan.energy_kwh)
+        can = np.zeros((fleet.up + fleet.down, power.size))
+        for channel in range(fleet.up + fleet.down):
+            up = channel < fleet.up
+            room = etad * most_out + power if up else rules.charge_limit[stay] * eta - power
+            stock = low - rules.lowest[stay] if up else rules.highest[stay] - high
+            kappa = fleet.sustain[channel, rules.slot] / (etad if up else eta)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                held = np.where(kappa > 0.0, np.minimum(room, stock / kappa), room)
+            offers = (fleet.offers_up if up else fleet.offers_down)[stay] > 0.0
+            serves = (rules.block[channel, self.step_site, rules.slot] >= 0) & offers
+            can[channel] = np.where(serves, np.maximum(held, 0.0), 0.0)
+        return can
 
     def follow_energy(self, energy_kwh: FloatArray) -> Feasible:
         """The feasible plan nearest to energies [steps] at the slots' ends, without any reserve."""

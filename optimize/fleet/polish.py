@@ -26,6 +26,7 @@ from optimize.fleet.own import OwnProblems
 from optimize.fleet.part import Part
 from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.fleet.solve import FleetSolution
+from optimize.fleet.tidy import tidied
 from optimize.solve import settle_day
 from optimize.types import DayProblem, Mode
 from optimize.windows import SessionWindow
@@ -123,6 +124,10 @@ class _Polish:
             fresh = []
             if self.open_eur <= self.allowed_eur or self.open_eur > PROGRESS * before:
                 break
+        if self.plan is not self.found.plan:
+            deadline = self.begun + self.seconds
+            prices = self.found.y
+            self.plan = tidied(self.own.repairer, self.plan, prices, self.bound_eur, self.gap, deadline)
         left_open = max(0.0, self.plan.gap_to(self.bound_eur))
         return replace(
             self.found,

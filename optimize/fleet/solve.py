@@ -1,4 +1,4 @@
-"""Iterate until the gap between a feasible plan and a safe bound is proven small, or time is up."""
+"""Iterate until the gap of a feasible plan to a safe bound is proven small, or time is up; then tidy up."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from optimize.fleet.coupling import Coupling, couple
 from optimize.fleet.engine import LEFT_OUT, Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
+from optimize.fleet.tidy import tidied
 from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, market_prices, meet, sample
 from optimize.fleet.workers import Scattered
 
@@ -160,6 +161,8 @@ def solve_arrays(
             stuck = True
     if best is None:  # the last turn always looks
         raise SolverError("fleet", "no turn", f"{arrays.cars} cars and {coupling.rows} coupling rows")
+    best = tidied(repairer, best, engine.meeting.y, bound, gap, deadline)
+    proven = best.gap_to(bound)
     return FleetSolution(
         plan=best,
         bound_eur=bound,
