@@ -48,6 +48,12 @@ SETS = {
         files=_MJ1,
         origin="simses/data/lithium_ion/cell/ of github.com/mhmd-masri/freq_voltage_simses",
     ),
+    "cycled": PublicSet(
+        folder="study/ageing/cycled_cells_tju_xjtu_nasa",
+        files=("capacity_by_cycle.csv",),
+        origin="made of mirrors at github.com/wang-fujin/PINN4SOH and github.com/XiuzeZhou/RUL: capacity by "
+        "cycle of 70 cells with chemistry, temperature, C-rates and depth",
+    ),
     "sanyo": PublicSet(
         folder="ageing/baumhofer_2014",
         files=("capacity_by_cycle.csv",),

@@ -64,6 +64,16 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """One structure's capacity over nominal at some days: draws, one a row; the rest as of `Draws`."""
+
+    name: str
+    path: Array
+    score: float | None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """What one structure says alone: medians, and its weight in the whole."""
 
@@ -184,7 +194,7 @@ def answers(
     low, high = (replace(duty, target_soc=soc).profile() for soc in _rests(duty))
     lived = Lived(past=past, days=[stress_of(one) for one in (*profiles, low, high)])
     width = _rests(duty)[1] - _rests(duty)[0]
-    rng = np.random.default_rng(17)
+    rng, grid = np.random.default_rng(17), grid_days()
     made = []
     for fit in fits:
         structure, theta = fit.structure, fit.sample
@@ -192,10 +202,10 @@ def answers(
         now = np.full((len(theta), pace.shape[1]), age_days / UNIT_DAYS)
         knee = _knee(rng, len(theta), fast)
         stray = rng.normal(0.0, discrepancy, len(theta)), rng.normal(0.0, _FLOOR, len(theta))
-        path = _paths(structure, theta, now, pace, knee, stray)
-        lives = days_until(grid_days(), np.moveaxis(path, -1, 0), end_soh)
-        fresh = _paths(structure, theta, 0 * now, pace[..., :1], knee, stray)
-        whole = days_until(grid_days(), np.moveaxis(fresh, -1, 0), end_soh)[:, 0]
+        path = _paths(structure, theta, now, pace, knee, stray, grid)
+        lives = days_until(grid, np.moveaxis(path, -1, 0), end_soh)
+        fresh = _paths(structure, theta, 0 * now, pace[..., :1], knee, stray, grid)
+        whole = days_until(grid, np.moveaxis(fresh, -1, 0), end_soh)[:, 0]
         l0 = np.maximum(lives[:, 0], 1.0)
         count = len(profiles)
         wear = np.exp(rng.normal(0.0, _WEAR_SD, (len(theta), 1)))
@@ -220,6 +230,30 @@ def answers(
             )
         )
     return made
+
+
+def foretell(
+    fits: Sequence[StructureFit],
+    past: Stress,
+    days: Array,
+    *,
+    age_days: float,
+    fast: float,
+    discrepancy: float,
+) -> list[Foretold]:
+    """Capacity ``days`` ahead [d, ascending] if every day is as those so far; arguments as of `answers`."""
+    rng, told = np.random.default_rng(17), []
+    for fit in fits:
+        count = len(fit.sample)
+        pace = fit.structure.pace(fit.sample, Lived(past=past, days=[past]))
+        now = np.full((count, pace.shape[1]), age_days / UNIT_DAYS)
+        knee = _knee(rng, count, fast)
+        stray = rng.normal(0.0, discrepancy, count), rng.normal(0.0, _FLOOR, count)
+        path = _paths(fit.structure, fit.sample, now, pace, knee, stray, np.append(0.0, days))
+        told.append(
+            Foretold(name=fit.structure.name, path=path[:, 0, 1:], score=fit.score, share=fit.structure.share)
+        )
+    return told
 
 
 def mix(
@@ -272,7 +306,7 @@ def mix(
     )
 
 
-def weigh(chemistry: str, drawn: Sequence[Draws], beliefs: Beliefs = NO_SIBLINGS) -> Array:
+def weigh(chemistry: str, drawn: Sequence[Draws | Foretold], beliefs: Beliefs = NO_SIBLINGS) -> Array:
     """Weights that add up to 1."""
     prior = np.array([one.share * _prior(chemistry, one.name) for one in drawn])
     score = np.array([0.0 if one.score is None else one.score for one in drawn])
@@ -318,9 +352,9 @@ def _paths(
     pace: Array,
     knee: tuple[Array, Array],
     stray: tuple[Array, Array],
+    days: Array,
 ) -> Array:
-    """Capacity by row, kind of day and day of the grid."""
-    days = grid_days()
+    """Capacity by row, kind of day and day, the first of ``days`` being now."""
     u = now[:, :, None, None] + pace[..., None] * days / UNIT_DAYS
     loss = structure.loss(theta, u)
     begin = loss[:, :1, :1]

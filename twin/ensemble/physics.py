@@ -51,7 +51,7 @@ def physics_draws(
         rest_slope=rest_slope * max(lives.l0, 1.0) / l0,
         calendar=np.asarray(film / (film + material)),
         path=path,
-        score=_score(fit),
+        score=score_of(fit),
     )
 
 
@@ -68,7 +68,8 @@ def _path(base: RateModel, theta: Array, today: Health, discrepancy: float, slow
     return np.asarray(share[:, :1] - ahead * np.maximum(1 + stray * reach(seen, ahead), 0.05))
 
 
-def _score(fit: AgeingFit) -> float | None:
+def score_of(fit: AgeingFit) -> float | None:
+    """How PyBaMM foretold the later half of the check-ups, as `twin.ensemble.fit` has it of the others."""
     told = fit.surprise
     if told is None:
         return None
