@@ -77,9 +77,10 @@ def _replay(points: pd.DataFrame, flow: Course) -> Replay:
     if len(gaps):
         at = np.searchsorted(gaps[:, 0], middles, side="right") - 1
         middles = middles[(at < 0) | (middles >= gaps[np.maximum(at, 0), 1])]
-    edges = np.unique(np.concatenate([[begin], middles, gaps.reshape(-1), [end]]))
+    # Edges that differ by rounding alone are one.
+    edges = np.unique(np.round(np.concatenate([[begin], middles, gaps.reshape(-1), [end]]), 3))
     hours, kind = np.diff(edges) / 3600, _kind(flow, 0.5 * (edges[1:] + edges[:-1]))
-    rate = np.diff(flow.charge_at(edges)) / hours
+    rate = np.where(kind == REST, 0.0, np.diff(flow.charge_at(edges)) / hours)
     # Beyond either end of the course its first or last sample holds.
     outside = np.clip(flow.begin_s[0] - edges[0], 0, None), np.clip(edges[-1] - flow.end_s[-1], 0, None)
     if outside[0]:

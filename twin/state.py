@@ -38,6 +38,7 @@ _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
 _LOAD_OHM_AH = 0.06
 _ROOM = 0.02  # of charge, left at either end
 _COUNTED_SD_V, _RECOUNTS = 2e-3, 2  # what wandering charge moves a voltage by that matters
+_APART_OHM_AH = 0.02  # of the change to the samples on either side
 _UNSETTLED_V, _UNSETTLED_S = 0.5, 1200.0  # V per C·h that moved at another time than was counted
 _LOAD_SD_OHM_AH, _LOAD_MEMORY_S = 0.04, 3600.0  # of what SPM leaves out under load, and for how long
 _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
@@ -289,6 +290,12 @@ def _whitening(replay: Replay, slope_v: Array) -> Array | None:
     apart = np.abs(np.subtract.outer(replay.times_s, replay.times_s))
     covariance = np.outer(scaled, scaled) * np.minimum.outer(variance, variance)
     covariance += np.outer(load, load) * np.exp(-apart / _LOAD_MEMORY_S) + np.eye(len(variance))
+    # A logger reads voltage and current some moments apart.
+    current = replay.c_rate[at]
+    jump = np.maximum(
+        np.abs(np.diff(current, prepend=current[0])), np.abs(np.diff(current, append=current[-1]))
+    )
+    covariance += np.diag((_APART_OHM_AH * jump / VOLTAGE_SD_V) ** 2)
     # Just after a change that was not seen, diffusion is not where the model has it.
     before = np.interp(replay.times_s - _UNSETTLED_S, replay.times_s, variance)
     covariance += np.diag((_UNSETTLED_V / VOLTAGE_SD_V) ** 2 * (variance - before))

@@ -61,8 +61,7 @@ def test_another_chemistry_than_the_declared_one_is_disputed(chemistry: str) -> 
     assert "wrong pack data" in found.reason
     assert found.samples_used == 0 < found.samples_excluded
     assert len(found.residuals) and not found.residuals["used"].any()
-    assert_driven_as_told(found, request(truth(), chemistry))
-    assert found.soh == pytest.approx(from_checkups(chemistry).soh, rel=0.01)
+    assert_priced_by_checkups(found, from_checkups(chemistry))
 
 
 def test_the_voltage_tells_which_chemistry_it_is_of() -> None:
@@ -80,7 +79,7 @@ def test_without_check_ups_the_prior_is_left() -> None:
     expected = calibrate_battery(replace(bare, telemetry=gone[:0]))
     assert expected.quality == "prior"
     assert_driven_as_told(found, bare)
-    assert found.soh == pytest.approx(expected.soh, rel=0.02)
+    assert found.soh == pytest.approx(expected.soh, rel=0.05)  # driven otherwise, it aged otherwise
 
 
 def _wander(telemetry: pd.DataFrame) -> np.ndarray:
