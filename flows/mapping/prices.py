@@ -178,10 +178,11 @@ class _Ladder:
         if np.isnan(old).any():
             note = f"{missing}, nor is {before} complete"
             return self._priced("charge_only", None, np.zeros(len(slots), dtype=np.bool_), note=note)
-        wanted = in_day & np.asarray(slots >= market_day_slots(day, zone)[0])
-        market[wanted] = _same_clock(old, old_slots, slots[wanted], zone)
+        # What is known of the day is planned on: only its holes are last week's.
+        holes = in_day & ~published & np.asarray(slots >= market_day_slots(day, zone)[0])
+        market[holes] = _same_clock(old, old_slots, slots[holes], zone)
         note = f"{missing}: those of {before} stand in"
-        return self._priced("substituted", market, published & ~wanted, note=note)
+        return self._priced("substituted", market, published, note=note)
 
     def _priced(
         self, source: PlanSource, market: Prices | None, published: npt.NDArray[np.bool_], *, note: str

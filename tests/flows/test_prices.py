@@ -67,6 +67,26 @@ def test_one_missing_hour_leaves_the_day_unpublished(workspace: Workspace) -> No
     assert "4 of 96 quarter-hours" in found.note
 
 
+@pytest.mark.parametrize("lost", [[7], [23], list(range(12, 24)), list(range(23))])
+def test_what_is_known_of_a_day_is_planned_on_and_last_week_fills_its_holes(
+    workspace: Workspace, lost: list[int]
+) -> None:
+    day = date(2024, 4, 10)
+    known(workspace, price_rows(day - timedelta(days=7), 1))
+    dearer = price_rows(day, 1).assign(price_eur_per_kwh=lambda rows: rows["price_eur_per_kwh"] + 0.5)
+    known(workspace, dearer.drop(index=lost))
+    found, before = day_prices(workspace, day), day_prices(workspace, day - timedelta(days=7))
+    assert (found.source, f"{4 * len(lost)} of 96" in found.note) == ("substituted", True)
+    assert found.market is not None
+    assert before.market is not None
+    hole = np.repeat(np.isin(np.arange(24), lost), 4)
+    assert found.told[:96] == tuple(np.where(hole, "substituted", "published"))
+    assert found.market[:96][hole].tolist() == pytest.approx(before.market[:96][hole].tolist())
+    assert found.market[:96][~hole].tolist() == pytest.approx(
+        np.repeat(dearer["price_eur_per_kwh"].to_numpy(), 4)[~hole].tolist()
+    )
+
+
 def at(slots: pd.DatetimeIndex, price: object, clock: str) -> float:
     series = pd.Series(price, index=slots.tz_convert("Europe/Berlin").strftime("%H:%M"))
     return float(series[~series.index.duplicated()][clock])

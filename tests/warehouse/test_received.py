@@ -308,7 +308,9 @@ def test_retention_counts_from_the_landing(warehouse: Warehouse, tmp_path: Path)
     assert set(warehouse.read("core_telemetry")["current_a"]) == {7.0}
 
 
-def test_quarantine_and_release_go_by_the_moment_of_the_row(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_quarantine_goes_by_the_moment_of_the_row_and_a_release_by_that_of_its_decision(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     rows = pd.concat(
         [stays().assign(seen=f"2021-0{month}-01T00:00:00Z", departure_soc=month / 10) for month in (5, 7)]
     )
@@ -340,7 +342,9 @@ def test_quarantine_and_release_go_by_the_moment_of_the_row(warehouse: Warehouse
         decided_utc=TODAY,
     )  # fmt: skip
     decide(warehouse, decision)
-    assert Known(warehouse, june).read("core_session")["departure_soc"].tolist() == [0.5]
+    assert Known(warehouse, june).read("core_session").empty
+    assert len(Known(warehouse, june).quarantined(wanted)) == 1
+    assert Known(warehouse, TODAY + HOUR).quarantined(wanted).empty
     assert warehouse.read("core_session")["departure_soc"].tolist() == [0.7]
 
 
