@@ -120,7 +120,7 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
     share, spread = float(shares[0]), float(shares[1:].std())
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
-    ratio = ageing.life_days(health) / max(ageing.life_days(health_of(previous)), 1e-9)
+    ratio = _left(previous, ageing, health, request.as_of_utc)
     until = kept.until_utc if seen.replay is None else seen.replay.end_utc
     lives = need(previous.record.lives, "lives")
     kept_now = replace(
@@ -188,6 +188,17 @@ def points_of(lives: LifePoints | None, calibration_id: str, previous: Calibrati
         previous.alpha_day_per_efc,
         previous.beta_day_per_efc,
     )
+
+
+def _left(previous: Calibration, ageing: Ageing, health: Health, as_of_utc: pd.Timestamp) -> float:
+    """What is left of the previous remaining life: the days since are over, and what a state shows beyond
+    that counts in proportion. The life is the ensemble's, which PyBaMM's ageing alone may foretell otherwise.
+    """
+    then = need(previous.record.state, "state").as_of_utc
+    days, life = _days(then, as_of_utc), ageing.life_days(health_of(previous))
+    if life <= days or previous.l0_days <= days:
+        return ageing.life_days(health) / max(life, 1e-9)
+    return ageing.life_days(health) / (life - days) * (1 - days / previous.l0_days)
 
 
 def _drifted(

@@ -121,7 +121,10 @@ def _mode(
         jacobian = (table[1 : 1 + count] - table[1 + count :]).T / (2 * _DELTA * sd)
         normal, slope = jacobian.T @ jacobian, jacobian.T @ table[0]
         tried = [damping * 10.0**power for power in (-2, -1, 0, 1, 2, 4)]
-        moved = np.array([mode - np.linalg.solve(normal + t * np.diag(sd**-2.0), slope) for t in tried])
+        damped = normal + np.array(tried)[:, None, None] * np.diag(sd**-2.0)
+        moved = (
+            mode - np.linalg.solve(damped, np.broadcast_to(slope[:, None], (len(tried), count, 1)))[..., 0]
+        )
         costs = np.nan_to_num(density(moved), nan=-np.inf)
         best = int(np.argmax(costs))
         if costs[best] <= cost:

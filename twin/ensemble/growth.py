@@ -107,8 +107,12 @@ class LawStructure(Structure):
     def off(self, theta: Array) -> Array:
         """Sizes that siblings told together are not independent."""
         plain = super().off(theta)
-        root = np.linalg.cholesky(np.array(self.belief.covariance))
-        plain[:, 1:3] = np.linalg.solve(root, (theta[:, 1:3] - self.mean[1:3]).T).T
+        (rest, mixed), (_, cycled) = self.belief.covariance
+        if mixed:
+            # Of cycling, what rest does not tell already.
+            slope = mixed / rest
+            apart = theta[:, 2] - self.mean[2] - slope * (theta[:, 1] - self.mean[1])
+            plain[:, 2] = apart / np.sqrt(cycled - slope * mixed)
         return plain
 
     def about_published(self, sample: Array) -> Array:

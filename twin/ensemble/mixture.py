@@ -29,6 +29,7 @@ PHYSICS = "pybamm"
 _PRIOR = {"physics": 0.2, "laws": 0.45, "curves": 0.35}
 _OTHER_FAMILY = 0.5  # of the weight of a law of the battery's own cathode
 _CURVES = 6
+_EVERY = 2  # draws of a posterior that live their lives: there are many structures
 _FLOOR = 0.004  # of capacity, over a forecast as long as the life so far
 _WEAR_SD = 0.3  # ln of the added wear, by what no law holds
 _CYCLING_LEFT = 0.25  # of what cycling adds, the least that a V2G day adds
@@ -197,7 +198,7 @@ def answers(
     rng, grid = np.random.default_rng(17), grid_days()
     made = []
     for fit in fits:
-        structure, theta = fit.structure, fit.sample
+        structure, theta = fit.structure, fit.sample[::_EVERY]
         pace = structure.pace(theta, lived)
         now = np.full((len(theta), pace.shape[1]), age_days / UNIT_DAYS)
         knee = _knee(rng, len(theta), fast)
