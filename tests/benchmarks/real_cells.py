@@ -4,9 +4,9 @@ Groups: LG MJ1 cycled at 0, 10 and 25 °C, LG MJ1 stored, 24 Sanyo UR18650E of B
 in three other laboratories by C-rate. Every group is a fleet: each cell is fitted on its own, the fits make
 the fleet's prior (`twin.prior`), and each is fitted again with it; nothing of the later 60 % is seen before
 it is compared. "twin" is the ensemble with the twin's own priors, its median and its band, as a page shows
-them; "PyBaMM" is that member alone. Beside them stand four usual baselines on the same split. ``--split
-axis`` takes 40 % of the record's cycles or days, ``rows`` 40 % of its check-ups; ``--laboratory`` gives
-PyBaMM priors that are wider, and trusts check-ups more.
+them; "PyBaMM" is that member alone. Beside them stand four usual baselines on the same split.
+``--split axis`` takes 40 % of the record's cycles or days, ``rows`` 40 % of its check-ups; ``--laboratory``
+gives PyBaMM priors that are wider, and trusts check-ups more.
 
 What the sources leave open is assumed: MJ1 cycles at C/2; Sanyo cycles at 1C between 25 and 75 % of charge
 (half an equivalent full cycle each); which stored cell rested at what charge (60 % for all).
