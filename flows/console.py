@@ -94,13 +94,15 @@ def working(label: str) -> Iterator[Callable[[str], None]]:
 
     console = make_console(stderr=True)
     handler = RichHandler(console=console, show_level=False, show_path=False)
-    logger = logging.getLogger("flows")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    loggers = [logging.getLogger(room) for room in ("flows", "optimize")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         with console.status(Text(label)) as status:
             yield lambda told: status.update(Text(told))
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Commands that start something: demo, serve."""
+"""Commands that start something: demo, serve, warmup."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command(rich_help_panel="Start here")(demo)
     app.command(rich_help_panel="Service")(serve)
+    app.command(rich_help_panel="Service")(warmup)
 
 
 def demo(
@@ -64,3 +65,30 @@ def serve(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     start(call.open(prefect=True), port)
+
+
+def warmup(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Compile the engine for large fleets before the first day that needs it: once, in a minute or two.
+
+    What is compiled is kept in your cache folder until the software changes. Needs no workspace.
+
+    Example: v2g warmup
+    """
+    from rich.text import Text
+
+    from flows.console import working
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    with working("compiling"):
+        from optimize.fleet.plan import warm_up
+
+        seconds = warm_up()
+    call.answer(
+        {"seconds": round(seconds, 1)},
+        lambda out: out.print(Text(f"The engine for large fleets is ready ({seconds:.0f} s).")),
+    )

@@ -1,16 +1,34 @@
-"""How this package compiles: to machine code, without Python's lock, and kept on disk between runs."""
+"""How this package compiles: to machine code, without Python's lock, and kept on disk between runs.
+
+It is kept in the user's cache folder, where numba keeps such or is told to, and never beside the sources:
+these may be installed for many, or where nobody may write. Without a folder each process compiles anew.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from numba import njit
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    UserProvidedCacheLocator,
+    UserWideCacheLocator,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (UserProvidedCacheLocator, UserWideCacheLocator)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _Kept
 
 
 def _source_stamp() -> str:
@@ -32,6 +50,18 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     numba looks at a function's own file alone when it judges whether kept code is still good; a change in
     what it calls would go unnoticed. So all compiled files together stand for the one.
     """
-    compiled: Callable[P, R] = njit(cache=True, error_model="numpy", nogil=True)(function)
-    compiled._cache._cache_file._source_stamp = SOURCES  # type: ignore[attr-defined]
-    return compiled
+    compiled: Any = njit(error_model="numpy", nogil=True)(function)
+    try:
+        cache = _Cache(function)
+    except RuntimeError:  # no folder to keep it in
+        return compiled  # type: ignore[no-any-return]
+    cache._cache_file._source_stamp = SOURCES
+    compiled._cache = cache
+    return compiled  # type: ignore[no-any-return]
+
+
+def is_ready(function: Callable[..., object]) -> bool:
+    """Whether a compiled function is there already, in this process or on disk."""
+    compiled: Any = function
+    file = getattr(compiled._cache, "_cache_file", None)
+    return bool(compiled.signatures) or (file is not None and bool(file._load_index()))
