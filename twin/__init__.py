@@ -8,7 +8,8 @@ rates        what a day wears; life: years of it
 window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
 state        stage A, state from voltage; dispute, verdict: fits that belie themselves, what is left of them
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
-lives, law   stage C, α and β; wearmap: what habits cost
+lives, law   stage C, α and β of PyBaMM's model; wearmap: what habits cost
+ensemble     that model beside published laws and growth curves: the L0, α, β and band that are published
 calibrate    the three stages for one battery; update: a day without news; restore, handle: a kept one
 profile      the twin's answer for a planned day, closed by wholeday
 synthetic    batteries with a known truth, for the demo and for tests

@@ -2,7 +2,8 @@
 
 Stages A (`twin.state`), B (`twin.ageing`) and C (`twin.life`, `twin.law`) in that order. Stage A is a
 measurement among others to stage B, whose posterior is the battery's state today; so check-ups, voltage and
-ageing physics give one consistent answer.
+ageing physics give one consistent answer. What stage C says is one answer among others: L0, α and β that are
+published, with their intervals, are those of `twin.ensemble`.
 """
 
 from __future__ import annotations

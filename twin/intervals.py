@@ -1,4 +1,4 @@
-"""90 % intervals of L0, α and β: of which parts they are made, and what each of them rests on.
+"""What PyBaMM's own answers for L0, α and β leave open: of which parts it is made, and what each rests on.
 
 posterior   draws of the ageing unknowns: noise of check-ups and voltage, priors (asymmetric)
 duty        the ordinary day is a mean over the days that telemetry holds, by `twin.days`; for α and β alone,
