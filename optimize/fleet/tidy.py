@@ -30,6 +30,8 @@ PASSES, SURE_EUR = 10, 1e-6
 FULL = 0.5
 # A pass that leaves more of the powers that are on than this was the last.
 WORTHWHILE = 0.98
+# From this pass on what is small is cleared: near the corner that costs least.
+CLEARED = 3
 # So much of the powers that are on may be small for them to be looked at one by one.
 FEW = 0.1
 
@@ -56,29 +58,31 @@ def tidied(
         if number == 0 and repairer.arrays.blocks:
             now = repairer.moved_to(now, now.charge_kw - now.discharge_kw, FULL)
         spare = SPARE * (dearest - now.cost_eur)
-        net, small = _passed(repairer, now, y, spare, by_price=number == 0)
+        net, small = _passed(repairer, now, y, spare, number)
         before, now = np.count_nonzero(now.charge_kw + now.discharge_kw), repairer.moved_to(now, net)
         if not repairer.within_limits(now):
             break
         if now.cost_eur <= dearest:
             plan = now
-        if number > 0 and small == 0 and np.count_nonzero(net) > WORTHWHILE * before:
+        done = small == 0 and now.cost_eur <= dearest
+        if number >= CLEARED and done and np.count_nonzero(net) > WORTHWHILE * before:
             break
         taken = time.perf_counter() - begun
     return plan
 
 
 def _passed(
-    repairer: Repairer, plan: Feasible, y: FloatArray, spare_eur: float, *, by_price: bool
+    repairer: Repairer, plan: Feasible, y: FloatArray, spare_eur: float, number: int
 ) -> tuple[FloatArray, int]:
     """Net powers after a pass, and how many of them are too small; spare_eur: what larger ones may cost."""
+    by_price = number == 0
     ground = ground_of(repairer, plan, y, by_price=by_price)
     basis = _basis(ground)
     sweep_corners(ground, basis, SURE_EUR if by_price else -TIE_EUR)
     net: FloatArray = ground.step[:, NET]
     least, weak = _battery_side(repairer, net, LEAST_KW), _battery_side(repairer, net, WEAK_KW)
     small = int(np.count_nonzero((net != 0.0) & (np.abs(net) < least)))
-    if not by_price and small <= FEW * np.count_nonzero(net):
+    if number >= CLEARED and small <= FEW * np.count_nonzero(net):
         weaker = int(np.count_nonzero((net != 0.0) & (np.abs(net) < weak)))
         small, _ = clear_small(ground, basis, least, weak, max(0.0, spare_eur) / max(1, weaker))
     return net.copy(), small
