@@ -178,8 +178,8 @@ LAWS: dict[str, Law] = {
     ),
     "wang2014": Law(
         family="nmc",
-        source="1.5 Ah NMC and LMO; Wang et al., J. Power Sources 269, 2014; b and c of its warmth with a digit "
-        "more than usually quoted (which would be < 0 at 25 °C): not verified against the paper",
+        source="1.5 Ah NMC and LMO; Wang et al., J. Power Sources 269, 2014; b and c of its warmth with one "
+        "digit more than usually quoted (which would be < 0 at 25 °C): not verified against the paper",
         calendar=lambda kelvin, soc: np.full(
             np.shape(soc), 148.76 * np.exp(-24500.0 / (GAS * kelvin)), dtype=float
         ),
