@@ -139,8 +139,9 @@ class PlanSettings(Section):
     the wear price; "auto" takes for each battery the one that fits its twin best.
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
     over `peak_hours`, local hours 0–23), peak_shaving or load_levelling. `peak_price_eur_per_kw` is paid on
-    the largest import of each site on a day (at 0, the demand charge of a tariff: a month's, spread over the
-    days that are left of it); `change_price_eur_per_kwh` on what departs from the plan replaced.
+    the largest import of a day, by each site with a bill of its own (behind one meter, else the topmost;
+    at 0, the demand charge of a tariff: a month's, spread over the days that are left of it);
+    `change_price_eur_per_kwh` on what departs from the plan replaced.
     `co2_price_eur_per_kg` is what emissions cost that the dataset `co2` tells of.
     `v2g_limit_kwh` caps a car's V2G energy of a day; above `taper_from_soc` charging power falls in a
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.

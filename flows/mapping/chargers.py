@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flows.plain import records
@@ -45,6 +46,20 @@ def with_chargers(
     numbers = list(AT_PLUG[1:])
     columns[numbers] = columns[numbers].astype("float64")
     return pd.concat([sessions, columns], axis=1), sorted(unknown)
+
+
+def least_powers(sessions: pd.DataFrame) -> pd.DataFrame:
+    """By battery_id the kW ("charge", "discharge") that a car needs when on, at all of its stays.
+
+    The optimiser has one such power a car: the largest of its chargers', but none that another stay of it
+    could not give.
+    """
+    found = {}
+    for way in ("charge", "discharge"):
+        least = sessions[f"plug_min_{way}_kw"].groupby(sessions["battery_id"]).max()
+        most = sessions[f"plug_{way}_kw"].groupby(sessions["battery_id"]).min()
+        found[way] = least.clip(upper=most.fillna(np.inf)).fillna(0.0)
+    return pd.DataFrame(found)
 
 
 def _plug(charger: Mapping[str, Any], car: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,17 +8,18 @@ is told takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flows.mapping.horizon import QUARTER, Horizon
+from flows.mapping.horizon import LONGEST_TAIL, QUARTER, Horizon
 from flows.plain import records
 from flows.settings import PlanSettings
-from optimize.forecast.plug_in import PlugInDay, PlugInHistory
+from optimize.forecast.plug_in import DAY_BEGINS, PlugInDay, PlugInHistory
 from warehouse.contracts import CONTRACTS
 from warehouse.known import Known
 from warehouse.zones import market_timezone
@@ -63,18 +64,23 @@ def expected_stays(
     zone = market_timezone(horizon.zone)
     last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
     history = PlugInHistory.of(_local(past, zone))
-    days = pd.date_range(horizon.local[0].normalize(), horizon.local[horizon.priced_slots - 1], freq="D")
-    stays = known.stays(horizon.start, horizon.end)
+    begin = (horizon.local[0] - DAY_BEGINS).normalize()
+    days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
+    over = (now.tz_convert(zone) - DAY_BEGINS).date()
+    # What has ended today counts, and what is told beyond the last price: the plan may reach there.
+    stays = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
     told = {str(car): own for car, own in stays.groupby("battery_id")}
     rows, found = [], []
     for car, row in zip(last.index, records(last), strict=True):
+        taken = [(one["arrival_utc"], one["departure_utc"]) for one in records(told.get(str(car), stays[:0]))]
         for day in days:
-            expected = history.expect(str(car), day.date())
+            expected = history.expect(str(car), day.date(), over=over)
             if expected is None:
                 continue
             stay = _stay(expected, day, horizon, row["departure_soc"], settings)
-            if stay is None or _is_told(stay, day.date(), told.get(str(car)), zone):
+            if stay is None or _is_taken(stay, day.date(), taken, zone):
                 continue
+            taken.append((stay["arrival_utc"], stay["departure_utc"]))
             name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
             rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
             found.append({"session_id": name, "battery_id": car, **_told_of(expected, day)})
@@ -105,7 +111,7 @@ def _local(past: pd.DataFrame, zone: str) -> pd.DataFrame:
 
 def _stay(
     expected: PlugInDay, day: pd.Timestamp, horizon: Horizon, target: float, settings: PlanSettings
-) -> dict[str, object] | None:
+) -> dict[str, Any] | None:
     """The stay to plan for; None where none is likely any more, or there is no time in it."""
     gone = (horizon.local[0].tz_localize(None) - day.tz_localize(None)) / _HOUR  # < 0 before the day
     arrival, probability = expected.arrival, expected.probability
@@ -128,14 +134,15 @@ def _stay(
     }  # fmt: skip
 
 
-def _is_told(stay: Mapping[str, object], day: date, told: pd.DataFrame | None, zone: str) -> bool:
-    """Whether the car has come on that day already, or is told to be elsewhere in its stays then."""
-    for row in records(told) if told is not None else ():
-        if row["arrival_utc"].tz_convert(zone).date() == day:
-            return True
-        if row["arrival_utc"] < stay["departure_utc"] and row["departure_utc"] > stay["arrival_utc"]:
-            return True
-    return False
+def _is_taken(
+    stay: Mapping[str, Any], day: date, taken: Sequence[tuple[pd.Timestamp, pd.Timestamp]], zone: str
+) -> bool:
+    """Whether the car has come on that day already, or is in another stay, told or expected, by then."""
+    return any(
+        (came.tz_convert(zone) - DAY_BEGINS).date() == day
+        or (came < stay["departure_utc"] and left > stay["arrival_utc"])
+        for came, left in taken
+    )
 
 
 def _told_of(expected: PlugInDay, day: pd.Timestamp) -> dict[str, object]:

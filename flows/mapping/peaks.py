@@ -37,7 +37,8 @@ class Peaks:
         charge = retail_rows(tariff, "import")["demand_charge_eur_per_kw"].max()
         if pd.isna(charge) or not charge:
             return NO_PEAKS
-        days_left = monthrange(today.year, today.month)[1] - today.day + 1
+        day = horizon.market_date
+        days_left = monthrange(day.year, day.month)[1] - day.day + 1
         kw = _so_far(known, horizon, today.replace(day=1))
         return cls(price_eur_per_kw=float(charge) / days_left, kw=kw)
 

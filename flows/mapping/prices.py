@@ -47,8 +47,9 @@ class PlanPrices:
 
     source: the rung of the market day. told: where each slot's price is from, one of PRICE_SOURCES, [T].
     market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff says
-    at the plug, fees and taxes included, €/kWh [T]; None for no tariff. past, past_bought: the same of the
-    days before. note: why it is not the first rung, or empty. rows, retail_rows: of core_price, core_tariff.
+    at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no tariff.
+    past, past_bought: the same of the days before. note: why it is not the first rung, or empty. rows,
+    retail_rows: of core_price, core_tariff.
     """
 
     source: PlanSource
@@ -86,7 +87,11 @@ class PlanPrices:
         market, nothing = self.market, np.zeros(len(self.slots))
         buy = nothing if market is None else settings.import_price_eur_per_kwh(market)
         sell = nothing if market is None else settings.export_price_eur_per_kwh(market)
-        return buy if self.bought is None else self.bought, sell if self.sold is None else self.sold
+        bought, sold = (
+            market if tariff is None else np.where(np.isnan(tariff), market, tariff)
+            for tariff, market in ((self.bought, buy), (self.sold, sell))
+        )
+        return bought, sold
 
     def past_at_the_plug(self, settings: Tariff, slots: pd.DatetimeIndex) -> Prices:
         """What a kWh bought cost in slots like these on each of the last like days, [days, T]."""
@@ -192,7 +197,7 @@ class _Ladder:
         bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
         past, past_bought = (LikeDays.of(self._before(rows), zone) for rows in (self.rows, bought_rows))
         bought, sold = (
-            self._whole(spread(rows, horizon.slots), in_day, LikeDays.of(self._before(rows), zone))
+            self._whole(spread(rows, horizon.slots), LikeDays.of(self._before(rows), zone), market)
             for rows in (bought_rows, sold_rows)
         )
         if market is not None:
@@ -220,11 +225,20 @@ class _Ladder:
         slots = quarter_hours(self.horizon.start - HISTORY, self.horizon.priced_end)
         return pd.Series(spread(rows, slots), index=slots)
 
-    def _whole(self, prices: Prices, in_day: npt.NDArray[np.bool_], past: LikeDays) -> Prices | None:
-        """A direction's tariff, if it covers the whole day; beyond it as on days before."""
-        if np.isnan(prices[in_day]).any():
+    def _whole(self, prices: Prices, past: LikeDays, market: Prices | None) -> Prices | None:
+        """A direction's tariff, if it covers the whole market day; beyond it as on days before.
+
+        NaN in hours before the day that the tariff does not cover and the market does.
+        """
+        slots = self.horizon.slots
+        of_day = slots.isin(market_day_slots(self.horizon.market_date, self.horizon.zone))
+        if np.isnan(prices[of_day]).any():
             return None
-        return _filled(prices, past, self.horizon.slots)
+        filled = _filled(prices, past, slots)
+        if market is not None:
+            before = np.asarray(slots < slots[of_day][0])
+            filled[before & np.isnan(prices) & np.isfinite(market)] = np.nan
+        return filled
 
 
 def _filled(prices: Prices, past: LikeDays, slots: pd.DatetimeIndex) -> Prices:

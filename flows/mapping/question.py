@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from flows.mapping.chargers import least_powers
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
-from flows.mapping.site_tree import sites_of
+from flows.mapping.site_tree import billed_sites, sites_of
 from flows.mapping.worth import StoredWorth
 from flows.plain import known
 from optimize.fleet.route import route
@@ -38,10 +39,10 @@ def day_problem(
     plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
-    around = inputs.surroundings
+    around, billed = inputs.surroundings, billed_sites(inputs.sites)
     value = plan.terminal_value_eur_per_kwh
     points = {str(one): own for one, own in inputs.life_points.groupby("calibration_id")}
-    least = sessions.groupby("battery_id")[["plug_min_charge_kw", "plug_min_discharge_kw"]].max().fillna(0.0)
+    least = least_powers(sessions)
     cars = [_car(inputs, row, points, least.loc[row["battery_id"]]) for _, row in batteries.iterrows()]
     stays = [_stay(row, socs) for _, row in sessions.iterrows()]
     able = (
@@ -73,7 +74,7 @@ def day_problem(
                     parent_id=known(row["parent_id"]),
                     base_load_kw=around.load_kw.get(str(row["site_id"])),
                     metering=known(row["metering"]) or "car",
-                    peak_price_eur_per_kw=inputs.peaks.price_eur_per_kw,
+                    peak_price_eur_per_kw=inputs.peaks.price_eur_per_kw if row["site_id"] in billed else 0.0,
                     peak_so_far_kw=inputs.peaks.so_far_kw(mode or FOLLOWED, str(row["site_id"])),
                 )
                 for _, row in sites.iterrows()
@@ -130,7 +131,7 @@ def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
 
 
 def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame], least: pd.Series) -> Car:
-    """least: the powers that the chargers of its stays need when on; the most of them hold at all."""
+    """least: kW that the chargers of its stays need when on; a car with fewer phases may take less."""
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
     taper = plan.taper_from_soc
     return Car(
@@ -144,8 +145,8 @@ def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame],
         efficiency_charge=float(row["efficiency_charge"]),
         efficiency_discharge=float(row["efficiency_discharge"]),
         drawdown_limit=plan.drawdown_limit,
-        min_charge_kw=float(least["plug_min_charge_kw"]),
-        min_discharge_kw=float(least["plug_min_discharge_kw"]),
+        min_charge_kw=min(float(least["charge"]), float(row["charge_limit_kw"])),
+        min_discharge_kw=min(float(least["discharge"]), float(row["discharge_limit_kw"])),
         wear=_wear(inputs, calibration, points),
         rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),

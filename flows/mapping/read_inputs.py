@@ -67,8 +67,10 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         known, start, end, stays, elsewhere
     )
     sessions = stays[stays["battery_id"].isin(names)]
-    if len(expected[0].stays):
-        sessions = pd.concat([sessions, expected[0].stays.astype(dict(sessions.dtypes))], ignore_index=True)
+    # A car whose stay is in quarantine may be there: what is known to be wrong is told, and not guessed anew.
+    likely = expected[0].stays[~expected[0].stays["battery_id"].isin(list(left_out))]
+    if len(likely):
+        sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
         raise NoPlanError(
             f"no plan for {day}: no car is plugged in on that day in zone {zone}: "

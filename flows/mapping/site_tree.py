@@ -40,6 +40,24 @@ def broken_sites(sites: pd.DataFrame) -> dict[str, str]:
     return found
 
 
+def billed_sites(sites: pd.DataFrame) -> frozenset[str]:
+    """Sites that have a bill of their own: those behind one meter, else the topmost of their tree."""
+    parents = _parents(sites)
+    metered = set(sites.loc[sites["metering"] == "site", "site_id"].astype(str))
+    above = {parent for site in metered for parent in _above(site, parents)}
+    roots = {site for site, parent in parents.items() if parent is None}
+    return frozenset(metered | (roots - above))
+
+
+def _above(site: str, parents: Mapping[str, str | None]) -> list[str]:
+    found: list[str] = []
+    above = parents.get(site)
+    while above is not None and above not in found:
+        found.append(above)
+        above = parents.get(above)
+    return found
+
+
 def misplaced(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
     """Cars that plug in where nothing can be planned, and why; sites: all rows of core_site of a zone."""
     broken, known_sites = broken_sites(sites), set(sites["site_id"].astype(str))

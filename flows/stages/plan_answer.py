@@ -77,7 +77,7 @@ def answer(
 def _expected(stays: pd.DataFrame) -> list[str]:
     """What is said of stays that nobody has told; no fault of the plan."""
     cars = stays["battery_id"].nunique()
-    return [f"{len(stays)} stays of {cars} cars are expected and not told"] if cars else []
+    return [f"expected and not told: stays {len(stays)}, cars {cars}"] if cars else []
 
 
 def _told(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:

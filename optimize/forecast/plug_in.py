@@ -6,6 +6,8 @@ less the longer ago it is (half after HALF_DAYS), and less where it is of the ot
 a car with little past and hardly for one with much. Own values are spread by a kernel that narrows as they
 become more. What a car needs depends on how many days it has not charged: days before those with a gap like
 today's count most.
+
+A day begins at DAY_BEGINS by the local clock: a car that comes about midnight comes on one day.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from optimize.arrays import FloatArray
 from optimize.errors import ProblemError
 from optimize.forecast.weighted import Weighted
 
+DAY_BEGINS = pd.Timedelta(hours=4)
 HALF_DAYS, FLEET_DAYS = 90.0, 60
 UNLIKE, UNLIKE_NEED, UNLIKE_FLEET = 0.1, 0.5, 0.1
 FLEET_WEIGHT, FLEET_DAYS_OF_RATE = 0.5, 4.0
@@ -37,8 +40,8 @@ COLUMNS = ("battery_id", "arrival", "departure", "need")
 class PlugInDay:
     """What is expected of a car on a local day.
 
-    probability: that it plugs in at all. arrival, departure: hours after local midnight of the day, departure
-    beyond 24 on a later one. need: in the unit of the history's. days: how many own days it rests on.
+    probability: that it plugs in at all. arrival, departure: hours after local midnight of the day, from
+    DAY_BEGINS on, beyond 24 on a later one. need: in the unit of the history's. days: own days it rests on.
     """
 
     probability: float
@@ -66,9 +69,8 @@ class PlugInHistory:
 
         Raises ProblemError for a stay that ends before it begins.
         """
-        ordered = stays.assign(
-            length=stays["departure"] - stays["arrival"], date=stays["arrival"].dt.normalize()
-        )
+        length = stays["departure"] - stays["arrival"]
+        ordered = stays.assign(length=length, date=day_of(stays["arrival"]))
         wrong = ordered[ordered["length"] <= pd.Timedelta(0)]
         if len(wrong):
             row = wrong.iloc[0]
@@ -91,9 +93,14 @@ class PlugInHistory:
             names=tuple(str(name) for name in names),
         )
 
-    def expect(self, battery_id: str, target: date) -> PlugInDay | None:
-        """What is expected of a car on a day, from the days before it; None for a car that never came."""
+    def expect(self, battery_id: str, target: date, *, over: date | None = None) -> PlugInDay | None:
+        """What is expected of a car on a day, from the days before it; None for a car that never came.
+
+        over: the first day that is not over yet, the day itself unless told: before it a day without a stay
+        is one on which the car did not come.
+        """
         day = (pd.Timestamp(target) - pd.Timestamp(0)).days
+        known = day if over is None else min(day, (pd.Timestamp(over) - pd.Timestamp(0)).days)
         if battery_id not in self.names:
             return None
         free = target.weekday() >= _SATURDAY
@@ -120,7 +127,7 @@ class PlugInHistory:
             self.need[own], likely, width, self.need[fleet], of_fleet * _alike(self.gap[fleet], gap)
         )
         return PlugInDay(
-            probability=self._probability(own, day, free),
+            probability=self._probability(own, known, free),
             arrival=arrival,
             departure=departure,
             need=Weighted(np.abs(need.points), need.weights),
@@ -129,7 +136,7 @@ class PlugInHistory:
 
     def _probability(self, own: npt.NDArray[np.int64], day: int, free: bool) -> float:
         """The share of days of its kind on which it came, recent ones above all, shrunk to the fleet's."""
-        since = int(self.day[own[0]])
+        since = min(int(self.day[own[0]]), day)
         kind = _kinds(np.arange(since, day)) == free
         ages = 0.5 ** ((day - np.arange(since, day)) / HALF_DAYS)
         came = np.isin(np.arange(since, day), self.day[own])
@@ -139,6 +146,11 @@ class PlugInHistory:
         rate = recent.sum() / days if days else 0.0
         weight = float(ages[kind].sum())
         return float(((ages * came)[kind].sum() + FLEET_DAYS_OF_RATE * rate) / (weight + FLEET_DAYS_OF_RATE))
+
+
+def day_of(arrivals: pd.Series) -> pd.Series:
+    """The day that arrivals by the local clock (naive) belong to."""
+    return (arrivals - DAY_BEGINS).dt.normalize()
 
 
 def _kinds(days: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

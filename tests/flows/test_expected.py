@@ -45,6 +45,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return made
 
 
+def load(workspace: Workspace, sessions: pd.DataFrame) -> None:
+    """Sessions that were known when the car came."""
+    file = workspace.root.parent / f"more{len(list(workspace.root.parent.iterdir()))}.csv"
+    sessions.to_csv(file, index=False)
+    ingest(Context.of(workspace, AS_OF), "sessions", [file], received="event")
+    check(Context.of(workspace, AS_OF))
+
+
 def planned(workspace: Workspace, hours: float = 0.0) -> dict[str, object]:
     result = plan(Context.of(workspace, AS_OF + timedelta(hours=hours)), DAY)
     return dict(result.details)
@@ -53,7 +61,7 @@ def planned(workspace: Workspace, hours: float = 0.0) -> dict[str, object]:
 def test_tonight_and_tomorrow_are_planned_without_a_word(home: Workspace) -> None:
     result = plan(Context.of(home, AS_OF), DAY)
     assert result.details["expected_stays"] == 2
-    assert "2 stays of 1 cars are expected and not told" in result.message
+    assert "expected and not told: stays 2, cars 1" in result.message
     told = home.warehouse.read("out_expected_stay").set_index("session_id")
     tonight, tomorrow = (f"expected:car-1:{DAY - timedelta(days=1)}", f"expected:car-1:{DAY}")
     assert list(told.index) == [tonight, tomorrow]
@@ -95,6 +103,46 @@ def test_a_car_that_is_late_is_expected_later_and_then_not_at_all(home: Workspac
     assert late >= pd.Timestamp(AS_OF) + pd.Timedelta(hours=5.25)
     assert late >= usual
     assert given_up is None
+
+
+def test_two_expected_stays_never_overlap(home: Workspace) -> None:
+    """A car that comes every other evening and stays for 38 hours, in a fleet that comes daily."""
+    long = lived(DAY - timedelta(days=41), 40, car="car-2").iloc[::2]
+    later = long.assign(departure_utc=long["departure_utc"] + pd.Timedelta(days=1))
+    load(home, later)
+    sessions = read_inputs(Context.of(home, AS_OF), DAY).sessions
+    own = sessions[sessions["battery_id"] == "car-2"].sort_values("arrival_utc")
+    assert (own["arrival_utc"].iloc[1:].to_numpy() >= own["departure_utc"].iloc[:-1].to_numpy()).all()
+
+
+def test_a_stay_that_is_told_beyond_the_last_price_counts_too(home: Workspace) -> None:
+    told = lived(DAY + timedelta(days=1), 1, arrival="04:00").assign(
+        arrival_utc=f"{DAY + timedelta(days=1)}T04:00Z", departure_utc=f"{DAY + timedelta(days=1)}T09:00Z"
+    )
+    put(home, "sessions", told, as_of=AS_OF)
+    check(Context.of(home, AS_OF))
+    inputs = read_inputs(Context.of(home, AS_OF), DAY)
+    assert not inputs.left_out
+    assert f"expected:car-1:{DAY}" not in set(inputs.sessions["session_id"])
+
+
+def test_a_car_that_has_come_and_gone_today_is_not_expected_again_today(home: Workspace) -> None:
+    day = DAY - timedelta(days=1)
+    gone = lived(day, 1).assign(arrival_utc=f"{day}T12:30Z", departure_utc=f"{day}T13:30Z")
+    later = AS_OF + timedelta(hours=2)
+    put(home, "sessions", gone, as_of=later)
+    check(Context.of(home, later))
+    found = read_inputs(Context.of(home, later), DAY).sessions["session_id"].tolist()
+    assert found == [f"expected:car-1:{DAY}"]
+
+
+def test_a_car_that_comes_about_midnight_is_expected(home: Workspace) -> None:
+    nights = lived(DAY - timedelta(days=41), 40, car="car-2", arrival="22:45")  # 23:45 to 00:13 local
+    load(home, nights)
+    sessions = read_inputs(Context.of(home, AS_OF), DAY).sessions
+    own = sessions[sessions["battery_id"] == "car-2"]
+    assert len(own) == 1  # the next one comes when the prices end
+    assert own["arrival_utc"].dt.hour.isin([22, 23]).all()
 
 
 def test_a_car_whose_stays_are_announced_is_planned_as_announced(home: Workspace) -> None:

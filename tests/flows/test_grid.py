@@ -16,7 +16,7 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.record import StageResult
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put, session_rows, site_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put, session_rows, site_rows, spoil
 from warehouse.zones import market_day_slots
 
 
@@ -76,6 +76,54 @@ def test_a_charger_bounds_the_stay_that_names_it(bare: Workspace) -> None:
     slots = followed(bare, "out_plan_slot")
     own = slots[(slots["battery_id"] == "car-1") & (slots["charge_kw"] > 0.0)]
     assert own["charge_kw"].min() >= 6 * 0.23 * 0.9 - 1e-6
+
+
+def test_a_car_of_fewer_phases_takes_less_than_a_charger_s_least_power(bare: Workspace) -> None:
+    spoil(bare, "UPDATE core_battery SET charge_limit_kw = 3.6")
+    put(bare, "chargers", charger_rows(phases=3))
+    at_charger(bare, "yard-1")
+    cars = {car.battery_id: car.min_charge_kw for car in day_problem(inputs_of(bare)).cars}
+    assert cars == {"car-1": 3.6, "car-2": 0.0}
+    planned(bare)
+    departures = followed(bare, "out_plan_departure")
+    assert departures["missing_kwh"].max() < 1e-6
+
+
+def test_a_least_power_is_none_that_another_stay_of_the_car_cannot_give(bare: Workspace) -> None:
+    rows = session_rows().assign(charger_id=["big", "small", ""])
+    big = charger_rows(charger_id="big", phases=3, max_current_a=32.0, min_current_a=20.0)
+    put(bare, "chargers", pd.concat([big, charger_rows(charger_id="small", max_current_a=10.0)]))
+    put(bare, "sessions", rows)
+    check(Context.of(bare, AS_OF))
+    cars = {car.battery_id: car.min_charge_kw for car in day_problem(inputs_of(bare)).cars}
+    assert cars["car-1"] == pytest.approx(10 * 0.23 * 0.92)
+
+
+@pytest.mark.parametrize(
+    ("yard", "street", "billed"),
+    [({}, {}, {"street"}), ({"metering": "site"}, {}, {"yard"}), ({}, {"metering": "site"}, {"street"})],
+)
+def test_a_demand_charge_is_paid_once_a_tree(
+    bare: Workspace, yard: dict[str, str], street: dict[str, str], billed: set[str]
+) -> None:
+    above = site_rows().assign(site_id="street", **street)
+    put(bare, "sites", pd.concat([above, site_rows().assign(parent_id="street", **yard)]))
+    tariff = price_rows(DAY - timedelta(days=1), 3).assign(direction="import", demand_charge_eur_per_kw=24.0)
+    put(bare, "tariffs", tariff)
+    check(Context.of(bare, AS_OF))
+    sites = day_problem(inputs_of(bare)).sites
+    assert {site.site_id for site in sites if site.peak_price_eur_per_kw} == billed
+
+
+def test_a_tariff_of_the_day_holds_there_and_the_market_s_price_before(bare: Workspace) -> None:
+    put(bare, "prices", price_rows(DAY - timedelta(days=1), 1))
+    put(bare, "tariffs", price_rows(DAY, 1).assign(direction="import", price_eur_per_kwh=0.4))
+    check(Context.of(bare, AS_OF))
+    problem = day_problem(inputs_of(bare))
+    of_day = problem.slots.isin(market_day_slots(DAY, ZONE))
+    assert (problem.import_price_eur_per_kwh[of_day] == 0.4).all()
+    before = problem.import_price_eur_per_kwh[: int(of_day.argmax())]
+    assert len(before) and before.max() < 0.2
 
 
 def test_three_phases_and_what_a_charger_feeds_back(bare: Workspace) -> None:
