@@ -134,17 +134,19 @@ def too_coarse(rule: str, owners: Owners, series: Series, c_rate: Floats, soc: F
     told = told[told >= 0]
     open_groups = np.setdiff1d(told, judged(series, c_rate, soc)[0])
     rows = np.isin(owners.group, open_groups)
-    names = sorted({owners.names[code] for code in np.unique(owners.codes[rows])})
     why = (
         f"too coarse to be checked, not passed: fewer than {WINDOWS} windows of {WINDOW_MINUTES / 60:g} h in "
-        f"which the charge reported moves by {WINDOW_SOC:g} ({MOVED_SOC:g} in all): {', '.join(names[:5])}"
-        + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        f"which the charge reported moves by {WINDOW_SOC:g} ({MOVED_SOC:g} in all)"
     )
+    names = {owners.names[code]: code for code in np.unique(owners.codes[rows])}
+    told_of = [(EVERYTHING, int(owners.codes.size - rows.sum()), why if names else "")]
+    told_of += [(name, int((owners.codes[~rows] == code).sum()), why) for name, code in names.items()]
     return [
         ScopeFinding(
-            rule=f"{rule}_unseen", severity="info", scope=EVERYTHING,
-            rows_checked=int(owners.codes.size - rows.sum()), rows_failed=0, message=why if names else "",
+            rule=f"{rule}_unseen", severity="info", scope=scope, rows_checked=checked, rows_failed=0,
+            message=message,
         )
+        for scope, checked, message in told_of
     ]  # fmt: skip
 
 

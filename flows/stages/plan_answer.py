@@ -36,7 +36,7 @@ def answer(
     of_another = [f"of the one not written: {note}" for note in not_written]
     notes = list(dict.fromkeys([*of_another, *stands.notes]))
     disputed = disputes_of(inputs.calibrations.values())
-    expected = workspace.warehouse.read("out_expected_stay", where={"plan_id": row["plan_id"]})
+    expected = context.known.read("out_expected_stay", where={"plan_id": row["plan_id"]})
     told = [
         _told(inputs, verdict, row, in_force),
         *_expected(expected),

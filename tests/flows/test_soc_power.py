@@ -55,7 +55,7 @@ def test_it_is_a_kind_of_telemetry_whatever_it_is_called(
     assert held["power_kw"].max() == 7.0
     assert held["temperature_degc"].isna().all()
     checks = workspace.warehouse.read(
-        "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen"}
+        "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen", "scope": "*"}
     )
     assert checks["message"].tolist() == [""]
 
@@ -84,7 +84,7 @@ def test_power_that_cannot_be_with_soc_is_refused(
 def test_too_little_to_be_checked_is_said(workspace: Workspace, tmp_path: Path) -> None:
     landed(workspace, told()[:36], "soc_power", tmp_path)
     (row,) = workspace.warehouse.read(
-        "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen"}
+        "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen", "scope": "*"}
     ).to_dict("records")
     assert "too coarse to be checked, not passed" in row["message"]
     assert (row["rows_checked"], row["passed"]) == (0, True)
