@@ -105,8 +105,10 @@ def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(dep
     lacked = rows.xs("car-2", level="battery_id").eval("left_target_kwh - held_kwh")
     assert after["stored_kwh"]["uncontrolled"] == pytest.approx((told_trip + lacked)["uncontrolled"])
     assert after["missed"].to_dict() == {"followed": 1, "ordered": 1, "uncontrolled": 0}
-    for mode in ("followed", "ordered"):  # their plan was made before: it charges what was told of
-        assert after["held_kwh"][mode] == pytest.approx(after["left_target_kwh"][mode] - lacked[mode])
+    # Their plan was made before: it charges what was told of. What V2G was to feed back the car may not have.
+    least = after["left_target_kwh"] - lacked
+    assert after["held_kwh"]["ordered"] == pytest.approx(least["ordered"])
+    assert least["followed"] - 1e-6 <= after["held_kwh"]["followed"] < after["left_target_kwh"]["followed"]
 
 
 def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:

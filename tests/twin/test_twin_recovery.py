@@ -90,7 +90,7 @@ def test_a_skewed_posterior_is_sampled_as_it_is() -> None:
 
 @lru_cache(maxsize=1)
 def laboratory() -> RateModel:
-    return cycling("nmc811", 0.8, 0.5, 25.0)[0]
+    return cycling("nmc811", 0.8, 0.5, 25.0)[0][0]
 
 
 def record(fade_at_knee: float) -> tuple[Array, Array]:
