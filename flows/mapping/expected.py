@@ -33,6 +33,7 @@ _ANNOUNCED = 0.5
 PREFIX = "expected:"
 """What the session_id of a stay begins with that nobody has told."""
 _COLUMNS = CONTRACTS["core_session"].names
+_PAST = ("battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "received_utc")
 _SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
 
 
@@ -57,7 +58,8 @@ def expected_stays(
     if settings.expected_stays == "never":
         return NOTHING_EXPECTED
     now = pd.Timestamp(known.as_of)
-    past = known.read("core_session", where={"battery_id": battery_ids}, start=now - HISTORY, end=now)
+    where = {"battery_id": battery_ids}
+    past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
     past = _of_the_unannounced(past).sort_values("arrival_utc")
     if past.empty:
         return NOTHING_EXPECTED
@@ -68,19 +70,22 @@ def expected_stays(
     days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
     over = (now.tz_convert(zone) - DAY_BEGINS).date()
     # What has ended today counts, and what is told beyond the last price: the plan may reach there.
-    stays = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
-    told = {str(car): own for car, own in stays.groupby("battery_id")}
+    taken = {
+        str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
+        for car, own in known.stays(begin, horizon.priced_end + LONGEST_TAIL).groupby("battery_id")
+    }
     rows, found = [], []
-    for car, row in zip(last.index, records(last), strict=True):
-        taken = [(one["arrival_utc"], one["departure_utc"]) for one in records(told.get(str(car), stays[:0]))]
-        for day in days:
-            expected = history.expect(str(car), day.date(), over=over)
+    for day in days:
+        of_day = history.on(day.date(), over=over)
+        for car, row in zip(last.index, records(last), strict=True):
+            expected = of_day.expect(str(car))
             if expected is None:
                 continue
             stay = _stay(expected, day, horizon, row["departure_soc"], settings)
-            if stay is None or _is_taken(stay, day.date(), taken, zone):
+            spans = taken.setdefault(str(car), [])
+            if stay is None or _is_taken(stay, day.date(), spans, zone):
                 continue
-            taken.append((stay["arrival_utc"], stay["departure_utc"]))
+            spans.append((stay["arrival_utc"], stay["departure_utc"]))
             name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
             rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
             found.append({"session_id": name, "battery_id": car, **_told_of(expected, day)})

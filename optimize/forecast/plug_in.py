@@ -12,6 +12,7 @@ A day begins at DAY_BEGINS by the local clock: a car that comes about midnight c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -53,7 +54,7 @@ class PlugInDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlugInHistory:
-    """Main stays of a fleet, one a car and local day, in order of the days."""
+    """Main stays of a fleet, one a car and local day, in order of the days; rows: by battery_id."""
 
     car: npt.NDArray[np.int64]
     day: npt.NDArray[np.int64]
@@ -61,7 +62,7 @@ class PlugInHistory:
     hours: FloatArray
     need: FloatArray
     gap: FloatArray
-    names: tuple[str, ...]
+    rows: Mapping[str, npt.NDArray[np.int64]]
 
     @classmethod
     def of(cls, stays: pd.DataFrame) -> PlugInHistory:
@@ -83,6 +84,7 @@ class PlugInHistory:
         day = (main["date"] - pd.Timestamp(0)).dt.days.to_numpy()
         before = pd.Series(day).groupby(codes).shift()
         hours = [(main[name] - main["date"]).dt.total_seconds() / 3600.0 for name in ("arrival", "departure")]
+        own = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
         return cls(
             car=np.asarray(codes, dtype=np.int64),
             day=np.asarray(day, dtype=np.int64),
@@ -90,62 +92,79 @@ class PlugInHistory:
             hours=np.column_stack([one.to_numpy(dtype=np.float64) for one in hours]),
             need=main["need"].to_numpy(dtype=np.float64),
             gap=(pd.Series(day) - before).fillna(7.0).to_numpy(dtype=np.float64),
-            names=tuple(str(name) for name in names),
+            rows=dict(zip(map(str, names), own, strict=True)),
         )
 
-    def expect(self, battery_id: str, target: date, *, over: date | None = None) -> PlugInDay | None:
-        """What is expected of a car on a day, from the days before it; None for a car that never came.
+    def on(self, target: date, *, over: date | None = None) -> FleetDay:
+        """What the days before a day say of it.
 
         over: the first day that is not over yet, the day itself unless told: before it a day without a stay
-        is one on which the car did not come.
+        is one on which a car did not come.
         """
-        day = (pd.Timestamp(target) - pd.Timestamp(0)).days
-        known = day if over is None else min(day, (pd.Timestamp(over) - pd.Timestamp(0)).days)
-        if battery_id not in self.names:
-            return None
+        day = _number(target)
+        known = day if over is None else min(day, _number(over))
         free = target.weekday() >= _SATURDAY
-        before = self.day < day
-        own = np.flatnonzero(before & (self.car == self.names.index(battery_id)))
-        if not own.size:
-            return None
-        fleet = np.flatnonzero(before & (self.day >= day - FLEET_DAYS))
+        fleet = np.flatnonzero((self.day < day) & (self.day >= day - FLEET_DAYS))
         if fleet.size > FLEET_SAMPLES:
             fleet = fleet[np.linspace(0, fleet.size - 1, FLEET_SAMPLES).astype(np.int64)]
-        if not fleet.size:
-            fleet = own
-        age = 0.5 ** ((day - self.day[own]) / HALF_DAYS)
-        like = np.where(self.free[own] == free, 1.0, UNLIKE)
-        of_fleet = np.where(self.free[fleet] == free, 1.0, UNLIKE_FLEET)
-        gap = float(day - self.day[own[-1]])
-        likely = age * np.where(self.free[own] == free, 1.0, UNLIKE_NEED) * _alike(self.gap[own], gap)
+        recent = (self.day < known) & (self.day >= known - FLEET_DAYS) & (self.free == free)
+        first = max(known - FLEET_DAYS, int(self.day[0])) if self.day.size else known
+        days = int((_kinds(np.arange(first, known)) == free).sum())
+        days *= len(np.unique(self.car[self.day < known]))
+        rate = float(recent.sum() / days) if days else 0.0
+        return FleetDay(history=self, day=day, known=known, free=free, fleet=fleet, rate=rate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FleetDay:
+    """A day as the days before it tell of it; numbers of days are since 1970-01-01.
+
+    known: the first that is not over; free: of a weekend; fleet: rows of the history that count for all
+    cars; rate: how often one of them came on such a day.
+    """
+
+    history: PlugInHistory
+    day: int
+    known: int
+    free: bool
+    fleet: npt.NDArray[np.int64]
+    rate: float
+
+    def expect(self, battery_id: str) -> PlugInDay | None:
+        """What is expected of a car; None for one that never came before."""
+        of, own = self.history, self.history.rows.get(battery_id)
+        if own is None or not (own := own[of.day[own] < self.day]).size:
+            return None
+        fleet = self.fleet if self.fleet.size else own
+        age = 0.5 ** ((self.day - of.day[own]) / HALF_DAYS)
+        like = np.where(of.free[own] == self.free, 1.0, UNLIKE)
+        of_fleet = np.where(of.free[fleet] == self.free, 1.0, UNLIKE_FLEET)
+        gap = float(self.day - of.day[own[-1]])
+        likely = age * np.where(of.free[own] == self.free, 1.0, UNLIKE_NEED) * _alike(of.gap[own], gap)
         arrival, departure = (
-            _mixed(self.hours[own, k], age * like, WIDTH_HOURS[k], self.hours[fleet, k], of_fleet)
+            _mixed(of.hours[own, k], age * like, WIDTH_HOURS[k], of.hours[fleet, k], of_fleet)
             for k in range(2)
         )
-        width = WIDTH_NEED * float(np.median(self.need[own]))
-        need = _mixed(
-            self.need[own], likely, width, self.need[fleet], of_fleet * _alike(self.gap[fleet], gap)
-        )
+        width = WIDTH_NEED * float(np.median(of.need[own]))
+        need = _mixed(of.need[own], likely, width, of.need[fleet], of_fleet * _alike(of.gap[fleet], gap))
         return PlugInDay(
-            probability=self._probability(own, known, free),
+            probability=self._probability(of.day[own]),
             arrival=arrival,
             departure=departure,
             need=Weighted(np.abs(need.points), need.weights),
             days=int(own.size),
         )
 
-    def _probability(self, own: npt.NDArray[np.int64], day: int, free: bool) -> float:
+    def _probability(self, came: npt.NDArray[np.int64]) -> float:
         """The share of days of its kind on which it came, recent ones above all, shrunk to the fleet's."""
-        since = min(int(self.day[own[0]]), day)
-        kind = _kinds(np.arange(since, day)) == free
-        ages = 0.5 ** ((day - np.arange(since, day)) / HALF_DAYS)
-        came = np.isin(np.arange(since, day), self.day[own])
-        recent = (self.day < day) & (self.day >= day - FLEET_DAYS) & (self.free == free)
-        first = max(day - FLEET_DAYS, int(self.day[0]))
-        days = int((_kinds(np.arange(first, day)) == free).sum()) * len(np.unique(self.car[self.day < day]))
-        rate = recent.sum() / days if days else 0.0
-        weight = float(ages[kind].sum())
-        return float(((ages * came)[kind].sum() + FLEET_DAYS_OF_RATE * rate) / (weight + FLEET_DAYS_OF_RATE))
+        days = np.arange(min(int(came[0]), self.known), self.known)
+        weights = np.where(_kinds(days) == self.free, 0.5 ** ((self.known - days) / HALF_DAYS), 0.0)
+        there = float(weights[np.isin(days, came)].sum()) + FLEET_DAYS_OF_RATE * self.rate
+        return there / (float(weights.sum()) + FLEET_DAYS_OF_RATE)
+
+
+def _number(day: date) -> int:
+    return (pd.Timestamp(day) - pd.Timestamp(0)).days
 
 
 def day_of(arrivals: pd.Series) -> pd.Series:

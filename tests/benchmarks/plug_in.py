@@ -34,12 +34,12 @@ def stays(folder: Path) -> pd.DataFrame:
 
 def scores(history: PlugInHistory, first: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """CRPS [n, 3, (forecast, own past, fleet's past)] and whether what came is in the quantiles [n, 3, 2]."""
-    crps, held = [], []
+    crps, held, names = [], [], list(history.rows)
     for row in np.flatnonzero(history.day >= first)[::step]:
         day = int(history.day[row])
         own = (history.day < day) & (history.car == history.car[row])
         fleet = (history.day < day) & (history.day >= day - 60)
-        expected = history.expect(history.names[history.car[row]], pd.Timestamp(day, unit="D").date())
+        expected = history.on(pd.Timestamp(day, unit="D").date()).expect(names[history.car[row]])
         if expected is None:
             continue
         values = np.column_stack([history.hours, history.need])
@@ -60,8 +60,9 @@ def reliability(history: PlugInHistory, first: int, last: int) -> list[tuple[flo
     there = set(zip(history.car.tolist(), history.day.tolist(), strict=True))
     for day in range(first, last, 7):
         for shift in (0, 1, 5):
-            for code, name in enumerate(history.names):
-                expected = history.expect(name, pd.Timestamp(day + shift, unit="D").date())
+            of_day = history.on(pd.Timestamp(day + shift, unit="D").date())
+            for code, name in enumerate(history.rows):
+                expected = of_day.expect(name)
                 if expected is not None:
                     told.append(expected.probability)
                     came.append((code, day + shift) in there)
