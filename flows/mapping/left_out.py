@@ -85,8 +85,14 @@ def quarantined_stays(
 def _still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
     """Whether each stay may be going on at `start`: it began some days before, and its car came not again."""
     cars = [str(name) for name in rows.loc[rows["departure_utc"].isna(), "battery_id"].unique()]
-    came = known.read("core_session", where={"battery_id": cars}, columns=["battery_id", "arrival_utc"])
-    newest = came[came["arrival_utc"] < start].groupby("battery_id")["arrival_utc"].max().to_dict()
+    came = known.read(
+        "core_session",
+        where={"battery_id": cars},
+        start=start - _STILL_OPEN,
+        end=start,
+        columns=["battery_id", "arrival_utc"],
+    )
+    newest = came.groupby("battery_id")["arrival_utc"].max().to_dict()
     return [
         row["departure_utc"] is None
         and row["arrival_utc"] is not None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from warehouse.known import Known
+from warehouse.sources.nulls import MEASURED
 from warehouse.sources.received import EVENTS
 
 _NAMES_SHOWN = 5
@@ -26,7 +27,7 @@ def why_missing(
     if found.received_later:
         # What a plan needs of sessions is when they were announced, which their event does not tell.
         how = "event" if dataset in EVENTS and dataset != "sessions" else "COLUMN"
-        done = " measured by then" if dataset in ("telemetry", "soc_power", "metering", "checkups") else ""
+        done = " measured by then" if dataset in MEASURED else ""
         return (
             f"{_rows(found.received_later)} of {dataset}{done} {_were(found.received_later)} received later "
             f"(first {found.first_received_utc:%Y-%m-%d %H:%M} UTC): load them with --received {how}"

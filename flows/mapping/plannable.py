@@ -5,13 +5,75 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pandas as pd
+
+from flows.mapping.carry import NOTHING_CARRIED
+from flows.mapping.chargers import with_chargers
+from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.inputs import PlanInputs
+from flows.mapping.peaks import Peaks
+from flows.mapping.prices import PlanPrices
 from flows.mapping.question import day_problem
-from flows.mapping.site_tree import sites_of
+from flows.mapping.requests import newest_calibrations
+from flows.mapping.site_tree import misplaced, sites_of
+from flows.mapping.surroundings import Surroundings
+from flows.settings import Settings
 from optimize.errors import OptimizeError
+from warehouse.known import Known
 
 IMPOSSIBLE = (OptimizeError, ValueError, TypeError, LookupError, ArithmeticError)
 """What a figure that cannot be meant raises on its way to the optimiser."""
+
+
+def plan_inputs(
+    known: Known,
+    settings: Settings,
+    prices: PlanPrices,
+    batteries: pd.DataFrame,
+    sessions: pd.DataFrame,
+    sites: pd.DataFrame,
+    *,
+    calibrated: Known,
+    left_out: Mapping[str, str],
+    expected: Expected = NOTHING_EXPECTED,
+) -> PlanInputs:
+    """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
+
+    batteries, sessions, sites: rows of the core tables, sites all of the zone; a car without a session may be
+    among them. calibrated: what was known of calibrations.
+    """
+    sessions, unknown_chargers = with_chargers(sessions, known.read("core_charger"), batteries)
+    nowhere = misplaced(batteries, sessions, sites)
+    batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
+    sites = sites_of(batteries, sessions, sites)
+    calibrations = newest_calibrations(calibrated, [str(name) for name in batteries["battery_id"]])
+    ids = [calibration.calibration_id for calibration in calibrations.values()]
+    horizon, plan = prices.horizon, settings.plan
+    return plannable(
+        PlanInputs(
+            zone=horizon.zone,
+            market_date=horizon.market_date,
+            settings=settings,
+            prices=prices,
+            batteries=batteries.reset_index(drop=True),
+            sites=sites.reset_index(drop=True),
+            sessions=sessions.reset_index(drop=True),
+            calibrations=calibrations,
+            life_points=known.read("out_life_point", where={"calibration_id": ids}),
+            carried=NOTHING_CARRIED,
+            v2g_used_kwh={},
+            left_out={**left_out, **nowhere},
+            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.retail_rows),
+            surroundings=Surroundings.of(
+                known,
+                horizon,
+                [str(site) for site in sites["site_id"]],
+                co2=plan.co2_price_eur_per_kg > 0.0,
+            ),
+            unknown_chargers=unknown_chargers,
+            expected=expected,
+        )
+    )
 
 
 def plannable(inputs: PlanInputs) -> PlanInputs:

@@ -10,8 +10,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
-from flows.mapping.carry import NOTHING_CARRIED, carried
-from flows.mapping.chargers import with_chargers
+from flows.mapping.carry import carried
 from flows.mapping.expected import Expected, expected_stays
 from flows.mapping.horizon import Horizon
 from flows.mapping.inputs import PlanInputs
@@ -19,12 +18,8 @@ from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
 from flows.mapping.past import Past
-from flows.mapping.peaks import Peaks
-from flows.mapping.plannable import plannable
+from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
-from flows.mapping.requests import newest_calibrations
-from flows.mapping.site_tree import misplaced, sites_of
-from flows.mapping.surroundings import Surroundings
 from warehouse.zones import market_day_bounds
 
 
@@ -78,36 +73,16 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
-    sessions, unknown_chargers = with_chargers(sessions, known.read("core_charger"), batteries)
-    nowhere = misplaced(batteries, sessions, sites)
-    batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
-    sites = sites_of(batteries, sessions, sites)
-    calibrations = newest_calibrations(known, list(batteries["battery_id"]))
-    ids = [calibration.calibration_id for calibration in calibrations.values()]
-    inputs = plannable(
-        PlanInputs(
-            zone=zone,
-            market_date=day,
-            settings=settings,
-            prices=prices,
-            batteries=batteries.reset_index(drop=True),
-            sites=sites.reset_index(drop=True),
-            sessions=sessions.reset_index(drop=True),
-            calibrations=calibrations,
-            life_points=known.read("out_life_point", where={"calibration_id": ids}),
-            carried=NOTHING_CARRIED,
-            v2g_used_kwh={},
-            left_out=left_out | nowhere,
-            peaks=Peaks.of(known, prices.horizon, settings.plan.peak_price_eur_per_kw, prices.retail_rows),
-            surroundings=Surroundings.of(
-                known,
-                prices.horizon,
-                [str(site) for site in sites["site_id"]],
-                co2=settings.plan.co2_price_eur_per_kg > 0.0,
-            ),
-            unknown_chargers=unknown_chargers,
-            expected=expected[0],
-        )
+    inputs = plan_inputs(
+        known,
+        settings,
+        prices,
+        batteries,
+        sessions,
+        sites,
+        calibrated=known,
+        left_out=left_out,
+        expected=expected[0],
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")

@@ -13,18 +13,13 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoAccountError
-from flows.mapping.carry import NOTHING_CARRIED, carried
-from flows.mapping.chargers import with_chargers
+from flows.mapping.carry import carried
 from flows.mapping.executed import Executed
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.lived import lived
-from flows.mapping.peaks import Peaks
-from flows.mapping.plannable import plannable
+from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
 from flows.mapping.question import SLOT_HOURS, day_problem
-from flows.mapping.requests import newest_calibrations
-from flows.mapping.site_tree import misplaced, sites_of
-from flows.mapping.surroundings import Surroundings
 from flows.plain import records
 from optimize.realised import Metered
 from optimize.types import DayProblem, Mode, ModePlan
@@ -53,40 +48,18 @@ class RealDay:
         stays = stays[stays["battery_id"].isin(batteries["battery_id"])]
         there = {*stays["battery_id"].astype(str), *executed.batteries}
         batteries = batteries[batteries["battery_id"].isin(there)]
-        stays, unknown_chargers = with_chargers(stays, known.read("core_charger"), batteries)
-        nowhere = misplaced(batteries, stays, sites)
-        batteries, stays = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, stays))
-        sites = sites_of(batteries, stays, sites)
         prices = plan_prices(context, day, lambda _: stays["departure_utc"].iloc[:0], "market_day")
         if prices.source != "published":
             raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
-        names = [str(name) for name in batteries["battery_id"]]
-        calibrations = newest_calibrations(known.at(max(executed.as_of)), names)
-        ids = [one.calibration_id for one in calibrations.values()]
-        plan = context.workspace.settings.plan
-        inputs = plannable(
-            PlanInputs(
-                zone=zone,
-                market_date=day,
-                settings=context.workspace.settings,
-                prices=prices,
-                batteries=batteries.reset_index(drop=True),
-                sites=sites.reset_index(drop=True),
-                sessions=stays.reset_index(drop=True),
-                calibrations=calibrations,
-                life_points=known.read("out_life_point", where={"calibration_id": ids}),
-                carried=NOTHING_CARRIED,
-                v2g_used_kwh={},
-                left_out={},
-                peaks=Peaks.of(known, prices.horizon, plan.peak_price_eur_per_kw, prices.retail_rows),
-                surroundings=Surroundings.of(
-                    known,
-                    prices.horizon,
-                    [str(site) for site in sites["site_id"]],
-                    co2=plan.co2_price_eur_per_kg > 0.0,
-                ),
-                unknown_chargers=unknown_chargers,
-            )
+        inputs = plan_inputs(
+            known,
+            context.workspace.settings,
+            prices,
+            batteries,
+            stays,
+            sites,
+            calibrated=known.at(max(executed.as_of)),
+            left_out={},
         )
         if inputs.batteries.empty:
             raise NoAccountError(f"no account of {day}: no car is known that can be counted")

@@ -7,22 +7,12 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 
-def with_those_above(sites: pd.DataFrame, site_ids: Collection[str]) -> pd.DataFrame:
-    """Of rows of core_site the given ones and all that they hang on, in the order of the rows."""
-    parents = _parents(sites)
-    wanted = set[str]()
-    for site in site_ids:
-        above: str | None = str(site)
-        while above is not None and above in parents and above not in wanted:
-            wanted.add(above)
-            above = parents[above]
-    return sites[sites["site_id"].isin(wanted)]
-
-
 def sites_of(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """The sites where cars plug in, at home or at the charger of a stay, and those that they hang on."""
+    """The sites where cars plug in, at home or at the charger of a stay, and all that those hang on."""
+    parents = _parents(sites)
     plugs = {*batteries["site_id"].astype(str), *sessions["plug_site_id"].dropna().astype(str)}
-    return with_those_above(sites, plugs)
+    wanted = plugs | {above for site in plugs for above in _above(site, parents)}
+    return sites[sites["site_id"].isin(wanted)]
 
 
 def broken_sites(sites: pd.DataFrame) -> dict[str, str]:
@@ -50,9 +40,10 @@ def billed_sites(sites: pd.DataFrame) -> frozenset[str]:
 
 
 def _above(site: str, parents: Mapping[str, str | None]) -> list[str]:
+    """What a site hangs on, the nearest first, each once."""
     found: list[str] = []
     above = parents.get(site)
-    while above is not None and above not in found:
+    while above is not None and above not in (site, *found):
         found.append(above)
         above = parents.get(above)
     return found
@@ -77,19 +68,14 @@ def misplaced(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFra
 
 
 def _fault(site: str, parents: Mapping[str, str | None], behind_one_meter: Collection[str]) -> str:
-    seen, meters, above = [site], [site] if site in behind_one_meter else [], parents[site]
-    while above is not None:
-        if above not in parents:
-            return f"site {seen[-1]!r} hangs on {above!r}, which is not known in this zone"
-        if above in seen:
-            return f"sites {', '.join(map(repr, [*seen, above]))} hang on each other in a ring"
-        seen.append(above)
-        if above in behind_one_meter:
-            meters.append(above)
-        above = parents[above]
-    if len(meters) > 1:
-        return f"site {meters[0]!r} has a meter behind that of site {meters[1]!r}"
-    return ""
+    chain = [site, *_above(site, parents)]
+    if chain[-1] not in parents:
+        return f"site {chain[-2]!r} hangs on {chain[-1]!r}, which is not known in this zone"
+    again = parents[chain[-1]]
+    if again is not None:
+        return f"sites {', '.join(map(repr, [*chain, again]))} hang on each other in a ring"
+    meters = [one for one in chain if one in behind_one_meter]
+    return f"site {meters[0]!r} has a meter behind that of site {meters[1]!r}" if len(meters) > 1 else ""
 
 
 def _parents(sites: pd.DataFrame) -> dict[str, str | None]:

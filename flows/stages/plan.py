@@ -43,7 +43,9 @@ def plan(context: Context, day: date) -> StageResult:
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
-        plans = _plan_ids(warehouse.read("out_plan", where={"zone": inputs.zone}))
+        beside = None
+        if inputs.settings.plan.change_price_eur_per_kwh:
+            beside = _plan_ids(warehouse.read("out_plan", where={"zone": inputs.zone}, columns=["plan_id"]))
         verdict = judge(warehouse.read("out_plan", where=candidate.where), candidate)
         if made is not None:
             verdict = _unless_whole(context, inputs, made, verdict)
@@ -56,7 +58,6 @@ def plan(context: Context, day: date) -> StageResult:
             continue
         tables = _tables(context, inputs, made, verdict)
         by = dict.fromkeys(tables, ("plan_id",))
-        beside = plans if inputs.settings.plan.change_price_eur_per_kwh else None
         if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, beside)):
             return answer(context, inputs, verdict)
 
