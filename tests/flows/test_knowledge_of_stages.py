@@ -65,6 +65,13 @@ def metering(kwh: float) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def soc_power() -> pd.DataFrame:
+    """Charge and power alone, of the car whose telemetry is known: a discharge all day."""
+    times = pd.date_range(AS_OF - timedelta(days=2), periods=96, freq="15min")
+    rows = {"battery_id": "car-1", "time_utc": times.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return pd.DataFrame({**rows, "soc_reported": np.linspace(0.9, 0.3, 96), "power_kw": -1.5})
+
+
 def tariffs(price: float) -> pd.DataFrame:
     rows = price_rows(DAY, 1).assign(direction="import")
     return rows.assign(price_eur_per_kwh=price)
@@ -89,6 +96,7 @@ HOSTILE = {
     "telemetry": telemetry(330.0, -90.0),
     "checkups": checkups(101.0),
     "metering": metering(2.0),
+    "soc_power": soc_power(),
     "fleet": fleet_rows().assign(soc_min=0.6, discharge_limit_kw=1.0),
     "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0, parent_id="yard"),
     "chargers": charger_rows(max_current_a=6.0),
