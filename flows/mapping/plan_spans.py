@@ -18,6 +18,7 @@ _COLUMNS = (
     "as_of_utc",
     "first_slot_utc",
     "end_utc",
+    "made_utc",
     "plan_source",
     "followed_mode",
     "sequence",
@@ -40,13 +41,17 @@ def owners(plans: pd.DataFrame, slots: pd.DatetimeIndex) -> npt.NDArray[np.int64
     """The number of the plan (a row of `plans_within`) that was followed in each slot; −1 for none.
 
     From its first slot, and from the moment of its knowledge, until one of newer knowledge begins: what that
-    one does not tell of is not followed any more.
+    one does not tell of is not followed any more. A plan that was written after a slot had begun, as by a
+    replay of the past, was followed in it only where there was no other.
     """
-    owner = np.full(len(slots), -1, dtype=np.int64)
     begins = plans[["first_slot_utc", "as_of_utc"]].max(axis=1)
-    for number, (begin, end) in enumerate(zip(begins, plans["end_utc"], strict=True)):
-        owner[np.asarray((slots >= begin) & (slots < end))] = number
-    return owner
+    made = plans["made_utc"].fillna(plans["as_of_utc"])
+    owner, in_time = np.full((2, len(slots)), -1, dtype=np.int64)
+    for number, (begin, end, written) in enumerate(zip(begins, plans["end_utc"], made, strict=True)):
+        within = np.asarray((slots >= begin) & (slots < end))
+        owner[within] = number
+        in_time[within & np.asarray(slots >= written)] = number
+    return np.where(in_time < 0, owner, in_time)
 
 
 def _spanned(plans: pd.DataFrame, zone: str) -> pd.DataFrame:

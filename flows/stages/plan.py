@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from flows.clock import now
 from flows.context import Context
 from flows.mapping.in_force import followed_mode
 from flows.mapping.inputs import PlanInputs
@@ -113,6 +114,7 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
         "first_slot_utc": inputs.prices.horizon.start,
         "priced_until_utc": inputs.prices.horizon.priced_end,
         "end_utc": inputs.prices.horizon.end,
+        "made_utc": pd.Timestamp(now()),
         "has_past": inputs.carried.past,
         "own_misses": len(made.own_misses),
         "batteries": len(inputs.batteries),

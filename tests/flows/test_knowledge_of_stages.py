@@ -24,7 +24,7 @@ from warehouse.contracts import CONTRACTS, DATASETS
 
 OVER = AS_OF + timedelta(days=3)
 LATER = AS_OF + timedelta(days=4)
-DIFFERS = ["run_id", "code_version", "solve_seconds", "started_utc", "finished_utc"]
+DIFFERS = ["run_id", "code_version", "solve_seconds", "made_utc", "started_utc", "finished_utc"]
 
 
 def telemetry(voltage_v: float, current_a: float) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date, datetime, timedelta
 
 import pandas as pd
@@ -183,3 +184,42 @@ def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace)
     assert depot.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
     assert account(depot, DAY - timedelta(days=30)).message == "no plan was followed"
     assert issubclass(NoAccountError, Exception)
+
+
+def with_drawdown(workspace: Workspace, limit: float) -> Workspace:
+    """The same workspace, its settings changed in a way that makes another plan."""
+    settings = workspace.settings.plan.model_copy(update={"drawdown_limit": limit})
+    return dataclasses.replace(
+        workspace, settings=workspace.settings.model_copy(update={"plan": settings})
+    )
+
+
+def test_what_is_planned_later_for_a_past_moment_was_not_followed(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan_at(workspace: Workspace, moment: datetime, made: datetime | None = None) -> str:
+        with monkeypatch.context() as clock:
+            if made is not None:
+                clock.setattr("flows.stages.plan.now", lambda: made)
+            return str(plan(Context.of(workspace, moment), DAY).details["plan_id"])
+
+    def plan_followed(as_of: datetime) -> str:
+        account(depot, DAY, as_of=as_of)
+        day = depot.warehouse.newest("out_realised", by=["market_date"], where={"market_date": DAY})
+        return str(day["plan_ids"].item())
+
+    nights(depot)
+    kept = plan_at(depot, AS_OF, AS_OF)
+    later = AS_OF + timedelta(minutes=5)
+    asked = plan_at(with_drawdown(depot, 0.5), later)  # what if…, asked months afterwards
+    assert asked != kept and plan_followed(OVER) == kept
+    replanned = plan_at(with_drawdown(depot, 0.4), later, later)  # the same, while it could be followed
+    assert plan_followed(OVER + timedelta(hours=1)) == replanned
+
+
+def test_of_plans_that_all_were_written_later_the_newest_knowledge_counts(depot: Workspace) -> None:
+    nights(depot)
+    plan(Context.of(depot, AS_OF), DAY)
+    newer = plan(Context.of(with_drawdown(depot, 0.5), AS_OF + timedelta(minutes=5)), DAY)
+    account(depot, DAY)
+    assert depot.warehouse.read("out_realised")["plan_ids"].item() == newer.details["plan_id"]

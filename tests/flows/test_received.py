@@ -23,7 +23,7 @@ from warehouse.errors import SourceError
 
 TODAY = datetime(2026, 11, 27, 4, tzinfo=UTC)
 ANNOUNCED = AS_OF - timedelta(hours=30)
-NOT_COMPARED = ["run_id", "code_version", "solve_seconds", "source_id", "first_row", "last_row"]
+NOT_COMPARED = ["run_id", "code_version", "solve_seconds", "made_utc", "source_id", "first_row", "last_row"]
 TABLES = [name for name in CONTRACTS if name.startswith("out_") and name not in ("out_run", "out_check")]
 
 

@@ -226,6 +226,7 @@ OUTPUTS = (
             moment("first_slot_utc", "Start of its first quarter-hour", nullable=True),
             moment("priced_until_utc", "Where the market day and the prices after it end", nullable=True),
             moment("end_utc", "End of its last quarter-hour", nullable=True),
+            moment("made_utc", "When it was written: later than its slots for a replay", nullable=True),
             flag(
                 "has_past", "An earlier plan tells what each mode left in store; without one all modes begin "
                 "alike", nullable=True,
