@@ -15,6 +15,7 @@ from flows.context import Context
 from flows.errors import NoAccountError
 from flows.mapping.carry import carried
 from flows.mapping.executed import Executed
+from flows.mapping.horizon import QUARTER
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.lived import lived
 from flows.mapping.plannable import plan_inputs
@@ -103,6 +104,20 @@ class RealDay:
         fed[at, t] = self.metering["export_kwh"].to_numpy(dtype=np.float64)
         counted[at, t] = True
         return Metered(import_kwh=drawn, export_kwh=fed, counted=counted)
+
+    @property
+    def counted_outside_kwh(self) -> dict[str, float]:
+        """What meters counted in quarter-hours without a stay, drawn and fed back, by battery; none for 0.
+
+        It is in the money of a day; no battery is told to hold it, since no car is told to be there.
+        """
+        stays = self.inputs.sessions[["battery_id", "arrival_utc", "departure_utc"]]
+        rows = self.metering.reset_index(names="row").merge(stays, on="battery_id")
+        slots = rows["interval_start_utc"]
+        inside = rows[(rows["arrival_utc"] < slots + QUARTER) & (rows["departure_utc"] > slots)]
+        outside = self.metering[~self.metering.index.isin(inside["row"])]
+        kwh = (outside["import_kwh"] + outside["export_kwh"]).groupby(outside["battery_id"]).sum()
+        return {str(name): float(counted) for name, counted in kwh.items() if counted > 0.0}
 
     def driven_kwh(self, followed: ModePlan | None) -> dict[str, float]:
         """What cars drove between two stays of the day, by the session_id of the later one.

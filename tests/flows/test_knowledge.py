@@ -27,7 +27,9 @@ def written(workspace: Workspace) -> dict[str, pd.DataFrame]:
     tables = ("out_plan", "out_plan_mode", "out_plan_car", "out_plan_slot", "out_plan_site_slot",
               "out_plan_departure", "out_plan_source", "out_left_out")  # fmt: skip
     return {
-        name: workspace.warehouse.read(name).drop(columns=["run_id", "solve_seconds", "made_utc"], errors="ignore")
+        name: workspace.warehouse.read(name).drop(
+            columns=["run_id", "solve_seconds", "made_utc"], errors="ignore"
+        )
         for name in tables
     }
 

@@ -137,6 +137,14 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
     other = cars(depot, DAY).loc[("followed", "car-1")]
     assert other["charger_eur"] == 0.0
     assert (own["metered_slots"], other["metered_slots"]) == (96, 0)
+    assert depot.warehouse.read("out_realised")["note"].isna().all()
+
+    rows.loc[rows["interval_start_utc"] == f"{DAY}T20:00:00Z", "import_kwh"] = 1.5  # when it had left
+    put(depot, "metering", rows, as_of=AS_OF + timedelta(days=3))
+    check(Context.of(depot, AS_OF + timedelta(days=3)))
+    account(depot, DAY, as_of=OVER + timedelta(hours=1))
+    note = depot.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
+    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in no battery"
 
 
 def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
