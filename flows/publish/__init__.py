@@ -1,13 +1,26 @@
 """Publishing: a plan as pages to open and files to load.
 
-pages      what stands on the pages, read from the warehouse; a day's folder changes as a whole
-prices     the prices that the plan was made with
-charts     the pictures, as inline SVG: of the day in day_charts, of a twin in charts and twin_charts
-templates  the pages' HTML; everything that comes from data is escaped
+plan_rows     what the warehouse holds of a plan, and prices of those that it was made with
+schedule      the schedule as a file: it is there before the first page is drawn
+pages         the pages, battery_page what stands on a car's, twin_section on its engineer's part
+drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
+templates     the pages' HTML and style; everything that comes from data is escaped
 
 Pages hold no script and load nothing: they open offline, from a mail or a share.
 """
 
-from flows.publish.pages import publish_run
+from pathlib import Path
+
+from flows.publish.pages import write_pages
+from flows.publish.plan_rows import plan_rows
+from flows.publish.schedule import write_schedule
+from flows.workspace import Workspace
 
 __all__ = ["publish_run"]
+
+
+def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
+    """Write the schedule and the pages of a plan; returns the pages, the index first, then the schedule."""
+    plan = plan_rows(workspace, plan_id)
+    schedule = write_schedule(workspace, plan, in_force=in_force)
+    return [*write_pages(workspace, plan, in_force=in_force), schedule]

@@ -1,13 +1,14 @@
-"""Charts of a battery's twin: posterior pairs, capacity to come, price of wear against the twin's answer."""
+"""Charts of a battery's twin: its fit to telemetry, life against V2G, capacity to come, what wear costs."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
+import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from flows.publish.charts import HEIGHT, WIDTH, svg
+from flows.publish.drawing import Axis, Band, Bars, Dots, Line, Mark, Panel, Rule, figure, numbers, times
 
 _LABELS = {
     "sei_factor": "ln SEI",
@@ -15,90 +16,111 @@ _LABELS = {
     "capacity_scale": "capacity when new",
     "resistance_when_new": "ln resistance",
 }
-_TWIN, _PRICE, _QUIET = "#16875a", "#c05621", "#8b909a"
-_PANEL = 150
+_YEAR_DAYS = 365.25
+_LOW, _PAIR = 100, 150
+"""Heights of a panel of differences and of one pair, pixels."""
 
 
-def posterior_pairs(draws: pd.DataFrame) -> str:
+def voltage_fit(residuals: pd.DataFrame) -> Markup:
+    """Measured and fitted pack voltage, and their difference: time_utc, voltage_v, model_voltage_v, used."""
+    rows = residuals.sort_values("time_utc")
+    x, at = _times(rows["time_utc"])
+    measured, model = rows["voltage_v"].to_numpy(), rows["model_voltage_v"].to_numpy()
+    error_mv, used = (measured - model) * 1000, rows["used"].to_numpy(dtype=bool)
+    fit = [Line("measured", at, measured), Line("twin", at, model)]
+    errors = [
+        Dots("measured", at[used], error_mv[used], large=False),
+        Dots("limit", at[~used], error_mv[~used]),
+    ]
+    return figure(
+        [
+            Panel(title="Pack voltage, V", x=x, marks=fit),
+            Panel(title="Measured − twin, mV", x=x, marks=[Rule("zero", 0.0), *errors], height=_LOW),
+        ],
+        {"measured": "measured", "twin": "twin"},
+    )
+
+
+def life_law(points: pd.DataFrame) -> Markup:
+    """ln(L/L0) against x, from out_life_point: simulated lives, the law and the rates."""
+    rows, l0 = points.sort_values("efc_per_day"), float(points["life_days"].max())
+    efc = rows["efc_per_day"].to_numpy(dtype=np.float64)
+
+    def log(column: str) -> np.ndarray:
+        return np.asarray(np.log(rows[column].to_numpy(dtype=np.float64) / l0))
+
+    marks: list[Mark] = [
+        Line("law", efc, log("law_life_days")),
+        Line("rates", efc, log("rate_life_days")),
+        Dots("lives", efc, log("life_days")),
+    ]
+    x = numbers(efc, zero=True, most=8, exact=True)
+    title = "V2G a day, x = DOD·N, equivalent full cycles"
+    names = {"law": "law", "rates": "rates", "lives": "simulated"}
+    return figure([Panel(title="ln(L/L0)", x=x, x_title=title, marks=marks)], names)
+
+
+def posterior_pairs(draws: pd.DataFrame) -> Markup:
     """Draws of the posterior, one a row, every pair of the unknowns that check-ups and voltage speak of."""
     names = [name for name in _LABELS if name in draws]
-    rows = []
-    for j, y in enumerate(names[1:], start=1):
-        panels = [_pair(draws, x, y) for x in names[:j]]
-        rows.append(alt.hconcat(*panels))
-    return svg(alt.vconcat(*rows))
-
-
-def _pair(draws: pd.DataFrame, x: str, y: str) -> alt.Chart:
-    scale = alt.Scale(zero=False, nice=False)
-    return (
-        alt.Chart(draws[[x, y]].round(4))
-        .mark_circle(size=10, color=_TWIN, opacity=0.5, aria=False)
-        .encode(
-            x=alt.X(f"{x}:Q", title=_LABELS[x], scale=scale, axis=alt.Axis(tickCount=4)),
-            y=alt.Y(f"{y}:Q", title=_LABELS[y], scale=scale, axis=alt.Axis(tickCount=4)),
+    axes = {name: numbers(draws[name].to_numpy(), most=3, exact=True) for name in names}
+    pairs = [(x, y) for j, y in enumerate(names) for x in names[:j]]
+    drawn = Markup("").join(
+        figure(
+            [
+                Panel(
+                    title=_LABELS[y], x=axes[x], x_title=_LABELS[x], y=axes[y], height=_PAIR,
+                    marks=[Dots("twin", draws[x].to_numpy(), draws[y].to_numpy(), large=False)],
+                )
+            ]
         )
-        .properties(width=_PANEL, height=_PANEL)
-    )
+        for x, y in pairs
+    )  # fmt: skip
+    return Markup('<div class="pairs">{}</div>').format(drawn)
 
 
 def capacity_forecast(
     band: pd.DataFrame, checkups: pd.DataFrame, end_of_life_soh: float, life: tuple[float, float, float]
-) -> str:
+) -> Markup:
     """Capacity over nominal against years from now: check-ups so far, and when it falls to each level (90 %).
 
     ``band``: soh, days, days_low, days_high of `twin.horizon.life_band`; ``checkups``: day (before today,
     ≤ 0), soh; ``life``: days of L0 and of both ends of its interval, marked where the end of life is met.
     """
-    years = ["days", "days_low", "days_high"]
-    frame = band.assign(**{name: band[name] / 365.25 for name in years})
-    title, level = "Years from today", alt.Scale(zero=False)
-    y = alt.Y("soh:Q", title="Capacity over nominal", scale=level)
-    wide = alt.Chart(frame).mark_area(orient="horizontal", color=_TWIN, opacity=0.18)
-    area = wide.encode(x=alt.X("days_low:Q", title=title), x2="days_high:Q", y=y)
-    best = alt.Chart(frame.dropna()).mark_line(color=_TWIN, strokeWidth=1.8)
-    line = best.encode(x="days:Q", y="soh:Q", order=alt.Order("soh:Q", sort="descending"))
-    end = pd.DataFrame([[end_of_life_soh, *(days / 365.25 for days in life)]], columns=["soh", *years])
-    rule = alt.Chart(end).mark_rule(color="#b83232", strokeDash=[5, 4]).encode(y="soh:Q")
-    reach = (
-        alt.Chart(end)
-        .mark_rule(color=_TWIN, strokeWidth=3)
-        .encode(x="days_low:Q", x2="days_high:Q", y="soh:Q")
+    rows = band.sort_values("soh", ascending=False)
+    level = rows["soh"].to_numpy(dtype=np.float64)
+    best, low, high = (
+        rows[name].to_numpy(dtype=np.float64) / _YEAR_DAYS for name in ("days", "days_low", "days_high")
     )
-    at = alt.Chart(end).mark_point(size=60, filled=True, color=_TWIN).encode(x="days:Q", y="soh:Q")
-    layers: list[Any] = [area, line, rule, reach, at]
-    if len(checkups):
-        seen = checkups.assign(years=checkups["day"] / 365.25)
-        layers.append(
-            alt.Chart(seen).mark_point(size=40, filled=True, color="#222").encode(x="years:Q", y="soh:Q")
-        )
-    return svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
+    seen = checkups["day"].to_numpy(dtype=np.float64) / _YEAR_DAYS
+    l0, least, most = (days / _YEAR_DAYS for days in life)
+    marks: list[Mark] = [
+        Band("twin", low, high, level),
+        Line("twin", best, level),
+        Rule("limit", end_of_life_soh),
+        Rule("twin", end_of_life_soh, between=(least, most)),
+        Dots("twin", np.array([l0]), np.array([end_of_life_soh])),
+        Dots("lives", seen, checkups["soh"].to_numpy(dtype=np.float64)),
+    ]
+    x = numbers(low, high, seen, np.array([l0, most]), zero=True, most=8)
+    return figure([Panel(title="Capacity over nominal", x=x, x_title="Years from today", marks=marks)])
 
 
-def wear_map(habits: pd.DataFrame) -> str:
-    """What kinds of days cost, in €, against the ordinary day (the first row of ``habits``, out_wear_map)."""
-    ordinary = habits.iloc[0]
-    frame = pd.DataFrame(
+def habits(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """What kinds of days cost, beside the ordinary day (the first row of ``rows``, out_wear_map).
+
+    day: in what it differs; eur: its wear; share: of the largest; v2g: whether it feeds back.
+    """
+    ordinary, most = rows.iloc[0], float(rows["wear_eur_per_day"].max())
+    return [
         {
-            "day": [_habit(row, ordinary) for _, row in habits.iterrows()],
-            "eur": habits["wear_eur_per_day"].round(4),
-            "v2g": ["with V2G" if amount > 0 else "driven only" for amount in habits["v2g_efc_per_day"]],
+            "day": _habit(row, ordinary),
+            "eur": float(row["wear_eur_per_day"]),
+            "share": max(0.0, float(row["wear_eur_per_day"])) / most if most > 0 else 0.0,
+            "v2g": bool(row["v2g_efc_per_day"] > 0),
         }
-    )
-    colour = alt.Color(
-        "v2g:N",
-        scale=alt.Scale(domain=["driven only", "with V2G"], range=[_QUIET, _TWIN]),
-        legend=alt.Legend(title=None, orient="top"),
-    )
-    y = alt.Y("day:N", sort=None, title=None, axis=alt.Axis(labelLimit=330))
-    bars = (
-        alt.Chart(frame)
-        .mark_bar(height=11)
-        .encode(x=alt.X("eur:Q", title="Wear of such a day, €"), y=y, color=colour)
-        .properties(width=WIDTH - 330, height=18 * len(frame))
-    )
-    line = pd.DataFrame({"eur": [ordinary["wear_eur_per_day"]]})
-    return svg(bars + alt.Chart(line).mark_rule(color="#222", strokeDash=[4, 3]).encode(x="eur:Q"))
+        for _, row in rows.iterrows()
+    ]
 
 
 def _habit(row: pd.Series, ordinary: pd.Series) -> str:
@@ -115,30 +137,29 @@ def _habit(row: pd.Series, ordinary: pd.Series) -> str:
     return told or (f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C")
 
 
-def wear_loop(days: pd.DataFrame) -> str:
+def wear_loop(days: pd.DataFrame) -> Markup:
     """A car's wear by day, in €: what the plan priced (with a standard day's wear) and the twin's answer.
 
     ``days``: market_date, priced_eur, wear_twin_eur, wear_error_eur.
     """
-    long = days.melt(
-        id_vars="market_date", value_vars=["priced_eur", "wear_twin_eur"], var_name="by", value_name="eur"
-    ).replace({"by": {"priced_eur": "price", "wear_twin_eur": "twin"}})
-    x = alt.X("market_date:T", title=None, axis=alt.Axis(format="%d %b", tickCount=min(len(days), 10)))
-    colour = alt.Color(
-        "by:N",
-        scale=alt.Scale(domain=["price", "twin"], range=[_PRICE, _TWIN]),
-        legend=alt.Legend(title=None, orient="top"),
+    rows = days.sort_values("market_date")
+    x, at = _times(pd.to_datetime(rows["market_date"]).dt.tz_localize("UTC"))
+    told = {"priced": "priced_eur", "twin": "wear_twin_eur"}
+    marks: list[Mark] = []
+    for series, column in told.items():
+        eur = rows[column].to_numpy(dtype=np.float64)
+        marks += [Line(series, at, eur), Dots(series, at, eur, large=False)]
+    errors = Bars("measured", at, rows["wear_error_eur"].to_numpy(dtype=np.float64))
+    return figure(
+        [
+            Panel(title="Wear of the day, €", x=x, marks=marks),
+            Panel(title="Twin − price, €", x=x, marks=[Rule("zero", 0.0), errors], height=_LOW),
+        ],
+        {"priced": "price", "twin": "twin"},
     )
-    wear = (
-        alt.Chart(long)
-        .mark_line(point=True, strokeWidth=1.6)
-        .encode(x=x, y=alt.Y("eur:Q", title="Wear of the day, €"), color=colour)
-        .properties(width=WIDTH, height=HEIGHT)
-    )
-    errors = (
-        alt.Chart(days)
-        .mark_bar(size=8, color=_QUIET)
-        .encode(x=x, y=alt.Y("wear_error_eur:Q", title="Twin − price, €"))
-        .properties(width=WIDTH, height=80)
-    )
-    return svg(alt.vconcat(wear, errors))
+
+
+def _times(moments: pd.Series) -> tuple[Axis, np.ndarray]:
+    """An axis over some moments, and where on it they lie."""
+    seconds = (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)
+    return times(moments.min().to_pydatetime(), moments.max().to_pydatetime()), seconds

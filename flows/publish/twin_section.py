@@ -11,7 +11,8 @@ import pandas as pd
 from flows.mapping.in_force import plans_in_force
 from flows.mapping.requests import battery_spec
 from flows.publish import twin_charts
-from twin.record import TwinRecord, need
+from twin.duty import StandardDuty
+from twin.record import TwinRecord
 from twin.types import Calibration
 from warehouse.known import Known
 
@@ -66,9 +67,8 @@ def _full_id(calibration: pd.Series) -> str:
     return str(calibration["calibration_id"]) if full is None else full.calibration_id
 
 
-def _ordinary_first(habits: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+def _ordinary_first(habits: pd.DataFrame, duty: StandardDuty) -> pd.DataFrame:
     """The kinds of day, the ordinary one before its changes, those without V2G before those with."""
-    duty = need(calibration.record.duty, "duty")
     away = (habits["rest_soc"] - duty.target_soc).abs() + (
         habits["temperature_degc"] - duty.temperature_degc
     ).abs()
@@ -86,9 +86,8 @@ def twin_section(
     as_of_utc: pd.Timestamp,
 ) -> dict[str, Any]:
     """What the page shows of one battery; charts are "" where there is nothing to draw."""
-    charts = ("posterior_chart", "capacity_chart", "wear_chart", "map_chart")
-    shown: dict[str, Any] = dict.fromkeys(charts, "")
-    shown["wear_error"] = None
+    shown: dict[str, Any] = dict.fromkeys(("posterior_chart", "capacity_chart", "wear_chart"), "")
+    shown |= {"wear_error": None, "habits": []}
     if len(days):
         shown["wear_chart"] = twin_charts.wear_loop(days)
         errors = days["wear_error_eur"]
@@ -99,8 +98,8 @@ def twin_section(
         }
     if calibration is None or battery.empty:
         return shown
-    if len(habits):
-        shown["map_chart"] = twin_charts.wear_map(_ordinary_first(habits, calibration))
+    if len(habits) and calibration.record.duty is not None:
+        shown["habits"] = twin_charts.habits(_ordinary_first(habits, calibration.record.duty))
     from twin.handle import BatteryHandle  # loads PyBaMM: only for a page that shows a calibration
     from twin.horizon import end_of_life_soh, life_band
     from twin.restore import restorable

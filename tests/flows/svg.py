@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import numpy as np
 
+from flows.publish.drawing.marks import WIDE
+
+WIDTH = WIDE
+
 
 def charts(page: str) -> list[str]:
-    """The SVG pictures of a page."""
-    return re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    """The figures of a page."""
+    return re.findall(r'<figure class="chart">.*?</figure>', page, re.DOTALL)
 
 
-def lines(svg: str, about: str) -> list[np.ndarray]:
-    """The points (x, y), in pixels, of each line mark whose label holds `about`."""
-    marks = re.findall(r'<path aria-label="([^"]*)"[^>]*aria-roledescription="line mark" d="([^"]*)"', svg)
+def lines(figure: str, about: str) -> list[np.ndarray]:
+    """The points (x, y) of each line on the panels whose title holds `about`, in the panel's coordinates."""
+    panels = re.findall(r'<svg class="panel"[^>]*aria-label="([^"]*)".*?</svg></svg>', figure, re.DOTALL)
+    drawn = re.split(r'<svg class="panel"', figure)[1:]
     return [
-        np.array([pair.split(",") for pair in re.split("[ML]", path)[1:]], dtype=float)
-        for label, path in marks
-        if about in label.replace("&#39;", "'")
+        _points(path)
+        for label, panel in zip(panels, drawn, strict=True)
+        if about in html.unescape(label)
+        for one in re.findall(r'<path class="line [^"]*" d="([^"]*)"', panel)
+        for path in re.findall(r"M[^M]*", one)
     ]
 
 
-def words(svg: str) -> list[str]:
-    """The texts in a picture: titles, labels of axes and legends."""
-    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+def _points(path: str) -> np.ndarray:
+    """The corners of a path of M and L, or of M, H and V."""
+    points: list[tuple[float, float]] = []
+    for kind, told in re.findall(r"([MLHV])([^MLHV]*)", path):
+        if kind in "ML":
+            x, y = map(float, told.split(","))
+        elif kind == "H":
+            x, y = float(told), points[-1][1]
+        else:
+            x, y = points[-1][0], float(told)
+        points.append((x, y))
+    return np.array(points)
+
+
+def words(figure: str) -> list[str]:
+    """The texts of a figure: titles, labels of axes and legends."""
+    return [html.unescape(word) for word in re.findall(r"<(?:text|p|span)[^>]*>([^<]*)</", figure)]

@@ -197,9 +197,7 @@ def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace)
 def with_drawdown(workspace: Workspace, limit: float) -> Workspace:
     """The same workspace, its settings changed in a way that makes another plan."""
     settings = workspace.settings.plan.model_copy(update={"drawdown_limit": limit})
-    return dataclasses.replace(
-        workspace, settings=workspace.settings.model_copy(update={"plan": settings})
-    )
+    return dataclasses.replace(workspace, settings=workspace.settings.model_copy(update={"plan": settings}))
 
 
 def test_what_is_planned_later_for_a_past_moment_was_not_followed(
