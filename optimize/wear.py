@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
+from optimize.arrays import FloatArray
 from optimize.validation import require_not_negative, require_one_of, require_positive
 
 WearForm = Literal["law", "rate"]
@@ -91,23 +91,25 @@ class WearPrice:
 
 
 def choose_form(
-    points: pd.DataFrame, l0_days: float, alpha_day_per_efc: float, beta_day_per_efc: float
+    efc_per_day: FloatArray,
+    life_days: FloatArray,
+    l0_days: float,
+    alpha_day_per_efc: float,
+    beta_day_per_efc: float,
 ) -> WearForm:
     """The form that follows the twin's life points best: the smaller rms residual of ln(L/L0).
 
-    points: columns efc_per_day (EFC/day) and life_days (days), one row per simulated duty. Without a single
-    point the twin knows nothing against its own law, which is returned. Raises ProblemError for lives ≤ 0.
+    efc_per_day, life_days: one value of each per simulated duty, equivalent full cycles a day of V2G and the
+    days that a battery lives with it. Without a single one the twin knows nothing against its own law, which
+    is returned. Raises ProblemError for lives ≤ 0.
     """
     require_positive("life points", "l0_days", l0_days)
-    x = points["efc_per_day"].to_numpy(dtype=np.float64)
-    life = points["life_days"].to_numpy(dtype=np.float64)
-    for value in life:
-        require_positive("life points", "life_days", float(value))
-    if x.size == 0:
+    if life_days.size == 0:
         return "law"
-    log_life = np.log(life / l0_days)
-    law = float(np.mean((log_life + alpha_day_per_efc * x) ** 2))
-    rate = float(np.mean((log_life + np.log1p(beta_day_per_efc * x)) ** 2))
+    require_positive("life points", "life_days", float(life_days.min()))
+    log_life = np.log(life_days / l0_days)
+    law = float(np.mean((log_life + alpha_day_per_efc * efc_per_day) ** 2))
+    rate = float(np.mean((log_life + np.log1p(beta_day_per_efc * efc_per_day)) ** 2))
     return "rate" if rate < law else "law"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,15 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
 from flows.mapping.site_tree import billed_sites, sites_of
 from flows.mapping.worth import StoredWorth
-from flows.plain import known
+from flows.plain import known, records
+from optimize.arrays import FloatArray
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
+_Points = tuple[FloatArray, FloatArray]
+_NO_POINTS: _Points = (np.empty(0), np.empty(0))
 
 
 def day_problem(
@@ -41,10 +45,14 @@ def day_problem(
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
     around, billed = inputs.surroundings, billed_sites(inputs.sites)
     value = plan.terminal_value_eur_per_kwh
-    points = {str(one): own for one, own in inputs.life_points.groupby("calibration_id")}
-    least = least_powers(sessions)
-    cars = [_car(inputs, row, points, least.loc[row["battery_id"]]) for _, row in batteries.iterrows()]
-    stays = [_stay(row, socs) for _, row in sessions.iterrows()]
+    points = _points_of(inputs.life_points)
+    least = {row["battery_id"]: row for row in records(least_powers(sessions).reset_index())}
+    capacity_kwh = inputs.capacity_kwh
+    cars = [
+        _car(inputs, row, capacity_kwh[str(row["battery_id"])], points, least[row["battery_id"]])
+        for row in records(batteries)
+    ]
+    stays = [_stay(row, socs) for row in records(sessions)]
     able = (
         horizon.priced_slots
         if plan.feed_in_on_forecast and prices.source != "charge_only"
@@ -114,7 +122,7 @@ def _linked(problem: DayProblem) -> list[Session] | None:
     return [replace(stay, carries=stay.session_id in carrying) for stay in problem.sessions]
 
 
-def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
+def _stay(row: Mapping[str, Any], socs: Mapping[str, float]) -> Session:
     return Session(
         session_id=row["session_id"],
         battery_id=row["battery_id"],
@@ -130,14 +138,20 @@ def _stay(row: pd.Series, socs: Mapping[str, float]) -> Session:
     )
 
 
-def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame], least: pd.Series) -> Car:
+def _car(
+    inputs: PlanInputs,
+    row: Mapping[str, Any],
+    capacity_kwh: float,
+    points: Mapping[str, _Points],
+    least: Mapping[str, Any],
+) -> Car:
     """least: kW that the chargers of its stays need when on; a car with fewer phases may take less."""
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
     taper = plan.taper_from_soc
     return Car(
         battery_id=row["battery_id"],
         site_id=row["site_id"],
-        capacity_kwh=inputs.capacity_kwh[str(row["battery_id"])],
+        capacity_kwh=capacity_kwh,
         soc_min=float(row["soc_min"]),
         soc_max=float(row["soc_max"]),
         charge_limit_kw=float(row["charge_limit_kw"]),
@@ -155,9 +169,16 @@ def _car(inputs: PlanInputs, row: pd.Series, points: Mapping[str, pd.DataFrame],
     )
 
 
-def _wear(
-    inputs: PlanInputs, calibration: Calibration | None, points: Mapping[str, pd.DataFrame]
-) -> WearPrice:
+def _points_of(life_points: pd.DataFrame) -> dict[str, _Points]:
+    """Of each calibration the cycles a day and the days of life that its twin simulated."""
+    rows = life_points.sort_values("calibration_id", kind="stable")
+    names, first = np.unique(rows["calibration_id"].to_numpy(dtype=object), return_index=True)
+    efc, life = (rows[name].to_numpy(dtype=np.float64) for name in ("efc_per_day", "life_days"))
+    own = zip(np.split(efc, first[1:]), np.split(life, first[1:]), strict=True)
+    return dict(zip(map(str, names), own, strict=True)) if len(names) else {}
+
+
+def _wear(inputs: PlanInputs, calibration: Calibration | None, points: Mapping[str, _Points]) -> WearPrice:
     if calibration is None:
         return WearPrice(
             form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
@@ -165,8 +186,8 @@ def _wear(
     l0, alpha, beta = calibration.l0_days, calibration.alpha_day_per_efc, calibration.beta_day_per_efc
     form = inputs.settings.plan.wear
     if form == "auto":
-        own = points.get(calibration.calibration_id, inputs.life_points.iloc[:0])
-        form = choose_form(own[["efc_per_day", "life_days"]], l0, alpha, beta)
+        efc, life = points.get(calibration.calibration_id, _NO_POINTS)
+        form = choose_form(efc, life, l0, alpha, beta)
     return WearPrice(
         form=form,
         residual_value_eur=calibration.residual_value_eur,

@@ -222,10 +222,11 @@ def test_wear_price_by_hand() -> None:
 
 def test_the_form_is_the_one_that_follows_the_points() -> None:
     x = np.array([0.2, 0.6, 1.2])
-    by_rate = pd.DataFrame({"efc_per_day": x, "life_days": 4000 / (1 + 1.5 * x)})
-    by_law = pd.DataFrame({"efc_per_day": x, "life_days": 4000 * np.exp(-1.0 * x)})
-    assert choose_form(by_rate, 4000.0, 1.0, 1.5) == "rate"
-    assert choose_form(by_law, 4000.0, 1.0, 1.5) == "law"
-    assert choose_form(by_law.head(0), 4000.0, 1.0, 1.5) == "law"
+    by_rate, by_law = 4000 / (1 + 1.5 * x), 4000 * np.exp(-1.0 * x)
+    assert choose_form(x, by_rate, 4000.0, 1.0, 1.5) == "rate"
+    assert choose_form(x, by_law, 4000.0, 1.0, 1.5) == "law"
+    assert choose_form(x[:0], by_law[:0], 4000.0, 1.0, 1.5) == "law"
     with pytest.raises(ProblemError, match=r"life_days is -1\.0"):
-        choose_form(by_law.assign(life_days=-1.0), 4000.0, 1.0, 1.5)
+        choose_form(x, by_law * [1.0, -1.0 / by_law[1], 1.0], 4000.0, 1.0, 1.5)
+    with pytest.raises(ProblemError, match="life_days is nan"):
+        choose_form(x, by_law * [1.0, np.nan, 1.0], 4000.0, 1.0, 1.5)
