@@ -46,7 +46,7 @@ class Made:
 def make(context: Context, inputs: PlanInputs) -> Made:
     """Plan the day beside what is followed so far; raises NoPlanError when no mode can be planned."""
     modes = MODES[inputs.prices.source]
-    if modes[-1] == "ordered" and inputs.prices.published:  # the hours before the day that have prices
+    if modes[-1] == "ordered" and inputs.prices.published.any():  # the hours that have prices
         modes = (*modes, "v2g")
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
