@@ -33,8 +33,8 @@ from warehouse.zones import market_day_slots, market_timezone
 
 _SOURCES = {
     "published": "",
-    "substituted": "Degraded plan: no published prices. Last week's prices of the same weekday were used and "
-    "nothing is fed back to the grid.",
+    "substituted": "Degraded plan: no published prices, or not of the whole day. Where there are none, those "
+    "of last week's same weekday or of days like it were used and nothing is fed back to the grid.",
     "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in; money is counted "
     "as if energy were free.",
 }
@@ -91,8 +91,11 @@ def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) ->
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"number": _number, "years": _years, "file_stem": file_stem}
+    money = workspace.money
+    environment.filters["money"] = lambda euros, digits=2: _number(money.of(euros), digits)
     common = {
         "notice": workspace.settings.fleet.notice,
+        "money": money,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
         "warnings": standing_of(workspace, plan.header).notes,
         "in_force": in_force,
@@ -145,7 +148,7 @@ def _read(workspace: Workspace, plan_id: str) -> _Plan:
         wear_maps=wear_maps(known, calibrations),
         life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=known.read("out_twin_residual", where=ids),
-        prices=used_prices(known, header),
+        prices=used_prices(known, header, workspace.money),
         promises=kept_promises(known, header["zone"]),
         checks=known.read("out_check", where={"run_id": header["run_id"]}),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
