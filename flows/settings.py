@@ -113,8 +113,8 @@ class TariffSettings(Section):
     """What is added to the wholesale price.
 
     What is bought costs (price + `import_adder_eur_per_kwh`) · (1 + `vat`), what is sold earns price +
-    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers the day stands
-    in place of it.
+    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers most of the
+    day stands in place of it.
     """
 
     import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)

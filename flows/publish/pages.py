@@ -93,17 +93,20 @@ def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) ->
     environment.filters |= {"number": _number, "years": _years, "file_stem": file_stem}
     money = workspace.money
     environment.filters["money"] = lambda euros, digits=2: _number(money.of(euros), digits)
+    standing = standing_of(workspace, plan.header)
     common = {
         "notice": workspace.settings.fleet.notice,
         "money": money,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
-        "warnings": standing_of(workspace, plan.header).notes,
+        "warnings": standing.notes,
         "in_force": in_force,
         "plan": plan.header,
     }
     followed = plan.cars[plan.cars["mode"] == plan.followed]
     with whole_folder(folder) as fresh:
-        run_page = environment.get_template("run.html").render(**common, **_run_page(plan))
+        run_page = environment.get_template("run.html").render(
+            **common, **_run_page(plan), unforeseen=standing.unforeseen
+        )
         files = [write_whole(fresh / "index.html", run_page)]
         make_folder(fresh / "batteries")
         page = environment.get_template("battery.html")
