@@ -8,6 +8,7 @@ import pandas as pd
 from data_checks import (
     cells,
     charge,
+    chargers,
     checkups,
     clocks,
     coarse,
@@ -159,6 +160,8 @@ def _alone(
     elif dataset == "checkups":
         yield checkups.implausible_capacity(rows, packs)
         yield checkups.implausible_resistance(rows, packs)
+    elif dataset == "chargers":
+        yield from chargers.least_above_most(rows)
     elif dataset == "fleet":
         yield from fleet.ill_matched(rows)
     elif dataset == "sessions":

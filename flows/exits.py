@@ -36,10 +36,10 @@ ENDINGS: Mapping[Exit, Ending] = MappingProxyType(
         Exit.USAGE: Ending(title="usage", meaning="an unknown option, file, zone or setting"),
         Exit.DEGRADED: Ending(
             title="degraded plan published",
-            meaning="degraded, and the answer and its page say why: no published prices (last week's fill "
-            "what is missing, from where on nothing is fed back, or cars just charge), a car left out or not "
-            "calibrated, a mode that failed, a gap above `gap_warning`; or the plan is whole, and a file was "
-            "refused, a stage failed or Prefect's server did not answer",
+            meaning="degraded, and the answer and its page say why: no published prices (those of "
+            "last week or of days like it fill what is missing, and nothing is fed back there, or cars just "
+            "charge), a car left out or not calibrated, a mode that failed, a gap above `gap_warning`; or "
+            "the plan is whole, and a file was refused, a stage failed or Prefect's server did not answer",
         ),
         Exit.INVALID: Ending(
             title="validation failed",

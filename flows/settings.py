@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -32,6 +30,8 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from flows.errors import SettingsError
+from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
+from flows.section import Section
 
 FILE_NAME = "v2g.toml"
 _PREFIX = "V2G_"
@@ -40,12 +40,6 @@ OTHER_VARIABLES = frozenset({"V2G_DEBUG"})
 """Variables with the prefix that are no setting."""
 # The hours in which a local clock is moved: a run planned there is skipped or fires at the wrong hour.
 LocalTime = Annotated[str, Field(pattern=r"^(00|0[4-9]|1\d|2[0-3]):[0-5]\d$")]
-
-
-class Section(BaseModel):
-    """A table of v2g.toml; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FleetSettings(Section):
@@ -91,8 +85,8 @@ class FetchSettings(Section):
     ask nobody: prices then come as files.
     """
 
-    prices: list[Asked] = []
-    tariffs: list[Asked] = []
+    prices: list[Asked] = Field(default=[])
+    tariffs: list[Asked] = Field(default=[])
     deadline_s: float = Field(default=90.0, gt=0, le=3600)
 
     @field_validator("prices", "tariffs")
@@ -119,8 +113,8 @@ class TariffSettings(Section):
     """What is added to the wholesale price.
 
     What is bought costs (price + `import_adder_eur_per_kwh`) · (1 + `vat`), what is sold earns price +
-    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers the day stands
-    in place of it.
+    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers most of the
+    day stands in place of it.
     """
 
     import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)
@@ -159,7 +153,7 @@ class PlanSettings(Section):
     drawdown_limit: float = Field(default=0.6, ge=0, le=1)
     wear: Literal["law", "rate", "auto"] = "auto"
     objective: Literal["net_benefit", "grid_support", "peak_shaving", "load_levelling"] = "net_benefit"
-    peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = []
+    peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = Field(default=[])
     peak_price_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)
     co2_price_eur_per_kg: float = Field(default=0.0, ge=0, le=10)
     change_price_eur_per_kwh: float = Field(default=0.0, ge=0, le=10)
@@ -219,6 +213,7 @@ class Settings(BaseSettings):
         extra="forbid", frozen=True, env_prefix="V2G_", env_nested_delimiter="__", allow_inf_nan=False
     )
 
+    workspace: WorkspaceSettings = WorkspaceSettings()
     fleet: FleetSettings = FleetSettings()
     fetch: FetchSettings = FetchSettings()
     tariff: TariffSettings = TariffSettings()
@@ -226,6 +221,7 @@ class Settings(BaseSettings):
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
+    zones: OwnZones = OwnZones()
 
     @classmethod
     def settings_customise_sources(
@@ -301,6 +297,10 @@ def template(zone: str, notice: str = "", *, providers: Sequence[str] = ()) -> s
     }
     for name, field in Settings.model_fields.items():
         section = field.annotation
+        if name == "zones":  # as many as there are, none of them here
+            lines += [f"# {text}".rstrip() for text in _docstring(ZoneSettings)]
+            lines += ["# [zones.MY-UTILITY]", '# timezone = "America/Denver"', ""]
+            continue
         if not (isinstance(section, type) and issubclass(section, Section)):
             raise TypeError(f"section {name} of Settings is no Section")
         lines += [f"# {text}".rstrip() for text in _docstring(section)]
@@ -343,9 +343,10 @@ def _explain(item: Any, file: Path, text: str) -> str:
     where = f"{place}: [{loc[0]}] {' '.join(loc[1:])}".rstrip()
     if item["type"] == "extra_forbidden":
         fields: Any = Settings.model_fields
-        for part in (name for name in loc[:-1] if not name.isdigit()):  # a number is a place in a list
+        for part in (name for name in loc[:-1] if name in fields):  # others are places in a list, or names
             annotation = fields[part].annotation
-            fields = getattr(next(iter(get_args(annotation)), annotation), "model_fields", {})
+            fields = getattr(([annotation, *get_args(annotation)])[-1], "model_fields", {})
+            fields = ZoneSettings.model_fields if annotation is OwnZones else fields
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
     if loc[0] == "schedule" and len(loc) > 1:
@@ -373,15 +374,16 @@ def _nearest(name: str, known: Any) -> str:
 
 
 def _line(text: str, loc: list[str]) -> str:
-    """ ":12" for the line that sets `loc` in the TOML text, or "" where it is set otherwise."""
-    section = ""
+    """ ":12" for the line that sets `loc` in the TOML text, or begins its table; "" where there is none."""
+    section, table = "", ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
             section = header[1]
-            if loc == [section]:
+            if loc == section.split("."):
                 return f":{number}"
-        elif (key := re.match(r"\s*([\w-]+)\s*=", line)) and [*([section] if section else []), key[1]] == loc[
-            :2
-        ]:
-            return f":{number}"
-    return ""
+            table = f":{number}" if loc[:-1] == section.split(".") else table
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            place = [*(section.split(".") if section else []), key[1]]
+            if place == loc[: len(place)]:
+                return f":{number}"
+    return table

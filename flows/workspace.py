@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.errors import UsageError, WorkspaceError
+from flows.money import Money
 from flows.settings import FILE_NAME, Settings, load_settings, template
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ class Workspace:
                 f"{root} is not a workspace: it holds no {FILE_NAME}",
                 hint="`v2g init DIR` makes one; `--workspace DIR` names another.",
             )
-        return cls(root=root, settings=load_settings(file))
+        from warehouse.zones import define_zones
+
+        settings = load_settings(file)
+        define_zones({name: own.zone for name, own in settings.zones.root.items()})
+        return cls(root=root, settings=settings)
 
     @classmethod
     def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
@@ -100,6 +105,11 @@ class Workspace:
     def zone(self) -> str:
         """Bidding zone of the fleet's prices."""
         return self.settings.fleet.zone
+
+    @property
+    def money(self) -> Money:
+        """What answers and pages show money in."""
+        return self.settings.workspace.money
 
     @property
     def reports(self) -> Path:

@@ -1,4 +1,4 @@
-"""Arrays that travel with the room's dataclasses: their types, and a checked read-only copy."""
+"""Arrays that travel with the room's dataclasses: their types, and checked read-only copies."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ def checked_array(
         raise ProblemError(f"{subject}, {field}{list(place)}", field, array[place], "must be a finite number")
     array.setflags(write=False)
     return array
+
+
+def checked_flags(subject: str, field: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> BoolArray:
+    """A read-only copy of `value`; refuses another shape and what is no truth value."""
+    array = np.array(value)
+    if array.shape != shape:
+        raise ProblemError(subject, f"shape of {field}", array.shape, f"must be {shape}")
+    if array.dtype != np.bool_:
+        raise ProblemError(subject, field, array.dtype, "must hold true or false")
+    flags: BoolArray = array
+    flags.setflags(write=False)
+    return flags

@@ -117,9 +117,8 @@ def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
                 raise PlanCheckError("charge taper", f"battery {car.battery_id!r}", worst)
     if plan.mode != "v2g":
         require(discharge, f"no discharge in mode {plan.mode}")
-    if problem.discharge_end is not None:
-        late = np.arange(len(problem.slots)) >= problem.discharge_end
-        require(np.where(late, discharge, 0.0), f"no discharge from slot {problem.discharge_end} on")
+    if problem.may_discharge is not None:
+        require(np.where(problem.may_discharge, 0.0, discharge), "no discharge where none may be")
     if plan.mode != "uncontrolled":
         for power, field in ((charge, "min_charge_kw"), (discharge, "min_discharge_kw")):
             least = np.array([getattr(car, field) for car in problem.cars]).reshape(-1, 1)

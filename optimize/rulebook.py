@@ -123,11 +123,11 @@ RULES: tuple[Rule, ...] = (
         bindings=("discharge limit",),
     ),
     Rule(
-        name="end of feeding in",
-        owns=("DayProblem.discharge_end",),
+        name="slots without feeding in",
+        owns=("DayProblem.may_discharge",),
         model=("discharge",),
-        checks=("no discharge from slot",),
-        edges=lambda problem: [problem.able_slots],
+        checks=("no discharge where none may be",),
+        edges=lambda problem: _steps(problem.able.astype(np.float64)),
     ),
     Rule(
         name="stored energy",

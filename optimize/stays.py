@@ -61,7 +61,7 @@ def by_slot(problem: DayProblem, windows: Sequence[SessionWindow]) -> StaySlots:
         stays.efficiency_discharge[place] = window.efficiency_discharge
         stays.lowest_kwh[place] = window.lowest_kwh
         stays.highest_kwh[place] = window.highest_kwh
-    stays.discharge_limit_kw[:, problem.able_slots :] = 0.0
+    stays.discharge_limit_kw[:, ~problem.able] = 0.0
     return stays
 
 

@@ -25,7 +25,7 @@ from optimize.answer import (
     ReserveBid,
     SolverRecord,
 )
-from optimize.arrays import BoolArray, CodeArray, FloatArray, checked_array
+from optimize.arrays import BoolArray, CodeArray, FloatArray, checked_array, checked_flags
 from optimize.cars import Car, Session, Taper
 from optimize.errors import ProblemError
 from optimize.sites import ReserveBlock, Site, check_reserves, check_sites
@@ -83,8 +83,8 @@ class DayProblem:
     change_price_eur_per_kwh.
 
     What is said of a day holds of each day: duty_days is how many days the slots are, for the wear price of
-    their mean daily duty; day_starts the slots at which days begin, each with its own v2g_limit_kwh. From
-    discharge_end on (None: never) nothing may be discharged.
+    their mean daily duty; day_starts the slots at which days begin, each with its own v2g_limit_kwh.
+    may_discharge [T]: whether anything may be discharged in a slot; None: in all.
 
     objective: "net_benefit", or one that comes before it: "grid_support", the most energy fed in net over
     peak_slots; "peak_shaving", the least sum over root sites of the day's largest import; "load_levelling",
@@ -110,7 +110,7 @@ class DayProblem:
     peak_slots: tuple[int, ...] = ()
     duty_days: float = 1.0
     day_starts: tuple[int, ...] = (0,)
-    discharge_end: int | None = None
+    may_discharge: BoolArray | None = None
 
     def __post_init__(self) -> None:
         self._check_slots()
@@ -134,9 +134,9 @@ class DayProblem:
         return self.slots[-1] + pd.Timedelta(hours=self.slot_hours)
 
     @property
-    def able_slots(self) -> int:
-        """How many slots, from the first, may discharge."""
-        return len(self.slots) if self.discharge_end is None else self.discharge_end
+    def able(self) -> BoolArray:
+        """Whether anything may be discharged in each slot, [T]."""
+        return np.ones(len(self.slots), dtype=np.bool_) if self.may_discharge is None else self.may_discharge
 
     @property
     def day_of_slot(self) -> npt.NDArray[np.int64]:
@@ -266,8 +266,9 @@ class DayProblem:
         starts = self.day_starts
         if not starts or starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= slots:
             raise ProblemError("day", "day_starts", starts, f"must rise from 0 to below {slots}")
-        if self.discharge_end is not None and not 0 <= self.discharge_end <= slots:
-            raise ProblemError("day", "discharge_end", self.discharge_end, f"must lie in 0 … {slots}")
+        if self.may_discharge is not None:
+            able = checked_flags("day", "may_discharge", self.may_discharge, (slots,))
+            object.__setattr__(self, "may_discharge", able)
         if any(not 0 <= slot < slots for slot in self.peak_slots):
             raise ProblemError("day", "peak_slots", self.peak_slots, f"must lie in 0 … {slots - 1}")
         if self.objective == "grid_support" and not self.peak_slots:

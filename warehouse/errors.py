@@ -15,6 +15,7 @@ WarehouseError
 └── SourceError              a file is refused; nothing was written
     ├── MissingFileError     the file is not there (a usage error: exit code 2)
     ├── OptionError          an option of the source is missing or wrong (exit code 2)
+    │   └── RateError        prices in a currency whose worth nobody has told
     ├── EmptyFileError       no bytes, or a header and no rows
     ├── OversizedFileError   larger, wider, longer or deeper than `warehouse.sources.caps` allows
     ├── UndecodableFileError not UTF-8, not CSV, not Parquet
@@ -132,6 +133,14 @@ class MissingFileError(SourceError):
 
 class OptionError(SourceError):
     """An option of the source is missing, unknown or contradicts the file."""
+
+
+class RateError(OptionError):
+    """Prices are in a currency whose worth in euros nobody has told; `currency` is its code."""
+
+    def __init__(self, problem: str, *, file: str, currency: str) -> None:
+        super().__init__(problem, file=file, column="rate")
+        self.currency = currency
 
 
 class EmptyFileError(SourceError):

@@ -4,6 +4,7 @@ core_telemetry older than `samples_before` goes, its quarter-hours stay; raw row
 `raw_before` go once they are checked, their line in raw_source stays (and says so), so that the same file is
 still known and every number still leads to its name and hash. What goes cannot be brought back from here:
 earlier beliefs of pruned rows are gone, and a late file of a pruned day can only add to its quarter-hours.
+Raw rows of a file that a person withdrew, or some of it, stay: the decision may be taken back.
 The file does not shrink; the room is used again.
 """
 
@@ -39,7 +40,8 @@ def prune(
     if raw_before is not None:
         old = (
             "dataset = 'telemetry' AND checked_utc IS NOT NULL AND pruned_utc IS NULL "
-            "AND received_utc < CAST(? AS DATE)"
+            "AND received_utc < CAST(? AS DATE) "
+            "AND source_id NOT IN (SELECT source_id FROM core_withdrawal WHERE dataset = 'telemetry')"
         )
         condition = f"source_id IN (SELECT source_id FROM raw_source WHERE {old})"  # noqa: S608
         raw = _changed(connection, "raw_telemetry", condition, raw_before, dry_run=dry_run)

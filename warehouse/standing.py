@@ -49,10 +49,7 @@ def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         )
         return pd.DataFrame(columns=core.names)
     owner, moment = core.key
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE days AS SELECT DISTINCT {owner}, CAST({moment} AS DATE) AS day "  # noqa: S608
-        f"FROM {core.name} SEMI JOIN chosen USING (source_id, source_row)"
-    )
+    _days(connection, dataset)
     left: pd.DataFrame = connection.sql(
         f"SELECT core.* FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "  # noqa: S608
         f"AND CAST(core.{moment} AS DATE) = days.day ANTI JOIN chosen USING (source_id, source_row)"
@@ -60,9 +57,8 @@ def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
     if core.name == "core_telemetry":
         connection.execute(
             f"DELETE FROM {QUARTER_HOURS} AS old USING ("  # noqa: S608
-            f"SELECT core.{owner}, time_bucket(INTERVAL 15 MINUTE, core.{moment}) AS start, "
-            f"count(*) AS samples FROM {core.name} AS core JOIN days ON core.{owner} = days.{owner} "
-            f"AND CAST(core.{moment} AS DATE) = days.day GROUP BY ALL) AS known "
+            f"SELECT {owner}, time_bucket(INTERVAL 15 MINUTE, {moment}) AS start, "
+            f"count(DISTINCT {moment}) AS samples FROM {_known_samples(core.name)} GROUP BY ALL) AS known "
             f"WHERE old.{owner} = known.{owner} AND old.interval_start_utc = known.start "
             "AND old.samples <= known.samples"  # more: retention has pruned some, and it is all there is
         )
@@ -73,6 +69,31 @@ def _take_out(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
     return left
 
 
+def _days(connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
+    """Note as `days` the owners and UTC days of the chosen rows of a daily table, pruned samples or not."""
+    core = core_contract(dataset)
+    owner, moment = core.key
+    tables = " UNION ".join(
+        f"SELECT {owner}, CAST({moment} AS DATE) AS day FROM {table} "  # noqa: S608
+        "SEMI JOIN chosen USING (source_id, source_row)"
+        for table in (core.name, raw_contract(dataset).name)
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE days AS SELECT DISTINCT * FROM ({tables})")  # noqa: S608
+
+
+def _known_samples(core: str) -> str:
+    """Return SQL of battery and time of the samples of `days`: those there are, and landed ones let in."""
+    against = (
+        f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
+        "WHERE dataset = 'telemetry'"
+    )
+    return f"""(
+        SELECT battery_id, time_utc FROM {core} UNION
+        SELECT battery_id, time_utc FROM raw_telemetry ANTI JOIN ({against}) USING (source_id, source_row)
+    ) AS sample SEMI JOIN days ON sample.battery_id = days.battery_id
+        AND CAST(sample.time_utc AS DATE) = days.day"""  # noqa: S608
+
+
 def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFrame:
     """Return the checked beliefs on the keys of the chosen rows against which no rule stands.
 
@@ -80,14 +101,23 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
     """
     contract, core, raw = dataset_contract(dataset), core_contract(dataset), raw_contract(dataset).name
     names = ", ".join(f"belief.{name}" for name in contract.names)
+    asked = (
+        f"EXISTS (FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
+        f"WHERE {same_key(contract, 'own', 'belief')})"
+    )
+    if core.daily:  # of whole days: retention may have pruned the samples beside the chosen ones
+        owner, moment = core.key
+        _days(connection, dataset)
+        asked = (
+            f"EXISTS (FROM days WHERE days.{owner} = belief.{owner} "
+            f"AND days.day = CAST(belief.{moment} AS DATE))"
+        )
     again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
         "belief.received_utc, belief.source_row "
         f"FROM {received(dataset, 'checked_utc IS NOT NULL')} AS belief "
-        "WHERE EXISTS ("
-        f"FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
-        f"WHERE {same_key(contract, 'own', 'belief')})"
+        f"WHERE {asked}"
     )
     found: pd.DataFrame = connection.sql(
         f"SELECT {', '.join(core.names)} FROM beliefs AS belief ANTI JOIN ("  # noqa: S608

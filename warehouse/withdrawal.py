@@ -2,7 +2,8 @@
 
 Nothing is deleted. From the decision on the core tables are as if the rows had never come, whatever is
 checked or promoted again, and the beliefs come forward that they had displaced; as of an earlier moment
-everything reads as it did. Decisions are appended to core_withdrawal with who and why.
+everything reads as it did. Decisions are appended to core_withdrawal with who and why. Raw rows that
+retention has let go come back from the core table for it, as far as that holds them, and stay.
 """
 
 import datetime as dt
@@ -15,7 +16,7 @@ import pandas as pd
 
 from warehouse.beliefs import WITHDRAWN
 from warehouse.connection import transaction
-from warehouse.contracts import CONTRACTS, dataset_contract, raw_contract
+from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
 from warehouse.errors import ContractError, UnknownTableError, nearest
 from warehouse.migrations import bring_forward
 from warehouse.quarantine import register_rows
@@ -50,10 +51,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """What a decision was on: how many rows of which files."""
+    """What a decision was on: how many rows of which files.
+
+    pruned: files among those asked for whose raw rows retention has let go, not all of which were left.
+    """
 
     rows: int
     files: tuple[str, ...]
+    pruned: tuple[str, ...] = ()
 
 
 def decide(
@@ -72,7 +77,9 @@ def decide(
             raise ContractError(f"a {action} needs its {name}")
     with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
         bring_forward(connection)
-        chosen = _chosen(connection, rows, action)
+        if action == "withdraw":
+            _bring_back(connection, rows)
+        chosen, pruned = _chosen(connection, rows, action), _pruned(connection, rows)
         if not chosen.empty:
             last = connection.execute("SELECT coalesce(max(sequence), 0) FROM core_withdrawal").fetchall()[0][
                 0
@@ -85,11 +92,38 @@ def decide(
             insert(connection, contract, arrow_table(events, contract))
             register_rows(connection, chosen)
             realign(connection, rows.dataset, leaving=action == "withdraw")
-    return Withdrawn(rows=len(chosen), files=tuple(sorted(set(chosen["file_name"]))))
+    return Withdrawn(rows=len(chosen), files=tuple(sorted(set(chosen["file_name"]))), pruned=pruned)
 
 
-def _chosen(connection: duckdb.DuckDBPyConnection, rows: Rows, action: Action) -> pd.DataFrame:
-    """Return source_id, source_row and file_name of the rows that a decision changes."""
+def _bring_back(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Put rows that retention has let go back in the raw table, where the core table still holds them."""
+    raw, core = raw_contract(rows.dataset), core_contract(rows.dataset)
+    names = [name for name in raw.names if name in core.names]
+    conditions, values = _conditions(rows)
+    connection.execute(
+        f"INSERT INTO {raw.name} ({', '.join(names)}) SELECT {', '.join(f'x.{name}' for name in names)} "  # noqa: S608
+        f"FROM {core.name} AS x JOIN raw_source AS s USING (source_id) "
+        f"ANTI JOIN {raw.name} AS there ON there.source_id = x.source_id AND there.source_row = x.source_row "
+        f"WHERE s.pruned_utc IS NOT NULL AND x.source_row IS NOT NULL AND {conditions}",
+        values,
+    )
+
+
+def _pruned(connection: duckdb.DuckDBPyConnection, rows: Rows) -> tuple[str, ...]:
+    """Return the files asked for, or of the dataset where a key alone is, that are no longer whole."""
+    asked = Rows(dataset=rows.dataset, source=rows.source or "")
+    conditions, values = _conditions(asked)
+    found = connection.execute(
+        f"SELECT DISTINCT s.file_name FROM raw_source AS s WHERE s.pruned_utc IS NOT NULL AND {conditions} "  # noqa: S608
+        f"AND s.rows > (SELECT count(*) FROM {raw_contract(rows.dataset).name} AS x "
+        "WHERE x.source_id = s.source_id) ORDER BY s.file_name",
+        values,
+    ).fetchall()
+    return tuple(str(row[0]) for row in found)
+
+
+def _conditions(rows: Rows) -> tuple[str, list[object]]:
+    """Return SQL on the rows x of files s that are asked for, and its values."""
     conditions, values = ["s.dataset = ?"], list[object]([rows.dataset])
     if rows.source is not None:
         conditions.append("(s.file_name = ? OR starts_with(s.source_id, ?))")
@@ -100,11 +134,17 @@ def _chosen(connection: duckdb.DuckDBPyConnection, rows: Rows, action: Action) -
     for name, value in rows.key.items():
         conditions.append(f"x.{name} = ?")
         values.append(value)
+    return " AND ".join(conditions), values
+
+
+def _chosen(connection: duckdb.DuckDBPyConnection, rows: Rows, action: Action) -> pd.DataFrame:
+    """Return source_id, source_row and file_name of the rows that a decision changes."""
+    conditions, values = _conditions(rows)
     already = "ANTI" if action == "withdraw" else "SEMI"
     found: pd.DataFrame = connection.sql(
         f"SELECT x.source_id, x.source_row, s.file_name FROM {raw_contract(rows.dataset).name} x "  # noqa: S608
         f"JOIN raw_source s USING (source_id) {already} JOIN {WITHDRAWN} w ON w.dataset = s.dataset "
-        f"AND w.source_id = x.source_id AND w.source_row = x.source_row WHERE {' AND '.join(conditions)}",
+        f"AND w.source_id = x.source_id AND w.source_row = x.source_row WHERE {conditions}",
         params=values,
     ).to_df()
     return found

@@ -4,7 +4,9 @@ A market day runs from midnight to midnight of the zone's local time: 92, 96 or 
 """
 
 import datetime as dt
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -76,10 +78,15 @@ _BY_TIMEZONE = {
     "Europe/Zurich": "CH",
 }
 
-ZONES: Mapping[str, str] = MappingProxyType(
+BUILT_IN: Mapping[str, str] = MappingProxyType(
     dict(sorted((zone, timezone) for timezone, zones in _BY_TIMEZONE.items() for zone in zones.split()))
 )
-"""Bidding zone → IANA time zone of its local day."""
+"""Bidding zone that everybody has → IANA time zone of its local day."""
+_KNOWN = dict(BUILT_IN)
+ZONES: Mapping[str, str] = MappingProxyType(_KNOWN)
+"""Bidding zone → IANA time zone of its local day; those that a workspace defines among them."""
+ZONE_NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
+"""What a zone may be called that a workspace defines."""
 
 FIRST_DAY, LAST_DAY = dt.date(2000, 1, 1), dt.date(2099, 12, 31)
 """Market days that can be meant: beyond them clocks are guessed, and calendars end."""
@@ -91,6 +98,30 @@ _PUBLISHED = {
 """How zones begin → local time of the day before delivery at which day-ahead prices are out."""
 _AS_DELIVERED = ("NSW1", "QLD1", "SA1", "TAS1", "VIC1")
 """Zones without a day-ahead market: a price is out when its interval is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnZone:
+    """A zone that a workspace defines: its IANA time zone, and the local time of the day before at which its
+    prices are out (None: as they are delivered).
+    """
+
+    timezone: str
+    published: dt.time | None
+
+
+_OWN: dict[str, OwnZone] = {}
+
+
+def define_zones(zones: Mapping[str, OwnZone]) -> None:
+    """Make zones known in this process, in place of those of the same names that were defined before.
+
+    Raises ValueError for one of BUILT_IN.
+    """
+    if taken := sorted(set(zones) & set(BUILT_IN)):
+        raise ValueError(f"zone {taken[0]} is known already")
+    _OWN.update(zones)
+    _KNOWN.update({name: own.timezone for name, own in zones.items()})
 
 
 def market_timezone(zone: str) -> str:
@@ -125,6 +156,8 @@ def publication(date: dt.date, zone: str) -> dt.datetime:
 
 def published_at(zone: str) -> dt.time | None:
     """Return the local time of the day before at which prices are out, None: as they are delivered."""
+    if zone in _OWN:
+        return _OWN[zone].published
     if zone in _AS_DELIVERED:
         return None
     return _PUBLISHED[max((start for start in _PUBLISHED if zone.startswith(start)), key=len)]

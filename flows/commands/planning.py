@@ -195,5 +195,7 @@ def status(
     from flows.status import status_of
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    tables = status_of(call.open(), call.as_of if call.told else None)
+    opened = call.open()
+    told = status_of(opened, call.as_of if call.told else None)
+    tables = {name: opened.money.rows(rows) for name, rows in told.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

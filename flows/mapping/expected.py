@@ -3,13 +3,14 @@
 A car whose stays are announced before it comes is planned as announced. Of the others each day of the horizon
 without a stay gets the one to plan for, where it is likely enough: it comes late, leaves early and needs
 much, by the quantile of the settings, so that a car that comes is seldom worse off than planned. A stay that
-is told takes its place.
+is told takes its place. One that is told to have begun, and not to have ended, ends as its car's stays do. A
+car that is likely to come, and whose past leaves no time in which it is sure to be there, is named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from flows.mapping.horizon import LONGEST_TAIL, QUARTER, Horizon
+from flows.mapping.open_stays import open_stays
 from flows.plain import records
 from flows.settings import PlanSettings
 from optimize.forecast.plug_in import DAY_BEGINS, PlugInDay, PlugInHistory
@@ -39,10 +41,16 @@ _SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expected:
-    """stays: as rows of core_session, without the columns of a file. told: rows of out_expected_stay."""
+    """stays: as rows of core_session, without the columns of a file. told: rows of out_expected_stay.
+
+    begun: the session_ids of those among them that have begun. unforeseen: battery_id → why a car that is
+    likely to come is not expected.
+    """
 
     stays: pd.DataFrame
     told: pd.DataFrame
+    begun: frozenset[str] = frozenset()
+    unforeseen: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_EXPECTED = Expected(
@@ -60,21 +68,26 @@ def expected_stays(
     now = pd.Timestamp(known.as_of)
     where = {"battery_id": battery_ids}
     past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
-    past = _of_the_unannounced(past).sort_values("arrival_utc")
-    if past.empty:
-        return NOTHING_EXPECTED
+    past = past.sort_values("arrival_utc")
     zone = market_timezone(horizon.zone)
-    last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
-    history = PlugInHistory.of(_local(past, zone))
-    begin = (horizon.local[0] - DAY_BEGINS).normalize()
-    days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
-    over = (now.tz_convert(zone) - DAY_BEGINS).date()
     # What has ended today counts, and what is told beyond the last price: the plan may reach there.
+    begin = (horizon.local[0] - DAY_BEGINS).normalize()
     taken = {
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
         for car, own in known.stays(begin, horizon.priced_end + LONGEST_TAIL).groupby("battery_id")
     }
-    rows, found = [], []
+    begun = _begun(known, horizon, _long_enough(past), battery_ids, settings)
+    for one in begun:
+        span = (one.stay["arrival_utc"], one.stay["departure_utc"])
+        taken.setdefault(one.stay["battery_id"], []).append(span)
+    rows, found = [one.stay for one in begun], [one.told for one in begun]
+    past, unforeseen = _of_the_unannounced(past), dict[str, str]()
+    if past.empty:
+        return _expected(rows, found, begun, unforeseen)
+    last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
+    history = PlugInHistory.of(_local(past, zone))
+    days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
+    over = (now.tz_convert(zone) - DAY_BEGINS).date()
     for day in days:
         of_day = history.on(day.date(), over=over)
         for car, row in zip(last.index, records(last), strict=True):
@@ -83,23 +96,87 @@ def expected_stays(
                 continue
             stay = _stay(expected, day, horizon, row["departure_soc"], settings)
             spans = taken.setdefault(str(car), [])
+            if isinstance(stay, str):
+                if not any((came.tz_convert(zone) - DAY_BEGINS).date() == day.date() for came, _ in spans):
+                    unforeseen[str(car)] = stay
+                continue
             if stay is None or _is_taken(stay, day.date(), spans, zone):
                 continue
             spans.append((stay["arrival_utc"], stay["departure_utc"]))
             name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
             rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
             found.append({"session_id": name, "battery_id": car, **_told_of(expected, day)})
+    return _expected(rows, found, begun, unforeseen)
+
+
+def _expected(
+    rows: list[dict[str, Any]],
+    found: list[dict[str, object]],
+    begun: Sequence[_Begun],
+    unforeseen: Mapping[str, str],
+) -> Expected:
     if not rows:
-        return NOTHING_EXPECTED
-    return Expected(stays=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)), told=pd.DataFrame(found))
+        return replace(NOTHING_EXPECTED, unforeseen=unforeseen)
+    return Expected(
+        stays=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)),
+        told=pd.DataFrame(found),
+        begun=frozenset(row.stay["session_id"] for row in begun),
+        unforeseen=unforeseen,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A stay that goes on: as a row of core_session, and of out_expected_stay."""
+
+    stay: dict[str, Any]
+    told: dict[str, object]
+
+
+def _begun(
+    known: Known, horizon: Horizon, past: pd.DataFrame, battery_ids: list[str], settings: PlanSettings
+) -> list[_Begun]:
+    """The stays whose end nobody has told, with that which their cars' pasts, long enough, make likely."""
+    there = open_stays(known, horizon.start, battery_ids)
+    there = there[there["battery_id"].isin(past["battery_id"])]
+    if there.empty:
+        return []
+    zone, found = market_timezone(horizon.zone), list[_Begun]()
+    last = past.groupby("battery_id")["departure_soc"].last()
+    history = PlugInHistory.of(_local(past, zone))
+    for row in records(there):
+        day = (row["arrival_utc"].tz_convert(zone) - DAY_BEGINS).normalize()
+        car, expected = str(row["battery_id"]), history.on(day.date()).expect(str(row["battery_id"]))
+        wall = horizon.local[0].tz_localize(None) - day.tz_localize(None)
+        leaves = None if expected is None else expected.departure.beyond(wall / _HOUR)
+        if expected is None or leaves is None:
+            continue  # it should have left long ago
+        left = _at(day, leaves.quantile(1.0 - settings.expected_quantile)).floor("min")
+        target = float(last[car]) if row["departure_soc"] is None else row["departure_soc"]
+        need = min(expected.need.quantile(settings.expected_quantile), target)
+        told = _told_of(replace(expected, probability=1.0, departure=leaves), day)
+        arrived = {f"arrival_utc_q{name}": row["arrival_utc"].floor("s") for name in _SHARES}
+        name = f"{PREFIX}{row['session_id']}"
+        stay = {**{column: row.get(column) for column in _COLUMNS}, "session_id": name, "battery_id": car}
+        stay |= {"departure_utc": max(left, horizon.start + _SHORTEST), "departure_soc": target}
+        if stay["arrival_soc"] is None:
+            stay["arrival_soc"] = target - need
+        found.append(_Begun(stay=stay, told={"session_id": name, "battery_id": car, **told, **arrived}))
+    return found
+
+
+def _long_enough(past: pd.DataFrame) -> pd.DataFrame:
+    """Past stays of cars that are known long enough."""
+    of_car = past.groupby("battery_id")["arrival_utc"]
+    enough = (of_car.count() >= FEWEST_DAYS) & (of_car.max() - of_car.min() >= LEAST_SPAN)
+    return past[past["battery_id"].isin(enough.index[enough])]
 
 
 def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
     """Past stays of cars that come without a word, and that are known long enough."""
+    past = _long_enough(past)
     announced = (past["received_utc"] < past["arrival_utc"] - QUARTER).groupby(past["battery_id"]).mean()
-    of_car = past.groupby("battery_id")["arrival_utc"]
-    enough = (of_car.count() >= FEWEST_DAYS) & (of_car.max() - of_car.min() >= LEAST_SPAN)
-    cars = [car for car in announced.index if enough[car] and announced[car] < _ANNOUNCED]
+    cars = [car for car in announced.index if announced[car] < _ANNOUNCED]
     return past[past["battery_id"].isin(cars)]
 
 
@@ -116,8 +193,8 @@ def _local(past: pd.DataFrame, zone: str) -> pd.DataFrame:
 
 def _stay(
     expected: PlugInDay, day: pd.Timestamp, horizon: Horizon, target: float, settings: PlanSettings
-) -> dict[str, Any] | None:
-    """The stay to plan for; None where none is likely any more, or there is no time in it."""
+) -> dict[str, Any] | str | None:
+    """The stay to plan for; None where none is likely any more, and why where there is no time in it."""
     gone = (horizon.local[0].tz_localize(None) - day.tz_localize(None)) / _HOUR  # < 0 before the day
     arrival, probability = expected.arrival, expected.probability
     if gone > 0.0:
@@ -131,7 +208,15 @@ def _stay(
     safe = settings.expected_quantile
     came = _at(day, arrival.quantile(safe)).ceil("min")
     left = _at(day, expected.departure.quantile(1.0 - safe)).floor("min")
-    if left - came < _SHORTEST or left <= horizon.start or came >= horizon.end:
+    if max(came, left) <= horizon.start or came >= horizon.end:
+        return None
+    if left - came < _SHORTEST:
+        by, from_then = (f"{one.tz_convert(day.tz):%H:%M}" for one in (came, left))
+        return (
+            f"likely to come on {day:%Y-%m-%d}, its past is too wide, or its stays too short, to plan for: "
+            f"{safe:.0%} of its arrivals are by {by} local time and as many departures from {from_then} on"
+        )
+    if left <= horizon.start:
         return None
     need = min(expected.need.quantile(safe), target)
     return {

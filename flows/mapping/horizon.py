@@ -1,9 +1,9 @@
 """Which quarter-hours a plan spans: from now to the last published price, and on to where its last stay ends.
 
-The first of them is this moment, rounded up, or where the prices begin that are known without a gap up to the
-day, at the earliest the midnight that the day before begins with. Beyond the last price a plan reaches on,
-with forecast prices, as far as the stays that it touches go: what is due after midnight is planned for with
-all that shares a feeder, not car by car.
+The first of them is this moment, rounded up, if most prices up to the day are known, else where those begin
+that are known without a gap, at the earliest the midnight that the day before begins with. Beyond the last
+price a plan reaches on, with forecast prices, as far as the stays that it touches go: what is due after
+midnight is planned for with all that shares a feeder, not car by car.
 """
 
 from __future__ import annotations
@@ -77,6 +77,11 @@ class Horizon:
         )
 
 
+def mostly(flags: npt.NDArray[np.bool_]) -> bool:
+    """Whether more than half of some slots have a price: few holes are filled, a day of holes is none."""
+    return bool(flags.size and flags.mean() > 0.5)
+
+
 def quarter_hours(start: datetime, end: datetime) -> pd.DatetimeIndex:
     """The starts of the quarter-hours of [start, end)."""
     return pd.date_range(start, end, freq=QUARTER, inclusive="left", unit="us")
@@ -106,10 +111,12 @@ def first_horizon(
 ) -> Horizon:
     """The horizon without its tail; told: which of the candidate slots have a known price.
 
-    It begins after the last slot before the day whose price is not known, and ends before the first after it.
+    It begins with the first of them where most before the day are known, else after the last of these that is
+    not; it ends before the first after the day that is not.
     """
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     before, after = (np.flatnonzero(~told & np.asarray(side)) for side in (slots < start, slots >= end))
-    first, last = int(before[-1]) + 1 if before.size else 0, int(after[0]) if after.size else len(slots)
+    gaps = before.size and not mostly(told[np.asarray(slots < start)])
+    first, last = int(before[-1]) + 1 if gaps else 0, int(after[0]) if after.size else len(slots)
     held = slots[first:last]
     return Horizon(zone=zone, market_date=day, kind=kind, slots=held, priced_end=held[-1] + QUARTER)

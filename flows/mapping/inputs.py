@@ -69,7 +69,9 @@ class PlanInputs:
             "fleet": hash_frame(self.batteries),
             "sites": hash_frame(self.sites),
             "surroundings": self.surroundings.digest,
-            "left out": hash_values([sorted(self.left_out.items()), sorted(self.unusable.items())]),
+            "left out": hash_values(
+                [sorted(one.items()) for one in (self.left_out, self.unusable, self.unforeseen) if one]
+            ),
             "calibrations": hash_values(dict(sorted(known.items()))),
             "settings": hash_values(options),
             "code": source_hash("optimize", "twin", "flows/mapping", "flows/stages"),
@@ -89,6 +91,12 @@ class PlanInputs:
             str(name): own.usable_energy_kwh if (own := self.calibrations.get(name)) else float(kwh)
             for name, kwh in nominal
         }
+
+    @property
+    def unforeseen(self) -> Mapping[str, str]:
+        """Cars that are likely to come and are not in the plan, since nobody can tell when; and why."""
+        known = {*self.sessions["battery_id"].astype(str), *self.left_out}
+        return {car: why for car, why in self.expected.unforeseen.items() if car not in known}
 
     def calibration_id(self, battery_id: str) -> str:
         """The calibration that a car is planned with."""

@@ -16,8 +16,10 @@ from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
 _LONGEST = pd.Timedelta(days=90)
-_STILL_OPEN = pd.Timedelta(days=7)
+STILL_OPEN = pd.Timedelta(days=7)
 """So long a stay whose end was not told may be going on; a car that came again since has left."""
+NOT_EXPECTED = "not expected: "
+"""How the reason of a car begins of which no stay could be foreseen: no fault of the plan."""
 Reasons = dict[str, str]
 """battery_id → what stands against it."""
 
@@ -52,7 +54,7 @@ def quarantined_stays(
     told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
     open, for some days, unless its car came again.
     """
-    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - _STILL_OPEN, end)))
+    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, end)))
     if rules.empty:
         return {}
     rows = known.landed_rows("sessions", rules)
@@ -61,7 +63,7 @@ def quarantined_stays(
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
     # Of a stay that ends some other year only its beginning can be meant.
     last = last.where(last - first <= _LONGEST, first + pd.Timedelta(days=1))
-    last.iloc[np.flatnonzero(_still_open(known, rows, start))] = end
+    last.iloc[np.flatnonzero(still_open(known, rows, start))] = end
     today = (first < end) & ((last > start) | (first >= start))
     rows = rows.assign(first=first, last=last)[today]
     if rows.empty:
@@ -82,13 +84,13 @@ def quarantined_stays(
     return {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
 
 
-def _still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
+def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
     """Whether each stay may be going on at `start`: it began some days before, and its car came not again."""
     cars = [str(name) for name in rows.loc[rows["departure_utc"].isna(), "battery_id"].unique()]
     came = known.read(
         "core_session",
         where={"battery_id": cars},
-        start=start - _STILL_OPEN,
+        start=start - STILL_OPEN,
         end=start,
         columns=["battery_id", "arrival_utc"],
     )
@@ -96,10 +98,25 @@ def _still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[b
     return [
         row["departure_utc"] is None
         and row["arrival_utc"] is not None
-        and row["arrival_utc"] > start - _STILL_OPEN
+        and row["arrival_utc"] > start - STILL_OPEN
         and row["arrival_utc"] >= newest.get(row["battery_id"], row["arrival_utc"])
         for row in records(rows[["battery_id", "arrival_utc", "departure_utc"]])
     ]
+
+
+def left_out_rows(left_out: Mapping[str, str], unforeseen: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of out_left_out: cars that should be in the plan, and those that nobody can tell the time of."""
+    rows = {**left_out, **{car: f"{NOT_EXPECTED}{why}" for car, why in unforeseen.items()}}
+    return pd.DataFrame(sorted(rows.items()), columns=["battery_id", "reason"])
+
+
+def apart(rows: pd.DataFrame) -> tuple[Reasons, Reasons]:
+    """Rows of out_left_out as they were put together: what is left out, and what is not expected."""
+    told = dict(zip(rows["battery_id"].astype(str), rows["reason"].astype(str), strict=True))
+    unforeseen = {
+        car: why.removeprefix(NOT_EXPECTED) for car, why in told.items() if why.startswith(NOT_EXPECTED)
+    }
+    return {car: why for car, why in told.items() if car not in unforeseen}, unforeseen
 
 
 def in_words(left_out: Mapping[str, str], most: int = 5) -> str:

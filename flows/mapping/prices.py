@@ -21,11 +21,12 @@ from flows.mapping.horizon import (
     HorizonKind,
     candidate_slots,
     first_horizon,
+    mostly,
     quarter_hours,
 )
 from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.retail import Prices, retail_rows, spread
-from optimize.types import Mode, Tariff
+from optimize.types import BoolArray, Mode, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
 
@@ -70,10 +71,15 @@ class PlanPrices:
         return self.horizon.slots
 
     @property
-    def published(self) -> int:
-        """How many slots, from the first, have a published price: those that may be fed back in."""
-        run = next((i for i, told in enumerate(self.told) if told != "published"), len(self.told))
-        return min(run, self.horizon.priced_slots)
+    def published(self) -> BoolArray:
+        """Which slots have a published price, [T]: those in which cars may feed back."""
+        return np.array([told == "published" for told in self.told], dtype=np.bool_)
+
+    @property
+    def priced(self) -> BoolArray:
+        """Which slots lie before the tail and have some price, [T]."""
+        inside: BoolArray = np.arange(len(self.slots)) < self.horizon.priced_slots
+        return inside & (self.source != "charge_only")
 
     @property
     def digest(self) -> str:
@@ -109,10 +115,10 @@ def plan_prices(
 ) -> PlanPrices:
     """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
 
-    A retail tariff of what is bought that covers the day counts as published where no market price is known;
-    nothing is earned then but what a tariff of what is sold says. departures: they tell how far the plan
-    reaches. kind: of the horizon, that of the settings unless told. Raises NoPlanError where the
-    day is over.
+    Of a day known in part the holes alone are filled. A retail tariff of what is bought that covers more of
+    the day than the market's prices counts as published in their place; nothing is earned then but what a
+    tariff of what is sold says. departures: they tell how far the plan reaches. kind: of the horizon, that of
+    the settings unless told. Raises NoPlanError where the day is over.
     """
     known, zone = context.known, context.workspace.zone
     kind = kind or context.workspace.settings.plan.horizon
@@ -121,7 +127,7 @@ def plan_prices(
     tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
     of_day = slots.isin(market_day_slots(day, zone))
-    retail = np.isfinite(buys[of_day]).all() and not np.isfinite(own[of_day]).all()
+    retail = np.isfinite(buys[of_day]).sum() > np.isfinite(own[of_day]).sum()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
     horizon = horizon.reaching(departures(horizon))
     return _Ladder(known, horizon, rows, tariff).climbed(retail=bool(retail))
@@ -130,7 +136,7 @@ def plan_prices(
 def day_to_plan_now(context: Context) -> date:
     """The last market day whose prices are known of those that a plan from now on can be made of.
 
-    Tomorrow once they are published, by the market or a retail tariff; before, the day that is running.
+    Tomorrow once most of them are published, by the market or a tariff; before, the day that is running.
     """
     known, zone = context.known, context.workspace.zone
     day = tomorrow(context.as_of, zone)
@@ -144,7 +150,7 @@ def day_to_plan_now(context: Context) -> date:
         _rows(known, name, zone, slots[0], slots[-1] + QUARTER) for name in ("core_price", "core_tariff")
     )
     told = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
-    return day if any(np.isfinite(one).all() for one in told) else day - timedelta(days=1)
+    return day if any(mostly(np.isfinite(one)) for one in told) else day - timedelta(days=1)
 
 
 def known_since(context: Context, day: date) -> datetime:
@@ -166,53 +172,72 @@ class _Ladder:
     tariff: pd.DataFrame
 
     def climbed(self, *, retail: bool) -> PlanPrices:
+        """retail: the day is known by a tariff of what is bought, and the market has less of it."""
         horizon = self.horizon
         slots, zone, day = horizon.slots, horizon.zone, horizon.market_date
-        market = spread(self.rows, slots)
+        own = spread(retail_rows(self.tariff, "import") if retail else self.rows, slots)
         in_day = np.arange(len(slots)) < horizon.priced_slots
-        published = np.isfinite(market)
-        lacks = int((~published & in_day).sum())
-        if not lacks:
-            return self._priced("published", market, published, note="")
-        if retail:
-            return self._priced("published", None, in_day, note="")
-        missing = f"zone {zone}: {lacks} of {int(in_day.sum())} quarter-hours of {day} without one price"
-        before = day - timedelta(days=7)
-        old_slots = market_day_slots(before, zone)
-        old = spread(_rows(self.known, "core_price", zone, old_slots[0], old_slots[-1] + QUARTER), old_slots)
-        if np.isnan(old).any():
-            note = f"{missing}, nor is {before} complete"
-            return self._priced("charge_only", None, np.zeros(len(slots), dtype=np.bool_), note=note)
-        # What is known of the day is planned on: only its holes are last week's.
-        holes = in_day & ~published & np.asarray(slots >= market_day_slots(day, zone)[0])
-        market[holes] = _same_clock(old, old_slots, slots[holes], zone)
-        note = f"{missing}: those of {before} stand in"
-        return self._priced("substituted", market, published, note=note)
+        of_day = np.asarray(slots.isin(market_day_slots(day, zone)))
+        told = np.where(np.isfinite(own) & in_day, "published", "forecast").astype(object)
+        market = None if retail else own
+        holes, before = of_day & (told != "published"), in_day & ~of_day & (told != "published")
+        notes = []
+        if before.any():
+            notes.append(f"zone {zone}: {int(before.sum())} quarter-hours before {day} without one price")
+        if not holes.any():
+            return self._priced("published", market, told, notes)
+        missing = f"zone {zone}: {int(holes.sum())} of {int(of_day.sum())} quarter-hours of {day}"
+        missing += " without one price"
+        known = bool((of_day & ~holes).any())
+        if not retail:
+            week_ago = day - timedelta(days=7)
+            old_slots = market_day_slots(week_ago, zone)
+            rows = _rows(self.known, "core_price", zone, old_slots[0], old_slots[-1] + QUARTER)
+            old = spread(rows, old_slots)
+            if np.isfinite(old).all():
+                own[holes] = _same_clock(old, old_slots, slots[holes], zone)
+                told[holes] = "substituted"
+                note = f"{missing}: those of {week_ago} stand in"
+                return self._priced("substituted", market, told, [note, *notes])
+            if not known:
+                nothing = np.full(len(slots), "substituted", dtype=object)
+                nothing[~in_day] = "forecast"
+                note = f"{missing}, nor is {week_ago} complete"
+                return self._priced("charge_only", None, nothing, [note])
+        # What is known of the day is planned on: only its holes are as on days like it.
+        return self._priced("substituted", market, told, [f"{missing}: those of like days stand in", *notes])
 
     def _priced(
-        self, source: PlanSource, market: Prices | None, published: npt.NDArray[np.bool_], *, note: str
+        self, source: PlanSource, market: Prices | None, told: npt.NDArray[np.object_], notes: list[str]
     ) -> PlanPrices:
         horizon, zone = self.horizon, self.horizon.zone
-        in_day = np.arange(len(horizon.slots)) < horizon.priced_slots
         bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
         past, past_bought = (LikeDays.of(self._before(rows), zone) for rows in (self.rows, bought_rows))
-        bought, sold = (
-            self._whole(spread(rows, horizon.slots), LikeDays.of(self._before(rows), zone), market)
-            for rows in (bought_rows, sold_rows)
-        )
+        direct: list[Prices | None] = []
+        for rows, name in ((bought_rows, "bought"), (sold_rows, "sold")):
+            given = spread(rows, horizon.slots)
+            whole = self._whole(given, LikeDays.of(self._before(rows), zone), market)
+            direct.append(whole)
+            if whole is None:
+                continue
+            holes = np.isnan(given) & np.isfinite(whole) & (told == "published")
+            if holes.any():
+                notes = [*notes, f"zone {zone}: {int(holes.sum())} quarter-hours of the tariff of what is "
+                         f"{name} without one price: those of like days stand in"]  # fmt: skip
+                told = np.where(holes, "forecast", told)
+        bought, sold = direct
         if market is not None:
-            market = _filled(market, past, horizon.slots)
-        rest = np.where(in_day, "substituted", "forecast")
+            market = _filled(market, past, horizon.slots, horizon.priced_slots)
         return PlanPrices(
             source=source,
             horizon=horizon,
-            told=tuple(np.where(published, "published", rest).tolist()),
+            told=tuple(told.tolist()),
             market=market,
             bought=bought,
             sold=sold,
             past=past,
             past_bought=past_bought,
-            note=note,
+            note="; ".join(notes),
             rows=self.rows.iloc[:0] if market is None else self.rows,
             retail_rows=pd.concat(
                 [rows for rows, used in ((bought_rows, bought), (sold_rows, sold)) if used is not None]
@@ -226,25 +251,35 @@ class _Ladder:
         return pd.Series(spread(rows, slots), index=slots)
 
     def _whole(self, prices: Prices, past: LikeDays, market: Prices | None) -> Prices | None:
-        """A direction's tariff, if it covers the whole market day; beyond it as on days before.
+        """A direction's tariff, if it covers most of the market day; its holes as on days before.
 
-        NaN in hours before the day that the tariff does not cover and the market does.
+        Where no market price is known, any part of the day will do. NaN in hours before the day that the
+        tariff does not cover and the market does.
         """
         slots = self.horizon.slots
         of_day = slots.isin(market_day_slots(self.horizon.market_date, self.horizon.zone))
-        if np.isnan(prices[of_day]).any():
+        covered = np.isfinite(prices[of_day])
+        if not covered.any() or (market is not None and not mostly(covered)):
             return None
-        filled = _filled(prices, past, slots)
+        filled = _filled(prices, past, slots, self.horizon.priced_slots)
         if market is not None:
             before = np.asarray(slots < slots[of_day][0])
             filled[before & np.isnan(prices) & np.isfinite(market)] = np.nan
         return filled
 
 
-def _filled(prices: Prices, past: LikeDays, slots: pd.DatetimeIndex) -> Prices:
-    """Prices with a forecast where there are none: of like days, else their own mean."""
+def _filled(prices: Prices, past: LikeDays, slots: pd.DatetimeIndex, priced: int) -> Prices:
+    """Prices with a forecast where there are none: of like days; else, of the first `priced` slots, between
+    what is known on both sides, and of all others the mean of what is known.
+    """
     filled = np.where(np.isnan(prices), past.mean(slots), prices)
-    return np.where(np.isnan(filled), np.nanmean(filled), filled)
+    if not np.isnan(filled).any():
+        return filled
+    at, known = np.arange(len(filled)), np.flatnonzero(np.isfinite(filled))
+    if not known.size:
+        return filled
+    between = np.interp(at, known, filled[known])
+    return np.where(np.isfinite(filled), filled, np.where(at < priced, between, filled[known].mean()))
 
 
 def _rows(known: Known, table: str, zone: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:

@@ -29,7 +29,7 @@ _NO_POINTS: _Points = (np.empty(0), np.empty(0))
 def day_problem(
     inputs: PlanInputs, mode: Mode | None = None, *, only: Collection[str] | None = None
 ) -> DayProblem:
-    """The question to the optimiser; nothing is fed back without published prices, without any all are 0.
+    """The question to the optimiser; nothing is fed back where no price is published, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a stay leaves above its promise comes back with the next
@@ -53,11 +53,7 @@ def day_problem(
         for row in records(batteries)
     ]
     stays = [_stay(row, socs) for row in records(sessions)]
-    able = (
-        horizon.priced_slots
-        if plan.feed_in_on_forecast and prices.source != "charge_only"
-        else prices.published
-    )
+    able = prices.priced if plan.feed_in_on_forecast else prices.published
 
     worth = StoredWorth(prices, tariff)  # one for both questions: what it has looked up it keeps
     told = {stay.session_id: stay.arrival_soc for stay in stays}
@@ -78,7 +74,7 @@ def day_problem(
                 Site(
                     site_id=row["site_id"],
                     import_limit_kw=float(row["import_limit_kw"]),
-                    export_limit_kw=float(row["export_limit_kw"]) if able else 0.0,
+                    export_limit_kw=float(row["export_limit_kw"]) if able.any() else 0.0,
                     parent_id=known(row["parent_id"]),
                     base_load_kw=around.load_kw.get(str(row["site_id"])),
                     metering=known(row["metering"]) or "car",
@@ -92,10 +88,10 @@ def day_problem(
             co2_kg_per_kwh=around.co2_kg_per_kwh,
             co2_price_eur_per_kg=plan.co2_price_eur_per_kg,
             objective=plan.objective,
-            peak_slots=tuple(np.flatnonzero(horizon.local[:able].hour.isin(plan.peak_hours)).tolist()),
-            duty_days=max(1.0, able * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
+            peak_slots=tuple(np.flatnonzero(able & horizon.local.hour.isin(plan.peak_hours)).tolist()),
+            duty_days=max(1.0, int(able.sum()) * SLOT_HOURS / 24.0) if horizon.kind == "published" else 1.0,
             day_starts=horizon.day_starts,
-            discharge_end=able,
+            may_discharge=able,
         )
 
     alone = asked(stays, linked=False)

@@ -58,12 +58,15 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     stays = known.stays(start, end)
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
+    likely = expected[0].stays
+    begun = likely[likely["session_id"].isin(list(expected[0].begun))]
+    there = pd.concat([stays, begun.astype(dict(stays.dtypes))]) if len(begun) else stays
     left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
-        known, start, end, stays, elsewhere
+        known, start, end, there, elsewhere
     )
     sessions = stays[stays["battery_id"].isin(names)]
     # A car whose stay is in quarantine may be there: what is known to be wrong is told, and not guessed anew.
-    likely = expected[0].stays[~expected[0].stays["battery_id"].isin(list(left_out))]
+    likely = likely[~likely["battery_id"].isin(list(left_out))]
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:

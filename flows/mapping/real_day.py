@@ -50,7 +50,7 @@ class RealDay:
         there = {*stays["battery_id"].astype(str), *executed.batteries}
         batteries = batteries[batteries["battery_id"].isin(there)]
         prices = plan_prices(context, day, lambda _: stays["departure_utc"].iloc[:0], "market_day")
-        if prices.source != "published":
+        if not prices.published.all():
             raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
         inputs = plan_inputs(
             known,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.mapping.in_force import Plan, followed_mode
-from flows.mapping.left_out import in_words
+from flows.mapping.left_out import apart, in_words
 from flows.plain import records
 from flows.settings import PlanSettings
 from flows.workspace import Workspace
@@ -20,13 +20,15 @@ from warehouse.known import Known
 class Standing:
     """A plan as it is stored, with what is wrong with it.
 
-    plan: its row of out_plan; modes: its rows of out_plan_mode. left_out: battery_id → reason. notes: one a
-    thing that is not as it should be; none, and the plan is whole.
+    plan: its row of out_plan; modes: its rows of out_plan_mode. left_out: battery_id → reason. unforeseen:
+    likewise, of cars that are not expected, which is no fault of the plan. notes: one a thing that is not as
+    it should be; none, and the plan is whole.
     """
 
     plan: Plan
     modes: Sequence[Mapping[str, Any]]
     left_out: Mapping[str, str]
+    unforeseen: Mapping[str, str]
     notes: tuple[str, ...]
 
     @property
@@ -49,15 +51,14 @@ def standing_of(workspace: Workspace, plan: Plan) -> Standing:
     """How a plan (a row of out_plan) stands, by the settings of now."""
     known, mine = Known(workspace.warehouse, plan["as_of_utc"]), {"plan_id": plan["plan_id"]}
     modes = sorted(records(known.read("out_plan_mode", where=mine)), key=lambda row: MODES.index(row["mode"]))
-    rows = records(known.read("out_left_out", where=mine))
-    left_out = {row["battery_id"]: row["reason"] for row in rows}
+    left_out, unforeseen = apart(known.read("out_left_out", where=mine))
     notes = [plan["note"]] if plan["note"] else []
     if not notes and plan["plan_source"] != "published":
         notes.append(f"no published prices: {plan['plan_source']}")
     if left_out:
         notes.append(f"left out: {in_words(left_out)}")
     notes += gap_notes(modes, workspace.settings.plan)
-    return Standing(plan=plan, modes=modes, left_out=left_out, notes=tuple(notes))
+    return Standing(plan=plan, modes=modes, left_out=left_out, unforeseen=unforeseen, notes=tuple(notes))
 
 
 def gap_notes(modes: Sequence[Mapping[str, Any]], settings: PlanSettings) -> list[str]:

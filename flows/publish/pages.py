@@ -17,6 +17,7 @@ from flows.filenames import file_stem
 from flows.folders import whole_folder
 from flows.mapping.findings import findings
 from flows.mapping.standing import standing_of
+from flows.money import Money
 from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.battery_page import BatteryPages
@@ -26,8 +27,8 @@ from warehouse.files import make_folder, write_whole
 
 _SOURCES = {
     "published": "",
-    "substituted": "Degraded plan: no published prices. Last week's prices of the same weekday were used and "
-    "nothing is fed back to the grid.",
+    "substituted": "Degraded plan: no published prices, or not of the whole day. Where there are none, those "
+    "of last week's same weekday or of days like it were used and nothing is fed back to the grid.",
     "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in; money is counted "
     "as if energy were free.",
 }
@@ -43,17 +44,21 @@ def write_pages(workspace: Workspace, plan: PlanRows, *, in_force: bool) -> list
     folder = workspace.reports / (
         str(plan.header["market_date"]) if in_force else f"plans/{plan.header['plan_id']}"
     )
-    environment = _environment()
+    environment = _environment(workspace.money)
+    standing = standing_of(workspace, plan.header)
     common = {
         "notice": workspace.settings.fleet.notice,
+        "money": workspace.money,
         "degraded": _SOURCES[str(plan.header["plan_source"])],
-        "warnings": standing_of(workspace, plan.header).notes,
+        "warnings": standing.notes,
         "in_force": in_force,
         "plan": plan.header,
         "style": _style(environment),
     }
     with whole_folder(folder) as fresh:
-        run_page = environment.get_template("run.html").render(**common, **_run_page(plan))
+        run_page = environment.get_template("run.html").render(
+            **common, **_run_page(plan), unforeseen=standing.unforeseen
+        )
         files = [write_whole(fresh / "index.html", run_page)]
         make_folder(fresh / "batteries")
         page, pages = environment.get_template("battery.html"), BatteryPages.of_plan(plan)
@@ -66,11 +71,16 @@ def write_pages(workspace: Workspace, plan: PlanRows, *, in_force: bool) -> list
     return [folder / file.relative_to(fresh) for file in files]
 
 
-def _environment() -> Environment:
+def _environment(money: Money) -> Environment:
     environment = Environment(
         loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"number": _number, "years": _years, "file_stem": file_stem}
+    environment.filters |= {
+        "number": _number,
+        "money": lambda euros, digits=2: _number(money.of(euros), digits),
+        "years": _years,
+        "file_stem": file_stem,
+    }
     return environment
 
 

@@ -77,7 +77,7 @@ def plan_rows(workspace: Workspace, plan_id: str) -> PlanRows:
         wear_maps=wear_maps(known, calibrations),
         life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=known.read("out_twin_residual", where=ids),
-        prices=used_prices(known, header),
+        prices=used_prices(known, header, workspace.money),
         promises=kept_promises(known, header["zone"]),
         checks=known.read("out_check", where={"run_id": header["run_id"]}),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),

@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from flows.money import EURO, Money
 from warehouse.known import Known
 
-_TITLES = {"bought": "Bought at the plug, ct/kWh", "sold": "Sold at the plug, ct/kWh"}
+_TITLES = {"bought": "Bought at the plug", "sold": "Sold at the plug"}
 _COLUMNS = {"bought": "import_eur_per_kwh", "sold": "export_eur_per_kwh"}
 _NOTES = {
     "substituted": "Where the market day has no published price, last week's stand in.",
-    "forecast": "After the last published price the plan reaches on with the mean of the last days like it.",
+    "forecast": "Where else there is none, and after the last published price, the plan goes by the mean of "
+    "the last days like it.",
 }
 
 
@@ -23,7 +25,8 @@ class UsedPrices:
     """Prices to draw: `told` says which they are, in a sentence or none.
 
     frame: one row a quarter-hour and series: interval_start_utc, series (one of those named in `titles`),
-    price_ct_per_kwh; empty where the plan knew no price. titles: series → what it is, in the order drawn.
+    price_ct_per_kwh (hundredths of the money shown); empty where the plan knew no price. titles: series →
+    what it is, in the order drawn.
     """
 
     frame: pd.DataFrame
@@ -31,8 +34,8 @@ class UsedPrices:
     told: str
 
 
-def used_prices(known: Known, header: Mapping[str, Any]) -> UsedPrices:
-    """The prices of a plan; ``header``: its row of out_plan."""
+def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) -> UsedPrices:
+    """The prices of a plan in some money; ``header``: its row of out_plan."""
     rows = known.read("out_plan_price", where={"plan_id": header["plan_id"]})
     columns = ["interval_start_utc", "series", "price_ct_per_kwh"]
     if rows.empty:
@@ -42,12 +45,14 @@ def used_prices(known: Known, header: Mapping[str, Any]) -> UsedPrices:
         told = "No price was known, so none is drawn."
         return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
     frames = [
-        rows[["interval_start_utc"]].assign(series=name, price_ct_per_kwh=100 * rows[_COLUMNS[name]])
+        rows[["interval_start_utc"]].assign(
+            series=name, price_ct_per_kwh=100 * rows[_COLUMNS[name]] / money.euros
+        )
         for name in _TITLES
     ]
     sources = set(rows["price_source"])
     return UsedPrices(
         frame=pd.concat(frames)[columns],
-        titles=_TITLES,
+        titles={name: f"{title}, {money.cent}/kWh" for name, title in _TITLES.items()},
         told=" ".join(note for source, note in _NOTES.items() if source in sources),
     )

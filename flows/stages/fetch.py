@@ -15,6 +15,7 @@ import pandas as pd
 from flows.clock import now
 from flows.context import Context
 from flows.errors import UsageError
+from flows.stages.ingest import read_in
 from flows.stages.record import StageResult, recorded
 from warehouse.errors import OptionError
 from warehouse.sources import SourceFile, read_source
@@ -93,8 +94,10 @@ def land_answer(
     provider, zone = PROVIDERS[source], zone or workspace.zone
     request = _request(provider, zone, day, tariff)
     kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
-    read = read_source(
-        dataset, kept.path, source=source, zone=zone if provider.zoned else None, **(options or {})
+    of_zone, given = zone if provider.zoned else None, dict(options or {})
+    read = read_in(
+        workspace.money,
+        lambda rate: read_source(dataset, kept.path, source=source, zone=of_zone, **given, **rate),
     )
     require_day(read.frame, zone, day, kept.path.name)
     ResponseCache(workspace.responses).remember(provider, request, kept)

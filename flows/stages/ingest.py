@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
+from flows.money import Money
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
-from warehouse.errors import ColumnError, SourceError, nearest
+from warehouse.errors import ColumnError, RateError, SourceError, nearest
 from warehouse.recheck import check_again
 from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
 from warehouse.sources.tariffs import PROVIDERS
@@ -109,7 +110,7 @@ def land_files(
     how: dict[str, Any] = {"zone": zone, "follow": follow, "received": received, **more}
     read, aside = list[SourceFile](), list[str]()
     for file in files:
-        item = _read(dataset, file, source, how)
+        item = _read(dataset, file, source, how, context.workspace.money)
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
@@ -134,10 +135,10 @@ def land_files(
     )
 
 
-def _read(dataset: str, file: Path, source: str, how: Mapping[str, Any]) -> SourceFile:
+def _read(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:
     """The file as of that dataset; telemetry of SoC and power alone as that kind of telemetry."""
     try:
-        return read_source(dataset, file, source=source, **how)
+        return read_in(money, lambda rate: read_source(dataset, file, source=source, **how, **rate))
     except ColumnError:
         if dataset != "telemetry" or source not in ("csv", "parquet"):
             raise
@@ -146,6 +147,19 @@ def _read(dataset: str, file: Path, source: str, how: Mapping[str, Any]) -> Sour
         except SourceError:
             pass  # it is not that either: what was asked for is told of
         raise
+
+
+def read_in(money: Money, read: Callable[[Mapping[str, Any]], SourceFile]) -> SourceFile:
+    """What `read` gives, told what the workspace's own money is worth where the file is in that.
+
+    Raises RateError for any other currency: nothing is looked up or guessed.
+    """
+    try:
+        return read({})
+    except RateError as error:
+        if error.currency != money.code:
+            raise
+    return read({"rate": money.euros})
 
 
 def _needs_cars(source: str, options: Mapping[str, object]) -> bool:

@@ -18,6 +18,7 @@ from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
 from flows.mapping.prices import MODES
 from flows.mapping.question import day_problem
+from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.types import DayProblem, Mode, ModePlan
@@ -46,7 +47,7 @@ class Made:
 def make(context: Context, inputs: PlanInputs) -> Made:
     """Plan the day beside what is followed so far; raises NoPlanError when no mode can be planned."""
     modes = MODES[inputs.prices.source]
-    if modes[-1] == "ordered" and inputs.prices.published:  # the hours before the day that have prices
+    if modes[-1] == "ordered" and inputs.prices.published.any():  # the hours that have prices
         modes = (*modes, "v2g")
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
@@ -54,7 +55,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     followed = solved.follow(modes)
     planned = PlannedDay(plans=solved.plans, failures=solved.failures)
     misses = _own_misses(planned.plans, followed)
-    notes = [*input_notes(inputs), *solved.notes(followed)]
+    notes = [*input_notes(inputs), *overloaded(solved.problems[followed]), *solved.notes(followed)]
     if misses:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}

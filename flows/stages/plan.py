@@ -14,6 +14,7 @@ from flows.clock import now
 from flows.context import Context
 from flows.mapping.in_force import followed_mode
 from flows.mapping.inputs import PlanInputs
+from flows.mapping.left_out import left_out_rows
 from flows.mapping.plan_rows import plan_frames, price_rows
 from flows.mapping.read_inputs import read_inputs
 from flows.mapping.used import files_used
@@ -131,7 +132,7 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
         ),
         "out_plan_price": price_rows(inputs),
         "out_expected_stay": expected[expected["session_id"].isin(inputs.sessions["session_id"])],
-        "out_left_out": pd.DataFrame(sorted(inputs.left_out.items()), columns=["battery_id", "reason"]),
+        "out_left_out": left_out_rows(inputs.left_out, inputs.unforeseen),
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
     }
     lineage: dict[str, Any] = {

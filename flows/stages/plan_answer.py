@@ -11,6 +11,7 @@ from flows.errors import NoPlanError
 from flows.mapping.disputes import disputes_of, named
 from flows.mapping.in_force import Plan, newest_plan
 from flows.mapping.inputs import PlanInputs
+from flows.mapping.left_out import in_words
 from flows.mapping.missing import why_missing
 from flows.mapping.plan_rows import mode_table
 from flows.mapping.standing import standing_of
@@ -40,6 +41,7 @@ def answer(
     told = [
         _told(inputs, verdict, row, in_force),
         *_expected(expected),
+        *([f"not expected: {in_words(stands.unforeseen)}"] if stands.unforeseen else []),
         *notes,
         *([named(disputed)] if disputed else []),
     ]
@@ -65,6 +67,7 @@ def answer(
             "changed_inputs": row["changed_inputs"],
             "in_force_plan_id": in_force["plan_id"],
             "left_out": dict(stands.left_out),
+            "not_expected": dict(stands.unforeseen),
             "expected_stays": len(expected),
             "gap": stands.solver.get("gap"),
             "solver_status": stands.solver.get("solver_status"),

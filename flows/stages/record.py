@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, ParamSpec, cast
 
@@ -85,7 +85,8 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                     f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
                 ) from error
             _log.info("%s: %s", stage, result.message)
-            return result
+            money = context.workspace.money
+            return replace(result, tables={name: money.rows(rows) for name, rows in result.tables.items()})
 
         return run
 

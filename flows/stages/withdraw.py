@@ -24,6 +24,12 @@ def withdraw(context: Context, rows: Rows, *, action: Action, decided_by: str, r
     done = decide(
         context.workspace.warehouse, rows, action, by=decided_by, reason=reason, decided_utc=context.as_of
     )
+    if not done.rows and done.pruned and action == "withdraw":
+        raise UsageError(
+            f"retention has let the {rows.dataset} of {', '.join(done.pruned[:3])} go, raw rows and samples: "
+            f"nothing of {_shown(rows)} is left that could be told apart in its quarter-hours",
+            hint="`v2g backup` of before, restored, holds them; quarter-hours stay as they are.",
+        )
     if not done.rows:
         state = "that counts" if action == "withdraw" else "that is withdrawn"
         raise UsageError(
@@ -32,6 +38,8 @@ def withdraw(context: Context, rows: Rows, *, action: Action, decided_by: str, r
         )
     effect = "withdrawn" if action == "withdraw" else "restored"
     files = ", ".join(done.files[:3]) + (f" and {len(done.files) - 3} more" if len(done.files) > 3 else "")
+    if done.pruned and rows.source is not None:
+        effect += " (what retention has let go of it stays in its quarter-hours)"
     return StageResult(
         stage="withdraw",
         status="ok",

@@ -13,7 +13,7 @@ import numpy as np
 
 from optimize import most_duty, rulebook
 from optimize.fleet.errors import UnsupportedError
-from optimize.fleet.layout import FloatArray, IntArray
+from optimize.fleet.layout import BoolArray, FloatArray, IntArray
 from optimize.tree import site_tree
 from optimize.types import DayProblem, Mode, ReserveBlock
 from optimize.validation import require_optimising
@@ -53,7 +53,7 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_cost, export_value [T] hold CO2. From slot discharge_end on nothing is discharged. wear:
+    import_cost, export_value [T] hold CO2. Nothing is discharged but where may_discharge [T]. wear:
     linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
@@ -66,7 +66,7 @@ class FleetArrays:
     slot_hours: float
     import_cost: FloatArray
     export_value: FloatArray
-    discharge_end: int
+    may_discharge: BoolArray
     departure_price: float
     capacity_kwh: FloatArray
     wear_linear: FloatArray
@@ -172,7 +172,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         slot_hours=problem.slot_hours,
         import_cost=problem.import_cost_eur_per_kwh,
         export_value=problem.export_value_eur_per_kwh,
-        discharge_end=problem.able_slots,
+        may_discharge=problem.able,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),
         wear_linear=np.where(by_law, 0.0, scale * beta),

@@ -194,7 +194,7 @@ class Repairer:
         eta, etad = 1.0 / fleet.efficiency_charge[stay], fleet.efficiency_discharge[stay]
         power, before = self.metered(plan), np.concatenate([[0.0], plan.energy_kwh[:-1]])
         before[rules.start[fleet.length > 0]] = fleet.arrival[fleet.length > 0]
-        most_out = np.where(rules.slot < fleet.discharge_end, fleet.discharge_limit[stay], 0.0)
+        most_out = np.where(fleet.may_discharge[rules.slot], fleet.discharge_limit[stay], 0.0)
         low, high = np.minimum(before, plan.energy_kwh), np.maximum(before, plan.energy_kwh)
         can = np.zeros((fleet.up + fleet.down, power.size))
         for channel in range(fleet.up + fleet.down):

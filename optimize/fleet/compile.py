@@ -78,7 +78,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         taper=taper,
         import_cost=np.ascontiguousarray(arrays.import_cost),
         export_value=np.ascontiguousarray(arrays.export_value),
-        discharge_end=arrays.discharge_end,
+        may_discharge=np.ascontiguousarray(arrays.may_discharge),
         departure_price=max(arrays.departure_price, 1e-9),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
         activation=np.array(activation).reshape(-1, T),

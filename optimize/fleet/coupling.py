@@ -92,14 +92,13 @@ def node_power_range(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     most = arrays.charge_limit_kw / arrays.efficiency_charge
     least = -arrays.discharge_limit_kw * arrays.efficiency_discharge
     end = arrays.first + arrays.count
-    last_out = np.clip(arrays.discharge_end, arrays.first, end)
     change_low, change_high = np.zeros((2, arrays.sites, arrays.slots + 1))
-    for change, value, until in ((change_low, least, last_out), (change_high, most, end)):
+    for change, value in ((change_low, least), (change_high, most)):
         np.add.at(change, (arrays.site, arrays.first), value)
-        np.add.at(change, (arrays.site, until), -value)
+        np.add.at(change, (arrays.site, end), -value)
     for j in range(arrays.sites):
         for node in arrays.path(j):
-            low[node] += np.cumsum(change_low[j])[:-1]
+            low[node] += np.where(arrays.may_discharge, np.cumsum(change_low[j])[:-1], 0.0)
             high[node] += np.cumsum(change_high[j])[:-1]
     return np.minimum(low, 0.0), np.maximum(high, 0.0)
 

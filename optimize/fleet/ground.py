@@ -83,7 +83,7 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
     step = np.zeros((stay.size, moves.STEP_COLUMNS))
     step[:, moves.NET], step[:, moves.ENERGY] = plan.charge_kw - plan.discharge_kw, plan.energy_kwh
     step[:, moves.MOST_IN] = rules.charge_limit[stay]
-    step[:, moves.MOST_OUT] = np.where(slot < fleet.discharge_end, fleet.discharge_limit[stay], 0.0)
+    step[:, moves.MOST_OUT] = np.where(fleet.may_discharge[slot], fleet.discharge_limit[stay], 0.0)
     step[:, moves.LEAST_IN], step[:, moves.LEAST_OUT] = rules.least_in[owner], rules.least_out[owner]
     step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
     step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 BOX_PAIRS = 6
 
@@ -35,7 +36,7 @@ class Fleet(NamedTuple):
     taper: int
     import_cost: FloatArray
     export_value: FloatArray
-    discharge_end: int
+    may_discharge: BoolArray
     departure_price: float
     sustain: FloatArray
     activation: FloatArray

@@ -11,7 +11,7 @@ from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 @kernel
 def most_discharge(fleet: Fleet, s: int, t: int) -> float:
     """What stay s may discharge in slot t, battery-side kW."""
-    return float(fleet.discharge_limit[s]) if t < fleet.discharge_end else 0.0
+    return float(fleet.discharge_limit[s]) if fleet.may_discharge[t] else 0.0
 
 
 @kernel

@@ -104,13 +104,19 @@ def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray
     drawdown = np.array([car.drawdown_limit for car in problem.cars])
     able = (pairs.data["discharge_limit"] > 0.0) & (limits > 0.0)[pairs.car]
     able &= contract[pairs.car, problem.day_of_slot[pairs.slot]] > 0.0
+    # Between two slots with discharge the highest so far is remembered over those without.
+    number, stays = np.arange(len(pairs)), int(pairs.window.max(initial=-1)) + 1
+    first_able, last_able = np.full(stays, len(pairs)), np.full(stays, -1)
+    np.minimum.at(first_able, pairs.window[able], number[able])
+    np.maximum.at(last_able, pairs.window[able], number[able])
+    falls = (number >= first_able[pairs.window]) & (number <= last_able[pairs.window])
     follows = np.zeros(len(pairs), dtype=np.bool_)
     if "previous" in pairs.data and problem.change_price_eur_per_kwh > 0.0:
         follows = np.isfinite(pairs.data["previous"])
     return np.column_stack(
         [
             able,
-            able & (drawdown < 1.0)[pairs.car],
+            falls & (drawdown < 1.0)[pairs.car],
             pairs.data["taper_fall"] > 0.0,
             follows,
             (pairs.up >= 0).sum(axis=0),

@@ -95,7 +95,7 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
         data["previous"] = problem.previous_kw[car, slot]
     if mode != "v2g":
         data["discharge_limit"] = np.zeros(number.size)
-    data["discharge_limit"] = np.where(slot < problem.able_slots, data["discharge_limit"], 0.0)
+    data["discharge_limit"] = np.where(problem.able[slot], data["discharge_limit"], 0.0)
     up, down = _channels(problem, tree, data, site, slot, mode)
     for way, blocks, share in (("up", up, True), ("down", down, False)):
         hours = np.array([block.sustain_hours for block in problem.reserves])

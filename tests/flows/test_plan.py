@@ -129,7 +129,7 @@ def test_a_worse_rung_never_replaces_a_better_one(depot: Workspace) -> None:
 
 
 def test_without_any_price_the_cars_are_still_charged(depot: Workspace) -> None:
-    more(depot, "prices", price_rows(DAY, 1).iloc[[5]].assign(resolution_minutes=30))
+    spoil(depot, "DELETE FROM core_price")
     result = planned(depot)
     assert (result.exit_code, result.details["plan_source"]) == (3, "charge_only")
     out = tables(depot)

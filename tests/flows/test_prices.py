@@ -40,7 +40,7 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
     rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
     known(workspace, rows)
     found = day_prices(workspace, day)
-    assert found.source == "charge_only"
+    assert (found.source, found.told.index("forecast"), found.published.sum()) == ("substituted", 2, 95)
     assert "1 of 96 quarter-hours" in found.note
 
 
@@ -59,12 +59,40 @@ def test_last_weeks_prices_stand_in_by_the_clock_on_the_wall(workspace: Workspac
         assert at(found.slots, found.market, clock) == at(old.slots, old.market, clock)
 
 
-def test_one_missing_hour_leaves_the_day_unpublished(workspace: Workspace) -> None:
-    day = date(2024, 4, 1)
-    known(workspace, price_rows(day, 1).drop(index=7))
+@pytest.mark.parametrize("day", [date(2024, 3, 31), date(2024, 4, 1), date(2024, 10, 27)])
+@pytest.mark.parametrize("lost", [[0], [7], [22], [0, 1, 9, 21]])
+def test_a_hole_is_filled_between_its_neighbours_where_no_day_before_is_known(
+    workspace: Workspace, day: date, lost: list[int]
+) -> None:
+    rows = price_rows(day, 1)
+    known(workspace, rows.drop(index=lost))
     found = day_prices(workspace, day)
-    assert (found.source, found.market) == ("charge_only", None)
-    assert "4 of 96 quarter-hours" in found.note
+    assert found.source == "substituted"
+    assert f"{4 * len(lost)} of {4 * len(rows)} quarter-hours" in found.note
+    hole = np.repeat(np.isin(np.arange(len(rows)), lost), 4)
+    assert found.told == tuple(np.where(hole, "forecast", "published"))
+    assert (found.published == ~hole).all()
+    assert found.market is not None
+    told = np.repeat(rows["price_eur_per_kwh"].to_numpy(), 4)
+    assert found.market[~hole].tolist() == told[~hole].tolist()
+    filled = np.interp(np.flatnonzero(hole), np.flatnonzero(~hole), told[~hole])
+    assert found.market[hole].tolist() == pytest.approx(filled.tolist())
+
+
+def test_a_hole_is_as_on_days_like_it_where_last_week_is_not_whole(workspace: Workspace) -> None:
+    day = date(2024, 4, 10)
+    known(workspace, price_rows(day - timedelta(days=2), 2).assign(price_eur_per_kwh=0.25))
+    known(workspace, price_rows(day, 1).drop(index=12))
+    found = day_prices(workspace, day)
+    assert found.market is not None
+    assert found.market[~found.published].tolist() == [0.25] * 4
+    assert set(found.told) == {"published", "forecast"}
+
+
+def test_without_one_price_of_the_day_nor_of_last_week_there_is_none(workspace: Workspace) -> None:
+    known(workspace, price_rows(date(2024, 4, 1), 1))
+    found = day_prices(workspace, date(2024, 4, 2))
+    assert (found.source, found.market, found.published.any()) == ("charge_only", None, False)
 
 
 @pytest.mark.parametrize("lost", [[7], [23], list(range(12, 24)), list(range(23))])

@@ -115,7 +115,7 @@ def problem_of(arrays: FleetArrays) -> DayProblem:
         terminal_value_eur_per_kwh=0.0,
         departure_price_eur_per_kwh=arrays.departure_price,
         reserves=arrays.blocks,
-        discharge_end=arrays.discharge_end,
+        may_discharge=arrays.may_discharge,
     )
 
 

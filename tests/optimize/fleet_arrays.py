@@ -24,7 +24,8 @@ def random_fleet(
     """A depot's day; limits, base load and peak grow with the number of cars.
 
     With more than one site, site 0 is the feeder and the others hang on it. Reserve: six symmetric blocks.
-    Unless whole, nothing is fed in from some slot on, and what stays leave in store is worth what each says.
+    Unless whole, nothing is fed in from some slot on and in some hours before, and what stays leave in store
+    is worth what each says.
     """
     rng = np.random.default_rng(seed)
     hour = np.arange(SLOTS) * HOURS
@@ -60,7 +61,7 @@ def random_fleet(
         slot_hours=HOURS,
         import_cost=(market + 0.06) * 1.19,
         export_value=market + 0.04,
-        discharge_end=SLOTS if whole else int(rng.integers(SLOTS)),
+        may_discharge=_with_holes(SLOTS if whole else int(rng.integers(SLOTS)), None if whole else seed),
         departure_price=5.0,
         capacity_kwh=capacity,
         wear_linear=np.where(law, 0.0, scale * 1.4),
@@ -98,6 +99,14 @@ def random_fleet(
         blocks=blocks,
         block_site=np.zeros(len(blocks), dtype=np.int64),
     )
+
+
+def _with_holes(end: int, seed: int | None) -> np.ndarray:
+    """Whether feeding in is allowed: before a slot, but in some hours drawn apart from all else."""
+    able = np.arange(SLOTS) < end
+    if seed is not None:
+        able &= np.repeat(np.random.default_rng([seed, 1]).random(SLOTS // 4) > 0.1, 4)
+    return able
 
 
 def _stays(rng: np.random.Generator) -> list[tuple[int, int]]:

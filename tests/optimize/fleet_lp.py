@@ -62,7 +62,7 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
             c = column(0.0, C, dt * float(arrays.import_cost[t]) / eta)
             d = column(
                 0.0,
-                D if t < arrays.discharge_end else 0.0,
+                D if arrays.may_discharge[t] else 0.0,
                 dt * (wear - float(arrays.export_value[t]) * etad),
             )
             e = column(
@@ -79,7 +79,7 @@ def fleet_lp(arrays: FleetArrays) -> highspy.HighsLp:
                     up, down = block.sustain_hours / etad, block.sustain_hours * eta
                     rows.add(
                         -inf,
-                        etad * (D if t < arrays.discharge_end else 0.0),
+                        etad * (D if arrays.may_discharge[t] else 0.0),
                         [(u, 1.0), *[(j, -v) for j, v in p]],
                     )
                     rows.add(-inf, C / eta, [(r, 1.0), *p])

@@ -200,16 +200,17 @@ def _objective(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
 
 
 def _horizon(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
-    """More or less than a day: laws of each day, an end of feeding in, stays' own worth of what is left."""
+    """More or less than a day: laws of each day, slots without feeding in, own worth of what is left."""
     count = len(problem.slots)
     starts = sorted({0, *rng.integers(0, count, size=int(rng.integers(0, 3))).tolist()})
     worth = [float(rng.choice([-0.05, 0.0, 0.15, 0.5])) for _ in problem.sessions]
+    holes = np.random.default_rng([count, *starts])
     problem = _with_cars(problem, lambda _: {"v2g_used_kwh": float(rng.choice([0.0, 1.0, 50.0]))})
     return replace(
         problem,
         duty_days=float(rng.choice([0.3, 1.5, 2.0])),
         day_starts=tuple(starts),
-        discharge_end=int(rng.integers(0, count + 1)),
+        may_discharge=(np.arange(count) < int(rng.integers(0, count + 1))) & (holes.random(count) > 0.15),
         sessions=tuple(
             replace(stay, value_eur_per_kwh=value) if rng.random() < 0.7 else stay
             for stay, value in zip(problem.sessions, worth, strict=True)

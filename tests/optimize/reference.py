@@ -199,8 +199,8 @@ class _Rows:
 
     def _out(self, t: int, most: float) -> float:
         """What may be discharged in a slot by a charger that can so much."""
-        end = self.problem.discharge_end
-        return most if end is None or t < end else 0.0
+        flags = self.problem.may_discharge
+        return most if flags is None or flags[t] else 0.0
 
     def _target(self, session: Session, one: Car, p_ch: float, ends: list) -> float:
         """Owed at the window's end: for a stay beyond the day by search over what full power can still do."""

@@ -133,12 +133,12 @@ EVIDENCE = {
         check="discharge limit",
         breaks=other_car(discharge_limit_kw=3.0),
     ),
-    "end of feeding in": Evidence(
-        golden=(horizon.test_nothing_is_fed_in_from_the_end_of_feeding_in_on,),
+    "slots without feeding in": Evidence(
+        golden=(horizon.test_nothing_is_fed_in_where_it_may_not_be,),
         second=(Second._out,),
         mixed=("horizon",),
-        check="no discharge from slot",
-        breaks=other_day(discharge_end=2),
+        check="no discharge where none may be",
+        breaks=other_day(may_discharge=np.arange(3) < 2),
     ),
     "stored energy": Evidence(
         golden=(golden.test_v2g_buys_twice_and_sells_at_the_peak,),

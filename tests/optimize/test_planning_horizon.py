@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from optimize.errors import ProblemError
 from optimize.plan import plan_day
 from optimize.types import DayProblem
 from tests.optimize.fleets import car, day, stay, wear
@@ -19,13 +20,44 @@ def sells(prices: list[float], **of_car: float) -> DayProblem:
     return day(prices, [car(**of_car)], [stay("A", 0, len(prices), 0.8, 0.0)], departure_price=0.0)
 
 
-def test_nothing_is_fed_in_from_the_end_of_feeding_in_on() -> None:
+def only(*flags: bool) -> np.ndarray:
+    return np.array(flags, dtype=np.bool_)
+
+
+def test_nothing_is_fed_in_where_it_may_not_be() -> None:
     # The dearest slot comes too late; 4 kWh go in the first two.
-    problem = replace(sells([0.2, 0.3, 0.9]), discharge_end=2)
+    problem = replace(sells([0.2, 0.3, 0.9]), may_discharge=only(True, True, False))
     assert_table(problem, "v2g", [[0, 0, 0]], [[4, 4, 0]], 0.8 + 1.2)
     # At one price all day as well: a steady plan stays steady on its side of the end.
-    problem = replace(sells([0.3] * 3), discharge_end=1)
+    problem = replace(sells([0.3] * 3), may_discharge=only(True, False, False))
     assert_table(problem, "v2g", [[0, 0, 0]], [[4, 0, 0]], 1.2)
+    # A hole in the middle is gone round; what is bought in it is sold after it: 4 at 0.1 for 4 at 0.4.
+    problem = replace(sells([0.3, 0.1, 0.4, 0.2]), may_discharge=only(True, False, True, True))
+    assert_table(problem, "v2g", [[0, 4, 0, 0]], [[4, 0, 4, 4]], 1.2 - 0.4 + 1.6 + 0.8)
+    # Even where its price is the best of all, and the ones on both sides are alike.
+    problem = replace(sells([0.3, 0.9, 0.3]), may_discharge=only(True, False, True))
+    assert_table(problem, "v2g", [[0, 0, 0]], [[4, 0, 4]], 2.4)
+
+
+def test_the_most_that_was_held_is_remembered_over_slots_without_feeding_in() -> None:
+    # 5 kWh, 4 bought at 0.1 for 0.15: of the 9 no more than 4 may be drawn again, though a hole lies between.
+    problem = day(
+        [0.1, 0.5, 0.48, 0.45],
+        [car(drawdown_limit=0.4)],
+        [stay("A", 0, 4, 0.5, 0.0)],
+        departure_price=0.0,
+        terminal=0.15,
+    )
+    for one in (problem, replace(problem, may_discharge=only(True, True, False, True))):
+        assert_table(one, "v2g", [[4, 0, 0, 0]], [[0, 4, 0, 0]], -0.4 + 4 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "rule"), [(only(True), "shape of may_discharge"), (np.array([1.0, 0.0, 1.0]), "true or false")]
+)
+def test_slots_without_feeding_in_are_told_slot_by_slot(flags: np.ndarray, rule: str) -> None:
+    with pytest.raises(ProblemError, match=rule):
+        replace(sells([0.2, 0.3, 0.9]), may_discharge=flags)
 
 
 def test_a_contract_holds_in_each_day_less_what_is_used_of_the_first() -> None:

@@ -35,6 +35,16 @@ def test_labels_tell_the_repeated_hour_apart(tmp_path):
     assert frame["price_eur_per_kwh"].tolist() == pytest.approx([0.006, 0.015, 0.009, -0.01])
 
 
+@pytest.mark.parametrize("marks", [0, 1, 2, 5])
+def test_a_download_that_is_marked_as_utf8_again_is_the_same_file(tmp_path, marks):
+    lines = ["Datum von;Datum bis;Deutschland/Luxemburg [€/MWh] Originalauflösungen"]
+    lines += [f"26.06.2024 {n:02d}:00;26.06.2024 {n + 1:02d}:00;{n},5" for n in range(23)]
+    path = tmp_path / "smard.csv"
+    path.write_bytes(b"\xef\xbb\xbf" * marks + "\n".join(lines).encode())
+    frame = read_source("prices", path, source="smard").frame
+    assert frame["price_eur_per_kwh"].tolist() == pytest.approx([(n + 0.5) / 1000 for n in range(23)])
+
+
 @real_year
 @pytest.mark.parametrize(
     ("date", "hours"),

@@ -20,6 +20,7 @@ from warehouse.errors import (
 from warehouse.sources.caps import CAPS, PACKING_FROM_BYTES, Caps
 
 PARQUET_MAGIC, ZIP_MAGIC, GZIP_MAGIC = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
 NUL_BYTES = "holds NUL bytes; expected CSV as UTF-8 text, or Parquet"
 _GZIP = 31
 _CHUNK = 2**16
@@ -68,6 +69,8 @@ def load(path: Path, caps: Caps = CAPS, *, follow: bool = True) -> RawFile:
         data = _gunzip(data, name, caps)
     if not data[:_CHUNK].strip() and not data.strip():
         raise EmptyFileError("is empty", file=name)
+    while data.startswith(_BOM * 2):  # a programme that marks what was marked before it
+        data = data[len(_BOM) :]
     return RawFile(name=name, data=data, sha256=sha256, caps=caps)
 
 

@@ -152,9 +152,12 @@ def _malformed(
     except pa.ArrowInvalid as again:
         error = again
     if "straddling" in str(error):
+        lines = enumerate(io.BytesIO(file.data))
+        row = next((number for number, line in lines if len(line) > _BLOCK_BYTES), None)
         return OversizedFileError(
-            f"has a row longer than {_BLOCK_BYTES:,} bytes; a quote that is never closed?", file=file.name
-        )
+            f"has a row longer than {_BLOCK_BYTES:,} bytes; a quote that is never closed?",
+            file=file.name, row=row or None,
+        )  # fmt: skip
     found = re.search(r"Row #(\d+): (.*)", str(error), re.DOTALL)
     row, problem = (int(found[1]) - 1, found[2]) if found else (None, str(error))
     return UndecodableFileError(f"is not well-formed CSV: {problem[:120]}", file=file.name, row=row)
@@ -163,7 +166,8 @@ def _malformed(
 def _header(file: RawFile, delimiter: str) -> list[str]:
     """Return the header's names; refuses bytes that are no UTF-8 text and headers that are no list."""
     if b"\0" in file.data:
-        raise UndecodableFileError(NUL_BYTES, file=file.name)
+        row = file.data.count(b"\n", 0, file.data.index(b"\0"))
+        raise UndecodableFileError(NUL_BYTES, file=file.name, row=row or None)
     first = next((line for line in io.BytesIO(file.data) if line.strip(b"\xef\xbb\xbf \t\r\n")), b"")
     if len(first) > file.caps.line_bytes:
         raise OversizedFileError(f"has a header longer than {file.caps.line_bytes:,} bytes", file=file.name)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from warehouse.errors import ColumnError, OptionError
+from warehouse.errors import CellError, ColumnError, OptionError
 from warehouse.sources.cars import Car, cars_of
 from warehouse.sources.parsed import Parsed
-from warehouse.zones import market_day_bounds, market_timezone
+from warehouse.zones import FIRST_DAY, LAST_DAY, market_day_bounds, market_timezone
 
 OPTIONS = frozenset({"cars", "onto", "zone"})
 
@@ -52,10 +52,17 @@ def replay(
     sessions: session_id, source_row, arrival and departure (local wall times), departure_soc, and
     arrival_soc or, where it is NaN, energy_kwh (metered). options: cars (battery table), onto (market dates),
     zone. States of charge are held to the car's limits; notes list what found no free car, was clipped or
-    fell into a skipped hour. whole_week: whether the source has to span one. Raises OptionError, ColumnError.
+    fell into a skipped hour. whole_week: whether the source has to span one. Raises SourceError.
     """
     cars, days, zone = cars_of(options, file), _days(options, file), _zone(options, file)
     dated = sessions.assign(date=sessions["arrival"].dt.date)
+    never = dated[(dated["date"] < FIRST_DAY) | (dated["date"] > LAST_DAY)]
+    if len(never):  # one such day would stretch the cycle over all the years between
+        first = never.iloc[0]
+        raise CellError(
+            f"is no day that a session can have: not within {FIRST_DAY} to {LAST_DAY}",
+            file=file, row=int(first["source_row"]), column="arrival", value=str(first["date"]),
+        )  # fmt: skip
     if whole_week and dated["date"].max() - dated["date"].min() < dt.timedelta(days=6):
         raise ColumnError("spans less than a week", file=file, column="arrival")
     dated = dated.sort_values(["arrival", "departure", "session_id"])

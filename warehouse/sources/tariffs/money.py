@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from warehouse.errors import OptionError, UnitError
+from warehouse.errors import OptionError, RateError, UnitError
 
 _UNIT = re.compile(r"\s*([A-Za-z€£]{1,4})\s*/\s*([kKmM][wW][hH])\s*")
 _SYMBOLS = {"€": "EUR", "£": "GBP"}
@@ -38,9 +38,9 @@ def money(currency: str, divisor: float, options: Mapping[str, object], file: st
             raise OptionError("the prices are in EUR; a rate would change them", file=file, column="rate")
         return Money(divisor=divisor)
     if rate is None:
-        raise OptionError(
+        raise RateError(
             f"the prices are in {code}; tell with rate (--rate) how many euros one {code} is worth",
-            file=file, column="rate",
+            file=file, currency=code,
         )  # fmt: skip
     if not isinstance(rate, int | float) or not math.isfinite(rate) or not 0 < rate < 1000:
         raise OptionError(

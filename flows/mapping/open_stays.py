@@ -1,0 +1,37 @@
+"""Cars at the plug whose departure nobody has told: until somebody does, they leave as they are used to.
+
+The row of such a stay waits in quarantine for its end. It is planned from where it began to the departure
+that its car's past makes likely, given that it is still there: early, by the quantile of the settings. A car
+with too little past, or one that should have left long ago, is left out by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from flows.mapping.left_out import STILL_OPEN, still_open
+from warehouse.known import Known
+from warehouse.quarantine import Wanted
+
+_ROW = ["source_id", "source_row"]
+
+
+def open_stays(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> pd.DataFrame:
+    """Landed sessions that lack their end, or charges, and may be going on at `start`, one a car: the newest.
+
+    start: where a plan begins; stays that began after it have not begun.
+    """
+    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, start)))
+    # One that breaks any other rule is no stay to go by.
+    lacks = (rules["rule"] == "not_null") & rules["column_name"].isin(["arrival_soc", "departure_soc"])
+    other = rules[~(lacks | (rules["column_name"] == "departure_utc"))]
+    rules = rules[~rules.set_index(_ROW).index.isin(other.set_index(_ROW).index)]
+    rows = known.landed_rows("sessions", rules)
+    rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
+    rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
+    rows = rows.loc[still_open(known, rows, start)]
+    told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
+    rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
+    return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")

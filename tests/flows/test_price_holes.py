@@ -1,0 +1,144 @@
+"""A day with holes in its prices, through the real stages: V2G goes on beside them, and never in them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows.stages import Context
+from flows.stages.check import check
+from flows.stages.plan import plan
+from flows.stages.publish import publish
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, ZONE, price_rows, put, session_rows
+from warehouse.zones import market_day_bounds, market_day_slots
+
+WEEK = timedelta(days=7)
+DEAR = 0.4
+"""€/kWh that the evening costs more: selling then pays."""
+
+
+def rows_of(day: date) -> pd.DataFrame:
+    return price_rows(day, 1, spread=0.15)
+
+
+def stays(day: date) -> pd.DataFrame:
+    """Both cars at the plug the whole day: whatever hour is missing, they could feed back in it."""
+    begin, end = market_day_bounds(day, ZONE)
+    return session_rows(day).iloc[[0, 2]].assign(
+        session_id=["long-1", "long-2"],
+        arrival_utc=(begin - timedelta(hours=1)).isoformat(),
+        departure_utc=(end + timedelta(hours=1)).isoformat(),
+        arrival_soc=0.6,
+        departure_soc=0.7,
+    )  # fmt: skip
+
+
+def told(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
+    put(workspace, dataset, rows)
+    check(Context.of(workspace, AS_OF))
+
+
+def planned(workspace: Workspace, day: date) -> tuple[int, dict[str, pd.DataFrame]]:
+    before = datetime.combine(day - timedelta(days=1), AS_OF.timetz())
+    result = plan(Context.of(workspace, before), day)
+    mine = {"plan_id": result.details["plan_id"]}
+    names = ("out_plan_price", "out_plan_mode", "out_plan_slot", "out_plan")
+    return result.exit_code, {name: workspace.warehouse.read(name, where=mine) for name in names}
+
+
+def gained(out: dict[str, pd.DataFrame], mode: str) -> float:
+    """What a mode is better than charging on plug-in, €."""
+    benefit = out["out_plan_mode"].set_index("mode")["net_benefit_eur"]
+    return float(benefit[mode] - benefit["uncontrolled"])
+
+
+SPRING, PLAIN, AUTUMN = date(2024, 3, 31), date(2024, 4, 10), date(2024, 10, 27)
+
+
+@pytest.mark.parametrize(
+    ("day", "lost"),
+    [
+        (PLAIN, [0]), (PLAIN, [12]), (PLAIN, [23]), (PLAIN, [3, 8, 18, 19]),
+        (SPRING, [2]), (SPRING, [1, 22]), (AUTUMN, [2, 3]), (AUTUMN, [24]),
+    ],
+)  # fmt: skip
+def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
+    depot: Workspace, day: date, lost: list[int]
+) -> None:
+    told(depot, "sessions", stays(day))
+    rows = rows_of(day)
+    told(depot, "prices", rows.drop(index=lost))
+    code, torn = planned(depot, day)
+    assert code == 3
+    priced = torn["out_plan_price"].set_index("interval_start_utc")["price_source"]
+    own = market_day_slots(day, ZONE)
+    hole = own[np.repeat(np.isin(np.arange(len(rows)), lost), 4)]
+    assert set(priced[hole]) == {"forecast"}
+    assert set(priced[own.difference(hole)]) == {"published"}
+    v2g = torn["out_plan_slot"].query("mode == 'v2g'").groupby("interval_start_utc")["discharge_kw"].sum()
+    assert v2g[hole].max() < 1e-9
+    assert torn["out_plan_slot"].query("mode != 'v2g'")["discharge_kw"].max() == 0.0
+
+    told(depot, "prices", rows)
+    code, whole = planned(depot, day)
+    assert (code, whole["out_plan"]["plan_source"].item()) == (0, "published")
+    undisturbed = whole["out_plan_slot"].query("mode == 'v2g'").groupby("interval_start_utc")
+    undisturbed = undisturbed["discharge_kw"].sum()
+    for side in (own[own < hole[0]], own[own > hole[-1]]):
+        assert (v2g[side].sum() > 4.0) == (undisturbed[side].sum() > 4.0), "V2G goes on beside the hole"
+    assert 0.6 * gained(whole, "v2g") < gained(torn, "v2g") < gained(whole, "v2g") + 0.05
+    assert gained(torn, "ordered") == pytest.approx(gained(whole, "ordered"), abs=0.5)
+
+
+def test_the_dearest_hour_is_not_sold_into_while_nobody_has_published_it(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(depot, "sessions", stays(PLAIN))
+    dear = rows_of(PLAIN - WEEK)
+    dear.loc[12, "price_eur_per_kwh"] += 3 * DEAR
+    told(depot, "prices", dear)
+    told(depot, "prices", rows_of(PLAIN).drop(index=12))
+    own = market_day_slots(PLAIN, ZONE)
+
+    def sold(workspace: Workspace) -> float:
+        _, out = planned(workspace, PLAIN)
+        prices = out["out_plan_price"].set_index("interval_start_utc").loc[own[48:52]]
+        assert set(prices["price_source"]) == {"substituted"}
+        assert prices["import_eur_per_kwh"].min() > DEAR
+        slots = out["out_plan_slot"].query("mode == 'v2g'").set_index("interval_start_utc")
+        return float(slots.loc[own[48:52], "discharge_kw"].sum())
+
+    assert sold(depot) == 0.0
+    monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
+    assert sold(Workspace.open(depot.root)) > 10.0
+
+
+def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(depot: Workspace) -> None:
+    told(depot, "sessions", stays(PLAIN))
+    before = PLAIN - timedelta(days=1)
+    told(depot, "prices", pd.concat([rows_of(before).drop(index=19), rows_of(PLAIN)]))
+    code, out = planned(depot, PLAIN)
+    assert (code, out["out_plan"]["plan_source"].item()) == (3, "published")
+    assert "4 quarter-hours before" in out["out_plan"]["note"].item()
+    at = pd.Timestamp(datetime.combine(before, AS_OF.timetz()))
+    assert out["out_plan"]["first_slot_utc"].item() == at
+    hole = market_day_slots(before, ZONE)[76:80]
+    prices = out["out_plan_price"].set_index("interval_start_utc")["price_source"]
+    assert set(prices[hole]) == {"forecast"}
+    slots = out["out_plan_slot"].query("mode == 'v2g'").set_index("interval_start_utc")["discharge_kw"]
+    assert slots[hole].max() < 1e-9 < slots.max()
+
+
+def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: Workspace) -> None:
+    told(depot, "sessions", stays(PLAIN))
+    told(depot, "prices", rows_of(PLAIN).drop(index=[5, 6]))
+    planned(depot, PLAIN)
+    pages = publish(Context.of(depot, datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())), PLAIN)
+    index = next(file for file in pages.files if file.endswith("index.html"))
+    text = (depot.root / index).read_text(encoding="utf-8")
+    assert "8 of 96 quarter-hours of 2024-04-10 without one price" in text
+    assert "nothing is fed back" in text
