@@ -17,6 +17,7 @@ from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources import single
 from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
+from warehouse.sources.dialect import OURS
 from warehouse.sources.nulls import floats
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
@@ -92,7 +93,7 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     contract = dataset_contract(dataset)
     told = options.get("received")
     besides = {told.column} if isinstance(told, Received) else set()
-    table = read_table(file, used=_known_headers(dataset) | {str(name) for name in besides})
+    table = read_table(file, dialect=OURS, used=_known_headers(dataset) | {str(name) for name in besides})
     constants = {
         name: str(value)
         for name, value in options.items()
@@ -120,9 +121,14 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     return to_pack(dataset, parsed, options, file.name)
 
 
+def other_spellings(dataset: str, column: str) -> tuple[str, ...]:
+    """Return the headers that may stand in place of a column's name."""
+    return tuple(one.header for one in _SPELLINGS.get((dataset, column), ()))
+
+
 def _known_headers(dataset: str) -> set[str]:
     names = dataset_contract(dataset).names
-    return {*names, *(one.header for name in names for one in _SPELLINGS.get((dataset, name), ()))}
+    return {*names, *(header for name in names for header in other_spellings(dataset, name))}
 
 
 def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
@@ -152,9 +158,7 @@ def _refuse_misnamed(
             file=table.file, column="time_utc",
         )  # fmt: skip
     open_names = [name for name, spelling in found.items() if spelling is None]
-    accepted = open_names + [
-        spelling.header for name in open_names for spelling in _SPELLINGS.get((dataset, name), ())
-    ]
+    accepted = open_names + [header for name in open_names for header in other_spellings(dataset, name)]
     for header in extra:
         cutoff = 0.5 if absent else 0.8
         if close := get_close_matches(
