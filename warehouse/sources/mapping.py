@@ -24,8 +24,9 @@
     [columns.temperature_degc]
     constant = 25.0                     # instead of `from`
 
-A column of ours that is not listed is taken under its own name if the file has it; only columns that are used
-are judged. What else can be said of the file, each by its line alone:
+A column of ours that is not listed is taken under its own name if the file has it; whose log it is may be
+left to `--battery`, the zone of prices to `--zone`. Only columns that are used are judged. What else can be
+said of the file, each by its line alone:
 
     encoding = "latin-1"                # default "utf-8"; also "windows-1252", "utf-16"
     skip_lines = 4                      # that stand before the header; a line `sep=;` need not be told
