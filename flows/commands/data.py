@@ -133,7 +133,7 @@ def ingest(
     mapping: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="What foreign columns are called here: see warehouse/sources/mapping.py."
+            metavar="FILE", help="What foreign columns are called here: `v2g mapping --help` tells its keys."
         ),
     ] = None,
     received: Annotated[

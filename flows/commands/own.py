@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from flows.commands.data import Kind
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.errors import UsageError
+from flows.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from warehouse.sources.suggest import Suggestion
+
+
+class SuggestedKind(StrEnum):
+    """What a file may hold for which a mapping is suggested."""
+
+    telemetry = "telemetry"
+    soc_power = "soc_power"
+    sessions = "sessions"
+    prices = "prices"
+    metering = "metering"
+
 
 OutOption = Annotated[
     Path | None,
@@ -22,9 +38,29 @@ OutOption = Annotated[
 ]
 
 
+class _WithKeys(TyperGroup):
+    """Commands whose help ends with every key of a mapping file."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, and after it what a mapping may say."""
+        from flows.console import make_console, show_tables
+
+        super().format_help(ctx, formatter)
+        show_tables(make_console(), _keys())
+
+
+mapping = typer.Typer(
+    name="mapping",
+    cls=_WithKeys,
+    help="Mapping files: what a foreign file's columns are called here, for `v2g ingest --mapping`.",
+    no_args_is_help=True,
+)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.command(rich_help_panel="Data")(template)
+    app.add_typer(mapping, rich_help_panel="Data")
 
 
 def template(
@@ -71,6 +107,87 @@ def template(
         call.answer(
             payload, lambda console: console.print(f"{out} is a template of {kind.value}", soft_wrap=True)
         )
+
+
+@mapping.command()
+def suggest(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The foreign file.", show_default=False)],
+    kind: Annotated[
+        SuggestedKind | None,
+        typer.Option("--kind", metavar="KIND", help="What it holds.", show_default="what it seems to"),
+    ] = None,
+    battery: Annotated[
+        str | None, typer.Option(metavar="ID", help="Whose the file is, where it does not say.")
+    ] = None,
+    out: OutOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """A first mapping for a foreign file, a reason beside each line; what cannot be known is left as TODO.
+
+    Units, time zones and signs are never guessed without a word: a unit is what the label says and the values
+    bear out, the way of a current what the charge beside it does. Exit 3 while something is left open.
+
+    Example: v2g mapping suggest bus12.csv --out mappings/bms.toml
+
+    Example: v2g mapping suggest log.csv --kind telemetry --battery CAR1
+    """
+    from warehouse.sources.rawfile import load
+    from warehouse.sources.suggest import suggest_mapping
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    found = suggest_mapping(load(file), None if kind is None else kind.value, battery=battery)
+    if out is not None:
+        write_new(out, found.text)
+    payload = {
+        "kind": found.dataset, "complete": found.complete, "left_open": list(found.left_open),
+        "mapping": found.text, "file": None if out is None else str(out),
+    }  # fmt: skip
+    call.answer(payload, lambda console: _show_suggestion(console, found, out))
+    if not found.complete:
+        raise typer.Exit(Exit.DEGRADED)
+
+
+@mapping.command()
+def keys(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Every key of a mapping file and what it says.
+
+    Example: v2g mapping keys --json
+    """
+    from flows.console import show_tables
+
+    tables = _keys()
+    Call.of(ctx, workspace, as_json, as_of).answer(tables, lambda out: show_tables(out, tables))
+
+
+def _keys() -> dict[str, list[dict[str, str]]]:
+    from warehouse.sources.mapkeys import SECTIONS
+
+    return {
+        f"keys {where}": [{"key": key, "says": says} for key, says in section.items()]
+        for where, section in SECTIONS.items()
+    }
+
+
+def _show_suggestion(console: Console, found: Suggestion, out: Path | None) -> None:
+    """The mapping on stdout, or where it was written; what is open beside it."""
+    from flows.console import make_console
+    from warehouse.errors import printable
+
+    if out is None:
+        print_text(console, found.text)
+    else:
+        console.print(f"{out} is a mapping of {found.dataset or 'an unknown kind of file'}", soft_wrap=True)
+    beside = make_console(stderr=True)
+    for one in found.left_open:
+        beside.print(f"left open: {printable(one)}", soft_wrap=True)
 
 
 def write_new(path: Path, text: str) -> None:

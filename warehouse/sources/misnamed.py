@@ -38,9 +38,8 @@ def misnamed(
     column that is not there, how it may be called. constants: columns that an option may fill. A meaning is
     the header and the divisor of its unit.
     """
-    for marker, hint in _FOREIGN.items():
-        if absent and marker in table.columns:
-            return [ColumnError(f"is missing; {hint}", file=table.file, column=absent[0])], {}
+    if absent and (hint := foreign_layout(table.columns)):
+        return [ColumnError(f"is missing; {hint}", file=table.file, column=absent[0])], {}
     wrong, meant = list[ColumnError](), dict[str, tuple[str, float]]()
     left = dict(names)
     lacking = list(absent)
@@ -71,6 +70,11 @@ def misnamed(
         problem = f"is missing{hint}; the file has {', '.join(table.columns)}"[:_SHOWN_HEADERS]
         wrong.append(ColumnError(problem, file=table.file, column=column))
     return wrong, meant
+
+
+def foreign_layout(headers: Collection[str]) -> str | None:
+    """Return what a file with such headers seems to be, where one known layout alone has one of them."""
+    return next((hint for marker, hint in _FOREIGN.items() if marker in headers), None)
 
 
 def _meant(

@@ -108,6 +108,11 @@ def sources_for(dataset: str) -> tuple[str, ...]:
     return tuple(name for known, name in _READERS if known == dataset)
 
 
+def options_of(dataset: str, source: str) -> frozenset[str]:
+    """Return the names of the options that a source of a dataset takes."""
+    return _READERS[dataset, source].options
+
+
 def read_source(
     dataset: str,
     path: Path | str,
