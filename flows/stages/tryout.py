@@ -40,24 +40,19 @@ class _Tried:
 
 
 def dry_run(
-    context: Context,
-    dataset: str,
-    files: Sequence[Path],
-    *,
-    source: str = "csv",
-    zone: str | None = None,
-    options: Mapping[str, object] | None = None,
-    received: Received | str | None = None,
-    delay_minutes: float | None = None,
-    every_row: bool = False,
+    context: Context, dataset: str, files: Sequence[Path], *, every_row: bool = False, **how: Any
 ) -> StageResult:
-    """Tell everything that is wrong with files, each by itself; arguments as `ingest`. Nothing is written.
+    """Tell everything that is wrong with files, each by itself; how: as `ingest`. Nothing is written.
 
     every_row: whether each row is told, and not the first twenty for a reason. The exit code is what `ingest`
     would answer, else what `check` would. Raises NoPlanError for sessions without cars.
     """
-    told = received if isinstance(received, Received) else received_as(received, delay_minutes, dataset)
-    how = how_to_read(context, source, zone, dict(options or {}), follow=True, received=told)
+    told, source = how.get("received"), str(how.get("source", "csv"))
+    if not isinstance(told, Received):
+        told = received_as(told, how.get("delay_minutes"), dataset)
+    how = how_to_read(
+        context, source, how.get("zone"), dict(how.get("options") or {}), follow=True, received=told
+    )
     tried = [_tried(context, dataset, file, source, how) for file in files]
     most = _MOST_ROWS if every_row else _SHOWN_ROWS
     faults = [row for one in tried for row in _shown(one.faults, most)]

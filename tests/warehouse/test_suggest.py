@@ -195,6 +195,18 @@ def test_our_own_columns_need_no_mapping_unless_the_sign_is_wrong(tmp_path, turn
         assert "no mapping is needed" in found.text
 
 
+def test_a_meters_counter_is_no_energy_of_quarter_hours(tmp_path):
+    starts = pd.date_range("2026-05-13", periods=96, freq="15min").strftime("%Y-%m-%dT%H:%M:%SZ")
+    energy = np.round(np.random.default_rng(1).random(96), 3)
+    rows = pd.DataFrame({"from": starts, "Bezug kWh": energy, "Einspeisung kWh": 0.0})
+    path, found = suggestion(tmp_path, rows.to_csv(index=False), battery="CAR1")
+    assert (found.dataset, found.left_open) == ("metering", ())
+    assert read_by(tmp_path, path, found)["import_kwh"].tolist() == energy.tolist()
+    rows["Bezug kWh"] = energy.cumsum()
+    _, found = suggestion(tmp_path, rows.to_csv(index=False), battery="CAR1")
+    assert [one.split(":")[0] for one in found.left_open] == ["columns.import_kwh.from"]
+
+
 def test_hostile_labels_stay_text(tmp_path):
     rows = log().rename(columns={"time": 'time "]\\n[x]', "v": "voltage"})
     _, found = suggestion(tmp_path, rows.to_csv(index=False), kind="telemetry")

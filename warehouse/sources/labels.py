@@ -28,11 +28,11 @@ _TIME = _set(
     "time timestamp datetime zeit zeitstempel date datum ts uhrzeit epoch aika tid hora fecha heure utctime"
 )
 _OF_TIME = _TIME | _set(
-    "utc gmt unix local stamp last changed updated created at gps recorded iso cet cest of the"
+    "utc gmt unix local stamp last changed updated created at gps recorded iso cet cest of the m"
 )
 _PACK = _set(
     "pack battery batt bat batterie akku hv bms total dc traction main system actual act ess hvb b v p t "
-    "measured mean avg average gesamt real value wert state sensor ev high"
+    "measured mean avg average gesamt real value wert state sensor ev high car vehicle"
 )
 _VOLTAGE = _set("voltage volts volt spannung u vbat vbatt tension")
 _CURRENT = _set("current amps amp ampere strom i ibat courant amperage")
@@ -117,6 +117,7 @@ _SENSES: Mapping[str, Mapping[str, tuple[tuple[frozenset[str], ...], frozenset[s
 _PHRASES = {
     "state of charge": "soc", "stateofcharge": "soc", "battery level": "soc", "batterylevel": "soc",
     "charge level": "soc", "usable battery level": "soc", "ladezustand": "soc", "ladestand": "soc",
+    "last changed": "timestamp", "last updated": "timestamp", "created at": "timestamp",
     "plug in": "plugin", "plug out": "plugout", "pack v": "pack voltage", "pack a": "pack current",
     "bat v": "battery voltage", "bat a": "battery current", "feed in": "feedin",
     "kwh delivered": "delivered kwh", "kwh requested": "requested kwh", "kwh charged": "charged kwh",
@@ -132,12 +133,13 @@ _UNITS = {
 }  # fmt: skip
 _BRACKETS = re.compile(r"[\[(]([^\])]*)[\])]")
 _SLASH = re.compile(r"\s/\s*(\S+)\s*$")
+_LAST = re.compile(r"\s(\S+/\S+)\s*$")
 
 
 def taken_apart(label: str) -> tuple[str, str | None]:
     """Return the words of a label, apart by spaces, and the unit that it names."""
     text, unit = label.strip(), None
-    for found in (*_BRACKETS.finditer(text), *_SLASH.finditer(text)):
+    for found in (*_BRACKETS.finditer(text), *_SLASH.finditer(text), *_LAST.finditer(text)):
         if (told := found[1].strip().lower().replace(" ", "")) in _UNITS:
             unit = _UNITS[told]
             text = text.replace(found[0], " ")

@@ -27,6 +27,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 _SURE_OF = frozenset({"voltage_v", "current_a", "cell_voltage_min_v", "cell_voltage_max_v"})
 """Columns whose values alone can be of our unit; a current is then held against the charge."""
 _LEAST_A = 0.5
+_MOST_PERCENT = 200.0
+"""A charge above is scaled by a power of ten; one a little above 100 may be percent, and is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def _share(values: Floats, named: str | None) -> Unit:
         return Unit(unit="1", reason=f"{shown} are shares of 1")
     if 1.5 < high <= 100.5:
         return Unit(unit="%", reason=f"{shown} are percent")
-    scale = 10.0 ** -float(np.ceil(np.log10(high))) if high > 100.5 else None
+    scale = 10.0 ** -float(np.ceil(np.log10(high))) if high > _MOST_PERCENT else None
     guess = "how are they scaled?" if scale is None else f"would {high:.6g} be {100 * high * scale:.3g} %?"
     return Unit(
         unit=None, reason=f"{shown} are neither shares of 1 nor percent: {guess}", likely="%", scale=scale

@@ -125,6 +125,8 @@ class _Writer:
             self.draft.say(
                 "level", "cell", "the voltage is that of one cell; the fleet says how many there are"
             )
+        if self.dataset == "metering":
+            self._quarter_hours()
         if not self.draft.names_a_column:
             own = next((name for name, found in self.found.items() if name in found.headers), None)
             if own is not None:
@@ -170,6 +172,14 @@ class _Writer:
         else:
             self.draft.leave("constant", 60, "its times do not tell how long an interval is", column.name)
 
+    def _quarter_hours(self) -> None:
+        """Leave open what to do with intervals that are none of a quarter-hour."""
+        minutes = self.clock.dropna().drop_duplicates().sort_values().diff().dt.total_seconds().dropna() / 60
+        if len(minutes) and float((minutes.round(3) == 15).mean()) < 0.5:
+            usual = float(minutes.median())
+            self.draft.left_open.append(f"rows are {usual:g} min apart: metering is by quarter-hour")
+            self.draft.note(f"{TODO} rows are {usual:g} min apart: metering is by quarter-hour")
+
     def _number(self, column: Column) -> bool:
         """Write a column of numbers; return whether it is read."""
         found, draft, name = self.found.get(column.name), self.draft, column.name
@@ -191,6 +201,10 @@ class _Writer:
             values[known] = np.nanmean(stacked[:, known], axis=0)
         self.values[name] = values
         named = self._named(column, found)
+        if self.dataset == "metering" and _counts_up(values):
+            reason = "it never falls: is it a counter? What is wanted is the energy of each quarter-hour"
+            draft.leave("from", found.headers[0], reason, name)
+            return False
         unit = unit_of(column, values, named)
         key, header = ("mean_of", found.pattern) if found.pattern else ("from", found.headers[0])
         if unit.unit is None:
@@ -285,6 +299,12 @@ class _Writer:
         if name == "power_kw":
             return flow
         return flow * float(np.nanmedian(self.values["voltage_v"])) * self.factors["voltage_v"] / 1e3
+
+
+def _counts_up(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+    """Whether values are those of a meter's counter."""
+    steps = np.diff(values[np.isfinite(values)])
+    return steps.size >= 8 and bool((steps >= 0.0).all()) and float((steps > 0.0).mean()) > 0.2
 
 
 def _apart(layout: Layout) -> tuple[str, str] | None:
