@@ -117,7 +117,7 @@ def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> lis
     for owner_id, count in counts:
         if dataset == _BY_FILE and owner_id is not None and count > rows and len(source_ids) > 1:
             close()
-            found += _by_file(connection, dataset, owner_id, source_ids, rows)
+            found += _by_file(connection, dataset, owner_id, source_ids, max(1, rows // 2))
             continue
         open_ids.append(owner_id)
         size += count
@@ -139,7 +139,7 @@ def _ends(part: Part, number: int, parts_in_all: int) -> Part:
 def _by_file(
     connection: duckdb.DuckDBPyConnection, dataset: str, owner_id: str, source_ids: tuple[str, ...], rows: int
 ) -> list[Part]:
-    """Return parts of one battery's rows, each of some of its files, of about `rows` at most."""
+    """Return parts of one battery, each of some of its files: of `rows`, or one file that has more."""
     counts = connection.execute(
         f"SELECT source_id, count(*) FROM {raw_contract(dataset).name} "  # noqa: S608
         f"WHERE source_id IN (SELECT unnest(?)) AND {dataset_contract(dataset).key[0]} = ? "
