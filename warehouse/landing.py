@@ -14,6 +14,8 @@ from warehouse.sources.types import SourceFile
 
 _BY_FILE = "telemetry"
 """Dataset whose rows are judged by those of their battery and file alone, and told of likewise."""
+_SMALLER = 3
+"""What a part of some files of one battery is smaller by: nothing has to stay together in it but a file."""
 _SLICE_ROWS = 1_000_000
 """Rows that are turned into Arrow at once."""
 
@@ -117,7 +119,7 @@ def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> lis
     for owner_id, count in counts:
         if dataset == _BY_FILE and owner_id is not None and count > rows and len(source_ids) > 1:
             close()
-            found += _by_file(connection, dataset, owner_id, source_ids, max(1, rows // 2))
+            found += _by_file(connection, dataset, owner_id, source_ids, max(1, rows // _SMALLER))
             continue
         open_ids.append(owner_id)
         size += count

@@ -177,6 +177,11 @@ def test_nothing_but_a_table_of_known_columns_is_claimed(tmp_path):
     assert found.left_open == ("what the file holds: give --kind",)
 
 
+def test_json_is_no_table(tmp_path):
+    _, found = suggestion(tmp_path, '[2, "1", "StartTransaction", {"idTag": "A"}]\n[3, "1", {}]\n')
+    assert [one.split(":")[0] for one in found.left_open] == ["source"]
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_our_own_columns_need_no_mapping_unless_the_sign_is_wrong(tmp_path, turned):
     rows = log()
