@@ -59,9 +59,9 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     Rows that repeat another of their file in every column are dropped and counted. A price day with a slot
     missing or doubled blocks its zone and day
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
-    as a whole is blocked too. Batteries do not touch each other: a telemetry frame may be checked in parts
-    that hold whole batteries, and `combined_checks` puts them together again. Raises FrameError for a frame
-    of another shape, SuiteError if an expectation cannot be evaluated.
+    as a whole is blocked too. Neither batteries nor the files of one touch each other: a telemetry frame may
+    be checked in parts that hold whole files of batteries, and `combined_checks` puts them together again.
+    Raises FrameError for a frame of another shape, SuiteError if an expectation cannot be evaluated.
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)
     rivals = duplicates.rivals_of(landed, declared)

@@ -1,6 +1,7 @@
 """Cells that are emptied while their row stays: a column that may be empty is wrong, the others are not."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,9 @@ from data_checks.owners import Owners
 from data_checks.types import EVERYTHING, Mask, Positions, ScopeFinding
 from data_checks.verdict import SEPARATOR
 from warehouse.contracts import Kind, TableContract
+
+_TIME = "%Y-%m-%d %H:%M"
+_EMPTIED = re.compile(r"(.*): emptied in (\d+) rows from (.*) UTC on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,10 +64,26 @@ class Emptied:
             times = self.rows[self._time].iloc[finding.positions]
             whose = np.array([*owners.names, ""])[owners.codes[finding.positions]]
             for name, own in times.groupby(whose):
-                since = f"{own.min():%Y-%m-%d %H:%M} UTC"
-                words = f"{finding.reason}: emptied in {len(own)} rows from {since} on"
-                told.setdefault(str(name), []).append(words)
+                told.setdefault(str(name), []).append(
+                    _words(finding.reason, len(own), f"{own.min():{_TIME}}")
+                )
         return told
+
+
+def told_together(reasons: Iterable[str]) -> list[str]:
+    """Return the reasons of parts of a frame as of the whole: each once, emptied rows counted together."""
+    plain, emptied = dict[str, None](), dict[str, tuple[int, str]]()
+    for reason in reasons:
+        if found := _EMPTIED.fullmatch(reason):
+            rows, since = emptied.get(found[1], (0, found[3]))
+            emptied[found[1]] = (rows + int(found[2]), min(since, found[3]))
+        else:
+            plain[reason] = None
+    return [*plain, *(_words(reason, rows, since) for reason, (rows, since) in emptied.items())]
+
+
+def _words(reason: str, rows: int, since: str) -> str:
+    return f"{reason}: emptied in {rows} rows from {since} UTC on"
 
 
 def impossible(frame: pd.DataFrame, contract: TableContract) -> Iterator[CellFinding]:

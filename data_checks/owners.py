@@ -63,5 +63,9 @@ class Owners:
             for scope, rows, count in told
         ]  # fmt: skip
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many rows each owner has."""
+        return dict(zip(self.names, self._sizes(self.codes).tolist(), strict=True))
+
     def _sizes(self, codes: Positions) -> Positions:
         return np.bincount(codes[codes >= 0], minlength=len(self.names))

@@ -92,7 +92,8 @@ class CheckReport:
     good: rows for the core table. quarantine: one row a bad row and rule (core_quarantine). checks: one row a
     rule and scope (out_check). blocked: scopes ("DE-LU 2020-03-29", a battery) of which nothing enters.
     rows_in = rows of good + rows_quarantined + rows_repeated (identical to another row of their file, or one
-    of several readings of a stamp that are one good row by their mean).
+    of several readings of a stamp that are one good row by their mean). judged: owner (battery, zone, site) →
+    its rows without the repeated ones.
     """
 
     good: pd.DataFrame
@@ -102,3 +103,4 @@ class CheckReport:
     rows_in: int
     rows_quarantined: int
     rows_repeated: int
+    judged: Mapping[str, int] = field(default_factory=dict)

@@ -76,6 +76,7 @@ def report(
         rows_in=len(frame) + repeated,
         rows_quarantined=int((~found.usable).sum()),
         rows_repeated=repeated,
+        judged=owners.sizes(),
     )
 
 

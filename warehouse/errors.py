@@ -29,12 +29,13 @@ WarehouseError
     └── UnknownIdError       a battery or site that nobody declared
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 _SHOWN_NAME, _SHOWN_VALUE, _SHOWN_PROBLEM = 300, 80, 1000
 """Characters of a file's own words that a message may hold."""
+_SHOWN_BESIDES = 20
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -105,7 +106,7 @@ class SourceError(WarehouseError):
     """A source file is refused; carries what and where.
 
     Attributes: problem (in words), file (name), row (1-based data row or None), column (name or None),
-    value (text or None).
+    value (text or None), besides (what else is wrong with the file; the message tells that, too).
     """
 
     def __init__(
@@ -116,15 +117,41 @@ class SourceError(WarehouseError):
         row: int | None = None,
         column: str | None = None,
         value: str | None = None,
+        besides: Sequence["SourceError"] = (),
     ) -> None:
         self.problem, self.file, self.row, self.column, self.value = problem, file, row, column, value
-        place = [file[-_SHOWN_NAME:]]
-        if row is not None:
-            place.append(f"row {row}")
-        if column is not None:
-            place.append(f"column {column[:_SHOWN_VALUE]}")
-        shown = "" if value is None else f" {value[:_SHOWN_VALUE]!r}"
-        super().__init__(printable(f"{', '.join(place)}:{shown} {problem[:_SHOWN_PROBLEM]}"))
+        self.besides = tuple(besides)
+        more = len(self.besides) - _SHOWN_BESIDES
+        told = [one.without_file() for one in self.besides[:_SHOWN_BESIDES]]
+        told += [f"and {more} more"] if more > 0 else []
+        place = ", ".join(text for text in (file[-_SHOWN_NAME:], self._place) if text)
+        super().__init__("; ".join((printable(f"{place}:{self._told}"), *told)))
+
+    def without_file(self) -> str:
+        """Return where in the file it is and what is wrong, in one line."""
+        return printable(f"{self._place}:{self._told}".lstrip(": "))
+
+    @property
+    def _place(self) -> str:
+        place = [] if self.row is None else [f"row {self.row}"]
+        if self.column is not None:
+            place.append(f"column {self.column[:_SHOWN_VALUE]}")
+        return ", ".join(place)
+
+    @property
+    def _told(self) -> str:
+        shown = "" if self.value is None else f" {self.value[:_SHOWN_VALUE]!r}"
+        return f"{shown} {self.problem[:_SHOWN_PROBLEM]}"
+
+
+def together(faults: Sequence[SourceError]) -> SourceError:
+    """Return what is wrong with a file as one error: the first's kind and place, the others beside it."""
+    first, *others = faults
+    if not others:
+        return first
+    return type(first)(
+        first.problem, file=first.file, row=first.row, column=first.column, value=first.value, besides=others
+    )
 
 
 class MissingFileError(SourceError):

@@ -1,7 +1,7 @@
 """Rows as they arrived: into the raw tables, and out again for the checks, in parts that fit in memory."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pandas as pd
@@ -12,6 +12,10 @@ from warehouse.receipts import free_instant, landed_before, require_landable, to
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
+_BY_FILE = "telemetry"
+"""Dataset whose rows are judged by those of their battery and file alone, and told of likewise."""
+_SMALLER = 3
+"""What a part of some files of one battery is smaller by: nothing has to stay together in it but a file."""
 _SLICE_ROWS = 1_000_000
 """Rows that are turned into Arrow at once."""
 
@@ -29,6 +33,7 @@ class Landed:
 class Part:
     """Some of the landed rows that wait for their check: those of `source_ids` from one id to another.
 
+    source_ids: all that wait; of a battery with many rows, of which lowest and highest are then the id, some.
     lowest, highest: inclusive bounds of the first key column (telemetry: battery); None is open, and rows
     without an id belong to the part without `lowest`.
     """
@@ -76,35 +81,83 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.
 
 
 def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
-    """Return the rows that wait for their check; telemetry cut between batteries into equal parts."""
+    """Return the rows that wait for their check; telemetry cut into about equal parts of whole batteries.
+
+    A battery that has more rows than a part alone is cut between its files: each is judged by itself.
+    """
     contract = raw_contract(dataset)
     waiting = connection.execute(
         "SELECT source_id FROM raw_source WHERE dataset = ? AND checked_utc IS NULL ORDER BY source_id",
         [dataset],
     ).fetchall()
-    source_ids = [str(row[0]) for row in waiting]
+    source_ids = tuple(str(row[0]) for row in waiting)
     owner = dataset_contract(dataset).key[0]
     counts = connection.execute(
         f"SELECT {owner}, count(*) FROM {contract.name} WHERE source_id IN (SELECT unnest(?)) "  # noqa: S608
         f"GROUP BY {owner} ORDER BY {owner} NULLS FIRST",
-        [source_ids],
+        [list(source_ids)],
     ).fetchall()
+    if not counts:
+        return []
     cuttable = dataset_contract(dataset).daily
     total = sum(count for _, count in counts)
     wanted = total / max(1, round(total / rows))  # equal parts: a small last one costs nearly as much
-    found: list[Part] = []
-    lowest, size = None, 0
-    for number, (owner_id, count) in enumerate(counts):
-        size += count
-        last = number == len(counts) - 1
-        if last or (cuttable and size >= wanted and owner_id is not None):
+    found, open_ids, size = list[Part](), list[str | None](), 0
+
+    def close() -> None:
+        """Make a part of the batteries that are open; one without an id comes first of all."""
+        nonlocal size
+        if open_ids:
+            first = None if not found else open_ids[0]
+            highest = open_ids[-1] if open_ids[-1] is not None else ""
             found.append(
-                Part(
-                    dataset=dataset, source_ids=tuple(source_ids), rows=size,
-                    lowest=lowest, highest=None if last else owner_id,
-                )
-            )  # fmt: skip
-            lowest, size = None if last else counts[number + 1][0], 0
+                Part(dataset=dataset, source_ids=source_ids, rows=size, lowest=first, highest=highest)
+            )
+            open_ids.clear()
+            size = 0
+
+    for owner_id, count in counts:
+        if dataset == _BY_FILE and owner_id is not None and count > rows and len(source_ids) > 1:
+            close()
+            found += _by_file(connection, dataset, owner_id, source_ids, max(1, rows // _SMALLER))
+            continue
+        open_ids.append(owner_id)
+        size += count
+        if cuttable and size >= wanted and owner_id is not None:
+            close()
+    close()
+    return [_ends(part, number, len(found)) for number, part in enumerate(found)]
+
+
+def _ends(part: Part, number: int, parts_in_all: int) -> Part:
+    """Return the first and the last part without the bound that nothing is beyond."""
+    if part.lowest is not None and part.lowest == part.highest:
+        return part  # of one battery, and perhaps not all of its files
+    if number == parts_in_all - 1:
+        part = replace(part, highest=None)
+    return replace(part, lowest=None) if number == 0 else part
+
+
+def _by_file(
+    connection: duckdb.DuckDBPyConnection, dataset: str, owner_id: str, source_ids: tuple[str, ...], rows: int
+) -> list[Part]:
+    """Return parts of one battery, each of some of its files: of `rows`, or one file that has more."""
+    counts = connection.execute(
+        f"SELECT source_id, count(*) FROM {raw_contract(dataset).name} "  # noqa: S608
+        f"WHERE source_id IN (SELECT unnest(?)) AND {dataset_contract(dataset).key[0]} = ? "
+        "GROUP BY source_id ORDER BY source_id",
+        [list(source_ids), owner_id],
+    ).fetchall()
+    found, ids, size = list[Part](), list[str](), 0
+    for number, (source_id, count) in enumerate(counts):
+        ids.append(str(source_id))
+        size += count
+        following = counts[number + 1][1] if number + 1 < len(counts) else rows
+        if size + following > rows or number + 1 == len(counts):
+            found.append(
+                Part(dataset=dataset, source_ids=tuple(ids), rows=size, lowest=owner_id, highest=owner_id)
+            )
+            ids, size = [], 0
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -133,7 +133,7 @@ def ingest(
     mapping: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="What foreign columns are called here: see warehouse/sources/mapping.py."
+            metavar="FILE", help="What foreign columns are called here: `v2g mapping --help` tells its keys."
         ),
     ] = None,
     received: Annotated[
@@ -147,6 +147,10 @@ def ingest(
         float | None,
         typer.Option(metavar="MINUTES", min=0.0, help="telemetry received as an event: how much later."),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Write nothing: read and check the files, and tell all their faults."),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -166,6 +170,8 @@ def ingest(
 
     Example: v2g ingest telemetry bus12.csv --mapping bms.toml
 
+    Example: v2g ingest fleet fleet.csv --dry-run
+
     Example: v2g ingest telemetry bus12_2025.parquet --received event --delay 15
 
     Example: v2g ingest tariffs depot.toml --source tou --date 2026-06-01 --until 2026-06-30
@@ -183,6 +189,8 @@ def ingest(
         raise UsageError("--delay belongs to --received event")
     if not files and received is not None:
         raise UsageError("--received tells of files; a provider's answer is received when it comes")
+    if not files and dry_run:
+        raise UsageError("--dry-run looks at files, and none is given")
     if not files:
         call.finish(_fetch(call, kind, source, zone, day, tariff, options))
         return
@@ -211,18 +219,16 @@ def ingest(
         meant = load_mapping(mapping, kind.value)
         source, options = meant.source, {**meant.options, **options}
         told = meant.received if received is None else received
-    call.finish(
-        stage(
-            Context.of(opened, call.as_of),
-            kind.value,
-            files,
-            source=source,
-            zone=zone,
-            options=options,
-            received=told,
-            delay_minutes=delay,
-        )
-    )
+    given_to: dict[str, Any] = {
+        "source": source, "zone": zone, "options": options, "received": told, "delay_minutes": delay,
+    }  # fmt: skip
+    context = Context.of(opened, call.as_of)
+    if dry_run:
+        from flows.stages.tryout import dry_run as tried
+
+        call.finish(tried(context, kind.value, files or (), every_row=call.json, **given_to))
+    else:
+        call.finish(stage(context, kind.value, files or (), **given_to))
 
 
 def check(

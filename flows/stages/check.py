@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -48,11 +48,13 @@ def check(context: Context) -> StageResult:
             continue
         try:
             outcomes = _check_parts(context, parts)
-            told = [outcome.checks for outcome in outcomes]
+            told, judged = [one.checks for one in outcomes], [one.judged for one in outcomes]
             if dataset == "sessions":
                 told.append(_replaced(context, parts))
-            checks = combined_checks(told)
-            warehouse.finish_check(dataset, checks, parts[0].source_ids, pd.Timestamp(context.as_of))
+                judged.append({})
+            checks = combined_checks(told, judged)
+            sources = sorted({one for part in parts for one in part.source_ids})
+            warehouse.finish_check(dataset, checks, sources, pd.Timestamp(context.as_of))
         except StoreError:
             raise
         except Exception as error:
@@ -103,6 +105,7 @@ class _Outcome:
     repeated: int
     blocked: frozenset[str]
     checks: pd.DataFrame
+    judged: Mapping[str, int]
 
 
 def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
@@ -122,7 +125,7 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
             outcomes.append(
                 _Outcome(
                     good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
-                    blocked=report.blocked, checks=report.checks,
+                    blocked=report.blocked, checks=report.checks, judged=report.judged,
                 )
             )  # fmt: skip
             stored = (part, frame, report.good, report.quarantine)

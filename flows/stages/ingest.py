@@ -98,24 +98,15 @@ def land_files(
 ) -> LandedFiles:
     """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
     warehouse = context.workspace.warehouse
-    more: dict[str, Any] = dict(options or {})
-    zone = zone or more.pop("zone", None)  # a mapping's
-    if _needs_cars(source, more):
-        cars = declared(warehouse, "fleet")
-        if cars.empty:
-            raise NoPlanError("no car to map the rows onto", hint="`v2g ingest fleet FILE` comes first.")
-        more["cars"] = cars
-    if source in _ZONED:
-        zone = zone or context.workspace.zone
-    how: dict[str, Any] = {"zone": zone, "follow": follow, "received": received, **more}
+    how = how_to_read(context, source, zone, dict(options or {}), follow=follow, received=received)
     read, aside = list[SourceFile](), list[str]()
     for file in files:
-        item = _read(dataset, file, source, how, context.workspace.money)
+        item = read_file(dataset, file, source, how, context.workspace.money)
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
     for item in read:
-        aside += _undeclared(warehouse, item)
+        aside += not_declared(warehouse, item)
         if received is not None:
             warehouse.require_landable(item, pd.Timestamp(context.as_of))
     rows, source_ids, new = [], list[str](), 0
@@ -135,18 +126,57 @@ def land_files(
     )
 
 
-def _read(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:
-    """The file as of that dataset; telemetry of SoC and power alone as that kind of telemetry."""
-    try:
-        return read_in(money, lambda rate: read_source(dataset, file, source=source, **how, **rate))
-    except ColumnError:
-        if dataset != "telemetry" or source not in ("csv", "parquet"):
-            raise
+def how_to_read(
+    context: Context,
+    source: str,
+    zone: str | None,
+    options: dict[str, Any],
+    *,
+    follow: bool,
+    received: Received | None,
+) -> dict[str, Any]:
+    """What the reader of files is told: their zone, the cars, and what the options say.
+
+    Raises NoPlanError for a source that needs cars where there are none.
+    """
+    zone = zone or options.pop("zone", None)  # a mapping's
+    if _needs_cars(source, options):
+        cars = declared(context.workspace.warehouse, "fleet")
+        if cars.empty:
+            raise NoPlanError("no car to map the rows onto", hint="`v2g ingest fleet FILE` comes first.")
+        options["cars"] = cars
+    if source in _ZONED:
+        zone = zone or context.workspace.zone
+    return {"zone": zone, "follow": follow, "received": received, **options}
+
+
+def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:
+    """The file as of that dataset; telemetry of SoC and power alone as that kind of telemetry.
+
+    how: of `how_to_read`; `faults` among it takes up all that is wrong, else the first of it is raised. A file
+    in the workspace's own money is read at what that is worth.
+    """
+    faults = how.get("faults")
+    strict = {name: value for name, value in how.items() if name != "faults"}
+    if dataset == "telemetry" and source in ("csv", "parquet"):
         try:
-            return read_source(_COARSE, file, source=source, **how)
-        except SourceError:
-            pass  # it is not that either: what was asked for is told of
-        raise
+            read = read_in(money, lambda rate: read_source(dataset, file, source=source, **strict, **rate))
+        except SourceError as error:
+            coarse = _as_coarse(file, source, strict) if isinstance(error, ColumnError) else None
+            if coarse is not None:
+                return coarse
+            if faults is None:  # it is not that either: what was asked for is told of
+                raise
+        else:
+            return read
+    return read_in(money, lambda rate: read_source(dataset, file, source=source, **how, **rate))
+
+
+def _as_coarse(file: Path, source: str, how: Mapping[str, Any]) -> SourceFile | None:
+    try:
+        return read_source(_COARSE, file, source=source, **how)
+    except SourceError:
+        return None
 
 
 def read_in(money: Money, read: Callable[[Mapping[str, Any]], SourceFile]) -> SourceFile:
@@ -178,7 +208,7 @@ def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     return both.drop_duplicates(key, keep="last").sort_values(key).reset_index(drop=True)
 
 
-def _undeclared(warehouse: Warehouse, item: SourceFile) -> list[str]:
+def not_declared(warehouse: Warehouse, item: SourceFile) -> list[str]:
     """Return what is to be told of rows whose battery or site nobody declared: the checks set them aside.
 
     Raises UnknownIdError where there are no others in the file.

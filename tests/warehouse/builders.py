@@ -140,3 +140,8 @@ def landed(dataset, frame):
     """Rows in the shape in which the checks get them."""
     source = source_of(dataset, frame)
     return source.frame.assign(source_id=source.source_id, received_utc=pd.Timestamp(NOW))
+
+
+def sources_of(parts):
+    """The files of some parts, each once."""
+    return sorted({one for part in parts for one in part.source_ids})

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_checks import CheckContext, check_frame, combined_checks
-from tests.warehouse.builders import NOW, fleet, promote_unchecked, source_of, telemetry
+from tests.warehouse.builders import NOW, fleet, promote_unchecked, source_of, sources_of, telemetry
 from warehouse.store import Warehouse
 
 STREAM = pd.concat(
@@ -61,14 +61,15 @@ def check(warehouse):
     context = CheckContext(
         as_of_utc=NOW, run_id="r", batteries=fleet(2), battery_ids=frozenset({"CAR1", "CAR2"})
     )
-    checks, parts = [], warehouse.waiting("telemetry", rows=1)
+    checks, judged, parts = [], [], warehouse.waiting("telemetry", rows=1)
     for part in parts:
         frame = warehouse.unchecked("telemetry", part)
         report = check_frame("telemetry", frame, context)
         warehouse.promote_part(part, frame, report.good, report.quarantine)
         checks.append(report.checks)
+        judged.append(report.judged)
     if parts:
-        warehouse.finish_check("telemetry", combined_checks(checks), parts[0].source_ids, NOW)
+        warehouse.finish_check("telemetry", combined_checks(checks, judged), sources_of(parts), NOW)
 
 
 def checked_after(files):

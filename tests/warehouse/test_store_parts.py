@@ -1,11 +1,16 @@
 """Landed telemetry goes through checks and promotion in parts; the tables are those of one frame."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_checks import CheckContext, check_frame, combined_checks
-from tests.warehouse.builders import NOW, fleet, source_of, telemetry
+from tests.warehouse.builders import NOW, fleet, source_of, sources_of, telemetry
 from warehouse.store import Warehouse
 
 CARS = 6
@@ -43,14 +48,15 @@ def checked(warehouse, rows):
         as_of_utc=NOW, run_id="r1", batteries=fleet(CARS),
         battery_ids=frozenset(f"CAR{number}" for number in range(1, CARS + 1)),
     )  # fmt: skip
-    found = []
+    found, judged = [], []
     for part in parts:
         frame = warehouse.unchecked("telemetry", part)
         assert len(frame) == part.rows
         report = check_frame("telemetry", frame, context)
         warehouse.promote_part(part, frame, report.good, report.quarantine)
         found.append(report.checks)
-    warehouse.finish_check("telemetry", combined_checks(found), parts[0].source_ids, NOW)
+        judged.append(report.judged)
+    warehouse.finish_check("telemetry", combined_checks(found, judged), sources_of(parts), NOW)
     return parts
 
 
@@ -75,6 +81,63 @@ def test_parts_end_in_the_tables_of_one_frame(warehouse, tmp_path):
     assert set(expected["core_quarantine"]["rule"]) >= {"finite", "range", "future", "not_null"}
     for name, frame in tables(warehouse).items():
         pd.testing.assert_frame_equal(frame, expected[name])
+
+
+FAULTS = {
+    "good": lambda rows: rows,
+    "turned": lambda rows: rows.assign(current_a=-rows["current_a"]),
+    "unit": lambda rows: rows.assign(voltage_v=rows["voltage_v"] * 1000.0),
+    "dead": lambda rows: rows.assign(soc_reported=0.0),
+    "stale": lambda rows: rows.assign(soc_reported=0.5),
+    "stuck": lambda rows: rows.assign(voltage_v=rows["voltage_v"].iloc[0]),
+    "sentinel": lambda rows: rows.assign(soc_reported=rows["soc_reported"].where(rows.index % 7 != 3, 7.0)),
+    "spike": lambda rows: rows.assign(voltage_v=rows["voltage_v"] + 90.0 * (rows.index % 50 == 30)),
+    "twice": lambda rows: pd.concat([rows, rows.iloc[:9], rows.iloc[9:12].assign(voltage_v=310.0)]),
+    "silent": lambda rows: rows.iloc[::40],
+}
+"""What a file of one battery may have, of which its other files know nothing."""
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    kinds=st.lists(st.sampled_from(sorted(FAULTS)), min_size=3, max_size=5),
+    cut=st.integers(90, 800),
+    swap=st.booleans(),
+)
+def test_files_of_one_battery_apart_end_in_the_tables_of_one_frame(kinds, cut, swap):
+    """Cut between files wherever: a stuck, stale or silent stretch may go on from one file to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        both = [made(Path(folder) / name) for name in ("whole.duckdb", "parts.duckdb")]
+        for car in ("CAR1", "CAR2"):
+            rows = telemetry(car, minutes=240 * len(kinds))
+            for number, kind in enumerate(kinds if car == "CAR1" or not swap else kinds[::-1]):
+                own = rows.iloc[240 * number : 240 * (number + 1)].reset_index(drop=True)
+                for warehouse in both:
+                    warehouse.land(source_of("telemetry", FAULTS[kind](own), name=f"{car}{number}"), NOW)
+        assert len(checked(both[0], 100_000)) == 1
+        parts = checked(both[1], cut)
+        assert len(parts) > 2
+        assert both[1].waiting("telemetry") == []
+        expected = tables(both[0])
+        for name, frame in tables(both[1]).items():
+            pd.testing.assert_frame_equal(frame, expected[name])
+
+
+def test_a_battery_of_many_files_is_cut_between_them(warehouse):
+    for number in range(4):
+        rows = pd.concat([telemetry("CAR2", start=f"2020-03-2{number + 1}T00:00Z", minutes=100)])
+        warehouse.land(source_of("telemetry", rows, name=str(number)), NOW)
+    for name, minutes in (("CAR1", 30), ("CAR3", 40)):
+        warehouse.land(source_of("telemetry", telemetry(name, minutes=minutes), name=name), NOW)
+    strays = telemetry("CAR9", minutes=5).assign(battery_id=None)
+    warehouse.land(source_of("telemetry", strays, name="nobody's"), NOW)
+    parts = warehouse.waiting("telemetry", rows=200)
+    assert [(part.lowest, part.highest, part.rows) for part in parts] == [
+        (None, "CAR1", 35), *[("CAR2", "CAR2", 100)] * 4, ("CAR3", "CAR3", 40),
+    ]  # fmt: skip
+    read = pd.concat([warehouse.unchecked("telemetry", part) for part in parts])
+    assert not read.duplicated(["source_id", "source_row"]).any()
+    assert len(read) == 475
 
 
 def test_a_check_that_broke_off_starts_again_and_ends_the_same(warehouse, tmp_path):

@@ -42,7 +42,7 @@ def _table_markdown(contract: TableContract) -> str:
         identity += f" Replaced by ({contract.key[0]}, UTC day)."
     rows = "\n".join(
         f"| {column.name} | {column.kind}{' or null' if column.nullable else ''} | {column.unit} "
-        f"| {_values(column)} | {column.description} |"
+        f"| {values_of(column)} | {column.description} |"
         for column in contract
     )
     return (
@@ -51,7 +51,8 @@ def _table_markdown(contract: TableContract) -> str:
     )
 
 
-def _values(column: Column) -> str:
+def values_of(column: Column) -> str:
+    """Return the values that a column may have, as Markdown: a list, bounds, a pattern."""
     if column.allowed is not None:
         return ", ".join(str(value) for value in column.allowed)
     if column.minimum is not None or column.maximum is not None:

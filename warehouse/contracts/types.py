@@ -7,7 +7,11 @@ dictionary all derive from it; nothing about a table is written down twice.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+
+Example = str | float | int | timedelta
+"""A value as a file may have it; of a moment, how long after the hour of asking (before it: < 0)."""
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Batteries and sites: safe in a path, a URL, a page and a shell."""
@@ -35,6 +39,7 @@ class Column:
     minimum, maximum: inclusive bounds in `unit`; a row outside is wrong.
     allowed: the only values there are. pattern: what a text must match.
     typical: plausible range of the 95th percentile of |value| over a file; outside it the *unit* is wrong.
+    example: what a template shows. default: of a column that may be empty, what holds then.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Column:
     allowed: tuple[str | int, ...] | None = None
     pattern: str | None = None
     typical: tuple[float, float] | None = None
+    example: Example | None = None
+    default: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -123,19 +130,41 @@ class TableContract:
         raise KeyError(f"{self.name} has no column {name!r}")
 
 
-def text(name: str, description: str, *, nullable: bool = False, pattern: str | None = None) -> Column:
+def text(
+    name: str,
+    description: str,
+    *,
+    nullable: bool = False,
+    pattern: str | None = None,
+    example: str | None = None,
+    default: str = "",
+) -> Column:
     """Build a text column."""
-    return Column(name=name, kind=Kind.TEXT, description=description, nullable=nullable, pattern=pattern)
+    return Column(
+        name=name, kind=Kind.TEXT, description=description, nullable=nullable, pattern=pattern,
+        example=example, default=default,
+    )  # fmt: skip
 
 
-def identifier(name: str, description: str) -> Column:
+def identifier(name: str, description: str, example: str | None = None) -> Column:
     """Build a battery's or site's id column."""
-    return text(name, description, pattern=ID_PATTERN)
+    return text(name, description, pattern=ID_PATTERN, example=example)
 
 
-def choice(name: str, description: str, allowed: tuple[str, ...], *, nullable: bool = False) -> Column:
+def choice(
+    name: str,
+    description: str,
+    allowed: tuple[str, ...],
+    *,
+    nullable: bool = False,
+    example: str | None = None,
+    default: str = "",
+) -> Column:
     """Build a text column with a fixed list of values."""
-    return Column(name=name, kind=Kind.TEXT, description=description, allowed=allowed, nullable=nullable)
+    return Column(
+        name=name, kind=Kind.TEXT, description=description, allowed=allowed, nullable=nullable,
+        example=example, default=default,
+    )  # fmt: skip
 
 
 def number(
@@ -147,11 +176,13 @@ def number(
     *,
     typical: tuple[float, float] | None = None,
     nullable: bool = False,
+    example: float | None = None,
+    default: str = "",
 ) -> Column:
     """Build a float column; bounds and typical range in `unit`."""
     return Column(
         name=name, kind=Kind.FLOAT, description=description, unit=unit, nullable=nullable,
-        minimum=minimum, maximum=maximum, typical=typical,
+        minimum=minimum, maximum=maximum, typical=typical, example=example, default=default,
     )  # fmt: skip
 
 
@@ -162,16 +193,29 @@ def integer(
     maximum: int | None = None,
     *,
     nullable: bool = False,
+    example: int | None = None,
+    default: str = "",
 ) -> Column:
     """Build a whole-number column."""
     return Column(
-        name=name, kind=Kind.INT, description=description, minimum=minimum, maximum=maximum, nullable=nullable
-    )
+        name=name, kind=Kind.INT, description=description, minimum=minimum, maximum=maximum,
+        nullable=nullable, example=example, default=default,
+    )  # fmt: skip
 
 
-def moment(name: str, description: str, *, nullable: bool = False) -> Column:
+def moment(
+    name: str,
+    description: str,
+    *,
+    nullable: bool = False,
+    example: timedelta | None = None,
+    default: str = "",
+) -> Column:
     """Build a UTC timestamp column."""
-    return Column(name=name, kind=Kind.TIME, description=description, unit="UTC", nullable=nullable)
+    return Column(
+        name=name, kind=Kind.TIME, description=description, unit="UTC", nullable=nullable,
+        example=example, default=default,
+    )  # fmt: skip
 
 
 def flag(name: str, description: str, *, nullable: bool = False) -> Column:

@@ -6,17 +6,19 @@ missing, or that looks like a misspelt one, refuses the file; other extra column
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from warehouse.contracts import Column, Kind, dataset_contract
-from warehouse.errors import ColumnError, OptionError, nearest
+from warehouse.errors import CellError, ColumnError, OptionError, SourceError, nearest, together
 from warehouse.sources import single
 from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
+from warehouse.sources.dialect import OURS
+from warehouse.sources.faults import Faults
+from warehouse.sources.misnamed import misnamed
 from warehouse.sources.nulls import floats
 from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
@@ -62,17 +64,6 @@ _SPELLINGS: Mapping[tuple[str, str], tuple[_Spelling, ...]] = {
     ("metering", "export_kwh"): (_Spelling(header="export_wh", divisor=1000.0),),
 }
 
-_FOREIGN = {
-    "charging_process_id": "this looks like charges of TeslaMate: samples of the charger, which are sessions "
-    "(source teslamate)",
-    "arrival_local_los_angeles": "this looks like sessions of ACN (source acn)",
-    "SOC arrival": "this looks like sessions of DESL (source desl)",
-    "stimeend": "this looks like prices of SMARD (source smard)",
-}
-"""A header that only one known layout has → what the file seems to be."""
-
-_RELATIVE_TIMES = ("Test Time / s", "test_time_second")
-
 CONSTANTS = {
     "prices": frozenset({"zone"}),
     "telemetry": frozenset({"battery_id"}),
@@ -90,24 +81,37 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     Raises SourceError.
     """
     contract = dataset_contract(dataset)
-    told = options.get("received")
-    besides = {told.column} if isinstance(told, Received) else set()
-    table = read_table(file, used=_known_headers(dataset) | {str(name) for name in besides})
+    told, faults = options.get("received"), options.get("faults")
+    besides = {str(told.column)} if isinstance(told, Received) else set()
+    table = read_table(file, dialect=OURS, used=_known_headers(dataset) | besides)
     constants = {
         name: str(value)
         for name, value in options.items()
         if name in CONSTANTS.get(dataset, ()) and name in contract.names
     }
-    found = {column.name: _find(dataset, column, table) for column in contract}
+    found, twice = _found(dataset, table)
+    open_names = [name for name, spelling in found.items() if spelling is None]
     absent = [
         column.name
         for column in contract
-        if found[column.name] is None and not column.nullable and column.name not in constants
+        if column.name in open_names and not column.nullable and column.name not in constants
     ]
-    _refuse_misnamed(dataset, table, found, absent, besides)
+    used = {spelling.header for spelling in found.values() if spelling is not None} | besides
+    wrong, meant = misnamed(
+        dataset, table, [header for header in table.columns if header not in used], absent,
+        {name: (name, *other_spellings(dataset, name)) for name in open_names if name not in twice},
+        constants=CONSTANTS.get(dataset, frozenset()),
+    )  # fmt: skip
+    wrong = [*twice.values(), *wrong]
+    if isinstance(faults, Faults):
+        faults.take(wrong)
+        found |= {name: _Spelling(header=header, divisor=by) for name, (header, by) in meant.items()}
+        faults.absent |= {name for name in absent if found[name] is None} | set(twice)
+    elif wrong:
+        raise together(wrong)
     notes = list(_ignored(table, found, besides))
     reader = _Reader(dataset=dataset, timezone=options.get("timezone"), notes=notes)
-    columns = {column.name: reader.read(column, found[column.name], table) for column in contract}
+    columns = reader.all(table, found, faults if isinstance(faults, Faults) else None)
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
@@ -120,57 +124,29 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     return to_pack(dataset, parsed, options, file.name)
 
 
+def other_spellings(dataset: str, column: str) -> tuple[str, ...]:
+    """Return the headers that may stand in place of a column's name."""
+    return tuple(one.header for one in _SPELLINGS.get((dataset, column), ()))
+
+
 def _known_headers(dataset: str) -> set[str]:
     names = dataset_contract(dataset).names
-    return {*names, *(one.header for name in names for one in _SPELLINGS.get((dataset, name), ()))}
+    return {*names, *(header for name in names for header in other_spellings(dataset, name))}
 
 
-def _find(dataset: str, column: Column, table: RawTable) -> _Spelling | None:
-    spellings = (_Spelling(header=column.name), *_SPELLINGS.get((dataset, column.name), ()))
-    present = [spelling for spelling in spellings if spelling.header in table.columns]
-    if len(present) > 1:
-        names = " and ".join(repr(spelling.header) for spelling in present)
-        raise ColumnError(f"is there twice, as {names}", file=table.file, column=column.name)
-    return present[0] if present else None
-
-
-def _refuse_misnamed(
-    dataset: str,
-    table: RawTable,
-    found: Mapping[str, _Spelling | None],
-    absent: list[str],
-    besides: Collection[str | None],
-) -> None:
-    used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
-    extra = [header for header in table.columns if header not in used]
-    for marker, hint in _FOREIGN.items():
-        if absent and marker in table.columns:
-            raise ColumnError(f"is missing; {hint}", file=table.file, column=absent[0])
-    if "time_utc" in absent and (relative := [name for name in _RELATIVE_TIMES if name in table.columns]):
-        raise ColumnError(
-            f"is missing; {relative[0]!r} counts from a test's start and names no day: add Unix Time / s",
-            file=table.file, column="time_utc",
-        )  # fmt: skip
-    open_names = [name for name, spelling in found.items() if spelling is None]
-    accepted = open_names + [
-        spelling.header for name in open_names for spelling in _SPELLINGS.get((dataset, name), ())
-    ]
-    for header in extra:
-        cutoff = 0.5 if absent else 0.8
-        if close := get_close_matches(
-            header.lower(), [name.lower() for name in accepted], n=1, cutoff=cutoff
-        ):
-            right = next(name for name in accepted if name.lower() == close[0])
-            raise ColumnError(
-                f"is not a column of {dataset}; did you mean {right!r}?", file=table.file, column=header
+def _found(dataset: str, table: RawTable) -> tuple[dict[str, _Spelling | None], dict[str, ColumnError]]:
+    """Return which header each column has, and what is wrong with those that have several."""
+    found, twice = dict[str, _Spelling | None](), dict[str, ColumnError]()
+    for column in dataset_contract(dataset):
+        spellings = (_Spelling(header=column.name), *_SPELLINGS.get((dataset, column.name), ()))
+        present = [spelling for spelling in spellings if spelling.header in table.columns]
+        found[column.name] = present[0] if present else None
+        if len(present) > 1:
+            names = " and ".join(repr(spelling.header) for spelling in present)
+            twice[column.name] = ColumnError(
+                f"is there twice, as {names}", file=table.file, column=column.name
             )
-    if absent:
-        hint = f" (or give the option {absent[0]})" if absent[0] in CONSTANTS.get(dataset, ()) else ""
-        raise ColumnError(
-            f"is missing{hint}; the file has {', '.join(table.columns)}"[:400],
-            file=table.file,
-            column=absent[0],
-        )
+    return found, twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +157,46 @@ class _Reader:
     timezone: object
     notes: list[str]
 
+    def all(
+        self, table: RawTable, found: Mapping[str, _Spelling | None], faults: Faults | None
+    ) -> dict[str, pd.Series]:
+        """Return every column; without `faults`, raise the first fault of each column that has one."""
+        columns, wrong = dict[str, pd.Series](), list[CellError]()
+        for column in dataset_contract(self.dataset):
+            spelling = found[column.name]
+            if faults is not None and spelling is not None:
+                values = self._without_faults(column, spelling, table, faults)
+                columns[column.name] = self.read(column, None, table) if values is None else values
+                continue
+            try:
+                columns[column.name] = self.read(column, spelling, table)
+            except CellError as error:
+                wrong.append(error)
+        if wrong:
+            raise together(wrong)
+        return columns
+
+    def _without_faults(
+        self, column: Column, spelling: _Spelling, table: RawTable, faults: Faults
+    ) -> pd.Series | None:
+        own = table.only([spelling.header])
+        silent = replace(self, notes=[])  # what is passed over is told cell by cell
+        try:
+            return faults.read(
+                column.name, lambda rows: silent.read(column, spelling, own.taken(rows)),
+                Cells.of(own, spelling.header), singly=self.dataset in single.DATASETS,
+            )  # fmt: skip
+        except SourceError as error:
+            faults.take([error])
+            faults.absent.add(column.name)
+            return None
+
     def read(self, column: Column, spelling: _Spelling | None, table: RawTable) -> pd.Series:
         if spelling is None:
             if column.kind is Kind.FLOAT:
                 return pd.Series(np.full(table.rows, np.nan))
+            if column.kind is Kind.TIME:
+                return pd.Series(pd.NaT, index=range(table.rows), dtype="datetime64[us, UTC]")
             return pd.Series([None] * table.rows, dtype=object)
         cells = Cells.of(table, spelling.header)
         if spelling.unix:

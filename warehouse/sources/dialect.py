@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from warehouse.errors import EmptyFileError, OversizedFileError, UndecodableFileError
 from warehouse.sources.rawfile import RawFile
@@ -18,6 +18,8 @@ ENCODINGS: Mapping[str, str] = {
 }  # fmt: skip
 """What a mapping may say → the codec that reads it; a byte order mark tells which UTF-16."""
 MOST_LINES = 1000
+COMMENT = "#"
+_LOOKED_AT = 100
 _SEP = re.compile(rb"^(?:\xef\xbb\xbf)?sep=([,;|\t])[ \t]*\r?\n", re.IGNORECASE)
 
 
@@ -27,7 +29,7 @@ class Dialect:
 
     delimiter: None where the file's own `sep=` line, or else a comma, tells. skip_lines: before the header.
     header: names of the columns of a file that has no header. skip_after_header: lines of units or of a
-    second header.
+    second header. comments: whether lines before the header that begin with `#` are passed over.
     """
 
     delimiter: str | None = None
@@ -35,9 +37,11 @@ class Dialect:
     skip_lines: int = 0
     header: tuple[str, ...] = ()
     skip_after_header: int = 0
+    comments: bool = field(default=False, repr=False)
 
 
-PLAIN = Dialect()
+PLAIN, OURS = Dialect(), Dialect(comments=True)
+"""A table of anybody's, and one in our own words."""
 
 
 def plain_text(file: RawFile, dialect: Dialect) -> tuple[RawFile, str]:
@@ -51,6 +55,8 @@ def plain_text(file: RawFile, dialect: Dialect) -> tuple[RawFile, str]:
     told = _SEP.match(data)
     if told is not None:
         data = data[told.end() :]
+    if dialect.comments:
+        data = _without_comments(data)
     mark = dialect.delimiter or (told[1].decode() if told else ",")
     if told is not None and told[1].decode() != mark:
         raise UndecodableFileError(
@@ -80,6 +86,18 @@ def _decoded(file: RawFile, encoding: str) -> bytes:
     if len(data) > file.caps.file_bytes:
         raise OversizedFileError(f"is larger than {file.caps.file_bytes:,} bytes as UTF-8", file=file.name)
     return data
+
+
+def _without_comments(data: bytes) -> bytes:
+    """Return text from its first line on that is no comment; a spreadsheet may have quoted those."""
+    at = 0
+    while at < len(data):
+        end = data.find(b"\n", at) + 1 or len(data)
+        line = data[at : min(end, at + _LOOKED_AT)].removeprefix(b"\xef\xbb\xbf").lstrip(b' \t\r\n"')
+        if line and not line.startswith(COMMENT.encode()):
+            break
+        at = end
+    return data[at:] if at else data
 
 
 def _without_line(data: bytes, name: str) -> bytes:

@@ -9,13 +9,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from warehouse.contracts import Column, Kind
+from warehouse.sources.mapkeys import COLUMN_KEYS, WAY_KEYS
 from warehouse.sources.maprules import ColumnRule, Over, SignRule
 from warehouse.sources.maptext import Keys
 from warehouse.sources.units import FOREIGN, spelled
 
-_WAYS = ("from", "constant", "min_of", "max_of", "mean_of", "charge", "power")
-_NUMBER_KEYS = ("scale", "offset", "unit", "carry_minutes")
-_KEYS = (*_WAYS, *_NUMBER_KEYS, "discharge", "sign", "positive", "format", "values", "null", "since")
 _UNIX = {"unix_s": 1.0, "unix_ms": 1e-3}
 _SINCE = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 _WATTS = {"W": 1.0, "kW": 1e3}
@@ -34,8 +32,8 @@ class ColumnReader:
         keys, place = self.keys, f"columns.{column.name}"
         if not isinstance(rule, dict):
             raise keys.error(place, "is not a table with `from` or `constant`", rule)
-        keys.known(rule, _KEYS, f"{place}.")
-        ways = [way for way in _WAYS if way in rule]
+        keys.known(rule, tuple(COLUMN_KEYS), f"{place}.")
+        ways = [way for way in WAY_KEYS if way in rule]
         if len(ways) != 1:
             raise keys.error(place, "needs either `from` or `constant`, or one other way to come about")
         if ways == ["constant"]:

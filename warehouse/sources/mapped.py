@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from warehouse.contracts import dataset_contract
-from warehouse.errors import ColumnError, EmptyFileError, OptionError
+from warehouse.contracts import Column, dataset_contract
+from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, SourceError, together
+from warehouse.sources import single
 from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
 from warehouse.sources.dialect import Dialect
+from warehouse.sources.faults import Faults
 from warehouse.sources.longform import widened
 from warehouse.sources.maprules import ColumnRule, TableMap
 from warehouse.sources.mapvalues import MappedTable
@@ -22,12 +25,14 @@ from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.received import Received, as_told
 
 OPTIONS = PACK_OPTIONS | {"mapping"}
+FILLED = frozenset({"battery_id", "zone"})
+"""What an option may tell that the mapping does not: whose log it is, of which zone the prices are."""
 
 
 def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return the rows of a foreign file; options: mapping (TableMap), level, cars, received.
 
-    Raises SourceError.
+    battery_id, zone: where neither mapping nor file tells. Raises SourceError.
     """
     mapping = options.get("mapping")
     if not isinstance(mapping, TableMap):
@@ -46,19 +51,8 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
         signals = (named - set(mapping.where)) | (used - named) & there
         rows = widened(rows, mapping.long, sorted(signals))
     foreign = MappedTable(dataset=dataset, table=rows, mapping=mapping)
-    columns: dict[str, pd.Series] = {}
-    spelling = {}
-    for column in contract:
-        rule = mapping.columns.get(column.name)
-        if rule is None and column.name in rows.columns:
-            rule = ColumnRule(header=column.name)
-        if rule is None and not column.nullable:
-            raise ColumnError(
-                "is missing, and the mapping does not say what it is", file=file.name, column=column.name
-            )
-        columns[column.name] = foreign.values(column, rule, columns)
-        if rule is not None and rule.header is not None and rule.offset == 0.0 and not rule.power:
-            spelling[column.name] = (rule.header, 1.0 / rule.factor)
+    given = options.get("faults")
+    columns, spelling = _columns(foreign, options, given if isinstance(given, Faults) else None)
     frame = pd.DataFrame(columns).assign(source_row=rows.row_numbers)
     if received is not None:
         cells = Cells.found(rows, str(received.column))
@@ -72,6 +66,71 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     frame, aged = carried(dataset, frame, minutes)
     told_of = (*notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
     return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=told_of), options, file.name)
+
+
+def _columns(
+    foreign: MappedTable, options: Mapping[str, object], faults: Faults | None
+) -> tuple[dict[str, pd.Series], dict[str, tuple[str, float]]]:
+    """Return every column, and how the file spells them; without `faults`, raise the first of each column."""
+    mapping, table = foreign.mapping, foreign.table
+    columns, spelling, wrong = dict[str, pd.Series](), dict[str, tuple[str, float]](), list[SourceError]()
+    for column in dataset_contract(foreign.dataset):
+        rule = mapping.columns.get(column.name)
+        if rule is None and column.name in table.columns:
+            rule = ColumnRule(header=column.name)
+        if column.name in FILLED and column.name in options:
+            if rule is not None:
+                raise OptionError("is told by the mapping or the file", file=table.file, column=column.name)
+            rule = ColumnRule(constant=str(options[column.name]))
+        try:
+            if rule is None and not column.nullable:
+                raise ColumnError(
+                    "is missing, and the mapping does not say what it is", file=table.file, column=column.name
+                )
+            values = _values(foreign, column, rule, columns, faults)
+        except (CellError, ColumnError) as error:
+            wrong.append(error)
+            values = None
+        if values is None:
+            values = foreign.values(replace(column, nullable=True), None, columns)
+            if faults is not None:
+                faults.absent.add(column.name)
+        columns[column.name] = values
+        if rule is not None and rule.header is not None and rule.offset == 0.0 and not rule.power:
+            spelling[column.name] = (rule.header, 1.0 / rule.factor)
+    if faults is not None:
+        faults.take(wrong)
+    elif wrong:
+        raise together(wrong)
+    return columns, spelling
+
+
+def _values(
+    foreign: MappedTable,
+    column: Column,
+    rule: ColumnRule | None,
+    read: Mapping[str, pd.Series],
+    faults: Faults | None,
+) -> pd.Series | None:
+    if faults is None or rule is None or not (used := _used(foreign.table, rule)):
+        return foreign.values(column, rule, read)
+    table = foreign.table.only(used)
+
+    def part(rows: NDArray[np.intp]) -> pd.Series:
+        silent = replace(foreign, table=table.taken(rows), notes=[])
+        return silent.values(
+            column, rule, {name: one.iloc[rows].reset_index(drop=True) for name, one in read.items()}
+        )
+
+    singly = foreign.dataset in single.DATASETS
+    return faults.read(column.name, part, Cells.of(table, used[0]), singly=singly)
+
+
+def _used(table: RawTable, rule: ColumnRule) -> list[str]:
+    """Return the headers of a table that a rule reads; none where one that it names is not there."""
+    if any(header not in table.columns for header in rule.headers):
+        return []
+    return [*rule.headers, *(header for header in table.columns if rule.finds(header))]
 
 
 def _dialect(mapping: TableMap) -> Dialect:

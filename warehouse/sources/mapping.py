@@ -24,8 +24,9 @@
     [columns.temperature_degc]
     constant = 25.0                     # instead of `from`
 
-A column of ours that is not listed is taken under its own name if the file has it; only columns that are used
-are judged. What else can be said of the file, each by its line alone:
+A column of ours that is not listed is taken under its own name if the file has it; whose log it is may be
+left to `--battery`, the zone of prices to `--zone`. Only columns that are used are judged. What else can be
+said of the file, each by its line alone:
 
     encoding = "latin-1"                # default "utf-8"; also "windows-1252", "utf-16"
     skip_lines = 4                      # that stand before the header; a line `sep=;` need not be told
@@ -88,19 +89,13 @@ from warehouse.contracts.types import moment
 from warehouse.errors import OversizedFileError, UndecodableFileError, printable
 from warehouse.sources.dialect import ENCODINGS, MOST_LINES, Dialect
 from warehouse.sources.mapcolumn import ColumnReader, null_words, zone_named
+from warehouse.sources.mapkeys import READER_KEYS, RECEIVED_KEYS, TABLE_KEYS
 from warehouse.sources.maprules import ColumnRule, LongRule, TableMap
 from warehouse.sources.maptext import Keys
 from warehouse.sources.rawfile import load
 from warehouse.sources.received import Received, received_as
 
 _MAX_BYTES = 2**20
-_DIALECT_KEYS = ("delimiter", "encoding", "skip_lines", "header", "skip_after_header")
-_TABLE_KEYS = (
-    "timezone", "decimal", "level", "columns", "received", "delay_minutes", *_DIALECT_KEYS,
-    "null", "thousands", "where", "long",
-)  # fmt: skip
-_READER_KEYS = ("battery_id", "batteries", "target_soc", "zone", "station")
-_RECEIVED_KEYS = ("received", "delay_minutes")
 _RECEIVED = moment("received_utc", "When the row was received")
 
 
@@ -126,7 +121,12 @@ def load_mapping(path: Path | str, dataset: str, *, follow: bool = True) -> File
         content = tomllib.loads(raw.data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UndecodableFileError(f"is not TOML: {error}", file=raw.name) from error
-    return _Reader(keys=Keys(file=printable(path.name)), dataset=dataset).mapping(content)
+    return mapping_of(content, printable(path.name), dataset)
+
+
+def mapping_of(content: Mapping[str, Any], name: str, dataset: str) -> FileMapping:
+    """`load_mapping` for what is already here; name: of the mapping, for errors."""
+    return _Reader(keys=Keys(file=name), dataset=dataset).mapping(content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +139,11 @@ class _Reader:
     def mapping(self, content: Mapping[str, Any]) -> FileMapping:
         keys = self.keys
         if "source" in content:
-            keys.known(content, ("source", *_READER_KEYS, *_RECEIVED_KEYS), "")
-            options = {key: content[key] for key in _READER_KEYS if key in content}
+            keys.known(content, ("source", *READER_KEYS, *RECEIVED_KEYS), "")
+            options = {key: content[key] for key in READER_KEYS if key in content}
             received = self._received(content, None)
             return FileMapping(source=keys.text(content, "source"), options=options, received=received)
-        keys.known(content, _TABLE_KEYS, "")
+        keys.known(content, (*TABLE_KEYS, *RECEIVED_KEYS), "")
         columns = content.get("columns")
         if not isinstance(columns, dict) or not columns:
             raise keys.error("columns", "is missing: [columns.NAME] says where a column comes from")

@@ -18,7 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from warehouse.errors import ColumnError, EmptyFileError, OversizedFileError, UndecodableFileError
+from warehouse.errors import (
+    ColumnError,
+    EmptyFileError,
+    OversizedFileError,
+    UndecodableFileError,
+    together,
+)
 from warehouse.sources.book import read_book
 from warehouse.sources.caps import Caps
 from warehouse.sources.dialect import PLAIN, Dialect, plain_text
@@ -52,6 +58,10 @@ class RawTable:
         """Return some of the rows."""
         columns = {name: self.columns[name].take(pa.array(rows)) for name in self.columns}
         return replace(self, columns=columns, rows=rows.size, numbers=self.row_numbers[rows])
+
+    def only(self, names: Collection[str]) -> "RawTable":
+        """Return some of the columns."""
+        return replace(self, columns={name: self.columns[name] for name in self.columns if name in names})
 
 
 def _parquet(file: RawFile) -> RawTable:
@@ -92,9 +102,13 @@ def refuse_headers(names: Sequence[str], file: RawFile, used: Collection[str] | 
         raise OversizedFileError(
             f"has {len(names):,} columns; {file.caps.columns:,} are allowed", file=file.name
         )
-    for name, count in Counter(str(name).strip() for name in names).items():
-        if count > 1 and (used is None or name in used):
-            raise ColumnError(f"is there {count} times", file=file.name, column=name)
+    doubled = [
+        ColumnError(f"is there {count} times", file=file.name, column=name)
+        for name, count in Counter(str(name).strip() for name in names).items()
+        if count > 1 and (used is None or name in used)
+    ]
+    if doubled:
+        raise together(doubled)
 
 
 def refuse_size(rows: int, columns: int, file: RawFile) -> None:
@@ -185,7 +199,12 @@ def _header(file: RawFile, delimiter: str) -> list[str]:
     other = next((mark for mark in _SEPARATORS + "," if mark != delimiter and mark in text), None)
     if len(names) == 1 and other is not None:
         expected = "commas" if delimiter == "," else repr(delimiter)
-        raise UndecodableFileError(f"is separated by {other!r}; expected {expected}", file=file.name)
+        shown = "\\t" if other == "\t" else other
+        raise UndecodableFileError(
+            f"is separated by {other!r}; expected {expected}: a mapping with "
+            f'`delimiter = "{shown}"` reads it (`v2g mapping suggest` writes one)',
+            file=file.name,
+        )
     return names
 
 
@@ -195,7 +214,8 @@ def _refuse_foreign_text(file: RawFile) -> None:
     except UnicodeDecodeError as error:
         line = file.data.count(b"\n", 0, error.start) + 1
         raise UndecodableFileError(
-            f"is not UTF-8: byte 0x{file.data[error.start]:02x} in line {line}; a mapping can say what it is",
+            f"is not UTF-8: byte 0x{file.data[error.start]:02x} in line {line}; a mapping can say what it is "
+            "(`encoding`)",
             file=file.name,
         ) from error
 

@@ -12,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from warehouse.contracts import DATASETS, Kind, TableContract, dataset_contract
-from warehouse.errors import OptionError, nearest, printable
+from warehouse.errors import OptionError, nearest, printable, together
 from warehouse.sources import acn, desl, ocpp, packs, smard, teslamate
 from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
-from warehouse.sources.mapped import OPTIONS, parse_mapped
+from warehouse.sources.faults import Faults
+from warehouse.sources.mapped import FILLED, OPTIONS, parse_mapped
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
-from warehouse.sources.refusals import refuse_unfit
+from warehouse.sources.refusals import unfit
 from warehouse.sources.tariffs import PROVIDERS, tou
 from warehouse.sources.tariffs.published.readers import PUBLISHED
 from warehouse.sources.types import SourceFile
@@ -56,7 +57,9 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
         for name in ("csv", "parquet")
     },
     **{
-        (dataset, "mapped"): _Reader(parse=parse_mapped, options=OPTIONS, columns=True)
+        (dataset, "mapped"): _Reader(
+            parse=parse_mapped, options=OPTIONS | (CONSTANTS.get(dataset, frozenset()) & FILLED), columns=True
+        )
         for dataset in DATASETS
     },
     ("prices", "smard"): _Reader(
@@ -105,6 +108,11 @@ def sources_for(dataset: str) -> tuple[str, ...]:
     return tuple(name for known, name in _READERS if known == dataset)
 
 
+def options_of(dataset: str, source: str) -> frozenset[str]:
+    """Return the names of the options that a source of a dataset takes."""
+    return _READERS[dataset, source].options
+
+
 def read_source(
     dataset: str,
     path: Path | str,
@@ -114,20 +122,22 @@ def read_source(
     caps: Caps = CAPS,
     follow: bool = True,
     received: Received | None = None,
+    faults: Faults | None = None,
     **options: object,
 ) -> SourceFile:
     """Read a file into rows that are fit to land.
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
     file where it does not tell. follow: whether a symbolic link is followed. received: what tells when each
-    row was received; None: all of them with the file. options: what the source's parser names, as
+    row was received; None: all of them with the file. faults: takes up what is wrong with the file, of which
+    the rest is returned as if that were right; None: it is raised. options: what the parser names, as
     `battery_id` (rows of one battery), `level` and `cars`, `onto`, `target_soc`, `batteries`, `mapping`.
     Raises SourceError (see `warehouse.errors`), UnknownZoneError for the argument, UnknownTableError.
     """
     path = Path(path)
     _reader(dataset, source, printable(path.name))
     file = load(path, caps, follow=follow)
-    return parse_source(dataset, file, source=source, zone=zone, received=received, **options)
+    return parse_source(dataset, file, source=source, zone=zone, received=received, faults=faults, **options)
 
 
 def parse_source(
@@ -137,6 +147,7 @@ def parse_source(
     source: str = "csv",
     zone: str | None = None,
     received: Received | None = None,
+    faults: Faults | None = None,
     **options: object,
 ) -> SourceFile:
     """`read_source` for bytes that are already here, e.g. a response."""
@@ -157,9 +168,16 @@ def parse_source(
             f"no column of {source} {dataset} tells when a row was received; `event` does",
             file=file.name, column="received", value=received.column,
         )  # fmt: skip
-    parsed = reader.parse(dataset, file, {**given, "received": received} if by_column else given)
+    besides: dict[str, object] = {"received": received} if by_column else {}
+    if faults is not None and reader.columns:
+        besides["faults"] = faults
+    parsed = reader.parse(dataset, file, given | besides)
     frame = _filled(parsed.frame, contract)
-    refuse_unfit(frame, contract, file.name, parsed.spelling, published=reader.provider is not None)
+    wrong = list(unfit(frame, contract, file.name, parsed.spelling, published=reader.provider is not None))
+    if faults is not None:
+        faults.take(wrong)
+    elif wrong:
+        raise together(wrong)
     if received is not None and not by_column:
         frame = frame.assign(received_utc=at_events(dataset, frame, received, file.name))
     return SourceFile(

@@ -3,7 +3,7 @@
 A wrong unit is never repaired by scaling: the file is refused and the likely unit named.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from warehouse.contracts import Column, TableContract
 from warehouse.contracts.sentinels import all_bits
-from warehouse.errors import CellError, UnitError, UnknownIdError, nearest
+from warehouse.errors import CellError, SourceError, UnitError, UnknownIdError, nearest
 from warehouse.sources.units import FOREIGN
 from warehouse.zones import ZONES
 
 _EARLIEST, _LATEST = pd.Timestamp("2000-01-01", tz="UTC"), pd.Timestamp("2101-01-01", tz="UTC")
+_MOST_IDS = 20
 _ABOUT_ZERO = 0.1
 """Share of prices of zero or less from which a file of tiny prices is believed to mean them."""
 _MARKET_CAP = 5.0
@@ -24,15 +25,15 @@ _ALL_DAY = 0.5
 """Quantile of |price| that a wrong unit moves and some hours at the market's cap do not."""
 
 
-def refuse_unfit(
+def unfit(
     frame: pd.DataFrame,
     contract: TableContract,
     file: str,
     spelling: Mapping[str, tuple[str, float]],
     *,
     published: bool = False,
-) -> None:
-    """Raise CellError or UnitError for what makes a parsed file unfit to land.
+) -> Iterator[SourceError]:
+    """Find what makes a parsed file unfit to land: CellError, UnitError.
 
     spelling: column → (header in the file, divisor already applied), for columns that the file spells
     differently. published: whether the layout is a publisher's, who states its unit: its low prices are
@@ -41,13 +42,13 @@ def refuse_unfit(
     for column in contract:
         header, divisor = spelling.get(column.name, (column.name, 1.0))
         if column.pattern is not None:
-            _refuse_ids(frame, column, file, header)
+            yield from _ids(frame, column, file, header)
         if column.name == "zone":
-            _refuse_zones(frame, file, header)
+            yield from _zones(frame, file, header)
         if column.name == "interval_start_utc" and "resolution_minutes" in contract.names:
-            _refuse_days(frame, file, header)
+            yield from _days(frame, file, header)
         if column.typical is not None:
-            _refuse_unit(frame[column.name], column, file, header, divisor, published=published)
+            yield from _unit(frame[column.name], column, file, header, divisor, published=published)
 
 
 def require_known(frame: pd.DataFrame, column: str, known_ids: Collection[str], file: str) -> None:
@@ -62,33 +63,33 @@ def require_known(frame: pd.DataFrame, column: str, known_ids: Collection[str], 
         )  # fmt: skip
 
 
-def _refuse_ids(frame: pd.DataFrame, column: Column, file: str, header: str) -> None:
+def _ids(frame: pd.DataFrame, column: Column, file: str, header: str) -> Iterator[CellError]:
     values = frame[column.name]
     distinct = pd.Series(values.dropna().unique(), dtype="str")
     wrong = distinct[~distinct.str.fullmatch(str(column.pattern))]
-    if not wrong.empty:
-        raise CellError(
+    for value in wrong.iloc[:_MOST_IDS]:
+        yield CellError(
             f"is not an id (must match {column.pattern})",
-            file=file, row=_row(frame, values == wrong.iloc[0]), column=header, value=str(wrong.iloc[0]),
+            file=file, row=_row(frame, values == value), column=header, value=str(value),
         )  # fmt: skip
 
 
-def _refuse_zones(frame: pd.DataFrame, file: str, header: str) -> None:
+def _zones(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
     for zone in frame["zone"].dropna().unique():
         if zone not in ZONES:
-            raise CellError(
+            yield CellError(
                 f"is not a known bidding zone{nearest(zone, ZONES)}",
                 file=file, row=_row(frame, frame["zone"] == zone), column=header, value=zone,
             )  # fmt: skip
 
 
-def _refuse_days(frame: pd.DataFrame, file: str, header: str) -> None:
-    """Refuse prices of no day that a market had, and a file whose intervals begin beside their grid."""
+def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
+    """Find prices of no day that a market had, and a file whose intervals begin beside their grid."""
     starts = frame["interval_start_utc"]
     absurd = (starts < _EARLIEST) | (starts >= _LATEST)
     if absurd.any():
         shown = f"{starts[absurd].iloc[0]:%Y-%m-%d %H:%M} UTC"
-        raise CellError(
+        yield CellError(
             f"is no day of a market: outside the years {_EARLIEST.year} to {_LATEST.year - 1}",
             file=file, row=_row(frame, absurd), column=header, value=shown,
         )  # fmt: skip
@@ -97,16 +98,16 @@ def _refuse_days(frame: pd.DataFrame, file: str, header: str) -> None:
     beside = (starts.dt.minute % length).fillna(0.0) != 0
     if beside.sum() > len(frame) / 2:
         row, first = _row(frame, beside), starts[beside].iloc[0]
-        raise CellError(
+        yield CellError(
             f"begins beside the grid of its {length[beside].iloc[0]:g} minutes ({int(beside.sum())} such "
             "rows): is it the middle or the end of the interval? Export the starts, or shift the times",
             file=file, row=row, column=header, value=f"{first:%Y-%m-%d %H:%M} UTC",
         )  # fmt: skip
 
 
-def _refuse_unit(
+def _unit(
     values: pd.Series, column: Column, file: str, header: str, divisor: float, *, published: bool
-) -> None:
+) -> Iterator[UnitError]:
     finite = values.to_numpy(dtype="float64", na_value=np.nan)
     finite = finite[np.isfinite(finite)]
     if column.nullable:  # the checks empty such a cell
@@ -129,10 +130,11 @@ def _refuse_unit(
         if max(low, 1e-12) <= as_given * factor + offset <= high
     ]
     guess = f"; the values look like {' or '.join(likely)}" if likely else ""
+    way = f': `unit = "{likely[0]}"` for {column.name} in a mapping would say so' if len(likely) == 1 else ""
     converted = f", that is {size:.4g}{column.after_number}" if divisor != 1.0 else column.after_number
-    raise UnitError(
+    yield UnitError(
         f"cannot be in its unit: 95 % of |values| reach {as_given:.4g}{converted}, "
-        f"plausible is {low:g} to {high:g}{column.after_number}{guess}. Nothing was converted",
+        f"plausible is {low:g} to {high:g}{column.after_number}{guess}. Nothing was converted{way}",
         file=file,
         column=header,
     )

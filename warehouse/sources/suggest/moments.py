@@ -1,0 +1,123 @@
+"""The columns of times: which they are, how they are spelled, where their clock stands."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from warehouse.contracts import Column
+from warehouse.sources.labels import taken_apart
+from warehouse.sources.suggest.answer import Draft
+from warehouse.sources.suggest.pick import Picked, spellings
+from warehouse.sources.suggest.sniff import Layout
+from warehouse.sources.suggest.times import Spelling, parsed, spelling_of
+
+_UTC = {"utc", "gmt", "zulu"}
+
+
+def write(
+    times: Sequence[Column], layout: Layout, found: Mapping[str, Picked], draft: Draft, *, utc: bool
+) -> pd.Series:
+    """Write the columns of times; return the moments of the first, on its own clock.
+
+    utc: whether a column whose name says UTC is taken at its word.
+    """
+    rows = max((len(texts) for texts in layout.columns.values()), default=0)
+    first = pd.Series(pd.NaT, index=range(rows))
+    naive: list[str] = []
+    for number, column in enumerate(times):
+        told = _column(column, layout, found.get(column.name), draft)
+        if told is None:
+            continue
+        headers, spelling = told
+        texts = _joined(layout, headers)
+        if not spelling.zoned and not (utc and headers[0].endswith("_utc")):
+            naive += headers
+        if number == 0:
+            first = parsed(texts, spelling)
+    if naive:
+        words = {word for header in naive for word in taken_apart(header)[0].split()}
+        if utc and words & _UTC:
+            draft.say("timezone", "UTC", f"{naive[0]!r} says so")
+        else:
+            draft.leave(
+                "timezone",
+                "Europe/Berlin",
+                f"{naive[0]!r} has no offset{_twice(first)}: where stands its clock?",
+            )
+    return first
+
+
+def _column(
+    column: Column, layout: Layout, found: Picked | None, draft: Draft
+) -> tuple[tuple[str, ...], Spelling] | None:
+    name = column.name
+    told = spellings(layout, found.headers) if found is not None else {}
+    whole = {header: one for header, one in told.items() if not one.part}
+    zoned = {header: one for header, one in whole.items() if one.zoned}
+    chosen = zoned if len(zoned) == 1 else whole
+    if len(chosen) == 1:
+        ((header, spelling),) = chosen.items()
+        if header == name and spelling.pattern is None:
+            return (header,), spelling
+        if not _spelled(header, spelling, draft, name):
+            return None
+        return (header,), spelling
+    if not chosen and (joined := _date_and_clock(layout)) is not None:
+        headers, spelling = joined
+        if len(spelling.others):
+            draft.leave(
+                "from",
+                list(headers),
+                f"day or month first? {spelling.pattern}, {', '.join(spelling.others)}",
+                name,
+            )
+            return None
+        draft.say("from", list(headers), "a date, and a clock's time beside it", name)
+        if spelling.pattern is not None:
+            draft.say("format", spelling.pattern, f"as in {_joined(layout, headers)[0]}", name)
+        return headers, spelling
+    if not column.nullable:
+        reason = (
+            f"several may be it: {', '.join(chosen)}" if chosen else "no column's label and values mean it"
+        )
+        draft.leave("from", next(iter(chosen), "…"), reason, name)
+    return None
+
+
+def _spelled(header: str, spelling: Spelling, draft: Draft, name: str) -> bool:
+    if spelling.others:
+        shown = ", ".join((str(spelling.pattern), *spelling.others))
+        draft.leave("from", header, f"day or month first? Its moments can be read as {shown}", name)
+        draft.leave("format", str(spelling.pattern), "one of those", name)
+        return False
+    draft.say("from", header, "by its label; its cells are moments", name)
+    if spelling.pattern is not None:
+        draft.say("format", spelling.pattern, "so all of its cells can be read, and otherwise none", name)
+    return True
+
+
+def _date_and_clock(layout: Layout) -> tuple[tuple[str, str], Spelling] | None:
+    """Return a column of dates and one of a clock's times, if there is one of each, and both as one."""
+    told = {header: spelling_of(texts) for header, texts in layout.columns.items()}
+    dates = [(header, one) for header, one in told.items() if one is not None and one.part == "date"]
+    clocks = [(header, one) for header, one in told.items() if one is not None and one.part == "clock"]
+    if len(dates) != 1 or len(clocks) != 1:
+        return None
+    (date, day), (clock, hour) = dates[0], clocks[0]
+    if day.pattern is None:
+        return (date, clock), Spelling(pattern=f"%Y-%m-%d {hour.pattern}")
+    others = tuple(f"{other} {hour.pattern}" for other in day.others)
+    return (date, clock), Spelling(pattern=f"{day.pattern} {hour.pattern}", others=others)
+
+
+def _joined(layout: Layout, headers: Sequence[str]) -> list[str]:
+    return [" ".join(cells) for cells in zip(*(layout.columns[header] for header in headers), strict=True)]
+
+
+def _twice(moments: pd.Series) -> str:
+    """Return what a clock that goes back an hour tells."""
+    steps = moments.diff()
+    back = steps[steps.dt.total_seconds().between(-3700, -1800)]
+    if len(back) != 1:
+        return ""
+    return f", and an hour of {moments[back.index[0]]:%Y-%m-%d} comes twice, so that it is no UTC"
