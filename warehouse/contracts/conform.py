@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,40 @@ def project(
     """
     if unknown := [str(name) for name in frame.columns if name not in names]:
         raise ContractError(f"{contract.name}: unknown column {unknown[0]!r}{nearest(unknown[0], names)}")
-    columns = {name: _column(frame, contract.column(name), contract.name, gaps=gaps) for name in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+    shaped = frame.reset_index(drop=True)
+    dtypes = dict(zip(shaped.columns, shaped.dtypes, strict=True))
+    for name in names:
+        column = contract.column(name)
+        # What fits is taken as it is: of rows just read that is nearly all.
+        if name not in dtypes or not _fits(dtypes[name], column, gaps=gaps):
+            shaped[name] = _column(shaped, column, contract.name, gaps=gaps)
+    if list(shaped.columns) != list(names):
+        shaped = shaped[list(names)]
+    shaped.columns = pd.Index(names)  # plain ones, whatever the frame's were called together
+    return shaped
+
+
+_TIME = pd.DatetimeTZDtype("us", "UTC")
+_FITTING: dict[tuple[Kind, bool], Any] = {
+    **{(Kind.TEXT, nullable): pd.StringDtype(na_value=np.nan) for nullable in (False, True)},
+    **{(Kind.FLOAT, nullable): np.dtype("float64") for nullable in (False, True)},
+    **{(Kind.TIME, nullable): _TIME for nullable in (False, True)},
+    (Kind.INT, False): np.dtype("int64"),
+    (Kind.INT, True): pd.Int64Dtype(),
+    (Kind.BOOL, False): np.dtype("bool"),
+    (Kind.BOOL, True): pd.BooleanDtype(),
+}
+"""The dtype of a column, by its kind and whether it may be null; of dates each value is looked at."""
+_NEVER_NULL = (Kind.INT, Kind.BOOL)  # where they may not be, by their dtype
+
+
+def _fits(dtype: Any, column: Column, *, gaps: bool) -> bool:
+    """Whether a column of this dtype is as the contract has it, without a look at its values."""
+    if dtype != _FITTING.get((column.kind, column.nullable)):
+        return False
+    if column.kind is Kind.TIME and dtype.tz is not _TIME.tz:
+        return False
+    return gaps or column.nullable or column.kind in _NEVER_NULL
 
 
 def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> pd.Series:
@@ -39,7 +72,7 @@ def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> p
             raise ContractError(f"{table}: column {column.name!r} is missing")
         values = pd.Series([None] * len(frame), dtype=object)
     else:
-        values = frame[column.name].reset_index(drop=True)
+        values = frame[column.name]
     try:
         converted = _convert(values, column)
     except (ValueError, TypeError, OverflowError) as error:
