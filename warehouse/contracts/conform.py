@@ -34,9 +34,10 @@ def project(
     dtypes = dict(zip(shaped.columns, shaped.dtypes, strict=True))
     for name in names:
         column = contract.column(name)
-        # What fits is taken as it is: of rows just read that is nearly all.
-        if name not in dtypes or not _fits(dtypes[name], column, gaps=gaps):
-            shaped[name] = _column(shaped, column, contract.name, gaps=gaps)
+        if not _fits(dtypes.get(name), column):  # what fits is taken as it is: of rows just read nearly all
+            shaped[name] = _column(shaped, column, contract.name)
+        if not column.nullable and not gaps:
+            _whole(shaped[name], contract.name)
     if list(shaped.columns) != list(names):
         shaped = shaped[list(names)]
     shaped.columns = pd.Index(names)  # plain ones, whatever the frame's were called together
@@ -54,19 +55,17 @@ _FITTING: dict[tuple[Kind, bool], Any] = {
     (Kind.BOOL, True): pd.BooleanDtype(),
 }
 """The dtype of a column, by its kind and whether it may be null; of dates each value is looked at."""
-_NEVER_NULL = (Kind.INT, Kind.BOOL)  # where they may not be, by their dtype
 
 
-def _fits(dtype: Any, column: Column, *, gaps: bool) -> bool:
-    """Whether a column of this dtype is as the contract has it, without a look at its values."""
-    if dtype != _FITTING.get((column.kind, column.nullable)):
+def _fits(dtype: Any, column: Column) -> bool:
+    """Whether a column of this dtype, None for no column, is as the contract has it."""
+    wanted = _FITTING.get((column.kind, column.nullable))
+    if dtype is None or wanted is None or dtype != wanted:  # numpy takes None for float64
         return False
-    if column.kind is Kind.TIME and dtype.tz is not _TIME.tz:
-        return False
-    return gaps or column.nullable or column.kind in _NEVER_NULL
+    return column.kind is not Kind.TIME or dtype.tz is _TIME.tz
 
 
-def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> pd.Series:
+def _column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
     if column.name not in frame.columns:
         if not column.nullable:
             raise ContractError(f"{table}: column {column.name!r} is missing")
@@ -74,15 +73,18 @@ def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> p
     else:
         values = frame[column.name]
     try:
-        converted = _convert(values, column)
+        return _convert(values, column)
     except (ValueError, TypeError, OverflowError) as error:
         raise ContractError(f"{table}.{column.name}: not {column.kind}: {error}") from error
-    if not column.nullable and not gaps and (missing := int(converted.isna().sum())):
+
+
+def _whole(values: pd.Series, table: str) -> None:
+    missing = values.isna().to_numpy()
+    if missing.any():
         raise ContractError(
-            f"{table}.{column.name}: {missing} of {len(frame)} values are null, "
-            f"the first in row {int(np.argmax(converted.isna().to_numpy()))}"
+            f"{table}.{values.name}: {int(missing.sum())} of {len(values)} values are null, "
+            f"the first in row {int(np.argmax(missing))}"
         )
-    return converted
 
 
 def _convert(values: pd.Series, column: Column) -> pd.Series:
