@@ -130,6 +130,11 @@ class ReferenceCell:
         """SEI thickness that holds 5 % of the fresh lithium, as in mid-life [m]."""
         return self.sei_m_holding(0.05)
 
+    @cached_property
+    def thickest_sei_m(self) -> float:
+        """SEI thickness that holds 20 % of the fresh lithium, past any end of life [m]."""
+        return self.sei_m_holding(0.2)
+
     def sei_m_holding(self, share: float) -> float:
         """SEI thickness that holds a share of the fresh lithium, at fresh active volume [m]."""
         fresh = self.fresh
