@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import pickle
 import shutil
 import sys
 import tempfile
@@ -16,10 +17,12 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TypeVar
 
 from flows.version import ROOMS, code_version, source_hash
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 FOLDER = ROOT / ".pytest_cache" / "kept"
 
 
@@ -50,7 +53,7 @@ def kept(
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder / f"{name}-{digest}"
         if not done.is_dir():
-            for left in folder.glob(f"{name}-*"):  # of other sources, and of whoever was ended in the middle
+            for left in folder.glob(f"{name}-*"):  # of other sources, or of whoever was ended in the middle
                 shutil.rmtree(left, ignore_errors=True)
             begun = Path(tempfile.mkdtemp(prefix=f"{name}-begun-", dir=folder))
             try:
@@ -60,6 +63,21 @@ def kept(
                 shutil.rmtree(begun, ignore_errors=True)
                 raise
         return Path(shutil.copytree(done, into))
+
+
+def kept_value(
+    name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], told: object = None
+) -> T:
+    """What ``make`` returns, as `kept`; ``told``: all that it was told besides, as its `repr` has it."""
+    label = f"{name}_{hashlib.sha256(repr(told).encode()).hexdigest()[:12]}"
+
+    def pickled(folder: Path) -> None:
+        (folder / "value").write_bytes(pickle.dumps(make()))
+
+    with tempfile.TemporaryDirectory() as around:
+        into = kept(label, Path(around) / "copy", pickled, made_by=made_by, rooms=rooms)
+        found: T = pickle.loads((into / "value").read_bytes())  # noqa: S301 what these tests wrote
+    return found
 
 
 def digest_of(made_by: Sequence[Path], rooms: Sequence[str]) -> str:
