@@ -1,11 +1,20 @@
-"""In which order several processes share the test files: the longest first, and the longest in parts."""
+"""What holds for all tests: threads, and the order in which several processes share the files.
+
+The longest come first, and the longest in parts.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# As in a workspace: one core a process, and nothing that calls home. This file is read before numpy is loaded,
+# whose threads would wait for each other on cores that all processes share.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
 
 HERE = Path(__file__).parent
 # By what they cost a process, the dearest first; all others follow by their number of tests.
