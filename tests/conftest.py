@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-# As in a workspace: one core a process, and nothing that calls home. This file is read before numpy is loaded,
-# whose threads would wait for each other on cores that all processes share.
+# As in a workspace: one core a process, and nothing that calls home. This file is read before numpy is
+# loaded, whose threads would wait for each other on cores that all processes share.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
 

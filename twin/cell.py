@@ -301,7 +301,8 @@ class DayModel:
         }
         if self.ageing:
             inputs |= {"sei_m": health.sei_m, "sei_factor": sei_factor, "lam_factor": lam_factor}
-        wanted = edges if times_s is None else np.union1d(times_s, edges)  # and none of the solver's own steps
+        # None of the solver's own steps: each would be turned into outputs.
+        wanted = edges if times_s is None else np.union1d(times_s, edges)
         try:
             solution = self._simulation.solve(
                 edges, t_interp=wanted, inputs=inputs, calculate_sensitivities=list(self.sensitive)
