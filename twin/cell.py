@@ -130,6 +130,11 @@ class ReferenceCell:
         """SEI thickness that holds 5 % of the fresh lithium, as in mid-life [m]."""
         return self.sei_m_holding(0.05)
 
+    @cached_property
+    def thickest_sei_m(self) -> float:
+        """SEI thickness that holds 20 % of the fresh lithium, past any end of life [m]."""
+        return self.sei_m_holding(0.2)
+
     def sei_m_holding(self, share: float) -> float:
         """SEI thickness that holds a share of the fresh lithium, at fresh active volume [m]."""
         fresh = self.fresh
@@ -296,7 +301,8 @@ class DayModel:
         }
         if self.ageing:
             inputs |= {"sei_m": health.sei_m, "sei_factor": sei_factor, "lam_factor": lam_factor}
-        wanted = None if times_s is None else np.union1d(times_s, edges)
+        # None of the solver's own steps: each would be turned into outputs.
+        wanted = edges if times_s is None else np.union1d(times_s, edges)
         try:
             solution = self._simulation.solve(
                 edges, t_interp=wanted, inputs=inputs, calculate_sensitivities=list(self.sensitive)

@@ -79,14 +79,11 @@ def health_slope(cell: ReferenceCell, health: Health, rates: Rates, factors: Fac
     left = health.lithium_ah / cell.fresh.lithium_ah
     short = (factors.knee_lithium_ah - health.lithium_ah) / (_KNEE_WIDTH * cell.fresh.lithium_ah)
     ordinary = sei * cell.sei_ah_per_m_eps * health.eps_n + factors.lam * rates.lam_lithium_ah
-    return np.stack(
-        [
-            sei,
-            -factors.lam * rates.eps_n,
-            -factors.lam * rates.eps_p,
-            -ordinary * (1 + factors.knee_gain * left * expit(short)),
-        ]
-    )
+    lithium = -ordinary * (1 + factors.knee_gain * left * expit(short))
+    slope = np.empty((4, *np.shape(lithium)))
+    slope[0], slope[1] = sei, -factors.lam * rates.eps_n
+    slope[2], slope[3] = -factors.lam * rates.eps_p, lithium
+    return slope
 
 
 def life_days(

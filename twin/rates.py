@@ -40,8 +40,8 @@ _NOTHING = 1e-18  # a day at rest strains nothing
 _PLATING_C = (0.2, 0.5)  # below the first no plating, from the second on a knee as its prior says
 _SEI_OFFSET_M = 1e-7  # keeps the logarithm of a young film's thickness from steepening the fit
 
-# Beyond these the regressors are held: a battery that far gone is past any end of life.
-_THICKEST = 0.2  # of fresh lithium in the film
+# Beyond these, and a film of `thickest_sei_m`, the regressors are held: a battery that far gone is past any
+# end of life.
 _DOMAIN = {"lithium": (-0.35, 0.15), "active": (-0.4, 0.15)}
 
 
@@ -221,15 +221,27 @@ def _state(cell: ReferenceCell, a: float, b: float, c: float, d: float) -> Healt
 def _features(cell: ReferenceCell, health: Health) -> tuple[Array, Array]:
     """Regressors of SEI growth and of active-material loss."""
     fresh = cell.fresh
-    film_m = np.minimum(health.sei_m, cell.sei_m_holding(_THICKEST))
+    film_m = np.minimum(health.sei_m, cell.thickest_sei_m)
     film = np.log((film_m + _SEI_OFFSET_M) / (fresh.sei_m + _SEI_OFFSET_M))
-    lithium = np.clip(np.asarray(health.lithium_ah) / fresh.lithium_ah - 1, *_DOMAIN["lithium"])
-    active_n = np.clip(np.log(np.asarray(health.eps_n) / fresh.eps_n), *_DOMAIN["active"])
-    active_p = np.clip(np.log(np.asarray(health.eps_p) / fresh.eps_p), *_DOMAIN["active"])
-    one = np.ones_like(lithium)
+    lithium = _held(np.asarray(health.lithium_ah) / fresh.lithium_ah - 1, *_DOMAIN["lithium"])
+    active_n = _held(np.log(np.asarray(health.eps_n) / fresh.eps_n), *_DOMAIN["active"])
+    active_p = _held(np.log(np.asarray(health.eps_p) / fresh.eps_p), *_DOMAIN["active"])
     terms = (film, lithium, active_n)
     products = [a * b for a, b in combinations_with_replacement(terms, 2)]
     return (
-        np.stack([one, *terms, *products], axis=-1),
-        np.stack([one, active_n, active_p, lithium, lithium**2], axis=-1),
+        _side_by_side(1.0, *terms, *products),
+        _side_by_side(1.0, active_n, active_p, lithium, lithium**2),
     )
+
+
+def _held(values: Array, low: float, high: float) -> Array:
+    return np.minimum(np.maximum(values, low), high)
+
+
+def _side_by_side(first: float, *others: Array) -> Array:
+    """On a new last axis; a life asks for thousands of these, of few states each."""
+    found = np.empty((*np.shape(others[0]), 1 + len(others)))
+    found[..., 0] = first
+    for place, values in enumerate(others, start=1):
+        found[..., place] = values
+    return found

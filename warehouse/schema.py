@@ -19,6 +19,7 @@ from warehouse.layout import (
     Difference,
     Layout,
     as_text,
+    current_fingerprint,
     current_layout,
     differences,
     fingerprint,
@@ -94,11 +95,11 @@ def check_version(connection: duckdb.DuckDBPyConnection) -> None:
 
 def layout_differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
     """Return what the layout that the file was written with has otherwise than the contracts."""
-    code = current_layout()
-    noted, layout = connection.execute("SELECT fingerprint, layout FROM meta_schema").fetchall()[0]
-    if noted == fingerprint(code):
+    if connection.execute("SELECT fingerprint FROM meta_schema").fetchall()[0][0] == current_fingerprint():
         return []
-    return differences(json.loads(layout) if layout else _layout_in_catalog(connection), code)
+    layout = connection.execute("SELECT layout FROM meta_schema").fetchall()[0][0]
+    noted = json.loads(layout) if layout else _layout_in_catalog(connection)
+    return differences(noted, current_layout())
 
 
 @contextmanager

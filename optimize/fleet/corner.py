@@ -69,12 +69,13 @@ def sweep_corners(ground: Ground, basis: Basis, sure: float) -> int:
     made = 0
     for s in range(ground.span.shape[0]):
         start, end = ground.span[s, 0], ground.span[s, 1]
-        held = -1
+        none = start - 1  # not the literal: all that takes it would be compiled once more
+        held = none
         for at in range(start, end + 1):
             if not _may_move(ground, s, at):
                 continue
             for _ in range(PUSHES):
-                if held < 0 or not _open_between(ground, s, held, min(at, end)):
+                if held == none or not _open_between(ground, s, held, min(at, end)):
                     break
                 done = _push(ground, basis, held, at if at < end else END, sure)
                 made += done
@@ -82,8 +83,8 @@ def sweep_corners(ground: Ground, basis: Basis, sure: float) -> int:
                     break
             if at < end and is_free(ground.step, at):
                 held = at
-            elif held >= 0 and not is_free(ground.step, held):
-                held = -1
+            elif held != none and not is_free(ground.step, held):
+                held = none
     return made
 
 

@@ -279,7 +279,7 @@ def _settle(fleet: Fleet, car: CarView, y: FloatArray, mu: float, stat: FloatArr
         towards = total / car.slack.size
         if towards <= SETTLED * mu and stat[INFEASIBLE] <= SETTLED_KW:
             return iteration
-        _correct(fleet, car, y, towards, False, nothing, nothing, stat)
+        _correct(fleet, car, y, towards, alone.size > 0, nothing, nothing, stat)
         ax, az = min(1.0, car.reach_x[0]), min(1.0, car.reach_z[0])
         after = total + ax * stat[BY_X] + az * stat[BY_Z] + ax * az * stat[BY_BOTH]
         towards = max(mu, (max(after, 0.0) / total) ** 3 * towards)

@@ -20,6 +20,7 @@ from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
+from tests.kept import kept
 from warehouse.zones import market_day_slots
 
 ZONE = "DE-LU"
@@ -52,7 +53,14 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session")
 def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two calibrated cars with sessions on DAY and a week after; prices on DAY alone."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("depot") / "depot", zone=ZONE)
+    around = tmp_path_factory.mktemp("calibrated") / "around"
+    root = kept("calibrated", around, make_calibrated_depot, made_by=[Path(__file__)]) / "depot"
+    Workspace.open(root).enter()
+    return root
+
+
+def make_calibrated_depot(folder: Path) -> None:
+    workspace = Workspace.create(folder / "depot", zone=ZONE)
     settings = workspace.root / "v2g.toml"
     settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
     workspace = Workspace.open(workspace.root)
@@ -68,19 +76,22 @@ def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert check(Context.of(workspace, AS_OF, run_id)).exit_code == 0
     result = calibrate(Context.of(workspace, AS_OF, run_id))
     assert (result.status, result.details["batteries"]) == ("ok", 2)
-    return workspace.root
 
 
 @pytest.fixture(scope="session")
 def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The depot of `calibrated_depot` before its first calibration: its plans need no twin."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("bare") / "depot", zone=ZONE)
+    around = tmp_path_factory.mktemp("checked") / "around"
+    return kept("checked", around, make_checked_depot, made_by=[Path(__file__)]) / "depot"
+
+
+def make_checked_depot(folder: Path) -> None:
+    workspace = Workspace.create(folder / "depot", zone=ZONE)
     put(workspace, "sites", site_rows())
     put(workspace, "fleet", fleet_rows())
     put(workspace, "prices", price_rows(DAY, 1))
     put(workspace, "sessions", session_rows())
     assert check(Context.of(workspace, AS_OF)).exit_code == 0
-    return workspace.root
 
 
 @pytest.fixture

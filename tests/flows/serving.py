@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flows.workspace import Workspace
+from tests.flows.prefect_database import put_database
 
 T = TypeVar("T")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -137,6 +138,7 @@ class Serving:
 def served(workspace: Workspace, port: int = 0, **more: str) -> Iterator[Serving]:
     """Serve a workspace; at the block's end it is told to end, if it has not."""
     port = port or free_port()
+    put_database(workspace)
     log = workspace.root / "said.log"
     before = len(log.read_text()) if log.exists() else 0
     process = v2g(workspace, "serve", f"--port={port}", **more)

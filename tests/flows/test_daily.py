@@ -12,6 +12,7 @@ from pathlib import Path
 from flows.server.process import prefect_server
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows
+from tests.flows.prefect_database import put_database
 from tests.flows.processes import processes_of
 from tests.flows.serving import v2g
 
@@ -60,6 +61,7 @@ def test_a_server_of_the_user_s_own_is_used_with_the_user_s_password(
     depot: Workspace, tmp_path: Path
 ) -> None:
     theirs = Workspace.create(tmp_path / "theirs", zone="DE-LU")
+    put_database(theirs)
     with prefect_server(theirs) as address:
         ran = v2g(depot, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}", **address.environment)
         assert ran.wait(timeout=900) == 0, (depot.root / "said.log").read_text()

@@ -20,6 +20,7 @@ from flows import prefect_api
 from flows.prefect_api import trouble_with
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, WEEK, price_rows
+from tests.flows.prefect_database import put_database
 from tests.flows.processes import processes_of
 from tests.warehouse.http_server import Reply, serving
 
@@ -32,6 +33,7 @@ def closed_port() -> int:
 
 def run(workspace: Workspace, url: str, **more: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     """Exit code, stages by name and stderr of a run for the day that has last week's prices alone."""
+    put_database(workspace)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     words = ["run", f"--date={DAY + WEEK}", f"--as-of={AS_OF + WEEK:%Y-%m-%dT%H:%MZ}", "--json"]
     done = subprocess.run(

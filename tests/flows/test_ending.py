@@ -14,8 +14,11 @@ from uuid import UUID
 
 import pytest
 
+from flows.stages import Context
+from flows.stages.check import check
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
+from tests.flows.prefect_database import put_database
 from tests.flows.processes import processes_of
 from tests.flows.serving import Serving, free_port, served, soon, v2g
 
@@ -36,7 +39,9 @@ def fleet(tmp_path: Path) -> Workspace:
             "fleet",
             first.assign(battery_id=f"car-{number}", commissioned_utc=f"20{12 + number}-05-01T00:00:00Z"),
         )
-    return Workspace.open(made.root)
+    opened = Workspace.open(made.root)
+    assert check(Context.of(opened, AS_OF)).exit_code == 0
+    return opened
 
 
 def living(workspace: Workspace) -> dict[int, str]:
@@ -79,6 +84,7 @@ def _lives(pid: int) -> bool:
 
 @pytest.mark.parametrize("order", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_ended_leaves_no_process(fleet: Workspace, order: signal.Signals) -> None:
+    put_database(fleet)
     process = v2g(fleet, "run", f"--date={DAY}", f"--as-of={AS_OF:%Y-%m-%dT%H:%MZ}")
     try:
         found = soon(lambda: twins_at_work(fleet), process=process)

@@ -1,12 +1,14 @@
-"""Synthetic batteries that the twin's tests share; each is simulated once a session."""
+"""Synthetic batteries that the twin's tests share; each is simulated once for all processes."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tests.kept import kept_value
 from twin.calibrate import calibrate_battery
 from twin.duty import StandardDuty
 from twin.synthetic import Truth, TruthSpec, simulate_truth
@@ -55,29 +57,34 @@ def truth(
     days: int = 10,
     seed: int = 3,
 ) -> Truth:
-    return simulate_truth(
-        TruthSpec(
-            battery=battery(chemistry),
-            duty=duty(),
-            as_of_utc=AS_OF,
-            telemetry_days=days,
-            ahead_days=1,
-            sample_s=60,
-            capacity_scale=capacity_scale,
-            sei_factor=sei_factor,
-            lam_factor=lam_factor,
-            resistance=0.06,
-            departure_hour_utc=6.0,
-            fault=fault,
-            seed=seed,
-        )
+    spec = TruthSpec(
+        battery=battery(chemistry),
+        duty=duty(),
+        as_of_utc=AS_OF,
+        telemetry_days=days,
+        ahead_days=1,
+        sample_s=60,
+        capacity_scale=capacity_scale,
+        sei_factor=sei_factor,
+        lam_factor=lam_factor,
+        resistance=0.06,
+        departure_hour_utc=6.0,
+        fault=fault,
+        seed=seed,
+    )
+    return kept_value(
+        "truth", lambda: simulate_truth(spec), made_by=[Path(__file__)], rooms=["twin"], told=spec
     )
 
 
 @lru_cache(maxsize=8)
 def calibrated(chemistry: str = "nmc811") -> Calibration:
     """The calibration of the plain truth of a chemistry."""
-    return calibrate_battery(request(truth(chemistry), chemistry))
+
+    def made() -> Calibration:
+        return calibrate_battery(request(truth(chemistry), chemistry))
+
+    return kept_value("calibrated_twin", made, made_by=[Path(__file__)], rooms=["twin"], told=chemistry)
 
 
 def request(made: Truth, chemistry: str = "nmc811", **changes: Any) -> CalibrationRequest:

@@ -128,3 +128,23 @@ def test_conform_reads_dates_and_refuses_times_as_dates():
     assert frame["day"][0] == dt.date(2020, 3, 29)
     with pytest.raises(ContractError, match="is a time"):
         conform(pd.DataFrame({"day": [pd.Timestamp("2020-03-29")]}, dtype=object), contract)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.name)
+def test_a_frame_that_fits_is_as_it_was_and_a_column_that_does_not_is_still_told(contract):
+    empty = conform(pd.DataFrame({name: [] for name in contract.names}, dtype=object), contract)
+    pd.testing.assert_frame_equal(conform(empty, contract), empty)
+    for column in contract:
+        without = empty.drop(columns=column.name)
+        if column.nullable:
+            pd.testing.assert_frame_equal(conform(without, contract), empty)
+        else:
+            with pytest.raises(ContractError, match=f"column '{column.name}' is missing"):
+                conform(without, contract)
+        other = empty.assign(**{column.name: pd.Series([], dtype="float64")})
+        if column.kind is not Kind.TIME:  # of no rows any other dtype becomes the table's
+            pd.testing.assert_frame_equal(conform(other, contract), empty)
+    # A moment of another zone is brought to UTC, however alike the dtypes are.
+    for column in (one for one in contract if one.kind is Kind.TIME):
+        local = empty.assign(**{column.name: empty[column.name].dt.tz_convert("Europe/Berlin")})
+        pd.testing.assert_frame_equal(conform(local, contract), empty)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,27 +30,61 @@ def project(
     """
     if unknown := [str(name) for name in frame.columns if name not in names]:
         raise ContractError(f"{contract.name}: unknown column {unknown[0]!r}{nearest(unknown[0], names)}")
-    columns = {name: _column(frame, contract.column(name), contract.name, gaps=gaps) for name in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+    shaped = frame.reset_index(drop=True)
+    dtypes = dict(zip(shaped.columns, shaped.dtypes, strict=True))
+    for name in names:
+        column = contract.column(name)
+        if not _fits(dtypes.get(name), column):  # what fits is taken as it is: of rows just read nearly all
+            shaped[name] = _column(shaped, column, contract.name)
+        if not column.nullable and not gaps:
+            _whole(shaped[name], contract.name)
+    if list(shaped.columns) != list(names):
+        shaped = shaped[list(names)]
+    shaped.columns = pd.Index(names)  # plain ones, whatever the frame's were called together
+    return shaped
 
 
-def _column(frame: pd.DataFrame, column: Column, table: str, *, gaps: bool) -> pd.Series:
+_TIME = pd.DatetimeTZDtype("us", "UTC")
+_FITTING: dict[tuple[Kind, bool], Any] = {
+    **{(Kind.TEXT, nullable): pd.StringDtype(na_value=np.nan) for nullable in (False, True)},
+    **{(Kind.FLOAT, nullable): np.dtype("float64") for nullable in (False, True)},
+    **{(Kind.TIME, nullable): _TIME for nullable in (False, True)},
+    (Kind.INT, False): np.dtype("int64"),
+    (Kind.INT, True): pd.Int64Dtype(),
+    (Kind.BOOL, False): np.dtype("bool"),
+    (Kind.BOOL, True): pd.BooleanDtype(),
+}
+"""The dtype of a column, by its kind and whether it may be null; of dates each value is looked at."""
+
+
+def _fits(dtype: Any, column: Column) -> bool:
+    """Whether a column of this dtype, None for no column, is as the contract has it."""
+    wanted = _FITTING.get((column.kind, column.nullable))
+    if dtype is None or wanted is None or dtype != wanted:  # numpy takes None for float64
+        return False
+    return column.kind is not Kind.TIME or dtype.tz is _TIME.tz
+
+
+def _column(frame: pd.DataFrame, column: Column, table: str) -> pd.Series:
     if column.name not in frame.columns:
         if not column.nullable:
             raise ContractError(f"{table}: column {column.name!r} is missing")
         values = pd.Series([None] * len(frame), dtype=object)
     else:
-        values = frame[column.name].reset_index(drop=True)
+        values = frame[column.name]
     try:
-        converted = _convert(values, column)
+        return _convert(values, column)
     except (ValueError, TypeError, OverflowError) as error:
         raise ContractError(f"{table}.{column.name}: not {column.kind}: {error}") from error
-    if not column.nullable and not gaps and (missing := int(converted.isna().sum())):
+
+
+def _whole(values: pd.Series, table: str) -> None:
+    missing = values.isna().to_numpy()
+    if missing.any():
         raise ContractError(
-            f"{table}.{column.name}: {missing} of {len(frame)} values are null, "
-            f"the first in row {int(np.argmax(converted.isna().to_numpy()))}"
+            f"{table}.{values.name}: {int(missing.sum())} of {len(values)} values are null, "
+            f"the first in row {int(np.argmax(missing))}"
         )
-    return converted
 
 
 def _convert(values: pd.Series, column: Column) -> pd.Series:

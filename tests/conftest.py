@@ -1,0 +1,88 @@
+"""What holds for all tests: threads, and the order in which several processes share the files.
+
+The longest come first, and the longest in parts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# As in a workspace: one core a process, and nothing that calls home. This file is read before numpy is
+# loaded, whose threads would wait for each other on cores that all processes share.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
+
+HERE = Path(__file__).parent
+# By what they cost a process, the dearest first; all others follow by their number of tests.
+LONGEST = (
+    "flows/test_ending.py",
+    "flows/test_real_prices.py",
+    "optimize/test_fleet_engine.py",
+    "test_house.py",
+    "twin/test_twin_recovery.py",
+    "twin/test_twin_dispute.py",
+    "flows/test_realise.py",
+    "flows/test_received.py",
+    "flows/test_plan_races.py",
+    "flows/test_dead_prefect.py",
+    "twin/test_twin_calibration.py",
+    "flows/test_plan_left_out.py",
+    "flows/test_day_goes_on.py",
+    "flows/test_disputes.py",
+    "twin/test_twin_faults.py",
+    "twin/test_twin_life.py",
+    "flows/test_pages.py",
+    "optimize/test_planning_truth.py",
+    "flows/test_serve_closed.py",
+    "warehouse/test_stays.py",
+    "warehouse/test_promotion_property.py",
+    "flows/test_daily.py",
+    "flows/test_serve_browser.py",
+    "flows/test_undeclared.py",
+    "twin/test_twin_past.py",
+    "twin/test_twin_record.py",
+    "twin/test_twin_intervals.py",
+    "twin/test_twin_state.py",
+    "flows/test_private.py",
+    "flows/test_json_answers.py",
+)
+# Their tests share nothing that is dear to make: each may run in another process than its neighbours.
+IN_PARTS = ("twin/test_twin_recovery.py", "test_house.py")
+
+
+def _place(file: str) -> int:
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix("tests/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Processes that share the files take them in the order of `LONGEST`; one alone as they come."""
+    if not hasattr(config, "workerinput"):
+        return
+    tests: dict[str, int] = {}
+    for item in items:
+        file = _file(item.nodeid)
+        tests[file] = tests.get(file, 0) + 1
+    items.sort(key=lambda item: (_place(file := _file(item.nodeid)), -tests[file], file))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By file, in the order in which they are collected; of `IN_PARTS` each test by itself."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class LongestFirst(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if _file(nodeid) in IN_PARTS else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return LongestFirst(config, log)

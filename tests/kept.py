@@ -1,0 +1,96 @@
+"""What tests make once and share between their processes, and the next run: copies of it, kept on disk.
+
+It lies in .pytest_cache/kept of the checkout: delete that folder to have everything made anew. Nothing in it
+is ever stale, since its name holds a digest of all that makes it: the Python that runs, every package that is
+installed, the sources of the rooms, the files of the tests that make it, and whatever else they are told.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import pickle
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TypeVar
+
+from flows.version import ROOMS, source_hash
+
+ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
+FOLDER = ROOT / ".pytest_cache" / "kept"
+
+
+def kept(
+    name: str,
+    into: Path,
+    make: Callable[[Path], object],
+    *,
+    made_by: Sequence[Path],
+    rooms: Sequence[str] = ROOMS,
+    folder: Path = FOLDER,
+) -> Path:
+    """Copy into ``into``, a folder that is not there yet, what ``make`` puts into an empty one.
+
+    ``make`` runs in one process at a time, and in no other once it has come to its end; what it raises leaves
+    nothing. ``made_by``: the files of the tests that it runs; ``rooms``: whose sources. Where nothing can be
+    kept it is made in place.
+    """
+    digest = digest_of(made_by, rooms)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{name}.lock").open("w")
+    except OSError:  # a checkout that may not be written
+        into.mkdir()
+        make(into)
+        return into
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / f"{name}-{digest}"
+        if not done.is_dir():
+            for left in folder.glob(f"{name}-*"):  # of other sources, or of whoever was ended in the middle
+                shutil.rmtree(left, ignore_errors=True)
+            begun = Path(tempfile.mkdtemp(prefix=f"{name}-begun-", dir=folder))
+            try:
+                make(begun)
+                begun.rename(done)
+            except BaseException:
+                shutil.rmtree(begun, ignore_errors=True)
+                raise
+        return Path(shutil.copytree(done, into))
+
+
+def kept_value(
+    name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], told: object = None
+) -> T:
+    """What ``make`` returns, as `kept`; ``told``: all that it was told besides, as its `repr` has it."""
+    label = f"{name}_{hashlib.sha256(repr(told).encode()).hexdigest()[:12]}"
+
+    def pickled(folder: Path) -> None:
+        (folder / "value").write_bytes(pickle.dumps(make()))
+
+    with tempfile.TemporaryDirectory() as around:
+        into = kept(label, Path(around) / "copy", pickled, made_by=made_by, rooms=rooms)
+        found: T = pickle.loads((into / "value").read_bytes())  # noqa: S301 what these tests wrote
+    return found
+
+
+def digest_of(made_by: Sequence[Path], rooms: Sequence[str]) -> str:
+    """Digest of everything that what is made depends on."""
+    digest = hashlib.sha256(_surroundings().encode())
+    digest.update(source_hash(*rooms).encode())
+    for file in (Path(__file__), ROOT / "requirements.lock", *made_by):
+        source = file.read_bytes()
+        digest.update(f" {file.name} {len(source)} ".encode() + source)
+    return digest.hexdigest()[:24]
+
+
+@cache
+def _surroundings() -> str:
+    installed = sorted(f"{one.metadata['Name']}=={one.version}" for one in distributions())
+    return " ".join((sys.version, sys.platform, *installed))
