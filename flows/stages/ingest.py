@@ -153,8 +153,8 @@ def how_to_read(
 def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:
     """The file as of that dataset; telemetry of SoC and power alone as that kind of telemetry.
 
-    how: of `how_to_read`; `faults` among it takes up all that is wrong, else the first of it is raised. A file
-    in the workspace's own money is read at what that is worth.
+    how: of `how_to_read`; `faults` among it takes up all that is wrong, else the first of it is raised.
+    money: what a file in the workspace's own currency is read at.
     """
     faults = how.get("faults")
     strict = {name: value for name, value in how.items() if name != "faults"}
