@@ -173,7 +173,7 @@ class Cells:
     def _refuse_decimal_comma(self) -> None:
         self.refuse_first(
             pc.match_substring_regex(self.data, r"^[+-]?[0-9.]*,[0-9]+$"),
-            "has a decimal comma; write a point",
+            'has a decimal comma; write a point, or read it by a mapping with `decimal = ","`',
         )
 
     def _cast(self, data: pa.Array, wanted: pa.DataType, problem: str) -> pa.Array:
