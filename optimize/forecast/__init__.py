@@ -1,5 +1,7 @@
 """What is not told yet: pure functions from the past to distributions of what is to come.
 
-weighted     a distribution as weighted values: quantiles, and its score against what came
-plug_in      when a car plugs in, how long it stays and what it needs, shrunk to its fleet
+weighted          a distribution as weighted values: quantiles, and its score against what came
+plug_in           when a car plugs in, how long it stays and what it needs, shrunk to its fleet
+price_regression  prices of a day not yet published, by those before and forecasts of load, wind and sun
+band              how far a forecast may be off, from its own past errors
 """

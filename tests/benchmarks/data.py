@@ -43,6 +43,11 @@ SETS = {
         files=("sessions.csv.gz",),
         origin="ACN-Data (Lee, Li, Low 2019), columns reduced in github.com/timosturm/acn-experiments",
     ),
+    "market": PublicSet(
+        folder="study/prices/epftoolbox_de_2012_2017",
+        files=("prices_and_forecasts.csv.gz", "published_forecasts.csv.gz"),
+        origin="github.com/jeslago/epftoolbox (Lago, Marcjasz, De Schutter, Weron 2021, data CC BY 4.0)",
+    ),
     "mj1": PublicSet(
         folder="ageing/simses_lg_mj1_molicel_lto",
         files=_MJ1,

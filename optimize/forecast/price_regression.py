@@ -1,0 +1,142 @@
+"""Prices of a market day before they are published: ridge regressions on the days before, averaged.
+
+All slots of a day have the same regressors: the prices of one, two, three and seven days before, their mean
+of yesterday and of the last week, the weekday and, where they are told, forecasts of load and of wind and
+sun: of the day itself, of yesterday and of a week before, and of what is left for other plants (load less
+wind and sun) also the square, the cube and the change since yesterday, since prices bend where that is
+scarce or nothing. So one singular value decomposition of a window serves all slots and all strengths of
+shrinkage, of which generalised cross-validation (Golub, Heath, Wahba 1979) takes the best for each slot.
+Prices and regressors are brought to a common scale by median and median absolute deviation and tamed by asinh
+(Uniejewski, Weron, Ziel 2018), which holds for prices below zero as well. Windows of several lengths are
+averaged: short ones follow a market that changes, long ones have seen more (Marcjasz, Serafin, Weron 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimize.arrays import FloatArray, IntArray
+from optimize.errors import ProblemError
+
+WINDOWS = (182, 365, 730, 1456)
+_LAGS = (1, 2, 3, 7)
+_LEAST_DAYS = 28
+_SHRINKAGE = np.geomspace(1e-3, 2.0, 10)
+_MAD = 1.4826  # of a normal distribution, its standard deviation over its median absolute deviation
+_MOST_FREE = 0.98  # share of a window's days that a fit may spend on its coefficients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlook:
+    """Forecasts of load and of wind and sun, [days + 1, slots], in one unit; the last row is of the day."""
+
+    load: FloatArray
+    renewables: FloatArray
+
+
+def forecast_prices(
+    prices: FloatArray,
+    weekday: IntArray,
+    outlook: Outlook | None = None,
+    windows: Sequence[int] = WINDOWS,
+) -> FloatArray:
+    """The prices of the slots of the day after the last one, in the unit of `prices`.
+
+    prices: [days, slots] of whole days one after another, the newest last. weekday: 0 … 6 of each of them and
+    of the day asked, [days + 1]. windows: how many of the last days each regression sees; those longer than
+    the past see all of it, once. Raises ProblemError for fewer than 28 days, another shape or a value that is
+    no finite number.
+    """
+    days, slots = prices.shape
+    if days < _LEAST_DAYS:
+        raise ProblemError("price forecast", "days", days, f"must be at least {_LEAST_DAYS}")
+    for name, table, shape in _tables(prices, weekday, outlook):
+        if table.shape != shape:
+            raise ProblemError("price forecast", f"shape of {name}", table.shape, f"must be {shape}")
+        if not np.isfinite(table).all():
+            raise ProblemError("price forecast", name, "a value", "must be a finite number")
+    regressors = _regressors(prices, outlook)
+    week = np.eye(7)[weekday]
+    first = max(_LAGS)
+    seen = sorted({min(window, days - first) for window in windows})
+    of_windows = [_of_window(prices[-days_seen:], *_last(regressors, week, days_seen)) for days_seen in seen]
+    return np.asarray(np.mean(of_windows, axis=0)).reshape(slots)
+
+
+def _tables(
+    prices: FloatArray, weekday: IntArray, outlook: Outlook | None
+) -> list[tuple[str, FloatArray | IntArray, tuple[int, ...]]]:
+    days, slots = prices.shape
+    found: list[tuple[str, FloatArray | IntArray, tuple[int, ...]]] = [
+        ("prices", prices, (days, slots)),
+        ("weekday", weekday, (days + 1,)),
+    ]
+    if outlook is not None:
+        both = {"load": outlook.load, "renewables": outlook.renewables}
+        found += [(name, table, (days + 1, slots)) for name, table in both.items()]
+    return found
+
+
+def _last(regressors: FloatArray, week: FloatArray, days: int) -> tuple[FloatArray, FloatArray]:
+    """Rows of the last days and of the day asked."""
+    return regressors[-days - 1 :], week[-days - 1 :]
+
+
+def _regressors(prices: FloatArray, outlook: Outlook | None) -> FloatArray:
+    """What each day is told by, but its weekday, [days + 1, …]; the first seven rows lack some of it."""
+    slots = prices.shape[1]
+    told = np.vstack([prices, np.zeros((1, slots))])
+    mean = told.mean(axis=1, keepdims=True)
+    week = np.mean([_before(told, lag) for lag in range(1, 8)], axis=0)
+    parts = [*(_before(told, lag) for lag in _LAGS), _before(mean, 1), week]
+    if outlook is not None:
+        for table in (outlook.load, outlook.renewables):
+            parts += [table, _before(table, 1), _before(table, 7)]
+        left = outlook.load - outlook.renewables
+        left = (left - left.mean()) / (left.std() or 1.0)
+        parts += [left**2, left**3, left - _before(left, 1)]
+    return np.hstack(parts)
+
+
+def _before(table: FloatArray, days: int) -> FloatArray:
+    """What the table says so many days before each of its days; the first ones are without meaning."""
+    return np.roll(table, days, axis=0)
+
+
+def _of_window(prices: FloatArray, regressors: FloatArray, week: FloatArray) -> FloatArray:
+    """The forecast of one regression; regressors and week have a row more, that of the day asked."""
+    scaled, _, _ = _tamed(regressors, regressors[:-1])
+    table = np.hstack([scaled, week])
+    centre, spread = table[:-1].mean(axis=0), table[:-1].std(axis=0)
+    table = (table - centre) / np.where(spread > 1e-9, spread, 1.0)
+    target, middle, width = _tamed(prices.reshape(-1, 1), prices.reshape(-1, 1))
+    target = target.reshape(prices.shape)
+    level = target.mean(axis=0)
+    left, strength, right = np.linalg.svd(table[:-1], full_matrices=False)
+    share = left.T @ (target - level)
+    asked = right @ table[-1]
+    days, best = len(prices), np.full(prices.shape[1], np.inf)
+    found = level.copy()
+    for shrinkage in _SHRINKAGE:
+        kept = strength**2 / (strength**2 + shrinkage * days)
+        free = kept.sum() / days
+        if free > _MOST_FREE:
+            continue
+        missed = target - level - left @ (kept[:, None] * share)
+        score = (missed**2).mean(axis=0) / (1.0 - free) ** 2
+        weight = asked * strength / (strength**2 + shrinkage * days)
+        better = score < best
+        best = np.where(better, score, best)
+        found = np.where(better, level + weight @ share, found)
+    return np.asarray(np.sinh(found) * width[0] + middle[0])
+
+
+def _tamed(table: FloatArray, seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """asinh of columns less their median over their deviation, as seen; median and deviation."""
+    middle = np.median(seen, axis=0)
+    width = _MAD * np.median(np.abs(seen - middle), axis=0)
+    width = np.where(width > 1e-9, width, 1.0)
+    return np.arcsinh((table - middle) / width), middle, width
