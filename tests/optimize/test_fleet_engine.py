@@ -23,6 +23,8 @@ from tests.optimize.fleet_lp import fleet_lp
 from tests.optimize.fleets import depot_day, random_day
 from tests.optimize.mixed import mixed_day
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 GAP = 1e-5
 SUPPORTED = (
     "taper",

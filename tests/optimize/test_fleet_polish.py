@@ -20,6 +20,8 @@ from optimize.windows import session_windows
 from tests.optimize.mixed import FEATURES as ALL
 from tests.optimize.mixed import mixed_day
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 FEATURES = tuple(feature for feature in ALL if feature not in ("rest", "follow", "objective"))
 EXACT = 2e-6
 

@@ -20,6 +20,8 @@ from tests.optimize.dust import Dust, count_dust, dust_of_plan, dust_of_solution
 from tests.optimize.fleet_arrays import random_fleet
 from tests.optimize.mixed import mixed_day
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 KINDS = {
     "energy": {"reserves": False, "feeder": False, "peak": False},
     "feeder": {"reserves": False, "peak": False},
