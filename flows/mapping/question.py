@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -50,9 +50,9 @@ def day_problem(
     capacity_kwh = inputs.capacity_kwh
     cars = [
         _car(inputs, row, capacity_kwh[str(row["battery_id"])], points, least[row["battery_id"]])
-        for row in records(batteries)
+        for row in batteries.to_dict("records")  # NaN as it is: what cannot be meant is told of
     ]
-    stays = [_stay(row, socs) for row in records(sessions)]
+    stays = [_stay(row, socs) for row in sessions.to_dict("records")]
     able = prices.priced if plan.feed_in_on_forecast else prices.published
 
     worth = StoredWorth(prices, tariff)  # one for both questions: what it has looked up it keeps
@@ -118,7 +118,7 @@ def _linked(problem: DayProblem) -> list[Session] | None:
     return [replace(stay, carries=stay.session_id in carrying) for stay in problem.sessions]
 
 
-def _stay(row: Mapping[str, Any], socs: Mapping[str, float]) -> Session:
+def _stay(row: Mapping[Hashable, Any], socs: Mapping[str, float]) -> Session:
     return Session(
         session_id=row["session_id"],
         battery_id=row["battery_id"],
@@ -136,7 +136,7 @@ def _stay(row: Mapping[str, Any], socs: Mapping[str, float]) -> Session:
 
 def _car(
     inputs: PlanInputs,
-    row: Mapping[str, Any],
+    row: Mapping[Hashable, Any],
     capacity_kwh: float,
     points: Mapping[str, _Points],
     least: Mapping[str, Any],
