@@ -191,7 +191,7 @@ def _decimal(columns: dict[str, list[str]], delimiter: str, draft: Draft) -> str
         draft.leave("decimal", ",", f"some columns have {found[','][0]}, others {found['.'][0]}")
         return "."
     if either and not sure and (delimiter, bool(found[","]), bool(found["."])) not in _USUAL:
-        reason = f'{" and ".join(either)}: does the mark stand before decimals, or (thousands = "…") between thousands?'
+        reason = f'{" and ".join(either)}: before decimals, or (thousands = "…") between thousands?'
         draft.leave("decimal", "," if found[","] else ".", reason)
         return "."
     mark = next(iter(sure), "," if found[","] else ".")
