@@ -83,8 +83,8 @@ def test_a_car_that_should_have_left_long_ago_or_has_no_past_is_left_out_by_name
 
 @pytest.mark.parametrize("again", ["04:00", "18:00"])
 def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
-    home: Workspace,
-    again: str,  # noqa: F811
+    home: Workspace,  # noqa: F811
+    again: str,
 ) -> None:
     comes(home)
     for car in ("car-1", "car-2"):
