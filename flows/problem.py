@@ -58,11 +58,12 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             return Exit.UNWRITABLE, _ROOM
         case warehouse.DamagedError():
             return Exit.INVALID, _mend(error)
+        case warehouse.UnknownZoneError():
+            return Exit.USAGE, "[zones.NAME] in v2g.toml, which `v2g init` makes, defines another."
         case (
             warehouse.MissingFileError()
             | warehouse.OptionError()
             | warehouse.RejectedError()
-            | warehouse.UnknownZoneError()
             | warehouse.UnknownDayError()
             | warehouse.NoWarehouseError()
             | warehouse.SchemaVersionError()

@@ -30,6 +30,15 @@ quarantine = typer.Typer(
 )
 
 
+def _told(name: str, text: str) -> str:
+    """Return what an option says; raises UsageError where that is nothing."""
+    from flows.errors import UsageError
+
+    if not text.strip():
+        raise UsageError(f"--{name} is empty: it is kept with the decision")
+    return text
+
+
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     app.add_typer(quarantine, rich_help_panel="Data")
@@ -77,8 +86,8 @@ def withdraw(
             Context.of(call.open(), call.as_of),
             Rows(dataset=kind.value, source=source, source_row=row, key=told),
             action="restore" if undo else "withdraw",
-            decided_by=by or getpass.getuser(),
-            reason=reason,
+            decided_by=_told("by", by if by is not None else getpass.getuser()),
+            reason=_told("reason", reason),
         )
     )
 
@@ -170,7 +179,7 @@ def release(
             Context.of(call.open(), call.as_of),
             wanted,
             action="withdraw" if undo else "release",
-            decided_by=by or getpass.getuser(),
-            reason=reason,
+            decided_by=_told("by", by if by is not None else getpass.getuser()),
+            reason=_told("reason", reason),
         )
     )

@@ -76,7 +76,7 @@ def expected_stays(
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
         for car, own in known.stays(begin, horizon.priced_end + LONGEST_TAIL).groupby("battery_id")
     }
-    begun = _begun(known, horizon, _long_enough(past), battery_ids, settings)
+    begun = _begun(known, horizon, _long_enough(past), battery_ids, settings, taken)
     for one in begun:
         span = (one.stay["arrival_utc"], one.stay["departure_utc"])
         taken.setdefault(one.stay["battery_id"], []).append(span)
@@ -134,9 +134,17 @@ class _Begun:
 
 
 def _begun(
-    known: Known, horizon: Horizon, past: pd.DataFrame, battery_ids: list[str], settings: PlanSettings
+    known: Known,
+    horizon: Horizon,
+    past: pd.DataFrame,
+    battery_ids: list[str],
+    settings: PlanSettings,
+    taken: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]],
 ) -> list[_Begun]:
-    """The stays whose end nobody has told, with that which their cars' pasts, long enough, make likely."""
+    """The stays whose end nobody has told, with that which their cars' pasts, long enough, make likely.
+
+    taken: car → spans of its told stays: at the latest, it leaves before the next of them.
+    """
     there = open_stays(known, horizon.start, battery_ids)
     there = there[there["battery_id"].isin(past["battery_id"])]
     if there.empty:
@@ -152,13 +160,17 @@ def _begun(
         if expected is None or leaves is None:
             continue  # it should have left long ago
         left = _at(day, leaves.quantile(1.0 - settings.expected_quantile)).floor("min")
+        later = [came for came, _ in taken.get(car, []) if came > row["arrival_utc"]]
+        left = min([max(left, horizon.start + _SHORTEST), *later])
+        if left - horizon.start < _SHORTEST:
+            continue  # it is about to come again
         target = float(last[car]) if row["departure_soc"] is None else row["departure_soc"]
         need = min(expected.need.quantile(settings.expected_quantile), target)
         told = _told_of(replace(expected, probability=1.0, departure=leaves), day)
         arrived = {f"arrival_utc_q{name}": row["arrival_utc"].floor("s") for name in _SHARES}
         name = f"{PREFIX}{row['session_id']}"
         stay = {**{column: row.get(column) for column in _COLUMNS}, "session_id": name, "battery_id": car}
-        stay |= {"departure_utc": max(left, horizon.start + _SHORTEST), "departure_soc": target}
+        stay |= {"departure_utc": left, "departure_soc": target}
         if stay["arrival_soc"] is None:
             stay["arrival_soc"] = target - need
         found.append(_Begun(stay=stay, told={"session_id": name, "battery_id": car, **told, **arrived}))

@@ -18,6 +18,7 @@ from warehouse.quarantine import Wanted
 _LONGEST = pd.Timedelta(days=90)
 STILL_OPEN = pd.Timedelta(days=7)
 """So long a stay whose end was not told may be going on; a car that came again since has left."""
+_INSTANT = pd.Timedelta(microseconds=1)
 NOT_EXPECTED = "not expected: "
 """How the reason of a car begins of which no stay could be foreseen: no fault of the plan."""
 Reasons = dict[str, str]
@@ -52,7 +53,7 @@ def quarantined_stays(
 
     stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
     told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
-    open, for some days, unless its car came again.
+    open, for some days, unless its car came again; a stay told for later does not stand in its place.
     """
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, end)))
     if rules.empty:
@@ -63,9 +64,10 @@ def quarantined_stays(
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
     # Of a stay that ends some other year only its beginning can be meant.
     last = last.where(last - first <= _LONGEST, first + pd.Timedelta(days=1))
-    last.iloc[np.flatnonzero(still_open(known, rows, start))] = end
+    goes_on = np.array(still_open(known, rows, start), dtype="bool")
+    last.iloc[np.flatnonzero(goes_on)] = end
     today = (first < end) & ((last > start) | (first >= start))
-    rows = rows.assign(first=first, last=last)[today]
+    rows = rows.assign(first=first, last=last, goes_on=goes_on)[today]
     if rows.empty:
         return {}
     told = [str(name) for name in rows["session_id"].dropna().unique()]
@@ -75,7 +77,10 @@ def quarantined_stays(
     for row in records(rows):
         battery_id = str(row["battery_id"])
         own = stays[stays["battery_id"] == battery_id]
-        instead = (own["arrival_utc"] < row["last"]) & (own["departure_utc"] > row["first"])
+        # How far an open stay reaches nobody knows: one told for later is another, one that holds its arrival
+        # is the same.
+        until = row["first"] + _INSTANT if row["goes_on"] else row["last"]
+        instead = (own["arrival_utc"] < until) & (own["departure_utc"] > row["first"])
         if row["session_id"] in core or instead.any():
             continue
         rule = told_of.loc[(row["source_id"], row["source_row"])]

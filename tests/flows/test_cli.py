@@ -182,6 +182,8 @@ def test_a_folder_without_settings_is_no_workspace(run: Run, tmp_path: Path) -> 
 
 
 def test_init_refuses_what_is_there_and_unknown_zones(run: Run, tmp_path: Path) -> None:
+    refused = run("init", tmp_path / "a", "--zone", "US-HUB")
+    assert (refused.code, "[zones.NAME]" in refused.err) == (2, True)
     assert run("init", tmp_path / "a", "--zone", "DE-LX").code == 2
     assert not (tmp_path / "a").exists()
     assert run("init", tmp_path / "a", "--zone", "FI").code == 0

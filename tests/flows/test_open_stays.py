@@ -81,6 +81,26 @@ def test_a_car_that_should_have_left_long_ago_or_has_no_past_is_left_out_by_name
     assert set(read_inputs(Context.of(home, EVENING), DAY).left_out) == {"car-2"}
 
 
+@pytest.mark.parametrize("again", ["04:00", "18:00"])
+def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
+    home: Workspace,  # noqa: F811
+    again: str,
+) -> None:
+    comes(home)
+    for car in ("car-1", "car-2"):
+        later = lived(DAY, 1, car).assign(session_id=f"later-{car}", arrival_utc=f"{DAY}T{again}Z")
+        put(home, "sessions", later.assign(departure_utc=f"{DAY}T20:00Z"), as_of=EVENING)
+    stranger = lived(DAY - timedelta(days=1), 1, "car-2").assign(arrival_utc=CAME, departure_utc=None)
+    put(home, "sessions", stranger, as_of=EVENING)
+    check(Context.of(home, EVENING))
+    result = plan(Context.of(home, EVENING), DAY)
+    assert set(result.details["left_out"]) == {"car-2"}, "nobody can tell when its first stay ends"
+    own = stays(home)
+    assert own.loc["expected:tx9", "departure_utc"] <= pd.Timestamp(f"{DAY}T{again}Z")
+    planned = set(home.warehouse.read("out_plan_departure")["session_id"])
+    assert {"expected:tx9", "later-car-1", "later-car-2"} <= planned
+
+
 def test_a_car_that_comes_at_any_hour_is_named_and_spoils_no_plan(home: Workspace) -> None:  # noqa: F811
     wide = lived(DAY - timedelta(days=41), 40, car="car-2")
     offset = pd.to_timedelta([(11 * number) % 17 for number in range(40)], unit="h")

@@ -195,10 +195,9 @@ def test_the_command_line_withdraws_and_takes_it_back(
 ) -> None:
     take(workspace, session_rows())
 
-    def ran(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(
-            sys, "argv", ["v2g", *arguments, "--workspace", str(workspace.root), "--json", "--reason", "no"]
-        )
+    def ran(*arguments: str, reason: str = "no") -> tuple[int, str]:
+        told = ["--workspace", str(workspace.root), "--json", "--reason", reason]
+        monkeypatch.setattr(sys, "argv", ["v2g", *arguments, *told])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         shown = capsys.readouterr()
@@ -211,4 +210,8 @@ def test_the_command_line_withdraws_and_takes_it_back(
     assert ran("withdraw", "sessions", "--key", "session_id=s1", "--undo")[0] == 0
     assert held(workspace) == ["s1", "s2", "s3"]
     assert ran("withdraw", "sessions")[0] == 2
+    release_ = ("quarantine", "release", "sessions", "--rule", "order")
+    for command in (("withdraw", "sessions", "--key", "session_id=s1"), release_):
+        code, out = ran(*command, reason=" ")
+        assert (code, "--reason is empty" in out) == (2, True), out
     assert ran("withdraw", "sessions", "--key", "session_id=nobody")[0] == 2

@@ -196,3 +196,30 @@ def test_amber_tariffs_tell_both_directions_and_five_minutes_are_averaged(tmp_pa
     assert any("not all five minutes" in note for note in source.notes)
     with pytest.raises(OptionError, match="must be told"):
         read_source("prices", file, source="amber", zone="NSW1", rate=0.5)
+
+
+@pytest.mark.parametrize("name", ["smard, German", "entsoe", "nordpool", "energy_charts", "caiso"])
+def test_a_broken_time_costs_its_interval_and_not_the_others(tmp_path: Path, name: str) -> None:
+    layout, starts = EVERY[name], grid(dt.date(2026, 6, 24), 60, EVERY[name].timezone)
+    lines = layout.write(starts, 60, invented(24)).split("\n")
+    good = read(tmp_path, "\n".join(lines), layout.source, **layout.options).frame
+    below = lines[len(lines) // 2 :]
+    at = lines.index(next(line for line in below if ",DAM," not in line or ",LMP," in line))
+    lines[at] = lines[at].replace("2026", "20x6")
+    source = read(tmp_path, "\n".join(lines), layout.source, **layout.options)
+    names = list(good.columns)
+    both = good.merge(source.frame, on=names, how="outer", indicator=True)
+    assert both["_merge"].value_counts().to_dict() == {
+        "both": len(good) - len(layout.zones), "left_only": len(layout.zones), "right_only": 0,
+    }  # fmt: skip
+    assert any("20x6" in note for note in source.notes)
+
+
+def test_rows_of_energy_charts_may_stand_in_any_order_and_twice(tmp_path: Path) -> None:
+    layout, starts = LAYOUTS["energy_charts"], grid(dt.date(2026, 10, 25), 15)
+    text = layout.write(starts, 15, invented(len(starts)))
+    header, below, *lines = text.split("\n")
+    good = read(tmp_path, text, layout.source, **layout.options).frame.drop(columns="source_row")
+    for order in (lines[::-1], [*lines[:7], lines[8], lines[7], *lines[9:]], [*lines, header, below, *lines]):
+        source = read(tmp_path, "\n".join([header, below, *order]), layout.source, **layout.options)
+        pd.testing.assert_frame_equal(source.frame.drop(columns="source_row"), good)

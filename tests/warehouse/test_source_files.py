@@ -206,6 +206,26 @@ def test_a_resting_pack_and_a_single_bad_row_are_no_unit_error(tmp_path):
     assert len(read_source("telemetry", csv_of(tmp_path, rows)).frame) == 100
 
 
+@pytest.mark.parametrize(("others", "refused"), [(1, True), (2, False), (7, False)])
+def test_of_few_rows_one_alone_in_another_unit_costs_the_others_nothing(tmp_path, others, refused):
+    cars = fleet(others + 1)
+    cars.loc[0, "efficiency_charge"] = 93.0
+    path = csv_of(tmp_path, cars)
+    if refused:
+        with pytest.raises(UnitError, match="look like %"):
+            read_source("fleet", path)
+    else:
+        assert read_source("fleet", path).frame["efficiency_charge"].tolist()[0] == 93.0
+    cars.loc[1, "efficiency_charge"] = 93.0
+    with pytest.raises(UnitError, match="look like %"):
+        read_source("fleet", csv_of(tmp_path, cars))
+
+
+def test_how_other_money_is_told_stands_in_the_refusal(tmp_path):
+    with pytest.raises(OptionError, match=r"not an option of csv prices: .*`scale` in a mapping"):
+        read_source("prices", csv_of(tmp_path, prices()), rate=0.9)
+
+
 @pytest.mark.parametrize("bad", ["../etc", "a b", "<b>", "x" * 65, "-x", "a;DROP", "bätt"])
 def test_ids_that_are_no_ids_are_refused(tmp_path, bad):
     rows = telemetry(minutes=3)

@@ -160,3 +160,25 @@ def test_a_cells_checkup_becomes_the_packs(tmp_path):
     frame = read_source("checkups", file_of(tmp_path, text), level="cell", cars=fleet(1)).frame
     assert frame["capacity_ah"].tolist() == pytest.approx([4.8 * 32])
     assert frame["resistance_ohm"].tolist() == pytest.approx([0.032 * 100 / 32])
+
+
+PRICED = """
+[columns.interval_start_utc]
+from = "start"
+
+[columns.resolution_minutes]
+constant = 60
+
+[columns.price_eur_per_kwh]
+from = "USD/MWh"
+"""
+
+
+def test_other_money_is_read_at_its_stated_worth_and_how_is_told(tmp_path):
+    text = "start,USD/MWh\n2026-06-16T07:00Z,50\n2026-06-16T08:00Z,-12\n"
+    with pytest.raises(
+        OptionError, match=r"'USD/MWh' is none of .*of other money `scale`, beside one of these"
+    ):
+        mapped(tmp_path, PRICED + 'unit = "USD/MWh"\n', text, "prices", zone="DE-LU")
+    read = mapped(tmp_path, PRICED + 'unit = "€/MWh"\nscale = 0.9\n', text, "prices", zone="DE-LU")
+    assert read.frame["price_eur_per_kwh"].tolist() == pytest.approx([0.045, -0.0108])

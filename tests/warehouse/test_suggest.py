@@ -236,3 +236,66 @@ def test_every_key_of_a_mapping_is_told():
     told = [key for section in SECTIONS.values() for key in section]
     assert {"timezone", "from", "received", "station", *COLUMN_KEYS} <= set(told)
     assert all(says for section in SECTIONS.values() for says in section.values())
+
+
+MARKS = [
+    # between cells, numbers; what is said of the marks, whether it is asked
+    (";", "1.850 2.125 1.475", {}, True),
+    (";", "1.850 1.850 0.850", {}, False),
+    (";", "1.850 2.12 1.475", {}, False),
+    (";", "1,850 2,125 1,475", {"decimal": ","}, False),
+    (";", "1.850,5 2.125,0 850,25", {"decimal": ",", "thousands": "."}, False),
+    ("\t", "1,850 2,125 1,475", {}, True),
+    (",", "1.850 2.125 1.475", {}, False),
+    (",", '"1,850" "2,125" "1,475"', {}, True),
+]
+
+
+@pytest.mark.parametrize(("delimiter", "cells", "said", "asked"), MARKS)
+def test_a_mark_that_may_stand_between_thousands_is_asked_about(tmp_path, delimiter, cells, said, asked):
+    lines = [f"2026-05-13T06:{15 * at}:00Z{delimiter}{cell}" for at, cell in enumerate(cells.split())]
+    text = "\n".join([f"start{delimiter}Bezug (Wh)", *lines, ""])
+    _, found = suggestion(tmp_path, text, kind="metering", battery="CAR1")
+    told = tomllib.loads(found.text)
+    assert {key: told[key] for key in ("decimal", "thousands") if key in told} == said, found.text
+    assert any(one.startswith("decimal:") for one in found.left_open) == asked, found.text
+
+
+def test_a_column_of_thousands_is_told_by_the_decimals_of_another(tmp_path):
+    rows = log()
+    power = (rows["v"] * rows["a"]).round().astype(int).map(lambda one: f"{one:,}".replace(",", "."))
+    text = german(rows.assign(power=power)).replace(";power", ";Leistung (W)")
+    path, found = suggestion(tmp_path, text, encoding="latin-1", battery="CAR1")
+    assert (found.dataset, found.left_open) == ("telemetry", ()), found.text
+    assert is_the_log(read_by(tmp_path, path, found), rows), found.text
+
+
+@pytest.mark.parametrize(("label", "factor"), [("odometer (km)", 1.0), ("odometer (mi)", 1.609344)])
+def test_an_odometer_counts_in_km_or_miles(tmp_path, label, factor):
+    stays = pd.DataFrame(
+        {
+            "id": ["a", "b"], "car": "CAR1", "start time": ["2026-05-13T17:00Z", "2026-05-14T17:00Z"],
+            "end time": ["2026-05-14T05:00Z", "2026-05-15T05:00Z"], "start soc (%)": [40, 35],
+            "end soc (%)": [80, 85], label: [30412, 30490],
+        }
+    )  # fmt: skip
+    path, found = suggestion(tmp_path, stays.to_csv(index=False))
+    assert (found.dataset, found.left_open) == ("sessions", ()), found.text
+    read = read_by(tmp_path, path, found)
+    assert read["odometer_km"].to_numpy() == pytest.approx(np.array([30412, 30490]) * factor)
+
+
+def test_cents_are_not_taken_for_cents_of_a_euro(tmp_path):
+    starts = pd.date_range("2026-05-13", periods=24, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows = pd.DataFrame({"start": starts, "Price (c/kWh)": np.linspace(8.0, 21.5, 24).round(2)})
+    _, found = suggestion(tmp_path, rows.to_csv(index=False), kind="prices")
+    assert any(one.startswith("columns.price_eur_per_kwh.") for one in found.left_open), found.text
+    assert "price_eur_per_kwh" not in tomllib.loads(found.text).get("columns", {}), found.text
+
+
+def test_whose_file_it_is_said_to_be_holds_over_its_one_word_for_it(tmp_path):
+    rows = log().assign(time=lambda one: one["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"), car_id=1)
+    text = rows.rename(columns={"v": "voltage", "a": "current", "t": "temperature"}).to_csv(index=False)
+    path, found = suggestion(tmp_path, text, battery="CAR7")
+    assert found.complete, found.text
+    assert set(read_by(tmp_path, path, found)["battery_id"]) == {"CAR7"}

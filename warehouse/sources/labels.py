@@ -128,7 +128,7 @@ _UNITS = {
     "degf": "°F", "°f": "°F", "f": "°F", "fahrenheit": "°F", "k": "K", "kelvin": "K", "%": "%", "pct": "%",
     "percent": "%", "prozent": "%", "km": "km", "mi": "mi", "s": "s", "sec": "s", "seconds": "s", "ms": "ms",
     "min": "min", "minutes": "min", "h": "h", "eur/mwh": "€/MWh", "€/mwh": "€/MWh", "eur/kwh": "€/kWh",
-    "€/kwh": "€/kWh", "ct/kwh": "ct/kWh", "c/kwh": "ct/kWh", "cent/kwh": "ct/kWh", "ohm": "Ω", "mohm": "mΩ",
+    "€/kwh": "€/kWh", "ct/kwh": "ct/kWh", "ohm": "Ω", "mohm": "mΩ",
     "watts": "W", "watt": "W", "eur_per_mwh": "€/MWh", "eur_per_kwh": "€/kWh", "ct_per_kwh": "ct/kWh",
 }  # fmt: skip
 _BRACKETS = re.compile(r"[\[(]([^\])]*)[\])]")

@@ -165,7 +165,10 @@ class ColumnReader:
         known = FOREIGN.get(column.unit, {})
         unit = spelled(self.keys.text(rule, "unit", place))
         if unit not in known:
-            raise self.keys.error(f"{place}.unit", f"is none of {', '.join(known) or 'no units'}", unit)
+            problem = f"is none of {', '.join(known) or 'no units'}"
+            if column.unit.startswith("€"):
+                problem += "; of other money `scale`, beside one of these, is what one is worth in €"
+            raise self.keys.error(f"{place}.unit", problem, unit)
         return known[unit]
 
     def _names(self, rule: Mapping[str, Any], place: str) -> tuple[str, ...]:

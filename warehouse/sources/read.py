@@ -95,6 +95,10 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ),
     ("sessions", "ocpp"): _Reader(parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, provider=ocpp.PROVIDER),
 }
+_INSTEAD: Mapping[tuple[str, str], str] = {
+    ("prices", "rate"): ": columns are in €; of other money, `scale` in a mapping is what one is worth",
+}
+"""What says otherwise what an option would have said."""
 _MEANT_OTHERWISE: Mapping[tuple[str, str], str] = {
     ("telemetry", "teslamate"): teslamate.NOT_TELEMETRY,
     ("telemetry", "ocpp"): ocpp.NOT_TELEMETRY,
@@ -156,7 +160,8 @@ def parse_source(
     given = {name: value for name, value in {"zone": zone, **options}.items() if value is not None}
     if unknown := sorted(set(given) - reader.options):
         raise OptionError(
-            f"is not an option of {source} {dataset}{nearest(unknown[0], reader.options)}",
+            f"is not an option of {source} {dataset}"
+            f"{_INSTEAD.get((dataset, unknown[0])) or nearest(unknown[0], reader.options)}",
             file=file.name, column=unknown[0],
         )  # fmt: skip
     if zone is not None:

@@ -19,6 +19,8 @@ _EARLIEST, _LATEST = pd.Timestamp("2000-01-01", tz="UTC"), pd.Timestamp("2101-01
 _MOST_IDS = 20
 _ABOUT_ZERO = 0.1
 """Share of prices of zero or less from which a file of tiny prices is believed to mean them."""
+_LEAST_BESIDE = 3
+"""Rows from which one alone is no sign of a wrong unit."""
 _MARKET_CAP = 5.0
 """Highest price of a market, €/kWh (the cap of the European day-ahead auction was 4 in 2026, 5 in 2022)."""
 _ALL_DAY = 0.5
@@ -121,6 +123,8 @@ def _unit(
         return
     if price and published and size < low:
         return
+    if _one_alone(finite, column, high):
+        return
     if price and (_near_zero(finite, size, low) or _hours_at_the_cap(finite, size, high)):
         return
     as_given = size * divisor
@@ -143,6 +147,17 @@ def _unit(
 def _near_zero(values: NDArray[np.float64], size: float, low: float) -> bool:
     """Whether prices are so low for lying about zero, not for their unit: the checks ask a person then."""
     return size < low and float(np.mean(values <= 0.0)) >= _ABOUT_ZERO
+
+
+def _one_alone(values: NDArray[np.float64], column: Column, high: float) -> bool:
+    """Whether a single row of a short file is off, which the checks set aside: no unit of the column."""
+    off = values[np.abs(values) > high]
+    least, most = column.minimum, column.maximum
+    return (
+        values.size >= _LEAST_BESIDE
+        and off.size == 1
+        and bool((least is not None and off[0] < least) or (most is not None and off[0] > most))
+    )
 
 
 def _hours_at_the_cap(values: NDArray[np.float64], size: float, high: float) -> bool:

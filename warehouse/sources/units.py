@@ -13,6 +13,9 @@ FOREIGN: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "°C": {"°C": (1, 0), "K": (1, -273.15), "°F": (5 / 9, -160 / 9)},
     "1": {"1": (1, 0), "%": (1e-2, 0), "‰": (1e-3, 0)},
     "€": {"€": (1, 0), "ct": (1e-2, 0), "k€": (1e3, 0)},
+    "€/kW": {"€/kW": (1, 0)},
+    "km": {"km": (1, 0), "mi": (1.609344, 0)},
+    "kg/kWh": {"kg/kWh": (1, 0), "g/kWh": (1e-3, 0)},
     "min": {"min": (1, 0), "h": (60, 0), "s": (1 / 60, 0)},
 }
 """Unit of a contract → unit of a file → (factor, offset) into the contract's."""

@@ -1,7 +1,7 @@
 """What is suggested, line by line, and the TOML that it makes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 TODO = "TODO"
@@ -70,6 +70,9 @@ def spelled(value: object) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        pairs = (f"{spelled(key)} = {spelled(told)}" for key, told in value.items())
+        return f"{{ {', '.join(pairs)} }}"
     if isinstance(value, Sequence):
         return f"[{', '.join(map(spelled, value))}]"
     return repr(value)

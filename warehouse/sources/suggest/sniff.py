@@ -20,6 +20,10 @@ _GROUPED = {
     ",": re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+"),
     ".": re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+"),
 }
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+"""A number with a decimal mark, or one with a mark between thousands."""
+_USUAL = ((",", False, True), (";", True, False))
+"""Delimiter, whether there are commas, whether points: who parts cells by ; usually writes decimal commas."""
 _SEP = re.compile(r"sep=([,;|\t])\s*$", re.IGNORECASE)
 
 
@@ -70,7 +74,7 @@ def sniffed(file: RawFile, draft: Draft) -> Layout:
         units = {
             name: text.strip() for name, text in zip(header, cells[start + 1], strict=False) if text.strip()
         }
-    return Layout(columns=columns, decimal=_decimal(columns, draft), units=units, named=named)
+    return Layout(columns=columns, decimal=_decimal(columns, delimiter, draft), units=units, named=named)
 
 
 def _encoding(file: RawFile, draft: Draft) -> str:
@@ -167,24 +171,33 @@ def _text(value: object) -> str:
     )
 
 
-def _decimal(columns: dict[str, list[str]], draft: Draft) -> str:
-    """Return the mark before decimals: that of whole columns, since a date may look like a number."""
+def _decimal(columns: dict[str, list[str]], delimiter: str, draft: Draft) -> str:
+    """Return the mark before decimals: that of whole columns, since a date may look like a number.
+
+    1.234 tells nothing alone: its mark may as well stand between thousands.
+    """
     found: dict[str, list[str]] = {",": [], ".": []}
+    sure = set[str]()
     for texts in columns.values():
         shown = [text for text in texts[:_LOOKED_AT] if text]
         for mark, kind in ((",", _COMMA), (".", _POINT)):
             like = [text for text in shown if kind.fullmatch(text)]
             if like and len(like) > 0.5 * len(shown):
                 found[mark].append(max(like, key=len))
-    if not found[","]:
-        mark = "."
-    elif found["."]:
-        mark = "."
+                if not all(_EITHER.fullmatch(text) for text in like):
+                    sure.add(mark)
+    either = [found[mark][0] for mark in found if found[mark] and mark not in sure]
+    if not either and len(sure) == 2:
         draft.leave("decimal", ",", f"some columns have {found[','][0]}, others {found['.'][0]}")
-    else:
-        mark = ","
+        return "."
+    if either and not sure and (delimiter, bool(found[","]), bool(found["."])) not in _USUAL:
+        reason = f'{" and ".join(either)}: before decimals, or (thousands = "…") between thousands?'
+        draft.leave("decimal", "," if found[","] else ".", reason)
+        return "."
+    mark = next(iter(sure), "," if found[","] else ".")
+    if mark == ",":
         draft.say("decimal", ",", f"as in {found[','][0]}")
-    grouped = [text for text in found[mark] if _GROUPED[mark].fullmatch(text)]
+    grouped = [text for text in found[mark] if _GROUPED[mark].fullmatch(text)] or (either if sure else [])
     if grouped:
         draft.say("thousands", "." if mark == "," else ",", f"as in {grouped[0]}")
     return mark

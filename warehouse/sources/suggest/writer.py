@@ -70,6 +70,8 @@ class Writer:
                 shown = ", ".join(sorted(texts)[:3])
                 if not found.own:
                     self.draft.say("from", found.headers[0], f"names {len(texts)}: {shown}", column.name)
+                    if column.name == "battery_id" and self.battery not in (None, *texts) and len(texts) == 1:
+                        self.draft.say("values", {shown: self.battery}, "as was said", column.name)
                 return
         if column.name == "battery_id" and self.battery is not None:
             self.draft.say("constant", self.battery, "as was said", column.name)

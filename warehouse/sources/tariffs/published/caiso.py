@@ -12,6 +12,7 @@ from warehouse.sources.numbers import numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.single import spared
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.clock import LENGTHS
 from warehouse.sources.tariffs.published.places import zones_of
@@ -36,7 +37,8 @@ def parse_caiso(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
         raise ColumnError("MW, with the price, is missing", file=file.name)
     texts = texts_of(table, column)
     values, told = numbers([texts[row - 1] for row in rows], file.name, column)
-    starts, ends = Cells.found(table, _START).times(), Cells.found(table, _END).times()
+    starts, begun = spared(Cells.found(table, _START), Cells.times)
+    ends, ended = spared(Cells.found(table, _END), Cells.times)
     series, short = [], 0
     zones, others = zones_of(nodes, lambda node: _HUBS.get(node, ""), options, file.name)
     notes += others
@@ -65,7 +67,7 @@ def parse_caiso(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
         )
     if short:
         notes.append(f"{short} rows were left out that do not last 15, 30 or 60 minutes")
-    return parsed(series, file.name, (*notes, *told))
+    return parsed(series, file.name, (*notes, *begun, *ended, *told))
 
 
 def _chosen(table: RawTable) -> tuple[list[int], list[str], list[str]]:

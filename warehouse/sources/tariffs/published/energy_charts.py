@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from warehouse.errors import UnitError
@@ -11,6 +12,7 @@ from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.single import spared
 from warehouse.sources.tariffs.answer import lengthen
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
@@ -59,11 +61,20 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
 
 
 def _placed(table: RawTable, time: str, rows: list[int]) -> Placed:
+    """Place the rows by their starts; each lasts to the next one in time, wherever that stands."""
     cells = Cells.found(table, time)
-    kept = Cells(file=table.file, column=time, data=cells.data.take([row - 1 for row in rows]))
-    starts = [moment.to_pydatetime() for moment in kept.zoned_times("%Y-%m-%dT%H:%M%z")]
-    told = lengthen(starts, table.file, time, [None] * len(starts))
-    return Placed(rows=rows, starts=[one.start for one in told], minutes=[one.minutes for one in told])
+    at = np.array(rows, dtype="int64")
+    kept = Cells(file=table.file, column=time, data=cells.data.take(at - 1), rows=at)
+    times, notes = spared(kept, lambda some: some.zoned_times("%Y-%m-%dT%H:%M%z"))
+    starts = {row: one.to_pydatetime() for row, one in zip(rows, times, strict=True) if one is not pd.NaT}
+    ordered = sorted(set(starts.values()))
+    lengths = {one.start: one.minutes for one in lengthen(ordered, table.file, time, [None] * len(ordered))}
+    return Placed(
+        rows=list(starts),
+        starts=list(starts.values()),
+        minutes=[lengths[start] for start in starts.values()],
+        notes=notes,
+    )
 
 
 def _columns(table: RawTable) -> dict[str, str]:
