@@ -152,3 +152,13 @@ def test_a_charger_that_could_never_be_on_is_set_aside(
     if not let_in:
         assert "min_current_a is above max_" in rows["reason"].item()
         assert rows["value"].item() == str(changes["min_current_a"])
+
+
+def test_a_file_that_tells_of_stays_that_go_on_alone_has_not_failed(home: Workspace) -> None:  # noqa: F811
+    row = lived(DAY - timedelta(days=1), 1).assign(session_id="tx9", arrival_utc=CAME, departure_utc=None)
+    put(home, "sessions", row, as_of=EVENING)
+    result = check(Context.of(home, EVENING))
+    assert (result.status, result.exit_code) == ("degraded", 0)
+    assert "failed" not in result.message and result.details["quarantined"] == 1
+    put(home, "sessions", row.assign(arrival_soc=1.3), as_of=EVENING + timedelta(hours=1))
+    assert check(Context.of(home, EVENING + timedelta(hours=1))).exit_code == 4
