@@ -266,7 +266,7 @@ def test_half_hours_in_pounds_want_a_rate_and_are_a_tariff_both_ways(
     words = ("--zone", "GB", "--date", DAY, "--tariff", "E-1R-AGILE-24-10-01-C")
     with serving(reply) as server:
         code, told = run("ingest", "prices", "--source", "octopus", *words, server=server)
-        assert (code, told["kind"]) == (2, "OptionError")
+        assert (code, told["kind"]) == (2, "RateError")
         assert run("ingest", "prices", "--source", "octopus", *words, "--rate", 1.2, server=server)[0] == 0
         for source in ("octopus", "octopus_export"):
             code, _ = run("ingest", "tariffs", "--source", source, *words, "--rate", 1.2, server=server)
