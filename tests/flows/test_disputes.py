@@ -14,7 +14,7 @@ import pytest
 from flows import cli
 from flows.mapping.disputes import disputed_batteries, disputes_of, named
 from flows.mapping.requests import newest_calibrations
-from flows.publish.pages import publish_run
+from flows.publish import publish_run
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
