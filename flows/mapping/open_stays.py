@@ -24,14 +24,22 @@ def open_stays(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) ->
     start: where a plan begins; stays that began after it have not begun.
     """
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, start)))
-    # One that breaks any other rule is no stay to go by.
-    lacks = (rules["rule"] == "not_null") & rules["column_name"].isin(["arrival_soc", "departure_soc"])
-    other = rules[~(lacks | (rules["column_name"] == "departure_utc"))]
-    rules = rules[~rules.set_index(_ROW).index.isin(other.set_index(_ROW).index)]
-    rows = known.landed_rows("sessions", rules)
+    rows = known.landed_rows("sessions", lack_their_end(rules))
     rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
     rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
     rows = rows.loc[still_open(known, rows, start)]
     told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
     rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
     return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")
+
+
+def lack_their_end(rules: pd.DataFrame) -> pd.DataFrame:
+    """Of rules that sessions broke (rows of core_quarantine) those of stays that lack their end.
+
+    They may lack charges as well. One that breaks any other rule is no stay to go by.
+    """
+    lacks = (rules["rule"] == "not_null") & rules["column_name"].isin(["arrival_soc", "departure_soc"])
+    other = rules[~(lacks | (rules["column_name"] == "departure_utc"))]
+    own = rules[~rules.set_index(_ROW).index.isin(other.set_index(_ROW).index)]
+    ends = own[(own["rule"] == "not_null") & (own["column_name"] == "departure_utc")]
+    return own[own.set_index(_ROW).index.isin(ends.set_index(_ROW).index)]

@@ -16,6 +16,7 @@ from data_checks.units import LEVEL_DAYS
 from flows.context import Context
 from flows.mapping.findings import findings
 from flows.mapping.freshness import check_freshness
+from flows.mapping.open_stays import lack_their_end
 from flows.plain import records
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
@@ -43,7 +44,7 @@ def check(context: Context) -> StageResult:
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     unjudged: list[str] = []
-    going_on = set[str]()
+    bad: list[dict[str, Any]] = []
     for dataset in INGEST_ORDER:
         parts = warehouse.waiting(dataset)
         if not parts:
@@ -74,13 +75,13 @@ def check(context: Context) -> StageResult:
             }
         )
         failed += _failed_rules(dataset, checks)
-        if 0 < sum(one.quarantined for one in outcomes) == sum(one.going_on for one in outcomes):
-            going_on.add(dataset)
+        going_on = 0 < rows[-1]["quarantined"] == sum(one.going_on for one in outcomes)
+        if rows[-1]["blocked"] or not (rows[-1]["good"] or going_on):
+            bad.append(rows[-1])
     stale = check_freshness(
         warehouse, CheckContext(as_of_utc=pd.Timestamp(context.as_of), run_id=context.run_id)
     )
     failed += [row for name, own in stale.groupby("dataset") for row in _failed_rules(str(name), own)]
-    bad = [row for row in rows if row["blocked"] or not (row["good"] or row["dataset"] in going_on)]
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
     message = f"{total} rows checked, {quarantined} quarantined" if rows else "nothing new to check"
@@ -131,7 +132,9 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
                 _Outcome(
                     good=len(report.good), quarantined=report.rows_quarantined, repeated=report.rows_repeated,
                     blocked=report.blocked, checks=report.checks, judged=report.judged,
-                    going_on=_going_on(part.dataset, report.quarantine),
+                    going_on=0
+                    if part.dataset != "sessions"
+                    else len(lack_their_end(report.quarantine).drop_duplicates(["source_id", "source_row"])),
                 )
             )  # fmt: skip
             stored = (part, frame, report.good, report.quarantine)
@@ -144,16 +147,6 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
         if storing is not None:
             storing.result()
     return outcomes
-
-
-def _going_on(dataset: str, quarantine: pd.DataFrame) -> int:
-    """How many stays lack nothing but what nobody can tell before they end."""
-    if dataset != "sessions":
-        return 0
-    lacks = quarantine["rule"] == "not_null"
-    rows = quarantine.assign(lacks=lacks, ends=lacks & (quarantine["column_name"] == "departure_utc"))
-    stays = rows.groupby(["source_id", "source_row"])[["lacks", "ends"]].agg({"lacks": "all", "ends": "any"})
-    return int((stays["lacks"] & stays["ends"]).sum())
 
 
 def _replaced(context: Context, parts: Sequence[Part]) -> pd.DataFrame:
@@ -170,10 +163,18 @@ def _replaced(context: Context, parts: Sequence[Part]) -> pd.DataFrame:
     return replaced(just, sum(part.rows for part in parts), against)
 
 
-def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckContext:
-    """What rows of a dataset are judged against: all that has landed."""
+def check_context(
+    context: Context, dataset: str, frame: pd.DataFrame, files: pd.DataFrame | None = None
+) -> CheckContext:
+    """What rows of a dataset are judged against: all that has landed.
+
+    files: whose they are (source_id, source, provider); those of raw_source unless told.
+    """
     warehouse = context.workspace.warehouse
     fleet = declared(warehouse, "fleet")
+    stated = {}
+    if dataset == "prices":
+        stated = _units_stated(_files(warehouse, frame) if files is None else files)
     return CheckContext(
         as_of_utc=pd.Timestamp(context.as_of),
         run_id=context.run_id,
@@ -184,13 +185,16 @@ def check_context(context: Context, dataset: str, frame: pd.DataFrame) -> CheckC
         batteries=fleet,
         known_prices=_known_prices(warehouse, frame) if dataset == "prices" else None,
         released=released(warehouse, dataset),
-        **(_units_stated(warehouse, frame) if dataset == "prices" else {}),
+        **stated,
     )
 
 
-def _units_stated(warehouse: Warehouse, frame: pd.DataFrame) -> dict[str, frozenset[str]]:
+def _files(warehouse: Warehouse, frame: pd.DataFrame) -> pd.DataFrame:
+    return warehouse.read("raw_source", where={"source_id": list(frame["source_id"].unique())})
+
+
+def _units_stated(files: pd.DataFrame) -> dict[str, frozenset[str]]:
     """Of which files of prices header or layout names the unit; a mapping may leave it out."""
-    files = warehouse.read("raw_source", where={"source_id": list(frame["source_id"].unique())})
     by_publisher = files["provider"].notna()
     stated = by_publisher | files["source"].isin(["csv", "parquet"])
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +138,8 @@ def _checked(
     moment = pd.Series(as_of, index=frame.index)
     frame["received_utc"] = frame["received_utc"].fillna(moment) if "received_utc" in frame else moment
     frame = conform(frame, contract)
-    against = check_context(context, item.dataset, frame)
-    if item.dataset == "prices":
-        stated = (
-            frozenset({item.source_id}) if item.provider or item.source in ("csv", "parquet") else frozenset()
-        )
-        published = frozenset({item.source_id}) if item.provider else frozenset()
-        against = replace(against, unit_stated=stated, unit_published=published)
-    report = check_frame(item.dataset, frame, against)
+    told = {"source_id": [item.source_id], "source": [item.source], "provider": [item.provider]}
+    report = check_frame(item.dataset, frame, check_context(context, item.dataset, frame, pd.DataFrame(told)))
     rows = [*_quarantined(report, faults), *_repeated(item.dataset, frame)]
     rows += _warnings(report)
     return len(report.good), report.blocked, rows

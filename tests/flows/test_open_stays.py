@@ -162,3 +162,5 @@ def test_a_file_that_tells_of_stays_that_go_on_alone_has_not_failed(home: Worksp
     assert "failed" not in result.message and result.details["quarantined"] == 1
     put(home, "sessions", row.assign(arrival_soc=1.3), as_of=EVENING + timedelta(hours=1))
     assert check(Context.of(home, EVENING + timedelta(hours=1))).exit_code == 4
+    put(home, "sessions", row.assign(arrival_utc=None), as_of=EVENING + timedelta(hours=2))
+    assert check(Context.of(home, EVENING + timedelta(hours=2))).exit_code == 4, "nothing says that it began"
