@@ -1,6 +1,6 @@
 """Publishing: a plan as pages to open and files to load.
 
-plan_rows     what the warehouse holds of a plan, and prices of those that it was made with
+stored_plan   what the warehouse holds of a plan, prices the prices that it was made with
 schedule      the schedule as a file: it is there before the first page is drawn
 pages         the pages, battery_page what stands on a car's, twin_section on its engineer's part
 drawing       a chart as inline SVG; day_charts, twin_charts: those of a day and of a twin
@@ -12,8 +12,8 @@ Pages hold no script and load nothing: they open offline, from a mail or a share
 from pathlib import Path
 
 from flows.publish.pages import write_pages
-from flows.publish.plan_rows import plan_rows
 from flows.publish.schedule import write_schedule
+from flows.publish.stored_plan import stored_plan
 from flows.workspace import Workspace
 
 __all__ = ["publish_run"]
@@ -21,6 +21,6 @@ __all__ = ["publish_run"]
 
 def publish_run(workspace: Workspace, plan_id: str, *, in_force: bool = True) -> list[Path]:
     """Write the schedule and the pages of a plan; returns the pages, the index first, then the schedule."""
-    plan = plan_rows(workspace, plan_id)
+    plan = stored_plan(workspace, plan_id)
     schedule = write_schedule(workspace, plan, in_force=in_force)
     return [*write_pages(workspace, plan, in_force=in_force), schedule]

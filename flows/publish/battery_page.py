@@ -11,7 +11,7 @@ import pandas as pd
 
 from flows.plain import records
 from flows.publish import day_charts, twin_charts
-from flows.publish.plan_rows import PlanRows
+from flows.publish.stored_plan import StoredPlan
 from flows.publish.twin_section import twin_section
 from twin.chemistry import chemistry
 from twin.types import Calibration
@@ -42,7 +42,7 @@ class _Rows:
 class BatteryPages:
     """What the pages of all cars of a plan are filled with; `of` for one of them."""
 
-    plan: PlanRows
+    plan: StoredPlan
     slots: _Rows
     cars: _Rows
     points: _Rows
@@ -53,7 +53,7 @@ class BatteryPages:
     wear_maps: _Rows
 
     @classmethod
-    def of_plan(cls, plan: PlanRows) -> BatteryPages:
+    def of_plan(cls, plan: StoredPlan) -> BatteryPages:
         """Rows of a plan by car or by calibration."""
         return cls(
             plan=plan,

@@ -66,17 +66,17 @@ def price_and_power(
         marks: list[Mark] = [Rule("limit", float(limit)) for limit in limits]
         marks += [_steps(axis, own, "power_kw", mode) for mode, own in _by_mode(rows)]
         panels.append(Panel(title=f"{site}: grid power, kW", x=x, marks=marks))
-    return figure(panels, legend_of(sites["mode"]))
+    return figure(panels, _legend(sites["mode"]))
 
 
 def battery_day(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> Markup:
     """A car's charge over the day by mode, while it is plugged in; `slots`: its rows of out_plan_slot."""
     known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
     marks = [Line(mode, *_stays(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
-    return figure([Panel(title="State of charge", x=axis.x(), marks=marks)], legend_of(slots["mode"]))
+    return figure([Panel(title="State of charge", x=axis.x(), marks=marks)], _legend(slots["mode"]))
 
 
-def legend_of(modes: pd.Series) -> dict[str, str]:
+def _legend(modes: pd.Series) -> dict[str, str]:
     """The modes that are there, in their order, as series and name."""
     there = set(modes)
     return {mode: mode for mode in MODES if mode in there}

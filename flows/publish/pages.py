@@ -21,7 +21,7 @@ from flows.money import Money
 from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.battery_page import BatteryPages
-from flows.publish.plan_rows import PlanRows
+from flows.publish.stored_plan import StoredPlan
 from flows.workspace import Workspace
 from warehouse.files import make_folder, write_whole
 
@@ -34,7 +34,7 @@ _SOURCES = {
 }
 
 
-def write_pages(workspace: Workspace, plan: PlanRows, *, in_force: bool) -> list[Path]:
+def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> list[Path]:
     """Write the pages of a plan under reports/DATE/; the index comes first.
 
     index.html and batteries/, one page a car under the name that `file_stem` gives it. The folder appears
@@ -91,7 +91,7 @@ def _style(environment: Environment) -> Mapping[str, str]:
     return {"css": css, "hash": f"sha256-{digest}"}
 
 
-def _run_page(plan: PlanRows) -> dict[str, Any]:
+def _run_page(plan: StoredPlan) -> dict[str, Any]:
     prices = plan.prices
     missed = plan.departures[plan.departures["missing_kwh"] > 0]
     known = plan.calibrations

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.publish.plan_rows import PlanRows
+import pandas as pd
+
+from flows.publish.stored_plan import StoredPlan
 from flows.workspace import Workspace
 from warehouse.files import write_whole
 
@@ -14,7 +16,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def write_schedule(workspace: Workspace, plan: PlanRows, *, in_force: bool) -> Path:
+def write_schedule(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> Path:
     """Write exports/schedule_DATE_ZONE.csv, with the plan's id in its name where the plan is not in force.
 
     A row a car and quarter-hour of the mode that is followed: its start in UTC and on the clock of the zone
@@ -22,9 +24,10 @@ def write_schedule(workspace: Workspace, plan: PlanRows, *, in_force: bool) -> P
     """
     rows = plan.slots[plan.slots["mode"] == plan.followed]
     sites = plan.batteries.set_index("battery_id")["site_id"]
-    local = rows["interval_start_utc"].dt.tz_convert(plan.axis.timezone)
+    starts = pd.DatetimeIndex(rows["interval_start_utc"].unique())  # each car has the same
+    local = [clock.isoformat(timespec="minutes") for clock in starts.tz_convert(plan.axis.timezone)]
     told = rows.assign(
-        interval_start_local=local.map(lambda clock: clock.isoformat(timespec="minutes")),
+        interval_start_local=rows["interval_start_utc"].map(dict(zip(starts, local, strict=True))),
         site_id=rows["battery_id"].map(sites),
     )
     apart = "" if in_force else f"_{plan.header['plan_id']}"

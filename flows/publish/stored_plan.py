@@ -22,7 +22,7 @@ from warehouse.zones import market_day_slots, market_timezone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRows:
+class StoredPlan:
     """Everything the warehouse holds of one plan."""
 
     header: Mapping[str, Any]
@@ -49,7 +49,7 @@ class PlanRows:
         return followed_mode(self.header)
 
 
-def plan_rows(workspace: Workspace, plan_id: str) -> PlanRows:
+def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
     """Read a plan, and what was known at its moment of what it rests on."""
     mine = {"plan_id": plan_id}
     (header,) = records(workspace.warehouse.read("out_plan", where=mine))
@@ -65,7 +65,7 @@ def plan_rows(workspace: Workspace, plan_id: str) -> PlanRows:
     ids = {"calibration_id": sorted(set(cars["calibration_id"]))}
     mine_too = {"battery_id": sorted(set(cars["battery_id"]))}
     calibrations = known.read("out_calibration", where=ids)
-    return PlanRows(
+    return StoredPlan(
         header=header,
         axis=axis,
         modes=modes,

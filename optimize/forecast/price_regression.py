@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimize.arrays import FloatArray, IntArray
+from optimize.arrays import FloatArray, IntArray, checked_array
 from optimize.errors import ProblemError
 
 WINDOWS = (182, 365, 730, 1456)
@@ -35,6 +35,14 @@ class Outlook:
 
     load: FloatArray
     renewables: FloatArray
+
+    def checked(self, shape: tuple[int, int]) -> Outlook:
+        """The same, whose tables have that shape and no gaps; raises ProblemError."""
+        load, renewables = (
+            checked_array("price forecast", name, getattr(self, name), shape)
+            for name in ("load", "renewables")
+        )
+        return Outlook(load=load, renewables=renewables)
 
 
 def forecast_prices(
@@ -53,36 +61,12 @@ def forecast_prices(
     days, slots = prices.shape
     if days < _LEAST_DAYS:
         raise ProblemError("price forecast", "days", days, f"must be at least {_LEAST_DAYS}")
-    for name, table, shape in _tables(prices, weekday, outlook):
-        if table.shape != shape:
-            raise ProblemError("price forecast", f"shape of {name}", table.shape, f"must be {shape}")
-        if not np.isfinite(table).all():
-            raise ProblemError("price forecast", name, "a value", "must be a finite number")
-    regressors = _regressors(prices, outlook)
-    week = np.eye(7)[weekday]
-    first = max(_LAGS)
-    seen = sorted({min(window, days - first) for window in windows})
-    of_windows = [_of_window(prices[-days_seen:], *_last(regressors, week, days_seen)) for days_seen in seen]
-    return np.asarray(np.mean(of_windows, axis=0)).reshape(slots)
-
-
-def _tables(
-    prices: FloatArray, weekday: IntArray, outlook: Outlook | None
-) -> list[tuple[str, FloatArray | IntArray, tuple[int, ...]]]:
-    days, slots = prices.shape
-    found: list[tuple[str, FloatArray | IntArray, tuple[int, ...]]] = [
-        ("prices", prices, (days, slots)),
-        ("weekday", weekday, (days + 1,)),
-    ]
-    if outlook is not None:
-        both = {"load": outlook.load, "renewables": outlook.renewables}
-        found += [(name, table, (days + 1, slots)) for name, table in both.items()]
-    return found
-
-
-def _last(regressors: FloatArray, week: FloatArray, days: int) -> tuple[FloatArray, FloatArray]:
-    """Rows of the last days and of the day asked."""
-    return regressors[-days - 1 :], week[-days - 1 :]
+    prices = checked_array("price forecast", "prices", prices, (days, slots))
+    week = np.eye(7)[checked_array("price forecast", "weekday", weekday, (days + 1,)).astype(int)]
+    regressors = _regressors(prices, None if outlook is None else outlook.checked((days + 1, slots)))
+    seen = sorted({min(window, days - max(_LAGS)) for window in windows})
+    each = [_of_window(prices[-one:], regressors[-one - 1 :], week[-one - 1 :]) for one in seen]
+    return np.asarray(np.mean(each, axis=0))
 
 
 def _regressors(prices: FloatArray, outlook: Outlook | None) -> FloatArray:

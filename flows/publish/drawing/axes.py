@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 
+Values = TypeVar("Values", float, np.ndarray)
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 _HOURS = (1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760)
 _HOUR_S = 3600
@@ -31,13 +33,9 @@ class Axis:
     high: float
     ticks: Sequence[Tick]
 
-    def share(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie between low (0) and high (1)."""
-        return (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
-
-    def share_of(self, value: float) -> float:
-        """Where one value lies."""
-        return (value - self.low) / (self.high - self.low)
+    def share(self, values: Values) -> Values:
+        """Where a value or several lie between low (0) and high (1)."""
+        return (values - self.low) / (self.high - self.low)
 
 
 def numbers(*values: np.ndarray, zero: bool = False, most: int = 5, exact: bool = False) -> Axis:

@@ -30,8 +30,8 @@ class Panel:
         """The panel: grid and labels, which keep their size, and a layer of marks that stretches."""
         y = self.y or numbers(*(mark.heights() for mark in self.marks))
         title, about = escape(self.title), escape(f"{self.title} ({y.low:g} to {y.high:g})")
-        rows = "".join(_row(tick, self.height * (1.0 - y.share_of(tick.at))) for tick in y.ticks)
-        columns = "".join(_column(tick, self.x.share_of(tick.at), self.height) for tick in self.x.ticks)
+        rows = "".join(_row(tick, self.height * (1.0 - y.share(tick.at))) for tick in y.ticks)
+        columns = "".join(_column(tick, self.x.share(tick.at), self.height) for tick in self.x.ticks)
         marks = "".join(mark.svg(self.x, y, self.height) for mark in self.marks)
         x_title = f'<p class="x-title">{escape(self.x_title)}</p>' if self.x_title else ""
         return (

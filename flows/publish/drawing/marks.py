@@ -102,7 +102,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """A level, from side to side or between two values of x; `thick`: an interval rather than a limit."""
+    """A level: a limit from side to side, or an interval `between` two values of x."""
 
     series: str
     y: float
