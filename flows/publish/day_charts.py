@@ -47,7 +47,7 @@ class DayAxis:
             if clock.hour % _TICK_HOURS == 0 and clock.minute == 0
         ]
         last = f"{end:%H:%M}" if end.hour or end.minute else "24:00"
-        before = [tick for tick in ticks if tick.at <= self.hours - 1.0]  # else it would lie under the last
+        before = [tick for tick in ticks if tick.at < self.hours - 1.0]  # else it would lie under the last
         return Axis(0.0, self.hours, [*before, Tick(self.hours, last)])
 
 

@@ -102,7 +102,7 @@ def capacity_forecast(
         Dots("twin", np.array([l0]), np.array([end_of_life_soh])),
         Dots("lives", seen, checkups["soh"].to_numpy(dtype=np.float64)),
     ]
-    x = numbers(low, high, seen, np.array([l0, most]), zero=True, most=8)
+    x = numbers(low, high, seen, np.array([l0, most]), zero=True, most=8, exact=True)
     return figure([Panel(title="Capacity over nominal", x=x, x_title="Years from today", marks=marks)])
 
 

@@ -76,9 +76,18 @@ def test_the_year_is_hourly_without_gap_in_euro_per_kwh():
         ("03:15", "25:15", CellError, r"row 4, column stimeend"),
         ("stimeend", "stimestop", ColumnError, r"column stimeend: is missing"),
         ("0.9", "9O", CellError, r"row 3, column price: '9O' is not a number"),
-        ("1.5", "1500", UnitError, r"column price: .*plausible"),
     ],
 )
 def test_faults_are_named(tmp_path, old, new, error, message):
     with pytest.raises(error, match=message):
         read(tmp_path, (HEADER + AUTUMN).replace(old, new))
+
+
+def test_prices_in_another_unit_are_refused(tmp_path):
+    with pytest.raises(UnitError, match=r"column price: .*plausible"):
+        read(tmp_path, HEADER + AUTUMN.replace(",0.", ",900.").replace(",1.5", ",1500"))
+
+
+def test_one_price_far_off_is_left_to_the_checks(tmp_path):
+    frame = read(tmp_path, (HEADER + AUTUMN).replace(",1.5", ",1500")).frame
+    assert frame["price_eur_per_kwh"].tolist() == pytest.approx([0.006, 15.0, 0.009, -0.01])
