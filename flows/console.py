@@ -85,6 +85,23 @@ def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]])
 
 
 @contextmanager
+def counting() -> Iterator[Callable[[str, int, int], None]]:
+    """Show bars on stderr: what it yields is told what is under way, how much is done, and of how much."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bars = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(*bars, TimeRemainingColumn(), console=make_console(stderr=True)) as shown:
+        tasks = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(printable(what), total=total)
+            shown.update(tasks[what], completed=done)
+
+        yield told
+
+
+@contextmanager
 def working(label: str) -> Iterator[Callable[[str], None]]:
     """Show on stderr that something is under way, and the lines that the rooms log meanwhile.
 

@@ -34,6 +34,7 @@ from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
 from flows.section import Section
 
 FILE_NAME = "v2g.toml"
+UnknownPrices = Literal["week_ago", "day_before", "like_days"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
 OTHER_VARIABLES = frozenset({"V2G_DEBUG"})
@@ -126,9 +127,10 @@ class PlanSettings(Section):
     """What the optimiser is told.
 
     `horizon` "published" plans from now to the last published price, "market_day" one market day; both
-    reach on to where their last stay ends. `feed_in_on_forecast` lets cars be discharged at prices that
-    nobody has published. Left out, `terminal_value_eur_per_kwh`, what a stored kWh is worth when a stay ends,
-    is what it saves in the car's next stay.
+    reach on to where their last stay ends. For a day that nobody has published prices of, those of
+    `unknown_prices` stand in: week_ago, day_before, or like_days, the mean of the last days like it;
+    `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
+    stored kWh is worth when a stay ends, is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
     the wear price; "auto" takes for each battery the one that fits its twin best.
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
@@ -147,6 +149,7 @@ class PlanSettings(Section):
     """
 
     horizon: Literal["published", "market_day"] = "published"
+    unknown_prices: UnknownPrices = "week_ago"
     feed_in_on_forecast: bool = False
     departure_price_eur_per_kwh: float = Field(default=2.0, ge=0, le=100)
     terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)

@@ -5,6 +5,7 @@ neither is ever written over the warehouse itself, whatever name or link leads t
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from warehouse.errors import (
     UnwritableError,
 )
 from warehouse.files import copy_private, make_folder, partial_of, place
+from warehouse.migrations import bring_forward
 from warehouse.rebuild import rebuild
 from warehouse.schema import SCHEMA_VERSION, found_version
 from warehouse.verify import is_regular, same_file, verify
@@ -38,6 +40,25 @@ def take_snapshot(source: Path, target: Path, *, timeout_s: float) -> Path:
     partial = _copied(source, target, "snapshot", timeout_s=timeout_s)
     try:
         place(partial, target, replace=True)
+    finally:
+        _remove(partial)
+    return target
+
+
+def take_trial(source: Path, target: Path, empty: Sequence[str], *, timeout_s: float) -> Path:
+    """Copy the database to `target`, where nothing is, and empty some of its tables before it gets that name.
+
+    Raises CopyError for a target that is there.
+    """
+    _refuse(source, target, replaces=False, timeout_s=timeout_s)
+    partial = _copied(source, target, "trial", timeout_s=timeout_s)
+    try:
+        with connect(partial, write=True, timeout_s=timeout_s) as connection:
+            bring_forward(connection)
+            for table in empty:
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 a name of the contracts
+            connection.execute("CHECKPOINT")
+        place(partial, target, replace=False)
     finally:
         _remove(partial)
     return target
@@ -151,7 +172,9 @@ def _is_snapshot(path: Path, *, timeout_s: float) -> bool:
         forget(path)
 
 
-def _copied(source: Path, target: Path, kind: Literal["snapshot", "backup"], *, timeout_s: float) -> Path:
+def _copied(
+    source: Path, target: Path, kind: Literal["snapshot", "backup", "trial"], *, timeout_s: float
+) -> Path:
     """Copy the database to a passing name beside `target`; no write permission for the source is needed."""
     make_folder(target.parent)
     partial = partial_of(target)

@@ -34,7 +34,7 @@ META_COLUMNS = {
     "fingerprint": "VARCHAR",  # of `layout`
     "layout": "VARCHAR",  # JSON: the layout that the file was written with
     "last_write": "VARCHAR",  # names the last transaction, so that one whose end was not seen can be told
-    "copied": "VARCHAR",  # snapshot, backup; null in a warehouse
+    "copied": "VARCHAR",  # snapshot, backup, trial; null in a warehouse
 }
 """Of meta_schema, a table of one row that is no contract: it is read before they can be relied on."""
 

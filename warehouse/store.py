@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.backup import check_backup, put_back, take_backup, take_snapshot
+from warehouse.backup import check_backup, put_back, take_backup, take_snapshot, take_trial
 from warehouse.beliefs import known_before
 from warehouse.climate import monthly_temperature
 from warehouse.connection import connect
@@ -333,6 +333,15 @@ class Warehouse:
     def snapshot(self, path: Path | str) -> Path:
         """Copy the database to `path` in one step; see `warehouse.backup.take_snapshot`."""
         return take_snapshot(self.path, Path(path).resolve(), timeout_s=self.lock_timeout_s)
+
+    def trial(self, path: Path | str, *, empty: Sequence[str] = ()) -> "Warehouse":
+        """Copy the database to a name that is free, tables emptied, to be written to and thrown away.
+
+        Raises UnknownTableError, and what `warehouse.backup.take_trial` does.
+        """
+        tables = [table_contract(table).name for table in empty]
+        take_trial(self.path, Path(path).resolve(), tables, timeout_s=self.lock_timeout_s)
+        return Warehouse(path, lock_timeout_s=self.lock_timeout_s)
 
     def backup(self, path: Path | str, *, noted: bool = False) -> dict[str, int]:
         """Copy the database, verified, to a name that is free; see `warehouse.backup.take_backup`."""

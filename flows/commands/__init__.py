@@ -4,6 +4,7 @@ options   --workspace, --json, --as-of: accepted before and after a command's na
 data      init, ingest …, check
 quarantine list, show, release
 planning  calibrate, plan, run, report, status
+backtest  backtest
 service   demo, serve
 warehouse trace, snapshot, backup, restore, retention, export, migrate
 Engines are imported inside the commands: `v2g --help` pays for none of them.

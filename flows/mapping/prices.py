@@ -26,6 +26,7 @@ from flows.mapping.horizon import (
 )
 from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.retail import Prices, retail_rows, spread
+from flows.settings import UnknownPrices
 from optimize.types import BoolArray, Mode, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
@@ -39,6 +40,7 @@ MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
 }
 """The modes a rung allows, each may do more than the one before; the last one that is known is followed."""
 PRICE_SOURCES = ("published", "substituted", "forecast")
+_DAYS_BEFORE: Mapping[UnknownPrices, int] = {"week_ago": 7, "day_before": 1}
 _MINUTES = pd.Timedelta(minutes=1)
 
 
@@ -113,7 +115,7 @@ Departures = Callable[[Horizon], pd.Series]
 def plan_prices(
     context: Context, day: date, departures: Departures, kind: HorizonKind | None = None
 ) -> PlanPrices:
-    """The best rung for a market day: its own prices, those of the same weekday a week before, or none.
+    """The best rung for a market day: its own prices, those that stand in for them by the settings, or none.
 
     Of a day known in part the holes alone are filled. A retail tariff of what is bought that covers more of
     the day than the market's prices counts as published in their place; nothing is earned then but what a
@@ -130,7 +132,8 @@ def plan_prices(
     retail = np.isfinite(buys[of_day]).sum() > np.isfinite(own[of_day]).sum()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
     horizon = horizon.reaching(departures(horizon))
-    return _Ladder(known, horizon, rows, tariff).climbed(retail=bool(retail))
+    stand_in = context.workspace.settings.plan.unknown_prices
+    return _Ladder(known, horizon, rows, tariff, stand_in).climbed(retail=bool(retail))
 
 
 def day_to_plan_now(context: Context) -> date:
@@ -164,12 +167,13 @@ def known_since(context: Context, day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Ladder:
-    """All that a plan's prices are made of."""
+    """All that a plan's prices are made of; stand_in: what fills a day that nobody has told the prices of."""
 
     known: Known
     horizon: Horizon
     rows: pd.DataFrame
     tariff: pd.DataFrame
+    stand_in: UnknownPrices
 
     def climbed(self, *, retail: bool) -> PlanPrices:
         """retail: the day is known by a tariff of what is bought, and the market has less of it."""
@@ -190,19 +194,17 @@ class _Ladder:
         missing += " without one price"
         known = bool((of_day & ~holes).any())
         if not retail:
-            week_ago = day - timedelta(days=7)
-            old_slots = market_day_slots(week_ago, zone)
-            rows = _rows(self.known, "core_price", zone, old_slots[0], old_slots[-1] + QUARTER)
-            old = spread(rows, old_slots)
-            if np.isfinite(old).all():
-                own[holes] = _same_clock(old, old_slots, slots[holes], zone)
+            before_by = _DAYS_BEFORE.get(self.stand_in)
+            if before_by is not None and self._filled_by(own, holes, day - timedelta(days=before_by)):
                 told[holes] = "substituted"
-                note = f"{missing}: those of {week_ago} stand in"
+                note = f"{missing}: those of {day - timedelta(days=before_by)} stand in"
                 return self._priced("substituted", market, told, [note, *notes])
-            if not known:
+            like = before_by is None and len(self._past(self.rows).each(slots)) > 0
+            if not known and not like:
                 nothing = np.full(len(slots), "substituted", dtype=object)
                 nothing[~in_day] = "forecast"
-                note = f"{missing}, nor is {week_ago} complete"
+                lack = "no day before it" if before_by is None else f"{day - timedelta(days=before_by)}"
+                note = f"{missing}, nor is {lack} complete"
                 return self._priced("charge_only", None, nothing, [note])
         # What is known of the day is planned on: only its holes are as on days like it.
         return self._priced("substituted", market, told, [f"{missing}: those of like days stand in", *notes])
@@ -212,11 +214,11 @@ class _Ladder:
     ) -> PlanPrices:
         horizon, zone = self.horizon, self.horizon.zone
         bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
-        past, past_bought = (LikeDays.of(self._before(rows), zone) for rows in (self.rows, bought_rows))
+        past, past_bought = (self._past(rows) for rows in (self.rows, bought_rows))
         direct: list[Prices | None] = []
         for rows, name in ((bought_rows, "bought"), (sold_rows, "sold")):
             given = spread(rows, horizon.slots)
-            whole = self._whole(given, LikeDays.of(self._before(rows), zone), market)
+            whole = self._whole(given, self._past(rows), market)
             direct.append(whole)
             if whole is None:
                 continue
@@ -245,10 +247,20 @@ class _Ladder:
             ),
         )
 
-    def _before(self, rows: pd.DataFrame) -> pd.Series:
-        """The quarter-hours of the weeks before and of the horizon's day."""
+    def _filled_by(self, own: Prices, holes: BoolArray, day: date) -> bool:
+        """Whether a day before is complete; its prices then stand in the holes, by the local clock."""
+        zone = self.horizon.zone
+        slots = market_day_slots(day, zone)
+        old = spread(_rows(self.known, "core_price", zone, slots[0], slots[-1] + QUARTER), slots)
+        if not np.isfinite(old).all():
+            return False
+        own[holes] = _same_clock(old, slots, self.horizon.slots[holes], zone)
+        return True
+
+    def _past(self, rows: pd.DataFrame) -> LikeDays:
+        """The prices of the weeks before and of the horizon's day."""
         slots = quarter_hours(self.horizon.start - HISTORY, self.horizon.priced_end)
-        return pd.Series(spread(rows, slots), index=slots)
+        return LikeDays.of(pd.Series(spread(rows, slots), index=slots), self.horizon.zone)
 
     def _whole(self, prices: Prices, past: LikeDays, market: Prices | None) -> Prices | None:
         """A direction's tariff, if it covers most of the market day; its holes as on days before.

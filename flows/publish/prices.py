@@ -14,7 +14,7 @@ from warehouse.known import Known
 _TITLES = {"bought": "Bought at the plug", "sold": "Sold at the plug"}
 _COLUMNS = {"bought": "import_eur_per_kwh", "sold": "export_eur_per_kwh"}
 _NOTES = {
-    "substituted": "Where the market day has no published price, last week's stand in.",
+    "substituted": "Where the market day has no published price, those of days before stand in.",
     "forecast": "Where else there is none, and after the last published price, the plan goes by the mean of "
     "the last days like it.",
 }

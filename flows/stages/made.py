@@ -47,7 +47,8 @@ class Made:
 def make(context: Context, inputs: PlanInputs) -> Made:
     """Plan the day beside what is followed so far; raises NoPlanError when no mode can be planned."""
     modes = MODES[inputs.prices.source]
-    if modes[-1] == "ordered" and inputs.prices.published.any():  # the hours that have prices
+    forecast = inputs.settings.plan.feed_in_on_forecast
+    if modes[-1] == "ordered" and (forecast or inputs.prices.published.any()):  # the hours that have prices
         modes = (*modes, "v2g")
     if not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
@@ -60,7 +61,9 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}
     try:
-        wear = twin_wear(context.workspace.settings.calibrate.workers, inputs, solved.problems, planned.plans)
+        if context.told:
+            workers = context.workspace.settings.calibrate.workers
+            wear = twin_wear(workers, inputs, solved.problems, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
         _log.warning("the twin has no word on the wear of this plan", exc_info=True)
         notes.append(f"wear by twin is not known: {in_words(error)}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from warehouse.contracts.backtest import BACKTEST
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
 from warehouse.contracts.realised import REALISED
@@ -165,6 +166,7 @@ _TABLES = (
     _COMPACTED,
     *OUTPUTS,
     *REALISED,
+    *BACKTEST,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""
