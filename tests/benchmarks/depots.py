@@ -19,8 +19,10 @@ def moment(zone: str, day: date, hour: int, minute: int = 0) -> datetime:
     return local.astimezone(UTC)
 
 
-def land(workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime) -> None:
-    """Land rows as a file that was received then; its check is left to the caller."""
+def land(
+    workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime, *, by: str | None = None
+) -> None:
+    """Land rows as a file that was received then, or each by="event"; its check is left to the caller."""
     file = workspace.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
     rows.to_csv(file, index=False)
-    ingest(Context.of(workspace, received), dataset, [file])
+    ingest(Context.of(workspace, received), dataset, [file], received=by)

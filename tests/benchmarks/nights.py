@@ -102,12 +102,12 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     for dataset, rows in tables.items():
         land(workspace, dataset, rows, start)
         check(Context.of(workspace, start))
-    zone = ZoneInfo(market_timezone(case.zone))
-    days = case.prices["interval_start_utc"].dt.tz_convert(zone).dt.date
-    for day in pd.date_range(case.first, periods=nights + 1).date:
-        rows = case.prices[days == day].assign(zone=case.zone, resolution_minutes=case.minutes)
-        land(workspace, "prices", rows, moment(case.zone, day - timedelta(days=1), 12, 57))
-    check(Context.of(workspace, moment(case.zone, case.first + timedelta(days=nights + 2), 0)))
+    days = case.prices["interval_start_utc"].dt.tz_convert(ZoneInfo(market_timezone(case.zone))).dt.date
+    rows = case.prices[(days >= case.first) & (days <= case.first + timedelta(days=nights))]
+    rows = rows.assign(zone=case.zone, resolution_minutes=case.minutes)
+    over = moment(case.zone, case.first + timedelta(days=nights + 2), 0)
+    land(workspace, "prices", rows, over, by="event")
+    check(Context.of(workspace, over))
     workspace.warehouse.write({"out_calibration": pd.DataFrame([_calibration(start, wear)])})
     return workspace
 
