@@ -8,6 +8,7 @@ responses/        what providers of prices answered, byte for byte
 reports/          pages to open: DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
 .prefect/         Prefect's home: its database and results
+.backtest/        copies of the warehouse that a back-test plans in, until it ends
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
 migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an
 access list, which new pages inherit and `v2g migrate` leaves alone:

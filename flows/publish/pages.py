@@ -28,7 +28,8 @@ from warehouse.files import make_folder, write_whole
 _SOURCES = {
     "published": "",
     "substituted": "Degraded plan: no published prices, or not of the whole day. Where there are none, those "
-    "of last week's same weekday or of days like it were used and nothing is fed back to the grid.",
+    "of days before were used, and nothing is fed back to the grid there, unless `feed_in_on_forecast` lets "
+    "cars be discharged.",
     "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in; money is counted "
     "as if energy were free.",
 }

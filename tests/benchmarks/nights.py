@@ -83,8 +83,8 @@ def smard(data: Path) -> Case:
     return Case(zone="DE-LU", prices=prices, minutes=60, first=date(2020, 1, 9), nights=120)
 
 
-def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Workspace:
-    """A workspace with the car, its stays as announced and every day's prices as they were published."""
+def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int = 1) -> Workspace:
+    """A workspace with cars, their stays as announced and every day's prices as they were published."""
     file = Workspace.create(root / "depot", zone=case.zone).root / "v2g.toml"
     settings = (
         file.read_text().replace('wear = "auto"', 'wear = "rate"').replace("workers = 0", "workers = 1")
@@ -93,11 +93,12 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     workspace = Workspace.open(file.parent)
     workspace.enter()
     start = moment(case.zone, case.first - timedelta(days=1), 6)
-    site = {"site_id": "home", "zone": case.zone, "import_limit_kw": 50.0, "export_limit_kw": 50.0}
+    limits = {"import_limit_kw": 50.0 * cars, "export_limit_kw": 50.0 * cars}
+    names = ["car", *(f"car {number}" for number in range(1, cars))]
     tables = {
-        "sites": pd.DataFrame([site]),
-        "fleet": pd.DataFrame([_car()]),
-        "sessions": _stays(case, stay, nights),
+        "sites": pd.DataFrame([{"site_id": "home", "zone": case.zone, **limits}]),
+        "fleet": pd.DataFrame([_car(name) for name in names]),
+        "sessions": pd.concat(_stays(case, stay, nights, at, name) for at, name in enumerate(names)),
     }
     for dataset, rows in tables.items():
         land(workspace, dataset, rows, start)
@@ -108,7 +109,8 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int) -> Worksp
     over = moment(case.zone, case.first + timedelta(days=nights + 2), 0)
     land(workspace, "prices", rows, over, by="event")
     check(Context.of(workspace, over))
-    workspace.warehouse.write({"out_calibration": pd.DataFrame([_calibration(start, wear)])})
+    told = pd.DataFrame([_calibration(start, wear, name) for name in names])
+    workspace.warehouse.write({"out_calibration": told})
     return workspace
 
 
@@ -143,13 +145,14 @@ def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
     return {str(mode): float(euro) for mode, euro in cost.groupby(slots["mode"]).sum().items()}
 
 
-def _stays(case: Case, stay: str, nights: int) -> pd.DataFrame:
+def _stays(case: Case, stay: str, nights: int, number: int, car: str) -> pd.DataFrame:
+    """The stays of a car; each further one comes 13 minutes later, within the hour."""
     arrives, leaves = STAYS[stay]
     rows = [
         {
-            "session_id": f"stay {k}",
-            "battery_id": "car",
-            "arrival_utc": moment(case.zone, day, arrives),
+            "session_id": f"{car}: stay {k}",
+            "battery_id": car,
+            "arrival_utc": moment(case.zone, day, arrives, 13 * number % 60),
             "departure_utc": moment(case.zone, day + timedelta(days=int(leaves < arrives)), leaves),
             "arrival_soc": TARGET - TRIP_KWH / CAPACITY_KWH,
             "departure_soc": TARGET,
@@ -159,9 +162,9 @@ def _stays(case: Case, stay: str, nights: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _car() -> dict[str, object]:
+def _car(name: str) -> dict[str, object]:
     return {
-        "battery_id": "car", "site_id": "home", "chemistry": "nmc811", "nominal_capacity_ah": 171.2,
+        "battery_id": name, "site_id": "home", "chemistry": "nmc811", "nominal_capacity_ah": 171.2,
         "nominal_energy_kwh": CAPACITY_KWH, "cells_series": 96, "cells_parallel": 40,
         "commissioned_utc": "2019-01-01T00:00:00Z",
         "charge_limit_kw": POWER_KW, "discharge_limit_kw": POWER_KW,
@@ -170,10 +173,10 @@ def _car() -> dict[str, object]:
     }  # fmt: skip
 
 
-def _calibration(as_of: datetime, wear: float) -> dict[str, object]:
+def _calibration(as_of: datetime, wear: float, car: str) -> dict[str, object]:
     """A calibration by which a kWh discharged wears for so many €: V/L0·β a cycle, over the capacity."""
     named: dict[str, object] = {
-        "calibration_id": "told", "battery_id": "car", "quality": "calibrated", "reason": "told",
+        "calibration_id": f"told of {car}", "battery_id": car, "quality": "calibrated", "reason": "told",
         "chemistry": "nmc811", "identifiability": "", "as_of_utc": pd.Timestamp(as_of), "run_id": "told",
         "input_hash": "", "code_version": "", "parameters_json": "{}", "previous_calibration_id": None,
         "usable_energy_kwh": CAPACITY_KWH, "usable_capacity_ah": 171.2, "soh": 1.0, "l0_days": 2500.0,

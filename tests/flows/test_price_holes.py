@@ -142,3 +142,45 @@ def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: W
     text = (depot.root / index).read_text(encoding="utf-8")
     assert "8 of 96 quarter-hours of 2024-04-10 without one price" in text
     assert "nothing is fed back" in text
+
+
+@pytest.mark.parametrize("day", [SPRING, PLAIN, AUTUMN])
+@pytest.mark.parametrize("stand_in", ["week_ago", "day_before", "like_days"])
+def test_a_day_without_prices_goes_by_what_the_settings_say(
+    depot: Workspace, day: date, stand_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(depot, "sessions", stays(day))
+    spreads = {day - timedelta(days=ago): 0.02 * ago for ago in range(1, 10)}
+    told(depot, "prices", pd.concat(price_rows(one, 1, spread=of) for one, of in spreads.items()))
+    monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
+    monkeypatch.setenv("V2G_PLAN__UNKNOWN_PRICES", stand_in)
+    code, out = planned(Workspace.open(depot.root), day)
+    assert (code, out["out_plan"]["plan_source"].item()) == (3, "substituted")
+    assert out["out_plan"]["followed_mode"].item() == "ordered"
+    price = out["out_plan_price"].set_index("interval_start_utc")["import_eur_per_kwh"]
+    own = market_day_slots(day, ZONE)
+    free = day.weekday() >= 5
+    like = [of for one, of in spreads.items() if (one.weekday() >= 5) == free][:7]
+    spread = {"week_ago": 0.14, "day_before": 0.02, "like_days": float(np.mean(like))}[stand_in]
+    hour = own.tz_convert("Europe/Berlin").hour.to_numpy()
+    expected = 0.09 + spread * np.sin((hour - 14.0) / 24.0 * 4.0 * np.pi)
+    np.testing.assert_allclose(price.loc[own], expected, atol=2e-5)
+
+    monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
+    code, fed = planned(Workspace.open(depot.root), day)
+    assert (code, fed["out_plan"]["followed_mode"].item()) == (3, "v2g")
+    assert set(fed["out_plan_mode"]["mode"]) == {"uncontrolled", "ordered", "v2g"}
+
+
+def test_without_any_day_before_nothing_stands_in(depot: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = date(2024, 5, 8)  # four weeks after the last price
+    told(depot, "sessions", stays(day))
+    monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
+    monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
+    for stand_in, lack in (("like_days", "no day before it"), ("day_before", "2024-05-07")):
+        monkeypatch.setenv("V2G_PLAN__UNKNOWN_PRICES", stand_in)
+        code, out = planned(Workspace.open(depot.root), day)
+        assert (code, out["out_plan"]["plan_source"].item()) == (3, "charge_only")
+        assert f"nor is {lack} complete" in out["out_plan"]["note"].item()
+        discharged = out["out_plan_slot"]["discharge_kw"].max()
+        assert discharged == 0.0
