@@ -94,7 +94,7 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int
     workspace.enter()
     start = moment(case.zone, case.first - timedelta(days=1), 6)
     limits = {"import_limit_kw": 50.0 * cars, "export_limit_kw": 50.0 * cars}
-    names = ["car", *(f"car {number}" for number in range(1, cars))]
+    names = ["car", *(f"car-{number}" for number in range(1, cars))]
     tables = {
         "sites": pd.DataFrame([{"site_id": "home", "zone": case.zone, **limits}]),
         "fleet": pd.DataFrame([_car(name) for name in names]),
