@@ -20,7 +20,7 @@ from flows.mapping.hashing import hash_frame, hash_values
 from flows.private import keep_private
 from flows.stages.calibrate import calibrate
 from flows.stages.record import StageResult
-from flows.version import source_hash
+from flows.version import code_version
 from flows.workspace import Workspace
 from warehouse.zones import market_day_bounds
 
@@ -65,8 +65,7 @@ class BackTest:
         settings = workspace.settings
         asked: list[Any] = [
             zone, str(first), every_minutes, known_until.isoformat(), _data(workspace, sources),
-            settings.tariff.model_dump(), settings.plan.model_dump(),
-            source_hash("optimize", "twin", "flows/mapping", "flows/stages", "flows/backtest"),
+            settings.tariff.model_dump(), settings.plan.model_dump(), code_version(),
         ]  # fmt: skip
         run_id = f"backtest-{first:%Y%m%d}-{hash_values(asked)[:12]}"
         return cls(workspace=workspace, span=span, strategies=tuple(strategies), run_id=run_id)
@@ -98,7 +97,9 @@ class BackTest:
         if copies.ready:
             return
         copies.begin_again()
+        progress("copying", 0, 1)
         context = Context.of(copies.data, first_moment(self.span))
+        progress("copying", 1, 1)
         cars = set(context.known.read("core_battery", columns=["battery_id"])["battery_id"])
         known = set(context.known.read("out_calibration", columns=["battery_id"])["battery_id"])
         if cars - known:

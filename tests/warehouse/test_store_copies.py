@@ -5,12 +5,13 @@ import stat
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.warehouse.builders import NOW, prices, promote_unchecked, source_of
-from warehouse.errors import CopyError
+from warehouse.errors import CopyError, UnknownTableError
 from warehouse.store import Warehouse
 
 
@@ -165,3 +166,22 @@ def test_an_export_of_an_earlier_version_is_known_by_its_columns(warehouse, tmp_
     bare = pq.read_table(file).replace_schema_metadata(None).drop_columns(["source_row"])
     pq.write_table(bare, file)
     assert warehouse.export(tmp_path, ["core_price"])[0].rows == 23
+
+
+def test_a_trial_lacks_the_rows_of_the_tables_named_and_takes_no_name_that_is_there(warehouse, tmp_path):
+    target = tmp_path / "trial" / "warehouse.duckdb"
+    before = warehouse.read("core_price")
+    trial = warehouse.trial(target, empty=["core_price"])
+    assert trial.path == target and len(trial.read("core_price")) == 0 < len(before)
+    assert len(trial.read("raw_source")) == len(warehouse.read("raw_source"))
+    pd.testing.assert_frame_equal(warehouse.read("core_price"), before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    kept = contents(target.parent)
+    with pytest.raises(CopyError, match="is there already"):
+        warehouse.trial(target)
+    with pytest.raises(UnknownTableError):
+        warehouse.trial(tmp_path / "other", empty=["core_price; DROP TABLE core_price"])
+    assert contents(target.parent) == kept and not (tmp_path / "other").exists()
+    # A copy of a copy is one of its own.
+    trial.trial(tmp_path / "third").land(source_of("prices", prices()), NOW)
+    assert len(trial.read("raw_source")) == 1
