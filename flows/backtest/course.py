@@ -29,7 +29,7 @@ class Span:
     """The market days of a back-test, first to last.
 
     every_minutes: from plan to plan, 0 for one a market day. known_until: what was received after it is not
-    known to anybody.
+    known to anybody. twin: ask it what each realised day wears.
     """
 
     zone: str
@@ -37,6 +37,7 @@ class Span:
     last: date
     every_minutes: int
     known_until: datetime
+    twin: bool = False
 
     @property
     def days(self) -> list[date]:
@@ -91,7 +92,7 @@ def lived(own: Workspace, course: Course, span: Span) -> Iterator[tuple[date, st
         while left and left[0][0] < end:
             notes += _planned(own, course, span, *left.pop(0))
         if day not in done:
-            result = realise(_context(own, span.judged(day)), [day])
+            result = realise(context_of(own, span.judged(day)), [day])
             notes += [result.message] if result.exit_code or not result.details["accounts"] else []
         yield day, "; ".join(notes)
         notes = []
@@ -99,7 +100,7 @@ def lived(own: Workspace, course: Course, span: Span) -> Iterator[tuple[date, st
 
 def _planned(own: Workspace, course: Course, span: Span, moment: datetime, day: date | None) -> list[str]:
     """Plan at a moment; what was not as it should be."""
-    context = _context(own, moment)
+    context = context_of(own, moment)
     if course.foreseen:
         later = max(span.known_until, moment)
         context = ForeseeingContext(
@@ -123,5 +124,6 @@ def _days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def _context(own: Workspace, moment: datetime) -> Context:
+def context_of(own: Workspace, moment: datetime) -> Context:
+    """A moment in the workspace of a course: nobody reads of its plans."""
     return Context(workspace=own, as_of=moment, run_id=new_run_id(moment), told=False)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from flows.backtest.course import Span
+from flows.backtest.course import Span, context_of
 from flows.backtest.strategies import Strategy
+from flows.backtest.wear import twins_word
 from flows.mapping.hashing import hash_values
 from flows.plain import records
 from flows.version import code_version
@@ -21,7 +22,10 @@ _SUMMED = ("stored_kwh", "missed", "energy_cost_eur", "wear_eur", "import_kwh", 
 def rows_of(
     own: Workspace, run_id: str, span: Span, day: date, strategies: Sequence[Strategy], notes: str
 ) -> pd.DataFrame:
-    """The rows of a day; none where it has no account. own: the workspace that the course was planned in."""
+    """The rows of a day; none where it has no account. own: the workspace that the course was planned in.
+
+    The twin is asked where the span says so.
+    """
     where: dict[str, Any] = {"zone": span.zone, "market_date": day}
     accounts = own.warehouse.newest("out_realised", by=list(where), where=where)
     if accounts.empty:
@@ -29,6 +33,7 @@ def rows_of(
     header = records(accounts.tail(1))[0]
     cars = own.warehouse.read("out_realised_car", where={"realised_id": header["realised_id"]})
     modes = {str(mode): _total(rows) for mode, rows in cars.groupby("mode")}
+    word = twins_word(context_of(own, span.judged(day)), day) if span.twin else None
     note = "; ".join(filter(None, [header["note"], notes])) or None
     return pd.DataFrame(
         {
@@ -43,6 +48,8 @@ def rows_of(
                 for mode in ("uncontrolled", "ordered")
                 for figure in ("eur", "stored_kwh", "missed")
             },
+            "wear_error_eur": word.error_eur[one.counted] if word and word.batteries else None,
+            "twin_batteries": word.batteries if word else 0,
             "note": note,
             "run_id": run_id,
             "as_of_utc": pd.Timestamp(header["as_of_utc"]),

@@ -21,6 +21,7 @@ from flows.private import keep_private
 from flows.stages.calibrate import calibrate
 from flows.stages.record import StageResult
 from flows.version import code_version
+from flows.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.zones import market_day_bounds
 
@@ -47,8 +48,9 @@ class BackTest:
         now: datetime,
         every_minutes: int = 0,
         as_of: datetime | None = None,
+        twin: bool = False,
     ) -> BackTest:
-        """as_of: what was received later is not known; None: all that has landed is.
+        """as_of: what was received later is not known; None: all that has landed is. twin: ask it for wear.
 
         Raises NoAccountError for days that are not over by then, or now.
         """
@@ -61,10 +63,12 @@ class BackTest:
         if market_day_bounds(last, zone)[1] > (judged := as_of or now):
             raise NoAccountError(f"no back-test: {last} is not over as of {judged:%Y-%m-%d %H:%M} UTC")
         known_until = as_of or landed.to_pydatetime()
-        span = Span(zone=zone, first=first, last=last, every_minutes=every_minutes, known_until=known_until)
+        span = Span(
+            zone=zone, first=first, last=last, every_minutes=every_minutes, known_until=known_until, twin=twin
+        )
         settings = workspace.settings
         asked: list[Any] = [
-            zone, str(first), every_minutes, known_until.isoformat(), _data(workspace, sources),
+            zone, str(first), every_minutes, twin, known_until.isoformat(), _data(workspace, sources),
             settings.tariff.model_dump(), settings.plan.model_dump(), code_version(),
         ]  # fmt: skip
         run_id = f"backtest-{first:%Y%m%d}-{hash_values(asked)[:12]}"
@@ -80,7 +84,8 @@ class BackTest:
         courses = courses_of(self.strategies)
         todo = {course: own for course, own in courses.items() if not self._is_done(own)}
         if todo:
-            with trials(self.workspace, self.run_id) as copies:
+            workers = twin_workers(self.workspace.settings.calibrate.workers)
+            with trials(self.workspace, self.run_id) as copies, workers:
                 self._prepare(copies, progress)
                 for course, own in todo.items():
                     if lacks := self._follow(copies, course, own, progress):

@@ -55,6 +55,7 @@ def _line(name: str, rows: pd.DataFrame, gains: pd.DataFrame, drawn: FloatArray 
         "more_in_store_kwh": float((rows["stored_kwh"] - rows["uncontrolled_stored_kwh"]).sum()),
         "v2g_kwh": float(rows["v2g_kwh"].sum()),
         "wear_eur": float(rows["wear_eur"].sum()),
+        "by_twin_eur": _by_twin(rows),
         "departures": int(rows["departures"].sum()),
         "missed": int(rows["missed"].sum()),
     }
@@ -76,6 +77,13 @@ def _line(name: str, rows: pd.DataFrame, gains: pd.DataFrame, drawn: FloatArray 
             resampled = None if drawn is None else _share(drawn, me, best, base)
             told("gap_closed", _share(means, me, best, base), resampled)
     return line
+
+
+def _by_twin(rows: pd.DataFrame) -> float | None:
+    """The gain over charging on plug-in, wear by twin where it answered; None where nobody asked it."""
+    if not (rows["twin_batteries"] > 0).any():
+        return None
+    return float(rows["gain"].sum() - rows["wear_error_eur"].sum())
 
 
 def _best_naive(gains: pd.DataFrame, name: str) -> str | None:

@@ -42,6 +42,13 @@ def backtest(
             show_default="at publication alone",
         ),
     ] = None,
+    twin: Annotated[
+        bool,
+        typer.Option(
+            "--twin",
+            help="Ask the twin, too, what each realised day wears: about half a second a car and day.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
@@ -53,10 +60,10 @@ def backtest(
     knows prices and stays to come. Each lives its own days, by the stages that plan and account for the real
     ones, in copies of the warehouse; in the warehouse itself out_backtest is written and nothing else.
     History is known from then on only if it was loaded so (`v2g ingest --received event`). Money is net of
-    wear at the price that plans are made with; what is left in store is told beside it, and a departure that
-    is missed is counted and never priced. Intervals are of 90 %, from blocks of seven days, from 14 days on.
-    Killed and called again, it goes on where it was; what is done is not done again. Exit 3 where a day has
-    no account.
+    wear at the price that plans are made with (--twin tells it by the twin as well); what is left in store is
+    told beside it, and a departure that is missed is counted and never priced. Intervals are of 90 %, from
+    blocks of seven days, from 14 days on. Killed and called again, it goes on where it was; what is done is
+    not done again. Exit 3 where a day has no account.
 
     Example: v2g backtest --from 2025-11-01 --to 2025-11-30 --strategy v2g --strategy foresight
     """
@@ -81,6 +88,7 @@ def backtest(
         now=call.as_of,
         every_minutes=every or 0,
         as_of=call.as_of if call.told else None,
+        twin=twin,
     )
     with counting() as progress:
         result = test.run(progress)

@@ -7,8 +7,8 @@ itself have left in the batteries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,9 +25,9 @@ from flows.mapping.real_day import RealDay, state_at_the_end
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
-from optimize.realised import CAUSES, Figures
+from optimize.realised import CAUSES, Figures, Realised
 from optimize.realised import realise as account_of
-from optimize.types import Mode, ModePlan, Tariff
+from optimize.types import DayProblem, Mode, ModePlan, Tariff
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.rows import Scalar
 from warehouse.zones import market_day_slots
@@ -113,14 +113,22 @@ def _input_hash(real: RealDay, executed: Executed) -> str:
     )  # fmt: skip
 
 
-def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
-    """The rows of out_realised_car without their lineage: each way of charging, each car."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Way:
+    """A way of charging on a day that is over: one of REALISED_MODES, what came of it, each car's account."""
+
+    name: str
+    problem: DayProblem
+    came: ModePlan
+    accounts: Mapping[str, Realised]
+
+
+def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
+    """What the cars did, then uncontrolled and ordered charging, which drive as far."""
     prices = real.inputs.prices.at_the_plug(Tariff(**real.inputs.settings.tariff.model_dump()))
-    counted = real.metering.groupby("battery_id").size()
-    rows: list[dict[str, Any]] = []
     followed: ModePlan | None = None
     metered = real.metered()
-    for name in REALISED_MODES:  # what the cars did comes first: the others drive as far
+    for name in REALISED_MODES:
         carried, label = _MODE[name]
         problem = real.problem(carried)
         accounts, came = account_of(
@@ -131,8 +139,16 @@ def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
             metered=metered if name == FOLLOWED else None,
         )
         followed = came if name == FOLLOWED else followed
-        ends = state_at_the_end(problem, came)
-        for battery, account in accounts.items():
+        yield Way(name=name, problem=problem, came=came, accounts=accounts)
+
+
+def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
+    """The rows of out_realised_car without their lineage: each way of charging, each car."""
+    counted = real.metering.groupby("battery_id").size()
+    rows: list[dict[str, Any]] = []
+    for way in ways_of_charging(real, executed):
+        name, ends = way.name, state_at_the_end(way.problem, way.came)
+        for battery, account in way.accounts.items():
             row = {"mode": name, "battery_id": battery, **_columns(account.realised)}
             row |= {f"promised_{figure}": value for figure, value in _columns(account.promised).items()}
             row |= {f"{cause}_eur": account.causes[cause] for cause in CAUSES}

@@ -28,7 +28,9 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.depots import land, moment
-from tests.benchmarks.nights import Case, depot
+from tests.benchmarks.nights import Case
+from tests.benchmarks.nights import depot as nightly_depot
+from tests.flows.conftest import DAY
 from warehouse.contracts import CONTRACTS
 from warehouse.errors import LockedError
 from warehouse.zones import market_day_slots, publication
@@ -59,7 +61,7 @@ def priced(seed: int = 1) -> pd.DataFrame:
 def nightly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A car at home every night, what wears told, every price known from the day before on."""
     case = Case(zone=ZONE, prices=priced(), minutes=15, first=FIRST, nights=NIGHTS)
-    return depot(tmp_path_factory.mktemp("nightly"), case, "home 17-07", 0.04, NIGHTS).root
+    return nightly_depot(tmp_path_factory.mktemp("nightly"), case, "home 17-07", 0.04, NIGHTS).root
 
 
 @pytest.fixture
@@ -345,3 +347,21 @@ def test_planning_on_every_four_hours_is_another_back_test(home: Workspace) -> N
     run(other)
     told = of(rows(home), "v2g")
     assert told["every_minutes"].tolist() == [240] and told["planned_slots"].tolist() == [96]
+
+
+def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Workspace) -> None:
+    days = (DAY, DAY)
+    asked = [BY_NAME[name] for name in SOME]
+    result = run(BackTest.of(depot, days, asked, now=NOW, every_minutes=240, twin=True))
+    told = rows(depot).set_index("strategy")
+    assert told["twin_batteries"].tolist() == [2, 2, 2]
+    assert told.loc["uncontrolled", "wear_error_eur"] == 0.0
+    assert told.loc["v2g", "v2g_kwh"] > 1.0
+    error = float(told.loc["v2g", "wear_error_eur"])
+    assert abs(error) > 1e-4
+    lines = {line["strategy"]: line for line in result.tables["strategies"]}
+    assert lines["v2g"]["by_twin_eur"] == pytest.approx(lines["v2g"]["over_uncontrolled_eur"] - error)
+    # More is discharged, so the twin sees more wear than of charging alone, whatever the price says.
+    by_price = told["wear_eur"] - told["wear_eur"]["uncontrolled"]
+    by_twin = by_price + told["wear_error_eur"]
+    assert by_twin["v2g"] > by_twin["ordered"]

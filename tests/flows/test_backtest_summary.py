@@ -31,7 +31,7 @@ def days(gains: dict[str, float], number: int = 28) -> pd.DataFrame:
             "eur": -3.0 + gain * SHAPE[day],
             "uncontrolled_eur": -3.0, "ordered_eur": -3.0 + 0.8 * SHAPE[day], "promised_eur": -1.0,
             "stored_kwh": 1.0, "uncontrolled_stored_kwh": 0.5, "v2g_kwh": 4.0, "wear_eur": 0.16,
-            "departures": 2, "missed": int(day == 3),
+            "wear_error_eur": 0.1, "twin_batteries": 1, "departures": 2, "missed": int(day == 3),
         }
         for name, gain in gains.items()
         for day in range(number)
@@ -49,6 +49,7 @@ def test_shares_are_of_foresight_and_of_the_gap_to_the_best_other_naive() -> Non
     v2g = lines["v2g"]
     assert (v2g["days"], v2g["cars"], v2g["departures"], v2g["missed"]) == (28, 2, 56, 1)
     assert v2g["over_uncontrolled_eur"] == pytest.approx(42.0)
+    assert v2g["by_twin_eur"] == pytest.approx(42.0 - 2.8)
     assert v2g["over_ordered_eur"] == pytest.approx(0.7 * 28)
     assert v2g["more_in_store_kwh"] == pytest.approx(14.0)
     assert v2g["car_year_eur"] == pytest.approx(1.5 * 365.25 / 2)

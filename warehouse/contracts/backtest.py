@@ -38,6 +38,13 @@ BACKTEST = (
             integer("departures", "Departures within the day", 0),
             *_totals("uncontrolled_", "charging on plug-in"),
             *_totals("ordered_", "ordered charging, known and planned as the strategy's"),
+            number(
+                "wear_error_eur",
+                "€",
+                "Wear beyond that of charging on plug-in, by twin less by price; null: not asked",
+                nullable=True,
+            ),
+            integer("twin_batteries", "Cars that the twin answered for; 0: not asked", 0),
             text("note", "What is not as it should be", nullable=True),
             *LINEAGE,
         ),
