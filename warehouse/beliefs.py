@@ -2,9 +2,10 @@
 
 A core table holds the latest belief of each key. Where that one was received later than the moment asked
 for, the belief of then is found again among the raw rows: the latest received by then that the checks, or a
-person by then, let in. A person's decision, to release a row or to withdraw it, counts from its own moment
-on. Raw rows that retention has pruned cannot be found again. Of sessions that overlap, those hold that no
-session of the same car received by then had replaced.
+person by then, let in. A row that repeats another of its file shares the lot of the first. A person's
+decision, to release a row or to withdraw it, counts from its own moment on. Raw rows that were pruned cannot
+be found again. Of sessions that overlap, those hold that no session of the same car received by then had
+replaced.
 """
 
 import datetime as dt
@@ -119,6 +120,7 @@ def _owner(contract: TableContract) -> tuple[str, TableContract]:
 def _latest(contract: TableContract, dataset: str, declared: TableContract, now: str, condition: str) -> str:
     """Return SQL of the latest belief of each key at `$known_by`; now: SQL of the latest ones by now."""
     key, names = ", ".join(contract.key), ", ".join(contract.names)
+    said = ", ".join(declared.names)
     # Rows of a file that landed later may have been received before, if they tell so.
     then = f"dataset = '{dataset}' AND checked_utc IS NOT NULL"
     then += " AND (received IS NOT NULL OR received_utc < $known_by)"
@@ -131,12 +133,17 @@ def _latest(contract: TableContract, dataset: str, declared: TableContract, now:
         WHERE received_utc < $known_by AND {condition}
         UNION ALL
         SELECT {names} FROM (
-            SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
-            FROM {received(dataset, then)}
-            SEMI JOIN (
-                SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
-                UNION SELECT {key} FROM {decided}
-            ) AS corrected USING ({key})
+            SELECT {said}, source_id, received_utc, source_row FROM (
+                SELECT {said}, source_id, received_utc, source_row
+                FROM {received(dataset, then)}
+                SEMI JOIN (
+                    SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
+                    UNION SELECT {key} FROM {decided}
+                ) AS corrected USING ({key})
+                QUALIFY row_number() OVER (
+                    PARTITION BY {said}, source_id, received_utc ORDER BY source_row
+                ) = 1
+            )
             ANTI JOIN (
                 SELECT source_id, source_row FROM core_quarantine
                 ANTI JOIN {released("$known_by")} AS let_in USING (dataset, rule, source_id, source_row)
