@@ -52,6 +52,11 @@ class Record:
                 column=self._column(key),
             ) from None
 
+    @property
+    def number_of_item(self) -> int:
+        """Its number among the items of its list, from 1; of no list 1."""
+        return self.row or 1
+
     def text(self, key: str) -> str:
         """Return text; CellError for anything else."""
         value = self.get(key)
