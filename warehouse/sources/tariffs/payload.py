@@ -125,6 +125,12 @@ def records(value: object, file: str, column: str) -> list[Record]:
 def json_of(file: RawFile) -> object:
     """Return what a JSON answer holds; raises ProviderError for a web page, and as `parse_json`."""
     _refuse_page(file, "JSON")
+    begins = file.data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if begins[:1] not in (b"{", b"["):
+        shown = begins[:60].splitlines()[0].decode("utf-8", "replace") if begins else ""
+        raise UndecodableFileError(
+            f"is not JSON, which the publisher's service answers in: it begins with {shown!r}", file=file.name
+        )
     return parse_json(file.data, file)
 
 
