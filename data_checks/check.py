@@ -104,7 +104,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         for finding in _together(dataset, emptied.rows, told, packs, series, found.usable, context):
             found.add_written(finding)
         scopes.append(_gone("repeated", len(landed), int(again.sum()), _REPEATED))
-        scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable)
+        scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable, context)
         if series is not None:
             scopes.append(_gone("averaged", len(landed), int(merged.sum()), _AVERAGED))
         scopes += emptied.outcomes(told, found.usable)
@@ -197,7 +197,13 @@ def _together(
 
 
 def _shown(
-    dataset: str, rows: pd.DataFrame, owners: Owners, packs: Packs, series: Series | None, usable: Mask
+    dataset: str,
+    rows: pd.DataFrame,
+    owners: Owners,
+    packs: Packs,
+    series: Series | None,
+    usable: Mask,
+    context: CheckContext,
 ) -> list[ScopeFinding]:
     """Return warnings: nothing is rejected for them."""
     if dataset == "prices":
@@ -206,6 +212,7 @@ def _shown(
         return [
             *sessions.beyond_reach(rows, owners, packs, usable),
             *sessions.placeholders(rows, owners, usable),
+            *sessions.ids_again(rows, owners, usable, context.known_sessions),
         ]
     if dataset == "checkups":
         return checkups.large_capacity(rows, owners, packs, usable)

@@ -163,6 +163,34 @@ def placeholders(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[Scop
     )  # fmt: skip
 
 
+def ids_again(
+    frame: pd.DataFrame, owners: Owners, usable: Mask, known: pd.DataFrame | None
+) -> list[ScopeFinding]:
+    """Warn of ids that were those of another stay, over by then: what is told of an id later replaces it.
+
+    known: sessions in the core table under these ids; None for none.
+    """
+    names = ["session_id", "battery_id", "arrival_utc", "departure_utc", "received_utc"]
+    rows = frame.loc[usable, names].assign(position=np.flatnonzero(usable))
+    before = rows[names] if known is None else pd.concat([known[names], rows[names]], ignore_index=True)
+    both = rows.merge(before, on="session_id", suffixes=("", "_before"))
+    apart = (both["arrival_utc"] >= both["departure_utc_before"]) | (
+        both["departure_utc"] <= both["arrival_utc_before"]
+    )
+    other = apart | (both["battery_id"] != both["battery_id_before"])
+    was_over = both["departure_utc_before"] <= both["received_utc"]
+    again = both[other & was_over & (both["received_utc_before"] < both["received_utc"])]
+    again = again.drop_duplicates("position", keep="last")
+    shown = [
+        f"{one.session_id!r} of {one.battery_id_before} on {one.arrival_utc_before:%Y-%m-%d}"
+        for one in again.itertuples()
+    ]
+    return owners.outcomes(
+        "id_again", "warning", again["position"].to_numpy(dtype=np.intp),
+        f"the id was that of another stay, which no longer counts (are ids given anew?): {examples(shown)}",
+    )  # fmt: skip
+
+
 def beyond_reach(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[ScopeFinding]:
     """Warn of departures with more charge than the pack may hold or the charger can bring in the time."""
     hours = (frame["departure_utc"] - frame["arrival_utc"]).dt.total_seconds().to_numpy() / 3600.0

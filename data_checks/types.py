@@ -24,6 +24,7 @@ class CheckContext:
     every zone that has any, or by zone.
     batteries: rows of the battery table; None = not checked.
     known_prices: prices already in the core table, they count for complete days and show the level.
+    known_sessions: sessions already in the core table under the ids of the frame.
     released: what a person let in all the same, one row each: source_id, source_row, rule; None = nothing.
     unit_stated: ids of the sources of prices of which header or layout names the unit; unit_published: those
     among them whose publisher names it.
@@ -37,6 +38,7 @@ class CheckContext:
     market_days: tuple[dt.date, ...] | Mapping[str, tuple[dt.date, ...]] = ()
     batteries: pd.DataFrame | None = None
     known_prices: pd.DataFrame | None = None
+    known_sessions: pd.DataFrame | None = None
     released: pd.DataFrame | None = None
     unit_stated: frozenset[str] = frozenset()
     unit_published: frozenset[str] = frozenset()

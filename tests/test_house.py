@@ -70,7 +70,7 @@ def test_domain_rooms_read_neither_clock_nor_environment(room: str) -> None:
 
 PAST_KNOWN = {
     # what has landed is what these work on
-    "check.py": {"core_session_superseded", "core_price", "raw_source", "released"},
+    "check.py": {"core_session", "core_session_superseded", "core_price", "raw_source", "released"},
     "fetch_day.py": {"core_contract(want.dataset).name"},
     "freshness.py": {"newest"},
     "ingest.py": {"f'core_{contract.name}'"},

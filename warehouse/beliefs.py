@@ -2,15 +2,16 @@
 
 A core table holds the latest belief of each key. Where that one was received later than the moment asked
 for, the belief of then is found again among the raw rows: the latest received by then that the checks, or a
-person by then, let in. A person's decision, to release a row or to withdraw it, counts from its own moment
-on. Raw rows that retention has pruned cannot be found again. Of sessions that overlap, those hold that no
+person by then, let in. Its cells are those that the checks left; a row that repeats another of its file
+shares the lot of the first. A person's decision, to release a row or to withdraw it, counts from its own
+moment on. Raw rows that were pruned cannot be found again. Of sessions that overlap, those hold that no
 session of the same car received by then had replaced.
 """
 
 import datetime as dt
 from collections.abc import Sequence
 
-from warehouse.contracts import DATASETS, TableContract, raw_contract
+from warehouse.contracts import AMENDED, DATASETS, TableContract, dataset_contract, raw_contract
 from warehouse.errors import UnknownTableError
 from warehouse.stays import SESSIONS, SUPERSEDED, overlaps_later
 
@@ -64,19 +65,46 @@ def received(dataset: str, files: str) -> str:
     )"""  # noqa: S608
 
 
+def as_checked(dataset: str, landed: str) -> str:
+    """Return SQL of landed rows as the checks left them; whether they let them in is not asked.
+
+    landed: SQL of rows in the shape of `received`. Cells are as the checks amended them; what repeats another
+    row of its file, or is in the mean of some of its readings, is left out.
+    """
+    declared = dataset_contract(dataset)
+    place, said = "source_id, source_row", ", ".join(declared.names)
+    rows = f"(SELECT {said}, {place}, received_utc, FALSE AS amended FROM {landed})"  # noqa: S608
+    if dataset in AMENDED:
+        left = ", ".join(
+            f"CASE WHEN amended.source_id IS NULL THEN landed.{name} ELSE amended.{name} END AS {name}"
+            for name in declared.names
+        )
+        rows = (
+            f"(SELECT {left}, landed.source_id, landed.source_row, received_utc, "  # noqa: S608
+            f"amended.source_id IS NOT NULL AS amended FROM {landed} AS landed "
+            f"LEFT JOIN {AMENDED[dataset].name} AS amended USING ({place}))"
+        )
+    told_of = f"{', '.join(declared.key)}, source_id, received_utc"
+    return f"""(
+        SELECT {said}, {place}, received_utc FROM {rows}
+        QUALIFY row_number() OVER (PARTITION BY {said}, source_id, received_utc ORDER BY source_row) = 1
+        AND (amended OR NOT bool_or(amended) OVER (PARTITION BY {told_of}))
+    )"""  # noqa: S608
+
+
 def believed(contract: TableContract, condition: str) -> str:
     """Return SQL of a core table's rows as known at one moment, bound as `$known_by`.
 
     condition: SQL on key columns that selects keys (others would miss rows that were corrected since).
     Raises UnknownTableError for a table that is not a dataset's core table.
     """
-    dataset, declared = _owner(contract)
+    dataset = _owner(contract)
     if contract.name != SESSIONS:
-        return _latest(contract, dataset, declared, contract.name, condition)
+        return _latest(contract, dataset, contract.name, condition)
     names = ", ".join(contract.names)
     every = f"(SELECT {names} FROM {SESSIONS} UNION ALL SELECT {names} FROM {SUPERSEDED})"  # noqa: S608
     # Whether a session holds depends on others of its car, hence on keys that were not asked for.
-    beliefs = _latest(contract, dataset, declared, every, "TRUE")
+    beliefs = _latest(contract, dataset, every, "TRUE")
     return f"""(
         WITH beliefs AS {beliefs} SELECT {names} FROM beliefs AS earlier
         WHERE NOT EXISTS (FROM beliefs AS later WHERE {overlaps_later("earlier", "later")})
@@ -89,7 +117,7 @@ def received_since(contract: TableContract, condition: str) -> str:
     Then is `$known_by`. Where none was, the table as it is is what was believed at that moment. Raises
     UnknownTableError as `believed`.
     """
-    dataset, _ = _owner(contract)
+    dataset = _owner(contract)
     tables = (SESSIONS, SUPERSEDED) if contract.name == SESSIONS else (contract.name,)
     later = [
         f"(SELECT 1 FROM {table} WHERE received_utc >= $known_by AND {condition} LIMIT 1)"  # noqa: S608
@@ -108,15 +136,15 @@ def _decided_since(dataset: str) -> str:
     return f"({' UNION '.join(each)})"
 
 
-def _owner(contract: TableContract) -> tuple[str, TableContract]:
-    """Return the dataset and declaration of a core table."""
-    owners = {f"core_{declared.name}": (dataset, declared) for dataset, declared in DATASETS.items()}
+def _owner(contract: TableContract) -> str:
+    """Return the dataset of a core table."""
+    owners = {f"core_{declared.name}": dataset for dataset, declared in DATASETS.items()}
     if contract.name not in owners:
         raise UnknownTableError(f"{contract.name} does not tell what of it was known at a moment")
     return owners[contract.name]
 
 
-def _latest(contract: TableContract, dataset: str, declared: TableContract, now: str, condition: str) -> str:
+def _latest(contract: TableContract, dataset: str, now: str, condition: str) -> str:
     """Return SQL of the latest belief of each key at `$known_by`; now: SQL of the latest ones by now."""
     key, names = ", ".join(contract.key), ", ".join(contract.names)
     # Rows of a file that landed later may have been received before, if they tell so.
@@ -126,17 +154,18 @@ def _latest(contract: TableContract, dataset: str, declared: TableContract, now:
         f"(SELECT DISTINCT {key} FROM {raw_contract(dataset).name} "  # noqa: S608
         f"SEMI JOIN {_decided_since(dataset)} USING (source_id, source_row))"
     )
+    again = f"""(
+        FROM {received(dataset, then)} SEMI JOIN (
+            SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
+            UNION SELECT {key} FROM {decided}
+        ) AS corrected USING ({key})
+    )"""  # noqa: S608
     return f"""(
         SELECT {names} FROM {now} ANTI JOIN {decided} AS decided USING ({key})
         WHERE received_utc < $known_by AND {condition}
         UNION ALL
         SELECT {names} FROM (
-            SELECT {", ".join(declared.names)}, source_id, received_utc, source_row
-            FROM {received(dataset, then)}
-            SEMI JOIN (
-                SELECT {key} FROM {now} WHERE received_utc >= $known_by AND {condition}
-                UNION SELECT {key} FROM {decided}
-            ) AS corrected USING ({key})
+            FROM {as_checked(dataset, again)}
             ANTI JOIN (
                 SELECT source_id, source_row FROM core_quarantine
                 ANTI JOIN {released("$known_by")} AS let_in USING (dataset, rule, source_id, source_row)

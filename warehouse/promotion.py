@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from warehouse.beliefs import WITHDRAWN, latest_first
 from warehouse.compaction import compact
-from warehouse.contracts import CONTRACTS, DATASETS, TableContract
+from warehouse.contracts import AMENDED, CONTRACTS, DATASETS, TableContract, raw_contract
 from warehouse.rows import delete_matching, insert
 from warehouse.stays import SESSIONS, cars_of_incoming, reopen, settle
+
+_PLACE = "old.source_id = incoming.source_id AND old.source_row = incoming.source_row"
 
 
 def replace_quarantine(
@@ -58,6 +60,24 @@ def finish(
     connection.execute(
         "UPDATE raw_source SET checked_utc = ? WHERE dataset = ? AND source_id IN (SELECT unnest(?))",
         [checked, dataset, list(source_ids)],
+    )
+
+
+def keep_amended(connection: duckdb.DuckDBPyConnection, dataset: str, rows: pa.Table) -> None:
+    """Keep checked rows as they are where that is not as they landed, inside the caller's transaction.
+
+    An earlier belief that comes forward again, or is read as of a moment, is then what the checks made of it.
+    """
+    contract = AMENDED.get(dataset)
+    if contract is None or not rows.num_rows:
+        return
+    connection.register("incoming", rows)
+    connection.execute(f"DELETE FROM {contract.name} AS old USING incoming WHERE {_PLACE}")  # noqa: S608
+    names, values = ", ".join(contract.names), DATASETS[dataset].names
+    connection.execute(
+        f"INSERT INTO {contract.name} ({names}) SELECT {', '.join(f'incoming.{n}' for n in contract.names)} "  # noqa: S608
+        f"FROM incoming JOIN {raw_contract(dataset).name} AS old ON {_PLACE} "
+        f"WHERE {' OR '.join(f'incoming.{n} IS DISTINCT FROM old.{n}' for n in values)}"
     )
 
 

@@ -43,9 +43,10 @@ def prune(
             "AND received_utc < CAST(? AS DATE) "
             "AND source_id NOT IN (SELECT source_id FROM core_withdrawal WHERE dataset = 'telemetry')"
         )
-        condition = f"source_id IN (SELECT source_id FROM raw_source WHERE {old})"  # noqa: S608
-        raw = _changed(connection, "raw_telemetry", condition, raw_before, dry_run=dry_run)
+        gone = f"source_id IN (SELECT source_id FROM raw_source WHERE {old})"  # noqa: S608
+        raw = _changed(connection, "raw_telemetry", gone, raw_before, dry_run=dry_run)
         if not dry_run:
+            connection.execute(f"DELETE FROM core_telemetry_amended WHERE {gone}", [raw_before])  # noqa: S608
             connection.execute(
                 f"UPDATE raw_source SET pruned_utc = ? WHERE {old}",  # noqa: S608
                 [pruned, raw_before],

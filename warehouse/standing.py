@@ -8,7 +8,7 @@ received one holds.
 import duckdb
 import pandas as pd
 
-from warehouse.beliefs import RELEASED, WITHDRAWN, received
+from warehouse.beliefs import RELEASED, WITHDRAWN, as_checked, received
 from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.contracts import core_contract, dataset_contract, raw_contract
 from warehouse.promotion import merge
@@ -112,7 +112,6 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
             f"EXISTS (FROM days WHERE days.{owner} = belief.{owner} "
             f"AND days.day = CAST(belief.{moment} AS DATE))"
         )
-    again = " AND ".join(f"earlier.{name} IS NOT DISTINCT FROM belief.{name}" for name in contract.names)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE beliefs AS SELECT {names}, belief.source_id, "  # noqa: S608
         "belief.received_utc, belief.source_row "
@@ -120,14 +119,10 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"WHERE {asked}"
     )
     found: pd.DataFrame = connection.sql(
-        f"SELECT {', '.join(core.names)} FROM beliefs AS belief ANTI JOIN ("  # noqa: S608
+        f"SELECT {', '.join(core.names)} FROM {as_checked(dataset, 'beliefs')} ANTI JOIN ("  # noqa: S608
         f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
         "WHERE dataset = $dataset) AS against USING (source_id, source_row) "
-        f"ANTI JOIN (FROM {WITHDRAWN} WHERE dataset = $dataset) AS gone USING (source_id, source_row) "
-        "WHERE NOT EXISTS ("
-        "FROM beliefs AS earlier WHERE earlier.source_id = belief.source_id "
-        "AND earlier.received_utc = belief.received_utc "
-        f"AND earlier.source_row < belief.source_row AND {again})",
+        f"ANTI JOIN (FROM {WITHDRAWN} WHERE dataset = $dataset) AS gone USING (source_id, source_row)",
         params={"dataset": dataset},
     ).to_df()
     connection.execute("DROP TABLE beliefs")

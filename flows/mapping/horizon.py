@@ -120,3 +120,12 @@ def first_horizon(
     first, last = int(before[-1]) + 1 if gaps else 0, int(after[0]) if after.size else len(slots)
     held = slots[first:last]
     return Horizon(zone=zone, market_date=day, kind=kind, slots=held, priced_end=held[-1] + QUARTER)
+
+
+def stretches(slots: pd.DatetimeIndex, zone: str, *, most: int = 3) -> str:
+    """Quarter-hours as stretches of the zone's local clock, "13:00–14:15, 17:00–17:15 and 2 more"."""
+    local = slots.tz_convert(market_timezone(zone))
+    begins = np.flatnonzero(np.diff(slots, prepend=slots[:1] - 2 * QUARTER) != QUARTER)
+    ends = [*(begins[1:] - 1), len(slots) - 1]
+    told = [f"{local[a]:%H:%M}–{local[b] + QUARTER:%H:%M}" for a, b in zip(begins[:most], ends, strict=False)]
+    return ", ".join(told) + (f" and {len(begins) - most} more" if len(begins) > most else "")

@@ -23,6 +23,7 @@ from flows.mapping.horizon import (
     first_horizon,
     mostly,
     quarter_hours,
+    stretches,
 )
 from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.retail import Prices, retail_rows, spread
@@ -187,11 +188,14 @@ class _Ladder:
         holes, before = of_day & (told != "published"), in_day & ~of_day & (told != "published")
         notes = []
         if before.any():
-            notes.append(f"zone {zone}: {int(before.sum())} quarter-hours before {day} without one price")
+            notes.append(f"zone {zone}: {int(before.sum())} quarter-hours before {day} without one price "
+                         f"({stretches(slots[before], zone)})")  # fmt: skip
         if not holes.any():
             return self._priced("published", market, told, notes)
         missing = f"zone {zone}: {int(holes.sum())} of {int(of_day.sum())} quarter-hours of {day}"
         missing += " without one price"
+        if (of_day & ~holes).any():
+            missing += f" ({stretches(slots[holes], zone)})"
         known = bool((of_day & ~holes).any())
         if not retail:
             before_by = _DAYS_BEFORE.get(self.stand_in)

@@ -184,6 +184,7 @@ def check_context(
         market_days=_inner_days(frame) if dataset == "prices" else {},
         batteries=fleet,
         known_prices=_known_prices(warehouse, frame) if dataset == "prices" else None,
+        known_sessions=_known_sessions(warehouse, frame) if dataset == "sessions" else None,
         released=released(warehouse, dataset),
         **stated,
     )
@@ -212,6 +213,13 @@ def _known_prices(warehouse: Warehouse, prices: pd.DataFrame) -> pd.DataFrame:
     # A year that no market can mean has nothing known around it.
     first, last = max(times.min(), _EARLIEST), min(times.max(), _LATEST)
     return warehouse.read("core_price", where={"zone": zones}, start=first - around, end=last + around)
+
+
+def _known_sessions(warehouse: Warehouse, sessions: pd.DataFrame) -> pd.DataFrame:
+    """What is known under the ids of new sessions."""
+    return warehouse.read(
+        "core_session", where={"session_id": list(sessions["session_id"].dropna().unique())}
+    )
 
 
 def _inner_days(prices: pd.DataFrame) -> dict[str, tuple[date, ...]]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from flows.errors import NoPlanError
-from flows.mapping.horizon import candidate_slots, first_horizon
+from flows.mapping.horizon import candidate_slots, first_horizon, stretches
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.like_days import LikeDays
 from flows.mapping.question import day_problem
@@ -193,3 +193,12 @@ def test_like_days_are_workdays_or_weekends_by_the_local_clock() -> None:
     assert like.each(tuesday).shape == (7, 96)
     assert like.mean(tuesday)[4 * 7] == pytest.approx(2.07)
     assert like.mean(sunday)[4 * 7] == pytest.approx(1.07)
+
+
+def test_quarter_hours_are_told_as_stretches_of_the_local_clock():
+    slots = market_day_slots(date(2026, 6, 24), "DE-LU")
+    assert stretches(slots[[0, 1, 2, 40, 70, 71, 95]], "DE-LU") == (
+        "00:00–00:45, 10:00–10:15, 17:30–18:00 and 1 more"
+    )
+    assert stretches(slots, "DE-LU") == "00:00–00:00"
+    assert stretches(slots[-1:], "DE-LU") == "23:45–00:00"

@@ -140,7 +140,7 @@ def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: W
     pages = publish(Context.of(depot, datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())), PLAIN)
     index = next(file for file in pages.files if file.endswith("index.html"))
     text = (depot.root / index).read_text(encoding="utf-8")
-    assert "8 of 96 quarter-hours of 2024-04-10 without one price" in text
+    assert "8 of 96 quarter-hours of 2024-04-10 without one price (05:00–07:00)" in text
     assert "nothing is fed back" in text
 
 

@@ -64,6 +64,22 @@ def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Worksp
     assert "'s2' by 'late'" in told(result, "superseded")
 
 
+def test_an_id_that_is_given_anew_is_told_with_the_stay_that_it_was_of(workspace: Workspace) -> None:
+    old, new = (DAY + timedelta(days=days) for days in (-9, -7))
+    taken(workspace, stay("7", f"{old}T10:00:00Z", f"{old}T15:00:00Z"), 0)
+    moved = stay("7", f"{old}T10:00:00Z", f"{old}T16:00:00Z")
+    assert told(taken(workspace, moved, 1), "id_again") == ""  # a correction
+    result = taken(workspace, stay("7", f"{new}T10:00:00Z", f"{new}T15:00:00Z"), 2)
+    assert (result.exit_code, held(workspace)) == (0, ["7"])
+    assert f"'7' of car-1 on {old}" in told(result, "id_again")
+
+
+def test_a_stay_that_is_announced_for_another_day_is_no_id_given_anew(workspace: Workspace) -> None:
+    for hours, day in enumerate((DAY, DAY + timedelta(days=1))):
+        result = taken(workspace, stay("7", f"{day}T10:00:00Z", f"{day}T15:00:00Z"), hours)
+        assert told(result, "id_again") == ""
+
+
 def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace) -> None:
     twice = session_rows().iloc[[2, 2]].assign(session_id=["s3", "s3b"])
     twice["arrival_utc"] = [f"{DAY}T07:10:00Z", f"{DAY}T07:11:00Z"]

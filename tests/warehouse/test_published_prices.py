@@ -162,6 +162,7 @@ def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
             "energy_charts", {}, UnitError, "not told to be in EUR/MWh",
         ),
         ("MARGINALPDBC;\n2026;6;25;101;1;1;\n", "omie", {}, CellError, "which has 96 of 15 minutes"),
+        ("MARGINALPDBC;\n2024;6;25;25;1;1;\n", "omie", {}, CellError, "which has 24 of 60 minutes"),
         (
             "INTERVALSTARTTIME_GMT,INTERVALENDTIME_GMT,NODE_ID,MARKET_RUN_ID,LMP_TYPE,MW\n"
             "2026-06-25T07:00:00-00:00,2026-06-25T08:00:00-00:00,SLAP_X,DAM,LMP,30\n",
@@ -198,7 +199,7 @@ def test_amber_tariffs_tell_both_directions_and_five_minutes_are_averaged(tmp_pa
         read_source("prices", file, source="amber", zone="NSW1", rate=0.5)
 
 
-@pytest.mark.parametrize("name", ["smard, German", "entsoe", "nordpool", "energy_charts", "caiso"])
+@pytest.mark.parametrize("name", ["smard, German", "entsoe", "nordpool", "energy_charts", "caiso", "omie"])
 def test_a_broken_time_costs_its_interval_and_not_the_others(tmp_path: Path, name: str) -> None:
     layout, starts = EVERY[name], grid(dt.date(2026, 6, 24), 60, EVERY[name].timezone)
     lines = layout.write(starts, 60, invented(24)).split("\n")
@@ -213,6 +214,29 @@ def test_a_broken_time_costs_its_interval_and_not_the_others(tmp_path: Path, nam
         "both": len(good) - len(layout.zones), "left_only": len(layout.zones), "right_only": 0,
     }  # fmt: skip
     assert any("20x6" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("day", "minutes"), [(dt.date(2024, 10, 27), 60), (dt.date(2025, 10, 26), 15), (dt.date(2026, 6, 24), 15)]
+)
+@pytest.mark.parametrize("change", [("1", "77"), ("1", "x"), ("3", "20"), (None, None)])
+def test_a_day_of_omie_with_a_broken_line_keeps_its_grid(
+    tmp_path: Path, day: dt.date, minutes: int, change: tuple[str | None, str | None]
+) -> None:
+    layout, starts = EVERY["omie"], grid(day, minutes)
+    first, *lines = layout.write(starts, minutes, invented(len(starts))).split("\n")
+    good = read(tmp_path, "\n".join([first, *lines]), "omie").frame
+    old, new = change
+    if old is None:
+        lines = lines[:11]  # cut short
+    else:
+        at = int(old) - 1
+        cells = lines[at].split(";")
+        lines[at] = ";".join([*cells[:3], str(new), *cells[4:]])
+    frame = read(tmp_path, "\n".join([first, *lines]), "omie").frame
+    same = good.merge(frame, on=["zone", "interval_start_utc", "price_eur_per_kwh", "resolution_minutes"])
+    lost = len(starts) - 11 if old is None else 1
+    assert len(same) == len(good) - 2 * lost
 
 
 def test_rows_of_energy_charts_may_stand_in_any_order_and_twice(tmp_path: Path) -> None:

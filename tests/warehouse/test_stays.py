@@ -121,6 +121,15 @@ def test_pairs_that_an_older_file_holds_are_settled_with_the_next_sessions(wareh
     assert ids(warehouse, "core_session_superseded") == ["a"]
 
 
+def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
+    first = [stay("c", 3, 8), stay("d", 0, 4), stay("c", 3, 8)]
+    for hours, rows in enumerate((first, [stay("c", 0, 6)])):
+        warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
+        check(warehouse)
+        assert ids(warehouse, known_by=NOW) == []
+    assert ids(warehouse) == ["c"]
+
+
 stays = st.builds(
     lambda name, start, length, car, soc: stay(name, start, start + length, car, soc),
     st.sampled_from("abcdef"), st.integers(0, 12), st.integers(1, 8), st.sampled_from(CARS),

@@ -5,6 +5,7 @@ Those of aWATTar and Tibber, of which nothing was recorded, follow their public 
 
 import json
 
+import pandas as pd
 import pytest
 
 from warehouse.errors import (
@@ -87,8 +88,8 @@ def test_an_interval_lasts_to_the_next_but_not_over_a_gap(minutes, lengths):
         ({"unit": "EUR/MW"}, UnitError, "is 'EUR/MW', not a currency per kWh or MWh"),
         ({"unit": "CHF/MWh"}, OptionError, "in CHF; tell with rate"),
         ({"price": [1.0]}, ColumnError, "has 1 values beside 3 of unix_seconds"),
-        ({"price": [1.0, "x", 2.0]}, CellError, r"row 2, column price: '\"x\"' is not a number"),
-        ({"price": [1.0, True, 2.0]}, CellError, "row 2, column price: 'true' is not a number"),
+        ({"price": [1.0, "x", "y"]}, CellError, r"row 2, column price: '\"x\"' is not a number"),
+        ({"price": [1.0, True, "y"]}, CellError, "row 2, column price: 'true' is not a number"),
         ({"unix_seconds": [SUMMER, SUMMER, SUMMER]}, CellError, "is 0 minutes from its neighbour"),
         ({"unix_seconds": [SUMMER, SUMMER - 3600, SUMMER]}, CellError, "is -60 minutes from its neighbour"),
         ({"unix_seconds": [SUMMER * 1000.0] * 3}, CellError, "is no Unix time in seconds"),
@@ -291,6 +292,77 @@ def test_sahkotin_without_vat_is_divided_by_nothing():
         read("sahkotin", text, vat="yes")
     with pytest.raises(ColumnError, match="column price: is missing"):
         read("sahkotin", text.replace(b"price", b"cost"), vat="excluded")
+
+
+def energyzero(*prices):
+    told = [
+        {
+            "start": f"2026-06-14T0{n}:00:00Z",
+            "end": f"2026-06-14T0{n + 1}:00:00Z",
+            "price": {"value": str(price / 100)},
+        }
+        for n, price in enumerate(prices)
+    ]
+    return {"base": told}
+
+
+def sahkotin(*prices):
+    told = [{"date": f"2026-06-14T0{n}:00:00.000Z", "value": price} for n, price in enumerate(prices)]
+    return {"prices": told}
+
+
+ANSWERS = {
+    "energy_charts": (energy_charts([0, 60, 120, 180, 240], [11, 12, 13, 14, 15]), str(SUMMER + 7200)),
+    "awattar": (awattar(11, 12, 13, 14, 15), f'"start_timestamp": {SUMMER + 7200}000'),
+    "nordpool": (nordpool(11, 12, 13, 14, areas=("SE3",)), '"deliveryStart": "2026-06-13T22:30:00Z"'),
+    "easyenergy": (
+        easyenergy(*(f"2026-06-14T0{n}:00:00" for n in range(5))),
+        '"from": "2026-06-14T02:00:00"',
+    ),
+    "energyzero": (energyzero(11, 12, 13, 14, 15), '"start": "2026-06-14T02:00:00Z"'),
+    "tibber": (
+        tibber([0.11, 0.12, 0.13, 0.14], currency="EUR"),
+        '"startsAt": "2026-06-14T00:30:00.000+02:00"',
+    ),
+    "sahkotin": (sahkotin(11, 12, 13, 14, 15), '"date": "2026-06-14T02:00:00.000Z"'),
+    "octopus": (
+        octopus(*((f"2026-06-14T0{n}:00:00Z", f"2026-06-14T0{n}:30:00Z", n, n) for n in range(5))),
+        '"valid_from": "2026-06-14T02:00:00Z"',
+    ),
+}
+
+
+@pytest.mark.parametrize("source", ANSWERS)
+def test_an_item_that_cannot_be_read_costs_its_own_interval_and_is_told(source):
+    value, third = ANSWERS[source]
+    text = json.dumps(value)
+    options = {"octopus": {"rate": 1.2}, "sahkotin": {"vat": "excluded"}}.get(source, {})
+    if source in ("energy_charts", "awattar", "tibber", "nordpool"):
+        options = {"zone": {"tibber": "NO1", "nordpool": "SE3"}.get(source, "DE-LU")}
+    assert third in text
+    good = read(source, value, **options).frame
+    key = third[: third.find(": ") + 2] if ": " in third else ""
+    bad = read(source, text.replace(third, f'{key}"yesterday"', 1).encode(), **options)
+    pd.testing.assert_frame_equal(bad.frame, good.drop(index=2).reset_index(drop=True))
+    assert any("1 items were left out: 3" in note and "yesterday" in note for note in bad.notes), bad.notes
+
+
+def test_sahkotin_csv_with_a_broken_time_or_price_keeps_its_other_hours():
+    text = "hour,price\n" + "".join(f"2026-06-14T0{n}:00:00.000Z,{n + 1}.5\n" for n in range(5))
+    good = read("sahkotin", text.encode(), vat="excluded").frame
+    bad = read("sahkotin", text.replace("2026-06-14T02", "yesterday").encode(), vat="excluded")
+    pd.testing.assert_frame_equal(bad.frame, good.drop(index=2).reset_index(drop=True))
+    assert any("yesterday" in note for note in bad.notes)
+    cheap = read("sahkotin", text.replace("3.5", "cheap").encode(), vat="excluded").frame
+    assert cheap["price_eur_per_kwh"].isna().tolist() == [False, False, True, False, False]
+
+
+def test_of_a_repeated_hour_with_an_item_that_cannot_be_read_nothing_is_guessed():
+    walls = [f"2026-10-25T0{hour}:00:00.0000000" for hour in (0, 1, 2, 2, 3)]
+    text = json.dumps(easyenergy(*walls)).replace(walls[2], "now", 1)
+    source = read("easyenergy", text.encode())
+    assert [row[0] for row in rows(source)] == ["24T22:00", "24T23:00", "25T02:00"]
+    assert any("which pass of the repeated hour" in note for note in source.notes)
 
 
 JSON_SOURCES = sorted(name for name, one in PROVIDERS.items() if one.suffix == "json")

@@ -8,6 +8,7 @@
 from warehouse.contracts.conform import conform, project
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.registry import (
+    AMENDED,
     CONTRACTS,
     core_contract,
     dataset_contract,
@@ -20,6 +21,7 @@ from warehouse.contracts.types import Column, Kind, TableContract
 from warehouse.errors import ContractError
 
 __all__ = [
+    "AMENDED",
     "CONTRACTS",
     "DATASETS",
     "Column",

@@ -158,11 +158,30 @@ _SUPERSEDED = replace(
     ),
 )
 
+
+def _amended(dataset: str) -> TableContract:
+    """Return the table of what the checks made of good rows that they did not take as they had landed."""
+    declared = DATASETS[dataset]
+    return TableContract(
+        name=f"core_{declared.name}_amended",
+        description="Good rows as the checks left them, where that is not as they landed: cells emptied, "
+        "readings of one stamp averaged. An earlier belief comes forward like this.",
+        columns=(*declared.columns, _SOURCE_ID, _SOURCE_ROW),
+        sort=("source_id", "source_row"),
+    )
+
+
+AMENDED: Mapping[str, TableContract] = MappingProxyType(
+    {dataset: _amended(dataset) for dataset in ("telemetry", "sessions")}
+)
+"""Dataset whose checks amend rows → the table of these."""
+
 _TABLES = (
     *_STORE_TABLES,
     *(_raw(declared) for declared in DATASETS.values()),
     *(_core(declared) for declared in DATASETS.values()),
     _SUPERSEDED,
+    *AMENDED.values(),
     _COMPACTED,
     *OUTPUTS,
     *REALISED,

@@ -52,13 +52,20 @@ def zone_of(options: Mapping[str, object], file: str, told: str | None = None) -
 
 
 def lengthen(
-    starts: Sequence[dt.datetime], file: str, column: str, prices: Sequence[float | None]
+    starts: Sequence[dt.datetime],
+    file: str,
+    column: str,
+    prices: Sequence[float | None],
+    rows: Sequence[int] | None = None,
 ) -> list[Interval]:
     """Return intervals from their starts alone: each lasts to the next, the last as long as the one before.
+
+    rows: their numbers in the answer, from 1 on where none are given.
 
     A step that is longer than its neighbours is a gap: the interval before it is as long as the one before
     that, or after it. Raises CellError for times that go back and for steps that are no 15, 30 or 60 minutes.
     """
+    rows = rows or range(1, len(starts) + 1)
     steps = [(later - earlier).total_seconds() / 60 for earlier, later in itertools.pairwise(starts)]
     if not steps:
         raise CellError("has one value: how long it holds is not told", file=file, row=1, column=column)
@@ -72,12 +79,12 @@ def lengthen(
         if minutes not in RESOLUTIONS:
             raise CellError(
                 f"is {minutes:g} minutes from its neighbour; 15, 30 or 60 are known",
-                file=file, row=index + 1, column=column, value=start.isoformat(),
+                file=file, row=rows[index], column=column, value=start.isoformat(),
             )  # fmt: skip
         lengths.append(int(minutes))
     return [
         Interval(row, start, minutes, price)
-        for row, (start, minutes, price) in enumerate(zip(starts, lengths, prices, strict=True), start=1)
+        for row, start, minutes, price in zip(rows, starts, lengths, prices, strict=True)
     ]
 
 

@@ -4,13 +4,15 @@ Where the clock goes back, the second pass of an hour is told from the first by 
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import Interval, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
@@ -22,29 +24,54 @@ _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (NL if not given). Raises SourceError."""
-    intervals: list[Interval] = []
-    seen: set[dt.datetime] = set()
-    for row, item in enumerate(object_of(file).items("prices"), start=1):
-        if (unit := item.text("unit")) != "kWh":
-            raise ProviderError(f"holds prices per {unit[:20]}, not per kWh of electricity", file=file.name)
-        start = _utc(item, seen)
-        seen.add(start)
-        granularity = item.text("granularity")
-        if granularity not in _MINUTES:
-            raise item.error("granularity", "is neither hour nor quarter")
-        intervals.append(Interval(row, start, _MINUTES[granularity], item.number("price")))
+    told, left_out = each(object_of(file).items("prices"), _told)
+    intervals, doubtful = _placed(told, complete=not left_out)
     return prices_of(
         intervals,
         file=file.name,
         zone=zone_of({"zone": "NL", **options}, file.name),
         unit=money("EUR", 1.0, options, file.name),
         column="price",
-        notes=("prices are those without VAT, energy tax and surcharges",),
+        notes=("prices are those without VAT, energy tax and surcharges", *left_out, *doubtful),
     )
 
 
-def _utc(item: Record, seen: set[dt.datetime]) -> dt.datetime:
-    """Return the start of an item in UTC: of a repeated hour, the second pass if the first is there."""
+def _told(item: Record) -> tuple[int, dt.datetime, int, float]:
+    """Return an item's number, local time, minutes and price."""
+    if (unit := item.text("unit")) != "kWh":
+        raise ProviderError(f"holds prices per {unit[:20]}, not per kWh of electricity", file=item.file)
+    granularity = item.text("granularity")
+    if granularity not in _MINUTES:
+        raise item.error("granularity", "is neither hour nor quarter")
+    return item.number_of_item, _wall(item), _MINUTES[granularity], item.number("price")
+
+
+def _placed(
+    told: Sequence[tuple[int, dt.datetime, int, float]], *, complete: bool
+) -> tuple[list[Interval], tuple[str, ...]]:
+    """Return intervals in UTC: of a time told twice in a repeated hour the second is the second pass.
+
+    complete: whether all items could be read, else one told once in that hour may be of either pass.
+    """
+    times = Counter(wall for _, wall, _, _ in told)
+    seen: set[dt.datetime] = set()
+    intervals: list[Interval] = []
+    doubtful: list[int] = []
+    for number, wall, minutes, price in told:
+        first, second = (wall.replace(tzinfo=_AMSTERDAM, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
+        if first != second and times[wall] == 1 and not complete:
+            doubtful.append(number)
+            continue
+        intervals.append(Interval(number, second if wall in seen else first, minutes, price))
+        seen.add(wall)
+    if not doubtful:
+        return intervals, ()
+    shown = ", ".join(map(str, doubtful))
+    return intervals, (f"items {shown} were left out: which pass of the repeated hour they are is not told",)
+
+
+def _wall(item: Record) -> dt.datetime:
+    """Return the local time of an item."""
     try:
         wall = dt.datetime.fromisoformat(item.text("from"))
     except ValueError:
@@ -54,8 +81,7 @@ def _utc(item: Record, seen: set[dt.datetime]) -> dt.datetime:
     start = wall.replace(tzinfo=_AMSTERDAM).astimezone(dt.UTC)
     if start.astimezone(_AMSTERDAM).replace(tzinfo=None) != wall:
         raise item.error("from", "is a time that the local clock skipped")
-    second = wall.replace(tzinfo=_AMSTERDAM, fold=1).astimezone(dt.UTC)
-    return second if start in seen else start
+    return wall
 
 
 def request(ask: Ask) -> Request:

@@ -3,12 +3,14 @@
 The licence differs from zone to zone and is in the answer.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 
 from warehouse.errors import CellError, ColumnError, ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import lengthen, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.payload import Record, object_of, unix_moment
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
@@ -49,11 +51,9 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     ]
     if not cells:
         raise ProviderError("holds no prices", file=file.name)
-    starts = [
-        unix_moment(cell.number("unix_seconds"), file.name, row, "unix_seconds")
-        for row, cell in enumerate(cells, start=1)
-    ]
-    intervals = lengthen(starts, file.name, "unix_seconds", [cell.number_or_none("price") for cell in cells])
+    told, left_out = each(cells, _told)
+    rows, starts, values = zip(*told, strict=True)
+    intervals = lengthen(starts, file.name, "unix_seconds", values, rows)
     licence = answer.value.get("license_info")
     if licence is not None and not isinstance(licence, str):
         raise CellError("is not text", file=file.name, column="license_info")
@@ -63,8 +63,15 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
         zone=zone_of(options, file.name),
         unit=money_of_unit(answer.text("unit"), options, file.name),
         column="price",
+        notes=left_out,
         licence=licence,
     )
+
+
+def _told(cell: Record) -> tuple[int, dt.datetime, float | None]:
+    number = cell.number_of_item
+    start = unix_moment(cell.number("unix_seconds"), cell.file, number, "unix_seconds")
+    return number, start, cell.number_or_none("price")
 
 
 def request(ask: Ask) -> Request:

@@ -6,6 +6,7 @@ from warehouse.errors import ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import Interval, minutes_between, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
@@ -17,9 +18,9 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     """Return prices in €/kWh; options: zone (NL if not given). Raises SourceError."""
     answer = object_of(file)
     if "base" in answer.value:
-        intervals, column = _rest(answer), "base.price.value"
+        (intervals, left_out), column = each(answer.items("base"), _rest), "base.price.value"
     elif "data" in answer.value or "errors" in answer.value:
-        intervals, column = _graphql(answer), "energyPriceExcl"
+        (intervals, left_out), column = each(_graphql(answer), _of_graphql), "energyPriceExcl"
     else:
         raise ProviderError(
             f"is an error, not prices: {str(answer.value.get('message'))[:200]}", file=file.name
@@ -30,33 +31,31 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
         zone=zone_of({"zone": "NL", **options}, file.name),
         unit=money("EUR", 1.0, options, file.name),
         column=column,
-        notes=("prices are those without VAT, energy tax and surcharges",),
+        notes=("prices are those without VAT, energy tax and surcharges", *left_out),
     )
 
 
-def _rest(answer: Record) -> list[Interval]:
-    intervals: list[Interval] = []
-    for row, item in enumerate(answer.items("base"), start=1):
-        start, end = item.moment("start"), item.moment("end")
-        minutes = minutes_between(start, end, answer.file, row, "end")
-        intervals.append(Interval(row, start, minutes, item.inner("price").number("value")))
-    return intervals
+def _rest(item: Record) -> Interval:
+    start, end = item.moment("start"), item.moment("end")
+    minutes = minutes_between(start, end, item.file, item.number_of_item, "end")
+    return Interval(item.number_of_item, start, minutes, item.inner("price").number("value"))
 
 
-def _graphql(answer: Record) -> list[Interval]:
+def _of_graphql(item: Record) -> Interval:
+    if (kind := item.text("type")) != "Electricity":
+        raise ProviderError(f"holds prices of {kind[:40]}, not of electricity", file=item.file)
+    start, end = item.moment("from"), item.moment("till")
+    minutes = minutes_between(start, end, item.file, item.number_of_item, "till")
+    return Interval(item.number_of_item, start, minutes, item.number("energyPriceExcl"))
+
+
+def _graphql(answer: Record) -> list[Record]:
     if answer.value.get("errors"):
         told = "; ".join(item.text("message") for item in answer.items("errors"))
         raise ProviderError(f"is an error, not prices: {told[:200]}", file=answer.file)
     if not answer.get("data"):
         raise ProviderError("holds no prices", file=answer.file)
-    intervals: list[Interval] = []
-    for row, item in enumerate(answer.inner("data").inner("energyMarketPrices").items("prices"), start=1):
-        if (kind := item.text("type")) != "Electricity":
-            raise ProviderError(f"holds prices of {kind[:40]}, not of electricity", file=answer.file)
-        start, end = item.moment("from"), item.moment("till")
-        minutes = minutes_between(start, end, answer.file, row, "till")
-        intervals.append(Interval(row, start, minutes, item.number("energyPriceExcl")))
-    return intervals
+    return answer.inner("data").inner("energyMarketPrices").items("prices")
 
 
 def request(ask: Ask) -> Request:

@@ -1,12 +1,14 @@
 """Nord Pool data portal, day-ahead prices of one delivery area."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from warehouse.errors import OptionError, ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import Interval, minutes_between, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, code_of
@@ -26,20 +28,22 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     if (market := answer.text("market")) != "DayAhead":
         raise ProviderError(f"holds the market {market[:40]!r}, not DayAhead", file=file.name)
     area = _area(answer, options)
-    intervals: list[Interval] = []
-    for row, item in enumerate(answer.items("multiAreaEntries"), start=1):
-        start, end = item.moment("deliveryStart"), item.moment("deliveryEnd")
-        minutes = minutes_between(start, end, file.name, row, "deliveryEnd")
-        price = item.inner("entryPerArea").number_or_none(area)
-        intervals.append(Interval(row, start, minutes, price))
+    intervals, left_out = each(answer.items("multiAreaEntries"), partial(_interval, area))
     return prices_of(
         intervals,
         file=file.name,
         zone=zone_of(options, file.name, told=_ZONES[area]),
         unit=money(answer.text("currency"), 1000.0, options, file.name),
         column=f"entryPerArea.{area}",
-        notes=_states(answer, area),
+        notes=(*_states(answer, area), *left_out),
     )
+
+
+def _interval(area: str, item: Record) -> Interval:
+    start, end = item.moment("deliveryStart"), item.moment("deliveryEnd")
+    minutes = minutes_between(start, end, item.file, item.number_of_item, "deliveryEnd")
+    price = item.inner("entryPerArea").number_or_none(area)
+    return Interval(item.number_of_item, start, minutes, price)
 
 
 def _area(answer: Record, options: Mapping[str, object]) -> str:

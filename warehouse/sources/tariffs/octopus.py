@@ -12,6 +12,7 @@ from warehouse.errors import CellError, OptionError, ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import Interval, minutes_between, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request, iso
@@ -32,27 +33,28 @@ def _parse(direction: str, dataset: str, file: RawFile, options: Mapping[str, ob
     notes = [f"rates are those {'without' if dataset == 'prices' else 'with'} VAT"]
     if answer.value.get("next") is not None:
         notes.append("the answer goes on in a further page, which is not in this file")
+    intervals, left_out = each(answer.items("results"), partial(_interval, column))
     parsed = prices_of(
-        [_interval(row, item, column) for row, item in enumerate(answer.items("results"), start=1)],
+        intervals,
         file=file.name,
         zone=zone_of({"zone": "GB", **options}, file.name),
         unit=money("GBP", 100.0, options, file.name),
         column=column,
-        notes=notes,
+        notes=(*notes, *left_out),
     )
     if dataset == "prices":
         return parsed
     return replace(parsed, frame=parsed.frame.assign(direction=direction, demand_charge_eur_per_kw=None))
 
 
-def _interval(row: int, item: Record, column: str) -> Interval:
+def _interval(column: str, item: Record) -> Interval:
     if item.get("valid_to") is None:
         raise CellError(
-            "has no end: this is not a half-hourly rate", file=item.file, row=row, column="valid_to"
+            "has no end: this is not a half-hourly rate", file=item.file, row=item.row, column="valid_to"
         )
     start, end = item.moment("valid_from"), item.moment("valid_to")
-    minutes = minutes_between(start, end, item.file, row, "valid_to")
-    return Interval(row, start, minutes, item.number(column))
+    minutes = minutes_between(start, end, item.file, item.number_of_item, "valid_to")
+    return Interval(item.number_of_item, start, minutes, item.number(column))
 
 
 def request(ask: Ask) -> Request:

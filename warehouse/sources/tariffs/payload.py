@@ -52,6 +52,11 @@ class Record:
                 column=self._column(key),
             ) from None
 
+    @property
+    def number_of_item(self) -> int:
+        """Its number among the items of its list, from 1; of no list 1."""
+        return self.row or 1
+
     def text(self, key: str) -> str:
         """Return text; CellError for anything else."""
         value = self.get(key)
@@ -120,6 +125,12 @@ def records(value: object, file: str, column: str) -> list[Record]:
 def json_of(file: RawFile) -> object:
     """Return what a JSON answer holds; raises ProviderError for a web page, and as `parse_json`."""
     _refuse_page(file, "JSON")
+    begins = file.data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if begins[:1] not in (b"{", b"["):
+        shown = begins[:60].splitlines()[0].decode("utf-8", "replace") if begins else ""
+        raise UndecodableFileError(
+            f"is not JSON, which the publisher's service answers in: it begins with {shown!r}", file=file.name
+        )
     return parse_json(file.data, file)
 
 

@@ -8,12 +8,16 @@ import datetime as dt
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from warehouse.errors import ColumnError, OptionError
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import read_table
+from warehouse.sources.single import spared
 from warehouse.sources.tariffs.answer import Interval, lengthen, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import object_of
 from warehouse.sources.tariffs.provider import CSV_TYPES, JSON_TYPES, Ask, Provider, Request, code_of, iso
@@ -41,7 +45,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
             file=file.name, column="vat", value=None if vat is None else str(vat),
         )  # fmt: skip
     is_json = file.data.lstrip()[:1] == b"{"
-    intervals, column = (_json(file), "value") if is_json else (_csv(file), "price")
+    (intervals, left_out), column = (_json(file), "value") if is_json else (_csv(file), "price")
     rates = sorted({_vat(item) for item in intervals}) if vat == "included" else []
     unit = money("EUR", 100.0, options, file.name)
     return prices_of(
@@ -50,7 +54,8 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
         zone=zone_of({"zone": "FI", **options}, file.name),
         unit=unit,
         column=column,
-        notes=[f"VAT of {' and '.join(f'{rate:g}' for rate in rates)} was taken out"] if rates else [],
+        notes=([f"VAT of {' and '.join(f'{rate:g}' for rate in rates)} was taken out"] if rates else [])
+        + [*left_out],
         to_eur_per_kwh=lambda item, price: unit.per_kwh(price) / (1.0 + _vat(item) if rates else 1.0),
     )
 
@@ -60,25 +65,30 @@ def _vat(item: Interval) -> float:
     return next((rate for first, rate in _VAT if day >= first), _VAT[-1][1])
 
 
-def _csv(file: RawFile) -> list[Interval]:
+def _csv(file: RawFile) -> tuple[list[Interval], tuple[str, ...]]:
     table = read_table(file)
     for column in ("hour", "price"):
         if column not in table.columns:
             raise ColumnError("is missing", file=file.name, column=column)
-    hours = Cells.of(table, "hour")
-    starts = hours.times()
-    hours.refuse_first(starts.isna(), "is missing")
-    prices = Cells.of(table, "price").floats()
-    return [
+    starts, untimed = spared(Cells.of(table, "hour"), Cells.times)
+    prices, unpriced = spared(Cells.of(table, "price"), Cells.floats)
+    intervals = [
         Interval(row, start.to_pydatetime(), 60, None if price != price else price)
         for row, (start, price) in enumerate(zip(starts, prices, strict=True), start=1)
+        if start is not pd.NaT
     ]
+    return intervals, (*untimed, *unpriced)
 
 
-def _json(file: RawFile) -> list[Interval]:
+def _json(file: RawFile) -> tuple[list[Interval], tuple[str, ...]]:
     items = object_of(file).items("prices")
-    starts = [item.moment("date") for item in items]
-    return lengthen(starts, file.name, "date", [item.number_or_none("value") for item in items])
+    if not items:
+        return [], ()
+    told, left_out = each(
+        items, lambda item: (item.number_of_item, item.moment("date"), item.number_or_none("value"))
+    )
+    rows, starts, values = zip(*told, strict=True)
+    return lengthen(starts, file.name, "date", values, rows), left_out
 
 
 def request(ask: Ask) -> Request:

@@ -3,12 +3,14 @@
 The answer does not name the bidding zone. Layout from Tibber's GraphQL reference (Price, PriceInfo).
 """
 
+import datetime as dt
 from collections.abc import Mapping
 
 from warehouse.errors import ProviderError, UnitError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import lengthen, prices_of, zone_of
+from warehouse.sources.tariffs.each import each
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import Record, object_of
 from warehouse.sources.tariffs.provider import Ask, Provider, Request
@@ -32,26 +34,27 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     ]
     if not homes:
         raise ProviderError("holds no home with prices", file=file.name)
-    told = [
-        [(item.moment("startsAt"), item.number("energy"), item.text("currency")) for item in home]
-        for home in homes
-    ]
-    if any(other != told[0] for other in told[1:]):
+    (told, left_out), *others = (each(home, _told) for home in homes)
+    if any(other != told for other, _ in others):
         raise ProviderError(
-            f"holds {len(told)} homes whose prices differ; which one counts is not told", file=file.name
+            f"holds {len(homes)} homes whose prices differ; which one counts is not told", file=file.name
         )
-    currencies = sorted({currency for _, _, currency in told[0]})
+    currencies = sorted({currency for _, _, _, currency in told})
     if len(currencies) > 1:
         raise UnitError(f"is {' and '.join(currencies)} in one answer", file=file.name, column="currency")
-    starts, prices = [start for start, _, _ in told[0]], [price for _, price, _ in told[0]]
+    rows, starts, prices, _ = zip(*told, strict=True)
     return prices_of(
-        lengthen(starts, file.name, "startsAt", prices),
+        lengthen(starts, file.name, "startsAt", prices, rows),
         file=file.name,
         zone=zone_of(options, file.name),
         unit=money(currencies[0], 1.0, options, file.name),
         column="energy",
-        notes=("prices are those without tax",),
+        notes=("prices are those without tax", *left_out),
     )
+
+
+def _told(item: Record) -> tuple[int, dt.datetime, float, str]:
+    return item.number_of_item, item.moment("startsAt"), item.number("energy"), item.text("currency")
 
 
 def _prices(home: Record) -> list[Record]:

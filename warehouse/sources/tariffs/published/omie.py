@@ -1,12 +1,12 @@
 """OMIE's marginalpdbc: a line an ordinal interval, "year;month;day;number;price PT;price ES;", €/MWh.
 
 Intervals count from 1 by the market's clock (CET), so that a day has 23, 24 or 25 hours, or since October
-2025 92, 96 or 100 quarter-hours; the count of the day tells which.
+2025 92, 96 or 100 quarter-hours.
 """
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from zoneinfo import ZoneInfo
 
 from warehouse.errors import CellError, EmptyFileError, OversizedFileError, UndecodableFileError
@@ -14,7 +14,7 @@ from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.money import money
-from warehouse.sources.tariffs.published.rows import Placed, Series, chosen, parsed
+from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, settled
 
 PROVIDER = "OMIE, Operador del Mercado Ibérico de Energía"
 LICENCE = "terms of omie.es"
@@ -23,28 +23,27 @@ _FIRST = "MARGINALPDBC"
 _CLOCK = ZoneInfo("Europe/Madrid")
 _ZONES = ("PT", "ES")
 _CELLS = 6
+_MOST = 0.75
+_QUARTER_HOURS = dt.date(2025, 10, 1)
+"""First day of the coupled day-ahead market in quarter-hours."""
+_NOT_TOLD = "is no day and number of an interval"
 
 
 def parse_omie(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh of both zones, or of the one of the option zone. Raises SourceError."""
     lines = _lines(file)
-    days: dict[dt.date, list[tuple[int, int]]] = defaultdict(list)
-    for index, cells in enumerate(lines):
-        day, number = _day(cells, index + 1, file.name)
-        days[day].append((index, number))
-    rows, starts, minutes = list[int](), list[dt.datetime](), list[int]()
-    for day, own in days.items():
-        midnight, length, count = _grid(day, [number for _, number in own])
-        for index, number in own:
-            if not 1 <= number <= count:
-                raise CellError(
-                    f"is no interval of {day}, which has {count} of {length} minutes",
-                    file=file.name, row=index + 1, column="number", value=str(number),
-                )  # fmt: skip
-            rows.append(index + 1)
-            starts.append(midnight + dt.timedelta(minutes=(number - 1) * length))
-            minutes.append(length)
-    when = Placed(rows=rows, starts=starts, minutes=minutes)
+    told = [_told(cells) for cells in lines]
+    numbers_of: dict[dt.date, set[int]] = defaultdict(set)
+    for day, number in filter(None, told):
+        numbers_of[day].add(number)
+    grids = {day: _grid(day, own) for day, own in numbers_of.items()}
+    when = settled(
+        range(1, len(lines) + 1),
+        [";".join(cells[:4]) for cells in lines],
+        [_NOT_TOLD if one is None else _interval(one[1], one[0], *grids[one[0]]) for one in told],
+        file=file.name,
+        column="year;month;day;number",
+    )
     series = []
     for zone in chosen(_ZONES, options, file.name):
         column = f"price {zone}"
@@ -55,7 +54,7 @@ def parse_omie(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
                 zone=zone,
                 column=column,
                 placed=when,
-                prices=values.iloc[[row - 1 for row in rows]],
+                prices=values.iloc[[row - 1 for row in when.rows]],
                 unit=money("EUR", 1000.0, options, file.name),
                 notes=notes,
             )
@@ -89,26 +88,36 @@ def _lines(file: RawFile) -> list[list[str]]:
     return found
 
 
-def _day(cells: Sequence[str], row: int, file: str) -> tuple[dt.date, int]:
+def _told(cells: Sequence[str]) -> tuple[dt.date, int] | None:
+    """Return the day of an interval and its number, None where the line tells none."""
     try:
         year, month, day, number = (int(cell) for cell in cells[:4])
         found = dt.date(year, month, day)
     except ValueError:
-        found, number = dt.date.min, 0
-    if not 2000 <= found.year < 2100:
-        raise CellError(
-            "is no day and number of an interval", file=file, row=row, column="year;month;day;number",
-            value=";".join(cells[:4]),
-        )  # fmt: skip
-    return found, number
+        return None
+    return (found, number) if 2000 <= found.year < 2100 else None
 
 
-def _grid(day: dt.date, numbers: Sequence[int]) -> tuple[dt.datetime, int, int]:
-    """Return a day's beginning in UTC, the minutes of its intervals and how many of them it has."""
+def _interval(
+    number: int, day: dt.date, midnight: dt.datetime, length: int, count: int
+) -> tuple[dt.datetime, int] | str:
+    if not 1 <= number <= count:
+        return f"is no interval of {day}, which has {count} of {length} minutes"
+    return midnight + dt.timedelta(minutes=(number - 1) * length), length
+
+
+def _grid(day: dt.date, numbers: Set[int]) -> tuple[dt.datetime, int, int]:
+    """Return a day's beginning in UTC, the minutes of its intervals and how many of them it has.
+
+    A day that is told to its last interval tells which they are, of one in parts its date does.
+    """
     first, last = (
         dt.datetime.combine(day + dt.timedelta(days=more), dt.time(), _CLOCK).astimezone(dt.UTC)
         for more in (0, 1)
     )
-    hours = int((last - first).total_seconds() // 3600)
-    length = 60 if max(numbers) <= hours else 15
-    return first, length, hours * 60 // length
+    counts = {length: int((last - first).total_seconds() // 60) // length for length in (15, 60)}
+    whole = [
+        length for length, count in counts.items() if max(numbers) == count and len(numbers) > _MOST * count
+    ]
+    length = whole[0] if whole else 15 if day >= _QUARTER_HOURS else 60
+    return first, length, counts[length]
