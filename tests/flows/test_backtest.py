@@ -365,3 +365,20 @@ def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Worksp
     by_price = told["wear_eur"] - told["wear_eur"]["uncontrolled"]
     by_twin = by_price + told["wear_error_eur"]
     assert by_twin["v2g"] > by_twin["ordered"]
+
+
+def test_what_is_received_after_its_moment_changes_no_figure(home: Workspace, tmp_path: Path) -> None:
+    other = Workspace.open(Path(shutil.copytree(home.root, tmp_path / "other")))
+    turned = priced().assign(zone=ZONE, resolution_minutes=15)
+    land(other, "prices", turned.assign(price_eur_per_kwh=0.3 - turned["price_eur_per_kwh"]), NOW)
+    check(Context.of(other, NOW))
+    told = []
+    for workspace in (home, other):
+        day, then = (DAYS[0], DAYS[0]), NOW - timedelta(days=20)
+        run(test_of(workspace, "v2g", "uncontrolled", days=day, as_of=then))
+        told.append(rows(workspace).drop(columns=["run_id", "input_hash"]))
+    pd.testing.assert_frame_equal(*told)
+    assert set(told[0]["as_of_utc"]) == {pd.Timestamp(then)}
+    run(test_of(other, "v2g", days=day))
+    now = rows(other).query("as_of_utc > @then")
+    assert now["eur"].item() != pytest.approx(told[0]["eur"].iloc[0], abs=0.05), "known by now"
