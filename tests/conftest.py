@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 # By what they cost a process, the dearest first; all others follow by their number of tests.
 LONGEST = (
     "flows/test_ending.py",
+    "flows/test_backtest.py",
     "flows/test_real_prices.py",
     "optimize/test_fleet_engine.py",
     "test_house.py",

@@ -382,3 +382,12 @@ def test_what_is_received_after_its_moment_changes_no_figure(home: Workspace, tm
     run(test_of(other, "v2g", days=day))
     now = rows(other).query("as_of_utc > @then")
     assert now["eur"].item() != pytest.approx(told[0]["eur"].iloc[0], abs=0.05), "known by now"
+
+
+def test_days_that_nothing_tells_of_have_no_answer_and_leave_no_row(home: Workspace) -> None:
+    day = DAYS[1] + timedelta(days=60)
+    with pytest.raises(
+        NoAccountError, match=f"no day has an account.*like-days: {day}.*no plan was followed"
+    ):
+        run(test_of(home, "like-days", days=(day, day)))
+    assert rows(home).empty
