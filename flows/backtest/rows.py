@@ -12,10 +12,12 @@ from flows.backtest.course import Span, context_of
 from flows.backtest.strategies import Strategy
 from flows.backtest.wear import twins_word
 from flows.mapping.hashing import hash_values
+from flows.mapping.prices import RUNGS
 from flows.plain import records
 from flows.version import code_version
 from flows.workspace import Workspace
 
+_RUNGS: Sequence[str] = RUNGS
 _SUMMED = ("stored_kwh", "missed", "energy_cost_eur", "wear_eur", "import_kwh", "export_kwh", "v2g_kwh")
 
 
@@ -31,6 +33,7 @@ def rows_of(
     if accounts.empty:
         return pd.DataFrame()
     header = records(accounts.tail(1))[0]
+    plans = own.warehouse.read("out_plan", where={"plan_id": str(header["plan_ids"]).split(", ")})
     cars = own.warehouse.read("out_realised_car", where={"realised_id": header["realised_id"]})
     modes = {str(mode): _total(rows) for mode, rows in cars.groupby("mode")}
     word = twins_word(context_of(own, span.judged(day)), day) if span.twin else None
@@ -42,6 +45,7 @@ def rows_of(
             "first_date": span.first,
             "every_minutes": span.every_minutes,
             **{name: header[name] for name in ("batteries", "slots", "planned_slots")},
+            "plan_source": max(plans["plan_source"].astype(str), key=_RUNGS.index),
             **modes[one.counted],
             **{
                 f"{mode}_{figure}": modes[mode][figure]

@@ -1,7 +1,8 @@
 """Copies of the warehouse that a back-test plans in: one a course, kept until all of its days are told.
 
 They lie in the workspace, in .backtest/RUN/COURSE, and are thrown away when the back-test ends; one that was
-killed goes on in them. What the published plans left is emptied from them: a strategy lives its own life.
+killed goes on in them. What the published plans left is emptied from them, and, once the twins have learnt
+from it, what was measured: a strategy lives its own life.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from flows.backtest.strategies import Course
 from flows.server.held import hold, let_go
 from flows.workspace import Workspace
-from warehouse.contracts import CONTRACTS
+from warehouse.contracts import CONTRACTS, core_contract, raw_contract
 from warehouse.errors import LockedError
 from warehouse.files import make_folder
 
@@ -26,6 +27,15 @@ _KEPT = frozenset(
 )  # fmt: skip
 """What was computed and is no plan: what the twins have learnt, what the checks have said."""
 _DATA = "data"
+_MEASURED = (
+    *(
+        contract(name).name
+        for name in ("telemetry", "soc_power", "metering")
+        for contract in (raw_contract, core_contract)
+    ),
+    *(name for name in CONTRACTS if name.startswith("core_telemetry_")),
+)
+"""What cars and meters told of what was really done: of a strategy that did otherwise it tells nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +72,7 @@ class Trials:
         settings = course.settings(self.workspace.settings)
         own = replace(self.workspace, root=self.folder / course.name, settings=settings)
         if not own.warehouse.path.exists():
-            self.data.warehouse.trial(own.warehouse.path)
+            self.data.warehouse.trial(own.warehouse.path, empty=_MEASURED)
         return own
 
     def drop(self, course: Course) -> None:

@@ -391,3 +391,24 @@ def test_days_that_nothing_tells_of_have_no_answer_and_leave_no_row(home: Worksp
     ):
         run(test_of(home, "like-days", days=(day, day)))
     assert rows(home).empty
+
+
+def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(
+    home: Workspace, tmp_path: Path
+) -> None:
+    other = Workspace.open(Path(shutil.copytree(home.root, tmp_path / "other")))
+    over = moment(ZONE, FIRST + timedelta(days=NIGHTS + 2), 1)
+    slots = market_day_slots(DAYS[0], ZONE).strftime("%Y-%m-%dT%H:%M:%SZ")
+    measured = {
+        "metering": {"interval_start_utc": slots, "import_kwh": 2.0, "export_kwh": 0.0},
+        "soc_power": {"time_utc": slots, "soc_reported": 0.97, "power_kw": 0.0},
+    }
+    for dataset, columns in measured.items():
+        land(other, dataset, pd.DataFrame({"battery_id": "car", **columns}), over, by="event")
+    check(Context.of(other, NOW))
+    assert len(other.warehouse.read("core_metering")) == len(other.warehouse.read("core_soc_power")) == 96
+    for workspace in (home, other):
+        run(test_of(workspace, "v2g", days=(DAYS[0], DAYS[0]), every=360))
+    beside_the_figures = ["run_id", "input_hash", "as_of_utc"]
+    one, beside = (rows(workspace).drop(columns=beside_the_figures) for workspace in (home, other))
+    pd.testing.assert_frame_equal(one, beside)

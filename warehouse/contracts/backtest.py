@@ -1,7 +1,7 @@
 """What each way of planning would have earned on past days: one row a back-test, strategy and day."""
 
-from warehouse.contracts.outputs import LINEAGE
-from warehouse.contracts.types import Column, Kind, TableContract, integer, number, text
+from warehouse.contracts.outputs import LINEAGE, PLAN_SOURCES
+from warehouse.contracts.types import Column, Kind, TableContract, choice, integer, number, text
 
 
 def _totals(mode: str, whose: str) -> tuple[Column, ...]:
@@ -28,6 +28,9 @@ BACKTEST = (
             integer("batteries", "Cars", 0),
             integer("slots", "Quarter-hours of the day", 1),
             integer("planned_slots", "Those that a plan held", 0),
+            choice(
+                "plan_source", "The worst rung of the ladder that a plan of the day stands on", PLAN_SOURCES
+            ),
             number("promised_eur", "€", "What the plans promised to earn, net of wear"),
             *_totals("", "by the strategy"),
             number("energy_cost_eur", "€", "Metered purchases less metered sales"),
