@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 LONGEST = (
     "flows/test_ending.py",
     "flows/test_backtest.py",
+    "flows/test_backtest_ending.py",
     "flows/test_real_prices.py",
     "optimize/test_fleet_engine.py",
     "test_house.py",

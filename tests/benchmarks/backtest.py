@@ -2,7 +2,7 @@
 
 Cars whose stays are announced and whose wear is told, planned by `v2g backtest` from 1 November 2025 on, from
 quarter-hourly prices as they were published. A row a strategy: what it gains over charging on plug-in as
-promised and as realised, € net of wear; the share of what perfect foresight gains, and of the gap between the
+promised and as realised, € net of wear, and over ordered charging of the same knowledge; the share of what perfect foresight gains, and of the gap between the
 best other naive strategy and perfect foresight, each with its 90 % interval; departures missed; what the cars
 hold more in the end. Last, the seconds that a day of a car took.
 """
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds = perf_counter() - begin
     print(result.message)
     print(
-        f"{'strategy':18}  promised €  gained €  {'of foresight':22}  {'gap closed':22}  missed  stored kWh"
+        f"{'strategy':18}  promised €  gained €  over ordered €  {'of foresight':22}  {'gap closed':22}  missed  stored kWh"
     )
     for line in result.tables["strategies"]:
         print(_row(line))
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _row(line: Mapping[str, Any]) -> str:
     promised = line["promised_eur"] - line["realised_eur"] + line["over_uncontrolled_eur"]
     told = f"{line['strategy']:18}  {promised:10.2f}  {line['over_uncontrolled_eur']:8.2f}"
+    told += f"  {line['over_ordered_eur']:14.2f}"
     for figure in ("of_foresight", "gap_closed"):
         ends = [line.get(f"{figure}{end}") for end in ("", "_low", "_high")]
         share, low, high = ("–" if one is None else f"{one:.3f}" for one in ends)

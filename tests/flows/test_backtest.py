@@ -2,105 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from flows import cli
 from flows.backtest.course import Span, decisions
 from flows.backtest.run import BackTest
-from flows.backtest.strategies import BY_NAME, STRATEGIES
-from flows.errors import NoAccountError
-from flows.server.held import hold, let_go
-from flows.stages import Context, StageResult
+from flows.backtest.strategies import BY_NAME
+from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.depots import land, moment
-from tests.benchmarks.nights import Case
-from tests.benchmarks.nights import depot as nightly_depot
+from tests.flows.backtests import (
+    DAYS,
+    FIRST,
+    NIGHTS,
+    NOW,
+    SOME,
+    ZONE,
+    asked,
+    make_nightly,
+    of,
+    priced,
+    rows,
+    run,
+)
 from tests.flows.conftest import DAY
 from warehouse.contracts import CONTRACTS
-from warehouse.errors import LockedError
 from warehouse.zones import market_day_slots, publication
 
-ZONE, FIRST, NIGHTS = "DE-LU", date(2024, 3, 4), 13
-DAYS = (date(2024, 3, 14), date(2024, 3, 15))
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
-SOME = ("v2g", "ordered", "uncontrolled")
-GONE_ON = ("v2g", "uncontrolled", "yesterday")
 Figures = dict[str, dict[str, float]]
-
-
-def priced(seed: int = 1) -> pd.DataFrame:
-    """Quarter-hours whose dear and cheap hours move from day to day."""
-    rng = np.random.default_rng(seed)
-    days = [FIRST + timedelta(days=number) for number in range(NIGHTS + 1)]
-    frames = []
-    for day in days:
-        slots = market_day_slots(day, ZONE)
-        hour = np.arange(len(slots)) / 4.0
-        wave = np.sin((hour - rng.uniform(12.0, 16.0)) / 24.0 * 4.0 * np.pi)
-        price = 0.09 + rng.uniform(0.06, 0.16) * wave
-        frames.append(pd.DataFrame({"interval_start_utc": slots, "price_eur_per_kwh": price.round(5)}))
-    return pd.concat(frames, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
 def nightly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A car at home every night, what wears told, every price known from the day before on."""
-    case = Case(zone=ZONE, prices=priced(), minutes=15, first=FIRST, nights=NIGHTS)
-    return nightly_depot(tmp_path_factory.mktemp("nightly"), case, "home 17-07", 0.04, NIGHTS).root
+    return make_nightly(tmp_path_factory.mktemp("nightly"))
 
 
 @pytest.fixture
 def home(nightly: Path, tmp_path: Path) -> Workspace:
     return Workspace.open(Path(shutil.copytree(nightly, tmp_path / "home" / "depot")))
-
-
-@pytest.fixture(scope="module")
-def whole(nightly: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """The rows of a back-test of GONE_ON that nobody disturbed."""
-    copy = shutil.copytree(nightly, tmp_path_factory.mktemp("whole") / "depot")
-    run(test_of(workspace := Workspace.open(Path(copy)), *GONE_ON))
-    return rows(workspace)
-
-
-def test_of(
-    workspace: Workspace,
-    *names: str,
-    days: tuple[date, date] = DAYS,
-    every: int = 0,
-    as_of: datetime | None = None,
-) -> BackTest:
-    asked = [BY_NAME[name] for name in names or SOME]
-    return BackTest.of(workspace, days, asked, now=NOW, every_minutes=every, as_of=as_of)
-
-
-test_of.__test__ = False  # type: ignore[attr-defined]
-
-
-def run(test: BackTest) -> StageResult:
-    return test.run(lambda *_: None)
-
-
-def rows(workspace: Workspace) -> pd.DataFrame:
-    return workspace.warehouse.read("out_backtest")
-
-
-def of(frame: pd.DataFrame, strategy: str) -> pd.DataFrame:
-    return frame[frame["strategy"] == strategy].set_index("market_date")
 
 
 def everything(workspace: Workspace) -> dict[str, pd.DataFrame]:
@@ -115,7 +62,7 @@ def test_it_is_what_the_stages_say_day_by_day_and_leaves_no_other_trace(
     published = plan(Context.of(home, publication(DAYS[0], ZONE) + timedelta(hours=6)), DAYS[0])
     assert published.details["plan_id"]
     before = everything(home)
-    result = run(test_of(home))
+    result = run(asked(home))
     assert (result.status, result.exit_code) == ("ok", 0)
     for name, frame in everything(home).items():
         pd.testing.assert_frame_equal(frame, before[name], obj=name)
@@ -148,7 +95,7 @@ def test_a_plan_of_before_the_auction_knows_no_price_of_its_day(home: Workspace,
     check(Context.of(other, NOW))
     names = ("like-days", "last-week", "yesterday", "v2g")
     for workspace in (home, other):
-        run(test_of(workspace, *names))
+        run(asked(workspace, *names))
     for name in names:
         one, turned_round = (of(rows(workspace), name).loc[DAYS[1]] for workspace in (home, other))
         planned_alike = one["v2g_kwh"] == pytest.approx(turned_round["v2g_kwh"], abs=1e-6)
@@ -172,7 +119,7 @@ def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay
     check(Context.of(home, over))
     told = home.warehouse.read("out_calibration").assign(battery_id="guest", calibration_id="told too")
     home.warehouse.write({"out_calibration": told})
-    run(test_of(home, "v2g", "foresight-sessions", "foresight"))
+    run(asked(home, "v2g", "foresight-sessions", "foresight"))
     day = {name: of(rows(home), name).loc[DAYS[1]] for name in ("v2g", "foresight-sessions", "foresight")}
     assert all(one["batteries"] == 2 for one in day.values())
     for name in ("foresight-sessions", "foresight"):
@@ -184,7 +131,7 @@ def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay
 
 def test_foresight_of_prices_is_never_below_what_is_known_at_publication(home: Workspace) -> None:
     days = (DAYS[0] - timedelta(days=2), DAYS[1])
-    result = run(test_of(home, "v2g", "foresight-prices", "like-days", "last-week", days=days))
+    result = run(asked(home, "v2g", "foresight-prices", "like-days", "last-week", days=days))
     lines: Figures = {line["strategy"]: line for line in result.tables["strategies"]}  # type: ignore[misc]
     gain = {name: line["over_uncontrolled_eur"] for name, line in lines.items()}
     worth = 0.09  # of what is in store more, at a mean price
@@ -195,135 +142,6 @@ def test_foresight_of_prices_is_never_below_what_is_known_at_publication(home: W
     assert kept["foresight-prices"] >= kept["v2g"] - 0.15
     assert kept["v2g"] > max(kept["like-days"], kept["last-week"])
     assert gain["v2g"] > 0.0
-
-
-class StoppedError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("after", [0, 3, 6])  # before the copy, a day into the first course, the second
-def test_broken_off_and_called_again_it_ends_in_the_same_rows(
-    home: Workspace, whole: pd.DataFrame, after: int
-) -> None:
-    left = iter(range(after))
-
-    def stop(*_: object) -> None:
-        if next(left, None) is None:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        test_of(home, *GONE_ON).run(stop)
-    assert len(rows(home)) < len(whole)
-    run(test_of(home, *GONE_ON))
-    pd.testing.assert_frame_equal(rows(home), whole)
-
-
-def test_what_is_done_is_told_again_and_not_done_again(home: Workspace) -> None:
-    first = run(test_of(home, days=(DAYS[0], DAYS[0])))
-    seen: list[str] = []
-    again = test_of(home, days=(DAYS[0], DAYS[0])).run(lambda what, *_: seen.append(what))
-    assert (again.tables, seen) == (first.tables, [])
-    kept = of(rows(home), "v2g").loc[DAYS[0]]
-    run(test_of(home))
-    pd.testing.assert_series_equal(of(rows(home), "v2g").loc[DAYS[0]], kept)
-    assert len(rows(home)) == 6, "another last day is the same back-test"
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on_and_ends_in_the_same_rows(
-    home: Workspace, whole: pd.DataFrame
-) -> None:
-    words = [word for name in GONE_ON for word in ("--strategy", name)]
-    words += ["--from", str(DAYS[0]), "--to", str(DAYS[1]), "--json"]
-    command = [sys.executable, "-m", "flows.cli", "backtest", "-w", str(home.root), *words]
-    rng, killed = np.random.default_rng(3), 0
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for wait in (*rng.uniform(1.0, 9.0, 5), None):
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=home.root
-        )
-        try:
-            out, _ = process.communicate(timeout=wait)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed += 1
-    assert killed >= 2
-    assert json.loads(out)["stages"][0]["exit_code"] == 0
-    pd.testing.assert_frame_equal(rows(home), whole)
-    assert sorted(path.name for path in (home.root / ".backtest").iterdir()) == ["lock"]
-
-
-def test_a_day_without_prices_has_no_account_and_costs_no_other(home: Workspace) -> None:
-    days = (DAYS[1], FIRST + timedelta(days=NIGHTS + 1))
-    result = run(test_of(home, "v2g", days=days))
-    assert (result.status, result.exit_code) == ("degraded", 3)
-    assert "no account of 1 days" in result.message and str(days[1]) in result.message
-    assert of(rows(home), "v2g").index.max() == days[1] - timedelta(days=1)
-
-
-def test_one_runs_at_a_time_and_days_that_are_not_over_are_refused(home: Workspace) -> None:
-    (home.root / ".backtest").mkdir()
-    lock = home.root / ".backtest" / "lock"
-    assert hold(lock) is None
-    try:
-        with pytest.raises(LockedError, match="running already"):
-            run(test_of(home))
-    finally:
-        let_go(lock)
-    with pytest.raises(NoAccountError, match="2024-03-15 is not over as of 2024-03-15 12:00 UTC"):
-        test_of(home, as_of=datetime(2024, 3, 15, 12, tzinfo=UTC))
-    assert rows(home).empty
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--from", "2024-03-15", "--to", "2024-03-14"), "--to 2024-03-14 is before --from 2024-03-15"),
-        (
-            ("--from", "2024-03-14", "--to", "2024-03-15", "--strategy", "lastweek"),
-            "lastweek: there is no such",
-        ),
-        (("--from", "2024-03-14", "--to", "2024-03-15", "--every", "5"), "greater than or equal to 15"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(
-    home: Workspace, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["v2g", "backtest", "-w", str(home.root), "--json", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 2
-    assert told in json.loads(capsys.readouterr().out)["error"]["message"]
-
-
-def test_the_command_answers_a_program_and_names_every_strategy(
-    home: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [
-        "--from",
-        str(DAYS[0]),
-        "--to",
-        str(DAYS[0]),
-        "--strategy",
-        "uncontrolled",
-        "--as-of",
-        "2024-06-01",
-    ]
-    monkeypatch.setattr(sys, "argv", ["v2g", "backtest", "-w", str(home.root), "--json", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert not left.value.code
-    out, err = capsys.readouterr()
-    (line,) = json.loads(out)["stages"][0]["tables"]["strategies"]
-    assert (line["strategy"], line["days"], line["over_uncontrolled_eur"]) == ("uncontrolled", 1, 0.0)
-    assert "v2g" in err
-    monkeypatch.setattr(sys, "argv", ["v2g", "backtest", "--help"])
-    with pytest.raises(SystemExit):
-        cli.main()
-    shown = capsys.readouterr().out
-    assert [one.name for one in STRATEGIES if one.name not in shown] == []
 
 
 def test_plans_are_made_when_prices_come_and_every_so_often_as_told() -> None:
@@ -342,7 +160,7 @@ def test_plans_are_made_when_prices_come_and_every_so_often_as_told() -> None:
 
 def test_planning_on_every_four_hours_is_another_back_test(home: Workspace) -> None:
     day = (DAYS[0], DAYS[0])
-    one, other = test_of(home, "v2g", days=day), test_of(home, "v2g", days=day, every=240)
+    one, other = asked(home, "v2g", days=day), asked(home, "v2g", days=day, every=240)
     assert one.run_id != other.run_id
     run(other)
     told = of(rows(home), "v2g")
@@ -351,8 +169,8 @@ def test_planning_on_every_four_hours_is_another_back_test(home: Workspace) -> N
 
 def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Workspace) -> None:
     days = (DAY, DAY)
-    asked = [BY_NAME[name] for name in SOME]
-    result = run(BackTest.of(depot, days, asked, now=NOW, every_minutes=240, twin=True))
+    strategies = [BY_NAME[name] for name in SOME]
+    result = run(BackTest.of(depot, days, strategies, now=NOW, every_minutes=240, twin=True))
     told = rows(depot).set_index("strategy")
     assert told["twin_batteries"].tolist() == [2, 2, 2]
     assert told.loc["uncontrolled", "wear_error_eur"] == 0.0
@@ -375,22 +193,13 @@ def test_what_is_received_after_its_moment_changes_no_figure(home: Workspace, tm
     told = []
     for workspace in (home, other):
         day, then = (DAYS[0], DAYS[0]), NOW - timedelta(days=20)
-        run(test_of(workspace, "v2g", "uncontrolled", days=day, as_of=then))
+        run(asked(workspace, "v2g", "uncontrolled", days=day, as_of=then))
         told.append(rows(workspace).drop(columns=["run_id", "input_hash"]))
     pd.testing.assert_frame_equal(*told)
     assert set(told[0]["as_of_utc"]) == {pd.Timestamp(then)}
-    run(test_of(other, "v2g", days=day))
+    run(asked(other, "v2g", days=day))
     now = rows(other).query("as_of_utc > @then")
     assert now["eur"].item() != pytest.approx(told[0]["eur"].iloc[0], abs=0.05), "known by now"
-
-
-def test_days_that_nothing_tells_of_have_no_answer_and_leave_no_row(home: Workspace) -> None:
-    day = DAYS[1] + timedelta(days=60)
-    with pytest.raises(
-        NoAccountError, match=f"no day has an account.*like-days: {day}.*no plan was followed"
-    ):
-        run(test_of(home, "like-days", days=(day, day)))
-    assert rows(home).empty
 
 
 def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(
@@ -408,7 +217,7 @@ def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(
     check(Context.of(other, NOW))
     assert len(other.warehouse.read("core_metering")) == len(other.warehouse.read("core_soc_power")) == 96
     for workspace in (home, other):
-        run(test_of(workspace, "v2g", days=(DAYS[0], DAYS[0]), every=360))
+        run(asked(workspace, "v2g", days=(DAYS[0], DAYS[0]), every=360))
     beside_the_figures = ["run_id", "input_hash", "as_of_utc"]
     one, beside = (rows(workspace).drop(columns=beside_the_figures) for workspace in (home, other))
     pd.testing.assert_frame_equal(one, beside)
