@@ -2,9 +2,10 @@
 
 Cars whose stays are announced and whose wear is told, planned by `v2g backtest` from 1 November 2025 on, from
 quarter-hourly prices as they were published. A row a strategy: what it gains over charging on plug-in as
-promised and as realised, € net of wear, and over ordered charging of the same knowledge; the share of what perfect foresight gains, and of the gap between the
-best other naive strategy and perfect foresight, each with its 90 % interval; departures missed; what the cars
-hold more in the end. Last, the seconds that a day of a car took.
+promised and as realised, € net of wear, and over ordered charging of the same knowledge; the share of what
+perfect foresight gains, and of the gap between the best other naive strategy and perfect foresight, each with
+its 90 % interval; departures missed; what the cars hold more in the end. Last, the seconds that a day of a
+car took.
 """
 
 from __future__ import annotations
@@ -45,9 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         result = test.run(lambda *_: None)
         seconds = perf_counter() - begin
     print(result.message)
-    print(
-        f"{'strategy':18}  promised €  gained €  over ordered €  {'of foresight':22}  {'gap closed':22}  missed  stored kWh"
-    )
+    heads = f"{'strategy':18}  promised €  gained €  over ordered €"
+    print(f"{heads}  {'of foresight':22}  {'gap closed':22}  missed  stored kWh")
     for line in result.tables["strategies"]:
         print(_row(line))
     days = options.days * len(courses_of(strategies))
