@@ -162,3 +162,12 @@ def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: W
     text = (depot.root / index).read_text(encoding="utf-8")
     assert "8 of 96 quarter-hours of 2024-04-10 without one price (05:00–07:00)" in text
     assert "nothing is fed back" in text
+
+
+def test_a_day_between_others_that_lacks_an_hour_is_said_to_lack_it_and_no_more(depot: Workspace) -> None:
+    days = [PLAIN + timedelta(days=more) for more in (-1, 0, 1)]
+    rows = pd.concat([rows_of(day) for day in days], ignore_index=True).drop(index=30)
+    put(depot, "prices", rows)
+    result = check(Context.of(depot, AS_OF))
+    assert f"not complete: prices {ZONE} {PLAIN}" in result.message
+    assert "failed as a whole" not in result.message

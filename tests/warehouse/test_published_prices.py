@@ -298,3 +298,16 @@ def test_a_short_line_of_omie_costs_its_own_interval(tmp_path: Path) -> None:
     source = read(tmp_path, "\n".join([first, *lines]), "omie")
     assert len(source.frame) == 2 * 95
     assert any("1 rows were left out" in note for note in source.notes)
+
+
+def test_zones_in_euros_need_no_rate_of_those_beside_them(tmp_path: Path) -> None:
+    lines = ["Delivery Start (CET),Delivery End (CET),SE3 (EUR),UK (GBP)"]
+    lines += [f"24.06.2026 {n:02d}:00:00,24.06.2026 {n + 1:02d}:00:00,{n + 40.5},80" for n in range(23)]
+    text = "\n".join(lines)
+    source = read(tmp_path, text, "nordpool")
+    assert set(source.frame["zone"]) == {"SE3"}
+    assert any("zone GB is in GBP: with --rate" in note for note in source.notes)
+    both = read(tmp_path, text, "nordpool", rate=1.2).frame.groupby("zone")["price_eur_per_kwh"].first()
+    assert both.to_dict() == pytest.approx({"GB": 0.096, "SE3": 0.0405})
+    with pytest.raises(OptionError, match="the zones are in GBP, NOK"):
+        read(tmp_path, text.replace("SE3 (EUR)", "NO1 (NOK)"), "nordpool", rate=1.2)
