@@ -55,7 +55,7 @@ def endless(frame: pd.DataFrame) -> RowFinding:
 
 
 def told_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
-    """Find sessions that tell of a stay which the file tells of under another id: the first row counts."""
+    """Find sessions that tell of a stay which the file tells of under another id: the first id counts."""
     again: dict[int, str] = {}
     recent: list[_Stay] = []
     for stay in _stays(frame, owners, usable):
@@ -68,14 +68,14 @@ def told_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
         if twin is None:
             recent.append(stay)
             continue
-        first, second = sorted((twin, stay), key=lambda one: one.position)
+        first, second = sorted((twin, stay), key=lambda one: (one.name, one.position))
         again[second.position] = f"{second.name!r} is {first.name!r}"
         recent[recent.index(twin)] = first
     return RowFinding(
         rule="same_stay",
         column="session_id",
         severity="warning",
-        reason="the file tells of one stay twice, under two ids: the first row counts",
+        reason="the file tells of one stay twice, under two ids: the first id counts",
         positions=np.array(sorted(again), dtype=np.intp),
         told=tuple(again[position] for position in sorted(again)),
     )
@@ -114,10 +114,10 @@ def _stays(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Stay]:
         frame[name].astype("int64").to_numpy()[positions] / 60e6 for name in ("arrival_utc", "departure_utc")
     )
     group = owners.group[positions]
-    order = np.lexsort((positions, departure, arrival, group))
     names, arrival_soc, departure_soc = (
         frame[name].to_numpy()[positions] for name in ("session_id", "arrival_soc", "departure_soc")
     )
+    order = np.lexsort((positions, names.astype(str), departure, arrival, group))
     return [
         _Stay(
             position=int(positions[i]), group=int(group[i]), name=str(names[i]), arrival=float(arrival[i]),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from warehouse.contracts import AMENDED, DATASETS, TableContract, dataset_contract, raw_contract
 from warehouse.errors import UnknownTableError
-from warehouse.stays import SESSIONS, SUPERSEDED, overlaps_later
+from warehouse.stays import SESSIONS, SUPERSEDED, holding
 
 _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)
@@ -106,8 +106,8 @@ def believed(contract: TableContract, condition: str) -> str:
     # Whether a session holds depends on others of its car, hence on keys that were not asked for.
     beliefs = _latest(contract, dataset, every, "TRUE")
     return f"""(
-        WITH beliefs AS {beliefs} SELECT {names} FROM beliefs AS earlier
-        WHERE NOT EXISTS (FROM beliefs AS later WHERE {overlaps_later("earlier", "later")})
+        WITH beliefs AS MATERIALIZED {beliefs}
+        SELECT {names} FROM beliefs SEMI JOIN {holding("beliefs")} AS holds USING (session_id)
     )"""  # noqa: S608
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from warehouse.errors import ContractError
 from warehouse.missed import Missed, missed
-from warehouse.quarantine import Wanted, landed_rows, quarantined
+from warehouse.quarantine import Wanted, landed_rows, quarantined, withdrawn_rows
 from warehouse.rows import Scalar
 from warehouse.soc import first_and_last_soc
 from warehouse.store import Extent, Warehouse, Within
@@ -91,6 +91,10 @@ class Known:
     def quarantined(self, wanted: Wanted) -> pd.DataFrame:
         """Return the rows of the quarantine that had been received; see `warehouse.quarantine`."""
         return quarantined(self.warehouse, wanted, known_by=self.as_of)
+
+    def withdrawn(self, dataset: str) -> pd.DataFrame:
+        """Return the rows (source_id, source_row) of a dataset that were withdrawn by then."""
+        return withdrawn_rows(self.warehouse, dataset, self.as_of)
 
     def missed(
         self,

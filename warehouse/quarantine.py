@@ -144,6 +144,17 @@ def released(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     return found
 
 
+def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) -> pd.DataFrame:
+    """Return the rows (source_id, source_row) of a dataset that were withdrawn by a moment, tz-aware."""
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        found: pd.DataFrame = connection.sql(
+            f"SELECT source_id, source_row FROM {withdrawn_sql('$before')} WHERE dataset = $dataset",  # noqa: S608
+            params={"before": known_before(known_by), "dataset": dataset},
+        ).to_df()
+    return found
+
+
 def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows (source_id, source_row) as they landed, shape of `landed_contract`; pruned ones lack."""
     contract = landed_contract(dataset)

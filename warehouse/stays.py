@@ -1,9 +1,10 @@
 """Sessions of one car never overlap: of two that do, the one received later holds, the other is superseded.
 
 A session is a belief about where a car is, whatever id it goes under. The beliefs that hold of each id (its
-latest) lie in core_session and, where a later received one of the same car overlaps them, in
-core_session_superseded with what replaced them. Which is which depends on these beliefs alone, not on the
-order in which they were merged: when one is corrected or withdrawn, what it had replaced comes forward again.
+latest) lie in core_session and, where a later received one that holds overlaps them, in
+core_session_superseded with what replaced them; what is superseded itself stands in no one's way. Which is
+which depends on these beliefs alone, not on the order in which they were merged: when one is corrected or
+withdrawn, what it had replaced comes forward again.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,39 @@ def overlaps_later(earlier: str, later: str) -> str:
         f"{later}.battery_id = {earlier}.battery_id AND {later}.arrival_utc < {earlier}.departure_utc "
         f"AND {earlier}.arrival_utc < {later}.departure_utc AND ({second}) > ({first})"
     )
+
+
+def holding(beliefs: str) -> str:
+    """Return SQL of the session_id of those of some beliefs that hold; beliefs: SQL, a row a session.
+
+    From the one received last to the first, each holds that overlaps none of its car's that holds already.
+    """
+    pair = ", ".join(f"{name} := own.{name}" for name in ("arrival_utc", "departure_utc"))
+    latest = ", ".join(f"own.{name} DESC" for name in _ORDER)
+    clear = (
+        "len(list_filter(taken, lambda one: one.arrival_utc < own.departure_utc "
+        "AND own.arrival_utc < one.departure_utc)) = 0"
+    )
+    return f"""(
+        WITH RECURSIVE contested AS (
+            SELECT own.*, row_number() OVER (PARTITION BY own.battery_id ORDER BY {latest}) AS place
+            FROM {beliefs} AS own WHERE EXISTS (
+                FROM {beliefs} AS other WHERE other.battery_id = own.battery_id
+                AND other.session_id <> own.session_id AND other.arrival_utc < own.departure_utc
+                AND own.arrival_utc < other.departure_utc
+            )
+        ), judged AS (
+            SELECT battery_id, place, session_id, TRUE AS holds, [struct_pack({pair})] AS taken
+            FROM contested AS own WHERE place = 1
+            UNION ALL
+            SELECT own.battery_id, own.place, own.session_id, {clear},
+            CASE WHEN {clear} THEN list_append(taken, struct_pack({pair})) ELSE taken END
+            FROM judged JOIN contested AS own
+            ON own.battery_id = judged.battery_id AND own.place = judged.place + 1
+        )
+        SELECT session_id FROM {beliefs} AS every ANTI JOIN contested USING (session_id)
+        UNION ALL SELECT session_id FROM judged WHERE holds
+    )"""  # noqa: S608
 
 
 def reopen(connection: duckdb.DuckDBPyConnection, batteries: Sequence[str]) -> None:
@@ -55,8 +89,11 @@ def settle(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT battery_id FROM {SESSIONS} QUALIFY arrival_utc < max(departure_utc) OVER ("
         "PARTITION BY battery_id ORDER BY arrival_utc, departure_utc, session_id "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) "
-        f"SELECT {own}, {later}, later.received_utc AS by_received_utc FROM doubtful AS earlier "
-        f"JOIN doubtful AS later ON {overlaps_later('earlier', 'later')} "
+        f", holds AS MATERIALIZED {holding('doubtful')} "
+        f"SELECT {own}, {later}, later.received_utc AS by_received_utc "
+        "FROM (FROM doubtful ANTI JOIN holds USING (session_id)) AS earlier "
+        "JOIN (FROM doubtful SEMI JOIN holds USING (session_id)) AS later "
+        f"ON {overlaps_later('earlier', 'later')} "
         f"QUALIFY row_number() OVER (PARTITION BY earlier.session_id ORDER BY {latest}) = 1"
     )
     connection.execute(f"DELETE FROM {SESSIONS} USING lost WHERE {SESSIONS}.session_id = lost.session_id")  # noqa: S608

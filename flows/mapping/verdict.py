@@ -21,7 +21,10 @@ Outcome = Literal["new", "history", "unchanged", "kept"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What decides on the side of the plan that is made. failed: modes that should be planned and are not."""
+    """What decides on the side of the plan that is made. failed: modes that should be planned and are not.
+
+    unfounded: plans that rest on withdrawn prices, which stand in nobody's way.
+    """
 
     zone: str
     market_date: date
@@ -29,6 +32,7 @@ class Candidate:
     source: PlanSource
     input_hash: str
     failed: frozenset[str] = frozenset()
+    unfounded: frozenset[str] = frozenset()
 
     @property
     def where(self) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
         same = then["input_hash"] == candidate.input_hash
         if same and len(failed_modes(then)) <= len(candidate.failed):
             return Verdict(outcome="unchanged", stands=then)
-        if worse_rung(candidate.source, then["plan_source"]):
+        if then["plan_id"] not in candidate.unfounded and worse_rung(candidate.source, then["plan_source"]):
             return Verdict(outcome="kept", stands=then)
     later = in_force is not None and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
     before = plans[plans["as_of_utc"] <= pd.Timestamp(candidate.as_of)]

@@ -85,10 +85,13 @@ def check(context: Context) -> StageResult:
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
     message = f"{total} rows checked, {quarantined} quarantined" if rows else "nothing new to check"
-    if bad:
-        message += "; failed as a whole: " + ", ".join(
-            f"{row['dataset']} {row['blocked'] or '(every row)'}" for row in bad
-        )
+    for words, some in (
+        ("not complete", [row for row in bad if _only_holes(row)]),
+        ("failed as a whole", [row for row in bad if not _only_holes(row)]),
+    ):
+        if some:
+            shown = (f"{row['dataset']} {row['blocked'] or '(every row)'}" for row in some)
+            message += f"; {words}: {', '.join(shown)}"
     if unjudged:
         message += f"; could not be checked and wait on: {', '.join(unjudged)}"
     return StageResult(
@@ -235,6 +238,11 @@ def _inner_days(prices: pd.DataFrame) -> dict[str, tuple[date, ...]]:
             inner = (day for day in touched if {day - _DAY, day + _DAY} <= touched)
             days[str(zone)] = tuple(sorted(inner))
     return days
+
+
+def _only_holes(row: Mapping[str, Any]) -> bool:
+    """Whether all that is wrong with prices is that a market day lacks some: the others are in."""
+    return row["dataset"] == "prices" and row["good"] > 0 and not row["quarantined"]
 
 
 def _failed_rules(dataset: str, checks: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,10 +19,12 @@ from flows.mapping.plan_rows import plan_frames, price_rows
 from flows.mapping.read_inputs import read_inputs
 from flows.mapping.used import files_used
 from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
+from flows.mapping.withdrawn import unfounded_plans
 from flows.stages.made import Made, followed_plans, input_notes, make
 from flows.stages.plan_answer import answer
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version
+from warehouse.rows import Scalar
 from warehouse.store import Guard, Read
 
 
@@ -42,6 +44,7 @@ def plan(context: Context, day: date) -> StageResult:
         as_of=context.as_of,
         source=inputs.prices.source,
         input_hash=inputs.input_hash,
+        unfounded=unfounded_plans(context.known, _of_day(context, day)),
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
@@ -62,6 +65,11 @@ def plan(context: Context, day: date) -> StageResult:
         by = dict.fromkeys(tables, ("plan_id",))
         if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, beside)):
             return answer(context, inputs, verdict)
+
+
+def _of_day(context: Context, day: date) -> list[str]:
+    where: dict[str, Scalar] = {"market_date": day, "zone": context.workspace.zone}
+    return sorted(context.known.read("out_plan", where=where)["plan_id"].astype(str))
 
 
 def _still(candidate: Candidate, verdict: Verdict, beside: frozenset[str] | None) -> Guard:

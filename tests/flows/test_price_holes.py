@@ -12,8 +12,10 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.publish import publish
+from flows.stages.withdraw import withdraw
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, ZONE, price_rows, put, session_rows
+from warehouse.withdrawal import Rows
 from warehouse.zones import market_day_bounds, market_day_slots
 
 WEEK = timedelta(days=7)
@@ -133,6 +135,24 @@ def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(d
     assert slots[hole].max() < 1e-9 < slots.max()
 
 
+def test_a_plan_on_prices_that_were_withdrawn_since_stands_in_nobodys_way(depot: Workspace) -> None:
+    told(depot, "sessions", stays(PLAIN))
+    file = put(depot, "prices", rows_of(PLAIN))
+    before = datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())
+    check(Context.of(depot, AS_OF))
+    first = plan(Context.of(depot, before), PLAIN)
+    assert first.details["plan_source"] == "published"
+    hour = timedelta(hours=1)
+    gone = Rows(dataset="prices", source=file.name)
+    withdraw(Context.of(depot, before + hour), gone, action="withdraw", decided_by="ada", reason="wrong day")
+    right = rows_of(PLAIN).iloc[:-1]
+    put(depot, "prices", right.assign(price_eur_per_kwh=right["price_eur_per_kwh"] + 0.01))
+    check(Context.of(depot, before + hour))
+    second = plan(Context.of(depot, before + 2 * hour), PLAIN)
+    assert (second.details["outcome"], second.details["plan_source"]) == ("new", "substituted")
+    assert second.details["in_force_plan_id"] == second.details["plan_id"] != first.details["plan_id"]
+
+
 def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: Workspace) -> None:
     told(depot, "sessions", stays(PLAIN))
     told(depot, "prices", rows_of(PLAIN).drop(index=[5, 6]))
@@ -184,3 +204,12 @@ def test_without_any_day_before_nothing_stands_in(depot: Workspace, monkeypatch:
         assert f"nor is {lack} complete" in out["out_plan"]["note"].item()
         discharged = out["out_plan_slot"]["discharge_kw"].max()
         assert discharged == 0.0
+
+
+def test_a_day_between_others_that_lacks_an_hour_is_said_to_lack_it_and_no_more(depot: Workspace) -> None:
+    days = [PLAIN + timedelta(days=more) for more in (-1, 0, 1)]
+    rows = pd.concat([rows_of(day) for day in days], ignore_index=True).drop(index=30)
+    put(depot, "prices", rows)
+    result = check(Context.of(depot, AS_OF))
+    assert f"not complete: prices {ZONE} {PLAIN}" in result.message
+    assert "failed as a whole" not in result.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pandas as pd
+import pytest
 
 from flows.stages import Context
 from flows.stages.check import check
@@ -80,9 +81,11 @@ def test_a_stay_that_is_announced_for_another_day_is_no_id_given_anew(workspace:
         assert told(result, "id_again") == ""
 
 
-def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace) -> None:
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace, order: list[int]) -> None:
     twice = session_rows().iloc[[2, 2]].assign(session_id=["s3", "s3b"])
     twice["arrival_utc"] = [f"{DAY}T07:10:00Z", f"{DAY}T07:11:00Z"]
+    twice = twice.iloc[order]
     result = taken(workspace, pd.concat([session_rows().iloc[:2], twice]), 0)
     assert result.exit_code == 0
     assert held(workspace) == ["s1", "s2", "s3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -238,3 +239,25 @@ def test_zones_beyond_europe_have_their_own_clock_and_hour_of_publication() -> N
 def test_every_layout_of_this_list_is_of_a_source() -> None:
     assert all(isinstance(layout, Layout) for layout in ABROAD.values())
     assert len({layout.source for layout in ABROAD.values()}) >= 11
+
+
+def test_elering_over_the_markets_change_to_quarter_hours_loses_none(tmp_path: Path) -> None:
+    """The auction of 1 October 2025 begins at midnight in Berlin, an hour into the day of Tallinn."""
+    change = pd.Timestamp("2025-09-30T22:00Z")
+    hours = pd.date_range(change - pd.Timedelta(hours=25), change, freq="h", inclusive="left")
+    quarters = pd.date_range(change, change + pd.Timedelta(hours=24), freq="15min", inclusive="left")
+    stamps = [*hours, *quarters]
+    lines = ["Ajatempel (UTC);Kuupäev (Eesti aeg);NPS Eesti"]
+    lines += [f"{int(one.timestamp())};x;{number % 90},5" for number, one in enumerate(stamps)]
+    frame = read(tmp_path, "\n".join(lines), "elering").frame
+    assert frame["resolution_minutes"].tolist() == [60] * 25 + [15] * 96
+
+
+def test_days_of_aemo_that_follow_on_as_month_and_day_alone_are_refused(tmp_path: Path) -> None:
+    layout = ABROAD["aemo"]
+    starts = grid(dt.date(2026, 4, 6), 30, layout.timezone, days=4)
+    text = layout.write(starts, 30, invented(len(starts)))
+    assert len(read(tmp_path, text, "aemo", **layout.options).frame)
+    turned = re.sub(r"2026/(\d\d)/(\d\d)", lambda found: f"{int(found[1])}/{int(found[2])}/2026", text)
+    with pytest.raises(CellError, match="follow on only as month/day"):
+        read(tmp_path, turned, "aemo", **layout.options)

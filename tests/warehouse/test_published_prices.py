@@ -247,3 +247,67 @@ def test_rows_of_energy_charts_may_stand_in_any_order_and_twice(tmp_path: Path) 
     for order in (lines[::-1], [*lines[:7], lines[8], lines[7], *lines[9:]], [*lines, header, below, *lines]):
         source = read(tmp_path, "\n".join([header, below, *order]), layout.source, **layout.options)
         pd.testing.assert_frame_equal(source.frame.drop(columns="source_row"), good)
+
+
+def test_rows_in_another_currency_than_the_header_says_are_left_out_or_refused(tmp_path: Path) -> None:
+    lines = ["MTU (CET/CEST),Day-ahead Price [EUR/MWh],Currency,BZN|DE-LU"]
+    lines += [f"24.06.2026 {n:02d}:00 - 24.06.2026 {n + 1:02d}:00,{n + 40.5},EUR," for n in range(23)]
+    assert len(read(tmp_path, "\n".join(lines), "entsoe").frame) == 23
+    lines[4] = lines[4].replace("EUR,", "GBP,")
+    source = read(tmp_path, "\n".join(lines), "entsoe")
+    assert len(source.frame) == 22
+    assert any("1 rows in GBP were left out" in note for note in source.notes)
+    with pytest.raises(UnitError, match="row 1, column Currency: 'GBP' contradicts"):
+        read(tmp_path, "\n".join([lines[0], *(one.replace("EUR,", "GBP,") for one in lines[1:])]), "entsoe")
+
+
+@pytest.mark.parametrize(("mark", "kept"), [("CEST", 23), ("CET", 0), ("GMT", 0), ("EEST", 0)])
+def test_marks_of_another_clock_than_the_headers_are_no_times(tmp_path: Path, mark: str, kept: int) -> None:
+    lines = ["MTU (CET/CEST),Day-ahead Price [EUR/MWh],Currency,BZN|DE-LU"]
+    clock = [f"24.06.2026 {n:02d}:00 ({mark})" for n in range(24)]
+    lines += [f"{clock[n]} - {clock[n + 1]},{n + 40.5},EUR," for n in range(23)]
+    if not kept:
+        with pytest.raises(CellError, match="is marked with another clock than Europe/Paris shows then"):
+            read(tmp_path, "\n".join(lines), "entsoe")
+        return
+    assert len(read(tmp_path, "\n".join(lines), "entsoe").frame) == kept
+
+
+def test_hours_of_zones_that_lie_half_an_hour_beside_utc_are_hours_of_their_clock(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 6, 24), 60, "Australia/Adelaide")
+    lines = ["zone,interval_start_utc,resolution_minutes,price_eur_per_kwh"]
+    lines += [f"SA1,{one:%Y-%m-%dT%H:%M:%SZ},60,{0.05 + 0.001 * n:.3f}" for n, one in enumerate(starts)]
+    file = tmp_path / "prices.csv"
+    file.write_text("\n".join(lines))
+    assert len(read_source("prices", file, source="csv").frame) == 24
+    file.write_text("\n".join(lines).replace("SA1", "NSW1"))
+    with pytest.raises(CellError, match="begins beside the grid of its 60 minutes"):
+        read_source("prices", file, source="csv")
+
+
+def test_days_at_a_markets_cap_are_believed_of_who_states_the_unit(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 6, 24), 60)
+    source = read(tmp_path, LAYOUTS["smard, English"].write(starts, 60, [4000.0] * 24), "smard")
+    assert set(source.frame["price_eur_per_kwh"].round(2)) == {4.0}
+
+
+def test_a_short_line_of_omie_costs_its_own_interval(tmp_path: Path) -> None:
+    starts = grid(dt.date(2026, 6, 24), 15)
+    first, *lines = LAYOUTS["omie"].write(starts, 15, invented(96)).split("\n")
+    lines[5] = "2026;6;24;"
+    source = read(tmp_path, "\n".join([first, *lines]), "omie")
+    assert len(source.frame) == 2 * 95
+    assert any("1 rows were left out" in note for note in source.notes)
+
+
+def test_zones_in_euros_need_no_rate_of_those_beside_them(tmp_path: Path) -> None:
+    lines = ["Delivery Start (CET),Delivery End (CET),SE3 (EUR),UK (GBP)"]
+    lines += [f"24.06.2026 {n:02d}:00:00,24.06.2026 {n + 1:02d}:00:00,{n + 40.5},80" for n in range(23)]
+    text = "\n".join(lines)
+    source = read(tmp_path, text, "nordpool")
+    assert set(source.frame["zone"]) == {"SE3"}
+    assert any("zone GB is in GBP: with --rate" in note for note in source.notes)
+    both = read(tmp_path, text, "nordpool", rate=1.2).frame.groupby("zone")["price_eur_per_kwh"].first()
+    assert both.to_dict() == pytest.approx({"GB": 0.096, "SE3": 0.0405})
+    with pytest.raises(OptionError, match="the zones are in GBP, NOK"):
+        read(tmp_path, text.replace("SE3 (EUR)", "NO1 (NOK)"), "nordpool", rate=1.2)

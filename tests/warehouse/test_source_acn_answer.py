@@ -73,12 +73,16 @@ def test_a_bad_session_a_stranger_and_an_open_stay_cost_themselves_alone(tmp_pat
         item(2, kWhDelivered="much"),
         item(3, disconnectTime=None),
         item(4, spaceID="CA-1"),
+        "no session",
+        item(6, timezone="America/Nowhere"),
         batteries={"CA-496": "CAR1"},
     )
     assert source.frame["source_row"].tolist() == [1, 3]
     assert source.frame["departure_utc"].isna().tolist() == [False, True]
     told = "\n".join(source.notes)
     assert "row 2, column kWhDelivered" in told
+    assert "row 5, column connectionTime: is missing" in told
+    assert "row 6, column timezone" in told
     assert "has no end yet, CAR1 is there" in told
     assert "'CA-1'" in told
 

@@ -85,6 +85,13 @@ def test_a_transaction_is_a_session_with_the_charge_that_the_car_reported(
     assert source.notes == (REACHED,)
 
 
+def test_times_without_an_offset_are_those_of_utc_and_told(tmp_path):
+    text = json.dumps(log_16()).replace('Z"', '"')
+    source = sessions(write(tmp_path, json.loads(text)), batteries={"TAG1": "CAR1"})
+    assert source.frame["arrival_utc"].tolist() == [pd.Timestamp(HOUR.format(8))]
+    assert any("times without an offset were taken as UTC" in note for note in source.notes)
+
+
 def test_without_states_of_charge_a_target_and_the_car_derive_them(tmp_path):
     path = write(tmp_path, log_16(tag="CAR1", socs=()))
     with pytest.raises(OptionError, match=r"row 2, column target_soc: transaction '17' reports no state"):

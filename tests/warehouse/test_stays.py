@@ -66,6 +66,18 @@ def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
     assert ids(warehouse, known_by=NOW + HOUR, where={"session_id": "a"}) == []
 
 
+def test_what_is_replaced_itself_stands_in_no_ones_way(warehouse):
+    take_in(warehouse, 0, stay("a", 0, 8))
+    take_in(warehouse, 1, stay("b", 7, 18))
+    assert (ids(warehouse), ids(warehouse, known_by=NOW)) == (["b"], ["a"])
+    take_in(warehouse, 2, stay("c", 17, 20))
+    assert ids(warehouse) == ["a", "c"]
+    (lost,) = warehouse.read("core_session_superseded").to_dict("records")
+    assert (lost["session_id"], lost["by_session_id"]) == ("b", "c")
+    assert ids(warehouse, known_by=NOW + HOUR) == ["b"]
+    assert ids(warehouse, known_by=NOW + 2 * HOUR) == ["a", "c"]
+
+
 def test_an_earlier_record_that_comes_in_late_replaces_nothing(warehouse):
     take_in(warehouse, 5, stay("new", 0, 8))
     take_in(warehouse, 1, stay("old", 7, 9))
@@ -128,6 +140,36 @@ def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
         check(warehouse)
         assert ids(warehouse, known_by=NOW) == []
     assert ids(warehouse) == ["c"]
+
+
+def by_hand(told):
+    """The sessions that hold of some files in their order: from the last told to the first."""
+    latest = {}
+    for rows in told:
+        latest.update({row["session_id"]: row for row in rows})
+    order = sorted(latest.values(), key=lambda row: max(at for at, rows in enumerate(told) if row in rows))
+    held = []
+    for row in reversed(order):
+        if not any(
+            one["battery_id"] == row["battery_id"]
+            and one["arrival_utc"] < row["departure_utc"]
+            and row["arrival_utc"] < one["departure_utc"]
+            for one in held
+        ):
+            held.append(row)
+    return sorted(row["session_id"] for row in held)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(told=st.lists(st.deferred(lambda: stays), min_size=2, max_size=7))
+def test_the_last_told_hold_one_after_the_other(told):
+    files = [[row] for row in told]
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = made(folder)
+        for hours, rows in enumerate(files):
+            take_in(warehouse, hours, *rows)
+        assert ids(warehouse) == by_hand(files)
+        assert ids(warehouse, known_by=NOW + len(files) * HOUR) == by_hand(files)
 
 
 stays = st.builds(

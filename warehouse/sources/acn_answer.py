@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from warehouse.errors import CellError, EmptyFileError, OptionError, SourceError
+from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, SourceError
 from warehouse.sources.cars import cars_of
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -42,7 +42,7 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
     for item in object_of(file).items("_items"):
         try:
             sessions.append(_session(item))
-        except CellError as error:
+        except (CellError, ColumnError) as error:
             refusal = refusal or error
             notes.append(f"left out: {error}")
     if not sessions:
@@ -63,8 +63,10 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
 
 
 def _session(item: Record) -> dict[str, object]:
-    name = str(item.value.get("timezone") or _LOS_ANGELES)
-    zone = zone_info(name, item.file)
+    try:
+        zone = zone_info(str(item.value.get("timezone") or _LOS_ANGELES), item.file)
+    except OptionError as error:
+        raise item.error("timezone", error.problem) from None
     arrival = _moment(item, "connectionTime")
     departure = None if item.get("disconnectTime") is None else _moment(item, "disconnectTime")
     asked = item.value.get("userInputs")

@@ -60,7 +60,7 @@ _EVENTS: Mapping[object, Part] = {"Started": Part.START, "Updated": Part.METER, 
 class _Frame:
     """One message; its payload's members are read with the row in every error.
 
-    unread: takes up the errors of values that were left out, one by one.
+    unread: takes up the errors of values that were left out, naive the times without an offset.
     """
 
     file: str
@@ -69,6 +69,7 @@ class _Frame:
     action: str | None
     payload: Mapping[str, Any]
     unread: list[SourceError] = field(default_factory=list)
+    naive: list[str] = field(default_factory=list)
 
     def error(self, member: str, problem: str, value: object = None) -> CellError:
         shown = None if value is None else str(value)
@@ -87,6 +88,8 @@ class _Frame:
             time = None
         if time is None or not 1900 <= time.year < 2200:
             raise self.error("timestamp", "is not an ISO 8601 time of the years 1900 to 2199", value)
+        if time.tzinfo is None:
+            self.naive.append(str(value))
         # Without an offset OCPP-J means UTC.
         return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)
 
@@ -138,6 +141,7 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
     waiting: dict[str, _Frame] = {}
     told: list[Told] = []
     unread: list[SourceError] = []
+    naive: list[str] = []
     for row, value in _values(file):
         try:
             if isinstance(value, SourceError):
@@ -146,6 +150,7 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
             if (message := _told(frame, waiting)) is not None:
                 told.append(message)
             unread += frame.unread
+            naive += frame.naive
         except (CellError, UndecodableFileError) as error:
             unread.append(error)
     notes = [
@@ -153,6 +158,10 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
         "says which transaction started"
         for call in waiting.values()
     ]
+    if naive:
+        notes.append(
+            f"{len(naive)} times without an offset were taken as UTC, as in OCPP, the first: {naive[0]}"
+        )
     return told, notes, unread
 
 

@@ -96,8 +96,7 @@ def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
             file=file, row=_row(frame, absurd), column=header, value=shown,
         )  # fmt: skip
     length = frame["resolution_minutes"].astype("float64")
-    # The zones' clocks differ from UTC by whole hours: what is beside the grid there is so in UTC.
-    beside = (starts.dt.minute % length).fillna(0.0) != 0
+    beside = (_local_minutes(frame) % length).fillna(0.0) != 0
     if beside.sum() > len(frame) / 2:
         row, first = _row(frame, beside), starts[beside].iloc[0]
         yield CellError(
@@ -105,6 +104,15 @@ def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
             "rows): is it the middle or the end of the interval? Export the starts, or shift the times",
             file=file, row=row, column=header, value=f"{first:%Y-%m-%d %H:%M} UTC",
         )  # fmt: skip
+
+
+def _local_minutes(frame: pd.DataFrame) -> pd.Series:
+    """Return the minutes after the hour at which intervals begin, by the clock of each zone that is known."""
+    minutes: pd.Series = frame["interval_start_utc"].dt.minute.astype("float64")
+    for zone, own in frame.groupby("zone")["interval_start_utc"]:
+        if zone in ZONES:
+            minutes.loc[own.index] = own.dt.tz_convert(ZONES[str(zone)]).dt.minute.astype("float64")
+    return minutes
 
 
 def _unit(
@@ -121,7 +129,7 @@ def _unit(
     size = float(np.quantile(np.abs(finite), 0.95))
     if low <= size <= high:
         return
-    if price and published and size < low:
+    if price and published and size <= (column.maximum or high):
         return
     if _one_alone(finite, column, high):
         return

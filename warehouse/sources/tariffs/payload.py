@@ -113,13 +113,13 @@ class Record:
 
 
 def records(value: object, file: str, column: str) -> list[Record]:
-    """Return a list of objects, numbered from 1; CellError if it is none."""
+    """Return a list of objects, numbered from 1; one that is none has no key. CellError if it is no list."""
     if not isinstance(value, list):
         raise CellError("is not a list", file=file, column=column)
-    for row, item in enumerate(value, start=1):
-        if not isinstance(item, dict):
-            raise CellError("is not an object", file=file, row=row, column=column, value=str(item))
-    return [Record(file=file, value=item, row=row) for row, item in enumerate(value, start=1)]
+    return [
+        Record(file=file, value=item if isinstance(item, dict) else {}, row=row)
+        for row, item in enumerate(value, start=1)
+    ]
 
 
 def json_of(file: RawFile) -> object:

@@ -19,6 +19,7 @@ from warehouse.sources.twice import Times, put_back, runs_backwards
 LENGTHS = (15, 30, 60)
 """Minutes that an interval may last."""
 _SUMMER, _WINTER = ("CEST", "EEST", "WEST", "BST"), ("CET", "EET", "WET", "GMT")
+_HOURS = {"CEST": 2, "EEST": 3, "WEST": 1, "BST": 1, "CET": 1, "EET": 2, "WET": 0, "GMT": 0}
 _MARK = re.compile(rf"\s*\(?\b({'|'.join((*_SUMMER, *_WINTER))})\b\)?\s*$")
 _PASS = re.compile(r"(?<=\d)\s?([AaBb])(?=[:. ]\d\d)")
 
@@ -36,17 +37,23 @@ ZONES_NAMED: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wall:
-    """A time on a local clock; second: whether it is of the second pass of an hour that comes twice."""
+    """A time on a local clock; second: whether it is of the second pass of an hour that comes twice.
+
+    hours: by its mark, as CEST, from UTC; None without one.
+    """
 
     time: dt.datetime
     second: bool | None = None
+    hours: int | None = None
 
 
 @lru_cache(maxsize=2**17)
 def wall(text: str, formats: tuple[str, ...]) -> Wall | None:
     """Return the local time of a cell, None where it is none; formats: as `strptime` reads them."""
     second: bool | None = None
+    hours: int | None = None
     if found := _MARK.search(text):
+        hours = _HOURS[found[1]]
         second, text = found[1] in _WINTER, text[: found.start()]
     if found := _PASS.search(text):
         second, text = found[1] in "Bb", text[: found.start()] + text[found.end() :]
@@ -55,7 +62,7 @@ def wall(text: str, formats: tuple[str, ...]) -> Wall | None:
             time = dt.datetime.strptime(text.strip(), one)
         except ValueError:
             continue
-        return Wall(time=time, second=second) if 2000 <= time.year < 2100 else None
+        return Wall(time=time, second=second, hours=hours) if 2000 <= time.year < 2100 else None
     return None
 
 
@@ -78,7 +85,9 @@ def starts_of(walls: Sequence[Wall | None], ends: Sequence[Wall | None], timezon
             continue
         first, second = (one.time.replace(tzinfo=timezone, fold=fold) for fold in (0, 1))
         before, after = first.utcoffset(), second.utcoffset()
-        if before == after or before is None or after is None:
+        if before is None or after is None or (one.hours is not None and not _marked(one, before, after)):
+            faults[index] = f"is marked with another clock than {timezone.key} shows then"
+        elif before == after:
             times[index] = first.astimezone(dt.UTC)
         elif before < after:
             faults[index] = f"is a time that {timezone.key} skips on that day"
@@ -95,6 +104,11 @@ def starts_of(walls: Sequence[Wall | None], ends: Sequence[Wall | None], timezon
             else:
                 times[index] = one.time.replace(tzinfo=timezone, fold=fold).astimezone(dt.UTC)
     return Starts(times=times, faults=faults)
+
+
+def _marked(one: Wall, *offsets: dt.timedelta) -> bool:
+    """Whether the mark of a time is one of what its clock may be from UTC then."""
+    return any(offset == dt.timedelta(hours=one.hours or 0) for offset in offsets)
 
 
 def minutes_of(start: dt.datetime, begun: Wall, end: Wall | None, timezone: ZoneInfo) -> int | None:

@@ -22,7 +22,8 @@ from warehouse.sources.tariffs.published.wide import missing, series_of, texts_o
 PROVIDER = "Elering AS"
 LICENCE = "terms of dashboard.elering.ee"
 OPTIONS = frozenset({"zone"})
-_CLOCK = ZoneInfo("Europe/Tallinn")
+_CLOCK = ZoneInfo("Europe/Berlin")
+"""The market's: its days are of one length each, also for those who live an hour further east."""
 _TIMES = ("Ajatempel (UTC)", "Timestamp (UTC)")
 _ZONES = {
     "nps läti": "LV", "nps latvia": "LV", "nps leedu": "LT", "nps lithuania": "LT", "nps soome": "FI",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
-from warehouse.errors import CellError, ColumnError, EmptyFileError
+from warehouse.errors import CellError, ColumnError, EmptyFileError, UnitError
 from warehouse.sources.dialect import Dialect
 from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
@@ -44,7 +44,7 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     mtu, clock = _mtu(table)
     column, unit = _price(table)
     intervals, prices = texts_of(table, mtu), texts_of(table, column)
-    areas, notes = _areas(table, mtu)
+    areas, notes = _in_currency(table, unit, *_areas(table, mtu))
     values, told = numbers(prices, file.name, column, decimal_of(prices))
     series = []
     zones = chosen(sorted(set(filter(None, areas))), options, file.name)
@@ -111,6 +111,36 @@ def _areas(table: RawTable, mtu: str) -> tuple[list[str | None], list[str]]:
     if not any(areas):
         raise EmptyFileError(f"holds no day-ahead price: {notes[-1]}", file=table.file)
     return areas, notes
+
+
+def _in_currency(
+    table: RawTable, unit: str, areas: list[str | None], notes: list[str]
+) -> tuple[list[str | None], list[str]]:
+    """Leave out, and tell of, rows whose own currency is not that of the header's unit, as in EUR/MWh."""
+    if "Currency" not in table.columns:
+        return areas, notes
+    told = texts_of(table, "Currency")
+    meant = unit.strip()[:3].upper().replace("€/M", "EUR")
+    other = [
+        row for row, word in enumerate(told) if word and word.upper() != meant and areas[row] is not None
+    ]
+    if not other:
+        return areas, notes
+    first = other[0]
+    if len(other) == sum(zone is not None for zone in areas):
+        raise UnitError(
+            f"contradicts the header's {unit}",
+            file=table.file,
+            row=first + 1,
+            column="Currency",
+            value=told[first],
+        )
+    left_out = set(other)
+    kept = [None if row in left_out else zone for row, zone in enumerate(areas)]
+    return kept, [
+        *notes,
+        f"{len(other)} rows in {told[first]} were left out, the header says {unit}: row {first + 1}",
+    ]
 
 
 def _zone(word: str) -> str | None:

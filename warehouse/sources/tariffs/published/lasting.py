@@ -24,7 +24,7 @@ def lasting(
     """Return how long each price holds, in minutes (5, 15, 30 or 60), None where nothing tells.
 
     All of a day by the clock of `timezone` hold as long, the shortest step between two of them: what is
-    missing lengthens none. ends: whether the stamps are ends. A day of one price is as long as any other.
+    missing lengthens none. A day of one price is like the nearest. ends: whether the stamps are ends.
     """
     days: dict[dt.date, set[dt.datetime]] = defaultdict(set)
     own: list[dt.date | None] = []
@@ -34,9 +34,10 @@ def lasting(
         if stamp is not None and day is not None:
             days[day].add(stamp)
     lengths = {day: _shortest(sorted(told)) for day, told in days.items()}
-    known = [length for length in lengths.values() if length is not None]
-    other = min(known) if known else None
-    return [None if day is None else lengths[day] or other for day in own]
+    known = [day for day, length in lengths.items() if length is not None]
+    for day in [day for day, length in lengths.items() if length is None and known]:
+        lengths[day] = lengths[min(known, key=lambda other: (abs(other - day), other))]
+    return [None if day is None else lengths[day] for day in own]
 
 
 def quarters(

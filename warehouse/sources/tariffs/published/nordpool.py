@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from warehouse.errors import ColumnError
+from warehouse.errors import ColumnError, OptionError
 from warehouse.sources.cells import Cells
 from warehouse.sources.dialect import Dialect
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
-from warehouse.sources.tariffs.money import money
+from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.published.clock import ZONES_NAMED, wall
 from warehouse.sources.tariffs.published.rows import chosen, parsed, placed
 from warehouse.sources.tariffs.published.wide import missing, series_of, texts_of
@@ -51,16 +51,39 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
         range(1, table.rows + 1), begun, [wall(text, _FORMATS) for text in begun],
         [wall(text, _FORMATS) for text in ended], ZoneInfo(clock), file=file.name, column=start,
     )  # fmt: skip
-    zones = chosen(tuple(areas), options, file.name)
-    series = [
-        series_of(table, name, zone, when, money(currency, 1000.0, options, file.name))
-        for zone, (name, currency) in areas.items()
-        if zone in zones
-    ]
+    wanted = {zone: areas[zone] for zone in chosen(tuple(areas), options, file.name)}
+    units, notes = _units(wanted, options, file.name)
+    series = [series_of(table, wanted[zone][0], zone, when, unit) for zone, unit in units.items()]
     used = {start, end, *(one.column for one in series)}
-    return parsed(
-        series, file.name, [f"column {name!r} was left out" for name in table.columns if name not in used]
-    )
+    notes += [f"column {name!r} was left out" for name in table.columns if name not in used]
+    return parsed(series, file.name, notes)
+
+
+def _units(
+    wanted: Mapping[str, tuple[str, str]], options: Mapping[str, object], file: str
+) -> tuple[dict[str, Money], list[str]]:
+    """Return the unit of each zone (its column and currency), and notes on those that need a rate.
+
+    Beside zones in euros the rate is that of the others, which are left out without one. Raises OptionError.
+    """
+    others = sorted({currency for _, currency in wanted.values()} - {"EUR"})
+    mixed = len(others) > 0 and any(currency == "EUR" for _, currency in wanted.values())
+    if len(others) > 1:
+        raise OptionError(
+            f"is needed: the zones are in {', '.join(others)}, and one rate cannot be of both",
+            file=file, column="zone",
+        )  # fmt: skip
+    plain = {name: value for name, value in options.items() if name != "rate"}
+    units: dict[str, Money] = {}
+    for zone, (_, currency) in wanted.items():
+        if not mixed:
+            units[zone] = money(currency, 1000.0, options, file)
+        elif currency == "EUR":
+            units[zone] = money(currency, 1000.0, plain, file)
+        elif options.get("rate") is not None:
+            units[zone] = money(currency, 1000.0, options, file)
+    left = [zone for zone in wanted if zone not in units]
+    return units, [f"zone {zone} is in {others[0]}: with --rate it is read too" for zone in left]
 
 
 def _ends(table: RawTable) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from zoneinfo import ZoneInfo
 
-from warehouse.errors import CellError, EmptyFileError, OversizedFileError, UndecodableFileError
+from warehouse.errors import EmptyFileError, OversizedFileError, UndecodableFileError
 from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
@@ -22,7 +22,7 @@ OPTIONS = frozenset({"zone", "rate"})
 _FIRST = "MARGINALPDBC"
 _CLOCK = ZoneInfo("Europe/Madrid")
 _ZONES = ("PT", "ES")
-_CELLS = 6
+_CELLS, _DATED = 6, 4
 _MOST = 0.75
 _QUARTER_HOURS = dt.date(2025, 10, 1)
 """First day of the coupled day-ahead market in quarter-hours."""
@@ -73,16 +73,11 @@ def _lines(file: RawFile) -> list[list[str]]:
     if len(rest) > file.caps.rows:
         raise OversizedFileError(f"has {len(rest):,} rows; {file.caps.rows:,} are allowed", file=file.name)
     found = []
-    for row, line in enumerate(rest, start=1):
+    for line in rest:
         cells = [cell.strip() for cell in line.strip().split(";")]
         if cells in (["*"], [""]):
             continue
-        if len(cells) < _CELLS:
-            raise CellError(
-                "is not year;month;day;number;price PT;price ES;", file=file.name, row=row, column="line",
-                value=line[:80],
-            )  # fmt: skip
-        found.append(cells)
+        found.append([*cells, *[""] * (_CELLS - len(cells))] if len(cells) >= _DATED else [""] * _CELLS)
     if not found:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
     return found

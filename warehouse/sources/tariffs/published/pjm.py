@@ -54,7 +54,8 @@ def parse_pjm(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Pa
     if not all(current):
         notes = (*notes, f"{current.count(False)} rows that were replaced since were left out")
     unit = money("USD", 1000.0, options, file.name)
-    stamps = [(text, wall(text, _FORMATS)) for text in begun]
+    utc = _CLOCKS[time].key == "UTC"
+    stamps = [(text, wall(text.removesuffix("Z") if utc else text, _FORMATS)) for text in begun]
     own = [name if now else None for name, now in zip(places, current, strict=True)]
     series = hours_of(table, _PRICE, zones, own, stamps, _CLOCKS[time], column=time, unit=unit)
     return parsed(series, file.name, notes)

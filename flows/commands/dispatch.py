@@ -1,0 +1,156 @@
+"""Commands on the way to the plug: ocpp check, ocpp profiles."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.errors import NoPlanError, UsageError
+from flows.exits import Exit
+
+_MOST_BYTES = 32_000_000
+
+
+class OcppVersion(StrEnum):
+    """Versions of OCPP; 1.6 and 2.0.1 can only charge."""
+
+    v1_6 = "1.6"
+    v2_0_1 = "2.0.1"
+    v2_1 = "2.1"
+
+
+VersionOption = Annotated[OcppVersion, typer.Option("--ocpp", help="Version that the station speaks.")]
+PeriodsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Periods a schedule that the station takes (PeriodsPerSchedule)."),
+]
+ocpp = typer.Typer(
+    name="ocpp",
+    help="Charging profiles of OCPP: the plan's, and whether one keeps the rules.",
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.add_typer(ocpp, rich_help_panel="Planning")
+
+
+@ocpp.command()
+def check(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="JSON: a frame, a request, a profile.")
+    ],
+    version: VersionOption = OcppVersion.v2_1,
+    periods: PeriodsOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Tell every rule that SetChargingProfile messages break, those that the JSON schema does not know too.
+
+    A file holds one message, or `v2g ocpp profiles` wrote it. What depends on the station (its EVSEs, what it
+    supports) is not judged. Exit 4 when a rule is broken.
+
+    Example: v2g ocpp check profile.json --ocpp 2.0.1
+    """
+    from flows.console import show_tables
+    from flows.dispatch.rules import check_message
+    from flows.dispatch.station import Station
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    station = Station(version=version.value, most_periods=periods)
+    broken: list[dict[str, Any]] = []
+    messages = 0
+    for file in files:
+        for place, message in _messages(file):
+            messages += 1
+            broken += [
+                {"file": str(file), "message": place, "rule": one.rule, "at": one.path,
+                 "value": None if one.value is None else str(one.value)[:80], "problem": one.problem}
+                for one in check_message(message, station)
+            ]  # fmt: skip
+    payload = {"messages": messages, "broken": broken}
+    title = f"{messages} messages, {len(broken)} rules broken"
+    call.answer(payload, lambda out: show_tables(out, {title: broken}) if broken else out.print(title))
+    if broken:
+        raise typer.Exit(Exit.INVALID)
+
+
+@ocpp.command()
+def profiles(
+    ctx: typer.Context,
+    date: DateOption = None,
+    version: VersionOption = OcppVersion.v2_1,
+    periods: PeriodsOption = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the plan in force as SetChargingProfile requests: exports/profiles_DATE_ZONE.json.
+
+    One a stay whose session names a charger with a station and a connector, and one a connector that holds
+    when the line is lost or the stay over: it only charges. More quarter-hours than the station takes periods
+    are merged at the least cost, which is told. Exit 3 when a stay has no profile, with its reason.
+
+    Example: v2g ocpp profiles --date 2026-06-16 --periods 24
+    """
+    from flows.console import show_tables
+    from flows.context import Context
+    from flows.dispatch.plan_profiles import PERIODS, breaches_together, plan_profiles
+    from flows.dispatch.station import Station
+    from flows.mapping.in_force import plan_in_force
+    from warehouse.files import write_whole
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    context = Context.of(opened, call.as_of)
+    day = market_date(date, call, opened.zone)
+    plan = plan_in_force(context.known, opened.zone, day)
+    if plan is None:
+        raise NoPlanError(f"there is no plan for {day}", hint=f"Try `v2g plan --date {day}`.")
+    station = Station(version=version.value, most_periods=periods or PERIODS)
+    made = plan_profiles(context, plan, station)
+    together = [str(one) for one in breaches_together(made.entries, station)]
+    target = opened.exports / f"profiles_{day}_{opened.zone}.json"
+    told = {"plan_id": plan["plan_id"], "ocpp": version.value, "profiles": list(made.entries)}
+    write_whole(target, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    stays = [entry for entry in made.entries if entry["purpose"] == "plan"]
+    payload = {
+        "plan_id": plan["plan_id"], "file": str(target), "stays": len(stays),
+        "fallbacks": len(made.entries) - len(stays), "left_out": dict(made.left_out), "conflicts": together,
+        "merge_cost_eur": sum(entry["merge_cost_eur"] for entry in stays),
+    }  # fmt: skip
+    rows = [{name: value for name, value in entry.items() if name != "request"} for entry in stays]
+    tables = {
+        f"{target.name}: {len(stays)} stays": rows,
+        "left out": [{"stay": stay, "reason": why} for stay, why in made.left_out.items()],
+        "conflicts": [{"conflict": one} for one in together],
+    }
+    call.answer(payload, lambda out: show_tables(out, {name: own for name, own in tables.items() if own}))
+    if made.left_out or together:
+        raise typer.Exit(Exit.DEGRADED)
+
+
+def _messages(file: Path) -> list[tuple[str, object]]:
+    """Return the messages of a file, each with its place in it; UsageError for what is no JSON file."""
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{file} is larger than {_MOST_BYTES:,} bytes")
+        value = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not JSON: {str(error)[:200]}") from error
+    if isinstance(value, dict) and isinstance(value.get("profiles"), list):
+        return [
+            (f"profiles.{number}", entry.get("request") if isinstance(entry, dict) else entry)
+            for number, entry in enumerate(value["profiles"])
+        ]
+    return [("", value)]

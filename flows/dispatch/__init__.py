@@ -1,0 +1,6 @@
+"""From a plan to the plug: charging profiles of OCPP, and the rules that they have to keep.
+
+- `station`: what a charging station is known to take · `message`: a frame, a request or a profile alone
+- `rules`: every rule of a profile by its number, `period_rules` those of its periods, `conflicts` of several
+- `merge`: a plan's quarter-hours as few periods, at the least cost · `profile`: a stay of a plan as profiles
+"""
