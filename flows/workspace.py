@@ -7,6 +7,7 @@ mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__a
 responses/        what providers of prices answered, byte for byte
 reports/          pages to open: DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
+backups/          copies of the warehouse that `v2g serve` makes
 .prefect/         Prefect's home: its database and results
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
 migrate` makes a workspace of earlier versions so. A web server that is to show the pages is let in by an
@@ -125,6 +126,11 @@ class Workspace:
     def inbox(self) -> Path:
         """Drop folder of the scheduled ingest."""
         return self.root / "inbox"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that are made on schedule."""
+        return self.root / "backups"
 
     @property
     def mappings(self) -> Path:

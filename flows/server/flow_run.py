@@ -29,7 +29,7 @@ _TERMINATED = 128 + signal.SIGTERM
 def main() -> NoReturn:
     """Run the flow if run and deployment are as served; else the run fails with the reason."""
     words = argparse.ArgumentParser()
-    words.add_argument("flow", choices=("ingest", "calibrate", "daily"))
+    words.add_argument("flow", choices=("scheduled", "ingest", "calibrate", "daily"))
     words.add_argument("--deployment", type=UUID, required=True)
     words.add_argument("--workspace", required=True)
     words.add_argument("--parent", type=int, required=True)
