@@ -160,15 +160,14 @@ def scheduled(
 
     def do(job: Job, context: Context) -> list[StageResult]:
         _log.info("%s: %s", job.name, job.why)
-        flows = _flows_of(context, day_of(job, context), patient=job.patient)
+        day = day_of(job, context)
+        flows = _flows_of(context, day, patient=job.patient)
         alone = steps_of_job(job, context)
-        return climb(
-            context,
-            {
-                stage: _step(stage, context.run_id, flows[stage], alone[stage], lost)
-                for stage in STAGES[job.name]
-            },
-        )
+        steps = {
+            stage: _step(stage, context.run_id, flows[stage], alone[stage], lost)
+            for stage in STAGES[job.name]
+        }
+        return climb(context, steps, day)
 
     with twin_workers(opened.settings.calibrate.workers):
         came = work_off(opened, do, as_of)
@@ -195,7 +194,7 @@ def daily(
     alone = steps_of(context, day)
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
     with twin_workers(context.workspace.settings.calibrate.workers):
-        results = climb(context, steps)
+        results = climb(context, steps, day)
     keep(run_id, Outcome(results=results, lost=lost))
     return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 

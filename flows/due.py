@@ -33,7 +33,7 @@ class Situation:
     """What a workspace has on record at a moment.
 
     began: stage → when it last began, of those that could work; since: no stage before that was looked at.
-    plan_failed: when the last plan began, if it came to none. lacking: today and tomorrow if something of
+    no_plan: day → when its last plan began, if that came to none. lacking: today and tomorrow if something of
     them is missing that a provider is asked for. priced: day → when the last of its prices came, of those
     that have all. plans: day → rung and moment of knowledge of the plan in force. covering: moment of
     knowledge of the plan that holds the next quarter-hour. happened: arrival, departure or price → when the
@@ -41,7 +41,7 @@ class Situation:
     """
 
     began: Mapping[str, datetime] = field(default_factory=dict)
-    plan_failed: datetime | None = None
+    no_plan: Mapping[date, datetime] = field(default_factory=dict)
     lacking: frozenset[date] = frozenset()
     priced: Mapping[date, datetime] = field(default_factory=dict)
     plans: Mapping[date, tuple[str, datetime]] = field(default_factory=dict)
@@ -150,22 +150,23 @@ class _Due:
     record: Situation
 
     def jobs(self) -> Iterator[Job]:
-        if self._may_plan and self.record.covering is None:
-            yield Job(name="replan", why="no plan holds this moment: the rest of the day is planned")
+        today = self.clock.today
+        if self._may_plan(today) and self.record.covering is None:
+            yield Job(
+                name="replan", day=today, why="no plan holds this moment: the rest of the day is planned"
+            )
         yield from self._inbox()
         yield from self._fetch()
-        if self._may_plan:
-            yield from self._plan()
-            yield from self._replan()
+        yield from self._plan()
+        yield from self._replan()
         yield from self._daily("realise", self.settings.realise)
         yield from self._daily("maintain", self.settings.maintain)
         yield from self._calibrate()
 
-    @property
-    def _may_plan(self) -> bool:
+    def _may_plan(self, day: date) -> bool:
         """Where there are cars; a plan that could not be made is tried again in another hour."""
-        failed = self.record.plan_failed
-        return self.record.fleet and (failed is None or failed < _floor(self.clock.now, _HOUR))
+        failed = self.record.no_plan.get(day, _NEVER)
+        return self.record.fleet and failed < _floor(self.clock.now, _HOUR)
 
     def _inbox(self) -> Iterator[Job]:
         since = max(_floor(self.clock.now, _HOUR), self.clock.last(self.settings.ingest))
@@ -187,6 +188,8 @@ class _Due:
         day = self.clock.today + timedelta(days=1)
         source, as_of = self.record.plans.get(day, (None, _NEVER))
         came = self.record.priced.get(day)
+        if not self._may_plan(day):
+            return
         if came is not None and source != "published" and as_of < came:
             yield Job(name="plan", day=day, why="its prices are out")
         elif source is None and self.clock.now >= self.clock.at(self.clock.today, self.settings.plan):

@@ -99,5 +99,5 @@ def _watched(context: Context, day: date) -> Outcome:
         if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
         with twin_workers(context.workspace.settings.calibrate.workers):
-            results = climb(context, steps_of(context, day))
+            results = climb(context, steps_of(context, day), day)
         return Outcome(results=results, lost=[lost])

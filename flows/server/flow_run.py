@@ -73,8 +73,13 @@ def _run(served: Served, deployment_id: UUID, run_id: UUID) -> None:
             return
         from flows import daily
 
-        # The record that was checked is the one that is run.
-        run_flow(getattr(daily, served.flow), flow_run=run, error_logger=flow_run_logger(run).logger)
+        # The record that was checked is the one that is run. An answer that is not green is no exception.
+        run_flow(
+            getattr(daily, served.flow),
+            flow_run=run,
+            return_type="state",
+            error_logger=flow_run_logger(run).logger,
+        )
 
 
 def _fail(run: FlowRun, reason: str) -> None:

@@ -55,7 +55,7 @@ def work_off(workspace: Workspace, do: Do, as_of: datetime | None = None) -> lis
 def without_prefect(job: Job, context: Context) -> list[StageResult]:
     """Do a job here and now."""
     alone = steps_of_job(job, context)
-    return climb(context, {stage: alone[stage] for stage in STAGES[job.name]})
+    return climb(context, {stage: alone[stage] for stage in STAGES[job.name]}, day_of(job, context))
 
 
 def steps_of_job(job: Job, context: Context) -> Mapping[str, Step]:
@@ -84,10 +84,17 @@ def day_of(job: Job, context: Context) -> date:
 
 def worst_code(came: Sequence[Sequence[StageResult]]) -> int:
     """The exit code of all: no plan before all else, that of what failed if it is one, else degraded."""
-    codes = {run_exit_code(results) for results in came} - {0}
+    codes = {_code_of(results) for results in came} - {0}
     if not codes:
         return 0
     return _NO_PLAN if _NO_PLAN in codes else codes.pop() if len(codes) == 1 else DEGRADED
+
+
+def _code_of(results: Sequence[StageResult]) -> int:
+    """The exit code of a job: of its plan as of a day's, of other stages the first that is not well."""
+    if any(one.stage == "plan" for one in results):
+        return run_exit_code(results)
+    return next((one.exit_code for one in results if one.exit_code), 0)
 
 
 def _caught_up(context: Context, told: Sequence[str]) -> StageResult:

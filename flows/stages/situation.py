@@ -29,14 +29,14 @@ def situation_of(context: Context) -> Situation:
     runs = context.workspace.warehouse.read(
         "out_run",
         within={"started_utc": (now - _BACK, now)},
-        columns=["stage", "started_utc", "status", "exit_code"],
+        columns=["stage", "started_utc", "status", "exit_code", "market_date"],
     )
     runs = runs[runs["exit_code"] != _BUSY]
     began = {
         str(stage): when.to_pydatetime() for stage, when in runs.groupby("stage")["started_utc"].max().items()
     }
-    plan = runs[runs["stage"] == "plan"].sort_values("started_utc").tail(1)
-    failed = plan.loc[plan["status"] == "failed", "started_utc"]
+    tried = runs[(runs["stage"] == "plan") & runs["market_date"].notna()].sort_values("started_utc")
+    last = records(tried.drop_duplicates("market_date", keep="last"))
     today = Clock(zone=zone, now=now).today
     days = (today, today + timedelta(days=1))
     next_slot = pd.Timestamp(now).ceil(QUARTER)
@@ -49,7 +49,7 @@ def situation_of(context: Context) -> Situation:
     in_force = {row["market_date"]: row for row in records(plans_in_force(plans))}
     return Situation(
         began=began,
-        plan_failed=failed.iloc[0].to_pydatetime() if len(failed) else None,
+        no_plan={row["market_date"]: row["started_utc"] for row in last if row["status"] == "failed"},
         lacking=frozenset(day for day in days if lacking(context, day)),
         priced={day: when for day in days if (when := _priced(context, day)) is not None},
         plans={day: (row["plan_source"], row["as_of_utc"]) for day, row in in_force.items() if day in days},

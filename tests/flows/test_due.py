@@ -155,7 +155,7 @@ def test_a_machine_that_was_off_plans_what_still_runs_first_and_says_what_it_ski
     jobs = [(job.name, job.day) for job in world.look(on)]
     today = date(2026, 3, 30)
     assert jobs == [
-        ("replan", None), ("inbox", None), ("fetch", today), ("replan", None), ("realise", None),
+        ("replan", today), ("inbox", None), ("fetch", today), ("replan", None), ("realise", None),
         ("maintain", None),
     ]  # fmt: skip
     assert world.told[0] == "nothing ran from 2026-03-27 09:00 to 2026-03-30 10:07 UTC"
@@ -196,12 +196,19 @@ def test_what_is_planned_anew_is_what_the_settings_name() -> None:
     assert names(ScheduleSettings(replan_minutes=180)) == []
 
 
-def test_a_plan_that_came_to_none_is_tried_again_in_another_hour() -> None:
-    zone, noon = "DE-LU", datetime(2026, 5, 4, 10, 15, tzinfo=UTC)
+def test_a_plan_that_came_to_none_is_tried_again_in_another_hour_and_costs_no_other_day() -> None:
+    zone, noon = "DE-LU", datetime(2026, 5, 4, 13, 15, tzinfo=UTC)
+    today, tomorrow = date(2026, 5, 4), date(2026, 5, 5)
     began = dict.fromkeys(("ingest", "fetch", "realise", "maintain", "calibrate"), noon)
-    for failed, tried in ((noon - timedelta(minutes=10), False), (noon - timedelta(minutes=20), True)):
-        record = Situation(began={**began, "plan": failed}, plan_failed=failed, fleet=True)
-        assert [job.name for job in due(SETTINGS, zone, noon, record)] == (["replan"] if tried else [])
+    now, before = noon - timedelta(minutes=10), noon - timedelta(minutes=20)
+    for failed, tried in (
+        ({today: now, tomorrow: now}, []),
+        ({today: now}, ["plan"]),
+        ({tomorrow: now}, ["replan"]),
+        ({today: before, tomorrow: before}, ["replan", "plan"]),
+    ):
+        record = Situation(began={**began, "plan": now}, no_plan=failed, fleet=True)
+        assert [job.name for job in due(SETTINGS, zone, noon, record)] == tried
 
 
 def test_an_empty_workspace_has_its_inbox_looked_into_and_is_backed_up() -> None:

@@ -385,6 +385,10 @@ OUTPUTS = (
             choice("status", "How it ended", RUN_STATES),
             integer("exit_code", "Exit code"),
             text("message", "What happened"),
+            Column(
+                name="market_date", kind=Kind.DATE, nullable=True,
+                description="Market day that the stage was for; null where it was for none",
+            ),
         ),
         key=("run_id", "stage"),
     ),
