@@ -30,11 +30,12 @@ from optimize.types import BoolArray, Mode, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
 
-PlanSource = Literal["published", "substituted", "charge_only"]
-RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "charge_only")
+PlanSource = Literal["published", "substituted", "last_plan", "charge_only"]
+RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "last_plan", "charge_only")
 MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
     "published": ("uncontrolled", "ordered", "v2g"),
     "substituted": ("uncontrolled", "ordered"),
+    "last_plan": ("uncontrolled", "ordered"),
     "charge_only": ("uncontrolled",),
 }
 """The modes a rung allows, each may do more than the one before; the last one that is known is followed."""

@@ -21,7 +21,7 @@ from warehouse.contracts.types import (
 )
 
 QUALITIES = ("calibrated", "energy", "checkups", "prior", "stale", "disputed")
-PLAN_SOURCES = ("published", "substituted", "charge_only")
+PLAN_SOURCES = ("published", "substituted", "last_plan", "charge_only")
 MODES = ("uncontrolled", "ordered", "v2g")
 WEAR_FORMS = ("law", "rate")
 SEVERITIES = ("critical", "warning", "info")
