@@ -66,16 +66,23 @@ def rescue(
         _solve_tree(problem, cars, mode, last, seconds, found, known)
     told = last.told & ~found.solved[:, None]
     out = np.where(problem.able & (mode == "v2g"), last.discharge_kw, 0.0)
-    for given in (
-        replace(last, told=told, discharge_kw=out),
-        replace(last, told=told, discharge_kw=0.0 * out),
-    ):
+    nothing = replace(last, told=np.zeros_like(told))
+    least = _missing_kwh(follow(problem, found.beside(nothing), mode))
+    for discharge in (out, np.zeros_like(out)):
+        given = replace(last, told=told, discharge_kw=discharge)
         follows = _no_worse_than_plug_in(problem, mode, found, given)
         try:
-            return _rescued(problem, mode, found, replace(given, told=follows))
+            saved = _rescued(problem, mode, found, replace(given, told=follows))
         except OptimizeError as error:
             _log.info("an earlier schedule does not fit this day: %s", error)
-    return _rescued(problem, mode, found, replace(last, told=np.zeros_like(told)))
+            continue
+        if _missing_kwh(saved.plan) <= least + _KWH:  # a full feeder may move a miss to another car
+            return saved
+    return _rescued(problem, mode, found, nothing)
+
+
+def _missing_kwh(plan: ModePlan) -> float:
+    return sum(one.missing_kwh for one in plan.departures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
