@@ -43,10 +43,14 @@ QUIET_ENVIRONMENT: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """An opened workspace: absolute `root` and the settings as they were read."""
+    """An opened workspace: absolute `root` and the settings as they were read.
+
+    lock_timeout_s: how long its warehouse is waited for while somebody else holds it.
+    """
 
     root: Path
     settings: Settings
+    lock_timeout_s: float = 10.0
 
     @classmethod
     def open(cls, root: Path) -> Workspace:
@@ -100,7 +104,7 @@ class Workspace:
         """The store; opening a connection is left to its methods."""
         from warehouse.store import Warehouse
 
-        return Warehouse(self.root / "warehouse.duckdb")
+        return Warehouse(self.root / "warehouse.duckdb", lock_timeout_s=self.lock_timeout_s)
 
     @property
     def zone(self) -> str:

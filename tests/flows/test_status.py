@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.status import PLAN_DAYS, status_of
+from flows.status_kept import keep_status, status_at_once
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
+from tests.warehouse.test_store_lock import HOLD
+from warehouse.errors import LockedError
 
 
 def test_as_of_a_moment_it_tells_what_was_known_then(bare: Workspace) -> None:
@@ -80,3 +90,35 @@ def test_the_plan_in_force_is_told_with_its_gap_and_what_is_next(bare: Workspace
     assert told["disk"][0]["warehouse_mb"] > 0 and told["disk"][0]["free_mb"] > 0
     (cars,) = told["calibrated"]
     assert (cars["cars"], cars["calibrated"], cars["never"], cars["stale"]) == (2, 0, 2, True)
+
+
+def test_while_a_run_holds_the_warehouse_it_says_at_once_what_it_said_last(bare: Workspace) -> None:
+    plan(Context.of(bare, AS_OF), DAY)
+    with held(bare):
+        with pytest.raises(LockedError):
+            status_at_once(bare)
+        keep_status(bare)  # cannot be, and is no fault of a run
+    keep_status(bare)
+    free = status_at_once(bare)
+    with held(bare):
+        began = time.monotonic()
+        told = status_at_once(bare)
+        took = time.monotonic() - began
+        with pytest.raises(LockedError):
+            status_at_once(bare, AS_OF)
+    assert took < 1.5
+    (head,) = told["in use"]
+    assert "held by another process" in head["why"] and head["told_as_of_utc"].startswith("20")
+    same = ("plans", "data", "quarantine", "calibrated", "last runs")
+    assert all(told[name] == free[name] for name in same)
+    assert "in use" not in free
+
+
+@contextmanager
+def held(workspace: Workspace) -> Iterator[None]:
+    """Another process has the warehouse open."""
+    words = [sys.executable, "-c", HOLD, str(workspace.warehouse.path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield
+        process.communicate("done\n")
