@@ -27,6 +27,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
 from flows.due import Job
+from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
@@ -157,7 +158,7 @@ def scheduled(
     run_id: str | None = None,  # noqa: ARG001 each thing that is done has a run of its own
 ) -> State[Any]:
     """Do what is due by the settings and by what is on record, one thing after the other."""
-    opened, lost = _open(workspace), list[str]()
+    opened, lost, began = _open(workspace), list[str](), now()
 
     def do(job: Job, context: Context) -> list[StageResult]:
         _log.info("%s: %s", job.name, job.why)
@@ -174,6 +175,7 @@ def scheduled(
         came = work_off(opened, do, as_of)
     if came:
         keep_status(opened)
+        notify(opened, began)
     told = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
         return _not_green([one for results in came for one in results], code)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flows.clock import now
 from flows.console import working
 from flows.errors import ServerError, UsageError
+from flows.notify import notify
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.stages import Context, StageResult
@@ -41,6 +42,7 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     with working(f"daily run for {day}"):
         dead = _without_dead_server()
         outcome = _watched(context, day)
+        notify(workspace, began)
         if not (lost := [*dead, *outcome.lost]):
             return list(outcome.results)
         message = "; ".join(lost)

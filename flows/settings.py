@@ -31,6 +31,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from flows.errors import SettingsError
 from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
+from flows.notify_settings import NotifySettings
 from flows.schedules import ScheduleSettings
 from flows.section import Section
 
@@ -211,6 +212,7 @@ class Settings(BaseSettings):
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
+    notify: NotifySettings = NotifySettings()
     zones: OwnZones = OwnZones()
 
     @classmethod
