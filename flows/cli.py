@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from flows.commands import data, own, planning, quarantine, service, twin, warehouse
+from flows.commands import data, history, own, planning, quarantine, service, twin, warehouse
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.exits import one_line
 from flows.private import keep_private
@@ -64,6 +64,7 @@ data.add_to(app)
 own.add_to(app)
 quarantine.add_to(app)
 planning.add_to(app)
+history.add_to(app)
 twin.add_to(app)
 service.add_to(app)
 warehouse.add_to(app)

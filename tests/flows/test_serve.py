@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 from datetime import datetime
@@ -13,12 +14,16 @@ import pytest
 from flows.workspace import Workspace
 from tests.flows.processes import processes_of
 from tests.flows.serving import Serving, served, soon
+from tests.warehouse.http_server import Reply, serving
 
 
 def test_the_alarm_rings_every_quarter_hour_and_what_is_due_is_done_at_once(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "depot", zone="DE-LU")
     (workspace.inbox / "prices__csv__broken.csv").write_text("no,prices\n1,2\n", encoding="utf-8")
-    with served(workspace) as up:
+    with (
+        serving(Reply()) as hook,
+        served(workspace, V2G_NOTIFY__WEBHOOK_URL=f"http://127.0.0.1:{hook.port}/") as up,
+    ):
         planned = soon(lambda: alarms(up), process=up.process, within_s=90.0)
         (first,) = soon(lambda: runs_of(up, auto=False), process=up.process, within_s=90.0)
         ended = up.ended(first["id"])
@@ -36,6 +41,9 @@ def test_the_alarm_rings_every_quarter_hour_and_what_is_due_is_done_at_once(tmp_
     assert (ended["type"], ended["name"]) == ("FAILED", "Degraded")
     assert "0 files landed, 1 refused" in ended["message"]
     assert (again["type"], again["name"]) in {("COMPLETED", "Nothing due"), ("COMPLETED", "Completed")}
+    told = [json.loads(asked.body)["causes"] for asked in hook.asked]
+    assert [[one["about"] for one in causes] for causes in told] == [["ingest"]]
+    assert json.loads((workspace.exports / "status.json").read_text())["last runs"]
     assert len(list(workspace.backups.glob("*.duckdb"))) == 1
     assert set(workspace.warehouse.read("out_run")["stage"]) == {"ingest", "check", "maintain"}
 
