@@ -9,7 +9,7 @@ the zone of the market, in which the settings allow none of the hours that a clo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -127,6 +127,12 @@ class Clock:
         """The market day that runs."""
         return self.now.astimezone(ZoneInfo(market_timezone(self.zone))).date()
 
+    @property
+    def next_day(self) -> date:
+        """The market day of the next quarter-hour, the first that can still be planned."""
+        begun = _floor(self.now, LOOK_EVERY)
+        return replace(self, now=begun if begun == self.now else begun + LOOK_EVERY).today
+
     def at(self, day: date, told: str) -> datetime:
         """HH:MM of a day, UTC."""
         timezone = ZoneInfo(market_timezone(self.zone))
@@ -150,11 +156,9 @@ class _Due:
     record: Situation
 
     def jobs(self) -> Iterator[Job]:
-        today = self.clock.today
-        if self._may_plan(today) and self.record.covering is None:
-            yield Job(
-                name="replan", day=today, why="no plan holds this moment: the rest of the day is planned"
-            )
+        day = self.clock.next_day
+        if self._may_plan(day) and self.record.covering is None:
+            yield Job(name="replan", day=day, why="no plan holds this moment: the rest of the day is planned")
         yield from self._inbox()
         yield from self._fetch()
         yield from self._plan()

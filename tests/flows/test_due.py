@@ -211,6 +211,16 @@ def test_a_plan_that_came_to_none_is_tried_again_in_another_hour_and_costs_no_ot
         assert [job.name for job in due(SETTINGS, zone, noon, record)] == tried
 
 
+def test_in_the_last_quarter_hour_of_a_day_the_next_one_is_planned() -> None:
+    began = dict.fromkeys(
+        ("realise", "maintain", "calibrate", "ingest"), datetime(2026, 5, 4, 22, tzinfo=UTC)
+    )
+    for moment, day in (((21, 45, 0), 4), ((21, 45, 3), 5), ((22, 0, 0), 5), ((22, 0, 1), 5)):
+        now = datetime(2026, 5, 4, *moment, tzinfo=UTC)  # 23:45 and midnight on the wall
+        first, *_ = due(SETTINGS, "DE-LU", now, Situation(began=began, fleet=True))
+        assert (first.name, first.day) == ("replan", date(2026, 5, day))
+
+
 def test_an_empty_workspace_has_its_inbox_looked_into_and_is_backed_up() -> None:
     jobs = due(SETTINGS, "DE-LU", datetime(2026, 5, 4, 10, tzinfo=UTC), Situation())
     assert [job.name for job in jobs] == ["inbox", "maintain"]
