@@ -17,8 +17,8 @@ from flows.mapping.last_plan import last_schedule
 from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
-from flows.mapping.prices import MODES, RUNGS, PlanSource
 from flows.mapping.question import day_problem
+from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
 from optimize.plan import PlannedDay, best_mode, plan_modes

@@ -16,8 +16,8 @@ from flows.mapping.in_force import followed_mode
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import left_out_rows
 from flows.mapping.plan_rows import plan_frames, price_rows
-from flows.mapping.prices import PlanSource
 from flows.mapping.read_inputs import read_inputs
+from flows.mapping.rungs import PlanSource
 from flows.mapping.used import files_used
 from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
 from flows.stages.made import Made, followed_plans, input_notes, make
