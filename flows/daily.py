@@ -118,7 +118,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     from flows.stages.calibrate import calibrate as stage
 
     context = Context.of(_open(workspace), as_of or now(), run_id)
-    return _told(context.run_id, stage(context, each=_in_tasks))
+    return _told(context.run_id, lambda: stage(context, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
@@ -273,11 +273,18 @@ def _stage(
         return stage(context, *more)
 
     name = (stage.func if isinstance(stage, partial) else stage).__name__
-    return _told(context.run_id, _task(work, name)())
+    return _told(context.run_id, _task(work, name))
 
 
-def _told(run_id: str, result: StageResult) -> Answer:
-    """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages."""
+def _told(run_id: str, work: Callable[[], StageResult]) -> Answer:
+    """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages.
+
+    An error is its failed state: it is the day that tells of it, in a line, and no traceback of Prefect's.
+    """
+    try:
+        result = work()
+    except Exception as error:
+        return State(type=StateType.FAILED, message=f"{type(error).__name__}: {error}", data=error)
     _answers[run_id, result.stage] = result
     try:
         leave_artifacts(result)
