@@ -168,3 +168,29 @@ def test_one_thing_that_fails_costs_no_other_its_run() -> None:
     assert worst_code([fine, [came("maintain", 74)]]) == 74
     assert worst_code([refused, [came("maintain", 74)]]) == 3
     assert worst_code([]) == 0
+
+
+def test_a_day_and_more_through_the_real_stages_does_each_thing_once(
+    bare: Workspace, clock: list[datetime]
+) -> None:
+    """Every quarter-hour is looked at, as the alarm would; files come at one, when prices are out."""
+    began: list[tuple[str, str]] = []
+    for number in range(26 * 4 + 1):
+        clock.append(AS_OF + number * timedelta(minutes=15))
+        local = clock[-1] + timedelta(hours=1)
+        if f"{local:%d %H:%M}" == "20 13:00":
+            day = DAY + timedelta(days=1)
+            price_rows(day, 1).to_csv(bare.inbox / "prices__csv__next.csv", index=False)
+            stays = session_rows(day).iloc[1:].assign(session_id=["n2", "n3"])
+            stays.to_csv(bare.inbox / "sessions__csv__next.csv", index=False)
+        began += [(f"{local:%d %H:%M}", name) for name, _ in worked(bare)]
+    assert [one for one in began if one[1] != "inbox"] == [
+        ("19 13:00", "replan"), ("19 13:00", f"plan {DAY}"), ("19 13:00", "realise"),
+        ("19 13:00", "maintain"), ("20 05:00", "maintain"), ("20 06:30", "realise"),
+        ("20 13:00", f"plan {DAY + timedelta(days=1)}"),
+    ]  # fmt: skip
+    looked = [when for when, name in began if name == "inbox"]
+    hours = [f"{AS_OF + timedelta(hours=1 + number):%d %H:%M}" for number in range(1, 27)]
+    assert sorted({*looked} - {"20 12:45", "19 13:00"}) == hours and len(looked) == len({*looked})
+    plans = bare.warehouse.read("out_plan").sort_values("market_date")
+    assert plans["plan_source"].tolist() == ["charge_only", "published", "published"]
