@@ -12,7 +12,18 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from flows.commands import backtest, data, dispatch, own, planning, quarantine, service, twin, warehouse
+from flows.commands import (
+    backtest,
+    data,
+    dispatch,
+    history,
+    own,
+    planning,
+    quarantine,
+    service,
+    twin,
+    warehouse,
+)
 from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 from flows.exits import one_line
 from flows.private import keep_private
@@ -66,6 +77,7 @@ quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
 dispatch.add_to(app)
+history.add_to(app)
 twin.add_to(app)
 service.add_to(app)
 warehouse.add_to(app)

@@ -2,16 +2,17 @@
 
 daily = ingest (the inbox) → fetch (what providers tell of the day) → check → realise (what became of the days
 before) → calibrate → plan → publish, each a flow of its own as well; `flows.stages.ladder` says how it goes
-on where one fails. A flow whose answer has an exit code ends in a failed state called "Degraded" or "Failed":
-nothing but a clean run is green. Calibration is one task a chunk of batteries. Only what may pass is retried:
-files and tables that are busy; a stage that is run again writes the same rows again. Import this module after
-`Workspace.enter`: Prefect reads its environment when it is imported.
+on where one fails. scheduled = whatever is due by then (`flows.due`). A flow whose answer has an exit code
+ends in a failed state called "Degraded" or "Failed": nothing but a clean run is green. Calibration is one
+task a chunk of batteries. Only what may pass is retried: files and tables that are busy; a stage that is run
+again writes the same rows again. Import this module after `Workspace.enter`: Prefect reads its environment
+when it is imported.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
+from flows.due import Job
+from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import Chunk, ChunkOutcome, Work
+from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
 from flows.stages.ladder import Step, climb, run_exit_code, steps_of
 from flows.stages.trouble import DEGRADED, may_pass
+from flows.status_kept import keep_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 
@@ -71,13 +76,22 @@ def ingest(workspace: str, as_of: datetime | None = None, run_id: str | None = N
 
 @flow(name="fetch", flow_run_name=_run_name)
 def fetch(
-    workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
+    workspace: str,
+    day: date | None = None,
+    as_of: datetime | None = None,
+    run_id: str | None = None,
+    *,
+    patient: bool = False,
 ) -> Answer:
-    """Ask the configured providers for a market day, tomorrow unless told otherwise."""
+    """Ask the configured providers for a market day, tomorrow unless told otherwise.
+
+    patient: it need not be out yet.
+    """
     from flows.stages.fetch_day import fetch_day
 
     as_of = as_of or now()
-    return _stage(fetch_day, workspace, as_of, run_id, day or tomorrow(as_of, _open(workspace).zone))
+    day = day or tomorrow(as_of, _open(workspace).zone)
+    return _stage(partial(fetch_day, patient=patient), workspace, as_of, run_id, day)
 
 
 @flow(name="check", flow_run_name=_run_name)
@@ -104,7 +118,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     from flows.stages.calibrate import calibrate as stage
 
     context = Context.of(_open(workspace), as_of or now(), run_id)
-    return _told(context.run_id, stage(context, each=_in_tasks))
+    return _told(context.run_id, lambda: stage(context, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
@@ -129,6 +143,49 @@ def publish(
     return _stage(stage, workspace, as_of, run_id, day or tomorrow(as_of, _open(workspace).zone))
 
 
+@flow(name="maintain", flow_run_name=_run_name)
+def maintain(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
+    """Back the warehouse up and let go of what retention says."""
+    from flows.stages.maintain import maintain as stage
+
+    return _stage(stage, workspace, as_of, run_id)
+
+
+@flow(name="scheduled", flow_run_name=_run_name)
+def scheduled(
+    workspace: str,
+    as_of: datetime | None = None,
+    run_id: str | None = None,  # noqa: ARG001 each thing that is done has a run of its own
+) -> State[Any]:
+    """Do what is due by the settings and by what is on record, one thing after the other."""
+    opened, lost, began = _open(workspace), list[str](), now()
+
+    def do(job: Job, context: Context) -> list[StageResult]:
+        _log.info("%s: %s", job.name, job.why)
+        day = day_of(job, context)
+        flows = _flows_of(context, day, patient=job.patient)
+        alone = steps_of_job(job, context)
+        steps = {
+            stage: _step(stage, context.run_id, flows[stage], alone[stage], lost)
+            for stage in STAGES[job.name]
+        }
+        return climb(context, steps, day)
+
+    with twin_workers(opened.settings.calibrate.workers):
+        came = work_off(opened, do, as_of)
+    if came:
+        keep_status(opened)
+        notify(opened, began)
+    told = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
+    if code := worst_code(came):
+        return _not_green([one for results in came for one in results], code)
+    return State(
+        type=StateType.COMPLETED,
+        name="Completed" if came else "Nothing due",
+        message=told or "nothing is due",
+    )
+
+
 @flow(name="daily", flow_run_name=_run_name)
 def daily(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
@@ -137,25 +194,35 @@ def daily(
     context = Context.of(_open(workspace), as_of or now(), run_id)
     as_of, run_id = context.as_of, context.run_id
     day = day or tomorrow(as_of, context.workspace.zone)
-    flows: dict[str, Callable[[], State[Any]]] = {
+    flows = _flows_of(context, day)
+    lost: list[str] = []
+    alone = steps_of(context, day)
+    steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
+    with twin_workers(context.workspace.settings.calibrate.workers):
+        results = climb(context, steps, day)
+    keep_status(context.workspace)
+    keep(run_id, Outcome(results=results, lost=lost))
+    return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
+
+
+def _flows_of(
+    context: Context, day: date, *, patient: bool = False
+) -> Mapping[str, Callable[[], State[Any]]]:
+    """Stage name → the flow of a stage, in the order of the day."""
+    workspace, as_of, run_id = str(context.workspace.root), context.as_of, context.run_id
+    return {
         stage: partial(_state_of, one, workspace=workspace, as_of=as_of, run_id=run_id, **more)
         for stage, one, more in (
             ("ingest", ingest, {}),
-            ("fetch", fetch, {"day": day}),
+            ("fetch", fetch, {"day": day, "patient": patient}),
             ("check", check, {}),
             ("realise", realise, {}),
             ("calibrate", calibrate, {}),
             ("plan", plan, {"day": day}),
             ("publish", publish, {"day": day}),
+            ("maintain", maintain, {}),
         )
     }
-    lost: list[str] = []
-    alone = steps_of(context, day)
-    steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in flows}
-    with twin_workers(context.workspace.settings.calibrate.workers):
-        results = climb(context, steps)
-    keep(run_id, Outcome(results=results, lost=lost))
-    return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 
 
 def _state_of(one: Flow[..., Any], **parameters: Any) -> State[Any]:
@@ -205,11 +272,19 @@ def _stage(
     def work() -> StageResult:
         return stage(context, *more)
 
-    return _told(context.run_id, _task(work, stage.__name__)())
+    name = (stage.func if isinstance(stage, partial) else stage).__name__
+    return _told(context.run_id, _task(work, name))
 
 
-def _told(run_id: str, result: StageResult) -> Answer:
-    """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages."""
+def _told(run_id: str, work: Callable[[], StageResult]) -> Answer:
+    """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages.
+
+    An error is its failed state: it is the day that tells of it, in a line, and no traceback of Prefect's.
+    """
+    try:
+        result = work()
+    except Exception as error:
+        return State(type=StateType.FAILED, message=f"{type(error).__name__}: {error}", data=error)
     _answers[run_id, result.stage] = result
     try:
         leave_artifacts(result)

@@ -37,10 +37,11 @@ ENDINGS: Mapping[Exit, Ending] = MappingProxyType(
         Exit.DEGRADED: Ending(
             title="degraded plan published",
             meaning="degraded, and the answer and its page say why: no published prices (those of "
-            "last week or of days like it fill what is missing, and nothing is fed back there, or cars just "
-            "charge), a car left out or not calibrated, a mode that failed, a gap above `gap_warning`; or "
-            "the plan is whole, and a file was refused, a stage failed or Prefect's server did not answer; "
-            "or a suggested mapping has lines left open",
+            "last week or of days like it fill what is missing, and nothing is fed back there, or cars do "
+            "what the last good plan had them do, or just charge), a car left out, not calibrated or not "
+            "solved, a mode that failed, a gap above `gap_warning`; or the plan is whole, and a file was "
+            "refused, a stage failed or Prefect's server did not answer; or a suggested mapping has lines "
+            "left open",
         ),
         Exit.INVALID: Ending(
             title="validation failed",

@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 from flows.clock import now
 from flows.console import working
 from flows.errors import ServerError, UsageError
+from flows.notify import notify
 from flows.outcome import Outcome, take
 from flows.prefect_api import VARIABLE, trouble_with
 from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
 from flows.stages.trouble import DEGRADED, trace_of
+from flows.status_kept import keep_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError
@@ -41,15 +43,16 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     with working(f"daily run for {day}"):
         dead = _without_dead_server()
         outcome = _watched(context, day)
-        if not (lost := [*dead, *outcome.lost]):
-            return list(outcome.results)
-        message = "; ".join(lost)
-        with suppress(WarehouseError, OSError):
-            write_run(context, "prefect", began, "degraded", DEGRADED, message)
-        return [
-            *outcome.results,
-            StageResult(stage="prefect", status="degraded", message=message, exit_code=DEGRADED),
-        ]
+        results = list(outcome.results)
+        if lost := [*dead, *outcome.lost]:
+            message = "; ".join(lost)
+            with suppress(WarehouseError, OSError):
+                write_run(context, "prefect", began, "degraded", DEGRADED, message)
+            results.append(
+                StageResult(stage="prefect", status="degraded", message=message, exit_code=DEGRADED)
+            )
+        notify(workspace, began)
+    return results
 
 
 def _without_dead_server() -> list[str]:
@@ -99,5 +102,6 @@ def _watched(context: Context, day: date) -> Outcome:
         if outcome := take(context.run_id):
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
         with twin_workers(context.workspace.settings.calibrate.workers):
-            results = climb(context, steps_of(context, day))
+            results = climb(context, steps_of(context, day), day)
+        keep_status(context.workspace)
         return Outcome(results=results, lost=[lost])

@@ -1,37 +1,42 @@
-"""When the served flows run: local time of the market, right on both clock changes.
+"""When `v2g serve` does what: the times that a workspace sets, and the alarm that Prefect rings.
 
-Cron in a zone with clock changes is right only outside the hours in which the clock moves; the settings
-refuse those (01–03), so each schedule here fires once on every day of the year, at the same time on the wall.
+Prefect rings every quarter-hour in UTC, which no clock change moves; what is due then, by the times in the
+zone of the market, is decided in `flows.due`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from flows.settings import Settings
-from warehouse.zones import market_timezone
+from pydantic import Field
 
+from flows.section import Section
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalCron:
-    """A cron line read in a time zone."""
-
-    cron: str
-    timezone: str
+ALARM = "*/15 * * * *"
+"""Cron line, UTC."""
+# The hours in which a local clock is moved: a run planned there is skipped or fires at the wrong hour.
+LocalTime = Annotated[str, Field(pattern=r"^(00|0[4-9]|1\d|2[0-3]):[0-5]\d$")]
 
 
-def schedules(settings: Settings) -> Mapping[str, LocalCron]:
-    """Flow name → when it is served: ingest, calibrate, daily; in the local time of the fleet's zone."""
-    timezone = market_timezone(settings.fleet.zone)
-    times = {
-        "ingest": settings.schedule.ingest,
-        "calibrate": settings.schedule.calibrate,
-        "daily": settings.schedule.plan,
-    }
-    return {name: LocalCron(cron=_every_day(time), timezone=timezone) for name, time in times.items()}
+class ScheduleSettings(Section):
+    """What `v2g serve` does and when: HH:MM is local to the fleet's zone; hours 01–03 are refused.
 
+    Local clocks are moved in those hours: a run planned there comes twice, an hour early, or never. All of it
+    is looked at every quarter-hour; what was missed is made up for as soon as the machine is back.
+    The inbox is looked into every full hour (UTC) and at `ingest`. Providers are asked for tomorrow from
+    `fetch` on, every quarter-hour until they have it; from `alert` on that they have not is a fault.
+    Tomorrow is planned as soon as its prices are out, at `plan` on what there is. It is planned anew from now
+    on when what `replan_on` names has come since: "arrival", "departure", "price"; and every `replan_minutes`
+    (0: not by the clock; each plan is kept). `calibrate`, `realise` and `maintain` (a backup, and what
+    retention lets go of) come once a day.
+    """
 
-def _every_day(time: str) -> str:
-    hour, minute = time.split(":")
-    return f"{int(minute)} {int(hour)} * * *"
+    ingest: LocalTime = "12:45"
+    fetch: LocalTime = "12:45"
+    alert: LocalTime = "14:00"
+    plan: LocalTime = "14:30"
+    replan_on: list[Literal["arrival", "departure", "price"]] = Field(default=["price"])
+    replan_minutes: int = Field(default=0, ge=0, le=1440, multiple_of=15)
+    calibrate: LocalTime = "22:30"
+    realise: LocalTime = "06:30"
+    maintain: LocalTime = "05:00"

@@ -8,17 +8,20 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
+from flows.clock import now
 from flows.console import make_console
+from flows.due import upcoming
 from flows.errors import ServerError
 from flows.lifeline import ending_soon_after
-from flows.schedules import schedules
 from flows.server.held import end_holder, hold, let_go
 from flows.server.password import keep
 from flows.server.process import Address, prefect_server
 from flows.workspace import Workspace
+from warehouse.zones import market_timezone
 
 _END_WITHIN_S = 8.0
 
@@ -50,12 +53,12 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
 
     runner = ServedRunner(workspace)
     await runner.crash_what_an_earlier_one_left()
-    served = schedules(workspace.settings)
-    for name, when in served.items():
-        await runner.serve(name, when)
+    await runner.serve_all()
+    timezone = ZoneInfo(market_timezone(workspace.zone))
+    coming = upcoming(workspace.settings.schedule, workspace.zone, now())
     out.print(
         f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
-        *(f"  {name:<10}{when.cron:<14}{when.timezone}" for name, when in served.items()),
+        *(f"  {name:<10}{when.astimezone(timezone):%Y-%m-%d %H:%M %Z}" for name, when in coming.items()),
         sep="\n",
         soft_wrap=True,
     )

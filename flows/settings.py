@@ -31,6 +31,8 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from flows.errors import SettingsError
 from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
+from flows.notify_settings import NotifySettings
+from flows.schedules import ScheduleSettings
 from flows.section import Section
 
 FILE_NAME = "v2g.toml"
@@ -39,8 +41,6 @@ _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
 OTHER_VARIABLES = frozenset({"V2G_DEBUG"})
 """Variables with the prefix that are no setting."""
-# The hours in which a local clock is moved: a run planned there is skipped or fires at the wrong hour.
-LocalTime = Annotated[str, Field(pattern=r"^(00|0[4-9]|1\d|2[0-3]):[0-5]\d$")]
 
 
 class FleetSettings(Section):
@@ -192,21 +192,12 @@ class RetentionSettings(Section):
     `samples_days`: telemetry samples measured in so many days are kept, of older ones their quarter-hours;
     at least 31, as a calibration reads a month.
     `raw_days`: raw telemetry received in so many days is kept as it arrived.
+    `backups`: so many backups of `v2g serve` are kept in backups/, the newest; 0 makes none.
     """
 
     samples_days: int | None = Field(default=None, ge=31, le=36500)
     raw_days: int | None = Field(default=None, ge=1, le=36500)
-
-
-class ScheduleSettings(Section):
-    """When `v2g serve` runs `ingest`, `calibrate` and the daily `plan`, HH:MM local; hours 01–03 are refused.
-
-    Local clocks are moved in those hours: a run planned there comes twice, an hour early, or never.
-    """
-
-    ingest: LocalTime = "12:55"
-    calibrate: LocalTime = "22:30"
-    plan: LocalTime = "13:15"
+    backups: int = Field(default=7, ge=0, le=1000)
 
 
 class Settings(BaseSettings):
@@ -224,6 +215,7 @@ class Settings(BaseSettings):
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
+    notify: NotifySettings = NotifySettings()
     zones: OwnZones = OwnZones()
 
     @classmethod
@@ -352,7 +344,7 @@ def _explain(item: Any, file: Path, text: str) -> str:
             fields = ZoneSettings.model_fields if annotation is OwnZones else fields
         kind = "section" if len(loc) == 1 else "key"
         return f"{where}: no such {kind}{_nearest(loc[-1], fields)}"
-    if loc[0] == "schedule" and len(loc) > 1:
+    if loc[0] == "schedule" and item["type"] in ("string_pattern_mismatch", "string_type"):
         return f"{where} = {item['input']!r}: a local time HH:MM is needed, outside the hours 01–03"
     return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from flows.clock import now
 from flows.mapping.calibrations import ORDER, oldest_first
 from flows.mapping.in_force import followed_mode, plans_in_force
 from flows.mapping.promises import kept_promises
 from flows.plain import known, records
+from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS
 from warehouse.known import Known
@@ -27,24 +29,33 @@ _PLAN = (
     "market_date", "plan_id", "plan_source", "followed_mode", "sequence", "batteries", "as_of_utc", "note",
 )  # fmt: skip
 
+_CALIBRATION = ("battery_id", "quality", "soh", "l0_days", "as_of_utc")
+
 Tables = Mapping[str, list[dict[str, Any]]]
 
 
 def status_of(workspace: Workspace, as_of: datetime | None = None) -> Tables:
-    """Data with freshness, quarantine by rule, newest calibrations, plans in force, the last runs.
+    """Days and what they lack, data, quarantine by rule, calibrations, plans in force, the last runs.
 
     as_of: tz-aware; what had been received, found out and ended by then. None: all there is.
     """
-    warehouse = workspace.warehouse
+    warehouse, moment = workspace.warehouse, as_of or now()
+    columns = list(dict.fromkeys([*_CALIBRATION, *ORDER]))
+    newest = warehouse.newest("out_calibration", by=["battery_id"], columns=columns, known_by=as_of)
+    newest = oldest_first(newest).drop_duplicates("battery_id", keep="last").sort_values("battery_id")
     return {
+        "days": day_rows(workspace, moment),
         "data": [_dataset(dataset, warehouse.extent(dataset, known_by=as_of)) for dataset in DATASETS],
         "quarantine": _quarantine(warehouse, as_of),
-        "calibrations": _calibrations(warehouse, as_of),
+        "calibrated": calibration_rows(workspace, newest, moment),
+        "calibrations": [_row(row) for row in records(newest[list(_CALIBRATION)])],
         "plans": _plans(workspace, as_of),
         "promised and realised": kept_promises(
             warehouse if as_of is None else Known(warehouse, as_of), workspace.zone
         ),
         "last runs": _runs(warehouse, as_of),
+        "next": next_rows(workspace, moment),
+        "disk": disk_rows(workspace),
     }
 
 
@@ -65,15 +76,6 @@ def _quarantine(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, 
     return sorted(rows, key=lambda row: place[row["dataset"]])
 
 
-def _calibrations(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, Any]]:
-    """The newest calibration of each battery."""
-    shown = ["battery_id", "quality", "soh", "l0_days", "as_of_utc"]
-    columns = list(dict.fromkeys([*shown, *ORDER]))
-    rows = warehouse.newest("out_calibration", by=["battery_id"], columns=columns, known_by=as_of)
-    newest = oldest_first(rows).drop_duplicates("battery_id", keep="last").sort_values("battery_id")
-    return [_row(row) for row in records(newest[shown])]
-
-
 def _plans(workspace: Workspace, as_of: datetime | None) -> list[dict[str, Any]]:
     """The plans in force of the last market days that have one."""
     plans = workspace.warehouse.newest(
@@ -83,8 +85,15 @@ def _plans(workspace: Workspace, as_of: datetime | None) -> list[dict[str, Any]]
     first = ["market_date", "plan_id", "plan_source"]
     last = ["sequence", "batteries", "as_of_utc", "note"]
     rows = records(plans_in_force(plans).sort_values("market_date").tail(PLAN_DAYS))
+    modes = workspace.warehouse.read(
+        "out_plan_mode",
+        where={"plan_id": [row["plan_id"] for row in rows]},
+        columns=["plan_id", "mode", "gap"],
+    )
+    gaps = modes.set_index(["plan_id", "mode"])["gap"].to_dict()
     return [
         _row({name: row[name] for name in first} | {"followed_mode": followed_mode(row)})
+        | {"gap": known(gaps.get((row["plan_id"], followed_mode(row))))}
         | _row({name: row[name] for name in last})
         for row in rows
     ]

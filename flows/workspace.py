@@ -7,6 +7,7 @@ mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__a
 responses/        what providers of prices answered, byte for byte
 reports/          pages to open: DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
+backups/          copies of the warehouse that `v2g serve` makes
 .prefect/         Prefect's home: its database and results
 .backtest/        copies of the warehouse that a back-test plans in, until it ends
 Nothing is written outside it, and all of it is private: files of mode 0600, folders of mode 0700; `v2g
@@ -43,10 +44,14 @@ QUIET_ENVIRONMENT: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """An opened workspace: absolute `root` and the settings as they were read."""
+    """An opened workspace: absolute `root` and the settings as they were read.
+
+    lock_timeout_s: how long its warehouse is waited for while somebody else holds it.
+    """
 
     root: Path
     settings: Settings
+    lock_timeout_s: float = 10.0
 
     @classmethod
     def open(cls, root: Path) -> Workspace:
@@ -100,7 +105,7 @@ class Workspace:
         """The store; opening a connection is left to its methods."""
         from warehouse.store import Warehouse
 
-        return Warehouse(self.root / "warehouse.duckdb")
+        return Warehouse(self.root / "warehouse.duckdb", lock_timeout_s=self.lock_timeout_s)
 
     @property
     def zone(self) -> str:
@@ -126,6 +131,11 @@ class Workspace:
     def inbox(self) -> Path:
         """Drop folder of the scheduled ingest."""
         return self.root / "inbox"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that are made on schedule."""
+        return self.root / "backups"
 
     @property
     def mappings(self) -> Path:

@@ -81,6 +81,10 @@ PAST_KNOWN = {
     "publish.py": {"out_plan"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},
+    # what has run, by the clock
+    "situation.py": {"out_run"},
+    # two plans: their own rows, by id
+    "plan_diff.py": {"out_plan_slot", "out_plan_price", "out_plan_car", "out_plan_departure"},
     # from a plan to what it rests on: its own rows, by id
     "trace.py": {
         "out_plan", "out_plan_source", "out_plan_car", "out_calibration", "out_calibration_source",

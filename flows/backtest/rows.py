@@ -12,7 +12,7 @@ from flows.backtest.course import Span, context_of
 from flows.backtest.strategies import Strategy
 from flows.backtest.wear import twins_word
 from flows.mapping.hashing import hash_values
-from flows.mapping.prices import RUNGS
+from flows.mapping.rungs import RUNGS
 from flows.plain import records
 from flows.version import code_version
 from flows.workspace import Workspace

@@ -184,18 +184,20 @@ def status(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """What the workspace holds: rows and freshness of each table, quarantine, calibrations, plans, last runs.
+    """What each market day has and lacks by its deadlines, plans in force with rung and gap, calibrations,
+    quarantine, what was promised and realised, the last runs and the next, the room left on the disk.
 
+    While a run holds the warehouse: what was told when the last one ended, headed by when that was.
     All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
     moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
 
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
-    from flows.status import status_of
+    from flows.status_kept import status_at_once
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    told = status_of(opened, call.as_of if call.told else None)
+    told = status_at_once(opened, call.as_of if call.told else None)
     tables = {name: opened.money.rows(rows) for name, rows in told.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -54,10 +54,12 @@ def serve(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Start Prefect's server with its pages on 127.0.0.1 and run the schedules of v2g.toml until Ctrl-C.
+    """Start Prefect's server with its pages on 127.0.0.1 and do what is due by v2g.toml until Ctrl-C.
 
-    ingest takes the files of `inbox/` (KIND__SOURCE__anything.csv, as in prices__smard__2020.csv), calibrate
-    runs nightly, daily plans tomorrow once prices are out.
+    What is due is looked at every quarter-hour, and at once when it starts: the files of `inbox/`
+    (KIND__SOURCE__anything.csv, as in prices__smard__2020.csv), tomorrow's prices until they are out, its
+    plan as soon as they are, plans anew, the account of days that are over, calibration, backup. What was
+    missed meanwhile is made up for, what still runs first; what is not is told.
 
     Example: v2g serve --workspace depot --port 4200
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,16 +133,13 @@ def retention(
     Example: v2g retention --dry-run --samples-days 365
     """
     from flows.console import show_tables
+    from flows.stages.maintain import let_go
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     policy = opened.settings.retention
-    keep = {"samples": samples_days or policy.samples_days, "raw": raw_days or policy.raw_days}
-    before = {
-        name: (call.as_of - timedelta(days=days)).date() if days else None for name, days in keep.items()
-    }
-    pruned = opened.warehouse.prune(
-        samples_before=before["samples"], raw_before=before["raw"], pruned_utc=call.as_of, dry_run=dry_run
+    pruned = let_go(
+        opened, call.as_of, samples_days or policy.samples_days, raw_days or policy.raw_days, dry_run=dry_run
     )
     rows: list[dict[str, Any]] = [
         {"table": one.table, "before": one.before and str(one.before), "rows": one.rows} for one in pruned

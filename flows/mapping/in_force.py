@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from flows.mapping.prices import MODES, RUNGS
+from flows.mapping.rungs import MODES, RUNGS
 from flows.plain import known, record
 from warehouse.known import Known
 from warehouse.store import Warehouse

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,19 +26,12 @@ from flows.mapping.horizon import (
 )
 from flows.mapping.like_days import HISTORY, LikeDays
 from flows.mapping.retail import Prices, retail_rows, spread
+from flows.mapping.rungs import PlanSource
 from flows.settings import UnknownPrices
-from optimize.types import BoolArray, Mode, Tariff
+from optimize.types import BoolArray, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
 
-PlanSource = Literal["published", "substituted", "charge_only"]
-RUNGS: tuple[PlanSource, ...] = ("published", "substituted", "charge_only")
-MODES: Mapping[PlanSource, tuple[Mode, ...]] = {
-    "published": ("uncontrolled", "ordered", "v2g"),
-    "substituted": ("uncontrolled", "ordered"),
-    "charge_only": ("uncontrolled",),
-}
-"""The modes a rung allows, each may do more than the one before; the last one that is known is followed."""
 PRICE_SOURCES = ("published", "substituted", "forecast")
 _DAYS_BEFORE: Mapping[UnknownPrices, int] = {"week_ago": 7, "day_before": 1}
 _MINUTES = pd.Timedelta(minutes=1)

@@ -30,7 +30,7 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     alone. Raises UsageError for a plan or a battery of the plan that is not there.
     """
     warehouse = workspace.warehouse
-    plan = _plan(workspace, plan_id)
+    plan = plan_by_id(workspace, plan_id)
     in_force = plan_in_force(warehouse, plan["zone"], plan["market_date"])
     used = warehouse.read("out_plan_source", where={"plan_id": plan["plan_id"]})
     cars = warehouse.read(
@@ -70,7 +70,8 @@ def trace(workspace: Workspace, plan_id: str, *, battery_id: str | None = None) 
     }
 
 
-def _plan(workspace: Workspace, plan_id: str) -> dict[str, Any]:
+def plan_by_id(workspace: Workspace, plan_id: str) -> dict[str, Any]:
+    """The row of out_plan of a plan by its id, or the beginning that only one has; raises UsageError."""
     plans = workspace.warehouse.read("out_plan")
     found = plans[plans["plan_id"].str.startswith(plan_id)] if plan_id else plans.iloc[:0]
     exact = found[found["plan_id"] == plan_id]

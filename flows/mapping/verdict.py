@@ -14,7 +14,7 @@ import pandas as pd
 
 from flows.mapping.hashing import hash_values
 from flows.mapping.in_force import Plan, newest_plan, worse_rung
-from flows.mapping.prices import PlanSource
+from flows.mapping.rungs import PlanSource
 
 Outcome = Literal["new", "history", "unchanged", "kept"]
 

@@ -30,6 +30,8 @@ _SOURCES = {
     "substituted": "Degraded plan: no published prices, or not of the whole day. Where there are none, those "
     "of days before were used, and nothing is fed back to the grid there, unless `feed_in_on_forecast` lets "
     "cars be discharged.",
+    "last_plan": "Degraded plan: nothing could be reckoned for this day. The cars do what the last good plan "
+    "had them do, as far as their charge and today's limits let them; others charge on plug-in.",
     "charge_only": "Degraded plan: no prices at all. Cars are charged on plug-in; money is counted "
     "as if energy were free.",
 }

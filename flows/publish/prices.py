@@ -41,7 +41,7 @@ def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) ->
     if rows.empty:
         told = "This plan was made before plans kept their prices, so none is drawn."
         return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
-    if header["plan_source"] == "charge_only":
+    if header["plan_source"] == "charge_only" or not rows[list(_COLUMNS.values())].any(axis=None):
         told = "No price was known, so none is drawn."
         return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
     frames = [

@@ -23,7 +23,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows import daily
 from flows.errors import ServerError
-from flows.schedules import LocalCron
+from flows.schedules import ALARM
 from flows.server.allowed import RefusedRunError, Served
 from flows.workspace import Workspace
 
@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 _FLOWS: Mapping[str, Flow[..., Any]] = {
+    "scheduled": daily.scheduled,
     "ingest": daily.ingest,
     "calibrate": daily.calibrate,
     "daily": daily.daily,
 }
+ON_SCHEDULE = "scheduled"
+"""The one that the alarm rings for; the others are started by hand, from the pages."""
 
 
 class ServedRunner(Runner):
@@ -51,16 +54,23 @@ class ServedRunner(Runner):
         """End by the way out that serves both signals; Prefect's own forgets the runs under way."""
         signal.raise_signal(signal.SIGINT)
 
-    async def serve(self, name: str, when: LocalCron) -> None:
-        """Register the flow `name` with its schedule; what was changed in its deployment is lost.
+    async def serve_all(self) -> None:
+        """Register every flow, and look at once what is due; what was changed in a deployment is lost.
 
-        Raises ServerError when the server does not keep it as it was given.
+        Raises ServerError when the server does not keep one as it was given.
         """
+        for name in _FLOWS:
+            deployment_id = await self._serve(name)
+            if name == ON_SCHEDULE:
+                async with get_client() as client:
+                    await client.create_flow_run_from_deployment(deployment_id)
+
+    async def _serve(self, name: str) -> UUID:
         served = Served(flow=name, workspace=str(self._workspace.root))
         deployment = RunnerDeployment.from_flow(
             _FLOWS[name],
             name=self._name,
-            schedule=Cron(when.cron, timezone=when.timezone),
+            schedule=Cron(ALARM, timezone="UTC") if name == ON_SCHEDULE else None,
             parameters=dict(served.parameters),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
@@ -76,6 +86,7 @@ class ServedRunner(Runner):
         self._served[deployment_id] = served
         # The flow in hand is also the one whose hooks Prefect calls.
         self._deployment_registry.register_flow(deployment_id, _FLOWS[name])
+        return deployment_id
 
     async def crash_what_an_earlier_one_left(self) -> None:
         """Runs that nobody runs any more are told to have crashed; only their process would have said so.

@@ -42,12 +42,14 @@ def fetch_day(
     day: date,
     *,
     transport: httpx.BaseTransport | None = None,
+    patient: bool = False,
 ) -> StageResult:
     """Land what `[fetch]` wants to know of `day` and nobody told yet; received_utc is `as_of`.
 
     Known is what the core tables hold, and what has landed and will pass its check. What one provider cannot
     give the next is asked for; together they have `deadline_s`. Exit code 3 when the day is not whole after
-    that, and a plan will miss it. transport: of the requests. Raises StoreError.
+    that, and a plan will miss it; patient: it need not be out yet, and is asked for again. transport: of the
+    requests. Raises StoreError.
     """
     settings = context.workspace.settings.fetch
     wants = _wants(settings)
@@ -68,10 +70,18 @@ def fetch_day(
             told.append(f"no prices of {day}, which its tariffs make up for")
         else:
             missing = True
-            told.append(f"{want.name} of {day} are not to be had")
+            told.append(f"{want.name} of {day} are not to be had{' yet' if patient else ''}")
     failed = [f"{one.source}: {one.reason}" for one in tries if one.reason]
     message = "; ".join([", ".join(told), *failed])
-    return _answer(message, tries, degraded=missing)
+    return _answer(message, tries, degraded=missing and not patient)
+
+
+def lacking(context: Context, day: date) -> bool:
+    """Whether anything of a market day that `[fetch]` wants is not known; asks nobody. Raises StoreError."""
+    asking = _Asking(context, day, None, left_s=0.0)
+    wants = [want for want in _wants(context.workspace.settings.fetch) if not asking.knows(want)]
+    made_up = all(want.name == "prices" for want in wants) and all(asking.knows(one) for one in _BOTH_WAYS)
+    return bool(wants) and not made_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from warehouse.errors import WarehouseError
 _log = logging.getLogger(__name__)
 Step = Callable[[], StageResult]
 
+_OF_A_DAY = ("fetch", "plan", "publish")
 _NO_PLAN = 5
 _FAULT = 1
 _KEPT_CODES = (74, 75)
@@ -48,9 +49,10 @@ def steps_of(context: Context, day: date) -> Mapping[str, Step]:
     }
 
 
-def climb(context: Context, steps: Mapping[str, Step]) -> list[StageResult]:
+def climb(context: Context, steps: Mapping[str, Step], day: date | None = None) -> list[StageResult]:
     """Take the steps in their order; one that raises is answered as failed, and the next is taken.
 
+    day: the market day that they are for, which a failure is recorded with.
     Raises the warehouse's error (LockedError, NoWarehouseError, …) when a step failed and nothing can be
     read.
     """
@@ -62,7 +64,7 @@ def climb(context: Context, steps: Mapping[str, Step]) -> list[StageResult]:
         try:
             results.append(step())
         except Exception as error:
-            results.append(_failed(context, stage, began, error))
+            results.append(_failed(context, stage, began, error, day if stage in _OF_A_DAY else None))
     return results
 
 
@@ -82,7 +84,7 @@ def run_exit_code(results: Sequence[StageResult]) -> int:
     return DEGRADED if any(one.exit_code for one in results) else 0
 
 
-def _failed(context: Context, stage: str, began: datetime, error: Exception) -> StageResult:
+def _failed(context: Context, stage: str, began: datetime, error: Exception, day: date | None) -> StageResult:
     """The answer of a stage that raised, recorded as well as it can be."""
     from flows.problem import problem_of
 
@@ -94,7 +96,7 @@ def _failed(context: Context, stage: str, began: datetime, error: Exception) -> 
     code = _NO_PLAN if stage == "plan" and problem.exit_code == _FAULT else problem.exit_code
     message = f"{problem.message} · {problem.hint}" if problem.hint else problem.message
     with suppress(WarehouseError, OSError):
-        write_run(context, stage, began, "failed", code, message)
+        write_run(context, stage, began, "failed", code, message, day)
     return StageResult(
         stage=stage, status="failed", message=message, exit_code=code, details={"kind": problem.kind}
     )

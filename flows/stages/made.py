@@ -13,17 +13,23 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.inputs import PlanInputs
+from flows.mapping.last_plan import last_schedule
 from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
-from flows.mapping.prices import MODES
 from flows.mapping.question import day_problem
+from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
 from optimize.plan import PlannedDay, best_mode, plan_modes
+from optimize.rescue import rescue
 from optimize.types import DayProblem, Mode, ModePlan
 
 _log = logging.getLogger(__name__)
+_DOES: Mapping[PlanSource, str] = {
+    "last_plan": "as in the last good plan, within today's charge and limits",
+    "charge_only": "charged on plug-in",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +39,7 @@ class Made:
     following: the plans that every departure from has a price; None where none has. problems: the question of
     each mode, the mode that is followed from what the cars hold, others from what they would have left them.
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
+    source: the rung that it stands on; rungs: that of single cars, where they stand on several.
     """
 
     following: str | None
@@ -42,6 +49,8 @@ class Made:
     wear: TwinWear
     own_misses: Sequence[str]
     notes: tuple[str, ...]
+    source: PlanSource
+    rungs: Mapping[str, PlanSource]
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
@@ -75,6 +84,8 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         wear=wear,
         own_misses=misses,
         notes=tuple(notes),
+        source=solved.source,
+        rungs=solved.rungs,
     )
 
 
@@ -117,6 +128,8 @@ class _Solved:
     plans: dict[Mode, ModePlan] = field(default_factory=dict)
     failures: dict[Mode, Exception] = field(default_factory=dict)
     rival: tuple[Mode, float] | None = None
+    rungs: Mapping[str, PlanSource] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def follow(self, modes: Sequence[Mode]) -> Mode:
         """Plan the modes; the one that the cars follow begins with what they hold: the one that may do most.
@@ -126,6 +139,8 @@ class _Solved:
         most = modes[-1]
         for mode in modes:
             self._solve(mode, None if mode == most else mode)
+        if (rescued := self._rescued(most)) is not None:
+            return rescued
         able = [mode for mode in modes if mode in self.plans]
         if not able:
             reasons = "; ".join(f"{mode}: {in_words(error)}" for mode, error in self.failures.items())
@@ -144,6 +159,42 @@ class _Solved:
         planned = plan_modes(problem, (mode,), time_limit_seconds=limit)
         self.plans.update(planned.plans)
         self.failures.update(planned.failures)
+
+    @property
+    def source(self) -> PlanSource:
+        """The rung of the plan: that of its prices, unless all of its cars stand on worse ones."""
+        told = self.inputs.prices.source
+        return min(self.rungs.values(), key=RUNGS.index) if self.rungs else told
+
+    def _rescued(self, most: Mode) -> Mode | None:
+        """Plan what can be had where the mode to follow failed, or nothing has a price: part by part.
+
+        None where that is no more than another mode, or charging on plug-in, has to give.
+        """
+        source = self.inputs.prices.source
+        if most in self.plans and source != "charge_only":
+            return None
+        mode: Mode = "ordered" if source == "charge_only" else most
+        if mode == "uncontrolled":
+            return None
+        problem = self._following(day_problem(self.inputs, None))
+        last = last_schedule(self.context.known, self.inputs.zone, problem)
+        limit = 0.0 if source == "charge_only" else self.inputs.settings.plan.solver_time_limit_s
+        try:
+            found = rescue(problem, mode, last, failure=self.failures.get(mode), time_limit_seconds=limit)
+        except Exception as error:  # the other modes have plans of their own
+            _log.warning("nothing is saved of mode %s: %s", mode, error)
+            return None
+        solved = "solved" in found.rungs.values()
+        if not solved and ("ordered" in self.plans or "last_plan" not in found.rungs.values()):
+            return None
+        self.problems[mode], self.plans[mode] = problem, found.plan
+        of_rung: Mapping[str, PlanSource] = {
+            "solved": source, "last_plan": "last_plan", "plug_in": "charge_only"
+        }  # fmt: skip
+        self.rungs = {car: of_rung[rung] for car, rung in found.rungs.items()}
+        self.reasons = found.failures
+        return mode
 
     def _unless_another_is_better(self, most: Mode, able: Sequence[Mode]) -> Mode:
         """The mode that may do most, unless its search ended early and another is better."""
@@ -186,6 +237,11 @@ class _Solved:
     def notes(self, followed: Mode) -> list[str]:
         """Modes that failed, and one that is followed though another may do more."""
         notes = [f"{mode} could not be planned: {in_words(error)}" for mode, error in self.failures.items()]
+        for rung, does in _DOES.items():
+            cars = {car: self.reasons.get(car, "") for car, own in self.rungs.items() if own == rung}
+            if cars:
+                named = ", ".join(f"{car} ({why})" if why else car for car, why in sorted(cars.items()))
+                notes.append(f"{does}: {named}")
         if self.rival:
             most, less = self.rival
             notes.append(f"the plan found for {most} is worse than the one for {followed}, by {less:,.2f} €")

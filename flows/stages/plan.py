@@ -17,6 +17,7 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import left_out_rows
 from flows.mapping.plan_rows import plan_frames, price_rows
 from flows.mapping.read_inputs import read_inputs
+from flows.mapping.rungs import PlanSource
 from flows.mapping.used import files_used
 from flows.mapping.verdict import Candidate, Verdict, failed_modes, judge
 from flows.mapping.withdrawn import unfounded_plans
@@ -26,6 +27,8 @@ from flows.stages.record import StageResult, recorded
 from flows.version import code_version
 from warehouse.rows import Scalar
 from warehouse.store import Guard, Read
+
+_OF_CARS = ("out_plan_car", "out_plan_slot", "out_plan_departure")
 
 
 @recorded("plan")
@@ -42,7 +45,7 @@ def plan(context: Context, day: date) -> StageResult:
         zone=inputs.zone,
         market_date=day,
         as_of=context.as_of,
-        source=inputs.prices.source,
+        source=best_rung(inputs.prices.source),
         input_hash=inputs.input_hash,
         unfounded=unfounded_plans(context.known, _of_day(context, day)),
     )
@@ -59,7 +62,8 @@ def plan(context: Context, day: date) -> StageResult:
             return answer(context, inputs, verdict, lacks if verdict.outcome == "kept" else ())
         if made is None or made.following != followed_plans(context, inputs):
             made = make(context, inputs)
-            candidate = replace(candidate, failed=frozenset(made.planned.failures))
+            source = made.source if inputs.prices.source == "charge_only" else candidate.source
+            candidate = replace(candidate, failed=frozenset(made.planned.failures), source=source)
             continue
         tables = _tables(context, inputs, made, verdict)
         by = dict.fromkeys(tables, ("plan_id",))
@@ -70,6 +74,11 @@ def plan(context: Context, day: date) -> StageResult:
 def _of_day(context: Context, day: date) -> list[str]:
     where: dict[str, Scalar] = {"market_date": day, "zone": context.workspace.zone}
     return sorted(context.known.read("out_plan", where=where)["plan_id"].astype(str))
+
+
+def best_rung(source: PlanSource) -> PlanSource:
+    """The best that a plan on prices of a rung can stand on: without any, an earlier plan."""
+    return "last_plan" if source == "charge_only" else source
 
 
 def _still(candidate: Candidate, verdict: Verdict, beside: frozenset[str] | None) -> Guard:
@@ -145,13 +154,17 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
     }
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,
-        "plan_source": inputs.prices.source,
+        "plan_source": made.source,
         "run_id": context.run_id,
         "as_of_utc": pd.Timestamp(context.as_of),
         "input_hash": inputs.input_hash,
         "code_version": code_version(),
     }
-    return {name: frame.assign(**lineage) for name, frame in tables.items()}
+    told = {name: frame.assign(**lineage) for name, frame in tables.items()}
+    for name in _OF_CARS if made.rungs else ():  # each car's own, in the mode that is followed
+        mine = told[name]["mode"] == made.followed
+        told[name].loc[mine, "plan_source"] = told[name].loc[mine, "battery_id"].map(made.rungs)
+    return told
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -33,6 +33,7 @@ from warehouse.rows import Scalar
 from warehouse.zones import market_day_slots
 
 _LATE_DAYS = 3
+_MOST_DAYS = 31
 
 
 @recorded("realise")
@@ -64,9 +65,18 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
 
 
 def days_to_account(context: Context) -> list[date]:
-    """The last market days that are over: an account of each is made again as late data come in."""
-    today = tomorrow(context.as_of, context.workspace.zone) - timedelta(days=1)
-    return [today - timedelta(days=number) for number in range(_LATE_DAYS, 0, -1)]
+    """The last market days that are over: an account of each is made again as late data come in.
+
+    Where nobody made one for longer, all days since then, a month at most.
+    """
+    zone = context.workspace.zone
+    today = tomorrow(context.as_of, zone) - timedelta(days=1)
+    accounts = context.known.newest(
+        "out_realised", by=["market_date"], where={"zone": zone}, columns=["market_date"]
+    )
+    last = None if accounts.empty else accounts["market_date"].max()
+    since = _LATE_DAYS if last is None else min(max(_LATE_DAYS, (today - last).days - 1), _MOST_DAYS)
+    return [today - timedelta(days=number) for number in range(since, 0, -1)]
 
 
 def _realise(context: Context, day: date) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, ParamSpec, cast
 
 from flows.clock import now
@@ -64,7 +64,8 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
     def decorate(body: Callable[P, StageResult]) -> Callable[P, StageResult]:
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> StageResult:
-            context, *_ = cast("tuple[Context]", args)
+            context, *more = cast("tuple[Context, object]", args)
+            day = next((one for one in more[:1] if isinstance(one, date)), None)
             started = now()
             keep_private()
             try:
@@ -76,10 +77,10 @@ def recorded(stage: str) -> Callable[[Callable[P, StageResult]], Callable[P, Sta
                 # Not where it was refused before anything began, or nobody can write now.
                 if problem.exit_code not in (2, 4, 74, 75):
                     with suppress(WarehouseError, OSError):  # the stage's own error is the one to tell
-                        write_run(context, stage, started, "failed", problem.exit_code, problem.message)
+                        write_run(context, stage, started, "failed", problem.exit_code, problem.message, day)
                 raise
             try:
-                write_run(context, stage, started, result.status, result.exit_code, result.message)
+                write_run(context, stage, started, result.status, result.exit_code, result.message, day)
             except UnwritableError as error:
                 raise UnwritableError(
                     f"{stage} is done and written ({result.message}); its line in out_run is not: {error}"
@@ -100,8 +101,9 @@ def write_run(
     status: str,
     exit_code: int,
     message: str,
+    day: date | None = None,
 ) -> None:
-    """Write (or replace) the row of one stage of the context's run in out_run."""
+    """Write (or replace) the row of one stage of the context's run in out_run; day: that it was for."""
     import pandas as pd
 
     row = {
@@ -112,6 +114,7 @@ def write_run(
         "status": status,
         "exit_code": exit_code,
         "message": message,
+        "market_date": day,
     }
     context.workspace.warehouse.write(
         {"out_run": pd.DataFrame([row])}, replace={"out_run": ("run_id", "stage")}

@@ -14,8 +14,10 @@ from uuid import UUID
 
 import pytest
 
+from flows.clock import now
 from flows.stages import Context
 from flows.stages.check import check
+from flows.stages.record import write_run
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
 from tests.flows.prefect_database import put_database
@@ -127,9 +129,11 @@ def assert_closed(port: int) -> None:
 @contextmanager
 def calibrating(workspace: Workspace, port: int = 0) -> Iterator[tuple[Serving, str, dict[int, str]]]:
     """A service in the middle of a served calibration: it, the run's id, its processes."""
+    for stage in ("ingest", "calibrate", "realise", "maintain"):  # what would be due at its start
+        write_run(Context.of(workspace, now()), stage, now(), "ok", 0, "by hand")
     with served(workspace, port) as up:
-        for flow in ("ingest", "calibrate", "daily"):  # what the clock would start meanwhile
-            up.asked(f"deployments/{up.deployment(flow)['id']}", {"paused": True}, method="PATCH")
+        scheduled = up.deployment("scheduled")["id"]  # what the clock would start meanwhile
+        up.asked(f"deployments/{scheduled}", {"paused": True}, method="PATCH")
         run = up.start_run("daily", day=str(DAY), as_of=f"{AS_OF:%Y-%m-%dT%H:%MZ}")
         found = soon(lambda: twins_at_work(workspace), process=up.process)
         yield up, run, found

@@ -98,7 +98,8 @@ def test_a_plan_without_its_best_mode_leaves_a_whole_one_that_knows_every_stay(
     assert "ordered could not be planned" in kept.message
     spoil(bare, "UPDATE core_session SET session_id = 's4' WHERE session_id = 's3'")
     new = planned(bare, timedelta(minutes=2))
-    assert (new.details["outcome"], new.details["followed_mode"]) == ("new", "uncontrolled")
+    assert (new.details["outcome"], new.details["followed_mode"]) == ("new", "ordered")
+    assert new.details["plan_source"] == "last_plan"  # what was solved before, within today's limits
 
 
 def test_where_no_mode_can_be_planned_there_is_no_plan(

@@ -16,7 +16,8 @@ import pytest
 
 from flows.mapping import read_inputs as inputs_module
 from flows.mapping.in_force import plan_in_force, plans_in_force
-from flows.mapping.prices import RUNGS, PlanPrices, plan_prices
+from flows.mapping.prices import PlanPrices, plan_prices
+from flows.mapping.rungs import RUNGS
 from flows.stages import Context, StageResult
 from flows.stages import plan as plan_module
 from flows.stages.check import check

@@ -21,7 +21,7 @@ from warehouse.contracts.types import (
 )
 
 QUALITIES = ("calibrated", "energy", "checkups", "prior", "stale", "disputed")
-PLAN_SOURCES = ("published", "substituted", "charge_only")
+PLAN_SOURCES = ("published", "substituted", "last_plan", "charge_only")
 MODES = ("uncontrolled", "ordered", "v2g")
 WEAR_FORMS = ("law", "rate")
 SEVERITIES = ("critical", "warning", "info")
@@ -385,6 +385,10 @@ OUTPUTS = (
             choice("status", "How it ended", RUN_STATES),
             integer("exit_code", "Exit code"),
             text("message", "What happened"),
+            Column(
+                name="market_date", kind=Kind.DATE, nullable=True,
+                description="Market day that the stage was for; null where it was for none",
+            ),
         ),
         key=("run_id", "stage"),
     ),

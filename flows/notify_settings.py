@@ -1,0 +1,70 @@
+"""Whom a workspace tells what is not as it should be."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from flows.section import Section
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+
+
+class NotifySettings(Section):
+    """Who is told what is not as it should be, once for each cause, after what `v2g serve` or `v2g run` did.
+
+    `webhook_url` (https) is sent a JSON object of causes, with NOTIFY_TOKEN of the environment as bearer.
+    Mail goes from `email_from` to `email_to` by `smtp_url`: "smtp+starttls://user@host" or
+    "smtps://user@host", with SMTP_PASSWORD of the environment. Without TLS only this machine is spoken to.
+    """
+
+    webhook_url: str = ""
+    email_to: list[str] = Field(default=[])
+    email_from: str = ""
+    smtp_url: str = ""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Those that are set: webhook, email."""
+        told = {"webhook": self.webhook_url, "email": self.email_to}
+        return tuple(name for name, value in told.items() if value)
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _private_web(cls, value: str) -> str:
+        return _checked(value, "https", "http")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _private_mail(cls, value: str) -> str:
+        if value and urlsplit(value).password:
+            raise ValueError("no password stands here: SMTP_PASSWORD of the environment holds it")
+        return _checked(value, "smtps or smtp+starttls", "smtp")
+
+    @field_validator("email_to")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        if wrong := [one for one in value if not _ADDRESS.fullmatch(one)]:
+            raise ValueError(f"{wrong[0]!r} is no address")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> NotifySettings:
+        if self.email_to and not (self.smtp_url and _ADDRESS.fullmatch(self.email_from)):
+            raise ValueError("email_to needs email_from and smtp_url")
+        return self
+
+
+def _checked(value: str, private: str, plain: str) -> str:
+    """An address of a private scheme, or a plain one of this machine."""
+    if not value:
+        return value
+    at = urlsplit(value)
+    if not at.hostname or at.scheme not in (*private.split(" or "), plain):
+        raise ValueError(f"an address {private}://… is needed")
+    if at.scheme == plain and at.hostname not in _LOOPBACK:
+        raise ValueError(f"{private} is needed for another machine")
+    return value

@@ -1,0 +1,58 @@
+"""Keep a warehouse well: a backup that is verified, then what retention lets go of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from flows.context import Context
+from flows.stages.record import StageResult, recorded
+from flows.workspace import Workspace
+from warehouse.retention import Pruned
+
+_OWN = re.compile(r"\d{8}T\d{6}Z\.duckdb")
+
+
+@recorded("maintain")
+def maintain(context: Context) -> StageResult:
+    """Back the warehouse up into backups/, then let go of what the settings under `retention` say.
+
+    The quarter-hours of telemetry need no care: they follow each check. Of the backups made here the newest
+    `backups` stay. Raises the errors of a backup; nothing is let go of then.
+    """
+    workspace = context.workspace
+    policy = workspace.settings.retention
+    told, files = ["no backup is asked for"], []
+    if policy.backups:
+        file = workspace.backups / f"{context.as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}.duckdb"
+        if not file.exists():  # of this very moment: it was verified before it got its name
+            workspace.warehouse.backup(file, noted=True)
+        files = [file]
+        told = [f"backup {file.name} is whole"]
+        own = sorted(one for one in workspace.backups.iterdir() if _OWN.fullmatch(one.name))
+        for old in own[: -policy.backups]:
+            old.unlink()
+            told.append(f"{old.name} is gone")
+    pruned = let_go(workspace, context.as_of, policy.samples_days, policy.raw_days)
+    told += [f"{one.rows} rows of {one.table} from before {one.before}" for one in pruned if one.rows]
+    return StageResult(
+        stage="maintain", status="ok", message="; ".join(told), files=tuple(str(file) for file in files)
+    )
+
+
+def let_go(
+    workspace: Workspace,
+    as_of: datetime,
+    samples_days: int | None,
+    raw_days: int | None,
+    *,
+    dry_run: bool = False,
+) -> Sequence[Pruned]:
+    """Let telemetry go that is older than so many days, None for none; see `warehouse.retention`."""
+    samples, raw = (
+        (as_of - timedelta(days=days)).date() if days else None for days in (samples_days, raw_days)
+    )
+    return workspace.warehouse.prune(
+        samples_before=samples, raw_before=raw, pruned_utc=as_of, dry_run=dry_run
+    )

@@ -1,0 +1,94 @@
+"""Read what is on record in a workspace at a moment, as far as it decides what is due."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from flows.context import Context
+from flows.due import Clock, Situation
+from flows.mapping.horizon import QUARTER
+from flows.mapping.in_force import plans_in_force
+from flows.mapping.plan_spans import plans_within
+from flows.mapping.retail import retail_rows, spread
+from flows.plain import records
+from flows.stages.fetch_day import lacking
+from warehouse.zones import market_day_slots
+
+_BACK = timedelta(days=40)
+"""How far back it is looked: what was not done for so long was never done."""
+_BUSY = 75
+_AHEAD = timedelta(days=3)
+
+
+def situation_of(context: Context) -> Situation:
+    """What is on record as of the context's moment; raises the errors of opening a warehouse."""
+    now, known, zone = context.as_of, context.known, context.workspace.zone
+    runs = context.workspace.warehouse.read(
+        "out_run",
+        within={"started_utc": (now - _BACK, now)},
+        columns=["stage", "started_utc", "status", "exit_code", "market_date"],
+    )
+    runs = runs[runs["exit_code"] != _BUSY]
+    began = {
+        str(stage): when.to_pydatetime() for stage, when in runs.groupby("stage")["started_utc"].max().items()
+    }
+    tried = runs[(runs["stage"] == "plan") & runs["market_date"].notna()].sort_values("started_utc")
+    last = records(tried.drop_duplicates("market_date", keep="last"))
+    today = Clock(zone=zone, now=now).today
+    days = (today, today + timedelta(days=1))
+    next_slot = pd.Timestamp(now).ceil(QUARTER)
+    covering = plans_within(known, zone, next_slot, next_slot + QUARTER)
+    since = min(began.values(), default=now) - timedelta(days=1)
+    plans = known.newest(
+        "out_plan", by=["market_date"], where={"zone": zone},
+        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence"],
+    )  # fmt: skip
+    in_force = {row["market_date"]: row for row in records(plans_in_force(plans))}
+    return Situation(
+        began=began,
+        no_plan={row["market_date"]: row["started_utc"] for row in last if row["status"] == "failed"},
+        lacking=frozenset(day for day in days if lacking(context, day)),
+        priced={day: when for day in days if (when := _priced(context, day)) is not None},
+        plans={day: (row["plan_source"], row["as_of_utc"]) for day, row in in_force.items() if day in days},
+        covering=None if covering.empty else covering["as_of_utc"].max().to_pydatetime(),
+        happened=_happened(context),
+        planned=frozenset(day for day in in_force if day >= since.date()),
+        fleet=not known.read("core_battery", columns=["battery_id"]).empty,
+    )
+
+
+def _priced(context: Context, day: date) -> datetime | None:
+    """When the last price of a market day came that has all, by the market or a tariff; None for others."""
+    zone, slots = context.workspace.zone, market_day_slots(day, context.workspace.zone)
+    for table in ("core_price", "core_tariff"):
+        rows = context.known.read(
+            table, where={"zone": zone}, start=slots[0] - timedelta(hours=1), end=slots[-1] + QUARTER
+        )
+        own = rows if table == "core_price" else retail_rows(rows, "import")
+        if np.isfinite(spread(own, slots)).all():
+            came: datetime = own["received_utc"].max().to_pydatetime()
+            return came
+    return None
+
+
+def _happened(context: Context) -> dict[str, datetime]:
+    """When a car last came and left, and a price that may still matter was last received."""
+    now, known = context.as_of, context.known
+    stays = known.stays(now - timedelta(days=1), now + QUARTER)
+    prices = known.read(
+        "core_price",
+        where={"zone": context.workspace.zone},
+        start=now - timedelta(hours=1),
+        end=now + _AHEAD,
+        columns=["received_utc"],
+    )  # fmt: skip
+    moments = {
+        "arrival": stays["arrival_utc"],
+        "departure": stays["departure_utc"],
+        "price": prices["received_utc"],
+    }
+    last = {name: times[times <= now].max() for name, times in moments.items()}
+    return {name: when.to_pydatetime() for name, when in last.items() if pd.notna(when)}

@@ -1,0 +1,48 @@
+"""What status said last, kept for a reader who comes while somebody else holds the warehouse."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from flows.clock import now
+from flows.plain import json_text
+from flows.status import Tables, status_of
+from flows.workspace import Workspace
+from warehouse.errors import LockedError, WarehouseError
+from warehouse.files import make_folder, write_whole
+
+_log = logging.getLogger(__name__)
+_PATIENCE_S = 0.3
+"""So long a reader waits at each look; a run writes for less, a long check of a large file for more."""
+
+
+def keep_status(workspace: Workspace) -> None:
+    """Write what status says to exports/status.json; where that cannot be, the one before stays."""
+    try:
+        told = {"told_utc": f"{now():%Y-%m-%dT%H:%M:%SZ}", **status_of(workspace)}
+        make_folder(workspace.exports)
+        write_whole(_file(workspace), json_text(told))
+    except (WarehouseError, OSError) as error:
+        _log.warning("exports/status.json is not renewed: %s", error)
+
+
+def status_at_once(workspace: Workspace, as_of: datetime | None = None) -> Tables:
+    """`status_of`, or while somebody holds the warehouse what was kept last, headed by when that was.
+
+    Raises LockedError where nothing was kept, or a moment is asked for.
+    """
+    try:
+        return status_of(replace(workspace, lock_timeout_s=_PATIENCE_S), as_of)
+    except LockedError as error:
+        if as_of is not None or not _file(workspace).is_file():
+            raise
+        kept = json.loads(_file(workspace).read_text(encoding="utf-8"))
+        return {"in use": [{"told_as_of_utc": kept.pop("told_utc"), "why": str(error)}], **kept}
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.exports / "status.json"
