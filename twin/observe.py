@@ -13,18 +13,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from twin.ageing import checkup_arrays, health_at
+from twin.ageing import checkup_arrays
 from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
-from twin.duty import REFERENCE_DUTY
-from twin.energy import EnergyFit, fit_energy, state_of
+from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
 from twin.errors import SolveError
 from twin.evidence import Evidence, gather, signal_of
+from twin.expected import expected_health
 from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
 from twin.health import Array, Health
+from twin.likeness import reads_like
 from twin.past import present
-from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT
-from twin.rates import rate_model
+from twin.prior import CHI2_LIMIT
 from twin.replay import Replay
 from twin.silence import course_of
 from twin.spread import CellSpread, cell_spread
@@ -38,6 +38,7 @@ _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error 
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
 _TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
+CURVE_LIMIT_V = 25e-3  # of a curve's error: what is further off is another cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,15 @@ class Observation:
     doubt: Dispute | None = None
     energy: EnergyFit | None = None
 
+    def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
+        """What is left where the voltage is not to be used: capacity by charge counted, without check-ups."""
+        balance = None if self.evidence is None else self.evidence.balance
+        found = None if checkups or balance is None else counted(balance)
+        if found is None:
+            return Observation()
+        cell = reference_cell(request.battery.chemistry)
+        return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+
     def usable_share(self, checkups: int) -> float:
         """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
         if checkups or self.spread is None or self.spread.usable_share is None:
@@ -79,10 +89,13 @@ class Observation:
         return None if self.spread is None else self.spread.spread_v
 
 
-def observe(request: CalibrationRequest, age_days: float, carried: Carried | None = None) -> Observation:
+def observe(
+    request: CalibrationRequest, age_days: float, carried: Carried | None = None, *, daily: bool = False
+) -> Observation:
     """Judge the sensors and fit the state, from the prior alone or from what was ``carried`` over.
 
-    With ``carried`` only a window of newer telemetry is fitted; without such a window there is no fit.
+    ``daily``: only a window of telemetry newer than what is in ``carried`` is fitted; without such a window
+    there is no fit.
     """
     recent = request.telemetry[
         request.telemetry["time_utc"] >= request.as_of_utc - pd.Timedelta(days=RECENT_DAYS)
@@ -90,7 +103,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     if len(recent) < 2:
         return Observation()
     if len(request.coarse):
-        return _observe_energy(request, age_days, carried)
+        return _observe_energy(request, age_days, daily)
     battery, cell = request.battery, reference_cell(request.battery.chemistry)
     known = _known(request, cell, age_days, carried)
     signal = signal_of(recent, battery)
@@ -99,7 +112,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     fault = find_fault(signal, sessions, evidence, battery, known, request.fleet)
     if fault is not None:
         return Observation(fault=fault, evidence=evidence)
-    if carried is None:
+    if carried is None or not daily:
         replay = select_window(recent, battery, hours=WINDOW_H, flow=course_of(request, recent))
     else:
         newer = recent[recent["time_utc"] >= carried.until_utc]
@@ -114,6 +127,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
         prior=None if carried is None else carried.prior,
         electrolyte=request.electrolyte,
         bias_guess_c=-(evidence.rest_c or 0.0),
+        windows=request.full_every_days if daily else 1.0,
     )
     try:
         try:
@@ -121,19 +135,20 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
         except SolveError:
             # Of pieces, what lies between them may add up to more than the cell holds: a shorter window then.
             shorter = select_window(recent, battery, hours=_SHORT_H, flow=course_of(request, recent))
-            if replay.silent is None or carried is not None or shorter is None:
+            if replay.silent is None or daily or shorter is None:
                 raise
             replay, state = shorter, guess(shorter)
     except SolveError as error:
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
-    if state.chi2_per_n > CHI2_LIMIT:
-        off_mv = 1000 * float(np.sqrt(np.mean((replay.voltage_v - state.model_voltage_v) ** 2)))
-        why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
-        doubt = by_misfit(why, state.chi2_per_n)
+    doubt = _doubt(request, replay, state, age_days, daily)
+    if doubt is not None:
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
     fault = _fault_of_fit(cell, state, known, evidence)
     flow = course_of(request, recent)
+    told = None if daily or evidence.balance is None else counted(evidence.balance)
+    if told is not None:
+        state = with_capacity(state, cell, told)
     return Observation(
         replay=replay,
         state=None if fault else state,
@@ -144,10 +159,26 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     )
 
 
-def _observe_energy(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Observation:
+def _doubt(
+    request: CalibrationRequest, replay: Replay, state: StateFit, age_days: float, daily: bool
+) -> Dispute | None:
+    """Why a fit is not to be used, by its own misfit."""
+    declared, off_mv = request.battery.chemistry, state.off_mv(replay)
+    if state.chi2_per_n > CHI2_LIMIT:
+        why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
+        return by_misfit(why, state.chi2_per_n)
+    other = None if daily else reads_like(declared, replay, state, age_days)
+    if other is None and state.curve_v <= CURVE_LIMIT_V:
+        return None
+    why = f"the open-circuit voltage is not that of {declared}, by {off_mv:.0f} mV a cell"
+    behind = None if other is None else f"wrong pack data (chemistry or cells): {other}"
+    return replace(by_misfit(why, max(state.misfit_chi2_per_n, CHI2_LIMIT)), behind=behind)
+
+
+def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -> Observation:
     """Capacity by SoC and power; day by day it is carried on, for a day's legs tell little."""
     flow = course_of(request, request.telemetry)
-    found = None if carried is not None or flow is None else fit_energy(request.telemetry, flow)
+    found = None if daily or flow is None else fit_energy(request.telemetry, flow)
     if found is None:
         return Observation()
     cell = reference_cell(request.battery.chemistry)
@@ -196,7 +227,9 @@ def _known(
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     previous = request.previous
-    kept = None if previous is None or previous.quality == "prior" else previous.soh
+    kept = None
+    if previous is not None and previous.quality != "prior":
+        kept = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
     share, spread, young = known_capacity(ages, capacity, age_days, kept)
     return Known(
         circuit=circuit,
@@ -205,18 +238,6 @@ def _known(
         measured_share=share,
         measured_sd=spread,
         young_share=young,
-    )
-
-
-def expected_health(cell: ReferenceCell, age_days: float) -> Health:
-    """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
-    base, fresh = rate_model(cell, REFERENCE_DUTY.profile()), cell.fresh
-    health = health_at(base, CHEMISTRY_PRIOR.mean, age_days).first()
-    return replace(
-        health,
-        eps_n=max(health.eps_n, 0.8 * fresh.eps_n),
-        eps_p=max(health.eps_p, 0.8 * fresh.eps_p),
-        lithium_ah=max(health.lithium_ah, 0.75 * fresh.lithium_ah),
     )
 
 

@@ -34,6 +34,7 @@ DUTY_LIMITS = {
     "target_soc": 0.06,
     "temperature_degc": 4.0,
 }
+_UNFIT = ("stale", "disputed")
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
@@ -70,8 +71,7 @@ def full_record(request: CalibrationRequest, today: Health, observed: bool) -> F
 def why_full(request: CalibrationRequest) -> str:
     """Why yesterday's calibration cannot be carried on; "" where it can."""
     previous = request.previous
-    unfit = ("stale", "disputed")
-    if previous is None or previous.quality in unfit or not previous.record.carries_on:
+    if previous is None or previous.quality in _UNFIT or not previous.record.carries_on:
         return "no calibration to carry on"
     if previous.model_hash != request.model_hash:
         return "another model than the one that fitted the last calibration"
@@ -91,6 +91,17 @@ def why_full(request: CalibrationRequest) -> str:
         if abs(now - then) > limit:
             return f"the ordinary day changed: {name} from {then:.3g} to {now:.3g}"
     return ""
+
+
+def continues(request: CalibrationRequest) -> bool:
+    """Whether a state goes on from the last calibration's, even where ageing and life are fitted anew."""
+    previous = request.previous
+    return (
+        previous is not None
+        and previous.quality not in _UNFIT
+        and previous.record.carries_on
+        and previous.model_hash == request.model_hash
+    )
 
 
 def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
