@@ -47,7 +47,7 @@ _SNAPSHOT_S, _TURNED_SHARE = 240.0, 0.2
 _RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; beyond, means of bins are off by some mV
 _STUCK_LIMIT = 0.02
 _GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.0
-_PREVIOUS_SD, _DISPLAY_SD = 0.02, 0.015  # of capacity: as the last calibration had it, as a car displays it
+_PREVIOUS_SD, _DISPLAY_SD = 0.02, 0.02  # of capacity: as the last calibration had it, as a car displays it
 _VOLTAGE_LIMIT = 0.04  # less may be another open-circuit curve
 _STRINGS_LIMIT = 0.15
 _NEAR_RATIO = 0.06
@@ -90,19 +90,17 @@ def known_capacity(
     ages_days: np.ndarray,
     shares: np.ndarray,
     age_days: float,
-    previous: tuple[float, float] | None,
+    previous_share: float | None,
+    previous_sd: float = 0.0,
 ) -> tuple[float | None, float, float | None]:
-    """Capacity today by the last check-up or the ``previous`` calibration's (share, sd), its spread, and that
-    when it was young."""
+    """Capacity today by the last check-up or calibration, its spread, and that when it was young."""
     young = float(shares[0]) if len(shares) and ages_days[0] <= _YOUNG_DAYS else None
     if len(shares):
         # It fades on at most as fast as it did so far, which is not known better than by half.
         rate = max(0.0, 1.0 - float(shares[-1])) / max(float(ages_days[-1]), 180.0)
         since = age_days - float(ages_days[-1])
         return float(shares[-1]) - 0.5 * rate * since, 0.007 + 0.5 * rate * since, young
-    if previous is None:
-        return None, _PREVIOUS_SD, young
-    return previous[0], float(np.hypot(_PREVIOUS_SD, previous[1])), young
+    return previous_share, float(np.hypot(_PREVIOUS_SD, previous_sd)), young
 
 
 def believable(request: CalibrationRequest, fault: SensorFault) -> CalibrationRequest:

@@ -38,16 +38,19 @@ _CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error 
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
 _TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
+REACH_PER_DAY = 0.008  # of capacity: worst fade, relaxation and a BMS that balances anew bring no more
 CURVE_LIMIT_V = 25e-3  # of a curve's error: what is further off is another cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What yesterday knew: health expected today, the state's prior, the end of the data that are in it."""
+    """What yesterday knew: health expected today, the state's prior, the end of the data that are in it, and
+    how many days ago that was."""
 
     health: Health
     prior: StatePrior
     until_utc: pd.Timestamp
+    days: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,8 @@ def observe(
     told = None if daily or evidence.balance is None else counted(evidence.balance)
     if told is not None:
         state = with_capacity(state, cell, told)
+    if carried is not None:
+        state = _within_reach(cell, state, carried)
     return Observation(
         replay=replay,
         state=None if fault else state,
@@ -156,6 +161,25 @@ def observe(
         evidence=evidence,
         silent_share=0.0 if flow is None else flow.silent_share,
         spread=spread,
+    )
+
+
+def _within_reach(cell: ReferenceCell, state: StateFit, carried: Carried) -> StateFit:
+    """The state no further from yesterday's than a battery changes since; the rest is left to days to come."""
+    before, after = carried.prior, state.posterior
+    was, now = (
+        float(capacity_draws(cell, one, carried.health.sei_m)[0]) for one in (before, after)
+    )
+    most = REACH_PER_DAY * max(1.0, carried.days)
+    if abs(now - was) <= most:
+        return state
+    part = most / abs(now - was)
+    mean = before.mean + part * (after.mean - before.mean)
+    covariance = before.covariance + part * (after.covariance - before.covariance)
+    return replace(
+        state,
+        health=cell.fresh.moved(mean[:3], state.health.sei_m).first(),
+        posterior=StatePrior(mean=mean, covariance=covariance),
     )
 
 
@@ -227,10 +251,11 @@ def _known(
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     previous = request.previous
-    kept = None
-    if previous is not None and previous.quality != "prior":
+    if previous is None or previous.quality == "prior":
+        kept = None, 0.0
+    else:
         kept = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
-    share, spread, young = known_capacity(ages, capacity, age_days, kept)
+    share, spread, young = known_capacity(ages, capacity, age_days, *kept)
     return Known(
         circuit=circuit,
         health=health,

@@ -116,6 +116,7 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
         health=health,
         prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),
         until_utc=state.until_utc,
+        days=days,
     )
 
 
