@@ -27,7 +27,7 @@ JUMP_SIGMAS = 3.0  # of both calibrations' spread: a prior may well be far off w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """What speaks against a fit: in short, in words, its misfit if it is one, and what is behind it if told."""
+    """What speaks against a fit: in short, in words, its misfit if it is one; what is behind it, if told."""
 
     what: str
     why: str

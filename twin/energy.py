@@ -56,10 +56,8 @@ class EnergyFit:
     @property
     def said(self) -> str:
         """What a calibration rests on, in words."""
-        return (
-            f"capacity by {self.by}: {self.share:.3f} ± {self.sd:.3f} of nominal over {self.legs} "
-            "charges and drives"
-        )
+        over = f" over {self.legs} charges and drives" if self.legs else ""
+        return f"capacity by {self.by}: {self.share:.3f} ± {self.sd:.3f} of nominal{over}"
 
 
 def counted(balance: Balance) -> EnergyFit | None:
@@ -216,8 +214,8 @@ def state_of(found: EnergyFit, cell: ReferenceCell, expected: Health) -> StateFi
 
 def _share_at(cell: ReferenceCell, sei_m: float, changes: Array) -> float:
     """Usable capacity as a share of a new cell's, after ``changes``."""
-    circuit = cell.circuit
-    return float(circuit.window(cell.fresh.moved(changes, sei_m).first()).capacity_ah) / circuit.fresh_capacity_ah
+    circuit, health = cell.circuit, cell.fresh.moved(changes, sei_m).first()
+    return float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah
 
 
 def _gradient(share_at: Callable[[Array], float], changes: Array) -> Array:

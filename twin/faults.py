@@ -286,9 +286,7 @@ def _wrong_scale(balance: Balance | None, battery: BatterySpec, known: Known) ->
     if strings is not None or balance is None or counted is None or known.measured_share is None:
         return strings
     counted_sd = float(np.hypot(balance.capacity_sd / counted, _DISPLAY_SD))
-    return gain_fault(
-        counted, counted_sd, known.measured_share, known.measured_sd, "the sessions' SoC"
-    )
+    return gain_fault(counted, counted_sd, known.measured_share, known.measured_sd, "the sessions' SoC")
 
 
 def gain_fault(

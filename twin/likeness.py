@@ -34,4 +34,5 @@ def reads_like(declared: str, replay: Replay, state: StateFit, age_days: float) 
             best, most = name, fit.log_evidence
     if best is None:
         return None
-    return f"the voltage reads like {best}, not {declared} (by {most - state.log_evidence:.0f} in log evidence)"
+    ahead = most - state.log_evidence
+    return f"the voltage reads like {best}, not {declared} (by {ahead:.0f} in log evidence)"

@@ -18,9 +18,9 @@ from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
 from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
 from twin.errors import SolveError
-from twin.evidence import Evidence, gather, signal_of
+from twin.evidence import Evidence, balance_of, gather, signal_of
 from twin.expected import expected_health
-from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
+from twin.faults import Known, SensorFault, find_fault, known_capacity
 from twin.health import Array, Health
 from twin.likeness import reads_like
 from twin.past import present
@@ -34,7 +34,7 @@ from twin.window import DAILY_WINDOW_H, WINDOW_H, select_window
 
 RECENT_DAYS = 10
 _SHORT_H = 9.0
-_CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
+APART_SIGMAS = 3.0
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
 _TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
@@ -72,13 +72,25 @@ class Observation:
     energy: EnergyFit | None = None
 
     def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
-        """What is left where the voltage is not to be used: capacity by charge counted, without check-ups."""
-        balance = None if self.evidence is None else self.evidence.balance
-        found = None if checkups or balance is None else counted(balance)
+        """What is left where the voltage is not to be built on: of a battery without check-ups its capacity,
+        by charge counted, else by the voltage as far as a curve that is off lets it tell."""
+        cell = reference_cell(request.battery.chemistry)
+        found = None if checkups else self._capacity(request, cell)
         if found is None:
             return Observation()
-        cell = reference_cell(request.battery.chemistry)
         return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+
+    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell) -> EnergyFit | None:
+        sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
+        signal = signal_of(request.telemetry, request.battery)
+        balance = balance_of(signal, sessions) if len(sessions) else None
+        found = None if balance is None else counted(balance)
+        if found is not None or self.state is None or self.state.chi2_per_n > CHI2_LIMIT:
+            return found
+        shares = capacity_draws(cell, self.state.posterior, self.state.health.sei_m)
+        return EnergyFit(
+            share=float(shares[0]), sd=float(shares[1:].std()), legs=0, swing=0.0, by="voltage and charge"
+        )
 
     def usable_share(self, checkups: int) -> float:
         """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
@@ -130,6 +142,7 @@ def observe(
         prior=None if carried is None else carried.prior,
         electrolyte=request.electrolyte,
         bias_guess_c=-(evidence.rest_c or 0.0),
+        bias_seen=evidence.rest_c is not None,
         windows=request.full_every_days if daily else 1.0,
     )
     try:
@@ -144,10 +157,10 @@ def observe(
     except SolveError as error:
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
-    doubt = _doubt(request, replay, state, age_days, daily)
-    if doubt is not None:
-        return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
-    fault = _fault_of_fit(cell, state, known, evidence)
+    unfit = _doubt(request, replay, state, age_days, daily) or _apart(cell, state, known, evidence)
+    if unfit is not None:
+        return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)
+    fault = _fault_of_fit(state)
     flow = course_of(request, recent)
     told = None if daily or evidence.balance is None else counted(evidence.balance)
     if told is not None:
@@ -165,11 +178,9 @@ def observe(
 
 
 def _within_reach(cell: ReferenceCell, state: StateFit, carried: Carried) -> StateFit:
-    """The state no further from yesterday's than a battery changes since; the rest is left to days to come."""
+    """The state no further from yesterday's than a battery changes; the rest is left to days to come."""
     before, after = carried.prior, state.posterior
-    was, now = (
-        float(capacity_draws(cell, one, carried.health.sei_m)[0]) for one in (before, after)
-    )
+    was, now = (float(capacity_draws(cell, one, carried.health.sei_m)[0]) for one in (before, after))
     most = REACH_PER_DAY * max(1.0, carried.days)
     if abs(now - was) <= most:
         return state
@@ -191,11 +202,15 @@ def _doubt(
     if state.chi2_per_n > CHI2_LIMIT:
         why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
         return by_misfit(why, state.chi2_per_n)
+    if abs(state.bias_c) > BIAS_LIMIT_C and state.misfit_chi2_per_n > CHI2_LIMIT:
+        # A model that does not fit asks for a current that no sensor left out.
+        why = f"the voltage is followed to {off_mv:.0f} mV a cell, and with {state.bias_c:+.4f} C more"
+        return by_misfit(why, state.misfit_chi2_per_n)
     other = None if daily else reads_like(declared, replay, state, age_days)
     if other is None and state.curve_v <= CURVE_LIMIT_V:
         return None
     why = f"the open-circuit voltage is not that of {declared}, by {off_mv:.0f} mV a cell"
-    behind = None if other is None else f"wrong pack data (chemistry or cells): {other}"
+    behind = f"wrong pack data (chemistry or cells), or a cell unlike its set: {other}" if other else None
     return replace(by_misfit(why, max(state.misfit_chi2_per_n, CHI2_LIMIT)), behind=behind)
 
 
@@ -222,6 +237,7 @@ def observe_from(
             guess,
             electrolyte=request.electrolyte,
             bias_guess_c=-((seen.evidence.rest_c if seen.evidence else None) or 0.0),
+            bias_seen=seen.evidence is not None and seen.evidence.rest_c is not None,
         )
     except SolveError:
         return seen
@@ -251,11 +267,10 @@ def _known(
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     previous = request.previous
-    if previous is None or previous.quality == "prior":
-        kept = None, 0.0
-    else:
-        kept = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
-    share, spread, young = known_capacity(ages, capacity, age_days, *kept)
+    kept, kept_sd = None, 0.0
+    if previous is not None and previous.quality != "prior":
+        kept, kept_sd = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
+    share, spread, young = known_capacity(ages, capacity, age_days, kept, kept_sd)
     return Known(
         circuit=circuit,
         health=health,
@@ -266,16 +281,26 @@ def _known(
     )
 
 
-def _fault_of_fit(
-    cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidence
-) -> SensorFault | None:
-    """What a fit that follows shows: an absurd bias, another capacity."""
-    if abs(state.bias_c) > BIAS_LIMIT_C:
-        return SensorFault(
-            kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
-        )
-    if evidence.balance is None and known.measured_share is not None:
-        shares = capacity_draws(cell, state.posterior, state.health.sei_m)
-        spread = float(np.hypot(shares[1:].std() / shares[0], _CAPACITY_MISFIT))
-        return gain_fault(float(shares[0]), spread, known.measured_share, known.measured_sd, "the voltage")
-    return None
+def _fault_of_fit(state: StateFit) -> SensorFault | None:
+    """What a fit that follows shows: an absurd bias."""
+    if abs(state.bias_c) <= BIAS_LIMIT_C:
+        return None
+    return SensorFault(
+        kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
+    )
+
+
+def _apart(cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidence) -> Dispute | None:
+    """Whether voltage and check-ups tell of capacities that are not one battery's."""
+    if evidence.balance is not None or known.measured_share is None:
+        return None
+    shares = capacity_draws(cell, state.posterior, state.health.sei_m)
+    share, spread = float(shares[0]), float(shares[1:].std())
+    if abs(share - known.measured_share) < APART_SIGMAS * float(np.hypot(spread, known.measured_sd)):
+        return None
+    told = f"{share:.3f} ± {spread:.3f} of nominal capacity by voltage, {known.measured_share:.3f} known"
+    return Dispute(
+        what=f"capacity {share:.3f} by voltage, {known.measured_share:.3f} known",
+        why="what is known of its capacity and voltage disagree",
+        behind=f"wrong pack data or a current sensor's gain: {told}",
+    )

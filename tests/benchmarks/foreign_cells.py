@@ -167,7 +167,7 @@ def _off_mv(name: str, curves: Curves) -> Array | None:
     ends = [float(ours.voltage(*window.at(soc))) for soc in (0.0, 1.0)]
     reached = np.abs(np.array(ends) - (ours.v_min, ours.v_max)).max() < _REACHED_V
     share = ours.fresh_capacity_ah / cell.circuit.fresh_capacity_ah
-    if not (reached and 0.8 < share < 1.25 and 0.001 < window.x_0 and window.x_100 < 0.97):
+    if not (reached and 0.8 < share < 1.25 and window.x_0 > 0.001 and window.x_100 < 0.97):
         return None
     own = cell.circuit.voltage(*cell.circuit.window(cell.fresh).at(_SOCS))
     return 1000 * (ours.voltage(*window.at(_SOCS)) - own)
@@ -182,7 +182,7 @@ def _bumps(rng: np.random.Generator, spec: Chemistry) -> Change:
     u_n, u_p = _own(spec)
     flat = spec.name == "lfp"
     shapes = []
-    for height in ((0.02, 0.0) if flat else (0.02, 0.12)):
+    for height in (0.02, 0.0) if flat else (0.02, 0.12):
         middle, width = rng.uniform(0.1, 0.95, 3), rng.uniform(0.08, 0.3, 3)
         sign = rng.choice([-1.0, 1.0], 3) * rng.uniform(0.4, 1.0, 3)
         shapes.append(height * (sign * np.exp(-0.5 * ((STO[:, None] - middle) / width) ** 2)).sum(axis=1))

@@ -13,15 +13,14 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYBAMM_DISABLE_TELEMETRY"] = "true"
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import Progress
@@ -86,7 +85,7 @@ def _row(pack: ForeignPack, bare: Calibration, *, checkups: bool) -> dict[str, A
         "off": last.usable_capacity_ah / true_ah - 1,
         "half": half / true_ah,
         "held": abs(last.usable_capacity_ah - true_ah) <= half,
-        "jump": max(abs(b.soh - a.soh) for a, b in zip(found, found[1:], strict=False)),
+        "jump": max(abs(b.soh - a.soh) for a, b in pairwise(found)),
         "over": sum(one.quality == "calibrated" and (one.chi2_per_n or 0.0) > CHI2_LIMIT for one in found),
         "sensor": sum(one.sensor_fault is not None for one in found),
         "l0": last.l0_days / bare.l0_days,
@@ -99,8 +98,8 @@ def summary(table: pd.DataFrame) -> Table:
     """The bars, with check-ups, without, and of both."""
     grid = Table(title=f"{table['pack'].nunique()} packs of foreign open-circuit voltage")
     for name in (
-        "", "rests on", "capacity: off", "90 % holds", "half-width", "furthest in a day", f"days > {JUMP:.0%}",
-        "over the gate", "sensors named", "L0 by check-ups'",
+        "", "rests on", "capacity: off", "90 % holds", "half-width", "furthest in a day",
+        f"days > {JUMP:.0%}", "over the gate", "sensors named", "L0 by check-ups'",
     ):  # fmt: skip
         grid.add_column(name, justify="right" if name else "left")
     parts = {
