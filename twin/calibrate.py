@@ -327,13 +327,18 @@ def _shares(base: RateModel, today: Health) -> Array:
 def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
     notes = []
     if seen.fault is not None:
-        notes.append(f"sensors refused ({seen.fault})")
+        notes.append(seen.fault.verdict)
     elif seen.energy is not None:
         notes.append(seen.energy.said)
     elif seen.silent_share > _SILENT:
         notes.append(f"nothing was sent {100 * seen.silent_share:.0f} % of the time: held at rest there")
     elif seen.replay is None:
         notes.append(NO_WINDOW)
+    unfit_mv = seen.unfit_mv()
+    if unfit_mv is not None:
+        notes.append(
+            f"the model does not fit this cell to {unfit_mv:.0f} mV: its open-circuit curve is left free"
+        )
     if not n_checkups:
         notes.append(NO_CHECKUPS)
     if spent:

@@ -68,6 +68,11 @@ class SensorFault:
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')}: {self.evidence}"
 
+    @property
+    def verdict(self) -> str:
+        """What is refused, and why: sensors, but where the nameplate is what is wrong."""
+        return f"{'wrong pack data' if self.kind == 'wrong_cell_count' else 'sensors refused'} ({self})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:

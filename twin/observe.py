@@ -71,6 +71,12 @@ class Observation:
     doubt: Dispute | None = None
     energy: EnergyFit | None = None
 
+    def unfit_mv(self) -> float | None:
+        """By how much the cell departs from its chemistry's model [mV]; None where that needs no word."""
+        if self.replay is None or self.state is None or self.state.misfit_chi2_per_n <= CHI2_LIMIT:
+            return None
+        return self.state.off_mv(self.replay)
+
     def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
         """What is left where the voltage is not to be built on: of a battery without check-ups its capacity,
         by charge counted, else by the voltage as far as a curve that is off lets it tell."""

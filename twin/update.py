@@ -181,7 +181,7 @@ def kept_on_fault(request: CalibrationRequest, previous: Calibration, seen: Obse
         previous,
         calibration_id=calibration_id,
         quality="stale",
-        reason=f"sensors refused ({fault}); kept from calibration {origin}",
+        reason=f"{'' if fault is None else fault.verdict}; kept from calibration {origin}",
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         record=replace(previous.record, kept_from=origin),

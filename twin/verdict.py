@@ -15,7 +15,7 @@ from twin.observe import Observation, capacity_draws
 from twin.restore import residual_frame
 from twin.types import Calibration, CalibrationRequest
 
-NO_WINDOW, NO_CHECKUPS = "no window of telemetry to follow", "no check-ups"
+NO_WINDOW, NO_CHECKUPS = "not enough data: no window of telemetry to follow", "no check-ups"
 _OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that
 
 
