@@ -26,6 +26,7 @@ VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to, besides its open-circui
 LEAST_V, MOST_V = 6e-3, 80e-3  # curves of laboratories' own cells are 5 to 9 mV off their own sets
 _CURVES_V = np.geomspace(LEAST_V, MOST_V, 14)
 _BELIEVED_V, _BELIEVED_LOG_SD = 8e-3, 0.8
+_NEIGHBOURS, _STANDS_OUT, _OUT = 2, 4.0, 1e6
 _SHIFTED_V = 0.25  # of slope by stoichiometry at which a shift of curves counts as much as their height
 _SCALES = (0.35, 0.08)  # of charge over nominal: an electrode's slope, a stage of graphite
 _APART_OHM_AH = 0.02  # of the change to the samples on either side
@@ -76,13 +77,25 @@ def curve_kernel(replay: Replay, slopes: Slopes) -> Array:
     return np.asarray(smooth * (1 + steep))
 
 
-def besides_curve(replay: Replay, slopes: Slopes) -> Array:
-    """Covariance of all errors but the curve's."""
+def noise_of(error: Array) -> Array:
+    """Variance of each voltage's noise: 1, and beyond any use for those that stand out from their neighbours.
+
+    ``error``: measured less model. Errors that go together must not be taken from what is none of them.
+    """
+    about = np.pad(error, _NEIGHBOURS, mode="edge")
+    beside = np.lib.stride_tricks.sliding_window_view(about, 2 * _NEIGHBOURS + 1)
+    apart = np.abs(error - np.median(beside, axis=1))
+    usual = max(1.0, 1.48 * float(np.median(apart)))
+    return np.where(apart > _STANDS_OUT * usual, _OUT, 1.0)
+
+
+def besides_curve(replay: Replay, slopes: Slopes, noise: Array) -> Array:
+    """Covariance of all errors but the curve's; ``noise``: variance of each voltage's own."""
     at = np.searchsorted(replay.start_s, replay.times_s, side="right") - 1
     current = replay.c_rate[at]
     load = _LOAD_SD_OHM_AH * current / VOLTAGE_SD_V
     apart = np.abs(np.subtract.outer(replay.times_s, replay.times_s))
-    covariance = np.eye(len(load)) + np.outer(load, load) * np.exp(-apart / _LOAD_MEMORY_S)
+    covariance = np.diag(noise) + np.outer(load, load) * np.exp(-apart / _LOAD_MEMORY_S)
     variance = replay.charge_variance
     if variance is None:
         return np.asarray(covariance)
@@ -109,20 +122,24 @@ class Curve:
     log_evidence: float
 
 
-def whitening(replay: Replay, slopes: Slopes, curve_v: float) -> Array:
+def whitening(replay: Replay, slopes: Slopes, curve_v: float, noise: Array) -> Array:
     """What makes the errors of a window's voltages independent of one another, of unit variance."""
-    covariance = besides_curve(replay, slopes) + (curve_v / VOLTAGE_SD_V) ** 2 * curve_kernel(replay, slopes)
+    covariance = besides_curve(replay, slopes, noise) + (curve_v / VOLTAGE_SD_V) ** 2 * curve_kernel(
+        replay, slopes
+    )
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
-def likely_curve(replay: Replay, slopes: Slopes, error: Array, jacobian: Array, believed: Array) -> Curve:
+def likely_curve(
+    replay: Replay, slopes: Slopes, error: Array, jacobian: Array, believed: Array, noise: Array
+) -> Curve:
     """The curve's error that a window shows.
 
     ``error``: measured less model at the unknowns' prior mean, and ``jacobian``: of the model by the
     unknowns, both in units of `VOLTAGE_SD_V`; ``believed``: the unknowns' prior covariance. What the unknowns
     would take up as well is integrated out.
     """
-    known = besides_curve(replay, slopes) + jacobian @ believed @ jacobian.T
+    known = besides_curve(replay, slopes, noise) + jacobian @ believed @ jacobian.T
     kernel, densities = curve_kernel(replay, slopes), []
     for curve_v in _CURVES_V:
         root = np.linalg.cholesky(known + (curve_v / VOLTAGE_SD_V) ** 2 * kernel)

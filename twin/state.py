@@ -14,12 +14,22 @@ or follows only with an absurd bias, is refused: bad sensors are named, not fitt
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twin.cell import SENSITIVE, ReferenceCell, day_model
-from twin.discrepancy import LEAST_V, VOLTAGE_SD_V, Curve, Slopes, likely_curve, slopes_of, whitening
+from twin.discrepancy import (
+    LEAST_V,
+    VOLTAGE_SD_V,
+    Curve,
+    Slopes,
+    likely_curve,
+    noise_of,
+    slopes_of,
+    whitening,
+)
 from twin.errors import SolveError
 from twin.health import Array, Health
 from twin.replay import MAX_STEPS, Replay
@@ -118,6 +128,7 @@ class _Problem:
     along: Slopes
     curve_v: float
     windows: float
+    noise: Array
     whitening: Array
     offset: Array | None = None
 
@@ -200,18 +211,14 @@ class _Problem:
             point.error + point.slopes @ (point.theta - self.mean),
             point.slopes,
             np.asarray(np.linalg.inv(self.precision)),
+            self.noise,
         )
 
-    def whitened(self, replay: Replay, along: Slopes, curve_v: float, offset: Array | None) -> _Problem:
+    def whitened(self, **changes: Any) -> _Problem:
         """The problem with errors of another covariance."""
-        return replace(
-            self,
-            replay=replay,
-            along=along,
-            curve_v=curve_v,
-            whitening=whitening(replay, along, curve_v * self.windows**0.5),
-            offset=offset,
-        )
+        new = replace(self, **changes)
+        curve_v = new.curve_v * new.windows**0.5
+        return replace(new, whitening=whitening(new.replay, new.along, curve_v, new.noise))
 
 
 def fit_state(
@@ -249,14 +256,20 @@ def fit_state(
         along=along,
         curve_v=LEAST_V,
         windows=windows,
-        whitening=whitening(replay, along, LEAST_V * windows**0.5),
-    )
-    best = _descend(problem, _first(problem, bias_guess_c))
+        noise=np.ones(len(replay.times_s)),
+        whitening=np.eye(len(replay.times_s)),
+    ).whitened()
+    first = _first(problem, bias_guess_c)
+    noise = noise_of(first.error)
+    if (noise > 1).any():
+        problem = problem.whitened(noise=noise)
+        first = problem.at(first.theta)
+    best = _descend(problem, first)
     for _ in range(_CURVES):
         curve = problem.likely_curve(best)
         if abs(np.log(curve.error_v / problem.curve_v)) < np.log(_CURVE_MOVED):
             break
-        problem = problem.whitened(problem.replay, problem.along, curve.error_v, None)
+        problem = problem.whitened(curve_v=curve.error_v)
         best = _descend(problem, problem.at(best.theta))
     for _ in range(_RECOUNTS):
         again = _recounted(problem, best, replay)
@@ -309,7 +322,7 @@ def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | N
     rate = counted.c_rate + np.diff(moved) / (np.diff(edges) / 3600)
     recounted = replace(replay, c_rate=rate)
     along = slopes_of(recounted, problem.cell, problem.health(best.theta), float(best.theta[0]))
-    return problem.whitened(recounted, along, problem.curve_v, wandered)
+    return problem.whitened(replay=recounted, along=along, offset=wandered)
 
 
 def _first(problem: _Problem, bias_guess_c: float) -> _Point:
@@ -363,7 +376,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
         bias_c=bias,
         chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,
-        used=best.weight > 0.5,
+        used=(best.weight > 0.5) & (problem.noise == 1),
         curve_v=problem.curve_v,
         log_evidence=problem.likely_curve(best).log_evidence,
         misfit_chi2_per_n=float((np.minimum(1.0, _HUBER / np.maximum(off, 1e-9)) * off**2).mean()),
