@@ -23,6 +23,7 @@ from twin.energy import by_energy
 from twin.ensemble.answer import CheckUps, together
 from twin.entries import rows, vector
 from twin.errors import TwinError
+from twin.faults import believable
 from twin.health import Array, Health
 from twin.intervals import duty_part, law_part
 from twin.law import fit_law
@@ -36,7 +37,7 @@ from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, Prior
 from twin.restore import life_points, residual_frame
 from twin.silence import course_of
 from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
-from twin.update import anchor, carried, daily_update, full_record, kept_on_fault, why_full
+from twin.update import anchor, carried, continues, daily_update, full_record, kept_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
 from twin.wearmap import wear_map
 
@@ -68,13 +69,14 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         )
     request = by_energy(believed(request))
     previous = request.previous
-    kept = None if previous is None or why_full(request) else carried(previous, request.as_of_utc)
-    seen = observe(request, age_days, kept)
-    if kept is not None and seen.fault is None:
+    kept = None if previous is None or not continues(request) else carried(previous, request.as_of_utc)
+    daily = kept is not None and not why_full(request)
+    seen = observe(request, age_days, kept, daily=daily)
+    if kept is not None and daily and seen.fault is None:
         updated = None if seen.doubt is not None else daily_update(request, kept, seen)
         if updated is not None and not jump(request, updated.soh, _spread(updated, battery)):
             return updated
-        seen = observe(request, age_days)
+        seen = observe(request, age_days, kept)
     if seen.fault is not None and previous is not None:
         return kept_on_fault(request, previous, seen)
     return _full(request, age_days, seen)
@@ -88,11 +90,9 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     """All three stages, from what was ``seen``; without telemetry where that is in dispute."""
     battery, told = request.battery, request
     if seen.doubt is not None:
-        # The model does not follow; what the sensors say of driving and warmth stands.
-        return _without_telemetry(request, age_days, seen, seen.doubt, driven=True)
+        return _without_voltage(request, age_days, seen, seen.doubt)
     if seen.fault is not None:
-        # Sensors that cannot be believed on voltage are not believed on driving and warmth either.
-        request = _bare(request)
+        request = believable(request, seen.fault)
     duty, cell = ordinary_day(request), reference_cell(battery.chemistry)
     base = rate_model(cell, duty.profile())
     past = lived_through(
@@ -134,11 +134,11 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
     doubt = misfit(fit, seen.state is not None, len(ages))
-    if seen.state is not None:
+    if seen.replay is not None and seen.state is not None:
         shares = _shares(base, today)
         doubt = doubt or jump(request, float(shares[0]), float(shares[1:].std()))
-    if doubt is not None and seen.state is not None:
-        return _without_telemetry(request, age_days, seen, doubt)
+    if doubt is not None and seen.replay is not None and seen.state is not None:
+        return _without_voltage(request, age_days, seen, doubt)
     spread = duty_spread(
         request.telemetry,
         present(request.sessions, request.as_of_utc),
@@ -150,19 +150,15 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     return found if doubt is None else disputed(found, told, seen, doubt, len(ages))
 
 
-def _bare(request: CalibrationRequest) -> CalibrationRequest:
-    return replace(
-        request, telemetry=request.telemetry[:0], climate=request.climate[:0], coarse=request.coarse[:0]
-    )
-
-
-def _without_telemetry(
-    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute, *, driven: bool = False
+def _without_voltage(
+    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute
 ) -> Calibration:
-    """The disputed calibration: as if the battery had no telemetry, but of how it is ``driven`` if so."""
-    alone = replace(request, previous=None)
-    found = _full(alone if driven else _bare(alone), age_days, Observation())
+    """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were told.
+
+    Without check-ups, charge that was counted against the sessions' SoC tells the capacity.
+    """
     known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
+    found = _full(replace(request, previous=None), age_days, seen.without_voltage(request, age_days, known))
     return disputed(found, request, seen, doubt, known)
 
 
@@ -331,13 +327,18 @@ def _shares(base: RateModel, today: Health) -> Array:
 def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
     notes = []
     if seen.fault is not None:
-        notes.append(f"sensors refused ({seen.fault})")
+        notes.append(seen.fault.verdict)
     elif seen.energy is not None:
         notes.append(seen.energy.said)
     elif seen.silent_share > _SILENT:
         notes.append(f"nothing was sent {100 * seen.silent_share:.0f} % of the time: held at rest there")
     elif seen.replay is None:
         notes.append(NO_WINDOW)
+    unfit_mv = seen.unfit_mv()
+    if unfit_mv is not None:
+        notes.append(
+            f"the model does not fit this cell to {unfit_mv:.0f} mV: its open-circuit curve is left free"
+        )
     if not n_checkups:
         notes.append(NO_CHECKUPS)
     if spent:

@@ -27,11 +27,12 @@ JUMP_SIGMAS = 3.0  # of both calibrations' spread: a prior may well be far off w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """What speaks against a fit: in short, in words with what may be behind it, its misfit if it is one."""
+    """What speaks against a fit: in short, in words, its misfit if it is one; what is behind it, if told."""
 
     what: str
     why: str
     chi2_per_n: float | None = None
+    behind: str | None = None
 
 
 def believed(request: CalibrationRequest) -> CalibrationRequest:

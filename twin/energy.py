@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ import pandas as pd
 
 from twin.cell import ReferenceCell, reference_cell
 from twin.course import UNSEEN, Course
-from twin.evidence import seconds_of
+from twin.evidence import Balance, seconds_of
 from twin.health import Array, Health
 from twin.state import StateFit, StatePrior
 from twin.types import BatterySpec, CalibrationRequest
@@ -33,6 +34,8 @@ _TURN = 0.03  # of charge: less is no turning point
 _LEAST_LEG = 0.05  # of charge
 _DRIFT_SD_C = 2e-3
 _FEWEST_LEGS, _LEAST_SWING = 2, 0.25
+_DISPLAY_SD = 0.021  # of capacity: what the display leaves out 2 %, current sensor 0.5 %
+_AGREEMENT, _LEAST_SHARE, _WIDEST = 0.5, 0.3, 0.08
 _SYSTEMATIC_SD = 0.025  # of capacity: voltage level 1 %, what the display leaves out 2 %, power meter 1 %
 _SHARES = np.linspace(0.4, 1.4, 2001)
 _GRADIENT_STEP = 1e-3
@@ -48,14 +51,44 @@ class EnergyFit:
     sd: float
     legs: int
     swing: float
+    by: str = "energy against SoC"
 
     @property
     def said(self) -> str:
         """What a calibration rests on, in words."""
-        return (
-            f"capacity by energy against SoC: {self.share:.3f} ± {self.sd:.3f} of nominal over {self.legs} "
-            "charges and drives"
-        )
+        over = f" over {self.legs} charges and drives" if self.legs else ""
+        return f"capacity by {self.by}: {self.share:.3f} ± {self.sd:.3f} of nominal{over}"
+
+
+def counted(balance: Balance) -> EnergyFit | None:
+    """The capacity by which the charge counted agrees with the sessions' SoC; None where they do not."""
+    agree = balance.agreement > _AGREEMENT and balance.capacity_share > _LEAST_SHARE
+    if not (agree and balance.capacity_sd < _WIDEST * balance.capacity_share):
+        return None
+    return EnergyFit(
+        share=balance.capacity_share,
+        sd=float(np.hypot(balance.capacity_sd, _DISPLAY_SD * balance.capacity_share)),
+        legs=balance.stretches,
+        swing=balance.spread * balance.stretches,
+        by="charge counted against the sessions' SoC",
+    )
+
+
+def with_capacity(state: StateFit, cell: ReferenceCell, found: EnergyFit) -> StateFit:
+    """The state with capacity measured besides, as one more observation of it."""
+    sei_m = state.health.sei_m
+    changes = state.posterior.mean[:3]
+    gradient, share = _gradient(partial(_share_at, cell, sei_m), changes), _share_at(cell, sei_m, changes)
+    covariance = state.posterior.covariance
+    along = covariance[:, :3] @ gradient
+    gain = along / (float(gradient @ along[:3]) + found.sd**2)
+    mean = state.posterior.mean + gain * (found.share - share)
+    return replace(
+        state,
+        health=cell.fresh.moved(mean[:3], sei_m).first(),
+        information=state.information + np.outer(gradient, gradient) / found.sd**2,
+        posterior=StatePrior(mean=mean, covariance=covariance - np.outer(gain, along)),
+    )
 
 
 def by_energy(request: CalibrationRequest) -> CalibrationRequest:
@@ -156,12 +189,7 @@ def turning_points(values: Array, least: float) -> npt.NDArray[np.intp]:
 
 def state_of(found: EnergyFit, cell: ReferenceCell, expected: Health) -> StateFit:
     """The measurement as a state: that of ``expected`` as far as capacity tells."""
-    circuit = cell.circuit
-
-    def share_at(changes: Array) -> float:
-        health = cell.fresh.moved(changes, expected.sei_m).first()
-        return float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah
-
+    share_at = partial(_share_at, cell, expected.sei_m)
     changes = np.array(expected.changes(cell.fresh), dtype=float)
     gradient = _gradient(share_at, changes)
     # Along the gradient, weighed by how far each may be off, to where the capacity is what was measured.
@@ -182,6 +210,12 @@ def state_of(found: EnergyFit, cell: ReferenceCell, expected: Health) -> StateFi
         model_voltage_v=np.zeros(0),
         used=np.zeros(0, dtype=bool),
     )
+
+
+def _share_at(cell: ReferenceCell, sei_m: float, changes: Array) -> float:
+    """Usable capacity as a share of a new cell's, after ``changes``."""
+    circuit, health = cell.circuit, cell.fresh.moved(changes, sei_m).first()
+    return float(circuit.window(health).capacity_ah) / circuit.fresh_capacity_ah
 
 
 def _gradient(share_at: Callable[[Array], float], changes: Array) -> Array:

@@ -25,7 +25,7 @@ import pandas as pd
 from twin.evidence import Answer, Balance, Clock, Evidence, Signal, balance_of, sign_by_day
 from twin.health import Health
 from twin.opencircuit import OpenCircuit
-from twin.types import BatterySpec, FleetContext
+from twin.types import BatterySpec, CalibrationRequest, FleetContext
 
 FaultKind = Literal[
     "stuck_voltage",
@@ -39,13 +39,16 @@ FaultKind = Literal[
     "temperature_offset",
 ]
 
+_OF_VOLTAGE = ("stuck_voltage", "quantised_voltage", "wrong_cell_count")
+_OF_CURRENT = ("flipped_current", "current_bias", "current_gain", "shifted_clock")
 BIAS_LIMIT_C = 6e-3
 _LEAST_ANSWER = 0.05  # correlation
 _SNAPSHOT_S, _TURNED_SHARE = 240.0, 0.2
 _RESOLUTION_LIMIT_V = 0.012  # 1 V of a pack of 84 cells; beyond, means of bins are off by some mV
 _STUCK_LIMIT = 0.02
 _GAIN_LIMIT, _GAIN_SIGMAS = 0.045, 3.0
-_VOLTAGE_LIMIT = 0.022
+_PREVIOUS_SD, _DISPLAY_SD = 0.02, 0.02  # of capacity: as the last calibration had it, as a car displays it
+_VOLTAGE_LIMIT = 0.04  # less may be another open-circuit curve
 _STRINGS_LIMIT = 0.15
 _NEAR_RATIO = 0.06
 _MISPLACED_LIMIT, _OWN_LIMIT = 0.08, 0.05  # shares of all charge
@@ -64,6 +67,11 @@ class SensorFault:
 
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')}: {self.evidence}"
+
+    @property
+    def verdict(self) -> str:
+        """What is refused, and why: sensors, but where the nameplate is what is wrong."""
+        return f"{'wrong pack data' if self.kind == 'wrong_cell_count' else 'sensors refused'} ({self})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +92,11 @@ class Known:
 
 
 def known_capacity(
-    ages_days: np.ndarray, shares: np.ndarray, age_days: float, previous_share: float | None
+    ages_days: np.ndarray,
+    shares: np.ndarray,
+    age_days: float,
+    previous_share: float | None,
+    previous_sd: float = 0.0,
 ) -> tuple[float | None, float, float | None]:
     """Capacity today by the last check-up or calibration, its spread, and that when it was young."""
     young = float(shares[0]) if len(shares) and ages_days[0] <= _YOUNG_DAYS else None
@@ -93,7 +105,22 @@ def known_capacity(
         rate = max(0.0, 1.0 - float(shares[-1])) / max(float(ages_days[-1]), 180.0)
         since = age_days - float(ages_days[-1])
         return float(shares[-1]) - 0.5 * rate * since, 0.007 + 0.5 * rate * since, young
-    return previous_share, 0.02, young
+    return previous_share, float(np.hypot(_PREVIOUS_SD, previous_sd)), young
+
+
+def believable(request: CalibrationRequest, fault: SensorFault) -> CalibrationRequest:
+    """The request with what a fault leaves to be believed: a voltage says nothing against current and warmth,
+    nor a current against warmth, nor a thermometer against current, for which its site's then stands.
+    """
+    if fault.kind in _OF_VOLTAGE:
+        return request
+    if fault.kind == "temperature_offset" and request.fleet is not None:
+        told = request.telemetry.assign(temperature_degc=request.fleet.temperature_degc)
+        return replace(request, telemetry=told, climate=request.climate[:0])
+    nothing = replace(request, telemetry=request.telemetry[:0], coarse=request.coarse[:0])
+    if fault.kind in _OF_CURRENT:
+        return nothing
+    return replace(nothing, climate=request.climate[:0])
 
 
 def find_fault(
@@ -263,9 +290,8 @@ def _wrong_scale(balance: Balance | None, battery: BatterySpec, known: Known) ->
     strings = _wrong_strings(counted, battery, known)
     if strings is not None or balance is None or counted is None or known.measured_share is None:
         return strings
-    return gain_fault(
-        counted, balance.capacity_sd / counted, known.measured_share, known.measured_sd, "the sessions' SoC"
-    )
+    counted_sd = float(np.hypot(balance.capacity_sd / counted, _DISPLAY_SD))
+    return gain_fault(counted, counted_sd, known.measured_share, known.measured_sd, "the sessions' SoC")
 
 
 def gain_fault(

@@ -13,18 +13,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from twin.ageing import checkup_arrays, health_at
+from twin.ageing import checkup_arrays
 from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
-from twin.duty import REFERENCE_DUTY
-from twin.energy import EnergyFit, fit_energy, state_of
+from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
 from twin.errors import SolveError
-from twin.evidence import Evidence, gather, signal_of
-from twin.faults import Known, SensorFault, find_fault, gain_fault, known_capacity
+from twin.evidence import Evidence, balance_of, gather, signal_of
+from twin.expected import expected_health
+from twin.faults import Known, SensorFault, find_fault, known_capacity
 from twin.health import Array, Health
+from twin.likeness import reads_like
 from twin.past import present
-from twin.prior import CHEMISTRY_PRIOR, CHI2_LIMIT
-from twin.rates import rate_model
+from twin.prior import CHI2_LIMIT
 from twin.replay import Replay
 from twin.silence import course_of
 from twin.spread import CellSpread, cell_spread
@@ -34,19 +34,23 @@ from twin.window import DAILY_WINDOW_H, WINDOW_H, select_window
 
 RECENT_DAYS = 10
 _SHORT_H = 9.0
-_CAPACITY_MISFIT = 0.05  # of a capacity from one window's voltage, model error included
+APART_SIGMAS = 3.0
 _DRAWS = 100
 _NO_WORSE = 1.2  # times χ²/n of another fit
 _TRUSTED_CHI2 = 1.0  # SPM is trusted to no less
+REACH_PER_DAY = 0.008  # of capacity: worst fade, relaxation and a BMS that balances anew bring no more
+CURVE_LIMIT_V = 25e-3  # of a curve's error: what is further off is another cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What yesterday knew: health expected today, the state's prior, the end of the data that are in it."""
+    """What yesterday knew: health expected today, the state's prior, the end of the data that are in it, and
+    how many days ago that was."""
 
     health: Health
     prior: StatePrior
     until_utc: pd.Timestamp
+    days: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,33 @@ class Observation:
     doubt: Dispute | None = None
     energy: EnergyFit | None = None
 
+    def unfit_mv(self) -> float | None:
+        """By how much the cell departs from its chemistry's model [mV]; None where that needs no word."""
+        if self.replay is None or self.state is None or self.state.misfit_chi2_per_n <= CHI2_LIMIT:
+            return None
+        return self.state.off_mv(self.replay)
+
+    def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
+        """What is left where the voltage is not to be built on: of a battery without check-ups its capacity,
+        by charge counted, else by the voltage as far as a curve that is off lets it tell."""
+        cell = reference_cell(request.battery.chemistry)
+        found = None if checkups else self._capacity(request, cell)
+        if found is None:
+            return Observation()
+        return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+
+    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell) -> EnergyFit | None:
+        sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
+        signal = signal_of(request.telemetry, request.battery)
+        balance = balance_of(signal, sessions) if len(sessions) else None
+        found = None if balance is None else counted(balance)
+        if found is not None or self.state is None or self.state.chi2_per_n > CHI2_LIMIT:
+            return found
+        shares = capacity_draws(cell, self.state.posterior, self.state.health.sei_m)
+        return EnergyFit(
+            share=float(shares[0]), sd=float(shares[1:].std()), legs=0, swing=0.0, by="voltage and charge"
+        )
+
     def usable_share(self, checkups: int) -> float:
         """What the weakest cell leaves of the mean cell's capacity; a check-up of the pack has it in it."""
         if checkups or self.spread is None or self.spread.usable_share is None:
@@ -79,10 +110,13 @@ class Observation:
         return None if self.spread is None else self.spread.spread_v
 
 
-def observe(request: CalibrationRequest, age_days: float, carried: Carried | None = None) -> Observation:
+def observe(
+    request: CalibrationRequest, age_days: float, carried: Carried | None = None, *, daily: bool = False
+) -> Observation:
     """Judge the sensors and fit the state, from the prior alone or from what was ``carried`` over.
 
-    With ``carried`` only a window of newer telemetry is fitted; without such a window there is no fit.
+    ``daily``: only a window of telemetry newer than what is in ``carried`` is fitted; without such a window
+    there is no fit.
     """
     recent = request.telemetry[
         request.telemetry["time_utc"] >= request.as_of_utc - pd.Timedelta(days=RECENT_DAYS)
@@ -90,7 +124,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     if len(recent) < 2:
         return Observation()
     if len(request.coarse):
-        return _observe_energy(request, age_days, carried)
+        return _observe_energy(request, age_days, daily)
     battery, cell = request.battery, reference_cell(request.battery.chemistry)
     known = _known(request, cell, age_days, carried)
     signal = signal_of(recent, battery)
@@ -99,7 +133,7 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     fault = find_fault(signal, sessions, evidence, battery, known, request.fleet)
     if fault is not None:
         return Observation(fault=fault, evidence=evidence)
-    if carried is None:
+    if carried is None or not daily:
         replay = select_window(recent, battery, hours=WINDOW_H, flow=course_of(request, recent))
     else:
         newer = recent[recent["time_utc"] >= carried.until_utc]
@@ -114,6 +148,8 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
         prior=None if carried is None else carried.prior,
         electrolyte=request.electrolyte,
         bias_guess_c=-(evidence.rest_c or 0.0),
+        bias_seen=evidence.rest_c is not None,
+        windows=request.full_every_days if daily else 1.0,
     )
     try:
         try:
@@ -121,19 +157,22 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
         except SolveError:
             # Of pieces, what lies between them may add up to more than the cell holds: a shorter window then.
             shorter = select_window(recent, battery, hours=_SHORT_H, flow=course_of(request, recent))
-            if replay.silent is None or carried is not None or shorter is None:
+            if replay.silent is None or daily or shorter is None:
                 raise
             replay, state = shorter, guess(shorter)
     except SolveError as error:
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
-    if state.chi2_per_n > CHI2_LIMIT:
-        off_mv = 1000 * float(np.sqrt(np.mean((replay.voltage_v - state.model_voltage_v) ** 2)))
-        why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
-        doubt = by_misfit(why, state.chi2_per_n)
-        return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=doubt)
-    fault = _fault_of_fit(cell, state, known, evidence)
+    unfit = _doubt(request, replay, state, age_days, daily) or _apart(cell, state, known, evidence)
+    if unfit is not None:
+        return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)
+    fault = _fault_of_fit(state)
     flow = course_of(request, recent)
+    told = None if daily or evidence.balance is None else counted(evidence.balance)
+    if told is not None:
+        state = with_capacity(state, cell, told)
+    if carried is not None:
+        state = _within_reach(cell, state, carried)
     return Observation(
         replay=replay,
         state=None if fault else state,
@@ -144,10 +183,47 @@ def observe(request: CalibrationRequest, age_days: float, carried: Carried | Non
     )
 
 
-def _observe_energy(request: CalibrationRequest, age_days: float, carried: Carried | None) -> Observation:
+def _within_reach(cell: ReferenceCell, state: StateFit, carried: Carried) -> StateFit:
+    """The state no further from yesterday's than a battery changes; the rest is left to days to come."""
+    before, after = carried.prior, state.posterior
+    was, now = (float(capacity_draws(cell, one, carried.health.sei_m)[0]) for one in (before, after))
+    most = REACH_PER_DAY * max(1.0, carried.days)
+    if abs(now - was) <= most:
+        return state
+    part = most / abs(now - was)
+    mean = before.mean + part * (after.mean - before.mean)
+    covariance = before.covariance + part * (after.covariance - before.covariance)
+    return replace(
+        state,
+        health=cell.fresh.moved(mean[:3], state.health.sei_m).first(),
+        posterior=StatePrior(mean=mean, covariance=covariance),
+    )
+
+
+def _doubt(
+    request: CalibrationRequest, replay: Replay, state: StateFit, age_days: float, daily: bool
+) -> Dispute | None:
+    """Why a fit is not to be used, by its own misfit."""
+    declared, off_mv = request.battery.chemistry, state.off_mv(replay)
+    if state.chi2_per_n > CHI2_LIMIT:
+        why = f"the voltage does not follow the current, by {off_mv:.0f} mV a cell"
+        return by_misfit(why, state.chi2_per_n)
+    if abs(state.bias_c) > BIAS_LIMIT_C and state.misfit_chi2_per_n > CHI2_LIMIT:
+        # A model that does not fit asks for a current that no sensor left out.
+        why = f"the voltage is followed to {off_mv:.0f} mV a cell, and with {state.bias_c:+.4f} C more"
+        return by_misfit(why, state.misfit_chi2_per_n)
+    other = None if daily else reads_like(declared, replay, state, age_days)
+    if other is None and state.curve_v <= CURVE_LIMIT_V:
+        return None
+    why = f"the open-circuit voltage is not that of {declared}, by {off_mv:.0f} mV a cell"
+    behind = f"wrong pack data (chemistry or cells), or a cell unlike its set: {other}" if other else None
+    return replace(by_misfit(why, max(state.misfit_chi2_per_n, CHI2_LIMIT)), behind=behind)
+
+
+def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -> Observation:
     """Capacity by SoC and power; day by day it is carried on, for a day's legs tell little."""
     flow = course_of(request, request.telemetry)
-    found = None if carried is not None or flow is None else fit_energy(request.telemetry, flow)
+    found = None if daily or flow is None else fit_energy(request.telemetry, flow)
     if found is None:
         return Observation()
     cell = reference_cell(request.battery.chemistry)
@@ -167,6 +243,7 @@ def observe_from(
             guess,
             electrolyte=request.electrolyte,
             bias_guess_c=-((seen.evidence.rest_c if seen.evidence else None) or 0.0),
+            bias_seen=seen.evidence is not None and seen.evidence.rest_c is not None,
         )
     except SolveError:
         return seen
@@ -196,8 +273,10 @@ def _known(
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     previous = request.previous
-    kept = None if previous is None or previous.quality == "prior" else previous.soh
-    share, spread, young = known_capacity(ages, capacity, age_days, kept)
+    kept, kept_sd = None, 0.0
+    if previous is not None and previous.quality != "prior":
+        kept, kept_sd = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
+    share, spread, young = known_capacity(ages, capacity, age_days, kept, kept_sd)
     return Known(
         circuit=circuit,
         health=health,
@@ -208,28 +287,26 @@ def _known(
     )
 
 
-def expected_health(cell: ReferenceCell, age_days: float) -> Health:
-    """Where the prior puts a battery of this age on an everyday duty: stage A's first guess."""
-    base, fresh = rate_model(cell, REFERENCE_DUTY.profile()), cell.fresh
-    health = health_at(base, CHEMISTRY_PRIOR.mean, age_days).first()
-    return replace(
-        health,
-        eps_n=max(health.eps_n, 0.8 * fresh.eps_n),
-        eps_p=max(health.eps_p, 0.8 * fresh.eps_p),
-        lithium_ah=max(health.lithium_ah, 0.75 * fresh.lithium_ah),
+def _fault_of_fit(state: StateFit) -> SensorFault | None:
+    """What a fit that follows shows: an absurd bias."""
+    if abs(state.bias_c) <= BIAS_LIMIT_C:
+        return None
+    return SensorFault(
+        kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
     )
 
 
-def _fault_of_fit(
-    cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidence
-) -> SensorFault | None:
-    """What a fit that follows shows: an absurd bias, another capacity."""
-    if abs(state.bias_c) > BIAS_LIMIT_C:
-        return SensorFault(
-            kind="current_bias", evidence=f"the voltage asks for {state.bias_c:+.4f} C less than is reported"
-        )
-    if evidence.balance is None and known.measured_share is not None:
-        shares = capacity_draws(cell, state.posterior, state.health.sei_m)
-        spread = float(np.hypot(shares[1:].std() / shares[0], _CAPACITY_MISFIT))
-        return gain_fault(float(shares[0]), spread, known.measured_share, known.measured_sd, "the voltage")
-    return None
+def _apart(cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidence) -> Dispute | None:
+    """Whether voltage and check-ups tell of capacities that are not one battery's."""
+    if evidence.balance is not None or known.measured_share is None:
+        return None
+    shares = capacity_draws(cell, state.posterior, state.health.sei_m)
+    share, spread = float(shares[0]), float(shares[1:].std())
+    if abs(share - known.measured_share) < APART_SIGMAS * float(np.hypot(spread, known.measured_sd)):
+        return None
+    told = f"{share:.3f} ± {spread:.3f} of nominal capacity by voltage, {known.measured_share:.3f} known"
+    return Dispute(
+        what=f"capacity {share:.3f} by voltage, {known.measured_share:.3f} known",
+        why="what is known of its capacity and voltage disagree",
+        behind=f"wrong pack data or a current sensor's gain: {told}",
+    )

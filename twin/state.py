@@ -4,28 +4,39 @@ One window of telemetry (about a day and a half) is replayed through SPM. Unknow
 start, both active materials, the lithium inventory, an effective series resistance and a constant current
 bias. Voltages are means of ``BIN_S`` long bins or snapshots, weighted robustly (Huber), and their errors are
 taken as correlated as the residuals show, since what SPM leaves out (electrolyte, hysteresis, temperature
-inside the pack) does not average away. Where the current was seen by snapshots or not at all, the charge that
-was counted wanders off as `twin.course` tells, and the voltage with it along the open-circuit curve: an error
-that grows along the window, which residuals and derivatives are whitened by (generalised least squares). A
-window that the model cannot follow, or follows only with an absurd bias, is refused: bad sensors are named,
-not fitted.
+inside the pack) does not average away. The cell's own open-circuit curve is not its chemistry's: how far it
+is off is estimated with the state, and what it may be off by is no longer told of the electrodes. It and the
+charge that wanders where the current was not seen are errors of known covariance (`twin.discrepancy`), which
+residuals and derivatives are whitened by (generalised least squares). A window that the model cannot follow,
+or follows only with an absurd bias, is refused: bad sensors are named, not fitted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from twin.cell import SENSITIVE, ReferenceCell, day_model
+from twin.discrepancy import (
+    LEAST_V,
+    VOLTAGE_SD_V,
+    Curve,
+    Slopes,
+    likely_curve,
+    noise_of,
+    slopes_of,
+    whitening,
+)
 from twin.errors import SolveError
 from twin.health import Array, Health
 from twin.replay import MAX_STEPS, Replay
 
-VOLTAGE_SD_V = 4e-3  # per cell: what SPM is trusted to
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
+_BIAS_SEEN_SD_C = 7e-4  # of what flows at rest: standby, and the sensor's zero under load
 # Drift a day of what the prior holds: ageing beyond the foretold, weather for the effective resistance.
 _DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
 _ITERATIONS = 8
@@ -38,9 +49,7 @@ _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
 _LOAD_OHM_AH = 0.06
 _ROOM = 0.02  # of charge, left at either end
 _COUNTED_SD_V, _RECOUNTS = 2e-3, 2  # what wandering charge moves a voltage by that matters
-_APART_OHM_AH = 0.02  # of the change to the samples on either side
-_UNSETTLED_V, _UNSETTLED_S = 0.5, 1200.0  # V per C·h that moved at another time than was counted
-_LOAD_SD_OHM_AH, _LOAD_MEMORY_S = 0.04, 3600.0  # of what SPM leaves out under load, and for how long
+_CURVES, _CURVE_MOVED = 2, 1.15  # times, by which the curve's error is another than was reckoned with
 _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
 
 
@@ -67,7 +76,9 @@ class StateFit:
     ``health``: SEI thickness is not seen by voltage and stays at the given one; ``information``: precision
     matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
     ``posterior``: the same and resistance and bias, prior included; ``bias_c``: what has to be added to the
-    current reported, as a C-rate.
+    current reported, as a C-rate; ``curve_v``: standard deviation of the open-circuit curve's error, as the
+    window shows it; ``misfit_chi2_per_n``: χ²/n with no such error allowed for; ``log_evidence``:
+    for the chemistry by which it was fitted.
     """
 
     health: Health
@@ -77,14 +88,27 @@ class StateFit:
     chi2_per_n: float
     model_voltage_v: Array
     used: npt.NDArray[np.bool_]
+    curve_v: float = LEAST_V
+    misfit_chi2_per_n: float = 0.0
+    log_evidence: float = 0.0
+
+    def off_mv(self, replay: Replay) -> float:
+        """Root mean square of voltage less the model's [mV a cell]."""
+        return 1000 * float(np.sqrt(np.mean((replay.voltage_v - self.model_voltage_v) ** 2)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Point:
-    """The unknowns somewhere in the search, and what PyBaMM says there, in units of `VOLTAGE_SD_V`."""
+    """The unknowns somewhere in the search, and what PyBaMM says there, in units of `VOLTAGE_SD_V`.
+
+    ``error``, ``slopes``: of the voltages and by the unknowns, as they are; ``residual``, ``jacobian``: the
+    same whitened.
+    """
 
     theta: Array
     voltage_v: Array
+    error: Array
+    slopes: Array
     jacobian: Array
     residual: Array
     weight: Array
@@ -101,8 +125,11 @@ class _Problem:
     mean: Array
     precision: Array
     electrolyte: bool
-    slope_v: Array
-    whitening: Array | None
+    along: Slopes
+    curve_v: float
+    windows: float
+    noise: Array
+    whitening: Array
     offset: Array | None = None
 
     def health(self, theta: Array) -> Health:
@@ -146,20 +173,21 @@ class _Problem:
                 by["bias"] * capacity,
             ]
         )
-        jacobian[:, 5] -= self.slope_v * (
+        jacobian[:, 5] -= self.along.charge * (
             self.replay.times_s / 3600 - self.replay.seen_hours_at(self.replay.times_s)
         )
-        jacobian = jacobian / VOLTAGE_SD_V
-        residual = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
+        slopes = jacobian / VOLTAGE_SD_V
+        error = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
         if self.offset is not None:
-            residual = residual + self.slope_v * self.offset / VOLTAGE_SD_V
-        if self.whitening is not None:
-            residual, jacobian = self.whitening @ residual, self.whitening @ jacobian
+            error = error + self.along.charge * self.offset / VOLTAGE_SD_V
+        residual, jacobian = self.whitening @ error, self.whitening @ slopes
         weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
         away = theta - self.mean
         return _Point(
             theta=theta,
             voltage_v=result.voltage_v,
+            error=error,
+            slopes=slopes,
             jacobian=jacobian,
             residual=residual,
             weight=weight,
@@ -175,6 +203,23 @@ class _Problem:
             point.theta + np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
         )
 
+    def likely_curve(self, point: _Point) -> Curve:
+        """How far the open-circuit curve is off, as seen from ``point``."""
+        return likely_curve(
+            self.replay,
+            self.along,
+            point.error + point.slopes @ (point.theta - self.mean),
+            point.slopes,
+            np.asarray(np.linalg.inv(self.precision)),
+            self.noise,
+        )
+
+    def whitened(self, **changes: Any) -> _Problem:
+        """The problem with errors of another covariance."""
+        new = replace(self, **changes)
+        curve_v = new.curve_v * new.windows**0.5
+        return replace(new, whitening=whitening(new.replay, new.along, curve_v, new.noise))
+
 
 def fit_state(
     replay: Replay,
@@ -184,17 +229,23 @@ def fit_state(
     prior: StatePrior | None = None,
     electrolyte: bool = False,
     bias_guess_c: float = 0.0,
+    bias_seen: bool = False,
+    windows: float = 1.0,
 ) -> StateFit:
     """Fit the window from ``guess``, whose SEI thickness stays, or from ``prior``, yesterday's posterior.
 
     ``electrolyte``: by SPMe instead of SPM. ``bias_guess_c``: the bias to start from where the prior's leads
-    a replay off the cell's limits. The cell's temperature is the window's mean. SolveError where PyBaMM
+    a replay off the cell's limits; ``bias_seen``: the current at rest showed it. ``windows``: that are to be
+    fitted one after another: the error of the open-circuit curve is the same in all of them, so that together
+    they tell no more than one does. The cell's temperature is the window's mean. SolveError where PyBaMM
     cannot follow.
     """
     mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
+    if bias_seen:
+        mean[5], precision[5, 5] = bias_guess_c, _BIAS_SEEN_SD_C**-2
     if prior is not None:
         mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
-    slope = _slope(replay, cell, guess, float(mean[0]))
+    along = slopes_of(replay, cell, guess, float(mean[0]))
     problem = _Problem(
         replay=replay,
         guess=guess,
@@ -202,10 +253,24 @@ def fit_state(
         mean=mean,
         precision=precision,
         electrolyte=electrolyte,
-        slope_v=slope,
-        whitening=_whitening(replay, slope),
-    )
-    best = _descend(problem, _first(problem, bias_guess_c))
+        along=along,
+        curve_v=LEAST_V,
+        windows=windows,
+        noise=np.ones(len(replay.times_s)),
+        whitening=np.eye(len(replay.times_s)),
+    ).whitened()
+    first = _first(problem, bias_guess_c)
+    noise = noise_of(first.error)
+    if (noise > 1).any():
+        problem = problem.whitened(noise=noise)
+        first = problem.at(first.theta)
+    best = _descend(problem, first)
+    for _ in range(_CURVES):
+        curve = problem.likely_curve(best)
+        if abs(np.log(curve.error_v / problem.curve_v)) < np.log(_CURVE_MOVED):
+            break
+        problem = problem.whitened(curve_v=curve.error_v)
+        best = _descend(problem, problem.at(best.theta))
     for _ in range(_RECOUNTS):
         again = _recounted(problem, best, replay)
         if again is None:
@@ -245,61 +310,19 @@ def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | N
     where the cell was; what it is held against stays the charge ``counted``. None where nothing would change.
     """
     variance, replay = counted.charge_variance, problem.replay
-    if variance is None or problem.whitening is None:
+    if variance is None:
         return None
     back = problem.whitening.T @ (best.weight * best.residual)
-    wandered = np.minimum.outer(variance, variance) @ (problem.slope_v / VOLTAGE_SD_V * back)
+    wandered = np.minimum.outer(variance, variance) @ (problem.along.charge / VOLTAGE_SD_V * back)
     before = 0.0 if problem.offset is None else problem.offset
-    if np.abs((wandered - before) * problem.slope_v).max() < _COUNTED_SD_V:
+    if np.abs((wandered - before) * problem.along.charge).max() < _COUNTED_SD_V:
         return None
     edges = np.append(counted.start_s, counted.end_s)
     moved = np.interp(edges, np.append(0.0, counted.times_s), np.append(0.0, wandered))
     rate = counted.c_rate + np.diff(moved) / (np.diff(edges) / 3600)
     recounted = replace(replay, c_rate=rate)
-    slope = _slope(recounted, problem.cell, problem.health(best.theta), float(best.theta[0]))
-    return replace(
-        problem, replay=recounted, slope_v=slope, whitening=_whitening(recounted, slope), offset=wandered
-    )
-
-
-def _slope(replay: Replay, cell: ReferenceCell, guess: Health, x_0: float) -> Array:
-    """How the open-circuit voltage rises with the charge counted, along the window [V per C·h]."""
-    capacity, step = cell.circuit.fresh_capacity_ah, 0.01
-    q_n, q_p = guess.eps_n * cell.ah_per_eps_n, guess.eps_p * cell.ah_per_eps_p
-
-    def voltage(charge: Array) -> Array:
-        x = np.clip(x_0 + charge * capacity / q_n, 0.0, 1.0)
-        return cell.circuit.voltage(x, np.clip((guess.lithium_ah - x * q_n) / q_p, 0.0, 1.0))
-
-    charge = replay.charge_at(replay.times_s)
-    return np.asarray((voltage(charge + step) - voltage(charge - step)) / (2 * step))
-
-
-def _whitening(replay: Replay, slope_v: Array) -> Array | None:
-    """What makes the errors of a window's voltages independent again; None where they are taken for it.
-
-    In a window of pieces or snapshots the charge counted wanders, and there is less rest to hold it against
-    what the model gets wrong under load, which lasts as long as the load does.
-    """
-    variance = replay.charge_variance
-    if variance is None:
-        return None
-    scaled = slope_v / VOLTAGE_SD_V
-    at = np.searchsorted(replay.start_s, replay.times_s, side="right") - 1
-    load = _LOAD_SD_OHM_AH * replay.c_rate[at] / VOLTAGE_SD_V
-    apart = np.abs(np.subtract.outer(replay.times_s, replay.times_s))
-    covariance = np.outer(scaled, scaled) * np.minimum.outer(variance, variance)
-    covariance += np.outer(load, load) * np.exp(-apart / _LOAD_MEMORY_S) + np.eye(len(variance))
-    # A logger reads voltage and current some moments apart.
-    current = replay.c_rate[at]
-    jump = np.maximum(
-        np.abs(np.diff(current, prepend=current[0])), np.abs(np.diff(current, append=current[-1]))
-    )
-    covariance += np.diag((_APART_OHM_AH * jump / VOLTAGE_SD_V) ** 2)
-    # Just after a change that was not seen, diffusion is not where the model has it.
-    before = np.interp(replay.times_s - _UNSETTLED_S, replay.times_s, variance)
-    covariance += np.diag((_UNSETTLED_V / VOLTAGE_SD_V) ** 2 * (variance - before))
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
+    along = slopes_of(recounted, problem.cell, problem.health(best.theta), float(best.theta[0]))
+    return problem.whitened(replay=recounted, along=along, offset=wandered)
 
 
 def _first(problem: _Problem, bias_guess_c: float) -> _Point:
@@ -345,7 +368,7 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
     regular = information[np.ix_(_NUISANCE, _NUISANCE)] + np.diag(_PRIOR_SD[_NUISANCE] ** -2)
     cross = information[np.ix_(_WANTED, _NUISANCE)]
     covariance = np.asarray(np.linalg.inv(information + problem.precision))
-    bias = float(best.theta[5])
+    bias, off = float(best.theta[5]), np.abs(best.error)
     return StateFit(
         health=problem.health(best.theta),
         information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
@@ -353,5 +376,8 @@ def _summary(problem: _Problem, best: _Point) -> StateFit:
         bias_c=bias,
         chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,
-        used=best.weight > 0.5,
+        used=(best.weight > 0.5) & (problem.noise == 1),
+        curve_v=problem.curve_v,
+        log_evidence=problem.likely_curve(best).log_evidence,
+        misfit_chi2_per_n=float((np.minimum(1.0, _HUBER / np.maximum(off, 1e-9)) * off**2).mean()),
     )

@@ -34,6 +34,7 @@ DUTY_LIMITS = {
     "target_soc": 0.06,
     "temperature_degc": 4.0,
 }
+_UNFIT = ("stale", "disputed")
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
@@ -70,8 +71,7 @@ def full_record(request: CalibrationRequest, today: Health, observed: bool) -> F
 def why_full(request: CalibrationRequest) -> str:
     """Why yesterday's calibration cannot be carried on; "" where it can."""
     previous = request.previous
-    unfit = ("stale", "disputed")
-    if previous is None or previous.quality in unfit or not previous.record.carries_on:
+    if previous is None or previous.quality in _UNFIT or not previous.record.carries_on:
         return "no calibration to carry on"
     if previous.model_hash != request.model_hash:
         return "another model than the one that fitted the last calibration"
@@ -93,6 +93,17 @@ def why_full(request: CalibrationRequest) -> str:
     return ""
 
 
+def continues(request: CalibrationRequest) -> bool:
+    """Whether a state goes on from the last calibration's, even where ageing and life are fitted anew."""
+    previous = request.previous
+    return (
+        previous is not None
+        and previous.quality not in _UNFIT
+        and previous.record.carries_on
+        and previous.model_hash == request.model_hash
+    )
+
+
 def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     """Yesterday's state, standard days later."""
     state = need(previous.record.state, "state")
@@ -105,6 +116,7 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
         health=health,
         prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),
         until_utc=state.until_utc,
+        days=days,
     )
 
 
@@ -169,7 +181,7 @@ def kept_on_fault(request: CalibrationRequest, previous: Calibration, seen: Obse
         previous,
         calibration_id=calibration_id,
         quality="stale",
-        reason=f"sensors refused ({fault}); kept from calibration {origin}",
+        reason=f"{'' if fault is None else fault.verdict}; kept from calibration {origin}",
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         record=replace(previous.record, kept_from=origin),

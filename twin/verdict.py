@@ -10,18 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from twin.cell import reference_cell
-from twin.chemistry import CHEMISTRIES
 from twin.dispute import Dispute
-from twin.errors import SolveError
-from twin.observe import Observation, capacity_draws, expected_health
-from twin.replay import Replay
+from twin.observe import Observation, capacity_draws
 from twin.restore import residual_frame
-from twin.state import fit_state
 from twin.types import Calibration, CalibrationRequest
 
-NO_WINDOW, NO_CHECKUPS = "no window of telemetry to follow", "no check-ups"
+NO_WINDOW, NO_CHECKUPS = "not enough data: no window of telemetry to follow", "no check-ups"
 _OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that
-_FAR_BETTER = 3.0  # in χ²/n, by which another chemistry than the declared one is named
 
 
 def disputed(
@@ -30,6 +25,8 @@ def disputed(
     """The calibration ``found`` without telemetry, as the answer to a request whose fit is in dispute."""
     state = seen.state
     rests_on = "state from check-ups alone" if n_checkups else "no check-ups: the prior"
+    if found.quality == "energy":
+        rests_on = NO_CHECKUPS
     said = ("ok", NO_WINDOW, NO_CHECKUPS, rests_on)
     notes = [note for note in found.reason.split("; ") if note not in said]
     reason = "; ".join([doubt.why, *_behind(found, request, seen, doubt, n_checkups), rests_on, *notes])
@@ -52,40 +49,17 @@ def _behind(
 ) -> list[str]:
     """What may be behind a dispute of telemetry, in words; at most one."""
     state, replay, unfit = seen.state, seen.replay, "the model does not fit this cell"
+    if doubt.behind is not None:
+        return [doubt.behind]
     if replay is None or seen.fault is not None:
         return []
     if state is None:
         return [unfit]
     if doubt.chi2_per_n is None:
         return ["another battery's telemetry, a sensor, or wrong pack data"]
-    other = _reads_like(request, replay, state.chi2_per_n)
-    if other is not None:
-        return [f"wrong pack data (chemistry or cells): {other}"]
     cell = reference_cell(request.battery.chemistry)
     share = float(capacity_draws(cell, state.posterior, state.health.sei_m)[0])
     apart = f"{share:.3f} of nominal capacity by voltage, {found.soh:.3f} by check-ups"
     if n_checkups and abs(share - found.soh) > _OTHER_CAPACITY * found.soh:
         return [f"wrong pack data or a current sensor's gain: {apart}"]
     return [f"{unfit}: {apart}" if n_checkups else unfit]
-
-
-def _reads_like(request: CalibrationRequest, replay: Replay, chi2: float) -> str | None:
-    """The chemistry by which the voltage is followed far better than by the declared one, in words."""
-    battery = request.battery
-    age_days = (request.as_of_utc - battery.commissioned_utc).total_seconds() / 86400
-    found: dict[str, float] = {}
-    for name in CHEMISTRIES:
-        if name == battery.chemistry:
-            continue
-        cell = reference_cell(name)
-        try:
-            fit = fit_state(replay, cell, expected_health(cell, age_days))
-        except SolveError:
-            continue
-        found[name] = fit.chi2_per_n
-    best = min(found, key=lambda name: found[name], default=None)
-    if best is None or found[best] * _FAR_BETTER > chi2:
-        return None
-    return (
-        f"the voltage reads like {best} (χ²/n {found[best]:.2f}), not {battery.chemistry} (χ²/n {chi2:.2f})"
-    )

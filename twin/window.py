@@ -75,7 +75,7 @@ def _gap_free(binned: pd.DataFrame, hours: float) -> Replay | None:
 
 
 def _bins(telemetry: pd.DataFrame, battery: BatterySpec, *, apart: bool = False) -> pd.DataFrame:
-    """Means of bins; with ``apart``, rest, charge and discharge within a bin apart, in order of time."""
+    """Means of bins over time; with ``apart``, rest, charge and discharge in a bin apart, in its order."""
     seconds = seconds_of(telemetry["time_utc"])
     frame = pd.DataFrame(
         {
@@ -87,13 +87,26 @@ def _bins(telemetry: pd.DataFrame, battery: BatterySpec, *, apart: bool = False)
         }
     )
     if not apart:
-        return frame.groupby("bin", as_index=False).mean()
+        return _over_time(frame)
     frame = frame.sort_values("time_s", kind="stable")
     frame["way"] = np.sign(frame["c_rate"]) * (frame["c_rate"].abs() > _MOVING_C)
     run = ((frame["way"].diff() != 0) | (frame["bin"].diff() != 0)).cumsum()
     if run.iloc[-1] > _MOST_RUNS * frame["bin"].nunique():  # stop and go: its bins are means as before
         run = frame["bin"]
     return frame.groupby(run.to_numpy(), as_index=False).mean()
+
+
+def _over_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means of bins in which each sample counts for as long as it holds: a logger's pace may change."""
+    frame = frame.sort_values("time_s", kind="stable")
+    half = np.minimum(np.diff(frame["time_s"].to_numpy()), BIN_S) / 2
+    held = np.concatenate([half, half[-1:]]) + np.concatenate([half[:1], half])
+    held = np.maximum(held, 1e-3)  # of samples of one stamp, each counts
+    weighed = frame.drop(columns="bin").mul(held, axis=0).groupby(frame["bin"].to_numpy()).sum()
+    whole = pd.Series(held).groupby(frame["bin"].to_numpy()).sum()
+    means = weighed.div(whole, axis=0)
+    means.insert(0, "bin", means.index.to_numpy())
+    return means.reset_index(drop=True)
 
 
 def _replay(binned: pd.DataFrame) -> Replay:
