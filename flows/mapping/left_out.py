@@ -85,6 +85,8 @@ def quarantined_stays(
             continue
         rule = told_of.loc[(row["source_id"], row["source_row"])]
         why = f"session {row['session_id']!r} is in quarantine: {rule['rule']}: {rule['reason']}"
+        if not own.empty:
+            why += "; its other stays are planned"
         found.setdefault(battery_id, []).append(why)
     return {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
 
