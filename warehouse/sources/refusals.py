@@ -109,7 +109,8 @@ def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
 def _local_minutes(frame: pd.DataFrame) -> pd.Series:
     """Return the minutes after the hour at which intervals begin, by the clock of each zone that is known."""
     minutes: pd.Series = frame["interval_start_utc"].dt.minute.astype("float64")
-    zones = frame["zone"] if "zone" in frame else pd.Series(pd.NA, index=frame.index)  # a site's load has none
+    # A site's load has no zone.
+    zones = frame["zone"] if "zone" in frame else pd.Series(pd.NA, index=frame.index)
     for zone, own in frame["interval_start_utc"].groupby(zones):
         if zone in ZONES:
             minutes.loc[own.index] = own.dt.tz_convert(ZONES[str(zone)]).dt.minute.astype("float64")
