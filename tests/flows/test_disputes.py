@@ -106,7 +106,8 @@ def test_plan_and_pages_say_it(foreign: Workspace) -> None:
     assert f"<b>Disputed:</b> {CAR} ({why})." in pages["index.html"]
     assert f"disputed ({why})" in pages["index.html"]
     assert f"<b>Disputed: {why}.</b>" in pages[f"{CAR}.html"]
-    assert "check-ups and voltage disagree" in pages[f"{CAR}.html"]
+    assert "wrong pack data" in pages[f"{CAR}.html"]
+    assert "the voltage reads like nmc811, not nca" in pages[f"{CAR}.html"]
     assert "isputed" not in pages["car-1.html"]
 
 
