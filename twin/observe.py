@@ -216,8 +216,13 @@ def _doubt(
     if other is None and state.curve_v <= CURVE_LIMIT_V:
         return None
     why = f"the open-circuit voltage is not that of {declared}, by {off_mv:.0f} mV a cell"
+    if state.misfit_chi2_per_n > CHI2_LIMIT:
+        doubt = by_misfit(why, state.misfit_chi2_per_n)
+    else:
+        what = f"open-circuit voltage off by {off_mv:.0f} mV"
+        doubt = Dispute(what=what, why=why, chi2_per_n=state.misfit_chi2_per_n)
     behind = f"wrong pack data (chemistry or cells), or a cell unlike its set: {other}" if other else None
-    return replace(by_misfit(why, max(state.misfit_chi2_per_n, CHI2_LIMIT)), behind=behind)
+    return replace(doubt, behind=behind)
 
 
 def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -> Observation:

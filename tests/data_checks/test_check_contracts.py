@@ -75,7 +75,7 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
         ("prices", "price_eur_per_kwh", np.nan, "not_null"),
         ("prices", "price_eur_per_kwh", np.inf, "finite"),
         ("prices", "price_eur_per_kwh", -np.inf, "finite"),
-        ("prices", "price_eur_per_kwh", 10.5, "range"),
+        ("prices", "price_eur_per_kwh", 30.5, "range"),
         ("prices", "price_eur_per_kwh", -5.5, "range"),
         ("prices", "resolution_minutes", 20, "allowed"),
         ("prices", "zone", "XX", "known"),
@@ -133,7 +133,7 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
     rows = landed("prices", frame)
     told = check_frame("prices", rows, context()).quarantine.iloc[0]
     assert (told["rule"], told["value"], told["source_row"]) == ("range", "42.5", 3)
-    assert told["reason"] == "price_eur_per_kwh is outside -5 to 10 €/kWh"
+    assert told["reason"] == "price_eur_per_kwh is outside -5 to 30 €/kWh"
     assert told["row_key"] == "DE-LU|2020-03-29T01:00:00Z"
     assert (told["source_id"], told["run_id"]) == (rows["source_id"][0], "r1")
 

@@ -82,7 +82,7 @@ def disputed_depot(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFact
     assert check(Context.of(workspace, AS_OF)).exit_code == 0
     told = calibrate(Context.of(workspace, AS_OF))
     assert told.details["disputed"].keys() == {CAR}
-    assert f"disputed: {CAR} (χ²/n {told.details['disputed'][CAR].removeprefix('χ²/n ')})" in told.message
+    assert f"disputed: {CAR} ({told.details['disputed'][CAR]})" in told.message
     again = calibrate(Context.of(workspace, AS_OF))
     assert (again.details["reused"], again.details["disputed"]) == (2, told.details["disputed"])
     return workspace.root
@@ -96,7 +96,7 @@ def foreign(disputed_depot: Path, tmp_path: Path) -> Workspace:
 def test_plan_and_pages_say_it(foreign: Workspace) -> None:
     result = plan(Context.of(foreign, AS_OF), DAY)
     why = result.details["disputed"][CAR]
-    assert why.startswith("χ²/n ")
+    assert why.startswith("open-circuit voltage off by ")
     assert f"disputed: {CAR} ({why})" in result.message
     assert plan(Context.of(foreign, AS_OF), DAY).details["disputed"] == {CAR: why}
     pages = {
@@ -120,7 +120,7 @@ def test_twin_show_says_it(
         cli.main()
     (shown,) = json.loads(capsys.readouterr().out)[f"battery {CAR}"]
     assert shown["quality"] == "disputed"
-    assert shown["dispute"].startswith("χ²/n ")
+    assert shown["dispute"].startswith("open-circuit voltage off by ")
     assert "state from check-ups alone" in shown["reason"]
     assert shown["sensor_fault"] is None
 
