@@ -10,7 +10,7 @@ in so many periods.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +67,12 @@ def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, floa
     return runs, merged(told, most).cost_eur, gain
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row a stay and number of periods."""
     parser = benchmark_parser("periods", __doc__)
     parser.add_argument("--days", type=int, help="so many of each, all unless told")
     add_data_option(parser)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     print("ct/kWh quarter-hours periods  days  runs median most  merged  cost €   gain €  share %  untold")
     for cents, plugged in itertools.product((4.0, 0.0), (56, 96)):
         for most in (24, 12):
