@@ -18,8 +18,12 @@ _FAR_BETTER = 12.0  # in the logarithm of the evidence
 
 
 def reads_like(declared: str, replay: Replay, state: StateFit, age_days: float) -> str | None:
-    """The chemistry that the voltage reads like instead of the ``declared`` one, in words; None if none."""
-    if state.misfit_chi2_per_n < _ASKED_FROM:
+    """The chemistry that the voltage reads like instead of the ``declared`` one, in words; None if none.
+
+    Where the current was seen by snapshots or not at all, the charge between them is as uncertain as curves
+    of chemistries are apart: nothing is said then.
+    """
+    if state.misfit_chi2_per_n < _ASKED_FROM or replay.charge_variance is not None:
         return None
     best, most = None, state.log_evidence + _FAR_BETTER
     for name in CHEMISTRIES:
