@@ -85,7 +85,7 @@ def test_faults_are_named(tmp_path, old, new, error, message):
 
 def test_prices_in_another_unit_are_refused(tmp_path):
     with pytest.raises(UnitError, match=r"column price: .*plausible"):
-        read(tmp_path, HEADER + AUTUMN.replace(",0.", ",900.").replace(",1.5", ",1500"))
+        read(tmp_path, HEADER + AUTUMN.replace(",0.", ",9000.").replace(",1.5", ",15000"))
 
 
 def test_one_price_far_off_is_left_to_the_checks(tmp_path):
