@@ -44,7 +44,10 @@ def release(process):
 KILLED = """
 import os, sys, duckdb
 connection = duckdb.connect(sys.argv[1])
-connection.execute("INSERT INTO out_run VALUES ('r1', 'plan', now(), now(), 'ok', 0, '')")
+connection.execute(
+    "INSERT INTO out_run (run_id, stage, started_utc, finished_utc, status, exit_code, message) "
+    "VALUES ('r1', 'plan', now(), now(), 'ok', 0, '')"
+)
 os._exit(9)
 """
 
