@@ -31,30 +31,34 @@ def overlaps_later(earlier: str, later: str) -> str:
 def holding(beliefs: str) -> str:
     """Return SQL of the session_id of those of some beliefs that hold; beliefs: SQL, a row a session.
 
-    From the one received last to the first, each holds that overlaps none of its car's that holds already.
+    From the one received last to the first, each holds that overlaps none of its car's that holds already:
+    decided island by island of stays that follow on without a gap, few each.
     """
     pair = ", ".join(f"{name} := own.{name}" for name in ("arrival_utc", "departure_utc"))
-    latest = ", ".join(f"own.{name} DESC" for name in _ORDER)
+    latest = ", ".join(f"{name} DESC" for name in _ORDER)
+    in_time = "PARTITION BY battery_id ORDER BY arrival_utc, departure_utc, session_id ROWS"
     clear = (
         "len(list_filter(taken, lambda one: one.arrival_utc < own.departure_utc "
         "AND own.arrival_utc < one.departure_utc)) = 0"
     )
     return f"""(
-        WITH RECURSIVE contested AS (
-            SELECT own.*, row_number() OVER (PARTITION BY own.battery_id ORDER BY {latest}) AS place
-            FROM {beliefs} AS own WHERE EXISTS (
-                FROM {beliefs} AS other WHERE other.battery_id = own.battery_id
-                AND other.session_id <> own.session_id AND other.arrival_utc < own.departure_utc
-                AND own.arrival_utc < other.departure_utc
-            )
+        WITH RECURSIVE begun AS (
+            SELECT *, coalesce(arrival_utc >= max(departure_utc) OVER (
+                {in_time} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), TRUE) AS begins FROM {beliefs}
+        ), placed AS (
+            SELECT *, sum(begins::INTEGER) OVER ({in_time} UNBOUNDED PRECEDING) AS island FROM begun
+        ), contested AS (
+            SELECT *, row_number() OVER (PARTITION BY battery_id, island ORDER BY {latest}) AS place
+            FROM placed QUALIFY count(*) OVER (PARTITION BY battery_id, island) > 1
         ), judged AS (
-            SELECT battery_id, place, session_id, TRUE AS holds, [struct_pack({pair})] AS taken
+            SELECT battery_id, island, place, session_id, TRUE AS holds, [struct_pack({pair})] AS taken
             FROM contested AS own WHERE place = 1
             UNION ALL
-            SELECT own.battery_id, own.place, own.session_id, {clear},
+            SELECT own.battery_id, own.island, own.place, own.session_id, {clear},
             CASE WHEN {clear} THEN list_append(taken, struct_pack({pair})) ELSE taken END
-            FROM judged JOIN contested AS own
-            ON own.battery_id = judged.battery_id AND own.place = judged.place + 1
+            FROM judged JOIN contested AS own ON own.battery_id = judged.battery_id
+            AND own.island = judged.island AND own.place = judged.place + 1
         )
         SELECT session_id FROM {beliefs} AS every ANTI JOIN contested USING (session_id)
         UNION ALL SELECT session_id FROM judged WHERE holds
