@@ -212,6 +212,7 @@ def _shown(
         return [
             *sessions.beyond_reach(rows, owners, packs, usable),
             *sessions.placeholders(rows, owners, usable),
+            *sessions.shares_of_per_cent(rows, owners, packs, usable),
             *sessions.ids_again(rows, owners, usable, context.known_sessions),
         ]
     if dataset == "checkups":

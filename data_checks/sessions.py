@@ -16,6 +16,8 @@ _REACH_TOLERANCE = 0.02
 _SAME_MINUTES, _SAME_SHARE, _SAME_LEAST_MINUTES = 5.0, 0.05, 1.0
 """Two records tell one stay if both ends differ by no more than 5 % of it, 1 to 5 minutes."""
 _SAME_SOC = 0.02
+_ALL_BUT_EMPTY, _MUCH = 0.02, 0.1
+"""States of charge, and metered energy over the pack's, that do not go together."""
 _REPLACED = "replaced by a session of the same car that was received later and overlaps"
 
 
@@ -160,6 +162,17 @@ def placeholders(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[Scop
     return owners.outcomes(
         "soc_zero", "warning", np.flatnonzero(zero & usable),
         "a state of charge of exactly 0 was taken as told; is it a placeholder for none?",
+    )  # fmt: skip
+
+
+def shares_of_per_cent(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[ScopeFinding]:
+    """Warn of stays that begin and end all but empty beside much energy: shares where per cent were meant."""
+    empty = (frame[["arrival_soc", "departure_soc"]].max(axis=1) < _ALL_BUT_EMPTY).to_numpy()
+    metered = frame["energy_kwh"].to_numpy(dtype="float64", na_value=np.nan)
+    much = metered > _MUCH * packs.figure("nominal_energy_kwh")
+    return owners.outcomes(
+        "soc_share", "warning", np.flatnonzero(empty & much & usable),
+        "states of charge all but 0 beside much metered energy: are they shares where per cent are meant?",
     )  # fmt: skip
 
 

@@ -95,6 +95,14 @@ def test_a_state_of_charge_of_exactly_0_is_kept_with_a_warning():
     assert "placeholder" in told["message"]
 
 
+def test_shares_told_for_per_cent_are_warned_of_beside_the_energy_metered():
+    told = sessions((0, 8), (9, 12), arrival_soc=[0.004, 0.004], departure_soc=[0.008, 0.008])
+    report = check("sessions", told.assign(energy_kwh=[24.0, 0.3]))
+    found = outcome(report, "soc_share", "CAR1")
+    assert (found["severity"], found["rows_failed"]) == ("warning", 1)
+    assert len(report.good) == 2
+
+
 def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
     report = check("sessions", sessions((0, 8), (4, 4 + 24 * 91)))
     assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[2, "stay"]]
