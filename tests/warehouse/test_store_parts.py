@@ -101,7 +101,7 @@ FAULTS = {
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     kinds=st.lists(st.sampled_from(sorted(FAULTS)), min_size=3, max_size=5),
-    cut=st.integers(90, 800),
+    cut=st.integers(90, 700),
     swap=st.booleans(),
 )
 def test_files_of_one_battery_apart_end_in_the_tables_of_one_frame(kinds, cut, swap):
