@@ -72,8 +72,13 @@ class Observation:
     energy: EnergyFit | None = None
 
     def unfit_mv(self) -> float | None:
-        """By how much the cell departs from its chemistry's model [mV]; None where that needs no word."""
-        if self.replay is None or self.state is None or self.state.misfit_chi2_per_n <= CHI2_LIMIT:
+        """By how much the cell departs from its chemistry's model [mV]; None where that needs no word.
+
+        Nor where charge that nobody saw, between snapshots, may be behind it.
+        """
+        if self.replay is None or self.state is None or self.replay.charge_variance is not None:
+            return None
+        if self.state.misfit_chi2_per_n <= CHI2_LIMIT:
             return None
         return self.state.off_mv(self.replay)
 
@@ -163,7 +168,9 @@ def observe(
     except SolveError as error:
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
-    unfit = _doubt(request, replay, state, age_days, daily) or _apart(cell, state, known, evidence)
+    unfit = _doubt(request, replay, state, age_days, daily)
+    if unfit is None and replay.charge_variance is None:  # what nobody saw moves a window's capacity as well
+        unfit = _apart(cell, state, known, evidence)
     if unfit is not None:
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)
     fault = _fault_of_fit(state)
