@@ -39,6 +39,10 @@ class Known:
         """Return the same warehouse as of another moment, as that of a plan that stands."""
         return Known(self.warehouse, moment)
 
+    def moment_of(self, table: str) -> dt.datetime:  # noqa: ARG002 a reader that foresees asks which it is
+        """Return the moment that a table is read as of."""
+        return self.as_of
+
     def read(
         self,
         table: str,
@@ -50,13 +54,14 @@ class Known:
         within: Within | None = None,
     ) -> pd.DataFrame:
         """Return rows of a table as `Warehouse.read` does, as known."""
+        known_by = self.moment_of(table)
         return self.warehouse.read(
-            table, where=where, start=start, end=end, columns=columns, known_by=self.as_of, within=within
+            table, where=where, start=start, end=end, columns=columns, known_by=known_by, within=within
         )
 
     def stays(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
         """Return the sessions that touch [start, end), as known; see `Warehouse.stays`."""
-        return self.warehouse.stays(start, end, known_by=self.as_of)
+        return self.warehouse.stays(start, end, known_by=self.moment_of("core_session"))
 
     def newest(
         self,

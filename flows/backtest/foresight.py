@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
 
 from flows.context import Context
 from warehouse.known import Known
-from warehouse.rows import Scalar
-from warehouse.store import Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +16,9 @@ class Foreseeing(Known):
     foreseen: tuple[str, ...]
     later: dt.datetime
 
-    def read(
-        self,
-        table: str,
-        *,
-        where: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-        start: dt.datetime | None = None,
-        end: dt.datetime | None = None,
-        columns: Sequence[str] | None = None,
-        within: Within | None = None,
-    ) -> pd.DataFrame:
-        """Return rows as `Known.read` does."""
-        known = self.later if table in self.foreseen else self.as_of
-        return self.warehouse.read(
-            table, where=where, start=start, end=end, columns=columns, known_by=known, within=within
-        )
-
-    def stays(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
-        """Return the sessions that touch [start, end)."""
-        known = self.later if "core_session" in self.foreseen else self.as_of
-        return self.warehouse.stays(start, end, known_by=known)
+    def moment_of(self, table: str) -> dt.datetime:
+        """Return the later moment for what is foreseen."""
+        return self.later if table in self.foreseen else self.as_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
