@@ -257,6 +257,8 @@ def test_rows_in_another_currency_than_the_header_says_are_left_out_or_refused(t
     source = read(tmp_path, "\n".join(lines), "entsoe")
     assert len(source.frame) == 22
     assert any("1 rows in GBP were left out" in note for note in source.notes)
+    pounds = [one.replace("EUR,", "GBP,").replace("EUR/MWh", "£/MWh") for one in lines]
+    assert len(read(tmp_path, "\n".join(pounds), "entsoe", rate=1.2).frame) == 23
     with pytest.raises(UnitError, match="row 1, column Currency: 'GBP' contradicts"):
         read(tmp_path, "\n".join([lines[0], *(one.replace("EUR,", "GBP,") for one in lines[1:])]), "entsoe")
 

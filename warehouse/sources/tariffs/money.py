@@ -31,7 +31,7 @@ def money(currency: str, divisor: float, options: Mapping[str, object], file: st
     options: rate, the euros that one unit of the currency is worth. Raises OptionError where a rate is
     missing, is given for euros, or is none.
     """
-    code = _SYMBOLS.get(currency, currency.upper())
+    code = currency_code(currency)
     rate = options.get("rate")
     if code == "EUR":
         if rate is not None:
@@ -47,6 +47,17 @@ def money(currency: str, divisor: float, options: Mapping[str, object], file: st
             f"is not the euros that one {code} is worth", file=file, column="rate", value=str(rate)
         )
     return Money(divisor=divisor, euros=float(rate), notes=(f"1 {code} was taken as {rate:g} EUR",))
+
+
+def currency_code(currency: str) -> str:
+    """Return the code of a currency that may be written as a symbol."""
+    return _SYMBOLS.get(currency, currency.upper())
+
+
+def currency_of(unit: str) -> str | None:
+    """Return the code of the currency in text like "EUR / MWh", None for any other."""
+    found = _UNIT.fullmatch(unit)
+    return None if found is None else currency_code(found[1])
 
 
 def money_of_unit(unit: str, options: Mapping[str, object], file: str, column: str = "unit") -> Money:

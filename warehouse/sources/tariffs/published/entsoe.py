@@ -13,7 +13,7 @@ from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
-from warehouse.sources.tariffs.money import money_of_unit
+from warehouse.sources.tariffs.money import currency_code, currency_of, money_of_unit
 from warehouse.sources.tariffs.published.clock import ZONES_NAMED, Wall, wall
 from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, placed
 from warehouse.sources.tariffs.published.wide import missing, texts_of
@@ -120,9 +120,11 @@ def _in_currency(
     if "Currency" not in table.columns:
         return areas, notes
     told = texts_of(table, "Currency")
-    meant = unit.strip()[:3].upper().replace("€/M", "EUR")
+    meant = currency_of(unit)  # what is no unit is refused where it is taken
     other = [
-        row for row, word in enumerate(told) if word and word.upper() != meant and areas[row] is not None
+        row
+        for row, word in enumerate(told)
+        if word and meant is not None and currency_code(word) != meant and areas[row] is not None
     ]
     if not other:
         return areas, notes

@@ -67,21 +67,18 @@ def _units(
     Beside zones in euros the rate is that of the others, which are left out without one. Raises OptionError.
     """
     others = sorted({currency for _, currency in wanted.values()} - {"EUR"})
-    mixed = len(others) > 0 and any(currency == "EUR" for _, currency in wanted.values())
+    mixed = bool(others) and any(currency == "EUR" for _, currency in wanted.values())
     if len(others) > 1:
         raise OptionError(
             f"is needed: the zones are in {', '.join(others)}, and one rate cannot be of both",
             file=file, column="zone",
         )  # fmt: skip
     plain = {name: value for name, value in options.items() if name != "rate"}
-    units: dict[str, Money] = {}
-    for zone, (_, currency) in wanted.items():
-        if not mixed:
-            units[zone] = money(currency, 1000.0, options, file)
-        elif currency == "EUR":
-            units[zone] = money(currency, 1000.0, plain, file)
-        elif options.get("rate") is not None:
-            units[zone] = money(currency, 1000.0, options, file)
+    units = {
+        zone: money(currency, 1000.0, plain if mixed and currency == "EUR" else options, file)
+        for zone, (_, currency) in wanted.items()
+        if not mixed or currency == "EUR" or options.get("rate") is not None
+    }
     left = [zone for zone in wanted if zone not in units]
     return units, [f"zone {zone} is in {others[0]}: with --rate it is read too" for zone in left]
 
