@@ -88,15 +88,10 @@ def settle(connection: duckdb.DuckDBPyConnection) -> None:
     own = ", ".join(f"earlier.{name}" for name in CONTRACTS[SESSIONS].names)
     latest = ", ".join(f"later.{name} DESC" for name in _ORDER)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE lost AS "  # noqa: S608
-        f"WITH doubtful AS (SELECT {_NAMES} FROM {SESSIONS} WHERE battery_id IN ("
-        f"SELECT battery_id FROM {SESSIONS} QUALIFY arrival_utc < max(departure_utc) OVER ("
-        "PARTITION BY battery_id ORDER BY arrival_utc, departure_utc, session_id "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) "
-        f", holds AS MATERIALIZED {holding('doubtful')} "
+        f"CREATE OR REPLACE TEMP TABLE lost AS WITH holds AS MATERIALIZED {holding(SESSIONS)} "  # noqa: S608
         f"SELECT {own}, {later}, later.received_utc AS by_received_utc "
-        "FROM (FROM doubtful ANTI JOIN holds USING (session_id)) AS earlier "
-        "JOIN (FROM doubtful SEMI JOIN holds USING (session_id)) AS later "
+        f"FROM (FROM {SESSIONS} ANTI JOIN holds USING (session_id)) AS earlier "
+        f"JOIN (FROM {SESSIONS} SEMI JOIN holds USING (session_id)) AS later "
         f"ON {overlaps_later('earlier', 'later')} "
         f"QUALIFY row_number() OVER (PARTITION BY earlier.session_id ORDER BY {latest}) = 1"
     )
