@@ -76,7 +76,7 @@ class Observation:
 
         Nor where charge that nobody saw, between snapshots, may be behind it.
         """
-        if self.replay is None or self.state is None or self.replay.charge_variance is not None:
+        if self.replay is None or self.state is None or not self.replay.seen_throughout:
             return None
         if self.state.misfit_chi2_per_n <= CHI2_LIMIT:
             return None
@@ -169,7 +169,7 @@ def observe(
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
     unfit = _doubt(request, replay, state, age_days, daily)
-    if unfit is None and replay.charge_variance is None:  # what nobody saw moves a window's capacity as well
+    if unfit is None and replay.seen_throughout:  # what nobody saw moves a window's capacity as well
         unfit = _apart(cell, state, known, evidence)
     if unfit is not None:
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)

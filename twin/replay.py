@@ -34,6 +34,11 @@ class Replay:
     charge_variance: Array | None = None
 
     @property
+    def seen_throughout(self) -> bool:
+        """Whether the current was: not by snapshots with charge between them that nobody saw."""
+        return self.charge_variance is None
+
+    @property
     def end_utc(self) -> pd.Timestamp:
         """End of the window."""
         return self.begin_utc + pd.Timedelta(seconds=self.end_s)
