@@ -47,7 +47,7 @@ def plan(context: Context, day: date) -> StageResult:
         as_of=context.as_of,
         source=best_rung(inputs.prices.source),
         input_hash=inputs.input_hash,
-        unfounded=unfounded_plans(context.known, _of_day(context, day)),
+        unfounded=_unfounded(context, inputs),
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
@@ -71,9 +71,12 @@ def plan(context: Context, day: date) -> StageResult:
             return answer(context, inputs, verdict)
 
 
-def _of_day(context: Context, day: date) -> list[str]:
-    where: dict[str, Scalar] = {"market_date": day, "zone": context.workspace.zone}
-    return sorted(context.known.read("out_plan", where=where)["plan_id"].astype(str))
+def _unfounded(context: Context, inputs: PlanInputs) -> frozenset[str]:
+    """The plans of the day on withdrawn prices; nobody asks beside published ones, which no plan is above."""
+    if inputs.prices.source == "published":
+        return frozenset()
+    where: dict[str, Scalar] = {"market_date": inputs.market_date, "zone": inputs.zone}
+    return unfounded_plans(context.known, sorted(_plan_ids(context.known.read("out_plan", where=where))))
 
 
 def best_rung(source: PlanSource) -> PlanSource:
