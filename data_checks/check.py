@@ -169,6 +169,8 @@ def _alone(
         yield clocks.unset(rows, "arrival_utc")
         yield clocks.far_ahead(rows, "departure_utc")
     elif dataset in ("prices", "tariffs", "co2", "site_load"):
+        yield clocks.unset(rows, "interval_start_utc")
+        yield clocks.far_ahead(rows, "interval_start_utc")
         yield prices.off_grid(rows, context)
 
 

@@ -49,5 +49,6 @@ def contradictions(frame: pd.DataFrame, contract: TableContract, usable: Mask) -
 
 
 def rivals_of(frame: pd.DataFrame, contract: TableContract) -> NDArray[np.intp]:
-    """Return the rows whose key their file tells more than once."""
-    return np.flatnonzero(frame.duplicated([*contract.key, "source_id"], keep=False).to_numpy())
+    """Return the rows whose key their file tells more than once; one without its whole key is no other's."""
+    found = np.flatnonzero(frame.duplicated([*contract.key, "source_id"], keep=False).to_numpy())
+    return found[frame.iloc[found][list(contract.key)].notna().all(axis=1).to_numpy()]

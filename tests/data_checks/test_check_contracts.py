@@ -21,6 +21,8 @@ from tests.warehouse.builders import (
     telemetry,
 )
 from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
+from warehouse.sources import read_source
+from warehouse.sources.faults import Faults
 
 
 def sessions():
@@ -67,6 +69,30 @@ def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
     assert report.quarantine.empty
     assert report.checks["passed"].all()
     assert not report.blocked
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_row_of_more_or_fewer_cells_is_quarantined_and_costs_no_other(dataset, tmp_path):
+    rows = pd.concat([GOOD[dataset]] * 6).head(6) if len(GOOD[dataset]) < 6 else GOOD[dataset]
+    header, *lines = rows.to_csv(index=False).splitlines()
+    torn = [*lines[:2], lines[2] + ",1", *lines[3:], lines[-1].rsplit(",", 1)[0]]
+    path = tmp_path / "torn.csv"
+    path.write_text("\n".join([header, *torn]))
+    source = read_source(dataset, path)
+    cells = header.count(",") + 1
+    assert source.notes[0].startswith(f"row 3 has {cells + 1} cells where the header has {cells}: a row cut")
+    assert "(as 1 other row)" in source.notes[0]
+    frame = source.frame.assign(source_id=source.source_id, received_utc=pd.Timestamp(NOW))
+    report = check_frame(dataset, frame, context())
+    lost = report.quarantine.loc[report.quarantine["rule"] == "not_null", "source_row"]
+    assert sorted(lost.unique()) == [3, len(torn)]
+    others = set(source.frame["source_row"]) - {3, len(torn)}
+    alone = check_frame(dataset, frame[frame["source_row"].isin(others)], context())
+    assert report.good["source_row"].tolist() == alone.good["source_row"].tolist()
+    faults = Faults()
+    read_source(dataset, path, faults=faults)
+    assert faults.rows == {3, len(torn)}
+    assert {one.row for one in faults.aside} >= {3, len(torn)}
 
 
 @pytest.mark.parametrize(

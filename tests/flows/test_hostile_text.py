@@ -45,11 +45,10 @@ TABLES = {
     "bare decimal comma": (
         "telemetry",
         TELEMETRY + sample(volt="380,5"),
-        "row 1: .*Expected 5 columns, got 6",
+        "row 1: .* has 6 cells where the header has 5",
     ),
     "semicolons": ("telemetry", GOOD.replace(",", ";"), "separated by ';'; expected commas"),
-    "short row": ("telemetry", GOOD + f"{CAR},2024-03-18T08:01Z\n", "row 2: .*Expected 5 columns, got 2"),
-    "long row": ("telemetry", GOOD + sample().strip() + ",1\n", "row 2: .*Expected 5 columns, got 6"),
+    "short rows": ("telemetry", TELEMETRY + f"{CAR},2024-03-18T08:01Z\n" * 2, "row 1: .* has 2 cells where"),
     "header twice": ("telemetry", GOOD.replace("current_a", "voltage_v"), "voltage_v: is there 2 times"),
     "header twice, spaced": ("telemetry", GOOD.replace("current_a", " voltage_v "), "is there 2 times"),
     "1,001 columns": (

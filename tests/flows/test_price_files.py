@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from data_checks import check_frame
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.record import StageResult
 from flows.workspace import Workspace
+from tests.data_checks.builders import context
 from tests.flows.conftest import AS_OF, ZONE, price_rows
 from warehouse.errors import CellError, OptionError, UnitError
 from warehouse.sources import load_mapping, read_source
@@ -92,7 +94,15 @@ def test_prices_of_no_day_of_a_market_are_refused_with_row_and_value(
     header, dataset = HEADER.replace("mwh", "kwh"), "prices"
     if direction:
         header, dataset = header.replace("zone,", "zone,direction,"), "tariffs"
-    rows = [f"NL,{direction}{moment},60,0.05" for moment in ("2026-07-31T00:00:00Z", stamp)]
+    good = [f"NL,{direction}2026-07-31T{hour:02d}:00:00Z,60,0.05" for hour in range(3)]
+    alone = read_source(dataset, written(tmp_path, *good, f"NL,{direction}{stamp},60,0.05", header=header))
+    landed = alone.frame.assign(source_id="a", received_utc=pd.Timestamp("2026-08-01T00:00Z"))
+    report = check_frame(dataset, landed, context(zones_tz={"NL": "Europe/Amsterdam"}))
+    assert (report.quarantine["rule"].tolist(), len(report.good)) == (["clock"], 3)
+    rows = [
+        good[0],
+        *(f"NL,{direction}{moment},60,0.05" for moment in (stamp, stamp.replace("-01T", "-02T"))),
+    ]
     with pytest.raises(
         CellError, match=rf"row 2, column interval_start_utc: '{stamp[:10]} .* is no day of a market"
     ):

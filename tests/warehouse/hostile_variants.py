@@ -88,13 +88,13 @@ def _bad(table: Table, text: str, column: int | None = None) -> Variant:
     """A cell in the middle that holds something else."""
     at = len(table.rows) // 2
     spoilt = table.cell(at, table.price if column is None else column, text)
-    return partly(spoilt.without(at), cell=True)
+    return whole(spoilt.without(at))
 
 
 def _moved(table: Table, change: Callable[[str], str]) -> Variant:
     """A row's time told otherwise: no row of that time may be made of it."""
     at = len(table.rows) // 2
-    return partly(table.cell(at, table.time, change(table.rows[at][table.time])).without(at), cell=True)
+    return whole(table.cell(at, table.time, change(table.rows[at][table.time])).without(at))
 
 
 def _comma(table: Table) -> Table:
@@ -145,6 +145,14 @@ def _dropped(table: Table, at: int) -> Variant:
     return partly(replace(table.without(at), rows=kept))
 
 
+def _torn(table: Table, change: Callable[[str], str]) -> Variant:
+    """A row that has more or fewer cells than the header: it alone is lost."""
+    at = len(table.rows) // 2
+    lines = _lines(table)
+    lines[at + 1] = change(lines[at + 1])
+    return whole(table.without(at), "\n".join([*lines, ""]).encode())
+
+
 _PAGE = "<!DOCTYPE html><html><head><title>503 Service Unavailable</title></head><body>later</body></html>"
 _BOMB = gzip.compress(bytes(16_000_000)) * 80
 
@@ -168,6 +176,8 @@ VARIANTS: Mapping[str, Callable[[Table], Variant]] = {
     "cut in a line": lambda t: partly(
         t.without(len(t.rows) - 1), t.text().encode()[: -len(_lines(t)[-1]) + 4]
     ),
+    "a row cut short": lambda t: _torn(t, lambda line: line.rsplit(",", 1)[0]),
+    "a comma too many": lambda t: _torn(t, lambda line: line + ",9"),
     "the header again in it": lambda t: partly(t, _joined(t, ",".join(t.header), at=9)),
     "the header twice": lambda t: partly(t, _joined(t, ",".join(t.header), at=0)),
     "a footer": lambda t: partly(t, _joined(t, "Source: somebody")),
@@ -185,8 +195,8 @@ VARIANTS: Mapping[str, Callable[[Table], Variant]] = {
     "an empty cell": lambda t: _bad(t, ""),
     "a formula": lambda t: _bad(t, "=cmd|' /C calc'!A0"),
     "a number of 400 digits": lambda t: _bad(t, "9" * 400),
-    "a huge cell": lambda t: replace(_bad(t, "x" * 3_000_000), cell=False, line=True),
-    "a null byte": lambda t: replace(_bad(t, "1\x002"), cell=False, line=True),
+    "a huge cell": lambda t: replace(_bad(t, "x" * 3_000_000), whole=False, line=True),
+    "a null byte": lambda t: _bad(t, "1\x002"),
     "a price of 4000": lambda t: partly(t.priced(len(t.rows) // 2, "4000")),
     "no time": lambda t: _bad(t, "", t.time),
     "half past yesterday": lambda t: _bad(t, "half past yesterday", t.time),

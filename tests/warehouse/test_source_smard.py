@@ -1,12 +1,13 @@
 """A real year of prices, both clock changes in it."""
 
 import datetime as dt
+import re
 
 import pandas as pd
 import pytest
 
 from tests.warehouse.builders import SMARD
-from warehouse.errors import CellError, ColumnError, UnitError
+from warehouse.errors import ColumnError, UnitError
 from warehouse.sources import read_source
 from warehouse.zones import market_day_slots
 
@@ -69,18 +70,26 @@ def test_the_year_is_hourly_without_gap_in_euro_per_kwh():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "error", "message"),
+    ("old", "new", "row", "column", "message"),
     [
-        ("CEST,02:00,CET", "MESZ,02:00,CET", CellError, r"row 2, column zone_start: 'MESZ' is neither CET"),
-        ("2020-10-25 03:00:00", "25.10.2020 03:00", CellError, r"row 4, column time"),
-        ("03:15", "25:15", CellError, r"row 4, column stimeend"),
-        ("stimeend", "stimestop", ColumnError, r"column stimeend: is missing"),
-        ("0.9", "9O", CellError, r"row 3, column price: '9O' is not a number"),
+        ("CEST,02:00,CET", "MESZ,02:00,CET", 2, "interval_start_utc", "zone_start.*MESZ.*is neither CET"),
+        ("2020-10-25 03:00:00", "25.10.2020 03:00", 4, "interval_start_utc", "time.*25.10.2020 03:00"),
+        ("03:15", "25:15", 4, "resolution_minutes", "stimeend.*25:15.*is not a clock time"),
+        ("0.9", "9O", 3, "price_eur_per_kwh", "price.*9O"),
     ],
 )
-def test_faults_are_named(tmp_path, old, new, error, message):
-    with pytest.raises(error, match=message):
-        read(tmp_path, (HEADER + AUTUMN).replace(old, new))
+def test_a_cell_that_cannot_be_read_costs_its_row_and_is_told(tmp_path, old, new, row, column, message):
+    source = read(tmp_path, (HEADER + AUTUMN).replace(old, new))
+    missing = source.frame[column].isna()
+    assert source.frame.loc[missing, "source_row"].tolist() == [row]
+    (note,) = source.notes
+    assert re.search(message, note)
+    assert f"row {row}" in note
+
+
+def test_a_missing_column_is_named(tmp_path):
+    with pytest.raises(ColumnError, match="column stimeend: is missing"):
+        read(tmp_path, (HEADER + AUTUMN).replace("stimeend", "stimestop"))
 
 
 def test_prices_in_another_unit_are_refused(tmp_path):

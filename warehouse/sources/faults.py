@@ -1,6 +1,6 @@
 """What is wrong with a file, taken up instead of raised at the first: for whoever wants to know all of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,11 @@ class Faults:
         """Take up errors, each for itself."""
         for error in errors:
             self.refusing += [_alone(error), *error.besides]
+
+    def take_torn(self, torn: Mapping[int, SourceError]) -> None:
+        """Take up rows that are none of their table, by their number."""
+        self.aside += torn.values()
+        self.rows |= set(torn)
 
     def read(self, name: str, read: Read, cells: Cells, *, singly: bool) -> pd.Series | None:
         """Return a column of ours without what cannot be read of it, which is taken up; None: nothing can.

@@ -14,6 +14,7 @@ from warehouse.errors import (
     EmptyFileError,
     MissingFileError,
     OversizedFileError,
+    SourceError,
     UndecodableFileError,
     printable,
 )
@@ -34,13 +35,15 @@ _KINDS = {
 class RawFile:
     """A file's name (what does not print is written out) and bytes.
 
-    sha256: of the file as it came, that is before gzip was undone; of `data` unless given.
+    sha256: of the file as it came, that is before gzip was undone; of `data` unless given. torn: takes up the
+    rows that are no rows of its table, by whoever reads that.
     """
 
     name: str
     data: bytes = field(repr=False)
     sha256: str = ""
     caps: Caps = CAPS
+    torn: dict[int, SourceError] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.sha256:

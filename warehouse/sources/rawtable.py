@@ -7,7 +7,6 @@ numbers in errors are 1-based data rows; blank lines do not count. Parquet: one 
 
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from warehouse.sources.rawfile import NUL_BYTES, RawFile
 
 _BLOCK_BYTES = 2**20
 _SEPARATORS = ";\t|"
+_SPOILT = "\x7f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,16 +123,21 @@ def refuse_size(rows: int, columns: int, file: RawFile) -> None:
 
 
 def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa.Table:
+    file = _without_nul(file, delimiter)
     header = _header(file, delimiter)
     refuse_headers(header, file, used)
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
     )
+    torn: list[pacsv.InvalidRow] = []
     try:
-        table = _parse_csv(file, delimiter, convert)
+        table = _parse_csv(file, delimiter, convert, torn)
+        if torn:  # only one thread knows the numbers of rows
+            torn.clear()
+            table = _parse_csv(file, delimiter, convert, torn, threads=False)
     except pa.ArrowInvalid as error:
         _refuse_foreign_text(file)
-        raise _malformed(file, delimiter, convert, error) from error
+        raise _malformed(file, error) from error
     try:
         named = table.column_names == header
     except UnicodeDecodeError:
@@ -141,30 +146,70 @@ def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa
     if not named:
         raise UndecodableFileError("has a header that cannot be read", file=file.name)
     if b'"' in file.data:
-        _refuse_swallowed_rows(table, file)
-    return table
+        _refuse_swallowed_rows(table, file, len(torn))
+    return _with_torn(table, file, torn) if torn else table
+
+
+def _without_nul(file: RawFile, delimiter: str) -> RawFile:
+    """Return a text whose lines with NUL bytes, as a power cut leaves them, are rows of too many cells."""
+    if b"\0" not in file.data:
+        return file
+    lines = file.data.split(b"\n")
+    spoilt = [number for number, line in enumerate(lines) if b"\0" in line]
+    if spoilt[0] == 0 or 2 * len(spoilt) > len(lines):
+        raise UndecodableFileError(NUL_BYTES, file=file.name, row=spoilt[0] or None)
+    for number in spoilt:
+        lines[number] = _SPOILT.encode() + delimiter.encode() * (lines[0].count(delimiter.encode()) + 1)
+    return replace(file, data=b"\n".join(lines))
 
 
 def _parse_csv(
-    file: RawFile, delimiter: str, convert: pacsv.ConvertOptions, *, threads: bool = True
+    file: RawFile,
+    delimiter: str,
+    convert: pacsv.ConvertOptions,
+    torn: list[pacsv.InvalidRow],
+    *,
+    threads: bool = True,
 ) -> pa.Table:
+    """Parse; rows of more or fewer cells than the header are left out and put into `torn`."""
+
+    def take_up(row: pacsv.InvalidRow) -> str:
+        torn.append(row)
+        return "skip"
+
     return pacsv.read_csv(
         pa.BufferReader(file.data),
         convert_options=convert,
-        parse_options=pacsv.ParseOptions(delimiter=delimiter),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=take_up),
         read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=threads),
     )
 
 
-def _malformed(
-    file: RawFile, delimiter: str, convert: pacsv.ConvertOptions, first: pa.ArrowInvalid
-) -> UndecodableFileError | OversizedFileError:
-    """Parse again on one thread, which is the only way to learn the number of a malformed row."""
-    error: Exception = first
-    try:
-        _parse_csv(file, delimiter, convert, threads=False)
-    except pa.ArrowInvalid as again:
-        error = again
+def _with_torn(table: pa.Table, file: RawFile, torn: Sequence[pacsv.InvalidRow]) -> pa.Table:
+    """Return a table with a row without values for each that is torn, which `file` takes up; few may be."""
+    numbers = [row.number - 1 for row in torn]  # the header is Arrow's row 1
+    errors = {
+        number: UndecodableFileError(
+            "holds NUL bytes: lost to a power cut?" if row.text.startswith(_SPOILT) else
+            f"has {row.actual_columns:,} cells where the header has {row.expected_columns:,}: a row cut off, "
+            "or a mark between cells that stands in one",
+            file=file.name, row=number, value=None if row.text.startswith(_SPOILT) else row.text,
+        )
+        for number, row in zip(numbers, torn, strict=True)
+    }  # fmt: skip
+    rows = table.num_rows + len(torn)
+    if 2 * len(torn) > rows:
+        raise errors[numbers[0]]
+    file.torn.update(errors)
+    places = np.full(rows, -1)
+    whole = np.ones(rows, dtype=bool)
+    whole[np.array(numbers) - 1] = False
+    places[whole] = np.arange(table.num_rows)
+    return table.take(pa.array(places, mask=~whole))
+
+
+def _malformed(file: RawFile, error: pa.ArrowInvalid) -> UndecodableFileError | OversizedFileError:
+    """Return why a text is no table."""
     if "straddling" in str(error):
         lines = enumerate(io.BytesIO(file.data))
         row = next((number for number, line in lines if len(line) > _BLOCK_BYTES), None)
@@ -172,16 +217,11 @@ def _malformed(
             f"has a row longer than {_BLOCK_BYTES:,} bytes; a quote that is never closed?",
             file=file.name, row=row or None,
         )  # fmt: skip
-    found = re.search(r"Row #(\d+): (.*)", str(error), re.DOTALL)
-    row, problem = (int(found[1]) - 1, found[2]) if found else (None, str(error))
-    return UndecodableFileError(f"is not well-formed CSV: {problem[:120]}", file=file.name, row=row)
+    return UndecodableFileError(f"is not well-formed CSV: {str(error)[:120]}", file=file.name)
 
 
 def _header(file: RawFile, delimiter: str) -> list[str]:
     """Return the header's names; refuses bytes that are no UTF-8 text and headers that are no list."""
-    if b"\0" in file.data:
-        row = file.data.count(b"\n", 0, file.data.index(b"\0"))
-        raise UndecodableFileError(NUL_BYTES, file=file.name, row=row or None)
     first = next((line for line in io.BytesIO(file.data) if line.strip(b"\xef\xbb\xbf \t\r\n")), b"")
     if len(first) > file.caps.line_bytes:
         raise OversizedFileError(f"has a header longer than {file.caps.line_bytes:,} bytes", file=file.name)
@@ -220,7 +260,7 @@ def _refuse_foreign_text(file: RawFile) -> None:
         ) from error
 
 
-def _refuse_swallowed_rows(table: pa.Table, file: RawFile) -> None:
+def _refuse_swallowed_rows(table: pa.Table, file: RawFile, torn: int) -> None:
     """Refuse what a quote that is never closed leaves: a cell of many lines, or rows gone without a word."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         spanning = pc.match_substring_regex(column, "[\r\n]").fill_null(False)
@@ -231,9 +271,9 @@ def _refuse_swallowed_rows(table: pa.Table, file: RawFile) -> None:
             )  # fmt: skip
     lines = file.data.replace(b"\r", b"\n") if b"\r" in file.data else file.data
     held = sum(1 for line in io.BytesIO(lines) if line.strip()) - 1
-    if held != table.num_rows:
+    if held != table.num_rows + torn:
         raise UndecodableFileError(
-            f"is not well-formed CSV: {held:,} lines follow the header and {table.num_rows:,} rows could be "
-            "told apart; a quote that is never closed?",
+            f"is not well-formed CSV: {held:,} lines follow the header and {table.num_rows + torn:,} rows "
+            "could be told apart; a quote that is never closed?",
             file=file.name,
         )

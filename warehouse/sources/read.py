@@ -178,6 +178,8 @@ def parse_source(
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
     frame = _filled(parsed.frame, contract)
+    if faults is not None:
+        faults.take_torn(file.torn)
     wrong = list(unfit(frame, contract, file.name, parsed.spelling, published=reader.provider is not None))
     if faults is not None:
         faults.take(wrong)
@@ -198,9 +200,20 @@ def parse_source(
         licence=parsed.licence or reader.licence,
         attribution=reader.attribution,
         options=_told(given),
-        notes=tuple(printable(note) for note in parsed.notes),  # they may hold the file's own words
+        # They may hold the file's own words.
+        notes=tuple(printable(note) for note in (*_of_torn(file), *parsed.notes)),
         received=received,
     )
+
+
+def _of_torn(file: RawFile) -> tuple[str, ...]:
+    """Return a note on the rows of a table that were no rows."""
+    if not file.torn:
+        return ()
+    row, first = min(file.torn.items())
+    others = len(file.torn) - 1
+    more = f" (as {others} other row{'s' * (others > 1)})" if others else ""
+    return (f"row {row} {first.problem}{more}: without any value",)
 
 
 def _filled(frame: pd.DataFrame, contract: TableContract) -> pd.DataFrame:
