@@ -107,3 +107,26 @@ def test_a_log_of_which_nothing_is_left_is_refused_with_the_first_reason(tmp_pat
     broken[1][3]["timestamp"] = "yesterday"
     with pytest.raises(Exception, match=r"row 2, column timestamp: 'yesterday' is not an ISO 8601 time"):
         sessions(write(tmp_path, [*broken, *GUEST]), batteries={"TAG1": "CAR1"})
+
+
+@pytest.mark.parametrize("status", ["Invalid", "Blocked", "Expired", "ConcurrentTx"])
+def test_a_start_that_was_refused_leaves_no_car_plugged_in(tmp_path, status):
+    started, answered = log_16(18, "m9", "TAG2", connector=2)[1:3]
+    answered[2]["idTagInfo"] = {"status": status}
+    source = sessions(write(tmp_path, [*OURS, started, answered]), batteries={"TAG1": "CAR1", "TAG2": "CAR2"})
+    assert source.frame["battery_id"].tolist() == ["CAR1"]
+    assert any("'18': left out, its token was refused" in note for note in source.notes), source.notes
+
+
+@pytest.mark.parametrize(("answers", "there"), [(["Invalid"], False), (["Invalid", "Accepted"], True)])
+def test_of_2_1_the_last_answer_to_a_token_tells_whether_the_car_is_there(tmp_path, answers, there):
+    frames = list(log_201())
+    for number, status in enumerate(answers):
+        began = event(
+            "Started" if number == 0 else "Updated", 20 + number, number, evse={"id": 3},
+            transactionInfo={"transactionId": "t9"}, idToken={"idToken": f"T{number}", "type": "ISO14443"},
+        )  # fmt: skip
+        began[1] = f"e{number}"
+        frames += [began, [3, f"e{number}", {"idTokenInfo": {"status": status}}]]
+    source = sessions(write(tmp_path, frames), battery_id="CAR1")
+    assert source.frame["departure_utc"].isna().any() == there

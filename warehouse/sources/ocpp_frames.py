@@ -10,7 +10,7 @@ A line, frame or value that cannot be read costs itself alone: a log holds whate
 import datetime as dt
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -42,7 +42,10 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What one message says; row: of its frame. transaction_id is None where only the place is told."""
+    """What one message says; row: of its frame. transaction_id is None where only the place is told.
+
+    refused: whether the token was, None where it was not answered here.
+    """
 
     part: Part
     row: int
@@ -51,6 +54,7 @@ class Told:
     token: str | None = None
     place: str | None = None
     readings: tuple[Reading, ...] = ()
+    refused: bool | None = None
 
 
 _EVENTS: Mapping[object, Part] = {"Started": Part.START, "Updated": Part.METER, "Ended": Part.STOP}
@@ -157,6 +161,7 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
         f"row {call.row}: StartTransaction {call.message_id!r} was left out, no result [3, …] in the log "
         "says which transaction started"
         for call in waiting.values()
+        if call.action == "StartTransaction"
     ]
     if naive:
         notes.append(
@@ -173,6 +178,8 @@ def _told(frame: _Frame, waiting: dict[str, _Frame]) -> Told | None:
         case "StopTransaction":
             return _stop(frame)
         case "TransactionEvent":
+            if frame.payload.get("idToken"):
+                waiting[frame.message_id] = frame
             return _event(frame)
         case "MeterValues":
             return _meter(frame)
@@ -180,9 +187,23 @@ def _told(frame: _Frame, waiting: dict[str, _Frame]) -> Told | None:
             # The two sides number their calls each for itself: a result of another kind answers the other's.
             if not frame.payload:
                 del waiting[frame.message_id]
+            elif waiting[frame.message_id].action == "TransactionEvent":
+                return _verdict(waiting.pop(frame.message_id), frame)
             elif frame.payload.keys() & {"transactionId", "idTagInfo"}:
                 return _start(waiting.pop(frame.message_id), frame)
     return None
+
+
+def _verdict(event: _Frame, answer: _Frame) -> Told | None:
+    """Return what the answer to an event says of its token."""
+    refused = _refused(answer, "idTokenInfo")
+    return None if refused is None else replace(_event(event), part=Part.METER, readings=(), refused=refused)
+
+
+def _refused(answer: _Frame, member: str) -> bool | None:
+    info = answer.payload.get(member)
+    status = info.get("status") if isinstance(info, dict) else None
+    return None if status is None else status != "Accepted"
 
 
 def _values(file: RawFile) -> Iterator[tuple[int, object]]:
@@ -229,7 +250,7 @@ def _start(frame: _Frame, answer: _Frame) -> Told:
     return Told(
         part=Part.START, row=frame.row, transaction_id=answer.text("transactionId"), time=time,
         token=frame.text("idTag"), place=f"connector:{frame.text('connectorId')}",
-        readings=(_register(frame, "meterStart", time),),
+        readings=(_register(frame, "meterStart", time),), refused=_refused(answer, "idTagInfo"),
     )  # fmt: skip
 
 

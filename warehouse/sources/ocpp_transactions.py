@@ -21,7 +21,7 @@ _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 class Transaction:
     """A transaction as far as the log tells; row: of the frame that first named it.
 
-    until: from when another one of the same id runs at its place.
+    until: from when another one of the same id runs at its place. refused: whether its token was, at last.
     """
 
     transaction_id: str
@@ -32,6 +32,7 @@ class Transaction:
     stop: dt.datetime | None = None
     until: dt.datetime = _FAR
     readings: list[Reading] = field(default_factory=list)
+    refused: bool = False
 
     @property
     def named(self) -> str:
@@ -40,8 +41,8 @@ class Transaction:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on as far as the log tells: it began, and nothing says that it is over."""
-        return self.start is not None and self.stop is None and self.until == _FAR
+        """Whether it goes on as far as the log tells: begun, not refused, and not told to be over."""
+        return self.start is not None and self.stop is None and self.until == _FAR and not self.refused
 
     def could_be_of(self, place: str | None) -> bool:
         """Whether a message from a place may be of this one; a place of None may be any."""
@@ -65,6 +66,7 @@ class Transaction:
         """Add what a message tells."""
         self.readings += told.readings
         self.token, self.place = self.token or told.token, self.place or told.place
+        self.refused = self.refused if told.refused is None else told.refused
 
 
 def transactions(told: Sequence[Told]) -> tuple[list[Transaction], list[str]]:
