@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.warehouse.builders import fleet
+from tests.warehouse.builders import SHARED_DATA, fleet
 from warehouse.errors import CellError, EmptyFileError, OptionError
 from warehouse.sources import SourceFile, read_source
 
 WEDNESDAY = dt.date(2026, 6, 17)
+ACN_TABLE = SHARED_DATA / "study/sessions/acn_caltech_2018_09_2019_12/sessions.csv.gz"
 
 
 def item(number: int = 1, **changes: object) -> dict[str, Any]:
@@ -96,3 +97,33 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
         read(tmp_path, item())
     with pytest.raises(OptionError, match="no car of the fleet stands for 'CA-496'"):
         read(tmp_path, item(), batteries={"CA-1": "CAR1"})
+
+
+def test_a_table_of_the_service_is_its_answer(tmp_path: Path) -> None:
+    asked = [{"kWhRequested": 6.0, "requestedDeparture": "Wed, 25 Apr 2018 22:00:00 GMT"}]
+    items = [item(1, userInputs=asked), item(2, connectionTime="Thu, 26 Apr 2018 13:21:10 GMT",
+             disconnectTime="Thu, 26 Apr 2018 20:00:00 GMT")]  # fmt: skip
+    told = read(tmp_path, *items, battery_id="CAR1")
+    flat = pd.DataFrame(items)
+    flat["userInputs"] = [json.dumps(asked), None]
+    apart = flat.drop(columns="userInputs").assign(
+        kWhRequested=[6.0, None], requestedDeparture=["2018-04-25T22:00:00Z", None]
+    )
+    for number, table in enumerate((flat, apart)):
+        file = tmp_path / f"table{number}.csv"
+        table.to_csv(file, index=False)
+        file.write_text(file.read_text() + "cut,short\n")
+        source = read_source("sessions", file, source="acn", cars=fleet(2), battery_id="CAR1")
+        pd.testing.assert_frame_equal(source.frame, told.frame)
+        assert source.notes[0].startswith("row 3 has 2 cells where the header has")
+
+
+@pytest.mark.skipif(not ACN_TABLE.exists(), reason="the shared data is absent")
+def test_a_real_table_of_sixteen_months_is_read_whole() -> None:
+    source = read_source("sessions", ACN_TABLE, source="acn", cars=fleet(2), battery_id="CAR1")
+    rows = pd.read_csv(ACN_TABLE)
+    assert len(source.frame) == len(rows) == 16525
+    assert source.frame["energy_kwh"].sum() == pytest.approx(rows["kWhDelivered"].sum())
+    assert source.frame["requested_kwh"].notna().sum() == rows["kWhRequested"].notna().sum()
+    starts = pd.to_datetime(rows["connectionTime"], utc=True)
+    assert (source.frame["arrival_utc"].to_numpy() == starts.to_numpy()).all()

@@ -1,5 +1,7 @@
 """Charges of TeslaMate become sessions of one car; they are never telemetry."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -74,22 +76,43 @@ def test_gaps_repeated_samples_and_lone_ones_are_noted(tmp_path):
     )
 
 
+GOOD = [f"{n},2021-01-01 10:{n:02d}:00,{20 + n},0,7" for n in range(5)]
+
+
 @pytest.mark.parametrize(
-    ("lines", "error", "message"),
+    ("line", "note"),
     [
-        (["1,2021-01-01 10:00:00,20,0,7", "1,2021-01-01 10:00:00,21,0,7"], CellError,
-         r"row 2, column battery_level: '21' contradicts an earlier sample"),
-        (["1,2021-01-01 10:00:00,120,0,7"], CellError, r"row 1, column battery_level: '120' is not a"),
-        (["1,2021-01-01 10:00:00,,0,7"], CellError, r"row 1, column battery_level: .* is not a percentage"),
-        (["1,2021-01-01T10:00:00+01:00,20,0,7"], CellError, r"row 1, column date: .* has a time zone"),
-        (["1,soon,20,0,7"], CellError, r"row 1, column date: 'soon' is not a local time"),
-        (["1,2021-01-01 10:00:00,20,0,"], CellError, r"row 1, column charging_process_id: .* is missing"),
-        (["1,2021-01-01 10:00:00,20,0,7"], EmptyFileError, r"no charging process of two samples"),
+        (
+            "9,2021-01-01 10:07:00,120,0,7",
+            r"battery_level.*1 rows are set aside: row 6 \(120\) is not",
+        ),
+        ("9,2021-01-01 10:07:00,,0,7", "1 samples lack a value and were left out, the first in row 6"),
+        ("9,2021-01-01T10:07:00+01:00,20,0,7", r"date.*row 6 \(2021-01-01T10:07:00\+01:00\) has a time zone"),
+        ("9,soon,20,0,7", r"date.*row 6 \(soon\) is not a local time"),
+        ("9,2021-01-01 10:07:00,20,0,", "1 samples lack a value and were left out, the first in row 6"),
+        ("9,2021-01-01 10:07", "row 6 has 2 cells where the header has 5"),
     ],
-)  # fmt: skip
-def test_faulty_samples_are_named(tmp_path, lines, error, message):
-    with pytest.raises(error, match=message):
-        sessions(charges(tmp_path, *lines))
+)
+def test_a_faulty_sample_is_left_out_and_told(tmp_path, line, note):
+    source = sessions(charges(tmp_path, *GOOD, line))
+    assert source.frame["departure_utc"].tolist() == [pd.Timestamp("2021-01-01T10:04Z")]
+    assert any(re.search(note, told) for told in source.notes), source.notes
+
+
+def test_samples_that_contradict_each_other_are_both_left_out(tmp_path):
+    source = sessions(charges(tmp_path, *GOOD, "9,2021-01-01 10:04:00,90,0,7"))
+    assert source.frame["departure_soc"].tolist() == [0.23]
+    assert source.notes[0] == (
+        "2 samples contradict another of their time and were left out, the first in row 5: battery_level 24 "
+        "at 2021-01-01 10:04:00"
+    )
+
+
+def test_a_file_without_two_samples_is_refused(tmp_path):
+    with pytest.raises(EmptyFileError, match="no charging process of two samples"):
+        sessions(charges(tmp_path, GOOD[0]))
+    with pytest.raises(CellError, match="row 1, column date: 'soon' is not a local time"):
+        sessions(charges(tmp_path, "1,soon,20,0,7"))
 
 
 def test_the_car_has_to_be_told(tmp_path):

@@ -1,11 +1,12 @@
-"""What ACN-Data's service answers (JSON): sessions in GMT, the energy delivered, what the driver asked for.
+"""What ACN-Data's service answers: sessions, the energy delivered, what was asked for; JSON or a table.
 
 As they happened, each at the car that user, space or station stands for; or replayed onto other days. No
 state of charge is told: departure is the target, arrival what the energy leaves below it.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,15 @@ from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError
 from warehouse.sources.cars import cars_of
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
+from warehouse.sources.rawtable import RawTable
 from warehouse.sources.replay import replay
 from warehouse.sources.single import zone_info
-from warehouse.sources.tariffs.payload import Record, object_of
+from warehouse.sources.tariffs.payload import Record, moment, object_of
+from warehouse.sources.tariffs.published.wide import texts_of
 
 _LOS_ANGELES = "America/Los_Angeles"
 _PLACES = ("userID", "spaceID", "stationID")
+_WISHES = ("kWhRequested", "requestedDeparture")
 _BESIDES = ("energy_kwh", "charger_id", "requested_departure_utc", "requested_kwh")
 _SHORT = "the answer spans less than a week: weekdays of which it has no session stay empty"
 
@@ -31,7 +35,9 @@ def is_answer(file: RawFile) -> bool:
     return file.data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
 
 
-def parse_answer(file: RawFile, options: Mapping[str, object], target: float) -> Parsed:
+def parse_answer(
+    items: Iterable[Record], file: RawFile, options: Mapping[str, object], target: float
+) -> Parsed:
     """Return the sessions; options: cars, and onto with zone, or batteries (word → battery_id) or battery_id.
 
     A session that cannot be read or has no car is left out and noted; one that has no end yet has no
@@ -39,7 +45,7 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
     """
     sessions, notes = list[dict[str, object]](), list[str]()
     refusal: SourceError | None = None
-    for item in object_of(file).items("_items"):
+    for item in items:
         try:
             sessions.append(_session(item))
         except (CellError, ColumnError) as error:
@@ -60,6 +66,41 @@ def parse_answer(file: RawFile, options: Mapping[str, object], target: float) ->
         read = replay(walls, options, file.name, whole_week=False)
         return Parsed(frame=read.frame, notes=(*notes, *((_SHORT,) if short else ()), *read.notes))
     return _as_they_were(frame, options, file.name, target, notes)
+
+
+def items_of_answer(file: RawFile) -> list[Record]:
+    """Return the sessions of the service's JSON; raises SourceError."""
+    return object_of(file).items("_items")
+
+
+def is_table(table: RawTable) -> bool:
+    """Whether a table has the service's own words for its columns."""
+    return {"sessionID", "connectionTime"} <= table.columns.keys()
+
+
+def items_of_table(table: RawTable) -> Iterator[Record]:
+    """Return the sessions of a table as the service would answer them; an empty cell is null.
+
+    What the driver asked for stands in columns of its own, or as JSON text under userInputs.
+    """
+    names = list(table.columns)
+    cells = [texts_of(table, name) for name in names]
+    for row in range(table.rows):
+        told: dict[str, object] = {name: own[row] or None for name, own in zip(names, cells, strict=True)}
+        if not any(told.values()):
+            continue
+        if wish := {name: told[name] for name in _WISHES if told.get(name) is not None}:
+            told["userInputs"] = [wish]
+        elif isinstance(asked := told.get("userInputs"), str):
+            told["userInputs"] = _wishes(asked)
+        yield Record(file=table.file, row=row + 1, value=told)
+
+
+def _wishes(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _session(item: Record) -> dict[str, object]:
@@ -100,9 +141,9 @@ def _moment(item: Record, key: str) -> dt.datetime:
     try:
         found = parsedate_to_datetime(value) if isinstance(value, str) else None
     except ValueError:
-        found = None
+        found = moment(str(value))
     if found is None or found.tzinfo is None or not 2000 <= found.year < 2100:
-        raise item.error(key, "is not a time like 'Wed, 25 Apr 2018 13:21:10 GMT'")
+        raise item.error(key, "is not a time like 'Wed, 25 Apr 2018 13:21:10 GMT', nor ISO 8601 with offset")
     return found.astimezone(dt.UTC)
 
 

@@ -96,9 +96,9 @@ class Cells:
         return pd.Series(numbers.to_pandas(), dtype="float64")
 
     def percents(self) -> pd.Series:
-        """Return shares 0–1 of numbers 0–100; none may be missing."""
+        """Return shares 0–1 of numbers 0–100."""
         numbers = self.floats()
-        self.refuse_first(~numbers.between(0, 100), "is not a percentage, 0 to 100")
+        self.refuse_first(numbers.notna() & ~numbers.between(0, 100), "is not a percentage, 0 to 100")
         return numbers / 100.0
 
     def integers(self, decimal: str = ".", factor: float = 1.0) -> pd.Series:

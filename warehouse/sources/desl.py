@@ -8,7 +8,6 @@ estimated capacity of the strangers' batteries have no column in the table and s
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from warehouse.sources.cars import REACHED
 from warehouse.sources.cells import Cells
@@ -17,6 +16,7 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import read_table
 from warehouse.sources.replay import OPTIONS as REPLAY_OPTIONS
 from warehouse.sources.replay import replay
+from warehouse.sources.single import Columns, whole_rows
 
 PROVIDER = "Distributed Electrical Systems Laboratory, EPFL"
 LICENCE = "MIT"
@@ -30,18 +30,20 @@ def parse_desl(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     SourceError.
     """
     table = read_table(file)
-    session = Cells.found(table, "Session")
-    frame = pd.DataFrame({"session_id": "desl-" + session.integers().astype("str")})
-    session.refuse_first(frame["session_id"].isna(), "is missing")
-    for name, header in (("arrival", "Arrival"), ("departure", "Departure")):
-        cells = Cells.found(table, header)
-        frame[name] = cells.wall_times()
-        cells.refuse_first(frame[name].isna(), "is missing")
-    Cells.found(table, "Departure").refuse_first(
-        frame["departure"] <= frame["arrival"], "is not after the arrival"
-    )
-    for name, header in (("arrival_soc", "SOC arrival"), ("departure_soc", "SOC departure")):
-        frame[name] = Cells.found(table, header).percents()
-    frame["source_row"] = range(1, table.rows + 1)
-    parsed = replay(frame.assign(energy_kwh=np.nan), options, file.name)
-    return Parsed(frame=parsed.frame, notes=(*parsed.notes, REACHED))
+    columns: Columns = {
+        "session_id": ("Session", Cells.integers),
+        "arrival": ("Arrival", Cells.wall_times),
+        "departure": ("Departure", Cells.wall_times),
+        "arrival_soc": ("SOC arrival", Cells.percents),
+        "departure_soc": ("SOC departure", Cells.percents),
+    }
+    frame, notes = whole_rows(table, columns, "session")
+    frame = frame.assign(session_id="desl-" + frame["session_id"].astype("str"))
+    backwards, cells = frame["departure"] <= frame["arrival"], Cells.found(table, "Departure")
+    if backwards.any():
+        rows, problem = frame.loc[backwards, "source_row"].to_numpy() - 1, "is not after the arrival"
+        if backwards.all():
+            raise cells.error(int(rows[0]), problem)
+        notes.append(cells.set_aside(rows, problem))
+    parsed = replay(frame[~backwards].assign(energy_kwh=np.nan), options, file.name)
+    return Parsed(frame=parsed.frame, notes=(*notes, *parsed.notes, REACHED))

@@ -57,19 +57,23 @@ def replay(
     cars, days, zone = cars_of(options, file), _days(options, file), _zone(options, file)
     dated = sessions.assign(date=sessions["arrival"].dt.date)
     never = dated[(dated["date"] < FIRST_DAY) | (dated["date"] > LAST_DAY)]
+    notes = list[str]()
     if len(never):  # one such day would stretch the cycle over all the years between
         first = never.iloc[0]
-        raise CellError(
+        error = CellError(
             f"is no day that a session can have: not within {FIRST_DAY} to {LAST_DAY}",
             file=file, row=int(first["source_row"]), column="arrival", value=str(first["date"]),
         )  # fmt: skip
+        if 2 * len(never) > len(dated):
+            raise error
+        notes.append(f"{len(never)} sessions were left out, the first: {error}")
+        dated = dated.drop(never.index)
     if whole_week and dated["date"].max() - dated["date"].min() < dt.timedelta(days=6):
         raise ColumnError("spans less than a week", file=file, column="arrival")
     dated = dated.sort_values(["arrival", "departure", "session_id"])
     asked = [market_day_bounds(day, zone) for day in days]
     busy_until: dict[str, dt.datetime] = {}
     rows: list[dict[str, object]] = []
-    notes: list[str] = []
     for visit in _visits(dated, days, market_timezone(zone)):
         wanted = any(visit.arrival < end and visit.departure > start for start, end in asked)
         if visit.departure <= visit.arrival:

@@ -4,7 +4,7 @@ Where more than half of a column is bad the file is in another layout, and is re
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.errors import CellError, OptionError, nearest
+from warehouse.errors import CellError, EmptyFileError, OptionError, nearest
 from warehouse.sources.cells import Cells
 from warehouse.sources.localtime import utc_of
+from warehouse.sources.rawtable import RawTable
 
 DATASETS = frozenset({"prices", "tariffs", "sessions"})
 """Whose rows stand for themselves: an interval, a stay."""
@@ -22,6 +23,7 @@ NAIVE = (
     "has no offset from UTC: write 2026-06-16T21:30:00Z or …+02:00, or tell the time zone of the file "
     "(--timezone Europe/Berlin)"
 )
+Columns = Mapping[str, tuple[str, Callable[[Cells], pd.Series]]]
 _OFFSET = re.compile(r".*[0-9]{2}:[0-9]{2}.*(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)")
 
 
@@ -46,6 +48,25 @@ def spared(cells: Cells, read: Callable[[Cells], pd.Series]) -> tuple[pd.Series,
         cells.set_aside([at for at, error in bad if error.problem == why], why)
         for why in dict.fromkeys(error.problem for _, error in bad)
     )
+
+
+def whole_rows(table: RawTable, columns: Columns, what: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of which every column can be read, with source_row, and notes on the others.
+
+    columns: our name → the header and how its cells are read. what: what the rows are. Raises CellError where
+    most of a column is bad, ColumnError, EmptyFileError where no row is whole.
+    """
+    frame, notes = pd.DataFrame({"source_row": np.arange(1, table.rows + 1)}), list[str]()
+    for name, (header, read) in columns.items():
+        frame[name], told = spared(Cells.found(table, header), read)
+        notes += told
+    whole = frame.notna().all(axis=1)
+    if not whole.any():
+        raise EmptyFileError(f"holds no {what} of which every value is there", file=table.file)
+    if not whole.all():
+        row = int(frame.loc[~whole, "source_row"].iloc[0])
+        notes.append(f"{int((~whole).sum())} {what}s lack a value and were left out, the first in row {row}")
+    return frame[whole], notes
 
 
 def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[str, ...]]:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from warehouse.errors import CellError, EmptyFileError, OptionError
+from warehouse.errors import EmptyFileError, OptionError
 from warehouse.sources.cars import REACHED
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
+from warehouse.sources.single import Columns, whole_rows
 
 PROVIDER = "TeslaMate"
 OPTIONS = frozenset({"battery_id"})
@@ -69,23 +70,31 @@ def parse_teslamate(_dataset: str, file: RawFile, options: Mapping[str, object])
 
 def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
     """Return the samples in order of time, each once, and notes on what was there twice."""
-    process, level = Cells.found(table, "charging_process_id"), Cells.found(table, "battery_level")
-    times = Cells.found(table, "date")
-    frame = pd.DataFrame({"process": process.integers(), "time": times.wall_times().dt.tz_localize("UTC")})
-    process.refuse_first(frame["process"].isna(), "is missing")
-    times.refuse_first(frame["time"].isna(), "is missing")
-    frame["soc"] = level.percents()
-    frame["source_row"] = range(1, table.rows + 1)
+    columns: Columns = {
+        "process": ("charging_process_id", Cells.integers),
+        "time": ("date", Cells.wall_times),
+        "soc": ("battery_level", Cells.percents),
+    }
+    frame, notes = whole_rows(table, columns, "sample")
+    frame = frame.assign(time=frame["time"].dt.tz_localize("UTC"))
     frame = frame.sort_values(["process", "time", "source_row"], kind="stable")
-    again = frame.duplicated(["process", "time"])
-    torn = again & ~frame.duplicated(["process", "time", "soc"])
+    torn = _contradictions(frame)
     if torn.any():
-        row = int(frame.loc[torn, "source_row"].iloc[0])
-        raise CellError(
-            "contradicts an earlier sample of the same time",
-            file=table.file, row=row, column="battery_level", value=str(level.data[row - 1].as_py()),
-        )  # fmt: skip
-    notes = [f"{int(again.sum())} samples are there twice and count once"] if again.any() else []
-    if "id" in table.columns and (twice := int(Cells.of(table, "id").text().duplicated().sum())):
+        row, time, soc = frame.loc[torn, ["source_row", "time", "soc"]].iloc[0]
+        notes.append(
+            f"{int(torn.sum())} samples contradict another of their time and were left out, the first in row "
+            f"{row}: battery_level {100.0 * soc:g} at {time:%Y-%m-%d %H:%M:%S}"
+        )
+        frame = frame[~torn]
+    again = frame.duplicated(["process", "time"])
+    if again.any():
+        notes.append(f"{int(again.sum())} samples are there twice and count once")
+    if "id" in table.columns and (twice := int(Cells.of(table, "id").text().dropna().duplicated().sum())):
         notes.append(f"{twice} ids are there twice; samples are told apart by their time")
     return frame[~again], notes
+
+
+def _contradictions(frame: pd.DataFrame) -> pd.Series:
+    """Return the samples whose time has several states of charge: nobody can say which is right."""
+    key = [frame["process"], frame["time"]]
+    return frame["soc"].groupby(key).transform("nunique") > 1
