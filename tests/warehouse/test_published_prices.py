@@ -216,6 +216,35 @@ def test_a_broken_time_costs_its_interval_and_not_the_others(tmp_path: Path, nam
     assert any("20x6" in note for note in source.notes)
 
 
+WRITTEN = {
+    name: layout.write(
+        grid(dt.date(2026, 6, 24), layout.minutes[-1], layout.timezone),
+        layout.minutes[-1],
+        invented(1440 // layout.minutes[-1]),
+    )
+    for name, layout in EVERY.items()
+}
+TABLES = [name for name, text in WRITTEN.items() if isinstance(text, str) and not text.startswith(("[", "{"))]
+
+
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize("name", TABLES)
+def test_a_line_of_more_or_fewer_cells_costs_its_intervals_and_no_other(
+    tmp_path: Path, name: str, more: bool
+) -> None:
+    layout, lines = EVERY[name], WRITTEN[name].replace("\r", "").split("\n")
+    good = read(tmp_path, "\n".join(lines), layout.source, **layout.options).frame
+    at = len(lines) // 2
+    mark = max(";,\t", key=lines[at].count)
+    lines[at] = lines[at] + mark if more else lines[at].rpartition(mark)[0]
+    source = read(tmp_path, "\n".join(lines), layout.source, **layout.options)
+    kept = source.frame.dropna(subset="price_eur_per_kwh")
+    both = good.merge(kept, on=list(good.columns), how="outer", indicator=True)
+    counts = both["_merge"].value_counts()
+    assert (counts["left_only"] <= len(layout.zones), counts["right_only"]) == (True, 0), counts
+    assert not counts["left_only"] or source.notes
+
+
 @pytest.mark.parametrize(
     ("day", "minutes"), [(dt.date(2024, 10, 27), 60), (dt.date(2025, 10, 26), 15), (dt.date(2026, 6, 24), 15)]
 )
