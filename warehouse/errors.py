@@ -127,6 +127,13 @@ class SourceError(WarehouseError):
         place = ", ".join(text for text in (file[-_SHOWN_NAME:], self._place) if text)
         super().__init__("; ".join((printable(f"{place}:{self._told}"), *told)))
 
+    def saying(self, more: str) -> "SourceError":
+        """Return the same error with more to say of its first fault."""
+        return type(self)(
+            self.problem + more, file=self.file, row=self.row, column=self.column, value=self.value,
+            besides=self.besides,
+        )  # fmt: skip
+
     def without_file(self) -> str:
         """Return where in the file it is and what is wrong, in one line."""
         return printable(f"{self._place}:{self._told}".lstrip(": "))

@@ -14,9 +14,19 @@ from flows.errors import NoPlanError
 from flows.money import Money
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
-from warehouse.errors import ColumnError, RateError, SourceError, nearest
+from warehouse.errors import (
+    ColumnError,
+    MissingFileError,
+    OptionError,
+    OversizedFileError,
+    RateError,
+    SourceError,
+    nearest,
+)
 from warehouse.recheck import check_again
 from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
+from warehouse.sources.rawfile import load
+from warehouse.sources.suggest import source_hint
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
 
@@ -101,7 +111,10 @@ def land_files(
     how = how_to_read(context, source, zone, dict(options or {}), follow=follow, received=received)
     read, aside = list[SourceFile](), list[str]()
     for file in files:
-        item = read_file(dataset, file, source, how, context.workspace.money)
+        try:
+            item = read_file(dataset, file, source, how, context.workspace.money)
+        except SourceError as error:
+            raise with_source(error, dataset, file, source) from error
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
@@ -124,6 +137,14 @@ def land_files(
         notes=(*(note for item in read for note in item.notes), *aside),
         source_ids=tuple(source_ids),
     )
+
+
+def with_source(error: SourceError, dataset: str, file: Path, source: str) -> SourceError:
+    """The error of a refused file, with the source that would read it where there is one."""
+    unread = (MissingFileError, OversizedFileError, OptionError)
+    if source not in ("csv", "parquet") or isinstance(error, unread) or "(source " in str(error):
+        return error
+    return error.saying(source_hint(dataset, load(file)))
 
 
 def how_to_read(

@@ -15,7 +15,7 @@ from data_checks.duplicates import rivals_of, told_again
 from flows.context import Context
 from flows.problem import problem_of
 from flows.stages.check import check_context
-from flows.stages.ingest import how_to_read, not_declared, read_file
+from flows.stages.ingest import how_to_read, not_declared, read_file, with_source
 from flows.stages.record import StageResult
 from warehouse.contracts import conform, dataset_contract, landed_contract
 from warehouse.errors import SourceError, UnknownIdError, printable
@@ -101,9 +101,13 @@ def _tried(context: Context, dataset: str, file: Path, source: str, how: Mapping
     try:
         item = read_file(dataset, file, source, {**how, "faults": faults}, context.workspace.money)
     except SourceError as error:
-        rows = [_fault(name, "refused", one) for one in (error, *error.besides)]
+        known = with_source(error, dataset, file, source)
+        rows = [_fault(name, "refused", one) for one in (known, *known.besides)]
         return _Tried(file=name, faults=rows, code=problem_of(error).exit_code)
-    told = [_fault(name, "refused", one) for one in faults.refusing]
+    refusing = faults.refusing[1:]
+    if faults.refusing:
+        refusing = [with_source(faults.refusing[0], dataset, file, source), *refusing]
+    told = [_fault(name, "refused", one) for one in refusing]
     told += [_fault(name, "set aside", one) for one in faults.aside]
     code = max((problem_of(one).exit_code for one in faults.refusing), key=lambda code: code == 4, default=0)
     try:

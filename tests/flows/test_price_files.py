@@ -13,10 +13,13 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.record import StageResult
+from flows.stages.tryout import dry_run
 from flows.workspace import Workspace
 from tests.data_checks.builders import context
 from tests.flows.conftest import AS_OF, ZONE, price_rows
-from warehouse.errors import CellError, OptionError, UnitError
+from tests.warehouse.published_abroad import ABROAD
+from tests.warehouse.published_layouts import LAYOUTS
+from warehouse.errors import CellError, OptionError, SourceError, UnitError
 from warehouse.sources import load_mapping, read_source
 from warehouse.zones import market_day_slots
 
@@ -224,3 +227,39 @@ def test_bad_cells_of_a_mapped_file_are_set_aside_and_the_others_are_let_in(mark
     check(context)
     assert len(market.warehouse.read("core_price")) == 93
     assert len(market.warehouse.read("core_quarantine")) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["omie", "entsoe", "nordpool", "energy_charts", "smard, German", "ote", "pjm"]
+)
+def test_a_publishers_file_given_as_a_table_of_ours_is_refused_with_its_source(
+    market: Workspace, tmp_path: Path, name: str
+) -> None:
+    layout = {**LAYOUTS, **ABROAD}[name]
+    starts = market_day_slots(date(2026, 6, 24), layout.zones[0])[::4]
+    text = layout.write(pd.DatetimeIndex(starts), 60, [40.0 + hour for hour in range(24)])
+    file = tmp_path / "prices.txt"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    context = Context.of(market, AS_OF)
+    with pytest.raises(SourceError, match=rf"source {layout.source}\)|`--source {layout.source}` reads this"):
+        ingest(context, "prices", [file])
+    told = [str(row["reason"]) for row in dry_run(context, "prices", [file]).tables["faults"]]
+    assert any(f"source {layout.source}" in reason for reason in told), told
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("ocpp", '[2, "m1", "StartTransaction", {"connectorId": 1}]\n[3, "m1", {"transactionId": 1}]\n'),
+        ("ocpp", '[[2, "m1", "Heartbeat", {}],\n [3, "m1", {}]]\n'),
+        ("acn", '{"_meta": {"page": 1}, "_items": [{"sessionID": "a"}]}'),
+        ("acn", "sessionID,stationID,connectionTime\na,b,c\n"),
+    ],
+)
+def test_a_log_of_sessions_given_as_a_table_of_ours_is_refused_with_its_source(
+    workspace: Workspace, tmp_path: Path, source: str, text: str
+) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text(text)
+    with pytest.raises(SourceError, match=rf"source {source}\)"):
+        ingest(Context.of(workspace, AS_OF), "sessions", [file])

@@ -17,7 +17,7 @@ from tests.warehouse.published_layouts import Layout
 from tests.warehouse.test_published_prices import DAYS, grid, invented, read
 from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError
 from warehouse.sources import read_source
-from warehouse.zones import ZONES, publication
+from warehouse.zones import ZONES, OwnZone, define_zones, publication
 
 SPOILT = {
     "nyiso": (",61758,91.0", ",61758,x"),
@@ -261,3 +261,19 @@ def test_days_of_aemo_that_follow_on_as_month_and_day_alone_are_refused(tmp_path
     turned = re.sub(r"2026/(\d\d)/(\d\d)", lambda found: f"{int(found[1])}/{int(found[2])}/2026", text)
     with pytest.raises(CellError, match="follow on only as month/day"):
         read(tmp_path, turned, "aemo", **layout.options)
+
+
+@pytest.mark.parametrize(("name", "own"), [("comed, hours", "COMED"), ("ote, csv", "CZ")])
+def test_the_zone_of_a_publisher_of_one_is_its_own_or_one_of_ours_by_its_clock(
+    tmp_path: Path, name: str, own: str
+) -> None:
+    layout, clock = ABROAD[name], ZONES[own]
+    define_zones({f"OURS-{own}": OwnZone(timezone=clock, published=None)})
+    define_zones({"THEIRS": OwnZone(timezone="UTC", published=None)})
+    text = layout.write(grid(dt.date(2026, 6, 24), 60, clock), 60, invented(24))
+    for zone in (own, f"OURS-{own}"):
+        frame = read(tmp_path, text, layout.source, **{**layout.options, "zone": zone}).frame
+        assert set(frame["zone"]) == {zone}
+    for zone in ("DE-LU", "THEIRS"):
+        with pytest.raises(OptionError, match=f"'{zone}' contradicts the source, which is of {own}"):
+            read(tmp_path, text, layout.source, **{**layout.options, "zone": zone})

@@ -61,7 +61,7 @@ class Faults:
         for one in _bad(read, 0, rows):
             bad.append(one)
             if len(bad) > MOST_CELLS or (2 * len(bad) > rows and rows > 1):
-                self.refusing.append(_worded(bad[0][1], "; so cannot most others of its column"))
+                self.refusing.append(bad[0][1].saying("; so cannot most others of its column"))
                 self.absent.add(name)
                 return None
         for _, error in bad:
@@ -87,12 +87,6 @@ def _reason(read: Read, cells: Cells, at: int) -> CellError:
     except CellError as error:
         return error
     return cells.error(at, "is no value")
-
-
-def _worded(error: CellError, more: str) -> CellError:
-    return CellError(
-        error.problem + more, file=error.file, row=error.row, column=error.column, value=error.value
-    )
 
 
 def _alone(error: SourceError) -> SourceError:

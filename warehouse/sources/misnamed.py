@@ -13,6 +13,7 @@ _FOREIGN = {
     "charging_process_id": "this looks like charges of TeslaMate: samples of the charger, which are sessions "
     "(source teslamate)",
     "arrival_local_los_angeles": "this looks like sessions of ACN (source acn)",
+    "connectionTime": "this looks like sessions of ACN (source acn)",
     "SOC arrival": "this looks like sessions of DESL (source desl)",
     "stimeend": "this looks like prices of SMARD (source smard)",
 }

@@ -10,6 +10,7 @@ What cannot be known is left as a comment that begins with TODO, and no line say
 """
 
 from warehouse.sources.suggest.answer import Suggestion
+from warehouse.sources.suggest.ready import source_hint
 from warehouse.sources.suggest.suggest import suggest_mapping
 
-__all__ = ["Suggestion", "suggest_mapping"]
+__all__ = ["Suggestion", "source_hint", "suggest_mapping"]

@@ -1,6 +1,7 @@
-"""Whether a reader that there is knows the layout: each is asked to read the file."""
+"""Whether a reader that there is knows the layout: by its marks, or since it reads the file."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
 from warehouse.errors import SourceError, WarehouseError
 from warehouse.sources.misnamed import foreign_layout
@@ -12,34 +13,64 @@ from warehouse.sources.suggest.sniff import Layout
 _GENERIC = frozenset({"csv", "parquet", "mapped", "tou"})
 _TRIAL: Mapping[str, object] = {"rate": 1.0, "vat": "excluded"}
 _OPTION = {"rate": "--rate EUR", "vat": "--vat included|excluded", "zone": "--zone ZONE"}
+_LOOKED_AT = 2**16
+_MARKS = (
+    (re.compile(rb'\s*\{.*?"_items"\s*:', re.DOTALL), "this looks like an answer of ACN (source acn)"),
+    (
+        re.compile(rb'\s*\[\s*(?:\[\s*)?[2-6]\s*,\s*"[^"]*"\s*,\s*["{]'),
+        "this looks like a log of OCPP messages (source ocpp)",
+    ),
+)
+"""How text begins that is no table, and what it then is, both of sessions."""
 
 
-def ready_made(dataset: str, file: RawFile, layout: Layout | None, draft: Draft) -> bool:
-    """Tell the draft of the reader that knows a file's layout; return whether there is one."""
-    if layout is not None and (hint := foreign_layout(layout.columns)):
-        draft.leave("source", hint.rpartition("source ")[2].rstrip(")"), f"no mapping is needed: {hint}; see "
-                    "`v2g ingest --help` for what it has to be told")  # fmt: skip
-        return True
+def looks_like(file: RawFile, headers: Collection[str] = ()) -> str | None:
+    """Return what a file seems to be that no trial shows, ending in "(source NAME)"; None for no such."""
+    begins = file.data[:_LOOKED_AT].removeprefix(b"\xef\xbb\xbf")
+    marked = (hint for mark, hint in _MARKS if mark.match(begins))
+    return foreign_layout(headers) or next(marked, None)
+
+
+def reader_of(dataset: str, file: RawFile) -> tuple[str, Mapping[str, object]] | None:
+    """Return the source of a dataset that reads a file, and the options of the trial; None for none."""
     if dataset != "prices":
-        return False
+        return None
     for name in sources_for(dataset):
         if name in _GENERIC:
             continue
         given = _options(dataset, name)
         fewer = {key: value for key, value in given.items() if key != "zone"}
-        read = next((one for one in ({}, fewer, given) if _reads(dataset, name, file, one)), None)
-        if read is None:
-            continue
-        draft.say("source", name, "the reader of this layout reads the file")
-        for option in read:
-            rest = {key: value for key, value in read.items() if key != option}
-            if not _reads(dataset, name, file, rest):
-                shown = "DE-LU" if option == "zone" else "…"
-                draft.leave(
-                    option, shown, f"the file does not say it: give {_OPTION[option]} to `v2g ingest`"
-                )
+        for options in ({}, fewer, given):
+            if _reads(dataset, name, file, options):
+                return name, options
+    return None
+
+
+def ready_made(dataset: str, file: RawFile, layout: Layout | None, draft: Draft) -> bool:
+    """Tell the draft of the reader that knows a file's layout; return whether there is one."""
+    if hint := looks_like(file, () if layout is None else layout.columns):
+        draft.leave("source", hint.rpartition("source ")[2].rstrip(")"), f"no mapping is needed: {hint}; see "
+                    "`v2g ingest --help` for what it has to be told")  # fmt: skip
         return True
-    return False
+    found = reader_of(dataset, file)
+    if found is None:
+        return False
+    name, read = found
+    draft.say("source", name, "the reader of this layout reads the file")
+    for option in read:
+        rest = {key: value for key, value in read.items() if key != option}
+        if not _reads(dataset, name, file, rest):
+            shown = "DE-LU" if option == "zone" else "…"
+            draft.leave(option, shown, f"the file does not say it: give {_OPTION[option]} to `v2g ingest`")
+    return True
+
+
+def source_hint(dataset: str, file: RawFile) -> str:
+    """Return what to say of a refused file that a source of its own reads; an empty text for no such."""
+    if hint := looks_like(file):
+        return f"; {hint}"
+    found = reader_of(dataset, file)
+    return "" if found is None else f"; `--source {found[0]}` reads this layout"
 
 
 def _options(dataset: str, name: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ import pandas as pd
 from warehouse.errors import CellError, OptionError, ProviderError
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.tariffs.money import Money
+from warehouse.zones import BUILT_IN, ZONES
 
 RESOLUTIONS = (15, 30, 60)
 
@@ -49,6 +50,14 @@ def zone_of(options: Mapping[str, object], file: str, told: str | None = None) -
             f"contradicts the answer, which is of {told}", file=file, column="zone", value=str(given)
         )
     return str(told or given)
+
+
+def own_zone(options: Mapping[str, object], file: str, own: str) -> str:
+    """Return the zone of a publisher of one, or one of the workspace's own by the same clock; OptionError."""
+    given = str(options.get("zone") or own)
+    if given != own and (given in BUILT_IN or ZONES.get(given) != ZONES[own]):
+        raise OptionError(f"contradicts the source, which is of {own}", file=file, column="zone", value=given)
+    return given
 
 
 def lengthen(

@@ -15,6 +15,7 @@ from warehouse.errors import EmptyFileError, UndecodableFileError
 from warehouse.sources.numbers import numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
+from warehouse.sources.tariffs.answer import own_zone
 from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.payload import json_of, records
 from warehouse.sources.tariffs.published.clock import Wall
@@ -35,7 +36,7 @@ _ENTRY = re.compile(
 
 def parse_comed(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: rate, zone (COMED unless told). Raises SourceError."""
-    zone, unit = str(options.get("zone") or _ZONE), money("USD", 100.0, options, file.name)
+    zone, unit = own_zone(options, file.name, _ZONE), money("USD", 100.0, options, file.name)
     series = _day_ahead(file, zone, unit) if _DAY_AHEAD.match(file.data) else _feed(file, zone, unit)
     return parsed([series], file.name)
 

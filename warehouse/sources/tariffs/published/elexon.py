@@ -18,6 +18,7 @@ from warehouse.sources.numbers import numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import read_table
+from warehouse.sources.tariffs.answer import own_zone
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import json_of, moment, object_of, records
 from warehouse.sources.tariffs.published.rows import Series, parsed, settled
@@ -55,7 +56,7 @@ def parse_elexon(_dataset: str, file: RawFile, options: Mapping[str, object]) ->
             f"{int(untraded.iloc[own].sum())} intervals are missing: nothing was traded, 0 is no price"
         )
     series = Series(
-        zone=str(options.get("zone") or "GB"), column="price", placed=when, notes=told,
+        zone=own_zone(options, file.name, "GB"), column="price", placed=when, notes=told,
         prices=values.mask(untraded).iloc[own], unit=money("GBP", 1000.0, options, file.name),
     )  # fmt: skip
     return parsed([series], file.name, notes if count > len(rows) else notes[1:])

@@ -20,6 +20,7 @@ from warehouse.sources.book import cells_of_book
 from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
+from warehouse.sources.tariffs.answer import own_zone
 from warehouse.sources.tariffs.money import money_of_unit
 from warehouse.sources.tariffs.published.rows import Series, parsed, settled
 
@@ -58,7 +59,7 @@ def parse_ote(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Pa
     values, notes = numbers([cells[row - 1] for row in rows], file.name, header[price], decimal_of(cells))
     values.index = rows
     series = Series(
-        zone=str(options.get("zone") or "CZ"), column=header[price], placed=when,
+        zone=own_zone(options, file.name, "CZ"), column=header[price], placed=when,
         prices=values.loc[when.rows], notes=notes,
         unit=money_of_unit(unit, options, file.name, header[price]),
     )  # fmt: skip
