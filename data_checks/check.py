@@ -84,6 +84,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         if dataset in ("telemetry", "sessions"):
             for cell in impossible(rows, declared):
                 emptied.take(cell)
+        if dataset == "sessions":
+            emptied.take(sessions.metered_beyond(emptied.rows, packs))
         if dataset == "telemetry":
             for cell in cells.cell_outliers(emptied.rows, packs):
                 emptied.take(cell)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data_checks.emptied import CellFinding
 from data_checks.owners import Owners
 from data_checks.packs import Packs
 from data_checks.types import EVERYTHING, CheckContext, Mask, RowFinding, ScopeFinding
@@ -18,6 +19,8 @@ _SAME_MINUTES, _SAME_SHARE, _SAME_LEAST_MINUTES = 5.0, 0.05, 1.0
 _SAME_SOC = 0.02
 _ALL_BUT_EMPTY, _MUCH = 0.02, 0.1
 """States of charge, and metered energy over the pack's, that do not go together."""
+_METERED_SPARE = 1.25
+"""Over what a pack and its charger can take: meters, losses and packs larger than they are sold as."""
 _REPLACED = "replaced by a session of the same car that was received later and overlaps"
 
 
@@ -53,6 +56,19 @@ def endless(frame: pd.DataFrame) -> RowFinding:
         column="departure_utc",
         reason=f"departure_utc is more than {LONGEST_STAY.days} days after arrival_utc",
         positions=np.flatnonzero((stay > LONGEST_STAY).to_numpy()),
+    )
+
+
+def metered_beyond(frame: pd.DataFrame, packs: Packs) -> CellFinding:
+    """Find energies that neither the pack can take nor its charge limit bring in the time of the stay."""
+    hours = (frame["departure_utc"] - frame["arrival_utc"]).dt.total_seconds().to_numpy() / 3600.0
+    held = np.fmax(packs.figure("charge_limit_kw") * hours, packs.figure("nominal_energy_kwh"))
+    most = _METERED_SPARE * held / packs.figure("efficiency_charge")
+    return CellFinding(
+        rule="metered",
+        column="energy_kwh",
+        reason="energy_kwh is more than the pack holds and its charge limit brings in the time of the stay",
+        positions=np.flatnonzero(frame["energy_kwh"].to_numpy(dtype="float64", na_value=np.nan) > most),
     )
 
 

@@ -103,6 +103,26 @@ def test_shares_told_for_per_cent_are_warned_of_beside_the_energy_metered():
     assert len(report.good) == 2
 
 
+@pytest.mark.parametrize(
+    ("hours", "metered", "kept"),
+    [
+        (5, 500.0, False),  # 11 kW bring 55 kWh, the pack holds 60
+        (5, 79.0, True),  # losses and spare
+        (0.5, 50.0, True),  # a fast charger away from home
+        (72, 600.0, True),  # days of charging and feeding back
+        (72, 1200.0, False),
+    ],
+)
+def test_metered_energy_that_nothing_can_take_is_emptied_and_told(hours, metered, kept):
+    report = check("sessions", sessions((0, hours)).assign(energy_kwh=metered))
+    assert len(report.good) == 1
+    assert report.good["energy_kwh"].notna().tolist() == [kept]
+    told = outcome(report, "metered", "*")
+    assert (told["severity"], told["rows_failed"]) == ("warning", 0 if kept else 1)
+    strangers = check("sessions", sessions((0, hours)).assign(energy_kwh=metered), batteries=None)
+    assert strangers.good["energy_kwh"].notna().all()
+
+
 def test_a_session_that_is_wrong_by_itself_overlaps_nothing():
     report = check("sessions", sessions((0, 8), (4, 4 + 24 * 91)))
     assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[2, "stay"]]
