@@ -208,3 +208,27 @@ def test_a_semicolon_is_told_with_the_key_that_reads_it(workspace: Workspace, tm
     code, told = faults_of(workspace, "sessions", file)
     assert code == 4
     assert '`delimiter = ";"`' in told[0]["reason"]
+
+
+@pytest.mark.parametrize("naive", [1, 2, 3])
+def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
+    workspace: Workspace, tmp_path: Path, naive: int
+) -> None:
+    rows = session_rows().head(3).astype(object)
+    for column in ("arrival_utc", "departure_utc"):
+        stamps = [str(pd.Timestamp(one)).replace("+00:00", "Z") for one in rows[column]]
+        rows[column] = [one.removesuffix("Z") if row < naive else one for row, one in enumerate(stamps)]
+    file = written(tmp_path, rows)
+    code, faults = faults_of(workspace, "sessions", file)
+    told = {(row["row"], row["column"]) for row in faults if "has no offset from UTC" in row["reason"]}
+    assert told == {
+        (row, column) for row in range(1, naive + 1) for column in ("arrival_utc", "departure_utc")
+    }
+    refused = {row["column"] for row in faults if row["what"] == "refused"}
+    if naive == 1:
+        assert not refused
+        ingest(Context.of(workspace, AS_OF), "sessions", [file])
+        return
+    assert (code, refused) == (4, {"arrival_utc", "departure_utc"})
+    with pytest.raises(CellError, match=r"row 1, column arrival_utc: .* has no offset from UTC"):
+        ingest(Context.of(workspace, AS_OF), "sessions", [file])

@@ -45,31 +45,41 @@ class Faults:
         read: what reads some rows of it; raises CellError. cells: the column of the file. singly: whether a
         bad cell costs its row and not the file, so that `read` passes over it.
         """
-        rows = len(cells.data)
+        rows = np.arange(len(cells.data))
         try:
-            values = read(np.arange(rows))
-        except CellError:
-            return self._without_unreadable(name, read, rows, singly=singly)
-        if singly:
-            told = cells.data.is_valid().to_numpy(zero_copy_only=False)
-            for at in np.flatnonzero(told & values.isna().to_numpy())[:MOST_CELLS]:
-                self._aside(_reason(read, cells, int(at)))
+            values: pd.Series | None = read(rows)
+        except CellError as error:
+            values = self._without_unreadable(name, read, rows, singly=singly)
+            if singly and values is not None:  # so many are bad that the file is refused
+                self._refuse(error)
+                place = (error.row, error.column)
+                self.aside = [one for one in self.aside if (one.row, one.column) != place]
+        if singly and values is not None:
+            self._take_passed_over(values, read, cells)
         return values
 
-    def _without_unreadable(self, name: str, read: Read, rows: int, *, singly: bool) -> pd.Series | None:
+    def _take_passed_over(self, values: pd.Series, read: Read, cells: Cells) -> None:
+        """Take up the cells whose values `read` left out."""
+        told = cells.data.is_valid().to_numpy(zero_copy_only=False)
+        known = {error.row for error in (*self.aside, *self.refusing) if error.column == cells.column}
+        for at in np.flatnonzero(told & values.isna().to_numpy())[:MOST_CELLS]:
+            if cells.row(int(at)) not in known:
+                self._aside(_reason(read, cells, int(at)))
+
+    def _without_unreadable(self, name: str, read: Read, rows: Rows, *, singly: bool) -> pd.Series | None:
         bad: list[tuple[int, CellError]] = []
-        for one in _bad(read, 0, rows):
+        for one in _bad(read, 0, rows.size):
             bad.append(one)
-            if len(bad) > MOST_CELLS or (2 * len(bad) > rows and rows > 1):
+            if len(bad) > MOST_CELLS or (2 * len(bad) > rows.size and rows.size > 1):
                 self.refusing.append(bad[0][1].saying("; so cannot most others of its column"))
                 self.absent.add(name)
                 return None
         for _, error in bad:
             self._aside(error) if singly else self._refuse(error)
-        good = np.setdiff1d(np.arange(rows), [position for position, _ in bad])
+        good = np.setdiff1d(rows, [position for position, _ in bad])
         values = read(good)
         values.index = pd.Index(good)
-        return values.reindex(range(rows))
+        return values.reindex(rows)
 
     def _refuse(self, error: CellError) -> None:
         self.refusing.append(error)
