@@ -221,9 +221,8 @@ def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
     file = written(tmp_path, rows)
     code, faults = faults_of(workspace, "sessions", file)
     told = {(row["row"], row["column"]) for row in faults if "has no offset from UTC" in row["reason"]}
-    assert told == {
-        (row, column) for row in range(1, naive + 1) for column in ("arrival_utc", "departure_utc")
-    }
+    rows_told = range(1, naive + 1) if naive < 3 else [1]  # of a whole column the first stands for all
+    assert told == {(row, column) for row in rows_told for column in ("arrival_utc", "departure_utc")}
     refused = {row["column"] for row in faults if row["what"] == "refused"}
     if naive == 1:
         assert not refused
