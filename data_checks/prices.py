@@ -75,10 +75,12 @@ def about_zero(owners: Owners, low: Mask) -> list[ScopeFinding]:
 
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
-    """Warn of zones whose times go back within a file."""
-    step = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"].diff()
-    back = np.flatnonzero((step < pd.Timedelta(0)).to_numpy())
-    return owners.outcomes("monotone", "warning", back, "times go back in the file")
+    """Warn of zones whose times go back and on within a file; the newest first is an order, too."""
+    own = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"]
+    back = own.diff() < pd.Timedelta(0)
+    downward = (back | (own.cumcount() == 0)).groupby([frame["source_id"], frame["zone"]]).transform("all")
+    bad = np.flatnonzero((back & ~downward).to_numpy())
+    return owners.outcomes("monotone", "warning", bad, "times go back in the file")
 
 
 def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:

@@ -84,11 +84,17 @@ def test_prices_known_before_count():
 
 
 def test_times_that_go_back_in_a_file_are_a_warning():
-    report = check(prices().iloc[::-1], SPRING)
+    report = check(pd.concat([prices().iloc[5:], prices().iloc[:5]]), SPRING)
     told = outcome(report, "monotone", "DE-LU")
     assert (told["severity"], told["passed"]) == ("warning", False)
     assert len(report.good) == 23
     assert not report.blocked
+
+
+def test_the_newest_first_is_an_order():
+    report = check(prices().iloc[::-1], SPRING)
+    assert outcome(report, "monotone", "*")["passed"]
+    assert len(report.good) == 23
 
 
 @pytest.mark.skipif(not SMARD.exists(), reason=f"{SMARD.name} of the shared data is absent")
