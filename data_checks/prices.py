@@ -76,10 +76,10 @@ def about_zero(owners: Owners, low: Mask) -> list[ScopeFinding]:
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
     """Warn of zones whose times go back and on within a file; the newest first is an order, too."""
-    own = frame.groupby(["source_id", "zone"], sort=False)["interval_start_utc"]
-    back = own.diff() < pd.Timedelta(0)
-    downward = (back | (own.cumcount() == 0)).groupby([frame["source_id"], frame["zone"]]).transform("all")
-    bad = np.flatnonzero((back & ~downward).to_numpy())
+    rows = frame.groupby(["source_id", "zone"], sort=False, dropna=False)
+    back = rows["interval_start_utc"].diff() < pd.Timedelta(0)
+    ordered = (back | (rows.cumcount() == 0)).groupby(rows.ngroup()).transform("all")
+    bad = np.flatnonzero((back & ~ordered).to_numpy())
     return owners.outcomes("monotone", "warning", bad, "times go back in the file")
 
 
