@@ -86,7 +86,7 @@ def _prices(
             found[day] = last["received_utc"].to_pydatetime(), str(last["source_id"])
     ids = sorted({source for _, source in found.values()})
     told = known.warehouse.read("raw_source", where={"source_id": ids}, columns=["source_id", "provider"])
-    names = dict(zip(told["source_id"].astype(str), told["provider"].astype(str), strict=True))
+    names = dict(zip(told["source_id"].astype(str), told["provider"].fillna("").astype(str), strict=True))
     return {day: (came, names.get(source, "")) for day, (came, source) in found.items()}
 
 

@@ -123,9 +123,20 @@ def first_horizon(
 
 
 def stretches(slots: pd.DatetimeIndex, zone: str, *, most: int = 3) -> str:
-    """Quarter-hours as stretches of the zone's local clock, "13:00–14:15, 17:00–17:15 and 2 more"."""
+    """Quarter-hours as stretches of the zone's local clock, "13:00–14:15, 17:00–17:15 and 2 more".
+
+    On a day whose clock is put back each says how far from UTC it is: an hour comes twice.
+    """
     local = slots.tz_convert(market_timezone(zone))
     begins = np.flatnonzero(np.diff(slots, prepend=slots[:1] - 2 * QUARTER) != QUARTER)
     ends = [*(begins[1:] - 1), len(slots) - 1]
-    told = [f"{local[a]:%H:%M}–{local[b] + QUARTER:%H:%M}" for a, b in zip(begins[:most], ends, strict=False)]
+
+    def shown(moment: pd.Timestamp) -> str:
+        midnight = moment.normalize()
+        back = (midnight + pd.DateOffset(days=1)) - midnight > pd.Timedelta(days=1)
+        return f"{moment:%H:%M%z}" if back else f"{moment:%H:%M}"
+
+    told = [
+        f"{shown(local[a])}–{shown(local[b] + QUARTER)}" for a, b in zip(begins[:most], ends, strict=False)
+    ]
     return ", ".join(told) + (f" and {len(begins) - most} more" if len(begins) > most else "")

@@ -202,3 +202,6 @@ def test_quarter_hours_are_told_as_stretches_of_the_local_clock():
     )
     assert stretches(slots, "DE-LU") == "00:00–00:00"
     assert stretches(slots[-1:], "DE-LU") == "23:45–00:00"
+    back = market_day_slots(date(2026, 10, 25), "DE-LU")
+    assert stretches(back[8:12], "DE-LU") == "02:00+0200–02:00+0100"
+    assert stretches(back[12:16], "DE-LU") == "02:00+0100–03:00+0100"
