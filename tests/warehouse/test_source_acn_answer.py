@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from data_checks import check_frame
+from tests.data_checks.builders import context
 from tests.warehouse.builders import SHARED_DATA, fleet
 from warehouse.errors import CellError, EmptyFileError, OptionError
 from warehouse.sources import SourceFile, read_source
@@ -78,14 +80,48 @@ def test_a_bad_session_a_stranger_and_an_open_stay_cost_themselves_alone(tmp_pat
         item(6, timezone="America/Nowhere"),
         batteries={"CA-496": "CAR1"},
     )
-    assert source.frame["source_row"].tolist() == [1, 3]
-    assert source.frame["departure_utc"].isna().tolist() == [False, True]
+    rows = source.frame.set_index("source_row")
+    assert rows.index.tolist() == [1, 2, 3, 5, 6]
+    assert rows["arrival_soc"].isna().tolist() == [False, True, False, True, False]
+    assert rows["arrival_utc"].isna().tolist() == [False, False, False, True, False]
+    assert rows["departure_utc"].isna().tolist() == [False, False, True, True, False]
     told = "\n".join(source.notes)
     assert "row 2, column kWhDelivered" in told
     assert "row 5, column connectionTime: is missing" in told
     assert "row 6, column timezone" in told
     assert "has no end yet, CAR1 is there" in told
     assert "'CA-1'" in told
+
+
+ASKED = {"kWhRequested": 6.0, "requestedDeparture": "Wed, 25 Apr 2018 22:00:00 GMT"}
+ODD: list[object] = ["odd", [1], {"a": 1}, -3, True]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("kWhRequested", True), ("requestedDeparture", True), ("timezone", True), ("kWhDelivered", True),
+        ("stationID", True), ("connectionTime", False), ("disconnectTime", False), ("sessionID", False),
+    ],
+)  # fmt: skip
+def test_of_a_session_only_what_cannot_be_read_is_missing(
+    tmp_path: Path, key: str, kept: bool, odd: object
+) -> None:
+    asked = {**ASKED, key: odd} if key in ASKED else ASKED
+    later = {
+        "connectionTime": "Thu, 26 Apr 2018 13:21:10 GMT",
+        "disconnectTime": "Thu, 26 Apr 2018 23:00:10 GMT",
+    }
+    spoilt = item(2, userInputs=[asked], **(later | ({} if key in ASKED else {key: odd})))
+    source = read(tmp_path, item(1), spoilt, battery_id="CAR1")
+    assert source.frame["source_row"].tolist() == [1, 2]
+    frame = source.frame.assign(source_id="s", received_utc=pd.Timestamp("2018-05-01T00:00Z"))
+    report = check_frame("sessions", frame, context(battery_ids=frozenset({"CAR1"})))
+    readable = key == "stationID" or (key == "sessionID" and isinstance(odd, str))
+    assert set(report.quarantine["source_row"]) == (set() if kept or readable else {2})
+    told = f"row 2, column {'userInputs.' * (key in ASKED)}{key}"
+    assert readable or any(told in note for note in source.notes), source.notes
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ state of charge is told: departure is the target, arrival what the energy leaves
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,6 +24,7 @@ from warehouse.sources.single import zone_info
 from warehouse.sources.tariffs.payload import Record, moment, object_of
 from warehouse.sources.tariffs.published.wide import texts_of
 
+_Value = TypeVar("_Value")
 _LOS_ANGELES = "America/Los_Angeles"
 _PLACES = ("userID", "spaceID", "stationID")
 _WISHES = ("kWhRequested", "requestedDeparture")
@@ -40,24 +42,20 @@ def parse_answer(
 ) -> Parsed:
     """Return the sessions; options: cars, and onto with zone, or batteries (word → battery_id) or battery_id.
 
-    A session that cannot be read or has no car is left out and noted; one that has no end yet has no
-    departure, and is not replayed. Raises SourceError.
+    What cannot be read of a session is missing and noted, which the checks judge; one of nobody's car is left
+    out; one that has no end yet has no departure. A replay takes none of these. Raises SourceError.
     """
-    sessions, notes = list[dict[str, object]](), list[str]()
-    refusal: SourceError | None = None
-    for item in items:
-        try:
-            sessions.append(_session(item))
-        except (CellError, ColumnError) as error:
-            refusal = refusal or error
-            notes.append(f"left out: {error}")
-    if not sessions:
-        raise refusal or EmptyFileError("holds no session", file=file.name)
-    frame = pd.DataFrame(sessions)
+    notes, errors = list[str](), list[SourceError]()
+    sessions = [_session(item, errors) for item in items]
+    if all(told["arrival_utc"] is None for told in sessions):
+        raise errors[0] if errors else EmptyFileError("holds no session", file=file.name)
+    notes += [f"read as no value: {error}" for error in errors]
+    frame = pd.DataFrame(sessions).astype({"lacking_kwh": "float64"})
     if options.get("onto") is not None:
-        still = frame["departure_utc"].isna()
-        notes += [f"{name}: left out, it has no end yet" for name in frame.loc[still, "session_id"]]
-        frame = frame[~still]
+        over = frame[["session_id", "arrival", "departure", "lacking_kwh"]].notna().all(axis=1)
+        rows = zip(frame.loc[~over, "source_row"], frame.loc[~over, "session_id"], strict=True)
+        notes += [f"row {row} ({name}): left out, no energy or no end yet" for row, name in rows]
+        frame = frame[over]
         if frame.empty:
             raise EmptyFileError("holds no session that is over", file=file.name)
         walls = frame.assign(arrival_soc=np.nan, departure_soc=target, energy_kwh=frame["lacking_kwh"])
@@ -103,37 +101,66 @@ def _wishes(text: str) -> object:
         return None
 
 
-def _session(item: Record) -> dict[str, object]:
-    try:
-        zone = zone_info(str(item.value.get("timezone") or _LOS_ANGELES), item.file)
-    except OptionError as error:
-        raise item.error("timezone", error.problem) from None
-    arrival = _moment(item, "connectionTime")
-    departure = None if item.get("disconnectTime") is None else _moment(item, "disconnectTime")
+def _session(item: Record, errors: list[SourceError]) -> dict[str, object]:
+    """Return a session, None for what cannot be read of it; errors takes up why not."""
+
+    def told(read: Callable[[], _Value]) -> _Value | None:
+        try:
+            return read()
+        except (CellError, ColumnError, OptionError) as error:
+            errors.append(error)
+            return None
+
+    arrival = told(lambda: _moment(item, "connectionTime"))
+    left = item.value.get("disconnectTime") is not None or "disconnectTime" not in item.value
+    departure = told(lambda: _moment(item, "disconnectTime")) if left else None
+    if left and departure is None:  # nobody can say whether the car is there still
+        arrival = None
+    zone = told(lambda: _zone(item))
     asked = item.value.get("userInputs")
     last = asked[-1] if isinstance(asked, list) and asked and isinstance(asked[-1], dict) else {}
     wish = Record(file=item.file, row=item.row, value=last, path="userInputs.")
-    requested = wish.number("kWhRequested") if last.get("kWhRequested") is not None else None
-    metered = item.number_or_none("kWhDelivered") if "kWhDelivered" in item.value else None
-    energy = item.number("kWhDelivered") if requested is None else requested
-    if min(energy, metered or 0.0) < 0:
-        raise item.error("kWhDelivered", "is not an energy ≥ 0 kWh")
+    requested = told(lambda: _energy(wish, "kWhRequested")) if last.get("kWhRequested") is not None else None
+    metered = (
+        told(lambda: _energy(item, "kWhDelivered")) if item.value.get("kWhDelivered") is not None else None
+    )
     return {
-        "session_id": item.text("sessionID"),
-        "arrival": _wall(arrival, zone),
-        "departure": None if departure is None else _wall(departure, zone),
+        "session_id": told(lambda: item.text("sessionID")),
+        "arrival": None if arrival is None or zone is None else _wall(arrival, zone),
+        "departure": None if departure is None or zone is None else _wall(departure, zone),
         "arrival_utc": arrival,
         "departure_utc": departure,
-        "lacking_kwh": energy,
+        "open": not left,
+        "lacking_kwh": metered if requested is None else requested,
         "source_row": item.row,
         "energy_kwh": metered,
-        "charger_id": next((str(told) for key in _PLACES[:0:-1] if (told := item.value.get(key))), None),
+        "charger_id": next((word for key in _PLACES[:0:-1] if (word := _word(item, key)) is not None), None),
         "requested_departure_utc": None
         if last.get("requestedDeparture") is None
-        else _moment(wish, "requestedDeparture"),
+        else told(lambda: _moment(wish, "requestedDeparture")),
         "requested_kwh": requested,
-        "words": tuple(str(item.value[key]) for key in _PLACES if item.value.get(key) is not None),
+        "words": tuple(word for key in _PLACES if (word := _word(item, key)) is not None),
     }
+
+
+def _zone(item: Record) -> ZoneInfo:
+    told = item.value.get("timezone") or _LOS_ANGELES
+    try:
+        return zone_info(str(told), item.file)
+    except OptionError as error:
+        raise item.error("timezone", error.problem) from None
+
+
+def _word(item: Record, key: str) -> str | None:
+    value = item.value.get(key)
+    return str(value) if isinstance(value, str | int) and value != "" else None
+
+
+def _energy(item: Record, key: str) -> float:
+    energy = item.number(key)
+    if energy < 0:
+        raise item.error(key, "is not an energy ≥ 0 kWh")
+    return energy
 
 
 def _moment(item: Record, key: str) -> dt.datetime:
@@ -158,20 +185,21 @@ def _as_they_were(
     rows = []
     for told in frame.to_dict("records"):
         battery_id = _battery_of(told["words"], options, file)
-        if battery_id not in cars:
-            shown = " or ".join(map(repr, told["words"])) or "nobody"
+        if told["words"] and battery_id not in cars:
+            shown = " or ".join(map(repr, told["words"]))
             notes.append(f"{told['session_id']}: left out, no car of the fleet stands for {shown}")
             continue
-        if pd.isna(told["departure_utc"]):
+        if told["open"]:
             notes.append(f"{told['session_id']}: has no end yet, {battery_id} is there")
-        car = cars[battery_id]
-        arrival_soc = car.soc_before(target, float(told["lacking_kwh"]))
-        if arrival_soc < car.soc_min:
-            notes.append(
-                f"{told['session_id']}: {told['lacking_kwh']:g} kWh is more than {battery_id} can lack; "
-                f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
-            )
-            arrival_soc = car.soc_min
+        arrival_soc = np.nan
+        if (car := cars.get(str(battery_id))) is not None:
+            arrival_soc = car.soc_before(target, float(told["lacking_kwh"]))
+            if arrival_soc < car.soc_min:
+                notes.append(
+                    f"{told['session_id']}: {told['lacking_kwh']:g} kWh is more than {battery_id} can lack; "
+                    f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
+                )
+                arrival_soc = car.soc_min
         names = ("session_id", "arrival_utc", "departure_utc", "source_row", *_BESIDES)
         rows.append(
             {name: told[name] for name in names}
