@@ -13,6 +13,7 @@ import pandas as pd
 from data_checks import CheckReport, check_frame
 from data_checks.duplicates import rivals_of, told_again
 from flows.context import Context
+from flows.mapping.open_stays import lack_their_end
 from flows.problem import problem_of
 from flows.stages.check import check_context
 from flows.stages.ingest import how_to_read, not_declared, read_file, with_source
@@ -25,6 +26,7 @@ from warehouse.sources.faults import Faults
 _SHOWN_ROWS = 20
 """Rows of one file that are told one by one for a reason, to a person; a program is told all of them."""
 _MOST_ROWS = 10_000
+_OPEN = "a stay without an end yet: it is kept apart, and its car is planned as long as it can be there"
 _WHOLE = {"refused": 0, "set aside": 1, "repeated": 2, "warning": 3, "note": 4}
 
 
@@ -80,7 +82,8 @@ def dry_run(
 def _message(tried: Sequence[_Tried]) -> str:
     count = sum(row["what"] != "note" for one in tried for row in one.faults)
     if not count:
-        return "nothing is wrong; nothing was written"
+        noted = any(row["what"] == "note" for one in tried for row in one.faults)
+        return f"nothing is wrong{' but what the notes tell' * noted}; nothing was written"
     return f"{count} faults; nothing was written"
 
 
@@ -144,9 +147,12 @@ def _checked(
     frame = conform(frame, contract)
     told = {"source_id": [item.source_id], "source": [item.source], "provider": [item.provider]}
     report = check_frame(item.dataset, frame, check_context(context, item.dataset, frame, pd.DataFrame(told)))
-    rows = [*_quarantined(report, faults), *_repeated(item.dataset, frame)]
+    going_on = lack_their_end(report.quarantine) if item.dataset == "sessions" else report.quarantine.iloc[:0]
+    ends = going_on["source_row"].unique()
+    rows = [_row("note", _OPEN, row=int(row)) for row in ends]
+    rows += [*_quarantined(report.quarantine.drop(going_on.index), faults), *_repeated(item.dataset, frame)]
     rows += _warnings(report)
-    return len(report.good), report.blocked, rows
+    return len(report.good) + len(ends), report.blocked, rows
 
 
 def _warnings(report: CheckReport) -> Iterator[dict[str, Any]]:
@@ -160,8 +166,8 @@ def _warnings(report: CheckReport) -> Iterator[dict[str, Any]]:
             yield _row("warning", f"{whose}{row['message']}", rule=rule)
 
 
-def _quarantined(report: CheckReport, faults: Faults) -> Iterator[dict[str, Any]]:
-    for row in report.quarantine.sort_values("source_row").to_dict("records"):
+def _quarantined(quarantine: pd.DataFrame, faults: Faults) -> Iterator[dict[str, Any]]:
+    for row in quarantine.sort_values("source_row").to_dict("records"):
         if row["column_name"] not in faults.absent:
             yield _row(
                 "set aside", row["reason"], row=int(row["source_row"]), column=row["column_name"],

@@ -231,3 +231,13 @@ def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
     assert (code, refused) == (4, {"arrival_utc", "departure_utc"})
     with pytest.raises(CellError, match=r"row 1, column arrival_utc: .* has no offset from UTC"):
         ingest(Context.of(workspace, AS_OF), "sessions", [file])
+
+
+def test_a_stay_without_an_end_is_no_fault(workspace: Workspace, tmp_path: Path) -> None:
+    rows = session_rows().head(2).astype(object)
+    rows.loc[rows.index[1], ["departure_utc", "departure_soc"]] = None
+    code, faults = faults_of(workspace, "sessions", written(tmp_path, rows))
+    assert code == 0
+    assert [(row["what"], row["row"]) for row in faults] == [("note", 2)]
+    assert "without an end yet" in faults[0]["reason"]
+    assert faults_of(workspace, "sessions", written(tmp_path, rows.iloc[[1]]))[0] == 0

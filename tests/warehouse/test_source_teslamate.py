@@ -79,33 +79,36 @@ def test_gaps_repeated_samples_and_lone_ones_are_noted(tmp_path):
 GOOD = [f"{n},2021-01-01 10:{n:02d}:00,{20 + n},0,7" for n in range(5)]
 
 
+NEXT = "its first or last sample has no state of charge"
+
+
 @pytest.mark.parametrize(
-    ("line", "note"),
+    ("line", "ends", "note"),
     [
+        ("9,2021-01-01 10:07:00,120,0,7", 7, rf"battery_level.*row 6 \(120\) is not|{NEXT}"),
+        ("9,2021-01-01 10:07:00,,0,7", 7, NEXT),
         (
-            "9,2021-01-01 10:07:00,120,0,7",
-            r"battery_level.*1 rows are set aside: row 6 \(120\) is not",
+            "9,2021-01-01 10:04:00,90,0,7",
+            4,
+            "2 samples contradict .* row 5: battery_level 24 at 2021-01-01 10:04",
         ),
-        ("9,2021-01-01 10:07:00,,0,7", "1 samples lack a value and were left out, the first in row 6"),
-        ("9,2021-01-01T10:07:00+01:00,20,0,7", r"date.*row 6 \(2021-01-01T10:07:00\+01:00\) has a time zone"),
-        ("9,soon,20,0,7", r"date.*row 6 \(soon\) is not a local time"),
-        ("9,2021-01-01 10:07:00,20,0,", "1 samples lack a value and were left out, the first in row 6"),
-        ("9,2021-01-01 10:07", "row 6 has 2 cells where the header has 5"),
+        ("9,2021-01-01T10:07:00+01:00,20,0,7", 4, r"row 6 \(2021-01-01T10:07:00\+01:00\) has a time zone"),
+        ("9,soon,20,0,7", 4, r"date.*row 6 \(soon\) is not a local time"),
+        ("9,2021-01-01 10:07:00,20,0,", 4, "1 samples lack a value and were left out, the first in row 6"),
+        ("9,2021-01-01 10:07", 4, "row 6 has 2 cells where the header has 5"),
     ],
 )
-def test_a_faulty_sample_is_left_out_and_told(tmp_path, line, note):
+def test_of_a_faulty_sample_what_can_be_read_counts(tmp_path, line, ends, note):
     source = sessions(charges(tmp_path, *GOOD, line))
-    assert source.frame["departure_utc"].tolist() == [pd.Timestamp("2021-01-01T10:04Z")]
+    assert source.frame["departure_utc"].tolist() == [pd.Timestamp(f"2021-01-01T10:0{ends}Z")]
+    assert source.frame["departure_soc"].tolist() == [0.23 if "10:04" in line else 0.24]
     assert any(re.search(note, told) for told in source.notes), source.notes
 
 
-def test_samples_that_contradict_each_other_are_both_left_out(tmp_path):
-    source = sessions(charges(tmp_path, *GOOD, "9,2021-01-01 10:04:00,90,0,7"))
-    assert source.frame["departure_soc"].tolist() == [0.23]
-    assert source.notes[0] == (
-        "2 samples contradict another of their time and were left out, the first in row 5: battery_level 24 "
-        "at 2021-01-01 10:04:00"
-    )
+def test_a_process_without_any_state_of_charge_is_left_to_the_checks(tmp_path):
+    source = sessions(charges(tmp_path, *GOOD, *(f"{n},2021-01-02 10:0{n}:00,,0,8" for n in range(3))))
+    assert source.frame["departure_utc"].tolist()[1] == pd.Timestamp("2021-01-02T10:02Z")
+    assert source.frame["departure_soc"].isna().tolist() == [False, True]
 
 
 def test_a_file_without_two_samples_is_refused(tmp_path):

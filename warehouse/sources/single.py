@@ -6,6 +6,7 @@ Where more than half of a column is bad the file is in another layout, and is re
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -95,13 +96,18 @@ def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[st
 
 def zone_info(name: str, file: str) -> ZoneInfo:
     """Return a time zone by its IANA name; OptionError for one that there is not."""
-    from zoneinfo import available_timezones
-
-    if name not in available_timezones():
+    if name not in _zones():
         raise OptionError(
-            f"is no time zone{nearest(name, available_timezones())}", file=file, column="timezone", value=name
+            f"is no time zone{nearest(name, _zones())}", file=file, column="timezone", value=name
         )
     return ZoneInfo(name)
+
+
+@lru_cache
+def _zones() -> frozenset[str]:
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())
 
 
 def texts_of(cells: Cells) -> list[str | None] | None:

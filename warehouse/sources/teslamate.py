@@ -15,7 +15,7 @@ from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
-from warehouse.sources.single import Columns, whole_rows
+from warehouse.sources.single import Columns, spared, whole_rows
 
 PROVIDER = "TeslaMate"
 OPTIONS = frozenset({"battery_id"})
@@ -50,14 +50,20 @@ def parse_teslamate(_dataset: str, file: RawFile, options: Mapping[str, object])
                 f"charging process {process}: {gaps} gaps of more than {_GAP.seconds // 60} min, the longest "
                 f"{step.max().total_seconds() / 60:.0f} min; the session spans them"
             )
+        socs = charge["soc"].dropna()
+        if len(socs) and (pd.isna(first["soc"]) or pd.isna(last["soc"])):
+            notes.append(
+                f"charging process {process}: its first or last sample has no state of charge; that of the "
+                "next one stands for it"
+            )
         rows.append(
             {
                 "session_id": f"{battery_id}-teslamate-{process}",
                 "battery_id": battery_id,
                 "arrival_utc": first["time"],
                 "departure_utc": last["time"],
-                "arrival_soc": first["soc"],
-                "departure_soc": last["soc"],
+                "arrival_soc": socs.iloc[0] if len(socs) else float("nan"),
+                "departure_soc": socs.iloc[-1] if len(socs) else float("nan"),
                 "source_row": int(first["source_row"]),
             }
         )
@@ -73,19 +79,21 @@ def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
     columns: Columns = {
         "process": ("charging_process_id", Cells.integers),
         "time": ("date", Cells.wall_times),
-        "soc": ("battery_level", Cells.percents),
     }
     frame, notes = whole_rows(table, columns, "sample")
-    frame = frame.assign(time=frame["time"].dt.tz_localize("UTC"))
-    frame = frame.sort_values(["process", "time", "source_row"], kind="stable")
+    soc, told = spared(Cells.found(table, "battery_level"), Cells.percents)
+    frame = frame.assign(time=frame["time"].dt.tz_localize("UTC"), soc=soc)  # by row of the table
+    notes += told
+    frame = frame.assign(unknown=soc.isna()).sort_values(["process", "time", "unknown", "source_row"])
     torn = _contradictions(frame)
     if torn.any():
-        row, time, soc = frame.loc[torn, ["source_row", "time", "soc"]].iloc[0]
+        row, time, first = frame.loc[torn, ["source_row", "time", "soc"]].iloc[0]
         notes.append(
-            f"{int(torn.sum())} samples contradict another of their time and were left out, the first in row "
-            f"{row}: battery_level {100.0 * soc:g} at {time:%Y-%m-%d %H:%M:%S}"
+            f"{int(torn.sum())} samples contradict another of their time in their state of charge, which "
+            f"does not count, the first in row {row}: battery_level {100.0 * first:g} at "
+            f"{time:%Y-%m-%d %H:%M:%S}"
         )
-        frame = frame[~torn]
+        frame = frame.assign(soc=frame["soc"].mask(torn))
     again = frame.duplicated(["process", "time"])
     if again.any():
         notes.append(f"{int(again.sum())} samples are there twice and count once")
