@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.errors import UsageError, WorkspaceError
+from flows.errors import SettingsError, UsageError, WorkspaceError
 from flows.money import Money
 from flows.settings import FILE_NAME, Settings, load_settings, template
 
 if TYPE_CHECKING:
+    from optimize.market.book import TariffBook
     from warehouse.store import Warehouse
 
 # Set before the engines are imported: none of them may call home, and a worker uses one core.
@@ -46,11 +47,13 @@ QUIET_ENVIRONMENT: Mapping[str, str] = {
 class Workspace:
     """An opened workspace: absolute `root` and the settings as they were read.
 
-    lock_timeout_s: how long its warehouse is waited for while somebody else holds it.
+    lock_timeout_s: how long its warehouse is waited for while somebody else holds it. book: that of the
+    settings; None where they name none.
     """
 
     root: Path
     settings: Settings
+    book: TariffBook | None = None
     lock_timeout_s: float = 10.0
 
     @classmethod
@@ -67,7 +70,7 @@ class Workspace:
 
         settings = load_settings(file)
         define_zones({name: own.zone for name, own in settings.zones.root.items()})
-        return cls(root=root, settings=settings)
+        return cls(root=root, settings=settings, book=_book(root, settings.tariff.book))
 
     @classmethod
     def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
@@ -191,3 +194,17 @@ class Workspace:
     def enter(self) -> None:
         """Set `environment()` in this process; has to come before the first import of prefect."""
         os.environ.update(self.environment())
+
+
+def _book(root: Path, name: str) -> TariffBook | None:
+    if not name:
+        return None
+    from optimize.errors import TermsError
+    from optimize.market.book import read_book
+
+    try:
+        return read_book((root / name).read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{FILE_NAME}: [tariff] book = {name!r}: cannot be read ({error})") from error
+    except TermsError as error:
+        raise SettingsError(str(error)) from error

@@ -16,6 +16,7 @@ from flows.mapping.prices import PlanPrices
 from flows.mapping.surroundings import NO_SURROUNDINGS, Surroundings
 from flows.settings import Settings
 from flows.version import source_hash
+from optimize.types import Tariff
 from twin.types import Calibration
 
 UNKNOWN_CALIBRATION = "none"
@@ -57,7 +58,7 @@ class PlanInputs:
     def __post_init__(self) -> None:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
         options = {
-            "tariff": self.settings.tariff.model_dump(),
+            "tariff": self.settings.tariff.adders,
             "plan": self.settings.plan.model_dump(exclude={"gap_warning"}),  # judges a plan, makes none
         }
         parts = {
@@ -82,6 +83,11 @@ class PlanInputs:
     def input_hash(self) -> str:
         """Hash of everything: the day, the zone and every part."""
         return hash_values([str(self.market_date), self.zone, dict(self.parts)])
+
+    @property
+    def tariff(self) -> Tariff:
+        """What the settings add to the market's price, where neither a book nor a retail tariff stands."""
+        return Tariff(**self.settings.tariff.adders)
 
     @property
     def capacity_kwh(self) -> dict[str, float]:

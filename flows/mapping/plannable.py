@@ -63,7 +63,7 @@ def plan_inputs(
             carried=NOTHING_CARRIED,
             v2g_used_kwh={},
             left_out={**left_out, **nowhere},
-            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.retail_rows),
+            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.demand_charge),
             surroundings=Surroundings.of(
                 known,
                 horizon,

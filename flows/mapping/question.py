@@ -18,7 +18,7 @@ from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.fleet.route import route
-from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
+from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -40,7 +40,7 @@ def day_problem(
         batteries = batteries[batteries["battery_id"].isin(list(only))]
         sessions = sessions[sessions["battery_id"].isin(list(only))]
         sites = sites_of(batteries, sessions, sites)
-    plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
+    plan, tariff = inputs.settings.plan, inputs.tariff
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
     around, billed = inputs.surroundings, billed_sites(inputs.sites)

@@ -111,6 +111,11 @@ class TariffBook:
     vat: Decimal
     vat_base: frozenset[str]
 
+    @property
+    def by_spot(self) -> bool:
+        """Whether either way depends on a spot price."""
+        return self.energy.by_spot or self.feed_in.by_spot
+
     def with_vat(self, part: str) -> Decimal:
         """1 + VAT where a part (one of PARTS) bears it, else 1."""
         return 1 + self.vat if part in self.vat_base else Decimal(1)

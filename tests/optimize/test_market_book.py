@@ -36,7 +36,8 @@ WRONG = {
         r"refund.method is quarter-hours: must be one of quarter_hours, flat; did you mean quarter_hours\?"),
     "a key of the other method": (GOOD, "[[monthly]]\nname = \"supplier", "green_kwh_per_month = 3\n"
         "[[monthly]]\nname = \"supplier", r"refund.green_kwh_per_month is 3: no such key"),
-    "no energy": (GOOD, '[energy]\nkind = "spot"\nmarkup_eur_per_kwh = 0.018\n', "", r"energy is absent: is needed"),
+    "no energy": (GOOD, '[energy]\nkind = "spot"\nmarkup_eur_per_kwh = 0.018\n', "",
+        r"energy is absent: is needed"),
     "a date in quotes": (GOOD, "from = 2025-01-01", 'from = "2025-01-01"',
         r"from is 2025-01-01: must be a date"),
     "an end before the start": (GOOD, "from = 2025-01-01", "from = 2025-01-01\nuntil = 2024-12-31",
