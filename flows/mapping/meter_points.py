@@ -51,7 +51,7 @@ def meter_points(known: Known, zone: str) -> list[MeterPoint]:
     return [*points, *(MeterPoint(kind="battery", name=car, cars=(car,)) for car in plugs)]
 
 
-def counted(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[Counted, str]:
+def meter_counts(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[Counted, str]:
     """What a point's meter and the cars behind it counted, and what is to be told of it, or "".
 
     Raises NoAccountError that names car or site and the quarter-hours that nothing tells of.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
-from flows.mapping.meter_points import MeterPoint, counted, meter_points, spot_prices
+from flows.mapping.meter_points import MeterPoint, meter_counts, meter_points, spot_prices
 from flows.stages.record import StageResult
 from optimize.errors import BillError, TermsError
 from optimize.market.bill import Bill, bill, month_slots
@@ -47,7 +47,7 @@ def bills(
     notes, failed = [], []
     for point in points:
         try:
-            series, note = counted(known, point, slots)
+            series, note = meter_counts(known, point, slots)
             lines += _lines(book, point, bill(book, slots, series, spot))
             notes += [note] if note else []
         except (FlowsError, BillError) as error:
