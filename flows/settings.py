@@ -136,6 +136,16 @@ class TariffSettings(Section):
         return self.model_dump(exclude={"book"})
 
 
+class SettleSettings(Section):
+    """What owners and the operator have agreed on: TOML files of this folder in `contracts`.
+
+    A contract bounds the plan (least charge, most V2G) and `v2g settle` settles a day by it; it says which
+    cars it is for.
+    """
+
+    contracts: list[str] = Field(default=[])
+
+
 class PlanSettings(Section):
     """What the optimiser is told.
 
@@ -224,6 +234,7 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
     fetch: FetchSettings = FetchSettings()
     tariff: TariffSettings = TariffSettings()
+    settle: SettleSettings = SettleSettings()
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()

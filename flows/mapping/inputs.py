@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 
 from flows.mapping.carry import Carried
+from flows.mapping.contracted import NO_CONTRACTS, Contracted
 from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.peaks import NO_PEAKS, Peaks
@@ -32,6 +33,7 @@ class PlanInputs:
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
     columns of their chargers; unknown_chargers: those that are named and not known. expected: stays among
     them that nobody has told.
+    contracts: what is agreed on with their owners.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -53,6 +55,7 @@ class PlanInputs:
     unknown_chargers: Sequence[str] = ()
     expected: Expected = NOTHING_EXPECTED
     unusable: Mapping[str, str] = field(default_factory=dict)
+    contracts: Contracted = NO_CONTRACTS
     parts: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class PlanInputs:
             "settings": hash_values(options),
             "code": source_hash("optimize", "twin", "flows/mapping", "flows/stages"),
         }
+        if self.contracts.of:
+            parts["contracts"] = self.contracts.digest
         object.__setattr__(self, "parts", parts)
 
     @property

@@ -113,6 +113,8 @@ def _input_hash(real: RealDay, executed: Executed) -> str:
     inputs = real.inputs
     calibrations = {name: one.calibration_id for name, one in sorted(inputs.calibrations.items())}
     options = {"tariff": inputs.settings.tariff.adders, "plan": inputs.settings.plan.model_dump()}
+    if inputs.contracts.of:
+        options["contracts"] = {"digest": inputs.contracts.digest}
     return hash_values(
         [
             str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
