@@ -192,7 +192,7 @@ def _row(found: _Day, battery: str, slots: int) -> dict[str, Any]:
         "counted_against": contract.against,
         "metered": int(own["metered_slots"].iloc[0]) == slots,
         **told,
-        "theta": float(settled.theta),
+        "theta": None if settled.theta is None else float(settled.theta),
         **{f"{name}_eur": float(getattr(settled, f"{name}_eur")) for name in names},
     }
 
@@ -201,7 +201,7 @@ def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """The rows with what they differ by from those before; a car that is gone is taken back whole."""
     gone = before[~before["battery_id"].isin(rows["battery_id"])]
     euros = [name for name in rows.columns if name.endswith("_eur")]
-    taken_back = gone[list(rows.columns)].assign(**dict.fromkeys(euros, 0.0), theta=0.0)
+    taken_back = gone[list(rows.columns)].assign(**dict.fromkeys(euros, 0.0), theta=None)
     taken_back = taken_back.assign(**dict.fromkeys(_PRIVATE, None))
     rows = pd.concat([rows, taken_back], ignore_index=True) if len(gone) else rows
     paid = before.set_index("battery_id")

@@ -45,10 +45,10 @@ class OwnerDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """€ to the cent; theta: the owner's part of Π, as found where the rule finds it (0 where Π is 0)."""
+    """€ to the cent; theta: the owner's part of Π, as found where the rule finds it, None if Π is 0."""
 
     total_eur: Decimal
-    theta: Decimal
+    theta: Decimal | None
     owner_share_eur: Decimal
     grid_share_eur: Decimal
     fed_back_eur: Decimal
@@ -82,9 +82,11 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
             raise BillError(f"{name} is {getattr(day, name)}, below 0")
     total = to_cent(day.other_energy_cost_eur - day.energy_cost_eur)
     wear = to_cent(day.wear_eur - day.other_wear_eur)
+    theta: Decimal | None = contract.theta
     owner = contract.theta * total
     if contract.rule == "after_wear":
         owner = wear + contract.theta * (total - wear)
+        theta = owner / total if total else None
     owner_share, grid_share = in_cents(total, (owner, total - owner))
     bonus, free = contract.bonus, contract.free
     fed_back = to_cent(contract.eur_per_kwh_fed_back * day.export_kwh)
@@ -98,7 +100,7 @@ def settle(contract: Contract, day: OwnerDay) -> Settlement:
     got = owner_share + fed_back + earned + paid_back + compensation
     return Settlement(
         total_eur=total,
-        theta=owner / total if total else NOTHING,
+        theta=theta,
         owner_share_eur=owner_share,
         grid_share_eur=grid_share,
         fed_back_eur=fed_back,

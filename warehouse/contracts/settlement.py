@@ -43,7 +43,12 @@ SETTLEMENT = (
             _private("import_kwh", "kWh", "Drawn at the plug"),
             _private("export_kwh", "kWh", "Fed back at the plug"),
             _private("stored_more_kwh", "kWh", "In store more than what it is counted against"),
-            number("theta", "1", "Owner's part of the total; as found, where the contract's rule finds it"),
+            number(
+                "theta",
+                "1",
+                "Owner's part of the total, by contract or as its rule finds it",
+                nullable=True,
+            ),
             _euros("total", "Π, what energy cost less: owner's and operator's share"),
             _euros("owner_share", "the owner's of it"),
             _euros("grid_share", "the operator's of it"),
