@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,16 @@ from optimize import plan_day
 from optimize.account import account
 from optimize.market.bill import bill, in_decimals
 from optimize.market.book import TariffBook
+from optimize.market.contract import Contract
 from optimize.market.prices import prices
+from optimize.market.settlement import OwnerDay, settle
 from optimize.types import Car, DayProblem, Mode, Session, Site, WearPrice
 from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, require
-from tests.optimize.market_books import counted, shipped
+from tests.optimize.market_books import counted, shipped, shipped_contract
 
 CAPACITY_KWH, WEAR_EUR_PER_KWH, HOUSE_KW = 60.0, 0.04, 2.0
-PART_LOAD = 0.70
+PART_LOAD, HOURS = 0.70, Decimal(14)
+_MONEY = [one.name for one in fields(OwnerDay) if one.name not in ("hours", "missed")]
 QUARTER = pd.Timedelta(minutes=15)
 ROWS: tuple[tuple[str, str, float, float, str], ...] = (
     ("wholesale both ways", "wholesale.toml", 0.0, 0.92, "129"),
@@ -132,6 +136,13 @@ def a_year(nights: Nights, step: int, name: str, house_kw: float, efficiency: fl
     return 365.0 * float(np.mean(gains))
 
 
+def plugged_year(contract: Contract) -> float:
+    """€ a year that a contract pays for the nights at the plug: twelve months of 30 days."""
+    day = OwnerDay(**dict.fromkeys(_MONEY, Decimal(0)), hours=HOURS, missed=0)
+    days = (replace(day, hours_before=HOURS * number) for number in range(30))
+    return 12.0 * float(sum(settle(contract, one).paid_eur for one in days))
+
+
 def in_force_always(book: TariffBook) -> TariffBook:
     """The same terms for prices of earlier years."""
     return replace(book, first_day=book.first_day.replace(year=2000))
@@ -169,6 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     for title, name, house_kw, efficiency, stated in ROWS:
         found = [a_year(one, told.step, name, house_kw, efficiency) for one in nights.values()]
         print(f"{title:34}" + "".join(f"{eur:12.1f}" for eur in found) + f"{stated:>10}", flush=True)
+    by_contract = plugged_year(shipped_contract("plugged_hours.toml"))
+    print(f"{'a contract by the plugged hour':34}" + f"{by_contract:12.1f}" * len(nights) + f"{'720':>10}")
     print(f"{time.perf_counter() - began:.0f} s")
 
 

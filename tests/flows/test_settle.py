@@ -25,9 +25,9 @@ from flows.stages.settle import _nothing_since, days_to_settle, settle_days
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, put, spoil
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
+from tests.optimize.market_books import CONTRACTS
 from warehouse.zones import market_day_slots
 
-CONTRACTS = Path(__file__).parents[1] / "examples" / "contracts"
 SHARED = """format = 1
 id = "shared"
 version = 2

@@ -12,16 +12,24 @@ from optimize.account import base_load_kw, grid_power_kw
 from optimize.arrays import FloatArray
 from optimize.market.bill import in_decimals
 from optimize.market.book import TariffBook, read_book
+from optimize.market.contract import Contract, read_contract
 from optimize.market.refund import Counted
 from optimize.types import DayProblem, ModePlan
 
 BOOKS = Path(__file__).parents[1] / "examples" / "books"
+CONTRACTS = BOOKS.parent / "contracts"
 
 
 def shipped(name: str) -> TariffBook:
     """An example book by its file name."""
     file = BOOKS / name
     return read_book(file.read_text(encoding="utf-8"), file.name)
+
+
+def shipped_contract(name: str) -> Contract:
+    """An example contract by its file name."""
+    file = CONTRACTS / name
+    return read_contract(file.read_text(encoding="utf-8"), file.name)
 
 
 def random_text(rng: np.random.Generator, *, refund: bool, steady: bool) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,18 +14,14 @@ from optimize.errors import BillError, TermsError
 from optimize.market.bill import to_cent
 from optimize.market.contract import Contract, contracts_by_battery, read_contract
 from optimize.market.settlement import OwnerDay, Settlement, in_cents, settle
+from tests.optimize.market_books import shipped_contract as shipped
 
-CONTRACTS = Path(__file__).parents[1] / "examples" / "contracts"
 HEAD = (
     'format = 1\nid = "x"\nversion = 3\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\nfrom = 2026-01-01\n'
     'batteries = ["A", "B"]\n'
 )
 FIXED = HEAD + '[share]\nrule = "fixed"\ntheta = 0.6\n'
 NOTHING = Decimal(0)
-
-
-def shipped(name: str) -> Contract:
-    return read_contract((CONTRACTS / name).read_text(encoding="utf-8"), name)
 
 
 def contract(text: str) -> Contract:
