@@ -51,6 +51,19 @@ def meter_points(known: Known, zone: str) -> list[MeterPoint]:
     return [*points, *(MeterPoint(kind="battery", name=car, cars=(car,)) for car in plugs)]
 
 
+def netted_cars(known: Known, zone: str, start: pd.Timestamp, end: pd.Timestamp) -> dict[str, str]:
+    """Cars that share a meter with a load or with other cars, and its site: their plugs tell no bill."""
+    found: dict[str, str] = {}
+    for point in meter_points(known, zone):
+        if point.kind == "battery":
+            continue
+        where = {"site_id": list(point.sites)}
+        load = known.read("core_site_load", where=where, start=start, end=end, columns=["site_id"])
+        if len(point.cars) > 1 or len(load):
+            found |= dict.fromkeys(point.cars, point.name)
+    return found
+
+
 def meter_counts(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[Counted, str]:
     """What a point's meter and the cars behind it counted, and what is to be told of it, or "".
 

@@ -18,6 +18,7 @@ from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
 from flows.mapping.contracted import contracts_of
 from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.meter_points import netted_cars
 from flows.mapping.past import FOLLOWED
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
@@ -52,7 +53,9 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
     missing: list[str] = []
     for day in days:
         try:
-            told += _settled(context, day)
+            found = _Day.of(context, day)
+            told += _settled(context, found)
+            missing += found.netted
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
@@ -78,13 +81,17 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Day:
-    """What a day is settled from. hours: of each car, plugged in on the day and in its month before it."""
+    """What a day is settled from. hours: of each car, plugged in on the day and in its month before it.
+
+    netted: cars with a contract whose account at their own plug is not what their common meter's bill says.
+    """
 
     day: date
     realised_id: str
     cars: pd.DataFrame
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
+    netted: Sequence[str]
 
     @classmethod
     def of(cls, context: Context, day: date) -> _Day:
@@ -99,12 +106,23 @@ class _Day:
         contracts = contracts_of(context.workspace.contracts, day, names)
         if not contracts:
             raise NoAccountError("no contract that is in force holds any of its cars")
+        start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+        shared = {car: site for car, site in netted_cars(known, zone, start, end).items() if car in contracts}
+        netted = [
+            f"{day}: {car} is not settled: the meter of site {site} nets it with load or other cars, which "
+            "its account does not know"
+            for car, site in sorted(shared.items())
+        ]
+        contracts = {car: one for car, one in contracts.items() if car not in shared}
+        if not contracts:
+            raise NoAccountError("; ".join(netted))
         return cls(
             day=day,
             realised_id=realised_id,
             cars=cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True),
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
+            netted=netted,
         )
 
     @property
@@ -151,9 +169,9 @@ class _Day:
         return settle(contract, day), told
 
 
-def _settled(context: Context, day: date) -> list[dict[str, Any]]:
+def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     """The rows to show of a day, written where they are new."""
-    zone, found = context.workspace.zone, _Day.of(context, day)
+    zone, day = context.workspace.zone, found.day
     before = context.known.read("out_settlement", where={"zone": zone, "market_date": day})
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:

@@ -23,7 +23,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.stages.settle import _nothing_since, days_to_settle, settle_days
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, put, spoil
+from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows, spoil
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.optimize.market_books import CONTRACTS
 from warehouse.zones import market_day_slots
@@ -206,6 +206,27 @@ def test_a_day_without_an_account_or_a_contract_is_told_and_costs_no_other(settl
     later = replace(settled_depot.contracts[0], first_day=DAY + timedelta(days=99))
     result = settled(replace(settled_depot, contracts=(later,)), DAY)
     assert "no contract that is in force holds any of its cars" in result.message
+
+
+def test_cars_behind_a_meter_that_nets_them_are_named_and_not_settled(settled_depot: Workspace) -> None:
+    yard = site_rows().assign(metering="site")
+    home = site_rows().assign(site_id="home", metering="site")
+    put(settled_depot, "sites", pd.concat([yard, home]), as_of=OVER)
+    moved = fleet_rows()
+    moved.loc[moved["battery_id"] == "car-2", "site_id"] = "home"
+    put(settled_depot, "fleet", moved, as_of=OVER)
+    hour = pd.DataFrame(
+        {
+            "site_id": ["home"], "interval_start_utc": [f"{DAY}T10:00:00Z"], "resolution_minutes": [60],
+            "load_kw": [2.0],
+        }
+    )  # fmt: skip
+    put(settled_depot, "site_load", hour, as_of=OVER)
+    check(Context.of(settled_depot, OVER))
+    result = settled(settled_depot, DAY)
+    assert result.exit_code == 3
+    assert "car-2 is not settled: the meter of site home nets it with load or other cars" in result.message
+    assert rows_of(settled_depot)["battery_id"].tolist() == ["car-1"]  # alone behind its meter
 
 
 def test_totals_keep_no_energies(settled_depot: Workspace) -> None:
