@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -20,11 +21,13 @@ from flows.stages import Context
 from flows.stages.bill import bills, month_of
 from flows.stages.check import check
 from flows.stages.plan import plan
+from flows.stages.situation import _priced
 from flows.workspace import Workspace
 from optimize.market.prices import prices
 from optimize.types import Tariff
 from tests.flows.conftest import AS_OF, DAY, nobody, price_rows, put, site_rows
 from tests.optimize.market_books import BOOKS
+from warehouse.zones import market_day_bounds
 
 AFTER = datetime(2025, 3, 2, tzinfo=UTC)
 FEBRUARY = date(2025, 2, 1)
@@ -211,6 +214,8 @@ def test_a_book_without_spot_prices_plans_without_a_market(workspace: Workspace)
     buy, sell = told.at_the_plug(Tariff())
     np.testing.assert_allclose(buy, 1.19 * (0.115 + 0.083 + 0.0205 + 0.0166 + 0.0265), atol=1e-12)
     np.testing.assert_allclose(sell, 0.0794 + 1.19 * (0.083 + 0.0205), atol=1e-12)
+    assert _priced(Context.of(fixed, AS_OF), DAY) == market_day_bounds(DAY - timedelta(days=1), ZONE)[0]
+    assert _priced(Context.of(replace(fixed, book=None), AS_OF), DAY) is None
 
 
 def test_a_book_that_is_not_in_force_makes_no_plan(workspace: Workspace) -> None:
