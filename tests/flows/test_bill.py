@@ -214,7 +214,7 @@ def test_a_book_without_spot_prices_plans_without_a_market(workspace: Workspace)
     buy, sell = told.at_the_plug(Tariff())
     np.testing.assert_allclose(buy, 1.19 * (0.115 + 0.083 + 0.0205 + 0.0166 + 0.0265), atol=1e-12)
     np.testing.assert_allclose(sell, 0.0794 + 1.19 * (0.083 + 0.0205), atol=1e-12)
-    assert _priced(Context.of(fixed, AS_OF), DAY) == market_day_bounds(DAY - timedelta(days=1), ZONE)[0]
+    assert _priced(Context.of(fixed, AS_OF), DAY) == market_day_bounds(DAY - timedelta(days=1), fixed.zone)[0]
     assert _priced(Context.of(replace(fixed, book=None), AS_OF), DAY) is None
 
 
