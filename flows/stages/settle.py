@@ -29,7 +29,7 @@ from optimize.market.contract import Contract
 from optimize.market.settlement import OwnerDay, Settlement, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
-from warehouse.zones import market_day_bounds, market_day_slots
+from warehouse.zones import market_day_bounds
 
 _WATT_HOUR = Decimal("0.001")
 _FIGURES = (
@@ -176,8 +176,7 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
         return _shown(newest)
-    slots = len(market_day_slots(day, zone))
-    rows = pd.DataFrame([_row(found, name, slots) for name in sorted(found.contracts)])
+    rows = pd.DataFrame([_row(found, name) for name in sorted(found.contracts)])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
     rows = rows.assign(
@@ -198,7 +197,7 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     return _shown(rows)
 
 
-def _row(found: _Day, battery: str, slots: int) -> dict[str, Any]:
+def _row(found: _Day, battery: str) -> dict[str, Any]:
     contract, (settled, told) = found.contracts[battery], found.settled(battery)
     own = found.cars[(found.cars["battery_id"] == battery) & (found.cars["mode"] == FOLLOWED)]
     names = ("total", "owner_share", "grid_share", *_PAID, "wear", "owner", "grid")
@@ -208,7 +207,7 @@ def _row(found: _Day, battery: str, slots: int) -> dict[str, Any]:
         "contract_version": contract.version,
         "contract_digest": contract.digest,
         "counted_against": contract.against,
-        "metered": int(own["metered_slots"].iloc[0]) == slots,
+        "metered_slots": int(own["metered_slots"].iloc[0]),
         **told,
         "theta": None if settled.theta is None else float(settled.theta),
         **{f"{name}_eur": float(getattr(settled, f"{name}_eur")) for name in names},

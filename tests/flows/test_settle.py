@@ -103,7 +103,7 @@ def test_a_day_is_settled_from_its_account(settled_depot: Workspace) -> None:
             row["grid_eur"],
         )
         assert row["bonus_eur"] == pytest.approx(0.1 * row["plugged_hours"], abs=0.00501)
-        assert row["plugged_hours"] > 5 and not row["metered"]
+        assert row["plugged_hours"] > 5 and row["metered_slots"] == 0
     assert rows["total_eur"].sum() > 0
     assert settled_depot.warehouse.read("out_run", where={"stage": "settle"})["exit_code"].tolist() == [0]
 
@@ -143,7 +143,7 @@ def test_a_late_meter_is_a_correction_that_equals_a_fresh_settlement(
     pd.testing.assert_frame_equal(rows[rows["sequence"] == 1].reset_index(drop=True), first)
     second = rows[rows["sequence"] == 2].reset_index(drop=True)
     assert second["corrects"].tolist() == [first["settlement_id"].iloc[0]] * 2
-    assert second["metered"].tolist() == [True, False]
+    assert second["metered_slots"].tolist() == [96, 0]
     for whose in ("owner", "grid"):
         corrected = first[f"{whose}_eur"] + second[f"{whose}_correction_eur"]
         pd.testing.assert_series_equal(corrected.round(2), second[f"{whose}_eur"], check_names=False)
