@@ -1,43 +1,44 @@
 """What an owner and an operator have agreed on, read from TOML: it bounds the plan and it settles the day.
 
-format = 1
-id = "plugged-hours"
-version = 1                       # counted up at each change: digest and version stand on every row
-currency = "EUR"
-timezone = "Europe/Berlin"        # of its days and months
-from = 2026-01-01                 # `until` (last day) if it is known
-batteries = ["CAR1", "CAR2"]      # or "all": every car that no other contract names
+    format = 1
+    id = "plugged-hours"
+    version = 1                       # counted up at each change: digest and version stand on every row
+    currency = "EUR"
+    from = 2026-01-01                 # market day; `until` (last day) if it is known
+    batteries = ["CAR1", "CAR2"]      # or "all": every car that no other contract names
 
-[limits]                          # of the plan; each may be absent
-min_soc = 0.3                     # never less in store while plugged in
-v2g_kwh_per_day = 15.0            # discharged, battery side
-v2g_kwh_per_month = 200.0
+    [limits]                          # of the plan; each may be absent
+    min_soc = 0.3                     # never less in store while plugged in
+    v2g_kwh_per_day = 15.0            # discharged, battery side
+    v2g_kwh_per_month = 200.0
 
-[guarantee]
-compensation_eur = 10.0           # for each departure with less than was promised
+    [guarantee]
+    compensation_eur = 10.0           # for each departure with less than was promised
 
-[pay]
-eur_per_kwh_fed_back = 0.05       # metered at the plug
+    [pay]
+    eur_per_kwh_fed_back = 0.05       # metered at the plug
 
-[bonus]                           # for being plugged in; of a month
-eur_per_hour = 0.24
-cap_eur_per_month = 60.0
-eur_per_month = 30.0              # once `min_hours_per_month` are reached
-min_hours_per_month = 300.0       # below it the bonus by the hour is not paid either
+    [bonus]                           # for being plugged in; of a month
+    eur_per_hour = 0.24
+    cap_eur_per_month = 60.0
+    eur_per_month = 30.0              # once `min_hours_per_month` are reached
+    min_hours_per_month = 300.0       # below it the bonus by the hour is not paid either
 
-[free]                            # charging that is paid back, on days plugged in long enough
-kwh_per_day = 30.0
-eur_per_kwh = 0.28
-min_hours_per_day = 8.0
+    [free]                            # charging that is paid back, on days plugged in long enough
+    kwh_per_day = 30.0
+    eur_per_kwh = 0.28
+    min_hours_per_day = 8.0
 
-[share]
-rule = "fixed"                    # owner's part: θ·Π; "after_wear": C_deg + θ·(Π − C_deg), which finds θ
-theta = 0.5
-against = "uncontrolled"          # what Π and C_deg are counted against; or "ordered"
-wear_floor = true                 # what the owner gets in all is never below C_deg; false if absent
+    [share]
+    rule = "fixed"                    # owner's part: θ·Π; "after_wear": C_deg + θ·(Π − C_deg), which finds θ
+    theta = 0.5
+    against = "uncontrolled"          # what Π and C_deg are counted against; or "ordered"
+    wear_floor = true                 # what the owner gets in all is never below C_deg; false if absent
 
-[privacy]
-mode = "full"                     # "totals": energies and hours are not kept with the settlement
+    [privacy]
+    mode = "full"                     # "totals": energies and hours are not kept with the settlement
+
+Days and months are those of the bidding zone.
 """
 
 from __future__ import annotations
@@ -48,7 +49,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast
-from zoneinfo import ZoneInfo
 
 from optimize.errors import TermsError
 from optimize.market.table import Table
@@ -57,7 +57,7 @@ FORMAT = 1
 NOTHING = Decimal(0)
 Against = Literal["uncontrolled", "ordered"]
 _KEYS = (
-    "format", "id", "version", "currency", "timezone", "from", "until", "batteries", "limits", "guarantee",
+    "format", "id", "version", "currency", "from", "until", "batteries", "limits", "guarantee",
     "pay", "bonus", "free", "share", "privacy",
 )  # fmt: skip
 
@@ -96,7 +96,6 @@ class Contract:
     digest: str
     contract_id: str
     version: int
-    timezone: str
     first_day: dt.date
     last_day: dt.date | None
     batteries: frozenset[str] | None
@@ -114,7 +113,7 @@ class Contract:
     privacy: Literal["full", "totals"]
 
     def holds_on(self, day: dt.date) -> bool:
-        """Whether it is in force on a local day."""
+        """Whether it is in force on a market day."""
         return day >= self.first_day and (self.last_day is None or day <= self.last_day)
 
 
@@ -141,7 +140,6 @@ def read_contract(text: str, file: str) -> Contract:
         digest=hashlib.sha256(text.encode()).hexdigest(),
         contract_id=root.text("id"),
         version=int(version),
-        timezone=_timezone(root),
         first_day=first,
         last_day=last,
         batteries=_batteries(root),
@@ -238,15 +236,6 @@ def _privacy(root: Table) -> Literal["full", "totals"]:
     mode = part.table.one_of("mode", ("full", "totals"), "full")
     part.table.refuse_rest()
     return "totals" if mode == "totals" else "full"
-
-
-def _timezone(root: Table) -> str:
-    name = root.text("timezone")
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:
-        raise root.error("timezone", "must be a time zone, as Europe/Berlin") from error
-    return name
 
 
 def _batteries(root: Table) -> frozenset[str] | None:

@@ -32,7 +32,6 @@ SHARED = """format = 1
 id = "shared"
 version = 2
 currency = "EUR"
-timezone = "Europe/Berlin"
 from = 2020-01-01
 batteries = ["car-1"]
 [bonus]

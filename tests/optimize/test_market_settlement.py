@@ -16,10 +16,7 @@ from optimize.market.contract import Contract, contracts_by_battery, read_contra
 from optimize.market.settlement import OwnerDay, Settlement, in_cents, settle
 from tests.optimize.market_books import shipped_contract as shipped
 
-HEAD = (
-    'format = 1\nid = "x"\nversion = 3\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\nfrom = 2026-01-01\n'
-    'batteries = ["A", "B"]\n'
-)
+HEAD = 'format = 1\nid = "x"\nversion = 3\ncurrency = "EUR"\nfrom = 2026-01-01\nbatteries = ["A", "B"]\n'
 FIXED = HEAD + '[share]\nrule = "fixed"\ntheta = 0.6\n'
 NOTHING = Decimal(0)
 
