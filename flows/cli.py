@@ -17,6 +17,7 @@ from flows.commands import (
     data,
     dispatch,
     history,
+    money,
     own,
     planning,
     quarantine,
@@ -76,6 +77,7 @@ own.add_to(app)
 quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
+money.add_to(app)
 dispatch.add_to(app)
 history.add_to(app)
 twin.add_to(app)

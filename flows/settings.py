@@ -34,6 +34,7 @@ from flows.markets import OwnZones, WorkspaceSettings, ZoneSettings
 from flows.notify_settings import NotifySettings
 from flows.schedules import ScheduleSettings
 from flows.section import Section
+from flows.terms_settings import SettleSettings, TariffSettings
 
 FILE_NAME = "v2g.toml"
 UnknownPrices = Literal["week_ago", "day_before", "like_days"]
@@ -108,19 +109,6 @@ class FetchSettings(Section):
                 if beside := {*asked.options, *(["tariff"] if asked.tariff else [])} - allowed:
                     raise ValueError(f"{', '.join(sorted(beside))} does not belong to {asked.source}")
         return value
-
-
-class TariffSettings(Section):
-    """What is added to the wholesale price.
-
-    What is bought costs (price + `import_adder_eur_per_kwh`) · (1 + `vat`), what is sold earns price +
-    `export_adder_eur_per_kwh`, at the plug. A retail tariff (`v2g ingest tariffs`) that covers most of the
-    day stands in place of it.
-    """
-
-    import_adder_eur_per_kwh: float = Field(default=0.0, ge=-1, le=2)
-    vat: float = Field(default=0.0, ge=0, le=1)
-    export_adder_eur_per_kwh: float = Field(default=0.0, ge=-2, le=2)
 
 
 class PlanSettings(Section):
@@ -212,6 +200,7 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
     fetch: FetchSettings = FetchSettings()
     tariff: TariffSettings = TariffSettings()
+    settle: SettleSettings = SettleSettings()
     plan: PlanSettings = PlanSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     schedule: ScheduleSettings = ScheduleSettings()

@@ -20,17 +20,21 @@ access list, which new pages inherit and `v2g migrate` leaves alone:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from flows.errors import UsageError, WorkspaceError
+from flows.errors import SettingsError, UsageError, WorkspaceError
 from flows.money import Money
 from flows.settings import FILE_NAME, Settings, load_settings, template
 
 if TYPE_CHECKING:
+    from optimize.market.book import TariffBook
+    from optimize.market.contract import Contract
     from warehouse.store import Warehouse
+
+T = TypeVar("T")
 
 # Set before the engines are imported: none of them may call home, and a worker uses one core.
 QUIET_ENVIRONMENT: Mapping[str, str] = {
@@ -46,11 +50,14 @@ QUIET_ENVIRONMENT: Mapping[str, str] = {
 class Workspace:
     """An opened workspace: absolute `root` and the settings as they were read.
 
-    lock_timeout_s: how long its warehouse is waited for while somebody else holds it.
+    lock_timeout_s: how long its warehouse is waited for while somebody else holds it. book: that of the
+    settings; None where they name none. contracts: those of the settings.
     """
 
     root: Path
     settings: Settings
+    book: TariffBook | None = None
+    contracts: tuple[Contract, ...] = ()
     lock_timeout_s: float = 10.0
 
     @classmethod
@@ -67,7 +74,8 @@ class Workspace:
 
         settings = load_settings(file)
         define_zones({name: own.zone for name, own in settings.zones.root.items()})
-        return cls(root=root, settings=settings)
+        book, contracts = _book(root, settings.tariff.book), _contracts(root, settings.settle.contracts)
+        return cls(root=root, settings=settings, book=book, contracts=contracts)
 
     @classmethod
     def create(cls, root: Path, *, zone: str, notice: str = "", providers: Sequence[str] = ()) -> Workspace:
@@ -191,3 +199,31 @@ class Workspace:
     def enter(self) -> None:
         """Set `environment()` in this process; has to come before the first import of prefect."""
         os.environ.update(self.environment())
+
+
+def _book(root: Path, name: str) -> TariffBook | None:
+    if not name:
+        return None
+    from optimize.market.book import read_book
+
+    return _terms(root, name, "[tariff] book", read_book)
+
+
+def _contracts(root: Path, names: Sequence[str]) -> tuple[Contract, ...]:
+    if not names:
+        return ()
+    from optimize.market.contract import read_contract
+
+    return tuple(_terms(root, name, "[settle] contracts", read_contract) for name in names)
+
+
+def _terms(root: Path, name: str, key: str, read: Callable[[str, str], T]) -> T:
+    """What a file of the workspace says; raises SettingsError that names it."""
+    from optimize.errors import TermsError
+
+    try:
+        return read((root / name).read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{FILE_NAME}: {key} = {name!r}: cannot be read ({error})") from error
+    except TermsError as error:
+        raise SettingsError(str(error)) from error

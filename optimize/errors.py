@@ -4,7 +4,9 @@ OptimizeError
 ├── ProblemError      the question is malformed: names the car, session or slot, the field and the value
 ├── SolverError       the solver gave no usable answer: names the mode, its status and the model's size
 │   └── TimeLimitError    no feasible plan within the time allowed
-└── PlanCheckError    a plan failed the independent check: names the rule, where, and by how much
+├── PlanCheckError    a plan failed the independent check: names the rule, where, and by how much
+├── TermsError        a tariff book or a contract cannot be meant: names file, key and value
+└── BillError         a bill or settlement cannot be made of what is there: names what is missing
 """
 
 from __future__ import annotations
@@ -59,3 +61,21 @@ class PlanCheckError(OptimizeError):
 
     def __str__(self) -> str:
         return f"plan check failed: {self.rule} at {self.where}, off by {self.excess:.3g}"
+
+
+class TermsError(OptimizeError, ValueError):
+    """A file of terms (tariff book, contract) in which `key` is `value` and may not be."""
+
+    def __init__(self, file: str, key: str, value: object, rule: str) -> None:
+        super().__init__(file, key, value, rule)
+        self.file = file
+        self.key = key
+        self.value = value
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key} is {str(self.value)[:80]}: {self.rule}"
+
+
+class BillError(OptimizeError):
+    """A bill cannot be made: says what is missing or twice there, and where."""

@@ -28,6 +28,7 @@ LONGEST = (
     "twin/test_twin_recovery.py",
     "twin/test_twin_dispute.py",
     "flows/test_realise.py",
+    "flows/test_settle.py",
     "flows/test_received.py",
     "flows/test_plan_races.py",
     "flows/test_dead_prefect.py",

@@ -69,8 +69,10 @@ class BackTest:
         settings = workspace.settings
         asked: list[Any] = [
             zone, str(first), every_minutes, twin, known_until.isoformat(), _data(workspace, sources),
-            settings.tariff.model_dump(), settings.plan.model_dump(), code_version(),
+            settings.tariff.adders, settings.plan.model_dump(), code_version(),
         ]  # fmt: skip
+        asked += [workspace.book.digest] if workspace.book else []
+        asked += [contract.digest for contract in workspace.contracts]
         run_id = f"backtest-{first:%Y%m%d}-{hash_values(asked)[:12]}"
         return cls(workspace=workspace, span=span, strategies=tuple(strategies), run_id=run_id)
 

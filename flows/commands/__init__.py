@@ -5,6 +5,7 @@ data      init, ingest …, check
 quarantine list, show, release
 planning  calibrate, plan, run, report, status
 backtest  backtest
+money     bill, settle
 service   demo, serve
 warehouse trace, snapshot, backup, restore, retention, export, migrate
 Engines are imported inside the commands: `v2g --help` pays for none of them.

@@ -9,6 +9,7 @@ from datetime import date
 import pandas as pd
 
 from flows.mapping.carry import Carried
+from flows.mapping.contracted import NO_CONTRACTS, Contracted
 from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.peaks import NO_PEAKS, Peaks
@@ -16,6 +17,7 @@ from flows.mapping.prices import PlanPrices
 from flows.mapping.surroundings import NO_SURROUNDINGS, Surroundings
 from flows.settings import Settings
 from flows.version import source_hash
+from optimize.types import Tariff
 from twin.types import Calibration
 
 UNKNOWN_CALIBRATION = "none"
@@ -31,6 +33,7 @@ class PlanInputs:
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
     columns of their chargers; unknown_chargers: those that are named and not known. expected: stays among
     them that nobody has told.
+    contracts: what is agreed on with their owners.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -52,12 +55,13 @@ class PlanInputs:
     unknown_chargers: Sequence[str] = ()
     expected: Expected = NOTHING_EXPECTED
     unusable: Mapping[str, str] = field(default_factory=dict)
+    contracts: Contracted = NO_CONTRACTS
     parts: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         known = {battery: calibration.calibration_id for battery, calibration in self.calibrations.items()}
         options = {
-            "tariff": self.settings.tariff.model_dump(),
+            "tariff": self.settings.tariff.adders,
             "plan": self.settings.plan.model_dump(exclude={"gap_warning"}),  # judges a plan, makes none
         }
         parts = {
@@ -76,12 +80,19 @@ class PlanInputs:
             "settings": hash_values(options),
             "code": source_hash("optimize", "twin", "flows/mapping", "flows/stages"),
         }
+        if self.contracts.of:
+            parts["contracts"] = self.contracts.digest
         object.__setattr__(self, "parts", parts)
 
     @property
     def input_hash(self) -> str:
         """Hash of everything: the day, the zone and every part."""
         return hash_values([str(self.market_date), self.zone, dict(self.parts)])
+
+    @property
+    def tariff(self) -> Tariff:
+        """What the settings add to the market's price, where neither a book nor a retail tariff stands."""
+        return Tariff(**self.settings.tariff.adders)
 
     @property
     def capacity_kwh(self) -> dict[str, float]:

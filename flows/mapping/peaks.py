@@ -1,7 +1,7 @@
 """What the most that a site draws costs, and what it was so far: that is not paid for again.
 
-A price of the settings is paid each day. A demand charge of a retail tariff is paid on a month's highest
-import: what raises it is of use on all days that are left of the month, and each bears its part.
+A price of the settings is paid each day. A demand charge of a book or a retail tariff is paid on a month's
+highest import: what raises it is of use on all days that are left of the month, and each bears its part.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from flows.mapping.hashing import hash_values
 from flows.mapping.horizon import Horizon
 from flows.mapping.past import FOLLOWED, followed_rows, owned
 from flows.mapping.plan_spans import plans_within
-from flows.mapping.retail import retail_rows
 from optimize.types import MODES
 from warehouse.known import Known
 
@@ -29,18 +28,17 @@ class Peaks:
     kw: Mapping[str, Mapping[str, float]]
 
     @classmethod
-    def of(cls, known: Known, horizon: Horizon, settings_price: float, tariff: pd.DataFrame) -> Peaks:
-        """settings_price: €/kW a day; where it is 0, the demand charge of a tariff (rows of core_tariff)."""
+    def of(cls, known: Known, horizon: Horizon, settings_price: float, charge_eur_per_kw: float) -> Peaks:
+        """settings_price: €/kW a day; where it is 0, charge_eur_per_kw on a month's highest import."""
         today = horizon.local[0].normalize()
         if settings_price:
             return cls(price_eur_per_kw=settings_price, kw=_so_far(known, horizon, today))
-        charge = retail_rows(tariff, "import")["demand_charge_eur_per_kw"].max()
-        if pd.isna(charge) or not charge:
+        if not charge_eur_per_kw:
             return NO_PEAKS
         day = horizon.market_date
         days_left = monthrange(day.year, day.month)[1] - day.day + 1
         kw = _so_far(known, horizon, today.replace(day=1))
-        return cls(price_eur_per_kw=float(charge) / days_left, kw=kw)
+        return cls(price_eur_per_kw=charge_eur_per_kw / days_left, kw=kw)
 
     def so_far_kw(self, mode: str, site_id: str) -> float:
         """The most that a site drew, ≥ 0."""

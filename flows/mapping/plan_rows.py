@@ -12,7 +12,7 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.twin_wear import TwinWear
 from optimize.account import Account, account, base_load_kw, grid_power_kw, site_power_kw
 from optimize.rulebook import BINDINGS
-from optimize.types import DayProblem, Mode, ModePlan, Tariff
+from optimize.types import DayProblem, Mode, ModePlan
 
 _MONEY = (
     "import_kwh",
@@ -50,7 +50,7 @@ def plan_frames(
 
 def price_rows(inputs: PlanInputs) -> pd.DataFrame:
     """The rows of out_plan_price, without plan_id and lineage: the prices that the plan was made with."""
-    buy, sell = inputs.prices.at_the_plug(Tariff(**inputs.settings.tariff.model_dump()))
+    buy, sell = inputs.prices.at_the_plug(inputs.tariff)
     return pd.DataFrame(
         {
             "interval_start_utc": inputs.prices.slots,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flows.mapping.carry import NOTHING_CARRIED
 from flows.mapping.chargers import with_chargers
+from flows.mapping.contracted import Contracted
 from flows.mapping.expected import NOTHING_EXPECTED, Expected
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.peaks import Peaks
@@ -35,6 +36,7 @@ def plan_inputs(
     *,
     calibrated: Known,
     left_out: Mapping[str, str],
+    contracts: Contracted,
     expected: Expected = NOTHING_EXPECTED,
 ) -> PlanInputs:
     """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
@@ -63,7 +65,7 @@ def plan_inputs(
             carried=NOTHING_CARRIED,
             v2g_used_kwh={},
             left_out={**left_out, **nowhere},
-            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.retail_rows),
+            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.demand_charge),
             surroundings=Surroundings.of(
                 known,
                 horizon,
@@ -72,6 +74,7 @@ def plan_inputs(
             ),
             unknown_chargers=unknown_chargers,
             expected=expected,
+            contracts=contracts,
         )
     )
 

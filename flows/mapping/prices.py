@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.clock import tomorrow
 from flows.context import Context
+from flows.errors import SettingsError
 from flows.mapping.hashing import hash_values
 from flows.mapping.horizon import (
     LONGEST_TAIL,
@@ -25,9 +26,13 @@ from flows.mapping.horizon import (
     stretches,
 )
 from flows.mapping.like_days import HISTORY, LikeDays
-from flows.mapping.retail import Prices, retail_rows, spread
+from flows.mapping.retail import Prices, retail_rows, spread, written_out
 from flows.mapping.rungs import PlanSource
 from flows.settings import UnknownPrices
+from optimize.errors import TermsError
+from optimize.market.book import TariffBook
+from optimize.market.prices import demand_charge_eur_per_kw
+from optimize.market.prices import prices as by_book
 from optimize.types import BoolArray, Tariff
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
@@ -45,7 +50,7 @@ class PlanPrices:
     market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff says
     at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no tariff.
     past, past_bought: the same of the days before. note: why it is not the first rung, or empty. rows,
-    retail_rows: of core_price, core_tariff.
+    retail_rows: of core_price, core_tariff. book: what a kWh costs and earns by it, whatever else is told.
     """
 
     source: PlanSource
@@ -59,6 +64,7 @@ class PlanPrices:
     note: str
     rows: pd.DataFrame
     retail_rows: pd.DataFrame
+    book: TariffBook | None = None
 
     @property
     def slots(self) -> pd.DatetimeIndex:
@@ -81,10 +87,21 @@ class PlanPrices:
         """Hash of slots, rung and the market's prices, those of the past too, by which a plan knows them."""
         market = None if self.market is None else self.market.tolist()
         past = [table.to_numpy().tolist() for table in (self.past.table, self.past_bought.table)]
-        return hash_values([str(self.slots[0]), len(self.slots), self.source, self.told, market, past])
+        parts = [str(self.slots[0]), len(self.slots), self.source, self.told, market, past]
+        return hash_values(parts if self.book is None else [*parts, self.book.digest])
+
+    @property
+    def demand_charge(self) -> float:
+        """What a kW of the month's highest import costs by book or tariff, €; 0 for none."""
+        if self.book is not None:
+            return demand_charge_eur_per_kw(self.book)
+        charge = retail_rows(self.retail_rows, "import")["demand_charge_eur_per_kw"].max()
+        return 0.0 if pd.isna(charge) else float(charge)
 
     def at_the_plug(self, settings: Tariff) -> tuple[Prices, Prices]:
-        """What a kWh costs and earns in each slot: by retail tariff, else by market price and settings."""
+        """What a kWh costs and earns in each slot: by book, else retail tariff, else market and settings."""
+        if self.book is not None:
+            return by_book(self.book, self.slots, self.market)
         market, nothing = self.market, np.zeros(len(self.slots))
         buy = nothing if market is None else settings.import_price_eur_per_kwh(market)
         sell = nothing if market is None else settings.export_price_eur_per_kwh(market)
@@ -96,6 +113,8 @@ class PlanPrices:
 
     def past_at_the_plug(self, settings: Tariff, slots: pd.DatetimeIndex) -> Prices:
         """What a kWh bought cost in slots like these on each of the last like days, [days, T]."""
+        if self.book is not None:
+            return np.array([by_book(self.book, slots, day)[0] for day in self.past.each(slots)])
         if self.bought is not None:
             return self.past_bought.each(slots)
         return settings.import_price_eur_per_kwh(self.past.each(slots))
@@ -119,14 +138,30 @@ def plan_prices(
     kind = kind or context.workspace.settings.plan.horizon
     slots = candidate_slots(zone, day, context.as_of, kind)
     rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
-    tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, slots[-1] + QUARTER + LONGEST_TAIL)
+    until, book = slots[-1] + QUARTER + LONGEST_TAIL, context.workspace.book
+    if book is not None:
+        _require_in_force(book, slots)
+    tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, until)
+    if book is not None:
+        tariff = written_out(book, quarter_hours(slots[0] - HISTORY, until), tariff.iloc[:0])
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
     of_day = slots.isin(market_day_slots(day, zone))
     retail = np.isfinite(buys[of_day]).sum() > np.isfinite(own[of_day]).sum()
     horizon = first_horizon(zone, day, kind, slots, np.isfinite(buys if retail else own))
     horizon = horizon.reaching(departures(horizon))
     stand_in = context.workspace.settings.plan.unknown_prices
-    return _Ladder(known, horizon, rows, tariff, stand_in).climbed(retail=bool(retail))
+    found = _Ladder(known, horizon, rows, tariff, stand_in).climbed(retail=bool(retail))
+    if book is None:
+        return found
+    return replace(found, book=book, bought=None, sold=None, retail_rows=found.retail_rows.iloc[:0])
+
+
+def _require_in_force(book: TariffBook, slots: pd.DatetimeIndex) -> None:
+    local = slots.tz_convert(book.timezone)
+    try:
+        book.require_in_force(local[0].date(), local[-1].date())
+    except TermsError as error:
+        raise SettingsError(str(error)) from error
 
 
 def day_to_plan_now(context: Context) -> date:
@@ -145,6 +180,8 @@ def day_to_plan_now(context: Context) -> date:
     rows, tariff = (
         _rows(known, name, zone, slots[0], slots[-1] + QUARTER) for name in ("core_price", "core_tariff")
     )
+    if context.workspace.book is not None:
+        tariff = written_out(context.workspace.book, slots, tariff.iloc[:0])
     told = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
     return day if any(mostly(np.isfinite(one)) for one in told) else day - timedelta(days=1)
 

@@ -18,7 +18,7 @@ from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.fleet.route import route
-from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
+from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -42,7 +42,7 @@ def day_problem(
         batteries = batteries[batteries["battery_id"].isin(list(only))]
         sessions = sessions[sessions["battery_id"].isin(list(only))]
         sites = sites_of(batteries, sessions, sites)
-    plan, tariff = inputs.settings.plan, Tariff(**inputs.settings.tariff.model_dump())
+    plan, tariff = inputs.settings.plan, inputs.tariff
     buy, sell = inputs.prices.at_the_plug(tariff)
     prices, horizon, socs = inputs.prices, inputs.prices.horizon, inputs.carried.of(mode)
     around, billed = inputs.surroundings, billed_sites(inputs.sites)
@@ -147,12 +147,12 @@ def _car(
 ) -> Car:
     """least: kW that the chargers of its stays need when on; a car with fewer phases may take less."""
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
-    taper = plan.taper_from_soc
+    taper, name = plan.taper_from_soc, str(row["battery_id"])
     return Car(
         battery_id=row["battery_id"],
         site_id=row["site_id"],
         capacity_kwh=capacity_kwh,
-        soc_min=float(row["soc_min"]),
+        soc_min=inputs.contracts.min_soc(name, float(row["soc_min"])),
         soc_max=float(row["soc_max"]),
         charge_limit_kw=float(row["charge_limit_kw"]),
         discharge_limit_kw=float(row["discharge_limit_kw"]) if calibration else 0.0,
@@ -164,8 +164,10 @@ def _car(
         wear=_wear(inputs, calibration, points),
         rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
-        v2g_limit_kwh=np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh,
-        v2g_used_kwh=inputs.v2g_used_kwh.get(str(row["battery_id"]), 0.0),
+        v2g_limit_kwh=inputs.contracts.v2g_limit_kwh(
+            name, np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh
+        ),
+        v2g_used_kwh=inputs.v2g_used_kwh.get(name, 0.0),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.mapping.carry import carried
+from flows.mapping.contracted import Contracted
 from flows.mapping.expected import Expected, expected_stays
 from flows.mapping.horizon import Horizon
 from flows.mapping.inputs import PlanInputs
@@ -85,6 +86,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         sites,
         calibrated=known,
         left_out=left_out,
+        contracts=Contracted.by(context.workspace.contracts, known, prices.horizon, names),
         expected=expected[0],
     )
     if inputs.batteries.empty:

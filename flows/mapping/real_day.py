@@ -14,6 +14,7 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoAccountError
 from flows.mapping.carry import carried
+from flows.mapping.contracted import Contracted
 from flows.mapping.executed import Executed
 from flows.mapping.horizon import QUARTER
 from flows.mapping.inputs import PlanInputs
@@ -61,6 +62,12 @@ class RealDay:
             sites,
             calibrated=known.at(max(executed.as_of)),
             left_out={},
+            contracts=Contracted.by(
+                context.workspace.contracts,
+                known,
+                prices.horizon,
+                sorted(batteries["battery_id"].astype(str)),
+            ),
         )
         if inputs.batteries.empty:
             raise NoAccountError(f"no account of {day}: no car is known that can be counted")

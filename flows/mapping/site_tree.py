@@ -39,6 +39,12 @@ def billed_sites(sites: pd.DataFrame) -> frozenset[str]:
     return frozenset(metered | (roots - above))
 
 
+def sites_below(site: str, sites: pd.DataFrame) -> frozenset[str]:
+    """A site and all that hang on it, however far below."""
+    parents = _parents(sites)
+    return frozenset({site} | {one for one in parents if site in _above(one, parents)})
+
+
 def _above(site: str, parents: Mapping[str, str | None]) -> list[str]:
     """What a site hangs on, the nearest first, each once."""
     found: list[str] = []

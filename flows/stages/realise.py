@@ -27,7 +27,7 @@ from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
 from optimize.realised import CAUSES, Figures, Realised
 from optimize.realised import realise as account_of
-from optimize.types import DayProblem, Mode, ModePlan, Tariff
+from optimize.types import DayProblem, Mode, ModePlan
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.rows import Scalar
 from warehouse.zones import market_day_slots
@@ -112,7 +112,9 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
 def _input_hash(real: RealDay, executed: Executed) -> str:
     inputs = real.inputs
     calibrations = {name: one.calibration_id for name, one in sorted(inputs.calibrations.items())}
-    options = {"tariff": inputs.settings.tariff.model_dump(), "plan": inputs.settings.plan.model_dump()}
+    options = {"tariff": inputs.settings.tariff.adders, "plan": inputs.settings.plan.model_dump()}
+    if inputs.contracts.of:
+        options["contracts"] = {"digest": inputs.contracts.digest}
     return hash_values(
         [
             str(inputs.market_date), executed.plan_ids, executed.owner.tolist(), inputs.prices.digest,
@@ -135,7 +137,7 @@ class Way:
 
 def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
     """What the cars did, then uncontrolled and ordered charging, which drive as far."""
-    prices = real.inputs.prices.at_the_plug(Tariff(**real.inputs.settings.tariff.model_dump()))
+    prices = real.inputs.prices.at_the_plug(real.inputs.tariff)
     followed: ModePlan | None = None
     metered = real.metered()
     for name in REALISED_MODES:

@@ -15,7 +15,7 @@ from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
 from flows.stages.fetch_day import lacking
-from warehouse.zones import market_day_slots
+from warehouse.zones import market_day_bounds, market_day_slots
 
 _BACK = timedelta(days=40)
 """How far back it is looked: what was not done for so long was never done."""
@@ -61,9 +61,15 @@ def situation_of(context: Context) -> Situation:
 
 
 def _priced(context: Context, day: date) -> datetime | None:
-    """When the last price of a market day came that has all, by the market or a tariff; None for others."""
+    """When the last price of a market day came that has all, by the market or a tariff; None for others.
+
+    What a book says without the market is known from the day before on.
+    """
     zone, slots = context.workspace.zone, market_day_slots(day, context.workspace.zone)
-    for table in ("core_price", "core_tariff"):
+    book = context.workspace.book
+    if book is not None and not book.by_spot:
+        return market_day_bounds(day - timedelta(days=1), zone)[0]
+    for table in ("core_price", "core_tariff") if book is None else ("core_price",):
         rows = context.known.read(
             table, where={"zone": zone}, start=slots[0] - timedelta(hours=1), end=slots[-1] + QUARTER
         )

@@ -48,6 +48,11 @@ SETS = {
         files=("prices_and_forecasts.csv.gz", "published_forecasts.csv.gz"),
         origin="github.com/jeslago/epftoolbox (Lago, Marcjasz, De Schutter, Weron 2021, data CC BY 4.0)",
     ),
+    "quarters": PublicSet(
+        folder="study/prices/cz_15min_2025_q4",
+        files=("prices.csv.gz",),
+        origin="github.com/pvyleta/cz-electricity-spot-prices-history (OTE; no licence stated), put into UTC",
+    ),
     "mj1": PublicSet(
         folder="ageing/simses_lg_mj1_molicel_lto",
         files=_MJ1,

@@ -8,6 +8,7 @@ from warehouse.contracts.backtest import BACKTEST
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
 from warehouse.contracts.realised import REALISED
+from warehouse.contracts.settlement import SETTLEMENT
 from warehouse.contracts.types import TableContract, choice, integer, moment, number, text
 from warehouse.errors import UnknownTableError, nearest
 
@@ -185,6 +186,7 @@ _TABLES = (
     _COMPACTED,
     *OUTPUTS,
     *REALISED,
+    *SETTLEMENT,
     *BACKTEST,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})

@@ -1,0 +1,80 @@
+"""Commands of money that is really paid: bill, settle."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    for command in (bill, settle):
+        app.command(rich_help_panel="Money")(command)
+
+
+def bill(
+    ctx: typer.Context,
+    month: Annotated[
+        str,
+        typer.Option("--month", metavar="YYYY-MM", help="The month, local to the book.", show_default=False),
+    ],
+    site: Annotated[
+        str | None, typer.Option("--site", help="A site behind one meter.", show_default="all points")
+    ] = None,
+    battery: Annotated[
+        str | None, typer.Option("--battery", help="A car whose plug is a meter.", show_default="all points")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Recompute a month's bills from metering, by the tariff book that v2g.toml names; writes nothing.
+
+    A quarter-hour that no meter tells of is named, and its point has no bill: nothing is guessed.
+
+    Example: v2g bill --month 2026-01 --battery CAR1
+    """
+    from flows.stages import Context
+    from flows.stages.bill import bills, month_of
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    first = month_of(month)
+    call.finish(bills(Context.of(call.open(), call.as_of), first, site=site, battery=battery))
+
+
+def settle(
+    ctx: typer.Context,
+    day: Annotated[
+        str,
+        typer.Option(
+            "--date", metavar="DATE", help="Market day that is over, YYYY-MM-DD, local.", show_default=False
+        ),
+    ],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Settle a day between owners and operator, by the contracts that v2g.toml names.
+
+    The day is accounted for first, as `v2g realise` does. Where data came late, the day and the later ones
+    of its month that were settled are settled again: as corrections, which tell what they differ by. Exit 3
+    where a day has no account.
+
+    Example: v2g settle --date 2026-01-15
+    """
+    from flows.console import working
+    from flows.moments import day_of
+    from flows.stages import Context
+    from flows.stages.realise import realise
+    from flows.stages.settle import days_to_settle, settle_days
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    context = Context.of(call.open(), call.as_of)
+    first = day_of("--date", day)
+    with working("settling"):
+        days = days_to_settle(context, first)
+        results = (realise(context, days), settle_days(context, days))
+    call.finish(*results)

@@ -1,0 +1,90 @@
+"""What contracts set for the cars of a plan: the least charge, and the most V2G of a day.
+
+What a month's cap leaves is spread evenly over the days of a plan, so that no plan can use it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from flows.errors import SettingsError
+from flows.mapping.hashing import hash_values
+from flows.mapping.horizon import Horizon
+from flows.mapping.past import followed_rows, owned
+from flows.mapping.plan_spans import plans_within
+from optimize.errors import TermsError
+from optimize.market.contract import Contract, contracts_by_battery
+from warehouse.known import Known
+
+_HOURS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracted:
+    """of: the contract of each car that has one. month_kwh: what a month's cap leaves of each day's V2G."""
+
+    of: Mapping[str, Contract]
+    month_kwh: Mapping[str, float]
+
+    @classmethod
+    def by(
+        cls, contracts: Sequence[Contract], known: Known, horizon: Horizon, batteries: Sequence[str]
+    ) -> Contracted:
+        """The contracts in force on the plan's market day; raises SettingsError for a car with two."""
+        if not contracts:
+            return NO_CONTRACTS
+        of = contracts_of(contracts, horizon.market_date, batteries)
+        capped = {name: one for name, one in of.items() if one.v2g_kwh_per_month is not None}
+        used = _used_kwh(known, horizon, list(capped)) if capped else {}
+        days = len(horizon.day_starts)
+        left = {
+            name: max(0.0, float(one.v2g_kwh_per_month or 0) - used.get(name, 0.0)) / days
+            for name, one in capped.items()
+        }
+        return cls(of=of, month_kwh=left)
+
+    def min_soc(self, battery_id: str, own: float) -> float:
+        """The higher of a car's own least charge and its contract's."""
+        contract = self.of.get(battery_id)
+        return own if contract is None else max(own, float(contract.min_soc))
+
+    def v2g_limit_kwh(self, battery_id: str, own: float) -> float:
+        """The lowest of a car's own limit of a day, its contract's, and what its month leaves."""
+        contract = self.of.get(battery_id)
+        of_day = None if contract is None else contract.v2g_kwh_per_day
+        return min(own, np.inf if of_day is None else float(of_day), self.month_kwh.get(battery_id, np.inf))
+
+    @property
+    def digest(self) -> str:
+        """Hash of all of it."""
+        of = sorted((name, one.digest) for name, one in self.of.items())
+        return hash_values([of, sorted(self.month_kwh.items())])
+
+
+NO_CONTRACTS = Contracted(of={}, month_kwh={})
+
+
+def contracts_of(contracts: Sequence[Contract], day: date, batteries: Sequence[str]) -> dict[str, Contract]:
+    """Each car's contract in force on a local day; raises SettingsError for a car with two."""
+    try:
+        return contracts_by_battery([one for one in contracts if one.holds_on(day)], batteries)
+    except TermsError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _used_kwh(known: Known, horizon: Horizon, batteries: list[str]) -> dict[str, float]:
+    """What cars discharged since the month began, battery side, as the plans tell that were followed."""
+    start = horizon.start
+    since = horizon.local[0].normalize().replace(day=1).tz_convert("UTC")
+    if since >= start:
+        return {}
+    plans = plans_within(known, horizon.zone, since, start)
+    where = {"plan_id": plans["plan_id"].tolist(), "battery_id": batteries}
+    rows = owned(known.read("out_plan_slot", where=where, start=since, end=start), plans)
+    rows = followed_rows(rows, plans)
+    used = rows.groupby("battery_id")["discharge_kw"].sum() * _HOURS
+    return {str(name): float(kwh) for name, kwh in used.items()}

@@ -1,0 +1,273 @@
+"""Settle days that were accounted for between owners and operator, by the contracts of the workspace.
+
+What a meter counted late makes another account, and that another settlement: a correction, whose rows are
+added with what they differ by. The rows of the settlement before stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from flows.context import Context
+from flows.errors import FlowsError, NoAccountError, UsageError
+from flows.mapping.contracted import contracts_of
+from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.meter_points import netted_cars
+from flows.mapping.past import FOLLOWED
+from flows.plain import records
+from flows.stages.record import StageResult, recorded
+from flows.version import code_version, source_hash
+from optimize.errors import OptimizeError
+from optimize.market.bill import in_decimals
+from optimize.market.contract import Contract
+from optimize.market.settlement import OwnerDay, Settlement, settle
+from warehouse.rows import Scalar
+from warehouse.store import Guard
+from warehouse.zones import market_day_bounds
+
+_WATT_HOUR = Decimal("0.001")
+_FIGURES = (
+    "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur", "missed",
+    "metered_slots",
+)  # fmt: skip
+_PAID = ("fed_back", "bonus", "free", "compensation", "floor")
+_PRIVATE = ("plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh")
+
+
+@recorded("settle")
+def settle_days(context: Context, days: Sequence[date]) -> StageResult:
+    """Settle market days that have an account; a day without one costs no other.
+
+    The same account, hours and contracts as the newest settlement of a day: nothing is written. Degraded,
+    exit code 3, where a day cannot be settled. Raises UsageError without a contract.
+    """
+    if not context.workspace.contracts:
+        raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
+    told: list[dict[str, Any]] = []
+    missing: list[str] = []
+    for day in days:
+        try:
+            found = _Day.of(context, day)
+            told += _settled(context, found)
+            missing += found.netted
+        except (FlowsError, OptimizeError) as error:
+            missing.append(f"{day} is not settled: {error}")
+    return StageResult(
+        stage="settle",
+        status="degraded" if missing else "ok",
+        message="; ".join([f"{len(told)} owner-days", *missing]),
+        exit_code=3 if missing else 0,
+        tables={"settlement": told},
+    )
+
+
+def days_to_settle(context: Context, day: date) -> list[date]:
+    """A day and the later ones of its month that were settled: their bonus rests on its hours."""
+    last = (day.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    later = context.known.read(
+        "out_settlement",
+        where={"zone": context.workspace.zone},
+        within={"market_date": (day + timedelta(days=1), last)},
+        columns=["market_date"],
+    )
+    return [day, *sorted(set(later["market_date"]))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Day:
+    """What a day is settled from. hours: of each car, plugged in on the day and in its month before it.
+
+    netted: cars with a contract whose account at their own plug is not what their common meter's bill says.
+    """
+
+    day: date
+    realised_id: str
+    cars: pd.DataFrame
+    contracts: Mapping[str, Contract]
+    hours: Mapping[str, tuple[Decimal, Decimal]]
+    netted: Sequence[str]
+
+    @classmethod
+    def of(cls, context: Context, day: date) -> _Day:
+        known, zone = context.known, context.workspace.zone
+        where: dict[str, Scalar | Sequence[Scalar]] = {"zone": zone, "market_date": day}
+        newest = known.newest("out_realised", by=list(where), where=where)
+        if newest.empty:
+            raise NoAccountError("there is no account of it", hint=f"`v2g realise --date {day}`")
+        realised_id = str(newest["realised_id"].iloc[-1])
+        cars = known.read("out_realised_car", where={"realised_id": realised_id})
+        names = sorted(set(cars["battery_id"].astype(str)))
+        contracts = contracts_of(context.workspace.contracts, day, names)
+        if not contracts:
+            raise NoAccountError("no contract that is in force holds any of its cars")
+        start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+        shared = {car: site for car, site in netted_cars(known, zone, start, end).items() if car in contracts}
+        netted = [
+            f"{day}: {car} is not settled: the meter of site {site} nets it with load or other cars, which "
+            "its account does not know"
+            for car, site in sorted(shared.items())
+        ]
+        contracts = {car: one for car, one in contracts.items() if car not in shared}
+        if not contracts:
+            raise NoAccountError("; ".join(netted))
+        return cls(
+            day=day,
+            realised_id=realised_id,
+            cars=cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True),
+            contracts=contracts,
+            hours=_plugged_hours(context, day, list(contracts)),
+            netted=netted,
+        )
+
+    @property
+    def input_hash(self) -> str:
+        """Hash of all that it depends on; an account made anew with the same figures is the same."""
+        digests = sorted((name, one.digest) for name, one in self.contracts.items())
+        hours = sorted((name, str(one), str(before)) for name, (one, before) in self.hours.items())
+        code = source_hash("optimize/market")
+        return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
+
+    def settled(self, battery: str) -> tuple[Settlement, dict[str, Any]]:
+        """The settlement of a car, and what it says of the car's day."""
+        contract, (hours, before) = self.contracts[battery], self.hours[battery]
+        own = {row["mode"]: row for row in records(self.cars[self.cars["battery_id"] == battery])}
+        came, other = own[FOLLOWED], own[contract.against]
+        money = {
+            name: in_decimals([row[column]])[0]
+            for name, row, column in (
+                ("energy_cost_eur", came, "energy_cost_eur"),
+                ("wear_eur", came, "wear_eur"),
+                ("other_energy_cost_eur", other, "energy_cost_eur"),
+                ("other_wear_eur", other, "wear_eur"),
+            )
+        }
+        drawn, fed = (
+            in_decimals([came[name]])[0].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")
+        )
+        day = OwnerDay(
+            import_kwh=drawn,
+            export_kwh=fed,
+            hours=hours,
+            hours_before=before,
+            missed=int(came["missed"]),
+            **money,
+        )
+        told: dict[str, float | None] = {
+            "plugged_hours": float(hours),
+            "import_kwh": float(drawn),
+            "export_kwh": float(fed),
+            "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
+        }
+        if contract.privacy == "totals":
+            told = dict.fromkeys(_PRIVATE)
+        return settle(contract, day), told
+
+
+def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
+    """The rows to show of a day, written where they are new."""
+    zone, day = context.workspace.zone, found.day
+    before = context.known.read("out_settlement", where={"zone": zone, "market_date": day})
+    newest = before[before["sequence"] == before["sequence"].max()]
+    if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
+        return _shown(newest)
+    rows = pd.DataFrame([_row(found, name) for name in sorted(found.contracts)])
+    rows = _corrected(rows, newest)
+    settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
+    rows = rows.assign(
+        settlement_id=settlement_id,
+        market_date=day,
+        zone=zone,
+        sequence=1 if newest.empty else int(newest["sequence"].iloc[0]) + 1,
+        corrects=None if newest.empty else str(newest["settlement_id"].iloc[0]),
+        realised_id=found.realised_id,
+        run_id=context.run_id,
+        as_of_utc=pd.Timestamp(context.as_of),
+        input_hash=found.input_hash,
+        code_version=code_version(),
+    )
+    guard = _nothing_since(zone, day, set(before["settlement_id"]))
+    if not context.workspace.warehouse.write({"out_settlement": rows}, guard=guard):
+        raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
+    return _shown(rows)
+
+
+def _row(found: _Day, battery: str) -> dict[str, Any]:
+    contract, (settled, told) = found.contracts[battery], found.settled(battery)
+    own = found.cars[(found.cars["battery_id"] == battery) & (found.cars["mode"] == FOLLOWED)]
+    names = ("total", "owner_share", "grid_share", *_PAID, "wear", "owner", "grid")
+    return {
+        "battery_id": battery,
+        "contract_id": contract.contract_id,
+        "contract_version": contract.version,
+        "contract_digest": contract.digest,
+        "counted_against": contract.against,
+        "metered_slots": int(own["metered_slots"].iloc[0]),
+        **told,
+        "theta": None if settled.theta is None else float(settled.theta),
+        **{f"{name}_eur": float(getattr(settled, f"{name}_eur")) for name in names},
+    }
+
+
+def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what they differ by from those before; a car that is gone is taken back whole."""
+    gone = before[~before["battery_id"].isin(rows["battery_id"])]
+    euros = [name for name in rows.columns if name.endswith("_eur")]
+    taken_back = gone[list(rows.columns)].assign(**dict.fromkeys(euros, 0.0), theta=None)
+    taken_back = taken_back.assign(**dict.fromkeys(_PRIVATE, None))
+    rows = pd.concat([rows, taken_back], ignore_index=True) if len(gone) else rows
+    paid = before.set_index("battery_id")
+    for whose in ("owner", "grid"):
+        was = rows["battery_id"].map(paid[f"{whose}_eur"]).fillna(0.0) if len(before) else 0.0
+        rows[f"{whose}_correction_eur"] = (rows[f"{whose}_eur"] - was).round(2)
+    return rows
+
+
+def _nothing_since(zone: str, day: date, seen: set[str]) -> Guard:
+    def guard(read: Any) -> bool:
+        return set(read("out_settlement", {"zone": zone, "market_date": day})["settlement_id"]) == seen
+
+    return guard
+
+
+def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Hours of stays as they are known, on the day and in its month before it, by the seconds."""
+    zone = context.workspace.zone
+    start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
+    month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
+    stays = context.known.stays(month, end)
+    found = {}
+    for battery in batteries:
+        own = stays[stays["battery_id"] == battery]
+        found[battery] = (_overlap(own, start, end), _overlap(own, month, start))
+    return found
+
+
+def _overlap(stays: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> Decimal:
+    spans = zip(stays["arrival_utc"], stays["departure_utc"], strict=True)
+    inside = (min(last, end) - max(first, start) for first, last in spans)
+    return Decimal(sum(max(0, int(one.total_seconds())) for one in inside)) / 3600
+
+
+def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row a car: what a reader wants first."""
+    columns = [
+        "market_date",
+        "sequence",
+        "battery_id",
+        "contract_id",
+        "total_eur",
+        "theta",
+        "owner_share_eur",
+    ]
+    columns += ["wear_eur", "owner_eur", "grid_eur", "owner_correction_eur", "grid_correction_eur"]
+    told = rows[columns].assign(
+        paid_eur=rows[[f"{name}_eur" for name in _PAID]].sum(axis=1).round(2),
+        market_date=rows["market_date"].astype(str),
+    )
+    return records(told)

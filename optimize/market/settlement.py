@@ -1,0 +1,127 @@
+"""A day's money between an owner and the operator, by their contract, to the cent.
+
+Of one car and day, all against what the contract names (this car uncontrolled, or ordered):
+
+    Π = what it cost less in energy            C_deg = what it wore more (below 0 where it was spared)
+    owner's share = θ·Π, or C_deg + θ·(Π − C_deg); the operator's is the rest of Π
+    payments = fed back + bonus + free charging + compensation + up to the wear floor, operator to owner
+    Π_owner = share + payments − C_deg         Π_grid = rest − payments        (both sum to Π − C_deg)
+
+Π and each payment are rounded to the cent once, half away from zero; the shares are cents of Π by largest
+remainder, the owner's first among equals. The bonus of a day is what the month has earned with it less what
+it had without, so that days sum to the month. What the battery holds more or less when the day ends is told
+in kWh and is no money in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+from optimize.errors import BillError
+from optimize.market.bill import CENT, to_cent
+from optimize.market.contract import NOTHING, Contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerDay:
+    """What is known of a car's day. Money €, energies kWh metered at the plug.
+
+    energy_cost_eur, wear_eur: as it was; other_…: of what it is counted against. hours: plugged in that day;
+    hours_before: of its month before it. missed: departures with less than was promised.
+    """
+
+    import_kwh: Decimal
+    export_kwh: Decimal
+    energy_cost_eur: Decimal
+    wear_eur: Decimal
+    other_energy_cost_eur: Decimal
+    other_wear_eur: Decimal
+    hours: Decimal
+    hours_before: Decimal
+    missed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """€ to the cent; theta: the owner's part of Π, as found where the rule finds it, None if Π is 0."""
+
+    total_eur: Decimal
+    theta: Decimal | None
+    owner_share_eur: Decimal
+    grid_share_eur: Decimal
+    fed_back_eur: Decimal
+    bonus_eur: Decimal
+    free_eur: Decimal
+    compensation_eur: Decimal
+    floor_eur: Decimal
+    wear_eur: Decimal
+
+    @property
+    def paid_eur(self) -> Decimal:
+        """What the operator pays beside the share."""
+        payments = self.fed_back_eur + self.bonus_eur + self.free_eur
+        return payments + self.compensation_eur + self.floor_eur
+
+    @property
+    def owner_eur(self) -> Decimal:
+        """Π_owner."""
+        return self.owner_share_eur + self.paid_eur - self.wear_eur
+
+    @property
+    def grid_eur(self) -> Decimal:
+        """Π_grid."""
+        return self.grid_share_eur - self.paid_eur
+
+
+def settle(contract: Contract, day: OwnerDay) -> Settlement:
+    """The day by the contract; raises BillError for energies or hours below 0."""
+    for name in ("import_kwh", "export_kwh", "hours", "hours_before"):
+        if getattr(day, name) < 0:
+            raise BillError(f"{name} is {getattr(day, name)}, below 0")
+    total = to_cent(day.other_energy_cost_eur - day.energy_cost_eur)
+    wear = to_cent(day.wear_eur - day.other_wear_eur)
+    theta: Decimal | None = contract.theta
+    owner = contract.theta * total
+    if contract.rule == "after_wear":
+        owner = wear + contract.theta * (total - wear)
+        theta = owner / total if total else None
+    owner_share, grid_share = in_cents(total, (owner, total - owner))
+    bonus, free = contract.bonus, contract.free
+    fed_back = to_cent(contract.eur_per_kwh_fed_back * day.export_kwh)
+    earned = NOTHING
+    if bonus is not None:
+        earned = to_cent(bonus.earned(day.hours_before + day.hours)) - to_cent(bonus.earned(day.hours_before))
+    paid_back = NOTHING
+    if free is not None and day.hours >= free.min_hours:
+        paid_back = to_cent(min(day.import_kwh, free.kwh_per_day) * free.eur_per_kwh)
+    compensation = to_cent(contract.compensation_eur * day.missed)
+    got = owner_share + fed_back + earned + paid_back + compensation
+    return Settlement(
+        total_eur=total,
+        theta=theta,
+        owner_share_eur=owner_share,
+        grid_share_eur=grid_share,
+        fed_back_eur=fed_back,
+        bonus_eur=earned,
+        free_eur=paid_back,
+        compensation_eur=compensation,
+        floor_eur=max(NOTHING, wear - got) if contract.wear_floor else NOTHING,
+        wear_eur=wear,
+    )
+
+
+def in_cents(total: Decimal, shares: Sequence[Decimal]) -> tuple[Decimal, ...]:
+    """Shares in whole cents that sum to the total (in cents): by largest remainder, earlier ones first.
+
+    Raises BillError where the shares do not sum to it.
+    """
+    if abs(sum(shares, NOTHING) - total) > Decimal("1e-12") or total != total.quantize(CENT):
+        raise BillError(f"{len(shares)} shares of {sum(shares, NOTHING)} €, and {total} € to be shared")
+    floors = [share.quantize(CENT, ROUND_FLOOR) for share in shares]
+    left = int((total - sum(floors, NOTHING)) / CENT)
+    by_remainder = sorted(range(len(shares)), key=lambda i: (floors[i] - shares[i], i))
+    for i in by_remainder[:left]:
+        floors[i] += CENT
+    return tuple(share + NOTHING for share in floors)

@@ -1,0 +1,68 @@
+"""What owners and the operator owe each other for a day: rows are added, never changed."""
+
+from warehouse.contracts.outputs import LINEAGE
+from warehouse.contracts.types import (
+    Column,
+    Kind,
+    TableContract,
+    choice,
+    identifier,
+    integer,
+    number,
+    text,
+)
+
+
+def _euros(name: str, description: str) -> Column:
+    return number(f"{name}_eur", "€", f"To the cent: {description}")
+
+
+def _private(name: str, unit: str, description: str) -> Column:
+    return number(name, unit, f"{description}; null where the contract keeps totals alone", nullable=True)
+
+
+SETTLEMENT = (
+    TableContract(
+        name="out_settlement",
+        description="One row a settlement and car; of a day the rows of the highest sequence hold.",
+        columns=(
+            text("settlement_id", "Settlement of a market day: hash of what it was made from"),
+            Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
+            text("zone", "Bidding zone"),
+            integer("sequence", "1 for the day's first settlement, then its corrections in order", 1),
+            text("corrects", "Settlement that it stands in place of; null for the first", nullable=True),
+            identifier("battery_id", "Battery, for its owner"),
+            text("contract_id", "Contract by its own name"),
+            integer("contract_version", "Its version", 1),
+            text("contract_digest", "SHA-256 of its text"),
+            text("realised_id", "Account that was settled"),
+            choice("counted_against", "What total and wear are counted against", ("uncontrolled", "ordered")),
+            integer("metered_slots", "Quarter-hours that a meter counted; the others are simulated", 0),
+            _private("plugged_hours", "h", "Plugged in on the day"),
+            _private("import_kwh", "kWh", "Drawn at the plug"),
+            _private("export_kwh", "kWh", "Fed back at the plug"),
+            _private("stored_more_kwh", "kWh", "In store more than what it is counted against"),
+            number(
+                "theta",
+                "1",
+                "Owner's part of the total, by contract or as its rule finds it",
+                nullable=True,
+            ),
+            _euros("total", "Π, what energy cost less: owner's and operator's share"),
+            _euros("owner_share", "the owner's of it"),
+            _euros("grid_share", "the operator's of it"),
+            _euros("fed_back", "paid to the owner for energy fed back"),
+            _euros("bonus", "paid for being plugged in"),
+            _euros("free", "paid back for charging"),
+            _euros("compensation", "paid for departures with less than promised"),
+            _euros("floor", "paid up to what the battery wore"),
+            _euros("wear", "C_deg, what the battery wore more; below 0 where it was spared"),
+            _euros("owner", "Π_owner = share + payments − C_deg"),
+            _euros("grid", "Π_grid = share − payments"),
+            _euros("owner_correction", "Π_owner less that of the settlement before; the first: all of it"),
+            _euros("grid_correction", "Π_grid likewise"),
+            *LINEAGE,
+        ),
+        key=("settlement_id", "battery_id"),
+    ),
+)
