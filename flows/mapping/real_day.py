@@ -88,9 +88,8 @@ class RealDay:
 
         What a car comes back with is told by what it drove.
         """
-        asked = day_problem(self.inputs, mode)
-        stays = tuple(replace(stay, carries=False) for stay in asked.sessions)
-        return replace(asked, sessions=stays, objective="net_benefit", peak_slots=())
+        asked = day_problem(self.inputs, mode, as_told=True)
+        return replace(asked, objective="net_benefit", peak_slots=())
 
     def metered(self) -> Metered | None:
         """What the meters counted; None where none did."""

@@ -194,6 +194,37 @@ def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace)
     assert issubclass(NoAccountError, Exception)
 
 
+def test_what_a_stay_without_a_slot_lacks_its_car_lacks_on_in_plan_and_account(depot: Workspace) -> None:
+    """From 06:06 to 06:25 no quarter-hour is whole: the car leaves as it came, and drives as far."""
+    nights(depot)
+    short = session_rows().iloc[[2]].assign(
+        session_id="s0", arrival_utc=f"{DAY}T06:06:00Z", departure_utc=f"{DAY}T06:25:00Z",
+        arrival_soc=0.55, departure_soc=0.7,
+    )  # fmt: skip
+    put(depot, "sessions", short)
+    check(Context.of(depot, AS_OF + timedelta(days=1)))
+    day = datetime.combine(DAY, datetime.min.time(), tzinfo=AS_OF.tzinfo)
+    first = plan(Context.of(depot, AS_OF), DAY)
+    at = {"battery_id": "car-2", "plan_id": first.details["plan_id"]}
+    slots = depot.warehouse.read("out_plan_slot", where=at).set_index(["mode", "interval_start_utc"])
+    kwh = slots.loc["uncontrolled"]["energy_end_kwh"].max() / 0.7
+    came, later = pd.Timestamp(day + timedelta(hours=7, minutes=15)), pd.Timestamp(day + timedelta(hours=10))
+    again = plan(Context.of(depot, later.to_pydatetime()), DAY)
+    begun = depot.warehouse.read(
+        "out_plan_slot", where=at | {"plan_id": again.details["plan_id"], "interval_start_utc": later}
+    ).set_index("mode")["energy_start_kwh"]
+    for mode in ("uncontrolled", "ordered", "v2g"):
+        assert slots.loc[(mode, came), "energy_start_kwh"] == pytest.approx((0.4 - 0.15) * kwh, abs=1e-6)
+        assert begun[mode] == pytest.approx(slots.loc[(mode, later), "energy_start_kwh"], abs=1e-6), mode
+    plan(Context.of(depot, AS_OF + timedelta(days=1)), NEXT)
+    account(depot)
+    for market_day in (DAY, NEXT):
+        rows = cars(depot, market_day)
+        assert rows["missed"].to_dict() == rows["promised_missed"].to_dict()
+        assert rows.xs("car-2", level=1)["missed"].tolist() == [int(market_day == DAY)] * 3
+        pd.testing.assert_series_equal(net(rows), net(rows, "promised_"), check_names=False, atol=1e-6)
+
+
 def with_drawdown(workspace: Workspace, limit: float) -> Workspace:
     """The same workspace, its settings changed in a way that makes another plan."""
     settings = workspace.settings.plan.model_copy(update={"drawdown_limit": limit})

@@ -237,6 +237,23 @@ def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
     assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
 
 
+def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
+    """It owes 1 kWh more than it comes with, and nothing can be charged in it."""
+    first, last = carried_day().sessions
+    short = replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True)
+    problem = carried_day(sessions=(first, short, last))
+    assert_table(problem, "uncontrolled", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
+    assert_table(problem, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.4)
+    assert_table(problem, "v2g", [[6, 0, 0]], [[0, 0, 2]], -0.6 + 0.8)
+    plan = plan_day(problem, ["ordered"])["ordered"]
+    check_plan(problem, plan)
+    assert [one.reached_kwh for one in plan.departures] == pytest.approx([8.0, 7.0, 6.0])
+    alone = carried_day(sessions=(first, replace(short, carries=False), last))
+    assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
+    with pytest.raises(PlanCheckError, match="energy continues"):
+        check_plan(alone, plan)
+
+
 def test_a_missed_target_takes_nothing_from_the_next_stay() -> None:
     weak = [place(import_limit_kw=1.0)]
     assert_table(carried_day(sites=tuple(weak)), "ordered", [[1, 0, 1]], [[0, 0, 0]], -0.1 - 0.4 - 2 * 5.0)
