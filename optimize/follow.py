@@ -154,9 +154,10 @@ class _Stays:
 
     def arrived(self) -> list[SessionWindow]:
         """The windows with what their cars really came with."""
-        alone = {"carries": False, "behind": -1, "surplus_kwh": 0.0}
-        held = zip(self.windows, self.arrival.tolist(), strict=True)
-        return [replace(window, arrival_kwh=kwh, **alone) for window, kwh in held]
+        return [
+            replace(window, arrival_kwh=kwh, carries=False, behind=-1, surplus_kwh=0.0)
+            for window, kwh in zip(self.windows, self.arrival.tolist(), strict=True)
+        ]
 
 
 def came_with_kwh(left_kwh: float, driven_kwh: float, capacity_kwh: float) -> float:

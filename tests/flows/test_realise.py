@@ -144,7 +144,16 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
     check(Context.of(depot, AS_OF + timedelta(days=3)))
     account(depot, DAY, as_of=OVER + timedelta(hours=1))
     note = depot.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
-    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in no battery"
+    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in its battery"
+    held = cars(depot, DAY).loc[("followed", "car-2"), "held_kwh"]
+    assert held == pytest.approx(own["held_kwh"] + 1.5 * 0.92)
+    ordered = cars(depot, DAY).loc[("ordered", "car-2"), "held_kwh"]
+    account(depot, NEXT, as_of=OVER + timedelta(hours=1))  # its stay was announced before: it comes with more
+    next_day = cars(depot, NEXT)
+    kwh = next_day.loc[("ordered", "car-2"), "left_target_kwh"] / 0.7
+    came = next_day["held_kwh"] - next_day["stored_kwh"]
+    assert came[("followed", "car-2")] == pytest.approx(0.4 * kwh + held - 0.7 * kwh)
+    assert came[("ordered", "car-2")] == pytest.approx(0.4 * kwh + ordered - 0.7 * kwh)
 
 
 def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
