@@ -141,25 +141,31 @@ def _window(
     )
 
 
-def less_what_lacks(problem: DayProblem) -> tuple[Session, ...]:
-    """The sessions, each less what the car's stay before cannot but leave short of its target.
+def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
+    """The sessions, each with what its car is certain to hold more or less than is said of it.
 
-    It comes back from the same trip. What could be charged, and is not, takes nothing from the next stay.
+    It comes back from the same trip: with less by what the stay before cannot but leave short of its target,
+    with more by what a car comes with above it to a first stay that holds no whole slot. What could be
+    charged, and is not, takes nothing from the next stay.
     """
-    less: dict[str, float] = {}
-    lack_kwh, before = 0.0, -1
+    soc: dict[str, float] = {}
+    more_kwh, before, moves = 0.0, -1, False
     for window in session_windows(problem):
         car = problem.cars[window.car]
-        lack_kwh, before = lack_kwh if window.car == before else 0.0, window.car
-        if lack_kwh > 0.0:
-            less[window.session.session_id] = lack_kwh / car.capacity_kwh
-        came_kwh = max(0.0, window.arrival_kwh - lack_kwh)
-        hours, slots = problem.slot_hours, len(window.slots)
-        full_kwh = _at_full_power(car, window.charge_limit_kw, hours, came_kwh, slots)
-        lack_kwh = max(0.0, window.target_kwh - full_kwh) if window.due == "departure" else 0.0
+        if window.car != before:
+            more_kwh, before, moves = 0.0, window.car, False
+        came_kwh = min(max(window.arrival_kwh + more_kwh, 0.0), car.capacity_kwh)
+        if more_kwh:
+            soc[window.session.session_id] = came_kwh / car.capacity_kwh
+        moves = moves or bool(window.slots)
+        full_kwh = _at_full_power(
+            car, window.charge_limit_kw, problem.slot_hours, came_kwh, len(window.slots)
+        )
+        more_kwh = full_kwh - window.target_kwh
+        if window.due != "departure" or (moves and more_kwh > 0.0):
+            more_kwh = 0.0
     return tuple(
-        replace(one, arrival_soc=max(0.0, one.arrival_soc - less.get(one.session_id, 0.0)))
-        for one in problem.sessions
+        replace(one, arrival_soc=soc.get(one.session_id, one.arrival_soc)) for one in problem.sessions
     )
 
 

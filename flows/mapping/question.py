@@ -19,7 +19,7 @@ from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, Tariff, WearPrice, choose_form
-from optimize.windows import less_what_lacks
+from optimize.windows import certain_arrivals
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -38,8 +38,8 @@ def day_problem(
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
-    lacks, and what it leaves above it comes back with that where the exact engine plans; as_told: stays come
-    with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
+    lacks (`certain_arrivals`), and what it leaves above it comes back with that where the exact engine plans;
+    as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -103,9 +103,9 @@ def day_problem(
     alone = asked(stays, linked=False)
     if as_told:
         return alone
-    lacking = less_what_lacks(alone)
-    if lacking != alone.sessions:
-        alone = asked(lacking, linked=False)
+    certain = certain_arrivals(alone)
+    if certain != alone.sessions:
+        alone = asked(certain, linked=False)
     linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh))
     return alone if linked is None else asked(linked, linked=True)
 
