@@ -262,7 +262,7 @@ def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> N
 
     brief, night = stay("A", 0.2, 0.8, 0.5, 0.7), stay("A", 3, 4, 0.3, 0.7)
     assert came(brief, night) == [0.5, 0.1], "2 kWh less, as nothing can be charged"
-    assert came(brief, night, stay("A", 5, 6, 0.5, 0.9)) == [0.5, 0.1, 0.1], "it charges 2 of the 6 kWh that it needs"
+    assert came(brief, night, stay("A", 5, 6, 0.5, 0.9)) == [0.5, 0.1, 0.1], "2 of 6 kWh are charged"
     assert came(replace(brief, arrival_soc=0.9), night) == [0.9, 0.5]
     assert came(stay("A", 0, 1, 0.5, 0.7), night) == [0.5, 0.3], "one hour is enough"
     whole = stay("A", 0, 1, 0.6, 0.7)
