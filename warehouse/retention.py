@@ -1,10 +1,10 @@
 """What is let go of after a while, and never by itself: samples of telemetry, raw rows of telemetry.
 
-core_telemetry older than `samples_before` goes, its quarter-hours stay, and the voltages of then that twins were
-fitted to (out_twin_residual) go with it; raw rows of files received before
-`raw_before` go once they are checked, their line in raw_source stays (and says so), so that the same file is
-still known and every number still leads to its name and hash. What goes cannot be brought back from here:
-earlier beliefs of pruned rows are gone, and a late file of a pruned day can only add to its quarter-hours.
+core_telemetry older than `samples_before` goes, its quarter-hours stay, and the voltages of then that twins
+were fitted to (out_twin_residual) go with it; raw rows of files received before `raw_before` go once they are
+checked, their line in raw_source stays (and says so), so that the same file is still known and every number
+still leads to its name and hash. What goes cannot be brought back from here: earlier beliefs of pruned rows
+are gone, and a late file of a pruned day can only add to its quarter-hours.
 Raw rows of a file that a person withdrew, or some of it, stay: the decision may be taken back.
 The file does not shrink; the room is used again.
 """

@@ -138,11 +138,9 @@ class _Rows:
         low = max(one.soc_min, session.min_soc or 0.0) * one.capacity_kwh
         high = one.soc_max * one.capacity_kwh
         most = p_dis if self.mode == "v2g" else 0.0
-        energy: Sum = {CONSTANT: start}
-        most_start = start
         carried = left if session.carries else None
-        if carried is not None:
-            energy, most_start = add(energy, carried), one.capacity_kwh
+        energy = add({CONSTANT: start}, carried or {})
+        most_start = start if carried is None else one.capacity_kwh
         begun = dict(energy)
         trail: list[Sum] = [energy]
         for t in slots:
