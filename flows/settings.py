@@ -178,8 +178,8 @@ class CalibrateSettings(Section):
 class RetentionSettings(Section):
     """What `v2g retention` lets go of; left out, everything is kept.
 
-    `samples_days`: telemetry samples measured in so many days are kept, of older ones their quarter-hours;
-    at least 31, as a calibration reads a month.
+    `samples_days`: telemetry samples measured in so many days are kept, and the voltages that twins were
+    fitted to; of older ones their quarter-hours; at least 31, as a calibration reads a month.
     `raw_days`: raw telemetry received in so many days is kept as it arrived.
     `backups`: so many backups of `v2g serve` are kept in backups/, the newest; 0 makes none.
     """

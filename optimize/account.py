@@ -85,7 +85,7 @@ def account(problem: DayProblem, plan: ModePlan) -> Accounting:
 
 def grid_power_kw(problem: DayProblem, plan: ModePlan) -> FloatArray:
     """Metered power of each car [n, T], kW, + = import."""
-    charging, discharging = _efficiencies(problem)
+    charging, discharging = efficiencies(problem)
     power: FloatArray = plan.charge_kw / charging - plan.discharge_kw * discharging
     return power
 
@@ -148,7 +148,7 @@ def primary_value(problem: DayProblem, plan: ModePlan) -> float:
 def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
     """Every account of a car as a list over cars."""
     hours, count = problem.slot_hours, len(problem.cars)
-    charging, discharging = _efficiencies(problem)
+    charging, discharging = efficiencies(problem)
     drawn_kwh = plan.charge_kw * hours / charging
     fed_kwh = plan.discharge_kw * hours * discharging
     v2g_kwh = plan.discharge_kw.sum(axis=1) * hours
@@ -257,7 +257,7 @@ def _plugs_below(problem: DayProblem, site_id: str) -> BoolArray:
     return below
 
 
-def _efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
+def efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
     """Charging and discharging efficiency of each car and slot, [n, T]."""
     shape = (len(problem.cars), len(problem.slots))
     charging, discharging = np.empty(shape), np.empty(shape)

@@ -100,8 +100,8 @@ class Session:
     the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
     and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
     value_eur_per_kwh: worth of a kWh in store (battery-side) when the stay ends; None is as the problem says.
-    carries: it comes with arrival_soc and, besides, with what the car's stay before leaves above its target,
-    where both hold whole slots; otherwise with arrival_soc whatever happened before.
+    carries: it comes with arrival_soc and, besides, with what the car's last stay of whole slots leaves above
+    its target, if those between carry as well; otherwise with arrival_soc whatever happened before.
     """
 
     session_id: str

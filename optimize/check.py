@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from optimize.check_reserves import check_reserves
-from optimize.check_terms import TOLERANCE, Terms, require_slots, terms_of, whole_slots, with_carried
+from optimize.check_terms import (
+    TOLERANCE,
+    Terms,
+    carried_kwh,
+    require_slots,
+    terms_of,
+    whole_slots,
+    with_carried,
+)
 from optimize.errors import PlanCheckError
 from optimize.rulebook import BINDINGS
 from optimize.types import BoolArray, Car, DayProblem, FloatArray, ModePlan, Session
@@ -23,7 +32,8 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     """
     _check_shapes(problem, plan)
     spans = whole_slots(problem)
-    terms = with_carried(problem, plan, spans, terms_of(problem, spans))
+    carried = carried_kwh(problem, plan, spans)
+    terms = with_carried(terms_of(problem, spans), spans, carried)
     _check_plugged(problem, plan, terms)
     _check_energies(problem, plan, terms)
     _check_powers(problem, plan, terms)
@@ -36,7 +46,7 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
         _require_cars(problem, worst, "v2g energy of each day within the contract")
     _check_sites(problem, plan, terms)
     check_reserves(problem, plan, terms)
-    _check_departures(problem, plan, spans)
+    _check_departures(problem, plan, spans, carried)
 
 
 def _require_cars(problem: DayProblem, excess: FloatArray, rule: str) -> None:
@@ -175,7 +185,12 @@ def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
                 raise PlanCheckError(rule, f"site {site.site_id!r}", float(excess[bad[0]]))
 
 
-def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]) -> None:
+def _check_departures(
+    problem: DayProblem,
+    plan: ModePlan,
+    spans: list[tuple[Session, int, slice]],
+    carried: Mapping[str, float],
+) -> None:
     outcomes = {outcome.session_id: outcome for outcome in plan.departures}
     if len(outcomes) != len(plan.departures) or outcomes.keys() != {s.session_id for s in problem.sessions}:
         raise PlanCheckError("one outcome for each session", "departures", math.nan)
@@ -185,7 +200,7 @@ def _check_departures(problem: DayProblem, plan: ModePlan, spans: list[tuple[Ses
         comes = math.ceil((session.arrival_utc.value - begin) / step)
         leaves = (session.departure_utc.value - begin) // step
         beyond = session.departure_utc.value > begin + len(problem.slots) * step
-        reached = session.arrival_soc * car.capacity_kwh
+        reached = session.arrival_soc * car.capacity_kwh + carried.get(session.session_id, 0.0)
         if slots.start < slots.stop:
             reached = float(plan.energy_end_kwh[i, slots.stop - 1])
         later = max(0, leaves - max(len(problem.slots), comes)) if beyond else 0

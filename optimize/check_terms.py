@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,22 +57,34 @@ def whole_slots(problem: DayProblem) -> list[tuple[Session, int, slice]]:
     ]
 
 
-def with_carried(
-    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: Terms
-) -> Terms:
-    """The terms with what sessions that carry come with: what the one before leaves above its target."""
-    arrival = terms.arrival_kwh.copy()
+def carried_kwh(
+    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]]
+) -> dict[str, float]:
+    """What sessions that carry come with besides, by session_id: what the one before leaves above its target.
+
+    The one before is the last with slots, as long as those between carry as well.
+    """
+    found: dict[str, float] = {}
     last: dict[int, tuple[Session, slice]] = {}
     for session, i, slots in sorted(spans, key=lambda span: span[0].arrival_utc):
-        before = last.get(i)
-        last[i] = session, slots
-        if before is None or not session.carries or slots.start == slots.stop:
-            continue
-        earlier, held = before
-        if held.start == held.stop:
-            continue
-        target = earlier.departure_soc * problem.cars[i].capacity_kwh
-        arrival[i, slots] += max(0.0, float(plan.energy_end_kwh[i, held.stop - 1]) - target)
+        if session.carries and i in last:
+            earlier, held = last[i]
+            target = earlier.departure_soc * problem.cars[i].capacity_kwh
+            found[session.session_id] = max(0.0, float(plan.energy_end_kwh[i, held.stop - 1]) - target)
+        if slots.start < slots.stop:
+            last[i] = session, slots
+        elif not session.carries:
+            last.pop(i, None)
+    return found
+
+
+def with_carried(
+    terms: Terms, spans: list[tuple[Session, int, slice]], carried: Mapping[str, float]
+) -> Terms:
+    """The terms with what sessions come with besides."""
+    arrival = terms.arrival_kwh.copy()
+    for session, i, slots in spans:
+        arrival[i, slots] += carried.get(session.session_id, 0.0)
     return replace(terms, arrival_kwh=arrival)
 
 

@@ -150,12 +150,14 @@ class _Stays:
             if driven is not None and s and self.car[s - 1] == self.car[s]:  # windows: by car and arrival
                 self.energy[s] = self.arrival[s] = came_with_kwh(left, driven, float(self.capacity[s]))
             elif window.carries:
-                self.energy[s] = self.arrival[s] = window.came_kwh(self.windows[s - 1], left)
+                self.energy[s] = self.arrival[s] = window.came_kwh(self.windows, self.energy)
 
     def arrived(self) -> list[SessionWindow]:
         """The windows with what their cars really came with."""
-        held = zip(self.windows, self.arrival.tolist(), strict=True)
-        return [replace(window, arrival_kwh=kwh, carries=False, surplus_kwh=0.0) for window, kwh in held]
+        return [
+            replace(window, arrival_kwh=kwh, carries=False, behind=-1, surplus_kwh=0.0)
+            for window, kwh in zip(self.windows, self.arrival.tolist(), strict=True)
+        ]
 
 
 def came_with_kwh(left_kwh: float, driven_kwh: float, capacity_kwh: float) -> float:

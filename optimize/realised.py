@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
-from optimize.account import account
+from optimize.account import account, efficiencies
 from optimize.arrays import BoolArray, FloatArray
 from optimize.assemble import assemble_plan
 from optimize.follow import SIMULATED, Schedule, came_with_kwh, follow, untold
@@ -50,11 +51,15 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metered:
-    """What the meters at the plugs counted, kWh [n, T]; counted: which slots they did, [n, T]."""
+    """What the meters at the plugs counted, kWh [n, T]; counted: which slots they did, [n, T].
+
+    heard: when the word of a stay was received, by session_id.
+    """
 
     import_kwh: FloatArray
     export_kwh: FloatArray
     counted: BoolArray
+    heard: Mapping[str, pd.Timestamp] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,21 +188,49 @@ def _metered_plan(
     day: DayProblem, followed: ModePlan, metered: Metered, driven_kwh: Mapping[str, float]
 ) -> ModePlan:
     """The day with what the meters counted, whether or not a stay was told for it."""
-    efficiency_in = np.array([[car.efficiency_charge] for car in day.cars])
-    efficiency_out = np.array([[car.efficiency_discharge] for car in day.cars])
-    charge = np.where(
-        metered.counted, metered.import_kwh * efficiency_in / day.slot_hours, followed.charge_kw
-    )
-    discharge = np.where(
-        metered.counted, metered.export_kwh / efficiency_out / day.slot_hours, followed.discharge_kw
-    )
+    hours, (into, out) = day.slot_hours, efficiencies(day)
+    charge = np.where(metered.counted, metered.import_kwh * into / hours, followed.charge_kw)
+    discharge = np.where(metered.counted, metered.export_kwh / out / hours, followed.discharge_kw)
+    stored = (charge - discharge) * hours
+    windows: list[SessionWindow] = []
+    for window in _as_counted(day, metered.counted):
+        before = windows[-1] if windows and windows[-1].car == window.car else None
+        driven = driven_kwh.get(window.session.session_id)
+        # What it was charged with while no stay was told is news to a word that was heard before.
+        away = range(before.end if before else 0, window.first)
+        heard = metered.heard.get(window.session.session_id)
+        brought = sum(
+            float(stored[window.car, t]) for t in away if heard is not None and day.slots[t] >= heard
+        )
+        came = window.arrival_kwh
+        capacity = day.cars[window.car].capacity_kwh
+        if driven is not None and before is not None:
+            left = before.arrival_kwh + float(stored[before.car, before.first : before.end].sum())
+            came = came_with_kwh(left, driven, capacity)
+        windows.append(replace(window, arrival_kwh=min(max(came + brought, 0.0), capacity)))
+    return assemble_plan(day, windows, followed.mode, charge, discharge, SIMULATED)
+
+
+def _as_counted(day: DayProblem, counted: BoolArray) -> list[SessionWindow]:
+    """The windows, with the slots that their cars came and left in where a meter counted there.
+
+    Of two stays that share such a slot it is the earlier one's.
+    """
+    step, begin, count = pd.Timedelta(hours=day.slot_hours).value, day.slots[0].value, len(day.slots)
     windows: list[SessionWindow] = []
     for window in session_windows(day):
-        driven, before = driven_kwh.get(window.session.session_id), windows[-1] if windows else None
-        if driven is not None and before is not None and before.car == window.car:
-            kw = (charge - discharge)[before.car, before.first : before.end]
-            left = before.arrival_kwh + float(kw.sum()) * day.slot_hours
-            capacity = day.cars[window.car].capacity_kwh
-            window = replace(window, arrival_kwh=came_with_kwh(left, driven, capacity))
-        windows.append(window)
-    return assemble_plan(day, windows, followed.mode, charge, discharge, SIMULATED)
+        stay = window.session
+        first = min(max((stay.arrival_utc.value - begin) // step, 0), count)
+        end = min(max(-((begin - stay.departure_utc.value) // step), 0), count)
+        taken = windows[-1].end if windows and windows[-1].car == window.car else 0
+        opens = taken <= first < window.first and counted[window.car, first]
+        closes = max(taken, window.end) < end and counted[window.car, end - 1]
+        wider = replace(window, first=first if opens else window.first, end=end if closes else window.end)
+        windows.append(wider if wider.first <= wider.end else window)
+    return windows
+
+
+def stored_away_kwh(day: DayProblem, plan: ModePlan) -> FloatArray:
+    """What a plan stores in cars (takes out, < 0) in slots without a stay of theirs, [n, T]."""
+    stored: FloatArray = np.where(plan.plugged, 0.0, (plan.charge_kw - plan.discharge_kw) * day.slot_hours)
+    return stored

@@ -53,8 +53,8 @@ def idle_powers(day: DayModel) -> Powers:
     none = np.zeros(len(day.pairs))
     values = np.zeros(day.programme.cost.size)
     held: list[float] = []
-    for k, window in enumerate(day.windows):
-        held.append(window.came_kwh(day.windows[k - 1] if k else None, held[-1] if held else 0.0))
+    for window in day.windows:
+        held.append(window.came_kwh(day.windows, held))
     return Powers(
         charge=none, discharge=none, energy=np.array(held)[day.pairs.window].reshape(-1), values=values
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from optimize.arrays import FloatArray
 from optimize.types import Car, DayProblem, Session
 
 # A taper by less than this over the whole battery is flat, one this near to filling it in a slot upright.
@@ -24,8 +25,8 @@ class SessionWindow:
     where that lies outside them. target is owed at the window's end; for a session that outlasts the day it
     is what full power could still lift to the departure target afterwards. site (its number), limits and
     efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
-    carries: it comes besides with what the window before it (of the same car) ends with above its target, at
-    most surplus_kwh.
+    carries: it comes besides with what a window before it (of the same car, number `behind`) ends with above
+    its target, at most surplus_kwh; that is the last with slots: one without passes on what it comes with.
     """
 
     session: Session
@@ -44,6 +45,7 @@ class SessionWindow:
     value_eur_per_kwh: float
     due: Literal["departure", "day_end"]
     carries: bool = False
+    behind: int = -1
     surplus_kwh: float = 0.0
 
     @property
@@ -61,11 +63,12 @@ class SessionWindow:
         """Most energy that the window can hold."""
         return max(self.highest_kwh, self.arrival_kwh + self.surplus_kwh)
 
-    def came_kwh(self, before: SessionWindow | None, reached_kwh: float) -> float:
-        """What it comes with if the window before it ended with so much."""
-        if before is None or not self.carries:
+    def came_kwh(self, windows: Sequence[SessionWindow], reached_kwh: Sequence[float] | FloatArray) -> float:
+        """What it comes with if the windows (of `session_windows`) before it ended with so much."""
+        if not self.carries:
             return self.arrival_kwh
-        return self.arrival_kwh + max(0.0, reached_kwh - before.target_kwh)
+        above = float(reached_kwh[self.behind]) - windows[self.behind].target_kwh
+        return self.arrival_kwh + max(0.0, above)
 
 
 def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
@@ -89,10 +92,17 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
         for session, span in zip(problem.sessions, spans, strict=True)
     ]
     windows.sort(key=lambda window: (window.car, window.session.arrival_utc))
-    for k, (before, window) in enumerate(pairwise(windows), start=1):
-        if window.session.carries and before.car == window.car and before.slots and window.slots:
-            surplus = max(0.0, windows[k - 1].ceiling_kwh - before.target_kwh)
-            windows[k] = replace(window, carries=True, surplus_kwh=surplus)
+    behind = -1
+    for k, window in enumerate(windows):
+        if behind >= 0 and windows[behind].car != window.car:
+            behind = -1
+        if behind >= 0 and window.session.carries:
+            surplus = max(0.0, windows[behind].ceiling_kwh - windows[behind].target_kwh)
+            windows[k] = replace(window, carries=True, behind=behind, surplus_kwh=surplus)
+        if window.slots:
+            behind = k
+        elif not windows[k].carries:
+            behind = -1
     return tuple(windows)
 
 
@@ -129,6 +139,44 @@ def _window(
         value_eur_per_kwh=_own(session.value_eur_per_kwh, problem.terminal_value_eur_per_kwh),
         due="day_end" if stays else "departure",
     )
+
+
+def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
+    """The sessions, each with what its car is certain to hold more or less than is said of it.
+
+    It comes back from the same trip: with less by what the stay before cannot but leave short of its target,
+    with more by what a car comes with above it to a first stay that holds no whole slot. What could be
+    charged, and is not, takes nothing from the next stay.
+    """
+    soc: dict[str, float] = {}
+    more_kwh, before, moves = 0.0, -1, False
+    for window in session_windows(problem):
+        car = problem.cars[window.car]
+        if window.car != before:
+            more_kwh, before, moves = 0.0, window.car, False
+        came_kwh = min(max(window.arrival_kwh + more_kwh, 0.0), car.capacity_kwh)
+        if more_kwh:
+            soc[window.session.session_id] = came_kwh / car.capacity_kwh
+        moves = moves or bool(window.slots)
+        full_kwh = _at_full_power(
+            car, window.charge_limit_kw, problem.slot_hours, came_kwh, len(window.slots)
+        )
+        more_kwh = full_kwh - window.target_kwh
+        if window.due != "departure" or (moves and more_kwh > 0.0):
+            more_kwh = 0.0
+    return tuple(
+        replace(one, arrival_soc=soc.get(one.session_id, one.arrival_soc)) for one in problem.sessions
+    )
+
+
+def _at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:
+    """What `slots` slots at full power lift an energy to."""
+    at_empty, fall = taper_line(car, hours)
+    if fall == 0.0:
+        return energy_kwh + limit_kw * hours * slots
+    for _ in range(slots):
+        energy_kwh += hours * max(0.0, min(limit_kw, at_empty - fall * energy_kwh))
+    return energy_kwh
 
 
 def _own(value: float | None, otherwise: float) -> float:

@@ -1,9 +1,10 @@
 """What is let go of after a while, and never by itself: samples of telemetry, raw rows of telemetry.
 
-core_telemetry older than `samples_before` goes, its quarter-hours stay; raw rows of files received before
-`raw_before` go once they are checked, their line in raw_source stays (and says so), so that the same file is
-still known and every number still leads to its name and hash. What goes cannot be brought back from here:
-earlier beliefs of pruned rows are gone, and a late file of a pruned day can only add to its quarter-hours.
+core_telemetry older than `samples_before` goes, its quarter-hours stay, and the voltages of then that twins
+were fitted to (out_twin_residual) go with it; raw rows of files received before `raw_before` go once they are
+checked, their line in raw_source stays (and says so), so that the same file is still known and every number
+still leads to its name and hash. What goes cannot be brought back from here: earlier beliefs of pruned rows
+are gone, and a late file of a pruned day can only add to its quarter-hours.
 Raw rows of a file that a person withdrew, or some of it, stay: the decision may be taken back.
 The file does not shrink; the room is used again.
 """
@@ -30,12 +31,13 @@ def prune(
     raw_before: dt.date | None,
     pruned: dt.datetime,
     dry_run: bool,
-) -> tuple[Pruned, Pruned]:
+) -> tuple[Pruned, ...]:
     """Count, and unless `dry_run` delete, in the caller's transaction; UTC days, None keeps everything."""
-    samples = raw = 0
+    samples = raw = fitted = 0
     if samples_before is not None:
-        samples = _changed(
-            connection, "core_telemetry", "time_utc < CAST(? AS DATE)", samples_before, dry_run=dry_run
+        samples, fitted = (
+            _changed(connection, table, "time_utc < CAST(? AS DATE)", samples_before, dry_run=dry_run)
+            for table in ("core_telemetry", "out_twin_residual")
         )
     if raw_before is not None:
         old = (
@@ -54,6 +56,7 @@ def prune(
     return (
         Pruned(table="core_telemetry", rows=samples, before=samples_before),
         Pruned(table="raw_telemetry", rows=raw, before=raw_before),
+        Pruned(table="out_twin_residual", rows=fitted, before=samples_before),
     )
 
 

@@ -316,7 +316,7 @@ class Warehouse:
         raw_before: dt.date | None,
         pruned_utc: dt.datetime,
         dry_run: bool,
-    ) -> tuple[Pruned, Pruned]:
+    ) -> tuple[Pruned, ...]:
         """Let old samples and raw rows of telemetry go, or only count them; see `warehouse.retention`."""
         pruned = _aware(pruned_utc, "pruned_utc")
         use = self._reading() if dry_run else self._transaction("what retention lets go")

@@ -128,7 +128,8 @@ def retention(
 ) -> None:
     """Let old telemetry go: samples (their quarter-hours stay) and raw rows (their files stay known).
 
-    Nothing else ever deletes telemetry. Without days here or under retention in v2g.toml all is kept.
+    With the samples go the voltages of then that twins were fitted to, which pages of old plans show. Nothing
+    else ever deletes telemetry. Without days here or under retention in v2g.toml all is kept.
 
     Example: v2g retention --dry-run --samples-days 365
     """

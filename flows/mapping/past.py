@@ -62,6 +62,8 @@ class Past:
         ended = owned(known.read("out_plan_slot", where=where), plans) if len(last) else slots.iloc[:0]
         of_last = dict(zip(last["battery_id"].astype(str), ends, strict=True))
         ended = ended[ended["interval_start_utc"] == ended["battery_id"].map(of_last)]
+        told = [ended, _without_a_slot(known, last[~last["battery_id"].isin(ended["battery_id"])], plans)]
+        ended = pd.concat([rows for rows in told if len(rows)] or told[:1])
         held = _by_mode(ended, "energy_end_kwh", follows)
         left: dict[str, tuple[pd.Timestamp, Mapping[str, float]]] = {}
         for row in records(last):
@@ -102,6 +104,19 @@ class Past:
         announced = row["received_utc"] <= departure and not measured
         stands_on = self.promised[row["battery_id"]] if announced else modes[FOLLOWED]
         return float(modes.get(mode, modes[FOLLOWED])) - stands_on
+
+
+def _without_a_slot(known: Known, stays: pd.DataFrame, plans: pd.DataFrame) -> pd.DataFrame:
+    """What stays too short to hold a slot left with, as rows of the slot before they ended."""
+    if stays.empty:
+        return stays
+    where: dict[str, Scalar | Sequence[Scalar]] = {
+        "plan_id": plans["plan_id"].tolist(), "session_id": stays["session_id"].tolist(),
+    }  # fmt: skip
+    rows = known.read("out_plan_departure", where=where)
+    ends = stays.set_index("session_id")["departure_utc"].dt.floor(QUARTER) - QUARTER
+    rows = rows.assign(interval_start_utc=rows["session_id"].map(ends), energy_end_kwh=rows["reached_kwh"])
+    return owned(rows, plans)
 
 
 NO_PAST = Past(left={}, promised={}, used_kwh={}, moved_kw={}, now={})

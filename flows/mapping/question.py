@@ -19,6 +19,7 @@ from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
+from optimize.windows import certain_arrivals
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -29,13 +30,18 @@ _NO_POINTS: _Points = (np.empty(0), np.empty(0))
 
 
 def day_problem(
-    inputs: PlanInputs, mode: Mode | None = None, *, only: Collection[str] | None = None
+    inputs: PlanInputs,
+    mode: Mode | None = None,
+    *,
+    only: Collection[str] | None = None,
+    as_told: bool = False,
 ) -> DayProblem:
     """The question to the optimiser; nothing is fed back where no price is published, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
-    batteries that it is asked for, all if None. What a stay leaves above its promise comes back with the next
-    one, where the exact engine plans. Raises what `plannable.IMPOSSIBLE` holds.
+    batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
+    lacks (`certain_arrivals`), and what it leaves above it comes back with that where the exact engine plans;
+    as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -99,6 +105,11 @@ def day_problem(
         )
 
     alone = asked(stays, linked=False)
+    if as_told:
+        return alone
+    certain = certain_arrivals(alone)
+    if certain != alone.sessions:
+        alone = asked(certain, linked=False)
     linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh))
     return alone if linked is None else asked(linked, linked=True)
 

@@ -23,7 +23,7 @@ from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
 from flows.mapping.question import SLOT_HOURS, day_problem
 from flows.plain import records
-from optimize.realised import Metered
+from optimize.realised import Metered, stored_away_kwh
 from optimize.types import DayProblem, Mode, ModePlan
 from warehouse.zones import market_day_bounds
 
@@ -95,9 +95,8 @@ class RealDay:
 
         What a car comes back with is told by what it drove.
         """
-        asked = day_problem(self.inputs, mode)
-        stays = tuple(replace(stay, carries=False) for stay in asked.sessions)
-        return replace(asked, sessions=stays, objective="net_benefit", peak_slots=())
+        asked = day_problem(self.inputs, mode, as_told=True)
+        return replace(asked, objective="net_benefit", peak_slots=())
 
     def metered(self) -> Metered | None:
         """What the meters counted; None where none did."""
@@ -110,13 +109,16 @@ class RealDay:
         drawn[at, t] = self.metering["import_kwh"].to_numpy(dtype=np.float64)
         fed[at, t] = self.metering["export_kwh"].to_numpy(dtype=np.float64)
         counted[at, t] = True
-        return Metered(import_kwh=drawn, export_kwh=fed, counted=counted)
+        stays = self.inputs.sessions
+        heard = dict(zip(stays["session_id"].astype(str), stays["received_utc"], strict=True))
+        return Metered(import_kwh=drawn, export_kwh=fed, counted=counted, heard=heard)
 
     @property
     def counted_outside_kwh(self) -> dict[str, float]:
         """What meters counted in quarter-hours without a stay, drawn and fed back, by battery; none for 0.
 
-        It is in the money of a day; no battery is told to hold it, since no car is told to be there.
+        It is in the money of a day, and in the battery from its next stay on, or when the day ends; a car
+        without any stay on the day is not told to hold it.
         """
         stays = self.inputs.sessions[["battery_id", "arrival_utc", "departure_utc"]]
         rows = self.metering.reset_index(names="row").merge(stays, on="battery_id")
@@ -134,7 +136,11 @@ class RealDay:
         it says (None).
         """
         capacity = self.inputs.capacity_kwh
-        left = {} if followed is None else {one.session_id: one.reached_kwh for one in followed.departures}
+        left, away = {}, pd.DataFrame()
+        if followed is not None:
+            left = {one.session_id: one.reached_kwh for one in followed.departures}
+            stored = stored_away_kwh(self.problem(None), followed)
+            away = pd.DataFrame(stored, index=self.battery_ids, columns=self.slots)
         driven: dict[str, float] = {}
         for before, after in self._pairs():
             kwh = capacity[str(after["battery_id"])]
@@ -142,7 +148,10 @@ class RealDay:
             if after["received_utc"] <= before["departure_utc"]:
                 driven[after["session_id"]] = float(before["departure_soc"]) * kwh - came_with
             elif before["session_id"] in left:
-                driven[after["session_id"]] = left[before["session_id"]] - came_with
+                own = away.loc[str(after["battery_id"])]
+                told = min(after["received_utc"], after["arrival_utc"])
+                known = own[(own.index >= before["departure_utc"].floor(QUARTER)) & (own.index < told)].sum()
+                driven[after["session_id"]] = left[before["session_id"]] + float(known) - came_with
         return driven
 
     def _pairs(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -153,17 +162,19 @@ class RealDay:
 
 
 def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, Mapping[str, Any]]:
-    """What each car held when the day ended, or when it left last: columns of out_realised_car.
+    """What each car held when the day ended, left with and what a meter counted since: of out_realised_car.
 
     A car without a stay has none of them.
     """
     capacity = {car.battery_id: car.capacity_kwh for car in problem.cars}
+    away = dict(zip(capacity, stored_away_kwh(problem, came), strict=True))
     stays = {stay.session_id: stay for stay in problem.sessions}
     found: dict[str, Mapping[str, Any]] = {}
     for one in sorted(came.departures, key=lambda one: one.departure_utc):
+        after = np.asarray(problem.slots >= one.departure_utc.floor(QUARTER))
         at_plug = one.departure_utc > problem.slots[-1] + pd.Timedelta(hours=SLOT_HOURS)
         found[one.battery_id] = {
-            "held_kwh": one.reached_kwh,
+            "held_kwh": one.reached_kwh + float(away[one.battery_id][after].sum()),
             "at_plug": at_plug,
             "left_utc": None if at_plug else one.departure_utc,
             "left_target_kwh": None

@@ -212,8 +212,7 @@ def _store(context: Context, made: Sequence[tuple[Calibration, Asked]]) -> None:
     if points := [frame for frame in points if len(frame)]:
         frames["out_life_point"], replace["out_life_point"] = pd.concat(points), ("calibration_id",)
     if residuals := [frame for frame in residuals if len(frame)]:
-        # Voltages are bulky: only the newest fit of a battery keeps them.
-        frames["out_twin_residual"], replace["out_twin_residual"] = pd.concat(residuals), ("battery_id",)
+        frames["out_twin_residual"], replace["out_twin_residual"] = pd.concat(residuals), ("calibration_id",)
     if maps := [frame for frame in maps if len(frame)]:
         frames["out_wear_map"], replace["out_wear_map"] = pd.concat(maps), ("calibration_id",)
     context.workspace.warehouse.write(frames, replace=replace)

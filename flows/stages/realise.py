@@ -172,8 +172,10 @@ def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
 def _header(real: RealDay, executed: Executed, cars: pd.DataFrame) -> pd.DataFrame:
     """The row of out_realised without its lineage."""
     notes = [f"{name} is left out: {why}" for name, why in real.inputs.left_out.items()]
+    there = set(real.inputs.sessions["battery_id"].astype(str))
     notes += [
-        f"the meter of {name} counted {kwh:.3g} kWh while no stay of it is told: paid, and in no battery"
+        f"the meter of {name} counted {kwh:.3g} kWh while no stay of it is told: paid, and in "
+        + ("its battery" if name in there else "no battery")
         for name, kwh in real.counted_outside_kwh.items()
     ]
     if len(executed.prices) < (executed.owner >= 0).sum():

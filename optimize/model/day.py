@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -187,28 +187,41 @@ def _add_stays(
     energy: IntArray,
     missing: IntArray,
 ) -> None:
-    arrival = np.array([window.arrival_kwh for window in windows])
     data: Data = {
         "target": np.array([window.target_kwh for window in windows]),
         "terminal_value": np.array([window.value_eur_per_kwh for window in windows]),
         "departure_price": problem.departure_price_eur_per_kwh,
     }
     end = np.append(energy, -1)[pairs.last]
+    held, passed = _passed(windows, pairs, energy, missing)
     begin = pairs.energy_before(energy, missing, np.flatnonzero(pairs.before < 0))
     opens = pairs.window[pairs.before < 0]  # the sessions with slots; the others hold what they come with
-    constant = arrival.copy()
+    constant = held.copy()
     constant[opens] = begin.constant
+    own = Terms.of(end, held)
+    opened = replace(begin, instance=opens[begin.instance])
     where = {
         "missing": Terms.of(missing),
-        "energy_end": Terms.of(end, arrival),
-        "energy_begin": Terms(
-            instance=opens[begin.instance],
-            column=begin.column,
-            coefficient=begin.coefficient,
-            constant=constant,
-        ),
+        "energy_end": Terms.joined([own, passed], own.constant),
+        "energy_begin": Terms.joined([opened, passed], constant),
     }
     program.add_rows(stay_pattern(), data, len(windows), where)
+
+
+def _passed(
+    windows: Sequence[SessionWindow], pairs: Pairs, energy: IntArray, missing: IntArray
+) -> tuple[FloatArray, Terms]:
+    """What sessions without a slot hold: what is said of them [sessions], and what they pass on of others."""
+    held = np.array([window.arrival_kwh for window in windows])
+    through = np.array([s for s, one in enumerate(windows) if one.carries and not one.slots], dtype=np.int64)
+    behind = np.array([windows[s].behind for s in through], dtype=np.int64)
+    held[through] -= np.array([windows[s].target_kwh for s in behind])
+    return held, Terms(
+        instance=np.concatenate([through, through]),
+        column=np.concatenate([energy[pairs.last[behind]], missing[behind]]),
+        coefficient=np.ones(2 * through.size),
+        constant=held,
+    )
 
 
 def _add_cars(

@@ -19,8 +19,8 @@ from optimize.windows import SessionWindow, taper_line
 class Pairs:
     """Arrays [K]; before is the pair before in the same session or −1; last [sessions] its last pair or −1.
 
-    carried: of the first pair of a session that carries the session before it, −1 of all others; offset: what
-    is added to what that one leaves, kWh.
+    carried: of the first pair of a session that carries the session whose surplus it comes with, −1 of all
+    others; offset: what is added to what that one leaves, kWh.
     data: the parameters of `slot` by name. up, down: the reserve blocks that a pair may serve, [channels, K],
     −1 where there are fewer.
     """
@@ -88,7 +88,7 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
     site = np.array([stay.site for stay in windows], dtype=np.int64)[window]
     slot = number - begin[window] + first[window]
     opens = slot == first[window]
-    carries = np.array([stay.carries for stay in windows], dtype=np.bool_)
+    behind = np.array([stay.behind for stay in windows], dtype=np.int64)
     target = np.array([stay.target_kwh for stay in windows], dtype=np.float64)
     data = _of_stays(windows, window) | _of_cars(problem, car) | _prices(problem, tree, site, slot)
     if problem.previous_kw is not None:
@@ -111,8 +111,8 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
         slot=slot,
         before=np.where(opens, -1, number - 1),
         last=np.where(length > 0, begin + length - 1, -1),
-        carried=np.where(opens & carries[window], window - 1, -1),
-        offset=data["arrival"] - np.roll(target, 1)[window],
+        carried=np.where(opens, behind[window], -1),
+        offset=data["arrival"] - target[behind][window],
         data=data,
         up=up,
         down=down,

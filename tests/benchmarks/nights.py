@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,8 +24,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
-from tests.benchmarks.depots import land, moment
-from warehouse.contracts import CONTRACTS
+from tests.benchmarks.depots import land, moment, told_calibration
 from warehouse.zones import market_timezone
 
 STAYS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
@@ -109,7 +108,7 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int
     over = moment(case.zone, case.first + timedelta(days=nights + 2), 0)
     land(workspace, "prices", rows, over, by="event")
     check(Context.of(workspace, over))
-    told = pd.DataFrame([_calibration(start, wear, name) for name in names])
+    told = pd.DataFrame([told_calibration(start, wear, CAPACITY_KWH, name) for name in names])
     workspace.warehouse.write({"out_calibration": told})
     return workspace
 
@@ -171,26 +170,6 @@ def _car(name: str) -> dict[str, object]:
         "efficiency_charge": EFFICIENCY, "efficiency_discharge": EFFICIENCY, "soc_min": 0.2, "soc_max": 1.0,
         "replacement_value_eur": 7200.0, "scrap_value_eur": 900.0,
     }  # fmt: skip
-
-
-def _calibration(as_of: datetime, wear: float, car: str) -> dict[str, object]:
-    """A calibration by which a kWh discharged wears for so many €: V/L0·β a cycle, over the capacity."""
-    named: dict[str, object] = {
-        "calibration_id": f"told of {car}", "battery_id": car, "quality": "calibrated", "reason": "told",
-        "chemistry": "nmc811", "identifiability": "", "as_of_utc": pd.Timestamp(as_of), "run_id": "told",
-        "input_hash": "", "code_version": "", "parameters_json": "{}", "previous_calibration_id": None,
-        "usable_energy_kwh": CAPACITY_KWH, "usable_capacity_ah": 171.2, "soh": 1.0, "l0_days": 2500.0,
-        "residual_value_eur": 6000.0, "rest_price_eur_per_kwh_h": 0.0,
-        "beta_day_per_efc": wear * CAPACITY_KWH / (6000.0 / 2500.0),
-    }  # fmt: skip
-    kinds = {"int": 0, "float": 0.0, "text": ""}
-    row: dict[str, object] = {}
-    for column in CONTRACTS["out_calibration"].columns:
-        if column.name in named:
-            row[column.name] = named[column.name]
-        else:
-            row[column.name] = None if column.nullable else kinds.get(column.kind.name.lower(), 0.0)
-    return row
 
 
 if __name__ == "__main__":

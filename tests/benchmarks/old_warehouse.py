@@ -2,9 +2,9 @@
 
 Every car is plugged in from 17:00 to 07:00 UTC. Each day at noon, for the day after: prices and stays land,
 every car is calibrated (whole once a month), a plan of three modes is made, eight runs are noted. Samples of
-telemetry are there for the last 30 days, quarter-hours of all; a twentieth of the stays was refused, a third
-of these let in again, ten samples a car and day were refused. Where nothing depends on a figure it is the
-same in every row, so that a year is made in minutes; keys and texts are of their real size.
+telemetry and fitted voltages are there for the last 30 days, quarter-hours of all; a twentieth of the stays
+was refused, a third of these let in again, ten samples a car and day were refused. Where nothing depends
+on a figure it is the same in every row, so that a year is made in minutes; keys and texts are of real size.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class _Filler:
             "out_wear_map", {"d": days, "c": cars, "s": 14}, **own, where=whole, v2g_efc_per_day="0.1 * s"
         )
         self.put(
-            "out_twin_residual", {"d": days, "c": cars, "s": RESIDUALS}, **own, where=whole,
+            "out_twin_residual", {"d": (max(0, days - _SAMPLE_DAYS), days), "c": cars, "s": RESIDUALS}, **own,
             time_utc=f"{self.noon} - to_minutes(15 * s::INT)",
         )  # fmt: skip
 

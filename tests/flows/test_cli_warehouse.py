@@ -82,16 +82,16 @@ def test_a_damaged_backup_is_a_failed_validation(workspace: Workspace, run: Run,
 def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace, run: Run) -> None:
     late = ("--as-of", (AS_OF + timedelta(days=40)).isoformat())
     code, told = run("retention", *late)
-    assert (code, [row["rows"] for row in told["deleted"]]) == (0, [0, 0])
+    assert (code, [row["rows"] for row in told["deleted"]]) == (0, [0, 0, 0])
     settings = measured.root / "v2g.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(re.sub(r"# ?samples_days.*", "samples_days = 31", text), encoding="utf-8")
     code, told = run("retention", "--dry-run", *late)
-    assert [row["rows"] for row in told["deleted"]] == [120, 0]
+    assert [row["rows"] for row in told["deleted"]] == [120, 0, 0]
     assert measured.warehouse.extent("telemetry").rows == 120
     code, told = run("retention", "--raw-days", "10", *late)
     assert [(row["table"], row["rows"]) for row in told["deleted"]] == [
-        ("core_telemetry", 120), ("raw_telemetry", 120),
+        ("core_telemetry", 120), ("raw_telemetry", 120), ("out_twin_residual", 0),
     ]  # fmt: skip
     assert measured.warehouse.extent("telemetry").rows == 0
     assert len(measured.warehouse.read("core_telemetry_15min")) == 8

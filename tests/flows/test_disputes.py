@@ -111,6 +111,26 @@ def test_plan_and_pages_say_it(foreign: Workspace) -> None:
     assert "isputed" not in pages["car-1.html"]
 
 
+def test_the_page_of_a_plan_keeps_the_voltages_of_its_own_fit(foreign: Workspace) -> None:
+    planned = str(plan(Context.of(foreign, AS_OF), DAY).details["plan_id"])
+    before = foreign.warehouse.read("out_twin_residual")
+    assert set(before["battery_id"]) == {CAR}
+    pages = {file.name: file.read_text(encoding="utf-8") for file in publish_run(foreign, planned)}
+    assert "Measured − twin, mV" in pages[f"{CAR}.html"]
+    assert calibrate(Context.of(foreign, AS_OF + timedelta(days=1))).details["reused"] == 0
+    after = foreign.warehouse.read("out_twin_residual")
+    assert after["calibration_id"].nunique() == 2
+    for file in publish_run(foreign, planned):
+        assert file.read_text(encoding="utf-8") == pages[file.name], file
+    # What they were measured by goes with the samples, when these are let go of.
+    first = before["time_utc"].dt.date.max() + timedelta(days=1)
+    kept = foreign.warehouse.prune(
+        samples_before=first, raw_before=None, pruned_utc=AS_OF + timedelta(days=2), dry_run=False
+    )
+    assert kept[2].table == "out_twin_residual" and kept[2].rows >= len(before)
+    assert (foreign.warehouse.read("out_twin_residual")["time_utc"].dt.date >= first).all()
+
+
 def test_twin_show_says_it(
     foreign: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

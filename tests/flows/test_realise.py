@@ -144,7 +144,16 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
     check(Context.of(depot, AS_OF + timedelta(days=3)))
     account(depot, DAY, as_of=OVER + timedelta(hours=1))
     note = depot.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
-    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in no battery"
+    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in its battery"
+    held = cars(depot, DAY).loc[("followed", "car-2"), "held_kwh"]
+    assert held == pytest.approx(own["held_kwh"] + 1.5 * 0.92)
+    ordered = cars(depot, DAY).loc[("ordered", "car-2"), "held_kwh"]
+    account(depot, NEXT, as_of=OVER + timedelta(hours=1))  # its stay was announced before: it comes with more
+    next_day = cars(depot, NEXT)
+    kwh = next_day.loc[("ordered", "car-2"), "left_target_kwh"] / 0.7
+    came = next_day["held_kwh"] - next_day["stored_kwh"]
+    assert came[("followed", "car-2")] == pytest.approx(0.4 * kwh + held - 0.7 * kwh)
+    assert came[("ordered", "car-2")] == pytest.approx(0.4 * kwh + ordered - 0.7 * kwh)
 
 
 def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
@@ -192,6 +201,37 @@ def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace)
     assert depot.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
     assert account(depot, DAY - timedelta(days=30)).message == "no plan was followed"
     assert issubclass(NoAccountError, Exception)
+
+
+def test_what_a_stay_without_a_slot_lacks_its_car_lacks_on_in_plan_and_account(depot: Workspace) -> None:
+    """From 06:06 to 06:25 no quarter-hour is whole: the car leaves as it came, and drives as far."""
+    nights(depot)
+    short = session_rows().iloc[[2]].assign(
+        session_id="s0", arrival_utc=f"{DAY}T06:06:00Z", departure_utc=f"{DAY}T06:25:00Z",
+        arrival_soc=0.55, departure_soc=0.7,
+    )  # fmt: skip
+    put(depot, "sessions", short)
+    check(Context.of(depot, AS_OF + timedelta(days=1)))
+    day = datetime.combine(DAY, datetime.min.time(), tzinfo=AS_OF.tzinfo)
+    first = plan(Context.of(depot, AS_OF), DAY)
+    at = {"battery_id": "car-2", "plan_id": first.details["plan_id"]}
+    slots = depot.warehouse.read("out_plan_slot", where=at).set_index(["mode", "interval_start_utc"])
+    kwh = slots.loc["uncontrolled"]["energy_end_kwh"].max() / 0.7
+    came, later = pd.Timestamp(day + timedelta(hours=7, minutes=15)), pd.Timestamp(day + timedelta(hours=10))
+    again = plan(Context.of(depot, later.to_pydatetime()), DAY)
+    begun = depot.warehouse.read(
+        "out_plan_slot", where=at | {"plan_id": again.details["plan_id"], "interval_start_utc": later}
+    ).set_index("mode")["energy_start_kwh"]
+    for mode in ("uncontrolled", "ordered", "v2g"):
+        assert slots.loc[(mode, came), "energy_start_kwh"] == pytest.approx((0.4 - 0.15) * kwh, abs=1e-6)
+        assert begun[mode] == pytest.approx(slots.loc[(mode, later), "energy_start_kwh"], abs=1e-6), mode
+    plan(Context.of(depot, AS_OF + timedelta(days=1)), NEXT)
+    account(depot)
+    for market_day in (DAY, NEXT):
+        rows = cars(depot, market_day)
+        assert rows["missed"].to_dict() == rows["promised_missed"].to_dict()
+        assert rows.xs("car-2", level=1)["missed"].tolist() == [int(market_day == DAY)] * 3
+        pd.testing.assert_series_equal(net(rows), net(rows, "promised_"), check_names=False, atol=1e-6)
 
 
 def with_drawdown(workspace: Workspace, limit: float) -> Workspace:

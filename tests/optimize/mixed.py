@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from optimize.types import OBJECTIVES, Car, DayProblem, ReserveBlock, Session, Site, Taper
 from tests.optimize.fleets import random_day
@@ -222,6 +223,16 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     """Stays that come with what the one before left above its target; with reserves there are none."""
     if problem.reserves:
         return problem
+    brief = pd.Timedelta(hours=0.4 * problem.slot_hours)
+    problem = replace(  # some hold no whole slot: what comes with them goes on with the next
+        problem,
+        sessions=tuple(
+            replace(s, departure_utc=s.arrival_utc + brief)
+            if rng.random() < 0.25 and problem.slots[0] <= s.arrival_utc < s.departure_utc - brief
+            else s
+            for s in problem.sessions
+        ),
+    )
     of_car: dict[str, list[Session]] = {}
     for stay in sorted(problem.sessions, key=lambda stay: stay.arrival_utc):
         of_car.setdefault(stay.battery_id, []).append(stay)

@@ -138,10 +138,9 @@ class _Rows:
         low = max(one.soc_min, session.min_soc or 0.0) * one.capacity_kwh
         high = one.soc_max * one.capacity_kwh
         most = p_dis if self.mode == "v2g" else 0.0
-        energy: Sum = {CONSTANT: start}
-        most_start = start
-        if session.carries and left is not None and slots:
-            energy, most_start = add(energy, left), one.capacity_kwh
+        carried = left if session.carries else None
+        energy = add({CONSTANT: start}, carried or {})
+        most_start = start if carried is None else one.capacity_kwh
         begun = dict(energy)
         trail: list[Sum] = [energy]
         for t in slots:
@@ -195,7 +194,7 @@ class _Rows:
         value = problem.terminal_value_eur_per_kwh if own_value is None else own_value
         add(self.gain, energy, value)
         add(self.gain, begun, -value)
-        return add(add({CONSTANT: -target}, energy), {missing: 1.0}) if slots else None
+        return add(add({CONSTANT: -target}, energy), {missing: 1.0}) if slots else carried
 
     def _out(self, t: int, most: float) -> float:
         """What may be discharged in a slot by a charger that can so much."""

@@ -12,7 +12,8 @@ from optimize.check import check_plan
 from optimize.errors import PlanCheckError, ProblemError
 from optimize.plan import plan_day
 from optimize.rulebook import BINDINGS
-from optimize.types import DayProblem, Mode, Site, Taper
+from optimize.types import DayProblem, Mode, Session, Site, Taper
+from optimize.windows import certain_arrivals
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
 
@@ -235,6 +236,40 @@ def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
     assert_table(problem, "v2g", [[6, 0, 0]], [[0, 0, 2]], -0.6 + 0.8)
     alone = changed(problem, sessions=tuple(replace(one, carries=False) for one in problem.sessions))
     assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
+
+
+def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
+    """It owes 1 kWh more than it comes with, and nothing can be charged in it."""
+    first, last = carried_day().sessions
+    short = replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True)
+    problem = carried_day(sessions=(first, short, last))
+    assert_table(problem, "uncontrolled", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
+    assert_table(problem, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.4)
+    assert_table(problem, "v2g", [[6, 0, 0]], [[0, 0, 2]], -0.6 + 0.8)
+    plan = plan_day(problem, ["ordered"])["ordered"]
+    check_plan(problem, plan)
+    assert [one.reached_kwh for one in plan.departures] == pytest.approx([8.0, 7.0, 6.0])
+    alone = carried_day(sessions=(first, replace(short, carries=False), last))
+    assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
+    with pytest.raises(PlanCheckError, match="energy continues"):
+        check_plan(alone, plan)
+
+
+def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> None:
+    def came(*stays: Session) -> list[float]:
+        problem = day([0.1] * 6, [car(charge_limit_kw=2.0)], list(stays))
+        return [round(one.arrival_soc, 9) for one in certain_arrivals(problem)]
+
+    brief, night = stay("A", 0.2, 0.8, 0.5, 0.7), stay("A", 3, 4, 0.3, 0.7)
+    assert came(brief, night) == [0.5, 0.1], "2 kWh less, as nothing can be charged"
+    assert came(brief, night, stay("A", 5, 6, 0.5, 0.9)) == [0.5, 0.1, 0.1], "2 of 6 kWh are charged"
+    assert came(replace(brief, arrival_soc=0.9), night) == [0.9, 0.5]
+    assert came(stay("A", 0, 1, 0.5, 0.7), night) == [0.5, 0.3], "one hour is enough"
+    whole = stay("A", 0, 1, 0.6, 0.7)
+    assert came(whole, stay("A", 1.2, 1.8, 0.8, 0.7), night) == [0.6, 0.8, 0.3], "it may have been discharged"
+    assert came(night, stay("A", 5, 9, 0.3, 0.9)) == [0.3, 0.1]
+    beyond = stay("A", 5, 9, 0.1, 0.9)
+    assert came(beyond) == [0.1], "what is due after the day is not missed in it"
 
 
 def test_a_missed_target_takes_nothing_from_the_next_stay() -> None:

@@ -136,3 +136,52 @@ def test_the_causes_add_up_whatever_happens(seed: int) -> None:
     caused = sum(sum(account.causes.values()) for account in accounts.values())
     assert caused == pytest.approx(difference, abs=1e-9)
     assert difference != pytest.approx(0.0, abs=1e-3)
+
+
+def counted(problem: DayProblem, drawn: list[float], **changes: Any) -> Metered:
+    """A meter of the only car that counted what was drawn in every slot, kWh."""
+    kwh = np.array([drawn])
+    every = np.ones(kwh.shape, dtype=np.bool_)
+    return Metered(import_kwh=kwh, export_kwh=0.0 * kwh, counted=every, **changes)
+
+
+def test_what_is_counted_in_the_slot_that_a_car_comes_or_leaves_in_is_in_its_battery() -> None:
+    problem = day([0.1, 0.1, 0.1, 0.1], [car()], [stay("A", 0.5, 2.25, 0.5, 0.9)])
+    told = planned(problem, [0, 3, 0, 0])
+    accounts, came = realise(problem, told, "ordered", metered=counted(problem, [1, 1, 0.5, 0]))
+    (outcome,) = came.departures
+    assert (outcome.reached_kwh, outcome.missing_kwh) == (pytest.approx(7.5), pytest.approx(1.5))
+    assert accounts["A"].realised.stored_kwh == pytest.approx(2.5)
+    assert came.plugged.tolist() == [[True, True, True, False]]
+    short = day([0.1, 0.1], [car()], [stay("A", 0.2, 0.8, 0.5, 0.6)])
+    _, came = realise(short, planned(short, [0, 0]), "ordered", metered=counted(short, [1, 0]))
+    assert came.departures[0].reached_kwh == pytest.approx(6.0)
+    both = day([0.1], [car()], [stay("A", 0, 0.3, 0.5, 0.6), stay("A", 0.6, 0.9, 0.4, 0.6)])
+    _, came = realise(
+        both, planned(both, [0]), "ordered", metered=counted(both, [1]), driven_kwh={"A-0.6": 1.0}
+    )
+    assert [one.reached_kwh for one in came.departures] == pytest.approx([6.0, 5.0])
+
+
+def test_what_is_counted_is_drawn_whatever_the_charger_makes_of_it() -> None:
+    weak = replace(stay("A", 0, 2, 0.2, 0.9), efficiency_charge=0.8)
+    problem = day([0.1, 0.2], [car()], [weak])
+    accounts, came = realise(problem, planned(problem, [0, 0]), "ordered", metered=counted(problem, [2, 0]))
+    assert accounts["A"].realised.import_kwh == pytest.approx(2.0)
+    assert came.departures[0].reached_kwh == pytest.approx(2.0 + 1.6)
+
+
+def test_what_is_counted_between_stays_comes_with_the_next_unless_its_word_knows_of_it() -> None:
+    problem = day([0.1] * 4, [car()], [stay("A", 0, 1, 0.5, 0.6), stay("A", 3, 4, 0.4, 0.6)])
+    told = planned(problem, [1, 0, 0, 0])
+
+    def came_with(heard: pd.Timestamp, driven: dict[str, float]) -> float:
+        meter = counted(problem, [1, 0, 1, 0], heard={"A-3": heard})
+        accounts, came = realise(problem, told, "ordered", metered=meter, driven_kwh=driven)
+        assert accounts["A"].realised.stored_kwh == pytest.approx(2.0)
+        return float(came.energy_start_kwh[0, 3])
+
+    before, after = problem.slots[0], problem.slots[3]
+    assert came_with(before, {"A-3": 2.0}) == pytest.approx(6.0 - 2.0 + 1.0)
+    assert came_with(before, {}) == pytest.approx(5.0)
+    assert came_with(after, {}) == pytest.approx(4.0)

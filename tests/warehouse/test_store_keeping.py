@@ -81,13 +81,13 @@ def test_retention_counts_first_then_lets_samples_go_and_keeps_their_quarter_hou
     before = quarters(warehouse)
     asked = {"samples_before": dt.date(2020, 3, 28), "raw_before": None, "pruned_utc": NOW}
     counted = warehouse.prune(**asked, dry_run=True)
-    assert [one.rows for one in counted] == [60, 0]
+    assert [one.rows for one in counted] == [60, 0, 0]
     assert len(warehouse.read("core_telemetry")) == 120
     assert warehouse.prune(**asked, dry_run=False) == counted
     assert set(warehouse.read("core_telemetry")["time_utc"].dt.day) == {28}
     pd.testing.assert_frame_equal(quarters(warehouse), before)
     assert len(warehouse.read("raw_telemetry")) == 120
-    assert [one.rows for one in warehouse.prune(**asked, dry_run=False)] == [0, 0]
+    assert [one.rows for one in warehouse.prune(**asked, dry_run=False)] == [0, 0, 0]
 
 
 def test_raw_rows_go_by_the_day_their_file_came_once_checked_and_the_file_stays_known(warehouse):
@@ -96,7 +96,7 @@ def test_raw_rows_go_by_the_day_their_file_came_once_checked_and_the_file_stays_
     promote_unchecked(warehouse, "telemetry")
     warehouse.land(source_of("telemetry", telemetry("CAR2", minutes=20), name="waiting"), NOW)
     asked = {"samples_before": None, "raw_before": NOW.date() + DAY, "pruned_utc": NOW + 9 * DAY}
-    assert [one.rows for one in warehouse.prune(**asked, dry_run=False)] == [0, 30]
+    assert [one.rows for one in warehouse.prune(**asked, dry_run=False)] == [0, 30, 0]
     assert set(warehouse.read("raw_telemetry")["battery_id"]) == {"CAR2"}
     kept = warehouse.read("raw_source", where={"source_id": first.source_id}).iloc[0]
     assert (kept["rows"], kept["pruned_utc"]) == (30, pd.Timestamp(NOW + 9 * DAY))
