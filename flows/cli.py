@@ -16,6 +16,7 @@ from flows.commands import (
     backtest,
     data,
     dispatch,
+    gateway,
     history,
     own,
     planning,
@@ -77,6 +78,7 @@ quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
 dispatch.add_to(app)
+gateway.add_to(app)
 history.add_to(app)
 twin.add_to(app)
 service.add_to(app)

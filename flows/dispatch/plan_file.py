@@ -2,7 +2,7 @@
 
 `exports/dispatch_DATE_ZONE.json` holds the mode that is followed: cars, plugs (chargers whose station and
 connector are known) and stays with their powers by quarter-hour, what the site leaves beside them, and the
-prices and energies that decide how quarter-hours are merged. Times are UTC, powers kW at the plug, + = import.
+prices and energies that decide how quarter-hours are merged. Times are UTC, powers kW at the plug, + = draw.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PlanFileError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCar:
-    """A car: nominal energy, and its share of a site's limit is its charger's."""
+    """A car: its nominal energy, and what it loses between plug and battery (0–1)."""
 
     battery_id: str
     capacity_kwh: float
@@ -137,11 +137,13 @@ def plan_of(data: bytes, name: str) -> PlanFile:
 
 
 def _stay(told: Mapping[str, Any]) -> PlanStay:
-    arrays = {name: _floats(told["slots"][name], name) for name in _ARRAYS}
+    arrays: dict[str, Any] = {name: _floats(told["slots"][name], name) for name in _ARRAYS}
     sizes = {len(one) for one in arrays.values()}
     if len(sizes) != 1 or not sizes.pop():
         raise ValueError(f"stay {told['session_id']!r} has rows of several lengths, or none")
-    single = {name: float(told["slots"][name]) for name in ("efficiency_charge", "efficiency_discharge")}
+    single: dict[str, Any] = {
+        name: float(told["slots"][name]) for name in ("efficiency_charge", "efficiency_discharge")
+    }
     if not np.isfinite(arrays["power_kw"]).all() or not all(0 < one <= 1 for one in single.values()):
         raise ValueError(f"stay {told['session_id']!r} has powers or efficiencies that are none")
     times = {name: _time(told[name]) for name in ("departure", "first_slot")}

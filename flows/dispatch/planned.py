@@ -51,7 +51,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
 
 
 def write_plan_file(context: Context, plan: Plan) -> list[Path]:
-    """Write exports/dispatch_DATE_ZONE.json; nothing where no charger's station is known, or no price kept."""
+    """Write exports/dispatch_DATE_ZONE.json; nothing without a station, or prices."""
     try:
         told = plan_file(context, plan)
     except NoPlanError:
