@@ -122,7 +122,9 @@ def chargers(
     ctx: typer.Context,
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="exports/dispatch_DATE_ZONE.json")],
     url: Annotated[str, typer.Option("--url", help="The gateway's.")] = "ws://127.0.0.1:9220",
-    version: Annotated[OcppVersion, typer.Option("--ocpp", help="What the stations speak.")] = OcppVersion.v2_1,
+    version: Annotated[
+        OcppVersion, typer.Option("--ocpp", help="What the stations speak.")
+    ] = OcppVersion.v2_1,
     old: Annotated[int, typer.Option("--old", min=0, help="So many of them speak 1.6 instead.")] = 0,
     fault: Annotated[
         list[str] | None,

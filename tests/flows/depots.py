@@ -1,4 +1,4 @@
-"""Depots made of a plan's file alone: plugs, cars and stays, a gateway in this process, simulated stations."""
+"""Depots made of a plan's file alone: plugs, cars and stays, and a gateway in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flows.dispatch.profile import Plug
 from warehouse.files import write_whole
 
 START = datetime(2026, 6, 16, 16, 0, tzinfo=UTC)
-PASSWORD = "a-password-of-a-depot"
+PASSWORD = "a-password-of-a-depot"  # noqa: S105
 EFFICIENCY = 0.92
 Powers = list[float]
 

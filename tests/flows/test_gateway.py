@@ -36,8 +36,8 @@ HOUR = [8.0, -6.0, 0.0, 4.0]
 
 
 def simulated(
-    plan: Any, url: str, *, version: Version = "2.1", speed: float = 1.0, meter_s: float = 60.0, now: datetime = START,
-    faults: frozenset[Fault] = frozenset(),
+    plan: Any, url: str, *, version: Version = "2.1", speed: float = 1.0, meter_s: float = 60.0,
+    now: datetime = START, faults: frozenset[Fault] = frozenset(),
 ) -> list[SimulatedStation]:  # fmt: skip
     names = {one.plug.station_id for one in plan.plugs}
     setup = Setup(url=url, password=PASSWORD, version=version, speed=speed, meter_s=meter_s, faults=faults)
@@ -107,8 +107,10 @@ def test_whoever_is_not_on_the_list_is_refused_before_the_websocket_opens(
         folders(tmp_path)
         async with serving(tmp_path, [1, 2]) as (gateway, url):
             for name, secret in (
-                (station(1), f"{station(1)}:wrong"), (station(1), f"{station(2)}:{PASSWORD}"), (station(1), None),
-                ("DEPOT-9", f"DEPOT-9:{PASSWORD}"), ("DEPOT-9", "DEPOT-9:None"), (station(1), "é"), ("", f":{PASSWORD}"),
+                (station(1), f"{station(1)}:wrong"), (station(1), f"{station(2)}:{PASSWORD}"),
+                (station(1), None),
+                ("DEPOT-9", f"DEPOT-9:{PASSWORD}"), ("DEPOT-9", "DEPOT-9:None"),
+                (station(1), "é"), ("", f":{PASSWORD}"),
             ):  # fmt: skip
                 assert await knock(url, name, secret) == 401
             assert gateway.stations == {}
@@ -140,12 +142,15 @@ def test_a_new_plan_goes_to_the_stations_that_it_changes_and_to_no_other(tmp_pat
 
 def test_odd_frames_cost_themselves_alone(tmp_path: Path) -> None:
     frames: list[Any] = [
-        "", "{", "[]", "[2]", "null", "[2,1,2,3]", '[2,"",""]', '[2,"a",["x"],{}]', '[2,"a","../../etc/passwd",{}]',
+        "", "{", "[]", "[2]", "null", "[2,1,2,3]", '[2,"",""]', '[2,"a",["x"],{}]',
+        '[2,"a","../../etc/passwd",{}]',
         '[2,"a","Heartbeat"]', '[2,"a","Heartbeat",[]]', '[3,"a",{}]', '[4,"a","b","c",{}]', '[5,"x"]', "[9]",
-        '[2,"a","NoSuchAction",{}]', '[2,"a","TransactionEvent",{}]', "[" * 5000, b"\xff\x00", '[2,"a","Heartbeat",{"x":1}]',
+        '[2,"a","NoSuchAction",{}]', '[2,"a","TransactionEvent",{}]', "[" * 5000, b"\xff\x00",
+        '[2,"a","Heartbeat",{"x":1}]',
         json.dumps([2, "s", "TransactionEvent", {"eventType": "Started", "timestamp": "no", "seqNo": 0,
                     "triggerReason": "Authorized", "transactionInfo": {"transactionId": "\ud800"}}]),
-        json.dumps([2, "n", "NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "DC"}}]),
+        json.dumps([2, "n", "NotifyEVChargingNeeds",
+                    {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "DC"}}]),
     ]  # fmt: skip
 
     async def talk() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from flows.dispatch.plan_file import PlanFile
+from flows.dispatch.plan_file import PlanFile, PlanStay
 from flows.dispatch.simulator.car import Car, Visit
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
 
@@ -17,7 +17,7 @@ def stations_of(
     setups: Mapping[str, Setup],
     now: datetime,
 ) -> list[SimulatedStation]:
-    """Return a station for each plug of a plan whose station has a setup, with the stays that are not over."""
+    """Return a station for each plug whose station has a setup, with the stays that are not over."""
     return [
         SimulatedStation(one, _visits(plan, one.charger_id, now), setups[one.plug.station_id])
         for one in plan.plugs
@@ -26,12 +26,12 @@ def stations_of(
 
 
 def _visits(plan: PlanFile, charger_id: str, now: datetime) -> list[Visit]:
-    cars = {one.battery_id: one for one in plan.cars}
+    nominal = {one.battery_id: one.capacity_kwh for one in plan.cars}
     plugs = {one.charger_id: one for one in plan.plugs}
     return [
         Visit(
             car=Car(
-                battery_id=stay.battery_id, capacity_kwh=cars[stay.battery_id].capacity_kwh,
+                battery_id=stay.battery_id, capacity_kwh=_capacity_kwh(stay, nominal[stay.battery_id]),
                 energy_kwh=stay.energy_before_kwh, charge_kw=plugs[charger_id].plug.most_kw,
                 discharge_kw=plugs[charger_id].feeds_kw, efficiency_charge=stay.slots.efficiency_charge,
                 efficiency_discharge=stay.slots.efficiency_discharge,
@@ -41,6 +41,11 @@ def _visits(plan: PlanFile, charger_id: str, now: datetime) -> list[Visit]:
         for stay in plan.stays
         if stay.charger_id == charger_id and stay.departure > now
     ]  # fmt: skip
+
+
+def _capacity_kwh(stay: PlanStay, nominal_kwh: float) -> float:
+    """What the plan takes a battery to hold today: what its promise in kWh is of its promised charge."""
+    return stay.target_kwh / stay.departure_soc if stay.departure_soc else nominal_kwh
 
 
 async def drive(stations: Sequence[SimulatedStation]) -> None:

@@ -74,11 +74,12 @@ class Words:
         return self._event("Ended", number, at, metered, transaction, evse, None, "EVDeparted", offline)
 
     def needs(self, evse: int, departure: str, car: Mapping[str, float]) -> Any:
-        """NotifyEVChargingNeeds of 2.1, of a car that can feed back; car: its kW, kWh and target in percent."""
+        """NotifyEVChargingNeeds of 2.1, of a car that can feed back: its kW, kWh and target in percent."""
         return self._call.NotifyEVChargingNeeds(
             evse_id=evse,
             charging_needs={
-                "requestedEnergyTransfer": "AC_BPT", "controlMode": "ScheduledControl", "departureTime": departure,
+                "requestedEnergyTransfer": "AC_BPT", "controlMode": "ScheduledControl",
+                "departureTime": departure,
                 "v2xChargingParameters": {
                     "maxChargePower": car["charge_kw"] * 1e3, "maxDischargePower": car["discharge_kw"] * 1e3,
                     "evTargetEnergyRequest": car["wanted_kwh"] * 1e3,
@@ -91,7 +92,8 @@ class Words:
     def metered(self, at: str, *, power_kw: float, drawn_kwh: float, fed_kwh: float, soc: float) -> list[Any]:
         """A meter's values at a moment."""
         told = {
-            "Power.Active.Import": (max(power_kw, 0.0) * 1e3, "W"), "Power.Active.Export": (max(-power_kw, 0.0) * 1e3, "W"),
+            "Power.Active.Import": (max(power_kw, 0.0) * 1e3, "W"),
+            "Power.Active.Export": (max(-power_kw, 0.0) * 1e3, "W"),
             "Energy.Active.Import.Register": (drawn_kwh * 1e3, "Wh"),
             "Energy.Active.Export.Register": (fed_kwh * 1e3, "Wh"), "SoC": (soc * 100.0, "Percent"),
         }  # fmt: skip
@@ -104,8 +106,8 @@ class Words:
         return {"value": value, "measurand": measurand, "unitOfMeasure": {"unit": unit}}
 
     def _event(
-        self, kind: str, number: int, at: str, metered: list[Any], transaction: str, evse: int, token: str | None,
-        why: str, offline: bool = False,
+        self, kind: str, number: int, at: str, metered: list[Any], transaction: str, evse: int,
+        token: str | None, why: str, offline: bool = False,
     ) -> Any:  # fmt: skip
         more = {} if token is None else {"id_token": {"idToken": token, "type": "ISO14443"}}
         return self._call.TransactionEvent(
