@@ -60,6 +60,7 @@ def run(
     """
     from flows.clock import running_from
     from flows.console import make_console
+    from flows.dispatch.gateway import STATE_FOLDER
     from flows.dispatch.gateway.config import FILE_NAME, load_config
     from flows.dispatch.gateway.desk import Desk
     from flows.dispatch.gateway.server import Gateway, tls_of
@@ -70,7 +71,7 @@ def run(
     root = _root(call.directory)
     config = load_config(root / FILE_NAME)
     tls = tls_of(certificate, key)
-    state = make_folder(root / "gateway")
+    state = make_folder(root / STATE_FOLDER)
     if (other := hold(state / "lock")) is not None:
         raise UsageError(f"a gateway of {root} runs already, as process {other}")
     clock = running_from(call.as_of if call.told else None, speed)
@@ -97,14 +98,15 @@ def status(
     Example: v2g gateway status --workspace depot
     """
     from flows.console import show_tables
-    from flows.dispatch.gateway.status import read_status
+    from flows.dispatch.gateway import STATE_FOLDER
+    from flows.dispatch.gateway.status import FILE_NAME, read_status
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    folder = _root(call.directory) / "gateway"
+    folder = _root(call.directory) / STATE_FOLDER
     told = read_status(folder)
     if told is None:
         raise UsageError(f"no gateway has run in {folder}", hint="`v2g gateway run` starts one.")
-    written = datetime.fromtimestamp((folder / "status.json").stat().st_mtime, UTC)
+    written = datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime, UTC)
     silent_s = (datetime.now(UTC) - written).total_seconds()
     stays = [{"station": one["station"], **stay} for one in told["stations"] for stay in one["stays"]]
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in told["stations"]]

@@ -6,3 +6,8 @@
 - `journal`: what stations said, before it is answered · `readings`, `book`, `metering`: what it adds up to
 - `outbox`: rows for the inbox, each once · `alerts`, `status`: what is told · `server`: all of it
 """
+
+STATE_FOLDER = "gateway"
+"""Of a workspace: what the gateway keeps."""
+ASKED_FILE = "replan.json"
+"""In it: when it last asked for a new plan, and why."""

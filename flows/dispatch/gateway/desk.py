@@ -14,20 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import Found, PlanFolder
+from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
 
 Clock = Callable[[], datetime]
 _KEPT = ("StartTransaction", "StopTransaction", "MeterValues", "TransactionEvent", "NotifyEVChargingNeeds")
-_EARLY_S = 900.0
 _HEARTBEAT_S = 300
-ASKED_FILE = "replan.json"
 
 
 class Desk:
@@ -41,6 +41,7 @@ class Desk:
             plans, state / "plans", lambda name, why: self.tell(Kind.PLAN_REFUSED, name, why)
         )
         self.book, self.rows = Book(), Rows()
+        self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
         self._undelivered: dict[int, Files] = {}
         self._journal = Journal(state / "journal.jsonl")
@@ -148,8 +149,8 @@ class Desk:
         if found is not None:
             stay = found.stay
             told |= {
-                "departure": stay.departure.timestamp(), "departure_soc": stay.departure_soc,
-                "arrival_soc": stay.arrival_soc,
+                "arrival": stay.first_slot.timestamp(), "departure": stay.departure.timestamp(),
+                "departure_soc": stay.departure_soc, "arrival_soc": stay.arrival_soc,
             }  # fmt: skip
         return told
 
@@ -165,35 +166,25 @@ class Desk:
         return f"gateway-{came:%Y%m%dT%H%M%SZ}.{place}"
 
     def _watch(self, station: str, action: str, came: Came | None) -> None:
-        """Tell of what a message shows, and ask for a new plan where it changes one."""
+        """Tell of what a message shows, and ask for a new plan where it is not what was planned with."""
         if came is None or came.again:
             return
         one, battery = came.transaction, came.transaction.car.get("battery_id")
         if came.skew_s:
-            self.tell(
-                Kind.CLOCK_OFF,
-                station,
-                f"its clock is off by {came.skew_s:.0f} s: our time is taken",
-                evse=one.evse,
-            )
+            told = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
+            self.tell(Kind.CLOCK_OFF, station, told, evse=one.evse)
         if came.began and battery is None and one.token is not None:
             self.tell(Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse)
-        if came.began:
-            self.ask(f"{battery or 'a car'} has come to {station}")
-        if action == "NotifyEVChargingNeeds":
-            self.ask(f"{battery or 'the car'} at {station} says what it needs")
+        if one.number not in self._asked and (why := unforeseen(one)) is not None:
+            self._asked.add(one.number)
+            self.ask(f"{battery or 'a car'} at {station}: {why}")
+        if action == "NotifyEVChargingNeeds" and other_wish(one):
+            self.ask(f"{battery or 'a car'} at {station} wants something else")
         due = one.car.get("departure")
-        if came.ended:
-            self.ask(f"{battery or 'a car'} has left {station}")
-            if one.end is not None and due is not None and one.end < due - _EARLY_S:
-                left = datetime.fromtimestamp(due, UTC)
-                self.tell(
-                    Kind.LEFT_EARLY,
-                    station,
-                    f"left before {left:%Y-%m-%d %H:%M} UTC",
-                    evse=one.evse,
-                    battery_id=battery,
-                )
+        if came.ended and one.end is not None and due is not None and one.end < due - SLACK_S:
+            left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
+            self.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
+            self.ask(f"{battery or 'a car'} at {station} {left}")
 
     def ask(self, why: str) -> None:
         """Ask whoever plans for a new plan."""
