@@ -239,8 +239,9 @@ def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told
             begin = (stay.first_slot + place * QUARTER).isoformat().replace("+00:00", "Z")
             limit[begin] = limit.get(begin, 0.0) + float(power)
     print(
-        f"{len(stations)} stations, one night: {len(_over(root))} stays told, energy off the plan where cars obey: "
-        f"median {statistics.median(off):.2%}, most {max(off):.2%}; meters less rows: most {max(lost):.3f} kWh; "
+        f"{len(stations)} stations, one night: {len(_over(root))} stays told, energy off the plan "
+        f"where cars obey: median {statistics.median(off):.2%}, most {max(off):.2%}; "
+        f"meters less rows: most {max(lost):.3f} kWh; "
         f"largest draw of all {max(sums.values()):.1f} kW, planned {max(limit.values()):.1f} kW"
     )
     for one in told.get("alerts", ()):  # type: ignore[attr-defined]

@@ -36,7 +36,8 @@ def started(tx: str, at: datetime, token: str, soc: float | None = None) -> dict
 @pytest.mark.parametrize(
     ("minutes", "token", "soc", "asks"),
     [
-        (0, "CAR1", None, False), (10, "CAR1", 52.0, False), (20, "CAR1", None, True), (0, "CAR1", 40.0, True),
+        (0, "CAR1", None, False), (10, "CAR1", 52.0, False), (20, "CAR1", None, True),
+        (0, "CAR1", 40.0, True),
         (-30, "CAR1", None, True), (0, "STRANGER", None, False), (0, "CAR2", None, True),
     ],
 )  # fmt: skip
