@@ -77,8 +77,10 @@ def run(
     clock = running_from(call.as_of if call.told else None, speed)
     desk = Desk(config, plans=root / "exports", inbox=make_folder(root / "inbox"), state=state, clock=clock)
     scheme = "ws" if tls is None else "wss"
+    plain = tls is None and not host.startswith("127.")
+    warning = " · without TLS passwords can be read on the way: --cert, --key" if plain else ""
     make_console(stderr=True).print(
-        f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends",
+        f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends{warning}",
         soft_wrap=True,
     )
     _until_told(Gateway(desk).run(host, port, tls))

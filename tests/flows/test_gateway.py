@@ -52,8 +52,8 @@ def test_a_stay_is_told_followed_and_told_back(tmp_path: Path, version: Version)
         async with serving(tmp_path, [1], speed=900.0) as (gateway, url):
             (one,) = simulated(plan, url, version=version, speed=900.0)
             await asyncio.wait_for(drive([one]), 30)
-            assert not any(row["kind"] != "left early" for row in gateway.desk.alerts.newest), (
-                gateway.desk.alerts.newest
+            assert kinds(gateway) - {"left early"} == (
+                {"refuses to discharge"} if version != "2.1" else set()
             )
             running = [p for p in one.set_profiles if p["charging_profile_purpose"] == "TxProfile"]
             assert len(running) == 1
@@ -216,7 +216,8 @@ def test_what_goes_wrong_is_named_and_a_new_plan_is_asked_for(
             driving.cancel()
             (told,) = [one for one in gateway.desk.alerts.newest if one["kind"] == kind]
             assert told["station"] == station(1)
-            assert "asked_utc" in json.loads((tmp_path / "gateway" / "replan.json").read_text())
+            if fault is not Fault.CLOCK_OFF:  # our own time is taken: nothing changes
+                assert "asked_utc" in json.loads((tmp_path / "gateway" / "replan.json").read_text())
 
     asyncio.run(day())
     lines = (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()

@@ -80,7 +80,11 @@ class Desk:
         record = {"k": "m", "t": self.now_s(), "s": station, "a": action, "p": payload}
         if decided := self._decide(station, action, payload):
             record["r"] = decided
-        self._journal.append(record)
+        try:
+            self._journal.append(record)
+        except OSError as error:
+            self.tell(Kind.DISK, "", f"what stations tell cannot be kept: {error.strerror}")
+            raise
         came = self._apply(record)
         self._watch(station, action, came)
         return came

@@ -54,8 +54,10 @@ class PlanFolder:
             if self._seen.get(file.name) != signs[file.name]:
                 self._seen[file.name] = signs[file.name]
                 changed |= self._take(file)
-        for name in [name for name, plan in self._plans.items() if plan.end + _OVER < now]:
-            del self._plans[name]
+        over = [name for name, plan in self._plans.items() if plan.end + _OVER < now]
+        if over:  # a new table: somebody may be reading the old one
+            self._plans = {name: plan for name, plan in self._plans.items() if name not in over}
+        for name in over:
             (self._own / name).unlink(missing_ok=True)
         return changed
 
@@ -126,7 +128,7 @@ class PlanFolder:
         try:
             if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
                 raise PlanFileError(f"{file.name} is a link, or larger than {_MOST_BYTES:,} bytes")
-            self._plans[file.name] = plan_of(file.read_bytes(), file.name)
+            self._plans = {**self._plans, file.name: plan_of(file.read_bytes(), file.name)}
         except PlanFileError as error:
             self._refused(file.name, str(error))
             return False

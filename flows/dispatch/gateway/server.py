@@ -30,6 +30,7 @@ _ANSWER_S = 10.0
 _TICK_S = 0.5
 _REFUSED = {"WWW-Authenticate": 'Basic realm="ocpp"', "Content-Length": "0", "Connection": "close"}
 _SLOW_TICKS = 120
+_AFTER_FAULT_S = 10.0
 _PING_S = 60
 
 
@@ -94,8 +95,14 @@ class Gateway:
                 del self.stations[name], self._sockets[name]
 
     async def _keep(self, mine: Connected) -> None:
-        with suppress(ConnectionClosed):
-            await mine.keep()
+        while True:
+            try:
+                await mine.keep()
+            except ConnectionClosed:
+                return
+            except Exception as error:  # one station costs no other, nor itself for ever
+                self.desk.tell(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_AFTER_FAULT_S)
 
     def _handler(self, name: str, version: Version) -> Any:
         async def handle(action: str, payload: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.follow import Follower
 from flows.dispatch.gateway.link import Link, RefusedError
-from flows.dispatch.gateway.wanted import NoProfileError, Wanted, fallback, of_stay
+from flows.dispatch.gateway.wanted import NoProfileError, Wanted, cannot_feed, fallback, of_stay
 from flows.dispatch.message import ACTION
 from flows.dispatch.plan_file import PlanPlug
 from flows.dispatch.station import Station, Version
@@ -119,6 +119,10 @@ class Connected:
             why = "no plan has a stay of it: it charges by its fallback"
             self._desk.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
             return None
+        if stay.stay.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
+            kind = Kind.REFUSES_TO_DISCHARGE
+            if self._desk.tell(kind, self.name, reason, evse=one.evse, battery_id=stay.stay.battery_id):
+                self._desk.ask(f"{stay.stay.battery_id} at {self.name}: {reason}")
         make = partial(of_stay, one, stay, at, self.station)
         key = (stay.plan.plan_id, stay.plan.as_of, stay.stay.session_id, one.number, str(one.needs), at)
         return self._once((*key, self.station), make, one.evse, stay.stay.battery_id)
@@ -147,9 +151,9 @@ class Connected:
         except RefusedError as error:
             status, why = "Rejected", str(error)
         except TimeoutError:
-            self._desk.tell(
-                Kind.SILENT, self.name, "does not answer: its profile is sent again", evse=wanted.evse
-            )
+            why = "does not answer: its profile is sent again"
+            if self._desk.tell(Kind.SILENT, self.name, why, evse=wanted.evse):
+                self._desk.ask(f"{self.name} does not answer")
             asyncio.get_running_loop().call_later(_AGAIN_S, self.changed.set)
             return
         self.sent += 1

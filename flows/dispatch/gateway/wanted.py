@@ -112,8 +112,7 @@ def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> W
     stay = found.stay
     begin, slots = _padded(stay.first_slot, stay.slots, datetime.fromtimestamp(one.start, UTC))
     slots = _within(slots, at, one.needs)
-    modes = station.modes
-    may_feed = one.needs.get("feeds", True) and (modes is None or "CentralSetpoint" in modes)
+    may_feed = cannot_feed(one, station) is None
     if not may_feed:
         slots = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
     try:
@@ -132,6 +131,15 @@ def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> W
         kw_of_unit=_kw_of_unit(at, station),
     )  # fmt: skip
     return _checked(wanted, station)
+
+
+def cannot_feed(one: Transaction, station: Station) -> str | None:
+    """Why nothing can be fed back in a stay, as far as car and station say; None where it can."""
+    if station.version != "2.1":
+        return f"OCPP {station.version} has no words for feeding back: it rests where it should"
+    if station.modes is not None and "CentralSetpoint" not in station.modes:
+        return "the station takes no setpoints: it rests where it should feed back"
+    return None if one.needs.get("feeds", True) else "the car says that it cannot: it rests where it should"
 
 
 def unit_of(station: Station) -> Unit:

@@ -27,7 +27,7 @@ from flows.dispatch.station import Version
 
 _MODULES: Mapping[Version, str] = {"1.6": "ocpp.v16", "2.0.1": "ocpp.v201", "2.1": "ocpp.v21"}
 _BACK_AFTER_S = 0.5
-_LATE_S = 2.0
+_LATE_S = 5.0
 _OFF = timedelta(hours=1)
 _PERIODS = 24
 
@@ -238,7 +238,7 @@ class SimulatedStation:
     async def take_profile(self, evse: int, profile: Mapping[str, Any]) -> str:
         """What it answers to SetChargingProfile."""
         if Fault.LATE in self.setup.faults:
-            await asyncio.sleep(_LATE_S)
+            await asyncio.sleep(_LATE_S / self.setup.speed)
         if Fault.REFUSING in self.setup.faults or evse != self.at.plug.evse:
             return "Rejected"
         mine = profile.get("transaction_id")
