@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,9 +63,15 @@ def slot_of(moment: datetime) -> datetime:
 
 
 def powers(chance: random.Random, *, feeds: bool, size: int = NIGHT) -> list[float]:
-    """A night that comes out fuller than it began, in runs of some quarter-hours."""
-    runs = [chance.choice([0.0, 3.0, -2.0 if feeds else 1.0, 5.0, 0.0]) for _ in range(size // 4)]
-    return [power for power in runs for _ in range(4)]
+    """A night in runs of an hour that no battery of 60 kWh, half full, is too small for."""
+    found, held = list[float](), 30.0
+    while len(found) < size:
+        power = chance.choice([0.0, 3.0, -2.0 if feeds else 1.0, 5.0, 0.0])
+        if not 8.0 < held + power < 55.0:
+            power = 0.0
+        held += power
+        found += [power] * 4
+    return found[:size]
 
 
 async def heard(port: int) -> None:
@@ -195,15 +202,16 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
     }  # fmt: skip
     stations = stations_of(plan, setups, begin)
     running = asyncio.gather(*(one.run() for one in stations))
+    await until(lambda: all(one.connected.is_set() for one in stations), 120)
     await until(lambda: stations[0].clock.true > start + timedelta(hours=7), 3600)
     process.kill()
     process.wait()
-    at = stations[0].clock.true
+    at = stations[0].clock.true + timedelta(seconds=3.0 * speed)  # what its start takes
     process = gateway_of(root, port, "--as-of", at.isoformat(), "--speed", str(speed))
     try:
         await running
-        await until(lambda: len(_over(root)) == count, 120)
-        await asyncio.sleep(90.0)  # what is less urgent has gone out
+        with suppress(TimeoutError):
+            await until(lambda: len(_over(root)) == count, 120)
         told = read_status(root / "gateway") or {}
     finally:
         end(process)
@@ -244,6 +252,8 @@ def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told
         f"meters less rows: most {max(lost):.3f} kWh; "
         f"largest draw of all {max(sums.values()):.1f} kW, planned {max(limit.values()):.1f} kW"
     )
+    if untold := sorted({one.session_id for one in plan.stays} - _over(root)):
+        print(f"  not told: {', '.join(untold)}")
     for one in told.get("alerts", ()):  # type: ignore[attr-defined]
         print(f"  alert: {one['kind']}: {one['station']} {one['problem'][:80]}")
 
@@ -254,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("what", nargs="*", choices=["fleet", "plug-in", "day", []], default=[])
     parser.add_argument("--stations", type=int, default=1000, help="of `fleet`")
     parser.add_argument("--cars", type=int, default=200, help="of `plug-in`")
+    parser.add_argument("--night", type=int, default=60, help="stations of `day`, a sixth of them of 1.6")
     parser.add_argument("--speed", type=float, default=200.0, help="of `day`")
     options = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -266,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 case "plug-in":
                     asyncio.run(plug_in(root, options.cars))
                 case _:
-                    asyncio.run(day(root, 60, 10, options.speed))
+                    asyncio.run(day(root, options.night, options.night // 6, options.speed))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.follow import Follower
 from flows.dispatch.gateway.link import Link, RefusedError
+from flows.dispatch.gateway.unforeseen import SLACK_S
 from flows.dispatch.gateway.wanted import NoProfileError, Wanted, cannot_feed, fallback, of_stay
 from flows.dispatch.message import ACTION
 from flows.dispatch.plan_file import PlanPlug
@@ -115,6 +116,9 @@ class Connected:
         if battery is None and one.token is not None:
             return None
         stay = self._desk.plans.stay(battery, at.charger_id, self._desk.clock())
+        due = one.car.get("departure")
+        if stay is None and due is not None and self._desk.now_s() < due + SLACK_S:
+            return None  # it is about to leave
         if stay is None:
             why = "no plan has a stay of it: it charges by its fallback"
             self._desk.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)

@@ -198,7 +198,7 @@ class SimulatedStation:
         before = self.clock.true
         while before < visit.departure:
             await self.clock.until(min(before + timedelta(seconds=self.setup.meter_s), visit.departure))
-            now = min(self.clock.true, visit.departure)
+            now = max(before, min(self.clock.true, visit.departure))  # a clock may be set back
             hours = (now - before) / timedelta(hours=1)
             power = self._move(visit, before, hours)
             before, number = now, number + 1
