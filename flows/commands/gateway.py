@@ -54,7 +54,8 @@ def run(
 
     Stations connect to ws://HOST:PORT/STATION with the password of gateway.toml (mode 0600): its table
     stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY". The
-    folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened. A rehearsal begins at --as-of and runs --speed times as fast.
+    folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened. A rehearsal
+    begins at --as-of and runs --speed times as fast.
 
     Example: v2g gateway run --workspace depot --port 9220
     """
