@@ -16,6 +16,7 @@ from flows.commands import (
     backtest,
     data,
     dispatch,
+    gateway,
     history,
     money,
     own,
@@ -79,6 +80,7 @@ planning.add_to(app)
 backtest.add_to(app)
 money.add_to(app)
 dispatch.add_to(app)
+gateway.add_to(app)
 history.add_to(app)
 twin.add_to(app)
 service.add_to(app)

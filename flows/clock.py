@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,3 +18,11 @@ def tomorrow(as_of: datetime, zone: str) -> date:
     from warehouse.zones import market_timezone
 
     return as_of.astimezone(ZoneInfo(market_timezone(zone))).date() + timedelta(days=1)
+
+
+def running_from(start: datetime | None, speed: float) -> Callable[[], datetime]:
+    """Return a clock that stands at `start` (now unless told) and runs `speed` times as fast as this one."""
+    if start is None and speed == 1.0:
+        return now
+    begin, since = start or now(), time.monotonic()
+    return lambda: begin + timedelta(seconds=(time.monotonic() - since) * speed)

@@ -37,7 +37,8 @@ class Situation:
     them is missing that a provider is asked for. priced: day → when the last of its prices came, of those
     that have all. plans: day → rung and moment of knowledge of the plan in force. covering: moment of
     knowledge of the plan that holds the next quarter-hour. happened: arrival, departure or price → when the
-    last one came. planned: market days that have a plan. fleet: whether there are cars.
+    last one came. planned: market days that have a plan. fleet: whether there are cars. asked: when the
+    gateway last asked for a new plan, and waiting: whether files of it lie in the inbox.
     """
 
     began: Mapping[str, datetime] = field(default_factory=dict)
@@ -49,6 +50,8 @@ class Situation:
     happened: Mapping[str, datetime] = field(default_factory=dict)
     planned: frozenset[date] = frozenset()
     fleet: bool = False
+    asked: datetime | None = None
+    waiting: bool = False
 
     def begun_since(self, stage: str, moment: datetime) -> bool:
         """Whether a stage has begun at or after a moment."""
@@ -176,6 +179,8 @@ class _Due:
         since = max(_floor(self.clock.now, _HOUR), self.clock.last(self.settings.ingest))
         if not self.record.begun_since("ingest", since):
             yield Job(name="inbox", why=f"{since:%H:%M} UTC has come")
+        elif self.record.waiting:
+            yield Job(name="inbox", why="the gateway has told of stays")
 
     def _fetch(self) -> Iterator[Job]:
         today, now = self.clock.today, self.clock.now
@@ -203,7 +208,10 @@ class _Due:
         if self.record.covering is None:
             return
         now, made = self.clock.now, max(self.record.covering, self.record.began.get("plan", _NEVER))
-        happened = {name: self.record.happened.get(name, _NEVER) for name in self.settings.replan_on}
+        happened: dict[str, datetime] = {
+            name: self.record.happened.get(name, _NEVER) for name in self.settings.replan_on
+        }
+        happened["gateway"] = self.record.asked or _NEVER
         if new := [name for name, when in happened.items() if when > made]:
             yield Job(name="replan", why=f"since the last plan: {', '.join(new)}")
         elif (minutes := self.settings.replan_minutes) and made < _floor(now, timedelta(minutes=minutes)):

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from flows.clock import now
 from flows.console import make_console
+from flows.dispatch.bell import listen
 from flows.due import upcoming
 from flows.errors import ServerError
 from flows.lifeline import ending_soon_after
@@ -62,7 +63,11 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
         sep="\n",
         soft_wrap=True,
     )
-    await runner.start()
+    listening = asyncio.create_task(listen(workspace, runner.ring))
+    try:
+        await runner.start()
+    finally:
+        listening.cancel()
 
 
 def _told(address: Address, workspace: Workspace) -> str:

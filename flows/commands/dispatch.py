@@ -104,6 +104,7 @@ def profiles(
     from flows.console import show_tables
     from flows.context import Context
     from flows.dispatch.plan_profiles import PERIODS, breaches_together, plan_profiles
+    from flows.dispatch.planned import plan_file
     from flows.dispatch.station import Station
     from flows.mapping.in_force import plan_in_force
     from warehouse.files import write_whole
@@ -116,7 +117,7 @@ def profiles(
     if plan is None:
         raise NoPlanError(f"there is no plan for {day}", hint=f"Try `v2g plan --date {day}`.")
     station = Station(version=version.value, most_periods=periods or PERIODS)
-    made = plan_profiles(context, plan, station)
+    made = plan_profiles(plan_file(context, plan), station)
     together = [str(one) for one in breaches_together(made.entries, station)]
     target = opened.exports / f"profiles_{day}_{opened.zone}.json"
     told = {"plan_id": plan["plan_id"], "ocpp": version.value, "profiles": list(made.entries)}

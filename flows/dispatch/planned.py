@@ -1,68 +1,85 @@
-"""The stays of a stored plan, with what their sites leave to each and where their cars are plugged in."""
+"""A stored plan as a file for the gateway: its stays, what their sites leave to each, the plugs and cars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flows.dispatch.merge import Floats, Run
+from flows.context import Context
+from flows.dispatch.merge import Floats, Stay
+from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanStay, text_of
 from flows.dispatch.profile import Plug
+from flows.errors import NoPlanError
 from flows.mapping.chargers import VOLTAGE_V
-from flows.mapping.horizon import QUARTER
+from flows.mapping.expected import PREFIX
+from flows.mapping.in_force import Plan, followed_mode
 from flows.plain import records
+from warehouse.files import write_whole
 from warehouse.known import Known
 
-_OFF_KW = 1e-6
+Row = Mapping[str, Any]
+
+
+def plan_file(context: Context, plan: Plan) -> PlanFile:
+    """Return what the followed mode of a plan has to say to chargers, from what was known when it was made.
+
+    Raises NoPlanError for a plan that keeps no prices (of an earlier version).
+    """
+    mine = {"plan_id": plan["plan_id"], "mode": followed_mode(plan)}
+    known = Known(context.workspace.warehouse, plan["as_of_utc"])
+    prices = known.read("out_plan_price", where={"plan_id": plan["plan_id"]}).set_index("interval_start_utc")
+    if prices.empty:
+        raise NoPlanError(f"plan {plan['plan_id']} keeps no prices of its own: plan the day again")
+    cars = {str(row["battery_id"]): row for row in records(known.read("core_battery"))}
+    chargers = {str(row["charger_id"]): row for row in records(known.read("core_charger"))}
+    sites, site_slots = known.read("core_site"), known.read("out_plan_site_slot", where=mine)
+    stays = _planned_stays(known, mine, cars)
+    room = SiteRoom(site_slots, sites, [stay.site_id for stay in stays])
+    return PlanFile(
+        plan_id=str(plan["plan_id"]), zone=str(plan["zone"]), mode=mine["mode"],
+        as_of=plan["as_of_utc"].to_pydatetime(), sequence=int(plan["sequence"] or 0),
+        first_slot=prices.index.min().to_pydatetime(),
+        cars=tuple(_car(row) for row in cars.values()),
+        plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
+        stays=tuple(_told(stay, cars[stay.battery_id], chargers, prices, room) for stay in stays),
+    )  # fmt: skip
+
+
+def write_plan_file(context: Context, plan: Plan) -> list[Path]:
+    """Write exports/dispatch_DATE_ZONE.json; nothing without a station, or prices."""
+    try:
+        told = plan_file(context, plan)
+    except NoPlanError:
+        return []
+    if not told.plugs:
+        return []
+    target = context.workspace.exports / f"dispatch_{plan['market_date']}_{plan['zone']}.json"
+    return [write_whole(target, text_of(told))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlannedStay:
-    """A car's quarter-hours while it is plugged in, in one mode of a plan [T].
-
-    power_kw: at the plug. energy_kwh: in the battery at the end of each, energy_before_kwh before the first.
-    charger_id: as its session tells.
-    """
-
+class _Planned:
     battery_id: str
-    session_id: str
-    charger_id: str | None
     site_id: str
-    departure: pd.Timestamp
-    slots: pd.DatetimeIndex
-    power_kw: Floats
-    energy_before_kwh: float
-    energy_kwh: Floats
-
-    @property
-    def last_minutes(self) -> tuple[Run, ...]:
-        """The rest from the last whole quarter-hour to the departure, where there is power before it."""
-        last, size = self.slots[-1] + QUARTER, len(self.slots)
-        goes_on = self.departure > last and abs(self.power_kw[-1]) > _OFF_KW
-        return (Run(first=size, last=size + 1, power_kw=0.0),) if goes_on else ()
-
-    @property
-    def name(self) -> str:
-        """Car and session, for messages."""
-        return f"{self.battery_id} · {self.session_id}"
+    due: Row
+    session: Row
+    slots: pd.DataFrame
 
 
-def planned_stays(known: Known, plan: Mapping[str, Any], sites: Mapping[str, str]) -> list[PlannedStay]:
-    """Return the stays of one mode of a plan, of each car in order.
-
-    plan: plan_id and mode. sites: battery_id → site_id. A quarter-hour belongs to the first stay that leaves
-    after it began.
-    """
+def _planned_stays(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
+    """The stays of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
     slots = known.read("out_plan_slot", where=plan)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
-    sessions = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
-    chargers = sessions.set_index("session_id")["charger_id"].dropna().to_dict()
+    told = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
+    sessions = {str(row["session_id"]): row for row in records(told)}
     by_car = {str(car): own for car, own in due.groupby("battery_id")}
-    found: list[PlannedStay] = []
+    found: list[_Planned] = []
     for car, own in slots.groupby("battery_id"):
         leaves = by_car.get(str(car))
         if leaves is None:
@@ -70,54 +87,120 @@ def planned_stays(known: Known, plan: Mapping[str, Any], sites: Mapping[str, str
         place = np.searchsorted(
             leaves["departure_utc"].to_numpy(), own["interval_start_utc"].to_numpy(), side="right"
         )
-        for number, row in enumerate(records(leaves)):
-            mine = own[place == number]
-            if mine.empty:
-                continue
-            session = str(row["session_id"])
-            found.append(
-                PlannedStay(
-                    battery_id=str(car), session_id=session, charger_id=chargers.get(session),
-                    site_id=sites[str(car)], departure=row["departure_utc"],
-                    slots=pd.DatetimeIndex(mine["interval_start_utc"]),
-                    power_kw=mine["power_kw"].to_numpy(dtype=np.float64),
-                    energy_before_kwh=float(mine["energy_start_kwh"].iloc[0]),
-                    energy_kwh=mine["energy_end_kwh"].to_numpy(dtype=np.float64),
-                )
-            )  # fmt: skip
+        found += [
+            _Planned(
+                battery_id=str(car), site_id=str(cars[str(car)]["site_id"]), due=row,
+                session=sessions.get(str(row["session_id"]), {}), slots=own[place == number],
+            )
+            for number, row in enumerate(records(leaves))
+            if (place == number).any()
+        ]  # fmt: skip
     return found
 
 
-def plugs_of(known: Known) -> dict[str, Plug]:
-    """Return the chargers whose station and connector are known, by charger_id."""
-    rows = records(known.read("core_charger"))
-    return {str(row["charger_id"]): _plug(row) for row in rows if row["station_id"] and row["connector_id"]}
-
-
-def _plug(row: Mapping[str, Any]) -> Plug:
-    phases, volts = int(row["phases"]), float(row["voltage_v"] or VOLTAGE_V)
-    return Plug(
-        station_id=str(row["station_id"]),
-        evse=int(row["connector_id"]),
-        phases=phases,
-        voltage_v=volts,
-        most_kw=phases * float(row["max_current_a"]) * volts / 1000.0,
+def _told(
+    stay: _Planned, car: Row, chargers: Mapping[str, Row], prices: pd.DataFrame, room: SiteRoom
+) -> PlanStay:
+    slots = pd.DatetimeIndex(stay.slots["interval_start_utc"])
+    power, energy = (stay.slots[name].to_numpy(dtype=np.float64) for name in ("power_kw", "energy_end_kwh"))
+    before = float(stay.slots["energy_start_kwh"].iloc[0])
+    below, above = room.of(stay.site_id, slots)
+    own, session_id = prices.reindex(slots), str(stay.due["session_id"])
+    charger = stay.session.get("charger_id")
+    at_plug = chargers.get(str(charger), {})
+    into, out = (
+        float(at_plug.get(name) or car[name]) for name in ("efficiency_charge", "efficiency_discharge")
     )
+    told = Stay(
+        power_kw=power,
+        least_kw=power - below,
+        most_kw=power + above,
+        import_price=own["import_eur_per_kwh"].to_numpy(dtype=np.float64),
+        export_price=own["export_eur_per_kwh"].to_numpy(dtype=np.float64),
+        energy_kwh=energy,
+        # What the plan itself keeps to in this stay: the pack's own bounds are those of its twin.
+        least_kwh=np.full(len(slots), min(energy.min(), before)),
+        most_kwh=np.full(len(slots), max(energy.max(), before)),
+        efficiency_charge=into,
+        efficiency_discharge=out,
+    )
+    return PlanStay(
+        battery_id=stay.battery_id, session_id=session_id, told=not session_id.startswith(PREFIX),
+        charger_id=None if charger is None else str(charger),
+        departure=stay.due["departure_utc"].to_pydatetime(),
+        arrival_soc=stay.session.get("arrival_soc"), departure_soc=stay.session.get("departure_soc"),
+        target_kwh=float(stay.due["target_kwh"]), first_slot=slots[0].to_pydatetime(),
+        energy_before_kwh=before, slots=told,
+    )  # fmt: skip
+
+
+def _car(row: Row) -> PlanCar:
+    into, out = float(row["efficiency_charge"]), float(row["efficiency_discharge"])
+    return PlanCar(
+        battery_id=str(row["battery_id"]), capacity_kwh=float(row["nominal_energy_kwh"]),
+        efficiency_charge=into, efficiency_discharge=out,
+    )  # fmt: skip
+
+
+def _plugs(chargers: Mapping[str, Row], shares: FallbackShares) -> Iterator[PlanPlug]:
+    """The chargers whose station and connector are known."""
+    for name, row in chargers.items():
+        if not row["station_id"] or not row["connector_id"]:
+            continue
+        phases, volts = int(row["phases"]), float(row["voltage_v"] or VOLTAGE_V)
+        kw_of_ampere = phases * volts / 1000.0
+        most = float(row["max_current_a"]) * kw_of_ampere
+        yield PlanPlug(
+            charger_id=name,
+            plug=Plug(
+                station_id=str(row["station_id"]), evse=int(row["connector_id"]), phases=phases,
+                voltage_v=volts, most_kw=most,
+            ),
+            feeds_kw=float(row["max_discharge_current_a"] or 0.0) * kw_of_ampere,
+            fallback_kw=min(most, shares.of(str(row["site_id"]))),
+        )  # fmt: skip
+
+
+class FallbackShares:
+    """What each charger may draw when nobody talks to it, so that all of them together keep every limit.
+
+    A site's limit, less the largest other load that the plan expects there, is shared alike by every charger
+    of the site and of those that hang on it, whether its station is known or not.
+    """
+
+    def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, chargers: Iterable[Row]) -> None:
+        self._parents = _parents(sites)
+        limits = sites.set_index("site_id")["import_limit_kw"].to_dict()
+        loads = site_slots.groupby("site_id")["base_load_kw"].max().fillna(0.0).to_dict()
+        counted: dict[str, int] = {}
+        for row in chargers:
+            for site in _chain(str(row["site_id"]), self._parents):
+                counted[site] = counted.get(site, 0) + 1
+        self._share = {
+            site: max(0.0, float(limits[site]) - max(0.0, float(loads.get(site, 0.0)))) / count
+            for site, count in counted.items()
+            if site in limits
+        }
+
+    def of(self, site: str) -> float:
+        """The share of a charger at a site, kW."""
+        return min(self._share.get(one, np.inf) for one in _chain(site, self._parents))
 
 
 class SiteRoom:
     """What sites leave beyond their plan, shared alike among the stays that may need it."""
 
-    def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, stays: Sequence[PlannedStay]) -> None:
-        parents: dict[str, str] = sites.set_index("site_id")["parent_id"].dropna().to_dict()  # type: ignore[assignment]
-        self._above = {site: list(_chain(site, parents)) for site in {stay.site_id for stay in stays}}
+    def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, of_stays: Sequence[str]) -> None:
+        """of_stays: the site of each stay."""
+        parents = _parents(sites)
+        self._above = {site: list(_chain(site, parents)) for site in set(of_stays)}
         load = site_slots["power_kw"] + site_slots["base_load_kw"].fillna(0.0)
         room = site_slots[["site_id", "interval_start_utc"]].assign(
             up=(site_slots["import_limit_kw"] - load).clip(lower=0.0),
             down=(site_slots["export_limit_kw"] + load).clip(lower=0.0),
         )
         sharing = {
-            site: max(1, sum(site in self._above[stay.site_id] for stay in stays))
+            site: max(1, sum(site in self._above[own] for own in of_stays))
             for site in room["site_id"].unique()
         }
         shares = room["site_id"].map(sharing)
@@ -128,17 +211,21 @@ class SiteRoom:
             )
         }
 
-    def of(self, stay: PlannedStay) -> tuple[Floats, Floats]:
+    def of(self, site_id: str, slots: pd.DatetimeIndex) -> tuple[Floats, Floats]:
         """Return how far below and above its plan a stay's power may lie, kW [T] each."""
-        below, above = np.full(len(stay.slots), np.inf), np.full(len(stay.slots), np.inf)
-        for site in self._above[stay.site_id]:
+        below, above = np.full(len(slots), np.inf), np.full(len(slots), np.inf)
+        for site in self._above[site_id]:
             if site in self._room:
-                own = self._room[site].reindex(stay.slots).fillna(0.0)
+                own = self._room[site].reindex(slots).fillna(0.0)
                 above, below = (
                     np.minimum(above, own["up"].to_numpy()),
                     np.minimum(below, own["down"].to_numpy()),
                 )
         return below, above
+
+
+def _parents(sites: pd.DataFrame) -> dict[str, str]:
+    return sites.set_index("site_id")["parent_id"].dropna().to_dict()  # type: ignore[return-value]
 
 
 def _chain(site: str, parents: Mapping[str, str]) -> Iterator[str]:

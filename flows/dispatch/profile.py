@@ -1,10 +1,10 @@
 """A stay of a plan as the charging profile of its charger, and what the charger does when nobody talks to it.
 
-The profile is a TxDefaultProfile, valid from the stay's first quarter-hour to its departure: a coming stay
-has no transaction yet. What feeds back says so period by period (CentralSetpoint, within exactly its
-setpoint); where a stay never does, ChargingOnly limits are all that is sent. Below it, at stack level 0, lies
-a profile that only charges: a station that loses the line falls back to it after `OFFLINE_S`, or when the
-stay is over, and never feeds back unasked.
+A coming stay has no transaction yet: its profile is a TxDefaultProfile, valid from the stay's first
+quarter-hour to its departure; one that runs has a TxProfile. What feeds back says so period by period
+(CentralSetpoint, within exactly its setpoint); where a stay never does, ChargingOnly limits are all that is
+sent. Below it, a TxDefaultProfile at stack level 0 only charges: a station that loses the line falls back to
+it after `OFFLINE_S`, or when the stay is over, and never feeds back unasked.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from flows.dispatch.station import Version
 
 OFFLINE_S = 900
 """So long a station follows a plan without the line to its central system."""
+Unit = Literal["W", "A"]
 _QUARTER_S = 900
-_PLAN_LEVEL, _FALLBACK_LEVEL = 1, 0
+_PLAN_LEVEL, _FALLBACK_LEVEL, _RUNNING_LEVEL = 1, 0, 0
 _STEP = {"W": 1.0, "A": 0.1}
 """Powers are rounded towards 0 to these: neither a site's limit nor a battery's is exceeded by rounding."""
 
@@ -46,29 +47,33 @@ def plan_request(
     first_slot: datetime,
     departure: datetime,
     version: Version,
-    unit: Literal["W", "A"] = "W",
+    unit: Unit = "W",
+    transaction: str | None = None,
+    may_feed: bool = True,
 ) -> dict[str, Any]:
     """Return the SetChargingProfile request of a stay.
 
-    runs: powers at the plug from `first_slot` on. key: of plan and stay, for the profile's id. What is fed
-    back has no words in 1.6 and 2.0.1: it is left out, the car then only rests. Times tz-aware.
+    runs: powers at the plug from `first_slot` on. key: for the profile's id. transaction: the one that runs,
+    if it does. may_feed: whether station and car can. What is fed back has no words in 1.6 and 2.0.1: there,
+    and where it may not be, it is left out, the car then only rests. Times tz-aware.
     """
-    feeds = version == "2.1" and any(run.power_kw < 0 for run in runs)
+    feeds = may_feed and version == "2.1" and any(run.power_kw < 0 for run in runs)
     periods = [
         _period(run, (run.first - runs[0].first) * _QUARTER_S, plug, unit, feeds=feeds) for run in runs
     ]
     lasts = int((departure - first_slot) / timedelta(seconds=1))
     profile = {
-        "stackLevel": _PLAN_LEVEL, "validFrom": _text(first_slot), "validTo": _text(departure),
+        "stackLevel": _PLAN_LEVEL if transaction is None else _RUNNING_LEVEL,
+        "validFrom": _text(first_slot), "validTo": _text(departure), **_of(transaction, version),
         **_schedule(first_slot, periods, unit, version, duration=lasts),
     }  # fmt: skip
     if version == "2.1":
         profile |= {"maxOfflineDuration": OFFLINE_S}
-    return _request(plug, profile, f"plan {key}", version)
+    return _request(plug, profile, key, version)
 
 
 def fallback_request(
-    plug: Plug, since: datetime, most_kw: float, *, version: Version, unit: Literal["W", "A"] = "W"
+    plug: Plug, since: datetime, most_kw: float, *, version: Version, unit: Unit = "W"
 ) -> dict[str, Any]:
     """Return the request of what a connector does on its own: charge, never feed back.
 
@@ -80,7 +85,16 @@ def fallback_request(
     return _request(plug, profile, "fallback", version)
 
 
-def _period(run: Run, start: int, plug: Plug, unit: Literal["W", "A"], *, feeds: bool) -> dict[str, Any]:
+def _of(transaction: str | None, version: Version) -> dict[str, Any]:
+    if transaction is None:
+        return {}
+    return {
+        "chargingProfilePurpose": "TxProfile",
+        "transactionId": int(transaction) if version == "1.6" else transaction,
+    }
+
+
+def _period(run: Run, start: int, plug: Plug, unit: Unit, *, feeds: bool) -> dict[str, Any]:
     watts = run.power_kw * 1000.0
     value = watts if unit == "W" else watts / (plug.voltage_v * max(plug.phases, 1))
     told = round(math.trunc(round(value / _STEP[unit], 6)) * _STEP[unit], 1)

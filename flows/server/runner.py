@@ -49,6 +49,7 @@ class ServedRunner(Runner):
         self._workspace = workspace
         self._name = workspace.root.name
         self._served: dict[UUID, Served] = {}
+        self._alarm: UUID
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """End by the way out that serves both signals; Prefect's own forgets the runs under way."""
@@ -62,8 +63,13 @@ class ServedRunner(Runner):
         for name in _FLOWS:
             deployment_id = await self._serve(name)
             if name == ON_SCHEDULE:
-                async with get_client() as client:
-                    await client.create_flow_run_from_deployment(deployment_id)
+                self._alarm = deployment_id
+                await self.ring()
+
+    async def ring(self) -> None:
+        """Look at once what is due, beside the alarm."""
+        async with get_client() as client:
+            await client.create_flow_run_from_deployment(self._alarm)
 
     async def _serve(self, name: str) -> UUID:
         served = Served(flow=name, workspace=str(self._workspace.root))

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from flows.context import Context
+from flows.dispatch.planned import write_plan_file
 from flows.errors import NoPlanError
 from flows.mapping.in_force import Plan, plan_in_force, plans_in_force
 from flows.plain import record
@@ -33,17 +34,18 @@ def publish(
         chosen = _chosen(context, day, plan_id)
         ruling = _ruling(workspace, chosen)
         in_force = ruling["plan_id"] == chosen["plan_id"]
-        files = publish_run(workspace, chosen["plan_id"], in_force=in_force)
+        told = write_plan_file(context, chosen) if in_force else []
+        files = [*publish_run(workspace, chosen["plan_id"], in_force=in_force), *told]
         # Somebody's plan may have taken its place meanwhile: then its pages are the ones that must stay.
         if not in_force or _ruling(workspace, chosen)["plan_id"] == chosen["plan_id"]:
             break
-    told = f"{len(files)} files for plan {chosen['plan_id']} of {chosen['market_date']}"
+    message = f"{len(files)} files for plan {chosen['plan_id']} of {chosen['market_date']}"
     if not in_force:
-        told += f", apart from those of plan {ruling['plan_id']}, which is in force"
+        message += f", apart from those of plan {ruling['plan_id']}, which is in force"
     return StageResult(
         stage="publish",
         status="ok",
-        message=told,
+        message=message,
         files=tuple(str(file) for file in files),
         details={"plan_id": chosen["plan_id"], "in_force_plan_id": ruling["plan_id"]},
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flows.context import Context
+from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
 from flows.mapping.in_force import plans_in_force
@@ -57,6 +58,8 @@ def situation_of(context: Context) -> Situation:
         happened=_happened(context),
         planned=frozenset(day for day in in_force if day >= since.date()),
         fleet=not known.read("core_battery", columns=["battery_id"]).empty,
+        asked=asked_by_gateway(context.workspace, now),
+        waiting=bool(files_of_gateway(context.workspace)),
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from flows.dispatch.plan_profiles import Profiles, breaches_together, plan_profiles
+from flows.dispatch.planned import plan_file
 from flows.dispatch.profile import OFFLINE_S
 from flows.dispatch.rules import check_message
 from flows.dispatch.station import Station, Version
@@ -51,7 +52,7 @@ def made(workspace: Workspace, **station: Any) -> tuple[Profiles, Mapping[str, A
     header = plan_in_force(context.known, ZONE, DAY)
     assert header is not None
     told = Station(**station)
-    return plan_profiles(context, header, told), header, told
+    return plan_profiles(plan_file(context, header), told), header, told
 
 
 def slots_of(workspace: Workspace, header: Mapping[str, Any], battery: str) -> pd.Series:

@@ -1,0 +1,13 @@
+"""The gateway: a central system of OCPP for a depot, between a plan's files and its chargers.
+
+- `config`: who may connect, which token is which car · `link`: calls and answers over one websocket
+- `plans`: the plan's files, and its own copies · `wanted`: the profiles that a station is to have
+- `stations`: one connected station, kept to them · `follow`: what was asked for beside what is metered
+- `journal`: what stations said, before it is answered · `readings`, `book`, `metering`: what it adds up to
+- `outbox`: rows for the inbox, each once · `alerts`, `status`: what is told · `server`: all of it
+"""
+
+STATE_FOLDER = "gateway"
+"""Of a workspace: what the gateway keeps."""
+ASKED_FILE = "replan.json"
+"""In it: when it last asked for a new plan, and why."""

@@ -1,0 +1,85 @@
+"""What somebody has to know, by name: in alerts.jsonl once an hour and cause, and in the status."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from warehouse.files import FILE_MODE
+
+_AGAIN_S = 3600.0
+_SHOWN = 100
+_LARGE_BYTES = 8_000_000
+
+
+class Kind(StrEnum):
+    """What it is about."""
+
+    REFUSED_CONNECTION = "refused connection"
+    ODD_FRAME = "odd frame"
+    PROFILE_REJECTED = "profile rejected"
+    NO_PROFILE = "no profile"
+    SILENT = "silent"
+    NOT_FOLLOWING = "not following"
+    REFUSES_TO_DISCHARGE = "refuses to discharge"
+    FAULT = "fault"
+    LEFT_EARLY = "left early"
+    UNKNOWN_CAR = "unknown car"
+    CLOCK_OFF = "clock off"
+    PLAN_REFUSED = "plan refused"
+    DISK = "disk"
+
+
+class Alerts:
+    """The alerts of a gateway; `file` is added to."""
+
+    def __init__(self, file: Path, clock: Callable[[], datetime]) -> None:
+        self._file, self._clock = file, clock
+        self._last: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.newest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
+
+    def tell(
+        self,
+        kind: Kind,
+        station: str,
+        problem: str,
+        *,
+        evse: int | None = None,
+        battery_id: str | None = None,
+    ) -> bool:
+        """Tell of something; whether it was new. What goes on is counted, and told anew every hour."""
+        now = self._clock()
+        key = (kind, station, str(evse), battery_id or "")
+        before = self._last.get(key)
+        if before is not None and now.timestamp() - before["first"] < _AGAIN_S:
+            before["told"] |= {"count": before["told"]["count"] + 1, "last_utc": _text(now)}
+            return False
+        told = {
+            "at_utc": _text(now), "kind": str(kind), "station": station, "evse": evse,
+            "battery_id": battery_id, "problem": problem[:500], "count": 1, "last_utc": _text(now),
+        }  # fmt: skip
+        self._last = {
+            name: one for name, one in self._last.items() if now.timestamp() - one["first"] < _AGAIN_S
+        }
+        self._last[key] = {"first": now.timestamp(), "told": told}
+        self.newest.appendleft(told)
+        with suppress(OSError):  # a full disk: the status still has it
+            self._write(told)
+        return True
+
+    def _write(self, told: dict[str, Any]) -> None:
+        if self._file.exists() and self._file.stat().st_size > _LARGE_BYTES:
+            self._file.replace(self._file.with_suffix(".1.jsonl"))
+        self._file.touch(FILE_MODE)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,83 @@
+"""gateway.toml: the stations that may connect with their passwords, and whose car a token is.
+
+    [stations]
+    "DEPOT-1" = "sixteen characters or more"
+
+    [cars]
+    "04A2B3C4" = "CAR1"            # the token that is shown
+    "DEPOT-1 evse 1" = "CAR2"      # whatever is plugged in there
+
+Only its owner may read the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.errors import UsageError
+
+FILE_NAME = "gateway.toml"
+_STATION = re.compile(r"[A-Za-z0-9*_=:+|@. -]{1,48}")
+_LEAST = 16
+_HINT = f'{FILE_NAME} of mode 0600: [stations] with a line "STATION" = "PASSWORD" for each.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """stations: id → password. cars: token in capitals, or place, → battery_id."""
+
+    stations: Mapping[str, str]
+    cars: Mapping[str, str] = field(default_factory=dict)
+
+    def admits(self, station: str, authorization: str | None) -> bool:
+        """Whether a station may connect with this header of HTTP basic authentication."""
+        scheme, _, encoded = (authorization or "").partition(" ")
+        try:
+            told = base64.b64decode(encoded, validate=True) if scheme.lower() == "basic" else b""
+        except (binascii.Error, ValueError):
+            told = b""
+        password = self.stations.get(station)
+        wanted = f"{station}:{password}".encode()
+        return hmac.compare_digest(told, wanted) and password is not None
+
+    def car_of(self, token: str | None, station: str, evse: int) -> str | None:
+        """The battery of a token (the same in capitals, by OCPP), or of a place; None where nobody says."""
+        by_token = None if token is None else self.cars.get(token.upper())
+        return by_token or self.cars.get(f"{station} evse {evse}".upper())
+
+
+def load_config(path: Path) -> GatewayConfig:
+    """Read gateway.toml; raises UsageError for one that is missing, open to others or cannot be right."""
+    try:
+        mode = path.stat().st_mode
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
+    if mode & 0o077:
+        raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
+    if strange := sorted(told.keys() - {"stations", "cars"}):
+        raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
+    stations, cars = (_texts(told.get(name, {}), name, path) for name in ("stations", "cars"))
+    if not stations:
+        raise UsageError(f"{path} names no station", hint=_HINT)
+    for name, password in stations.items():
+        if not _STATION.fullmatch(name) or ":" in name:
+            raise UsageError(f"{path}: {name!r} is no id of a station", hint=_HINT)
+        if len(password) < _LEAST:
+            raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
+    return GatewayConfig(stations=stations, cars={key.upper(): car for key, car in cars.items()})
+
+
+def _texts(value: object, name: str, path: Path) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) and one for one in value.values()):
+        raise UsageError(f"{path}: [{name}] is not a table of texts", hint=_HINT)
+    return value

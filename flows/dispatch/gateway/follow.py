@@ -1,0 +1,50 @@
+"""Whether a car does what its profile asks for, by what its plug meters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flows.dispatch.gateway.alerts import Kind
+from flows.dispatch.gateway.readings import Reading
+from flows.dispatch.gateway.wanted import Wanted
+
+_LEAST_KW, _SHARE = 0.5, 0.1
+_SETTLES = timedelta(seconds=60)
+"""So long a car may take to get to a new power."""
+_IN_A_ROW = 2
+_FULL = 0.97
+
+
+class Follower:
+    """One running stay: what is off twice in a row is told once, until it follows again."""
+
+    def __init__(self) -> None:
+        self._off = 0
+        self._told = False
+
+    def judge(self, wanted: Wanted, reading: Reading) -> tuple[Kind, str] | None:
+        """What there is to tell of a reading, if anything."""
+        at = datetime.fromtimestamp(reading.at, UTC)
+        asked = wanted.asks(at)
+        if reading.power_kw is None or asked is None or asked != wanted.asks(at - _SETTLES):
+            return None
+        kind = _deviation(asked, reading.power_kw, reading.soc)
+        self._off = self._off + 1 if kind else 0
+        self._told = self._told and kind is not None
+        if kind is None or self._told or self._off < _IN_A_ROW:
+            return None
+        self._told = True
+        return (
+            kind,
+            f"{reading.power_kw:.2f} kW where {asked:.2f} kW were asked for since {at - _SETTLES:%H:%M} UTC",
+        )
+
+
+def _deviation(asked: float, metered: float, soc: float | None) -> Kind | None:
+    spare = max(_LEAST_KW, _SHARE * abs(asked))
+    if abs(metered - asked) <= spare:
+        return None
+    if asked < -spare and metered > -spare:
+        return Kind.REFUSES_TO_DISCHARGE
+    full = soc is not None and soc >= _FULL
+    return None if full and 0 <= metered < asked else Kind.NOT_FOLLOWING

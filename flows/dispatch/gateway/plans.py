@@ -1,0 +1,138 @@
+"""The plans that the gateway carries out: read from a folder, kept on its own disk, the newest first.
+
+A file that cannot be used changes nothing: what was there stays. With the folder away the copies do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from flows.dispatch.plan_file import PATTERN, PlanCar, PlanFile, PlanFileError, PlanPlug, PlanStay, plan_of
+from warehouse.files import make_folder, write_whole
+
+_MOST_BYTES = 256_000_000
+_EARLY = timedelta(hours=2)
+"""So long before it was expected a car is the one that a connector waits for."""
+_OVER = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """A stay and the plan that it is of."""
+
+    plan: PlanFile
+    stay: PlanStay
+
+
+class PlanFolder:
+    """The plans of `folder`, with copies in `own`. refused: is told the name of a bad file, and why."""
+
+    def __init__(self, folder: Path, own: Path, refused: Callable[[str, str], object]) -> None:
+        self._folder, self._own, self._refused = folder, make_folder(own), refused
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._plans: dict[str, PlanFile] = {}
+        for file in sorted(own.glob(PATTERN)):
+            self._load(file)
+
+    @property
+    def plans(self) -> list[PlanFile]:
+        """All there are, what rests on the newest knowledge first."""
+        return sorted(self._plans.values(), key=lambda one: (one.as_of, one.sequence), reverse=True)
+
+    def look(self, now: datetime) -> bool:
+        """Whether a file is new or changed since the last look; what has long been over is dropped."""
+        changed = False
+        try:
+            files = sorted(self._folder.glob(PATTERN))
+            signs = {file.name: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
+        except OSError:
+            return False  # away: the copies hold
+        for file in files:
+            if self._seen.get(file.name) != signs[file.name]:
+                self._seen[file.name] = signs[file.name]
+                changed |= self._take(file)
+        over = [name for name, plan in self._plans.items() if plan.end + _OVER < now]
+        if over:  # a new table: somebody may be reading the old one
+            self._plans = {name: plan for name, plan in self._plans.items() if name not in over}
+        for name in over:
+            (self._own / name).unlink(missing_ok=True)
+        return changed
+
+    def plug(self, station: str, evse: int) -> PlanPlug | None:
+        """A connector, by the newest plan that knows it."""
+        return next(
+            (
+                one
+                for plan in self.plans
+                for one in plan.plugs
+                if (one.plug.station_id, one.plug.evse) == (station, evse)
+            ),
+            None,
+        )
+
+    def plugs(self, station: str) -> list[PlanPlug]:
+        """The connectors of a station, each by the newest plan that knows it."""
+        found: dict[int, PlanPlug] = {}
+        for plan in self.plans:
+            for one in plan.plugs:
+                if one.plug.station_id == station:
+                    found.setdefault(one.plug.evse, one)
+        return list(found.values())
+
+    def car(self, battery_id: str) -> PlanCar | None:
+        """A car, by the newest plan that knows it."""
+        cars = (one for plan in self.plans for one in plan.cars if one.battery_id == battery_id)
+        return next(cars, None)
+
+    def stay(self, battery_id: str | None, charger_id: str | None, now: datetime) -> Found | None:
+        """What is planned now for a car, wherever it is plugged in, or for whichever one a charger waits for.
+
+        Of plans that have begun the newest, else the one that begins next. battery_id: None where nobody
+        knows the car; a car that is known has none but its own.
+        """
+        stays = [one for one in self._stays(battery_id, charger_id) if one.stay.departure > now]
+        begun = [one for one in stays if one.stay.first_slot <= now]
+        if begun:
+            return begun[0]
+        coming = [one for one in stays if one.stay.first_slot <= now + _EARLY]
+        return min(coming, key=lambda one: one.stay.first_slot, default=None)
+
+    def _stays(self, battery_id: str | None, charger_id: str | None) -> Iterator[Found]:
+        for plan in self.plans:
+            for stay in plan.stays:
+                mine = (
+                    stay.battery_id == battery_id
+                    if battery_id
+                    else charger_id and stay.charger_id == charger_id
+                )
+                if mine:
+                    yield Found(plan=plan, stay=stay)
+
+    def _take(self, file: Path) -> bool:
+        before = self._plans.get(file.name)
+        if not self._load(file):
+            return False
+        after = self._plans[file.name]
+        if before is not None and (before.plan_id, before.as_of) == (after.plan_id, after.as_of):
+            return False
+        try:
+            write_whole(self._own / file.name, file.read_bytes())
+        except OSError as error:
+            self._refused(file.name, f"no copy of it could be kept: {error.strerror}")
+        return True
+
+    def _load(self, file: Path) -> bool:
+        try:
+            if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
+                raise PlanFileError(f"{file.name} is a link, or larger than {_MOST_BYTES:,} bytes")
+            self._plans = {**self._plans, file.name: plan_of(file.read_bytes(), file.name)}
+        except PlanFileError as error:
+            self._refused(file.name, str(error))
+            return False
+        except OSError as error:
+            self._refused(file.name, f"{file.name} cannot be read: {error.strerror}")
+            return False
+        return True

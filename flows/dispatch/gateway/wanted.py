@@ -1,0 +1,187 @@
+"""The profiles that a station is to have: what each connector does alone, each stay's plan.
+
+Ids and levels stay the same from plan to plan, so that a newer profile takes the place of the older one and
+none is there twice. Whatever breaks a rule, or asks more than station or car can do, does not go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.plans import Found
+from flows.dispatch.merge import MergeError, Run, Stay, merged
+from flows.dispatch.plan_file import QUARTER, PlanPlug
+from flows.dispatch.plan_profiles import PERIODS
+from flows.dispatch.profile import Unit, fallback_request, plan_request
+from flows.dispatch.rules import check_message
+from flows.dispatch.station import Station
+
+_SINCE = datetime(2024, 1, 1, tzinfo=UTC)
+"""What holds without a plan holds from always on: it does not change with the day."""
+
+
+class NoProfileError(ValueError):
+    """A stay cannot be told to its station; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A SetChargingProfile request. what: "fallback" or the number of a transaction; plan_id: of a stay's.
+
+    kw_of_unit: kW of one W, or of one A.
+    """
+
+    what: str
+    evse: int
+    request: Mapping[str, Any]
+    plan_id: str | None = None
+    kw_of_unit: float = 1e-3
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        """The profile in it, of whichever version."""
+        told: Mapping[str, Any] = self.request.get("chargingProfile") or self.request["csChargingProfiles"]
+        return told
+
+    def steps(self, after: datetime) -> list[tuple[datetime, Mapping[str, Any]]]:
+        """From when on, UTC, it says what, as far as that lies after a moment."""
+        schedule = self.profile["chargingSchedule"]
+        schedule = schedule if isinstance(schedule, Mapping) else schedule[0]
+        start = datetime.fromisoformat(schedule["startSchedule"]).timestamp()
+        steps = [
+            (
+                datetime.fromtimestamp(start + one["startPeriod"], UTC),
+                {k: v for k, v in one.items() if k != "startPeriod"},
+            )
+            for one in schedule["chargingSchedulePeriod"]
+        ]
+        ends = [end for _, (end, _) in pairwise(steps)] + [None]
+        left = [
+            (max(begin, after), what)
+            for (begin, what), end in zip(steps, ends, strict=True)
+            if end is None or end > after
+        ]
+        told: list[tuple[datetime, Mapping[str, Any]]] = []
+        for begin, what in left:
+            if not told or told[-1][1] != what:
+                told.append((begin, what))
+        return told
+
+    def asks(self, now: datetime) -> float | None:
+        """The power that it asks for at a moment, kW; None before it begins, or where it is over."""
+        if self.profile.get("validTo") and now >= datetime.fromisoformat(self.profile["validTo"]):
+            return None
+        begin, what = self.steps(now)[0]
+        if begin > now:
+            return None
+        if "operationMode" in what and what["operationMode"] == "Idle":
+            return 0.0
+        return float(what.get("setpoint", what.get("limit", 0.0))) * self.kw_of_unit
+
+    def same_as(self, other: Wanted, now: datetime) -> bool:
+        """Whether two say the same from now on."""
+        apart = ("chargingSchedule", "validFrom")
+        mine, its = ({k: v for k, v in one.profile.items() if k not in apart} for one in (self, other))
+        return mine == its and self.steps(now) == other.steps(now)
+
+
+def fallback(at: PlanPlug, station: Station) -> Wanted:
+    """What a connector does when nobody talks to it; raises NoProfileError."""
+    request = fallback_request(
+        at.plug, _SINCE, at.fallback_kw, version=station.version, unit=unit_of(station)
+    )
+    return _checked(Wanted(what="fallback", evse=at.plug.evse, request=request), station)
+
+
+def _kw_of_unit(at: PlanPlug, station: Station) -> float:
+    return (1.0 if unit_of(station) == "W" else at.plug.voltage_v * max(at.plug.phases, 1)) / 1000.0
+
+
+def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Wanted:
+    """The plan of a running stay, as its station takes it; raises NoProfileError.
+
+    From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
+    """
+    stay = found.stay
+    begin, slots = _padded(stay.first_slot, stay.slots, datetime.fromtimestamp(one.start, UTC))
+    slots = _within(slots, at, one.needs)
+    may_feed = cannot_feed(one, station) is None
+    if not may_feed:
+        slots = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
+    try:
+        most = (station.most_periods or PERIODS) - len(stay.last_minutes)
+        cut = merged(slots, most)
+    except MergeError as error:
+        raise NoProfileError(str(error)) from error
+    last = len(slots.power_kw)
+    rest = [Run(first=last, last=last + 1, power_kw=0.0)] if stay.last_minutes else []
+    request = plan_request(
+        at.plug, [*cut.runs, *rest], key=f"transaction {one.tx}", first_slot=begin, departure=stay.departure,
+        version=station.version, unit=unit_of(station), transaction=one.tx, may_feed=may_feed,
+    )  # fmt: skip
+    wanted = Wanted(
+        what=str(one.number), evse=one.evse, request=request, plan_id=found.plan.plan_id,
+        kw_of_unit=_kw_of_unit(at, station),
+    )  # fmt: skip
+    return _checked(wanted, station)
+
+
+def cannot_feed(one: Transaction, station: Station) -> str | None:
+    """Why nothing can be fed back in a stay, as far as car and station say; None where it can."""
+    if station.version != "2.1":
+        return f"OCPP {station.version} has no words for feeding back: it rests where it should"
+    if station.modes is not None and "CentralSetpoint" not in station.modes:
+        return "the station takes no setpoints: it rests where it should feed back"
+    return None if one.needs.get("feeds", True) else "the car says that it cannot: it rests where it should"
+
+
+def unit_of(station: Station) -> Unit:
+    """W where the station takes it, or does not say."""
+    return "A" if station.units is not None and "W" not in station.units else "W"
+
+
+def _padded(first_slot: datetime, slots: Stay, came: datetime) -> tuple[datetime, Stay]:
+    """Powers from the quarter-hour on in which a car came: a rest before its plan, none of before it came."""
+    shift = (came - first_slot) // QUARTER  # quarter-hours that it came late, negative: early
+    if shift >= 0:
+        late = min(shift, len(slots.power_kw) - 1)
+        cut = {name: getattr(slots, name)[late:] for name in _ROWS}
+        return first_slot + late * QUARTER, replace(slots, **cut)
+    early: dict[str, Any] = {
+        name: np.concatenate([np.full(-shift, getattr(slots, name)[0]), getattr(slots, name)])
+        for name in _ROWS
+    }
+    early["power_kw"][:-shift] = 0.0
+    early["least_kw"][:-shift] = early["most_kw"][:-shift] = 0.0
+    return first_slot + shift * QUARTER, replace(slots, **early)
+
+
+def _within(slots: Stay, at: PlanPlug, needs: Mapping[str, Any]) -> Stay:
+    """Powers as far as connector and car can."""
+    most = min(at.plug.most_kw, needs.get("charge_kw", np.inf))
+    least = -min(at.feeds_kw, needs.get("discharge_kw", np.inf))
+    power = np.clip(slots.power_kw, least, most)
+    return replace(
+        slots,
+        power_kw=power,
+        least_kw=np.minimum(slots.least_kw, power),
+        most_kw=np.maximum(slots.most_kw, power),
+    )
+
+
+def _checked(wanted: Wanted, station: Station) -> Wanted:
+    if broken := check_message(wanted.request, station):
+        raise NoProfileError("; ".join(map(str, broken)))
+    return wanted
+
+
+_ROWS = (
+    "power_kw", "least_kw", "most_kw", "import_price", "export_price", "energy_kwh", "least_kwh", "most_kwh",
+)  # fmt: skip

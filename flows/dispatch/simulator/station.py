@@ -1,0 +1,308 @@
+"""A simulated charge point with one plug: it keeps to its profiles, and its faults are those asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from ocpp.routing import on
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
+
+from flows.dispatch.plan_file import PlanPlug
+from flows.dispatch.simulator.car import Visit
+from flows.dispatch.simulator.slots import Profiles
+from flows.dispatch.simulator.words import SUBPROTOCOL, Words, text
+from flows.dispatch.station import Version
+
+_MODULES: Mapping[Version, str] = {"1.6": "ocpp.v16", "2.0.1": "ocpp.v201", "2.1": "ocpp.v21"}
+_BACK_AFTER_S = 0.5
+_LATE_S = 5.0
+_OFF = timedelta(hours=1)
+_PERIODS = 24
+
+
+class Fault(StrEnum):
+    """What a station, or the car at it, does wrong."""
+
+    LATE = "late"
+    SILENT = "silent"
+    REFUSING = "refusing"
+    CLOCK_OFF = "clock-off"
+    RECONNECTING = "reconnecting"
+    DUPLICATE = "duplicate"
+    DISOBEYING = "disobeying"
+    BROKEN = "broken"
+
+
+class StationClock:
+    """Time of a station, `speed` times as fast as the wall's; it is set by what its central system says."""
+
+    def __init__(self, speed: float, off: timedelta = timedelta()) -> None:
+        self._speed, self._off = speed, off
+        self._base, self._since = datetime.now(UTC), time.monotonic()
+
+    def set(self, moment: str) -> None:
+        """Take the time that a central system tells."""
+        self._base, self._since = datetime.fromisoformat(moment), time.monotonic()
+
+    @property
+    def true(self) -> datetime:
+        """The moment, as if it were right."""
+        return self._base + timedelta(seconds=(time.monotonic() - self._since) * self._speed)
+
+    def told(self) -> str:
+        """The moment, as the station believes it."""
+        return text(self.true + self._off)
+
+    async def until(self, moment: datetime) -> None:
+        """Wait for a moment."""
+        await asyncio.sleep(max(0.0, (moment - self.true).total_seconds() / self._speed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a simulated station is: where it connects (url without its id), how it speaks, what is wrong."""
+
+    url: str
+    password: str
+    version: Version = "2.1"
+    speed: float = 1.0
+    meter_s: float = 60.0
+    faults: frozenset[Fault] = frozenset()
+    tls: ssl.SSLContext | None = None
+
+
+class SimulatedStation:
+    """A charge point at a plug, with the cars that come to it. seen: is told of each profile it takes."""
+
+    def __init__(
+        self,
+        at: PlanPlug,
+        visits: Sequence[Visit],
+        setup: Setup,
+        seen: Callable[[datetime], None] = lambda _: None,
+    ) -> None:
+        self.at, self.visits, self.setup = at, sorted(visits, key=lambda one: one.arrival), setup
+        self.profiles, self.seen = Profiles(), seen
+        self.clock = StationClock(setup.speed, _OFF if Fault.CLOCK_OFF in setup.faults else timedelta())
+        self.set_profiles: list[Mapping[str, Any]] = []
+        self.followed: list[tuple[datetime, float, float]] = []
+        self.missed: list[str] = []
+        self.connected = asyncio.Event()
+        self.plugged_in_at: float | None = None
+        self.profile_after_s: list[float] = []
+        self.transaction: str | None = None
+        self._words = Words(setup.version)
+        self._point: Any = None
+        self._line_lost: datetime | None = None
+        self.drawn_kwh = self.fed_kwh = 0.0
+        self._first_boot = True
+
+    async def run(self) -> None:
+        """Connect, and again whenever the line is lost, until the last car has left."""
+        line = asyncio.create_task(self._keep_line())
+        try:
+            await self.connected.wait()
+            for visit in self.visits:
+                await self.clock.until(visit.arrival)
+                await self._stay(visit)
+        finally:
+            line.cancel()
+
+    async def _keep_line(self) -> None:
+        while True:
+            try:
+                async with self._connect() as socket:
+                    await self._talk(socket)
+            except (OSError, WebSocketException, TimeoutError):
+                pass
+            if self.connected.is_set():
+                self._line_lost = self.clock.true
+                self.connected.clear()
+            await asyncio.sleep(_BACK_AFTER_S)
+
+    def _connect(self) -> Any:
+        name = self.at.plug.station_id
+        secret = base64.b64encode(f"{name}:{self.setup.password}".encode()).decode()
+        return connect(
+            f"{self.setup.url}/{name}", additional_headers={"Authorization": f"Basic {secret}"},
+            subprotocols=[Subprotocol(SUBPROTOCOL[self.setup.version])], compression=None, ssl=self.setup.tls,
+        )  # fmt: skip
+
+    async def _talk(self, socket: Any) -> None:
+        self._point = _point_class(self.setup.version)(self, socket)
+        listening = asyncio.create_task(self._point.start())
+        try:
+            if self._first_boot:
+                booted = await self._point.call(self._words.boot())
+                self.clock.set(booted.current_time)
+                self._first_boot = False
+            else:
+                beat = await self._point.call(self._words.heartbeat())
+                self.clock.set(beat.current_time)
+            self._line_lost = None
+            self.connected.set()
+            if Fault.RECONNECTING in self.setup.faults:
+                await asyncio.wait([listening], timeout=3600.0 / self.setup.speed)
+                return
+            await listening
+        finally:
+            listening.cancel()
+
+    async def _tell(self, message: Any) -> Any:
+        """Send a message until it is answered, as stations do."""
+        while True:
+            await self.connected.wait()
+            try:
+                answer = await self._point.call(message)
+                if Fault.DUPLICATE in self.setup.faults:
+                    answer = await self._point.call(message)
+                if answer is not None:
+                    return answer
+                return None
+            except (OSError, WebSocketException, TimeoutError):
+                await asyncio.sleep(_BACK_AFTER_S)
+
+    async def _stay(self, visit: Visit) -> None:
+        """A car from its arrival to its departure."""
+        car, evse = visit.car, self.at.plug.evse
+        if Fault.DISOBEYING in self.setup.faults:
+            car.obeys = False
+        transaction, number = str(uuid.uuid4()), 0
+        if not self._words.old:
+            self.transaction = transaction
+        self.plugged_in_at = time.monotonic()
+        began = await self._tell(
+            self._words.started(
+                evse, car.battery_id, self.clock.told(), self._metered(0.0, car.soc), transaction
+            )
+        )
+        if self._words.old:
+            transaction = str(began.transaction_id)
+        self.transaction = transaction
+        if Fault.BROKEN in self.setup.faults:
+            await self._tell(self._words.status(evse, "Faulted", self.clock.told()))
+        if self.setup.version == "2.1":
+            await self._tell(self._words.needs(evse, text(visit.departure), _needs(visit)))
+        before = self.clock.true
+        while before < visit.departure:
+            await self.clock.until(min(before + timedelta(seconds=self.setup.meter_s), visit.departure))
+            now = max(before, min(self.clock.true, visit.departure))  # a clock may be set back
+            hours = (now - before) / timedelta(hours=1)
+            power = self._move(visit, before, hours)
+            before, number = now, number + 1
+            if now < visit.departure and self.connected.is_set():
+                await self._tell(
+                    self._words.updated(
+                        evse, number, self.clock.told(), self._metered(power, car.soc), transaction
+                    )
+                )
+        late = not self.connected.is_set()
+        await self._tell(
+            self._words.ended(
+                evse, number + 1, self.clock.told(), self._metered(0.0, car.soc), transaction, late
+            )
+        )
+        self.profiles.end(transaction)
+        self.transaction = self.plugged_in_at = None
+        if car.energy_kwh < visit.target_kwh - 0.01 * car.capacity_kwh:
+            self.missed.append(f"{car.battery_id}: {car.energy_kwh:.2f} of {visit.target_kwh:.2f} kWh")
+
+    def _move(self, visit: Visit, now: datetime, hours: float) -> float:
+        offline = timedelta() if self._line_lost is None else now - self._line_lost
+        plug = self.at.plug
+        kw_of_ampere = plug.voltage_v * max(plug.phases, 1) / 1000.0
+        asked = self.profiles.asked_kw(now, plug.most_kw, kw_of_ampere, self.transaction, offline)
+        power = visit.car.step(asked, hours)
+        self.drawn_kwh += max(power, 0.0) * hours
+        self.fed_kwh += max(-power, 0.0) * hours
+        self.followed.append((now, asked, power))
+        return power
+
+    def _metered(self, power: float, soc: float) -> list[Any]:
+        return self._words.metered(
+            self.clock.told(), power_kw=power, drawn_kwh=self.drawn_kwh, fed_kwh=self.fed_kwh, soc=soc
+        )
+
+    async def take_profile(self, evse: int, profile: Mapping[str, Any]) -> str:
+        """What it answers to SetChargingProfile."""
+        if Fault.LATE in self.setup.faults:
+            await asyncio.sleep(_LATE_S / self.setup.speed)
+        if Fault.REFUSING in self.setup.faults or evse != self.at.plug.evse:
+            return "Rejected"
+        mine = profile.get("transaction_id")
+        if mine is not None and str(mine) != self.transaction and self.transaction is not None:
+            return "Rejected"
+        self.set_profiles.append(profile)
+        self.profiles.put(profile)
+        self.seen(self.clock.true)
+        if mine is not None and self.plugged_in_at is not None:
+            self.profile_after_s.append(time.monotonic() - self.plugged_in_at)
+            self.plugged_in_at = None
+        return "Accepted"
+
+
+def _needs(visit: Visit) -> dict[str, float]:
+    car = visit.car
+    return {
+        "charge_kw": car.charge_kw, "discharge_kw": car.discharge_kw, "energy_kwh": car.energy_kwh,
+        "room_kwh": car.capacity_kwh - car.energy_kwh,
+        "wanted_kwh": max(0.0, visit.target_kwh - car.energy_kwh),
+        "target_percent": 100.0 * min(1.0, visit.target_kwh / car.capacity_kwh),
+    }  # fmt: skip
+
+
+def _point_class(version: Version) -> Any:
+    """The `ocpp` package's charge point of a version, with what a central system may ask of it."""
+    package = importlib.import_module(_MODULES[version])
+    result = package.call_result
+    told = {"PeriodsPerSchedule": str(_PERIODS), "ProfileStackLevel": "9", "RateUnit": "W,A"}
+
+    class Point(package.ChargePoint):  # type: ignore[misc, name-defined]
+        def __init__(self, owner: SimulatedStation, socket: Any) -> None:
+            super().__init__(owner.at.plug.station_id, socket, response_timeout=10)
+            self._owner = owner
+
+        async def route_message(self, raw_msg: str) -> None:
+            if Fault.SILENT not in self._owner.setup.faults or '"SetChargingProfile"' not in raw_msg:
+                await super().route_message(raw_msg)
+
+        @on("SetChargingProfile")  # type: ignore[untyped-decorator]
+        async def on_set_charging_profile(self, **payload: Any) -> Any:
+            evse = int(payload["connector_id" if "connector_id" in payload else "evse_id"])
+            profile = payload.get("charging_profile") or payload["cs_charging_profiles"]
+            return result.SetChargingProfile(status=await self._owner.take_profile(evse, profile))
+
+        @on("GetVariables")  # type: ignore[untyped-decorator]
+        def on_get_variables(self, get_variable_data: list[Any], **_: Any) -> Any:
+            return result.GetVariables(
+                get_variable_result=[_variable(one, told) for one in get_variable_data]
+            )
+
+        @on("GetConfiguration")  # type: ignore[untyped-decorator]
+        def on_get_configuration(self, **_: Any) -> Any:
+            values = {"ChargingScheduleMaxPeriods": str(_PERIODS), "ChargeProfileMaxStackLevel": "9"}
+            keys = [{"key": key, "readonly": True, "value": value} for key, value in values.items()]
+            return result.GetConfiguration(configuration_key=keys, unknown_key=[])
+
+    return Point
+
+
+def _variable(asked: Mapping[str, Any], told: Mapping[str, str]) -> dict[str, Any]:
+    value = told.get(asked["variable"]["name"])
+    known = {} if value is None else {"attributeValue": value}
+    return {
+        "component": asked["component"], "variable": asked["variable"], **known,
+        "attributeStatus": "UnknownVariable" if value is None else "Accepted",
+    }  # fmt: skip

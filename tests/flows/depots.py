@@ -1,0 +1,152 @@
+"""Depots made of a plan's file alone: plugs, cars and stays, and a gateway in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.clock import running_from
+from flows.dispatch.gateway.config import GatewayConfig
+from flows.dispatch.gateway.desk import Desk
+from flows.dispatch.gateway.server import Gateway
+from flows.dispatch.merge import Stay
+from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanStay, text_of
+from flows.dispatch.profile import Plug
+from warehouse.files import write_whole
+
+START = datetime(2026, 6, 16, 16, 0, tzinfo=UTC)
+PASSWORD = "a-password-of-a-depot"  # noqa: S105
+EFFICIENCY = 0.92
+Powers = list[float]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def station(number: int) -> str:
+    return f"DEPOT-{number}"
+
+
+def made_plan(
+    powers: Mapping[int, Powers], *, plan_id: str = "p1", as_of: datetime = START, first: datetime = START
+) -> PlanFile:
+    """A plan of one stay a station: powers by quarter-hour at the plug, the car leaves when they end."""
+    return PlanFile(
+        plan_id=plan_id, zone="DE-LU", mode="v2g", as_of=as_of, sequence=0, first_slot=first,
+        cars=tuple(
+            PlanCar(
+                battery_id=f"CAR{number}", capacity_kwh=60.0, efficiency_charge=EFFICIENCY,
+                efficiency_discharge=EFFICIENCY,
+            )
+            for number in powers
+        ),
+        plugs=tuple(made_plug(number) for number in powers),
+        stays=tuple(_stay(number, own, first) for number, own in powers.items()),
+    )  # fmt: skip
+
+
+def made_plug(number: int) -> PlanPlug:
+    plug = Plug(station_id=station(number), evse=1, phases=3, voltage_v=230.0, most_kw=11.04)
+    return PlanPlug(charger_id=f"plug-{number}", plug=plug, feeds_kw=11.04, fallback_kw=3.7)
+
+
+def _stay(number: int, powers: Powers, first: datetime) -> PlanStay:
+    power = np.array(powers)
+    way = np.where(power >= 0, EFFICIENCY, 1 / EFFICIENCY)
+    energy = 30.0 + 0.25 * np.cumsum(way * power)
+    size = len(power)
+    return PlanStay(
+        battery_id=f"CAR{number}", session_id=f"s{number}", told=True, charger_id=f"plug-{number}",
+        departure=first + size * QUARTER, arrival_soc=0.5, departure_soc=float(energy[-1]) / 60.0,
+        target_kwh=float(energy[-1]), first_slot=first, energy_before_kwh=30.0,
+        slots=Stay(
+            power_kw=power, least_kw=np.full(size, -np.inf), most_kw=np.full(size, np.inf),
+            import_price=np.full(size, 0.2), export_price=np.full(size, 0.1), energy_kwh=energy,
+            least_kwh=np.zeros(size), most_kwh=np.full(size, 60.0), efficiency_charge=EFFICIENCY,
+            efficiency_discharge=EFFICIENCY,
+        ),
+    )  # fmt: skip
+
+
+def write_plan(folder: Path, plan: PlanFile, name: str = "dispatch_2026-06-16_DE-LU.json") -> None:
+    write_whole(folder / name, text_of(plan))
+
+
+def folders(root: Path, plan: PlanFile | None = None) -> None:
+    for name in ("exports", "inbox"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    if plan is not None:
+        write_plan(root / "exports", plan)
+
+
+def write_config(root: Path, numbers: Iterable[int]) -> None:
+    lines = [f'"{station(number)}" = "{PASSWORD}"' for number in numbers]
+    write_whole(root / "gateway.toml", "\n".join(["[stations]", *lines]) + "\n")
+
+
+def made_desk(root: Path, numbers: Iterable[int], clock: Callable[[], datetime], **config: Any) -> Desk:
+    stations = {station(number): PASSWORD for number in numbers}
+    return Desk(
+        GatewayConfig(stations=stations, **config), plans=root / "exports", inbox=root / "inbox",
+        state=root / "gateway", clock=clock,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def serving(
+    root: Path, numbers: Iterable[int], *, speed: float = 1.0, start: datetime = START, **config: Any
+) -> AsyncIterator[tuple[Gateway, str]]:
+    """A gateway in this process, and its address; it ends with the block."""
+    port, ready = free_port(), asyncio.Event()
+    gateway = Gateway(made_desk(root, numbers, running_from(start, speed), **config), answer_s=2.0)
+    task = asyncio.create_task(gateway.run("127.0.0.1", port, None, ready))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    try:
+        yield gateway, f"ws://127.0.0.1:{port}"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(true: Callable[[], object], within_s: float = 10.0) -> None:
+    """Wait until something holds; TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def rows_of(root: Path, kind: str) -> list[dict[str, str]]:
+    """All rows of a kind that lie in the inbox, in the order in which they came."""
+    files = sorted(
+        (root / "inbox").glob(f"{kind}__csv__gateway-*.csv"),
+        key=lambda file: int(file.stem.rpartition("-")[2]),
+    )
+    return [row for file in files for row in csv.DictReader(file.read_text().splitlines())]
+
+
+def kinds(gateway: Gateway) -> set[str]:
+    return {one["kind"] for one in gateway.desk.alerts.newest}
+
+
+def later(plan: PlanFile, number: int, powers: Powers, **changed: Any) -> PlanFile:
+    """A newer plan in which one stay is another."""
+    stays = [
+        _stay(number, powers, one.first_slot) if one.battery_id == f"CAR{number}" else one
+        for one in plan.stays
+    ]
+    return replace(plan, stays=tuple(stays), as_of=plan.as_of + timedelta(minutes=1), **changed)
