@@ -7,10 +7,12 @@ without a search: every part has a plan, and the gap says what is open.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
 from optimize.apart import Part, join, take_apart
+from optimize.constraints import named
 from optimize.errors import SolverError, TimeLimitError
 from optimize.fleet.route import STEPS_AT_ONCE, Route, route
 from optimize.types import DayProblem, Mode, ModePlan
@@ -22,6 +24,8 @@ BUILD_SECONDS = 1e-5
 # A day smaller than this is not worth the kernel that such a plan needs, which takes a minute to compile.
 LEAST_AT_ONCE = 2_000
 
+_log = logging.getLogger(__name__)
+
 
 def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
     """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
@@ -30,6 +34,9 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
     """
     deadline = time.perf_counter() + time_limit_seconds
     chosen = route(problem, mode)
+    _log.info(
+        "mode %s by the %s engine: %s", mode, "fleet" if chosen.engine == "fleet" else "exact", chosen.why
+    )
     if chosen.size > STEPS_AT_ONCE and chosen.engine != "fleet":
         if deadline - time.perf_counter() < (AT_ONCE_SECONDS + BUILD_SECONDS) * chosen.size:
             return _at_once(problem, mode)
@@ -58,6 +65,8 @@ def _in_turn(parts: Sequence[Part], mode: Mode, routes: Sequence[Route], deadlin
         try:
             plans.append(_search(part.problem, mode, chosen, now + share * spare))
         except SolverError:
+            if part.problem.constraints:  # nothing else keeps these
+                raise
             too_small += 1
             now = time.perf_counter()
             plans.append(_at_once(part.problem, mode))
@@ -80,6 +89,9 @@ def _search(problem: DayProblem, mode: Mode, chosen: Route, deadline: float) -> 
 
 
 def _at_once(problem: DayProblem, mode: Mode) -> ModePlan:
+    if problem.constraints:
+        words = f"no time for a plan that keeps {named(problem.constraints)}"
+        raise TimeLimitError(mode, words, f"{len(problem.cars)} cars and {len(problem.slots)} slots")
     from optimize.fleet.at_once import plan_at_once
 
     return plan_at_once(problem, mode)

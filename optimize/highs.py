@@ -123,6 +123,11 @@ class HighsProgram:
             self._highs.changeColBounds(column, 0.0, 1.0)
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kInteger)
 
+    def bound_rows(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Give rows other bounds."""
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self._require_ok(self._highs.changeRowBounds(row, low, high), "changing a row's bounds")
+
     def suggest(self, columns: IntArray, values: FloatArray) -> None:
         """Offer a start for the integer columns; HiGHS completes it and drops it if it cannot."""
         self._highs.setSolution(columns.size, columns.astype(np.int32), values)
@@ -146,7 +151,7 @@ class HighsProgram:
         ends = highspy.HighsModelStatus
         if status in (ends.kOptimal, ends.kModelEmpty):
             return True
-        if status == ends.kInfeasible:
+        if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):  # no cost here falls without end
             return False
         word = self._highs.modelStatusToString(status)
         if status != ends.kTimeLimit:

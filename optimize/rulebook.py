@@ -16,6 +16,7 @@ import numpy as np
 
 from optimize import worth
 from optimize.arrays import FloatArray
+from optimize.constraints import named
 from optimize.types import DayProblem
 from optimize.worth import Reach
 
@@ -64,6 +65,12 @@ def _several_contracts(problem: DayProblem) -> bool:
     return len(problem.day_starts) > 1 and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars)
 
 
+def _coefficients_change(problem: DayProblem) -> Iterable[int]:
+    cars, slots = len(problem.cars), len(problem.slots)
+    parts = [part for one in problem.constraints for part in one.coefficients(cars, slots)]
+    return _steps(*(row for part in parts for row in part))
+
+
 ACCOUNTED = "accounts equal to the objective, €"
 """What `plan.check_account` refuses: a term that the record of a plan counts otherwise than its account."""
 
@@ -73,6 +80,7 @@ IDENTITY = (
     "Session.battery_id",
     "Site.site_id",
     "ReserveBlock.product_id",
+    "LinearConstraint.name",
 )
 """What names things."""
 
@@ -83,6 +91,7 @@ GEOMETRY = (
     "DayProblem.sessions",
     "DayProblem.sites",
     "DayProblem.reserves",
+    "DayProblem.constraints",
     "Car.site_id",
     "Session.site_id",
     "Site.parent_id",
@@ -258,6 +267,21 @@ RULES: tuple[Rule, ...] = (
             else ""
         ),
         edges=lambda problem: problem.day_starts,
+    ),
+    Rule(
+        name="own constraint",
+        owns=(
+            "LinearConstraint.import_coefficients",
+            "LinearConstraint.export_coefficients",
+            "LinearConstraint.lower",
+            "LinearConstraint.upper",
+        ),
+        model=("own_constraint",),
+        checks=("own constraint",),
+        bindings=("own constraint",),
+        fleet="declined",
+        declines=lambda problem: named(problem.constraints) if problem.constraints else "",
+        edges=_coefficients_change,
     ),
     Rule(
         name="minimum power",

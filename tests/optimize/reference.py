@@ -53,6 +53,10 @@ def add(into: Sum, other: Sum, factor: float = 1.0) -> Sum:
     return into
 
 
+class NoPlanError(Exception):
+    """Nothing keeps every row."""
+
+
 class _Rows:
     def __init__(self, problem: DayProblem, mode: Mode, seconds: float) -> None:
         self.problem, self.mode, self.seconds = problem, mode, seconds
@@ -67,11 +71,13 @@ class _Rows:
         slots = range(len(problem.slots))
         self.power: dict[tuple[str, int], Sum] = {(j, t): {} for j in self.sites for t in slots}
         self.held: dict[tuple[int, str, int], Sum] = {}
+        self.plug: dict[tuple[int, int], tuple[Sum, Sum]] = {}
         for i, one in enumerate(problem.cars):
             self._car(i, one)
         for j in self.sites:
             self._site(j)
         self._bids()
+        self._own()
         self.primary = self._primary()
 
     def column(self, lower: float, upper: float, *, gain: float = 0.0, integer: bool = False) -> int:
@@ -149,6 +155,7 @@ class _Rows:
             y, z = (self.column(0.0, 1.0, integer=True) for _ in range(2))
             before, energy = energy, add(dict(energy), {c: hours, d: -hours})
             power = {c: 1.0 / eta_in, d: -eta_out}
+            self.plug[i, t] = {c: 1.0 / eta_in}, {d: eta_out}
             self.rows += [
                 ({c: 1.0, z: -p_ch}, -np.inf, 0.0),
                 ({c: 1.0, z: -one.min_charge_kw}, 0.0, np.inf),
@@ -299,6 +306,14 @@ class _Rows:
                 for t in block.slots if getattr(block, way) else ():
                     self.rows.append((add({bid: -1.0}, self.held.get((b, way, t), {})), 0.0, np.inf))
 
+    def _own(self) -> None:
+        for one in self.problem.constraints:
+            row: Sum = {}
+            for (i, t), (drawn, fed) in self.plug.items():
+                for factors, power in ((one.import_coefficients, drawn), (one.export_coefficients, fed)):
+                    add(row, power, 0.0 if factors is None else float(factors[i, t]))
+            self.rows.append((row, one.lower, one.upper))
+
     def _primary(self) -> Sum | None:
         problem, slots = self.problem, range(len(self.problem.slots))
         roots = [j for j, site in self.sites.items() if site.parent_id is None]
@@ -364,6 +379,8 @@ class _Rows:
             constraints=LinearConstraint(matrix[:, :width], low, high),
             options={"mip_rel_gap": 1e-7} | ({"time_limit": seconds} if math.isfinite(seconds) else {}),
         )
+        if answer.status == 2:
+            raise NoPlanError
         assert answer.status in (0, 1), answer.message
         value = float(answer.fun) if answer.x is not None else math.inf
         least = value if answer.status == 0 else min(value, answer.mip_dual_bound or -math.inf)
