@@ -50,7 +50,7 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     above = [[k for k in path if meets[k]] for path in paths]
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
-    weighed = [np.flatnonzero(one.weighs(len(problem.cars))) for one in problem.constraints]
+    weighed = [one.cars() for one in problem.constraints]
     site_pack, car_pack = _packs(arrays, above, inside, visits, weighed)
     sessions: dict[str, list[Session]] = {car.battery_id: [] for car in problem.cars}
     for session in problem.sessions:
@@ -69,7 +69,7 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
             sites=tuple(problem.sites[j] for j in sites.tolist()),
             reserves=tuple(arrays.blocks[b] for b in blocks.tolist()),
             previous_kw=None if problem.previous_kw is None else problem.previous_kw[mine],
-            constraints=of_cars(problem.constraints, mine.tolist(), len(problem.cars)),
+            constraints=of_cars(problem.constraints, mine.tolist()),
         )
         parts.append(Part(problem=few, cars=mine, sites=sites, blocks=blocks))
     return tuple(parts)

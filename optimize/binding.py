@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimize.constraints import at_bounds
 from optimize.rulebook import BINDINGS
 from optimize.stays import StaySlots, taper_kw
 from optimize.tree import SiteTree
@@ -115,16 +116,11 @@ def _held_by_own(problem: DayProblem, plan: ModePlan, stays: StaySlots) -> BoolA
     if plan.mode == "uncontrolled":
         return held
     drawn, fed = plan.charge_kw / stays.efficiency_charge, plan.discharge_kw * stays.efficiency_discharge
-    idle = (plan.charge_kw <= CLOSE) & (plan.discharge_kw <= CLOSE)
-    for one in problem.constraints:
-        of_import, of_export = one.coefficients(len(problem.cars), len(problem.slots))
-        total = float((of_import * drawn).sum() + (of_export * fed).sum())
-        moving = ((plan.charge_kw > CLOSE) & (of_import != 0.0)) | (
-            (plan.discharge_kw > CLOSE) & (of_export != 0.0)
-        )
-        for room, sign in ((one.upper - total, 1.0), (total - one.lower, -1.0)):
-            if room <= CLOSE * one.largest:
-                held |= moving | (idle & ((sign * of_import > 0.0) | (sign * of_export > 0.0)))
+    charging, discharging = plan.charge_kw > CLOSE, plan.discharge_kw > CLOSE
+    for one, sign in at_bounds(problem.constraints, drawn, fed, CLOSE):
+        of_import, of_export = one.coefficients()
+        held |= (charging & (of_import != 0.0)) | (discharging & (of_export != 0.0))
+        held |= ~charging & ~discharging & ((sign * of_import > 0.0) | (sign * of_export > 0.0))
     return held
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimize.arrays import BoolArray, FloatArray, checked_array
+from optimize.arrays import BoolArray, FloatArray, IntArray, checked_array
 from optimize.errors import ProblemError
 from optimize.validation import require_unique
 
@@ -71,18 +71,21 @@ class LinearConstraint:
         """Whether a plan that moves nothing breaks it."""
         return self.lower > 0.0 or self.upper < 0.0
 
-    def coefficients(self, cars: int, slots: int) -> tuple[FloatArray, FloatArray]:
+    def coefficients(self) -> tuple[FloatArray, FloatArray]:
         """Of import and of export, both [n, T]."""
-        none = np.zeros((cars, slots))
+        none = np.zeros(self._given[0].shape)
         given = (self.import_coefficients, self.export_coefficients)
         return none if given[0] is None else given[0], none if given[1] is None else given[1]
 
-    def weighs(self, cars: int) -> BoolArray:
-        """The cars that it is about, [n]."""
-        found = np.zeros(cars, dtype=np.bool_)
-        for part in self._given:
-            found |= (part != 0.0).any(axis=1)
+    def weighs(self) -> BoolArray:
+        """The cars and slots that it is about, [n, T]."""
+        of_import, of_export = self.coefficients()
+        found: BoolArray = (of_import != 0.0) | (of_export != 0.0)
         return found
+
+    def cars(self) -> IntArray:
+        """The numbers of the cars that it is about."""
+        return np.flatnonzero(self.weighs().any(axis=1))
 
     def of_cars(self, cars: Sequence[int]) -> LinearConstraint:
         """The same of some cars, in their order; all that it is about must be among them."""
@@ -110,22 +113,32 @@ def check_constraints(constraints: Sequence[LinearConstraint], cars: int, slots:
                 raise ProblemError(one.subject, f"shape of {field}", part.shape, rule)
 
 
-def of_cars(
-    constraints: Sequence[LinearConstraint], cars: Sequence[int], count: int
-) -> tuple[LinearConstraint, ...]:
-    """The constraints about some of `count` cars. Raises ProblemError for one that is also about others."""
-    mine = np.zeros(count, dtype=np.bool_)
-    mine[list(cars)] = True
+def of_cars(constraints: Sequence[LinearConstraint], cars: Sequence[int]) -> tuple[LinearConstraint, ...]:
+    """The constraints about some cars. Raises ProblemError for one that is also about others."""
     found = []
     for one in constraints:
-        weighs = one.weighs(count)
-        if not (weighs & mine).any():
+        inside = np.isin(one.cars(), cars)
+        if not inside.any():
             continue
-        if (weighs & ~mine).any():
-            rule = "must all be planned together"
-            raise ProblemError(one.subject, "cars", f"{int((weighs & mine).sum())} of them", rule)
+        if not inside.all():
+            some = f"{int(inside.sum())} of {inside.size}"
+            raise ProblemError(one.subject, "cars", some, "must all be planned together")
         found.append(one.of_cars(cars))
     return tuple(found)
+
+
+def at_bounds(
+    constraints: Sequence[LinearConstraint], drawn_kw: FloatArray, fed_kw: FloatArray, close_kw: float
+) -> list[tuple[LinearConstraint, float]]:
+    """Those that stand at a bound at metered powers [n, T], with 1.0 for the upper and -1.0 for the lower."""
+    found = []
+    for one in constraints:
+        of_import, of_export = one.coefficients()
+        total = float((of_import * drawn_kw).sum() + (of_export * fed_kw).sum())
+        for room, sign in ((one.upper - total, 1.0), (total - one.lower, -1.0)):
+            if room <= close_kw * one.largest:
+                found.append((one, sign))
+    return found
 
 
 def excludes_idling(constraints: Collection[LinearConstraint]) -> bool:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 
 from optimize.apart import Part, join, take_apart
-from optimize.constraints import named
 from optimize.errors import SolverError, TimeLimitError
 from optimize.fleet.route import STEPS_AT_ONCE, Route, route
 from optimize.types import DayProblem, Mode, ModePlan
@@ -89,9 +88,6 @@ def _search(problem: DayProblem, mode: Mode, chosen: Route, deadline: float) -> 
 
 
 def _at_once(problem: DayProblem, mode: Mode) -> ModePlan:
-    if problem.constraints:
-        words = f"no time for a plan that keeps {named(problem.constraints)}"
-        raise TimeLimitError(mode, words, f"{len(problem.cars)} cars and {len(problem.slots)} slots")
     from optimize.fleet.at_once import plan_at_once
 
     return plan_at_once(problem, mode)

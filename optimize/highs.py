@@ -149,7 +149,10 @@ class HighsProgram:
         self._highs.run()
         status = self._highs.getModelStatus()
         ends = highspy.HighsModelStatus
-        if status in (ends.kOptimal, ends.kModelEmpty):
+        if status == ends.kModelEmpty:  # without columns HiGHS does not look at the rows
+            rows = self._highs.getLp()
+            return bool(np.all(np.array(rows.row_lower_) <= 0.0) and np.all(np.array(rows.row_upper_) >= 0.0))
+        if status == ends.kOptimal:
             return True
         if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):  # no cost here falls without end
             return False

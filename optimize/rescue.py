@@ -232,17 +232,11 @@ def trees(problem: DayProblem) -> list[list[int]]:
         if session.site_id is not None:
             visits[session.battery_id].append(session.site_id)
     together = [
-        [
-            site
-            for i in np.flatnonzero(one.weighs(len(problem.cars)))
-            for site in visits[problem.cars[i].battery_id]
-        ]
+        [site for i in one.cars().tolist() for site in visits[problem.cars[i].battery_id]]
         for one in problem.constraints
     ]
-    for sites in (
-        *visits.values(),
-        *together,
-    ):  # a car that visits two trees, or an own constraint, makes them one
+    # A car that visits two trees makes them one, as does an own constraint about cars of both.
+    for sites in (*visits.values(), *together):
         own = {group[site] for site in sites}
         first = min(own)
         group = {site: first if of in own else of for site, of in group.items()}
@@ -271,5 +265,5 @@ def part_of(problem: DayProblem, cars: Sequence[int], busy_kw: Mapping[str, Floa
         sessions=tuple(one for one in problem.sessions if one.battery_id in names),
         sites=sites,
         previous_kw=None if problem.previous_kw is None else problem.previous_kw[list(cars)],
-        constraints=of_cars(problem.constraints, cars, len(problem.cars)),
+        constraints=of_cars(problem.constraints, cars),
     )

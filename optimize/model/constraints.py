@@ -28,12 +28,12 @@ def add_constraints(
     program: Assembly, problem: DayProblem, pairs: Pairs, columns: Mapping[str, IntArray]
 ) -> IntArray:
     """The rows of the problem's own constraints, [C]."""
-    own, cars, slots = problem.constraints, len(problem.cars), len(problem.slots)
+    own = problem.constraints
     if not own:
         return np.zeros(0, dtype=np.int64)
     parts = []
     for number, one in enumerate(own):
-        drawn, fed = (part[pairs.car, pairs.slot] / one.largest for part in one.coefficients(cars, slots))
+        drawn, fed = (part[pairs.car, pairs.slot] / one.largest for part in one.coefficients())
         for column, weight in (
             (columns["charge"], drawn / pairs.data["efficiency_charge"]),
             (columns["discharge"], fed * pairs.data["efficiency_discharge"]),

@@ -1,9 +1,8 @@
-"""Two other ways to the optimum, sharing nothing with the room's model but the problem's types.
+"""Another way to the optimum, sharing nothing with the room's model but the problem's types.
 
-`milp_answer`: a second formulation for scipy's milp: sums of powers instead of energies, a binary for every
-direction, power, meter and bid from the start, drawdown as a row for each pair of slots, the tree walked for
-every car and slot, wear under a dense fan of tangents.
-`grid_objective`: an exact dynamic programme for one car whose numbers all lie on a grid of energy steps.
+A second formulation for scipy's milp: sums of powers instead of energies, a binary for every direction,
+power, meter and bid from the start, drawdown as a row for each pair of slots, the tree walked for every car
+and slot, wear under a dense fan of tangents.
 """
 
 from __future__ import annotations
@@ -386,32 +385,3 @@ class _Rows:
         least = value if answer.status == 0 else min(value, answer.mip_dual_bound or -math.inf)
         x = np.zeros(width) if answer.x is None else answer.x
         return value + float(cost[-1]), least + float(cost[-1]), x
-
-
-def grid_objective(problem: DayProblem, step_kwh: float) -> float:
-    """Largest v2g objective of one car in one session that starts and owes whole steps, with linear wear.
-
-    The charger moves exactly one step a slot, in or out, or none; a vertex of such a chain moves whole steps.
-    """
-    (one,), (session,) = problem.cars, problem.sessions
-    levels = np.arange(round(one.capacity_kwh / step_kwh) + 1)
-    low, high = (
-        round(one.soc_min * one.capacity_kwh / step_kwh),
-        round(one.soc_max * one.capacity_kwh / step_kwh),
-    )
-    start = round(session.arrival_soc * one.capacity_kwh / step_kwh)
-    target = round(session.departure_soc * one.capacity_kwh / step_kwh)
-    missing = np.maximum(0, target - levels) * step_kwh
-    value = (levels - start) * step_kwh * problem.terminal_value_eur_per_kwh
-    value = value - problem.departure_price_eur_per_kwh * missing
-    value[(levels < low) | (levels > high)] = -np.inf
-    wear = one.wear.cost_eur(step_kwh / one.capacity_kwh)
-    for t in reversed(range(len(problem.slots))):
-        buy = problem.import_price_eur_per_kwh[t] * step_kwh / one.efficiency_charge
-        sell = problem.export_price_eur_per_kwh[t] * step_kwh * one.efficiency_discharge - wear
-        best = value.copy()
-        best[:-1] = np.maximum(best[:-1], value[1:] - buy)
-        best[1:] = np.maximum(best[1:], value[:-1] + sell)
-        best[(levels < low) | (levels > high)] = -np.inf
-        value = best
-    return float(value[start])
