@@ -265,6 +265,7 @@ def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     own = []
     for name in ("ceiling", "balance", "ratio")[: int(rng.integers(0, 4))]:
         chosen = rng.random(shape) < rng.choice([0.2, 0.6, 1.0])
+        chosen[rng.random(shape[0]) < 0.4] = False
         chosen[rng.integers(shape[0]), rng.integers(shape[1])] = True
         drawn = chosen * rng.choice([1.0, -1.0, 0.5] if name == "ratio" else [1.0], shape)
         fed = None if name == "ceiling" else -drawn * float(rng.choice([0.5, 1.0, 2.0]))
