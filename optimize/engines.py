@@ -33,10 +33,8 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
     """
     deadline = time.perf_counter() + time_limit_seconds
     chosen = route(problem, mode)
-    _log.info(
-        "mode %s by the %s engine: %s", mode, "fleet" if chosen.engine == "fleet" else "exact", chosen.why
-    )
     if chosen.size > STEPS_AT_ONCE and chosen.engine != "fleet":
+        _log.info("mode %s is planned by the exact formulation: %s", mode, chosen.why)
         if deadline - time.perf_counter() < (AT_ONCE_SECONDS + BUILD_SECONDS) * chosen.size:
             return _at_once(problem, mode)
         parts = take_apart(problem, mode)

@@ -48,7 +48,8 @@ def plan_day(
     which it names), TimeLimitError or PlanCheckError.
     """
     _require(modes, time_limit_seconds)
-    problem = replace(problem, constraints=(*problem.constraints, *constraints))
+    if constraints:
+        problem = replace(problem, constraints=(*problem.constraints, *constraints))
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
 
 

@@ -1,13 +1,13 @@
 """Solve one optimising mode: LP, exact wear by tangents, binaries only where a rule needs them.
 
+0. Where a user's own constraints forbid idling, first find a plan that keeps them at little wear. It may cost
+   what idling does not, so wear may go that much further; without such a plan the constraints are named.
 1. Solve the LP; add a tangent wherever a car's wear is underestimated, until the total error is negligible.
 2. Look for what breaks a rule that an LP cannot keep (`switches`). If nothing does, this is the plan.
 3. Otherwise give that, and only that, a binary; fix each to what the LP does on balance and repeat 1 until
    nothing is broken: a plan. If it is not yet proven to be the best, let the MILP over the binaries improve
    it and say how good it can get, and repeat. The last LP, with binaries fixed, holds plan and prices.
 4. Where objectives come before net benefit, do all this for each in turn, and hold what it reached.
-0. Where a user's own constraints forbid idling, first find a plan that keeps them at little wear. It may cost
-   what idling does not, so wear may go that much further; without such a plan the constraints are named.
 
 Every program solved with its binaries free relaxes the whole problem: tangents never overestimate wear, and
 what has no binary may do anything. So the best bound seen is a bound on the exact problem.
@@ -43,8 +43,9 @@ MILP_SHARE = 0.8
 CUT_ROUNDS = 60
 # What an earlier objective reached is held to this, absolute or relative.
 HELD = 1e-7
-# A first plan that keeps own constraints need only be one.
+# A first plan that keeps own constraints need only be one, in a share of the time.
 ANY_GAP = 1.0
+FIRST_SHARE = 0.5
 NO_WEAR = WearPrice(
     form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
 )
@@ -176,7 +177,7 @@ def _beside_constraints(
     slope = np.array([car.wear.over(problem.duty_days).slope_eur(0.0) for car in problem.cars])
     free = replace(problem, cars=tuple(replace(car, wear=NO_WEAR) for car in problem.cars))
     day = build_day(free, windows, mode, np.full(slope.size, np.inf))
-    search = _search(day, time_limit_seconds, ANY_GAP, None)
+    search = _search(day, FIRST_SHARE * time_limit_seconds, ANY_GAP, None)
     search.exact_wear = False
     cost = np.zeros(day.programme.cost.size)
     cost[day.duty] = slope[day.wearing]

@@ -189,7 +189,9 @@ def test_cars_of_one_constraint_stay_together_and_keep_it_in_their_part(
         part_of(problem, [0], {})
 
 
-def test_a_fleet_with_a_constraint_is_planned_exactly_and_never_without_it() -> None:
+def test_a_fleet_with_a_constraint_is_planned_exactly_and_never_without_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     problem = depot_day(300)
     export = np.zeros((300, 96))
     export[0, 68:80] = problem.slot_hours
@@ -197,6 +199,9 @@ def test_a_fleet_with_a_constraint_is_planned_exactly_and_never_without_it() -> 
     chosen = route(problem, "v2g")
     assert chosen.engine == "pyomo"
     assert "own constraint 'evening'" in chosen.why
+    with caplog.at_level("INFO", "optimize.engines"), pytest.raises(TimeLimitError):
+        plan_in_time(problem, "v2g", 0.0)
+    assert "own constraint 'evening'" in caplog.text
     for seconds in (0.0, 0.01):
         with pytest.raises(TimeLimitError, match="own constraint 'evening'"):
             plan_in_time(problem, "v2g", seconds)
