@@ -13,7 +13,9 @@ from optimize.types import Car, DayProblem, LinearConstraint, Session, Site, Wea
 
 slots = pd.date_range("2026-06-15T14:00Z", periods=64, freq="15min")
 hours = 14 + np.arange(64) / 4
-prices = np.where((hours >= 17) & (hours < 20), 0.31, np.where(hours < 17, 0.22, 0.18))  # €/kWh at the plug
+prices = np.full(64, 0.18)  # €/kWh at the plug
+prices[(hours >= 17) & (hours < 20)] = 0.31
+prices[(hours >= 22) & (hours < 24)] = 0.15
 wear = WearPrice(
     form="rate", residual_value_eur=5000.0, l0_days=4500.0, alpha_day_per_efc=1.0, beta_day_per_efc=1.2
 )
