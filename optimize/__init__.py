@@ -1,6 +1,7 @@
 """Prices, cars and plug-in sessions in; each mode's plan, its check and its accounts out.
 
 types        the question (DayProblem: cars, sites), and the answer (answer: ModePlan)
+constraints  a user's own: LinearConstraint
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
 rulebook     every rule and term, whose it is and where it is said; worth, most_duty: how far wear can pay
 windows      sessions laid on the day's slots; as arrays: stays; the sites as a tree: tree
@@ -32,6 +33,7 @@ from optimize.types import (
     Car,
     DayProblem,
     DepartureOutcome,
+    LinearConstraint,
     Mode,
     ModePlan,
     Objective,
@@ -55,6 +57,7 @@ __all__ = [
     "Car",
     "DayProblem",
     "DepartureOutcome",
+    "LinearConstraint",
     "Mode",
     "ModePlan",
     "Objective",

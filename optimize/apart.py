@@ -1,9 +1,10 @@
 """Cars that share nothing are days of their own: split before planning, joined again after.
 
 Cars meet where a limit could bind them together, at a peak that is paid for, behind a meter, in a reserve
-bid, and at the roots where the objective counts their sum. Sites and cars linked so, directly or through
-others, are a component. All that a plan holds, reaches and pays is a sum over components, objective after
-objective, so the plans of components are the plan of the day, and their bounds add up to its bound.
+bid, in a user's own constraint, and at the roots where the objective counts their sum. Sites and cars linked
+so, directly or through others, are a component. All that a plan holds, reaches and pays is a sum over
+components, objective after objective, so the plans of components are the plan of the day, and their bounds
+add up to its bound.
 A site where nothing can bind links nobody; it may appear in several parts, each with its own cars.
 """
 
@@ -18,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
+from optimize.constraints import of_cars
 from optimize.fleet.arrays import FleetArrays, arrays_of
 from optimize.fleet.coupling import meetings, node_power_range
 from optimize.fleet.route import RESERVE_WEIGHT
@@ -48,7 +50,8 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     above = [[k for k in path if meets[k]] for path in paths]
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
-    site_pack, car_pack = _packs(arrays, above, inside, visits)
+    weighed = [one.cars() for one in problem.constraints]
+    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed)
     sessions: dict[str, list[Session]] = {car.battery_id: [] for car in problem.cars}
     for session in problem.sessions:
         sessions[session.battery_id].append(session)
@@ -66,6 +69,7 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
             sites=tuple(problem.sites[j] for j in sites.tolist()),
             reserves=tuple(arrays.blocks[b] for b in blocks.tolist()),
             previous_kw=None if problem.previous_kw is None else problem.previous_kw[mine],
+            constraints=of_cars(problem.constraints, mine.tolist()),
         )
         parts.append(Part(problem=few, cars=mine, sites=sites, blocks=blocks))
     return tuple(parts)
@@ -88,14 +92,20 @@ def _at_one_of(problem: DayProblem, i: int, visits: Sequence[int]) -> Car:
 
 
 def _packs(
-    arrays: FleetArrays, above: Sequence[Sequence[int]], inside: BoolArray, visits: Sequence[Sequence[int]]
+    arrays: FleetArrays,
+    above: Sequence[Sequence[int]],
+    inside: BoolArray,
+    visits: Sequence[Sequence[int]],
+    weighed: Sequence[IntArray],
 ) -> tuple[IntArray, IntArray]:
     """The part of each site, −1 where nothing is counted, and of each car; above: what counts at each site.
 
-    Cars that meet nobody are one part, however many: nothing makes their number difficult.
+    Cars that meet nobody are one part, however many: nothing makes their number difficult. weighed: the cars
+    of each own constraint; those of one stay together, and apart from who meets nobody.
     """
     links = [(j, k) for j, coupled in enumerate(above) for k in coupled]
     links += [(arrays.sites + i, k) for i, places in enumerate(visits) for j in places for k in above[j]]
+    links += [(arrays.sites + cars[0], arrays.sites + i) for cars in weighed for i in cars.tolist()]
     ends = np.array(links, dtype=np.int64).reshape(-1, 2)
     nodes = arrays.sites + arrays.cars
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(nodes, nodes))
@@ -104,7 +114,8 @@ def _packs(
     np.add.at(size, label[arrays.sites + arrays.car], arrays.count)
     size[np.unique(label[arrays.block_site])] *= RESERVE_WEIGHT
     pack, last, held = np.full(nodes, LONE), LONE, PACK
-    for component in np.unique(label[: arrays.sites][inside]).tolist():
+    held_together = [arrays.sites + int(cars[0]) for cars in weighed]
+    for component in np.unique(label[[*np.flatnonzero(inside), *held_together]]).tolist():
         held += int(size[component])
         if held > PACK or last == LONE:
             last, held = last + 1, int(size[component])

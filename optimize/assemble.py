@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.binding import bindings
+from optimize.constraints import LinearConstraint, at_bounds
 from optimize.reasons import Course, why_missed
 from optimize.stays import by_slot
 from optimize.tree import SiteTree, site_tree
@@ -73,13 +74,15 @@ def assemble_plan(
         prices=prices or Prices.unknown(shape[0], len(problem.sites), len(problem.reserves), shape[1]),
         binding=np.zeros(shape, dtype=np.int8),
     )
+    import_kw, export_kw = charge_kw / stays.efficiency_charge, discharge_kw * stays.efficiency_discharge
+    own = [one for one, _ in at_bounds(problem.constraints, import_kw, export_kw, NEGLIGIBLE_KW)]
     tree = site_tree(problem)
     drawn = tree.total_kw(stays.site_kw(stays.metered_kw(charge_kw, discharge_kw), len(problem.sites)))
     full = drawn >= tree.import_kw - NEGLIGIBLE_KW, -drawn >= tree.export_kw - NEGLIGIBLE_KW
     return replace(
         plan,
         departures=tuple(
-            _outcome(problem, tree, window, energy, drawn, plan)
+            _outcome(problem, tree, window, energy, drawn, plan, own)
             for window, energy in zip(windows, reached, strict=True)
         ),
         binding=bindings(problem, windows, stays, tree, full, plan),
@@ -93,6 +96,7 @@ def _outcome(
     reached_kwh: float,
     drawn_kw: FloatArray,
     plan: ModePlan,
+    own: Sequence[LinearConstraint],
 ) -> DepartureOutcome:
     missing = max(0.0, window.target_kwh - reached_kwh)
     if missing <= NEGLIGIBLE_KWH:
@@ -104,6 +108,7 @@ def _outcome(
         drawn_kw=drawn_kw,
         reached_kwh=reached_kwh,
         reserves=plan.reserves,
+        at_bounds=() if plan.mode == "uncontrolled" else own,
         solver=plan.solver,
     )
     return DepartureOutcome(

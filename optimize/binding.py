@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimize.constraints import at_bounds
 from optimize.rulebook import BINDINGS
 from optimize.stays import StaySlots, taper_kw
 from optimize.tree import SiteTree
@@ -50,6 +51,7 @@ def bindings(
         "reserve down": down,
         "contract": ~charging & used_up,
         "minimum power": (charging & (c <= least_in + CLOSE)) | (discharging & (d <= least_out + CLOSE)),
+        "own constraint": _held_by_own(problem, plan, stays),
         "idle": idle,
     }
     code = np.select(list(rules.values()), [BINDINGS.index(name) for name in rules], BINDINGS.index("free"))
@@ -106,6 +108,20 @@ def _used_up(problem: DayProblem, plan: ModePlan) -> BoolArray:
     used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
     up: BoolArray = (used >= problem.v2g_left_kwh() - CLOSE)[:, problem.day_of_slot]
     return up & (plan.mode == "v2g")
+
+
+def _held_by_own(problem: DayProblem, plan: ModePlan, stays: StaySlots) -> BoolArray:
+    """Where an own constraint that stands at a bound lets a power change no further, [n, T]."""
+    held = np.zeros(plan.plugged.shape, dtype=np.bool_)
+    if plan.mode == "uncontrolled":
+        return held
+    drawn, fed = plan.charge_kw / stays.efficiency_charge, plan.discharge_kw * stays.efficiency_discharge
+    charging, discharging = plan.charge_kw > CLOSE, plan.discharge_kw > CLOSE
+    for one, sign in at_bounds(problem.constraints, drawn, fed, CLOSE):
+        of_import, of_export = one.coefficients()
+        held |= (charging & (of_import != 0.0)) | (discharging & (of_export != 0.0))
+        held |= ~charging & ~discharging & ((sign * of_import > 0.0) | (sign * of_export > 0.0))
+    return held
 
 
 def _fallen(problem: DayProblem, windows: Sequence[SessionWindow], plan: ModePlan) -> BoolArray:

@@ -27,8 +27,8 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     """Refuse a plan that breaks any rule by more than 1e-6 (kW, kWh).
 
     Plugged slots, energy balance and bounds, powers, no charge with discharge, the mode's own limits,
-    drawdown, contract, site limits, reserves, and departures stated as reached. PlanCheckError names rule,
-    place and excess.
+    drawdown, contract, own constraints (by what 1e-6 kW do at their largest coefficient), site limits,
+    reserves, and departures stated as reached. PlanCheckError names rule, place and excess.
     """
     _check_shapes(problem, plan)
     spans = whole_slots(problem)
@@ -37,6 +37,8 @@ def check_plan(problem: DayProblem, plan: ModePlan) -> None:
     _check_plugged(problem, plan, terms)
     _check_energies(problem, plan, terms)
     _check_powers(problem, plan, terms)
+    if plan.mode != "uncontrolled":
+        _check_constraints(problem, plan, terms)
     if plan.mode == "v2g":
         _check_drawdown(problem, plan, spans, terms)
         used = np.add.reduceat(plan.discharge_kw, problem.day_starts, axis=1) * problem.slot_hours
@@ -157,6 +159,21 @@ def _check_drawdown(
             place = f"session {session.session_id!r} of battery {car.battery_id!r}"
             excess = fall - car.drawdown_limit * car.capacity_kwh
             raise PlanCheckError("drawdown within the session", place, excess)
+
+
+def _check_constraints(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+    """Uncontrolled charging is what happens without planning: nothing holds it to them."""
+    plugged = terms.site >= 0
+    drawn = np.where(plugged, plan.charge_kw / terms.charging, 0.0)
+    fed = np.where(plugged, plan.discharge_kw * terms.discharging, 0.0)
+    for one in problem.constraints:
+        given = ((one.import_coefficients, drawn), (one.export_coefficients, fed))
+        sums = [float((part * kw).sum()) for part, kw in given if part is not None]
+        largest = max(float(np.abs(part).max()) for part, _ in given if part is not None)
+        excess = max(one.lower - sum(sums), sum(sums) - one.upper)
+        if not excess <= TOLERANCE * largest:
+            place = f"mode {plan.mode}, which has {sum(sums):.6g} (bounds {one.lower:g} to {one.upper:g})"
+            raise PlanCheckError(f"own constraint {one.name!r}", place, excess)
 
 
 def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:

@@ -7,6 +7,7 @@ without a search: every part has a plan, and the gap says what is open.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ BUILD_SECONDS = 1e-5
 # A day smaller than this is not worth the kernel that such a plan needs, which takes a minute to compile.
 LEAST_AT_ONCE = 2_000
 
+_log = logging.getLogger(__name__)
+
 
 def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> ModePlan:
     """A plan of an optimising mode ("ordered" or "v2g") with a proven gap, not yet checked.
@@ -31,6 +34,7 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
     deadline = time.perf_counter() + time_limit_seconds
     chosen = route(problem, mode)
     if chosen.size > STEPS_AT_ONCE and chosen.engine != "fleet":
+        _log.info("mode %s is planned by the exact formulation: %s", mode, chosen.why)
         if deadline - time.perf_counter() < (AT_ONCE_SECONDS + BUILD_SECONDS) * chosen.size:
             return _at_once(problem, mode)
         parts = take_apart(problem, mode)
@@ -58,6 +62,8 @@ def _in_turn(parts: Sequence[Part], mode: Mode, routes: Sequence[Route], deadlin
         try:
             plans.append(_search(part.problem, mode, chosen, now + share * spare))
         except SolverError:
+            if part.problem.constraints:  # nothing else keeps these
+                raise
             too_small += 1
             now = time.perf_counter()
             plans.append(_at_once(part.problem, mode))

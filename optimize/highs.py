@@ -123,6 +123,11 @@ class HighsProgram:
             self._highs.changeColBounds(column, 0.0, 1.0)
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kInteger)
 
+    def bound_rows(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Give rows other bounds."""
+        for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            self._require_ok(self._highs.changeRowBounds(row, low, high), "changing a row's bounds")
+
     def suggest(self, columns: IntArray, values: FloatArray) -> None:
         """Offer a start for the integer columns; HiGHS completes it and drops it if it cannot."""
         self._highs.setSolution(columns.size, columns.astype(np.int32), values)
@@ -144,9 +149,12 @@ class HighsProgram:
         self._highs.run()
         status = self._highs.getModelStatus()
         ends = highspy.HighsModelStatus
-        if status in (ends.kOptimal, ends.kModelEmpty):
+        if status == ends.kModelEmpty:  # without columns HiGHS does not look at the rows
+            rows = self._highs.getLp()
+            return bool(np.all(np.array(rows.row_lower_) <= 0.0) and np.all(np.array(rows.row_upper_) >= 0.0))
+        if status == ends.kOptimal:
             return True
-        if status == ends.kInfeasible:
+        if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):  # no cost here falls without end
             return False
         word = self._highs.modelStatusToString(status)
         if status != ends.kTimeLimit:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from optimize.account import account, primary_value
 from optimize.check import check_plan
+from optimize.constraints import LinearConstraint
 from optimize.engines import plan_in_time
 from optimize.errors import OptimizeError, PlanCheckError
 from optimize.follow import charge_on_plug_in
@@ -31,16 +32,24 @@ class PlannedDay:
 
 
 def plan_day(
-    problem: DayProblem, modes: Sequence[Mode] = MODES, *, time_limit_seconds: float = 120.0
+    problem: DayProblem,
+    modes: Sequence[Mode] = MODES,
+    *,
+    constraints: Sequence[LinearConstraint] = (),
+    time_limit_seconds: float = 120.0,
 ) -> dict[Mode, ModePlan]:
     """Plan the day in each mode; every plan has passed the independent check.
 
+    constraints: a user's own, besides those of the problem; "uncontrolled" is not held to them.
     Its accounts equal its objective to 1e-6 €, and it reaches what was held of an objective before net
     benefit. time_limit_seconds bounds the search of each mode: status "time_limit" and the gap say what it
     left open. Beyond it lie what any plan takes and, where binaries were needed, the LPs that close their
-    search. Raises ProblemError for an unknown mode, SolverError, TimeLimitError or PlanCheckError.
+    search. Raises ProblemError for an unknown mode, SolverError (also where no plan keeps own constraints,
+    which it names), TimeLimitError or PlanCheckError.
     """
     _require(modes, time_limit_seconds)
+    if constraints:
+        problem = replace(problem, constraints=(*problem.constraints, *constraints))
     return {mode: _plan_mode(problem, mode, time_limit_seconds) for mode in modes}
 
 

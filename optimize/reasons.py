@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimize.constraints import LinearConstraint, named
 from optimize.tree import SiteTree
 from optimize.types import DayProblem, FloatArray, ReserveBid, SolverRecord
 from optimize.windows import SessionWindow, taper_line
@@ -25,7 +26,8 @@ TOLD = 0.02
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Course:
     """What a plan does while a stay lasts: the car's battery-side powers [T], what all cars draw at each site
-    [S, T] (metered, + = import), what it left with, its reserve, and how the plan was found.
+    [S, T] (metered, + = import), what it left with, its reserve, which own constraints stand at a bound,
+    and how the plan was found.
     """
 
     charge_kw: FloatArray
@@ -33,6 +35,7 @@ class Course:
     drawn_kw: FloatArray
     reached_kwh: float
     reserves: Sequence[ReserveBid]
+    at_bounds: Sequence[LinearConstraint]
     solver: SolverRecord
 
 
@@ -143,6 +146,9 @@ def _choice(problem: DayProblem, window: SessionWindow, course: Course, needs: s
     """The plan could have charged more, or fed back less."""
     fed = float(course.discharge_kw[window.first : window.end].sum()) * problem.slot_hours
     back = f", of which {fed:.1f} kWh are fed back" if fed > NEGLIGIBLE_KWH else ""
+    own = [one for one in course.at_bounds if one.weighs()[window.car, window.first : window.end].any()]
+    if own:
+        return f"{named(own)} {'leaves' if len(own) == 1 else 'leave'} no more{back}; {needs}"
     price = f"departure price ({problem.departure_price_eur_per_kwh:g} €/kWh)"
     dear = problem.departure_price_eur_per_kwh > problem.most_gain_eur_per_kwh()
     if dear and course.solver.status == "time_limit":

@@ -18,6 +18,7 @@ import numpy as np
 from optimize.account import account, grid_power_kw
 from optimize.arrays import BoolArray, FloatArray
 from optimize.check import check_plan
+from optimize.constraints import of_cars
 from optimize.engines import plan_in_time
 from optimize.errors import OptimizeError, TimeLimitError
 from optimize.follow import Schedule, follow
@@ -217,7 +218,7 @@ def _busy_kw(
 
 
 def trees(problem: DayProblem) -> list[list[int]]:
-    """The numbers of the cars that may share a feeder, tree by tree of the sites that they visit."""
+    """The numbers of the cars that may share a feeder or an own constraint, tree by tree of their sites."""
     parent = {site.site_id: site.parent_id for site in problem.sites}
 
     def root(site: str) -> str:
@@ -230,7 +231,12 @@ def trees(problem: DayProblem) -> list[list[int]]:
     for session in problem.sessions:
         if session.site_id is not None:
             visits[session.battery_id].append(session.site_id)
-    for sites in visits.values():  # a car that visits two trees makes them one
+    together = [
+        [site for i in one.cars().tolist() for site in visits[problem.cars[i].battery_id]]
+        for one in problem.constraints
+    ]
+    # A car that visits two trees makes them one, as does an own constraint about cars of both.
+    for sites in (*visits.values(), *together):
         own = {group[site] for site in sites}
         first = min(own)
         group = {site: first if of in own else of for site, of in group.items()}
@@ -241,7 +247,10 @@ def trees(problem: DayProblem) -> list[list[int]]:
 
 
 def part_of(problem: DayProblem, cars: Sequence[int], busy_kw: Mapping[str, FloatArray]) -> DayProblem:
-    """The day of some cars alone, at all of its sites; busy_kw: what others draw there, by site, [T]."""
+    """The day of some cars alone, at all of its sites; busy_kw: what others draw there, by site, [T].
+
+    Raises ProblemError where an own constraint is about these cars and others.
+    """
     names = {problem.cars[number].battery_id for number in cars}
     nothing = np.zeros(len(problem.slots))
     sites = tuple(
@@ -256,4 +265,5 @@ def part_of(problem: DayProblem, cars: Sequence[int], busy_kw: Mapping[str, Floa
         sessions=tuple(one for one in problem.sessions if one.battery_id in names),
         sites=sites,
         previous_kw=None if problem.previous_kw is None else problem.previous_kw[list(cars)],
+        constraints=of_cars(problem.constraints, cars),
     )

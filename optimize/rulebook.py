@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from optimize import worth
-from optimize.arrays import FloatArray
+from optimize import conditions, worth
+from optimize.constraints import named
 from optimize.types import DayProblem
 from optimize.worth import Reach
 
@@ -46,24 +46,6 @@ class Rule:
     worth: Callable[[Reach], float] | None = None
 
 
-def _steps(*values: FloatArray) -> list[int]:
-    """Slots whose values differ from those of the slot before."""
-    return [int(slot) + 1 for value in values for slot in np.flatnonzero(np.diff(value))]
-
-
-def _followed(problem: DayProblem) -> bool:
-    return problem.previous_kw is not None and problem.change_price_eur_per_kwh > 0.0
-
-
-def _selling_pays_at_a_meter(problem: DayProblem) -> bool:
-    shared = any(site.metering == "site" for site in problem.sites)
-    return shared and bool(np.any(problem.export_price_eur_per_kwh > problem.import_price_eur_per_kwh))
-
-
-def _several_contracts(problem: DayProblem) -> bool:
-    return len(problem.day_starts) > 1 and any(np.isfinite(car.v2g_limit_kwh) for car in problem.cars)
-
-
 ACCOUNTED = "accounts equal to the objective, €"
 """What `plan.check_account` refuses: a term that the record of a plan counts otherwise than its account."""
 
@@ -73,6 +55,7 @@ IDENTITY = (
     "Session.battery_id",
     "Site.site_id",
     "ReserveBlock.product_id",
+    "LinearConstraint.name",
 )
 """What names things."""
 
@@ -83,6 +66,7 @@ GEOMETRY = (
     "DayProblem.sessions",
     "DayProblem.sites",
     "DayProblem.reserves",
+    "DayProblem.constraints",
     "Car.site_id",
     "Session.site_id",
     "Site.parent_id",
@@ -127,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         owns=("DayProblem.may_discharge",),
         model=("discharge",),
         checks=("no discharge where none may be",),
-        edges=lambda problem: _steps(problem.able.astype(np.float64)),
+        edges=lambda problem: conditions.steps(problem.able.astype(np.float64)),
     ),
     Rule(
         name="stored energy",
@@ -254,10 +238,25 @@ RULES: tuple[Rule, ...] = (
         account=("v2g_kwh",),
         declines=lambda problem: (
             "a contract's limit on the V2G energy of each of several days"
-            if _several_contracts(problem)
+            if conditions.several_contracts(problem)
             else ""
         ),
         edges=lambda problem: problem.day_starts,
+    ),
+    Rule(
+        name="own constraint",
+        owns=(
+            "LinearConstraint.import_coefficients",
+            "LinearConstraint.export_coefficients",
+            "LinearConstraint.lower",
+            "LinearConstraint.upper",
+        ),
+        model=("own_constraint",),
+        checks=("own constraint",),
+        bindings=("own constraint",),
+        fleet="declined",
+        declines=lambda problem: named(problem.constraints) if problem.constraints else "",
+        edges=conditions.coefficients_change,
     ),
     Rule(
         name="minimum power",
@@ -286,7 +285,9 @@ RULES: tuple[Rule, ...] = (
         model=("benefit",),
         checks=(ACCOUNTED,),
         account=("energy_cost_eur",),
-        edges=lambda problem: _steps(problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh),
+        edges=lambda problem: conditions.steps(
+            problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh
+        ),
         worth=worth.energy_eur,
     ),
     Rule(
@@ -297,11 +298,11 @@ RULES: tuple[Rule, ...] = (
         account=("netting_eur",),
         declines=lambda problem: (
             "a shared meter where export earns more than import costs"
-            if _selling_pays_at_a_meter(problem)
+            if conditions.selling_pays_at_a_meter(problem)
             else ""
         ),
         # Netting is a gain by the slot, and where selling pays a loss.
-        uneven=_selling_pays_at_a_meter,
+        uneven=conditions.selling_pays_at_a_meter,
     ),
     Rule(
         name="emissions",
@@ -309,7 +310,7 @@ RULES: tuple[Rule, ...] = (
         model=("benefit",),
         checks=(ACCOUNTED,),
         account=("co2_kg", "co2_cost_eur"),
-        edges=lambda problem: _steps(problem.co2_eur_per_kwh),
+        edges=lambda problem: conditions.steps(problem.co2_eur_per_kwh),
         worth=worth.emissions_eur,
     ),
     Rule(
@@ -357,8 +358,8 @@ RULES: tuple[Rule, ...] = (
         checks=(ACCOUNTED,),
         account=("change_price_eur",),
         fleet="declined",
-        declines=lambda problem: "stability against a previous plan" if _followed(problem) else "",
-        uneven=_followed,
+        declines=lambda problem: "stability against a previous plan" if conditions.followed(problem) else "",
+        uneven=conditions.followed,
         worth=worth.change_eur,
     ),
     Rule(

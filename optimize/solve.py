@@ -1,5 +1,7 @@
 """Solve one optimising mode: LP, exact wear by tangents, binaries only where a rule needs them.
 
+0. Where a user's own constraints forbid idling, first find a plan that keeps them at little wear. It may cost
+   what idling does not, so wear may go that much further; without such a plan the constraints are named.
 1. Solve the LP; add a tangent wherever a car's wear is underestimated, until the total error is negligible.
 2. Look for what breaks a rule that an LP cannot keep (`switches`). If nothing does, this is the plan.
 3. Otherwise give that, and only that, a binary; fix each to what the LP does on balance and repeat 1 until
@@ -14,13 +16,16 @@ what has no binary may do anything. So the best bound seen is a bound on the exa
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csc_array
 
+from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.assemble import assemble_plan
+from optimize.constraints import excludes_idling, named
 from optimize.errors import SolverError, TimeLimitError
 from optimize.even import even_out
 from optimize.explain import bids, prices
@@ -29,8 +34,8 @@ from optimize.model.assembly import Assembly
 from optimize.model.day import DayModel, add_wear_cuts, build_day
 from optimize.model.objectives import costs_before_benefit
 from optimize.switches import Powers, Switches, idle_powers, read_powers
-from optimize.types import DayProblem, Mode, ModePlan, SolverRecord
-from optimize.windows import session_windows
+from optimize.types import DayProblem, Mode, ModePlan, SolverRecord, WearPrice
+from optimize.windows import SessionWindow, session_windows
 
 WEAR_ERROR_EUR = 1e-7
 GAP = 2e-6
@@ -38,13 +43,20 @@ MILP_SHARE = 0.8
 CUT_ROUNDS = 60
 # What an earlier objective reached is held to this, absolute or relative.
 HELD = 1e-7
+# A first plan that keeps own constraints need only be one, in a share of the time.
+ANY_GAP = 1.0
+FIRST_SHARE = 0.5
+NO_WEAR = WearPrice(
+    form="rate", residual_value_eur=0.0, l0_days=1.0, alpha_day_per_efc=0.0, beta_day_per_efc=0.0
+)
 
 
 @dataclass(slots=True)
 class Search:
     """One solve under way: the program in force, its switches and when its time is up.
 
-    powers: of the last LP; kept: of the last solution that broke no rule. objectives_left share the time.
+    powers: of the last LP; kept: of the last solution that broke no rule, None before there is one.
+    objectives_left share the time.
     gap_wanted: relative to max(1, |objective|), as is gap, the one that is proven in the end; primary: what
     the last objective before net benefit reached, NaN for none. wear_error_eur: by how much the last LP's
     tangents understate wear.
@@ -55,7 +67,7 @@ class Search:
     switches: Switches
     deadline: float
     powers: Powers
-    kept: Powers
+    kept: Powers | None
     gap_wanted: float = GAP
     gap: float = np.inf
     primary: float = np.nan
@@ -92,12 +104,18 @@ def solve_mode(
 
     The limit is that of the search, or of putting the programme together as well, where that takes long.
     Same input, same plan, unless the time limit strikes: one thread, fixed seed. Raises TimeLimitError if not
-    even the LP was solved in time and SolverError if the solver ends otherwise.
+    even the LP was solved in time and SolverError if the solver ends otherwise or no plan keeps the problem's
+    own constraints: it names those that cannot be kept together.
     """
     deadline = time.perf_counter() + time_limit_seconds
     windows = session_windows(problem)
-    day = build_day(problem, windows, mode)
-    search = settle_day(day, deadline - time.perf_counter() if building_counts else time_limit_seconds)
+    kept: Powers | None = None
+    if excludes_idling(problem.constraints):
+        day, kept = _beside_constraints(problem, windows, mode, time_limit_seconds)
+    else:
+        day = build_day(problem, windows, mode)
+    counts = building_counts or kept is not None
+    search = settle_day(day, deadline - time.perf_counter() if counts else time_limit_seconds, kept=kept)
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
@@ -132,21 +150,70 @@ def settle_day(
     The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. kept: a plan to fall
     back on; left out, idling.
     """
-    kept = kept or idle_powers(day)
-    options = {"mip_rel_gap": 0.5 * gap, "mip_abs_gap": 0.05 * gap}
-    search = Search(
-        day=day,
-        program=HighsProgram(day.programme, day.mode, options),
-        switches=Switches(day),
-        deadline=time.perf_counter() + time_limit_seconds,
-        powers=kept,
-        kept=kept,
-        gap_wanted=gap,
-    )
+    search = _search(day, time_limit_seconds, gap, kept or idle_powers(day))
     earlier, search.primary = _settle_earlier_objectives(search)
     search.program.set_options(FEW_SUBSEARCHES)
     search.gap = max(earlier, _settle(search))
     return search
+
+
+def _search(day: DayModel, time_limit_seconds: float, gap: float, kept: Powers | None) -> Search:
+    options = {"mip_rel_gap": 0.5 * gap, "mip_abs_gap": 0.05 * gap}
+    return Search(
+        day=day,
+        program=HighsProgram(day.programme, day.mode, options),
+        switches=Switches(day),
+        deadline=time.perf_counter() + time_limit_seconds,
+        powers=kept or idle_powers(day),
+        kept=kept,
+        gap_wanted=gap,
+    )
+
+
+def _beside_constraints(
+    problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode, time_limit_seconds: float
+) -> tuple[DayModel, Powers]:
+    """The day's model with room for the wear that its own constraints ask for, and a plan that keeps them."""
+    slope = np.array([car.wear.over(problem.duty_days).slope_eur(0.0) for car in problem.cars])
+    free = replace(problem, cars=tuple(replace(car, wear=NO_WEAR) for car in problem.cars))
+    day = build_day(free, windows, mode, np.full(slope.size, np.inf))
+    search = _search(day, FIRST_SHARE * time_limit_seconds, ANY_GAP, None)
+    search.exact_wear = False
+    cost = np.zeros(day.programme.cost.size)
+    cost[day.duty] = slope[day.wearing]
+    search.program.set_cost(cost, 0.0)
+    try:
+        _settle(search)
+    except TimeLimitError:
+        raise
+    except SolverError as error:
+        raise SolverError(mode, f"no plan keeps {_not_kept(search)}", search.program.size) from error
+    duty = search.powers.values[day.duty].tolist()
+    wear = [problem.cars[i].wear.over(problem.duty_days) for i in day.wearing.tolist()]
+    worn = sum(one.cost_eur(max(0.0, x)) for one, x in zip(wear, duty, strict=True))
+    # A euro more, so that whoever can discharge has the same columns in both models.
+    most = most_duty.most_worth_eur(problem, windows) + worn + 1.0
+    limits = most_duty.duty_at_worth_efc(problem, most)
+    return build_day(problem, windows, mode, limits), search.powers
+
+
+def _not_kept(search: Search) -> str:
+    """The own constraints that no plan keeps together, by name: without any of them there is one."""
+    program, day = search.program, search.day
+    low, high = day.programme.row_lower, day.programme.row_upper
+    guilty = list(range(day.constraints.size))
+    for number in range(day.constraints.size):
+        row = day.constraints[[number]]
+        program.bound_rows(row, np.array([-np.inf]), np.array([np.inf]))
+        try:
+            needed = search.timed(search.seconds_left, feasible=False)
+        except TimeLimitError:
+            needed = True
+        if needed:
+            program.bound_rows(row, low[row], high[row])
+        else:
+            guilty.remove(number)
+    return named([day.problem.constraints[number] for number in guilty])
 
 
 def _settle_earlier_objectives(search: Search) -> tuple[float, float]:
@@ -188,10 +255,10 @@ def _settle(search: Search) -> float:
         return 0.0
     while True:
         _repair(search)
+        search.kept = search.powers
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
         if gap <= search.gap_wanted or not in_time or search.seconds_left <= 0.0:
-            search.kept = search.powers
             return gap
         columns = switches.columns
         values = switches.values(search.powers)
@@ -219,12 +286,21 @@ def _repair(search: Search) -> None:
 
 
 def _solve_fixed(search: Search, values: FloatArray) -> None:
-    """Solve with the binaries fixed; to those of the last good solution where these leave no way."""
+    """Solve with the binaries fixed; to those of a good solution where these leave no way."""
     columns = search.switches.columns
     search.program.fix(columns, values)
     if not _solve_lp(search, feasible=False):
-        search.program.fix(columns, search.switches.values(search.kept))
+        kept = _possible(search) if search.kept is None else search.switches.values(search.kept)
+        search.program.fix(columns, kept)
         _solve_lp(search)
+
+
+def _possible(search: Search) -> FloatArray:
+    """Values of the binaries in force with which every row can be kept. Raises SolverError for none."""
+    search.program.free_binaries(search.switches.columns)
+    search.timed(search.seconds_left)
+    values: FloatArray = np.round(search.program.values()[search.switches.columns])
+    return values
 
 
 def _solve_lp(search: Search, *, feasible: bool = True) -> bool:

@@ -27,6 +27,7 @@ from optimize.answer import (
 )
 from optimize.arrays import BoolArray, CodeArray, FloatArray, checked_array, checked_flags
 from optimize.cars import Car, Session, Taper
+from optimize.constraints import LinearConstraint, check_constraints
 from optimize.errors import ProblemError
 from optimize.sites import ReserveBlock, Site, check_reserves, check_sites
 from optimize.tariff import Tariff
@@ -49,6 +50,7 @@ __all__ = [
     "DayProblem",
     "DepartureOutcome",
     "FloatArray",
+    "LinearConstraint",
     "Mode",
     "ModePlan",
     "Objective",
@@ -77,8 +79,9 @@ class DayProblem:
     sessions of one battery must not overlap. terminal_value_eur_per_kwh: worth of a stored (battery-side) kWh
     when a session or the horizon ends, where the session says nothing. departure_price_eur_per_kwh: price of
     a battery-side kWh missing then.
-    reserves: capacity that may be sold. co2_kg_per_kwh [T] is charged at co2_price_eur_per_kg on every
-    metered kWh drawn and credited on every one fed back. previous_kw [n, T]: metered power (+ = import) of a
+    reserves: capacity that may be sold. constraints: a user's own, of plans in modes "ordered" and "v2g".
+    co2_kg_per_kwh [T] is charged at co2_price_eur_per_kg on every metered kWh drawn and credited on every one
+    fed back. previous_kw [n, T]: metered power (+ = import) of a
     plan that is in force, NaN where there is none; each plugged kWh of departure from it costs
     change_price_eur_per_kwh.
 
@@ -102,6 +105,7 @@ class DayProblem:
     terminal_value_eur_per_kwh: float
     departure_price_eur_per_kwh: float
     reserves: tuple[ReserveBlock, ...] = ()
+    constraints: tuple[LinearConstraint, ...] = ()
     co2_kg_per_kwh: FloatArray | None = None
     co2_price_eur_per_kg: float = 0.0
     previous_kw: FloatArray | None = None
@@ -122,6 +126,7 @@ class DayProblem:
         require_unique("day", "session_id", [session.session_id for session in self.sessions])
         check_sites(self.sites, len(self.slots))
         check_reserves(self.reserves, self.sites, len(self.slots))
+        check_constraints(self.constraints, len(self.cars), len(self.slots))
         site_ids = {site.site_id for site in self.sites}
         for car in self.cars:
             _require_site(f"car {car.battery_id!r}", car.site_id, site_ids)
@@ -243,8 +248,9 @@ class DayProblem:
         if session.value_eur_per_kwh != before.value_eur_per_kwh:
             rule = f"must be that of session {before.session_id!r} ({before.value_eur_per_kwh})"
             raise ProblemError(subject, "value_eur_per_kwh", session.value_eur_per_kwh, rule)
-        if self.reserves:
-            raise ProblemError(subject, "carries", True, "is not known beside reserves")
+        if self.reserves or self.constraints:
+            beside = "reserves" if self.reserves else "own constraints"
+            raise ProblemError(subject, "carries", True, f"is not known beside {beside}")
         most = self.most_gain_eur_per_kwh()
         if self.departure_price_eur_per_kwh <= most:
             rule = f"must be above what a kWh can earn ({most:.3g}) where sessions carry"

@@ -47,6 +47,12 @@ def test_every_recipe_says_which_test_holds_it() -> None:
             assert not function or f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), function
 
 
+def test_every_example_is_named_to_newcomers() -> None:
+    examples = [file.name for file in (ROOT / "tests/examples").glob("*.py")]
+    assert examples
+    assert [name for name in examples if f"`tests/examples/{name}`" not in CONTRIBUTING] == []
+
+
 def test_a_dataset_has_its_place_in_every_list() -> None:
     assert set(INGEST_ORDER) == set(DATASETS)
     known = README.split("## What was known when")[1].split("\n## ")[0].replace("check-ups", "checkups")

@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 
 from optimize.account import account, primary_value
+from optimize.constraints import named
+from optimize.errors import TimeLimitError
 from optimize.fleet.arrays import FleetArrays, arrays_of
 from optimize.fleet.compile import chunk_bytes
 from optimize.fleet.coupling import node_power_range
@@ -22,10 +24,14 @@ from optimize.windows import session_windows
 def plan_at_once(problem: DayProblem, mode: Mode, *, threads: int | None = None) -> ModePlan:
     """The plan, not yet checked, its gap proven as ever; also of days that the engine cannot express.
 
-    Of whatever the engine cannot express, the plan keeps all rules; its gap says what it may have cost. That
-    of an objective before net benefit is taken to the least that it could be: nothing missing at departures,
-    no import, no change, or all that chargers can feed in over the hours to support.
+    Of whatever else the engine cannot express, the plan keeps all rules; its gap says what it may have cost.
+    That of an objective before net benefit is taken to the least that it could be: nothing missing at
+    departures, no import, no change, or all that chargers can feed in over the hours to support. Raises
+    TimeLimitError beside a user's own constraints, which only a search keeps.
     """
+    if problem.constraints:
+        words = f"no time for a plan that keeps {named(problem.constraints)}"
+        raise TimeLimitError(mode, words, f"{len(problem.cars)} cars and {len(problem.slots)} slots")
     windows = session_windows(problem)
     arrays = arrays_of(problem, windows, mode)
     income = 0.0

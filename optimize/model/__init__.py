@@ -27,6 +27,7 @@ p_k = c_k/η_ch − η_dis·d_k is metered power, + = import.
              pool            Σ_k u_kb ≥ y_b (up, symmetric), Σ_k r_kb ≥ y_b (down, symmetric), each slot
              shaved          Q_j ≥ P_jt + B_jt, Q_j ≥ 0        (peak_shaving: min Σ Q_j of the roots)
              levelled        v_jt ≥ |P_jt + B_jt − mean_j|     (load_levelling: min Σ v_jt of the roots)
+    own      own_constraint  L_c ≤ Σ_k (a_ck·c_k/η_ch + b_ck·η_dis·d_k) ≤ U_c
     switch   direction       c_k ≤ P_ch·z, d_k ≤ P_dis·y, c_k ≥ c_min·z, d_k ≥ d_min·y, y + z ≤ 1, binaries;
                              e_{k−1} + Δt·c_k ≤ ceiling_s, e_{k−1} − Δt·d_k ≥ floor_s (which follows);
                              for an arrival below SOC_min also e_k ≥ floor_s + (e_min − floor_s)·y,
@@ -37,12 +38,13 @@ The switches say what an LP cannot: no simultaneous charge and discharge, no dis
 nor charge that ends above SOC_max when an arrival outside the bounds has widened them, power off or at least
 the minimum, one direction at a common meter, no bid below its minimum. They are added only where a solution
 without them breaks the rule. x_max,i is where wear alone exceeds all that a day can gain over idling
-(`optimize.worth`); it cuts off no optimum and keeps exponentials finite. Idling satisfies every row, so no
-problem is infeasible. Sites and slots whose limits cannot bind and that cost nothing are left out, as is
-drawdown where ΔDOD is 1.
+(`optimize.worth`); it cuts off no optimum and keeps exponentials finite. Idling satisfies every row but own
+constraints, so no problem without these is infeasible. Sites and slots whose limits cannot bind and that cost
+nothing are left out, as is drawdown where ΔDOD is 1.
 
 Each kind of row is one function of a small Pyomo model of one instance with open parameters (`slot`, `car`,
-`grid`, `switch`), compiled once (`pattern`) and stamped for all its instances as arrays (`assembly`, `day`).
+`grid`, `constraints`, `switch`), compiled once (`pattern`) and stamped for all its instances as arrays
+(`assembly`, `day`).
 
 | symbol | here | unit |
 |---|---|---|
@@ -64,6 +66,7 @@ Each kind of row is one function of a small Pyomo model of one instance with ope
 | P_ch, P_dis | charge_limit_kw, discharge_limit_kw of the stay | kW, battery-side |
 | P_i, σ, φ | Car.charge_limit_kw, Taper.from_soc, Taper.full_share | kW, 1, 1 |
 | ΔDOD_i, V_i | Car.drawdown_limit, v2g_limit_kwh | 1, kWh |
+| a_c, b_c, L_c, U_c | LinearConstraint: import_coefficients, export_coefficients, lower, upper | as given |
 | Δt | slot_hours | h |
 """
 

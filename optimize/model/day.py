@@ -11,6 +11,7 @@ from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.model.assembly import Assembly, Data, IntArray, LinearProgramme, Terms, summed
 from optimize.model.car import car_pattern, contract_pattern, stay_pattern, wear_cut_pattern
+from optimize.model.constraints import add_constraints
 from optimize.model.limits import duty_limits
 from optimize.model.pairs import Pairs, plugged_pairs
 from optimize.model.pattern import Pattern
@@ -31,7 +32,7 @@ class DayModel:
 
     charge, discharge, energy, balance: [K] columns and rows of the pairs; up, down [channels, K]: what is
     held for the blocks of `pairs.up`, `pairs.down`. missing [sessions]. wearing: the cars with a duty; duty,
-    wear: their columns. power: p of every pair as terms.
+    wear: their columns. power: p of every pair as terms. constraints: the rows of the user's own, [C].
     """
 
     problem: DayProblem
@@ -52,6 +53,7 @@ class DayModel:
     wear: IntArray
     power: Terms
     sites: SiteParts
+    constraints: IntArray
 
 
 def build_day(
@@ -76,6 +78,7 @@ def build_day(
     _add_stays(program, problem, windows, pairs, columns["energy"], missing)
     wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
     sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
+    constraints = add_constraints(program, problem, pairs, columns)
     return DayModel(
         problem=problem,
         windows=windows,
@@ -95,6 +98,7 @@ def build_day(
         wear=wear,
         power=sums["power"],
         sites=sites,
+        constraints=constraints,
     )
 
 

@@ -38,7 +38,8 @@ from optimize.types import FloatArray
 def commit(uncertain: UncertainDay, *, time_limit_seconds: float = 120.0) -> CommitmentPlan:
     """The commitment with the least expected (or risk-weighted) cost over the scenarios.
 
-    Raises ProblemError where a shortfall would pay or a bid has a least size, TimeLimitError, SolverError.
+    Raises ProblemError where a shortfall would pay, a bid has a least size or an own constraint forbids
+    idling, TimeLimitError, SolverError.
     """
     _require_soluble(uncertain)
     programs = [
@@ -104,6 +105,11 @@ def _require_soluble(uncertain: UncertainDay) -> None:
             raise ProblemError(subject, "price_eur_per_kw_h", block.price_eur_per_kw_h, rule)
         if block.min_kw > 0.0:
             raise ProblemError(subject, "min_kw", block.min_kw, "must be 0 in a two-stage plan")
+    for scenario in uncertain.scenarios:
+        for one in scenario.day.constraints:
+            if one.excludes_idling:
+                bounds = f"{one.lower:g} to {one.upper:g}"
+                raise ProblemError(one.subject, "bounds", bounds, "must let a two-stage plan idle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

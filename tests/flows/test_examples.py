@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,17 @@ def test_every_example_is_run_here() -> None:
 def test_a_fleet_is_planned_from_a_script() -> None:
     modes = [line.split()[0] for line in ran("plan_a_fleet.py").splitlines()]
     assert modes == ["uncontrolled", "ordered", "v2g"]
+
+
+def test_a_plan_is_held_to_own_constraints() -> None:
+    *told, refused = ran("add_a_constraint.py").splitlines()
+    power = [float(re.search(r"at most +([\d.]+) kW", line)[1]) for line in told]  # type: ignore[index]
+    fed = [float(re.search(r"([\d.]+) kWh fed", line)[1]) for line in told]  # type: ignore[index]
+    euros = [float(line.split()[-2]) for line in told]
+    assert power[0] > 5.0 >= max(power[1:])
+    assert fed == [0.0, 0.0, 3.0]
+    assert euros[0] >= euros[1] > euros[2]
+    assert "no plan keeps own constraint 'evening support'" in refused
 
 
 @pytest.mark.parametrize("battery_id", ["car-1"])

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optimize.types import OBJECTIVES, Car, DayProblem, ReserveBlock, Session, Site, Taper
+from optimize.types import (
+    OBJECTIVES,
+    Car,
+    DayProblem,
+    LinearConstraint,
+    ReserveBlock,
+    Session,
+    Site,
+    Taper,
+)
 from tests.optimize.fleets import random_day
 
 FEATURES = (
@@ -30,6 +39,7 @@ FEATURES = (
     "objective",
     "horizon",
     "carry",
+    "own",
 )
 """What `mixed_day` can add to a random day."""
 
@@ -256,6 +266,32 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     )
 
 
+def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
+    """Constraints of a user that idling keeps; sessions that carry on know none beside them."""
+    if any(stay.carries for stay in problem.sessions):
+        if rng.random() < 0.5:
+            return problem
+        problem = replace(problem, sessions=tuple(replace(s, carries=False) for s in problem.sessions))
+    shape = (len(problem.cars), len(problem.slots))
+    own = []
+    for name in ("ceiling", "balance", "ratio")[: int(rng.integers(0, 4))]:
+        chosen = rng.random(shape) < rng.choice([0.2, 0.6, 1.0])
+        chosen[rng.random(shape[0]) < 0.4] = False
+        chosen[rng.integers(shape[0]), rng.integers(shape[1])] = True
+        drawn = chosen * rng.choice([1.0, -1.0, 0.5] if name == "ratio" else [1.0], shape)
+        fed = None if name == "ceiling" else -drawn * float(rng.choice([0.5, 1.0, 2.0]))
+        own.append(
+            LinearConstraint(
+                name=name,
+                import_coefficients=drawn,
+                export_coefficients=fed,
+                lower=float(rng.choice([-np.inf, 0.0, -5.0])) if name != "ceiling" else -np.inf,
+                upper=float(rng.choice([2.0, 8.0, 30.0])),
+            )
+        )
+    return replace(problem, constraints=tuple(own))
+
+
 _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "taper": _taper,
     "charger": _charger,
@@ -273,4 +309,5 @@ _DRESS: dict[str, Callable[[DayProblem, np.random.Generator], DayProblem]] = {
     "objective": _objective,
     "horizon": _horizon,
     "carry": _carry,
+    "own": _own,
 }

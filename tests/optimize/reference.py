@@ -1,9 +1,8 @@
-"""Two other ways to the optimum, sharing nothing with the room's model but the problem's types.
+"""Another way to the optimum, sharing nothing with the room's model but the problem's types.
 
-`milp_answer`: a second formulation for scipy's milp: sums of powers instead of energies, a binary for every
-direction, power, meter and bid from the start, drawdown as a row for each pair of slots, the tree walked for
-every car and slot, wear under a dense fan of tangents.
-`grid_objective`: an exact dynamic programme for one car whose numbers all lie on a grid of energy steps.
+A second formulation for scipy's milp: sums of powers instead of energies, a binary for every direction,
+power, meter and bid from the start, drawdown as a row for each pair of slots, the tree walked for every car
+and slot, wear under a dense fan of tangents.
 """
 
 from __future__ import annotations
@@ -53,6 +52,10 @@ def add(into: Sum, other: Sum, factor: float = 1.0) -> Sum:
     return into
 
 
+class NoPlanError(Exception):
+    """Nothing keeps every row."""
+
+
 class _Rows:
     def __init__(self, problem: DayProblem, mode: Mode, seconds: float) -> None:
         self.problem, self.mode, self.seconds = problem, mode, seconds
@@ -67,11 +70,13 @@ class _Rows:
         slots = range(len(problem.slots))
         self.power: dict[tuple[str, int], Sum] = {(j, t): {} for j in self.sites for t in slots}
         self.held: dict[tuple[int, str, int], Sum] = {}
+        self.plug: dict[tuple[int, int], tuple[Sum, Sum]] = {}
         for i, one in enumerate(problem.cars):
             self._car(i, one)
         for j in self.sites:
             self._site(j)
         self._bids()
+        self._own()
         self.primary = self._primary()
 
     def column(self, lower: float, upper: float, *, gain: float = 0.0, integer: bool = False) -> int:
@@ -148,6 +153,7 @@ class _Rows:
             y, z = (self.column(0.0, 1.0, integer=True) for _ in range(2))
             before, energy = energy, add(dict(energy), {c: hours, d: -hours})
             power = {c: 1.0 / eta_in, d: -eta_out}
+            self.plug[i, t] = {c: 1.0 / eta_in}, {d: eta_out}
             self.rows += [
                 ({c: 1.0, z: -p_ch}, -np.inf, 0.0),
                 ({c: 1.0, z: -one.min_charge_kw}, 0.0, np.inf),
@@ -298,6 +304,14 @@ class _Rows:
                 for t in block.slots if getattr(block, way) else ():
                     self.rows.append((add({bid: -1.0}, self.held.get((b, way, t), {})), 0.0, np.inf))
 
+    def _own(self) -> None:
+        for one in self.problem.constraints:
+            row: Sum = {}
+            for (i, t), (drawn, fed) in self.plug.items():
+                for factors, power in ((one.import_coefficients, drawn), (one.export_coefficients, fed)):
+                    add(row, power, 0.0 if factors is None else float(factors[i, t]))
+            self.rows.append((row, one.lower, one.upper))
+
     def _primary(self) -> Sum | None:
         problem, slots = self.problem, range(len(self.problem.slots))
         roots = [j for j, site in self.sites.items() if site.parent_id is None]
@@ -363,37 +377,10 @@ class _Rows:
             constraints=LinearConstraint(matrix[:, :width], low, high),
             options={"mip_rel_gap": 1e-7} | ({"time_limit": seconds} if math.isfinite(seconds) else {}),
         )
+        if answer.status == 2:
+            raise NoPlanError
         assert answer.status in (0, 1), answer.message
         value = float(answer.fun) if answer.x is not None else math.inf
         least = value if answer.status == 0 else min(value, answer.mip_dual_bound or -math.inf)
         x = np.zeros(width) if answer.x is None else answer.x
         return value + float(cost[-1]), least + float(cost[-1]), x
-
-
-def grid_objective(problem: DayProblem, step_kwh: float) -> float:
-    """Largest v2g objective of one car in one session that starts and owes whole steps, with linear wear.
-
-    The charger moves exactly one step a slot, in or out, or none; a vertex of such a chain moves whole steps.
-    """
-    (one,), (session,) = problem.cars, problem.sessions
-    levels = np.arange(round(one.capacity_kwh / step_kwh) + 1)
-    low, high = (
-        round(one.soc_min * one.capacity_kwh / step_kwh),
-        round(one.soc_max * one.capacity_kwh / step_kwh),
-    )
-    start = round(session.arrival_soc * one.capacity_kwh / step_kwh)
-    target = round(session.departure_soc * one.capacity_kwh / step_kwh)
-    missing = np.maximum(0, target - levels) * step_kwh
-    value = (levels - start) * step_kwh * problem.terminal_value_eur_per_kwh
-    value = value - problem.departure_price_eur_per_kwh * missing
-    value[(levels < low) | (levels > high)] = -np.inf
-    wear = one.wear.cost_eur(step_kwh / one.capacity_kwh)
-    for t in reversed(range(len(problem.slots))):
-        buy = problem.import_price_eur_per_kwh[t] * step_kwh / one.efficiency_charge
-        sell = problem.export_price_eur_per_kwh[t] * step_kwh * one.efficiency_discharge - wear
-        best = value.copy()
-        best[:-1] = np.maximum(best[:-1], value[1:] - buy)
-        best[1:] = np.maximum(best[1:], value[:-1] + sell)
-        best[(levels < low) | (levels > high)] = -np.inf
-        value = best
-    return float(value[start])

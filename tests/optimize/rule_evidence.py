@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from optimize.plan import plan_day
-from optimize.types import DayProblem, ModePlan, Taper
+from optimize.types import DayProblem, LinearConstraint, ModePlan, Taper
+from tests.optimize import test_own_constraints as own
 from tests.optimize import test_planning_features as features
 from tests.optimize import test_planning_golden as golden
 from tests.optimize import test_planning_horizon as horizon
@@ -228,6 +229,18 @@ EVIDENCE = {
         mixed=("contract", "horizon"),
         check="v2g energy of each day within the contract",
         breaks=other_car(v2g_limit_kwh=5.0),
+    ),
+    "own constraint": Evidence(
+        golden=(
+            own.test_cars_charge_no_more_together_than_the_constraint_lets_them,
+            own.test_what_is_asked_is_fed_back_whatever_it_wears,
+        ),
+        second=(Second._own,),
+        mixed=("own",),
+        check="own constraint 'cap'",
+        breaks=other_day(
+            constraints=(LinearConstraint(name="cap", import_coefficients=np.ones((1, 3)), upper=3.0),)
+        ),
     ),
     "minimum power": Evidence(
         golden=(features.test_minimum_power_buys_more_rather_than_too_little,),

@@ -22,7 +22,7 @@ from tests.optimize.mixed import mixed_day
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
-FEATURES = tuple(feature for feature in ALL if feature not in ("rest", "follow", "objective"))
+FEATURES = tuple(feature for feature in ALL if feature not in ("rest", "follow", "objective", "own"))
 EXACT = 2e-6
 
 

@@ -132,7 +132,9 @@ def test_the_most_that_wear_may_cost_is_what_all_terms_could_bring() -> None:
 def test_both_engines_bound_a_duty_alike() -> None:
     checked = 0
     for seed in range(20):
-        features = [name for name in FEATURES if name not in ("objective", "follow", "horizon", "meter")]
+        features = [
+            name for name in FEATURES if name not in ("objective", "follow", "horizon", "meter", "own")
+        ]
         problem = mixed_day(seed, features=features, cars=3, slots=8, hours=1.0)
         windows = session_windows(problem)
         if not unsupported(problem):

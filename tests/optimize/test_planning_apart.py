@@ -24,9 +24,10 @@ from optimize.types import DayProblem, Mode, Site
 from optimize.windows import session_windows
 from tests.optimize.fleets import car, day, depot_day, stay
 from tests.optimize.homes import homes_day, places_day
-from tests.optimize.mixed import mixed_day
+from tests.optimize.mixed import FEATURES, mixed_day
 
 MODES: tuple[Mode, ...] = ("ordered", "v2g")
+KNOWN = [name for name in FEATURES if name != "own"]  # only a search keeps own constraints
 
 
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +185,7 @@ def test_one_part_without_a_plan_in_time_costs_the_others_nothing(monkeypatch: p
 @pytest.mark.parametrize("first", range(0, 40, 10))
 def test_a_plan_at_once_keeps_every_rule_and_bounds_the_best(first: int) -> None:
     for seed in range(first, first + 10):
-        problem = mixed_day(seed, cars=1 + seed % 4, slots=16, hours=1.0)
+        problem = mixed_day(seed, features=KNOWN, cars=1 + seed % 4, slots=16, hours=1.0)
         for mode in MODES:
             plan = plan_at_once(problem, mode)
             check_plan(problem, plan)

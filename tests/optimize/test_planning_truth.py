@@ -13,9 +13,10 @@ from optimize.account import account
 from optimize.check import check_plan
 from optimize.plan import plan_day
 from tests.benchmarks.full_days import disagreements, full_day
+from tests.optimize.dynamic import grid_objective
 from tests.optimize.fleets import car, day, random_day, stay, wear
 from tests.optimize.mixed import FEATURES, mixed_day
-from tests.optimize.reference import grid_objective, milp_answer
+from tests.optimize.reference import milp_answer
 
 STEADY = settings(deadline=None, derandomize=True, database=None)
 

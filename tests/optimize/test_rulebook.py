@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -22,14 +23,14 @@ from optimize.errors import PlanCheckError
 from optimize.fleet.arrays import unsupported
 from optimize.plan import check_account, with_primary
 from optimize.rulebook import BINDINGS, GEOMETRY, IDENTITY, RULES, Rule, indifferent
-from optimize.types import Car, DayProblem, ModePlan, ReserveBlock, Session, Site
+from optimize.types import Car, DayProblem, LinearConstraint, ModePlan, ReserveBlock, Session, Site
 from tests.optimize import reference
 from tests.optimize.fleets import day
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import _Rows as Second
 from tests.optimize.rule_evidence import EVIDENCE, base
 
-OWNERS = (Car, Session, Site, DayProblem, ReserveBlock)
+OWNERS = (Car, Session, Site, DayProblem, ReserveBlock, LinearConstraint)
 READ_AS = {"direction": "up"}
 """What the second formulation asks of a block in place of a field."""
 
@@ -39,6 +40,11 @@ each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_field_has_exactly_one_owner() -> None:
     owned = [*IDENTITY, *GEOMETRY, *(field for rule in RULES for field in rule.owns)]
     assert sorted(owned) == sorted(f"{one.__name__}.{field.name}" for one in OWNERS for field in fields(one))
+
+
+def test_whatever_a_day_holds_many_of_has_owners_of_its_fields() -> None:
+    held = [get_args(hint)[0] for hint in get_type_hints(DayProblem).values() if get_args(hint)]
+    assert {one for one in held if is_dataclass(one)} | {DayProblem} == set(OWNERS)
 
 
 def test_every_rule_has_its_evidence_and_no_other_has() -> None:
@@ -103,6 +109,13 @@ def test_the_second_formulation_reads_what_the_rule_owns(rule: Rule) -> None:
     assert {READ_AS.get(name, name) for name in names_of(rule)} - read == set()
 
 
+def parts_of(problem: DayProblem) -> list[Any]:
+    """The problem and every row of its fields: cars, sessions and whatever else it holds many of."""
+    held = [getattr(problem, field.name) for field in fields(problem)]
+    rows = [one for many in held if isinstance(many, tuple) for one in many if is_dataclass(one)]
+    return [problem, *rows]
+
+
 @cache
 def days_of(mixed: tuple[str, ...]) -> list[DayProblem]:
     return [mixed_day(seed, features=mixed, cars=3, slots=8, hours=1.0) for seed in range(60)]
@@ -114,7 +127,7 @@ def test_mixed_days_vary_what_the_rule_owns(rule: Rule) -> None:
     assert set(mixed) <= set(FEATURES)
     wanted = {field: set[str]() for field in rule.owns}
     for problem in days_of(mixed):
-        for one in (problem, *problem.cars, *problem.sessions, *problem.sites, *problem.reserves):
+        for one in parts_of(problem):
             for field in fields(one):
                 name = f"{type(one).__name__}.{field.name}"
                 if name in wanted:
