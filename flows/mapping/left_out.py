@@ -7,15 +7,16 @@ and cars whose own figures make no problem that could be solved. What is wrong w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from data_checks.sessions import LONGEST_STAY
 from flows.plain import records
 from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
-_LONGEST = pd.Timedelta(days=90)
 STILL_OPEN = pd.Timedelta(days=7)
 """So long a stay whose end was not told may be going on; a car that came again since has left."""
 _INSTANT = pd.Timedelta(microseconds=1)
@@ -42,45 +43,72 @@ def strangers(stays: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame)
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Cars with a stay in quarantine: why each is left out, and from when to when each stay may have been."""
+
+    reasons: Mapping[str, str]
+    spans: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]]
+
+    def told_beside(self, expected: pd.DataFrame) -> Reasons:
+        """Return the reasons; of cars with expected stays they say that these are planned."""
+        planned = set(expected["battery_id"].astype(str))
+        more = "; what is expected of it at other times is planned"
+        return {car: why + more * (car in planned) for car, why in self.reasons.items()}
+
+    def apart_from(self, stays: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of stays at whose time none in quarantine may be."""
+        free = [
+            not any(
+                one["arrival_utc"] < last and one["departure_utc"] > first
+                for first, last in self.spans.get(str(one["battery_id"]), ())
+            )
+            for one in records(stays[["battery_id", "arrival_utc", "departure_utc"]])
+        ]
+        return stays[np.array(free, dtype="bool")]
+
+
 def quarantined_stays(
     known: Known,
     start: pd.Timestamp,
     end: pd.Timestamp,
     stays: pd.DataFrame,
     elsewhere: Collection[str],
-) -> Reasons:
+) -> Quarantined:
     """Cars with a stay in [start, end) that is in quarantine, unless another one stands in its place.
 
     stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
     told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
-    open, for some days, unless its car came again; a stay told for later does not stand in its place.
+    open, for some days, unless its car came again, and so is one whose end is another year's; a stay told
+    for later does not stand in its place.
     """
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, end)))
     if rules.empty:
-        return {}
+        return Quarantined(reasons={}, spans={})
     rows = known.landed_rows("sessions", rules)
     rows = rows[rows["battery_id"].notna() & ~rows["battery_id"].isin(list(elsewhere))]
     first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
-    # Of a stay that ends some other year only its beginning can be meant.
-    last = last.where(last - first <= _LONGEST, first + pd.Timedelta(days=1))
-    goes_on = np.array(still_open(known, rows, start), dtype="bool")
-    last.iloc[np.flatnonzero(goes_on)] = end
-    today = (first < end) & ((last > start) | (first >= start))
+    endless = last - first > LONGEST_STAY
+    # Of a stay that ends some other year only its beginning is sure.
+    last = last.mask(endless, first + pd.Timedelta(days=1))
+    goes_on = np.array(still_open(known, rows, start, endless), dtype="bool")
+    until = last.mask(goes_on, end)
+    last = until.mask(endless, last)
+    today = (first < end) & ((until > start) | (first >= start))
     rows = rows.assign(first=first, last=last, goes_on=goes_on)[today]
-    if rows.empty:
-        return {}
     told = [str(name) for name in rows["session_id"].dropna().unique()]
     core = set(known.read("core_session", where={"session_id": told})["session_id"])
     told_of = rules.drop_duplicates(["source_id", "source_row"]).set_index(["source_id", "source_row"])
     found: dict[str, list[str]] = {}
+    spans: dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
     for row in records(rows):
         battery_id = str(row["battery_id"])
         own = stays[stays["battery_id"] == battery_id]
         # How far an open stay reaches nobody knows: one told for later is another, one that holds its arrival
         # is the same.
-        until = row["first"] + _INSTANT if row["goes_on"] else row["last"]
-        instead = (own["arrival_utc"] < until) & (own["departure_utc"] > row["first"])
+        reach = row["first"] + _INSTANT if row["goes_on"] else row["last"]
+        instead = (own["arrival_utc"] < reach) & (own["departure_utc"] > row["first"])
         if row["session_id"] in core or instead.any():
             continue
         rule = told_of.loc[(row["source_id"], row["source_row"])]
@@ -88,26 +116,40 @@ def quarantined_stays(
         if not own.empty:
             why += "; its other stays are planned"
         found.setdefault(battery_id, []).append(why)
-    return {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
+        spans.setdefault(battery_id, []).append((row["first"], row["last"]))
+    reasons = {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
+    return Quarantined(reasons=reasons, spans=spans)
 
 
-def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
-    """Whether each stay may be going on at `start`: it began some days before, and its car came not again."""
-    cars = [str(name) for name in rows.loc[rows["departure_utc"].isna(), "battery_id"].unique()]
+def still_open(
+    known: Known, rows: pd.DataFrame, start: pd.Timestamp, endless: pd.Series | None = None
+) -> list[bool]:
+    """Whether each stay may be going on at `start`: it began some days before, and its car came not again.
+
+    It lacks its end, or is marked `endless`: then it may be older. A car has come again where another stay of
+    its began later, be it one of `rows` that lacks its end.
+    """
+    lacking = rows["departure_utc"].isna()
+    lacks = lacking if endless is None else lacking | endless
+    cars = [str(name) for name in rows.loc[lacks, "battery_id"].unique()]
+    oldest = start - (STILL_OPEN if endless is None or not endless.any() else LONGEST_STAY)
     came = known.read(
         "core_session",
         where={"battery_id": cars},
-        start=start - STILL_OPEN,
+        start=oldest,
         end=start,
         columns=["battery_id", "arrival_utc"],
     )
-    newest = came.groupby("battery_id")["arrival_utc"].max().to_dict()
+    others = rows.loc[lacking & (rows["arrival_utc"] <= start), ["battery_id", "arrival_utc"]]
+    newest = pd.concat([came, others]).groupby("battery_id")["arrival_utc"].max().to_dict()
     return [
-        row["departure_utc"] is None
+        lacks_end
         and row["arrival_utc"] is not None
-        and row["arrival_utc"] > start - STILL_OPEN
+        and row["arrival_utc"] > start - (STILL_OPEN if row["departure_utc"] is None else LONGEST_STAY)
         and row["arrival_utc"] >= newest.get(row["battery_id"], row["arrival_utc"])
-        for row in records(rows[["battery_id", "arrival_utc", "departure_utc"]])
+        for lacks_end, row in zip(
+            lacks.tolist(), records(rows[["battery_id", "arrival_utc", "departure_utc"]]), strict=True
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 The row of such a stay waits in quarantine for its end. It is planned from where it began to the departure
 that its car's past makes likely, given that it is still there: early, by the quantile of the settings. A car
-with too little past, or one that should have left long ago, is left out by name.
+with too little past is left out by name; one that came days ago, or came again since, is taken to have left.
 """
 
 from __future__ import annotations

@@ -62,12 +62,11 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     likely = expected[0].stays
     begun = likely[likely["session_id"].isin(list(expected[0].begun))]
     there = pd.concat([stays, begun.astype(dict(stays.dtypes))]) if len(begun) else stays
-    left_out = strangers(stays, all_batteries, all_sites) | quarantined_stays(
-        known, start, end, there, elsewhere
-    )
+    quarantined = quarantined_stays(known, start, end, there, elsewhere)
     sessions = stays[stays["battery_id"].isin(names)]
-    # A car whose stay is in quarantine may be there: what is known to be wrong is told, and not guessed anew.
-    likely = likely[~likely["battery_id"].isin(list(left_out))]
+    # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
+    likely = quarantined.apart_from(likely)
+    left_out = strangers(stays, all_batteries, all_sites) | quarantined.told_beside(likely)
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:

@@ -172,6 +172,83 @@ def test_an_open_stay_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
     assert planned(bare).details["left_out"] == {}
 
 
+def test_of_two_stays_without_an_end_the_newer_is_planned(bare: Workspace) -> None:
+    """A stop that was lost: the car came again, and is there."""
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    history = [
+        session_rows()
+        .iloc[[2]]
+        .assign(
+            session_id=f"h{day}",
+            arrival_utc=f"2024-02-{day:02d}T16:00Z",
+            departure_utc=f"2024-02-{day + 1:02d}T05:00Z",
+        )
+        for day in range(1, 28)
+    ]  # fmt: skip
+    opened = [
+        session_rows().iloc[[2]].assign(session_id=name, arrival_utc=came, departure_utc=None)
+        for name, came in (("lost", "2024-03-17T17:00Z"), ("now", "2024-03-19T10:00Z"))
+    ]
+    put(bare, "sessions", pd.concat([*history, *opened]))
+    check(Context.of(bare, AS_OF))
+    result = planned(bare)
+    assert result.details["left_out"] == {}
+    stays = set(bare.warehouse.read("out_plan_departure")["session_id"])
+    assert "expected:now" in stays
+    assert "expected:lost" not in stays
+
+
+def test_a_bad_short_stay_costs_no_night_that_is_expected(bare: Workspace) -> None:
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    history = [
+        session_rows()
+        .iloc[[2]]
+        .assign(
+            session_id=f"h{day}",
+            arrival_utc=f"{pd.Timestamp('2024-02-19') + pd.Timedelta(days=day):%Y-%m-%d}T16:00Z",
+            departure_utc=f"{pd.Timestamp('2024-02-20') + pd.Timedelta(days=day):%Y-%m-%d}T05:00Z",
+        )
+        for day in range(28)
+    ]
+    noon = (
+        session_rows()
+        .iloc[[2]]
+        .assign(
+            session_id="z",
+            arrival_utc="2024-03-20T10:00Z",
+            departure_utc="2024-03-20T10:30Z",
+            arrival_soc=1.4,
+        )
+    )
+    put(bare, "sessions", pd.concat([*history, noon]))
+    check(Context.of(bare, AS_OF))
+    result = planned(bare)
+    assert "session 'z' is in quarantine" in result.details["left_out"]["car-2"]
+    assert "what is expected of it at other times is planned" in result.details["left_out"]["car-2"]
+    stays = set(bare.warehouse.read("out_plan_departure")["session_id"])
+    assert any(name.startswith("expected:car-2") for name in stays), stays
+
+
+def test_a_stay_that_ends_in_another_year_names_its_car_until_it_comes_again(bare: Workspace) -> None:
+    spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
+    long = (
+        session_rows()
+        .iloc[[2]]
+        .assign(session_id="long", arrival_utc="2024-03-01T17:00Z", departure_utc="2025-03-02T07:00Z")
+    )
+    put(bare, "sessions", long)
+    check(Context.of(bare, AS_OF))
+    assert list(planned(bare).details["left_out"]) == ["car-2"]
+    again = (
+        session_rows()
+        .iloc[[2]]
+        .assign(session_id="again", arrival_utc="2024-03-11T07:00Z", departure_utc="2024-03-11T15:00Z")
+    )
+    put(bare, "sessions", again)
+    check(Context.of(bare, AS_OF))
+    assert planned(bare).details["left_out"] == {}
+
+
 def test_a_stay_over_several_days_is_planned_on_each_of_them(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     long = (
