@@ -15,7 +15,7 @@ import duckdb
 import pandas as pd
 
 from warehouse.beliefs import WITHDRAWN
-from warehouse.connection import transaction
+from warehouse.connection import connect, transaction
 from warehouse.contracts import CONTRACTS, core_contract, dataset_contract, raw_contract
 from warehouse.errors import ContractError, UnknownTableError, nearest
 from warehouse.migrations import bring_forward
@@ -93,6 +93,46 @@ def decide(
             register_rows(connection, chosen)
             realign(connection, rows.dataset, leaving=action == "withdraw")
     return Withdrawn(rows=len(chosen), files=tuple(sorted(set(chosen["file_name"]))), pruned=pruned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Of the rows of a landed file: how many are withdrawn, and the keys of those that tell the same again.
+
+    withdrawn: rows of the file itself that count no more. again: of those that count, keys under which a row
+    of another file that says the same is withdrawn, as "session_id=s17".
+    """
+
+    withdrawn: int
+    again: tuple[str, ...]
+
+
+def sent_again(warehouse: Warehouse, dataset: str, source_id: str) -> Sent:
+    """What a landed file has to do with rows that a person has withdrawn; a decision is on rows of a file."""
+    raw, contract = raw_contract(dataset).name, dataset_contract(dataset)
+    own = (
+        f"SELECT x.* FROM {raw} x {{}} JOIN {WITHDRAWN} w ON w.dataset = ? AND w.source_id = x.source_id "  # noqa: S608
+        "AND w.source_row = x.source_row"
+    )
+    same = " AND ".join(f"x.{name} IS NOT DISTINCT FROM y.{name}" for name in contract.names)
+    shown = ", ".join(f"x.{name}" for name in contract.key)
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        any_gone = f"SELECT 1 FROM {WITHDRAWN} w WHERE w.dataset = ? LIMIT 1"  # noqa: S608
+        if not connection.execute(any_gone, [dataset]).fetchall():
+            return Sent(withdrawn=0, again=())
+        withdrawn = connection.execute(
+            f"SELECT count(*) FROM ({own.format('SEMI')}) x WHERE x.source_id = ?",  # noqa: S608
+            [dataset, source_id],
+        ).fetchall()[0][0]
+        found = connection.execute(
+            f"SELECT DISTINCT {shown} FROM ({own.format('ANTI')}) x SEMI JOIN ({own.format('SEMI')}) y "  # noqa: S608
+            f"ON {same} AND y.source_id <> x.source_id WHERE x.source_id = ? ORDER BY ALL",
+            [dataset, dataset, source_id],
+        ).fetchall()
+    keys = tuple(
+        " ".join(f"{name}={value}" for name, value in zip(contract.key, row, strict=True)) for row in found
+    )
+    return Sent(withdrawn=int(withdrawn), again=keys)
 
 
 def _bring_back(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:

@@ -67,7 +67,8 @@ def withdraw(
     """Let a file, or the rows of a key, count no more, or (--undo) again.
 
     Nothing is deleted: from now on the tables are as if these rows had never come, also when their file is
-    sent or checked again; plans and readings as of earlier moments stay as they were.
+    sent or checked again; another file that tells of them counts, and says so. Plans and readings as of
+    earlier moments stay as they were.
 
     Example: v2g withdraw sessions --key session_id=s17 --reason "test drive of the garage"
     """

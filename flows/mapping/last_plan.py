@@ -11,6 +11,7 @@ import pandas as pd
 from flows.mapping.horizon import QUARTER
 from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
+from flows.mapping.withdrawn import unfounded_plans
 from optimize.follow import Schedule
 from optimize.types import DayProblem
 from warehouse.known import Known
@@ -24,8 +25,8 @@ _DAYS = 7
 def last_schedule(known: Known, zone: str, problem: DayProblem) -> Schedule:
     """Battery-side powers of each car and slot, by the newest plan that was followed in that quarter-hour.
 
-    Where there is none, by that of the same time (UTC) one day before, or two, seven at most. A car is told
-    of where it was plugged in then.
+    A plan on prices that were withdrawn since is none. Where there is no plan, by that of the same time (UTC)
+    one day before, or two, seven at most. A car is told of where it was plugged in then.
     """
     slots = problem.slots
     start, end = slots[0] - timedelta(days=_DAYS), slots[-1] + QUARTER
@@ -34,6 +35,8 @@ def last_schedule(known: Known, zone: str, problem: DayProblem) -> Schedule:
     charge, discharge, told = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     plans = plans_within(known, zone, start, end)
     plans = plans[plans["plan_source"].isin(GOOD)]
+    unfounded = unfounded_plans(known, [str(one) for one in plans["plan_id"]])
+    plans = plans[~plans["plan_id"].isin(list(unfounded))]
     if not plans.empty:
         where: dict[str, Scalar | Sequence[Scalar]] = {
             "plan_id": plans["plan_id"].tolist(), "battery_id": cars, "plugged": True,

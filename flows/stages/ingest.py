@@ -29,6 +29,7 @@ from warehouse.sources.rawfile import load
 from warehouse.sources.suggest import source_hint
 from warehouse.sources.tariffs import PROVIDERS
 from warehouse.store import Warehouse
+from warehouse.withdrawal import sent_again
 
 INGEST_ORDER = (
     "sites", "chargers", "fleet", "prices", "tariffs", "co2", "site_load", "sessions", "checkups",
@@ -130,12 +131,26 @@ def land_files(
         state = "already landed" if landed.already else "landed"
         if landed.already and (again := _declared_since(warehouse, item, landed.source_id)):
             state, new = f"already landed; {again} rows are checked anew, declared since", new + again
+        told = sent_again(warehouse, dataset, landed.source_id)
+        if told.withdrawn:
+            state += f"; {told.withdrawn} of its rows are withdrawn (`v2g withdraw … --undo`)"
+        if told.again:
+            aside.append(_counts_again(item.file_name, dataset, told.again))
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
     return LandedFiles(
         files=tuple(rows),
         new_rows=new,
         notes=(*(note for item in read for note in item.notes), *aside),
         source_ids=tuple(source_ids),
+    )
+
+
+def _counts_again(file: str, dataset: str, keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return (
+        f"{file}: tells anew what was withdrawn of another file, and counts: "
+        f"{', '.join(keys[:_SHOWN])}{more}; `v2g withdraw {dataset} --source {file}` with --key withdraws "
+        "it here, too"
     )
 
 

@@ -13,6 +13,7 @@ from flows import cli
 from flows.errors import UsageError
 from flows.stages import Context
 from flows.stages.check import check
+from flows.stages.ingest import ingest
 from flows.stages.quarantine import release
 from flows.stages.record import StageResult
 from flows.stages.withdraw import key_of, withdraw
@@ -81,6 +82,22 @@ def test_no_later_check_and_no_file_sent_again_brings_it_back_but_a_person_does(
     assert workspace.warehouse.read("core_withdrawal")["action"].tolist() == [
         "withdraw", "restore", "withdraw",
     ]  # fmt: skip
+
+
+def test_a_longer_export_that_tells_of_it_again_counts_and_says_so(workspace: Workspace) -> None:
+    name = take(workspace, session_rows())
+    gone(workspace, session("s2"), 2)
+    longer = pd.concat([session_rows(), session_rows().iloc[[0]].assign(
+        session_id="s9", arrival_utc="2024-03-25T18:00Z", departure_utc="2024-03-26T06:00Z")])  # fmt: skip
+    file = workspace.root.parent / "longer.csv"
+    longer.to_csv(file, index=False)
+    told = ingest(Context.of(workspace, AS_OF + 3 * HOUR), "sessions", [file])
+    notes = [str(row["note"]) for row in told.tables["notes"]]
+    assert any("tells anew what was withdrawn" in note and "session_id=s2;" in note for note in notes), notes
+    assert not any("session_id=s1" in note for note in notes)
+    again = ingest(Context.of(workspace, AS_OF + 4 * HOUR), "sessions", [workspace.root.parent / name])
+    assert "already landed; 1 of its rows are withdrawn" in again.tables["files"][0]["state"]
+    assert not again.tables["notes"]
 
 
 def test_a_withdrawn_file_lets_what_it_had_replaced_come_forward(workspace: Workspace) -> None:
