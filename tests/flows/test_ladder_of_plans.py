@@ -19,7 +19,8 @@ from flows.stages.publish import publish
 from flows.workspace import Workspace
 from optimize.errors import SolverError
 from optimize.types import DayProblem, Mode, ModePlan
-from tests.flows.conftest import AS_OF, DAY, fleet_rows, price_rows, put, session_rows, site_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
+from warehouse.withdrawal import Rows, decide
 
 SOLVE = optimize.plan.plan_in_time
 NEXT = DAY + timedelta(days=1)
@@ -192,6 +193,17 @@ def test_where_nothing_can_be_solved_the_last_good_plan_is_followed(
     monkeypatch.undo()
     mended = plan(Context.of(next_day, NEXT_AS_OF), NEXT)
     assert (mended.details["outcome"], mended.details["plan_source"]) == ("new", "published")
+
+
+def test_a_plan_on_prices_that_were_withdrawn_is_no_last_good_plan(next_day: Workspace) -> None:
+    assert len(next_day.warehouse.read("core_price")) > 0
+    decide(
+        next_day.warehouse, Rows(dataset="prices", key={"zone": ZONE}), "withdraw", by="ada",
+        reason="of another zone", decided_utc=NEXT_AS_OF - timedelta(minutes=1),
+    )  # fmt: skip
+    result = plan(Context.of(next_day, NEXT_AS_OF), NEXT)
+    assert (result.exit_code, result.details["plan_source"]) == (3, "charge_only")
+    assert set(rungs(next_day, result).values()) == {"charge_only"}
 
 
 def test_without_a_plan_before_cars_just_charge(bare: Workspace) -> None:
