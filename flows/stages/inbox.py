@@ -163,9 +163,14 @@ def _waiting(inbox: Path) -> list[Path]:
     return [inbox / name for name in names if not name.startswith(".") and Path(name).suffix != ".part"]
 
 
-def _rank(file: Path) -> tuple[int, str]:
+def _rank(file: Path) -> tuple[int, int, str]:
+    """What a file comes after: the kinds that it refers to, and of its own kind what was written earlier."""
     kind = file.name.partition("__")[0]
-    return (INGEST_ORDER.index(kind) if kind in INGEST_ORDER else len(INGEST_ORDER), file.name)
+    try:
+        written = file.lstat().st_mtime_ns
+    except OSError:
+        written = 0
+    return (INGEST_ORDER.index(kind) if kind in INGEST_ORDER else len(INGEST_ORDER), written, file.name)
 
 
 def _meaning(file: Path, mappings: Path) -> tuple[str, FileMapping]:

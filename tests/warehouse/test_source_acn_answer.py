@@ -163,3 +163,22 @@ def test_a_real_table_of_sixteen_months_is_read_whole() -> None:
     assert source.frame["requested_kwh"].notna().sum() == rows["kWhRequested"].notna().sum()
     starts = pd.to_datetime(rows["connectionTime"], utc=True)
     assert (source.frame["arrival_utc"].to_numpy() == starts.to_numpy()).all()
+
+
+def test_a_request_that_no_pack_can_hold_sets_no_charge(tmp_path: Path) -> None:
+    asked = [{"kWhRequested": 1e6}]
+    source = read(tmp_path, item(userInputs=asked), battery_id="CAR1", target_soc=0.9)
+    assert source.frame["arrival_soc"].tolist() == pytest.approx([0.9 - 12 * 0.93 / 60])
+    assert any("1e+06 kWh asked for are more than CAR1 holds" in note for note in source.notes)
+
+
+def test_a_session_told_twice_is_replayed_once(tmp_path: Path) -> None:
+    days = ["Mon, 23", "Tue, 24", "Wed, 25", "Thu, 26", "Fri, 27", "Sat, 28", "Sun, 29"]
+    items = [
+        item(n, connectionTime=f"{day} Apr 2018 13:21:10 GMT", disconnectTime=f"{day} Apr 2018 23:00:10 GMT")
+        for n, day in enumerate(days)
+    ]
+    onto = {"onto": [WEDNESDAY], "zone": "DE-LU"}
+    once, twice = read(tmp_path, *items, **onto), read(tmp_path, *items, *items, **onto)
+    pd.testing.assert_frame_equal(once.frame, twice.frame)
+    assert "7 rows repeat another in every column and count once" in twice.notes

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from data_checks import check_frame
+from tests.data_checks.builders import context
 from warehouse.contracts import dataset_contract
-from warehouse.errors import CellError, OptionError
+from warehouse.errors import CellError, OptionError, UnitError
 from warehouse.sources import SourceFile, read_source
+from warehouse.sources.cells import Cells
 from warehouse.sources.mapping import load_mapping
+from warehouse.sources.single import spared
 
 PRICES = "zone,interval_start_utc,resolution_minutes,price_eur_per_mwh\n"
 SESSIONS = "session_id,battery_id,arrival_utc,departure_utc,arrival_soc,departure_soc\n"
@@ -195,3 +200,45 @@ def test_a_mapped_column_that_is_bad_throughout_refuses_the_file(tmp_path: Path)
     lines = price_lines(changed={at: f"A;{at};60;1,5" for at in range(20)})
     with pytest.raises(CellError, match=r"row 1, column start: '0' is not a local time"):
         mapped(tmp_path, "prices", MAPPED_PRICES, lines)
+
+
+def test_a_typed_cell_that_cannot_be_costs_its_row_alone(tmp_path: Path) -> None:
+    """As a spreadsheet or Parquet has them: numbers, no text."""
+    cells = Cells(file="f.xlsx", column="SOC", data=pa.array([20.0, 100.4, 50.0, None, 80.0]))
+    values, (note,) = spared(cells, Cells.percents)
+    assert values.isna().tolist() == [False, True, False, True, False]
+    assert "row 2 (100.4) is not a percentage" in note
+    with pytest.raises(CellError, match="row 1, column SOC: '400.0' is not a percentage"):
+        spared(Cells(file="f.xlsx", column="SOC", data=pa.array([400.0, 100.4, 50.0])), Cells.percents)
+
+
+def test_shares_in_a_column_of_per_cent_are_another_unit() -> None:
+    for told, bad in (
+        ([0.2, 0.47, 0.8], True),
+        ([0.5, 1.0], False),
+        ([0.0, 1.0, 1.0], False),
+        ([0.5, 3, 80], False),
+    ):
+        cells = Cells(file="f.csv", column="battery_level", data=pa.array([float(one) for one in told]))
+        if bad:
+            with pytest.raises(UnitError, match="battery_level: looks like shares 0 to 1"):
+                cells.percents()
+        else:
+            assert cells.percents().tolist() == pytest.approx([one / 100 for one in told])
+
+
+def test_one_unknown_zone_or_odd_session_id_is_left_to_the_checks(tmp_path: Path) -> None:
+    source = read(tmp_path, "prices", hours("1", "2", "3").replace("CZ,2025-07-04T01", "CZZ,2025-07-04T01"))
+    assert source.frame["zone"].tolist() == ["CZ", "CZZ", "CZ"]
+    with pytest.raises(CellError, match="'CZZ' is not a known bidding zone"):
+        read(tmp_path, "prices", hours("1", "2", "3").replace("CZ,", "CZZ,"))
+    night = ("2026-06-16T21:10:00Z", "2026-06-17T07:00:00Z")
+    text = stays((*night, "0.5"), (*night, "0.5"), (*night, "0.5"))
+    frame = read(tmp_path, "sessions", text.replace("s1,", "TX/2026/1,")).frame
+    assert frame["session_id"].tolist() == ["s0", "TX/2026/1", "s2"]
+    report = check_frame(
+        "sessions",
+        frame.assign(source_id="a", received_utc=pd.Timestamp("2026-06-20T00:00Z")),
+        context(battery_ids=frozenset({"ev0", "ev1", "ev2"}), as_of_utc=pd.Timestamp("2026-06-20T00:00Z")),
+    )
+    assert report.quarantine[["source_row", "rule"]].to_numpy().tolist() == [[2, "id"]]

@@ -193,10 +193,17 @@ def _as_they_were(
             notes.append(f"{told['session_id']}: has no end yet, {battery_id} is there")
         arrival_soc = np.nan
         if (car := cars.get(str(battery_id))) is not None:
-            arrival_soc = car.soc_before(target, float(told["lacking_kwh"]))
+            lacking = told["lacking_kwh"]
+            if lacking * car.efficiency_charge > car.nominal_energy_kwh and told["energy_kwh"] < lacking:
+                notes.append(
+                    f"{told['session_id']}: {lacking:g} kWh asked for are more than {battery_id} holds; the "
+                    "metered energy stands for it"
+                )
+                lacking = told["energy_kwh"]
+            arrival_soc = car.soc_before(target, float(lacking))
             if arrival_soc < car.soc_min:
                 notes.append(
-                    f"{told['session_id']}: {told['lacking_kwh']:g} kWh is more than {battery_id} can lack; "
+                    f"{told['session_id']}: {lacking:g} kWh is more than {battery_id} can lack; "
                     f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
                 )
                 arrival_soc = car.soc_min

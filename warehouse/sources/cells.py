@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from warehouse.errors import CellError, ColumnError, OversizedFileError, nearest, printable
+from warehouse.errors import CellError, ColumnError, OversizedFileError, UnitError, nearest, printable
 from warehouse.sources.rawtable import RawTable
 
 _EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC")
@@ -21,6 +21,8 @@ _EARLIEST, _LATEST = pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 _ZONED = r"[0-9]{2}:[0-9]{2}.*(?:Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _SHOWN = 3
+_FEW = 3
+"""Numbers from which a column tells what it holds."""
 _DATE_ONLY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
@@ -96,8 +98,14 @@ class Cells:
         return pd.Series(numbers.to_pandas(), dtype="float64")
 
     def percents(self) -> pd.Series:
-        """Return shares 0–1 of numbers 0–100."""
+        """Return shares 0–1 of numbers 0–100; UnitError for a column that seems to hold shares itself."""
         numbers = self.floats()
+        if numbers.notna().sum() >= _FEW and numbers.max() <= 1 and (numbers.dropna() % 1 != 0).any():
+            raise UnitError(
+                f"looks like shares 0 to 1 (at most {numbers.max():g}) where per cent are meant: nothing was "
+                "converted",
+                file=self.file, column=self.column,
+            )  # fmt: skip
         self.refuse_first(numbers.notna() & ~numbers.between(0, 100), "is not a percentage, 0 to 100")
         return numbers / 100.0
 

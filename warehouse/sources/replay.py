@@ -58,6 +58,10 @@ def replay(
     dated = sessions.assign(date=sessions["arrival"].dt.date)
     never = dated[(dated["date"] < FIRST_DAY) | (dated["date"] > LAST_DAY)]
     notes = list[str]()
+    again = dated.duplicated([name for name in dated.columns if name != "source_row"])
+    if again.any():
+        notes.append(f"{int(again.sum())} rows repeat another in every column and count once")
+        dated = dated[~again]
     if len(never):  # one such day would stretch the cycle over all the years between
         first = never.iloc[0]
         error = CellError(
@@ -67,7 +71,7 @@ def replay(
         if 2 * len(never) > len(dated):
             raise error
         notes.append(f"{len(never)} sessions were left out, the first: {error}")
-        dated = dated.drop(never.index)
+        dated = dated.drop(never.index, errors="ignore")
     if whole_week and dated["date"].max() - dated["date"].min() < dt.timedelta(days=6):
         raise ColumnError("spans less than a week", file=file, column="arrival")
     dated = dated.sort_values(["arrival", "departure", "session_id"])

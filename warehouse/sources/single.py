@@ -31,14 +31,11 @@ _OFFSET = re.compile(r".*[0-9]{2}:[0-9]{2}.*(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)
 def spared(cells: Cells, read: Callable[[Cells], pd.Series]) -> tuple[pd.Series, tuple[str, ...]]:
     """Read a column without the cells that cannot be, whose values are missing, and return notes on those.
 
-    read: a method of `Cells` that raises CellError. Raises CellError for the first of them where most are
-    bad, or where the column holds no text.
+    read: a method of `Cells` that raises CellError. Raises CellError for the first where most are bad.
     """
     try:
         return read(cells), ()
     except CellError:
-        if texts_of(cells) is None:
-            raise
         filled = int(cells.data.is_valid().to_numpy(zero_copy_only=False).sum())
         bad: list[tuple[int, CellError]] = []
         for one in _unreadable(cells, read, 0, len(cells.data)):
