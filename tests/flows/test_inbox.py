@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 from flows.stages import Context
+from flows.stages.check import check
 from flows.stages.inbox import ingest_inbox
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, session_rows, site_rows
@@ -52,6 +53,19 @@ def test_a_file_that_comes_again_does_not_bury_the_first(tmp_path: Path) -> None
         ingest_inbox(Context.of(workspace, AS_OF))
     assert len(list((workspace.inbox / "done").iterdir())) == 2
     assert len(workspace.warehouse.unchecked("sites")) == 1
+
+
+def test_of_one_kind_what_was_written_later_is_taken_later_whatever_its_name(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
+    site_rows().to_csv(workspace.inbox / "sites__csv__a.csv", index=False)
+    fleet_rows().to_csv(workspace.inbox / "fleet__csv__a.csv", index=False)
+    first, corrected = workspace.inbox / "sessions__csv__b.csv", workspace.inbox / "sessions__csv__a.csv"
+    session_rows().to_csv(first, index=False)
+    session_rows().assign(departure_soc=0.9).to_csv(corrected, index=False)
+    os.utime(first, (1_700_000_000, 1_700_000_000))
+    ingest_inbox(Context.of(workspace, AS_OF))
+    check(Context.of(workspace, AS_OF))
+    assert set(workspace.warehouse.read("core_session")["departure_soc"]) == {0.9}
 
 
 def test_a_name_that_is_a_mappings_is_read_as_it_says(tmp_path: Path) -> None:

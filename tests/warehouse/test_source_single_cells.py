@@ -208,7 +208,7 @@ def test_a_typed_cell_that_cannot_be_costs_its_row_alone(tmp_path: Path) -> None
     values, (note,) = spared(cells, Cells.percents)
     assert values.isna().tolist() == [False, True, False, True, False]
     assert "row 2 (100.4) is not a percentage" in note
-    with pytest.raises(CellError, match="row 1, column SOC: '400.0' is not a percentage"):
+    with pytest.raises(CellError, match=r"row 1, column SOC: '400.0' is not a percentage"):
         spared(Cells(file="f.xlsx", column="SOC", data=pa.array([400.0, 100.4, 50.0])), Cells.percents)
 
 
