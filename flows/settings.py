@@ -131,7 +131,7 @@ class PlanSettings(Section):
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
     `expected_stays` "auto" plans, of cars whose stays nobody announces, those that their past makes likely
     (at least `expected_probability`): late to come, early to leave, in need of much, by `expected_quantile`.
-    `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure, or three times the
+    `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure, or five times the
     dearest kWh of the horizon where that is more: no price buys what was promised. The solver stops after
     `solver_time_limit_s` a mode; a plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %)
     is degraded.

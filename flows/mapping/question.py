@@ -23,7 +23,7 @@ from optimize.windows import certain_arrivals
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
-_KEPT = 3.0
+_KEPT = 5.0
 """Times the dearest kWh: what is missing at a departure never pays, whatever losses and later hours add."""
 _Points = tuple[FloatArray, FloatArray]
 _NO_POINTS: _Points = (np.empty(0), np.empty(0))

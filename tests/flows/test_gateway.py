@@ -214,8 +214,8 @@ def test_what_goes_wrong_is_named_and_a_new_plan_is_asked_for(
             driving = asyncio.create_task(drive(stations))
             await until(lambda: kind in kinds(gateway), 20)
             driving.cancel()
-            (told,) = [one for one in gateway.desk.alerts.newest if one["kind"] == kind]
-            assert told["station"] == station(1)
+            told = [one for one in gateway.desk.alerts.newest if one["kind"] == kind]
+            assert {one["station"] for one in told} == {station(1)}
             if fault is not Fault.CLOCK_OFF:  # our own time is taken: nothing changes
                 assert "asked_utc" in json.loads((tmp_path / "gateway" / "replan.json").read_text())
 
