@@ -15,12 +15,13 @@ from flows.money import Money
 from flows.stages.record import StageResult, recorded
 from warehouse.contracts import dataset_contract
 from warehouse.errors import (
+    CellError,
     ColumnError,
-    MissingFileError,
-    OptionError,
-    OversizedFileError,
+    EmptyFileError,
     RateError,
     SourceError,
+    UndecodableFileError,
+    UnitError,
     nearest,
 )
 from warehouse.recheck import check_again
@@ -115,7 +116,7 @@ def land_files(
         try:
             item = read_file(dataset, file, source, how, context.workspace.money)
         except SourceError as error:
-            raise with_source(error, dataset, file, source) from error
+            raise with_source(error, dataset, file, source, how) from error
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
@@ -154,12 +155,17 @@ def _counts_again(file: str, dataset: str, keys: Sequence[str]) -> str:
     )
 
 
-def with_source(error: SourceError, dataset: str, file: Path, source: str) -> SourceError:
-    """The error of a refused file, with the source that would read it where there is one."""
-    unread = (MissingFileError, OversizedFileError, OptionError)
-    if source not in ("csv", "parquet") or isinstance(error, unread) or "(source " in str(error):
+def with_source(
+    error: SourceError, dataset: str, file: Path, source: str, how: Mapping[str, Any]
+) -> SourceError:
+    """The error of a refused file, with the source that would read it, if any; how: as it was read."""
+    of_contents = (CellError, ColumnError, EmptyFileError, UndecodableFileError, UnitError)
+    if source not in ("csv", "parquet") or not isinstance(error, of_contents) or "(source " in str(error):
         return error
-    return error.saying(source_hint(dataset, load(file)))
+    try:
+        return error.saying(source_hint(dataset, load(file, follow=bool(how.get("follow", True)))))
+    except SourceError:  # it has no contents to go by, or is gone
+        return error
 
 
 def how_to_read(

@@ -104,12 +104,12 @@ def _tried(context: Context, dataset: str, file: Path, source: str, how: Mapping
     try:
         item = read_file(dataset, file, source, {**how, "faults": faults}, context.workspace.money)
     except SourceError as error:
-        known = with_source(error, dataset, file, source)
+        known = with_source(error, dataset, file, source, how)
         rows = [_fault(name, "refused", one) for one in (known, *known.besides)]
         return _Tried(file=name, faults=rows, code=problem_of(error).exit_code)
     refusing = faults.refusing[1:]
     if faults.refusing:
-        refusing = [with_source(faults.refusing[0], dataset, file, source), *refusing]
+        refusing = [with_source(faults.refusing[0], dataset, file, source, how), *refusing]
     told = [_fault(name, "refused", one) for one in refusing]
     told += [_fault(name, "set aside", one) for one in faults.aside]
     code = max((problem_of(one).exit_code for one in faults.refusing), key=lambda code: code == 4, default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,15 @@ def test_a_stay_without_an_end_is_no_fault(workspace: Workspace, tmp_path: Path)
     assert [(row["what"], row["row"]) for row in faults] == [("note", 2)]
     assert "without an end yet" in faults[0]["reason"]
     assert faults_of(workspace, "sessions", written(tmp_path, rows.iloc[[1]]))[0] == 0
+
+
+def test_a_file_that_is_no_whole_gzip_costs_the_dry_run_of_no_other(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.csv.gz"
+    torn.write_bytes(gzip.compress(b"a,b\n1,2\n" * 99)[:-9])
+    good = written(tmp_path, samples())
+    tried = dry_run(Context.of(workspace, AS_OF), "telemetry", [torn, good])
+    assert {row["file"]: row["outcome"] for row in tried.tables["files"]} == {
+        "torn.csv.gz": "refused", "own.csv": "taken",
+    }  # fmt: skip
