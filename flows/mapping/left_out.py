@@ -89,13 +89,12 @@ def quarantined_stays(
     rows = rows[rows["battery_id"].notna() & ~rows["battery_id"].isin(list(elsewhere))]
     first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
-    endless = last - first > LONGEST_STAY
+    endless = _endless(rows)
     # Of a stay that ends some other year only its beginning is sure.
     last = last.mask(endless, first + pd.Timedelta(days=1))
-    goes_on = np.array(still_open(known, rows, start, endless), dtype="bool")
-    until = last.mask(goes_on, end)
-    last = until.mask(endless, last)
-    today = (first < end) & ((until > start) | (first >= start))
+    goes_on = np.array(still_open(known, rows, start), dtype="bool")
+    last = last.mask(goes_on & ~endless, end)
+    today = (first < end) & ((last > start) | (first >= start) | goes_on)
     rows = rows.assign(first=first, last=last, goes_on=goes_on)[today]
     told = [str(name) for name in rows["session_id"].dropna().unique()]
     core = set(known.read("core_session", where={"session_id": told})["session_id"])
@@ -121,18 +120,21 @@ def quarantined_stays(
     return Quarantined(reasons=reasons, spans=spans)
 
 
-def still_open(
-    known: Known, rows: pd.DataFrame, start: pd.Timestamp, endless: pd.Series | None = None
-) -> list[bool]:
+def _endless(rows: pd.DataFrame) -> pd.Series:
+    """Whether both ends of a stay are told, and are longer apart than a stay may be."""
+    return (rows["departure_utc"] - rows["arrival_utc"]).abs() > LONGEST_STAY
+
+
+def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
     """Whether each stay may be going on at `start`: it began some days before, and its car came not again.
 
-    It lacks its end, or is marked `endless`: then it may be older. A car has come again where another stay of
-    its began later, be it one of `rows` that lacks its end.
+    It lacks its end, or has one of another year: then it may be older. A car has come again where another
+    stay of its began later, be it one of `rows` that lacks its end.
     """
-    lacking = rows["departure_utc"].isna()
-    lacks = lacking if endless is None else lacking | endless
+    lacking, endless = rows["departure_utc"].isna(), _endless(rows)
+    lacks = lacking | endless
     cars = [str(name) for name in rows.loc[lacks, "battery_id"].unique()]
-    oldest = start - (STILL_OPEN if endless is None or not endless.any() else LONGEST_STAY)
+    oldest = start - (LONGEST_STAY if endless.any() else STILL_OPEN)
     came = known.read(
         "core_session",
         where={"battery_id": cars},
