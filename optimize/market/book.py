@@ -142,11 +142,7 @@ def read_book(text: str, file: str) -> TariffBook:
     energy = root.table("energy")
     if energy is None:
         raise root.error("energy", "is needed")
-    first, last = root.date("from"), root.date("until")
-    if first is None:
-        raise root.error("from", "is needed")
-    if last is not None and last < first:
-        raise root.error("until", f"must not be before {first}")
+    first, last = root.in_force()
     feed_in, premium = _feed_in(root)
     grid_fee = _grid_fee(root)
     return TariffBook(

@@ -129,11 +129,7 @@ def read_contract(text: str, file: str) -> Contract:
     version = root.number("version", least="1", most="1000000")
     if version != int(version):
         raise root.error("version", "must be a whole number")
-    first, last = root.date("from"), root.date("until")
-    if first is None:
-        raise root.error("from", "is needed")
-    if last is not None and last < first:
-        raise root.error("until", f"must not be before {first}")
+    first, last = root.in_force()
     limits, share = _Part(root, "limits"), _Part(root, "share", needed=True)
     contract = Contract(
         file=file,

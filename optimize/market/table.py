@@ -111,6 +111,15 @@ class Table:
             raise self.error(key, "must be a date like 2026-01-31, without quotes")
         return value
 
+    def in_force(self) -> tuple[dt.date, dt.date | None]:
+        """The first day (`from`) and, where it is known, the last (`until`)."""
+        first, last = self.date("from"), self.date("until")
+        if first is None:
+            raise self.error("from", "is needed")
+        if last is not None and last < first:
+            raise self.error("until", f"must not be before {first}")
+        return first, last
+
     def table(self, key: str) -> Table | None:
         """A table; None where the key is absent."""
         if self._absent(key):
