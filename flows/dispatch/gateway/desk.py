@@ -38,7 +38,7 @@ class Desk:
         self._inbox, self.state = inbox, make_folder(state)
         self.alerts = Alerts(state / "alerts.jsonl", clock)
         self.plans = PlanFolder(
-            plans, state / "plans", lambda name, why: self.tell(Kind.PLAN_REFUSED, name, why)
+            plans, state / "plans", lambda name, why: self.alerts.tell(Kind.PLAN_REFUSED, name, why)
         )
         self.book, self.rows = Book(), Rows()
         self._asked = set[int]()
@@ -49,18 +49,6 @@ class Desk:
             self._replay(record)
         if not any(self._journal.records()):
             self._journal.append({"k": "born", "id": self._id})
-
-    def tell(
-        self,
-        kind: Kind,
-        station: str,
-        problem: str,
-        *,
-        evse: int | None = None,
-        battery_id: str | None = None,
-    ) -> bool:
-        """See `Alerts.tell`."""
-        return self.alerts.tell(kind, station, problem, evse=evse, battery_id=battery_id)
 
     def now_s(self) -> float:
         """This moment, s since 1970."""
@@ -83,7 +71,7 @@ class Desk:
         try:
             self._journal.append(record)
         except OSError as error:
-            self.tell(Kind.DISK, "", f"what stations tell cannot be kept: {error.strerror}")
+            self.alerts.tell(Kind.DISK, "", f"what stations tell cannot be kept: {error.strerror}")
             raise
         came = self._apply(record)
         self._watch(station, action, came)
@@ -111,7 +99,7 @@ class Desk:
                     self._id, self._flushes = record["id"], record["n"]
                     self.book, self.rows = Book.of_record(record["book"]), Rows.of_record(record["rows"])
         except (KeyError, TypeError, ValueError) as error:
-            self.tell(
+            self.alerts.tell(
                 Kind.DISK, "", f"a record of the journal cannot be used: {type(error).__name__}: {error}"
             )
 
@@ -176,9 +164,11 @@ class Desk:
         one, battery = came.transaction, came.transaction.car.get("battery_id")
         if came.skew_s:
             told = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
-            self.tell(Kind.CLOCK_OFF, station, told, evse=one.evse)
+            self.alerts.tell(Kind.CLOCK_OFF, station, told, evse=one.evse)
         if came.began and battery is None and one.token is not None:
-            self.tell(Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse)
+            self.alerts.tell(
+                Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse
+            )
         if one.number not in self._asked and (why := unforeseen(one)) is not None:
             self._asked.add(one.number)
             self.ask(f"{battery or 'a car'} at {station}: {why}")
@@ -187,7 +177,7 @@ class Desk:
         due = one.car.get("departure")
         if came.ended and one.end is not None and due is not None and one.end < due - SLACK_S:
             left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
-            self.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
+            self.alerts.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
 
     def ask(self, why: str) -> None:
@@ -196,7 +186,7 @@ class Desk:
         try:
             write_whole(self.state / ASKED_FILE, json.dumps(told))
         except OSError as error:
-            self.tell(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
+            self.alerts.tell(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
 
     def _answer(
         self, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
@@ -234,7 +224,7 @@ class Desk:
                 self._journal.append({"k": "flushed", "n": number})
                 del self._undelivered[number]
         except OSError as error:
-            self.tell(
+            self.alerts.tell(
                 Kind.DISK, "", f"rows wait, the inbox or the journal cannot be written: {error.strerror}"
             )
 

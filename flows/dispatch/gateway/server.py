@@ -71,7 +71,7 @@ class Gateway:
             return None
         known = name if name in self.desk.config.stations else ""
         what = f"{known} came with a wrong password" if known else "a station came that is not on the list"
-        self.desk.tell(Kind.REFUSED_CONNECTION, known, what)
+        self.desk.alerts.tell(Kind.REFUSED_CONNECTION, known, what)
         refused = http.HTTPStatus.UNAUTHORIZED
         return Response(refused.value, refused.phrase, Headers(_REFUSED), b"")
 
@@ -101,7 +101,7 @@ class Gateway:
             except ConnectionClosed:
                 return
             except Exception as error:  # one station costs no other, nor itself for ever
-                self.desk.tell(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
+                self.desk.alerts.tell(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_AFTER_FAULT_S)
 
     def _handler(self, name: str, version: Version) -> Any:
@@ -114,7 +114,7 @@ class Gateway:
         return handle
 
     def _odd(self, name: str) -> Any:
-        return lambda what: self.desk.tell(Kind.ODD_FRAME, name, what)
+        return lambda what: self.desk.alerts.tell(Kind.ODD_FRAME, name, what)
 
     async def _tick(self) -> None:
         """Every half second: new plans, urgent rows, the status; now and then what is less urgent."""

@@ -60,7 +60,7 @@ class Connected:
         if action == "StatusNotification" and status == "Faulted":
             evse = int(payload.get("evseId") or payload.get("connectorId") or 0)
             code = payload.get("errorCode") or "no reason is told"
-            if self._desk.tell(Kind.FAULT, self.name, f"is faulted: {code}", evse=evse):
+            if self._desk.alerts.tell(Kind.FAULT, self.name, f"is faulted: {code}", evse=evse):
                 self._desk.ask(f"{self.name} is faulted")
         if came is None or came.again:
             return
@@ -80,7 +80,7 @@ class Connected:
             return
         kind, problem = found
         battery = one.car.get("battery_id")
-        self._desk.tell(kind, self.name, problem, evse=one.evse, battery_id=battery)
+        self._desk.alerts.tell(kind, self.name, problem, evse=one.evse, battery_id=battery)
         self._desk.ask(f"{battery or 'a car'} at {self.name}: {kind}")
 
     async def keep(self) -> None:
@@ -121,11 +121,13 @@ class Connected:
             return None  # it is about to leave
         if stay is None:
             why = "no plan has a stay of it: it charges by its fallback"
-            self._desk.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
+            self._desk.alerts.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
             return None
         if stay.stay.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
             kind = Kind.REFUSES_TO_DISCHARGE
-            if self._desk.tell(kind, self.name, reason, evse=one.evse, battery_id=stay.stay.battery_id):
+            if self._desk.alerts.tell(
+                kind, self.name, reason, evse=one.evse, battery_id=stay.stay.battery_id
+            ):
                 self._desk.ask(f"{stay.stay.battery_id} at {self.name}: {reason}")
         make = partial(of_stay, one, stay, at, self.station)
         key = (stay.plan.plan_id, stay.plan.as_of, stay.stay.session_id, one.number, str(one.needs), at)
@@ -144,7 +146,7 @@ class Connected:
                 del self._made[next(iter(self._made))]
         made = self._made[key]
         if isinstance(made, str):
-            self._desk.tell(Kind.NO_PROFILE, self.name, made, evse=evse, battery_id=battery)
+            self._desk.alerts.tell(Kind.NO_PROFILE, self.name, made, evse=evse, battery_id=battery)
             return None
         return made
 
@@ -156,7 +158,7 @@ class Connected:
             status, why = "Rejected", str(error)
         except TimeoutError:
             why = "does not answer: its profile is sent again"
-            if self._desk.tell(Kind.SILENT, self.name, why, evse=wanted.evse):
+            if self._desk.alerts.tell(Kind.SILENT, self.name, why, evse=wanted.evse):
                 self._desk.ask(f"{self.name} does not answer")
             asyncio.get_running_loop().call_later(_AGAIN_S, self.changed.set)
             return
@@ -168,7 +170,7 @@ class Connected:
         self.refused[key] = wanted
         one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         battery = None if one is None else one.car.get("battery_id")
-        self._desk.tell(
+        self._desk.alerts.tell(
             Kind.PROFILE_REJECTED, self.name, f"{status}: {why}", evse=wanted.evse, battery_id=battery
         )
         self._desk.ask(f"{self.name} refused a profile")
@@ -195,7 +197,7 @@ class Connected:
         except (RefusedError, KeyError, TypeError, AttributeError):
             return
         except TimeoutError:
-            self._desk.tell(Kind.SILENT, self.name, "does not say what it takes: the usual is assumed")
+            self._desk.alerts.tell(Kind.SILENT, self.name, "does not say what it takes: the usual is assumed")
             return
         self.station = station_of(self.version, told)
 
