@@ -99,7 +99,7 @@ class SimulatedStation:
         self.set_profiles: list[Mapping[str, Any]] = []
         self.followed: list[tuple[datetime, float, float]] = []
         self.missed: list[str] = []
-        self.connected = asyncio.Event()
+        self.connected, self._lost = asyncio.Event(), asyncio.Event()
         self.plugged_in_at: float | None = None
         self.profile_after_s: list[float] = []
         self.transaction: str | None = None
@@ -130,6 +130,7 @@ class SimulatedStation:
             if self.connected.is_set():
                 self._line_lost = self.clock.true
                 self.connected.clear()
+                self._lost.set()
             await asyncio.sleep(_BACK_AFTER_S)
 
     def _connect(self) -> Any:
@@ -152,6 +153,7 @@ class SimulatedStation:
                 beat = await self._point.call(self._words.heartbeat())
                 self.clock.set(beat.current_time)
             self._line_lost = None
+            self._lost.clear()
             self.connected.set()
             if Fault.RECONNECTING in self.setup.faults:
                 await asyncio.wait([listening], timeout=3600.0 / self.setup.speed)
@@ -174,6 +176,12 @@ class SimulatedStation:
             except (OSError, WebSocketException, TimeoutError):
                 await asyncio.sleep(_BACK_AFTER_S)
 
+    async def _answered_or_lost(self, telling: asyncio.Task[Any]) -> None:
+        """Wait for an answer, or for the line to go: the car goes on all the same."""
+        lost = asyncio.create_task(self._lost.wait())
+        await asyncio.wait([telling, lost], return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+
     async def _stay(self, visit: Visit) -> None:
         """A car from its arrival to its departure."""
         car, evse = visit.car, self.at.plug.evse
@@ -195,20 +203,23 @@ class SimulatedStation:
             await self._tell(self._words.status(evse, "Faulted", self.clock.told()))
         if self.setup.version == "2.1":
             await self._tell(self._words.needs(evse, text(visit.departure), _needs(visit)))
-        before = self.clock.true
+        before, telling = self.clock.true, None
         while before < visit.departure:
             await self.clock.until(min(before + timedelta(seconds=self.setup.meter_s), visit.departure))
             now = max(before, min(self.clock.true, visit.departure))  # a clock may be set back
             hours = (now - before) / timedelta(hours=1)
             power = self._move(visit, before, hours)
             before, number = now, number + 1
-            if now < visit.departure and self.connected.is_set():
-                await self._tell(
-                    self._words.updated(
-                        evse, number, self.clock.told(), self._metered(power, car.soc), transaction
-                    )
+            unanswered = telling is not None and not telling.done()
+            if now < visit.departure and self.connected.is_set() and not unanswered:
+                message = self._words.updated(
+                    evse, number, self.clock.told(), self._metered(power, car.soc), transaction
                 )
+                telling = asyncio.create_task(self._tell(message))
+                await self._answered_or_lost(telling)
         late = not self.connected.is_set()
+        if telling is not None:
+            await telling
         await self._tell(
             self._words.ended(
                 evse, number + 1, self.clock.told(), self._metered(0.0, car.soc), transaction, late
