@@ -32,7 +32,9 @@ def block_edges(zone: str, first: date, days: int) -> pd.DatetimeIndex:
     midnights = pd.date_range(first, periods=days + 1, freq="D")
     clock = midnights.repeat(_BLOCKS) + pd.to_timedelta(np.tile(np.arange(0, 24, BLOCK_HOURS), days + 1), "h")
     local = clock[: days * _BLOCKS + 1].tz_localize(
-        market_timezone(zone), ambiguous=np.ones(days * _BLOCKS + 1, dtype=np.bool_), nonexistent="shift_forward"
+        market_timezone(zone),
+        ambiguous=np.ones(days * _BLOCKS + 1, dtype=np.bool_),
+        nonexistent="shift_forward",
     )
     return pd.DatetimeIndex(local).tz_convert("UTC")
 
@@ -57,7 +59,9 @@ class PoolPast:
         kept = recorded_days(came)
         minima = {}
         for target, column in SIZES.items():
-            counts = np.ones(len(stays)) if column is None else stays["battery_id"].map(cars[column]).to_numpy()
+            counts = (
+                np.ones(len(stays)) if column is None else stays["battery_id"].map(cars[column]).to_numpy()
+            )
             minima[target] = block_minima(begins, ends, counts, at).reshape(-1, _BLOCKS)[kept]
         return cls(days=(number_of(first) + np.arange(len(came)))[kept], minima=minima)
 
@@ -65,7 +69,7 @@ class PoolPast:
 def pool_forecast(
     known: Known, zone: str, day: date, told_holidays: str, share: float
 ) -> dict[str, PoolMinimum]:
-    """Target → the least that is plugged in by block of a day, with a share (0–1); {} where too little is known.
+    """Target → the least plugged in by block of a day, with a share (0–1); {} where too little is known.
 
     By the days that are over as of the moment of `known`.
     """

@@ -1,11 +1,11 @@
 """When a car plugs in, until when, and what it needs: its own past, shrunk to that of its fleet.
 
 A forecast of a car's day is made of the main stay (the longest) of each of its days before. A day counts
-less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind, workday or free:
-of a weekend or a public holiday (UNLIKE). The fleet's days of the last FLEET_DAYS count as FLEET_WEIGHT days of the car's own: it decides for
-a car with little past and hardly for one with much. Own values are spread by a kernel that narrows as they
-become more. What a car needs depends on how many days it has not charged: days before those with a gap like
-today's count most.
+less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind (UNLIKE): workdays,
+or days that are free, of a weekend or a public holiday. The fleet's days of the last FLEET_DAYS count as
+FLEET_WEIGHT days of the car's own: it decides for a car with little past and hardly for one with much. Own
+values are spread by a kernel that narrows as they become more. What a car needs depends on how many days it
+has not charged: days before those with a gap like today's count most.
 
 A day begins at DAY_BEGINS by the local clock: a car that comes about midnight comes on one day.
 """
@@ -72,7 +72,8 @@ class PlugInHistory:
     def of(cls, stays: pd.DataFrame, holidays: Collection[int] = ()) -> PlugInHistory:
         """stays: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
 
-        holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a stay that ends before it begins.
+        holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a stay that
+        ends before it begins.
         """
         length = stays["departure"] - stays["arrival"]
         ordered = stays.assign(length=length, date=day_of(stays["arrival"]))
@@ -124,8 +125,8 @@ class PlugInHistory:
 class FleetDay:
     """A day as the days before it tell of it; numbers of days are since 1970-01-01.
 
-    known: the first that is not over; free: of a weekend or a holiday; fleet: rows of the history that count for all
-    cars; rate: how often one of them came on such a day.
+    known: the first that is not over; free: of a weekend or a holiday; fleet: rows of the history that count
+    for all cars; rate: how often one of them came on such a day.
     """
 
     history: PlugInHistory
@@ -163,7 +164,9 @@ class FleetDay:
     def _probability(self, came: npt.NDArray[np.int64]) -> float:
         """The share of days of its kind on which it came, recent ones above all, shrunk to the fleet's."""
         days = np.arange(min(int(came[0]), self.known), self.known)
-        weights = np.where(free_days(days, self.history.holidays) == self.free, 0.5 ** ((self.known - days) / HALF_DAYS), 0.0)
+        weights = np.where(
+            free_days(days, self.history.holidays) == self.free, 0.5 ** ((self.known - days) / HALF_DAYS), 0.0
+        )
         there = float(weights[np.isin(days, came)].sum()) + FLEET_DAYS_OF_RATE * self.rate
         return there / (float(weights.sum()) + FLEET_DAYS_OF_RATE)
 

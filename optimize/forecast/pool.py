@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from optimize.arrays import BoolArray, FloatArray, checked_array
 from optimize.errors import ProblemError
-from optimize.forecast.day_kind import HOLIDAY, WEEKEND, WORKDAY, day_kinds, weekdays
+from optimize.forecast.day_kind import HOLIDAY, WEEKEND, WORKDAY, day_kinds
 from optimize.forecast.weighted import Weighted
 
 HALF_DAYS, MEMORY_DAYS, LEAST_DAYS = 20.0, 182, 10
@@ -117,9 +117,7 @@ class _Past:
                 level = np.clip(level + _STEP * (1.0 - self.share - missed), _LEAST_LEVEL, _MOST_LEVEL)
         return self._by(np.arange(count), target, kind, level)
 
-    def _by(
-        self, rows: npt.NDArray[np.int64], day: int, kind: int, level: FloatArray
-    ) -> PoolMinimum | None:
+    def _by(self, rows: npt.NDArray[np.int64], day: int, kind: int, level: FloatArray) -> PoolMinimum | None:
         rows = rows[self.days[rows] >= day - MEMORY_DAYS]
         kinds, age = self.kinds[rows], day - self.days[rows]
         like = (kinds == kind).astype(np.float64)

@@ -63,7 +63,9 @@ def main(arguments: list[str] | None = None) -> None:
             past = days <= day - AHEAD_DAYS
             foreseen.append(pool_minimum(minima[past], days[past], int(day), holidays))
         told_of = [(one, minima[days == day][0]) for one, day in zip(foreseen, asked, strict=True) if one]
-        least, median = (np.array([getattr(one, part)[WITHIN] for one, _ in told_of]) for part in ("least", "median"))
+        least, median = (
+            np.array([getattr(one, part)[WITHIN] for one, _ in told_of]) for part in ("least", "median")
+        )
         came = np.array([of_day[WITHIN] for _, of_day in told_of])
         usual = np.broadcast_to(np.median(came, axis=0) >= LEAST_CARS, came.shape)
         for how, counted in (("foreseen", median >= LEAST_CARS), ("came", usual)):
