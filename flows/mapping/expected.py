@@ -88,7 +88,7 @@ def expected_stays(
     if past.empty:
         return _expected(rows, found, begun, unforeseen)
     last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
-    history = PlugInHistory.of(_local(past, zone), holidays)
+    history = PlugInHistory.of(local_stays(past, zone), holidays)
     days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
     over = (now.tz_convert(zone) - DAY_BEGINS).date()
     for day in days:
@@ -155,7 +155,7 @@ def _begun(
         return []
     zone, found = market_timezone(horizon.zone), list[_Begun]()
     last = past.groupby("battery_id")["departure_soc"].last()
-    history = PlugInHistory.of(_local(past, zone), holidays)
+    history = PlugInHistory.of(local_stays(past, zone), holidays)
     for row in records(there):
         day = (row["arrival_utc"].tz_convert(zone) - DAY_BEGINS).normalize()
         car, expected = str(row["battery_id"]), history.on(day.date()).expect(str(row["battery_id"]))
@@ -196,7 +196,7 @@ def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
     return past[past["battery_id"].isin(cars)]
 
 
-def _local(past: pd.DataFrame, zone: str) -> pd.DataFrame:
+def local_stays(past: pd.DataFrame, zone: str) -> pd.DataFrame:
     """Stays by the local clock; what they need is a share of capacity."""
     clock = {
         name: past[f"{name}_utc"].dt.tz_convert(zone).dt.tz_localize(None)

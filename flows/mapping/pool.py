@@ -76,7 +76,7 @@ def pool_forecast(
     now = pd.Timestamp(known.as_of)
     last = min(now.tz_convert(market_timezone(zone)).date(), day) - timedelta(days=1)
     stays = known.read("core_session", start=now - _HISTORY, end=now, columns=["arrival_utc"])
-    if stays.empty:
+    if stays.empty or known.read("core_battery", columns=["battery_id"]).empty:
         return {}
     first = stays["arrival_utc"].min().tz_convert(market_timezone(zone)).date() + timedelta(days=1)
     if first > last:

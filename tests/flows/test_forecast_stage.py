@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,9 @@ def prices(first: date, days: int) -> pd.DataFrame:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two cars, seventy nights each; prices of as many days, up to the day before DAY."""
     workspace = Workspace.create(tmp_path_factory.mktemp("pool") / "home", zone="DE-LU")
-    put(workspace, "sites", site_rows())
-    put(workspace, "fleet", fleet_rows())
+    begun = AS_OF - timedelta(days=DAYS)
+    put(workspace, "sites", site_rows(), as_of=begun)
+    put(workspace, "fleet", fleet_rows(), as_of=begun)
     nights = pd.concat([lived(DAY - timedelta(days=DAYS), DAYS - 1, f"car-{one}") for one in (1, 2)])
     for name, rows in (("sessions", nights), ("prices", prices(DAY - timedelta(days=DAYS), DAYS))):
         file = workspace.root.parent / f"{name}.csv"
@@ -107,6 +109,23 @@ def test_without_the_day_before_the_pool_alone_is_foreseen(made: Workspace) -> N
     assert f"prices of {DAY} are not complete" in result.message
     written = made.warehouse.read("out_forecast", where={"market_date": DAY + timedelta(days=1)})
     assert set(written["target"]) == {"pool_cars", "pool_kw", "pool_kwh"}
+
+
+def test_no_pool_is_foreseen_of_a_fleet_that_nobody_had_told_of(tmp_path: Path) -> None:
+    """Stays and prices of the past are known, cars from AS_OF on: zeros would be a forecast."""
+    workspace = Workspace.create(tmp_path / "late", zone="DE-LU")
+    put(workspace, "sites", site_rows())
+    put(workspace, "fleet", fleet_rows())
+    for name, rows in (
+        ("sessions", lived(DAY - timedelta(days=DAYS), DAYS - 1)),
+        ("prices", prices(DAY - timedelta(days=DAYS), DAYS)),
+    ):
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        ingest(Context.of(workspace, AS_OF), name, [tmp_path / f"{name}.csv"], received="event")
+    check(Context.of(workspace, AS_OF))
+    result = forecast(Context.of(workspace, AS_OF - timedelta(days=2)), EVE - timedelta(days=1))
+    assert result.exit_code == 3 and "too few days of stays, or no car" in result.message
+    assert set(workspace.warehouse.read("out_forecast")["target"]) == {"price"}
 
 
 def test_the_command_tells_it_as_json(

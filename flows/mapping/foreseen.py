@@ -1,0 +1,119 @@
+"""What was foreseen of days that are over, beside what came: prices, the pool's minima, the stays of cars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from flows.mapping.calendar import holidays_for
+from flows.mapping.expected import HISTORY, local_stays
+from flows.mapping.horizon import QUARTER
+from flows.mapping.like_days import HISTORY as LIKE_HISTORY
+from flows.mapping.like_days import LikeDays
+from flows.mapping.retail import spread
+from optimize.arrays import FloatArray
+from optimize.forecast.day_kind import number_of
+from optimize.forecast.plug_in import DAY_BEGINS, PlugInHistory
+from optimize.forecast.score import Banded
+from warehouse.known import Known
+from warehouse.zones import market_day_slots, market_timezone
+
+
+def of_clock(slots: pd.DatetimeIndex, values: FloatArray, zone: str) -> FloatArray:
+    """Values of a day's quarter-hours by the local clock, [96]: a hidden hour is as the one before."""
+    local = slots.tz_convert(market_timezone(zone))
+    table = pd.Series(values, index=local.hour * 4 + local.minute // 15)
+    table = table[~table.index.duplicated()].reindex(range(96)).ffill().bfill()
+    return np.asarray(table, dtype=np.float64)
+
+
+def banded_prices(
+    known: Known, zone: str, issued: pd.DataFrame, quantiles: tuple[float, float, float]
+) -> tuple[list[date], Banded]:
+    """Days that are whole, their prices foreseen (rows of out_forecast) and come, by the clock [days, 96]."""
+    days, of_day = list[date](), list[list[FloatArray]]()
+    for day in sorted(set(issued["market_date"])):
+        slots = market_day_slots(day, zone)
+        start = slots[0] - LIKE_HISTORY
+        rows = known.read("core_price", where={"zone": zone}, start=start, end=slots[-1] + QUARTER)
+        came = spread(rows, slots)
+        own = issued[issued["market_date"] == day].set_index(["quantile", "interval_start_utc"])["value"]
+        told = [own[one].reindex(slots).to_numpy(dtype=np.float64) for one in quantiles]
+        if not all(np.isfinite(one).all() for one in (*told, came)):
+            continue
+        past = pd.date_range(start, slots[0], freq=QUARTER, inclusive="left")
+        naive = LikeDays.of(pd.Series(spread(rows, past), index=past), zone).mean(slots)
+        days.append(day)
+        of_day.append([of_clock(slots, one, zone) for one in (*told, came, naive)])
+    tables = np.array(of_day).reshape(-1, 5, 96)
+    low, middle, high, came, naive = (tables[:, part] for part in range(5))
+    return days, Banded(quantiles=quantiles, low=low, middle=middle, high=high, came=came, naive=naive)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeseenStay:
+    """A car's day as it was foreseen: figure → score (CRPS), 10 and 90 % quantile, and what came.
+
+    Hours of the clock for arrival and departure, points of charge (0–1) for the need; empty where it did not
+    come. probability: that it would.
+    """
+
+    day: date
+    probability: float
+    came: bool
+    figures: dict[str, tuple[float, float, float, float]]
+
+
+def foreseen_stays(
+    known: Known, zone: str, days: list[date], gates: list[datetime], told_holidays: str
+) -> Iterator[ForeseenStay]:
+    """Of cars with a past, on days that are over, each by what was known at its gate."""
+    timezone = market_timezone(zone)
+    start = pd.Timestamp(datetime.combine(days[0], datetime.min.time(), ZoneInfo(timezone)))
+    end = pd.Timestamp(
+        datetime.combine(days[-1] + timedelta(days=2), datetime.min.time(), ZoneInfo(timezone))
+    )
+    holidays = holidays_for(zone, told_holidays, range((start - HISTORY).year, end.year + 2))
+    stays = local_stays(known.read("core_session", start=start, end=end), timezone)
+    if stays.empty:
+        return
+    real = PlugInHistory.of(stays, holidays)
+    names = {code: name for name, rows in real.rows.items() for code in set(real.car[rows].tolist())}
+    came = {
+        (names[int(car)], int(day)): (*real.hours[row], real.need[row])
+        for row, (car, day) in enumerate(zip(real.car, real.day, strict=True))
+    }
+    for day, gate in zip(days, gates, strict=True):
+        before = known.at(gate)
+        past = local_stays(_past(before, gate), timezone)
+        if past.empty:
+            continue
+        history = PlugInHistory.of(past, holidays)
+        of_day = history.on(day, over=(pd.Timestamp(gate).tz_convert(timezone) - DAY_BEGINS).date())
+        for car in history.rows:
+            expected = of_day.expect(car)
+            if expected is None:
+                continue
+            values = came.get((car, number_of(day)))
+            figures = {
+                name: (one.crps(float(value)), one.quantile(0.1), one.quantile(0.9), float(value))
+                for name, one, value in zip(
+                    ("arrival", "departure", "need"),
+                    (expected.arrival, expected.departure, expected.need),
+                    values or (),
+                    strict=False,
+                )
+            }
+            yield ForeseenStay(
+                day=day, probability=expected.probability, came=values is not None, figures=figures
+            )
+
+
+def _past(known: Known, gate: datetime) -> pd.DataFrame:
+    now = pd.Timestamp(gate)
+    return known.read("core_session", start=now - HISTORY, end=now)
