@@ -18,6 +18,7 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
+from flows.mapping.open_stays import taken_as_over
 from flows.mapping.past import Past
 from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
@@ -66,13 +67,15 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     sessions = stays[stays["battery_id"].isin(names)]
     # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
+    over = taken_as_over(known, start, names)
+    told_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
     left_out = strangers(stays, all_batteries, all_sites) | quarantined.told_beside(likely)
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
         raise NoPlanError(
             f"no plan for {day}: no car is plugged in on that day in zone {zone}: "
-            f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out)}",
+            f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out | over)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
@@ -86,7 +89,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         calibrated=known,
         left_out=left_out,
         contracts=Contracted.by(context.workspace.contracts, known, prices.horizon, names),
-        expected=expected[0],
+        expected=told_of,
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")

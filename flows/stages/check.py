@@ -20,7 +20,7 @@ from flows.mapping.open_stays import lack_their_end
 from flows.plain import records
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
-from flows.stages.trouble import trace_of
+from flows.stages.trouble import DEGRADED, trace_of
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
@@ -37,8 +37,8 @@ def check(context: Context) -> StageResult:
     """Check every landed row that no check has seen, dataset by dataset; doing it again changes nothing.
 
     A dataset that cannot be judged waits on, and the others are checked. Exit code 4 when there is one, when
-    a battery, zone or market day failed as a whole, or nothing of a dataset was good
-    (stays that go on are no fault). Raises StoreError.
+    a battery or zone failed as a whole, or nothing of a dataset was good (stays that go on are no fault);
+    3 when a market day merely lacks prices. Raises StoreError.
     """
     warehouse = context.workspace.warehouse
     rows: list[dict[str, Any]] = []
@@ -85,10 +85,9 @@ def check(context: Context) -> StageResult:
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
     message = f"{total} rows checked, {quarantined} quarantined" if rows else "nothing new to check"
-    for words, some in (
-        ("not complete", [row for row in bad if _only_holes(row)]),
-        ("failed as a whole", [row for row in bad if not _only_holes(row)]),
-    ):
+    holes = [row for row in bad if _only_holes(row)]
+    bad = [row for row in bad if not _only_holes(row)]
+    for words, some in (("not complete", holes), ("failed as a whole", bad)):
         if some:
             shown = (f"{row['dataset']} {row['blocked'] or '(every row)'}" for row in some)
             message += f"; {words}: {', '.join(shown)}"
@@ -96,9 +95,9 @@ def check(context: Context) -> StageResult:
         message += f"; could not be checked and wait on: {', '.join(unjudged)}"
     return StageResult(
         stage="check",
-        status="failed" if bad or unjudged else "degraded" if quarantined else "ok",
+        status="failed" if bad or unjudged else "degraded" if quarantined or holes else "ok",
         message=message,
-        exit_code=4 if bad or unjudged else 0,
+        exit_code=4 if bad or unjudged else DEGRADED if holes else 0,
         tables={"datasets": rows, "failed checks": failed},
         details={"rows": total, "quarantined": quarantined},
     )
