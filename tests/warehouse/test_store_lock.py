@@ -3,11 +3,24 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.warehouse.builders import NOW, prices, source_of, telemetry
-from warehouse.errors import LockedError
+from warehouse.at_once import at_once
+from warehouse.connection import _attach as ATTACH  # noqa: N812
+from warehouse.errors import LockedError, StoreError, UnknownTableError
 from warehouse.store import Warehouse
+
+WRITES = """
+import sys
+from tests.warehouse.builders import NOW, prices, source_of
+from warehouse.store import Warehouse
+print("ready", flush=True)
+sys.stdin.read()
+later = prices(start="2021-03-01T00:00+01:00")
+Warehouse(sys.argv[1], lock_timeout_s=60).land(source_of("prices", later, "later.csv"), NOW)
+"""
 
 HOLD = """
 import sys, duckdb
@@ -120,3 +133,39 @@ def test_a_waiting_writer_gets_its_turn(warehouse, holder):
     holder.stdin.write("done\n")
     holder.stdin.flush()
     assert patient.land(source_of("prices", prices()), NOW).rows == 23
+
+
+def test_reads_at_once_are_of_one_state_and_open_the_file_once(warehouse, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "warehouse.connection._attach", lambda *args, **more: (opened.append(1), ATTACH(*args, **more))
+    )
+    warehouse.land(source_of("prices", prices()), NOW)
+    written = subprocess.Popen(
+        [sys.executable, "-c", WRITES, str(warehouse.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert written.stdout.readline() == b"ready\n"
+    opened.clear()
+    with at_once(warehouse), at_once(warehouse):
+        before = warehouse.read("raw_price")
+        written.stdin.close()
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits
+            written.wait(timeout=1.0)
+        pd.testing.assert_frame_equal(warehouse.read("raw_price"), before)
+        with pytest.raises(StoreError, match="cannot be written while it is read at once"):
+            warehouse.land(source_of("telemetry", telemetry()), NOW)
+        with pytest.raises(UnknownTableError):
+            warehouse.read("raw_nothing")
+        assert warehouse.waiting("telemetry") == []
+    assert opened == [1]
+    assert written.wait(timeout=60) == 0
+    assert len(warehouse.read("raw_price")) == 2 * len(before)
+
+
+def test_who_cannot_read_at_once_says_so_and_leaves_the_file_free(warehouse, holder):
+    with pytest.raises(LockedError), at_once(warehouse):
+        pass
+    release(holder)
+    with pytest.raises(ZeroDivisionError), at_once(warehouse):
+        1 / 0  # noqa: B018
+    assert warehouse.land(source_of("prices", prices()), NOW).rows > 0
