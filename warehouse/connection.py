@@ -3,7 +3,8 @@
 One process may hold the file at a time, and within a process one thread: the file is attached for one read or
 one transaction and let go again; who finds it held waits a bounded while and then raises LockedError. What it
 is attached to, an empty database in memory that may touch no other file, is made once a process and file:
-making one takes longer than most reads. So does attaching: reads that belong together share one (`shared`).
+making one takes longer than most reads. So does attaching: reads that belong together share one attachment
+(`shared`), and so does all use of a copy that is this process's own (`kept_open`).
 """
 
 import atexit
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import DamagedError, LockedError, NoWarehouseError, StoreError
+from warehouse.errors import DamagedError, LockedError, NoWarehouseError, StoreError, UnwritableError
 from warehouse.trouble import holder_of, trouble
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -33,6 +34,7 @@ _LONGEST_PAUSE_S = 0.5
 _thread_locks: dict[Path, threading.Lock] = {}
 _hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
+_kept_open: set[tuple[int, Path]] = set()
 _thread = threading.local()  # .shared: files that this thread has attached for several reads
 
 
@@ -58,6 +60,10 @@ def connect(
     if not lock.acquire(timeout=timeout_s):
         raise LockedError(f"{path} is in use by another thread of this process; waited {timeout_s:g} s")
     try:
+        if (os.getpid(), path) in _kept_open:
+            with _still_open(path), _told(path), _cursor(_host(path)) as connection:
+                yield connection
+            return
         with _told(path):
             host = _host(path)
             _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
@@ -82,6 +88,36 @@ def shared(path: Path, *, timeout_s: float) -> Iterator[None]:
             yield
         finally:
             del _shared()[path]
+
+
+@contextmanager
+def kept_open(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Keep a file attached for all that this process reads and writes within the block: no other can use it.
+
+    For a copy that is this process's own. Not to be nested. Raises as `connect`.
+    """
+    with _told(path):
+        host, key = _host(path), (os.getpid(), path)
+        with _thread_lock(path):
+            _attach(host, path, write=True, deadline=time.monotonic() + timeout_s, timeout_s=timeout_s)
+            _kept_open.add(key)
+        try:
+            yield
+        finally:
+            with _thread_lock(path):
+                _kept_open.discard(key)
+                forget(path)
+
+
+@contextmanager
+def _still_open(path: Path) -> Iterator[None]:
+    """Open a file anew for each later use after an error that an engine does not come back from."""
+    try:
+        yield
+    except (DamagedError, UnwritableError):
+        _kept_open.discard((os.getpid(), path))
+        forget(path)
+        raise
 
 
 def _shared() -> dict[Path, duckdb.DuckDBPyConnection]:
