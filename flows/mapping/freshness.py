@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from data_checks import CheckContext, freshness
+from warehouse.at_once import at_once
 from warehouse.newest import newest
 from warehouse.store import Warehouse
 
@@ -19,11 +20,8 @@ _NEWEST = {
 
 def check_freshness(warehouse: Warehouse, context: CheckContext) -> pd.DataFrame:
     """Judge the newest rows of every dataset that ages; written to out_check and returned."""
-    checks = pd.concat(
-        [
-            freshness(dataset, newest(warehouse, table, owner), context)
-            for dataset, (table, owner) in _NEWEST.items()
-        ]
-    )
+    with at_once(warehouse):
+        found = {dataset: newest(warehouse, table, owner) for dataset, (table, owner) in _NEWEST.items()}
+    checks = pd.concat([freshness(dataset, own, context) for dataset, own in found.items()])
     warehouse.write({"out_check": checks})
     return checks

@@ -21,6 +21,7 @@ from flows.plain import records
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import DEGRADED, trace_of
+from warehouse.at_once import at_once
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
@@ -45,8 +46,9 @@ def check(context: Context) -> StageResult:
     failed: list[dict[str, Any]] = []
     unjudged: list[str] = []
     bad: list[dict[str, Any]] = []
-    for dataset in INGEST_ORDER:
-        parts = warehouse.waiting(dataset)
+    with at_once(warehouse):
+        waiting = {dataset: warehouse.waiting(dataset) for dataset in INGEST_ORDER}
+    for dataset, parts in waiting.items():
         if not parts:
             continue
         try:
@@ -121,8 +123,9 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
     warehouse = context.workspace.warehouse
 
     def read(part: Part) -> tuple[pd.DataFrame, CheckContext]:
-        frame = warehouse.unchecked(part.dataset, part)
-        return frame, check_context(context, part.dataset, frame)
+        with at_once(warehouse):
+            frame = warehouse.unchecked(part.dataset, part)
+            return frame, check_context(context, part.dataset, frame)
 
     outcomes: list[_Outcome] = []
     storing: Future[None] | None = None

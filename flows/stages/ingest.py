@@ -13,6 +13,7 @@ from flows.context import Context
 from flows.errors import NoPlanError
 from flows.money import Money
 from flows.stages.record import StageResult, recorded
+from warehouse.at_once import at_once
 from warehouse.contracts import dataset_contract
 from warehouse.errors import (
     CellError,
@@ -120,10 +121,11 @@ def land_files(
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
-    for item in read:
-        aside += not_declared(warehouse, item)
-        if received is not None:
-            warehouse.require_landable(item, pd.Timestamp(context.as_of))
+    with at_once(warehouse):
+        for item in read:
+            aside += not_declared(warehouse, item)
+            if received is not None:
+                warehouse.require_landable(item, pd.Timestamp(context.as_of))
     rows, source_ids, new = [], list[str](), 0
     for item in read:
         landed = warehouse.land(item, pd.Timestamp(context.as_of))
@@ -243,7 +245,8 @@ def _needs_cars(source: str, options: Mapping[str, object]) -> bool:
 def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     """The fleet or the sites known so far: checked rows, and landed ones that wait for their check."""
     contract = dataset_contract(dataset)
-    core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
+    with at_once(warehouse):
+        core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
     frames = [frame[list(contract.names)] for frame in (core, waiting)]
     both = pd.concat([frame for frame in frames if not frame.empty] or frames[:1])
     key = contract.key[0]

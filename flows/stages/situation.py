@@ -16,6 +16,7 @@ from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
 from flows.stages.fetch_day import lacking
+from warehouse.at_once import at_once
 from warehouse.zones import market_day_bounds, market_day_slots
 
 _BACK = timedelta(days=40)
@@ -26,6 +27,11 @@ _AHEAD = timedelta(days=3)
 
 def situation_of(context: Context) -> Situation:
     """What is on record as of the context's moment; raises the errors of opening a warehouse."""
+    with at_once(context.workspace.warehouse):
+        return _situation(context)
+
+
+def _situation(context: Context) -> Situation:
     now, known, zone = context.as_of, context.known, context.workspace.zone
     runs = context.workspace.warehouse.read(
         "out_run",
