@@ -40,15 +40,6 @@ _READ = (
 """A process that loads what a plan loads, and reads what it reads."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Peak of memory of a process and all that it starts, MB; CPU seconds of theirs; wall seconds."""
-
-    peak_mb: float
-    cpu_s: float
-    wall_s: float
-
-
 def words_of(command: str, workspace: Path, as_of: datetime) -> list[str]:
     """The line of a command, as words."""
     moment, where = as_of.isoformat(), ["--workspace", str(workspace)]
@@ -89,65 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{command:11}{'  '.join(told)} {ratios}", flush=True)
 
 
-def cost_of(words: Sequence[str]) -> Cost:
-    """Run a Python process to its end and watch it; raises CalledProcessError where it fails."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    watch = _Watch(process.pid)
-    watcher = threading.Thread(target=watch.until_ended)
-    watcher.start()
-    assert process.stdout is not None
-    told = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    watch.ended.set()
-    watcher.join()
-    if process.returncode not in (0, 3):
-        raise subprocess.CalledProcessError(process.returncode, list(words), output=told)
-    peak = max(watch.peak_mb, used.ru_maxrss / 1024)
-    return Cost(peak_mb=peak, cpu_s=used.ru_utime + used.ru_stime, wall_s=wall)
-
-
-@dataclass(eq=False)
-class _Watch:
-    """Looks at a process and its descendants some 50 times a second; a shared page counts in each."""
-
-    root: int
-    peak_mb: float = 0.0
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def until_ended(self) -> None:
-        while not self.ended.wait(0.02):
-            self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, _with_children(self.root))))
-
-
-def _with_children(root: int) -> Iterator[int]:
-    yield root
-    for task in Path(f"/proc/{root}/task").glob("*/children"):
-        try:
-            children = task.read_text(encoding="ascii").split()
-        except OSError:
-            continue
-        for child in children:
-            yield from _with_children(int(child))
-
-
-def _resident_mb(process: int) -> float:
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError):  # it has ended meanwhile
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def _median(command: str, workspace: Path, times: int) -> Cost:
     noon = noon_before(DAY)
     # The first is not told: what it compiles and loads from disk would be counted as the age of a warehouse.
     _, *found = (
-        cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn)))
+        cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn)), ends=(0, 3))
         for turn in range(times + 1)
     )
 
