@@ -16,6 +16,7 @@ from flows.mapping.promises import kept_promises
 from flows.plain import known, records
 from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows
 from flows.workspace import Workspace
+from warehouse.connection import held
 from warehouse.contracts import DATASETS
 from warehouse.known import Known
 from warehouse.quarantine import counted
@@ -39,6 +40,12 @@ def status_of(workspace: Workspace, as_of: datetime | None = None) -> Tables:
 
     as_of: tz-aware; what had been received, found out and ended by then. None: all there is.
     """
+    warehouse = workspace.warehouse
+    with held(warehouse.path, timeout_s=warehouse.lock_timeout_s):
+        return _tables(workspace, as_of)
+
+
+def _tables(workspace: Workspace, as_of: datetime | None) -> Tables:
     warehouse, moment = workspace.warehouse, as_of or now()
     columns = list(dict.fromkeys([*_CALIBRATION, *ORDER]))
     newest = warehouse.newest("out_calibration", by=["battery_id"], columns=columns, known_by=as_of)

@@ -33,6 +33,7 @@ _LONGEST_PAUSE_S = 0.5
 _thread_locks: dict[Path, threading.Lock] = {}
 _hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
+_of_thread = threading.local()
 
 
 @contextmanager
@@ -46,6 +47,12 @@ def connect(
     """
     if not create and not path.exists():
         raise NoWarehouseError(f"no warehouse at {path}")
+    held = _held().get(path)
+    if held is not None:
+        if write:
+            raise LockedError(f"{path} is held by this thread for reading")
+        yield held
+        return
     deadline = time.monotonic() + timeout_s
     lock = _thread_lock(path)
     if not lock.acquire(timeout=timeout_s):
@@ -61,6 +68,26 @@ def connect(
         raise
     finally:
         lock.release()
+
+
+@contextmanager
+def held(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Keep the file open for all that this thread reads meanwhile, of one state; others wait to write.
+
+    To open a file of many GB takes longer than most reads. Raises as `connect`; what this thread wants to
+    write meanwhile is refused with LockedError.
+    """
+    with connect(path, write=False, timeout_s=timeout_s) as connection:
+        _held()[path] = connection
+        try:
+            yield
+        finally:
+            del _held()[path]
+
+
+def _held() -> dict[Path, duckdb.DuckDBPyConnection]:
+    found: dict[Path, duckdb.DuckDBPyConnection] = vars(_of_thread).setdefault("held", {})
+    return found
 
 
 @contextmanager

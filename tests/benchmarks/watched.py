@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -94,11 +94,5 @@ def _resident_mb(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def main() -> None:
-    cost = watch(sys.argv[1:])
-    names = ("peak_mb", "cpu_s", "wall_s", "code", "told")
-    print(json.dumps({name: getattr(cost, name) for name in names}))
-
-
 if __name__ == "__main__":
-    main()
+    print(json.dumps(asdict(watch(sys.argv[1:]))))

@@ -3,30 +3,27 @@
 Two workspaces of the same depot are made, one so many days old and one a month: telemetry, stays, prices,
 refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
 a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
-processes together, CPU seconds of all cores and wall seconds on the old and the young workspace, and the
-ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be taken off.
+processes together, CPU seconds of all cores, wall seconds and exit code on the old and the young workspace,
+and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be taken off.
 A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later. `--keep DIR`
 makes the workspaces there, or takes those that are there as they are.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.old_warehouse import LAST, Age, make_old, noon_before
+from tests.benchmarks.watched import Cost, cost_of
 
 DAY = LAST + timedelta(days=1)
 _V2G = ("-c", "from flows.cli import main; main()")
@@ -72,10 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for days in (asked.days, asked.young)
         ]
         print(f"{asked.cars} cars: {asked.days} days old, {asked.young} days old, ratio")
-        print("command      peak MB   CPU s  wall s    peak MB   CPU s  wall s     peak   CPU")
+        print("command      peak MB   CPU s  wall s end    peak MB   CPU s  wall s end     peak   CPU")
         for command in asked.only or COMMANDS:
             old, young = (_median(command, workspace, asked.times) for workspace in made)
-            told = (f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f}" for one in (old, young))
+            told = (
+                f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f} {one.code:3d}" for one in (old, young)
+            )
             ratios = f"{old.peak_mb / young.peak_mb:8.2f} {old.cpu_s / young.cpu_s:5.2f}"
             print(f"{command:11}{'  '.join(told)} {ratios}", flush=True)
 
@@ -91,7 +90,8 @@ def _median(command: str, workspace: Path, times: int) -> Cost:
     def middle(of: Callable[[Cost], float]) -> float:
         return statistics.median(map(of, found))
 
-    return Cost(
+    return replace(
+        found[-1],
         peak_mb=middle(lambda one: one.peak_mb),
         cpu_s=middle(lambda one: one.cpu_s),
         wall_s=middle(lambda one: one.wall_s),

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.warehouse.builders import NOW, prices, source_of, telemetry
+from warehouse.connection import held
 from warehouse.errors import LockedError
 from warehouse.store import Warehouse
 
@@ -120,3 +121,19 @@ def test_a_waiting_writer_gets_its_turn(warehouse, holder):
     holder.stdin.write("done\n")
     holder.stdin.flush()
     assert patient.land(source_of("prices", prices()), NOW).rows == 23
+
+
+def test_what_is_read_while_the_file_is_held_is_of_one_state_and_nobody_else_holds_it(warehouse):
+    warehouse.land(source_of("prices", prices()), NOW)
+    other = "import sys, duckdb; duckdb.connect(sys.argv[1]).execute('DELETE FROM raw_price')"
+    with held(warehouse.path, timeout_s=1.0):
+        before = len(warehouse.read("raw_price"))
+        denied = subprocess.run(
+            [sys.executable, "-c", other, str(warehouse.path)], capture_output=True, text=True, check=False
+        )
+        assert "Could not set lock" in denied.stderr
+        assert len(warehouse.read("raw_price")) == before == 23
+        with pytest.raises(LockedError, match="held by this thread"):
+            warehouse.land(source_of("prices", prices(hours=5)), NOW)
+    subprocess.run([sys.executable, "-c", other, str(warehouse.path)], check=True)
+    assert len(warehouse.read("raw_price")) == 0
