@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from flows.due import TIMED, Clock, upcoming
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
 from flows.workspace import Workspace
@@ -94,7 +94,7 @@ def _plans(known: Known, zone: str, days: list[date]) -> Mapping[date, tuple[dat
     """When the first plan of each day was made that stands on the rung in force, and that rung."""
     plans = known.read(
         "out_plan", where={"zone": zone}, within={"market_date": (days[0], days[-1])},
-        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence"],
+        columns=list(IN_FORCE_BY),
     )  # fmt: skip
     found = {}
     for row in records(plans_in_force(plans)):

@@ -4,9 +4,9 @@ Two workspaces of the same depot are made, one so many days old and one a month:
 refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
 a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
 processes together, CPU seconds of all cores, wall seconds and exit code on the old and the young workspace,
-and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be taken off.
-A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later. `--keep DIR`
-makes the workspaces there, or takes those that are there as they are.
+and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be
+taken off. A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later.
+`--keep DIR` makes the workspaces there, or takes those that are there as they are.
 """
 
 from __future__ import annotations
