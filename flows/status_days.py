@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from flows.due import TIMED, Clock, upcoming
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.retail import retail_rows, spread
 from flows.mapping.withdrawn import unfounded_plans
 from flows.plain import records
@@ -100,7 +100,7 @@ def _plans(known: Known, zone: str, days: list[date]) -> Mapping[date, tuple[dat
     """
     plans = known.read(
         "out_plan", where={"zone": zone}, within={"market_date": (days[0], days[-1])},
-        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence", "plan_id"],
+        columns=["plan_id", *IN_FORCE_BY],
     )  # fmt: skip
     found, in_force = {}, plans_in_force(plans)
     unfounded = unfounded_plans(known, [str(one) for one in in_force["plan_id"]], datasets=None)

@@ -11,7 +11,7 @@ from flows.context import Context
 from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
@@ -49,9 +49,9 @@ def _situation(context: Context) -> Situation:
     next_slot = pd.Timestamp(now).ceil(QUARTER)
     covering = plans_within(known, zone, next_slot, next_slot + QUARTER)
     since = min(began.values(), default=now) - timedelta(days=1)
-    plans = known.newest(
-        "out_plan", by=["market_date"], where={"zone": zone},
-        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence"],
+    plans = known.read(
+        "out_plan", where={"zone": zone}, columns=list(IN_FORCE_BY),
+        within={"market_date": (min(since.date(), today), None)},
     )  # fmt: skip
     in_force = {row["market_date"]: row for row in records(plans_in_force(plans))}
     return Situation(
