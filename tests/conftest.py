@@ -6,6 +6,7 @@ The longest come first, and the longest in parts.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ import pytest
 # loaded, whose threads would wait for each other on cores that all processes share.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
+
+# Hundreds of processes import the rooms, and two all tests: compiled once, wherever the environment says no.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 HERE = Path(__file__).parent
 # By what they cost a process, the dearest first; all others follow by their number of tests.
