@@ -86,7 +86,7 @@ def test_what_began_before_the_export_is_a_session_of_its_own_and_takes_no_place
     read = sessions(late)
     (rest,) = read.frame.to_dict("records")
     assert first["session_id"] == "CAR1-teslamate-7"
-    assert rest["session_id"] == "CAR1-teslamate-7@20210101T230000Z"
+    assert rest["session_id"] == "CAR1-teslamate-7@part-20210101T230000Z"
     assert rest["arrival_utc"] == pd.Timestamp("2021-01-01T23:00Z")
     assert read.notes[0].startswith("charging process 7: began before this export, 10 kWh were in by then")
 

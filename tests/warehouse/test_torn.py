@@ -60,6 +60,15 @@ def test_what_the_last_cell_would_be_is_judged_by_those_before_it(others, last, 
     assert list(file.torn) == ([15] if cut else [])
 
 
+@pytest.mark.parametrize("rows", [1, 14])
+def test_a_quote_that_is_open_at_the_end_is_a_row_cut_off(rows):
+    whole = [f'"x";"{number}"' for number in range(10, 10 + rows)]
+    for last, torn in (('"x";"11', [rows + 1]), ('"x";"11"', [])):
+        file = RawFile(name="x.csv", data="\n".join(["a;b", *whole, last]).encode())
+        assert read_table(file, dialect=Dialect(delimiter=";")).rows == rows + 1
+        assert list(file.torn) == torn
+
+
 def test_ten_rows_are_too_few_to_judge_the_eleventh_by():
     text = "\n".join([HEADER, *ROWS[:9], "DE-LU,2026-06-16T23:00:00Z,60,0"])
     assert table_of(text)[1].torn == {}

@@ -18,6 +18,7 @@ from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.single import Columns, spared, whole_rows
+from warehouse.stays import PART
 
 PROVIDER = "TeslaMate"
 OPTIONS = frozenset({"battery_id"})
@@ -62,7 +63,7 @@ def parse_teslamate(_dataset: str, file: RawFile, options: Mapping[str, object])
             )
         own = str(process)
         if (begun := first["added"]) > _BEGUN_KWH:
-            own += f"@{first['time']:%Y%m%dT%H%M%SZ}"
+            own += f"{PART}{first['time']:%Y%m%dT%H%M%SZ}"
             notes.append(
                 f"charging process {process}: began before this export, {begun:g} kWh were in by then: a "
                 "session of its own until an export holds all of it"

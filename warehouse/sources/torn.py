@@ -90,9 +90,14 @@ def _error(file: RawFile, row: pacsv.InvalidRow) -> UndecodableFileError:
 def _cut_short(table: pa.Table, file: RawFile) -> str:
     """Return why the last cell of a file that ends within a line is not whole, "" if it may be.
 
-    Of numbers with fewer decimals than any other of the column, and times shorter than all the others.
+    In a quote that is not closed; of numbers with fewer decimals than any other of the column, and of times
+    shorter than all the others.
     """
-    if file.data.endswith((b"\n", b"\r")) or table.num_rows <= _ENOUGH:
+    if file.data.endswith((b"\n", b"\r")) or not table.num_rows:
+        return ""
+    if file.data.rpartition(b"\n")[2].count(b'"') % 2:
+        return "ends within a quoted cell: a file cut off?"
+    if table.num_rows <= _ENOUGH:
         return ""
     column = table.columns[-1]
     last, others = column[-1].as_py(), column.slice(0, table.num_rows - 1)
