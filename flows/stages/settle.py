@@ -20,13 +20,15 @@ from flows.mapping.contracted import contracts_of
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.meter_points import netted_cars
 from flows.mapping.past import FOLLOWED
+from flows.mapping.logged import append
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
 from optimize.errors import OptimizeError
 from optimize.market.bill import in_decimals
 from optimize.market.contract import Contract
-from optimize.market.settlement import OwnerDay, Settlement, settle
+from optimize.market.opening import FIGURES, opening
+from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
 from warehouse.zones import market_day_bounds
@@ -37,6 +39,10 @@ _FIGURES = (
     "metered_slots",
 )  # fmt: skip
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
+_HEAD = (
+    "settlement_id", "market_date", "zone", "sequence", "corrects", "battery_id", "contract_id",
+    "contract_version", "contract_digest", "counted_against", "metered_slots", "realised_id", "code_version",
+)  # fmt: skip
 _PRIVATE = ("plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh")
 
 
@@ -55,7 +61,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         try:
             found = _Day.of(context, day)
             told += _settled(context, found)
-            missing += found.netted
+            missing += found.unsettled
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
@@ -83,7 +89,8 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 class _Day:
     """What a day is settled from. hours: of each car, plugged in on the day and in its month before it.
 
-    netted: cars with a contract whose account at their own plug is not what their common meter's bill says.
+    unsettled: cars that cannot be settled, each with its reason: two contracts hold it, its account lacks what
+    its contract counts against, or its own plug is not what the bill of a common meter says.
     """
 
     day: date
@@ -91,7 +98,7 @@ class _Day:
     cars: pd.DataFrame
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
-    netted: Sequence[str]
+    unsettled: Sequence[str]
 
     @classmethod
     def of(cls, context: Context, day: date) -> _Day:
@@ -103,26 +110,27 @@ class _Day:
         realised_id = str(newest["realised_id"].iloc[-1])
         cars = known.read("out_realised_car", where={"realised_id": realised_id})
         names = sorted(set(cars["battery_id"].astype(str)))
-        contracts = contracts_of(context.workspace.contracts, day, names)
-        if not contracts:
+        contracts, why = contracts_of(context.workspace.contracts, day, names)
+        if not contracts and not why:
             raise NoAccountError("no contract that is in force holds any of its cars")
         start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
-        shared = {car: site for car, site in netted_cars(known, zone, start, end).items() if car in contracts}
-        netted = [
-            f"{day}: {car} is not settled: the meter of site {site} nets it with load or other cars, which "
-            "its account does not know"
-            for car, site in sorted(shared.items())
-        ]
-        contracts = {car: one for car, one in contracts.items() if car not in shared}
+        for car, site in netted_cars(known, zone, start, end).items():
+            if car in contracts:
+                why[car] = (
+                    f"the meter of site {site} nets it with load or other cars, which its account does not know"
+                )
+        why |= _without_modes(cars, contracts)
+        unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
+        contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
-            raise NoAccountError("; ".join(netted))
+            raise NoAccountError("; ".join(unsettled))
         return cls(
             day=day,
             realised_id=realised_id,
             cars=cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True),
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
-            netted=netted,
+            unsettled=unsettled,
         )
 
     @property
@@ -133,40 +141,35 @@ class _Day:
         code = source_hash("optimize/market")
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
 
-    def settled(self, battery: str) -> tuple[Settlement, dict[str, Any]]:
-        """The settlement of a car, and what it says of the car's day."""
-        contract, (hours, before) = self.contracts[battery], self.hours[battery]
-        own = {row["mode"]: row for row in records(self.cars[self.cars["battery_id"] == battery])}
-        came, other = own[FOLLOWED], own[contract.against]
-        money = {
+    def owner_day(self, battery: str) -> OwnerDay:
+        """A car's day, as its account and its stays tell it."""
+        hours, before = self.hours[battery]
+        came, other = self.modes(battery)
+        counted = {
             name: in_decimals([row[column]])[0]
             for name, row, column in (
+                ("import_kwh", came, "import_kwh"),
+                ("export_kwh", came, "export_kwh"),
                 ("energy_cost_eur", came, "energy_cost_eur"),
                 ("wear_eur", came, "wear_eur"),
                 ("other_energy_cost_eur", other, "energy_cost_eur"),
                 ("other_wear_eur", other, "wear_eur"),
             )
         }
-        drawn, fed = (
-            in_decimals([came[name]])[0].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")
-        )
-        day = OwnerDay(
-            import_kwh=drawn,
-            export_kwh=fed,
-            hours=hours,
-            hours_before=before,
-            missed=int(came["missed"]),
-            **money,
-        )
-        told: dict[str, float | None] = {
-            "plugged_hours": float(hours),
-            "import_kwh": float(drawn),
-            "export_kwh": float(fed),
-            "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
-        }
-        if contract.privacy == "totals":
-            told = dict.fromkeys(_PRIVATE)
-        return settle(contract, day), told
+        metered = {name: counted[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
+        return OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **counted | metered)
+
+    def modes(self, battery: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A car's account as it was, and of the way of charging that its contract counts against."""
+        own = {row["mode"]: row for row in records(self.cars[self.cars["battery_id"] == battery])}
+        return own[FOLLOWED], own[self.contracts[battery].against]
+
+
+def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Cars whose account lacks how they were charged, or what their contract counts against."""
+    told = cars.groupby("battery_id")["mode"].agg(set)
+    lacking = {car: {FOLLOWED, one.against} - told[car] for car, one in contracts.items()}
+    return {car: f"its account lacks {' and '.join(sorted(gone))}" for car, gone in lacking.items() if gone}
 
 
 def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
@@ -176,7 +179,8 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
         return _shown(newest)
-    rows = pd.DataFrame([_row(found, name) for name in sorted(found.contracts)])
+    days = {name: found.owner_day(name) for name in sorted(found.contracts)}
+    rows = pd.DataFrame([_row(found, name, one) for name, one in days.items()])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
     rows = rows.assign(
@@ -191,26 +195,39 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
         input_hash=found.input_hash,
         code_version=code_version(),
     )
+    openings = [_opened(row, found.contracts, days) for row in records(rows)]
     guard = _nothing_since(zone, day, set(before["settlement_id"]))
-    if not context.workspace.warehouse.write({"out_settlement": rows}, guard=guard):
+    if not append(context, rows, openings, found.contracts.values(), guard):
         raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
     return _shown(rows)
 
 
-def _row(found: _Day, battery: str) -> dict[str, Any]:
-    contract, (settled, told) = found.contracts[battery], found.settled(battery)
-    own = found.cars[(found.cars["battery_id"] == battery) & (found.cars["mode"] == FOLLOWED)]
-    names = ("total", "owner_share", "grid_share", *_PAID, "wear", "owner", "grid")
+def _opened(row: dict[str, Any], contracts: Mapping[str, Contract], days: Mapping[str, OwnerDay]) -> str:
+    head = {name: row[name] for name in _HEAD}
+    cents = {name: f"{row[name]:.2f}" for name in ("owner_correction_eur", "grid_correction_eur")}
+    battery = str(row["battery_id"])
+    return opening(head | cents, contracts.get(battery), days.get(battery))
+
+
+def _row(found: _Day, battery: str, day: OwnerDay) -> dict[str, Any]:
+    contract, settled = found.contracts[battery], settle(found.contracts[battery], day)
+    came, other = found.modes(battery)
+    told: dict[str, float | None] = {
+        "plugged_hours": float(day.hours),
+        "import_kwh": float(day.import_kwh),
+        "export_kwh": float(day.export_kwh),
+        "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
+    }
     return {
         "battery_id": battery,
         "contract_id": contract.contract_id,
         "contract_version": contract.version,
         "contract_digest": contract.digest,
         "counted_against": contract.against,
-        "metered_slots": int(own["metered_slots"].iloc[0]),
-        **told,
+        "metered_slots": int(came["metered_slots"]),
+        **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else told),
         "theta": None if settled.theta is None else float(settled.theta),
-        **{f"{name}_eur": float(getattr(settled, f"{name}_eur")) for name in names},
+        **{name: float(getattr(settled, name)) for name in FIGURES},
     }
 
 
