@@ -69,7 +69,9 @@ def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
 
 def _of_totals(contract: Contract, again: Settlement, paid: Mapping[str, Decimal]) -> list[str]:
     """What can be counted again without energies and hours: the share, compensation, floor and the sums."""
-    got = again.owner_share_eur + again.compensation_eur + sum((paid[name] for name in _NEED_PRIVATE), NOTHING)
+    got = (
+        again.owner_share_eur + again.compensation_eur + sum((paid[name] for name in _NEED_PRIVATE), NOTHING)
+    )
     floor = max(NOTHING, again.wear_eur - got) if contract.wear_floor else NOTHING
     counted = {name: getattr(again, name) for name in FIGURES} | {name: paid[name] for name in _NEED_PRIVATE}
     payments = got - again.owner_share_eur + floor

@@ -243,7 +243,9 @@ def test_a_car_with_two_contracts_costs_itself_alone(settled_depot: Workspace) -
     both = replace(settled_depot, contracts=(one, replace(one, file="second.toml"), rest))
     result = settled(both, DAY)
     assert result.exit_code == 3
-    assert f"{DAY}: car-1 is not settled: 2 contracts hold it (contract 0.toml, second.toml)" in result.message
+    assert (
+        f"{DAY}: car-1 is not settled: 2 contracts hold it (contract 0.toml, second.toml)" in result.message
+    )
     assert rows_of(both)["battery_id"].tolist() == ["car-2"]
     made = plan(Context.of(both, AS_OF + timedelta(minutes=1)), DAY)
     assert "car-1" in made.message and "2 contracts hold it" in json.dumps(made.to_record())

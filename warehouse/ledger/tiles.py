@@ -37,7 +37,9 @@ def bundled_entries(files: dict[str, bytes], size: int) -> list[bytes]:
             raise LedgerError(f"{name} is missing")
         place = 0
         for _ in range(min(WIDTH, size - tile * WIDTH)):
-            (length,) = struct.unpack(">H", data[place : place + 2]) if place + 2 <= len(data) else (len(data),)
+            (length,) = (
+                struct.unpack(">H", data[place : place + 2]) if place + 2 <= len(data) else (len(data),)
+            )
             entries.append(data[place + 2 : place + 2 + length])
             place += 2 + length
         if place != len(data):
