@@ -30,7 +30,7 @@ def key(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the key that signs the log: ledger.key of the workspace (mode 0600); V2G_LEDGER_KEY stands over it.
+    """Make the key that signs the log: ledger.key of the workspace; V2G_LEDGER_KEY stands over it.
 
     Tells the public key, which counterparties are to be given.
 

@@ -76,9 +76,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
-    there = sessions["battery_id"].isin(list(contracts.twice))
-    left_out |= {name: contracts.twice[name] for name in map(str, sessions.loc[there, "battery_id"])}
-    sessions = sessions[~there]
+    torn = sessions["battery_id"].isin(list(contracts.twice))
+    left_out |= {name: contracts.twice[name] for name in map(str, sessions["battery_id"][torn])}
+    sessions = sessions[~torn]
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     inputs = plan_inputs(
         known,

@@ -18,16 +18,16 @@ from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
 from flows.mapping.contracted import contracts_of
 from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
 from flows.mapping.past import FOLLOWED
-from flows.mapping.logged import append
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
 from optimize.errors import OptimizeError
 from optimize.market.bill import in_decimals
 from optimize.market.contract import Contract
-from optimize.market.opening import FIGURES, opening
+from optimize.market.opening import FIGURES, Counted, opening
 from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
@@ -43,6 +43,7 @@ _HEAD = (
     "settlement_id", "market_date", "zone", "sequence", "corrects", "battery_id", "contract_id",
     "contract_version", "contract_digest", "counted_against", "metered_slots", "realised_id", "code_version",
 )  # fmt: skip
+_CORRECTIONS = ("owner_correction_eur", "grid_correction_eur")
 _PRIVATE = ("plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh")
 
 
@@ -87,15 +88,17 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Day:
-    """What a day is settled from. hours: of each car, plugged in on the day and in its month before it.
+    """What a day is settled from.
 
-    unsettled: cars that cannot be settled, each with its reason: two contracts hold it, its account lacks what
-    its contract counts against, or its own plug is not what the bill of a common meter says.
+    account: rows of `cars` by battery and mode. hours: of each car, plugged in on the day and in its
+    month before it. unsettled: cars that cannot be settled, each with its reason: two contracts hold it,
+    its account lacks what its contract counts against, or a common meter nets its plug.
     """
 
     day: date
     realised_id: str
     cars: pd.DataFrame
+    account: Mapping[tuple[str, str], Mapping[str, Any]]
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
     unsettled: Sequence[str]
@@ -116,18 +119,19 @@ class _Day:
         start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
         for car, site in netted_cars(known, zone, start, end).items():
             if car in contracts:
-                why[car] = (
-                    f"the meter of site {site} nets it with load or other cars, which its account does not know"
-                )
+                netted = f"the meter of site {site} nets it with load or other cars"
+                why[car] = f"{netted}, which its account does not know"
         why |= _without_modes(cars, contracts)
         unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
         contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
             raise NoAccountError("; ".join(unsettled))
+        cars = cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True)
         return cls(
             day=day,
             realised_id=realised_id,
-            cars=cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True),
+            cars=cars,
+            account={(row["battery_id"], row["mode"]): row for row in records(cars)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
             unsettled=unsettled,
@@ -141,11 +145,11 @@ class _Day:
         code = source_hash("optimize/market")
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
 
-    def owner_day(self, battery: str) -> OwnerDay:
-        """A car's day, as its account and its stays tell it."""
+    def counted(self, battery: str) -> Counted:
+        """A car's day, as its account and its stays tell it, settled."""
         hours, before = self.hours[battery]
         came, other = self.modes(battery)
-        counted = {
+        told = {
             name: in_decimals([row[column]])[0]
             for name, row, column in (
                 ("import_kwh", came, "import_kwh"),
@@ -156,13 +160,14 @@ class _Day:
                 ("other_wear_eur", other, "wear_eur"),
             )
         }
-        metered = {name: counted[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
-        return OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **counted | metered)
+        told |= {name: told[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
+        day = OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **told)
+        contract = self.contracts[battery]
+        return Counted(contract=contract, day=day, settled=settle(contract, day))
 
-    def modes(self, battery: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def modes(self, battery: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """A car's account as it was, and of the way of charging that its contract counts against."""
-        own = {row["mode"]: row for row in records(self.cars[self.cars["battery_id"] == battery])}
-        return own[FOLLOWED], own[self.contracts[battery].against]
+        return self.account[battery, FOLLOWED], self.account[battery, self.contracts[battery].against]
 
 
 def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
@@ -179,8 +184,8 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
         return _shown(newest)
-    days = {name: found.owner_day(name) for name in sorted(found.contracts)}
-    rows = pd.DataFrame([_row(found, name, one) for name, one in days.items()])
+    counted = {name: found.counted(name) for name in sorted(found.contracts)}
+    rows = pd.DataFrame([_row(found, name, one) for name, one in counted.items()])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
     rows = rows.assign(
@@ -195,22 +200,20 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
         input_hash=found.input_hash,
         code_version=code_version(),
     )
-    openings = [_opened(row, found.contracts, days) for row in records(rows)]
+    openings = [_opened(row, counted) for row in records(rows[[*_HEAD, *_CORRECTIONS]])]
     guard = _nothing_since(zone, day, set(before["settlement_id"]))
     if not append(context, rows, openings, found.contracts.values(), guard):
         raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
     return _shown(rows)
 
 
-def _opened(row: dict[str, Any], contracts: Mapping[str, Contract], days: Mapping[str, OwnerDay]) -> str:
-    head = {name: row[name] for name in _HEAD}
-    cents = {name: f"{row[name]:.2f}" for name in ("owner_correction_eur", "grid_correction_eur")}
-    battery = str(row["battery_id"])
-    return opening(head | cents, contracts.get(battery), days.get(battery))
+def _opened(row: dict[str, Any], counted: Mapping[str, Counted]) -> str:
+    cents = {name: f"{row[name]:.2f}" for name in _CORRECTIONS}
+    return opening(row | cents, counted.get(str(row["battery_id"])))
 
 
-def _row(found: _Day, battery: str, day: OwnerDay) -> dict[str, Any]:
-    contract, settled = found.contracts[battery], settle(found.contracts[battery], day)
+def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
+    contract, day, settled = counted.contract, counted.day, counted.settled
     came, other = found.modes(battery)
     told: dict[str, float | None] = {
         "plugged_hours": float(day.hours),
@@ -258,10 +261,9 @@ def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[st
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
     stays = context.known.stays(month, end)
-    found = {}
-    for battery in batteries:
-        own = stays[stays["battery_id"] == battery]
-        found[battery] = (_overlap(own, start, end), _overlap(own, month, start))
+    found = dict.fromkeys(batteries, (Decimal(0), Decimal(0)))
+    for battery, own in stays[stays["battery_id"].isin(batteries)].groupby("battery_id"):
+        found[str(battery)] = (_overlap(own, start, end), _overlap(own, month, start))
     return found
 
 

@@ -50,7 +50,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast
 
-from optimize.errors import TermsError
 from optimize.market.table import Table
 
 FORMAT = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -22,18 +22,27 @@ FIGURES = (
     "total_eur", "owner_share_eur", "grid_share_eur", "fed_back_eur", "bonus_eur", "free_eur",
     "compensation_eur", "floor_eur", "wear_eur", "owner_eur", "grid_eur",
 )  # fmt: skip
+_INPUTS = tuple(one.name for one in fields(OwnerDay))
 _NEED_PRIVATE = ("fed_back_eur", "bonus_eur", "free_eur")
 
 
-def opening(head: Mapping[str, Any], contract: Contract | None, day: OwnerDay | None) -> str:
-    """The line of a settled day. head: ids, sequence and corrections; no contract and day: it is taken back."""
-    settled = None if contract is None or day is None else settle(contract, day)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A car's day, the contract that it is settled by, and what that gives."""
+
+    contract: Contract
+    day: OwnerDay
+    settled: Settlement
+
+
+def opening(head: Mapping[str, Any], counted: Counted | None) -> str:
+    """The line of a settled day. head: ids, corrections; counted: None where it is taken back."""
     inputs: dict[str, str | None] | None = None
-    if contract is not None and day is not None:
-        inputs = {name: str(value) for name, value in asdict(day).items()}
-        if contract.privacy == "totals":
+    if counted is not None:
+        inputs = {name: str(getattr(counted.day, name)) for name in _INPUTS}
+        if counted.contract.privacy == "totals":
             inputs |= dict.fromkeys(PRIVATE)
-    said = {**head, "figures": figures(settled), "inputs": inputs}
+    said = {**head, "figures": figures(None if counted is None else counted.settled), "inputs": inputs}
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -50,8 +59,7 @@ def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
         raise BillError("it does not tell its figures")
     if inputs is None:
         return _differing(told, figures(None))
-    known = [one.name for one in fields(OwnerDay)]
-    if not isinstance(inputs, Mapping) or set(inputs) != set(known):
+    if not isinstance(inputs, Mapping) or set(inputs) != set(_INPUTS):
         raise BillError("it does not tell what it was counted from")
     quiet = contract.privacy == "totals"
     if any((value is None) != (quiet and name in PRIVATE) for name, value in inputs.items()):

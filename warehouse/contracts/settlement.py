@@ -67,7 +67,7 @@ SETTLEMENT = (
     ),
     TableContract(
         name="out_contract",
-        description="One row a contract that a day was settled by: its text, as the ledger's readers need it.",
+        description="One row a contract that a day was settled by: its text, for the ledger's readers.",
         columns=(
             text("contract_digest", "SHA-256 of its text"),
             text("contract_text", "TOML, as it was read"),

@@ -203,11 +203,13 @@ def _held_manifest(files: Mapping[str, bytes], told: str) -> tuple[str, int]:
 
 def _openings(text: str, entries: Sequence[bytes], of: str) -> list[Opening]:
     found: list[Opening] = []
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    if text and not text.endswith("\n"):
+        raise LedgerError("openings.jsonl is cut at its end")
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             said = json.loads(line)
             one = Opening(index=said["entry"], salt=said["salt"], text=said["opening"])
-            if type(one.index) is not int or one.line != line:
+            if type(one.index) is not int or one.line != line + "\n":
                 raise ValueError("not in its only right form")
             held = (
                 0 <= one.index < len(entries) and entry(commitment(one.salt, one.text)) == entries[one.index]

@@ -62,7 +62,7 @@ class Tree:
         return proof[::-1]
 
     def consistency(self, old: int, size: int | None = None) -> list[bytes]:
-        """Proof that the tree of the first `size` leaves extends that of the first `old`; [] where 0 or equal."""
+        """Proof that the first `size` leaves extend the first `old`; [] where `old` is 0 or `size`."""
         last = self.size if size is None else size
         self._within(last)
         if not 0 <= old <= last:

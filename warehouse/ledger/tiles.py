@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from warehouse.errors import LedgerError
 from warehouse.ledger.merkle import Tree
@@ -27,7 +27,7 @@ def tile_files(tree: Tree, entries: Sequence[bytes]) -> dict[str, bytes]:
     return files
 
 
-def bundled_entries(files: dict[str, bytes], size: int) -> list[bytes]:
+def bundled_entries(files: Mapping[str, bytes], size: int) -> list[bytes]:
     """The entries of a log of `size` out of its bundles; raises LedgerError that names the file."""
     entries: list[bytes] = []
     for tile in range(-(-size // WIDTH)):
