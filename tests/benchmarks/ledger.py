@@ -68,7 +68,8 @@ def main() -> int:
         message = verify_ledger(root / "export", key=None, witnesses=[], since=None).message
         verified = time.perf_counter() - began
     print(
-        f"{owner_days:,} owner-days of {asked.cars} cars: settled and logged in {settled:.1f} s ({used:.1f} s CPU)"
+        f"{owner_days:,} owner-days of {asked.cars} cars settled and logged in {settled:.1f} s "
+        f"({used:.1f} s CPU)"
     )
     print(f"exported in {exported:.1f} s ({size / 1e6:.0f} MB), verified in {verified:.1f} s: {message[:70]}")
     return int(settled > 60 * owner_days / 100_000)

@@ -17,9 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from flows.cli import app
 from flows.errors import UsageError
 from flows.stages import Context
 from flows.stages.ledger import _counted_again, export_ledger, make_key, verify_ledger
@@ -192,8 +190,9 @@ def test_an_export_is_verified_by_a_second_process_alone(settled_depot: Workspac
         assert (answer["entries"], answer["opened"]) == (6, opened)
     file = own / "openings.jsonl"
     file.write_bytes(file.read_bytes().replace(b"car-1", b"car-9", 1))
-    refused = CliRunner().invoke(app, ["ledger", "verify", str(own)])
-    assert refused.exit_code == 4
+    words = [sys.executable, "-m", "flows.cli", "ledger", "verify", str(own)]
+    refused = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env=away)
+    assert refused.returncode == 4 and "openings.jsonl was changed" in refused.stderr
 
 
 def test_the_key_of_the_environment_stands_over_the_file(
