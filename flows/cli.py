@@ -18,6 +18,7 @@ from flows.commands import (
     dispatch,
     gateway,
     history,
+    ledger,
     money,
     own,
     planning,
@@ -79,6 +80,7 @@ quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
 money.add_to(app)
+ledger.add_to(app)
 dispatch.add_to(app)
 gateway.add_to(app)
 history.add_to(app)

@@ -64,6 +64,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     begun = likely[likely["session_id"].isin(list(expected[0].begun))]
     there = pd.concat([stays, begun.astype(dict(stays.dtypes))]) if len(begun) else stays
     quarantined = quarantined_stays(known, start, end, there, elsewhere)
+    contracts = Contracted.by(context.workspace.contracts, known, prices.horizon, names)
     sessions = stays[stays["battery_id"].isin(names)]
     # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
@@ -78,6 +79,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out | over)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
+    torn = sessions["battery_id"].isin(list(contracts.twice))
+    left_out |= {name: contracts.twice[name] for name in map(str, sessions["battery_id"][torn])}
+    sessions = sessions[~torn]
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     inputs = plan_inputs(
         known,
@@ -88,7 +92,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         sites,
         calibrated=known,
         left_out=left_out,
-        contracts=Contracted.by(context.workspace.contracts, known, prices.horizon, names),
+        contracts=contracts,
         expected=told_of,
     )
     if inputs.batteries.empty:
