@@ -6,13 +6,15 @@ import ast
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from data_checks.cells import CELL_BOUNDS
+from data_checks.cells import CELL_BOUNDS, SOC_GRID
 from flows.settings import Settings
 from flows.stages.ingest import INGEST_ORDER
 from tests.benchmarks.__main__ import benchmarks
 from twin.chemistry import CHEMISTRIES as OF_THE_TWIN
+from twin.ensemble.laws import LAWS
 from warehouse.contracts import CONTRACTS, DATASETS
 from warehouse.contracts.inputs import CHEMISTRIES
 from warehouse.sources import sources_for
@@ -83,6 +85,27 @@ def test_a_provider_answers_in_a_test() -> None:
 
 def test_a_chemistry_is_the_same_in_contracts_checks_and_twin() -> None:
     assert set(CHEMISTRIES) == set(OF_THE_TWIN) == set(CELL_BOUNDS)
+    assert [name for name, one in OF_THE_TWIN.items() if one.name != name] == []
+
+
+def test_a_chemistry_has_laws_of_its_family_or_a_family_of_its_own() -> None:
+    families = {law.family for law in LAWS.values()}
+    assert [n for n, one in OF_THE_TWIN.items() if one.family not in families | {n}] == []
+
+
+@pytest.mark.parametrize("name", list(OF_THE_TWIN))
+def test_the_checks_let_the_resting_voltage_of_a_chemistry_in(name: str) -> None:
+    from twin.cell import reference_cell
+
+    cell, bounds = reference_cell(name), CELL_BOUNDS[name]
+    window, soc = cell.circuit.window(cell.fresh), np.linspace(0.0, 1.0, 2001)
+    voltage = cell.circuit.voltage(*window.at(soc))
+    for low, high, at in zip(bounds.low_v, bounds.high_v, SOC_GRID, strict=True):
+        assert low + 0.08 <= np.interp(at - 0.15, soc, voltage), at
+        assert np.interp(at + 0.15, soc, voltage) <= high - 0.08, at
+    assert np.interp(0.8, soc, voltage) < bounds.full_v < cell.circuit.v_max
+    within_a_millivolt = np.searchsorted(voltage, voltage + 1e-3).clip(0, len(soc) - 1)
+    assert (soc[within_a_millivolt] - soc).max() < bounds.flat
 
 
 def test_a_check_is_broken_in_a_test() -> None:
