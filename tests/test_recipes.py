@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
@@ -13,11 +15,16 @@ from data_checks.cells import CELL_BOUNDS, SOC_GRID
 from flows.settings import Settings
 from flows.stages.ingest import INGEST_ORDER
 from tests.benchmarks.__main__ import benchmarks
+from tests.data_checks.test_check_contracts import GOOD
+from tests.warehouse.test_received import EVENTS as EVENTS_IN_TESTS
+from tests.warehouse.test_received import ROWS
 from twin.chemistry import CHEMISTRIES as OF_THE_TWIN
 from twin.ensemble.laws import LAWS
-from warehouse.contracts import CONTRACTS, DATASETS
+from warehouse import contracts
+from warehouse.contracts import CONTRACTS, DATASETS, TableContract
 from warehouse.contracts.inputs import CHEMISTRIES
 from warehouse.sources import sources_for
+from warehouse.sources.received import EVENTS
 from warehouse.sources.tariffs import PROVIDERS
 
 ROOT = Path(__file__).parents[1]
@@ -59,13 +66,36 @@ def test_a_dataset_has_its_place_in_every_list() -> None:
     assert set(INGEST_ORDER) == set(DATASETS)
     known = README.split("## What was known when")[1].split("\n## ")[0].replace("check-ups", "checkups")
     for dataset in DATASETS:
-        assert f"core_{dataset}" in CONTRACTS or any(one.startswith("core_") for one in CONTRACTS)
-        assert re.search(rf"^\| [^|]*\b{dataset}\b", known, re.MULTILINE), f"{dataset}: when is it known?"
+        row = re.search(rf"^\| [^|]*\b{dataset}\b.*", known, re.MULTILINE)
+        assert row, f"{dataset}: when is it known?"
+        assert ("refused" in row[0]) is (dataset not in EVENTS), f"{dataset}: has it an event?"
+    assert set(ROWS) == set(GOOD) == set(DATASETS)
+    assert set(EVENTS_IN_TESTS) == set(EVENTS)
+
+
+def test_every_table_that_is_declared_is_one_of_the_warehouse() -> None:
+    declared = {
+        one.name
+        for module in iter_modules(contracts.__path__, "warehouse.contracts.")
+        for several in vars(import_module(module.name)).values()
+        if isinstance(several, tuple)
+        for one in several
+        if isinstance(one, TableContract)
+    }
+    assert len(declared) > 30
+    assert declared <= set(CONTRACTS)
 
 
 def test_a_computed_table_is_written_by_a_stage() -> None:
-    stages = text_of("flows")
-    assert [name for name in CONTRACTS if name.startswith("out_") and f'"{name}"' not in stages] == []
+    written: set[object] = set()
+    for file in (ROOT / "flows").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            keys = node.keys if isinstance(node, ast.Dict) else []
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                keys = [node.slice]
+            written |= {key.value for key in keys if isinstance(key, ast.Constant)}
+    by_checks = {"out_check"}  # also with the rows that they let in
+    assert {name for name in CONTRACTS if name.startswith("out_")} <= written | by_checks
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
