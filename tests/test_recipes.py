@@ -16,6 +16,7 @@ from flows.settings import Settings
 from flows.stages.ingest import INGEST_ORDER
 from tests.benchmarks.__main__ import benchmarks
 from tests.data_checks.test_check_contracts import GOOD
+from tests.warehouse.test_published_prices import EVERY
 from tests.warehouse.test_received import EVENTS as EVENTS_IN_TESTS
 from tests.warehouse.test_received import ROWS
 from twin.chemistry import CHEMISTRIES as OF_THE_TWIN
@@ -26,6 +27,7 @@ from warehouse.contracts.inputs import CHEMISTRIES
 from warehouse.sources import sources_for
 from warehouse.sources.received import EVENTS
 from warehouse.sources.tariffs import PROVIDERS
+from warehouse.sources.tariffs.published.readers import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -106,6 +108,10 @@ def test_a_source_is_named_to_users_and_tested(dataset: str) -> None:
         if source not in FOR_ALL:
             assert f"`{source}" in table, f"{source}: README does not name it"
             assert f'"{source}"' in tests or f"_{source}(" in tests, f"{source}: no test reads with it"
+
+
+def test_a_publisher_has_a_layout_that_is_read_on_long_and_short_days() -> None:
+    assert {layout.source for layout in EVERY.values()} >= set(PUBLISHED)
 
 
 def test_a_provider_answers_in_a_test() -> None:
