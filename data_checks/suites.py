@@ -17,7 +17,7 @@ import pandas as pd
 
 from data_checks.errors import SuiteError
 from data_checks.types import CheckContext, RowFinding
-from warehouse.contracts import Column, Kind, TableContract
+from warehouse.contracts import Column, Kind, TableContract, reference
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -123,16 +123,12 @@ def _column_rules(column: Column) -> list[Rule]:
 
 
 def _known_rules(dataset: str, context: CheckContext) -> list[Rule]:
-    zones = frozenset(context.zones_tz) or None
-    column, known = {
-        "prices": ("zone", zones),
-        "tariffs": ("zone", zones),
-        "sites": ("zone", zones),
-        "co2": ("zone", zones),
-        "chargers": ("site_id", context.site_ids),
-        "site_load": ("site_id", context.site_ids),
-        "fleet": ("site_id", context.site_ids),
-    }.get(dataset, ("battery_id", context.battery_ids))
+    column, _ = reference(dataset)
+    known = {
+        "battery_id": context.battery_ids,
+        "site_id": context.site_ids,
+        "zone": frozenset(context.zones_tz) or None,
+    }[column]
     if known is None:
         return []
     return [_rule("known", "ExpectColumnValuesToBeInSet", column, "is not declared", value_set=sorted(known))]
