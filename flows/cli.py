@@ -16,6 +16,7 @@ from flows.commands import (
     backtest,
     data,
     dispatch,
+    forecast,
     gateway,
     history,
     ledger,
@@ -79,6 +80,7 @@ own.add_to(app)
 quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
+forecast.add_to(app)
 money.add_to(app)
 ledger.add_to(app)
 dispatch.add_to(app)

@@ -36,9 +36,9 @@ class Situation:
     no_plan: day → when its last plan began, if that came to none. lacking: today and tomorrow if something of
     them is missing that a provider is asked for. priced: day → when the last of its prices came, of those
     that have all. plans: day → rung and moment of knowledge of the plan in force. covering: moment of
-    knowledge of the plan that holds the next quarter-hour. happened: arrival, departure or price → when the
-    last one came. planned: market days that have a plan. fleet: whether there are cars. asked: when the
-    gateway last asked for a new plan, and waiting: whether files of it lie in the inbox.
+    knowledge of the plan that holds the next quarter-hour. happened: arrival, unplanned, departure or price →
+    when the last one came. planned: market days that have a plan. fleet: whether there are cars. asked: when
+    the gateway last asked for a new plan, and waiting: whether files of it lie in the inbox.
     """
 
     began: Mapping[str, datetime] = field(default_factory=dict)

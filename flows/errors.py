@@ -6,6 +6,7 @@ FlowsError                    2
 │   └── WorkspaceError        2   no workspace where one was expected
 ├── NoPlanError               5   nothing to plan with; the message says what is missing
 ├── NoAccountError            5   a day cannot be accounted for, or not yet
+├── NoForecastError           5   nothing of a day can be foreseen, or it has begun
 └── ServerError              75   Prefect's server did not answer
 
 Errors of the other rooms pass through unchanged; `flows.problem` gives them their code.
@@ -44,6 +45,12 @@ class NoPlanError(FlowsError):
 
 class NoAccountError(FlowsError):
     """What a day's plans promised cannot be put beside what came of it; the message says why."""
+
+    exit_code = 5
+
+
+class NoForecastError(FlowsError):
+    """Nothing of a day can be foreseen, or nothing was; the message says why."""
 
     exit_code = 5
 

@@ -26,16 +26,18 @@ class ScheduleSettings(Section):
     The inbox is looked into every full hour (UTC) and at `ingest`. Providers are asked for tomorrow from
     `fetch` on, every quarter-hour until they have it; from `alert` on that they have not is a fault.
     Tomorrow is planned as soon as its prices are out, at `plan` on what there is. It is planned anew from now
-    on when what `replan_on` names has come since: "arrival", "departure", "price"; and every `replan_minutes`
-    (0: not by the clock; each plan is kept). `calibrate`, `realise` and `maintain` (a backup, and what
-    retention lets go of) come once a day.
+    on when what `replan_on` names has come since: "arrival" of any car, "unplanned", the arrival of one that
+    the plan does not hold, "departure", "price"; and every `replan_minutes` (0: not by the clock; each plan
+    is kept). `calibrate`, `realise` and `maintain` (a backup, and what retention lets go of) come once a day.
     """
 
     ingest: LocalTime = "12:45"
     fetch: LocalTime = "12:45"
     alert: LocalTime = "14:00"
     plan: LocalTime = "14:30"
-    replan_on: list[Literal["arrival", "departure", "price"]] = Field(default=["price"])
+    replan_on: list[Literal["arrival", "unplanned", "departure", "price"]] = Field(
+        default=["unplanned", "price"]
+    )
     replan_minutes: int = Field(default=0, ge=0, le=1440, multiple_of=15)
     calibrate: LocalTime = "22:30"
     realise: LocalTime = "06:30"

@@ -131,6 +131,8 @@ class PlanSettings(Section):
     straight line to `taper_full_share` of its limit when full. Left out, there is no cap and no taper.
     `expected_stays` "auto" plans, of cars whose stays nobody announces, those that their past makes likely
     (at least `expected_probability`): late to come, early to leave, in need of much, by `expected_quantile`.
+    `holidays` "auto" takes public holidays for weekends, those of the country that the zone's clock belongs
+    to; or of one that is named (DE), or a part of it (DE-BY, US-CA); "none" for no holidays.
     `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure, or five times the
     dearest kWh of the horizon where that is more: no price buys what was promised. The solver stops after
     `solver_time_limit_s` a mode; a plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %)
@@ -155,6 +157,7 @@ class PlanSettings(Section):
     expected_stays: Literal["auto", "never"] = "auto"
     expected_probability: float = Field(default=0.5, ge=0, le=1)
     expected_quantile: float = Field(default=0.9, ge=0.5, lt=1)
+    holidays: str = Field(default="auto", pattern=r"^(auto|none|[A-Z]{2}(-[A-Z0-9]{1,6})?)$")
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
     gap_warning: float = Field(default=0.01, ge=0, le=10)
 

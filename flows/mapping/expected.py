@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flows.mapping.calendar import holidays_for
 from flows.mapping.horizon import LONGEST_TAIL, QUARTER, Horizon
 from flows.mapping.open_stays import open_stays
 from flows.plain import records
@@ -76,7 +77,9 @@ def expected_stays(
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
         for car, own in known.stays(begin, horizon.priced_end + LONGEST_TAIL).groupby("battery_id")
     }
-    begun = _begun(known, horizon, _long_enough(past), battery_ids, settings, taken)
+    years = range((now - HISTORY).year, horizon.end.year + 2)
+    holidays = holidays_for(horizon.zone, settings.holidays, years)
+    begun = _begun(known, horizon, _long_enough(past), battery_ids, settings, taken, holidays)
     for one in begun:
         span = (one.stay["arrival_utc"], one.stay["departure_utc"])
         taken.setdefault(one.stay["battery_id"], []).append(span)
@@ -85,7 +88,7 @@ def expected_stays(
     if past.empty:
         return _expected(rows, found, begun, unforeseen)
     last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
-    history = PlugInHistory.of(_local(past, zone))
+    history = PlugInHistory.of(_local(past, zone), holidays)
     days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
     over = (now.tz_convert(zone) - DAY_BEGINS).date()
     for day in days:
@@ -140,6 +143,7 @@ def _begun(
     battery_ids: list[str],
     settings: PlanSettings,
     taken: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]],
+    holidays: frozenset[int],
 ) -> list[_Begun]:
     """The stays whose end nobody has told, with that which their cars' pasts, long enough, make likely.
 
@@ -151,7 +155,7 @@ def _begun(
         return []
     zone, found = market_timezone(horizon.zone), list[_Begun]()
     last = past.groupby("battery_id")["departure_soc"].last()
-    history = PlugInHistory.of(_local(past, zone))
+    history = PlugInHistory.of(_local(past, zone), holidays)
     for row in records(there):
         day = (row["arrival_utc"].tz_convert(zone) - DAY_BEGINS).normalize()
         car, expected = str(row["battery_id"]), history.on(day.date()).expect(str(row["battery_id"]))

@@ -12,11 +12,13 @@ from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
 from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
+from flows.mapping.open_stays import open_stays
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
 from flows.stages.fetch_day import lacking
 from warehouse.at_once import at_once
+from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots
 
 _BACK = timedelta(days=40)
@@ -61,7 +63,7 @@ def _situation(context: Context) -> Situation:
         priced={day: when for day in days if (when := _priced(context, day)) is not None},
         plans={day: (row["plan_source"], row["as_of_utc"]) for day, row in in_force.items() if day in days},
         covering=None if covering.empty else covering["as_of_utc"].max().to_pydatetime(),
-        happened=_happened(context),
+        happened=_happened(context, covering),
         planned=frozenset(day for day in in_force if day >= since.date()),
         fleet=not known.read("core_battery", columns=["battery_id"]).empty,
         asked=asked_by_gateway(context.workspace, now),
@@ -89,10 +91,21 @@ def _priced(context: Context, day: date) -> datetime | None:
     return None
 
 
-def _happened(context: Context) -> dict[str, datetime]:
-    """When a car last came and left, and a price that may still matter was last received."""
+def _happened(context: Context, covering: pd.DataFrame) -> dict[str, datetime]:
+    """When a car last came and left, one last came that the plan does not hold, and a price that may still
+    matter was last received.
+
+    What is told of late happens when it is told. covering: the plans of the next quarter-hour.
+    """
     now, known = context.as_of, context.known
     stays = known.stays(now - timedelta(days=1), now + QUARTER)
+    fleet = known.read("core_battery", columns=["battery_id"])["battery_id"]
+    lasting = open_stays(known, pd.Timestamp(now), list(fleet))
+    columns = ["battery_id", "arrival_utc", "departure_utc", "received_utc"]
+    came = pd.concat([stays[columns], lasting[columns]]) if len(lasting) else stays[columns]
+    came = came[came["arrival_utc"] <= now]
+    came = came.assign(when=came[["arrival_utc", "received_utc"]].max(axis=1))
+    left = stays[stays["departure_utc"] <= now]
     prices = known.read(
         "core_price",
         where={"zone": context.workspace.zone},
@@ -101,9 +114,27 @@ def _happened(context: Context) -> dict[str, datetime]:
         columns=["received_utc"],
     )  # fmt: skip
     moments = {
-        "arrival": stays["arrival_utc"],
-        "departure": stays["departure_utc"],
+        "arrival": came["when"],
+        "unplanned": _unplanned(known, covering, came, now)["when"],
+        "departure": left[["departure_utc", "received_utc"]].max(axis=1),
         "price": prices["received_utc"],
     }
     last = {name: times[times <= now].max() for name, times in moments.items()}
     return {name: when.to_pydatetime() for name, when in last.items() if pd.notna(when)}
+
+
+def _unplanned(known: Known, covering: pd.DataFrame, came: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """Of the stays that have begun those that go on, and that the plan in force does not hold."""
+    slot = pd.Timestamp(now).ceil(QUARTER)
+    there = came[came["departure_utc"].isna() | (came["departure_utc"] > slot + QUARTER)]
+    if there.empty or covering.empty:
+        return there
+    plan = covering.iloc[-1]
+    planned = known.read(
+        "out_plan_slot",
+        where={"plan_id": plan["plan_id"], "mode": plan["followed_mode"], "plugged": True},
+        start=slot,
+        end=slot + QUARTER,
+        columns=["battery_id"],
+    )
+    return there[~there["battery_id"].isin(planned["battery_id"])]

@@ -2,6 +2,8 @@
 
 weighted          a distribution as weighted values: quantiles, and its score against what came
 plug_in           when a car plugs in, how long it stays and what it needs, shrunk to its fleet
+pool              the least that all cars together have plugged in over a block of hours
+day_kind          workdays, weekends, holidays and what lies between them
 price_regression  prices of a day not yet published, by those before and forecasts of load, wind and sun
 band              how far a forecast may be off, from its own past errors
 """

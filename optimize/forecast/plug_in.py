@@ -1,18 +1,18 @@
 """When a car plugs in, until when, and what it needs: its own past, shrunk to that of its fleet.
 
 A forecast of a car's day is made of the main stay (the longest) of each of its days before. A day counts
-less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind, workday or weekend
-(UNLIKE). The fleet's days of the last FLEET_DAYS count as FLEET_WEIGHT days of the car's own: it decides for
-a car with little past and hardly for one with much. Own values are spread by a kernel that narrows as they
-become more. What a car needs depends on how many days it has not charged: days before those with a gap like
-today's count most.
+less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind (UNLIKE): workdays,
+or days that are free, of a weekend or a public holiday. The fleet's days of the last FLEET_DAYS count as
+FLEET_WEIGHT days of the car's own: it decides for a car with little past and hardly for one with much. Own
+values are spread by a kernel that narrows as they become more. What a car needs depends on how many days it
+has not charged: days before those with a gap like today's count most.
 
 A day begins at DAY_BEGINS by the local clock: a car that comes about midnight comes on one day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,6 +22,7 @@ import pandas as pd
 
 from optimize.arrays import FloatArray
 from optimize.errors import ProblemError
+from optimize.forecast.day_kind import free_days, number_of
 from optimize.forecast.weighted import Weighted
 
 DAY_BEGINS = pd.Timedelta(hours=4)
@@ -33,7 +34,6 @@ WIDTH_HOURS, WIDTH_NEED = (0.3, 0.5), 0.1
 """Of the kernel at one day of past: arrival and departure in hours, the need as a share of itself."""
 _KERNEL = np.array([-1.28, -0.52, 0.0, 0.52, 1.28])
 """Five equally likely values of a normal distribution."""
-_SATURDAY = 5
 COLUMNS = ("battery_id", "arrival", "departure", "need")
 
 
@@ -54,7 +54,10 @@ class PlugInDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlugInHistory:
-    """Main stays of a fleet, one a car and local day, in order of the days; rows: by battery_id."""
+    """Main stays of a fleet, one a car and local day, in order of the days; rows: by battery_id.
+
+    day, holidays: numbers of days since 1970-01-01. free: of a weekend or a holiday.
+    """
 
     car: npt.NDArray[np.int64]
     day: npt.NDArray[np.int64]
@@ -63,12 +66,14 @@ class PlugInHistory:
     need: FloatArray
     gap: FloatArray
     rows: Mapping[str, npt.NDArray[np.int64]]
+    holidays: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, stays: pd.DataFrame) -> PlugInHistory:
+    def of(cls, stays: pd.DataFrame, holidays: Collection[int] = ()) -> PlugInHistory:
         """stays: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
 
-        Raises ProblemError for a stay that ends before it begins.
+        holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a stay that
+        ends before it begins.
         """
         length = stays["departure"] - stays["arrival"]
         ordered = stays.assign(length=length, date=day_of(stays["arrival"]))
@@ -88,11 +93,12 @@ class PlugInHistory:
         return cls(
             car=np.asarray(codes, dtype=np.int64),
             day=np.asarray(day, dtype=np.int64),
-            free=(main["date"].dt.day_of_week >= _SATURDAY).to_numpy(),
+            free=free_days(np.asarray(day, dtype=np.int64), holidays),
             hours=np.column_stack([one.to_numpy(dtype=np.float64) for one in hours]),
             need=main["need"].to_numpy(dtype=np.float64),
             gap=(pd.Series(day) - before).fillna(7.0).to_numpy(dtype=np.float64),
             rows=dict(zip(map(str, names), own, strict=True)),
+            holidays=frozenset(holidays),
         )
 
     def on(self, target: date, *, over: date | None = None) -> FleetDay:
@@ -101,15 +107,15 @@ class PlugInHistory:
         over: the first day that is not over yet, the day itself unless told: before it a day without a stay
         is one on which a car did not come.
         """
-        day = _number(target)
-        known = day if over is None else min(day, _number(over))
-        free = target.weekday() >= _SATURDAY
+        day = number_of(target)
+        known = day if over is None else min(day, number_of(over))
+        free = bool(free_days(np.array([day]), self.holidays)[0])
         fleet = np.flatnonzero((self.day < day) & (self.day >= day - FLEET_DAYS))
         if fleet.size > FLEET_SAMPLES:
             fleet = fleet[np.linspace(0, fleet.size - 1, FLEET_SAMPLES).astype(np.int64)]
         recent = (self.day < known) & (self.day >= known - FLEET_DAYS) & (self.free == free)
         first = max(known - FLEET_DAYS, int(self.day[0])) if self.day.size else known
-        days = int((_kinds(np.arange(first, known)) == free).sum())
+        days = int((free_days(np.arange(first, known), self.holidays) == free).sum())
         days *= len(np.unique(self.car[self.day < known]))
         rate = float(recent.sum() / days) if days else 0.0
         return FleetDay(history=self, day=day, known=known, free=free, fleet=fleet, rate=rate)
@@ -119,8 +125,8 @@ class PlugInHistory:
 class FleetDay:
     """A day as the days before it tell of it; numbers of days are since 1970-01-01.
 
-    known: the first that is not over; free: of a weekend; fleet: rows of the history that count for all
-    cars; rate: how often one of them came on such a day.
+    known: the first that is not over; free: of a weekend or a holiday; fleet: rows of the history that count
+    for all cars; rate: how often one of them came on such a day.
     """
 
     history: PlugInHistory
@@ -158,23 +164,16 @@ class FleetDay:
     def _probability(self, came: npt.NDArray[np.int64]) -> float:
         """The share of days of its kind on which it came, recent ones above all, shrunk to the fleet's."""
         days = np.arange(min(int(came[0]), self.known), self.known)
-        weights = np.where(_kinds(days) == self.free, 0.5 ** ((self.known - days) / HALF_DAYS), 0.0)
+        weights = np.where(
+            free_days(days, self.history.holidays) == self.free, 0.5 ** ((self.known - days) / HALF_DAYS), 0.0
+        )
         there = float(weights[np.isin(days, came)].sum()) + FLEET_DAYS_OF_RATE * self.rate
         return there / (float(weights.sum()) + FLEET_DAYS_OF_RATE)
-
-
-def _number(day: date) -> int:
-    return (pd.Timestamp(day) - pd.Timestamp(0)).days
 
 
 def day_of(arrivals: pd.Series) -> pd.Series:
     """The day that arrivals by the local clock (naive) belong to."""
     return (arrivals - DAY_BEGINS).dt.normalize()
-
-
-def _kinds(days: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether days since 1970-01-01, a Thursday, are of a weekend."""
-    return (days + 3) % 7 >= _SATURDAY
 
 
 def _alike(gaps: FloatArray, gap: float) -> FloatArray:

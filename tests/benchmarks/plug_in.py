@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from flows.mapping.calendar import holidays_of
 from optimize.forecast.plug_in import PlugInHistory
 from optimize.forecast.weighted import Weighted
 from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, require
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_data_option(parser)
     told = parser.parse_args(arguments)
     require(parser, told.data, "drivers")
-    history = PlugInHistory.of(stays(told.data))
+    history = PlugInHistory.of(stays(told.data), holidays_of("US", range(2018, 2021)))
     first, last = int(history.day[-1]) - told.days, int(history.day[-1]) - 5
     crps, held = scores(history, first, told.step)
     mean = crps.mean(axis=0)

@@ -184,8 +184,8 @@ def test_what_is_planned_anew_is_what_the_settings_name() -> None:
         )  # fmt: skip
         return [job.why for job in due(settings, zone, noon, record) if job.name == "replan"]
 
-    every = ScheduleSettings(replan_on=["arrival", "departure", "price"])
-    for name in ("arrival", "departure", "price"):
+    every = ScheduleSettings(replan_on=["arrival", "unplanned", "departure", "price"])
+    for name in ("arrival", "unplanned", "departure", "price"):
         assert names(every, **{name: came}) == [f"since the last plan: {name}"]
         assert names(every, **{name: planned - timedelta(minutes=1)}) == []
         assert names(ScheduleSettings(replan_on=[]), **{name: came}) == []

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from warehouse.contracts.backtest import BACKTEST
+from warehouse.contracts.forecast import FORECAST
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
 from warehouse.contracts.realised import REALISED
@@ -188,6 +189,7 @@ _TABLES = (
     *REALISED,
     *SETTLEMENT,
     *BACKTEST,
+    *FORECAST,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""

@@ -1,0 +1,85 @@
+"""The prices of a market day by those of the days before: what is known of them → a forecast with a band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from flows.mapping.horizon import quarter_hours
+from flows.mapping.like_days import LikeDays
+from flows.mapping.retail import spread
+from optimize.arrays import FloatArray, IntArray
+from optimize.forecast.band import ErrorBand
+from optimize.forecast.price_regression import forecast_prices
+from warehouse.known import Known
+from warehouse.zones import market_day_bounds
+
+MODEL = "regression"
+HISTORY_DAYS = 1470
+LEAST_DAYS, BAND_DAYS = 60, 28
+"""So many whole days are needed; the band is of the last errors, of what was issued or else made up for."""
+_QUARTERS = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PriceForecast:
+    """Of the quarter-hours of a local day by the clock, €/kWh [96]; days: those that it rests on."""
+
+    expected: FloatArray
+    half_width: FloatArray
+    days: int
+
+
+def price_forecast(
+    known: Known, zone: str, day: date, issued: Mapping[date, FloatArray], share: float
+) -> PriceForecast | str:
+    """The prices of a day and a band that holds them with a share (0–1), or why there are none.
+
+    issued: what was forecast of days before, [96] by local date. The day before the one asked has to be
+    known; of a hole further back the same weekday before stands in; what lies before a longer one does not
+    count.
+    """
+    table = _whole_days(known, zone, day)
+    if table.empty or table.index[-1] != pd.Timestamp(day - timedelta(days=1)):
+        return f"zone {zone}: prices of {day - timedelta(days=1)} are not complete"
+    if len(table) < LEAST_DAYS:
+        return f"zone {zone}: {len(table)} days of prices before {day}, {LEAST_DAYS} are needed"
+    prices = table.to_numpy(dtype=np.float64)
+    step = 4 if (prices.reshape(-1, 24, 4) == prices.reshape(-1, 24, 4)[:, :, :1]).all() else 1
+    prices = prices[:, ::step]
+    weekday = np.append(pd.DatetimeIndex(table.index).day_of_week, day.weekday()).astype(np.int64)
+    band = ErrorBand(slots=prices.shape[1], share=share)
+    for row in range(len(prices) - BAND_DAYS, len(prices)):
+        told = issued.get(table.index[row].date())
+        one = _of(prices, weekday, row) if told is None else told[::step]
+        band.learn(prices[row] - one)
+    width = band.half_width()
+    if width is None:
+        raise AssertionError(f"{BAND_DAYS} errors make a band")
+    expected = _of(prices, weekday, len(prices))
+    return PriceForecast(expected=expected.repeat(step), half_width=width.repeat(step), days=len(prices))
+
+
+def _of(prices: FloatArray, weekday: IntArray, row: int) -> FloatArray:
+    return forecast_prices(prices[:row], weekday[: row + 1])
+
+
+def _whole_days(known: Known, zone: str, day: date) -> pd.DataFrame:
+    """Prices by local date and quarter-hour of consecutive days, the newest last."""
+    end = pd.Timestamp(market_day_bounds(day, zone)[0])
+    start = pd.Timestamp(market_day_bounds(day - timedelta(days=HISTORY_DAYS), zone)[0])
+    rows = known.read("core_price", where={"zone": zone}, start=start - pd.Timedelta(hours=1), end=end)
+    if rows.empty:
+        return pd.DataFrame()
+    slots = quarter_hours(max(start, rows["interval_start_utc"].min()), end)
+    table = LikeDays.of(pd.Series(spread(rows, slots), index=slots), zone).table
+    if table.empty:
+        return table
+    table = table.reindex(pd.date_range(table.index[0], table.index[-1], freq="D"))
+    table = table.where(table.notna(), table.shift(7))
+    holes = np.flatnonzero(table.isna().any(axis=1))
+    return table.iloc[holes[-1] + 1 :] if holes.size else table
