@@ -39,14 +39,17 @@ from data_checks.types import (
     ScopeFinding,
 )
 from data_checks.verdict import Findings, report
-from warehouse.contracts import ContractError, TableContract, conform, dataset_contract, landed_contract
+from warehouse.contracts import (
+    ContractError,
+    TableContract,
+    conform,
+    dataset_contract,
+    landed_contract,
+    owner_column,
+)
 
 _REPEATED = "rows that repeat another of their file were dropped"
 _AVERAGED = "readings of a stamp that agree within noise are one row, their mean"
-_OWNERS = {
-    "prices": "zone", "tariffs": "zone", "co2": "zone", "sites": "site_id", "chargers": "site_id",
-    "site_load": "site_id",
-}  # fmt: skip
 
 
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:
@@ -71,7 +74,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         landed, merged = _averaged(landed, declared, rivals[~again[rivals]], context)
     gone = again | merged
     rows = landed[~gone].reset_index(drop=True) if gone.any() else landed
-    owners = Owners.of(rows, _OWNERS.get(dataset, "battery_id"))
+    owners = Owners.of(rows, owner_column(dataset))
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
     emptied = Emptied(rows, "arrival_utc" if dataset == "sessions" else "time_utc")
     if not rows.empty:
@@ -170,7 +173,7 @@ def _alone(
         yield sessions.endless(rows)
         yield clocks.unset(rows, "arrival_utc")
         yield clocks.far_ahead(rows, "departure_utc")
-    elif dataset in ("prices", "tariffs", "co2", "site_load"):
+    elif "resolution_minutes" in rows:
         yield clocks.unset(rows, "interval_start_utc")
         yield clocks.far_ahead(rows, "interval_start_utc")
         yield prices.off_grid(rows, context)

@@ -19,6 +19,7 @@ from flows.commands import (
     forecast,
     gateway,
     history,
+    ledger,
     money,
     own,
     planning,
@@ -81,6 +82,7 @@ planning.add_to(app)
 backtest.add_to(app)
 forecast.add_to(app)
 money.add_to(app)
+ledger.add_to(app)
 dispatch.add_to(app)
 gateway.add_to(app)
 history.add_to(app)

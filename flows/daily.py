@@ -27,6 +27,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import leave_artifacts
 from flows.clock import now, tomorrow
 from flows.due import Job
+from flows.moments import require_come
 from flows.notify import notify
 from flows.outcome import Outcome, keep
 from flows.stages import Context, StageResult
@@ -108,7 +109,7 @@ def realise(workspace: str, as_of: datetime | None = None, run_id: str | None = 
     from flows.stages.realise import days_to_account
     from flows.stages.realise import realise as stage
 
-    context = Context.of(_open(workspace), as_of or now(), run_id)
+    context = _context(workspace, as_of, run_id)
     return _stage(stage, workspace, context.as_of, context.run_id, days_to_account(context))
 
 
@@ -117,7 +118,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     """Fit the twin of every battery with new rows, one task a chunk."""
     from flows.stages.calibrate import calibrate as stage
 
-    context = Context.of(_open(workspace), as_of or now(), run_id)
+    context = _context(workspace, as_of, run_id)
     return _told(context.run_id, lambda: stage(context, each=_in_tasks))
 
 
@@ -191,7 +192,7 @@ def daily(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
 ) -> list[StageResult] | State[Any]:
     """All stages for one market day, tomorrow unless told otherwise, under one run_id."""
-    context = Context.of(_open(workspace), as_of or now(), run_id)
+    context = _context(workspace, as_of, run_id)
     as_of, run_id = context.as_of, context.run_id
     day = day or tomorrow(as_of, context.workspace.zone)
     flows = _flows_of(context, day)
@@ -253,6 +254,14 @@ def _step(
     return step
 
 
+def _context(workspace: str, as_of: datetime | None, run_id: str | None) -> Context:
+    """What a flow judges by; raises UsageError for a moment that has not come."""
+    opened = _open(workspace)
+    if as_of is not None:
+        require_come(opened, as_of)
+    return Context.of(opened, as_of or now(), run_id)
+
+
 def _open(workspace: str) -> Workspace:
     # Prefect takes this logger's lines along but sets it no level; without one they would stay unheard.
     logging.getLogger("flows").setLevel(logging.INFO)
@@ -267,7 +276,7 @@ def _stage(
     *more: object,
 ) -> Answer:
     """Run a stage as one task, again while its files or tables are busy."""
-    context = Context.of(_open(workspace), as_of or now(), run_id)
+    context = _context(workspace, as_of, run_id)
 
     def work() -> StageResult:
         return stage(context, *more)

@@ -40,8 +40,8 @@ ENDINGS: Mapping[Exit, Ending] = MappingProxyType(
             "last week or of days like it fill what is missing, and nothing is fed back there, or cars do "
             "what the last good plan had them do, or just charge), a car left out, not calibrated or not "
             "solved, a mode that failed, a gap above `gap_warning`; or the plan is whole, and a file was "
-            "refused, a stage failed or Prefect's server did not answer; or a suggested mapping has lines "
-            "left open",
+            "refused, a stage failed or Prefect's server did not answer; or a market day lacks prices; or a "
+            "suggested mapping has lines left open",
         ),
         Exit.INVALID: Ending(
             title="validation failed",

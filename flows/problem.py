@@ -71,7 +71,7 @@ def _code_and_hint(error: BaseException) -> tuple[int, str]:
             | warehouse.UnknownTableError()
         ):
             return Exit.USAGE, ""
-        case warehouse.StoreError():
+        case warehouse.StoreError() | warehouse.LedgerError():
             return Exit.INVALID, ""
         case warehouse.SourceError():
             return Exit.INVALID, "Nothing was written."

@@ -11,11 +11,12 @@ from typing import Any
 
 from flows.clock import now
 from flows.mapping.calibrations import ORDER, oldest_first
-from flows.mapping.in_force import followed_mode, plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
 from flows.mapping.promises import kept_promises
 from flows.plain import known, records
 from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows
 from flows.workspace import Workspace
+from warehouse.at_once import at_once
 from warehouse.contracts import DATASETS
 from warehouse.known import Known
 from warehouse.quarantine import counted
@@ -39,6 +40,11 @@ def status_of(workspace: Workspace, as_of: datetime | None = None) -> Tables:
 
     as_of: tz-aware; what had been received, found out and ended by then. None: all there is.
     """
+    with at_once(workspace.warehouse):
+        return _tables(workspace, as_of)
+
+
+def _tables(workspace: Workspace, as_of: datetime | None) -> Tables:
     warehouse, moment = workspace.warehouse, as_of or now()
     columns = list(dict.fromkeys([*_CALIBRATION, *ORDER]))
     newest = warehouse.newest("out_calibration", by=["battery_id"], columns=columns, known_by=as_of)
@@ -78,13 +84,18 @@ def _quarantine(warehouse: Warehouse, as_of: datetime | None) -> list[dict[str, 
 
 def _plans(workspace: Workspace, as_of: datetime | None) -> list[dict[str, Any]]:
     """The plans in force of the last market days that have one."""
-    plans = workspace.warehouse.newest(
-        "out_plan", by=["market_date"], where={"zone": workspace.zone}, columns=[*_PLAN, "zone"],
-        known_by=as_of,
+    warehouse, of_zone = workspace.warehouse, dict[str, Any](zone=workspace.zone)
+    days = warehouse.newest(
+        "out_plan", by=["market_date"], where=of_zone, columns=["market_date"], known_by=as_of
+    )
+    last_days = sorted(set(days["market_date"]))[-PLAN_DAYS:]
+    plans = warehouse.read(
+        "out_plan", where=of_zone | {"market_date": last_days},
+        columns=list(dict.fromkeys([*_PLAN, *IN_FORCE_BY])), known_by=as_of,
     )  # fmt: skip
     first = ["market_date", "plan_id", "plan_source"]
     last = ["sequence", "batteries", "as_of_utc", "note"]
-    rows = records(plans_in_force(plans).sort_values("market_date").tail(PLAN_DAYS))
+    rows = records(plans_in_force(plans).sort_values("market_date"))
     modes = workspace.warehouse.read(
         "out_plan_mode",
         where={"plan_id": [row["plan_id"] for row in rows]},

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from flows.due import TIMED, Clock, upcoming
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.retail import retail_rows, spread
+from flows.mapping.withdrawn import unfounded_plans
 from flows.plain import records
 from flows.workspace import Workspace
 from warehouse.known import Known
@@ -29,7 +30,8 @@ Row = dict[str, Any]
 def day_rows(workspace: Workspace, now: datetime) -> list[Row]:
     """A row a market day, from three days ago to tomorrow, and thing that is wanted of it.
 
-    state: ok, late (it is there and came after its time), missing (it is not and should be) or awaited.
+    state: ok, late (it is there and came after its time), missing (it is not and should be), awaited, or of a
+    plan outdated: it rests on rows that were withdrawn since.
     """
     known, clock = Known(workspace.warehouse, now), Clock(zone=workspace.zone, now=now)
     days = [clock.today + timedelta(days=number) for number in range(-_DAYS_BACK, 2)]
@@ -45,8 +47,9 @@ def day_rows(workspace: Workspace, now: datetime) -> list[Row]:
         alert = clock.at(before, schedule.alert)
         told, by = came["prices"].get(day) or came["tariffs"].get(day) or (None, "")
         rows.append(_row(day, "prices", told, alert, now, by))
-        made, rung = plans.get(day) or (None, "")
-        rows.append(_row(day, "plan", made, market_day_bounds(day, workspace.zone)[0], now, rung))
+        made, rung, founded = plans.get(day) or (None, "", True)
+        row = _row(day, "plan", made, market_day_bounds(day, workspace.zone)[0], now, rung)
+        rows.append(row if founded else row | {"state": "outdated"})
         if day < clock.today and made is not None:
             done = accounts.get(day)
             rows.append(_row(day, "account", done, clock.at(after, schedule.realise) + _HOUR, now, ""))
@@ -90,18 +93,23 @@ def _prices(
     return {day: (came, names.get(source, "")) for day, (came, source) in found.items()}
 
 
-def _plans(known: Known, zone: str, days: list[date]) -> Mapping[date, tuple[datetime, str]]:
-    """When the first plan of each day was made that stands on the rung in force, and that rung."""
+def _plans(known: Known, zone: str, days: list[date]) -> Mapping[date, tuple[datetime, str, bool]]:
+    """When each day got its first plan on the rung in force, that rung, and whether it counts.
+
+    The plan in force counts unless a row that it used was withdrawn since.
+    """
     plans = known.read(
         "out_plan", where={"zone": zone}, within={"market_date": (days[0], days[-1])},
-        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence"],
+        columns=["plan_id", *IN_FORCE_BY],
     )  # fmt: skip
-    found = {}
-    for row in records(plans_in_force(plans)):
+    found, in_force = {}, plans_in_force(plans)
+    unfounded = unfounded_plans(known, [str(one) for one in in_force["plan_id"]], datasets=None)
+    for row in records(in_force):
         same = plans[
             (plans["market_date"] == row["market_date"]) & (plans["plan_source"] == row["plan_source"])
         ]
-        found[row["market_date"]] = same["as_of_utc"].min().to_pydatetime(), str(row["plan_source"])
+        first = same["as_of_utc"].min().to_pydatetime()
+        found[row["market_date"]] = first, str(row["plan_source"]), row["plan_id"] not in unfounded
     return found
 
 

@@ -7,6 +7,7 @@ mappings/         how foreign files are read: NAME.toml for a file KIND__NAME__a
 responses/        what providers of prices answered, byte for byte
 reports/          pages to open: DATE/index.html, DATE/batteries/
 exports/          files for machines; twins/ those of single batteries
+ledger.key        signs the log of settlements; `v2g ledger key` makes it
 gateway.toml      stations that may connect to `v2g gateway run`
 gateway/          what that keeps: plans, journal, alerts, status
 backups/          copies of the warehouse that `v2g serve` makes

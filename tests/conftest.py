@@ -6,6 +6,7 @@ The longest come first, and the longest in parts.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +17,55 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PYBAMM_DISABLE_TELEMETRY", "true")
 
+# Hundreds of processes import the rooms, and two all tests: compiled once, wherever the environment says no.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 HERE = Path(__file__).parent
 # By what they cost a process, the dearest first; all others follow by their number of tests.
 LONGEST = (
     "flows/test_ending.py",
-    "flows/test_backtest.py",
-    "flows/test_backtest_ending.py",
     "flows/test_real_prices.py",
+    "flows/test_backtest.py",
     "optimize/test_fleet_engine.py",
     "test_house.py",
     "twin/test_twin_recovery.py",
-    "twin/test_twin_dispute.py",
-    "flows/test_realise.py",
-    "flows/test_settle.py",
+    "flows/test_backtest_ending.py",
+    "flows/test_price_holes.py",
+    "flows/test_jobs.py",
     "flows/test_received.py",
+    "flows/test_settle.py",
+    "twin/test_twin_dispute.py",
     "flows/test_plan_races.py",
     "flows/test_dead_prefect.py",
-    "twin/test_twin_calibration.py",
-    "flows/test_plan_left_out.py",
+    "optimize/test_fleet_tidy.py",
+    "flows/test_realise.py",
+    "flows/test_prices.py",
     "flows/test_day_goes_on.py",
+    "flows/test_open_stays.py",
+    "flows/test_plan_now.py",
+    "flows/test_knowledge_of_stages.py",
+    "twin/test_twin_calibration.py",
+    "flows/test_daily.py",
+    "flows/test_plan_left_out.py",
     "flows/test_disputes.py",
+    "flows/test_expected.py",
     "twin/test_twin_faults.py",
     "twin/test_twin_life.py",
-    "flows/test_pages.py",
-    "optimize/test_planning_truth.py",
+    "flows/test_grid.py",
     "flows/test_serve_closed.py",
+    "flows/test_serve_browser.py",
+    "flows/test_plan.py",
+    "optimize/test_planning_truth.py",
+    "flows/test_withdraw.py",
     "warehouse/test_stays.py",
     "warehouse/test_promotion_property.py",
-    "flows/test_daily.py",
-    "flows/test_serve_browser.py",
-    "flows/test_undeclared.py",
+    "flows/test_cli.py",
     "twin/test_twin_past.py",
     "twin/test_twin_record.py",
     "twin/test_twin_intervals.py",
     "twin/test_twin_state.py",
     "flows/test_private.py",
-    "flows/test_json_answers.py",
 )
 # Their tests share nothing that is dear to make: each may run in another process than its neighbours.
 IN_PARTS = ("twin/test_twin_recovery.py", "test_house.py")

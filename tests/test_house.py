@@ -81,6 +81,9 @@ PAST_KNOWN = {
     "publish.py": {"out_plan"},
     # whether anything can be read at all
     "ladder.py": {"out_run"},
+    # a log is all that was written to it, in its order; a contract's text by its own hash
+    "ledger.py": {"out_ledger", "out_contract"},
+    "logged.py": {"out_ledger", "out_contract"},
     # what has run, by the clock
     "situation.py": {"out_run"},
     # two plans: their own rows, by id

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
+import numpy as np
 import pytest
 
-from data_checks.cells import CELL_BOUNDS
+from data_checks.cells import CELL_BOUNDS, SOC_GRID
 from flows.settings import Settings
 from flows.stages.ingest import INGEST_ORDER
 from tests.benchmarks.__main__ import benchmarks
+from tests.data_checks.test_check_contracts import GOOD
+from tests.warehouse.test_published_prices import EVERY
+from tests.warehouse.test_received import EVENTS as EVENTS_IN_TESTS
+from tests.warehouse.test_received import ROWS
 from twin.chemistry import CHEMISTRIES as OF_THE_TWIN
-from warehouse.contracts import CONTRACTS, DATASETS
+from twin.ensemble.laws import LAWS
+from warehouse import contracts
+from warehouse.contracts import CONTRACTS, DATASETS, TableContract
 from warehouse.contracts.inputs import CHEMISTRIES
 from warehouse.sources import sources_for
+from warehouse.sources.received import EVENTS
 from warehouse.sources.tariffs import PROVIDERS
+from warehouse.sources.tariffs.published.readers import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,13 +68,36 @@ def test_a_dataset_has_its_place_in_every_list() -> None:
     assert set(INGEST_ORDER) == set(DATASETS)
     known = README.split("## What was known when")[1].split("\n## ")[0].replace("check-ups", "checkups")
     for dataset in DATASETS:
-        assert f"core_{dataset}" in CONTRACTS or any(one.startswith("core_") for one in CONTRACTS)
-        assert re.search(rf"^\| [^|]*\b{dataset}\b", known, re.MULTILINE), f"{dataset}: when is it known?"
+        row = re.search(rf"^\| [^|]*\b{dataset}\b.*", known, re.MULTILINE)
+        assert row, f"{dataset}: when is it known?"
+        assert ("refused" in row[0]) is (dataset not in EVENTS), f"{dataset}: has it an event?"
+    assert set(ROWS) == set(GOOD) == set(DATASETS)
+    assert set(EVENTS_IN_TESTS) == set(EVENTS)
+
+
+def test_every_table_that_is_declared_is_one_of_the_warehouse() -> None:
+    declared = {
+        one.name
+        for module in iter_modules(contracts.__path__, "warehouse.contracts.")
+        for several in vars(import_module(module.name)).values()
+        if isinstance(several, tuple)
+        for one in several
+        if isinstance(one, TableContract)
+    }
+    assert len(declared) > 30
+    assert declared <= set(CONTRACTS)
 
 
 def test_a_computed_table_is_written_by_a_stage() -> None:
-    stages = text_of("flows")
-    assert [name for name in CONTRACTS if name.startswith("out_") and f'"{name}"' not in stages] == []
+    written: set[object] = set()
+    for file in (ROOT / "flows").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            keys = node.keys if isinstance(node, ast.Dict) else []
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                keys = [node.slice]
+            written |= {key.value for key in keys if isinstance(key, ast.Constant)}
+    by_checks = {"out_check"}  # also with the rows that they let in
+    assert {name for name in CONTRACTS if name.startswith("out_")} <= written | by_checks
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
@@ -76,6 +110,10 @@ def test_a_source_is_named_to_users_and_tested(dataset: str) -> None:
             assert f'"{source}"' in tests or f"_{source}(" in tests, f"{source}: no test reads with it"
 
 
+def test_a_publisher_has_a_layout_that_is_read_on_long_and_short_days() -> None:
+    assert {layout.source for layout in EVERY.values()} >= set(PUBLISHED)
+
+
 def test_a_provider_answers_in_a_test() -> None:
     tests = text_of("tests/warehouse")
     assert [name for name in PROVIDERS if f'"{name}"' not in tests] == []
@@ -83,6 +121,27 @@ def test_a_provider_answers_in_a_test() -> None:
 
 def test_a_chemistry_is_the_same_in_contracts_checks_and_twin() -> None:
     assert set(CHEMISTRIES) == set(OF_THE_TWIN) == set(CELL_BOUNDS)
+    assert [name for name, one in OF_THE_TWIN.items() if one.name != name] == []
+
+
+def test_a_chemistry_has_laws_of_its_family_or_a_family_of_its_own() -> None:
+    families = {law.family for law in LAWS.values()}
+    assert [n for n, one in OF_THE_TWIN.items() if one.family not in families | {n}] == []
+
+
+@pytest.mark.parametrize("name", list(OF_THE_TWIN))
+def test_the_checks_let_the_resting_voltage_of_a_chemistry_in(name: str) -> None:
+    from twin.cell import reference_cell
+
+    cell, bounds = reference_cell(name), CELL_BOUNDS[name]
+    window, soc = cell.circuit.window(cell.fresh), np.linspace(0.0, 1.0, 2001)
+    voltage = cell.circuit.voltage(*window.at(soc))
+    for low, high, at in zip(bounds.low_v, bounds.high_v, SOC_GRID, strict=True):
+        assert low + 0.08 <= np.interp(at - 0.15, soc, voltage), at
+        assert np.interp(at + 0.15, soc, voltage) <= high - 0.08, at
+    assert np.interp(0.8, soc, voltage) < bounds.full_v < cell.circuit.v_max
+    within_a_millivolt = np.searchsorted(voltage, voltage + 1e-3).clip(0, len(soc) - 1)
+    assert (soc[within_a_millivolt] - soc).max() < bounds.flat
 
 
 def test_a_check_is_broken_in_a_test() -> None:

@@ -29,14 +29,14 @@ def released(before: str = "") -> str:
 
 
 def withdrawn(before: str = "") -> str:
-    """Return SQL of the (dataset, source_id, source_row) that are withdrawn; before: as for `released`."""
+    """Return SQL of the (dataset, source_id, source_row) withdrawn, and when; before: as for `released`."""
     return _decided("core_withdrawal", ("dataset", "source_id", "source_row"), "withdraw", before)
 
 
 def _decided(table: str, subject: Sequence[str], action: str, before: str) -> str:
     names, bound = ", ".join(subject), f"WHERE decided_utc < {before}" if before else ""
     return f"""(
-        SELECT {names} FROM {table} {bound}
+        SELECT {names}, decided_utc FROM {table} {bound}
         QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY sequence DESC) = 1 AND action = '{action}'
     )"""  # noqa: S608
 

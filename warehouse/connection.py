@@ -3,7 +3,8 @@
 One process may hold the file at a time, and within a process one thread: the file is attached for one read or
 one transaction and let go again; who finds it held waits a bounded while and then raises LockedError. What it
 is attached to, an empty database in memory that may touch no other file, is made once a process and file:
-making one takes longer than most reads.
+making one takes longer than most reads. So does attaching: reads that belong together share one attachment
+(`shared`), and so does all use of a copy that is this process's own (`kept_open`).
 """
 
 import atexit
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import DamagedError, LockedError, NoWarehouseError
+from warehouse.errors import DamagedError, LockedError, NoWarehouseError, StoreError, UnwritableError
 from warehouse.trouble import holder_of, trouble
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -33,6 +34,8 @@ _LONGEST_PAUSE_S = 0.5
 _thread_locks: dict[Path, threading.Lock] = {}
 _hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
+_kept_open: set[tuple[int, Path]] = set()
+_thread = threading.local()  # .shared: files that this thread has attached for several reads
 
 
 @contextmanager
@@ -44,6 +47,12 @@ def connect(
     Raises NoWarehouseError if there is no file and `create` is false, LockedError after `timeout_s` of
     waiting, UnwritableError when the disk is full or the file may not be written, DamagedError, StoreError.
     """
+    if path in _shared():
+        if write:
+            raise StoreError(f"{path} cannot be written while it is read at once")
+        with _told(path), _cursor(_shared()[path]) as connection:
+            yield connection
+        return
     if not create and not path.exists():
         raise NoWarehouseError(f"no warehouse at {path}")
     deadline = time.monotonic() + timeout_s
@@ -51,35 +60,107 @@ def connect(
     if not lock.acquire(timeout=timeout_s):
         raise LockedError(f"{path} is in use by another thread of this process; waited {timeout_s:g} s")
     try:
-        host = _host(path)
-        _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
-        with _attached(host, path) as connection:
-            yield connection
-    except duckdb.Error as error:
-        if told := trouble(path, error):
-            raise told from error
-        raise
+        if (os.getpid(), path) in _kept_open:
+            with _still_open(path), _told(path), _cursor(_host(path)) as connection:
+                yield connection
+            return
+        with _told(path):
+            host = _host(path)
+            _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
+            with _attached(host, path) as connection:
+                yield connection
     finally:
         lock.release()
 
 
 @contextmanager
-def _attached(host: duckdb.DuckDBPyConnection, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Let the file go however its use ended; what went wrong first is what is raised."""
+def shared(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Attach the file once for all that this thread reads within the block: one state of it, whoever waits.
+
+    Nothing is written meanwhile, by anybody; the block is short and computes nothing. Raises as `connect`.
+    """
+    if path in _shared():
+        yield
+        return
+    with connect(path, write=False, timeout_s=timeout_s):
+        _shared()[path] = _host(path)
+        try:
+            yield
+        finally:
+            del _shared()[path]
+
+
+@contextmanager
+def kept_open(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Keep a file attached for all that this process reads and writes within the block: no other can use it.
+
+    For a copy that is this process's own. Not to be nested. Raises as `connect`.
+    """
+    with _told(path):
+        host, key = _host(path), (os.getpid(), path)
+        with _thread_lock(path):
+            _attach(host, path, write=True, deadline=time.monotonic() + timeout_s, timeout_s=timeout_s)
+            _kept_open.add(key)
+        try:
+            yield
+        finally:
+            with _thread_lock(path):
+                _kept_open.discard(key)
+                forget(path)
+
+
+@contextmanager
+def _still_open(path: Path) -> Iterator[None]:
+    """Open a file anew for each later use after an error that an engine does not come back from."""
+    try:
+        yield
+    except (DamagedError, UnwritableError):
+        _kept_open.discard((os.getpid(), path))
+        forget(path)
+        raise
+
+
+def _shared() -> dict[Path, duckdb.DuckDBPyConnection]:
+    found: dict[Path, duckdb.DuckDBPyConnection] = _thread.__dict__.setdefault("shared", {})
+    return found
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raise what went wrong with a file as what it means."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if told := trouble(path, error):
+            raise told from error
+        raise
+
+
+@contextmanager
+def _cursor(host: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = host.cursor()
     try:
         connection.execute("USE warehouse")
         yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _attached(host: duckdb.DuckDBPyConnection, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Let the file go however its use ended; what went wrong first is what is raised."""
+    try:
+        with _cursor(host) as connection:
+            yield connection
     except BaseException:
         with suppress(duckdb.Error):
-            _detach(host, connection, path)
+            _detach(host, path)
         raise
-    _detach(host, connection, path)
+    _detach(host, path)
 
 
-def _detach(host: duckdb.DuckDBPyConnection, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _detach(host: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
-        connection.close()
         host.execute("DETACH warehouse")
     except duckdb.Error:
         forget(path)  # an engine that failed here holds on to the file, and to what it believes of it

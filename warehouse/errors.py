@@ -5,6 +5,7 @@ WarehouseError
 ├── UnknownTableError        no contract has that table, dataset or column
 ├── UnknownZoneError         not a bidding zone we know
 ├── UnknownDayError          not a day that a market can have (exit code 2)
+├── LedgerError              a log, key or export of it is not what it says it is (exit code 4)
 ├── StoreError
 │   ├── NoWarehouseError     the database file is not there
 │   ├── LockedError          another process holds the database (exit code 75)
@@ -52,6 +53,10 @@ def printable(text: str) -> str:
 
 class WarehouseError(Exception):
     """Base of everything the warehouse raises on purpose."""
+
+
+class LedgerError(WarehouseError):
+    """A log, a key or an export of the ledger is not what it says it is."""
 
 
 class ContractError(WarehouseError):

@@ -98,7 +98,7 @@ class Known:
         return quarantined(self.warehouse, wanted, known_by=self.as_of)
 
     def withdrawn(self, dataset: str) -> pd.DataFrame:
-        """Return the rows (source_id, source_row) of a dataset that were withdrawn by then."""
+        """Return the rows (source_id, source_row, decided_utc) of a dataset that were withdrawn by then."""
         return withdrawn_rows(self.warehouse, dataset, self.as_of)
 
     def missed(

@@ -91,6 +91,8 @@ def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> lis
         [dataset],
     ).fetchall()
     source_ids = tuple(str(row[0]) for row in waiting)
+    if not source_ids:
+        return []
     owner = dataset_contract(dataset).key[0]
     counts = connection.execute(
         f"SELECT {owner}, count(*) FROM {contract.name} WHERE source_id IN (SELECT unnest(?)) "  # noqa: S608

@@ -17,6 +17,7 @@ from warehouse.schema import (
     SCHEMA_VERSION,
     found_version,
     grow,
+    is_current,
     layout_differences,
     record_layout,
     refuse_other_layout,
@@ -44,6 +45,8 @@ def bring_forward(connection: duckdb.DuckDBPyConnection, *, whole: bool = False)
     whole: look into the file itself, not only at the layout that it notes. Raises SchemaVersionError for a
     newer file, StoreError for one that is no warehouse or cannot be grown.
     """
+    if not whole and is_current(connection):
+        return SCHEMA_VERSION
     found = found_version(connection)
     if found < SCHEMA_VERSION:
         grow(connection)

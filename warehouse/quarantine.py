@@ -145,11 +145,12 @@ def released(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
 
 
 def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) -> pd.DataFrame:
-    """Return the rows (source_id, source_row) of a dataset that were withdrawn by a moment, tz-aware."""
+    """Return the rows (source_id, source_row, decided_utc) of a dataset withdrawn by a moment, tz-aware."""
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
         found: pd.DataFrame = connection.sql(
-            f"SELECT source_id, source_row FROM {withdrawn_sql('$before')} WHERE dataset = $dataset",  # noqa: S608
+            f"SELECT source_id, source_row, decided_utc FROM {withdrawn_sql('$before')} "  # noqa: S608
+            "WHERE dataset = $dataset",
             params={"before": known_before(known_by), "dataset": dataset},
         ).to_df()
     return found

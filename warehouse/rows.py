@@ -63,9 +63,13 @@ def insert(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows:
 def delete_matching(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table, columns: Sequence[str]
 ) -> None:
-    """Delete the rows whose `columns` equal those of some incoming row (null equals null)."""
+    """Delete the rows whose `columns` equal those of some incoming row (null equals null).
+
+    By "=" DuckDB passes over what can hold none of them; where both may be null it reads the whole table.
+    """
     names = checked_columns(contract, columns)
-    same = " AND ".join(f"kept.{name} IS NOT DISTINCT FROM gone.{name}" for name in names)
+    alike = {name: "IS NOT DISTINCT FROM" if contract.column(name).nullable else "=" for name in names}
+    same = " AND ".join(f"kept.{name} {sign} gone.{name}" for name, sign in alike.items())
     connection.register("incoming", rows)
     connection.execute(
         f"DELETE FROM {contract.name} AS kept "  # noqa: S608

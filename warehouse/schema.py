@@ -62,11 +62,7 @@ def record_layout(connection: duckdb.DuckDBPyConnection) -> None:
 
 def found_version(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the file's version; StoreError if it is no warehouse, SchemaVersionError if it is newer."""
-    try:
-        found = connection.execute("SELECT max(version) FROM meta_schema").fetchall()
-    except duckdb.CatalogException as error:
-        raise StoreError("the file is a DuckDB database but not a warehouse") from error
-    version = found[0][0]
+    version = _noted(connection, "max(version)").fetchall()[0][0]
     if version is None:
         raise StoreError("the file names no schema version")
     if version > SCHEMA_VERSION:
@@ -77,8 +73,25 @@ def found_version(connection: duckdb.DuckDBPyConnection) -> int:
     return int(version)
 
 
+def _noted(connection: duckdb.DuckDBPyConnection, wanted: str) -> duckdb.DuckDBPyConnection:
+    try:
+        return connection.execute(f"SELECT {wanted} FROM meta_schema")  # noqa: S608
+    except duckdb.CatalogException as error:
+        raise StoreError("the file is a DuckDB database but not a warehouse") from error
+
+
+def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the file notes our version and layout, as nearly every one does: asked before every use."""
+    told = _noted(connection, "COLUMNS('^(version|fingerprint)$')")
+    names, rows = [column[0] for column in told.description or ()], told.fetchall()
+    ours = {"version": SCHEMA_VERSION, "fingerprint": current_fingerprint()}
+    return [dict(zip(names, row, strict=True)) for row in rows] == [ours]
+
+
 def check_version(connection: duckdb.DuckDBPyConnection) -> None:
     """Raise SchemaVersionError unless the file has our version and layout, StoreError if no warehouse."""
+    if is_current(connection):
+        return
     version = found_version(connection)
     if version != SCHEMA_VERSION:
         raise SchemaVersionError(

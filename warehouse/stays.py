@@ -4,7 +4,8 @@ A session is a belief about where a car is, whatever id it goes under. The belie
 latest) lie in core_session and, where a later received one that holds overlaps them, in
 core_session_superseded with what replaced them; what is superseded itself stands in no one's way. Which is
 which depends on these beliefs alone, not on the order in which they were merged: when one is corrected or
-withdrawn, what it had replaced comes forward again.
+withdrawn, what it had replaced comes forward again. The rest of a stay that a file begins within (`PART`)
+stands behind whatever else is told of that time.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,19 @@ from warehouse.contracts import CONTRACTS
 
 SESSIONS, SUPERSEDED = "core_session", "core_session_superseded"
 _NAMES = ", ".join(CONTRACTS[SESSIONS].names)
-_ORDER = ("received_utc", "source_id", "session_id")
-"""Of two beliefs the later by these holds; the id only tells apart what came in one file."""
+PART = "@part-"
+"""In the id of a stay that a file holds the rest of alone: it takes no other's place."""
+
+
+def _order(alias: str) -> tuple[str, ...]:
+    """Return SQL by whose values the later of two holds; ids only tell apart what came in one file."""
+    whole = f"NOT contains({alias}.session_id, '{PART}')"
+    return (whole, *(f"{alias}.{name}" for name in ("received_utc", "source_id", "session_id")))
 
 
 def overlaps_later(earlier: str, later: str) -> str:
-    """Return SQL that holds where `later` is of the same car, overlaps `earlier` and was received after."""
-    first, second = (", ".join(f"{alias}.{name}" for name in _ORDER) for alias in (earlier, later))
+    """Return SQL that holds where `later` is of the same car, overlaps `earlier` and holds before it."""
+    first, second = (", ".join(_order(alias)) for alias in (earlier, later))
     return (
         f"{later}.battery_id = {earlier}.battery_id AND {later}.arrival_utc < {earlier}.departure_utc "
         f"AND {earlier}.arrival_utc < {later}.departure_utc AND ({second}) > ({first})"
@@ -35,7 +42,7 @@ def holding(beliefs: str) -> str:
     decided island by island of stays that follow on without a gap, few each.
     """
     pair = ", ".join(f"{name} := own.{name}" for name in ("arrival_utc", "departure_utc"))
-    latest = ", ".join(f"{name} DESC" for name in _ORDER)
+    latest = ", ".join(f"{name} DESC" for name in _order("placed"))
     in_time = "PARTITION BY battery_id ORDER BY arrival_utc, departure_utc, session_id ROWS"
     clear = (
         "len(list_filter(taken, lambda one: one.arrival_utc < own.departure_utc "
@@ -86,7 +93,7 @@ def settle(connection: duckdb.DuckDBPyConnection) -> None:
     """
     later = ", ".join(f"later.{name} AS by_{name}" for name in ("session_id", "source_id", "source_row"))
     own = ", ".join(f"earlier.{name}" for name in CONTRACTS[SESSIONS].names)
-    latest = ", ".join(f"later.{name} DESC" for name in _ORDER)
+    latest = ", ".join(f"{name} DESC" for name in _order("later"))
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE lost AS WITH holds AS MATERIALIZED {holding(SESSIONS)} "  # noqa: S608
         f"SELECT {own}, {later}, later.received_utc AS by_received_utc "

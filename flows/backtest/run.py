@@ -23,6 +23,7 @@ from flows.stages.record import StageResult
 from flows.version import code_version
 from flows.workers import twin_workers
 from flows.workspace import Workspace
+from warehouse.at_once import to_itself
 from warehouse.zones import market_day_bounds
 
 Progress = Callable[[str, int, int], None]
@@ -121,15 +122,16 @@ class BackTest:
         known = self._rows()
         lacks: list[str] = []
         progress(course.name, 0, total)
-        for number, (day, notes) in enumerate(lived(own, course, self.span), start=1):
-            of_day = known[known["market_date"] == day]
-            if not {one.name for one in strategies} <= set(of_day["strategy"]):
-                rows = rows_of(own, self.run_id, self.span, day, strategies, notes)
-                if rows.empty:
-                    lacks.append(f"{day}: {notes}")
-                else:
-                    self.workspace.warehouse.write({"out_backtest": rows})
-            progress(course.name, number, total)
+        with to_itself(own.warehouse):
+            for number, (day, notes) in enumerate(lived(own, course, self.span), start=1):
+                of_day = known[known["market_date"] == day]
+                if not {one.name for one in strategies} <= set(of_day["strategy"]):
+                    rows = rows_of(own, self.run_id, self.span, day, strategies, notes)
+                    if rows.empty:
+                        lacks.append(f"{day}: {notes}")
+                    else:
+                        self.workspace.warehouse.write({"out_backtest": rows})
+                progress(course.name, number, total)
         copies.drop(course)
         return lacks
 

@@ -21,10 +21,7 @@ from warehouse.errors import LockedError
 from warehouse.files import make_folder
 
 FOLDER = ".backtest"
-_KEPT = frozenset(
-    {"out_check", "out_calibration", "out_calibration_source", "out_life_point", "out_wear_map",
-     "out_twin_residual"}
-)  # fmt: skip
+_KEPT = frozenset({"out_check", *(name for name, table in CONTRACTS.items() if "quality" in table.names)})
 """What was computed and is no plan: what the twins have learnt, what the checks have said."""
 _DATA = "data"
 _MEASURED = (

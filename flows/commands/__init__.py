@@ -6,6 +6,7 @@ quarantine list, show, release
 planning  calibrate, plan, run, report, status
 backtest  backtest
 money     bill, settle
+ledger    key, show, export, verify
 service   demo, serve
 warehouse trace, snapshot, backup, restore, retention, export, migrate
 Engines are imported inside the commands: `v2g --help` pays for none of them.

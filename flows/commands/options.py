@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows import clock
-from flows.moments import day_of, moment_of
+from flows.moments import day_of, moment_of, require_come
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,11 +71,14 @@ class Call:
     def open(self, *, prefect: bool = False) -> Workspace:
         """The workspace, the engines quiet in this process; with `prefect`, a home for it there as well.
 
-        Nothing is written for a command without Prefect: what can only be read can still be looked at.
+        Nothing is written for a command without Prefect: what can only be read can still be looked at. Raises
+        UsageError for a moment, typed after --as-of, that has not come.
         """
         from flows.workspace import QUIET_ENVIRONMENT, Workspace
 
         workspace = Workspace.open(self.directory)
+        if self.told:
+            require_come(workspace, self.as_of)
         if prefect:
             workspace.enter()
         else:

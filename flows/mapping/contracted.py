@@ -11,12 +11,10 @@ from datetime import date
 
 import numpy as np
 
-from flows.errors import SettingsError
 from flows.mapping.hashing import hash_values
 from flows.mapping.horizon import Horizon
 from flows.mapping.past import followed_rows, owned
 from flows.mapping.plan_spans import plans_within
-from optimize.errors import TermsError
 from optimize.market.contract import Contract, contracts_by_battery
 from warehouse.known import Known
 
@@ -25,19 +23,23 @@ _HOURS = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contracted:
-    """of: the contract of each car that has one. month_kwh: what a month's cap leaves of each day's V2G."""
+    """of: the contract of each car that has one. month_kwh: what a month's cap leaves of each day's V2G.
+
+    twice: why a car that several contracts hold has none of them.
+    """
 
     of: Mapping[str, Contract]
     month_kwh: Mapping[str, float]
+    twice: Mapping[str, str]
 
     @classmethod
     def by(
         cls, contracts: Sequence[Contract], known: Known, horizon: Horizon, batteries: Sequence[str]
     ) -> Contracted:
-        """The contracts in force on the plan's market day; raises SettingsError for a car with two."""
+        """The contracts in force on the plan's market day."""
         if not contracts:
             return NO_CONTRACTS
-        of = contracts_of(contracts, horizon.market_date, batteries)
+        of, twice = contracts_of(contracts, horizon.market_date, batteries)
         capped = {name: one for name, one in of.items() if one.v2g_kwh_per_month is not None}
         used = _used_kwh(known, horizon, list(capped)) if capped else {}
         days = len(horizon.day_starts)
@@ -45,7 +47,7 @@ class Contracted:
             name: max(0.0, float(one.v2g_kwh_per_month or 0) - used.get(name, 0.0)) / days
             for name, one in capped.items()
         }
-        return cls(of=of, month_kwh=left)
+        return cls(of=of, month_kwh=left, twice=twice)
 
     def min_soc(self, battery_id: str, own: float) -> float:
         """The higher of a car's own least charge and its contract's."""
@@ -65,15 +67,14 @@ class Contracted:
         return hash_values([of, sorted(self.month_kwh.items())])
 
 
-NO_CONTRACTS = Contracted(of={}, month_kwh={})
+NO_CONTRACTS = Contracted(of={}, month_kwh={}, twice={})
 
 
-def contracts_of(contracts: Sequence[Contract], day: date, batteries: Sequence[str]) -> dict[str, Contract]:
-    """Each car's contract in force on a local day; raises SettingsError for a car with two."""
-    try:
-        return contracts_by_battery([one for one in contracts if one.holds_on(day)], batteries)
-    except TermsError as error:
-        raise SettingsError(str(error)) from error
+def contracts_of(
+    contracts: Sequence[Contract], day: date, batteries: Sequence[str]
+) -> tuple[dict[str, Contract], dict[str, str]]:
+    """Each car's contract in force on a local day, and why a car that several of them hold has none."""
+    return contracts_by_battery([one for one in contracts if one.holds_on(day)], batteries)
 
 
 def _used_kwh(known: Known, horizon: Horizon, batteries: list[str]) -> dict[str, float]:

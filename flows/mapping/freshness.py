@@ -5,25 +5,23 @@ from __future__ import annotations
 import pandas as pd
 
 from data_checks import CheckContext, freshness
+from data_checks.freshness import LONGEST_AGE
+from warehouse.at_once import at_once
+from warehouse.contracts import core_contract, owner_column
 from warehouse.newest import newest
 from warehouse.store import Warehouse
 
-_NEWEST = {
-    "prices": ("core_price", "zone"),
-    "telemetry": ("core_telemetry_15min", "battery_id"),
-    "soc_power": ("core_soc_power", "battery_id"),
-    "metering": ("core_metering", "battery_id"),
-    "checkups": ("core_checkup", "battery_id"),
-}
+_TELEMETRY = "core_telemetry_15min"  # its samples are pruned
 
 
 def check_freshness(warehouse: Warehouse, context: CheckContext) -> pd.DataFrame:
     """Judge the newest rows of every dataset that ages; written to out_check and returned."""
-    checks = pd.concat(
-        [
-            freshness(dataset, newest(warehouse, table, owner), context)
-            for dataset, (table, owner) in _NEWEST.items()
-        ]
-    )
+    with at_once(warehouse):
+        found = {name: newest(warehouse, _table(name), owner_column(name)) for name in LONGEST_AGE}
+    checks = pd.concat([freshness(dataset, own, context) for dataset, own in found.items()])
     warehouse.write({"out_check": checks})
     return checks
+
+
+def _table(dataset: str) -> str:
+    return _TELEMETRY if dataset == "telemetry" else core_contract(dataset).name

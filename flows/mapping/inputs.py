@@ -105,7 +105,7 @@ class PlanInputs:
 
     @property
     def unforeseen(self) -> Mapping[str, str]:
-        """Cars that are likely to come and are not in the plan, since nobody can tell when; and why."""
+        """Cars that may be there and are not in the plan, since nobody can tell when; and why."""
         known = {*self.sessions["battery_id"].astype(str), *self.left_out}
         return {car: why for car, why in self.expected.unforeseen.items() if car not in known}
 

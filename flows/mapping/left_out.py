@@ -125,8 +125,10 @@ def _endless(rows: pd.DataFrame) -> pd.Series:
     return (rows["departure_utc"] - rows["arrival_utc"]).abs() > LONGEST_STAY
 
 
-def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bool]:
-    """Whether each stay may be going on at `start`: it began some days before, and its car came not again.
+def still_open(
+    known: Known, rows: pd.DataFrame, start: pd.Timestamp, lasting: pd.Timedelta = STILL_OPEN
+) -> list[bool]:
+    """Whether each stay may be going on at `start`: begun since `lasting` ago, and its car came not again.
 
     It lacks its end, or has one of another year: then it may be older. A car has come again where another
     stay of its began later, be it one of `rows` that lacks its end.
@@ -134,7 +136,7 @@ def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bo
     lacking, endless = rows["departure_utc"].isna(), _endless(rows)
     lacks = lacking | endless
     cars = [str(name) for name in rows.loc[lacks, "battery_id"].unique()]
-    oldest = start - (LONGEST_STAY if endless.any() else STILL_OPEN)
+    oldest = start - (LONGEST_STAY if endless.any() else lasting)
     came = known.read(
         "core_session",
         where={"battery_id": cars},
@@ -147,7 +149,7 @@ def still_open(known: Known, rows: pd.DataFrame, start: pd.Timestamp) -> list[bo
     return [
         lacks_end
         and row["arrival_utc"] is not None
-        and row["arrival_utc"] > start - (STILL_OPEN if row["departure_utc"] is None else LONGEST_STAY)
+        and row["arrival_utc"] > start - (lasting if row["departure_utc"] is None else LONGEST_STAY)
         and row["arrival_utc"] >= newest.get(row["battery_id"], row["arrival_utc"])
         for lacks_end, row in zip(
             lacks.tolist(), records(rows[["battery_id", "arrival_utc", "departure_utc"]]), strict=True

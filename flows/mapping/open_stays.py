@@ -2,7 +2,8 @@
 
 The row of such a stay waits in quarantine for its end. It is planned from where it began to the departure
 that its car's past makes likely, given that it is still there: early, by the quantile of the settings. A car
-with too little past is left out by name; one that came days ago, or came again since, is taken to have left.
+with too little past is left out by name; one that came again since has left, and one that came more than a
+week ago is taken to have, and named.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from flows.mapping.left_out import STILL_OPEN, still_open
+from data_checks.sessions import LONGEST_STAY
+from flows.mapping.left_out import STILL_OPEN, Reasons, still_open
+from flows.plain import records
 from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
@@ -23,11 +26,28 @@ def open_stays(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) ->
 
     start: where a plan begins; stays that began after it have not begun.
     """
-    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, start)))
+    return _without_end(known, start, battery_ids, STILL_OPEN)
+
+
+def taken_as_over(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> Reasons:
+    """Cars whose stay nobody has ended, and that came not again: too long ago to be there still, and why."""
+    rows = _without_end(known, start, battery_ids, LONGEST_STAY)
+    return {
+        str(row["battery_id"]): f"its stay {row['session_id']!r} of {row['arrival_utc']:%Y-%m-%d} has no end "
+        f"and is taken as over after {STILL_OPEN.days} days"
+        for row in records(rows[rows["arrival_utc"] <= start - STILL_OPEN])
+    }
+
+
+def _without_end(
+    known: Known, start: pd.Timestamp, battery_ids: Sequence[str], lasting: pd.Timedelta
+) -> pd.DataFrame:
+    """The newest stay without an end of each car, begun since `lasting` ago; none of cars that came since."""
+    rules = known.quarantined(Wanted(dataset="sessions", touching=(start - lasting, start)))
     rows = known.landed_rows("sessions", lack_their_end(rules))
     rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
     rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
-    rows = rows.loc[still_open(known, rows, start)]
+    rows = rows.loc[still_open(known, rows, start, lasting)]
     told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
     rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
     return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")

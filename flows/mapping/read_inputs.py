@@ -18,6 +18,7 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
+from flows.mapping.open_stays import taken_as_over
 from flows.mapping.past import Past
 from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
@@ -63,18 +64,24 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     begun = likely[likely["session_id"].isin(list(expected[0].begun))]
     there = pd.concat([stays, begun.astype(dict(stays.dtypes))]) if len(begun) else stays
     quarantined = quarantined_stays(known, start, end, there, elsewhere)
+    contracts = Contracted.by(context.workspace.contracts, known, prices.horizon, names)
     sessions = stays[stays["battery_id"].isin(names)]
     # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
+    over = taken_as_over(known, start, names)
+    told_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
     left_out = strangers(stays, all_batteries, all_sites) | quarantined.told_beside(likely)
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
         raise NoPlanError(
             f"no plan for {day}: no car is plugged in on that day in zone {zone}: "
-            f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out)}",
+            f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out | over)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
+    torn = sessions["battery_id"].isin(list(contracts.twice))
+    left_out |= {name: contracts.twice[name] for name in map(str, sessions["battery_id"][torn])}
+    sessions = sessions[~torn]
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     inputs = plan_inputs(
         known,
@@ -85,8 +92,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         sites,
         calibrated=known,
         left_out=left_out,
-        contracts=Contracted.by(context.workspace.contracts, known, prices.horizon, names),
-        expected=expected[0],
+        contracts=contracts,
+        expected=told_of,
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")

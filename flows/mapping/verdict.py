@@ -13,8 +13,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from flows.mapping.hashing import hash_values
-from flows.mapping.in_force import Plan, newest_plan, worse_rung
+from flows.mapping.in_force import Plan, newest_knowledge, newest_plan, worse_rung, written_late
 from flows.mapping.rungs import PlanSource
+from flows.plain import known
 
 Outcome = Literal["new", "history", "unchanged", "kept"]
 
@@ -23,7 +24,7 @@ Outcome = Literal["new", "history", "unchanged", "kept"]
 class Candidate:
     """What decides on the side of the plan that is made. failed: modes that should be planned and are not.
 
-    unfounded: plans that rest on withdrawn prices, which stand in nobody's way.
+    unfounded: plans that rest on withdrawn prices, which stand in nobody's way. written: when it is written.
     """
 
     zone: str
@@ -31,6 +32,7 @@ class Candidate:
     as_of: datetime
     source: PlanSource
     input_hash: str
+    written: datetime
     failed: frozenset[str] = frozenset()
     unfounded: frozenset[str] = frozenset()
 
@@ -42,8 +44,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """new: it is in force. history: it is kept, another one of later knowledge stays in force. unchanged,
-    kept: nothing is written, `stands` holds. replaces: the plan that was in force as of the same moment.
+    """new: it is in force. history: it is kept; another one of later knowledge, or one that could be followed
+    where this one comes too late, stays in force. unchanged, kept: nothing is written, `stands` holds.
+    replaces: the plan that was in force as of the same moment.
     sequence: the number of the plan among those of its moment and before.
     """
 
@@ -56,14 +59,14 @@ class Verdict:
 
 def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
     """The verdict on a plan, by the rows of out_plan of its zone and day."""
-    in_force, then = newest_plan(plans), newest_plan(plans, candidate.as_of)
+    in_force, then = newest_plan(plans), newest_knowledge(plans, candidate.as_of)
     if then is not None:  # one of later knowledge is none that it could have been judged by
         same = then["input_hash"] == candidate.input_hash
         if same and len(failed_modes(then)) <= len(candidate.failed):
             return Verdict(outcome="unchanged", stands=then)
         if then["plan_id"] not in candidate.unfounded and worse_rung(candidate.source, then["plan_source"]):
             return Verdict(outcome="kept", stands=then)
-    later = in_force is not None and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
+    later = in_force is not None and _stays(in_force, candidate)
     before = plans[plans["as_of_utc"] <= pd.Timestamp(candidate.as_of)]
     sequence = 1 if before.empty else int(before["sequence"].max()) + 1
     plan_id = candidate.input_hash[:16]
@@ -75,6 +78,16 @@ def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
         replaces=then if later else in_force,
         sequence=sequence,
         plan_id=plan_id,
+    )
+
+
+def _stays(in_force: Plan, candidate: Candidate) -> bool:
+    """Whether what is in force stays so, whatever the rungs."""
+    day = (candidate.zone, candidate.market_date)
+    made = known(in_force["made_utc"]) or in_force["as_of_utc"]
+    late, was_late = written_late(*day, candidate.written), written_late(*day, made)
+    return bool(late and not was_late) or (
+        late == was_late and pd.Timestamp(candidate.as_of) < in_force["as_of_utc"]
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.requests import battery_spec
 from flows.publish import twin_charts
 from twin.duty import StandardDuty
@@ -31,7 +31,7 @@ def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str
         "out_plan",
         where={"zone": header["zone"]},
         within={"market_date": (today - timedelta(days=_TREND_DAYS - 1), today)},
-        columns=["plan_id", "market_date", "zone", "sequence", "as_of_utc", "plan_source"],
+        columns=["plan_id", *IN_FORCE_BY],
     )
     # What is told of the plan's own day is this plan's, in force or not.
     mine = plans["plan_id"] == header["plan_id"]

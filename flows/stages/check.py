@@ -20,7 +20,8 @@ from flows.mapping.open_stays import lack_their_end
 from flows.plain import records
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
-from flows.stages.trouble import trace_of
+from flows.stages.trouble import DEGRADED, trace_of
+from warehouse.at_once import at_once
 from warehouse.errors import StoreError
 from warehouse.landing import Part
 from warehouse.quarantine import released
@@ -37,16 +38,17 @@ def check(context: Context) -> StageResult:
     """Check every landed row that no check has seen, dataset by dataset; doing it again changes nothing.
 
     A dataset that cannot be judged waits on, and the others are checked. Exit code 4 when there is one, when
-    a battery, zone or market day failed as a whole, or nothing of a dataset was good
-    (stays that go on are no fault). Raises StoreError.
+    a battery or zone failed as a whole, or nothing of a dataset was good (stays that go on are no fault);
+    3 when a market day merely lacks prices. Raises StoreError.
     """
     warehouse = context.workspace.warehouse
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     unjudged: list[str] = []
     bad: list[dict[str, Any]] = []
-    for dataset in INGEST_ORDER:
-        parts = warehouse.waiting(dataset)
+    with at_once(warehouse):
+        waiting = {dataset: warehouse.waiting(dataset) for dataset in INGEST_ORDER}
+    for dataset, parts in waiting.items():
         if not parts:
             continue
         try:
@@ -85,10 +87,9 @@ def check(context: Context) -> StageResult:
     total = sum(row["rows"] for row in rows)
     quarantined = sum(row["quarantined"] for row in rows)
     message = f"{total} rows checked, {quarantined} quarantined" if rows else "nothing new to check"
-    for words, some in (
-        ("not complete", [row for row in bad if _only_holes(row)]),
-        ("failed as a whole", [row for row in bad if not _only_holes(row)]),
-    ):
+    holes = [row for row in bad if _only_holes(row)]
+    bad = [row for row in bad if not _only_holes(row)]
+    for words, some in (("not complete", holes), ("failed as a whole", bad)):
         if some:
             shown = (f"{row['dataset']} {row['blocked'] or '(every row)'}" for row in some)
             message += f"; {words}: {', '.join(shown)}"
@@ -96,9 +97,9 @@ def check(context: Context) -> StageResult:
         message += f"; could not be checked and wait on: {', '.join(unjudged)}"
     return StageResult(
         stage="check",
-        status="failed" if bad or unjudged else "degraded" if quarantined else "ok",
+        status="failed" if bad or unjudged else "degraded" if quarantined or holes else "ok",
         message=message,
-        exit_code=4 if bad or unjudged else 0,
+        exit_code=4 if bad or unjudged else DEGRADED if holes else 0,
         tables={"datasets": rows, "failed checks": failed},
         details={"rows": total, "quarantined": quarantined},
     )
@@ -122,8 +123,9 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
     warehouse = context.workspace.warehouse
 
     def read(part: Part) -> tuple[pd.DataFrame, CheckContext]:
-        frame = warehouse.unchecked(part.dataset, part)
-        return frame, check_context(context, part.dataset, frame)
+        with at_once(warehouse):
+            frame = warehouse.unchecked(part.dataset, part)
+            return frame, check_context(context, part.dataset, frame)
 
     outcomes: list[_Outcome] = []
     storing: Future[None] | None = None

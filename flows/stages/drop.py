@@ -1,8 +1,10 @@
-"""Moving files out of a folder that others may write to: no name in it is trusted to be what it was."""
+"""Taking files out of a folder that others may write to: no name in it is trusted to be what it was."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ from flows.errors import WorkspaceError
 from warehouse.files import FOLDER_MODE
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def require_own(folder: Path) -> None:
@@ -21,6 +24,39 @@ def require_own(folder: Path) -> None:
         return
     if not stat.S_ISDIR(mode):
         raise _not_own(folder)
+
+
+def being_written(file: Path) -> bool:
+    """Whether a process has a file open for writing, as far as this system can tell (Linux: a lease says)."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        descriptor = os.open(file, _FILE)
+    except OSError:
+        return False  # whoever reads it says why not
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        # A writer that comes within this moment is told by this signal, which does nothing.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # another's file, or a file system without leases
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def as_written(file: Path) -> tuple[int, int] | None:
+    """A file's size in bytes and the moment of its last change, ns; None once it is gone."""
+    try:
+        status = file.lstat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def move_into(file: Path, folder: Path, name: str) -> None:

@@ -6,7 +6,8 @@ as mappings/wallbox.toml says (see `warehouse.sources.mapping`). A mapping tells
 received: telemetry__past__may.csv is history with a mappings/past.toml of source = "csv", received = "event".
 A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
 in NAME.reason.txt. Where they cannot be moved they stay, and the next run finds that it knows their rows.
-Names that begin with a dot or end in .part are left alone: write there, then rename.
+Names that begin with a dot or end in .part are left alone: write there, then rename. A file that a process
+still has open for writing waits for the next run.
 Symbolic links are never followed, be it a file, a mapping or one of these folders: whoever may drop a file
 here could otherwise have any file read, or written.
 """
@@ -24,7 +25,7 @@ from typing import Any, Literal
 
 from flows.context import Context
 from flows.errors import FlowsError, UsageError
-from flows.stages.drop import move_into, require_own
+from flows.stages.drop import as_written, being_written, move_into, require_own
 from flows.stages.ingest import INGEST_ORDER, land_files
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import may_pass
@@ -34,6 +35,7 @@ from warehouse.sources import FileMapping, load_mapping, sources_for
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NOTES_SHOWN = 5
+_WRITTEN = "it was written to while it was read, and the next run reads it"
 _LONGEST_NAME_BYTES = 200
 """Of a name to which something is added: together they must stay a name."""
 
@@ -113,7 +115,13 @@ def _message(taken: Sequence[_Taken]) -> str:
 
 
 def _take(context: Context, file: Path) -> _Taken:
-    """Land a file and move it out of the way; raises StoreError alone."""
+    """Land a file and move it out of the way; raises StoreError alone.
+
+    One that somebody still writes to stays: what came after its rows were read would be lost.
+    """
+    if being_written(file):
+        return _Taken(file=file, outcome="unread", reason="a process has it open and may write more")
+    before = as_written(file)
     try:
         dataset, meant = _meaning(file, context.workspace.mappings)
         landed = land_files(
@@ -123,8 +131,11 @@ def _take(context: Context, file: Path) -> _Taken:
     except StoreError:
         raise
     except Exception as error:
-        return _not_landed(file, context.run_id, error)
-    _, left = _move(file, "done", context.run_id)
+        return _not_landed(file, context.run_id, error, written=as_written(file) != before)
+    if as_written(file) in (before, None):
+        _, left = _move(file, "done", context.run_id)
+    else:
+        left = f"it stays in the inbox: {_WRITTEN}"
     told = _notes(landed.notes)
     return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=told, left=left)
 
@@ -135,12 +146,17 @@ def _notes(notes: Sequence[str]) -> str:
     return "; ".join(text for text in (*notes[:_NOTES_SHOWN], more) if text)
 
 
-def _not_landed(file: Path, run_id: str, error: Exception) -> _Taken:
-    """Set a file aside with the reason; one that cannot be read just now stays where it is."""
+def _not_landed(file: Path, run_id: str, error: Exception, *, written: bool) -> _Taken:
+    """Set a file aside with the reason; one that cannot be read just now stays where it is.
+
+    written: whether it has changed since it was read.
+    """
     told = isinstance(error, WarehouseError | FlowsError)
     reason = printable(str(error) if told else f"{type(error).__name__}: {error}")
     if not os.path.lexists(file):
         return _Taken(file=file, outcome="gone", reason="it was gone before it was read")
+    if written:
+        return _Taken(file=file, outcome="unread", reason=_WRITTEN)
     if may_pass(error) or may_pass(error.__cause__) or isinstance(error, MemoryError):
         return _Taken(file=file, outcome="unread", reason=reason)
     moved, left = _move(file, "refused", run_id)

@@ -13,7 +13,8 @@ from flows.context import Context
 from flows.errors import NoPlanError
 from flows.money import Money
 from flows.stages.record import StageResult, recorded
-from warehouse.contracts import dataset_contract
+from warehouse.at_once import at_once
+from warehouse.contracts import dataset_contract, reference
 from warehouse.errors import (
     CellError,
     ColumnError,
@@ -37,19 +38,6 @@ INGEST_ORDER = (
     "telemetry", "soc_power", "metering",
 )  # fmt: skip
 """The datasets, each after those that its rows refer to."""
-
-# What has to be known before a dataset's rows can mean something: column and the dataset that declares it.
-_REFERS: Mapping[str, tuple[str, str]] = {
-    "fleet": ("site_id", "sites"),
-    "chargers": ("site_id", "sites"),
-    "site_load": ("site_id", "sites"),
-    "telemetry": ("battery_id", "fleet"),
-    "soc_power": ("battery_id", "fleet"),
-    "metering": ("battery_id", "fleet"),
-    "sessions": ("battery_id", "fleet"),
-    "checkups": ("battery_id", "fleet"),
-}
-
 
 _SHOWN = 5
 _COARSE = "soc_power"  # telemetry of cars that tell neither voltage nor current
@@ -120,10 +108,11 @@ def land_files(
         read.append(item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
-    for item in read:
-        aside += not_declared(warehouse, item)
-        if received is not None:
-            warehouse.require_landable(item, pd.Timestamp(context.as_of))
+    with at_once(warehouse):
+        for item in read:
+            aside += not_declared(warehouse, item)
+            if received is not None:
+                warehouse.require_landable(item, pd.Timestamp(context.as_of))
     rows, source_ids, new = [], list[str](), 0
     for item in read:
         landed = warehouse.land(item, pd.Timestamp(context.as_of))
@@ -243,7 +232,8 @@ def _needs_cars(source: str, options: Mapping[str, object]) -> bool:
 def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     """The fleet or the sites known so far: checked rows, and landed ones that wait for their check."""
     contract = dataset_contract(dataset)
-    core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
+    with at_once(warehouse):
+        core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
     frames = [frame[list(contract.names)] for frame in (core, waiting)]
     both = pd.concat([frame for frame in frames if not frame.empty] or frames[:1])
     key = contract.key[0]
@@ -255,9 +245,9 @@ def not_declared(warehouse: Warehouse, item: SourceFile) -> list[str]:
 
     Raises UnknownIdError where there are no others in the file.
     """
-    if item.dataset not in _REFERS:
+    column, dataset = reference(item.dataset)
+    if dataset is None:
         return []
-    column, dataset = _REFERS[item.dataset]
     known = frozenset(declared(warehouse, dataset)[column])
     ids = item.frame[column]
     unknown = ids.notna() & ~ids.isin(list(known))
@@ -279,8 +269,8 @@ def not_declared(warehouse: Warehouse, item: SourceFile) -> list[str]:
 
 def _declared_since(warehouse: Warehouse, item: SourceFile, source_id: str) -> int:
     """Let a file that landed before be checked anew for what was declared since; return how many rows."""
-    if item.dataset not in _REFERS:
+    column, dataset = reference(item.dataset)
+    if dataset is None:
         return 0
-    column, dataset = _REFERS[item.dataset]
     known = frozenset(declared(warehouse, dataset)[column])
     return check_again(warehouse, item.dataset, source_id, rule="known", values=known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
@@ -47,6 +47,7 @@ def plan(context: Context, day: date) -> StageResult:
         as_of=context.as_of,
         source=best_rung(inputs.prices.source),
         input_hash=inputs.input_hash,
+        written=now(),
         unfounded=_unfounded(context, inputs),
     )
     made: Made | None = None
@@ -63,9 +64,10 @@ def plan(context: Context, day: date) -> StageResult:
         if made is None or made.following != followed_plans(context, inputs):
             made = make(context, inputs)
             source = made.source if inputs.prices.source == "charge_only" else candidate.source
-            candidate = replace(candidate, failed=frozenset(made.planned.failures), source=source)
+            failed = frozenset(made.planned.failures)
+            candidate = replace(candidate, failed=failed, source=source, written=now())
             continue
-        tables = _tables(context, inputs, made, verdict)
+        tables = _tables(context, inputs, made, verdict, candidate.written)
         by = dict.fromkeys(tables, ("plan_id",))
         if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, beside)):
             return answer(context, inputs, verdict)
@@ -119,7 +121,9 @@ def _unless_whole(context: Context, inputs: PlanInputs, made: Made, verdict: Ver
     return verdict
 
 
-def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) -> dict[str, pd.DataFrame]:
+def _tables(
+    context: Context, inputs: PlanInputs, made: Made, verdict: Verdict, written: datetime
+) -> dict[str, pd.DataFrame]:
     """Every out_plan… table of a plan that is to be written."""
     replaced, changed = verdict.replaces, None
     if replaced is not None:
@@ -135,7 +139,7 @@ def _tables(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) 
         "first_slot_utc": inputs.prices.horizon.start,
         "priced_until_utc": inputs.prices.horizon.priced_end,
         "end_utc": inputs.prices.horizon.end,
-        "made_utc": pd.Timestamp(now()),
+        "made_utc": pd.Timestamp(written),
         "has_past": inputs.carried.past,
         "own_misses": len(made.own_misses),
         "batteries": len(inputs.batteries),

@@ -91,6 +91,11 @@ def _told(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> st
         return f"a {inputs.prices.source} plan does not replace the better {name}"
     size = f"{row['slots']} quarter-hours, {row['batteries']} cars"
     told = f"plan {row['plan_id']} for {row['market_date']} ({row['plan_source']}, {size})"
+    if verdict.outcome == "history" and row["as_of_utc"] >= in_force["as_of_utc"]:
+        return (
+            f"{told} is kept as history: the day was over when it was made, and plan {in_force['plan_id']}, "
+            "which could be followed, stays in force"
+        )
     if verdict.outcome == "history":
         return (
             f"{told} is kept as history: plan {in_force['plan_id']} rests on later knowledge "

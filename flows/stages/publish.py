@@ -8,7 +8,7 @@ from typing import Any
 from flows.context import Context
 from flows.dispatch.planned import write_plan_file
 from flows.errors import NoPlanError
-from flows.mapping.in_force import Plan, plan_in_force, plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, Plan, plan_in_force, plans_in_force
 from flows.plain import record
 from flows.publish import publish_run
 from flows.stages.record import StageResult, recorded
@@ -55,14 +55,14 @@ def _chosen(context: Context, day: date | None, plan_id: str | None) -> Plan:
     warehouse, told = context.workspace.warehouse, {"market_date": day, "plan_id": plan_id}
     where: dict[str, Scalar] = {"zone": context.workspace.zone}
     where |= {name: value for name, value in told.items() if value is not None}
-    # The newest of all is in force on its day: no other plan is read.
-    chosen = plans_in_force(context.known.newest("out_plan", by=["zone"], where=where))
+    columns = ["plan_id", *IN_FORCE_BY]
+    chosen = plans_in_force(context.known.read("out_plan", where=where, columns=columns))
     if plan_id is not None or chosen.empty:
-        chosen = plans_in_force(warehouse.newest("out_plan", by=["zone"], where=where))
+        chosen = plans_in_force(warehouse.read("out_plan", where=where, columns=columns))
     if chosen.empty:
         wanted = f"plan {plan_id}" if plan_id else f"plan for {day}" if day else "plan"
         raise NoPlanError(f"there is no {wanted} to report on", hint="`v2g plan --date DATE` makes one.")
-    return record(chosen.iloc[-1])
+    return record(warehouse.read("out_plan", where={"plan_id": chosen["plan_id"].iloc[-1]}).iloc[0])
 
 
 def _ruling(workspace: Workspace, chosen: Plan) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from flows.context import Context
 from flows.errors import FlowsError, NoAccountError, UsageError
 from flows.mapping.contracted import contracts_of
 from flows.mapping.hashing import hash_frame, hash_values
+from flows.mapping.logged import append
 from flows.mapping.meter_points import netted_cars
 from flows.mapping.past import FOLLOWED
 from flows.plain import records
@@ -26,7 +27,8 @@ from flows.version import code_version, source_hash
 from optimize.errors import OptimizeError
 from optimize.market.bill import in_decimals
 from optimize.market.contract import Contract
-from optimize.market.settlement import OwnerDay, Settlement, settle
+from optimize.market.opening import FIGURES, Counted, opening
+from optimize.market.settlement import OwnerDay, settle
 from warehouse.rows import Scalar
 from warehouse.store import Guard
 from warehouse.zones import market_day_bounds
@@ -37,6 +39,11 @@ _FIGURES = (
     "metered_slots",
 )  # fmt: skip
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
+_HEAD = (
+    "settlement_id", "market_date", "zone", "sequence", "corrects", "battery_id", "contract_id",
+    "contract_version", "contract_digest", "counted_against", "metered_slots", "realised_id", "code_version",
+)  # fmt: skip
+_CORRECTIONS = ("owner_correction_eur", "grid_correction_eur")
 _PRIVATE = ("plugged_hours", "import_kwh", "export_kwh", "stored_more_kwh")
 
 
@@ -55,7 +62,7 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
         try:
             found = _Day.of(context, day)
             told += _settled(context, found)
-            missing += found.netted
+            missing += found.unsettled
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
@@ -81,17 +88,20 @@ def days_to_settle(context: Context, day: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Day:
-    """What a day is settled from. hours: of each car, plugged in on the day and in its month before it.
+    """What a day is settled from.
 
-    netted: cars with a contract whose account at their own plug is not what their common meter's bill says.
+    account: rows of `cars` by battery and mode. hours: of each car, plugged in on the day and in its
+    month before it. unsettled: cars that cannot be settled, each with its reason: two contracts hold it,
+    its account lacks what its contract counts against, or a common meter nets its plug.
     """
 
     day: date
     realised_id: str
     cars: pd.DataFrame
+    account: Mapping[tuple[str, str], Mapping[str, Any]]
     contracts: Mapping[str, Contract]
     hours: Mapping[str, tuple[Decimal, Decimal]]
-    netted: Sequence[str]
+    unsettled: Sequence[str]
 
     @classmethod
     def of(cls, context: Context, day: date) -> _Day:
@@ -103,26 +113,28 @@ class _Day:
         realised_id = str(newest["realised_id"].iloc[-1])
         cars = known.read("out_realised_car", where={"realised_id": realised_id})
         names = sorted(set(cars["battery_id"].astype(str)))
-        contracts = contracts_of(context.workspace.contracts, day, names)
-        if not contracts:
+        contracts, why = contracts_of(context.workspace.contracts, day, names)
+        if not contracts and not why:
             raise NoAccountError("no contract that is in force holds any of its cars")
         start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
-        shared = {car: site for car, site in netted_cars(known, zone, start, end).items() if car in contracts}
-        netted = [
-            f"{day}: {car} is not settled: the meter of site {site} nets it with load or other cars, which "
-            "its account does not know"
-            for car, site in sorted(shared.items())
-        ]
-        contracts = {car: one for car, one in contracts.items() if car not in shared}
+        for car, site in netted_cars(known, zone, start, end).items():
+            if car in contracts:
+                netted = f"the meter of site {site} nets it with load or other cars"
+                why[car] = f"{netted}, which its account does not know"
+        why |= _without_modes(cars, contracts)
+        unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
+        contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
-            raise NoAccountError("; ".join(netted))
+            raise NoAccountError("; ".join(unsettled))
+        cars = cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True)
         return cls(
             day=day,
             realised_id=realised_id,
-            cars=cars[list(_FIGURES)].sort_values(["battery_id", "mode"]).reset_index(drop=True),
+            cars=cars,
+            account={(row["battery_id"], row["mode"]): row for row in records(cars)},
             contracts=contracts,
             hours=_plugged_hours(context, day, list(contracts)),
-            netted=netted,
+            unsettled=unsettled,
         )
 
     @property
@@ -133,40 +145,36 @@ class _Day:
         code = source_hash("optimize/market")
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
 
-    def settled(self, battery: str) -> tuple[Settlement, dict[str, Any]]:
-        """The settlement of a car, and what it says of the car's day."""
-        contract, (hours, before) = self.contracts[battery], self.hours[battery]
-        own = {row["mode"]: row for row in records(self.cars[self.cars["battery_id"] == battery])}
-        came, other = own[FOLLOWED], own[contract.against]
-        money = {
+    def counted(self, battery: str) -> Counted:
+        """A car's day, as its account and its stays tell it, settled."""
+        hours, before = self.hours[battery]
+        came, other = self.modes(battery)
+        told = {
             name: in_decimals([row[column]])[0]
             for name, row, column in (
+                ("import_kwh", came, "import_kwh"),
+                ("export_kwh", came, "export_kwh"),
                 ("energy_cost_eur", came, "energy_cost_eur"),
                 ("wear_eur", came, "wear_eur"),
                 ("other_energy_cost_eur", other, "energy_cost_eur"),
                 ("other_wear_eur", other, "wear_eur"),
             )
         }
-        drawn, fed = (
-            in_decimals([came[name]])[0].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")
-        )
-        day = OwnerDay(
-            import_kwh=drawn,
-            export_kwh=fed,
-            hours=hours,
-            hours_before=before,
-            missed=int(came["missed"]),
-            **money,
-        )
-        told: dict[str, float | None] = {
-            "plugged_hours": float(hours),
-            "import_kwh": float(drawn),
-            "export_kwh": float(fed),
-            "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
-        }
-        if contract.privacy == "totals":
-            told = dict.fromkeys(_PRIVATE)
-        return settle(contract, day), told
+        told |= {name: told[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
+        day = OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **told)
+        contract = self.contracts[battery]
+        return Counted(contract=contract, day=day, settled=settle(contract, day))
+
+    def modes(self, battery: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """A car's account as it was, and of the way of charging that its contract counts against."""
+        return self.account[battery, FOLLOWED], self.account[battery, self.contracts[battery].against]
+
+
+def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Cars whose account lacks how they were charged, or what their contract counts against."""
+    told = cars.groupby("battery_id")["mode"].agg(set)
+    lacking = {car: {FOLLOWED, one.against} - told[car] for car, one in contracts.items()}
+    return {car: f"its account lacks {' and '.join(sorted(gone))}" for car, gone in lacking.items() if gone}
 
 
 def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
@@ -176,7 +184,8 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
     newest = before[before["sequence"] == before["sequence"].max()]
     if len(newest) and newest["input_hash"].iloc[0] == found.input_hash:
         return _shown(newest)
-    rows = pd.DataFrame([_row(found, name) for name in sorted(found.contracts)])
+    counted = {name: found.counted(name) for name in sorted(found.contracts)}
+    rows = pd.DataFrame([_row(found, name, one) for name, one in counted.items()])
     rows = _corrected(rows, newest)
     settlement_id = hash_values([found.input_hash, context.as_of.isoformat()])[:16]
     rows = rows.assign(
@@ -191,26 +200,37 @@ def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:
         input_hash=found.input_hash,
         code_version=code_version(),
     )
+    openings = [_opened(row, counted) for row in records(rows[[*_HEAD, *_CORRECTIONS]])]
     guard = _nothing_since(zone, day, set(before["settlement_id"]))
-    if not context.workspace.warehouse.write({"out_settlement": rows}, guard=guard):
+    if not append(context, rows, openings, found.contracts.values(), guard):
         raise NoAccountError("it was settled meanwhile, or as of a later moment: settle again as of now")
     return _shown(rows)
 
 
-def _row(found: _Day, battery: str) -> dict[str, Any]:
-    contract, (settled, told) = found.contracts[battery], found.settled(battery)
-    own = found.cars[(found.cars["battery_id"] == battery) & (found.cars["mode"] == FOLLOWED)]
-    names = ("total", "owner_share", "grid_share", *_PAID, "wear", "owner", "grid")
+def _opened(row: dict[str, Any], counted: Mapping[str, Counted]) -> str:
+    cents = {name: f"{row[name]:.2f}" for name in _CORRECTIONS}
+    return opening(row | cents, counted.get(str(row["battery_id"])))
+
+
+def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
+    contract, day, settled = counted.contract, counted.day, counted.settled
+    came, other = found.modes(battery)
+    told: dict[str, float | None] = {
+        "plugged_hours": float(day.hours),
+        "import_kwh": float(day.import_kwh),
+        "export_kwh": float(day.export_kwh),
+        "stored_more_kwh": round(float(came["stored_kwh"]) - float(other["stored_kwh"]), 3),
+    }
     return {
         "battery_id": battery,
         "contract_id": contract.contract_id,
         "contract_version": contract.version,
         "contract_digest": contract.digest,
         "counted_against": contract.against,
-        "metered_slots": int(own["metered_slots"].iloc[0]),
-        **told,
+        "metered_slots": int(came["metered_slots"]),
+        **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else told),
         "theta": None if settled.theta is None else float(settled.theta),
-        **{f"{name}_eur": float(getattr(settled, f"{name}_eur")) for name in names},
+        **{name: float(getattr(settled, name)) for name in FIGURES},
     }
 
 
@@ -241,10 +261,9 @@ def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[st
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
     stays = context.known.stays(month, end)
-    found = {}
-    for battery in batteries:
-        own = stays[stays["battery_id"] == battery]
-        found[battery] = (_overlap(own, start, end), _overlap(own, month, start))
+    found = dict.fromkeys(batteries, (Decimal(0), Decimal(0)))
+    for battery, own in stays[stays["battery_id"].isin(batteries)].groupby("battery_id"):
+        found[str(battery)] = (_overlap(own, start, end), _overlap(own, month, start))
     return found
 
 

@@ -11,12 +11,13 @@ from flows.context import Context
 from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
-from flows.mapping.in_force import plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
 from flows.mapping.open_stays import open_stays
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
 from flows.stages.fetch_day import lacking
+from warehouse.at_once import at_once
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots
 
@@ -28,6 +29,11 @@ _AHEAD = timedelta(days=3)
 
 def situation_of(context: Context) -> Situation:
     """What is on record as of the context's moment; raises the errors of opening a warehouse."""
+    with at_once(context.workspace.warehouse):
+        return _situation(context)
+
+
+def _situation(context: Context) -> Situation:
     now, known, zone = context.as_of, context.known, context.workspace.zone
     runs = context.workspace.warehouse.read(
         "out_run",
@@ -45,9 +51,9 @@ def situation_of(context: Context) -> Situation:
     next_slot = pd.Timestamp(now).ceil(QUARTER)
     covering = plans_within(known, zone, next_slot, next_slot + QUARTER)
     since = min(began.values(), default=now) - timedelta(days=1)
-    plans = known.newest(
-        "out_plan", by=["market_date"], where={"zone": zone},
-        columns=["zone", "market_date", "plan_source", "as_of_utc", "sequence"],
+    plans = known.read(
+        "out_plan", where={"zone": zone}, columns=list(IN_FORCE_BY),
+        within={"market_date": (min(since.date(), today), None)},
     )  # fmt: skip
     in_force = {row["market_date"]: row for row in records(plans_in_force(plans))}
     return Situation(

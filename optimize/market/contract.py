@@ -50,7 +50,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast
 
-from optimize.errors import TermsError
 from optimize.market.table import Table
 
 FORMAT = 1
@@ -93,6 +92,7 @@ class Contract:
     """A contract in one version; batteries None: all that no other names. digest: SHA-256 of its text."""
 
     file: str
+    text: str
     digest: str
     contract_id: str
     version: int
@@ -133,6 +133,7 @@ def read_contract(text: str, file: str) -> Contract:
     limits, share = _Part(root, "limits"), _Part(root, "share", needed=True)
     contract = Contract(
         file=file,
+        text=text,
         digest=hashlib.sha256(text.encode()).hexdigest(),
         contract_id=root.text("id"),
         version=int(version),
@@ -157,21 +158,27 @@ def read_contract(text: str, file: str) -> Contract:
     return contract
 
 
-def contracts_by_battery(contracts: Iterable[Contract], batteries: Iterable[str]) -> dict[str, Contract]:
-    """Each car's contract; none for a car that no contract holds. Raises TermsError for a car with two."""
-    named: dict[str, Contract] = {}
-    general: Contract | None = None
+def contracts_by_battery(
+    contracts: Iterable[Contract], batteries: Iterable[str]
+) -> tuple[dict[str, Contract], dict[str, str]]:
+    """Each car's contract (none where no contract holds it), and why a car with two of them has none."""
+    named: dict[str, list[Contract]] = {}
+    general: list[Contract] = []
     for contract in contracts:
         if contract.batteries is None:
-            if general is not None:
-                raise TermsError(contract.file, "batteries", "all", f"{general.file} is for all cars as well")
-            general = contract
-        for battery in sorted(contract.batteries or ()):
-            if battery in named:
-                raise TermsError(contract.file, "batteries", battery, f"is in {named[battery].file} as well")
-            named[battery] = contract
-    found = {battery: named.get(battery, general) for battery in batteries}
-    return {battery: contract for battery, contract in found.items() if contract is not None}
+            general.append(contract)
+        for battery in contract.batteries or ():
+            named.setdefault(battery, []).append(contract)
+    found: dict[str, Contract] = {}
+    twice: dict[str, str] = {}
+    for battery in batteries:
+        own = named.get(battery, general)
+        if len(own) == 1:
+            found[battery] = own[0]
+        elif own:
+            files = ", ".join(one.file for one in own)
+            twice[battery] = f"{len(own)} contracts hold it ({files}): leave it in one of them"
+    return found, twice
 
 
 class _Part:

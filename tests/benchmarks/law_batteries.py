@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.laws import LAWS, Law
 from twin.ensemble.stress import stress_of
@@ -19,7 +20,7 @@ from twin.types import BatterySpec, CalibrationRequest
 
 AS_OF = pd.Timestamp("2026-01-15T12:00", tz="UTC")
 CLIMATES_DEGC = (8.0, 18.0, 28.0)
-CHEMISTRIES = {"nmc": ("nmc811", "nmc532"), "nca": ("nca",), "lmo": ("nmc532",), "lfp": ("lfp",)}
+_STANDS_IN = ("nmc532",)  # for the family of no chemistry
 NAMES = tuple(LAWS)
 LONGEST = 40 * 365.25  # [d]: a life that nobody waits for the end of tells nothing
 SHARES = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -67,7 +68,7 @@ def hide(index: int) -> Hidden:
     rng = np.random.default_rng([41, index])
     name = NAMES[index % len(NAMES)]
     law, degc = LAWS[name], CLIMATES_DEGC[index // len(NAMES) % len(CLIMATES_DEGC)]
-    names = CHEMISTRIES[law.family]
+    names = tuple(name for name, one in CHEMISTRIES.items() if one.family == law.family) or _STANDS_IN
     charge, trip = float(rng.uniform(0.1, 0.2)), float(rng.uniform(0.1, 0.3))
     target = float(rng.uniform(0.7, 0.95))
     duty = StandardDuty(

@@ -3,30 +3,27 @@
 Two workspaces of the same depot are made, one so many days old and one a month: telemetry, stays, prices,
 refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
 a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
-processes together, CPU seconds of all cores and wall seconds on the old and the young workspace, and the
-ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be taken off.
-A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later. `--keep DIR`
-makes the workspaces there, or takes those that are there as they are.
+processes together, CPU seconds of all cores, wall seconds and exit code on the old and the young workspace,
+and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be
+taken off. A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later.
+`--keep DIR` makes the workspaces there, or takes those that are there as they are.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from flows.workspace import Workspace
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.old_warehouse import LAST, Age, make_old, noon_before
+from tests.benchmarks.watched import Cost, cost_of
 
 DAY = LAST + timedelta(days=1)
 _V2G = ("-c", "from flows.cli import main; main()")
@@ -38,15 +35,6 @@ _READ = (
     "read == 'inputs' and read_inputs(context, dt.date.fromisoformat(day))"
 )
 """A process that loads what a plan loads, and reads what it reads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Peak of memory of a process and all that it starts, MB; CPU seconds of theirs; wall seconds."""
-
-    peak_mb: float
-    cpu_s: float
-    wall_s: float
 
 
 def words_of(command: str, workspace: Path, as_of: datetime) -> list[str]:
@@ -81,80 +69,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for days in (asked.days, asked.young)
         ]
         print(f"{asked.cars} cars: {asked.days} days old, {asked.young} days old, ratio")
-        print("command      peak MB   CPU s  wall s    peak MB   CPU s  wall s     peak   CPU")
+        print("command      peak MB   CPU s  wall s end    peak MB   CPU s  wall s end     peak   CPU")
         for command in asked.only or COMMANDS:
             old, young = (_median(command, workspace, asked.times) for workspace in made)
-            told = (f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f}" for one in (old, young))
+            told = (
+                f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f} {one.code:3d}" for one in (old, young)
+            )
             ratios = f"{old.peak_mb / young.peak_mb:8.2f} {old.cpu_s / young.cpu_s:5.2f}"
             print(f"{command:11}{'  '.join(told)} {ratios}", flush=True)
-
-
-def cost_of(words: Sequence[str]) -> Cost:
-    """Run a Python process to its end and watch it; raises CalledProcessError where it fails."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    watch = _Watch(process.pid)
-    watcher = threading.Thread(target=watch.until_ended)
-    watcher.start()
-    assert process.stdout is not None
-    told = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    watch.ended.set()
-    watcher.join()
-    if process.returncode not in (0, 3):
-        raise subprocess.CalledProcessError(process.returncode, list(words), output=told)
-    peak = max(watch.peak_mb, used.ru_maxrss / 1024)
-    return Cost(peak_mb=peak, cpu_s=used.ru_utime + used.ru_stime, wall_s=wall)
-
-
-@dataclass(eq=False)
-class _Watch:
-    """Looks at a process and its descendants some 50 times a second; a shared page counts in each."""
-
-    root: int
-    peak_mb: float = 0.0
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def until_ended(self) -> None:
-        while not self.ended.wait(0.02):
-            self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, _with_children(self.root))))
-
-
-def _with_children(root: int) -> Iterator[int]:
-    yield root
-    for task in Path(f"/proc/{root}/task").glob("*/children"):
-        try:
-            children = task.read_text(encoding="ascii").split()
-        except OSError:
-            continue
-        for child in children:
-            yield from _with_children(int(child))
-
-
-def _resident_mb(process: int) -> float:
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError):  # it has ended meanwhile
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _median(command: str, workspace: Path, times: int) -> Cost:
     noon = noon_before(DAY)
     # The first is not told: what it compiles and loads from disk would be counted as the age of a warehouse.
     _, *found = (
-        cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn)))
+        cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn)), ends=(0, 3))
         for turn in range(times + 1)
     )
 
     def middle(of: Callable[[Cost], float]) -> float:
         return statistics.median(map(of, found))
 
-    return Cost(
+    return replace(
+        found[-1],
         peak_mb=middle(lambda one: one.peak_mb),
         cpu_s=middle(lambda one: one.cpu_s),
         wall_s=middle(lambda one: one.wall_s),

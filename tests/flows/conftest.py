@@ -42,12 +42,20 @@ def _a_command_ends_itself_and_not_the_tests(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("flows.cli._leave", sys.exit)
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    made = Workspace.create(tmp_path / "depot", zone=ZONE)
+@pytest.fixture(scope="session")
+def begun_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder around a depot into which nothing but its site and its cars has come, unchecked."""
+    around = tmp_path_factory.mktemp("begun")
+    made = Workspace.create(around / "depot", zone=ZONE)
     put(made, "sites", site_rows())
     put(made, "fleet", fleet_rows())
-    return made
+    return around
+
+
+@pytest.fixture
+def workspace(begun_depot: Path, tmp_path: Path) -> Workspace:
+    shutil.copytree(begun_depot, tmp_path, dirs_exist_ok=True)
+    return Workspace.open(tmp_path / "depot")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -132,3 +132,24 @@ def test_such_a_time_in_a_file_is_an_error_or_a_row_set_aside_that_names_row_col
         told, named = str(caught.value), f"column {column}"
     for part in ("row 2", named, text):
         assert part in told
+
+
+def test_a_moment_that_has_not_come_is_refused_unless_the_record_has_come_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = Workspace.create(tmp_path / "new", zone="DE-LU")
+
+    def status(moment: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["v2g", "-w", str(workspace.root), "status", "--as-of", moment])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return int(str(left.value.code or 0)), " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+    before = AS_OF - timedelta(days=365)
+    monkeypatch.setattr("flows.moments.now", lambda: before)
+    code, said = status(f"{before + timedelta(minutes=1):%Y-%m-%dT%H:%MZ}")
+    assert code == 2 and "has not come: it is 2023-03-20T12:00Z" in said
+    assert status(f"{before:%Y-%m-%dT%H:%MZ}")[0] == 0
+    put(workspace, "prices", price_rows(AS_OF.date(), 1))  # days that are simulated, received at AS_OF
+    assert status(f"{AS_OF:%Y-%m-%dT%H:%MZ}")[0] == 0
+    assert status(f"{AS_OF + timedelta(minutes=1):%Y-%m-%dT%H:%MZ}")[0] == 2

@@ -81,6 +81,22 @@ def test_a_car_that_should_have_left_long_ago_or_has_no_past_is_left_out_by_name
     assert set(read_inputs(Context.of(home, EVENING), DAY).left_out) == {"car-2"}
 
 
+def test_a_stay_that_nobody_ended_for_a_week_counts_as_over_and_its_car_is_named(home: Workspace) -> None:  # noqa: F811
+    parked = lived(DAY - timedelta(days=9), 1, "car-2").assign(session_id="tx2", departure_utc=None)
+    put(home, "sessions", parked, as_of=EVENING)
+    comes(home)
+    result = plan(Context.of(home, EVENING), DAY)
+    assert result.details["left_out"] == {}
+    (why,) = result.details["not_expected"].values()
+    assert set(result.details["not_expected"]) == {"car-2"}
+    assert why == (
+        f"its stay 'tx2' of {DAY - timedelta(days=9):%Y-%m-%d} has no end and is taken as over after 7 days"
+    )
+    put(home, "sessions", lived(DAY - timedelta(days=3), 1, "car-2"), as_of=EVENING)  # it came again
+    check(Context.of(home, EVENING))
+    assert plan(Context.of(home, EVENING), DAY).details["not_expected"] == {}
+
+
 @pytest.mark.parametrize("again", ["04:00", "18:00"])
 def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
     home: Workspace,  # noqa: F811

@@ -213,3 +213,4 @@ def test_a_day_between_others_that_lacks_an_hour_is_said_to_lack_it_and_no_more(
     result = check(Context.of(depot, AS_OF))
     assert f"not complete: prices {ZONE} {PLAIN}" in result.message
     assert "failed as a whole" not in result.message
+    assert (result.status, result.exit_code) == ("degraded", 3)

@@ -8,11 +8,16 @@ from datetime import date, datetime, timedelta
 import pandas as pd
 import pytest
 
+from flows.dispatch.planned import plan_file
 from flows.errors import NoAccountError
+from flows.mapping.in_force import plan_in_force
+from flows.mapping.trace import trace
 from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.plan import plan
+from flows.stages.publish import publish
 from flows.stages.realise import realise
+from flows.status import status_of
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
 from warehouse.zones import market_day_bounds
@@ -261,6 +266,44 @@ def test_what_is_planned_later_for_a_past_moment_was_not_followed(
     assert asked != kept and plan_followed(OVER) == kept
     replanned = plan_at(with_drawdown(depot, 0.4), later, later)  # the same, while it could be followed
     assert plan_followed(OVER + timedelta(hours=1)) == replanned
+
+
+def test_account_pages_status_trace_and_chargers_follow_the_same_plan(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked afterwards of later knowledge is in force nowhere, what could be followed everywhere."""
+
+    def plan_at(workspace: Workspace, moment: datetime, made: datetime) -> StageResult:
+        with monkeypatch.context() as clock:
+            clock.setattr("flows.stages.plan.now", lambda: made)
+            return plan(Context.of(workspace, moment), DAY)
+
+    def in_every_room(workspace: Workspace, moment: datetime) -> set[str]:
+        context = Context.of(workspace, moment)
+        account(workspace, DAY, as_of=moment)
+        accounts = workspace.warehouse.newest("out_realised", by=["market_date"], where={"market_date": DAY})
+        (last,) = status_of(workspace)["plans"]
+        (then,) = status_of(workspace, moment)["plans"]
+        header = plan_in_force(context.known, workspace.zone, DAY)
+        assert header is not None
+        return {
+            *str(accounts["plan_ids"].item()).split(", "), last["plan_id"], then["plan_id"],
+            plan_file(context, header).plan_id,
+            publish(context, DAY).details["plan_id"], publish(context, None).details["in_force_plan_id"],
+            trace(workspace, kept)["plan"]["in_force_plan_id"],
+        }  # fmt: skip
+
+    nights(depot)
+    kept = str(plan_at(depot, AS_OF, AS_OF).details["plan_id"])
+    later = AS_OF + timedelta(minutes=5)
+    asked = plan_at(with_drawdown(depot, 0.5), later, OVER)
+    assert asked.details["outcome"] == "history"
+    assert "the day was over when it was made" in asked.message
+    assert plan_at(with_drawdown(depot, 0.5), later, OVER).details["outcome"] == "unchanged"
+    assert in_every_room(depot, OVER) == {kept}
+    replanned = plan_at(with_drawdown(depot, 0.4), later, later)
+    assert replanned.details["outcome"] == "new"
+    assert in_every_room(depot, OVER + timedelta(hours=1)) == {replanned.details["plan_id"]}
 
 
 def test_of_plans_that_all_were_written_later_the_newest_knowledge_counts(depot: Workspace) -> None:

@@ -228,6 +228,31 @@ def test_cars_behind_a_meter_that_nets_them_are_named_and_not_settled(settled_de
     assert rows_of(settled_depot)["battery_id"].tolist() == ["car-1"]  # alone behind its meter
 
 
+def test_a_car_whose_account_lacks_what_it_is_counted_against_costs_no_other(
+    settled_depot: Workspace,
+) -> None:
+    spoil(settled_depot, "DELETE FROM out_realised_car WHERE battery_id = 'car-2' AND mode = 'uncontrolled'")
+    result = settled(settled_depot, DAY)
+    assert result.exit_code == 3
+    assert f"{DAY}: car-2 is not settled: its account lacks uncontrolled" in result.message
+    assert rows_of(settled_depot)["battery_id"].tolist() == ["car-1"]
+
+
+def test_a_car_with_two_contracts_costs_itself_alone(settled_depot: Workspace) -> None:
+    one, rest = settled_depot.contracts
+    both = replace(settled_depot, contracts=(one, replace(one, file="second.toml"), rest))
+    result = settled(both, DAY)
+    assert result.exit_code == 3
+    assert (
+        f"{DAY}: car-1 is not settled: 2 contracts hold it (contract 0.toml, second.toml)" in result.message
+    )
+    assert rows_of(both)["battery_id"].tolist() == ["car-2"]
+    made = plan(Context.of(both, AS_OF + timedelta(minutes=1)), DAY)
+    assert "car-1" in made.message and "2 contracts hold it" in json.dumps(made.to_record())
+    cars = both.warehouse.read("out_plan_car")
+    assert set(cars[cars["run_id"] == cars["run_id"].max()]["battery_id"]) >= {"car-2"}
+
+
 def test_totals_keep_no_energies(settled_depot: Workspace) -> None:
     quiet = tuple(replace(one, privacy="totals") for one in settled_depot.contracts)
     settled(replace(settled_depot, contracts=quiet), DAY)
@@ -291,7 +316,8 @@ def test_a_day_is_settled_by_each_shipped_contract(settled_depot: Workspace, nam
     text = (CONTRACTS / name).read_text(encoding="utf-8").replace("from = 2025", "from = 2020")
     (settled_depot.root / "contract 0.toml").write_text(text, encoding="utf-8")
     refused = settled(Workspace.open(settled_depot.root), DAY)
-    assert refused.exit_code == 3 and "contract 0.toml is for all cars as well" in refused.message
+    assert refused.exit_code == 3
+    assert "car-2 is not settled: 2 contracts hold it (contract 0.toml, contract 1.toml)" in refused.message
     (settled_depot.root / "contract 1.toml").write_text(SHARED, encoding="utf-8")
     assert settled(Workspace.open(settled_depot.root), DAY).exit_code == 0
     assert set(rows_of(settled_depot)["contract_id"]) == {

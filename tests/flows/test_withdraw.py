@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 
 from flows import cli
-from flows.errors import UsageError
+from flows.errors import NoPlanError, UsageError
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
+from flows.stages.plan import plan
 from flows.stages.quarantine import release
 from flows.stages.record import StageResult
 from flows.stages.withdraw import key_of, withdraw
+from flows.status import status_of
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, put, session_rows, spoil
 from warehouse.errors import ContractError, UnknownTableError
@@ -232,3 +234,24 @@ def test_the_command_line_withdraws_and_takes_it_back(
         code, out = ran(*command, reason=" ")
         assert (code, "--reason is empty" in out) == (2, True), out
     assert ran("withdraw", "sessions", "--key", "session_id=nobody")[0] == 2
+
+
+def test_a_plan_whose_stays_were_withdrawn_since_is_outdated_until_there_is_a_new_one(
+    workspace: Workspace,
+) -> None:
+    def state(hours: float) -> str:
+        days = status_of(workspace, AS_OF + hours * HOUR)["days"]
+        (found,) = (row["state"] for row in days if (row["market_date"], row["source"]) == (str(DAY), "plan"))
+        return str(found)
+
+    take(workspace, session_rows().iloc[:2])
+    assert plan(Context.of(workspace, AS_OF), DAY).details["left_out"] == {}
+    assert state(0) == "ok"
+    gone(workspace, session("s1"), 1)
+    assert (state(0), state(1)) == ("ok", "outdated")
+    plan(Context.of(workspace, AS_OF + 2 * HOUR), DAY)
+    assert state(2) == "ok", "made of what is left, though the rows it read surround what is gone"
+    gone(workspace, session("s2"), 3)
+    with pytest.raises(NoPlanError, match="no car is plugged in"):
+        plan(Context.of(workspace, AS_OF + 4 * HOUR), DAY)
+    assert state(4) == "outdated"

@@ -68,6 +68,25 @@ def test_nominal_rates_reach_the_documented_life(name: str) -> None:
     assert life == pytest.approx(CHEMISTRIES[name].reference_life_days, rel=0.03)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_film_and_lost_material_each_take_about_half_of_the_loss(name: str) -> None:
+    none, one = np.float64(1e-6), np.float64(1.0)
+    for alone in (Factors(sei=one, lam=none), Factors(sei=none, lam=one)):
+        times = learnt_life(name, REFERENCE_DUTY.profile(), factors=alone)
+        assert 1.5 < times / CHEMISTRIES[name].reference_life_days < 3.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_heat_neither_feeds_nor_spares_active_material(name: str) -> None:
+    mild, warm = (
+        solve_rates(reference_cell(name), replace(REFERENCE_DUTY, temperature_degc=degc).profile(),
+                    reference_cell(name).fresh)
+        for degc in (25.0, 35.0)
+    )  # fmt: skip
+    assert warm.eps_n == pytest.approx(mild.eps_n, rel=0.08)
+    assert warm.eps_p == pytest.approx(mild.eps_p, rel=0.08)
+
+
 def test_wear_is_proportional_to_its_factor() -> None:
     # Twice both factors is the same path in half the time.
     profile = REFERENCE_DUTY.profile()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.warehouse.books import book_of
 from tests.warehouse.published_abroad import ABROAD
 from tests.warehouse.published_layouts import LAYOUTS, Layout, nordpool, smard_de
 from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, UnitError
@@ -329,6 +330,29 @@ def test_a_short_line_of_omie_costs_its_own_interval(tmp_path: Path) -> None:
     source = read(tmp_path, "\n".join([first, *lines]), "omie")
     assert len(source.frame) == 2 * 95
     assert any("1 rows were left out" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("cut", [2, 5, 9])
+def test_a_line_of_omie_that_is_cut_within_a_number_costs_its_interval(tmp_path: Path, cut: int) -> None:
+    starts = grid(dt.date(2026, 6, 24), 15)
+    text = LAYOUTS["omie"].write(starts, 15, [100.0 + n / 8 for n in range(96)]).rstrip().removesuffix("*")
+    whole = read(tmp_path, text, "omie").frame
+    frame = read(tmp_path, text.rstrip()[:-cut], "omie").frame
+    kept = frame.dropna(subset="price_eur_per_kwh")
+    assert len(kept) == len(whole) - 2
+    told = ["zone", "interval_start_utc", "resolution_minutes", "price_eur_per_kwh"]
+    assert len(kept.merge(whole, on=told)) == len(kept)
+
+
+def test_prices_of_nord_pool_may_be_numbers_of_a_spreadsheet(tmp_path: Path) -> None:
+    times = [f"24.06.2026 {hour:02d}:00" for hour in range(24)]
+    prices = [float(hour) if hour % 2 else hour + 0.125 for hour in range(23)] + [-1.5]
+    cells = list(zip(times, [*times[1:], "25.06.2026 00:00"], prices, strict=True))
+    header = ["Delivery Start (CET)", "Delivery End (CET)", "SE3 (EUR)"]
+    file = tmp_path / "day.xlsx"
+    file.write_bytes(book_of([header, *map(list, cells)]))
+    source = read_source("prices", file, source="nordpool")
+    assert source.frame["price_eur_per_kwh"].tolist() == pytest.approx([price / 1000 for price in prices])
 
 
 def test_zones_in_euros_need_no_rate_of_those_beside_them(tmp_path: Path) -> None:

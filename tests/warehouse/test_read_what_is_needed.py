@@ -1,16 +1,21 @@
 """Reading a little of a lot: bounds, the last rows, the newest rows, the quarantine counted or by span."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.warehouse.builders import NOW, source_of
 from warehouse.contracts import CONTRACTS
+from warehouse.contracts.types import Kind
 from warehouse.errors import ContractError, UnknownTableError
 from warehouse.quarantine import Wanted, counted, quarantined
+from warehouse.rows import delete_matching
+from warehouse.schema import create_tables
 from warehouse.store import Warehouse
 
 
@@ -147,3 +152,47 @@ def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: W
     assert touching(None) == touching(NOW) | {"late"}
     with pytest.raises(UnknownTableError, match="no stays"):
         quarantined(warehouse, Wanted(dataset="fleet", touching=(NOW, NOW)))
+
+
+def test_what_is_replaced_is_found_without_reading_what_cannot_hold_it(tmp_path: Path) -> None:
+    contract, group, profile = CONTRACTS["out_plan_source"], 122_880, tmp_path / "profile.json"
+    with duckdb.connect() as connection:
+        create_tables(connection)
+        told = {"plan_id": f"'plan ' || (i // {group})", "as_of_utc": "now()"}
+        values = ", ".join(told.get(one.name, "'-'" if one.kind is Kind.TEXT else "1") for one in contract)
+        names = ", ".join(contract.names)
+        made = f"INSERT INTO {contract.name} ({names}) SELECT {values} FROM range({4 * group}) r(i)"  # noqa: S608
+        connection.execute(made)
+        connection.execute("PRAGMA enable_profiling = 'json'")
+        connection.execute(f"PRAGMA profiling_output = '{profile}'")
+        delete_matching(connection, contract, pa.table({"plan_id": ["plan 2", "plan 2"]}), ["plan_id"])
+        scanned = json.loads(profile.read_text(encoding="utf-8"))
+        connection.execute("PRAGMA disable_profiling")
+        left = f"SELECT plan_id, count(*) FROM {contract.name} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+        assert connection.execute(left).fetchall() == [(f"plan {number}", group) for number in (0, 1, 3)]
+    assert "total_rows_scanned" in json.dumps(scanned)
+    assert _scanned(scanned) == group
+
+
+def _scanned(profile: object) -> int:
+    """Rows that were read of tables, in a profile of DuckDB."""
+    if isinstance(profile, list):
+        return sum(map(_scanned, profile))
+    if not isinstance(profile, dict):
+        return 0
+    own = profile.get("rows_scanned", 0) if profile.get("type") == "TABLE_SCAN" else 0
+    return int(own) + sum(map(_scanned, profile.values()))
+
+
+def test_what_is_replaced_by_a_column_that_may_be_null_is_replaced_where_it_is(warehouse: Warehouse) -> None:
+    def rows(message: str) -> pd.DataFrame:
+        told = [
+            run_row(1, 1) | {"market_date": day, "message": message} for day in (None, dt.date(2020, 7, 4))
+        ]
+        return pd.DataFrame(told).assign(stage=["check", "plan"])
+
+    warehouse.write({"out_run": rows("before")})
+    warehouse.write({"out_run": rows("after").head(1)}, replace={"out_run": ("market_date",)})
+    assert dict(warehouse.read("out_run")[["stage", "message"]].itertuples(index=False)) == {
+        "check": "after", "plan": "before",
+    }  # fmt: skip

@@ -129,7 +129,10 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
     assert source.frame["session_id"].tolist() == ["ocpp-17@20240506T080000Z.621440"]
     assert len(source.notes) == 3
     assert source.notes[0].startswith("row 9: StartTransaction 'm9' was left out, no result [3, …]")
-    assert source.notes[1] == "transaction '5': left out, the log does not hold its start"
+    assert source.notes[1] == (
+        "transaction '5': left out, the log does not hold its start; put together with the log before it "
+        "(`cat`) it is read"
+    )
     with pytest.raises(EmptyFileError, match=r"no transaction with a start and an end: row 1: StartTrans"):
         sessions(write(tmp_path, torn), battery_id="CAR1")
 

@@ -76,6 +76,21 @@ def test_gaps_repeated_samples_and_lone_ones_are_noted(tmp_path):
     )
 
 
+def test_what_began_before_the_export_is_a_session_of_its_own_and_takes_no_place(tmp_path):
+    night = [
+        f"{n},2021-01-01 {22 + n // 60:02d}:{n % 60:02d}:00,{20 + n // 4},{n / 6:.2f},7" for n in range(120)
+    ]
+    whole, late = charges(tmp_path, *night), tmp_path / "late.csv"
+    late.write_text("\n".join((HEADER, *night[60:])) + "\n")
+    (first,) = sessions(whole).frame.to_dict("records")
+    read = sessions(late)
+    (rest,) = read.frame.to_dict("records")
+    assert first["session_id"] == "CAR1-teslamate-7"
+    assert rest["session_id"] == "CAR1-teslamate-7@part-20210101T230000Z"
+    assert rest["arrival_utc"] == pd.Timestamp("2021-01-01T23:00Z")
+    assert read.notes[0].startswith("charging process 7: began before this export, 10 kWh were in by then")
+
+
 GOOD = [f"{n},2021-01-01 10:{n:02d}:00,{20 + n},0,7" for n in range(5)]
 
 

@@ -15,6 +15,7 @@ from data_checks import CheckContext, check_frame
 from tests.warehouse.builders import NOW, promote_unchecked, source_of
 from warehouse.contracts import CONTRACTS
 from warehouse.release import Decision, decide
+from warehouse.stays import PART
 from warehouse.store import Warehouse
 
 HOUR = dt.timedelta(hours=1)
@@ -64,6 +65,18 @@ def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
     assert ids(warehouse, known_by=NOW + HOUR) == ["b", "c", "late"]
     assert ids(warehouse, known_by=NOW, where={"session_id": "a"}) == ["a"]
     assert ids(warehouse, known_by=NOW + HOUR, where={"session_id": "a"}) == []
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_rest_of_a_stay_takes_no_place_of_what_is_told_of_all_of_it(warehouse, order):
+    files = [stay("tx", 0, 8), stay(f"tx{PART}4", 4, 8), stay("other", 12, 14)]
+    for hours, number in enumerate(order):
+        take_in(warehouse, hours, files[number])
+    assert ids(warehouse) == ["other", "tx"]
+    assert ids(warehouse, "core_session_superseded") == [f"tx{PART}4"]
+    take_in(warehouse, 3, stay(f"new{PART}9", 7, 9), stay("new", 13, 15))
+    assert ids(warehouse) == ["new", "tx"]
+    assert ids(warehouse, known_by=NOW + 2 * HOUR) == ["other", "tx"]
 
 
 def test_what_is_replaced_itself_stands_in_no_ones_way(warehouse):

@@ -2,12 +2,27 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 from tests.warehouse.builders import NOW, prices, source_of, telemetry
-from warehouse.errors import LockedError
+from warehouse.at_once import at_once, to_itself
+from warehouse.connection import _attach as ATTACH  # noqa: N812
+from warehouse.connection import connect
+from warehouse.errors import DamagedError, LockedError, StoreError, UnknownTableError
 from warehouse.store import Warehouse
+
+WRITES = """
+import sys
+from tests.warehouse.builders import NOW, prices, source_of
+from warehouse.store import Warehouse
+print("ready", flush=True)
+sys.stdin.read()
+later = prices(start="2021-03-01T00:00+01:00")
+Warehouse(sys.argv[1], lock_timeout_s=60).land(source_of("prices", later, "later.csv"), NOW)
+"""
 
 HOLD = """
 import sys, duckdb
@@ -16,6 +31,15 @@ print("held", flush=True)
 sys.stdin.readline()
 connection.close()
 """
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        "warehouse.connection._attach", lambda *args, **more: (found.append(1), ATTACH(*args, **more))
+    )
+    return found
 
 
 @pytest.fixture
@@ -120,3 +144,60 @@ def test_a_waiting_writer_gets_its_turn(warehouse, holder):
     holder.stdin.write("done\n")
     holder.stdin.flush()
     assert patient.land(source_of("prices", prices()), NOW).rows == 23
+
+
+def test_reads_at_once_are_of_one_state_and_open_the_file_once(warehouse, opened):
+    warehouse.land(source_of("prices", prices()), NOW)
+    written = subprocess.Popen(
+        [sys.executable, "-c", WRITES, str(warehouse.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert written.stdout.readline() == b"ready\n"
+    opened.clear()
+    with at_once(warehouse), at_once(warehouse):
+        before = warehouse.read("raw_price")
+        written.stdin.close()
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits
+            written.wait(timeout=1.0)
+        pd.testing.assert_frame_equal(warehouse.read("raw_price"), before)
+        with pytest.raises(StoreError, match="cannot be written while it is read at once"):
+            warehouse.land(source_of("telemetry", telemetry()), NOW)
+        with pytest.raises(UnknownTableError):
+            warehouse.read("raw_nothing")
+        assert warehouse.waiting("telemetry") == []
+    assert opened == [1]
+    assert written.wait(timeout=60) == 0
+    assert len(warehouse.read("raw_price")) == 2 * len(before)
+
+
+def test_who_cannot_read_at_once_says_so_and_leaves_the_file_free(warehouse, holder):
+    with pytest.raises(LockedError), at_once(warehouse):
+        pass
+    release(holder)
+    with pytest.raises(ZeroDivisionError), at_once(warehouse):
+        1 / 0  # noqa: B018
+    assert warehouse.land(source_of("prices", prices()), NOW).rows > 0
+
+
+def test_a_copy_of_its_own_is_opened_once_for_all_uses_and_free_again(warehouse, opened):
+    source = source_of("prices", prices())
+    with to_itself(warehouse):
+        assert not warehouse.land(source, NOW).already
+        with ThreadPoolExecutor(max_workers=1) as another:
+            assert another.submit(warehouse.land, source, NOW).result().already
+        with at_once(warehouse):
+            told = warehouse.read("raw_price")
+        pd.testing.assert_frame_equal(warehouse.read("raw_price"), told)
+        refused = subprocess.run([sys.executable, "-c", HOLD, str(warehouse.path)], capture_output=True)
+        assert b"Could not set lock" in refused.stderr
+    assert opened == [1]
+    assert subprocess.run([sys.executable, "-c", HOLD, str(warehouse.path)], input=b"").returncode == 0
+    pd.testing.assert_frame_equal(warehouse.read("raw_price"), told)
+
+
+def test_what_ends_a_use_of_an_own_copy_for_good_does_not_end_the_next(warehouse, opened):
+    with to_itself(warehouse):
+        with pytest.raises(DamagedError), connect(warehouse.path, write=True, timeout_s=1.0):
+            raise DamagedError("as an engine that has failed says", path=warehouse.path)
+        assert warehouse.land(source_of("prices", prices()), NOW).rows > 0
+    assert opened == [1, 1], "the next use has an engine of its own"
+    assert len(warehouse.read("raw_price")) > 0

@@ -231,4 +231,3 @@ LAWS: dict[str, Law] = {
     ),
 }
 """By name; the chemistry of a battery weighs them, and leaves none out."""
-FAMILIES = {"nmc811": "nmc", "nmc532": "nmc", "nca": "nca", "lfp": "lfp"}

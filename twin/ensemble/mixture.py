@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.curves import curves
 from twin.ensemble.fit import Seen, StructureFit, fit_structure
 from twin.ensemble.growth import UNIT_DAYS, LawStructure, Lived, Structure
-from twin.ensemble.laws import FAMILIES, LAWS, Law
+from twin.ensemble.laws import LAWS, Law
 from twin.ensemble.siblings import NO_SIBLINGS, SIZE_SD, Beliefs, StructureBelief
 from twin.ensemble.stress import Stress, stress_of
 from twin.health import Array
@@ -329,7 +330,7 @@ def _prior(chemistry: str, name: str) -> float:
         return _PRIOR["physics"]
     if name not in LAWS:
         return _PRIOR["curves"] / _CURVES
-    own = FAMILIES.get(chemistry)
+    own = CHEMISTRIES[chemistry].family
     share = [1.0 if law.family == own else _OTHER_FAMILY for law in LAWS.values()]
     return _PRIOR["laws"] * (1.0 if LAWS[name].family == own else _OTHER_FAMILY) / sum(share)
 

@@ -13,7 +13,9 @@ from warehouse.contracts.registry import (
     core_contract,
     dataset_contract,
     landed_contract,
+    owner_column,
     raw_contract,
+    reference,
     table_contract,
 )
 from warehouse.contracts.render import data_dictionary, ddl
@@ -34,7 +36,9 @@ __all__ = [
     "dataset_contract",
     "ddl",
     "landed_contract",
+    "owner_column",
     "project",
     "raw_contract",
+    "reference",
     "table_contract",
 ]

@@ -195,6 +195,10 @@ CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for
 """Table name → contract, for every table of the warehouse."""
 
 
+_OWNERS: Mapping[str, str | None] = {"battery_id": "fleet", "site_id": "sites", "zone": None}
+"""What rows are of → the dataset that declares it, if one does."""
+
+
 def table_contract(table: str) -> TableContract:
     """Return the contract of a table; UnknownTableError names the nearest one."""
     try:
@@ -209,6 +213,21 @@ def dataset_contract(dataset: str) -> TableContract:
         return DATASETS[dataset]
     except KeyError:
         raise UnknownTableError(f"no dataset {dataset!r}{nearest(dataset, DATASETS)}") from None
+
+
+def owner_column(dataset: str) -> str:
+    """Return the column that tells whose a row is: its battery, else its site, else its zone."""
+    names = dataset_contract(dataset).names
+    return next(name for name in _OWNERS if name in names)
+
+
+def reference(dataset: str) -> tuple[str, str | None]:
+    """Return the column whose values have to be known before a row means something, and what declares them.
+
+    None: zones, which are known without a dataset.
+    """
+    names = dataset_contract(dataset).names
+    return next(one for one in _OWNERS.items() if one[0] in names and one[1] != dataset)
 
 
 def raw_contract(dataset: str) -> TableContract:

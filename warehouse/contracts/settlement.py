@@ -65,4 +65,29 @@ SETTLEMENT = (
         ),
         key=("settlement_id", "battery_id"),
     ),
+    TableContract(
+        name="out_contract",
+        description="One row a contract that a day was settled by: its text, for the ledger's readers.",
+        columns=(
+            text("contract_digest", "SHA-256 of its text"),
+            text("contract_text", "TOML, as it was read"),
+            *LINEAGE,
+        ),
+        key=("contract_digest",),
+    ),
+    TableContract(
+        name="out_ledger",
+        description="One row an entry of the ledger, a settled row each; only ever added to.",
+        columns=(
+            integer("entry_index", "Place in the log, from 0 without a gap", 0),
+            text("settlement_id", "Settlement of a market day"),
+            identifier("battery_id", "Battery, for its owner"),
+            Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
+            text("commitment", "SHA-256 of salt and opening: what the entry itself tells"),
+            text("salt", "32 bytes as hexadecimal digits: for those alone whom the row concerns"),
+            text("opening", "The row and what it was counted from, as JSON"),
+            *LINEAGE,
+        ),
+        key=("entry_index",),
+    ),
 )

@@ -54,7 +54,8 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         if transaction.start is None or (transaction.stop is None and not running):
             end = "start" if transaction.start is None else "end"
             refused = "its token was refused and " if transaction.refused else ""
-            notes.append(f"{transaction.named}: left out, {refused}the log does not hold its {end}")
+            whole = "; put together with the log before it (`cat`) it is read" if end == "start" else ""
+            notes.append(f"{transaction.named}: left out, {refused}the log does not hold its {end}{whole}")
             continue
         if stray := transaction.drop_stray():
             notes.append(f"{transaction.named}: {stray} readings of another time were left out")

@@ -28,11 +28,10 @@ from warehouse.sources.book import read_book
 from warehouse.sources.caps import Caps
 from warehouse.sources.dialect import PLAIN, Dialect, plain_text
 from warehouse.sources.parquet import ParquetColumns
-from warehouse.sources.rawfile import NUL_BYTES, RawFile
+from warehouse.sources.rawfile import RawFile
+from warehouse.sources.torn import BLOCK_BYTES, with_torn, without_long, without_nul
 
-_BLOCK_BYTES = 2**20
 _SEPARATORS = ";\t|"
-_SPOILT = "\x7f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,7 +122,7 @@ def refuse_size(rows: int, columns: int, file: RawFile) -> None:
 
 
 def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa.Table:
-    file = _without_nul(file, delimiter)
+    file = without_nul(file, delimiter)
     header = _header(file, delimiter)
     refuse_headers(header, file, used)
     convert = pacsv.ConvertOptions(
@@ -136,6 +135,8 @@ def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa
             torn.clear()
             table = _parse_csv(file, delimiter, convert, torn, threads=False)
     except pa.ArrowInvalid as error:
+        if (others := without_long(file, delimiter)) is not None:
+            return _read_csv(others, delimiter, used)
         _refuse_foreign_text(file)
         raise _malformed(file, error) from error
     try:
@@ -147,20 +148,7 @@ def _read_csv(file: RawFile, delimiter: str, used: Collection[str] | None) -> pa
         raise UndecodableFileError("has a header that cannot be read", file=file.name)
     if b'"' in file.data:
         _refuse_swallowed_rows(table, file, len(torn))
-    return _with_torn(table, file, torn) if torn else table
-
-
-def _without_nul(file: RawFile, delimiter: str) -> RawFile:
-    """Return a text whose lines with NUL bytes, as a power cut leaves them, are rows of too many cells."""
-    if b"\0" not in file.data:
-        return file
-    lines = file.data.split(b"\n")
-    spoilt = [number for number, line in enumerate(lines) if b"\0" in line]
-    if spoilt[0] == 0 or 2 * len(spoilt) > len(lines):
-        raise UndecodableFileError(NUL_BYTES, file=file.name, row=spoilt[0] or None)
-    for number in spoilt:
-        lines[number] = _SPOILT.encode() + delimiter.encode() * (lines[0].count(delimiter.encode()) + 1)
-    return replace(file, data=b"\n".join(lines))
+    return with_torn(table, file, torn)
 
 
 def _parse_csv(
@@ -181,40 +169,17 @@ def _parse_csv(
         pa.BufferReader(file.data),
         convert_options=convert,
         parse_options=pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=take_up),
-        read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=threads),
+        read_options=pacsv.ReadOptions(block_size=BLOCK_BYTES, use_threads=threads),
     )
-
-
-def _with_torn(table: pa.Table, file: RawFile, torn: Sequence[pacsv.InvalidRow]) -> pa.Table:
-    """Return a table with a row without values for each that is torn, which `file` takes up; few may be."""
-    numbers = [row.number - 1 for row in torn]  # the header is Arrow's row 1
-    errors = {
-        number: UndecodableFileError(
-            "holds NUL bytes: lost to a power cut?" if row.text.startswith(_SPOILT) else
-            f"has {row.actual_columns:,} cells where the header has {row.expected_columns:,}: a row cut off, "
-            "or a mark between cells that stands in one",
-            file=file.name, row=number, value=None if row.text.startswith(_SPOILT) else row.text,
-        )
-        for number, row in zip(numbers, torn, strict=True)
-    }  # fmt: skip
-    rows = table.num_rows + len(torn)
-    if 2 * len(torn) > rows:
-        raise errors[numbers[0]]
-    file.torn.update(errors)
-    places = np.full(rows, -1)
-    whole = np.ones(rows, dtype=bool)
-    whole[np.array(numbers) - 1] = False
-    places[whole] = np.arange(table.num_rows)
-    return table.take(pa.array(places, mask=~whole))
 
 
 def _malformed(file: RawFile, error: pa.ArrowInvalid) -> UndecodableFileError | OversizedFileError:
     """Return why a text is no table."""
     if "straddling" in str(error):
         lines = enumerate(io.BytesIO(file.data))
-        row = next((number for number, line in lines if len(line) > _BLOCK_BYTES), None)
+        row = next((number for number, line in lines if len(line) > BLOCK_BYTES), None)
         return OversizedFileError(
-            f"has a row longer than {_BLOCK_BYTES:,} bytes; a quote that is never closed?",
+            f"has a row longer than {BLOCK_BYTES:,} bytes; a quote that is never closed?",
             file=file.name, row=row or None,
         )  # fmt: skip
     return UndecodableFileError(f"is not well-formed CSV: {str(error)[:120]}", file=file.name)

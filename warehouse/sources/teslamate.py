@@ -3,6 +3,8 @@
 The times are UTC without saying so. Voltage and current are the charger's, on the grid's side of the
 rectifier: they say nothing of the pack, and the file is no telemetry. A session runs from the first to the
 last sample of a charging process, which is when power could flow; the car may have been plugged in longer.
+An export by date can begin within a process, as the energy that was in by then shows: what is there of it is
+a session of its own, which does not take the place of what an earlier export tells.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.single import Columns, spared, whole_rows
+from warehouse.stays import PART
 
 PROVIDER = "TeslaMate"
 OPTIONS = frozenset({"battery_id"})
@@ -25,6 +28,8 @@ NOT_TELEMETRY = (
 )
 
 _GAP = pd.Timedelta(minutes=10)
+_BEGUN_KWH = 2.0
+"""More energy than a first sample tells of the charge before, as some do."""
 _LEFT_OUT = ("charge_energy_added", "charger_power", "outside_temp")
 
 
@@ -56,9 +61,16 @@ def parse_teslamate(_dataset: str, file: RawFile, options: Mapping[str, object])
                 f"charging process {process}: its first or last sample has no state of charge; that of the "
                 "next one stands for it"
             )
+        own = str(process)
+        if (begun := first["added"]) > _BEGUN_KWH:
+            own += f"{PART}{first['time']:%Y%m%dT%H%M%SZ}"
+            notes.append(
+                f"charging process {process}: began before this export, {begun:g} kWh were in by then: a "
+                "session of its own until an export holds all of it"
+            )
         rows.append(
             {
-                "session_id": f"{battery_id}-teslamate-{process}",
+                "session_id": f"{battery_id}-teslamate-{own}",
                 "battery_id": battery_id,
                 "arrival_utc": first["time"],
                 "departure_utc": last["time"],
@@ -84,6 +96,8 @@ def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
     soc, told = spared(Cells.found(table, "battery_level"), Cells.percents)
     frame = frame.assign(time=frame["time"].dt.tz_localize("UTC"), soc=soc)  # by row of the table
     notes += told
+    frame, more = _with_energy(frame, table)
+    notes += more
     frame = frame.assign(unknown=soc.isna()).sort_values(["process", "time", "unknown", "source_row"])
     torn = _contradictions(frame)
     if torn.any():
@@ -100,6 +114,14 @@ def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
     if "id" in table.columns and (twice := int(Cells.of(table, "id").text().dropna().duplicated().sum())):
         notes.append(f"{twice} ids are there twice; samples are told apart by their time")
     return frame[~again], notes
+
+
+def _with_energy(frame: pd.DataFrame, table: RawTable) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return samples with the energy that their process had added, kWh, NaN where untold; and notes."""
+    if "charge_energy_added" not in table.columns:
+        return frame.assign(added=float("nan")), ()
+    added, notes = spared(Cells.of(table, "charge_energy_added"), Cells.floats)
+    return frame.assign(added=added), notes
 
 
 def _contradictions(frame: pd.DataFrame) -> pd.Series:

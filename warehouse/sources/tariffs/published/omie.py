@@ -72,12 +72,13 @@ def _lines(file: RawFile) -> list[list[str]]:
         raise UndecodableFileError(f"does not begin with {_FIRST}", file=file.name)
     if len(rest) > file.caps.rows:
         raise OversizedFileError(f"has {len(rest):,} rows; {file.caps.rows:,} are allowed", file=file.name)
+    rows = [row for line in rest if (row := line.strip()) not in ("*", "")]
+    ends = 2 * sum(row.endswith(";") for row in rows) > len(rows)
     found = []
-    for line in rest:
-        cells = [cell.strip() for cell in line.strip().split(";")]
-        if cells in (["*"], [""]):
-            continue
-        found.append([*cells, *[""] * (_CELLS - len(cells))] if len(cells) >= _DATED else [""] * _CELLS)
+    for row in rows:
+        cells = [cell.strip() for cell in row.split(";")]
+        whole = len(cells) >= _DATED and (row.endswith(";") or not ends)  # else cut within a number
+        found.append([*cells, *[""] * (_CELLS - len(cells))] if whole else [""] * _CELLS)
     if not found:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
     return found

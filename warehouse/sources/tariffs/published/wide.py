@@ -1,8 +1,10 @@
 """One header's series of a table whose rows are local intervals: what the exports have in common."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
+import pyarrow as pa
 
 from warehouse.errors import ColumnError
 from warehouse.sources.cells import Cells
@@ -14,8 +16,11 @@ from warehouse.sources.tariffs.published.rows import Placed, Series
 
 
 def texts_of(table: RawTable, column: str) -> list[str]:
-    """Return the cells of a column that has to be there; an empty one is empty text."""
-    return list(Cells.found(table, column).text().fillna(""))
+    """Return the cells of a column that has to be there; an empty one is empty text, a number has a point."""
+    cells = Cells.found(table, column)
+    if pa.types.is_floating(cells.data.type):
+        cells = replace(cells, data=cells.data.cast(pa.string()))
+    return list(cells.text().fillna(""))
 
 
 def series_of(
@@ -23,7 +28,8 @@ def series_of(
 ) -> Series:
     """Return the prices of a column at the rows that were placed; decimal: None = as the cells tell."""
     texts: Sequence[str] = texts_of(table, column)
-    values, notes = numbers(texts, table.file, column, decimal or decimal_of(texts))
+    typed = pa.types.is_floating(table.columns[column].type)
+    values, notes = numbers(texts, table.file, column, "." if typed else decimal or decimal_of(texts))
     prices: pd.Series = values.iloc[[row - 1 for row in when.rows]]
     return Series(zone=zone, column=column, placed=when, prices=prices, unit=unit, notes=notes)
 

@@ -1,0 +1,202 @@
+"""The ledger: its key, what it holds, exports of it, and their verification from the files alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.context import Context
+from flows.errors import UsageError
+from flows.plain import records
+from flows.stages.record import StageResult
+from flows.workspace import Workspace
+from optimize.errors import OptimizeError
+from optimize.market.contract import Contract, read_contract
+from optimize.market.opening import disagreements
+from warehouse.errors import LedgerError
+from warehouse.files import new_file
+from warehouse.ledger.entries import commitment
+from warehouse.ledger.folder import ALL, Opening, Verified, export_files, read_export, verified, write_export
+from warehouse.ledger.note import SignerKey, VerifierKey
+
+KEY_FILE = "ledger.key"
+KEY_VARIABLE = "V2G_LEDGER_KEY"
+_SHOWN_FAULTS = 20
+
+
+def make_key(workspace: Workspace, name: str) -> StageResult:
+    """Make the log's key in the workspace, once; raises UsageError where there is one."""
+    path = workspace.root / KEY_FILE
+    try:
+        key = SignerKey.make(name)
+        with new_file(path) as stream:
+            stream.write(f"{key.text}\n".encode())
+    except FileExistsError:
+        raise UsageError(f"{path} is there already: a log keeps its key") from None
+    except LedgerError as error:
+        raise UsageError(f"--name: {error}") from error
+    told = {"key": key.verifier.text}
+    return StageResult(
+        stage="ledger key", status="ok", message=f"give counterparties {key.verifier.text}", details=told
+    )
+
+
+def entries(context: Context, battery: str | None) -> StageResult:
+    """The entries of the log, or of one car, with what each settled."""
+    where: dict[str, Any] = {} if battery is None else {"battery_id": battery}
+    rows = records(context.known.read("out_ledger", where=where))
+    told = []
+    for row in rows:
+        said = json.loads(row["opening"])
+        told.append(
+            {
+                "entry": row["entry_index"],
+                "market_date": said["market_date"],
+                "sequence": said["sequence"],
+                "battery_id": row["battery_id"],
+                "contract_id": said["contract_id"],
+                "owner_eur": float(said["figures"]["owner_eur"]),
+                "owner_correction_eur": float(said["owner_correction_eur"]),
+                "commitment": row["commitment"],
+            }
+        )
+    return StageResult(
+        stage="ledger",
+        status="ok",
+        message=f"{len(told)} entries",
+        tables={"entries": context.workspace.money.rows(told)},
+    )
+
+
+def export_ledger(context: Context, folder: Path, batteries: Sequence[str]) -> StageResult:
+    """Write the log as a folder that verifies alone; batteries: whose entries are opened, none named: all.
+
+    Raises UsageError without a key, for a car without an entry and a folder that is there, LedgerError where
+    the warehouse does not hold what its own entries commit to.
+    """
+    warehouse = context.workspace.warehouse
+    key = _key(context.workspace)
+    # The log is what was written, as of whatever moment: every entry has its place in the tree.
+    rows = records(warehouse.read("out_ledger"))
+    for place, row in enumerate(rows):
+        if row["entry_index"] != place or commitment(row["salt"], row["opening"]) != row["commitment"]:
+            raise LedgerError(f"out_ledger: entry {place} is missing, or is not what it commits to")
+    if unknown := sorted(set(batteries) - {str(row["battery_id"]) for row in rows}):
+        raise UsageError(f"--battery {unknown[0]}: the ledger has no entry of it")
+    chosen = [row for row in rows if not batteries or row["battery_id"] in batteries]
+    openings = [Opening(index=row["entry_index"], salt=row["salt"], text=row["opening"]) for row in chosen]
+    wanted = sorted({json.loads(one.text)["contract_digest"] for one in openings})
+    texts = {
+        row["contract_digest"]: row["contract_text"]
+        for row in records(warehouse.read("out_contract", where={"contract_digest": wanted}))
+    }
+    of = ",".join(sorted(set(batteries))) or ALL
+    files = export_files([row["commitment"] for row in rows], openings, texts, key, of)
+    try:
+        write_export(folder, files)
+    except FileExistsError as error:
+        raise UsageError(str(error)) from error
+    return StageResult(
+        stage="ledger export",
+        status="ok",
+        message=f"{len(openings)} of {len(rows)} entries opened, signed by {key.verifier.text}",
+        files=(str(folder),),
+        details={"key": key.verifier.text, "entries": len(rows), "opened": len(openings)},
+    )
+
+
+def verify_ledger(
+    folder: Path, *, key: str | None, witnesses: Sequence[str], since: Path | None
+) -> StageResult:
+    """Verify an export by its files alone and count every settled figure again.
+
+    Exit code 4 where something does not hold; every figure that does not follow is named, up to some.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    proved = verified(
+        read_export(folder),
+        key=None if key is None else VerifierKey.parse(key),
+        witnesses=[VerifierKey.parse(one) for one in witnesses],
+        since=None if since is None else since.read_text(encoding="utf-8"),
+    )
+    faults, quiet = _counted_again(proved)
+    if faults:
+        more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+        raise LedgerError("; ".join(faults[:_SHOWN_FAULTS]) + more)
+    trusted = "as given" if key else "which the export itself tells: compare it with the one you were given"
+    parts = [
+        f"{proved.checkpoint.size} entries, {len(proved.openings)} of them opened and counted again",
+        f"signed by {proved.key.text}, {trusted}",
+    ]
+    if quiet:
+        parts.append(f"{quiet} keep totals alone: their payments for energy and hours are as told")
+    return StageResult(
+        stage="ledger verify",
+        status="ok",
+        message="; ".join(parts),
+        details={
+            "entries": proved.checkpoint.size,
+            "opened": len(proved.openings),
+            "totals_alone": quiet,
+            "root": proved.checkpoint.root.hex(),
+            "key": proved.key.text,
+        },
+    )
+
+
+def _counted_again(proved: Verified) -> tuple[list[str], int]:
+    """What does not follow from contracts, inputs and earlier entries, and how many keep totals alone."""
+    contracts: dict[str, Contract] = {}
+    faults: list[str] = []
+    newest: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    quiet = 0
+    for one in proved.openings:
+        try:
+            said = json.loads(one.text)
+            digest = said["contract_digest"]
+            if digest not in contracts:
+                contracts[digest] = read_contract(proved.contracts[digest], f"contracts/{digest[:12]}.toml")
+            wrong = disagreements(said, contracts[digest])
+            day = (said["zone"], said["market_date"], said["battery_id"])
+            wrong += _uncorrected(said, newest.get(day))
+            newest[day] = said
+            quiet += contracts[digest].privacy == "totals"
+        except (OptimizeError, KeyError, ValueError, TypeError) as error:
+            wrong = [f"cannot be counted again: {error}"]
+        faults += [f"entry {one.index}: {why}" for why in wrong]
+    if unused := sorted(set(proved.contracts) - set(contracts)):
+        faults.append(f"contracts/{unused[0]}.toml is named by no entry")
+    return faults, quiet
+
+
+def _uncorrected(said: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
+    """What of the corrections does not follow from the settlement before."""
+    from decimal import Decimal
+
+    wrong = []
+    if before is not None and said["corrects"] != before["settlement_id"]:
+        wrong.append(f"it corrects {said['corrects']}, not {before['settlement_id']}")
+    for whose in ("owner", "grid"):
+        was = Decimal(before["figures"][f"{whose}_eur"]) if before is not None else Decimal(0)
+        due = Decimal(said["figures"][f"{whose}_eur"]) - was
+        if said[f"{whose}_correction_eur"] != f"{due:.2f}":
+            wrong.append(f"{whose}_correction_eur is {said[f'{whose}_correction_eur']}, not {due:.2f}")
+    return wrong
+
+
+def _key(workspace: Workspace) -> SignerKey:
+    """The log's key, of the environment or the workspace's private file; raises UsageError, LedgerError."""
+    if told := os.environ.get(KEY_VARIABLE):
+        return SignerKey.parse(told)
+    path = workspace.root / KEY_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"there is no key to sign with: {path}", hint="`v2g ledger key --name NAME` makes one."
+        )
+    if path.stat().st_mode & 0o077:
+        raise UsageError(f"{path} can be read by others: chmod 600 it, or make a new log key")
+    return SignerKey.parse(path.read_text(encoding="utf-8"))
