@@ -14,17 +14,21 @@ import pytest
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
+from flows.stages.forecast import forecast
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.stages.realise import realise
+from flows.stages.settle import settle_days
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
 from tests.flows.test_grid import charger_rows, hourly
+from tests.flows.test_settle import SHARED, agreed
 from warehouse.contracts import CONTRACTS, DATASETS
 
 OVER = AS_OF + timedelta(days=3)
 LATER = AS_OF + timedelta(days=4)
 DIFFERS = ["run_id", "code_version", "solve_seconds", "made_utc", "started_utc", "finished_utc"]
+SALTED = ["salt", "commitment"]
 
 
 def telemetry(voltage_v: float, current_a: float) -> pd.DataFrame:
@@ -78,7 +82,7 @@ def tariffs(price: float) -> pd.DataFrame:
 
 
 TOLD = {
-    "prices": price_rows(DAY, 1),
+    "prices": price_rows(DAY - timedelta(days=61), 62),
     "sessions": session_rows().assign(charger_id=["yard-1", "", ""]),
     "telemetry": telemetry(365.0, 20.0),
     "checkups": checkups(160.0),
@@ -106,13 +110,15 @@ HOSTILE = {
 
 
 def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """What all stages write as of moments before LATER: the out_ tables, and the pages as text."""
+    """What all stages write as of moments before LATER: the out_ tables, pages and exports as text."""
     calibrate(Context.of(workspace, AS_OF))
+    forecast(Context.of(workspace, AS_OF), DAY)
     plan(Context.of(workspace, AS_OF), DAY)
     realise(Context.of(workspace, OVER), [DAY])
+    settle_days(Context.of(workspace, OVER), [DAY])
     publish(Context.of(workspace, OVER), DAY)
     tables = {
-        name: workspace.warehouse.read(name).drop(columns=DIFFERS, errors="ignore")
+        name: workspace.warehouse.read(name).drop(columns=[*DIFFERS, *SALTED], errors="ignore")
         for name in CONTRACTS
         if name.startswith("out_") and name not in ("out_check", "out_run")
     }
@@ -121,6 +127,8 @@ def staged(workspace: Workspace) -> tuple[dict[str, pd.DataFrame], dict[str, str
         str(page.relative_to(workspace.reports)): runs.sub("", page.read_text(encoding="utf-8"))
         for page in sorted(workspace.reports.rglob("*.html"))
     }
+    exports = sorted(workspace.exports.glob("*.csv"))
+    pages |= {file.name: runs.sub("", file.read_text(encoding="utf-8")) for file in exports}
     return tables, pages
 
 
@@ -134,7 +142,7 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
     text = settings.read_text().replace("workers = 0", "workers = 1")
     text = text.replace("co2_price_eur_per_kg = 0.0", "co2_price_eur_per_kg = 0.1")
     settings.write_text(text, encoding="utf-8")
-    then = Workspace.open(settings.parent)
+    then = agreed(Workspace.open(settings.parent), SHARED.replace('["car-1"]', '"all"'))
     then.enter()
     for dataset in (
         "sites",
@@ -164,4 +172,5 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
     for name, frame in tables.items():
         pd.testing.assert_frame_equal(again[name], frame, obj=name)
     assert pages_again == pages
-    assert len(pages) == 3
+    assert len(pages) == 4, "two cars' pages, the day's, and the schedule"
+    assert all(len(tables[name]) for name in ("out_forecast", "out_settlement", "out_ledger"))
