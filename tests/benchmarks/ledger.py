@@ -7,7 +7,6 @@ Accounts are written at random; settling, logging, exporting and verifying are t
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from flows.stages import Context
 from flows.stages.ledger import export_ledger, make_key, verify_ledger
 from flows.stages.settle import settle_days
 from flows.workspace import Workspace
+from tests.benchmarks.data import benchmark_parser
 from warehouse.contracts import table_contract
 
 FIRST = date(2026, 1, 1)
@@ -41,12 +41,12 @@ theta = 0.5
 """
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure; 1 where settling and logging takes above 60 s per 100,000 owner-days."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--cars", type=int, default=1000)
-    arguments.add_argument("--days", type=int, default=100)
-    asked = arguments.parse_args()
+    parser = benchmark_parser("ledger", __doc__)
+    parser.add_argument("--cars", type=int, default=1000)
+    parser.add_argument("--days", type=int, default=100)
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         workspace = _accounts(root / "fleet", asked.cars, asked.days)

@@ -57,7 +57,7 @@ TABLES = {
         "1,001 columns",
     ),
     "header of 2 MB": ("telemetry", "x" * 2**21 + "\n1\n", "a header longer than 1,048,576 bytes"),
-    "cell of 10 MB": ("telemetry", GOOD + sample(volt="9" * 10**7), "row longer than 1,048,576 bytes"),
+    "cell of 10 MB": ("telemetry", TELEMETRY + sample(volt="9" * 10**7), "longer than 1,048,576 bytes"),
     "open quote": ("telemetry", TELEMETRY + '"' + sample() * 9, "not well-formed CSV"),
     "open quote in a long file": (
         "telemetry",

@@ -68,7 +68,7 @@ def test_days_that_a_file_does_not_touch_are_not_asked_of_it_but_a_hole_in_a_day
     assert checked(market, quarters("DE-LU", *days), "a", 0).exit_code == 0
     torn = quarters("DE-LU", *[date(2024, 5, n) for n in (1, 2, 3)]).drop(index=[100, 101])
     result = checked(market, torn, "b", 1)
-    assert result.exit_code == 4
+    assert result.exit_code == 3
     assert "DE-LU 2024-05-02" in result.message
 
 
