@@ -29,7 +29,7 @@ TABLES = {
     "no header": ("telemetry", sample() * 3, "column battery_id: is missing"),
     "a web page": ("telemetry", "<!DOCTYPE html>\n<html><body>Not found</body></html>\n", "is missing"),
     "binary": ("telemetry", bytes(range(128, 256)) * 9, "not UTF-8: byte 0x80 in line 1"),
-    "UTF-16": ("telemetry", GOOD.encode("utf-16"), "holds NUL bytes"),
+    "UTF-16": ("telemetry", GOOD.encode("utf-16"), 'is UTF-16; .* `encoding = "utf-16"`'),
     "Latin-1": ("sessions", (SESSIONS + session("für")).encode("latin-1"), "not UTF-8: byte 0xfc in line 2"),
     "open quote in the header": (
         "telemetry",

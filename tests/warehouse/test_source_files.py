@@ -135,7 +135,7 @@ def test_zone_option_fills_what_the_file_does_not_tell_and_must_not_contradict(t
         ("", EmptyFileError, r"file\.csv: is empty"),
         (" \n\n", EmptyFileError, r"is empty"),
         (PRICES_CSV.splitlines()[0] + "\n", EmptyFileError, r"no data rows"),
-        (PRICES_CSV.encode("utf-16"), UndecodableFileError, r"NUL bytes"),
+        (PRICES_CSV.encode("utf-16"), UndecodableFileError, r"is UTF-16; expected UTF-8"),
         (PRICES_CSV.replace("LU,2020-03-29 ", "LÜ,2020-03-29 ").encode("latin-1"), UndecodableFileError,
          r"not UTF-8: byte 0xdc in line 3"),
         (PRICES_CSV.replace(",", ";"), UndecodableFileError, r"separated by ';'"),

@@ -222,6 +222,8 @@ def test_document_types_and_entities_are_refused(head):
         ),
         (b"  <HTML><body>no", ProviderError, "is a web page, not XML"),
         (b"PK\x03\x04rest", UndecodableFileError, "zip of documents"),
+        (b"PK\x03\x04xl/workbook.xml", UndecodableFileError, r"is a workbook \(xlsx\)"),
+        (b"PAR1rest", UndecodableFileError, "is Parquet; the publisher's own"),
         (b"\xff\xfe<\x00a\x00/\x00", UndecodableFileError, "is not well-formed XML"),
         (b"<a/>", UndecodableFileError, "is a a, not a Publication_MarketDocument"),
         (b'{"a": 1}', UndecodableFileError, "is not well-formed XML"),

@@ -4,6 +4,7 @@ Each becomes a row without values, so that the others keep their numbers and the
 most rows are torn the file is no table, and is refused.
 """
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ _SPOILT = {
     _NUL: "holds NUL bytes: lost to a power cut?",
     _LONG: f"is longer than {BLOCK_BYTES:,} bytes",
 }
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ENOUGH = 10
 """Rows before the last that show how its last cell would be written."""
 _DECIMALS = re.compile(r"[-+]?[0-9]*(?:[.,](?P<decimals>[0-9]*))?")
@@ -34,6 +36,10 @@ def without_nul(file: RawFile, delimiter: str) -> RawFile:
     """Return a text whose lines with NUL bytes, as a power cut leaves them, are rows of too many cells."""
     if b"\0" not in file.data:
         return file
+    if file.data.startswith(_UTF_16):
+        raise UndecodableFileError(
+            'is UTF-16; expected UTF-8, or a mapping with `encoding = "utf-16"`', file=file.name
+        )
     lines = file.data.split(b"\n")
     spoilt = [number for number, line in enumerate(lines) if b"\0" in line]
     if spoilt[0] == 0 or 2 * len(spoilt) > len(lines):

@@ -149,6 +149,9 @@ def xml_of(file: RawFile) -> Element:
     OversizedFileError.
     """
     _refuse_page(file, "XML")
+    if file.is_parquet or b"xl/workbook.xml" in file.data:
+        kind = "Parquet" if file.is_parquet else "a workbook (xlsx)"
+        raise UndecodableFileError(f"is {kind}; the publisher's own XML or CSV is read", file=file.name)
     if file.is_xlsx:
         raise UndecodableFileError(
             "is a zip of documents; unpack it and give them one by one", file=file.name
