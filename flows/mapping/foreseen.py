@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,21 +14,14 @@ from flows.mapping.expected import HISTORY, local_stays
 from flows.mapping.horizon import QUARTER
 from flows.mapping.like_days import HISTORY as LIKE_HISTORY
 from flows.mapping.like_days import LikeDays
+from flows.mapping.price_forecast import of_clock
 from flows.mapping.retail import spread
 from optimize.arrays import FloatArray
 from optimize.forecast.day_kind import number_of
 from optimize.forecast.plug_in import DAY_BEGINS, PlugInHistory
 from optimize.forecast.score import Banded
 from warehouse.known import Known
-from warehouse.zones import market_day_slots, market_timezone
-
-
-def of_clock(slots: pd.DatetimeIndex, values: FloatArray, zone: str) -> FloatArray:
-    """Values of a day's quarter-hours by the local clock, [96]: a hidden hour is as the one before."""
-    local = slots.tz_convert(market_timezone(zone))
-    table = pd.Series(values, index=local.hour * 4 + local.minute // 15)
-    table = table[~table.index.duplicated()].reindex(range(96)).ffill().bfill()
-    return np.asarray(table, dtype=np.float64)
+from warehouse.zones import market_day_bounds, market_day_slots, market_timezone
 
 
 def banded_prices(
@@ -74,10 +66,7 @@ def foreseen_stays(
 ) -> Iterator[ForeseenStay]:
     """Of cars with a past, on days that are over, each by what was known at its gate."""
     timezone = market_timezone(zone)
-    start = pd.Timestamp(datetime.combine(days[0], datetime.min.time(), ZoneInfo(timezone)))
-    end = pd.Timestamp(
-        datetime.combine(days[-1] + timedelta(days=2), datetime.min.time(), ZoneInfo(timezone))
-    )
+    start, end = market_day_bounds(days[0], zone)[0], market_day_bounds(days[-1] + timedelta(days=1), zone)[1]
     holidays = holidays_for(zone, told_holidays, range((start - HISTORY).year, end.year + 2))
     stays = local_stays(known.read("core_session", start=start, end=end), timezone)
     if stays.empty:
@@ -89,12 +78,12 @@ def foreseen_stays(
         for row, (car, day) in enumerate(zip(real.car, real.day, strict=True))
     }
     for day, gate in zip(days, gates, strict=True):
-        before = known.at(gate)
-        past = local_stays(_past(before, gate), timezone)
+        now = pd.Timestamp(gate)
+        past = local_stays(_past(known.at(gate), now), timezone)
         if past.empty:
             continue
         history = PlugInHistory.of(past, holidays)
-        of_day = history.on(day, over=(pd.Timestamp(gate).tz_convert(timezone) - DAY_BEGINS).date())
+        of_day = history.on(day, over=(now.tz_convert(timezone) - DAY_BEGINS).date())
         for car in history.rows:
             expected = of_day.expect(car)
             if expected is None:
@@ -114,6 +103,5 @@ def foreseen_stays(
             )
 
 
-def _past(known: Known, gate: datetime) -> pd.DataFrame:
-    now = pd.Timestamp(gate)
+def _past(known: Known, now: pd.Timestamp) -> pd.DataFrame:
     return known.read("core_session", start=now - HISTORY, end=now)

@@ -16,7 +16,7 @@ from optimize.arrays import FloatArray, IntArray
 from optimize.forecast.band import ErrorBand
 from optimize.forecast.price_regression import forecast_prices
 from warehouse.known import Known
-from warehouse.zones import market_day_bounds
+from warehouse.zones import market_day_bounds, market_timezone
 
 MODEL = "regression"
 HISTORY_DAYS = 1470
@@ -62,6 +62,19 @@ def price_forecast(
         raise AssertionError(f"{BAND_DAYS} errors make a band")
     expected = _of(prices, weekday, len(prices))
     return PriceForecast(expected=expected.repeat(step), half_width=width.repeat(step), days=len(prices))
+
+
+def clock_quarters(slots: pd.DatetimeIndex, zone: str) -> IntArray:
+    """The quarter-hour of the local clock, 0–95, in which each of some slots begins."""
+    local = slots.tz_convert(market_timezone(zone))
+    return np.asarray(local.hour * 4 + local.minute // 15)
+
+
+def of_clock(slots: pd.DatetimeIndex, values: FloatArray, zone: str) -> FloatArray:
+    """Values of a day's quarter-hours by the local clock, [96]: a hidden hour is as the one before."""
+    table = pd.Series(values, index=clock_quarters(slots, zone))
+    table = table[~table.index.duplicated()].reindex(range(_QUARTERS)).ffill().bfill()
+    return np.asarray(table, dtype=np.float64)
 
 
 def _of(prices: FloatArray, weekday: IntArray, row: int) -> FloatArray:

@@ -79,9 +79,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{why_missing(known, 'sessions', span=(start, end))}{_unless(left_out | over)}",
             hint="`v2g ingest sessions FILE`, then `v2g check`.",
         )
-    torn = sessions["battery_id"].isin(list(contracts.twice))
-    left_out |= {name: contracts.twice[name] for name in map(str, sessions["battery_id"][torn])}
-    sessions = sessions[~torn]
+    disputed = sessions["battery_id"].isin(list(contracts.twice))
+    left_out |= {name: contracts.twice[name] for name in map(str, sessions["battery_id"][disputed])}
+    sessions = sessions[~disputed]
     batteries = batteries[batteries["battery_id"].isin(sessions["battery_id"])]
     inputs = plan_inputs(
         known,

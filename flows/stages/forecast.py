@@ -14,7 +14,7 @@ from flows.errors import NoForecastError
 from flows.mapping.hashing import hash_frame
 from flows.mapping.like_days import HISTORY
 from flows.mapping.pool import block_edges, pool_forecast
-from flows.mapping.price_forecast import MODEL, PriceForecast, price_forecast
+from flows.mapping.price_forecast import MODEL, PriceForecast, clock_quarters, of_clock, price_forecast
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version
@@ -75,18 +75,15 @@ def issued_prices(context: Context, day: date) -> dict[date, FloatArray]:
     found: dict[date, FloatArray] = {}
     for of_day in sorted(set(rows["market_date"])):
         own = rows[rows["market_date"] == of_day]
-        local = pd.DatetimeIndex(own["interval_start_utc"]).tz_convert(market_timezone(zone))
-        told = pd.Series(own["value"].to_numpy(), index=local.hour * 4 + local.minute // 15)
-        told = told[~told.index.duplicated()].reindex(range(96)).ffill()
-        found[of_day] = told.to_numpy(dtype=np.float64)
+        slots = pd.DatetimeIndex(own["interval_start_utc"])
+        found[of_day] = of_clock(slots, own["value"].to_numpy(dtype=np.float64), zone)
     return found
 
 
 def _price_rows(found: PriceForecast, day: date, zone: str) -> pd.DataFrame:
     """By the local clock: an hour that comes twice is as it was, a hidden one is left out."""
     slots = market_day_slots(day, zone)
-    local = slots.tz_convert(market_timezone(zone))
-    at = np.asarray(local.hour * 4 + local.minute // 15)
+    at = clock_quarters(slots, zone)
     each = [
         (LOW, found.expected - found.half_width), (MIDDLE, found.expected),
         (HIGH, found.expected + found.half_width),

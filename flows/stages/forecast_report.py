@@ -187,9 +187,7 @@ def _by_week(target: str, daily: FloatArray, days: Sequence[date]) -> Iterator[_
 def _drift(target: str, daily: FloatArray, nominal: float, *, above: bool = False) -> list[str]:
     """above: too much held is a drift as well; what comes in whole cars is often held more than is said."""
     off = drift(daily, nominal)
-    if off is not None and off > nominal and not above:
-        return []
-    if off is None:
+    if off is None or (off > nominal and not above):
         return []
     return [f"coverage of {target} drifts: {off:.0%} of late where {nominal:.0%} is said"]
 
