@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -69,6 +71,15 @@ LONGEST = (
 )
 # Their tests share nothing that is dear to make: each may run in another process than its neighbours.
 IN_PARTS = ("twin/test_twin_recovery.py", "test_house.py")
+
+
+@pytest.fixture(autouse=True)
+def _zones_that_a_test_defines_end_with_it() -> Iterator[None]:
+    """They are known to the whole process, which in a run of all tests is that of others, too."""
+    from warehouse import zones
+
+    with patch.dict(zones._OWN), patch.dict(zones._KNOWN):
+        yield
 
 
 def _place(file: str) -> int:

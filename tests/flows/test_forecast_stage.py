@@ -22,7 +22,7 @@ from flows.workspace import Workspace
 from optimize.forecast.day_kind import number_of
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
 from tests.flows.test_expected import lived
-from warehouse.zones import ZONES, market_day_slots
+from warehouse.zones import BUILT_IN, market_day_slots
 
 EVE = DAY - timedelta(days=1)
 DAYS = 70
@@ -154,7 +154,7 @@ def test_blocks_go_by_the_clock_on_the_days_it_is_moved() -> None:
 
 
 def test_every_zone_has_a_country_and_a_calendar_can_be_named() -> None:
-    assert [zone for zone, timezone in ZONES.items() if country_of(timezone) is None] == []
+    assert [zone for zone, timezone in BUILT_IN.items() if country_of(timezone) is None] == []
     unity = number_of(date(2026, 10, 3))
     assert unity in holidays_for("DE-LU", "auto", [2026])
     assert unity not in holidays_for("CZ", "auto", [2026])
