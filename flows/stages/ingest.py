@@ -14,6 +14,8 @@ from flows.errors import NoPlanError
 from flows.money import Money
 from flows.stages.record import StageResult, recorded
 from warehouse.at_once import at_once
+from warehouse.begun import COLUMNS as BEGUN
+from warehouse.begun import begun
 from warehouse.contracts import dataset_contract, reference
 from warehouse.errors import (
     CellError,
@@ -106,6 +108,7 @@ def land_files(
         except SourceError as error:
             raise with_source(error, dataset, file, source, how) from error
         read.append(item)
+        how = after(how, item)
         if item.dataset != dataset:
             aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
     with at_once(warehouse):
@@ -178,7 +181,18 @@ def how_to_read(
         options["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
+    if source == "ocpp":
+        options["begun"] = begun(context.workspace.warehouse, source, context.as_of)
     return {"zone": zone, "follow": follow, "received": received, **options}
+
+
+def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
+    """How to read the next file: as the one before it, and on from what that told the beginning of."""
+    if "begun" not in how:
+        return how
+    running = item.frame[item.frame["departure_utc"].isna()].assign(sha256=item.sha256)
+    running["next_utc"] = pd.Series(pd.NaT, running.index, dtype="datetime64[us, UTC]")
+    return {**how, "begun": pd.concat([how["begun"], running[list(BEGUN)]], ignore_index=True)}
 
 
 def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:

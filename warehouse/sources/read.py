@@ -32,12 +32,14 @@ from warehouse.zones import market_timezone
 class _Reader:
     """A way of reading a dataset's files, the options it takes and whose data it is.
 
-    columns: whether a column of the file can tell when each row was received.
+    columns: whether a column of the file can tell when each row was received. beside: the option that holds
+    what other files of the source told, which is no part of what a file is; what was used of it is.
     """
 
     parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
     options: frozenset[str] = frozenset()
     columns: bool = False
+    beside: str | None = None
     provider: str | None = None
     licence: str | None = None
     attribution: str | None = None
@@ -93,7 +95,9 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("sessions", "teslamate"): _Reader(
         parse=teslamate.parse_teslamate, options=teslamate.OPTIONS, provider=teslamate.PROVIDER
     ),
-    ("sessions", "ocpp"): _Reader(parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, provider=ocpp.PROVIDER),
+    ("sessions", "ocpp"): _Reader(
+        parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, beside=ocpp.BESIDE, provider=ocpp.PROVIDER
+    ),
 }
 _INSTEAD: Mapping[tuple[str, str], str] = {
     ("prices", "rate"): ": columns are in €; of other money, `scale` in a mapping is what one is worth",
@@ -177,6 +181,9 @@ def parse_source(
     if faults is not None and reader.columns:
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
+    given.pop(reader.beside or "", None)
+    if parsed.joined:
+        given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
     if faults is not None:
         faults.take_torn(file.torn)
