@@ -43,7 +43,7 @@ class SessionWindow:
     efficiency_charge: float
     efficiency_discharge: float
     value_eur_per_kwh: float
-    due: Literal["departure", "day_end"]
+    due: Literal["departure", "day_end", "later"]
     carries: bool = False
     behind: int = -1
     surplus_kwh: float = 0.0
@@ -119,6 +119,9 @@ def _window(
     first = min(max(arrival, 0), count)
     charge_limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
+    due: Literal["departure", "day_end", "later"] = "day_end" if stays else "departure"
+    if session.arrival_utc >= problem.end_utc:
+        due = "later"
     if stays:
         left = max(0, departure - max(count, arrival))
         target_kwh = _before_full_power(car, charge_limit_kw, problem.slot_hours, target_kwh, left)
@@ -137,7 +140,7 @@ def _window(
         efficiency_charge=_own(session.efficiency_charge, car.efficiency_charge),
         efficiency_discharge=_own(session.efficiency_discharge, car.efficiency_discharge),
         value_eur_per_kwh=_own(session.value_eur_per_kwh, problem.terminal_value_eur_per_kwh),
-        due="day_end" if stays else "departure",
+        due=due,
     )
 
 
@@ -167,6 +170,17 @@ def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
     return tuple(
         replace(one, arrival_soc=soc.get(one.session_id, one.arrival_soc)) for one in problem.sessions
     )
+
+
+def lacks_by_itself(session: Session, car: Car, hours: float) -> bool:
+    """Whether a stay is too short to reach its target from what is said that its car comes with.
+
+    hours: of a slot; whole slots count, from the stay's own start.
+    """
+    slots = int((session.departure_utc - session.arrival_utc) / pd.Timedelta(hours=hours))
+    limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
+    comes_kwh, target_kwh = session.arrival_soc * car.capacity_kwh, session.departure_soc * car.capacity_kwh
+    return _at_full_power(car, limit_kw, hours, comes_kwh, max(0, slots - 1)) < target_kwh
 
 
 def _at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:

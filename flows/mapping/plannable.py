@@ -38,12 +38,15 @@ def plan_inputs(
     left_out: Mapping[str, str],
     contracts: Contracted,
     expected: Expected = NOTHING_EXPECTED,
+    later: pd.DataFrame | None = None,
 ) -> PlanInputs:
     """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
 
     batteries, sessions, sites: rows of the core tables, sites all of the zone; a car without a session may be
-    among them. calibrated: what was known of calibrations.
+    among them. calibrated: what was known of calibrations. later: stays after the horizon, at most one a car.
     """
+    later = sessions.iloc[:0] if later is None else later[later["battery_id"].isin(sessions["battery_id"])]
+    later, _ = with_chargers(later, known.read("core_charger"), batteries)
     sessions, unknown_chargers = with_chargers(sessions, known.read("core_charger"), batteries)
     nowhere = misplaced(batteries, sessions, sites)
     batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
@@ -60,6 +63,7 @@ def plan_inputs(
             batteries=batteries.reset_index(drop=True),
             sites=sites.reset_index(drop=True),
             sessions=sessions.reset_index(drop=True),
+            later=later.reset_index(drop=True),
             calibrations=calibrations,
             life_points=known.read("out_life_point", where={"calibration_id": ids}),
             carried=NOTHING_CARRIED,

@@ -253,6 +253,5 @@ def _own_misses(plans: Mapping[Mode, ModePlan], followed: Mode) -> list[str]:
     if "ordered" not in plans:
         return []
     kept = {one.session_id for one in plans["ordered"].departures if not one.missing_kwh}
-    return sorted(
-        one.session_id for one in plans[followed].departures if one.missing_kwh and one.session_id in kept
-    )
+    missed = {one.session_id for one in plans[followed].departures if one.missing_kwh and one.due != "later"}
+    return sorted(missed & kept)
