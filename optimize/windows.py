@@ -27,6 +27,8 @@ class SessionWindow:
     efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
     carries: it comes besides with what a window before it (of the same car, number `behind`) ends with above
     its target, at most surplus_kwh; that is the last with slots: one without passes on what it comes with.
+    missing_weight: what is missing at its end costs so many times the departure price: once for itself and
+    once for each stay without slots that carries on from it, or a plan would miss here to pass on more.
     """
 
     session: Session
@@ -47,6 +49,7 @@ class SessionWindow:
     carries: bool = False
     behind: int = -1
     surplus_kwh: float = 0.0
+    missing_weight: float = 1.0
 
     @property
     def slots(self) -> range:
@@ -103,7 +106,27 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
             behind = k
         elif not windows[k].carries:
             behind = -1
-    return tuple(windows)
+    return tuple(_weighed(windows))
+
+
+def _weighed(windows: Sequence[SessionWindow]) -> list[SessionWindow]:
+    """The windows with their weight; those that carry on come after what they carry on from."""
+    after = [0.0] * len(windows)
+    for k, window in reversed(list(enumerate(windows))):
+        if window.carries:
+            after[window.behind] += after[k] if window.slots else 1.0
+    return [
+        replace(one, missing_weight=1.0 + more) if more else one
+        for one, more in zip(windows, after, strict=True)
+    ]
+
+
+def missing_weights(problem: DayProblem) -> dict[str, float]:
+    """The weights of what is missing, by session_id, where they are not 1."""
+    if not any(session.carries for session in problem.sessions):
+        return {}
+    windows = session_windows(problem)
+    return {one.session.session_id: one.missing_weight for one in windows if one.missing_weight != 1.0}
 
 
 def _window(

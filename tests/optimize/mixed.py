@@ -273,13 +273,12 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
 
 
 def _after(problem: DayProblem, last: Sequence[Session]) -> list[Session]:
-    """Of some cars that charge and leave within the day the next stay, after it: half to four slots long."""
+    """Of some cars that leave within the day the next stay, after it: half a slot to four long."""
     rng = np.random.default_rng([len(problem.sessions), len(problem.slots)])
     hour = pd.Timedelta(hours=problem.slot_hours)
     found = []
     for stay in last:
-        charges = stay.departure_utc - max(stay.arrival_utc, problem.slots[0]) >= 2 * hour
-        if charges and stay.departure_utc <= problem.end_utc and rng.random() < 0.5:
+        if stay.departure_utc <= problem.end_utc and rng.random() < 0.5:
             comes = problem.end_utc + float(rng.choice([0.0, 0.3, 9.5])) * hour
             leaves = comes + float(rng.choice([0.5, 1.2, 4.0])) * hour
             name = f"{stay.session_id} after"
