@@ -294,7 +294,8 @@ def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     if any(stay.carries for stay in problem.sessions):
         if rng.random() < 0.5:
             return problem
-        problem = replace(problem, sessions=tuple(replace(s, carries=False) for s in problem.sessions))
+        touching = [s for s in problem.sessions if s.arrival_utc < problem.end_utc]
+        problem = replace(problem, sessions=tuple(replace(s, carries=False) for s in touching))
     shape = (len(problem.cars), len(problem.slots))
     own = []
     for name in ("ceiling", "balance", "ratio")[: int(rng.integers(0, 4))]:
