@@ -84,7 +84,13 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
     step[:, moves.NET], step[:, moves.ENERGY] = plan.charge_kw - plan.discharge_kw, plan.energy_kwh
     step[:, moves.MOST_IN] = rules.charge_limit[stay]
     step[:, moves.MOST_OUT] = np.where(fleet.may_discharge[slot], fleet.discharge_limit[stay], 0.0)
-    step[:, moves.LEAST_IN], step[:, moves.LEAST_OUT] = rules.least_in[owner], rules.least_out[owner]
+    # What is below its minimum is not held to it: it is cleared, or goes off by itself (`least`).
+    net = step[:, moves.NET]
+    for column, least, way in (
+        (moves.LEAST_IN, rules.least_in[owner], 1.0),
+        (moves.LEAST_OUT, rules.least_out[owner], -1.0),
+    ):
+        step[:, column] = np.where(way * net >= least - moves.AT_BOUND_KW, least, 0.0)
     step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
     step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]
     step[:, moves.WORTH] = np.maximum(reserve.worth, 0.0)

@@ -5,11 +5,24 @@ from __future__ import annotations
 from optimize.fleet.corner import END, Basis, add_move, find_shares, mix, take_out
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import FloatArray
-from optimize.fleet.moves import CHANGE, FAR, NET, Ground, forget_rows, gauge, go, row_reach
+from optimize.fleet.moves import (
+    CHANGE,
+    FAR,
+    MOST_IN,
+    MOST_OUT,
+    NET,
+    Ground,
+    forget_rows,
+    gauge,
+    go,
+    row_reach,
+)
 
 ROUNDS = 3
 ENOUGH_KW = 1e-9
 NOBODY = -2
+# A slot that goes on begins with this, which says which way.
+BARELY_KW = 1e-12
 
 
 @kernel
@@ -105,3 +118,60 @@ def _none_small(ground: Ground, basis: Basis, least: FloatArray, cars: int, far:
                     if ENOUGH_KW < after < min(before, least[at]) - ENOUGH_KW:
                         return False
     return True
+
+
+@kernel
+def shift_small(ground: Ground, basis: Basis, least: FloatArray) -> int:
+    """Move powers below `least` [steps] to slots that are off, which go on at that; how many are left.
+
+    What that is more than before, another power of the stay gives or its end takes.
+    """
+    left = 0
+    for s in range(ground.span.shape[0]):
+        for at in range(ground.span[s, 0], ground.span[s, 1]):
+            if 0.0 < abs(ground.step[at, NET]) < least[at] - ENOUGH_KW:
+                left += 1 - _shift(ground, basis, s, at, least)
+    return left
+
+
+@kernel
+def _shift(ground: Ground, basis: Basis, s: int, at: int, least: FloatArray) -> int:
+    """Take a step's power to the slot of the stay where that costs least; 1 if done."""
+    start, end = ground.span[s, 0], ground.span[s, 1]
+    step, now = ground.step, ground.step[at, NET]
+    way = 1.0 if now > 0.0 else -1.0
+    most = MOST_IN if now > 0.0 else MOST_OUT
+    more = least[at] - abs(now)
+    best, best_partner, best_eur = NOBODY, NOBODY, FAR
+    for other in range(start, end + 1):
+        taken = other == end
+        to = best if taken else other
+        if to == NOBODY or to == at or step[to, NET] != 0.0 or step[to, most] < least[at]:
+            continue
+        step[to, NET] = way * BARELY_KW
+        done = False
+        for number in range(start, end + 1):
+            partner = number if number < end else END
+            if taken and partner != best_partner:
+                continue
+            if partner != END and (partner == at or partner == to or step[partner, NET] == 0.0):
+                continue
+            cars = add_move(ground, basis, to, at, way * abs(now), 0)
+            cars = add_move(ground, basis, to, partner, way * more, cars)
+            reach = row_reach(ground, gauge(ground, basis.cars, cars), True)
+            if taken:
+                go(ground, basis.cars, cars, reach.rows, 1.0)
+                done = True
+            elif (
+                reach.forth >= 1.0 - ENOUGH_KW
+                and reach.slope < best_eur
+                and _none_small(ground, basis, least, cars, 1.0)
+            ):
+                best, best_partner, best_eur = to, partner, reach.slope
+            forget_rows(ground, reach.rows)
+            take_out(ground, basis, cars)
+            if done:
+                step[to, NET], step[at, NET] = way * least[at], 0.0
+                return 1
+        step[to, NET] = 0.0
+    return 0
