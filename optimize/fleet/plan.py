@@ -17,6 +17,7 @@ from optimize.fleet.kernel import is_ready
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import sweep
 from optimize.fleet.polish import polish
+from optimize.fleet.route import STEPS_AT_ONCE, most_at_once, weight
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.follow import charge_on_plug_in
 from optimize.sites import ReserveBlock, Site
@@ -34,6 +35,8 @@ from optimize.types import (
 from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4
+# What is wanted of a fleet with minimum powers: searches with a binary for each of its slots do not end.
+LEAST_GAP = 1e-3
 FAR = 1e-2
 
 _log = logging.getLogger(__name__)
@@ -61,6 +64,9 @@ def solve_fleet(
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = solve_arrays(arrays, gap=gap, time_limit_seconds=left, threads=threads)
     left = time_limit_seconds - (time.perf_counter() - begun)
+    if most_at_once(problem) < min(STEPS_AT_ONCE, int(arrays.count.sum()) * weight(problem, mode)):
+        gap = max(gap, LEAST_GAP)
+        found = replace(found, status="optimal" if found.gap <= gap else found.status)
     found = polish(problem, windows, mode, found, gap=gap, time_limit_seconds=left)
     if found.gap > FAR:
         found = at_least_plugged_in(problem, found)

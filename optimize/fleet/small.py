@@ -41,14 +41,11 @@ def clear_small(
             for at in range(ground.span[s, 0], ground.span[s, 1]):
                 now = abs(ground.step[at, NET])
                 if 0.0 < now < weak[at] - ENOUGH_KW:
-                    done = 0
                     if now < least[at] - ENOUGH_KW:
-                        done = _clear(ground, basis, s, at, now, True, least, FAR)
-                        if done == 0:
-                            done = _clear(ground, basis, s, at, least[at] - now, False, least, FAR)
+                        done = _clear(ground, basis, s, at, now, least[at] - now, least, FAR)
                         left += 1 - done
                     else:
-                        done = _clear(ground, basis, s, at, now, True, weak, most_eur)
+                        done = _clear(ground, basis, s, at, now, 0.0, weak, most_eur)
                         weaker += 1 - done
                     cleared += done
         if cleared == 0:
@@ -62,27 +59,27 @@ def _clear(
     basis: Basis,
     s: int,
     at: int,
-    far: float,
-    off: bool,
+    off_kw: float,
+    up_kw: float,
     least: FloatArray,
     most_eur: float,
 ) -> int:
-    """Lower a step's power by far (off) or raise it, the cheapest way if any is cheap enough; 1 if done."""
+    """Lower a step's power to nothing or raise it by up_kw, 0 for not, whichever costs least; 1 if done."""
     start, end = ground.span[s, 0], ground.span[s, 1]
-    share = 1.0 if (ground.step[at, NET] > 0.0) != off else -1.0
     for along in range(2):
-        best, best_eur = NOBODY, most_eur
+        best, best_up, best_eur = NOBODY, False, most_eur
         # First the best of all is looked for, then it is taken.
-        for other in range(start, end + 2):
-            taken = other == end + 1
-            partner = other
-            if other == end:
-                partner = END
+        for number in range(2 * (end - start) + 3):
+            taken = number == 2 * (end - start) + 2
+            other, up = start + number // 2, number % 2 == 1
+            partner = other if other < end else END
             if taken:
-                partner = best
+                partner, up = best, best_up
+            far = up_kw if up else off_kw
             idle = partner >= 0 and (partner == at or ground.step[partner, NET] == 0.0)
-            if idle or partner == NOBODY:
+            if idle or partner == NOBODY or far == 0.0:
                 continue
+            share = 1.0 if (ground.step[at, NET] > 0.0) == up else -1.0
             cars = add_move(ground, basis, at, partner, share, 0)
             reach = gauge(ground, basis.cars, cars)
             if along == 1 and find_shares(ground, basis, reach.rows):
@@ -97,7 +94,7 @@ def _clear(
                 and far * reach.slope < best_eur
                 and _none_small(ground, basis, least, cars, far)
             ):
-                best, best_eur = partner, far * reach.slope
+                best, best_up, best_eur = partner, up, far * reach.slope
             forget_rows(ground, reach.rows)
             take_out(ground, basis, cars)
             if taken:
