@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
 from optimize.constraints import of_cars
+from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import FleetArrays, arrays_of
 from optimize.fleet.coupling import meetings, node_power_range
 from optimize.fleet.route import RESERVE_WEIGHT
@@ -44,7 +45,7 @@ class Part:
 
 def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     """The day's components, small ones together up to PACK; every car is in exactly one part."""
-    arrays = arrays_of(problem, session_windows(problem), mode)
+    arrays = with_own_limits(arrays_of(problem, session_windows(problem), mode))
     paths = [arrays.path(j) for j in range(arrays.sites)]
     meets = _meets(problem, arrays)
     above = [[k for k in path if meets[k]] for path in paths]

@@ -217,7 +217,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
 
 def _on(limit_kw: FloatArray, least_kw: FloatArray, problem: DayProblem) -> FloatArray:
-    """The limits, 0 where they are below the least that may be on; reserve is held against them all the same."""
+    """The limits, 0 where they are below the least that may be on, unless reserve is held against them."""
     return limit_kw if problem.reserves else np.where(limit_kw < least_kw, 0.0, limit_kw)
 
 

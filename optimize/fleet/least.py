@@ -1,9 +1,9 @@
-"""Minimum powers: a plan of the relaxation, which knows none, made one whose powers are off or at least that.
+"""Minimum powers: from a plan of the relaxation, which knows none, to one whose powers are off or above.
 
-At a corner (`tidy`) few powers are neither at a limit nor off. Of these, the ones below their minimum go off or
-up to it, the cheaper of both, and another power of the stay, or what it ends with, takes the rest, so that rows
-that cars share stay as they are (`small`). What is left goes off, or where
-limits forbid that, the fleet follows the plan's energies as near as it can (`repair.follow`).
+At a corner (`tidy`) few powers are neither at a limit nor off. Of these, the ones below their minimum go off
+or up to it, whichever costs less, and another power of the stay, or what it ends with, takes the rest, so
+that rows that cars share stay as they are (`small`). What is left goes off, or where limits forbid that, the
+whole fleet follows the energies of the plan as near as it can (`repair.follow`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def with_least(repairer: Repairer, plan: Feasible, y: FloatArray, deadline: floa
 
     y: the coupling's prices. deadline, of `time.perf_counter`: no pass begins after it.
     """
+    if not (repairer.rules.least_in.any() or repairer.rules.least_out.any()):
+        return plan
     now, y, small = plan, np.nan_to_num(y), _small(repairer, _net(plan))
     stage = 0
     for _ in range(PASSES):
@@ -84,7 +86,7 @@ def _settled(repairer: Repairer, plan: Feasible, y: FloatArray, deadline: float)
 
 
 def _cleared(repairer: Repairer, plan: Feasible, y: FloatArray, stage: int) -> FloatArray:
-    """Net powers after a pass: first all that is scarce is kept, then it has its price, then reserve is free."""
+    """Net powers after a pass: what is scarce is kept, later has a price; at last reserve is free."""
     by_price = 0 < stage < len(LOST)
     ground = ground_of(repairer, plan, y, by_price=by_price, lost=LOST[min(stage, len(LOST) - 1)])
     basis = empty_basis(ground)

@@ -111,7 +111,7 @@ def follow(
 
 @kernel
 def drop_small(fleet: Fleet, rules: Rules, least: FloatArray, net: FloatArray) -> None:
-    """Take powers of net [steps] below `least` [steps] off; what else their cars do goes on as far as it can."""
+    """Take powers of net [steps] below `least` [steps] off; the rest goes on as far as it can."""
     dt = fleet.hours
     for i in range(fleet.capacity.size):
         weak = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import arrays_of, unsupported
 from optimize.fleet.compile import chunk_bytes
 from optimize.fleet.coupling import count_rows
@@ -58,7 +59,7 @@ def route(problem: DayProblem, mode: Mode) -> Route:
     few = len(problem.sites) <= FEW_SITES and 3 * len(problem.sites) * len(problem.slots) <= most
     if few and not problem.reserves:
         return Route(engine="fleet", why=f"{size} weighted slots are more than {at_once}", size=size)
-    rows = count_rows(arrays := arrays_of(problem, windows, mode))
+    rows = count_rows(arrays := with_own_limits(arrays_of(problem, windows, mode)))
     try:
         chunks = chunk_bytes(arrays) if rows else 0
     except UnsupportedError as error:

@@ -143,7 +143,7 @@ def _shift(ground: Ground, basis: Basis, s: int, at: int, least: FloatArray) -> 
     for other in range(start, end + 1):
         taken = other == end
         to = best if taken else other
-        if to == NOBODY or to == at or step[to, NET] != 0.0 or step[to, most] < least[at]:
+        if to in (NOBODY, at) or step[to, NET] != 0.0 or step[to, most] < least[at]:
             continue
         step[to, NET] = way * BARELY_KW
         done = False
@@ -151,7 +151,7 @@ def _shift(ground: Ground, basis: Basis, s: int, at: int, least: FloatArray) -> 
             partner = number if number < end else END
             if taken and partner != best_partner:
                 continue
-            if partner != END and (partner == at or partner == to or step[partner, NET] == 0.0):
+            if partner != END and (step[partner, NET] == 0.0 or partner in (at, to)):
                 continue
             cars = add_move(ground, basis, to, at, way * abs(now), 0)
             cars = add_move(ground, basis, to, partner, way * more, cars)

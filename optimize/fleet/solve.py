@@ -117,7 +117,8 @@ def solve_arrays(
     else:
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
-    loose = Repairer(without_least(arrays), compiled, coupling)
+    free = without_least(arrays)
+    loose = repairer if free is arrays else Repairer(free, compiled, coupling)
     few = most_iterations == 0 or time.perf_counter() > deadline
     if prices is None and not few and arrays.cars >= SAMPLE_FROM and coupling.rows:
         share = sample(arrays, min(SAMPLE_MOST, max(SAMPLE_LEAST, arrays.cars // SAMPLE_SHARE)))

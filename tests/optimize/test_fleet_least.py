@@ -91,7 +91,7 @@ def test_a_check_refuses_a_power_between_nothing_and_the_least() -> None:
     row, slot = np.argwhere(plan.charge_kw > 0.0)[0]
     weak = plan.charge_kw.copy()
     weak[row, slot] = 0.5
-    with pytest.raises(PlanCheckError, match="power 0 or at least min_charge_kw|energy balance"):
+    with pytest.raises(PlanCheckError, match=r"power 0 or at least min_charge_kw|energy balance"):
         check_plan(problem, replace(plan, charge_kw=weak))
 
 
