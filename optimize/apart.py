@@ -21,7 +21,7 @@ from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
 from optimize.constraints import of_cars
 from optimize.fleet.alone import with_own_limits
-from optimize.fleet.arrays import FleetArrays, arrays_of
+from optimize.fleet.arrays import FleetArrays, arrays_of, unsupported
 from optimize.fleet.coupling import meetings, node_power_range
 from optimize.fleet.route import RESERVE_WEIGHT
 from optimize.types import Car, DayProblem, DepartureOutcome, Mode, ModePlan, Prices, Session, SolverRecord
@@ -31,6 +31,9 @@ LONE = 0
 PACK = 3_000
 """Weighted slots of components that are planned together: large enough to be quick, small enough that a limit
 which ends one search costs the others little."""
+LIGHT, LIGHT_PACK = 0.04, 16_000
+"""Components with at most so many rows a weighted slot are light for the fleet engine: so much of them goes
+together that it plans them, few enough for its dense factors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,12 +50,14 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     """The day's components, small ones together up to PACK; every car is in exactly one part."""
     arrays = with_own_limits(arrays_of(problem, session_windows(problem), mode))
     paths = [arrays.path(j) for j in range(arrays.sites)]
-    meets = _meets(problem, arrays)
+    where = meetings(arrays, *node_power_range(arrays))
+    meets = _meets(problem, arrays, where.node)
+    rows = (where.node.astype(np.int64) + where.at_peak).sum(axis=1) * (not unsupported(problem))
     above = [[k for k in path if meets[k]] for path in paths]
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
     weighed = [one.cars() for one in problem.constraints]
-    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed)
+    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed, rows)
     sessions: dict[str, list[Session]] = {car.battery_id: [] for car in problem.cars}
     for session in problem.sessions:
         sessions[session.battery_id].append(session)
@@ -98,11 +103,13 @@ def _packs(
     inside: BoolArray,
     visits: Sequence[Sequence[int]],
     weighed: Sequence[IntArray],
+    rows: IntArray,
 ) -> tuple[IntArray, IntArray]:
     """The part of each site, −1 where nothing is counted, and of each car; above: what counts at each site.
 
     Cars that meet nobody are one part, however many: nothing makes their number difficult. weighed: the cars
-    of each own constraint; those of one stay together, and apart from who meets nobody.
+    of each own constraint; those of one stay together, and apart from who meets nobody. rows [S]: of each
+    site, none where the fleet engine is not for the day.
     """
     links = [(j, k) for j, coupled in enumerate(above) for k in coupled]
     links += [(arrays.sites + i, k) for i, places in enumerate(visits) for j in places for k in above[j]]
@@ -114,19 +121,27 @@ def _packs(
     size = np.zeros(nodes, dtype=np.int64)
     np.add.at(size, label[arrays.sites + arrays.car], arrays.count)
     size[np.unique(label[arrays.block_site])] *= RESERVE_WEIGHT
-    pack, last, held = np.full(nodes, LONE), LONE, PACK
     held_together = [arrays.sites + int(cars[0]) for cars in weighed]
-    for component in np.unique(label[[*np.flatnonzero(inside), *held_together]]).tolist():
-        held += int(size[component])
-        if held > PACK or last == LONE:
-            last, held = last + 1, int(size[component])
-        pack[component] = last
+    components = np.unique(label[[*np.flatnonzero(inside), *held_together]])
+    coupled = np.zeros(nodes, dtype=np.int64)
+    np.add.at(coupled, label[: arrays.sites], rows)
+    light = (coupled[components] > 0) & (coupled[components] <= LIGHT * size[components])
+    if size[components[light]].sum() <= LIGHT_PACK:
+        light[:] = False
+    pack, last = np.full(nodes, LONE), LONE
+    for some, most in ((components[light], LIGHT_PACK), (components[~light], PACK)):
+        held = most
+        for component in some.tolist():
+            held += int(size[component])
+            if held > most or last == LONE:
+                last, held = last + 1, int(size[component])
+            pack[component] = last
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]
 
 
-def _meets(problem: DayProblem, arrays: FleetArrays) -> BoolArray:
+def _meets(problem: DayProblem, arrays: FleetArrays, node: BoolArray) -> BoolArray:
     """The sites [S] that count cars together."""
-    meets: BoolArray = np.asarray(meetings(arrays, *node_power_range(arrays)).node.any(axis=1))
+    meets: BoolArray = np.asarray(node.any(axis=1))
     meets[(arrays.peak_price > 0.0) | (arrays.metered > 0)] = True
     meets[arrays.block_site] = True
     if problem.objective in ("peak_shaving", "load_levelling"):

@@ -14,15 +14,17 @@ so that any prices give a bound on the whole problem.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from optimize.arrays import BoolArray
 from optimize.fleet.arrays import FleetArrays
-from optimize.fleet.compile import Compiled
 from optimize.fleet.layout import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from optimize.fleet.compile import Compiled
 
 WIDEN_KW = 1e-6
 
