@@ -48,16 +48,14 @@ class Part:
 
 def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     """The day's components, small ones together up to PACK; every car is in exactly one part."""
-    arrays = with_own_limits(arrays_of(problem, session_windows(problem), mode))
+    arrays = arrays_of(problem, session_windows(problem), mode)
     paths = [arrays.path(j) for j in range(arrays.sites)]
-    where = meetings(arrays, *node_power_range(arrays))
-    meets = _meets(problem, arrays, where.node)
-    rows = (where.node.astype(np.int64) + where.at_peak).sum(axis=1) * (not unsupported(problem))
+    meets = _meets(problem, arrays)
     above = [[k for k in path if meets[k]] for path in paths]
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
     weighed = [one.cars() for one in problem.constraints]
-    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed, rows)
+    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed, _rows(problem, arrays))
     sessions: dict[str, list[Session]] = {car.battery_id: [] for car in problem.cars}
     for session in problem.sessions:
         sessions[session.battery_id].append(session)
@@ -139,9 +137,18 @@ def _packs(
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]
 
 
-def _meets(problem: DayProblem, arrays: FleetArrays, node: BoolArray) -> BoolArray:
+def _rows(problem: DayProblem, arrays: FleetArrays) -> IntArray:
+    """How many rows the fleet engine needs for each site [S]; none if the day is not for it."""
+    if unsupported(problem):
+        return np.zeros(arrays.sites, dtype=np.int64)
+    held = with_own_limits(arrays)
+    where = meetings(held, *node_power_range(held))
+    return np.asarray(where.node.sum(axis=1) + where.at_peak.sum(axis=1))
+
+
+def _meets(problem: DayProblem, arrays: FleetArrays) -> BoolArray:
     """The sites [S] that count cars together."""
-    meets: BoolArray = np.asarray(node.any(axis=1))
+    meets: BoolArray = np.asarray(meetings(arrays, *node_power_range(arrays)).node.any(axis=1))
     meets[(arrays.peak_price > 0.0) | (arrays.metered > 0)] = True
     meets[arrays.block_site] = True
     if problem.objective in ("peak_shaving", "load_levelling"):

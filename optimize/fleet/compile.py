@@ -23,7 +23,7 @@ class Compiled:
     """The kernel's fleet, cars reordered by group.
 
     order [n]: the car of each kernel position; stay_order [s] likewise. groups: the sites of each group, in
-    the order of their local rows; of sites whose cars meet others in the same rows the first. rows: local rows
+    the order of their local rows; of sites whose cars meet others in the same rows the first. rows: those
     of the widest group. up_channel, down_channel [B]: the reserve channel of each block in that direction, −1
     if none.
     """

@@ -10,10 +10,12 @@ from optimize.types import DayProblem, ReserveBlock, Session, Site
 from tests.optimize.fleets import car, day, everyday, everyday_car, stay, two_peaks, wear
 
 
-def homes_day(count: int, seed: int = 1, *, feeder: bool = False, transformers: int = 0) -> DayProblem:
+def homes_day(
+    count: int, seed: int = 1, *, feeder: bool = False, transformers: int = 0, load: bool = False
+) -> DayProblem:
     """Quarter-hours of `count` cars, each behind a site of its own that can bind.
 
-    feeder: all on one; transformers: on so many in turn, each of which can bind.
+    feeder: all on one; transformers: on so many in turn, each of which can bind; load: with a household's.
     """
     rng = np.random.default_rng([seed, 41])
     market = two_peaks(rng)
@@ -29,7 +31,13 @@ def homes_day(count: int, seed: int = 1, *, feeder: bool = False, transformers: 
     if streets:
         above = [streets[i % transformers] for i in range(count)]
     sites = [
-        Site(site_id=one.site_id, import_limit_kw=8.0, export_limit_kw=7.0, parent_id=parent)
+        Site(
+            site_id=one.site_id,
+            import_limit_kw=8.0,
+            export_limit_kw=7.0,
+            parent_id=parent,
+            base_load_kw=rng.uniform(0.1, 1.5, 96) if load else None,
+        )
         for one, parent in zip(cars, above, strict=True)
     ]
     each = 3.0 * count / max(1, transformers)
