@@ -7,7 +7,7 @@ arrays       the question as arrays; what of a DayProblem the engine can express
 route        which engine plans a day
 plan         a DayProblem through this engine; at_once: without a search
 solve        iterate to a proven gap; warm: prices to begin with; workers: cars on Dask workers
-engine       the predictor–corrector loop; coupling: where cars meet
+engine       the predictor–corrector loop; coupling: where cars meet; expansion: who has a part in it
 part         the cars of one process, swept by passes with newton (one car's elimination), rows, schur, start
 polish       what the relaxation leaves out made exact, in plan and bound; own: cars' problems with binaries
 tidy         the plan taken to a corner and its dust off: by moves in the tables of ground, corner and small

@@ -10,7 +10,8 @@ import numpy as np
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.bound import bound_cars
 from optimize.fleet.compile import compile_fleet
-from optimize.fleet.coupling import Coupling, expansion
+from optimize.fleet.coupling import Coupling
+from optimize.fleet.expansion import expansion
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import (
     BY_BOTH,
