@@ -23,7 +23,7 @@ from optimize.constraints import of_cars
 from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import FleetArrays, arrays_of, unsupported
 from optimize.fleet.coupling import meetings, node_power_range
-from optimize.fleet.route import RESERVE_WEIGHT
+from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.types import Car, DayProblem, DepartureOutcome, Mode, ModePlan, Prices, Session, SolverRecord
 from optimize.windows import session_windows
 
@@ -31,9 +31,9 @@ LONE = 0
 PACK = 3_000
 """Weighted slots of components that are planned together: large enough to be quick, small enough that a limit
 which ends one search costs the others little."""
-LIGHT, LIGHT_PACK = 0.04, 16_000
-"""Components with at most so many rows a weighted slot are light for the fleet engine: so much of them goes
-together that it plans them, few enough for its dense factors."""
+LIGHT = 0.04
+"""Components with at most so many rows a weighted slot are light for the fleet engine. Just so many of them
+go together that it plans them, few enough for its dense factors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -124,16 +124,21 @@ def _packs(
     coupled = np.zeros(nodes, dtype=np.int64)
     np.add.at(coupled, label[: arrays.sites], rows)
     light = (coupled[components] > 0) & (coupled[components] <= LIGHT * size[components])
-    if size[components[light]].sum() <= LIGHT_PACK:
+    left = int(size[components[light]].sum())
+    if left <= STEPS_AT_ONCE:
         light[:] = False
-    pack, last = np.full(nodes, LONE), LONE
-    for some, most in ((components[light], LIGHT_PACK), (components[~light], PACK)):
-        held = most
-        for component in some.tolist():
-            held += int(size[component])
-            if held > most or last == LONE:
-                last, held = last + 1, int(size[component])
-            pack[component] = last
+    pack, last, held = np.full(nodes, LONE), LONE, STEPS_AT_ONCE + 1
+    for component in components[light].tolist():
+        if held > STEPS_AT_ONCE < left:
+            last, held = last + 1, 0
+        pack[component] = last
+        held, left = held + int(size[component]), left - int(size[component])
+    held = PACK + 1
+    for component in components[~light].tolist():
+        held += int(size[component])
+        if held > PACK:
+            last, held = last + 1, int(size[component])
+        pack[component] = last
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]
 
 
