@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -15,10 +17,12 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.like_days import LikeDays
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
-from flows.stages import Context
+from flows.stages import Context, made
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
+from optimize.plan import PlannedDay
+from optimize.types import DayProblem, Mode
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
 from warehouse.zones import market_day_slots
 
@@ -124,6 +128,37 @@ def test_each_mode_begins_with_what_it_left_in_the_batteries(depot: Workspace) -
         assert energy == pytest.approx(slots.loc[mode, "energy_end_kwh"]), mode
     assert len({round(energy, 3) for energy in begun.values()}) > 1
     assert inputs.carried.past
+
+
+def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked as well what they would do from what the cars hold, to see whether they do better."""
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    plan(Context.of(depot, AS_OF), DAY)
+    solve, ended = made.plan_modes, []
+
+    def ends_early(problem: DayProblem, modes: Sequence[Mode], **limits: float) -> PlannedDay:
+        found = solve(problem, modes, **limits)
+        ended.extend(modes)
+        early = {mode: replace(one.solver, status="time_limit") for mode, one in found.plans.items()}
+        return replace(
+            found, plans={mode: replace(one, solver=early[mode]) for mode, one in found.plans.items()}
+        )
+
+    monkeypatch.setattr(made, "plan_modes", ends_early)
+    at = datetime.combine(DAY, time(20), tzinfo=UTC)
+    result = plan(Context.of(depot, at), NEXT)
+    assert ended == ["uncontrolled", "ordered", "v2g", "uncontrolled", "ordered"]
+    slots = depot.warehouse.read("out_plan_slot", where={"plan_id": result.details["plan_id"]})
+    begun = slots[slots["interval_start_utc"] == pd.Timestamp(at)]
+    begun = begun[begun["battery_id"] == "car-1"].set_index("mode")["energy_start_kwh"]
+    inputs = inputs_of(depot, NEXT, at)
+    kwh = inputs.capacity_kwh["car-1"]
+    assert begun.to_dict() == pytest.approx(
+        {mode: inputs.carried.of(mode)["s2"] * kwh for mode in ("uncontrolled", "ordered", "v2g")}
+    )
+    assert len(set(begun)) > 1
 
 
 def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
