@@ -22,6 +22,7 @@ from flows.mapping.open_stays import taken_as_over
 from flows.mapping.past import Past
 from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
+from warehouse.at_once import at_once
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds
 
@@ -37,7 +38,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     known, zone = context.known, context.workspace.zone
     market_day_bounds(day, zone)  # refuses what is no market day, whatever else is missing
     settings = context.workspace.settings
-    all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
+    with at_once(known.warehouse):
+        all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
     sites = all_sites[all_sites["zone"] == zone]
     batteries = all_batteries[all_batteries["site_id"].isin(sites["site_id"])]
     if batteries.empty:

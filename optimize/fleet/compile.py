@@ -73,15 +73,16 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     target = arrays.target_kwh[stay_order]
     idle = (target <= floor) | (arrays.departure_price <= 0.0)
     behind = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    # Copies: an array that may not be written is another type, for which every kernel is compiled anew.
     fleet = Fleet(
         hours=arrays.slot_hours,
         slots=T,
         up=up,
         down=down,
         taper=taper,
-        import_cost=np.ascontiguousarray(arrays.import_cost),
-        export_value=np.ascontiguousarray(arrays.export_value),
-        may_discharge=np.ascontiguousarray(arrays.may_discharge),
+        import_cost=np.array(arrays.import_cost, order="C"),
+        export_value=np.array(arrays.export_value, order="C"),
+        may_discharge=np.array(arrays.may_discharge, order="C"),
         departure_price=max(arrays.departure_price, 1e-9),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
         activation=np.array(activation).reshape(-1, T),
