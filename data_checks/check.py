@@ -64,8 +64,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
     as a whole is blocked too. Neither batteries nor the files of one touch each other: a telemetry frame may
     be checked in parts that hold whole files of batteries, and `combined_checks` puts them together again. A
-    file too long for that may be checked stretch by stretch, each with its neighbours (`context.within`): what
-    is said of a file as a whole is said of each stretch then.
+    file too long for that may be checked stretch by stretch, each with its neighbours (`context.within`):
+    what is said of a file as a whole is said of each stretch then.
     Raises FrameError for a frame of another shape, SuiteError if an expectation cannot be evaluated.
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)

@@ -1,14 +1,16 @@
 """Rows as they arrived: into the raw tables, and out again for the checks, in parts that fit in memory."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 
 import duckdb
 import pandas as pd
 
 from warehouse.beliefs import received
 from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
+from warehouse.errors import ContractError
 from warehouse.receipts import free_instant, landed_before, require_landable, told_apart
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
@@ -38,8 +40,9 @@ class Part:
 
     source_ids: all that wait; of a battery with many rows, of which lowest and highest are then the id, some.
     lowest, highest: inclusive bounds of the first key column (telemetry: battery); None is open, and rows
-    without an id belong to the part without `lowest`. start, end: of a file with many rows a stretch, half-open;
-    None is open, and rows without a time belong to the part without `start`. rows: without neighbours in time.
+    without an id belong to the part without `lowest`. start, end: of a file with many rows a stretch,
+    half-open; None is open, and rows without a time belong to the part without `start`. rows: without those
+    that are read for being neighbours in time.
     """
 
     dataset: str
@@ -62,22 +65,27 @@ class Part:
         return frame[own]
 
 
-def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.datetime) -> Landed:
+def land(
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceFile,
+    landing: dt.datetime,
+    more: Iterable[SourceFile] = (),
+) -> Landed:
     """Insert a file's rows and its record, once, inside the caller's transaction; landing: when, in UTC.
 
-    Raises CellError, OptionError as `warehouse.receipts.require_landable`.
+    more: the rest of its rows, piece by piece; asked for only where the file had not landed. Raises
+    CellError, OptionError as `warehouse.receipts.require_landable`, ContractError for another file's piece.
     """
     require_landable(connection, source, landing)
     if known := landed_before(connection, source):
         return Landed(source_id=known[0], rows=known[1], already=True)
-    frame, rows = told_apart(connection, source), len(source.frame)
     record = {
         "source_id": source.source_id,
         "dataset": source.dataset,
         "source": source.source,
         "file_name": source.file_name,
         "sha256": source.sha256,
-        "rows": rows,
+        "rows": len(source.frame),
         "provider": source.provider,
         "licence": source.licence,
         "attribution": source.attribution,
@@ -91,9 +99,17 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
     insert(connection, table, arrow_table(pd.DataFrame([record]), table))
-    for first in range(0, rows, _SLICE_ROWS):
-        part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
-        insert(connection, contract, arrow_table(part, contract))
+    rows = 0
+    for piece in chain((source,), more):
+        if piece.source_id != source.source_id:
+            raise ContractError(f"{source.file_name} changed while it was read: try again")
+        frame = told_apart(connection, piece)
+        rows += len(frame)
+        for first in range(0, len(frame), _SLICE_ROWS):
+            part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
+            insert(connection, contract, arrow_table(part, contract))
+    if rows != len(source.frame):
+        connection.execute("UPDATE raw_source SET rows = ? WHERE source_id = ?", [rows, source.source_id])
     return Landed(source_id=source.source_id, rows=rows, already=False)
 
 
@@ -187,7 +203,7 @@ def _by_file(
 def _by_time(
     connection: duckdb.DuckDBPyConnection, dataset: str, owner_id: str, source_id: str, rows: int
 ) -> list[Part]:
-    """Return parts of one file of a battery: stretches of whole days, or of hours where a day has more rows."""
+    """Return parts of one file of a battery: stretches of days, or of hours where a day has more rows."""
     contract = dataset_contract(dataset)
     hours = connection.execute(
         f"SELECT date_trunc('hour', {contract.time_column}) AS hour, count(*) "  # noqa: S608
@@ -207,8 +223,8 @@ def _by_time(
             begin, size = start, 0
         size += count
     found.append((begin, None, size))
-    whose = {"source_ids": (source_id,), "lowest": owner_id, "highest": owner_id}
-    return [Part(dataset=dataset, rows=size, start=start, end=end, **whose) for start, end, size in found]
+    of_file = Part(dataset=dataset, source_ids=(source_id,), rows=0, lowest=owner_id, highest=owner_id)
+    return [replace(of_file, rows=size, start=start, end=end) for start, end, size in found]
 
 
 def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame:

@@ -178,7 +178,7 @@ def check_context(
     """
     warehouse = context.workspace.warehouse
     fleet = declared(warehouse, "fleet")
-    stated = {}
+    stated: dict[str, Any] = {}
     if dataset == "prices":
         stated = _units_stated(_files(warehouse, frame) if files is None else files)
     return CheckContext(

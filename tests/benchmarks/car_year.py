@@ -1,4 +1,4 @@
-"""A year of one car's telemetry at a sample a second, ingested and checked: time, and memory of all processes.
+"""A year of a car's telemetry at a sample a second, ingested and checked: time and memory of all processes.
 
 python -m tests.benchmarks.car_year [--days 365] [--files month|one] [--format parquet|csv]
 
@@ -57,7 +57,7 @@ def write_days(folder: Path, days: int, *, files: str, suffix: str) -> list[Path
 
 
 def _day(number: int) -> pa.Table:
-    """One day of the car: two drives at changing powers, and a charge in the evening that makes up for them."""
+    """One day of the car: two drives at changing powers, and a charge in the evening that makes up for it."""
     rng = np.random.default_rng([2033, number])
     second = np.arange(SECONDS)
     leaves = int(rng.integers(6 * 3600, 9 * 3600))

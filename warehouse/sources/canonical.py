@@ -114,12 +114,14 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     columns = reader.all(table, found, faults if isinstance(faults, Faults) else None)
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
-    frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
+    frame = pd.DataFrame(columns).assign(source_row=table.row_numbers)
     if isinstance(told, Received):
         cells = Cells.found(table, str(told.column))
         frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
     frame, aged = carried(dataset, frame, {})
+    if file.span is not None:
+        frame = frame.iloc[file.span.first - file.span.begin :].reset_index(drop=True)
     parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *aged))
     return to_pack(dataset, parsed, options, file.name)
 

@@ -70,7 +70,10 @@ def _parquet(file: RawFile) -> RawTable:
     columns.refuse_bomb()
     if columns.rows == 0:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
-    return RawTable(file=file.name, columns=columns, rows=columns.rows)
+    if (span := file.span) is None:
+        return RawTable(file=file.name, columns=columns, rows=columns.rows)
+    numbers = np.arange(span.begin + 1, span.end + 1)
+    return RawTable(file=file.name, columns=columns, rows=numbers.size, numbers=numbers)
 
 
 def read_table(file: RawFile, *, dialect: Dialect = PLAIN, used: Collection[str] | None = None) -> RawTable:
