@@ -162,7 +162,7 @@ def _alone(
         yield telemetry.future_clock(rows, context)
         yield clocks.unset(rows, "time_utc")
     if dataset == "telemetry":
-        yield cells.cell_voltage(rows, packs)
+        yield from cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
         yield telemetry.power(rows, packs)
     elif dataset == "soc_power":

@@ -50,6 +50,7 @@ INGEST_ORDER = (
 """The datasets, each after those that its rows refer to."""
 
 _SHOWN = 5
+_MAPPING = "; `v2g mapping suggest` writes a mapping for columns that are named otherwise"
 _COARSE = "soc_power"  # telemetry of cars that tell neither voltage nor current
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
@@ -176,12 +177,14 @@ def _counts_again(file: str, dataset: str, keys: Sequence[str]) -> str:
 def with_source(
     error: SourceError, dataset: str, file: Path, source: str, how: Mapping[str, Any]
 ) -> SourceError:
-    """The error of a refused file, with the source that would read it, if any; how: as it was read."""
+    """The error of a refused file, with what would read it, if anything is known; how: as it was read."""
     of_contents = (CellError, ColumnError, EmptyFileError, UndecodableFileError, UnitError)
     if source not in ("csv", "parquet") or not isinstance(error, of_contents) or "(source " in str(error):
         return error
     try:
-        return error.saying(source_hint(dataset, load(file, follow=bool(how.get("follow", True)))))
+        hint = source_hint(dataset, load(file, follow=bool(how.get("follow", True))))
+        foreign = sum(isinstance(one, ColumnError) for one in (error, *error.besides)) > 1
+        return error.saying(hint or _MAPPING if foreign else hint)
     except SourceError:  # it has no contents to go by, or is gone
         return error
 
