@@ -14,7 +14,7 @@ from warehouse.store import Warehouse
 
 KEPT_ROWS = 3_000_000
 """Rows of all files together that are kept until the last is read: some 300 MB."""
-Read = Callable[[], Iterator[SourceFile]]
+Pieces = Callable[[], Iterator[SourceFile]]
 Judge = Callable[[SourceFile], list[str]]
 """What is to be told of a file, or of a piece of one; raises SourceError where it cannot land."""
 
@@ -23,24 +23,24 @@ Judge = Callable[[SourceFile], list[str]]
 class Reading:
     """A file that was read: `item`, which has its rows if it is `kept`, and what is to be told of it.
 
-    read: gives the file, or one piece of it after the other.
+    pieces: gives the file, or one piece of it after the other, and anew when it is called again.
     """
 
-    read: Read
+    pieces: Pieces
     item: SourceFile
     kept: bool
     told: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, read: Read, judge: Judge, room: int) -> Reading:
+    def of(cls, pieces: Pieces, judge: Judge, room: int) -> Reading:
         """Read a file of which at most `room` rows are kept; of more each piece is judged here and let go."""
-        pieces = read()
-        first = next(pieces)
-        second = next(pieces, None)
+        read = pieces()
+        first = next(read)
+        second = next(read, None)
         if second is None and len(first.frame) <= room:
-            return cls(read=read, item=first, kept=True)
+            return cls(pieces=pieces, item=first, kept=True)
         notes, told, unknown, number = dict[str, None](), list[str](), list[UnknownIdError](), 0
-        for piece in chain((first,), () if second is None else (second,), pieces):
+        for piece in chain((first,), () if second is None else (second,), read):
             number += 1
             notes |= dict.fromkeys(piece.notes)
             try:
@@ -51,7 +51,7 @@ class Reading:
             raise unknown[0]
         told += [f"{error}: these rows are set aside" for error in unknown]
         item = replace(first, frame=first.frame.iloc[:0], notes=tuple(notes))
-        return cls(read=read, item=item, kept=False, told=tuple(told))
+        return cls(pieces=pieces, item=item, kept=False, told=tuple(told))
 
     def land(self, warehouse: Warehouse, moment: datetime) -> Landed:
         """Land its rows. Raises SourceError for a file that is no longer the one that was read."""
@@ -61,7 +61,7 @@ class Reading:
         return warehouse.land(next(pieces), moment, pieces)
 
     def _again(self) -> Iterator[SourceFile]:
-        for piece in self.read():
+        for piece in self.pieces():
             if piece.source_id != self.item.source_id:
                 raise SourceError("changed while it was read: ingest it again", file=piece.file_name)
             yield piece
