@@ -19,7 +19,7 @@ from flows.stages.check import check_context
 from flows.stages.ingest import after, how_to_read, not_declared, read_file, with_source
 from flows.stages.record import StageResult
 from warehouse.contracts import conform, dataset_contract, landed_contract
-from warehouse.errors import SourceError, UnknownIdError, printable
+from warehouse.errors import SourceError, UnknownIdError, printable, together
 from warehouse.sources import Received, SourceFile, received_as
 from warehouse.sources.faults import Faults
 
@@ -116,7 +116,7 @@ def _tried(
         return _Tried(file=name, faults=rows, code=problem_of(error).exit_code), None
     refusing = faults.refusing[1:]
     if faults.refusing:
-        refusing = [with_source(faults.refusing[0], dataset, file, source, how), *refusing]
+        refusing = [with_source(together(faults.refusing), dataset, file, source, how), *refusing]
     told = [_fault(name, "refused", one) for one in refusing]
     told += [_fault(name, "set aside", one) for one in faults.aside]
     code = max((problem_of(one).exit_code for one in faults.refusing), key=lambda code: code == 4, default=0)

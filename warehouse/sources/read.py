@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.faults import Faults
 from warehouse.sources.mapped import FILLED, OPTIONS, parse_mapped
 from warehouse.sources.parsed import Parsed
+from warehouse.sources.pieces import pieces
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import unfit
@@ -146,6 +147,21 @@ def read_source(
     _reader(dataset, source, printable(path.name))
     file = load(path, caps, follow=follow)
     return parse_source(dataset, file, source=source, zone=zone, received=received, faults=faults, **options)
+
+
+def read_pieces(
+    dataset: str, path: Path | str, *, source: str = "csv", caps: Caps = CAPS, follow: bool = True, **how: Any
+) -> Iterator[SourceFile]:
+    """`read_source`, of a long log its rows piece by piece: sources of one id, each with some of the rows.
+
+    how: of `read_source`, but for `faults`.
+    """
+    path = Path(path)
+    _reader(dataset, source, printable(path.name))
+    file = load(path, caps, follow=follow)
+    cut = source in ("csv", "parquet")
+    for piece in pieces(dataset, file) if cut else (file,):
+        yield parse_source(dataset, piece, source=source, **how)
 
 
 def parse_source(
