@@ -262,10 +262,10 @@ def test_small_days_go_to_the_exact_formulation_and_large_ones_to_the_engine() -
     assert "load_levelling" in beyond.why
 
 
-def signatures() -> dict[str, int]:
-    """How many versions of each kernel are loaded, by its name."""
+def signatures() -> dict[str, list[str]]:
+    """The types that each kernel was compiled for, by its name."""
     return {
-        f"{module.__name__}.{name}": len(member.nopython_signatures)
+        f"{module.__name__}.{name}": [str(one) for one in member.nopython_signatures]
         for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith("optimize.fleet")]
         for name, member in vars(module).items()
         if isinstance(member, Dispatcher)
@@ -273,7 +273,7 @@ def signatures() -> dict[str, int]:
 
 
 def test_what_is_compiled_once_serves_days_of_all_kinds() -> None:
-    """An array of another type in one of them would have every kernel compiled again, for a minute."""
+    """An array that may not be written, in one of them, would have every kernel compiled again: a minute."""
     reached = 0
     for seed in range(30):
         problem = without_drawdown(small_day(seed, SUPPORTED))
@@ -284,4 +284,4 @@ def test_what_is_compiled_once_serves_days_of_all_kinds() -> None:
                 reached += 1
     found = signatures()
     assert reached > 30 and len(found) > 20
-    assert {name: count for name, count in found.items() if count > 1} == {}
+    assert {name: ones for name, ones in found.items() if any("readonly" in one for one in ones)} == {}
