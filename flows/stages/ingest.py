@@ -223,7 +223,9 @@ def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
     if "begun" not in how:
         return how
     running = item.frame[item.frame["departure_utc"].isna()].assign(sha256=item.sha256)
-    running["next_utc"] = pd.Series(pd.NaT, running.index, dtype="datetime64[us, UTC]")
+    for name in ("next_utc", "ended_utc"):
+        running[name] = pd.Series(pd.NaT, running.index, dtype="datetime64[us, UTC]")
+    running["ended_sha256"] = None
     return {**how, "begun": pd.concat([how["begun"], running[list(BEGUN)]], ignore_index=True)}
 
 

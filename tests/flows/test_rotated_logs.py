@@ -16,7 +16,7 @@ from flows.stages.ingest import after, ingest
 from flows.stages.tryout import dry_run
 from flows.stages.withdraw import withdraw
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, fleet_rows, put, site_rows
+from tests.flows.conftest import AS_OF, fleet_rows, put, session_rows, site_rows
 from warehouse.begun import COLUMNS as BEGUN
 from warehouse.begun import begun
 from warehouse.errors import EmptyFileError
@@ -297,3 +297,40 @@ def test_a_dry_run_reads_the_rest_as_the_real_run_does(tmp_path: Path) -> None:
     assert [row["outcome"] for row in told.tables["files"]] == ["taken", "taken"], told.tables
     told = dry_run(Context.of(fresh, AS_OF), "sessions", both[::-1], **how)
     assert [row["outcome"] for row in told.tables["files"]] == ["refused", "taken"], told.tables
+
+
+def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(tmp_path: Path) -> None:
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    stop = frames[-1]
+    begins = {"transactionData": [energy(8, 0.0), soc(8, 20), energy(18, 40_000.0)]}
+    told = [*frames[:-1], [*stop[:3], stop[3] | begins]]
+    whole = tell(with_cars(tmp_path / "whole"), [frames])
+    cut = tell(with_cars(tmp_path / "cut"), [told[:5], told[5:]])
+    assert cut["energy_kwh"].tolist() == [40.0]
+    again = with_cars(tmp_path / "again")
+    pd.testing.assert_frame_equal(tell(again, [frames[:5], frames[5:]]), whole)
+    file = again.root / "again.jsonl"
+    file.write_text(json.dumps(stop) + "\n")
+    later = Context.of(again, AS_OF + timedelta(minutes=9))
+    with pytest.raises(EmptyFileError, match="ingested first, it is read"):
+        ingest(later, "sessions", [file], source="ocpp")
+    pd.testing.assert_frame_equal(counted(again), whole)
+
+
+def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -> None:
+    mine, theirs = (stay_16(7, car, 1, first, 20, charge=True) for car, first in (("car1", 8), ("car2", 9)))
+    begun = pd.concat([begun_rows(tmp_path, mine[:4]), begun_rows(tmp_path, theirs[:4])])
+    assert rest(tmp_path, begun.head(1), mine[4:]) == {"ocpp-7"}
+    assert rest(tmp_path, begun, mine[4:]) == set()
+    stop = mine[-1]
+    assert rest(tmp_path, begun, [*mine[4:-1], [*stop[:3], stop[3] | {"idTag": "CAR1"}]]) == {"ocpp-7"}
+
+
+def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_path: Path) -> None:
+    workspace = with_cars(tmp_path / "depot")
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    row = session_rows().head(1).assign(battery_id="car1", session_id="plan1")
+    put(workspace, "sessions", row.assign(arrival_utc=stamp(9), departure_utc=stamp(19)))
+    check(Context.of(workspace, AS_OF))
+    found = tell(workspace, [frames[:5], frames[5:]])
+    assert [name.split("@")[0] for name in found.index] == ["ocpp-17"]

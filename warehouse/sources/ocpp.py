@@ -105,6 +105,8 @@ class _Log:
     def row(self, transaction: Transaction, before: Begun | None) -> dict[str, object] | None:
         """Return a session; None of one that is left out, as a note says, or of which no more is told."""
         running = transaction.running
+        if before:  # what a stop says of the beginning was told by an earlier log
+            transaction.drop_beginning(before.start.readings)
         if before and transaction.stop is None and transaction.readings == list(before.start.readings):
             return None
         if transaction.start is None or (transaction.stop is None and not running):

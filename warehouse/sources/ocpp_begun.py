@@ -9,6 +9,7 @@ lower than it was read last. A transaction that goes on keeps its session_id and
 import datetime as dt
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,14 +66,27 @@ def goes_on(
         own = by_id.get(named["transaction"], []) if named else []
         if not named or not own or any(_is_start(message, row) for message in own):
             continue
-        one = _begun(row, named["transaction"], own, station)
+        one = _begun(row, named["transaction"], own, station, sha256)
         if one is None:
             continue
         key = (named["transaction"], row["arrival_utc"])
         # Of several parts before this one that which went furthest.
         if key not in found or _last_wh(one) >= _last_wh(found[key]):
             found[key] = one
-    return found
+    return found if station else _told_apart(found)
+
+
+def _told_apart(found: Mapping[tuple[str, dt.datetime], Begun]) -> dict[tuple[str, dt.datetime], Begun]:
+    """Return what is the only one of its number and place, or is told by its token.
+
+    Stations that nobody names number their transactions alike.
+    """
+    alike = Counter((number, one.start.place) for (number, _), one in found.items())
+    return {
+        key: one
+        for key, one in found.items()
+        if one.start.token is not None or alike[key[0], one.start.place] == 1
+    }
 
 
 def _is_start(message: Told, row: Mapping[str, Any]) -> bool:
@@ -81,7 +95,7 @@ def _is_start(message: Told, row: Mapping[str, Any]) -> bool:
 
 
 def _begun(
-    row: Mapping[str, Any], transaction_id: str, own: Sequence[Told], station: str | None
+    row: Mapping[str, Any], transaction_id: str, own: Sequence[Told], station: str | None, sha256: str
 ) -> Begun | None:
     """Return what a row told the beginning of, None where what the log says cannot be the rest of it."""
     charger = _CHARGER.fullmatch("" if pd.isna(row["charger_id"]) else str(row["charger_id"]))
@@ -93,7 +107,10 @@ def _begun(
     times = [time for one in own for time in _times(one)]
     if not times or min(times) < arrival or (not pd.isna(next_utc) and max(times) > next_utc):
         return None
-    tokens = {one.token for one in own if one.token}
+    # What another log told the end of is told again, not gone on with.
+    if not pd.isna(row["ended_utc"]) and row["ended_sha256"] != sha256 and min(times) >= row["ended_utc"]:
+        return None
+    tokens = {said for one in own if one.token for said in (one.token, one.token.upper(), one.token.lower())}
     by_token = {session_id(transaction_id, arrival, station, place, token): token for token in tokens}
     if tokens and row["session_id"] not in by_token:
         return None
