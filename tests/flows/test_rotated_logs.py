@@ -334,3 +334,15 @@ def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_
     check(Context.of(workspace, AS_OF))
     found = tell(workspace, [frames[:5], frames[5:]])
     assert [name.split("@")[0] for name in found.index] == ["ocpp-17"]
+
+
+def test_a_register_that_begins_anew_in_the_next_log_is_not_gone_on_with(tmp_path: Path) -> None:
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    for frame in frames[5:]:
+        for group in frame[3].get("meterValue", []):
+            sample = group["sampledValue"][0]
+            if sample["measurand"] != "SoC":
+                sample["value"] = str(float(sample["value"]) - 1_014_000.0)
+        if "meterStop" in frame[3]:
+            frame[3]["meterStop"] -= 1_014_000.0
+    assert rest(tmp_path, begun_rows(tmp_path, frames[:5]), frames[5:]) == set()

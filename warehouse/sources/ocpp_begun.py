@@ -8,6 +8,7 @@ lower than it was read last. A transaction that goes on keeps its session_id and
 
 import datetime as dt
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,17 +135,20 @@ def _begun(
 def _counted(row: Mapping[str, Any], own: Sequence[Told]) -> tuple[Reading | None, float | None] | None:
     """Return the register that the rest goes on from and the energy (Wh) until then; None if it cannot be.
 
-    A rest that begins before the register was read last, as of logs that overlap, goes on from its own first.
+    A rest that begins before the register was read last and reads that again, as of logs that overlap, goes
+    on from its own first. Any other that begins lower is of a register that began anew.
     """
     if pd.isna(row["register_kwh"]):
         return None, None
     low = Reading(time=row["arrival_utc"], energy_wh=1000.0 * float(row["register_kwh"]))
     energy_wh = 0.0 if pd.isna(row["energy_kwh"]) else 1000.0 * float(row["energy_kwh"])
-    first = next((it for one in own for it in one.readings if it.energy_wh is not None), None)
-    if first is None or can_rise(low, first):
+    told = [it for one in own for it in one.readings if it.energy_wh is not None]
+    if not told or can_rise(low, told[0]):
         return low, energy_wh
-    twice = (low.energy_wh or 0.0) - (first.energy_wh or 0.0)
-    if not 0.0 < twice <= energy_wh:
+    first, last_wh = told[0], low.energy_wh or 0.0
+    twice = last_wh - (first.energy_wh or 0.0)
+    again = any(math.isclose(it.energy_wh or 0.0, last_wh, rel_tol=1e-9, abs_tol=1e-3) for it in told)
+    if not again or not 0.0 < twice <= energy_wh:
         return None
     return replace(low, energy_wh=first.energy_wh), energy_wh - twice
 
