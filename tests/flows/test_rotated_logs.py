@@ -346,3 +346,13 @@ def test_a_register_that_begins_anew_in_the_next_log_is_not_gone_on_with(tmp_pat
         if "meterStop" in frame[3]:
             frame[3]["meterStop"] -= 1_014_000.0
     assert rest(tmp_path, begun_rows(tmp_path, frames[:5]), frames[5:]) == set()
+
+
+@pytest.mark.parametrize("front", [b"", b"\0" * 5000])
+def test_a_log_cut_within_a_line_loses_that_line_alone(tmp_path: Path, front: bytes) -> None:
+    begun = begun_rows(tmp_path, BEGINNING)
+    lines = "".join(json.dumps(frame) + "\n" for frame in REST).encode()
+    file = tmp_path / "half.jsonl"
+    file.write_bytes(front + (b"" if front else b'stamp": "2026-09-01T12:00:00Z"}]}]\n') + lines)
+    found = read_source("sessions", file, source="ocpp", begun=begun).frame
+    assert found["departure_utc"].notna().sum() == 2
