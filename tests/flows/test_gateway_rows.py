@@ -22,7 +22,7 @@ from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 from tests.flows.depots import PASSWORD, serving, station
 
-SPEED = 3600.0
+SPEED = 1800.0
 
 
 @pytest.fixture(scope="module")
