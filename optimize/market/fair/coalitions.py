@@ -28,7 +28,7 @@ class Coalitions:
     """The coalitions of a day's cars, each planned once; bit i of a coalition is car i.
 
     open_eur: the most that a coalition's plan may lie below the best one. binaries: the most that a plan
-    needed; with any, what is earned is not the value of a linear programme, and the core may be empty.
+    needed; without any, what is earned is the value of a linear programme.
     Raises ProblemError for a day with reserves, own constraints or another objective than net benefit.
     """
 
@@ -78,14 +78,16 @@ class Coalitions:
     def game(self, told: Callable[[int, int], None] | None = None) -> Game:
         """The game of all coalitions; told: how many are planned, and of how many. Raises as plan_day.
 
-        Raises ProblemError for more than MOST_PLAYERS cars.
+        A coalition may leave some of its cars on plug-in, so none earns less than a smaller one: where plans
+        need binaries, that of all of its cars alone could. Raises ProblemError for more than MOST_PLAYERS cars.
         """
         players = tuple(car.battery_id for car in self.problem.cars)
         if len(players) > MOST_PLAYERS:
             raise ProblemError("game", "players", len(players), f"must be <= {MOST_PLAYERS}")
         values = np.zeros(self.everybody + 1)
         for coalition in range(1, values.size):
-            values[coalition] = self.value_eur(coalition)
+            smaller = [coalition ^ 1 << i for i in range(len(players)) if coalition >> i & 1]
+            values[coalition] = max(self.value_eur(coalition), values[smaller].max())
             if told is not None:
                 told(coalition, self.everybody)
         return Game(players=players, value_eur=values)

@@ -7,9 +7,10 @@ sites' shadow prices λ of that day each car is given what it earns at them,
 the last for the room that nobody draws on plug-in: it is whose the room is, the operator's. By strong duality
 no coalition with the operator earns more than it is given, and without him cars earn nothing: it is in the core.
 
-That takes a linear day. Where a plan needs binaries, prices may promise more than there is: a car alone
-would earn more at them than x_i. The sum of that, the duality gap, is found by planning each car at the
-prices, and no coalition gains more than the gap by leaving. It bounds ε of the least core for any fleet.
+That takes a linear day. Where a plan needs binaries, prices may promise more than there is: a car alone, by
+a plan of its own or on plug-in, would have more at them than x_i. The sum of that, the duality gap, is found
+by planning each car at the prices, and no coalition gains more than the gap by leaving. It bounds ε of the
+least core for any fleet.
 """
 
 from __future__ import annotations
@@ -43,20 +44,20 @@ class PricedShares:
     gap_eur: float
 
 
-def priced_shares(coalitions: Coalitions) -> PricedShares:
-    """The allocation from the prices of the exact formulation; raises SolverError as `plan_day`."""
+def priced_shares(coalitions: Coalitions, all_eur: float | None = None) -> PricedShares:
+    """The allocation from the prices of the exact formulation; raises SolverError as `plan_day`.
+
+    all_eur: what all earn, where that is more than by the plan of all cars (`Coalitions.game`).
+    """
     day, whole, idle = coalitions.problem, coalitions.whole, coalitions.idle
     price, netted = _prices(day, coalitions.time_limit_seconds)
     given = _earned(day, whole, price, netted) - _earned(day, idle, price, netted)
-    value = coalitions.value_eur(coalitions.everybody)
-    return PricedShares(
-        cars_eur=given,
-        room_eur=value - float(given.sum()),
-        gap_eur=sum(
-            max(0.0, _alone(day, i, price[i], netted[i], idle, coalitions.time_limit_seconds) - own)
-            for i, own in enumerate(given.tolist())
-        ),
-    )
+    value = coalitions.value_eur(coalitions.everybody) if all_eur is None else all_eur
+    gap = 0.0
+    for i, own in enumerate(given.tolist()):
+        alone = _alone(day, i, price[i], netted[i], idle, coalitions.time_limit_seconds)
+        gap += float(np.maximum(np.maximum(alone, 0.0) - own, 0.0))  # NaN stays
+    return PricedShares(cars_eur=given, room_eur=value - float(given.sum()), gap_eur=gap)
 
 
 def _prices(day: DayProblem, time_limit_seconds: float) -> tuple[FloatArray, BoolArray]:
