@@ -25,6 +25,7 @@ from flows.commands import (
     planning,
     quarantine,
     service,
+    study,
     twin,
     warehouse,
 )
@@ -83,6 +84,7 @@ backtest.add_to(app)
 forecast.add_to(app)
 money.add_to(app)
 ledger.add_to(app)
+study.add_to(app)
 dispatch.add_to(app)
 gateway.add_to(app)
 history.add_to(app)

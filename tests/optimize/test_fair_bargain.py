@@ -48,7 +48,10 @@ def test_theta_is_that_of_a_search() -> None:
             for i in range(int(rng.integers(1, 4)))
         ]
         operator = float(rng.choice([0.0, 0.5]))
-        answer, theta = bargain(owners, operator="operator", operator_otherwise_eur=operator), searched(owners, operator)
+        answer, theta = (
+            bargain(owners, operator="operator", operator_otherwise_eur=operator),
+            searched(owners, operator),
+        )
         if answer.theta is None:
             assert theta is None, seed
             assert answer.low > answer.high

@@ -170,17 +170,22 @@ def test_prices_promise_more_than_there_is_where_powers_have_a_least() -> None:
 
 
 def test_a_coalition_may_leave_cars_on_plug_in() -> None:
-    """At 5 kW the two charge at 2.5 kW each; a plan may have one alone, at 4 kW, and the other goes without."""
-    cars = [car(name, min_charge_kw=4.0) for name in "AB"]
+    """A and B share 5 kW on plug-in; by plan one of them charges at 4 kW and the other goes without."""
     problem = day(
-        [0.3],
-        cars,
-        [stay(name, 0, 1, 0.0, 0.25) for name in "AB"],
-        sites=[Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=0.0)],
+        [0.3, 0.1],
+        [*(car(name, min_charge_kw=4.0) for name in "AB"), car("C", site_id="yard")],
+        [*(stay(name, 0, 1, 0.0, 0.25) for name in "AB"), stay("C", 0, 2, 0.2, 0.6)],
+        export=[0.0, 0.0],
+        sites=[
+            Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=0.0),
+            Site(site_id="yard", import_limit_kw=50.0, export_limit_kw=0.0),
+        ],
     )
     coalitions = Coalitions(problem)
-    assert coalitions.value_eur(3) == 0.0
-    assert coalitions.game().value_eur.tolist() == [0.0, 0.0, 0.0, 0.0]
+    game = coalitions.game()
+    assert coalitions.value_eur(coalitions.everybody) == 0.0
+    assert game.value_eur == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.8, 0.8, 0.8, 0.8])
+    assert priced_shares(coalitions, game.all_eur).gap_eur > 1.0
 
 
 def test_stays_that_carry_on_are_shared_as_well() -> None:

@@ -160,9 +160,7 @@ def test_no_allocation_has_smaller_excesses_in_their_order_than_the_nucleolus() 
 
 def bankruptcy(estate: float, *claims: float) -> Game:
     """What a coalition is sure of once the others have all that they claim (Aumann and Maschler 1985)."""
-    return game(
-        lambda s: max(0.0, estate - sum(c for i, c in enumerate(claims) if i not in s)), len(claims)
-    )
+    return game(lambda s: max(0.0, estate - sum(c for i, c in enumerate(claims) if i not in s)), len(claims))
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,12 @@ def _spanned(rows: FloatArray, held: FloatArray) -> BoolArray:
 
 
 def _least_excess(
-    game: Game, rows: FloatArray, value: FloatArray, held: FloatArray, worth: FloatArray, floor: FloatArray | None
+    game: Game,
+    rows: FloatArray,
+    value: FloatArray,
+    held: FloatArray,
+    worth: FloatArray,
+    floor: FloatArray | None,
 ) -> OptimizeResult:
     """min ε with x(S) + ε ≥ v(S) of the rows, x(S) = worth of those held, x ≥ floor; in units of the scale."""
     scale, n = game.scale_eur, rows.shape[1]

@@ -71,6 +71,4 @@ def members(players: int) -> BoolArray:
 def with_needed(of_others: Game, name: str) -> Game:
     """The game with one more player, the last, without whom the others earn nothing."""
     nothing = np.zeros_like(of_others.value_eur)
-    return Game(
-        players=(*of_others.players, name), value_eur=np.concatenate([nothing, of_others.value_eur])
-    )
+    return Game(players=(*of_others.players, name), value_eur=np.concatenate([nothing, of_others.value_eur]))
