@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated
 
 import typer
@@ -49,11 +50,15 @@ def shares(
     Example: v2g study shares --date 2026-12-02 --owner-otherwise 0.20
     """
     from flows.console import counting
+    from flows.errors import UsageError
     from flows.stages import Context
     from flows.stages.shares import Asked
     from flows.stages.shares import shares as stage
 
     call = Call.of(ctx, workspace, as_json, as_of)
+    for name, euros in (("--owner-otherwise", owner), ("--operator-otherwise", operator)):
+        if not isfinite(euros):
+            raise UsageError(f"{name} {euros}: an amount in € is needed")
     opened = call.open()
     asked = Asked(owner_otherwise_eur=owner, operator_otherwise_eur=operator, orders=orders, seed=seed)
     with counting() as told:

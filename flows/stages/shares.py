@@ -134,7 +134,7 @@ def _game_row(coalitions: Coalitions, shared: _Shared) -> dict[str, Any]:
 
 
 def _share_rows(coalitions: Coalitions, shared: _Shared) -> list[dict[str, Any]]:
-    """A row a player; what is not told is None: bounds of what is exact, prices where the room is nobody's."""
+    """A row a player, None for what is not known: as shares by prices where the room is nobody's."""
     names = [*(car.battery_id for car in coalitions.problem.cars), *([OPERATOR] if shared.operated else [])]
     game, sampled, priced = shared.game, shared.sampled, shared.priced
     at_prices: Sequence[float | None] = [*priced.cars_eur.tolist(), priced.room_eur][: len(names)]
@@ -176,16 +176,17 @@ def _core_in_words(shared: _Shared, money: Money) -> str:
     if shared.game is None:
         if np.isnan(priced.gap_eur):
             return "whether the shares by prices are in the core is not proven"
-        return (
-            f"by the shares of prices no coalition gains more than {_told(priced.gap_eur, money)} by leaving"
-        )
+        if not shared.operated and priced.room_eur > _NOTHING_EUR:
+            room = _told(priced.room_eur, money)
+            return f"the cars share room worth {room} that is nobody's: the core may be empty"
+        return f"no coalition gains more than {_told(priced.gap_eur, money)} by leaving the shares by prices"
     epsilon = _epsilon_eur(shared.game, operated=shared.operated)
     if epsilon > _NOTHING_EUR:
-        return f"the core is empty: whatever is given, some coalition gains {_told(epsilon, money)} or more by leaving"
-    told = "the core is not empty"
+        least = _told(epsilon, money)
+        return f"the core is empty: whatever is given, some coalition gains {least} or more by leaving"
     if priced.gap_eur > _NOTHING_EUR:
-        told += f"; prices promise {_told(priced.gap_eur, money)} more than there is"
-    return told
+        return f"the core is not empty; prices promise {_told(priced.gap_eur, money)} more than there is"
+    return "the core is not empty"
 
 
 def _bargained(
@@ -257,11 +258,10 @@ def _bargain_row(agreed: Bargain) -> dict[str, Any]:
 def _verdict(agreed: Bargain, money: Money) -> str:
     if agreed.theta is not None:
         return f"θ = {agreed.theta:.4f} of {agreed.low:.4f} to {agreed.high:.4f}"
-    return (
-        f"do not dispatch: {agreed.low_by or 'no share'} needs θ of {agreed.low:.4g} or more and "
-        f"{agreed.high_by or 'no share'} of {agreed.high:.4g} or less; {_told(agreed.gain_eur, money)} gained in "
-        f"energy, {_told(agreed.wear_eur, money)} more wear"
-    )
+    low = f"{agreed.low_by} needs θ of {agreed.low:.4g} or more" if agreed.low_by else "θ is not below 0"
+    high = f"{agreed.high_by} of {agreed.high:.4g} or less" if agreed.high_by else "it is not above 1"
+    gained, worn = _told(agreed.gain_eur, money), _told(agreed.wear_eur, money)
+    return f"do not dispatch: {low} and {high}; {gained} gained in energy, {worn} more wear"
 
 
 def _told(euros: float, money: Money) -> str:

@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.errors import UsageError
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
 from flows.stages import Context, StageResult
 from flows.stages import shares as module
+from flows.stages.check import check
 from flows.stages.shares import Asked, shares
 from flows.workspace import Workspace
 from optimize.account import account
@@ -146,8 +148,6 @@ def test_what_came_later_is_not_known_and_nothing_is_written(depot: Workspace) -
     later = session_rows().assign(departure_soc=0.95)
     as_of = AS_OF + timedelta(hours=1)
     put(depot, "sessions", later, as_of=as_of)
-    from flows.stages.check import check
-
     check(Context.of(depot, as_of))
     counts = {name: len(depot.warehouse.read(name)) for name in CONTRACTS}
     assert study(depot).tables == before.tables
@@ -160,11 +160,14 @@ def test_the_command_answers_people_and_programs(depot: Workspace) -> None:
     words = ["study", "shares", "--date", str(DAY), "-w", str(depot.root), "--as-of", AS_OF.isoformat()]
     shown = CliRunner().invoke(app, words)
     assert shown.exit_code == 0, shown.output
-    for part in ("nucleolus_eur", "car-2", "dispatch"):
+    for part in ("nucleolus", "car-2", "dispatch"):
         assert part in shown.output
     answer = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["stages"][0]
     assert (answer["stage"], answer["dispatch"]) == ("shares", True)
     assert {"game", "shares", "owners", "bargain"} == set(answer["tables"])
+    wrong = CliRunner().invoke(app, [*words, "--owner-otherwise", "nan"])
+    assert isinstance(wrong.exception, UsageError)
+    assert "--owner-otherwise nan" in str(wrong.exception)
     told = CliRunner().invoke(app, ["study", "shares", "--help"])
     assert told.exit_code == 0
     for part in ("Example: v2g study shares", "--workspace", "--json", "--as-of", "--seed"):

@@ -15,7 +15,7 @@ def one(gain: float, wear: float, owner: float = 0.0, operator: float = 0.0) -> 
 
 
 def searched(owners: list[Owner], operator: float) -> float | None:
-    """θ by search: where nobody loses, the largest product of what both sides gain; refined round its best."""
+    """θ by search: where nobody loses, the largest product of what both sides gain; then finer."""
     gain = sum(car.gain_eur for car in owners)
     asks = sum(car.wear_eur + car.otherwise_eur for car in owners)
     low, high = 0.0, 1.0

@@ -148,7 +148,7 @@ def test_the_duality_gap_bounds_what_is_gained_by_leaving_where_powers_have_a_le
 
 
 def test_prices_promise_more_than_there_is_where_powers_have_a_least() -> None:
-    """Two cars that feed back 4 kW or nothing, at a feeder of 6 kW: one can, and no price tells them which."""
+    """Two cars that feed back 4 kW or nothing, at a feeder of 6 kW: one can, no price tells which."""
     cars = [car(name, min_charge_kw=4.0, min_discharge_kw=4.0) for name in "AB"]
     problem = day(
         [0.1, 0.5],

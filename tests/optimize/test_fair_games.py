@@ -1,4 +1,4 @@
-"""Shares of games: axioms and core on random games, known games solved by hand, closed form against programme."""
+"""Shares of games: axioms and core on random games, games solved by hand, the closed form by programme."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.account import account, grid_power_kw
-from optimize.arrays import FloatArray, IntArray
+from optimize.arrays import IntArray
 from optimize.errors import ProblemError
 from optimize.market.fair.game import MOST_PLAYERS, Game
 from optimize.plan import plan_day
@@ -27,9 +27,10 @@ from optimize.windows import session_windows
 class Coalitions:
     """The coalitions of a day's cars, each planned once; bit i of a coalition is car i.
 
-    open_eur: the most that a coalition's plan may lie below the best one. binaries: the most that a plan
-    needed; without any, what is earned is the value of a linear programme.
-    Raises ProblemError for a day with reserves, own constraints or another objective than net benefit.
+    idle: the plan of all on plug-in; whole: the best one. open_eur: the most that a coalition's plan may lie
+    below its best. binaries: the most that a plan needed; without any, what is earned is the value of a
+    linear programme. Raises ProblemError for a day with reserves, own constraints or another objective than
+    net benefit, and what `plan_day` does.
     """
 
     def __init__(self, problem: DayProblem, *, time_limit_seconds: float = 120.0) -> None:
@@ -37,10 +38,9 @@ class Coalitions:
         self.problem, self.time_limit_seconds = problem, time_limit_seconds
         self.idle = plan_day(problem, ("uncontrolled",))["uncontrolled"]
         self.open_eur, self.binaries = 0.0, 0
+        self._drawn, self._place = grid_power_kw(problem, self.idle), _places(problem)
         self._value: dict[int, float] = {0: 0.0}
-        self._whole: ModePlan | None = None
-        self._drawn = grid_power_kw(problem, self.idle)
-        self._place = _places(problem)
+        self.whole = self._planned(self.everybody)
 
     @property
     def everybody(self) -> int:
@@ -52,34 +52,29 @@ class Coalitions:
         """How many coalitions have been planned."""
         return len(self._value) - 1
 
-    @property
-    def whole(self) -> ModePlan:
-        """The plan of all cars."""
-        if self._whole is None:
-            self.value_eur(self.everybody)
-        assert self._whole is not None
-        return self._whole
-
     def value_eur(self, coalition: int) -> float:
-        """What it earns more than on plug-in, never below 0: it may always do just that. Raises as plan_day."""
+        """What it earns more than on plug-in, never below 0: it may do just that. Raises as plan_day."""
         if coalition not in self._value:
-            cars = np.array([i for i in range(len(self.problem.cars)) if coalition >> i & 1], dtype=np.int64)
-            day = self.day_of(cars)
-            plan = plan_day(day, ("v2g",), time_limit_seconds=self.time_limit_seconds)["v2g"]
-            record, reached = plan.solver, account(day, plan).total.objective_eur
-            before = account(day, rows_of(self.problem, self.idle, cars)).total.objective_eur
-            self.open_eur = max(self.open_eur, record.gap * max(1.0, abs(record.objective_eur)))
-            self.binaries = max(self.binaries, record.binaries)
-            self._value[coalition] = max(0.0, reached - before)
-            if coalition == self.everybody:
-                self._whole = plan
+            self._planned(coalition)
         return self._value[coalition]
+
+    def _planned(self, coalition: int) -> ModePlan:
+        """Its plan; what it earns is kept."""
+        cars = np.array([i for i in range(len(self.problem.cars)) if coalition >> i & 1], dtype=np.int64)
+        day = self.day_of(cars)
+        plan = plan_day(day, ("v2g",), time_limit_seconds=self.time_limit_seconds)["v2g"]
+        record, reached = plan.solver, account(day, plan).total.objective_eur
+        before = account(day, rows_of(self.problem, self.idle, cars)).total.objective_eur
+        self.open_eur = max(self.open_eur, record.gap * max(1.0, abs(record.objective_eur)))
+        self.binaries = max(self.binaries, record.binaries)
+        self._value[coalition] = max(0.0, reached - before)
+        return plan
 
     def game(self, told: Callable[[int, int], None] | None = None) -> Game:
         """The game of all coalitions; told: how many are planned, and of how many. Raises as plan_day.
 
         A coalition may leave some of its cars on plug-in, so none earns less than a smaller one: where plans
-        need binaries, that of all of its cars alone could. Raises ProblemError for more than MOST_PLAYERS cars.
+        need binaries, that of all of its cars could. Raises ProblemError for more than MOST_PLAYERS cars.
         """
         players = tuple(car.battery_id for car in self.problem.cars)
         if len(players) > MOST_PLAYERS:
@@ -116,14 +111,13 @@ class Coalitions:
 def rows_of(problem: DayProblem, plan: ModePlan, cars: IntArray) -> ModePlan:
     """What a plan says of some cars; cars: their numbers, rising."""
     ids = {problem.cars[i].battery_id for i in cars.tolist()}
-    grids: dict[str, FloatArray] = {
-        name: getattr(plan, name)[cars]
-        for name in ("charge_kw", "discharge_kw", "energy_start_kwh", "energy_end_kwh")
-    }
     return replace(
         plan,
-        **grids,
+        charge_kw=plan.charge_kw[cars],
+        discharge_kw=plan.discharge_kw[cars],
         plugged=plan.plugged[cars],
+        energy_start_kwh=plan.energy_start_kwh[cars],
+        energy_end_kwh=plan.energy_end_kwh[cars],
         binding=plan.binding[cars],
         departures=tuple(one for one in plan.departures if one.battery_id in ids),
     )

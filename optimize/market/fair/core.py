@@ -1,9 +1,9 @@
 """Allocations that no coalition leaves: the core, the least core, the nucleolus.
 
-An allocation x of v(N) gives coalition S the excess v(S) − x(S): what it would gain by leaving. In the core no
-excess is above 0. The least core makes the largest excess ε as small as it can be: ε* ≤ 0 where the core is
-not empty, and above 0 it says how much everybody would have to be held by. The nucleolus goes on: of these it
-makes the second largest small, and so on (Schmeidler 1969; by successive linear programmes, Kopelowitz 1967).
+An allocation x of v(N) gives coalition S the excess v(S) − x(S): what it would gain by leaving. In the core
+no excess is above 0. The least core makes the largest excess ε as small as it can be: ε* ≤ 0 where the core
+is not empty, and above 0 it says what somebody always gains by leaving. The nucleolus goes on: of these it
+makes the second largest small, and so on (Schmeidler 1969; by linear programmes in turn, Kopelowitz 1967).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import OptimizeResult, linprog
+from scipy.optimize import linprog
 
 from optimize.arrays import BoolArray, FloatArray
 from optimize.errors import ProblemError, SolverError
@@ -21,7 +21,7 @@ _TIGHT = 1e-7
 """A dual above this says that its row is tight in every optimum; those of a programme sum to 1."""
 _NOTHING = 1e-9
 """Less than this, beside 1 or the game's scale, is nothing."""
-_OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+_FEASIBLE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,9 +39,7 @@ def least_core(game: Game) -> LeastCore:
     inside = members(len(game.players)).astype(np.float64)
     rows = inside[1:-1], game.value_eur[1:-1]
     found = _least_excess(game, *rows, inside[-1:], game.value_eur[-1:], None)
-    return LeastCore(
-        epsilon_eur=float(found.x[-1]) * game.scale_eur, allocation_eur=found.x[:-1] * game.scale_eur
-    )
+    return LeastCore(epsilon_eur=found.epsilon_eur, allocation_eur=found.allocation_eur)
 
 
 def least_core_of_needed(game: Game, needed: int) -> LeastCore:
@@ -84,13 +82,11 @@ def nucleolus(game: Game) -> FloatArray:
     while len(held) < n:
         free = free[~_spanned(inside[free], held)]
         found = _least_excess(game, inside[free], game.value_eur[free], held, worth, floor)
-        epsilon = float(found.x[-1]) * game.scale_eur
         before = len(held)
-        dual = -found.ineqlin.marginals
-        for k in np.argsort(-dual)[: np.count_nonzero(dual > _TIGHT)].tolist():
+        for k in np.argsort(-found.tight)[: np.count_nonzero(found.tight > _TIGHT)].tolist():
             if not _spanned(inside[free[[k]]], held)[0]:
                 held = np.vstack([held, inside[free[k]]])
-                worth = np.append(worth, game.value_eur[free[k]] - epsilon)
+                worth = np.append(worth, game.value_eur[free[k]] - found.epsilon_eur)
         if len(held) == before:
             raise SolverError("nucleolus", "no coalition is held", f"{free.size} coalitions")
     return np.asarray(np.linalg.solve(held, worth))
@@ -102,27 +98,38 @@ def _spanned(rows: FloatArray, held: FloatArray) -> BoolArray:
     return np.asarray(np.abs(rows - rows @ basis @ basis.T).max(axis=1) < _NOTHING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Least:
+    """The least largest excess of some rows, an allocation [n] that has it, the rows' duals, ≥ 0."""
+
+    epsilon_eur: float
+    allocation_eur: FloatArray
+    tight: FloatArray
+
+
 def _least_excess(
     game: Game,
     rows: FloatArray,
-    value: FloatArray,
+    value_eur: FloatArray,
     held: FloatArray,
-    worth: FloatArray,
-    floor: FloatArray | None,
-) -> OptimizeResult:
-    """min ε with x(S) + ε ≥ v(S) of the rows, x(S) = worth of those held, x ≥ floor; in units of the scale."""
+    worth_eur: FloatArray,
+    floor_eur: FloatArray | None,
+) -> _Least:
+    """min ε with x(S) + ε ≥ v(S) of the rows, x(S) = worth of those held, x ≥ floor; solved in the scale."""
     scale, n = game.scale_eur, rows.shape[1]
-    least = [None] * n if floor is None else (floor / scale).tolist()
+    least: list[float] = [-np.inf] * n if floor_eur is None else (floor_eur / scale).tolist()
     found = linprog(
         np.append(np.zeros(n), 1.0),
         A_ub=-np.column_stack([rows, np.ones(len(rows))]),
-        b_ub=-value / scale,
+        b_ub=-value_eur / scale,
         A_eq=np.column_stack([held, np.zeros(len(held))]),
-        b_eq=worth / scale,
-        bounds=[*((low, None) for low in least), (None, None)],
+        b_eq=worth_eur / scale,
+        bounds=[(low, np.inf) for low in [*least, -np.inf]],
         method="highs",
-        options=_OPTIONS,
+        options={"primal_feasibility_tolerance": _FEASIBLE, "dual_feasibility_tolerance": _FEASIBLE},
     )
     if found.status != 0:
-        raise SolverError("least core", found.message, f"{len(rows)} coalitions")
-    return found
+        raise SolverError("least core", str(found.message), f"{len(rows)} coalitions")
+    x = np.asarray(found.x, dtype=np.float64) * scale
+    tight = -np.asarray(found.ineqlin.marginals, dtype=np.float64)
+    return _Least(epsilon_eur=float(x[-1]), allocation_eur=x[:-1], tight=tight)

@@ -28,7 +28,7 @@ class Game:
     value_eur: FloatArray
 
     def __post_init__(self) -> None:
-        require_unique("game", "player", self.players)
+        require_unique("game", "player", list(self.players))
         if not 0 < len(self.players) <= MOST_PLAYERS:
             raise ProblemError("game", "players", len(self.players), f"must be 1 … {MOST_PLAYERS}")
         value = checked_array("game", "value_eur", self.value_eur, (2 ** len(self.players),))

@@ -4,8 +4,9 @@ The day of all cars is max Σ_i f_i(y_i) − Φ(Σ_i p_i): each car's own money 
 sites make of the sum of powers (limits, peaks, common meters), all against charging on plug-in u. With the
 sites' shadow prices λ of that day each car is given what it earns at them,
     x_i = f_i(y_i) − λ·(p_i − u_i)        x_room = v(N) − Σ_i x_i,
-the last for the room that nobody draws on plug-in: it is whose the room is, the operator's. By strong duality
-no coalition with the operator earns more than it is given, and without him cars earn nothing: it is in the core.
+the last for the room that nobody draws on plug-in: whose the room is has it, the operator. By strong duality
+no coalition with the operator earns more than it is given, and without one cars earn nothing: it is in the
+core.
 
 That takes a linear day. Where a plan needs binaries, prices may promise more than there is: a car alone, by
 a plan of its own or on plug-in, would have more at them than x_i. The sum of that, the duality gap, is found
@@ -90,7 +91,7 @@ def _earned(day: DayProblem, plan: ModePlan, price: FloatArray, netted: BoolArra
 def _alone(
     day: DayProblem, i: int, price: FloatArray, netted: BoolArray, idle: ModePlan, time_limit_seconds: float
 ) -> float:
-    """The most that car i can earn at the prices, against charging on plug-in, €; NaN as PricedShares says."""
+    """The most that car i earns at the prices, against charging on plug-in, €; NaN as PricedShares says."""
     battery = day.cars[i].battery_id
     free = (
         replace(
