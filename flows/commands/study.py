@@ -45,7 +45,8 @@ def shares(
     from orders drawn, with a 90 % interval. For any fleet: shares by the prices that limits, peaks and common
     meters have, and what a coalition can gain at most by leaving them. θ is Nash's, of energy gained (Π)
     against wear (C_deg); where none satisfies everybody the answer is "do not dispatch". It plans anew what
-    a plan would, as known; a day of 12 players takes 2,000 to 4,000 plans.
+    a plan would, as known; a day of 12 players takes 2,047 plans, or 4,095 without
+    operator, a larger one as many as orders and cars multiplied. Exit 3 where cars are left out.
 
     Example: v2g study shares --date 2026-12-02 --owner-otherwise 0.20
     """

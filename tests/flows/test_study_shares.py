@@ -141,6 +141,17 @@ def test_more_players_than_are_looked_at_one_by_one_are_drawn(
         assert row["shapley_eur"] == pytest.approx(known["shapley_eur"], abs=max(3 * half, 1e-6))
         assert row["prices_eur"] == pytest.approx(known["prices_eur"], abs=1e-6)
     assert table(study(workspace, asked), "shares") == rows
+    assert table(study(workspace, Asked(orders=40, seed=4)), "shares") != rows
+
+
+def test_a_car_that_is_left_out_is_named_and_costs_no_other(depot: Workspace) -> None:
+    twice = agreed(depot, SHARED, SHARED.replace('"shared"', '"again"'))
+    result = study(twice)
+    assert (result.exit_code, result.status) == (3, "degraded")
+    assert "left out: car-1" in result.message
+    (only,) = table(result, "shares")
+    assert (only["player"], table(result, "game")[0]["operator_is_player"]) == ("car-2", False)
+    assert only["shapley_eur"] == pytest.approx(only["nucleolus_eur"])
 
 
 def test_what_came_later_is_not_known_and_nothing_is_written(depot: Workspace) -> None:
