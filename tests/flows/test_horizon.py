@@ -205,37 +205,6 @@ def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Wo
         assert begun[mode] == pytest.approx(kwh + more, abs=1e-6), mode
 
 
-def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
-    capacity_kwh = inputs_of(depot).capacity_kwh["car-1"]
-    before = plan(Context.of(depot, AS_OF), DAY).details["plan_id"]
-    brief, ample = "brief", "ample"
-    rows = session_rows().head(1)
-    after = pd.concat(
-        [
-            rows.assign(session_id=name, arrival_utc=f"{day}T10:00Z", departure_utc=f"{day}T{end}Z")
-            for name, day, end in (
-                (brief, DAY + timedelta(days=2), "10:20"), (ample, DAY + timedelta(days=4), "18:00")
-            )
-        ]
-    ).assign(arrival_soc=0.45, departure_soc=0.6)  # fmt: skip
-    told_of(depot, "sessions", after)
-    problem = day_problem(inputs_of(depot))
-    assert [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc] == [brief]
-    outcome = plan(Context.of(depot, AS_OF), DAY)
-    assert outcome.details["plan_id"] != before
-    told = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
-    assert not set(told["session_id"]) & {brief, ample}, "it is no departure of this plan"
-    last = told[told["battery_id"] == "car-1"].sort_values("departure_utc").groupby("mode").last()
-    above = last["reached_kwh"] - last["target_kwh"]
-    # A quarter-hour at 10 kW is its own; the rest has to come with the car.
-    lacks = 0.15 * capacity_kwh - 2.5
-    assert (above[["ordered", "v2g"]] >= lacks - 1e-6).all(), above
-    was = depot.warehouse.read("out_plan_departure", where={"plan_id": before, "battery_id": "car-1"})
-    was = was.sort_values("departure_utc").groupby("mode").last()
-    assert (was["reached_kwh"] - was["target_kwh"])["v2g"] < lacks
-
-
 def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
