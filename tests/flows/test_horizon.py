@@ -21,6 +21,7 @@ from flows.stages import Context, made
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
+from optimize.errors import SolverError, TimeLimitError
 from optimize.plan import PlannedDay
 from optimize.types import DayProblem, Mode
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
@@ -159,6 +160,42 @@ def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
         {mode: inputs.carried.of(mode)["s2"] * kwh for mode in ("uncontrolled", "ordered", "v2g")}
     )
     assert len(set(begun)) > 1
+
+
+@pytest.mark.parametrize("fails", ["v2g", ""])
+def test_a_plan_from_elsewhere_is_none_to_follow_where_its_search_fails_from_what_cars_hold(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """The search for V2G fails, or ends early beside ordered charging that its own past makes better."""
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    plan(Context.of(depot, AS_OF), DAY)
+    at = datetime.combine(DAY, time(20), tzinfo=UTC)
+    inputs = inputs_of(depot, NEXT, at)
+    held = inputs.carried.followed["s2"]
+    own = dict(inputs.carried.modes["ordered"]) | {"s2": 0.9}
+    rich = replace(inputs, carried=replace(inputs.carried, modes={**inputs.carried.modes, "ordered": own}))
+    solve = made.plan_modes
+
+    def limited(problem: DayProblem, modes: Sequence[Mode], **limits: float) -> PlannedDay:
+        (mode,) = modes
+        begins = {stay.session_id: stay.arrival_soc for stay in problem.sessions}["s2"]
+        if mode == fails or (mode == "ordered" and begins == held):
+            return PlannedDay(plans={}, failures={mode: TimeLimitError(mode, "Time limit", "of a test")})
+        found = solve(problem, modes, **limits)
+        early = {mode: replace(found.plans[mode].solver, status="time_limit")}
+        return replace(found, plans={mode: replace(found.plans[mode], solver=early[mode])})
+
+    monkeypatch.setattr(made, "plan_modes", limited)
+    monkeypatch.setattr(made, "rescue", _nothing)
+    found = made.make(Context.of(depot, at), rich)
+    row = [car.battery_id for car in found.problems[found.followed].cars].index("car-1")
+    begun = found.planned.plans[found.followed].energy_start_kwh[row]
+    assert begun[0] == pytest.approx(held * rich.capacity_kwh["car-1"]), found.followed
+    assert found.followed == ("uncontrolled" if fails else "v2g")
+
+
+def _nothing(*_: object, **__: object) -> None:
+    raise SolverError("v2g", "Unknown", "of a test")
 
 
 def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
