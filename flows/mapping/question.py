@@ -25,7 +25,8 @@ from twin.types import Calibration
 
 SLOT_HOURS = 0.25
 _KEPT = 5.0
-"""Times the dearest kWh: what is missing at a departure never pays, whatever losses and later hours add."""
+"""Times the dearest kWh, a quarter-hour's share of the demand charge included: what is missing at a departure
+never pays, whatever losses and later hours add."""
 _Points = tuple[FloatArray, FloatArray]
 _NO_POINTS: _Points = (np.empty(0), np.empty(0))
 
@@ -69,7 +70,8 @@ def day_problem(
     said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
     told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
 
-    kept_from = _KEPT * max(float(np.abs(price).max()) for price in (buy, sell))
+    peak_price = inputs.peaks.price_eur_per_kw if billed else 0.0
+    dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + peak_price / SLOT_HOURS
 
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
@@ -95,7 +97,7 @@ def day_problem(
                 for _, row in sites.iterrows()
             ),
             terminal_value_eur_per_kwh=0.0 if value is None else value,
-            departure_price_eur_per_kwh=max(plan.departure_price_eur_per_kwh, kept_from),
+            departure_price_eur_per_kwh=max(plan.departure_price_eur_per_kwh, _KEPT * dearest),
             co2_kg_per_kwh=around.co2_kg_per_kwh,
             co2_price_eur_per_kg=plan.co2_price_eur_per_kg,
             objective=plan.objective,

@@ -248,7 +248,7 @@ def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     """A plan could miss on purpose to arrive with more: then what comes back is not carried on."""
     told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "0.2")
-    monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a demand charge that is dearer than any kWh
+    monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a price of resting that is dearer than any kWh
     cheap = Workspace.open(depot.root)
     problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
     assert not any(stay.carries for stay in problem.sessions)
