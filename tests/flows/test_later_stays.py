@@ -97,6 +97,16 @@ def test_of_several_the_one_that_lacks_most_is_asked_for(priced: Workspace) -> N
     assert asked_above(priced)[0] == ["b2"]
 
 
+def test_one_that_needs_nothing_changes_nothing(priced: Workspace) -> None:
+    told_of(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6))
+    before = plan(Context.of(priced, AS_OF), DAY)
+    told_of(priced, "sessions", brief("time enough", "11:00", "18:00", 0.3, 0.8))
+    told_of(priced, "sessions", brief("nothing", "10:05", "10:10", 0.6, 0.6).assign(battery_id="car-2"))
+    again = plan(Context.of(priced, AS_OF), DAY)
+    assert (again.details["outcome"], again.details["plan_id"]) == ("unchanged", before.details["plan_id"])
+    assert day_problem(inputs_of(priced)).sessions[-1].session_id == "b"
+
+
 def test_one_that_needs_nothing_hides_none_behind_it(priced: Workspace) -> None:
     told_of(priced, "sessions", brief("needs nothing", "10:05", "10:10", 0.6, 0.6))
     assert asked_above(priced) == ([], pytest.approx(0.0, abs=1e-6))
