@@ -134,7 +134,8 @@ class PlanSettings(Section):
     `holidays` "auto" takes public holidays for weekends, those of the country that the zone's clock belongs
     to; or of one that is named (DE), or a part of it (DE-BY, US-CA); "none" for no holidays.
     `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure, or five times the
-    dearest kWh of the horizon, demand charge included, where that is more: no price buys what was promised.
+    dearest kWh of the horizon where that is more, with what demand charge, emissions and a change of plan
+    add to it: no price buys what was promised.
     The solver stops after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above
     `gap_warning` (0.01 is 1 %) is degraded.
     """

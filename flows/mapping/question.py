@@ -25,8 +25,8 @@ from twin.types import Calibration
 
 SLOT_HOURS = 0.25
 _KEPT = 5.0
-"""Times the dearest kWh, a quarter-hour's share of the demand charge included: what is missing at a departure
-never pays, whatever losses and later hours add."""
+"""Times the dearest kWh, with a quarter-hour's share of the demand charge, emissions and what a change costs:
+what is missing at a departure never pays, whatever losses and later hours add."""
 _Points = tuple[FloatArray, FloatArray]
 _NO_POINTS: _Points = (np.empty(0), np.empty(0))
 
@@ -70,8 +70,9 @@ def day_problem(
     said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
     told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
 
-    peak_price = inputs.peaks.price_eur_per_kw if billed else 0.0
-    dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + peak_price / SLOT_HOURS
+    co2 = 0.0 if around.co2_kg_per_kwh is None else float(np.abs(around.co2_kg_per_kwh).max())
+    dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
+    dearest += inputs.peaks.price_eur_per_kw / SLOT_HOURS + 2.0 * plan.change_price_eur_per_kwh
 
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:

@@ -115,6 +115,19 @@ def test_a_demand_charge_is_paid_once_a_tree(
     assert {site.site_id for site in sites if site.peak_price_eur_per_kw} == billed
 
 
+def test_neither_emissions_nor_an_earlier_plan_buy_a_departure(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bare, "co2", hourly(DAY - timedelta(days=1), 3, "co2_kg_per_kwh", 0.5, zone=ZONE))
+    check(Context.of(bare, AS_OF))
+    for name, value in (("CO2_PRICE_EUR_PER_KG", 8.0), ("CHANGE_PRICE_EUR_PER_KWH", 4.0)):
+        monkeypatch.setenv(f"V2G_PLAN__{name}", str(value))
+        problem = day_problem(read_inputs(Context.of(Workspace.open(bare.root), AS_OF), DAY))
+        assert problem.departure_price_eur_per_kwh > 8.0, name
+        assert any(stay.carries for stay in problem.sessions)
+        monkeypatch.delenv(f"V2G_PLAN__{name}")
+
+
 def test_a_demand_charge_buys_no_departure(bare: Workspace) -> None:
     """Half an hour for 4 kWh, which nobody else needs to draw so fast."""
     tariff = price_rows(DAY - timedelta(days=1), 3).assign(direction="import", demand_charge_eur_per_kw=96.0)
