@@ -32,6 +32,7 @@ from tests.flows.ocpp_logs import (
     stay_2,
     stay_16,
 )
+from warehouse.errors import OptionError
 from warehouse.fragments import begun
 from warehouse.sources import read_source
 from warehouse.sources.ocpp_fragments import Begun
@@ -307,3 +308,15 @@ def test_parts_in_any_order_some_of_them_twice_are_one_log(name: str, data: st.D
         whole = in_parts(Path(folder), [frames], {"station": "CS 1"})
         assert len(whole)
         pd.testing.assert_frame_equal(in_parts(Path(folder), order, {"station": "CS 1"}), whole)
+
+
+def test_a_log_of_parts_alone_is_held_whatever_else_it_has(tmp_path: Path) -> None:
+    whole = in_parts(tmp_path, [BEGINNING + REST], CS_1)
+    guest = stay_2("g", "guest", 3, 8, 18)[:3]
+    torn: Frames = [[2, "x", "TransactionEvent", {}]]
+    options = {"batteries": {"car1": "car1", "car2": "car2"}, **CS_1}
+    for before, after_it in ((torn, torn), (guest, []), ([], guest)):
+        parts = [[*before, *REST], [*BEGINNING, *after_it]]
+        pd.testing.assert_frame_equal(in_parts(tmp_path, parts, options), whole)
+    with pytest.raises(OptionError, match="gives no battery for 'guest'"):
+        in_parts(tmp_path, [guest], options)

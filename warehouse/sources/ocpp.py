@@ -63,20 +63,21 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         log.notes.append(
             f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
         )
-    rows, fragments = list[dict[str, object]](), list[Fragment]()
+    rows, fragments, guests = list[dict[str, object]](), list[Fragment](), 0
     for transaction in found:
         before = next((one for one in going_on if _is_of(transaction, one)), None)
         row = None
         try:
             row = log.row(transaction, before)
         except OptionError as error:  # a guest's car, or no state of charge
-            refusal = refusal or (error if before is None else None)  # more of it may come
+            refusal = refusal or error
+            guests += before is None and transaction.goes_on_elsewhere
             log.notes.append(f"{transaction.named}: left out, {error}")
         rows += [row] if row else []
         fragments += log.fragment(transaction, before, row)
-    if not rows and refusal is not None:
-        raise refusal
-    if not rows and not fragments:
+    if not rows and len(fragments) == guests:
+        if refusal is not None:
+            raise refusal
         why = f": {log.notes[0]}" if log.notes else ""
         raise EmptyFileError(f"holds no transaction with a start and an end{why}", file=file.name)
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
