@@ -95,6 +95,11 @@ def matrix(value: Any) -> Matrix:
     return held
 
 
+def ragged(value: Any) -> Matrix:
+    """A list of lists of numbers, of any lengths."""
+    return tuple(numbers(row) for row in _list(value))
+
+
 def words(value: Any) -> tuple[str, ...]:
     """A list of texts."""
     return tuple(label(one) for one in _list(value))

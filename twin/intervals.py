@@ -27,6 +27,7 @@ from twin.rates import RateModel, solve_rates
 
 STRUCTURAL = ("form", "left_out", "past", "law")
 _INTERVAL, _Z90 = (0.05, 0.95), 1.645
+_UNKNOWN = 1.0  # of the figure: what hardly wears is not foretold by how it changes
 _LESS, _WARMER_K = 0.9, 2.0  # changes by which the effect of the duty's driving and temperature is found
 Parts = dict[str, float]
 
@@ -49,8 +50,12 @@ def without(parts: Mapping[str, float], centre: float, low: float, high: float) 
 
 
 def law_part(residual: float, window: float, slope: float) -> float:
-    """The slope that would take the largest residual away at the window's end, as if it were 90 %."""
-    return residual / window / max(_Z90 * slope, 1e-12)
+    """The slope that would take the largest residual away at the window's end, as if it were 90 %.
+
+    A slope that is less than what it leaves is as good as unknown, and no worse.
+    """
+    off = residual / window
+    return off / max(_Z90 * slope, off) if off > 0 else 0.0
 
 
 def duty_part(
@@ -83,4 +88,4 @@ def duty_part(
     by_kelvin = (
         log_wear(replace(duty, temperature_degc=duty.temperature_degc + _WARMER_K)) - ours
     ) / _WARMER_K
-    return float(np.hypot(by_driving * spread.driving, by_kelvin * spread.temperature_k))
+    return min(float(np.hypot(by_driving * spread.driving, by_kelvin * spread.temperature_k)), _UNKNOWN)

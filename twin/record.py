@@ -30,6 +30,7 @@ from twin.entries import (
     numbers,
     optional,
     part,
+    ragged,
     shares,
     values,
     vector,
@@ -39,8 +40,8 @@ from twin.errors import RecordError, TwinError
 from twin.health import Health
 from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, Lesson, Scatter, Surprise
 
-VERSION = 2
-"""Of what is written; the records of version 1 had no number."""
+VERSION = 3
+"""Of what is written; the records of version 1 had no number, those before 3 no curve of the cell."""
 T = TypeVar("T")
 Parts = Mapping[str, float]
 
@@ -78,13 +79,35 @@ class LearntRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveRecord:
+    """The cell's own open-circuit curve (`twin.belief.OwnCurve`): its points, what it is off there [V], and
+    the covariance of that, a row a point, up to the diagonal; ``moved``: of the state since it was found.
+    """
+
+    charge: Vector
+    error_v: float
+    mean_v: Vector
+    covariance: Matrix
+    moved: Matrix
+
+    def __post_init__(self) -> None:
+        points, lengths = len(self.charge), [len(row) for row in self.covariance]
+        if len(self.mean_v) != points or lengths != list(range(1, 1 + points)):
+            raise ValueError(f"a curve of {points} points has {len(self.mean_v)} and {lengths} figures")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateRecord:
-    """The state's posterior (`twin.state.StatePrior`), the end of the data in it, and its own moment."""
+    """The state's posterior (`twin.belief.StatePrior`), the end of the data in it, and its own moment.
+
+    ``curve``: the cell's own, where a full calibration found it.
+    """
 
     mean: Vector
     covariance: Matrix
     until_utc: pd.Timestamp
     as_of_utc: pd.Timestamp
+    curve: CurveRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +300,9 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, np.generic):
         return value.item()
-    return _plain(asdict(value)) if hasattr(value, "__dataclass_fields__") else value
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    return {key: _plain(one) for key, one in asdict(value).items() if one is not None}
 
 
 def _health(held: Mapping[str, Any]) -> Health:
@@ -300,6 +325,16 @@ def _full(held: Mapping[str, Any]) -> FullRecord:
         observed=flag(held["observed"]),
         nameplate=values(held["nameplate"]),
         health=_health(part(held["health"])),
+    )
+
+
+def _state(held: Mapping[str, Any]) -> StateRecord:
+    return StateRecord(
+        mean=numbers(held["mean"]),
+        covariance=matrix(held["covariance"]),
+        until_utc=moment(held["until_utc"]),
+        as_of_utc=moment(held["as_of_utc"]),
+        curve=optional(held, "curve", _CURVE),
     )
 
 
@@ -345,6 +380,7 @@ def _of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[An
     return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
 
 
+_CURVE = _of(CurveRecord, charge=numbers, error_v=number, mean_v=numbers, covariance=ragged, moved=matrix)
 _READ: dict[str, Callable[[Any], Any]] = {
     "model_hash": label,
     "names": words,
@@ -360,7 +396,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "end_capacity_ah": number,
     "observations": count,
     "ageing_chi2_per_n": number,
-    "state": _of(StateRecord, mean=numbers, covariance=matrix, until_utc=moment, as_of_utc=moment),
+    "state": lambda held: _state(part(held)),
     "full": lambda held: _full(part(held)),
     "lives": _of(LifePoints, dod=numbers, cycles_per_day=numbers, life_days=numbers),
     "end_of_life": _of(EndOfLife, by=label, capacity_days=number, range_days=number),

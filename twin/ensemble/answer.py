@@ -12,7 +12,7 @@ from twin.ageing import AgeingFit
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.fit import Seen, StructureFit
 from twin.ensemble.growth import LawStructure
-from twin.ensemble.kept import more_wear
+from twin.ensemble.kept import more_wear, ratio_of
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days
 from twin.ensemble.physics import physics_draws
 from twin.ensemble.siblings import StructureLesson, told_of
@@ -121,7 +121,7 @@ def together(
         law=law,
         remaining=found.remaining,
         rest_slope=found.rest_slope,
-        wear_ratio=found.beta[1] / max(alone.beta_day_per_efc, 1e-9),
+        wear_ratio=ratio_of(found.beta[1], alone.beta_day_per_efc),
         physics_l0=lives.l0,
         verdict=_verdict(found),
         record=_record(found, soh, end_soh, lessons_of(fits)),

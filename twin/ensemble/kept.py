@@ -11,6 +11,7 @@ from twin.record import EnsembleRecord
 from twin.types import Calibration
 
 _LEAST_FADE = 1e-6
+_MOST_RATIO = 30.0  # beyond it PyBaMM's shares of a wear that it hardly sees would be blown up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,20 @@ def band_of(calibration: Calibration, told: EnsembleRecord) -> CapacityBand:
     )
 
 
+def ratio_of(beta: float, alone: float) -> float:
+    """The ensemble's β over that of PyBaMM alone; 1 where PyBaMM sees no wear by cycling to go by."""
+    return min(beta / alone, _MOST_RATIO) if alone > 0 else 1.0
+
+
 def wear_ratio(calibration: Calibration, physics: str) -> float:
     """The ensemble's β over that of PyBaMM alone; 1 where a calibration is of PyBaMM alone."""
     told = calibration.record.ensemble
     if told is None:
         return 1.0
     alone = next((one for one in told.members if one.name == physics), None)
-    if alone is None or alone.beta_day_per_efc <= 0:
+    if alone is None:
         return 1.0
-    return calibration.beta_day_per_efc / alone.beta_day_per_efc
+    return ratio_of(calibration.beta_day_per_efc, alone.beta_day_per_efc)
 
 
 def more_wear(added: Array | float, ratio: float) -> Array:
