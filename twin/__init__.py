@@ -6,12 +6,13 @@ cell         a chemistry's cell and its PyBaMM model of a day; opencircuit: capa
 duty         the standard day and V2G days; past, climate: what a battery lives through
 rates        what a day wears; life: years of it
 window       the telemetry of a fit; evidence, faults, spread: bad sensors named, cells apart; observe: both
-state        stage A, state from voltage; discrepancy: what its model gets wrong; expected: where it begins
+state        stage A, state from voltage; search: of the fit; discrepancy: what its model gets wrong; expected
 dispute      fits that belie themselves; likeness: other chemistries; verdict: what is left of them
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
 lives, law   stage C, α and β of PyBaMM's model; wearmap: what habits cost
 ensemble     that model beside published laws and growth curves: the L0, α, β and band that are published
-calibrate    the three stages for one battery; update: a day without news; restore, handle: a kept one
+calibrate    the three stages for one battery; update: a day without news; belief: what it rests on
+restore      a kept calibration, as what computes; handle: in the hand; hindcast: what its past foretold
 profile      the twin's answer for a planned day, closed by wholeday
 synthetic    batteries with a known truth, for the demo and for tests
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -66,6 +66,13 @@ class PriorRecord:
             capacity_sd=float(prior.capacity_sd),
             siblings=prior.siblings,
         )
+
+    def as_prior(self) -> AgeingPrior:
+        """The prior again; what siblings taught of laws and curves is not kept."""
+        held = AgeingPrior(mean=np.array(self.mean), sd=np.array(self.sd), discrepancy=self.discrepancy)
+        if self.capacity_sd is not None:
+            held = replace(held, capacity_sd=self.capacity_sd)
+        return held if self.siblings is None else replace(held, siblings=self.siblings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from twin.belief import OwnCurve, StatePrior
+from twin.belief import CurveAlong, OwnCurve, StatePrior
 from twin.cell import ReferenceCell
 from twin.discrepancy import LEAST_V, VOLTAGE_SD_V, noise_of, slopes_of
 from twin.errors import SolveError
@@ -115,27 +115,46 @@ def own_curve(
     """``prior`` with the open-circuit curve beside it that the window of a fit shows for its mean.
 
     ``state``: that fit; ``prior``: what is known of the state, by that window and by all else. As it was
-    where PyBaMM cannot follow its mean, or where charge that nobody saw may be behind what looks like a curve.
+    where PyBaMM cannot follow its mean, or where charge that nobody saw may be behind what looks like one.
     """
     if not replay.seen_throughout:
         return prior
-    guess = cell.fresh.moved(prior.mean[:3], state.health.sei_m).first()
-    unknown = OwnCurve.unknown(cell, guess, state.curve_v)
-    mean = np.append(_prior_mean(replay, guess, cell, None)[:1], prior.mean)
-    precision = np.diag(np.append(_PRIOR_SD[0], np.full(len(prior.mean), _FIXED_SD)) ** -2.0)
-    problem = _problem(replay, cell, guess, mean, precision, electrolyte, 1.0)
-    problem = problem.with_curve(unknown, mean)
     try:
-        problem, first = _quiet(problem, problem.at(mean))
-        problem, best = _by_curve(problem, descend(problem, first))
+        problem, known, best = _held(replay, cell, prior, state.health.sei_m, state.curve_v, electrolyte)
     except SolveError:
-        return prior
-    if problem.known is None:
         return prior
     besides, curve = problem.covariances()
     begin = best.slopes[:, 0] * _PRIOR_SD[0]  # where it begins is told by its voltages alone
     covariance = _inflation(best) * (besides + curve) + np.outer(begin, begin)
-    return prior.beside(problem.known.seen(best.error, covariance))
+    return prior.beside(known.seen(best.error, covariance))
+
+
+def followed(
+    replay: Replay, cell: ReferenceCell, prior: StatePrior, sei_m: float, *, electrolyte: bool = False
+) -> Array:
+    """Voltages of a cell [V] along a window by a state that is given, its own curve included if it is known.
+
+    Where the window begins is found by its voltages. SolveError where PyBaMM cannot follow.
+    """
+    _, known, best = _held(replay, cell, prior, sei_m, LEAST_V, electrolyte)
+    return np.asarray(best.voltage_v + known.mean * VOLTAGE_SD_V)
+
+
+def _held(
+    replay: Replay, cell: ReferenceCell, prior: StatePrior, sei_m: float, curve_v: float, electrolyte: bool
+) -> tuple[Problem, CurveAlong, Point]:
+    """The window by the mean of ``prior``, only its beginning left free; by a curve of unknown size
+    ``curve_v`` where the prior holds none."""
+    guess = cell.fresh.moved(prior.mean[:3], sei_m).first()
+    own = prior.curve or OwnCurve.unknown(cell, guess, curve_v)
+    mean = np.append(_prior_mean(replay, guess, cell, own)[:1], prior.mean)
+    precision = np.diag(np.append(_PRIOR_SD[0], np.full(len(prior.mean), _FIXED_SD)) ** -2.0)
+    problem = _problem(replay, cell, guess, mean, precision, electrolyte, 1.0).with_curve(own, mean)
+    problem, first = _quiet(problem, problem.at(mean))
+    problem, best = _by_curve(problem, descend(problem, first))
+    if problem.known is None:
+        raise ValueError("the window was fitted without a curve")
+    return problem, problem.known, best
 
 
 def _problem(
