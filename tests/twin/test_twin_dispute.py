@@ -77,6 +77,27 @@ def test_another_chemistry_than_the_declared_one_is_disputed(chemistry: str) -> 
     assert_driven_as_told(found, request(truth(), chemistry))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_wear_that_pybamm_hardly_sees_leaves_every_figure_finite() -> None:
+    """A faded record that is read by another chemistry: days of V2G rest lower and outlive the plain one."""
+    made = truth()
+    found = calibrate_battery(request(made, "nmc532", telemetry=made.telemetry[:0]))
+    told = found.record.ensemble
+    assert told is not None
+    alone = next(one for one in told.members if one.name == "pybamm")
+    assert 0 <= alone.beta_day_per_efc < 0.1 * found.beta_day_per_efc  # as PyBaMM has it, none
+    figures = [getattr(found, name) for name in PRICES] + [
+        value for one in told.members for value in (one.l0_days, one.alpha_day_per_efc, one.beta_day_per_efc)
+    ]
+    assert np.isfinite(figures).all()
+    assert np.isfinite(found.wear_map[["life_days", "wear_eur_per_day"]].to_numpy()).all()
+    assert json.loads(found.record.to_json(), parse_constant=pytest.fail)
+    assert found.record.interval_parts is not None
+    assert all(
+        part <= 1 for parts in found.record.interval_parts.by_name().values() for part in parts.values()
+    )
+
+
 def test_without_check_ups_the_prior_is_left() -> None:
     made = truth()
     gone = made.telemetry.assign(voltage_v=made.telemetry["voltage_v"] + _wander(made.telemetry))
