@@ -1,6 +1,6 @@
 """The twin: telemetry in; state, ageing, life and α with intervals out. The only room that imports PyBaMM.
 
-types        nameplate, request and result; record, entries: what a result keeps besides, as JSON
+types        nameplate, request and result; record, kept, entries: what a result keeps, as JSON
 chemistry    cell chemistries as data, with citations; health: what ageing changes of a cell
 cell         a chemistry's cell and its PyBaMM model of a day; opencircuit: capacity and voltage windows
 duty         the standard day and V2G days; past, climate: what a battery lives through

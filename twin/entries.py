@@ -82,6 +82,11 @@ def part(value: Any) -> Mapping[str, Any]:
     return value
 
 
+def part_of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[Any], T]:
+    """The reader of an object of JSON as a ``kind``, each of its ``entries`` by a reader of its own."""
+    return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
+
+
 def numbers(value: Any) -> Vector:
     """A list of numbers."""
     return tuple(number(one) for one in _list(value))

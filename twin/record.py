@@ -30,7 +30,7 @@ from twin.entries import (
     numbers,
     optional,
     part,
-    ragged,
+    part_of,
     shares,
     values,
     vector,
@@ -38,6 +38,7 @@ from twin.entries import (
 )
 from twin.errors import RecordError, TwinError
 from twin.health import Health
+from twin.kept import StateRecord, state_read
 from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, Lesson, Scatter, Surprise
 
 VERSION = 3
@@ -83,38 +84,6 @@ class LearntRates:
     lam: Matrix
     held_out_error: float
     charge_c_rate: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurveRecord:
-    """The cell's own open-circuit curve (`twin.belief.OwnCurve`): its points, what it is off there [V], and
-    the covariance of that, a row a point, up to the diagonal; ``moved``: of the state since it was found.
-    """
-
-    charge: Vector
-    error_v: float
-    mean_v: Vector
-    covariance: Matrix
-    moved: Matrix
-
-    def __post_init__(self) -> None:
-        points, lengths = len(self.charge), [len(row) for row in self.covariance]
-        if len(self.mean_v) != points or lengths != list(range(1, 1 + points)):
-            raise ValueError(f"a curve of {points} points has {len(self.mean_v)} and {lengths} figures")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateRecord:
-    """The state's posterior (`twin.belief.StatePrior`), the end of the data in it, and its own moment.
-
-    ``curve``: the cell's own, where a full calibration found it.
-    """
-
-    mean: Vector
-    covariance: Matrix
-    until_utc: pd.Timestamp
-    as_of_utc: pd.Timestamp
-    curve: CurveRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +249,7 @@ def need(value: T | None, what: str) -> T:
     return value
 
 
-def lesson_of(record: TwinRecord) -> Lesson | None:
+def lessonpart_of(record: TwinRecord) -> Lesson | None:
     """What a battery teaches its siblings; None of another ageing model, or of a bad fit."""
     if not record.restorable or (record.ageing_chi2_per_n or 0.0) > CHI2_LIMIT:
         return None
@@ -335,16 +304,6 @@ def _full(held: Mapping[str, Any]) -> FullRecord:
     )
 
 
-def _state(held: Mapping[str, Any]) -> StateRecord:
-    return StateRecord(
-        mean=numbers(held["mean"]),
-        covariance=matrix(held["covariance"]),
-        until_utc=moment(held["until_utc"]),
-        as_of_utc=moment(held["as_of_utc"]),
-        curve=optional(held, "curve", _CURVE),
-    )
-
-
 def _prior(held: Mapping[str, Any]) -> PriorRecord:
     return PriorRecord(
         mean=numbers(held["mean"]),
@@ -382,12 +341,6 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
     )
 
 
-def _of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[Any], T]:
-    """The reader of an object of JSON as a ``kind``, each of its ``entries`` by a reader of its own."""
-    return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
-
-
-_CURVE = _of(CurveRecord, charge=numbers, error_v=number, mean_v=numbers, covariance=ragged, moved=matrix)
 _READ: dict[str, Callable[[Any], Any]] = {
     "model_hash": label,
     "names": words,
@@ -395,19 +348,19 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "covariance": matrix,
     "posterior_mean": numbers,
     "prior": lambda held: _prior(part(held)),
-    "surprise": _of(Surprise, error=number, step=number, sd=number),
-    "scatter": _of(Scatter, squares=number, freedom=number),
+    "surprise": part_of(Surprise, error=number, step=number, sd=number),
+    "scatter": part_of(Scatter, squares=number, freedom=number),
     "health": lambda held: _health(part(held)),
     "duty": lambda held: _duty(part(held)),
-    "rate_model": _of(LearntRates, sei=numbers, lam=matrix, held_out_error=number, charge_c_rate=number),
+    "rate_model": part_of(LearntRates, sei=numbers, lam=matrix, held_out_error=number, charge_c_rate=number),
     "end_capacity_ah": number,
     "observations": count,
     "ageing_chi2_per_n": number,
-    "state": lambda held: _state(part(held)),
+    "state": lambda held: state_read(part(held)),
     "full": lambda held: _full(part(held)),
-    "lives": _of(LifePoints, dod=numbers, cycles_per_day=numbers, life_days=numbers),
-    "end_of_life": _of(EndOfLife, by=label, capacity_days=number, range_days=number),
-    "interval_parts": _of(IntervalParts, alpha=shares, beta=shares, l0=shares),
+    "lives": part_of(LifePoints, dod=numbers, cycles_per_day=numbers, life_days=numbers),
+    "end_of_life": part_of(EndOfLife, by=label, capacity_days=number, range_days=number),
+    "interval_parts": part_of(IntervalParts, alpha=shares, beta=shares, l0=shares),
     "kept_from": label,
     "ensemble": lambda held: _ensemble(part(held)),
 }

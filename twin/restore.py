@@ -12,9 +12,10 @@ from twin.belief import OwnCurve, StatePrior
 from twin.cell import reference_cell
 from twin.entries import rows, vector
 from twin.health import Array, Health
+from twin.kept import CurveRecord, StateRecord
 from twin.life import Factors, life_days, trajectory
 from twin.rates import RateModel
-from twin.record import CurveRecord, LifePoints, StateRecord, need
+from twin.record import LifePoints, need
 from twin.replay import Replay
 from twin.state import StateFit
 from twin.types import BatterySpec, Calibration

@@ -20,10 +20,11 @@ from twin.cell import ReferenceCell
 from twin.dispute import pack
 from twin.entries import vector
 from twin.health import Health
+from twin.kept import StateRecord
 from twin.observe import Carried, Observation, capacity_draws
 from twin.past import ordinary_day
 from twin.prior import NAMES
-from twin.record import FullRecord, LifePoints, StateRecord, need
+from twin.record import FullRecord, LifePoints, need
 from twin.restore import (
     Ageing,
     ageing_of,

@@ -21,10 +21,11 @@ from twin.errors import RecordError
 from twin.expected import expected_health
 from twin.faults import FaultKind, SensorFault, believable
 from twin.handle import BatteryHandle
+from twin.kept import CurveRecord
 from twin.likeness import reads_like
 from twin.observe import REACH_PER_DAY, Carried, _within_reach, capacity_draws
 from twin.prior import CHI2_LIMIT
-from twin.record import CurveRecord, TwinRecord
+from twin.record import TwinRecord
 from twin.replay import Replay
 from twin.restore import state_prior, state_record
 from twin.state import StateFit, fit_state
