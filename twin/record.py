@@ -249,7 +249,7 @@ def need(value: T | None, what: str) -> T:
     return value
 
 
-def lessonpart_of(record: TwinRecord) -> Lesson | None:
+def lesson_of(record: TwinRecord) -> Lesson | None:
     """What a battery teaches its siblings; None of another ageing model, or of a bad fit."""
     if not record.restorable or (record.ageing_chi2_per_n or 0.0) > CHI2_LIMIT:
         return None
