@@ -58,13 +58,16 @@ CELL_BOUNDS: Mapping[str, CellBounds] = {
 }  # fmt: skip
 
 
-def cell_voltage(frame: pd.DataFrame, packs: Packs) -> RowFinding:
-    """Find rows whose voltage over cells in series lies outside 1.5–4.6 V."""
+def cell_voltage(frame: pd.DataFrame, packs: Packs) -> Iterator[RowFinding]:
+    """Find rows whose voltage over cells in series lies outside 1.5–4.6 V; apart those that one cell has."""
     low, high = CELL_VOLTAGE_V
-    per_cell = _per_cell(frame, packs)
-    return _finding(
-        "cell_voltage", "voltage_v", (per_cell < low) | (per_cell > high),
-        f"voltage_v over cells in series is outside {low:g} to {high:g} V",
+    volts, per_cell = frame["voltage_v"].to_numpy(), _per_cell(frame, packs)
+    wrong, alone = (per_cell < low) | (per_cell > high), (volts >= low) & (volts <= high)
+    reason = f"voltage_v over cells in series is outside {low:g} to {high:g} V"
+    yield _finding("cell_voltage", "voltage_v", wrong & ~alone, reason)
+    yield _finding(
+        "cell_voltage", "voltage_v", wrong & alone,
+        f"{reason}: one cell's? `--level cell` or a mapping's `level` says so",
     )  # fmt: skip
 
 

@@ -63,7 +63,9 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     missing or doubled blocks its zone and day
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
     as a whole is blocked too. Neither batteries nor the files of one touch each other: a telemetry frame may
-    be checked in parts that hold whole files of batteries, and `combined_checks` puts them together again.
+    be checked in parts that hold whole files of batteries, and `combined_checks` puts them together again. A
+    file too long for that may be checked stretch by stretch, each with its neighbours (`context.within`):
+    what is said of a file as a whole is said of each stretch then.
     Raises FrameError for a frame of another shape, SuiteError if an expectation cannot be evaluated.
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)
@@ -72,7 +74,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     merged = np.zeros(len(landed), dtype=bool)
     if dataset == "telemetry" and rivals.size:
         landed, merged = _averaged(landed, declared, rivals[~again[rivals]], context)
-    gone = again | merged
+    gone, judged = again | merged, context.judges(landed)
     rows = landed[~gone].reset_index(drop=True) if gone.any() else landed
     owners = Owners.of(rows, owner_column(dataset))
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
@@ -108,17 +110,26 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
                 emptied.take(cell)
         for finding in _together(dataset, emptied.rows, told, packs, series, found.usable, context):
             found.add_written(finding)
-        scopes.append(_gone("repeated", len(landed), int(again.sum()), _REPEATED))
+        if not judged.all():
+            own = judged[~gone]
+            found.keep(own)
+            emptied.keep(own)
+            rows = rows[own].reset_index(drop=True)
+            owners = Owners.of(rows, owner_column(dataset))
+            told, packs = owners.apart(duplicates.corrections(rows, declared)), Packs.of(owners, context)
+            series = Series.of(rows, told) if series is not None else None
+        scopes.append(_gone("repeated", int(judged.sum()), int((again & judged).sum()), _REPEATED))
         scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable, context)
         if series is not None:
-            scopes.append(_gone("averaged", len(landed), int(merged.sum()), _AVERAGED))
+            scopes.append(_gone("averaged", int(judged.sum()), int((merged & judged).sum()), _AVERAGED))
         scopes += emptied.outcomes(told, found.usable)
         if dataset == "prices":
             low = units.near_zero(rows, declared, owners, context)
             scopes += prices.about_zero(owners, low & found.usable)
     if dataset == "prices":
         scopes += prices.complete_days(rows.loc[found.usable], context)
-    return report(dataset, emptied.rows, int(gone.sum()), found, owners, scopes, context, rows)
+    repeated = int((gone & judged).sum())
+    return report(dataset, emptied.rows, repeated, found, owners, scopes, context, rows)
 
 
 def _averaged(
@@ -151,7 +162,7 @@ def _alone(
         yield telemetry.future_clock(rows, context)
         yield clocks.unset(rows, "time_utc")
     if dataset == "telemetry":
-        yield cells.cell_voltage(rows, packs)
+        yield from cells.cell_voltage(rows, packs)
         yield cells.cell_spread(rows, packs)
         yield telemetry.power(rows, packs)
     elif dataset == "soc_power":

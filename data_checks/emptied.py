@@ -42,6 +42,14 @@ class Emptied:
             values[finding.positions] = np.nan
             self.rows = self.rows.assign(**{finding.column: values})
 
+    def keep(self, judged: Mask) -> None:
+        """Forget the other rows."""
+        place = np.cumsum(judged) - 1
+        self.rows = self.rows[judged].reset_index(drop=True)
+        self._all = [
+            replace(found, positions=place[found.positions[judged[found.positions]]]) for found in self._all
+        ]
+
     def outcomes(self, owners: Owners, usable: Mask) -> Iterator[ScopeFinding]:
         """Tell of the emptied cells of good rows: for everything, and for each owner from when on."""
         for rule in dict.fromkeys(finding.rule for finding in self._all):

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,14 +147,13 @@ def _validate(
 ) -> "dict[int, gx.ExpectationValidationResult]":
     """Return the results of some of the rules by their number."""
     import great_expectations as gx
-    import great_expectations.expectations as gxe
 
     if not numbers:
         return {}
     suite = gx.ExpectationSuite(
         name="contract",
         expectations=[
-            getattr(gxe, rule.expectation)(**rule.arguments, severity="critical", meta={"rule": number})
+            _expectation(rule.expectation)(**rule.arguments, severity="critical", meta={"rule": number})
             for number, rule in ((number, rules[number]) for number in numbers)
         ],
     )
@@ -161,6 +161,26 @@ def _validate(
     batch = _batches().get_batch({"dataframe": frame})
     results = batch.validate(suite, result_format=wanted).results
     return {int(result.expectation_config.meta["rule"]): result for result in results}
+
+
+@cache
+def _expectation(name: str) -> "type[gx.expectations.Expectation]":
+    """Return a kind of expectation that makes its configuration once: each is asked for it some 85 times."""
+    import great_expectations.expectations as gxe
+    from great_expectations.compatibility import pydantic
+
+    base = getattr(gxe, name)
+
+    def configuration(self: Any) -> object:
+        if self._configuration is None:
+            self._configuration = base.configuration.fget(self)
+        return self._configuration
+
+    own = {"_configuration": pydantic.PrivateAttr(None), "configuration": property(configuration)}
+    made: type[gx.expectations.Expectation] = type(base)(
+        f"{name}OfContract", (base,), {"__module__": __name__, **own}
+    )
+    return made
 
 
 def _batches() -> "gx.core.batch_definition.BatchDefinition[Any]":

@@ -21,6 +21,8 @@ POWER_PER_ENERGY = 15.0
 SPIKE_SHARE = 0.10
 """Of the neighbours' voltage."""
 SPIKE_DEGC = 10.0
+ZONE_HOURS = 0.2
+"""By which a step back may miss whole hours, for the samples on both sides of it."""
 
 
 def future_clock(frame: pd.DataFrame, context: CheckContext) -> RowFinding:
@@ -68,12 +70,17 @@ def spikes(frame: pd.DataFrame, packs: Packs, series: Series) -> Iterator[RowFin
 
 
 def file_order(frame: pd.DataFrame, owners: Owners) -> list[ScopeFinding]:
-    """Warn of batteries whose times go back within a file."""
+    """Warn of batteries whose times go back within a file; whole hours are named as what does that."""
     order = np.argsort(owners.group, kind="stable")
     group, moment = owners.group[order], frame["time_utc"].astype("int64").to_numpy()[order]
     known = frame["time_utc"].notna().to_numpy()[order] & (group >= 0)
     back = (group[1:] == group[:-1]) & (moment[1:] < moment[:-1]) & known[1:] & known[:-1]
-    return owners.outcomes("monotone", "warning", order[1:][back], "times go back in the file")
+    hours = (moment[:-1] - moment[1:])[back] / 3.6e9
+    zones = back.any() and bool(np.all((hours > 0.75) & (np.abs(hours - np.round(hours)) <= ZONE_HOURS)))
+    message = "times go back in the file"
+    if zones:
+        message += " by whole hours: a clock that crossed a time zone, or was set back in autumn?"
+    return owners.outcomes("monotone", "warning", order[1:][back], message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -28,6 +28,8 @@ class CheckContext:
     released: what a person let in all the same, one row each: source_id, source_row, rule; None = nothing.
     unit_stated: ids of the sources of prices of which header or layout names the unit; unit_published: those
     among them whose publisher names it.
+    within: half-open, tz-aware or None for no end; of telemetry only rows of these moments, and those without
+    one where it begins with None, are judged: the others are there for being their neighbours in time.
     """
 
     as_of_utc: dt.datetime
@@ -42,6 +44,7 @@ class CheckContext:
     released: pd.DataFrame | None = None
     unit_stated: frozenset[str] = frozenset()
     unit_published: frozenset[str] = frozenset()
+    within: tuple[dt.datetime | None, dt.datetime | None] = (None, None)
 
     def __post_init__(self) -> None:
         if self.as_of_utc.tzinfo is None:
@@ -51,6 +54,16 @@ class CheckContext:
         """Return the days for which a zone's prices must be complete."""
         days = self.market_days
         return days.get(zone, ()) if isinstance(days, Mapping) else days
+
+    def judges(self, frame: pd.DataFrame) -> Mask:
+        """Return the rows of a frame that are judged: those `within`."""
+        start, end = self.within
+        judged = np.ones(len(frame), dtype=bool)
+        if start is not None:
+            judged &= (frame["time_utc"] >= pd.Timestamp(start)).to_numpy()
+        if end is not None:
+            judged &= ~(frame["time_utc"] >= pd.Timestamp(end)).to_numpy()
+        return judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

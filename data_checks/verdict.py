@@ -11,6 +11,7 @@ from data_checks.types import (
     EVERYTHING,
     CheckContext,
     CheckReport,
+    Mask,
     Positions,
     RowFinding,
     ScopeFinding,
@@ -50,6 +51,14 @@ class Findings:
         else:
             kept = self.usable[bad] & self._judged[bad]
         self.add(finding.only(kept))
+
+    def keep(self, judged: Mask) -> None:
+        """Forget the other rows, whose frame is cut to those that are judged."""
+        place = np.cumsum(judged) - 1
+        kept = [finding.only(judged[finding.positions]) for finding in self.all]
+        self.all = [replace(finding, positions=place[finding.positions]) for finding in kept]
+        self.usable, self._judged = self.usable[judged], self._judged[judged]
+        self._released = {rule: place[rows[judged[rows]]] for rule, rows in self._released.items()}
 
 
 def report(

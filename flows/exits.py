@@ -31,7 +31,9 @@ class Ending:
 
 ENDINGS: Mapping[Exit, Ending] = MappingProxyType(
     {
-        Exit.DONE: Ending(title="ok", meaning="done"),
+        Exit.DONE: Ending(
+            title="ok", meaning="done; rows that the checks set aside are named, and cost only themselves"
+        ),
         Exit.FAULT: Ending(title="fault", meaning="a fault of the software itself"),
         Exit.USAGE: Ending(title="usage", meaning="an unknown option, file, zone or setting"),
         Exit.DEGRADED: Ending(

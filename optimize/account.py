@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, Session
+from optimize.windows import missing_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +168,13 @@ def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
         changed_kwh = np.nansum(np.where(plan.plugged, moved, 0.0), axis=1)
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
     unmet_kwh, due, missed = np.zeros(count), [0] * count, [0] * count
+    weights = missing_weights(problem)
+    priced_kwh = np.zeros(count)
     for outcome in plan.departures:
         i = row[outcome.battery_id]
+        priced_kwh[i] += weights.get(outcome.session_id, 1.0) * outcome.missing_kwh
+        if outcome.due == "later":  # another day's departure
+            continue
         unmet_kwh[i] += outcome.missing_kwh
         due[i] += 1
         missed[i] += outcome.missing_kwh > 0.0
@@ -188,7 +194,7 @@ def _car_rows(problem: DayProblem, plan: ModePlan) -> dict[str, list[Any]]:
         ],
         "rest_price_eur": (rest_price * resting_kwh_h).tolist(),
         "unmet_kwh": unmet_kwh.tolist(),
-        "unmet_price_eur": (problem.departure_price_eur_per_kwh * unmet_kwh).tolist(),
+        "unmet_price_eur": (problem.departure_price_eur_per_kwh * priced_kwh).tolist(),
         "change_price_eur": (problem.change_price_eur_per_kwh * changed_kwh).tolist(),
         "departures": list(due),
         "unmet_departures": list(missed),

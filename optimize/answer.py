@@ -14,7 +14,7 @@ from optimize.validation import require_one_of
 
 Mode = Literal["uncontrolled", "ordered", "v2g"]
 MODES: tuple[Mode, ...] = ("uncontrolled", "ordered", "v2g")
-DUES = ("departure", "day_end")
+DUES = ("departure", "day_end", "later")
 STATUSES = ("optimal", "time_limit", "simulated")
 ENGINES = ("highs", "fleet")
 
@@ -30,7 +30,7 @@ class DepartureOutcome:
     session_id: str
     battery_id: str
     departure_utc: pd.Timestamp
-    due: Literal["departure", "day_end"]
+    due: Literal["departure", "day_end", "later"]
     target_kwh: float
     reached_kwh: float
     missing_kwh: float

@@ -20,9 +20,10 @@ from scipy.sparse.csgraph import connected_components
 from optimize.arrays import BoolArray, IntArray
 from optimize.assemble import no_bids
 from optimize.constraints import of_cars
-from optimize.fleet.arrays import FleetArrays, arrays_of
+from optimize.fleet.alone import with_own_limits
+from optimize.fleet.arrays import FleetArrays, arrays_of, unsupported
 from optimize.fleet.coupling import meetings, node_power_range
-from optimize.fleet.route import RESERVE_WEIGHT
+from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.types import Car, DayProblem, DepartureOutcome, Mode, ModePlan, Prices, Session, SolverRecord
 from optimize.windows import session_windows
 
@@ -30,6 +31,9 @@ LONE = 0
 PACK = 3_000
 """Weighted slots of components that are planned together: large enough to be quick, small enough that a limit
 which ends one search costs the others little."""
+LIGHT = 0.04
+"""Components with at most so many rows a weighted slot are light for the fleet engine. Just so many of them
+go together that it plans them, few enough for its dense factors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +55,7 @@ def take_apart(problem: DayProblem, mode: Mode) -> tuple[Part, ...]:
     inside = np.array([bool(coupled) for coupled in above], dtype=np.bool_)
     visits = _visits(problem, arrays)
     weighed = [one.cars() for one in problem.constraints]
-    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed)
+    site_pack, car_pack = _packs(arrays, above, inside, visits, weighed, _rows(problem, arrays))
     sessions: dict[str, list[Session]] = {car.battery_id: [] for car in problem.cars}
     for session in problem.sessions:
         sessions[session.battery_id].append(session)
@@ -97,11 +101,13 @@ def _packs(
     inside: BoolArray,
     visits: Sequence[Sequence[int]],
     weighed: Sequence[IntArray],
+    rows: IntArray,
 ) -> tuple[IntArray, IntArray]:
     """The part of each site, −1 where nothing is counted, and of each car; above: what counts at each site.
 
     Cars that meet nobody are one part, however many: nothing makes their number difficult. weighed: the cars
-    of each own constraint; those of one stay together, and apart from who meets nobody.
+    of each own constraint; those of one stay together, and apart from who meets nobody. rows [S]: of each
+    site, none where the fleet engine is not for the day.
     """
     links = [(j, k) for j, coupled in enumerate(above) for k in coupled]
     links += [(arrays.sites + i, k) for i, places in enumerate(visits) for j in places for k in above[j]]
@@ -113,14 +119,36 @@ def _packs(
     size = np.zeros(nodes, dtype=np.int64)
     np.add.at(size, label[arrays.sites + arrays.car], arrays.count)
     size[np.unique(label[arrays.block_site])] *= RESERVE_WEIGHT
-    pack, last, held = np.full(nodes, LONE), LONE, PACK
     held_together = [arrays.sites + int(cars[0]) for cars in weighed]
-    for component in np.unique(label[[*np.flatnonzero(inside), *held_together]]).tolist():
+    components = np.unique(label[[*np.flatnonzero(inside), *held_together]])
+    coupled = np.zeros(nodes, dtype=np.int64)
+    np.add.at(coupled, label[: arrays.sites], rows)
+    light = (coupled[components] > 0) & (coupled[components] <= LIGHT * size[components])
+    left = int(size[components[light]].sum())
+    if left <= STEPS_AT_ONCE:
+        light[:] = False
+    pack, last, held = np.full(nodes, LONE), LONE, STEPS_AT_ONCE + 1
+    for component in components[light].tolist():
+        if held > STEPS_AT_ONCE < left:
+            last, held = last + 1, 0
+        pack[component] = last
+        held, left = held + int(size[component]), left - int(size[component])
+    held = PACK + 1
+    for component in components[~light].tolist():
         held += int(size[component])
-        if held > PACK or last == LONE:
+        if held > PACK:
             last, held = last + 1, int(size[component])
         pack[component] = last
     return np.where(inside, pack[label[: arrays.sites]], -1), pack[label[arrays.sites :]]
+
+
+def _rows(problem: DayProblem, arrays: FleetArrays) -> IntArray:
+    """How many rows the fleet engine needs for each site [S]; none if the day is not for it."""
+    if unsupported(problem):
+        return np.zeros(arrays.sites, dtype=np.int64)
+    held = with_own_limits(arrays)
+    where = meetings(held, *node_power_range(held))
+    return np.asarray(where.node.sum(axis=1) + where.at_peak.sum(axis=1))
 
 
 def _meets(problem: DayProblem, arrays: FleetArrays) -> BoolArray:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from optimize.apart import Part, join, take_apart
 from optimize.errors import SolverError, TimeLimitError
-from optimize.fleet.route import STEPS_AT_ONCE, Route, route
+from optimize.fleet.route import Route, most_at_once, route
 from optimize.types import DayProblem, Mode, ModePlan
 
 # What a plan without a search takes, by weighted slots: kept back for what may need one.
@@ -33,7 +33,7 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
     """
     deadline = time.perf_counter() + time_limit_seconds
     chosen = route(problem, mode)
-    if chosen.size > STEPS_AT_ONCE and chosen.engine != "fleet":
+    if chosen.size > most_at_once(problem) and chosen.engine != "fleet":
         _log.info("mode %s is planned by the exact formulation: %s", mode, chosen.why)
         if deadline - time.perf_counter() < (AT_ONCE_SECONDS + BUILD_SECONDS) * chosen.size:
             return _at_once(problem, mode)

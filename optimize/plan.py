@@ -14,6 +14,7 @@ from optimize.errors import OptimizeError, PlanCheckError
 from optimize.follow import charge_on_plug_in
 from optimize.types import MODES, DayProblem, Mode, ModePlan
 from optimize.validation import require_limit, require_one_of
+from optimize.windows import missing_weights
 
 MONEY_TOLERANCE_EUR = 1e-6
 PRIMARY_TOLERANCE = 1e-5
@@ -132,7 +133,11 @@ def check_account(problem: DayProblem, plan: ModePlan) -> None:
     """Refuse a plan whose account is not what its record says was maximised. Raises PlanCheckError."""
     excess = abs(account(problem, plan).total.objective_eur - plan.solver.objective_eur)
     # A departure short by too little to be called missed may still be paid for in the solver's objective.
-    short = sum(max(0.0, each.target_kwh - each.reached_kwh - each.missing_kwh) for each in plan.departures)
+    weights = missing_weights(problem)
+    short = sum(
+        weights.get(each.session_id, 1.0) * max(0.0, each.target_kwh - each.reached_kwh - each.missing_kwh)
+        for each in plan.departures
+    )
     excess -= min(excess, short * problem.departure_price_eur_per_kwh)
     if not excess <= MONEY_TOLERANCE_EUR * max(1.0, abs(plan.solver.objective_eur) / 1e3):
         raise PlanCheckError("accounts equal to the objective, €", f"mode {plan.mode}", excess)

@@ -75,8 +75,9 @@ OBJECTIVES: tuple[Objective, ...] = ("net_benefit", "grid_support", "peak_shavin
 class DayProblem:
     """Everything the day's plan depends on.
 
-    slots: T interval starts, evenly spaced by slot_hours. Prices: [T]. Each session must touch the day, and
-    sessions of one battery must not overlap. terminal_value_eur_per_kwh: worth of a stored (battery-side) kWh
+    slots: T interval starts, evenly spaced by slot_hours. Prices: [T]. Each session must touch the day, or
+    come after it and carry on what the one before it leaves: what it lacks then is asked for, too. Sessions
+    of one battery must not overlap. terminal_value_eur_per_kwh: worth of a stored (battery-side) kWh
     when a session or the horizon ends, where the session says nothing. departure_price_eur_per_kwh: price of
     a battery-side kWh missing then.
     reserves: capacity that may be sold. constraints: a user's own, of plans in modes "ordered" and "v2g".
@@ -219,7 +220,7 @@ class DayProblem:
                     subject, "battery_id", repr(session.battery_id), "is not a car of this day"
                 )
             subject = f"{subject} of battery {session.battery_id!r}"
-            if session.departure_utc <= start or session.arrival_utc >= end:
+            if session.departure_utc <= start or (session.arrival_utc >= end and not session.carries):
                 stay = f"{session.arrival_utc} to {session.departure_utc}"
                 rule = f"must touch the day ({start} to {end})"
                 raise ProblemError(subject, "stay", stay, rule)

@@ -27,6 +27,8 @@ class SessionWindow:
     efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
     carries: it comes besides with what a window before it (of the same car, number `behind`) ends with above
     its target, at most surplus_kwh; that is the last with slots: one without passes on what it comes with.
+    missing_weight: what is missing at its end costs so many times the departure price: once for itself and
+    once for each stay without slots that carries on from it, or a plan would miss here to pass on more.
     """
 
     session: Session
@@ -43,10 +45,11 @@ class SessionWindow:
     efficiency_charge: float
     efficiency_discharge: float
     value_eur_per_kwh: float
-    due: Literal["departure", "day_end"]
+    due: Literal["departure", "day_end", "later"]
     carries: bool = False
     behind: int = -1
     surplus_kwh: float = 0.0
+    missing_weight: float = 1.0
 
     @property
     def slots(self) -> range:
@@ -103,7 +106,27 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
             behind = k
         elif not windows[k].carries:
             behind = -1
-    return tuple(windows)
+    return tuple(_weighed(windows))
+
+
+def _weighed(windows: Sequence[SessionWindow]) -> list[SessionWindow]:
+    """The windows with their weight; those that carry on come after what they carry on from."""
+    after = [0.0] * len(windows)
+    for k, window in reversed(list(enumerate(windows))):
+        if window.carries:
+            after[window.behind] += after[k] if window.slots else 1.0
+    return [
+        replace(one, missing_weight=1.0 + more) if more else one
+        for one, more in zip(windows, after, strict=True)
+    ]
+
+
+def missing_weights(problem: DayProblem) -> dict[str, float]:
+    """The weights of what is missing, by session_id, where they are not 1."""
+    if not any(session.carries for session in problem.sessions):
+        return {}
+    windows = session_windows(problem)
+    return {one.session.session_id: one.missing_weight for one in windows if one.missing_weight != 1.0}
 
 
 def _window(
@@ -119,6 +142,9 @@ def _window(
     first = min(max(arrival, 0), count)
     charge_limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
+    due: Literal["departure", "day_end", "later"] = "day_end" if stays else "departure"
+    if session.arrival_utc >= problem.end_utc:
+        due = "later"
     if stays:
         left = max(0, departure - max(count, arrival))
         target_kwh = _before_full_power(car, charge_limit_kw, problem.slot_hours, target_kwh, left)
@@ -137,7 +163,7 @@ def _window(
         efficiency_charge=_own(session.efficiency_charge, car.efficiency_charge),
         efficiency_discharge=_own(session.efficiency_discharge, car.efficiency_discharge),
         value_eur_per_kwh=_own(session.value_eur_per_kwh, problem.terminal_value_eur_per_kwh),
-        due="day_end" if stays else "departure",
+        due=due,
     )
 
 
@@ -167,6 +193,17 @@ def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
     return tuple(
         replace(one, arrival_soc=soc.get(one.session_id, one.arrival_soc)) for one in problem.sessions
     )
+
+
+def lacks_by_itself(session: Session, car: Car, hours: float) -> bool:
+    """Whether a stay is too short to reach its target from what is said that its car comes with.
+
+    hours: of a slot; whole slots count, from the stay's own start.
+    """
+    slots = int((session.departure_utc - session.arrival_utc) / pd.Timedelta(hours=hours))
+    limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
+    comes_kwh, target_kwh = session.arrival_soc * car.capacity_kwh, session.departure_soc * car.capacity_kwh
+    return _at_full_power(car, limit_kw, hours, comes_kwh, max(0, slots - 1)) < target_kwh
 
 
 def _at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:

@@ -80,7 +80,9 @@ def reserve_eur(at: Reach) -> float:
 
 def departure_eur(at: Reach) -> float:
     """Everything owed at all departures."""
-    owed = sum(max(0.0, window.target_kwh - window.arrival_kwh) for window in at.windows)
+    owed = sum(
+        window.missing_weight * max(0.0, window.target_kwh - window.arrival_kwh) for window in at.windows
+    )
     return owed * at.problem.departure_price_eur_per_kwh
 
 

@@ -42,6 +42,7 @@ def kept(
     kept it is made in place.
     """
     digest = digest_of(made_by, rooms)
+    name = f"{name}-{sys.implementation.cache_tag}"  # another Python may run beside: each keeps its own
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / f"{name}.lock").open("w")

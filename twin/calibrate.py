@@ -339,6 +339,8 @@ def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, 
         notes.append(
             f"the model does not fit this cell to {unfit_mv:.0f} mV: its open-circuit curve is left free"
         )
+    if seen.charging is not None:
+        notes.append(seen.charging.said)
     if not n_checkups:
         notes.append(NO_CHECKUPS)
     if spent:

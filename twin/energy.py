@@ -23,17 +23,20 @@ import pandas as pd
 
 from twin.belief import StatePrior
 from twin.cell import ReferenceCell, reference_cell
-from twin.course import UNSEEN, Course
+from twin.course import UNSEEN, Course, spacing_of
 from twin.evidence import Balance, seconds_of
 from twin.health import Array, Health
 from twin.state import StateFit
 from twin.types import BatterySpec, CalibrationRequest
 
 COLUMNS = ("time_utc", "soc_reported", "power_kw", "temperature_degc")
-_LOAD_OHM_AH = 0.1  # of a cell under a load that lasts, diffusion included
+LOAD_OHM_AH = 0.1  # of a cell under a load that lasts, diffusion included
 _TURN = 0.03  # of charge: less is no turning point
 _LEAST_LEG = 0.05  # of charge
 _DRIFT_SD_C = 2e-3
+# Between two snapshots a charge begins or ends at most (ΔI²/12); a drive changes all the time (ΔI²/2).
+_DRIVEN = 6.0
+_OFTEN_S, _POLLED_SD_PER_H = 300.0, 0.12  # of capacity: drives that lie between two snapshots
 _FEWEST_LEGS, _LEAST_SWING = 2, 0.25
 _DISPLAY_SD = 0.021  # of capacity: what the display leaves out 2 %, current sensor 0.5 %
 _AGREEMENT, _LEAST_SHARE, _WIDEST = 0.5, 0.3, 0.08
@@ -114,12 +117,12 @@ def as_telemetry(coarse: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
     watt_per_ah = known["power_kw"].to_numpy(dtype=float) * 1000 / battery.cells_series
     watt_per_ah = watt_per_ah / battery.nominal_capacity_ah
     # P = (U + R·I)·I, of a cell and by the ampere-hour.
-    root = np.sqrt(np.maximum(open_v**2 + 4 * _LOAD_OHM_AH * watt_per_ah, (0.5 * open_v) ** 2))
-    c_rate = (root - open_v) / (2 * _LOAD_OHM_AH)
+    root = np.sqrt(np.maximum(open_v**2 + 4 * LOAD_OHM_AH * watt_per_ah, (0.5 * open_v) ** 2))
+    c_rate = (root - open_v) / (2 * LOAD_OHM_AH)
     return pd.DataFrame(
         {
             "time_utc": known["time_utc"].to_numpy(),
-            "voltage_v": (open_v + _LOAD_OHM_AH * c_rate) * battery.cells_series,
+            "voltage_v": (open_v + LOAD_OHM_AH * c_rate) * battery.cells_series,
             "current_a": c_rate * battery.nominal_capacity_ah,
             "temperature_degc": known["temperature_degc"].to_numpy(dtype=float),
             "soc_reported": soc,
@@ -138,6 +141,7 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     moved, rise = np.diff(charge[turns]), np.diff(soc[turns])
     unseen = np.interp(time_s[turns], flow.end_s, np.cumsum(flow.kind == UNSEEN))
     variance = np.diff(flow.variance_at(time_s[turns]))
+    variance = np.where(moved < 0, _DRIVEN, 1.0) * variance
     hours = np.diff(time_s[turns]) / 3600
     # By both, for a choice by either alone prefers the legs in which that one errs upwards.
     use = (np.abs(moved) + np.abs(rise) > 2 * _LEAST_LEG) & (np.diff(unseen) < 0.5) & (moved * rise > 0)
@@ -147,6 +151,24 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     step = display_step(soc)
     # Both ends of a leg are off by up to half a step; a display may lag by another.
     soc_variance = 2 * step**2 / 12 + (0.5 * step) ** 2
+    share, sd = slope(moved, rise, variance, soc_variance, hours)
+    polled = _POLLED_SD_PER_H * max(0.0, spacing_of(time_s) - _OFTEN_S) / 3600
+    return EnergyFit(
+        share=share,
+        sd=float(np.hypot(sd, np.hypot(_SYSTEMATIC_SD, polled) * share)),
+        legs=len(moved),
+        swing=float(np.abs(rise).sum()),
+    )
+
+
+def slope(
+    moved: Array, rise: Array, variance: Array, soc_variance: Array | float, hours: Array
+) -> tuple[float, float]:
+    """Charge moved over rise of SoC, both with errors, and its standard deviation; one leg an element.
+
+    ``variance``, ``soc_variance``: of charge and of rise; ``hours``: of each leg, for a current that SoC
+    never sees.
+    """
     spread = _SHARES[:, None] ** 2 * soc_variance + variance
     apart = moved - _SHARES[:, None] * rise
     # What the power meter shows at rest, which SoC knows nothing of.
@@ -158,13 +180,7 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     weight = np.exp(log_density - log_density.max())
     weight /= weight.sum()
     share = float(weight @ _SHARES)
-    sd = float(np.sqrt(weight @ (_SHARES - share) ** 2))
-    return EnergyFit(
-        share=share,
-        sd=float(np.hypot(sd, _SYSTEMATIC_SD * share)),
-        legs=len(moved),
-        swing=float(np.abs(rise).sum()),
-    )
+    return share, float(np.sqrt(weight @ (_SHARES - share) ** 2))
 
 
 def display_step(soc: Array) -> float:

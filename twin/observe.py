@@ -24,6 +24,7 @@ from twin.expected import expected_health
 from twin.faults import Known, SensorFault, find_fault, known_capacity
 from twin.health import Array, Health
 from twin.likeness import reads_like
+from twin.metered import Charging, by_meter
 from twin.past import present
 from twin.prior import CHI2_LIMIT
 from twin.replay import Replay
@@ -60,7 +61,8 @@ class Observation:
 
     ``silent_share``: of the time, in which nothing was sent. ``doubt``: why the fit is not to be used;
     ``state`` is None with it where PyBaMM could not follow at all. ``energy``: the capacity that ``state``
-    rests on where the car tells SoC and power alone.
+    rests on where the car tells SoC and power alone. ``charging``: what is lost on the way in, where the plug
+    was metered.
     """
 
     replay: Replay | None = None
@@ -71,6 +73,7 @@ class Observation:
     spread: CellSpread | None = None
     doubt: Dispute | None = None
     energy: EnergyFit | None = None
+    charging: Charging | None = None
 
     def unfit_mv(self) -> float | None:
         """By how much the cell departs from its chemistry's model [mV]; None where that needs no word.
@@ -188,6 +191,7 @@ def observe(
         evidence=evidence,
         silent_share=0.0 if flow is None else flow.silent_share,
         spread=spread,
+        charging=None if daily or flow is None else by_meter(recent, sessions, flow, battery)[0],
     )
 
 
@@ -237,11 +241,16 @@ def _doubt(
 def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -> Observation:
     """Capacity by SoC and power; day by day it is carried on, for a day's legs tell little."""
     flow = course_of(request, request.telemetry)
-    found = None if daily or flow is None else fit_energy(request.telemetry, flow)
-    if found is None:
+    if daily or flow is None:
         return Observation()
+    charging, metered = by_meter(request.telemetry, request.sessions, flow, request.battery)
+    found = [one for one in (fit_energy(request.telemetry, flow), metered) if one is not None]
+    if not found:
+        return Observation(charging=charging)
+    surer = min(found, key=lambda one: one.sd / one.share)  # both are of one display: not of two minds
     cell = reference_cell(request.battery.chemistry)
-    return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+    state = state_of(surer, cell, expected_health(cell, age_days))
+    return Observation(state=state, energy=surer, charging=charging)
 
 
 def observe_from(

@@ -1,21 +1,26 @@
 """Rows as they arrived: into the raw tables, and out again for the checks, in parts that fit in memory."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 
 import duckdb
 import pandas as pd
 
 from warehouse.beliefs import received
 from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
+from warehouse.errors import ContractError
 from warehouse.receipts import free_instant, landed_before, require_landable, told_apart
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
 _BY_FILE = "telemetry"
 """Dataset whose rows are judged by those of their battery and file alone, and told of likewise."""
-_SMALLER = 3
+_SMALLER = 2
 """What a part of some files of one battery is smaller by: nothing has to stay together in it but a file."""
+_AROUND = dt.timedelta(hours=6)
+"""How far before and after a stretch of a file that is judged alone its samples are read with it."""
 _SLICE_ROWS = 1_000_000
 """Rows that are turned into Arrow at once."""
 
@@ -35,7 +40,9 @@ class Part:
 
     source_ids: all that wait; of a battery with many rows, of which lowest and highest are then the id, some.
     lowest, highest: inclusive bounds of the first key column (telemetry: battery); None is open, and rows
-    without an id belong to the part without `lowest`.
+    without an id belong to the part without `lowest`. start, end: of a file with many rows a stretch,
+    half-open; None is open, and rows without a time belong to the part without `start`. rows: without those
+    that are read for being neighbours in time.
     """
 
     dataset: str
@@ -43,24 +50,42 @@ class Part:
     rows: int
     lowest: str | None = None
     highest: str | None = None
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+
+    def own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a frame that are the part's, without those read for being their neighbours."""
+        if self.start is None and self.end is None:
+            return frame
+        times, own = frame["time_utc"], pd.Series(True, index=frame.index)
+        if self.start is not None:
+            own &= times >= pd.Timestamp(self.start)
+        if self.end is not None:
+            own &= ~(times >= pd.Timestamp(self.end))
+        return frame[own]
 
 
-def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.datetime) -> Landed:
+def land(
+    connection: duckdb.DuckDBPyConnection,
+    source: SourceFile,
+    landing: dt.datetime,
+    more: Iterable[SourceFile] = (),
+) -> Landed:
     """Insert a file's rows and its record, once, inside the caller's transaction; landing: when, in UTC.
 
-    Raises CellError, OptionError as `warehouse.receipts.require_landable`.
+    more: the rest of its rows, piece by piece; asked for only where the file had not landed. Raises
+    CellError, OptionError as `warehouse.receipts.require_landable`, ContractError for another file's piece.
     """
     require_landable(connection, source, landing)
     if known := landed_before(connection, source):
         return Landed(source_id=known[0], rows=known[1], already=True)
-    frame, rows = told_apart(connection, source), len(source.frame)
     record = {
         "source_id": source.source_id,
         "dataset": source.dataset,
         "source": source.source,
         "file_name": source.file_name,
         "sha256": source.sha256,
-        "rows": rows,
+        "rows": len(source.frame),
         "provider": source.provider,
         "licence": source.licence,
         "attribution": source.attribution,
@@ -74,16 +99,25 @@ def land(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
     insert(connection, table, arrow_table(pd.DataFrame([record]), table))
-    for first in range(0, rows, _SLICE_ROWS):
-        part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
-        insert(connection, contract, arrow_table(part, contract))
+    rows = 0
+    for piece in chain((source,), more):
+        if piece.source_id != source.source_id:
+            raise ContractError(f"{source.file_name} changed while it was read: try again")
+        frame = told_apart(connection, piece)
+        rows += len(frame)
+        for first in range(0, len(frame), _SLICE_ROWS):
+            part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)
+            insert(connection, contract, arrow_table(part, contract))
+    if rows != len(source.frame):
+        connection.execute("UPDATE raw_source SET rows = ? WHERE source_id = ?", [rows, source.source_id])
     return Landed(source_id=source.source_id, rows=rows, already=False)
 
 
 def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
     """Return the rows that wait for their check; telemetry cut into about equal parts of whole batteries.
 
-    A battery that has more rows than a part alone is cut between its files: each is judged by itself.
+    A battery that has more rows than a part alone is cut between its files: each is judged by itself. So is a
+    file that has more, in time.
     """
     contract = raw_contract(dataset)
     waiting = connection.execute(
@@ -119,7 +153,7 @@ def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> lis
             size = 0
 
     for owner_id, count in counts:
-        if dataset == _BY_FILE and owner_id is not None and count > rows and len(source_ids) > 1:
+        if dataset == _BY_FILE and owner_id is not None and count > rows:
             close()
             found += _by_file(connection, dataset, owner_id, source_ids, max(1, rows // _SMALLER))
             continue
@@ -143,7 +177,7 @@ def _ends(part: Part, number: int, parts_in_all: int) -> Part:
 def _by_file(
     connection: duckdb.DuckDBPyConnection, dataset: str, owner_id: str, source_ids: tuple[str, ...], rows: int
 ) -> list[Part]:
-    """Return parts of one battery, each of some of its files: of `rows`, or one file that has more."""
+    """Return parts of one battery, each of some of its files, or of a stretch of one that has more rows."""
     counts = connection.execute(
         f"SELECT source_id, count(*) FROM {raw_contract(dataset).name} "  # noqa: S608
         f"WHERE source_id IN (SELECT unnest(?)) AND {dataset_contract(dataset).key[0]} = ? "
@@ -152,6 +186,9 @@ def _by_file(
     ).fetchall()
     found, ids, size = list[Part](), list[str](), 0
     for number, (source_id, count) in enumerate(counts):
+        if count > rows:
+            found += _by_time(connection, dataset, owner_id, str(source_id), rows)
+            continue
         ids.append(str(source_id))
         size += count
         following = counts[number + 1][1] if number + 1 < len(counts) else rows
@@ -163,8 +200,38 @@ def _by_file(
     return found
 
 
+def _by_time(
+    connection: duckdb.DuckDBPyConnection, dataset: str, owner_id: str, source_id: str, rows: int
+) -> list[Part]:
+    """Return parts of one file of a battery: stretches of days, or of hours where a day has more rows."""
+    contract = dataset_contract(dataset)
+    hours = connection.execute(
+        f"SELECT date_trunc('hour', {contract.time_column}) AS hour, count(*) "  # noqa: S608
+        f"FROM {raw_contract(dataset).name} WHERE source_id = ? AND {contract.key[0]} = ? "
+        "GROUP BY hour ORDER BY hour NULLS FIRST",
+        [source_id, owner_id],
+    ).fetchall()
+    units = list[tuple[dt.datetime | None, int]]()
+    for day, of_day in groupby(hours, key=lambda one: one[0] and one[0].date()):
+        own = list(of_day)
+        size = sum(count for _, count in own)
+        units += own if day is not None and size > rows else [(own[0][0], size)]
+    found, begin, size = list[tuple[dt.datetime | None, dt.datetime | None, int]](), None, 0
+    for start, count in units:
+        if start is not None and size and size + count > rows:
+            found.append((begin, start, size))
+            begin, size = start, 0
+        size += count
+    found.append((begin, None, size))
+    of_file = Part(dataset=dataset, source_ids=(source_id,), rows=0, lowest=owner_id, highest=owner_id)
+    return [replace(of_file, rows=size, start=start, end=end) for start, end, size in found]
+
+
 def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame:
-    """Return the landed rows of a part, in the shape of `landed_contract`, as they came."""
+    """Return the landed rows of a part, in the shape of `landed_contract`, as they came.
+
+    Those of a stretch of a file with some hours before and after it: `Part.own` tells them apart.
+    """
     contract = landed_contract(part.dataset)
     owner = dataset_contract(part.dataset).key[0]
     clauses, values = ["TRUE"], list[object]([list(part.source_ids)])
@@ -174,6 +241,13 @@ def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame
     if part.highest is not None:
         clauses.append(f"{owner} <= ?" if part.lowest is not None else f"({owner} IS NULL OR {owner} <= ?)")
         values.append(part.highest)
+    time = contract.time_column
+    if part.start is not None:
+        clauses.append(f"{time} >= ?")
+        values.append(part.start - _AROUND)
+    if part.end is not None:
+        clauses.append(f"{time} < ?" if part.start is not None else f"({time} IS NULL OR {time} < ?)")
+        values.append(part.end + _AROUND)
     frame = (
         connection.sql(
             f"SELECT {', '.join(contract.names)} "  # noqa: S608

@@ -157,8 +157,13 @@ def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) ->
 
 
 def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows (source_id, source_row) as they landed, shape of `landed_contract`; pruned ones lack."""
+    """Return rows (source_id, source_row) as they landed, shape of `landed_contract`; pruned ones lack.
+
+    Of no rows the file is not asked.
+    """
     contract = landed_contract(dataset)
+    if rows.empty:
+        return conform(pd.DataFrame(columns=contract.names), contract)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
         register_rows(connection, rows)

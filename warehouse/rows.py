@@ -51,7 +51,9 @@ def arrow_table(frame: pd.DataFrame, contract: TableContract) -> pa.Table:
 def insert(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> None:
     """Insert Arrow rows of the contract's shape; a second row with the same key raises ContractError."""
     names = ", ".join(contract.names)
-    connection.register("incoming", rows)
+    # As a stream, which holds nothing once it is read: what is registered stays until the transaction ends.
+    batches = (batch for batch in rows.to_batches())
+    connection.register("incoming", pa.RecordBatchReader.from_batches(rows.schema, batches))
     try:
         connection.execute(
             f"INSERT INTO {contract.name} ({names}) SELECT {names} FROM incoming"  # noqa: S608

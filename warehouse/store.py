@@ -7,7 +7,7 @@ it again.
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ from warehouse.schema import (
 )
 from warehouse.sources.types import SourceFile
 
-PART_ROWS = 2_000_000
+PART_ROWS = 1_000_000
 """Rows of telemetry that are checked at once: about 1 GB."""
 
 Where = Mapping[str, Scalar | Sequence[Scalar]]
@@ -109,8 +109,8 @@ class Warehouse:
             current = found_version(connection) == SCHEMA_VERSION
             return told(layout_differences(connection)) if current else ""
 
-    def land(self, source: SourceFile, received_utc: dt.datetime) -> Landed:
-        """Keep a file's rows as they arrived, once.
+    def land(self, source: SourceFile, received_utc: dt.datetime, more: Iterable[SourceFile] = ()) -> Landed:
+        """Keep a file's rows as they arrived, once; more: the rest of them, of the same file.
 
         received_utc: tz-aware, when the file arrived. No two beliefs share the moment at which they were
         received: see `warehouse.receipts`. Raises CellError, OptionError for rows of another moment that
@@ -118,7 +118,7 @@ class Warehouse:
         """
         received = _aware(received_utc, "received_utc")
         with self._transaction(source.file_name) as connection:
-            return land(connection, source, received)
+            return land(connection, source, received, more)
 
     def require_landable(self, source: SourceFile, received_utc: dt.datetime) -> None:
         """Raise what `land` would for this file, and land nothing."""
@@ -128,7 +128,8 @@ class Warehouse:
     def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
         """Return the landed rows that no check has seen, in parts to be checked one by one; [] if none.
 
-        Telemetry is cut between batteries into equal parts of about `rows`; other datasets are one part.
+        Telemetry is cut between batteries into parts of about `rows`, where one has more between its files
+        and in time; other datasets are one part.
         """
         with self._reading() as connection:
             return parts(connection, dataset, rows)
@@ -174,7 +175,7 @@ class Warehouse:
         One transaction; killed before `finish_check`, the check starts again and ends in the same tables.
         """
         good_rows, bad_rows = _promoted(part.dataset, good, quarantine, part.source_ids)
-        judged = pa.Table.from_pandas(rows[["source_id", "source_row"]], preserve_index=False)
+        judged = pa.Table.from_pandas(part.own(rows)[["source_id", "source_row"]], preserve_index=False)
         with self._transaction(f"part of the check of {part.dataset}") as connection:
             merge(connection, core_contract(part.dataset), good_rows)
             keep_amended(connection, part.dataset, good_rows)

@@ -191,7 +191,8 @@ def _show_suggestion(console: Console, found: Suggestion, out: Path | None) -> N
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet; UsageError for one that is."""
+    """Write a file that is not there yet, and the folders on the way; UsageError for one that is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -23,6 +23,7 @@ from flows.mapping.open_stays import open_stays
 from flows.plain import records
 from flows.settings import PlanSettings
 from optimize.forecast.plug_in import DAY_BEGINS, PlugInDay, PlugInHistory
+from warehouse.at_once import at_once
 from warehouse.contracts import CONTRACTS
 from warehouse.known import Known
 from warehouse.zones import market_timezone
@@ -68,14 +69,16 @@ def expected_stays(
         return NOTHING_EXPECTED
     now = pd.Timestamp(known.as_of)
     where = {"battery_id": battery_ids}
-    past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
-    past = past.sort_values("arrival_utc")
     zone = market_timezone(horizon.zone)
     # What has ended today counts, and what is told beyond the last price: the plan may reach there.
     begin = (horizon.local[0] - DAY_BEGINS).normalize()
+    with at_once(known.warehouse):
+        past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
+        told = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
+    past = past.sort_values("arrival_utc")
     taken = {
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
-        for car, own in known.stays(begin, horizon.priced_end + LONGEST_TAIL).groupby("battery_id")
+        for car, own in told.groupby("battery_id")
     }
     years = range((now - HISTORY).year, horizon.end.year + 2)
     holidays = holidays_for(horizon.zone, settings.holidays, years)

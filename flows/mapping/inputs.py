@@ -32,7 +32,7 @@ class PlanInputs:
     discharged on the first day before that, by battery_id. peaks: what the most that sites draw costs, and
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
     columns of their chargers; unknown_chargers: those that are named and not known. expected: stays among
-    them that nobody has told.
+    them that nobody has told. later: the next stay of a car that begins after the plan, as sessions.
     contracts: what is agreed on with their owners.
     left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
@@ -45,6 +45,7 @@ class PlanInputs:
     batteries: pd.DataFrame
     sites: pd.DataFrame
     sessions: pd.DataFrame
+    later: pd.DataFrame
     calibrations: Mapping[str, Calibration]
     life_points: pd.DataFrame
     carried: Carried
@@ -67,7 +68,9 @@ class PlanInputs:
         parts = {
             "prices": self.prices.digest,
             "tariffs": hash_frame(self.prices.retail_rows),
-            "sessions": hash_frame(self.sessions),
+            "sessions": hash_frame(
+                pd.concat([self.sessions, self.later]) if len(self.later) else self.sessions
+            ),
             "carried": hash_values([self.carried.digest, sorted(self.v2g_used_kwh.items())]),
             "peaks": self.peaks.digest,
             "fleet": hash_frame(self.batteries),

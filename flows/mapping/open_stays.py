@@ -47,6 +47,8 @@ def _without_end(
     rows = known.landed_rows("sessions", lack_their_end(rules))
     rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
     rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
+    if rows.empty:
+        return rows
     rows = rows.loc[still_open(known, rows, start, lasting)]
     told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
     rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
@@ -58,6 +60,8 @@ def lack_their_end(rules: pd.DataFrame) -> pd.DataFrame:
 
     They may lack charges as well. One that breaks any other rule is no stay to go by.
     """
+    if rules.empty:
+        return rules
     lacks = (rules["rule"] == "not_null") & rules["column_name"].isin(["arrival_soc", "departure_soc"])
     other = rules[~(lacks | (rules["column_name"] == "departure_utc"))]
     own = rules[~rules.set_index(_ROW).index.isin(other.set_index(_ROW).index)]

@@ -167,7 +167,11 @@ def _departure_rows(plan: ModePlan) -> pd.DataFrame:
         "missing_kwh",
         "reason",
     )
-    rows = [{name: getattr(outcome, name) for name in names} for outcome in plan.departures]
+    rows = [
+        {name: getattr(outcome, name) for name in names}
+        for outcome in plan.departures
+        if outcome.due != "later"
+    ]
     return pd.DataFrame(rows, columns=list(names))
 
 

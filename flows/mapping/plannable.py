@@ -20,6 +20,7 @@ from flows.mapping.site_tree import misplaced, sites_of
 from flows.mapping.surroundings import Surroundings
 from flows.settings import Settings
 from optimize.errors import OptimizeError
+from warehouse.at_once import at_once
 from warehouse.known import Known
 
 IMPOSSIBLE = (OptimizeError, ValueError, TypeError, LookupError, ArithmeticError)
@@ -38,19 +39,28 @@ def plan_inputs(
     left_out: Mapping[str, str],
     contracts: Contracted,
     expected: Expected = NOTHING_EXPECTED,
+    later: pd.DataFrame | None = None,
 ) -> PlanInputs:
     """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
 
     batteries, sessions, sites: rows of the core tables, sites all of the zone; a car without a session may be
-    among them. calibrated: what was known of calibrations.
+    among them. calibrated: what was known of calibrations. later: stays after the horizon, at most one a car.
     """
-    sessions, unknown_chargers = with_chargers(sessions, known.read("core_charger"), batteries)
+    later = sessions.iloc[:0] if later is None else later[later["battery_id"].isin(sessions["battery_id"])]
+    chargers = known.read("core_charger")
+    later, _ = with_chargers(later, chargers, batteries)
+    sessions, unknown_chargers = with_chargers(sessions, chargers, batteries)
     nowhere = misplaced(batteries, sessions, sites)
     batteries, sessions = (rows[~rows["battery_id"].isin(list(nowhere))] for rows in (batteries, sessions))
     sites = sites_of(batteries, sessions, sites)
-    calibrations = newest_calibrations(calibrated, [str(name) for name in batteries["battery_id"]])
-    ids = [calibration.calibration_id for calibration in calibrations.values()]
     horizon, plan = prices.horizon, settings.plan
+    with at_once(known.warehouse):
+        calibrations = newest_calibrations(calibrated, [str(name) for name in batteries["battery_id"]])
+        ids = [calibration.calibration_id for calibration in calibrations.values()]
+        life_points = known.read("out_life_point", where={"calibration_id": ids})
+        peaks = Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.demand_charge)
+        own = [str(site) for site in sites["site_id"]]
+        surroundings = Surroundings.of(known, horizon, own, co2=plan.co2_price_eur_per_kg > 0.0)
     return plannable(
         PlanInputs(
             zone=horizon.zone,
@@ -60,18 +70,14 @@ def plan_inputs(
             batteries=batteries.reset_index(drop=True),
             sites=sites.reset_index(drop=True),
             sessions=sessions.reset_index(drop=True),
+            later=later.reset_index(drop=True),
             calibrations=calibrations,
-            life_points=known.read("out_life_point", where={"calibration_id": ids}),
+            life_points=life_points,
             carried=NOTHING_CARRIED,
             v2g_used_kwh={},
             left_out={**left_out, **nowhere},
-            peaks=Peaks.of(known, horizon, plan.peak_price_eur_per_kw, prices.demand_charge),
-            surroundings=Surroundings.of(
-                known,
-                horizon,
-                [str(site) for site in sites["site_id"]],
-                co2=plan.co2_price_eur_per_kg > 0.0,
-            ),
+            peaks=peaks,
+            surroundings=surroundings,
             unknown_chargers=unknown_chargers,
             expected=expected,
             contracts=contracts,

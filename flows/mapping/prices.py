@@ -34,6 +34,7 @@ from optimize.market.book import TariffBook
 from optimize.market.prices import demand_charge_eur_per_kw
 from optimize.market.prices import prices as by_book
 from optimize.types import BoolArray, Tariff
+from warehouse.at_once import at_once
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_day_slots, market_timezone, publication
 
@@ -137,11 +138,12 @@ def plan_prices(
     known, zone = context.known, context.workspace.zone
     kind = kind or context.workspace.settings.plan.horizon
     slots = candidate_slots(zone, day, context.as_of, kind)
-    rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
     until, book = slots[-1] + QUARTER + LONGEST_TAIL, context.workspace.book
     if book is not None:
         _require_in_force(book, slots)
-    tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, until)
+    with at_once(known.warehouse):
+        rows = _rows(known, "core_price", zone, slots[0] - HISTORY, slots[-1] + QUARTER)
+        tariff = _rows(known, "core_tariff", zone, slots[0] - HISTORY, until)
     if book is not None:
         tariff = written_out(book, quarter_hours(slots[0] - HISTORY, until), tariff.iloc[:0])
     own, buys = spread(rows, slots), spread(retail_rows(tariff, "import"), slots)
@@ -247,11 +249,11 @@ class _Ladder:
     ) -> PlanPrices:
         horizon, zone = self.horizon, self.horizon.zone
         bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
-        past, past_bought = (self._past(rows) for rows in (self.rows, bought_rows))
+        past, past_bought, past_sold = (self._past(rows) for rows in (self.rows, bought_rows, sold_rows))
         direct: list[Prices | None] = []
-        for rows, name in ((bought_rows, "bought"), (sold_rows, "sold")):
+        for rows, before, name in ((bought_rows, past_bought, "bought"), (sold_rows, past_sold, "sold")):
             given = spread(rows, horizon.slots)
-            whole = self._whole(given, self._past(rows), market)
+            whole = self._whole(given, before, market)
             direct.append(whole)
             if whole is None:
                 continue

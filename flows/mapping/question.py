@@ -19,7 +19,7 @@ from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
-from optimize.windows import certain_arrivals
+from optimize.windows import certain_arrivals, lacks_by_itself, session_windows
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -110,16 +110,29 @@ def day_problem(
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
         alone = asked(certain, linked=False)
-    linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh))
+    of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
+    later = [_stay(row, {}) for row in inputs.later[of_cars].to_dict("records")]
+    linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh), later)
     return alone if linked is None else asked(linked, linked=True)
 
 
-def _linked(problem: DayProblem) -> list[Session] | None:
+def _linked(problem: DayProblem, later: Sequence[Session]) -> list[Session] | None:
     """The stays, those that can carry on from the one before saying so; None where they cannot be planned so.
 
+    later: of cars, the next stay after the horizon. One that is too short for what it is to leave with, after
+    a stay in which it can charge, is asked for with it: what it lacks has to be there before.
     Only the exact engine knows how, and only where missing at a departure is dearer than a kWh elsewhere.
     """
-    stays = sorted(problem.sessions, key=lambda stay: (stay.battery_id, stay.arrival_utc))
+    last = {problem.cars[window.car].battery_id: window for window in session_windows(problem)}
+    short = [
+        stay
+        for stay in later
+        if (before := last.get(stay.battery_id))
+        and before.due == "departure"
+        and before.slots
+        and lacks_by_itself(stay, problem.cars[before.car], problem.slot_hours)
+    ]
+    stays = sorted([*problem.sessions, *short], key=lambda stay: (stay.battery_id, stay.arrival_utc))
     carrying = {
         stay.session_id
         for before, stay in pairwise(stays)
@@ -130,7 +143,8 @@ def _linked(problem: DayProblem) -> list[Session] | None:
     dearest = 2.0 * problem.most_gain_eur_per_kwh()  # stored energy may be worth more once it is carried
     if problem.departure_price_eur_per_kwh <= dearest:
         return None
-    return [replace(stay, carries=stay.session_id in carrying) for stay in problem.sessions]
+    asked = [*problem.sessions, *(stay for stay in short if stay.session_id in carrying)]
+    return [replace(stay, carries=stay.session_id in carrying) for stay in asked]
 
 
 def _stay(row: Mapping[Hashable, Any], socs: Mapping[str, float]) -> Session:

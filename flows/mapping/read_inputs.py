@@ -22,7 +22,12 @@ from flows.mapping.open_stays import taken_as_over
 from flows.mapping.past import Past
 from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices
+from warehouse.at_once import at_once
+from warehouse.known import Known
 from warehouse.zones import market_day_bounds
+
+_AHEAD = pd.Timedelta(days=7)
+"""So far after its end a plan looks for stays that are too short for what they are to leave with."""
 
 
 def read_inputs(context: Context, day: date) -> PlanInputs:
@@ -33,7 +38,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     known, zone = context.known, context.workspace.zone
     market_day_bounds(day, zone)  # refuses what is no market day, whatever else is missing
     settings = context.workspace.settings
-    all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
+    with at_once(known.warehouse):
+        all_sites, all_batteries = known.read("core_site"), known.read("core_battery")
     sites = all_sites[all_sites["zone"] == zone]
     batteries = all_batteries[all_batteries["site_id"].isin(sites["site_id"])]
     if batteries.empty:
@@ -94,6 +100,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         left_out=left_out,
         contracts=contracts,
         expected=told_of,
+        later=_next_stays(known, end, sessions),
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
@@ -104,6 +111,13 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),
         v2g_used_kwh=past.used_kwh,
     )
+
+
+def _next_stays(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
+    """The next stay of each car that is told and begins after a plan's end."""
+    told = known.stays(end, end + _AHEAD)
+    told = told[(told["arrival_utc"] >= end) & told["battery_id"].isin(sessions["battery_id"])]
+    return told.sort_values("arrival_utc").drop_duplicates("battery_id")
 
 
 def _why_none(context: Context, batteries: pd.DataFrame, sites: pd.DataFrame) -> str:

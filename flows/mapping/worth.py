@@ -41,8 +41,11 @@ class StoredWorth:
         """
         car = {one.battery_id: one for one in cars}
         after: dict[str, Session] = {}
+        last: dict[str, float | None] = {}
         valued: list[Session] = []
         for stay in sorted(stays, key=lambda stay: stay.arrival_utc, reverse=True):
+            if stay.arrival_utc >= self.prices.horizon.end:
+                continue
             following = after.get(stay.battery_id)
             value = (
                 following.value_eur_per_kwh
@@ -51,7 +54,14 @@ class StoredWorth:
             )
             after[stay.battery_id] = replace(stay, value_eur_per_kwh=value)
             valued.append(after[stay.battery_id])
-        return valued[::-1]
+            last.setdefault(stay.battery_id, value)
+        # One that comes after the plan has what it comes with, and no slot: it is worth what was left for it.
+        later = [
+            replace(stay, value_eur_per_kwh=last[stay.battery_id])
+            for stay in stays
+            if stay.arrival_utc >= self.prices.horizon.end
+        ]
+        return [*valued[::-1], *later]
 
     def _of_stay(
         self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float], *, linked: bool

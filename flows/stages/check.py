@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -125,7 +125,8 @@ def _check_parts(context: Context, parts: Sequence[Part]) -> list[_Outcome]:
     def read(part: Part) -> tuple[pd.DataFrame, CheckContext]:
         with at_once(warehouse):
             frame = warehouse.unchecked(part.dataset, part)
-            return frame, check_context(context, part.dataset, frame)
+            against = check_context(context, part.dataset, frame)
+            return frame, replace(against, within=(part.start, part.end))
 
     outcomes: list[_Outcome] = []
     storing: Future[None] | None = None
@@ -177,7 +178,7 @@ def check_context(
     """
     warehouse = context.workspace.warehouse
     fleet = declared(warehouse, "fleet")
-    stated = {}
+    stated: dict[str, Any] = {}
     if dataset == "prices":
         stated = _units_stated(_files(warehouse, frame) if files is None else files)
     return CheckContext(

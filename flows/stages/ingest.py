@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.money import Money
+from flows.stages.reading import KEPT_ROWS, Reading
 from flows.stages.record import StageResult, recorded
 from warehouse.at_once import at_once
+from warehouse.begun import COLUMNS as BEGUN
+from warehouse.begun import begun
 from warehouse.contracts import dataset_contract, reference
 from warehouse.errors import (
     CellError,
@@ -26,7 +31,14 @@ from warehouse.errors import (
     nearest,
 )
 from warehouse.recheck import check_again
-from warehouse.sources import Received, SourceFile, read_source, received_as, require_known
+from warehouse.sources import (
+    Received,
+    SourceFile,
+    read_pieces,
+    read_source,
+    received_as,
+    require_known,
+)
 from warehouse.sources.rawfile import load
 from warehouse.sources.suggest import source_hint
 from warehouse.sources.tariffs import PROVIDERS
@@ -40,6 +52,7 @@ INGEST_ORDER = (
 """The datasets, each after those that its rows refer to."""
 
 _SHOWN = 5
+_MAPPING = "; `v2g mapping suggest` writes a mapping for columns that are named otherwise"
 _COARSE = "soc_power"  # telemetry of cars that tell neither voltage nor current
 
 # Sources whose files never name their zone: the workspace's, unless another is given.
@@ -99,40 +112,60 @@ def land_files(
     """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
     warehouse = context.workspace.warehouse
     how = how_to_read(context, source, zone, dict(options or {}), follow=follow, received=received)
-    read, aside = list[SourceFile](), list[str]()
+    read, aside = list[Reading](), list[str]()
+    room, moment = KEPT_ROWS, pd.Timestamp(context.as_of)
+
+    def judge(item: SourceFile) -> list[str]:
+        told = not_declared(warehouse, item)
+        if received is not None:
+            warehouse.require_landable(item, moment)
+        return told
+
     for file in files:
-        try:
-            item = read_file(dataset, file, source, how, context.workspace.money)
-        except SourceError as error:
-            raise with_source(error, dataset, file, source, how) from error
-        read.append(item)
-        if item.dataset != dataset:
-            aside.append(f"{item.file_name}: SoC and power, no voltage and current: read as {item.dataset}")
+        one = Reading.of(partial(_pieces, dataset, file, source, how, context.workspace.money), judge, room)
+        room -= len(one.item.frame)
+        read.append(one)
+        how = after(how, one.item)
+        if one.item.dataset != dataset:
+            told = f"{one.item.file_name}: SoC and power, no voltage and current: read as {one.item.dataset}"
+            aside.append(told)
     with at_once(warehouse):
-        for item in read:
-            aside += not_declared(warehouse, item)
-            if received is not None:
-                warehouse.require_landable(item, pd.Timestamp(context.as_of))
+        for one in read:
+            aside += judge(one.item) if one.kept else one.told
     rows, source_ids, new = [], list[str](), 0
-    for item in read:
-        landed = warehouse.land(item, pd.Timestamp(context.as_of))
+    for one in read:
+        item, landed = one.item, one.land(warehouse, moment)
         new += 0 if landed.already else landed.rows
         source_ids.append(landed.source_id)
         state = "already landed" if landed.already else "landed"
         if landed.already and (again := _declared_since(warehouse, item, landed.source_id)):
             state, new = f"already landed; {again} rows are checked anew, declared since", new + again
-        told = sent_again(warehouse, dataset, landed.source_id)
-        if told.withdrawn:
-            state += f"; {told.withdrawn} of its rows are withdrawn (`v2g withdraw … --undo`)"
-        if told.again:
-            aside.append(_counts_again(item.file_name, dataset, told.again))
+        sent = sent_again(warehouse, dataset, landed.source_id)
+        if sent.withdrawn:
+            state += f"; {sent.withdrawn} of its rows are withdrawn (`v2g withdraw … --undo`)"
+        if sent.again:
+            aside.append(_counts_again(item.file_name, dataset, sent.again))
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
     return LandedFiles(
         files=tuple(rows),
         new_rows=new,
-        notes=(*(note for item in read for note in item.notes), *aside),
+        notes=(*(note for one in read for note in one.item.notes), *aside),
         source_ids=tuple(source_ids),
     )
+
+
+def _pieces(
+    dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money
+) -> Iterator[SourceFile]:
+    """`read_file`, of a long log of telemetry one piece of it after the other; a refusal names the source."""
+    try:
+        if dataset == "telemetry" and source in ("csv", "parquet"):
+            with suppress(ColumnError):  # of SoC and power alone, or of none
+                yield from read_pieces(dataset, file, source=source, **how)
+                return
+        yield read_file(dataset, file, source, how, money)
+    except SourceError as error:
+        raise with_source(error, dataset, file, source, how) from error
 
 
 def _counts_again(file: str, dataset: str, keys: Sequence[str]) -> str:
@@ -147,12 +180,14 @@ def _counts_again(file: str, dataset: str, keys: Sequence[str]) -> str:
 def with_source(
     error: SourceError, dataset: str, file: Path, source: str, how: Mapping[str, Any]
 ) -> SourceError:
-    """The error of a refused file, with the source that would read it, if any; how: as it was read."""
+    """The error of a refused file, with what would read it, if anything is known; how: as it was read."""
     of_contents = (CellError, ColumnError, EmptyFileError, UndecodableFileError, UnitError)
     if source not in ("csv", "parquet") or not isinstance(error, of_contents) or "(source " in str(error):
         return error
     try:
-        return error.saying(source_hint(dataset, load(file, follow=bool(how.get("follow", True)))))
+        hint = source_hint(dataset, load(file, follow=bool(how.get("follow", True))))
+        foreign = sum(isinstance(one, ColumnError) for one in (error, *error.besides)) > 1
+        return error.saying(hint or _MAPPING if foreign else hint)
     except SourceError:  # it has no contents to go by, or is gone
         return error
 
@@ -178,7 +213,20 @@ def how_to_read(
         options["cars"] = cars
     if source in _ZONED:
         zone = zone or context.workspace.zone
+    if source == "ocpp":
+        options["begun"] = begun(context.workspace.warehouse, source, context.as_of)
     return {"zone": zone, "follow": follow, "received": received, **options}
+
+
+def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
+    """How to read the next file: as the one before it, and on from what that told the beginning of."""
+    if "begun" not in how:
+        return how
+    running = item.frame[item.frame["departure_utc"].isna()].assign(sha256=item.sha256)
+    for name in ("next_utc", "ended_utc"):
+        running[name] = pd.Series(pd.NaT, running.index, dtype="datetime64[us, UTC]")
+    running["ended_sha256"] = None
+    return {**how, "begun": pd.concat([how["begun"], running[list(BEGUN)]], ignore_index=True)}
 
 
 def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:

@@ -200,6 +200,8 @@ class _Solved:
         """The mode that may do most, unless its search ended early and another is better."""
         if self.plans[most].solver.status != "time_limit":
             return most
+        # The others are asked from what the cars hold; what they would do from their own past stays theirs.
+        own = dict(self.problems), dict(self.plans), dict(self.failures)
         for mode in able:
             if self.inputs.carried.of(mode) != self.inputs.carried.followed and mode != most:
                 self._solve(mode, None)
@@ -207,6 +209,8 @@ class _Solved:
         if followed != most:
             less = self.plans[followed].solver.objective_eur - self.plans[most].solver.objective_eur
             self.rival = most, less
+            own[0][followed], own[1][followed] = self.problems[followed], self.plans[followed]
+        self.problems, self.plans, self.failures = own
         return followed
 
     def _following(self, problem: DayProblem) -> DayProblem:
@@ -253,6 +257,5 @@ def _own_misses(plans: Mapping[Mode, ModePlan], followed: Mode) -> list[str]:
     if "ordered" not in plans:
         return []
     kept = {one.session_id for one in plans["ordered"].departures if not one.missing_kwh}
-    return sorted(
-        one.session_id for one in plans[followed].departures if one.missing_kwh and one.session_id in kept
-    )
+    missed = {one.session_id for one in plans[followed].departures if one.missing_kwh and one.due != "later"}
+    return sorted(missed & kept)

@@ -17,6 +17,7 @@ from flows.mapping.plan_rows import mode_table
 from flows.mapping.standing import standing_of
 from flows.mapping.verdict import Verdict
 from flows.stages.record import StageResult
+from warehouse.at_once import at_once
 from warehouse.zones import market_day_bounds
 
 
@@ -24,6 +25,13 @@ def answer(
     context: Context, inputs: PlanInputs, verdict: Verdict, not_written: Sequence[str] = ()
 ) -> StageResult:
     """The answer of the plan stage; not_written: what was wrong with a plan that replaces none."""
+    with at_once(context.workspace.warehouse):
+        return _answer(context, inputs, verdict, not_written)
+
+
+def _answer(
+    context: Context, inputs: PlanInputs, verdict: Verdict, not_written: Sequence[str]
+) -> StageResult:
     workspace = context.workspace
     plans = workspace.warehouse.read(
         "out_plan", where={"market_date": inputs.market_date, "zone": inputs.zone}

@@ -16,10 +16,10 @@ from flows.context import Context
 from flows.mapping.open_stays import lack_their_end
 from flows.problem import problem_of
 from flows.stages.check import check_context
-from flows.stages.ingest import how_to_read, not_declared, read_file, with_source
+from flows.stages.ingest import after, how_to_read, not_declared, read_file, with_source
 from flows.stages.record import StageResult
 from warehouse.contracts import conform, dataset_contract, landed_contract
-from warehouse.errors import SourceError, UnknownIdError, printable
+from warehouse.errors import SourceError, UnknownIdError, printable, together
 from warehouse.sources import Received, SourceFile, received_as
 from warehouse.sources.faults import Faults
 
@@ -44,7 +44,7 @@ class _Tried:
 def dry_run(
     context: Context, dataset: str, files: Sequence[Path], *, every_row: bool = False, **how: Any
 ) -> StageResult:
-    """Tell everything that is wrong with files, each by itself; how: as `ingest`. Nothing is written.
+    """Tell everything that is wrong with files, each in turn; how: as `ingest`. Nothing is written.
 
     every_row: whether each row is told, and not the first twenty for a reason. The exit code is what `ingest`
     would answer, else what `check` would. Raises NoPlanError for sessions without cars.
@@ -55,7 +55,11 @@ def dry_run(
     how = how_to_read(
         context, source, how.get("zone"), dict(how.get("options") or {}), follow=True, received=told
     )
-    tried = [_tried(context, dataset, file, source, how) for file in files]
+    tried = list[_Tried]()
+    for file in files:
+        one, item = _tried(context, dataset, file, source, how)
+        tried.append(one)
+        how = how if item is None else after(how, item)
     most = _MOST_ROWS if every_row else _SHOWN_ROWS
     faults = [row for one in tried for row in _shown(one.faults, most)]
     code = max((one.code for one in tried), key=lambda code: (code == 4, code), default=0)
@@ -99,17 +103,20 @@ def _shown(faults: list[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:
                    f"{rows[most]['reason']}"}  # fmt: skip
 
 
-def _tried(context: Context, dataset: str, file: Path, source: str, how: Mapping[str, Any]) -> _Tried:
+def _tried(
+    context: Context, dataset: str, file: Path, source: str, how: Mapping[str, Any]
+) -> tuple[_Tried, SourceFile | None]:
+    """Return what would come of a file, and the file as it was read, None of one that was not."""
     name, faults = printable(file.name), Faults()
     try:
         item = read_file(dataset, file, source, {**how, "faults": faults}, context.workspace.money)
     except SourceError as error:
         known = with_source(error, dataset, file, source, how)
         rows = [_fault(name, "refused", one) for one in (known, *known.besides)]
-        return _Tried(file=name, faults=rows, code=problem_of(error).exit_code)
+        return _Tried(file=name, faults=rows, code=problem_of(error).exit_code), None
     refusing = faults.refusing[1:]
     if faults.refusing:
-        refusing = [with_source(faults.refusing[0], dataset, file, source, how), *refusing]
+        refusing = [with_source(together(faults.refusing), dataset, file, source, how), *refusing]
     told = [_fault(name, "refused", one) for one in refusing]
     told += [_fault(name, "set aside", one) for one in faults.aside]
     code = max((problem_of(one).exit_code for one in faults.refusing), key=lambda code: code == 4, default=0)
@@ -129,9 +136,8 @@ def _tried(context: Context, dataset: str, file: Path, source: str, how: Mapping
     told.sort(key=lambda row: _WHOLE[row["what"]])
     if not code and (blocked or not good):
         code = 4
-    return _Tried(
-        file=name, faults=told, rows=len(item.frame), good=0 if faults.refusing else good, code=code
-    )
+    good = 0 if faults.refusing else good
+    return _Tried(file=name, faults=told, rows=len(item.frame), good=good, code=code), item
 
 
 def _checked(

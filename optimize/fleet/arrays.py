@@ -161,6 +161,8 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
     beta = np.array([w.beta_day_per_efc for w in wear])
     taper = np.array([taper_line(car, problem.slot_hours) for car in cars]).reshape(-1, 2)
     owner = np.array([w.car for w in windows], dtype=np.int64)
+    least_in = np.array([car.min_charge_kw for car in cars])
+    least_out = np.array([car.min_discharge_kw for car in cars])
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
 
     contract = problem.v2g_left_kwh() if v2g else np.full((len(cars), 1), np.inf)
@@ -185,8 +187,8 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         drawdown_kwh=np.array(
             [car.drawdown_limit * car.capacity_kwh if car.drawdown_limit < 1.0 else np.inf for car in cars]
         ),
-        least_charge_kw=np.array([car.min_charge_kw for car in cars]),
-        least_discharge_kw=np.array([car.min_discharge_kw for car in cars]),
+        least_charge_kw=least_in,
+        least_discharge_kw=least_out,
         car=owner,
         first=np.array([w.first for w in windows], dtype=np.int64),
         count=np.array([w.end - w.first for w in windows], dtype=np.int64),
@@ -195,8 +197,8 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         lowest_kwh=stays("lowest_kwh"),
         highest_kwh=stays("highest_kwh"),
         target_kwh=stays("target_kwh"),
-        charge_limit_kw=stays("charge_limit_kw"),
-        discharge_limit_kw=stays("discharge_limit_kw") * float(v2g),
+        charge_limit_kw=_on(stays("charge_limit_kw"), least_in[owner], problem),
+        discharge_limit_kw=_on(stays("discharge_limit_kw") * float(v2g), least_out[owner], problem),
         efficiency_charge=stays("efficiency_charge"),
         efficiency_discharge=stays("efficiency_discharge"),
         terminal_value=stays("value_eur_per_kwh"),
@@ -212,6 +214,11 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         blocks=problem.reserves if v2g else (),
         block_site=np.array([number[b.site_id] for b in problem.reserves] if v2g else [], dtype=np.int64),
     )
+
+
+def _on(limit_kw: FloatArray, least_kw: FloatArray, problem: DayProblem) -> FloatArray:
+    """The limits, 0 where they are below the least that may be on, unless reserve is held against them."""
+    return limit_kw if problem.reserves else np.where(limit_kw < least_kw, 0.0, limit_kw)
 
 
 def unsupported(problem: DayProblem) -> str:

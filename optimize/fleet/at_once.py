@@ -11,6 +11,7 @@ from dataclasses import replace
 from optimize.account import account, primary_value
 from optimize.constraints import named
 from optimize.errors import TimeLimitError
+from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import FleetArrays, arrays_of
 from optimize.fleet.compile import chunk_bytes
 from optimize.fleet.coupling import node_power_range
@@ -33,7 +34,7 @@ def plan_at_once(problem: DayProblem, mode: Mode, *, threads: int | None = None)
         words = f"no time for a plan that keeps {named(problem.constraints)}"
         raise TimeLimitError(mode, words, f"{len(problem.cars)} cars and {len(problem.slots)} slots")
     windows = session_windows(problem)
-    arrays = arrays_of(problem, windows, mode)
+    arrays = with_own_limits(arrays_of(problem, windows, mode))
     income = 0.0
     try:
         chunk_bytes(arrays)

@@ -209,6 +209,16 @@ class Repairer:
             can[channel] = np.where(serves, np.maximum(held, 0.0), 0.0)
         return can
 
+    def near(self, plan: Feasible) -> Feasible:
+        """The feasible plan nearest to another, which may break minimum powers, and to what it holds."""
+        fleet, V = self.compiled.fleet, 3 + self.compiled.fleet.up + self.compiled.fleet.down
+        x = self._placed(plan)
+        for a, b in pairwise(fleet.step_start.tolist()):
+            x[V * a + 2 * (b - a) : V * a + 3 * (b - a)] = plan.energy_kwh[a:b]
+        v = np.zeros(self.coupling.cost.size + 1)
+        v[self.coupling.bid] = plan.bids_kw
+        return self.repair(x, v[:-1])
+
     def follow_energy(self, energy_kwh: FloatArray) -> Feasible:
         """The feasible plan nearest to energies [steps] at the slots' ends, without any reserve."""
         fleet = self.compiled.fleet

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimize.fleet.arrays import FleetArrays
+from optimize.fleet.coupling import meetings, node_power_range
 from optimize.fleet.errors import UnsupportedError
-from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray, IntArray
+from optimize.fleet.layout import BOX_PAIRS, BoolArray, Fleet, FloatArray, IntArray
 
 CHUNKS = 32
 CHANNELS = 2
@@ -22,8 +23,9 @@ class Compiled:
     """The kernel's fleet, cars reordered by group.
 
     order [n]: the car of each kernel position; stay_order [s] likewise. groups: the sites of each group, in
-    the order of their local rows. rows: local rows of the widest group. up_channel, down_channel [B]: the
-    reserve channel of each block in that direction, −1 if none.
+    the order of their local rows; of sites whose cars meet others in the same rows the first. rows: those
+    of the widest group. up_channel, down_channel [B]: the reserve channel of each block in that direction, −1
+    if none.
     """
 
     fleet: Fleet
@@ -62,7 +64,8 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     place = {(g, j): slot for g, sites in enumerate(groups) for slot, j in enumerate(sites)}
     stay_group = group[arrays.car[stay_order]]
     outs = 1 + up + down
-    base = np.array([place[g, j] for g, j in zip(stay_group.tolist(), site.tolist(), strict=True)])
+    alike = _alike(arrays)[site].tolist()
+    base = np.array([place[g, j] for g, j in zip(stay_group.tolist(), alike, strict=True)])
     arrival, lowest = arrays.arrival_kwh[stay_order], arrays.lowest_kwh[stay_order]
     highest = arrays.highest_kwh[stay_order]
     floor, ceiling = np.minimum(lowest, arrival) - WIDEN_KWH, np.maximum(highest, arrival) + WIDEN_KWH
@@ -70,15 +73,16 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     target = arrays.target_kwh[stay_order]
     idle = (target <= floor) | (arrays.departure_price <= 0.0)
     behind = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    # Copies: an array that may not be written is another type, for which every kernel is compiled anew.
     fleet = Fleet(
         hours=arrays.slot_hours,
         slots=T,
         up=up,
         down=down,
         taper=taper,
-        import_cost=np.ascontiguousarray(arrays.import_cost),
-        export_value=np.ascontiguousarray(arrays.export_value),
-        may_discharge=np.ascontiguousarray(arrays.may_discharge),
+        import_cost=np.array(arrays.import_cost, order="C"),
+        export_value=np.array(arrays.export_value, order="C"),
+        may_discharge=np.array(arrays.may_discharge, order="C"),
         departure_price=max(arrays.departure_price, 1e-9),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
         activation=np.array(activation).reshape(-1, T),
@@ -142,14 +146,23 @@ def _most_duty(arrays: FleetArrays) -> FloatArray:
 
 
 def _groups(arrays: FleetArrays) -> tuple[tuple[tuple[int, ...], ...], IntArray]:
-    """The sets of sites at which cars plug in, and each car's."""
+    """The sets of sites at which cars plug in, those that are alike as one, and each car's."""
     sites: list[set[int]] = [set() for _ in range(arrays.cars)]
-    for car, site in zip(arrays.car.tolist(), arrays.site.tolist(), strict=True):
+    for car, site in zip(arrays.car.tolist(), _alike(arrays)[arrays.site].tolist(), strict=True):
         sites[car].add(site)
     keys = [tuple(sorted(one)) for one in sites]
     groups = tuple(sorted(set(keys)))
     number = {key: g for g, key in enumerate(groups)}
     return groups, np.array([number[key] for key in keys], dtype=np.int64)
+
+
+def _alike(arrays: FleetArrays) -> IntArray:
+    """For each site the first whose cars meet others in the same rows, [S]."""
+    meets: BoolArray = np.asarray(meetings(arrays, *node_power_range(arrays)).node.any(axis=1))
+    meets[arrays.block_site] = True
+    first: dict[tuple[int, ...], int] = {}
+    rows = [tuple(node for node in arrays.path(j) if meets[node]) for j in range(arrays.sites)]
+    return np.array([first.setdefault(nodes, j) for j, nodes in enumerate(rows)], dtype=np.int64)
 
 
 def _chunks(group: IntArray, steps: IntArray) -> tuple[IntArray, IntArray]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import FloatArray, IntArray
 from optimize.fleet.moves import (
@@ -61,6 +63,20 @@ class Basis(NamedTuple):
     effect: FloatArray
     cars: IntArray
     seen: IntArray
+
+
+def empty_basis(ground: Ground) -> Basis:
+    """No move is in it yet."""
+    rows, cars = int(ground.basic.max(initial=-1)) + 1, ground.stays.size - 1
+    return Basis(
+        first=np.full(rows, -1, dtype=np.int64),
+        second=np.full(rows, -1, dtype=np.int64),
+        inverse=np.eye(rows),
+        share=np.zeros(rows),
+        effect=np.zeros(rows),
+        cars=np.zeros(cars, dtype=np.int64),
+        seen=np.zeros(cars, dtype=np.int64),
+    )
 
 
 @kernel

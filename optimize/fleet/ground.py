@@ -14,17 +14,19 @@ from optimize.fleet.warm import CouplingPrices
 
 # A row with less room is used up; so many at once are kept as they are.
 USED_UP_KW, MOST_KEPT = 1e-7, 800
-# The share of each bid that may be lost where rows go by price.
+# The share of each bid that may be lost where rows go by price, unless said otherwise.
 LOST = 2e-4
 # Who holds reserve: whose wear costs no more than is paid for it but for rounding, or who holds much of it.
 SAME_EUR, MUCH = 1e-5, 0.1
 
 
-def ground_of(repairer: Repairer, plan: Feasible, y: FloatArray, *, by_price: bool) -> Ground:
+def ground_of(
+    repairer: Repairer, plan: Feasible, y: FloatArray, *, by_price: bool, lost: float = LOST
+) -> Ground:
     """The plan and the room that its limits leave it.
 
     by_price: rows that are used up have their price rather than being kept as they are, and bids may lose a
-    little.
+    share `lost`.
     """
     arrays, fleet, rules = repairer.arrays, repairer.compiled.fleet, repairer.rules
     reserve = _reserve(repairer, plan, y)
@@ -37,7 +39,7 @@ def ground_of(repairer: Repairer, plan: Feasible, y: FloatArray, *, by_price: bo
         prices = CouplingPrices.of(repairer.coupling, y)
         row[:nodes, moves.PRICE] += np.where(arrays.metered[:, None] > 0, 0.0, prices.node).reshape(-1)
         row[nodes:, moves.PRICE] = np.stack([np.zeros_like(prices.down), prices.down], axis=1).reshape(-1)
-        row[nodes:, moves.DOWN] += np.repeat(LOST * plan.bids_kw, 2 * arrays.slots)
+        row[nodes:, moves.DOWN] += np.repeat(lost * plan.bids_kw, 2 * arrays.slots)
     else:
         shared = np.append(repairer.coupling.node_row.reshape(-1) >= 0, reserve.beside.reshape(-1) < FAR)
         kept = np.flatnonzero(shared & (row[:, [moves.UP, moves.DOWN]].min(axis=1) < USED_UP_KW))[:MOST_KEPT]
@@ -84,7 +86,13 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
     step[:, moves.NET], step[:, moves.ENERGY] = plan.charge_kw - plan.discharge_kw, plan.energy_kwh
     step[:, moves.MOST_IN] = rules.charge_limit[stay]
     step[:, moves.MOST_OUT] = np.where(fleet.may_discharge[slot], fleet.discharge_limit[stay], 0.0)
-    step[:, moves.LEAST_IN], step[:, moves.LEAST_OUT] = rules.least_in[owner], rules.least_out[owner]
+    # What is below its minimum is not held to it: it is cleared, or goes off by itself (`least`).
+    net = step[:, moves.NET]
+    for column, least, way in (
+        (moves.LEAST_IN, rules.least_in[owner], 1.0),
+        (moves.LEAST_OUT, rules.least_out[owner], -1.0),
+    ):
+        step[:, column] = np.where(way * net >= least - moves.AT_BOUND_KW, least, 0.0)
     step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
     step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]
     step[:, moves.WORTH] = np.maximum(reserve.worth, 0.0)

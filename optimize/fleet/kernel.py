@@ -2,6 +2,7 @@
 
 It is kept in the user's cache folder, where numba keeps such or is told to, and never beside the sources:
 these may be installed for many, or where nobody may write. Without a folder each process compiles anew.
+Sources that are the same share it wherever they lie: a new environment compiles what has changed alone.
 """
 
 from __future__ import annotations
@@ -23,14 +24,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (UserProvidedCacheLocator, UserWideCacheLocator)
-
-
-class _Cache(FunctionCache):  # type: ignore[misc]
-    _impl_class = _Kept
-
-
 def _source_stamp() -> str:
     """A digest of the package's compiled sources and of the layout that they share."""
     digest = hashlib.sha256()
@@ -42,6 +35,30 @@ def _source_stamp() -> str:
 
 
 SOURCES = _source_stamp()
+
+
+class _BySources:
+    """A folder named by what is compiled and not by where it lies: copies of it share what one compiled."""
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, _: str) -> str:
+        return f"fleet_{SOURCES[:40]}"
+
+
+class _Provided(_BySources, UserProvidedCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _UserWide(_BySources, UserWideCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Provided, _UserWide)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _Kept
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

@@ -10,7 +10,8 @@ import numpy as np
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.bound import bound_cars
 from optimize.fleet.compile import compile_fleet
-from optimize.fleet.coupling import Coupling, expansion
+from optimize.fleet.coupling import Coupling
+from optimize.fleet.expansion import expansion
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.passes import (
     BY_BOTH,
@@ -36,6 +37,13 @@ class Part:
         self.compiled = compile_fleet(arrays)
         self.fleet = self.compiled.fleet
         self.shares = expansion(arrays, self.compiled, coupling)
+        # Of many groups few may have any row: the others are passed over.
+        chunks_of = self._chunks()
+        self.coupled = [
+            (g, share, share.expand.T.tocsr(), chunks_of[g])
+            for g, share in enumerate(self.shares)
+            if share.rows.size
+        ]
         self.rows = coupling.rows
         self.iterate = empty_iterate(self.compiled)
         self.pool = ThreadPoolExecutor(threads)
@@ -134,20 +142,20 @@ class Part:
     def _local(self, y: FloatArray) -> FloatArray:
         """Prices spread over each group's local rows [groups, L]."""
         local = np.zeros((len(self.shares), self.compiled.rows))
-        for g, share in enumerate(self.shares):
-            local[g] = share.expand.T @ y[share.rows]
+        for g, share, back, _ in self.coupled:
+            local[g] = back @ y[share.rows]
         return local
 
     def _summed(self, per_chunk: FloatArray) -> FloatArray:
         """Chunk outputs [chunks, L] added up in order, into the coupling's rows."""
         total = np.zeros(self.rows)
-        for share, chunks in zip(self.shares, self._chunks(), strict=True):
+        for _, share, _, chunks in self.coupled:
             total[share.rows] += share.expand @ per_chunk[chunks].sum(axis=0)
         return total
 
     def _schur(self) -> FloatArray:
         total = np.zeros((self.rows, self.rows))
-        for share, chunks in zip(self.shares, self._chunks(), strict=True) if self.rows else ():
+        for _, share, _, chunks in self.coupled:
             S = self.S[chunks.start].copy()
             for chunk in range(chunks.start + 1, chunks.stop):
                 S += self.S[chunk]

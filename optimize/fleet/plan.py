@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from optimize.assemble import assemble_plan
+from optimize.fleet.alone import lone_places, with_own_limits
 from optimize.fleet.arrays import FleetArrays, from_problem
 from optimize.fleet.corner import sweep_corners
 from optimize.fleet.kernel import is_ready
 from optimize.fleet.layout import FloatArray
+from optimize.fleet.part import Part
 from optimize.fleet.passes import sweep
 from optimize.fleet.polish import polish
+from optimize.fleet.route import STEPS_AT_ONCE, most_at_once, weight
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.follow import charge_on_plug_in
 from optimize.sites import ReserveBlock, Site
@@ -34,7 +37,11 @@ from optimize.types import (
 from optimize.windows import SessionWindow, session_windows
 
 GAP = 1e-4
+# What is wanted of a fleet with minimum powers: searches with a binary for each of its slots do not end.
+LEAST_GAP = 1e-3
 FAR = 1e-2
+# A stay's limit this near to its place's is that.
+SAME_KW = 1e-9
 
 _log = logging.getLogger(__name__)
 
@@ -56,11 +63,14 @@ def solve_fleet(
     """
     begun = time.perf_counter()
     windows = session_windows(problem)
-    arrays = from_problem(problem, windows, mode)
+    arrays = with_own_limits(from_problem(problem, windows, mode))
     begun += kernel_seconds(arrays)
     left = time_limit_seconds - (time.perf_counter() - begun)
     found = solve_arrays(arrays, gap=gap, time_limit_seconds=left, threads=threads)
     left = time_limit_seconds - (time.perf_counter() - begun)
+    if most_at_once(problem) < min(STEPS_AT_ONCE, int(arrays.count.sum()) * weight(problem, mode)):
+        gap = max(gap, LEAST_GAP)
+        found = replace(found, status="optimal" if found.gap <= gap else found.status)
     found = polish(problem, windows, mode, found, gap=gap, time_limit_seconds=left)
     if found.gap > FAR:
         found = at_least_plugged_in(problem, found)
@@ -216,14 +226,36 @@ class _View:
         """Shadow prices; 0 where a row could not bind."""
         found, coupling, arrays = self.found, self.found.coupling, self.repairer.arrays
         net = np.append(found.high - found.low, 0.0) / arrays.slot_hours
+        site = net[coupling.node_variable]
+        self._own_limits(site)
         y = np.append(-found.y, 0.0)
         reserve = np.zeros((2, blocks, arrays.slots))
         for side, rows in enumerate((coupling.up_row, coupling.down_row)):
             reserve[side, : len(rows)] = y[rows]
         return Prices(
-            site_eur_per_kwh=net[coupling.node_variable],
+            site_eur_per_kwh=site,
             peak_eur_per_kw=y[coupling.peak_row],
             reserve_up_eur_per_kw=reserve[0],
             reserve_down_eur_per_kw=reserve[1],
             energy_value_eur_per_kwh=self.grid(found.nu, np.nan),
         )
+
+    def _own_limits(self, price: FloatArray) -> None:
+        """Fill in the prices [S, T] of places whose limits are those of the one car there (`alone`)."""
+        cars, rules, arrays = self.found.cars, self.repairer.rules, self.repairer.arrays
+        if not isinstance(cars, Part):
+            return
+        fleet, stay, site = cars.fleet, rules.stay, self.repairer.step_site
+        place, row = (site, rules.slot), self.found.coupling.node_row
+        mine = lone_places(arrays)[site] & (row[place] < 0)
+        i = self.repairer.step_car
+        at = fleet.pair_start[i] + np.arange(stay.size) - fleet.step_start[i]
+        count = np.diff(fleet.step_start)[i]
+        into, out = fleet.efficiency_charge[stay], fleet.efficiency_discharge[stay]
+        for way, limit, most, pair in (
+            (into, rules.draw[place], fleet.charge_limit[stay], at + count),
+            (-1.0 / out, rules.feed[place], fleet.discharge_limit[stay], at + 3 * count),
+        ):
+            ends = mine & (np.abs(limit * np.abs(way) - most) < SAME_KW)
+            here = (site[ends], rules.slot[ends])
+            price[here] += cars.iterate.dual[pair[ends]] * way[ends] / arrays.slot_hours

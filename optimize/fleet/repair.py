@@ -76,16 +76,11 @@ def follow(
             if not here[s]:
                 continue
             i = rules.owner[s]
-            most = rules.charge_limit[s]
-            if fleet.taper_fall[s] > 0.0:
-                most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now[s])
-            up = max(0.0, min(most * dt, rules.highest[s] - now[s]))
-            down = max(0.0, min(most_discharge(fleet, s, t) * dt, now[s] - rules.lowest[s], left[i]))
             move = x[_place(fleet, rules, 2, rules.start[s] + k)] + lift[s] - now[s]
             if abs(move) < STILL_KW * dt and k < fleet.length[s] - 1:
                 move = 0.0
             highest_seen[s] = max(highest_seen[s], now[s])
-            down = max(0.0, min(down, rules.drawdown[i] - highest_seen[s] + now[s]))
+            up, down = _room(fleet, rules, s, t, now[s], highest_seen[s], left[i])
             wanted = min(max(move, -down), up)
             change[s] = _at_least(wanted, rules.least_in[i] * dt, rules.least_out[i] * dt, up, down)
         for turn in range(2 + S):
@@ -112,6 +107,45 @@ def follow(
                 left[rules.owner[s]] -= max(-change[s], 0.0)
                 now[s] += change[s]
                 energy[at] = now[s]
+
+
+@kernel
+def drop_small(fleet: Fleet, rules: Rules, least: FloatArray, net: FloatArray) -> None:
+    """Take powers of net [steps] below `least` [steps] off; the rest goes on as far as it can."""
+    dt = fleet.hours
+    for i in range(fleet.capacity.size):
+        weak = False
+        for at in range(fleet.step_start[i], fleet.step_start[i + 1]):
+            weak = weak or 0.0 < abs(net[at]) < least[at] - ROUNDING_KW
+        if not weak:
+            continue
+        left = rules.v2g_limit[i]
+        for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+            now = highest = fleet.arrival[s]
+            for k in range(fleet.length[s]):
+                at = rules.start[s] + k
+                highest = max(highest, now)
+                up, down = _room(fleet, rules, s, fleet.first[s] + k, now, highest, left)
+                move = min(max(net[at] * dt, -down), up)
+                if abs(move) < (least[at] - ROUNDING_KW) * dt:
+                    move = 0.0
+                net[at] = move / dt
+                now += move
+                left -= max(-move, 0.0)
+
+
+@kernel
+def _room(
+    fleet: Fleet, rules: Rules, s: int, t: int, now: float, highest_seen: float, left: float
+) -> tuple[float, float]:
+    """kWh that a stay may take and give in a slot that begins with `now`; left: kWh of its contract."""
+    dt, most = fleet.hours, rules.charge_limit[s]
+    if fleet.taper_fall[s] > 0.0:
+        most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now)
+    up = min(most * dt, rules.highest[s] - now)
+    down = min(most_discharge(fleet, s, t) * dt, now - rules.lowest[s], left)
+    down = min(down, rules.drawdown[rules.owner[s]] - highest_seen + now)
+    return max(0.0, up), max(0.0, down)
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import arrays_of, unsupported
 from optimize.fleet.compile import chunk_bytes
 from optimize.fleet.coupling import count_rows
@@ -13,6 +14,8 @@ from optimize.types import DayProblem, Mode
 from optimize.windows import session_windows
 
 STEPS_AT_ONCE = 12_000
+# The same where cars have minimum powers: a binary a slot each way.
+STEPS_WITH_LEAST = 2_000
 RESERVE_WEIGHT = 4
 # The engine factorises its coupling rows densely, in rows³; what HiGHS takes grows like size^1.5.
 ROWS_A_ROOT = 8.0
@@ -39,22 +42,24 @@ def route(problem: DayProblem, mode: Mode) -> Route:
 
     Size is counted in plugged slots of all cars; with reserve on offer each counts fourfold, as linear
     programmes of that kind take longer. Directions, drawdown, minimum power and minimum bids are exact in
-    Pyomo; the fleet engine's relaxation leaves them out, and its polish brings them in while time allows.
+    Pyomo; the fleet engine's relaxation leaves them out, and its polish brings them in while time allows, but
+    minimum powers always (`least`).
     What the fleet engine cannot express, and coupling by more rows than it can factorise in reasonable time
     and memory, goes to Pyomo whatever the size.
     """
     windows = session_windows(problem)
     size = sum(window.end - window.first for window in windows) * weight(problem, mode)
-    if size <= STEPS_AT_ONCE:
-        return Route(engine="pyomo", why=f"{size} weighted slots are at most {STEPS_AT_ONCE}", size=size)
+    at_once = most_at_once(problem)
+    if size <= at_once:
+        return Route(engine="pyomo", why=f"{size} weighted slots are at most {at_once}", size=size)
     beyond = unsupported(problem)
     if beyond:
         return Route(engine="pyomo", why=f"the fleet engine cannot plan with {beyond}", size=size)
     most = int(ROWS_A_ROOT * size**0.5)
     few = len(problem.sites) <= FEW_SITES and 3 * len(problem.sites) * len(problem.slots) <= most
     if few and not problem.reserves:
-        return Route(engine="fleet", why=f"{size} weighted slots are more than {STEPS_AT_ONCE}", size=size)
-    rows = count_rows(arrays := arrays_of(problem, windows, mode))
+        return Route(engine="fleet", why=f"{size} weighted slots are more than {at_once}", size=size)
+    rows = count_rows(arrays := with_own_limits(arrays_of(problem, windows, mode)))
     try:
         chunks = chunk_bytes(arrays) if rows else 0
     except UnsupportedError as error:
@@ -66,6 +71,12 @@ def route(problem: DayProblem, mode: Mode) -> Route:
     )
     fits = rows <= most and own <= max(MUCH_BYTES, other)
     return Route(engine="fleet" if fits else "pyomo", why=why, size=size)
+
+
+def most_at_once(problem: DayProblem) -> int:
+    """So many weighted slots are planned in one search of the exact formulation."""
+    least = any(car.min_charge_kw or car.min_discharge_kw for car in problem.cars)
+    return STEPS_WITH_LEAST if least else STEPS_AT_ONCE
 
 
 def weight(problem: DayProblem, mode: Mode) -> int:

@@ -18,6 +18,7 @@ from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, couple
 from optimize.fleet.engine import LEFT_OUT, Cars, Engine, Meeting
 from optimize.fleet.layout import FloatArray
+from optimize.fleet.least import with_least, without_least
 from optimize.fleet.part import Part
 from optimize.fleet.tidy import tidied
 from optimize.fleet.warm import START_MU, CouplingPrices, central_prices, market_prices, meet, sample
@@ -116,6 +117,8 @@ def solve_arrays(
     else:
         cars = Scattered(client, arrays, compiled, coupling, START_MU, parts)
     repairer = Repairer(arrays, compiled, coupling)
+    free = without_least(arrays)
+    loose = repairer if free is arrays else Repairer(free, compiled, coupling)
     few = most_iterations == 0 or time.perf_counter() > deadline
     if prices is None and not few and arrays.cars >= SAMPLE_FROM and coupling.rows:
         share = sample(arrays, min(SAMPLE_MOST, max(SAMPLE_LEAST, arrays.cars // SAMPLE_SHARE)))
@@ -143,7 +146,7 @@ def solve_arrays(
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
             since = time.perf_counter()
             x, nu = cars.point()
-            plan = repairer.repair(x, engine.meeting.v)
+            plan = loose.repair(x, engine.meeting.v)
             if best is None or plan.cost_eur < best.cost_eur:
                 best = plan
             bound = max(bound, engine.bound())
@@ -161,7 +164,8 @@ def solve_arrays(
             stuck = True
     if best is None:  # the last turn always looks
         raise SolverError("fleet", "no turn", f"{arrays.cars} cars and {coupling.rows} coupling rows")
-    best = tidied(repairer, best, engine.meeting.y, bound, gap, deadline)
+    best = tidied(loose, best, engine.meeting.y, bound, gap, deadline)
+    best = with_least(repairer, best, engine.meeting.y, deadline)
     proven = best.gap_to(bound)
     return FleetSolution(
         plan=best,

@@ -14,10 +14,10 @@ import time
 import numpy as np
 
 from optimize.fleet.certificate import Feasible, Repairer
-from optimize.fleet.corner import TIE_EUR, Basis, sweep_corners
+from optimize.fleet.corner import TIE_EUR, empty_basis, sweep_corners
 from optimize.fleet.ground import ground_of
 from optimize.fleet.layout import FloatArray
-from optimize.fleet.moves import NET, Ground
+from optimize.fleet.moves import NET
 from optimize.fleet.small import clear_small
 
 # Nothing smaller is left on, metered kW; below 6 A at one phase nothing is whose going off is cheap: all of
@@ -77,7 +77,7 @@ def _passed(
     """Net powers after a pass, and how many of them are too small; spare_eur: what larger ones may cost."""
     by_price = number == 0
     ground = ground_of(repairer, plan, y, by_price=by_price)
-    basis = _basis(ground)
+    basis = empty_basis(ground)
     sweep_corners(ground, basis, SURE_EUR if by_price else -TIE_EUR)
     net: FloatArray = ground.step[:, NET]
     least, weak = _battery_side(repairer, net, LEAST_KW), _battery_side(repairer, net, WEAK_KW)
@@ -93,17 +93,3 @@ def _battery_side(repairer: Repairer, net_kw: FloatArray, power_kw: float) -> Fl
     fleet, stay = repairer.compiled.fleet, repairer.rules.stay
     into, out = power_kw * fleet.efficiency_charge[stay], power_kw / fleet.efficiency_discharge[stay]
     return np.where(net_kw > 0.0, into, out)
-
-
-def _basis(ground: Ground) -> Basis:
-    """No move is in it yet."""
-    rows, cars = int(ground.basic.max(initial=-1)) + 1, ground.stays.size - 1
-    return Basis(
-        first=np.full(rows, -1, dtype=np.int64),
-        second=np.full(rows, -1, dtype=np.int64),
-        inverse=np.eye(rows),
-        share=np.zeros(rows),
-        effect=np.zeros(rows),
-        cars=np.zeros(cars, dtype=np.int64),
-        seen=np.zeros(cars, dtype=np.int64),
-    )

@@ -194,7 +194,8 @@ def _add_stays(
     data: Data = {
         "target": np.array([window.target_kwh for window in windows]),
         "terminal_value": np.array([window.value_eur_per_kwh for window in windows]),
-        "departure_price": problem.departure_price_eur_per_kwh,
+        "departure_price": problem.departure_price_eur_per_kwh
+        * np.array([window.missing_weight for window in windows]),
     }
     end = np.append(energy, -1)[pairs.last]
     held, passed = _passed(windows, pairs, energy, missing)

@@ -4,7 +4,8 @@ Prints for each size, kind of fleet and seed, for the fleet engine and for the e
 same fleet at a grid shrunk alike: active slots, the share of them below 50 W and below 6 A at one phase
 (1.38 kW), the share of the energy that these carry, direct changes from charge to discharge or back between
 neighbouring quarter-hours a car, how often power begins or changes its direction a car, the proven gap and
-the seconds. `--minimum KW` gives every car a least power both ways, `--seeds N` takes fewer than five seeds,
+the seconds. `--minimum KW` gives every car a least power both ways, `--six-ampere` one of 6 A on
+each of its phases, `--seeds N` takes fewer than five seeds,
 `--alone` leaves the exact engine out. The counts do not depend on the machine unless the time limit strikes.
 """
 
@@ -24,7 +25,7 @@ from optimize.solve import solve_mode
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.fleet_engine import KINDS
 from tests.optimize.dust import Dust, dust_of_plan, problem_of
-from tests.optimize.fleet_arrays import random_fleet
+from tests.optimize.fleet_arrays import random_fleet, six_ampere
 
 SAMPLE, SECONDS = 100, 600.0
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("cars", nargs="*", type=int, default=[1_000, 10_000])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minimum", type=float, default=0.0, metavar="KW")
+    parser.add_argument("--six-ampere", action="store_true")
     parser.add_argument("--alone", action="store_true")
     options = parser.parse_args(arguments)
     print("kind                     seed engine     cars  active  <50 W %  <6 A %  energy %  flips/car"
@@ -41,7 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for cars in options.cars:
         for name, kind in KINDS.items():
             for seed in range(1, 1 + options.seeds):
-                arrays = _with_minimum(random_fleet(cars, seed, **kind), options.minimum)
+                arrays = random_fleet(cars, seed, **kind)
+                if options.six_ampere:
+                    arrays = six_ampere(arrays)
+                elif options.minimum:
+                    arrays = _with_minimum(arrays, options.minimum)
                 _row(name, seed, "fleet", arrays)
                 if not options.alone:
                     _row(name, seed, "exact", sample(arrays, min(SAMPLE, cars)))

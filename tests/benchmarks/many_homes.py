@@ -1,9 +1,9 @@
 """What a site for each car costs: `python -m tests.benchmarks.many_homes [CARS …] [--limits SECONDS …]`.
 
-For each number of homes, alone or all on one feeder (`--feeder`), and for a depot of two sites (`--depot`):
-the route chosen and why, then for each time limit wall and CPU seconds of planning mode "v2g", by how much
-the limit was overrun, the peak of memory that it added, status, gap and objective. Loading and compiling come
-first and are told apart. Every plan is checked.
+For each number of homes, alone, all on one feeder (`--feeder`) or on transformers in turn (`--transformers
+N`), and for a depot of two sites (`--depot`): the route chosen and why, then for each time limit wall and CPU
+seconds of planning mode "v2g", by how much the limit was overrun, the peak of memory that it added, status,
+gap and objective. Loading and compiling come first and are told apart. Every plan is checked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("cars", nargs="*", type=int, default=[190, 500, 1_000])
     parser.add_argument("--limits", nargs="*", type=float, default=[0.05, 1.0, 10.0, 60.0])
     parser.add_argument("--feeder", action="store_true")
+    parser.add_argument("--transformers", type=int, default=0)
     parser.add_argument("--depot", action="store_true")
     options = parser.parse_args(arguments)
     begun = time.perf_counter()
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan_in_time(homes_day(2), "v2g", 60.0)
     print(f"engines ready after {time.perf_counter() - begun:.1f} s")
     for cars in options.cars:
-        problem = depot_day(cars) if options.depot else homes_day(cars, feeder=options.feeder)
+        problem = homes_day(cars, feeder=options.feeder, transformers=options.transformers)
+        if options.depot:
+            problem = depot_day(cars)
         print(f"{cars} cars: {route(problem, 'v2g').why}")
         print("limit s   wall s    CPU s   over s   more MB  status          gap    objective €")
         for limit in options.limits:

@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 
 from data_checks import check_frame
+from data_checks.owners import Owners
+from data_checks.telemetry import file_order
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import landed, telemetry
 
@@ -89,3 +91,16 @@ def test_planted_faults_in_many_rows_are_all_found_and_nothing_else():
     assert found == expected
     assert report.rows_quarantined == len(rows)
     assert len(report.good) == len(frame) - len(rows)
+
+
+@pytest.mark.parametrize(
+    ("hours", "every", "named"), [(1.0, 1, True), (2.0, 10, True), (0.5, 1, False), (1.5, 1, False)]
+)
+def test_a_clock_that_is_set_back_by_whole_hours_is_named_as_that(hours, every, named):
+    frame = landed("telemetry", telemetry(minutes=600).iloc[::every])
+    later = np.arange(len(frame)) >= len(frame) // 2
+    frame["time_utc"] = frame["time_utc"] - pd.to_timedelta(hours * later, unit="h")
+    told = {one.scope: one for one in file_order(frame, Owners.of(frame, "battery_id"))}
+    assert told["CAR1"].rows_failed == 1
+    assert ("crossed a time zone" in told["CAR1"].message) is named
+    assert told["*"].message == told["CAR1"].message

@@ -54,8 +54,7 @@ def begun_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(begun_depot: Path, tmp_path: Path) -> Workspace:
-    shutil.copytree(begun_depot, tmp_path, dirs_exist_ok=True)
-    return Workspace.open(tmp_path / "depot")
+    return copied(begun_depot, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +109,17 @@ def bare(checked_depot: Path, tmp_path: Path) -> Workspace:
 @pytest.fixture
 def depot(calibrated_depot: Path, tmp_path: Path) -> Workspace:
     return Workspace.open(Path(shutil.copytree(calibrated_depot, tmp_path / "depot")))
+
+
+def begun(depot: Path, around: Path) -> Workspace:
+    """A copy of a depot in an empty folder, for a fixture to go on with that is made once."""
+    return Workspace.open(Path(shutil.copytree(depot, around / "depot")))
+
+
+def copied(around: Path, tmp_path: Path) -> Workspace:
+    """The depot in a folder, and the files beside it, as a test's own."""
+    shutil.copytree(around, tmp_path, dirs_exist_ok=True)
+    return Workspace.open(tmp_path / "depot")
 
 
 def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: datetime = AS_OF) -> Path:

@@ -113,6 +113,21 @@ def test_a_quarter_hour_without_a_meter_is_named_and_costs_that_bill_alone(works
         bills(Context.of(Workspace.open(workspace.root), AFTER), FEBRUARY, battery="car-2")
 
 
+def test_what_comes_later_changes_no_bill_of_then(workspace: Workspace) -> None:
+    a_month(workspace, "car-1")
+    workspace = by_book(workspace, "household_refund.toml")
+    then = bills(Context.of(workspace, AFTER), FEBRUARY)
+    later = AFTER + timedelta(hours=1)
+    ones = np.ones(len(february()))
+    put(workspace, "sites", site_rows().assign(metering="site"), as_of=later)
+    put(workspace, "prices", price_rows(FEBRUARY, 28, spread=-0.4), as_of=later)
+    put(workspace, "metering", meter("car-1", 3.0 * ones, ones), as_of=later)
+    put(workspace, "metering", meter("car-2", ones, ones), as_of=later)
+    check(Context.of(workspace, later))
+    assert bills(Context.of(workspace, AFTER), FEBRUARY).tables == then.tables
+    assert bills(Context.of(workspace, later), FEBRUARY).tables != then.tables
+
+
 def test_a_site_behind_one_meter_is_billed_net_of_its_load(workspace: Workspace) -> None:
     put(workspace, "sites", site_rows().assign(metering="site"), as_of=AFTER)
     a_month(workspace, "car-1", "car-2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, ZONE, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 
 CHARGER = {
     "charger_id": "plug-1", "site_id": "yard", "phases": 3, "max_current_a": 16.0, "station_id": "S",
@@ -25,15 +26,22 @@ CHARGER = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def planned(depot: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One charger whose losses are not the car's, a second one that nobody reaches, and a plan."""
+    around = tmp_path_factory.mktemp("planned")
+    depot = begun(calibrated_depot, around)
     other = {"charger_id": "far", "site_id": "yard", "phases": 1, "max_current_a": 16.0}
     put(depot, "chargers", pd.DataFrame([CHARGER, other]))
     put(depot, "sessions", session_rows().assign(charger_id=["plug-1", "plug-1", ""]))
     check(Context.of(depot, AS_OF))
     assert plan(Context.of(depot, AS_OF), DAY).exit_code == 0
-    return depot
+    return around
+
+
+@pytest.fixture
+def planned(planned_around: Path, tmp_path: Path) -> Workspace:
+    return copied(planned_around, tmp_path)
 
 
 def test_a_run_writes_what_the_plan_has_to_say_to_chargers(planned: Workspace) -> None:

@@ -254,3 +254,36 @@ def test_a_file_that_is_no_whole_gzip_costs_the_dry_run_of_no_other(
     assert {row["file"]: row["outcome"] for row in tried.tables["files"]} == {
         "torn.csv.gz": "refused", "own.csv": "taken",
     }  # fmt: skip
+
+
+def test_what_a_newcomer_is_told_of_a_foreign_log(run: Run, workspace: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    """Columns named otherwise lead to the command that maps them, and what is not read fills one line."""
+    foreign = samples().rename(columns={"voltage_v": "Pack Volts", "current_a": "Pack Amps"})
+    file = written(tmp_path, foreign.assign(**{f"Cell {number}": 3.7 for number in range(40)}))
+    code, found = faults_of(workspace, "telemetry", file)
+    assert code == 4
+    first, *others = [row["reason"] for row in found if row["what"] == "refused"]
+    assert "`v2g mapping suggest` writes a mapping" in first
+    assert others and not any("suggest" in one for one in others)
+    (ignored,) = (row["reason"] for row in found if "ignored" in row["reason"])
+    assert ignored == "columns 'Cell 0', 'Cell 1', 'Cell 2', 'Cell 3', 'Cell 4' and 35 more were ignored"
+    with pytest.raises(ColumnError, match="mapping suggest"):
+        ingest(Context.of(workspace, AS_OF), "telemetry", [file])
+    one = written(tmp_path, samples().rename(columns={"voltage_v": "voltage_w"}), "slip.csv")
+    with pytest.raises(ColumnError) as slip:
+        ingest(Context.of(workspace, AS_OF), "telemetry", [one])
+    assert "suggest" not in str(slip.value)
+    out = tmp_path / "new" / "mappings" / "bms.toml"
+    assert run("mapping", "suggest", str(file), "--battery", "car-1", "--out", str(out)).code in (0, 3)
+    assert "Pack Volts" in out.read_text(encoding="utf-8")
+
+
+def test_the_voltage_of_one_cell_is_told_with_the_option_that_reads_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    cell = samples().assign(voltage_v=3.7)
+    cell.loc[7, "voltage_v"] = 900.0
+    _, found = faults_of(workspace, "telemetry", written(tmp_path, cell))
+    reasons = {row["row"]: row["reason"] for row in found if row["rule"] == "cell_voltage"}
+    assert "--level cell" in reasons[1]
+    assert "--level cell" not in reasons[8]

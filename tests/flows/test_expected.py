@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, fleet_rows, price_rows, put, site_rows
+from tests.flows.conftest import AS_OF, DAY, copied, fleet_rows, price_rows, put, site_rows
 
 
 def lived(first: date, days: int, car: str = "car-1", *, arrival: str = "17:00") -> pd.DataFrame:
@@ -30,10 +31,11 @@ def lived(first: date, days: int, car: str = "car-1", *, arrival: str = "17:00")
     return pd.DataFrame(rows, columns=columns)
 
 
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+@pytest.fixture(scope="session")
+def home_around(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty nights of car-1 that were known when it came, and the prices of DAY and the day before."""
-    made = Workspace.create(tmp_path_factory.mktemp("home") / "home", zone="DE-LU")
+    around = tmp_path_factory.mktemp("home")
+    made = Workspace.create(around / "depot", zone="DE-LU")
     put(made, "sites", site_rows())
     put(made, "fleet", fleet_rows())
     put(made, "prices", price_rows(DAY - timedelta(days=1), 2))
@@ -42,7 +44,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     nights.to_csv(file, index=False)
     ingest(Context.of(made, AS_OF), "sessions", [file], received="event")
     assert check(Context.of(made, AS_OF)).exit_code == 0
-    return made
+    return around
+
+
+@pytest.fixture
+def home(home_around: Path, tmp_path: Path) -> Workspace:
+    return copied(home_around, tmp_path)
 
 
 def load(workspace: Workspace, sessions: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,15 +19,17 @@ from flows.stages.inbox import ingest_inbox
 from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, ZONE, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 from tests.flows.depots import PASSWORD, serving, station
 
-SPEED = 3600.0
+SPEED = 1800.0
 
 
-@pytest.fixture
-def planned(depot: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Each car at a station of its own, and the plan of the day as a file."""
+    around = tmp_path_factory.mktemp("planned")
+    depot = begun(calibrated_depot, around)
     row = {"site_id": "yard", "phases": 3, "max_current_a": 16.0, "max_discharge_current_a": 16.0}
     chargers = [
         row | {"charger_id": f"plug-{number}", "station_id": station(number), "connector_id": 1}
@@ -38,7 +41,12 @@ def planned(depot: Workspace) -> Workspace:
     check(context)
     assert plan(context, DAY).exit_code == 0
     assert publish(context, DAY).status == "ok"
-    return depot
+    return around
+
+
+@pytest.fixture
+def planned(planned_around: Path, tmp_path: Path) -> Workspace:
+    return copied(planned_around, tmp_path)
 
 
 def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_stays_place(planned: Workspace) -> None:

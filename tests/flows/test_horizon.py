@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -15,10 +17,12 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.like_days import LikeDays
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
-from flows.stages import Context
+from flows.stages import Context, made
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
+from optimize.plan import PlannedDay
+from optimize.types import DayProblem, Mode
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
 from warehouse.zones import market_day_slots
 
@@ -126,6 +130,37 @@ def test_each_mode_begins_with_what_it_left_in_the_batteries(depot: Workspace) -
     assert inputs.carried.past
 
 
+def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked as well what they would do from what the cars hold, to see whether they do better."""
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    plan(Context.of(depot, AS_OF), DAY)
+    solve, ended = made.plan_modes, []
+
+    def ends_early(problem: DayProblem, modes: Sequence[Mode], **limits: float) -> PlannedDay:
+        found = solve(problem, modes, **limits)
+        ended.extend(modes)
+        early = {mode: replace(one.solver, status="time_limit") for mode, one in found.plans.items()}
+        return replace(
+            found, plans={mode: replace(one, solver=early[mode]) for mode, one in found.plans.items()}
+        )
+
+    monkeypatch.setattr(made, "plan_modes", ends_early)
+    at = datetime.combine(DAY, time(20), tzinfo=UTC)
+    result = plan(Context.of(depot, at), NEXT)
+    assert ended == ["uncontrolled", "ordered", "v2g", "uncontrolled", "ordered"]
+    slots = depot.warehouse.read("out_plan_slot", where={"plan_id": result.details["plan_id"]})
+    begun = slots[slots["interval_start_utc"] == pd.Timestamp(at)]
+    begun = begun[begun["battery_id"] == "car-1"].set_index("mode")["energy_start_kwh"]
+    inputs = inputs_of(depot, NEXT, at)
+    kwh = inputs.capacity_kwh["car-1"]
+    assert begun.to_dict() == pytest.approx(
+        {mode: inputs.carried.of(mode)["s2"] * kwh for mode in ("uncontrolled", "ordered", "v2g")}
+    )
+    assert len(set(begun)) > 1
+
+
 def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
     told_of(depot, "prices", price_rows(NEXT, 1))
     result = plan(Context.of(depot, AS_OF), DAY)
@@ -168,6 +203,37 @@ def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Wo
     for mode in ("uncontrolled", "ordered", "v2g"):
         more = max(0.0, left.loc[mode, "reached_kwh"] - left.loc[mode, "target_kwh"])
         assert begun[mode] == pytest.approx(kwh + more, abs=1e-6), mode
+
+
+def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
+    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    capacity_kwh = inputs_of(depot).capacity_kwh["car-1"]
+    before = plan(Context.of(depot, AS_OF), DAY).details["plan_id"]
+    brief, ample = "brief", "ample"
+    rows = session_rows().head(1)
+    after = pd.concat(
+        [
+            rows.assign(session_id=name, arrival_utc=f"{day}T10:00Z", departure_utc=f"{day}T{end}Z")
+            for name, day, end in (
+                (brief, DAY + timedelta(days=2), "10:20"), (ample, DAY + timedelta(days=4), "18:00")
+            )
+        ]
+    ).assign(arrival_soc=0.45, departure_soc=0.6)  # fmt: skip
+    told_of(depot, "sessions", after)
+    problem = day_problem(inputs_of(depot))
+    assert [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc] == [brief]
+    outcome = plan(Context.of(depot, AS_OF), DAY)
+    assert outcome.details["plan_id"] != before
+    told = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
+    assert not set(told["session_id"]) & {brief, ample}, "it is no departure of this plan"
+    last = told[told["battery_id"] == "car-1"].sort_values("departure_utc").groupby("mode").last()
+    above = last["reached_kwh"] - last["target_kwh"]
+    # A quarter-hour at 10 kW is its own; the rest has to come with the car.
+    lacks = 0.15 * capacity_kwh - 2.5
+    assert (above[["ordered", "v2g"]] >= lacks - 1e-6).all(), above
+    was = depot.warehouse.read("out_plan_departure", where={"plan_id": before, "battery_id": "car-1"})
+    was = was.sort_values("departure_utc").groupby("mode").last()
+    assert (was["reached_kwh"] - was["target_kwh"])["v2g"] < lacks
 
 
 def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(

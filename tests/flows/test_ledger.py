@@ -25,7 +25,7 @@ from flows.workspace import Workspace
 from optimize.market.contract import Contract
 from tests.flows.conftest import DAY, spoil
 from tests.flows.test_realise import OVER
-from tests.flows.test_settle import late_meter, rows_of, settled, settled_depot
+from tests.flows.test_settle import late_meter, rows_of, settled, settled_around, settled_depot
 from tests.optimize.logs import settled_days, texts_of
 from warehouse.errors import LedgerError
 from warehouse.ledger.entries import commitment, new_salt
@@ -40,7 +40,7 @@ from warehouse.ledger.folder import (
 )
 from warehouse.ledger.note import SignerKey, VerifierKey
 
-__all__ = ["settled_depot"]
+__all__ = ["settled_around", "settled_depot"]
 KEY = SignerKey.make("example.org/fleet")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,16 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, ZONE, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, ZONE, begun, copied, put, session_rows
 
 CHARGERS = {"s1": "plug-1", "s2": "plug-1", "s3": "plug-2"}
 
 
-@pytest.fixture
-def planned(depot: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two connectors of one station, every stay at one of them, and a plan that feeds back."""
+    around = tmp_path_factory.mktemp("planned")
+    depot = begun(calibrated_depot, around)
     row = {
         "site_id": "yard",
         "phases": 3,
@@ -44,7 +47,12 @@ def planned(depot: Workspace) -> Workspace:
     context = Context.of(depot, AS_OF)
     check(context)
     assert plan(context, DAY).exit_code == 0
-    return depot
+    return around
+
+
+@pytest.fixture
+def planned(planned_around: Path, tmp_path: Path) -> Workspace:
+    return copied(planned_around, tmp_path)
 
 
 def made(workspace: Workspace, **station: Any) -> tuple[Profiles, Mapping[str, Any], Station]:

@@ -16,7 +16,7 @@ from flows.stages.plan import plan
 from flows.stages.publish import publish
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, put
-from tests.flows.test_expected import home, lived, load  # noqa: F401 (home is a fixture)
+from tests.flows.test_expected import home, home_around, lived, load  # noqa: F401 (fixtures)
 
 EVENING = AS_OF + timedelta(hours=8)  # 21 o'clock local of the day before DAY
 CAME = pd.Timestamp(f"{DAY - timedelta(days=1)}T17:20Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE, price_rows, put, session_rows
+from tests.flows.conftest import AS_OF, DAY, WEEK, ZONE, begun, copied, price_rows, put, session_rows
 from warehouse.zones import market_day_slots
 
 NEXT = DAY + timedelta(days=1)
@@ -36,12 +37,19 @@ def landed(workspace: Workspace, dataset: str, rows: pd.DataFrame, as_of: dateti
     assert check(Context.of(workspace, as_of)).exit_code == 0
 
 
-@pytest.fixture
-def planned(depot: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Planned at noon of the day before, with the prices of two days and the hours before."""
+    around = tmp_path_factory.mktemp("planned")
+    depot = begun(calibrated_depot, around)
     landed(depot, "prices", price_rows(DAY - timedelta(days=1), 3), AS_OF)
     plan(Context.of(depot, AS_OF), DAY)
-    return depot
+    return around
+
+
+@pytest.fixture
+def planned(planned_around: Path, tmp_path: Path) -> Workspace:
+    return copied(planned_around, tmp_path)
 
 
 def again(workspace: Workspace, moment: datetime) -> pd.DataFrame:

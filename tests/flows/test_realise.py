@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ from flows.stages.publish import publish
 from flows.stages.realise import realise
 from flows.status import status_of
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
+from tests.flows.conftest import AS_OF, DAY, begun, copied, price_rows, put, session_rows, spoil
 from warehouse.zones import market_day_bounds
 
 NEXT = DAY + timedelta(days=1)
@@ -40,6 +41,21 @@ def followed(workspace: Workspace) -> None:
         assert plan(Context.of(workspace, AS_OF + timedelta(days=number)), day).exit_code == 0
 
 
+@pytest.fixture(scope="module")
+def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder around a depot that was planned for two days."""
+    around = tmp_path_factory.mktemp("followed")
+    workspace = begun(calibrated_depot, around)
+    nights(workspace)
+    followed(workspace)
+    return around
+
+
+@pytest.fixture
+def planned(planned_around: Path, tmp_path: Path) -> Workspace:
+    return copied(planned_around, tmp_path)
+
+
 def account(workspace: Workspace, *days: date, as_of: datetime = OVER) -> StageResult:
     return realise(Context.of(workspace, as_of), days or (DAY, NEXT))
 
@@ -53,13 +69,11 @@ def net(rows: pd.DataFrame, prefix: str = "") -> pd.Series:
     return -rows[f"{prefix}energy_cost_eur"] - rows[f"{prefix}wear_eur"]
 
 
-def test_days_that_go_as_planned_keep_every_promise(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
-    result = account(depot)
+def test_days_that_go_as_planned_keep_every_promise(planned: Workspace) -> None:
+    result = account(planned)
     assert (result.status, result.exit_code) == ("ok", 0)
     for day in (DAY, NEXT):
-        rows = cars(depot, day)
+        rows = cars(planned, day)
         assert set(rows.index.get_level_values("mode")) == {"followed", "ordered", "uncontrolled"}
         pd.testing.assert_series_equal(net(rows), net(rows, "promised_"), check_names=False, atol=1e-6)
         for figure in ("import_kwh", "export_kwh", "v2g_kwh", "stored_kwh", "departures", "missed"):
@@ -68,17 +82,15 @@ def test_days_that_go_as_planned_keep_every_promise(depot: Workspace) -> None:
             )
         assert rows["missed"].sum() == 0
         assert rows.loc["followed", "v2g_kwh"].sum() > 0.5
-    header = depot.warehouse.read("out_realised").sort_values("market_date")
+    header = planned.warehouse.read("out_realised").sort_values("market_date")
     assert header["planned_slots"].tolist() == [96, 96]
     assert header["followed_modes"].tolist() == ["v2g", "v2g"]
 
 
-def test_a_promise_counts_until_the_next_plan_begins(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
-    account(depot)
-    plans = depot.warehouse.read("out_plan").sort_values("as_of_utc")["plan_id"].tolist()
-    slots = depot.warehouse.read("out_plan_slot", where={"mode": "v2g", "plugged": True})
+def test_a_promise_counts_until_the_next_plan_begins(planned: Workspace) -> None:
+    account(planned)
+    plans = planned.warehouse.read("out_plan").sort_values("as_of_utc")["plan_id"].tolist()
+    slots = planned.warehouse.read("out_plan_slot", where={"mode": "v2g", "plugged": True})
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(DAY, "DE-LU"))
     in_day = slots[(slots["interval_start_utc"] >= start) & (slots["interval_start_utc"] < end)]
     handed_over = pd.Timestamp(AS_OF + timedelta(days=1))
@@ -86,17 +98,17 @@ def test_a_promise_counts_until_the_next_plan_begins(depot: Workspace) -> None:
     second = in_day[(in_day["plan_id"] == plans[1]) & (in_day["interval_start_utc"] >= handed_over)]
     assert len(first) and len(second)
     drawn = 0.25 * (first["power_kw"].clip(lower=0).sum() + second["power_kw"].clip(lower=0).sum())
-    assert cars(depot, DAY).loc["followed", "promised_import_kwh"].sum() == pytest.approx(drawn)
+    assert cars(planned, DAY).loc["followed", "promised_import_kwh"].sum() == pytest.approx(drawn)
 
 
-def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
+def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(
+    planned: Workspace,
+) -> None:
     late = session_rows(DAY).iloc[2:].assign(arrival_utc=f"{DAY}T15:30:00Z")
-    put(depot, "sessions", late, as_of=AS_OF + timedelta(days=2))
-    check(Context.of(depot, AS_OF + timedelta(days=2)))
-    account(depot)
-    rows = cars(depot, DAY)
+    put(planned, "sessions", late, as_of=AS_OF + timedelta(days=2))
+    check(Context.of(planned, AS_OF + timedelta(days=2)))
+    account(planned)
+    rows = cars(planned, DAY)
     for mode in ("followed", "uncontrolled", "ordered"):
         own = rows.loc[(mode, "car-2")]
         assert own["missed"] == 1 and own["promised_missed"] == 0
@@ -106,7 +118,7 @@ def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(dep
         causes = own[["price_eur", "car_eur", "horizon_eur", "limits_eur", "charger_eur"]].sum()
         realised, promised = net(rows).loc[(mode, "car-2")], net(rows, "promised_").loc[(mode, "car-2")]
         assert causes == pytest.approx(realised - promised, abs=1e-9)
-    after = cars(depot, NEXT).xs("car-2", level="battery_id")
+    after = cars(planned, NEXT).xs("car-2", level="battery_id")
     told_trip = 0.3 / 0.7 * after["left_target_kwh"]
     lacked = rows.xs("car-2", level="battery_id").eval("left_target_kwh - held_kwh")
     assert after["stored_kwh"]["uncontrolled"] == pytest.approx((told_trip + lacked)["uncontrolled"])
@@ -117,10 +129,8 @@ def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(dep
     assert least["followed"] - 1e-6 <= after["held_kwh"]["followed"] < after["left_target_kwh"]["followed"]
 
 
-def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
-    slots = depot.warehouse.read("out_plan_slot", where={"mode": "v2g", "battery_id": "car-2"})
+def test_what_the_meter_counted_is_what_was_realised(planned: Workspace) -> None:
+    slots = planned.warehouse.read("out_plan_slot", where={"mode": "v2g", "battery_id": "car-2"})
     start = pd.Timestamp(market_day_bounds(DAY, "DE-LU")[0])
     slots = slots[slots["interval_start_utc"] >= start].sort_values("interval_start_utc")
     first = slots.drop_duplicates("interval_start_utc").iloc[:96]  # of several plans, in whatever order
@@ -133,78 +143,74 @@ def test_what_the_meter_counted_is_what_was_realised(depot: Workspace) -> None:
         }
     )
     rows.loc[rows["interval_start_utc"] == f"{DAY}T10:00:00Z", "import_kwh"] = 2.0
-    put(depot, "metering", rows, as_of=AS_OF + timedelta(days=2))
-    assert check(Context.of(depot, AS_OF + timedelta(days=2))).exit_code == 0
-    account(depot, DAY)
-    own = cars(depot, DAY).loc[("followed", "car-2")]
+    put(planned, "metering", rows, as_of=AS_OF + timedelta(days=2))
+    assert check(Context.of(planned, AS_OF + timedelta(days=2))).exit_code == 0
+    account(planned, DAY)
+    own = cars(planned, DAY).loc[("followed", "car-2")]
     assert (own["import_kwh"], own["export_kwh"], own["missed"]) == (2.0, 0.0, 1)
     assert abs(own["charger_eur"]) > 0.0
-    other = cars(depot, DAY).loc[("followed", "car-1")]
+    other = cars(planned, DAY).loc[("followed", "car-1")]
     assert other["charger_eur"] == 0.0
     assert (own["metered_slots"], other["metered_slots"]) == (96, 0)
-    assert depot.warehouse.read("out_realised")["note"].isna().all()
+    assert planned.warehouse.read("out_realised")["note"].isna().all()
 
     rows.loc[rows["interval_start_utc"] == f"{DAY}T20:00:00Z", "import_kwh"] = 1.5  # when it had left
-    put(depot, "metering", rows, as_of=AS_OF + timedelta(days=3))
-    check(Context.of(depot, AS_OF + timedelta(days=3)))
-    account(depot, DAY, as_of=OVER + timedelta(hours=1))
-    note = depot.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
+    put(planned, "metering", rows, as_of=AS_OF + timedelta(days=3))
+    check(Context.of(planned, AS_OF + timedelta(days=3)))
+    account(planned, DAY, as_of=OVER + timedelta(hours=1))
+    note = planned.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
     assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in its battery"
-    held = cars(depot, DAY).loc[("followed", "car-2"), "held_kwh"]
+    held = cars(planned, DAY).loc[("followed", "car-2"), "held_kwh"]
     assert held == pytest.approx(own["held_kwh"] + 1.5 * 0.92)
-    ordered = cars(depot, DAY).loc[("ordered", "car-2"), "held_kwh"]
-    account(depot, NEXT, as_of=OVER + timedelta(hours=1))  # its stay was announced before: it comes with more
-    next_day = cars(depot, NEXT)
+    ordered = cars(planned, DAY).loc[("ordered", "car-2"), "held_kwh"]
+    account(
+        planned, NEXT, as_of=OVER + timedelta(hours=1)
+    )  # its stay was announced before: it comes with more
+    next_day = cars(planned, NEXT)
     kwh = next_day.loc[("ordered", "car-2"), "left_target_kwh"] / 0.7
     came = next_day["held_kwh"] - next_day["stored_kwh"]
     assert came[("followed", "car-2")] == pytest.approx(0.4 * kwh + held - 0.7 * kwh)
     assert came[("ordered", "car-2")] == pytest.approx(0.4 * kwh + ordered - 0.7 * kwh)
 
 
-def test_the_same_again_is_written_once_and_what_comes_in_later_anew(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
-    account(depot)
-    account(depot)
-    assert len(depot.warehouse.read("out_realised")) == 2
-    put(depot, "prices", price_rows(DAY, 1, spread=0.02), as_of=OVER + timedelta(hours=1))
-    check(Context.of(depot, OVER + timedelta(hours=1)))
-    account(depot)
-    assert len(depot.warehouse.read("out_realised")) == 2, "as of then, nobody knew it"
-    before = cars(depot, DAY)
-    account(depot, as_of=OVER + timedelta(hours=2))
-    assert len(depot.warehouse.read("out_realised")) >= 3
-    after = cars(depot, DAY)
+def test_the_same_again_is_written_once_and_what_comes_in_later_anew(planned: Workspace) -> None:
+    account(planned)
+    account(planned)
+    assert len(planned.warehouse.read("out_realised")) == 2
+    put(planned, "prices", price_rows(DAY, 1, spread=0.02), as_of=OVER + timedelta(hours=1))
+    check(Context.of(planned, OVER + timedelta(hours=1)))
+    account(planned)
+    assert len(planned.warehouse.read("out_realised")) == 2, "as of then, nobody knew it"
+    before = cars(planned, DAY)
+    account(planned, as_of=OVER + timedelta(hours=2))
+    assert len(planned.warehouse.read("out_realised")) >= 3
+    after = cars(planned, DAY)
     assert before["price_eur"].abs().max() == 0.0
     assert after["price_eur"].abs().max() > 0.0
 
 
 def test_of_one_moment_there_is_one_account_of_a_day(
-    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+    planned: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nights(depot)
-    followed(depot)
-    first = account(depot, DAY)
-    again = account(depot, DAY)
+    first = account(planned, DAY)
+    again = account(planned, DAY)
     assert again.tables["days"] == first.tables["days"], "told of what is stored as of what was made"
     monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "7")
-    account(Workspace.open(depot.root), DAY)
-    assert len(depot.warehouse.read("out_realised")) == 1
-    assert len(depot.warehouse.read("out_realised_car")) == 6
+    account(Workspace.open(planned.root), DAY)
+    assert len(planned.warehouse.read("out_realised")) == 1
+    assert len(planned.warehouse.read("out_realised_car")) == 6
 
 
-def test_a_day_that_is_not_over_or_has_no_price_has_no_account(depot: Workspace) -> None:
-    nights(depot)
-    followed(depot)
-    early = account(depot, DAY, as_of=AS_OF + timedelta(days=1))
+def test_a_day_that_is_not_over_or_has_no_price_has_no_account(planned: Workspace) -> None:
+    early = account(planned, DAY, as_of=AS_OF + timedelta(days=1))
     assert (early.status, early.exit_code) == ("degraded", 3)
     assert "is not over" in early.message
-    spoil(depot, "DELETE FROM core_price WHERE interval_start_utc >= '2024-03-20 23:00:00+00'")
-    result = account(depot)
+    spoil(planned, "DELETE FROM core_price WHERE interval_start_utc >= '2024-03-20 23:00:00+00'")
+    result = account(planned)
     assert result.exit_code == 3
     assert f"no account of {NEXT}" in result.message and str(DAY) in result.message
-    assert depot.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
-    assert account(depot, DAY - timedelta(days=30)).message == "no plan was followed"
+    assert planned.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
+    assert account(planned, DAY - timedelta(days=30)).message == "no plan was followed"
     assert issubclass(NoAccountError, Exception)
 
 

@@ -15,7 +15,7 @@ from flows.stages.jobs import without_prefect
 from flows.stages.situation import situation_of
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, session_rows
-from tests.flows.test_expected import home  # noqa: F401
+from tests.flows.test_expected import home, home_around  # noqa: F401
 from tests.flows.test_jobs import clock, worked  # noqa: F401
 
 NOON = datetime.combine(DAY, datetime.min.time(), AS_OF.tzinfo) + timedelta(hours=11)

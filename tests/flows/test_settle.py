@@ -23,7 +23,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.stages.settle import _nothing_since, days_to_settle, settle_days
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows, spoil
+from tests.flows.conftest import AS_OF, DAY, begun, copied, fleet_rows, put, site_rows, spoil
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.optimize.market_books import CONTRACTS
 from warehouse.zones import market_day_slots
@@ -54,13 +54,21 @@ def agreed(workspace: Workspace, *texts: str) -> Workspace:
     return Workspace.open(workspace.root)
 
 
-@pytest.fixture
-def settled_depot(depot: Workspace) -> Workspace:
-    workspace = agreed(depot, SHARED, SHARED.replace('["car-1"]', '"all"').replace('"shared"', '"rest"'))
+@pytest.fixture(scope="module")
+def settled_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder around a depot with two contracts, whose plans of two days have their account."""
+    around = tmp_path_factory.mktemp("settled")
+    rest = SHARED.replace('["car-1"]', '"all"').replace('"shared"', '"rest"')
+    workspace = agreed(begun(calibrated_depot, around), SHARED, rest)
     nights(workspace)
     followed(workspace)
     account(workspace)
-    return workspace
+    return around
+
+
+@pytest.fixture
+def settled_depot(settled_around: Path, tmp_path: Path) -> Workspace:
+    return copied(settled_around, tmp_path)
 
 
 def settled(workspace: Workspace, *days: date, as_of: datetime = OVER) -> StageResult:

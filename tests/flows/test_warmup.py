@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +26,12 @@ print("at", rows.most_discharge._cache.cache_path)
 """
 
 
-def in_a_process(home: Path, **environment: str) -> dict[str, str]:
+def in_a_process(home: Path, sources: Path = ROOT, **environment: str) -> dict[str, str]:
     """What a fresh process says, of whose user this is the home."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG"))}
     done = subprocess.run(
         [sys.executable, "-c", SAY],
-        env=known | {"HOME": str(home), "PYTHONPATH": str(ROOT)} | environment,
+        env=known | {"HOME": str(home), "PYTHONPATH": str(sources)} | environment,
         capture_output=True,
         text=True,
         check=True,
@@ -46,6 +47,16 @@ def test_what_is_compiled_is_kept_with_the_user_and_not_beside_the_sources(tmp_p
     assert Path(said["at"]).is_relative_to(tmp_path / ".cache")
     told = in_a_process(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "elsewhere"))
     assert Path(told["at"]).is_relative_to(tmp_path / "elsewhere")
+
+
+def test_copies_of_the_same_sources_share_it_and_a_change_has_its_own(tmp_path: Path) -> None:
+    copy = tmp_path / "another checkout"
+    shutil.copytree(ROOT / "optimize", copy / "optimize", ignore=shutil.ignore_patterns("__pycache__"))
+    own = in_a_process(tmp_path)["at"]
+    assert in_a_process(tmp_path, copy)["at"] == own
+    layout = copy / "optimize" / "fleet" / "layout.py"
+    layout.write_text(layout.read_text(encoding="utf-8") + "\n# changed", encoding="utf-8")
+    assert in_a_process(tmp_path, copy)["at"] != own
 
 
 def test_warmup_has_the_engine_ready_and_says_how_long_it_took(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from optimize.fleet.arrays import FleetArrays
@@ -98,6 +100,21 @@ def random_fleet(
         metered=np.zeros(sites, dtype=np.int64),
         blocks=blocks,
         block_site=np.zeros(len(blocks), dtype=np.int64),
+    )
+
+
+def six_ampere(arrays: FleetArrays) -> FleetArrays:
+    """Cars that do nothing or at least 6 A on each of their phases."""
+
+    def least(limit_kw: np.ndarray) -> np.ndarray:
+        of_car = np.zeros(arrays.cars)
+        of_car[arrays.car] = np.where(limit_kw <= 0.0, 0.0, np.where(limit_kw < 4.6, 1.38, 4.14))
+        return of_car
+
+    return replace(
+        arrays,
+        least_charge_kw=least(arrays.charge_limit_kw),
+        least_discharge_kw=least(arrays.discharge_limit_kw),
     )
 
 

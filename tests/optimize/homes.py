@@ -10,8 +10,13 @@ from optimize.types import DayProblem, ReserveBlock, Session, Site
 from tests.optimize.fleets import car, day, everyday, everyday_car, stay, two_peaks, wear
 
 
-def homes_day(count: int, seed: int = 1, *, feeder: bool = False) -> DayProblem:
-    """Quarter-hours of `count` cars, each behind a site of its own that can bind; feeder: all on one."""
+def homes_day(
+    count: int, seed: int = 1, *, feeder: bool = False, transformers: int = 0, load: bool = False
+) -> DayProblem:
+    """Quarter-hours of `count` cars, each behind a site of its own that can bind.
+
+    feeder: all on one; transformers: on so many in turn, each of which can bind; load: with a household's.
+    """
     rng = np.random.default_rng([seed, 41])
     market = two_peaks(rng)
     cars, stays = [], []
@@ -21,10 +26,22 @@ def homes_day(count: int, seed: int = 1, *, feeder: bool = False) -> DayProblem:
         cars.append(one)
         stays.append(stay(one.battery_id, -20, leave, rng.uniform(0.3, 0.7), 0.8, hours=0.25))
         stays.append(stay(one.battery_id, home, 126, rng.uniform(0.25, 0.6), 0.8, hours=0.25))
-    above = "feeder" if feeder else None
+    streets = [f"transformer {k:03d}" for k in range(transformers)]
+    above = [None if not feeder else "feeder"] * count
+    if streets:
+        above = [streets[i % transformers] for i in range(count)]
     sites = [
-        Site(site_id=one.site_id, import_limit_kw=8.0, export_limit_kw=7.0, parent_id=above) for one in cars
+        Site(
+            site_id=one.site_id,
+            import_limit_kw=8.0,
+            export_limit_kw=7.0,
+            parent_id=parent,
+            base_load_kw=rng.uniform(0.1, 1.5, 96) if load else None,
+        )
+        for one, parent in zip(cars, above, strict=True)
     ]
+    each = 3.0 * count / max(1, transformers)
+    sites += [Site(site_id=name, import_limit_kw=each, export_limit_kw=each) for name in streets]
     if feeder:
         sites.append(Site(site_id="feeder", import_limit_kw=5.0 * count, export_limit_kw=5.0 * count))
     return everyday(market, cars, stays, sites)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -246,12 +246,15 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     of_car: dict[str, list[Session]] = {}
     for stay in sorted(problem.sessions, key=lambda stay: stay.arrival_utc):
         of_car.setdefault(stay.battery_id, []).append(stay)
-    carrying: set[str] = set()
+    after = _after(problem, [stays[-1] for stays in of_car.values()])
+    for stay in after:
+        of_car[stay.battery_id].append(stay)
+    carrying = {stay.session_id for stay in after}
     changed: dict[str, Session] = {}
     for stays in of_car.values():
         value = stays[-1].value_eur_per_kwh
         for before, stay in pairwise(stays):
-            if rng.random() < 0.8:
+            if stay.session_id in carrying or rng.random() < 0.8:
                 carrying.add(stay.session_id)
                 least = min(stay.arrival_soc, before.departure_soc)
                 changed[stay.session_id] = replace(stay, arrival_soc=least)
@@ -262,8 +265,28 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     return replace(
         problem,
         departure_price_eur_per_kwh=price if carrying else problem.departure_price_eur_per_kwh,
-        sessions=tuple(replace(s, carries=s.session_id in carrying) for s in problem.sessions),
+        sessions=tuple(
+            replace(s, carries=s.session_id in carrying)
+            for s in (*problem.sessions, *(changed[s.session_id] for s in after))
+        ),
     )
+
+
+def _after(problem: DayProblem, last: Sequence[Session]) -> list[Session]:
+    """Of some cars that leave within the day the next stay, after it: half a slot to four long."""
+    rng = np.random.default_rng([len(problem.sessions), len(problem.slots)])
+    hour = pd.Timedelta(hours=problem.slot_hours)
+    found = []
+    for stay in last:
+        if stay.departure_utc <= problem.end_utc and rng.random() < 0.5:
+            comes = problem.end_utc + float(rng.choice([0.0, 0.3, 9.5])) * hour
+            leaves = comes + float(rng.choice([0.5, 1.2, 4.0])) * hour
+            name = f"{stay.session_id} after"
+            wants = float(rng.uniform(0.3, 1.0))
+            found.append(
+                replace(stay, session_id=name, arrival_utc=comes, departure_utc=leaves, departure_soc=wants)
+            )
+    return found
 
 
 def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
@@ -271,7 +294,8 @@ def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     if any(stay.carries for stay in problem.sessions):
         if rng.random() < 0.5:
             return problem
-        problem = replace(problem, sessions=tuple(replace(s, carries=False) for s in problem.sessions))
+        touching = [s for s in problem.sessions if s.arrival_utc < problem.end_utc]
+        problem = replace(problem, sessions=tuple(replace(s, carries=False) for s in touching))
     shape = (len(problem.cars), len(problem.slots))
     own = []
     for name in ("ceiling", "balance", "ratio")[: int(rng.integers(0, 4))]:

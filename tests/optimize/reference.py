@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 from scipy import sparse
@@ -104,8 +105,11 @@ class _Rows:
         fed: list[Sum] = [{} for _ in self.problem.day_starts]
         own = [s for s in self.problem.sessions if s.battery_id == one.battery_id]
         left: Sum | None = None
-        for session in sorted(own, key=lambda s: s.arrival_utc):
-            left = self._session(i, session, duty, fed, left)
+        own.sort(key=lambda s: s.arrival_utc)
+        for number, session in enumerate(own):
+            chain = list(takewhile(lambda s: s.carries, own[number + 1 :]))
+            pays = 1.0 + (sum(not self._slots(s) for s in chain) if self._slots(session) else 0)
+            left = self._session(i, session, duty, fed, left, pays)
         for number, day in enumerate(fed):
             used = one.v2g_used_kwh if number == 0 else 0.0
             self.rows.append((day, -np.inf, max(0.0, one.v2g_limit_kwh - used)))
@@ -122,8 +126,21 @@ class _Rows:
             slope, cost = priced.slope_eur(x), priced.cost_eur(x)
             self.rows.append((add({wear: 1.0}, duty, -slope), cost - slope * x, np.inf))
 
-    def _session(self, i: int, session: Session, duty: Sum, fed: list[Sum], left: Sum | None) -> Sum | None:
-        """left: what the session before ends with above its target, None where it holds no slot."""
+    def _slots(self, session: Session) -> list[int]:
+        ends = [*self.problem.slots[1:], self.problem.end_utc]
+        return [
+            t
+            for t, (start, end) in enumerate(zip(self.problem.slots, ends, strict=True))
+            if start >= session.arrival_utc and end <= session.departure_utc
+        ]
+
+    def _session(
+        self, i: int, session: Session, duty: Sum, fed: list[Sum], left: Sum | None, pays: float
+    ) -> Sum | None:
+        """left: what the session before ends with above its target, None where it holds no slot.
+
+        pays: times the departure price for what is missing.
+        """
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
         own = {
             name: getattr(one, name) if getattr(session, name) is None else getattr(session, name)
@@ -134,11 +151,7 @@ class _Rows:
         places = self.above(site)
         metered = any(self.sites[j].metering == "site" for j in places)
         ends = [*problem.slots[1:], problem.end_utc]
-        slots = [
-            t
-            for t in range(len(problem.slots))
-            if problem.slots[t] >= session.arrival_utc and ends[t] <= session.departure_utc
-        ]
+        slots = self._slots(session)
         start = session.arrival_soc * one.capacity_kwh
         low = max(one.soc_min, session.min_soc or 0.0) * one.capacity_kwh
         high = one.soc_max * one.capacity_kwh
@@ -193,8 +206,8 @@ class _Rows:
                 called = self._hold(t, places, power, (before, energy), (low, high), (eta_in, eta_out), rooms)
                 add(duty, called, hours / one.capacity_kwh)
         target = self._target(session, one, p_ch, ends)
-        missing = self.column(0.0, np.inf, gain=-problem.departure_price_eur_per_kwh)
-        self.missing[missing] = 1.0
+        missing = self.column(0.0, np.inf, gain=-pays * problem.departure_price_eur_per_kwh)
+        self.missing[missing] = pays
         self.rows.append((add({missing: 1.0}, energy), target, np.inf))
         own_value = session.value_eur_per_kwh
         value = problem.terminal_value_eur_per_kwh if own_value is None else own_value

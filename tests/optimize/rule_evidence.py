@@ -103,7 +103,7 @@ EVIDENCE = {
             golden.test_ordered_charges_in_the_cheapest_slot,
             features.test_what_holds_each_power_is_told,
         ),
-        second=(Second._session,),
+        second=(Second._slots,),
         check="plugged exactly in whole slots of a session",
         breaks=other_stay(arrival_utc=pd.Timestamp("2024-05-06T23:00Z")),
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import highspy
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from optimize.account import account
 from optimize.check import check_plan
@@ -258,3 +260,28 @@ def test_small_days_go_to_the_exact_formulation_and_large_ones_to_the_engine() -
     beyond = route(replace(depot_day(300), objective="load_levelling"), "v2g")
     assert beyond.engine == "pyomo"
     assert "load_levelling" in beyond.why
+
+
+def signatures() -> dict[str, list[str]]:
+    """The types that each kernel was compiled for, by its name."""
+    return {
+        f"{module.__name__}.{name}": [str(one) for one in member.nopython_signatures]
+        for module in [sys.modules[name] for name in sorted(sys.modules) if name.startswith("optimize.fleet")]
+        for name, member in vars(module).items()
+        if isinstance(member, Dispatcher)
+    }
+
+
+def test_what_is_compiled_once_serves_days_of_all_kinds() -> None:
+    """An array that may not be written, in one of them, would have every kernel compiled again: a minute."""
+    reached = 0
+    for seed in range(30):
+        problem = without_drawdown(small_day(seed, SUPPORTED))
+        able = np.arange(len(problem.slots)) % 3 > 0
+        for day in (problem, replace(problem, may_discharge=able), plain(problem)):
+            if not unsupported(day):
+                solve_fleet(day, "v2g", 30.0, gap=GAP)
+                reached += 1
+    found = signatures()
+    assert reached > 30 and len(found) > 20
+    assert {name: ones for name, ones in found.items() if any("readonly" in one for one in ones)} == {}

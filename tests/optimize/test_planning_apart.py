@@ -17,6 +17,7 @@ from optimize.errors import TimeLimitError
 from optimize.fleet.arrays import arrays_of
 from optimize.fleet.at_once import plan_at_once
 from optimize.fleet.coupling import count_rows, couple
+from optimize.fleet.plan import solve_fleet
 from optimize.fleet.route import route
 from optimize.plan import plan_day
 from optimize.solve import solve_mode
@@ -125,16 +126,58 @@ def test_rows_are_counted_as_they_are_built() -> None:
 
 
 def test_a_site_for_each_car_goes_where_it_fits() -> None:
-    many = route(homes_day(250), "v2g")
+    many = route(homes_day(250, load=True), "v2g")
     assert many.engine == "pyomo"
     assert "rows" in many.why
     assert "GB by the fleet engine" in many.why
-    assert route(homes_day(250, feeder=True), "v2g").engine == "pyomo"
+    assert route(homes_day(250, feeder=True, load=True), "v2g").engine == "pyomo"
+    # A limit that only one car meets and that stays the same all day is that car's own.
+    assert "coupled by 0 rows" in route(homes_day(250), "v2g").why
+    assert route(homes_day(250, feeder=True), "v2g").engine == "fleet"
     assert route(depot_day(300), "v2g").engine == "fleet"
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_limits_of_one_car_alone_cost_what_they_do_as_rows(mode: Mode) -> None:
+    bound = 0
+    for seed, transformers in ((1, 0), (2, 2), (3, 3)):
+        problem = homes_day(9, seed, transformers=transformers)
+        # Some homes feed nothing in, some hardly draw.
+        sites = [
+            replace(one, import_limit_kw=3.0 + 0.7 * k, export_limit_kw=0.0 if k % 3 == 0 else 5.0)
+            if one.site_id.startswith("home")
+            else one
+            for k, one in enumerate(problem.sites)
+        ]
+        problem = replace(problem, sites=tuple(sites))
+        exact = solve_mode(problem, mode, 60.0)
+        plan = solve_fleet(problem, mode, 30.0, threads=1)
+        check_plan(problem, plan)
+        value = account(problem, plan).total.objective_eur
+        scale = max(1.0, abs(value))
+        assert value <= exact.solver.objective_eur + 3e-6 * scale
+        assert exact.solver.objective_eur <= value + (plan.solver.gap + 3e-6) * scale
+        assert plan.solver.gap <= 1e-4
+        homes = [k for k, one in enumerate(problem.sites) if one.site_id.startswith("home")]
+        theirs, ours = (one.prices.site_eur_per_kwh[homes] for one in (exact, plan))
+        clear = np.abs(theirs) > 0.02
+        bound += np.count_nonzero(clear)
+        # Where several prices are right, the engines may tell different ones.
+        assert np.mean(np.abs(ours - theirs)[clear] < 0.01) > 0.7
+    assert bound > 30
+
+
+def test_transformers_are_planned_some_together() -> None:
+    problem = homes_day(300, transformers=60)
+    assert len(take_apart(problem, "v2g")) > 6  # 5 homes a transformer: too many rows for the fleet engine
+    problem = homes_day(500, transformers=10)
+    parts = take_apart(problem, "v2g")
+    assert len(parts) == 2
+    assert all(route(part.problem, "v2g").engine == "fleet" for part in parts)
+
+
 def test_many_homes_cost_what_they_cost_in_one_programme() -> None:
-    problem = homes_day(200)
+    problem = homes_day(200, load=True)
     assert len(take_apart(problem, "v2g")) > 3
     plan = plan_day(problem, ["v2g"], time_limit_seconds=600.0)["v2g"]
     whole = solve_mode(problem, "v2g", 600.0).solver
@@ -144,7 +187,7 @@ def test_many_homes_cost_what_they_cost_in_one_programme() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 1.0])
-@pytest.mark.parametrize("problem", [homes_day(200), homes_day(200, feeder=True), depot_day(300)])
+@pytest.mark.parametrize("problem", [homes_day(200, load=True), homes_day(200, feeder=True), depot_day(300)])
 def test_without_time_there_is_a_plan_with_an_honest_gap(problem: DayProblem, seconds: float) -> None:
     plan = plan_in_time(problem, "v2g", seconds)
     check_plan(problem, plan)
@@ -160,7 +203,7 @@ def test_without_time_there_is_a_plan_with_an_honest_gap(problem: DayProblem, se
 
 
 def test_one_part_without_a_plan_in_time_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = homes_day(200)
+    problem = homes_day(200, load=True)
     parts = take_apart(problem, "v2g")
     search, asked = optimize.engines._search, []
 

@@ -165,7 +165,7 @@ def test_words_of_answers_are_those_that_mean_something() -> None:
         (plan, {"mode": "V2G"}),
         (plan.solver, {"status": "Optimal"}),
         (plan.solver, {"engine": "pyomo"}),
-        (plan.departures[0], {"due": "later"}),
+        (plan.departures[0], {"due": "soon"}),
     ]
     for answer, change in changes:
         with pytest.raises(ProblemError, match="must be one of"):

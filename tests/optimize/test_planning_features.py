@@ -12,7 +12,7 @@ from optimize.check import check_plan
 from optimize.errors import PlanCheckError, ProblemError
 from optimize.plan import plan_day
 from optimize.rulebook import BINDINGS
-from optimize.types import DayProblem, Mode, Session, Site, Taper
+from optimize.types import MODES, DayProblem, Mode, Session, Site, Taper
 from optimize.windows import certain_arrivals
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
@@ -253,6 +253,22 @@ def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
     assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
     with pytest.raises(PlanCheckError, match="energy continues"):
         check_plan(alone, plan)
+
+
+def test_missing_at_a_stay_makes_nothing_for_those_that_carry_on_from_it() -> None:
+    """The feeder gives 1 kWh a slot: each of the three lacks 1 kWh, the first for the second, too."""
+    first, last = carried_day().sessions
+    short = replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True)
+    narrow = tuple(replace(one, import_limit_kw=1.0) for one in carried_day().sites)
+    problem = carried_day(sessions=(first, short, last), sites=narrow)
+    for mode in MODES:
+        plan = plan_day(problem, [mode])[mode]
+        assert [one.missing_kwh for one in plan.departures] == pytest.approx([1.0, 1.0, 1.0])
+        assert account(problem, plan).total.objective_eur == pytest.approx(
+            -0.1 - 0.4 - 5.0 * (2.0 + 1.0 + 1.0)
+        )
+        if mode != "uncontrolled":
+            assert plan.solver.gap <= 1e-9
 
 
 def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> None:

@@ -74,12 +74,12 @@ def test_a_transaction_is_a_session_with_the_charge_that_the_car_reported(
     tmp_path, lines, frames, battery, session_id, row
 ):
     source = sessions(write(tmp_path, frames, lines=lines), batteries={battery: "CAR1"})
-    told = source.frame.dropna(axis=1).drop(columns="energy_kwh", errors="ignore")
+    told = source.frame.dropna(axis=1).drop(columns=["energy_kwh", "register_kwh"], errors="ignore")
     assert told.to_dict("records") == [
         {
             "session_id": session_id, "battery_id": "CAR1", "arrival_utc": pd.Timestamp(HOUR.format(8)),
             "departure_utc": pd.Timestamp(HOUR.format(18)), "arrival_soc": 0.2, "departure_soc": 0.8,
-            "source_row": row, "charger_id": "connector:1" if battery == "TAG1" else battery,
+            "source_row": row, "last_soc": 0.8, "charger_id": "connector:1" if battery == "TAG1" else battery,
         }
     ]  # fmt: skip
     assert source.notes == (REACHED,)
@@ -130,8 +130,8 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
     assert len(source.notes) == 3
     assert source.notes[0].startswith("row 9: StartTransaction 'm9' was left out, no result [3, …]")
     assert source.notes[1] == (
-        "transaction '5': left out, the log does not hold its start; put together with the log before it "
-        "(`cat`) it is read"
+        "transaction '5': left out, the log does not hold its start; after the log before it, ingested "
+        "first, it is read"
     )
     with pytest.raises(EmptyFileError, match=r"no transaction with a start and an end: row 1: StartTrans"):
         sessions(write(tmp_path, torn), battery_id="CAR1")

@@ -1,12 +1,13 @@
 """Landed telemetry goes through checks and promotion in parts; the tables are those of one frame."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from data_checks import CheckContext, check_frame, combined_checks
@@ -51,8 +52,8 @@ def checked(warehouse, rows):
     found, judged = [], []
     for part in parts:
         frame = warehouse.unchecked("telemetry", part)
-        assert len(frame) == part.rows
-        report = check_frame("telemetry", frame, context)
+        assert len(part.own(frame)) == part.rows
+        report = check_frame("telemetry", frame, replace(context, within=(part.start, part.end)))
         warehouse.promote_part(part, frame, report.good, report.quarantine)
         found.append(report.checks)
         judged.append(report.judged)
@@ -101,11 +102,12 @@ FAULTS = {
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     kinds=st.lists(st.sampled_from(sorted(FAULTS)), min_size=3, max_size=5),
-    cut=st.integers(90, 700),
+    cut=st.integers(510, 700),
     swap=st.booleans(),
 )
 def test_files_of_one_battery_apart_end_in_the_tables_of_one_frame(kinds, cut, swap):
     """Cut between files wherever: a stuck, stale or silent stretch may go on from one file to the next."""
+    assume(240 * sum(kind != "silent" for kind in kinds) > cut)
     with tempfile.TemporaryDirectory() as folder:
         both = [made(Path(folder) / name) for name in ("whole.duckdb", "parts.duckdb")]
         for car in ("CAR1", "CAR2"):
@@ -121,6 +123,42 @@ def test_files_of_one_battery_apart_end_in_the_tables_of_one_frame(kinds, cut, s
         expected = tables(both[0])
         for name, frame in tables(both[1]).items():
             pd.testing.assert_frame_equal(frame, expected[name])
+
+
+STRETCHES = ("good", "stale", "stuck", "spike", "twice", "silent")
+"""What a stretch of a file may have that is seen without the rest of it: no verdict on the whole."""
+COUNTED_ALONG = {"constant", "monotone", "current_sign_unseen"}
+"""Warnings that count what runs on, or what there is to see, within a stretch."""
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(
+    kinds=st.lists(st.sampled_from(STRETCHES), min_size=8, max_size=8),
+    cut=st.integers(1500, 3500),
+    shuffled=st.booleans(),
+)
+def test_stretches_of_one_file_end_in_the_tables_of_the_whole(kinds, cut, shuffled):
+    """Cut in time wherever: what is wrong for some hours is found across a cut, and on neither side twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        both = [made(Path(folder) / name) for name in ("whole.duckdb", "parts.duckdb")]
+        rows = telemetry(minutes=4 * 1440)
+        hours = [rows.iloc[720 * number : 720 * (number + 1)] for number in range(8)]
+        mixed = [FAULTS[kind](own.reset_index(drop=True)) for kind, own in zip(kinds, hours, strict=True)]
+        rows = pd.concat([*mixed, rows.iloc[:3].assign(time_utc=pd.NaT)], ignore_index=True)
+        assume(len(rows) > cut)
+        rows = rows.sample(frac=1.0, random_state=1) if shuffled else rows
+        for warehouse in both:
+            warehouse.land(source_of("telemetry", rows), NOW)
+        assert len(checked(both[0], 100_000)) == 1
+        parts = checked(both[1], cut)
+        assert len(parts) > 1
+        assert {part.start for part in parts[1:]} == {part.end for part in parts[:-1]}
+        expected, found = tables(both[0]), tables(both[1])
+        for each in (expected, found):
+            checks = each["out_check"]
+            each["out_check"] = checks[~checks["rule"].isin(COUNTED_ALONG)].reset_index(drop=True)
+        for name in TABLES:
+            pd.testing.assert_frame_equal(found[name], expected[name])
 
 
 def test_a_battery_of_many_files_is_cut_between_them(warehouse):

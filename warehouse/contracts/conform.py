@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ def project(
     """
     if unknown := [str(name) for name in frame.columns if name not in names]:
         raise ContractError(f"{contract.name}: unknown column {unknown[0]!r}{nearest(unknown[0], names)}")
+    if frame.empty and list(frame.columns) == list(names):
+        return _nothing(contract, tuple(names)).copy()
     shaped = frame.reset_index(drop=True)
     dtypes = dict(zip(shaped.columns, shaped.dtypes, strict=True))
     for name in names:
@@ -42,6 +45,13 @@ def project(
         shaped = shaped[list(names)]
     shaped.columns = pd.Index(names)  # plain ones, whatever the frame's were called together
     return shaped
+
+
+@cache
+def _nothing(contract: TableContract, names: tuple[str, ...]) -> pd.DataFrame:
+    """No row: most tables of most plans."""
+    shaped = {name: _convert(pd.Series([], dtype=object), contract.column(name)) for name in names}
+    return pd.DataFrame(shaped, columns=pd.Index(names))
 
 
 _TIME = pd.DatetimeTZDtype("us", "UTC")

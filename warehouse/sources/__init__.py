@@ -1,6 +1,7 @@
 """Files and what they say, in the tables' columns and units.
 
-- `read`: `read_source`, the one way in · `types`: `SourceFile`, what lands · `caps`: how large a file may be
+- `read`: `read_source`, the one way in, in `pieces` where a log is long · `types`: `SourceFile`, what lands
+- `caps`: how large a file may be
 - tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
 - a mapping: `mapping` (`mapcolumn`, `maptext`) → `maprules` → `mapvalues`; `dialect` (encoding, preamble),
   `longform` (a signal a row), `localtime` (autumn nights), `nulls` (words for no value), `carry` (slow ones)
@@ -13,7 +14,7 @@
 """
 
 from warehouse.sources.mapping import FileMapping, load_mapping
-from warehouse.sources.read import read_source, sources_for
+from warehouse.sources.read import read_pieces, read_source, sources_for
 from warehouse.sources.received import Received, received_as
 from warehouse.sources.refusals import require_known
 from warehouse.sources.types import SourceFile
@@ -23,6 +24,7 @@ __all__ = [
     "Received",
     "SourceFile",
     "load_mapping",
+    "read_pieces",
     "read_source",
     "received_as",
     "require_known",

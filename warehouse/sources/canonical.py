@@ -5,7 +5,7 @@ of the Battery Data Format. SoC and power: also power_w. Metering: also import_w
 missing, or that looks like a misspelt one, refuses the file; other extra columns are ignored and noted.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,17 +109,20 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
         faults.absent |= {name for name in absent if found[name] is None} | set(twice)
     elif wrong:
         raise together(wrong)
-    notes = list(_ignored(table, found, besides))
+    taken = {spelling.header for spelling in found.values() if spelling is not None} | besides
+    notes = list(table.ignored(lambda header: header in taken))
     reader = _Reader(dataset=dataset, timezone=options.get("timezone"), notes=notes)
     columns = reader.all(table, found, faults if isinstance(faults, Faults) else None)
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
-    frame = pd.DataFrame(columns).assign(source_row=np.arange(1, table.rows + 1))
+    frame = pd.DataFrame(columns).assign(source_row=table.row_numbers)
     if isinstance(told, Received):
         cells = Cells.found(table, str(told.column))
         frame["received_utc"] = as_told(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
     frame, aged = carried(dataset, frame, {})
+    if file.span is not None:
+        frame = frame.iloc[file.span.first - file.span.begin :].reset_index(drop=True)
     parsed = Parsed(frame=frame, spelling=spelling, notes=(*notes, *aged))
     return to_pack(dataset, parsed, options, file.name)
 
@@ -226,12 +229,3 @@ def _constant(values: pd.Series, found: _Spelling | None, given: str, file: str)
             file=file, row=int(others.index[0]) + 1, column=found.header, value=str(others.iloc[0]),
         )  # fmt: skip
     return values
-
-
-def _ignored(
-    table: RawTable, found: Mapping[str, _Spelling | None], besides: Collection[str | None]
-) -> tuple[str, ...]:
-    used = {spelling.header for spelling in found.values() if spelling is not None} | set(besides)
-    ignored = [f"column {header!r} was ignored" for header in table.columns if header not in used]
-    doubled = [f"column {header!r}, there more than once, was ignored" for header in table.doubled]
-    return (*ignored, *doubled)

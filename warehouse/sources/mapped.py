@@ -161,7 +161,4 @@ def _ignored(table: RawTable, mapping: TableMap, used: set[str]) -> tuple[str, .
     def read(header: str) -> bool:
         return header in known or any(rule.finds(header) for rule in mapping.columns.values())
 
-    notes = [f"column {header!r} was ignored" for header in table.columns if not read(header)]
-    return tuple(notes) + tuple(
-        f"column {header!r}, there more than once, was ignored" for header in table.doubled
-    )
+    return table.ignored(read)

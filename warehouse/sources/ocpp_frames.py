@@ -19,6 +19,7 @@ from warehouse.sources.jsontext import parse_json
 from warehouse.sources.rawfile import RawFile
 
 _SIGNED = "SignedData"
+_BLANK = b"\xef\xbb\xbf \t\r\n\0"  # NUL bytes: a log that was emptied while its writer kept its place
 _SOC, _ENERGY = "SoC", "Energy.Active.Import.Register"
 _ENERGY_WH: Mapping[str, float] = {"Wh": 1.0, "kWh": 1000.0}
 
@@ -208,25 +209,40 @@ def _refused(answer: _Frame, member: str) -> bool | None:
 
 def _values(file: RawFile) -> Iterator[tuple[int, object]]:
     """Yield row and value of each frame, the error of a line that is no JSON in its place."""
-    first = file.data.lstrip(b"\xef\xbb\xbf \t\r\n")
-    line = first.split(b"\n", 1)[0].strip()
-    # A line that is a frame of its own begins [2, "…; an array of frames begins [[ or spans lines.
-    if line.startswith(b"[") and line.endswith(b"]") and not line[1:].lstrip().startswith(b"["):
-        for row, text in enumerate(io.BytesIO(file.data), start=1):
-            if len(text) > file.caps.line_bytes:
-                raise OversizedFileError(
-                    f"is longer than {file.caps.line_bytes:,} bytes", file=file.name, row=row
-                )
-            if text.strip(b"\xef\xbb\xbf \t\r\n"):
-                try:
-                    yield row, parse_json(text, file, row)
-                except UndecodableFileError as error:
-                    yield row, error
+    first = file.data.lstrip(_BLANK)
+    if _is_frame(first.split(b"\n", 1)[0]):
+        yield from _lines(file)
         return
-    whole = parse_json(file.data, file)
+    try:
+        whole = parse_json(file.data, file)
+    except UndecodableFileError:
+        # Whoever cut the log may have cut its first line in half.
+        if not _is_frame(first.partition(b"\n")[2].lstrip(_BLANK).split(b"\n", 1)[0]):
+            raise
+        yield from _lines(file)
+        return
     if not isinstance(whole, list):
         raise UndecodableFileError("is not a list of OCPP frames, nor one a line", file=file.name)
     yield from enumerate(whole, start=1)
+
+
+def _is_frame(line: bytes) -> bool:
+    """Whether a line is a frame of its own, as [2, "…; an array of frames begins [[ or spans lines."""
+    line = line.strip()
+    return line.startswith(b"[") and line.endswith(b"]") and not line[1:].lstrip().startswith(b"[")
+
+
+def _lines(file: RawFile) -> Iterator[tuple[int, object]]:
+    for row, text in enumerate(io.BytesIO(file.data), start=1):
+        if len(text) > file.caps.line_bytes:
+            raise OversizedFileError(
+                f"is longer than {file.caps.line_bytes:,} bytes", file=file.name, row=row
+            )
+        if told := text.strip(_BLANK):
+            try:
+                yield row, parse_json(told, file, row)
+            except UndecodableFileError as error:
+                yield row, error
 
 
 def _frame(value: object, file: str, row: int) -> _Frame:

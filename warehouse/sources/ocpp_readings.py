@@ -71,6 +71,12 @@ def metered_wh(readings: Sequence[Reading]) -> tuple[float | None, list[str]]:
     ]
 
 
+def last_wh(readings: Sequence[Reading]) -> float | None:
+    """Return the register as it was read last, None where it never was."""
+    told = [reading.energy_wh for reading in _ordered(readings) if reading.energy_wh is not None]
+    return told[-1] if told else None
+
+
 def can_rise(low: Reading, high: Reading) -> bool:
     """Whether one register can have gone from the one value to the other; False where there is none."""
     if low.energy_wh is None or high.energy_wh is None:

@@ -62,6 +62,17 @@ class Transaction:
         stray, self.readings = len(self.readings) - len(kept), kept
         return stray
 
+    def drop_beginning(self, known: Sequence[Reading]) -> None:
+        """Drop registers of when it began other than those that are known."""
+        self.readings = [
+            reading
+            for reading in self.readings
+            if reading in known
+            or reading.energy_wh is None
+            or self.start is None
+            or reading.time > self.start
+        ]
+
     def take(self, told: Told) -> None:
         """Add what a message tells."""
         self.readings += told.readings

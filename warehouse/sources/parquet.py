@@ -6,6 +6,7 @@ to, and what its rows come to once repetition is undone. A column that nobody ne
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -72,13 +73,11 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
         # Text stays in its dictionary until its length is known.
         coded = [header] if pa.types.is_string(kind) or pa.types.is_binary(kind) else None
         try:
-            table = pq.read_table(
-                pa.BufferReader(self._file.data), columns=[header], read_dictionary=coded, use_threads=False
-            )
+            table, announced = self._read(header, coded)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._unreadable(error) from error
-        if table.num_rows != self._meta.num_rows:
-            raise self._unreadable(f"it announces {self._meta.num_rows:,} rows and holds {table.num_rows:,}")
+        if table.num_rows != announced:
+            raise self._unreadable(f"it announces {announced:,} rows and holds {table.num_rows:,}")
         column = table.column(0)
         length = _unpacked_length(column)
         if length > _ARROW_TEXT_BYTES:
@@ -87,6 +86,20 @@ class ParquetColumns(Mapping[str, pa.ChunkedArray]):
             )
         self._refuse_size(length, name)
         return column
+
+    def _read(self, header: str, coded: list[str] | None) -> tuple[pa.Table, int]:
+        """Return a column of the rows that are wanted, and how many there are to be of it."""
+        source, span = pa.BufferReader(self._file.data), self._file.span
+        if span is None:
+            table = pq.read_table(source, columns=[header], read_dictionary=coded, use_threads=False)
+            return table, self._meta.num_rows
+        sizes = [self._meta.row_group(number).num_rows for number in range(self._meta.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups = [n for n, end in enumerate(ends) if end > span.begin and end - sizes[n] < span.end]
+        file = pq.ParquetFile(source, read_dictionary=coded)
+        table = file.read_row_groups(groups, columns=[header], use_threads=False)
+        skipped = span.begin - int(ends[groups[0]] - sizes[groups[0]])
+        return table.slice(skipped, span.end - span.begin), span.end - span.begin
 
     def _refuse_size(self, size: int, column: str | None = None) -> None:
         caps = self._file.caps

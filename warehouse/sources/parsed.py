@@ -11,10 +11,12 @@ class Parsed:
     """Rows in the dataset's columns and units with `source_row`, and how the file spelled them.
 
     spelling: column → (header in the file, divisor applied); for errors that must speak the file's language.
-    licence: what the file itself says of it, if it does.
+    licence: what the file itself says of it, if it does. joined: what else the rows rest on, said of other
+    files of its source: with them the same file is another source.
     """
 
     frame: pd.DataFrame
     spelling: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     licence: str | None = None
+    joined: tuple[str, ...] = ()

@@ -32,11 +32,20 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Rows `first` to `end` of a file, counted from 0, the last excluded; read from `begin` on."""
+
+    begin: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawFile:
     """A file's name (what does not print is written out) and bytes.
 
     sha256: of the file as it came, that is before gzip was undone; of `data` unless given. torn: takes up the
-    rows that are no rows of its table, by whoever reads that.
+    rows that are no rows of its table, by whoever reads that. span: which of its rows are read; None: all.
     """
 
     name: str
@@ -44,6 +53,7 @@ class RawFile:
     sha256: str = ""
     caps: Caps = CAPS
     torn: dict[int, SourceError] = field(default_factory=dict, repr=False, compare=False)
+    span: Span | None = None
 
     def __post_init__(self) -> None:
         if not self.sha256:

@@ -8,7 +8,7 @@ numbers in errors are 1-based data rows; blank lines do not count. Parquet: one 
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.torn import BLOCK_BYTES, with_torn, without_long, without_nul
 
 _SEPARATORS = ";\t|"
+_IGNORED_SINGLY, _IGNORED_SHOWN = 8, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +59,16 @@ class RawTable:
         columns = {name: self.columns[name].take(pa.array(rows)) for name in self.columns}
         return replace(self, columns=columns, rows=rows.size, numbers=self.row_numbers[rows])
 
+    def ignored(self, read: Callable[[str], bool]) -> tuple[str, ...]:
+        """Return notes on the columns that are not read: one each, or one for all where they are many."""
+        names = [header for header in self.columns if not read(header)]
+        notes = [f"column {header!r} was ignored" for header in names]
+        if len(names) > _IGNORED_SINGLY:
+            shown = ", ".join(repr(header) for header in names[:_IGNORED_SHOWN])
+            notes = [f"columns {shown} and {len(names) - _IGNORED_SHOWN} more were ignored"]
+        notes += [f"column {header!r}, there more than once, was ignored" for header in self.doubled]
+        return tuple(notes)
+
     def only(self, names: Collection[str]) -> "RawTable":
         """Return some of the columns."""
         return replace(self, columns={name: self.columns[name] for name in self.columns if name in names})
@@ -70,7 +81,10 @@ def _parquet(file: RawFile) -> RawTable:
     columns.refuse_bomb()
     if columns.rows == 0:
         raise EmptyFileError("holds a header and no data rows", file=file.name)
-    return RawTable(file=file.name, columns=columns, rows=columns.rows)
+    if (span := file.span) is None:
+        return RawTable(file=file.name, columns=columns, rows=columns.rows)
+    numbers = np.arange(span.begin + 1, span.end + 1)
+    return RawTable(file=file.name, columns=columns, rows=numbers.size, numbers=numbers)
 
 
 def read_table(file: RawFile, *, dialect: Dialect = PLAIN, used: Collection[str] | None = None) -> RawTable:

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.faults import Faults
 from warehouse.sources.mapped import FILLED, OPTIONS, parse_mapped
 from warehouse.sources.parsed import Parsed
+from warehouse.sources.pieces import pieces
 from warehouse.sources.rawfile import RawFile, load
 from warehouse.sources.received import Received, at_events
 from warehouse.sources.refusals import unfit
@@ -32,12 +33,14 @@ from warehouse.zones import market_timezone
 class _Reader:
     """A way of reading a dataset's files, the options it takes and whose data it is.
 
-    columns: whether a column of the file can tell when each row was received.
+    columns: whether a column of the file can tell when each row was received. beside: the option that holds
+    what other files of the source told, which is no part of what a file is; what was used of it is.
     """
 
     parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
     options: frozenset[str] = frozenset()
     columns: bool = False
+    beside: str | None = None
     provider: str | None = None
     licence: str | None = None
     attribution: str | None = None
@@ -93,7 +96,9 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
     ("sessions", "teslamate"): _Reader(
         parse=teslamate.parse_teslamate, options=teslamate.OPTIONS, provider=teslamate.PROVIDER
     ),
-    ("sessions", "ocpp"): _Reader(parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, provider=ocpp.PROVIDER),
+    ("sessions", "ocpp"): _Reader(
+        parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, beside=ocpp.BESIDE, provider=ocpp.PROVIDER
+    ),
 }
 _INSTEAD: Mapping[tuple[str, str], str] = {
     ("prices", "rate"): ": columns are in €; of other money, `scale` in a mapping is what one is worth",
@@ -144,6 +149,21 @@ def read_source(
     return parse_source(dataset, file, source=source, zone=zone, received=received, faults=faults, **options)
 
 
+def read_pieces(
+    dataset: str, path: Path | str, *, source: str = "csv", caps: Caps = CAPS, follow: bool = True, **how: Any
+) -> Iterator[SourceFile]:
+    """`read_source`, of a long log its rows piece by piece: sources of one id, each with some of the rows.
+
+    how: of `read_source`, but for `faults`.
+    """
+    path = Path(path)
+    _reader(dataset, source, printable(path.name))
+    file = load(path, caps, follow=follow)
+    cut = source in ("csv", "parquet")
+    for piece in pieces(dataset, file) if cut else (file,):
+        yield parse_source(dataset, piece, source=source, **how)
+
+
 def parse_source(
     dataset: str,
     file: RawFile,
@@ -177,6 +197,9 @@ def parse_source(
     if faults is not None and reader.columns:
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
+    given.pop(reader.beside or "", None)
+    if parsed.joined:
+        given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
     if faults is not None:
         faults.take_torn(file.torn)

@@ -1,0 +1,67 @@
+"""Files that are read before any is landed: kept while they are short, else read again in their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+
+from warehouse.errors import SourceError, UnknownIdError
+from warehouse.landing import Landed
+from warehouse.sources import SourceFile
+from warehouse.store import Warehouse
+
+KEPT_ROWS = 3_000_000
+"""Rows of all files together that are kept until the last is read: some 300 MB."""
+Pieces = Callable[[], Iterator[SourceFile]]
+Judge = Callable[[SourceFile], list[str]]
+"""What is to be told of a file, or of a piece of one; raises SourceError where it cannot land."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """A file that was read: `item`, which has its rows if it is `kept`, and what is to be told of it.
+
+    pieces: gives the file, or one piece of it after the other, and anew when it is called again.
+    """
+
+    pieces: Pieces
+    item: SourceFile
+    kept: bool
+    told: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pieces: Pieces, judge: Judge, room: int) -> Reading:
+        """Read a file of which at most `room` rows are kept; of more each piece is judged here and let go."""
+        read = pieces()
+        first = next(read)
+        second = next(read, None)
+        if second is None and len(first.frame) <= room:
+            return cls(pieces=pieces, item=first, kept=True)
+        notes, told, unknown, number = dict[str, None](), list[str](), list[UnknownIdError](), 0
+        for piece in chain((first,), () if second is None else (second,), read):
+            number += 1
+            notes |= dict.fromkeys(piece.notes)
+            try:
+                told += judge(piece)
+            except UnknownIdError as error:  # as good as a few rows, unless no piece has another
+                unknown.append(error)
+        if len(unknown) == number:
+            raise unknown[0]
+        told += [f"{error}: these rows are set aside" for error in unknown]
+        item = replace(first, frame=first.frame.iloc[:0], notes=tuple(notes))
+        return cls(pieces=pieces, item=item, kept=False, told=tuple(told))
+
+    def land(self, warehouse: Warehouse, moment: datetime) -> Landed:
+        """Land its rows. Raises SourceError for a file that is no longer the one that was read."""
+        if self.kept:
+            return warehouse.land(self.item, moment)
+        pieces = self._again()
+        return warehouse.land(next(pieces), moment, pieces)
+
+    def _again(self) -> Iterator[SourceFile]:
+        for piece in self.pieces():
+            if piece.source_id != self.item.source_id:
+                raise SourceError("changed while it was read: ingest it again", file=piece.file_name)
+            yield piece
