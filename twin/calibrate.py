@@ -303,7 +303,7 @@ def _result(
             model_hash=request.model_hash,
             health=today.first(),
             end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
-            state=anchor(request, base.cell, today, seen),
+            state=anchor(request, base.cell.fresh, today, seen),
             full=full_record(request, today.first(), seen.state is not None),
             lives=points,
             end_of_life=end_of_life,

@@ -47,14 +47,10 @@ class Slopes:
 
 def slopes_of(replay: Replay, cell: ReferenceCell, health: Health, x_0: float) -> Slopes:
     """The slopes along ``replay`` of a cell of ``health`` that begins at ``x_0``."""
-    return slopes_at(replay.charge_at(replay.times_s), cell, health, x_0)
-
-
-def slopes_at(charge: Array, cell: ReferenceCell, health: Health, x_0: float) -> Slopes:
-    """The slopes at some charges [C·h] beyond ``x_0`` of a cell of ``health``."""
     circuit, step = cell.circuit, 0.01
     capacity = circuit.fresh_capacity_ah
     q_n, q_p = health.eps_n * cell.ah_per_eps_n, health.eps_p * cell.ah_per_eps_p
+    charge = replay.charge_at(replay.times_s)
 
     def at(moved: Array) -> tuple[Array, Array]:
         x = np.clip(x_0 + moved * capacity / q_n, 0.0, 1.0)
@@ -68,24 +64,17 @@ def slopes_at(charge: Array, cell: ReferenceCell, health: Health, x_0: float) ->
     )
 
 
-def smoothness(charge: Array, other: Array) -> Array:
-    """How alike a flat curve's errors are at two charges [C·h] each: Matérn 3/2 on both scales alike."""
-    apart = np.abs(np.subtract.outer(charge, other))
-    scaled = [np.sqrt(3) * apart / scale for scale in _SCALES]
-    return np.asarray(sum((1 + one) * np.exp(-one) for one in scaled) / len(_SCALES))
-
-
-def kernel_between(charge: Array, slopes: Slopes, other: Array, of_other: Slopes) -> Array:
-    """Covariance of the open-circuit curve's error between two sets of charges, over its variance on a flat
-    curve; where a curve is steep, its being shifted along stoichiometry counts."""
-    steep = np.outer(slopes.negative, of_other.negative) + np.outer(slopes.positive, of_other.positive)
-    return np.asarray(smoothness(charge, other) * (1 + steep / _SHIFTED_V**2))
-
-
 def curve_kernel(replay: Replay, slopes: Slopes) -> Array:
-    """`kernel_between` the samples of a window."""
+    """Covariance of the open-circuit curve's error between samples, over its variance on a flat curve.
+
+    Matérn 3/2 on both scales alike; where a curve is steep, its being shifted along stoichiometry counts.
+    """
     charge = replay.charge_at(replay.times_s)
-    return kernel_between(charge, slopes, charge, slopes)
+    apart = np.abs(np.subtract.outer(charge, charge))
+    scaled = [np.sqrt(3) * apart / scale for scale in _SCALES]
+    smooth = sum((1 + one) * np.exp(-one) for one in scaled) / len(_SCALES)
+    steep = sum(np.outer(one, one) for one in (slopes.negative, slopes.positive)) / _SHIFTED_V**2
+    return np.asarray(smooth * (1 + steep))
 
 
 def noise_of(error: Array) -> Array:
@@ -133,10 +122,12 @@ class Curve:
     log_evidence: float
 
 
-def whitening(besides: Array, curve: Array) -> Array:
-    """What makes the errors of a window's voltages independent of one another, of unit variance; from the
-    covariance of the curve's error and of all ``besides`` it."""
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(besides + curve)))
+def whitening(replay: Replay, slopes: Slopes, curve_v: float, noise: Array) -> Array:
+    """What makes the errors of a window's voltages independent of one another, of unit variance."""
+    covariance = besides_curve(replay, slopes, noise) + (curve_v / VOLTAGE_SD_V) ** 2 * curve_kernel(
+        replay, slopes
+    )
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
 
 
 def likely_curve(

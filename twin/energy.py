@@ -21,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twin.belief import StatePrior
 from twin.cell import ReferenceCell, reference_cell
 from twin.course import UNSEEN, Course, spacing_of
 from twin.evidence import Balance, seconds_of
 from twin.health import Array, Health
-from twin.state import StateFit
+from twin.state import StateFit, StatePrior
 from twin.types import BatterySpec, CalibrationRequest
 
 COLUMNS = ("time_utc", "soc_reported", "power_kw", "temperature_degc")

@@ -82,11 +82,6 @@ def part(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def part_of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[Any], T]:
-    """The reader of an object of JSON as a ``kind``, each of its ``entries`` by a reader of its own."""
-    return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
-
-
 def numbers(value: Any) -> Vector:
     """A list of numbers."""
     return tuple(number(one) for one in _list(value))
@@ -98,11 +93,6 @@ def matrix(value: Any) -> Matrix:
     if len({len(row) for row in held}) > 1:
         raise ValueError("its rows are not of one length")
     return held
-
-
-def ragged(value: Any) -> Matrix:
-    """A list of lists of numbers, of any lengths."""
-    return tuple(numbers(row) for row in _list(value))
 
 
 def words(value: Any) -> tuple[str, ...]:

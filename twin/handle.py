@@ -20,13 +20,14 @@ from twin.health import Health
 from twin.hindcast import FEWEST, hindcast
 from twin.life import time_grid
 from twin.record import need
-from twin.restore import ageing_of, health_of, state_prior
-from twin.state import followed
+from twin.restore import ageing_of, health_of
+from twin.state import StatePrior, fit_state
 from twin.types import BatterySpec, Calibration
 from twin.window import DAILY_WINDOW_H, select_window
 
 DRAWS = 200
 TWIN_OF = "Twin of battery "
+_GIVEN_SD = 1e-7  # of a state that a window is not asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +161,16 @@ class BatteryHandle:
         would choose, each from the charge that its first voltages tell; ``model_voltage_v`` is NaN where
         PyBaMM cannot follow. TwinError where no day holds such a stretch.
         """
-        battery, prior = self.battery, state_prior(need(self.calibration.record.state, "state"))
+        battery, told = self.battery, np.array(need(self.calibration.record.state, "state").mean)
+        told[:3] = self.health.changes(self.cell.fresh)
+        given = StatePrior(mean=told, covariance=_GIVEN_SD**2 * np.eye(len(told)))
         frames = []
         for _, day in telemetry.groupby(telemetry["time_utc"].dt.floor("D")):
             window = select_window(day, battery, hours=DAILY_WINDOW_H)
             if window is None:
                 continue
             try:
-                volts = followed(window, self.cell, prior, self.health.sei_m)
+                volts = fit_state(window, self.cell, self.health, prior=given).model_voltage_v
             except SolveError:
                 volts = np.full(len(window.times_s), np.nan)
             pack_v = (

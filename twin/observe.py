@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from twin.ageing import checkup_arrays
-from twin.belief import StatePrior
 from twin.cell import ReferenceCell, reference_cell
 from twin.dispute import Dispute, by_misfit
 from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
@@ -30,7 +29,7 @@ from twin.prior import CHI2_LIMIT
 from twin.replay import Replay
 from twin.silence import course_of
 from twin.spread import CellSpread, cell_spread
-from twin.state import BIAS_LIMIT_C, StateFit, fit_state
+from twin.state import BIAS_LIMIT_C, StateFit, StatePrior, fit_state
 from twin.types import CalibrationRequest
 from twin.window import DAILY_WINDOW_H, WINDOW_H, select_window
 
@@ -154,7 +153,7 @@ def observe(
         fit_state,
         cell=cell,
         guess=known.health,
-        prior=None if carried is None else carried.prior if daily else carried.prior.alone(),
+        prior=None if carried is None else carried.prior,
         electrolyte=request.electrolyte,
         bias_guess_c=-(evidence.rest_c or 0.0),
         bias_seen=evidence.rest_c is not None,
@@ -204,12 +203,11 @@ def _within_reach(cell: ReferenceCell, state: StateFit, carried: Carried) -> Sta
         return state
     part = most / abs(now - was)
     mean = before.mean + part * (after.mean - before.mean)
-    told = before.covariance if after.curve is None else before.told()
-    left = told + part * (after.told() - told)
+    covariance = before.covariance + part * (after.covariance - before.covariance)
     return replace(
         state,
         health=cell.fresh.moved(mean[:3], state.health.sei_m).first(),
-        posterior=after.fitted(mean, left),
+        posterior=StatePrior(mean=mean, covariance=covariance),
     )
 
 

@@ -30,7 +30,6 @@ from twin.entries import (
     numbers,
     optional,
     part,
-    part_of,
     shares,
     values,
     vector,
@@ -38,11 +37,10 @@ from twin.entries import (
 )
 from twin.errors import RecordError, TwinError
 from twin.health import Health
-from twin.kept import StateRecord, state_read
 from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, Lesson, Scatter, Surprise
 
-VERSION = 3
-"""Of what is written; the records of version 1 had no number, those before 3 no curve of the cell."""
+VERSION = 2
+"""Of what is written; the records of version 1 had no number."""
 T = TypeVar("T")
 Parts = Mapping[str, float]
 
@@ -84,6 +82,16 @@ class LearntRates:
     lam: Matrix
     held_out_error: float
     charge_c_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecord:
+    """The state's posterior (`twin.state.StatePrior`), the end of the data in it, and its own moment."""
+
+    mean: Vector
+    covariance: Matrix
+    until_utc: pd.Timestamp
+    as_of_utc: pd.Timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,9 +284,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, np.generic):
         return value.item()
-    if not hasattr(value, "__dataclass_fields__"):
-        return value
-    return {key: _plain(one) for key, one in asdict(value).items() if one is not None}
+    return _plain(asdict(value)) if hasattr(value, "__dataclass_fields__") else value
 
 
 def _health(held: Mapping[str, Any]) -> Health:
@@ -341,6 +347,11 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
     )
 
 
+def _of(kind: Callable[..., T], **entries: Callable[[Any], Any]) -> Callable[[Any], T]:
+    """The reader of an object of JSON as a ``kind``, each of its ``entries`` by a reader of its own."""
+    return lambda held: kind(**{name: read(part(held)[name]) for name, read in entries.items()})
+
+
 _READ: dict[str, Callable[[Any], Any]] = {
     "model_hash": label,
     "names": words,
@@ -348,19 +359,19 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "covariance": matrix,
     "posterior_mean": numbers,
     "prior": lambda held: _prior(part(held)),
-    "surprise": part_of(Surprise, error=number, step=number, sd=number),
-    "scatter": part_of(Scatter, squares=number, freedom=number),
+    "surprise": _of(Surprise, error=number, step=number, sd=number),
+    "scatter": _of(Scatter, squares=number, freedom=number),
     "health": lambda held: _health(part(held)),
     "duty": lambda held: _duty(part(held)),
-    "rate_model": part_of(LearntRates, sei=numbers, lam=matrix, held_out_error=number, charge_c_rate=number),
+    "rate_model": _of(LearntRates, sei=numbers, lam=matrix, held_out_error=number, charge_c_rate=number),
     "end_capacity_ah": number,
     "observations": count,
     "ageing_chi2_per_n": number,
-    "state": lambda held: state_read(part(held)),
+    "state": _of(StateRecord, mean=numbers, covariance=matrix, until_utc=moment, as_of_utc=moment),
     "full": lambda held: _full(part(held)),
-    "lives": part_of(LifePoints, dod=numbers, cycles_per_day=numbers, life_days=numbers),
-    "end_of_life": part_of(EndOfLife, by=label, capacity_days=number, range_days=number),
-    "interval_parts": part_of(IntervalParts, alpha=shares, beta=shares, l0=shares),
+    "lives": _of(LifePoints, dod=numbers, cycles_per_day=numbers, life_days=numbers),
+    "end_of_life": _of(EndOfLife, by=label, capacity_days=number, range_days=number),
+    "interval_parts": _of(IntervalParts, alpha=shares, beta=shares, l0=shares),
     "kept_from": label,
     "ensemble": lambda held: _ensemble(part(held)),
 }

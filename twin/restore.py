@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from twin.ageing import factors_of
-from twin.belief import OwnCurve, StatePrior
 from twin.cell import reference_cell
-from twin.entries import rows, vector
-from twin.health import Array, Health
-from twin.kept import CurveRecord, StateRecord
+from twin.health import Health
 from twin.life import Factors, life_days, trajectory
 from twin.rates import RateModel
 from twin.record import LifePoints, need
@@ -69,51 +66,6 @@ def restorable(calibration: Calibration) -> bool:
 def health_of(calibration: Calibration) -> Health:
     """The battery's health at its calibration; floats."""
     return need(calibration.record.health, "health")
-
-
-def state_prior(kept: StateRecord) -> StatePrior:
-    """What a record knows of a state and its curve."""
-    alone, curve = StatePrior(mean=np.array(kept.mean), covariance=np.array(kept.covariance)), kept.curve
-    if curve is None:
-        return alone
-    covariance = np.zeros((len(curve.charge),) * 2)
-    for at, row in enumerate(curve.covariance):
-        covariance[at, : at + 1] = covariance[: at + 1, at] = row
-    return replace(
-        alone,
-        curve=OwnCurve(
-            charge=np.array(curve.charge),
-            mean_v=np.array(curve.mean_v),
-            covariance=covariance,
-            error_v=curve.error_v,
-        ),
-        moved=np.array(curve.moved),
-    )
-
-
-def state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestamp) -> StateRecord:
-    """``prior`` as a record keeps it."""
-    curve = None
-    if prior.curve is not None and prior.moved is not None:
-        curve = CurveRecord(
-            charge=_short(prior.curve.charge),
-            error_v=prior.curve.error_v,
-            mean_v=_short(prior.curve.mean_v),
-            covariance=tuple(_short(row[: at + 1]) for at, row in enumerate(prior.curve.covariance)),
-            moved=rows(prior.moved),
-        )
-    return StateRecord(
-        mean=vector(prior.mean),
-        covariance=rows(prior.covariance),
-        until_utc=until,
-        as_of_utc=as_of_utc,
-        curve=curve,
-    )
-
-
-def _short(values: Array) -> tuple[float, ...]:
-    """Figures that are stored every day, in as many digits as they are known by."""
-    return tuple(float(f"{value:.5g}") for value in values)
 
 
 def life_points(

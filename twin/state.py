@@ -14,21 +14,35 @@ or follows only with an absurd bias, is refused: bad sensors are named, not fitt
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from twin.belief import CurveAlong, OwnCurve, StatePrior
-from twin.cell import ReferenceCell
-from twin.discrepancy import LEAST_V, VOLTAGE_SD_V, noise_of, slopes_of
+from twin.cell import SENSITIVE, ReferenceCell, day_model
+from twin.discrepancy import (
+    LEAST_V,
+    VOLTAGE_SD_V,
+    Curve,
+    Slopes,
+    likely_curve,
+    noise_of,
+    slopes_of,
+    whitening,
+)
 from twin.errors import SolveError
 from twin.health import Array, Health
-from twin.replay import Replay
-from twin.search import HUBER, Point, Problem, descend, first_point
+from twin.replay import MAX_STEPS, Replay
 
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
 _BIAS_SEEN_SD_C = 7e-4  # of what flows at rest: standby, and the sensor's zero under load
+# Drift a day of what the prior holds: ageing beyond the foretold, weather for the effective resistance.
+_DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
+_ITERATIONS = 8
+_HUBER = 2.5
+_CONVERGED = 1e-3
+_SETTLED = 0.1  # of cost: a step that changes less moves nothing by a third of its spread
 # Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
@@ -36,9 +50,23 @@ _LOAD_OHM_AH = 0.06
 _ROOM = 0.02  # of charge, left at either end
 _COUNTED_SD_V, _RECOUNTS = 2e-3, 2  # what wandering charge moves a voltage by that matters
 _CURVES, _CURVE_MOVED = 2, 1.15  # times, by which the curve's error is another than was reckoned with
-_LABELS, _LABEL_MOVED = 2, 5e-3  # of charge, by which a known curve lies elsewhere than was reckoned with
-_FIXED_SD = 1e-7  # of a state that is given
 _NUISANCE, _WANTED = [0, 4, 5], [1, 2, 3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatePrior:
+    """What is known of a state: mean and covariance of five figures.
+
+    In this order: ln eps_n and ln eps_p against fresh, lithium as a share of fresh, resistance (ohm × Ah of
+    the reference cell), current bias (C-rate).
+    """
+
+    mean: Array
+    covariance: Array
+
+    def after(self, days: float) -> StatePrior:
+        """The same some days later: as good as it was, less a day's drift for each."""
+        return replace(self, covariance=self.covariance + np.diag(_DAY_SD**2 * max(days, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +77,8 @@ class StateFit:
     matrix of (ln eps_n, ln eps_p, lithium share) with the other unknowns integrated out, prior left out;
     ``posterior``: the same and resistance and bias, prior included; ``bias_c``: what has to be added to the
     current reported, as a C-rate; ``curve_v``: standard deviation of the open-circuit curve's error, as the
-    window shows it or as it was known; ``misfit_chi2_per_n``: χ²/n with no such error allowed for besides
-    what was known of it; ``log_evidence``: for the chemistry by which it was fitted, 0 by a known curve.
+    window shows it; ``misfit_chi2_per_n``: χ²/n with no such error allowed for; ``log_evidence``:
+    for the chemistry by which it was fitted.
     """
 
     health: Health
@@ -69,6 +97,130 @@ class StateFit:
         return 1000 * float(np.sqrt(np.mean((replay.voltage_v - self.model_voltage_v) ** 2)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Point:
+    """The unknowns somewhere in the search, and what PyBaMM says there, in units of `VOLTAGE_SD_V`.
+
+    ``error``, ``slopes``: of the voltages and by the unknowns, as they are; ``residual``, ``jacobian``: the
+    same whitened.
+    """
+
+    theta: Array
+    voltage_v: Array
+    error: Array
+    slopes: Array
+    jacobian: Array
+    residual: Array
+    weight: Array
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """One window to fit: telemetry, first guess and its prior."""
+
+    replay: Replay
+    guess: Health
+    cell: ReferenceCell
+    mean: Array
+    precision: Array
+    electrolyte: bool
+    along: Slopes
+    curve_v: float
+    windows: float
+    noise: Array
+    whitening: Array
+    offset: Array | None = None
+
+    def health(self, theta: Array) -> Health:
+        """Health of the unknowns; the SEI thickness is the guess's."""
+        return self.cell.fresh.moved(theta[1:4], self.guess.sei_m).first()
+
+    def at(self, theta: Array) -> _Point:
+        """Replay at ``theta``; the derivatives by theta are chained from PyBaMM's by its inputs."""
+        health, cell, capacity = self.health(theta), self.cell, self.cell.circuit.fresh_capacity_ah
+        q_n, q_p = health.eps_n * cell.ah_per_eps_n, health.eps_p * cell.ah_per_eps_p
+        x, y = float(theta[0]), float((health.lithium_ah - theta[0] * q_n) / q_p)
+        if not (0.002 < x < 0.998 and 0.002 < y < 0.998):
+            raise SolveError(f"stoichiometries {x:.3f}, {y:.3f} lie outside the electrodes")
+        bias = theta[5] * capacity
+        current = self.replay.c_rate * capacity
+        if self.replay.silent is not None:
+            current = current - np.where(self.replay.silent, bias, 0.0)  # no sensor, no bias
+        result = day_model(
+            cell, MAX_STEPS, ageing=False, electrolyte=self.electrolyte, sensitive=SENSITIVE
+        ).solve(
+            self.replay.start_s,
+            current,
+            self.replay.end_s,
+            health=health,
+            x_n=x,
+            y_p=y,
+            temperature_degc=self.replay.temperature_degc,
+            resistance_ohm=theta[4] / capacity,
+            bias_a=bias,
+            times_s=self.replay.times_s,
+        )
+        by = result.sensitivity
+        by_x, by_y = by["c_n"] * cell.c_max("Negative"), by["c_p"] * cell.c_max("Positive")
+        jacobian = np.column_stack(
+            [
+                by_x - by_y * q_n / q_p,
+                by["eps_n"] * health.eps_n - by_y * x * q_n / q_p,
+                by["eps_p"] * health.eps_p - by_y * y,
+                by_y * cell.fresh.lithium_ah / q_p,
+                by["resistance"] / capacity,
+                by["bias"] * capacity,
+            ]
+        )
+        jacobian[:, 5] -= self.along.charge * (
+            self.replay.times_s / 3600 - self.replay.seen_hours_at(self.replay.times_s)
+        )
+        slopes = jacobian / VOLTAGE_SD_V
+        error = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
+        if self.offset is not None:
+            error = error + self.along.charge * self.offset / VOLTAGE_SD_V
+        residual, jacobian = self.whitening @ error, self.whitening @ slopes
+        weight = np.minimum(1.0, _HUBER / np.maximum(np.abs(residual), 1e-9))
+        away = theta - self.mean
+        return _Point(
+            theta=theta,
+            voltage_v=result.voltage_v,
+            error=error,
+            slopes=slopes,
+            jacobian=jacobian,
+            residual=residual,
+            weight=weight,
+            cost=float((weight * residual**2).sum() + away @ self.precision @ away),
+        )
+
+    def step(self, point: _Point, damping: float) -> Array:
+        """The unknowns after one damped Gauss–Newton step."""
+        weighted = point.weight[:, None] * point.jacobian
+        normal = point.jacobian.T @ weighted + self.precision
+        gradient = weighted.T @ point.residual - self.precision @ (point.theta - self.mean)
+        return np.asarray(
+            point.theta + np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+        )
+
+    def likely_curve(self, point: _Point) -> Curve:
+        """How far the open-circuit curve is off, as seen from ``point``."""
+        return likely_curve(
+            self.replay,
+            self.along,
+            point.error + point.slopes @ (point.theta - self.mean),
+            point.slopes,
+            np.asarray(np.linalg.inv(self.precision)),
+            self.noise,
+        )
+
+    def whitened(self, **changes: Any) -> _Problem:
+        """The problem with errors of another covariance."""
+        new = replace(self, **changes)
+        curve_v = new.curve_v * new.windows**0.5
+        return replace(new, whitening=whitening(new.replay, new.along, curve_v, new.noise))
+
+
 def fit_state(
     replay: Replay,
     cell: ReferenceCell,
@@ -84,131 +236,74 @@ def fit_state(
 
     ``electrolyte``: by SPMe instead of SPM. ``bias_guess_c``: the bias to start from where the prior's leads
     a replay off the cell's limits; ``bias_seen``: the current at rest showed it. ``windows``: that are to be
-    fitted one after another: the error of the open-circuit curve is the same in all of them, so that what of
-    it the prior does not know tells no more in all of them together than in one. The cell's temperature is
-    the window's mean. SolveError where PyBaMM cannot follow.
+    fitted one after another: the error of the open-circuit curve is the same in all of them, so that together
+    they tell no more than one does. The cell's temperature is the window's mean. SolveError where PyBaMM
+    cannot follow.
     """
-    own = None if prior is None else prior.curve
-    mean, precision = _prior_mean(replay, guess, cell, own), np.diag(_PRIOR_SD**-2)
+    mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
     if bias_seen:
         mean[5], precision[5, 5] = bias_guess_c, _BIAS_SEEN_SD_C**-2
     if prior is not None:
-        mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.told())
-    problem = _problem(replay, cell, guess, mean, precision, electrolyte, windows)
-    problem = problem.whitened() if own is None else problem.with_curve(own, mean)
-    problem, first = _quiet(problem, first_point(problem, bias_guess_c))
-    problem, best = _by_curve(problem, descend(problem, first))
-    for _ in range(_RECOUNTS):
-        again = _recounted(problem, best, replay)
-        if again is None:
-            break
-        try:
-            problem, best = again, descend(again, again.at(best.theta))
-        except SolveError:
-            break
-    return _summary(problem, best, prior)
-
-
-def own_curve(
-    replay: Replay, cell: ReferenceCell, state: StateFit, prior: StatePrior, *, electrolyte: bool = False
-) -> StatePrior:
-    """``prior`` with the open-circuit curve beside it that the window of a fit shows for its mean.
-
-    ``state``: that fit; ``prior``: what is known of the state, by that window and by all else. As it was
-    where PyBaMM cannot follow its mean, or where charge that nobody saw may be behind what looks like one.
-    """
-    if not replay.seen_throughout:
-        return prior
-    try:
-        problem, known, best = _held(replay, cell, prior, state.health.sei_m, state.curve_v, electrolyte)
-    except SolveError:
-        return prior
-    besides, curve = problem.covariances()
-    begin = best.slopes[:, 0] * _PRIOR_SD[0]  # where it begins is told by its voltages alone
-    covariance = _inflation(best) * (besides + curve) + np.outer(begin, begin)
-    return prior.beside(known.seen(best.error, covariance))
-
-
-def followed(
-    replay: Replay, cell: ReferenceCell, prior: StatePrior, sei_m: float, *, electrolyte: bool = False
-) -> Array:
-    """Voltages of a cell [V] along a window by a state that is given, its own curve included if it is known.
-
-    Where the window begins is found by its voltages. SolveError where PyBaMM cannot follow.
-    """
-    _, known, best = _held(replay, cell, prior, sei_m, LEAST_V, electrolyte)
-    return np.asarray(best.voltage_v + known.mean * VOLTAGE_SD_V)
-
-
-def _held(
-    replay: Replay, cell: ReferenceCell, prior: StatePrior, sei_m: float, curve_v: float, electrolyte: bool
-) -> tuple[Problem, CurveAlong, Point]:
-    """The window by the mean of ``prior``, only its beginning left free; by a curve of unknown size
-    ``curve_v`` where the prior holds none."""
-    guess = cell.fresh.moved(prior.mean[:3], sei_m).first()
-    own = prior.curve or OwnCurve.unknown(cell, guess, curve_v)
-    mean = np.append(_prior_mean(replay, guess, cell, own)[:1], prior.mean)
-    precision = np.diag(np.append(_PRIOR_SD[0], np.full(len(prior.mean), _FIXED_SD)) ** -2.0)
-    problem = _problem(replay, cell, guess, mean, precision, electrolyte, 1.0).with_curve(own, mean)
-    problem, first = _quiet(problem, problem.at(mean))
-    problem, best = _by_curve(problem, descend(problem, first))
-    if problem.known is None:
-        raise ValueError("the window was fitted without a curve")
-    return problem, problem.known, best
-
-
-def _problem(
-    replay: Replay,
-    cell: ReferenceCell,
-    guess: Health,
-    mean: Array,
-    precision: Array,
-    electrolyte: bool,
-    windows: float,
-) -> Problem:
-    return Problem(
+        mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
+    along = slopes_of(replay, cell, guess, float(mean[0]))
+    problem = _Problem(
         replay=replay,
         guess=guess,
         cell=cell,
         mean=mean,
         precision=precision,
         electrolyte=electrolyte,
-        along=slopes_of(replay, cell, guess, float(mean[0])),
+        along=along,
         curve_v=LEAST_V,
         windows=windows,
         noise=np.ones(len(replay.times_s)),
         whitening=np.eye(len(replay.times_s)),
-    )
-
-
-def _quiet(problem: Problem, first: Point) -> tuple[Problem, Point]:
-    """The problem and its first point without what stands out of a window's voltages."""
+    ).whitened()
+    first = _first(problem, bias_guess_c)
     noise = noise_of(first.error)
-    if not (noise > 1).any():
-        return problem, first
-    problem = problem.whitened(noise=noise)
-    return problem, problem.at(first.theta)
-
-
-def _by_curve(problem: Problem, best: Point) -> tuple[Problem, Point]:
-    """The fit with the curve's error as large as it shows, or with the known curve where the fit has it."""
-    if problem.known is None:
-        for _ in range(_CURVES):
-            curve = problem.likely_curve(best)
-            if abs(np.log(curve.error_v / problem.curve_v)) < np.log(_CURVE_MOVED):
-                break
-            problem = problem.whitened(curve_v=curve.error_v)
-            best = descend(problem, problem.at(best.theta))
-        return problem, best
-    for _ in range(_LABELS):
-        if problem.known is None or abs(best.theta[0] - problem.known.x_0) < _LABEL_MOVED:
+    if (noise > 1).any():
+        problem = problem.whitened(noise=noise)
+        first = problem.at(first.theta)
+    best = _descend(problem, first)
+    for _ in range(_CURVES):
+        curve = problem.likely_curve(best)
+        if abs(np.log(curve.error_v / problem.curve_v)) < np.log(_CURVE_MOVED):
             break
-        problem = problem.with_curve(problem.known.curve, best.theta)
-        best = descend(problem, problem.at(best.theta))
-    return problem, best
+        problem = problem.whitened(curve_v=curve.error_v)
+        best = _descend(problem, problem.at(best.theta))
+    for _ in range(_RECOUNTS):
+        again = _recounted(problem, best, replay)
+        if again is None:
+            break
+        try:
+            problem, best = again, _descend(again, again.at(best.theta))
+        except SolveError:
+            break
+    return _summary(problem, best)
 
 
-def _recounted(problem: Problem, best: Point, counted: Replay) -> Problem | None:
+def _descend(problem: _Problem, best: _Point) -> _Point:
+    """Where the damped Gauss–Newton steps from ``best`` lead."""
+    damping = 1e-3
+    for _ in range(_ITERATIONS):
+        try:
+            tried = problem.at(problem.step(best, damping))
+        except SolveError:
+            damping *= 20
+            continue
+        if tried.cost >= best.cost + _SETTLED:
+            damping *= 20
+            continue
+        if tried.cost >= best.cost:
+            break
+        done = best.cost - tried.cost < max(_CONVERGED * tried.cost, _SETTLED)
+        best, damping = tried, damping / 5
+        if done:
+            break
+    return best
+
+
+def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | None:
     """The problem with the charge that the voltages ask for, where that is not the charge counted.
 
     The likeliest wandering of the charge counted is put into the current, so that the curve's slope is taken
@@ -230,7 +325,18 @@ def _recounted(problem: Problem, best: Point, counted: Replay) -> Problem | None
     return problem.whitened(replay=recounted, along=along, offset=wandered)
 
 
-def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell, own: OwnCurve | None) -> Array:
+def _first(problem: _Problem, bias_guess_c: float) -> _Point:
+    try:
+        return problem.at(problem.mean)
+    except SolveError:
+        if bias_guess_c == 0.0:
+            raise
+    start = problem.mean.copy()
+    start[5] = bias_guess_c
+    return problem.at(start)
+
+
+def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell) -> Array:
     """Start values: stoichiometry from the voltage at rest, health from the guess."""
     circuit = cell.circuit
     window = circuit.window(guess)
@@ -239,11 +345,9 @@ def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell, own: OwnCurv
     # A window of pieces may begin under load, and its first voltages may be left out.
     before = float(replay.charge_at(replay.times_s[:1])[0]) * circuit.fresh_capacity_ah
     at = int(np.searchsorted(replay.start_s, replay.times_s[0], side="right")) - 1
-    open_v = circuit.voltage(x, y)
-    if own is not None:
-        q_n = guess.eps_n * cell.ah_per_eps_n / circuit.fresh_capacity_ah
-        open_v = np.maximum.accumulate(open_v + np.interp(x * q_n, own.charge, own.mean_v))
-    soc = float(np.interp(replay.voltage_v[0] - _LOAD_OHM_AH * replay.c_rate[at], open_v, socs))
+    soc = float(
+        np.interp(replay.voltage_v[0] - _LOAD_OHM_AH * replay.c_rate[at], circuit.voltage(x, y), socs)
+    )
     soc -= before / float(window.capacity_ah)
     # On a flat curve that may be far off: what is charged and driven from there has room in the cell.
     moved = replay.charge_at(np.append(replay.start_s, replay.end_s)) * (
@@ -254,35 +358,26 @@ def _prior_mean(replay: Replay, guess: Health, cell: ReferenceCell, own: OwnCurv
     return np.array([np.interp(soc, socs, x), *guess.changes(cell.fresh), 0.05, 0.0])
 
 
-def _summary(problem: Problem, best: Point, prior: StatePrior | None) -> StateFit:
-    inflation = _inflation(best)
+def _summary(problem: _Problem, best: _Point) -> StateFit:
+    chi2 = float((best.weight * best.residual**2).mean())
+    # Correlated errors carry less information than as many independent ones.
+    moved = best.residual - best.residual.mean()
+    lag = float(np.clip((moved[:-1] * moved[1:]).sum() / max((moved**2).sum(), 1e-12), 0.0, 0.97))
+    inflation = max(1.0, chi2) * (1 + lag) / (1 - lag)
     information = best.jacobian.T @ (best.weight[:, None] * best.jacobian) / inflation
     regular = information[np.ix_(_NUISANCE, _NUISANCE)] + np.diag(_PRIOR_SD[_NUISANCE] ** -2)
     cross = information[np.ix_(_WANTED, _NUISANCE)]
     covariance = np.asarray(np.linalg.inv(information + problem.precision))
     bias, off = float(best.theta[5]), np.abs(best.error)
-    mean, left = best.theta[1:], covariance[1:, 1:]
-    posterior = StatePrior(mean=mean, covariance=left) if prior is None else prior.fitted(mean, left)
     return StateFit(
         health=problem.health(best.theta),
         information=information[np.ix_(_WANTED, _WANTED)] - cross @ np.linalg.solve(regular, cross.T),
-        posterior=posterior,
+        posterior=StatePrior(mean=best.theta[1:], covariance=covariance[1:, 1:]),
         bias_c=bias,
-        chi2_per_n=_chi2(best),
+        chi2_per_n=chi2,
         model_voltage_v=best.voltage_v,
         used=(best.weight > 0.5) & (problem.noise == 1),
         curve_v=problem.curve_v,
-        log_evidence=problem.likely_curve(best).log_evidence if problem.known is None else 0.0,
-        misfit_chi2_per_n=float((np.minimum(1.0, HUBER / np.maximum(off, 1e-9)) * off**2).mean()),
+        log_evidence=problem.likely_curve(best).log_evidence,
+        misfit_chi2_per_n=float((np.minimum(1.0, _HUBER / np.maximum(off, 1e-9)) * off**2).mean()),
     )
-
-
-def _chi2(best: Point) -> float:
-    return float((best.weight * best.residual**2).mean())
-
-
-def _inflation(best: Point) -> float:
-    """By how much errors that go on from one voltage to the next tell less than as many independent ones."""
-    moved = best.residual - best.residual.mean()
-    lag = float(np.clip((moved[:-1] * moved[1:]).sum() / max((moved**2).sum(), 1e-12), 0.0, 0.97))
-    return max(1.0, _chi2(best)) * (1 + lag) / (1 - lag)

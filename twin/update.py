@@ -15,26 +15,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from twin.belief import StatePrior
-from twin.cell import ReferenceCell
 from twin.dispute import pack
-from twin.entries import vector
+from twin.entries import rows, vector
 from twin.health import Health
-from twin.kept import StateRecord
 from twin.observe import Carried, Observation, capacity_draws
 from twin.past import ordinary_day
 from twin.prior import NAMES
-from twin.record import FullRecord, LifePoints, need
-from twin.restore import (
-    Ageing,
-    ageing_of,
-    health_of,
-    life_points,
-    residual_frame,
-    state_prior,
-    state_record,
-)
-from twin.state import BIAS_SD_C, own_curve
+from twin.record import FullRecord, LifePoints, StateRecord, need
+from twin.restore import Ageing, ageing_of, health_of, life_points, residual_frame
+from twin.state import BIAS_SD_C, StatePrior
 from twin.types import Calibration, CalibrationRequest
 
 DRIFT_SIGMAS, DRIFT_LEAST = 3.0, 0.01  # of capacity, against what ageing foretold
@@ -49,12 +38,12 @@ _UNFIT = ("stale", "disputed")
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
-def anchor(request: CalibrationRequest, cell: ReferenceCell, today: Health, seen: Observation) -> StateRecord:
+def anchor(request: CalibrationRequest, fresh: Health, today: Health, seen: Observation) -> StateRecord:
     """The state that a full calibration leaves for the days to come.
 
-    ``today``: health of the best estimate, then of posterior draws, in arrays.
+    ``fresh``: health of a new cell; ``today``: of the best estimate, then of posterior draws, in arrays.
     """
-    moved = np.column_stack(today.changes(cell.fresh))
+    moved = np.column_stack(today.changes(fresh))
     mean = np.array([*moved[0], _EFFECTIVE_OHM_AH, 0.0])
     covariance = np.diag([0.0, 0.0, 0.0, _EFFECTIVE_SD**2, BIAS_SD_C**2])
     covariance[:3, :3] = np.cov(moved[1:].T)
@@ -63,10 +52,8 @@ def anchor(request: CalibrationRequest, cell: ReferenceCell, today: Health, seen
         covariance[3:, 3:] = seen.state.posterior.covariance[3:, 3:]
     # A day's drift keeps the covariance regular: ageing posteriors may leave a direction without spread.
     prior = StatePrior(mean=mean, covariance=covariance).after(1.0)
-    if seen.replay is not None and seen.state is not None:
-        prior = own_curve(seen.replay, cell, seen.state, prior, electrolyte=request.electrolyte)
     until = request.as_of_utc if seen.replay is None else seen.replay.end_utc
-    return state_record(prior, until, request.as_of_utc)
+    return _state_record(prior, until, request.as_of_utc)
 
 
 def full_record(request: CalibrationRequest, today: Health, observed: bool) -> FullRecord:
@@ -123,11 +110,11 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     days = _days(state.as_of_utc, as_of_utc)
     ageing = ageing_of(previous)
     health = ageing.after(health_of(previous), days)
-    prior = state_prior(state)
-    prior.mean[:3] = health.changes(ageing.model.cell.fresh)
+    mean = np.array(state.mean)
+    mean[:3] = health.changes(ageing.model.cell.fresh)
     return Carried(
         health=health,
-        prior=prior.after(days),
+        prior=StatePrior(mean=mean, covariance=np.array(state.covariance)).after(days),
         until_utc=state.until_utc,
         days=days,
     )
@@ -151,7 +138,7 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
     kept_now = replace(
         previous.record,
         health=health,
-        state=state_record(posterior, until, request.as_of_utc),
+        state=_state_record(posterior, until, request.as_of_utc),
         lives=replace(lives, life_days=vector(ratio * life for life in lives.life_days)),
     )
     calibration_id = request.input_hash[:16]
@@ -239,6 +226,12 @@ def _reason(previous: Calibration, measured: bool) -> str:
     full = need(previous.record.full, "full calibration")
     told = "state of today" if measured else "state carried on, no new window of telemetry"
     return f"{told}; ageing, life and α of {full.calibration_id} ({full.as_of_utc:%Y-%m-%d})"
+
+
+def _state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestamp) -> StateRecord:
+    return StateRecord(
+        mean=vector(prior.mean), covariance=rows(prior.covariance), until_utc=until, as_of_utc=as_of_utc
+    )
 
 
 def _nameplate(request: CalibrationRequest) -> tuple[str | float, ...]:

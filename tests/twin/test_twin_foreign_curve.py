@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,19 +15,14 @@ from tests.twin.batteries import AS_OF, battery, request, truth
 from twin.calibrate import calibrate_battery
 from twin.cell import reference_cell
 from twin.energy import EnergyFit, with_capacity
-from twin.errors import RecordError
 from twin.expected import expected_health
 from twin.faults import FaultKind, SensorFault, believable
-from twin.handle import BatteryHandle
-from twin.kept import CurveRecord
 from twin.likeness import reads_like
 from twin.observe import REACH_PER_DAY, Carried, _within_reach, capacity_draws
 from twin.prior import CHI2_LIMIT
-from twin.record import TwinRecord
 from twin.replay import Replay
-from twin.restore import state_prior, state_record
 from twin.state import StateFit, fit_state
-from twin.types import Calibration, CalibrationRequest, FleetContext
+from twin.types import CalibrationRequest, FleetContext
 from twin.window import select_window
 
 BLEND = 11  # an NMC532 pack with another set's curves, 25 mV off
@@ -110,80 +103,6 @@ def test_a_cell_unlike_its_set_is_calibrated_and_blamed_on_no_sensor() -> None:
     half = 1.645 * found.usable_capacity_sd_ah
     assert abs(found.usable_capacity_ah - pack().truth.hidden["usable_capacity_ah"]) < half
     assert ("mV" in found.reason) == (fitted().misfit_chi2_per_n > CHI2_LIMIT)
-
-
-@lru_cache(maxsize=4)
-def before(days: int) -> Calibration:
-    """The calibration some days before the last: a full one three days before, daily updates after it."""
-    previous = before(days + 1) if days < 3 else None
-    as_of = pack().spec.as_of_utc - pd.Timedelta(days=days)
-    telemetry = pack().truth.telemetry
-    known = telemetry[telemetry["time_utc"] <= as_of]
-    return calibrate_battery(
-        asked(telemetry=known, as_of_utc=as_of, previous=previous, input_hash=f"{days}" * 64)
-    )
-
-
-def kept_curve(found: Calibration) -> CurveRecord:
-    assert found.record.state is not None and found.record.state.curve is not None
-    return found.record.state.curve
-
-
-def without_curve(found: Calibration) -> Calibration:
-    """As an earlier version of the twin kept it."""
-    assert found.record.state is not None
-    return replace(found, record=replace(found.record, state=replace(found.record.state, curve=None)))
-
-
-def test_the_curve_that_a_full_fit_finds_is_that_of_other_days() -> None:
-    telemetry = pack().truth.telemetry
-    earlier = telemetry[telemetry["time_utc"] < pack().spec.as_of_utc - pd.Timedelta(days=5)]
-    rms = [
-        float((one["error_v"] ** 2).mean() ** 0.5)
-        for one in (
-            BatteryHandle(battery=pack().spec.battery, calibration=found, residuals=pd.DataFrame()).replay(
-                earlier
-            )
-            for found in (before(3), without_curve(before(3)))
-        )
-    ]
-    assert rms[0] < 0.6 * rms[1]
-
-
-def test_a_day_holds_its_voltage_against_the_curve_and_tells_a_change_alone() -> None:
-    full, days = before(3), [before(2), before(1)]
-    assert all(day.reason.startswith("state of today") for day in days)
-    first, second = (kept_curve(day) for day in days)
-    assert first.mean_v == second.mean_v == kept_curve(full).mean_v
-    assert np.trace(first.moved) < np.trace(second.moved)
-    sds = [one.usable_capacity_sd_ah for one in (full, *days)]
-    assert sds == sorted(sds)  # what a full fit does not know of its state, a day does not either
-    assert all(abs(b.soh - a.soh) < 0.003 for a, b in pairwise([full, *days]))
-
-
-def test_a_calibration_without_a_curve_is_carried_on() -> None:
-    old = without_curve(before(3))
-    as_of = pack().spec.as_of_utc - pd.Timedelta(days=2)
-    telemetry = pack().truth.telemetry
-    found = calibrate_battery(
-        asked(telemetry=telemetry[telemetry["time_utc"] <= as_of], as_of_utc=as_of, previous=old)
-    )
-    assert found.reason.startswith("state of today")
-    assert found.record.state is not None and found.record.state.curve is None
-
-
-def test_a_curve_is_kept_as_it_was() -> None:
-    kept = before(3).record
-    assert TwinRecord.from_json(kept.to_json()) == kept
-    assert kept.state is not None
-    prior = state_prior(kept.state)
-    again = state_record(prior, kept.state.until_utc, kept.state.as_of_utc)
-    assert again == kept.state
-    assert prior.curve is not None and np.linalg.eigvalsh(prior.curve.covariance).min() > 0
-    document = kept.to_document()
-    document["state"]["curve"]["mean_v"] = document["state"]["curve"]["mean_v"][1:]
-    with pytest.raises(RecordError, match=r"state cannot be read.*24 points has 23"):
-        TwinRecord.from_json(json.dumps(document))
 
 
 def test_a_state_goes_no_further_in_a_day_than_a_battery() -> None:
