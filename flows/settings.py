@@ -120,7 +120,8 @@ class PlanSettings(Section):
     `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
     stored kWh is worth when a stay ends, is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
-    the wear price; "auto" takes for each battery the one that fits its twin best.
+    the wear price; "auto" takes for each battery the one that fits its twin best. `wear_risk` is what is paid
+    of a price that is not surely known: its "mean", or a quantile (0.5 is as likely too much as too little).
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
     over `peak_hours`, local hours 0–23), peak_shaving or load_levelling. `peak_price_eur_per_kw` is paid on
     the largest import of a day, by each site with a bill of its own (behind one meter, else the topmost;
@@ -146,6 +147,7 @@ class PlanSettings(Section):
     terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)
     drawdown_limit: float = Field(default=0.6, ge=0, le=1)
     wear: Literal["law", "rate", "auto"] = "auto"
+    wear_risk: Literal["mean"] | Annotated[float, Field(ge=0.05, le=0.95)] = "mean"
     objective: Literal["net_benefit", "grid_support", "peak_shaving", "load_levelling"] = "net_benefit"
     peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = Field(default=[])
     peak_price_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)

@@ -33,8 +33,10 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def shown(handle: BatteryHandle) -> Tables:
-    """State, life and what its intervals hold besides the posterior (`twin.intervals`), ageing unknowns with
-    their spread and correlations, and the fit's residuals."""
+    """State, life and what its intervals hold besides the posterior (`twin.intervals`), what is not told and
+    what data would narrow it, ageing unknowns with their spread and correlations, and the fit's residuals."""
+    from twin.identifiable import not_told, would_narrow
+
     found, parameters = handle.calibration, handle.parameters
     spread = np.sqrt(np.diag(handle.covariance.to_numpy()))
     correlation = handle.covariance.to_numpy() / np.outer(spread, spread)
@@ -60,6 +62,12 @@ def shown(handle: BatteryHandle) -> Tables:
             }
             for name in _LIFE
         ],
+        "warnings": [{"warning": one} for one in not_told(found)],
+        "would narrow it": [
+            {"data": data, "less_doubt_of_l0": round(l0, 3), "less_doubt_of_beta": round(beta, 3)}
+            for data, l0, beta in would_narrow(found)
+        ],
+        "wear price over that of the medians": _wear_price(handle),
         "intervals": [
             {"what": what, "part": part, "relative_sd": round(float(sd), 4)}
             for what, parts in _parts(handle).items()
@@ -209,6 +217,19 @@ def _state(handle: BatteryHandle) -> list[dict[str, Any]]:
 def _parts(handle: BatteryHandle) -> Mapping[str, Mapping[str, float]]:
     parts = handle.calibration.record.interval_parts
     return {} if parts is None else parts.by_name()
+
+
+def _wear_price(handle: BatteryHandle) -> list[dict[str, Any]]:
+    """What `[plan] wear_risk` chooses from."""
+    from twin.ensemble.price import PRICES, Risk, price_multiple
+
+    told = handle.calibration.record.ensemble
+    chosen: dict[str, Risk] = {"mean": "mean", "0.05": 0.05, "0.5": 0.5, "0.95": 0.95}
+    return [
+        {"price": of} | {name: price_multiple(handle.calibration, of, risk) for name, risk in chosen.items()}
+        for of in PRICES
+        if told is not None and of in told.price
+    ]
 
 
 def _structures(handle: BatteryHandle) -> list[dict[str, Any]]:

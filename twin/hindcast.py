@@ -11,8 +11,9 @@ import pandas as pd
 
 from twin.ageing import AgeingFit, fit_ageing, health_path
 from twin.ensemble.fit import Seen
-from twin.ensemble.mixture import PHYSICS, Foretold, fit_all, foretell, quantiles, weigh
+from twin.ensemble.mixture import PHYSICS, Foretold, fit_all, foretell, weigh
 from twin.ensemble.physics import score_of
+from twin.ensemble.quantiles import quantiles
 from twin.ensemble.stress import Stress
 from twin.health import Array
 from twin.prior import AgeingPrior, reach

@@ -33,6 +33,7 @@ from twin.entries import (
     shares,
     values,
     vector,
+    vectors,
     words,
 )
 from twin.errors import RecordError, TwinError
@@ -165,6 +166,8 @@ class EnsembleRecord:
     95 %), and capacity over nominal by day from then on, as low, median and high of 90 %.
 
     ``soh``, ``l0_days``: of the moment that the band begins; a daily update keeps the band and moves both.
+    ``price``: of `twin.ensemble.mixture.Ensemble`, ``doubt_left``: of `twin.ensemble.outlook`; earlier
+    calibrations told neither.
     """
 
     members: tuple[MemberRecord, ...]
@@ -176,6 +179,8 @@ class EnsembleRecord:
     low: Vector
     median: Vector
     high: Vector
+    price: Mapping[str, Vector] = field(default_factory=dict)
+    doubt_left: Mapping[str, Vector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +349,8 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
         low=numbers(held["low"]),
         median=numbers(held["median"]),
         high=numbers(held["high"]),
+        price=optional(held, "price", vectors) or {},
+        doubt_left=optional(held, "doubt_left", vectors) or {},
     )
 
 

@@ -46,6 +46,13 @@ def test_show_tells_state_life_and_unknowns(run, depot: Workspace) -> None:
     assert [row["unknown"] for row in told["ageing"]] == list(handle.parameters)
     assert [row["sd"] for row in told["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
     assert all(row[row["unknown"]] == 1.0 for row in told["ageing"])
+    warned = [row["warning"].split()[0] for row in told["warnings"]]
+    life = {row["what"]: row["high"] > 10 * row["low"] for row in told["life"]}
+    assert warned == [name for name, wide in zip(("L0", "α", "β"), life.values(), strict=True) if wide]
+    less = [row["less_doubt_of_l0"] + row["less_doubt_of_beta"] for row in told["would narrow it"]]
+    assert len(less) == 5 and less == sorted(less, reverse=True) and less[0] > 0.1
+    prices = {row["price"]: row for row in told["wear price over that of the medians"]}
+    assert prices["rate"]["0.05"] < prices["rate"]["mean"] < prices["rate"]["0.95"]
     assert run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT)[0] == 0
 
 
