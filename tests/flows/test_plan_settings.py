@@ -66,11 +66,13 @@ def test_wear_is_priced_at_what_its_risk_setting_asks_for(
         assert high[name][1] > mean[name][1] > 0
 
 
-@pytest.mark.parametrize("asked", ["median", "0.99", "0"])
+@pytest.mark.parametrize("asked", ["median", "0.99", "0", "nan", "true"])
 def test_a_risk_that_is_no_mean_and_no_told_quantile_is_refused(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    with pytest.raises(SettingsError, match="wear_risk"):
+    with pytest.raises(
+        SettingsError, match=r'wear_risk = .*: "mean" is needed, or a quantile from 0.05 to 0.95$'
+    ):
         with_settings(depot, monkeypatch, wear_risk=asked)
 
 
