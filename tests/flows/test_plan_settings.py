@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -64,6 +65,28 @@ def test_wear_is_priced_at_what_its_risk_setting_asks_for(
         assert mean[name][1] == pytest.approx(row["rest_price_eur_per_kwh_h"] * told["rest"][0])
         assert middle[name][0] == pytest.approx(published * told["rate"][6])
         assert high[name][1] > mean[name][1] > 0
+
+
+def test_calibrations_of_before_are_planned_with_as_they_were_published(depot: Workspace) -> None:
+    with duckdb.connect(str(depot.root / "warehouse.duckdb")) as connection:
+        for name, text in connection.execute(
+            "SELECT battery_id, parameters_json FROM out_calibration"
+        ).fetchall():
+            record = json.loads(text)
+            for told in ("price", "doubt_left"):
+                del record["ensemble"][told]
+            connection.execute(
+                "UPDATE out_calibration SET parameters_json = ? WHERE battery_id = ?",
+                [json.dumps(record), name],
+            )
+    problem = day_problem(read_inputs(Context.of(Workspace.open(depot.root), AS_OF), DAY))
+    rows = depot.warehouse.read("out_calibration").set_index("battery_id")
+    for car in problem.cars:
+        row = rows.loc[car.battery_id]
+        published = row["residual_value_eur"] / row["l0_days"] * row["beta_day_per_efc"]
+        assert car.wear.slope_eur(0.0) == pytest.approx(published)
+        assert car.rest_price_eur_per_kwh_h == row["rest_price_eur_per_kwh_h"] > 0
+    assert plan(Context.of(depot, AS_OF), DAY).details["outcome"] == "new"
 
 
 @pytest.mark.parametrize("asked", ["median", "0.99", "0", "nan", "true"])
