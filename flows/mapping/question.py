@@ -21,6 +21,7 @@ from optimize.errors import OptimizeError
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
 from optimize.windows import certain_arrivals, most_lacking, session_windows
+from twin.ensemble.price import price_multiple
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
@@ -208,7 +209,7 @@ def _car(
         min_charge_kw=min(float(least["charge"]), float(row["charge_limit_kw"])),
         min_discharge_kw=min(float(least["discharge"]), float(row["discharge_limit_kw"])),
         wear=_wear(inputs, calibration, points),
-        rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
+        rest_price_eur_per_kwh_h=_rest_price(inputs, calibration),
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
         v2g_limit_kwh=inputs.contracts.v2g_limit_kwh(
             name, np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh
@@ -236,10 +237,18 @@ def _wear(inputs: PlanInputs, calibration: Calibration | None, points: Mapping[s
     if form == "auto":
         efc, life = points.get(calibration.calibration_id, _NO_POINTS)
         form = choose_form(efc, life, l0, alpha, beta)
+    risk = inputs.settings.plan.wear_risk
     return WearPrice(
         form=form,
         residual_value_eur=calibration.residual_value_eur,
         l0_days=l0,
-        alpha_day_per_efc=alpha,
-        beta_day_per_efc=beta,
+        alpha_day_per_efc=alpha * price_multiple(calibration, "law", risk),
+        beta_day_per_efc=beta * price_multiple(calibration, "rate", risk),
     )
+
+
+def _rest_price(inputs: PlanInputs, calibration: Calibration | None) -> float:
+    if calibration is None or not calibration.rest_price_eur_per_kwh_h:
+        return 0.0
+    risk = inputs.settings.plan.wear_risk
+    return calibration.rest_price_eur_per_kwh_h * price_multiple(calibration, "rest", risk)
