@@ -121,7 +121,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         resistance_share=resistance,
         prior=request.prior,
     )
-    fit = ageing(state=seen.state)
+    fit = ageing(state=seen.state, today=seen.energy)
     if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.

@@ -15,10 +15,11 @@ import pandas as pd
 
 from twin.ageing import checkup_arrays
 from twin.cell import ReferenceCell, reference_cell
+from twin.counted import capacity_counted
 from twin.dispute import Dispute, by_misfit
 from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
 from twin.errors import SolveError
-from twin.evidence import Evidence, balance_of, gather, signal_of
+from twin.evidence import Evidence, gather, signal_of
 from twin.expected import expected_health
 from twin.faults import Known, SensorFault, find_fault, known_capacity
 from twin.health import Array, Health
@@ -87,18 +88,18 @@ class Observation:
 
     def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
         """What is left where the voltage is not to be built on: of a battery without check-ups its capacity,
-        by charge counted, else by the voltage as far as a curve that is off lets it tell."""
+        by what needs no model of the cell, else by the voltage as far as a curve that is off lets it tell."""
         cell = reference_cell(request.battery.chemistry)
-        found = None if checkups else self._capacity(request, cell)
-        if found is None:
-            return Observation()
-        return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+        found = None if checkups else self._capacity(request, cell, age_days)
+        return Observation() if found is None else Observation().with_capacity_alone(found, cell, age_days)
 
-    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell) -> EnergyFit | None:
-        sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
-        signal = signal_of(request.telemetry, request.battery)
-        balance = balance_of(signal, sessions) if len(sessions) else None
-        found = None if balance is None else counted(balance)
+    def with_capacity_alone(self, found: EnergyFit, cell: ReferenceCell, age_days: float) -> Observation:
+        """The same with a state that stands for a capacity and for nothing else."""
+        return replace(self, state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+
+    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell, age_days: float) -> EnergyFit | None:
+        doubted = self.doubt is not None and self.doubt.behind is not None
+        found = capacity_counted(request, age_days, chemistry_doubted=doubted)
         if found is not None or self.state is None or self.state.chi2_per_n > CHI2_LIMIT:
             return found
         shares = capacity_draws(cell, self.state.posterior, self.state.health.sei_m)
@@ -148,7 +149,9 @@ def observe(
         replay = select_window(newer, battery, hours=DAILY_WINDOW_H, flow=course_of(request, newer))
     spread = cell_spread(recent, battery, known.circuit, known.health)
     if replay is None:
-        return Observation(evidence=evidence, spread=spread)
+        unseen = Observation(evidence=evidence, spread=spread)
+        found = None if daily or len(request.checkups) else capacity_counted(request, age_days)
+        return unseen if found is None else unseen.with_capacity_alone(found, cell, age_days)
     guess = partial(
         fit_state,
         cell=cell,
@@ -247,8 +250,7 @@ def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -
         return Observation(charging=charging)
     surer = min(found, key=lambda one: one.sd / one.share)  # both are of one display: not of two minds
     cell = reference_cell(request.battery.chemistry)
-    state = state_of(surer, cell, expected_health(cell, age_days))
-    return Observation(state=state, energy=surer, charging=charging)
+    return Observation(charging=charging).with_capacity_alone(surer, cell, age_days)
 
 
 def observe_from(
