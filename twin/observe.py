@@ -149,9 +149,7 @@ def observe(
         replay = select_window(newer, battery, hours=DAILY_WINDOW_H, flow=course_of(request, newer))
     spread = cell_spread(recent, battery, known.circuit, known.health)
     if replay is None:
-        unseen = Observation(evidence=evidence, spread=spread)
-        found = None if daily or len(request.checkups) else capacity_counted(request, age_days)
-        return unseen if found is None else unseen.with_capacity_alone(found, cell, age_days)
+        return Observation(evidence=evidence, spread=spread)
     guess = partial(
         fit_state,
         cell=cell,
@@ -182,6 +180,8 @@ def observe(
     fault = _fault_of_fit(state)
     flow = course_of(request, recent)
     told = None if daily or evidence.balance is None else counted(evidence.balance)
+    if told is None and not daily and state.misfit_chi2_per_n > CHI2_LIMIT:
+        told = capacity_counted(request, age_days)
     if told is not None:
         state = with_capacity(state, cell, told)
     if carried is not None:
