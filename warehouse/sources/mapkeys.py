@@ -18,6 +18,7 @@ TABLE_KEYS: Mapping[str, str] = {
     "null": "words and numbers that stand for no value",
     "where": 'only rows with these words: { Art = ["BMS", "HV"] }',
     "long": 'a row a signal: { signal = "name", value = "wert" }',
+    "json": 'a JSON file, its records and columns by paths: { records = "data.samples[]" }; { lines = true }',
     **DIALECT_KEYS,
 }
 RECEIVED_KEYS: Mapping[str, str] = {

@@ -31,6 +31,14 @@ class LongRule:
     value: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonRule:
+    """A JSON file: the path to its records (`warehouse.sources.jsontable`), and whether each line is one."""
+
+    records: str
+    lines: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ColumnRule:
     """How one column comes about: value·factor + offset of the file's column, or a constant.
@@ -92,6 +100,7 @@ class TableMap:
     thousands: str | None = field(default=None, metadata=_LATER)
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=_LATER)
     long: LongRule | None = field(default=None, metadata=_LATER)
+    json: JsonRule | None = field(default=None, metadata=_LATER)
 
     def __repr__(self) -> str:
         return _shown(self)
