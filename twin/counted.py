@@ -7,7 +7,8 @@ metered energy  at the plug, against SoC (`twin.metered`); only where the chemis
 rests           charge counted from one rest to another against open-circuit voltage, where nobody tells SoC.
                 Which curve the cell has is what is in doubt, so all chemistries that reach those voltages are
                 asked alike, and how far they are apart is the interval. From full to empty that is little,
-                over a part of a curve it may be too much to tell anything
+                over a part of a curve it may be too much to tell anything. A voltage that does not follow
+                the current either tells nothing
 
 The surest counts: two that rest on one display are not of two minds.
 """
@@ -42,9 +43,13 @@ _SOCS = np.linspace(0.0, 1.0, 401)
 
 
 def capacity_counted(
-    request: CalibrationRequest, age_days: float, *, chemistry_doubted: bool = False
+    request: CalibrationRequest, age_days: float, *, chemistry_doubted: bool = False, followed: bool = True
 ) -> EnergyFit | None:
-    """The surest of the capacities that no model of the cell is needed for; None where nothing tells one."""
+    """The surest of the capacities that no model of the cell is needed for; None where nothing tells one.
+
+    ``chemistry_doubted``: it may be another than the declared one; ``followed``: the voltage follows the
+    current, as long as its open-circuit curve is left free.
+    """
     flow = course_of(request, request.telemetry)
     if flow is None:
         return None
@@ -54,7 +59,8 @@ def capacity_counted(
     found = [None if balance is None else counted(balance), _by_own_soc(request.telemetry, flow)]
     if not chemistry_doubted:
         found.append(by_meter(request.telemetry, sessions, flow, request.battery)[1])
-    found.append(between_rests(signal, flow, age_days))
+    if followed:
+        found.append(between_rests(signal, flow, age_days))
     told = [one for one in found if one is not None and one.sd < _WIDEST * one.share]
     return min(told, key=lambda one: one.sd / one.share) if told else None
 

@@ -97,10 +97,13 @@ class Observation:
         """The same with a state that stands for a capacity and for nothing else."""
         return replace(self, state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
 
-    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell, age_days: float) -> EnergyFit | None:
+    def _capacity(
+        self, request: CalibrationRequest, cell: ReferenceCell, age_days: float
+    ) -> EnergyFit | None:
         doubted = self.doubt is not None and self.doubt.behind is not None
-        found = capacity_counted(request, age_days, chemistry_doubted=doubted)
-        if found is not None or self.state is None or self.state.chi2_per_n > CHI2_LIMIT:
+        followed = self.state is not None and self.state.chi2_per_n <= CHI2_LIMIT
+        found = capacity_counted(request, age_days, chemistry_doubted=doubted, followed=followed)
+        if found is not None or self.state is None or not followed:
             return found
         shares = capacity_draws(cell, self.state.posterior, self.state.health.sei_m)
         return EnergyFit(

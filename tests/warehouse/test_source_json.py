@@ -55,6 +55,9 @@ def source(tmp_path, toml, text, dataset="telemetry", **more):
     return read_source(dataset, file, source=found.source, **found.options, **more)
 
 
+WHOLE = json.dumps(nested(rows()))
+
+
 def same(frame, wanted):
     pd.testing.assert_frame_equal(
         frame[COLUMNS].reset_index(drop=True), wanted.reset_index(drop=True), check_dtype=False
@@ -67,15 +70,19 @@ def test_samples_of_several_cars_by_keys_in_keys(tmp_path):
     same(found.frame, pd.concat([one, two]))
 
 
+def test_what_holds_the_holder_of_a_record(tmp_path):
+    document = {"owner": {"id": "CAR9"}, **nested(rows(battery="CAR9"))}
+    toml = NESTED.replace("^.vin", "^.^.^.owner.id")
+    same(source(tmp_path, toml, json.dumps(document)).frame, rows(battery="CAR9"))
+    with pytest.raises(ColumnError, match="is missing"):
+        source(tmp_path, NESTED.replace("^.vin", "^.^.owner.id"), json.dumps(document))
+
+
 def test_a_document_that_is_a_list_and_lists_of_values(tmp_path):
     frame = rows()
     listed = [[row.time_utc.isoformat(), row.voltage_v, row.current_a, 20.0] for row in frame.itertuples()]
-    toml = "".join(
-        f'[columns.{name}]\nfrom = "{place}"\n' for place, name in enumerate(COLUMNS[1:])
-    )
-    told = source(
-        tmp_path, 'json = { records = "[]" }\n' + toml, json.dumps(listed), battery_id="CAR1"
-    )
+    toml = "".join(f'[columns.{name}]\nfrom = "{place}"\n' for place, name in enumerate(COLUMNS[1:]))
+    told = source(tmp_path, 'json = { records = "[]" }\n' + toml, json.dumps(listed), battery_id="CAR1")
     same(told.frame, frame.assign(temperature_degc=20.0))
 
 
@@ -85,7 +92,7 @@ def test_columns_of_equal_length_beside_what_holds_for_all(tmp_path):
         "log": {
             "car": {"id": "CAR1"},
             "t": [time.isoformat() for time in frame["time_utc"]],
-            "cells": [{"u": volts, "i": amps} for volts, amps in zip(frame["voltage_v"], frame["current_a"], strict=True)],
+            "cells": [{"u": row.voltage_v, "i": row.current_a} for row in frame.itertuples()],
             "degc": frame["temperature_degc"].tolist(),
         }
     }  # fmt: skip
@@ -143,8 +150,8 @@ def test_numbered_cells_in_a_list(tmp_path):
         (NESTED, '{"data": NaN}', SourceError, "is not JSON"),
         (NESTED, '{"data": {}, "data": {"vehicles": []}}', SourceError, "the key 'data' is there twice"),
         (NESTED, "[" * 100 + "]" * 100, OversizedFileError, "nested deeper"),
-        (NESTED.replace("pack.u", "pack.v"), json.dumps(nested(rows())), ColumnError, r"did you mean 'pack\.u'"),
-        (NESTED.replace("pack.u", "pack"), json.dumps(nested(rows())), ColumnError, "is missing"),
+        (NESTED.replace("pack.u", "pack.v"), WHOLE, ColumnError, r"did you mean 'pack\.u'"),
+        (NESTED.replace("pack.u", "pack"), WHOLE, ColumnError, "is missing"),
     ],
 )  # fmt: skip
 def test_what_is_refused_by_name(tmp_path, toml, text, error, says):

@@ -122,7 +122,8 @@ class _Reader:
 
     def _record(self, value: object, above: Mapping[str, Cell]) -> None:
         if not isinstance(value, dict | list):
-            return self.torn("is no object and no list, as a record is")
+            self.torn("is no object and no list, as a record is")
+            return
         row = {name: cell for name, cell in above.items() if self.wanted(name)}
         for name, cell in _leaves(value):
             self.names.setdefault(name)

@@ -135,7 +135,8 @@ def _values(
     read: Mapping[str, pd.Series],
     faults: Faults | None,
 ) -> pd.Series | None:
-    if faults is None or rule is None or not (used := _used(foreign.table, rule)):
+    differences = rule is not None and rule.counter is not None  # of which a part of the rows tells others
+    if faults is None or rule is None or differences or not (used := _used(foreign.table, rule)):
         return foreign.values(column, rule, read)
     table = foreign.table.only(used)
 

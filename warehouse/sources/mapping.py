@@ -38,11 +38,11 @@ said of the file, each by its line alone:
     where = { Art = ["BMS", "HV"] }     # only the rows that have one of these words
     long = { signal = "name", value = "wert" }  # a row a signal: `from` then names a signal; what else is
                                         # used (time, battery) tells which rows belong together
-    json = { records = "vehicles[].samples[]" } # a JSON file: `[]` goes into a list, a record an element, `{}`
-                                        # into an object of equally long lists. `from` is then a path in a
-                                        # record: "battery.soc", "0" of a list, "^.vin" of what holds the
-                                        # record; `\\.` is a point in a key. { lines = true }: a document a
-                                        # line, by default each a record
+    json = { records = "vehicles[].samples[]" } # a JSON file: `[]` goes into a list, a record an element,
+                                        # `{}` into an object of equally long lists. `from` is then a path
+                                        # in a record: "battery.soc", "0" of a list, "^.vin" of what holds
+                                        # the record; `\\.` is a point in a key. { lines = true }: a
+                                        # document a line, each a record unless `records` says otherwise
 
 of a number:
 
@@ -59,6 +59,13 @@ of current_a:
     discharge = "I_out"
     power = "P"                         # instead of `from`: power over voltage_v; unit "W" unless "kW"
     sign = { column = "Status", charge = ["CHG"], discharge = ["DRV"] }  # of a magnitude; other words: 0
+
+of current_a and of power_kw (soc_power):
+
+    counter = "E_in"                    # instead of `from`: a column that only ever rises; the flow is its
+    counter_out = "E_out"               # difference over time, less that of what was discharged
+    unit = "Wh"                         # power_kw: "kWh" unless said; current_a: "Ah", or "kWh" over volts
+    gap_minutes = 30                    # between rows further apart nothing is told, nor where it begins anew
 
 and of times:
 
