@@ -36,6 +36,11 @@ def steps_of(path: str) -> list[tuple[str, str]] | None:
     return steps if len(steps) == len(found) and first_may_be_bare else None
 
 
+def escaped(key: str) -> str:
+    """Return a key as a path has it."""
+    return key.replace(".", r"\.")
+
+
 def read_json(
     file: RawFile, rule: JsonRule, wanted: Callable[[str], bool]
 ) -> tuple[RawTable, tuple[str, ...]]:
@@ -169,7 +174,7 @@ def _leaves(value: object, before: str = "", *, lists: bool = True) -> Iterator[
     """Yield the values of a record by their path; `lists`: whether those in lists count."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(inner, before + key.replace(".", r"\.") + ".", lists=lists)
+            yield from _leaves(inner, f"{before}{escaped(key)}.", lists=lists)
     elif isinstance(value, list):
         for place, inner in enumerate(value if lists else ()):
             yield from _leaves(inner, f"{before}{place}.", lists=lists)
