@@ -155,7 +155,7 @@ def _without_voltage(
 ) -> Calibration:
     """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were told.
 
-    Without check-ups, charge that was counted against the sessions' SoC tells the capacity.
+    Without check-ups, what needs no model of the cell tells the capacity (`twin.counted`).
     """
     known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
     found = _full(replace(request, previous=None), age_days, seen.without_voltage(request, age_days, known))
