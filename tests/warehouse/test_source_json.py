@@ -173,6 +173,18 @@ def test_a_table_of_text_is_no_json(tmp_path):
         source(tmp_path, NESTED.replace("records =", "path ="), "{}")
 
 
+def test_lines_without_end_are_refused(tmp_path):
+    lines = [json.dumps({"vin": "CAR1", **sample(row)}) for row in rows(60).itertuples()]
+    toml = NESTED.replace('records = "data.vehicles[].samples[]"', "lines = true").replace("^.vin", "vin")
+    lines[7] = "\udcff\x00" + lines[7]
+    (tmp_path / "raw").write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    text = (tmp_path / "raw").read_bytes().decode("latin-1")
+    found = source(tmp_path, toml, text)
+    assert found.frame["time_utc"].notna().sum() == 59
+    with pytest.raises(OversizedFileError, match=r"holds .* values"):
+        source(tmp_path, toml, text, caps=Caps(json_values=300))
+
+
 def test_keys_without_end_are_refused(tmp_path):
     document = nested(rows())
     for at in range(1200):

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.errors import EmptyFileError, SourceError, UndecodableFileError, nearest
-from warehouse.sources.jsontext import parse_json
+from warehouse.sources.jsontext import parse_json, refuse_crowded
 from warehouse.sources.maprules import JsonRule
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, refuse_headers, refuse_size
@@ -46,9 +46,11 @@ def read_json(
 ) -> tuple[RawTable, tuple[str, ...]]:
     """Parse the records of a JSON file, and what is to be told of them; `wanted`: whether a column is read.
 
-    Raises EmptyFileError, OversizedFileError, UndecodableFileError, ColumnError.
+    Raises EmptyFileError, OversizedFileError, UndecodableFileError.
     """
     reader = _Reader(file=file, steps=steps_of(rule.records) or [], wanted=cache(wanted))
+    if rule.lines:  # each is small, together they may not be
+        refuse_crowded(file.data, b",[{", file)
     texts = file.data.splitlines() if rule.lines else [file.data]
     for number, text in enumerate(texts, start=1):
         if not text.strip():
