@@ -120,7 +120,8 @@ class PlanSettings(Section):
     `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
     stored kWh is worth when a stay ends, is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of
-    the wear price; "auto" takes for each battery the one that fits its twin best.
+    the wear price; "auto" takes for each battery the one that fits its twin best. `wear_risk` is what is paid
+    of a price that is not surely known: its "mean", or a quantile (0.5 is as likely too much as too little).
     `objective` may put something before net benefit, after departures: grid_support (the most energy fed in
     over `peak_hours`, local hours 0–23), peak_shaving or load_levelling. `peak_price_eur_per_kw` is paid on
     the largest import of a day, by each site with a bill of its own (behind one meter, else the topmost;
@@ -134,9 +135,10 @@ class PlanSettings(Section):
     `holidays` "auto" takes public holidays for weekends, those of the country that the zone's clock belongs
     to; or of one that is named (DE), or a part of it (DE-BY, US-CA); "none" for no holidays.
     `departure_price_eur_per_kwh` is what each kWh costs that is missing at a departure, or five times the
-    dearest kWh of the horizon where that is more: no price buys what was promised. The solver stops after
-    `solver_time_limit_s` a mode; a plan whose gap to the best possible is above `gap_warning` (0.01 is 1 %)
-    is degraded.
+    dearest kWh of the horizon where that is more, with what demand charge, emissions and a change of plan
+    add to it: no price buys what was promised.
+    The solver stops after `solver_time_limit_s` a mode; a plan whose gap to the best possible is above
+    `gap_warning` (0.01 is 1 %) is degraded.
     """
 
     horizon: Literal["published", "market_day"] = "published"
@@ -146,6 +148,7 @@ class PlanSettings(Section):
     terminal_value_eur_per_kwh: float | None = Field(default=None, ge=-5, le=10)
     drawdown_limit: float = Field(default=0.6, ge=0, le=1)
     wear: Literal["law", "rate", "auto"] = "auto"
+    wear_risk: Literal["mean"] | float = "mean"
     objective: Literal["net_benefit", "grid_support", "peak_shaving", "load_levelling"] = "net_benefit"
     peak_hours: list[Annotated[int, Field(ge=0, le=23)]] = Field(default=[])
     peak_price_eur_per_kw: float = Field(default=0.0, ge=0, le=1000)
@@ -160,6 +163,19 @@ class PlanSettings(Section):
     holidays: str = Field(default="auto", pattern=r"^(auto|none|[A-Z]{2}(-[A-Z0-9]{1,6})?)$")
     solver_time_limit_s: float = Field(default=120.0, gt=0, le=86400)
     gap_warning: float = Field(default=0.01, ge=0, le=10)
+
+    @field_validator("wear_risk", mode="before")
+    @classmethod
+    def _known_risk(cls, value: Any) -> Any:
+        if value == "mean":
+            return value
+        try:
+            quantile = float(value)
+        except (TypeError, ValueError):
+            quantile = 1.0
+        if not 0.05 <= quantile <= 0.95:
+            raise ValueError('"mean" is needed, or a quantile from 0.05 to 0.95')
+        return quantile
 
 
 class CalibrateSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from warehouse.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from twin.handle import BatteryHandle
+    from warehouse.known import Known
 
 _STATE = (
     ("usable_capacity_ah", "usable_capacity_sd_ah"),
@@ -32,8 +33,10 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def shown(handle: BatteryHandle) -> Tables:
-    """State, life and what its intervals hold besides the posterior (`twin.intervals`), ageing unknowns with
-    their spread and correlations, and the fit's residuals."""
+    """State, life and what its intervals hold besides the posterior (`twin.intervals`), what is not told and
+    what data would narrow it, ageing unknowns with their spread and correlations, and the fit's residuals."""
+    from twin.identifiable import not_told, would_narrow
+
     found, parameters = handle.calibration, handle.parameters
     spread = np.sqrt(np.diag(handle.covariance.to_numpy()))
     correlation = handle.covariance.to_numpy() / np.outer(spread, spread)
@@ -59,6 +62,12 @@ def shown(handle: BatteryHandle) -> Tables:
             }
             for name in _LIFE
         ],
+        "warnings": [{"warning": one} for one in not_told(found)],
+        "would narrow it": [
+            {"data": data, "less_doubt_of_l0": round(l0, 3), "less_doubt_of_beta": round(beta, 3)}
+            for data, l0, beta in would_narrow(found)
+        ],
+        "wear price over that of the medians": _wear_price(handle),
         "intervals": [
             {"what": what, "part": part, "relative_sd": round(float(sd), 4)}
             for what, parts in _parts(handle).items()
@@ -99,7 +108,8 @@ def compared(first: BatteryHandle, second: BatteryHandle) -> Tables:
 
 
 def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[Path]:
-    """Write a battery's twin into ``folder``: JSON, the telemetry window with the model's voltage as BDF csv.
+    """Write a battery's twin into ``folder``: JSON, the telemetry window with the model's voltage as BDF csv,
+    and the battery as a parameter set of PyBaMM, full and on its ordinary day.
 
     The csv holds the labels of the Battery Data Format (current + = charge), one row a telemetry sample of
     the window that was fitted, and the model's voltage at it; it is left out where there was no fit.
@@ -114,14 +124,66 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
     }
     stem = file_stem(found.battery_id)
     target, telemetry = folder / f"{stem}.json", folder / f"{stem}.bdf.csv"
-    for path in (target, telemetry):
+    parameters = folder / f"{stem}.pybamm.json"
+    for path in (target, telemetry, parameters):
         _require_own(path, found.battery_id)
-    text = json.dumps(plain(document), indent=2, sort_keys=True, allow_nan=False) + "\n"
-    files = [write_whole(target, text)]
+    files = [write_whole(target, _as_json(document))]
     if len(handle.residuals):
         frame = _window(workspace, handle)
         files.append(write_whole(telemetry, frame.to_csv(index=False)))
-    return files
+    return [*files, write_whole(parameters, _as_json(handle.parameter_set()))]
+
+
+def replayed(known: Known, handle: BatteryHandle, days: int) -> Tables:
+    """How today's state follows the last days of telemetry: a row a day, errors in mV a cell."""
+    spec, end = handle.battery, known.as_of
+    rows = known.read(
+        "core_telemetry",
+        where={"battery_id": [spec.battery_id]},
+        start=end - pd.Timedelta(days=days),
+        end=end,
+    )
+    if rows.empty:
+        raise UsageError(f"no telemetry of battery {spec.battery_id} in the {days} days before {end}")
+    told = _asked(lambda: handle.replay(rows))
+    told["error_mv"] = told["error_v"] / spec.cells_series * 1000
+    table = []
+    for day, own in told.groupby(told["time_utc"].dt.strftime("%Y-%m-%d")):
+        error = own["error_mv"].dropna()
+        table.append(
+            {
+                "day": day,
+                "from_utc": own["time_utc"].iloc[0],
+                "samples": len(own),
+                "rms_mv_per_cell": float(np.sqrt((error**2).mean())) if len(error) else None,
+                "mean_mv_per_cell": float(error.mean()) if len(error) else None,
+                "largest_mv_per_cell": float(error.abs().max()) if len(error) else None,
+            }
+        )
+    return {f"replay of {spec.battery_id}": table}
+
+
+def hindcasted(known: Known, handle: BatteryHandle) -> Tables:
+    """What each past check-up would have foretold of those after it."""
+    battery_id = handle.battery.battery_id
+    rows = known.read("core_checkup", where={"battery_id": [battery_id]})
+    told = _asked(lambda: handle.hindcast(rows))
+    records = [dict(zip(told.columns, row, strict=True)) for row in told.itertuples(index=False)]
+    return {f"hindcast of {battery_id}": records}
+
+
+def _asked(answer: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The answer, or UsageError where the battery's record holds too little for it."""
+    from twin.errors import TwinError
+
+    try:
+        return answer()
+    except TwinError as error:
+        raise UsageError(str(error)) from error
+
+
+def _as_json(document: Mapping[str, Any]) -> str:
+    return json.dumps(plain(document), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _window(workspace: Workspace, handle: BatteryHandle) -> pd.DataFrame:
@@ -155,6 +217,19 @@ def _state(handle: BatteryHandle) -> list[dict[str, Any]]:
 def _parts(handle: BatteryHandle) -> Mapping[str, Mapping[str, float]]:
     parts = handle.calibration.record.interval_parts
     return {} if parts is None else parts.by_name()
+
+
+def _wear_price(handle: BatteryHandle) -> list[dict[str, Any]]:
+    """What `[plan] wear_risk` chooses from."""
+    from twin.ensemble.price import PRICES, Risk, price_multiple
+
+    told = handle.calibration.record.ensemble
+    chosen: dict[str, Risk] = {"mean": "mean", "0.05": 0.05, "0.5": 0.5, "0.95": 0.95}
+    return [
+        {"price": of} | {name: price_multiple(handle.calibration, of, risk) for name, risk in chosen.items()}
+        for of in PRICES
+        if told is not None and of in told.price
+    ]
 
 
 def _structures(handle: BatteryHandle) -> list[dict[str, Any]]:
@@ -231,7 +306,11 @@ def _require_own(path: Path, battery_id: str) -> None:
 
 def _names(text: str) -> object:
     """Which battery a document is of; None where it is of none."""
+    from twin.handle import TWIN_OF
+
     try:
-        return json.loads(text)["calibration"]["battery_id"]
+        document = json.loads(text)
+        named = [key.removeprefix(TWIN_OF) for key in document if key.startswith(TWIN_OF)]
+        return named[0] if named else document["calibration"]["battery_id"]
     except (ValueError, KeyError, TypeError):
         return None

@@ -222,10 +222,12 @@ def _check_departures(
             reached = float(plan.energy_end_kwh[i, slots.stop - 1])
         later = max(0, leaves - max(len(problem.slots), comes)) if beyond else 0
         target = _target_kwh(problem, session, car, later)
+        due = "later" if session.arrival_utc >= problem.end_utc else "day_end" if beyond else "departure"
         rules = {
             "departure energy stated as reached": abs(outcome.reached_kwh - reached),
             "departure target stated as asked": abs(outcome.target_kwh - target),
             "missing energy stated as it is": abs(outcome.missing_kwh - max(0.0, target - reached)),
+            "due when it is": float(outcome.due != due),
             "a reason exactly where energy is missing": float(
                 bool(outcome.reason) != (outcome.missing_kwh > 0.0)
             ),

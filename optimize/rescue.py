@@ -83,7 +83,8 @@ def rescue(
 
 
 def _missing_kwh(plan: ModePlan) -> float:
-    return sum(one.missing_kwh for one in plan.departures)
+    """At departures of the day: what a car lacks on another is no reason to miss one."""
+    return sum(one.missing_kwh for one in plan.departures if one.due != "later")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -346,6 +346,7 @@ RULES: tuple[Rule, ...] = (
             "departure target stated as asked",
             "missing energy stated as it is",
             "a reason exactly where energy is missing",
+            "due when it is",
             "one outcome for each session",
         ),
         account=("unmet_kwh", "unmet_price_eur", "departures", "unmet_departures"),

@@ -161,7 +161,14 @@ class DayProblem:
         co2 = float(np.abs(self.co2_eur_per_kwh).max())
         prices = (self.import_price_eur_per_kwh, self.export_price_eur_per_kwh)
         price = max(float(np.abs(one).max()) for one in prices) + co2 + 2.0 * self.change_price_eur_per_kwh
-        peak = sum(site.peak_price_eur_per_kw for site in self.sites) / self.slot_hours
+        parent = {site.site_id: site.parent_id for site in self.sites}
+        charged = {site.site_id: site.peak_price_eur_per_kw for site in self.sites}
+        peak = 0.0
+        for site in self.sites:  # a kW is drawn at all the sites that its plug hangs on, and at no other
+            drawn, place = 0.0, site.site_id if charged[site.site_id] else None
+            while place is not None:
+                drawn, place = drawn + charged[place], parent[place]
+            peak = max(peak, drawn / self.slot_hours)
         own = [abs(one.value_eur_per_kwh or 0.0) for one in self.sessions]
         values = max([abs(self.terminal_value_eur_per_kwh), *own])
         given = [car.efficiency_charge for car in self.cars]

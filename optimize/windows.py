@@ -14,6 +14,8 @@ from optimize.types import Car, DayProblem, Session
 
 # A taper by less than this over the whole battery is flat, one this near to filling it in a slot upright.
 FLAT_KW, NEARLY_UPRIGHT = 1e-7, 1e-9
+_LATER_WEIGHT = 0.5
+_LEAST_KWH = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,9 @@ class SessionWindow:
     efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
     carries: it comes besides with what a window before it (of the same car, number `behind`) ends with above
     its target, at most surplus_kwh; that is the last with slots: one without passes on what it comes with.
-    missing_weight: what is missing at its end costs so many times the departure price: once for itself and
-    once for each stay without slots that carries on from it, or a plan would miss here to pass on more.
+    missing_weight: what is missing at its end costs so many times the departure price: once for itself, half
+    if it comes after the day (what is due in the day comes first), and as much as they cost for the stays
+    without slots that carry on from it, or a plan would miss here to pass on more.
     """
 
     session: Session
@@ -111,13 +114,14 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
 
 def _weighed(windows: Sequence[SessionWindow]) -> list[SessionWindow]:
     """The windows with their weight; those that carry on come after what they carry on from."""
+    own = [_LATER_WEIGHT if window.due == "later" else 1.0 for window in windows]
     after = [0.0] * len(windows)
     for k, window in reversed(list(enumerate(windows))):
         if window.carries:
-            after[window.behind] += after[k] if window.slots else 1.0
+            after[window.behind] += after[k] if window.slots else own[k]
     return [
-        replace(one, missing_weight=1.0 + more) if more else one
-        for one, more in zip(windows, after, strict=True)
+        window if one + more == 1.0 else replace(window, missing_weight=one + more)
+        for window, one, more in zip(windows, own, after, strict=True)
     ]
 
 
@@ -195,15 +199,31 @@ def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
     )
 
 
-def lacks_by_itself(session: Session, car: Car, hours: float) -> bool:
-    """Whether a stay is too short to reach its target from what is said that its car comes with.
+def most_lacking(
+    problem: DayProblem, car: Car, stays: Sequence[Session], behind_kwh: float
+) -> Session | None:
+    """Of a car's stays after the day, in their order, the one that lacks most by itself; None if none does.
 
-    hours: of a slot; whole slots count, from the stay's own start.
+    What a stay can charge at full power is its own; what it cannot but leave short of its target the next
+    comes with less, what it can reach above it the next may come with more. The stay is returned with what
+    is so said of it, and to reach no more than the car may hold. behind_kwh: what the stay before them
+    leaves short of its target, ≥ 0.
     """
-    slots = int((session.departure_utc - session.arrival_utc) / pd.Timedelta(hours=hours))
-    limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
-    comes_kwh, target_kwh = session.arrival_soc * car.capacity_kwh, session.departure_soc * car.capacity_kwh
-    return _at_full_power(car, limit_kw, hours, comes_kwh, max(0, slots - 1)) < target_kwh
+    step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
+    found, most_kwh = None, _LEAST_KWH
+    for stay in stays:
+        slots = (stay.departure_utc.value - begin) // step + (begin - stay.arrival_utc.value) // step
+        limit_kw = _least(stay.charge_limit_kw, car.charge_limit_kw)
+        said_kwh, target_kwh = stay.arrival_soc * car.capacity_kwh, stay.departure_soc * car.capacity_kwh
+        came_kwh = min(max(said_kwh - behind_kwh, 0.0), car.capacity_kwh)
+        highest_kwh = max(car.soc_max * car.capacity_kwh, came_kwh)
+        full_kwh = _at_full_power(car, limit_kw, problem.slot_hours, came_kwh, max(0, slots))
+        full_kwh = min(full_kwh, highest_kwh)
+        behind_kwh, reachable_kwh = target_kwh - full_kwh, min(target_kwh, highest_kwh)
+        if reachable_kwh - full_kwh > most_kwh:
+            most_kwh, kwh = reachable_kwh - full_kwh, car.capacity_kwh
+            found = replace(stay, arrival_soc=came_kwh / kwh, departure_soc=reachable_kwh / kwh)
+    return found
 
 
 def _at_full_power(car: Car, limit_kw: float, hours: float, energy_kwh: float, slots: int) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
 
+from twin.energy import EnergyFit
 from twin.health import Array, Health
 from twin.life import Factors, time_grid, trajectory
 from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of
@@ -119,6 +120,7 @@ class _Problem:
     state: StateFit | None
     prior: AgeingPrior
     capacity_sd: float
+    today: EnergyFit | None = None
 
     def data(self, theta: Array) -> Array:
         """Standardised residuals of the data, one row a vector of unknowns."""
@@ -134,7 +136,11 @@ class _Problem:
             (share - self.capacity) / self.spread(),
             ((resistance - self.resistance) / spread)[:, told],
         ]
-        if self.state is not None:
+        if self.today is not None:
+            # As a capacity, not as what of the health it would be by its slopes: a knee is far from these.
+            now = circuit.window(path.at(-1)).capacity_ah / circuit.fresh_capacity_ah
+            parts.append((now[:, None] - self.today.share) / self.today.sd)
+        elif self.state is not None:
             measured = self.state.health
             difference = np.column_stack(
                 [
@@ -194,13 +200,14 @@ def fit_ageing(
     capacity_share: Array,
     resistance_share: Array,
     state: StateFit | None,
+    today: EnergyFit | None = None,
     prior: AgeingPrior = CHEMISTRY_PRIOR,
 ) -> AgeingFit:
     """Fit the unknowns.
 
     ``checkup_age_days``: ascending, none after ``age_days``; ``capacity_share``: capacity over nameplate;
     ``resistance_share``: resistance as ohm × Ah of the reference cell, NaN where not measured; ``state``:
-    stage A's fit at ``age_days``, or None.
+    stage A's fit at ``age_days``, or None; ``today``: the capacity alone that it stands for, if it does.
     """
     problem = _Problem(
         model=model,
@@ -211,6 +218,7 @@ def fit_ageing(
         state=state,
         prior=prior,
         capacity_sd=prior.capacity_sd,
+        today=today,
     )
     fit = _posterior(problem)
     return replace(fit, surprise=_surprise(problem, fit.capacity_sd))
@@ -288,6 +296,7 @@ def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
         capacity=problem.capacity[:half],
         resistance=problem.resistance[:half],
         state=None,
+        today=None,
         prior=replace(problem.prior, capacity_sd=capacity_sd),
     )
     count = min(_RECENT, len(problem.ages) - half)

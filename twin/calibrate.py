@@ -121,7 +121,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         resistance_share=resistance,
         prior=request.prior,
     )
-    fit = ageing(state=seen.state)
+    fit = ageing(state=seen.state, today=seen.energy)
     if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.
@@ -155,7 +155,7 @@ def _without_voltage(
 ) -> Calibration:
     """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were told.
 
-    Without check-ups, charge that was counted against the sessions' SoC tells the capacity.
+    Without check-ups, what needs no model of the cell tells the capacity (`twin.counted`).
     """
     known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
     found = _full(replace(request, previous=None), age_days, seen.without_voltage(request, age_days, known))

@@ -1,11 +1,12 @@
 """Fits that belie themselves: told by their own misfit, or by a state that no battery comes to overnight.
 
-A disputed fit is not used. The battery is calibrated from check-ups alone, or from its prior where it has
-none, as if it had no telemetry, and says so: quality `disputed`, what was found and what may be behind it.
-That is another verdict than a sensor fault, which evidence names without any model (`twin.faults`): here the
-sensors may be right and the model wrong for this cell, or the pack may be another than was declared. Such a
-calibration teaches no sibling and is nothing to carry on or to compare with: the next good telemetry is
-held against the last calibration that was believed. `twin.verdict` makes it.
+A disputed fit is not used. The battery is calibrated from check-ups alone, where it has none from a capacity
+that needs no model of the cell (`twin.counted`), or else from its prior, and says so: quality `disputed`,
+what was found and what may be behind it. That is another verdict than a sensor fault, which evidence names
+without any model (`twin.faults`): here the sensors may be right and the model wrong for this cell, or the
+pack may be another than was declared. Such a calibration teaches no sibling and is nothing to carry on or to
+compare with: the next good telemetry is held against the last calibration that was believed. `twin.verdict`
+makes it.
 """
 
 from __future__ import annotations

@@ -135,6 +135,38 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     ``telemetry``: as of `as_telemetry`; ``flow``: its course.
     """
     time_s, soc = seconds_of(telemetry["time_utc"]), telemetry["soc_reported"].to_numpy(dtype=float)
+    legs = legs_of(time_s, soc, flow)
+    if legs is None:
+        return None
+    step = display_step(soc)
+    # Both ends of a leg are off by up to half a step; a display may lag by another.
+    soc_variance = 2 * step**2 / 12 + (0.5 * step) ** 2
+    share, sd = slope(legs.moved, legs.rise, legs.variance, soc_variance, legs.hours)
+    polled = _POLLED_SD_PER_H * max(0.0, spacing_of(time_s) - _OFTEN_S) / 3600
+    return EnergyFit(
+        share=share,
+        sd=float(np.hypot(sd, np.hypot(_SYSTEMATIC_SD, polled) * share)),
+        legs=len(legs.moved),
+        swing=float(np.abs(legs.rise).sum()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legs:
+    """Charges and drives, one an element: the samples that they lie between, charge moved [C·h] and its
+    variance, rise of SoC, hours."""
+
+    first: npt.NDArray[np.intp]
+    last: npt.NDArray[np.intp]
+    moved: Array
+    rise: Array
+    variance: Array
+    hours: Array
+
+
+def legs_of(time_s: Array, soc: Array, flow: Course) -> Legs | None:
+    """What moved from one turning point of the charge counted to the next, where SoC is known at
+    ``time_s``; None where too little was charged or driven."""
     charge = flow.charge_at(time_s)
     turns = turning_points(charge, _TURN)
     moved, rise = np.diff(charge[turns]), np.diff(soc[turns])
@@ -144,19 +176,15 @@ def fit_energy(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     hours = np.diff(time_s[turns]) / 3600
     # By both, for a choice by either alone prefers the legs in which that one errs upwards.
     use = (np.abs(moved) + np.abs(rise) > 2 * _LEAST_LEG) & (np.diff(unseen) < 0.5) & (moved * rise > 0)
-    moved, rise, variance, hours = moved[use], rise[use], variance[use], hours[use]
-    if len(moved) < _FEWEST_LEGS or np.abs(rise).sum() < _LEAST_SWING:
+    if use.sum() < _FEWEST_LEGS or np.abs(rise[use]).sum() < _LEAST_SWING:
         return None
-    step = display_step(soc)
-    # Both ends of a leg are off by up to half a step; a display may lag by another.
-    soc_variance = 2 * step**2 / 12 + (0.5 * step) ** 2
-    share, sd = slope(moved, rise, variance, soc_variance, hours)
-    polled = _POLLED_SD_PER_H * max(0.0, spacing_of(time_s) - _OFTEN_S) / 3600
-    return EnergyFit(
-        share=share,
-        sd=float(np.hypot(sd, np.hypot(_SYSTEMATIC_SD, polled) * share)),
-        legs=len(moved),
-        swing=float(np.abs(rise).sum()),
+    return Legs(
+        first=turns[:-1][use],
+        last=turns[1:][use],
+        moved=moved[use],
+        rise=rise[use],
+        variance=variance[use],
+        hours=hours[use],
     )
 
 

@@ -113,6 +113,11 @@ def shares(value: Any) -> dict[str, float]:
     return {name: number(one) for name, one in part(value).items()}
 
 
+def vectors(value: Any) -> dict[str, Vector]:
+    """Lists of numbers by name."""
+    return {name: numbers(one) for name, one in part(value).items()}
+
+
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r} is no list")

@@ -10,17 +10,24 @@ import numpy as np
 import pandas as pd
 import pybamm
 
+from twin.ageing import checkup_arrays
 from twin.cell import AGEING_OPTIONS, ReferenceCell, reference_cell
 from twin.ensemble.kept import band_of
-from twin.errors import TwinError
+from twin.ensemble.stress import stress_of
+from twin.errors import SolveError, TwinError
 from twin.forecast import forecast_capacity
 from twin.health import Health
+from twin.hindcast import FEWEST, hindcast
 from twin.life import time_grid
 from twin.record import need
 from twin.restore import ageing_of, health_of
+from twin.state import StatePrior, fit_state
 from twin.types import BatterySpec, Calibration
+from twin.window import DAILY_WINDOW_H, select_window
 
 DRAWS = 200
+TWIN_OF = "Twin of battery "
+_GIVEN_SD = 1e-7  # of a state that a window is not asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +152,75 @@ class BatteryHandle:
             changes |= self._ageing_values()
         values.update(changes, check_already_exists=False)
         return values
+
+    def replay(self, telemetry: pd.DataFrame) -> pd.DataFrame:
+        """Telemetry day by day as this battery at today's state would have it: time_utc, voltage_v,
+        model_voltage_v, error_v, of the pack [V].
+
+        ``telemetry``: columns of that table, of any length. Of each day (UTC) the stretch that a calibration
+        would choose, each from the charge that its first voltages tell; ``model_voltage_v`` is NaN where
+        PyBaMM cannot follow. TwinError where no day holds such a stretch.
+        """
+        battery, told = self.battery, np.array(need(self.calibration.record.state, "state").mean)
+        told[:3] = self.health.changes(self.cell.fresh)
+        given = StatePrior(mean=told, covariance=_GIVEN_SD**2 * np.eye(len(told)))
+        frames = []
+        for _, day in telemetry.groupby(telemetry["time_utc"].dt.floor("D")):
+            window = select_window(day, battery, hours=DAILY_WINDOW_H)
+            if window is None:
+                continue
+            try:
+                volts = fit_state(window, self.cell, self.health, prior=given).model_voltage_v
+            except SolveError:
+                volts = np.full(len(window.times_s), np.nan)
+            pack_v = (
+                np.column_stack([window.voltage_v, volts, window.voltage_v - volts]) * battery.cells_series
+            )
+            frame = pd.DataFrame(pack_v, columns=["voltage_v", "model_voltage_v", "error_v"])
+            frame.insert(0, "time_utc", window.begin_utc + pd.to_timedelta(window.times_s, unit="s"))
+            frames.append(frame)
+        if not frames:
+            raise TwinError(
+                f"battery {battery.battery_id}: no day of the telemetry holds a stretch to replay"
+            )
+        return pd.concat(frames, ignore_index=True)
+
+    def hindcast(self, checkups: pd.DataFrame) -> pd.DataFrame:
+        """What each past check-up would have foretold of those after it, by all structures.
+
+        ``checkups``: columns of that table. A row for each check-up seen up to then, from the second on, and
+        each later one: seen, time_utc, days_ahead, soh (capacity over nominal as measured), soh_low,
+        soh_median, soh_high (90 %), held. Every day of the past is taken to be an ordinary one of today.
+        TwinError with fewer than three check-ups.
+        """
+        battery, kept = self.battery, need(self.calibration.record.prior, "prior")
+        own = checkups[checkups["time_utc"] >= battery.commissioned_utc].sort_values("time_utc")
+        if len(own) <= FEWEST:
+            raise TwinError(
+                f"battery {battery.battery_id}: {len(own)} check-ups since "
+                f"{battery.commissioned_utc:%Y-%m-%d}, a hindcast needs {FEWEST + 1}"
+            )
+        arrays = checkup_arrays(
+            own,
+            battery.commissioned_utc,
+            nominal_ah=battery.nominal_capacity_ah,
+            ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
+        )
+        duty = need(self.calibration.record.duty, "duty")
+        told = hindcast(
+            ageing_of(self.calibration).model, stress_of(duty.profile()), kept.as_prior(), *arrays
+        )
+        told.insert(1, "time_utc", own["time_utc"].iloc[told.pop("at")].array)
+        return told
+
+    def parameter_set(self, *, soc: float = 1.0, temperature_degc: float | None = None) -> dict[str, Any]:
+        """`parameter_values` with its ageing as JSON that `pybamm.ParameterValues.from_json` reads.
+
+        It needs the model option "contact resistance", and for ageing those of `twin.cell.AGEING_OPTIONS`.
+        Since PyBaMM takes nothing but numbers and functions, the battery is named by a key with value 1.
+        """
+        values = self.parameter_values(soc=soc, temperature_degc=temperature_degc, ageing=True)
+        return {f"{TWIN_OF}{self.battery.battery_id}": 1.0, **values.to_json()}
 
     @property
     def effective_ohm_ah(self) -> float:

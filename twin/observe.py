@@ -15,10 +15,11 @@ import pandas as pd
 
 from twin.ageing import checkup_arrays
 from twin.cell import ReferenceCell, reference_cell
+from twin.counted import capacity_counted
 from twin.dispute import Dispute, by_misfit
 from twin.energy import EnergyFit, counted, fit_energy, state_of, with_capacity
 from twin.errors import SolveError
-from twin.evidence import Evidence, balance_of, gather, signal_of
+from twin.evidence import Evidence, gather, signal_of
 from twin.expected import expected_health
 from twin.faults import Known, SensorFault, find_fault, known_capacity
 from twin.health import Array, Health
@@ -87,19 +88,22 @@ class Observation:
 
     def without_voltage(self, request: CalibrationRequest, age_days: float, checkups: int) -> Observation:
         """What is left where the voltage is not to be built on: of a battery without check-ups its capacity,
-        by charge counted, else by the voltage as far as a curve that is off lets it tell."""
+        by what needs no model of the cell, else by the voltage as far as a curve that is off lets it tell."""
         cell = reference_cell(request.battery.chemistry)
-        found = None if checkups else self._capacity(request, cell)
-        if found is None:
-            return Observation()
-        return Observation(state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+        found = None if checkups else self._capacity(request, cell, age_days)
+        return Observation() if found is None else Observation().with_capacity_alone(found, cell, age_days)
 
-    def _capacity(self, request: CalibrationRequest, cell: ReferenceCell) -> EnergyFit | None:
-        sessions = present(request.sessions, request.as_of_utc).sort_values("arrival_utc")
-        signal = signal_of(request.telemetry, request.battery)
-        balance = balance_of(signal, sessions) if len(sessions) else None
-        found = None if balance is None else counted(balance)
-        if found is not None or self.state is None or self.state.chi2_per_n > CHI2_LIMIT:
+    def with_capacity_alone(self, found: EnergyFit, cell: ReferenceCell, age_days: float) -> Observation:
+        """The same with a state that stands for a capacity and for nothing else."""
+        return replace(self, state=state_of(found, cell, expected_health(cell, age_days)), energy=found)
+
+    def _capacity(
+        self, request: CalibrationRequest, cell: ReferenceCell, age_days: float
+    ) -> EnergyFit | None:
+        doubted = self.doubt is not None and self.doubt.behind is not None
+        followed = self.state is not None and self.state.chi2_per_n <= CHI2_LIMIT
+        found = capacity_counted(request, age_days, chemistry_doubted=doubted, followed=followed)
+        if found is not None or self.state is None or not followed:
             return found
         shares = capacity_draws(cell, self.state.posterior, self.state.health.sei_m)
         return EnergyFit(
@@ -179,6 +183,8 @@ def observe(
     fault = _fault_of_fit(state)
     flow = course_of(request, recent)
     told = None if daily or evidence.balance is None else counted(evidence.balance)
+    if told is None and not daily and state.misfit_chi2_per_n > CHI2_LIMIT:
+        told = capacity_counted(request, age_days)
     if told is not None:
         state = with_capacity(state, cell, told)
     if carried is not None:
@@ -247,8 +253,7 @@ def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -
         return Observation(charging=charging)
     surer = min(found, key=lambda one: one.sd / one.share)  # both are of one display: not of two minds
     cell = reference_cell(request.battery.chemistry)
-    state = state_of(surer, cell, expected_health(cell, age_days))
-    return Observation(state=state, energy=surer, charging=charging)
+    return Observation(charging=charging).with_capacity_alone(surer, cell, age_days)
 
 
 def observe_from(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ from twin.entries import (
     shares,
     values,
     vector,
+    vectors,
     words,
 )
 from twin.errors import RecordError, TwinError
@@ -65,6 +66,13 @@ class PriorRecord:
             capacity_sd=float(prior.capacity_sd),
             siblings=prior.siblings,
         )
+
+    def as_prior(self) -> AgeingPrior:
+        """The prior again; what siblings taught of laws and curves is not kept."""
+        held = AgeingPrior(mean=np.array(self.mean), sd=np.array(self.sd), discrepancy=self.discrepancy)
+        if self.capacity_sd is not None:
+            held = replace(held, capacity_sd=self.capacity_sd)
+        return held if self.siblings is None else replace(held, siblings=self.siblings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +166,8 @@ class EnsembleRecord:
     95 %), and capacity over nominal by day from then on, as low, median and high of 90 %.
 
     ``soh``, ``l0_days``: of the moment that the band begins; a daily update keeps the band and moves both.
+    ``price``: of `twin.ensemble.mixture.Ensemble`, ``doubt_left``: of `twin.ensemble.outlook`; earlier
+    calibrations told neither.
     """
 
     members: tuple[MemberRecord, ...]
@@ -169,6 +179,8 @@ class EnsembleRecord:
     low: Vector
     median: Vector
     high: Vector
+    price: Mapping[str, Vector] = field(default_factory=dict)
+    doubt_left: Mapping[str, Vector] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +349,8 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
         low=numbers(held["low"]),
         median=numbers(held["median"]),
         high=numbers(held["high"]),
+        price=optional(held, "price", vectors) or {},
+        doubt_left=optional(held, "doubt_left", vectors) or {},
     )
 
 

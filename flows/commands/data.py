@@ -127,6 +127,10 @@ def ingest(
             metavar="[WORD=]ID", help="Whose the file is; ocpp also TOKEN=ID, evse:1=ID, repeatable."
         ),
     ] = None,
+    station: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="ocpp: whose log it is, where the logs of several are ingested."),
+    ] = None,
     level: Annotated[
         str | None, typer.Option(metavar="pack|cell", help="What telemetry or check-ups were measured at.")
     ] = None,
@@ -170,6 +174,8 @@ def ingest(
 
     Example: v2g ingest telemetry bus12.csv --mapping bms.toml
 
+    Example: v2g ingest sessions cs1_2026-06-16.log --source ocpp --station CS1 --battery TAG1=CAR1
+
     Example: v2g ingest fleet fleet.csv --dry-run
 
     Example: v2g ingest telemetry bus12_2025.parquet --received event --delay 15
@@ -182,7 +188,7 @@ def ingest(
     call = Call.of(ctx, workspace, as_json, as_of)
     given = {
         "rate": rate, "vat": vat, "target_soc": target_soc, "level": level, "timezone": timezone,
-        **_batteries(battery),
+        "station": station, **_batteries(battery),
     }  # fmt: skip
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if delay is not None and received != "event":

@@ -13,7 +13,7 @@ _BatteryArgument = Annotated[str, typer.Argument(metavar="ID", help="Battery.", 
 
 twin = typer.Typer(
     name="twin",
-    help="The twin of one battery: show it, compare two, take it elsewhere.",
+    help="The twin of one battery: show it, test it on its past, compare two, take it elsewhere.",
     no_args_is_help=True,
 )
 
@@ -68,6 +68,55 @@ def compare(
 
 
 @twin.command()
+def replay(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="So many of the last days.")] = 7,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Telemetry of the last days against the twin's voltage, day by day, by today's state.
+
+    Example: v2g twin replay car-001 --days 14
+    """
+    from flows.console import show_tables
+    from flows.notebook import handle_of
+    from flows.twins import replayed
+    from warehouse.known import Known
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    handle = handle_of(opened, battery_id, call.as_of)
+    tables = replayed(Known(opened.warehouse, call.as_of), handle, days)
+    call.answer(tables, lambda out: show_tables(out, tables))
+
+
+@twin.command()
+def hindcast(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """What each past check-up would have foretold of those after it, with 90 % bands.
+
+    Example: v2g twin hindcast car-001
+    """
+    from flows.console import show_tables
+    from flows.notebook import handle_of
+    from flows.twins import hindcasted
+    from warehouse.known import Known
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    handle = handle_of(opened, battery_id, call.as_of)
+    tables = hindcasted(Known(opened.warehouse, call.as_of), handle)
+    call.answer(tables, lambda out: show_tables(out, tables))
+
+
+@twin.command()
 def export(
     ctx: typer.Context,
     battery_id: _BatteryArgument,
@@ -79,7 +128,7 @@ def export(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Write the twin as JSON, and the telemetry that was fitted with the twin's voltage as BDF csv.
+    """Write the twin as JSON, as a parameter set of PyBaMM, and the telemetry that was fitted as BDF csv.
 
     Example: v2g twin export car-001 --out twins
     """

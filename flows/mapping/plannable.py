@@ -20,6 +20,8 @@ from flows.mapping.site_tree import misplaced, sites_of
 from flows.mapping.surroundings import Surroundings
 from flows.settings import Settings
 from optimize.errors import OptimizeError
+from optimize.types import DayProblem
+from optimize.windows import session_windows
 from warehouse.at_once import at_once
 from warehouse.known import Known
 
@@ -44,7 +46,7 @@ def plan_inputs(
     """The inputs of a plan or an account, nothing carried yet; those that cannot be asked for are left out.
 
     batteries, sessions, sites: rows of the core tables, sites all of the zone; a car without a session may be
-    among them. calibrated: what was known of calibrations. later: stays after the horizon, at most one a car.
+    among them. calibrated: what was known of calibrations. later: stays after the horizon.
     """
     later = sessions.iloc[:0] if later is None else later[later["battery_id"].isin(sessions["battery_id"])]
     chargers = known.read("core_charger")
@@ -92,11 +94,27 @@ def plannable(inputs: PlanInputs) -> PlanInputs:
     Raises what is wrong with the day itself, whatever the cars.
     """
     try:
-        day_problem(inputs)
+        problem = day_problem(inputs)
     except IMPOSSIBLE:
         day_problem(inputs, only=())
         return _without_bad(inputs)
-    return inputs
+    return replace(inputs, later=_that_matter(inputs.later, problem)) if len(inputs.later) else inputs
+
+
+def _that_matter(later: pd.DataFrame, problem: DayProblem) -> pd.DataFrame:
+    """Of stays after the plan those that it asks for, and what their cars do before: others change nothing.
+
+    Of a car whose last stay holds no slot all: what that lacks depends on what the car carries.
+    """
+    until = {
+        one.battery_id: one.arrival_utc for one in problem.sessions if one.arrival_utc >= problem.end_utc
+    }
+    last = {window.car: window for window in session_windows(problem) if window.due != "later"}
+    for car, window in last.items():
+        if not window.slots:
+            until[problem.cars[car].battery_id] = later["arrival_utc"].max()
+    ends = later["battery_id"].map(until).astype(later["arrival_utc"].dtype)
+    return later[later["arrival_utc"] <= ends].reset_index(drop=True)
 
 
 def _without_bad(inputs: PlanInputs) -> PlanInputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,17 @@ from flows.mapping.site_tree import billed_sites, sites_of
 from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
 from optimize.arrays import FloatArray
+from optimize.errors import OptimizeError
 from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
-from optimize.windows import certain_arrivals, lacks_by_itself, session_windows
+from optimize.windows import certain_arrivals, most_lacking, session_windows
+from twin.ensemble.price import price_multiple
 from twin.types import Calibration
 
 SLOT_HOURS = 0.25
 _KEPT = 5.0
-"""Times the dearest kWh: what is missing at a departure never pays, whatever losses and later hours add."""
+"""Times the dearest kWh, with a quarter-hour's share of the demand charge, emissions and what a change costs:
+what is missing at a departure never pays, whatever losses and later hours add."""
 _Points = tuple[FloatArray, FloatArray]
 _NO_POINTS: _Points = (np.empty(0), np.empty(0))
 
@@ -68,7 +71,9 @@ def day_problem(
     said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
     told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
 
-    kept_from = _KEPT * max(float(np.abs(price).max()) for price in (buy, sell))
+    co2 = 0.0 if around.co2_kg_per_kwh is None else float(np.abs(around.co2_kg_per_kwh).max())
+    dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
+    dearest += inputs.peaks.price_eur_per_kw / SLOT_HOURS + 2.0 * plan.change_price_eur_per_kwh
 
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
@@ -94,7 +99,7 @@ def day_problem(
                 for _, row in sites.iterrows()
             ),
             terminal_value_eur_per_kwh=0.0 if value is None else value,
-            departure_price_eur_per_kwh=max(plan.departure_price_eur_per_kwh, kept_from),
+            departure_price_eur_per_kwh=max(plan.departure_price_eur_per_kwh, _KEPT * dearest),
             co2_kg_per_kwh=around.co2_kg_per_kwh,
             co2_price_eur_per_kg=plan.co2_price_eur_per_kg,
             objective=plan.objective,
@@ -111,40 +116,57 @@ def day_problem(
     if certain != alone.sessions:
         alone = asked(certain, linked=False)
     of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
-    later = [_stay(row, {}) for row in inputs.later[of_cars].to_dict("records")]
-    linked = _linked(replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh), later)
+    priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
+    linked = _linked(priced, inputs.later[of_cars])
     return alone if linked is None else asked(linked, linked=True)
 
 
-def _linked(problem: DayProblem, later: Sequence[Session]) -> list[Session] | None:
+def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
     """The stays, those that can carry on from the one before saying so; None where they cannot be planned so.
 
-    later: of cars, the next stay after the horizon. One that is too short for what it is to leave with, after
-    a stay in which it can charge, is asked for with it: what it lacks has to be there before.
+    later: of cars, the stays after the horizon, as sessions. The one that lacks most by itself is asked for
+    with those before, if its car leaves within the horizon: what it lacks has to be there before.
     Only the exact engine knows how, and only where missing at a departure is dearer than a kWh elsewhere.
     """
-    last = {problem.cars[window.car].battery_id: window for window in session_windows(problem)}
-    short = [
-        stay
-        for stay in later
-        if (before := last.get(stay.battery_id))
-        and before.due == "departure"
-        and before.slots
-        and lacks_by_itself(stay, problem.cars[before.car], problem.slot_hours)
-    ]
-    stays = sorted([*problem.sessions, *short], key=lambda stay: (stay.battery_id, stay.arrival_utc))
-    carrying = {
-        stay.session_id
-        for before, stay in pairwise(stays)
-        if before.battery_id == stay.battery_id and stay.arrival_soc <= before.departure_soc
-    }
-    if not carrying or route(problem, "v2g").engine != "pyomo":
-        return None
     dearest = 2.0 * problem.most_gain_eur_per_kwh()  # stored energy may be worth more once it is carried
-    if problem.departure_price_eur_per_kwh <= dearest:
+    if problem.departure_price_eur_per_kwh <= dearest or route(problem, "v2g").engine != "pyomo":
         return None
-    asked = [*problem.sessions, *(stay for stay in short if stay.session_id in carrying)]
-    return [replace(stay, carries=stay.session_id in carrying) for stay in asked]
+    windows, after = session_windows(problem), _later(later)
+    carrying = {
+        stay.session.session_id
+        for before, stay in pairwise(windows)
+        if before.car == stay.car and stay.session.arrival_soc <= before.session.departure_soc
+    }
+    short: list[Session] = []
+    for number, own in groupby(windows, key=lambda window: window.car):
+        charges = False  # in a stay from which the last carries on
+        for last in own:
+            charges = bool(last.slots) or (charges and last.session.session_id in carrying)
+        car = problem.cars[number]
+        if charges and last.due == "departure" and car.battery_id in after:
+            behind_kwh = 0.0 if last.slots else max(0.0, last.target_kwh - last.arrival_kwh)
+            lacking = most_lacking(problem, car, after[car.battery_id], behind_kwh)
+            if lacking is not None and lacking.arrival_soc <= last.session.departure_soc:
+                short.append(lacking)
+    carrying |= {stay.session_id for stay in short}
+    asked = (*problem.sessions, *short)
+    return [replace(stay, carries=stay.session_id in carrying) for stay in asked] if carrying else None
+
+
+def _later(rows: pd.DataFrame) -> dict[str, list[Session]]:
+    """Stays after the horizon by battery_id, in their order; where they are is no matter of this plan.
+
+    One that cannot be meant is none: the plan that holds it will say so.
+    """
+    found: dict[str, list[Session]] = {}
+    for row in rows.sort_values("arrival_utc").to_dict("records"):
+        try:
+            stay = _stay(row, {})
+        except OptimizeError:
+            continue
+        stay = replace(stay, site_id=None, efficiency_charge=None, efficiency_discharge=None)
+        found.setdefault(stay.battery_id, []).append(stay)
+    return found
 
 
 def _stay(row: Mapping[Hashable, Any], socs: Mapping[str, float]) -> Session:
@@ -187,7 +209,7 @@ def _car(
         min_charge_kw=min(float(least["charge"]), float(row["charge_limit_kw"])),
         min_discharge_kw=min(float(least["discharge"]), float(row["discharge_limit_kw"])),
         wear=_wear(inputs, calibration, points),
-        rest_price_eur_per_kwh_h=(calibration.rest_price_eur_per_kwh_h or 0.0) if calibration else 0.0,
+        rest_price_eur_per_kwh_h=_rest_price(inputs, calibration),
         charge_taper=None if taper is None else Taper(from_soc=taper, full_share=plan.taper_full_share),
         v2g_limit_kwh=inputs.contracts.v2g_limit_kwh(
             name, np.inf if plan.v2g_limit_kwh is None else plan.v2g_limit_kwh
@@ -215,10 +237,18 @@ def _wear(inputs: PlanInputs, calibration: Calibration | None, points: Mapping[s
     if form == "auto":
         efc, life = points.get(calibration.calibration_id, _NO_POINTS)
         form = choose_form(efc, life, l0, alpha, beta)
+    risk = inputs.settings.plan.wear_risk
     return WearPrice(
         form=form,
         residual_value_eur=calibration.residual_value_eur,
         l0_days=l0,
-        alpha_day_per_efc=alpha,
-        beta_day_per_efc=beta,
+        alpha_day_per_efc=alpha * price_multiple(calibration, "law", risk),
+        beta_day_per_efc=beta * price_multiple(calibration, "rate", risk),
     )
+
+
+def _rest_price(inputs: PlanInputs, calibration: Calibration | None) -> float:
+    if calibration is None or not calibration.rest_price_eur_per_kwh_h:
+        return 0.0
+    risk = inputs.settings.plan.wear_risk
+    return calibration.rest_price_eur_per_kwh_h * price_multiple(calibration, "rest", risk)

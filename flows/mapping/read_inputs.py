@@ -100,7 +100,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         left_out=left_out,
         contracts=contracts,
         expected=told_of,
-        later=_next_stays(known, end, sessions),
+        later=_later_stays(known, end, sessions),
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
@@ -113,11 +113,10 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     )
 
 
-def _next_stays(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
-    """The next stay of each car that is told and begins after a plan's end."""
+def _later_stays(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
+    """The stays of each car that are told and begin after a plan's end."""
     told = known.stays(end, end + _AHEAD)
-    told = told[(told["arrival_utc"] >= end) & told["battery_id"].isin(sessions["battery_id"])]
-    return told.sort_values("arrival_utc").drop_duplicates("battery_id")
+    return told[(told["arrival_utc"] >= end) & told["battery_id"].isin(sessions["battery_id"])]
 
 
 def _why_none(context: Context, batteries: pd.DataFrame, sites: pd.DataFrame) -> str:

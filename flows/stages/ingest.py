@@ -17,8 +17,6 @@ from flows.money import Money
 from flows.stages.reading import KEPT_ROWS, Reading
 from flows.stages.record import StageResult, recorded
 from warehouse.at_once import at_once
-from warehouse.begun import COLUMNS as BEGUN
-from warehouse.begun import begun
 from warehouse.contracts import dataset_contract, reference
 from warehouse.errors import (
     CellError,
@@ -30,6 +28,7 @@ from warehouse.errors import (
     UnitError,
     nearest,
 )
+from warehouse.fragments import begun
 from warehouse.recheck import check_again
 from warehouse.sources import (
     Received,
@@ -39,6 +38,7 @@ from warehouse.sources import (
     received_as,
     require_known,
 )
+from warehouse.sources.ocpp_fragments import Begun
 from warehouse.sources.rawfile import load
 from warehouse.sources.suggest import source_hint
 from warehouse.sources.tariffs import PROVIDERS
@@ -219,14 +219,9 @@ def how_to_read(
 
 
 def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
-    """How to read the next file: as the one before it, and on from what that told the beginning of."""
-    if "begun" not in how:
-        return how
-    running = item.frame[item.frame["departure_utc"].isna()].assign(sha256=item.sha256)
-    for name in ("next_utc", "ended_utc"):
-        running[name] = pd.Series(pd.NaT, running.index, dtype="datetime64[us, UTC]")
-    running["ended_sha256"] = None
-    return {**how, "begun": pd.concat([how["begun"], running[list(BEGUN)]], ignore_index=True)}
+    """How to read the next file: as the one before it, and on from what that told in part."""
+    begun = how.get("begun")
+    return {**how, "begun": begun.and_of(item.unfinished, item.frame)} if isinstance(begun, Begun) else how
 
 
 def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:

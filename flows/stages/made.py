@@ -142,20 +142,22 @@ class _Solved:
         if (rescued := self._rescued(most)) is not None:
             return rescued
         able = [mode for mode in modes if mode in self.plans]
+        while most not in self.plans and able:  # it is asked from what the cars hold, and may fail there
+            most = able[-1]
+            self._solve(most, None)
+            able = [mode for mode in able if mode in self.plans]
         if not able:
             reasons = "; ".join(f"{mode}: {in_words(error)}" for mode, error in self.failures.items())
             raise NoPlanError(
                 f"no plan for {self.inputs.market_date}: no mode can be planned: {reasons}",
                 hint="The plan in force, if there is one, stays.",
             )
-        if most not in self.plans:
-            most = able[-1]
-            self._solve(most, None)
         return self._unless_another_is_better(most, able)
 
     def _solve(self, mode: Mode, carried: Mode | None) -> None:
         self.problems[mode] = problem = self._following(day_problem(self.inputs, carried))
         limit = self.inputs.settings.plan.solver_time_limit_s
+        self.plans.pop(mode, None)  # one from elsewhere is none of this question
         planned = plan_modes(problem, (mode,), time_limit_seconds=limit)
         self.plans.update(planned.plans)
         self.failures.update(planned.failures)

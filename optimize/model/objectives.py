@@ -18,7 +18,7 @@ def costs_before_benefit(day: DayModel) -> list[FloatArray]:
     if problem.objective == "net_benefit":
         return []
     missing, wanted = np.zeros(width), np.zeros(width)
-    missing[day.missing] = 1.0
+    missing[day.missing] = [window.missing_weight for window in day.windows]
     if problem.objective == "grid_support":
         peak = np.isin(day.pairs.slot, problem.peak_slots)[day.power.instance]
         np.add.at(wanted, day.power.column[peak], problem.slot_hours * day.power.coefficient[peak])

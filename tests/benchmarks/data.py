@@ -1,6 +1,6 @@
 """Where the public data lie that some benchmarks and tests read; what every benchmark's command shares.
 
-They are not part of the project. Under the folder named by ``--data DIR`` or $V2G_DATA, or else beside the
+They are not part of the project. Under the folder named by ``--data DIR`` or $PUBLIC_DATA, or else beside the
 checkout in ../shared/data, each set has a folder of its own (`SETS`).
 """
 
@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-VARIABLE = "V2G_DATA"
+VARIABLE = "PUBLIC_DATA"
 _BESIDE = Path(__file__).parents[3] / "shared" / "data"
 
 

@@ -4,7 +4,9 @@ Packs of `foreign_cells`, 5 to 90 mV from their chemistry's literature set at eq
 calibrated on four days in a row, once with its check-ups and once without any. Told of the last day: what the
 calibration rests on, how often the 90 % interval of capacity holds the truth and how wide it is; of all days:
 the furthest that the state of health moved in one, and how many were priced from a fit to voltage over its
-own gate; and L0 against that of the check-ups alone.
+own gate; and L0 against that of the check-ups alone. ``--lost 0.015``: instead, packs without check-ups that
+lose so much of all after a full calibration, and how much of it the daily updates have told after each of six
+days, against the same pack without the loss.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
@@ -28,12 +31,12 @@ from rich.table import Table
 
 from tests.benchmarks.data import benchmark_parser
 from tests.benchmarks.foreign_cells import ForeignPack, foreign_pack
-from tests.twin.faulty import AS_OF
+from tests.twin.faulty import AS_OF, clean_truth
 from twin.calibrate import calibrate_battery
 from twin.prior import CHI2_LIMIT
 from twin.types import Calibration, CalibrationRequest
 
-DAYS = 4
+DAYS, AFTER = 4, 6
 JUMP = 0.01
 _Z90 = 1.645
 
@@ -94,6 +97,66 @@ def _row(pack: ForeignPack, bare: Calibration, *, checkups: bool) -> dict[str, A
     }
 
 
+def followed(pack: ForeignPack, lost: float) -> list[dict[str, Any]]:
+    """A row: the share of a loss that daily updates tell, by the days since: of a pack with it less of the
+    same without."""
+    began, spec = AS_OF - pd.Timedelta(days=AFTER), pack.spec
+    less = clean_truth(replace(spec, capacity_scale=spec.capacity_scale * (1 - lost))).telemetry
+    whole = pack.truth.telemetry
+    after = pd.concat([whole[whole["time_utc"] <= began], less[less["time_utc"] > began]], ignore_index=True)
+    first = calibrate_battery(_asked(pack, began, None, checkups=False))
+    chains = []
+    for telemetry in (whole, after):
+        own, found = replace(pack, truth=replace(pack.truth, telemetry=telemetry)), [first]
+        for day in range(1, AFTER + 1):
+            as_of = began + pd.Timedelta(days=day)
+            found.append(calibrate_battery(_asked(own, as_of, found[-1], checkups=False)))
+        chains.append(found)
+    nominal = spec.battery.nominal_capacity_ah
+    true = pack.truth.hidden["usable_capacity_ah"] / nominal
+    told = {
+        f"day {k}": (a.soh - b.soh) / (lost * true) for k, (a, b) in enumerate(zip(*chains, strict=True)) if k
+    }
+    ends = [chain[-1] for chain in chains]
+    return [
+        {"pack": spec.battery.battery_id, "mV": pack.rms_mv}
+        | told
+        | {
+            "full": sum(one.reason.partition(" ")[0] != "state" for chain in chains for one in chain[1:]),
+            "first": first.soh - true,
+            "last": ends[0].soh - true,
+            "sd first": first.usable_capacity_sd_ah / nominal,
+            "sd last": ends[0].usable_capacity_sd_ah / nominal,
+            "held": sum(
+                abs(one.soh - is_so) < _Z90 * one.usable_capacity_sd_ah / nominal
+                for one, is_so in zip(ends, (true, (1 - lost) * true), strict=True)
+            ),
+        }
+    ]
+
+
+def told_of_loss(table: pd.DataFrame, lost: float) -> Table:
+    """How much of a loss was told, by day, and whether capacity is within its interval at the end."""
+    grid = Table(
+        title=f"{len(table)} packs, with and without a loss of {lost:.1%} overnight: what was told of it"
+    )
+    for name in ("after", "least", "5 %", "median", "95 %", "off by (rms)"):
+        grid.add_column(name, justify="right" if name != "after" else "left")
+    for day in range(1, AFTER + 1):
+        own = table[f"day {day}"]
+        low, middle, high = own.quantile([0.05, 0.5, 0.95])
+        off = float(((own - 1) ** 2).mean() ** 0.5)
+        grid.add_row(f"{day} d", *(f"{one:.2f}" for one in (own.min(), low, middle, high, off)))
+    rms = {name: 100 * float((table[name] ** 2).mean() ** 0.5) for name in ("first", "last")}
+    grid.caption = (
+        f"{table['full'].sum()} of {2 * AFTER * len(table)} days asked for a full calibration; 90 % "
+        f"intervals of the last day hold {table['held'].sum()} of {2 * len(table)}; without the loss it is "
+        f"off by {rms['first']:.1f} % (rms) at first, {rms['last']:.1f} % at last, told to be "
+        f"{100 * table['sd first'].median():.1f} and {100 * table['sd last'].median():.1f} %"
+    )
+    return grid
+
+
 def summary(table: pd.DataFrame) -> Table:
     """The bars, with check-ups, without, and of both."""
     grid = Table(title=f"{table['pack'].nunique()} packs of foreign open-circuit voltage")
@@ -124,9 +187,10 @@ def summary(table: pd.DataFrame) -> Table:
     return grid
 
 
-def made_and_studied(index: int, first: int) -> list[dict[str, Any]]:
+def made_and_studied(index: int, first: int, lost: float) -> list[dict[str, Any]]:
     """The rows of the index-th pack."""
-    return studied(foreign_pack(index, first))
+    pack = foreign_pack(index, first)
+    return followed(pack, lost) if lost else studied(pack)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -134,9 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--packs", type=int, default=30)
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="SEED")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--lost", type=float, default=0.0, metavar="SHARE", help="packs that lose so much")
     parser.add_argument("--each", action="store_true", help="a row a pack, too")
     asked = parser.parse_args(arguments)
-    one = partial(made_and_studied, first=asked.first)
+    one = partial(made_and_studied, first=asked.first, lost=asked.lost)
     rows: list[dict[str, Any]] = []
     with (
         ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool,
@@ -149,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table, console = pd.DataFrame(rows), Console(file=sys.stdout, width=170)
     if asked.each:
         console.print(table.round(3).to_string(max_colwidth=120))
-    console.print(summary(table))
+    console.print(told_of_loss(table, asked.lost) if asked.lost else summary(table))
 
 
 if __name__ == "__main__":

@@ -26,18 +26,18 @@ from rich.table import Table
 from scipy.optimize import least_squares
 
 from tests.benchmarks.data import add_data_option, benchmark_parser, data_folder, file_of, require
-from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
+from twin.ageing import AgeingFit, fit_ageing, health_at
 from twin.cell import reference_cell
 from twin.duty import Profile
 from twin.ensemble.answer import lessons_of
 from twin.ensemble.fit import Seen
-from twin.ensemble.mixture import PHYSICS, Foretold, fit_all, foretell, quantiles, weigh
-from twin.ensemble.physics import score_of
+from twin.ensemble.mixture import fit_all
 from twin.ensemble.stress import Stress, stress_of
 from twin.errors import SolveError
 from twin.forecast import forecast_capacity
 from twin.health import Array
-from twin.prior import CHEMISTRY_PRIOR, AgeingPrior, Lesson, fleet_prior, reach
+from twin.hindcast import checkups_ahead, physics_ahead
+from twin.prior import CHEMISTRY_PRIOR, AgeingPrior, Lesson, fleet_prior
 from twin.rates import RateModel, rate_model
 
 DATA = data_folder() / "ageing"
@@ -225,38 +225,6 @@ def seen_of(record: Record, split: str, capacity_sd: float) -> tuple[Seen, int]:
     return Seen(ages=ages, capacity=capacity, sd=capacity_sd * capacity, last_days=float(ages[-1])), n
 
 
-def ensemble(record: Record, fit: AgeingFit, split: str, physics: Array) -> tuple[Array, Array, Array]:
-    """Low, median and high of later check-ups by all structures; ``physics``: PyBaMM's draws, one a row."""
-    seen, n = seen_of(record, split, fit.capacity_sd)
-    told = foretell(
-        fit_all(record.stress, seen, n, fit.prior.structures),
-        record.stress,
-        record.ages[n:] - record.ages[n - 1],
-        age_days=seen.last_days,
-        fast=record.model.plating_share,
-        discrepancy=fit.prior.discrepancy,
-    )
-    told = [Foretold(name=PHYSICS, path=physics, score=score_of(fit)), *told]
-    weights = weigh(record.model.cell.spec.name, told, fit.prior.structures)
-    each = np.concatenate(
-        [np.full(len(one.path), w / len(one.path)) for one, w in zip(told, weights, strict=True)]
-    )
-    paths = np.vstack([one.path for one in told])
-    paths = paths * (1 + np.random.default_rng(2).normal(0.0, fit.capacity_sd, paths.shape))
-    low, median, high = np.array([quantiles(column, each) for column in paths.T]).T
-    return low, median, high
-
-
-def draws_ahead(record: Record, theta: Array, now: float, days: Array, discrepancy: float) -> Array:
-    """Capacity ``days`` ahead by the posterior draws of PyBaMM's model, as `forecast_capacity` has it."""
-    circuit, rows = record.model.cell.circuit, theta[1:]
-    path = health_path(record.model, rows, now + np.append(0.0, days))
-    share = (circuit.window(path).capacity_ah / circuit.fresh_capacity_ah).T
-    ahead = share[:, :1] - share[:, 1:]
-    stray = np.random.default_rng(0).normal(0.0, discrepancy, (len(rows), 1))
-    return np.asarray(share[:, :1] - ahead - stray * reach(rows[:, 2:3] - share[:, :1], ahead) * ahead)
-
-
 def baselines(ages: Array, capacity: Array, end: float) -> dict[str, float]:
     """Least-squares extrapolations of four usual forms."""
     t, last = ages / ages[-1], end / ages[-1]
@@ -301,8 +269,9 @@ def score(records: list[Record], split: str, base: AgeingPrior) -> Score:
             discrepancy=fit.prior.discrepancy,
             measured_sd=fit.capacity_sd,
         )
-        physics = draws_ahead(record, theta, now, record.ages[n:] - now, fit.prior.discrepancy)
-        low, median, high = ensemble(record, fit, split, physics)
+        days, (seen, _) = record.ages[n:] - now, seen_of(record, split, fit.capacity_sd)
+        physics = physics_ahead(record.model, theta[1:], now, days, fit.prior.discrepancy)
+        low, median, high = checkups_ahead(record.model, record.stress, fit, seen, n, days, physics)
         inside = (low <= record.capacity[n:]) & (record.capacity[n:] <= high)
         last_held.append(bool(inside[-1]))
         held.append(float(inside.mean()))

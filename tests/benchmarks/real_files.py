@@ -35,14 +35,16 @@ from warehouse.sources.suggest import suggest_mapping
 
 LEAF_CAR = {
     "chemistry": "nmc532", "nominal_capacity_ah": 176.4, "nominal_energy_kwh": 62.0, "cells_series": 96,
-    "cells_parallel": 3,
+    "cells_parallel": 3, "commissioned_utc": "2019-03-01T00:00:00Z",
 }  # fmt: skip
+"""No pack of 62 kWh was sold before that month; when this one was, its logs do not say."""
 PARALLEL = 20
 CELL = {
     "chemistry": "nca", "nominal_capacity_ah": 2.9 * PARALLEL, "nominal_energy_kwh": 20.0, "cells_series": 96,
-    "cells_parallel": PARALLEL,
+    "cells_parallel": PARALLEL, "commissioned_utc": "2017-03-01T00:00:00Z",
 }  # fmt: skip
-"""The cell as a pack of cells that are all like it, as a mapping with `level = "cell"` reads it."""
+"""The cell as a pack of cells that are all like it, as a mapping with `level = "cell"` reads it; new in the
+month of its drive cycles."""
 TESLA = {
     "chemistry": "nca", "nominal_capacity_ah": 230.0, "nominal_energy_kwh": 75.0, "cells_series": 96,
     "cells_parallel": 46,

@@ -115,6 +115,33 @@ def test_a_demand_charge_is_paid_once_a_tree(
     assert {site.site_id for site in sites if site.peak_price_eur_per_kw} == billed
 
 
+def test_neither_emissions_nor_an_earlier_plan_buy_a_departure(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bare, "co2", hourly(DAY - timedelta(days=1), 3, "co2_kg_per_kwh", 0.5, zone=ZONE))
+    check(Context.of(bare, AS_OF))
+    for name, value in (("CO2_PRICE_EUR_PER_KG", 8.0), ("CHANGE_PRICE_EUR_PER_KWH", 4.0)):
+        monkeypatch.setenv(f"V2G_PLAN__{name}", str(value))
+        problem = day_problem(read_inputs(Context.of(Workspace.open(bare.root), AS_OF), DAY))
+        assert problem.departure_price_eur_per_kwh > 8.0, name
+        assert any(stay.carries for stay in problem.sessions)
+        monkeypatch.delenv(f"V2G_PLAN__{name}")
+
+
+def test_a_demand_charge_buys_no_departure(bare: Workspace) -> None:
+    """Half an hour for 4 kWh, which nobody else needs to draw so fast."""
+    tariff = price_rows(DAY - timedelta(days=1), 3).assign(direction="import", demand_charge_eur_per_kw=96.0)
+    put(bare, "tariffs", tariff)
+    short = session_rows().iloc[[2]].assign(departure_utc=f"{DAY}T07:50:00Z", departure_soc=0.46)
+    put(bare, "sessions", short)
+    check(Context.of(bare, AS_OF))
+    problem = day_problem(inputs_of(bare))
+    assert problem.departure_price_eur_per_kwh > 96.0 / 12 / 0.25
+    assert any(stay.carries for stay in problem.sessions), "what a stay leaves comes back with the next"
+    planned(bare)
+    assert not followed(bare, "out_plan_departure")["missing_kwh"].any()
+
+
 def test_a_tariff_of_the_day_holds_there_and_the_market_s_price_before(bare: Workspace) -> None:
     put(bare, "prices", price_rows(DAY - timedelta(days=1), 1))
     put(bare, "tariffs", price_rows(DAY, 1).assign(direction="import", price_eur_per_kwh=0.4))

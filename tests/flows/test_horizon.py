@@ -21,6 +21,7 @@ from flows.stages import Context, made
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
+from optimize.errors import SolverError, TimeLimitError
 from optimize.plan import PlannedDay
 from optimize.types import DayProblem, Mode
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
@@ -161,6 +162,42 @@ def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
     assert len(set(begun)) > 1
 
 
+@pytest.mark.parametrize("fails", ["v2g", ""])
+def test_a_plan_from_elsewhere_is_none_to_follow_where_its_search_fails_from_what_cars_hold(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """The search for V2G fails, or ends early beside ordered charging that its own past makes better."""
+    told_of(depot, "prices", price_rows(NEXT, 1))
+    plan(Context.of(depot, AS_OF), DAY)
+    at = datetime.combine(DAY, time(20), tzinfo=UTC)
+    inputs = inputs_of(depot, NEXT, at)
+    held = inputs.carried.followed["s2"]
+    own = dict(inputs.carried.modes["ordered"]) | {"s2": 0.9}
+    rich = replace(inputs, carried=replace(inputs.carried, modes={**inputs.carried.modes, "ordered": own}))
+    solve = made.plan_modes
+
+    def limited(problem: DayProblem, modes: Sequence[Mode], **limits: float) -> PlannedDay:
+        (mode,) = modes
+        begins = {stay.session_id: stay.arrival_soc for stay in problem.sessions}["s2"]
+        if mode == fails or (mode == "ordered" and begins == held):
+            return PlannedDay(plans={}, failures={mode: TimeLimitError(mode, "Time limit", "of a test")})
+        found = solve(problem, modes, **limits)
+        early = {mode: replace(found.plans[mode].solver, status="time_limit")}
+        return replace(found, plans={mode: replace(found.plans[mode], solver=early[mode])})
+
+    monkeypatch.setattr(made, "plan_modes", limited)
+    monkeypatch.setattr(made, "rescue", _nothing)
+    found = made.make(Context.of(depot, at), rich)
+    row = [car.battery_id for car in found.problems[found.followed].cars].index("car-1")
+    begun = found.planned.plans[found.followed].energy_start_kwh[row]
+    assert begun[0] == pytest.approx(held * rich.capacity_kwh["car-1"]), found.followed
+    assert found.followed == ("uncontrolled" if fails else "v2g")
+
+
+def _nothing(*_: object, **__: object) -> None:
+    raise SolverError("v2g", "Unknown", "of a test")
+
+
 def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
     told_of(depot, "prices", price_rows(NEXT, 1))
     result = plan(Context.of(depot, AS_OF), DAY)
@@ -205,44 +242,13 @@ def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Wo
         assert begun[mode] == pytest.approx(kwh + more, abs=1e-6), mode
 
 
-def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
-    capacity_kwh = inputs_of(depot).capacity_kwh["car-1"]
-    before = plan(Context.of(depot, AS_OF), DAY).details["plan_id"]
-    brief, ample = "brief", "ample"
-    rows = session_rows().head(1)
-    after = pd.concat(
-        [
-            rows.assign(session_id=name, arrival_utc=f"{day}T10:00Z", departure_utc=f"{day}T{end}Z")
-            for name, day, end in (
-                (brief, DAY + timedelta(days=2), "10:20"), (ample, DAY + timedelta(days=4), "18:00")
-            )
-        ]
-    ).assign(arrival_soc=0.45, departure_soc=0.6)  # fmt: skip
-    told_of(depot, "sessions", after)
-    problem = day_problem(inputs_of(depot))
-    assert [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc] == [brief]
-    outcome = plan(Context.of(depot, AS_OF), DAY)
-    assert outcome.details["plan_id"] != before
-    told = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
-    assert not set(told["session_id"]) & {brief, ample}, "it is no departure of this plan"
-    last = told[told["battery_id"] == "car-1"].sort_values("departure_utc").groupby("mode").last()
-    above = last["reached_kwh"] - last["target_kwh"]
-    # A quarter-hour at 10 kW is its own; the rest has to come with the car.
-    lacks = 0.15 * capacity_kwh - 2.5
-    assert (above[["ordered", "v2g"]] >= lacks - 1e-6).all(), above
-    was = depot.warehouse.read("out_plan_departure", where={"plan_id": before, "battery_id": "car-1"})
-    was = was.sort_values("departure_utc").groupby("mode").last()
-    assert (was["reached_kwh"] - was["target_kwh"])["v2g"] < lacks
-
-
 def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan could miss on purpose to arrive with more: then what comes back is not carried on."""
     told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "0.2")
-    monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a demand charge that is dearer than any kWh
+    monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a price of resting that is dearer than any kWh
     cheap = Workspace.open(depot.root)
     problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
     assert not any(stay.carries for stay in problem.sessions)

@@ -243,6 +243,23 @@ def test_table_and_band_give_one_end_of_life(planned: Workspace, published: dict
         assert f"{years[0]} years, {years[1]} to {years[2]}" in page
 
 
+def test_what_is_not_identifiable_is_a_warning_beside_what_data_would_tell(
+    planned: Workspace, published: dict[str, str]
+) -> None:
+    rows = planned.warehouse.read("out_calibration").set_index("battery_id")
+    for car in CARS:
+        row, page = rows.loc[car], published[car]
+        wide = {
+            "L0": row["l0_high_days"] > 10 * row["l0_low_days"],
+            "α": row["alpha_high_day_per_efc"] > 10 * row["alpha_low_day_per_efc"],
+            "β": row["beta_high_day_per_efc"] > 10 * row["beta_low_day_per_efc"],
+        }
+        assert any(wide.values()), car
+        for what, warned in wide.items():
+            assert (f"<b>Warning:</b> {what} is not identifiable" in page) == warned, (car, what)
+        assert "5 siblings that hardly drive" in page
+
+
 @pytest.mark.parametrize("stretch", [(1.0, 1.0, 1.0), (0.7, 0.6, 0.9), (1.2, 1.0, 3.0), (1.0, 0.0, 1.0)])
 def test_the_band_meets_the_end_of_life_at_the_ends_of_the_interval(
     planned: Workspace, stretch: tuple[float, float, float]

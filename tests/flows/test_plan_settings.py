@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
+import duckdb
 import numpy as np
 import pytest
 
+from flows.errors import SettingsError
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
 from flows.stages import Context
@@ -42,6 +45,60 @@ def test_settings_make_the_problem(depot: Workspace, monkeypatch: pytest.MonkeyP
     assert {car.charge_taper.from_soc for car in problem.cars if car.charge_taper} == {0.7}
 
 
+def test_wear_is_priced_at_what_its_risk_setting_asks_for(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def priced(**values: object) -> dict[str, tuple[float, float]]:
+        workspace = with_settings(depot, monkeypatch, **values)
+        problem = day_problem(read_inputs(Context.of(workspace, AS_OF), DAY))
+        return {
+            car.battery_id: (car.wear.slope_eur(0.0), car.rest_price_eur_per_kwh_h) for car in problem.cars
+        }
+
+    mean, middle, high = priced(), priced(wear_risk=0.5), priced(wear_risk=0.95)
+    for _, row in depot.warehouse.read("out_calibration").iterrows():
+        name = row["battery_id"]
+        told = json.loads(row["parameters_json"])["ensemble"]["price"]
+        published = row["residual_value_eur"] / row["l0_days"] * row["beta_day_per_efc"]
+        assert mean[name][0] == pytest.approx(published * told["rate"][0])
+        assert high[name][0] == pytest.approx(published * told["rate"][-1])
+        assert mean[name][1] == pytest.approx(row["rest_price_eur_per_kwh_h"] * told["rest"][0])
+        assert middle[name][0] == pytest.approx(published * told["rate"][6])
+        assert high[name][1] > mean[name][1] > 0
+
+
+def test_calibrations_of_before_are_planned_with_as_they_were_published(depot: Workspace) -> None:
+    with duckdb.connect(str(depot.root / "warehouse.duckdb")) as connection:
+        for name, text in connection.execute(
+            "SELECT battery_id, parameters_json FROM out_calibration"
+        ).fetchall():
+            record = json.loads(text)
+            for told in ("price", "doubt_left"):
+                del record["ensemble"][told]
+            connection.execute(
+                "UPDATE out_calibration SET parameters_json = ? WHERE battery_id = ?",
+                [json.dumps(record), name],
+            )
+    problem = day_problem(read_inputs(Context.of(Workspace.open(depot.root), AS_OF), DAY))
+    rows = depot.warehouse.read("out_calibration").set_index("battery_id")
+    for car in problem.cars:
+        row = rows.loc[car.battery_id]
+        published = row["residual_value_eur"] / row["l0_days"] * row["beta_day_per_efc"]
+        assert car.wear.slope_eur(0.0) == pytest.approx(published)
+        assert car.rest_price_eur_per_kwh_h == row["rest_price_eur_per_kwh_h"] > 0
+    assert plan(Context.of(depot, AS_OF), DAY).details["outcome"] == "new"
+
+
+@pytest.mark.parametrize("asked", ["median", "0.99", "0", "nan", "true"])
+def test_a_risk_that_is_no_mean_and_no_told_quantile_is_refused(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    with pytest.raises(
+        SettingsError, match=r'wear_risk = .*: "mean" is needed, or a quantile from 0.05 to 0.95$'
+    ):
+        with_settings(depot, monkeypatch, wear_risk=asked)
+
+
 def test_peaks_contracts_and_reasons_are_in_the_tables(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +109,9 @@ def test_peaks_contracts_and_reasons_are_in_the_tables(
     for mode, row in modes.iterrows():
         peak = sites.loc[sites["mode"] == mode, "power_kw"].max()
         assert row["peak_charge_eur"] == pytest.approx(0.5 * peak)
-    rest = workspace.warehouse.read("out_calibration").set_index("battery_id")["rest_price_eur_per_kwh_h"]
+    known = workspace.warehouse.read("out_calibration").set_index("battery_id")
+    means = known["parameters_json"].map(lambda text: json.loads(text)["ensemble"]["price"]["rest"][0])
+    rest = known["rest_price_eur_per_kwh_h"] * means
     slots = workspace.warehouse.read("out_plan_slot")
     held = (slots["energy_start_kwh"] + slots["energy_end_kwh"]) / 2 * 0.25 * slots["battery_id"].map(rest)
     assert rest.gt(0.0).any()

@@ -5,6 +5,7 @@ Everything is recomputed here from the stored tables and the file, in plain pand
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -151,19 +152,27 @@ def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> 
     stored_kwh = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
     stored_eur = stored_kwh.groupby(plugged["mode"]).sum() * STORED
     calibrations = garage.warehouse.read("out_calibration").set_index("calibration_id")
+    records = calibrations["parameters_json"].map(json.loads)
+    means = pd.DataFrame(
+        {
+            of: records.map(lambda told, of=of: told["ensemble"]["price"][of][0])
+            for of in ("law", "rate", "rest")
+        }
+    )
     discharged = 0.25 * plugged.groupby(KEY)["discharge_kw"].sum()
     wear = {}
     for _, car in tables["car"].iterrows():
-        known = calibrations.loc[car["calibration_id"]]
+        known, dearer = calibrations.loc[car["calibration_id"]], means.loc[car["calibration_id"]]
         x = discharged.get((car["mode"], car["battery_id"]), 0.0) / known["usable_energy_kwh"]
         growth = (
-            known["beta_day_per_efc"] * x
+            known["beta_day_per_efc"] * dearer["rate"] * x
             if car["wear_form"] == "rate"
-            else np.expm1(known["alpha_day_per_efc"] * x)
+            else np.expm1(known["alpha_day_per_efc"] * dearer["law"] * x)
         )
         wear[car["mode"], car["battery_id"]] = known["residual_value_eur"] / known["l0_days"] * growth
     wear_eur = pd.Series(wear).groupby(level=0).sum()
-    rest = calibrations.set_index("battery_id")["rest_price_eur_per_kwh_h"].fillna(0.0)
+    rest_price = calibrations["rest_price_eur_per_kwh_h"].fillna(0.0) * means["rest"]
+    rest = rest_price.set_axis(calibrations["battery_id"])
     mean_kwh = (plugged["energy_start_kwh"] + plugged["energy_end_kwh"]) / 2
     rest_eur = (0.25 * mean_kwh * plugged["battery_id"].map(rest)).groupby(plugged["mode"]).sum()
     missing_kwh = tables["departure"].groupby("mode")["missing_kwh"].sum()

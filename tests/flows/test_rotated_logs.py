@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis.strategies as st
 import pandas as pd
 import pytest
+from hypothesis import given, settings
 
 from flows.stages import Context
 from flows.stages.check import check
@@ -17,125 +20,43 @@ from flows.stages.tryout import dry_run
 from flows.stages.withdraw import withdraw
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, fleet_rows, put, session_rows, site_rows
-from warehouse.begun import COLUMNS as BEGUN
-from warehouse.begun import begun
-from warehouse.errors import EmptyFileError
+from tests.flows.ocpp_logs import (
+    LOGS,
+    NO_IDS,
+    ODD,
+    Frames,
+    energy,
+    raised,
+    soc,
+    stamp,
+    stay_2,
+    stay_16,
+)
+from warehouse.errors import OptionError
+from warehouse.fragments import begun
 from warehouse.sources import read_source
+from warehouse.sources.ocpp_fragments import Begun
 from warehouse.withdrawal import Rows
 
-DAY = datetime(2026, 9, 1, tzinfo=UTC)
 TOLD = ["battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
         "register_kwh", "last_soc", "charger_id"]  # fmt: skip
-Frames = list[list[Any]]
-
-
-def stamp(hours: float) -> str:
-    return f"{DAY + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def soc(hours: float, value: float) -> dict[str, Any]:
-    return {"timestamp": stamp(hours), "sampledValue": [{"value": str(value), "measurand": "SoC"}]}
-
-
-def energy(hours: float, wh: float) -> dict[str, Any]:
-    return {
-        "timestamp": stamp(hours),
-        "sampledValue": [{"value": str(wh), "measurand": "Energy.Active.Import.Register"}],
-    }
-
-
-def stay_16(number: int, token: str, place: int, first: float, last: float, *, charge: bool) -> Frames:
-    """A stay of 1.6 at 4 kW, with the state of charge where `charge`, told every two hours."""
-    begin = 1_000_000.0 + 1000 * number
-    start = {"connectorId": place, "idTag": token, "meterStart": begin, "timestamp": stamp(first)}
-    stop = {"transactionId": number, "meterStop": begin + 4000 * (last - first), "timestamp": stamp(last)}
-    frames: Frames = [
-        [2, f"s{number}", "StartTransaction", start],
-        [3, f"s{number}", {"transactionId": number, "idTagInfo": {"status": "Accepted"}}],
-    ]
-    hours = first
-    while hours <= last:
-        values = [energy(hours, begin + 4000 * (hours - first))]
-        values += [soc(hours, round(20 + 5 * (hours - first), 1))] if charge else []
-        told = {"connectorId": place, "transactionId": number, "meterValue": values}
-        frames.append([2, f"v{number}-{hours}", "MeterValues", told])
-        hours += 2.0
-    return [*frames, [2, f"e{number}", "StopTransaction", stop]]
-
-
-def stay_2(number: str, token: str, place: int, first: float, last: float) -> Frames:
-    """The same of 2.0.1: place and token are told with the start alone."""
-    frames: Frames = []
-    hours, seq = first, 0
-    while hours <= last:
-        kind = "Started" if hours == first else "Ended" if hours + 2.0 > last else "Updated"
-        told = {
-            "eventType": kind, "timestamp": stamp(hours), "seqNo": seq, "triggerReason": "MeterValuePeriodic",
-            "transactionInfo": {"transactionId": number},
-            "meterValue": [energy(hours, 5e5 + 4000 * (hours - first)), soc(hours, 20 + 5 * (hours - first))],
-        }  # fmt: skip
-        if kind == "Started":
-            told |= {"evse": {"id": place}, "idToken": {"idToken": token, "type": "ISO14443"}}
-        frames.append([2, f"{number}-{seq}", "TransactionEvent", told])
-        hours, seq = hours + 2.0, seq + 1
-    return frames
-
-
-def in_time(*stays: Frames) -> Frames:
-    """Frames of several stays as a log has them; an answer stays behind its call."""
-
-    def time(frame: list[Any]) -> str:
-        told = frame[3]
-        return str(told["meterValue"][0]["timestamp"] if frame[2] == "MeterValues" else told["timestamp"])
-
-    keyed = []
-    for frames in stays:
-        last = ""
-        for frame in frames:
-            last = time(frame) if frame[0] == 2 else last
-            keyed.append((last, frame))
-    return [frame for _, frame in sorted(keyed, key=lambda one: one[0])]
-
-
-LOGS = {
-    "1.6 with charges": (
-        in_time(
-            stay_16(17, "car1", 1, 8, 18, charge=True),
-            stay_16(18, "car2", 2, 9, 20, charge=True),
-            stay_16(19, "car1", 1, 21, 31, charge=True),
-        ),
-        {},
-    ),
-    "1.6 by the register alone, ids that come again": (
-        in_time(
-            stay_16(1, "car1", 1, 8, 16, charge=False),
-            stay_16(2, "car2", 2, 9, 17, charge=False),
-            stay_16(1, "car1", 1, 20, 30, charge=False),
-        ),
-        {"target_soc": 0.9},
-    ),
-    "2.0.1": (in_time(stay_2("a", "car1", 1, 8, 18), stay_2("b", "car2", 2, 9, 21)), {"station": "CS 1"}),
-}
-
-
 FLEET = pd.concat([fleet_rows().head(1).assign(battery_id=car) for car in ("car1", "car2")])
 
 
 def in_parts(folder: Path, parts: list[Frames], options: dict[str, Any]) -> pd.DataFrame:
     """Read logs one after the other, each with what those before it began; return the stays that ended."""
-    how, found = {"begun": pd.DataFrame(columns=list(BEGUN))}, list[pd.DataFrame]()
+    how, found, landed = dict[str, Any](begun=Begun()), list[pd.DataFrame](), set[str]()
     for number, frames in enumerate(parts):
         file = folder / f"{number}.jsonl"
         file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
-        try:
-            item = read_source("sessions", file, source="ocpp", **how, **options)
-        except EmptyFileError:
+        item = read_source("sessions", file, source="ocpp", **how, **options)
+        if item.source_id in landed:  # as the warehouse knows it
             continue
+        landed.add(item.source_id)
         how = after(how, item)
-        found.append(item.frame)
-    rows = pd.concat(found).dropna(subset=["departure_utc"]).sort_values("session_id")
-    assert not rows["session_id"].duplicated().any()
-    return rows.set_index("session_id")[TOLD]
+        found += [item.frame] if len(item.frame) else []
+    rows = pd.concat(found).drop_duplicates("session_id", keep="last").dropna(subset=["departure_utc"])
+    return rows.set_index("session_id")[TOLD].sort_index()
 
 
 def with_cars(root: Path) -> Workspace:
@@ -197,49 +118,63 @@ BEGINNING, REST = LOGS["2.0.1"][0][:5], LOGS["2.0.1"][0][5:]
 """Both stays begin in the former and end in the latter."""
 
 
-def begun_rows(folder: Path, frames: Frames, **options: Any) -> pd.DataFrame:
+def begun_in(folder: Path, frames: Frames, **options: Any) -> Begun:
     file = folder / "begun.jsonl"
     file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
     item = read_source("sessions", file, source="ocpp", **options)
-    return pd.DataFrame(after({"begun": pd.DataFrame(columns=list(BEGUN))}, item)["begun"])
+    return Begun().and_of(item.unfinished, item.frame)
 
 
-def rest(folder: Path, begun: pd.DataFrame, frames: Frames = REST, **options: Any) -> set[str]:
+def rest(folder: Path, begun: Begun, frames: Frames = REST, **options: Any) -> set[str]:
     """The transactions whose end is read."""
     file = folder / "rest.jsonl"
     file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
-    try:
-        found = read_source("sessions", file, source="ocpp", begun=begun, **options).frame
-    except EmptyFileError as error:
-        assert "after the log before it, ingested first, it is read" in str(error)
-        return set()
+    found = read_source("sessions", file, source="ocpp", begun=begun, **options).frame
     return {name.split("@")[0] for name in found.dropna(subset=["departure_utc"])["session_id"]}
 
 
-NOT_THE_REST = {
-    "another station's": {"charger_id": "CS 2 evse:1"},
-    "a station's that is not named": {"charger_id": "evse:1"},
-    "a register that was higher": {"register_kwh": 9e5},
-    "a register that no charger can have come from": {"register_kwh": -9e6},
-    "a car that came again": {"next_utc": pd.Timestamp(DAY + timedelta(hours=17))},
-    "it began later": {"arrival_utc": pd.Timestamp(DAY + timedelta(hours=19))},
-    "an id of another kind": {"session_id": "tx-a"},
+def of_car_1(frames: Frames) -> Frames:
+    return [frame for frame in frames if frame[3]["transactionInfo"]["transactionId"] == "a"]
+
+
+def with_car_1(frames: Frames) -> Frames:
+    return [*[frame for frame in BEGINNING if frame not in of_car_1(BEGINNING)], *frames]
+
+
+CS_1 = {"station": "CS 1"}
+NOT_THE_REST: dict[str, tuple[Frames, dict[str, str], dict[str, str]]] = {
+    "another station's": (BEGINNING, {"station": "CS 2"}, CS_1),
+    "a station's that is not named": (BEGINNING, {}, CS_1),
+    "a register that was higher": (with_car_1(raised(of_car_1(BEGINNING), 9e8)), {}, {}),
+    "a register no charger can come from": (with_car_1(raised(of_car_1(BEGINNING), -9e8)), CS_1, CS_1),
+    "it began later": (with_car_1(stay_2("a", "car1", 1, 19, 29)[:2]), CS_1, CS_1),
+    "another id": (with_car_1(stay_2("c", "car1", 1, 8, 18)[:3]), CS_1, CS_1),
+    "another place": (with_car_1(stay_2("a", "car1", 7, 8, 18)[:3]), CS_1, CS_1),
 }
 
 
 @pytest.mark.parametrize("what", NOT_THE_REST)
 def test_what_cannot_be_the_rest_of_a_stay_is_not_joined_to_it(tmp_path: Path, what: str) -> None:
-    begun = begun_rows(tmp_path, BEGINNING, station="CS 1")
-    begun["next_utc"] = pd.to_datetime(begun["next_utc"], utc=True)
-    assert rest(tmp_path, begun, station="CS 1") == {"ocpp-a", "ocpp-b"}
-    for column, value in NOT_THE_REST[what].items():
-        begun.loc[begun["battery_id"] == "car1", column] = value
-    assert rest(tmp_path, begun, station="CS 1") == {"ocpp-b"}
+    frames, before, options = NOT_THE_REST[what]
+    end = [{**frame[3], "evse": {"id": 1}} for frame in of_car_1(REST)]
+    others = [frame for frame in REST if frame not in of_car_1(REST)]
+    told = [*others, *([2, f"e{number}", "TransactionEvent", one] for number, one in enumerate(end))]
+    assert rest(tmp_path, begun_in(tmp_path, BEGINNING, **options), told, **options) == {"ocpp-a", "ocpp-b"}
+    found = rest(tmp_path, begun_in(tmp_path, frames, **before), told, **options)
+    assert found == ({"ocpp-b"} if before == options else set())
+
+
+def test_a_car_that_came_again_has_left(tmp_path: Path) -> None:
+    begun = begun_in(tmp_path, BEGINNING, station="CS 1")
+    again = {"session_id": "x", "battery_id": "car1", "charger_id": None}
+    for hours, found in ((17, {"ocpp-b"}), (19, {"ocpp-a", "ocpp-b"})):
+        came = pd.DataFrame([{**again, "arrival_utc": pd.Timestamp(stamp(hours))}])
+        assert rest(tmp_path, begun.and_of(None, came), station="CS 1") == found
 
 
 def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
     frames = stay_16(17, "car1", 1, 8, 18, charge=True)
-    begun = begun_rows(tmp_path, frames[:4])
+    begun = begun_in(tmp_path, frames[:4])
     stop = frames[-1]
     for token, found in (("car1", {"ocpp-17"}), (None, {"ocpp-17"}), ("car2", set())):
         told = [2, "e", "StopTransaction", stop[3] | ({"idTag": token} if token else {})]
@@ -249,7 +184,7 @@ def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
 def test_an_id_that_comes_again_behind_the_rest_is_a_stay_of_its_own(tmp_path: Path) -> None:
     frames = LOGS["1.6 by the register alone, ids that come again"][0]
     own = [frame for frame in frames if frame[2] == "MeterValues" and frame[3]["transactionId"] == 1]
-    begun = begun_rows(tmp_path, frames[:3])
+    begun = begun_in(tmp_path, frames[:3])
     options = {"target_soc": 0.9, "cars": FLEET}
     assert len(own) > 8
     file = tmp_path / "again.jsonl"
@@ -265,22 +200,26 @@ def test_logs_that_overlap_and_logs_that_come_in_another_order(tmp_path: Path) -
     overlapping = tell(with_cars(tmp_path / "over"), [frames[:8], frames[1:]], **options)
     pd.testing.assert_frame_equal(overlapping, whole)
     late = with_cars(tmp_path / "late")
-    with pytest.raises(EmptyFileError, match="ingested first, it is read"):
-        tell(late, [REST], **options)
-    pd.testing.assert_frame_equal(tell(late, [BEGINNING, REST], **options), whole)
+    assert tell(late, [REST], **options).empty
+    pd.testing.assert_frame_equal(tell(late, [BEGINNING], **options), whole)
+    pd.testing.assert_frame_equal(tell(late, [REST, BEGINNING], **options), whole)
+
+
+def cars_begun(workspace: Workspace, moment: datetime) -> set[str | None]:
+    return {one.battery_id for one in begun(workspace.warehouse, "ocpp", moment).fragments}
 
 
 def test_a_beginning_that_is_withdrawn_or_came_later_is_none(tmp_path: Path) -> None:
     workspace = with_cars(tmp_path / "depot")
     tell(workspace, [BEGINNING], station="CS 1")
-    assert set(begun(workspace.warehouse, "ocpp", AS_OF)["battery_id"]) == {"car1", "car2"}
-    assert begun(workspace.warehouse, "ocpp", AS_OF - timedelta(seconds=1)).empty
-    assert begun(workspace.warehouse, "csv", AS_OF).empty
+    assert cars_begun(workspace, AS_OF) == {"car1", "car2"}
+    assert not cars_begun(workspace, AS_OF - timedelta(seconds=1))
+    assert not begun(workspace.warehouse, "csv", AS_OF).fragments
     rows = Rows(dataset="sessions", key={"battery_id": "car1"})
     moment = Context.of(workspace, AS_OF + timedelta(minutes=1))
     withdraw(moment, rows, action="withdraw", decided_by="me", reason="a test of the plug")
-    assert set(begun(workspace.warehouse, "ocpp", AS_OF + timedelta(minutes=2))["battery_id"]) == {"car2"}
-    assert set(begun(workspace.warehouse, "ocpp", AS_OF)["battery_id"]) == {"car1", "car2"}
+    assert cars_begun(workspace, AS_OF + timedelta(minutes=2)) == {"car2"}
+    assert cars_begun(workspace, AS_OF) == {"car1", "car2"}
 
 
 def test_a_dry_run_reads_the_rest_as_the_real_run_does(tmp_path: Path) -> None:
@@ -312,15 +251,17 @@ def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(
     file = again.root / "again.jsonl"
     file.write_text(json.dumps(stop) + "\n")
     later = Context.of(again, AS_OF + timedelta(minutes=9))
-    with pytest.raises(EmptyFileError, match="ingested first, it is read"):
-        ingest(later, "sessions", [file], source="ocpp")
+    ingest(later, "sessions", [file], source="ocpp")
+    check(later)
     pd.testing.assert_frame_equal(counted(again), whole)
 
 
 def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -> None:
     mine, theirs = (stay_16(7, car, 1, first, 20, charge=True) for car, first in (("car1", 8), ("car2", 9)))
-    begun = pd.concat([begun_rows(tmp_path, mine[:4]), begun_rows(tmp_path, theirs[:4])])
-    assert rest(tmp_path, begun.head(1), mine[4:]) == {"ocpp-7"}
+    begun = begun_in(tmp_path, mine[:4])
+    assert rest(tmp_path, begun, mine[4:]) == {"ocpp-7"}
+    other = begun_in(tmp_path, theirs[:4])
+    begun = Begun(fragments=(*begun.fragments, *other.fragments), stays=pd.concat([begun.stays, other.stays]))
     assert rest(tmp_path, begun, mine[4:]) == set()
     stop = mine[-1]
     assert rest(tmp_path, begun, [*mine[4:-1], [*stop[:3], stop[3] | {"idTag": "CAR1"}]]) == {"ocpp-7"}
@@ -338,21 +279,44 @@ def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_
 
 def test_a_register_that_begins_anew_in_the_next_log_is_not_gone_on_with(tmp_path: Path) -> None:
     frames = stay_16(17, "car1", 1, 8, 18, charge=True)
-    for frame in frames[5:]:
-        for group in frame[3].get("meterValue", []):
-            sample = group["sampledValue"][0]
-            if sample["measurand"] != "SoC":
-                sample["value"] = str(float(sample["value"]) - 1_014_000.0)
-        if "meterStop" in frame[3]:
-            frame[3]["meterStop"] -= 1_014_000.0
-    assert rest(tmp_path, begun_rows(tmp_path, frames[:5]), frames[5:]) == set()
+    later = raised(frames[5:], -1_014_000.0)
+    assert rest(tmp_path, begun_in(tmp_path, frames[:5]), later) == set()
 
 
 @pytest.mark.parametrize("front", [b"", b"\0" * 5000])
 def test_a_log_cut_within_a_line_loses_that_line_alone(tmp_path: Path, front: bytes) -> None:
-    begun = begun_rows(tmp_path, BEGINNING)
+    begun = begun_in(tmp_path, BEGINNING)
     lines = "".join(json.dumps(frame) + "\n" for frame in REST).encode()
     file = tmp_path / "half.jsonl"
     file.write_bytes(front + (b"" if front else b'stamp": "2026-09-01T12:00:00Z"}]}]\n') + lines)
     found = read_source("sessions", file, source="ocpp", begun=begun).frame
     assert found["departure_utc"].notna().sum() == 2
+
+
+@pytest.mark.parametrize("name", ODD)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_parts_in_any_order_some_of_them_twice_are_one_log(name: str, data: st.DataObject) -> None:
+    frames = ODD[name]
+    places = [number for number in range(1, len(frames)) if frames[number][0] == 2]
+    cuts = sorted(data.draw(st.sets(st.sampled_from(places), min_size=1, max_size=3)))
+    parts = [frames[low:high] for low, high in zip([0, *cuts], [*cuts, len(frames)], strict=True)]
+    again = data.draw(st.lists(st.sampled_from(parts), max_size=2))
+    # Values of no transaction say nothing until it is known what ran there.
+    order = [*parts, *again] if name == NO_IDS else data.draw(st.permutations([*parts, *again]))
+    with TemporaryDirectory() as folder:
+        whole = in_parts(Path(folder), [frames], {"station": "CS 1"})
+        assert len(whole)
+        pd.testing.assert_frame_equal(in_parts(Path(folder), order, {"station": "CS 1"}), whole)
+
+
+def test_a_log_of_parts_alone_is_held_whatever_else_it_has(tmp_path: Path) -> None:
+    whole = in_parts(tmp_path, [BEGINNING + REST], CS_1)
+    guest = stay_2("g", "guest", 3, 8, 18)[:3]
+    torn: Frames = [[2, "x", "TransactionEvent", {}]]
+    options = {"batteries": {"car1": "car1", "car2": "car2"}, **CS_1}
+    for before, after_it in ((torn, torn), (guest, []), ([], guest)):
+        parts = [[*before, *REST], [*BEGINNING, *after_it]]
+        pd.testing.assert_frame_equal(in_parts(tmp_path, parts, options), whole)
+    with pytest.raises(OptionError, match="gives no battery for 'guest'"):
+        in_parts(tmp_path, [guest], options)

@@ -4,6 +4,7 @@ import pytest
 
 from flows.errors import SettingsError
 from flows.settings import load_settings, template
+from tests.benchmarks.data import VARIABLE
 
 
 def written(folder: Path, text: str) -> Path:
@@ -110,3 +111,8 @@ def test_an_error_in_the_file_beside_a_right_variable_names_the_line(
         load_settings(written(tmp_path, "[plan]\nwear = 'rate'\nv2g_limit_kwh = -1\n[tariff]\nvat = 7\n"))
     assert "v2g.toml:3: [plan] v2g_limit_kwh = -1" in str(caught.value)
     assert "v2g.toml:5: [tariff] vat = 7" in str(caught.value)
+
+
+def test_where_public_data_lie_is_no_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert load_settings(written(tmp_path, template("DE-LU"))).fleet.zone == "DE-LU"

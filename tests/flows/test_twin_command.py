@@ -46,6 +46,13 @@ def test_show_tells_state_life_and_unknowns(run, depot: Workspace) -> None:
     assert [row["unknown"] for row in told["ageing"]] == list(handle.parameters)
     assert [row["sd"] for row in told["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
     assert all(row[row["unknown"]] == 1.0 for row in told["ageing"])
+    warned = [row["warning"].split()[0] for row in told["warnings"]]
+    life = {row["what"]: row["high"] > 10 * row["low"] for row in told["life"]}
+    assert warned == [name for name, wide in zip(("L0", "α", "β"), life.values(), strict=True) if wide]
+    less = [row["less_doubt_of_l0"] + row["less_doubt_of_beta"] for row in told["would narrow it"]]
+    assert len(less) == 5 and less == sorted(less, reverse=True) and less[0] > 0.1
+    prices = {row["price"]: row for row in told["wear price over that of the medians"]}
+    assert prices["rate"]["0.05"] < prices["rate"]["mean"] < prices["rate"]["0.95"]
     assert run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT)[0] == 0
 
 
@@ -64,7 +71,13 @@ def test_export_writes_json_and_bdf(run, depot: Workspace, tmp_path: Path) -> No
     shared = ("-w", depot.root, "--as-of", MOMENT, "--json")
     code, out = run("twin", "export", "car-1", "--out", tmp_path, *shared)
     assert code == 0
-    assert json.loads(out)["files"] == [str(tmp_path / "car-1.json")]  # no telemetry: no window
+    names = [Path(name).name for name in json.loads(out)["files"]]
+    assert names == ["car-1.json", "car-1.pybamm.json"]  # no telemetry: no window
+    assert json.loads((tmp_path / names[1]).read_text(encoding="utf-8"))["Twin of battery car-1"]
+    assert run("twin", "export", "car-1", "--out", tmp_path, *shared)[0] == 0  # its own are replaced
+    (tmp_path / names[1]).write_text("{}", encoding="utf-8")
+    assert run("twin", "export", "car-1", "--out", tmp_path, *shared)[0] == 2
+    assert (tmp_path / names[1]).read_text(encoding="utf-8") == "{}"
     written = json.loads((tmp_path / "car-1.json").read_text(encoding="utf-8"))
     handle = load_calibration("car-1", depot.root, as_of=AS_OF)
     assert written["unknowns"] == pytest.approx(dict(handle.parameters))
@@ -94,6 +107,13 @@ def test_the_exported_window_has_the_labels_of_the_battery_data_format(
     assert written["Model Voltage / V"].tolist() == [401.0] * 12
     assert written["Test Time / s"].iloc[-1] == 3300
     assert written["Unix Time / s"].iloc[0] == pd.Timestamp("2024-03-18T08:00", tz="UTC").timestamp()
+
+
+def test_hindcast_and_replay_say_what_they_lack(run, depot: Workspace) -> None:
+    shared = ("-w", depot.root, "--as-of", MOMENT)
+    for name in ("hindcast", "replay"):
+        assert run("twin", name, "car-1", *shared)[0] == 2
+        assert run("twin", name, "car-9", *shared)[0] == 2
 
 
 def test_an_unknown_battery_is_a_usage_error(run, depot: Workspace) -> None:

@@ -108,7 +108,8 @@ class _Rows:
         own.sort(key=lambda s: s.arrival_utc)
         for number, session in enumerate(own):
             chain = list(takewhile(lambda s: s.carries, own[number + 1 :]))
-            pays = 1.0 + (sum(not self._slots(s) for s in chain) if self._slots(session) else 0)
+            without = [s for s in chain if not self._slots(s)] if self._slots(session) else []
+            pays = sum(0.5 if s.arrival_utc >= self.problem.end_utc else 1.0 for s in (session, *without))
             left = self._session(i, session, duty, fed, left, pays)
         for number, day in enumerate(fed):
             used = one.v2g_used_kwh if number == 0 else 0.0

@@ -100,6 +100,8 @@ BROKEN: list[tuple[str, Callable[[ModePlan], ModePlan]]] = [
     ("departure target stated as asked", lambda p: with_departure(p, target_kwh=1.0)),
     ("missing energy stated as it is", lambda p: with_departure(p, missing_kwh=1.0, reason="so")),
     ("a reason exactly where", lambda p: with_departure(p, reason="so")),
+    ("due when it is", lambda p: with_departure(p, due="later")),
+    ("due when it is", lambda p: with_departure(p, due="day_end")),
     ("one outcome for each session", lambda p: replace(p, departures=p.departures[1:])),
     ("charge_kw has one row", lambda p: replace(p, charge_kw=p.charge_kw[:, 1:])),
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from optimize.account import account
@@ -12,8 +13,8 @@ from optimize.check import check_plan
 from optimize.errors import PlanCheckError, ProblemError
 from optimize.plan import plan_day
 from optimize.rulebook import BINDINGS
-from optimize.types import MODES, DayProblem, Mode, Session, Site, Taper
-from optimize.windows import certain_arrivals
+from optimize.types import MODES, DayProblem, Mode, Objective, Session, Site, Taper
+from optimize.windows import certain_arrivals, most_lacking
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.test_planning_golden import assert_table
 
@@ -314,3 +315,59 @@ def test_what_cannot_be_carried_is_refused(change: dict[str, float], words: str)
         carried_day(sessions=(first, replace(second, **change)))
     with pytest.raises(ProblemError, match="above what a kWh can earn"):
         carried_day(departure_price_eur_per_kwh=0.3)
+
+
+@pytest.mark.parametrize("objective", ["peak_shaving", "grid_support", "load_levelling"])
+def test_missing_weighs_as_much_before_an_objective_as_in_net_benefit(objective: Objective) -> None:
+    """Two short stays carry on from one that the feeder keeps at its target: each lacks 2 kWh."""
+    short = [replace(stay("A", at, at + 0.1, 0.5, 0.7), carries=True) for at in (2.1, 2.4)]
+    problem = changed(
+        day([0.1, 0.2, 0.1, 0.3], [car()], [stay("A", 0, 2, 0.3, 0.5), *short]),
+        sites=(place(import_limit_kw=1.0),),
+        objective=objective,
+        peak_slots=(1,),
+    )
+    for mode in ("ordered", "v2g"):
+        plan = plan_day(problem, [mode])[mode]
+        assert [one.missing_kwh for one in plan.departures] == pytest.approx([0.0, 2.0, 2.0], abs=1e-5)
+
+
+def test_what_is_due_in_the_day_comes_before_what_is_due_after_it() -> None:
+    """Half a kW for two cars over four hours: 2 kWh, which B needs tonight and A on another day."""
+    another = replace(stay("A", 30, 30.5, 0.3, 0.7), carries=True)
+    for prices in ([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.2, 0.2, 0.2, 0.2]):
+        stays = [stay("A", 0, 4, 0.3, 0.3), stay("B", 0, 4, 0.2, 0.5), another]
+        problem = day(prices, [car(), car("B")], stays, sites=[place(import_limit_kw=0.5)])
+        for mode in ("ordered", "v2g"):
+            plan = plan_day(problem, [mode])[mode]
+            missing = {one.session_id: one.missing_kwh for one in plan.departures}
+            moved = sum(plan.discharge_kw[0]) - sum(plan.charge_kw[0])
+            assert missing["B-0"] == pytest.approx(1.0), "A has nothing to spare, and is given nothing"
+            assert (missing["A-0"], missing["A-30"], moved) == pytest.approx((0.0, 4.0, 0.0))
+
+
+def test_the_stay_after_the_day_that_lacks_most_is_the_one_to_ask_for() -> None:
+    one = car(charge_limit_kw=2.0, soc_max=0.9)
+    problem = day([0.1] * 4, [one], [stay("A", 0, 2, 0.5, 0.8)])
+
+    def lacking(*stays: Session, behind_kwh: float = 0.0) -> tuple[float, float, float] | None:
+        found = most_lacking(problem, one, stays, behind_kwh)
+        return None if found is None else (hour(found), round(found.arrival_soc, 9), found.departure_soc)
+
+    def hour(found: Session) -> float:
+        return float((found.arrival_utc - problem.slots[0]) / pd.Timedelta(hours=1))
+
+    brief, longer = stay("A", 10.2, 11.9, 0.5, 0.6), stay("A", 20, 22, 0.3, 0.6)
+    assert lacking(brief) == (10.2, 0.5, 0.6), "it holds no whole hour"
+    assert lacking(stay("A", 10, 11, 0.5, 0.6)) is None, "one hour is enough"
+    assert lacking(longer) is None and lacking(brief, longer) == (10.2, 0.5, 0.6)
+    assert lacking(longer, behind_kwh=1.5) == (20, 0.15, 0.6), "what is behind it is lacking in it"
+    assert lacking(brief, stay("A", 20, 21, 0.3, 0.6)) == (20, 0.2, 0.6)
+    assert lacking(longer, stay("A", 30, 30.5, 0.5, 0.5)) is None
+    assert lacking(longer, stay("A", 30, 30.5, 0.3, 0.6)) == (30, 0.4, 0.6), (
+        "the hours before give 1 kWh more"
+    )
+    assert lacking(stay("A", 10, 10.5, 0.9, 1.0)) is None, "more than 0.9 it may not hold"
+    assert lacking(stay("A", 10, 10.5, 0.8, 1.0)) == (10, 0.8, 0.9)
+    full = stay("A", 10, 20, 0.3, 0.8)
+    assert lacking(full, stay("A", 30, 30.5, 0.3, 0.5)) == (30, 0.4, 0.5), "nor be charged above it before"

@@ -230,3 +230,9 @@ def test_the_form_is_the_one_that_follows_the_points() -> None:
         choose_form(x, by_law * [1.0, -1.0 / by_law[1], 1.0], 4000.0, 1.0, 1.5)
     with pytest.raises(ProblemError, match="life_days is nan"):
         choose_form(x, by_law * [1.0, np.nan, 1.0], 4000.0, 1.0, 1.5)
+
+
+def test_a_kwh_spares_the_demand_charges_of_the_sites_above_its_plug_and_no_others() -> None:
+    homes = [depot(f"home-{i}", parent_id="depot", peak_price_eur_per_kw=2.0) for i in range(3)]
+    street = day([0.1] * 2, [car("A")], [], sites=[depot(peak_price_eur_per_kw=1.0), *homes])
+    assert street.most_gain_eur_per_kwh() == pytest.approx(0.1 + 3.0 + 0.0)

@@ -101,3 +101,15 @@ def test_cars_set_aside_leave_the_feeder_to_nobody_twice(monkeypatch: pytest.Mon
     assert found.rungs == {"A": "plug_in", "B": "solved"}
     np.testing.assert_allclose(found.plan.charge_kw, [[4, 0, 0, 0], [0, 0, 4, 0]], atol=1e-6)
     assert all(short < 1e-6 for short in missing(found.plan).values())
+
+
+def test_an_earlier_plan_takes_nothing_from_the_day_for_a_stay_after_it() -> None:
+    """Half a kW for two cars: the earlier plan charges A, which needs it another day; B needs it tonight."""
+    another = replace(stay("A", 30, 30.5, 0.3, 0.7), carries=True)
+    stays = [stay("A", 0, 4, 0.3, 0.3), stay("B", 0, 4, 0.2, 0.4), another]
+    sites = [Site(site_id="depot", import_limit_kw=0.5, export_limit_kw=0.0)]
+    problem = day([0.1] * 4, [car("A"), car("B")], stays, sites=sites)
+    of_a = np.array([[True] * 4, [False] * 4])
+    last = Schedule(charge_kw=0.5 * of_a, discharge_kw=0.0 * of_a, told=of_a)
+    short = missing(rescue(problem, "v2g", last, time_limit_seconds=0.0).plan)
+    assert (short["A-0"], short["B-0"], short["A-30"]) == pytest.approx((0.0, 0.0, 4.0))

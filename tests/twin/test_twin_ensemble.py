@@ -14,7 +14,8 @@ from twin.ensemble.fit import Seen
 from twin.ensemble.growth import Structure
 from twin.ensemble.kept import band_of, life_of_day, more_wear, wear_ratio
 from twin.ensemble.laws import LAWS
-from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, quantiles, v2g_days
+from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days
+from twin.ensemble.quantiles import quantiles
 from twin.ensemble.stress import stress_of
 from twin.health import Array
 from twin.life import days_until

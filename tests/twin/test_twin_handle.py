@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pybamm
 import pytest
 
-from tests.twin.batteries import battery, calibrated, truth
+from tests.twin.batteries import AS_OF, battery, calibrated, truth
 from twin.cell import reference_cell
 from twin.errors import TwinError
-from twin.handle import BatteryHandle
+from twin.handle import TWIN_OF, BatteryHandle
 from twin.prior import NAMES
 from twin.profile import ProfileRequest, profile_life_chunk
 from twin.window import select_window
@@ -106,3 +109,54 @@ def test_a_day_of_rest_outlives_the_ordinary_one() -> None:
 def test_a_charge_beyond_full_is_refused() -> None:
     with pytest.raises(TwinError, match="b-nmc811"):
         handle().simulation(soc=1.2)
+
+
+def test_a_replay_follows_each_day_of_the_telemetry() -> None:
+    held, made = handle(), truth()
+    told = held.replay(made.telemetry)
+    cell_mv = 1000 * told["error_v"] / battery().cells_series
+    daily = (cell_mv**2).groupby(told["time_utc"].dt.floor("D")).mean() ** 0.5
+    assert len(daily) >= 10
+    assert daily.median() < 4.0
+    assert told["error_v"].to_numpy() == pytest.approx(
+        (told["voltage_v"] - told["model_voltage_v"]).to_numpy()
+    )
+    wrong = made.telemetry.assign(current_a=2.5 * made.telemetry["current_a"])
+    worse = held.replay(wrong[wrong["time_utc"] >= AS_OF - pd.Timedelta(days=2)])["error_v"]
+    assert (1000 * worse / battery().cells_series).pow(2).mean() ** 0.5 > 3 * daily.median()
+    with pytest.raises(TwinError, match="b-nmc811: no day"):
+        held.replay(made.telemetry[:5])
+
+
+def test_a_hindcast_sees_only_what_was_known_by_then() -> None:
+    held, checkups = handle(), truth().checkups
+    told = held.hindcast(checkups)
+    count = len(checkups)
+    assert len(told) == sum(count - seen for seen in range(2, count))
+    assert told["held"].mean() > 0.75
+    ahead = told[told["seen"] == 2]
+    assert (np.diff(ahead["soh_high"] - ahead["soh_low"]) > 0).all()
+    later = checkups.assign(
+        capacity_ah=checkups["capacity_ah"].where(checkups.index < 5, 0.8 * checkups["capacity_ah"])
+    )
+    changed = held.hindcast(later)
+    bands = ["soh_low", "soh_median", "soh_high"]
+    early = told["seen"] <= 5
+    assert changed.loc[early, bands].to_numpy() == pytest.approx(told.loc[early, bands].to_numpy())
+    assert not changed.loc[early & (changed["time_utc"] == changed["time_utc"].max()), "held"].any()
+    with pytest.raises(TwinError, match="b-nmc811: 2 check-ups"):
+        held.hindcast(checkups[:2])
+
+
+@pytest.mark.parametrize("chemistry", ["nmc811", "nmc532"])
+def test_the_parameter_set_is_the_battery_without_this_project(chemistry: str, tmp_path: Path) -> None:
+    found = calibrated(chemistry)
+    held = BatteryHandle(battery=battery(chemistry), calibration=found, residuals=found.residuals)
+    file = tmp_path / "car.json"
+    file.write_text(json.dumps(held.parameter_set(soc=0.7)), encoding="utf-8")
+    values = pybamm.ParameterValues.from_json(file)
+    model = pybamm.lithium_ion.SPM({"contact resistance": "true"})
+    volts = pybamm.Simulation(model, parameter_values=values).solve([0, 3600])["Battery voltage [V]"].entries
+    own = held.simulation(soc=0.7).solve([0, 3600])["Battery voltage [V]"].entries
+    assert volts[-1] == pytest.approx(own[-1], rel=1e-4)
+    assert values[f"{TWIN_OF}b-{chemistry}"] == 1.0

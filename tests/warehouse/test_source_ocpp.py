@@ -130,8 +130,7 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
     assert len(source.notes) == 3
     assert source.notes[0].startswith("row 9: StartTransaction 'm9' was left out, no result [3, …]")
     assert source.notes[1] == (
-        "transaction '5': left out, the log does not hold its start; after the log before it, ingested "
-        "first, it is read"
+        "transaction '5': left out, the log does not hold its start; a log that does completes it"
     )
     with pytest.raises(EmptyFileError, match=r"no transaction with a start and an end: row 1: StartTrans"):
         sessions(write(tmp_path, torn), battery_id="CAR1")

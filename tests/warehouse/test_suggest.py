@@ -1,5 +1,6 @@
 """First mappings: right where they claim to be whole, open where a file does not tell; nothing guessed."""
 
+import json
 import tomllib
 
 import numpy as np
@@ -299,3 +300,71 @@ def test_whose_file_it_is_said_to_be_holds_over_its_one_word_for_it(tmp_path):
     path, found = suggestion(tmp_path, text, battery="CAR7")
     assert found.complete, found.text
     assert set(read_by(tmp_path, path, found)["battery_id"]) == {"CAR7"}
+
+
+def document(rows, of):
+    samples = [
+        {
+            "timestamp": time.isoformat() + "Z",
+            "pack": {"voltage": v, "current": a},
+            "temperature": t,
+            "soc": soc,
+        }
+        for time, v, a, t, soc in rows.itertuples(index=False)
+    ]
+    match of:
+        case "list":
+            return json.dumps(samples)
+        case "lines":
+            return "\n".join(json.dumps(one) for one in samples)
+        case "columns":
+            whole = pd.json_normalize(samples).rename(columns=lambda name: name.rpartition(".")[2])
+            return json.dumps({"log": {"car": "CAR1", **whole.to_dict("list")}})
+    cars = [{"name": "CAR1", "samples": samples}]
+    return json.dumps({"meta": [{"page": 1}, {"page": 2}], "data": {"cars": cars}})
+
+
+@pytest.mark.parametrize("of", ["list", "lines", "columns", "cars"])
+def test_records_in_json(tmp_path, of):
+    path, found = suggestion(tmp_path, document(log(), of), battery="CAR1")
+    assert (found.dataset, found.left_open) == ("telemetry", ()), found.text
+    assert is_the_log(read_by(tmp_path, path, found), log())
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"a": [{"b": 1}, {"b": 2}]}', "[1, 2]", "{", '[{"a": NaN}]'])
+def test_json_without_records_of_ours_is_left_open(tmp_path, text):
+    _, found = suggestion(tmp_path, text, battery="CAR1")
+    assert [one.split(":")[0] for one in found.left_open] == ["json"]
+    tomllib.loads(found.text)
+
+
+def counted(**labels):
+    rows = log()
+    moved = np.append(0.0, 0.5 * (rows["a"].to_numpy()[1:] + rows["a"].to_numpy()[:-1]) / 60.0)
+    told = pd.DataFrame(
+        {
+            "timestamp": rows["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "soc": rows["soc"],
+            "charged": np.round(1000 + np.cumsum(np.maximum(moved, 0)) * 0.35, 4),
+            "discharged": np.round(400 + np.cumsum(np.maximum(-moved, 0)) * 0.35, 4),
+        }
+    )
+    return told.rename(columns=labels)
+
+
+def test_counters_of_energy_are_the_power_of_a_cloud(tmp_path):
+    rows = counted(charged="energy charged [kWh]", discharged="energy discharged [kWh]")
+    path, found = suggestion(tmp_path, rows.to_csv(index=False), battery="CAR1")
+    assert (found.dataset, found.left_open) == ("soc_power", ()), found.text
+    power = read_by(tmp_path, path, found)["power_kw"]
+    assert power[10:100].to_numpy() == pytest.approx(14.0, abs=0.05)
+    assert power[200:].min() < -10.0
+
+
+def test_a_counter_without_its_other_way_is_left_open(tmp_path):
+    rows = counted(charged="energy charged [kWh]").drop(columns="discharged")
+    _, found = suggestion(tmp_path, rows.to_csv(index=False), kind="soc_power", battery="CAR1")
+    assert [one.split(":")[0] for one in found.left_open] == ["columns.power_kw.counter_out"]
+    falling = rows.assign(**{"energy charged [kWh]": lambda frame: frame.iloc[::-1, -1].to_numpy()})
+    _, found = suggestion(tmp_path, falling.to_csv(index=False), kind="soc_power", battery="CAR1")
+    assert [one.split(":")[0] for one in found.left_open] == ["columns.power_kw.from"]

@@ -6,4 +6,5 @@ growth    loss as a sum of parts that grow with progress: the common form of law
 curves    plain growth curves, whose calendar share is not theirs to tell
 fit       posterior of one structure from check-ups, and how it foretold the later ones
 mixture   all together: weights, L0, α, β, rest price, band of capacity to come
+price     mean and quantiles of what wear costs; outlook: what further data would tell
 """

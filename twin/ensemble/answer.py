@@ -13,7 +13,8 @@ from twin.duty import Profile, StandardDuty
 from twin.ensemble.fit import Seen, StructureFit
 from twin.ensemble.growth import LawStructure
 from twin.ensemble.kept import more_wear, ratio_of
-from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days
+from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days, weigh
+from twin.ensemble.outlook import doubt_left
 from twin.ensemble.physics import physics_draws
 from twin.ensemble.siblings import StructureLesson, told_of
 from twin.ensemble.stress import stress_of
@@ -110,7 +111,9 @@ def together(
         fast=base.plating_share,
         discrepancy=fit.prior.discrepancy,
     )
-    found = mix(chemistry, [physics, *drawn], lives.x, beliefs)
+    said = [physics, *drawn]
+    found = mix(chemistry, said, lives.x, beliefs)
+    left = doubt_left(said, weigh(chemistry, said, beliefs), lives.x, fit.capacity_sd)
     alone = next(one for one in found.members if one.name == PHYSICS)
     law = fit_law(lives.x, found.log_ratio)
     return Whole(
@@ -124,7 +127,7 @@ def together(
         wear_ratio=ratio_of(found.beta[1], alone.beta_day_per_efc),
         physics_l0=lives.l0,
         verdict=_verdict(found),
-        record=_record(found, soh, end_soh, lessons_of(fits)),
+        record=_record(found, soh, end_soh, lessons_of(fits), left),
     )
 
 
@@ -168,7 +171,11 @@ def _verdict(found: Ensemble) -> str:
 
 
 def _record(
-    found: Ensemble, soh: float, end_soh: float, lessons: Mapping[str, StructureLesson]
+    found: Ensemble,
+    soh: float,
+    end_soh: float,
+    lessons: Mapping[str, StructureLesson],
+    left: Mapping[str, tuple[float, float]],
 ) -> EnsembleRecord:
     band = found.band
     return EnsembleRecord(
@@ -193,6 +200,8 @@ def _record(
         low=_rounded(band.low),
         median=_rounded(band.median),
         high=_rounded(band.high),
+        price=found.price,
+        doubt_left=left,
     )
 
 

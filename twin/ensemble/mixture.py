@@ -19,6 +19,8 @@ from twin.ensemble.curves import curves
 from twin.ensemble.fit import Seen, StructureFit, fit_structure
 from twin.ensemble.growth import UNIT_DAYS, LawStructure, Lived, Structure
 from twin.ensemble.laws import LAWS, Law
+from twin.ensemble.price import multiples
+from twin.ensemble.quantiles import quantiles
 from twin.ensemble.siblings import NO_SIBLINGS, SIZE_SD, Beliefs, StructureBelief
 from twin.ensemble.stress import Stress, stress_of
 from twin.health import Array
@@ -45,7 +47,6 @@ _MOST, _LEAST_LOGIT_SD = (
 _ANY_SIZE = 0.09  # of five years' loss, where no law is known
 _FLOOR_LIVES = 4.0  # times the life so far, after which the floor grows no more
 _FIRST_DAY, _GRID_DAYS = 4.0, 42
-QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """The mixture's figures, each as 5 %, 50 % and 95 % quantile, and who made it."""
+    """The mixture's figures, each as 5 %, 50 % and 95 % quantile, and who made it.
+
+    ``price``: by kind the `twin.ensemble.price.multiples` of the price that the medians make.
+    """
 
     members: tuple[Member, ...]
     l0: tuple[float, float, float]
@@ -114,6 +118,7 @@ class Ensemble:
     rest_slope: float
     calendar: tuple[float, float, float]
     band: Band
+    price: Mapping[str, tuple[float, ...]]
 
 
 def grid_days() -> Array:
@@ -284,6 +289,16 @@ def mix(
     # A battery does not mend: floors of the band must not make it seem to.
     band = np.minimum.accumulate(band, axis=1)
     starts = np.cumsum([0, *(len(one.l0) for one in drawn)])
+    l0, alpha, beta = told(whole("l0")), told(alphas), told(betas)
+    remaining = told(whole("l0") / whole("when_new"))[1]
+    rest_slope = max(0.0, told(whole("rest_slope"))[1])
+    new = whole("when_new")
+    priced = {
+        "law": (alphas / new, alpha[1] * remaining / l0[1]),
+        "rate": (betas / new, beta[1] * remaining / l0[1]),
+        "rest": (whole("l0") / new * whole("rest_slope"), remaining * rest_slope),
+    }
+    spread = {of: multiples(values, each, published) for of, (values, published) in priced.items()}
     return Ensemble(
         members=tuple(
             Member(
@@ -297,14 +312,15 @@ def mix(
             )
             for one, w, begin, end in zip(drawn, weights, starts, starts[1:], strict=False)
         ),
-        l0=told(whole("l0")),
-        alpha=told(alphas),
-        beta=told(betas),
+        l0=l0,
+        alpha=alpha,
+        beta=beta,
         log_ratio=np.array([told(column)[1] for column in ratio.T]),
-        remaining=told(whole("l0") / whole("when_new"))[1],
-        rest_slope=max(0.0, told(whole("rest_slope"))[1]),
+        remaining=remaining,
+        rest_slope=rest_slope,
         calendar=told(whole("calendar")),
         band=Band(days=days, low=band[0], median=band[1], high=band[2]),
+        price={of: one for of, one in spread.items() if one is not None},
     )
 
 
@@ -315,14 +331,6 @@ def weigh(chemistry: str, drawn: Sequence[Draws | Foretold], beliefs: Beliefs = 
     score += [beliefs.of(one.name).log_weight for one in drawn]
     weight = prior * np.exp(score - score.max())
     return np.asarray(weight / weight.sum())
-
-
-def quantiles(values: Array, weight: Array, at: Sequence[float] = QUANTILES) -> Array:
-    """Weighted quantiles."""
-    order = np.argsort(values, kind="stable")
-    ladder = np.cumsum(weight[order])
-    places = np.searchsorted(ladder, np.asarray(at) * ladder[-1]).clip(0, len(values) - 1)
-    return np.asarray(values[order][places])
 
 
 def _prior(chemistry: str, name: str) -> float:

@@ -42,6 +42,11 @@ _STORE_TABLES = (
                 "pruned_utc", "When retention let its raw rows go; null while they are kept", nullable=True
             ),
             text("received", "What tells when each row was received; null: its file's time", nullable=True),
+            text(
+                "unfinished",
+                "What it told in part, as JSON: transactions that go on in another log of OCPP",
+                nullable=True,
+            ),
         ),
         key=("source_id",),
     ),

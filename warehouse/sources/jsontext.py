@@ -6,9 +6,10 @@ from warehouse.errors import OversizedFileError, UndecodableFileError
 from warehouse.sources.rawfile import RawFile
 
 
-def parse_json(text: bytes, file: RawFile, row: int | None = None) -> object:
+def parse_json(text: bytes, file: RawFile, row: int | None = None, *, unique: bool = False) -> object:
     """Return the value of one JSON text of a file; row, if any, is named in errors.
 
+    unique: whether an object that has a key twice, which of both holds nobody knows, is refused.
     Raises OversizedFileError, UndecodableFileError.
     """
     if len(text) > file.caps.json_bytes:
@@ -18,7 +19,11 @@ def parse_json(text: bytes, file: RawFile, row: int | None = None) -> object:
         f"is nested deeper than {file.caps.json_depth} levels", file=file.name, row=row
     )
     try:
-        value: object = json.loads(text.decode("utf-8-sig"), parse_constant=_no_constant)
+        value: object = json.loads(
+            text.decode("utf-8-sig"),
+            parse_constant=_no_constant,
+            object_pairs_hook=_once if unique else None,
+        )
     except RecursionError:
         raise too_deep from None
     except ValueError as error:
@@ -41,6 +46,15 @@ def refuse_crowded(text: bytes, marks: bytes, file: RawFile, row: int | None = N
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
 
 
 def _deeper_than(value: object, levels: int) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from warehouse.contracts import Column, Kind
 from warehouse.sources.mapkeys import COLUMN_KEYS, WAY_KEYS
-from warehouse.sources.maprules import ColumnRule, Over, SignRule
+from warehouse.sources.maprules import ColumnRule, CounterRule, Over, SignRule
 from warehouse.sources.maptext import Keys
 from warehouse.sources.units import FOREIGN, spelled
 
@@ -18,6 +18,12 @@ _UNIX = {"unix_s": 1.0, "unix_ms": 1e-3}
 _SINCE = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 _WATTS = {"W": 1.0, "kW": 1e3}
 _MOST_CARRIED_MINUTES = 1440.0
+_COUNTED: Mapping[str, Mapping[str, tuple[float, bool]]] = {
+    "current_a": {"Ah": (1.0, False), "mAh": (1e-3, False), "kWh": (1e3, True), "Wh": (1.0, True)},
+    "power_kw": {"kWh": (1.0, False), "Wh": (1e-3, False), "MWh": (1e3, False)},
+}
+"""Column → unit of its counter → into ours, and whether that is a power over the voltage."""
+_GAP_MINUTES, _LONGEST_GAP_MINUTES = 30.0, 360.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,9 @@ class ColumnReader:
         for key in ("charge", "discharge", "power", "sign", "positive"):
             if key in rule and column.name != "current_a":
                 raise keys.error(f"{place}.{key}", "belongs to current_a")
+        if way == "counter":
+            return self._counter(column, rule, place)
+        self._refuse(rule, ("counter_out", "gap_minutes"), place, "belongs to a `counter`")
         if ("charge" in rule) != ("discharge" in rule):
             raise keys.error(place, "needs both `charge` and `discharge`")
         if "sign" in rule and (way not in ("from", "power") or "positive" in rule):
@@ -146,6 +155,32 @@ class ColumnReader:
             power=way == "power", sign=self._sign(rule, place), nulls=self._nulls(rule, place),
             factor=scale * factor * turned, offset=(shift * factor + offset) * turned, carry_minutes=carried,
         )  # fmt: skip
+
+    def _counter(self, column: Column, rule: Mapping[str, Any], place: str) -> ColumnRule:
+        keys = self.keys
+        units = _COUNTED.get(column.name)
+        if units is None:
+            raise keys.error(f"{place}.counter", f"belongs to {' and '.join(_COUNTED)}")
+        for key in rule:
+            if key not in ("counter", "counter_out", "gap_minutes", "unit", "scale", "null"):
+                raise keys.error(f"{place}.{key}", "does not belong to a counter, which only ever rises")
+        unit = keys.one_of(rule, "unit", tuple(units), place) or next(iter(units))
+        factor, power = units[unit]
+        scale = keys.number(rule, "scale", 1.0, place)
+        if scale <= 0.0:
+            raise keys.error(f"{place}.scale", "is not above 0", scale)
+        minutes = keys.number(rule, "gap_minutes", _GAP_MINUTES, place)
+        if not 0 < minutes <= _LONGEST_GAP_MINUTES:
+            problem = (
+                f"is not above 0 and at most {_LONGEST_GAP_MINUTES:g}: over longer there is no mean flow"
+            )
+            raise keys.error(f"{place}.gap_minutes", problem, minutes)
+        told = CounterRule(
+            charged=keys.text(rule, "counter", place),
+            discharged=keys.text(rule, "counter_out", place) if "counter_out" in rule else None,
+            longest_s=60 * minutes,
+        )
+        return ColumnRule(counter=told, factor=scale * factor, power=power, nulls=self._nulls(rule, place))
 
     def _sign(self, rule: Mapping[str, Any], place: str) -> SignRule | None:
         if "sign" not in rule:

@@ -18,6 +18,7 @@ TABLE_KEYS: Mapping[str, str] = {
     "null": "words and numbers that stand for no value",
     "where": 'only rows with these words: { Art = ["BMS", "HV"] }',
     "long": 'a row a signal: { signal = "name", value = "wert" }',
+    "json": 'a JSON file, its records and columns by paths: { records = "data.samples[]" }; { lines = true }',
     **DIALECT_KEYS,
 }
 RECEIVED_KEYS: Mapping[str, str] = {
@@ -39,6 +40,8 @@ WAY_KEYS: Mapping[str, str] = {
     "mean_of": "mean of numbered columns",
     "charge": "current_a: column of the magnitude when charging, beside `discharge`",
     "power": "current_a: column of a power, which is divided by voltage_v",
+    "counter": "current_a, power_kw: column that counts up what was charged, in Ah, kWh or Wh; beside it "
+    "`counter_out`",
 }
 NUMBER_KEYS: Mapping[str, str] = {
     "scale": "value × scale + offset, and then the unit",
@@ -51,6 +54,8 @@ COLUMN_KEYS: Mapping[str, str] = {
     **NUMBER_KEYS,
     "discharge": "current_a: column of the magnitude when discharging",
     "sign": 'current_a: { column = "Status", charge = ["CHG"], discharge = ["DRV"] }',
+    "counter_out": "beside `counter`: column that counts up what was discharged",
+    "gap_minutes": "of a counter: the longest between two rows that still tells a mean flow; 30 unless said",
     "positive": 'current_a: "charge" unless said; "discharge"',
     "format": 'of times, ISO 8601 unless said: "%d.%m.%Y %H:%M:%S", "unix_s", "unix_ms"',
     "values": 'their word → ours: { "Bus 12" = "BUS12" }',

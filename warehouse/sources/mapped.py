@@ -8,12 +8,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from warehouse.contracts import Column, dataset_contract
-from warehouse.errors import CellError, ColumnError, EmptyFileError, OptionError, SourceError, together
+from warehouse.errors import (
+    CellError,
+    ColumnError,
+    EmptyFileError,
+    OptionError,
+    SourceError,
+    UndecodableFileError,
+    together,
+)
 from warehouse.sources import single
 from warehouse.sources.carry import carried
 from warehouse.sources.cells import Cells
 from warehouse.sources.dialect import Dialect
 from warehouse.sources.faults import Faults
+from warehouse.sources.jsontable import read_json
 from warehouse.sources.longform import widened
 from warehouse.sources.maprules import ColumnRule, TableMap
 from warehouse.sources.mapvalues import MappedTable
@@ -44,7 +53,7 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     if received is not None:
         named.add(str(received.column))
     used = named | {name for name in contract.names if name not in mapping.columns}
-    table = read_table(file, dialect=_dialect(mapping), used=used | _of_long(mapping))
+    table, told_of_records = _read(file, mapping, used | _of_long(mapping))
     rows, notes = _wanted(table, mapping)
     if mapping.long is not None:
         there = {*Cells.found(rows, mapping.long.signal).text().dropna().unique(), *rows.columns}
@@ -64,8 +73,22 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     if minutes and dataset != "telemetry":
         raise OptionError("belongs to telemetry", file=file.name, column="carry_minutes")
     frame, aged = carried(dataset, frame, minutes)
-    told_of = (*notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
+    told_of = (*told_of_records, *notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
     return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=told_of), options, file.name)
+
+
+def _read(file: RawFile, mapping: TableMap, used: set[str]) -> tuple[RawTable, tuple[str, ...]]:
+    """Return a file's table, and what is to be told of how it was found."""
+    if mapping.json is None:
+        return read_table(file, dialect=_dialect(mapping), used=used), ()
+    if file.is_parquet or file.is_xlsx:
+        raise UndecodableFileError("is no JSON, which the mapping says it is", file=file.name)
+    patterns = [rule for rule in mapping.columns.values() if rule.over is not None]
+
+    def wanted(name: str) -> bool:
+        return name in used or any(rule.finds(name) for rule in patterns)
+
+    return read_json(file, mapping.json, wanted)
 
 
 def _columns(
@@ -112,7 +135,8 @@ def _values(
     read: Mapping[str, pd.Series],
     faults: Faults | None,
 ) -> pd.Series | None:
-    if faults is None or rule is None or not (used := _used(foreign.table, rule)):
+    differences = rule is not None and rule.counter is not None  # of which a part of the rows tells others
+    if faults is None or rule is None or differences or not (used := _used(foreign.table, rule)):
         return foreign.values(column, rule, read)
     table = foreign.table.only(used)
 

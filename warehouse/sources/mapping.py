@@ -38,6 +38,11 @@ said of the file, each by its line alone:
     where = { Art = ["BMS", "HV"] }     # only the rows that have one of these words
     long = { signal = "name", value = "wert" }  # a row a signal: `from` then names a signal; what else is
                                         # used (time, battery) tells which rows belong together
+    json = { records = "vehicles[].samples[]" } # a JSON file: `[]` goes into a list, a record an element,
+                                        # `{}` into an object of equally long lists. `from` is then a path
+                                        # in a record: "battery.soc", "0" of a list, "^.vin" of what holds
+                                        # the record; `\\.` is a point in a key. { lines = true }: a
+                                        # document a line, each a record unless `records` says otherwise
 
 of a number:
 
@@ -54,6 +59,13 @@ of current_a:
     discharge = "I_out"
     power = "P"                         # instead of `from`: power over voltage_v; unit "W" unless "kW"
     sign = { column = "Status", charge = ["CHG"], discharge = ["DRV"] }  # of a magnitude; other words: 0
+
+of current_a and of power_kw (soc_power):
+
+    counter = "E_in"                    # instead of `from`: a column that only ever rises; the flow is its
+    counter_out = "E_out"               # difference over time, less that of what was discharged
+    unit = "Wh"                         # power_kw: "kWh" unless said; current_a: "Ah", or "kWh" over volts
+    gap_minutes = 30                    # between rows further apart nothing is told, nor where it begins anew
 
 and of times:
 
@@ -88,9 +100,10 @@ from warehouse.contracts import dataset_contract
 from warehouse.contracts.types import moment
 from warehouse.errors import OversizedFileError, UndecodableFileError, printable
 from warehouse.sources.dialect import ENCODINGS, MOST_LINES, Dialect
+from warehouse.sources.jsontable import steps_of
 from warehouse.sources.mapcolumn import ColumnReader, null_words, zone_named
-from warehouse.sources.mapkeys import READER_KEYS, RECEIVED_KEYS, TABLE_KEYS
-from warehouse.sources.maprules import ColumnRule, LongRule, TableMap
+from warehouse.sources.mapkeys import DIALECT_KEYS, READER_KEYS, RECEIVED_KEYS, TABLE_KEYS
+from warehouse.sources.maprules import ColumnRule, JsonRule, LongRule, TableMap
 from warehouse.sources.maptext import Keys
 from warehouse.sources.rawfile import load
 from warehouse.sources.received import Received, received_as
@@ -181,6 +194,8 @@ class _Reader:
         if thousands == decimal:
             raise keys.error("thousands", "is the decimal mark too", thousands)
         long = keys.table(content, "long", ("signal", "value")) if "long" in content else None
+        if "json" in content and (told := [key for key in (*DIALECT_KEYS, "decimal") if key in content]):
+            raise keys.error(told[0], "belongs to a table of text; the mapping says that the file is JSON")
         where = content.get("where", {})
         if not isinstance(where, dict):
             raise keys.error("where", "is not a table of columns and the words of the rows wanted", where)
@@ -200,7 +215,22 @@ class _Reader:
             long=None
             if long is None
             else LongRule(signal=keys.text(long, "signal", "long"), value=keys.text(long, "value", "long")),
+            json=self._json(content) if "json" in content else None,
         )
+
+    def _json(self, content: Mapping[str, Any]) -> JsonRule:
+        keys, told = self.keys, content["json"]
+        if not isinstance(told, dict):
+            raise keys.error("json", "is not a table of records or lines", told)
+        keys.known(told, ("records", "lines"), "json.")
+        lines = told.get("lines", False)
+        if not isinstance(lines, bool):
+            raise keys.error("json.lines", "is neither true nor false", lines)
+        records = told.get("records", "" if lines else None)
+        if not isinstance(records, str) or (not records and not lines) or steps_of(records) is None:
+            problem = 'is no path to records like "data.samples[]", or "[]" where the file is a list'
+            raise keys.error("json.records", problem, records)
+        return JsonRule(records=records, lines=lines)
 
     def _received(self, content: Mapping[str, Any], rule: ColumnRule | None) -> Received | None:
         keys = self.keys

@@ -24,11 +24,34 @@ class SignRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CounterRule:
+    """Columns that count up what was charged, and what was discharged; longest_s: a stretch that still tells
+    a mean flow."""
+
+    charged: str
+    discharged: str | None
+    longest_s: float
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The columns of the file."""
+        return (self.charged,) if self.discharged is None else (self.charged, self.discharged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LongRule:
     """A file of one row a signal: the columns that hold the signal's name and its value."""
 
     signal: str
     value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonRule:
+    """A JSON file: the path to its records (`warehouse.sources.jsontable`), and whether each line is one."""
+
+    records: str
+    lines: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -38,8 +61,8 @@ class ColumnRule:
     header: one of the file's columns. joined: several, their texts put together with a space. over: header is
     a pattern, # for a number, and this is taken of the columns that it finds. apart: the columns of charge
     and of discharge. power: header is a power, divided by the row's voltage. sign: what tells the current's
-    way. nulls: words and numbers that stand for nothing. since: what times count from. carry_minutes: how old
-    a value may be that stands for a missing one.
+    way. counter: what counts up what flows. nulls: words and numbers that stand for nothing. since: what
+    times count from. carry_minutes: how old a value may be that stands for a missing one.
     """
 
     header: str | None = None
@@ -57,13 +80,15 @@ class ColumnRule:
     nulls: tuple[str, ...] = field(default=(), metadata=_LATER)
     since: pd.Timestamp | None = field(default=None, metadata=_LATER)
     carry_minutes: float | None = field(default=None, metadata=_LATER)
+    counter: CounterRule | None = field(default=None, metadata=_LATER)
 
     @property
     def headers(self) -> tuple[str, ...]:
         """The file's columns that it names, a pattern apart."""
         named = () if self.header is None or self.over else (self.header,)
         told = () if self.sign is None else (self.sign.header,)
-        return (*named, *self.joined, *(self.apart or ()), *told)
+        counted = () if self.counter is None else self.counter.headers
+        return (*named, *self.joined, *(self.apart or ()), *told, *counted)
 
     def finds(self, header: str) -> bool:
         """Whether a column of the file is one of those that a pattern means."""
@@ -92,6 +117,7 @@ class TableMap:
     thousands: str | None = field(default=None, metadata=_LATER)
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=_LATER)
     long: LongRule | None = field(default=None, metadata=_LATER)
+    json: JsonRule | None = field(default=None, metadata=_LATER)
 
     def __repr__(self) -> str:
         return _shown(self)

@@ -13,8 +13,9 @@ from warehouse.contracts import Column, Kind
 from warehouse.errors import ColumnError, OptionError, nearest
 from warehouse.sources import single
 from warehouse.sources.cells import Cells
+from warehouse.sources.counters import Flow, flow_of
 from warehouse.sources.localtime import INTERVALS_BACK, SAMPLES_BACK, utc_of
-from warehouse.sources.maprules import ColumnRule, SignRule, TableMap
+from warehouse.sources.maprules import ColumnRule, CounterRule, SignRule, TableMap
 from warehouse.sources.nulls import MEASURED, floats, without_words
 from warehouse.sources.rawtable import RawTable
 
@@ -92,7 +93,10 @@ class MappedTable:
             return self._apart(column, rule.apart, rule) * rule.factor + rule.offset
         if rule.over is not None:
             return self._over(column, rule) * rule.factor + rule.offset
-        values = self._numbers(self._cells(column, rule, False), rule.nulls) * rule.factor + rule.offset
+        if rule.counter is not None:
+            values = self._counted(column, rule.counter, rule, read) * rule.factor
+        else:
+            values = self._numbers(self._cells(column, rule, False), rule.nulls) * rule.factor + rule.offset
         if rule.sign is not None:
             values = values * self._way(column, rule.sign, values)
         if rule.power:
@@ -111,6 +115,38 @@ class MappedTable:
         charge, discharge = both
         flows = charge.fillna(0.0) - discharge.fillna(0.0)
         return flows.where(charge.notna() | discharge.notna())
+
+    def _counted(
+        self, column: Column, counter: CounterRule, rule: ColumnRule, read: Mapping[str, pd.Series]
+    ) -> pd.Series:
+        """Return what flows by the counters, charge less discharge, in their unit an hour."""
+        if "time_utc" not in read:
+            raise OptionError(
+                "belongs to samples, which have a time_utc", file=self.table.file, column="counter"
+            )
+        flows = []
+        for name in counter.headers:
+            cells = self._column(name, column)
+            counted = self._numbers(cells, rule.nulls)
+            cells.refuse_first(counted < 0, "is negative, as no counter of one direction is")
+            flow = flow_of(counted, read["time_utc"], read.get("battery_id"), counter.longest_s)
+            flows.append(flow.rate)
+            self._tell(cells, counted, flow, counter)
+        return flows[0] if len(flows) == 1 else flows[0] - flows[1]
+
+    def _tell(self, cells: Cells, counted: pd.Series, flow: Flow, counter: CounterRule) -> None:
+        if flow.resets.size:
+            rows = ", ".join(f"{cells.row(int(at))} (to {counted.iloc[at]:g})" for at in flow.resets[:3])
+            more = f" and {flow.resets.size - 3} more" if flow.resets.size > 3 else ""
+            self.notes.append(
+                f"column {cells.column!r}: went back in row {rows}{more}: it began anew, what flowed "
+                "until then is not known"
+            )
+        if flow.gaps:
+            self.notes.append(
+                f"column {cells.column!r}: {flow.gaps} × more than {counter.longest_s / 60:g} min lie "
+                "between two rows: no row tells what flowed then"
+            )
 
     def _over(self, column: Column, rule: ColumnRule) -> pd.Series:
         names = [name for name in self.table.columns if rule.finds(name)]

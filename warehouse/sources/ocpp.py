@@ -5,19 +5,20 @@ was shown or by the place ("evse:1", "connector:2"); without it the token itself
 States of charge are the first and the last that the car reported; where it reported none they are derived
 from the metered energy, and only if `target_soc` says what the car left with. A session's id holds a hash of
 station, place and token beside the transaction's: stations count their transactions anew, and one number may
-run at two places at a time. What an earlier log told the beginning of goes on (`ocpp_begun`). Voltage and
+run at two places at a time. What an earlier log told in part goes on (`ocpp_begun`). Voltage and
 current of a meter are the grid's.
 """
 
-import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from warehouse.errors import EmptyFileError, OptionError, SourceError, nearest
 from warehouse.sources.cars import REACHED, Car, cars_of, target_of
-from warehouse.sources.ocpp_begun import Begun, goes_on, session_id
+from warehouse.sources.ocpp_begun import Joined, joined
+from warehouse.sources.ocpp_fragments import Begun, Fragment, as_text, thinned
 from warehouse.sources.ocpp_frames import Told, messages
 from warehouse.sources.ocpp_readings import last_wh, metered_wh, reported_socs
 from warehouse.sources.ocpp_transactions import Transaction, transactions
@@ -27,7 +28,10 @@ from warehouse.sources.rawfile import RawFile
 PROVIDER = "OCPP message log"
 BESIDE = "begun"
 OPTIONS = frozenset({"batteries", "battery_id", "target_soc", "cars", "station", BESIDE})
-_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+_COLUMNS = (
+    "session_id", "battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "source_row",
+    "energy_kwh", "register_kwh", "last_soc", "charger_id",
+)  # fmt: skip
 NOT_TELEMETRY = (
     "holds what a charger meters on the grid's side, not a pack's voltage and current: no telemetry of a "
     "battery. Ingest it as sessions"
@@ -39,7 +43,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
 
     options: batteries (token or place → battery_id), battery_id (all of them), target_soc with cars (battery
     table) where the log has no state of charge, station (whose log it is, where several number their
-    transactions alike), begun (rows of `warehouse.begun`: what earlier logs told the beginning of). notes:
+    transactions alike), begun (of `warehouse.fragments`: what earlier logs told in part). notes:
     transactions that were left out, readings that were not believed. Raises SourceError.
     """
     target = target_of(options, file.name)
@@ -50,8 +54,8 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         cars={} if target is None else {car.battery_id: car for car in cars_of(options, file.name)},
     )
     told, log.notes, unread = messages(file)
-    begun = log.goes_on(told)
-    found, unclear = transactions([*(one.start for one in begun.values()), *told])
+    going_on = log.going_on(told)
+    found, unclear = transactions([*_put_before(going_on, told), *told])
     log.notes += unclear
     # The first thing that was wrong with a part of the log: it costs the others nothing, or is all there is.
     refusal: SourceError | None = unread[0] if unread else None
@@ -59,30 +63,34 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         log.notes.append(
             f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
         )
-    rows, joined = list[dict[str, object]](), list[str]()
+    rows, fragments, guests = list[dict[str, object]](), list[Fragment](), 0
     for transaction in found:
-        before = begun.get((transaction.transaction_id, transaction.start or _NEVER))
+        before = next((one for one in going_on if _is_of(transaction, one)), None)
+        row = None
         try:
             row = log.row(transaction, before)
         except OptionError as error:  # a guest's car, or no state of charge
             refusal = refusal or error
+            guests += before is None and transaction.goes_on_elsewhere
             log.notes.append(f"{transaction.named}: left out, {error}")
-            continue
-        if row is not None:
-            rows.append(row)
-            joined += [before.told] if before else []
-    if not rows:
+        rows += [row] if row else []
+        fragments += log.fragment(transaction, before, row)
+    if not rows and len(fragments) == guests:
         if refusal is not None:
             raise refusal
         why = f": {log.notes[0]}" if log.notes else ""
         raise EmptyFileError(f"holds no transaction with a start and an end{why}", file=file.name)
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     for name in ("arrival_utc", "departure_utc"):
         frame[name] = frame[name].astype("datetime64[us, UTC]")
     for name in ("energy_kwh", "register_kwh", "last_soc"):
         frame[name] = frame[name].astype("float64")
-    notes = (*log.notes, REACHED) if target is None else tuple(log.notes)
-    return Parsed(frame=frame, notes=notes, joined=tuple(joined))
+    return Parsed(
+        frame=frame,
+        notes=(*log.notes, REACHED) if target is None and rows else tuple(log.notes),
+        joined=tuple(sorted(part.digest for one in going_on for part in one.fragments)),
+        unfinished=as_text(fragments) if fragments else None,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,30 +103,52 @@ class _Log:
     cars: Mapping[str, Car]
     notes: list[str] = field(default_factory=list)
 
-    def goes_on(self, told: Sequence[Told]) -> dict[tuple[str, dt.datetime], Begun]:
-        """Return what earlier logs told the beginning of, by transaction and start."""
-        rows, station = self.options.get(BESIDE), self.options.get("station")
-        if not isinstance(rows, pd.DataFrame):
-            return {}
-        return goes_on(told, rows, None if station is None else str(station), self.file.sha256)
+    @property
+    def station(self) -> str | None:
+        """Whose log it is, None where nobody says."""
+        station = self.options.get("station")
+        return None if station is None else str(station)
 
-    def row(self, transaction: Transaction, before: Begun | None) -> dict[str, object] | None:
-        """Return a session; None of one that is left out, as a note says, or of which no more is told."""
+    def going_on(self, told: Sequence[Told]) -> list[Joined]:
+        """Return the transactions that earlier logs told another part of."""
+        begun = self.options.get(BESIDE)
+        return joined(told, begun, self.station, self.file.sha256) if isinstance(begun, Begun) else []
+
+    def fragment(
+        self, transaction: Transaction, before: Joined | None, row: Mapping[str, object] | None
+    ) -> list[Fragment]:
+        """Return what is to be held of a transaction that is not told whole, or by several logs."""
+        if not transaction.goes_on_elsewhere and before is None:
+            return []
+        session, car = (None, None) if row is None else (str(row["session_id"]), str(row["battery_id"]))
+        files = frozenset({self.file.sha256}) | (before.files if before else frozenset())
+        return [
+            Fragment(
+                transaction_id=transaction.transaction_id, station=self.station, session_id=session,
+                battery_id=car, files=files, told=thinned(transaction.told),
+            )
+        ]  # fmt: skip
+
+    def row(self, transaction: Transaction, before: Joined | None) -> dict[str, object] | None:
+        """Return a session; None of one that is left out, as a note says."""
         running = transaction.running
-        if before:  # what a stop says of the beginning was told by an earlier log
-            transaction.drop_beginning(before.start.readings)
-        if before and transaction.stop is None and transaction.readings == list(before.start.readings):
-            return None
         if transaction.start is None or (transaction.stop is None and not running):
             end = "start" if transaction.start is None else "end"
             refused = "its token was refused and " if transaction.refused else ""
-            whole = "; after the log before it, ingested first, it is read" if end == "start" else ""
-            self._leave_out(transaction, f"{refused}the log does not hold its {end}{whole}")
+            held = "; a log that does completes it" if transaction.goes_on_elsewhere else ""
+            self._leave_out(transaction, f"{refused}the log does not hold its {end}{held}")
             return None
-        if stray := transaction.drop_stray():
-            self.notes.append(f"{transaction.named}: {stray} readings of another time were left out")
-        battery_id = before.battery_id if before else _battery_of(transaction, self.options, self.file.name)
-        energy_wh, doubts = _metered(transaction, before)
+        if transaction.stray:
+            self.notes.append(
+                f"{transaction.named}: {transaction.stray} readings of another time were left out"
+            )
+        if running and transaction.token is None and not _is_placed(transaction, self.options):
+            self._leave_out(transaction, "no token was shown yet; a log that tells it completes it")
+            return None
+        name, battery_id = (before and before.session) or (
+            _session_id(transaction, self.options), _battery_of(transaction, self.options, self.file.name)
+        )  # fmt: skip
+        energy_wh, doubts = metered_wh(transaction.readings)
         if running:
             arrival_soc, departure_soc = _so_far(transaction)
             self.notes.append(
@@ -132,19 +162,15 @@ class _Log:
                     f"its energy puts the arrival of {battery_id} at a state of charge of {arrival_soc:.3f}",
                 )
                 return None
-        return {
-            "session_id": before.session_id if before else _session_id(transaction, self.options),
-            "battery_id": battery_id,
-            "arrival_utc": transaction.start,
-            "departure_utc": transaction.stop,
-            "arrival_soc": arrival_soc,
-            "departure_soc": departure_soc,
-            "source_row": transaction.row,
-            "energy_kwh": None if energy_wh is None else energy_wh / 1000.0,
-            "register_kwh": None if (last := last_wh(transaction.readings)) is None else last / 1000.0,
-            "last_soc": socs[-1] if len(socs := reported_socs(transaction.readings)[0]) > 1 else None,
-            "charger_id": _charger_id(transaction, self.options),
-        }
+        socs, _ = reported_socs(transaction.readings)
+        last = last_wh(transaction.readings)
+        told = (
+            name, battery_id, transaction.start, transaction.stop, arrival_soc, departure_soc,
+            transaction.row, None if energy_wh is None else energy_wh / 1000.0,
+            None if last is None else last / 1000.0, socs[-1] if len(socs) > 1 else None,
+            _charger_id(transaction, self.options),
+        )  # fmt: skip
+        return dict(zip(_COLUMNS, told, strict=True))
 
     def _leave_out(self, transaction: Transaction, reason: str) -> None:
         self.notes.append(f"{transaction.named}: left out, {reason}")
@@ -179,12 +205,27 @@ def _so_far(transaction: Transaction) -> tuple[float, float]:
     return (socs[0] if socs else float("nan")), float("nan")
 
 
-def _metered(transaction: Transaction, before: Begun | None) -> tuple[float | None, list[str]]:
-    """Return the energy (Wh) since the start, of earlier logs, too, and what was odd about it."""
-    energy_wh, doubts = metered_wh(transaction.readings)
-    if before is None:
-        return energy_wh, doubts
-    return (None if before.energy_wh is None else before.energy_wh + (energy_wh or 0.0)), doubts
+def _put_before(going_on: Sequence[Joined], told: Sequence[Told]) -> list[Told]:
+    """Return what is held of transactions as messages of this log, at the row that first names each."""
+    first: dict[str | None, int] = {}
+    for message in told:
+        first.setdefault(message.transaction_id, message.row)
+    return [
+        replace(message, row=first.get(message.transaction_id, told[0].row))
+        for one in going_on
+        for message in one.told
+    ]
+
+
+def _is_of(transaction: Transaction, one: Joined) -> bool:
+    same = (transaction.transaction_id, transaction.start) == (one.start.transaction_id, one.begun)
+    return same and transaction.could_be_of(one.place)
+
+
+def _is_placed(transaction: Transaction, options: Mapping[str, object]) -> bool:
+    """Whether the car is told without a token."""
+    batteries = options.get("batteries")
+    return "battery_id" in options or (isinstance(batteries, Mapping) and transaction.place in batteries)
 
 
 def _charger_id(transaction: Transaction, options: Mapping[str, object]) -> str | None:
@@ -193,10 +234,13 @@ def _charger_id(transaction: Transaction, options: Mapping[str, object]) -> str 
 
 
 def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:
-    if transaction.start is None:
+    """Return an id that two transactions share only if they are one, of what was told as it began."""
+    start = transaction.begun_by
+    if start is None or start.time is None:
         raise ValueError(f"{transaction.named} has no start")
-    where = (str(options.get("station", "")), transaction.place, transaction.token)
-    return session_id(transaction.transaction_id, transaction.start, *where)
+    where = "\n".join(one or "" for one in (str(options.get("station", "")), start.place, start.token))
+    place = hashlib.sha256(where.encode()).hexdigest()[:6]
+    return f"ocpp-{transaction.transaction_id}@{start.time:%Y%m%dT%H%M%SZ}.{place}"
 
 
 def _battery_of(transaction: Transaction, options: Mapping[str, object], file: str) -> str:

@@ -1,168 +1,225 @@
-"""Transactions that an earlier log told the beginning of, as starts before a log that lacks it.
+"""Of which transactions of a log earlier logs told another part: the beginning, the middle, or the rest.
 
-A log is cut where it is rotated. What the earlier part told of a transaction that runs on is in the warehouse
-as a session without an end; a later log that names the same transaction goes on from there. It does so only
-where nothing speaks against it: station, place and token the same, no other stay in between, the register no
-lower than it was read last. A transaction that goes on keeps its session_id and its car.
+What is held of a transaction is put beside the log's own messages only where nothing speaks against it:
+station and place the same, no other stay in between, a register that one can have come from the other. Where
+nobody names the station its register may not fall, and a token that is told is the same: stations number
+their transactions alike. A transaction that goes on keeps its session_id and its car.
 """
 
 import datetime as dt
-import hashlib
-import math
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from warehouse.sources.ocpp_fragments import Begun, Fragment, times_of
 from warehouse.sources.ocpp_frames import Part, Reading, Told
 from warehouse.sources.ocpp_readings import can_rise
 
-_ID = re.compile(r"ocpp-(?P<transaction>.+)@(?P<start>\d{8}T\d{6}Z)\.(?P<place>[0-9a-f]{6})", re.DOTALL)
-_CHARGER = re.compile(r"(?:(?P<station>.*) )?(?P<place>(?:connector|evse):[^ ]*)|(?P<alone>.*)", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """What was told of a transaction before: the session of it, and a start that stands for it.
+class Joined:
+    """A transaction that a log tells a part of, and fragments of it that are held; start: what began it."""
 
-    energy_wh: metered until then, from its start on; None where no register was read.
-    """
-
-    session_id: str
-    battery_id: str
-    energy_wh: float | None
     start: Told
+    fragments: tuple[Fragment, ...]
 
     @property
-    def told(self) -> str:
-        """What a later part rests on, in a word."""
-        return f"{self.session_id} {self.energy_wh} {self.start.readings}"
+    def begun(self) -> dt.datetime:
+        """When it began."""
+        if self.start.time is None:
+            raise ValueError(f"row {self.start.row} tells a start without a time")
+        return self.start.time
+
+    @property
+    def session(self) -> tuple[str, str] | None:
+        """Id and car of the session that was made of it before, None where none was."""
+        made = [(one.session_id, one.battery_id) for one in self.fragments]
+        return next(((name, car) for name, car in made if name is not None and car is not None), None)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """SHA-256 of the logs that told it."""
+        return frozenset[str]().union(*(one.files for one in self.fragments))
+
+    @property
+    def told(self) -> Iterator[Told]:
+        """The messages of those logs."""
+        return (message for one in self.fragments for message in one.told)
+
+    @property
+    def place(self) -> str | None:
+        """Connector or EVSE, None where none was told."""
+        return next((one.place for one in (self.start, *self.told) if one.place is not None), None)
 
 
-def session_id(transaction_id: str, start: dt.datetime, *where: str | None) -> str:
-    """Return an id that two transactions share only if they are one; where: station, place and token."""
-    place = hashlib.sha256("\n".join(one or "" for one in where).encode()).hexdigest()[:6]
-    return f"ocpp-{transaction_id}@{start:%Y%m%dT%H%M%SZ}.{place}"
+def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str) -> list[Joined]:
+    """Return the transactions of a log of which something is held.
 
-
-def goes_on(
-    told: Sequence[Told], rows: pd.DataFrame, station: str | None, sha256: str
-) -> dict[tuple[str, dt.datetime], Begun]:
-    """Return what goes on in a log's messages, by transaction and start.
-
-    rows: of `warehouse.begun`. sha256: of the log; what it told itself is no beginning of it.
+    sha256: of the log; what rests on it is nothing that it could go on from.
     """
     by_id: dict[str, list[Told]] = {}
     for message in told:
         if message.transaction_id is not None:
             by_id.setdefault(message.transaction_id, []).append(message)
-    found: dict[tuple[str, dt.datetime], Begun] = {}
-    for told_before in rows[rows["sha256"] != sha256].to_dict("records"):
-        row = {str(name): value for name, value in told_before.items()}
-        row["arrival_utc"] = row["arrival_utc"].to_pydatetime()
-        named = _ID.fullmatch(str(row["session_id"]))
-        own = by_id.get(named["transaction"], []) if named else []
-        if not named or not own or any(_is_start(message, row) for message in own):
+    held: dict[str, list[Fragment]] = {}
+    for fragment in begun.fragments:
+        if sha256 not in fragment.files and fragment.station == station:
+            held.setdefault(fragment.transaction_id, []).append(fragment)
+    found, others = list[Joined](), list[Joined]()
+    for transaction_id, fragments in held.items():
+        own = by_id.get(transaction_id, [])
+        stays = [_joined(start, own, fragments, begun.stays, station) for start in _starts(own, fragments)]
+        stays = [one for one in stays if one.fragments]
+        if own:
+            found += _of_one_id(own, stays, begun.stays, station)
+        else:
+            others += stays
+    return found + _metered_at_place(told, others, begun.stays, station)
+
+
+def _starts(own: Sequence[Told], fragments: Sequence[Fragment]) -> list[Told]:
+    """Return the beginnings that are told, each once."""
+    starts = list[Told]()
+    for one in (*own, *(message for fragment in fragments for message in fragment.told)):
+        if one.part is Part.START and not any(_is_same(one, other) for other in starts):
+            starts.append(one)
+    return starts
+
+
+def _joined(
+    start: Told, own: Sequence[Told], fragments: Sequence[Fragment], stays: pd.DataFrame, station: str | None
+) -> Joined:
+    """Return what is held of the transaction that began so: fragments that tell that, and those that fit."""
+    is_own = any(one is start for one in own)
+    own = [one for one in own if is_own and one.time and start.time and one.time >= start.time]
+    fits = [one for one in fragments if one.start is not None and _is_same(one.start, start)]
+    # What one of them holds of another's logs is the same again.
+    fits = [one for one in fits if not any(one.files < other.files for other in fits)]
+    known = Joined(start=start, fragments=tuple(fits))
+    until = _next_stay(known, stays, station)
+    orphans = [
+        one
+        for one in fragments
+        if one.start is None and _is_rest(one.told, [start, *own, *known.told], until, station)
+    ]
+    return Joined(start=start, fragments=(*fits, *orphans))
+
+
+def _of_one_id(
+    own: Sequence[Told], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+) -> list[Joined]:
+    """Return those stays of one id that a log's messages of that id are of."""
+    own_starts = [one for one in own if one.part is Part.START]
+    found = [one for one in stays if any(_is_same(one.start, start) for start in own_starts)]
+    rest = _before_another(own, own_starts)
+    going_on = [
+        one
+        for one in stays
+        if one not in found and _is_rest(rest, list(one.told), _next_stay(one, known, station), station)
+    ]
+    # Stations that nobody names number their transactions alike: the token tells them apart.
+    if station is None and len({one.place for one in going_on}) < len(going_on):
+        tokens = _tokens(rest)
+        going_on = [one for one in going_on if tokens & _tokens(one.told)]
+    return found + going_on
+
+
+def _metered_at_place(
+    told: Sequence[Told], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+) -> list[Joined]:
+    """Return what ran where a log was metered without a transaction's id, and where nothing else began."""
+    at_place: dict[str, list[Told]] = {}
+    for message in told:
+        if message.place is not None:
+            at_place.setdefault(message.place, []).append(message)
+    found = []
+    for one in stays:
+        own = at_place.get(one.place or "", [])
+        metered = [message for message in own if message.transaction_id is None]
+        if any(message.part is Part.START for message in own):
             continue
-        one = _begun(row, named["transaction"], own, station, sha256)
-        if one is None:
-            continue
-        key = (named["transaction"], row["arrival_utc"])
-        # Of several parts before this one that which went furthest.
-        if key not in found or _last_wh(one) >= _last_wh(found[key]):
-            found[key] = one
-    return found if station else _told_apart(found)
+        if _is_rest(metered, list(one.told), _next_stay(one, known, station), station):
+            found.append(one)
+    # Stations that nobody names have places alike.
+    return found if station is not None or len(found) == len({one.place for one in found}) else []
 
 
-def _told_apart(found: Mapping[tuple[str, dt.datetime], Begun]) -> dict[tuple[str, dt.datetime], Begun]:
-    """Return what is the only one of its number and place, or is told by its token.
+def _is_rest(
+    rest: Iterable[Told], base: Sequence[Told], until: dt.datetime | None, station: str | None
+) -> bool:
+    """Whether messages can be of the transaction that others tell the beginning of.
 
-    Stations that nobody names number their transactions alike.
+    until: when another stay began there.
     """
-    alike = Counter((number, one.start.place) for (number, _), one in found.items())
-    return {
-        key: one
-        for key, one in found.items()
-        if one.start.token is not None or alike[key[0], one.start.place] == 1
-    }
+    start = next(one for one in base if one.part is Part.START)
+    place = next((one.place for one in base if one.place is not None), None)
+    rest = [one for one in rest if place is None or one.place in (None, place)]
+    over = max((one.time for one in base if one.part is Part.STOP and one.time), default=None)
+    ends = [one.time for one in rest if one.part is Part.STOP and one.time]
+    if not all(_is_within(time, start.time, until) for time in ends):
+        return False
+    # A clock that was not set yet stamps some of it out of its time, not most.
+    times = times_of(rest)
+    amid = [time for time in times if all(_is_within(time, start.time, last) for last in (until, over))]
+    if not times or 2 * len(amid) < len(times):
+        return False
+    tokens, begun = _tokens(rest), _tokens(base)
+    if station is None and tokens and begun and not tokens & begun:
+        return False
+    return _fits(base, rest, anew=station is not None)
 
 
-def _is_start(message: Told, row: Mapping[str, Any]) -> bool:
-    """Whether the log tells this beginning itself."""
-    return message.part is Part.START and message.time == row["arrival_utc"]
+def _fits(base: Iterable[Told], rest: Iterable[Told], *, anew: bool) -> bool:
+    """Whether a register that was read in either can have become one in the other, if both tell any.
 
-
-def _begun(
-    row: Mapping[str, Any], transaction_id: str, own: Sequence[Told], station: str | None, sha256: str
-) -> Begun | None:
-    """Return what a row told the beginning of, None where what the log says cannot be the rest of it."""
-    charger = _CHARGER.fullmatch("" if pd.isna(row["charger_id"]) else str(row["charger_id"]))
-    if charger is None or (charger["station"] or charger["alone"] or "") != (station or ""):
-        return None
-    place = charger["place"]
-    arrival, next_utc = row["arrival_utc"], row["next_utc"]
-    own = _until_another(one for one in own if one.place in (None, place) or place is None)
-    times = [time for one in own for time in _times(one)]
-    if not times or min(times) < arrival or (not pd.isna(next_utc) and max(times) > next_utc):
-        return None
-    # What another log told the end of is told again, not gone on with.
-    if not pd.isna(row["ended_utc"]) and row["ended_sha256"] != sha256 and min(times) >= row["ended_utc"]:
-        return None
-    tokens = {said for one in own if one.token for said in (one.token, one.token.upper(), one.token.lower())}
-    by_token = {session_id(transaction_id, arrival, station, place, token): token for token in tokens}
-    if tokens and row["session_id"] not in by_token:
-        return None
-    socs = [float(row[name]) for name in ("arrival_soc", "last_soc") if not pd.isna(row[name])]
-    readings = [Reading(time=arrival, soc=soc) for soc in socs]
-    counted = _counted(row, own)
-    if counted is None:
-        return None
-    low, energy_wh = counted
-    if low is not None:
-        readings.append(low)
-    start = Told(
-        part=Part.START, row=min(one.row for one in own), transaction_id=transaction_id, time=arrival,
-        token=by_token.get(row["session_id"]), place=place, readings=tuple(readings),
-    )  # fmt: skip
-    return Begun(
-        session_id=str(row["session_id"]), battery_id=str(row["battery_id"]), energy_wh=energy_wh, start=start
+    anew: whether it may be lower, as one that began anew or is the session's.
+    """
+    low, high = (
+        [it for one in messages for it in one.readings if it.energy_wh is not None]
+        for messages in (base, rest)
     )
+    if not low or not high:
+        return True
+    pairs = [sorted(pair, key=lambda it: it.time) for pair in itertools.product(low, high)]
+    return any(can_rise(first, last) or (anew and not _rises(first, last)) for first, last in pairs)
 
 
-def _counted(row: Mapping[str, Any], own: Sequence[Told]) -> tuple[Reading | None, float | None] | None:
-    """Return the register that the rest goes on from and the energy (Wh) until then; None if it cannot be.
-
-    A rest that begins before the register was read last and reads that again, as of logs that overlap, goes
-    on from its own first. Any other that begins lower is of a register that began anew.
-    """
-    if pd.isna(row["register_kwh"]):
-        return None, None
-    low = Reading(time=row["arrival_utc"], energy_wh=1000.0 * float(row["register_kwh"]))
-    energy_wh = 0.0 if pd.isna(row["energy_kwh"]) else 1000.0 * float(row["energy_kwh"])
-    told = [it for one in own for it in one.readings if it.energy_wh is not None]
-    if not told or can_rise(low, told[0]):
-        return low, energy_wh
-    first, last_wh = told[0], low.energy_wh or 0.0
-    twice = last_wh - (first.energy_wh or 0.0)
-    again = any(math.isclose(it.energy_wh or 0.0, last_wh, rel_tol=1e-9, abs_tol=1e-3) for it in told)
-    if not again or not 0.0 < twice <= energy_wh:
-        return None
-    return replace(low, energy_wh=first.energy_wh), energy_wh - twice
+def _rises(first: Reading, last: Reading) -> bool:
+    return (last.energy_wh or 0.0) >= (first.energy_wh or 0.0)
 
 
-def _until_another(own: Iterable[Told]) -> list[Told]:
+def _is_within(time: dt.datetime, first: dt.datetime | None, last: dt.datetime | None) -> bool:
+    return (first is None or first <= time) and (last is None or time <= last)
+
+
+def _is_same(start: Told, other: Told) -> bool:
+    """Whether two messages tell one beginning."""
+    return start.time == other.time and (start.place == other.place or None in (start.place, other.place))
+
+
+def _before_another(own: Sequence[Told], starts: Sequence[Told]) -> list[Told]:
     """Return what is told of a transaction before another one of its id begins: all of it, if none does."""
-    messages = list(own)
-    first = min((one.time for one in messages if one.part is Part.START and one.time), default=None)
-    return [one for one in messages if first is None or max(_times(one), default=first) < first]
+    first = min((one.time for one in starts if one.time), default=None)
+    if first is None:
+        return list(own)
+    return [
+        one for one in own if one.part is not Part.START and any(time <= first for time in times_of([one]))
+    ]
 
 
-def _times(message: Told) -> list[dt.datetime]:
-    return [*([message.time] if message.time else []), *(reading.time for reading in message.readings)]
+def _next_stay(one: Joined, stays: pd.DataFrame, station: str | None) -> dt.datetime | None:
+    """Return when the next stay of its car, or at its place of a station that is named, began."""
+    name, car = one.session or ("", "")
+    there = stays["battery_id"] == car
+    if station is not None and one.place is not None:
+        there |= stays["charger_id"] == f"{station} {one.place}"
+    later = stays[there & (stays["session_id"] != name)]["arrival_utc"]
+    later = later[later > pd.Timestamp(one.begun)]
+    return None if later.empty else later.min().to_pydatetime()
 
 
-def _last_wh(one: Begun) -> float:
-    return next((it.energy_wh for it in one.start.readings if it.energy_wh is not None), float("-inf"))
+def _tokens(told: Iterable[Told]) -> set[str]:
+    """Return the tokens that were shown; they are the same in capitals, by OCPP."""
+    return {one.token.casefold() for one in told if one.token is not None}

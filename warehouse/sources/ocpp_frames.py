@@ -275,7 +275,7 @@ def _stop(frame: _Frame) -> Told:
     return Told(
         part=Part.STOP, row=frame.row, transaction_id=frame.text("transactionId"), time=time,
         token=frame.text("idTag") if frame.payload.get("idTag") else None,
-        readings=(_register(frame, "meterStop", time), *frame.readings("transactionData")),
+        readings=(*frame.readings("transactionData"), _register(frame, "meterStop", time)),
     )  # fmt: skip
 
 

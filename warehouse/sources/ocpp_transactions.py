@@ -7,14 +7,15 @@ What could belong to two of them is given to none, and said.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from warehouse.sources.ocpp_frames import Part, Reading, Told
 from warehouse.sources.ocpp_readings import can_rise
 
 _SLACK = dt.timedelta(minutes=15)
 """So far outside its transaction a reading may lie, by a meter's own clock or stamped to the quarter-hour."""
-_FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
+_EARLY, _FAR = (moment.replace(tzinfo=dt.UTC) for moment in (dt.datetime.min, dt.datetime.max))
+_ORDER = (Part.START, Part.METER, Part.STOP)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -22,6 +23,7 @@ class Transaction:
     """A transaction as far as the log tells; row: of the frame that first named it.
 
     until: from when another one of the same id runs at its place. refused: whether its token was, at last.
+    told: the messages that it is of.
     """
 
     transaction_id: str
@@ -31,8 +33,8 @@ class Transaction:
     start: dt.datetime | None = None
     stop: dt.datetime | None = None
     until: dt.datetime = _FAR
-    readings: list[Reading] = field(default_factory=list)
     refused: bool = False
+    told: list[Told] = field(default_factory=list)
 
     @property
     def named(self) -> str:
@@ -40,9 +42,19 @@ class Transaction:
         return f"transaction {self.transaction_id!r}"
 
     @property
+    def begun_by(self) -> Told | None:
+        """The message that began it, None where none was told."""
+        return next((one for one in self.told if one.part is Part.START), None)
+
+    @property
     def running(self) -> bool:
         """Whether it goes on as far as the log tells: begun, not refused, and not told to be over."""
         return self.start is not None and self.stop is None and self.until == _FAR and not self.refused
+
+    @property
+    def goes_on_elsewhere(self) -> bool:
+        """Whether another log may tell what this one does not: its start, or its end."""
+        return self.until == _FAR and (self.start is None or self.stop is None)
 
     def could_be_of(self, place: str | None) -> bool:
         """Whether a message from a place may be of this one; a place of None may be any."""
@@ -53,29 +65,27 @@ class Transaction:
         end = self.until if self.stop is None else self.stop
         return self.start is not None and self.start <= time <= end
 
-    def drop_stray(self) -> int:
-        """Drop readings of a time when it did not run, as from before a station's clock was set; how many."""
-        if self.start is None or self.stop is None:
-            return 0
-        first, last = self.start - _SLACK, self.stop + _SLACK
-        kept = [reading for reading in self.readings if first <= reading.time <= last]
-        stray, self.readings = len(self.readings) - len(kept), kept
-        return stray
+    @property
+    def readings(self) -> list[Reading]:
+        """What was metered while it ran; of one moment the start's word comes first, the end's last."""
+        first, last = self._within
+        told = sorted(self.told, key=lambda one: _ORDER.index(one.part))
+        return [it for one in told for it in one.readings if first <= it.time <= last]
 
-    def drop_beginning(self, known: Sequence[Reading]) -> None:
-        """Drop registers of when it began other than those that are known."""
-        self.readings = [
-            reading
-            for reading in self.readings
-            if reading in known
-            or reading.energy_wh is None
-            or self.start is None
-            or reading.time > self.start
-        ]
+    @property
+    def stray(self) -> int:
+        """How many readings are of a time when it did not run, as from before a station's clock was set."""
+        first, last = self._within
+        return sum(not first <= it.time <= last for one in self.told for it in one.readings)
+
+    @property
+    def _within(self) -> tuple[dt.datetime, dt.datetime]:
+        first = _EARLY if self.start is None else self.start - _SLACK
+        return first, _FAR if self.stop is None else self.stop + _SLACK
 
     def take(self, told: Told) -> None:
         """Add what a message tells."""
-        self.readings += told.readings
+        self.told.append(told)
         self.token, self.place = self.token or told.token, self.place or told.place
         self.refused = self.refused if told.refused is None else told.refused
 
@@ -207,7 +217,7 @@ def _give_readings(message: Told, able: Sequence[Transaction], notes: list[str])
         if len(running) > 1:
             running = [one for one in running if one.stop != reading.time] or running
         if len(running) == 1:
-            running[0].readings.append(reading)
+            running[0].take(replace(message, readings=(reading,)))
         unclear += len(running) > 1
     if unclear:
         notes.append(

@@ -12,7 +12,7 @@ class Parsed:
 
     spelling: column → (header in the file, divisor applied); for errors that must speak the file's language.
     licence: what the file itself says of it, if it does. joined: what else the rows rest on, said of other
-    files of its source: with them the same file is another source.
+    files of its source: with them the same file is another source. unfinished: what it told in part, as JSON.
     """
 
     frame: pd.DataFrame
@@ -20,3 +20,4 @@ class Parsed:
     notes: tuple[str, ...] = ()
     licence: str | None = None
     joined: tuple[str, ...] = ()
+    unfinished: str | None = None

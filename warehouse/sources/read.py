@@ -198,7 +198,7 @@ def parse_source(
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
     given.pop(reader.beside or "", None)
-    if parsed.joined:
+    if parsed.joined or parsed.unfinished:
         given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
     if faults is not None:
@@ -226,6 +226,7 @@ def parse_source(
         # They may hold the file's own words.
         notes=tuple(printable(note) for note in (*_of_torn(file), *parsed.notes)),
         received=received,
+        unfinished=parsed.unfinished,
     )
 
 

@@ -3,6 +3,7 @@
 - `suggest`: `suggest_mapping`, the one way in · `answer`: `Suggestion`, and how it becomes TOML
 - `sniff`: bytes → encoding, preamble, delimiter, header, decimal mark · `times`: how moments are spelled
 - `writer`: the lines of each column · `moments`: those of times · `longs`: a file of one row a signal
+- `jsons`: the records of a JSON file · `counters`: what counts up a flow
 - `pick`: which column of the file is which of ours · `quantities`: units by label and value
 - `sign`: which way a current counts, beside the charge · `ready`: a reader that there is
 

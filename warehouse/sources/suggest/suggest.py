@@ -10,6 +10,7 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.read import parse_source
 from warehouse.sources.suggest import longs, pick
 from warehouse.sources.suggest.answer import TODO, Draft, Suggestion
+from warehouse.sources.suggest.jsons import json_layout
 from warehouse.sources.suggest.ready import ready_made
 from warehouse.sources.suggest.sniff import readable, sniffed
 from warehouse.sources.suggest.writer import Writer
@@ -27,10 +28,16 @@ def suggest_mapping(file: RawFile, dataset: str | None = None, *, battery: str |
     if ready_made(dataset or "prices", file, None, ready):
         return ready.answer(dataset or "prices")
     if file.data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        reason = "the file is JSON, no table: `v2g ingest --help` lists the readers of such layouts"
-        draft.leave("source", "ocpp", reason)
-        return draft.answer(dataset)
-    layout = readable(sniffed(file, draft))
+        records = json_layout(file, dataset, draft)
+        if records is None:
+            reason = (
+                "no records that mean anything here were found in this JSON: `json` says where they are, "
+            )
+            draft.leave("json", {"records": "data.samples[]"}, reason + "or `source` names its reader")
+            return draft.answer(dataset)
+        layout = records
+    else:
+        layout = readable(sniffed(file, draft))
     if ready_made(dataset or "", file, layout, ready):
         return ready.answer(dataset)
     layout = longs.widened_text(layout, draft)

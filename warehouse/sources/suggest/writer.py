@@ -10,6 +10,7 @@ from warehouse.contracts.types import ID_PATTERN
 from warehouse.sources.labels import taken_apart
 from warehouse.sources.suggest import moments, pick
 from warehouse.sources.suggest.answer import TODO, Draft
+from warehouse.sources.suggest.counters import counters_of, counts_up
 from warehouse.sources.suggest.quantities import unit_of
 from warehouse.sources.suggest.sign import Sign, sign_of
 from warehouse.sources.suggest.sniff import Layout
@@ -44,9 +45,9 @@ class Writer:
                 self._text(column)
             elif column.name == "resolution_minutes":
                 self._resolution(column)
-            elif column.kind is Kind.FLOAT and column.name != "current_a":
+            elif column.kind is Kind.FLOAT and column.name != "current_a" and not self._counted(column):
                 self._number(column)
-        if "current_a" in contract.names:
+        if "current_a" in contract.names and not self._counted(contract.column("current_a")):
             self._current(contract.column("current_a"))
         elif "power_kw" in contract.names:
             self._sign(contract.column("power_kw"))
@@ -132,7 +133,7 @@ class Writer:
             values[known] = np.nanmean(stacked[:, known], axis=0)
         self.values[name] = values
         named = self._named(column, found)
-        if self.dataset == "metering" and _counts_up(values):
+        if self.dataset == "metering" and counts_up(values):
             reason = "it never falls: is it a counter? What is wanted is the energy of each quarter-hour"
             draft.leave("from", found.headers[0], reason, name)
             return False
@@ -187,6 +188,21 @@ class Writer:
         if self._number(column):
             self._sign(column)
 
+    def _counted(self, column: Column) -> bool:
+        """Write what counts up a flow that no column tells; return whether there is such."""
+        if column.name not in ("current_a", "power_kw") or column.name in self.found:
+            return False
+        told = counters_of(column.name, self.layout, self.thousands)
+        if told is None or _apart(self.layout) is not None:
+            return False
+        self.draft.say("counter", told.charged, "it never falls, and its label says charge", column.name)
+        if told.discharged is not None:
+            self.draft.say("counter_out", told.discharged, "likewise, of discharge", column.name)
+        else:
+            self.draft.leave("counter_out", "…", "no column counts what is discharged", column.name)
+        self.draft.say("unit", told.unit, "its label says so", column.name)
+        return True
+
     def _sign(self, column: Column) -> None:
         """Say which way a current or a power counts."""
         name, found = column.name, self.found.get(column.name)
@@ -230,12 +246,6 @@ class Writer:
         if name == "power_kw":
             return flow
         return flow * float(np.nanmedian(self.values["voltage_v"])) * self.factors["voltage_v"] / 1e3
-
-
-def _counts_up(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
-    """Whether values are those of a meter's counter."""
-    steps = np.diff(values[np.isfinite(values)])
-    return steps.size >= 8 and bool((steps >= 0.0).all()) and float((steps > 0.0).mean()) > 0.2
 
 
 def _apart(layout: Layout) -> tuple[str, str] | None:

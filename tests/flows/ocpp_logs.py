@@ -1,0 +1,174 @@
+"""Logs of OCPP messages as stations send them: plain stays, and such as are odd."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+DAY = datetime(2026, 9, 1, tzinfo=UTC)
+Frames = list[list[Any]]
+
+
+def stamp(hours: float) -> str:
+    return f"{DAY + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def soc(hours: float, value: float) -> dict[str, Any]:
+    return {"timestamp": stamp(hours), "sampledValue": [{"value": str(value), "measurand": "SoC"}]}
+
+
+def energy(hours: float, wh: float) -> dict[str, Any]:
+    return {
+        "timestamp": stamp(hours),
+        "sampledValue": [{"value": str(wh), "measurand": "Energy.Active.Import.Register"}],
+    }
+
+
+def stay_16(number: int, token: str, place: int, first: float, last: float, *, charge: bool) -> Frames:
+    """A stay of 1.6 at 4 kW, with the state of charge where `charge`, told every two hours."""
+    begin = 1_000_000.0 + 1000 * number
+    start = {"connectorId": place, "idTag": token, "meterStart": begin, "timestamp": stamp(first)}
+    stop = {"transactionId": number, "meterStop": begin + 4000 * (last - first), "timestamp": stamp(last)}
+    frames: Frames = [
+        [2, f"s{number}", "StartTransaction", start],
+        [3, f"s{number}", {"transactionId": number, "idTagInfo": {"status": "Accepted"}}],
+    ]
+    hours = first
+    while hours <= last:
+        values = [energy(hours, begin + 4000 * (hours - first))]
+        values += [soc(hours, round(20 + 5 * (hours - first), 1))] if charge else []
+        told = {"connectorId": place, "transactionId": number, "meterValue": values}
+        frames.append([2, f"v{number}-{hours}", "MeterValues", told])
+        hours += 2.0
+    return [*frames, [2, f"e{number}", "StopTransaction", stop]]
+
+
+def stay_2(number: str, token: str, place: int, first: float, last: float) -> Frames:
+    """The same of 2.0.1: place and token are told with the start alone."""
+    frames: Frames = []
+    hours, seq = first, 0
+    while hours <= last:
+        kind = "Started" if hours == first else "Ended" if hours + 2.0 > last else "Updated"
+        told = {
+            "eventType": kind, "timestamp": stamp(hours), "seqNo": seq, "triggerReason": "MeterValuePeriodic",
+            "transactionInfo": {"transactionId": number},
+            "meterValue": [energy(hours, 5e5 + 4000 * (hours - first)), soc(hours, 20 + 5 * (hours - first))],
+        }  # fmt: skip
+        if kind == "Started":
+            told |= {"evse": {"id": place}, "idToken": {"idToken": token, "type": "ISO14443"}}
+        frames.append([2, f"{number}-{seq}", "TransactionEvent", told])
+        hours, seq = hours + 2.0, seq + 1
+    return frames
+
+
+def in_time(*stays: Frames) -> Frames:
+    """Frames of several stays as a log has them; an answer stays behind its call."""
+
+    def time(frame: list[Any]) -> str:
+        told = frame[3]
+        return str(told["meterValue"][0]["timestamp"] if frame[2] == "MeterValues" else told["timestamp"])
+
+    keyed = []
+    for frames in stays:
+        last = ""
+        for frame in frames:
+            last = time(frame) if frame[0] == 2 else last
+            keyed.append((last, frame))
+    return [frame for _, frame in sorted(keyed, key=lambda one: one[0])]
+
+
+LOGS = {
+    "1.6 with charges": (
+        in_time(
+            stay_16(17, "car1", 1, 8, 18, charge=True),
+            stay_16(18, "car2", 2, 9, 20, charge=True),
+            stay_16(19, "car1", 1, 21, 31, charge=True),
+        ),
+        {},
+    ),
+    "1.6 by the register alone, ids that come again": (
+        in_time(
+            stay_16(1, "car1", 1, 8, 16, charge=False),
+            stay_16(2, "car2", 2, 9, 17, charge=False),
+            stay_16(1, "car1", 1, 20, 30, charge=False),
+        ),
+        {"target_soc": 0.9},
+    ),
+    "2.0.1": (in_time(stay_2("a", "car1", 1, 8, 18), stay_2("b", "car2", 2, 9, 21)), {"station": "CS 1"}),
+}
+
+
+def raised(frames: Frames, wh: float) -> Frames:
+    """The frames with the registers that much higher."""
+    told = copy.deepcopy(frames)
+    for frame in told:
+        for group in frame[3].get("meterValue", []):
+            for sample in group["sampledValue"]:
+                if sample["measurand"] != "SoC":
+                    sample["value"] = str(float(sample["value"]) + wh)
+        for name in {"meterStart", "meterStop"} & set(frame[3]):
+            frame[3][name] += wh
+    return told
+
+
+def two_registers() -> Frames:
+    """A meter's own register at both ends, the session's between them."""
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    between = raised([frame for frame in frames if frame[2] == "MeterValues"], -1_017_000.0)
+    return [*frames[:2], *between, frames[-1]]
+
+
+def no_register_at_first() -> Frames:
+    """A stay of 2.0.1 that tells its energy from its third message on."""
+    frames = stay_2("a", "car1", 1, 8, 18)
+    for frame in frames[:2]:
+        del frame[3]["meterValue"][0]
+    return frames
+
+
+def told_later(what: str) -> Frames:
+    """A stay of 2.0.1 that begins without a token or a place, which one of its next messages tells."""
+    frames = stay_2("a", "car1", 1, 8, 18)
+    frames[2][3][what] = frames[0][3].pop(what)
+    return frames
+
+
+def without_ids() -> Frames:
+    """A stay of 1.6 whose meter values name the connector alone."""
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    for frame in frames:
+        if frame[2] == "MeterValues":
+            del frame[3]["transactionId"]
+    return frames
+
+
+def before_its_clock() -> Frames:
+    """A stay of 1.6 with a stamp of before the station's clock was set."""
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames[5][3]["meterValue"][0]["timestamp"] = "1970-01-01T00:00:07Z"
+    return frames
+
+
+def another_card() -> Frames:
+    """A stay that ends by another card than it began with."""
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames[-1][3]["idTag"] = "keyring"
+    return frames
+
+
+NO_IDS = "meter values of no transaction"
+ODD = {
+    "two registers": two_registers(),
+    "no register at first": no_register_at_first(),
+    "a token that comes later": told_later("idToken"),
+    "a place that comes later": told_later("evse"),
+    NO_IDS: without_ids(),
+    "a clock that was not set": before_its_clock(),
+    "another card at the end": another_card(),
+    "a register that falls": [
+        *stay_16(17, "car1", 1, 8, 18, charge=True)[:4],
+        *raised(stay_16(17, "car1", 1, 8, 18, charge=True)[4:], -1_020_000.0),
+    ],
+    **{name: frames for name, (frames, options) in LOGS.items() if "target_soc" not in options},
+}
