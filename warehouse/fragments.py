@@ -1,45 +1,49 @@
-"""What the logs of a source told of transactions that none of them tells whole, as of a moment."""
+"""What the logs of a source told of transactions, for a log that tells more of them."""
 
 import datetime as dt
+import json
 
-from warehouse.beliefs import known_before, received, withdrawn
+from warehouse.beliefs import WITHDRAWN, received
 from warehouse.connection import connect
 from warehouse.schema import check_version
-from warehouse.sources.ocpp_fragments import STAYS, Begun, from_text
+from warehouse.sources.ocpp_fragments import STAYS, Begun
 from warehouse.store import Warehouse
+from warehouse.withdrawal import WHOLLY_WITHDRAWN
 
 HELD_FOR = dt.timedelta(days=60)
 """So long after a log the rest of it is waited for."""
 
 
-def begun(warehouse: Warehouse, source: str, known_by: dt.datetime) -> Begun:
-    """Return what is held of transactions, and the stays that those logs told; not what was withdrawn.
+def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
+    """Return what is held of transactions by logs landed since HELD_FOR before, but for what is withdrawn.
 
-    Raises the errors of opening a warehouse.
+    Logs received after `landing` are among them: what rests on one is not known before it.
     """
-    files = "source = $source AND received_utc < $before AND received_utc >= $since"
+    files = "source = $source AND received_utc >= $since"
     landed = f"""
         SELECT {", ".join(STAYS)}, row.source_id, gone.source_row IS NOT NULL AS withdrawn
         FROM {received("sessions", files)} AS row
-        LEFT JOIN {withdrawn("$before")} AS gone ON gone.dataset = 'sessions'
+        LEFT JOIN {WITHDRAWN} AS gone ON gone.dataset = 'sessions'
             AND gone.source_id = row.source_id AND gone.source_row = row.source_row
-        WHERE row.received_utc < $before AND arrival_utc IS NOT NULL
+        WHERE arrival_utc IS NOT NULL ORDER BY row.received_utc
     """  # noqa: S608
     held = f"""
-        SELECT source_id, unfinished FROM raw_source
-        WHERE {files} AND unfinished IS NOT NULL ORDER BY received_utc
+        SELECT source_id, transactions, received_utc FROM raw_source AS file
+        WHERE {files} AND transactions IS NOT NULL AND NOT ({WHOLLY_WITHDRAWN}) ORDER BY received_utc
     """  # noqa: S608
-    before = known_before(known_by)
-    how = {"source": source, "before": before, "since": before - HELD_FOR}
+    how = {"source": source, "since": landing - HELD_FOR}
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
         stays = connection.sql(landed, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
     gone = set(stays.loc[stays["withdrawn"], ["source_id", "session_id"]].itertuples(index=False, name=None))
-    fragments = [
-        fragment
-        for source_id, text in rows
-        for fragment in from_text(str(text))
-        if (source_id, fragment.session_id) not in gone
-    ]
-    return Begun(fragments=tuple(fragments), stays=stays.loc[~stays["withdrawn"], list(STAYS)])
+    return Begun(
+        held=tuple(
+            (moment.astimezone(dt.UTC), one)
+            for source_id, text, moment in rows
+            for one in json.loads(text)
+            if (source_id, one["session_id"]) not in gone
+        ),
+        stays=stays.loc[~stays["withdrawn"], list(STAYS)],
+        sources=frozenset(source_id for source_id, *_ in rows),
+    )

@@ -96,7 +96,7 @@ def land(
         "checked_utc": None,
         "pruned_utc": None,
         "received": source.received and source.received.told,
-        "unfinished": source.unfinished,
+        "transactions": source.transactions,
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
     insert(connection, table, arrow_table(pd.DataFrame([record]), table))

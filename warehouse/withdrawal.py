@@ -24,7 +24,19 @@ from warehouse.rows import arrow_table, insert
 from warehouse.standing import realign
 from warehouse.store import Warehouse
 
+WHOLLY_WITHDRAWN = f"""
+    EXISTS (SELECT 1 FROM {WITHDRAWN} AS gone WHERE gone.source_id = file.source_id)
+    AND (SELECT count(*) FROM {WITHDRAWN} AS gone WHERE gone.source_id = file.source_id) >= file.rows
+"""  # noqa: S608
+"""SQL: whether no row of a file of raw_source counts any more; of one without rows that is its first."""
+
 Action = Literal["withdraw", "restore"]
+
+
+def _key_names(dataset: str) -> list[str]:
+    contract = dataset_contract(dataset)
+    own = ("battery_id",) if "battery_id" in contract.names and "battery_id" not in contract.key else ()
+    return [*contract.key, *own]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +52,7 @@ class Rows:
     key: Mapping[str, str | dt.datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        contract = dataset_contract(self.dataset)
-        allowed = [*contract.key, *(name for name in ("battery_id",) if name in contract.names)]
+        allowed = _key_names(self.dataset)
         for name in self.key:
             if name not in allowed:
                 raise UnknownTableError(f"{self.dataset} have no key {name!r}{nearest(name, allowed)}")
@@ -178,11 +189,19 @@ def _conditions(rows: Rows) -> tuple[str, list[object]]:
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, rows: Rows, action: Action) -> pd.DataFrame:
-    """Return source_id, source_row and file_name of the rows that a decision changes."""
+    """Return source_id, source_row and file_name of the rows that a decision changes.
+
+    A file that has none, as it holds parts of stays alone, is asked for as its first.
+    """
     conditions, values = _conditions(rows)
     already = "ANTI" if action == "withdraw" else "SEMI"
+    of_files = f"""(
+        SELECT source_id, source_row, {", ".join(_key_names(rows.dataset))}
+        FROM {raw_contract(rows.dataset).name}
+        UNION ALL BY NAME SELECT source_id, 1 AS source_row FROM raw_source WHERE rows = 0
+    )"""  # noqa: S608
     found: pd.DataFrame = connection.sql(
-        f"SELECT x.source_id, x.source_row, s.file_name FROM {raw_contract(rows.dataset).name} x "  # noqa: S608
+        f"SELECT x.source_id, x.source_row, s.file_name FROM {of_files} x "  # noqa: S608
         f"JOIN raw_source s USING (source_id) {already} JOIN {WITHDRAWN} w ON w.dataset = s.dataset "
         f"AND w.source_id = x.source_id AND w.source_row = x.source_row WHERE {conditions}",
         params=values,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from data_checks.sessions import LONGEST_STAY
@@ -44,7 +45,8 @@ def _without_end(
 ) -> pd.DataFrame:
     """The newest stay without an end of each car, begun since `lasting` ago; none of cars that came since."""
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - lasting, start)))
-    rows = known.landed_rows("sessions", lack_their_end(rules))
+    lack = lack_their_end(rules)
+    rows = known.landed_rows("sessions", lack)
     rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
     rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
     if rows.empty:
@@ -52,6 +54,11 @@ def _without_end(
     rows = rows.loc[still_open(known, rows, start, lasting)]
     told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
     rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
+    others = rules[~rules.set_index(_ROW).index.isin(lack.set_index(_ROW).index)]
+    ended = known.landed_rows("sessions", others).dropna(subset=["departure_utc"])
+    last = dict(zip(ended["session_id"], ended["received_utc"], strict=True))  # which lacks a charge, say
+    over = [row["received_utc"] <= last.get(row["session_id"], pd.NaT) for row in records(rows)]
+    rows = rows[~np.array(over, dtype="bool")]
     return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,8 @@ def land_files(
             aside += judge(one.item) if one.kept else one.told
     rows, source_ids, new = [], list[str](), 0
     for one in read:
-        item, landed = one.item, one.land(warehouse, moment)
+        item = one.item
+        landed = one.land(warehouse, max(moment, pd.Timestamp(item.not_before or moment)))
         new += 0 if landed.already else landed.rows
         source_ids.append(landed.source_id)
         state = "already landed" if landed.already else "landed"
@@ -146,12 +147,23 @@ def land_files(
         if sent.again:
             aside.append(_counts_again(item.file_name, dataset, sent.again))
         rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
+    if _overtaken(warehouse, source, how.get("begun"), moment):
+        anew = land_files(
+            context, dataset, files, source=source, zone=zone, options=options, follow=follow,
+            received=received,
+        )  # fmt: skip
+        return replace(anew, new_rows=new + anew.new_rows)
     return LandedFiles(
         files=tuple(rows),
         new_rows=new,
         notes=(*(note for one in read for note in one.item.notes), *aside),
         source_ids=tuple(source_ids),
     )
+
+
+def _overtaken(warehouse: Warehouse, source: str, known: object, moment: pd.Timestamp) -> bool:
+    """Whether another call has landed what these files may go on from while they were read."""
+    return isinstance(known, Begun) and not begun(warehouse, source, moment).sources <= known.sources
 
 
 def _pieces(
@@ -221,7 +233,9 @@ def how_to_read(
 def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
     """How to read the next file: as the one before it, and on from what that told in part."""
     begun = how.get("begun")
-    return {**how, "begun": begun.and_of(item.unfinished, item.frame)} if isinstance(begun, Begun) else how
+    if not isinstance(begun, Begun):
+        return how
+    return {**how, "begun": begun.and_of(item.source_id, item.transactions, item.frame)}
 
 
 def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], money: Money) -> SourceFile:

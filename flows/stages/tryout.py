@@ -134,7 +134,7 @@ def _tried(
         reason = "the checks that need this column could not be made"
         told += [_row("note", reason, file=name, column=one) for one in sorted(faults.absent)]
     told.sort(key=lambda row: _WHOLE[row["what"]])
-    if not code and (blocked or not good):
+    if not code and (blocked or (len(item.frame) and not good)):
         code = 4
     good = 0 if faults.refusing else good
     return _Tried(file=name, faults=told, rows=len(item.frame), good=good, code=code), item

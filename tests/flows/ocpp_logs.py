@@ -1,10 +1,22 @@
-"""Logs of OCPP messages as stations send them: plain stays, and such as are odd."""
+"""Logs of OCPP messages as stations send them, plain and odd, and how they are read and ingested in parts."""
 
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
+
+from flows.stages import Context
+from flows.stages.check import check
+from flows.stages.ingest import after, ingest
+from flows.workspace import Workspace
+from tests.flows.conftest import AS_OF, fleet_rows, put, site_rows
+from warehouse.sources import read_source
+from warehouse.sources.ocpp_fragments import Begun
 
 DAY = datetime(2026, 9, 1, tzinfo=UTC)
 Frames = list[list[Any]]
@@ -172,3 +184,65 @@ ODD = {
     ],
     **{name: frames for name, (frames, options) in LOGS.items() if "target_soc" not in options},
 }
+
+
+CS_1 = {"station": "CS 1"}
+BEGINNING, REST = LOGS["2.0.1"][0][:5], LOGS["2.0.1"][0][5:]
+"""Both stays begin in the former and end in the latter."""
+
+
+TOLD = ["battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
+        "register_kwh", "last_soc", "charger_id"]  # fmt: skip
+
+
+FLEET = pd.concat([fleet_rows().head(1).assign(battery_id=car) for car in ("car1", "car2")])
+
+
+def in_parts(folder: Path, parts: list[Frames], options: dict[str, Any]) -> pd.DataFrame:
+    """Read logs one after the other, each with what those before it began; return the stays that ended."""
+    how, found, landed = dict[str, Any](begun=Begun()), list[pd.DataFrame](), set[str]()
+    for number, frames in enumerate(parts):
+        file = folder / f"{number}.jsonl"
+        file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
+        item = read_source("sessions", file, source="ocpp", **how, **options)
+        if item.source_id in landed:  # as the warehouse knows it
+            continue
+        landed.add(item.source_id)
+        how = after(how, item)
+        found += [item.frame] if len(item.frame) else []
+    rows = pd.concat(found).drop_duplicates("session_id", keep="last").dropna(subset=["departure_utc"])
+    return rows.set_index("session_id")[TOLD].sort_index()
+
+
+def with_cars(root: Path) -> Workspace:
+    workspace = Workspace.open(Workspace.create(root, zone="DE-LU").root)
+    put(workspace, "sites", site_rows())
+    put(workspace, "fleet", FLEET)
+    return workspace
+
+
+def tell(
+    workspace: Workspace, parts: list[Frames], *, at_once: bool = False, start: int = 0, **options: Any
+) -> pd.DataFrame:
+    """Ingest and check logs, one after the other or in one call; return the sessions that count."""
+    files = []
+    for number, frames in enumerate(parts):
+        files.append(workspace.root / f"log-{number}.jsonl")
+        files[-1].write_text("".join(json.dumps(frame) + "\n" for frame in frames))
+    for number, group in enumerate([files] if at_once else [[file] for file in files]):
+        context = Context.of(workspace, AS_OF + timedelta(minutes=start + number))
+        ingest(context, "sessions", group, source="ocpp", options=dict(options))
+        check(context)
+    return counted(workspace)
+
+
+def counted(workspace: Workspace) -> pd.DataFrame:
+    rows = workspace.warehouse.read("core_session").sort_values("session_id")
+    return rows.set_index("session_id")[TOLD]
+
+
+def begun_in(folder: Path, frames: Frames, **options: Any) -> Begun:
+    file = folder / "begun.jsonl"
+    file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
+    item = read_source("sessions", file, source="ocpp", **options)
+    return Begun().and_of(item.source_id, item.transactions, item.frame)

@@ -1,6 +1,7 @@
 """OCPP logs, written after the message definitions of OCPP 1.6 and 2.0.1, become sessions."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -132,8 +133,12 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
     assert source.notes[1] == (
         "transaction '5': left out, the log does not hold its start; a log that does completes it"
     )
-    with pytest.raises(EmptyFileError, match=r"no transaction with a start and an end: row 1: StartTrans"):
-        sessions(write(tmp_path, torn), battery_id="CAR1")
+    source = sessions(write(tmp_path, torn), battery_id="CAR1")
+    assert source.frame.empty
+    assert source.notes[0].startswith("row 1: StartTransaction 'm9' was left out")
+    (tmp_path / "none.json").write_text("[\n]")
+    with pytest.raises(EmptyFileError, match="no message"):
+        sessions(tmp_path / "none.json", battery_id="CAR1")
 
 
 def test_a_transaction_that_runs_on_is_a_stay_without_a_departure_until_its_end_is_told(tmp_path):
@@ -174,12 +179,26 @@ def spoilt(**changes):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"timestamp": "yesterday"}, r"row 2, column timestamp: 'yesterday' is not an"),
+        ({"timestamp": "0001-01-01T00:00:00Z"}, r"years 1900 to 2199"),
+        ({"meterStart": "1000"}, r"row 2, column meterStart: '1000' is not an energy in Wh"),
+        ({"idTag": {"a": 1}}, r"row 2, column idTag: .* is no text"),
+    ],
+)
+def test_a_start_that_cannot_be_read_is_named_and_the_rest_held(tmp_path, changes, message):
+    path = tmp_path / "log.jsonl"
+    path.write_text(spoilt(**changes))
+    source = sessions(path, battery_id="CAR1")
+    assert source.frame.empty
+    assert source.transactions is not None
+    assert any(re.search(message, note) for note in source.notes), source.notes
+
+
+@pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        (spoilt(timestamp="yesterday"), CellError, r"row 2, column timestamp: 'yesterday' is not an"),
-        (spoilt(timestamp="0001-01-01T00:00:00Z"), CellError, r"years 1900 to 2199"),
-        (spoilt(meterStart="1000"), CellError, r"row 2, column meterStart: '1000' is not an energy in Wh"),
-        (spoilt(idTag={"a": 1}), CellError, r"row 2, column idTag: .* is no text"),
         (json.dumps([2, "e", "TransactionEvent", {"transactionInfo": {"transactionId": "1"},
                                                   "timestamp": HOUR.format(8), "eventType": "Begun"}]),
          CellError, r"row 1, column eventType: 'Begun' is none of Started, Updated, Ended"),

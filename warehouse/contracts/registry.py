@@ -43,8 +43,8 @@ _STORE_TABLES = (
             ),
             text("received", "What tells when each row was received; null: its file's time", nullable=True),
             text(
-                "unfinished",
-                "What it told in part, as JSON: transactions that go on in another log of OCPP",
+                "transactions",
+                "What its messages told, as JSON, for other logs of OCPP to go on from",
                 nullable=True,
             ),
         ),

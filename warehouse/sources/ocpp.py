@@ -10,6 +10,7 @@ current of a meter are the grid's.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ import pandas as pd
 
 from warehouse.errors import EmptyFileError, OptionError, SourceError, nearest
 from warehouse.sources.cars import REACHED, Car, cars_of, target_of
-from warehouse.sources.ocpp_begun import Joined, joined
+from warehouse.sources.ocpp_begun import Joined, elsewhere, joined
 from warehouse.sources.ocpp_fragments import Begun, Fragment, as_text, thinned
 from warehouse.sources.ocpp_frames import Told, messages
 from warehouse.sources.ocpp_readings import last_wh, metered_wh, reported_socs
@@ -32,6 +33,8 @@ _COLUMNS = (
     "session_id", "battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "source_row",
     "energy_kwh", "register_kwh", "last_soc", "charger_id",
 )  # fmt: skip
+_UNFIT, _LONGEST = re.compile(r"[^A-Za-z0-9 _.:@+-]"), 90
+"""What a transaction's id may hold and a session's may not."""
 NOT_TELEMETRY = (
     "holds what a charger meters on the grid's side, not a pack's voltage and current: no telemetry of a "
     "battery. Ingest it as sessions"
@@ -63,7 +66,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         log.notes.append(
             f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
         )
-    rows, fragments, guests = list[dict[str, object]](), list[Fragment](), 0
+    rows, fragments, parts = list[dict[str, object]](), list[Fragment](), 0
     for transaction in found:
         before = next((one for one in going_on if _is_of(transaction, one)), None)
         row = None
@@ -71,15 +74,19 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
             row = log.row(transaction, before)
         except OptionError as error:  # a guest's car, or no state of charge
             refusal = refusal or error
-            guests += before is None and transaction.goes_on_elsewhere
             log.notes.append(f"{transaction.named}: left out, {error}")
+            if error.column == "batteries" and before is None:
+                continue  # of guests nothing is held
         rows += [row] if row else []
+        parts += transaction.goes_on_elsewhere or before is not None
         fragments += log.fragment(transaction, before, row)
-    if not rows and len(fragments) == guests:
+    if not rows and not parts:
         if refusal is not None:
             raise refusal
-        why = f": {log.notes[0]}" if log.notes else ""
-        raise EmptyFileError(f"holds no transaction with a start and an end{why}", file=file.name)
+        quiet = "holds no transaction with a start and an end"
+        if found:
+            raise EmptyFileError(f"{quiet}: {log.notes[0]}", file=file.name)
+        log.notes.append(f"{file.name}: {quiet}")
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     for name in ("arrival_utc", "departure_utc"):
         frame[name] = frame[name].astype("datetime64[us, UTC]")
@@ -89,7 +96,8 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         frame=frame,
         notes=(*log.notes, REACHED) if target is None and rows else tuple(log.notes),
         joined=tuple(sorted(part.digest for one in going_on for part in one.fragments)),
-        unfinished=as_text(fragments) if fragments else None,
+        transactions=as_text(fragments) if fragments else None,
+        not_before=max((one.received for one in going_on if one.received is not None), default=None),
     )
 
 
@@ -109,16 +117,21 @@ class _Log:
         station = self.options.get("station")
         return None if station is None else str(station)
 
+    @property
+    def begun(self) -> Begun:
+        """What earlier logs hold."""
+        begun = self.options.get(BESIDE)
+        return begun if isinstance(begun, Begun) else Begun()
+
     def going_on(self, told: Sequence[Told]) -> list[Joined]:
         """Return the transactions that earlier logs told another part of."""
-        begun = self.options.get(BESIDE)
-        return joined(told, begun, self.station, self.file.sha256) if isinstance(begun, Begun) else []
+        return joined(told, self.begun, self.station, self.file.sha256)
 
     def fragment(
         self, transaction: Transaction, before: Joined | None, row: Mapping[str, object] | None
     ) -> list[Fragment]:
-        """Return what is to be held of a transaction that is not told whole, or by several logs."""
-        if not transaction.goes_on_elsewhere and before is None:
+        """Return what is to be held of a transaction, nothing of one that another of its id cut short."""
+        if transaction.stop is None and not transaction.goes_on_elsewhere:
             return []
         session, car = (None, None) if row is None else (str(row["session_id"]), str(row["battery_id"]))
         files = frozenset({self.file.sha256}) | (before.files if before else frozenset())
@@ -135,7 +148,10 @@ class _Log:
         if transaction.start is None or (transaction.stop is None and not running):
             end = "start" if transaction.start is None else "end"
             refused = "its token was refused and " if transaction.refused else ""
-            held = "; a log that does completes it" if transaction.goes_on_elsewhere else ""
+            held = ""
+            if transaction.goes_on_elsewhere:
+                where = elsewhere(transaction.transaction_id, self.begun, self.station)
+                held = f"; a log that does completes it{where}"
             self._leave_out(transaction, f"{refused}the log does not hold its {end}{held}")
             return None
         if transaction.stray:
@@ -145,9 +161,7 @@ class _Log:
         if running and transaction.token is None and not _is_placed(transaction, self.options):
             self._leave_out(transaction, "no token was shown yet; a log that tells it completes it")
             return None
-        name, battery_id = (before and before.session) or (
-            _session_id(transaction, self.options), _battery_of(transaction, self.options, self.file.name)
-        )  # fmt: skip
+        name, battery_id = self._session(transaction, before)
         energy_wh, doubts = metered_wh(transaction.readings)
         if running:
             arrival_soc, departure_soc = _so_far(transaction)
@@ -155,8 +169,15 @@ class _Log:
                 f"{transaction.named}: has no end yet, {battery_id} is there since {transaction.start}"
             )
         else:
-            arrival_soc, departure_soc = self._states(transaction, battery_id, energy_wh, doubts)
-            if not 0 <= arrival_soc <= 1:
+            known = before is not None and before.session is not None
+            try:
+                arrival_soc, departure_soc = self._states(transaction, battery_id, energy_wh, doubts)
+            except OptionError as error:
+                if not known:
+                    raise
+                arrival_soc, departure_soc = float("nan"), float("nan")
+                self.notes.append(f"{transaction.named}: its end is told, its charge is not: {error}")
+            if not 0 <= arrival_soc <= 1 and not known:
                 self._leave_out(
                     transaction,
                     f"its energy puts the arrival of {battery_id} at a state of charge of {arrival_soc:.3f}",
@@ -171,6 +192,23 @@ class _Log:
             _charger_id(transaction, self.options),
         )  # fmt: skip
         return dict(zip(_COLUMNS, told, strict=True))
+
+    def _session(self, transaction: Transaction, before: Joined | None) -> tuple[str, str]:
+        """Return the id of the session and its car, as this log's options say, else as it was told last."""
+        if before is None or before.session is None:
+            return _session_id(transaction, self.options), _battery_of(
+                transaction, self.options, self.file.name
+            )
+        name, car = before.session
+        car = self.begun.cars.get(name, car)
+        try:
+            now = _battery_of(transaction, self.options, self.file.name)
+        except OptionError:  # told no more
+            return name, car
+        if not {"batteries", "battery_id"} & self.options.keys() or now == car:
+            return name, car
+        self.notes.append(f"{transaction.named}: is of {now}, an earlier log was read as of {car}")
+        return name, now
 
     def _leave_out(self, transaction: Transaction, reason: str) -> None:
         self.notes.append(f"{transaction.named}: left out, {reason}")
@@ -238,9 +276,11 @@ def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:
     start = transaction.begun_by
     if start is None or start.time is None:
         raise ValueError(f"{transaction.named} has no start")
-    where = "\n".join(one or "" for one in (str(options.get("station", "")), start.place, start.token))
-    place = hashlib.sha256(where.encode()).hexdigest()[:6]
-    return f"ocpp-{transaction.transaction_id}@{start.time:%Y%m%dT%H%M%SZ}.{place}"
+    label = _UNFIT.sub("_", transaction.transaction_id)[:_LONGEST]
+    where = [str(options.get("station", "")), start.place, start.token]
+    where += [] if label == transaction.transaction_id else [transaction.transaction_id]
+    place = hashlib.sha256("\n".join(one or "" for one in where).encode()).hexdigest()[:6]
+    return f"ocpp-{label}@{start.time:%Y%m%dT%H%M%SZ}.{place}"
 
 
 def _battery_of(transaction: Transaction, options: Mapping[str, object], file: str) -> str:

@@ -35,13 +35,18 @@ class Joined:
     @property
     def session(self) -> tuple[str, str] | None:
         """Id and car of the session that was made of it before, None where none was."""
-        made = [(one.session_id, one.battery_id) for one in self.fragments]
+        made = [(one.session_id, one.battery_id) for one in reversed(self.fragments)]
         return next(((name, car) for name, car in made if name is not None and car is not None), None)
 
     @property
     def files(self) -> frozenset[str]:
         """SHA-256 of the logs that told it."""
         return frozenset[str]().union(*(one.files for one in self.fragments))
+
+    @property
+    def received(self) -> dt.datetime | None:
+        """When the last of those that are landed was received."""
+        return max((one.received for one in self.fragments if one.received is not None), default=None)
 
     @property
     def told(self) -> Iterator[Told]:
@@ -64,7 +69,7 @@ def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str)
         if message.transaction_id is not None:
             by_id.setdefault(message.transaction_id, []).append(message)
     held: dict[str, list[Fragment]] = {}
-    for fragment in begun.fragments:
+    for fragment in begun.of(by_id, {one.place for one in told if one.transaction_id is None and one.place}):
         if sha256 not in fragment.files and fragment.station == station:
             held.setdefault(fragment.transaction_id, []).append(fragment)
     found, others = list[Joined](), list[Joined]()
@@ -77,6 +82,20 @@ def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str)
         else:
             others += stays
     return found + _metered_at_place(told, others, begun.stays, station)
+
+
+def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
+    """Return where one of a transaction's id is held that is not joined to it, "" if none is."""
+    stations = {fragment.station for fragment in begun.of({transaction_id}, ())} - {station}
+    if stations:
+        named = ", ".join(sorted("no station" if one is None else repr(one) for one in stations))
+        return f" (one of that id is held of {named}: `station` tells whose a log is)"
+    ids = begun.stays["session_id"][
+        begun.stays["session_id"].astype(str).str.startswith(f"ocpp-{transaction_id}@")
+    ]
+    if len(ids) and not begun.of({transaction_id}, ()):
+        return f" (session {ids.iloc[-1]} is of an earlier version: ingest its log again)"
+    return ""
 
 
 def _starts(own: Sequence[Told], fragments: Sequence[Fragment]) -> list[Told]:
@@ -95,8 +114,9 @@ def _joined(
     is_own = any(one is start for one in own)
     own = [one for one in own if is_own and one.time and start.time and one.time >= start.time]
     fits = [one for one in fragments if one.start is not None and _is_same(one.start, start)]
-    # What one of them holds of another's logs is the same again.
-    fits = [one for one in fits if not any(one.files < other.files for other in fits)]
+    # What one of them holds of another's logs is the same again, what was told of a log last counts.
+    newest = {one.files: one for one in fits}
+    fits = [one for one in newest.values() if not any(one.files < other.files for other in newest.values())]
     known = Joined(start=start, fragments=tuple(fits))
     until = _next_stay(known, stays, station)
     orphans = [

@@ -1,16 +1,17 @@
-"""What logs told of transactions that none of them tells whole, held for the log that tells the rest.
+"""What logs told of transactions, held for those that tell more of them.
 
-A log is cut where it is rotated. The messages of a transaction that lacks its start, its end or its car are
-held with the file, and those that were joined from several files, so that one more may come between. Readings
-that change nothing are let go of: what is held of a stay does not grow with how often its meter was read.
+A log is cut where it is rotated, and may tell less of a transaction than another. The messages of each are
+held with the file. Readings that change nothing are let go of: what is held of a stay does not grow with how
+often its meter was read.
 """
 
 import datetime as dt
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -26,8 +27,8 @@ class Fragment:
     """What was told of one transaction.
 
     station: whose log it is, None where nobody named it. session_id, battery_id: of the session that was made
-    of it, None where none was. files: SHA-256 of the logs that told it. told: their messages; row: of the
-    first of them that is in the file at hand.
+    of it, None where none was. files: SHA-256 of the logs that told it. told: their messages. received: when
+    the last of these logs was, None of one that is not landed yet.
     """
 
     transaction_id: str
@@ -36,6 +37,7 @@ class Fragment:
     battery_id: str | None
     files: frozenset[str]
     told: tuple[Told, ...]
+    received: dt.datetime | None = field(default=None, compare=False)
 
     @property
     def start(self) -> Told | None:
@@ -48,19 +50,40 @@ class Fragment:
         return hashlib.sha256(as_text([self]).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Begun:
-    """What earlier logs of a source hold: fragments, and the stays of the cars (columns STAYS)."""
+    """What earlier logs of a source hold.
 
-    fragments: tuple[Fragment, ...] = ()
+    held: JSON objects of `as_text` in the order of their receipt, and when that was. stays: of those logs,
+    columns STAYS, in the order of their receipt. sources: the source_ids of the logs.
+    """
+
+    held: tuple[tuple[dt.datetime | None, Mapping[str, Any]], ...] = ()
     stays: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(STAYS)))
+    sources: frozenset[str] = frozenset()
 
-    def and_of(self, unfinished: str | None, sessions: pd.DataFrame) -> "Begun":
-        """Return it with what one more log told, in part and of sessions."""
+    def and_of(self, source_id: str, transactions: str | None, sessions: pd.DataFrame) -> "Begun":
+        """Return it with what one more log told."""
         stays = [one for one in (self.stays, sessions[list(STAYS)]) if not one.empty]
         return Begun(
-            fragments=tuple(dict.fromkeys((*self.fragments, *(from_text(unfinished) if unfinished else [])))),
+            held=(*self.held, *((None, one) for one in json.loads(transactions or "[]"))),
             stays=pd.concat(stays, ignore_index=True) if stays else self.stays,
+            sources=self.sources | {source_id},
+        )
+
+    @cached_property
+    def cars(self) -> Mapping[str, str]:
+        """Of each session the car that was told last."""
+        return dict(zip(self.stays["session_id"], self.stays["battery_id"], strict=True))
+
+    def of(self, transaction_ids: Container[str], places: Container[str | None]) -> list[Fragment]:
+        """Return what is held of transactions of these ids, or at these places."""
+        return list(
+            dict.fromkeys(
+                _fragment(one, received)
+                for received, one in self.held
+                if one["transaction_id"] in transaction_ids or one["place"] in places
+            )
         )
 
 
@@ -115,20 +138,16 @@ def _turning(readings: Sequence[Reading], plain: Callable[[Reading, Reading], bo
 
 
 def as_text(fragments: Iterable[Fragment]) -> str:
-    """Return fragments as JSON."""
+    """Return fragments as JSON, a list of objects."""
     return json.dumps([_object(one) for one in fragments], sort_keys=True, separators=(",", ":"))
 
 
-def from_text(text: str) -> list[Fragment]:
-    """Return the fragments that `as_text` was given."""
-    return [
-        Fragment(
-            transaction_id=one["transaction_id"], station=one["station"], session_id=one["session_id"],
-            battery_id=one["battery_id"], files=frozenset(one["files"]),
-            told=tuple(_message(one["transaction_id"], told) for told in one["told"]),
-        )
-        for one in json.loads(text)
-    ]  # fmt: skip
+def _fragment(one: Mapping[str, Any], received: dt.datetime | None) -> Fragment:
+    return Fragment(
+        transaction_id=one["transaction_id"], station=one["station"], session_id=one["session_id"],
+        battery_id=one["battery_id"], files=frozenset(one["files"]), received=received,
+        told=tuple(_message(one["transaction_id"], told) for told in one["told"]),
+    )  # fmt: skip
 
 
 def _object(fragment: Fragment) -> dict[str, Any]:
@@ -136,6 +155,7 @@ def _object(fragment: Fragment) -> dict[str, Any]:
         "transaction_id": fragment.transaction_id, "station": fragment.station,
         "session_id": fragment.session_id, "battery_id": fragment.battery_id,
         "files": sorted(fragment.files),
+        "place": next((one.place for one in fragment.told if one.place), None),
         "told": [
             {
                 "part": one.part.value, "time": one.time and one.time.isoformat(), "token": one.token,
@@ -147,7 +167,7 @@ def _object(fragment: Fragment) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _message(transaction_id: str, told: dict[str, Any]) -> Told:
+def _message(transaction_id: str, told: Mapping[str, Any]) -> Told:
     return Told(
         part=Part(told["part"]), row=1, transaction_id=transaction_id,
         time=dt.datetime.fromisoformat(told["time"]) if told["time"] else None,

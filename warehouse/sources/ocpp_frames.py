@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from warehouse.errors import CellError, OversizedFileError, SourceError, UndecodableFileError
+from warehouse.errors import CellError, EmptyFileError, OversizedFileError, SourceError, UndecodableFileError
 from warehouse.sources.jsontext import parse_json
 from warehouse.sources.rawfile import RawFile
 
@@ -158,6 +158,8 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
             naive += frame.naive
         except (CellError, UndecodableFileError) as error:
             unread.append(error)
+    if not told and not unread and not any(True for _ in _values(file)):
+        raise EmptyFileError("holds no message", file=file.name)
     notes = [
         f"row {call.row}: StartTransaction {call.message_id!r} was left out, no result [3, …] in the log "
         "says which transaction started"

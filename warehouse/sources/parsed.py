@@ -1,5 +1,6 @@
 """What a parser returns to the reader of files."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,8 @@ class Parsed:
 
     spelling: column → (header in the file, divisor applied); for errors that must speak the file's language.
     licence: what the file itself says of it, if it does. joined: what else the rows rest on, said of other
-    files of its source: with them the same file is another source. unfinished: what it told in part, as JSON.
+    files of its source: with them the same file is another source. transactions: what is held of it for
+    those others, as JSON. not_before: when the last of what its rows rest on was received.
     """
 
     frame: pd.DataFrame
@@ -20,4 +22,5 @@ class Parsed:
     notes: tuple[str, ...] = ()
     licence: str | None = None
     joined: tuple[str, ...] = ()
-    unfinished: str | None = None
+    transactions: str | None = None
+    not_before: dt.datetime | None = None

@@ -198,7 +198,7 @@ def parse_source(
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
     given.pop(reader.beside or "", None)
-    if parsed.joined or parsed.unfinished:
+    if parsed.joined or parsed.transactions:
         given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
     if faults is not None:
@@ -226,7 +226,8 @@ def parse_source(
         # They may hold the file's own words.
         notes=tuple(printable(note) for note in (*_of_torn(file), *parsed.notes)),
         received=received,
-        unfinished=parsed.unfinished,
+        transactions=parsed.transactions,
+        not_before=parsed.not_before,
     )
 
 
@@ -288,6 +289,8 @@ def _source_id(sha256: str, dataset: str, source: str, options: Mapping[str, obj
 def _fingerprint(value: object) -> str:
     if isinstance(value, pd.DataFrame):
         return value.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", float_format="%.17g")
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={_fingerprint(one)}" for name, one in sorted(value.items()))
     if isinstance(value, Iterable) and not isinstance(value, str | dt.date):
         return ",".join(sorted(str(item) for item in value))
     return str(value)

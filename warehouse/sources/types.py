@@ -18,8 +18,9 @@ class SourceFile:
     source_id: SHA-256 over content, dataset, source and options: the same file read the same way is the same
     source. notes: what was left out or clipped on the way, one line each; never silent. options: how it was
     read, as JSON. url (without secrets), fetched_utc: of a response. received: what tells when each row was
-    received; the frame has `received_utc` then (UTC, null: with the file). unfinished: what it told
-    in part, as JSON (`ocpp_fragments`).
+    received; the frame has `received_utc` then (UTC, null: with the file). transactions: what
+    is held of it for other files, as JSON (`ocpp_fragments`). not_before: when the last of what its rows rest
+    on was received.
     """
 
     dataset: str
@@ -36,7 +37,8 @@ class SourceFile:
     fetched_utc: dt.datetime | None = None
     notes: tuple[str, ...] = ()
     received: Received | None = None
-    unfinished: str | None = None
+    transactions: str | None = None
+    not_before: dt.datetime | None = None
 
     def __post_init__(self) -> None:
         contract = dataset_contract(self.dataset)
