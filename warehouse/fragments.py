@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 
+import pandas as pd
+
 from warehouse.beliefs import WITHDRAWN, received
 from warehouse.connection import connect
 from warehouse.schema import check_version
@@ -21,29 +23,51 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     """
     files = "source = $source AND received_utc >= $since"
     landed = f"""
-        SELECT {", ".join(STAYS)}, row.source_id, gone.source_row IS NOT NULL AS withdrawn
-        FROM {received("sessions", files)} AS row
+        SELECT {", ".join(STAYS)}, file.source_id, file.sha256, file.options,
+            gone.source_row IS NOT NULL AS withdrawn
+        FROM {received("sessions", files)} AS row JOIN raw_source AS file ON file.source_id = row.source_id
         LEFT JOIN {WITHDRAWN} AS gone ON gone.dataset = 'sessions'
             AND gone.source_id = row.source_id AND gone.source_row = row.source_row
         WHERE arrival_utc IS NOT NULL ORDER BY row.received_utc
     """  # noqa: S608
     held = f"""
-        SELECT source_id, transactions, received_utc FROM raw_source AS file
-        WHERE {files} AND transactions IS NOT NULL AND NOT ({WHOLLY_WITHDRAWN}) ORDER BY received_utc
+        SELECT sha256, transactions, received_utc, {WHOLLY_WITHDRAWN} FROM raw_source AS file
+        WHERE {files} AND transactions IS NOT NULL ORDER BY received_utc
     """  # noqa: S608
     how = {"source": source, "since": landing - HELD_FOR}
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
         stays = connection.sql(landed, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
-    gone = set(stays.loc[stays["withdrawn"], ["source_id", "session_id"]].itertuples(index=False, name=None))
+        sources = connection.sql(f"SELECT source_id FROM raw_source WHERE {files}", params=how).fetchall()  # noqa: S608
+    gone, kept = stays[stays["withdrawn"]], stays[~stays["withdrawn"]]
+    # Unless the same log counts, read in another way.
+    of_session = _pairs(gone) - _pairs(kept)
+    logs = {sha256 for sha256, _, _, withdrawn in rows if withdrawn}
+    logs -= {sha256 for sha256, _, _, withdrawn in rows if not withdrawn}
     return Begun(
         held=tuple(
             (moment.astimezone(dt.UTC), one)
-            for source_id, text, moment in rows
+            for _, text, moment, _ in rows
             for one in json.loads(text)
-            if (source_id, one["session_id"]) not in gone
+            # Neither what was withdrawn nor what rests on it.
+            if not any(sha256 in logs or (sha256, one["session_id"]) in of_session for sha256 in one["files"])
         ),
-        stays=stays.loc[~stays["withdrawn"], list(STAYS)],
-        sources=frozenset(source_id for source_id, *_ in rows),
+        stays=kept[list(STAYS)],
+        sources=frozenset(source_id for (source_id,) in sources),
+        withdrawn=frozenset(
+            (sha256, _as_given(options), str(name))
+            for sha256, options, name in gone[["sha256", "options", "session_id"]].itertuples(index=False)
+        ),
     )
+
+
+def _pairs(stays: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(stays[["sha256", "session_id"]].itertuples(index=False, name=None))
+
+
+def _as_given(options: str | None) -> str | None:
+    """How a log was read, but for what others told."""
+    told = {} if options is None else json.loads(options)
+    told.pop("joined", None)
+    return json.dumps(told, ensure_ascii=False) if told else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from data_checks.sessions import LONGEST_STAY
@@ -56,9 +55,7 @@ def _without_end(
     rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
     others = rules[~rules.set_index(_ROW).index.isin(lack.set_index(_ROW).index)]
     ended = known.landed_rows("sessions", others).dropna(subset=["departure_utc"])
-    last = dict(zip(ended["session_id"], ended["received_utc"], strict=True))  # which lacks a charge, say
-    over = [row["received_utc"] <= last.get(row["session_id"], pd.NaT) for row in records(rows)]
-    rows = rows[~np.array(over, dtype="bool")]
+    rows = rows[~rows["session_id"].isin(ended["session_id"])]  # or in one that lacks a charge
     return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")
 
 

@@ -136,6 +136,11 @@ def land_files(
     for one in read:
         item = one.item
         landed = one.land(warehouse, max(moment, pd.Timestamp(item.not_before or moment)))
+        if item.not_before is not None and pd.Timestamp(item.not_before) > moment and not landed.already:
+            aside.append(
+                f"{item.file_name}: counts as received at {item.not_before:%Y-%m-%d %H:%M} UTC, as a log "
+                "that it is put together with"
+            )
         new += 0 if landed.already else landed.rows
         source_ids.append(landed.source_id)
         state = "already landed" if landed.already else "landed"

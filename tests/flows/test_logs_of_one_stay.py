@@ -16,6 +16,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.stages.withdraw import withdraw
+from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF
 from tests.flows.ocpp_logs import (
     BEGINNING,
@@ -145,3 +146,43 @@ def test_ids_of_transactions_may_hold_what_ids_of_sessions_may_not(tmp_path: Pat
     ids = [in_parts(tmp_path, [log[:3], log[3:]], CS_1).index.tolist() for log in logs]
     assert [len(one) for one in ids] == [1, 1, 1]
     assert len({one[0] for one in ids}) == 3
+
+
+def decided(workspace: Workspace, minutes: int, **rows: Any) -> None:
+    moment = Context.of(workspace, AS_OF + timedelta(minutes=minutes))
+    asked = Rows(dataset="sessions", **rows)
+    withdraw(moment, asked, action="withdraw", decided_by="me", reason="was not so")
+    check(moment)
+
+
+def test_what_rests_on_a_withdrawn_log_is_gone_on_with_no_more(tmp_path: Path) -> None:
+    mine, theirs = (stay_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
+    whole = tell(with_cars(tmp_path / "whole"), [mine], **CS_1)
+    workspace = with_cars(tmp_path / "depot")
+    tell(workspace, [mine[:3], theirs[-1:], mine[3:5]], **CS_1)
+    decided(workspace, 5, source="log-1.jsonl")
+    pd.testing.assert_frame_equal(tell(workspace, [mine[5:]], start=9, **CS_1), whole)
+
+
+def test_a_withdrawn_stay_stays_so_when_its_logs_are_sent_again(tmp_path: Path) -> None:
+    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    parts = [frames[:5], frames[5:]]
+    workspace = with_cars(tmp_path / "depot")
+    name = str(tell(workspace, parts, **CS_1).index[0])
+    decided(workspace, 5, key={"session_id": name})
+    for number, order in enumerate((parts, parts[::-1], parts[:1], parts[1:])):
+        assert tell(workspace, order, start=10 + 3 * number, **CS_1).empty
+    assert len(tell(workspace, [frames], start=30, **CS_1)) == 1, "another file says so"
+
+
+def test_tokens_of_guests_are_not_held(tmp_path: Path) -> None:
+    guest = stay_16(17, "visitor", 1, 8, 18, charge=True)
+    guest[-1][3]["idTag"] = "visitor"
+    mine = stay_16(18, "car1", 2, 8, 18, charge=True)
+    options = {"batteries": {"car1": "car1"}, **CS_1}
+    for number, parts in enumerate(([guest[5:]], [guest[5:], guest[:5]], [guest[:5], guest[5:]], [guest])):
+        workspace = with_cars(tmp_path / f"{number}")
+        assert len(tell(workspace, [mine[:4], *parts, mine[4:]], at_once=True, **options)) == 1
+        held = workspace.warehouse.read("raw_source")["transactions"].dropna()
+        assert len(held) > 1
+        assert not held.str.contains("visitor").any()

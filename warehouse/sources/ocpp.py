@@ -66,17 +66,18 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         log.notes.append(
             f"{len(unread)} lines or values could not be read and were left out, the first: {refusal}"
         )
-    rows, fragments, parts = list[dict[str, object]](), list[Fragment](), 0
+    rows, fragments, parts, guests = list[dict[str, object]](), list[Fragment](), 0, 0
     for transaction in found:
         before = next((one for one in going_on if _is_of(transaction, one)), None)
         row = None
         try:
             row = log.row(transaction, before)
         except OptionError as error:  # a guest's car, or no state of charge
-            refusal = refusal or error
             log.notes.append(f"{transaction.named}: left out, {error}")
-            if error.column == "batteries" and before is None:
-                continue  # of guests nothing is held
+            if isinstance(error, _GuestError):
+                guests += 1
+                continue  # nothing is held of them
+            refusal = refusal or error
         rows += [row] if row else []
         parts += transaction.goes_on_elsewhere or before is not None
         fragments += log.fragment(transaction, before, row)
@@ -84,7 +85,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         if refusal is not None:
             raise refusal
         quiet = "holds no transaction with a start and an end"
-        if found:
+        if len(found) > guests:
             raise EmptyFileError(f"{quiet}: {log.notes[0]}", file=file.name)
         log.notes.append(f"{file.name}: {quiet}")
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -138,9 +139,17 @@ class _Log:
         return [
             Fragment(
                 transaction_id=transaction.transaction_id, station=self.station, session_id=session,
-                battery_id=car, files=files, told=thinned(transaction.told),
+                battery_id=car, files=files, told=thinned([self._of_fleet(one) for one in transaction.told]),
             )
         ]  # fmt: skip
+
+    def _of_fleet(self, message: Told) -> Told:
+        """Return a message without a token that the fleet does not know: a guest's is nobody's business."""
+        batteries = self.options.get("batteries")
+        if not isinstance(batteries, Mapping) or message.token is None:
+            return message
+        known = any(_same_token(str(key), message.token) for key in batteries)
+        return message if known else replace(message, token=None)
 
     def row(self, transaction: Transaction, before: Joined | None) -> dict[str, object] | None:
         """Return a session; None of one that is left out, as a note says."""
@@ -302,10 +311,14 @@ def _battery_of(transaction: Transaction, options: Mapping[str, object], file: s
     if len(alike) == 1:
         return alike.pop()
     shown = " or ".join(repr(key) for key in (transaction.token, transaction.place) if key)
-    raise OptionError(
-        f"gives no battery for {shown}{nearest(transaction.token or '', [str(key) for key in batteries])}",
-        file=file, row=transaction.row, column="batteries",
-    )  # fmt: skip
+    meant = nearest(transaction.token or "", [str(key) for key in batteries])
+    raise (OptionError if meant else _GuestError)(
+        f"gives no battery for {shown}{meant}", file=file, row=transaction.row, column="batteries"
+    )
+
+
+class _GuestError(OptionError):
+    """A token that is not like one of the fleet's: of a car that is no matter here."""
 
 
 def _same_token(key: str, token: str | None) -> bool:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from warehouse.sources.ocpp_frames import Part, Reading, Told
 from warehouse.sources.ocpp_readings import can_rise
+from warehouse.sources.parsed import Parsed
 
 STAYS = ("session_id", "battery_id", "charger_id", "arrival_utc")
 
@@ -55,12 +56,14 @@ class Begun:
     """What earlier logs of a source hold.
 
     held: JSON objects of `as_text` in the order of their receipt, and when that was. stays: of those logs,
-    columns STAYS, in the order of their receipt. sources: the source_ids of the logs.
+    columns STAYS, in the order of their receipt. sources: the source_ids of the logs. withdrawn: what a
+    person has withdrawn of a log: its SHA-256, how it was read, and session_id.
     """
 
     held: tuple[tuple[dt.datetime | None, Mapping[str, Any]], ...] = ()
     stays: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(STAYS)))
     sources: frozenset[str] = frozenset()
+    withdrawn: frozenset[tuple[str, str | None, str]] = frozenset()
 
     def and_of(self, source_id: str, transactions: str | None, sessions: pd.DataFrame) -> "Begun":
         """Return it with what one more log told."""
@@ -69,6 +72,22 @@ class Begun:
             held=(*self.held, *((None, one) for one in json.loads(transactions or "[]"))),
             stays=pd.concat(stays, ignore_index=True) if stays else self.stays,
             sources=self.sources | {source_id},
+            withdrawn=self.withdrawn,
+        )
+
+    def without_withdrawn(self, parsed: Parsed, sha256: str, options: str | None) -> Parsed:
+        """Return what a log tells but for what was withdrawn of it, whatever else is held."""
+        names = parsed.frame["session_id"]
+        gone = {str(name) for name in names if (sha256, options, str(name)) in self.withdrawn}
+        if not gone:
+            return parsed
+        held = [one for one in json.loads(parsed.transactions or "[]") if one["session_id"] not in gone]
+        told = (f"session {name} is withdrawn (`v2g withdraw … --undo`)" for name in sorted(gone))
+        return replace(
+            parsed,
+            frame=parsed.frame[~names.isin(gone)].reset_index(drop=True),
+            notes=(*parsed.notes, *told),
+            transactions=json.dumps(held) if held else None,
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from warehouse.sources.canonical import CONSTANTS, parse_canonical
 from warehouse.sources.caps import CAPS, Caps
 from warehouse.sources.faults import Faults
 from warehouse.sources.mapped import FILLED, OPTIONS, parse_mapped
+from warehouse.sources.ocpp_fragments import Begun
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.pieces import pieces
 from warehouse.sources.rawfile import RawFile, load
@@ -197,7 +198,9 @@ def parse_source(
     if faults is not None and reader.columns:
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
-    given.pop(reader.beside or "", None)
+    beside = given.pop(reader.beside or "", None)
+    if isinstance(beside, Begun):
+        parsed = beside.without_withdrawn(parsed, file.sha256, _told(given))
     if parsed.joined or parsed.transactions:
         given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
@@ -290,7 +293,7 @@ def _fingerprint(value: object) -> str:
     if isinstance(value, pd.DataFrame):
         return value.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", float_format="%.17g")
     if isinstance(value, Mapping):
-        return ",".join(f"{name}={_fingerprint(one)}" for name, one in sorted(value.items()))
+        return json.dumps({str(name): _fingerprint(one) for name, one in value.items()}, sort_keys=True)
     if isinstance(value, Iterable) and not isinstance(value, str | dt.date):
         return ",".join(sorted(str(item) for item in value))
     return str(value)
