@@ -74,10 +74,10 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
             row = log.row(transaction, before)
         except OptionError as error:  # a guest's car, or no state of charge
             log.notes.append(f"{transaction.named}: left out, {error}")
-            if isinstance(error, _GuestError):
-                guests += 1
-                continue  # nothing is held of them
-            refusal = refusal or error
+            guests += (guest := isinstance(error, _GuestError))
+            refusal = refusal or (None if guest else error)
+            if error.column == "batteries":
+                continue  # of whom nothing is held
         rows += [row] if row else []
         parts += transaction.goes_on_elsewhere or before is not None
         fragments += log.fragment(transaction, before, row)
