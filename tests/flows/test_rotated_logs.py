@@ -268,5 +268,5 @@ def test_a_log_of_parts_alone_is_held_whatever_else_it_has(tmp_path: Path) -> No
     for before, after_it in ((torn, torn), (guest, []), ([], guest)):
         parts = [[*before, *REST], [*BEGINNING, *after_it]]
         pd.testing.assert_frame_equal(in_parts(tmp_path, parts, options), whole)
-    with pytest.raises(OptionError, match="gives no battery for 'guest'; did you mean 'guest1'"):
+    with pytest.raises(OptionError, match="gives no battery for 'guest' or 'evse:3'; did you mean 'guest1'"):
         in_parts(tmp_path, [guest], {"batteries": {"guest1": "car1"}, **CS_1})
