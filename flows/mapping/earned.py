@@ -55,30 +55,19 @@ def realised(known: Known, zone: str, against: Against) -> Earned:
     rows = known.newest("out_realised_car", by=by, where={"zone": zone})
     rows = rows[rows["market_date"] >= first] if first is not None and not pd.isna(first) else rows[:0]
     rows = rows.assign(eur=-rows["energy_cost_eur"] - rows["wear_eur"])
-    rows = rows[rows["mode"].isin([FOLLOWED, against])]
-    wide = rows.pivot_table(
-        index=["market_date", "battery_id"], columns="mode", values=["eur", "stored_kwh"], aggfunc="last",
-        dropna=False,
-    )  # fmt: skip
-    wide = wide.reindex(
-        columns=[(one, mode) for one in ("eur", "stored_kwh") for mode in (FOLLOWED, against)]
+    keys = ["market_date", "battery_id"]
+    own, other = (
+        rows.loc[rows["mode"] == mode, [*keys, "eur", "stored_kwh"]].set_index(keys)
+        for mode in (FOLLOWED, against)
     )
-    whole = np.isfinite(wide.to_numpy(dtype=np.float64)).all(axis=1)
-    # Without an account at all a car was not there: nobody lacks anything.
-    lacks = wide[~whole & wide.notna().any(axis=1).to_numpy()]
-    wide = wide[whole]
-    gains = pd.DataFrame(
-        {
-            "gain_eur": wide["eur"][FOLLOWED] - wide["eur"][against],
-            "stored_kwh": wide["stored_kwh"][FOLLOWED] - wide["stored_kwh"][against],
-            "cars": 1.0,
-        }
-    )
+    more = (own - other).rename(columns={"eur": "gain_eur"}).assign(cars=1.0)
+    whole = np.isfinite(more.to_numpy(dtype=np.float64)).all(axis=1)
+    lacks, more = more[~whole], more[whole]
     names = lacks.index.get_level_values("battery_id").value_counts().sort_index()
     return Earned(
         source="realised",
-        days=gains.groupby(level="market_date").sum().sort_index(),
-        cars=wide.index.get_level_values("battery_id").nunique(),
+        days=more.groupby(level="market_date").sum().sort_index(),
+        cars=more.index.get_level_values("battery_id").nunique(),
         left_out={str(name): int(days) for name, days in names.items()},
     )
 

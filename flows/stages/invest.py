@@ -59,7 +59,7 @@ def invest(context: Context, asked: Asked) -> StageResult:
     chargers = asked.chargers or earned.cars
     came = drawn(chargers, ranges, draws=asked.draws, seed=asked.seed)
     money = context.workspace.money
-    left_out = ", ".join(f"{name} ({days} days)" for name, days in earned.left_out.items())
+    left_out = ", ".join(f"{name} on {days} of its days" for name, days in earned.left_out.items())
     tables = {
         "income": [_income_row(earned, of_year, asked)],
         "investment": [_value_row(chargers, came)],
