@@ -20,7 +20,7 @@ from optimize.market.invest.suppositions import Range, Supposition, suppositions
 from optimize.market.invest.value import INCOME, Value
 
 Source = Literal["realised", "backtest"]
-NEVER = "never pays back"
+NEVER, UNLIKELY = "never pays back", "more likely than not never pays back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,17 +159,20 @@ def _share(came: Value) -> float:
 
 
 def _answer(came: Value) -> str:
-    return "pays back" if isfinite(quantiles(came.payback_years)[1]) else NEVER
+    if not np.isfinite(came.payback_years).any():
+        return NEVER
+    return "pays back" if isfinite(quantiles(came.payback_years)[1]) else UNLIKELY
 
 
 def _in_words(came: Value, money: Money) -> str:
     low, middle, high = (f"{money.of(one):.4g}" for one in quantiles(came.npv_eur))
     years = [f"{one:.3g}" if isfinite(one) else "never" for one in quantiles(came.payback_years)]
-    answer = _answer(came)
+    answer = told = _answer(came)
+    if answer not in (NEVER, UNLIKELY):
+        told += f" in {years[1]} years ({years[0]} to {years[2]})"
     if answer != NEVER:
-        answer += f" in {years[1]} years ({years[0]} to {years[2]})"
-    npv = f"NPV {middle} {money.sign} ({low} to {high})"
-    return f"{answer}, within its life in {_share(came):.0%} of draws; {npv}"
+        told += f", within its life in {_share(came):.0%} of draws"
+    return f"{told}; NPV {middle} {money.sign} ({low} to {high})"
 
 
 def _of_days(earned: Earned) -> str:

@@ -40,7 +40,7 @@ def value(chargers: int, figures: Mapping[str, FloatArray]) -> Value:
         annuity = np.where(rate > 0.0, -np.expm1(-life * grown) / rate, life)
         owed = invested / yearly
         years = np.where(rate > 0.0, -np.log1p(-rate * owed) / grown, owed)
-    paid = (yearly > 0.0) & (rate * invested < yearly) & (years <= life)
+    paid = (rate * invested < yearly) & (years <= life)
     return Value(
         invested_eur=invested,
         npv_eur=yearly * annuity - invested,
