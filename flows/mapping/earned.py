@@ -17,6 +17,7 @@ from warehouse.known import Known
 
 Against = Literal["ordered", "uncontrolled"]
 V2G = "v2g"
+_OF_A_CAR = ("mode", "battery_id", "energy_cost_eur", "wear_eur", "stored_kwh")
 _QUARTERS = {1: "January to March", 2: "April to June", 3: "July to September", 4: "October to December"}
 
 
@@ -52,7 +53,7 @@ def realised(known: Known, zone: str, against: Against) -> Earned:
     heads = known.newest("out_realised", by=by, where={"zone": zone}, columns=[*by, "followed_modes"])
     modes = heads["followed_modes"].astype(str).str.split(", ")
     first = heads.loc[[V2G in names for names in modes], "market_date"].min() if len(heads) else None
-    rows = known.newest("out_realised_car", by=by, where={"zone": zone})
+    rows = known.newest("out_realised_car", by=by, where={"zone": zone}, columns=[*by, *_OF_A_CAR])
     rows = rows[rows["market_date"] >= first] if first is not None and not pd.isna(first) else rows[:0]
     rows = rows.assign(eur=-rows["energy_cost_eur"] - rows["wear_eur"])
     keys = ["market_date", "battery_id"]
