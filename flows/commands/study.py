@@ -1,13 +1,17 @@
-"""Commands that look into what a day is worth to whom: study shares."""
+"""Commands that look into what V2G is worth to whom, and whether it pays: study shares, study investment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+
+if TYPE_CHECKING:
+    from optimize.market.invest.suppositions import Range, Supposition
 
 study = typer.Typer(help="What V2G is worth to whom; nothing is written.", no_args_is_help=True)
 
@@ -15,6 +19,7 @@ study = typer.Typer(help="What V2G is worth to whom; nothing is written.", no_ar
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
     study.command()(shares)
+    study.command()(investment)
     app.add_typer(study, name="study", rich_help_panel="Money")
 
 
@@ -65,3 +70,127 @@ def shares(
     with counting() as told:
         result = stage(Context.of(opened, call.as_of), market_date(day, call, opened.zone), asked, told)
     call.finish(result)
+
+
+_TOLD, _SUPPOSED = "has to be told", "as supposed"
+
+
+def _figure(option: str, text: str, default: str = _SUPPOSED) -> typer.models.OptionInfo:
+    """An option of a figure that is told as one number or as LOW:HIGH."""
+    info: typer.models.OptionInfo = typer.Option(option, metavar="LOW:HIGH", help=text, show_default=default)
+    return info
+
+
+def investment(
+    ctx: typer.Context,
+    charger: Annotated[
+        str | None, _figure("--charger", "€ a car: a charger that feeds back over one that does not.", _TOLD)
+    ] = None,
+    grid: Annotated[
+        str | None, _figure("--grid", "€ a car: connection and reinforcement for it; 0 if none is.", _TOLD)
+    ] = None,
+    life: Annotated[str | None, _figure("--life", "Years until a charger is replaced.", _TOLD)] = None,
+    gamma: Annotated[str | None, _figure("--gamma", "γ: what is paid for each € estimated.")] = None,
+    upkeep: Annotated[str | None, _figure("--upkeep", "Upkeep of a year, as a share of I.")] = None,
+    rate: Annotated[str | None, _figure("--rate", "Real discount rate of a year, 0.04 for 4 %.")] = None,
+    source: Annotated[
+        Literal["realised", "backtest"],
+        typer.Option("--income", help="Of followed plans, or of the back-test with most days."),
+    ] = "realised",
+    against: Annotated[
+        Literal["ordered", "uncontrolled"], typer.Option("--against", help="What V2G earns more than.")
+    ] = "ordered",
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAME", help="Of the back-test, as `v2g backtest` names it.")
+    ] = "v2g",
+    chargers: Annotated[
+        int | None,
+        typer.Option("--chargers", min=1, help="M, how many are bought.", show_default="cars of these days"),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1000, max=1_000_000, help="Draws of all figures at once.")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these draws: same seed, same answer.")] = 0,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Tell whether chargers that feed back pay: what they cost, NPV, payback, and what these hang on most.
+
+    I = M·(C_charger + C_grid)·γ, against what this fleet's own days earned net of wear: of followed plans
+    (`v2g realise`) or of a back-test, blocks of days drawn anew, from 14 days on; how many they are, and of
+    which quarters of a year there are none, is said. A figure is a number or LOW:HIGH: prices of chargers are
+    lognormal with these as 5 and 95 % quantiles, all else is uniform between. What is supposed has its source
+    in the answer; what nobody could be quoted for has to be told. Low and high of answers are 5 and 95 %
+    quantiles. The tornado moves one figure at a time between its own. Nothing is written. Exit 3 where cars
+    are left out of days.
+
+    Example: v2g study investment --charger 2000:5000 --grid 0:500 --life 8:12 --income backtest
+    """
+    from flows.backtest.strategies import BY_NAME
+    from flows.console import working
+    from flows.errors import UsageError
+    from flows.stages import Context
+    from flows.stages.invest import Asked, invest
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    if strategy not in BY_NAME:
+        raise UsageError(
+            f"--strategy {strategy}: there is no such strategy", hint=f"There are {', '.join(BY_NAME)}."
+        )
+    told = _told(
+        {
+            "charger_eur": ("--charger", charger),
+            "grid_eur": ("--grid", grid),
+            "life_years": ("--life", life),
+            "gamma": ("--gamma", gamma),
+            "upkeep": ("--upkeep", upkeep),
+            "rate": ("--rate", rate),
+        }
+    )
+    asked = Asked(
+        told=told, source=source, against=against, strategy=strategy,
+        chargers=chargers, draws=draws, seed=seed,
+    )  # fmt: skip
+    opened = call.open()
+    with working("what V2G earned, and what it costs"):
+        result = invest(Context.of(opened, call.as_of), asked)
+    call.finish(result)
+
+
+def _told(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
+    """The ranges that were told, by name; raises UsageError where one is needed that was not.
+
+    figures: by name, the option and its text.
+    """
+    from flows.errors import UsageError
+    from optimize.market.invest.suppositions import suppositions
+
+    supposed = suppositions()
+    lacking = [
+        f"{option} ({supposed[name].means}; {supposed[name].unit})"
+        for name, (option, text) in figures.items()
+        if text is None and supposed[name].default is None
+    ]
+    if lacking:
+        hint = "A number or LOW:HIGH, as a quotation has it."
+        raise UsageError(f"nothing is supposed of {', '.join(lacking)}: it has to be told", hint=hint)
+    return {
+        name: _range(supposed[name], option, text)
+        for name, (option, text) in figures.items()
+        if text is not None
+    }
+
+
+def _range(supposed: Supposition, option: str, text: str) -> Range:
+    """What was told of a figure: a number, or LOW:HIGH."""
+    from flows.errors import UsageError
+    from optimize.errors import ProblemError
+
+    low, _, high = text.partition(":")
+    try:
+        return supposed.told(float(low), float(high or low))
+    except ProblemError as error:
+        raise UsageError(f"{option} {text}: {error.rule}") from error
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: a number or LOW:HIGH is meant, as 2000:5000") from error
