@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from itertools import product
 from math import exp, log
 
@@ -23,8 +24,7 @@ from optimize.market.choice import (
     utility,
     worth_usd,
 )
-from optimize.market.contract import read_contract
-from tests.flows.test_settle import SHARED
+from tests.optimize.market_books import shipped_contract
 
 SMALL = Offer(
     name="small",
@@ -123,9 +123,9 @@ def test_what_was_not_asked_is_told() -> None:
 
 
 def test_a_contract_states_its_least_charge_and_no_dollars() -> None:
-    assert stated_in(read_contract(SHARED, "shared.toml")) == {}
-    limited = SHARED.replace("[bonus]", "[limits]\nmin_soc = 0.3\n[bonus]")
-    assert stated_in(read_contract(limited, "shared.toml")) == {"lower_soc_points": 30.0}
+    contract = shipped_contract("monthly_bonus.toml")
+    assert stated_in(contract) == {"lower_soc_points": 30.0}
+    assert stated_in(replace(contract, min_soc=Decimal(0))) == {}
 
 
 def test_a_fit_to_simulated_choices_finds_the_coefficients_again() -> None:
