@@ -43,12 +43,12 @@ _STEPS = {"lower_soc_points": 10.0, "guaranteed_soc_points": 10.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Owner:
-    """What is known of a car; None where nothing is. why: what stands against it by its contracts."""
+    """What is known of a car; None where nothing is. why: why it has no contract where several hold it."""
 
     battery_id: str
     calibration: Calibration | None
     benefit: Benefit | None
-    mode: str
+    privacy: str
     why: str | None
 
 
@@ -95,7 +95,7 @@ def _owners(context: Context, first: date, last: date) -> list[_Owner]:
             battery_id=name,
             calibration=twins.get(name),
             benefit=benefits.get(name),
-            mode=held[name].privacy if name in held else "full",
+            privacy=held[name].privacy if name in held else "full",
             why=twice.get(name),
         )
         for name in names
@@ -105,17 +105,21 @@ def _owners(context: Context, first: date, last: date) -> list[_Owner]:
 def _car_row(owner: _Owner, settings: OwnerSettings) -> dict[str, Any]:
     """A car's index and what it is of; what cannot be told is None, and `reason` says why."""
     weights = Weights(beta1=settings.beta1, beta2=settings.beta2, k=settings.k, t=settings.t)
-    row: dict[str, Any] = dict.fromkeys(
-        ("loss_low", "loss_median", "loss_high", "loss_since_utc", "quality", "u_deg", "risk", "acceptance")
-    )
-    benefit, reasons = owner.benefit, [owner.why] if owner.why else []
-    row |= {
-        "u_priv": settings.u_priv_totals if owner.mode == "totals" else settings.u_priv_full,
-        "privacy": owner.mode,
-        "benefit_eur": benefit.eur if benefit is not None and benefit.days else None,
-        "days": 0 if benefit is None else benefit.days,
-        "settled_days": 0 if benefit is None else benefit.settled,
-        "unsettled_days": 0 if benefit is None else benefit.unsettled,
+    benefit = owner.benefit or Benefit(eur=0.0, days=0, settled=0, unsettled=0)
+    reasons = [owner.why] if owner.why else []
+    row: dict[str, Any] = {
+        "battery_id": owner.battery_id,
+        "acceptance": None,
+        "index": None,
+        "benefit_eur": benefit.eur if benefit.days else None,
+        "days": benefit.days,
+        "settled_days": benefit.settled,
+        "unsettled_days": benefit.unsettled,
+        "risk": None,
+        "u_deg": None,
+        "u_priv": settings.u_priv_totals if owner.privacy == "totals" else settings.u_priv_full,
+        "privacy": owner.privacy,
+        **dict.fromkeys(("loss_low", "loss_median", "loss_high", "loss_since_utc", "quality")),
     }
     subject = f"car {owner.battery_id!r}"
     try:
@@ -125,12 +129,12 @@ def _car_row(owner: _Owner, settings: OwnerSettings) -> dict[str, Any]:
         reasons.append(f"{error.field} is {error.value}, {error.rule}")
     except _MissingError as error:
         reasons.append(str(error))
-    if not row["days"]:
-        reasons.append(_no_days(row["unsettled_days"]))
+    if not benefit.days:
+        reasons.append(_no_days(benefit.unsettled))
     if not reasons:
-        row["acceptance"] = acceptance(subject, row["benefit_eur"], row["risk"], weights)
-    index = UNCALIBRATED if row["acceptance"] is not None else None
-    return {"battery_id": owner.battery_id, **row, "index": index, "reason": "; ".join(reasons) or None}
+        found = acceptance(subject, benefit.eur, row["risk"], weights)
+        row |= {"acceptance": found, "index": UNCALIBRATED}
+    return row | {"reason": "; ".join(reasons) or None}
 
 
 class _MissingError(Exception):
