@@ -336,6 +336,13 @@ def _member(held: Mapping[str, Any]) -> MemberRecord:
     )
 
 
+def _interval(value: Any) -> Vector:
+    """Low, middle and high."""
+    if len(found := numbers(value)) != 3:
+        raise ValueError(f"{len(found)} numbers, an interval has 3")
+    return found
+
+
 def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
     members = held["members"]
     if not isinstance(members, list):
@@ -352,7 +359,7 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
         high=numbers(held["high"]),
         price=optional(held, "price", vectors) or {},
         doubt_left=optional(held, "doubt_left", vectors) or {},
-        year_loss=optional(held, "year_loss", numbers),
+        year_loss=optional(held, "year_loss", _interval),
     )
 
 

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from flows.context import Context
 from flows.mapping.contracted import contracts_of
 from flows.mapping.past import FOLLOWED
-from flows.plain import records
 from warehouse.known import Known
 from warehouse.rows import Scalar
 
@@ -66,14 +65,13 @@ def owner_benefits(context: Context, first: date, last: date) -> dict[str, Benef
 
 
 def _gained(known: Known, where: Where) -> dict[Key, float]:
-    """€ that each car's day cost less than uncontrolled, energy and wear, by the day's newest account."""
+    """€ that each car's day cost less than uncontrolled, energy and wear; NaN where a figure is none."""
     by = ["zone", "market_date"]
     accounts = known.newest("out_realised", by=by, where=where, columns=["realised_id", *by])
     ids = accounts.drop_duplicates("market_date", keep="last")["realised_id"].tolist()
-    cost: dict[tuple[date, str, str], float] = {}
     told = known.read("out_realised_car", where={"realised_id": ids, "mode": [FOLLOWED, OTHERWISE]})
-    for row in records(told):
-        cost[row["market_date"], row["battery_id"], row["mode"]] = row["energy_cost_eur"] + row["wear_eur"]
+    keys = zip(told["market_date"], told["battery_id"], told["mode"], strict=True)
+    cost = dict(zip(keys, (told["energy_cost_eur"] + told["wear_eur"]).tolist(), strict=True))
     return {
         (day, car): cost[day, car, OTHERWISE] - came
         for (day, car, mode), came in cost.items()
@@ -84,4 +82,5 @@ def _gained(known: Known, where: Where) -> dict[Key, float]:
 def _settled(known: Known, where: Where) -> dict[Key, float]:
     """Π_owner of each car and day, of the highest sequence."""
     rows = known.read("out_settlement", where=where).sort_values("sequence")
-    return {(row["market_date"], row["battery_id"]): row["owner_eur"] for row in records(rows)}
+    keys = zip(rows["market_date"], rows["battery_id"], strict=True)
+    return dict(zip(keys, rows["owner_eur"].tolist(), strict=True))

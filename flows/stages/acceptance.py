@@ -125,6 +125,7 @@ def _car_row(owner: _Owner, settings: OwnerSettings) -> dict[str, Any]:
     try:
         row |= _of_twin(subject, owner.calibration)
         row["risk"] = risk(subject, row["u_deg"], row["u_priv"], weights)
+        found = acceptance(subject, benefit.eur, row["risk"], weights)
     except ProblemError as error:
         reasons.append(f"{error.field} is {error.value}, {error.rule}")
     except _MissingError as error:
@@ -132,7 +133,6 @@ def _car_row(owner: _Owner, settings: OwnerSettings) -> dict[str, Any]:
     if not benefit.days:
         reasons.append(_no_days(benefit.unsettled))
     if not reasons:
-        found = acceptance(subject, benefit.eur, row["risk"], weights)
         row |= {"acceptance": found, "index": UNCALIBRATED}
     return row | {"reason": "; ".join(reasons) or None}
 

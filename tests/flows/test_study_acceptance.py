@@ -142,6 +142,18 @@ def test_a_risk_of_nothing_is_an_error_by_car(accounted: Workspace) -> None:
     assert {row["acceptance"] for row in cars(result).values()} == {None}
 
 
+def test_a_figure_that_is_none_and_a_second_contract_cost_their_own_car_alone(accounted: Workspace) -> None:
+    whole = cars(study(accounted))["car-2"]
+    twice = study(agreed(accounted, SHARED, SHARED.replace('"shared"', '"again"')))
+    assert "car-1: 2 contracts hold it" in twice.message
+    assert cars(twice)["car-2"] == whole
+    spoil(accounted, "UPDATE out_realised_car SET wear_eur = 'nan' WHERE battery_id = 'car-1'")
+    result = study(accounted)
+    assert "car-1: benefit_eur is nan, must be a finite number" in result.message
+    assert (result.exit_code, cars(result)["car-1"]["acceptance"]) == (3, None)
+    assert cars(result)["car-2"] == whole
+
+
 def test_days_that_nobody_accounted_for_are_no_days(accounted: Workspace) -> None:
     spoil(accounted, "DELETE FROM out_realised_car WHERE battery_id = 'car-1' AND market_date > '2024-03-20'")
     rows = cars(study(accounted))

@@ -61,5 +61,8 @@ def test_a_calibration_of_before_tells_none() -> None:
     old = replace(found, record=TwinRecord.from_json(json.dumps(document)))
     with pytest.raises(RecordError, match="holds no interval of next year's loss"):
         year_loss(old)
+    document["ensemble"]["year_loss"] = [0.01, 0.02]
+    with pytest.raises(RecordError, match="2 numbers, an interval has 3"):
+        TwinRecord.from_json(json.dumps(document))
     with pytest.raises(RecordError, match="holds no ensemble"):
         year_loss(replace(found, record=replace(found.record, ensemble=None)))
