@@ -166,8 +166,8 @@ class EnsembleRecord:
     95 %), and capacity over nominal by day from then on, as low, median and high of 90 %.
 
     ``soh``, ``l0_days``: of the moment that the band begins; a daily update keeps the band and moves both.
-    ``price``: of `twin.ensemble.mixture.Ensemble`, ``doubt_left``: of `twin.ensemble.outlook`; earlier
-    calibrations told neither.
+    ``price``, ``year_loss``: of `twin.ensemble.mixture.Ensemble`, ``doubt_left``: of `twin.ensemble.outlook`;
+    earlier calibrations told none of them.
     """
 
     members: tuple[MemberRecord, ...]
@@ -181,6 +181,7 @@ class EnsembleRecord:
     high: Vector
     price: Mapping[str, Vector] = field(default_factory=dict)
     doubt_left: Mapping[str, Vector] = field(default_factory=dict)
+    year_loss: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +336,13 @@ def _member(held: Mapping[str, Any]) -> MemberRecord:
     )
 
 
+def _interval(value: Any) -> Vector:
+    """Low, middle and high."""
+    if len(found := numbers(value)) != 3:
+        raise ValueError(f"{len(found)} numbers, an interval has 3")
+    return found
+
+
 def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
     members = held["members"]
     if not isinstance(members, list):
@@ -351,6 +359,7 @@ def _ensemble(held: Mapping[str, Any]) -> EnsembleRecord:
         high=numbers(held["high"]),
         price=optional(held, "price", vectors) or {},
         doubt_left=optional(held, "doubt_left", vectors) or {},
+        year_loss=optional(held, "year_loss", _interval),
     )
 
 

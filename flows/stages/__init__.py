@@ -9,6 +9,7 @@ settle     out_realised… → out_settlement, out_ledger    bill core_metering 
 realise    core_… + out_plan… → out_realised…
 ledger     out_ledger → exports, and what they prove    shares  core_… → lines to look at
 invest     out_realised… or out_backtest → lines to look at
+acceptance out_realised_car, out_settlement + out_calibration → lines to look at
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all
 They know neither Prefect nor the command line; each takes its `Context`, reads what was known once, maps,
 writes once, and leaves one row in out_run; what reads and maps for them is in `flows.mapping`.

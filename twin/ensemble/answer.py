@@ -202,6 +202,7 @@ def _record(
         high=_rounded(band.high),
         price=found.price,
         doubt_left=left,
+        year_loss=vector(found.year_loss),
     )
 
 

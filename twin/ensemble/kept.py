@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twin.health import Array
-from twin.record import EnsembleRecord
+from twin.record import EnsembleRecord, need
 from twin.types import Calibration
 
 _LEAST_FADE = 1e-6
@@ -27,7 +27,7 @@ class CapacityBand:
 def band_of(calibration: Calibration, told: EnsembleRecord) -> CapacityBand:
     """The band of the last full calibration, moved to where capacity and remaining life are now."""
     later = calibration.l0_days / max(told.l0_days, 1.0)
-    left = (calibration.soh - told.end_soh) / max(told.median[0] - told.end_soh, _LEAST_FADE)
+    left = _left(calibration, told)
 
     def moved(curve: tuple[float, ...]) -> Array:
         return told.end_soh + (np.array(curve) - told.end_soh) * left
@@ -38,6 +38,24 @@ def band_of(calibration: Calibration, told: EnsembleRecord) -> CapacityBand:
         median=moved(told.median),
         high=moved(told.high),
     )
+
+
+def year_loss(calibration: Calibration) -> tuple[float, float, float]:
+    """Capacity over nominal lost within a year of ordinary days: 5 %, 50 % and 95 % of the ensemble's draws.
+
+    Each draw's loss is from its own capacity at the last full calibration, so the doubt about that capacity
+    is none of it; like the band, it is moved to where capacity is now. RecordError of a calibration from
+    before draws' losses were kept: of bands of capacity alone no interval of a difference can be told.
+    """
+    told = need(calibration.record.ensemble, "ensemble")
+    low, median, high = need(told.year_loss, "interval of next year's loss")
+    left = _left(calibration, told)
+    return low * left, median * left, high * left
+
+
+def _left(calibration: Calibration, told: EnsembleRecord) -> float:
+    """Fade that is left until the end of life, over that at the last full calibration."""
+    return (calibration.soh - told.end_soh) / max(told.median[0] - told.end_soh, _LEAST_FADE)
 
 
 def ratio_of(beta: float, alone: float) -> float:

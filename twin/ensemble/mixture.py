@@ -47,6 +47,7 @@ _MOST, _LEAST_LOGIT_SD = (
 _ANY_SIZE = 0.09  # of five years' loss, where no law is known
 _FLOOR_LIVES = 4.0  # times the life so far, after which the floor grows no more
 _FIRST_DAY, _GRID_DAYS = 4.0, 42
+YEAR_DAYS = 365.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,9 @@ class Band:
 class Ensemble:
     """The mixture's figures, each as 5 %, 50 % and 95 % quantile, and who made it.
 
-    ``price``: by kind the `twin.ensemble.price.multiples` of the price that the medians make.
+    ``price``: by kind the `twin.ensemble.price.multiples` of the price that the medians make; ``year_loss``:
+    capacity over nominal lost in the year from now, of each draw against its own capacity today, so that the
+    doubt about today's is none of it.
     """
 
     members: tuple[Member, ...]
@@ -119,11 +122,18 @@ class Ensemble:
     calendar: tuple[float, float, float]
     band: Band
     price: Mapping[str, tuple[float, ...]]
+    year_loss: tuple[float, float, float]
 
 
 def grid_days() -> Array:
     """Days of the paths: 0, then evenly in their logarithm; capacity is nearly straight in √t between two."""
     return np.concatenate([[0.0], np.geomspace(_FIRST_DAY, HORIZON_DAYS, _GRID_DAYS)])
+
+
+def capacity_at(path: Array, at: float) -> Array:
+    """Capacity over nominal of each draw [draws, `grid_days`] a number of days from now."""
+    days = grid_days()
+    return np.array([np.interp(at, days, row) for row in path])
 
 
 def v2g_days(duty: StandardDuty, dod: Array, cycles: Array, soh: float) -> list[Profile]:
@@ -285,7 +295,8 @@ def mix(
     ratio = whole("log_ratio")
     alphas, betas = fit_alpha(x, ratio), fit_beta(x, ratio)
     days = grid_days()
-    band = np.array([quantiles(column, each) for column in whole("path").T]).T
+    path = whole("path")
+    band = np.array([quantiles(column, each) for column in path.T]).T
     # A battery does not mend: floors of the band must not make it seem to.
     band = np.minimum.accumulate(band, axis=1)
     starts = np.cumsum([0, *(len(one.l0) for one in drawn)])
@@ -321,6 +332,7 @@ def mix(
         calendar=told(whole("calendar")),
         band=Band(days=days, low=band[0], median=band[1], high=band[2]),
         price={of: one for of, one in spread.items() if one is not None},
+        year_loss=told(np.maximum(path[:, 0] - capacity_at(path, YEAR_DAYS), 0.0)),
     )
 
 

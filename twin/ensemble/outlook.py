@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from twin.ensemble.mixture import Draws, grid_days
+from twin.ensemble.mixture import Draws, capacity_at
 from twin.ensemble.siblings import CELL_SD
 from twin.health import Array
 from twin.law import fit_beta
@@ -48,10 +48,7 @@ def doubt_left(
         np.concatenate([getattr(one, name) for one in drawn])[own]
         for name in ("path", "calendar", "log_ratio", "l0")
     )
-    days = grid_days()
-    season, half = (
-        np.array([np.interp(at, days, row) for row in path]) for at in (SEASON_DAYS, HALF_YEAR_DAYS)
-    )
+    season, half = (capacity_at(path, at) for at in (SEASON_DAYS, HALF_YEAR_DAYS))
     now, lost = path[:, 0], path[:, 0] - season
     # What those that drive twice as far lose, over what those that rest do. Each cell differs from the next,
     # and so does this one from them.
