@@ -1,4 +1,4 @@
-"""Commands that look into what V2G is worth to whom, and whether it pays: study shares, acceptance and investment."""
+"""Commands on what V2G is worth to whom, and whether it pays: study shares, acceptance, investment."""
 
 from __future__ import annotations
 
