@@ -75,8 +75,9 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         except OptionError as error:  # a guest's car, or no state of charge
             log.notes.append(f"{transaction.named}: left out, {error}")
             guests += (guest := isinstance(error, _GuestError))
-            refusal = refusal or (None if guest else error)
-            if error.column == "batteries":
+            told_later = before is not None and transaction.token is None
+            refusal = refusal or (None if guest or told_later else error)
+            if error.column == "batteries" and not told_later:
                 continue  # of whom nothing is held
         rows += [row] if row else []
         parts += transaction.goes_on_elsewhere or before is not None
