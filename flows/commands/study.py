@@ -233,7 +233,7 @@ def acceptance(
 ) -> None:
     """Tell what each owner gained over the risk, as an index, and which of some offers owners would choose.
 
-    Index A = k·B/R + T with R = β1·U_deg + β2·U_priv, weights in the section owner of v2g.toml. B is the owner's
+    Index A = k·B/R + T with R = β1·U_deg + β2·U_priv, weights by section owner of v2g.toml. B is the owner's
     euros of the period: Π_owner of settled days where a contract holds the car, else what its account gained
     against uncontrolled. U_deg is the width of the twin's 90 % interval of next year's loss over its middle.
     No records of acceptance exist, so the index is uncalibrated: it ranks, it is no probability. Shares of
