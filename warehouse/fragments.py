@@ -16,30 +16,41 @@ HELD_FOR = dt.timedelta(days=60)
 """So long after a log the rest of it is waited for."""
 
 
+_FILES = "source = $source AND received_utc >= $since"
+_SOURCES = f"SELECT source_id FROM raw_source WHERE {_FILES}"  # noqa: S608
+
+
+def logs_of(warehouse: Warehouse, source: str, landing: dt.datetime) -> frozenset[str]:
+    """Return the source_ids of the logs that `begun` reads."""
+    with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
+        check_version(connection)
+        found = connection.sql(_SOURCES, params=_asked(source, landing)).fetchall()
+    return frozenset(source_id for (source_id,) in found)
+
+
 def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     """Return what is held of transactions by logs landed since HELD_FOR before, but for what is withdrawn.
 
     Logs received after `landing` are among them: what rests on one is not known before it.
     """
-    files = "source = $source AND received_utc >= $since"
     landed = f"""
         SELECT {", ".join(STAYS)}, file.source_id, file.sha256, file.options,
             gone.source_row IS NOT NULL AS withdrawn
-        FROM {received("sessions", files)} AS row JOIN raw_source AS file ON file.source_id = row.source_id
+        FROM {received("sessions", _FILES)} AS row JOIN raw_source AS file ON file.source_id = row.source_id
         LEFT JOIN {WITHDRAWN} AS gone ON gone.dataset = 'sessions'
             AND gone.source_id = row.source_id AND gone.source_row = row.source_row
         WHERE arrival_utc IS NOT NULL ORDER BY row.received_utc
     """  # noqa: S608
     held = f"""
         SELECT sha256, transactions, received_utc, {WHOLLY_WITHDRAWN} FROM raw_source AS file
-        WHERE {files} AND transactions IS NOT NULL ORDER BY received_utc
+        WHERE {_FILES} AND transactions IS NOT NULL ORDER BY received_utc
     """  # noqa: S608
-    how = {"source": source, "since": landing - HELD_FOR}
+    how = _asked(source, landing)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version(connection)
         stays = connection.sql(landed, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
-        sources = connection.sql(f"SELECT source_id FROM raw_source WHERE {files}", params=how).fetchall()  # noqa: S608
+        sources = connection.sql(_SOURCES, params=how).fetchall()
     gone, kept = stays[stays["withdrawn"]], stays[~stays["withdrawn"]]
     # Unless the same log counts, read in another way.
     of_session = _pairs(gone) - _pairs(kept)
@@ -60,6 +71,10 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
             for sha256, options, name in gone[["sha256", "options", "session_id"]].itertuples(index=False)
         ),
     )
+
+
+def _asked(source: str, landing: dt.datetime) -> dict[str, object]:
+    return {"source": source, "since": landing - HELD_FOR}
 
 
 def _pairs(stays: pd.DataFrame) -> set[tuple[str, str]]:

@@ -28,7 +28,7 @@ from warehouse.errors import (
     UnitError,
     nearest,
 )
-from warehouse.fragments import begun
+from warehouse.fragments import begun, logs_of
 from warehouse.recheck import check_again
 from warehouse.sources import (
     Received,
@@ -168,7 +168,7 @@ def land_files(
 
 def _overtaken(warehouse: Warehouse, source: str, known: object, moment: pd.Timestamp) -> bool:
     """Whether another call has landed what these files may go on from while they were read."""
-    return isinstance(known, Begun) and not begun(warehouse, source, moment).sources <= known.sources
+    return isinstance(known, Begun) and not logs_of(warehouse, source, moment) <= known.sources
 
 
 def _pieces(

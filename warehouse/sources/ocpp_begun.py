@@ -86,14 +86,14 @@ def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str)
 
 def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
     """Return where one of a transaction's id is held that is not joined to it, "" if none is."""
-    stations = {fragment.station for fragment in begun.of({transaction_id}, ())} - {station}
-    if stations:
+    held = begun.of({transaction_id}, ())
+    if stations := {fragment.station for fragment in held} - {station}:
         named = ", ".join(sorted("no station" if one is None else repr(one) for one in stations))
         return f" (one of that id is held of {named}: `station` tells whose a log is)"
     ids = begun.stays["session_id"][
         begun.stays["session_id"].astype(str).str.startswith(f"ocpp-{transaction_id}@")
     ]
-    if len(ids) and not begun.of({transaction_id}, ()):
+    if len(ids) and not held:
         return f" (session {ids.iloc[-1]} is of an earlier version: ingest its log again)"
     return ""
 
