@@ -49,10 +49,11 @@ def test_a_stay_is_told_followed_and_told_back(tmp_path: Path, version: Version)
     async def day() -> float:
         plan = made_plan({1: HOUR})
         folders(tmp_path, plan)
-        async with serving(tmp_path, [1], speed=900.0) as (gateway, url):
-            (one,) = simulated(plan, url, version=version, speed=900.0)
-            await asyncio.wait_for(drive([one]), 30)
-            assert kinds(gateway) - {"left early"} == (
+        async with serving(tmp_path, [1], speed=450.0) as (gateway, url):
+            (one,) = simulated(plan, url, version=version, speed=450.0)
+            await asyncio.wait_for(drive([one]), 60)
+            # at this speed a machine that halts for 0.7 s looks like a clock that is off by five minutes
+            assert kinds(gateway) - {"left early", "clock off"} == (
                 {"refuses to discharge"} if version != "2.1" else set()
             )
             running = [p for p in one.set_profiles if p["charging_profile_purpose"] == "TxProfile"]
