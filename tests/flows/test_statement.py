@@ -1,4 +1,4 @@
-"""An owner's statement: sums by hand from the ledger, proof by the files alone, encryption, what is left out."""
+"""An owner's statement: sums by hand, proof by the files alone, encryption, what is left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import zipfile
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from flows.stages import Context
 from flows.stages.ledger import make_key
 from flows.stages.statement import settle_month, statement, verify_statement
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY
+from tests.flows.conftest import DAY
 from tests.flows.test_realise import NEXT, OVER
-from tests.flows.test_settle import agreed, late_meter, rows_of, settled, settled_around, settled_depot
+from tests.flows.test_settle import late_meter, rows_of, settled, settled_around, settled_depot
 from warehouse.errors import LedgerError
 
 __all__ = ["settled_around", "settled_depot"]
@@ -126,8 +126,6 @@ def test_a_sum_that_was_signed_wrong_is_found(depot: Workspace, tmp_path: Path) 
 
 def certificate(folder: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Path:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "owner")])
-    from datetime import UTC, datetime
-
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     made = made.serial_number(1).not_valid_before(datetime(2024, 1, 1, tzinfo=UTC))
     signed = made.not_valid_after(datetime(2034, 1, 1, tzinfo=UTC)).sign(key, hashes.SHA256())
@@ -182,9 +180,7 @@ def test_without_key_contract_or_day_there_is_none(settled_depot: Workspace, tmp
         settle_month(context, date(2030, 1, 1))
 
 
-def test_a_contract_that_keeps_totals_alone_shows_no_energies(
-    settled_depot: Workspace, tmp_path: Path
-) -> None:
+def test_a_contract_of_totals_alone_shows_no_energies(settled_depot: Workspace, tmp_path: Path) -> None:
     quiet = (settled_depot.root / "contract 0.toml").read_text() + '[privacy]\nmode = "totals"\n'
     workspace = agreed_again(settled_depot, quiet)
     make_key(workspace, "example.org/fleet")
