@@ -9,7 +9,7 @@ from flows.publish.html import environment_of, style_of
 from flows.workspace import Workspace
 
 LINES = {
-    "owner_share_eur": "Your share of what energy cost less",
+    "owner_share_eur": "Your part of it",
     "fed_back_eur": "For energy fed back",
     "bonus_eur": "For hours plugged in",
     "free_eur": "Charging paid back",

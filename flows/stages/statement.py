@@ -41,7 +41,10 @@ _KIND = "v2g-planner/statement/1"
 
 
 def settle_month(context: Context, month: date) -> tuple[StageResult, StageResult]:
-    """Account for the days of a month that are over, and settle those that have an account."""
+    """Account for the days of a month that are over, and settle those that have an account.
+
+    The answers have no tables: those are of all cars.
+    """
     zone = context.workspace.zone
     over = [day for day in _days_of(month) if market_day_bounds(day, zone)[1] <= context.as_of]
     if not over:
@@ -55,7 +58,8 @@ def settle_month(context: Context, month: date) -> tuple[StageResult, StageResul
     )
     if known.empty:
         raise NoAccountError(f"no day of {month:%Y-%m} has an account: {accounts.message}")
-    return accounts, settle_days(context, sorted(set(known["market_date"])))
+    settled = settle_days(context, sorted(set(known["market_date"])))
+    return replace(accounts, tables={}), replace(settled, tables={})
 
 
 def statement(
@@ -85,7 +89,8 @@ def statement(
             verify_statement(fresh, key=export.key.verifier.text, witnesses=(), since=None)
         written = folder / name / _PAGE
     else:
-        written = write_whole(make_folder(folder) / f"{name}{SUFFIX}", sealed_for(encrypt_for, files))
+        sealed = sealed_for(encrypt_for, files)
+        written = write_whole(make_folder(folder) / f"{name}{SUFFIX}", sealed)
     money = said["money"]
     return StageResult(
         stage="statement",

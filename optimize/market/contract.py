@@ -13,7 +13,7 @@
     v2g_kwh_per_month = 200.0
 
     [guarantee]
-    compensation_eur = 10.0           # for each departure with less than was promised
+    compensation_eur = 10.0           # for each departure with less than promised by half a percent or more
 
     [pay]
     eur_per_kwh_fed_back = 0.05       # metered at the plug
