@@ -27,7 +27,7 @@ from flows.stages.statement import settle_month, statement, verify_statement
 from flows.workspace import Workspace
 from tests.flows.conftest import DAY
 from tests.flows.test_realise import NEXT, OVER
-from tests.flows.test_settle import late_meter, rows_of, settled, settled_around, settled_depot
+from tests.flows.test_settle import agreed_anew, late_meter, rows_of, settled, settled_around, settled_depot
 from warehouse.errors import LedgerError
 
 __all__ = ["settled_around", "settled_depot"]
@@ -182,18 +182,13 @@ def test_without_key_contract_or_day_there_is_none(settled_depot: Workspace, tmp
 
 def test_a_contract_of_totals_alone_shows_no_energies(settled_depot: Workspace, tmp_path: Path) -> None:
     quiet = (settled_depot.root / "contract 0.toml").read_text() + '[privacy]\nmode = "totals"\n'
-    workspace = agreed_again(settled_depot, quiet)
+    workspace = agreed_anew(settled_depot, quiet)
     make_key(workspace, "example.org/fleet")
     settle_month(Context.of(workspace, OVER), MONTH)
     page = stated(workspace, tmp_path / "out")
     said = json.loads((page.parent / "statement.json").read_text())
     assert set(said["energy"].values()) == {None} and said["battery"]["v2g"] is None
     assert "keeps totals alone" in page.read_text(encoding="utf-8")
-
-
-def agreed_again(workspace: Workspace, text: str) -> Workspace:
-    (workspace.root / "contract 0.toml").write_text(text, encoding="utf-8")
-    return Workspace.open(workspace.root)
 
 
 def test_by_one_command_from_accounts_to_a_verified_statement(settled_depot: Workspace) -> None:
