@@ -16,7 +16,7 @@ import pandas as pd
 
 from flows.clock import tomorrow
 from flows.context import Context
-from flows.errors import FlowsError
+from flows.errors import FlowsError, NoAccountError
 from flows.mapping.executed import Executed
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.past import FOLLOWED
@@ -31,7 +31,7 @@ from optimize.realised import realise as account_of
 from optimize.types import DayProblem, Mode, ModePlan
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.rows import Scalar
-from warehouse.zones import market_day_slots
+from warehouse.zones import market_day_bounds, market_day_slots
 
 _LATE_DAYS = 3
 _MOST_DAYS = 31
@@ -58,7 +58,7 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
     return StageResult(
         stage="realise",
         status="degraded" if missing else "ok",
-        message="; ".join([*message, *missing]) or "no plan was followed",
+        message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
         tables={"days": told},
         details={"accounts": done},
@@ -80,9 +80,19 @@ def days_to_account(context: Context) -> list[date]:
     return [today - timedelta(days=number) for number in range(since, 0, -1)]
 
 
+def _spoken(days: Sequence[date]) -> str:
+    """Days by their dates, of many the first and the last."""
+    first, last = min(days), max(days)
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
 def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     """The rows to show of a day; none where no plan was followed on it."""
     known, zone = context.known, context.workspace.zone
+    if context.as_of < market_day_bounds(day, zone)[1]:
+        raise NoAccountError(
+            f"no account of {day}: the day is not over as of {context.as_of:%Y-%m-%d %H:%M} UTC"
+        )
     executed = Executed.of(known, zone, market_day_slots(day, zone))
     if not executed.plan_ids:
         return []
