@@ -21,7 +21,8 @@ from warehouse.zones import market_day_bounds, market_timezone
 MODEL = "regression"
 HISTORY_DAYS = 1470
 FEW_DAYS, LEAST_DAYS, BAND_DAYS = 28, 60, 28
-"""So many whole days are needed, without and with a band; the band is of the last errors, of what was issued or else made up for."""
+"""So many whole days are needed, without and with a band; it is of the last errors, of what was issued or
+else made up for."""
 _QUARTERS = 96
 
 
@@ -60,7 +61,7 @@ def price_forecast(
 
 
 def expected_prices(known: Known, zone: str, day: date) -> FloatArray | str:
-    """What `price_forecast` expects of a day, [96], without a band and from `FEW_DAYS` days on, or why not."""
+    """What `price_forecast` expects of a day, [96], without a band and so from `FEW_DAYS` on, or why not."""
     past = _Past.of(known, zone, day, FEW_DAYS)
     return past if isinstance(past, str) else past.expected(len(past.prices)).repeat(past.step)
 
