@@ -76,6 +76,11 @@ STRATEGIES = (
         told="v2g decided at 11:30 the day before on the prices of the day before",
     ),
     Strategy(
+        name="regression",
+        course=Course(name="regression", unknown_prices="regression"),
+        told="v2g decided at 11:30 the day before on a regression on the days before",
+    ),
+    Strategy(
         name="foresight-sessions",
         course=Course(name="foresight-sessions", foreseen=_SESSIONS),
         told="v2g that knows every stay to come",
