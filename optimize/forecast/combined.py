@@ -17,6 +17,8 @@ from optimize.forecast.price_regression import LEAST_DAYS, forecast_prices
 
 FITTED_DAYS, LEAST_FITTED_DAYS = 60, 14
 """So many of the last days are what weights are fitted to; with fewer than the second all weigh the same."""
+_WINDOWS = (182,)
+"""Days that the regression sees: one window, since weights need what it would have said of each fitted day."""
 _LIKE_DAYS, _WEEK, _SATURDAY = 7, 7, 5
 
 
@@ -44,7 +46,7 @@ def _shape(prices: FloatArray) -> FloatArray:
 
 def _members(prices: FloatArray, weekday: IntArray, day: int) -> FloatArray:
     """What each member says of a day by those before it, [members, slots]."""
-    regression = forecast_prices(prices[:day], weekday[: day + 1])
+    regression = forecast_prices(prices[:day], weekday[: day + 1], windows=_WINDOWS)
     like = (weekday[:day] >= _SATURDAY) == (weekday[day] >= _SATURDAY)
     return np.array(
         [
