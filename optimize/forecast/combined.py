@@ -18,7 +18,7 @@ from optimize.forecast.price_regression import LEAST_DAYS, forecast_prices
 FITTED_DAYS, LEAST_FITTED_DAYS = 60, 14
 """So many of the last days are what weights are fitted to; with fewer than the second all weigh the same."""
 _WINDOWS = (182,)
-"""Days that the regression sees: one window, since weights need what it would have said of each fitted day."""
+"""Days that the regression sees: one window, since it has to be made for each fitted day too."""
 _LIKE_DAYS, _WEEK, _SATURDAY = 7, 7, 5
 
 
