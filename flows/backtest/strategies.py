@@ -76,9 +76,9 @@ STRATEGIES = (
         told="v2g decided at 11:30 the day before on the prices of the day before",
     ),
     Strategy(
-        name="regression",
-        course=Course(name="regression", unknown_prices="regression"),
-        told="v2g decided at 11:30 the day before on a regression on the days before",
+        name="combined",
+        course=Course(name="combined", unknown_prices="combined"),
+        told="v2g decided at 11:30 the day before on several forecasts, each by how well it did",
     ),
     Strategy(
         name="foresight-sessions",

@@ -14,6 +14,7 @@ from flows.mapping.like_days import LikeDays
 from flows.mapping.retail import spread
 from optimize.arrays import FloatArray, IntArray
 from optimize.forecast.band import ErrorBand
+from optimize.forecast.combined import combined_prices
 from optimize.forecast.price_regression import forecast_prices
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_timezone
@@ -21,7 +22,7 @@ from warehouse.zones import market_day_bounds, market_timezone
 MODEL = "regression"
 HISTORY_DAYS = 1470
 FEW_DAYS, LEAST_DAYS, BAND_DAYS = 28, 60, 28
-"""So many whole days are needed, without and with a band; it is of the last errors, of what was issued or
+"""So many whole days are needed, combined and with a band; it is of the last errors, of what was issued or
 else made up for."""
 _QUARTERS = 96
 
@@ -61,9 +62,9 @@ def price_forecast(
 
 
 def expected_prices(known: Known, zone: str, day: date) -> FloatArray | str:
-    """What `price_forecast` expects of a day, [96], without a band and so from `FEW_DAYS` on, or why not."""
+    """What several forecasts combined expect of a day, [96], or why there is nothing to expect it by."""
     past = _Past.of(known, zone, day, FEW_DAYS)
-    return past if isinstance(past, str) else past.expected(len(past.prices)).repeat(past.step)
+    return past if isinstance(past, str) else combined_prices(past.prices, past.weekday).repeat(past.step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
