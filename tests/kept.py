@@ -1,14 +1,17 @@
 """What tests make once and share between their processes, and the next run: copies of it, kept on disk.
 
-It lies in .pytest_cache/kept of the checkout: delete that folder to have everything made anew. Nothing in it
-is ever stale, since its name holds a digest of all that makes it: the Python that runs, every package that is
-installed, the sources of the rooms, the files of the tests that make it, and whatever else they are told.
+It lies in the user's cache folder, as compiled kernels do, so that a fresh checkout of the same sources finds
+it too: delete `FOLDER` to have everything made anew. Nothing in it is ever stale, since its name holds a
+digest of all that makes it: the Python that runs, every package that is installed, the sources of the rooms,
+the files of the tests that make it, and whatever else they are told. Of one thing the `VERSIONS` that were
+used last stay: checkouts of other sources work beside.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import pickle
 import shutil
 import sys
@@ -23,7 +26,8 @@ from flows.version import ROOMS, source_hash
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
-FOLDER = ROOT / ".pytest_cache" / "kept"
+FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "v2g-planner" / "tests"
+VERSIONS = 4
 
 
 def kept(
@@ -53,8 +57,10 @@ def kept(
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder / f"{name}-{digest}"
-        if not done.is_dir():
-            for left in folder.glob(f"{name}-*"):  # of other sources, or of whoever was ended in the middle
+        if done.is_dir():
+            os.utime(done)
+        else:
+            for left in (*folder.glob(f"{name}-begun-*"), *_oldest(folder, name)):  # begun: its maker was ended
                 shutil.rmtree(left, ignore_errors=True)
             begun = Path(tempfile.mkdtemp(prefix=f"{name}-begun-", dir=folder))
             try:
@@ -64,6 +70,12 @@ def kept(
                 shutil.rmtree(begun, ignore_errors=True)
                 raise
         return Path(shutil.copytree(done, into))
+
+
+def _oldest(folder: Path, name: str) -> list[Path]:
+    """What goes before one more is made: of other sources, and used longer ago than most."""
+    made = [one for one in folder.glob(f"{name}-*") if one.is_dir()]
+    return sorted(made, key=lambda one: one.stat().st_mtime, reverse=True)[VERSIONS - 1 :]
 
 
 def kept_value(
