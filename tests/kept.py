@@ -16,7 +16,8 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -26,7 +27,8 @@ from flows.version import ROOMS, source_hash
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
-FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "v2g-planner" / "tests"
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "v2g-planner"
+FOLDER = CACHES / "tests"
 VERSIONS = 4
 
 
@@ -60,7 +62,10 @@ def kept(
         if done.is_dir():
             os.utime(done)
         else:
-            for left in (*folder.glob(f"{name}-begun-*"), *_oldest(folder, name)):  # begun: its maker was ended
+            for left in (
+                *folder.glob(f"{name}-begun-*"),
+                *_oldest(folder, name),
+            ):  # begun: its maker was ended
                 shutil.rmtree(left, ignore_errors=True)
             begun = Path(tempfile.mkdtemp(prefix=f"{name}-begun-", dir=folder))
             try:
@@ -101,6 +106,25 @@ def digest_of(made_by: Sequence[Path], rooms: Sequence[str]) -> str:
         source = file.read_bytes()
         digest.update(f" {file.name} {len(source)} ".encode() + source)
     return digest.hexdigest()[:24]
+
+
+@contextmanager
+def type_cache() -> Iterator[Path]:
+    """mypy's own folder of this Python, for one process at a time; it takes only what is as it was.
+
+    By content, wherever the checkout lies; what mypy finds of one Python's packages is not so for another.
+    """
+    folder = CACHES / f"mypy-{sys.implementation.cache_tag}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError:
+        with tempfile.TemporaryDirectory() as own:
+            yield Path(own)
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 @cache
