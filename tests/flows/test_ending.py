@@ -20,7 +20,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.record import write_run
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, copied, fleet_rows, put, site_rows
+from tests.flows.conftest import AS_OF, DAY, copied, created, fleet_rows, put, site_rows
 from tests.flows.prefect_database import put_database
 from tests.flows.processes import processes_of
 from tests.flows.serving import Serving, free_port, served, soon, v2g
@@ -32,9 +32,7 @@ CARS = 8
 def checked_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder around a depot with more cars to calibrate than two workers do in a minute."""
     around = tmp_path_factory.mktemp("fleet")
-    made = Workspace.create(around / "depot", zone="DE-LU")
-    settings = made.root / "v2g.toml"
-    settings.write_text(settings.read_text().replace("workers = 0", "workers = 2"), encoding="utf-8")
+    made = created(around / "depot", workers=2)
     put(made, "sites", site_rows())
     first = fleet_rows().iloc[[0]]
     cars = [
@@ -42,7 +40,7 @@ def checked_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(CARS)
     ]
     put(made, "fleet", pd.concat(cars))
-    assert check(Context.of(Workspace.open(made.root), AS_OF)).exit_code == 0
+    assert check(Context.of(made, AS_OF)).exit_code == 0
     return around
 
 
