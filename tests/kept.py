@@ -23,7 +23,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypeVar
 
-from flows.version import ROOMS, source_hash
+from flows.version import ROOMS, imported, source_hash
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -96,6 +96,11 @@ def kept_value(
         into = kept(label, Path(around) / "copy", pickled, made_by=made_by, rooms=rooms)
         found: T = pickle.loads((into / "value").read_bytes())  # noqa: S301 what these tests wrote
     return found
+
+
+def sources_of(module: str) -> list[Path]:
+    """The file of a module of the tests and of all that it imports of them, in turn."""
+    return [ROOT / file for file in imported(ROOT, module)]
 
 
 def digest_of(made_by: Sequence[Path], rooms: Sequence[str]) -> str:
