@@ -24,53 +24,70 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 HERE = Path(__file__).parent
-# By what they cost a process, the dearest first; all others follow by their number of tests.
+# By how long they take, waiting as well, the longest first; all others follow by their number of tests.
 LONGEST = (
     "flows/test_ending.py",
+    "twin/test_twin_dispute.py",
     "flows/test_real_prices.py",
+    "flows/test_daily.py",
+    "flows/test_jobs.py",
     "flows/test_backtest.py",
     "optimize/test_fleet_engine.py",
-    "test_house.py",
     "twin/test_twin_recovery.py",
-    "flows/test_backtest_ending.py",
+    "flows/test_gateway.py",
     "flows/test_price_holes.py",
-    "flows/test_jobs.py",
-    "flows/test_received.py",
-    "flows/test_settle.py",
-    "twin/test_twin_dispute.py",
-    "flows/test_plan_races.py",
-    "flows/test_dead_prefect.py",
-    "optimize/test_fleet_tidy.py",
-    "flows/test_realise.py",
-    "flows/test_prices.py",
-    "flows/test_day_goes_on.py",
-    "flows/test_open_stays.py",
-    "flows/test_replan_at_arrival.py",
-    "flows/test_plan_now.py",
-    "flows/test_knowledge_of_stages.py",
-    "flows/test_ledger.py",
-    "flows/test_serve_gateway.py",
-    "twin/test_twin_calibration.py",
-    "flows/test_daily.py",
-    "flows/test_plan_left_out.py",
-    "flows/test_disputes.py",
-    "flows/test_expected.py",
     "twin/test_twin_faults.py",
-    "twin/test_twin_life.py",
-    "flows/test_grid.py",
     "flows/test_serve_closed.py",
-    "flows/test_serve_browser.py",
-    "flows/test_plan.py",
+    "flows/test_serve_gateway.py",
+    "test_house.py",
+    "optimize/test_fleet_tidy.py",
+    "flows/test_backtest_ending.py",
+    "flows/test_work_pool.py",
+    "flows/test_dead_prefect.py",
     "optimize/test_planning_truth.py",
-    "flows/test_withdraw.py",
+    "twin/test_twin_counted.py",
+    "flows/test_serve.py",
+    "flows/test_logs_of_one_stay.py",
+    "flows/test_plan_races.py",
     "warehouse/test_stays.py",
-    "warehouse/test_promotion_property.py",
+    "flows/test_knowledge_of_stages.py",
+    "flows/test_rotated_logs.py",
+    "flows/test_day_goes_on.py",
+    "flows/test_replan_at_arrival.py",
+    "flows/test_realise.py",
+    "warehouse/test_source_memory.py",
+    "flows/test_received.py",
+    "flows/test_later_stays.py",
+    "flows/test_gateway_killed.py",
+    "flows/test_plan_left_out.py",
+    "flows/test_fetch_day.py",
+    "flows/test_ledger.py",
+    "optimize/test_fleet_least.py",
+    "flows/test_open_stays.py",
+    "flows/test_prices.py",
+    "twin/test_twin_calibration.py",
+    "optimize/test_planning_edges.py",
+    "flows/test_disputes.py",
+    "optimize/test_rules_everywhere.py",
+    "flows/test_telemetry_cases.py",
+    "flows/test_grid.py",
+    "flows/test_plan.py",
+    "flows/test_serve_browser.py",
+    "warehouse/test_store_parts.py",
+    "flows/test_plan_now.py",
+    "flows/test_horizon.py",
+    "flows/test_gateway_rows.py",
+    "warehouse/test_received.py",
     "flows/test_cli.py",
-    "twin/test_twin_past.py",
-    "twin/test_twin_record.py",
-    "twin/test_twin_intervals.py",
-    "twin/test_twin_state.py",
-    "flows/test_private.py",
+    "twin/test_twin_silence.py",
+    "warehouse/test_migrations.py",
+    "optimize/test_planning_apart.py",
+    "twin/test_twin_metered.py",
+    "optimize/test_rescue.py",
+    "flows/test_status.py",
+    "twin/test_twin_life.py",
+    "flows/test_ladder_of_plans.py",
+    "flows/test_withdraw.py",
 )
 # Their tests share nothing that is dear to make: each may run in another process than its neighbours.
 IN_PARTS = ("twin/test_twin_recovery.py", "test_house.py")
@@ -83,6 +100,12 @@ def _zones_that_a_test_defines_end_with_it() -> Iterator[None]:
 
     with patch.dict(zones._OWN), patch.dict(zones._KNOWN):
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: a sixth of their time tests wait, for a server or a clock."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 def _place(file: str) -> int:

@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 
 import pytest
+
+from tests.kept import type_cache
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("warehouse", "data_checks", "twin", "optimize", "flows")
@@ -29,9 +32,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
     ids=lambda words: " ".join(words),
 )
 def test_checker_is_content(command: list[str]) -> None:
-    done = subprocess.run(
-        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    with type_cache() if command == ["mypy"] else nullcontext() as cache:
+        done = subprocess.run(
+            [BIN / command[0], *command[1:], *([f"--cache-dir={cache}"] if cache else [])],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 

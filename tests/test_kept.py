@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests import conftest
-from tests.kept import digest_of, kept
+from tests.kept import VERSIONS, digest_of, kept
 
 
 def make(folder: Path) -> None:
@@ -49,12 +50,23 @@ def test_processes_that_ask_at_once_make_it_once_and_each_has_its_own(around: Pa
     assert (around / "made").read_text() == "x"
 
 
-def test_what_other_sources_made_is_not_taken_and_goes(around: Path) -> None:
+def test_what_other_sources_made_is_not_taken_and_the_longest_unused_goes(around: Path) -> None:
+    sizes = [*range(VERSIONS), 0, VERSIONS, 0]  # the first again before one too many, and after it
+    for number, size in enumerate(sizes):
+        (around / "maker.py").write_text(f"size = {size}\n")
+        one_of_several(number, around)
+    assert (around / "made").read_text() == "x" * (VERSIONS + 1)
+    assert len([one for one in (around / "kept").iterdir() if one.is_dir()]) == VERSIONS
+    (around / "maker.py").write_text("size = 1\n")
+    one_of_several(len(sizes), around)
+    assert (around / "made").read_text() == "x" * (VERSIONS + 2)
+
+
+def test_whoever_was_ended_in_the_middle_leaves_nothing_for_long(around: Path) -> None:
+    left = around / "kept" / f"thing-{sys.implementation.cache_tag}-begun-x"
+    left.mkdir(parents=True)
     one_of_several(0, around)
-    (around / "maker.py").write_text("size = 2\n")
-    one_of_several(1, around)
-    assert (around / "made").read_text() == "xx"
-    assert len([one for one in (around / "kept").iterdir() if one.is_dir()]) == 1
+    assert not left.exists()
 
 
 def test_rooms_and_files_are_in_the_digest(around: Path) -> None:

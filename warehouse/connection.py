@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,7 +35,8 @@ _thread_locks: dict[Path, threading.Lock] = {}
 _hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
 _kept_open: set[tuple[int, Path]] = set()
-_thread = threading.local()  # .shared: files that this thread has attached for several reads
+# .shared: files that this thread has attached for several reads; .found_good: of these, looked into already
+_thread = threading.local()
 
 
 @contextmanager
@@ -88,6 +89,16 @@ def shared(path: Path, *, timeout_s: float) -> Iterator[None]:
             yield
         finally:
             del _shared()[path]
+            _found_good().discard(path)
+
+
+def once_while_shared(path: Path, look: Callable[[], object]) -> None:
+    """Look into a file, and no second time within a block of `shared`, in which nothing changes there."""
+    if path in _found_good():
+        return
+    look()
+    if path in _shared():
+        _found_good().add(path)
 
 
 @contextmanager
@@ -118,6 +129,11 @@ def _still_open(path: Path) -> Iterator[None]:
         _kept_open.discard((os.getpid(), path))
         forget(path)
         raise
+
+
+def _found_good() -> set[Path]:
+    found: set[Path] = _thread.__dict__.setdefault("found_good", set())
+    return found
 
 
 def _shared() -> dict[Path, duckdb.DuckDBPyConnection]:

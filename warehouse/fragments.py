@@ -7,7 +7,7 @@ import pandas as pd
 
 from warehouse.beliefs import WITHDRAWN, received
 from warehouse.connection import connect
-from warehouse.schema import check_version
+from warehouse.schema import check_version_once
 from warehouse.sources.ocpp_fragments import STAYS, Begun
 from warehouse.store import Warehouse
 from warehouse.withdrawal import WHOLLY_WITHDRAWN
@@ -23,7 +23,7 @@ _SOURCES = f"SELECT source_id FROM raw_source WHERE {_FILES}"  # noqa: S608
 def logs_of(warehouse: Warehouse, source: str, landing: dt.datetime) -> frozenset[str]:
     """Return the source_ids of the logs that `begun` reads."""
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         found = connection.sql(_SOURCES, params=_asked(source, landing)).fetchall()
     return frozenset(source_id for (source_id,) in found)
 
@@ -47,7 +47,7 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     """  # noqa: S608
     how = _asked(source, landing)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         stays = connection.sql(landed, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
         sources = connection.sql(_SOURCES, params=how).fetchall()

@@ -11,7 +11,7 @@ from warehouse.beliefs import known_before
 from warehouse.connection import connect
 from warehouse.contracts import Kind, core_contract, dataset_contract
 from warehouse.rows import checked_columns
-from warehouse.schema import check_version
+from warehouse.schema import check_version_once
 from warehouse.stays import SESSIONS
 from warehouse.store import Warehouse
 
@@ -73,7 +73,7 @@ def missed(
         f"FROM {contract.name} WHERE {' AND '.join(conditions)}"
     )
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         counted = connection.execute(sql, values).fetchall()[0]
     return Missed(
         dataset=dataset,

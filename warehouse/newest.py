@@ -6,7 +6,7 @@ from warehouse.connection import connect
 from warehouse.contracts import table_contract
 from warehouse.errors import UnknownTableError
 from warehouse.rows import checked_columns
-from warehouse.schema import check_version
+from warehouse.schema import check_version_once
 from warehouse.store import Warehouse
 
 
@@ -21,7 +21,7 @@ def newest(warehouse: Warehouse, table: str, owner: str) -> dict[str, pd.Timesta
         raise UnknownTableError(f"{table} has no time column")
     checked_columns(contract, [owner])
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         rows = connection.execute(
             f"SELECT {owner}, epoch_us(max({moment})) FROM {table} GROUP BY {owner} ORDER BY {owner}"  # noqa: S608
         ).fetchall()

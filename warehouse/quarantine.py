@@ -24,7 +24,7 @@ from warehouse.contracts import (
     raw_contract,
 )
 from warehouse.errors import UnknownTableError
-from warehouse.schema import check_version
+from warehouse.schema import check_version_once
 from warehouse.store import Warehouse
 
 
@@ -73,7 +73,7 @@ def counted(warehouse: Warehouse, *, known_by: dt.datetime | None = None) -> pd.
         "GROUP BY ALL ORDER BY ALL"
     )
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         values += [] if known_by is None else [known_before(known_by)]
         found: pd.DataFrame = connection.sql(sql, params=values).to_arrow_table().to_pandas()
     return found
@@ -127,7 +127,7 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
         values += [known_before(known_by)] * 2
     sql += " ORDER BY s.received_utc, q.source_id, q.source_row, q.rule, q.column_name"
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         found = connection.sql(sql, params=values).to_arrow_table().to_pandas()
     kept = conform(found[list(CONTRACTS["core_quarantine"].names)], CONTRACTS["core_quarantine"])
     return kept.assign(file_name=found["file_name"], released=found["released"].astype(bool))
@@ -136,7 +136,7 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
 def released(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
     """Return what is released of a dataset: source_id, source_row, rule."""
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         found: pd.DataFrame = connection.sql(
             f"SELECT source_id, source_row, rule FROM {RELEASED} WHERE dataset = ?",  # noqa: S608
             params=[dataset],
@@ -147,7 +147,7 @@ def released(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
 def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) -> pd.DataFrame:
     """Return the rows (source_id, source_row, decided_utc) of a dataset withdrawn by a moment, tz-aware."""
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         found: pd.DataFrame = connection.sql(
             f"SELECT source_id, source_row, decided_utc FROM {withdrawn_sql('$before')} "  # noqa: S608
             "WHERE dataset = $dataset",
@@ -165,7 +165,7 @@ def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.Da
     if rows.empty:
         return conform(pd.DataFrame(columns=contract.names), contract)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         register_rows(connection, rows)
         found = connection.sql(
             f"SELECT {', '.join(contract.names)} FROM {received(dataset, 'TRUE')} "  # noqa: S608

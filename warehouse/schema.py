@@ -9,9 +9,11 @@ the layout is now, and refuses what needs a version of its own; a test holds the
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import duckdb
 
+from warehouse.connection import once_while_shared
 from warehouse.contracts import CONTRACTS, TableContract, ddl
 from warehouse.contracts.render import sql_type
 from warehouse.errors import SchemaVersionError, StoreError
@@ -104,6 +106,11 @@ def check_version(connection: duckdb.DuckDBPyConnection) -> None:
             f"the warehouse has another layout of schema version {version} than this software: "
             f"{told(found)}; `v2g migrate` brings it forward, rows kept"
         )
+
+
+def check_version_once(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """`check_version` of an attached file, not again where it stays attached for what is read next."""
+    once_while_shared(path, lambda: check_version(connection))
 
 
 def layout_differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:

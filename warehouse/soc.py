@@ -8,7 +8,7 @@ import pandas as pd
 from warehouse.connection import connect
 from warehouse.contracts import CONTRACTS
 from warehouse.rows import Condition, Selection, source_of
-from warehouse.schema import check_version
+from warehouse.schema import check_version_once
 from warehouse.store import Warehouse
 
 _ENDS = """
@@ -37,7 +37,7 @@ def first_and_last_soc(
         Condition("time_utc", "time_utc >= $since", {"since": min(moments)}),
     ]
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
-        check_version(connection)
+        check_version_once(warehouse.path, connection)
         samples, values = source_of(
             connection, CONTRACTS["core_telemetry"], Selection(known_by=as_of), of_key
         )

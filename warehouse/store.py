@@ -42,7 +42,7 @@ from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, inse
 from warehouse.schema import (
     SCHEMA_VERSION,
     as_noted,
-    check_version,
+    check_version_once,
     create_tables,
     found_version,
     layout_differences,
@@ -361,7 +361,7 @@ class Warehouse:
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with connect(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
-            check_version(connection)
+            check_version_once(self.path, connection)
             with as_noted(connection):
                 yield connection
 

@@ -31,6 +31,9 @@ class LikeDays:
     def of(cls, prices: pd.Series, zone: str) -> LikeDays:
         """prices: by the start of each quarter-hour, UTC, in order."""
         timezone = market_timezone(zone)
+        if prices.isna().all():  # of most fleets' tariffs, whenever a plan is made
+            nothing = pd.DataFrame(index=pd.DatetimeIndex([]), columns=_MINUTES, dtype=np.float64)
+            return cls(timezone=timezone, table=nothing)
         local = pd.DatetimeIndex(prices.index).tz_convert(timezone)
         frame = pd.DataFrame(
             {

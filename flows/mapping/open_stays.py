@@ -15,6 +15,7 @@ import pandas as pd
 from data_checks.sessions import LONGEST_STAY
 from flows.mapping.left_out import STILL_OPEN, Reasons, still_open
 from flows.plain import records
+from warehouse.at_once import at_once
 from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
@@ -43,6 +44,13 @@ def _without_end(
     known: Known, start: pd.Timestamp, battery_ids: Sequence[str], lasting: pd.Timedelta
 ) -> pd.DataFrame:
     """The newest stay without an end of each car, begun since `lasting` ago; none of cars that came since."""
+    with at_once(known.warehouse):
+        return _newest_without_end(known, start, battery_ids, lasting)
+
+
+def _newest_without_end(
+    known: Known, start: pd.Timestamp, battery_ids: Sequence[str], lasting: pd.Timedelta
+) -> pd.DataFrame:
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - lasting, start)))
     lack = lack_their_end(rules)
     rows = known.landed_rows("sessions", lack)

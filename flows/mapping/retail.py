@@ -46,6 +46,8 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_
     An hour may be told again in quarter-hours, or the other way round, and the rows of both are there: the
     later answer holds. Where one answer covers a slot twice, nobody knows which holds.
     """
+    if rows.empty:
+        return np.full(len(slots), np.nan)
     quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
     step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
     told = pd.DataFrame(

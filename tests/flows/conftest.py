@@ -46,7 +46,7 @@ def _a_command_ends_itself_and_not_the_tests(monkeypatch: pytest.MonkeyPatch) ->
 def begun_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder around a depot into which nothing but its site and its cars has come, unchecked."""
     around = tmp_path_factory.mktemp("begun")
-    made = Workspace.create(around / "depot", zone=ZONE)
+    made = created(around / "depot")
     put(made, "sites", site_rows())
     put(made, "fleet", fleet_rows())
     return around
@@ -66,11 +66,16 @@ def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def created(root: Path, *, workers: int = 1) -> Workspace:
+    """An empty workspace whose twins work in this process, where PyBaMM's models are built already."""
+    settings = Workspace.create(root, zone=ZONE).root / "v2g.toml"
+    text = settings.read_text(encoding="utf-8").replace("workers = 0", f"workers = {workers}")
+    settings.write_text(text, encoding="utf-8")
+    return Workspace.open(root)
+
+
 def make_calibrated_depot(folder: Path) -> None:
-    workspace = Workspace.create(folder / "depot", zone=ZONE)
-    settings = workspace.root / "v2g.toml"
-    settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
-    workspace = Workspace.open(workspace.root)
+    workspace = created(folder / "depot")
     workspace.enter()
     put(workspace, "sites", site_rows())
     put(workspace, "fleet", fleet_rows())
@@ -93,7 +98,7 @@ def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_checked_depot(folder: Path) -> None:
-    workspace = Workspace.create(folder / "depot", zone=ZONE)
+    workspace = created(folder / "depot")
     put(workspace, "sites", site_rows())
     put(workspace, "fleet", fleet_rows())
     put(workspace, "prices", price_rows(DAY, 1))

@@ -21,8 +21,9 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, session_rows
+from tests.twin.batteries import simulated
 from twin.duty import StandardDuty
-from twin.synthetic import TruthSpec, simulate_truth
+from twin.synthetic import TruthSpec
 from twin.types import BatterySpec
 from warehouse.known import Known
 
@@ -32,7 +33,7 @@ CAR = "car-2"  # declared NCA
 def foreign_record() -> dict[str, pd.DataFrame]:
     """Ten days of a pack of NMC 811 cells in a car that is declared to hold NCA ones."""
     row = fleet_rows().set_index("battery_id").loc[CAR]
-    made = simulate_truth(
+    made = simulated(
         TruthSpec(
             battery=BatterySpec(
                 battery_id=CAR,

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
+import pandas as pd
 import pytest
 
 from flows.clock import now
@@ -19,7 +20,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.record import write_run
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
+from tests.flows.conftest import AS_OF, DAY, copied, created, fleet_rows, put, site_rows
 from tests.flows.prefect_database import put_database
 from tests.flows.processes import processes_of
 from tests.flows.serving import Serving, free_port, served, soon, v2g
@@ -27,23 +28,25 @@ from tests.flows.serving import Serving, free_port, served, soon, v2g
 CARS = 8
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Workspace:
-    """More cars to calibrate than two workers do in a minute."""
-    made = Workspace.create(tmp_path / "depot", zone="DE-LU")
-    settings = made.root / "v2g.toml"
-    settings.write_text(settings.read_text().replace("workers = 0", "workers = 2"), encoding="utf-8")
+@pytest.fixture(scope="module")
+def checked_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder around a depot with more cars to calibrate than two workers do in a minute."""
+    around = tmp_path_factory.mktemp("fleet")
+    made = created(around / "depot", workers=2)
     put(made, "sites", site_rows())
     first = fleet_rows().iloc[[0]]
-    for number in range(CARS):
-        put(
-            made,
-            "fleet",
-            first.assign(battery_id=f"car-{number}", commissioned_utc=f"20{12 + number}-05-01T00:00:00Z"),
-        )
-    opened = Workspace.open(made.root)
-    assert check(Context.of(opened, AS_OF)).exit_code == 0
-    return opened
+    cars = [
+        first.assign(battery_id=f"car-{number}", commissioned_utc=f"20{12 + number}-05-01T00:00:00Z")
+        for number in range(CARS)
+    ]
+    put(made, "fleet", pd.concat(cars))
+    assert check(Context.of(made, AS_OF)).exit_code == 0
+    return around
+
+
+@pytest.fixture
+def fleet(checked_fleet: Path, tmp_path: Path) -> Workspace:
+    return copied(checked_fleet, tmp_path)
 
 
 def living(workspace: Workspace) -> dict[int, str]:

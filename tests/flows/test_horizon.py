@@ -269,6 +269,15 @@ def test_like_days_are_workdays_or_weekends_by_the_local_clock() -> None:
     assert like.mean(sunday)[4 * 7] == pytest.approx(1.07)
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_of_a_past_without_a_whole_day_no_day_is_like_any(known: int) -> None:
+    slots = market_day_slots(date(2020, 3, 30), ZONE)
+    price = pd.Series(np.where(np.arange(len(slots)) < known, 0.1, np.nan), index=slots)
+    like, tuesday = LikeDays.of(price, ZONE), market_day_slots(date(2020, 3, 31), ZONE)
+    assert like.each(tuesday).shape == (0, 96)
+    assert np.isnan(like.mean(tuesday)).all() and len(like.mean(tuesday)) == 96
+
+
 def test_quarter_hours_are_told_as_stretches_of_the_local_clock():
     slots = market_day_slots(date(2026, 6, 24), "DE-LU")
     assert stretches(slots[[0, 1, 2, 40, 70, 71, 95]], "DE-LU") == (

@@ -17,7 +17,17 @@ from flows.stages.inbox import ingest_inbox
 from flows.stages.ingest import ingest
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
+from tests.flows.conftest import (
+    AS_OF,
+    DAY,
+    ZONE,
+    created,
+    fleet_rows,
+    price_rows,
+    put,
+    session_rows,
+    site_rows,
+)
 from warehouse.contracts import CONTRACTS
 from warehouse.errors import SourceError
 
@@ -44,12 +54,9 @@ def checkup_rows(moment: datetime) -> pd.DataFrame:
 
 
 def one_worker(folder: Path) -> Workspace:
-    made = Workspace.create(folder, zone=ZONE)
-    settings = made.root / "v2g.toml"
-    settings.write_text(settings.read_text().replace("workers = 0", "workers = 1"), encoding="utf-8")
-    opened = Workspace.open(made.root)
-    opened.enter()
-    return opened
+    made = created(folder)
+    made.enter()
+    return made
 
 
 def load(workspace: Workspace, dataset: str, rows: pd.DataFrame, received: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -75,9 +76,9 @@ def clean_spec(seed: int) -> TruthSpec:
     )
 
 
-def clean_truth(spec: TruthSpec) -> Truth:
+def clean_truth(spec: TruthSpec, simulate: Callable[[TruthSpec], Truth] = simulate_truth) -> Truth:
     """What honest sensors report: 2 mV a cell, 0.5 %, a bias within 10 mA a 5 Ah cell, SoC to 1 %."""
-    made = simulate_truth(spec)
+    made = simulate(spec)
     rng = np.random.default_rng(20_000 + spec.seed)
     n, battery = len(made.telemetry), spec.battery
     current = made.telemetry["current_a"] * (1 + rng.normal(0, 0.0025))

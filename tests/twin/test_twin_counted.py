@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.benchmarks.foreign_cells import ForeignPack, foreign_pack
+from tests.benchmarks.foreign_cells import foreign_pack
+from tests.kept import kept_value, sources_of
 from tests.twin.batteries import AS_OF, battery, duty, request, truth
 from tests.twin.sent import soc_and_power
 from twin.ageing import fit_ageing, health_at
@@ -63,36 +62,40 @@ def test_without_soc_charge_between_rests_tells_it() -> None:
     assert abs(off) < 0.025 * TRUE_AH
 
 
-@lru_cache(maxsize=PACKS)
-def pack(index: int) -> ForeignPack:
-    return foreign_pack(index, first=300)
+def pack(index: int) -> tuple[BatterySpec, Truth]:
+    def made() -> tuple[BatterySpec, Truth]:
+        foreign = foreign_pack(index, first=300)
+        assert foreign.spec.as_of_utc == AS_OF
+        return foreign.spec.battery, foreign.truth
+
+    made_by = sources_of("tests.benchmarks.foreign_cells")
+    return kept_value("foreign_pack", made, made_by=made_by, rooms=["twin"], told=index)
 
 
-def rests_of(made: ForeignPack) -> tuple[Signal, Course, float]:
-    spec = made.spec
+def rests_of(pack: BatterySpec, truth: Truth) -> tuple[Signal, Course, float]:
     asked = CalibrationRequest(
-        battery=spec.battery,
-        telemetry=made.truth.telemetry,
-        checkups=made.truth.checkups[:0],
-        sessions=made.truth.sessions[:0],
-        as_of_utc=spec.as_of_utc,
+        battery=pack,
+        telemetry=truth.telemetry,
+        checkups=truth.checkups[:0],
+        sessions=truth.sessions[:0],
+        as_of_utc=AS_OF,
         input_hash="a" * 64,
     )
     flow = course_of(asked, asked.telemetry)
     assert flow is not None
-    age_days = (spec.as_of_utc - spec.battery.commissioned_utc).total_seconds() / 86400
-    return signal_of(asked.telemetry, spec.battery), flow, age_days
+    age_days = (AS_OF - pack.commissioned_utc).total_seconds() / 86400
+    return signal_of(asked.telemetry, pack), flow, age_days
 
 
 def test_the_interval_between_rests_holds_cells_of_curves_that_are_no_sets() -> None:
     """Packs of curves of their own, of all kinds and chemistries; flat ones may tell nothing."""
     held, off = [], []
     for index in range(PACKS):
-        made = pack(index)
-        found = between_rests(*rests_of(made))
+        car, made = pack(index)
+        found = between_rests(*rests_of(car, made))
         if found is None:
             continue
-        true = made.truth.hidden["usable_capacity_ah"] / made.spec.battery.nominal_capacity_ah
+        true = made.hidden["usable_capacity_ah"] / car.nominal_capacity_ah
         held.append(abs(found.share - true) < Z90 * found.sd)
         off.append(abs(found.share - true) / found.sd)
     assert len(held) >= 6

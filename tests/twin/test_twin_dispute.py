@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.twin.batteries import AS_OF, battery, calibrated, request, truth
+from tests.twin.batteries import AS_OF, battery, calibrated, request, simulated, truth
 from tests.twin.faulty import clean_spec, clean_truth
 from twin.calibrate import calibrate_battery
 from twin.dispute import JUMP_PER_DAY, believed, jump
@@ -262,7 +262,7 @@ def test_sensors_that_fail_keep_the_model_that_fitted_them() -> None:
 def test_a_state_that_voltage_alone_mistook_is_looked_for_again() -> None:
     """A cold pack near its end, whose voltage is followed by a state far from the true one as well."""
     spec = clean_spec(208)
-    made = clean_truth(spec)
+    made = clean_truth(spec, simulated)
     found = calibrate_battery(request(made, battery=spec.battery, telemetry=made.telemetry, as_of_utc=AS_OF))
     assert (found.quality, found.dispute) == ("calibrated", None)
     true_ah = made.hidden["usable_capacity_ah"]

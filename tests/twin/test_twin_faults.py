@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.benchmarks import twin_faults
 from tests.benchmarks.twin_faults import cases as benchmark_cases
 from tests.benchmarks.twin_faults import judge, verdicts
+from tests.twin.batteries import simulated
 from tests.twin.faulty import AS_OF, SIZES, broken, clean_spec, clean_truth, swap_partner
 from twin.calibrate import calibrate_battery
 from twin.cell import reference_cell
@@ -28,13 +30,13 @@ LARGE = {kind: sizes[2] for kind, sizes in SIZES.items()}
 @lru_cache(maxsize=8)
 def made(seed: int) -> tuple[TruthSpec, Truth]:
     spec = clean_spec(seed)
-    return spec, clean_truth(spec)
+    return spec, clean_truth(spec, simulated)
 
 
 @lru_cache(maxsize=4)
 def partner(seed: int) -> tuple[TruthSpec, Truth]:
     other = swap_partner(clean_spec(seed), LARGE["swapped_battery"])
-    return other, clean_truth(other)
+    return other, clean_truth(other, simulated)
 
 
 def fleet_of(spec: TruthSpec) -> FleetContext:
@@ -189,8 +191,9 @@ def test_faulty_sensors_cost_a_first_calibration_its_telemetry_and_are_published
 
 
 @pytest.mark.slow
-def test_the_benchmark_in_small() -> None:
+def test_the_benchmark_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine faults of three sizes on one battery, three clean ones more; `twin_faults` runs the whole."""
+    monkeypatch.setattr(twin_faults, "clean_truth", partial(clean_truth, simulate=simulated))
     told = [one for case in benchmark_cases(4, 1) for one in verdicts(case)]
     assert [(put, named) for put, size, named in told if size == "large"] == [(k, k) for k in SIZES]
     assert sum(put == named for put, size, named in told if size == "medium") >= 7

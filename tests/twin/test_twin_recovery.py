@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pytest
 
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, draw, hide
+from tests.kept import kept_value, sources_of
 from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
@@ -167,7 +168,13 @@ def test_six_hidden_batteries_are_recovered() -> None:
     """Two of each of three climates; sixty: `python -m tests.benchmarks.twin_recovery`."""
     rows = []
     for index in (0, 2, 4, 6, 8, 10):
-        hidden = hide(index)
+        hidden = kept_value(
+            "hidden",
+            partial(hide, index),
+            made_by=sources_of("tests.benchmarks.twin_recovery"),
+            rooms=["twin"],
+            told=index,
+        )
         rows.append(compare(hidden, calibrate(hidden)))
     found = pd.DataFrame(rows)
     assert (found["quality"] == "calibrated").all()

@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 
 from tests.warehouse.builders import NOW, prices, source_of, telemetry
+from warehouse import schema
 from warehouse.at_once import at_once, to_itself
 from warehouse.connection import _attach as ATTACH  # noqa: N812
 from warehouse.connection import connect
-from warehouse.errors import DamagedError, LockedError, StoreError, UnknownTableError
+from warehouse.errors import DamagedError, LockedError, SchemaVersionError, StoreError, UnknownTableError
+from warehouse.quarantine import Wanted, quarantined
+from warehouse.schema import is_current as IS_CURRENT  # noqa: N812
 from warehouse.store import Warehouse
 
 WRITES = """
@@ -167,6 +170,25 @@ def test_reads_at_once_are_of_one_state_and_open_the_file_once(warehouse, opened
     assert opened == [1]
     assert written.wait(timeout=60) == 0
     assert len(warehouse.read("raw_price")) == 2 * len(before)
+
+
+def test_reads_at_once_ask_for_the_layout_once_and_those_after_them_again(warehouse, monkeypatch):
+    asked = []
+    monkeypatch.setattr(schema, "is_current", lambda opened: asked.append(opened) or IS_CURRENT(opened))
+    for asked_by_then in (1, 2):
+        with at_once(warehouse), at_once(warehouse):
+            assert warehouse.read("raw_price").empty
+            assert quarantined(warehouse, Wanted(dataset="prices")).empty
+        assert len(asked) == asked_by_then
+    warehouse.read("raw_price")
+    warehouse.read("raw_price")
+    assert len(asked) == 4
+    with connect(warehouse.path, write=True, timeout_s=1.0) as connection:
+        connection.execute("UPDATE meta_schema SET version = 1")
+    with at_once(warehouse):
+        for _ in range(2):  # what was refused is not taken for looked into
+            with pytest.raises(SchemaVersionError, match="has schema version 1"):
+                warehouse.read("raw_price")
 
 
 def test_who_cannot_read_at_once_says_so_and_leaves_the_file_free(warehouse, holder):
