@@ -59,7 +59,7 @@ def in_steps(mw: float, step_mw: float) -> float:
 
 
 def _sold(pool: Pool) -> str:
-    return f"{pool.sold:.0%} of it is offered as {pool.sold_as}, whose gate is earlier" if pool.sold else ""
+    return f"{pool.sold:.0%} of it is offered already, as {pool.sold_as}" if pool.sold else ""
 
 
 def to_steps(mw: float, min_mw: float, step_mw: float) -> float:
