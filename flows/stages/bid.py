@@ -61,10 +61,10 @@ class _Made:
 def bid(context: Context, day: date, asked_for: Asked, told: Told) -> StageResult:
     """Bid for a day with what was known when each gate closed, or is known now if it has not.
 
-    Products of an earlier gate come first; what they take is not sold again. Written to out_bid and out_bid_curve unless it
-    is what was last written; files are those of the bids that there are. Degraded, exit code 3, where cars
-    are left out, or a market has no bid since something is not known. Raises UsageError for a product that
-    the zone does not have, and the errors of the solver.
+    Products of an earlier gate come first; what they take is not sold again. Written to out_bid and
+    out_bid_curve unless it is what was last written; files are those of the bids that there are. Degraded,
+    exit code 3, where cars are left out, or a market has no bid since something is not known. Raises
+    UsageError for a product that the zone does not have, and the errors of the solver.
     """
     asked, points = _asked(asked_for, context.workspace.zone), asked_for.points
     made = _Made()

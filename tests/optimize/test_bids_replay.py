@@ -1,4 +1,4 @@
-"""What is bid is delivered: a garage's real days, a thousand real and random calls, a desk apart from the bids."""
+"""What is bid is delivered: a garage's real days, a thousand calls, a desk apart from the bids."""
 
 from __future__ import annotations
 
