@@ -203,6 +203,7 @@ def _curve(
         zone=zone,
         product=product.name,
         interval_end_utc=rows["interval_start_utc"] + _QUARTER,
+        days=band.days,
         quantity_mw=[to_steps(kw / KW_PER_MW, product.min_mw, product.step_mw) for kw in rows["net_kw"]],
         price_source=prices.source,
     )

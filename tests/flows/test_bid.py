@@ -208,7 +208,7 @@ def test_a_real_day_of_a_garage_has_its_bids_and_reasons(depot: Workspace, tmp_p
     around = tmp_path / "garage"
     around.mkdir()
     workspace = Workspace.create(around / "depot", zone="DE-LU")
-    came, now = datetime(2020, 2, 1, tzinfo=UTC), datetime(2020, 6, 16, 6, tzinfo=UTC)
+    came, now = datetime(2020, 2, 1, tzinfo=UTC), datetime(2021, 1, 2, tzinfo=UTC)
     sessions = garage_sessions()
     plugs = sorted(set(sessions["battery_id"]))
     fleet = fleet_rows().iloc[[0] * len(plugs)].assign(battery_id=plugs, **PLUG)

@@ -47,6 +47,7 @@ BIDS = (
             number("price_eur_per_mwh", "€/MWh", "Price of the market in this quarter-hour"),
             number("net_kw", "kW", "Drawn net at that price, mean, metered; − fed back"),
             number("quantity_mw", "MW", "What was bid of it, in whole steps; − to sell"),
+            integer("days", "Days of prices that how far apart they lie rests on", 1),
             _SOURCE,
             *LINEAGE,
         ),
