@@ -13,6 +13,7 @@ from flows.errors import UsageError
 from flows.filenames import file_stem
 from flows.mapping.past import FOLLOWED
 from flows.mapping.requests import battery_spec, newest_calibrations
+from flows.twins import require_own
 from flows.workspace import Workspace
 from twin.passport import counted, passport
 from warehouse.files import make_folder, write_whole
@@ -44,10 +45,12 @@ def passport_of(
 
 
 def write_passport(document: dict[str, Any], folder: Path) -> Path:
-    """Write NAME.passport.json into a folder, which is made."""
+    """Write NAME.passport.json into a folder, which is made; only an earlier one of it is replaced."""
     make_folder(folder)
+    place = folder / f"{file_stem(document['battery_id'])}.passport.json"
+    require_own(place, document["battery_id"])
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return write_whole(folder / f"{file_stem(document['battery_id'])}.passport.json", text + "\n")
+    return write_whole(place, text + "\n")
 
 
 def _v2g(known: Known, battery_id: str) -> tuple[float, int]:

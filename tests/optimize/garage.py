@@ -11,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from optimize.market.bids.capability import PoolSites, PoolStays
+from flows.mapping.calendar import holidays_of
+from optimize.forecast.day_kind import number_of
+from optimize.forecast.pool import pool_minimum
+from optimize.market.bids.capability import PoolSites, PoolStays, block_least, capability
+from optimize.market.bids.products import Reserve
 from tests.benchmarks.data import file_of
-from tests.optimize.reserve_replay import Cars
+from tests.optimize.reserve_replay import Cars, Rules
 
 ZONE = "America/Los_Angeles"
+LEAST_KW = 5.0
 PACK_KWH, LEAVES_KWH, LEAST_KWH, KW, EFFICIENCY = 60.0, 54.0, 9.0, 7.0, 0.93
 
 
@@ -74,3 +79,48 @@ def cars_of(stays: pd.DataFrame, begin_h: float) -> Cars:
         into=EFFICIENCY * every,
         out=EFFICIENCY * every,
     )
+
+
+def rules_of(product: Reserve) -> Rules:
+    return Rules(
+        up=product.up,
+        down=product.down,
+        reservoir_h=product.reservoir_minutes / 60.0,
+        spare=product.power_per_bid - 1.0,
+    )
+
+
+def able_kw(product: Reserve, stays: pd.DataFrame) -> np.ndarray:
+    """By block of a day what its stays could give, kW."""
+    found = capability(
+        pool_of(stays),
+        one_site(),
+        96,
+        0.25,
+        reservoir_hours=product.reservoir_hours,
+        power_per_bid=product.power_per_bid,
+    )
+    ways = [kw for kw, asked in ((found.up_kw, product.up), (found.down_kw, product.down)) if asked]
+    return block_least(np.min(ways, axis=0), np.arange(0, 97, 16))
+
+
+def foreseen_bids(
+    product: Reserve,
+    days: dict[pd.Timestamp, pd.DataFrame],
+    first: str = "2019-03-01",
+    last: str = "2019-10-31",
+) -> list[tuple[pd.Timestamp, int, float]]:
+    """Day, block and kW of workdays, each foreseen from the days up to two before, from LEAST_KW on."""
+    dates = sorted(days)
+    numbers = np.array([number_of(day.date()) for day in dates])
+    holidays = holidays_of("US", range(2018, 2021))
+    minima = np.array([able_kw(product, days[day]) for day in dates])
+    bids = []
+    for row, day in enumerate(dates):
+        if not (pd.Timestamp(first) <= day <= pd.Timestamp(last)) or day.weekday() > 4:
+            continue
+        past = numbers <= numbers[row] - 2
+        found = pool_minimum(minima[past], numbers[past], int(numbers[row]), holidays, product.quantile)
+        assert found is not None
+        bids += [(day, block, kw) for block, kw in enumerate(found.least) if kw >= LEAST_KW]
+    return bids

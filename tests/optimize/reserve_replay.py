@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tests.benchmarks.data import file_of
+
 STEP_S = 4.0
 _SOON_H = 0.1
 """A car gives at most what it can hold for so long."""
@@ -49,9 +51,9 @@ class Rules:
     spare: float
 
 
-def caiso_days(folder: Path) -> np.ndarray:
+def caiso_days(data: Path) -> np.ndarray:
     """Dispatch of regulation as a share of capacity, + = up, [days, steps of 4 s]; public data."""
-    frame = pd.read_csv(folder / "FrequencyRegulationData.csv", index_col=0)
+    frame = pd.read_csv(file_of(data, "regulation"), index_col=0)
     return np.clip(frame.to_numpy(dtype=np.float64).T / 100.0, -1.0, 1.0)
 
 

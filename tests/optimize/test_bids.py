@@ -11,7 +11,7 @@ import pytest
 
 from optimize.errors import ProblemError, TermsError
 from optimize.market.bids.capability import Capability, PoolSites, PoolStays, capability
-from optimize.market.bids.curve import energy_curves
+from optimize.market.bids.curve import energy_curves, falling
 from optimize.market.bids.pooled import pooled
 from optimize.market.bids.price import Block, cost_of, without
 from optimize.market.bids.products import FILE, Reserve, products
@@ -277,5 +277,7 @@ def test_a_curve_falls_and_is_what_a_plan_draws() -> None:
     assert (np.diff(found.net_kw, axis=0) <= 1e-9).all()
     assert found.smoothed_kw < 1e-3  # what re-solves found falls by itself
     assert (found.net_kw[0] > found.net_kw[-1] + 5.0).any()
+    turned = falling(np.array([[5.0, 1.0], [4.0, 2.5], [4.5, -3.0]]))
+    assert turned.net_kw.tolist() == [[5.0, 1.0], [4.0, 1.0], [4.0, -3.0]] and turned.smoothed_kw == 1.5
     with pytest.raises(ProblemError, match="must rise in price"):
         energy_curves(problem, slots, buy[::-1], sell, 2, lambda *_: None, time_limit_seconds=60.0)

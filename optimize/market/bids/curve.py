@@ -64,8 +64,13 @@ def energy_curves(
                 )[slot]
             done += 1
             told(done, total)
-    falling = np.minimum.accumulate(found, axis=0)
-    return Curves(net_kw=falling, smoothed_kw=float((found - falling).max(initial=0.0)))
+    return falling(found)
+
+
+def falling(found: FloatArray) -> Curves:
+    """The curves of what re-solves found, [prices, slots], the lowest price first."""
+    least = np.minimum.accumulate(found, axis=0)
+    return Curves(net_kw=least, smoothed_kw=float((found - least).max(initial=0.0)))
 
 
 def _at(problem: DayProblem, slot: int, buy: float, sell: float) -> DayProblem:
