@@ -226,6 +226,11 @@ def test_the_day_as_known_has_to_hold_it_and_departures_come_first() -> None:
     long = replace(SMALL, reservoir_minutes=240)
     kept = Desk(problem=asked, site_id=site, time_limit_seconds=30.0).bid(wanted(long, 4.0))
     assert kept.mw == 0.0 and "the least bid is 2 kW" in kept.reason
+    # Where a missing kWh is cheap the day could hold it, a departure short: it is not bid all the same.
+    asked, site = pooled(replace(owing, departure_price_eur_per_kwh=0.3))
+    hour = replace(SMALL, direction="down", reservoir_minutes=60)
+    short = Desk(problem=asked, site_id=site, time_limit_seconds=30.0).bid(wanted(hour, 4.0))
+    assert short.mw == 0.0 and "would leave departures 2 kWh short" in short.reason
     beyond = desk(home()).bid(wanted(SMALL, 4.0, begin=20, end=24))
     assert beyond.mw == 0.0 and "does not reach into the block" in beyond.reason
 
