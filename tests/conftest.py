@@ -36,6 +36,8 @@ LONGEST = (
     "flows/test_price_holes.py",
     "flows/test_jobs.py",
     "flows/test_received.py",
+    "flows/test_bid.py",
+    "optimize/test_bids_replay.py",
     "flows/test_settle.py",
     "twin/test_twin_dispute.py",
     "flows/test_plan_races.py",
