@@ -19,6 +19,8 @@ import pandas as pd
 
 from flows.console import working
 from flows.errors import UsageError
+from flows.settings import FILE_NAME
+from flows.stages.ledger import make_key
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 from twin.duty import StandardDuty
@@ -43,6 +45,21 @@ _MAPPINGS = {
     "past": 'source = "csv"\nreceived = "event"\n',
     "pastparquet": 'source = "parquet"\nreceived = "event"\n',
 }
+_CONTRACT = """# Made up for this demo.
+format = 1
+id = "demo"
+version = 1
+currency = "EUR"
+from = 2026-01-01
+batteries = "all"
+
+[guarantee]
+compensation_eur = 10.0
+
+[share]
+rule = "after_wear"
+theta = 0.5
+"""
 _FAULTS: tuple[Fault, ...] = ("current_bias", "stuck_voltage", "flipped_current")
 # Nominal cell voltage [V], cells in series, pack capacity [Ah].
 _PACKS = {"nmc811": (3.65, 108, 160.0), "nca": (3.65, 96, 170.0), "lfp": (3.25, 104, 165.0)}
@@ -74,7 +91,7 @@ def make_demo(directory: Path, *, cars: int, days: int, seed: int) -> Demo:
                 hint="Name another folder: v2g demo DIR.",
             )
         return Demo(workspace=Workspace.open(directory), as_of=AS_OF, market_date=MARKET_DATE)
-    workspace = Workspace.create(directory, zone=ZONE, notice=NOTICE)
+    workspace = _agreed(Workspace.create(directory, zone=ZONE, notice=NOTICE))
     workspace.enter()
     rng = np.random.default_rng(seed)
     fleet = _fleet(rng, cars)
@@ -89,6 +106,16 @@ def make_demo(directory: Path, *, cars: int, days: int, seed: int) -> Demo:
     (workspace.exports / _TRUTH).write_text(json.dumps(hidden, indent=2) + "\n", encoding="utf-8")
     known.write_text(json.dumps(manifest) + "\n", encoding="utf-8")
     return Demo(workspace=workspace, as_of=AS_OF, market_date=MARKET_DATE)
+
+
+def _agreed(workspace: Workspace) -> Workspace:
+    """With a contract for all cars, and a key for the log of what is settled by it."""
+    (workspace.root / "contract.toml").write_text(_CONTRACT, encoding="utf-8")
+    settings = workspace.root / FILE_NAME
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("contracts = []", 'contracts = ["contract.toml"]'), encoding="utf-8")
+    make_key(workspace, "demo.v2g-planner")
+    return Workspace.open(workspace.root)
 
 
 def _fleet(rng: np.random.Generator, cars: int) -> pd.DataFrame:

@@ -37,7 +37,7 @@ from flows.section import Section
 from flows.terms_settings import OwnerSettings, SettleSettings, TariffSettings
 
 FILE_NAME = "v2g.toml"
-UnknownPrices = Literal["week_ago", "day_before", "like_days"]
+UnknownPrices = Literal["week_ago", "day_before", "like_days", "combined"]
 _PREFIX = "V2G_"
 _AS_JSON = {True: "[17, 18, 19]", False: '{"key": 1}'}
 OTHER_VARIABLES = frozenset({"V2G_DEBUG", "V2G_LEDGER_KEY"})
@@ -116,7 +116,8 @@ class PlanSettings(Section):
 
     `horizon` "published" plans from now to the last published price, "market_day" one market day; both
     reach on to where their last stay ends. For a day that nobody has published prices of, those of
-    `unknown_prices` stand in: week_ago, day_before, or like_days, the mean of the last days like it;
+    `unknown_prices` stand in: week_ago, day_before, like_days, the mean of days like it, or combined,
+    what these and a regression say, each by how well it did (like_days where under 28 days are known);
     `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
     stored kWh is worth when a stay ends, is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of

@@ -30,6 +30,8 @@ from optimize.types import DayProblem, DepartureOutcome, Mode, ModePlan, Prices
 from optimize.windows import SessionWindow, session_windows
 
 CAUSES = ("price", "car", "horizon", "limits", "charger")
+KEPT_SOC = 0.005
+"""A promise counts as kept where charge is short by no more of the capacity: cars report whole percents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +69,7 @@ class Figures:
     """Energy, money and departures; energies in kWh (import and export metered, the others battery side).
 
     stored_kwh: charged less discharged; wear_eur: of V2G and of resting charged. departures: those that fall
-    within the day; missed: of these, the ones that left with less than promised.
+    within the day; missed: of these, the ones that left with less than promised by more than `KEPT_SOC`.
     """
 
     import_kwh: float = 0.0
@@ -151,7 +153,8 @@ def _figures(day: DayProblem, plan: ModePlan) -> dict[str, Figures]:
     stored = np.sum(plan.charge_kw - plan.discharge_kw, axis=1) * day.slot_hours
     due = [one for one in plan.departures if one.due == "departure"]
     left = Counter(one.battery_id for one in due)
-    missed = Counter(one.battery_id for one in due if one.missing_kwh > 0.0)
+    tolerance = {car.battery_id: KEPT_SOC * car.capacity_kwh for car in day.cars}
+    missed = Counter(one.battery_id for one in due if one.missing_kwh > tolerance[one.battery_id])
     return {
         car.battery_id: Figures(
             import_kwh=(one := accounts[car.battery_id]).import_kwh,

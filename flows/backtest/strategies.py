@@ -76,6 +76,11 @@ STRATEGIES = (
         told="v2g decided at 11:30 the day before on the prices of the day before",
     ),
     Strategy(
+        name="combined",
+        course=Course(name="combined", unknown_prices="combined"),
+        told="v2g decided at 11:30 the day before on several forecasts, each by how well it did",
+    ),
+    Strategy(
         name="foresight-sessions",
         course=Course(name="foresight-sessions", foreseen=_SESSIONS),
         told="v2g that knows every stay to come",

@@ -101,13 +101,16 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify an export by its files alone, without workspace or warehouse, and count every figure again.
+    """Verify an export, or an owner's statement, by its files alone, and count every figure again.
 
-    Exit 4 where a byte, a proof or a figure does not hold; each figure that does not follow is named.
+    Neither workspace nor warehouse is needed. Exit 4 where a byte, a proof or a figure does not hold; each
+    figure that does not follow is named.
 
     Example: v2g ledger verify ledger-CAR1 --key example.org/fleet+1234abcd+AQ...
     """
     from flows.stages.ledger import verify_ledger
+    from flows.stages.statement import STATEMENT, verify_statement
 
     call = Call.of(ctx, None, as_json, None)
-    call.finish(verify_ledger(folder, key=key, witnesses=witness or [], since=since))
+    verify_files = verify_statement if (folder / STATEMENT).is_file() else verify_ledger
+    call.finish(verify_files(folder, key=key, witnesses=witness or [], since=since))

@@ -1,7 +1,8 @@
-"""Commands of money that is really paid: bill, settle."""
+"""Commands of money that is really paid: bill, settle, statement."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
 
 def add_to(app: typer.Typer) -> None:
     """Register this module's commands."""
-    for command in (bill, settle):
+    for command in (bill, settle, statement):
         app.command(rich_help_panel="Money")(command)
 
 
@@ -78,3 +79,49 @@ def settle(
         days = days_to_settle(context, first)
         results = (realise(context, days), settle_days(context, days))
     call.finish(*results)
+
+
+def statement(
+    ctx: typer.Context,
+    battery_id: Annotated[str, typer.Argument(metavar="ID", help="The owner's car.", show_default=False)],
+    month: Annotated[
+        str, typer.Option("--month", metavar="YYYY-MM", help="Of market days, local.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to.", show_default="exports/statements/"),
+    ] = None,
+    encrypt_for: Annotated[
+        Path | None,
+        typer.Option(
+            "--encrypt-for",
+            metavar="CERTIFICATE",
+            help="Write one encrypted file that this certificate's holder alone can open (PEM, RSA; "
+            "`openssl cms -decrypt` opens it).",
+            show_default="a folder to read",
+        ),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """An owner's month: money, energy, promises kept, battery health, with proof of every amount.
+
+    Days that are over are accounted for and settled first. `v2g ledger verify` checks the folder without the
+    workspace. Exit 3 where a day of the month could not be settled.
+
+    Example: v2g statement CAR1 --month 2026-01
+    """
+    from flows.console import working
+    from flows.stages import Context
+    from flows.stages.bill import month_of
+    from flows.stages.statement import settle_month
+    from flows.stages.statement import statement as stage
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    context = Context.of(call.open(), call.as_of)
+    first = month_of(month)
+    with working("settling the month"):
+        before = settle_month(context, first)
+        result = stage(context, battery_id, first, out=out, encrypt_for=encrypt_for)
+    call.finish(*before, result)

@@ -14,14 +14,16 @@ from flows.mapping.like_days import LikeDays
 from flows.mapping.retail import spread
 from optimize.arrays import FloatArray, IntArray
 from optimize.forecast.band import ErrorBand
+from optimize.forecast.combined import combined_prices
 from optimize.forecast.price_regression import forecast_prices
 from warehouse.known import Known
 from warehouse.zones import market_day_bounds, market_timezone
 
 MODEL = "regression"
 HISTORY_DAYS = 1470
-LEAST_DAYS, BAND_DAYS = 60, 28
-"""So many whole days are needed; the band is of the last errors, of what was issued or else made up for."""
+FEW_DAYS, LEAST_DAYS, BAND_DAYS = 28, 60, 28
+"""So many whole days are needed, combined and with a band; it is of the last errors, of what was issued or
+else made up for."""
 _QUARTERS = 96
 
 
@@ -43,25 +45,55 @@ def price_forecast(
     known; of a hole further back the same weekday before stands in; what lies before a longer one does not
     count.
     """
-    table = _whole_days(known, zone, day)
-    if table.empty or table.index[-1] != pd.Timestamp(day - timedelta(days=1)):
-        return f"zone {zone}: prices of {day - timedelta(days=1)} are not complete"
-    if len(table) < LEAST_DAYS:
-        return f"zone {zone}: {len(table)} days of prices before {day}, {LEAST_DAYS} are needed"
-    prices = table.to_numpy(dtype=np.float64)
-    step = 4 if (prices.reshape(-1, 24, 4) == prices.reshape(-1, 24, 4)[:, :, :1]).all() else 1
-    prices = prices[:, ::step]
-    weekday = np.append(pd.DatetimeIndex(table.index).day_of_week, day.weekday()).astype(np.int64)
-    band = ErrorBand(slots=prices.shape[1], share=share)
-    for row in range(len(prices) - BAND_DAYS, len(prices)):
-        told = issued.get(table.index[row].date())
-        one = _of(prices, weekday, row) if told is None else told[::step]
-        band.learn(prices[row] - one)
+    past = _Past.of(known, zone, day, LEAST_DAYS)
+    if isinstance(past, str):
+        return past
+    days = len(past.prices)
+    band = ErrorBand(slots=past.prices.shape[1], share=share)
+    for row in range(days - BAND_DAYS, days):
+        before = issued.get(past.dates[row].date())
+        one = past.expected(row) if before is None else before[:: past.step]
+        band.learn(past.prices[row] - one)
     width = band.half_width()
     if width is None:
         raise AssertionError(f"{BAND_DAYS} errors make a band")
-    expected = _of(prices, weekday, len(prices))
-    return PriceForecast(expected=expected.repeat(step), half_width=width.repeat(step), days=len(prices))
+    expected = past.expected(days)
+    return PriceForecast(expected=expected.repeat(past.step), half_width=width.repeat(past.step), days=days)
+
+
+def expected_prices(known: Known, zone: str, day: date) -> FloatArray | str:
+    """What several forecasts combined expect of a day, [96], or why there is nothing to expect it by."""
+    past = _Past.of(known, zone, day, FEW_DAYS)
+    return past if isinstance(past, str) else combined_prices(past.prices, past.weekday).repeat(past.step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Past:
+    """prices: [days, slots] of whole days up to the one before, each price of `step` quarter-hours.
+
+    weekday: of each and of the day asked.
+    """
+
+    dates: pd.DatetimeIndex
+    prices: FloatArray
+    weekday: IntArray
+    step: int
+
+    @classmethod
+    def of(cls, known: Known, zone: str, day: date, least: int) -> _Past | str:
+        table = _whole_days(known, zone, day)
+        if table.empty or table.index[-1] != pd.Timestamp(day - timedelta(days=1)):
+            return f"zone {zone}: prices of {day - timedelta(days=1)} are not complete"
+        if len(table) < least:
+            return f"zone {zone}: {len(table)} days of prices before {day}, {least} are needed"
+        prices, dates = table.to_numpy(dtype=np.float64), pd.DatetimeIndex(table.index)
+        step = 4 if (prices.reshape(-1, 24, 4) == prices.reshape(-1, 24, 4)[:, :, :1]).all() else 1
+        weekday = np.append(dates.day_of_week, day.weekday()).astype(np.int64)
+        return cls(dates=dates, prices=prices[:, ::step], weekday=weekday, step=step)
+
+    def expected(self, row: int) -> FloatArray:
+        """The prices of a day by those before it."""
+        return forecast_prices(self.prices[:row], self.weekday[: row + 1])
 
 
 def clock_quarters(slots: pd.DatetimeIndex, zone: str) -> IntArray:
@@ -75,10 +107,6 @@ def of_clock(slots: pd.DatetimeIndex, values: FloatArray, zone: str) -> FloatArr
     table = pd.Series(values, index=clock_quarters(slots, zone))
     table = table[~table.index.duplicated()].reindex(range(_QUARTERS)).ffill().bfill()
     return np.asarray(table, dtype=np.float64)
-
-
-def _of(prices: FloatArray, weekday: IntArray, row: int) -> FloatArray:
-    return forecast_prices(prices[:row], weekday[: row + 1])
 
 
 def _whole_days(known: Known, zone: str, day: date) -> pd.DataFrame:

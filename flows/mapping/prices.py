@@ -26,6 +26,7 @@ from flows.mapping.horizon import (
     stretches,
 )
 from flows.mapping.like_days import HISTORY, LikeDays
+from flows.mapping.price_forecast import clock_quarters, expected_prices
 from flows.mapping.retail import Prices, retail_rows, spread, written_out
 from flows.mapping.rungs import PlanSource
 from flows.settings import UnknownPrices
@@ -234,6 +235,14 @@ class _Ladder:
                 told[holes] = "substituted"
                 note = f"{missing}: those of {day - timedelta(days=before_by)} stand in"
                 return self._priced("substituted", market, told, [note, *notes])
+            if self.stand_in == "combined":
+                expected = expected_prices(self.known, zone, day)
+                if not isinstance(expected, str):
+                    own[holes] = expected[clock_quarters(slots[holes], zone)]
+                    told[holes] = "substituted"
+                    note = f"{missing}: what several forecasts combined expect stands in"
+                    return self._priced("substituted", market, told, [note, *notes])
+                notes.append(f"nothing combined: {expected}")
             like = before_by is None and len(self._past(self.rows).each(slots)) > 0
             if not known and not like:
                 nothing = np.full(len(slots), "substituted", dtype=object)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,9 +27,16 @@ TwinWear = Mapping[tuple[Mode, str], tuple[float, float]]
 
 
 def twin_wear(
-    workers: int, inputs: PlanInputs, problems: Mapping[Mode, DayProblem], plans: Mapping[Mode, ModePlan]
+    workers: int,
+    inputs: PlanInputs,
+    problems: Mapping[Mode, DayProblem],
+    plans: Mapping[Mode, ModePlan],
+    only: Collection[str] | None = None,
 ) -> TwinWear:
-    """Ask the twin for the life at each car's first 24 hours as planned, the trips in between included."""
+    """Ask the twin for the life at each car's first 24 hours as planned, the trips in between included.
+
+    only: the cars that are asked about, None for all.
+    """
     from twin.profile import ProfileRequest, profile_life_chunk  # loads PyBaMM: only for a plan that is new
 
     horizon, cars = inputs.prices.horizon, next(iter(problems.values())).cars
@@ -42,6 +49,8 @@ def twin_wear(
     requests: list[ProfileRequest] = []
     for i, car in enumerate(cars):
         if car.battery_id not in inputs.calibrations or car.battery_id not in promised:
+            continue
+        if only is not None and car.battery_id not in only:
             continue
         try:
             own = [

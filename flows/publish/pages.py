@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.filenames import file_stem
 from flows.folders import whole_folder
 from flows.mapping.findings import findings
 from flows.mapping.standing import standing_of
-from flows.money import Money
 from flows.plain import records
 from flows.publish import day_charts
 from flows.publish.battery_page import BatteryPages
+from flows.publish.html import environment_of, style_of
 from flows.publish.stored_plan import StoredPlan
 from flows.workspace import Workspace
 from warehouse.files import make_folder, write_whole
@@ -47,7 +40,7 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
     folder = workspace.reports / (
         str(plan.header["market_date"]) if in_force else f"plans/{plan.header['plan_id']}"
     )
-    environment = _environment(workspace.money)
+    environment = environment_of(workspace.money)
     standing = standing_of(workspace, plan.header)
     common = {
         "notice": workspace.settings.fleet.notice,
@@ -56,7 +49,7 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
         "warnings": standing.notes,
         "in_force": in_force,
         "plan": plan.header,
-        "style": _style(environment),
+        "style": style_of(environment),
     }
     with whole_folder(folder) as fresh:
         run_page = environment.get_template("run.html").render(
@@ -72,26 +65,6 @@ def write_pages(workspace: Workspace, plan: StoredPlan, *, in_force: bool) -> li
             text = page.render(**common, **pages.of(battery_id, calibration_id))
             files.append(write_whole(fresh / "batteries" / f"{file_stem(battery_id)}.html", text))
     return [folder / file.relative_to(fresh) for file in files]
-
-
-def _environment(money: Money) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("flows.publish"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {
-        "number": _number,
-        "money": lambda euros, digits=2: _number(money.of(euros), digits),
-        "years": _years,
-        "file_stem": file_stem,
-    }
-    return environment
-
-
-def _style(environment: Environment) -> Mapping[str, str]:
-    """The style of all pages, and its hash, by which alone a page lets it in."""
-    css = environment.get_template("style.css").render()
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return {"css": css, "hash": f"sha256-{digest}"}
 
 
 def _run_page(plan: StoredPlan) -> dict[str, Any]:
@@ -116,13 +89,3 @@ def _run_page(plan: StoredPlan) -> dict[str, Any]:
         "prices_told": prices.told,
         "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites),
     }
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    return f"{float(value):,.{digits}f}"
-
-
-def _years(days: float | None) -> str:
-    return _number(None if days is None else days / 365.25, 1)

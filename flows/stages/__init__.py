@@ -8,7 +8,9 @@ forecast   core_… → out_forecast          forecast_report  out_forecast + co
 bid        core_… + calibrations → out_bid, out_bid_curve, files to hand in
 settle     out_realised… → out_settlement, out_ledger    bill core_metering → lines to look at
 realise    core_… + out_plan… → out_realised…
-ledger     out_ledger → exports, and what they prove    shares  core_… → lines to look at
+ledger     out_ledger → exports, and what they prove
+statement  out_ledger, out_realised_car, out_calibration → an owner's month
+shares     core_… → lines to look at
 invest     out_realised… or out_backtest → lines to look at
 acceptance out_realised_car, out_settlement + out_calibration → lines to look at
 publish    out_… → reports and exports  quarantine  core_quarantine → to look at, or into core_… after all

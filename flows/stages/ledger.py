@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,21 @@ def entries(context: Context, battery: str | None) -> StageResult:
     )
 
 
-def export_ledger(context: Context, folder: Path, batteries: Sequence[str]) -> StageResult:
-    """Write the log as a folder that verifies alone; batteries: whose entries are opened, none named: all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An export that is not written yet. entries: of the log; opened: of them, with salt and text."""
 
-    Raises UsageError without a key, for a car without an entry and a folder that is there, LedgerError where
-    the warehouse does not hold what its own entries commit to.
+    files: Mapping[str, bytes]
+    key: SignerKey
+    entries: int
+    opened: Sequence[Opening]
+
+
+def export_of(context: Context, batteries: Sequence[str]) -> Export:
+    """The log as files that verify alone; batteries: whose entries are opened, none named: all.
+
+    Raises UsageError without a key and for a car without an entry, LedgerError where the warehouse does not
+    hold what its own entries commit to.
     """
     warehouse = context.workspace.warehouse
     key = _key(context.workspace)
@@ -95,25 +106,34 @@ def export_ledger(context: Context, folder: Path, batteries: Sequence[str]) -> S
     }
     of = ",".join(sorted(set(batteries))) or ALL
     files = export_files([row["commitment"] for row in rows], openings, texts, key, of)
+    return Export(files=files, key=key, entries=len(rows), opened=openings)
+
+
+def export_ledger(context: Context, folder: Path, batteries: Sequence[str]) -> StageResult:
+    """Write `export_of` to a folder; raises UsageError for one that is there."""
+    export = export_of(context, batteries)
     try:
-        write_export(folder, files)
+        write_export(folder, export.files)
     except FileExistsError as error:
         raise UsageError(str(error)) from error
+    opened, key = len(export.opened), export.key.verifier.text
     return StageResult(
         stage="ledger export",
         status="ok",
-        message=f"{len(openings)} of {len(rows)} entries opened, signed by {key.verifier.text}",
+        message=f"{opened} of {export.entries} entries opened, signed by {key}",
         files=(str(folder),),
-        details={"key": key.verifier.text, "entries": len(rows), "opened": len(openings)},
+        details={"key": key, "entries": export.entries, "opened": opened},
     )
 
 
-def verify_ledger(
+def proved_by(
     folder: Path, *, key: str | None, witnesses: Sequence[str], since: Path | None
-) -> StageResult:
-    """Verify an export by its files alone and count every settled figure again.
+) -> tuple[Verified, int]:
+    """What an export proves by its files alone, every settled figure counted again, and how many of its
+    entries keep totals alone.
 
-    Exit code 4 where something does not hold; every figure that does not follow is named, up to some.
+    key, witnesses: texts of keys; since: a file with an earlier checkpoint. Raises UsageError for what is no
+    folder, LedgerError where something does not hold: every figure that does not follow is named, up to some.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
@@ -127,7 +147,23 @@ def verify_ledger(
     if faults:
         more = f"; and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
         raise LedgerError("; ".join(faults[:_SHOWN_FAULTS]) + more)
-    trusted = "as given" if key else "which the export itself tells: compare it with the one you were given"
+    return proved, quiet
+
+
+def verify_ledger(
+    folder: Path, *, key: str | None, witnesses: Sequence[str], since: Path | None
+) -> StageResult:
+    """Verify an export by its files alone; exit code 4 where something does not hold."""
+    return proof_result(
+        *proved_by(folder, key=key, witnesses=witnesses, since=since), key_given=key is not None
+    )
+
+
+def proof_result(proved: Verified, quiet: int, *, key_given: bool) -> StageResult:
+    """The answer of what was proved (`proved_by`)."""
+    trusted = (
+        "as given" if key_given else "which the export itself tells: compare it with the one you were given"
+    )
     parts = [
         f"{proved.checkpoint.size} entries, {len(proved.openings)} of them opened and counted again",
         f"signed by {proved.key.text}, {trusted}",

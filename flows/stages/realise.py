@@ -16,12 +16,13 @@ import pandas as pd
 
 from flows.clock import tomorrow
 from flows.context import Context
-from flows.errors import FlowsError
+from flows.errors import FlowsError, NoAccountError
 from flows.mapping.executed import Executed
 from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.past import FOLLOWED
 from flows.mapping.plannable import IMPOSSIBLE, in_words
 from flows.mapping.real_day import RealDay, state_at_the_end
+from flows.mapping.twin_wear import TwinWear, twin_wear
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
 from flows.version import code_version, source_hash
@@ -30,7 +31,7 @@ from optimize.realised import realise as account_of
 from optimize.types import DayProblem, Mode, ModePlan
 from warehouse.contracts.realised import REALISED_MODES
 from warehouse.rows import Scalar
-from warehouse.zones import market_day_slots
+from warehouse.zones import market_day_bounds, market_day_slots
 
 _LATE_DAYS = 3
 _MOST_DAYS = 31
@@ -57,7 +58,7 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
     return StageResult(
         stage="realise",
         status="degraded" if missing else "ok",
-        message="; ".join([*message, *missing]) or "no plan was followed",
+        message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
         tables={"days": told},
         details={"accounts": done},
@@ -79,9 +80,19 @@ def days_to_account(context: Context) -> list[date]:
     return [today - timedelta(days=number) for number in range(since, 0, -1)]
 
 
+def _spoken(days: Sequence[date]) -> str:
+    """Days by their dates, of many the first and the last."""
+    first, last = min(days), max(days)
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
 def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     """The rows to show of a day; none where no plan was followed on it."""
     known, zone = context.known, context.workspace.zone
+    if context.as_of < market_day_bounds(day, zone)[1]:
+        raise NoAccountError(
+            f"no account of {day}: the day is not over as of {context.as_of:%Y-%m-%d %H:%M} UTC"
+        )
     executed = Executed.of(known, zone, market_day_slots(day, zone))
     if not executed.plan_ids:
         return []
@@ -93,7 +104,7 @@ def _realise(context: Context, day: date) -> list[dict[str, Any]]:
     if len(same):
         cars = known.read("out_realised_car", where={"realised_id": str(same.iloc[-1])})
         return _shown(cars, day)
-    cars = _cars(real, executed)
+    cars = _cars(context.workspace.settings.calibrate.workers, real, executed)
     lineage: dict[str, Any] = {
         "realised_id": hash_values([input_hash, context.as_of.isoformat()])[:16],
         **where,
@@ -154,19 +165,31 @@ def ways_of_charging(real: RealDay, executed: Executed) -> Iterator[Way]:
         yield Way(name=name, problem=problem, came=came, accounts=accounts)
 
 
-def _cars(real: RealDay, executed: Executed) -> pd.DataFrame:
+def _cars(workers: int, real: RealDay, executed: Executed) -> pd.DataFrame:
     """The rows of out_realised_car without their lineage: each way of charging, each car."""
     counted = real.metering.groupby("battery_id").size()
+    ways = list(ways_of_charging(real, executed))
+    by_twin = _by_twin(workers, real, ways)
     rows: list[dict[str, Any]] = []
-    for way in ways_of_charging(real, executed):
+    for way in ways:
         name, ends = way.name, state_at_the_end(way.problem, way.came)
         for battery, account in way.accounts.items():
             row = {"mode": name, "battery_id": battery, **_columns(account.realised)}
             row |= {f"promised_{figure}": value for figure, value in _columns(account.promised).items()}
             row |= {f"{cause}_eur": account.causes[cause] for cause in CAUSES}
+            row["wear_twin_eur"] = by_twin.get((way.came.mode, battery), (None,))[0]
             row["metered_slots"] = int(counted.get(battery, 0)) if name == FOLLOWED else 0
             rows.append({**row, **ends.get(battery, _AWAY)})
     return pd.DataFrame(rows)
+
+
+def _by_twin(workers: int, real: RealDay, ways: Sequence[Way]) -> TwinWear:
+    """The twin's answer for the cars whose contract asks for it."""
+    only = {name for name, one in real.inputs.contracts.of.items() if one.wear == "twin"}
+    if not only:
+        return {}
+    problems = {way.came.mode: way.problem for way in ways}
+    return twin_wear(workers, real.inputs, problems, {way.came.mode: way.came for way in ways}, only)
 
 
 def _header(real: RealDay, executed: Executed, cars: pd.DataFrame) -> pd.DataFrame:

@@ -35,9 +35,11 @@ from warehouse.zones import market_day_bounds
 
 _WATT_HOUR = Decimal("0.001")
 _FIGURES = (
-    "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur", "missed",
+    "mode", "battery_id", "import_kwh", "export_kwh", "stored_kwh", "energy_cost_eur", "wear_eur",
+    "wear_twin_eur", "missed",
     "metered_slots",
 )  # fmt: skip
+_WEAR = {"price": "wear_eur", "twin": "wear_twin_eur"}
 _PAID = ("fed_back", "bonus", "free", "compensation", "floor")
 _HEAD = (
     "settlement_id", "market_date", "zone", "sequence", "corrects", "battery_id", "contract_id",
@@ -121,7 +123,7 @@ class _Day:
             if car in contracts:
                 netted = f"the meter of site {site} nets it with load or other cars"
                 why[car] = f"{netted}, which its account does not know"
-        why |= _without_modes(cars, contracts)
+        why |= _without_modes(cars, contracts) | _without_twin(cars, contracts)
         unsettled = [f"{day}: {car} is not settled: {reason}" for car, reason in sorted(why.items())]
         contracts = {car: one for car, one in contracts.items() if car not in why}
         if not contracts:
@@ -149,15 +151,16 @@ class _Day:
         """A car's day, as its account and its stays tell it, settled."""
         hours, before = self.hours[battery]
         came, other = self.modes(battery)
+        wear = _WEAR[self.contracts[battery].wear]
         told = {
             name: in_decimals([row[column]])[0]
             for name, row, column in (
                 ("import_kwh", came, "import_kwh"),
                 ("export_kwh", came, "export_kwh"),
                 ("energy_cost_eur", came, "energy_cost_eur"),
-                ("wear_eur", came, "wear_eur"),
+                ("wear_eur", came, wear),
                 ("other_energy_cost_eur", other, "energy_cost_eur"),
-                ("other_wear_eur", other, "wear_eur"),
+                ("other_wear_eur", other, wear),
             )
         }
         told |= {name: told[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
@@ -175,6 +178,13 @@ def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dic
     told = cars.groupby("battery_id")["mode"].agg(set)
     lacking = {car: {FOLLOWED, one.against} - told[car] for car, one in contracts.items()}
     return {car: f"its account lacks {' and '.join(sorted(gone))}" for car, gone in lacking.items() if gone}
+
+
+def _without_twin(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Cars whose contract counts wear by the twin, which has no answer for their day."""
+    silent = set(cars.loc[cars["wear_twin_eur"].isna(), "battery_id"].astype(str))
+    asked = [car for car, one in contracts.items() if one.wear == "twin" and car in silent]
+    return dict.fromkeys(asked, "its contract counts wear by the twin, which has no answer for the day")
 
 
 def _settled(context: Context, found: _Day) -> list[dict[str, Any]]:

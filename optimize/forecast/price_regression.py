@@ -23,7 +23,7 @@ from optimize.errors import ProblemError
 
 WINDOWS = (182, 365, 730, 1456)
 _LAGS = (1, 2, 3, 7)
-_LEAST_DAYS = 28
+LEAST_DAYS = 28
 _SHRINKAGE = np.geomspace(1e-3, 2.0, 10)
 _MAD = 1.4826  # of a normal distribution, its standard deviation over its median absolute deviation
 _MOST_FREE = 0.98  # share of a window's days that a fit may spend on its coefficients
@@ -59,8 +59,8 @@ def forecast_prices(
     no finite number.
     """
     days, slots = prices.shape
-    if days < _LEAST_DAYS:
-        raise ProblemError("price forecast", "days", days, f"must be at least {_LEAST_DAYS}")
+    if days < LEAST_DAYS:
+        raise ProblemError("price forecast", "days", days, f"must be at least {LEAST_DAYS}")
     prices = checked_array("price forecast", "prices", prices, (days, slots))
     week = np.eye(7)[checked_array("price forecast", "weekday", weekday, (days + 1,)).astype(int)]
     regressors = _regressors(prices, None if outlook is None else outlook.checked((days + 1, slots)))

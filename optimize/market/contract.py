@@ -13,7 +13,7 @@
     v2g_kwh_per_month = 200.0
 
     [guarantee]
-    compensation_eur = 10.0           # for each departure with less than was promised
+    compensation_eur = 10.0           # for each departure with less than promised by half a percent or more
 
     [pay]
     eur_per_kwh_fed_back = 0.05       # metered at the plug
@@ -34,6 +34,7 @@
     theta = 0.5
     against = "uncontrolled"          # what Π and C_deg are counted against; or "ordered"
     wear_floor = true                 # what the owner gets in all is never below C_deg; false if absent
+    wear = "twin"                     # C_deg by the battery's twin for the day as driven; "price" if absent
 
     [privacy]
     mode = "full"                     # "totals": energies and hours are not kept with the settlement
@@ -110,6 +111,7 @@ class Contract:
     theta: Decimal
     against: Against
     wear_floor: bool
+    wear: Literal["price", "twin"]
     privacy: Literal["full", "totals"]
 
     def holds_on(self, day: dt.date) -> bool:
@@ -151,6 +153,7 @@ def read_contract(text: str, file: str) -> Contract:
         theta=share.table.share("theta"),
         against=cast("Against", share.table.one_of("against", ("uncontrolled", "ordered"), "uncontrolled")),
         wear_floor=share.table.flag("wear_floor", default=False),
+        wear=cast("Literal['price', 'twin']", share.table.one_of("wear", ("price", "twin"), "price")),
         privacy=_privacy(root),
     )
     limits.table.refuse_rest()

@@ -14,11 +14,13 @@ from flows.cli import main
 from flows.errors import NoForecastError, SettingsError
 from flows.mapping.calendar import country_of, holidays_for
 from flows.mapping.pool import block_edges
+from flows.mapping.prices import PlanPrices, plan_prices
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.forecast import forecast
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
+from optimize.forecast.combined import combined_prices
 from optimize.forecast.day_kind import number_of
 from tests.flows.conftest import AS_OF, DAY, fleet_rows, put, site_rows
 from tests.flows.test_expected import lived
@@ -56,6 +58,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         ingest(Context.of(workspace, AS_OF), name, [file], received="event")
     assert check(Context.of(workspace, AS_OF)).exit_code == 0
     return workspace
+
+
+def test_what_is_foreseen_may_stand_in_for_prices_of_a_plan(
+    made: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V2G_PLAN__UNKNOWN_PRICES", "combined")
+    workspace, nobody = Workspace.open(made.root), pd.Series([], dtype="datetime64[us, UTC]")
+
+    def priced(day: date) -> PlanPrices:
+        before = AS_OF - (DAY - day)
+        return plan_prices(Context.of(workspace, before), day, lambda _: nobody, "market_day")
+
+    found = priced(DAY)
+    assert (found.source, set(found.told)) == ("substituted", {"substituted"})
+    assert "several forecasts combined expect stands in" in found.note
+    of_hours = prices(DAY - timedelta(days=DAYS), DAYS)["price_eur_per_kwh"].to_numpy().reshape(DAYS, 24)
+    weekday = np.array([(EVE.weekday() - DAYS + 1 + number) % 7 for number in range(DAYS + 1)])
+    assert found.market is not None
+    np.testing.assert_allclose(found.market[::4], combined_prices(of_hours, weekday))
+    monkeypatch.setattr("flows.mapping.price_forecast.FEW_DAYS", DAYS + 1)
+    early = priced(DAY)
+    assert f"{DAYS} days of prices" in early.note and "those of like days stand in" in early.note
+    assert early.market is not None and np.isfinite(early.market).all()
 
 
 def rows_of(workspace: Workspace, target: str, quantile: float) -> pd.DataFrame:

@@ -145,7 +145,7 @@ def test_another_key_is_another_log() -> None:
     with pytest.raises(LedgerError, match=r"checkpoint is not signed by example\.org/fleet"):
         verified({**files, "checkpoint": exported(settled_days(3, 6), key=stranger)["checkpoint"]})
     assert SignerKey.parse(KEY.text).verifier == KEY.verifier == VerifierKey.parse(KEY.verifier.text)
-    assert KEY.text.split("+")[-1] not in repr(KEY)
+    assert KEY.text.split("+", 4)[-1] not in repr(KEY)
 
 
 def test_an_export_is_verified_by_a_second_process_alone(settled_depot: Workspace, tmp_path: Path) -> None:

@@ -210,7 +210,14 @@ def test_a_day_that_is_not_over_or_has_no_price_has_no_account(planned: Workspac
     assert result.exit_code == 3
     assert f"no account of {NEXT}" in result.message and str(DAY) in result.message
     assert planned.warehouse.read("out_realised")["market_date"].tolist() == [DAY]
-    assert account(planned, DAY - timedelta(days=30)).message == "no plan was followed"
+    before = DAY - timedelta(days=30)
+    assert account(planned, before).message == f"no plan was followed on {before}"
+
+
+def test_a_day_to_come_that_no_plan_reaches_is_not_over_either(planned: Workspace) -> None:
+    result = account(planned, DAY + timedelta(days=400))
+    assert result.exit_code == 3
+    assert "the day is not over" in result.message
     assert issubclass(NoAccountError, Exception)
 
 

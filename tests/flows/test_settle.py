@@ -123,6 +123,37 @@ def test_the_same_account_settles_to_nothing_new(settled_depot: Workspace) -> No
     pd.testing.assert_frame_equal(rows_of(settled_depot), before)
 
 
+def test_wear_by_the_twin_is_of_the_day_as_driven(settled_depot: Workspace) -> None:
+    by_twin = SHARED + 'wear = "twin"\n'
+    workspace = agreed_anew(settled_depot, by_twin)
+    account(workspace)
+    assert settled(workspace).exit_code == 0
+    cars = workspace.warehouse.read("out_realised_car", where={"market_date": DAY})
+    cars = cars[cars["as_of_utc"] == cars["as_of_utc"].max()].set_index(["battery_id", "mode"]).sort_index()
+    assert cars.loc["car-2", "wear_twin_eur"].isna().all()  # its contract asks for the price
+    twin = cars.loc["car-1", "wear_twin_eur"]
+    row = rows_of(workspace).iloc[0]
+    assert row["battery_id"] == "car-1"
+    assert row["wear_eur"] == pytest.approx(twin["followed"] - twin["uncontrolled"], abs=0.00501)
+    priced = cars.loc["car-1", "wear_eur"]
+    assert abs(row["wear_eur"] - (priced["followed"] - priced["uncontrolled"])) > 0.01
+
+
+def test_a_car_without_the_twins_answer_costs_itself_alone(settled_depot: Workspace) -> None:
+    workspace = agreed_anew(settled_depot, SHARED + 'wear = "twin"\n')
+    account(workspace)
+    spoil(workspace, "UPDATE out_realised_car SET wear_twin_eur = NULL WHERE mode = 'uncontrolled'")
+    result = settled(workspace, DAY)
+    assert result.exit_code == 3
+    assert "car-1 is not settled: its contract counts wear by the twin" in result.message
+    assert rows_of(workspace)["battery_id"].tolist() == ["car-2"]
+
+
+def agreed_anew(workspace: Workspace, text: str) -> Workspace:
+    (workspace.root / "contract 0.toml").write_text(text, encoding="utf-8")
+    return Workspace.open(workspace.root)
+
+
 def late_meter(workspace: Workspace, when: datetime, *, backwards: bool = False) -> None:
     slots = market_day_slots(DAY, "DE-LU")
     counted = pd.DataFrame(

@@ -181,6 +181,8 @@ WRONG = {
     "a day of more hours": ("[share]", "[free]\nkwh_per_day = 1\neur_per_kwh = 1\n"
         "min_hours_per_day = 25\n[share]",
         r"free.min_hours_per_day is 25: must lie in 0 … 24"),
+    "wear by nobody": ("theta = 0.6", 'theta = 0.6\nwear = "mine"',
+        r"share.wear is mine: must be one of price, twin"),
     "a word for a flag": ("theta = 0.6", 'theta = 0.6\nwear_floor = "yes"',
         r"share.wear_floor is yes: must be true or"),
     "pay below nothing": ("[share]", "[pay]\neur_per_kwh_fed_back = -1\n[share]",

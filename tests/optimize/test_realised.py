@@ -83,6 +83,14 @@ def test_who_comes_late_is_the_car() -> None:
     assert (account.promised.stored_kwh, account.realised.stored_kwh) == (4.0, 0.0)
 
 
+@pytest.mark.parametrize(("short_soc", "missed"), [(0.004, 0), (0.006, 1)])
+def test_a_departure_is_missed_by_more_than_cars_report(short_soc: float, missed: int) -> None:
+    problem = day([0.1], [car(capacity_kwh=10.0)], [stay("A", 0, 1, 0.5, 0.9)])
+    promise = planned(problem, [4.0 - 10.0 * short_soc])
+    (account,) = realise(problem, promise, "ordered")[0].values()
+    assert (account.realised.departures, account.realised.missed) == (1, missed)
+
+
 def test_what_no_plan_told_of_is_the_horizon() -> None:
     problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.5, 0.9)])
     (account,) = realise(problem, planned(problem, [0, 0, 0], slice(1, 3)), "ordered")[0].values()

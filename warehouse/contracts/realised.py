@@ -82,6 +82,10 @@ REALISED = (
             _cause("horizon", "no plan told of the car or the quarter-hour"),
             _cause("limits", "the site's limits"),
             _cause("charger", "the meter counted other than planned"),
+            number(
+                "wear_twin_eur", "€", "Wear of the day by the twin, where the car's contract asks for it",
+                nullable=True,
+            ),
             integer("metered_slots", "Quarter-hours that a meter counted; 0: simulated", 0),
             number("held_kwh", "kWh", "In store when the day ended, or when it left last", nullable=True),
             flag("at_plug", "It was plugged in when the day ended"),
