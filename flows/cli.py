@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from flows.commands import (
     backtest,
+    bid,
     data,
     dispatch,
     forecast,
@@ -82,6 +83,7 @@ quarantine.add_to(app)
 planning.add_to(app)
 backtest.add_to(app)
 forecast.add_to(app)
+bid.add_to(app)
 money.add_to(app)
 ledger.add_to(app)
 study.add_to(app)

@@ -126,7 +126,7 @@ def exported(workspace: Workspace, handle: BatteryHandle, folder: Path) -> list[
     target, telemetry = folder / f"{stem}.json", folder / f"{stem}.bdf.csv"
     parameters = folder / f"{stem}.pybamm.json"
     for path in (target, telemetry, parameters):
-        _require_own(path, found.battery_id)
+        require_own(path, found.battery_id)
     files = [write_whole(target, _as_json(document))]
     if len(handle.residuals):
         frame = _window(workspace, handle)
@@ -292,8 +292,8 @@ def _bound(name: str, end: str) -> str:
     return f"{stem}_{end}_{unit}"
 
 
-def _require_own(path: Path, battery_id: str) -> None:
-    """Raise UsageError for a file that is there and no earlier export of the battery's twin."""
+def require_own(path: Path, battery_id: str) -> None:
+    """Raise UsageError for a file that is there and no earlier export of the battery's twin or passport."""
     if not os.path.lexists(path):
         return
     own = False
@@ -311,6 +311,6 @@ def _names(text: str) -> object:
     try:
         document = json.loads(text)
         named = [key.removeprefix(TWIN_OF) for key in document if key.startswith(TWIN_OF)]
-        return named[0] if named else document["calibration"]["battery_id"]
+        return named[0] if named else document.get("battery_id") or document["calibration"]["battery_id"]
     except (ValueError, KeyError, TypeError):
         return None

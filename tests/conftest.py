@@ -36,6 +36,8 @@ LONGEST = (
     "twin/test_twin_recovery.py",
     "flows/test_gateway.py",
     "flows/test_price_holes.py",
+    "flows/test_bid.py",
+    "optimize/test_bids_replay.py",
     "twin/test_twin_faults.py",
     "flows/test_serve_closed.py",
     "flows/test_serve_gateway.py",

@@ -1,4 +1,4 @@
-"""Commands on one battery's twin: twin show, compare, export."""
+"""Commands on one battery's twin: twin show, compare, export, passport."""
 
 from __future__ import annotations
 
@@ -140,3 +140,44 @@ def export(
     handle = handle_of(opened, battery_id, call.as_of)
     files = [str(path) for path in exported(opened, handle, out or opened.exports / "twins")]
     call.answer({"files": files}, lambda console: console.print("\n".join(files), soft_wrap=True))
+
+
+@twin.command()
+def passport(
+    ctx: typer.Context,
+    battery_id: _BatteryArgument,
+    consumption: Annotated[
+        float | None,
+        typer.Option(
+            "--consumption",
+            metavar="KWH",
+            min=1.0,
+            max=500.0,
+            help="Of 100 km driven: V2G is then told in kilometres as well.",
+            show_default="not told",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to.", show_default="exports/twins/"),
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the condition of a battery in the words of the battery passport (BatteryPass data model 1.2).
+
+    Capacity, fade, throughput, cycles, resistance, temperature and negative events by the public model's
+    names and units; beside each its time, 90 % interval and what it rests on. What nothing tells is named as
+    missing and not guessed, so that this is a part of a passport, no whole one. --json gives the document.
+
+    Example: v2g twin passport car-001 --consumption 17
+    """
+    from flows.passport import passport_of, write_passport
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    opened = call.open()
+    per_km = None if consumption is None else consumption / 100.0
+    document = passport_of(opened, battery_id, call.as_of, per_km)
+    file = write_passport(document, out or opened.exports / "twins")
+    call.answer(document, lambda console: console.print(str(file), soft_wrap=True))

@@ -29,12 +29,20 @@ _BLOCKS = 24 // BLOCK_HOURS
 
 def block_edges(zone: str, first: date, days: int) -> pd.DatetimeIndex:
     """Where the blocks of local days begin, and the last one's end, UTC; by the clock that is shown."""
-    midnights = pd.date_range(first, periods=days + 1, freq="D")
-    clock = midnights.repeat(_BLOCKS) + pd.to_timedelta(np.tile(np.arange(0, 24, BLOCK_HOURS), days + 1), "h")
-    local = clock[: days * _BLOCKS + 1].tz_localize(
-        market_timezone(zone),
-        ambiguous=np.ones(days * _BLOCKS + 1, dtype=np.bool_),
-        nonexistent="shift_forward",
+    return clock_edges(market_timezone(zone), first, days, BLOCK_HOURS)
+
+
+def clock_edges(
+    timezone: str, first: date, days: int, block_hours: int, first_hour: int = 0
+) -> pd.DatetimeIndex:
+    """Where blocks begin by the clock that is shown, and the last one's end, UTC.
+
+    first_hour: of the day's first block; from 12 on it is of the evening before.
+    """
+    begin = pd.Timestamp(first) + pd.Timedelta(hours=first_hour - 24 if first_hour >= 12 else first_hour)
+    clock = pd.date_range(begin, periods=days * 24 // block_hours + 1, freq=pd.Timedelta(hours=block_hours))
+    local = clock.tz_localize(
+        timezone, ambiguous=np.ones(len(clock), dtype=np.bool_), nonexistent="shift_forward"
     )
     return pd.DatetimeIndex(local).tz_convert("UTC")
 

@@ -71,6 +71,15 @@ class Table:
             raise self.error(key, "names one twice")
         return tuple(value)
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, each once, at least one."""
+        value = self._get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+            raise self.error(key, "must be a list of texts")
+        if len(set(value)) < len(value):
+            raise self.error(key, "names one twice")
+        return tuple(value)
+
     def number(
         self,
         key: str,

@@ -43,6 +43,11 @@ SETS = {
         files=("sessions.csv.gz",),
         origin="ACN-Data (Lee, Li, Low 2019), columns reduced in github.com/timosturm/acn-experiments",
     ),
+    "regulation": PublicSet(
+        folder="grid/caiso_regulation_laafb_4s",
+        files=("FrequencyRegulationData.csv",),
+        origin="data/ of github.com/LBNL-ETA/SynAS (Gehbauer, Stosic, Black 2020), the first 72 days",
+    ),
     "market": PublicSet(
         folder="study/prices/epftoolbox_de_2012_2017",
         files=("prices_and_forecasts.csv.gz", "published_forecasts.csv.gz"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from flows.notebook import load_calibration
 from flows.twins import exported
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF
+from warehouse.contracts import CONTRACTS
+from warehouse.contracts.types import Kind
 from warehouse.store import Warehouse
 
 MOMENT = "2024-03-19T12:00Z"
@@ -107,6 +110,55 @@ def test_the_exported_window_has_the_labels_of_the_battery_data_format(
     assert written["Model Voltage / V"].tolist() == [401.0] * 12
     assert written["Test Time / s"].iloc[-1] == 3300
     assert written["Unix Time / s"].iloc[0] == pd.Timestamp("2024-03-18T08:00", tz="UTC").timestamp()
+
+
+def test_a_passport_is_written_as_known_and_replaces_its_own_alone(
+    run, depot: Workspace, tmp_path: Path
+) -> None:
+    day = {"market_date": pd.Timestamp("2024-03-18").date(), "zone": "DE-LU", "realised_id": "a"}
+    account(depot, day, 10.0, AS_OF)
+    account(depot, day | {"realised_id": "b"}, 12.5, AS_OF + timedelta(hours=1))
+    account(
+        depot, day | {"realised_id": "c", "market_date": day["market_date"] + timedelta(days=1)}, 5.0, AS_OF
+    )
+    call = ("twin", "passport", "car-1", "--out", tmp_path / "out", "-w", depot.root, "--json", "--as-of")
+    code, out = run(*call, "2024-03-19T14:00Z", "--consumption", "20")
+    document = json.loads(out)
+    assert code == 0
+    assert (document["v2g"]["discharged_kwh"], document["v2g"]["days"]) == (17.5, 2)
+    assert document["v2g"]["virtual_km"] == pytest.approx(87.5)
+    (file,) = (tmp_path / "out").iterdir()
+    assert file.name == "car-1.passport.json" and json.loads(file.read_text("utf-8")) == document
+    found = load_calibration("car-1", depot.root, as_of=AS_OF).calibration
+    condition = document["PerformanceAndDurability"]["batteryCondition"]
+    assert condition["capacityFade"]["lastUpdate"] == "2024-03-19T12:00:00Z"
+    assert condition["remainingEnergy"]["remainingEnergyalue"] == found.usable_energy_kwh
+    assert document["missing"]["batteryCondition.energyThroughput"] == "no telemetry of voltage and current"
+    code, out = run(*call, MOMENT)  # the correction had not been made
+    assert code == 0 and json.loads(out)["v2g"]["discharged_kwh"] == 15.0
+    file.write_text("{}", encoding="utf-8")
+    assert run(*call, MOMENT)[0] == 2 and file.read_text("utf-8") == "{}"
+    assert run("twin", "passport", "car-9", "-w", depot.root, "--as-of", MOMENT)[0] == 2
+
+
+def account(depot: Workspace, day: dict[str, object], kwh: float, made: datetime) -> None:
+    """A day's account that tells of car-1's V2G, and what else its tables ask for."""
+    rows = {}
+    for table, own in (
+        ("out_realised", {}),
+        ("out_realised_car", {"battery_id": "car-1", "mode": "followed", "v2g_kwh": kwh, "at_plug": True}),
+    ):
+        told = day | own | {"as_of_utc": pd.Timestamp(made)}
+        filled = {
+            column.name: told.get(column.name, _ANY.get(column.kind))
+            for column in CONTRACTS[table].columns
+            if column.name in told or not column.nullable
+        }
+        rows[table] = pd.DataFrame([filled])
+    depot.warehouse.write(rows)
+
+
+_ANY = {Kind.TEXT: "-", Kind.INT: 1, Kind.FLOAT: 0.0}
 
 
 def test_hindcast_and_replay_say_what_they_lack(run, depot: Workspace) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from warehouse.contracts.backtest import BACKTEST
+from warehouse.contracts.bids import BIDS
 from warehouse.contracts.forecast import FORECAST
 from warehouse.contracts.inputs import DATASETS
 from warehouse.contracts.outputs import OUTPUTS, SEVERITIES
@@ -195,6 +196,7 @@ _TABLES = (
     *SETTLEMENT,
     *BACKTEST,
     *FORECAST,
+    *BIDS,
 )
 CONTRACTS: Mapping[str, TableContract] = MappingProxyType({table.name: table for table in _TABLES})
 """Table name → contract, for every table of the warehouse."""

@@ -1,0 +1,212 @@
+"""What the pool could have given of a reserve product on each of its days, and can be counted on to give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from flows.context import Context
+from flows.mapping.calendar import holidays_for
+from flows.mapping.chargers import with_chargers
+from flows.mapping.contracted import contracts_of
+from flows.mapping.horizon import QUARTER
+from flows.mapping.pool import clock_edges
+from flows.mapping.requests import newest_calibrations
+from flows.mapping.site_tree import misplaced
+from flows.plain import records
+from optimize.arrays import FloatArray
+from optimize.forecast.day_kind import number_of
+from optimize.forecast.pool import MEMORY_DAYS, PoolMinimum, pool_minimum, recorded_days
+from optimize.market.bids.capability import PoolSites, PoolStays, block_least, capability
+from optimize.market.bids.products import Reserve
+from optimize.market.bids.quantity import Pool
+from optimize.market.bids.reserve import Wanted
+from warehouse.known import Known
+from warehouse.zones import market_timezone
+
+_HISTORY_DAYS = 2 * MEMORY_DAYS
+_HOUR = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoolHistory:
+    """Stays of today's fleet on days that are over, with what car, charger and contract say of each.
+
+    first, last: local days; empty where last is before first. cars: in the fleet, of which `feeding` may feed
+    back. rows: stays, in the columns that `PoolStays` has, with their times. sites: what they hang on.
+    """
+
+    zone: str
+    day: date
+    first: date
+    last: date
+    cars: int
+    feeding: int
+    rows: pd.DataFrame
+    sites: PoolSites
+    holidays: frozenset[int]
+
+    @classmethod
+    def of(cls, context: Context, day: date) -> PoolHistory:
+        """As known; cars whose calibration is unknown or that feed nothing back only charge."""
+        known, zone = context.known, context.workspace.zone
+        timezone, now = market_timezone(zone), pd.Timestamp(context.as_of)
+        sites = known.read("core_site", where={"zone": zone})
+        cars = known.read("core_battery", where={"site_id": sites["site_id"].astype(str).tolist()})
+        last = min(now.tz_convert(timezone).date(), day) - timedelta(days=1)
+        told = known.stays(now - timedelta(days=_HISTORY_DAYS), now)
+        told = told[
+            told["battery_id"].isin(cars["battery_id"]) & (told["departure_utc"] > told["arrival_utc"])
+        ]
+        stays, _ = with_chargers(told, known.read("core_charger"), cars)
+        lost = misplaced(cars, stays, sites)
+        stays, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (stays, cars))
+        came = stays["arrival_utc"].min()
+        first = last if pd.isna(came) else came.tz_convert(timezone).date()
+        rows, feeding = _rows(context, day, cars, stays, sites)
+        return cls(
+            zone=zone,
+            day=day,
+            first=first + timedelta(days=1),
+            last=last,
+            cars=len(cars),
+            feeding=feeding,
+            rows=rows,
+            sites=_sites(known, sites, now),
+            holidays=frozenset(
+                holidays_for(zone, context.workspace.settings.plan.holidays, range(first.year, day.year + 2))
+            ),
+        )
+
+    def counted_on(self, product: Reserve) -> PoolMinimum | None:
+        """By block of the day the metered kW of a product that are there in all of it; None: too few days."""
+        days = (self.last - self.first).days + 1
+        if days < 1 or self.rows.empty:
+            return None
+        edges = clock_edges(product.clock, self.first, days, product.block_hours, product.first_hour)
+        at = np.asarray((edges - edges[0]) / QUARTER, dtype=np.int64)
+        able = capability(
+            _stays(self.rows, edges[0]),
+            self.sites,
+            int(at[-1]),
+            QUARTER / _HOUR,
+            reservoir_hours=product.reservoir_hours,
+            power_per_bid=product.power_per_bid,
+        )
+        ways = [kw for kw, asked in ((able.up_kw, product.up), (able.down_kw, product.down)) if asked]
+        least = block_least(np.asarray(np.min(ways, axis=0)), at).reshape(days, -1)
+        kept = recorded_days(self._came(edges[:: least.shape[1]]))
+        numbers = (number_of(self.first) + np.arange(days))[kept]
+        return pool_minimum(least[kept], numbers, number_of(self.day), self.holidays, product.quantile)
+
+    def _came(self, begins: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
+        """Whether any stay touched each day."""
+        arrived = np.searchsorted(np.sort(self.rows["arrival_utc"].to_numpy()), begins[1:].to_numpy())
+        left = np.searchsorted(
+            np.sort(self.rows["departure_utc"].to_numpy()), begins[:-1].to_numpy(), side="right"
+        )
+        return np.asarray(arrived > left, dtype=np.bool_)
+
+
+def _rows(
+    context: Context, day: date, cars: pd.DataFrame, stays: pd.DataFrame, sites: pd.DataFrame
+) -> tuple[pd.DataFrame, int]:
+    """The stays with their cars' limits, and how many cars may feed back."""
+    names = [str(name) for name in cars["battery_id"]]
+    calibrations = newest_calibrations(context.known, names)
+    held, _ = contracts_of(context.workspace.contracts, day, names)
+    number = {str(site): place for place, site in enumerate(sites["site_id"])}
+    drawdown = context.workspace.settings.plan.drawdown_limit
+    of: dict[str, dict[str, float]] = {}
+    for car in records(cars):
+        name = str(car["battery_id"])
+        calibration, contract = calibrations.get(name), held.get(name)
+        kwh = float(car["nominal_energy_kwh"]) if calibration is None else calibration.usable_energy_kwh
+        floor = float(car["soc_min"])
+        of[name] = {
+            "capacity_kwh": kwh,
+            "least": floor if contract is None else max(floor, float(contract.min_soc)),
+            "most": float(car["soc_max"]),
+            "charge": float(car["charge_limit_kw"]),
+            "discharge": 0.0 if calibration is None else float(car["discharge_limit_kw"]),
+            "into": float(car["efficiency_charge"]),
+            "out": float(car["efficiency_discharge"]),
+            "site": number[str(car["site_id"])],
+        }
+    own = pd.DataFrame([of[str(name)] for name in stays["battery_id"]], index=stays.index)
+    if own.empty:
+        return pd.DataFrame({"arrival_utc": [], "departure_utc": []}), 0
+    held_kwh = own["capacity_kwh"]
+    at = stays["plug_site_id"].astype(object).map(number)
+    rows = pd.DataFrame(
+        {
+            "arrival_utc": stays["arrival_utc"],
+            "departure_utc": stays["departure_utc"],
+            "energy_kwh": held_kwh * stays["arrival_soc"].to_numpy(dtype=np.float64),
+            "target_kwh": held_kwh * stays["departure_soc"].to_numpy(dtype=np.float64),
+            "least_kwh": held_kwh * own["least"],
+            "most_kwh": held_kwh * own["most"],
+            "charge_kw": np.fmin(own["charge"], stays["plug_charge_kw"]),
+            "discharge_kw": np.fmin(own["discharge"], stays["plug_discharge_kw"]),
+            "drawdown_kwh": held_kwh * drawdown,
+            "efficiency_charge": stays["plug_efficiency_charge"].fillna(own["into"]),
+            "efficiency_discharge": stays["plug_efficiency_discharge"].fillna(own["out"]),
+            "site": at.fillna(own["site"]).astype("int64"),
+        }
+    )
+    return rows, sum(one["discharge"] > 0.0 for one in of.values())
+
+
+def _stays(rows: pd.DataFrame, begin: pd.Timestamp) -> PoolStays:
+    arrays = {name: rows[name].to_numpy() for name in rows.columns if not name.endswith("_utc")}
+    hours = {name: np.asarray((rows[f"{told}_utc"] - begin) / _HOUR) for name, told in _TIMES.items()}
+    return PoolStays(**hours, **arrays)
+
+
+_TIMES: Mapping[str, str] = {"arrive_h": "arrival", "depart_h": "departure"}
+
+
+def _sites(known: Known, sites: pd.DataFrame, now: pd.Timestamp) -> PoolSites:
+    """What sites leave to cars beside the most, and the least, that they drew in the days before."""
+    names = [str(name) for name in sites["site_id"]]
+    since = now - timedelta(days=_HISTORY_DAYS)
+    loads = known.read("core_site_load", where={"site_id": names}, start=since, end=now)
+    each = loads.groupby("site_id")["load_kw"]
+    drawn, fed = (
+        found.reindex(names).fillna(0.0).to_numpy(dtype=np.float64) for found in (each.max(), each.min())
+    )
+    parents = sites["parent_id"].astype(object).map({name: at for at, name in enumerate(names)})
+    limits: list[FloatArray] = [
+        sites[f"{way}_limit_kw"].to_numpy(dtype=np.float64) for way in ("export", "import")
+    ]
+    return PoolSites(
+        export_kw=np.maximum(limits[0] + np.minimum(fed, 0.0), 0.0),
+        import_kw=np.maximum(limits[1] - np.maximum(drawn, 0.0), 0.0),
+        parent=np.asarray(parents.fillna(-1).tolist(), dtype=np.int64),
+    )
+
+
+def wanted_blocks(product: Reserve, day: date, history: PoolHistory) -> tuple[list[Wanted], int]:
+    """The blocks of a product on a market day with what the pool can be counted on for; on how many days."""
+    found = history.counted_on(product)
+    edges = clock_edges(product.clock, day, 1, product.block_hours, product.first_hour)
+    blocks = [
+        Wanted(
+            product=product,
+            begin=begin,
+            end=end,
+            pool=Pool(
+                guaranteed_kw=None if found is None else float(found.least[number]),
+                usual_kw=None if found is None else float(found.median[number]),
+                cars=history.cars,
+            ),
+        )
+        for number, (begin, end) in enumerate(pairwise(edges))
+    ]
+    return blocks, 0 if found is None else found.days

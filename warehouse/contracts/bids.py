@@ -1,0 +1,56 @@
+"""What was bid for a market day, as of each gate: one row a product and block, or slot and price."""
+
+from warehouse.contracts.outputs import LINEAGE
+from warehouse.contracts.types import Column, Kind, TableContract, choice, integer, moment, number, text
+
+_DAY = (
+    Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
+    text("zone", "Bidding zone"),
+    text("product", "Product by its market's name"),
+    moment("gate_utc", "When bids have to be in; nothing received later was looked at"),
+    moment("interval_start_utc", "Start of the half-open interval"),
+    moment("interval_end_utc", "Its end"),
+)
+_KEY = ("zone", "market_date", "product", "interval_start_utc", "as_of_utc", "run_id")
+_SOURCE = text("price_source", "Rung of the ladder that prices stand on; null: no plan", nullable=True)
+
+BIDS = (
+    TableContract(
+        name="out_bid",
+        description="One row a reserve product and block: what was bid, or why nothing was.",
+        columns=(
+            *_DAY,
+            choice("direction", "Which way it is called", ("symmetric", "up", "down")),
+            number("quantity_mw", "MW", "What was bid, metered; 0 for nothing", 0.0),
+            number("price_eur_per_mw_h", "€/MW/h", "From which it pays; null: no bid", nullable=True),
+            number(
+                "energy_eur_per_mwh",
+                "€/MWh",
+                "From which a call up pays, or up to which one down does; null where calls are not paid",
+                nullable=True,
+            ),
+            number("guaranteed_kw", "kW", "There in all of the block, with the quantile", 0.0, nullable=True),
+            number("usual_kw", "kW", "There in all of it as often as not", 0.0, nullable=True),
+            number("quantile", "1", "How sure what is bid has to be there", 0.0, 1.0),
+            integer("days", "Days of the past that this rests on", 0),
+            text("reason", "Why nothing was bid, or less than is there; null: neither", nullable=True),
+            _SOURCE,
+            *LINEAGE,
+        ),
+        key=_KEY,
+    ),
+    TableContract(
+        name="out_bid_curve",
+        description="One row a quarter-hour and price of the day-ahead market: what is drawn net at it.",
+        columns=(
+            *_DAY,
+            number("price_eur_per_mwh", "€/MWh", "Price of the market in this quarter-hour"),
+            number("net_kw", "kW", "Drawn net at that price, mean, metered; − fed back"),
+            number("quantity_mw", "MW", "What was bid of it, in whole steps; − to sell"),
+            integer("days", "Days of prices that how far apart they lie rests on", 1),
+            _SOURCE,
+            *LINEAGE,
+        ),
+        key=(*_KEY[:4], "price_eur_per_mwh", *_KEY[4:]),
+    ),
+)
