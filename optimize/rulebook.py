@@ -124,8 +124,6 @@ RULES: tuple[Rule, ...] = (
         owns=("Session.carries",),
         model=("energy_balance",),
         checks=("energy continues from slot to slot",),
-        fleet="declined",
-        declines=lambda problem: "sessions that carry on" if any(s.carries for s in problem.sessions) else "",
     ),
     Rule(
         name="soc bounds",

@@ -39,6 +39,9 @@ PER_STAY = (
     "lowest_kwh",
     "highest_kwh",
     "target_kwh",
+    "missing_weight",
+    "carries",
+    "surplus_kwh",
     "charge_limit_kw",
     "discharge_limit_kw",
     "efficiency_charge",
@@ -58,7 +61,9 @@ class FleetArrays:
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
     days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.
-    terminal_value [s]: of a kWh in store when a stay ends. parent
+    terminal_value [s]: of a kWh in store when a stay ends. carries [s]: whether a stay comes besides with what
+    the last one with slots before it leaves above its target, at most surplus_kwh [s]. missing_weight [s]: by
+    what the departure price counts what is missing. parent
     [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one
     meter.
     """
@@ -87,6 +92,9 @@ class FleetArrays:
     lowest_kwh: FloatArray
     highest_kwh: FloatArray
     target_kwh: FloatArray
+    missing_weight: FloatArray
+    carries: IntArray
+    surplus_kwh: FloatArray
     charge_limit_kw: FloatArray
     discharge_limit_kw: FloatArray
     efficiency_charge: FloatArray
@@ -197,6 +205,9 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         lowest_kwh=stays("lowest_kwh"),
         highest_kwh=stays("highest_kwh"),
         target_kwh=stays("target_kwh"),
+        missing_weight=stays("missing_weight"),
+        carries=np.array([w.carries for w in windows], dtype=np.int64),
+        surplus_kwh=stays("surplus_kwh"),
         charge_limit_kw=_on(stays("charge_limit_kw"), least_in[owner], problem),
         discharge_limit_kw=_on(stays("discharge_limit_kw") * float(v2g), least_out[owner], problem),
         efficiency_charge=stays("efficiency_charge"),

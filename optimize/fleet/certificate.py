@@ -11,7 +11,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.coupling import Coupling, node_limits
 from optimize.fleet.layout import FloatArray, IntArray
-from optimize.fleet.repair import ROUNDING_KW, Rules, cost_cars, follow, hold, trim
+from optimize.fleet.repair import ROUNDING_KW, Rules, begin_energies, cost_cars, follow, hold, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,13 +44,13 @@ class Repairer:
         order = compiled.order
         depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
         draw, feed = node_limits(arrays)
-        self.target = arrays.target_kwh[stays]
         self.rules = Rules(
             owner=np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start)),
             site=arrays.site[stays],
             start=np.cumsum(fleet.length) - fleet.length,
             lowest=arrays.lowest_kwh[stays],
             highest=arrays.highest_kwh[stays],
+            target=arrays.target_kwh[stays],
             charge_limit=arrays.charge_limit_kw[stays],
             stay=np.repeat(np.arange(stays.size), fleet.length),
             slot=np.concatenate(
@@ -102,7 +102,7 @@ class Repairer:
         fleet, rules = self.compiled.fleet, self.rules
         change = fleet.hours * net_kw
         total, begin = np.cumsum(change), rules.start[rules.stay]
-        energy = fleet.arrival[rules.stay] + total - (total - change)[begin]
+        energy = self.begin_kwh(change)[rules.stay] + total - (total - change)[begin]
         plan = replace(
             like,
             charge_kw=np.maximum(net_kw, 0.0),
@@ -116,6 +116,14 @@ class Repairer:
             else:
                 shares, bids = self._fill(like, plan, full)
         return self.priced(plan.charge_kw, plan.discharge_kw, energy, shares, bids)
+
+    def begin_kwh(self, change_kwh: FloatArray) -> FloatArray:
+        """What each stay begins with [stays] where steps take so much [steps], battery-side."""
+        begin = self.compiled.fleet.arrival.copy()
+        if self.compiled.fleet.linked:
+            gain = np.bincount(self.rules.stay, weights=change_kwh, minlength=begin.size)
+            begin_energies(self.compiled.fleet, self.rules, gain, begin)
+        return begin
 
     def _placed(self, plan: Feasible) -> FloatArray:
         """An iterate that holds the shares of a plan, and nothing else."""
@@ -237,8 +245,8 @@ class Repairer:
         bids: FloatArray,
     ) -> Feasible:
         """A plan that keeps every rule, with what it costs."""
-        own, unmet = np.zeros(self.arrays.cars), np.zeros(self.target.size)
-        cost_cars(self.compiled.fleet, self.target, charge, discharge, energy, shares, own, unmet)
+        own, unmet = np.zeros(self.arrays.cars), np.zeros(self.rules.target.size)
+        cost_cars(self.compiled.fleet, self.rules, charge, discharge, energy, shares, own, unmet)
         plan = Feasible(
             charge_kw=charge,
             discharge_kw=discharge,

@@ -8,6 +8,10 @@ reserve up: Σu − p ≤ η_dis·D, Σκu − e_k ≤ −floor, Σκu − e_{k�
 Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top.
 Stay pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
 
+A stay that carries on from the one `behind` it begins with offset + e_end + m of that one, which leaves no
+less than its target; offset: its own arrival less that target. One without slots leaves what it comes with.
+`ahead` is the stay with slots that carries on from a stay.
+
 A car meets the others in its group's local rows only: row base + o·T + t is what it draws (o = 0, metered kW)
 or holds of reserve channel o in slot t; base tells apart the sites at which the cars of a group plug in.
 """
@@ -37,7 +41,7 @@ class Fleet(NamedTuple):
     import_cost: FloatArray
     export_value: FloatArray
     may_discharge: BoolArray
-    departure_price: float
+    linked: int
     sustain: FloatArray
     activation: FloatArray
     session_start: IntArray
@@ -54,10 +58,14 @@ class Fleet(NamedTuple):
     v2g_limit: FloatArray
     first: IntArray
     length: IntArray
+    behind: IntArray
+    ahead: IntArray
     arrival: FloatArray
+    offset: FloatArray
     floor: FloatArray
     ceiling: FloatArray
     target: FloatArray
+    missing_price: FloatArray
     charge_limit: FloatArray
     discharge_limit: FloatArray
     efficiency_charge: FloatArray

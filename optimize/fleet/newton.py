@@ -12,6 +12,10 @@ tied by the energy balance. Step by step, with f = Δe_{k−1} and h = Δe_k:
    of idle slots (g up to 10¹⁰ times all else) loses no digits; everywhere resistances are added, not weights
    subtracted, and a zero resistance (no charger, no discharge) needs no special case.
 
+4. Where a stay carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first step: a
+   link of the chain between the two, with θ/(a + θ) from φ to Δe_end and a/(a + θ) to Δm, where a is the pivot
+   of Δe_end so far and θ the weight of m.
+
 The day's wear and V2G limit add one rank-one term per car (a border), eliminated by Sherman–Morrison.
 """
 
@@ -29,6 +33,12 @@ UP_PORT, DOWN_PORT, SHARES = 11, 16, 21
 @kernel
 def factor_rows(fleet: Fleet) -> int:
     """Numbers kept per step by `factorise`."""
+    return joint_rows(fleet) + 3 * fleet.linked
+
+
+@kernel
+def joint_rows(fleet: Fleet) -> int:
+    """Where those of links begin, kept at the step after one: its pivot, from Δe to it, from it to Δm."""
     if fleet.up + fleet.down > 0:
         return SHARES + 3 * (fleet.up + fleet.down)
     return 11 if fleet.taper > 0 else 5
@@ -79,39 +89,56 @@ def _port(
 
 
 @kernel
-def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: FloatArray) -> None:
-    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; om_stay [stays]: weight on e_end."""
+def factorise(
+    fleet: Fleet,
+    i: int,
+    om: FloatArray,
+    theta: FloatArray,
+    weight: FloatArray,
+    om_stay: FloatArray,
+    F: FloatArray,
+) -> None:
+    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; [stays]: theta, weight as in `solve`,
+    om_stay: both together on e_end.
+    """
     nu, nd = fleet.up, fleet.down
     dt = fleet.hours
     up_row = BOX_PAIRS + nu + nd
     down_row = up_row + (3 if nu > 0 else 0)
     taper_row = down_row + (3 if nd > 0 else 0)
     simple = nu + nd + fleet.taper == 0
+    joint, s0 = joint_rows(fleet), fleet.session_start[i]
+    excess = 0.0
     k = 0
-    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+    for s in range(s0, fleet.session_start[i + 1]):
+        linked = fleet.behind[s] >= 0
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         loss = eta - etad
         end = k + fleet.length[s]
         t = fleet.first[s]
-        excess = 0.0
         start = k
+        if end > start:
+            behind = fleet.behind[s] - s0
+            excess = _joined(excess, theta[behind], weight[behind], joint, k, F) if linked else 0.0
         while k < end:
             w_c = om[0, k] + om[1, k]
             rd = 0.0 if most_discharge(fleet, s, t) <= 0.0 else 1.0 / (om[2, k] + om[3, k])
             he = om[4, k] + om[5, k]
-            if k == end - 1:
-                he += om_stay[s - fleet.session_start[i]]
+            if k == end - 1 and fleet.ahead[s] < 0:
+                he += om_stay[s - s0]
             if simple:
                 rc = 1.0 / w_c
                 F[RC, k] = rc
                 F[RD, k] = rd
                 g = 1.0 / (dt * dt * (rc + rd))
                 F[GG, k] = g
-                if k > start:
+                if k > start or linked:
                     pivot = excess + g
-                    F[PIVOT, k - 1] = pivot
-                    F[PHI, k - 1] = g / pivot
+                    if k > start:
+                        F[PIVOT, k - 1], F[PHI, k - 1] = pivot, g / pivot
+                    else:
+                        F[joint, k], F[joint + 1, k] = pivot, g / pivot
                     excess = excess * g / pivot + he
                 else:
                     excess = g + he
@@ -119,7 +146,7 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
                 t += 1
                 continue
             wt = fall = 0.0
-            if fleet.taper > 0 and k > start:
+            if fleet.taper > 0 and (k > start or linked):
                 wt = om[taper_row, k]
                 fall = fleet.taper_fall[s]
             elif fleet.taper > 0:
@@ -174,12 +201,14 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
             )
             F[RC, k], F[RD, k], F[GG, k], F[PH, k], F[PF, k] = rc, rd, g, ph, pf
             F[QPH, k], F[QPF, k], F[TT, k], F[QQ, k] = qph, qpf, tt, q
-            if k > start:
+            if k > start or linked:
                 low = excess + ff
                 both = g * ph * pf + gs
                 pivot = low + g * pf * pf + gs
-                F[PIVOT, k - 1] = pivot
-                F[PHI, k - 1] = (both - hf) / pivot
+                if k > start:
+                    F[PIVOT, k - 1], F[PHI, k - 1] = pivot, (both - hf) / pivot
+                else:
+                    F[joint, k], F[joint + 1, k] = pivot, (both - hf) / pivot
                 # (hh + g·ph² + gs)·pivot − (both − hf)², its cancelling terms taken out by hand.
                 excess = (
                     hh * excess
@@ -199,6 +228,14 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
 
 
 @kernel
+def _joined(excess: float, theta: float, weight: float, joint: int, k: int, F: FloatArray) -> float:
+    """Eliminate the end of a stay into its link, before step k; the excess of that."""
+    pivot = excess + theta
+    F[PIVOT, k - 1], F[PHI, k - 1], F[joint + 2, k] = pivot, theta / pivot, excess / pivot
+    return excess * theta / pivot + weight
+
+
+@kernel
 def solve(
     fleet: Fleet,
     i: int,
@@ -214,8 +251,27 @@ def solve(
 ) -> None:
     """dx [V, K], ν, Δm for right-hand sides G [V, K], G_stay and balance residual [K], without the border.
 
-    theta, weight [stays]: z/s of m ≥ 0 and of the target row.
+    theta, weight [stays]: z/s of m ≥ 0 and of the target row, see `view.Linear.on_lack`.
     """
+    _push_energies(fleet, i, F, G, G_stay, residual, dx, dmissing, theta, weight)
+    _energies(fleet, i, F, dx, dmissing, theta, weight)
+    _powers(fleet, i, F, G, residual, dx, nu_next, dmissing)
+
+
+@kernel
+def _push_energies(
+    fleet: Fleet,
+    i: int,
+    F: FloatArray,
+    G: FloatArray,
+    G_stay: FloatArray,
+    residual: FloatArray,
+    dx: FloatArray,
+    dmissing: FloatArray,
+    theta: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """What everything but the energies pushes on these, left in dx[2] and dmissing; see `solve`."""
     nu, nd = fleet.up, fleet.down
     dt = fleet.hours
     simple = nu + nd + fleet.taper == 0
@@ -224,24 +280,29 @@ def solve(
     for s in range(s0, fleet.session_start[i + 1]):
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
-        start, end = k, k + fleet.length[s]
+        start, end, behind = k, k + fleet.length[s], fleet.behind[s]
+        dmissing[s - s0] = G_stay[s - s0]
         if end == start:
-            dmissing[s - s0] = G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
+            if behind >= 0:
+                push = weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
+                dx[2, start - 1] -= push
+                dmissing[behind - s0] -= push
             continue
         for k in range(start, end):
             dx[2, k] = G[2, k]
-        dx[2, end - 1] -= weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
         for k in range(start, end):
             rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
             if simple:
                 push = g * (residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
                 dx[2, k] -= push
-                if k > start:
+                if k > start or behind >= 0:
                     dx[2, k - 1] += push
+                if k == start and behind >= 0:
+                    dmissing[behind - s0] += push
                 continue
             q, tt = F[QQ, k], F[TT, k]
             D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
-            gp = 0.0
+            gp = before = 0.0
             for j in range(nu + nd):
                 up = j < nu
                 port = UP_PORT if up else DOWN_PORT
@@ -250,8 +311,7 @@ def solve(
                 ge = F[SHARES + 3 * j + 1, k] * push
                 a = F[port + 3, k]
                 dx[2, k] += a * ge
-                if k > start:
-                    dx[2, k - 1] += (1.0 - a) * ge
+                before += (1.0 - a) * ge
             Lc = G[0, k] + eta * gp
             Ld = G[1, k] - etad * gp
             dx[0, k] = Lc
@@ -262,17 +322,93 @@ def solve(
             rest = residual[k] - dt * (hc - hd)
             drawn = eta * hc - etad * hd
             dx[2, k] -= g * F[PH, k] * rest + F[QPH, k] * drawn
-            if k > start:
-                dx[2, k - 1] += g * F[PF, k] * rest - tt * hc - F[QPF, k] * drawn
-        for k in range(start + 1, end):
-            dx[2, k] += F[PHI, k - 1] * dx[2, k - 1]
-        dx[2, end - 1] /= F[PIVOT, end - 1]
-        for k in range(end - 2, start - 1, -1):
-            dx[2, k] = dx[2, k] / F[PIVOT, k] + F[PHI, k] * dx[2, k + 1]
+            before += g * F[PF, k] * rest - tt * hc - F[QPF, k] * drawn
+            if k > start or behind >= 0:
+                dx[2, k - 1] += before
+            if k == start and behind >= 0:
+                dmissing[behind - s0] += before
+        k = end
+
+
+@kernel
+def _energies(
+    fleet: Fleet,
+    i: int,
+    F: FloatArray,
+    dx: FloatArray,
+    dmissing: FloatArray,
+    theta: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """Δe and Δm from what is pushed on them."""
+    joint = joint_rows(fleet)
+    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
+    k = 0
+    for s in range(s0, s1):
+        end, behind = k + fleet.length[s], fleet.behind[s]
+        if end > k and behind >= 0:  # the link takes over: dmissing holds what is pushed on it
+            dx[2, k - 1] -= dmissing[behind - s0]
+            dmissing[behind - s0] += F[PHI, k - 1] * dx[2, k - 1]
+            dx[2, k] += F[joint + 1, k] * dmissing[behind - s0]
+        for at in range(k + 1, end):
+            dx[2, at] += F[PHI, at - 1] * dx[2, at - 1]
+        if end > k and fleet.ahead[s] < 0:
+            dx[2, end - 1] -= weight[s - s0] * dmissing[s - s0] / (theta[s - s0] + weight[s - s0])
+        k = end
+    for s in range(s1 - 1, s0 - 1, -1):
+        start = k - fleet.length[s]
+        if k == start:
+            continue
+        if fleet.ahead[s] < 0:
+            dx[2, k - 1] /= F[PIVOT, k - 1]
+            missed = dmissing[s - s0] - weight[s - s0] * dx[2, k - 1]
+            dmissing[s - s0] = missed / (theta[s - s0] + weight[s - s0])
+        else:
+            link, apart = dmissing[s - s0], dx[2, k - 1] / F[PIVOT, k - 1]
+            dx[2, k - 1] = apart + F[PHI, k - 1] * link
+            dmissing[s - s0] = F[joint + 2, k] * link - apart
+        for at in range(k - 2, start - 1, -1):
+            dx[2, at] = dx[2, at] / F[PIVOT, at] + F[PHI, at] * dx[2, at + 1]
+        if fleet.behind[s] >= 0:
+            behind = fleet.behind[s] - s0
+            dmissing[behind] = dmissing[behind] / F[joint, start] + F[joint + 1, start] * dx[2, start]
+        k = start
+    for s in range(s0, s1):
+        k += fleet.length[s]
+        if fleet.length[s] == 0:
+            missed = dmissing[s - s0]
+            if fleet.behind[s] >= 0:
+                missed -= weight[s - s0] * (dx[2, k - 1] + dmissing[fleet.behind[s] - s0])
+            dmissing[s - s0] = missed / (theta[s - s0] + weight[s - s0])
+
+
+@kernel
+def _powers(
+    fleet: Fleet,
+    i: int,
+    F: FloatArray,
+    G: FloatArray,
+    residual: FloatArray,
+    dx: FloatArray,
+    nu_next: FloatArray,
+    dmissing: FloatArray,
+) -> None:
+    """Δc, Δd, Δw and ν from the energies; see `solve`."""
+    nu, nd = fleet.up, fleet.down
+    dt = fleet.hours
+    simple = nu + nd + fleet.taper == 0
+    k = 0
+    s0 = fleet.session_start[i]
+    for s in range(s0, fleet.session_start[i + 1]):
+        eta = 1.0 / fleet.efficiency_charge[s]
+        etad = fleet.efficiency_discharge[s]
+        start, end = k, k + fleet.length[s]
         for k in range(start, end):
             rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
             h = dx[2, k]
-            f = dx[2, k - 1] if k > start else 0.0
+            f = dx[2, k - 1] if k > start or fleet.behind[s] >= 0 else 0.0
+            if k == start and fleet.behind[s] >= 0:
+                f += dmissing[fleet.behind[s] - s0]
             if simple:
                 price = g * (h - f + residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
                 nu_next[k] = price
@@ -305,7 +441,4 @@ def solve(
                 if number == 2:
                     own += F[port + 4, k] * G[3 + 2 * first + 1 - j, k]
                 dx[3 + j, k] = own + moved if up else own - moved
-        dmissing[s - s0] = (G_stay[s - s0] - weight[s - s0] * dx[2, end - 1]) / (
-            theta[s - s0] + weight[s - s0]
-        )
         k = end

@@ -171,7 +171,8 @@ def _predict(
     stat[COMPLEMENTARITY] += here.complementarity
     stat[INFEASIBLE] = max(stat[INFEASIBLE], worst)
     K = car.nu.size
-    factorise(fleet, car.i, here.weight[: car.steps].reshape((car.steps // K, K)), here.on_end, car.factor)
+    on_steps = here.weight[: car.steps].reshape((car.steps // K, K))
+    factorise(fleet, car.i, on_steps, here.on_missing, here.on_lack, here.on_end, car.factor)
     _find_border(fleet, car, here)
     if S.shape[0] > 0:
         _direct(fleet, car, here, y, -here.weight * here.lack)

@@ -24,6 +24,15 @@ def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int]:
 
 
 @kernel
+def came_with(fleet: Fleet, i: int, s: int, x: FloatArray, missing: FloatArray, k: int, fixed: float) -> float:
+    """What stay s of car i, whose steps begin with k, comes with; `fixed` as in `apply_rows`."""
+    before = fleet.offset[s] * fixed
+    if fleet.behind[s] >= 0:
+        before += x[2, k - 1] + missing[fleet.behind[s] - fleet.session_start[i]]
+    return float(before)
+
+
+@kernel
 def apply_rows(
     fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, fixed: float, out: FloatArray
 ) -> None:
@@ -47,7 +56,7 @@ def apply_rows(
     for s in range(s0, s1):
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
-        before = fleet.arrival[s] * fixed
+        before = came_with(fleet, i, s, x, missing, k, fixed)
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
             p = eta * x[0, k] - etad * x[1, k]
             e = x[2, k]
@@ -165,13 +174,17 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
                     push_before -= fleet.taper_fall[s] * t_pairs[taper_row + k]
                 G[0, k] += eta * push_p
                 G[1, k] -= etad * push_p
-                if k > start:
+                if k > start or fleet.behind[s] >= 0:
                     G[2, k - 1] += push_before
+                if k == start and fleet.behind[s] >= 0:
+                    G_stay[fleet.behind[s] - s0] += push_before
                 k += 1
         lack = t_pairs[steps + 2 * (s - s0) + 1]
         G_stay[s - s0] += t_pairs[steps + 2 * (s - s0)] + lack
-        if k > start:
+        if k > start or fleet.behind[s] >= 0:
             G[2, k - 1] += lack
+        if k == start and fleet.behind[s] >= 0:
+            G_stay[fleet.behind[s] - s0] += lack
 
 
 @kernel
@@ -238,15 +251,19 @@ def negative_cost(
             k += 1
         if k > start:
             G[2, k - 1] = fleet.terminal_value[s] - 0.5 * rest
-        G_stay[s - s0] = -fleet.departure_price
+            if fleet.behind[s] >= 0:
+                begins = fleet.terminal_value[s] + 0.5 * rest
+                G[2, start - 1] -= begins
+                G_stay[fleet.behind[s] - s0] -= begins
+        G_stay[s - s0] = -fleet.missing_price[s]
 
 
 @kernel
-def balance_residual(fleet: Fleet, i: int, x: FloatArray, out: FloatArray) -> None:
+def balance_residual(fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, out: FloatArray) -> None:
     """out = e_k − e_{k−1} − Δt(c − d)."""
     k = 0
     for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
-        before = fleet.arrival[s]
+        before = came_with(fleet, i, s, x, missing, k, 1.0)
         for _ in range(fleet.length[s]):
             out[k] = x[2, k] - before - fleet.hours * (x[0, k] - x[1, k])
             before = x[2, k]
