@@ -356,8 +356,6 @@ RULES: tuple[Rule, ...] = (
         model=("change", "change_above", "change_below"),
         checks=(ACCOUNTED,),
         account=("change_price_eur",),
-        fleet="declined",
-        declines=lambda problem: "stability against a previous plan" if conditions.followed(problem) else "",
         uneven=conditions.followed,
         worth=worth.change_eur,
     ),

@@ -42,7 +42,8 @@ def day_problem(
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
-    lacks (`certain_arrivals`), and what it leaves above it comes back with that; as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
+    lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
+    it; as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -151,7 +152,7 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
 
 
 def _apart(problem: DayProblem) -> bool:
-    """Whether missing at a departure is too cheap for stays to carry on; what is stored may be worth more then."""
+    """Whether missing at a departure is too cheap for stays to carry on, which may be worth more then."""
     return problem.departure_price_eur_per_kwh <= 2.0 * problem.most_gain_eur_per_kwh()
 
 
@@ -160,10 +161,11 @@ def unlinked(problem: DayProblem) -> list[str]:
     leave = {one.battery_id for one in problem.sessions if one.departure_utc <= problem.end_utc}
     if not leave or any(one.carries for one in problem.sessions) or not _apart(problem):
         return []
+    price, most = problem.departure_price_eur_per_kwh, problem.most_gain_eur_per_kwh()
     return [
-        f"stays of {len(leave)} cars are planned one by one, what is due after the plan not before it: missing at a "
-        f"departure costs {problem.departure_price_eur_per_kwh:.3g} EUR/kWh, not more than twice what a kWh may "
-        f"earn ({problem.most_gain_eur_per_kwh():.3g})"
+        f"stays of {len(leave)} cars are planned one by one, and nothing is charged for what is due after the"
+        f" plan: missing at a departure costs {price:.3g} EUR/kWh, not above twice what a kWh may earn"
+        f" ({most:.3g})"
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimize import most_duty, rulebook
+from optimize import conditions, most_duty, rulebook
 from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import BoolArray, FloatArray, IntArray
 from optimize.tree import site_tree
@@ -56,21 +56,23 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_cost, export_value [T] hold CO2. Nothing is discharged but where may_discharge [T]. wear:
-    linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
+    import_cost, export_value [T] hold CO2. previous_kw [n, T]: metered power of the plan in force, NaN where
+    there is none; [0, T] where departing from it costs nothing, otherwise change_price, €/kWh metered.
+    Nothing is discharged but where may_discharge [T]. wear: linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
     days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.
-    terminal_value [s]: of a kWh in store when a stay ends. carries [s]: whether a stay comes besides with what
-    the last one with slots before it leaves above its target, at most surplus_kwh [s]. missing_weight [s]: by
-    what the departure price counts what is missing. parent
-    [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one
-    meter.
+    carries [s]: whether a stay comes besides with what the last one with slots before it leaves above its
+    target, at most surplus_kwh [s]. missing_weight [s]: what is missing costs so many times the departure
+    price. terminal_value [s]: of a kWh in store when a stay ends. parent [S]: −1 for a root.
+    base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
     """
 
     slot_hours: float
     import_cost: FloatArray
     export_value: FloatArray
+    previous_kw: FloatArray
+    change_price: float
     may_discharge: BoolArray
     departure_price: float
     capacity_kwh: FloatArray
@@ -135,6 +137,8 @@ class FleetArrays:
         stays = stays[np.lexsort((self.first[stays], position[self.car[stays]]))]
         parts = {name: getattr(self, name)[cars] for name in PER_CAR}
         parts |= {name: getattr(self, name)[stays] for name in PER_STAY}
+        if self.previous_kw.size:
+            parts["previous_kw"] = self.previous_kw[cars]
         return replace(self, **parts, car=position[self.car[stays]])
 
     def path(self, site: int) -> list[int]:
@@ -182,6 +186,10 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         slot_hours=problem.slot_hours,
         import_cost=problem.import_cost_eur_per_kwh,
         export_value=problem.export_value_eur_per_kwh,
+        previous_kw=problem.previous_kw
+        if problem.previous_kw is not None and conditions.followed(problem)
+        else np.zeros((0, len(problem.slots))),
+        change_price=problem.change_price_eur_per_kwh,
         may_discharge=problem.able,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),

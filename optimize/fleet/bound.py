@@ -17,6 +17,7 @@ from optimize.fleet.rows import (
     apply_rows,
     bounds,
     duty,
+    most_change,
     most_discharge,
     negative_cost,
     subtract_adjoint,
@@ -47,7 +48,7 @@ def bound_cars(
 
 @kernel
 def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
-    V = 3 + fleet.up + fleet.down
+    V = 3 + fleet.up + fleet.down + fleet.change
     dt = fleet.hours
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
@@ -59,6 +60,8 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
     # A car that is never plugged in is never iterated: it has no multipliers worth using.
     for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
         z[j] = it.dual[p0 + j]
+    for j in range(steps - K * fleet.change, steps):
+        z[j] = 0.0
     for s in range(stays):
         z[steps + 2 * s] = 0.0
         if fleet.length[s0 + s] == 0 and fleet.behind[s0 + s] < 0:
@@ -89,8 +92,10 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
             sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(0.0, (-G[1, k] + dt * nu) * discharge)
             r = -G[2, k] + nu - after
             sum_i += min(r * fleet.floor[s], r * fleet.ceiling[s])
-            for j in range(V - 3):
+            for j in range(fleet.up + fleet.down):
                 sum_i += min(0.0, -G[3 + j, k] * most)
+            if fleet.change > 0:
+                sum_i += min(0.0, -G[V - 1, k] * most_change(fleet, s, a + k))
             k += 1
             t += 1
         if fleet.length[s] == 0 and fleet.behind[s] < 0:

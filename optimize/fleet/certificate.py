@@ -10,7 +10,7 @@ import numpy as np
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.coupling import Coupling, node_limits
-from optimize.fleet.layout import FloatArray, IntArray
+from optimize.fleet.layout import FloatArray, IntArray, variables
 from optimize.fleet.repair import ROUNDING_KW, Rules, begin_energies, cost_cars, follow, hold, trim
 
 
@@ -128,7 +128,7 @@ class Repairer:
     def _placed(self, plan: Feasible) -> FloatArray:
         """An iterate that holds the shares of a plan, and nothing else."""
         fleet, steps = self.compiled.fleet, plan.charge_kw.size
-        V, car = 3 + fleet.up + fleet.down, self.step_car
+        V, car = variables(fleet), self.step_car
         first, count = fleet.step_start[car], np.diff(fleet.step_start)[car]
         x = np.zeros(V * steps)
         for channel, kw in enumerate(plan.shares_kw):
@@ -219,7 +219,7 @@ class Repairer:
 
     def near(self, plan: Feasible) -> Feasible:
         """The feasible plan nearest to another, which may break minimum powers, and to what it holds."""
-        fleet, V = self.compiled.fleet, 3 + self.compiled.fleet.up + self.compiled.fleet.down
+        fleet, V = self.compiled.fleet, variables(self.compiled.fleet)
         x = self._placed(plan)
         for a, b in pairwise(fleet.step_start.tolist()):
             x[V * a + 2 * (b - a) : V * a + 3 * (b - a)] = plan.energy_kwh[a:b]
@@ -230,9 +230,9 @@ class Repairer:
     def follow_energy(self, energy_kwh: FloatArray) -> Feasible:
         """The feasible plan nearest to energies [steps] at the slots' ends, without any reserve."""
         fleet = self.compiled.fleet
-        x = np.zeros((3 + fleet.up + fleet.down) * energy_kwh.size)
+        x = np.zeros(variables(fleet) * energy_kwh.size)
         for a, b in pairwise(fleet.step_start.tolist()):
-            begin = (3 + fleet.up + fleet.down) * a + 2 * (b - a)
+            begin = variables(fleet) * a + 2 * (b - a)
             x[begin : begin + b - a] = energy_kwh[a:b]
         return self.repair(x, np.zeros(self.coupling.cost.size))
 

@@ -54,7 +54,8 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     taper_fall = arrays.taper_fall[stay_order]
     taper = int(bool(np.any(taper_fall > 0)))
     up, down = len(sustain_up), len(sustain_down)
-    pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper
+    change = int(arrays.previous_kw.size > 0)
+    pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper + 3 * change
     # Activated reserve counts in the duty, not in the contract, and the kernel has one border only.
     called = any(block.up and block.activation_share > 0.0 for block in arrays.blocks)
     limit = np.full(n, np.inf) if called else np.maximum(arrays.v2g_limit_kwh[order], LEAST_KWH)
@@ -76,6 +77,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     least = np.where(count > 0, floor, arrival)
     idle = (target <= least) | (arrays.departure_price <= 0.0)
     at_meter = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    previous = _previous(arrays, stay_order)
     # Copies: an array that may not be written is another type, for which every kernel is compiled anew.
     fleet = Fleet(
         hours=arrays.slot_hours,
@@ -83,6 +85,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         up=up,
         down=down,
         taper=taper,
+        change=change,
         import_cost=np.array(arrays.import_cost, order="C"),
         export_value=np.array(arrays.export_value, order="C"),
         may_discharge=np.array(arrays.may_discharge, order="C"),
@@ -118,6 +121,8 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         terminal_value=arrays.terminal_value[stay_order],
         taper_top=np.minimum(arrays.taper_top_kw[stay_order], 1e6),
         taper_fall=taper_fall,
+        previous=np.nan_to_num(previous),
+        change_price=np.where(np.isnan(previous), 0.0, arrays.change_price),
         own_meter=1.0 - at_meter[site].astype(np.float64),
         offers_up=(arrival >= lowest).astype(np.float64),
         offers_down=(arrival <= highest).astype(np.float64),
@@ -132,6 +137,16 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         up_channel=up_channel,
         down_channel=down_channel,
     )
+
+
+def _previous(arrays: FleetArrays, stay_order: IntArray) -> FloatArray:
+    """What the plan in force has for each step, metered kW; NaN where it says nothing, none without one."""
+    if not arrays.previous_kw.size:
+        return np.zeros(0)
+    count, first = arrays.count[stay_order], arrays.first[stay_order]
+    begin = np.cumsum(count) - count
+    slot = np.arange(int(count.sum())) + np.repeat(first - begin, count)
+    return np.asarray(arrays.previous_kw[np.repeat(arrays.car[stay_order], count), slot])
 
 
 def _links(carries: IntArray, owner: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:

@@ -95,6 +95,14 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
         step[:, column] = np.where(way * net >= least - moves.AT_BOUND_KW, least, 0.0)
     step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
     step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]
+    step[:, moves.KINK] = np.nan
+    if fleet.change:
+        before = fleet.previous
+        kink = np.where(
+            before > 0.0, before * fleet.efficiency_charge[stay], before / fleet.efficiency_discharge[stay]
+        )
+        step[:, moves.KINK] = np.where(fleet.change_price > 0.0, kink, np.nan)
+        step[:, moves.KINK_EUR] = fleet.hours * fleet.change_price
     step[:, moves.WORTH] = np.maximum(reserve.worth, 0.0)
     sustain = _sustain(repairer)[:, slot]
     step[:, moves.LAST_UP] = sustain[0] / fleet.efficiency_discharge[stay]

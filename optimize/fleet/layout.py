@@ -1,11 +1,12 @@
 """What the compiled kernel reads and writes: flat arrays, one block of them for every car.
 
 Steps are the plugged slots of all cars, car after car, stay after stay. A car with K steps owns
-    x      V·K   c, d, e, then the reserve shares w_1 …   (V = 3 + up channels + down channels)
+    x      V·K   c, d, e, the reserve shares w_1 … (up, then down channels), the change δ (V: `variables`)
     pairs  P·K + 2·stays + 1   inequalities A·x + s = b with multipliers z, s > 0, z > 0
 Step pairs, in this order: c ≥ 0, c ≤ C, d ≥ 0, d ≤ D, e ≥ floor, e ≤ ceiling, w_j ≥ 0, then where there is
 reserve up: Σu − p ≤ η_dis·D, Σκu − e_k ≤ −floor, Σκu − e_{k−1} ≤ −floor; where there is reserve down:
-Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top.
+Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top;
+where changes have a price: p − δ ≤ previous, −p − δ ≤ −previous, δ ≤ most.
 Stay pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
 
 A stay that carries on from the one `behind` it begins with offset + e_end + m of that one, which leaves no
@@ -38,6 +39,7 @@ class Fleet(NamedTuple):
     up: int
     down: int
     taper: int
+    change: int
     import_cost: FloatArray
     export_value: FloatArray
     may_discharge: BoolArray
@@ -74,6 +76,8 @@ class Fleet(NamedTuple):
     taper_top: FloatArray
     taper_fall: FloatArray
     own_meter: FloatArray
+    previous: FloatArray
+    change_price: FloatArray
     offers_up: FloatArray
     offers_down: FloatArray
     base: IntArray
@@ -103,4 +107,4 @@ class Iterate(NamedTuple):
 
 def variables(fleet: Fleet) -> int:
     """V, variables a step."""
-    return 3 + fleet.up + fleet.down
+    return 3 + fleet.up + fleet.down + fleet.change

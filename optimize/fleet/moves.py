@@ -30,11 +30,13 @@ NEAR_KW = 1.0
 # the stock; what must stay free for shares that are not to change: power and stock, up and down.
 NET, ENERGY, CHANGE, MOST_IN, MOST_OUT, LEAST_IN, LEAST_OUT, IN_EUR, OUT_EUR, WORTH = range(10)
 LAST_UP, LAST_DOWN, NEED_UP, NEED_DOWN, STOCK_UP, STOCK_DOWN = range(10, 16)
-STEP_COLUMNS = 16
+# Its net power in the plan in force, NaN for none, and what a metered kW of departing from it costs.
+KINK, KINK_EUR = range(16, 18)
+STEP_COLUMNS = 18
 # place: its car; the row of what it can hold up and down, −1 for none; the piece that counts there; from
 # NODES on the rows of its site and what is above.
 CAR, ROW_UP, ROW_DOWN, PIECE_UP, PIECE_DOWN, NODES = range(6)
-# stay: what it begins with; see `layout.Fleet` and `repair.Rules`; floor and ceiling are widened to the arrival.
+# stay: what it begins with; see `layout.Fleet`, `repair.Rules`; floor and ceiling are widened to the arrival.
 BEGIN, FLOOR, CEILING, LOWEST, HIGHEST, INTO, OUT_OF, FALL, TOP, WORTH_LEFT, TARGET, MISSING = range(12)
 # span: first step, end, the stay that it carries on from.
 FIRST, AFTER, BEHIND_IT = range(3)
@@ -78,8 +80,10 @@ class Reach(NamedTuple):
 
 @kernel
 def is_free(step: FloatArray, at: int) -> bool:
-    """Whether a step's power lies between its bounds: on, and neither at its least nor at its limit."""
+    """Whether a power lies between its bounds: on, neither at its least nor its limit, nor as it was."""
     net = step[at, NET]
+    if abs(net - step[at, KINK]) <= AT_BOUND_KW:
+        return False
     if net > 0.0:
         return bool(step[at, LEAST_IN] + AT_BOUND_KW < net < step[at, MOST_IN] - AT_BOUND_KW)
     return bool(step[at, LEAST_OUT] + AT_BOUND_KW < -net < step[at, MOST_OUT] - AT_BOUND_KW)
@@ -151,6 +155,16 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                         less_out += dg
                     else:  # gone off meanwhile: which way it went is no longer said
                         forth = back = 0.0
+                    kink, eur = step[at, KINK], step[at, KINK_EUR] * abs(dp)
+                    if abs(net - kink) <= AT_BOUND_KW:
+                        held_eur -= eur
+                        held_back_eur += eur
+                    elif net > kink:
+                        slope += eur if dg > 0.0 else -eur
+                        forth, back = both(net, dg, kink, FAR, forth, back)
+                    elif net < kink:
+                        slope += eur if dg < 0.0 else -eur
+                        forth, back = both(net, dg, -FAR, kink, forth, back)
                     for column in range(NODES, place.shape[1]):
                         node = place[at, column]
                         if node >= 0:
@@ -336,6 +350,7 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
                         step[at, MOST_IN],
                         -step[at, LEAST_OUT],
                         -step[at, MOST_OUT],
+                        step[at, KINK],
                     ):
                         if abs(net - bound) < ROUNDING_KW:
                             net = bound

@@ -12,9 +12,12 @@ tied by the energy balance. Step by step, with f = Δe_{k−1} and h = Δe_k:
    of idle slots (g up to 10¹⁰ times all else) loses no digits; everywhere resistances are added, not weights
    subtracted, and a zero resistance (no charger, no discharge) needs no special case.
 
-4. Where a stay carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first step: a
-   link of the chain between the two, with θ/(a + θ) from φ to Δe_end and a/(a + θ) to Δm, where a is the pivot
-   of Δe_end so far and θ the weight of m.
+4. Where a stay carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first step:
+   a link of the chain between the two, with θ/(a + θ) from φ to Δe_end and a/(a + θ) to Δm, where a is the
+   pivot of Δe_end so far and θ the weight of m.
+
+5. The change δ of a step is eliminated into its metered power, by the weights of its three rows:
+   (4ω₁ω₂ + ω₃(ω₁ + ω₂))/(ω₁ + ω₂ + ω₃) on p.
 
 The day's wear and V2G limit add one rank-one term per car (a border), eliminated by Sherman–Morrison.
 """
@@ -33,6 +36,12 @@ UP_PORT, DOWN_PORT, SHARES = 11, 16, 21
 @kernel
 def factor_rows(fleet: Fleet) -> int:
     """Numbers kept per step by `factorise`."""
+    return change_rows(fleet) + 2 * fleet.change
+
+
+@kernel
+def change_rows(fleet: Fleet) -> int:
+    """Where those of changes begin: from p to δ, and what δ answers to its own push."""
     return joint_rows(fleet) + 3 * fleet.linked
 
 
@@ -41,7 +50,7 @@ def joint_rows(fleet: Fleet) -> int:
     """Where those of links begin, kept at the step after one: its pivot, from Δe to it, from it to Δm."""
     if fleet.up + fleet.down > 0:
         return SHARES + 3 * (fleet.up + fleet.down)
-    return 11 if fleet.taper > 0 else 5
+    return 11 if fleet.taper + fleet.change > 0 else 5
 
 
 @kernel
@@ -106,7 +115,9 @@ def factorise(
     up_row = BOX_PAIRS + nu + nd
     down_row = up_row + (3 if nu > 0 else 0)
     taper_row = down_row + (3 if nd > 0 else 0)
-    simple = nu + nd + fleet.taper == 0
+    change_row = taper_row + (1 if fleet.taper > 0 else 0)
+    simple = nu + nd + fleet.taper + fleet.change == 0
+    changes, kept = change_rows(fleet), 0.0
     joint, s0 = joint_rows(fleet), fleet.session_start[i]
     excess = 0.0
     k = 0
@@ -169,7 +180,12 @@ def factorise(
                 gs += gs_d
                 yd_pp, yd_pe = F[DOWN_PORT, k], F[DOWN_PORT + 1, k]
                 yd_ee, ad = F[DOWN_PORT + 2, k], F[DOWN_PORT + 3, k]
-            q = yu_pp + yd_pp
+            if fleet.change > 0:
+                above, below, bounded = om[change_row, k], om[change_row + 1, k], om[change_row + 2, k]
+                whole = above + below + bounded
+                F[changes, k], F[changes + 1, k] = (above - below) / whole, 1.0 / whole
+                kept = (4.0 * above * below + bounded * (above + below)) / whole
+            q = yu_pp + yd_pp + kept
             qph = yu_pe * au + yd_pe * ad
             qpf = yu_pe * (1.0 - au) + yd_pe * (1.0 - ad)
             D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
@@ -178,8 +194,8 @@ def factorise(
             N = (rc + rd + q * loss * loss * rc * rd) / D
             g = 1.0 / (dt * dt * N)
             # q_xy − q_px·q_py·A, written as sums of positive terms (A = A0/D).
-            cross_u = yu_ee * yd_pp
-            cross_d = yd_ee * yu_pp
+            cross_u = yu_ee * (yd_pp + kept)
+            cross_d = yd_ee * (yu_pp + kept)
             cross = yu_pe * yd_pe
             bu, bd = 1.0 - au, 1.0 - ad
             uu, dd = yu_ee + A0 * (det_u + cross_u), yd_ee + A0 * (det_d + cross_d)
@@ -233,212 +249,3 @@ def _joined(excess: float, theta: float, weight: float, joint: int, k: int, F: F
     pivot = excess + theta
     F[PIVOT, k - 1], F[PHI, k - 1], F[joint + 2, k] = pivot, theta / pivot, excess / pivot
     return excess * theta / pivot + weight
-
-
-@kernel
-def solve(
-    fleet: Fleet,
-    i: int,
-    F: FloatArray,
-    G: FloatArray,
-    G_stay: FloatArray,
-    residual: FloatArray,
-    dx: FloatArray,
-    nu_next: FloatArray,
-    dmissing: FloatArray,
-    theta: FloatArray,
-    weight: FloatArray,
-) -> None:
-    """dx [V, K], ν, Δm for right-hand sides G [V, K], G_stay and balance residual [K], without the border.
-
-    theta, weight [stays]: z/s of m ≥ 0 and of the target row, see `view.Linear.on_lack`.
-    """
-    _push_energies(fleet, i, F, G, G_stay, residual, dx, dmissing, theta, weight)
-    _energies(fleet, i, F, dx, dmissing, theta, weight)
-    _powers(fleet, i, F, G, residual, dx, nu_next, dmissing)
-
-
-@kernel
-def _push_energies(
-    fleet: Fleet,
-    i: int,
-    F: FloatArray,
-    G: FloatArray,
-    G_stay: FloatArray,
-    residual: FloatArray,
-    dx: FloatArray,
-    dmissing: FloatArray,
-    theta: FloatArray,
-    weight: FloatArray,
-) -> None:
-    """What everything but the energies pushes on these, left in dx[2] and dmissing; see `solve`."""
-    nu, nd = fleet.up, fleet.down
-    dt = fleet.hours
-    simple = nu + nd + fleet.taper == 0
-    k = 0
-    s0 = fleet.session_start[i]
-    for s in range(s0, fleet.session_start[i + 1]):
-        eta = 1.0 / fleet.efficiency_charge[s]
-        etad = fleet.efficiency_discharge[s]
-        start, end, behind = k, k + fleet.length[s], fleet.behind[s]
-        dmissing[s - s0] = G_stay[s - s0]
-        if end == start:
-            if behind >= 0:
-                push = weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
-                dx[2, start - 1] -= push
-                dmissing[behind - s0] -= push
-            continue
-        for k in range(start, end):
-            dx[2, k] = G[2, k]
-        for k in range(start, end):
-            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
-            if simple:
-                push = g * (residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
-                dx[2, k] -= push
-                if k > start or behind >= 0:
-                    dx[2, k - 1] += push
-                if k == start and behind >= 0:
-                    dmissing[behind - s0] += push
-                continue
-            q, tt = F[QQ, k], F[TT, k]
-            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
-            gp = before = 0.0
-            for j in range(nu + nd):
-                up = j < nu
-                port = UP_PORT if up else DOWN_PORT
-                push = G[3 + j, k] if up else -G[3 + j, k]
-                gp += F[SHARES + 3 * j, k] * push
-                ge = F[SHARES + 3 * j + 1, k] * push
-                a = F[port + 3, k]
-                dx[2, k] += a * ge
-                before += (1.0 - a) * ge
-            Lc = G[0, k] + eta * gp
-            Ld = G[1, k] - etad * gp
-            dx[0, k] = Lc
-            dx[1, k] = Ld
-            mixed = q * etad * eta * rc * rd
-            hc = (rc * (1.0 + q * etad * etad * rd) * Lc + mixed * Ld) / D
-            hd = (mixed * Lc + rd * (1.0 + q * eta * eta * rc) * Ld) / D
-            rest = residual[k] - dt * (hc - hd)
-            drawn = eta * hc - etad * hd
-            dx[2, k] -= g * F[PH, k] * rest + F[QPH, k] * drawn
-            before += g * F[PF, k] * rest - tt * hc - F[QPF, k] * drawn
-            if k > start or behind >= 0:
-                dx[2, k - 1] += before
-            if k == start and behind >= 0:
-                dmissing[behind - s0] += before
-        k = end
-
-
-@kernel
-def _energies(
-    fleet: Fleet,
-    i: int,
-    F: FloatArray,
-    dx: FloatArray,
-    dmissing: FloatArray,
-    theta: FloatArray,
-    weight: FloatArray,
-) -> None:
-    """Δe and Δm from what is pushed on them."""
-    joint = joint_rows(fleet)
-    s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    k = 0
-    for s in range(s0, s1):
-        end, behind = k + fleet.length[s], fleet.behind[s]
-        if end > k and behind >= 0:  # the link takes over: dmissing holds what is pushed on it
-            dx[2, k - 1] -= dmissing[behind - s0]
-            dmissing[behind - s0] += F[PHI, k - 1] * dx[2, k - 1]
-            dx[2, k] += F[joint + 1, k] * dmissing[behind - s0]
-        for at in range(k + 1, end):
-            dx[2, at] += F[PHI, at - 1] * dx[2, at - 1]
-        if end > k and fleet.ahead[s] < 0:
-            dx[2, end - 1] -= weight[s - s0] * dmissing[s - s0] / (theta[s - s0] + weight[s - s0])
-        k = end
-    for s in range(s1 - 1, s0 - 1, -1):
-        start = k - fleet.length[s]
-        if k == start:
-            continue
-        if fleet.ahead[s] < 0:
-            dx[2, k - 1] /= F[PIVOT, k - 1]
-            missed = dmissing[s - s0] - weight[s - s0] * dx[2, k - 1]
-            dmissing[s - s0] = missed / (theta[s - s0] + weight[s - s0])
-        else:
-            link, apart = dmissing[s - s0], dx[2, k - 1] / F[PIVOT, k - 1]
-            dx[2, k - 1] = apart + F[PHI, k - 1] * link
-            dmissing[s - s0] = F[joint + 2, k] * link - apart
-        for at in range(k - 2, start - 1, -1):
-            dx[2, at] = dx[2, at] / F[PIVOT, at] + F[PHI, at] * dx[2, at + 1]
-        if fleet.behind[s] >= 0:
-            behind = fleet.behind[s] - s0
-            dmissing[behind] = dmissing[behind] / F[joint, start] + F[joint + 1, start] * dx[2, start]
-        k = start
-    for s in range(s0, s1):
-        k += fleet.length[s]
-        if fleet.length[s] == 0:
-            missed = dmissing[s - s0]
-            if fleet.behind[s] >= 0:
-                missed -= weight[s - s0] * (dx[2, k - 1] + dmissing[fleet.behind[s] - s0])
-            dmissing[s - s0] = missed / (theta[s - s0] + weight[s - s0])
-
-
-@kernel
-def _powers(
-    fleet: Fleet,
-    i: int,
-    F: FloatArray,
-    G: FloatArray,
-    residual: FloatArray,
-    dx: FloatArray,
-    nu_next: FloatArray,
-    dmissing: FloatArray,
-) -> None:
-    """Δc, Δd, Δw and ν from the energies; see `solve`."""
-    nu, nd = fleet.up, fleet.down
-    dt = fleet.hours
-    simple = nu + nd + fleet.taper == 0
-    k = 0
-    s0 = fleet.session_start[i]
-    for s in range(s0, fleet.session_start[i + 1]):
-        eta = 1.0 / fleet.efficiency_charge[s]
-        etad = fleet.efficiency_discharge[s]
-        start, end = k, k + fleet.length[s]
-        for k in range(start, end):
-            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
-            h = dx[2, k]
-            f = dx[2, k - 1] if k > start or fleet.behind[s] >= 0 else 0.0
-            if k == start and fleet.behind[s] >= 0:
-                f += dmissing[fleet.behind[s] - s0]
-            if simple:
-                price = g * (h - f + residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
-                nu_next[k] = price
-                dx[0, k] = rc * (G[0, k] + dt * price)
-                dx[1, k] = rd * (G[1, k] - dt * price)
-                continue
-            q, tt, qph, qpf = F[QQ, k], F[TT, k], F[QPH, k], F[QPF, k]
-            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
-            moved = qpf * f + qph * h
-            Lc = dx[0, k] - f * tt - eta * moved
-            Ld = dx[1, k] + etad * moved
-            mixed = q * etad * eta * rc * rd
-            cc = rc * (1.0 + q * etad * etad * rd)
-            dd = rd * (1.0 + q * eta * eta * rc)
-            hc = (cc * Lc + mixed * Ld) / D
-            hd = (mixed * Lc + dd * Ld) / D
-            price = g * (h - f + residual[k] - dt * (hc - hd))
-            nu_next[k] = price
-            dc = hc + dt * price * (cc - mixed) / D
-            dd_ = hd + dt * price * (mixed - dd) / D
-            dx[0, k] = dc
-            dx[1, k] = dd_
-            p = eta * dc - etad * dd_
-            for j in range(nu + nd):
-                up = j < nu
-                port, first, number = (UP_PORT, 0, nu) if up else (DOWN_PORT, nu, nd)
-                a = F[port + 3, k]
-                moved = F[SHARES + 3 * j, k] * p + F[SHARES + 3 * j + 1, k] * (a * h + (1.0 - a) * f)
-                own = F[SHARES + 3 * j + 2, k] * G[3 + j, k]
-                if number == 2:
-                    own += F[port + 4, k] * G[3 + 2 * first + 1 - j, k]
-                dx[3 + j, k] = own + moved if up else own - moved
-        k = end

@@ -70,7 +70,7 @@ class OwnProblems:
                 for block, price in zip(self.arrays.blocks, held, strict=True)
             ),
             co2_kg_per_kwh=None,
-            previous_kw=None,
+            previous_kw=self._previous([i]),
         )
         day = build_day(alone, windows, self.mode)
         cost = day.programme.cost.copy()
@@ -95,7 +95,7 @@ class OwnProblems:
             sessions=tuple(window.session for window in windows),
             sites=tuple(_loaded(place, load) for place, load in zip(self.problem.sites, own, strict=True)),
             reserves=self.arrays.blocks,
-            previous_kw=None,
+            previous_kw=self._previous(cars),
         )
         # The whole fleet's money stands behind their wear: others may need them to keep a limit or a bid.
         most = duty_at_worth_efc(few, self.arrays.most_worth_eur)
@@ -191,6 +191,11 @@ class OwnProblems:
         """The steps of some cars, car after car."""
         starts = self.fleet.step_start
         return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in cars])
+
+    def _previous(self, cars: Sequence[int]) -> FloatArray | None:
+        """What the plan in force has for them."""
+        previous = self.problem.previous_kw
+        return None if previous is None else previous[self.order[list(cars)]]
 
     def _windows(self, cars: Sequence[int]) -> list[SessionWindow]:
         """Their windows, cars renumbered."""

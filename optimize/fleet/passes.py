@@ -13,7 +13,7 @@ import numpy as np
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, FloatArray, Iterate
-from optimize.fleet.newton import factorise, solve
+from optimize.fleet.newton import factorise
 from optimize.fleet.rows import (
     add_outputs,
     apply_rows,
@@ -23,6 +23,7 @@ from optimize.fleet.rows import (
     subtract_adjoint,
 )
 from optimize.fleet.schur import add_schur
+from optimize.fleet.substitute import solve
 from optimize.fleet.view import CarView, Linear, linearise, view
 
 PREDICT, CORRECT, FINISH, SETTLE = range(4)

@@ -28,8 +28,8 @@ ROUNDING_KW = 1e-7
 class Rules(NamedTuple):
     """What a plan must keep beside what `Fleet` says; cars, stays and steps in the kernel's order.
 
-    owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps]; v2g_limit,
-    drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed [S, T]:
+    owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps];
+    v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed [S, T]:
     what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
     """
 
@@ -176,7 +176,7 @@ def _place(fleet: Fleet, rules: Rules, variable: int, step: int) -> int:
     """Where x holds a variable of a step."""
     i = rules.owner[rules.stay[step]]
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
-    return int((3 + fleet.up + fleet.down) * a + variable * (b - a) + step - a)
+    return int((3 + fleet.up + fleet.down + fleet.change) * a + variable * (b - a) + step - a)
 
 
 @kernel
@@ -346,6 +346,9 @@ def cost_cars(
                 total -= own * fleet.export_value[t] * etad * discharge[at]
                 total += 0.5 * fleet.rest_price[i] * dt * (before + energy[at])
                 duty += discharge[at]
+                if fleet.change > 0:
+                    moved = abs(eta * charge[at] - etad * discharge[at] - fleet.previous[at])
+                    total += dt * fleet.change_price[at] * moved
                 for j in range(fleet.up):
                     duty += shares[j, at] * fleet.activation[j, t] / etad
                 before = energy[at]

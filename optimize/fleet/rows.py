@@ -15,16 +15,27 @@ def most_discharge(fleet: Fleet, s: int, t: int) -> float:
 
 
 @kernel
-def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int]:
-    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, and those of its stays."""
-    up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
-    down_row = up_row + (3 * K if fleet.up > 0 else 0)
-    taper_row = down_row + (3 * K if fleet.down > 0 else 0)
-    return up_row, down_row, taper_row, taper_row + (K if fleet.taper > 0 else 0)
+def most_change(fleet: Fleet, s: int, at: int) -> float:
+    """What a step of stay s can depart by from the plan in force, metered kW; at: among all steps."""
+    most = fleet.charge_limit[s] / fleet.efficiency_charge[s]
+    most += fleet.discharge_limit[s] * fleet.efficiency_discharge[s]
+    return float(1.0 + most + abs(fleet.previous[at]))
 
 
 @kernel
-def came_with(fleet: Fleet, i: int, s: int, x: FloatArray, missing: FloatArray, k: int, fixed: float) -> float:
+def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int, int]:
+    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, change; its stays'."""
+    up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
+    down_row = up_row + (3 * K if fleet.up > 0 else 0)
+    taper_row = down_row + (3 * K if fleet.down > 0 else 0)
+    change_row = taper_row + (K if fleet.taper > 0 else 0)
+    return up_row, down_row, taper_row, change_row, change_row + 3 * K * fleet.change
+
+
+@kernel
+def came_with(
+    fleet: Fleet, i: int, s: int, x: FloatArray, missing: FloatArray, k: int, fixed: float
+) -> float:
     """What stay s of car i, whose steps begin with k, comes with; `fixed` as in `apply_rows`."""
     before = fleet.offset[s] * fixed
     if fleet.behind[s] >= 0:
@@ -40,7 +51,7 @@ def apply_rows(
     nu, nd = fleet.up, fleet.down
     K = x.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     for k in range(K):
         out[k] = -x[0, k]
         out[K + k] = x[0, k]
@@ -78,6 +89,11 @@ def apply_rows(
                 out[down_row + 2 * K + k] = kept + before
             if fleet.taper > 0:
                 out[taper_row + k] = x[0, k] + fleet.taper_fall[s] * before
+            if fleet.change > 0:
+                moved = x[3 + nu + nd, k]
+                out[change_row + k] = p - moved
+                out[change_row + K + k] = -p - moved
+                out[change_row + 2 * K + k] = moved
             discharged += x[1, k]
             before = e
             k += 1
@@ -92,7 +108,7 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
     """out = b."""
     nu, nd = fleet.up, fleet.down
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     for k in range((nu + nd) * K):
         out[BOX_PAIRS * K + k] = 0.0
     k = 0
@@ -117,6 +133,11 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
                 out[down_row + 2 * K + k] = fleet.ceiling[s]
             if fleet.taper > 0:
                 out[taper_row + k] = fleet.taper_top[s]
+            if fleet.change > 0:
+                at = fleet.step_start[i] + k
+                out[change_row + k] = fleet.previous[at]
+                out[change_row + K + k] = -fleet.previous[at]
+                out[change_row + 2 * K + k] = most_change(fleet, s, at)
             k += 1
         out[steps + 2 * (s - s0)] = 0.0
         out[steps + 2 * (s - s0) + 1] = -fleet.target[s]
@@ -130,7 +151,7 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
     nu, nd = fleet.up, fleet.down
     K = G.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     limit = 0.0
     if math.isfinite(fleet.v2g_limit[i]):
         limit = fleet.hours * t_pairs[steps + 2 * (s1 - s0)]
@@ -146,7 +167,7 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         start = k
-        if nu + nd + fleet.taper == 0:
+        if nu + nd + fleet.taper + fleet.change == 0:
             k += fleet.length[s]
         else:
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
@@ -172,6 +193,10 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
                 if fleet.taper > 0:
                     G[0, k] -= t_pairs[taper_row + k]
                     push_before -= fleet.taper_fall[s] * t_pairs[taper_row + k]
+                if fleet.change > 0:
+                    above, below = t_pairs[change_row + k], t_pairs[change_row + K + k]
+                    push_p += below - above
+                    G[3 + nu + nd, k] += above + below - t_pairs[change_row + 2 * K + k]
                 G[0, k] += eta * push_p
                 G[1, k] -= etad * push_p
                 if k > start or fleet.behind[s] >= 0:
@@ -248,6 +273,8 @@ def negative_cost(
                 )
             for j in range(nu, nu + nd):
                 G[3 + j, k] = -price[base + (1 + j) * T + t] * fleet.offers_down[s]
+            if fleet.change > 0:
+                G[3 + nu + nd, k] = -dt * fleet.change_price[fleet.step_start[i] + k]
             k += 1
         if k > start:
             G[2, k - 1] = fleet.terminal_value[s] - 0.5 * rest

@@ -108,7 +108,7 @@ def add_schur(
                     offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
                     bent[1 + j, k] = offers * border[3 + j, k]
                 k += 1
-    counts = (fleet.up, fleet.down, fleet.up + fleet.down + fleet.taper == 0)
+    counts = (fleet.up, fleet.down, fleet.up + fleet.down + fleet.taper + fleet.change == 0)
     joint = joint_rows(fleet)
     after = chain = K
     inverse = 0.0

@@ -46,7 +46,7 @@ class CarView(NamedTuple):
 @kernel
 def view(fleet: Fleet, it: Iterate, i: int) -> CarView:
     """The view of a car that is plugged in at all."""
-    V, rows = 3 + fleet.up + fleet.down, factor_rows(fleet)
+    V, rows = 3 + fleet.up + fleet.down + fleet.change, factor_rows(fleet)
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
@@ -80,7 +80,8 @@ class Linear(NamedTuple):
 
     lack = b − A·x − s and weight = z/s of the pairs, residual of the energy balance [K], slope and bend of
     wear, weights of the stays' pairs (on_missing, on_lack, which takes in what stays without slots that
-    carry on lack) and both together as the end energy feels them (on_end). complementarity = Σ s·z; worst: the largest |lack|.
+    carry on lack) and both together as the end energy feels them (on_end). complementarity = Σ s·z; worst:
+    the largest |lack|.
     """
 
     lack: FloatArray

@@ -63,6 +63,8 @@ def random_fleet(
         slot_hours=HOURS,
         import_cost=(market + 0.06) * 1.19,
         export_value=market + 0.04,
+        previous_kw=np.zeros((0, SLOTS)),
+        change_price=0.0,
         may_discharge=_with_holes(SLOTS if whole else int(rng.integers(SLOTS)), None if whole else seed),
         departure_price=5.0,
         capacity_kwh=capacity,

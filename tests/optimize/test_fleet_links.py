@@ -25,7 +25,19 @@ from tests.optimize.test_planning_features import carried_day
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
-BESIDE = ("taper", "charger", "rest", "contract", "tree", "base", "peak", "meter", "co2", "horizon", "minimum")
+BESIDE = (
+    "taper",
+    "charger",
+    "rest",
+    "contract",
+    "tree",
+    "base",
+    "peak",
+    "meter",
+    "co2",
+    "horizon",
+    "minimum",
+)
 
 
 def planned(problem: DayProblem, mode: Mode) -> ModePlan:
@@ -114,7 +126,7 @@ def test_random_days_agree_with_the_second_formulation(mode: Mode) -> None:
 
 
 def linked_depot(count: int) -> DayProblem:
-    """A depot's day whose stays carry on; half of the cars leave again in the evening, and lack much later."""
+    """A depot's day whose stays carry on; half of the cars leave in the evening, and lack much later."""
     problem = depot_day(count)
     stays = list[Session]()
     hour = pd.Timedelta(hours=1)
