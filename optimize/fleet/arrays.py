@@ -58,7 +58,8 @@ class FleetArrays:
 
     import_cost, export_value [T] hold CO2. previous_kw [n, T]: metered power of the plan in force, NaN where
     there is none; [0, T] where departing from it costs nothing, otherwise change_price, €/kWh metered.
-    Nothing is discharged but where may_discharge [T]. wear: linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
+    Nothing is discharged but where may_discharge [T]. wear: linear € per EFC, or scale·(exp(alpha·x) − 1),
+    of which no best plan has more than most_worth_eur.
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
     days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.

@@ -29,8 +29,8 @@ class Rules(NamedTuple):
     """What a plan must keep beside what `Fleet` says; cars, stays and steps in the kernel's order.
 
     owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps];
-    v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed [S, T]:
-    what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
+    v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed
+    [S, T]: what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
     """
 
     owner: IntArray
