@@ -30,7 +30,8 @@ class Rules(NamedTuple):
 
     owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps];
     v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed
-    [S, T]: what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
+    [S, T]: what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1
+    for none.
     """
 
     owner: IntArray
