@@ -79,8 +79,8 @@ def narrow(problem: DayProblem) -> DayProblem:
         (after_the_day(), "ordered", [6, 0, 0], [0, 0, 0], -0.6),
         # None can be sold: the 4 kWh above the target are needed, 2 for each of the others.
         (after_the_day(), "v2g", [6, 0, 0], [0, 0, 0], -0.6),
-        # 1 kWh is missing twice, and the later stay's 2 kWh at half their price.
-        (narrow(after_the_day()), "ordered", [1, 0, 1], [0, 0, 0], -0.5 - 5.0 * (1.0 + 1.5 + 0.5 * 2.0)),
+        # The later stay's 2 kWh are missing at half their price, and 1 kWh of each stay before, for it, too.
+        (narrow(after_the_day()), "ordered", [1, 0, 1], [0, 0, 0], -0.5 - 5.0 * (1.5 + 1.5 + 0.5 * 2.0)),
     ],
 )
 def test_days_by_hand(
