@@ -19,7 +19,8 @@ TOLERANCE = 1e-6
 class Terms:
     """What holds for each car in each slot [n, T], by its own data or its session's; NaN where away.
 
-    wanted_kwh: the departure energy, at most that of soc_max. start: the session's first slot; site: number of the site plugged into, −1 where away.
+    wanted_kwh: the departure energy, at most that of soc_max. start: the session's first slot; site: number
+    of the site plugged into, −1 where away.
     """
 
     start: BoolArray

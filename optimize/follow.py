@@ -87,9 +87,7 @@ def follow(
                     out, out, 1.0 / eta_out, own, feed_in + _below(own, wanted / eta_in, feed_in.size)
                 )
                 intake = intake + _below(own, out * eta_out, intake.size)
-            wanted = filled_at_least(
-                full, wanted, eta_in, own, intake, stays.least[here], stays.first[here]
-            )
+            wanted = filled_at_least(full, wanted, eta_in, own, intake, stays.least[here], stays.first[here])
         charge[stays.car[here], t], discharge[stays.car[here], t] = wanted, out
         stays.moved(t, here, wanted - out)
     return assemble_plan(problem, stays.arrived(), mode, charge, discharge, SIMULATED)

@@ -86,7 +86,7 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
             sum_i += fleet.offset[s] * (rest + fleet.terminal_value[s] - it.nu[a + k])
         t = fleet.first[s]
         while k < end:
-            discharge = most_discharge(fleet, s, t)
+            discharge = most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
             nu = it.nu[a + k]
             after = it.nu[a + k + 1] if k + 1 < end or fleet.ahead[s] >= 0 else 0.0
             sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(0.0, (-G[1, k] + dt * nu) * discharge)
@@ -95,7 +95,8 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
             for j in range(fleet.up + fleet.down):
                 sum_i += min(0.0, -G[3 + j, k] * most)
             if fleet.change > 0:
-                sum_i += min(0.0, -G[V - 1, k] * most_change(fleet, s, a + k))
+                furthest = most_change(fleet, s) + abs(fleet.previous[a + k])
+                sum_i += min(0.0, -G[V - 1, k] * furthest)
             k += 1
             t += 1
         if fleet.length[s] == 0 and fleet.behind[s] < 0:

@@ -25,13 +25,12 @@ AT_BOUND_KW, AT_BOUND_KWH, ROUNDING_KW, NOTHING = 1e-7, 1e-7, 1e-9, 1e-11
 # A difference between pieces so small that any of them may soon be the least.
 NEAR_KW = 1.0
 
-# step: net power, energy at the end, the move; limits and least powers of charging and discharging; what a
-# kW of either costs, €; what a kW more to hold upwards saves, €; hours that a kW held up and down takes of
-# the stock; what must stay free for shares that are not to change: power and stock, up and down.
-NET, ENERGY, CHANGE, MOST_IN, MOST_OUT, LEAST_IN, LEAST_OUT, IN_EUR, OUT_EUR, WORTH = range(10)
-LAST_UP, LAST_DOWN, NEED_UP, NEED_DOWN, STOCK_UP, STOCK_DOWN = range(10, 16)
-# Its net power in the plan in force, NaN for none, and what a metered kW of departing from it costs.
-KINK, KINK_EUR = range(16, 18)
+# step: net power, energy at the end, the move; limits and least powers of charging and discharging; the net
+# power in the plan in force, NaN for none; what a kW of either way costs, €; what a kW more to hold upwards
+# saves, €; hours that a kW held up and down takes of the stock; what must stay free for shares that are not
+# to change: power and stock, up and down; what a metered kW of departing from the plan in force costs, €.
+NET, ENERGY, CHANGE, MOST_IN, MOST_OUT, LEAST_IN, LEAST_OUT, KINK, IN_EUR, OUT_EUR, WORTH = range(11)
+LAST_UP, LAST_DOWN, NEED_UP, NEED_DOWN, STOCK_UP, STOCK_DOWN, KINK_EUR = range(11, 18)
 STEP_COLUMNS = 18
 # place: its car; the row of what it can hold up and down, −1 for none; the piece that counts there; from
 # NODES on the rows of its site and what is above.

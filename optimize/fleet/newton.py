@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
-from optimize.fleet.rows import most_discharge
 
 RC, RD, GG, PIVOT, PHI = range(5)
 PH, PF, QPH, QPF, TT, QQ = range(5, 11)
@@ -134,7 +133,8 @@ def factorise(
             excess = _joined(excess, theta[behind], weight[behind], joint, k, F) if linked else 0.0
         while k < end:
             w_c = om[0, k] + om[1, k]
-            rd = 0.0 if most_discharge(fleet, s, t) <= 0.0 else 1.0 / (om[2, k] + om[3, k])
+            able = fleet.discharge_limit[s] > 0.0 and fleet.may_discharge[t]
+            rd = 1.0 / (om[2, k] + om[3, k]) if able else 0.0
             he = om[4, k] + om[5, k]
             if k == end - 1 and fleet.ahead[s] < 0:
                 he += om_stay[s - s0]

@@ -167,7 +167,9 @@ def _room(
     if fleet.taper_fall[s] > 0.0:
         most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now)
     up = min(most * dt, rules.highest[s] - now)
-    down = min(most_discharge(fleet, s, t) * dt, now - rules.lowest[s], left)
+    down = min(
+        most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t]) * dt, now - rules.lowest[s], left
+    )
     down = min(down, rules.drawdown[rules.owner[s]] - highest_seen + now)
     return max(0.0, up), max(0.0, down)
 
@@ -234,7 +236,7 @@ def _headroom(
     before = energy[step - 1] if step > rules.start[s] else fleet.arrival[s]
     if side == 0:
         room, stock = (
-            etad * most_discharge(fleet, s, rules.slot[step]) + p,
+            etad * most_discharge(fleet.discharge_limit[s], fleet.may_discharge[rules.slot[step]]) + p,
             min(before, energy[step]) - rules.lowest[s],
         )
     else:

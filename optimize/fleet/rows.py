@@ -8,18 +8,18 @@ from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 
 
+# What is asked in each step is asked of numbers: a call that passes the whole fleet takes longer than a step.
 @kernel
-def most_discharge(fleet: Fleet, s: int, t: int) -> float:
-    """What stay s may discharge in slot t, battery-side kW."""
-    return float(fleet.discharge_limit[s]) if fleet.may_discharge[t] else 0.0
+def most_discharge(limit_kw: float, able: bool) -> float:
+    """What may be discharged, battery-side kW, of a stay's limit in a slot."""
+    return float(limit_kw) if able else 0.0
 
 
 @kernel
-def most_change(fleet: Fleet, s: int, at: int) -> float:
-    """What a step of stay s can depart by from the plan in force, metered kW; at: among all steps."""
+def most_change(fleet: Fleet, s: int) -> float:
+    """What stay s can depart by from a plan in force that has it do nothing, metered kW."""
     most = fleet.charge_limit[s] / fleet.efficiency_charge[s]
-    most += fleet.discharge_limit[s] * fleet.efficiency_discharge[s]
-    return float(1.0 + most + abs(fleet.previous[at]))
+    return float(1.0 + most + fleet.discharge_limit[s] * fleet.efficiency_discharge[s])
 
 
 @kernel
@@ -33,14 +33,9 @@ def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int, int]:
 
 
 @kernel
-def came_with(
-    fleet: Fleet, i: int, s: int, x: FloatArray, missing: FloatArray, k: int, fixed: float
-) -> float:
-    """What stay s of car i, whose steps begin with k, comes with; `fixed` as in `apply_rows`."""
-    before = fleet.offset[s] * fixed
-    if fleet.behind[s] >= 0:
-        before += x[2, k - 1] + missing[fleet.behind[s] - fleet.session_start[i]]
-    return float(before)
+def came_with(offset: float, behind: int, x: FloatArray, missing: FloatArray, k: int, fixed: float) -> float:
+    """What a stay comes with whose steps begin with k; behind: among its car's; `fixed`: see `apply_rows`."""
+    return float(offset * fixed + x[2, k - 1] + missing[behind]) if behind >= 0 else float(offset * fixed)
 
 
 @kernel
@@ -67,7 +62,7 @@ def apply_rows(
     for s in range(s0, s1):
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
-        before = came_with(fleet, i, s, x, missing, k, fixed)
+        before = came_with(fleet.offset[s], fleet.behind[s] - s0, x, missing, k, fixed)
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
             p = eta * x[0, k] - etad * x[1, k]
             e = x[2, k]
@@ -113,8 +108,9 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
         out[BOX_PAIRS * K + k] = 0.0
     k = 0
     for s in range(s0, s1):
+        furthest = most_change(fleet, s) if fleet.change > 0 else 0.0
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
-            discharge = most_discharge(fleet, s, t)
+            discharge = most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
             out[k] = 0.0
             out[K + k] = fleet.charge_limit[s]
             # Without discharge d stays at 0, a unit inside two bounds that mean nothing.
@@ -137,7 +133,7 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
                 at = fleet.step_start[i] + k
                 out[change_row + k] = fleet.previous[at]
                 out[change_row + K + k] = -fleet.previous[at]
-                out[change_row + 2 * K + k] = most_change(fleet, s, at)
+                out[change_row + 2 * K + k] = furthest + abs(fleet.previous[at])
             k += 1
         out[steps + 2 * (s - s0)] = 0.0
         out[steps + 2 * (s - s0) + 1] = -fleet.target[s]
@@ -288,9 +284,9 @@ def negative_cost(
 @kernel
 def balance_residual(fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, out: FloatArray) -> None:
     """out = e_k − e_{k−1} − Δt(c − d)."""
-    k = 0
-    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
-        before = came_with(fleet, i, s, x, missing, k, 1.0)
+    k, s0 = 0, fleet.session_start[i]
+    for s in range(s0, fleet.session_start[i + 1]):
+        before = came_with(fleet.offset[s], fleet.behind[s] - s0, x, missing, k, 1.0)
         for _ in range(fleet.length[s]):
             out[k] = x[2, k] - before - fleet.hours * (x[0, k] - x[1, k])
             before = x[2, k]

@@ -55,12 +55,12 @@ def start_cars(fleet: Fleet, it: Iterate, mu: float, chunk_from: int, chunk_to: 
             inside = min(max(fleet.arrival[s], fleet.floor[s] + 0.2 * width), fleet.ceiling[s] - 0.2 * width)
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
                 x[0, k] = 0.3 * fleet.charge_limit[s]
-                x[1, k] = 0.3 * most_discharge(fleet, s, t)
+                x[1, k] = 0.3 * most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
                 x[2, k] = inside
                 for j in range(fleet.up + fleet.down):
                     x[3 + j, k] = 0.1 * fleet.charge_limit[s]
                 if fleet.change > 0:
-                    x[V - 1, k] = most_change(fleet, s, a + k) - 0.5
+                    x[V - 1, k] = most_change(fleet, s) + abs(fleet.previous[a + k]) - 0.5
                 k += 1
             it.missing[s] = 0.1 + max(0.0, fleet.target[s] - inside)
         slack = it.slack[p0:p1]

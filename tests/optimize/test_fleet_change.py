@@ -1,4 +1,4 @@
-"""The price of departing from the plan in force in the fleet engine: by hand, both formulations, large fleets."""
+"""The price of departing from the plan in force in the fleet engine: by hand, both formulations, depots."""
 
 from __future__ import annotations
 
