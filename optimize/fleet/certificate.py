@@ -121,7 +121,8 @@ class Repairer:
         """What each stay begins with [stays] where steps take so much [steps], battery-side."""
         begin = self.compiled.fleet.arrival.copy()
         if self.compiled.fleet.linked:
-            gain = np.bincount(self.rules.stay, weights=change_kwh, minlength=begin.size)
+            gain: FloatArray = np.zeros(begin.size)
+            np.add.at(gain, self.rules.stay, change_kwh)
             begin_energies(self.compiled.fleet, self.rules, gain, begin)
         return begin
 
