@@ -149,6 +149,18 @@ class FleetArrays:
             nodes.append(int(self.parent[nodes[-1]]))
         return nodes
 
+    def of_subtrees(self, own: FloatArray) -> FloatArray:
+        """Sums over each subtree of what sites have themselves, [S, …]."""
+        total, depth = own.copy(), np.zeros(self.sites, dtype=np.int64)
+        above = self.parent.copy()
+        while (above >= 0).any():
+            depth[above >= 0] += 1
+            above = np.where(above >= 0, self.parent[above], -1)
+        for level in range(int(depth.max(initial=0)), 0, -1):
+            here = np.flatnonzero(depth == level)
+            np.add.at(total, self.parent[here], total[here])
+        return total
+
     def below(self, root: int) -> list[int]:
         """The sites of a subtree, its root among them."""
         return [j for j in range(self.sites) if root in self.path(j)]

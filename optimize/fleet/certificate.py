@@ -301,18 +301,14 @@ class Repairer:
 
     def node_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars below each node, + = import."""
-        own = self.site_power(plan)
-        power = np.zeros_like(own)
-        for j in range(self.arrays.sites):
-            power[self.arrays.path(j)] += own[j]
-        return power
+        return self.arrays.of_subtrees(self.site_power(plan))
 
     def _shared_cost(self, plan: Feasible) -> float:
         """Peaks, shared meters and reserve income."""
         a = self.arrays
         power = self.node_power(plan)
         total = 0.0
-        for j in range(a.sites):
+        for j in np.flatnonzero((a.peak_price != 0.0) | (a.metered > 0)).tolist():
             load = power[j] + a.base_load_kw[j]
             total += a.peak_price[j] * max(0.0, float(load.max()) - a.peak_so_far_kw[j])
             if a.metered[j]:
