@@ -131,10 +131,12 @@ def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
         require(discharge, f"no discharge in mode {plan.mode}")
     if problem.may_discharge is not None:
         require(np.where(problem.may_discharge, 0.0, discharge), "no discharge where none may be")
-    if plan.mode != "uncontrolled":
-        for power, field in ((charge, "min_charge_kw"), (discharge, "min_discharge_kw")):
-            least = np.array([getattr(car, field) for car in problem.cars]).reshape(-1, 1)
-            require(np.where(power > TOLERANCE, least - power, 0.0), f"power 0 or at least {field}")
+    for power, field in ((charge, "min_charge_kw"), (discharge, "min_discharge_kw")):
+        least = np.array([getattr(car, field) for car in problem.cars]).reshape(-1, 1)
+        on = power > TOLERANCE
+        if plan.mode == "uncontrolled":  # nobody plans: the last of what it needs takes a part of a slot
+            on &= plan.energy_end_kwh < terms.wanted_kwh - TOLERANCE
+        require(np.where(on, least - power, 0.0), f"power 0 or at least {field}")
 
 
 def _taper_kw(car: Car, energy_kwh: FloatArray) -> FloatArray:

@@ -19,13 +19,15 @@ TOLERANCE = 1e-6
 class Terms:
     """What holds for each car in each slot [n, T], by its own data or its session's; NaN where away.
 
-    start: the session's first slot; site: number of the site plugged into, −1 where away.
+    wanted_kwh: the departure energy, at most that of soc_max. start: the session's first slot; site: number
+    of the site plugged into, −1 where away.
     """
 
     start: BoolArray
     arrival_kwh: FloatArray
     lowest_kwh: FloatArray
     highest_kwh: FloatArray
+    wanted_kwh: FloatArray
     charge_kw: FloatArray
     discharge_kw: FloatArray
     charging: FloatArray
@@ -94,7 +96,7 @@ def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Te
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
     start = np.zeros(shape, dtype=np.bool_)
     site = np.full(shape, -1)
-    values = np.full((7, *shape), np.nan)
+    values = np.full((8, *shape), np.nan)
     for session, i, slots in spans:
         car = problem.cars[i]
         if slots.start == slots.stop:
@@ -111,18 +113,20 @@ def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Te
                 (session.discharge_limit_kw, car.discharge_limit_kw),
                 (session.efficiency_charge, car.efficiency_charge),
                 (session.efficiency_discharge, car.efficiency_discharge),
+                (min(session.departure_soc, car.soc_max) * car.capacity_kwh, 0.0),
             )
         ):
             values[k, i, slots] = usual if own is None else own
         # Neither the car nor the charger gives more than it can.
         for k, able in ((3, car.charge_limit_kw), (4, car.discharge_limit_kw)):
             values[k, i, slots] = np.minimum(values[k, i, slots], able)
-    arrival, lowest, highest, charge, discharge, charging, discharging = values
+    arrival, lowest, highest, charge, discharge, charging, discharging, wanted = values
     return Terms(
         start=start,
         arrival_kwh=arrival,
         lowest_kwh=lowest,
         highest_kwh=highest,
+        wanted_kwh=wanted,
         charge_kw=charge,
         discharge_kw=discharge,
         charging=charging,

@@ -4,7 +4,8 @@ In each slot a car that the schedule tells of does as it says, as far as its bat
 not tell of charges on plug-in, as if nobody planned: at full power, tapered where it tapers, until its
 departure target (at most soc_max). Where limits of the site tree bind, the shares of these powers rise
 together until one binds; the cars below it stay there and the others rise on. A car that needs less takes
-what it needs.
+what it needs. A share below the least that a car can charge with is none: those who came last pause for the
+others; and where a taper lets a car take less than that, it is done.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from optimize.arrays import BoolArray, FloatArray, IntArray
 from optimize.assemble import assemble_plan
-from optimize.shares import filled, sites_above
+from optimize.shares import LEAST_ROUNDING_KW, filled, filled_at_least, sites_above
 from optimize.tree import site_tree
 from optimize.types import DayProblem, Mode, ModePlan, SolverRecord
 from optimize.windows import SessionWindow, session_windows, taper_line
@@ -86,7 +87,7 @@ def follow(
                     out, out, 1.0 / eta_out, own, feed_in + _below(own, wanted / eta_in, feed_in.size)
                 )
                 intake = intake + _below(own, out * eta_out, intake.size)
-            wanted = filled(full, wanted, eta_in, own, intake)
+            wanted = filled_at_least(full, wanted, eta_in, own, intake, stays.least[here], stays.first[here])
         charge[stays.car[here], t], discharge[stays.car[here], t] = wanted, out
         stays.moved(t, here, wanted - out)
     return assemble_plan(problem, stays.arrived(), mode, charge, discharge, SIMULATED)
@@ -116,6 +117,7 @@ class _Stays:
         self.highest = np.array([window.highest_kwh for window in windows])
         self.target = np.array([_target_kwh(problem, window) for window in windows])
         self.charge_limit = np.array([window.charge_limit_kw for window in windows])
+        self.least = np.array([problem.cars[window.car].min_charge_kw for window in windows])
         self.discharge_limit = np.array([window.discharge_limit_kw for window in windows])
         self.efficiency_charge = np.array([window.efficiency_charge for window in windows])
         self.efficiency_discharge = np.array([window.efficiency_discharge for window in windows])
@@ -129,6 +131,7 @@ class _Stays:
         here = np.flatnonzero((self.first <= t) & (t < self.end))
         car, energy = self.car[here], self.energy[here]
         full = np.clip(self.lines[here, 0] - self.lines[here, 1] * energy, 0.0, self.charge_limit[here])
+        full = np.where(full < self.least[here] - LEAST_ROUNDING_KW, 0.0, full)
         told = self.schedule.told[car, t]
         room = np.clip((self.highest[here] - energy) / self.hours, 0.0, None)
         as_told = np.minimum(self.schedule.charge_kw[car, t], room)

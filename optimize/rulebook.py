@@ -124,8 +124,6 @@ RULES: tuple[Rule, ...] = (
         owns=("Session.carries",),
         model=("energy_balance",),
         checks=("energy continues from slot to slot",),
-        fleet="declined",
-        declines=lambda problem: "sessions that carry on" if any(s.carries for s in problem.sessions) else "",
     ),
     Rule(
         name="soc bounds",
@@ -358,8 +356,6 @@ RULES: tuple[Rule, ...] = (
         model=("change", "change_above", "change_below"),
         checks=(ACCOUNTED,),
         account=("change_price_eur",),
-        fleet="declined",
-        declines=lambda problem: "stability against a previous plan" if conditions.followed(problem) else "",
         uneven=conditions.followed,
         worth=worth.change_eur,
     ),

@@ -11,6 +11,8 @@ from optimize.tree import SiteTree
 from optimize.types import BoolArray, FloatArray
 from optimize.windows import SessionWindow
 
+LEAST_ROUNDING_KW = 1e-7
+
 
 def sites_above(tree: SiteTree, windows: Sequence[SessionWindow]) -> IntArray:
     """The sites whose limits count each stay, [stays, depth], -1 for none."""
@@ -54,6 +56,30 @@ def filled(
             if shares[j] <= least[group].min():
                 power[group] = np.minimum(shares[j] * full_kw[group], need_kw[group])
                 rising[group] = False
+
+
+def filled_at_least(
+    full_kw: FloatArray,
+    need_kw: FloatArray,
+    efficiency: FloatArray,
+    above: IntArray,
+    limit_kw: FloatArray,
+    least_kw: FloatArray,
+    turn: IntArray,
+) -> FloatArray:
+    """`filled`, no car below its least power unless it needs no more: for the others' sake some pause.
+
+    Of those whose share is too small the last by turn [cars] pauses, of many the last quarter, and the rest
+    share again, until no share is.
+    """
+    need = need_kw.copy()
+    while True:
+        power = filled(full_kw, need, efficiency, above, limit_kw)
+        weak = np.flatnonzero(power < np.minimum(least_kw, need) - LEAST_ROUNDING_KW)
+        if not weak.size:
+            return power
+        last = np.argsort(turn[weak], kind="stable")[-max(1, weak.size // 4) :]
+        need[weak[last]] = 0.0
 
 
 def _members(above: IntArray, chosen: BoolArray) -> list[tuple[int, IntArray]]:

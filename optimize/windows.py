@@ -91,6 +91,7 @@ def session_windows(problem: DayProblem) -> tuple[SessionWindow, ...]:
         (-(-arrival // step)).tolist(),
         (departure // step).tolist(),
         (departure > step * len(problem.slots)).tolist(),
+        (arrival >= step * len(problem.slots)).tolist(),
         strict=True,
     )
     windows = [
@@ -141,13 +142,14 @@ def _window(
     arrival: int,
     departure: int,
     stays: bool,
+    later: bool,
 ) -> SessionWindow:
     car, count = problem.cars[number], len(problem.slots)
     first = min(max(arrival, 0), count)
     charge_limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
     target_kwh = session.departure_soc * car.capacity_kwh
     due: Literal["departure", "day_end", "later"] = "day_end" if stays else "departure"
-    if session.arrival_utc >= problem.end_utc:
+    if later:
         due = "later"
     if stays:
         left = max(0, departure - max(count, arrival))

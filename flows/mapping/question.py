@@ -18,7 +18,6 @@ from flows.mapping.worth import StoredWorth
 from flows.plain import known, records
 from optimize.arrays import FloatArray
 from optimize.errors import OptimizeError
-from optimize.fleet.route import route
 from optimize.types import Car, DayProblem, Mode, Session, Site, Taper, WearPrice, choose_form
 from optimize.windows import certain_arrivals, most_lacking, session_windows
 from twin.ensemble.price import price_multiple
@@ -43,8 +42,8 @@ def day_problem(
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
-    lacks (`certain_arrivals`), and what it leaves above it comes back with that where the exact engine plans;
-    as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
+    lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
+    it; as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -126,10 +125,9 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
 
     later: of cars, the stays after the horizon, as sessions. The one that lacks most by itself is asked for
     with those before, if its car leaves within the horizon: what it lacks has to be there before.
-    Only the exact engine knows how, and only where missing at a departure is dearer than a kWh elsewhere.
+    Only where missing at a departure is dearer than a kWh elsewhere (`_apart`).
     """
-    dearest = 2.0 * problem.most_gain_eur_per_kwh()  # stored energy may be worth more once it is carried
-    if problem.departure_price_eur_per_kwh <= dearest or route(problem, "v2g").engine != "pyomo":
+    if _apart(problem):
         return None
     windows, after = session_windows(problem), _later(later)
     carrying = {
@@ -151,6 +149,24 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
     carrying |= {stay.session_id for stay in short}
     asked = (*problem.sessions, *short)
     return [replace(stay, carries=stay.session_id in carrying) for stay in asked] if carrying else None
+
+
+def _apart(problem: DayProblem) -> bool:
+    """Whether missing at a departure is too cheap for stays to carry on, which may be worth more then."""
+    return problem.departure_price_eur_per_kwh <= 2.0 * problem.most_gain_eur_per_kwh()
+
+
+def unlinked(problem: DayProblem) -> list[str]:
+    """A note where stays are planned one by one although their cars come again, or may."""
+    leave = {one.battery_id for one in problem.sessions if one.departure_utc <= problem.end_utc}
+    if not leave or any(one.carries for one in problem.sessions) or not _apart(problem):
+        return []
+    price, most = problem.departure_price_eur_per_kwh, problem.most_gain_eur_per_kwh()
+    return [
+        f"stays of {len(leave)} cars are planned one by one, and nothing is charged for what is due after the"
+        f" plan: missing at a departure costs {price:.3g} EUR/kWh, not above twice what a kWh may earn"
+        f" ({most:.3g})"
+    ]
 
 
 def _later(rows: pd.DataFrame) -> dict[str, list[Session]]:

@@ -17,7 +17,7 @@ from flows.mapping.last_plan import last_schedule
 from flows.mapping.past import followed_rows
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.plannable import in_words
-from flows.mapping.question import day_problem
+from flows.mapping.question import day_problem, unlinked
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
@@ -65,7 +65,8 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     followed = solved.follow(modes)
     planned = PlannedDay(plans=solved.plans, failures=solved.failures)
     misses = _own_misses(planned.plans, followed)
-    notes = [*input_notes(inputs), *overloaded(solved.problems[followed]), *solved.notes(followed)]
+    question = solved.problems[followed]
+    notes = [*input_notes(inputs), *unlinked(question), *overloaded(question), *solved.notes(followed)]
     if misses:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}

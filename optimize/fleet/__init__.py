@@ -8,7 +8,8 @@ route        which engine plans a day
 plan         a DayProblem through this engine; at_once: without a search
 solve        iterate to a proven gap; warm: prices to begin with; workers: cars on Dask workers
 engine       the predictor–corrector loop; coupling: where cars meet; expansion: who has a part in it
-part         the cars of one process, swept by passes with newton (one car's elimination), rows, schur, start
+part         the cars of one process, swept by passes with newton and substitute (one car's elimination),
+             rows, schur, start
 polish       what the relaxation leaves out made exact, in plan and bound; own: cars' problems with binaries
 tidy         the plan taken to a corner and its dust off: by moves in the tables of ground, corner and small
 least        what is below minimum powers off or up to them; alone: limits that only one car meets

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimize import most_duty, rulebook
+from optimize import conditions, most_duty, rulebook
 from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import BoolArray, FloatArray, IntArray
 from optimize.tree import site_tree
@@ -39,6 +39,9 @@ PER_STAY = (
     "lowest_kwh",
     "highest_kwh",
     "target_kwh",
+    "missing_weight",
+    "carries",
+    "surplus_kwh",
     "charge_limit_kw",
     "discharge_limit_kw",
     "efficiency_charge",
@@ -53,19 +56,24 @@ PER_STAY = (
 class FleetArrays:
     """The question, for one mode; see the module.
 
-    import_cost, export_value [T] hold CO2. Nothing is discharged but where may_discharge [T]. wear:
-    linear € per EFC, or scale·(exp(alpha·x) − 1), of which no best plan has more than most_worth_eur.
+    import_cost, export_value [T] hold CO2. previous_kw [n, T]: metered power of the plan in force, NaN where
+    there is none; [0, T] where departing from it costs nothing, otherwise change_price, €/kWh metered.
+    Nothing is discharged but where may_discharge [T]. wear: linear € per EFC, or scale·(exp(alpha·x) − 1),
+    of which no best plan has more than most_worth_eur.
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
     days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.
-    terminal_value [s]: of a kWh in store when a stay ends. parent
-    [S]: −1 for a root. base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one
-    meter.
+    carries [s]: whether a stay comes besides with what the last one with slots before it leaves above its
+    target, at most surplus_kwh [s]. missing_weight [s]: what is missing costs so many times the departure
+    price. terminal_value [s]: of a kWh in store when a stay ends. parent [S]: −1 for a root.
+    base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
     """
 
     slot_hours: float
     import_cost: FloatArray
     export_value: FloatArray
+    previous_kw: FloatArray
+    change_price: float
     may_discharge: BoolArray
     departure_price: float
     capacity_kwh: FloatArray
@@ -87,6 +95,9 @@ class FleetArrays:
     lowest_kwh: FloatArray
     highest_kwh: FloatArray
     target_kwh: FloatArray
+    missing_weight: FloatArray
+    carries: IntArray
+    surplus_kwh: FloatArray
     charge_limit_kw: FloatArray
     discharge_limit_kw: FloatArray
     efficiency_charge: FloatArray
@@ -127,6 +138,8 @@ class FleetArrays:
         stays = stays[np.lexsort((self.first[stays], position[self.car[stays]]))]
         parts = {name: getattr(self, name)[cars] for name in PER_CAR}
         parts |= {name: getattr(self, name)[stays] for name in PER_STAY}
+        if self.previous_kw.size:
+            parts["previous_kw"] = self.previous_kw[cars]
         return replace(self, **parts, car=position[self.car[stays]])
 
     def path(self, site: int) -> list[int]:
@@ -135,6 +148,18 @@ class FleetArrays:
         while self.parent[nodes[-1]] >= 0:
             nodes.append(int(self.parent[nodes[-1]]))
         return nodes
+
+    def of_subtrees(self, own: FloatArray) -> FloatArray:
+        """Sums over each subtree of what sites have themselves, [S, …]."""
+        total, depth = own.copy(), np.zeros(self.sites, dtype=np.int64)
+        above = self.parent.copy()
+        while (above >= 0).any():
+            depth[above >= 0] += 1
+            above = np.where(above >= 0, self.parent[above], -1)
+        for level in range(int(depth.max(initial=0)), 0, -1):
+            here = np.flatnonzero(depth == level)
+            np.add.at(total, self.parent[here], total[here])
+        return total
 
     def below(self, root: int) -> list[int]:
         """The sites of a subtree, its root among them."""
@@ -174,6 +199,10 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         slot_hours=problem.slot_hours,
         import_cost=problem.import_cost_eur_per_kwh,
         export_value=problem.export_value_eur_per_kwh,
+        previous_kw=problem.previous_kw
+        if problem.previous_kw is not None and conditions.followed(problem)
+        else np.zeros((0, len(problem.slots))),
+        change_price=problem.change_price_eur_per_kwh,
         may_discharge=problem.able,
         departure_price=problem.departure_price_eur_per_kwh,
         capacity_kwh=np.array([car.capacity_kwh for car in cars]),
@@ -197,6 +226,9 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         lowest_kwh=stays("lowest_kwh"),
         highest_kwh=stays("highest_kwh"),
         target_kwh=stays("target_kwh"),
+        missing_weight=stays("missing_weight"),
+        carries=np.array([w.carries for w in windows], dtype=np.int64),
+        surplus_kwh=stays("surplus_kwh"),
         charge_limit_kw=_on(stays("charge_limit_kw"), least_in[owner], problem),
         discharge_limit_kw=_on(stays("discharge_limit_kw") * float(v2g), least_out[owner], problem),
         efficiency_charge=stays("efficiency_charge"),

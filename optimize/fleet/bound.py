@@ -17,6 +17,7 @@ from optimize.fleet.rows import (
     apply_rows,
     bounds,
     duty,
+    most_change,
     most_discharge,
     negative_cost,
     subtract_adjoint,
@@ -47,7 +48,7 @@ def bound_cars(
 
 @kernel
 def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
-    V = 3 + fleet.up + fleet.down
+    V = 3 + fleet.up + fleet.down + fleet.change
     dt = fleet.hours
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
@@ -59,9 +60,11 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
     # A car that is never plugged in is never iterated: it has no multipliers worth using.
     for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
         z[j] = it.dual[p0 + j]
+    for j in range(steps - K * fleet.change, steps):
+        z[j] = 0.0
     for s in range(stays):
         z[steps + 2 * s] = 0.0
-        if fleet.length[s0 + s] == 0:
+        if fleet.length[s0 + s] == 0 and fleet.behind[s0 + s] < 0:
             z[steps + 2 * s + 1] = 0.0
     apply_rows(fleet, i, np.zeros((V, K)), np.zeros(stays), 1.0, at_rest)
     bounds(fleet, i, K, limit)
@@ -80,22 +83,26 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
         most = charge / fleet.efficiency_charge[s] + able * fleet.efficiency_discharge[s]
         end = k + fleet.length[s]
         if end > k:
-            sum_i += fleet.arrival[s] * (rest + fleet.terminal_value[s] - it.nu[a + k])
+            sum_i += fleet.offset[s] * (rest + fleet.terminal_value[s] - it.nu[a + k])
         t = fleet.first[s]
         while k < end:
-            discharge = most_discharge(fleet, s, t)
+            discharge = most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
             nu = it.nu[a + k]
-            after = it.nu[a + k + 1] if k + 1 < end else 0.0
+            after = it.nu[a + k + 1] if k + 1 < end or fleet.ahead[s] >= 0 else 0.0
             sum_i += min(0.0, (-G[0, k] - dt * nu) * charge) + min(0.0, (-G[1, k] + dt * nu) * discharge)
             r = -G[2, k] + nu - after
             sum_i += min(r * fleet.floor[s], r * fleet.ceiling[s])
-            for j in range(V - 3):
+            for j in range(fleet.up + fleet.down):
                 sum_i += min(0.0, -G[3 + j, k] * most)
+            if fleet.change > 0:
+                furthest = most_change(fleet, s) + abs(fleet.previous[a + k])
+                sum_i += min(0.0, -G[V - 1, k] * furthest)
             k += 1
             t += 1
-        if fleet.length[s] == 0:
-            sum_i += fleet.departure_price * max(0.0, fleet.target[s] - fleet.arrival[s])
+        if fleet.length[s] == 0 and fleet.behind[s] < 0:
+            sum_i += fleet.missing_price[s] * max(0.0, fleet.target[s] - fleet.arrival[s])
         else:
-            short = max(0.0, fleet.target[s] - fleet.floor[s])
-            sum_i += min(0.0, -G_stay[s - s0] * short)
+            least = fleet.floor[s] if fleet.length[s] > 0 else fleet.arrival[s]
+            passed_on = it.nu[a + k] if fleet.ahead[s] >= 0 else 0.0
+            sum_i += min(0.0, (-G_stay[s - s0] - passed_on) * max(0.0, fleet.target[s] - least))
     return float(sum_i)

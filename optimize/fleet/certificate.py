@@ -10,8 +10,8 @@ import numpy as np
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.compile import Compiled
 from optimize.fleet.coupling import Coupling, node_limits
-from optimize.fleet.layout import FloatArray, IntArray
-from optimize.fleet.repair import ROUNDING_KW, Rules, cost_cars, follow, hold, trim
+from optimize.fleet.layout import FloatArray, IntArray, variables
+from optimize.fleet.repair import ROUNDING_KW, Rules, begin_energies, cost_cars, follow, hold, trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,13 +44,13 @@ class Repairer:
         order = compiled.order
         depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
         draw, feed = node_limits(arrays)
-        self.target = arrays.target_kwh[stays]
         self.rules = Rules(
             owner=np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start)),
             site=arrays.site[stays],
             start=np.cumsum(fleet.length) - fleet.length,
             lowest=arrays.lowest_kwh[stays],
             highest=arrays.highest_kwh[stays],
+            target=arrays.target_kwh[stays],
             charge_limit=arrays.charge_limit_kw[stays],
             stay=np.repeat(np.arange(stays.size), fleet.length),
             slot=np.concatenate(
@@ -102,7 +102,7 @@ class Repairer:
         fleet, rules = self.compiled.fleet, self.rules
         change = fleet.hours * net_kw
         total, begin = np.cumsum(change), rules.start[rules.stay]
-        energy = fleet.arrival[rules.stay] + total - (total - change)[begin]
+        energy = self.begin_kwh(change)[rules.stay] + total - (total - change)[begin]
         plan = replace(
             like,
             charge_kw=np.maximum(net_kw, 0.0),
@@ -117,10 +117,19 @@ class Repairer:
                 shares, bids = self._fill(like, plan, full)
         return self.priced(plan.charge_kw, plan.discharge_kw, energy, shares, bids)
 
+    def begin_kwh(self, change_kwh: FloatArray) -> FloatArray:
+        """What each stay begins with [stays] where steps take so much [steps], battery-side."""
+        begin = self.compiled.fleet.arrival.copy()
+        if self.compiled.fleet.linked:
+            gain: FloatArray = np.zeros(begin.size)
+            np.add.at(gain, self.rules.stay, change_kwh)
+            begin_energies(self.compiled.fleet, self.rules, gain, begin)
+        return begin
+
     def _placed(self, plan: Feasible) -> FloatArray:
         """An iterate that holds the shares of a plan, and nothing else."""
         fleet, steps = self.compiled.fleet, plan.charge_kw.size
-        V, car = 3 + fleet.up + fleet.down, self.step_car
+        V, car = variables(fleet), self.step_car
         first, count = fleet.step_start[car], np.diff(fleet.step_start)[car]
         x = np.zeros(V * steps)
         for channel, kw in enumerate(plan.shares_kw):
@@ -211,7 +220,7 @@ class Repairer:
 
     def near(self, plan: Feasible) -> Feasible:
         """The feasible plan nearest to another, which may break minimum powers, and to what it holds."""
-        fleet, V = self.compiled.fleet, 3 + self.compiled.fleet.up + self.compiled.fleet.down
+        fleet, V = self.compiled.fleet, variables(self.compiled.fleet)
         x = self._placed(plan)
         for a, b in pairwise(fleet.step_start.tolist()):
             x[V * a + 2 * (b - a) : V * a + 3 * (b - a)] = plan.energy_kwh[a:b]
@@ -222,9 +231,9 @@ class Repairer:
     def follow_energy(self, energy_kwh: FloatArray) -> Feasible:
         """The feasible plan nearest to energies [steps] at the slots' ends, without any reserve."""
         fleet = self.compiled.fleet
-        x = np.zeros((3 + fleet.up + fleet.down) * energy_kwh.size)
+        x = np.zeros(variables(fleet) * energy_kwh.size)
         for a, b in pairwise(fleet.step_start.tolist()):
-            begin = (3 + fleet.up + fleet.down) * a + 2 * (b - a)
+            begin = variables(fleet) * a + 2 * (b - a)
             x[begin : begin + b - a] = energy_kwh[a:b]
         return self.repair(x, np.zeros(self.coupling.cost.size))
 
@@ -237,8 +246,8 @@ class Repairer:
         bids: FloatArray,
     ) -> Feasible:
         """A plan that keeps every rule, with what it costs."""
-        own, unmet = np.zeros(self.arrays.cars), np.zeros(self.target.size)
-        cost_cars(self.compiled.fleet, self.target, charge, discharge, energy, shares, own, unmet)
+        own, unmet = np.zeros(self.arrays.cars), np.zeros(self.rules.target.size)
+        cost_cars(self.compiled.fleet, self.rules, charge, discharge, energy, shares, own, unmet)
         plan = Feasible(
             charge_kw=charge,
             discharge_kw=discharge,
@@ -292,18 +301,14 @@ class Repairer:
 
     def node_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars below each node, + = import."""
-        own = self.site_power(plan)
-        power = np.zeros_like(own)
-        for j in range(self.arrays.sites):
-            power[self.arrays.path(j)] += own[j]
-        return power
+        return self.arrays.of_subtrees(self.site_power(plan))
 
     def _shared_cost(self, plan: Feasible) -> float:
         """Peaks, shared meters and reserve income."""
         a = self.arrays
         power = self.node_power(plan)
         total = 0.0
-        for j in range(a.sites):
+        for j in np.flatnonzero((a.peak_price != 0.0) | (a.metered > 0)).tolist():
             load = power[j] + a.base_load_kw[j]
             total += a.peak_price[j] * max(0.0, float(load.max()) - a.peak_so_far_kw[j])
             if a.metered[j]:

@@ -54,7 +54,8 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     taper_fall = arrays.taper_fall[stay_order]
     taper = int(bool(np.any(taper_fall > 0)))
     up, down = len(sustain_up), len(sustain_down)
-    pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper
+    change = int(arrays.previous_kw.size > 0)
+    pairs_a_step = BOX_PAIRS + up + down + 3 * (up > 0) + 3 * (down > 0) + taper + 3 * change
     # Activated reserve counts in the duty, not in the contract, and the kernel has one border only.
     called = any(block.up and block.activation_share > 0.0 for block in arrays.blocks)
     limit = np.full(n, np.inf) if called else np.maximum(arrays.v2g_limit_kwh[order], LEAST_KWH)
@@ -68,11 +69,15 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     base = np.array([place[g, j] for g, j in zip(stay_group.tolist(), alike, strict=True)])
     arrival, lowest = arrays.arrival_kwh[stay_order], arrays.lowest_kwh[stay_order]
     highest = arrays.highest_kwh[stay_order]
-    floor, ceiling = np.minimum(lowest, arrival) - WIDEN_KWH, np.maximum(highest, arrival) + WIDEN_KWH
+    behind, ahead = _links(arrays.carries[stay_order], owner, count)
+    floor = np.minimum(lowest, arrival) - WIDEN_KWH
+    ceiling = np.maximum(highest, arrival + arrays.surplus_kwh[stay_order]) + WIDEN_KWH
     # A target that is never missed leaves its row without meaning: far below the floor it is slack for ever.
     target = arrays.target_kwh[stay_order]
-    idle = (target <= floor) | (arrays.departure_price <= 0.0)
-    behind = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    least = np.where(count > 0, floor, arrival)
+    idle = (target <= least) | (arrays.departure_price <= 0.0)
+    at_meter = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
+    previous = _previous(arrays, stay_order)
     # Copies: an array that may not be written is another type, for which every kernel is compiled anew.
     fleet = Fleet(
         hours=arrays.slot_hours,
@@ -80,10 +85,11 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         up=up,
         down=down,
         taper=taper,
+        change=change,
         import_cost=np.array(arrays.import_cost, order="C"),
         export_value=np.array(arrays.export_value, order="C"),
         may_discharge=np.array(arrays.may_discharge, order="C"),
-        departure_price=max(arrays.departure_price, 1e-9),
+        linked=int(bool(np.any(behind >= 0))),
         sustain=np.array(sustain_up + sustain_down).reshape(-1, T),
         activation=np.array(activation).reshape(-1, T),
         session_start=session_start,
@@ -100,10 +106,14 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         v2g_limit=limit,
         first=arrays.first[stay_order],
         length=count,
+        behind=behind,
+        ahead=ahead,
         arrival=arrival,
+        offset=np.where(behind >= 0, arrival - target[behind], arrival),
         floor=floor,
         ceiling=ceiling,
-        target=np.where(idle, floor - 1.0, target),
+        target=np.where(idle, least - 1.0, target),
+        missing_price=np.maximum(arrays.departure_price * arrays.missing_weight[stay_order], 1e-9),
         charge_limit=np.maximum(arrays.charge_limit_kw[stay_order], LEAST_KW),
         discharge_limit=arrays.discharge_limit_kw[stay_order],
         efficiency_charge=arrays.efficiency_charge[stay_order],
@@ -111,7 +121,9 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         terminal_value=arrays.terminal_value[stay_order],
         taper_top=np.minimum(arrays.taper_top_kw[stay_order], 1e6),
         taper_fall=taper_fall,
-        own_meter=1.0 - behind[site].astype(np.float64),
+        previous=np.nan_to_num(previous),
+        change_price=np.where(np.isnan(previous), 0.0, arrays.change_price),
+        own_meter=1.0 - at_meter[site].astype(np.float64),
         offers_up=(arrival >= lowest).astype(np.float64),
         offers_down=(arrival <= highest).astype(np.float64),
         base=base.astype(np.int64) * outs * T,
@@ -125,6 +137,30 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         up_channel=up_channel,
         down_channel=down_channel,
     )
+
+
+def _previous(arrays: FleetArrays, stay_order: IntArray) -> FloatArray:
+    """What the plan in force has for each step, metered kW; NaN where it says nothing, none without one."""
+    if not arrays.previous_kw.size:
+        return np.zeros(0)
+    count, first = arrays.count[stay_order], arrays.first[stay_order]
+    begin = np.cumsum(count) - count
+    slot = np.arange(int(count.sum())) + np.repeat(first - begin, count)
+    return np.asarray(arrays.previous_kw[np.repeat(arrays.car[stay_order], count), slot])
+
+
+def _links(carries: IntArray, owner: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
+    """For each stay the one that it carries on from, and the one with slots that carries on from it."""
+    behind, ahead = np.full((2, count.size), -1, dtype=np.int64)
+    last = -1
+    for s in range(count.size) if carries.any() else ():
+        if last >= 0 and owner[last] == owner[s] and carries[s]:
+            behind[s] = last
+            if count[s]:
+                ahead[last] = s
+        if count[s]:
+            last = s
+    return behind, ahead
 
 
 def chunk_bytes(arrays: FleetArrays) -> int:

@@ -20,8 +20,10 @@ import numpy as np
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import FloatArray, IntArray
 from optimize.fleet.moves import (
+    AFTER,
     AHEAD,
     AT_BOUND_KWH,
+    BEHIND_IT,
     CAR,
     CEILING,
     CHANGE,
@@ -83,25 +85,37 @@ def empty_basis(ground: Ground) -> Basis:
 def sweep_corners(ground: Ground, basis: Basis, sure: float) -> int:
     """Once through all stays; how many moves were made. Only those are that gain at least `sure` €/kW."""
     made = 0
+    none = ground.span[0, 0] - 2  # no literal: all that takes it would be compiled once more
+    held, of = none, 0
     for s in range(ground.span.shape[0]):
         start, end = ground.span[s, 0], ground.span[s, 1]
-        none = start - 1  # not the literal: all that takes it would be compiled once more
-        held = none
+        if end > start and not _carries(ground, s):
+            held = none
         for at in range(start, end + 1):
             if not _may_move(ground, s, at):
                 continue
             for _ in range(PUSHES):
-                if held == none or not _open_between(ground, s, held, min(at, end)):
+                if held == none or not _open_between(ground, of, held, min(at, end)):
                     break
                 done = _push(ground, basis, held, at if at < end else END, sure)
                 made += done
                 if done == 0 or not (_may_move(ground, s, held) and _may_move(ground, s, at)):
                     break
             if at < end and is_free(ground.step, at):
-                held = at
+                held, of = at, s
             elif held != none and not is_free(ground.step, held):
                 held = none
     return made
+
+
+@kernel
+def _carries(ground: Ground, s: int) -> bool:
+    """Whether a stay begins with some of what the one before it leaves."""
+    behind = ground.span[s, BEHIND_IT]
+    if behind < 0:
+        return False
+    left = ground.step[ground.span[behind, AFTER] - 1, ENERGY]
+    return bool(left > ground.stay[behind, TARGET] + AT_BOUND_KWH)
 
 
 @kernel
@@ -119,10 +133,12 @@ def _may_move(ground: Ground, s: int, at: int) -> bool:
 
 @kernel
 def _open_between(ground: Ground, s: int, first: int, second: int) -> bool:
-    """Whether no energy from the end of one step to the begin of another is on a bound."""
-    low, high = ground.stay[s, FLOOR] + AT_BOUND_KWH, ground.stay[s, CEILING] - AT_BOUND_KWH
+    """Whether no energy from the end of one step, of stay s, to the begin of another is on a bound."""
     inside = True
     for at in range(first, second):
+        while at >= ground.span[s, AFTER]:
+            s += 1
+        low, high = ground.stay[s, FLOOR] + AT_BOUND_KWH, ground.stay[s, CEILING] - AT_BOUND_KWH
         inside = inside and low < ground.step[at, ENERGY] < high
     return inside
 

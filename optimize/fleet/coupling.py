@@ -87,7 +87,6 @@ class _Builder:
 
 def node_power_range(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     """The least and the most metered power [S, T] that the cars of each node could draw."""
-    low, high = np.zeros((arrays.sites, arrays.slots)), np.zeros((arrays.sites, arrays.slots))
     most = arrays.charge_limit_kw / arrays.efficiency_charge
     least = -arrays.discharge_limit_kw * arrays.efficiency_discharge
     end = arrays.first + arrays.count
@@ -95,11 +94,9 @@ def node_power_range(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     for change, value in ((change_low, least), (change_high, most)):
         np.add.at(change, (arrays.site, arrays.first), value)
         np.add.at(change, (arrays.site, end), -value)
-    for j in range(arrays.sites):
-        for node in arrays.path(j):
-            low[node] += np.where(arrays.may_discharge, np.cumsum(change_low[j])[:-1], 0.0)
-            high[node] += np.cumsum(change_high[j])[:-1]
-    return np.minimum(low, 0.0), np.maximum(high, 0.0)
+    low = np.where(arrays.may_discharge, np.cumsum(change_low, axis=1)[:, :-1], 0.0)
+    high = np.cumsum(change_high, axis=1)[:, :-1]
+    return np.minimum(arrays.of_subtrees(low), 0.0), np.maximum(arrays.of_subtrees(high), 0.0)
 
 
 def node_limits(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:

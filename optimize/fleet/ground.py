@@ -47,14 +47,13 @@ def ground_of(
     row[:, [moves.UP, moves.DOWN]] = np.maximum(row[:, [moves.UP, moves.DOWN]], 0.0)
     ground = Ground(
         hours=fleet.hours,
-        departure_price=fleet.departure_price,
         step=_steps(repairer, plan, reserve),
         place=_places(repairer, reserve),
         stay=np.stack(
             [
-                fleet.arrival,
+                repairer.begin_kwh(fleet.hours * (plan.charge_kw - plan.discharge_kw)),
                 np.minimum(rules.lowest, fleet.arrival),
-                np.maximum(rules.highest, fleet.arrival),
+                np.maximum(rules.highest, fleet.arrival + arrays.surplus_kwh[repairer.compiled.stay_order]),
                 rules.lowest,
                 rules.highest,
                 fleet.efficiency_charge,
@@ -63,10 +62,11 @@ def ground_of(
                 fleet.taper_top,
                 fleet.terminal_value,
                 fleet.target,
+                fleet.missing_price,
             ],
             axis=1,
         ),
-        span=np.stack([rules.start, rules.start + fleet.length], axis=1),
+        span=np.stack([rules.start, rules.start + fleet.length, fleet.behind], axis=1),
         car=_cars(repairer, plan),
         stays=fleet.session_start,
         row=row,
@@ -95,6 +95,14 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
         step[:, column] = np.where(way * net >= least - moves.AT_BOUND_KW, least, 0.0)
     step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
     step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]
+    step[:, moves.KINK] = np.nan
+    if fleet.change:
+        before = fleet.previous
+        kink = np.where(
+            before > 0.0, before * fleet.efficiency_charge[stay], before / fleet.efficiency_discharge[stay]
+        )
+        step[:, moves.KINK] = np.where(fleet.change_price > 0.0, kink, np.nan)
+        step[:, moves.KINK_EUR] = fleet.hours * fleet.change_price
     step[:, moves.WORTH] = np.maximum(reserve.worth, 0.0)
     sustain = _sustain(repairer)[:, slot]
     step[:, moves.LAST_UP] = sustain[0] / fleet.efficiency_discharge[stay]

@@ -1,12 +1,17 @@
 """What the compiled kernel reads and writes: flat arrays, one block of them for every car.
 
 Steps are the plugged slots of all cars, car after car, stay after stay. A car with K steps owns
-    x      V·K   c, d, e, then the reserve shares w_1 …   (V = 3 + up channels + down channels)
+    x      V·K   c, d, e, the reserve shares w_1 … (up, then down channels), the change δ (V: `variables`)
     pairs  P·K + 2·stays + 1   inequalities A·x + s = b with multipliers z, s > 0, z > 0
 Step pairs, in this order: c ≥ 0, c ≤ C, d ≥ 0, d ≤ D, e ≥ floor, e ≤ ceiling, w_j ≥ 0, then where there is
 reserve up: Σu − p ≤ η_dis·D, Σκu − e_k ≤ −floor, Σκu − e_{k−1} ≤ −floor; where there is reserve down:
-Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top.
+Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top;
+where changes have a price: p − δ ≤ previous, −p − δ ≤ −previous, δ ≤ most.
 Stay pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
+
+A stay that carries on from the one `behind` it begins with offset + e_end + m of that one, which leaves no
+less than its target; offset: its own arrival less that target. One without slots leaves what it comes with.
+`ahead` is the stay with slots that carries on from a stay.
 
 A car meets the others in its group's local rows only: row base + o·T + t is what it draws (o = 0, metered kW)
 or holds of reserve channel o in slot t; base tells apart the sites at which the cars of a group plug in.
@@ -34,10 +39,11 @@ class Fleet(NamedTuple):
     up: int
     down: int
     taper: int
+    change: int
     import_cost: FloatArray
     export_value: FloatArray
     may_discharge: BoolArray
-    departure_price: float
+    linked: int
     sustain: FloatArray
     activation: FloatArray
     session_start: IntArray
@@ -54,10 +60,14 @@ class Fleet(NamedTuple):
     v2g_limit: FloatArray
     first: IntArray
     length: IntArray
+    behind: IntArray
+    ahead: IntArray
     arrival: FloatArray
+    offset: FloatArray
     floor: FloatArray
     ceiling: FloatArray
     target: FloatArray
+    missing_price: FloatArray
     charge_limit: FloatArray
     discharge_limit: FloatArray
     efficiency_charge: FloatArray
@@ -66,6 +76,8 @@ class Fleet(NamedTuple):
     taper_top: FloatArray
     taper_fall: FloatArray
     own_meter: FloatArray
+    previous: FloatArray
+    change_price: FloatArray
     offers_up: FloatArray
     offers_down: FloatArray
     base: IntArray
@@ -95,4 +107,4 @@ class Iterate(NamedTuple):
 
 def variables(fleet: Fleet) -> int:
     """V, variables a step."""
-    return 3 + fleet.up + fleet.down
+    return 3 + fleet.up + fleet.down + fleet.change

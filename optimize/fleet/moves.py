@@ -25,18 +25,20 @@ AT_BOUND_KW, AT_BOUND_KWH, ROUNDING_KW, NOTHING = 1e-7, 1e-7, 1e-9, 1e-11
 # A difference between pieces so small that any of them may soon be the least.
 NEAR_KW = 1.0
 
-# step: net power, energy at the end, the move; limits and least powers of charging and discharging; what a
-# kW of either costs, €; what a kW more to hold upwards saves, €; hours that a kW held up and down takes of
-# the stock; what must stay free for shares that are not to change: power and stock, up and down.
-NET, ENERGY, CHANGE, MOST_IN, MOST_OUT, LEAST_IN, LEAST_OUT, IN_EUR, OUT_EUR, WORTH = range(10)
-LAST_UP, LAST_DOWN, NEED_UP, NEED_DOWN, STOCK_UP, STOCK_DOWN = range(10, 16)
-STEP_COLUMNS = 16
+# step: net power, energy at the end, the move; limits and least powers of charging and discharging; the net
+# power in the plan in force, NaN for none; what a kW of either way costs, €; what a kW more to hold upwards
+# saves, €; hours that a kW held up and down takes of the stock; what must stay free for shares that are not
+# to change: power and stock, up and down; what a metered kW of departing from the plan in force costs, €.
+NET, ENERGY, CHANGE, MOST_IN, MOST_OUT, LEAST_IN, LEAST_OUT, KINK, IN_EUR, OUT_EUR, WORTH = range(11)
+LAST_UP, LAST_DOWN, NEED_UP, NEED_DOWN, STOCK_UP, STOCK_DOWN, KINK_EUR = range(11, 18)
+STEP_COLUMNS = 18
 # place: its car; the row of what it can hold up and down, −1 for none; the piece that counts there; from
 # NODES on the rows of its site and what is above.
 CAR, ROW_UP, ROW_DOWN, PIECE_UP, PIECE_DOWN, NODES = range(6)
-# stay: see `layout.Fleet` and `repair.Rules`; floor and ceiling are widened to the arrival.
-ARRIVAL, FLOOR, CEILING, LOWEST, HIGHEST, INTO, OUT_OF, FALL, TOP, WORTH_LEFT, TARGET = range(11)
-STAY_COLUMNS = 11
+# stay: what it begins with; see `layout.Fleet`, `repair.Rules`; floor and ceiling are widened to the arrival.
+BEGIN, FLOOR, CEILING, LOWEST, HIGHEST, INTO, OUT_OF, FALL, TOP, WORTH_LEFT, TARGET, MISSING = range(12)
+# span: first step, end, the stay that it carries on from.
+FIRST, AFTER, BEHIND_IT = range(3)
 # car: duty, EFC; kWh left of its contract; its duty by a kW over a slot; kW less discharged by the move.
 USED, LEFT, DUTY, SHIFT, DRAWDOWN, REST, WEAR_LINEAR, WEAR_SCALE, WEAR_ALPHA, WEAR_MOST = range(10)
 CAR_COLUMNS = 10
@@ -48,12 +50,11 @@ ROW_COLUMNS = 5
 class Ground(NamedTuple):
     """A plan to move in, in tables by the columns above.
 
-    span [stays, 3]: first step, end, car; stays [n + 1]: where each car's begin. basic [rows]: a row's number
+    span [stays, 3]; stays [n + 1]: where each car's begin. basic [rows]: a row's number
     among those that are kept as they are, −1 for none; mark, touched [rows]: which the move has touched.
     """
 
     hours: float
-    departure_price: float
     step: FloatArray
     place: IntArray
     stay: FloatArray
@@ -78,8 +79,10 @@ class Reach(NamedTuple):
 
 @kernel
 def is_free(step: FloatArray, at: int) -> bool:
-    """Whether a step's power lies between its bounds: on, and neither at its least nor at its limit."""
+    """Whether a power lies between its bounds: on, neither at its least nor its limit, nor as it was."""
     net = step[at, NET]
+    if abs(net - step[at, KINK]) <= AT_BOUND_KW:
+        return False
     if net > 0.0:
         return bool(step[at, LEAST_IN] + AT_BOUND_KW < net < step[at, MOST_IN] - AT_BOUND_KW)
     return bool(step[at, LEAST_OUT] + AT_BOUND_KW < -net < step[at, MOST_OUT] - AT_BOUND_KW)
@@ -123,10 +126,12 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
     slope, held_eur, held_back_eur, forth, back, rows = 0.0, 0.0, 0.0, FAR, FAR, 0
     for number in range(count):
         i = cars[number]
-        less_out = 0.0
+        less_out = passed = 0.0
         for s in range(ground.stays[i], ground.stays[i + 1]):
-            start, end = ground.span[s, 0], ground.span[s, 1]
-            de = 0.0
+            start, end = ground.span[s, FIRST], ground.span[s, AFTER]
+            de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
+            if end > start:
+                slope += (0.5 * car[i, REST] * dt + stay[s, WORTH_LEFT]) * de
             for at in range(start, end):
                 dg, de_before = step[at, CHANGE], de
                 if dg == 0.0 and de == 0.0:
@@ -135,7 +140,7 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                 if abs(de) < NOTHING:
                     de = 0.0
                 net, energy = step[at, NET], step[at, ENERGY]
-                before = step[at - 1, ENERGY] if at > start else stay[s, ARRIVAL]
+                before = step[at - 1, ENERGY] if at > start else stay[s, BEGIN]
                 dp = 0.0
                 if dg != 0.0:
                     if net > 0.0:
@@ -149,6 +154,16 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                         less_out += dg
                     else:  # gone off meanwhile: which way it went is no longer said
                         forth = back = 0.0
+                    kink, eur = step[at, KINK], step[at, KINK_EUR] * abs(dp)
+                    if abs(net - kink) <= AT_BOUND_KW:
+                        held_eur -= eur
+                        held_back_eur += eur
+                    elif net > kink:
+                        slope += eur if dg > 0.0 else -eur
+                        forth, back = both(net, dg, kink, FAR, forth, back)
+                    elif net < kink:
+                        slope += eur if dg < 0.0 else -eur
+                        forth, back = both(net, dg, -FAR, kink, forth, back)
                     for column in range(NODES, place.shape[1]):
                         node = place[at, column]
                         if node >= 0:
@@ -220,13 +235,17 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                             rows += 1
                         row[held_in, AHEAD] += ahead
                         row[held_in, BEHIND] += behind
+            if end > start:
+                passed = passed_on(stay, s, step[end - 1, ENERGY], de)
             if de != 0.0:
-                slope -= stay[s, WORTH_LEFT] * de
-                left, target = step[end - 1, ENERGY], stay[s, TARGET]
+                left, target = stay[s, BEGIN], stay[s, TARGET]
+                if end > start:
+                    slope -= stay[s, WORTH_LEFT] * de
+                    left = step[end - 1, ENERGY]
                 if abs(target - left) <= AT_BOUND_KWH:  # more may be left, but no less
                     forth, back = (forth, 0.0) if de > 0.0 else (0.0, back)
                 elif target > left:
-                    slope -= ground.departure_price * de
+                    slope -= stay[s, MISSING] * de
                     forth, back = both(left, de, -FAR, target, forth, back)
                 else:
                     forth, back = both(left, de, target, FAR, forth, back)
@@ -238,6 +257,12 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
             forth = _drawn_down(ground, i, forth, 1.0)
             back = _drawn_down(ground, i, back, -1.0)
     return Reach(slope - held_eur, slope - held_back_eur, forth, back, rows)
+
+
+@kernel
+def passed_on(stay: FloatArray, s: int, left: float, de: float) -> float:
+    """What of a change of what a stay is left with goes on to those that carry on from it."""
+    return de if left >= stay[s, TARGET] - AT_BOUND_KWH else 0.0
 
 
 @kernel
@@ -254,14 +279,18 @@ def _drawn_down(ground: Ground, i: int, reach: float, way: float) -> float:
     low, high = 0.0, min(reach, 1e6)
     for turn in range(40):
         middle = high if turn == 0 else 0.5 * (low + high)
-        fits = True
+        fits, passed = True, 0.0
         for s in range(ground.stays[i], ground.stays[i + 1]):
-            top, de = ground.stay[s, ARRIVAL], 0.0
-            for at in range(ground.span[s, 0], ground.span[s, 1]):
+            start, end = ground.span[s, FIRST], ground.span[s, AFTER]
+            de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
+            top = ground.stay[s, BEGIN] + way * middle * de
+            for at in range(start, end):
                 de += ground.hours * ground.step[at, CHANGE]
                 now = ground.step[at, ENERGY] + way * middle * de
                 top = max(top, now)
                 fits = fits and top - now <= ground.car[i, DRAWDOWN]
+            if end > start:
+                passed = passed_on(ground.stay, s, ground.step[end - 1, ENERGY], de)
         if fits and turn == 0:
             return reach
         if fits:
@@ -305,9 +334,13 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
     step, row = ground.step, ground.row
     for n in range(count):
         i = cars[n]
+        passed = 0.0
         for s in range(ground.stays[i], ground.stays[i + 1]):
-            de = 0.0
-            for at in range(ground.span[s, 0], ground.span[s, 1]):
+            start, end = ground.span[s, FIRST], ground.span[s, AFTER]
+            left = step[end - 1, ENERGY]
+            de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
+            ground.stay[s, BEGIN] += de
+            for at in range(start, end):
                 dg = step[at, CHANGE]
                 if dg != 0.0:
                     net = step[at, NET] + far * dg
@@ -316,6 +349,7 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
                         step[at, MOST_IN],
                         -step[at, LEAST_OUT],
                         -step[at, MOST_OUT],
+                        step[at, KINK],
                     ):
                         if abs(net - bound) < ROUNDING_KW:
                             net = bound
@@ -323,6 +357,8 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
                     de += ground.hours * dg * far
                 if de != 0.0:
                     step[at, ENERGY] += de
+            if end > start:
+                passed = passed_on(ground.stay, s, left, de)
         ground.car[i, USED] -= far * ground.car[i, SHIFT] * ground.car[i, DUTY]
         ground.car[i, LEFT] += far * ground.car[i, SHIFT] * ground.hours
     for n in range(rows):
@@ -339,7 +375,7 @@ def note_pieces(ground: Ground) -> None:
     for s in range(ground.span.shape[0]):
         for at in range(ground.span[s, 0], ground.span[s, 1]):
             net, energy = step[at, NET], step[at, ENERGY]
-            before = step[at - 1, ENERGY] if at > ground.span[s, 0] else stay[s, ARRIVAL]
+            before = step[at - 1, ENERGY] if at > ground.span[s, FIRST] else stay[s, BEGIN]
             p = net / stay[s, INTO] if net > 0.0 else net * stay[s, OUT_OF]
             last = max(step[at, LAST_UP], 1e-30)
             ground.place[at, PIECE_UP] = least_piece(

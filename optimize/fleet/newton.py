@@ -12,6 +12,13 @@ tied by the energy balance. Step by step, with f = Δe_{k−1} and h = Δe_k:
    of idle slots (g up to 10¹⁰ times all else) loses no digits; everywhere resistances are added, not weights
    subtracted, and a zero resistance (no charger, no discharge) needs no special case.
 
+4. Where a stay carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first step:
+   a link of the chain between the two, with θ/(a + θ) from φ to Δe_end and a/(a + θ) to Δm, where a is the
+   pivot of Δe_end so far and θ the weight of m.
+
+5. The change δ of a step is eliminated into its metered power, by the weights of its three rows:
+   (4ω₁ω₂ + ω₃(ω₁ + ω₂))/(ω₁ + ω₂ + ω₃) on p.
+
 The day's wear and V2G limit add one rank-one term per car (a border), eliminated by Sherman–Morrison.
 """
 
@@ -19,7 +26,6 @@ from __future__ import annotations
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
-from optimize.fleet.rows import most_discharge
 
 RC, RD, GG, PIVOT, PHI = range(5)
 PH, PF, QPH, QPF, TT, QQ = range(5, 11)
@@ -29,9 +35,21 @@ UP_PORT, DOWN_PORT, SHARES = 11, 16, 21
 @kernel
 def factor_rows(fleet: Fleet) -> int:
     """Numbers kept per step by `factorise`."""
+    return change_rows(fleet) + 2 * fleet.change
+
+
+@kernel
+def change_rows(fleet: Fleet) -> int:
+    """Where those of changes begin: from p to δ, and what δ answers to its own push."""
+    return joint_rows(fleet) + 3 * fleet.linked
+
+
+@kernel
+def joint_rows(fleet: Fleet) -> int:
+    """Where those of links begin, kept at the step after one: its pivot, from Δe to it, from it to Δm."""
     if fleet.up + fleet.down > 0:
         return SHARES + 3 * (fleet.up + fleet.down)
-    return 11 if fleet.taper > 0 else 5
+    return 11 if fleet.taper + fleet.change > 0 else 5
 
 
 @kernel
@@ -79,39 +97,59 @@ def _port(
 
 
 @kernel
-def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: FloatArray) -> None:
-    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; om_stay [stays]: weight on e_end."""
+def factorise(
+    fleet: Fleet,
+    i: int,
+    om: FloatArray,
+    theta: FloatArray,
+    weight: FloatArray,
+    om_stay: FloatArray,
+    F: FloatArray,
+) -> None:
+    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; [stays]: theta, weight as in `solve`,
+    om_stay: both together on e_end.
+    """
     nu, nd = fleet.up, fleet.down
     dt = fleet.hours
     up_row = BOX_PAIRS + nu + nd
     down_row = up_row + (3 if nu > 0 else 0)
     taper_row = down_row + (3 if nd > 0 else 0)
-    simple = nu + nd + fleet.taper == 0
+    change_row = taper_row + (1 if fleet.taper > 0 else 0)
+    simple = nu + nd + fleet.taper + fleet.change == 0
+    changes, kept = change_rows(fleet), 0.0
+    joint, s0 = joint_rows(fleet), fleet.session_start[i]
+    excess = 0.0
     k = 0
-    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
+    for s in range(s0, fleet.session_start[i + 1]):
+        linked = fleet.behind[s] >= 0
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         loss = eta - etad
         end = k + fleet.length[s]
         t = fleet.first[s]
-        excess = 0.0
         start = k
+        if end > start:
+            behind = fleet.behind[s] - s0
+            excess = _joined(excess, theta[behind], weight[behind], joint, k, F) if linked else 0.0
         while k < end:
             w_c = om[0, k] + om[1, k]
-            rd = 0.0 if most_discharge(fleet, s, t) <= 0.0 else 1.0 / (om[2, k] + om[3, k])
+            able = fleet.discharge_limit[s] > 0.0 and fleet.may_discharge[t]
+            rd = 1.0 / (om[2, k] + om[3, k]) if able else 0.0
             he = om[4, k] + om[5, k]
-            if k == end - 1:
-                he += om_stay[s - fleet.session_start[i]]
+            if k == end - 1 and fleet.ahead[s] < 0:
+                he += om_stay[s - s0]
             if simple:
                 rc = 1.0 / w_c
                 F[RC, k] = rc
                 F[RD, k] = rd
                 g = 1.0 / (dt * dt * (rc + rd))
                 F[GG, k] = g
-                if k > start:
+                if k > start or linked:
                     pivot = excess + g
-                    F[PIVOT, k - 1] = pivot
-                    F[PHI, k - 1] = g / pivot
+                    if k > start:
+                        F[PIVOT, k - 1], F[PHI, k - 1] = pivot, g / pivot
+                    else:
+                        F[joint, k], F[joint + 1, k] = pivot, g / pivot
                     excess = excess * g / pivot + he
                 else:
                     excess = g + he
@@ -119,7 +157,7 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
                 t += 1
                 continue
             wt = fall = 0.0
-            if fleet.taper > 0 and k > start:
+            if fleet.taper > 0 and (k > start or linked):
                 wt = om[taper_row, k]
                 fall = fleet.taper_fall[s]
             elif fleet.taper > 0:
@@ -142,7 +180,12 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
                 gs += gs_d
                 yd_pp, yd_pe = F[DOWN_PORT, k], F[DOWN_PORT + 1, k]
                 yd_ee, ad = F[DOWN_PORT + 2, k], F[DOWN_PORT + 3, k]
-            q = yu_pp + yd_pp
+            if fleet.change > 0:
+                above, below, bounded = om[change_row, k], om[change_row + 1, k], om[change_row + 2, k]
+                whole = above + below + bounded
+                F[changes, k], F[changes + 1, k] = (above - below) / whole, 1.0 / whole
+                kept = (4.0 * above * below + bounded * (above + below)) / whole
+            q = yu_pp + yd_pp + kept
             qph = yu_pe * au + yd_pe * ad
             qpf = yu_pe * (1.0 - au) + yd_pe * (1.0 - ad)
             D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
@@ -151,8 +194,8 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
             N = (rc + rd + q * loss * loss * rc * rd) / D
             g = 1.0 / (dt * dt * N)
             # q_xy − q_px·q_py·A, written as sums of positive terms (A = A0/D).
-            cross_u = yu_ee * yd_pp
-            cross_d = yd_ee * yu_pp
+            cross_u = yu_ee * (yd_pp + kept)
+            cross_d = yd_ee * (yu_pp + kept)
             cross = yu_pe * yd_pe
             bu, bd = 1.0 - au, 1.0 - ad
             uu, dd = yu_ee + A0 * (det_u + cross_u), yd_ee + A0 * (det_d + cross_d)
@@ -174,12 +217,14 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
             )
             F[RC, k], F[RD, k], F[GG, k], F[PH, k], F[PF, k] = rc, rd, g, ph, pf
             F[QPH, k], F[QPF, k], F[TT, k], F[QQ, k] = qph, qpf, tt, q
-            if k > start:
+            if k > start or linked:
                 low = excess + ff
                 both = g * ph * pf + gs
                 pivot = low + g * pf * pf + gs
-                F[PIVOT, k - 1] = pivot
-                F[PHI, k - 1] = (both - hf) / pivot
+                if k > start:
+                    F[PIVOT, k - 1], F[PHI, k - 1] = pivot, (both - hf) / pivot
+                else:
+                    F[joint, k], F[joint + 1, k] = pivot, (both - hf) / pivot
                 # (hh + g·ph² + gs)·pivot − (both − hf)², its cancelling terms taken out by hand.
                 excess = (
                     hh * excess
@@ -199,113 +244,8 @@ def factorise(fleet: Fleet, i: int, om: FloatArray, om_stay: FloatArray, F: Floa
 
 
 @kernel
-def solve(
-    fleet: Fleet,
-    i: int,
-    F: FloatArray,
-    G: FloatArray,
-    G_stay: FloatArray,
-    residual: FloatArray,
-    dx: FloatArray,
-    nu_next: FloatArray,
-    dmissing: FloatArray,
-    theta: FloatArray,
-    weight: FloatArray,
-) -> None:
-    """dx [V, K], ν, Δm for right-hand sides G [V, K], G_stay and balance residual [K], without the border.
-
-    theta, weight [stays]: z/s of m ≥ 0 and of the target row.
-    """
-    nu, nd = fleet.up, fleet.down
-    dt = fleet.hours
-    simple = nu + nd + fleet.taper == 0
-    k = 0
-    s0 = fleet.session_start[i]
-    for s in range(s0, fleet.session_start[i + 1]):
-        eta = 1.0 / fleet.efficiency_charge[s]
-        etad = fleet.efficiency_discharge[s]
-        start, end = k, k + fleet.length[s]
-        if end == start:
-            dmissing[s - s0] = G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
-            continue
-        for k in range(start, end):
-            dx[2, k] = G[2, k]
-        dx[2, end - 1] -= weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
-        for k in range(start, end):
-            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
-            if simple:
-                push = g * (residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
-                dx[2, k] -= push
-                if k > start:
-                    dx[2, k - 1] += push
-                continue
-            q, tt = F[QQ, k], F[TT, k]
-            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
-            gp = 0.0
-            for j in range(nu + nd):
-                up = j < nu
-                port = UP_PORT if up else DOWN_PORT
-                push = G[3 + j, k] if up else -G[3 + j, k]
-                gp += F[SHARES + 3 * j, k] * push
-                ge = F[SHARES + 3 * j + 1, k] * push
-                a = F[port + 3, k]
-                dx[2, k] += a * ge
-                if k > start:
-                    dx[2, k - 1] += (1.0 - a) * ge
-            Lc = G[0, k] + eta * gp
-            Ld = G[1, k] - etad * gp
-            dx[0, k] = Lc
-            dx[1, k] = Ld
-            mixed = q * etad * eta * rc * rd
-            hc = (rc * (1.0 + q * etad * etad * rd) * Lc + mixed * Ld) / D
-            hd = (mixed * Lc + rd * (1.0 + q * eta * eta * rc) * Ld) / D
-            rest = residual[k] - dt * (hc - hd)
-            drawn = eta * hc - etad * hd
-            dx[2, k] -= g * F[PH, k] * rest + F[QPH, k] * drawn
-            if k > start:
-                dx[2, k - 1] += g * F[PF, k] * rest - tt * hc - F[QPF, k] * drawn
-        for k in range(start + 1, end):
-            dx[2, k] += F[PHI, k - 1] * dx[2, k - 1]
-        dx[2, end - 1] /= F[PIVOT, end - 1]
-        for k in range(end - 2, start - 1, -1):
-            dx[2, k] = dx[2, k] / F[PIVOT, k] + F[PHI, k] * dx[2, k + 1]
-        for k in range(start, end):
-            rc, rd, g = F[RC, k], F[RD, k], F[GG, k]
-            h = dx[2, k]
-            f = dx[2, k - 1] if k > start else 0.0
-            if simple:
-                price = g * (h - f + residual[k] - dt * (rc * G[0, k] - rd * G[1, k]))
-                nu_next[k] = price
-                dx[0, k] = rc * (G[0, k] + dt * price)
-                dx[1, k] = rd * (G[1, k] - dt * price)
-                continue
-            q, tt, qph, qpf = F[QQ, k], F[TT, k], F[QPH, k], F[QPF, k]
-            D = 1.0 + q * (etad * etad * rd + rc * eta * eta)
-            moved = qpf * f + qph * h
-            Lc = dx[0, k] - f * tt - eta * moved
-            Ld = dx[1, k] + etad * moved
-            mixed = q * etad * eta * rc * rd
-            cc = rc * (1.0 + q * etad * etad * rd)
-            dd = rd * (1.0 + q * eta * eta * rc)
-            hc = (cc * Lc + mixed * Ld) / D
-            hd = (mixed * Lc + dd * Ld) / D
-            price = g * (h - f + residual[k] - dt * (hc - hd))
-            nu_next[k] = price
-            dc = hc + dt * price * (cc - mixed) / D
-            dd_ = hd + dt * price * (mixed - dd) / D
-            dx[0, k] = dc
-            dx[1, k] = dd_
-            p = eta * dc - etad * dd_
-            for j in range(nu + nd):
-                up = j < nu
-                port, first, number = (UP_PORT, 0, nu) if up else (DOWN_PORT, nu, nd)
-                a = F[port + 3, k]
-                moved = F[SHARES + 3 * j, k] * p + F[SHARES + 3 * j + 1, k] * (a * h + (1.0 - a) * f)
-                own = F[SHARES + 3 * j + 2, k] * G[3 + j, k]
-                if number == 2:
-                    own += F[port + 4, k] * G[3 + 2 * first + 1 - j, k]
-                dx[3 + j, k] = own + moved if up else own - moved
-        dmissing[s - s0] = (G_stay[s - s0] - weight[s - s0] * dx[2, end - 1]) / (
-            theta[s - s0] + weight[s - s0]
-        )
-        k = end
+def _joined(excess: float, theta: float, weight: float, joint: int, k: int, F: FloatArray) -> float:
+    """Eliminate the end of a stay into its link, before step k; the excess of that."""
+    pivot = excess + theta
+    F[PIVOT, k - 1], F[PHI, k - 1], F[joint + 2, k] = pivot, theta / pivot, excess / pivot
+    return excess * theta / pivot + weight

@@ -55,10 +55,13 @@ class OwnProblems:
         own = np.where(behind[site], 0.0, 1.0)
         # Bids are none of the car's: it is paid by slot, so that a block tells only how high a price may be.
         held = np.abs(np.stack([prices.up, prices.down])).max(axis=(0, 2), initial=0.0)
+        # How stays carry on is in the windows; at these prices missing may be no dearer than a kWh.
         alone = replace(
             self.problem,
             cars=(self.problem.cars[self.order[i]],),
-            sessions=tuple(window.session for window in windows),
+            sessions=tuple(
+                replace(window.session, carries=False) for window in windows if window.due != "later"
+            ),
             sites=tuple(_free(place) for place in self.problem.sites),
             import_price_eur_per_kwh=own * self.arrays.import_cost + drawn,
             export_price_eur_per_kwh=own * self.arrays.export_value + drawn,
@@ -67,7 +70,7 @@ class OwnProblems:
                 for block, price in zip(self.arrays.blocks, held, strict=True)
             ),
             co2_kg_per_kwh=None,
-            previous_kw=None,
+            previous_kw=self._previous([i]),
         )
         day = build_day(alone, windows, self.mode)
         cost = day.programme.cost.copy()
@@ -92,7 +95,7 @@ class OwnProblems:
             sessions=tuple(window.session for window in windows),
             sites=tuple(_loaded(place, load) for place, load in zip(self.problem.sites, own, strict=True)),
             reserves=self.arrays.blocks,
-            previous_kw=None,
+            previous_kw=self._previous(cars),
         )
         # The whole fleet's money stands behind their wear: others may need them to keep a limit or a bid.
         most = duty_at_worth_efc(few, self.arrays.most_worth_eur)
@@ -189,14 +192,23 @@ class OwnProblems:
         starts = self.fleet.step_start
         return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in cars])
 
+    def _previous(self, cars: Sequence[int]) -> FloatArray | None:
+        """What the plan in force has for them."""
+        previous = self.problem.previous_kw
+        return None if previous is None else previous[self.order[list(cars)]]
+
     def _windows(self, cars: Sequence[int]) -> list[SessionWindow]:
         """Their windows, cars renumbered."""
-        start = self.fleet.session_start
-        return [
-            replace(self.windows[self.stay_order[s]], car=number)
-            for number, i in enumerate(cars)
-            for s in range(start[i], start[i + 1])
-        ]
+        start, windows = self.fleet.session_start, list[SessionWindow]()
+        for number, i in enumerate(cars):
+            here = len(windows) - int(start[i])
+            windows += [
+                replace(self.windows[self.stay_order[s]], car=number, behind=int(behind) + here)
+                if (behind := self.fleet.behind[s]) >= 0
+                else replace(self.windows[self.stay_order[s]], car=number)
+                for s in range(start[i], start[i + 1])
+            ]
+        return windows
 
     def _without(self, plan: Feasible, steps: IntArray) -> Feasible:
         """A copy of a plan in which these steps idle; its cost is the old one."""
@@ -216,9 +228,12 @@ def _energies(day: DayModel, powers: Powers) -> FloatArray:
     """Energies [K] by adding up, as every plan has them."""
     pairs = day.pairs
     energy: FloatArray = np.zeros(len(pairs))
+    reached = [window.arrival_kwh for window in day.windows]
     change = day.problem.slot_hours * (powers.charge - powers.discharge)
-    for k, before in enumerate(pairs.before.tolist()):
-        energy[k] = change[k] + (energy[before] if before >= 0 else pairs.data["arrival"][k])
+    for k, (before, s) in enumerate(zip(pairs.before.tolist(), pairs.window.tolist(), strict=True)):
+        energy[k] = change[k]
+        energy[k] += energy[before] if before >= 0 else day.windows[s].came_kwh(day.windows, reached)
+        reached[s] = float(energy[k])
     return energy
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, FloatArray, Iterate
-from optimize.fleet.newton import factorise, solve
+from optimize.fleet.newton import factorise
 from optimize.fleet.rows import (
     add_outputs,
     apply_rows,
@@ -23,6 +23,7 @@ from optimize.fleet.rows import (
     subtract_adjoint,
 )
 from optimize.fleet.schur import add_schur
+from optimize.fleet.substitute import solve
 from optimize.fleet.view import CarView, Linear, linearise, view
 
 PREDICT, CORRECT, FINISH, SETTLE = range(4)
@@ -171,7 +172,8 @@ def _predict(
     stat[COMPLEMENTARITY] += here.complementarity
     stat[INFEASIBLE] = max(stat[INFEASIBLE], worst)
     K = car.nu.size
-    factorise(fleet, car.i, here.weight[: car.steps].reshape((car.steps // K, K)), here.on_end, car.factor)
+    on_steps = here.weight[: car.steps].reshape((car.steps // K, K))
+    factorise(fleet, car.i, on_steps, here.on_missing, here.on_lack, here.on_end, car.factor)
     _find_border(fleet, car, here)
     if S.shape[0] > 0:
         _direct(fleet, car, here, y, -here.weight * here.lack)

@@ -108,6 +108,8 @@ def plan_of(
 def kernel_seconds(arrays: FleetArrays) -> float:
     """How long it took to have the kernel ready, by a look at one car: compiled once, then kept on disk."""
     begun = time.perf_counter()
+    if all(getattr(one, "signatures", ()) for one in (sweep, sweep_corners)):  # called in this process
+        return 0.0
     told = is_ready(sweep) and is_ready(sweep_corners)
     if not told:
         _log.info("compiling the engine for large fleets: once, which takes a minute or two")

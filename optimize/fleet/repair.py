@@ -28,9 +28,10 @@ ROUNDING_KW = 1e-7
 class Rules(NamedTuple):
     """What a plan must keep beside what `Fleet` says; cars, stays and steps in the kernel's order.
 
-    owner, site, start (its first step), lowest, highest, charge_limit [stays]; stay, slot [steps]; v2g_limit,
-    drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed [S, T]:
-    what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1 for none.
+    owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps];
+    v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed
+    [S, T]: what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1
+    for none.
     """
 
     owner: IntArray
@@ -38,6 +39,7 @@ class Rules(NamedTuple):
     start: IntArray
     lowest: FloatArray
     highest: FloatArray
+    target: FloatArray
     charge_limit: FloatArray
     stay: IntArray
     slot: IntArray
@@ -75,6 +77,8 @@ def follow(
             here[s] = 0 <= k < fleet.length[s]
             if not here[s]:
                 continue
+            if k == 0 and fleet.behind[s] >= 0:
+                now[s] = highest_seen[s] = _begins(fleet, rules, s, now[fleet.behind[s]])
             i = rules.owner[s]
             move = x[_place(fleet, rules, 2, rules.start[s] + k)] + lift[s] - now[s]
             if abs(move) < STILL_KW * dt and k < fleet.length[s] - 1:
@@ -110,6 +114,24 @@ def follow(
 
 
 @kernel
+def _begins(fleet: Fleet, rules: Rules, s: int, left: float) -> float:
+    """What a stay begins with; left: what the stay with slots before it ended with."""
+    if fleet.behind[s] < 0:
+        return float(fleet.arrival[s])
+    return float(fleet.arrival[s] + max(0.0, left - rules.target[fleet.behind[s]]))
+
+
+@kernel
+def begin_energies(fleet: Fleet, rules: Rules, gain: FloatArray, begin: FloatArray) -> None:
+    """begin [stays] of stays that gain so much [stays], kWh."""
+    left = 0.0
+    for s in range(gain.size):
+        begin[s] = _begins(fleet, rules, s, left)
+        if fleet.length[s] > 0:
+            left = begin[s] + gain[s]
+
+
+@kernel
 def drop_small(fleet: Fleet, rules: Rules, least: FloatArray, net: FloatArray) -> None:
     """Take powers of net [steps] below `least` [steps] off; the rest goes on as far as it can."""
     dt = fleet.hours
@@ -119,9 +141,11 @@ def drop_small(fleet: Fleet, rules: Rules, least: FloatArray, net: FloatArray) -
             weak = weak or 0.0 < abs(net[at]) < least[at] - ROUNDING_KW
         if not weak:
             continue
-        left = rules.v2g_limit[i]
+        left, now = rules.v2g_limit[i], 0.0
         for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
-            now = highest = fleet.arrival[s]
+            if fleet.length[s] > 0:
+                now = _begins(fleet, rules, s, now)
+            highest = now
             for k in range(fleet.length[s]):
                 at = rules.start[s] + k
                 highest = max(highest, now)
@@ -143,7 +167,9 @@ def _room(
     if fleet.taper_fall[s] > 0.0:
         most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now)
     up = min(most * dt, rules.highest[s] - now)
-    down = min(most_discharge(fleet, s, t) * dt, now - rules.lowest[s], left)
+    down = min(
+        most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t]) * dt, now - rules.lowest[s], left
+    )
     down = min(down, rules.drawdown[rules.owner[s]] - highest_seen + now)
     return max(0.0, up), max(0.0, down)
 
@@ -153,7 +179,7 @@ def _place(fleet: Fleet, rules: Rules, variable: int, step: int) -> int:
     """Where x holds a variable of a step."""
     i = rules.owner[rules.stay[step]]
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
-    return int((3 + fleet.up + fleet.down) * a + variable * (b - a) + step - a)
+    return int((3 + fleet.up + fleet.down + fleet.change) * a + variable * (b - a) + step - a)
 
 
 @kernel
@@ -210,7 +236,7 @@ def _headroom(
     before = energy[step - 1] if step > rules.start[s] else fleet.arrival[s]
     if side == 0:
         room, stock = (
-            etad * most_discharge(fleet, s, rules.slot[step]) + p,
+            etad * most_discharge(fleet.discharge_limit[s], fleet.may_discharge[rules.slot[step]]) + p,
             min(before, energy[step]) - rules.lowest[s],
         )
     else:
@@ -301,7 +327,7 @@ def trim(fleet: Fleet, rules: Rules, bids: FloatArray, held: FloatArray, shares:
 @kernel
 def cost_cars(
     fleet: Fleet,
-    target: FloatArray,
+    rules: Rules,
     charge: FloatArray,
     discharge: FloatArray,
     energy: FloatArray,
@@ -313,24 +339,29 @@ def cost_cars(
     dt = fleet.hours
     for i in range(fleet.capacity.size):
         at = fleet.step_start[i]
-        total = duty = 0.0
+        total = duty = left = 0.0
         for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
             eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
             own = fleet.own_meter[s] * dt
-            before = fleet.arrival[s]
+            begin = before = _begins(fleet, rules, s, left)
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
                 total += own * fleet.import_cost[t] * eta * charge[at]
                 total -= own * fleet.export_value[t] * etad * discharge[at]
                 total += 0.5 * fleet.rest_price[i] * dt * (before + energy[at])
                 duty += discharge[at]
+                if fleet.change > 0:
+                    moved = abs(eta * charge[at] - etad * discharge[at] - fleet.previous[at])
+                    total += dt * fleet.change_price[at] * moved
                 for j in range(fleet.up):
                     duty += shares[j, at] * fleet.activation[j, t] / etad
                 before = energy[at]
                 at += 1
-            total -= fleet.terminal_value[s] * (before - fleet.arrival[s])
-            lack = target[s] - before
+            if fleet.length[s] > 0:
+                left = before
+            total -= fleet.terminal_value[s] * (before - begin)
+            lack = rules.target[s] - before
             unmet[s] = lack if lack > NEGLIGIBLE_KWH else 0.0
-            total += fleet.departure_price * unmet[s]
+            total += fleet.missing_price[s] * unmet[s]
         duty *= dt / fleet.capacity[i]
         total += fleet.wear_linear[i] * duty
         if fleet.wear_scale[i] > 0.0:

@@ -8,19 +8,34 @@ from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 
 
+# What is asked in each step is asked of numbers: a call that passes the whole fleet takes longer than a step.
 @kernel
-def most_discharge(fleet: Fleet, s: int, t: int) -> float:
-    """What stay s may discharge in slot t, battery-side kW."""
-    return float(fleet.discharge_limit[s]) if fleet.may_discharge[t] else 0.0
+def most_discharge(limit_kw: float, able: bool) -> float:
+    """What may be discharged, battery-side kW, of a stay's limit in a slot."""
+    return float(limit_kw) if able else 0.0
 
 
 @kernel
-def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int]:
-    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, and those of its stays."""
+def most_change(fleet: Fleet, s: int) -> float:
+    """What stay s can depart by from a plan in force that has it do nothing, metered kW."""
+    most = fleet.charge_limit[s] / fleet.efficiency_charge[s]
+    return float(1.0 + most + fleet.discharge_limit[s] * fleet.efficiency_discharge[s])
+
+
+@kernel
+def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int, int]:
+    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, change; its stays'."""
     up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
     down_row = up_row + (3 * K if fleet.up > 0 else 0)
     taper_row = down_row + (3 * K if fleet.down > 0 else 0)
-    return up_row, down_row, taper_row, taper_row + (K if fleet.taper > 0 else 0)
+    change_row = taper_row + (K if fleet.taper > 0 else 0)
+    return up_row, down_row, taper_row, change_row, change_row + 3 * K * fleet.change
+
+
+@kernel
+def came_with(offset: float, behind: int, x: FloatArray, missing: FloatArray, k: int, fixed: float) -> float:
+    """What a stay comes with whose steps begin with k; behind: among its car's; `fixed`: see `apply_rows`."""
+    return float(offset * fixed + x[2, k - 1] + missing[behind]) if behind >= 0 else float(offset * fixed)
 
 
 @kernel
@@ -31,7 +46,7 @@ def apply_rows(
     nu, nd = fleet.up, fleet.down
     K = x.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     for k in range(K):
         out[k] = -x[0, k]
         out[K + k] = x[0, k]
@@ -47,7 +62,7 @@ def apply_rows(
     for s in range(s0, s1):
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
-        before = fleet.arrival[s] * fixed
+        before = came_with(fleet.offset[s], fleet.behind[s] - s0, x, missing, k, fixed)
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
             p = eta * x[0, k] - etad * x[1, k]
             e = x[2, k]
@@ -69,6 +84,11 @@ def apply_rows(
                 out[down_row + 2 * K + k] = kept + before
             if fleet.taper > 0:
                 out[taper_row + k] = x[0, k] + fleet.taper_fall[s] * before
+            if fleet.change > 0:
+                moved = x[3 + nu + nd, k]
+                out[change_row + k] = p - moved
+                out[change_row + K + k] = -p - moved
+                out[change_row + 2 * K + k] = moved
             discharged += x[1, k]
             before = e
             k += 1
@@ -83,13 +103,14 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
     """out = b."""
     nu, nd = fleet.up, fleet.down
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     for k in range((nu + nd) * K):
         out[BOX_PAIRS * K + k] = 0.0
     k = 0
     for s in range(s0, s1):
+        furthest = most_change(fleet, s) if fleet.change > 0 else 0.0
         for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
-            discharge = most_discharge(fleet, s, t)
+            discharge = most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
             out[k] = 0.0
             out[K + k] = fleet.charge_limit[s]
             # Without discharge d stays at 0, a unit inside two bounds that mean nothing.
@@ -108,6 +129,11 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
                 out[down_row + 2 * K + k] = fleet.ceiling[s]
             if fleet.taper > 0:
                 out[taper_row + k] = fleet.taper_top[s]
+            if fleet.change > 0:
+                at = fleet.step_start[i] + k
+                out[change_row + k] = fleet.previous[at]
+                out[change_row + K + k] = -fleet.previous[at]
+                out[change_row + 2 * K + k] = furthest + abs(fleet.previous[at])
             k += 1
         out[steps + 2 * (s - s0)] = 0.0
         out[steps + 2 * (s - s0) + 1] = -fleet.target[s]
@@ -121,7 +147,7 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
     nu, nd = fleet.up, fleet.down
     K = G.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    up_row, down_row, taper_row, steps = row_starts(fleet, K)
+    up_row, down_row, taper_row, change_row, steps = row_starts(fleet, K)
     limit = 0.0
     if math.isfinite(fleet.v2g_limit[i]):
         limit = fleet.hours * t_pairs[steps + 2 * (s1 - s0)]
@@ -137,7 +163,7 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         start = k
-        if nu + nd + fleet.taper == 0:
+        if nu + nd + fleet.taper + fleet.change == 0:
             k += fleet.length[s]
         else:
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
@@ -163,15 +189,23 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
                 if fleet.taper > 0:
                     G[0, k] -= t_pairs[taper_row + k]
                     push_before -= fleet.taper_fall[s] * t_pairs[taper_row + k]
+                if fleet.change > 0:
+                    above, below = t_pairs[change_row + k], t_pairs[change_row + K + k]
+                    push_p += below - above
+                    G[3 + nu + nd, k] += above + below - t_pairs[change_row + 2 * K + k]
                 G[0, k] += eta * push_p
                 G[1, k] -= etad * push_p
-                if k > start:
+                if k > start or fleet.behind[s] >= 0:
                     G[2, k - 1] += push_before
+                if k == start and fleet.behind[s] >= 0:
+                    G_stay[fleet.behind[s] - s0] += push_before
                 k += 1
         lack = t_pairs[steps + 2 * (s - s0) + 1]
         G_stay[s - s0] += t_pairs[steps + 2 * (s - s0)] + lack
-        if k > start:
+        if k > start or fleet.behind[s] >= 0:
             G[2, k - 1] += lack
+        if k == start and fleet.behind[s] >= 0:
+            G_stay[fleet.behind[s] - s0] += lack
 
 
 @kernel
@@ -235,18 +269,24 @@ def negative_cost(
                 )
             for j in range(nu, nu + nd):
                 G[3 + j, k] = -price[base + (1 + j) * T + t] * fleet.offers_down[s]
+            if fleet.change > 0:
+                G[3 + nu + nd, k] = -dt * fleet.change_price[fleet.step_start[i] + k]
             k += 1
         if k > start:
             G[2, k - 1] = fleet.terminal_value[s] - 0.5 * rest
-        G_stay[s - s0] = -fleet.departure_price
+            if fleet.behind[s] >= 0:
+                begins = fleet.terminal_value[s] + 0.5 * rest
+                G[2, start - 1] -= begins
+                G_stay[fleet.behind[s] - s0] -= begins
+        G_stay[s - s0] = -fleet.missing_price[s]
 
 
 @kernel
-def balance_residual(fleet: Fleet, i: int, x: FloatArray, out: FloatArray) -> None:
+def balance_residual(fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, out: FloatArray) -> None:
     """out = e_k − e_{k−1} − Δt(c − d)."""
-    k = 0
-    for s in range(fleet.session_start[i], fleet.session_start[i + 1]):
-        before = fleet.arrival[s]
+    k, s0 = 0, fleet.session_start[i]
+    for s in range(s0, fleet.session_start[i + 1]):
+        before = came_with(fleet.offset[s], fleet.behind[s] - s0, x, missing, k, 1.0)
         for _ in range(fleet.length[s]):
             out[k] = x[2, k] - before - fleet.hours * (x[0, k] - x[1, k])
             before = x[2, k]

@@ -25,6 +25,7 @@ from optimize.fleet.newton import (
     SHARES,
     TT,
     UP_PORT,
+    joint_rows,
 )
 
 NEGLIGIBLE = 1e-120
@@ -107,24 +108,28 @@ def add_schur(
                     offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
                     bent[1 + j, k] = offers * border[3 + j, k]
                 k += 1
-    counts = (fleet.up, fleet.down, fleet.up + fleet.down + fleet.taper == 0)
-    after = K
+    counts = (fleet.up, fleet.down, fleet.up + fleet.down + fleet.taper + fleet.change == 0)
+    joint = joint_rows(fleet)
+    after = chain = K
+    inverse = 0.0
     for s in range(fleet.session_start[i + 1] - 1, fleet.session_start[i] - 1, -1):
         start = after - fleet.length[s]
         base = fleet.base[s] + fleet.first[s] - start
         eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
         offers = (fleet.offers_up[s], fleet.offers_down[s])
-        inverse = 0.0
+        if fleet.ahead[s] < 0 and after > start:
+            inverse, chain = 0.0, after
         for k in range(after - 1, start - 1, -1):
             later_inverse = inverse
             inverse = 1.0 / F[PIVOT, k] + F[PHI, k] * F[PHI, k] * later_inverse
             _local(counts, fleet.hours, eta, etad, offers, k, F, jf, jh, C)
-            phi_before = F[PHI, k - 1] if k > start else 0.0
-            # reach[o', k'] is T⁻¹·J_{k', o'} at step k, for every later k' of this stay.
+            linked = k == start and fleet.behind[s] >= 0
+            phi_before = F[PHI, k - 1] if k > start else F[joint + 1, k] if linked else 0.0
+            # reach[o', k'] is T⁻¹·J_{k', o'} at step k, for every later k' of this stay and those ahead.
             for o in range(outs):
                 phi = F[PHI, k]
                 row = reach[o]
-                for later in range(k + 2, after):
+                for later in range(k + 2, chain):
                     value = row[later] * phi
                     row[later] = value if abs(value) > NEGLIGIBLE else 0.0
             for o in range(outs):
@@ -132,11 +137,18 @@ def add_schur(
                 into = S[base + o * T + k]
                 for o2 in range(outs):
                     row = reach[o2]
-                    shift = base + o2 * T
-                    for later in range(k + 1, after):
-                        into[shift + later] += ahead * row[later]
-            if k > start:
-                before_inverse = 1.0 / F[PIVOT, k - 1] + phi_before * phi_before * inverse
+                    first, stop, shift = k + 1, after, base + o2 * T
+                    other = s
+                    while other >= 0:
+                        for later in range(first, stop):
+                            into[shift + later] += ahead * row[later]
+                        other = fleet.ahead[other]
+                        if other >= 0:
+                            first, stop = stop, stop + fleet.length[other]
+                            shift = fleet.base[other] + fleet.first[other] - first + o2 * T
+            if k > start or linked:
+                pivot = F[joint, k] if linked else F[PIVOT, k - 1]
+                before_inverse = 1.0 / pivot + phi_before * phi_before * inverse
                 for o in range(outs):
                     at_before = jf[o] * before_inverse + jh[o] * phi_before * inverse
                     at_own = jf[o] * phi_before * inverse + jh[o] * inverse
@@ -145,6 +157,12 @@ def add_schur(
                             C[o2, o] + jf[o2] * at_before + jh[o2] * at_own
                         )
                     reach[o, k] = at_before
+                if linked:  # on to the link, whose inverse is the next one, and to the step before it
+                    inverse = before_inverse
+                    for o in range(outs):
+                        reach[o, k] *= F[PHI, k - 1]
+                        for later in range(k + 1, chain):
+                            reach[o, later] *= phi_before
             else:
                 for o in range(outs):
                     for o2 in range(o + 1):

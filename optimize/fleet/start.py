@@ -9,7 +9,7 @@ from optimize.fleet.kernel import kernel
 from optimize.fleet.layout import Fleet, Iterate, variables
 from optimize.fleet.newton import factor_rows
 from optimize.fleet.passes import FURTHEST
-from optimize.fleet.rows import apply_rows, bounds, most_discharge
+from optimize.fleet.rows import apply_rows, bounds, most_change, most_discharge
 
 LEAST_SLACK = 1e-2
 
@@ -43,7 +43,7 @@ def empty_iterate(compiled: Compiled) -> Iterate:
 @kernel
 def start_cars(fleet: Fleet, it: Iterate, mu: float, chunk_from: int, chunk_to: int) -> None:
     """Powers a third of their limits, energies well inside, slacks as they are, multipliers μ/s."""
-    V = 3 + fleet.up + fleet.down
+    V = 3 + fleet.up + fleet.down + fleet.change
     for i in range(fleet.chunk_start[chunk_from], fleet.chunk_start[chunk_to]):
         a, b = fleet.step_start[i], fleet.step_start[i + 1]
         K = b - a
@@ -55,10 +55,12 @@ def start_cars(fleet: Fleet, it: Iterate, mu: float, chunk_from: int, chunk_to: 
             inside = min(max(fleet.arrival[s], fleet.floor[s] + 0.2 * width), fleet.ceiling[s] - 0.2 * width)
             for t in range(fleet.first[s], fleet.first[s] + fleet.length[s]):
                 x[0, k] = 0.3 * fleet.charge_limit[s]
-                x[1, k] = 0.3 * most_discharge(fleet, s, t)
+                x[1, k] = 0.3 * most_discharge(fleet.discharge_limit[s], fleet.may_discharge[t])
                 x[2, k] = inside
                 for j in range(fleet.up + fleet.down):
                     x[3 + j, k] = 0.1 * fleet.charge_limit[s]
+                if fleet.change > 0:
+                    x[V - 1, k] = most_change(fleet, s) + abs(fleet.previous[a + k]) - 0.5
                 k += 1
             it.missing[s] = 0.1 + max(0.0, fleet.target[s] - inside)
         slack = it.slack[p0:p1]

@@ -46,7 +46,7 @@ class CarView(NamedTuple):
 @kernel
 def view(fleet: Fleet, it: Iterate, i: int) -> CarView:
     """The view of a car that is plugged in at all."""
-    V, rows = 3 + fleet.up + fleet.down, factor_rows(fleet)
+    V, rows = 3 + fleet.up + fleet.down + fleet.change, factor_rows(fleet)
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
@@ -79,8 +79,9 @@ class Linear(NamedTuple):
     """What every Newton system of a car shares at its iterate.
 
     lack = b − A·x − s and weight = z/s of the pairs, residual of the energy balance [K], slope and bend of
-    wear, weights of the stays' pairs (on_missing, on_lack) and both together as the end energy feels them
-    (on_end). complementarity = Σ s·z; worst: the largest |lack|.
+    wear, weights of the stays' pairs (on_missing, on_lack, which takes in what stays without slots that
+    carry on lack) and both together as the end energy feels them (on_end). complementarity = Σ s·z; worst:
+    the largest |lack|.
     """
 
     lack: FloatArray
@@ -109,11 +110,16 @@ def linearise(fleet: Fleet, car: CarView) -> Linear:
         total += car.slack[j] * car.dual[j]
         worst = max(worst, abs(lack[j]))
     residual = np.empty(K)
-    balance_residual(fleet, car.i, car.x, residual)
+    balance_residual(fleet, car.i, car.x, car.missing, residual)
     slope, bend = wear_slopes(fleet, car.i, duty(fleet, car.i, car.x))
     on_missing, on_lack, on_end = np.empty(stays), np.empty(stays), np.empty(stays)
+    first = fleet.session_start[car.i]
     for s in range(stays):
         on_missing[s] = weight[car.steps + 2 * s]
         on_lack[s] = weight[car.steps + 2 * s + 1]
+    for s in range(stays - 1, -1, -1):
         on_end[s] = on_missing[s] * on_lack[s] / (on_missing[s] + on_lack[s])
+        behind = fleet.behind[first + s]
+        if behind >= 0 and fleet.length[first + s] == 0:  # what it lacks, the one behind it should leave
+            on_lack[behind - first] += on_end[s]
     return Linear(lack, weight, residual, slope, bend, on_missing, on_lack, on_end, total, worst)

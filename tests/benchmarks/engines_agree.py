@@ -24,7 +24,22 @@ from optimize.types import DayProblem
 from tests.benchmarks.data import benchmark_parser
 from tests.optimize.mixed import mixed_day
 
-SHARED = ("taper", "charger", "rest", "contract", "tree", "base", "peak", "reserve", "co2")
+SHARED = (
+    "taper",
+    "charger",
+    "minimum",
+    "rest",
+    "contract",
+    "tree",
+    "base",
+    "peak",
+    "meter",
+    "reserve",
+    "co2",
+    "follow",
+    "horizon",
+    "carry",
+)
 SECONDS = 10.0
 
 

@@ -22,6 +22,7 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from optimize.errors import SolverError, TimeLimitError
+from optimize.fleet import route
 from optimize.plan import PlannedDay
 from optimize.types import DayProblem, Mode
 from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, session_rows, site_rows
@@ -242,6 +243,18 @@ def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Wo
         assert begun[mode] == pytest.approx(kwh + more, abs=1e-6), mode
 
 
+def test_a_fleet_of_any_size_is_asked_for_what_comes_back(
+    depot: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine for large fleets plans stays that carry on as well."""
+    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    monkeypatch.setattr(route, "most_at_once", lambda _: 0)
+    problem = day_problem(inputs_of(depot))
+    assert route.route(problem, "v2g").engine == "fleet"
+    assert any(stay.carries for stay in problem.sessions)
+    assert question.unlinked(problem) == []
+
+
 def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +265,11 @@ def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     cheap = Workspace.open(depot.root)
     problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
     assert not any(stay.carries for stay in problem.sessions)
+    (note,) = question.unlinked(problem)
+    assert "planned one by one" in note and "0.2 EUR/kWh" in note
+    outcome = plan(Context.of(cheap, AS_OF), DAY)
+    run = cheap.warehouse.read("out_plan", where={"plan_id": outcome.details["plan_id"]})
+    assert run["note"].str.contains("planned one by one").all(), "and the plan says so"
     worth = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
     assert (worth["s1"], worth["s2"]) == (0.0, 0.0), "no plan is made while it is away"
     assert worth["s3"], "one is, at 01:00"

@@ -39,6 +39,7 @@ SUPPORTED = (
     "meter",
     "reserve",
     "co2",
+    "follow",
     "horizon",
 )
 KEPT = (*SUPPORTED, "minimum", "bid_minimum")

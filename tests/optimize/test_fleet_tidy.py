@@ -64,7 +64,7 @@ def test_nothing_is_left_that_a_charger_cannot_make(
     assert plan.gap_to(found.bound_eur) <= 1e-4
     # What leaves at its target goes on to, but for next to nothing.
     last = found.repairer.rules.start + found.repairer.compiled.fleet.length - 1
-    target = found.repairer.target
+    target = found.repairer.rules.target
     missed = [np.maximum(0.0, target - one.energy_kwh[last]) for one in (found.plan, plan)]
     assert (missed[1] <= missed[0] + 0.02).all()
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from optimize.check import check_plan
+from optimize.errors import PlanCheckError
 from optimize.follow import Schedule, follow
 from optimize.plan import plan_modes
-from optimize.types import DayProblem, ModePlan, Site
+from optimize.types import DayProblem, ModePlan, Site, Taper
 from tests.optimize.fleets import car, day, stay
 from tests.optimize.mixed import mixed_day
 
@@ -94,3 +96,35 @@ def test_the_next_stay_begins_with_what_the_last_one_left() -> None:
     assert came.energy_start_kwh[0, 4] == pytest.approx(7.0 - 3.0)
     empty = follow(problem, schedule, "ordered", driven_kwh={"A-4": 30.0})
     assert empty.energy_start_kwh[0, 4] == 0.0
+
+
+def test_a_share_below_the_least_power_is_none_and_the_last_to_come_pause() -> None:
+    """4 kW for three cars of 4 kW that need 2 kW at least: two charge with 2, then the third."""
+    fleet = [car(name, min_charge_kw=2.0) for name in "ABC"]
+    stays = [stay("A", 0, 6, 0.2, 0.6), stay("B", 0, 6, 0.2, 0.6), stay("C", 1, 6, 0.2, 0.5)]
+    feeder = [Site(site_id="depot", import_limit_kw=4.0, export_limit_kw=0.0)]
+    problem = day([0.1] * 6, fleet, stays, sites=feeder)
+    plan = plan_modes(problem, ["uncontrolled"]).plans["uncontrolled"]
+    assert plan.charge_kw.tolist() == [[2, 2, 0, 0, 0, 0], [2, 2, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0]]
+    check_plan(problem, plan)
+    free = replace(problem, cars=tuple(replace(one, min_charge_kw=0.0) for one in problem.cars))
+    shared = plan_modes(free, ["uncontrolled"]).plans["uncontrolled"]
+    with pytest.raises(PlanCheckError, match="power 0 or at least min_charge_kw"):
+        check_plan(problem, shared)
+
+
+def test_the_last_of_what_is_needed_may_be_less_than_the_least_power() -> None:
+    problem = day([0.1] * 3, [car(min_charge_kw=2.0)], [stay("A", 0, 3, 0.2, 0.7)])
+    plan = plan_modes(problem, ["uncontrolled"]).plans["uncontrolled"]
+    assert plan.charge_kw.tolist() == [[4, 1, 0]]
+    check_plan(problem, plan)
+
+
+def test_a_taper_below_the_least_power_ends_charging() -> None:
+    """4 kW up to 6 kWh, 2 kW at 8 kWh, where 2.5 kW are the least."""
+    tapering = car(min_charge_kw=2.5, charge_taper=Taper(from_soc=0.6, full_share=0.0))
+    problem = day([0.1] * 5, [tapering], [stay("A", 0, 5, 0.2, 0.9, hours=0.5)], hours=0.5)
+    plan = plan_modes(problem, ["uncontrolled"]).plans["uncontrolled"]
+    assert plan.charge_kw[0] == pytest.approx([4.0, 4.0, 4.0, 0.0, 0.0])
+    assert plan.departures[0].missing_kwh == pytest.approx(1.0)
+    check_plan(problem, plan)
