@@ -135,7 +135,7 @@ def chargers(
         list[str] | None,
         typer.Option(
             "--fault", metavar="STATION=FAULT",
-            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying or broken.",
+            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy or broken.",
         ),
     ] = None,
     meter_s: Annotated[float, typer.Option("--meter", min=1.0, help="Seconds between meter values.")] = 60.0,

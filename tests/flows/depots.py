@@ -19,7 +19,7 @@ from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.server import Gateway
 from flows.dispatch.merge import Stay
-from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanStay, text_of
+from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanSite, PlanStay, text_of
 from flows.dispatch.profile import Plug
 from warehouse.files import write_whole
 
@@ -78,6 +78,27 @@ def _stay(number: int, powers: Powers, first: datetime) -> PlanStay:
             efficiency_discharge=EFFICIENCY,
         ),
     )  # fmt: skip
+
+
+def at_site(
+    plan: PlanFile,
+    import_kw: float,
+    export_kw: float = 1e6,
+    *,
+    base_kw: Powers | None = None,
+    yards: Mapping[str, tuple[float, Iterable[int]]] | None = None,
+) -> PlanFile:
+    """A plan whose plugs stand at a site "depot", or at yards of it: their limits and numbers."""
+    base = tuple(base_kw or [])
+    below = {station(number): name for name, (_, own) in (yards or {}).items() for number in own}
+    sites = [
+        PlanSite(site_id="depot", import_limit_kw=import_kw, export_limit_kw=export_kw, parent_id=None,
+                 base_kw=base),
+        *(PlanSite(site_id=name, import_limit_kw=kw, export_limit_kw=1e6, parent_id="depot", base_kw=())
+          for name, (kw, _) in (yards or {}).items()),
+    ]  # fmt: skip
+    plugs = [replace(one, site_id=below.get(one.plug.station_id, "depot")) for one in plan.plugs]
+    return replace(plan, plugs=tuple(plugs), sites=tuple(sites))
 
 
 def write_plan(folder: Path, plan: PlanFile, name: str = "dispatch_2026-06-16_DE-LU.json") -> None:

@@ -18,6 +18,7 @@ from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
+from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import Found, PlanFolder
@@ -45,6 +46,10 @@ class Desk:
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
         self._undelivered: dict[int, Files] = {}
         self._journal = Journal(state / "journal.jsonl")
+        self.guard = Guard(
+            plans=self.plans, alerts=self.alerts, running=lambda: self.book.running, ask=self.ask,
+            keep=self._keep_guard, clock=clock, margins=config.margins,
+        )  # fmt: skip
         for record in self._journal.records():
             self._replay(record)
         if not any(self._journal.records()):
@@ -77,6 +82,12 @@ class Desk:
         self._watch(station, action, came)
         return came
 
+    def _keep_guard(self, record: Mapping[str, Any]) -> None:
+        try:
+            self._journal.append(record)
+        except OSError as error:  # it holds all the same, until the gateway ends
+            self.alerts.tell(Kind.DISK, "", f"who is held back cannot be kept: {error.strerror}")
+
     def _apply(self, record: Mapping[str, Any]) -> Came | None:
         came = self.book.apply(record)
         if came is not None and not came.again:
@@ -90,6 +101,8 @@ class Desk:
                     self._id = record["id"]
                 case "m":
                     self._apply(record)
+                case "guard":
+                    self.guard.take_record(record)
                 case "flush":
                     self._flushes = record["n"]
                     self._undelivered[record["n"]] = self.rows.take(self.book, self._name(record["n"]))
@@ -98,6 +111,7 @@ class Desk:
                 case "snapshot":
                     self._id, self._flushes = record["id"], record["n"]
                     self.book, self.rows = Book.of_record(record["book"]), Rows.of_record(record["rows"])
+                    self.guard.take_record(record["guard"])
         except (KeyError, TypeError, ValueError) as error:
             self.alerts.tell(
                 Kind.DISK, "", f"a record of the journal cannot be used: {type(error).__name__}: {error}"
@@ -236,7 +250,7 @@ class Desk:
             self._journal.shorten(
                 lambda: {
                     "k": "snapshot", "id": self._id, "n": self._flushes, "book": self.book.to_record(),
-                    "rows": self.rows.to_record(),
+                    "rows": self.rows.to_record(), "guard": self.guard.to_record(),
                 }
             )  # fmt: skip
 

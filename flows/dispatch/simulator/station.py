@@ -42,6 +42,7 @@ class Fault(StrEnum):
     RECONNECTING = "reconnecting"
     DUPLICATE = "duplicate"
     DISOBEYING = "disobeying"
+    GREEDY = "greedy"
     BROKEN = "broken"
 
 
@@ -187,6 +188,7 @@ class SimulatedStation:
         car, evse = visit.car, self.at.plug.evse
         if Fault.DISOBEYING in self.setup.faults:
             car.obeys = False
+        car.greedy = Fault.GREEDY in self.setup.faults
         transaction, number = str(uuid.uuid4()), 0
         if not self._words.old:
             self.transaction = transaction

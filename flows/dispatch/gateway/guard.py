@@ -1,0 +1,302 @@
+"""Every site's limit, kept while cars do not follow: looked at whenever a meter, a plan or a car changes.
+
+Each look reckons what every car below a site will draw until the next one: what its profile asks for, or
+what it was last metered at where it has not done what it was asked for. Where that, with the site's other
+load as the plan expects it and its margin, is more than the limit, cars that obey are held back at once
+(`feeder` says who first), and let go again when there is room. Whoever is held back, and since when, is in
+the journal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.dispatch.gateway.alerts import Alerts, Kind
+from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
+from flows.dispatch.gateway.plans import PlanFolder
+from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
+from flows.dispatch.gateway.way import Held, Way
+from flows.dispatch.plan_file import PlanPlug
+
+LOOK_AHEAD_S = 60.0
+"""A power that begins within it counts already: a profile is out before its quarter-hour begins."""
+_NOISE_KW = 0.1
+_CHANGE_H = 0.5
+"""Who has so much less slack than another takes his place among those who are held back."""
+_TOLD_KWH = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Car:
+    """A running stay as a look sees it. low_kw, high_kw: planned until the next look, at the plug."""
+
+    one: Transaction
+    at: PlanPlug
+    chain: tuple[str, ...]
+    low_kw: float
+    high_kw: float
+    slack_h: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Guard:
+    """margins: kW that are left free below a site's limit. keep: writes a record into the journal.
+
+    intended: what stays are to do, by number, as their stations were told of it; has: the profile that each
+    accepted last. deaf: stays whose station does not take a profile; bare: places without a fallback.
+    """
+
+    plans: PlanFolder
+    alerts: Alerts
+    running: Callable[[], Iterable[Transaction]]
+    ask: Callable[[str], None]
+    keep: Callable[[Mapping[str, Any]], None]
+    clock: Callable[[], datetime]
+    margins: Mapping[str, float] = field(default_factory=dict)
+    intended: dict[int, Intended] = field(default_factory=dict)
+    has: dict[int, Wanted] = field(default_factory=dict)
+    deaf: set[int] = field(default_factory=set)
+    bare: set[tuple[str, int]] = field(default_factory=set)
+    up: Way = field(default_factory=lambda: Way(sign=1.0))
+    down: Way = field(default_factory=lambda: Way(sign=-1.0))
+    _drift: dict[int, float] = field(default_factory=dict)
+    _above: dict[str, float] = field(default_factory=dict)
+    _looked: float | None = None
+    _guessed: dict[int, tuple[object, Intended]] = field(default_factory=dict)
+
+    def curb(self, number: int) -> Curb | None:
+        """The bounds of a stay; None where it is not held back."""
+        up, down = self.up.held.get(number), self.down.held.get(number)
+        if up is None and down is None:
+            return None
+        bounds = {} if up is None else {"most_kw": up.kw}
+        return Curb(**bounds, **({} if down is None else {"least_kw": -down.kw}))
+
+    def own_kw(self, one: Transaction, at: PlanPlug) -> float:
+        """What a connector does without a profile for the stay."""
+        return at.plug.most_kw if (one.station, one.evse) in self.bare else at.fallback_kw
+
+    def read(self, number: int, asked_kw: float, power_kw: float) -> None:
+        """Take what a car did a while after it was asked for something."""
+        changed = [way.read(number, asked_kw, power_kw) for way in (self.up, self.down)]
+        follows = number not in self.up.off and number not in self.down.off
+        self._drift[number] = power_kw - asked_kw if follows else 0.0
+        if any(changed):
+            self._write()
+
+    def look(self) -> set[str]:
+        """Hold back and let go; the stations that this changes something for."""
+        now = self.clock().timestamp()
+        cars = [car for one in self.running() if (car := self._car(one, now)) is not None]
+        by_number = {car.one.number: car for car in cars}
+        self._count(by_number, now)
+        gone = self._drop(by_number)
+        room = self._room(cars, now)
+        changed = set[int]()
+        for way, place in ((self.down, 1), (self.up, 0)):
+            loads = {car.one.number: self._load(car, way, now) for car in cars}
+            free = {site: pair[place] for site, pair in room.items()}
+            given = allotted(list(loads.values()), free, most_slack_first=way is self.down)
+            over = _over(loads.values(), free)
+            for number, load in loads.items():
+                if load.fixed_kw is None and self._decide(
+                    way, by_number[number], load, given.get(number, load.asked_kw), over, now
+                ):
+                    changed.add(number)
+        self._tell_above(cars, now)
+        self._looked = now
+        if changed or gone:
+            self._write()
+        return {by_number[number].one.station for number in changed}
+
+    def left(self, one: Transaction) -> None:
+        """Forget a car that has left; how it was held back is told."""
+        for way in (self.up, self.down):
+            if (held := way.forget(one.number)) is not None:
+                self._let_go(one, held, self.clock().timestamp())
+
+    def to_record(self) -> dict[str, Any]:
+        """What is to outlive a kill, as the journal has it."""
+        return {"t": self._looked, "up": self.up.to_record(), "down": self.down.to_record()}
+
+    def take_record(self, told: Mapping[str, Any]) -> None:
+        """Be what `to_record` gave."""
+        self._looked = told["t"]
+        self.up.take_record(told["up"])
+        self.down.take_record(told["down"])
+
+    def _write(self) -> None:
+        self.keep({"k": "guard", **self.to_record()})
+
+    def _car(self, one: Transaction, now: float) -> _Car | None:
+        """A running stay with a site whose limit is known."""
+        at = self.plans.plug(one.station, one.evse)
+        chain = () if at is None else chain_of(at.site_id, self.plans.site)
+        if at is None or not chain:
+            return None
+        intended = self.intended.get(one.number) or self._guess(one, at)
+        soon = [intended.kw(now), intended.kw(now + LOOK_AHEAD_S)]
+        return _Car(
+            one=one, at=at, chain=chain, low_kw=min(soon), high_kw=max(soon),
+            slack_h=self._slack_h(one, at, now),
+        )  # fmt: skip
+
+    def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
+        """What a stay is to do whose station has not been there since the start."""
+        known = self._guessed.get(one.number)
+        if known is None or known[0] is not self.plans.edition:
+            battery = one.car.get("battery_id")
+            guest = battery is None and one.token is not None
+            found = None if guest else self.plans.stay(battery, at.charger_id, self.clock())
+            made = by_fallback(one, at) if found is None else as_planned(one, found, at)
+            known = self._guessed[one.number] = (self.plans.edition, made)
+        return known[1]
+
+    def _slack_h(self, one: Transaction, at: PlanPlug, now: float) -> float:
+        due, promised = one.car.get("departure"), one.car.get("departure_soc")
+        due, promised = one.needs.get("departure") or due, one.needs.get("target_soc") or promised
+        car = self.plans.car(one.car["battery_id"]) if one.car.get("battery_id") else None
+        if due is None or car is None:
+            return math.inf
+        soc = one.soc_last if one.soc_last is not None else one.car.get("arrival_soc") or 0.0
+        missing = ((promised or 0.0) - soc) * car.capacity_kwh / car.efficiency_charge
+        return slack_h(hours=(due - now) / 3600.0, missing_kwh=missing, most_kw=at.plug.most_kw)
+
+    def _load(self, car: _Car, way: Way, now: float) -> Load:
+        number = car.one.number
+        asked = car.high_kw if way is self.up else -car.low_kw
+        if asked < 0.0 and (other := (self.down if way is self.up else self.up).held.get(number)):
+            asked = max(asked, -other.kw)  # what it may not do helps nobody
+        fixed = way.fixed(number, asked)
+        if number in self.deaf:
+            has = self.has.get(number)
+            does = None if has is None else has.asks(datetime.fromtimestamp(now, UTC))
+            does = self.own_kw(car.one, car.at) if does is None else does
+            fixed = max(way.sign * does, way.off.get(number, -math.inf))
+        stays = _CHANGE_H if number in way.held else 0.0  # who is held back is so first, and longer
+        return Load(
+            number=number, chain=car.chain, asked_kw=asked, fixed_kw=fixed,
+            least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * stays,
+        )  # fmt: skip
+
+    def _room(self, cars: Iterable[_Car], now: float) -> dict[str, tuple[float, float]]:
+        """What the limit of each site leaves for drawing and for feeding back, kW."""
+        drift: dict[str, float] = {}
+        for car in cars:
+            for site in car.chain:
+                drift[site] = drift.get(site, 0.0) + self._drift.get(car.one.number, 0.0)
+        found: dict[str, tuple[float, float]] = {}
+        for site, off in drift.items():
+            told, margin = self.plans.site(site), self.margins.get(site, 0.0)
+            soon = [self.plans.base_kw(site, _moment(at)) for at in (now, now + LOOK_AHEAD_S)]
+            if told is not None:
+                found[site] = (
+                    told.import_limit_kw - margin - max(soon) - max(off, 0.0),
+                    told.export_limit_kw - margin + min(soon) - max(-off, 0.0),
+                )
+        return found
+
+    def _decide(
+        self, way: Way, car: _Car, load: Load, given: float, over: Mapping[str, float], now: float
+    ) -> bool:
+        number, one = car.one.number, car.one
+        before = way.held.get(number)
+        if not way.decide(number, load.asked_kw, given, now):
+            return False
+        held = way.held.get(number)
+        if held is None and before is not None:
+            self._let_go(one, before, now)
+        elif before is None and held is not None:
+            site = max(car.chain, key=lambda name: over[name])
+            does = "draw" if way is self.up else "feed back"
+            why = (
+                f"may {does} {held.kw:.1f} of {load.asked_kw:.1f} kW planned: site {site} would {does} "
+                f"{over[site]:.1f} kW too much{self._blamed(way)}"
+            )
+            self._tell(Kind.CURTAILED, one, why)
+        return True
+
+    def _let_go(self, one: Transaction, held: Held, now: float) -> None:
+        why = f"after {(now - held.since) / 60:.0f} min, {held.kwh:.2f} kWh behind its plan"
+        self._tell(Kind.LET_GO, one, why)
+        if held.kwh >= _TOLD_KWH:
+            self.ask(f"{_named(one)} was held back {why}")
+
+    def _tell(self, kind: Kind, one: Transaction, why: str) -> None:
+        battery = one.car.get("battery_id")
+        self.alerts.tell(kind, one.station, why, evse=one.evse, battery_id=battery, each=True)
+
+    def _blamed(self, way: Way) -> str:
+        numbers = way.off.keys() | self.deaf
+        names = sorted({one.station for one in self.running() if one.number in numbers})
+        return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
+
+    def _count(self, cars: Mapping[int, _Car], now: float) -> None:
+        """Add up what those who are held back are behind their plans."""
+        hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
+        for way in (self.up, self.down):
+            for number, held in way.held.items():
+                if (car := cars.get(number)) is not None:
+                    planned = way.sign * (self.intended.get(number) or self._guess(car.one, car.at)).kw(now)
+                    before, held.kwh = held.kwh, held.kwh + max(0.0, planned - held.kw) * hours
+                    if math.floor(held.kwh) > math.floor(before):
+                        self.ask(f"{_named(car.one)} is {held.kwh:.0f} kWh behind its plan: it is held back")
+
+    def _drop(self, cars: Mapping[int, _Car]) -> bool:
+        """Forget those that have left; whether there were any."""
+        known = [*self.up.off, *self.up.held, *self.down.off, *self.down.held]
+        gone = {number for number in known if number not in cars}
+        for number in gone:
+            for way in (self.up, self.down):
+                way.forget(number)
+        for kept in (self.intended, self.has, self._drift, self._guessed):
+            for number in [one for one in kept if one not in cars]:
+                del kept[number]
+        self.deaf &= cars.keys()
+        return bool(gone)
+
+    def _tell_above(self, cars: Iterable[_Car], now: float) -> None:
+        """Tell of a site that is above a limit by its meters, all of them read since it first was."""
+        metered: dict[str, list[Transaction]] = {}
+        for car in cars:
+            for site in car.chain:
+                metered.setdefault(site, []).append(car.one)
+        for site, own in metered.items():
+            told = self.plans.site(site)
+            if told is None:
+                continue
+            power = sum(one.power_kw or 0.0 for one in own) + self.plans.base_kw(site, _moment(now))
+            draws = power > 0
+            limit = told.import_limit_kw if draws else told.export_limit_kw
+            if abs(power) <= limit + _NOISE_KW:
+                self._above.pop(site, None)
+                continue
+            since = self._above.setdefault(site, now)
+            if all(one.power_at >= since for one in own):
+                does, way = ("draws", self.up) if draws else ("feeds back", self.down)
+                why = f"{does} {abs(power):.1f} kW where {limit:.1f} kW are its limit{self._blamed(way)}"
+                if self.alerts.tell(Kind.SITE_ABOVE, "", why, site_id=site):
+                    self.ask(f"site {site} {why}")
+
+
+def _over(loads: Iterable[Load], room_kw: Mapping[str, float]) -> dict[str, float]:
+    """By how much a site would be above its limit if everybody did what is planned, or what he does, kW."""
+    over = {site: -kw for site, kw in room_kw.items()}
+    for load in loads:
+        for site in load.chain:
+            if site in over:
+                over[site] += load.asked_kw if load.fixed_kw is None else load.fixed_kw
+    return over
+
+
+def _named(one: Transaction) -> str:
+    return f"{one.car.get('battery_id') or 'a car'} at {one.station}"
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
