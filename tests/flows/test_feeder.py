@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 
+from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.config import load_config
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.feeder import Load, allotted, slack_h
-from flows.dispatch.gateway.wanted import Curb
+from flows.dispatch.gateway.plans import Found
+from flows.dispatch.gateway.wanted import Curb, of_stay
 from flows.dispatch.plan_file import PlanFile, PlanFileError, plan_of, text_of
+from flows.dispatch.station import Station
 from flows.errors import UsageError
-from tests.flows.depots import START, at_site, folders, made_desk, made_plan, station
+from tests.flows.depots import START, at_site, folders, made_desk, made_plan, station, write_plan
 from warehouse.files import write_whole
 
 
@@ -62,7 +66,7 @@ class Depot:
         stay = next(one for one in self.plan.stays if one.battery_id == f"CAR{number}")
         place = int((self.now - stay.first_slot) / timedelta(minutes=15))
         power = float(stay.slots.power_kw[place])
-        return (self.desk.guard.curb(self.transaction(number)) or Curb()).of(power)
+        return (self.desk.guard.curb(self.transaction(number)) or Curb()).at(self.now.timestamp(), power)
 
     def transaction(self, number: int) -> int:
         return next(one.number for one in self.desk.book.running if one.station == station(number))
@@ -103,7 +107,7 @@ def test_a_car_that_draws_what_it_likes_has_the_others_held_back_at_once(tmp_pat
     assert "site depot would draw 6.0 kW too much (DEPOT-1 does not follow)" in told["CAR3"]
     del depot.draws[1]
     depot.minutes(1)
-    assert depot.powers() == {1: 4.0, 2: 6.0, 3: 5.0}, "there is room again"
+    assert depot.desk.guard.up.held == {}, "there is room again"
     behind = sum(float(one["problem"].split(", ")[1].split()[0]) for one in depot.told("let go"))
     assert behind == pytest.approx(6.0 * 31 / 60, abs=0.3)
     assert "behind its plan" in json.loads((tmp_path / "gateway" / "replan.json").read_text())["why"]
@@ -128,6 +132,62 @@ def test_it_holds_over_a_kill_and_while_the_planner_is_away(tmp_path: Path) -> N
     assert held.kwh == pytest.approx(5.0 * (held.changed - held.since + 16 * 60) / 3600, abs=0.2)
     lines = [json.loads(line) for line in (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()]
     assert [one["kind"] for one in lines if one["kind"] == "curtailed"] == ["curtailed"], "told once"
+
+
+def test_what_a_car_is_behind_is_made_up_where_there_is_room_without_any_planner(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [2.0] * 24, 2: [6.0] * 24, 3: [5.0] * 24}), 16.0))
+    depot.begin()
+    depot.draws[1] = 11.0
+    used = dict.fromkeys((2, 3), 0.0)
+
+    def on(minutes: int) -> None:
+        for _ in range(minutes):
+            for number in used:
+                used[number] += depot.asked(number) / 60
+            depot.minutes(1)
+            assert sum(depot.powers().values()) <= 16.0 or depot.now == START + timedelta(minutes=1)
+
+    on(40)
+    assert used[2] + used[3] == pytest.approx(5.0 * 40 / 60, abs=0.3)
+    del depot.draws[1]
+    on(20)
+    depot.desk = depot.opened()  # killed: what is behind is not forgotten
+    depot.desk.plans.look(depot.now)
+    on(150)
+    assert used[2] == pytest.approx(6.0 * 3.5, abs=0.15)
+    assert used[3] == pytest.approx(5.0 * 3.5, abs=0.15)
+    assert depot.powers() == {1: 2.0, 2: 6.0, 3: 5.0}
+    assert depot.desk.guard.catch_up.raised == {}
+
+
+def test_a_newer_plan_knows_what_is_behind(tmp_path: Path) -> None:
+    plan = at_site(made_plan({1: [2.0] * 24, 2: [6.0] * 24}), 9.0)
+    depot = Depot(tmp_path, plan)
+    depot.begin()
+    depot.draws[1] = 8.5
+    depot.minutes(10)
+    assert depot.desk.guard.catch_up.behind[depot.transaction(2)][1] > 0.5
+    write_plan(tmp_path / "exports", replace(plan, plan_id="p2", as_of=depot.now))
+    depot.desk.plans.look(depot.now)
+    del depot.draws[1]
+    depot.desk.guard.look()
+    assert depot.desk.guard.catch_up.behind == {}
+    depot.minutes(20)
+    assert depot.desk.guard.catch_up.raised == {}
+
+
+def test_what_is_made_up_is_told_for_its_quarter_hour_alone() -> None:
+    plan = made_plan({1: [4.0, 4.0, 2.0, -3.0]})
+    one = Transaction(station=station(1), evse=1, tx="t", number=1, start=START.timestamp())
+    stays = of_stay(one, Found(plan=plan, stay=plan.stays[0]), plan.plugs[0], Station())
+    slot = START.timestamp() + 900
+    told = stays.told(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
+    asked = [told.asks(START + timedelta(minutes=m)) for m in (1, 14, 16, 29, 31, 46)]
+    assert asked == [4.0, 4.0, 9.0, 9.0, 2.0, -3.0]
+    few = Station(most_periods=3)
+    assert stays.told(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16)) == 4.0
+    held = stays.told(Station(), Curb(most_kw=3.0, least_kw=-1.0))
+    assert [held.asks(START + timedelta(minutes=m)) for m in (1, 31, 46)] == [3.0, 2.0, -1.0]
 
 
 def test_who_has_most_slack_is_held_back_first_and_a_guest_before_all() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.catch_up import CatchUp
 from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
@@ -41,6 +42,7 @@ class _Car:
     low_kw: float
     high_kw: float
     slack_h: float
+    intended: Intended
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class Guard:
     bare: set[tuple[str, int]] = field(default_factory=set)
     up: Way = field(default_factory=lambda: Way(sign=1.0))
     down: Way = field(default_factory=lambda: Way(sign=-1.0))
+    catch_up: CatchUp = field(default_factory=CatchUp)
     _drift: dict[int, float] = field(default_factory=dict)
     _above: dict[str, float] = field(default_factory=dict)
     _looked: float | None = None
@@ -72,10 +75,11 @@ class Guard:
     def curb(self, number: int) -> Curb | None:
         """The bounds of a stay; None where it is not held back."""
         up, down = self.up.held.get(number), self.down.held.get(number)
-        if up is None and down is None:
+        raised = self.catch_up.raised.get(number)
+        if up is None and down is None and raised is None:
             return None
-        bounds = {} if up is None else {"most_kw": up.kw}
-        return Curb(**bounds, **({} if down is None else {"least_kw": -down.kw}))
+        most = math.inf if up is None else up.kw
+        return Curb(least_kw=-math.inf if down is None else -down.kw, most_kw=most, raised=raised)
 
     def own_kw(self, one: Transaction, at: PlanPlug) -> float:
         """What a connector does without a profile for the stay."""
@@ -97,17 +101,16 @@ class Guard:
         self._count(by_number, now)
         gone = self._drop(by_number)
         room = self._room(cars, now)
-        changed = set[int]()
+        changed, loads, left = set[int](), dict[int, Load](), dict[str, float]()
         for way, place in ((self.down, 1), (self.up, 0)):
             loads = {car.one.number: self._load(car, way, now) for car in cars}
             free = {site: pair[place] for site, pair in room.items()}
             given = allotted(list(loads.values()), free, most_slack_first=way is self.down)
-            over = _over(loads.values(), free)
-            for number, load in loads.items():
-                if load.fixed_kw is None and self._decide(
-                    way, by_number[number], load, given.get(number, load.asked_kw), over, now
-                ):
-                    changed.add(number)
+            changed |= self._decided(way, by_number, loads, given, free, now)
+            left = {site: free[site] - sum(
+                given.get(load.number, load.held_kw) for load in loads.values() if site in load.chain
+            ) for site in free}  # fmt: skip
+        changed |= self._make_up(by_number, loads, left, now)
         self._tell_above(cars, now)
         self._looked = now
         if changed or gone:
@@ -119,16 +122,21 @@ class Guard:
         for way in (self.up, self.down):
             if (held := way.forget(one.number)) is not None:
                 self._let_go(one, held, self.clock().timestamp())
+        self.catch_up.forget(one.number)
 
     def to_record(self) -> dict[str, Any]:
         """What is to outlive a kill, as the journal has it."""
-        return {"t": self._looked, "up": self.up.to_record(), "down": self.down.to_record()}
+        return {
+            "t": self._looked, "up": self.up.to_record(), "down": self.down.to_record(),
+            "catch_up": self.catch_up.to_record(),
+        }  # fmt: skip
 
     def take_record(self, told: Mapping[str, Any]) -> None:
         """Be what `to_record` gave."""
         self._looked = told["t"]
         self.up.take_record(told["up"])
         self.down.take_record(told["down"])
+        self.catch_up.take_record(told["catch_up"])
 
     def _write(self) -> None:
         self.keep({"k": "guard", **self.to_record()})
@@ -143,7 +151,7 @@ class Guard:
         soon = [intended.kw(now), intended.kw(now + LOOK_AHEAD_S)]
         return _Car(
             one=one, at=at, chain=chain, low_kw=min(soon), high_kw=max(soon),
-            slack_h=self._slack_h(one, at, now),
+            slack_h=self._slack_h(one, at, now), intended=intended,
         )  # fmt: skip
 
     def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
@@ -178,7 +186,9 @@ class Guard:
             does = None if has is None else has.asks(datetime.fromtimestamp(now, UTC))
             does = self.own_kw(car.one, car.at) if does is None else does
             fixed = max(way.sign * does, way.off.get(number, -math.inf))
-        stays = _CHANGE_H if number in way.held else 0.0  # who is held back is so first, and longer
+        # Who is held back is so first, and longer: two cars of nearly the same slack do not take turns.
+        held = way.held.get(number)
+        stays = 0.0 if held is None or asked <= 0.0 else _CHANGE_H * max(0.0, 1.0 - held.kw / asked)
         return Load(
             number=number, chain=car.chain, asked_kw=asked, fixed_kw=fixed,
             least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * stays,
@@ -200,6 +210,24 @@ class Guard:
                     told.export_limit_kw - margin + min(soon) - max(-off, 0.0),
                 )
         return found
+
+    def _decided(
+        self, way: Way, cars: Mapping[int, _Car], loads: Mapping[int, Load], given: Mapping[int, float],
+        free: Mapping[str, float], now: float,
+    ) -> set[int]:  # fmt: skip
+        """Whose bounds have changed; nobody's are loosened before those of others are tight."""
+        over = _over(loads.values(), free)
+        wanted = {
+            number: (load, given.get(number, load.asked_kw))
+            for number, load in loads.items()
+            if load.fixed_kw is None
+        }
+        tight = {number for number, (load, kw) in wanted.items() if way.tightens(number, load.asked_kw, kw)}
+        return {
+            number
+            for number, (load, kw) in wanted.items()
+            if (number in tight or not tight) and self._decide(way, cars[number], load, kw, over, now)
+        }
 
     def _decide(
         self, way: Way, car: _Car, load: Load, given: float, over: Mapping[str, float], now: float
@@ -237,23 +265,42 @@ class Guard:
         return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
 
     def _count(self, cars: Mapping[int, _Car], now: float) -> None:
-        """Add up what those who are held back are behind their plans."""
+        """Add up what those who are held back are behind their plans, and what others make up."""
         hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
-        for way in (self.up, self.down):
-            for number, held in way.held.items():
-                if (car := cars.get(number)) is not None:
-                    planned = way.sign * (self.intended.get(number) or self._guess(car.one, car.at)).kw(now)
-                    before, held.kwh = held.kwh, held.kwh + max(0.0, planned - held.kw) * hours
-                    if math.floor(held.kwh) > math.floor(before):
-                        self.ask(f"{_named(car.one)} is {held.kwh:.0f} kWh behind its plan: it is held back")
+        for number in {*self.up.held, *self.down.held, *self.catch_up.raised} & cars.keys():
+            one, intended = cars[number].one, cars[number].intended
+            planned = intended.kw(now)
+            bound = (self.curb(number) or Curb()).at(now, planned)
+            for way in (self.up, self.down):
+                if number in way.held:
+                    way.held[number].kwh += max(0.0, way.sign * (planned - bound)) * hours
+            if intended.plan_id is None:
+                continue  # nothing was promised to a guest
+            before = self.catch_up.count(number, intended.plan_id, 0.0)
+            behind = self.catch_up.count(number, intended.plan_id, (planned - bound) * hours)
+            if math.floor(behind) > math.floor(before):
+                self.ask(f"{_named(one)} is {behind:.1f} kWh behind its plan: it is held back")
+
+    def _make_up(
+        self, cars: Mapping[int, _Car], loads: Mapping[int, Load], left: Mapping[str, float], now: float
+    ) -> set[int]:
+        """Let those who are behind their plans catch up, where there is room."""
+        plans: dict[int, tuple[float, float]] = {}
+        for number, car in cars.items():
+            most = min(car.at.plug.most_kw, float(car.one.needs.get("charge_kw", math.inf)))
+            plans[number] = (car.intended.kw(now), most)
+        for number in self.catch_up.behind.keys() & cars.keys():  # a newer plan knows what there is
+            self.catch_up.count(number, cars[number].intended.plan_id, 0.0)
+        held = {*self.up.held, *self.down.held}
+        return self.catch_up.decide(list(loads.values()), plans, left, now, held)
 
     def _drop(self, cars: Mapping[int, _Car]) -> bool:
         """Forget those that have left; whether there were any."""
-        known = [*self.up.off, *self.up.held, *self.down.off, *self.down.held]
+        known = [*self.up.off, *self.up.held, *self.down.off, *self.down.held, *self.catch_up.behind]
         gone = {number for number in known if number not in cars}
         for number in gone:
-            for way in (self.up, self.down):
-                way.forget(number)
+            for kind in (self.up, self.down, self.catch_up):
+                kind.forget(number)
         for kept in (self.intended, self.has, self._drift, self._guessed):
             for number in [one for one in kept if one not in cars]:
                 del kept[number]

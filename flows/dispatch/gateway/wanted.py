@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.plans import Found
 from flows.dispatch.merge import MergeError, Run, Stay, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
@@ -98,14 +99,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curb:
-    """Bounds that a site's limit puts on a car for now, kW at its plug."""
+    """Bounds that a site's limit puts on a car for now, kW at its plug; raised: what it makes up."""
 
     least_kw: float = -math.inf
     most_kw: float = math.inf
+    raised: Raised | None = None
 
     def of(self, power_kw: float) -> float:
         """A power within them."""
         return min(max(power_kw, self.least_kw), self.most_kw)
+
+    def at(self, moment: float, power_kw: float) -> float:
+        """What becomes of a plan's power at a moment (s since 1970)."""
+        up = self.raised
+        return up.kw if up and 0 <= moment - up.slot < QUARTER.total_seconds() else self.of(power_kw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +136,7 @@ class Intended:
 
     def told(self, station: Station, curb: Curb | None) -> Wanted:
         """The profile for its station, within a curb; raises NoProfileError."""
-        runs = self.runs if curb is None else [replace(r, power_kw=curb.of(r.power_kw)) for r in self.runs]
+        runs = self.runs if curb is None else self._within(curb, station.most_periods or PERIODS)
         request = plan_request(
             self.at.plug, runs, key=f"transaction {self.one.tx}", first_slot=self.begin,
             departure=self.departure, version=station.version, unit=unit_of(station),
@@ -140,6 +147,23 @@ class Intended:
             kw_of_unit=_kw_of_unit(self.at, station),
         )  # fmt: skip
         return _checked(wanted, station)
+
+    def _within(self, curb: Curb, most: int) -> list[Run]:
+        """The runs within a curb, one of them cut where it is raised, if the station takes so many."""
+        bounded = [replace(run, power_kw=curb.of(run.power_kw)) for run in self.runs]
+        if curb.raised is None:
+            return bounded
+        place = round((curb.raised.slot - self.begin.timestamp()) / QUARTER.total_seconds())
+        place += self.runs[0].first
+        cut: list[Run] = []
+        for run in bounded:
+            if run.first <= place < run.last:
+                parts = ((run.first, place, run.power_kw), (place, place + 1, curb.raised.kw),
+                         (place + 1, run.last, run.power_kw))  # fmt: skip
+                cut += [Run(first=a, last=b, power_kw=kw) for a, b, kw in parts if a < b]
+            else:
+                cut.append(run)
+        return cut if len(cut) <= most else bounded
 
 
 def fallback(at: PlanPlug, station: Station) -> Wanted:

@@ -57,6 +57,11 @@ class Way:
             return None  # who does not feed back as asked may well charge as asked
         return max(asked_kw, off)
 
+    def tightens(self, number: int, asked_kw: float, given_kw: float) -> bool:
+        """Whether a car is to be held back further than it is."""
+        before = self.held.get(number)
+        return given_kw < asked_kw - _ENOUGH_KW and (before is None or _told_kw(given_kw) < before.kw)
+
     def decide(self, number: int, asked_kw: float, given_kw: float, now: float) -> bool:
         """Hold a car to what it may have, or let it go; whether that changed anything."""
         before = self.held.get(number)
@@ -65,7 +70,7 @@ class Way:
                 return False
             del self.held[number]
             return True
-        told = math.floor(given_kw / _STEP_KW + _ENOUGH_KW) * _STEP_KW
+        told = _told_kw(given_kw)
         if before is None:
             self.held[number] = Held(kw=told, since=now, changed=now)
             return True
@@ -91,3 +96,8 @@ class Way:
         """Be what `to_record` gave."""
         self.off = {int(number): float(kw) for number, kw in told["off"].items()}
         self.held = {int(number): Held(**one) for number, one in told["held"].items()}
+
+
+def _told_kw(kw: float) -> float:
+    """A power in the steps in which it is told, no more than it."""
+    return math.floor(kw / _STEP_KW + _ENOUGH_KW) * _STEP_KW
