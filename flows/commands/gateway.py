@@ -53,9 +53,10 @@ def run(
     """Carry the plans of exports/ out at the chargers until Ctrl-C, and put what they tell into inbox/.
 
     Stations connect to ws://HOST:PORT/STATION with the password of gateway.toml (mode 0600): its table
-    stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY". The
-    folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened. A rehearsal
-    begins at --as-of and runs --speed times as fast.
+    stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY", its
+    table margins "SITE" = kW that stay free below a site's limits, which are kept also where cars do not
+    follow. The folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened.
+    A rehearsal begins at --as-of and runs --speed times as fast.
 
     Example: v2g gateway run --workspace depot --port 9220
     """
@@ -94,7 +95,7 @@ def status(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Tell which stations are connected, what their cars are asked for and do, and the newest alerts.
+    """Tell which stations are connected, what their cars are asked for and do, sites, the newest alerts.
 
     Exit 3 when a station of the list is not connected, or no gateway has told anything for a minute.
 
@@ -113,7 +114,11 @@ def status(
     silent_s = (datetime.now(UTC) - written).total_seconds()
     stays = [{"station": one["station"], **stay} for one in told["stations"] for stay in one["stays"]]
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in told["stations"]]
-    tables = {"plans": told["plans"], "stations": stations, "stays": stays, "alerts": told["alerts"]}
+    sites = told.get("sites", [])  # a gateway of before does not tell them
+    tables = {
+        "plans": told["plans"], "sites": sites, "stations": stations, "stays": stays,
+        "alerts": told["alerts"],
+    }  # fmt: skip
     call.answer(
         {**told, "told_before_s": round(silent_s)},
         lambda out: show_tables(out, {k: v for k, v in tables.items() if v}),

@@ -171,7 +171,8 @@ def test_a_newer_plan_knows_what_is_behind(tmp_path: Path) -> None:
     depot.desk.plans.look(depot.now)
     del depot.draws[1]
     depot.desk.guard.look()
-    assert depot.desk.guard.catch_up.behind == {}
+    plan_id, behind = depot.desk.guard.catch_up.behind[depot.transaction(2)]
+    assert (plan_id, behind < 0.1) == ("p2", True), "since the last look"
     depot.minutes(20)
     assert depot.desk.guard.catch_up.raised == {}
 

@@ -124,6 +124,32 @@ class Guard:
                 self._let_go(one, held, self.clock().timestamp())
         self.catch_up.forget(one.number)
 
+    def sites(self) -> list[dict[str, Any]]:
+        """Sites where cars are plugged in, for the status: limits, other load as expected, metered, held."""
+        now, found = self.clock().timestamp(), dict[str, dict[str, Any]]()
+        for one in self.running():
+            car = self._car(one, now)
+            for site in () if car is None else car.chain:
+                told = self.plans.site(site)
+                row = found.setdefault(site, {
+                    "site_id": site, "import_limit_kw": told and told.import_limit_kw,
+                    "export_limit_kw": told and told.export_limit_kw,
+                    "other_load_kw": self.plans.base_kw(site, _moment(now)), "cars_metered_kw": 0.0,
+                    "held_back": 0,
+                })  # fmt: skip
+                row["cars_metered_kw"] += one.power_kw or 0.0
+                row["held_back"] += one.number in self.up.held or one.number in self.down.held
+        return [found[site] for site in sorted(found)]
+
+    def told_of(self, number: int) -> dict[str, float | None]:
+        """How a stay is held back, and what it is behind its plan, for the status."""
+        up, down = self.up.held.get(number), self.down.held.get(number)
+        _, behind = self.catch_up.behind.get(number, (None, 0.0))
+        return {
+            "most_kw": None if up is None else up.kw, "least_kw": None if down is None else -down.kw,
+            "behind_kwh": round(behind, 3),
+        }  # fmt: skip
+
     def to_record(self) -> dict[str, Any]:
         """What is to outlive a kill, as the journal has it."""
         return {
