@@ -22,6 +22,7 @@ from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import Found, PlanFolder
+from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
@@ -41,6 +42,10 @@ class Desk:
         self.plans = PlanFolder(
             plans, state / "plans", lambda name, why: self.alerts.tell(Kind.PLAN_REFUSED, name, why)
         )
+        self.signals = SignalFolder(
+            plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
+            lambda name, why: self.alerts.tell(Kind.SIGNAL_REFUSED, name, why),
+        )  # fmt: skip
         self.book, self.rows = Book(), Rows()
         self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
@@ -48,7 +53,7 @@ class Desk:
         self._journal = Journal(state / "journal.jsonl")
         self.guard = Guard(
             plans=self.plans, alerts=self.alerts, running=lambda: self.book.running, ask=self.ask,
-            keep=self._keep_guard, clock=clock, margins=config.margins,
+            keep=self._keep_guard, clock=clock, signalled=self.signals.at, margins=config.margins,
         )  # fmt: skip
         for record in self._journal.records():
             self._replay(record)
@@ -193,6 +198,17 @@ class Desk:
             left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
             self.alerts.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
+
+    def look_at_signals(self) -> bool:
+        """Take what the grid says; whether that changed anything."""
+        come, lifted = self.signals.look()
+        for kind, limits in ((Kind.SIGNAL, come), (Kind.SIGNAL_LIFTED, lifted)):
+            for one in limits:
+                known = self.plans.site(one.site_id) is not None
+                what = f"{one}{'' if known else '; no plan knows that site'}"
+                self.alerts.tell(kind, "", what, site_id=one.site_id, each=True)
+                self.ask(f"{kind}: {what}")
+        return bool(come or lifted)
 
     def ask(self, why: str) -> None:
         """Ask whoever plans for a new plan."""

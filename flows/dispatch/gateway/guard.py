@@ -49,6 +49,8 @@ class _Car:
 class Guard:
     """margins: kW that are left free below a site's limit. keep: writes a record into the journal.
 
+    signalled: what the grid lets a site draw and feed back within a span, kW.
+
     intended: what stays are to do, by number, as their stations were told of it; has: the profile that each
     accepted last. deaf: stays whose station does not take a profile; bare: places without a fallback.
     """
@@ -59,6 +61,7 @@ class Guard:
     ask: Callable[[str], None]
     keep: Callable[[Mapping[str, Any]], None]
     clock: Callable[[], datetime]
+    signalled: Callable[[str, float, float], tuple[float, float]]
     margins: Mapping[str, float] = field(default_factory=dict)
     intended: dict[int, Intended] = field(default_factory=dict)
     has: dict[int, Wanted] = field(default_factory=dict)
@@ -131,9 +134,10 @@ class Guard:
             car = self._car(one, now)
             for site in () if car is None else car.chain:
                 told = self.plans.site(site)
+                drawn, fed = self.signalled(site, now, now)
                 row = found.setdefault(site, {
-                    "site_id": site, "import_limit_kw": told and told.import_limit_kw,
-                    "export_limit_kw": told and told.export_limit_kw,
+                    "site_id": site, "import_limit_kw": told and min(told.import_limit_kw, drawn),
+                    "export_limit_kw": told and min(told.export_limit_kw, fed),
                     "other_load_kw": self.plans.base_kw(site, _moment(now)), "cars_metered_kw": 0.0,
                     "held_back": 0,
                 })  # fmt: skip
@@ -229,11 +233,12 @@ class Guard:
         found: dict[str, tuple[float, float]] = {}
         for site, off in drift.items():
             told, margin = self.plans.site(site), self.margins.get(site, 0.0)
+            drawn, fed = self.signalled(site, now, now + LOOK_AHEAD_S)
             soon = [self.plans.base_kw(site, _moment(at)) for at in (now, now + LOOK_AHEAD_S)]
             if told is not None:
                 found[site] = (
-                    told.import_limit_kw - margin - max(soon) - max(off, 0.0),
-                    told.export_limit_kw - margin + min(soon) - max(-off, 0.0),
+                    min(told.import_limit_kw, drawn) - margin - max(soon) - max(off, 0.0),
+                    min(told.export_limit_kw, fed) - margin + min(soon) - max(-off, 0.0),
                 )
         return found
 
@@ -345,7 +350,8 @@ class Guard:
                 continue
             power = sum(one.power_kw or 0.0 for one in own) + self.plans.base_kw(site, _moment(now))
             draws = power > 0
-            limit = told.import_limit_kw if draws else told.export_limit_kw
+            drawn, fed = self.signalled(site, now, now)
+            limit = min(told.import_limit_kw, drawn) if draws else min(told.export_limit_kw, fed)
             if abs(power) <= limit + _NOISE_KW:
                 self._above.pop(site, None)
                 continue

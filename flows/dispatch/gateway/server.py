@@ -148,6 +148,8 @@ class Gateway:
             now = self.desk.clock()
             slot = int(now.timestamp() // 900)
             new = await asyncio.to_thread(self.desk.plans.look, now)
+            if self.desk.look_at_signals():
+                self._look.set()
             if new or slot != self._slot:
                 self._slot = slot
                 for one in list(self.stations.values()):
