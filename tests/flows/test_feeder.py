@@ -274,9 +274,9 @@ def test_a_car_that_does_not_feed_back_is_reckoned_with_when_it_should(tmp_path:
     depot.draws[1] = 0.0
     depot.minutes(2)
     assert depot.asked(2) == pytest.approx(5.0)
-    depot.minutes(26)
+    depot.minutes(28)
     del depot.draws[1]
-    depot.minutes(20)  # it charges as it is told
+    depot.minutes(18)  # it charges as it is told
     assert (depot.asked(1), depot.asked(2)) == (3.0, 2.0)
     depot.minutes(12)
     assert depot.now == START + timedelta(minutes=60)
@@ -306,6 +306,22 @@ def test_a_guest_is_held_back_and_a_site_that_nobody_can_help_is_told(tmp_path: 
     assert one["site_id"] == "depot"
     assert "18.0 kW where 8.0 kW" in one["problem"]
     assert "DEPOT-1, DEPOT-2 do not follow" in one["problem"]
+
+
+def test_where_one_stops_as_another_begins_nobody_is_held_back(tmp_path: Path) -> None:
+    powers = {1: [9.0, 0.0] * 4, 2: [0.0, 9.0] * 4}
+    depot = Depot(tmp_path, at_site(made_plan(powers), 9.5))
+    depot.begin()
+    for _ in range(60):
+        depot.minutes(1)
+        assert depot.desk.guard.up.held == {}
+
+
+def test_a_station_that_takes_no_profile_is_reckoned_with_from_its_plug_in_on(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [0.0] * 24, 2: [9.0] * 24}), 12.0))
+    depot.desk.guard.bare.add((station(1), 1))
+    depot.begin()
+    assert depot.asked(2) == pytest.approx(12.0 - 11.04, abs=0.1), "before anything was metered"
 
 
 def test_a_meter_that_flickers_sends_nobody_a_profile_a_minute(tmp_path: Path) -> None:

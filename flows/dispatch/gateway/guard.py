@@ -21,7 +21,7 @@ from flows.dispatch.gateway.catch_up import CatchUp
 from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
 from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
-from flows.dispatch.gateway.way import Held, Way
+from flows.dispatch.gateway.way import ENOUGH_KW, Held, Way
 from flows.dispatch.plan_file import PlanPlug
 
 LOOK_AHEAD_S = 60.0
@@ -34,13 +34,11 @@ _TOLD_KWH = 0.1
 
 @dataclass(slots=True, kw_only=True)
 class _Car:
-    """A running stay as a look sees it. low_kw, high_kw: planned until the next look, at the plug."""
+    """A running stay as a look sees it."""
 
     one: Transaction
     at: PlanPlug
     chain: tuple[str, ...]
-    low_kw: float
-    high_kw: float
     slack_h: float
     intended: Intended
 
@@ -49,7 +47,7 @@ class _Car:
 class Guard:
     """margins: kW that are left free below a site's limit. keep: writes a record into the journal.
 
-    signalled: what the grid lets a site draw and feed back within a span, kW.
+    signalled: what the grid lets a site draw and feed back at a moment, kW.
 
     intended: what stays are to do, by number, as their stations were told of it; has: the profile that each
     accepted last. deaf: stays whose station does not take a profile; bare: places without a fallback.
@@ -61,7 +59,7 @@ class Guard:
     ask: Callable[[str], None]
     keep: Callable[[Mapping[str, Any]], None]
     clock: Callable[[], datetime]
-    signalled: Callable[[str, float, float], tuple[float, float]]
+    signalled: Callable[[str, float], tuple[float, float]]
     margins: Mapping[str, float] = field(default_factory=dict)
     intended: dict[int, Intended] = field(default_factory=dict)
     has: dict[int, Wanted] = field(default_factory=dict)
@@ -103,17 +101,26 @@ class Guard:
         by_number = {car.one.number: car for car in cars}
         self._count(by_number, now)
         gone = self._drop(by_number)
-        room = self._room(cars, now)
-        changed, loads, left = set[int](), dict[int, Load](), dict[str, float]()
-        for way, place in ((self.down, 1), (self.up, 0)):
-            loads = {car.one.number: self._load(car, way, now) for car in cars}
-            free = {site: pair[place] for site, pair in room.items()}
-            given = allotted(list(loads.values()), free, most_slack_first=way is self.down)
-            changed |= self._decided(way, by_number, loads, given, free, now)
-            left = {site: free[site] - sum(
-                given.get(load.number, load.held_kw) for load in loads.values() if site in load.chain
-            ) for site in free}  # fmt: skip
-        changed |= self._make_up(by_number, loads, left, now)
+        changed = set[int]()
+        for way in (self.down, self.up):
+            asked, bound = dict[int, float](), dict[int, float]()
+            for at in (now + LOOK_AHEAD_S, now):
+                loads = {car.one.number: self._load(car, way, at) for car in cars}
+                room = self._room(cars, way, at)
+                given = allotted(list(loads.values()), room, most_slack_first=way is self.down)
+                for number, load in loads.items():
+                    asked[number] = max(asked.get(number, -math.inf), load.asked_kw)
+                    if given.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
+                        bound[number] = min(bound.get(number, math.inf), given[number])
+            wanted = {
+                number: (kw, bound.get(number, kw))
+                for number, kw in asked.items() if loads[number].fixed_kw is None
+            }  # fmt: skip
+            changed |= self._decided(way, by_number, wanted, _over(loads.values(), room), now)
+        for load in loads.values():
+            for site in load.chain:
+                room[site] -= given.get(load.number, load.held_kw)
+        changed |= self._make_up(by_number, loads, room, now)
         self._tell_above(cars, now)
         self._looked = now
         if changed or gone:
@@ -133,11 +140,9 @@ class Guard:
         for one in self.running():
             car = self._car(one, now)
             for site in () if car is None else car.chain:
-                told = self.plans.site(site)
-                drawn, fed = self.signalled(site, now, now)
+                drawn, fed = self._limits(site, now)
                 row = found.setdefault(site, {
-                    "site_id": site, "import_limit_kw": told and min(told.import_limit_kw, drawn),
-                    "export_limit_kw": told and min(told.export_limit_kw, fed),
+                    "site_id": site, "import_limit_kw": drawn, "export_limit_kw": fed,
                     "other_load_kw": self.plans.base_kw(site, _moment(now)), "cars_metered_kw": 0.0,
                     "held_back": 0,
                 })  # fmt: skip
@@ -178,11 +183,7 @@ class Guard:
         if at is None or not chain:
             return None
         intended = self.intended.get(one.number) or self._guess(one, at)
-        soon = [intended.kw(now), intended.kw(now + LOOK_AHEAD_S)]
-        return _Car(
-            one=one, at=at, chain=chain, low_kw=min(soon), high_kw=max(soon),
-            slack_h=self._slack_h(one, at, now), intended=intended,
-        )  # fmt: skip
+        return _Car(one=one, at=at, chain=chain, slack_h=self._slack_h(one, at, now), intended=intended)
 
     def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
         """What a stay is to do whose station has not been there since the start."""
@@ -205,16 +206,16 @@ class Guard:
         missing = ((promised or 0.0) - soc) * car.capacity_kwh / car.efficiency_charge
         return slack_h(hours=(due - now) / 3600.0, missing_kwh=missing, most_kw=at.plug.most_kw)
 
-    def _load(self, car: _Car, way: Way, now: float) -> Load:
-        number = car.one.number
-        asked = car.high_kw if way is self.up else -car.low_kw
+    def _load(self, car: _Car, way: Way, at: float) -> Load:
+        number, one = car.one.number, car.one
+        asked = way.sign * car.intended.kw(at)
         if asked < 0.0 and (other := (self.down if way is self.up else self.up).held.get(number)):
             asked = max(asked, -other.kw)  # what it may not do helps nobody
         fixed = way.fixed(number, asked)
-        if number in self.deaf:
-            has = self.has.get(number)
-            does = None if has is None else has.asks(datetime.fromtimestamp(now, UTC))
-            does = self.own_kw(car.one, car.at) if does is None else does
+        has = self.has.get(number)
+        if number in self.deaf or (has is None and (one.station, one.evse) in self.bare):
+            does = None if has is None else has.asks(_moment(at))
+            does = self.own_kw(one, car.at) if does is None else does
             fixed = max(way.sign * does, way.off.get(number, -math.inf))
         # Who is held back is so first, and longer: two cars of nearly the same slack do not take turns.
         held = way.held.get(number)
@@ -224,48 +225,45 @@ class Guard:
             least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * stays,
         )  # fmt: skip
 
-    def _room(self, cars: Iterable[_Car], now: float) -> dict[str, tuple[float, float]]:
-        """What the limit of each site leaves for drawing and for feeding back, kW."""
+    def _room(self, cars: Iterable[_Car], way: Way, at: float) -> dict[str, float]:
+        """What the limit of each site leaves in a direction at a moment, kW."""
         drift: dict[str, float] = {}
         for car in cars:
             for site in car.chain:
-                drift[site] = drift.get(site, 0.0) + self._drift.get(car.one.number, 0.0)
-        found: dict[str, tuple[float, float]] = {}
-        for site, off in drift.items():
-            told, margin = self.plans.site(site), self.margins.get(site, 0.0)
-            drawn, fed = self.signalled(site, now, now + LOOK_AHEAD_S)
-            soon = [self.plans.base_kw(site, _moment(at)) for at in (now, now + LOOK_AHEAD_S)]
-            if told is not None:
-                found[site] = (
-                    min(told.import_limit_kw, drawn) - margin - max(soon) - max(off, 0.0),
-                    min(told.export_limit_kw, fed) - margin + min(soon) - max(-off, 0.0),
-                )
-        return found
+                drift[site] = drift.get(site, 0.0) + way.sign * self._drift.get(car.one.number, 0.0)
+        return {
+            site: self._limits(site, at)[0 if way is self.up else 1] - self.margins.get(site, 0.0)
+            - way.sign * self.plans.base_kw(site, _moment(at)) - max(off, 0.0)
+            for site, off in drift.items()
+        }  # fmt: skip
+
+    def _limits(self, site: str, at: float) -> tuple[float, float]:
+        """What a site may draw and feed back: its own limits, and what the grid says."""
+        told, (drawn, fed) = self.plans.site(site), self.signalled(site, at)
+        own = (math.inf, math.inf) if told is None else (told.import_limit_kw, told.export_limit_kw)
+        return min(own[0], drawn), min(own[1], fed)
 
     def _decided(
-        self, way: Way, cars: Mapping[int, _Car], loads: Mapping[int, Load], given: Mapping[int, float],
-        free: Mapping[str, float], now: float,
+        self, way: Way, cars: Mapping[int, _Car], wanted: Mapping[int, tuple[float, float]],
+        over: Mapping[str, float], now: float,
     ) -> set[int]:  # fmt: skip
-        """Whose bounds have changed; nobody's are loosened before those of others are tight."""
-        over = _over(loads.values(), free)
-        wanted = {
-            number: (load, given.get(number, load.asked_kw))
-            for number, load in loads.items()
-            if load.fixed_kw is None
-        }
-        tight = {number for number, (load, kw) in wanted.items() if way.tightens(number, load.asked_kw, kw)}
+        """Whose bounds have changed; nobody's are loosened before those of others are tight.
+
+        wanted: what each is asked for, and what it may have, by number.
+        """
+        tight = {number for number, pair in wanted.items() if way.tightens(number, *pair)}
         return {
             number
-            for number, (load, kw) in wanted.items()
-            if (number in tight or not tight) and self._decide(way, cars[number], load, kw, over, now)
+            for number, pair in wanted.items()
+            if (number in tight or not tight) and self._decide(way, cars[number], *pair, over, now)
         }
 
     def _decide(
-        self, way: Way, car: _Car, load: Load, given: float, over: Mapping[str, float], now: float
+        self, way: Way, car: _Car, asked: float, given: float, over: Mapping[str, float], now: float
     ) -> bool:
         number, one = car.one.number, car.one
         before = way.held.get(number)
-        if not way.decide(number, load.asked_kw, given, now):
+        if not way.decide(number, asked, given, now):
             return False
         held = way.held.get(number)
         if held is None and before is not None:
@@ -274,7 +272,7 @@ class Guard:
             site = max(car.chain, key=lambda name: over[name])
             does = "draw" if way is self.up else "feed back"
             why = (
-                f"may {does} {held.kw:.1f} of {load.asked_kw:.1f} kW planned: site {site} would {does} "
+                f"may {does} {held.kw:.1f} of {asked:.1f} kW planned: site {site} would {does} "
                 f"{over[site]:.1f} kW too much{self._blamed(way)}"
             )
             self._tell(Kind.CURTAILED, one, why)
@@ -345,13 +343,9 @@ class Guard:
             for site in car.chain:
                 metered.setdefault(site, []).append(car.one)
         for site, own in metered.items():
-            told = self.plans.site(site)
-            if told is None:
-                continue
             power = sum(one.power_kw or 0.0 for one in own) + self.plans.base_kw(site, _moment(now))
             draws = power > 0
-            drawn, fed = self.signalled(site, now, now)
-            limit = min(told.import_limit_kw, drawn) if draws else min(told.export_limit_kw, fed)
+            limit = self._limits(site, now)[0 if draws else 1]
             if abs(power) <= limit + _NOISE_KW:
                 self._above.pop(site, None)
                 continue

@@ -51,11 +51,11 @@ class SignalFolder:
         after = self.limits
         return [one for one in after if one not in before], [one for one in before if one not in after]
 
-    def at(self, site_id: str, begin: float, end: float) -> tuple[float, float]:
-        """The least that a site may draw and feed back at any time in [begin, end] (s since 1970), kW."""
+    def at(self, site_id: str, moment: float) -> tuple[float, float]:
+        """What a site may draw and feed back at a moment (s since 1970), kW; inf where nothing is said."""
         mine = [
             one for one in self.limits
-            if one.site_id == site_id and one.begin.timestamp() <= end and begin < one.end.timestamp()
+            if one.site_id == site_id and one.begin.timestamp() <= moment < one.end.timestamp()
         ]  # fmt: skip
         drawn = min((one.import_kw for one in mine), default=math.inf)
         return drawn, min((one.export_kw for one in mine), default=math.inf)

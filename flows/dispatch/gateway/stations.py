@@ -110,8 +110,8 @@ class Connected:
         if has is not None:
             asked = has.asks(moment)
             return asked if asked == has.asks(moment - SETTLES) else None
-        plug = self._desk.plans.plug(one.station, one.evse)
-        return None if plug is None else self._desk.guard.own_kw(one, plug)
+        intended = self._desk.guard.intended.get(one.number)
+        return None if intended is None else intended.kw(at)
 
     async def keep(self) -> None:
         """Learn what it takes, then bring it what it is to have, whenever that changes, until cancelled."""

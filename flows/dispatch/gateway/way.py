@@ -15,7 +15,7 @@ _STEP_KW = 0.1
 _LOOSER_KW = 0.5
 _HOLD_S = 30.0
 """So long a bound stays before it is loosened, so that meters that flicker do not move it."""
-_ENOUGH_KW = 1e-6
+ENOUGH_KW = 1e-6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,12 +60,12 @@ class Way:
     def tightens(self, number: int, asked_kw: float, given_kw: float) -> bool:
         """Whether a car is to be held back further than it is."""
         before = self.held.get(number)
-        return given_kw < asked_kw - _ENOUGH_KW and (before is None or _told_kw(given_kw) < before.kw)
+        return given_kw < asked_kw - ENOUGH_KW and (before is None or _told_kw(given_kw) < before.kw)
 
     def decide(self, number: int, asked_kw: float, given_kw: float, now: float) -> bool:
         """Hold a car to what it may have, or let it go; whether that changed anything."""
         before = self.held.get(number)
-        if given_kw >= asked_kw - _ENOUGH_KW:
+        if given_kw >= asked_kw - ENOUGH_KW:
             if before is None or now - before.changed < _HOLD_S:
                 return False
             del self.held[number]
@@ -100,4 +100,4 @@ class Way:
 
 def _told_kw(kw: float) -> float:
     """A power in the steps in which it is told, no more than it."""
-    return math.floor(kw / _STEP_KW + _ENOUGH_KW) * _STEP_KW
+    return math.floor(kw / _STEP_KW + ENOUGH_KW) * _STEP_KW
