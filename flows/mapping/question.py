@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from flows.mapping.chargers import least_powers
+from flows.mapping.grid_limits import with_grid_limits
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
 from flows.mapping.site_tree import billed_sites, sites_of
@@ -78,7 +79,7 @@ def day_problem(
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
             stays = worth.of(stays, cars, told, linked=linked)
-        return DayProblem(
+        problem = DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,
             import_price_eur_per_kwh=buy,
@@ -108,6 +109,7 @@ def day_problem(
             day_starts=horizon.day_starts,
             may_discharge=able,
         )
+        return with_grid_limits(problem, around.limits_kw)
 
     alone = asked(stays, linked=False)
     if as_told:

@@ -188,7 +188,9 @@ def night(count: int, old: int, start: datetime) -> PlanFile:
         name: tuple(x for part in parts for x in getattr(part, name)) for name in ("cars", "plugs", "stays")
     }
     plan = replace(parts[0], first_slot=start, **joined)
-    return at_site(plan, max(planned_kw(plan).values()))
+    limit_kw = max(planned_kw(plan).values())
+    plugs = tuple(replace(one, fallback_kw=limit_kw / count) for one in plan.plugs)
+    return at_site(replace(plan, plugs=plugs), limit_kw)
 
 
 def planned_kw(plan: PlanFile) -> dict[datetime, float]:

@@ -23,6 +23,7 @@ from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import Found, PlanFolder
 from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
+from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
@@ -46,6 +47,7 @@ class Desk:
             plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
             lambda name, why: self.alerts.tell(Kind.SIGNAL_REFUSED, name, why),
         )  # fmt: skip
+        self._signal_rows = SignalRows(state / "limits_told.json", inbox)
         self.book, self.rows = Book(), Rows()
         self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
@@ -208,7 +210,16 @@ class Desk:
                 what = f"{one}{'' if known else '; no plan knows that site'}"
                 self.alerts.tell(kind, "", what, site_id=one.site_id, each=True)
                 self.ask(f"{kind}: {what}")
+        if come or lifted:
+            self.tell_limits()
         return bool(come or lifted)
+
+    def tell_limits(self) -> None:
+        """Have what the grid's signals come to in the inbox."""
+        try:
+            self._signal_rows.tell(self.signals.limits, self.now_s(), self._id)
+        except OSError as error:
+            self.alerts.tell(Kind.DISK, "", f"limits wait, the inbox cannot be written: {error.strerror}")
 
     def ask(self, why: str) -> None:
         """Ask whoever plans for a new plan."""
@@ -262,6 +273,7 @@ class Desk:
         """Drop what has long been over, and shorten the journal where it has become long."""
         self.book.forget(self.now_s())
         self.rows.quarters.forget(self.now_s())
+        self.tell_limits()
         if not self._undelivered:
             self._journal.shorten(
                 lambda: {
