@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.dispatch.gateway.signals import SignalError, SiteLimit, limits_of
+from flows.errors import UsageError
 from tests.flows.depots import START, at_site, made_plan
 from tests.flows.test_feeder import Depot
 from warehouse.files import write_whole
@@ -159,3 +162,23 @@ def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path
     assert depot.asked(1) >= 4.0
     assert len(depot.told("limit lifted")) == 1
     assert list((tmp_path / "gateway" / "signals").iterdir()) == []
+
+
+def test_the_command_writes_a_file_that_the_gateway_keeps(tmp_path: Path) -> None:
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["-w", str(tmp_path), "--json", "gateway", "limit", *words])
+
+    span = ("--from", "2026-06-16T16:10Z", "--to", "2026-06-16T16:40Z")
+    done = run("yard/1", "--import-kw", "4.2", *span)
+    assert done.exit_code == 0, done.output
+    (file,) = (tmp_path / "signals").iterdir()
+    assert json.loads(done.stdout)["file"] == str(file)
+    (one,), notes = limits_of(file.read_bytes())
+    assert (one.site_id, one.begin, one.end, one.import_kw, notes) == ("yard/1", at(10), at(40), 4.2, ())
+    for words in (
+        ("yard", *span), ("yard", "--import-kw", "1", "--from", span[3], "--to", span[1]),
+        ("yard", "--import-kw", "-1", *span), ("yard", "--import-kw", "1", "--to", "soon"),
+    ):  # fmt: skip
+        refused = run(*words)
+        assert isinstance(refused.exception, UsageError) or refused.exit_code == 2, words
+    assert len(list((tmp_path / "signals").iterdir())) == 1
