@@ -20,6 +20,7 @@ from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.feeder import Load, allotted, slack_h
 from flows.dispatch.gateway.plans import Found
 from flows.dispatch.gateway.wanted import Curb, of_stay
+from flows.dispatch.gateway.way import Way
 from flows.dispatch.plan_file import PlanFile, PlanFileError, plan_of, text_of
 from flows.dispatch.station import Station
 from flows.errors import UsageError
@@ -369,3 +370,44 @@ def test_sites_that_hang_on_each_other_in_a_ring_do_not_hang_the_gateway(tmp_pat
     depot.begin()
     depot.minutes(1)
     assert depot.asked(1) == 3.0
+
+
+def test_a_bound_is_loosened_only_after_a_while() -> None:
+    way = Way(sign=1.0)
+    assert way.decide(1, 6.0, 2.04, 0.0)
+    assert way.held[1].kw == 2.0, "in steps, never above what it may have"
+    assert not way.decide(1, 6.0, 6.0, 20.0)
+    assert not way.decide(1, 6.0, 4.0, 20.0)
+    assert way.decide(1, 6.0, 1.0, 20.0), "tighter at once"
+    assert not way.decide(1, 6.0, 1.3, 60.0), "not for so little"
+    assert way.decide(1, 6.0, 3.0, 60.0)
+    assert way.decide(1, 6.0, 6.0, 91.0)
+    assert way.held == {}
+
+
+def test_cars_of_nearly_the_same_slack_do_not_take_turns_and_nobody_goes_before_another_stops(
+    tmp_path: Path,
+) -> None:
+    """Charges move as they are charged, so that slack does; car 3 has to leave much sooner in the end."""
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24, 2: [6.0] * 24, 3: [5.8] * 24}), 16.0))
+    depot.begin()
+    depot.draws[1] = 11.0
+    orders = list[tuple[float, float]]()
+    for minute in range(120):
+        for number in depot.numbers:
+            depot.soc[number] += depot.powers()[number] * 0.92 / 60 / 60
+        if minute == 60:
+            swapped = depot.transaction(3 if depot.asked(3) < depot.asked(2) else 2)
+            depot.desk.book.transactions[swapped].needs["departure"] = (
+                depot.now + timedelta(hours=1)
+            ).timestamp()
+        before = (depot.asked(2), depot.asked(3))
+        depot.minutes(1)
+        after = (depot.asked(2), depot.asked(3))
+        tighter = [b > a for b, a in zip(before, after, strict=True)]
+        looser = [b < a for b, a in zip(before, after, strict=True)]
+        assert not (any(tighter) and any(looser)), "both in one look"
+        orders += [after] if not orders or orders[-1] != after else []
+    first = [order for order in orders[:-2] if sum(order) > 4.5]
+    assert len(set(first)) == 1, "for the first hour one of them was held back, and no other"
+    assert orders[-1] == first[0][::-1] or (orders[-1][0] > orders[-1][1]) != (first[0][0] > first[0][1])

@@ -125,6 +125,7 @@ def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path:
         if depot.now == at(20):  # killed, with the folder away
             (tmp_path / "signals").rename(tmp_path / "away")
             depot.desk = depot.opened()
+            assert not depot.desk.look_at_signals()
             depot.desk.guard.look()
     for moment, power in drawn:
         most = 6.0 if at(10) <= moment < at(25) else 3.5 if at(25) <= moment < at(40) else math.inf
