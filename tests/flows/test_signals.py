@@ -15,7 +15,7 @@ from flows.cli import app
 from flows.dispatch.gateway.signals import SignalError, SiteLimit, limits_of
 from flows.errors import UsageError
 from tests.flows.depots import START, at_site, made_plan
-from tests.flows.test_feeder import Depot
+from tests.flows.metered_depot import Depot
 from warehouse.files import write_whole
 
 OWN = {"site_id": "depot", "from": "2026-06-16T16:10:00Z", "to": "2026-06-16T18:40:00+02:00", "import_kw": 6}

@@ -34,8 +34,8 @@ def stays() -> pd.DataFrame:
 
 
 def checkups() -> pd.DataFrame:
-    row = {"battery_id": "CAR1", "time_utc": T0, "capacity_ah": 150.0, "temperature_degc": 25.0}
-    return pd.DataFrame([row | {"resistance_ohm": 0.1}])
+    row = {"battery_id": "CAR1", "time_utc": T0, "temperature_degc": 25.0}
+    return pd.DataFrame([row | {"capacity_ah": 150.0, "resistance_ohm": 0.1}])
 
 
 def sites() -> pd.DataFrame:
@@ -59,8 +59,7 @@ ROWS = {
     "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
 }
 EVENTS = {
-    "prices": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
-    "tariffs": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
+    **dict.fromkeys(("prices", "tariffs"), dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC)),
     "telemetry": T0,
     "soc_power": T0,
     "sessions": T0,
