@@ -117,6 +117,8 @@ def day_problem(
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
         alone = asked(certain, linked=False)
+    if alone.constraints:  # beside these no stay carries on from the one before
+        return alone
     of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
     priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
     linked = _linked(priced, inputs.later[of_cars])

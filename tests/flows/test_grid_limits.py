@@ -92,6 +92,16 @@ def test_a_plan_keeps_what_the_grid_lets_a_site_draw(bare: Workspace) -> None:
     assert bounded[on_day].max() > limit - 1e-3, "and it is used"
 
 
+def test_no_car_is_left_out_for_a_limit_of_the_grid(bare: Workspace) -> None:
+    put(bare, "chargers", charger_rows(max_discharge_current_a=16.0))
+    put(bare, "sessions", session_rows().assign(charger_id=["yard-1", "", ""]))
+    put(bare, "site_limits", hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"))
+    check(Context.of(bare, AS_OF))
+    inputs = inputs_of(bare)
+    assert inputs.left_out == {}
+    assert day_problem(inputs).constraints
+
+
 def followed_power(workspace: Workspace) -> pd.Series:
     planned(workspace)
     slots = followed(workspace, "out_plan_site_slot")
