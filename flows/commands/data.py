@@ -34,6 +34,7 @@ class Kind(StrEnum):
     sites = "sites"
     chargers = "chargers"
     site_load = "site_load"
+    site_limits = "site_limits"
     co2 = "co2"
     checkups = "checkups"
 

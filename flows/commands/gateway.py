@@ -1,13 +1,15 @@
-"""Commands beside the chargers: gateway run, gateway status, simulate chargers."""
+"""Commands beside the chargers: gateway run, status, limit; simulate chargers."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -53,9 +55,10 @@ def run(
     """Carry the plans of exports/ out at the chargers until Ctrl-C, and put what they tell into inbox/.
 
     Stations connect to ws://HOST:PORT/STATION with the password of gateway.toml (mode 0600): its table
-    stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY". The
-    folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened. A rehearsal
-    begins at --as-of and runs --speed times as fast.
+    stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY", its
+    table margins "SITE" = kW that stay free below a site's limits, which are kept also where cars do not
+    follow. The folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened.
+    A rehearsal begins at --as-of and runs --speed times as fast.
 
     Example: v2g gateway run --workspace depot --port 9220
     """
@@ -94,7 +97,7 @@ def status(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Tell which stations are connected, what their cars are asked for and do, and the newest alerts.
+    """Tell which stations are connected, what their cars are asked for and do, sites, the newest alerts.
 
     Exit 3 when a station of the list is not connected, or no gateway has told anything for a minute.
 
@@ -113,13 +116,64 @@ def status(
     silent_s = (datetime.now(UTC) - written).total_seconds()
     stays = [{"station": one["station"], **stay} for one in told["stations"] for stay in one["stays"]]
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in told["stations"]]
-    tables = {"plans": told["plans"], "stations": stations, "stays": stays, "alerts": told["alerts"]}
+    sites = told.get("sites", [])  # a gateway of before does not tell them
+    tables = {
+        "plans": told["plans"], "sites": sites, "stations": stations, "stays": stays,
+        "alerts": told["alerts"],
+    }  # fmt: skip
     call.answer(
         {**told, "told_before_s": round(silent_s)},
         lambda out: show_tables(out, {k: v for k, v in tables.items() if v}),
     )
     if silent_s > 60 or not all(one["connected"] for one in stations):
         raise typer.Exit(Exit.DEGRADED)
+
+
+@gateway.command()
+def limit(
+    ctx: typer.Context,
+    site: Annotated[str, typer.Argument(metavar="SITE", help="site_id, as in the table of sites.")],
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="When it ends (ISO 8601).")],
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="When it begins.", show_default="now")
+    ] = None,
+    import_kw: Annotated[
+        float | None, typer.Option("--import-kw", min=0.0, help="kW that it may draw.")
+    ] = None,
+    export_kw: Annotated[
+        float | None, typer.Option("--export-kw", min=0.0, help="kW that it may feed back.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+    as_of: AsOfOption = None,
+) -> None:
+    """Limit what a site draws or feeds back for a while, as its grid operator orders: a file in signals/.
+
+    The gateway keeps it at once, whatever is planned, and puts rows of site_limits into the inbox, which the
+    next plan keeps. Events of OpenADR 3 with IMPORT_CAPACITY_LIMIT or EXPORT_CAPACITY_LIMIT in KW, and with
+    sites as targets, can be put there as JSON files. Who takes a file away lifts its limit.
+
+    Example: v2g gateway limit yard --import-kw 4.2 --from 2026-06-16T17:00Z --to 2026-06-16T19:00Z
+    """
+    from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER
+    from flows.dispatch.gateway.signals import SignalError, limits_of
+    from flows.moments import moment_of
+    from warehouse.files import make_folder, write_whole
+
+    call = Call.of(ctx, workspace, as_json, as_of)
+    begin = call.as_of if since is None else moment_of("--from", since)
+    told = {
+        "site_id": site, "from": begin.isoformat(), "to": moment_of("--to", until).isoformat(),
+        "import_kw": import_kw, "export_kw": export_kw,
+    }  # fmt: skip
+    data = json.dumps(told)
+    try:
+        (one,), _ = limits_of(data.encode())
+    except SignalError as error:
+        raise UsageError(f"the limit of {site}: {error}", hint="--import-kw or --export-kw, --to") from error
+    name = f"limit_{quote(site, safe='')}_{begin:%Y%m%dT%H%M%SZ}.json"
+    file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
+    call.answer({"file": str(file), **told}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
 
 
 @simulate.command()
@@ -135,7 +189,7 @@ def chargers(
         list[str] | None,
         typer.Option(
             "--fault", metavar="STATION=FAULT",
-            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying or broken.",
+            help="late, silent, refusing, clock-off, reconnecting, duplicate, disobeying, greedy or broken.",
         ),
     ] = None,
     meter_s: Annotated[float, typer.Option("--meter", min=1.0, help="Seconds between meter values.")] = 60.0,

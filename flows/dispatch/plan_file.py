@@ -1,15 +1,16 @@
 """A plan as a file for whoever carries it out: all that profiles are made of, without a warehouse.
 
-`exports/dispatch_DATE_ZONE.json` holds the mode that is followed: cars, plugs (chargers whose station and
-connector are known) and stays with their powers by quarter-hour, what the site leaves beside them, and the
-prices and energies that decide how quarter-hours are merged. Times are UTC, powers kW at the plug, + = draw.
+`exports/dispatch_DATE_ZONE.json` holds the mode that is followed: cars, sites with their limits and what else
+they draw, plugs (chargers whose station and connector are known) and stays with their powers by quarter-hour,
+what the site leaves beside them, and the prices and energies that decide how quarter-hours are merged. Times
+are UTC, powers kW at the plug, + = draw.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,12 +47,31 @@ class PlanCar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPlug:
-    """A connector; feeds_kw: what it can feed back, fallback_kw: its share of what its sites may draw."""
+    """A connector; feeds_kw: what it can feed back, fallback_kw: its share of what its sites may draw.
+
+    site_id: where it stands, None where no file told. least_kw: the least that it charges with when on.
+    """
 
     charger_id: str
     plug: Plug
     feeds_kw: float
     fallback_kw: float
+    site_id: str | None = None
+    least_kw: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSite:
+    """A grid connection: its limits, what it hangs on, and what is expected to be drawn there besides cars.
+
+    base_kw: by quarter-hour from the plan's first, of all that hangs on it, less what is generated there.
+    """
+
+    site_id: str
+    import_limit_kw: float
+    export_limit_kw: float
+    parent_id: str | None
+    base_kw: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,6 +125,7 @@ class PlanFile:
     cars: tuple[PlanCar, ...]
     plugs: tuple[PlanPlug, ...]
     stays: tuple[PlanStay, ...]
+    sites: tuple[PlanSite, ...] = ()
 
     @property
     def end(self) -> datetime:
@@ -129,11 +150,21 @@ def plan_of(data: bytes, name: str) -> PlanFile:
             cars=tuple(PlanCar(**car) for car in told["cars"]),
             plugs=tuple(PlanPlug(**{**one, "plug": Plug(**one["plug"])}) for one in told["plugs"]),
             stays=tuple(_stay(one) for one in told["stays"]),
+            sites=_sites(told.get("sites", ())),
         )  # fmt: skip
     except PlanFileError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanFileError(f"{name} is no plan to carry out: {type(error).__name__}: {error}") from error
+
+
+def _sites(told: Sequence[Mapping[str, Any]]) -> tuple[PlanSite, ...]:
+    found = tuple(PlanSite(**{**one, "base_kw": tuple(map(float, one["base_kw"]))}) for one in told)
+    for one in found:
+        limits = one.import_limit_kw, one.export_limit_kw
+        if not all(math.isfinite(value) for value in (*limits, *one.base_kw)) or min(limits) < 0:
+            raise ValueError(f"site {one.site_id!r} has limits or loads that are none")
+    return found
 
 
 def _stay(told: Mapping[str, Any]) -> PlanStay:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.dispatch.merge import Floats, Stay
-from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanStay, text_of
+from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanSite, PlanStay, text_of
 from flows.dispatch.profile import Plug
 from flows.errors import NoPlanError
 from flows.mapping.chargers import VOLTAGE_V
@@ -47,6 +47,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
         stays=tuple(_told(stay, cars[stay.battery_id], chargers, prices, room) for stay in stays),
+        sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
 
 
@@ -157,7 +158,24 @@ def _plugs(chargers: Mapping[str, Row], shares: FallbackShares) -> Iterator[Plan
                 voltage_v=volts, most_kw=most,
             ),
             feeds_kw=float(row["max_discharge_current_a"] or 0.0) * kw_of_ampere,
-            fallback_kw=min(most, shares.of(str(row["site_id"]))),
+            fallback_kw=min(most, shares.of(str(row["site_id"]))), site_id=str(row["site_id"]),
+            least_kw=float(row["min_current_a"] or 0.0) * kw_of_ampere,
+        )  # fmt: skip
+
+
+def _sites(sites: pd.DataFrame, site_slots: pd.DataFrame, slots: pd.DatetimeIndex) -> Iterator[PlanSite]:
+    """All sites, each with its other load as the plan expects it; 0 where nothing is known."""
+    loads = {str(site): own for site, own in site_slots.groupby("site_id")}
+    parents = _parents(sites)
+    for row in records(sites):
+        name, base = str(row["site_id"]), np.zeros(len(slots))
+        if name in loads:
+            told = loads[name].set_index("interval_start_utc")["base_load_kw"]
+            base = told.reindex(slots).fillna(0.0).to_numpy(dtype=np.float64)
+        yield PlanSite(
+            site_id=name, import_limit_kw=float(row["import_limit_kw"]),
+            export_limit_kw=float(row["export_limit_kw"]), parent_id=parents.get(name),
+            base_kw=tuple(base.tolist()),
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from flows.mapping.chargers import least_powers
+from flows.mapping.grid_limits import with_grid_limits
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.past import FOLLOWED
 from flows.mapping.site_tree import billed_sites, sites_of
@@ -77,7 +78,7 @@ def day_problem(
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
             stays = worth.of(stays, cars, told, linked=linked)
-        return DayProblem(
+        problem = DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,
             import_price_eur_per_kwh=buy,
@@ -107,6 +108,7 @@ def day_problem(
             day_starts=horizon.day_starts,
             may_discharge=able,
         )
+        return with_grid_limits(problem, around.limits_kw)
 
     alone = asked(stays, linked=False)
     if as_told:
@@ -114,6 +116,8 @@ def day_problem(
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
         alone = asked(certain, linked=False)
+    if alone.constraints:  # beside these no stay carries on from the one before
+        return alone
     of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
     priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
     linked = _linked(priced, inputs.later[of_cars])

@@ -1,4 +1,4 @@
-"""What lies around the cars of a plan: what their sites draw besides, and what emissions the grid has."""
+"""What lies around the cars of a plan: other load and limits of their sites, emissions of the grid."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _LONGEST = pd.Timedelta(hours=1)
 class Surroundings:
     """load_kw: what sites draw besides cars, less what they generate, kW by site_id [T]. co2_kg_per_kwh: [T].
 
-    None and a site that is absent: nothing is known. rows: of core_site_load and core_co2, those used.
+    limits_kw: what the grid lets sites draw and feed back, by site_id, NaN where nothing is said [T] each.
+    None and a site that is absent: nothing is known. rows: of the core tables, those used.
     """
 
     load_kw: Mapping[str, Prices]
+    limits_kw: Mapping[str, tuple[Prices, Prices]]
     co2_kg_per_kwh: Prices | None
     rows: Mapping[str, pd.DataFrame]
 
@@ -36,6 +38,9 @@ class Surroundings:
         """
         since = horizon.start - HISTORY - _LONGEST
         loads = known.read("core_site_load", where={"site_id": site_ids}, start=since, end=horizon.end)
+        limits = known.read(
+            "core_site_limit", where={"site_id": site_ids}, start=horizon.start - _LONGEST, end=horizon.end
+        )
         emissions = None
         if co2:
             emissions = known.read("core_co2", where={"zone": horizon.zone}, start=since, end=horizon.end)
@@ -46,8 +51,16 @@ class Surroundings:
         }
         return cls(
             load_kw=found,
+            limits_kw={
+                str(site): (
+                    spread(own, horizon.slots, "import_limit_kw"),
+                    spread(own, horizon.slots, "export_limit_kw"),
+                )
+                for site, own in limits.groupby("site_id")
+            },
             co2_kg_per_kwh=None if emissions is None else _whole(emissions, "co2_kg_per_kwh", horizon),
-            rows={"site_load": loads} | ({} if emissions is None else {"co2": emissions}),
+            rows={"site_load": loads, "site_limits": limits}
+            | ({} if emissions is None else {"co2": emissions}),
         )
 
     @property
@@ -55,10 +68,12 @@ class Surroundings:
         """Hash of all of it."""
         co2 = self.co2_kg_per_kwh
         loads = sorted((site, load.tolist()) for site, load in self.load_kw.items())
-        return hash_values([loads, None if co2 is None else co2.tolist()])
+        limits = sorted((site, *(one.tolist() for one in pair)) for site, pair in self.limits_kw.items())
+        told = [loads, None if co2 is None else co2.tolist()]
+        return hash_values([*told, limits] if limits else told)
 
 
-NO_SURROUNDINGS = Surroundings(load_kw={}, co2_kg_per_kwh=None, rows={})
+NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, co2_kg_per_kwh=None, rows={})
 
 
 def _whole(rows: pd.DataFrame, value: str, horizon: Horizon) -> Prices | None:

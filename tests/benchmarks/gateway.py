@@ -2,13 +2,15 @@
 
 Three things, each with the gateway in a process of its own: `fleet` (resident memory alone and with so many
 stations connected, and the time from a new plan's file to the last station that has it), `plug-in` (from a
-car's plug-in to its profile at the station, so many at once) and `day` (stations of 2.1 and of 1.6 over one
-night at so many times the speed, some faulty, the gateway killed and started again in the middle).
+car's plug-in to its profile at the station, so many at once) and `day` (stations of 2.1 and of 1.6 behind one
+feeder, whose limit is the largest sum of the plan, over one night at so many times the speed, some faulty or
+greedy, the gateway killed and started again in the middle).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -30,6 +32,8 @@ from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
 from tests.benchmarks.data import benchmark_parser
 from tests.flows.depots import (
     PASSWORD,
+    above,
+    at_site,
     folders,
     free_port,
     made_plan,
@@ -41,10 +45,12 @@ from tests.flows.depots import (
 )  # fmt: skip
 
 NIGHT = 56
+METER_S = 300.0
 FAULTY = {
-    3: Fault.REFUSING, 9: Fault.SILENT, 15: Fault.DISOBEYING, 21: Fault.LATE, 27: Fault.RECONNECTING,
-    33: Fault.DUPLICATE, 52: Fault.DUPLICATE, 55: Fault.LATE,
+    3: Fault.REFUSING, 9: Fault.SILENT, 15: Fault.DISOBEYING, 18: Fault.GREEDY, 21: Fault.LATE,
+    27: Fault.RECONNECTING, 33: Fault.DUPLICATE, 52: Fault.DUPLICATE, 55: Fault.LATE, 58: Fault.GREEDY,
 }  # fmt: skip
+DISOBEY = (Fault.REFUSING, Fault.SILENT, Fault.DISOBEYING, Fault.GREEDY)
 
 
 def gateway_of(root: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
@@ -181,7 +187,20 @@ def night(count: int, old: int, start: datetime) -> PlanFile:
     joined = {
         name: tuple(x for part in parts for x in getattr(part, name)) for name in ("cars", "plugs", "stays")
     }
-    return replace(parts[0], first_slot=start, **joined)
+    plan = replace(parts[0], first_slot=start, **joined)
+    limit_kw = max(planned_kw(plan).values())
+    plugs = tuple(replace(one, fallback_kw=limit_kw / count) for one in plan.plugs)
+    return at_site(replace(plan, plugs=plugs), limit_kw)
+
+
+def planned_kw(plan: PlanFile) -> dict[datetime, float]:
+    """What the plan draws by quarter-hour, kW."""
+    found: dict[datetime, float] = {}
+    for stay in plan.stays:
+        for place, power in enumerate(stay.slots.power_kw):
+            begin = stay.first_slot + place * QUARTER
+            found[begin] = found.get(begin, 0.0) + float(power)
+    return found
 
 
 async def day(root: Path, count: int, old: int, speed: float) -> None:
@@ -191,12 +210,14 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
     folders(root, plan)
     write_config(root, range(1, count + 1))
     port, begin = free_port(), start - timedelta(minutes=30)
+    began = time.monotonic()
     process = gateway_of(root, port, "--as-of", begin.isoformat(), "--speed", str(speed))
     await heard(port)
+    start_s = time.monotonic() - began
     setups = {
         station(n): Setup(
             url=f"ws://127.0.0.1:{port}", password=PASSWORD, version="2.1" if n <= count - old else "1.6",
-            speed=speed, meter_s=300.0, faults=frozenset({FAULTY[n]} if n in FAULTY else ()),
+            speed=speed, meter_s=METER_S, faults=frozenset({FAULTY[n]} if n in FAULTY else ()),
         )
         for n in range(1, count + 1)
     }  # fmt: skip
@@ -204,10 +225,13 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
     running = asyncio.gather(*(one.run() for one in stations))
     await until(lambda: all(one.connected.is_set() for one in stations), 120)
     await until(lambda: stations[0].clock.true > start + timedelta(hours=7), 3600)
+    killed = stations[0].clock.true
     process.kill()
     process.wait()
-    at = stations[0].clock.true + timedelta(seconds=3.0 * speed)  # what its start takes
+    at = stations[0].clock.true + timedelta(seconds=start_s * speed)
     process = gateway_of(root, port, "--as-of", at.isoformat(), "--speed", str(speed))
+    await until(lambda: all(one.connected.is_set() for one in stations if one.clock.true < _leaves(one)), 120)
+    back = stations[0].clock.true
     try:
         await running
         with suppress(TimeoutError):
@@ -216,6 +240,26 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
     finally:
         end(process)
     _tell(root, plan, stations, told)
+    limit = plan.sites[0].import_limit_kw
+    most, times = above(stations, limit)
+    away = [one for one in times if killed <= one[0] < back]
+    longest = max((length for _, length, _ in times if length), default=timedelta())
+    print(
+        f"  feeder of {limit:.1f} kW: {most:.1f} kW at the most at once; above it {len(times)} times, "
+        f"{sum((length for _, length, _ in times), timedelta())} in all, {longest} at the longest "
+        f"(a meter interval is {timedelta(seconds=METER_S)}); {len(away)} of them began in the "
+        f"{back - killed} without a gateway"
+    )
+    for since, length, kw in sorted(times, key=lambda one: -one[1])[:5]:
+        print(f"    {since:%H:%M:%S} for {length.total_seconds():.0f} s by {kw:.2f} kW at the most")
+    whole = [json.loads(line) for line in (root / "gateway" / "alerts.jsonl").read_text().splitlines()]
+    counted = {kind: sum(one["kind"] == kind for one in whole) for kind in sorted({o["kind"] for o in whole})}
+    sent = max(len(one.set_profiles) for one in stations)
+    print(f"  alerts: {counted}; profiles sent to a station: {sent} at the most")
+
+
+def _leaves(one: SimulatedStation) -> datetime:
+    return max(visit.departure for visit in one.visits)
 
 
 def _over(root: Path) -> set[str]:
@@ -232,7 +276,7 @@ def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told
         did = one.drawn_kwh - one.fed_kwh
         own = [row for (battery, _), row in rows.items() if battery == f"CAR{number}"]
         lost.append(abs(did - sum(float(row["import_kwh"]) - float(row["export_kwh"]) for row in own)))
-        if FAULTY.get(number) not in (Fault.REFUSING, Fault.SILENT, Fault.DISOBEYING):
+        if FAULTY.get(number) not in DISOBEY:
             off.append(abs(did - wanted) / moved)
         if one.missed:
             print(
@@ -241,16 +285,11 @@ def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told
     sums: dict[str, float] = {}
     for (_, begin), row in rows.items():
         sums[begin] = sums.get(begin, 0.0) + 4 * (float(row["import_kwh"]) - float(row["export_kwh"]))
-    limit: dict[str, float] = {}
-    for stay in plan.stays:
-        for place, power in enumerate(stay.slots.power_kw):
-            begin = (stay.first_slot + place * QUARTER).isoformat().replace("+00:00", "Z")
-            limit[begin] = limit.get(begin, 0.0) + float(power)
     print(
         f"{len(stations)} stations, one night: {len(_over(root))} stays told, energy off the plan "
         f"where cars obey: median {statistics.median(off):.2%}, most {max(off):.2%}; "
         f"meters less rows: most {max(lost):.3f} kWh; "
-        f"largest draw of all {max(sums.values()):.1f} kW, planned {max(limit.values()):.1f} kW"
+        f"largest draw of all {max(sums.values()):.1f} kW, planned {max(planned_kw(plan).values()):.1f} kW"
     )
     if untold := sorted({one.session_id for one in plan.stays} - _over(root)):
         print(f"  not told: {', '.join(untold)}")

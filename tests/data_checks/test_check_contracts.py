@@ -15,6 +15,7 @@ from tests.warehouse.builders import (
     landed,
     metering,
     prices,
+    site_limits,
     site_load,
     soc_power,
     tariffs,
@@ -58,6 +59,7 @@ GOOD = {
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
+    "site_limits": site_limits(quarters=4),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,9 @@ from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.server import Gateway
 from flows.dispatch.merge import Stay
-from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanStay, text_of
+from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanSite, PlanStay, text_of
 from flows.dispatch.profile import Plug
+from flows.dispatch.simulator.station import SimulatedStation
 from warehouse.files import write_whole
 
 START = datetime(2026, 6, 16, 16, 0, tzinfo=UTC)
@@ -78,6 +79,27 @@ def _stay(number: int, powers: Powers, first: datetime) -> PlanStay:
             efficiency_discharge=EFFICIENCY,
         ),
     )  # fmt: skip
+
+
+def at_site(
+    plan: PlanFile,
+    import_kw: float,
+    export_kw: float = 1e6,
+    *,
+    base_kw: Powers | None = None,
+    yards: Mapping[str, tuple[float, Iterable[int]]] | None = None,
+) -> PlanFile:
+    """A plan whose plugs stand at a site "depot", or at yards of it: their limits and numbers."""
+    base = tuple(base_kw or [])
+    below = {station(number): name for name, (_, own) in (yards or {}).items() for number in own}
+    sites = [
+        PlanSite(site_id="depot", import_limit_kw=import_kw, export_limit_kw=export_kw, parent_id=None,
+                 base_kw=base),
+        *(PlanSite(site_id=name, import_limit_kw=kw, export_limit_kw=1e6, parent_id="depot", base_kw=())
+          for name, (kw, _) in (yards or {}).items()),
+    ]  # fmt: skip
+    plugs = [replace(one, site_id=below.get(one.plug.station_id, "depot")) for one in plan.plugs]
+    return replace(plan, plugs=tuple(plugs), sites=tuple(sites))
 
 
 def write_plan(folder: Path, plan: PlanFile, name: str = "dispatch_2026-06-16_DE-LU.json") -> None:
@@ -141,6 +163,31 @@ def rows_of(root: Path, kind: str) -> list[dict[str, str]]:
 
 def kinds(gateway: Gateway) -> set[str]:
     return {one["kind"] for one in gateway.desk.alerts.newest}
+
+
+def above(
+    stations: Sequence[SimulatedStation], limit_kw: float
+) -> tuple[float, list[tuple[datetime, timedelta, float]]]:
+    """The most that all drew at once, and when it was above a limit: since when, how long, by how much."""
+    steps = sorted(
+        ((at, number, power) for number, one in enumerate(stations) for at, _, power in
+         [*one.followed, *((visit.departure, 0.0, 0.0) for visit in one.visits)]),
+        key=lambda step: step[0],
+    )  # fmt: skip
+    drawn, most, since, worst = dict.fromkeys(range(len(stations)), 0.0), 0.0, None, 0.0
+    found: list[tuple[datetime, timedelta, float]] = []
+    for place, (at, number, power) in enumerate(steps):
+        drawn[number] = power
+        if place + 1 < len(steps) and steps[place + 1][0] == at:
+            continue
+        total = sum(drawn.values())
+        most = max(most, total)
+        if total > limit_kw + 0.01:
+            since, worst = since or at, max(worst, total - limit_kw)
+        elif since is not None:
+            found.append((since, at - since, worst))
+            since, worst = None, 0.0
+    return most, found
 
 
 def later(plan: PlanFile, number: int, powers: Powers, **changed: Any) -> PlanFile:

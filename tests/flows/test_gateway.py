@@ -178,9 +178,9 @@ def test_messages_that_come_twice_count_once(tmp_path: Path) -> None:
     async def day(version: Version, root: Path) -> list[dict[str, str]]:
         plan = made_plan({1: HOUR})
         folders(root, plan)
-        async with serving(root, [1], speed=900.0) as (gateway, url):
-            stations = simulated(plan, url, version=version, speed=900.0, faults=frozenset({Fault.DUPLICATE}))
-            await asyncio.wait_for(drive(stations), 30)
+        async with serving(root, [1], speed=300.0) as (gateway, url):
+            stations = simulated(plan, url, version=version, speed=300.0, faults=frozenset({Fault.DUPLICATE}))
+            await asyncio.wait_for(drive(stations), 60)
             assert len(gateway.desk.book.transactions) == 1
         return rows_of(root, "metering")
 

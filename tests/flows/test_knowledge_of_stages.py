@@ -91,6 +91,7 @@ TOLD = {
     "sites": site_rows(),
     "chargers": charger_rows(max_discharge_current_a=16.0),
     "site_load": hourly(DAY, 1, "load_kw", 2.0, site_id="yard"),
+    "site_limits": hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
 }
 HOSTILE = {
@@ -105,6 +106,7 @@ HOSTILE = {
     "sites": site_rows().assign(import_limit_kw=3.0, export_limit_kw=0.0, parent_id="yard"),
     "chargers": charger_rows(max_current_a=6.0),
     "site_load": hourly(DAY, 1, "load_kw", 29.0, site_id="yard"),
+    "site_limits": hourly(DAY, 1, "import_limit_kw", 0.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
 }
 
@@ -151,6 +153,7 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
         "prices",
         "co2",
         "site_load",
+        "site_limits",
         "sessions",
         "telemetry",
         "checkups",

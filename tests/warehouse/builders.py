@@ -118,6 +118,11 @@ def site_load(quarters=1, start="2020-03-29T00:00Z"):
     )
 
 
+def site_limits(quarters=1, start="2020-03-29T00:00Z"):
+    """What the grid lets the depot draw."""
+    return site_load(quarters, start).drop(columns="load_kw").assign(import_limit_kw=4.2, export_limit_kw=0.0)
+
+
 def co2(hours=1):
     """Emissions of the hours of `prices`."""
     return prices(hours=hours).drop(columns="price_eur_per_kwh").assign(co2_kg_per_kwh=0.4)

@@ -34,8 +34,8 @@ def stays() -> pd.DataFrame:
 
 
 def checkups() -> pd.DataFrame:
-    row = {"battery_id": "CAR1", "time_utc": T0, "capacity_ah": 150.0, "temperature_degc": 25.0}
-    return pd.DataFrame([row | {"resistance_ohm": 0.1}])
+    row = {"battery_id": "CAR1", "time_utc": T0, "temperature_degc": 25.0}
+    return pd.DataFrame([row | {"capacity_ah": 150.0, "resistance_ohm": 0.1}])
 
 
 def sites() -> pd.DataFrame:
@@ -55,11 +55,11 @@ ROWS = {
     "metering": (metering(quarters=1, start=T0), "import_kwh", 2.0),
     "chargers": (builders.chargers(), "max_current_a", 32.0),
     "site_load": (builders.site_load(), "load_kw", 5.0),
+    "site_limits": (builders.site_limits(), "import_limit_kw", 5.0),
     "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
 }
 EVENTS = {
-    "prices": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
-    "tariffs": dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC),
+    **dict.fromkeys(("prices", "tariffs"), dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC)),
     "telemetry": T0,
     "soc_power": T0,
     "sessions": T0,
@@ -180,7 +180,7 @@ def test_of_stays_of_one_car_told_at_one_moment_the_one_landed_later_holds(
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
 
-@pytest.mark.parametrize("dataset", ["fleet", "sites", "chargers", "site_load", "co2"])
+@pytest.mark.parametrize("dataset", ["fleet", "sites", "chargers", "site_load", "site_limits", "co2"])
 def test_what_has_no_event_needs_a_column(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(OptionError, match=rf"history\.csv, column received: 'event' {dataset} have no event"):
         read(tmp_path, dataset, ROWS[dataset][0], "event")

@@ -238,6 +238,21 @@ SITE_LOAD = TableContract(
     key=("site_id", "interval_start_utc"),
 )  # fmt: skip
 
+SITE_LIMIT = TableContract(
+    name="site_limit",
+    description="What the grid lets a site draw and feed back for a while, below its own limits.",
+    columns=(
+        identifier("site_id", "Site", "depot"),
+        moment("interval_start_utc", "Start of the half-open interval", example=_hours(-1)),
+        _RESOLUTION,
+        number("import_limit_kw", "kW", "Largest power drawn then; none without", 0.0, 1e6, nullable=True,
+               example=4.2, default="its own limit"),
+        number("export_limit_kw", "kW", "Largest power fed back then; none without", 0.0, 1e6, nullable=True,
+               example=0.0, default="its own limit"),
+    ),
+    key=("site_id", "interval_start_utc"),
+)  # fmt: skip
+
 CO2 = TableContract(
     name="co2",
     description="Emissions of the grid's electricity per bidding zone and interval: expected or measured.",
@@ -277,6 +292,7 @@ DATASETS = {
     "sites": SITE,
     "chargers": CHARGER,
     "site_load": SITE_LOAD,
+    "site_limits": SITE_LIMIT,
     "co2": CO2,
     "checkups": CHECKUP,
 }

@@ -30,6 +30,13 @@ class Kind(StrEnum):
     REFUSES_TO_DISCHARGE = "refuses to discharge"
     FAULT = "fault"
     LEFT_EARLY = "left early"
+    SIGNAL = "limited by the grid"
+    SIGNAL_LIFTED = "limit lifted"
+    SIGNAL_REFUSED = "signal refused"
+    CURTAILED = "curtailed"
+    LET_GO = "let go"
+    NO_LOOK = "limits not looked at"
+    SITE_ABOVE = "site above its limit"
     UNKNOWN_CAR = "unknown car"
     CLOCK_OFF = "clock off"
     PLAN_REFUSED = "plan refused"
@@ -52,17 +59,23 @@ class Alerts:
         *,
         evse: int | None = None,
         battery_id: str | None = None,
+        site_id: str | None = None,
+        each: bool = False,
     ) -> bool:
-        """Tell of something; whether it was new. What goes on is counted, and told anew every hour."""
+        """Tell of something; whether it was new. What goes on is counted, and told anew every hour.
+
+        each: it does not go on, every time is another.
+        """
         now = self._clock()
-        key = (kind, station, str(evse), battery_id or "")
+        key = (kind, station, str(evse), battery_id or "", site_id or "")
         before = self._last.get(key)
-        if before is not None and now.timestamp() - before["first"] < _AGAIN_S:
+        if not each and before is not None and now.timestamp() - before["first"] < _AGAIN_S:
             before["told"] |= {"count": before["told"]["count"] + 1, "last_utc": _text(now)}
             return False
         told = {
             "at_utc": _text(now), "kind": str(kind), "station": station, "evse": evse,
-            "battery_id": battery_id, "problem": problem[:500], "count": 1, "last_utc": _text(now),
+            "battery_id": battery_id, "site_id": site_id, "problem": problem[:500], "count": 1,
+            "last_utc": _text(now),
         }  # fmt: skip
         self._last = {
             name: one for name, one in self._last.items() if now.timestamp() - one["first"] < _AGAIN_S

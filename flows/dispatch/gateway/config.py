@@ -1,4 +1,4 @@
-"""gateway.toml: the stations that may connect with their passwords, and whose car a token is.
+"""gateway.toml: the stations that may connect with their passwords, whose car a token is, margins of sites.
 
     [stations]
     "DEPOT-1" = "sixteen characters or more"
@@ -6,6 +6,9 @@
     [cars]
     "04A2B3C4" = "CAR1"            # the token that is shown
     "DEPOT-1 evse 1" = "CAR2"      # whatever is plugged in there
+
+    [margins]
+    "yard" = 2.0                   # kW that stay free below the limits of this site
 
 Only its owner may read the file.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -31,10 +35,11 @@ _HINT = f'{FILE_NAME} of mode 0600: [stations] with a line "STATION" = "PASSWORD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """stations: id → password. cars: token in capitals, or place, → battery_id."""
+    """stations: id → password. cars: token in capitals, or place, → battery_id. margins: site_id → kW."""
 
     stations: Mapping[str, str]
     cars: Mapping[str, str] = field(default_factory=dict)
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     def admits(self, station: str, authorization: str | None) -> bool:
         """Whether a station may connect with this header of HTTP basic authentication."""
@@ -64,7 +69,7 @@ def load_config(path: Path) -> GatewayConfig:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     if mode & 0o077:
         raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
-    if strange := sorted(told.keys() - {"stations", "cars"}):
+    if strange := sorted(told.keys() - {"stations", "cars", "margins"}):
         raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
     stations, cars = (_texts(told.get(name, {}), name, path) for name in ("stations", "cars"))
     if not stations:
@@ -74,7 +79,19 @@ def load_config(path: Path) -> GatewayConfig:
             raise UsageError(f"{path}: {name!r} is no id of a station", hint=_HINT)
         if len(password) < _LEAST:
             raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
-    return GatewayConfig(stations=stations, cars={key.upper(): car for key, car in cars.items()})
+    margins = _margins(told.get("margins", {}), path)
+    return GatewayConfig(
+        stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins
+    )
+
+
+def _margins(value: object, path: Path) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: [margins] is no table", hint=_HINT)
+    for site, one in value.items():
+        if not isinstance(one, int | float) or isinstance(one, bool) or not 0 <= one < math.inf:
+            raise UsageError(f"{path}: [margins] {site} = {one!r} is no number of kW", hint=_HINT)
+    return {site: float(one) for site, one in value.items()}
 
 
 def _texts(value: object, name: str, path: Path) -> dict[str, str]:

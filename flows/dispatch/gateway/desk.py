@@ -18,9 +18,12 @@ from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
+from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
 from flows.dispatch.gateway.plans import Found, PlanFolder
+from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
+from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
@@ -40,11 +43,20 @@ class Desk:
         self.plans = PlanFolder(
             plans, state / "plans", lambda name, why: self.alerts.tell(Kind.PLAN_REFUSED, name, why)
         )
+        self.signals = SignalFolder(
+            plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
+            lambda name, why: self.alerts.tell(Kind.SIGNAL_REFUSED, name, why),
+        )  # fmt: skip
+        self._signal_rows = SignalRows(state / "limits_told.json", inbox)
         self.book, self.rows = Book(), Rows()
         self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
         self._undelivered: dict[int, Files] = {}
         self._journal = Journal(state / "journal.jsonl")
+        self.guard = Guard(
+            plans=self.plans, alerts=self.alerts, running=lambda: self.book.running, ask=self.ask,
+            keep=self._keep_guard, clock=clock, signalled=self.signals.at, margins=config.margins,
+        )  # fmt: skip
         for record in self._journal.records():
             self._replay(record)
         if not any(self._journal.records()):
@@ -77,6 +89,12 @@ class Desk:
         self._watch(station, action, came)
         return came
 
+    def _keep_guard(self, record: Mapping[str, Any]) -> None:
+        try:
+            self._journal.append(record)
+        except OSError as error:  # it holds all the same, until the gateway ends
+            self.alerts.tell(Kind.DISK, "", f"who is held back cannot be kept: {error.strerror}")
+
     def _apply(self, record: Mapping[str, Any]) -> Came | None:
         came = self.book.apply(record)
         if came is not None and not came.again:
@@ -90,6 +108,8 @@ class Desk:
                     self._id = record["id"]
                 case "m":
                     self._apply(record)
+                case "guard":
+                    self.guard.take_record(record)
                 case "flush":
                     self._flushes = record["n"]
                     self._undelivered[record["n"]] = self.rows.take(self.book, self._name(record["n"]))
@@ -98,6 +118,7 @@ class Desk:
                 case "snapshot":
                     self._id, self._flushes = record["id"], record["n"]
                     self.book, self.rows = Book.of_record(record["book"]), Rows.of_record(record["rows"])
+                    self.guard.take_record(record["guard"])
         except (KeyError, TypeError, ValueError) as error:
             self.alerts.tell(
                 Kind.DISK, "", f"a record of the journal cannot be used: {type(error).__name__}: {error}"
@@ -180,6 +201,26 @@ class Desk:
             self.alerts.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
 
+    def look_at_signals(self) -> bool:
+        """Take what the grid says; whether that changed anything."""
+        come, lifted = self.signals.look()
+        for kind, limits in ((Kind.SIGNAL, come), (Kind.SIGNAL_LIFTED, lifted)):
+            for one in limits:
+                known = self.plans.site(one.site_id) is not None
+                what = f"{one}{'' if known else '; no plan knows that site'}"
+                self.alerts.tell(kind, "", what, site_id=one.site_id, each=True)
+                self.ask(f"{kind}: {what}")
+        if come or lifted:
+            self.tell_limits()
+        return bool(come or lifted)
+
+    def tell_limits(self) -> None:
+        """Have what the grid's signals come to in the inbox."""
+        try:
+            self._signal_rows.tell(self.signals.limits, self.now_s(), self._id)
+        except OSError as error:
+            self.alerts.tell(Kind.DISK, "", f"limits wait, the inbox cannot be written: {error.strerror}")
+
     def ask(self, why: str) -> None:
         """Ask whoever plans for a new plan."""
         told = {"asked_utc": self.clock().isoformat(timespec="seconds"), "why": why}
@@ -232,11 +273,12 @@ class Desk:
         """Drop what has long been over, and shorten the journal where it has become long."""
         self.book.forget(self.now_s())
         self.rows.quarters.forget(self.now_s())
+        self.tell_limits()
         if not self._undelivered:
             self._journal.shorten(
                 lambda: {
                     "k": "snapshot", "id": self._id, "n": self._flushes, "book": self.book.to_record(),
-                    "rows": self.rows.to_record(),
+                    "rows": self.rows.to_record(), "guard": self.guard.to_record(),
                 }
             )  # fmt: skip
 

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from flows.dispatch.gateway.alerts import Kind
 from flows.dispatch.gateway.readings import Reading
-from flows.dispatch.gateway.wanted import Wanted
+from flows.dispatch.gateway.way import LEAST_KW, SHARE
 
-_LEAST_KW, _SHARE = 0.5, 0.1
-_SETTLES = timedelta(seconds=60)
+SETTLES = timedelta(seconds=60)
 """So long a car may take to get to a new power."""
 _IN_A_ROW = 2
 _FULL = 0.97
@@ -22,26 +21,25 @@ class Follower:
         self._off = 0
         self._told = False
 
-    def judge(self, wanted: Wanted, reading: Reading) -> tuple[Kind, str] | None:
-        """What there is to tell of a reading, if anything."""
-        at = datetime.fromtimestamp(reading.at, UTC)
-        asked = wanted.asks(at)
-        if reading.power_kw is None or asked is None or asked != wanted.asks(at - _SETTLES):
+    def judge(self, asked_kw: float, reading: Reading) -> tuple[Kind, str] | None:
+        """What there is to tell of a reading, if anything; asked_kw: for SETTLES, at least, before it."""
+        if reading.power_kw is None:
             return None
-        kind = _deviation(asked, reading.power_kw, reading.soc)
+        kind = _deviation(asked_kw, reading.power_kw, reading.soc)
         self._off = self._off + 1 if kind else 0
         self._told = self._told and kind is not None
         if kind is None or self._told or self._off < _IN_A_ROW:
             return None
         self._told = True
+        since = datetime.fromtimestamp(reading.at, UTC) - SETTLES
         return (
             kind,
-            f"{reading.power_kw:.2f} kW where {asked:.2f} kW were asked for since {at - _SETTLES:%H:%M} UTC",
+            f"{reading.power_kw:.2f} kW where {asked_kw:.2f} kW were asked for since {since:%H:%M} UTC",
         )
 
 
 def _deviation(asked: float, metered: float, soc: float | None) -> Kind | None:
-    spare = max(_LEAST_KW, _SHARE * abs(asked))
+    spare = max(LEAST_KW, SHARE * abs(asked))
     if abs(metered - asked) <= spare:
         return None
     if asked < -spare and metered > -spare:

@@ -6,11 +6,21 @@ A file that cannot be used changes nothing: what was there stays. With the folde
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from flows.dispatch.plan_file import PATTERN, PlanCar, PlanFile, PlanFileError, PlanPlug, PlanStay, plan_of
+from flows.dispatch.plan_file import (
+    PATTERN,
+    QUARTER,
+    PlanCar,
+    PlanFile,
+    PlanFileError,
+    PlanPlug,
+    PlanSite,
+    PlanStay,
+    plan_of,
+)
 from warehouse.files import make_folder, write_whole
 
 _MOST_BYTES = 256_000_000
@@ -27,6 +37,15 @@ class Found:
     stay: PlanStay
 
 
+@dataclass(slots=True, kw_only=True)
+class _Index:
+    """of: the plans that it is of. sites: with their plans, the newest first."""
+
+    of: object
+    plugs: dict[tuple[str, int], PlanPlug] = field(default_factory=dict)
+    sites: dict[str, list[tuple[PlanFile, PlanSite]]] = field(default_factory=dict)
+
+
 class PlanFolder:
     """The plans of `folder`, with copies in `own`. refused: is told the name of a bad file, and why."""
 
@@ -34,6 +53,7 @@ class PlanFolder:
         self._folder, self._own, self._refused = folder, make_folder(own), refused
         self._seen: dict[str, tuple[int, int]] = {}
         self._plans: dict[str, PlanFile] = {}
+        self._index = _Index(of=None)
         for file in sorted(own.glob(PATTERN)):
             self._load(file)
 
@@ -63,24 +83,33 @@ class PlanFolder:
 
     def plug(self, station: str, evse: int) -> PlanPlug | None:
         """A connector, by the newest plan that knows it."""
-        return next(
-            (
-                one
-                for plan in self.plans
-                for one in plan.plugs
-                if (one.plug.station_id, one.plug.evse) == (station, evse)
-            ),
-            None,
-        )
+        return self._indexed().plugs.get((station, evse))
 
     def plugs(self, station: str) -> list[PlanPlug]:
         """The connectors of a station, each by the newest plan that knows it."""
-        found: dict[int, PlanPlug] = {}
-        for plan in self.plans:
-            for one in plan.plugs:
-                if one.plug.station_id == station:
-                    found.setdefault(one.plug.evse, one)
-        return list(found.values())
+        return [one for (name, _), one in self._indexed().plugs.items() if name == station]
+
+    @property
+    def edition(self) -> object:
+        """Another one whenever a plan has come or gone."""
+        return self._plans
+
+    def site(self, site_id: str) -> PlanSite | None:
+        """A site, by the newest plan that knows it."""
+        told = self._indexed().sites.get(site_id)
+        return told[0][1] if told else None
+
+    def base_kw(self, site_id: str, moment: datetime) -> float:
+        """What is expected to be drawn at a site besides cars: by the newest plan that spans the moment.
+
+        Where none does, the most that the newest expects at any time; 0 where nothing is known.
+        """
+        told = self._indexed().sites.get(site_id, [])
+        for plan, one in told:
+            place = (moment - plan.first_slot) // QUARTER
+            if 0 <= place < len(one.base_kw):
+                return one.base_kw[place]
+        return max((kw for _, one in told[:1] for kw in one.base_kw), default=0.0)
 
     def car(self, battery_id: str) -> PlanCar | None:
         """A car, by the newest plan that knows it."""
@@ -110,6 +139,18 @@ class PlanFolder:
                 )
                 if mine:
                     yield Found(plan=plan, stay=stay)
+
+    def _indexed(self) -> _Index:
+        """Connectors and sites by their names; made anew where a plan has come or gone."""
+        if self._index.of is not self._plans:
+            found = _Index(of=self._plans)
+            for plan in self.plans:
+                for plug in plan.plugs:
+                    found.plugs.setdefault((plug.plug.station_id, plug.plug.evse), plug)
+                for site in plan.sites:
+                    found.sites.setdefault(site.site_id, []).append((plan, site))
+            self._index = found
+        return self._index
 
     def _take(self, file: Path) -> bool:
         before = self._plans.get(file.name)

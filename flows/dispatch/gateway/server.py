@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import ssl
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _SPOKEN: dict[str, Version] = {"ocpp2.1": "2.1", "ocpp2.0.1": "2.0.1", "ocpp1.6"
 _LARGEST_FRAME = 262_144
 _ANSWER_S = 10.0
 _TICK_S = 0.5
+_LOOK_S, _LEAST_LOOK_S = 1.0, 0.05
 _REFUSED = {"WWW-Authenticate": 'Basic realm="ocpp"', "Content-Length": "0", "Connection": "close"}
 _SLOW_TICKS = 120
 _AFTER_FAULT_S = 10.0
@@ -43,6 +45,7 @@ class Gateway:
         self._answer_s = answer_s
         self._sockets: dict[str, ServerConnection] = {}
         self._slot: object = None
+        self._look = asyncio.Event()
 
     async def run(
         self, host: str, port: int, tls: ssl.SSLContext | None, ready: asyncio.Event | None = None
@@ -58,7 +61,11 @@ class Gateway:
             async with server:
                 if ready is not None:
                     ready.set()
-                await self._tick()
+                watching = asyncio.create_task(self._watch())
+                try:
+                    await self._tick()
+                finally:
+                    watching.cancel()
         except OSError as error:
             raise UsageError(f"{host}:{port} cannot be served: {error.strerror or error}") from error
         finally:
@@ -109,12 +116,30 @@ class Gateway:
             came, answer = self.desk.take(name, version, action, payload)
             if (mine := self.stations.get(name)) is not None:
                 mine.came(action, payload, came)
+            if came is not None and not came.again:
+                self._look.set()
             return answer
 
         return handle
 
     def _odd(self, name: str) -> Any:
         return lambda what: self.desk.alerts.tell(Kind.ODD_FRAME, name, what)
+
+    async def _watch(self) -> None:
+        """Keep the limits of sites: after each message that may change something, and every second."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._look.wait()
+            self._look.clear()
+            began = time.monotonic()
+            try:
+                for name in self.desk.guard.look():
+                    if (mine := self.stations.get(name)) is not None:
+                        mine.changed.set()
+            except Exception as error:  # what cannot be reckoned with now may be at the next look
+                self.desk.alerts.tell(Kind.NO_LOOK, "", f"{type(error).__name__}: {error}")
+            await asyncio.sleep(max(_LEAST_LOOK_S, 4.0 * (time.monotonic() - began)))
 
     async def _tick(self) -> None:
         """Every half second: new plans, urgent rows, the status; now and then what is less urgent."""
@@ -123,6 +148,8 @@ class Gateway:
             now = self.desk.clock()
             slot = int(now.timestamp() // 900)
             new = await asyncio.to_thread(self.desk.plans.look, now)
+            if self.desk.look_at_signals():
+                self._look.set()
             if new or slot != self._slot:
                 self._slot = slot
                 for one in list(self.stations.values()):

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from flows.dispatch.gateway.alerts import Kind
 from flows.dispatch.gateway.book import Came, Transaction
 from flows.dispatch.gateway.desk import Desk
-from flows.dispatch.gateway.follow import Follower
+from flows.dispatch.gateway.follow import SETTLES, Follower
 from flows.dispatch.gateway.link import Link, RefusedError
+from flows.dispatch.gateway.readings import Reading
 from flows.dispatch.gateway.unforeseen import SLACK_S
-from flows.dispatch.gateway.wanted import NoProfileError, Wanted, cannot_feed, fallback, of_stay
+from flows.dispatch.gateway.wanted import (
+    Intended,
+    NoProfileError,
+    Wanted,
+    by_fallback,
+    cannot_feed,
+    fallback,
+    of_stay,
+)
 from flows.dispatch.message import ACTION
 from flows.dispatch.plan_file import PlanPlug
 from flows.dispatch.station import Station, Version
@@ -36,6 +46,9 @@ _VARIABLES = (
 _UNITS = {"Current": "A", "Power": "W", "A": "A", "W": "W"}
 
 
+Made = TypeVar("Made")
+
+
 class Connected:
     """A station from its connection to its end."""
 
@@ -48,7 +61,8 @@ class Connected:
         self.sent = 0
         self._desk, self._link = desk, link
         self._followers: dict[int, Follower] = {}
-        self._made: dict[tuple[Any, ...], Wanted | str] = {}
+        self._given: dict[tuple[int, str], float] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
 
     def came(self, action: str, payload: Mapping[str, Any], came: Came | None) -> None:
         """React to a message that was taken."""
@@ -66,22 +80,38 @@ class Connected:
             return
         if came.began or came.ended or action == "NotifyEVChargingNeeds" or payload.get("idToken"):
             self.changed.set()
+        one = came.transaction
         if came.ended:
-            self.has.pop((came.transaction.evse, str(came.transaction.number)), None)
-            self._followers.pop(came.transaction.number, None)
+            self.has.pop((one.evse, str(one.number)), None)
+            self._followers.pop(one.number, None)
+            self._desk.guard.left(one)
             return
-        has = self.has.get((came.transaction.evse, str(came.transaction.number)))
-        for reading in came.readings if has else ():
-            self._judge(came.transaction, has, reading)
+        for reading in came.readings:
+            self._judge(one, reading)
 
-    def _judge(self, one: Transaction, has: Wanted | None, reading: Any) -> None:
+    def _judge(self, one: Transaction, reading: Reading) -> None:
+        key = (one.evse, str(one.number))
+        has, since = self.has.get(key), max(self._given.get(key, 0.0), one.start)
+        asked = self._asked_kw(one, has, reading.at)
+        if reading.power_kw is None or asked is None or reading.at < since + SETTLES.total_seconds():
+            return
+        self._desk.guard.read(one.number, asked, reading.power_kw)
         follower = self._followers.setdefault(one.number, Follower())
-        if has is None or (found := follower.judge(has, reading)) is None:
+        if has is None or (found := follower.judge(asked, reading)) is None:
             return
         kind, problem = found
         battery = one.car.get("battery_id")
         self._desk.alerts.tell(kind, self.name, problem, evse=one.evse, battery_id=battery)
         self._desk.ask(f"{battery or 'a car'} at {self.name}: {kind}")
+
+    def _asked_kw(self, one: Transaction, has: Wanted | None, at: float) -> float | None:
+        """What a car is asked for at a moment, if it has been for as long as it takes to get there."""
+        moment = datetime.fromtimestamp(at, UTC)
+        if has is not None:
+            asked = has.asks(moment)
+            return asked if asked == has.asks(moment - SETTLES) else None
+        intended = self._desk.guard.intended.get(one.number)
+        return None if intended is None else intended.kw(at)
 
     async def keep(self) -> None:
         """Learn what it takes, then bring it what it is to have, whenever that changes, until cancelled."""
@@ -111,18 +141,31 @@ class Connected:
         return [one for one in found if one is not None]
 
     def _of(self, one: Transaction, at: PlanPlug) -> Wanted | None:
-        """What a running stay is to have; a guest nothing: what is planned there is another car's."""
-        battery = one.car.get("battery_id")
-        if battery is None and one.token is not None:
+        """What a running stay is to have; without a plan nothing, unless it is, or was, held back."""
+        key, intended = self._intended(one, at)
+        guard = self._desk.guard
+        alone = intended is None
+        intended = by_fallback(one, at) if intended is None else intended
+        guard.intended[one.number] = intended
+        curb = guard.curb(one.number)
+        if alone and curb is None and (one.evse, str(one.number)) not in self.has:
             return None
+        make = partial(intended.told, self.station, curb)
+        return self._once((*key, "told", curb), make, one.evse, one.car.get("battery_id"))
+
+    def _intended(self, one: Transaction, at: PlanPlug) -> tuple[tuple[Any, ...], Intended | None]:
+        """The plan of a running stay, and what it rests on; a guest has none: it is another car's."""
+        none, battery = ("alone", one.number, at, self.station), one.car.get("battery_id")
+        if battery is None and one.token is not None:
+            return none, None
         stay = self._desk.plans.stay(battery, at.charger_id, self._desk.clock())
         due = one.car.get("departure")
         if stay is None and due is not None and self._desk.now_s() < due + SLACK_S:
-            return None  # it is about to leave
+            return none, None  # it is about to leave
         if stay is None:
             why = "no plan has a stay of it: it charges by its fallback"
             self._desk.alerts.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
-            return None
+            return none, None
         if stay.stay.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
             kind = Kind.REFUSES_TO_DISCHARGE
             if self._desk.alerts.tell(
@@ -130,12 +173,13 @@ class Connected:
             ):
                 self._desk.ask(f"{stay.stay.battery_id} at {self.name}: {reason}")
         make = partial(of_stay, one, stay, at, self.station)
-        key = (stay.plan.plan_id, stay.plan.as_of, stay.stay.session_id, one.number, str(one.needs), at)
-        return self._once((*key, self.station), make, one.evse, stay.stay.battery_id)
+        plan = (stay.plan.plan_id, stay.plan.as_of, stay.stay.session_id)
+        key = (*plan, one.number, str(one.needs), at, self.station)
+        return key, self._once(key, make, one.evse, stay.stay.battery_id)
 
     def _once(
-        self, key: tuple[Any, ...], make: Callable[[], Wanted], evse: int, battery: str | None
-    ) -> Wanted | None:
+        self, key: tuple[Any, ...], make: Callable[[], Made], evse: int, battery: str | None
+    ) -> Made | None:
         """Make a profile, or take it from before: the same question has the same answer."""
         if key not in self._made:
             try:
@@ -144,7 +188,7 @@ class Connected:
                 self._made[key] = str(error)
             while len(self._made) > _REMEMBERED:
                 del self._made[next(iter(self._made))]
-        made = self._made[key]
+        made: Made | str = self._made[key]
         if isinstance(made, str):
             self._desk.alerts.tell(Kind.NO_PROFILE, self.name, made, evse=evse, battery_id=battery)
             return None
@@ -158,11 +202,13 @@ class Connected:
             status, why = "Rejected", str(error)
         except TimeoutError:
             why = "does not answer: its profile is sent again"
+            self._heard(key, wanted, taken=False)
             if self._desk.alerts.tell(Kind.SILENT, self.name, why, evse=wanted.evse):
                 self._desk.ask(f"{self.name} does not answer")
             asyncio.get_running_loop().call_later(_AGAIN_S, self.changed.set)
             return
         self.sent += 1
+        self._heard(key, wanted, taken=status == "Accepted")
         if status == "Accepted":
             self.has[key] = wanted
             self.refused.pop(key, None)
@@ -174,6 +220,19 @@ class Connected:
             Kind.PROFILE_REJECTED, self.name, f"{status}: {why}", evse=wanted.evse, battery_id=battery
         )
         self._desk.ask(f"{self.name} refused a profile")
+
+    def _heard(self, key: tuple[int, str], wanted: Wanted, *, taken: bool) -> None:
+        """Let the guard of the site know what was taken, and what was not."""
+        guard, number = self._desk.guard, int(key[1]) if key[1].isdecimal() else None
+        if taken:
+            self._given[key] = self._desk.now_s()
+        if number is None:
+            (guard.bare.discard if taken else guard.bare.add)((self.name, wanted.evse))
+        elif taken:
+            guard.deaf.discard(number)
+            guard.has[number] = wanted
+        else:
+            guard.deaf.add(number)
 
     async def _learn(self) -> None:
         """Ask what it takes; what it does not say stays unknown."""

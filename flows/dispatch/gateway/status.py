@@ -24,7 +24,7 @@ def write_status(desk: Desk, stations: Mapping[str, Connected]) -> None:
 
 
 def status_of(desk: Desk, stations: Mapping[str, Connected]) -> dict[str, Any]:
-    """pid, at_utc, plans, stations on the list (connected or not) with their plugs, and the newest alerts."""
+    """pid, at_utc, plans, stations on the list (connected or not) with their plugs, sites, newest alerts."""
     now = desk.clock()
     return {
         "pid": os.getpid(),
@@ -37,6 +37,7 @@ def status_of(desk: Desk, stations: Mapping[str, Connected]) -> dict[str, Any]:
             for one in desk.plans.plans
         ],
         "stations": [_station(desk, name, stations.get(name), now) for name in sorted(desk.config.stations)],
+        "sites": desk.guard.sites(),
         "alerts": list(desk.alerts.newest),
     }  # fmt: skip
 
@@ -64,7 +65,7 @@ def _station(desk: Desk, name: str, mine: Connected | None, now: datetime) -> di
             "since_utc": _text(datetime.fromtimestamp(one.start, UTC)),
             "plan_id": None if has is None else has.plan_id,
             "asked_kw": None if has is None else has.asks(now), "metered_kw": one.power_kw,
-            "soc": one.soc_last,
+            "soc": one.soc_last, **desk.guard.told_of(one.number),
         }
         for one in desk.book.running
         if one.station == name

@@ -1,20 +1,24 @@
 """The profiles that a station is to have: what each connector does alone, each stay's plan.
 
+A plan is told within the bounds that its site's limit puts on the car for now.
+
 Ids and levels stay the same from plan to plan, so that a newer profile takes the place of the older one and
 none is there twice. Whatever breaks a rule, or asks more than station or car can do, does not go out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.plans import Found
 from flows.dispatch.merge import MergeError, Run, Stay, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
@@ -23,6 +27,7 @@ from flows.dispatch.profile import Unit, fallback_request, plan_request
 from flows.dispatch.rules import check_message
 from flows.dispatch.station import Station
 
+_GUEST = timedelta(days=7)
 _SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 """What holds without a plan holds from always on: it does not change with the day."""
 
@@ -92,6 +97,75 @@ class Wanted:
         return mine == its and self.steps(now) == other.steps(now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curb:
+    """Bounds that a site's limit puts on a car for now, kW at its plug; raised: what it makes up."""
+
+    least_kw: float = -math.inf
+    most_kw: float = math.inf
+    raised: Raised | None = None
+
+    def of(self, power_kw: float) -> float:
+        """A power within them."""
+        return min(max(power_kw, self.least_kw), self.most_kw)
+
+    def at(self, moment: float, power_kw: float) -> float:
+        """What becomes of a plan's power at a moment (s since 1970)."""
+        up = self.raised
+        return up.kw if up and 0 <= moment - up.slot < QUARTER.total_seconds() else self.of(power_kw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Intended:
+    """What a running stay is to do before anybody is held back: quarter-hours from `begin` on, in runs."""
+
+    one: Transaction
+    at: PlanPlug
+    begin: datetime
+    runs: tuple[Run, ...]
+    departure: datetime
+    may_feed: bool = True
+    plan_id: str | None = None
+
+    def kw(self, at: float) -> float:
+        """The power at a moment (s since 1970): 0 before it begins, its fallback when it is over."""
+        if at >= self.departure.timestamp():
+            return self.at.fallback_kw
+        place = (at - self.begin.timestamp()) / QUARTER.total_seconds() + self.runs[0].first
+        return next((run.power_kw for run in reversed(self.runs) if run.first <= place), 0.0)
+
+    def told(self, station: Station, curb: Curb | None) -> Wanted:
+        """The profile for its station, within a curb; raises NoProfileError."""
+        runs = self.runs if curb is None else self._within(curb, station.most_periods or PERIODS)
+        request = plan_request(
+            self.at.plug, runs, key=f"transaction {self.one.tx}", first_slot=self.begin,
+            departure=self.departure, version=station.version, unit=unit_of(station),
+            transaction=self.one.tx, may_feed=self.may_feed,
+        )  # fmt: skip
+        wanted = Wanted(
+            what=str(self.one.number), evse=self.one.evse, request=request, plan_id=self.plan_id,
+            kw_of_unit=_kw_of_unit(self.at, station),
+        )  # fmt: skip
+        return _checked(wanted, station)
+
+    def _within(self, curb: Curb, most: int) -> list[Run]:
+        """The runs within a curb, one of them cut where it is raised, if the station takes so many."""
+        bounded = [replace(run, power_kw=curb.of(run.power_kw)) for run in self.runs]
+        if curb.raised is None:
+            return bounded
+        place = round((curb.raised.slot - self.begin.timestamp()) / QUARTER.total_seconds())
+        place += self.runs[0].first
+        cut: list[Run] = []
+        for run in bounded:
+            if run.first <= place < run.last:
+                parts = ((run.first, place, run.power_kw), (place, place + 1, curb.raised.kw),
+                         (place + 1, run.last, run.power_kw))  # fmt: skip
+                cut += [Run(first=a, last=b, power_kw=kw) for a, b, kw in parts if a < b]
+            else:
+                cut.append(run)
+        return cut if len(cut) <= most else bounded
+
+
 def fallback(at: PlanPlug, station: Station) -> Wanted:
     """What a connector does when nobody talks to it; raises NoProfileError."""
     request = fallback_request(
@@ -104,7 +178,7 @@ def _kw_of_unit(at: PlanPlug, station: Station) -> float:
     return (1.0 if unit_of(station) == "W" else at.plug.voltage_v * max(at.plug.phases, 1)) / 1000.0
 
 
-def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Wanted:
+def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Intended:
     """The plan of a running stay, as its station takes it; raises NoProfileError.
 
     From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
@@ -122,15 +196,28 @@ def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> W
         raise NoProfileError(str(error)) from error
     last = len(slots.power_kw)
     rest = [Run(first=last, last=last + 1, power_kw=0.0)] if stay.last_minutes else []
-    request = plan_request(
-        at.plug, [*cut.runs, *rest], key=f"transaction {one.tx}", first_slot=begin, departure=stay.departure,
-        version=station.version, unit=unit_of(station), transaction=one.tx, may_feed=may_feed,
+    return Intended(
+        one=one, at=at, begin=begin, runs=(*cut.runs, *rest), departure=stay.departure, may_feed=may_feed,
+        plan_id=found.plan.plan_id,
     )  # fmt: skip
-    wanted = Wanted(
-        what=str(one.number), evse=one.evse, request=request, plan_id=found.plan.plan_id,
-        kw_of_unit=_kw_of_unit(at, station),
+
+
+def as_planned(one: Transaction, found: Found, at: PlanPlug) -> Intended:
+    """The plan of a running stay, quarter-hour by quarter-hour: what its station takes is not known."""
+    stay = found.stay
+    power = np.clip(stay.slots.power_kw, -at.feeds_kw, at.plug.most_kw)
+    runs = tuple(Run(first=n, last=n + 1, power_kw=float(kw)) for n, kw in enumerate(power))
+    return Intended(
+        one=one, at=at, begin=stay.first_slot, runs=runs, departure=stay.departure,
+        plan_id=found.plan.plan_id,
     )  # fmt: skip
-    return _checked(wanted, station)
+
+
+def by_fallback(one: Transaction, at: PlanPlug) -> Intended:
+    """What a stay without a plan does: its connector's share."""
+    begin = datetime.fromtimestamp(one.start - one.start % QUARTER.total_seconds(), UTC)
+    run = Run(first=0, last=1, power_kw=min(at.plug.most_kw, at.fallback_kw))
+    return Intended(one=one, at=at, begin=begin, runs=(run,), departure=begin + _GUEST, may_feed=False)
 
 
 def cannot_feed(one: Transaction, station: Station) -> str | None:

@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(slots=True, kw_only=True)
 class Car:
-    """energy_kwh: in store now. obeys: whether it follows setpoints; one that does not only charges."""
+    """energy_kwh: in store now. obeys: whether it follows setpoints; one that does not only charges.
+
+    greedy: it charges as fast as it can, whatever it is told.
+    """
 
     battery_id: str
     capacity_kwh: float
@@ -18,6 +21,7 @@ class Car:
     efficiency_charge: float = 0.92
     efficiency_discharge: float = 0.92
     obeys: bool = True
+    greedy: bool = False
 
     @property
     def soc(self) -> float:
@@ -27,6 +31,7 @@ class Car:
     def step(self, asked_kw: float, hours: float) -> float:
         """Do what is asked at the plug (kW, + = charge) for so long, as far as it can; the power it took."""
         power = min(max(asked_kw, -self.discharge_kw if self.obeys else 0.0), self.charge_kw)
+        power = self.charge_kw if self.greedy else power
         if hours <= 0:
             return power
         most = (self.capacity_kwh - self.energy_kwh) / (hours * self.efficiency_charge)

@@ -30,6 +30,8 @@ _BACK_AFTER_S = 0.5
 _LATE_S = 5.0
 _OFF = timedelta(hours=1)
 _PERIODS = 24
+_STEP_S = 15.0
+"""So soon a car does what a new profile says."""
 
 
 class Fault(StrEnum):
@@ -42,6 +44,7 @@ class Fault(StrEnum):
     RECONNECTING = "reconnecting"
     DUPLICATE = "duplicate"
     DISOBEYING = "disobeying"
+    GREEDY = "greedy"
     BROKEN = "broken"
 
 
@@ -187,6 +190,7 @@ class SimulatedStation:
         car, evse = visit.car, self.at.plug.evse
         if Fault.DISOBEYING in self.setup.faults:
             car.obeys = False
+        car.greedy = Fault.GREEDY in self.setup.faults
         transaction, number = str(uuid.uuid4()), 0
         if not self._words.old:
             self.transaction = transaction
@@ -204,12 +208,17 @@ class SimulatedStation:
         if self.setup.version == "2.1":
             await self._tell(self._words.needs(evse, text(visit.departure), _needs(visit)))
         before, telling = self.clock.true, None
+        meter, step = (timedelta(seconds=one) for one in (self.setup.meter_s, _STEP_S))
+        due = before + meter
         while before < visit.departure:
-            await self.clock.until(min(before + timedelta(seconds=self.setup.meter_s), visit.departure))
+            asked = self._asked_kw(before)
+            await self.clock.until(min(before + step, due, visit.departure))
             now = max(before, min(self.clock.true, visit.departure))  # a clock may be set back
-            hours = (now - before) / timedelta(hours=1)
-            power = self._move(visit, before, hours)
-            before, number = now, number + 1
+            power = self._move(visit, before, asked, (now - before) / timedelta(hours=1))
+            before = now
+            if now < due:
+                continue
+            due, number = now + meter, number + 1
             unanswered = telling is not None and not telling.done()
             if now < visit.departure and self.connected.is_set() and not unanswered:
                 message = self._words.updated(
@@ -230,11 +239,13 @@ class SimulatedStation:
         if car.energy_kwh < visit.target_kwh - 0.01 * car.capacity_kwh:
             self.missed.append(f"{car.battery_id}: {car.energy_kwh:.2f} of {visit.target_kwh:.2f} kWh")
 
-    def _move(self, visit: Visit, now: datetime, hours: float) -> float:
+    def _asked_kw(self, now: datetime) -> float:
         offline = timedelta() if self._line_lost is None else now - self._line_lost
         plug = self.at.plug
         kw_of_ampere = plug.voltage_v * max(plug.phases, 1) / 1000.0
-        asked = self.profiles.asked_kw(now, plug.most_kw, kw_of_ampere, self.transaction, offline)
+        return self.profiles.asked_kw(now, plug.most_kw, kw_of_ampere, self.transaction, offline)
+
+    def _move(self, visit: Visit, now: datetime, asked: float, hours: float) -> float:
         power = visit.car.step(asked, hours)
         self.drawn_kwh += max(power, 0.0) * hours
         self.fed_kwh += max(-power, 0.0) * hours

@@ -1,0 +1,375 @@
+"""Every site's limit, kept while cars do not follow: looked at whenever a meter, a plan or a car changes.
+
+Each look reckons what every car below a site will draw until the next one: what its profile asks for, or
+what it was last metered at where it has not done what it was asked for. Where that, with the site's other
+load as the plan expects it and its margin, is more than the limit, cars that obey are held back at once
+(`feeder` says who first), and let go again when there is room. Whoever is held back, and since when, is in
+the journal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.dispatch.gateway.alerts import Alerts, Kind
+from flows.dispatch.gateway.book import Transaction
+from flows.dispatch.gateway.catch_up import CatchUp
+from flows.dispatch.gateway.feeder import Load, allotted, chain_of, slack_h
+from flows.dispatch.gateway.plans import PlanFolder
+from flows.dispatch.gateway.wanted import Curb, Intended, Wanted, as_planned, by_fallback
+from flows.dispatch.gateway.way import ENOUGH_KW, Held, Way
+from flows.dispatch.plan_file import PlanPlug
+
+LOOK_AHEAD_S = 60.0
+"""A power that begins within it counts already: a profile is out before its quarter-hour begins."""
+_NOISE_KW = 0.1
+_CHANGE_H = 0.5
+"""Who has so much less slack than another takes his place among those who are held back."""
+_TOLD_KWH = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Car:
+    """A running stay as a look sees it."""
+
+    one: Transaction
+    at: PlanPlug
+    chain: tuple[str, ...]
+    slack_h: float
+    intended: Intended
+
+
+@dataclass(slots=True, kw_only=True)
+class Guard:
+    """margins: kW that are left free below a site's limit. keep: writes a record into the journal.
+
+    signalled: what the grid lets a site draw and feed back at a moment, kW.
+
+    intended: what stays are to do, by number, as their stations were told of it; has: the profile that each
+    accepted last. deaf: stays whose station does not take a profile; bare: places without a fallback.
+    """
+
+    plans: PlanFolder
+    alerts: Alerts
+    running: Callable[[], Iterable[Transaction]]
+    ask: Callable[[str], None]
+    keep: Callable[[Mapping[str, Any]], None]
+    clock: Callable[[], datetime]
+    signalled: Callable[[str, float], tuple[float, float]]
+    margins: Mapping[str, float] = field(default_factory=dict)
+    intended: dict[int, Intended] = field(default_factory=dict)
+    has: dict[int, Wanted] = field(default_factory=dict)
+    deaf: set[int] = field(default_factory=set)
+    bare: set[tuple[str, int]] = field(default_factory=set)
+    up: Way = field(default_factory=lambda: Way(sign=1.0))
+    down: Way = field(default_factory=lambda: Way(sign=-1.0))
+    catch_up: CatchUp = field(default_factory=CatchUp)
+    _drift: dict[int, float] = field(default_factory=dict)
+    _above: dict[str, float] = field(default_factory=dict)
+    _looked: float | None = None
+    _guessed: dict[int, tuple[object, Intended]] = field(default_factory=dict)
+
+    def curb(self, number: int) -> Curb | None:
+        """The bounds of a stay; None where it is not held back."""
+        up, down = self.up.held.get(number), self.down.held.get(number)
+        raised = self.catch_up.raised.get(number)
+        if up is None and down is None and raised is None:
+            return None
+        most = math.inf if up is None else up.kw
+        return Curb(least_kw=-math.inf if down is None else -down.kw, most_kw=most, raised=raised)
+
+    def own_kw(self, one: Transaction, at: PlanPlug) -> float:
+        """What a connector does without a profile for the stay."""
+        return at.plug.most_kw if (one.station, one.evse) in self.bare else at.fallback_kw
+
+    def read(self, number: int, asked_kw: float, power_kw: float) -> None:
+        """Take what a car did a while after it was asked for something."""
+        changed = [way.read(number, asked_kw, power_kw) for way in (self.up, self.down)]
+        follows = number not in self.up.off and number not in self.down.off
+        self._drift[number] = power_kw - asked_kw if follows else 0.0
+        if any(changed):
+            self._write()
+
+    def look(self) -> set[str]:
+        """Hold back and let go; the stations that this changes something for."""
+        now = self.clock().timestamp()
+        cars = [car for one in self.running() if (car := self._car(one, now)) is not None]
+        by_number = {car.one.number: car for car in cars}
+        self._count(by_number, now)
+        gone = self._drop(by_number)
+        changed = set[int]()
+        for way in (self.down, self.up):
+            asked, bound = dict[int, float](), dict[int, float]()
+            for at in (now + LOOK_AHEAD_S, now):
+                loads = {car.one.number: self._load(car, way, at) for car in cars}
+                room = self._room(cars, way, at)
+                given = allotted(list(loads.values()), room, most_slack_first=way is self.down)
+                for number, load in loads.items():
+                    asked[number] = max(asked.get(number, -math.inf), load.asked_kw)
+                    if given.get(number, math.inf) < load.asked_kw - ENOUGH_KW:
+                        bound[number] = min(bound.get(number, math.inf), given[number])
+            wanted = {
+                number: (kw, bound.get(number, kw))
+                for number, kw in asked.items() if loads[number].fixed_kw is None
+            }  # fmt: skip
+            changed |= self._decided(way, by_number, wanted, _over(loads.values(), room), now)
+        for load in loads.values():
+            for site in load.chain:
+                room[site] -= given.get(load.number, load.held_kw)
+        changed |= self._make_up(by_number, loads, room, now)
+        self._tell_above(cars, now)
+        self._looked = now
+        if changed or gone:
+            self._write()
+        return {by_number[number].one.station for number in changed}
+
+    def left(self, one: Transaction) -> None:
+        """Forget a car that has left; how it was held back is told."""
+        for way in (self.up, self.down):
+            if (held := way.forget(one.number)) is not None:
+                self._let_go(one, held, self.clock().timestamp())
+        self.catch_up.forget(one.number)
+
+    def sites(self) -> list[dict[str, Any]]:
+        """Sites where cars are plugged in, for the status: limits, other load as expected, metered, held."""
+        now, found = self.clock().timestamp(), dict[str, dict[str, Any]]()
+        for one in self.running():
+            car = self._car(one, now)
+            for site in () if car is None else car.chain:
+                drawn, fed = self._limits(site, now)
+                row = found.setdefault(site, {
+                    "site_id": site, "import_limit_kw": drawn, "export_limit_kw": fed,
+                    "other_load_kw": self.plans.base_kw(site, _moment(now)), "cars_metered_kw": 0.0,
+                    "held_back": 0,
+                })  # fmt: skip
+                row["cars_metered_kw"] += one.power_kw or 0.0
+                row["held_back"] += one.number in self.up.held or one.number in self.down.held
+        return [found[site] for site in sorted(found)]
+
+    def told_of(self, number: int) -> dict[str, float | None]:
+        """How a stay is held back, and what it is behind its plan, for the status."""
+        up, down = self.up.held.get(number), self.down.held.get(number)
+        _, behind = self.catch_up.behind.get(number, (None, 0.0))
+        return {
+            "most_kw": None if up is None else up.kw, "least_kw": None if down is None else -down.kw,
+            "behind_kwh": round(behind, 3),
+        }  # fmt: skip
+
+    def to_record(self) -> dict[str, Any]:
+        """What is to outlive a kill, as the journal has it."""
+        return {
+            "t": self._looked, "up": self.up.to_record(), "down": self.down.to_record(),
+            "catch_up": self.catch_up.to_record(),
+        }  # fmt: skip
+
+    def take_record(self, told: Mapping[str, Any]) -> None:
+        """Be what `to_record` gave."""
+        self._looked = told["t"]
+        self.up.take_record(told["up"])
+        self.down.take_record(told["down"])
+        self.catch_up.take_record(told["catch_up"])
+
+    def _write(self) -> None:
+        self.keep({"k": "guard", **self.to_record()})
+
+    def _car(self, one: Transaction, now: float) -> _Car | None:
+        """A running stay with a site whose limit is known."""
+        at = self.plans.plug(one.station, one.evse)
+        chain = () if at is None else chain_of(at.site_id, self.plans.site)
+        if at is None or not chain:
+            return None
+        intended = self.intended.get(one.number) or self._guess(one, at)
+        return _Car(one=one, at=at, chain=chain, slack_h=self._slack_h(one, at, now), intended=intended)
+
+    def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
+        """What a stay is to do whose station has not been there since the start."""
+        known = self._guessed.get(one.number)
+        if known is None or known[0] is not self.plans.edition:
+            battery = one.car.get("battery_id")
+            guest = battery is None and one.token is not None
+            found = None if guest else self.plans.stay(battery, at.charger_id, self.clock())
+            made = by_fallback(one, at) if found is None else as_planned(one, found, at)
+            known = self._guessed[one.number] = (self.plans.edition, made)
+        return known[1]
+
+    def _slack_h(self, one: Transaction, at: PlanPlug, now: float) -> float:
+        due, promised = one.car.get("departure"), one.car.get("departure_soc")
+        due, promised = one.needs.get("departure") or due, one.needs.get("target_soc") or promised
+        car = self.plans.car(one.car["battery_id"]) if one.car.get("battery_id") else None
+        if due is None or car is None:
+            return math.inf
+        soc = one.soc_last if one.soc_last is not None else one.car.get("arrival_soc") or 0.0
+        missing = ((promised or 0.0) - soc) * car.capacity_kwh / car.efficiency_charge
+        return slack_h(hours=(due - now) / 3600.0, missing_kwh=missing, most_kw=at.plug.most_kw)
+
+    def _load(self, car: _Car, way: Way, at: float) -> Load:
+        number, one = car.one.number, car.one
+        asked = way.sign * car.intended.kw(at)
+        if asked < 0.0 and (other := (self.down if way is self.up else self.up).held.get(number)):
+            asked = max(asked, -other.kw)  # what it may not do helps nobody
+        fixed = way.fixed(number, asked)
+        has = self.has.get(number)
+        if number in self.deaf or (has is None and (one.station, one.evse) in self.bare):
+            does = None if has is None else has.asks(_moment(at))
+            does = self.own_kw(one, car.at) if does is None else does
+            fixed = max(way.sign * does, way.off.get(number, -math.inf))
+        # Who is held back is so first, and longer: two cars of nearly the same slack do not take turns.
+        held = way.held.get(number)
+        stays = 0.0 if held is None or asked <= 0.0 else _CHANGE_H * max(0.0, 1.0 - held.kw / asked)
+        return Load(
+            number=number, chain=car.chain, asked_kw=asked, fixed_kw=fixed,
+            least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * stays,
+        )  # fmt: skip
+
+    def _room(self, cars: Iterable[_Car], way: Way, at: float) -> dict[str, float]:
+        """What the limit of each site leaves in a direction at a moment, kW."""
+        drift: dict[str, float] = {}
+        for car in cars:
+            for site in car.chain:
+                drift[site] = drift.get(site, 0.0) + way.sign * self._drift.get(car.one.number, 0.0)
+        return {
+            site: self._limits(site, at)[0 if way is self.up else 1] - self.margins.get(site, 0.0)
+            - way.sign * self.plans.base_kw(site, _moment(at)) - max(off, 0.0)
+            for site, off in drift.items()
+        }  # fmt: skip
+
+    def _limits(self, site: str, at: float) -> tuple[float, float]:
+        """What a site may draw and feed back: its own limits, and what the grid says."""
+        told, (drawn, fed) = self.plans.site(site), self.signalled(site, at)
+        own = (math.inf, math.inf) if told is None else (told.import_limit_kw, told.export_limit_kw)
+        return min(own[0], drawn), min(own[1], fed)
+
+    def _decided(
+        self, way: Way, cars: Mapping[int, _Car], wanted: Mapping[int, tuple[float, float]],
+        over: Mapping[str, float], now: float,
+    ) -> set[int]:  # fmt: skip
+        """Whose bounds have changed; nobody's are loosened before those of others are tight.
+
+        wanted: what each is asked for, and what it may have, by number.
+        """
+        tight = {number for number, pair in wanted.items() if way.tightens(number, *pair)}
+        return {
+            number
+            for number, pair in wanted.items()
+            if (number in tight or not tight) and self._decide(way, cars[number], *pair, over, now)
+        }
+
+    def _decide(
+        self, way: Way, car: _Car, asked: float, given: float, over: Mapping[str, float], now: float
+    ) -> bool:
+        number, one = car.one.number, car.one
+        before = way.held.get(number)
+        if not way.decide(number, asked, given, now):
+            return False
+        held = way.held.get(number)
+        if held is None and before is not None:
+            self._let_go(one, before, now)
+        elif before is None and held is not None:
+            site = max(car.chain, key=lambda name: over[name])
+            does = "draw" if way is self.up else "feed back"
+            why = (
+                f"may {does} {held.kw:.1f} of {asked:.1f} kW planned: site {site} would {does} "
+                f"{over[site]:.1f} kW too much{self._blamed(way)}"
+            )
+            self._tell(Kind.CURTAILED, one, why)
+        return True
+
+    def _let_go(self, one: Transaction, held: Held, now: float) -> None:
+        why = f"after {(now - held.since) / 60:.0f} min, {held.kwh:.2f} kWh behind its plan"
+        self._tell(Kind.LET_GO, one, why)
+        if held.kwh >= _TOLD_KWH:
+            self.ask(f"{_named(one)} was held back {why}")
+
+    def _tell(self, kind: Kind, one: Transaction, why: str) -> None:
+        battery = one.car.get("battery_id")
+        self.alerts.tell(kind, one.station, why, evse=one.evse, battery_id=battery, each=True)
+
+    def _blamed(self, way: Way) -> str:
+        numbers = way.off.keys() | self.deaf
+        names = sorted({one.station for one in self.running() if one.number in numbers})
+        return f" ({', '.join(names[:5])} {'do' if len(names) > 1 else 'does'} not follow)" if names else ""
+
+    def _count(self, cars: Mapping[int, _Car], now: float) -> None:
+        """Add up what those who are held back are behind their plans, and what others make up."""
+        hours = 0.0 if self._looked is None else max(0.0, now - self._looked) / 3600.0
+        for number in {*self.up.held, *self.down.held, *self.catch_up.raised} & cars.keys():
+            one, intended = cars[number].one, cars[number].intended
+            planned = intended.kw(now)
+            bound = (self.curb(number) or Curb()).at(now, planned)
+            for way in (self.up, self.down):
+                if number in way.held:
+                    way.held[number].kwh += max(0.0, way.sign * (planned - bound)) * hours
+            if intended.plan_id is None:
+                continue  # nothing was promised to a guest
+            before = self.catch_up.count(number, intended.plan_id, 0.0)
+            behind = self.catch_up.count(number, intended.plan_id, (planned - bound) * hours)
+            if math.floor(behind) > math.floor(before):
+                self.ask(f"{_named(one)} is {behind:.1f} kWh behind its plan: it is held back")
+
+    def _make_up(
+        self, cars: Mapping[int, _Car], loads: Mapping[int, Load], left: Mapping[str, float], now: float
+    ) -> set[int]:
+        """Let those who are behind their plans catch up, where there is room."""
+        plans: dict[int, tuple[float, float]] = {}
+        for number, car in cars.items():
+            most = min(car.at.plug.most_kw, float(car.one.needs.get("charge_kw", math.inf)))
+            plans[number] = (car.intended.kw(now), most)
+        for number in self.catch_up.behind.keys() & cars.keys():  # a newer plan knows what there is
+            self.catch_up.count(number, cars[number].intended.plan_id, 0.0)
+        held = {*self.up.held, *self.down.held}
+        return self.catch_up.decide(list(loads.values()), plans, left, now, held)
+
+    def _drop(self, cars: Mapping[int, _Car]) -> bool:
+        """Forget those that have left; whether there were any."""
+        known = [*self.up.off, *self.up.held, *self.down.off, *self.down.held, *self.catch_up.behind]
+        gone = {number for number in known if number not in cars}
+        for number in gone:
+            for kind in (self.up, self.down, self.catch_up):
+                kind.forget(number)
+        for kept in (self.intended, self.has, self._drift, self._guessed):
+            for number in [one for one in kept if one not in cars]:
+                del kept[number]
+        self.deaf &= cars.keys()
+        return bool(gone)
+
+    def _tell_above(self, cars: Iterable[_Car], now: float) -> None:
+        """Tell of a site that is above a limit by its meters, all of them read since it first was."""
+        metered: dict[str, list[Transaction]] = {}
+        for car in cars:
+            for site in car.chain:
+                metered.setdefault(site, []).append(car.one)
+        for site, own in metered.items():
+            power = sum(one.power_kw or 0.0 for one in own) + self.plans.base_kw(site, _moment(now))
+            draws = power > 0
+            limit = self._limits(site, now)[0 if draws else 1]
+            if abs(power) <= limit + _NOISE_KW:
+                self._above.pop(site, None)
+                continue
+            since = self._above.setdefault(site, now)
+            if all(one.power_at >= since for one in own):
+                does, way = ("draws", self.up) if draws else ("feeds back", self.down)
+                why = f"{does} {abs(power):.1f} kW where {limit:.1f} kW are its limit{self._blamed(way)}"
+                if self.alerts.tell(Kind.SITE_ABOVE, "", why, site_id=site):
+                    self.ask(f"site {site} {why}")
+
+
+def _over(loads: Iterable[Load], room_kw: Mapping[str, float]) -> dict[str, float]:
+    """By how much a site would be above its limit if everybody did what is planned, or what he does, kW."""
+    over = {site: -kw for site, kw in room_kw.items()}
+    for load in loads:
+        for site in load.chain:
+            if site in over:
+                over[site] += load.asked_kw if load.fixed_kw is None else load.fixed_kw
+    return over
+
+
+def _named(one: Transaction) -> str:
+    return f"{one.car.get('battery_id') or 'a car'} at {one.station}"
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

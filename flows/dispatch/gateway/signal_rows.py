@@ -1,0 +1,92 @@
+"""What the grid's signals come to, as rows of `site_limits` for the inbox: what changed since last told.
+
+A quarter-hour that a limit touches has it whole. A limit without an end is told for the days ahead, and on
+each of them anew; one that is lifted is told again, without a number. What was told is a file of its own,
+written after the rows are in the inbox: after a kill they are told again, the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.dispatch.gateway.signals import SiteLimit
+from flows.dispatch.plan_file import QUARTER
+from warehouse.files import write_whole
+
+HEADER = ("site_id", "interval_start_utc", "resolution_minutes", "import_limit_kw", "export_limit_kw")
+_QUARTER_S = QUARTER.total_seconds()
+_DAY_S = 86400.0
+_AHEAD_DAYS = 4
+Told = dict[tuple[str, float], tuple[float | None, float | None]]
+
+
+class SignalRows:
+    """Rows for `inbox`; `file` keeps what was told, and how often."""
+
+    def __init__(self, file: Path, inbox: Path) -> None:
+        self._file, self._inbox = file, inbox
+        self._number, self._told = _read(file)
+
+    def tell(self, limits: Iterable[SiteLimit], now: float, gateway: str) -> None:
+        """Put what is new into the inbox; raises OSError."""
+        wanted = _quarters(limits, now)
+        recent = {key: pair for key, pair in self._told.items() if key[1] >= now - now % _QUARTER_S}
+        changed = {key: pair for key, pair in wanted.items() if recent.get(key) != pair}
+        changed |= {key: (None, None) for key, pair in recent.items() if key not in wanted and _limits(pair)}
+        if not changed:
+            return
+        number = self._number + 1
+        name = f"site_limits__csv__gateway-{gateway}-limits-{number}.csv"
+        write_whole(self._inbox / name, _csv(changed))
+        kept = {**recent, **changed}
+        rows = [[site, begin, *pair] for (site, begin), pair in sorted(kept.items())]
+        write_whole(self._file, json.dumps({"number": number, "told": rows}))
+        self._number, self._told = number, kept
+
+
+def _limits(pair: tuple[float | None, float | None]) -> bool:
+    """Whether a row limits anything."""
+    return any(one is not None for one in pair)
+
+
+def _quarters(limits: Iterable[SiteLimit], now: float) -> Told:
+    """The least limits by site and quarter-hour, from this one on."""
+    first, last = now - now % _QUARTER_S, (now // _DAY_S + _AHEAD_DAYS) * _DAY_S
+    found: dict[tuple[str, float], tuple[float, float]] = {}
+    for one in limits:
+        begin, end = one.begin.timestamp(), min(one.end.timestamp(), last)
+        at = max(first, begin - begin % _QUARTER_S)
+        while at < end:
+            before = found.get((one.site_id, at), (math.inf, math.inf))
+            found[one.site_id, at] = min(before[0], one.import_kw), min(before[1], one.export_kw)
+            at += _QUARTER_S
+    return {key: (_or_none(pair[0]), _or_none(pair[1])) for key, pair in found.items()}
+
+
+def _csv(rows: Told) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for (site, begin), pair in sorted(rows.items()):
+        start = datetime.fromtimestamp(begin, UTC).isoformat().replace("+00:00", "Z")
+        writer.writerow([site, start, 15, *("" if one is None else f"{one:g}" for one in pair)])
+    return text.getvalue().encode()
+
+
+def _read(file: Path) -> tuple[int, Told]:
+    """How often, and what, was told; nothing where there is no such file, or none that can be read."""
+    try:
+        told = json.loads(file.read_bytes())
+        return int(told["number"]), {(str(site), float(at)): (a, b) for site, at, a, b in told["told"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, {}
+
+
+def _or_none(kw: float) -> float | None:
+    return kw if kw < math.inf else None

@@ -1,0 +1,185 @@
+"""What a grid operator says: files that are read right or refused, and kept by the gateway at once."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+from flows.dispatch.gateway.signals import SignalError, SiteLimit, limits_of
+from flows.errors import UsageError
+from tests.flows.depots import START, at_site, made_plan
+from tests.flows.metered_depot import Depot
+from warehouse.files import write_whole
+
+OWN = {"site_id": "depot", "from": "2026-06-16T16:10:00Z", "to": "2026-06-16T18:40:00+02:00", "import_kw": 6}
+EVENT: dict[str, Any] = {
+    "id": "e1", "createdDateTime": "2026-06-16T15:00:00Z", "objectType": "EVENT", "programID": "p",
+    "priority": 0, "targets": [{"type": "RESOURCE_NAME", "values": ["depot"]}],
+    "payloadDescriptors": [
+        {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "KW"}
+    ],
+    "intervalPeriod": {"start": "2026-06-16T16:10:00Z", "duration": "PT15M"},
+    "intervals": [
+        {"id": 0, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [6.0]}]},
+        {"id": 1, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [3.5]}]},
+    ],
+}  # fmt: skip
+
+
+def at(minutes: int) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def read(told: object) -> list[SiteLimit]:
+    return list(limits_of(json.dumps(told).encode())[0])
+
+
+def with_(**changed: Any) -> dict[str, Any]:
+    return {**EVENT, **changed}
+
+
+def test_own_limits_and_events_of_openadr_are_read_right() -> None:
+    assert read(OWN) == [SiteLimit(site_id="depot", begin=at(10), end=at(40), import_kw=6.0)]
+    assert read(EVENT) == [
+        SiteLimit(site_id="depot", begin=at(10), end=at(25), import_kw=6.0),
+        SiteLimit(site_id="depot", begin=at(25), end=at(40), import_kw=3.5),
+    ]
+    newer = with_(targets=["depot", "hall"], intervals=EVENT["intervals"][:1])  # 3.1: targets are texts
+    assert [one.site_id for one in read(newer)] == ["depot", "hall"]
+    own_period = {
+        **EVENT["intervals"][0],
+        "intervalPeriod": {"start": "2026-06-16T20:00:00Z", "duration": "P1DT1H"},
+    }
+    (alone,) = read(with_(intervals=[own_period], intervalPeriod=None))
+    assert (alone.begin, alone.end) == (at(240), at(240) + timedelta(hours=25))
+    at_once = with_(
+        intervalPeriod={"start": "0001-01-01T00:00:00Z", "duration": "P9999Y"},
+        intervals=EVENT["intervals"][:1],
+    )
+    (open_end,) = read(at_once)
+    assert open_end.begin == datetime(2026, 6, 16, 15, tzinfo=UTC)
+    assert open_end.end.year == 9999
+    assert str(open_end).endswith("until it is lifted")
+
+
+def test_what_is_not_acted_on_is_said_and_costs_nothing_else() -> None:
+    price = {"type": "PRICE", "values": [0.2]}
+    mixed = with_(intervals=[{"id": 0, "payloads": [price, *EVENT["intervals"][0]["payloads"]]}])
+    limits, notes = limits_of(json.dumps([mixed, {"site_id": "hall"}, OWN]).encode())
+    assert [one.import_kw for one in limits] == [6.0, 6.0]
+    assert [note.split(",")[0] for note in notes] == [
+        "PRICE is not acted on", "no. 2: says neither import_kw nor export_kw",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({**OWN, "import_kw": -1}, "import_kw = '-1'"), ({**OWN, "import_kw": "6"}, "import_kw = '6'"),
+        ({**OWN, "import_kw": True}, "import_kw"), ({**OWN, "kw": 3}, "has kw"),
+        ({**OWN, "from": "2026-06-16T16:10:00"}, "no offset"), ({**OWN, "from": "soon"}, "is no time"),
+        ({**OWN, "to": OWN["from"]}, "not after it began"), ({**OWN, "site_id": 7}, "names no site_id"),
+        ({k: v for k, v in OWN.items() if k != "to"}, "to = 'None'"), (7, "is no object"),
+        (with_(targets=[]), "names no site"), (with_(targets=None), "names no site"),
+        (with_(payloadDescriptors=[]), "no unit"),
+        (with_(payloadDescriptors=[{"payloadType": "IMPORT_CAPACITY_LIMIT", "units": "KVA"}]), "KVA, not KW"),
+        (with_(intervalPeriod={"start": "2026-06-16T16:10:00Z", "duration": "15 min"}), "no duration"),
+        (with_(intervalPeriod=None), "no start"),
+        (with_(intervals=[{"payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": []}]}]), "one value"),
+        (with_(intervals=[{"id": 0}]), "no payloads"),
+        (with_(intervals=[{"payloads": [{"type": "PRICE", "values": [1]}]}]), "PRICE is not acted on"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_refused_with_its_reason(told: object, why: str) -> None:
+    with pytest.raises(SignalError, match=why):
+        limits_of(json.dumps(told).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b"nan", b'{"a":NaN}'])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(SignalError):
+        limits_of(data)
+
+
+def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24, 2: [6.0] * 24}), 50.0))
+    depot.begin()
+    depot.minutes(2)
+    assert sum(depot.powers().values()) == 10.0
+    (tmp_path / "signals").mkdir()
+    write_whole(tmp_path / "signals" / "dim.json", json.dumps(EVENT))
+    assert depot.desk.look_at_signals()
+    assert not depot.desk.look_at_signals()
+    depot.desk.guard.look()
+    drawn = []
+    while depot.now < at(60):
+        drawn.append((depot.now, sum(depot.powers().values())))
+        depot.minutes(1)
+        if depot.now == at(20):  # killed, with the folder away
+            (tmp_path / "signals").rename(tmp_path / "away")
+            depot.desk = depot.opened()
+            assert not depot.desk.look_at_signals()
+            depot.desk.guard.look()
+    for moment, power in drawn:
+        most = 6.0 if at(10) <= moment < at(25) else 3.5 if at(25) <= moment < at(40) else math.inf
+        assert power <= most + 1e-9, moment
+        if moment < at(8):
+            assert power == 10.0
+    late = [power for moment, power in drawn if moment >= at(45)]
+    assert min(late) >= 10.0, "and what was held back is made up"
+    lines = (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()
+    told = [json.loads(line)["problem"] for line in lines if "limited by the grid" in line]
+    assert len(told) == 2, "each once, over a restart too"
+    assert "site depot may draw 6 kW from 2026-06-16 16:10 UTC to 2026-06-16 16:25 UTC" in told
+    assert (tmp_path / "gateway" / "replan.json").exists()
+
+
+def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24}), 50.0))
+    depot.begin()
+    file = tmp_path / "signals" / "dim.json"
+    file.parent.mkdir()
+    write_whole(
+        file, json.dumps({**OWN, "from": START.isoformat(), "to": at(300).isoformat(), "import_kw": 1.0})
+    )
+    depot.desk.look_at_signals()
+    depot.minutes(2)
+    assert depot.asked(1) == 1.0
+    write_whole(file, "{")
+    depot.desk.look_at_signals()
+    depot.minutes(2)
+    assert depot.asked(1) == 1.0
+    assert [one["problem"] for one in depot.told("signal refused")] == ["dim.json is no JSON"]
+    file.unlink()
+    depot.desk.look_at_signals()
+    depot.minutes(2)
+    assert depot.asked(1) >= 4.0
+    assert len(depot.told("limit lifted")) == 1
+    assert list((tmp_path / "gateway" / "signals").iterdir()) == []
+
+
+def test_the_command_writes_a_file_that_the_gateway_keeps(tmp_path: Path) -> None:
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["-w", str(tmp_path), "--json", "gateway", "limit", *words])
+
+    span = ("--from", "2026-06-16T16:10Z", "--to", "2026-06-16T16:40Z")
+    done = run("yard/1", "--import-kw", "4.2", *span)
+    assert done.exit_code == 0, done.output
+    (file,) = (tmp_path / "signals").iterdir()
+    assert json.loads(done.stdout)["file"] == str(file)
+    (one,), notes = limits_of(file.read_bytes())
+    assert (one.site_id, one.begin, one.end, one.import_kw, notes) == ("yard/1", at(10), at(40), 4.2, ())
+    for words in (
+        ("yard", *span), ("yard", "--import-kw", "1", "--from", span[3], "--to", span[1]),
+        ("yard", "--import-kw", "-1", *span), ("yard", "--import-kw", "1", "--to", "soon"),
+    ):  # fmt: skip
+        refused = run(*words)
+        assert isinstance(refused.exception, UsageError) or refused.exit_code == 2, words
+    assert len(list((tmp_path / "signals").iterdir())) == 1
