@@ -35,7 +35,7 @@ from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
 from flows.stages.ladder import Step, climb, run_exit_code, steps_of
 from flows.stages.trouble import DEGRADED, may_pass
-from flows.status_kept import keep_status
+from flows.status_stored import keep_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 

@@ -22,7 +22,7 @@ from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
 from flows.stages.trouble import DEGRADED, trace_of
-from flows.status_kept import keep_status
+from flows.status_stored import keep_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError

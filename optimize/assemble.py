@@ -10,7 +10,7 @@ import numpy as np
 from optimize.binding import bindings
 from optimize.constraints import LinearConstraint, at_bounds
 from optimize.reasons import Course, why_missed
-from optimize.stays import by_slot
+from optimize.session_slots import by_slot
 from optimize.tree import SiteTree, site_tree
 from optimize.types import (
     DayProblem,

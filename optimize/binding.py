@@ -8,7 +8,7 @@ import numpy as np
 
 from optimize.constraints import at_bounds
 from optimize.rulebook import BINDINGS
-from optimize.stays import StaySlots, taper_kw
+from optimize.session_slots import StaySlots, taper_kw
 from optimize.tree import SiteTree
 from optimize.types import BoolArray, CodeArray, DayProblem, FloatArray, ModePlan
 from optimize.windows import SessionWindow

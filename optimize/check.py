@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from optimize.check_reserves import check_reserves
-from optimize.check_terms import (
+from optimize.check_bounds import (
     TOLERANCE,
     Terms,
     carried_kwh,
@@ -18,6 +17,7 @@ from optimize.check_terms import (
     whole_slots,
     with_carried,
 )
+from optimize.check_reserves import check_reserves
 from optimize.errors import PlanCheckError
 from optimize.rulebook import BINDINGS
 from optimize.types import BoolArray, Car, DayProblem, FloatArray, ModePlan, Session

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from optimize.check_terms import TOLERANCE, Terms, require_slots
+from optimize.check_bounds import TOLERANCE, Terms, require_slots
 from optimize.errors import PlanCheckError
 from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, ReserveBid, ReserveBlock
 

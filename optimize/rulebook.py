@@ -1,7 +1,7 @@
 """The rules and terms of the problem, one a row: which fields each owns, and where each is said.
 
 What is needed in several places is derived from here: the words of `binding`, what the fleet engine declines,
-which days `even` may smooth and between which slots, the largest duty that can pay (`most_duty`).
+which days `tie_break` may smooth and between which slots, the largest duty that can pay (`most_duty`).
 A rule limits what may be planned and a term prices it; a row may do both.
 `tests/optimize/test_rulebook.py` holds every row to its model, its check, its account and its tests.
 """

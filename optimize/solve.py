@@ -27,13 +27,13 @@ from optimize.arrays import FloatArray
 from optimize.assemble import assemble_plan
 from optimize.constraints import excludes_idling, named
 from optimize.errors import SolverError, TimeLimitError
-from optimize.even import even_out
 from optimize.explain import bids, prices
 from optimize.highs import FEW_SUBSEARCHES, HighsProgram
 from optimize.model.assembly import Assembly
 from optimize.model.day import DayModel, add_wear_cuts, build_day
 from optimize.model.objectives import costs_before_benefit
 from optimize.switches import Powers, Switches, idle_powers, read_powers
+from optimize.tie_break import even_out
 from optimize.types import DayProblem, Mode, ModePlan, SolverRecord, WearPrice
 from optimize.windows import SessionWindow, session_windows
 

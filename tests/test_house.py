@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kept import type_cache
+from tests.stored import type_cache
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("warehouse", "data_checks", "twin", "optimize", "flows")

@@ -12,7 +12,7 @@ import pybamm
 
 from twin.ageing import checkup_arrays
 from twin.cell import AGEING_OPTIONS, ReferenceCell, reference_cell
-from twin.ensemble.kept import band_of
+from twin.ensemble.stored import band_of
 from twin.ensemble.stress import stress_of
 from twin.errors import SolveError, TwinError
 from twin.forecast import forecast_capacity

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twin.ageing import factors_of
-from twin.ensemble.kept import band_of
+from twin.ensemble.stored import band_of
 from twin.health import Array
 from twin.intervals import interval
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory

@@ -3,7 +3,7 @@
 PyBaMM solves the day once at the battery's state today, and its standard day too. The ratios of their wear
 rates are taken to hold for life; the life at the planned day is then integrated like any other, so that a
 limiting electrode that changes on the way is seen. What the day adds to the standard day's wear is then taken
-on the ensemble's footing (`twin.ensemble.kept`): L0 is its, and cycling wears as it says.
+on the ensemble's footing (`twin.ensemble.stored`): L0 is its, and cycling wears as it says.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from twin.cell import reference_cell
 from twin.duty import DAY_S, Profile
-from twin.ensemble.kept import life_of_day
 from twin.ensemble.mixture import PHYSICS
+from twin.ensemble.stored import life_of_day
 from twin.errors import SolveError, TwinError
 from twin.health import Array
 from twin.rates import Rates, solve_rates

@@ -5,7 +5,7 @@
 - `warehouse.sources`: files → checked frames (`read_source`)
 - `warehouse.store`: `Warehouse`, the DuckDB file; behind it
   `connection` (who may open it), `schema` and `migrations` (its layout, older files brought forward),
-  `landing`, `promotion`, `compaction` (rows on their way), `stays` (sessions of a car never overlap),
+  `ingestion`, `promotion`, `compaction` (rows on their way), `overlaps` (sessions of a car never overlap),
   `beliefs` (what was known when), `climate`, `retention`, `backup`, `export` (what is kept, and where else)
 - `warehouse.quarantine`, `warehouse.release`: what the checks kept out, and a person's decision to let it in
 - `warehouse.errors`: the error tree

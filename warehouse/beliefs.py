@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from warehouse.contracts import AMENDED, DATASETS, TableContract, dataset_contract, raw_contract
 from warehouse.errors import UnknownTableError
-from warehouse.stays import SESSIONS, SUPERSEDED, holding
+from warehouse.overlaps import SESSIONS, SUPERSEDED, holding
 
 _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)

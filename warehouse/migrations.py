@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
-from warehouse import stays
+from warehouse import overlaps
 from warehouse.compaction import compact_all
 from warehouse.layout import told
 from warehouse.schema import (
@@ -33,7 +33,7 @@ def _from_1(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _from_2(connection: duckdb.DuckDBPyConnection) -> None:
     """Of stays of one car that overlap the one received later holds."""
-    stays.settle(connection)
+    overlaps.settle(connection)
 
 
 _STEPS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1, 2: _from_2}

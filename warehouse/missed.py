@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from warehouse.beliefs import known_before
 from warehouse.connection import connect
 from warehouse.contracts import Kind, core_contract, dataset_contract
+from warehouse.overlaps import SESSIONS
 from warehouse.rows import checked_columns
 from warehouse.schema import check_version_once
-from warehouse.stays import SESSIONS
 from warehouse.store import Warehouse
 
 

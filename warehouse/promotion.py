@@ -3,7 +3,7 @@
 The winner of a key depends on the beliefs alone (received time, then source; a source believes one thing of a
 key), not on the order or number of times they are promoted: merging is commutative, associative and
 idempotent, so replay in any order ends in the same table. Sessions of one car do not overlap either, whatever
-their ids: see `warehouse.stays`. Keyed tables are replaced key by key, daily tables
+their ids: see `warehouse.overlaps`. Keyed tables are replaced key by key, daily tables
 by (battery, UTC day): without a primary key, which would make telemetry inserts ten times slower. Rows of a
 daily table are stored by battery and time, so that a read skips whatever is not its battery and day.
 """
@@ -17,8 +17,8 @@ import pyarrow as pa
 from warehouse.beliefs import WITHDRAWN, latest_first
 from warehouse.compaction import compact
 from warehouse.contracts import AMENDED, CONTRACTS, DATASETS, TableContract, raw_contract
+from warehouse.overlaps import SESSIONS, cars_of_incoming, reopen, settle
 from warehouse.rows import delete_matching, insert
-from warehouse.stays import SESSIONS, cars_of_incoming, reopen, settle
 
 _PLACE = "old.source_id = incoming.source_id AND old.source_row = incoming.source_row"
 

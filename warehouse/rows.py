@@ -17,7 +17,7 @@ from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.compaction import quarter_hours
 from warehouse.contracts import CONTRACTS, Kind, TableContract, conform, project
 from warehouse.errors import ContractError, UnknownTableError, nearest
-from warehouse.stays import SESSIONS
+from warehouse.overlaps import SESSIONS
 
 Scalar = str | int | float | bool | dt.date | dt.datetime | None
 

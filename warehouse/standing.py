@@ -11,10 +11,10 @@ import pandas as pd
 from warehouse.beliefs import RELEASED, WITHDRAWN, as_checked, received
 from warehouse.compaction import TABLE as QUARTER_HOURS
 from warehouse.contracts import core_contract, dataset_contract, raw_contract
+from warehouse.overlaps import SESSIONS, reopen
 from warehouse.promotion import merge
 from warehouse.quarantine import same_key
 from warehouse.rows import arrow_table
-from warehouse.stays import SESSIONS, reopen
 
 
 def realign(connection: duckdb.DuckDBPyConnection, dataset: str, *, leaving: bool) -> None:

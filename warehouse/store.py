@@ -32,7 +32,7 @@ from warehouse.ending import named_transaction
 from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
 from warehouse.files import FILE_MODE, make_folder
-from warehouse.landing import Landed, Part, land, parts, read_part, waiting_rows
+from warehouse.ingestion import Landed, Part, land, parts, read_part, waiting_rows
 from warehouse.layout import told
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, keep_amended, merge, replace_quarantine

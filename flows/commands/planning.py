@@ -194,7 +194,7 @@ def status(
     Example: v2g status --workspace depot
     """
     from flows.console import show_tables
-    from flows.status_kept import status_at_once
+    from flows.status_stored import status_at_once
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()

@@ -19,7 +19,7 @@ import pandas as pd
 
 from flows.mapping.calendar import holidays_for
 from flows.mapping.horizon import LONGEST_TAIL, QUARTER, Horizon
-from flows.mapping.open_stays import open_stays
+from flows.mapping.open_sessions import open_stays
 from flows.plain import records
 from flows.settings import PlanSettings
 from optimize.forecast.plug_in import DAY_BEGINS, PlugInDay, PlugInHistory

@@ -18,7 +18,7 @@ from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words, quarantined_stays, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
-from flows.mapping.open_stays import taken_as_over
+from flows.mapping.open_sessions import taken_as_over
 from flows.mapping.past import Past
 from flows.mapping.plannable import plan_inputs
 from flows.mapping.prices import plan_prices

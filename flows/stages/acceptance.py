@@ -31,7 +31,7 @@ from optimize.market.choice import (
     worth_usd,
 )
 from optimize.market.contract import Contract
-from twin.ensemble.kept import year_loss
+from twin.ensemble.stored import year_loss
 from twin.errors import RecordError
 from twin.record import need
 from twin.types import Calibration

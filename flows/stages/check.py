@@ -16,14 +16,14 @@ from data_checks.units import LEVEL_DAYS
 from flows.context import Context
 from flows.mapping.findings import findings
 from flows.mapping.freshness import check_freshness
-from flows.mapping.open_stays import lack_their_end
+from flows.mapping.open_sessions import lack_their_end
 from flows.plain import records
 from flows.stages.ingest import INGEST_ORDER, declared
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import DEGRADED, trace_of
 from warehouse.at_once import at_once
 from warehouse.errors import StoreError
-from warehouse.landing import Part
+from warehouse.ingestion import Part
 from warehouse.quarantine import released
 from warehouse.store import Warehouse
 from warehouse.zones import FIRST_DAY, LAST_DAY, ZONES

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 
 from warehouse.errors import SourceError, UnknownIdError
-from warehouse.landing import Landed
+from warehouse.ingestion import Landed
 from warehouse.sources import SourceFile
 from warehouse.store import Warehouse
 

@@ -12,7 +12,7 @@ from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
 from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
-from flows.mapping.open_stays import open_stays
+from flows.mapping.open_sessions import open_stays
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records

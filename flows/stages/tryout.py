@@ -13,7 +13,7 @@ import pandas as pd
 from data_checks import CheckReport, check_frame
 from data_checks.duplicates import rivals_of, told_again
 from flows.context import Context
-from flows.mapping.open_stays import lack_their_end
+from flows.mapping.open_sessions import lack_their_end
 from flows.problem import problem_of
 from flows.stages.check import check_context
 from flows.stages.ingest import after, how_to_read, not_declared, read_file, with_source

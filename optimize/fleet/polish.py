@@ -22,10 +22,10 @@ import numpy as np
 
 from optimize.errors import SolverError, TimeLimitError
 from optimize.fleet.layout import FloatArray
-from optimize.fleet.own import OwnProblems
 from optimize.fleet.part import Part
 from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.fleet.solve import FleetSolution
+from optimize.fleet.subproblem import OwnProblems
 from optimize.fleet.tidy import tidied
 from optimize.solve import settle_day
 from optimize.types import DayProblem, Mode

@@ -20,7 +20,7 @@ from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
-from tests.kept import kept
+from tests.stored import kept
 from warehouse.zones import market_day_slots
 
 ZONE = "DE-LU"

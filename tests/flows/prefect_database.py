@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from flows.workspace import QUIET_ENVIRONMENT, Workspace
-from tests.kept import kept
+from tests.stored import kept
 
 MIGRATE = """
 import asyncio

@@ -15,7 +15,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.status import PLAN_DAYS, status_of
-from flows.status_kept import keep_status, status_at_once
+from flows.status_stored import keep_status, status_at_once
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
 from tests.warehouse.test_store_lock import HOLD

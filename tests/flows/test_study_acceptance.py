@@ -23,7 +23,7 @@ from optimize.market.choice import ATTRIBUTES
 from tests.flows.conftest import DAY, begun, copied, fleet_rows, put, spoil
 from tests.flows.test_realise import NEXT, OVER, account, followed, nights
 from tests.flows.test_settle import SHARED, agreed
-from twin.ensemble.kept import year_loss
+from twin.ensemble.stored import year_loss
 from warehouse.contracts import CONTRACTS
 
 OFFER = "small:enrol=50,per_event=2,events=4,lower_soc=30,guaranteed_soc=60"

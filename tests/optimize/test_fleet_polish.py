@@ -10,9 +10,9 @@ import pytest
 from optimize.account import account
 from optimize.check import check_plan
 from optimize.fleet.arrays import from_problem, unsupported
-from optimize.fleet.own import OwnProblems
 from optimize.fleet.plan import solve_fleet
 from optimize.fleet.solve import FleetSolution, solve_arrays
+from optimize.fleet.subproblem import OwnProblems
 from optimize.follow import charge_on_plug_in
 from optimize.solve import settle_day, solve_mode
 from optimize.types import DayProblem, Mode

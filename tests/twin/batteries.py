@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.kept import kept_value
+from tests.stored import kept_value
 from twin.calibrate import calibrate_battery
 from twin.duty import StandardDuty
 from twin.synthetic import Truth, TruthSpec, simulate_truth

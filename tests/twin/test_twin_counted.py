@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.benchmarks.foreign_cells import foreign_pack
-from tests.kept import kept_value, sources_of
+from tests.stored import kept_value, sources_of
 from tests.twin.batteries import AS_OF, battery, duty, request, truth
 from tests.twin.sent import soc_and_power
 from twin.ageing import fit_ageing, health_at

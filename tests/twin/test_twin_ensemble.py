@@ -12,10 +12,10 @@ from tests.twin.batteries import calibrated, duty
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.fit import Seen
 from twin.ensemble.growth import Structure
-from twin.ensemble.kept import band_of, life_of_day, more_wear, wear_ratio
 from twin.ensemble.laws import LAWS
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days
 from twin.ensemble.quantiles import quantiles
+from twin.ensemble.stored import band_of, life_of_day, more_wear, wear_ratio
 from twin.ensemble.stress import stress_of
 from twin.health import Array
 from twin.life import days_until

@@ -11,7 +11,7 @@ import pytest
 
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, draw, hide
-from tests.kept import kept_value, sources_of
+from tests.stored import kept_value, sources_of
 from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity

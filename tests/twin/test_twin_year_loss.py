@@ -10,9 +10,9 @@ import pytest
 
 from tests.twin.batteries import calibrated
 from tests.twin.test_twin_price import COUNT, SHARES, draws
-from twin.ensemble.kept import band_of, year_loss
 from twin.ensemble.mixture import PHYSICS, YEAR_DAYS, mix
 from twin.ensemble.quantiles import quantiles
+from twin.ensemble.stored import band_of, year_loss
 from twin.errors import RecordError
 from twin.record import TwinRecord
 

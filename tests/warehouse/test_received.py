@@ -10,8 +10,8 @@ from tests.warehouse import builders
 from tests.warehouse.builders import fleet, metering, prices, promote_unchecked, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, dataset_contract
 from warehouse.errors import CellError, ColumnError, OptionError, SourceError
+from warehouse.ingestion import Landed
 from warehouse.known import Known
-from warehouse.landing import Landed
 from warehouse.quarantine import Wanted
 from warehouse.release import Decision, decide
 from warehouse.sources import Received, SourceFile, load_mapping, read_source, received_as

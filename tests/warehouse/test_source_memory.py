@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.kept import kept_value
+from tests.stored import kept_value
 from warehouse.errors import ColumnError, OversizedFileError
 from warehouse.sources import read_source
 

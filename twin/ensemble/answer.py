@@ -12,11 +12,11 @@ from twin.ageing import AgeingFit
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.fit import Seen, StructureFit
 from twin.ensemble.growth import LawStructure
-from twin.ensemble.kept import more_wear, ratio_of
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days, weigh
 from twin.ensemble.outlook import doubt_left
 from twin.ensemble.physics import physics_draws
 from twin.ensemble.siblings import StructureLesson, told_of
+from twin.ensemble.stored import more_wear, ratio_of
 from twin.ensemble.stress import stress_of
 from twin.entries import vector
 from twin.health import Array, Health

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from warehouse.errors import EmptyFileError, OptionError
+from warehouse.overlaps import PART
 from warehouse.sources.cars import REACHED
 from warehouse.sources.cells import Cells
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.single import Columns, spared, whole_rows
-from warehouse.stays import PART
 
 PROVIDER = "TeslaMate"
 OPTIONS = frozenset({"battery_id"})

@@ -16,7 +16,7 @@ import numpy as np
 from optimize.arrays import FloatArray
 from optimize.errors import ProblemError
 from optimize.plan import plan_day
-from optimize.stays import by_slot
+from optimize.session_slots import by_slot
 from optimize.types import DayProblem
 from optimize.windows import session_windows
 

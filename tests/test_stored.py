@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import conftest
-from tests.kept import VERSIONS, digest_of, kept
+from tests.stored import VERSIONS, digest_of, kept
 
 
 def make(folder: Path) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from data_checks import CheckContext, check_frame
 from tests.warehouse.builders import NOW, promote_unchecked, source_of
 from warehouse.contracts import CONTRACTS
+from warehouse.overlaps import PART
 from warehouse.release import Decision, decide
-from warehouse.stays import PART
 from warehouse.store import Warehouse
 
 HOUR = dt.timedelta(hours=1)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import flows.stages.ingest as stage
-from flows.mapping.open_stays import open_stays
+from flows.mapping.open_sessions import open_stays
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
