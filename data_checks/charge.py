@@ -89,11 +89,11 @@ def _mirrored(series: Series, c_rate: Floats, soc: Floats) -> Mask:
     size = np.abs(before)
     odd &= (np.abs(size - np.abs(after)) < STEADY * size) & (np.abs(size - np.abs(own)) < STEADY * size)
     hours = series.hours
-    if_told = 0.5 * ((before + own) * hours[1:-1] + (own + after) * hours[2:]) * way
+    if_reported = 0.5 * ((before + own) * hours[1:-1] + (own + after) * hours[2:]) * way
     if_turned = 0.5 * ((before - own) * hours[1:-1] + (after - own) * hours[2:]) * way
     change = (soc[2:] - soc[:-2]) * way
     finest = _finest_step(series, soc)[series.group[1:-1]]
-    odd &= (if_turned - if_told > FINE * finest) & (change > 0.5 * (if_told + if_turned))
+    odd &= (if_turned - if_reported > FINE * finest) & (change > 0.5 * (if_reported + if_turned))
     found[1:-1] = odd & (change < 1.5 * if_turned)
     return found
 
@@ -130,23 +130,23 @@ def too_coarse(rule: str, owners: Owners, series: Series, c_rate: Floats, soc: F
     Nothing is wrong with them, and nothing was checked, which is not the same as passed: the rows checked are
     those of the others.
     """
-    told = np.unique(series.group[np.isfinite(soc)])
-    told = told[told >= 0]
-    open_groups = np.setdiff1d(told, judged(series, c_rate, soc)[0])
+    stated = np.unique(series.group[np.isfinite(soc)])
+    stated = stated[stated >= 0]
+    open_groups = np.setdiff1d(stated, judged(series, c_rate, soc)[0])
     rows = np.isin(owners.group, open_groups)
     why = (
         f"too coarse to be checked, not passed: fewer than {WINDOWS} windows of {WINDOW_MINUTES / 60:g} h in "
         f"which the charge reported moves by {WINDOW_SOC:g} ({MOVED_SOC:g} in all)"
     )
     names = {owners.names[code]: code for code in np.unique(owners.codes[rows])}
-    told_of = [(EVERYTHING, int(owners.codes.size - rows.sum()), why if names else "")]
-    told_of += [(name, int((owners.codes[~rows] == code).sum()), why) for name, code in names.items()]
+    stated_of = [(EVERYTHING, int(owners.codes.size - rows.sum()), why if names else "")]
+    stated_of += [(name, int((owners.codes[~rows] == code).sum()), why) for name, code in names.items()]
     return [
         ScopeFinding(
             rule=f"{rule}_unseen", severity="info", scope=scope, rows_checked=checked, rows_failed=0,
             message=message,
         )
-        for scope, checked, message in told_of
+        for scope, checked, message in stated_of
     ]  # fmt: skip
 
 

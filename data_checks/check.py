@@ -70,7 +70,7 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     """
     landed, declared = _landed(dataset, frame), dataset_contract(dataset)
     rivals = duplicates.rivals_of(landed, declared)
-    again = duplicates.told_again(landed, declared, rivals)
+    again = duplicates.repeated(landed, declared, rivals)
     merged = np.zeros(len(landed), dtype=bool)
     if dataset == "telemetry" and rivals.size:
         landed, merged = _averaged(landed, declared, rivals[~again[rivals]], context)
@@ -81,8 +81,8 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     emptied = Emptied(rows, "arrival_utc" if dataset == "sessions" else "time_utc")
     if not rows.empty:
         packs = Packs.of(owners, context)
-        told = owners.apart(duplicates.corrections(rows, declared))
-        series = Series.of(rows, told) if dataset == "telemetry" else None
+        stated = owners.apart(duplicates.corrections(rows, declared))
+        series = Series.of(rows, stated) if dataset == "telemetry" else None
         wrong_units = list(
             units.implausible_units(rows, declared, owners, context)
         )  # of the values as they came
@@ -106,9 +106,9 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
         if series is not None:
             for finding in telemetry.spikes(emptied.rows, packs, series.only(found.usable)):
                 found.add_written(finding)
-            for cell in soc.wrong_soc(emptied.rows, told, packs, series, found.usable):
+            for cell in soc.wrong_soc(emptied.rows, stated, packs, series, found.usable):
                 emptied.take(cell)
-        for finding in _together(dataset, emptied.rows, told, packs, series, found.usable, context):
+        for finding in _together(dataset, emptied.rows, stated, packs, series, found.usable, context):
             found.add_written(finding)
         if not judged.all():
             own = judged[~gone]
@@ -116,13 +116,13 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
             emptied.keep(own)
             rows = rows[own].reset_index(drop=True)
             owners = Owners.of(rows, owner_column(dataset))
-            told, packs = owners.apart(duplicates.corrections(rows, declared)), Packs.of(owners, context)
-            series = Series.of(rows, told) if series is not None else None
+            stated, packs = owners.apart(duplicates.corrections(rows, declared)), Packs.of(owners, context)
+            series = Series.of(rows, stated) if series is not None else None
         scopes.append(_gone("repeated", int(judged.sum()), int((again & judged).sum()), _REPEATED))
-        scopes += _shown(dataset, emptied.rows, told, packs, series, found.usable, context)
+        scopes += _shown(dataset, emptied.rows, stated, packs, series, found.usable, context)
         if series is not None:
             scopes.append(_gone("averaged", int(judged.sum()), int((merged & judged).sum()), _AVERAGED))
-        scopes += emptied.outcomes(told, found.usable)
+        scopes += emptied.outcomes(stated, found.usable)
         if dataset == "prices":
             low = units.near_zero(rows, declared, owners, context)
             scopes += prices.about_zero(owners, low & found.usable)
@@ -205,7 +205,7 @@ def _together(
         yield units.price_level(rows, context, owners, believed)
         yield units.price_outliers(rows, context, owners)
     elif dataset == "sessions":
-        yield sessions.told_twice(rows, owners, usable)
+        yield sessions.stated_twice(rows, owners, usable)
         yield sessions.overlapping(rows, owners, usable)
     elif dataset == "soc_power":
         yield from coarse.against_soc(rows, owners, packs, usable)

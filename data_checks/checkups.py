@@ -30,8 +30,8 @@ def large_capacity(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Ma
     """Warn of batteries with a usable check-up above 1.05 of the nominal capacity."""
     share = frame["capacity_ah"].to_numpy() / packs.figure("nominal_capacity_ah")
     large = np.flatnonzero((share > LARGE_SHARE) & usable)
-    told = f"capacity_ah is above {LARGE_SHARE:g} of the nominal capacity: is that the pack's?"
-    return owners.outcomes("large_capacity", "warning", large, told)
+    text = f"capacity_ah is above {LARGE_SHARE:g} of the nominal capacity: is that the pack's?"
+    return owners.outcomes("large_capacity", "warning", large, text)
 
 
 def implausible_resistance(frame: pd.DataFrame, packs: Packs) -> RowFinding:

@@ -10,16 +10,16 @@ from data_checks.suites import run_rules, uniqueness
 from data_checks.types import Mask, Positions, RowFinding
 from warehouse.contracts import TableContract
 
-_TOLD = ("source_id", "received_utc")
+_STATED = ("source_id", "received_utc")
 
 
-def told_again(frame: pd.DataFrame, contract: TableContract, rivals: Positions) -> Mask:
+def repeated(frame: pd.DataFrame, contract: TableContract, rivals: Positions) -> Mask:
     """Return the rows that repeat an earlier row of their file in every column, received at that moment.
 
     rivals: the rows that may.
     """
     again = np.zeros(len(frame), dtype=bool)
-    again[rivals] = frame.iloc[rivals].duplicated([*contract.names, *_TOLD]).to_numpy()
+    again[rivals] = frame.iloc[rivals].duplicated([*contract.names, *_STATED]).to_numpy()
     return again
 
 

@@ -59,26 +59,26 @@ class Emptied:
                 if finding.rule == rule
             ]
             bad = np.unique(np.concatenate([finding.positions for finding in own]))
-            told = self._told(own, owners)
+            stated = self._stated(own, owners)
             for outcome in owners.outcomes(rule, "warning", bad, ""):
-                yield replace(outcome, message=SEPARATOR.join(sorted(told.get(outcome.scope, ()))))
+                yield replace(outcome, message=SEPARATOR.join(sorted(stated.get(outcome.scope, ()))))
 
-    def _told(self, findings: list[CellFinding], owners: Owners) -> dict[str, list[str]]:
+    def _stated(self, findings: list[CellFinding], owners: Owners) -> dict[str, list[str]]:
         """Return what is to be said of everything, and of each owner of an emptied cell."""
-        told: dict[str, list[str]] = {}
+        fields: dict[str, list[str]] = {}
         for finding in findings:
             if finding.positions.size:
-                told.setdefault(EVERYTHING, []).append(f"{finding.reason}: emptied")
+                fields.setdefault(EVERYTHING, []).append(f"{finding.reason}: emptied")
             times = self.rows[self._time].iloc[finding.positions]
             whose = np.array([*owners.names, ""])[owners.codes[finding.positions]]
             for name, own in times.groupby(whose):
-                told.setdefault(str(name), []).append(
+                fields.setdefault(str(name), []).append(
                     _words(finding.reason, len(own), f"{own.min():{_TIME}}")
                 )
-        return told
+        return fields
 
 
-def told_together(reasons: Iterable[str]) -> list[str]:
+def reported_together(reasons: Iterable[str]) -> list[str]:
     """Return the reasons of parts of a frame as of the whole: each once, emptied rows counted together."""
     plain, emptied = dict[str, None](), dict[str, tuple[int, str]]()
     for reason in reasons:

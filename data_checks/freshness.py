@@ -27,10 +27,10 @@ def freshness(dataset: str, newest: Mapping[str, pd.Timestamp], context: CheckCo
     old = {
         scope: time for scope, time in newest.items() if as_of - time > LONGEST_AGE.get(dataset, as_of - time)
     }
-    told = {scope: f"the newest row is of {time:%Y-%m-%d %H:%M} UTC" for scope, time in old.items()}
+    stated = {scope: f"the newest row is of {time:%Y-%m-%d %H:%M} UTC" for scope, time in old.items()}
     if dataset in LONGEST_AGE and newest:
         everything = f"nothing newer than {_span(dataset)} for {len(old)} of {len(newest)}" if old else ""
-        told = {EVERYTHING: everything, **told}
+        stated = {EVERYTHING: everything, **stated}
     rows = [
         {
             "run_id": context.run_id,
@@ -44,7 +44,7 @@ def freshness(dataset: str, newest: Mapping[str, pd.Timestamp], context: CheckCo
             "message": message,
             "as_of_utc": as_of,
         }
-        for scope, message in told.items()
+        for scope, message in stated.items()
     ]
     return conform(pd.DataFrame(rows, columns=contract.names), contract)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from data_checks.emptied import told_together
+from data_checks.emptied import reported_together
 from data_checks.types import EVERYTHING
 from data_checks.verdict import SEPARATOR
 from warehouse.contracts import CONTRACTS, conform
@@ -23,7 +23,7 @@ def combined_checks(parts: Sequence[pd.DataFrame], judged: Sequence[Mapping[str,
         passed=("passed", "all"),
         rows_checked=("rows_checked", "sum"),
         rows_failed=("rows_failed", "sum"),
-        message=("message", _told_once),
+        message=("message", _reported_once),
         as_of_utc=("as_of_utc", "first"),
     )
     return conform(merged, contract)
@@ -33,11 +33,11 @@ def _silent(parts: Sequence[pd.DataFrame], judged: Sequence[Mapping[str, int]]) 
     """Return for each owner that a part does not tell of, and another does, its rows there as good ones."""
     if sum(len(one) for one in judged) == len({owner for one in judged for owner in one}):
         return []  # nobody is in several parts
-    told = pd.concat(parts, ignore_index=True)
-    told = told[told["scope"] != EVERYTHING].drop_duplicates(["dataset", "rule", "scope"])
+    frame = pd.concat(parts, ignore_index=True)
+    frame = frame[frame["scope"] != EVERYTHING].drop_duplicates(["dataset", "rule", "scope"])
     found = []
     for part, sizes in zip(parts, judged, strict=True):
-        own = told[told["scope"].isin(list(sizes))]
+        own = frame[frame["scope"].isin(list(sizes))]
         there = pd.MultiIndex.from_frame(part[["rule", "scope"]])
         lacking = own[~pd.MultiIndex.from_frame(own[["rule", "scope"]]).isin(there)]
         rows = lacking["scope"].map(sizes).astype("int64")
@@ -45,6 +45,6 @@ def _silent(parts: Sequence[pd.DataFrame], judged: Sequence[Mapping[str, int]]) 
     return found
 
 
-def _told_once(messages: pd.Series) -> str:
+def _reported_once(messages: pd.Series) -> str:
     reasons = [reason for message in messages for reason in message.split(SEPARATOR) if reason]
-    return SEPARATOR.join(sorted(told_together(reasons)))
+    return SEPARATOR.join(sorted(reported_together(reasons)))

@@ -70,7 +70,7 @@ def other_unit(frame: pd.DataFrame, owners: Owners, packs: Packs) -> Iterator[Ro
             f"({_WH} Readings of the meter?)",
             positions=positions,
             whole=True,
-            told=_told(owners, positions, most, either_kwh, "up to "),
+            details=_stated(owners, positions, most, either_kwh, "up to "),
         )
 
 
@@ -84,11 +84,11 @@ def beyond_plug(frame: pd.DataFrame, owners: Owners, packs: Packs) -> Iterator[R
             column=way.column,
             reason=f"{way.column} is over {100 * TOLERANCE:g} % of what the plug can pass in a quarter-hour",
             positions=positions,
-            told=_told(owners, positions, counted, limit),
+            details=_stated(owners, positions, counted, limit),
         )
 
 
-def _told(
+def _stated(
     owners: Owners, positions: Positions, counted: Floats, limit: Floats, before: str = ""
 ) -> tuple[str, ...]:
     """Return battery, value and limit of each row, and what single values so large speak of."""

@@ -53,14 +53,14 @@ class Owners:
     def outcomes(self, rule: str, severity: Severity, bad: Positions, message: str) -> list[ScopeFinding]:
         """Return a finding for everything and one for each owner of a bad row."""
         sizes, failed = self._sizes(self.codes), self._sizes(self.codes[bad])
-        told = [(EVERYTHING, self.codes.size, bad.size)]
-        told += [(self.names[i], int(sizes[i]), int(failed[i])) for i in np.flatnonzero(failed)]
+        stated = [(EVERYTHING, self.codes.size, bad.size)]
+        stated += [(self.names[i], int(sizes[i]), int(failed[i])) for i in np.flatnonzero(failed)]
         return [
             ScopeFinding(
                 rule=rule, severity=severity, scope=scope, rows_checked=rows, rows_failed=count,
                 message=message if count else "",
             )
-            for scope, rows, count in told
+            for scope, rows, count in stated
         ]  # fmt: skip
 
     def sizes(self) -> dict[str, int]:

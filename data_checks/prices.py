@@ -88,11 +88,11 @@ def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:
     count = (rows["resolution_minutes"].to_numpy(dtype="int64") // 15).astype("int64")
     starts = pd.DatetimeIndex(rows["interval_start_utc"]).repeat(count)
     step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    told = pd.DataFrame(
+    frame = pd.DataFrame(
         {"start": starts + step * _QUARTER, "received": pd.DatetimeIndex(rows["received_utc"]).repeat(count)}
     )
-    last = told.groupby("start")["received"].transform("max")
-    return pd.DatetimeIndex(told.loc[told["received"] == last, "start"])
+    last = frame.groupby("start")["received"].transform("max")
+    return pd.DatetimeIndex(frame.loc[frame["received"] == last, "start"])
 
 
 def _day(zone: str, day: dt.date, quarters: pd.DatetimeIndex, timezone: str) -> ScopeFinding:

@@ -36,8 +36,8 @@ def averaged(
     merged = np.zeros(len(rows), dtype=bool)
     numbers = [column.name for column in contract if column.name not in contract.key]
     values = rows[numbers].to_numpy(dtype="float64")[rivals]
-    told = rows.iloc[rivals]
-    stamp = told.groupby([*contract.key, "source_id", "received_utc"], sort=False).ngroup().to_numpy()
+    stated = rows.iloc[rivals]
+    stamp = stated.groupby([*contract.key, "source_id", "received_utc"], sort=False).ngroup().to_numpy()
     known = (stamp >= 0) & np.isfinite(values[:, :2]).all(axis=1) & ~np.isinf(values).any(axis=1)
     frame = pd.DataFrame(values, columns=numbers)
     by_stamp = frame.groupby(stamp)

@@ -72,7 +72,7 @@ def metered_beyond(frame: pd.DataFrame, packs: Packs) -> CellFinding:
     )
 
 
-def told_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
+def stated_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
     """Find sessions that tell of a stay which the file tells of under another id: the first id counts."""
     again: dict[int, str] = {}
     recent: list[_Stay] = []
@@ -95,7 +95,7 @@ def told_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
         severity="warning",
         reason="the file tells of one stay twice, under two ids: the first id counts",
         positions=np.array(sorted(again), dtype=np.intp),
-        told=tuple(again[position] for position in sorted(again)),
+        details=tuple(again[position] for position in sorted(again)),
     )
 
 
@@ -117,7 +117,7 @@ def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding
         column="arrival_utc",
         reason="the session overlaps another one of this battery in the file",
         positions=np.array(sorted(against), dtype=np.intp),
-        told=tuple(against[position] for position in sorted(against)),
+        details=tuple(against[position] for position in sorted(against)),
     )
 
 
@@ -157,7 +157,7 @@ def replaced(superseded: pd.DataFrame, rows: int, context: CheckContext) -> pd.D
             for old, new in zip(superseded["session_id"], superseded["by_session_id"], strict=True)
         ]
     )
-    told = [(EVERYTHING, pairs), *((str(car), own) for car, own in pairs.groupby("battery_id"))]
+    stated = [(EVERYTHING, pairs), *((str(car), own) for car, own in pairs.groupby("battery_id"))]
     findings = [
         ScopeFinding(
             rule="superseded",
@@ -167,7 +167,7 @@ def replaced(superseded: pd.DataFrame, rows: int, context: CheckContext) -> pd.D
             rows_failed=len(own),
             message=f"{_REPLACED}: {examples(list(own['pair']))}" if len(own) else "",
         )
-        for scope, own in told
+        for scope, own in stated
     ]
     return check_rows("sessions", findings, context)
 

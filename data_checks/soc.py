@@ -37,7 +37,7 @@ def wrong_soc(
     if not left.any():
         yield from (_finding(rule, reason, np.empty(0, dtype=np.intp)) for rule, reason in _REASONS.items())
         return
-    positions = _never_told(frame, owners, packs, series.only(left), left)
+    positions = _never_reported(frame, owners, packs, series.only(left), left)
     for rule, reason in _REASONS.items():
         if rule == "stale":
             positions = _stale(frame, packs, series.only(left))
@@ -57,7 +57,9 @@ _REASONS = {
 }
 
 
-def _never_told(frame: pd.DataFrame, owners: Owners, packs: Packs, series: Series, left: Mask) -> Positions:
+def _never_reported(
+    frame: pd.DataFrame, owners: Owners, packs: Packs, series: Series, left: Mask
+) -> Positions:
     """Return the cells of batteries that are empty for ever by their SoC, but not by voltage or charge."""
     rows = owners.count(left)
     zero = left & (frame["soc_reported"].to_numpy() == 0.0)

@@ -70,7 +70,7 @@ class CheckContext:
 class RowFinding:
     """A rule applied to every row of a frame; the rows at `positions` broke it: to quarantine.
 
-    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows. told: what is
+    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows. details: what is
     to be said of each row beside the reason, if anything.
     """
 
@@ -80,12 +80,16 @@ class RowFinding:
     positions: Positions
     whole: bool = False
     severity: Severity = "critical"
-    told: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
     def only(self, kept: Mask) -> "RowFinding":
         """Return the finding on some of its rows; kept: a truth value for each position."""
-        told = tuple(word for word, stays in zip(self.told, kept, strict=True) if stays) if self.told else ()
-        return replace(self, positions=self.positions[kept], told=told)
+        details = (
+            tuple(word for word, stays in zip(self.details, kept, strict=True) if stays)
+            if self.details
+            else ()
+        )
+        return replace(self, positions=self.positions[kept], details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

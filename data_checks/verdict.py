@@ -119,7 +119,7 @@ def _quarantine(
                     "severity": finding.severity,
                     "column_name": finding.column,
                     "value": None if finding.column is None else _as_text(rows[finding.column]),
-                    "reason": [f"{finding.reason}: {word}" for word in finding.told] or finding.reason,
+                    "reason": [f"{finding.reason}: {word}" for word in finding.details] or finding.reason,
                     "row_key": _row_keys(rows, declared),
                     "source_id": rows["source_id"],
                     "source_row": rows["source_row"],
@@ -162,24 +162,24 @@ def _row_outcomes(owners: Owners, findings: list[RowFinding]) -> list[ScopeFindi
 
 def _reasons(owners: Owners, findings: list[RowFinding]) -> dict[str, set[str]]:
     """Return what is wrong with the rows of each owner, and of all."""
-    reasons: dict[str, set[str]] = {EVERYTHING: {_reason(found, found.told) for found in findings}}
+    reasons: dict[str, set[str]] = {EVERYTHING: {_reason(found, found.details) for found in findings}}
     for found in findings:
         of = owners.codes[found.positions]
         for code in np.unique(of[of >= 0]):
-            told = [found.told[i] for i in np.flatnonzero(of == code)] if found.told else ()
-            reasons.setdefault(owners.names[code], set()).add(_reason(found, told))
+            details = [found.details[i] for i in np.flatnonzero(of == code)] if found.details else ()
+            reasons.setdefault(owners.names[code], set()).add(_reason(found, details))
     return reasons
 
 
-def _reason(found: RowFinding, told: Sequence[str]) -> str:
+def _reason(found: RowFinding, details: Sequence[str]) -> str:
     # Rows of a file that is rejected as a whole are all told the same.
-    return f"{found.reason}: {examples(list(dict.fromkeys(told)))}" if told else found.reason
+    return f"{found.reason}: {examples(list(dict.fromkeys(details)))}" if details else found.reason
 
 
-def examples(told: Sequence[str]) -> str:
+def examples(details: Sequence[str]) -> str:
     """Return the first of some words, and how many more there are."""
-    more = len(told) - _EXAMPLES
-    return ", ".join(told[:_EXAMPLES]) + (f" and {more} more" if more > 0 else "")
+    more = len(details) - _EXAMPLES
+    return ", ".join(details[:_EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _released(frame: pd.DataFrame, released: pd.DataFrame | None) -> dict[str, Positions]:

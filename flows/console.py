@@ -61,8 +61,8 @@ def show_stages(out: Console, results: Iterable[StageResult]) -> None:
     """Each stage's line, its tables and the files it wrote."""
     for result in results:
         colour = _COLOURS[result.status]
-        told = f"  {_lines(result.message)}"
-        out.print(Text.assemble((f"{result.status:>8}", colour), "  ", (result.stage, "bold"), told))
+        text = f"  {_lines(result.message)}"
+        out.print(Text.assemble((f"{result.status:>8}", colour), "  ", (result.stage, "bold"), text))
         for title, rows in result.tables.items():
             if rows:
                 out.print(Records(title, rows))
@@ -93,12 +93,12 @@ def counting() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*bars, TimeRemainingColumn(), console=make_console(stderr=True)) as shown:
         tasks = {}
 
-        def told(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = shown.add_task(printable(what), total=total)
             shown.update(tasks[what], completed=done)
 
-        yield told
+        yield report
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def working(label: str) -> Iterator[Callable[[str], None]]:
         logger.setLevel(logging.INFO)
     try:
         with console.status(Text(label)) as status:
-            yield lambda told: status.update(Text(told))
+            yield lambda stated: status.update(Text(stated))
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.removeHandler(handler)

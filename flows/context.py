@@ -22,7 +22,7 @@ def new_run_id(as_of: datetime) -> str:
 class Context:
     """A stage reads through `known` alone: what was received after `as_of` does not exist for it.
 
-    as_of: tz-aware. told: whether somebody reads of what is made: figures are then made, too, that nothing is
+    as_of: tz-aware. shown: whether somebody reads of what is made: figures are then made, too, that nothing is
     decided by. What works on what has landed (ingest, check, fetch, release), or decides which plan is
     in force, takes the warehouse itself; `tests/test_house.py` lists each of these places.
     """
@@ -30,7 +30,7 @@ class Context:
     workspace: Workspace
     as_of: datetime
     run_id: str
-    told: bool = True
+    shown: bool = True
 
     @classmethod
     def of(cls, workspace: Workspace, as_of: datetime, run_id: str | None = None) -> Context:

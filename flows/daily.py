@@ -119,7 +119,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
     from flows.stages.calibrate import calibrate as stage
 
     context = _context(workspace, as_of, run_id)
-    return _told(context.run_id, lambda: stage(context, each=_in_tasks))
+    return _stated(context.run_id, lambda: stage(context, each=_in_tasks))
 
 
 @flow(name="plan", flow_run_name=_run_name)
@@ -177,13 +177,13 @@ def scheduled(
     if came:
         keep_status(opened)
         notify(opened, began)
-    told = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
+    text = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
         return _not_green([one for results in came for one in results], code)
     return State(
         type=StateType.COMPLETED,
         name="Completed" if came else "Nothing due",
-        message=told or "nothing is due",
+        message=text or "nothing is due",
     )
 
 
@@ -282,10 +282,10 @@ def _stage(
         return stage(context, *more)
 
     name = (stage.func if isinstance(stage, partial) else stage).__name__
-    return _told(context.run_id, _task(work, name))
+    return _stated(context.run_id, _task(work, name))
 
 
-def _told(run_id: str, work: Callable[[], StageResult]) -> Answer:
+def _stated(run_id: str, work: Callable[[], StageResult]) -> Answer:
     """A stage's answer as that of its flow, kept for its day and shown in Prefect's pages.
 
     An error is its failed state: it is the day that tells of it, in a line, and no traceback of Prefect's.

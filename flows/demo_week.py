@@ -33,15 +33,15 @@ def live_the_week(made: Demo, days: int) -> StageResult | None:
     lived = max(0, min(DAYS, days - _LEAST_TELEMETRY_DAYS))
     planned = [MARKET_DATE - timedelta(days=number) for number in range(lived + 1, 0, -1)]
     now = Context.of(workspace, made.as_of)
-    with twin_workers(workspace.settings.calibrate.workers), working("the days before") as told:
+    with twin_workers(workspace.settings.calibrate.workers), working("the days before") as progress:
         ingest_inbox(now)
         check(now)
-        told("calibrating with what was known a week ago")
+        progress("calibrating with what was known a week ago")
         calibrate(Context.of(workspace, publication(planned[0], ZONE)))
         for day in planned:
-            told(f"planning {day}")
+            progress(f"planning {day}")
             plan(Context.of(workspace, publication(day, ZONE)), day)
-        told("what was promised, and what came of it")
+        progress("what was promised, and what came of it")
         account = realise(now, planned[:-1])
     for file in arriving:
         file.rename(file.with_suffix(""))

@@ -90,7 +90,7 @@ def skipped(settings: ScheduleSettings, zone: str, now: datetime, on_record: Sit
     clock, then = Clock(zone=zone, now=now), Clock(zone=zone, now=last)
     days = [then.today + timedelta(days=more) for more in range((clock.today - then.today).days)]
     unplanned = [day for day in days if on_record.fleet and day not in on_record.planned]
-    told = [f"{day} was never planned, and is over" for day in unplanned]
+    messages = [f"{day} was never planned, and is over" for day in unplanned]
     for name, at in (
         ("realise", settings.realise), ("maintain", settings.maintain), ("calibrate", settings.calibrate)
     ):  # fmt: skip
@@ -98,10 +98,10 @@ def skipped(settings: ScheduleSettings, zone: str, now: datetime, on_record: Sit
         missed = [one for one in times if last < one <= now]
         late = name == "calibrate" and missed and now - missed[-1] > _NIGHT
         if late:
-            told.append(f"calibrate: {len(missed)} nights are over, the next one is tonight at {at}")
+            messages.append(f"calibrate: {len(missed)} nights are over, the next one is tonight at {at}")
         elif len(missed) > 1:
-            told.append(f"{name}: one run now does for {len(missed)}")
-    return [f"nothing ran from {last:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC", *told]
+            messages.append(f"{name}: one run now does for {len(missed)}")
+    return [f"nothing ran from {last:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC", *messages]
 
 
 def upcoming(settings: ScheduleSettings, zone: str, now: datetime) -> Mapping[str, datetime]:
@@ -136,20 +136,20 @@ class Clock:
         begun = _floor(self.now, LOOK_EVERY)
         return replace(self, now=begun if begun == self.now else begun + LOOK_EVERY).today
 
-    def at(self, day: date, told: str) -> datetime:
+    def at(self, day: date, stated: str) -> datetime:
         """HH:MM of a day, UTC."""
         timezone = ZoneInfo(market_timezone(self.zone))
-        return datetime.combine(day, time.fromisoformat(told), timezone).astimezone(UTC)
+        return datetime.combine(day, time.fromisoformat(stated), timezone).astimezone(UTC)
 
-    def last(self, told: str) -> datetime:
+    def last(self, stated: str) -> datetime:
         """When it was last HH:MM, UTC; this moment counts."""
-        today = self.at(self.today, told)
-        return today if today <= self.now else self.at(self.today - timedelta(days=1), told)
+        today = self.at(self.today, stated)
+        return today if today <= self.now else self.at(self.today - timedelta(days=1), stated)
 
-    def next(self, told: str) -> datetime:
+    def next(self, stated: str) -> datetime:
         """When it is next HH:MM, UTC; this moment does not count."""
-        today = self.at(self.today, told)
-        return today if today > self.now else self.at(self.today + timedelta(days=1), told)
+        today = self.at(self.today, stated)
+        return today if today > self.now else self.at(self.today + timedelta(days=1), stated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,10 +217,10 @@ class _Due:
         elif (minutes := self.settings.replan_minutes) and made < _floor(now, timedelta(minutes=minutes)):
             yield Job(name="replan", why=f"every {minutes} minutes")
 
-    def _daily(self, name: Literal["realise", "maintain"], told: str) -> Iterator[Job]:
-        since = self.clock.last(told)
+    def _daily(self, name: Literal["realise", "maintain"], stated: str) -> Iterator[Job]:
+        since = self.clock.last(stated)
         if not self.record.begun_since(name, since) and (self.record.fleet or name == "maintain"):
-            yield Job(name=name, why=f"{told} has come")
+            yield Job(name=name, why=f"{stated} has come")
 
     def _calibrate(self) -> Iterator[Job]:
         since = self.clock.last(self.settings.calibrate)
@@ -228,8 +228,8 @@ class _Due:
         if not self.record.fleet or self.record.begun_since("calibrate", since):
             return
         if never or self.clock.now - since <= _NIGHT:
-            told = "it was never done" if never else f"{self.settings.calibrate} has come"
-            yield Job(name="calibrate", why=told)
+            text = "it was never done" if never else f"{self.settings.calibrate} has come"
+            yield Job(name="calibrate", why=text)
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

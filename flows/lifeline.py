@@ -50,20 +50,20 @@ def ending_soon_after(signals: frozenset[signal.Signals], *, within_s: float, co
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
+    stated, send_end = os.pipe()
+    os.set_blocking(send_end, False)
 
     def watch() -> None:
-        while heard := os.read(told, 1):
+        while heard := os.read(stated, 1):
             if heard[0] in signals:
                 time.sleep(within_s)
                 os._exit(code)
-        os.close(told)
+        os.close(stated)
 
-    before = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(send_end, warn_on_full_buffer=False)
     threading.Thread(target=watch, name="ending", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        os.close(tell)
+        os.close(send_end)

@@ -34,7 +34,7 @@ class Money:
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A record whose euros are told in this money, under names that say so."""
-        return {self._name(key): self._told(key, value) for key, value in row.items()}
+        return {self._name(key): self._stated(key, value) for key, value in row.items()}
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records, each as `row`."""
@@ -46,7 +46,7 @@ class Money:
     def _parts(self, key: str) -> list[str]:
         return [self.code.lower() if part == "eur" else part for part in key.split("_")]
 
-    def _told(self, key: str, value: Any) -> Any:
+    def _stated(self, key: str, value: Any) -> Any:
         is_money = self.code != "EUR" and "eur" in key.split("_")
         return value / self.euros if is_money and isinstance(value, int | float) else value
 

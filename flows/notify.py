@@ -43,19 +43,19 @@ def notify(workspace: Workspace, since: datetime) -> int:
         return 0
     try:
         wrong, fine = _causes(workspace, since)
-        told = _told(workspace)
-        now_told = {
-            way: {about: when for about, when in told.get(way, {}).items() if about not in fine}
+        stated = _stated(workspace)
+        now_reported = {
+            way: {about: when for about, when in stated.get(way, {}).items() if about not in fine}
             for way in settings.ways
         }
         sent = 0
-        for way, known in now_told.items():
+        for way, known in now_reported.items():
             new = [cause for about, cause in wrong.items() if about not in known]
             if new and _sent(way, workspace, settings, new):
                 known |= {str(cause["about"]): f"{now():%Y-%m-%dT%H:%M:%SZ}" for cause in new}
                 sent = max(sent, len(new))
-        if now_told != told:
-            write_whole(_file(workspace), json.dumps(now_told, indent=1) + "\n")
+        if now_reported != stated:
+            write_whole(_file(workspace), json.dumps(now_reported, indent=1) + "\n")
         return sent
     except (WarehouseError, OSError) as error:
         _log.warning("nobody could be notified: %s", error)
@@ -133,11 +133,11 @@ def _by_email(workspace: Workspace, settings: NotifySettings, causes: Sequence[C
         server.send_message(message)
 
 
-def _told(workspace: Workspace) -> dict[str, dict[str, str]]:
+def _stated(workspace: Workspace) -> dict[str, dict[str, str]]:
     """Way → what it was told and when."""
     try:
         kept = json.loads(_file(workspace).read_text(encoding="utf-8"))
-        return {str(way): dict(told) for way, told in kept.items()}
+        return {str(way): dict(stated) for way, stated in kept.items()}
     except (FileNotFoundError, ValueError, AttributeError, TypeError):  # not there, or not as it was written
         return {}
 

@@ -29,8 +29,8 @@ class NotifySettings(Section):
     @property
     def ways(self) -> tuple[str, ...]:
         """Those that are set: webhook, email."""
-        told = {"webhook": self.webhook_url, "email": self.email_to}
-        return tuple(name for name, value in told.items() if value)
+        fields = {"webhook": self.webhook_url, "email": self.email_to}
+        return tuple(name for name, value in fields.items() if value)
 
     @field_validator("webhook_url")
     @classmethod

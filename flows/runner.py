@@ -61,9 +61,9 @@ def _without_dead_server() -> list[str]:
     if not url or not (trouble := trouble_with(url)):
         return []
     del os.environ[VARIABLE]
-    told = f"{VARIABLE} {_shown(url)} {trouble}: whoever watches there has not seen this run"
-    _log.warning("%s; a server of its own keeps it", told)
-    return [told]
+    text = f"{VARIABLE} {_shown(url)} {trouble}: whoever watches there has not seen this run"
+    _log.warning("%s; a server of its own keeps it", text)
+    return [text]
 
 
 def _shown(url: str) -> str:

@@ -58,7 +58,7 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
     timezone = ZoneInfo(market_timezone(workspace.zone))
     coming = upcoming(workspace.settings.schedule, workspace.zone, now())
     out.print(
-        f"Prefect's pages: {address.url} · password {_told(address, workspace)} · Ctrl-C ends",
+        f"Prefect's pages: {address.url} · password {_stated(address, workspace)} · Ctrl-C ends",
         *(f"  {name:<10}{when.astimezone(timezone):%Y-%m-%d %H:%M %Z}" for name, when in coming.items()),
         sep="\n",
         soft_wrap=True,
@@ -70,7 +70,7 @@ async def _serve_deployments(workspace: Workspace, address: Address, out: Consol
         listening.cancel()
 
 
-def _told(address: Address, workspace: Workspace) -> str:
+def _stated(address: Address, workspace: Workspace) -> str:
     """The password for somebody at a terminal; where it is kept for what may be a log."""
     if sys.stderr.isatty():
         return address.password

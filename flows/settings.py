@@ -71,8 +71,8 @@ class Asked(Section):
     @property
     def options(self) -> dict[str, object]:
         """What the reader of its answers has to be told."""
-        told = {"rate": self.rate, "vat": self.vat}
-        return {name: value for name, value in told.items() if value is not None}
+        fields = {"rate": self.rate, "vat": self.vat}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class FetchSettings(Section):

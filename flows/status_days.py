@@ -45,8 +45,8 @@ def day_rows(workspace: Workspace, now: datetime) -> list[Row]:
     for day in days:
         before, after = day - timedelta(days=1), day + timedelta(days=1)
         alert = clock.at(before, schedule.alert)
-        told, by = came["prices"].get(day) or came["tariffs"].get(day) or (None, "")
-        rows.append(_row(day, "prices", told, alert, now, by))
+        stated, by = came["prices"].get(day) or came["tariffs"].get(day) or (None, "")
+        rows.append(_row(day, "prices", stated, alert, now, by))
         made, rung, founded = plans.get(day) or (None, "", True)
         row = _row(day, "plan", made, market_day_bounds(day, workspace.zone)[0], now, rung)
         rows.append(row if founded else row | {"state": "outdated"})
@@ -88,8 +88,12 @@ def _prices(
             last = own.sort_values("received_utc").iloc[-1]
             found[day] = last["received_utc"].to_pydatetime(), str(last["source_id"])
     ids = sorted({source for _, source in found.values()})
-    told = known.warehouse.read("raw_source", where={"source_id": ids}, columns=["source_id", "provider"])
-    names = dict(zip(told["source_id"].astype(str), told["provider"].fillna("").astype(str), strict=True))
+    known_rows = known.warehouse.read(
+        "raw_source", where={"source_id": ids}, columns=["source_id", "provider"]
+    )
+    names = dict(
+        zip(known_rows["source_id"].astype(str), known_rows["provider"].fillna("").astype(str), strict=True)
+    )
     return {day: (came, names.get(source, "")) for day, (came, source) in found.items()}
 
 

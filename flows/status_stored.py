@@ -23,9 +23,9 @@ _PATIENCE_S = 0.3
 def keep_status(workspace: Workspace) -> None:
     """Write what status says to exports/status.json; where that cannot be, the one before stays."""
     try:
-        told = {"told_utc": f"{now():%Y-%m-%dT%H:%M:%SZ}", **status_of(workspace)}
+        fields = {"told_utc": f"{now():%Y-%m-%dT%H:%M:%SZ}", **status_of(workspace)}
         make_folder(workspace.exports)
-        write_whole(_file(workspace), json_text(told))
+        write_whole(_file(workspace), json_text(fields))
     except (WarehouseError, OSError) as error:
         _log.warning("exports/status.json is not renewed: %s", error)
 

@@ -107,8 +107,8 @@ def _is_number(value: object) -> bool:
 
 def _heading(key: str) -> str:
     stem, _, unit = key.rpartition("_")
-    told = f"{stem} {_UNITS[unit]}" if unit in _UNITS else key
-    return printable(told.replace("_", " "))
+    text = f"{stem} {_UNITS[unit]}" if unit in _UNITS else key
+    return printable(text.replace("_", " "))
 
 
 def _cell(value: object) -> str:

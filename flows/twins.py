@@ -35,7 +35,7 @@ Tables = dict[str, list[dict[str, Any]]]
 def shown(handle: BatteryHandle) -> Tables:
     """State, life and what its intervals hold besides the posterior (`twin.intervals`), what is not told and
     what data would narrow it, ageing unknowns with their spread and correlations, and the fit's residuals."""
-    from twin.identifiable import not_told, would_narrow
+    from twin.identifiable import not_identified, would_narrow
 
     found, parameters = handle.calibration, handle.parameters
     spread = np.sqrt(np.diag(handle.covariance.to_numpy()))
@@ -62,7 +62,7 @@ def shown(handle: BatteryHandle) -> Tables:
             }
             for name in _LIFE
         ],
-        "warnings": [{"warning": one} for one in not_told(found)],
+        "warnings": [{"warning": one} for one in not_identified(found)],
         "would narrow it": [
             {"data": data, "less_doubt_of_l0": round(l0, 3), "less_doubt_of_beta": round(beta, 3)}
             for data, l0, beta in would_narrow(found)
@@ -145,10 +145,10 @@ def replayed(known: Known, handle: BatteryHandle, days: int) -> Tables:
     )
     if rows.empty:
         raise UsageError(f"no telemetry of battery {spec.battery_id} in the {days} days before {end}")
-    told = _asked(lambda: handle.replay(rows))
-    told["error_mv"] = told["error_v"] / spec.cells_series * 1000
+    stated = _asked(lambda: handle.replay(rows))
+    stated["error_mv"] = stated["error_v"] / spec.cells_series * 1000
     table = []
-    for day, own in told.groupby(told["time_utc"].dt.strftime("%Y-%m-%d")):
+    for day, own in stated.groupby(stated["time_utc"].dt.strftime("%Y-%m-%d")):
         error = own["error_mv"].dropna()
         table.append(
             {
@@ -167,8 +167,8 @@ def hindcasted(known: Known, handle: BatteryHandle) -> Tables:
     """What each past check-up would have foretold of those after it."""
     battery_id = handle.battery.battery_id
     rows = known.read("core_checkup", where={"battery_id": [battery_id]})
-    told = _asked(lambda: handle.hindcast(rows))
-    records = [dict(zip(told.columns, row, strict=True)) for row in told.itertuples(index=False)]
+    stated = _asked(lambda: handle.hindcast(rows))
+    records = [dict(zip(stated.columns, row, strict=True)) for row in stated.itertuples(index=False)]
     return {f"hindcast of {battery_id}": records}
 
 
@@ -223,19 +223,19 @@ def _wear_price(handle: BatteryHandle) -> list[dict[str, Any]]:
     """What `[plan] wear_risk` chooses from."""
     from twin.ensemble.price import PRICES, Risk, price_multiple
 
-    told = handle.calibration.record.ensemble
+    ensemble = handle.calibration.record.ensemble
     chosen: dict[str, Risk] = {"mean": "mean", "0.05": 0.05, "0.5": 0.5, "0.95": 0.95}
     return [
         {"price": of} | {name: price_multiple(handle.calibration, of, risk) for name, risk in chosen.items()}
         for of in PRICES
-        if told is not None and of in told.price
+        if ensemble is not None and of in ensemble.price
     ]
 
 
 def _structures(handle: BatteryHandle) -> list[dict[str, Any]]:
     """Each structure's own answer and its weight in what is published, the weightiest first."""
-    told = handle.calibration.record.ensemble
-    if told is None:
+    ensemble = handle.calibration.record.ensemble
+    if ensemble is None:
         return []
     return [
         {
@@ -247,7 +247,7 @@ def _structures(handle: BatteryHandle) -> list[dict[str, Any]]:
             "beta_day_per_efc": one.beta_day_per_efc,
             "calendar_share": one.calendar_share,
         }
-        for one in sorted(told.members, key=lambda one: -one.weight)
+        for one in sorted(ensemble.members, key=lambda one: -one.weight)
     ]
 
 

@@ -281,8 +281,8 @@ def _stored_value(problem: DayProblem) -> FloatArray:
     """Worth of a stored kWh at the end of each car's stay, by slot, €/kWh [n, T]."""
     value = np.full((len(problem.cars), len(problem.slots)), problem.terminal_value_eur_per_kwh)
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
-    told = [session for session in problem.sessions if session.value_eur_per_kwh is not None]
-    for session, slots in zip(told, _whole_slots(problem, told), strict=True):
+    stated = [session for session in problem.sessions if session.value_eur_per_kwh is not None]
+    for session, slots in zip(stated, _whole_slots(problem, stated), strict=True):
         value[row[session.battery_id], slots] = session.value_eur_per_kwh
     return value
 

@@ -49,9 +49,9 @@ def assemble_plan(
     change = problem.slot_hours * (charge_kw - discharge_kw)
     reached: list[float] = []
     came: list[SessionWindow] = []
-    for told in windows:
-        arrival_kwh = told.came_kwh(windows, reached)
-        window = replace(told, arrival_kwh=arrival_kwh, carries=False, behind=-1, surplus_kwh=0.0)
+    for item in windows:
+        arrival_kwh = item.came_kwh(windows, reached)
+        window = replace(item, arrival_kwh=arrival_kwh, carries=False, behind=-1, surplus_kwh=0.0)
         came.append(window)
         row, slots = window.car, slice(window.first, window.end)
         end[row, slots] = window.arrival_kwh + np.cumsum(change[row, slots])

@@ -30,7 +30,7 @@ class Schedule:
 
     charge_kw: FloatArray
     discharge_kw: FloatArray
-    told: BoolArray
+    scheduled: BoolArray
 
 
 SIMULATED = SolverRecord(
@@ -54,7 +54,7 @@ def untold(problem: DayProblem) -> Schedule:
     """A schedule that says nothing of any car."""
     shape = (len(problem.cars), len(problem.slots))
     nothing = np.zeros(shape)
-    return Schedule(charge_kw=nothing, discharge_kw=nothing, told=np.zeros(shape, dtype=np.bool_))
+    return Schedule(charge_kw=nothing, discharge_kw=nothing, scheduled=np.zeros(shape, dtype=np.bool_))
 
 
 def follow(
@@ -132,14 +132,14 @@ class _Stays:
         car, energy = self.car[here], self.energy[here]
         full = np.clip(self.lines[here, 0] - self.lines[here, 1] * energy, 0.0, self.charge_limit[here])
         full = np.where(full < self.least[here] - LEAST_ROUNDING_KW, 0.0, full)
-        told = self.schedule.told[car, t]
+        scheduled = self.schedule.scheduled[car, t]
         room = np.clip((self.highest[here] - energy) / self.hours, 0.0, None)
-        as_told = np.minimum(self.schedule.charge_kw[car, t], room)
+        as_announced = np.minimum(self.schedule.charge_kw[car, t], room)
         on_plug_in = np.clip((self.target[here] - energy) / self.hours, 0.0, None) * self.unplanned
         stored = np.clip((energy - self.lowest[here]) / self.hours, 0.0, self.discharge_limit[here])
-        out = np.where(told, np.minimum(self.schedule.discharge_kw[car, t], stored), 0.0)
-        wanted = np.minimum(np.where(told, as_told, on_plug_in), full)
-        return here, np.where(told, wanted, full), wanted, out
+        out = np.where(scheduled, np.minimum(self.schedule.discharge_kw[car, t], stored), 0.0)
+        wanted = np.minimum(np.where(scheduled, as_announced, on_plug_in), full)
+        return here, np.where(scheduled, wanted, full), wanted, out
 
     def moved(self, t: int, here: IntArray, kw: FloatArray) -> None:
         """Take what was charged in slot t; then the stays that begin after it arrive."""

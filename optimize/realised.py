@@ -118,7 +118,7 @@ def realise(
         terminal_value_eur_per_kwh=0.0,
         sessions=tuple(replace(stay, value_eur_per_kwh=None) for stay in day.sessions),
     )
-    as_told = replace(
+    as_announced = replace(
         day,
         import_price_eur_per_kwh=promise.import_price_eur_per_kwh,
         export_price_eur_per_kwh=promise.export_price_eur_per_kwh,
@@ -128,7 +128,7 @@ def realise(
     schedule = untold(day) if by_itself else promise.schedule
     followed = follow(day, schedule, mode, driven_kwh=driven)
     came = followed if metered is None else _metered_plan(day, followed, metered, driven)
-    steps = [_figures(as_told, planned), _figures(day, planned)]
+    steps = [_figures(as_announced, planned), _figures(day, planned)]
     if not by_itself:
         for unplanned in (False, True):
             free = follow(day, schedule, mode, driven_kwh=driven, unplanned=unplanned, feeder=False)
@@ -176,7 +176,7 @@ def _plan_of(day: DayProblem, promise: Promise, mode: Mode) -> ModePlan:
         mode=mode,
         charge_kw=promise.schedule.charge_kw,
         discharge_kw=promise.schedule.discharge_kw,
-        plugged=promise.schedule.told,
+        plugged=promise.schedule.scheduled,
         energy_start_kwh=promise.energy_start_kwh,
         energy_end_kwh=promise.energy_end_kwh,
         departures=promise.departures,

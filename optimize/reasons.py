@@ -20,7 +20,7 @@ from optimize.windows import SessionWindow, taper_line
 
 NEGLIGIBLE_KWH = 1e-6
 # Another cause is told from this share of what is missing on.
-TOLD = 0.02
+GIVEN = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +72,7 @@ def why_missed(problem: DayProblem, tree: SiteTree, window: SessionWindow, cours
     ]
     best = np.minimum.accumulate(np.minimum(levels, window.target_kwh))
     lost = best[:-1] - np.maximum(best[1:], course.reached_kwh)
-    told = (
+    stated = (
         lambda: _too_short(window, problem.slot_hours, needs, window_gives - window.arrival_kwh),
         lambda: (
             f"departure SoC {window.session.departure_soc:.2f} is above what the car may hold ({car.soc_max})"
@@ -90,9 +90,9 @@ def why_missed(problem: DayProblem, tree: SiteTree, window: SessionWindow, cours
     words = [
         f"{kwh:.1f} kWh of the {missing:.1f} missing: {word}"
         for number, (kwh, word) in enumerate(zip(lost, SHORTLY, strict=True))
-        if number != most and kwh > max(TOLD * missing, NEGLIGIBLE_KWH)
+        if number != most and kwh > max(GIVEN * missing, NEGLIGIBLE_KWH)
     ]
-    return "; ".join([told[most](), *words])
+    return "; ".join([stated[most](), *words])
 
 
 SHORTLY = (

@@ -65,15 +65,15 @@ def rescue(
     for cars in parts:
         seconds, known = time_limit_seconds / len(parts), failure if len(parts) == 1 else None
         _solve_tree(problem, cars, mode, last, seconds, found, known)
-    told = last.told & ~found.solved[:, None]
+    scheduled = last.scheduled & ~found.solved[:, None]
     out = np.where(problem.able & (mode == "v2g"), last.discharge_kw, 0.0)
-    nothing = replace(last, told=np.zeros_like(told))
+    nothing = replace(last, scheduled=np.zeros_like(scheduled))
     least = _missing_kwh(follow(problem, found.beside(nothing), mode))
     for discharge in (out, np.zeros_like(out)):
-        given = replace(last, told=told, discharge_kw=discharge)
+        given = replace(last, scheduled=scheduled, discharge_kw=discharge)
         follows = _no_worse_than_plug_in(problem, mode, found, given)
         try:
-            saved = _rescued(problem, mode, found, replace(given, told=follows))
+            saved = _rescued(problem, mode, found, replace(given, scheduled=follows))
         except OptimizeError as error:
             _log.info("an earlier schedule does not fit this day: %s", error)
             continue
@@ -117,7 +117,7 @@ class _Found:
         return Schedule(
             charge_kw=np.where(mine, self.charge_kw, schedule.charge_kw),
             discharge_kw=np.where(mine, self.discharge_kw, schedule.discharge_kw),
-            told=mine | schedule.told,
+            scheduled=mine | schedule.scheduled,
         )
 
 
@@ -130,22 +130,22 @@ def _rescued(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) ->
     check_plan(problem, plan)
     rungs: dict[str, Rung] = {}
     for i, car in enumerate(problem.cars):
-        follows = bool((given.told[i] | ~plan.plugged[i]).all()) and given.told[i].any()
+        follows = bool((given.scheduled[i] | ~plan.plugged[i]).all()) and given.scheduled[i].any()
         rungs[car.battery_id] = "solved" if found.solved[i] else "last_plan" if follows else "plug_in"
     return Rescue(plan=plan, rungs=rungs, failures=found.failures)
 
 
 def _no_worse_than_plug_in(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) -> BoolArray:
     """Where a schedule tells of a car, [n, T], without the stays that it lets leave with less."""
-    nothing = replace(given, told=np.zeros_like(given.told))
+    nothing = replace(given, scheduled=np.zeros_like(given.scheduled))
     plans = [follow(problem, found.beside(one), mode) for one in (given, nothing)]
     missing = [{one.session_id: one.missing_kwh for one in plan.departures} for plan in plans]
-    told = given.told.copy()
+    scheduled = given.scheduled.copy()
     for window in session_windows(problem):
         name = window.session.session_id
         if missing[0].get(name, 0.0) > missing[1].get(name, 0.0) + _KWH:
-            told[window.car, window.first : window.end] = False
-    return told
+            scheduled[window.car, window.first : window.end] = False
+    return scheduled
 
 
 def _solve_tree(
@@ -206,9 +206,11 @@ def _busy_kw(
     rows = list(cars)
     few = part_of(problem, rows, {})
     given = Schedule(
-        charge_kw=last.charge_kw[rows], discharge_kw=0.0 * last.discharge_kw[rows], told=last.told[rows]
+        charge_kw=last.charge_kw[rows],
+        discharge_kw=0.0 * last.discharge_kw[rows],
+        scheduled=last.scheduled[rows],
     )
-    given = replace(given, told=_no_worse_than_plug_in(few, mode, _Found.none(few), given))
+    given = replace(given, scheduled=_no_worse_than_plug_in(few, mode, _Found.none(few), given))
     power = grid_power_kw(few, follow(few, given, mode))
     drawn: dict[str, FloatArray] = {}
     for window in session_windows(few):

@@ -84,10 +84,10 @@ def _oldest(folder: Path, name: str) -> list[Path]:
 
 
 def kept_value(
-    name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], told: object = None
+    name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], given: object = None
 ) -> T:
-    """What ``make`` returns, as `kept`; ``told``: all that it was told besides, as its `repr` has it."""
-    label = f"{name}_{hashlib.sha256(repr(told).encode()).hexdigest()[:12]}"
+    """What ``make`` returns, as `kept`; ``given``: all that it was told besides, as its `repr` has it."""
+    label = f"{name}_{hashlib.sha256(repr(given).encode()).hexdigest()[:12]}"
 
     def pickled(folder: Path) -> None:
         (folder / "value").write_bytes(pickle.dumps(make()))

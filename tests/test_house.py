@@ -118,8 +118,8 @@ def test_stages_read_what_was_known_at_their_moment_and_nothing_else() -> None:
                 continue
             if ast.unparse(call.func.value).rpartition(".")[2] != "known":
                 table = call.args[0]
-                told = str(table.value) if isinstance(table, ast.Constant) else ast.unparse(table)
-                found.setdefault(file.name, set()).add(told)
+                text = str(table.value) if isinstance(table, ast.Constant) else ast.unparse(table)
+                found.setdefault(file.name, set()).add(text)
     assert found == PAST_KNOWN
 
 

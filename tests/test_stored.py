@@ -44,8 +44,8 @@ def test_processes_that_ask_at_once_make_it_once_and_each_has_its_own(around: Pa
         process.join(timeout=300)
         assert process.exitcode == 0
     assert (around / "made").read_text() == "x"
-    told = [(around / f"of-{number}" / "whole").read_text() for number in range(3)]
-    assert told == [f"changed by {number}" for number in range(3)]
+    text = [(around / f"of-{number}" / "whole").read_text() for number in range(3)]
+    assert text == [f"changed by {number}" for number in range(3)]
     one_of_several(3, around)
     assert (around / "made").read_text() == "x"
 

@@ -130,11 +130,11 @@ class _Problem:
         share = circuit.window(seen).capacity_ah / circuit.fresh_capacity_ah
         growth = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (seen.sei_m - cell.fresh.sei_m)
         resistance = np.exp(theta[:, 3:4]) + growth
-        told = np.isfinite(self.resistance)
+        known = np.isfinite(self.resistance)
         spread = np.hypot(RESISTANCE_SD * self.resistance, FILM_SD * growth)
         parts = [
             (share - self.capacity) / self.spread(),
-            ((resistance - self.resistance) / spread)[:, told],
+            ((resistance - self.resistance) / spread)[:, known],
         ]
         if self.today is not None:
             # As a capacity, not as what of the health it would be by its slopes: a knee is far from these.

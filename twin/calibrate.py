@@ -88,7 +88,7 @@ def _spread(found: Calibration, battery: BatterySpec) -> float:
 
 def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Calibration:
     """All three stages, from what was ``seen``; without telemetry where that is in dispute."""
-    battery, told = request.battery, request
+    battery, known_share = request.battery, request
     if seen.doubt is not None:
         return _without_voltage(request, age_days, seen, seen.doubt)
     if seen.fault is not None:
@@ -146,8 +146,8 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         flow=course_of(request, request.telemetry),
     )
     known = CheckUps(ages=ages, capacity=capacity, age_days=age_days, lived=past.duty.profile())
-    found = _result(request, duty, base, fit, theta, today, seen, known, past.told, spread)
-    return found if doubt is None else disputed(found, told, seen, doubt, len(ages))
+    found = _result(request, duty, base, fit, theta, today, seen, known, past.known_share, spread)
+    return found if doubt is None else disputed(found, known_share, seen, doubt, len(ages))
 
 
 def _without_voltage(
@@ -171,7 +171,7 @@ def _result(
     today: Health,
     seen: Observation,
     known: CheckUps,
-    told: float,
+    known_share: float,
     spread: DutySpread,
 ) -> Calibration:
     n_checkups = len(known.ages)
@@ -200,7 +200,7 @@ def _result(
         l0={
             "form": spec.life_form_sd,
             "left_out": fit.prior.discrepancy * float(reach(fit.mean[2] - soh, soh - end[0])),
-            "past": _UNSEEN_SD * (1 - told),
+            "past": _UNSEEN_SD * (1 - known_share),
         },
         alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
         beta=common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
@@ -293,7 +293,7 @@ def _result(
         window_efc_per_day=law.window,
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
-        identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * told:.0f} % of its life",
+        identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * known_share:.0f} % of its life",
         cell_spread_v=seen.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,

@@ -61,15 +61,15 @@ def capacity_counted(
         found.append(by_meter(request.telemetry, sessions, flow, request.battery)[1])
     if followed:
         found.append(between_rests(signal, flow, age_days))
-    told = [one for one in found if one is not None and one.sd < _WIDEST * one.share]
-    return min(told, key=lambda one: one.sd / one.share) if told else None
+    stated = [one for one in found if one is not None and one.sd < _WIDEST * one.share]
+    return min(stated, key=lambda one: one.sd / one.share) if stated else None
 
 
 def _by_own_soc(telemetry: pd.DataFrame, flow: Course) -> EnergyFit | None:
     if "soc_reported" not in telemetry:
         return None
-    told = telemetry.dropna(subset=["soc_reported"]).sort_values("time_utc", kind="stable")
-    found = fit_energy(told, flow) if len(told) > 1 else None
+    rows = telemetry.dropna(subset=["soc_reported"]).sort_values("time_utc", kind="stable")
+    found = fit_energy(rows, flow) if len(rows) > 1 else None
     return None if found is None else replace(found, by="charge counted against the car's own SoC")
 
 

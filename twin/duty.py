@@ -223,14 +223,16 @@ def _driven(
     drives = int(inside.sum())
     if drives < _FEWEST_DRIVES:
         return by_count
-    told = float(np.clip((soc - left)[inside], 0.0, None).sum()) * usable_share
+    stated = float(np.clip((soc - left)[inside], 0.0, None).sum()) * usable_share
     # From one departure to the next: as many days as drives, whatever the record begins and ends with.
-    told_days = float(np.ptp(leave[inside])) / DAY_S * drives / (drives - 1)
-    by_sessions = told / max(told_days, 1e-9)
-    told_sd = float(np.hypot(_PROMISE_SD * by_sessions, _SOC_SD * np.sqrt(drives) * usable_share / told_days))
-    if abs(by_sessions - by_count) > _STRANGE * float(np.hypot(sd, told_sd)):
+    known_days = float(np.ptp(leave[inside])) / DAY_S * drives / (drives - 1)
+    by_sessions = stated / max(known_days, 1e-9)
+    known_sd = float(
+        np.hypot(_PROMISE_SD * by_sessions, _SOC_SD * np.sqrt(drives) * usable_share / known_days)
+    )
+    if abs(by_sessions - by_count) > _STRANGE * float(np.hypot(sd, known_sd)):
         return by_count
-    weight, other = sd**-2, told_sd**-2
+    weight, other = sd**-2, known_sd**-2
     return (weight * by_count + other * by_sessions) / (weight + other)
 
 

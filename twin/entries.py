@@ -69,10 +69,10 @@ def label(value: Any) -> str:
 
 def moment(value: Any) -> pd.Timestamp:
     """A moment with its zone."""
-    told = pd.Timestamp(label(value))
-    if told.tzinfo is None:
+    stated = pd.Timestamp(label(value))
+    if stated.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
-    return told
+    return stated
 
 
 def part(value: Any) -> Mapping[str, Any]:
@@ -102,10 +102,10 @@ def words(value: Any) -> tuple[str, ...]:
 
 def values(value: Any) -> tuple[str | float, ...]:
     """A list of texts and numbers, whole ones as such."""
-    for one in (told := _list(value)):
+    for one in (stated := _list(value)):
         if not isinstance(one, str):
             number(one)
-    return tuple(told)
+    return tuple(stated)
 
 
 def shares(value: Any) -> dict[str, float]:

@@ -115,8 +115,8 @@ def believable(request: CalibrationRequest, fault: SensorFault) -> CalibrationRe
     if fault.kind in _OF_VOLTAGE:
         return request
     if fault.kind == "temperature_offset" and request.fleet is not None:
-        told = request.telemetry.assign(temperature_degc=request.fleet.temperature_degc)
-        return replace(request, telemetry=told, climate=request.climate[:0])
+        stated = request.telemetry.assign(temperature_degc=request.fleet.temperature_degc)
+        return replace(request, telemetry=stated, climate=request.climate[:0])
     nothing = replace(request, telemetry=request.telemetry[:0], coarse=request.coarse[:0])
     if fault.kind in _OF_CURRENT:
         return nothing
@@ -252,12 +252,12 @@ def _wrong_level(evidence: Evidence, battery: BatterySpec, known: Known) -> Sens
     if len(points) >= 3:
         x, y = circuit.window(known.health).at(points[:, 0])
         ratio = float(np.median(points[:, 1] / circuit.voltage(x, y)))
-        told = f"{len(points)} rests at a reported SoC"
+        text = f"{len(points)} rests at a reported SoC"
     elif evidence.highest_v > circuit.v_max + 0.15:
-        ratio, told = evidence.highest_v / circuit.v_max, "the highest voltage"
+        ratio, text = evidence.highest_v / circuit.v_max, "the highest voltage"
     elif evidence.highest_v < 0.93 * float(circuit.voltage(*circuit.window(known.health).at(0.3))):
         ratio = evidence.highest_v / float(circuit.voltage(*circuit.window(known.health).at(0.8)))
-        told = "the highest voltage"
+        text = "the highest voltage"
     else:
         return None
     count = round(ratio * battery.cells_series)
@@ -265,7 +265,7 @@ def _wrong_level(evidence: Evidence, battery: BatterySpec, known: Known) -> Sens
         return None
     return SensorFault(
         kind="wrong_cell_count",
-        evidence=f"{told} fit {count} cells in series, not {battery.cells_series} "
+        evidence=f"{text} fit {count} cells in series, not {battery.cells_series} "
         f"(voltage ratio {ratio:.3f})",
     )
 
@@ -274,13 +274,13 @@ def _wrong_zero(evidence: Evidence) -> SensorFault | None:
     rest, balance = evidence.rest_c, evidence.balance
     if rest is None or abs(rest) < BIAS_LIMIT_C:
         return None
-    told = f"{rest:+.4f} C flow at rest"
+    text = f"{rest:+.4f} C flow at rest"
     if balance is not None:
         # A drain that is real takes the SoC along.
         if abs(balance.drift_c - rest) > max(0.4 * abs(rest), 4 * balance.drift_sd_c):
             return None
-        told += f", {balance.drift_c:+.4f} C more than the SoC knows of"
-    return SensorFault(kind="current_bias", evidence=told)
+        text += f", {balance.drift_c:+.4f} C more than the SoC knows of"
+    return SensorFault(kind="current_bias", evidence=text)
 
 
 def _wrong_scale(balance: Balance | None, battery: BatterySpec, known: Known) -> SensorFault | None:
@@ -295,7 +295,7 @@ def _wrong_scale(balance: Balance | None, battery: BatterySpec, known: Known) ->
 
 
 def gain_fault(
-    counted: float, counted_sd: float, measured: float, measured_sd: float, told: str
+    counted: float, counted_sd: float, measured: float, measured_sd: float, stated: str
 ) -> SensorFault | None:
     """Whether capacity by counted charge (share of nominal, relative spread) belies what was measured."""
     gain = counted / measured
@@ -304,7 +304,7 @@ def gain_fault(
         return None
     return SensorFault(
         kind="current_gain",
-        evidence=f"{told} make it {counted:.3f} of nominal capacity where {measured:.3f} ± {measured_sd:.3f} "
+        evidence=f"{stated} make it {counted:.3f} of nominal capacity where {measured:.3f} ± {measured_sd:.3f} "
         f"is known: the current reads {gain:.2f} times what it is",
     )
 
@@ -312,11 +312,11 @@ def gain_fault(
 def _wrong_strings(counted: float | None, battery: BatterySpec, known: Known) -> SensorFault | None:
     """Nominal capacity off by a ratio of whole strings: by a check-up when new, or by telemetry alone."""
     if known.young_share is not None:
-        ratio, told = known.young_share, "a check-up when new"
+        ratio, text = known.young_share, "a check-up when new"
     elif counted is not None and known.measured_share is None:
-        ratio, told = counted / known.expected_share, "telemetry"
+        ratio, text = counted / known.expected_share, "telemetry"
     elif known.measured_share is not None:
-        ratio, told = known.measured_share / known.expected_share, "check-ups"
+        ratio, text = known.measured_share / known.expected_share, "check-ups"
     else:
         return None
     least = _STRINGS_LIMIT if ratio > 1 or known.young_share is not None else 2 * _STRINGS_LIMIT
@@ -326,7 +326,7 @@ def _wrong_strings(counted: float | None, battery: BatterySpec, known: Known) ->
         return None
     return SensorFault(
         kind="wrong_cell_count",
-        evidence=f"{told} gives {ratio:.2f} of the capacity that is to be expected: "
+        evidence=f"{text} gives {ratio:.2f} of the capacity that is to be expected: "
         f"{count} cells in parallel, not {battery.cells_parallel}",
     )
 

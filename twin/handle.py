@@ -86,7 +86,7 @@ class BatteryHandle:
             return pd.DataFrame(
                 {"day": days} | {name: np.interp(days, band.days, curve) for name, curve in curves.items()}
             )
-        told = forecast_capacity(
+        stated = forecast_capacity(
             ageing_of(found).model,
             np.vstack([need(found.record.mean, "mean"), self.draws().to_numpy()]),
             self.health,
@@ -94,7 +94,7 @@ class BatteryHandle:
             discrepancy=need(found.record.prior, "prior").discrepancy,
             today_sd=found.usable_capacity_sd_ah / self.battery.nominal_capacity_ah,
         )
-        return pd.DataFrame({"day": days, "soh": told.best, "soh_low": told.low, "soh_high": told.high})
+        return pd.DataFrame({"day": days, "soh": stated.best, "soh_low": stated.low, "soh_high": stated.high})
 
     def simulation(
         self,
@@ -161,9 +161,9 @@ class BatteryHandle:
         would choose, each from the charge that its first voltages tell; ``model_voltage_v`` is NaN where
         PyBaMM cannot follow. TwinError where no day holds such a stretch.
         """
-        battery, told = self.battery, np.array(need(self.calibration.record.state, "state").mean)
-        told[:3] = self.health.changes(self.cell.fresh)
-        given = StatePrior(mean=told, covariance=_GIVEN_SD**2 * np.eye(len(told)))
+        battery, stated = self.battery, np.array(need(self.calibration.record.state, "state").mean)
+        stated[:3] = self.health.changes(self.cell.fresh)
+        given = StatePrior(mean=stated, covariance=_GIVEN_SD**2 * np.eye(len(stated)))
         frames = []
         for _, day in telemetry.groupby(telemetry["time_utc"].dt.floor("D")):
             window = select_window(day, battery, hours=DAILY_WINDOW_H)
@@ -207,11 +207,11 @@ class BatteryHandle:
             ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
         )
         duty = need(self.calibration.record.duty, "duty")
-        told = hindcast(
+        stated = hindcast(
             ageing_of(self.calibration).model, stress_of(duty.profile()), kept.as_prior(), *arrays
         )
-        told.insert(1, "time_utc", own["time_utc"].iloc[told.pop("at")].array)
-        return told
+        stated.insert(1, "time_utc", own["time_utc"].iloc[stated.pop("at")].array)
+        return stated
 
     def parameter_set(self, *, soc: float = 1.0, temperature_degc: float | None = None) -> dict[str, Any]:
         """`parameter_values` with its ageing as JSON that `pybamm.ParameterValues.from_json` reads.

@@ -41,7 +41,7 @@ def checkups_ahead(
     ``fit``: of PyBaMM's unknowns to the ``count`` check-ups ``seen``; ``physics``: as of `physics_ahead`;
     ``stress``: of the day that is lived. How check-ups scatter is in the band.
     """
-    told = foretell(
+    stated = foretell(
         fit_all(stress, seen, count, fit.prior.structures),
         stress,
         days,
@@ -49,12 +49,12 @@ def checkups_ahead(
         fast=model.plating_share,
         discrepancy=fit.prior.discrepancy,
     )
-    told = [Foretold(name=PHYSICS, path=physics, score=score_of(fit)), *told]
-    weights = weigh(model.cell.spec.name, told, fit.prior.structures)
+    stated = [Foretold(name=PHYSICS, path=physics, score=score_of(fit)), *stated]
+    weights = weigh(model.cell.spec.name, stated, fit.prior.structures)
     each = np.concatenate(
-        [np.full(len(one.path), w / len(one.path)) for one, w in zip(told, weights, strict=True)]
+        [np.full(len(one.path), w / len(one.path)) for one, w in zip(stated, weights, strict=True)]
     )
-    paths = np.vstack([one.path for one in told])
+    paths = np.vstack([one.path for one in stated])
     paths = paths * (1 + np.random.default_rng(2).normal(0.0, fit.capacity_sd, paths.shape))
     low, median, high = np.array([quantiles(column, each) for column in paths.T]).T
     return low, median, high

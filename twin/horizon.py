@@ -62,9 +62,9 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     return pd.DataFrame({"soh": levels, "days": middle, "days_low": low, "days_high": high})
 
 
-def _of_ensemble(calibration: Calibration, told: EnsembleRecord) -> pd.DataFrame:
+def _of_ensemble(calibration: Calibration, stated: EnsembleRecord) -> pd.DataFrame:
     """The same from the band of the ensemble: when each of its curves falls to a level."""
-    band, end = band_of(calibration, told), end_of_life_soh(calibration)
+    band, end = band_of(calibration, stated), end_of_life_soh(calibration)
     levels = _levels(calibration.soh, end, max(0.0, float(band.high[0]) - calibration.soh))
     edges = (band.median, band.low, band.high)
     rows = np.array(

@@ -97,10 +97,10 @@ def _stays(telemetry: pd.DataFrame, sessions: pd.DataFrame, flow: Course, batter
     ends = [seconds_of(own[name]) for name in ("arrival_utc", "departure_utc")]
     into, out, variance = _into_battery(time_s, power, *ends)
     unseen = [np.interp(end, flow.end_s, np.cumsum(flow.kind == UNSEEN)) for end in ends]
-    told = ordered["soc_reported"].to_numpy(dtype=float) if "soc_reported" in ordered else power * np.nan
+    stated = ordered["soc_reported"].to_numpy(dtype=float) if "soc_reported" in ordered else power * np.nan
     kw = np.maximum(power, 0) / battery.nominal_energy_kwh
-    first, since = _told_beside(time_s, told, kw, ends[0], after=True)
-    last, until = _told_beside(time_s, told, kw, ends[1], after=False)
+    first, since = _stated_with(time_s, stated, kw, ends[0], after=True)
+    last, until = _stated_with(time_s, stated, kw, ends[1], after=False)
     # What was charged between plug-in and the first report: none to all that its power could.
     arrived, arrived_variance = first - 0.5 * since, since**2 / 12
     if "arrival_soc" in own:
@@ -137,7 +137,7 @@ def _into_battery(time_s: Array, power_kw: Array, begin_s: Array, end_s: Array) 
     return into, out, variance
 
 
-def _told_beside(
+def _stated_with(
     time_s: Array, soc: Array, rate: Array, asked_s: Array, *, after: bool
 ) -> tuple[Array, Array]:
     """SoC told next after (or before) some moments, NaN where not near, and what its ``rate`` [1/h] moves

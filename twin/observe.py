@@ -182,11 +182,11 @@ def observe(
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)
     fault = _fault_of_fit(state)
     flow = course_of(request, recent)
-    told = None if daily or evidence.balance is None else counted(evidence.balance)
-    if told is None and not daily and state.misfit_chi2_per_n > CHI2_LIMIT:
-        told = capacity_counted(request, age_days)
-    if told is not None:
-        state = with_capacity(state, cell, told)
+    stated = None if daily or evidence.balance is None else counted(evidence.balance)
+    if stated is None and not daily and state.misfit_chi2_per_n > CHI2_LIMIT:
+        stated = capacity_counted(request, age_days)
+    if stated is not None:
+        state = with_capacity(state, cell, stated)
     if carried is not None:
         state = _within_reach(cell, state, carried)
     return Observation(
@@ -330,9 +330,9 @@ def _apart(cell: ReferenceCell, state: StateFit, known: Known, evidence: Evidenc
     share, spread = float(shares[0]), float(shares[1:].std())
     if abs(share - known.measured_share) < APART_SIGMAS * float(np.hypot(spread, known.measured_sd)):
         return None
-    told = f"{share:.3f} ± {spread:.3f} of nominal capacity by voltage, {known.measured_share:.3f} known"
+    text = f"{share:.3f} ± {spread:.3f} of nominal capacity by voltage, {known.measured_share:.3f} known"
     return Dispute(
         what=f"capacity {share:.3f} by voltage, {known.measured_share:.3f} known",
         why="what is known of its capacity and voltage disagree",
-        behind=f"wrong pack data or a current sensor's gain: {told}",
+        behind=f"wrong pack data or a current sensor's gain: {text}",
     )

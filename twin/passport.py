@@ -78,7 +78,7 @@ def counted(telemetry: pd.DataFrame) -> Counted | None:
     }  # fmt: skip
     begins = np.flatnonzero(hot & ~np.concatenate([[False], hot[:-1]]))
     ends = np.flatnonzero(hot & ~np.concatenate([hot[1:], [False]]))
-    told = rows["soc_reported"].dropna() if "soc_reported" in rows else pd.Series(dtype=float)
+    stated = rows["soc_reported"].dropna() if "soc_reported" in rows else pd.Series(dtype=float)
     return Counted(
         energy_kwh=float((np.abs(current * voltage) * hours).sum()) / 1000.0,
         charge_ah=float((np.abs(current) * hours).sum()),
@@ -87,7 +87,7 @@ def counted(telemetry: pd.DataFrame) -> Counted | None:
         from_utc=times.iloc[0],
         to_utc=times.iloc[-1],
         hours=float(hours.sum()),
-        last_soc=float(told.iloc[-1]) if len(told) else None,
+        last_soc=float(stated.iloc[-1]) if len(stated) else None,
         hot=tuple((times.iloc[a], float(degc[a : b + 1].max())) for a, b in zip(begins, ends, strict=True)),
     )
 
@@ -174,17 +174,19 @@ def _state(made: _Document, battery: BatterySpec, found: Calibration, as_of_utc:
         "source": f"twin, calibration {found.calibration_id}, quality {found.quality}",
     }
 
-    def told(name: str, key: str, value: float, low: float, high: float, **more: Any) -> None:
+    def report(name: str, key: str, value: float, low: float, high: float, **more: Any) -> None:
         made.tells(name, {key: value, **at}, low=low, high=high, **beside, **more)
 
-    told("capacityFade", "capacityFadeValue", 100 * (1 - soh), 100 * (1 - soh - half), 100 * (1 - soh + half))
-    told(
+    report(
+        "capacityFade", "capacityFadeValue", 100 * (1 - soh), 100 * (1 - soh - half), 100 * (1 - soh + half)
+    )
+    report(
         "stateOfCertifiedEnergy", "stateOfCertifiedEnergyValue",
         100 * share, 100 * share * (1 - wide), 100 * share * (1 + wide),
     )  # fmt: skip
     span = (energy * (1 - wide), energy * (1 + wide))
-    told("remainingEnergy", "remainingEnergyalue", energy, *span)
-    told(
+    report("remainingEnergy", "remainingEnergyalue", energy, *span)
+    report(
         "remainingCapacity", "remainingCapacityValue", energy, *span,
         note=f"the model has it in kWh; {found.usable_capacity_ah:.6g} Ah",
     )  # fmt: skip

@@ -26,10 +26,10 @@ _LEAST_DRIVEN = 1e-3  # of capacity a day
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """``duty``: the mean day of the life so far; ``told``: the share of that life that data tell of."""
+    """``duty``: the mean day of the life so far; ``known_share``: the share of that life that data tell of."""
 
     duty: StandardDuty
-    told: float
+    known_share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def lived_through(
     """The mean day of a battery whose ordinary day is now ``duty``; columns as of `twin.duty.derive_duty`."""
     age_days = (as_of_utc - commissioned_utc).total_seconds() / 86400
     if age_days <= 0:
-        return Lived(duty=duty, told=1.0)
+        return Lived(duty=duty, known_share=1.0)
     seen_days = 0.0
     if len(telemetry):
         times = telemetry["time_utc"]
@@ -79,7 +79,7 @@ def lived_through(
     block = np.floor((as_of_utc - done["departure_utc"]).dt.total_seconds() / 86400 / _BLOCK_DAYS)
     now, before = done[block == 0], done[block > 0]
     if len(now) < _FEWEST_SESSIONS or len(before) < _FEWEST_SESSIONS:
-        return Lived(duty=duty, told=min(1.0, seen_days / age_days))
+        return Lived(duty=duty, known_share=min(1.0, seen_days / age_days))
     past_days = min(float(block[block > 0].nunique()) * _BLOCK_DAYS, age_days)
     ours, theirs = _habit(now, PRESENT_DAYS), _habit(before, past_days)
     share = past_days / (past_days + PRESENT_DAYS)
@@ -92,7 +92,7 @@ def lived_through(
         temperature_degc=duty.temperature_degc,
         source="sessions",
     )
-    return Lived(duty=mean, told=min(1.0, (past_days + max(seen_days, PRESENT_DAYS)) / age_days))
+    return Lived(duty=mean, known_share=min(1.0, (past_days + max(seen_days, PRESENT_DAYS)) / age_days))
 
 
 def _habit(sessions: pd.DataFrame, days: float) -> _Habit:

@@ -59,9 +59,9 @@ def pieces_window(
         )
         if last - first < _FEWEST:
             continue
-        told = min(1.0, float(seen_h[last - 1] - seen_h[first]) / hours)
+        stated = min(1.0, float(seen_h[last - 1] - seen_h[first]) / hours)
         # Later is better at equal swing: the state is wanted as of today.
-        score = float(np.ptp(charge[first:last])) * told**0.5 * (1 + 0.02 * first / len(time_s))
+        score = float(np.ptp(charge[first:last])) * stated**0.5 * (1 + 0.02 * first / len(time_s))
         if np.ptp(charge[first:last]) > _LEAST_SWING and score > best_score:
             best, best_score = (int(first), last), score
     return None if best is None else _replay(points.iloc[best[0] : best[1]], flow)

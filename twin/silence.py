@@ -44,12 +44,12 @@ def course_of(request: CalibrationRequest, telemetry: pd.DataFrame) -> Course | 
     if not len(at):
         return course(signal.time_s, signal.c_rate)
     share = likely_share(request)
-    told = [
+    stated = [
         _by_voltage(request, signal.time_s, signal.voltage_v, signal.c_rate, at, share),
         _by_reports(telemetry, at),
         _by_sessions(request.sessions, signal.time_s[at], signal.time_s[at + 1]),
     ]
-    values, weights = np.array([value for value, _ in told]), np.array([sd**-2.0 for _, sd in told])
+    values, weights = np.array([value for value, _ in stated]), np.array([sd**-2.0 for _, sd in stated])
     rise, sd = (values * weights).sum(axis=0) / weights.sum(axis=0), weights.sum(axis=0) ** -0.5
     went_on = _went_on(signal.time_s, signal.c_rate, at)
     off = np.abs(rise * share - went_on) / np.maximum(sd * share, 1e-9)
@@ -125,9 +125,9 @@ def _by_reports(telemetry: pd.DataFrame, at: npt.NDArray[np.intp]) -> tuple[Arra
     ordered = telemetry.sort_values("time_utc", kind="stable")
     soc = ordered["soc_reported"].to_numpy(dtype=float)
     rise = soc[at + 1] - soc[at]
-    told = np.isfinite(rise)
+    known = np.isfinite(rise)
     sd = max(REPORTED_SD, _resolution(soc))
-    return np.where(told, rise, 0.0), np.where(told, sd, _UNKNOWN)
+    return np.where(known, rise, 0.0), np.where(known, sd, _UNKNOWN)
 
 
 def _resolution(soc: Array) -> float:
@@ -149,7 +149,7 @@ def _by_sessions(sessions: pd.DataFrame, begin_s: Array, end_s: Array) -> tuple[
     entered = np.searchsorted(arrival, end_s, side="right") - 1
     begun = np.maximum(left, 0)
     # Left in the gap what was plugged in before it, and plugged in again by its end.
-    told = (left >= 0) & (departure[begun] > begin_s) & (departure[begun] <= end_s) & (entered > left)
-    told &= departure[entered] > end_s
+    text = (left >= 0) & (departure[begun] > begin_s) & (departure[begun] <= end_s) & (entered > left)
+    text &= departure[entered] > end_s
     change = arrival_soc[entered] - departure_soc[begun]
-    return np.where(told, change, rise), np.where(told, _PROMISED_SD, sd)
+    return np.where(text, change, rise), np.where(text, _PROMISED_SD, sd)

@@ -197,8 +197,8 @@ class Calibration:
         What older versions of the twin did not tell may be missing. RecordError, with the calibration, where
         its ``parameters_json`` cannot be read, or is of a newer version.
         """
-        told = [name for name in _COLUMNS if name in record or name not in _LATER]
-        values = {name: _plain(record[name]) for name in told}
+        stated = [name for name in _COLUMNS if name in record or name not in _LATER]
+        values = {name: _plain(record[name]) for name in stated}
         try:
             kept = TwinRecord.from_json(record["parameters_json"])
         except RecordError as error:

@@ -224,8 +224,8 @@ def _drifted(
 
 def _reason(previous: Calibration, measured: bool) -> str:
     full = need(previous.record.full, "full calibration")
-    told = "state of today" if measured else "state carried on, no new window of telemetry"
-    return f"{told}; ageing, life and α of {full.calibration_id} ({full.as_of_utc:%Y-%m-%d})"
+    text = "state of today" if measured else "state carried on, no new window of telemetry"
+    return f"{text}; ageing, life and α of {full.calibration_id} ({full.as_of_utc:%Y-%m-%d})"
 
 
 def _state_record(prior: StatePrior, until: pd.Timestamp, as_of_utc: pd.Timestamp) -> StateRecord:

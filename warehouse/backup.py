@@ -131,8 +131,8 @@ def put_back(backup: Path, target: Path, *, timeout_s: float) -> dict[str, int]:
             partial.replace(target)
     except DamagedError as error:
         if error.path == partial:
-            told = str(error).replace(str(partial), str(backup))
-            raise DamagedError(told, path=backup) from error
+            text = str(error).replace(str(partial), str(backup))
+            raise DamagedError(text, path=backup) from error
         raise
     finally:
         _remove(partial)

@@ -84,11 +84,11 @@ def as_checked(dataset: str, landed: str) -> str:
             f"amended.source_id IS NOT NULL AS amended FROM {landed} AS landed "
             f"LEFT JOIN {AMENDED[dataset].name} AS amended USING ({place}))"
         )
-    told_of = f"{', '.join(declared.key)}, source_id, received_utc"
+    stated_of = f"{', '.join(declared.key)}, source_id, received_utc"
     return f"""(
         SELECT {said}, {place}, received_utc FROM {rows}
         QUALIFY row_number() OVER (PARTITION BY {said}, source_id, received_utc ORDER BY source_row) = 1
-        AND (amended OR NOT bool_or(amended) OVER (PARTITION BY {told_of}))
+        AND (amended OR NOT bool_or(amended) OVER (PARTITION BY {stated_of}))
     )"""  # noqa: S608
 
 

@@ -51,7 +51,7 @@ def connect(
     if path in _shared():
         if write:
             raise StoreError(f"{path} cannot be written while it is read at once")
-        with _told(path), _cursor(_shared()[path]) as connection:
+        with _stated(path), _cursor(_shared()[path]) as connection:
             yield connection
         return
     if not create and not path.exists():
@@ -62,10 +62,10 @@ def connect(
         raise LockedError(f"{path} is in use by another thread of this process; waited {timeout_s:g} s")
     try:
         if (os.getpid(), path) in _kept_open:
-            with _still_open(path), _told(path), _cursor(_host(path)) as connection:
+            with _still_open(path), _stated(path), _cursor(_host(path)) as connection:
                 yield connection
             return
-        with _told(path):
+        with _stated(path):
             host = _host(path)
             _attach(host, path, write=write, deadline=deadline, timeout_s=timeout_s)
             with _attached(host, path) as connection:
@@ -107,7 +107,7 @@ def kept_open(path: Path, *, timeout_s: float) -> Iterator[None]:
 
     For a copy that is this process's own. Not to be nested. Raises as `connect`.
     """
-    with _told(path):
+    with _stated(path):
         host, key = _host(path), (os.getpid(), path)
         with _thread_lock(path):
             _attach(host, path, write=True, deadline=time.monotonic() + timeout_s, timeout_s=timeout_s)
@@ -142,13 +142,13 @@ def _shared() -> dict[Path, duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _stated(path: Path) -> Iterator[None]:
     """Raise what went wrong with a file as what it means."""
     try:
         yield
     except duckdb.Error as error:
-        if told := trouble(path, error):
-            raise told from error
+        if stated := trouble(path, error):
+            raise stated from error
         raise
 
 

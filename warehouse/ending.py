@@ -29,11 +29,11 @@ def named_transaction(
             ending = True
     except (UnwritableError, DamagedError) as error:
         kept = _is_last(path, name, timeout_s=timeout_s) if ending else False
-        error.args = (f"{str(error).rstrip(chr(46))}. {_TOLD[kept].format(what=what)}",)
+        error.args = (f"{str(error).rstrip(chr(46))}. {_STATED[kept].format(what=what)}",)
         raise
 
 
-_TOLD = {
+_STATED = {
     True: "{what}: written all the same",
     False: "{what}: not written, the warehouse is as it was",
     None: "Whether it was written cannot be told: {what}",

@@ -127,10 +127,10 @@ class SourceError(WarehouseError):
         self.problem, self.file, self.row, self.column, self.value = problem, file, row, column, value
         self.besides = tuple(besides)
         more = len(self.besides) - _SHOWN_BESIDES
-        told = [one.without_file() for one in self.besides[:_SHOWN_BESIDES]]
-        told += [f"and {more} more"] if more > 0 else []
+        stated = [one.without_file() for one in self.besides[:_SHOWN_BESIDES]]
+        stated += [f"and {more} more"] if more > 0 else []
         place = ", ".join(text for text in (file[-_SHOWN_NAME:], self._place) if text)
-        super().__init__("; ".join((printable(f"{place}:{self._told}"), *told)))
+        super().__init__("; ".join((printable(f"{place}:{self._stated}"), *stated)))
 
     def saying(self, more: str) -> "SourceError":
         """Return the same error with more to say of its first fault."""
@@ -141,7 +141,7 @@ class SourceError(WarehouseError):
 
     def without_file(self) -> str:
         """Return where in the file it is and what is wrong, in one line."""
-        return printable(f"{self._place}:{self._told}".lstrip(": "))
+        return printable(f"{self._place}:{self._stated}".lstrip(": "))
 
     @property
     def _place(self) -> str:
@@ -151,7 +151,7 @@ class SourceError(WarehouseError):
         return ", ".join(place)
 
     @property
-    def _told(self) -> str:
+    def _stated(self) -> str:
         shown = "" if self.value is None else f" {self.value[:_SHOWN_VALUE]!r}"
         return f"{shown} {self.problem[:_SHOWN_PROBLEM]}"
 

@@ -83,6 +83,6 @@ def _pairs(stays: pd.DataFrame) -> set[tuple[str, str]]:
 
 def _as_given(options: str | None) -> str | None:
     """How a log was read, but for what others told."""
-    told = {} if options is None else json.loads(options)
-    told.pop("joined", None)
-    return json.dumps(told, ensure_ascii=False) if told else None
+    stated = {} if options is None else json.loads(options)
+    stated.pop("joined", None)
+    return json.dumps(stated, ensure_ascii=False) if stated else None

@@ -11,7 +11,7 @@ import pandas as pd
 from warehouse.beliefs import received
 from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
 from warehouse.errors import ContractError
-from warehouse.receipts import free_instant, landed_before, require_landable, told_apart
+from warehouse.receipts import distinct, free_instant, landed_before, require_landable
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
@@ -95,7 +95,7 @@ def land(
         "received_utc": free_instant(connection, source.dataset, landing),
         "checked_utc": None,
         "pruned_utc": None,
-        "received": source.received and source.received.told,
+        "received": source.received and source.received.stated,
         "transactions": source.transactions,
     }
     table, contract = CONTRACTS["raw_source"], raw_contract(source.dataset)
@@ -104,7 +104,7 @@ def land(
     for piece in chain((source,), more):
         if piece.source_id != source.source_id:
             raise ContractError(f"{source.file_name} changed while it was read: try again")
-        frame = told_apart(connection, piece)
+        frame = distinct(connection, piece)
         rows += len(frame)
         for first in range(0, len(frame), _SLICE_ROWS):
             part = frame.iloc[first : first + _SLICE_ROWS].assign(source_id=source.source_id)

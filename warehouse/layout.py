@@ -66,17 +66,17 @@ def fingerprint(layout: Layout) -> str:
     return hashlib.sha256(as_text(layout).encode()).hexdigest()[:16]
 
 
-_told: list[tuple[list[TableContract], str]] = []
+_stated: list[tuple[list[TableContract], str]] = []
 
 
 def current_fingerprint() -> str:
     """Return the fingerprint of `current_layout`: worked out once, since every use of a file asks for it."""
     contracts = list(CONTRACTS.values())
-    for known, found in _told:
+    for known, found in _stated:
         if len(known) == len(contracts) and all(a is b for a, b in zip(known, contracts, strict=True)):
             return found
     found = fingerprint(current_layout())
-    _told[:] = [(contracts, found)]
+    _stated[:] = [(contracts, found)]
     return found
 
 
@@ -93,7 +93,7 @@ def differences(file: Layout, code: Layout) -> list[Difference]:
     return found
 
 
-def told(found: Iterable[Difference], most: int = 8) -> str:
+def in_words(found: Iterable[Difference], most: int = 8) -> str:
     """Return differences as one line, the first few and how many more there are."""
     texts = [one.text for one in found]
     more = f", and {len(texts) - most} more" if len(texts) > most else ""

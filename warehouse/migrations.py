@@ -12,7 +12,7 @@ import duckdb
 
 from warehouse import overlaps
 from warehouse.compaction import compact_all
-from warehouse.layout import told
+from warehouse.layout import in_words
 from warehouse.schema import (
     SCHEMA_VERSION,
     found_version,
@@ -61,5 +61,5 @@ def bring_forward(connection: duckdb.DuckDBPyConnection, *, whole: bool = False)
         grow(connection)
         record_layout(connection)
     if other:
-        _log.warning("the warehouse of schema version %d has grown: %s", found, told(other))
+        _log.warning("the warehouse of schema version %d has grown: %s", found, in_words(other))
     return found

@@ -40,11 +40,11 @@ def landed_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> 
     ).fetchall()  # fmt: skip
     if not same:
         return None
-    source_id, rows, told = same[0]
+    source_id, rows, stated = same[0]
     if source_id != source.source_id and source.received is not None:
         raise OptionError(
-            f"the same file was landed with its rows received by {told!r}: they cannot be received twice",
-            file=source.file_name, column="received", value=source.received.told,
+            f"the same file was landed with its rows received by {stated!r}: they cannot be received twice",
+            file=source.file_name, column="received", value=source.received.stated,
         )  # fmt: skip
     return str(source_id), int(rows)
 
@@ -72,7 +72,7 @@ def free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: 
     return received
 
 
-def told_apart(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> pd.DataFrame:
+def distinct(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> pd.DataFrame:
     """Return a file's rows, moved by the microseconds at which none meets another on its key."""
     if source.received is None:
         return source.frame

@@ -180,8 +180,8 @@ def _conditions(contract: TableContract, selection: Selection) -> list[Condition
     for number, (name, (least, most)) in enumerate(selection.within.items()):
         for label, end, sign in ((f"least_{number}", least, ">="), (f"most_{number}", most, "<=")):
             if end is not None:
-                told = _aware(contract, end) if isinstance(end, dt.datetime) else end
-                found.append(Condition(name, f"{name} {sign} ${label}", {label: told}))
+                stated = _aware(contract, end) if isinstance(end, dt.datetime) else end
+                found.append(Condition(name, f"{name} {sign} ${label}", {label: stated}))
     for label, bound, sign in (("start", selection.start, ">="), ("end", selection.end, "<")):
         if bound is not None:
             if contract.time_column is None:

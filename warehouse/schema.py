@@ -25,7 +25,7 @@ from warehouse.layout import (
     current_layout,
     differences,
     fingerprint,
-    told,
+    in_words,
 )
 
 SCHEMA_VERSION = 3
@@ -84,8 +84,8 @@ def _noted(connection: duckdb.DuckDBPyConnection, wanted: str) -> duckdb.DuckDBP
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file notes our version and layout, as nearly every one does: asked before every use."""
-    told = _noted(connection, "COLUMNS('^(version|fingerprint)$')")
-    names, rows = [column[0] for column in told.description or ()], told.fetchall()
+    stated = _noted(connection, "COLUMNS('^(version|fingerprint)$')")
+    names, rows = [column[0] for column in stated.description or ()], stated.fetchall()
     ours = {"version": SCHEMA_VERSION, "fingerprint": current_fingerprint()}
     return [dict(zip(names, row, strict=True)) for row in rows] == [ours]
 
@@ -104,7 +104,7 @@ def check_version(connection: duckdb.DuckDBPyConnection) -> None:
         refuse_other_layout(found)
         raise SchemaVersionError(
             f"the warehouse has another layout of schema version {version} than this software: "
-            f"{told(found)}; `v2g migrate` brings it forward, rows kept"
+            f"{in_words(found)}; `v2g migrate` brings it forward, rows kept"
         )
 
 
@@ -133,7 +133,7 @@ def as_noted(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             found = differences(_layout_in_catalog(connection), current_layout())
         if lacking := [one for one in found if "is missing" in one.text]:
             raise SchemaVersionError(
-                f"the warehouse is not what its layout says: {told(lacking)}; `v2g migrate` adds what may "
+                f"the warehouse is not what its layout says: {in_words(lacking)}; `v2g migrate` adds what may "
                 "be null"
             ) from error
         raise
@@ -144,7 +144,7 @@ def refuse_other_layout(found: list[Difference]) -> None:
     if fixed := [one for one in found if not one.grows]:
         raise SchemaVersionError(
             f"the warehouse has another layout of schema version {SCHEMA_VERSION} than this software: "
-            f"{told(fixed)}; use the version of the software that wrote it, or a newer one"
+            f"{in_words(fixed)}; use the version of the software that wrote it, or a newer one"
         )
 
 

@@ -33,7 +33,7 @@ from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
 from warehouse.files import FILE_MODE, make_folder
 from warehouse.ingestion import Landed, Part, land, parts, read_part, waiting_rows
-from warehouse.layout import told
+from warehouse.layout import in_words
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, keep_amended, merge, replace_quarantine
 from warehouse.receipts import require_landable
@@ -107,7 +107,7 @@ class Warehouse:
         """Return what `migrate` would add to a file of this version, as text; "" if nothing."""
         with connect(self.path, write=False, timeout_s=self.lock_timeout_s) as connection:
             current = found_version(connection) == SCHEMA_VERSION
-            return told(layout_differences(connection)) if current else ""
+            return in_words(layout_differences(connection)) if current else ""
 
     def land(self, source: SourceFile, received_utc: dt.datetime, more: Iterable[SourceFile] = ()) -> Landed:
         """Keep a file's rows as they arrived, once; more: the rest of them, of the same file.

@@ -33,26 +33,26 @@ _DAMAGED = (
 def trouble(path: Path, error: duckdb.Error, failed: str = "cannot be read or written") -> StoreError | None:
     """Return the error to raise for one of DuckDB's, or None where that is no trouble of the file's."""
     text = str(error)
-    told = f"{path} {failed}: {_cause(text)}"
+    message = f"{path} {failed}: {_cause(text)}"
     if any(words in text for words in _UNWRITABLE):
-        return UnwritableError(told)
+        return UnwritableError(message)
     if any(words in text for words in _DAMAGED) or isinstance(error, duckdb.SerializationException):
-        return DamagedError(told, path=path)
+        return DamagedError(message, path=path)
     if isinstance(error, duckdb.IOException | duckdb.TransactionException | duckdb.FatalException):
-        return StoreError(told)
+        return StoreError(message)
     return None
 
 
 def holder_of(error: duckdb.Error) -> str:
     """Return who holds the file, as ": process 4711 (v2g)"; empty where DuckDB does not tell."""
-    told = _PID.search(str(error))
-    if told is None:
+    match = _PID.search(str(error))
+    if match is None:
         return ""
     try:
-        name = Path(f"/proc/{told[1]}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        name = Path(f"/proc/{match[1]}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         name = ""
-    return f": process {told[1]}" + (f" ({printable(name)})" if name else "")
+    return f": process {match[1]}" + (f" ({printable(name)})" if name else "")
 
 
 def _cause(text: str) -> str:

@@ -58,11 +58,11 @@ def failing_blocks(path: Path) -> list[int]:
     Neither is damage by itself: a block that was let go of, the last one too, may never have been written.
     """
     with connect(path, write=False, timeout_s=0) as connection:
-        (told,) = connection.execute(
+        (stated,) = connection.execute(
             "SELECT block_size, total_blocks FROM pragma_database_size() "
             "WHERE database_name = current_database()"
         ).fetchall()
-        size, blocks = int(told[0]), int(told[1])
+        size, blocks = int(stated[0]), int(stated[1])
     failing = []
     with path.open("rb") as stream:
         stream.seek(_HEADERS_BYTES)

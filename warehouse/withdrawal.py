@@ -83,8 +83,8 @@ def decide(
     """
     if decided_utc.tzinfo is None:
         raise ContractError(f"decided_utc {decided_utc} is naive; give it a time zone")
-    for name, told in (("decided_by", by), ("reason", reason)):
-        if not told.strip():
+    for name, one in (("decided_by", by), ("reason", reason)):
+        if not one.strip():
             raise ContractError(f"a {action} needs its {name}")
     with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
         bring_forward(connection)

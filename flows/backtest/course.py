@@ -84,8 +84,8 @@ def lived(own: Workspace, course: Course, span: Span) -> Iterator[tuple[date, st
     cost no other.
     """
     left, notes = decisions(course, span), list[str]()
-    told = own.warehouse.read("out_plan", columns=["as_of_utc"])["as_of_utc"]
-    left = [one for one in left if told.empty or pd.Timestamp(one[0]) > told.max()]
+    known_rows = own.warehouse.read("out_plan", columns=["as_of_utc"])["as_of_utc"]
+    left = [one for one in left if known_rows.empty or pd.Timestamp(one[0]) > known_rows.max()]
     done = set(own.warehouse.read("out_realised", columns=["market_date"])["market_date"])
     for day in span.days:
         end = market_day_bounds(day, span.zone)[1]
@@ -107,7 +107,7 @@ def _planned(own: Workspace, course: Course, span: Span, moment: datetime, day: 
             workspace=own,
             as_of=moment,
             run_id=context.run_id,
-            told=False,
+            shown=False,
             foreseen=course.foreseen,
             later=later,
         )
@@ -126,4 +126,4 @@ def _days(first: date, last: date) -> list[date]:
 
 def context_of(own: Workspace, moment: datetime) -> Context:
     """A moment in the workspace of a course: nobody reads of its plans."""
-    return Context(workspace=own, as_of=moment, run_id=new_run_id(moment), told=False)
+    return Context(workspace=own, as_of=moment, run_id=new_run_id(moment), shown=False)

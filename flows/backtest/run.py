@@ -98,7 +98,7 @@ class BackTest:
         if not lines:
             why = "; ".join(f"{name}: {lacks[0]}" for name, lacks in missing.items())
             raise NoAccountError(f"no back-test: no day has an account of every strategy: {why}")
-        return self._told(lines, missing)
+        return self._stated(lines, missing)
 
     def _prepare(self, copies: Trials, progress: Progress) -> None:
         """Calibrate cars without a calibration that was known when the first decision was made."""
@@ -147,7 +147,7 @@ class BackTest:
         within = {"market_date": (self.span.first, self.span.last)}
         return self.workspace.warehouse.read("out_backtest", where={"run_id": self.run_id}, within=within)
 
-    def _told(self, lines: list[dict[str, Any]], missing: dict[str, list[str]]) -> StageResult:
+    def _stated(self, lines: list[dict[str, Any]], missing: dict[str, list[str]]) -> StageResult:
         span = self.span
         message = f"{span.first} to {span.last}: {len(lines)} strategies on {lines[0]['days']} days"
         for name, lacks in missing.items():
@@ -166,6 +166,6 @@ def _data(workspace: Workspace, sources: pd.DataFrame) -> list[str]:
     """What the answer rests on: files and whether they were checked, decisions on rows, calibrations."""
     read = workspace.warehouse.read
     decided = [hash_frame(read(name).drop(columns="reason")) for name in ("core_release", "core_withdrawal")]
-    told = sorted(zip(sources["source_id"], sources["checked_utc"].notna(), strict=True))
+    stated = sorted(zip(sources["source_id"], sources["checked_utc"].notna(), strict=True))
     calibrations = sorted(read("out_calibration", columns=["calibration_id"])["calibration_id"])
-    return [hash_values(told), *decided, hash_values(calibrations)]
+    return [hash_values(stated), *decided, hash_values(calibrations)]

@@ -46,7 +46,7 @@ class Strategy:
     course: Course
     counted: Counted = "followed"
     naive: bool = False
-    told: str
+    description: str
 
 
 _PRICES, _SESSIONS = ("core_price", "core_tariff"), ("core_session",)
@@ -54,46 +54,48 @@ _DEFAULT = Course(name="v2g")
 FORESIGHT = "foresight"
 
 STRATEGIES = (
-    Strategy(name="uncontrolled", course=_DEFAULT, counted="uncontrolled", told="charges on plug-in"),
-    Strategy(name="ordered", course=_DEFAULT, counted="ordered", told="shifts charging, as v2g knows prices"),
-    Strategy(name="v2g", course=_DEFAULT, told="as `v2g run` plans: when prices are published"),
+    Strategy(name="uncontrolled", course=_DEFAULT, counted="uncontrolled", description="charges on plug-in"),
+    Strategy(
+        name="ordered", course=_DEFAULT, counted="ordered", description="shifts charging, as v2g knows prices"
+    ),
+    Strategy(name="v2g", course=_DEFAULT, description="as `v2g run` plans: when prices are published"),
     Strategy(
         name="like-days",
         course=Course(name="like-days", unknown_prices="like_days"),
         naive=True,
-        told="v2g decided at 11:30 the day before on the mean of seven like days",
+        description="v2g decided at 11:30 the day before on the mean of seven like days",
     ),
     Strategy(
         name="last-week",
         course=Course(name="last-week", unknown_prices="week_ago"),
         naive=True,
-        told="v2g decided at 11:30 the day before on the prices of a week before",
+        description="v2g decided at 11:30 the day before on the prices of a week before",
     ),
     Strategy(
         name="yesterday",
         course=Course(name="yesterday", unknown_prices="day_before"),
         naive=True,
-        told="v2g decided at 11:30 the day before on the prices of the day before",
+        description="v2g decided at 11:30 the day before on the prices of the day before",
     ),
     Strategy(
         name="combined",
         course=Course(name="combined", unknown_prices="combined"),
-        told="v2g decided at 11:30 the day before on several forecasts, each by how well it did",
+        description="v2g decided at 11:30 the day before on several forecasts, each by how well it did",
     ),
     Strategy(
         name="foresight-sessions",
         course=Course(name="foresight-sessions", foreseen=_SESSIONS),
-        told="v2g that knows every stay to come",
+        description="v2g that knows every stay to come",
     ),
     Strategy(
         name="foresight-prices",
         course=Course(name="foresight-prices", foreseen=_PRICES),
-        told="v2g that knows every price of two days more",
+        description="v2g that knows every price of two days more",
     ),
     Strategy(
         name=FORESIGHT,
         course=Course(name=FORESIGHT, foreseen=(*_PRICES, *_SESSIONS)),
-        told="v2g that knows prices and stays to come",
+        description="v2g that knows prices and stays to come",
     ),
 )
 BY_NAME = {one.name: one for one in STRATEGIES}

@@ -61,21 +61,21 @@ def _line(name: str, rows: pd.DataFrame, gains: pd.DataFrame, drawn: FloatArray 
     }
     means, at = gains.mean().to_numpy(dtype=np.float64)[None], list(gains.columns)
 
-    def told(figure: str, of: FloatArray, resampled: FloatArray | None, unit: str = "") -> None:
+    def report(figure: str, of: FloatArray, resampled: FloatArray | None, unit: str = "") -> None:
         low, high = (None, None) if resampled is None else interval(resampled)
         line.update({figure + unit: float(of[0]), f"{figure}_low{unit}": low, f"{figure}_high{unit}": high})
 
     year = _YEAR_DAYS / cars
     me = at.index(name)
-    told("car_year", means[:, me] * year, None if drawn is None else drawn[:, me] * year, "_eur")
+    report("car_year", means[:, me] * year, None if drawn is None else drawn[:, me] * year, "_eur")
     if FORESIGHT in at:
         best = at.index(FORESIGHT)
-        told("of_foresight", _share(means, me, best), None if drawn is None else _share(drawn, me, best))
+        report("of_foresight", _share(means, me, best), None if drawn is None else _share(drawn, me, best))
         if (naive := _best_naive(gains, name)) is not None and name != FORESIGHT:
             line["naive"] = naive
             base = at.index(naive)
             resampled = None if drawn is None else _share(drawn, me, best, base)
-            told("gap_closed", _share(means, me, best, base), resampled)
+            report("gap_closed", _share(means, me, best, base), resampled)
     return line
 
 

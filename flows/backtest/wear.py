@@ -30,14 +30,14 @@ def twins_word(context: Context, day: date) -> TwinsWord:
     executed = Executed.of(context.known, zone, market_day_slots(day, zone))
     real = RealDay.of(context, day, executed)
     ways = list(ways_of_charging(real, executed))
-    told = twin_wear(
+    stated = twin_wear(
         context.workspace.settings.calibrate.workers,
         real.inputs,
         {way.came.mode: way.problem for way in ways},
         {way.came.mode: way.came for way in ways},
     )
-    cars = [car for car in real.battery_ids if all((way.came.mode, car) in told for way in ways)]
-    error = {way.name: sum(told[way.came.mode, car][0] - _priced(way, car) for car in cars) for way in ways}
+    cars = [car for car in real.battery_ids if all((way.came.mode, car) in stated for way in ways)]
+    error = {way.name: sum(stated[way.came.mode, car][0] - _priced(way, car) for car in cars) for way in ways}
     plug_in = error["uncontrolled"]
     return TwinsWord(error_eur={name: eur - plug_in for name, eur in error.items()}, batteries=len(cars))
 

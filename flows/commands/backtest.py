@@ -87,7 +87,7 @@ def backtest(
         asked,
         now=call.as_of,
         every_minutes=every or 0,
-        as_of=call.as_of if call.told else None,
+        as_of=call.as_of if call.as_of_given else None,
         twin=twin,
     )
     with counting() as progress:

@@ -70,6 +70,6 @@ def bid(
         known = products(products_file.read_text(encoding="utf-8"), products_file.name)
     asked = Asked(known=known, names=product or (), points=points)
     day = market_date(date, call, opened.zone)
-    with counting() as told:
-        result = stage(Context.of(opened, call.as_of), day, asked, told)
+    with counting() as progress:
+        result = stage(Context.of(opened, call.as_of), day, asked, progress)
     call.finish(result)

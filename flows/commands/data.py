@@ -217,7 +217,7 @@ def ingest(
     elif onto:
         raise UsageError(f"--onto belongs to --source acn or desl, not to {source}")
     opened = call.open()
-    told: Received | str | None = received
+    stated: Received | str | None = received
     if mapping is not None:
         from warehouse.sources import load_mapping
 
@@ -225,9 +225,9 @@ def ingest(
             raise UsageError(f"--mapping says how to read the file; --source {source} would, too")
         meant = load_mapping(mapping, kind.value)
         source, options = meant.source, {**meant.options, **options}
-        told = meant.received if received is None else received
+        stated = meant.received if received is None else received
     given_to: dict[str, Any] = {
-        "source": source, "zone": zone, "options": options, "received": told, "delay_minutes": delay,
+        "source": source, "zone": zone, "options": options, "received": stated, "delay_minutes": delay,
     }  # fmt: skip
     context = Context.of(opened, call.as_of)
     if dry_run:

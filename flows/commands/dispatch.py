@@ -120,8 +120,8 @@ def profiles(
     made = plan_profiles(plan_file(context, plan), station)
     together = [str(one) for one in breaches_together(made.entries, station)]
     target = opened.exports / f"profiles_{day}_{opened.zone}.json"
-    told = {"plan_id": plan["plan_id"], "ocpp": version.value, "profiles": list(made.entries)}
-    write_whole(target, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    fields = {"plan_id": plan["plan_id"], "ocpp": version.value, "profiles": list(made.entries)}
+    write_whole(target, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
     stays = [entry for entry in made.entries if entry["purpose"] == "plan"]
     payload = {
         "plan_id": plan["plan_id"], "file": str(target), "stays": len(stays),

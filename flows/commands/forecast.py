@@ -79,6 +79,6 @@ def report(
     if days[1] < days[0]:
         raise UsageError(f"--to {last} is before --from {first}")
     context = Context.of(call.open(), call.as_of)
-    with counting() as told:
-        result = forecast_report(context, *days, lambda done, total: told("forecasts", done, total))
+    with counting() as progress:
+        result = forecast_report(context, *days, lambda done, total: progress("forecasts", done, total))
     call.finish(result)

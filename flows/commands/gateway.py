@@ -78,7 +78,7 @@ def run(
     state = make_folder(root / STATE_FOLDER)
     if (other := hold(state / "lock")) is not None:
         raise UsageError(f"a gateway of {root} runs already, as process {other}")
-    clock = running_from(call.as_of if call.told else None, speed)
+    clock = running_from(call.as_of if call.as_of_given else None, speed)
     desk = Desk(config, plans=root / "exports", inbox=make_folder(root / "inbox"), state=state, clock=clock)
     scheme = "ws" if tls is None else "wss"
     plain = tls is None and not host.startswith("127.")
@@ -87,7 +87,7 @@ def run(
         f"{scheme}://{host}:{port} · {len(config.stations)} stations on the list · Ctrl-C ends{warning}",
         soft_wrap=True,
     )
-    _until_told(Gateway(desk).run(host, port, tls))
+    _until_stopped(Gateway(desk).run(host, port, tls))
 
 
 @gateway.command()
@@ -109,20 +109,20 @@ def status(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     folder = _root(call.directory) / STATE_FOLDER
-    told = read_status(folder)
-    if told is None:
+    stated = read_status(folder)
+    if stated is None:
         raise UsageError(f"no gateway has run in {folder}", hint="`v2g gateway run` starts one.")
     written = datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime, UTC)
     silent_s = (datetime.now(UTC) - written).total_seconds()
-    stays = [{"station": one["station"], **stay} for one in told["stations"] for stay in one["stays"]]
-    stations = [{k: v for k, v in one.items() if k != "stays"} for one in told["stations"]]
-    sites = told.get("sites", [])  # a gateway of before does not tell them
+    stays = [{"station": one["station"], **stay} for one in stated["stations"] for stay in one["stays"]]
+    stations = [{k: v for k, v in one.items() if k != "stays"} for one in stated["stations"]]
+    sites = stated.get("sites", [])  # a gateway of before does not tell them
     tables = {
-        "plans": told["plans"], "sites": sites, "stations": stations, "stays": stays,
-        "alerts": told["alerts"],
+        "plans": stated["plans"], "sites": sites, "stations": stations, "stays": stays,
+        "alerts": stated["alerts"],
     }  # fmt: skip
     call.answer(
-        {**told, "told_before_s": round(silent_s)},
+        {**stated, "told_before_s": round(silent_s)},
         lambda out: show_tables(out, {k: v for k, v in tables.items() if v}),
     )
     if silent_s > 60 or not all(one["connected"] for one in stations):
@@ -162,18 +162,18 @@ def limit(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     begin = call.as_of if since is None else moment_of("--from", since)
-    told = {
+    fields = {
         "site_id": site, "from": begin.isoformat(), "to": moment_of("--to", until).isoformat(),
         "import_kw": import_kw, "export_kw": export_kw,
     }  # fmt: skip
-    data = json.dumps(told)
+    data = json.dumps(fields)
     try:
         (one,), _ = limits_of(data.encode())
     except SignalError as error:
         raise UsageError(f"the limit of {site}: {error}", hint="--import-kw or --export-kw, --to") from error
     name = f"limit_{quote(site, safe='')}_{begin:%Y%m%dT%H%M%SZ}.json"
     file = write_whole(make_folder(_root(call.directory) / SIGNALS_FOLDER) / name, data)
-    call.answer({"file": str(file), **told}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
+    call.answer({"file": str(file), **fields}, lambda out: out.print(f"{one}: {file}", soft_wrap=True))
 
 
 @simulate.command()
@@ -229,8 +229,8 @@ def chargers(
         )
         for place, name in enumerate(names)
     }  # fmt: skip
-    stations = stations_of(read, setups, call.as_of if call.told else datetime.now(UTC))
-    _until_told(drive(stations))
+    stations = stations_of(read, setups, call.as_of if call.as_of_given else datetime.now(UTC))
+    _until_stopped(drive(stations))
     rows = what_came(stations)
     call.answer({"stations": rows}, lambda out: show_tables(out, {f"{len(rows)} stations": rows}))
     if any(row["missed"] for row in rows):
@@ -245,7 +245,7 @@ def _root(directory: Path) -> Path:
     return root
 
 
-def _until_told(work: Coroutine[Any, Any, None]) -> None:
+def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run until it is done, or Ctrl-C or SIGTERM."""
 
     async def running() -> None:

@@ -67,13 +67,13 @@ def _filled(opened: Workspace, call: Call, days: list[date]) -> list[StageResult
     from flows.stages.realise import realise
 
     results: list[StageResult] = []
-    with working("filling in") as told:
+    with working("filling in") as progress:
         for number, day in enumerate(days):
-            told(f"planning {day}, {number + 1} of {len(days)}")
+            progress(f"planning {day}, {number + 1} of {len(days)}")
             context = Context.of(opened, known_since(Context.of(opened, call.as_of), day))
             came = climb(context, {"plan": partial(plan, context, day)}, day)
             results += [replace(one, message=f"{day}: {one.message}") for one in came]
-        told("accounting")
+        progress("accounting")
         context = Context.of(opened, call.as_of)
         results += climb(context, {"realise": partial(realise, context, days)})
     return results
@@ -111,6 +111,6 @@ def diff(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    told = plan_diff(opened, before, after)
-    tables = {name: opened.money.rows(plain(rows)) for name, rows in told.items()}
+    answer = plan_diff(opened, before, after)
+    tables = {name: opened.money.rows(plain(rows)) for name, rows in answer.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -50,13 +50,13 @@ DateOption = Annotated[
 class Call:
     """The shared options of one invocation, wherever on the line they were typed.
 
-    told: whether `as_of` was typed; now, unless it was.
+    as_of_given: whether `as_of` was typed; now, unless it was.
     """
 
     directory: Path = Path()
     json: bool = False
     as_of: datetime
-    told: bool = False
+    as_of_given: bool = False
 
     @classmethod
     def of(cls, ctx: typer.Context, workspace: Path | None, as_json: bool, as_of: str | None) -> Call:
@@ -65,7 +65,7 @@ class Call:
         if workspace is not None:
             call = replace(call, directory=workspace)
         if as_of is not None:
-            call = replace(call, as_of=moment_of("--as-of", as_of), told=True)
+            call = replace(call, as_of=moment_of("--as-of", as_of), as_of_given=True)
         return replace(call, json=call.json or as_json)
 
     def open(self, *, prefect: bool = False) -> Workspace:
@@ -77,7 +77,7 @@ class Call:
         from flows.workspace import QUIET_ENVIRONMENT, Workspace
 
         workspace = Workspace.open(self.directory)
-        if self.told:
+        if self.as_of_given:
             require_come(workspace, self.as_of)
         if prefect:
             workspace.enter()

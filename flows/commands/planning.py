@@ -35,11 +35,11 @@ def calibrate(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    with working("calibrating") as told:
+    with working("calibrating") as report:
 
         def progress(done: int, total: int, seconds: float) -> None:
             rate = done / seconds
-            told(
+            report(
                 f"calibrating: {done} of {total} batteries, {60 * rate:.0f} a minute, "
                 f"{(total - done) / rate / 60:.1f} min to go"
             )
@@ -84,7 +84,7 @@ def plan(
     opened = call.open()
     context = Context.of(opened, call.as_of)
     date = day_to_plan_now(context) if from_now else market_date(day, call, opened.zone)
-    over = not call.told and market_day_bounds(date, opened.zone)[1] <= call.as_of
+    over = not call.as_of_given and market_day_bounds(date, opened.zone)[1] <= call.as_of
     if over:
         context = Context.of(opened, known_since(context, date))
     with working(f"planning {date}"):
@@ -198,6 +198,6 @@ def status(
 
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
-    told = status_at_once(opened, call.as_of if call.told else None)
-    tables = {name: opened.money.rows(rows) for name, rows in told.items()}
+    answer = status_at_once(opened, call.as_of if call.as_of_given else None)
+    tables = {name: opened.money.rows(rows) for name, rows in answer.items()}
     call.answer(tables, lambda out: show_tables(out, tables))

@@ -30,7 +30,7 @@ quarantine = typer.Typer(
 )
 
 
-def _told(name: str, text: str) -> str:
+def _stated(name: str, text: str) -> str:
     """Return what an option says; raises UsageError where that is nothing."""
     from flows.errors import UsageError
 
@@ -79,16 +79,16 @@ def withdraw(
     from warehouse.withdrawal import Rows
 
     call = Call.of(ctx, workspace, as_json, as_of)
-    told = key_of(kind.value, key or [], battery)
-    if source is None and not told:
+    stated = key_of(kind.value, key or [], battery)
+    if source is None and not stated:
         raise UsageError("which rows? Name a file (--source) or a key (--key NAME=VALUE)")
     call.finish(
         stage(
             Context.of(call.open(), call.as_of),
-            Rows(dataset=kind.value, source=source, source_row=row, key=told),
+            Rows(dataset=kind.value, source=source, source_row=row, key=stated),
             action="restore" if undo else "withdraw",
-            decided_by=_told("by", by if by is not None else getpass.getuser()),
-            reason=_told("reason", reason),
+            decided_by=_stated("by", by if by is not None else getpass.getuser()),
+            reason=_stated("reason", reason),
         )
     )
 
@@ -180,7 +180,7 @@ def release(
             Context.of(call.open(), call.as_of),
             wanted,
             action="withdraw" if undo else "release",
-            decided_by=_told("by", by if by is not None else getpass.getuser()),
-            reason=_told("reason", reason),
+            decided_by=_stated("by", by if by is not None else getpass.getuser()),
+            reason=_stated("reason", reason),
         )
     )

@@ -77,12 +77,12 @@ def shares(
             raise UsageError(f"{name} {euros}: an amount in € is needed")
     opened = call.open()
     asked = Asked(owner_otherwise_eur=owner, operator_otherwise_eur=operator, orders=orders, seed=seed)
-    with counting() as told:
-        result = stage(Context.of(opened, call.as_of), market_date(day, call, opened.zone), asked, told)
+    with counting() as progress:
+        result = stage(Context.of(opened, call.as_of), market_date(day, call, opened.zone), asked, progress)
     call.finish(result)
 
 
-_TOLD, _SUPPOSED = "has to be told", "as supposed"
+_STATED, _SUPPOSED = "has to be told", "as supposed"
 
 
 def _figure(option: str, text: str, default: str = _SUPPOSED) -> typer.models.OptionInfo:
@@ -94,12 +94,13 @@ def _figure(option: str, text: str, default: str = _SUPPOSED) -> typer.models.Op
 def investment(
     ctx: typer.Context,
     charger: Annotated[
-        str | None, _figure("--charger", "€ a car: a charger that feeds back over one that does not.", _TOLD)
+        str | None,
+        _figure("--charger", "€ a car: a charger that feeds back over one that does not.", _STATED),
     ] = None,
     grid: Annotated[
-        str | None, _figure("--grid", "€ a car: connection and reinforcement for it; 0 if none is.", _TOLD)
+        str | None, _figure("--grid", "€ a car: connection and reinforcement for it; 0 if none is.", _STATED)
     ] = None,
-    life: Annotated[str | None, _figure("--life", "Years until a charger is replaced.", _TOLD)] = None,
+    life: Annotated[str | None, _figure("--life", "Years until a charger is replaced.", _STATED)] = None,
     gamma: Annotated[str | None, _figure("--gamma", "γ: what is paid for each € estimated.")] = None,
     upkeep: Annotated[str | None, _figure("--upkeep", "Upkeep of a year, as a share of I.")] = None,
     rate: Annotated[str | None, _figure("--rate", "Real discount rate of a year, 0.04 for 4 %.")] = None,
@@ -148,7 +149,7 @@ def investment(
         raise UsageError(
             f"--strategy {strategy}: there is no such strategy", hint=f"There are {', '.join(BY_NAME)}."
         )
-    told = _told(
+    stated = _stated(
         {
             "charger_eur": ("--charger", charger),
             "grid_eur": ("--grid", grid),
@@ -159,7 +160,7 @@ def investment(
         }
     )
     asked = Asked(
-        told=told, source=source, against=against, strategy=strategy,
+        given=stated, source=source, against=against, strategy=strategy,
         chargers=chargers, draws=draws, seed=seed,
     )  # fmt: skip
     opened = call.open()
@@ -168,7 +169,7 @@ def investment(
     call.finish(result)
 
 
-def _told(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
+def _stated(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
     """The ranges that were told, by name; raises UsageError where one is needed that was not.
 
     figures: by name, the option and its text.
@@ -199,7 +200,7 @@ def _range(supposed: Supposition, option: str, text: str) -> Range:
 
     low, _, high = text.partition(":")
     try:
-        return supposed.told(float(low), float(high or low))
+        return supposed.given(float(low), float(high or low))
     except ProblemError as error:
         raise UsageError(f"{option} {text}: {error.rule}") from error
     except ValueError as error:
@@ -271,17 +272,17 @@ def _offers(texts: list[str]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for text in texts:
         name, _, rest = text.partition(":")
-        name, told = name.strip(), dict[str, float]()
+        name, stated = name.strip(), dict[str, float]()
         if not name or name in found:
             raise UsageError(f"--offer {text}: {'a name is given twice' if name else 'NAME: is needed'}")
         for part in filter(None, (one.strip() for one in rest.split(","))):
             key, _, value = (one.strip() for one in part.partition("="))
-            if key not in _KEYS or _KEYS[key] in told:
+            if key not in _KEYS or _KEYS[key] in stated:
                 why = "is given twice" if key in _KEYS else f"is none of {', '.join(_KEYS)}"
                 raise UsageError(f"--offer {name}: {key} {why}")
             try:
-                told[_KEYS[key]] = float(value)
+                stated[_KEYS[key]] = float(value)
             except ValueError:
                 raise UsageError(f"--offer {name}: {key} is {value!r}, a number is needed") from None
-        found[name] = told
+        found[name] = stated
     return found

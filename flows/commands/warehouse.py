@@ -64,7 +64,7 @@ def snapshot(
     call = Call.of(ctx, workspace, as_json, as_of)
     opened = call.open()
     written = opened.warehouse.snapshot(file or opened.exports / "snapshot.duckdb")
-    _tell(call, {"snapshot": str(written)}, f"Snapshot {written}")
+    _report(call, {"snapshot": str(written)}, f"Snapshot {written}")
 
 
 def backup(
@@ -89,10 +89,10 @@ def backup(
     warehouse = call.open().warehouse
     if check:
         rows = warehouse.check_backup(file)
-        _tell(call, {"checked": str(file), "rows": rows}, f"Whole: {file}, {_sum(rows)}")
+        _report(call, {"checked": str(file), "rows": rows}, f"Whole: {file}, {_sum(rows)}")
         return
     rows = warehouse.backup(file, noted=True)
-    _tell(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, verified")
+    _report(call, {"backup": str(file), "rows": rows}, f"Backup {file}: {_sum(rows)}, verified")
 
 
 def restore(
@@ -108,7 +108,7 @@ def restore(
     """
     call = Call.of(ctx, workspace, as_json, as_of)
     rows = call.open().warehouse.restore(file)
-    _tell(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
+    _report(call, {"restored": str(file), "rows": rows}, f"Restored {file}: {_sum(rows)}")
 
 
 def retention(
@@ -192,18 +192,18 @@ def migrate(
     lacking = opened.warehouse.outdated()
     found = opened.warehouse.migrate()
     closed = opened.make_private()
-    told = "is up to date" if found == SCHEMA_VERSION else f"brought forward from {found}"
-    told = f"has grown: {lacking}" if lacking else told
+    text = "is up to date" if found == SCHEMA_VERSION else f"brought forward from {found}"
+    text = f"has grown: {lacking}" if lacking else text
     if closed:
-        told += f"; {closed} files and folders that others could read are private now"
-    _tell(
+        text += f"; {closed} files and folders that others could read are private now"
+    _report(
         call,
         {"found": found, "version": SCHEMA_VERSION, "grown": lacking, "made_private": closed},
-        f"Schema version {SCHEMA_VERSION}: {told}",
+        f"Schema version {SCHEMA_VERSION}: {text}",
     )
 
 
-def _tell(call: Call, payload: Mapping[str, Any], line: str) -> None:
+def _report(call: Call, payload: Mapping[str, Any], line: str) -> None:
     def show(out: Console) -> None:
         out.print(line, soft_wrap=True, markup=False)
 

@@ -18,8 +18,8 @@ _NAMED = "*__csv__gateway-*.csv"
 def asked_by_gateway(workspace: Workspace, now: datetime) -> datetime | None:
     """When it last asked for a new plan, UTC; None where it never did, or of a time to come."""
     try:
-        told = json.loads((workspace.root / STATE_FOLDER / ASKED_FILE).read_bytes())
-        asked = datetime.fromisoformat(told["asked_utc"])
+        answer = json.loads((workspace.root / STATE_FOLDER / ASKED_FILE).read_bytes())
+        asked = datetime.fromisoformat(answer["asked_utc"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return asked if asked.tzinfo is not None and asked <= now else None

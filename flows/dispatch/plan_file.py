@@ -141,16 +141,16 @@ def text_of(plan: PlanFile) -> str:
 def plan_of(data: bytes, name: str) -> PlanFile:
     """Read a file; raises PlanFileError for one that is no plan, or not of this format."""
     try:
-        told = json.loads(data)
-        if told["format"] != FORMAT:
-            raise PlanFileError(f"{name} is of format {told['format']!r}, not {FORMAT}")
+        answer = json.loads(data)
+        if answer["format"] != FORMAT:
+            raise PlanFileError(f"{name} is of format {answer['format']!r}, not {FORMAT}")
         return PlanFile(
-            plan_id=str(told["plan_id"]), zone=str(told["zone"]), mode=str(told["mode"]),
-            as_of=_time(told["as_of"]), sequence=int(told["sequence"]), first_slot=_time(told["first_slot"]),
-            cars=tuple(PlanCar(**car) for car in told["cars"]),
-            plugs=tuple(PlanPlug(**{**one, "plug": Plug(**one["plug"])}) for one in told["plugs"]),
-            stays=tuple(_stay(one) for one in told["stays"]),
-            sites=_sites(told.get("sites", ())),
+            plan_id=str(answer["plan_id"]), zone=str(answer["zone"]), mode=str(answer["mode"]),
+            as_of=_time(answer["as_of"]), sequence=int(answer["sequence"]), first_slot=_time(answer["first_slot"]),
+            cars=tuple(PlanCar(**car) for car in answer["cars"]),
+            plugs=tuple(PlanPlug(**{**one, "plug": Plug(**one["plug"])}) for one in answer["plugs"]),
+            stays=tuple(_stay(one) for one in answer["stays"]),
+            sites=_sites(answer.get("sites", ())),
         )  # fmt: skip
     except PlanFileError:
         raise
@@ -158,8 +158,8 @@ def plan_of(data: bytes, name: str) -> PlanFile:
         raise PlanFileError(f"{name} is no plan to carry out: {type(error).__name__}: {error}") from error
 
 
-def _sites(told: Sequence[Mapping[str, Any]]) -> tuple[PlanSite, ...]:
-    found = tuple(PlanSite(**{**one, "base_kw": tuple(map(float, one["base_kw"]))}) for one in told)
+def _sites(stated: Sequence[Mapping[str, Any]]) -> tuple[PlanSite, ...]:
+    found = tuple(PlanSite(**{**one, "base_kw": tuple(map(float, one["base_kw"]))}) for one in stated)
     for one in found:
         limits = one.import_limit_kw, one.export_limit_kw
         if not all(math.isfinite(value) for value in (*limits, *one.base_kw)) or min(limits) < 0:
@@ -167,18 +167,18 @@ def _sites(told: Sequence[Mapping[str, Any]]) -> tuple[PlanSite, ...]:
     return found
 
 
-def _stay(told: Mapping[str, Any]) -> PlanStay:
-    arrays: dict[str, Any] = {name: _floats(told["slots"][name], name) for name in _ARRAYS}
+def _stay(stated: Mapping[str, Any]) -> PlanStay:
+    arrays: dict[str, Any] = {name: _floats(stated["slots"][name], name) for name in _ARRAYS}
     sizes = {len(one) for one in arrays.values()}
     if len(sizes) != 1 or not sizes.pop():
-        raise ValueError(f"stay {told['session_id']!r} has rows of several lengths, or none")
+        raise ValueError(f"stay {stated['session_id']!r} has rows of several lengths, or none")
     single: dict[str, Any] = {
-        name: float(told["slots"][name]) for name in ("efficiency_charge", "efficiency_discharge")
+        name: float(stated["slots"][name]) for name in ("efficiency_charge", "efficiency_discharge")
     }
     if not np.isfinite(arrays["power_kw"]).all() or not all(0 < one <= 1 for one in single.values()):
-        raise ValueError(f"stay {told['session_id']!r} has powers or efficiencies that are none")
-    times = {name: _time(told[name]) for name in ("departure", "first_slot")}
-    return PlanStay(**{**told, **times, "slots": Stay(**arrays, **single)})
+        raise ValueError(f"stay {stated['session_id']!r} has powers or efficiencies that are none")
+    times = {name: _time(stated[name]) for name in ("departure", "first_slot")}
+    return PlanStay(**{**stated, **times, "slots": Stay(**arrays, **single)})
 
 
 def _floats(values: list[float | None], name: str) -> Floats:

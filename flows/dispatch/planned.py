@@ -46,7 +46,7 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
         first_slot=prices.index.min().to_pydatetime(),
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
-        stays=tuple(_told(stay, cars[stay.battery_id], chargers, prices, room) for stay in stays),
+        stays=tuple(_stated(stay, cars[stay.battery_id], chargers, prices, room) for stay in stays),
         sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
 
@@ -54,13 +54,13 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
 def write_plan_file(context: Context, plan: Plan) -> list[Path]:
     """Write exports/dispatch_DATE_ZONE.json; nothing without a station, or prices."""
     try:
-        told = plan_file(context, plan)
+        stated = plan_file(context, plan)
     except NoPlanError:
         return []
-    if not told.plugs:
+    if not stated.plugs:
         return []
     target = context.workspace.exports / f"dispatch_{plan['market_date']}_{plan['zone']}.json"
-    return [write_whole(target, text_of(told))]
+    return [write_whole(target, text_of(stated))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,8 +77,8 @@ def _planned_stays(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row
     slots = known.read("out_plan_slot", where=plan)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
-    told = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
-    sessions = {str(row["session_id"]): row for row in records(told)}
+    known_rows = known.read("core_session", where={"session_id": sorted(set(due["session_id"]))})
+    sessions = {str(row["session_id"]): row for row in records(known_rows)}
     by_car = {str(car): own for car, own in due.groupby("battery_id")}
     found: list[_Planned] = []
     for car, own in slots.groupby("battery_id"):
@@ -99,7 +99,7 @@ def _planned_stays(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row
     return found
 
 
-def _told(
+def _stated(
     stay: _Planned, car: Row, chargers: Mapping[str, Row], prices: pd.DataFrame, room: SiteRoom
 ) -> PlanStay:
     slots = pd.DatetimeIndex(stay.slots["interval_start_utc"])
@@ -112,7 +112,7 @@ def _told(
     into, out = (
         float(at_plug.get(name) or car[name]) for name in ("efficiency_charge", "efficiency_discharge")
     )
-    told = Stay(
+    session = Stay(
         power_kw=power,
         least_kw=power - below,
         most_kw=power + above,
@@ -131,7 +131,7 @@ def _told(
         departure=stay.due["departure_utc"].to_pydatetime(),
         arrival_soc=stay.session.get("arrival_soc"), departure_soc=stay.session.get("departure_soc"),
         target_kwh=float(stay.due["target_kwh"]), first_slot=slots[0].to_pydatetime(),
-        energy_before_kwh=before, slots=told,
+        energy_before_kwh=before, slots=session,
     )  # fmt: skip
 
 
@@ -170,8 +170,8 @@ def _sites(sites: pd.DataFrame, site_slots: pd.DataFrame, slots: pd.DatetimeInde
     for row in records(sites):
         name, base = str(row["site_id"]), np.zeros(len(slots))
         if name in loads:
-            told = loads[name].set_index("interval_start_utc")["base_load_kw"]
-            base = told.reindex(slots).fillna(0.0).to_numpy(dtype=np.float64)
+            stated = loads[name].set_index("interval_start_utc")["base_load_kw"]
+            base = stated.reindex(slots).fillna(0.0).to_numpy(dtype=np.float64)
         yield PlanSite(
             site_id=name, import_limit_kw=float(row["import_limit_kw"]),
             export_limit_kw=float(row["export_limit_kw"]), parent_id=parents.get(name),

@@ -97,16 +97,16 @@ def _of(transaction: str | None, version: Version) -> dict[str, Any]:
 def _period(run: Run, start: int, plug: Plug, unit: Unit, *, feeds: bool) -> dict[str, Any]:
     watts = run.power_kw * 1000.0
     value = watts if unit == "W" else watts / (plug.voltage_v * max(plug.phases, 1))
-    told = round(math.trunc(round(value / _STEP[unit], 6)) * _STEP[unit], 1)
+    stated = round(math.trunc(round(value / _STEP[unit], 6)) * _STEP[unit], 1)
     period: dict[str, Any] = {"startPeriod": start}
     if not feeds:
-        period |= {"limit": max(told, 0.0)}
-    elif told == 0.0:
+        period |= {"limit": max(stated, 0.0)}
+    elif stated == 0.0:
         period |= {"operationMode": "Idle"}
     else:
         period |= {
-            "operationMode": "CentralSetpoint", "setpoint": told, "limit": max(told, 0.0),
-            "dischargeLimit": min(told, 0.0),
+            "operationMode": "CentralSetpoint", "setpoint": stated, "limit": max(stated, 0.0),
+            "dischargeLimit": min(stated, 0.0),
         }  # fmt: skip
     return period | ({"numberPhases": plug.phases} if plug.phases else {})
 
@@ -130,16 +130,16 @@ def _schedule(
 def _request(plug: Plug, profile: Mapping[str, Any], key: str, version: Version) -> dict[str, Any]:
     number = zlib.crc32(f"{plug.station_id} {plug.evse} {key}".encode()) >> 1  # 31 bits, as OCPP's integers
     old = version == "1.6"
-    told = {
+    fields = {
         "chargingProfileId" if old else "id": number,
         "chargingProfilePurpose": "TxDefaultProfile",
         "chargingProfileKind": "Absolute",
         **profile,
     }
     return (
-        {"connectorId": plug.evse, "csChargingProfiles": told}
+        {"connectorId": plug.evse, "csChargingProfiles": fields}
         if old
-        else {"evseId": plug.evse, "chargingProfile": told}
+        else {"evseId": plug.evse, "chargingProfile": fields}
     )
 
 

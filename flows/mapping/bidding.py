@@ -60,11 +60,12 @@ class PoolHistory:
         sites = known.read("core_site", where={"zone": zone})
         cars = known.read("core_battery", where={"site_id": sites["site_id"].astype(str).tolist()})
         last = min(now.tz_convert(timezone).date(), day) - timedelta(days=1)
-        told = known.stays(now - timedelta(days=_HISTORY_DAYS), now)
-        told = told[
-            told["battery_id"].isin(cars["battery_id"]) & (told["departure_utc"] > told["arrival_utc"])
+        known_rows = known.stays(now - timedelta(days=_HISTORY_DAYS), now)
+        known_rows = known_rows[
+            known_rows["battery_id"].isin(cars["battery_id"])
+            & (known_rows["departure_utc"] > known_rows["arrival_utc"])
         ]
-        stays, _ = with_chargers(told, known.read("core_charger"), cars)
+        stays, _ = with_chargers(known_rows, known.read("core_charger"), cars)
         lost = misplaced(cars, stays, sites)
         stays, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (stays, cars))
         came = stays["arrival_utc"].min()
@@ -165,7 +166,7 @@ def _rows(
 
 def _stays(rows: pd.DataFrame, begin: pd.Timestamp) -> PoolStays:
     arrays = {name: rows[name].to_numpy() for name in rows.columns if not name.endswith("_utc")}
-    hours = {name: np.asarray((rows[f"{told}_utc"] - begin) / _HOUR) for name, told in _TIMES.items()}
+    hours = {name: np.asarray((rows[f"{stated}_utc"] - begin) / _HOUR) for name, stated in _TIMES.items()}
     return PoolStays(**hours, **arrays)
 
 

@@ -13,16 +13,16 @@ from warehouse.zones import market_timezone
 AUTO, NONE = "auto", "none"
 
 
-def holidays_for(zone: str, told: str, years: Iterable[int]) -> frozenset[int]:
+def holidays_for(zone: str, stated: str, years: Iterable[int]) -> frozenset[int]:
     """Of a bidding zone, by the setting: "auto", "none" or a country; numbers of days since 1970-01-01.
 
     None where nobody has written down those of a country that was found by its clock. Raises SettingsError
     for a country that is told and unknown.
     """
-    if told == NONE:
+    if stated == NONE:
         return frozenset()
-    if told != AUTO:
-        return holidays_of(told, years)
+    if stated != AUTO:
+        return holidays_of(stated, years)
     country = country_of(market_timezone(zone))
     try:
         return frozenset() if country is None else holidays_of(country, years)

@@ -113,15 +113,15 @@ class AtPlug:
         if mode == FOLLOWED and words is not None:
             return self._after(mode, words.last.soc * self.capacity_kwh, words.last.at)
         came = self.row["arrival_utc"].ceil(QUARTER)  # as the optimiser lets a car begin
-        told = float(self.row["arrival_soc"]) * self.capacity_kwh
+        stated = float(self.row["arrival_soc"]) * self.capacity_kwh
         measured = words is not None and words.first.at - came <= _SOON
         if words is not None and measured:
-            told = words.first.soc * self.capacity_kwh - self._moved(came, words.first.at)
-        return self._after(mode, told + self.past.more_kwh(mode, self.row, measured=measured), came)
+            stated = words.first.soc * self.capacity_kwh - self._moved(came, words.first.at)
+        return self._after(mode, stated + self.past.more_kwh(mode, self.row, measured=measured), came)
 
     def _after(self, mode: str, kwh: float, since: pd.Timestamp) -> float:
         walk = Walk(
-            told=self.past.moved_kw.get(mode, {}).get(str(self.row["battery_id"]), {}),
+            reported_kw=self.past.moved_kw.get(mode, {}).get(str(self.row["battery_id"]), {}),
             capacity_kwh=self.capacity_kwh,
             limit_kw=self.limit_kw,
             target_kwh=float(self.row["departure_soc"]) * self.capacity_kwh,

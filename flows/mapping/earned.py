@@ -40,7 +40,7 @@ class Earned:
     def not_seen(self) -> list[str]:
         """The quarters of a year that no day is of."""
         seen = {(day.month - 1) // 3 + 1 for day in self.days.index}
-        return [told for quarter, told in _QUARTERS.items() if quarter not in seen]
+        return [stated for quarter, stated in _QUARTERS.items() if quarter not in seen]
 
 
 def realised(known: Known, zone: str, against: Against) -> Earned:

@@ -98,7 +98,7 @@ class Executed:
             table[at, t] = rows[name].to_numpy(dtype=np.float64)
             return table
 
-        told = laid("plugged", 0.0) > 0.0
+        scheduled = laid("plugged", 0.0) > 0.0
         prices = self.prices.set_index("interval_start_utc")
         buy, sell = (
             np.where(
@@ -112,7 +112,7 @@ class Executed:
             import_price_eur_per_kwh=buy,
             export_price_eur_per_kwh=sell,
             schedule=Schedule(
-                charge_kw=laid("charge_kw", 0.0), discharge_kw=laid("discharge_kw", 0.0), told=told
+                charge_kw=laid("charge_kw", 0.0), discharge_kw=laid("discharge_kw", 0.0), scheduled=scheduled
             ),
             energy_start_kwh=laid("energy_start_kwh", np.nan),
             energy_end_kwh=laid("energy_end_kwh", np.nan),

@@ -43,21 +43,21 @@ _SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expected:
-    """stays: as rows of core_session, without the columns of a file. told: rows of out_expected_stay.
+    """stays: as rows of core_session, without the columns of a file. rows: rows of out_expected_stay.
 
     begun: the session_ids of those among them that have begun. unforeseen: battery_id → why a car that is
     likely to come is not expected.
     """
 
     stays: pd.DataFrame
-    told: pd.DataFrame
+    rows: pd.DataFrame
     begun: frozenset[str] = frozenset()
     unforeseen: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_EXPECTED = Expected(
     stays=pd.DataFrame(columns=list(_COLUMNS)),
-    told=pd.DataFrame(columns=list(CONTRACTS["out_expected_stay"].names)),
+    rows=pd.DataFrame(columns=list(CONTRACTS["out_expected_stay"].names)),
 )
 
 
@@ -74,11 +74,11 @@ def expected_stays(
     begin = (horizon.local[0] - DAY_BEGINS).normalize()
     with at_once(known.warehouse):
         past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
-        told = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
+        known_rows = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
     past = past.sort_values("arrival_utc")
     taken = {
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
-        for car, own in told.groupby("battery_id")
+        for car, own in known_rows.groupby("battery_id")
     }
     years = range((now - HISTORY).year, horizon.end.year + 2)
     holidays = holidays_for(horizon.zone, settings.holidays, years)
@@ -86,7 +86,7 @@ def expected_stays(
     for one in begun:
         span = (one.stay["arrival_utc"], one.stay["departure_utc"])
         taken.setdefault(one.stay["battery_id"], []).append(span)
-    rows, found = [one.stay for one in begun], [one.told for one in begun]
+    rows, found = [one.stay for one in begun], [one.rows for one in begun]
     past, unforeseen = _of_the_unannounced(past), dict[str, str]()
     if past.empty:
         return _expected(rows, found, begun, unforeseen)
@@ -111,7 +111,7 @@ def expected_stays(
             spans.append((stay["arrival_utc"], stay["departure_utc"]))
             name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
             rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
-            found.append({"session_id": name, "battery_id": car, **_told_of(expected, day)})
+            found.append({"session_id": name, "battery_id": car, **_announced(expected, day)})
     return _expected(rows, found, begun, unforeseen)
 
 
@@ -125,7 +125,7 @@ def _expected(
         return replace(NOTHING_EXPECTED, unforeseen=unforeseen)
     return Expected(
         stays=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)),
-        told=pd.DataFrame(found),
+        rows=pd.DataFrame(found),
         begun=frozenset(row.stay["session_id"] for row in begun),
         unforeseen=unforeseen,
     )
@@ -136,7 +136,7 @@ class _Begun:
     """A stay that goes on: as a row of core_session, and of out_expected_stay."""
 
     stay: dict[str, Any]
-    told: dict[str, object]
+    rows: dict[str, object]
 
 
 def _begun(
@@ -173,14 +173,14 @@ def _begun(
             continue  # it is about to come again
         target = float(last[car]) if row["departure_soc"] is None else row["departure_soc"]
         need = min(expected.need.quantile(settings.expected_quantile), target)
-        told = _told_of(replace(expected, probability=1.0, departure=leaves), day)
+        stated = _announced(replace(expected, probability=1.0, departure=leaves), day)
         arrived = {f"arrival_utc_q{name}": row["arrival_utc"].floor("s") for name in _SHARES}
         name = f"{PREFIX}{row['session_id']}"
         stay = {**{column: row.get(column) for column in _COLUMNS}, "session_id": name, "battery_id": car}
         stay |= {"departure_utc": left, "departure_soc": target}
         if stay["arrival_soc"] is None:
             stay["arrival_soc"] = target - need
-        found.append(_Begun(stay=stay, told={"session_id": name, "battery_id": car, **told, **arrived}))
+        found.append(_Begun(stay=stay, rows={"session_id": name, "battery_id": car, **stated, **arrived}))
     return found
 
 
@@ -254,7 +254,7 @@ def _is_taken(
     )
 
 
-def _told_of(expected: PlugInDay, day: pd.Timestamp) -> dict[str, object]:
+def _announced(expected: PlugInDay, day: pd.Timestamp) -> dict[str, object]:
     """Quantiles of what is expected, for the table."""
     found: dict[str, object] = {"probability": expected.probability, "days": expected.days}
     for name, share in _SHARES.items():

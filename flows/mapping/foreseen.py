@@ -35,13 +35,13 @@ def banded_prices(
         rows = known.read("core_price", where={"zone": zone}, start=start, end=slots[-1] + QUARTER)
         came = spread(rows, slots)
         own = issued[issued["market_date"] == day].set_index(["quantile", "interval_start_utc"])["value"]
-        told = [own[one].reindex(slots).to_numpy(dtype=np.float64) for one in quantiles]
-        if not all(np.isfinite(one).all() for one in (*told, came)):
+        stated = [own[one].reindex(slots).to_numpy(dtype=np.float64) for one in quantiles]
+        if not all(np.isfinite(one).all() for one in (*stated, came)):
             continue
         past = pd.date_range(start, slots[0], freq=QUARTER, inclusive="left")
         naive = LikeDays.of(pd.Series(spread(rows, past), index=past), zone).mean(slots)
         days.append(day)
-        of_day.append([of_clock(slots, one, zone) for one in (*told, came, naive)])
+        of_day.append([of_clock(slots, one, zone) for one in (*stated, came, naive)])
     tables = np.array(of_day).reshape(-1, 5, 96)
     low, middle, high, came, naive = (tables[:, part] for part in range(5))
     return days, Banded(quantiles=quantiles, low=low, middle=middle, high=high, came=came, naive=naive)
@@ -62,12 +62,12 @@ class ForeseenStay:
 
 
 def foreseen_stays(
-    known: Known, zone: str, days: list[date], gates: list[datetime], told_holidays: str
+    known: Known, zone: str, days: list[date], gates: list[datetime], given_holidays: str
 ) -> Iterator[ForeseenStay]:
     """Of cars with a past, on days that are over, each by what was known at its gate."""
     timezone = market_timezone(zone)
     start, end = market_day_bounds(days[0], zone)[0], market_day_bounds(days[-1] + timedelta(days=1), zone)[1]
-    holidays = holidays_for(zone, told_holidays, range((start - HISTORY).year, end.year + 2))
+    holidays = holidays_for(zone, given_holidays, range((start - HISTORY).year, end.year + 2))
     stays = local_stays(known.read("core_session", start=start, end=end), timezone)
     if stays.empty:
         return

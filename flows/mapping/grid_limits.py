@@ -20,8 +20,8 @@ def with_grid_limits(problem: DayProblem, limits_kw: Mapping[str, tuple[Prices, 
     and those of what hangs on it, keep it net of each other, with the other load that is expected. As at a
     site's own limit, where other load alone is above it, cars may together draw nothing.
     """
-    told = {site: pair for site, pair in limits_kw.items() if np.isfinite(pair).any()}
-    return replace(problem, constraints=tuple(_limits(problem, told))) if told else problem
+    stated = {site: pair for site, pair in limits_kw.items() if np.isfinite(pair).any()}
+    return replace(problem, constraints=tuple(_limits(problem, stated))) if stated else problem
 
 
 def _limits(

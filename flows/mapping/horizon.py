@@ -107,16 +107,16 @@ def candidate_slots(zone: str, day: date, as_of: datetime, kind: HorizonKind) ->
 
 
 def first_horizon(
-    zone: str, day: date, kind: HorizonKind, slots: pd.DatetimeIndex, told: npt.NDArray[np.bool_]
+    zone: str, day: date, kind: HorizonKind, slots: pd.DatetimeIndex, stated: npt.NDArray[np.bool_]
 ) -> Horizon:
-    """The horizon without its tail; told: which of the candidate slots have a known price.
+    """The horizon without its tail; stated: which of the candidate slots have a known price.
 
     It begins with the first of them where most before the day are known, else after the last of these that is
     not; it ends before the first after the day that is not.
     """
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
-    before, after = (np.flatnonzero(~told & np.asarray(side)) for side in (slots < start, slots >= end))
-    gaps = before.size and not mostly(told[np.asarray(slots < start)])
+    before, after = (np.flatnonzero(~stated & np.asarray(side)) for side in (slots < start, slots >= end))
+    gaps = before.size and not mostly(stated[np.asarray(slots < start)])
     first, last = int(before[-1]) + 1 if gaps else 0, int(after[0]) if after.size else len(slots)
     held = slots[first:last]
     return Horizon(zone=zone, market_date=day, kind=kind, slots=held, priced_end=held[-1] + QUARTER)
@@ -136,7 +136,7 @@ def stretches(slots: pd.DatetimeIndex, zone: str, *, most: int = 3) -> str:
         back = (midnight + pd.DateOffset(days=1)) - midnight > pd.Timedelta(days=1)
         return f"{moment:%H:%M%z}" if back else f"{moment:%H:%M}"
 
-    told = [
+    messages = [
         f"{shown(local[a])}–{shown(local[b] + QUARTER)}" for a, b in zip(begins[:most], ends, strict=False)
     ]
-    return ", ".join(told) + (f" and {len(begins) - most} more" if len(begins) > most else "")
+    return ", ".join(messages) + (f" and {len(begins) - most} more" if len(begins) > most else "")

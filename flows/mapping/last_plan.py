@@ -32,7 +32,7 @@ def last_schedule(known: Known, zone: str, problem: DayProblem) -> Schedule:
     start, end = slots[0] - timedelta(days=_DAYS), slots[-1] + QUARTER
     cars = [car.battery_id for car in problem.cars]
     shape = (len(cars), len(slots))
-    charge, discharge, told = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    charge, discharge, scheduled = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     plans = plans_within(known, zone, start, end)
     plans = plans[plans["plan_source"].isin(GOOD)]
     unfounded = unfounded_plans(known, [str(one) for one in plans["plan_id"]])
@@ -46,8 +46,8 @@ def last_schedule(known: Known, zone: str, problem: DayProblem) -> Schedule:
         for back in range(_DAYS + 1):
             at = pd.MultiIndex.from_product([cars, slots - timedelta(days=back)])
             own = by_slot.reindex(at)
-            there = own["charge_kw"].notna().to_numpy().reshape(shape) & ~told
+            there = own["charge_kw"].notna().to_numpy().reshape(shape) & ~scheduled
             charge[there] = own["charge_kw"].to_numpy().reshape(shape)[there]
             discharge[there] = own["discharge_kw"].to_numpy().reshape(shape)[there]
-            told |= there
-    return Schedule(charge_kw=charge, discharge_kw=discharge, told=told)
+            scheduled |= there
+    return Schedule(charge_kw=charge, discharge_kw=discharge, scheduled=scheduled)

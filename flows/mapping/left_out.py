@@ -50,7 +50,7 @@ class Quarantined:
     reasons: Mapping[str, str]
     spans: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]]
 
-    def told_beside(self, expected: pd.DataFrame) -> Reasons:
+    def announced_instead(self, expected: pd.DataFrame) -> Reasons:
         """Return the reasons; of cars with expected stays they say that these are planned."""
         planned = set(expected["battery_id"].astype(str))
         more = "; what is expected of it at other times is planned"
@@ -96,9 +96,9 @@ def quarantined_stays(
     last = last.mask(goes_on & ~endless, end)
     today = (first < end) & ((last > start) | (first >= start) | goes_on)
     rows = rows.assign(first=first, last=last, goes_on=goes_on)[today]
-    told = [str(name) for name in rows["session_id"].dropna().unique()]
-    core = set(known.read("core_session", where={"session_id": told})["session_id"])
-    told_of = rules.drop_duplicates(["source_id", "source_row"]).set_index(["source_id", "source_row"])
+    stated = [str(name) for name in rows["session_id"].dropna().unique()]
+    core = set(known.read("core_session", where={"session_id": stated})["session_id"])
+    stated_of = rules.drop_duplicates(["source_id", "source_row"]).set_index(["source_id", "source_row"])
     found: dict[str, list[str]] = {}
     spans: dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
     for row in records(rows):
@@ -110,7 +110,7 @@ def quarantined_stays(
         instead = (own["arrival_utc"] < reach) & (own["departure_utc"] > row["first"])
         if row["session_id"] in core or instead.any():
             continue
-        rule = told_of.loc[(row["source_id"], row["source_row"])]
+        rule = stated_of.loc[(row["source_id"], row["source_row"])]
         why = f"session {row['session_id']!r} is in quarantine: {rule['rule']}: {rule['reason']}"
         if not own.empty:
             why += "; its other stays are planned"
@@ -165,11 +165,11 @@ def left_out_rows(left_out: Mapping[str, str], unforeseen: Mapping[str, str]) ->
 
 def apart(rows: pd.DataFrame) -> tuple[Reasons, Reasons]:
     """Rows of out_left_out as they were put together: what is left out, and what is not expected."""
-    told = dict(zip(rows["battery_id"].astype(str), rows["reason"].astype(str), strict=True))
+    stated = dict(zip(rows["battery_id"].astype(str), rows["reason"].astype(str), strict=True))
     unforeseen = {
-        car: why.removeprefix(NOT_EXPECTED) for car, why in told.items() if why.startswith(NOT_EXPECTED)
+        car: why.removeprefix(NOT_EXPECTED) for car, why in stated.items() if why.startswith(NOT_EXPECTED)
     }
-    return {car: why for car, why in told.items() if car not in unforeseen}, unforeseen
+    return {car: why for car, why in stated.items() if car not in unforeseen}, unforeseen
 
 
 def in_words(left_out: Mapping[str, str], most: int = 5) -> str:

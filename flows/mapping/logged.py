@@ -33,8 +33,8 @@ def append(
     texts = {one.digest: one.text for one in contracts}
     known = set(warehouse.read("out_contract", columns=["contract_digest"])["contract_digest"])
     new = [
-        {"contract_digest": digest, "contract_text": told, **lineage}
-        for digest, told in texts.items()
+        {"contract_digest": digest, "contract_text": stated, **lineage}
+        for digest, stated in texts.items()
         if digest not in known
     ]
     for _ in range(_TRIES):

@@ -52,9 +52,9 @@ def words_of(known: Known, start: pd.Timestamp, sessions: pd.DataFrame) -> dict[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """A car that does as it was told. told: kW in store by slot; without a word it charges to target_kwh."""
+    """A car that does as it was told. reported_kw: kW in store by slot; without a word it charges to target_kwh."""
 
-    told: Mapping[pd.Timestamp, float]
+    reported_kw: Mapping[pd.Timestamp, float]
     capacity_kwh: float
     limit_kw: float
     target_kwh: float
@@ -63,8 +63,8 @@ class Walk:
         """What it holds at `until` if it holds so much at `since`."""
         for slot in quarter_hours(since.floor(QUARTER), until):
             hours = (min(slot + QUARTER, until) - max(slot, since)) / pd.Timedelta(hours=1)
-            if slot in self.told:
-                held_kwh += self.told[slot] * hours
+            if slot in self.reported_kw:
+                held_kwh += self.reported_kw[slot] * hours
             else:
                 held_kwh += min(self.limit_kw * hours, max(0.0, self.target_kwh - held_kwh))
             held_kwh = min(max(held_kwh, 0.0), self.capacity_kwh)

@@ -53,12 +53,12 @@ def unmeasured(known: Known, battery_ids: Sequence[str]) -> str:
         missed = known.missed("telemetry", where={"battery_id": [battery_id]})
         counts = (missed.received_later, missed.received, missed.measured_later)
         by_cause.setdefault(tuple(map(bool, counts)), []).append(battery_id)
-    told = []
+    noted = []
     for names in by_cause.values():
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         why = why_missing(known, "telemetry", where={"battery_id": names})
-        told.append(f"no recent telemetry of {', '.join(names[:_NAMES_SHOWN])}{more}: {why}")
-    return "; ".join(told)
+        noted.append(f"no recent telemetry of {', '.join(names[:_NAMES_SHOWN])}{more}: {why}")
+    return "; ".join(noted)
 
 
 def _rows(number: int) -> str:

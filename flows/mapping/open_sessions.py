@@ -59,8 +59,8 @@ def _newest_without_end(
     if rows.empty:
         return rows
     rows = rows.loc[still_open(known, rows, start, lasting)]
-    told = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
-    rows = rows[~rows["session_id"].isin(told["session_id"])]  # its end has come in another row
+    known_rows = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
+    rows = rows[~rows["session_id"].isin(known_rows["session_id"])]  # its end has come in another row
     others = rules[~rules.set_index(_ROW).index.isin(lack.set_index(_ROW).index)]
     ended = known.landed_rows("sessions", others).dropna(subset=["departure_utc"])
     rows = rows[~rows["session_id"].isin(ended["session_id"])]  # or in one that lacks a charge

@@ -10,7 +10,7 @@ import pandas as pd
 
 from flows.mapping.past import FOLLOWED
 from flows.mapping.requests import newest_calibrations
-from twin.identifiable import not_told, would_narrow
+from twin.identifiable import not_identified, would_narrow
 from twin.types import Calibration
 from warehouse.known import Known
 
@@ -38,7 +38,7 @@ def battery_health(known: Known, battery_id: str, v2g_kwh: float | None, days: i
             found.l0_days / 365.25, found.l0_low_days / 365.25, found.l0_high_days / 365.25
         ),
         "v2g": None if v2g_kwh is None or not days else _worn(found, v2g_kwh / days),
-        "warnings": not_told(found),
+        "warnings": not_identified(found),
         "would_narrow": [
             {"data": data, "less_doubt_of_life": round(l0, 3), "less_doubt_of_v2g_wear": round(beta, 3)}
             for data, l0, beta in would_narrow(found)

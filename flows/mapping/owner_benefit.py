@@ -69,9 +69,9 @@ def _gained(known: Known, where: Where) -> dict[Key, float]:
     by = ["zone", "market_date"]
     accounts = known.newest("out_realised", by=by, where=where, columns=["realised_id", *by])
     ids = accounts.drop_duplicates("market_date", keep="last")["realised_id"].tolist()
-    told = known.read("out_realised_car", where={"realised_id": ids, "mode": [FOLLOWED, OTHERWISE]})
-    keys = zip(told["market_date"], told["battery_id"], told["mode"], strict=True)
-    cost = dict(zip(keys, (told["energy_cost_eur"] + told["wear_eur"]).tolist(), strict=True))
+    known_rows = known.read("out_realised_car", where={"realised_id": ids, "mode": [FOLLOWED, OTHERWISE]})
+    keys = zip(known_rows["market_date"], known_rows["battery_id"], known_rows["mode"], strict=True)
+    cost = dict(zip(keys, (known_rows["energy_cost_eur"] + known_rows["wear_eur"]).tolist(), strict=True))
     return {
         (day, car): cost[day, car, OTHERWISE] - came
         for (day, car, mode), came in cost.items()

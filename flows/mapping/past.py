@@ -62,8 +62,8 @@ class Past:
         ended = owned(known.read("out_plan_slot", where=where), plans) if len(last) else slots.iloc[:0]
         of_last = dict(zip(last["battery_id"].astype(str), ends, strict=True))
         ended = ended[ended["interval_start_utc"] == ended["battery_id"].map(of_last)]
-        told = [ended, _without_a_slot(known, last[~last["battery_id"].isin(ended["battery_id"])], plans)]
-        ended = pd.concat([rows for rows in told if len(rows)] or told[:1])
+        stated = [ended, _without_a_slot(known, last[~last["battery_id"].isin(ended["battery_id"])], plans)]
+        ended = pd.concat([rows for rows in stated if len(rows)] or stated[:1])
         held = _by_mode(ended, "energy_end_kwh", follows)
         left: dict[str, tuple[pd.Timestamp, Mapping[str, float]]] = {}
         for row in records(last):

@@ -61,8 +61,8 @@ def plan_diff(workspace: Workspace, before: str, after: str) -> dict[str, Any]:
 
 
 def _header(plan: Plan) -> dict[str, Any]:
-    told = ("plan_id", "market_date", "plan_source", "as_of_utc", "first_slot_utc", "end_utc", "batteries")
-    return {name: plan[name] for name in told} | {"followed_mode": followed_mode(plan)}
+    stated = ("plan_id", "market_date", "plan_source", "as_of_utc", "first_slot_utc", "end_utc", "batteries")
+    return {name: plan[name] for name in stated} | {"followed_mode": followed_mode(plan)}
 
 
 def _slots(warehouse: Warehouse, plan: Plan) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def _causes(
     warehouse: Warehouse, plans: list[dict[str, Any]], cars: list[str], prices: bool
 ) -> dict[str, str]:
     """What is another of each car: whether it is planned, its stays, calibration and rung; prices for all."""
-    told: list[dict[str, dict[str, Any]]] = []
+    noted: list[dict[str, dict[str, Any]]] = []
     for plan in plans:
         mine = {"plan_id": plan["plan_id"], "mode": followed_mode(plan)}
         rows = records(warehouse.read("out_plan_car", where=mine))
@@ -125,7 +125,7 @@ def _causes(
             )
             for car, own in leaves.groupby("battery_id")
         }
-        told.append(
+        noted.append(
             {
                 str(row["battery_id"]): {
                     "calibration": row["calibration_id"],
@@ -137,7 +137,7 @@ def _causes(
         )
     found = {}
     for car in cars:
-        old, new = (of_plan.get(car) for of_plan in told)
+        old, new = (of_plan.get(car) for of_plan in noted)
         if old is None or new is None:
             found[car] = "planned in the second alone" if old is None else "planned in the first alone"
             continue

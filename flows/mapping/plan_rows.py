@@ -33,11 +33,11 @@ def plan_frames(
     tables: dict[str, list[pd.DataFrame]] = {}
     # Modes are compared on the same cars: those that the twin has an answer for in each of them.
     cars = next(iter(problems.values())).cars
-    told = [car.battery_id for car in cars if all((mode, car.battery_id) in wear for mode in plans)]
+    stated = [car.battery_id for car in cars if all((mode, car.battery_id) in wear for mode in plans)]
     for mode, plan in plans.items():
         problem = problems[mode]
         frames = {
-            "out_plan_mode": _mode_rows(problem, plan, wear, told),
+            "out_plan_mode": _mode_rows(problem, plan, wear, stated),
             "out_plan_car": _car_rows(inputs, problem, plan, wear),
             "out_plan_slot": _slot_rows(problem, plan),
             "out_plan_site_slot": _site_rows(problem, plan),
@@ -56,7 +56,7 @@ def price_rows(inputs: PlanInputs) -> pd.DataFrame:
             "interval_start_utc": inputs.prices.slots,
             "import_eur_per_kwh": buy,
             "export_eur_per_kwh": sell,
-            "price_source": list(inputs.prices.told),
+            "price_source": list(inputs.prices.slot_sources),
         }
     )
 
@@ -65,9 +65,9 @@ def _money(one: Account) -> dict[str, Any]:
     return {name: getattr(one, name) for name in _MONEY}
 
 
-def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, told: Sequence[str]) -> pd.DataFrame:
+def _mode_rows(problem: DayProblem, plan: ModePlan, wear: TwinWear, stated: Sequence[str]) -> pd.DataFrame:
     total, solver = account(problem, plan).total, plan.solver
-    answers = [wear[plan.mode, battery_id] for battery_id in told]
+    answers = [wear[plan.mode, battery_id] for battery_id in stated]
     planned_eur = sum(euro for euro, _ in answers)
     standard_eur = sum(
         euro / ratio for euro, ratio in answers if ratio > 0
@@ -186,11 +186,11 @@ def mode_table(modes: Sequence[Mapping[str, Any]], cars: int) -> Sequence[dict[s
         "wear_twin_cars", "l0_over_l", "unmet_departures", "net_benefit_eur", "objective_eur", "gap",
         "solver_status",
     ]  # fmt: skip
-    told = [{**mode, "wear_twin_cars": f"{_cars_told(mode, cars)} of {cars}"} for mode in modes]
-    return [{name: mode[name] for name in shown} for mode in told]
+    stated = [{**mode, "wear_twin_cars": f"{_cars_counted(mode, cars)} of {cars}"} for mode in modes]
+    return [{name: mode[name] for name in shown} for mode in stated]
 
 
-def _cars_told(mode: Mapping[str, Any], cars: int) -> int:
+def _cars_counted(mode: Mapping[str, Any], cars: int) -> int:
     """The cars whose wear by twin is added up; older plans told of all cars or of none."""
-    told = mode["wear_twin_cars"]
-    return int(told) if told is not None else cars * (mode["wear_twin_eur"] is not None)
+    stated = mode["wear_twin_cars"]
+    return int(stated) if stated is not None else cars * (mode["wear_twin_eur"] is not None)

@@ -75,7 +75,7 @@ class PoolPast:
 
 
 def pool_forecast(
-    known: Known, zone: str, day: date, told_holidays: str, share: float
+    known: Known, zone: str, day: date, given_holidays: str, share: float
 ) -> dict[str, PoolMinimum]:
     """Target → the least plugged in by block of a day, with a share (0–1); {} where too little is known.
 
@@ -90,7 +90,7 @@ def pool_forecast(
     if first > last:
         return {}
     past = PoolPast.of(known, zone, first, last)
-    holidays = holidays_for(zone, told_holidays, range(first.year, day.year + 2))
+    holidays = holidays_for(zone, given_holidays, range(first.year, day.year + 2))
     found = {
         target: pool_minimum(minima, past.days, number_of(day), holidays, share)
         for target, minima in past.minima.items()

@@ -48,7 +48,7 @@ _MINUTES = pd.Timedelta(minutes=1)
 class PlanPrices:
     """The prices of a plan's quarter-hours and how they came about.
 
-    source: the rung of the market day. told: where each slot's price is from, one of PRICE_SOURCES, [T].
+    source: the rung of the market day. slot_sources: where each slot's price is from, one of PRICE_SOURCES, [T].
     market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff says
     at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no tariff.
     past, past_bought: the same of the days before. note: why it is not the first rung, or empty. rows,
@@ -57,7 +57,7 @@ class PlanPrices:
 
     source: PlanSource
     horizon: Horizon
-    told: tuple[str, ...]
+    slot_sources: tuple[str, ...]
     market: Prices | None
     bought: Prices | None
     sold: Prices | None
@@ -76,7 +76,7 @@ class PlanPrices:
     @property
     def published(self) -> BoolArray:
         """Which slots have a published price, [T]: those in which cars may feed back."""
-        return np.array([told == "published" for told in self.told], dtype=np.bool_)
+        return np.array([slot_sources == "published" for slot_sources in self.slot_sources], dtype=np.bool_)
 
     @property
     def priced(self) -> BoolArray:
@@ -89,7 +89,7 @@ class PlanPrices:
         """Hash of slots, rung and the market's prices, those of the past too, by which a plan knows them."""
         market = None if self.market is None else self.market.tolist()
         past = [table.to_numpy().tolist() for table in (self.past.table, self.past_bought.table)]
-        parts = [str(self.slots[0]), len(self.slots), self.source, self.told, market, past]
+        parts = [str(self.slots[0]), len(self.slots), self.source, self.slot_sources, market, past]
         return hash_values(parts if self.book is None else [*parts, self.book.digest])
 
     @property
@@ -185,8 +185,8 @@ def day_to_plan_now(context: Context) -> date:
     )
     if context.workspace.book is not None:
         tariff = written_out(context.workspace.book, slots, tariff.iloc[:0])
-    told = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
-    return day if any(mostly(np.isfinite(one)) for one in told) else day - timedelta(days=1)
+    slot_sources = (spread(rows, slots), spread(retail_rows(tariff, "import"), slots))
+    return day if any(mostly(np.isfinite(one)) for one in slot_sources) else day - timedelta(days=1)
 
 
 def known_since(context: Context, day: date) -> datetime:
@@ -215,15 +215,18 @@ class _Ladder:
         own = spread(retail_rows(self.tariff, "import") if retail else self.rows, slots)
         in_day = np.arange(len(slots)) < horizon.priced_slots
         of_day = np.asarray(slots.isin(market_day_slots(day, zone)))
-        told = np.where(np.isfinite(own) & in_day, "published", "forecast").astype(object)
+        slot_sources = np.where(np.isfinite(own) & in_day, "published", "forecast").astype(object)
         market = None if retail else own
-        holes, before = of_day & (told != "published"), in_day & ~of_day & (told != "published")
+        holes, before = (
+            of_day & (slot_sources != "published"),
+            in_day & ~of_day & (slot_sources != "published"),
+        )
         notes = []
         if before.any():
             notes.append(f"zone {zone}: {int(before.sum())} quarter-hours before {day} without one price "
                          f"({stretches(slots[before], zone)})")  # fmt: skip
         if not holes.any():
-            return self._priced("published", market, told, notes)
+            return self._priced("published", market, slot_sources, notes)
         missing = f"zone {zone}: {int(holes.sum())} of {int(of_day.sum())} quarter-hours of {day}"
         missing += " without one price"
         if (of_day & ~holes).any():
@@ -232,16 +235,16 @@ class _Ladder:
         if not retail:
             before_by = _DAYS_BEFORE.get(self.stand_in)
             if before_by is not None and self._filled_by(own, holes, day - timedelta(days=before_by)):
-                told[holes] = "substituted"
+                slot_sources[holes] = "substituted"
                 note = f"{missing}: those of {day - timedelta(days=before_by)} stand in"
-                return self._priced("substituted", market, told, [note, *notes])
+                return self._priced("substituted", market, slot_sources, [note, *notes])
             if self.stand_in == "combined":
                 expected = expected_prices(self.known, zone, day)
                 if not isinstance(expected, str):
                     own[holes] = expected[clock_quarters(slots[holes], zone)]
-                    told[holes] = "substituted"
+                    slot_sources[holes] = "substituted"
                     note = f"{missing}: what several forecasts combined expect stands in"
-                    return self._priced("substituted", market, told, [note, *notes])
+                    return self._priced("substituted", market, slot_sources, [note, *notes])
                 notes.append(f"nothing combined: {expected}")
             like = before_by is None and len(self._past(self.rows).each(slots)) > 0
             if not known and not like:
@@ -251,10 +254,16 @@ class _Ladder:
                 note = f"{missing}, nor is {lack} complete"
                 return self._priced("charge_only", None, nothing, [note])
         # What is known of the day is planned on: only its holes are as on days like it.
-        return self._priced("substituted", market, told, [f"{missing}: those of like days stand in", *notes])
+        return self._priced(
+            "substituted", market, slot_sources, [f"{missing}: those of like days stand in", *notes]
+        )
 
     def _priced(
-        self, source: PlanSource, market: Prices | None, told: npt.NDArray[np.object_], notes: list[str]
+        self,
+        source: PlanSource,
+        market: Prices | None,
+        slot_sources: npt.NDArray[np.object_],
+        notes: list[str],
     ) -> PlanPrices:
         horizon, zone = self.horizon, self.horizon.zone
         bought_rows, sold_rows = (retail_rows(self.tariff, way) for way in ("import", "export"))
@@ -266,18 +275,18 @@ class _Ladder:
             direct.append(whole)
             if whole is None:
                 continue
-            holes = np.isnan(given) & np.isfinite(whole) & (told == "published")
+            holes = np.isnan(given) & np.isfinite(whole) & (slot_sources == "published")
             if holes.any():
                 notes = [*notes, f"zone {zone}: {int(holes.sum())} quarter-hours of the tariff of what is "
                          f"{name} without one price: those of like days stand in"]  # fmt: skip
-                told = np.where(holes, "forecast", told)
+                slot_sources = np.where(holes, "forecast", slot_sources)
         bought, sold = direct
         if market is not None:
             market = _filled(market, past, horizon.slots, horizon.priced_slots)
         return PlanPrices(
             source=source,
             horizon=horizon,
-            told=tuple(told.tolist()),
+            slot_sources=tuple(slot_sources.tolist()),
             market=market,
             bought=bought,
             sold=sold,

@@ -37,14 +37,14 @@ def day_problem(
     mode: Mode | None = None,
     *,
     only: Collection[str] | None = None,
-    as_told: bool = False,
+    as_announced: bool = False,
 ) -> DayProblem:
     """The question to the optimiser; nothing is fed back where no price is published, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
     lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
-    it; as_told: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
+    it; as_announced: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -67,9 +67,9 @@ def day_problem(
     able = prices.priced if plan.feed_in_on_forecast else prices.published
 
     worth = StoredWorth(prices, tariff)  # one for both questions: what it has looked up it keeps
-    told = {stay.session_id: stay.arrival_soc for stay in stays}
+    stated = {stay.session_id: stay.arrival_soc for stay in stays}
     said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
-    told |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
+    stated |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
 
     co2 = 0.0 if around.co2_kg_per_kwh is None else float(np.abs(around.co2_kg_per_kwh).max())
     dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
@@ -77,7 +77,7 @@ def day_problem(
 
     def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
-            stays = worth.of(stays, cars, told, linked=linked)
+            stays = worth.of(stays, cars, stated, linked=linked)
         problem = DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,
@@ -111,7 +111,7 @@ def day_problem(
         return with_grid_limits(problem, around.limits_kw)
 
     alone = asked(stays, linked=False)
-    if as_told:
+    if as_announced:
         return alone
     certain = certain_arrivals(alone)
     if certain != alone.sessions:

@@ -53,9 +53,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
 
     def departures(horizon: Horizon) -> pd.Series:
         expected.append(expected_stays(known, horizon, names, settings.plan))
-        told = known.stays(horizon.start, horizon.end)
+        known_rows = known.stays(horizon.start, horizon.end)
         departs = [
-            *told.loc[told["battery_id"].isin(names), "departure_utc"],
+            *known_rows.loc[known_rows["battery_id"].isin(names), "departure_utc"],
             *expected[0].stays["departure_utc"],
         ]
         return pd.Series(departs, dtype="datetime64[us, UTC]")
@@ -75,8 +75,8 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
     over = taken_as_over(known, start, names)
-    told_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
-    left_out = strangers(stays, all_batteries, all_sites) | quarantined.told_beside(likely)
+    stated_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
+    left_out = strangers(stays, all_batteries, all_sites) | quarantined.announced_instead(likely)
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
@@ -99,7 +99,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         calibrated=known,
         left_out=left_out,
         contracts=contracts,
-        expected=told_of,
+        expected=stated_of,
         later=_later_stays(known, end, sessions),
     )
     if inputs.batteries.empty:
@@ -115,8 +115,10 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
 
 def _later_stays(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
     """The stays of each car that are told and begin after a plan's end."""
-    told = known.stays(end, end + _AHEAD)
-    return told[(told["arrival_utc"] >= end) & told["battery_id"].isin(sessions["battery_id"])]
+    known_rows = known.stays(end, end + _AHEAD)
+    return known_rows[
+        (known_rows["arrival_utc"] >= end) & known_rows["battery_id"].isin(sessions["battery_id"])
+    ]
 
 
 def _why_none(context: Context, batteries: pd.DataFrame, sites: pd.DataFrame) -> str:

@@ -91,7 +91,7 @@ class RealDay:
 
         What a car comes back with is told by what it drove.
         """
-        asked = day_problem(self.inputs, mode, as_told=True)
+        asked = day_problem(self.inputs, mode, as_announced=True)
         return replace(asked, objective="net_benefit", peak_slots=())
 
     def metered(self) -> Metered | None:
@@ -145,8 +145,10 @@ class RealDay:
                 driven[after["session_id"]] = float(before["departure_soc"]) * kwh - came_with
             elif before["session_id"] in left:
                 own = away.loc[str(after["battery_id"])]
-                told = min(after["received_utc"], after["arrival_utc"])
-                known = own[(own.index >= before["departure_utc"].floor(QUARTER)) & (own.index < told)].sum()
+                stated = min(after["received_utc"], after["arrival_utc"])
+                known = own[
+                    (own.index >= before["departure_utc"].floor(QUARTER)) & (own.index < stated)
+                ].sum()
                 driven[after["session_id"]] = left[before["session_id"]] + float(known) - came_with
         return driven
 

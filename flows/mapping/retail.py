@@ -50,14 +50,14 @@ def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_
         return np.full(len(slots), np.nan)
     quarters = rows["resolution_minutes"].to_numpy(dtype=np.int64) // 15
     step = np.arange(quarters.sum()) - np.repeat(np.cumsum(quarters) - quarters, quarters)
-    told = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "start": pd.DatetimeIndex(rows["interval_start_utc"]).repeat(quarters) + step * _QUARTER,
             "received": pd.DatetimeIndex(rows["received_utc"]).repeat(quarters),
             "value": np.repeat(rows[value].to_numpy(dtype=np.float64), quarters),
         }
     )
-    last = told[told["received"] == told.groupby("start")["received"].transform("max")]
+    last = frame[frame["received"] == frame.groupby("start")["received"].transform("max")]
     of_slot = last.set_index("start")["value"]
     once = of_slot[~of_slot.index.duplicated(keep=False)].reindex(slots)
     values = np.asarray(once, dtype=np.float64)

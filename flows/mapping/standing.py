@@ -69,11 +69,11 @@ def gap_notes(modes: Sequence[Mapping[str, Any]], settings: PlanSettings) -> lis
         if gap is None or gap <= settings.gap_warning:
             continue
         if not math.isfinite(gap):
-            told = "without any bound on what is possible"
+            text = "without any bound on what is possible"
         else:
-            told = f"with a gap of {100 * gap:.3g} %"
+            text = f"with a gap of {100 * gap:.3g} %"
             if mode["primary_value"] is None:  # otherwise the gap may be one of kWh or kW
-                told += f": up to {gap * max(1.0, abs(mode['objective_eur'])):,.2f} € better may be possible"
+                text += f": up to {gap * max(1.0, abs(mode['objective_eur'])):,.2f} € better may be possible"
         ended = {"time_limit": "the solver stopped at its time limit"}.get(mode["solver_status"])
-        notes.append(f"{mode['mode']}: {ended or 'the solver ended'} {told}")
+        notes.append(f"{mode['mode']}: {ended or 'the solver ended'} {text}")
     return notes

@@ -69,8 +69,8 @@ class Surroundings:
         co2 = self.co2_kg_per_kwh
         loads = sorted((site, load.tolist()) for site, load in self.load_kw.items())
         limits = sorted((site, *(one.tolist() for one in pair)) for site, pair in self.limits_kw.items())
-        told = [loads, None if co2 is None else co2.tolist()]
-        return hash_values([*told, limits] if limits else told)
+        stated = [loads, None if co2 is None else co2.tolist()]
+        return hash_values([*stated, limits] if limits else stated)
 
 
 NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, co2_kg_per_kwh=None, rows={})
@@ -78,11 +78,11 @@ NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, co2_kg_per_kwh=None, ro
 
 def _whole(rows: pd.DataFrame, value: str, horizon: Horizon) -> Prices | None:
     """A value of each slot: as told, else as on the last like days, else the mean of what is told."""
-    told = spread(rows, horizon.slots, value)
-    if np.isnan(told).any():
+    stated = spread(rows, horizon.slots, value)
+    if np.isnan(stated).any():
         before = quarter_hours(horizon.start - HISTORY, horizon.slots[-1] + QUARTER)
         past = LikeDays.of(pd.Series(spread(rows, before, value), index=before), horizon.zone)
-        told = np.where(np.isnan(told), past.mean(horizon.slots), told)
-    if np.isnan(told).all():
+        stated = np.where(np.isnan(stated), past.mean(horizon.slots), stated)
+    if np.isnan(stated).all():
         return None
-    return np.where(np.isnan(told), np.nanmean(told), told)
+    return np.where(np.isnan(stated), np.nanmean(stated), stated)

@@ -32,9 +32,9 @@ class StoredWorth:
         self._seen: dict[tuple[pd.Timestamp, pd.Timestamp, int], float] = {}
 
     def of(
-        self, stays: Sequence[Session], cars: Sequence[Car], told: Mapping[str, float], *, linked: bool
+        self, stays: Sequence[Session], cars: Sequence[Car], stated: Mapping[str, float], *, linked: bool
     ) -> list[Session]:
-        """The stays with their worth; told: SoC (0–1) that they are said to arrive with, by session_id.
+        """The stays with their worth; stated: SoC (0–1) that they are said to arrive with, by session_id.
 
         linked: the optimiser carries what a stay leaves to those after it that carry, and so will the plans
         that come: all of such a chain is worth what its last stay's is.
@@ -50,7 +50,7 @@ class StoredWorth:
             value = (
                 following.value_eur_per_kwh
                 if following is not None and following.carries
-                else self._of_stay(stay, following, car[stay.battery_id], told, linked=linked)
+                else self._of_stay(stay, following, car[stay.battery_id], stated, linked=linked)
             )
             after[stay.battery_id] = replace(stay, value_eur_per_kwh=value)
             valued.append(after[stay.battery_id])
@@ -64,12 +64,12 @@ class StoredWorth:
         return [*valued[::-1], *later]
 
     def _of_stay(
-        self, stay: Session, after: Session | None, car: Car, told: Mapping[str, float], *, linked: bool
+        self, stay: Session, after: Session | None, car: Car, stated: Mapping[str, float], *, linked: bool
     ) -> float:
         end = self.prices.horizon.end
-        comes_with = told[(after or stay).session_id]
+        comes_with = stated[(after or stay).session_id]
         if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
-            first, last, comes_with = end, stay.departure_utc, told[stay.session_id]
+            first, last, comes_with = end, stay.departure_utc, stated[stay.session_id]
         elif after is not None:
             first, last = after.arrival_utc, after.departure_utc
         else:  # as it came this time, it comes again on a later day

@@ -38,8 +38,10 @@ def write_bids(
         if not bid or money is None:
             place.unlink(missing_ok=True)
             continue
-        told = _reserve(own, product, money) if isinstance(product, Reserve) else _energy(own, product, money)
-        files.append(write_whole(place, told.to_csv(index=False)))
+        stated = (
+            _reserve(own, product, money) if isinstance(product, Reserve) else _energy(own, product, money)
+        )
+        files.append(write_whole(place, stated.to_csv(index=False)))
     return files, lacking
 
 
@@ -50,26 +52,26 @@ def _money(workspace: Workspace, currency: str) -> Money | None:
 
 def _times(rows: pd.DataFrame, product: Product) -> pd.DataFrame:
     local = {
-        name: rows[f"interval_{told}_utc"].dt.tz_convert(product.clock).dt.strftime(_LOCAL)
-        for name, told in (("begins", "start"), ("ends", "end"))
+        name: rows[f"interval_{stated}_utc"].dt.tz_convert(product.clock).dt.strftime(_LOCAL)
+        for name, stated in (("begins", "start"), ("ends", "end"))
     }
     return pd.DataFrame({"product": product.name, **local})
 
 
 def _reserve(rows: pd.DataFrame, product: Reserve, money: Money) -> pd.DataFrame:
     rows = rows[rows["quantity_mw"] > 0.0].reset_index(drop=True)
-    told = _times(rows, product).assign(
+    stated = _times(rows, product).assign(
         direction=product.direction,
         quantity_mw=rows["quantity_mw"],
         price_per_mw_h=(rows["price_eur_per_mw_h"] / money.euros).round(2),
         energy_price_per_mwh=(rows["energy_eur_per_mwh"].astype("float64") / money.euros).round(2),
     )
-    return told.assign(currency=money.code)
+    return stated.assign(currency=money.code)
 
 
 def _energy(rows: pd.DataFrame, product: Product, money: Money) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
-    told = _times(rows, product).assign(
+    stated = _times(rows, product).assign(
         price_per_mwh=(rows["price_eur_per_mwh"] / money.euros).round(2), quantity_mw=rows["quantity_mw"]
     )
-    return told.assign(currency=money.code)
+    return stated.assign(currency=money.code)

@@ -86,6 +86,6 @@ def _run_page(plan: StoredPlan) -> dict[str, Any]:
         "checks_run": len(plan.checks),
         "failed_checks": records(findings(plan.checks)),
         "parts": json.loads(plan.header["input_parts_json"]),
-        "prices_told": prices.told,
+        "price_note": prices.note,
         "power_chart": day_charts.price_and_power(plan.axis, prices.frame, prices.titles, plan.sites),
     }

@@ -22,7 +22,7 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedPrices:
-    """Prices to draw: `told` says which they are, in a sentence or none.
+    """Prices to draw: `note` says which they are, in a sentence or none.
 
     frame: one row a quarter-hour and series: interval_start_utc, series (one of those named in `titles`),
     price_ct_per_kwh (hundredths of the money shown); empty where the plan knew no price. titles: series →
@@ -31,7 +31,7 @@ class UsedPrices:
 
     frame: pd.DataFrame
     titles: Mapping[str, str]
-    told: str
+    note: str
 
 
 def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) -> UsedPrices:
@@ -39,11 +39,11 @@ def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) ->
     rows = known.read("out_plan_price", where={"plan_id": header["plan_id"]})
     columns = ["interval_start_utc", "series", "price_ct_per_kwh"]
     if rows.empty:
-        told = "This plan was made before plans kept their prices, so none is drawn."
-        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
+        missing = "This plan was made before plans kept their prices, so none is drawn."
+        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing)
     if header["plan_source"] == "charge_only" or not rows[list(_COLUMNS.values())].any(axis=None):
-        told = "No price was known, so none is drawn."
-        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, told=told)
+        missing = "No price was known, so none is drawn."
+        return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing)
     frames = [
         rows[["interval_start_utc"]].assign(
             series=name, price_ct_per_kwh=100 * rows[_COLUMNS[name]] / money.euros
@@ -54,5 +54,5 @@ def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) ->
     return UsedPrices(
         frame=pd.concat(frames)[columns],
         titles={name: f"{title}, {money.cent}/kWh" for name, title in _TITLES.items()},
-        told=" ".join(note for source, note in _NOTES.items() if source in sources),
+        note=" ".join(note for source, note in _NOTES.items() if source in sources),
     )

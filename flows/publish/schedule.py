@@ -26,10 +26,10 @@ def write_schedule(workspace: Workspace, plan: StoredPlan, *, in_force: bool) ->
     sites = plan.batteries.set_index("battery_id")["site_id"]
     starts = pd.DatetimeIndex(rows["interval_start_utc"].unique())  # each car has the same
     local = [clock.isoformat(timespec="minutes") for clock in starts.tz_convert(plan.axis.timezone)]
-    told = rows.assign(
+    frame = rows.assign(
         interval_start_local=rows["interval_start_utc"].map(dict(zip(starts, local, strict=True))),
         site_id=rows["battery_id"].map(sites),
     )
     apart = "" if in_force else f"_{plan.header['plan_id']}"
     name = f"schedule_{plan.header['market_date']}_{plan.header['zone']}{apart}.csv"
-    return write_whole(workspace.exports / name, told[list(_COLUMNS)].to_csv(index=False))
+    return write_whole(workspace.exports / name, frame[list(_COLUMNS)].to_csv(index=False))

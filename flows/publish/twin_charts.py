@@ -133,8 +133,8 @@ def _habit(row: pd.Series, ordinary: pd.Series) -> str:
         words.append(f"resting at {row['rest_soc']:.2f}")
     if abs(row["temperature_degc"] - ordinary["temperature_degc"]) > 1e-6:
         words.append(f"{row['temperature_degc']:.0f} °C")
-    told = ", ".join(words)
-    return told or (f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C")
+    text = ", ".join(words)
+    return text or (f"ordinary: resting at {ordinary['rest_soc']:.2f}, {ordinary['temperature_degc']:.0f} °C")
 
 
 def wear_loop(days: pd.DataFrame) -> Markup:
@@ -144,9 +144,9 @@ def wear_loop(days: pd.DataFrame) -> Markup:
     """
     rows = days.sort_values("market_date")
     x, at = _times(pd.to_datetime(rows["market_date"]).dt.tz_localize("UTC"))
-    told = {"priced": "priced_eur", "twin": "wear_twin_eur"}
+    fields = {"priced": "priced_eur", "twin": "wear_twin_eur"}
     marks: list[Mark] = []
-    for series, column in told.items():
+    for series, column in fields.items():
         eur = rows[column].to_numpy(dtype=np.float64)
         marks += [Line(series, at, eur), Dots(series, at, eur, large=False)]
     errors = Bars("measured", at, rows["wear_error_eur"].to_numpy(dtype=np.float64))

@@ -87,7 +87,7 @@ def twin_section(
 ) -> dict[str, Any]:
     """What the page shows of one battery; charts are "" where there is nothing to draw."""
     shown: dict[str, Any] = dict.fromkeys(("posterior_chart", "capacity_chart", "wear_chart"), "")
-    shown |= {"wear_error": None, "habits": [], "not_told": [], "would_narrow": []}
+    shown |= {"wear_error": None, "habits": [], "not_identified": [], "would_narrow": []}
     if len(days):
         shown["wear_chart"] = twin_charts.wear_loop(days)
         errors = days["wear_error_eur"]
@@ -98,10 +98,13 @@ def twin_section(
         }
     if calibration is None or battery.empty:
         return shown
-    from twin.identifiable import not_told, would_narrow  # loads PyBaMM: only where a calibration is shown
+    from twin.identifiable import (  # loads PyBaMM: only where a calibration is shown
+        not_identified,
+        would_narrow,
+    )
 
-    if unsure := not_told(calibration):
-        shown |= {"not_told": unsure, "would_narrow": would_narrow(calibration)}
+    if unsure := not_identified(calibration):
+        shown |= {"not_identified": unsure, "would_narrow": would_narrow(calibration)}
     if len(habits) and calibration.record.duty is not None:
         shown["habits"] = twin_charts.habits(_ordinary_first(habits, calibration.record.duty))
     from twin.handle import BatteryHandle

@@ -82,9 +82,9 @@ class Served:
 
 def _refuse(kind: str, record: Mapping[str, Any], wrong: list[str]) -> None:
     if wrong:
-        told = ", ".join(f"{name} {record.get(name)!r}" for name in sorted(wrong))
+        text = ", ".join(f"{name} {record.get(name)!r}" for name in sorted(wrong))
         raise RefusedRunError(
-            f"refused: the {kind} is not as it was served: {told}",
+            f"refused: the {kind} is not as it was served: {text}",
             hint="`v2g serve` registers its deployments anew when it starts.",
         )
 

@@ -61,7 +61,7 @@ def acceptance_of(context: Context, first: date, last: date, given: Given) -> St
     """
     settings = context.workspace.settings.owner
     contracts = [one for one in context.workspace.contracts if one.holds_on(last)]
-    offers = [_offer(name, told, contracts) for name, told in given.items()]
+    offers = [_offer(name, stated, contracts) for name, stated in given.items()]
     cars = [_car_row(owner, settings) for owner in _owners(context, first, last)]
     lacking = [f"{row['battery_id']}: {row['reason']}" for row in cars if row["reason"]]
     if not cars:
@@ -166,12 +166,12 @@ def _no_days(unsettled: int) -> str:
     return "no realised days in the period: `v2g realise`"
 
 
-def _offer(name: str, told: Mapping[str, float], contracts: Sequence[Contract]) -> Offer:
+def _offer(name: str, stated: Mapping[str, float], contracts: Sequence[Contract]) -> Offer:
     named = [one for one in contracts if one.contract_id == name]
     if len(named) > 1:
         files = ", ".join(one.file for one in named)
         raise UsageError(f"--offer {name}: {len(named)} contracts in force have that id ({files})")
-    values = {**(stated_in(named[0]) if named else {}), **told}
+    values = {**(stated_in(named[0]) if named else {}), **stated}
     if missing := [one for one in ATTRIBUTES if one not in values]:
         raise UsageError(f"--offer {name}: lacks {', '.join(missing)}")
     try:
@@ -236,5 +236,5 @@ def _model_rows() -> list[dict[str, Any]]:
     """Where the coefficients are from, and a row for each of their limits."""
     model = US_BEV_OWNERS
     counted = f"multinomial logit, {model.respondents} respondents, {model.choices} choices"
-    told = [("source", model.source), ("model", counted), *(("limit", one) for one in model.limits)]
-    return [{"of_offers": what, "says": text} for what, text in told]
+    stated = [("source", model.source), ("model", counted), *(("limit", one) for one in model.limits)]
+    return [{"of_offers": what, "says": text} for what, text in stated]

@@ -58,7 +58,7 @@ class _Made:
 
 
 @recorded("bid")
-def bid(context: Context, day: date, asked_for: Asked, told: Told) -> StageResult:
+def bid(context: Context, day: date, asked_for: Asked, progress: Told) -> StageResult:
     """Bid for a day with what was known when each gate closed, or is known now if it has not.
 
     Products of an earlier gate come first; what they take is not sold again. Written to out_bid and
@@ -69,7 +69,7 @@ def bid(context: Context, day: date, asked_for: Asked, told: Told) -> StageResul
     asked, points = _asked(asked_for, context.workspace.zone), asked_for.points
     made = _Made()
     for gate, several in groupby(asked, key=lambda one: one.gate_utc(day)):
-        _at_gate(replace(context, as_of=min(context.as_of, gate)), day, list(several), points, made, told)
+        _at_gate(replace(context, as_of=min(context.as_of, gate)), day, list(several), points, made, progress)
     rows = pd.concat(made.rows, ignore_index=True) if made.rows else pd.DataFrame()
     curves = pd.concat(made.curves, ignore_index=True) if made.curves else pd.DataFrame()
     written = _written(context, day, {"out_bid": rows, "out_bid_curve": curves})
@@ -102,7 +102,7 @@ def _asked(asked_for: Asked, zone: str) -> list[Product]:
 
 
 def _at_gate(
-    context: Context, day: date, several: Sequence[Product], points: int, made: _Made, told: Told
+    context: Context, day: date, several: Sequence[Product], points: int, made: _Made, progress: Told
 ) -> None:
     """What is bid at a gate, added to what was bid before."""
     try:
@@ -115,7 +115,7 @@ def _at_gate(
     settings = inputs.settings.model_copy(
         update={"plan": inputs.settings.plan.model_copy(update={"feed_in_on_forecast": True})}
     )
-    problem, site_id = pooled(day_problem(replace(inputs, settings=settings), as_told=True))
+    problem, site_id = pooled(day_problem(replace(inputs, settings=settings), as_announced=True))
     desk = Desk(
         problem=problem,
         site_id=site_id,
@@ -129,10 +129,10 @@ def _at_gate(
             own = []
             for number, block in enumerate(blocks, start=1):
                 own.append(desk.bid(block))
-                told(product.name, number, len(blocks))
+                progress(product.name, number, len(blocks))
             made.rows.append(_rows(product, own, days, day, inputs))
         elif isinstance(product, Energy):
-            found = _curve(context, product, desk, inputs, points, told)
+            found = _curve(context, product, desk, inputs, points, progress)
             if isinstance(found, str):
                 made.lacking.append(f"{product.name}: {found}")
             else:
@@ -170,7 +170,7 @@ def _cent_up(euros: float) -> float:
 
 
 def _curve(
-    context: Context, product: Energy, desk: Desk, inputs: PlanInputs, points: int, told: Told
+    context: Context, product: Energy, desk: Desk, inputs: PlanInputs, points: int, progress: Told
 ) -> pd.DataFrame | str:
     """Rows of out_bid_curve, or why there are none."""
     day, zone, prices = inputs.market_date, inputs.zone, inputs.prices
@@ -188,7 +188,7 @@ def _curve(
     buy, sell = (np.array([plug[way] for plug in plugs]) for way in (0, 1))
     found = energy_curves(
         desk.problem, at.tolist(), buy, sell, points // 2,
-        lambda done, total: told(product.name, done, total),
+        lambda done, total: progress(product.name, done, total),
         time_limit_seconds=desk.time_limit_seconds,
     )  # fmt: skip
     rows = pd.DataFrame(

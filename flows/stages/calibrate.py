@@ -202,8 +202,8 @@ def _store(context: Context, made: Sequence[tuple[Calibration, Asked]]) -> None:
         }
         before = {"previous_calibration_id": previous.calibration_id if previous else None}
         calibrations.append({**calibration.to_record(), **before, **lineage})
-        told = {"calibration_id": calibration.calibration_id, "battery_id": calibration.battery_id}
-        used.append(asked.files.assign(quality=calibration.quality, **told, **lineage))
+        fields = {"calibration_id": calibration.calibration_id, "battery_id": calibration.battery_id}
+        used.append(asked.files.assign(quality=calibration.quality, **fields, **lineage))
         points.append(calibration.life_points.assign(quality=calibration.quality, **lineage))
         residuals.append(calibration.residuals.assign(quality=calibration.quality, **lineage))
         maps.append(calibration.wear_map.assign(quality=calibration.quality, **lineage))

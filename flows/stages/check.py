@@ -53,11 +53,11 @@ def check(context: Context) -> StageResult:
             continue
         try:
             outcomes = _check_parts(context, parts)
-            told, judged = [one.checks for one in outcomes], [one.judged for one in outcomes]
+            stated, judged = [one.checks for one in outcomes], [one.judged for one in outcomes]
             if dataset == "sessions":
-                told.append(_replaced(context, parts))
+                stated.append(_replaced(context, parts))
                 judged.append({})
-            checks = combined_checks(told, judged)
+            checks = combined_checks(stated, judged)
             sources = sorted({one for part in parts for one in part.source_ids})
             warehouse.finish_check(dataset, checks, sources, pd.Timestamp(context.as_of))
         except StoreError:

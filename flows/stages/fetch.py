@@ -54,12 +54,12 @@ def fetch_prices(
         limits=limits, transport=transport,
     )  # fmt: skip
     item, kept = got.item, got.kept
-    told = {"file": item.file_name, "rows": got.rows, "state": got.state, "url": kept.url}
+    fields = {"file": item.file_name, "rows": got.rows, "state": got.state, "url": kept.url}
     return StageResult(
         stage="ingest",
         status="ok",
         message=f"{got.new_rows} new rows of {dataset} from {got.provider}; `v2g check` lets them in",
-        tables={"files": (told,), "notes": [{"note": note} for note in item.notes]},
+        tables={"files": (fields,), "notes": [{"note": note} for note in item.notes]},
         files=(str(kept.path),),
         details={"dataset": dataset, "new_rows": got.new_rows, "source_ids": [item.source_id]},
     )

@@ -57,22 +57,22 @@ def fetch_day(
         return _answer("nobody is asked for prices: fetch in v2g.toml names no provider")
     asking = _Asking(context, day, transport, left_s=settings.deadline_s)
     tries: list[_Try] = []
-    told: list[str] = []
+    noted: list[str] = []
     missing = False
     for number, want in enumerate(wants):
         own = asking.until_known(want, more=sum(len(later.asked) for later in wants[number + 1 :]))
         tries += own
         if not own:
-            told.append(f"{want.name} of {day} are known")
+            noted.append(f"{want.name} of {day} are known")
         elif own[-1].outcome == "landed":
-            told.append(f"{want.name} of {day} by {own[-1].source}")
+            noted.append(f"{want.name} of {day} by {own[-1].source}")
         elif want.name == "prices" and all(asking.knows(one) for one in _BOTH_WAYS):
-            told.append(f"no prices of {day}, which its tariffs make up for")
+            noted.append(f"no prices of {day}, which its tariffs make up for")
         else:
             missing = True
-            told.append(f"{want.name} of {day} are not to be had{' yet' if patient else ''}")
+            noted.append(f"{want.name} of {day} are not to be had{' yet' if patient else ''}")
     failed = [f"{one.source}: {one.reason}" for one in tries if one.reason]
-    message = "; ".join([", ".join(told), *failed])
+    message = "; ".join([", ".join(noted), *failed])
     return _answer(message, tries, degraded=missing and not patient)
 
 
@@ -235,8 +235,8 @@ class _Asking:
 
 def _reason(error: Exception, source: str) -> str:
     """Why a provider gave nothing, without the token that it was asked with."""
-    told = isinstance(error, WarehouseError | FlowsError)
-    text = str(error) if told else f"{type(error).__name__}: {error}"
+    expected = isinstance(error, WarehouseError | FlowsError)
+    text = str(error) if expected else f"{type(error).__name__}: {error}"
     token = os.environ.get(f"{source.upper()}_TOKEN", "").strip()
     for secret in (token, quote(token, safe=""), quote_plus(token)):
         text = text.replace(secret, "…") if secret else text

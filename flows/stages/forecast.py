@@ -121,13 +121,13 @@ def _written(context: Context, day: date, rows: pd.DataFrame) -> bool:
     )
     if digest in set(last["input_hash"]):
         return False
-    told = rows.assign(
+    frame = rows.assign(
         run_id=context.run_id,
         as_of_utc=pd.Timestamp(context.as_of),
         input_hash=digest,
         code_version=code_version(),
     )
-    context.workspace.warehouse.write({"out_forecast": told})
+    context.workspace.warehouse.write({"out_forecast": frame})
     return True
 
 

@@ -125,15 +125,15 @@ def _of_pool(
     past = PoolPast.of(context.known, context.workspace.zone, days[0], days[-1])
     at = {int(number): row for row, number in enumerate(past.days)}
     low = issued[issued["quantile"] == LOW].sort_values("interval_start_utc")
-    told, came, of = list[FloatArray](), list[FloatArray](), list[date]()
+    stated, came, of = list[FloatArray](), list[FloatArray](), list[date]()
     for day in sorted(set(low["market_date"])):
         if (row := at.get(number_of(day))) is not None:
-            told.append(low.loc[low["market_date"] == day, "value"].to_numpy(dtype=np.float64))
+            stated.append(low.loc[low["market_date"] == day, "value"].to_numpy(dtype=np.float64))
             came.append(past.minima[target][row])
             of.append(day)
-    if not told:
+    if not stated:
         return [], np.zeros(0)
-    foreseen, real = np.array(told), np.array(came)
+    foreseen, real = np.array(stated), np.array(came)
     held = np.asarray(real >= foreseen - 1e-9, dtype=np.float64)
     found = list(_by_week(target, held.mean(axis=1), of))
     for part, within in [
@@ -166,13 +166,13 @@ def _of_stays(
 
 def _of_plug_in(stays: Sequence[ForeseenStay]) -> Iterator[_Score]:
     """How often cars came that were given a probability, by fifths of it."""
-    told, came = (
+    stated, came = (
         np.array([getattr(one, name) for one in stays], dtype=float) for name in ("probability", "came")
     )
-    fifth = np.minimum((told * _FIFTHS).astype(int), _FIFTHS - 1)
+    fifth = np.minimum((stated * _FIFTHS).astype(int), _FIFTHS - 1)
     for number in np.unique(fifth):
         part = f"told {number / _FIFTHS:.1f}-{(number + 1) / _FIFTHS:.1f}"
-        for metric, values in (("told", told), ("came", came)):
+        for metric, values in (("told", stated), ("came", came)):
             own = values[fifth == number]
             yield _Score("plug_in", part, metric, float(own.mean()), len(own))
 

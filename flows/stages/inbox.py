@@ -136,8 +136,8 @@ def _take(context: Context, file: Path) -> _Taken:
         _, left = _move(file, "done", context.run_id)
     else:
         left = f"it stays in the inbox: {_WRITTEN}"
-    told = _notes(landed.notes)
-    return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=told, left=left)
+    stated = _notes(landed.notes)
+    return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=stated, left=left)
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -151,8 +151,8 @@ def _not_landed(file: Path, run_id: str, error: Exception, *, written: bool) -> 
 
     written: whether it has changed since it was read.
     """
-    told = isinstance(error, WarehouseError | FlowsError)
-    reason = printable(str(error) if told else f"{type(error).__name__}: {error}")
+    expected = isinstance(error, WarehouseError | FlowsError)
+    reason = printable(str(error) if expected else f"{type(error).__name__}: {error}")
     if not os.path.lexists(file):
         return _Taken(file=file, outcome="gone", reason="it was gone before it was read")
     if written:

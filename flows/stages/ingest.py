@@ -87,8 +87,8 @@ def ingest(
     delay_minutes: from an event of telemetry to its receipt. Raises the warehouse's errors for a file that
     cannot be meant, NoPlanError for sessions without cars.
     """
-    told = received if isinstance(received, Received) else received_as(received, delay_minutes, dataset)
-    landed = land_files(context, dataset, files, source=source, zone=zone, options=options, received=told)
+    stated = received if isinstance(received, Received) else received_as(received, delay_minutes, dataset)
+    landed = land_files(context, dataset, files, source=source, zone=zone, options=options, received=stated)
     return StageResult(
         stage="ingest",
         status="ok",
@@ -116,10 +116,10 @@ def land_files(
     room, moment = KEPT_ROWS, pd.Timestamp(context.as_of)
 
     def judge(item: SourceFile) -> list[str]:
-        told = not_declared(warehouse, item)
+        stated = not_declared(warehouse, item)
         if received is not None:
             warehouse.require_landable(item, moment)
-        return told
+        return stated
 
     for file in files:
         one = Reading.of(partial(_pieces, dataset, file, source, how, context.workspace.money), judge, room)
@@ -127,11 +127,13 @@ def land_files(
         read.append(one)
         how = after(how, one.item)
         if one.item.dataset != dataset:
-            told = f"{one.item.file_name}: SoC and power, no voltage and current: read as {one.item.dataset}"
-            aside.append(told)
+            stated = (
+                f"{one.item.file_name}: SoC and power, no voltage and current: read as {one.item.dataset}"
+            )
+            aside.append(stated)
     with at_once(warehouse):
         for one in read:
-            aside += judge(one.item) if one.kept else one.told
+            aside += judge(one.item) if one.kept else one.findings
     rows, source_ids, new = [], list[str](), 0
     for one in read:
         item = one.item

@@ -25,10 +25,10 @@ NEVER, UNLIKELY = "never pays back", "more likely than not never pays back"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """told: ranges by name, in the place of what is supposed, and of all that nothing is supposed of.
+    """given: ranges by name, in the place of what is supposed, and of all that nothing is supposed of.
     chargers: None for as many as there were cars."""
 
-    told: Mapping[str, Range]
+    given: Mapping[str, Range]
     source: Source = "realised"
     against: Against = "ordered"
     strategy: str = "v2g"
@@ -55,7 +55,7 @@ def invest(context: Context, asked: Asked) -> StageResult:
         earned.days["cars"].to_numpy(dtype=np.float64),
         seed=asked.seed,
     )
-    ranges: dict[str, Uncertain] = {**_ranges(supposed, asked.told), INCOME: of_year}
+    ranges: dict[str, Uncertain] = {**_ranges(supposed, asked.given), INCOME: of_year}
     chargers = asked.chargers or earned.cars
     came = drawn(chargers, ranges, draws=asked.draws, seed=asked.seed)
     money = context.workspace.money
@@ -64,13 +64,13 @@ def invest(context: Context, asked: Asked) -> StageResult:
         "income": [_income_row(earned, of_year, asked)],
         "investment": [_value_row(chargers, came)],
         "tornado": [_bar_row(bar, supposed) for bar in tornado(chargers, ranges)],
-        "suppositions": [_supposition_row(one, asked.told) for one in supposed.values()],
+        "suppositions": [_supposition_row(one, asked.given) for one in supposed.values()],
     }
-    told = [_in_words(came, money), _of_days(earned), f"left out: {left_out}" if left_out else ""]
+    given = [_in_words(came, money), _of_days(earned), f"left out: {left_out}" if left_out else ""]
     return StageResult(
         stage="invest",
         status="degraded" if left_out else "ok",
-        message="; ".join(filter(None, told)),
+        message="; ".join(filter(None, given)),
         exit_code=3 if left_out else 0,
         tables={name: money.rows(rows) for name, rows in tables.items()},
         details={"pays_back_share": _share(came)},
@@ -89,8 +89,8 @@ def _require_days(earned: Earned, asked: Asked) -> None:
     )
 
 
-def _ranges(supposed: Mapping[str, Supposition], told: Mapping[str, Range]) -> dict[str, Range]:
-    ranges = {name: told.get(name, one.default) for name, one in supposed.items()}
+def _ranges(supposed: Mapping[str, Supposition], given: Mapping[str, Range]) -> dict[str, Range]:
+    ranges = {name: given.get(name, one.default) for name, one in supposed.items()}
     return {name: one for name, one in ranges.items() if one is not None}
 
 
@@ -138,9 +138,9 @@ def _bar_row(bar: Bar, supposed: Mapping[str, Supposition]) -> dict[str, Any]:
     }
 
 
-def _supposition_row(one: Supposition, told: Mapping[str, Range]) -> dict[str, Any]:
-    own = told.get(one.name, one.default)
-    supposed = one.name not in told
+def _supposition_row(one: Supposition, given: Mapping[str, Range]) -> dict[str, Any]:
+    own = given.get(one.name, one.default)
+    supposed = one.name not in given
     return {
         "figure": one.name,
         "means": one.means,
@@ -167,12 +167,12 @@ def _answer(came: Value) -> str:
 def _in_words(came: Value, money: Money) -> str:
     low, middle, high = (f"{money.of(one):.4g}" for one in quantiles(came.npv_eur))
     years = [f"{one:.3g}" if isfinite(one) else "never" for one in quantiles(came.payback_years)]
-    answer = told = _answer(came)
+    answer = given = _answer(came)
     if answer not in (NEVER, UNLIKELY):
-        told += f" in {years[1]} years ({years[0]} to {years[2]})"
+        given += f" in {years[1]} years ({years[0]} to {years[2]})"
     if answer != NEVER:
-        told += f", within its life in {_share(came):.0%} of draws"
-    return f"{told}; NPV {middle} {money.sign} ({low} to {high})"
+        given += f", within its life in {_share(came):.0%} of draws"
+    return f"{given}; NPV {middle} {money.sign} ({low} to {high})"
 
 
 def _of_days(earned: Earned) -> str:

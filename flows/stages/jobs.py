@@ -43,8 +43,8 @@ def work_off(workspace: Workspace, do: Do, as_of: datetime | None = None) -> lis
     while True:
         context = Context.of(workspace, as_of or now())
         on_record = situation_of(context)
-        if not came and (told := skipped(settings, zone, context.as_of, on_record)):
-            came.append([_caught_up(context, told)])
+        if not came and (stated := skipped(settings, zone, context.as_of, on_record)):
+            came.append([_caught_up(context, stated)])
         left = [job for job in due(settings, zone, context.as_of, on_record) if job not in done]
         if not left:
             return came
@@ -97,9 +97,9 @@ def _code_of(results: Sequence[StageResult]) -> int:
     return next((one.exit_code for one in results if one.exit_code), 0)
 
 
-def _caught_up(context: Context, told: Sequence[str]) -> StageResult:
+def _caught_up(context: Context, stated: Sequence[str]) -> StageResult:
     """What was missed: degraded where that is more than that nobody looked."""
-    lost, message, began = len(told) > 1, "; ".join(told), now()
+    lost, message, began = len(stated) > 1, "; ".join(stated), now()
     status, code = ("degraded", DEGRADED) if lost else ("ok", 0)
     with suppress(WarehouseError, OSError):
         write_run(context, "catch-up", began, status, code, message)

@@ -39,9 +39,9 @@ def make_key(workspace: Workspace, name: str) -> StageResult:
         raise UsageError(f"{path} is there already: a log keeps its key") from None
     except LedgerError as error:
         raise UsageError(f"--name: {error}") from error
-    told = {"key": key.verifier.text}
+    fields = {"key": key.verifier.text}
     return StageResult(
-        stage="ledger key", status="ok", message=f"give counterparties {key.verifier.text}", details=told
+        stage="ledger key", status="ok", message=f"give counterparties {key.verifier.text}", details=fields
     )
 
 
@@ -49,10 +49,10 @@ def entries(context: Context, battery: str | None) -> StageResult:
     """The entries of the log, or of one car, with what each settled."""
     where: dict[str, Any] = {} if battery is None else {"battery_id": battery}
     rows = records(context.known.read("out_ledger", where=where))
-    told = []
+    noted = []
     for row in rows:
         said = json.loads(row["opening"])
-        told.append(
+        noted.append(
             {
                 "entry": row["entry_index"],
                 "market_date": said["market_date"],
@@ -67,8 +67,8 @@ def entries(context: Context, battery: str | None) -> StageResult:
     return StageResult(
         stage="ledger",
         status="ok",
-        message=f"{len(told)} entries",
-        tables={"entries": context.workspace.money.rows(told)},
+        message=f"{len(noted)} entries",
+        tables={"entries": context.workspace.money.rows(noted)},
     )
 
 
@@ -226,8 +226,8 @@ def _uncorrected(said: Mapping[str, Any], before: Mapping[str, Any] | None) -> l
 
 def _key(workspace: Workspace) -> SignerKey:
     """The log's key, of the environment or the workspace's private file; raises UsageError, LedgerError."""
-    if told := os.environ.get(KEY_VARIABLE):
-        return SignerKey.parse(told)
+    if stated := os.environ.get(KEY_VARIABLE):
+        return SignerKey.parse(stated)
     path = workspace.root / KEY_FILE
     if not path.is_file():
         raise UsageError(

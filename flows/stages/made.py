@@ -71,7 +71,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}
     try:
-        if context.told:
+        if context.shown:
             workers = context.workspace.settings.calibrate.workers
             wear = twin_wear(workers, inputs, solved.problems, planned.plans)
     except Exception as error:  # a figure for the reader: the schedule does not wait for it
@@ -166,8 +166,8 @@ class _Solved:
     @property
     def source(self) -> PlanSource:
         """The rung of the plan: that of its prices, unless all of its cars stand on worse ones."""
-        told = self.inputs.prices.source
-        return min(self.rungs.values(), key=RUNGS.index) if self.rungs else told
+        stated = self.inputs.prices.source
+        return min(self.rungs.values(), key=RUNGS.index) if self.rungs else stated
 
     def _rescued(self, most: Mode) -> Mode | None:
         """Plan what can be had where the mode to follow failed, or nothing has a price: part by part.

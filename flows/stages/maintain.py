@@ -23,21 +23,21 @@ def maintain(context: Context) -> StageResult:
     """
     workspace = context.workspace
     policy = workspace.settings.retention
-    told, files = ["no backup is asked for"], []
+    messages, files = ["no backup is asked for"], []
     if policy.backups:
         file = workspace.backups / f"{context.as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}.duckdb"
         if not file.exists():  # of this very moment: it was verified before it got its name
             workspace.warehouse.backup(file, noted=True)
         files = [file]
-        told = [f"backup {file.name} is whole"]
+        messages = [f"backup {file.name} is whole"]
         own = sorted(one for one in workspace.backups.iterdir() if _OWN.fullmatch(one.name))
         for old in own[: -policy.backups]:
             old.unlink()
-            told.append(f"{old.name} is gone")
+            messages.append(f"{old.name} is gone")
     pruned = let_go(workspace, context.as_of, policy.samples_days, policy.raw_days)
-    told += [f"{one.rows} rows of {one.table} from before {one.before}" for one in pruned if one.rows]
+    messages += [f"{one.rows} rows of {one.table} from before {one.before}" for one in pruned if one.rows]
     return StageResult(
-        stage="maintain", status="ok", message="; ".join(told), files=tuple(str(file) for file in files)
+        stage="maintain", status="ok", message="; ".join(messages), files=tuple(str(file) for file in files)
     )
 
 

@@ -147,7 +147,7 @@ def _tables(
         "failed_modes": ", ".join(made.planned.failures) or None,
         "note": "; ".join(made.notes) or None,
     }
-    expected = inputs.expected.told
+    expected = inputs.expected.rows
     asked = {stay.session_id for problem in made.problems.values() for stay in problem.sessions}
     later = inputs.later[inputs.later["session_id"].isin(list(asked))]
     stays = pd.concat([inputs.sessions, later]) if len(later) else inputs.sessions
@@ -170,11 +170,11 @@ def _tables(
         "input_hash": inputs.input_hash,
         "code_version": code_version(),
     }
-    told = {name: frame.assign(**lineage) for name, frame in tables.items()}
+    stated = {name: frame.assign(**lineage) for name, frame in tables.items()}
     for name in _OF_CARS if made.rungs else ():  # each car's own, in the mode that is followed
-        mine = told[name]["mode"] == made.followed
-        told[name].loc[mine, "plan_source"] = told[name].loc[mine, "battery_id"].map(made.rungs)
-    return told
+        mine = stated[name]["mode"] == made.followed
+        stated[name].loc[mine, "plan_source"] = stated[name].loc[mine, "battery_id"].map(made.rungs)
+    return stated
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -46,8 +46,8 @@ def _answer(
     notes = list(dict.fromkeys([*of_another, *stands.notes]))
     disputed = disputes_of(inputs.calibrations.values())
     expected = context.known.read("out_expected_stay", where={"plan_id": row["plan_id"]})
-    told = [
-        _told(inputs, verdict, row, in_force),
+    stated = [
+        _stated(inputs, verdict, row, in_force),
         *_expected(expected),
         *([f"not expected: {in_words(stands.unforeseen)}"] if stands.unforeseen else []),
         *notes,
@@ -56,12 +56,12 @@ def _answer(
     if inputs.prices.source != "published":
         span = market_day_bounds(inputs.market_date, inputs.zone)
         why = why_missing(context.known, "prices", where={"zone": [inputs.zone]}, span=span)
-        told.append(f"prices of {inputs.market_date}: {why}")
+        stated.append(f"prices of {inputs.market_date}: {why}")
     degraded = stands.degraded or ruling.degraded
     return StageResult(
         stage="plan",
         status="degraded" if degraded or verdict.outcome == "kept" else "ok",
-        message="; ".join(told),
+        message="; ".join(stated),
         exit_code=3 if degraded else 0,
         tables={"modes": mode_table(stands.modes, row["batteries"])},
         details={
@@ -91,25 +91,25 @@ def _expected(stays: pd.DataFrame) -> list[str]:
     return [f"expected and not told: stays {len(stays)}, cars {cars}"] if cars else []
 
 
-def _told(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:
+def _stated(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:
     name = f"{row['plan_source']} plan {row['plan_id']} for {row['market_date']}"
     if verdict.outcome == "unchanged":
         return f"unchanged: the same inputs as {name}"
     if verdict.outcome == "kept":
         return f"a {inputs.prices.source} plan does not replace the better {name}"
     size = f"{row['slots']} quarter-hours, {row['batteries']} cars"
-    told = f"plan {row['plan_id']} for {row['market_date']} ({row['plan_source']}, {size})"
+    text = f"plan {row['plan_id']} for {row['market_date']} ({row['plan_source']}, {size})"
     if verdict.outcome == "history" and row["as_of_utc"] >= in_force["as_of_utc"]:
         return (
-            f"{told} is kept as history: the day was over when it was made, and plan {in_force['plan_id']}, "
+            f"{text} is kept as history: the day was over when it was made, and plan {in_force['plan_id']}, "
             "which could be followed, stays in force"
         )
     if verdict.outcome == "history":
         return (
-            f"{told} is kept as history: plan {in_force['plan_id']} rests on later knowledge "
+            f"{text} is kept as history: plan {in_force['plan_id']} rests on later knowledge "
             f"({in_force['as_of_utc']:%Y-%m-%d %H:%M} UTC) and stays in force"
         )
     if row["replaces_plan_id"]:
         changed = f"changed {row['changed_inputs']}" if row["changed_inputs"] else "the same inputs"
-        told += f" replaces {row['replaces_plan_id']}: {changed}"
-    return told
+        text += f" replaces {row['replaces_plan_id']}: {changed}"
+    return text

@@ -34,8 +34,8 @@ def publish(
         chosen = _chosen(context, day, plan_id)
         ruling = _ruling(workspace, chosen)
         in_force = ruling["plan_id"] == chosen["plan_id"]
-        told = write_plan_file(context, chosen) if in_force else []
-        files = [*publish_run(workspace, chosen["plan_id"], in_force=in_force), *told]
+        stated = write_plan_file(context, chosen) if in_force else []
+        files = [*publish_run(workspace, chosen["plan_id"], in_force=in_force), *stated]
         # Somebody's plan may have taken its place meanwhile: then its pages are the ones that must stay.
         if not in_force or _ruling(workspace, chosen)["plan_id"] == chosen["plan_id"]:
             break
@@ -52,9 +52,9 @@ def publish(
 
 
 def _chosen(context: Context, day: date | None, plan_id: str | None) -> Plan:
-    warehouse, told = context.workspace.warehouse, {"market_date": day, "plan_id": plan_id}
+    warehouse, fields = context.workspace.warehouse, {"market_date": day, "plan_id": plan_id}
     where: dict[str, Scalar] = {"zone": context.workspace.zone}
-    where |= {name: value for name, value in told.items() if value is not None}
+    where |= {name: value for name, value in fields.items() if value is not None}
     columns = ["plan_id", *IN_FORCE_BY]
     chosen = plans_in_force(context.known.read("out_plan", where=where, columns=columns))
     if plan_id is not None or chosen.empty:

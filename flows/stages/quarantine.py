@@ -59,7 +59,7 @@ def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, l
     """
     found = _found(workspace, wanted)
     chosen = found[_ROW].drop_duplicates().head(limit)
-    told = found.merge(chosen, on=_ROW)
+    rows = found.merge(chosen, on=_ROW)
     raw = landed_rows(workspace.warehouse, wanted.dataset, chosen)
     files = dict(zip(found["source_id"], found["file_name"], strict=True))
     findings = [
@@ -72,7 +72,7 @@ def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, l
             "reason": row["reason"],
             "released": bool(row["released"]),
         }
-        for row in records(told)
+        for row in records(rows)
     ]
     values = [
         {
@@ -141,9 +141,9 @@ def _found(workspace: Workspace, wanted: Wanted) -> pd.DataFrame:
             "--source": wanted.source,
             "--row": wanted.source_row,
         }
-        told = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
+        text = " ".join(f"{option} {value}" for option, value in asked.items() if value is not None)
         state = {True: "released", False: "in quarantine", None: "in quarantine"}[wanted.released]
-        raise UsageError(f"no row of {wanted.dataset} is {state} for {told or 'any rule'}", hint=_HINT)
+        raise UsageError(f"no row of {wanted.dataset} is {state} for {text or 'any rule'}", hint=_HINT)
     return found
 
 

@@ -29,7 +29,7 @@ class Reading:
     pieces: Pieces
     item: SourceFile
     kept: bool
-    told: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pieces: Pieces, judge: Judge, room: int) -> Reading:
@@ -39,19 +39,19 @@ class Reading:
         second = next(read, None)
         if second is None and len(first.frame) <= room:
             return cls(pieces=pieces, item=first, kept=True)
-        notes, told, unknown, number = dict[str, None](), list[str](), list[UnknownIdError](), 0
+        notes, noted, unknown, number = dict[str, None](), list[str](), list[UnknownIdError](), 0
         for piece in chain((first,), () if second is None else (second,), read):
             number += 1
             notes |= dict.fromkeys(piece.notes)
             try:
-                told += judge(piece)
+                noted += judge(piece)
             except UnknownIdError as error:  # as good as a few rows, unless no piece has another
                 unknown.append(error)
         if len(unknown) == number:
             raise unknown[0]
-        told += [f"{error}: these rows are set aside" for error in unknown]
+        noted += [f"{error}: these rows are set aside" for error in unknown]
         item = replace(first, frame=first.frame.iloc[:0], notes=tuple(notes))
-        return cls(pieces=pieces, item=item, kept=False, told=tuple(told))
+        return cls(pieces=pieces, item=item, kept=False, findings=tuple(noted))
 
     def land(self, warehouse: Warehouse, moment: datetime) -> Landed:
         """Land its rows. Raises SourceError for a file that is no longer the one that was read."""

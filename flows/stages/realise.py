@@ -44,23 +44,23 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
     The same inputs as the newest account of a day: nothing is written. Degraded, exit code 3, where a day
     has no account though a plan was followed.
     """
-    told: list[dict[str, Any]] = []
+    noted: list[dict[str, Any]] = []
     missing: list[str] = []
     for day in days:
         try:
-            told += _realise(context, day)
+            noted += _realise(context, day)
         except FlowsError as error:
             missing.append(str(error))
         except IMPOSSIBLE as error:
             missing.append(f"no account of {day}: {in_words(error)}")
-    done = sorted({str(row["market_date"]) for row in told})
+    done = sorted({str(row["market_date"]) for row in noted})
     message = [f"promised and realised: {', '.join(done)}"] if done else []
     return StageResult(
         stage="realise",
         status="degraded" if missing else "ok",
         message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
-        tables={"days": told},
+        tables={"days": noted},
         details={"accounts": done},
     )
 

@@ -58,21 +58,21 @@ def settle_days(context: Context, days: Sequence[date]) -> StageResult:
     """
     if not context.workspace.contracts:
         raise UsageError("[settle] contracts in v2g.toml names no contract: there is nothing to settle by")
-    told: list[dict[str, Any]] = []
+    noted: list[dict[str, Any]] = []
     missing: list[str] = []
     for day in days:
         try:
             found = _Day.of(context, day)
-            told += _settled(context, found)
+            noted += _settled(context, found)
             missing += found.unsettled
         except (FlowsError, OptimizeError) as error:
             missing.append(f"{day} is not settled: {error}")
     return StageResult(
         stage="settle",
         status="degraded" if missing else "ok",
-        message="; ".join([f"{len(told)} owner-days", *missing]),
+        message="; ".join([f"{len(noted)} owner-days", *missing]),
         exit_code=3 if missing else 0,
-        tables={"settlement": told},
+        tables={"settlement": noted},
     )
 
 
@@ -152,7 +152,7 @@ class _Day:
         hours, before = self.hours[battery]
         came, other = self.modes(battery)
         wear = _WEAR[self.contracts[battery].wear]
-        told = {
+        stated = {
             name: in_decimals([row[column]])[0]
             for name, row, column in (
                 ("import_kwh", came, "import_kwh"),
@@ -163,8 +163,8 @@ class _Day:
                 ("other_wear_eur", other, wear),
             )
         }
-        told |= {name: told[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
-        day = OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **told)
+        stated |= {name: stated[name].quantize(_WATT_HOUR) for name in ("import_kwh", "export_kwh")}
+        day = OwnerDay(hours=hours, hours_before=before, missed=int(came["missed"]), **stated)
         contract = self.contracts[battery]
         return Counted(contract=contract, day=day, settled=settle(contract, day))
 
@@ -175,8 +175,8 @@ class _Day:
 
 def _without_modes(cars: pd.DataFrame, contracts: Mapping[str, Contract]) -> dict[str, str]:
     """Cars whose account lacks how they were charged, or what their contract counts against."""
-    told = cars.groupby("battery_id")["mode"].agg(set)
-    lacking = {car: {FOLLOWED, one.against} - told[car] for car, one in contracts.items()}
+    stated = cars.groupby("battery_id")["mode"].agg(set)
+    lacking = {car: {FOLLOWED, one.against} - stated[car] for car, one in contracts.items()}
     return {car: f"its account lacks {' and '.join(sorted(gone))}" for car, gone in lacking.items() if gone}
 
 
@@ -225,7 +225,7 @@ def _opened(row: dict[str, Any], counted: Mapping[str, Counted]) -> str:
 def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
     contract, day, settled = counted.contract, counted.day, counted.settled
     came, other = found.modes(battery)
-    told: dict[str, float | None] = {
+    fields: dict[str, float | None] = {
         "plugged_hours": float(day.hours),
         "import_kwh": float(day.import_kwh),
         "export_kwh": float(day.export_kwh),
@@ -238,7 +238,7 @@ def _row(found: _Day, battery: str, counted: Counted) -> dict[str, Any]:
         "contract_digest": contract.digest,
         "counted_against": contract.against,
         "metered_slots": int(came["metered_slots"]),
-        **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else told),
+        **(dict.fromkeys(_PRIVATE) if contract.privacy == "totals" else fields),
         "theta": None if settled.theta is None else float(settled.theta),
         **{name: float(getattr(settled, name)) for name in FIGURES},
     }
@@ -295,8 +295,8 @@ def _shown(rows: pd.DataFrame) -> list[dict[str, Any]]:
         "owner_share_eur",
     ]
     columns += ["wear_eur", "owner_eur", "grid_eur", "owner_correction_eur", "grid_correction_eur"]
-    told = rows[columns].assign(
+    stated = rows[columns].assign(
         paid_eur=rows[[f"{name}_eur" for name in _PAID]].sum(axis=1).round(2),
         market_date=rows["market_date"].astype(str),
     )
-    return records(told)
+    return records(stated)

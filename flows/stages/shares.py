@@ -32,7 +32,7 @@ from optimize.market.fair.shapley import SampledShares, sampled_shapley, shapley
 
 OPERATOR = "operator"
 _NOTHING_EUR = 1e-6
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ class _Shared:
     operated: bool
 
 
-def shares(context: Context, day: date, asked: Asked, told: Told) -> StageResult:
-    """The shares of a market day's cars as known, and θ; told: what is under way, how much is done, of what.
+def shares(context: Context, day: date, asked: Asked, progress: Progress) -> StageResult:
+    """The shares of a market day's cars as known, and θ; progress: what is under way, how much is done, of what.
 
     Degraded, exit code 3, where cars are left out. Raises NoPlanError as a plan does, and the errors of its
     solver.
@@ -67,7 +67,9 @@ def shares(context: Context, day: date, asked: Asked, told: Told) -> StageResult
     limit = context.workspace.settings.plan.solver_time_limit_s
     coalitions = Coalitions(problem, time_limit_seconds=limit)
     held = inputs.contracts.of
-    shared = _shared(coalitions, asked, told, operated=any(car.battery_id in held for car in problem.cars))
+    shared = _shared(
+        coalitions, asked, progress, operated=any(car.battery_id in held for car in problem.cars)
+    )
     owners, agreed = _bargained(coalitions, inputs, asked)
     money = context.workspace.money
     left_out = f"; left out: {in_words(inputs.left_out)}" if inputs.left_out else ""
@@ -87,18 +89,18 @@ def shares(context: Context, day: date, asked: Asked, told: Told) -> StageResult
     )
 
 
-def _shared(coalitions: Coalitions, asked: Asked, told: Told, *, operated: bool) -> _Shared:
+def _shared(coalitions: Coalitions, asked: Asked, progress: Progress, *, operated: bool) -> _Shared:
     cars = len(coalitions.problem.cars)
     game: Game | None = None
     sampled: SampledShares | None = None
     if cars + operated <= MOST_PLAYERS:
-        game = coalitions.game(lambda done, total: told("coalitions", done, total))
+        game = coalitions.game(lambda done, total: progress("coalitions", done, total))
         game = with_needed(game, OPERATOR) if operated else game
     else:
         total, last = asked.orders * cars, 1 << cars
 
         def value_eur(coalition: int) -> float:
-            told("coalitions, at most", coalitions.solved, total)
+            progress("coalitions, at most", coalitions.solved, total)
             if not operated:
                 return coalitions.value_eur(coalition)
             return coalitions.value_eur(coalition ^ last) if coalition & last else 0.0
@@ -177,15 +179,17 @@ def _core_in_words(shared: _Shared, money: Money) -> str:
         if np.isnan(priced.gap_eur):
             return "whether the shares by prices are in the core is not proven"
         if not shared.operated and priced.room_eur > _NOTHING_EUR:
-            room = _told(priced.room_eur, money)
+            room = _stated(priced.room_eur, money)
             return f"the cars share room worth {room} that is nobody's: the core may be empty"
-        return f"no coalition gains more than {_told(priced.gap_eur, money)} by leaving the shares by prices"
+        return (
+            f"no coalition gains more than {_stated(priced.gap_eur, money)} by leaving the shares by prices"
+        )
     epsilon = _epsilon_eur(shared.game, operated=shared.operated)
     if epsilon > _NOTHING_EUR:
-        least = _told(epsilon, money)
+        least = _stated(epsilon, money)
         return f"the core is empty: whatever is given, some coalition gains {least} or more by leaving"
     if priced.gap_eur > _NOTHING_EUR:
-        return f"the core is not empty; prices promise {_told(priced.gap_eur, money)} more than there is"
+        return f"the core is not empty; prices promise {_stated(priced.gap_eur, money)} more than there is"
     return "the core is not empty"
 
 
@@ -260,9 +264,9 @@ def _verdict(agreed: Bargain, money: Money) -> str:
         return f"θ = {agreed.theta:.4f} of {agreed.low:.4f} to {agreed.high:.4f}"
     low = f"{agreed.low_by} needs θ of {agreed.low:.4g} or more" if agreed.low_by else "θ is not below 0"
     high = f"{agreed.high_by} of {agreed.high:.4g} or less" if agreed.high_by else "it is not above 1"
-    gained, worn = _told(agreed.gain_eur, money), _told(agreed.wear_eur, money)
+    gained, worn = _stated(agreed.gain_eur, money), _stated(agreed.wear_eur, money)
     return f"do not dispatch: {low} and {high}; {gained} gained in energy, {worn} more wear"
 
 
-def _told(euros: float, money: Money) -> str:
+def _stated(euros: float, money: Money) -> str:
     return f"{money.of(euros):.4g} {money.sign}"

@@ -127,11 +127,11 @@ def verify_statement(
         raise LedgerError(f"{STATEMENT} cannot be counted again: {error}") from error
     if wrong := [name for name, value in again.items() if said.get(name) != plain(value)]:
         raise LedgerError(f"{STATEMENT}: {', '.join(wrong)} does not follow from the entries")
-    told = (
+    text = (
         f"statement of {said['battery_id']} for {said['month']}: {again['money']['received_eur']} € received"
     )
     proof = proof_result(proved, quiet, key_given=key is not None)
-    return replace(proof, message=f"{told}, as its {len(again['days'])} days sum to; {proof.message}")
+    return replace(proof, message=f"{text}, as its {len(again['days'])} days sum to; {proof.message}")
 
 
 def _around(context: Context, said: Mapping[str, Any]) -> dict[str, Any]:

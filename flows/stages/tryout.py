@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data_checks import CheckReport, check_frame
-from data_checks.duplicates import rivals_of, told_again
+from data_checks.duplicates import repeated, rivals_of
 from flows.context import Context
 from flows.mapping.open_sessions import lack_their_end
 from flows.problem import problem_of
@@ -49,11 +49,11 @@ def dry_run(
     every_row: whether each row is told, and not the first twenty for a reason. The exit code is what `ingest`
     would answer, else what `check` would. Raises NoPlanError for sessions without cars.
     """
-    told, source = how.get("received"), str(how.get("source", "csv"))
-    if not isinstance(told, Received):
-        told = received_as(told, how.get("delay_minutes"), dataset)
+    stated, source = how.get("received"), str(how.get("source", "csv"))
+    if not isinstance(stated, Received):
+        stated = received_as(stated, how.get("delay_minutes"), dataset)
     how = how_to_read(
-        context, source, how.get("zone"), dict(how.get("options") or {}), follow=True, received=told
+        context, source, how.get("zone"), dict(how.get("options") or {}), follow=True, received=stated
     )
     tried = list[_Tried]()
     for file in files:
@@ -117,27 +117,27 @@ def _tried(
     refusing = faults.refusing[1:]
     if faults.refusing:
         refusing = [with_source(together(faults.refusing), dataset, file, source, how), *refusing]
-    told = [_fault(name, "refused", one) for one in refusing]
-    told += [_fault(name, "set aside", one) for one in faults.aside]
+    stated = [_fault(name, "refused", one) for one in refusing]
+    stated += [_fault(name, "set aside", one) for one in faults.aside]
     code = max((problem_of(one).exit_code for one in faults.refusing), key=lambda code: code == 4, default=0)
     try:
         notes = not_declared(context.workspace.warehouse, item)
         if item.received is not None:
             context.workspace.warehouse.require_landable(item, pd.Timestamp(context.as_of))
     except SourceError as error:
-        told.append(_fault(name, "refused", error))
+        stated.append(_fault(name, "refused", error))
         notes, code = [], 4 if isinstance(error, UnknownIdError) else problem_of(error).exit_code
     good, blocked, rows = _checked(context, item, faults)
-    told += [{"file": name, **row} for row in rows]
-    told += [_row("note", note, file=name) for note in (*item.notes, *notes)]
+    stated += [{"file": name, **row} for row in rows]
+    stated += [_row("note", note, file=name) for note in (*item.notes, *notes)]
     if faults.absent:
         reason = "the checks that need this column could not be made"
-        told += [_row("note", reason, file=name, column=one) for one in sorted(faults.absent)]
-    told.sort(key=lambda row: _WHOLE[row["what"]])
+        stated += [_row("note", reason, file=name, column=one) for one in sorted(faults.absent)]
+    stated.sort(key=lambda row: _WHOLE[row["what"]])
     if not code and (blocked or (len(item.frame) and not good)):
         code = 4
     good = 0 if faults.refusing else good
-    return _Tried(file=name, faults=told, rows=len(item.frame), good=good, code=code), item
+    return _Tried(file=name, faults=stated, rows=len(item.frame), good=good, code=code), item
 
 
 def _checked(
@@ -151,8 +151,10 @@ def _checked(
     moment = pd.Series(as_of, index=frame.index)
     frame["received_utc"] = frame["received_utc"].fillna(moment) if "received_utc" in frame else moment
     frame = conform(frame, contract)
-    told = {"source_id": [item.source_id], "source": [item.source], "provider": [item.provider]}
-    report = check_frame(item.dataset, frame, check_context(context, item.dataset, frame, pd.DataFrame(told)))
+    fields = {"source_id": [item.source_id], "source": [item.source], "provider": [item.provider]}
+    report = check_frame(
+        item.dataset, frame, check_context(context, item.dataset, frame, pd.DataFrame(fields))
+    )
     going_on = lack_their_end(report.quarantine) if item.dataset == "sessions" else report.quarantine.iloc[:0]
     ends = going_on["source_row"].unique()
     rows = [_row("note", _OPEN, row=int(row)) for row in ends]
@@ -183,7 +185,7 @@ def _quarantined(quarantine: pd.DataFrame, faults: Faults) -> Iterator[dict[str,
 
 def _repeated(dataset: str, frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     contract = dataset_contract(dataset)
-    again = told_again(frame, contract, rivals_of(frame, contract))
+    again = repeated(frame, contract, rivals_of(frame, contract))
     for at in np.flatnonzero(again):
         key = ", ".join(str(frame[name].iloc[at]) for name in contract.key)
         reason = "repeats an earlier row of the file in every column, and is dropped"

@@ -49,12 +49,12 @@ def withdraw(context: Context, rows: Rows, *, action: Action, decided_by: str, r
     )
 
 
-def key_of(dataset: str, told: Sequence[str], battery_id: str | None) -> Mapping[str, str | dt.datetime]:
+def key_of(dataset: str, stated: Sequence[str], battery_id: str | None) -> Mapping[str, str | dt.datetime]:
     """Return the values of key columns that options like "session_id=s1" tell; raises UsageError."""
     contract = dataset_contract(dataset)
     names = [*contract.key, *(name for name in ("battery_id",) if name in contract.names)]
     key: dict[str, str | dt.datetime] = {}
-    for option in [*told, *([f"battery_id={battery_id}"] if battery_id is not None else [])]:
+    for option in [*stated, *([f"battery_id={battery_id}"] if battery_id is not None else [])]:
         name, mark, value = option.partition("=")
         if not mark or name not in names:
             raise UsageError(
@@ -74,5 +74,5 @@ def _moment(option: str, value: str) -> dt.datetime:
 
 def _shown(rows: Rows) -> str:
     asked = {"--source": rows.source, "--row": rows.source_row}
-    told = [f"{name} {value}" for name, value in asked.items() if value is not None]
-    return " ".join([*told, *(f"--key {name}={value}" for name, value in rows.key.items())])
+    messages = [f"{name} {value}" for name, value in asked.items() if value is not None]
+    return " ".join([*messages, *(f"--key {name}={value}" for name, value in rows.key.items())])

@@ -110,12 +110,12 @@ def kernel_seconds(arrays: FleetArrays) -> float:
     begun = time.perf_counter()
     if all(getattr(one, "signatures", ()) for one in (sweep, sweep_corners)):  # called in this process
         return 0.0
-    told = is_ready(sweep) and is_ready(sweep_corners)
-    if not told:
+    stated = is_ready(sweep) and is_ready(sweep_corners)
+    if not stated:
         _log.info("compiling the engine for large fleets: once, which takes a minute or two")
     solve_arrays(arrays.subset(arrays.car[:1]), threads=1, most_iterations=2)
     seconds = time.perf_counter() - begun
-    if not told:
+    if not stated:
         _log.info("compiled in %.0f s, and kept for the next time", seconds)
     return seconds
 

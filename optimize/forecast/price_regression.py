@@ -72,10 +72,10 @@ def forecast_prices(
 def _regressors(prices: FloatArray, outlook: Outlook | None) -> FloatArray:
     """What each day is told by, but its weekday, [days + 1, …]; the first seven rows lack some of it."""
     slots = prices.shape[1]
-    told = np.vstack([prices, np.zeros((1, slots))])
-    mean = told.mean(axis=1, keepdims=True)
-    week = np.mean([_before(told, lag) for lag in range(1, 8)], axis=0)
-    parts = [*(_before(told, lag) for lag in _LAGS), _before(mean, 1), week]
+    stated = np.vstack([prices, np.zeros((1, slots))])
+    mean = stated.mean(axis=1, keepdims=True)
+    week = np.mean([_before(stated, lag) for lag in range(1, 8)], axis=0)
+    parts = [*(_before(stated, lag) for lag in _LAGS), _before(mean, 1), week]
     if outlook is not None:
         for table in (outlook.load, outlook.renewables):
             parts += [table, _before(table, 1), _before(table, 7)]

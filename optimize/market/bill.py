@@ -163,8 +163,8 @@ def _refunds(book: TariffBook, counted: Counted, fee: Sequence[Decimal]) -> Iter
     base = refund_base(book, counted, fee)
     for name, mean in base.mean_eur_per_kwh.items():
         part = "grid_fee" if name == "grid_fee" else "taxes"
-        told = "grid fee" if name == "grid_fee" else name
-        yield _line(part, f"refund of {told}, stored and fed back", base.quantity_kwh, "kWh", -mean)
+        text = "grid fee" if name == "grid_fee" else name
+        yield _line(part, f"refund of {text}, stored and fed back", base.quantity_kwh, "kWh", -mean)
 
 
 def _demand(book: TariffBook, drawn: Sequence[Decimal]) -> Iterator[BillLine]:

@@ -54,11 +54,11 @@ def figures(settled: Settlement | None) -> dict[str, str]:
 
 def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
     """What of an opening does not follow from its contract and inputs; raises BillError where it is none."""
-    told, inputs = said.get("figures"), said.get("inputs")
-    if not isinstance(told, Mapping) or set(told) != set(FIGURES):
+    stated, inputs = said.get("figures"), said.get("inputs")
+    if not isinstance(stated, Mapping) or set(stated) != set(FIGURES):
         raise BillError("it does not tell its figures")
     if inputs is None:
-        return _differing(told, figures(None))
+        return _differing(stated, figures(None))
     if not isinstance(inputs, Mapping) or set(inputs) != set(_INPUTS):
         raise BillError("it does not tell what it was counted from")
     quiet = contract.privacy == "totals"
@@ -66,13 +66,13 @@ def disagreements(said: Mapping[str, Any], contract: Contract) -> list[str]:
         raise BillError(f"what it was counted from does not fit the privacy of {contract.file}")
     try:
         values = {name: Decimal("0" if value is None else str(value)) for name, value in inputs.items()}
-        paid = {name: Decimal(str(told[name])) for name in FIGURES}
+        paid = {name: Decimal(str(stated[name])) for name in FIGURES}
     except InvalidOperation as error:
         raise BillError("a figure is no number") from error
     if not all(value.is_finite() for value in (*values.values(), *paid.values())):
         raise BillError("a figure is no number")
     again = settle(contract, OwnerDay(**{**values, "missed": int(values["missed"])}))  # type: ignore[arg-type]
-    return _differing(told, figures(again)) if not quiet else _of_totals(contract, again, paid)
+    return _differing(stated, figures(again)) if not quiet else _of_totals(contract, again, paid)
 
 
 def _of_totals(contract: Contract, again: Settlement, paid: Mapping[str, Decimal]) -> list[str]:
@@ -91,5 +91,7 @@ def _of_totals(contract: Contract, again: Settlement, paid: Mapping[str, Decimal
     return [f"{name} is {paid[name]}, not {counted[name]}" for name in FIGURES if paid[name] != counted[name]]
 
 
-def _differing(told: Mapping[str, Any], again: Mapping[str, str]) -> list[str]:
-    return [f"{name} is {told[name]}, not {value}" for name, value in again.items() if told[name] != value]
+def _differing(stated: Mapping[str, Any], again: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} is {stated[name]}, not {value}" for name, value in again.items() if stated[name] != value
+    ]

@@ -102,8 +102,8 @@ def read_schedule(table: Table) -> Schedule:
             for weekday, name in enumerate(DAYS):
                 held = [season.name for season in seasons if season.holds(month, day, weekday)]
                 if len(held) != 1:
-                    told = "missing" if not held else "in several seasons (" + ", ".join(held) + ")"
-                    raise table.error("season", f"{name} {month:02}-{day:02} is {told}")
+                    text = "missing" if not held else "in several seasons (" + ", ".join(held) + ")"
+                    raise table.error("season", f"{name} {month:02}-{day:02} is {text}")
     return Schedule(seasons=seasons)
 
 

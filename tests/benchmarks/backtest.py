@@ -58,13 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _row(line: Mapping[str, Any]) -> str:
     promised = line["promised_eur"] - line["realised_eur"] + line["over_uncontrolled_eur"]
-    told = f"{line['strategy']:18}  {promised:10.2f}  {line['over_uncontrolled_eur']:8.2f}"
-    told += f"  {line['over_ordered_eur']:14.2f}"
+    text = f"{line['strategy']:18}  {promised:10.2f}  {line['over_uncontrolled_eur']:8.2f}"
+    text += f"  {line['over_ordered_eur']:14.2f}"
     for figure in ("of_foresight", "gap_closed"):
         ends = [line.get(f"{figure}{end}") for end in ("", "_low", "_high")]
         share, low, high = ("–" if one is None else f"{one:.3f}" for one in ends)
-        told += f"  {share:>6} [{low:>6}, {high:>6}]"
-    return f"{told}  {line['missed']:6d}  {line['more_in_store_kwh']:10.1f}"
+        text += f"  {share:>6} [{low:>6}, {high:>6}]"
+    return f"{text}  {line['missed']:6d}  {line['more_in_store_kwh']:10.1f}"
 
 
 if __name__ == "__main__":

@@ -24,25 +24,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--times", type=float, nargs="*", default=[1.0, 2.0], help="multiples of the bid")
     parser.add_argument("--seed", type=int, default=4)
     add_data_option(parser)
-    told = parser.parse_args(arguments)
-    require(parser, told.data, "drivers", "regulation")
-    days, real = garage_days(told.data), caiso_days(told.data)
-    for name in told.names:
+    options = parser.parse_args(arguments)
+    require(parser, options.data, "drivers", "regulation")
+    days, real = garage_days(options.data), caiso_days(options.data)
+    for name in options.names:
         product = known[name]
         bids = foreseen_bids(product, days)
         if not bids:
             print(f"{name}: nothing is bid", flush=True)
             continue
-        rng = np.random.default_rng(told.seed)
-        drawn = [bids[number] for number in rng.integers(0, len(bids), told.draws)]
-        signals = owed(random_signals(real, told.draws, rng), rules_of(product))
+        rng = np.random.default_rng(options.seed)
+        drawn = [bids[number] for number in rng.integers(0, len(bids), options.draws)]
+        signals = owed(random_signals(real, options.draws, rng), rules_of(product))
         pools = [cars_of(days[day], 4.0 * block) for day, block, _ in drawn]
         kw = np.array([kw for *_, kw in drawn])
-        for times in told.times:
+        for times in options.times:
             fine = delivered(pools, signals, times * kw, rules_of(product))
             print(
                 f"{name}: {len(bids)} blocks, {kw.mean():.1f} kW in the mean, {times:g} times it: "
-                f"{100.0 * fine.mean():.1f} % of {told.draws} calls delivered, "
+                f"{100.0 * fine.mean():.1f} % of {options.draws} calls delivered, "
                 f"{100.0 * product.quantile:g} % asked",
                 flush=True,
             )

@@ -95,10 +95,12 @@ def said_of(workspace: Workspace) -> str:
     """How many rows are in, are not, and what the checks told of the whole."""
     warehouse = workspace.warehouse
     checks = warehouse.read("out_check", where={"dataset": "telemetry", "scope": "*"})
-    told = checks.loc[checks["message"] != "", ["rule", "severity", "rows_failed", "message"]]
+    stated = checks.loc[checks["message"] != "", ["rule", "severity", "rows_failed", "message"]]
     kept_out = len(warehouse.read("core_quarantine", columns=["rule"]))
     lines = [f"{warehouse.extent('telemetry').rows:,} rows in the core table, {kept_out} kept out"]
-    lines += [f"  {rule} ({severity}): {rows} rows, {text}" for rule, severity, rows, text in told.to_numpy()]
+    lines += [
+        f"  {rule} ({severity}): {rows} rows, {text}" for rule, severity, rows, text in stated.to_numpy()
+    ]
     return "\n".join(lines)
 
 

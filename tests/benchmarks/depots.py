@@ -29,7 +29,7 @@ def land(
     ingest(Context.of(workspace, received), dataset, [file], received=by)
 
 
-def told_calibration(as_of: datetime, wear: float, capacity_kwh: float, car: str) -> dict[str, object]:
+def given_calibration(as_of: datetime, wear: float, capacity_kwh: float, car: str) -> dict[str, object]:
     """A calibration by which a kWh discharged wears for so many €, V/L0·β a cycle, over the capacity."""
     named: dict[str, object] = {
         "calibration_id": f"told of {car}", "battery_id": car, "quality": "calibrated", "reason": "told",

@@ -29,7 +29,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, require
-from tests.benchmarks.depots import land, moment, told_calibration
+from tests.benchmarks.depots import given_calibration, land, moment
 from warehouse.sources import read_source
 from warehouse.zones import market_timezone
 
@@ -72,13 +72,13 @@ def _workplace(data: Path, cars: int, days: Sequence[date]) -> dict[str, pd.Data
         "replacement_value_eur": 7200.0, "scrap_value_eur": 900.0,
     }  # fmt: skip
     fleet = pd.DataFrame([{"battery_id": f"day-{i + 1:03d}", **row} for i in range(cars)])
-    told = pd.read_csv(file_of(data, "drivers"))
+    stated = pd.read_csv(file_of(data, "drivers"))
     walls = {
-        f"{name}_local_los_angeles": told[column].str.slice(0, 19).str.replace(" ", "T")
+        f"{name}_local_los_angeles": stated[column].str.slice(0, 19).str.replace(" ", "T")
         for name, column in (("arrival", "connectionTime"), ("departure", "disconnectTime"))
     }
     table = pd.DataFrame(
-        {"session_id": told["sessionID"], **walls, "requested_energy_kwh": told["kWhDelivered"]}
+        {"session_id": stated["sessionID"], **walls, "requested_energy_kwh": stated["kWhDelivered"]}
     )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sessions.csv"
@@ -117,9 +117,9 @@ def _depot(root: Path, cars: int, days: Sequence[date], beside: Mapping[str, pd.
     calibrations = depot.warehouse.read("out_calibration").assign(parameters_json="{}")
     if beside:
         others = beside["fleet"]["battery_id"]
-        told = [told_calibration(begin + timedelta(hours=2), _WEAR_EUR, 60.0, name) for name in others]
+        stated = [given_calibration(begin + timedelta(hours=2), _WEAR_EUR, 60.0, name) for name in others]
         own = calibrations[~calibrations["battery_id"].isin(others)]
-        calibrations = pd.concat([own, pd.DataFrame(told)])
+        calibrations = pd.concat([own, pd.DataFrame(stated)])
     depot.warehouse.write({"out_calibration": calibrations}, replace={"out_calibration": ("calibration_id",)})
     return depot
 
@@ -142,9 +142,9 @@ def _row(depot: Workspace, feeder_kw: float, days: Sequence[date]) -> str:
     own = int(depot.warehouse.read("out_plan")["own_misses"].sum())
     kept = kept_promises(over.known, ZONE)[-1]
     missed = [int(accounts[f"{mode}_missed"].sum()) for mode in ("uncontrolled", "ordered", "followed")]
-    told = f"{feeder_kw:9.0f} {accounts['followed_departures'].sum():11d} {missed[0]:21d} {missed[1]:7d}"
-    told += f" {missed[2]:8d} {planned:8d} {alone:15d} {own:11d}"
-    return f"{told} {kept['promised_eur']:11.2f} {kept['realised_eur']:11.2f}"
+    text = f"{feeder_kw:9.0f} {accounts['followed_departures'].sum():11d} {missed[0]:21d} {missed[1]:7d}"
+    text += f" {missed[2]:8d} {planned:8d} {alone:15d} {own:11d}"
+    return f"{text} {kept['promised_eur']:11.2f} {kept['realised_eur']:11.2f}"
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Stated:
     """Low, middle and high of each figure."""
 
     l0: Triple
@@ -60,7 +60,7 @@ class Told:
     beta: Triple
 
 
-def whole(hidden: Hidden, *, checkups: bool = True) -> Told:
+def whole(hidden: Hidden, *, checkups: bool = True) -> Stated:
     """What the twin publishes."""
     request = hidden.request
     found = calibrate_battery(request if checkups else replace(request, checkups=request.checkups[:0]))
@@ -69,7 +69,7 @@ def whole(hidden: Hidden, *, checkups: bool = True) -> Told:
         low, middle, high = (getattr(found, f"{name}{end}_{unit}") for end in ("_low", "", "_high"))
         return low, middle, high
 
-    return Told(l0=of("l0", "days"), alpha=of("alpha", "day_per_efc"), beta=of("beta", "day_per_efc"))
+    return Stated(l0=of("l0", "days"), alpha=of("alpha", "day_per_efc"), beta=of("beta", "day_per_efc"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def known_of(hidden: Hidden, *, checkups: bool = True) -> Known:
     return Known(duty=duty, past=stress_of(lived.duty.profile()), seen=seen, soh=soh)
 
 
-def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs = NO_SIBLINGS) -> Told:
+def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs = NO_SIBLINGS) -> Stated:
     """What laws and curves say, PyBaMM left out."""
     known = known_of(hidden, checkups=checkups)
     duty, soh = known.duty, known.soh
@@ -126,7 +126,7 @@ def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs =
         discrepancy=CHEMISTRY_PRIOR.discrepancy,
     )
     found = mix(hidden.request.battery.chemistry, drawn, shares, beliefs)
-    return Told(l0=found.l0, alpha=found.alpha, beta=found.beta)
+    return Stated(l0=found.l0, alpha=found.alpha, beta=found.beta)
 
 
 def taught(hidden: Hidden, siblings: int) -> Beliefs:
@@ -140,7 +140,7 @@ def taught(hidden: Hidden, siblings: int) -> Beliefs:
     return believed(lessons)
 
 
-def calibrate(index: int, *, physics: bool, siblings: int) -> tuple[Hidden, Told, Told]:
+def calibrate(index: int, *, physics: bool, siblings: int) -> tuple[Hidden, Stated, Stated]:
     """The battery by its check-ups, and by nothing, both without its law."""
     hidden = hide(index)
     beliefs = taught(hidden, siblings)
@@ -170,7 +170,7 @@ def root(hidden: Hidden) -> float:
     return float(np.clip(((end - new) / slope) ** 2 - age, 30.0, HORIZON_DAYS))
 
 
-def rows(done: Sequence[tuple[Hidden, Told, Told]]) -> pd.DataFrame:
+def rows(done: Sequence[tuple[Hidden, Stated, Stated]]) -> pd.DataFrame:
     """One row a battery and figure."""
     lists = []
     for hidden, found, bare in done:

@@ -114,13 +114,13 @@ def followed(pack: ForeignPack, lost: float) -> list[dict[str, Any]]:
         chains.append(found)
     nominal = spec.battery.nominal_capacity_ah
     true = pack.truth.hidden["usable_capacity_ah"] / nominal
-    told = {
+    stated = {
         f"day {k}": (a.soh - b.soh) / (lost * true) for k, (a, b) in enumerate(zip(*chains, strict=True)) if k
     }
     ends = [chain[-1] for chain in chains]
     return [
         {"pack": spec.battery.battery_id, "mV": pack.rms_mv}
-        | told
+        | stated
         | {
             "full": sum(one.reason.partition(" ")[0] != "state" for chain in chains for one in chain[1:]),
             "first": first.soh - true,
@@ -135,7 +135,7 @@ def followed(pack: ForeignPack, lost: float) -> list[dict[str, Any]]:
     ]
 
 
-def told_of_loss(table: pd.DataFrame, lost: float) -> Table:
+def shown_loss(table: pd.DataFrame, lost: float) -> Table:
     """How much of a loss was told, by day, and whether capacity is within its interval at the end."""
     grid = Table(
         title=f"{len(table)} packs, with and without a loss of {lost:.1%} overnight: what was told of it"
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table, console = pd.DataFrame(rows), Console(file=sys.stdout, width=170)
     if asked.each:
         console.print(table.round(3).to_string(max_colwidth=120))
-    console.print(told_of_loss(table, asked.lost) if asked.lost else summary(table))
+    console.print(shown_loss(table, asked.lost) if asked.lost else summary(table))
 
 
 if __name__ == "__main__":

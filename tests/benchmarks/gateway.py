@@ -236,10 +236,10 @@ async def day(root: Path, count: int, old: int, speed: float) -> None:
         await running
         with suppress(TimeoutError):
             await until(lambda: len(_over(root)) == count, 120)
-        told = read_status(root / "gateway") or {}
+        stated = read_status(root / "gateway") or {}
     finally:
         end(process)
-    _tell(root, plan, stations, told)
+    _report(root, plan, stations, stated)
     limit = plan.sites[0].import_limit_kw
     most, times = above(stations, limit)
     away = [one for one in times if killed <= one[0] < back]
@@ -266,7 +266,9 @@ def _over(root: Path) -> set[str]:
     return {row["session_id"] for row in rows_of(root, "sessions") if row["energy_kwh"]}
 
 
-def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told: dict[str, object]) -> None:
+def _report(
+    root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], stated: dict[str, object]
+) -> None:
     planned = {one.charger_id: one.slots.power_kw for one in plan.stays}
     rows = {(row["battery_id"], row["interval_start_utc"]): row for row in rows_of(root, "metering")}
     off, lost = [], []
@@ -293,7 +295,7 @@ def _tell(root: Path, plan: PlanFile, stations: Sequence[SimulatedStation], told
     )
     if untold := sorted({one.session_id for one in plan.stays} - _over(root)):
         print(f"  not told: {', '.join(untold)}")
-    for one in told.get("alerts", ()):  # type: ignore[attr-defined]
+    for one in stated.get("alerts", ()):  # type: ignore[attr-defined]
         print(f"  alert: {one['kind']}: {one['station']} {one['problem'][:80]}")
 
 

@@ -24,7 +24,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
-from tests.benchmarks.depots import land, moment, told_calibration
+from tests.benchmarks.depots import given_calibration, land, moment
 from warehouse.zones import market_timezone
 
 STAYS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         case = cases[name](options.data)
         for stay in options.stay or STAYS:
             for wear in (0.04, 0.08):
-                told = _row(case, stay, wear, options.nights or case.nights)
-                print(f"{name:8} {stay:16} {100 * wear:7.0f} {told}", flush=True)
+                stated = _row(case, stay, wear, options.nights or case.nights)
+                print(f"{name:8} {stay:16} {100 * wear:7.0f} {stated}", flush=True)
 
 
 def czech(data: Path) -> Case:
@@ -108,8 +108,8 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int
     over = moment(case.zone, case.first + timedelta(days=nights + 2), 0)
     land(workspace, "prices", rows, over, by="event")
     check(Context.of(workspace, over))
-    told = pd.DataFrame([told_calibration(start, wear, CAPACITY_KWH, name) for name in names])
-    workspace.warehouse.write({"out_calibration": told})
+    frame = pd.DataFrame([given_calibration(start, wear, CAPACITY_KWH, name) for name in names])
+    workspace.warehouse.write({"out_calibration": frame})
     return workspace
 
 
@@ -132,8 +132,8 @@ def _row(case: Case, stay: str, wear: float, nights: int) -> str:
         realise(over, list(pd.date_range(case.first, periods=nights + 1).date))
         kept = kept_promises(over.known, case.zone)[-2]
     u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
-    told = f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
-    return f"{told} {kept['promised_eur']:9.2f} {kept['realised_eur']:9.2f}"
+    text = f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
+    return f"{text} {kept['promised_eur']:9.2f} {kept['realised_eur']:9.2f}"
 
 
 def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:

@@ -54,7 +54,7 @@ def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, floa
     plan = plans["v2g"]
     power = (plan.charge_kw / EFFICIENCY - plan.discharge_kw * EFFICIENCY)[0]
     size = len(power)
-    told = Stay(
+    session = Stay(
         power_kw=power, least_kw=np.full(size, -np.inf), most_kw=np.full(size, np.inf), import_price=prices,
         export_price=prices, energy_kwh=plan.energy_end_kwh[0], least_kwh=np.zeros(size),
         most_kwh=np.full(size, CAPACITY_KWH), efficiency_charge=EFFICIENCY, efficiency_discharge=EFFICIENCY,
@@ -64,7 +64,7 @@ def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, floa
         - account(problem, plans["uncontrolled"]).total.net_benefit_eur
     )
     runs = 1 + int((np.abs(np.diff(power)) > 1e-6).sum())
-    return runs, merged(told, most).cost_eur, gain
+    return runs, merged(session, most).cost_eur, gain
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -57,7 +57,7 @@ def scores(history: PlugInHistory, first: int, step: int = 1) -> tuple[np.ndarra
 
 def reliability(history: PlugInHistory, first: int, last: int) -> list[tuple[float, float, int]]:
     """By tenths of the probability: the mean told, the share that came, how many car-days."""
-    told, came = [], []
+    noted, came = [], []
     there = set(zip(history.car.tolist(), history.day.tolist(), strict=True))
     for day in range(first, last, 7):
         for shift in (0, 1, 5):
@@ -65,9 +65,9 @@ def reliability(history: PlugInHistory, first: int, last: int) -> list[tuple[flo
             for code, name in enumerate(history.rows):
                 expected = of_day.expect(name)
                 if expected is not None:
-                    told.append(expected.probability)
+                    noted.append(expected.probability)
                     came.append((code, day + shift) in there)
-    probability, present = np.array(told), np.array(came)
+    probability, present = np.array(noted), np.array(came)
     tenth = np.minimum((probability * 10).astype(int), 9)
     rows = [(probability[tenth == one], present[tenth == one]) for one in np.unique(tenth)]
     return [(float(said.mean()), float(there.mean()), len(said)) for said, there in rows]
@@ -78,19 +78,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=122, help="so many last days are forecast")
     parser.add_argument("--step", type=int, default=1, help="every so manyth session of them")
     add_data_option(parser)
-    told = parser.parse_args(arguments)
-    require(parser, told.data, "drivers")
-    history = PlugInHistory.of(stays(told.data), holidays_of("US", range(2018, 2021)))
-    first, last = int(history.day[-1]) - told.days, int(history.day[-1]) - 5
-    crps, held = scores(history, first, told.step)
+    options = parser.parse_args(arguments)
+    require(parser, options.data, "drivers")
+    history = PlugInHistory.of(stays(options.data), holidays_of("US", range(2018, 2021)))
+    first, last = int(history.day[-1]) - options.days, int(history.day[-1]) - 5
+    crps, held = scores(history, first, options.step)
     mean = crps.mean(axis=0)
     print(f"{len(crps)} stays          CRPS  of own past  of the fleet's  <= 90 %  >= 10 %")
     for k, name in enumerate(("arrival h", "departure h", "energy kWh")):
         ratios = f"{mean[k, 0]:9.3f} {mean[k, 0] / mean[k, 1]:12.3f} {mean[k, 0] / mean[k, 2]:15.3f}"
         print(f"{name:12} {ratios} {held[:, k, 0].mean():8.3f} {held[:, k, 1].mean():8.3f}")
     print("probability told, came, car-days")
-    for told_of, came, count in reliability(history, first, last):
-        print(f"{told_of:16.2f} {came:5.2f} {count:9}")
+    for stated_of, came, count in reliability(history, first, last):
+        print(f"{stated_of:16.2f} {came:5.2f} {count:9}")
 
 
 if __name__ == "__main__":

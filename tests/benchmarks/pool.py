@@ -51,22 +51,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--from", dest="first", default="2019-09-01", metavar="DATE")
     parser.add_argument("--to", dest="last", default="2019-12-31", metavar="DATE")
     add_data_option(parser)
-    told = parser.parse_args(arguments)
-    require(parser, told.data, "drivers")
-    first, last = (number_of(pd.Timestamp(one).date()) for one in (told.first, told.last))
+    options = parser.parse_args(arguments)
+    require(parser, options.data, "drivers")
+    first, last = (number_of(pd.Timestamp(one).date()) for one in (options.first, options.last))
     holidays = holidays_of("US", range(2018, 2021))
     for name, known in (("known drivers", True), ("everybody", False)):
-        days, minima = minima_of(told.data, known=known)
+        days, minima = minima_of(options.data, known=known)
         asked = days[(days >= first) & (days <= last) & (weekdays(days) < 5)]
         foreseen = []
         for day in asked:
             past = days <= day - AHEAD_DAYS
             foreseen.append(pool_minimum(minima[past], days[past], int(day), holidays))
-        told_of = [(one, minima[days == day][0]) for one, day in zip(foreseen, asked, strict=True) if one]
+        stated_of = [(one, minima[days == day][0]) for one, day in zip(foreseen, asked, strict=True) if one]
         least, median = (
-            np.array([getattr(one, part)[WITHIN] for one, _ in told_of]) for part in ("least", "median")
+            np.array([getattr(one, part)[WITHIN] for one, _ in stated_of]) for part in ("least", "median")
         )
-        came = np.array([of_day[WITHIN] for _, of_day in told_of])
+        came = np.array([of_day[WITHIN] for _, of_day in stated_of])
         usual = np.broadcast_to(np.median(came, axis=0) >= LEAST_CARS, came.shape)
         for how, counted in (("foreseen", median >= LEAST_CARS), ("came", usual)):
             held = 100.0 * (came >= least)[counted].mean()

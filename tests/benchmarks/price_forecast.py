@@ -36,9 +36,11 @@ class Market:
     load: np.ndarray
     renewables: np.ndarray
 
-    def forecast(self, day: int, *, told: bool) -> np.ndarray:
-        """The prices of a day from those before it; told: with the outlook."""
-        outlook = Outlook(load=self.load[: day + 1], renewables=self.renewables[: day + 1]) if told else None
+    def forecast(self, day: int, *, stated: bool) -> np.ndarray:
+        """The prices of a day from those before it; stated: with the outlook."""
+        outlook = (
+            Outlook(load=self.load[: day + 1], renewables=self.renewables[: day + 1]) if stated else None
+        )
         weekday = np.asarray(self.days[: day + 1].day_of_week)
         return forecast_prices(self.prices[:day], weekday, outlook)
 
@@ -74,15 +76,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = benchmark_parser("price_forecast", __doc__)
     parser.add_argument("--step", type=int, default=1, help="every so manyth day")
     add_data_option(parser)
-    told = parser.parse_args(arguments)
-    require(parser, told.data, "market")
-    market = read_market(pd.read_csv(file_of(told.data, "market")))
-    published = pd.read_csv(file_of(told.data, "market", "published_forecasts.csv.gz"), index_col=0)
+    options = parser.parse_args(arguments)
+    require(parser, options.data, "market")
+    market = read_market(pd.read_csv(file_of(options.data, "market")))
+    published = pd.read_csv(file_of(options.data, "market", "published_forecasts.csv.gz"), index_col=0)
     first = int(market.days.searchsorted(FIRST))
-    days = np.arange(first - WARM_UP * told.step, len(market.prices), told.step)
+    days = np.arange(first - WARM_UP * options.step, len(market.prices), options.step)
     of_test, came = days >= first, market.prices[days]
     begun = time.process_time()
-    ours = np.array([market.forecast(day, told=True) for day in days])
+    ours = np.array([market.forecast(day, stated=True) for day in days])
     seconds = (time.process_time() - begun) / len(days)
     band, widths = ErrorBand(slots=24), np.full(came.shape, np.nan)
     for row, error in enumerate(came - ours):
@@ -91,13 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
         band.learn(error)
     compared = {
         "regression": ours,
-        "regression, prices alone": np.array([market.forecast(day, told=False) for day in days]),
+        "regression, prices alone": np.array([market.forecast(day, stated=False) for day in days]),
         "seven like days": np.array([market.like_days(day) for day in days]),
         "a week before": market.prices[days - 7],
     }
     compared = {name: table[of_test] for name, table in compared.items()}
     for name in ("LEAR 1456", "LEAR Ensemble", "DNN Ensemble"):
-        compared[f"published {name}"] = published[name].to_numpy().reshape(-1, 24)[:: told.step]
+        compared[f"published {name}"] = published[name].to_numpy().reshape(-1, 24)[:: options.step]
     true = came[of_test]
     print(f"{len(true)} days                  MAE  Kendall τ  earned %  as good as the first, p")
     for name, table in compared.items():

@@ -59,7 +59,7 @@ _CAR = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealSet:
-    """Files of one battery; known_ah: its capacity as measured or as its own system says. told: open lines
+    """Files of one battery; known_ah: its capacity as measured or as its own system says. answers: open lines
     of the suggestion, closed."""
 
     name: str
@@ -67,14 +67,14 @@ class RealSet:
     car: dict[str, Any]
     dataset: str = "telemetry"
     known_ah: float | None = None
-    told: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
 
 
 SETS = (
     RealSet(
         name="Leaf 62 kWh, LeafSpy", pattern="study/telemetry/leafspy_leaf_62kwh/*.csv", car=LEAF_CAR,
         known_ah=168.1,
-        told={"# [columns.soc_reported]": "[columns.soc_reported]",
+        answers={"# [columns.soc_reported]": "[columns.soc_reported]",
               '# TODO from = "SOC"': 'from = "SOC"', "# TODO scale = ": "scale = "},
     ),
     RealSet(
@@ -86,10 +86,10 @@ SETS = (
 )  # fmt: skip
 
 
-def mapping_of(file: Path, told: dict[str, str], folder: Path) -> Path:
+def mapping_of(file: Path, stated: dict[str, str], folder: Path) -> Path:
     """Write what is suggested for a file, with its open lines closed as told."""
     text = suggest_mapping(load(file), "telemetry", battery="CAR1").text
-    for open_line, closed in told.items():
+    for open_line, closed in stated.items():
         text = text.replace(open_line, closed)
     path = folder / f"{file.name}.toml"
     path.write_text(text, encoding="utf-8")
@@ -109,7 +109,7 @@ def taken_in(one: RealSet, files: Sequence[Path], root: Path) -> tuple[Workspace
             options: dict[str, object] = {"battery_id": "CAR1"}
             ingest(late, "sessions", [file], source="teslamate", options=options, received="event")
         else:
-            meant = load_mapping(mapping_of(file, one.told, root), "telemetry")
+            meant = load_mapping(mapping_of(file, one.answers, root), "telemetry")
             ingest(late, "telemetry", [file], source=meant.source, options=meant.options, received="event")
     check(late)
     times = workspace.warehouse.read("core_session" if one.dataset == "sessions" else "core_telemetry")
@@ -147,10 +147,10 @@ def calibrated(one: RealSet, workspace: Workspace, as_of: datetime) -> dict[str,
     """What the twin says: quality, capacity beside the known one, residual."""
     context = Context.of(workspace, as_of)
     result = calibrate(context)
-    told = context.known.read("out_calibration")
-    if told.empty:
+    known_rows = context.known.read("out_calibration")
+    if known_rows.empty:
         return {"quality": result.message}
-    row = told.iloc[-1]
+    row = known_rows.iloc[-1]
     residuals = context.known.read("out_twin_residual", where={"calibration_id": [row["calibration_id"]]})
     error = (residuals["voltage_v"] - residuals["model_voltage_v"]) / one.car["cells_series"] * 1e3
     capacity, spread = float(row["usable_capacity_ah"]), float(row["usable_capacity_sd_ah"])

@@ -171,14 +171,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = benchmark_parser("tariffs", __doc__)
     parser.add_argument("--step", type=int, default=1, help="every so manyth night")
     add_data_option(parser)
-    told = parser.parse_args(arguments)
-    require(parser, told.data, "quarters", "market")
+    options = parser.parse_args(arguments)
+    require(parser, options.data, "quarters", "market")
     sets: dict[str, Callable[[Path], Nights]] = {"CZ 2025 Q4": quarters, "DE 2017": hours_of_2017}
     began = time.perf_counter()
-    nights = {name: read(told.data) for name, read in sets.items()}
+    nights = {name: read(options.data) for name, read in sets.items()}
     print(f"{'EUR a year by V2G':34}" + "".join(f"{name:>12}" for name in nights) + f"{'stated':>10}")
     for title, name, house_kw, efficiency, stated in ROWS:
-        found = [a_year(one, told.step, name, house_kw, efficiency) for one in nights.values()]
+        found = [a_year(one, options.step, name, house_kw, efficiency) for one in nights.values()]
         print(f"{title:34}" + "".join(f"{eur:12.1f}" for eur in found) + f"{stated:>10}", flush=True)
     by_contract = plugged_year(shipped_contract("plugged_hours.toml"))
     print(f"{'a contract by the plugged hour':34}" + f"{by_contract:12.1f}" * len(nights) + f"{'720':>10}")

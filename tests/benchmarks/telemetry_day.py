@@ -122,7 +122,7 @@ def take_in(workspace: Workspace, file: Path, as_of: datetime) -> dict[str, floa
 
 def fingerprint(workspace: Workspace, batteries: int) -> dict[str, str]:
     """Rows and a hash of the values of the core tables, read a tenth of the fleet at a time."""
-    told = {}
+    fields = {}
     for table in ("core_telemetry", "core_telemetry_15min"):
         digest, rows, step = hashlib.sha256(), 0, max(1, batteries // 10)
         for first in range(0, batteries, step):
@@ -131,8 +131,8 @@ def fingerprint(workspace: Workspace, batteries: int) -> dict[str, str]:
             values = frame.drop(columns=["source_id", "received_utc", "source_row"], errors="ignore")
             digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
             rows += len(frame)
-        told[table] = f"{rows} rows {digest.hexdigest()[:12]}"
-    return told
+        fields[table] = f"{rows} rows {digest.hexdigest()[:12]}"
+    return fields
 
 
 def read_ms(workspace: Workspace, batteries: int, times: int = 25) -> tuple[float, float]:

@@ -33,7 +33,7 @@ from twin.types import CalibrationRequest
 _SOC_SD = 3e-3
 
 
-def told_sessions(hidden: Hidden) -> pd.DataFrame:
+def given_sessions(hidden: Hidden) -> pd.DataFrame:
     """The sessions as a car tells them: SoC in whole per cents, and not quite."""
     rng = np.random.default_rng([2029, hidden.spec.seed])
     sessions = hidden.truth.sessions.copy()
@@ -49,7 +49,7 @@ def compare(hidden: Hidden, ways: Sequence[str]) -> list[dict[str, Any]]:
         battery=hidden.spec.battery,
         telemetry=hidden.truth.telemetry,
         checkups=hidden.truth.checkups,
-        sessions=told_sessions(hidden),
+        sessions=given_sessions(hidden),
         as_of_utc=AS_OF,
         input_hash=f"{hidden.spec.battery.battery_id:0<64}",
     )
@@ -113,14 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batteries", type=int, default=20)
     parser.add_argument("--ways", default=",".join(WAYS), help="which of them, the first to hold against")
     parser.add_argument("--processes", type=int, default=2)
-    told = parser.parse_args(arguments)
-    ways = [way.strip() for way in told.ways.split(",")]
+    options = parser.parse_args(arguments)
+    ways = [way.strip() for way in options.ways.split(",")]
     if unknown := [way for way in ways if way not in WAYS]:
         parser.error(f"no such way: {', '.join(unknown)}; there are {', '.join(WAYS)}")
     console = Console(file=sys.stdout, width=140)
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(told.processes) as pool:
-        batteries = pool.map(hide, range(told.batteries))
+    with ProcessPoolExecutor(options.processes) as pool:
+        batteries = pool.map(hide, range(options.batteries))
         for own in pool.map(partial(compare, ways=ways), batteries):
             rows += own
             console.print(pd.DataFrame(own).round(4).to_string(index=False))

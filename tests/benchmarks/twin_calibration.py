@@ -111,10 +111,10 @@ def night(batteries: int, processes: int) -> None:
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         done = list(pool.map(updated, chunks))
     seconds = time.perf_counter() - begin
-    told = Tally(reason for reasons, _ in done for reason in reasons)
+    stated = Tally(reason for reasons, _ in done for reason in reasons)
     memory = max(memory for _, memory in done)
     print(f"{batteries} daily updates in {seconds:.0f} s on {processes} processes, {memory:.0f} MB a worker")
-    print(f"bar: {NIGHT_BAR_S} s for 1,000; told: {dict(told)}")
+    print(f"bar: {NIGHT_BAR_S} s for 1,000; told: {dict(stated)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,8 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 return seen_by(name, AS_OF, previous)
 
             seconds, solves = timed(asked, times)
-            told = calibrate_battery(asked()).reason.partition(";")[0]
-            grid.add_row(name, what, f"{seconds:.2f}", f"{60 / seconds:.0f}", str(solves), told)
+            answer = calibrate_battery(asked()).reason.partition(";")[0]
+            grid.add_row(name, what, f"{seconds:.2f}", f"{60 / seconds:.0f}", str(solves), answer)
     console = Console(file=sys.stdout, width=110)
     console.print(grid)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

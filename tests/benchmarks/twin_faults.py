@@ -123,10 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = Console(file=sys.stdout, width=110)
     console.print(grid)
     for size in NAMES:
-        told = [put == named for put, at, named in found if at == size]
-        if told:
-            share = 100 * sum(told) / len(told)
-            console.print(f"{size} faults named rightly: {sum(told)} of {len(told)} ({share:.1f} %)")
+        stated = [put == named for put, at, named in found if at == size]
+        if stated:
+            share = 100 * sum(stated) / len(stated)
+            console.print(f"{size} faults named rightly: {sum(stated)} of {len(stated)} ({share:.1f} %)")
     alarms = [named for put, _, named in found if put == "none" and named != "none"]
     console.print(
         f"false alarms: {len(alarms)} of {asked.clean} clean batteries {dict(Counter(alarms)) or ''}"

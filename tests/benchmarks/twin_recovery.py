@@ -242,8 +242,8 @@ def calibrate(
 def compare(hidden: Hidden, found: Calibration) -> dict[str, Any]:
     """Relative errors of PyBaMM's own answer, and whether the ensemble's intervals hold the truth."""
     half = 1.645 * found.usable_capacity_sd_ah
-    told = need(found.record.ensemble, "ensemble")
-    alone = next(one for one in told.members if one.name == PHYSICS)
+    ensemble = need(found.record.ensemble, "ensemble")
+    alone = next(one for one in ensemble.members if one.name == PHYSICS)
     return {
         "battery": hidden.spec.battery.battery_id,
         "model": "DFN" if hidden.spec.porous else "SPMe",

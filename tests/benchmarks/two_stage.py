@@ -111,8 +111,8 @@ def compare(months: list[int], data: Path) -> None:
         known, to_come = days[:KNOWN], days[KNOWN:]
         promises = policies(known)
         for name, promise in promises.items():
-            told = settle(uncertain(to_come), promise)
-            costs.setdefault(name, []).extend(told.scenario_cost_eur.tolist())
+            stated = settle(uncertain(to_come), promise)
+            costs.setdefault(name, []).extend(stated.scenario_cost_eur.tolist())
         for day in to_come:  # each day committed with that day known: what nobody can beat
             best = commit(uncertain([day])).expected_cost_eur
             costs.setdefault("perfect foresight", []).append(best)

@@ -21,14 +21,14 @@ from pathlib import Path
 class Cost:
     """Peak of memory of a process and all that it starts, MB; CPU seconds of theirs; wall seconds.
 
-    code: how it ended; told: the end of what it printed. A page that processes share counts in each.
+    code: how it ended; output: the end of what it printed. A page that processes share counts in each.
     """
 
     peak_mb: float
     cpu_s: float
     wall_s: float
     code: int
-    told: str
+    output: str
 
 
 def cost_of(words: Sequence[str], *, ends: Sequence[int] = (0,)) -> Cost:
@@ -37,7 +37,7 @@ def cost_of(words: Sequence[str], *, ends: Sequence[int] = (0,)) -> Cost:
     done = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, check=True)
     cost = Cost(**json.loads(done.stdout))
     if cost.code not in ends:
-        raise subprocess.CalledProcessError(cost.code, list(words), output=cost.told)
+        raise subprocess.CalledProcessError(cost.code, list(words), output=cost.output)
     return cost
 
 
@@ -49,7 +49,7 @@ def watch(words: Sequence[str]) -> Cost:
     watcher = threading.Thread(target=seen.until_ended)
     watcher.start()
     assert process.stdout is not None
-    told = process.stdout.read()
+    output = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begun
     seen.ended.set()
@@ -60,7 +60,7 @@ def watch(words: Sequence[str]) -> Cost:
         cpu_s=used.ru_utime + used.ru_stime,
         wall_s=wall,
         code=process.returncode,
-        told=told[-4000:],
+        output=output[-4000:],
     )
 
 

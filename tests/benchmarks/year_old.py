@@ -72,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("command      peak MB   CPU s  wall s end    peak MB   CPU s  wall s end     peak   CPU")
         for command in asked.only or COMMANDS:
             old, young = (_median(command, workspace, asked.times) for workspace in made)
-            told = (
+            stated = (
                 f"{one.peak_mb:9.0f} {one.cpu_s:7.2f} {one.wall_s:7.2f} {one.code:3d}" for one in (old, young)
             )
             ratios = f"{old.peak_mb / young.peak_mb:8.2f} {old.cpu_s / young.cpu_s:5.2f}"
-            print(f"{command:11}{'  '.join(told)} {ratios}", flush=True)
+            print(f"{command:11}{'  '.join(stated)} {ratios}", flush=True)
 
 
 def _median(command: str, workspace: Path, times: int) -> Cost:

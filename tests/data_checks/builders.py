@@ -7,7 +7,7 @@ ZONES_TZ = {"DE-LU": "Europe/Berlin", "FI": "Europe/Helsinki"}
 
 
 def context(**changes):
-    told = {
+    fields = {
         "as_of_utc": NOW,
         "run_id": "r1",
         "battery_ids": frozenset(fleet()["battery_id"]),
@@ -15,7 +15,7 @@ def context(**changes):
         "zones_tz": ZONES_TZ,
         "batteries": fleet(),
     }
-    return CheckContext(**{**told, **changes})
+    return CheckContext(**{**fields, **changes})
 
 
 def outcome(report, rule, scope="*"):

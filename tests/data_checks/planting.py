@@ -123,8 +123,8 @@ def _stretches(soil: Field, count: int) -> None:
     for kind, length in STRETCHES.items():
         steady = np.lib.stride_tricks.sliding_window_view(charging, length + 4).all(axis=1)
         steady &= minutes[length + 3 :] - minutes[: steady.size] == length + 3
-        told = layered if kind == "stuck" else layered & half_full if kind == "soc_voltage" else charging
-        starts = np.flatnonzero(steady & told[: steady.size]) + 2
+        stated = layered if kind == "stuck" else layered & half_full if kind == "soc_voltage" else charging
+        starts = np.flatnonzero(steady & stated[: steady.size]) + 2
         first = soil.spots("telemetry", -(-count // length), starts, length)
         rows = (first[:, None] + np.arange(length)).ravel()
         if kind == "stuck":
@@ -207,8 +207,8 @@ def harvest(soil: Field, check: Callable[..., CheckReport] = check_frame) -> Har
         if dataset == "prices":
             landed.loc[split:, "source_id"] = "later"
         reports[dataset] = check(dataset, landed, context)
-        told = reports[dataset].quarantine
-        for row, rule in zip(told["source_row"].astype(int) - 1, told["rule"], strict=True):
+        quarantined = reports[dataset].quarantine
+        for row, rule in zip(quarantined["source_row"].astype(int) - 1, quarantined["rule"], strict=True):
             found.setdefault((dataset, row), set()).add(rule)
         if dataset == "telemetry":
             good = reports[dataset].good

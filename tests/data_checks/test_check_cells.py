@@ -40,9 +40,9 @@ def test_a_charge_that_jumps_away_and_back_is_emptied_there(every, away, length)
     left = set(np.flatnonzero(report.good[SOC].isna()))
     assert left == set(wrong)
     assert report.rows_quarantined == 0
-    told = report.checks[~report.checks["passed"]]
-    assert set(told["severity"]) == {"warning"}
-    assert set(told["rule"]) <= {"soc_jump", "soc_voltage"}
+    stated = report.checks[~report.checks["passed"]]
+    assert set(stated["severity"]) == {"warning"}
+    assert set(stated["rule"]) <= {"soc_jump", "soc_voltage"}
 
 
 def test_a_reckoning_that_is_corrected_and_stays_so_is_no_jump():
@@ -113,8 +113,8 @@ def test_readings_of_one_stamp_are_one_row_of_their_mean(times):
         (frame["current_a"] + 0.015 * (times - 1)).tolist()
     )
     assert report.good["source_row"].tolist() == list(range(1, 120 * times, times))
-    told = outcome(report, "averaged")
-    assert (told["severity"], told["rows_failed"]) == ("info", 120 * (times - 1))
+    finding = outcome(report, "averaged")
+    assert (finding["severity"], finding["rows_failed"]) == ("info", 120 * (times - 1))
 
 
 @pytest.mark.parametrize(

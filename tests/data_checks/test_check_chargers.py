@@ -9,13 +9,13 @@ from tests.warehouse.builders import landed
 from warehouse.contracts import dataset_contract
 
 
-def charger(name, **told):
-    row = {"charger_id": name, "site_id": "DEPOT", "phases": 3, "max_current_a": 16.0, **told}
+def charger(name, **given):
+    row = {"charger_id": name, "site_id": "DEPOT", "phases": 3, "max_current_a": 16.0, **given}
     return {column: row.get(column) for column in dataset_contract("chargers").names}
 
 
 @pytest.mark.parametrize(
-    ("told", "column"),
+    ("stated", "column"),
     [
         ({"min_current_a": 16.0}, None),
         ({}, None),
@@ -24,8 +24,8 @@ def charger(name, **told):
         ({"min_current_a": 12.0, "max_discharge_current_a": 10.0}, "max_discharge_current_a"),
     ],
 )
-def test_a_least_current_above_the_largest_is_set_aside_and_the_one_beside_it_stands(told, column):
-    frame = pd.DataFrame([charger("good"), charger("other", **told)])
+def test_a_least_current_above_the_largest_is_set_aside_and_the_one_beside_it_stands(stated, column):
+    frame = pd.DataFrame([charger("good"), charger("other", **stated)])
     report = check_frame("chargers", landed("chargers", frame), context())
     found = report.quarantine
     if column is None:

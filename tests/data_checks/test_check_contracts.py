@@ -150,8 +150,8 @@ def test_one_row_with_several_faults_is_told_for_each_and_counted_once():
     frame = telemetry(minutes=10)
     frame.loc[4, ["voltage_v", "current_a"]] = [np.inf, 9999.0]
     report = check_frame("telemetry", landed("telemetry", frame), context())
-    told = sorted(zip(report.quarantine["rule"], report.quarantine["column_name"], strict=True))
-    assert told == [("finite", "voltage_v"), ("range", "current_a")]
+    quarantined = sorted(zip(report.quarantine["rule"], report.quarantine["column_name"], strict=True))
+    assert quarantined == [("finite", "voltage_v"), ("range", "current_a")]
     assert (report.rows_in, report.rows_quarantined, len(report.good)) == (10, 1, 9)
 
 
@@ -159,18 +159,18 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
     frame = prices()
     frame.loc[2, "price_eur_per_kwh"] = 42.5
     rows = landed("prices", frame)
-    told = check_frame("prices", rows, context()).quarantine.iloc[0]
-    assert (told["rule"], told["value"], told["source_row"]) == ("range", "42.5", 3)
-    assert told["reason"] == "price_eur_per_kwh is outside -5 to 30 €/kWh"
-    assert told["row_key"] == "DE-LU|2020-03-29T01:00:00Z"
-    assert (told["source_id"], told["run_id"]) == (rows["source_id"][0], "r1")
+    quarantined = check_frame("prices", rows, context()).quarantine.iloc[0]
+    assert (quarantined["rule"], quarantined["value"], quarantined["source_row"]) == ("range", "42.5", 3)
+    assert quarantined["reason"] == "price_eur_per_kwh is outside -5 to 30 €/kWh"
+    assert quarantined["row_key"] == "DE-LU|2020-03-29T01:00:00Z"
+    assert (quarantined["source_id"], quarantined["run_id"]) == (rows["source_id"][0], "r1")
 
 
 def test_a_share_that_is_out_of_bounds_is_told_without_a_unit():
     frame = sessions()
     frame.loc[0, "arrival_soc"] = 1.5
-    told = check_frame("sessions", landed("sessions", frame), context()).quarantine.iloc[0]
-    assert told["reason"] == "arrival_soc is outside 0 to 1"
+    quarantined = check_frame("sessions", landed("sessions", frame), context()).quarantine.iloc[0]
+    assert quarantined["reason"] == "arrival_soc is outside 0 to 1"
 
 
 def test_repeated_rows_are_dropped_and_contradictions_quarantined():

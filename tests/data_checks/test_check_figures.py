@@ -14,8 +14,8 @@ FINLAND = SHARED_DATA / "prices" / "fi_sahkotin_2023_2024" / "sahkotin_spot_pric
 DAY = pd.Timestamp("2020-03-30T00:00Z")
 
 
-def check(dataset, frame, **told):
-    return check_frame(dataset, landed(dataset, frame), context(**told))
+def check(dataset, frame, **given):
+    return check_frame(dataset, landed(dataset, frame), context(**given))
 
 
 def sessions(*stays, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):
@@ -71,10 +71,10 @@ def test_one_stay_under_two_ids_is_one_session_and_a_contradiction_is_none(secon
     expected = ["CAR1-2"] if rule == "same_stay" else ["CAR1-0", "CAR1-2"]
     assert report.quarantine["row_key"].tolist() == expected
     assert set(report.quarantine["rule"]) == {rule}
-    told = outcome(report, rule, "CAR1")
-    assert "'CAR1-2'" in told["message"]
-    assert "'CAR1-0'" in told["message"]
-    assert told["severity"] == ("warning" if rule == "same_stay" else "critical")
+    finding = outcome(report, rule, "CAR1")
+    assert "'CAR1-2'" in finding["message"]
+    assert "'CAR1-0'" in finding["message"]
+    assert finding["severity"] == ("warning" if rule == "same_stay" else "critical")
     assert set(report.good["session_id"]) == {"CAR1-0", "CAR1-1", "CAR1-2", "CAR2-0"} - set(expected)
 
 
@@ -90,14 +90,14 @@ def test_one_stay_told_three_times_counts_once_and_what_contradicts_it_takes_it_
 def test_a_state_of_charge_of_exactly_0_is_kept_with_a_warning():
     report = check("sessions", sessions((0, 8), (9, 12), arrival_soc=[0.0, 0.4]))
     assert len(report.good) == 2
-    told = outcome(report, "soc_zero", "CAR1")
-    assert (told["severity"], told["rows_failed"]) == ("warning", 1)
-    assert "placeholder" in told["message"]
+    finding = outcome(report, "soc_zero", "CAR1")
+    assert (finding["severity"], finding["rows_failed"]) == ("warning", 1)
+    assert "placeholder" in finding["message"]
 
 
 def test_shares_told_for_per_cent_are_warned_of_beside_the_energy_metered():
-    told = sessions((0, 8), (9, 12), arrival_soc=[0.004, 0.004], departure_soc=[0.008, 0.008])
-    report = check("sessions", told.assign(energy_kwh=[24.0, 0.3]))
+    stated = sessions((0, 8), (9, 12), arrival_soc=[0.004, 0.004], departure_soc=[0.008, 0.008])
+    report = check("sessions", stated.assign(energy_kwh=[24.0, 0.3]))
     found = outcome(report, "soc_share", "CAR1")
     assert (found["severity"], found["rows_failed"]) == ("warning", 1)
     assert len(report.good) == 2
@@ -117,8 +117,8 @@ def test_metered_energy_that_nothing_can_take_is_emptied_and_told(hours, metered
     report = check("sessions", sessions((0, hours)).assign(energy_kwh=metered))
     assert len(report.good) == 1
     assert report.good["energy_kwh"].notna().tolist() == [kept]
-    told = outcome(report, "metered", "*")
-    assert (told["severity"], told["rows_failed"]) == ("warning", 0 if kept else 1)
+    finding = outcome(report, "metered", "*")
+    assert (finding["severity"], finding["rows_failed"]) == ("warning", 0 if kept else 1)
     strangers = check("sessions", sessions((0, hours)).assign(energy_kwh=metered), batteries=None)
     assert strangers.good["energy_kwh"].notna().all()
 
@@ -150,9 +150,9 @@ def test_figures_of_a_pack_fit_one_another():
     frame = fleet(8)
     for row, (column, value, _) in enumerate(faults):
         frame.loc[row, column] = value
-    told = check("fleet", frame).quarantine.sort_values("source_row")
-    assert told["column_name"].tolist() == [column for _, _, column in faults]
-    assert set(told["rule"]) == {"unit"}
+    quarantined = check("fleet", frame).quarantine.sort_values("source_row")
+    assert quarantined["column_name"].tolist() == [column for _, _, column in faults]
+    assert set(quarantined["rule"]) == {"unit"}
 
 
 def test_a_car_that_cannot_discharge_is_no_fault():
@@ -164,8 +164,8 @@ def test_a_resistance_fits_its_pack():
         {"battery_id": "CAR1", "time_utc": DAY + pd.to_timedelta(range(4), unit="h"), "capacity_ah": 150.0,
          "resistance_ohm": [0.1, 0.0005, 2.0, np.nan], "temperature_degc": 25.0}
     )  # fmt: skip
-    told = check("checkups", frame).quarantine
-    assert told[["source_row", "rule"]].to_numpy().tolist() == [[2, "resistance"], [3, "resistance"]]
+    quarantined = check("checkups", frame).quarantine
+    assert quarantined[["source_row", "rule"]].to_numpy().tolist() == [[2, "resistance"], [3, "resistance"]]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_measurement_of_before_the_year_2000_is_set_aside():
 
 def test_the_longest_age_is_told_in_words():
     newest = {"one": pd.Timestamp("2010-01-01", tz="UTC")}
-    told = {name: freshness(name, newest, context()) for name in LONGEST_AGE}
-    spans = [rows.set_index("scope").loc["*", "message"] for rows in told.values()]
+    stated = {name: freshness(name, newest, context()) for name in LONGEST_AGE}
+    spans = [rows.set_index("scope").loc["*", "message"] for rows in stated.values()]
     ages = ("1 hour", "2 days", "2 days", "2 days", "400 days")
     assert spans == [f"nothing newer than {span} for 1 of 1" for span in ages]

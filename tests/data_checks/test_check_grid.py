@@ -8,8 +8,8 @@ from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import landed, prices
 
 
-def check(frame, **told):
-    return check_frame("prices", landed("prices", frame), context(**told))
+def check(frame, **given):
+    return check_frame("prices", landed("prices", frame), context(**given))
 
 
 @pytest.mark.parametrize("minutes", [15, 30, 45])
@@ -37,8 +37,8 @@ def test_hours_at_the_markets_cap_are_prices_with_a_warning(hours):
     frame.loc[: hours - 1, "price_eur_per_kwh"] = 4.0
     report = check(frame, known_prices=known)
     assert (report.rows_quarantined, report.blocked) == (0, frozenset())
-    told = outcome(report, "dear", "DE-LU")
-    assert (told["severity"], told["rows_failed"]) == ("warning", hours)
+    finding = outcome(report, "dear", "DE-LU")
+    assert (finding["severity"], finding["rows_failed"]) == ("warning", hours)
 
 
 def test_a_day_about_zero_is_set_aside_until_a_person_says_that_it_is_right():
@@ -57,8 +57,8 @@ def test_a_day_about_zero_is_kept_with_a_warning_of_a_source_that_states_its_uni
     stated = frozenset(rows["source_id"])
     report = check_frame("prices", rows, context(unit_stated=stated))
     assert (len(report.good), report.blocked) == (23, frozenset())
-    told = outcome(report, "near_zero", "DE-LU")
-    assert (told["severity"], told["rows_failed"]) == ("warning", 23)
+    finding = outcome(report, "near_zero", "DE-LU")
+    assert (finding["severity"], finding["rows_failed"]) == ("warning", 23)
     above = rows.assign(price_eur_per_kwh=0.00005)
     assert check_frame("prices", above, context(unit_stated=stated)).blocked == {"DE-LU"}
     by_publisher = context(unit_stated=stated, unit_published=stated)

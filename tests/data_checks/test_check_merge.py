@@ -17,7 +17,7 @@ def checks(*rows):
     return conform(frame.assign(passed=frame["rows_failed"] == 0), CONTRACTS["out_check"])
 
 
-def told(parts, judged=()):
+def merged_checks(parts, judged=()):
     found = combined_checks(parts, judged)
     return {
         (row["scope"], row["rule"]): (row["rows_checked"], row["rows_failed"], row["message"])
@@ -28,7 +28,7 @@ def told(parts, judged=()):
 def test_a_part_that_tells_nothing_of_a_battery_has_found_its_rows_good():
     first = checks(("*", "stuck", 100, 4, "it stands still"), ("CAR1", "stuck", 60, 4, "it stands still"))
     second = checks(("*", "stuck", 90, 0, ""))
-    found = told([first, second], [{"CAR1": 60, "CAR2": 40}, {"CAR1": 90}])
+    found = merged_checks([first, second], [{"CAR1": 60, "CAR2": 40}, {"CAR1": 90}])
     assert found == {
         ("*", "stuck"): (190, 4, "it stands still"),
         ("CAR1", "stuck"): (150, 4, "it stands still"),
@@ -41,9 +41,11 @@ def test_emptied_rows_are_counted_together_from_the_first_on():
     )
     second = checks(("CAR1", "stale", 40, 2, "soc is stale: emptied in 2 rows from 2026-06-01 09:00 UTC on"))
     message = "other; soc is stale: emptied in 5 rows from 2026-06-01 09:00 UTC on"
-    assert told([first, second], [{"CAR1": 50}, {"CAR1": 40}]) == {("CAR1", "stale"): (90, 5, message)}
+    assert merged_checks([first, second], [{"CAR1": 50}, {"CAR1": 40}]) == {
+        ("CAR1", "stale"): (90, 5, message)
+    }
 
 
 def test_batteries_that_are_each_in_one_part_are_as_they_were():
     parts = [checks(("CAR1", "stuck", 50, 3, "a")), checks(("CAR2", "stuck", 40, 2, "b"))]
-    assert told(parts, [{"CAR1": 50}, {"CAR2": 40}]) == told(parts)
+    assert merged_checks(parts, [{"CAR1": 50}, {"CAR2": 40}]) == merged_checks(parts)

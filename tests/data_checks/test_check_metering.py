@@ -12,8 +12,8 @@ IMPORT_KWH, EXPORT_KWH = 11.0 / 0.93 / 4, 11.0 * 0.93 / 4
 """What the plug of a car of 11 kW passes in a quarter-hour."""
 
 
-def check(frame, **told):
-    return check_frame("metering", landed("metering", frame), context(**told))
+def check(frame, **given):
+    return check_frame("metering", landed("metering", frame), context(**given))
 
 
 def with_cell(column, value, row=5, **changes):

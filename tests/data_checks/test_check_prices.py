@@ -11,8 +11,8 @@ from warehouse.sources import read_source
 SPRING, AUTUMN, SUMMER = dt.date(2020, 3, 29), dt.date(2020, 10, 25), dt.date(2020, 7, 5)
 
 
-def check(frame, *days, **told):
-    return check_frame("prices", landed("prices", frame), context(market_days=days, **told))
+def check(frame, *days, **given):
+    return check_frame("prices", landed("prices", frame), context(market_days=days, **given))
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_a_missing_hour_blocks_the_zones_day_and_keeps_the_rows():
     report = check(prices().drop(index=5), SPRING)
     assert report.blocked == {"DE-LU 2020-03-29"}
     assert len(report.good) == 22
-    told = outcome(report, "complete", "DE-LU 2020-03-29")
-    assert (told["rows_checked"], told["rows_failed"]) == (92, 4)
-    assert "the first at 2020-03-29T04:00:00+00:00" in told["message"]
+    finding = outcome(report, "complete", "DE-LU 2020-03-29")
+    assert (finding["rows_checked"], finding["rows_failed"]) == (92, 4)
+    assert "the first at 2020-03-29T04:00:00+00:00" in finding["message"]
 
 
 def test_a_quarantined_price_is_a_missing_one():
@@ -85,8 +85,8 @@ def test_prices_known_before_count():
 
 def test_times_that_go_back_in_a_file_are_a_warning():
     report = check(pd.concat([prices().iloc[5:], prices().iloc[:5]]), SPRING)
-    told = outcome(report, "monotone", "DE-LU")
-    assert (told["severity"], told["passed"]) == ("warning", False)
+    finding = outcome(report, "monotone", "DE-LU")
+    assert (finding["severity"], finding["passed"]) == ("warning", False)
     assert len(report.good) == 23
     assert not report.blocked
 

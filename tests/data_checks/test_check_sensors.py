@@ -27,15 +27,15 @@ def finely(frame):
     return frame.assign(soc_reported=frame["soc_reported"] + noise)
 
 
-def check(frame, **told):
-    return check_frame("telemetry", landed("telemetry", frame), context(**told))
+def check(frame, **given):
+    return check_frame("telemetry", landed("telemetry", frame), context(**given))
 
 
 def rows_of(report, rule, column=None):
-    told = report.quarantine[report.quarantine["rule"] == rule]
-    assert column is None or set(told["column_name"]) == {column}
-    assert len(told) == report.rows_quarantined
-    return [int(row) - 1 for row in told["source_row"]]
+    quarantined = report.quarantine[report.quarantine["rule"] == rule]
+    assert column is None or set(quarantined["column_name"]) == {column}
+    assert len(quarantined) == report.rows_quarantined
+    return [int(row) - 1 for row in quarantined["source_row"]]
 
 
 def emptied(report, rule, column="soc_reported"):
@@ -61,16 +61,16 @@ def test_a_sample_that_cannot_be_is_quarantined_for_its_rule():
     frame = charging()
     for row, (column, value, *_) in faults.items():
         frame.loc[row, column] = value
-    told = check(frame).quarantine.sort_values("source_row")
-    assert told[["source_row", "rule", "column_name"]].to_numpy().tolist() == [
+    quarantined = check(frame).quarantine.sort_values("source_row")
+    assert quarantined[["source_row", "rule", "column_name"]].to_numpy().tolist() == [
         [row + 1, rule, column] for row, (_, _, rule, column) in faults.items()
     ]
 
 
 def test_a_voltage_that_is_not_that_of_cells_which_agree():
     frame = charging().assign(cell_voltage_min_v=3.9, cell_voltage_max_v=4.0)
-    told = check(frame)
-    assert rows_of(told, "cell_spread", "voltage_v") == list(range(120))
+    stated = check(frame)
+    assert rows_of(stated, "cell_spread", "voltage_v") == list(range(120))
 
 
 def test_cells_that_differ_by_what_two_voltmeters_do_are_no_fault():
@@ -192,8 +192,8 @@ def test_a_temperature_that_never_moves_is_shown_and_kept():
     report = check(pd.concat([day(), day()]).assign(
         time_utc=pd.date_range(START, periods=2880, freq="min", unit="us")
     ))  # fmt: skip
-    told = outcome(report, "constant", "CAR1")
-    assert (told["severity"], told["rows_failed"]) == ("warning", 2880)
+    finding = outcome(report, "constant", "CAR1")
+    assert (finding["severity"], finding["rows_failed"]) == ("warning", 2880)
     assert report.rows_quarantined == 0
 
 
@@ -208,10 +208,10 @@ def test_parts_of_whole_batteries_are_checked_as_the_whole_is():
         frame.loc[rng.choice(len(frame), 30, replace=False), column] = np.inf
     frame.loc[rng.choice(len(frame), 30, replace=False), "voltage_v"] *= 1.14
     frame.loc[frame["battery_id"] == "CAR4", "soc_reported"] *= 100
-    rows, told = landed("telemetry", frame), {"batteries": fleet(6), "battery_ids": frozenset(cars)}
-    whole = check_frame("telemetry", rows, context(**told))
+    rows, fields = landed("telemetry", frame), {"batteries": fleet(6), "battery_ids": frozenset(cars)}
+    whole = check_frame("telemetry", rows, context(**fields))
     parts = [
-        check_frame("telemetry", rows[rows["battery_id"].isin(own)], context(**told))
+        check_frame("telemetry", rows[rows["battery_id"].isin(own)], context(**fields))
         for own in (cars[:2], cars[2:3], cars[3:])
     ]
     assert whole.blocked == frozenset().union(*(part.blocked for part in parts)) == {"CAR4"}
@@ -233,11 +233,11 @@ def test_the_order_of_rows_does_not_matter_to_a_verdict():
     frame.loc[[20, 150], "voltage_v"] = 420.0
     frame.loc[60:89, "current_a"] *= -1
     frame = pd.concat([frame, frame.loc[[5, 200]].assign(temperature_degc=21.0)], ignore_index=True)
-    told = [check(frame.sample(frac=1.0, random_state=seed)) for seed in (1, 2)] + [check(frame)]
-    assert told[2].rows_quarantined == 36
-    for report in told[:2]:
+    stated = [check(frame.sample(frac=1.0, random_state=seed)) for seed in (1, 2)] + [check(frame)]
+    assert stated[2].rows_quarantined == 36
+    for report in stated[:2]:
         for name in ("good", "quarantine"):
-            pd.testing.assert_frame_equal(_by_key(getattr(report, name)), _by_key(getattr(told[2], name)))
+            pd.testing.assert_frame_equal(_by_key(getattr(report, name)), _by_key(getattr(stated[2], name)))
 
 
 def _by_key(rows):

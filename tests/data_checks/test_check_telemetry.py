@@ -9,8 +9,8 @@ from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import landed, telemetry
 
 
-def check(frame, **told):
-    return check_frame("telemetry", landed("telemetry", frame), context(**told))
+def check(frame, **given):
+    return check_frame("telemetry", landed("telemetry", frame), context(**given))
 
 
 def test_a_clock_more_than_five_minutes_ahead_is_quarantined():
@@ -66,8 +66,8 @@ def test_order_of_rows_does_not_matter_to_a_jump():
     frame.loc[12, "voltage_v"] *= 1.15
     shuffled = frame.sample(frac=1.0, random_state=4)
     report = check(shuffled)
-    told = report.quarantine[report.quarantine["rule"] == "jump"]
-    assert told["row_key"].tolist() == ["CAR1|2020-03-28T22:12:00Z"]
+    quarantined = report.quarantine[report.quarantine["rule"] == "jump"]
+    assert quarantined["row_key"].tolist() == ["CAR1|2020-03-28T22:12:00Z"]
     assert outcome(report, "monotone", "CAR1")["severity"] == "warning"
 
 
@@ -100,7 +100,7 @@ def test_a_clock_that_is_set_back_by_whole_hours_is_named_as_that(hours, every, 
     frame = landed("telemetry", telemetry(minutes=600).iloc[::every])
     later = np.arange(len(frame)) >= len(frame) // 2
     frame["time_utc"] = frame["time_utc"] - pd.to_timedelta(hours * later, unit="h")
-    told = {one.scope: one for one in file_order(frame, Owners.of(frame, "battery_id"))}
-    assert told["CAR1"].rows_failed == 1
-    assert ("crossed a time zone" in told["CAR1"].message) is named
-    assert told["*"].message == told["CAR1"].message
+    stated = {one.scope: one for one in file_order(frame, Owners.of(frame, "battery_id"))}
+    assert stated["CAR1"].rows_failed == 1
+    assert ("crossed a time zone" in stated["CAR1"].message) is named
+    assert stated["*"].message == stated["CAR1"].message

@@ -30,7 +30,7 @@ class Depot:
         desk.plans.look(self.now)
         return desk
 
-    def tell(self, number: int, power: float, kind: str = "Updated") -> None:
+    def report(self, number: int, power: float, kind: str = "Updated") -> None:
         way = "Import" if power >= 0 else "Export"
         sample = [{"value": abs(power) * 1e3, "measurand": f"Power.Active.{way}"},
                   {"value": self.soc[number] * 100, "measurand": "SoC"}]  # fmt: skip
@@ -62,14 +62,14 @@ class Depot:
     def minutes(self, count: int) -> None:
         for _ in range(count):
             for number, power in self.powers().items():
-                self.tell(number, power)
+                self.report(number, power)
             self.desk.guard.look()
             self.now += timedelta(minutes=1)
 
     def begin(self) -> None:
         for number in self.numbers:
-            self.tell(number, 0.0, "Started")
+            self.report(number, 0.0, "Started")
         self.desk.guard.look()
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def stated(self, kind: str) -> list[dict[str, Any]]:
         return [one for one in self.desk.alerts.newest if one["kind"] == kind]

@@ -50,8 +50,8 @@ def stay_16(number: int, token: str, place: int, first: float, last: float, *, c
     while hours <= last:
         values = [energy(hours, begin + 4000 * (hours - first))]
         values += [soc(hours, round(20 + 5 * (hours - first), 1))] if charge else []
-        told = {"connectorId": place, "transactionId": number, "meterValue": values}
-        frames.append([2, f"v{number}-{hours}", "MeterValues", told])
+        fields = {"connectorId": place, "transactionId": number, "meterValue": values}
+        frames.append([2, f"v{number}-{hours}", "MeterValues", fields])
         hours += 2.0
     return [*frames, [2, f"e{number}", "StopTransaction", stop]]
 
@@ -62,14 +62,14 @@ def stay_2(number: str, token: str, place: int, first: float, last: float) -> Fr
     hours, seq = first, 0
     while hours <= last:
         kind = "Started" if hours == first else "Ended" if hours + 2.0 > last else "Updated"
-        told = {
+        fields = {
             "eventType": kind, "timestamp": stamp(hours), "seqNo": seq, "triggerReason": "MeterValuePeriodic",
             "transactionInfo": {"transactionId": number},
             "meterValue": [energy(hours, 5e5 + 4000 * (hours - first)), soc(hours, 20 + 5 * (hours - first))],
         }  # fmt: skip
         if kind == "Started":
-            told |= {"evse": {"id": place}, "idToken": {"idToken": token, "type": "ISO14443"}}
-        frames.append([2, f"{number}-{seq}", "TransactionEvent", told])
+            fields |= {"evse": {"id": place}, "idToken": {"idToken": token, "type": "ISO14443"}}
+        frames.append([2, f"{number}-{seq}", "TransactionEvent", fields])
         hours, seq = hours + 2.0, seq + 1
     return frames
 
@@ -78,8 +78,8 @@ def in_time(*stays: Frames) -> Frames:
     """Frames of several stays as a log has them; an answer stays behind its call."""
 
     def time(frame: list[Any]) -> str:
-        told = frame[3]
-        return str(told["meterValue"][0]["timestamp"] if frame[2] == "MeterValues" else told["timestamp"])
+        stated = frame[3]
+        return str(stated["meterValue"][0]["timestamp"] if frame[2] == "MeterValues" else stated["timestamp"])
 
     keyed = []
     for frames in stays:
@@ -113,15 +113,15 @@ LOGS = {
 
 def raised(frames: Frames, wh: float) -> Frames:
     """The frames with the registers that much higher."""
-    told = copy.deepcopy(frames)
-    for frame in told:
+    stated = copy.deepcopy(frames)
+    for frame in stated:
         for group in frame[3].get("meterValue", []):
             for sample in group["sampledValue"]:
                 if sample["measurand"] != "SoC":
                     sample["value"] = str(float(sample["value"]) + wh)
         for name in {"meterStart", "meterStop"} & set(frame[3]):
             frame[3][name] += wh
-    return told
+    return stated
 
 
 def two_registers() -> Frames:
@@ -139,7 +139,7 @@ def no_register_at_first() -> Frames:
     return frames
 
 
-def told_later(what: str) -> Frames:
+def sent_later(what: str) -> Frames:
     """A stay of 2.0.1 that begins without a token or a place, which one of its next messages tells."""
     frames = stay_2("a", "car1", 1, 8, 18)
     frames[2][3][what] = frames[0][3].pop(what)
@@ -173,8 +173,8 @@ NO_IDS = "meter values of no transaction"
 ODD = {
     "two registers": two_registers(),
     "no register at first": no_register_at_first(),
-    "a token that comes later": told_later("idToken"),
-    "a place that comes later": told_later("evse"),
+    "a token that comes later": sent_later("idToken"),
+    "a place that comes later": sent_later("evse"),
     NO_IDS: without_ids(),
     "a clock that was not set": before_its_clock(),
     "another card at the end": another_card(),
@@ -191,7 +191,7 @@ BEGINNING, REST = LOGS["2.0.1"][0][:5], LOGS["2.0.1"][0][5:]
 """Both stays begin in the former and end in the latter."""
 
 
-TOLD = ["battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
+GIVEN = ["battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
         "register_kwh", "last_soc", "charger_id"]  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def in_parts(folder: Path, parts: list[Frames], options: dict[str, Any]) -> pd.D
         how = after(how, item)
         found += [item.frame] if len(item.frame) else []
     rows = pd.concat(found).drop_duplicates("session_id", keep="last").dropna(subset=["departure_utc"])
-    return rows.set_index("session_id")[TOLD].sort_index()
+    return rows.set_index("session_id")[GIVEN].sort_index()
 
 
 def with_cars(root: Path) -> Workspace:
@@ -221,7 +221,7 @@ def with_cars(root: Path) -> Workspace:
     return workspace
 
 
-def tell(
+def report(
     workspace: Workspace, parts: list[Frames], *, at_once: bool = False, start: int = 0, **options: Any
 ) -> pd.DataFrame:
     """Ingest and check logs, one after the other or in one call; return the sessions that count."""
@@ -238,7 +238,7 @@ def tell(
 
 def counted(workspace: Workspace) -> pd.DataFrame:
     rows = workspace.warehouse.read("core_session").sort_values("session_id")
-    return rows.set_index("session_id")[TOLD]
+    return rows.set_index("session_id")[GIVEN]
 
 
 def begun_in(folder: Path, frames: Frames, **options: Any) -> Begun:

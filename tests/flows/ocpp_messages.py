@@ -22,8 +22,8 @@ def mode(name: str, start: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def schedule(*periods: dict[str, Any], **more: Any) -> dict[str, Any]:
-    told = {"id": 1, "startSchedule": START, "duration": 7200, "chargingRateUnit": "W"}
-    return told | {"chargingSchedulePeriod": list(periods) or [period(), period(900, limit=0.0)]} | more
+    fields = {"id": 1, "startSchedule": START, "duration": 7200, "chargingRateUnit": "W"}
+    return fields | {"chargingSchedulePeriod": list(periods) or [period(), period(900, limit=0.0)]} | more
 
 
 def profile(*schedules: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -34,16 +34,16 @@ def profile(*schedules: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def default(*schedules: dict[str, Any], **more: Any) -> dict[str, Any]:
-    told = profile(*schedules, chargingProfilePurpose="TxDefaultProfile", **more)
-    return {name: value for name, value in told.items() if name != "transactionId"}
+    stated = profile(*schedules, chargingProfilePurpose="TxDefaultProfile", **more)
+    return {name: value for name, value in stated.items() if name != "transactionId"}
 
 
-def request(told: dict[str, Any], evse: int = 1) -> dict[str, Any]:
-    return {"evseId": evse, "chargingProfile": told}
+def request(stated: dict[str, Any], evse: int = 1) -> dict[str, Any]:
+    return {"evseId": evse, "chargingProfile": stated}
 
 
-def without(told: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name not in names}
+def without(stated: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in stated.items() if name not in names}
 
 
 def purpose(name: str, *schedules: dict[str, Any], **more: Any) -> dict[str, Any]:

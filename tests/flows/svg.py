@@ -33,13 +33,13 @@ def lines(figure: str, about: str) -> list[np.ndarray]:
 def _points(path: str) -> np.ndarray:
     """The corners of a path of M and L, or of M, H and V."""
     points: list[tuple[float, float]] = []
-    for kind, told in re.findall(r"([MLHV])([^MLHV]*)", path):
+    for kind, one in re.findall(r"([MLHV])([^MLHV]*)", path):
         if kind in "ML":
-            x, y = map(float, told.split(","))
+            x, y = map(float, one.split(","))
         elif kind == "H":
-            x, y = float(told), points[-1][1]
+            x, y = float(one), points[-1][1]
         else:
-            x, y = points[-1][0], float(told)
+            x, y = points[-1][0], float(one)
         points.append((x, y))
     return np.array(points)
 

@@ -26,7 +26,7 @@ STAYS, PRICES = len(session_rows()), len(price_rows(DAY, 2))
 ORIGIN = ["source_id", "source_row", "received_utc", "by_source_id", "by_source_row", "by_received_utc"]
 TABLES = ("core_session", "core_session_superseded", "core_price")
 
-Told = tuple[str, int, list[int]]
+Message = tuple[str, int, list[int]]
 """A file: its dataset, the moment that it came, which rows it has."""
 
 
@@ -40,7 +40,7 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.root
 
 
-def rows_of(file: Told) -> pd.DataFrame:
+def rows_of(file: Message) -> pd.DataFrame:
     """What a file tells: the later it came, the later cars arrive and the dearer a kWh is.
 
     At the last moment the second stay is told under another id, in whose place it comes.
@@ -59,7 +59,7 @@ def rows_of(file: Told) -> pd.DataFrame:
     return rows.assign(**times, session_id=ids)
 
 
-def ended(depot: Path, files: Sequence[Told], checks: Sequence[int]) -> list[pd.DataFrame]:
+def ended(depot: Path, files: Sequence[Message], checks: Sequence[int]) -> list[pd.DataFrame]:
     """The core tables and what a plan reads, after the files came in this order, with checks after some."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.open(Path(shutil.copytree(depot, Path(folder) / "depot")))
@@ -76,15 +76,15 @@ def ended(depot: Path, files: Sequence[Told], checks: Sequence[int]) -> list[pd.
         before = [
             workspace.warehouse.read(table, known_by=AS_OF + timedelta(hours=1.5)) for table in TABLES[::2]
         ]
-        prices = pd.DataFrame({"told": inputs.prices.told, "market": inputs.prices.market})
-        told = [*tables, *before, inputs.sessions, inputs.batteries, prices]
-        return [frame.drop(columns=ORIGIN, errors="ignore") for frame in told]
+        prices = pd.DataFrame({"told": inputs.prices.slot_sources, "market": inputs.prices.market})
+        stated = [*tables, *before, inputs.sessions, inputs.batteries, prices]
+        return [frame.drop(columns=ORIGIN, errors="ignore") for frame in stated]
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> tuple[list[Told], list[Told]]:
+def streams(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
     """Files in order, one a moment and dataset; and the same told in any order, split and repeated."""
-    straight, scattered = list[Told](), list[Told]()
+    straight, scattered = list[Message](), list[Message]()
     for dataset, count in (("sessions", STAYS), ("prices", PRICES)):
         for hour in range(HOURS):
             some = st.lists(st.integers(0, count - 1), min_size=1, max_size=count, unique=True)
@@ -99,11 +99,11 @@ def streams(draw: st.DrawFn) -> tuple[list[Told], list[Told]]:
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(told=streams(), data=st.data())
+@given(stated=streams(), data=st.data())
 def test_in_any_order_and_splitting_the_tables_and_the_inputs_of_a_plan_are_the_same(
-    depot: Path, told: tuple[list[Told], list[Told]], data: st.DataObject
+    depot: Path, stated: tuple[list[Message], list[Message]], data: st.DataObject
 ) -> None:
-    straight, scattered = told
+    straight, scattered = stated
     wanted = ended(depot, straight, [])
     stops = data.draw(st.lists(st.integers(0, len(scattered) - 1), max_size=2))
     for found, right in zip(ended(depot, scattered, stops), wanted, strict=True):

@@ -33,7 +33,7 @@ def test_messages_and_files_of_a_stage_are_no_markup(monkeypatch: pytest.MonkeyP
     left: list[dict[str, Any]] = []
     for name in ("create_markdown_artifact", "create_table_artifact"):
         monkeypatch.setattr(
-            artifacts, name, lambda content, **told: left.append({"content": content, **told})
+            artifacts, name, lambda content, **given: left.append({"content": content, **given})
         )
     message = "a|b **bold** <img src=x onerror=alert(1)> :x: [a](javascript:b)\n# h"
     result = StageResult(

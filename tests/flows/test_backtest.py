@@ -68,21 +68,21 @@ def test_it_is_what_the_stages_say_day_by_day_and_leaves_no_other_trace(
         pd.testing.assert_frame_equal(frame, before[name], obj=name)
     assert sorted(path.name for path in (home.root / ".backtest").iterdir()) == ["lock"]
 
-    told = rows(home)
-    assert len(told) == 6 and told["note"].isna().all()
+    stated = rows(home)
+    assert len(stated) == 6 and stated["note"].isna().all()
     for number in range(4):
         day = DAYS[0] + timedelta(days=number - 1)
         plan(Context.of(by_hand, publication(day, ZONE)), day)
     realise(Context.of(by_hand, NOW), list(DAYS))
     accounts = by_hand.warehouse.read("out_realised").set_index("market_date").sort_index()
     for strategy, mode in (("v2g", "followed"), ("ordered", "ordered"), ("uncontrolled", "uncontrolled")):
-        own = of(told, strategy)
+        own = of(stated, strategy)
         for figure in ("eur", "promised_eur", "stored_kwh", "departures", "missed"):
             by_stage = accounts[f"{mode}_{figure}"].astype(float)
             pd.testing.assert_series_equal(
                 own[figure].astype(float), by_stage, check_names=False, check_index=True, atol=1e-9
             )
-    assert of(told, "v2g")["v2g_kwh"].sum() > 5.0
+    assert of(stated, "v2g")["v2g_kwh"].sum() > 5.0
 
 
 def test_a_plan_of_before_the_auction_knows_no_price_of_its_day(home: Workspace, tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay
     check(Context.of(home, over))
     land(home, "sessions", pd.DataFrame([stay]), over, by="event")
     check(Context.of(home, over))
-    told = home.warehouse.read("out_calibration").assign(battery_id="guest", calibration_id="told too")
-    home.warehouse.write({"out_calibration": told})
+    known_rows = home.warehouse.read("out_calibration").assign(battery_id="guest", calibration_id="told too")
+    home.warehouse.write({"out_calibration": known_rows})
     run(asked(home, "v2g", "foresight-sessions", "foresight"))
     day = {name: of(rows(home), name).loc[DAYS[1]] for name in ("v2g", "foresight-sessions", "foresight")}
     assert all(one["batteries"] == 2 for one in day.values())
@@ -146,13 +146,13 @@ def test_foresight_of_prices_is_never_below_what_is_known_at_publication(home: W
 
 def test_plans_are_made_when_prices_come_and_every_so_often_as_told() -> None:
     span = Span(zone=ZONE, first=DAYS[0], last=DAYS[0], every_minutes=240, known_until=NOW)
-    told = decisions(BY_NAME["v2g"].course, span)
-    published = [one for one in told if one[1] is not None]
+    stated = decisions(BY_NAME["v2g"].course, span)
+    published = [one for one in stated if one[1] is not None]
     assert published == [
         (publication(DAYS[0] + timedelta(days=n), ZONE), DAYS[0] + timedelta(days=n)) for n in (-1, 0, 1)
     ]
-    between = [when for when, day in told if day is None]
-    steps = {(later - earlier).total_seconds() / 60 for (earlier, _), (later, _) in pairwise(told)}
+    between = [when for when, day in stated if day is None]
+    steps = {(later - earlier).total_seconds() / 60 for (earlier, _), (later, _) in pairwise(stated)}
     assert steps == {240.0} and len(between) > 5
     gates = decisions(BY_NAME["like-days"].course, span)
     assert [f"{when:%d %H:%M} {day}" for when, day in gates] == ["12 10:30 2024-03-13", "13 10:30 2024-03-14"]
@@ -163,25 +163,25 @@ def test_planning_on_every_four_hours_is_another_back_test(home: Workspace) -> N
     one, other = asked(home, "v2g", days=day), asked(home, "v2g", days=day, every=240)
     assert one.run_id != other.run_id
     run(other)
-    told = of(rows(home), "v2g")
-    assert told["every_minutes"].tolist() == [240] and told["planned_slots"].tolist() == [96]
+    stated = of(rows(home), "v2g")
+    assert stated["every_minutes"].tolist() == [240] and stated["planned_slots"].tolist() == [96]
 
 
 def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Workspace) -> None:
     days = (DAY, DAY)
     strategies = [BY_NAME[name] for name in SOME]
     result = run(BackTest.of(depot, days, strategies, now=NOW, every_minutes=240, twin=True))
-    told = rows(depot).set_index("strategy")
-    assert told["twin_batteries"].tolist() == [2, 2, 2]
-    assert told.loc["uncontrolled", "wear_error_eur"] == 0.0
-    assert told.loc["v2g", "v2g_kwh"] > 1.0
-    error = float(told.loc["v2g", "wear_error_eur"])
+    stated = rows(depot).set_index("strategy")
+    assert stated["twin_batteries"].tolist() == [2, 2, 2]
+    assert stated.loc["uncontrolled", "wear_error_eur"] == 0.0
+    assert stated.loc["v2g", "v2g_kwh"] > 1.0
+    error = float(stated.loc["v2g", "wear_error_eur"])
     assert abs(error) > 1e-4
     lines = {line["strategy"]: line for line in result.tables["strategies"]}
     assert lines["v2g"]["by_twin_eur"] == pytest.approx(lines["v2g"]["over_uncontrolled_eur"] - error)
     # More is discharged, so the twin sees more wear than of charging alone, whatever the price says.
-    by_price = told["wear_eur"] - told["wear_eur"]["uncontrolled"]
-    by_twin = by_price + told["wear_error_eur"]
+    by_price = stated["wear_eur"] - stated["wear_eur"]["uncontrolled"]
+    by_twin = by_price + stated["wear_error_eur"]
     assert by_twin["v2g"] > by_twin["ordered"]
 
 
@@ -190,16 +190,16 @@ def test_what_is_received_after_its_moment_changes_no_figure(home: Workspace, tm
     turned = priced().assign(zone=ZONE, resolution_minutes=15)
     land(other, "prices", turned.assign(price_eur_per_kwh=0.3 - turned["price_eur_per_kwh"]), NOW)
     check(Context.of(other, NOW))
-    told = []
+    noted = []
     for workspace in (home, other):
         day, then = (DAYS[0], DAYS[0]), NOW - timedelta(days=20)
         run(asked(workspace, "v2g", "uncontrolled", days=day, as_of=then))
-        told.append(rows(workspace).drop(columns=["run_id", "input_hash"]))
-    pd.testing.assert_frame_equal(*told)
-    assert set(told[0]["as_of_utc"]) == {pd.Timestamp(then)}
+        noted.append(rows(workspace).drop(columns=["run_id", "input_hash"]))
+    pd.testing.assert_frame_equal(*noted)
+    assert set(noted[0]["as_of_utc"]) == {pd.Timestamp(then)}
     run(asked(other, "v2g", days=day))
     now = rows(other).query("as_of_utc > @then")
-    assert now["eur"].item() != pytest.approx(told[0]["eur"].iloc[0], abs=0.05), "known by now"
+    assert now["eur"].item() != pytest.approx(noted[0]["eur"].iloc[0], abs=0.05), "known by now"
 
 
 def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(

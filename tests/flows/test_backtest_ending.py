@@ -133,7 +133,7 @@ def test_one_runs_at_a_time_and_days_that_are_not_over_are_refused(home: Workspa
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "stated"),
     [
         (("--from", "2024-03-15", "--to", "2024-03-14"), "--to 2024-03-14 is before --from 2024-03-15"),
         (
@@ -144,14 +144,14 @@ def test_one_runs_at_a_time_and_days_that_are_not_over_are_refused(home: Workspa
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    home: Workspace, words: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch,
+    home: Workspace, words: tuple[str, ...], stated: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["v2g", "backtest", "-w", str(home.root), "--json", *words])
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 2
-    assert told in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert stated in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_the_command_answers_a_program_and_names_every_strategy(

@@ -39,13 +39,13 @@ def days(gains: dict[str, float], number: int = 28) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def told(rows: pd.DataFrame, *names: str, number: int = 28) -> dict[str, dict[str, float]]:
+def summary_lines(rows: pd.DataFrame, *names: str, number: int = 28) -> dict[str, dict[str, float]]:
     lines = summary(rows, [BY_NAME[name] for name in names], number)
     return {line["strategy"]: line for line in lines}
 
 
 def test_shares_are_of_foresight_and_of_the_gap_to_the_best_other_naive() -> None:
-    lines = told(days(GAINS), *GAINS)
+    lines = summary_lines(days(GAINS), *GAINS)
     v2g = lines["v2g"]
     assert (v2g["days"], v2g["cars"], v2g["departures"], v2g["missed"]) == (28, 2, 56, 1)
     assert v2g["over_uncontrolled_eur"] == pytest.approx(42.0)
@@ -65,19 +65,19 @@ def test_shares_are_of_foresight_and_of_the_gap_to_the_best_other_naive() -> Non
 
 def test_what_was_not_asked_for_is_compared_with_where_it_has_all_days() -> None:
     rows = days(GAINS)
-    assert told(rows, "v2g")["v2g"]["of_foresight"] == pytest.approx(0.75)
+    assert summary_lines(rows, "v2g")["v2g"]["of_foresight"] == pytest.approx(0.75)
     torn = rows[(rows["strategy"] != "foresight") | (rows["market_date"] != FIRST)]
-    line = told(torn, "v2g")["v2g"]
+    line = summary_lines(torn, "v2g")["v2g"]
     assert line["days"] == 28 and "of_foresight" not in line
-    both = told(torn, "v2g", "foresight")
+    both = summary_lines(torn, "v2g", "foresight")
     assert both["v2g"]["days"] == both["foresight"]["days"] == 27, "on the days that all of them have"
 
 
 def test_few_days_have_no_interval_and_no_gap_no_share() -> None:
-    line = told(days(GAINS, 13), "v2g", number=13)["v2g"]
+    line = summary_lines(days(GAINS, 13), "v2g", number=13)["v2g"]
     assert line["of_foresight"] == pytest.approx(0.75)
     assert line["of_foresight_low"] is None and line["car_year_high_eur"] is None
-    assert told(days(GAINS, 14), "v2g", number=14)["v2g"]["car_year_high_eur"] is not None
-    flat = told(days({**GAINS, "like-days": 2.0}), "v2g")["v2g"]
+    assert summary_lines(days(GAINS, 14), "v2g", number=14)["v2g"]["car_year_high_eur"] is not None
+    flat = summary_lines(days({**GAINS, "like-days": 2.0}), "v2g")["v2g"]
     assert np.isnan(flat["gap_closed"])
     assert summary(days(GAINS).iloc[:0], list(STRATEGIES), 28) == []

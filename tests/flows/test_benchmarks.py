@@ -26,11 +26,11 @@ def test_help_tells_what_a_benchmark_prints(name: str, capsys: pytest.CaptureFix
     module = importlib.import_module(f"tests.benchmarks.{name}")
     with pytest.raises(SystemExit) as left:
         module.main(["--help"])
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     assert left.value.code == 0
-    assert f"usage: python -m tests.benchmarks.{name}" in told
+    assert f"usage: python -m tests.benchmarks.{name}" in text
     assert f"python -m tests.benchmarks.{name}" in module.__doc__
-    assert module.__doc__.strip() in told
+    assert module.__doc__.strip() in text
 
 
 @pytest.mark.parametrize("name", ["real_cells", "two_stage"])

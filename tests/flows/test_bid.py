@@ -57,12 +57,12 @@ def homes(around: Path, tmp_path: Path) -> Workspace:
     return copied(around, tmp_path)
 
 
-def told(workspace: Workspace, *names: str, at: datetime = NOW) -> StageResult:
+def stated(workspace: Workspace, *names: str, at: datetime = NOW) -> StageResult:
     return bid(Context.of(workspace, at), TOMORROW, Asked(known=SMALL, names=names), lambda *_: None)
 
 
 def test_blocks_are_bid_or_say_why_not(homes: Workspace) -> None:
-    result = told(homes, "FCR", "aFRR up")
+    result = stated(homes, "FCR", "aFRR up")
     rows = homes.warehouse.read("out_bid").sort_values("interval_start_utc", ignore_index=True)
     hours = rows["interval_start_utc"].dt.tz_convert("Europe/Berlin").dt.hour
     assert len(rows) == 12 and result.exit_code == 0
@@ -85,7 +85,7 @@ def test_blocks_are_bid_or_say_why_not(homes: Workspace) -> None:
 
 def test_the_products_as_they_are_have_too_large_a_minimum(homes: Workspace) -> None:
     """And a file of bids that are made no more does not lie there."""
-    (file,) = told(homes, "FCR").files
+    (file,) = stated(homes, "FCR").files
     result = bid(Context.of(homes, NOW), TOMORROW, Asked(known=products(), names=("FCR",)), lambda *_: None)
     assert "bids for 0 of 6 blocks" in result.message and result.files == ()
     assert all("the least bid is 1000 kW" in row["reason"] for row in result.tables["reserve"])
@@ -94,7 +94,7 @@ def test_the_products_as_they_are_have_too_large_a_minimum(homes: Workspace) -> 
 
 def test_what_comes_after_the_gate_changes_nothing(homes: Workspace) -> None:
     """Stays, prices and cars of after 08:00 are not there for FCR, whenever it is asked."""
-    before = told(homes, "FCR", at=datetime(2024, 3, 20, 7, tzinfo=UTC))
+    before = stated(homes, "FCR", at=datetime(2024, 3, 20, 7, tzinfo=UTC))
     late = datetime(2024, 3, 20, 7, 30, tzinfo=UTC)
     put(
         homes,
@@ -104,15 +104,15 @@ def test_what_comes_after_the_gate_changes_nothing(homes: Workspace) -> None:
     )
     put(homes, "prices", prices(TOMORROW, 1).assign(price_eur_per_kwh=0.5), as_of=late)
     assert check(Context.of(homes, late)).exit_code == 0
-    after = told(homes, "FCR", at=NOW)
+    after = stated(homes, "FCR", at=NOW)
     assert after.tables == before.tables
     assert after.details["written"] is False and "as they were" in after.message
-    other = told(homes, "day ahead", at=NOW)
+    other = stated(homes, "day ahead", at=NOW)
     assert other.tables["kW drawn net by €/MWh"][0]["pairs"].split(", ")[1].startswith("500.0:")
 
 
 def test_the_curve_falls_and_its_file_has_whole_steps(homes: Workspace) -> None:
-    result = told(homes, "day ahead")
+    result = stated(homes, "day ahead")
     rows = homes.warehouse.read("out_bid_curve")
     assert len(rows) == 96 * 3 and result.exit_code == 0
     for _, own in rows.groupby("interval_start_utc"):
@@ -124,9 +124,9 @@ def test_the_curve_falls_and_its_file_has_whole_steps(homes: Workspace) -> None:
 
 
 def test_a_reserve_that_is_bid_is_kept_out_of_the_curve(homes: Workspace) -> None:
-    told(homes, "day ahead")
+    stated(homes, "day ahead")
     free = homes.warehouse.read("out_bid_curve")
-    told(homes, "FCR", "day ahead", at=NOW + timedelta(minutes=1))
+    stated(homes, "FCR", "day ahead", at=NOW + timedelta(minutes=1))
     held = homes.warehouse.read("out_bid_curve")
     held = held[held["as_of_utc"] > free["as_of_utc"].max()]
     night = [f"{TOMORROW}T{hour}:00Z" for hour in (20, 21)]
@@ -139,11 +139,11 @@ def test_a_reserve_that_is_bid_is_kept_out_of_the_curve(homes: Workspace) -> Non
 
 def test_what_a_zone_does_not_have_is_refused(homes: Workspace) -> None:
     with pytest.raises(UsageError, match="zone DE-LU has FCR, aFRR up, aFRR down, day ahead"):
-        told(homes, "DC low")
+        stated(homes, "DC low")
 
 
 def test_before_anything_is_known_there_is_no_bid_and_a_reason(homes: Workspace) -> None:
-    result = told(homes, "FCR", at=AS_OF - timedelta(days=400))
+    result = stated(homes, "FCR", at=AS_OF - timedelta(days=400))
     assert result.exit_code == 3 and "FCR: no plan for 2024-03-21: no battery" in result.message
     assert homes.warehouse.read("out_bid").empty
 
@@ -152,9 +152,9 @@ def test_the_command_answers_in_json_and_takes_own_products(homes: Workspace) ->
     own = homes.root / "own.toml"
     own.write_text(small(FILE.read_text(encoding="utf-8")), encoding="utf-8")
     call = ["bid", "-w", str(homes.root), "--date", str(TOMORROW), "--as-of", NOW.isoformat()]
-    told_of = CliRunner().invoke(app, [*call, "--product", "FCR", "--products", str(own), "--json"])
-    assert told_of.exit_code == 0, told_of.output
-    (stage,) = json.loads(told_of.stdout)["stages"]
+    stated_of = CliRunner().invoke(app, [*call, "--product", "FCR", "--products", str(own), "--json"])
+    assert stated_of.exit_code == 0, stated_of.output
+    (stage,) = json.loads(stated_of.stdout)["stages"]
     assert sum(row["quantity_mw"] > 0.0 for row in stage["tables"]["reserve"]) == 2
     assert CliRunner().invoke(app, [*call, "--points", "4"]).exit_code != 0
 
@@ -173,8 +173,8 @@ def garage_sessions() -> pd.DataFrame:
     kept = [own.assign(day=day) for day, own in days.items() if date(2020, 3, 1) <= day.date() < GARAGE]
     rows = pd.concat(kept, ignore_index=True)
     local = {
-        name: rows["day"] + pd.to_timedelta(rows[f"{told}_h"], "h").dt.round("s")
-        for name, told in (("arrival_utc", "arrive"), ("departure_utc", "depart"))
+        name: rows["day"] + pd.to_timedelta(rows[f"{stated}_h"], "h").dt.round("s")
+        for name, stated in (("arrival_utc", "arrive"), ("departure_utc", "depart"))
     }
     utc = {
         name: each.dt.tz_localize("Europe/Berlin", ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")

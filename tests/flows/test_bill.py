@@ -41,8 +41,8 @@ def by_book(workspace: Workspace, name: str, *changes: tuple[str, str]) -> Works
     (workspace.root / "books").mkdir(exist_ok=True)
     (workspace.root / "books" / name).write_text(text, encoding="utf-8")
     settings = workspace.root / "v2g.toml"
-    told = settings.read_text(encoding="utf-8").replace('book = ""', f'book = "books/{name}"')
-    settings.write_text(told, encoding="utf-8")
+    output = settings.read_text(encoding="utf-8").replace('book = ""', f'book = "books/{name}"')
+    settings.write_text(output, encoding="utf-8")
     return Workspace.open(workspace.root)
 
 
@@ -80,7 +80,7 @@ def test_a_plug_is_billed_from_its_meter(workspace: Workspace) -> None:
     a_month(workspace, "car-1")
     workspace = by_book(workspace, "household_refund.toml")
     result = bills(Context.of(workspace, AFTER), FEBRUARY, battery="car-1")
-    told = lines(result, "battery car-1")
+    stated = lines(result, "battery car-1")
     # 28·1.5 = 42 kWh drawn at 00:00 local, 28·0.8 = 22.4 fed back at 17:30 local, all of it refunded.
     price = price_rows(FEBRUARY, 1).set_index("interval_start_utc")["price_eur_per_kwh"]
     night, evening = price["2025-01-31T23:00:00Z"], price["2025-02-01T16:00:00Z"]
@@ -94,8 +94,8 @@ def test_a_plug_is_billed_from_its_meter(workspace: Workspace) -> None:
     }  # fmt: skip
     vat = Decimal(str(sum(expected.values()) - expected["feed-in at spot"])).quantize(Decimal("0.01"))
     expected["VAT 19.00%"] = float((vat * Decimal("0.19")).quantize(Decimal("0.01"), "ROUND_HALF_UP"))
-    total = told.pop("total, Household, dynamic, fees refunded on what is fed back")
-    assert told == expected
+    total = stated.pop("total, Household, dynamic, fees refunded on what is fed back")
+    assert stated == expected
     assert total == pytest.approx(sum(expected.values()), abs=1e-9)
     assert result.exit_code == 0
 
@@ -182,16 +182,16 @@ def test_the_command_answers_in_json(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ([("rate = 0.19", "rate = 19")], r"household_spot.toml: vat.rate is 19: must lie in 0 … 1"),
         ([('"EUR"', '"GBP"')], r"household_spot.toml: currency is GBP: must be EUR"),
     ],
 )
 def test_a_wrong_book_is_told_when_the_workspace_is_opened(
-    workspace: Workspace, changes: list[tuple[str, str]], told: str
+    workspace: Workspace, changes: list[tuple[str, str]], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         by_book(workspace, "household_spot.toml", *changes)
 
 
@@ -212,8 +212,8 @@ def test_a_plan_is_made_and_kept_by_the_prices_of_its_book(depot: Workspace) -> 
     assert result.exit_code in (0, 3), result.message
     kept = depot.warehouse.read("out_plan_price").sort_values("interval_start_utc")
     slots = pd.DatetimeIndex(kept["interval_start_utc"])
-    told = plan_prices(Context.of(depot, AS_OF), DAY, nobody)
-    spot = pd.Series(told.market, index=told.slots).reindex(slots).to_numpy()
+    stated = plan_prices(Context.of(depot, AS_OF), DAY, nobody)
+    spot = pd.Series(stated.market, index=stated.slots).reindex(slots).to_numpy()
     known = np.isfinite(spot)
     assert depot.book is not None
     buy, sell = prices(depot.book, slots, spot)
@@ -224,9 +224,9 @@ def test_a_plan_is_made_and_kept_by_the_prices_of_its_book(depot: Workspace) -> 
 
 def test_a_book_without_spot_prices_plans_without_a_market(workspace: Workspace) -> None:
     fixed = by_book(workspace, "household_pv.toml", ("from = 2025-01-01", "from = 2020-01-01"))
-    told = plan_prices(Context.of(fixed, AS_OF), DAY, nobody)
-    assert (told.source, set(told.told)) == ("published", {"published"})
-    buy, sell = told.at_the_plug(Tariff())
+    stated = plan_prices(Context.of(fixed, AS_OF), DAY, nobody)
+    assert (stated.source, set(stated.slot_sources)) == ("published", {"published"})
+    buy, sell = stated.at_the_plug(Tariff())
     np.testing.assert_allclose(buy, 1.19 * (0.115 + 0.083 + 0.0205 + 0.0166 + 0.0265), atol=1e-12)
     np.testing.assert_allclose(sell, 0.0794 + 1.19 * (0.083 + 0.0205), atol=1e-12)
     assert _priced(Context.of(fixed, AS_OF), DAY) == market_day_bounds(DAY - timedelta(days=1), fixed.zone)[0]
@@ -244,8 +244,8 @@ def test_without_a_book_nothing_about_a_plan_changes(depot: Workspace) -> None:
     adders = {"import_adder_eur_per_kwh": 0.0, "vat": 0.0, "export_adder_eur_per_kwh": 0.0}
     options = {"tariff": adders, "plan": depot.settings.plan.model_dump(exclude={"gap_warning"})}
     assert inputs.parts["settings"] == hash_values(options)
-    told = inputs.prices
-    past = [table.to_numpy().tolist() for table in (told.past.table, told.past_bought.table)]
-    market = None if told.market is None else told.market.tolist()
-    parts = [str(told.slots[0]), len(told.slots), told.source, told.told, market, past]
+    stated = inputs.prices
+    past = [table.to_numpy().tolist() for table in (stated.past.table, stated.past_bought.table)]
+    market = None if stated.market is None else stated.market.tolist()
+    parts = [str(stated.slots[0]), len(stated.slots), stated.source, stated.slot_sources, market, past]
     assert inputs.parts["prices"] == hash_values(parts)

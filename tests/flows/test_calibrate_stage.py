@@ -47,14 +47,14 @@ def test_a_run_that_ends_in_the_middle_is_completed_by_the_next(one_by_one: Work
 
 
 def test_progress_and_throughput_are_told(one_by_one: Workspace) -> None:
-    told: list[tuple[int, int, float]] = []
+    noted: list[tuple[int, int, float]] = []
     result = calibrate(
         Context.of(one_by_one, NEXT_DAY),
         each=in_turn,
-        progress=lambda *values: told.append(values),
+        progress=lambda *values: noted.append(values),
     )
-    assert [(done, total) for done, total, _ in told] == [(1, 2), (2, 2)]
-    assert 0 < told[0][2] < told[1][2]
+    assert [(done, total) for done, total, _ in noted] == [(1, 2), (2, 2)]
+    assert 0 < noted[0][2] < noted[1][2]
     assert result.details["batteries_per_minute"] > 0
     assert "a minute" in result.message
 

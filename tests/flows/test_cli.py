@@ -166,9 +166,9 @@ def test_an_error_is_one_screen_that_names_the_thing_and_writes_nothing(
         assert part in flat or part in flat.replace(" ", "")
     assert row_counts(workspace) == before
 
-    told = run(*arguments, "--json")
-    assert told.code == code
-    error = json.loads(told.out)["error"]
+    result = run(*arguments, "--json")
+    assert result.code == code
+    error = json.loads(result.out)["error"]
     assert error["exit_code"] == code
     for part in parts:
         assert part in error["message"]
@@ -195,7 +195,7 @@ def test_shared_options_are_taken_on_both_sides_of_the_command(run: Run, workspa
     before = run("--workspace", workspace.root, "--json", "status")
     after = run("status", "--json", "--workspace", workspace.root)
     assert before.code == after.code == 0
-    first, second = (json.loads(told.out) for told in (before, after))
+    first, second = (json.loads(stated.out) for stated in (before, after))
     assert first.pop("disk") and second.pop("disk")  # others write on it meanwhile
     assert first == second
     assert {row["dataset"]: row["unchecked"] for row in json.loads(after.out)["data"]}["fleet"] == 2

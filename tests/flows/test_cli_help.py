@@ -54,8 +54,8 @@ def test_the_version_for_a_program(
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert not left.value.code
-    told = json.loads(capsys.readouterr().out)
-    assert told == {
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {
         "version": importlib.metadata.version("v2g-planner"),
         "code": source_hash(*ROOMS),
     }
@@ -115,7 +115,7 @@ def test_no_help_text_can_be_read_as_markup() -> None:
 def test_defaults_that_are_found_out_are_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words, told in (
+    for words, one in (
         (("status",), ("here", "now")),
         (("plan",), ("tomorrow",)),
         (("ingest",), ("the workspace's, where needed", "0.8 unless told")),
@@ -126,5 +126,5 @@ def test_defaults_that_are_found_out_are_told(
         with pytest.raises(SystemExit):
             cli.main()
         shown = " ".join(re.sub(r"[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
-        for text in told:
+        for text in one:
             assert re.sub(r"\s", "", text) in re.sub(r"\s", "", shown)

@@ -25,9 +25,9 @@ def test_a_suggestion_is_written_and_used(run: Run, workspace: Workspace, tmp_pa
     assert landed.code == 0, landed.err
     assert run("mapping", "suggest", file, "--out", toml).code == 2
     whole = run("mapping", "suggest", file, "--battery", "car-1", "--json")
-    told = json.loads(whole.out)
-    assert (whole.code, told["complete"], told["kind"], told["left_open"]) == (0, True, "telemetry", [])
-    assert 'constant = "car-1"' in told["mapping"]
+    answer = json.loads(whole.out)
+    assert (whole.code, answer["complete"], answer["kind"], answer["left_open"]) == (0, True, "telemetry", [])
+    assert 'constant = "car-1"' in answer["mapping"]
 
 
 def test_the_help_tells_every_key(run: Run) -> None:  # noqa: F811

@@ -61,36 +61,36 @@ def samples(voltage_v: float = 350.0) -> pd.DataFrame:
 
 
 def test_a_backup_brings_back_what_was_there(measured: Workspace, run: Run, tmp_path: Path) -> None:
-    code, told = run("backup", tmp_path / "backup.duckdb")
-    assert (code, told["rows"]["core_telemetry"]) == (0, 120)
+    code, answer = run("backup", tmp_path / "backup.duckdb")
+    assert (code, answer["rows"]["core_telemetry"]) == (0, 120)
     measured.warehouse.prune(samples_before=AS_OF.date(), raw_before=None, pruned_utc=AS_OF, dry_run=False)
-    code, told = run("restore", tmp_path / "backup.duckdb")
-    assert (code, told["rows"]["core_telemetry"]) == (0, 120)
+    code, answer = run("restore", tmp_path / "backup.duckdb")
+    assert (code, answer["rows"]["core_telemetry"]) == (0, 120)
     assert measured.warehouse.extent("telemetry").rows == 120
-    code, told = run("backup", tmp_path / "backup.duckdb")
-    assert (code, told["error"]["kind"]) == (2, "CopyError")
+    code, answer = run("backup", tmp_path / "backup.duckdb")
+    assert (code, answer["error"]["kind"]) == (2, "CopyError")
 
 
 def test_a_damaged_backup_is_a_failed_validation(workspace: Workspace, run: Run, tmp_path: Path) -> None:
     (tmp_path / "backup.duckdb").write_bytes(b"no database" * 1000)
     before = (workspace.root / "warehouse.duckdb").read_bytes()
-    code, told = run("restore", tmp_path / "backup.duckdb")
-    assert (code, told["error"]["kind"]) == (4, "DamagedError")
+    code, answer = run("restore", tmp_path / "backup.duckdb")
+    assert (code, answer["error"]["kind"]) == (4, "DamagedError")
     assert (workspace.root / "warehouse.duckdb").read_bytes() == before
 
 
 def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace, run: Run) -> None:
     late = ("--as-of", (AS_OF + timedelta(days=40)).isoformat())
-    code, told = run("retention", *late)
-    assert (code, [row["rows"] for row in told["deleted"]]) == (0, [0, 0, 0])
+    code, answer = run("retention", *late)
+    assert (code, [row["rows"] for row in answer["deleted"]]) == (0, [0, 0, 0])
     settings = measured.root / "v2g.toml"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(re.sub(r"# ?samples_days.*", "samples_days = 31", text), encoding="utf-8")
-    code, told = run("retention", "--dry-run", *late)
-    assert [row["rows"] for row in told["deleted"]] == [120, 0, 0]
+    code, answer = run("retention", "--dry-run", *late)
+    assert [row["rows"] for row in answer["deleted"]] == [120, 0, 0]
     assert measured.warehouse.extent("telemetry").rows == 120
-    code, told = run("retention", "--raw-days", "10", *late)
-    assert [(row["table"], row["rows"]) for row in told["deleted"]] == [
+    code, answer = run("retention", "--raw-days", "10", *late)
+    assert [(row["table"], row["rows"]) for row in answer["deleted"]] == [
         ("core_telemetry", 120), ("raw_telemetry", 120), ("out_twin_residual", 0),
     ]  # fmt: skip
     assert measured.warehouse.extent("telemetry").rows == 0
@@ -98,25 +98,25 @@ def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace,
 
 
 def test_snapshot_and_export_write_where_they_are_told(measured: Workspace, run: Run, tmp_path: Path) -> None:
-    code, told = run("snapshot")
-    assert (code, told["snapshot"]) == (0, str(measured.exports / "snapshot.duckdb"))
-    with duckdb.connect(told["snapshot"], read_only=True) as connection:
+    code, answer = run("snapshot")
+    assert (code, answer["snapshot"]) == (0, str(measured.exports / "snapshot.duckdb"))
+    with duckdb.connect(answer["snapshot"], read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM core_telemetry").fetchall() == [(120,)]
-    code, told = run("export", "--parquet", tmp_path / "lake", "--table", "core_telemetry")
-    assert (code, told["tables"]) == (0, [{"table": "core_telemetry", "rows": 120, "files": 1}])
-    code, told = run("export", "--parquet", tmp_path / "lake", "--table", "core_telemetri")
-    assert (code, told["error"]["kind"]) == (2, "UnknownTableError")
+    code, answer = run("export", "--parquet", tmp_path / "lake", "--table", "core_telemetry")
+    assert (code, answer["tables"]) == (0, [{"table": "core_telemetry", "rows": 120, "files": 1}])
+    code, answer = run("export", "--parquet", tmp_path / "lake", "--table", "core_telemetri")
+    assert (code, answer["error"]["kind"]) == (2, "UnknownTableError")
 
 
 def test_an_older_warehouse_names_the_command_that_brings_it_forward(workspace: Workspace, run: Run) -> None:
     with duckdb.connect(str(workspace.root / "warehouse.duckdb")) as connection:
         connection.execute("UPDATE meta_schema SET version = 1")
-    code, told = run("status")
-    assert (code, told["error"]["kind"]) == (2, "SchemaVersionError")
-    assert "v2g migrate" in told["error"]["message"]
-    code, told = run("migrate")
-    assert (code, told["found"]) == (0, 1)
-    assert run("migrate")[1]["found"] == told["version"]
+    code, answer = run("status")
+    assert (code, answer["error"]["kind"]) == (2, "SchemaVersionError")
+    assert "v2g migrate" in answer["error"]["message"]
+    code, answer = run("migrate")
+    assert (code, answer["found"]) == (0, 1)
+    assert run("migrate")[1]["found"] == answer["version"]
     assert run("status")[0] == 0
 
 

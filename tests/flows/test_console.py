@@ -49,9 +49,9 @@ def assert_whole(table: Records, width: int) -> None:
     keys = list(dict.fromkeys(key for row in table.rows for key in row))
     cells = [_cell(row.get(key)) for row in table.rows for key in keys]
     headings = [_heading(key) for key in keys]
-    told = marks(lines)
+    stated = marks(lines)
     as_grid, as_records = (marks([table.title, *cells, *headings * times]) for times in (1, len(table.rows)))
-    assert told in (as_grid, as_records)
+    assert stated in (as_grid, as_records)
     if width == WIDTHS[-1]:
         assert len(lines) == 2 + len(table.rows)
         for row, line in zip(table.rows, lines[2:], strict=True):
@@ -137,10 +137,10 @@ HOSTILE = [
 @pytest.mark.parametrize("width", [1, 2, 10, *WIDTHS])
 def test_what_data_says_is_shown_as_it_is(width: int) -> None:
     rows = [{"battery_id": text, text: 1.5, "note": f"{text} {text}"} for text in HOSTILE]
-    told = "".join(drawn(Records(HOSTILE[0], rows), max(width, 2)))
-    assert not re.search(r"[\x00-\x08\x0b-\x1f]", told)
-    assert "❌" not in told
-    assert told.count(":") >= 2 * 4
+    message = "".join(drawn(Records(HOSTILE[0], rows), max(width, 2)))
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", message)
+    assert "❌" not in message
+    assert message.count(":") >= 2 * 4
     if width >= 40:
         for table in (
             Records("t", rows),
@@ -162,8 +162,8 @@ def test_messages_titles_paths_and_errors_are_no_markup(capsys: pytest.CaptureFi
     console.show_stages(console.make_console(), [result])
     console.show_tables(console.make_console(), {text: []})
     console.show_problem(Problem(kind="E", message=text, hint=text, exit_code=2), as_json=False)
-    with console.working(text) as told:
-        told(text)
+    with console.working(text) as progress:
+        progress(text)
     printed = capsys.readouterr()
     assert printed.out.count(written) == 5
     assert printed.err.count(written) == 2
@@ -212,5 +212,5 @@ def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_folded_ones(tmp_path: Pat
     assert child.wait() == 0
     lines = re.sub(r"\x1b\[[0-9;]*m", "", read.decode()).replace("\r", "").splitlines()
     assert max(map(len, lines)) <= 40
-    told = [" ".join(" ".join(lines[at : at + 3]).split()) for at in range(len(lines))]
-    assert any(message in line.replace(" message", "") for line in told)
+    text = [" ".join(" ".join(lines[at : at + 3]).split()) for at in range(len(lines))]
+    assert any(message in line.replace(" message", "") for line in text)

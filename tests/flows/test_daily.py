@@ -45,13 +45,13 @@ def test_the_daily_run_ends_in_reports_and_no_server_is_left(depot: Workspace, t
     with sqlite3.connect(workspace.prefect_home / "prefect.db") as database:
         flow_runs = dict(database.execute("select name, state_type from flow_run").fetchall())
         tasks = [name for (name,) in database.execute("select name from task_run")]
-        told = " ".join(text for (text,) in database.execute("select message from log"))
+        message = " ".join(text for (text,) in database.execute("select message from log"))
         artifacts = {key for (key,) in database.execute("select key from artifact")}
     assert {name.split()[0] for name in flow_runs} == {"daily", *stages}
     assert all(f"{DAY} DE-LU · depot" in name for name in flow_runs if name.split()[0] in ("daily", "plan"))
     assert set(flow_runs.values()) == {"COMPLETED"}
     assert [name for name in tasks if name.startswith("calibrate from")] == ["calibrate from car-1"]
-    assert "calibrate: 2 batteries (2 prior), 2 of them unchanged" in told
+    assert "calibrate: 2 batteries (2 prior), 2 of them unchanged" in message
     assert {"plan-modes", "calibrate-calibrations", "publish"} <= artifacts
 
     assert processes_of(workspace.prefect_home) == []

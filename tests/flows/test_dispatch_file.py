@@ -95,23 +95,23 @@ def test_alone_chargers_keep_the_limit_of_every_site_above_and_leave_the_other_l
 @pytest.mark.parametrize(
     "spoilt",
     [
-        lambda told: told.pop("stays"),
-        lambda told: told.update(format=2),
-        lambda told: told["stays"][0].update(first_slot="2024-03-20T10:00:00"),
-        lambda told: told["stays"][0]["slots"]["power_kw"].pop(),
-        lambda told: told["stays"][0]["slots"]["power_kw"].__setitem__(0, None),
-        lambda told: told["plugs"][0].update(evse_number=1),
-        lambda told: told["stays"].append(None),
+        lambda answer: answer.pop("stays"),
+        lambda answer: answer.update(format=2),
+        lambda answer: answer["stays"][0].update(first_slot="2024-03-20T10:00:00"),
+        lambda answer: answer["stays"][0]["slots"]["power_kw"].pop(),
+        lambda answer: answer["stays"][0]["slots"]["power_kw"].__setitem__(0, None),
+        lambda answer: answer["plugs"][0].update(evse_number=1),
+        lambda answer: answer["stays"].append(None),
     ],
 )
 def test_what_is_no_plan_is_refused_by_its_name(planned: Workspace, spoilt: object) -> None:
     context = Context.of(planned, AS_OF)
     header = plan_in_force(context.known, ZONE, DAY)
     assert header is not None
-    told = json.loads(text_of(plan_file(context, header)))
-    spoilt(told)  # type: ignore[operator]
+    answer = json.loads(text_of(plan_file(context, header)))
+    spoilt(answer)  # type: ignore[operator]
     with pytest.raises(PlanFileError, match=r"odd\.json"):
-        plan_of(json.dumps(told).encode(), "odd.json")
+        plan_of(json.dumps(answer).encode(), "odd.json")
     for data in (b"", b"[1]", b"{" * 100_000, b"\xff"):
         with pytest.raises(PlanFileError, match=r"odd\.json"):
             plan_of(data, "odd.json")

@@ -81,11 +81,11 @@ def disputed_depot(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFact
     for dataset, rows in foreign_record().items():
         put(workspace, dataset, rows)
     assert check(Context.of(workspace, AS_OF)).exit_code == 0
-    told = calibrate(Context.of(workspace, AS_OF))
-    assert told.details["disputed"].keys() == {CAR}
-    assert f"disputed: {CAR} ({told.details['disputed'][CAR]})" in told.message
+    answer = calibrate(Context.of(workspace, AS_OF))
+    assert answer.details["disputed"].keys() == {CAR}
+    assert f"disputed: {CAR} ({answer.details['disputed'][CAR]})" in answer.message
     again = calibrate(Context.of(workspace, AS_OF))
-    assert (again.details["reused"], again.details["disputed"]) == (2, told.details["disputed"])
+    assert (again.details["reused"], again.details["disputed"]) == (2, answer.details["disputed"])
     return workspace.root
 
 
@@ -190,10 +190,10 @@ def test_a_car_without_an_answer_does_not_blank_the_fleets_wear(depot: Workspace
     modes = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"]})
     cars = depot.warehouse.read("out_plan_car", where={"plan_id": result.details["plan_id"]})
     assert modes["wear_twin_cars"].tolist() == [2, 2, 2]
-    told = cars.groupby("mode")["wear_twin_eur"].sum()
+    stated = cars.groupby("mode")["wear_twin_eur"].sum()
     assert cars.loc[cars["battery_id"] == "car-3", "wear_twin_eur"].isna().all()
     for _, row in modes.iterrows():
-        assert row["wear_twin_eur"] == pytest.approx(told[row["mode"]])
+        assert row["wear_twin_eur"] == pytest.approx(stated[row["mode"]])
     assert {row["wear_twin_cars"] for row in result.tables["modes"]} == {"2 of 3"}
     page = publish_run(depot, result.details["plan_id"])[0].read_text(encoding="utf-8")
     assert page.count("(2 of 3 cars)") == 3

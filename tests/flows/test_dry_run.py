@@ -72,10 +72,10 @@ def test_all_faults_of_a_file_are_told_at_once(workspace: Workspace, tmp_path: P
     rows.loc[241, "voltage_v"] = 362.0
     rows = rows.rename(columns={"temperature_degc": "temprature_degc"})
     before = traces(workspace.root)
-    code, told = faults_of(workspace, "telemetry", written(tmp_path, rows))
+    code, answer = faults_of(workspace, "telemetry", written(tmp_path, rows))
     assert code == 4
     assert traces(workspace.root) == before
-    found = {(row["what"], row["row"], row["column"], row["value"]) for row in told}
+    found = {(row["what"], row["row"], row["column"], row["value"]) for row in answer}
     assert {
         ("refused", None, "temprature_degc", None),
         ("refused", 10, "voltage_v", "35o.1"),
@@ -85,9 +85,9 @@ def test_all_faults_of_a_file_are_told_at_once(workspace: Workspace, tmp_path: P
         ("set aside", 50, "battery_id", "car-9"),
         ("set aside", 60, "voltage_v", "3.5"),
     } <= found
-    assert {row["row"] for row in told if row["what"] == "repeated"} == {241}
-    assert {80, 242} <= {row["row"] for row in told if row["what"] == "set aside"}
-    (misnamed,) = [row for row in told if row["column"] == "temprature_degc" and row["what"] == "refused"]
+    assert {row["row"] for row in answer if row["what"] == "repeated"} == {241}
+    assert {80, 242} <= {row["row"] for row in answer if row["what"] == "set aside"}
+    (misnamed,) = [row for row in answer if row["column"] == "temprature_degc" and row["what"] == "refused"]
     assert "did you mean 'temperature_degc'?" in misnamed["reason"]
 
 
@@ -95,12 +95,12 @@ def test_what_is_missing_altogether_does_not_hide_the_rest(workspace: Workspace,
     rows = fleet_rows().drop(columns=["cells_series", "chemistry"]).astype(object)
     rows.loc[0, "soc_min"] = "ten"
     rows.loc[1, "efficiency_charge"] = 1.4
-    code, told = faults_of(workspace, "fleet", written(tmp_path, rows))
+    code, answer = faults_of(workspace, "fleet", written(tmp_path, rows))
     assert code == 4
-    assert {row["column"] for row in told if "is missing" in row["reason"]} >= {"cells_series", "chemistry"}
-    assert ("soc_min", 1, "ten") in {(row["column"], row["row"], row["value"]) for row in told}
-    assert ("efficiency_charge", 2) in {(row["column"], row["row"]) for row in told}
-    notes = {row["column"] for row in told if row["what"] == "note"}
+    assert {row["column"] for row in answer if "is missing" in row["reason"]} >= {"cells_series", "chemistry"}
+    assert ("soc_min", 1, "ten") in {(row["column"], row["row"], row["value"]) for row in answer}
+    assert ("efficiency_charge", 2) in {(row["column"], row["row"]) for row in answer}
+    notes = {row["column"] for row in answer if row["what"] == "note"}
     assert {"cells_series", "chemistry"} <= notes
 
 
@@ -109,16 +109,16 @@ def test_rows_that_stand_for_themselves_are_set_aside_one_by_one(
 ) -> None:
     rows = session_rows().astype(object)
     rows.loc[1, "arrival_soc"] = "unavailable"
-    code, told = faults_of(workspace, "sessions", written(tmp_path, rows))
-    assert (code, [(row["what"], row["row"], row["value"]) for row in told]) == (
+    code, answer = faults_of(workspace, "sessions", written(tmp_path, rows))
+    assert (code, [(row["what"], row["row"], row["value"]) for row in answer]) == (
         0, [("set aside", 2, "unavailable")],
     )  # fmt: skip
     prices = price_rows(DAY, 1).astype(object)
     prices.loc[3, "price_eur_per_kwh"] = "n/e"
     prices.loc[5, "interval_start_utc"] = "soon"
-    code, told = faults_of(workspace, "prices", written(tmp_path, prices))
+    code, answer = faults_of(workspace, "prices", written(tmp_path, prices))
     assert code == 0
-    assert {(row["what"], row["row"]) for row in told} == {("set aside", 4), ("set aside", 6)}
+    assert {(row["what"], row["row"]) for row in answer} == {("set aside", 4), ("set aside", 6)}
 
 
 def test_it_answers_what_the_real_commands_would(workspace: Workspace, tmp_path: Path) -> None:
@@ -180,12 +180,12 @@ def test_a_mapped_file_is_tried_likewise(workspace: Workspace, tmp_path: Path) -
     toml = tmp_path / "m.toml"
     toml.write_text('[columns.voltage_v]\nfrom = "U"\n[columns.current_a]\nfrom = "I"\n', encoding="utf-8")
     meant = load_mapping(toml, "telemetry")
-    code, told = faults_of(
+    code, answer = faults_of(
         workspace, "telemetry", written(tmp_path, rows), source=meant.source, options=meant.options
     )
     assert code == 4
     assert {("refused", 5, "U", "3x"), ("refused", 6, "I", "--x")} <= {
-        (row["what"], row["row"], row["column"], row["value"]) for row in told
+        (row["what"], row["row"], row["column"], row["value"]) for row in answer
     }
 
 
@@ -196,9 +196,9 @@ def test_the_command_answers_a_program(run: Run, workspace: Workspace, tmp_path:
         "ingest", "telemetry", written(tmp_path, rows), "--dry-run", "--json", "-w", workspace.root,
         "--as-of", AS_OF.isoformat(),
     )  # fmt: skip
-    (told,) = json.loads(answer.out)["stages"]
-    assert (answer.code, told["exit_code"], told["written"]) == (4, 4, False)
-    assert [row["row"] for row in told["tables"]["faults"] if row["what"] == "refused"] == [4]
+    (content,) = json.loads(answer.out)["stages"]
+    assert (answer.code, content["exit_code"], content["written"]) == (4, 4, False)
+    assert [row["row"] for row in content["tables"]["faults"] if row["what"] == "refused"] == [4]
     assert run("ingest", "telemetry", "--dry-run", "-w", workspace.root).code == 2
 
 
@@ -206,9 +206,9 @@ def test_a_semicolon_is_told_with_the_key_that_reads_it(workspace: Workspace, tm
     put(workspace, "sessions", session_rows())
     file = tmp_path / "s.csv"
     session_rows().to_csv(file, index=False, sep=";")
-    code, told = faults_of(workspace, "sessions", file)
+    code, answer = faults_of(workspace, "sessions", file)
     assert code == 4
-    assert '`delimiter = ";"`' in told[0]["reason"]
+    assert '`delimiter = ";"`' in answer[0]["reason"]
 
 
 @pytest.mark.parametrize("naive", [1, 2, 3])
@@ -221,9 +221,9 @@ def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
         rows[column] = [one.removesuffix("Z") if row < naive else one for row, one in enumerate(stamps)]
     file = written(tmp_path, rows)
     code, faults = faults_of(workspace, "sessions", file)
-    told = {(row["row"], row["column"]) for row in faults if "has no offset from UTC" in row["reason"]}
-    rows_told = range(1, naive + 1) if naive < 3 else [1]  # of a whole column the first stands for all
-    assert told == {(row, column) for row in rows_told for column in ("arrival_utc", "departure_utc")}
+    stated = {(row["row"], row["column"]) for row in faults if "has no offset from UTC" in row["reason"]}
+    rows_reported = range(1, naive + 1) if naive < 3 else [1]  # of a whole column the first stands for all
+    assert stated == {(row, column) for row in rows_reported for column in ("arrival_utc", "departure_utc")}
     refused = {row["column"] for row in faults if row["what"] == "refused"}
     if naive == 1:
         assert not refused

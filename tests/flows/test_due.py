@@ -28,7 +28,7 @@ class World:
         self.priced: dict[date, datetime] = {}
         self.plans: dict[date, tuple[str, datetime]] = {}
         self.done: list[tuple[datetime, Job]] = []
-        self.told: list[str] = []
+        self.stated: list[str] = []
 
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(market_timezone(self.zone)))
@@ -56,7 +56,7 @@ class World:
 
     def look(self, now: datetime) -> list[Job]:
         """What one alarm does."""
-        self.told += skipped(self.settings, self.zone, now, self.situation(now))
+        self.stated += skipped(self.settings, self.zone, now, self.situation(now))
         jobs: list[Job] = []
         while True:
             moment = now + len(jobs) * timedelta(seconds=1)
@@ -125,7 +125,7 @@ def test_over_a_year_nothing_is_missed_and_nothing_doubled(zone: str) -> None:
     timezone = ZoneInfo(market_timezone(zone))
     assert all(world.plans[day][0] == "published" for day in days)
     assert all(world.plans[day][1] < datetime.combine(day, time(), timezone) for day in days)
-    assert world.told == []
+    assert world.stated == []
 
 
 def test_prices_that_are_late_are_asked_for_until_they_are_out() -> None:
@@ -151,15 +151,15 @@ def test_a_machine_that_was_off_plans_what_still_runs_first_and_says_what_it_ski
     for now in year(zone, date(2026, 3, 28)):
         if now < off:
             world.look(now)
-    assert world.told == []
+    assert world.stated == []
     jobs = [(job.name, job.day) for job in world.look(on)]
     today = date(2026, 3, 30)
     assert jobs == [
         ("replan", today), ("inbox", None), ("fetch", today), ("replan", None), ("realise", None),
         ("maintain", None),
     ]  # fmt: skip
-    assert world.told[0] == "nothing ran from 2026-03-27 09:00 to 2026-03-30 10:07 UTC"
-    assert world.told[1:] == [
+    assert world.stated[0] == "nothing ran from 2026-03-27 09:00 to 2026-03-30 10:07 UTC"
+    assert world.stated[1:] == [
         "2026-03-28 was never planned, and is over",
         "2026-03-29 was never planned, and is over",
         "realise: one run now does for 3",

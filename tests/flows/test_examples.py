@@ -27,8 +27,8 @@ def ran(name: str, *words: str) -> str:
 
 
 def test_every_example_is_run_here() -> None:
-    told = Path(__file__).read_text(encoding="utf-8")
-    assert [file.name for file in EXAMPLES.glob("*.py") if f'ran("{file.name}"' not in told] == []
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [file.name for file in EXAMPLES.glob("*.py") if f'ran("{file.name}"' not in text] == []
 
 
 def test_a_fleet_is_planned_from_a_script() -> None:
@@ -37,10 +37,10 @@ def test_a_fleet_is_planned_from_a_script() -> None:
 
 
 def test_a_plan_is_held_to_own_constraints() -> None:
-    *told, refused = ran("add_a_constraint.py").splitlines()
-    power = [float(re.search(r"at most +([\d.]+) kW", line)[1]) for line in told]  # type: ignore[index]
-    fed = [float(re.search(r"([\d.]+) kWh fed", line)[1]) for line in told]  # type: ignore[index]
-    euros = [float(line.split()[-2]) for line in told]
+    *stated, refused = ran("add_a_constraint.py").splitlines()
+    power = [float(re.search(r"at most +([\d.]+) kW", line)[1]) for line in stated]  # type: ignore[index]
+    fed = [float(re.search(r"([\d.]+) kWh fed", line)[1]) for line in stated]  # type: ignore[index]
+    euros = [float(line.split()[-2]) for line in stated]
     assert power[0] > 5.0 >= max(power[1:])
     assert fed == [0.0, 0.0, 3.0]
     assert euros[0] >= euros[1] > euros[2]
@@ -49,6 +49,6 @@ def test_a_plan_is_held_to_own_constraints() -> None:
 
 @pytest.mark.parametrize("battery_id", ["car-1"])
 def test_a_twin_is_inspected(depot: Workspace, battery_id: str) -> None:
-    told = ran("inspect_a_twin.py", str(depot.root), battery_id)
-    assert told.startswith(f"{battery_id}: ")
-    assert "V" in told.splitlines()[-1]
+    answer = ran("inspect_a_twin.py", str(depot.root), battery_id)
+    assert answer.startswith(f"{battery_id}: ")
+    assert "V" in answer.splitlines()[-1]

@@ -97,10 +97,10 @@ def test_a_plan_that_meets_a_damaged_block_ends_with_4_and_names_the_newest_back
 
 def test_a_backup_is_checked_by_name(depot: Workspace, run: Run, tmp_path: Path) -> None:
     backup = tmp_path / "b.duckdb"
-    code, told = run(depot.root, "backup", backup)
+    code, answer = run(depot.root, "backup", backup)
     assert code == 0
     code, checked = run(depot.root, "backup", "--check", backup)
-    assert (code, checked["rows"]) == (0, told["rows"])
+    assert (code, checked["rows"]) == (0, answer["rows"])
     flip(backup, HEADERS + 4321)
     assert run(depot.root, "backup", "--check", backup)[0] == 4
     assert run(depot.root, "backup", "--check", tmp_path)[0] == 2

@@ -69,17 +69,17 @@ def test_tonight_and_tomorrow_are_planned_without_a_word(home: Workspace) -> Non
     result = plan(Context.of(home, AS_OF), DAY)
     assert result.details["expected_stays"] == 2
     assert "expected and not told: stays 2, cars 1" in result.message
-    told = home.warehouse.read("out_expected_stay").set_index("session_id")
+    known_rows = home.warehouse.read("out_expected_stay").set_index("session_id")
     tonight, tomorrow = (f"expected:car-1:{DAY - timedelta(days=1)}", f"expected:car-1:{DAY}")
-    assert list(told.index) == [tonight, tomorrow]
-    assert told["probability"].between(0.9, 1.0).all()
-    assert (told["days"] == 40).all()
+    assert list(known_rows.index) == [tonight, tomorrow]
+    assert known_rows["probability"].between(0.9, 1.0).all()
+    assert (known_rows["days"] == 40).all()
     departures = home.warehouse.read("out_plan_departure", where={"mode": "ordered"}).set_index("session_id")
     assert departures["missing_kwh"].max() < 1e-6
     left = departures.loc[tonight, "departure_utc"]
-    assert left <= told.loc[tonight, "departure_utc_q10"] + pd.Timedelta(minutes=1)
+    assert left <= known_rows.loc[tonight, "departure_utc_q10"] + pd.Timedelta(minutes=1)
     slots = home.warehouse.read("out_plan_slot", where={"mode": "ordered", "plugged": True})
-    assert slots["interval_start_utc"].min() >= told.loc[tonight, "arrival_utc_q50"].floor("15min")
+    assert slots["interval_start_utc"].min() >= known_rows.loc[tonight, "arrival_utc_q50"].floor("15min")
     first = home.warehouse.read("out_plan").iloc[0]
     assert first["end_utc"] >= departures.loc[tomorrow, "departure_utc"]
 
@@ -123,10 +123,10 @@ def test_two_expected_stays_never_overlap(home: Workspace) -> None:
 
 
 def test_a_stay_that_is_told_beyond_the_last_price_counts_too(home: Workspace) -> None:
-    told = lived(DAY + timedelta(days=1), 1, arrival="04:00").assign(
+    stated = lived(DAY + timedelta(days=1), 1, arrival="04:00").assign(
         arrival_utc=f"{DAY + timedelta(days=1)}T04:00Z", departure_utc=f"{DAY + timedelta(days=1)}T09:00Z"
     )
-    put(home, "sessions", told, as_of=AS_OF)
+    put(home, "sessions", stated, as_of=AS_OF)
     check(Context.of(home, AS_OF))
     inputs = read_inputs(Context.of(home, AS_OF), DAY)
     assert not inputs.left_out

@@ -26,13 +26,13 @@ def test_a_car_that_draws_what_it_likes_has_the_others_held_back_at_once(tmp_pat
     depot.minutes(30)
     assert sum(depot.powers().values()) <= 16.0
     assert depot.powers() == {1: 11.0, 2: 5.0, 3: 0.0}, "who is to leave with less has more slack"
-    told = {one["battery_id"]: one["problem"] for one in depot.told("curtailed")}
-    assert told.keys() == {"CAR2", "CAR3"}
-    assert "site depot would draw 6.0 kW too much (DEPOT-1 does not follow)" in told["CAR3"]
+    stated = {one["battery_id"]: one["problem"] for one in depot.stated("curtailed")}
+    assert stated.keys() == {"CAR2", "CAR3"}
+    assert "site depot would draw 6.0 kW too much (DEPOT-1 does not follow)" in stated["CAR3"]
     del depot.draws[1]
     depot.minutes(1)
     assert depot.desk.guard.up.held == {}, "there is room again"
-    behind = sum(float(one["problem"].split(", ")[1].split()[0]) for one in depot.told("let go"))
+    behind = sum(float(one["problem"].split(", ")[1].split()[0]) for one in depot.stated("let go"))
     assert behind == pytest.approx(6.0 * 31 / 60, abs=0.3)
     assert "behind its plan" in json.loads((tmp_path / "gateway" / "replan.json").read_text())["why"]
 
@@ -151,7 +151,7 @@ def test_a_guest_is_held_back_and_a_site_that_nobody_can_help_is_told(tmp_path: 
     depot.draws = {1: 9.0, 2: 9.0}
     depot.begin()
     depot.minutes(3)
-    (one,) = depot.told("site above its limit")
+    (one,) = depot.stated("site above its limit")
     assert one["site_id"] == "depot"
     assert "18.0 kW where 8.0 kW" in one["problem"]
     assert "DEPOT-1, DEPOT-2 do not follow" in one["problem"]

@@ -76,8 +76,8 @@ def test_killed_and_started_again_the_limit_is_kept(tmp_path: Path) -> None:
     port = free_port()
 
     async def day() -> None:
-        told = ("--speed", str(SPEED))
-        process = started(tmp_path, port, *told, "--as-of", START.isoformat())
+        stated = ("--speed", str(SPEED))
+        process = started(tmp_path, port, *stated, "--as-of", START.isoformat())
         try:
             await heard(process, port)
             all_of = stations(plan, f"ws://127.0.0.1:{port}", Fault.GREEDY)
@@ -87,7 +87,7 @@ def test_killed_and_started_again_the_limit_is_kept(tmp_path: Path) -> None:
             process.kill()
             process.wait()
             (tmp_path / "exports").rename(tmp_path / "away")
-            process = started(tmp_path, port, *told, "--as-of", all_of[1].clock.true.isoformat())
+            process = started(tmp_path, port, *stated, "--as-of", all_of[1].clock.true.isoformat())
             await heard(process, port)
             await until(lambda: all(one.connected.is_set() for one in all_of), 30)
             since = all_of[1].clock.true

@@ -30,12 +30,14 @@ def test_what_is_made_up_is_told_for_its_quarter_hour_alone() -> None:
     one = Transaction(station=station(1), evse=1, tx="t", number=1, start=START.timestamp())
     stays = of_stay(one, Found(plan=plan, stay=plan.stays[0]), plan.plugs[0], Station())
     slot = START.timestamp() + 900
-    told = stays.told(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
-    asked = [told.asks(START + timedelta(minutes=m)) for m in (1, 14, 16, 29, 31, 46)]
+    stated = stays.stated(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
+    asked = [stated.asks(START + timedelta(minutes=m)) for m in (1, 14, 16, 29, 31, 46)]
     assert asked == [4.0, 4.0, 9.0, 9.0, 2.0, -3.0]
     few = Station(most_periods=3)
-    assert stays.told(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16)) == 4.0
-    held = stays.told(Station(), Curb(most_kw=3.0, least_kw=-1.0))
+    assert (
+        stays.stated(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16)) == 4.0
+    )
+    held = stays.stated(Station(), Curb(most_kw=3.0, least_kw=-1.0))
     assert [held.asks(START + timedelta(minutes=m)) for m in (1, 31, 46)] == [3.0, 2.0, -1.0]
 
 

@@ -30,15 +30,15 @@ def scores(workspace: Workspace, run_id: str) -> pd.Series:
 
 
 @pytest.fixture(scope="module")
-def told(made: Workspace) -> tuple[Workspace, pd.Series]:  # noqa: F811
+def scored(made: Workspace) -> tuple[Workspace, pd.Series]:  # noqa: F811
     context = Context.of(made, AS_OF)
     result = forecast_report(context, FIRST, LAST, progress)
     assert {"scores", "by hour", "by week", "probability of plugging in"} == set(result.tables)
     return made, scores(made, context.run_id)
 
 
-def test_the_error_and_the_coverage_are_those_of_the_rows(told: tuple[Workspace, pd.Series]) -> None:
-    workspace, found = told
+def test_the_error_and_the_coverage_are_those_of_the_rows(scored: tuple[Workspace, pd.Series]) -> None:
+    workspace, found = scored
     days = [FIRST + timedelta(days=number) for number in range(3)]
     errors, held = [], []
     prices = workspace.warehouse.read("core_price").set_index("interval_start_utc")["price_eur_per_kwh"]
@@ -56,8 +56,8 @@ def test_the_error_and_the_coverage_are_those_of_the_rows(told: tuple[Workspace,
     assert found["price", "all", "kendall_tau"] > 0.25  # five hours of 24 are dear, the rest is noise
 
 
-def test_the_pool_and_the_stays_are_scored_by_what_came(told: tuple[Workspace, pd.Series]) -> None:
-    _, found = told
+def test_the_pool_and_the_stays_are_scored_by_what_came(scored: tuple[Workspace, pd.Series]) -> None:
+    _, found = scored
     assert found["pool_cars", "all", "coverage"] == 1.0
     assert found["pool_cars", "hour 00", "told"] == found["pool_cars", "hour 00", "came"] == 2.0
     assert found["pool_cars", "hour 12", "came"] == 0.0
@@ -68,9 +68,9 @@ def test_the_pool_and_the_stays_are_scored_by_what_came(told: tuple[Workspace, p
 
 
 def test_what_was_issued_counts_and_a_second_report_writes_the_same(
-    told: tuple[Workspace, pd.Series],
+    scored: tuple[Workspace, pd.Series],
 ) -> None:
-    workspace, found = told
+    workspace, found = scored
     before = workspace.warehouse.read("out_forecast")
     context = Context.of(workspace, AS_OF + timedelta(minutes=1))
     forecast_report(context, FIRST, LAST, progress)
@@ -78,9 +78,9 @@ def test_what_was_issued_counts_and_a_second_report_writes_the_same(
     pd.testing.assert_series_equal(scores(workspace, context.run_id), found)
 
 
-def test_a_band_that_does_not_hold_is_told(told: tuple[Workspace, pd.Series]) -> None:
+def test_a_band_that_does_not_hold_is_told(scored: tuple[Workspace, pd.Series]) -> None:
     """Ten days whose bands are made too narrow behind everybody's back."""
-    workspace, _ = told
+    workspace, _ = scored
     first = LAST - timedelta(days=9)
     forecast_report(Context.of(workspace, AS_OF), first, LAST, progress)
     spoil(workspace, "UPDATE out_forecast SET value = 9.0 WHERE target = 'price' AND quantile = 0.05")
@@ -90,9 +90,9 @@ def test_a_band_that_does_not_hold_is_told(told: tuple[Workspace, pd.Series]) ->
 
 
 def test_a_day_that_is_not_over_and_days_before_all_data_are_refused(
-    told: tuple[Workspace, pd.Series],
+    scored: tuple[Workspace, pd.Series],
 ) -> None:
-    workspace, _ = told
+    workspace, _ = scored
     with pytest.raises(NoForecastError, match="is not over"):
         forecast_report(Context.of(workspace, AS_OF), FIRST, DAY, progress)
     early = FIRST - timedelta(days=200)

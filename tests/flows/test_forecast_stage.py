@@ -71,7 +71,7 @@ def test_what_is_foreseen_may_stand_in_for_prices_of_a_plan(
         return plan_prices(Context.of(workspace, before), day, lambda _: nobody, "market_day")
 
     found = priced(DAY)
-    assert (found.source, set(found.told)) == ("substituted", {"substituted"})
+    assert (found.source, set(found.stated)) == ("substituted", {"substituted"})
     assert "several forecasts combined expect stands in" in found.note
     of_hours = prices(DAY - timedelta(days=DAYS), DAYS)["price_eur_per_kwh"].to_numpy().reshape(DAYS, 24)
     weekday = np.array([(EVE.weekday() - DAYS + 1 + number) % 7 for number in range(DAYS + 1)])
@@ -160,9 +160,9 @@ def test_the_command_tells_it_as_json(
     monkeypatch.setattr("sys.argv", ["v2g", *arguments, "--workspace", str(made.root)])
     with pytest.raises(SystemExit) as left:
         main()
-    told = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
     assert left.value.code == 0
-    tables = told["stages"][0]["tables"]
+    tables = answer["stages"][0]["tables"]
     assert [len(tables[name]) for name in ("prices", "pool")] == [96, 6]
     assert tables["pool"][0]["from"] == f"{DAY} 00:00"
     assert (tables["pool"][0]["least_cars"], tables["pool"][3]["usual_kw"]) == (2.0, 0.0)

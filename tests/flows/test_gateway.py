@@ -69,10 +69,10 @@ def test_a_stay_is_told_followed_and_told_back(tmp_path: Path, version: Version)
             return one.drawn_kwh - one.fed_kwh
 
     at_plug = asyncio.run(day())
-    told = rows_of(tmp_path, "sessions")
-    assert told[-1]["session_id"] == "s1"
-    assert told[-1]["battery_id"] == "CAR1"
-    left = datetime.fromisoformat(told[-1]["departure_utc"])
+    stated = rows_of(tmp_path, "sessions")
+    assert stated[-1]["session_id"] == "s1"
+    assert stated[-1]["battery_id"] == "CAR1"
+    left = datetime.fromisoformat(stated[-1]["departure_utc"])
     assert abs(left - START - timedelta(hours=1)) < timedelta(minutes=3)
     metering = rows_of(tmp_path, "metering")
     begins = [row["interval_start_utc"] for row in metering]
@@ -81,7 +81,7 @@ def test_a_stay_is_told_followed_and_told_back(tmp_path: Path, version: Version)
     wanted = HOUR if version == "2.1" else [max(power, 0.0) for power in HOUR]
     for (drawn, fed), power in list(zip(counted, wanted, strict=True))[1:]:
         assert drawn - fed == pytest.approx(power / 4, abs=0.45)
-    assert float(told[-1]["energy_kwh"]) == pytest.approx(at_plug, abs=2e-3)
+    assert float(stated[-1]["energy_kwh"]) == pytest.approx(at_plug, abs=2e-3)
     every = sum(float(row["import_kwh"]) - float(row["export_kwh"]) for row in metering)
     assert every == pytest.approx(at_plug, abs=2e-3)
     soc = rows_of(tmp_path, "soc_power")
@@ -94,12 +94,12 @@ def test_whoever_is_not_on_the_list_is_refused_before_the_websocket_opens(
     tmp_path: Path, version: Version
 ) -> None:
     async def knock(url: str, name: str, secret: str | None) -> int:
-        told = (
+        stated = (
             {} if secret is None else {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
         )
         with pytest.raises(InvalidStatus) as refused:
             async with connect(
-                f"{url}/{name}", additional_headers=told, subprotocols=[Subprotocol(f"ocpp{version}")]
+                f"{url}/{name}", additional_headers=stated, subprotocols=[Subprotocol(f"ocpp{version}")]
             ):
                 pass
         return refused.value.response.status_code
@@ -215,8 +215,8 @@ def test_what_goes_wrong_is_named_and_a_new_plan_is_asked_for(
             driving = asyncio.create_task(drive(stations))
             await until(lambda: kind in kinds(gateway), 20)
             driving.cancel()
-            told = [one for one in gateway.desk.alerts.newest if one["kind"] == kind]
-            assert {one["station"] for one in told} == {station(1)}
+            stated = [one for one in gateway.desk.alerts.newest if one["kind"] == kind]
+            assert {one["station"] for one in stated} == {station(1)}
             if fault is not Fault.CLOCK_OFF:  # our own time is taken: nothing changes
                 assert "asked_utc" in json.loads((tmp_path / "gateway" / "replan.json").read_text())
 

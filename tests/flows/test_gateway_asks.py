@@ -22,15 +22,15 @@ BEGIN = datetime(2026, 6, 16, 16, tzinfo=UTC)
 
 
 def started(tx: str, at: datetime, token: str, soc: float | None = None) -> dict[str, Any]:
-    told = {
+    fields = {
         "eventType": "Started", "timestamp": at.isoformat(), "seqNo": 0, "triggerReason": "Authorized",
         "transactionInfo": {"transactionId": tx}, "evse": {"id": 1},
         "idToken": {"idToken": token, "type": "Local"},
     }  # fmt: skip
     if soc is not None:
         sample = {"value": soc, "measurand": "SoC"}
-        told["meterValue"] = [{"timestamp": at.isoformat(), "sampledValue": [sample]}]
-    return told
+        fields["meterValue"] = [{"timestamp": at.isoformat(), "sampledValue": [sample]}]
+    return fields
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def counterparty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "station.cjs"
 
 
-async def until_told(heard: Sequence[Mapping[str, Any]], what: str, count: int) -> None:
+async def until_reported(heard: Sequence[Mapping[str, Any]], what: str, count: int) -> None:
     async with asyncio.timeout(20):
         while sum(what in one for one in heard) < count:
             await asyncio.sleep(0.02)
@@ -68,7 +68,7 @@ def test_a_stay_at_a_foreign_station_is_steered_and_told(
                     heard.append(json.loads(line))
 
             listening = asyncio.create_task(listen())
-            await until_told(heard, "profile", 2)  # the default, and the stay's
+            await until_reported(heard, "profile", 2)  # the default, and the stay's
             await asyncio.sleep(0.5)
             node.stdin.write(b"leave\n")
             await asyncio.wait_for(listening, 20)
@@ -90,10 +90,10 @@ def test_a_stay_at_a_foreign_station_is_steered_and_told(
     assert powers(own[0], 4) == pytest.approx(
         [1e3 * power if version == "2.1" else 1e3 * max(power, 0.0) for power in HOUR]
     )
-    told = rows_of(tmp_path, "sessions")[-1]
-    assert (told["session_id"], told["battery_id"]) == ("s1", "CAR1")
-    assert told["departure_utc"]
-    assert float(told["energy_kwh"]) == 3.0
+    stated = rows_of(tmp_path, "sessions")[-1]
+    assert (stated["session_id"], stated["battery_id"]) == ("s1", "CAR1")
+    assert stated["departure_utc"]
+    assert float(stated["energy_kwh"]) == 3.0
     assert {row["battery_id"] for row in rows_of(tmp_path, "soc_power")} == {"CAR1"}
 
 

@@ -133,7 +133,7 @@ def message(tx: str, number: int, at: datetime, kwh: float) -> dict[str, Any]:
 def test_whatever_the_moment_of_a_kill_each_row_comes_once(tmp_path: Path) -> None:
     """It is opened again after each part of its journal's bytes; stations tell again what was lost."""
     begin = datetime(2026, 6, 16, 16, tzinfo=UTC)
-    told = [message("t", n, begin + timedelta(minutes=5 * n), 1.0 * n) for n in range(10)]
+    stated = [message("t", n, begin + timedelta(minutes=5 * n), 1.0 * n) for n in range(10)]
     plan = made_plan({1: [4.0] * 8}, first=begin)
 
     def live(root: Path, cut: int | None) -> list[dict[str, str]]:
@@ -142,7 +142,7 @@ def test_whatever_the_moment_of_a_kill_each_row_comes_once(tmp_path: Path) -> No
         for attempt in range(2):
             desk = made_desk(root, [1], lambda: now[0])
             desk.plans.look(now[0])
-            for each in told:
+            for each in stated:
                 now[0] = datetime.fromisoformat(each["timestamp"])
                 desk.take(station(1), "2.1", "TransactionEvent", each)
                 desk.flush()
@@ -200,14 +200,14 @@ def test_tls_is_spoken_and_its_absence_refused(tmp_path: Path) -> None:
     port = free_port()
     process = started(tmp_path, port, "--cert", str(certificate), "--key", str(key))
     secret = base64.b64encode(f"{station(1)}:{PASSWORD}".encode()).decode()
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "additional_headers": {"Authorization": f"Basic {secret}"}, "subprotocols": [Subprotocol("ocpp2.1")],
     }  # fmt: skip
 
     async def talk() -> None:
         await heard(process, port)
         trusted = ssl.create_default_context(cafile=str(certificate))
-        async with connect(f"wss://127.0.0.1:{port}/{station(1)}", ssl=trusted, **told) as line:
+        async with connect(f"wss://127.0.0.1:{port}/{station(1)}", ssl=trusted, **fields) as line:
             await line.send('[2,"1","Heartbeat",{}]')
             while json.loads(await line.recv())[0] != 3:
                 pass
@@ -218,7 +218,7 @@ def test_tls_is_spoken_and_its_absence_refused(tmp_path: Path) -> None:
                 )
             )
         with pytest.raises((OSError, EOFError, WebSocketException, TimeoutError)):
-            async with connect(f"ws://127.0.0.1:{port}/{station(1)}", open_timeout=3, **told):
+            async with connect(f"ws://127.0.0.1:{port}/{station(1)}", open_timeout=3, **fields):
                 pass
 
     try:
@@ -295,8 +295,8 @@ def test_ten_thousand_broken_frames_do_not_end_it(tmp_path: Path) -> None:
 
 
 def _spoken(root: Path) -> object:
-    told = read_status(root / "gateway")
-    return told and told["stations"][0].get("ocpp")
+    stated = read_status(root / "gateway")
+    return stated and stated["stations"][0].get("ocpp")
 
 
 async def _drain(line: Any) -> None:

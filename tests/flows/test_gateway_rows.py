@@ -89,5 +89,5 @@ def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_stays_place(
     assert len(metering) > 30
     net = (metering["import_kwh"] - metering["export_kwh"]).sum()
     assert net == pytest.approx(over["energy_kwh"], abs=0.2)
-    told = words_of(context.known, here["arrival_utc"] + pd.Timedelta(hours=1), stays.reset_index())
-    assert told["s2"].last.soc > 0.0
+    stated = words_of(context.known, here["arrival_utc"] + pd.Timedelta(hours=1), stays.reset_index())
+    assert stated["s2"].last.soc > 0.0

@@ -29,7 +29,7 @@ LIMIT = SiteLimit(
 )
 
 
-def told(root: Path) -> list[tuple[str, str, str, str]]:
+def stated(root: Path) -> list[tuple[str, str, str, str]]:
     files = sorted((root / "inbox").glob("site_limits__csv__gateway-g-limits-*.csv"))
     found = []
     for file in files:
@@ -45,33 +45,33 @@ def test_a_limit_is_told_once_and_lifted_once(tmp_path: Path) -> None:
     def opened() -> SignalRows:
         return SignalRows(tmp_path / "told.json", tmp_path / "inbox")
 
-    opened().tell([LIMIT], NOW, "g")
+    opened().report([LIMIT], NOW, "g")
     first = [("yard", at, "4.2", "") for at in ("16:15", "16:30", "16:45")]
-    assert told(tmp_path) == first
-    opened().tell([LIMIT], NOW + 60, "g")
-    assert told(tmp_path) == first, "nothing is new"
+    assert stated(tmp_path) == first
+    opened().report([LIMIT], NOW + 60, "g")
+    assert stated(tmp_path) == first, "nothing is new"
     lower = replace(LIMIT, import_kw=2.0, end=START + timedelta(minutes=30), export_kw=0.0)
-    opened().tell([LIMIT, lower], NOW + 120, "g")
-    assert told(tmp_path)[3:] == [("yard", "16:15", "2", "0")]
-    opened().tell([], NOW + 1900, "g")
-    assert told(tmp_path)[4:] == [("yard", "16:30", "", ""), ("yard", "16:45", "", "")]
-    opened().tell([], NOW + 1960, "g")
-    assert len(told(tmp_path)) == 6
-    opened().tell([LIMIT], NOW + 2000, "g")
-    assert told(tmp_path)[6:] == [("yard", "16:30", "4.2", ""), ("yard", "16:45", "4.2", "")]
+    opened().report([LIMIT, lower], NOW + 120, "g")
+    assert stated(tmp_path)[3:] == [("yard", "16:15", "2", "0")]
+    opened().report([], NOW + 1900, "g")
+    assert stated(tmp_path)[4:] == [("yard", "16:30", "", ""), ("yard", "16:45", "", "")]
+    opened().report([], NOW + 1960, "g")
+    assert len(stated(tmp_path)) == 6
+    opened().report([LIMIT], NOW + 2000, "g")
+    assert stated(tmp_path)[6:] == [("yard", "16:30", "4.2", ""), ("yard", "16:45", "4.2", "")]
 
 
 def test_a_limit_without_an_end_is_told_day_by_day(tmp_path: Path) -> None:
     folders(tmp_path)
     rows = SignalRows(tmp_path / "told.json", tmp_path / "inbox")
     for_ever = replace(LIMIT, end=datetime(9999, 1, 1, tzinfo=UTC))
-    rows.tell([for_ever], NOW, "g")
-    first = len(told(tmp_path))
+    rows.report([for_ever], NOW, "g")
+    first = len(stated(tmp_path))
     assert first == 4 * 24 * 4 - (16 * 4 + 1)
-    rows.tell([for_ever], NOW + 3600, "g")
-    assert len(told(tmp_path)) == first
-    rows.tell([for_ever], NOW + 86400, "g")
-    assert len(told(tmp_path)) == first + 96
+    rows.report([for_ever], NOW + 3600, "g")
+    assert len(stated(tmp_path)) == first
+    rows.report([for_ever], NOW + 86400, "g")
+    assert len(stated(tmp_path)) == first + 96
 
 
 def test_a_plan_keeps_what_the_grid_lets_a_site_draw(bare: Workspace) -> None:

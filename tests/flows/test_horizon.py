@@ -35,7 +35,7 @@ def inputs_of(workspace: Workspace, day: date = DAY, as_of: datetime = AS_OF) ->
     return read_inputs(Context.of(workspace, as_of), day)
 
 
-def told_of(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
+def ingest_rows(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
     put(workspace, dataset, rows)
     assert check(Context.of(workspace, AS_OF)).exit_code == 0
 
@@ -60,7 +60,7 @@ def test_a_horizon_over_a_change_of_clocks_has_the_right_slots(day: date, slots:
 
 def test_it_begins_now_or_where_the_known_prices_begin(depot: Workspace) -> None:
     assert inputs_of(depot).prices.horizon.start == market_day_slots(DAY, ZONE)[0]  # prices of the day alone
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     assert inputs_of(depot).prices.horizon.start == pd.Timestamp(AS_OF)
     at = AS_OF + timedelta(minutes=52)
     assert inputs_of(depot, as_of=at).prices.horizon.start == pd.Timestamp(AS_OF) + timedelta(hours=1)
@@ -69,7 +69,7 @@ def test_it_begins_now_or_where_the_known_prices_begin(depot: Workspace) -> None
 
 
 def test_it_holds_all_days_that_have_prices(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(NEXT, 1))
+    ingest_rows(depot, "prices", price_rows(NEXT, 1))
     horizon = inputs_of(depot).prices.horizon
     assert horizon.priced_end == market_day_slots(NEXT, ZONE)[-1] + timedelta(minutes=15)
     assert horizon.day_starts == (0, 96)
@@ -94,10 +94,10 @@ def test_beyond_the_last_price_nothing_is_fed_back_and_every_row_says_what_its_p
 
 def test_a_departure_after_midnight_is_planned_for_with_all_that_share_the_feeder(depot: Workspace) -> None:
     """Two cars stay over midnight behind a feeder for one: each alone could wait, both cannot."""
-    told_of(depot, "sites", site_rows().assign(import_limit_kw=8.0))
+    ingest_rows(depot, "sites", site_rows().assign(import_limit_kw=8.0))
     night = session_rows().iloc[[1]].assign(arrival_soc=0.35, departure_soc=0.9)
     both = pd.concat([night, night.assign(session_id="s4", battery_id="car-2")])
-    told_of(depot, "sessions", both)
+    ingest_rows(depot, "sessions", both)
     result = plan(Context.of(depot, AS_OF), DAY)
     departures = depot.warehouse.read("out_plan_departure", where={"plan_id": result.details["plan_id"]})
     ordered, v2g = (
@@ -110,7 +110,7 @@ def test_a_departure_after_midnight_is_planned_for_with_all_that_share_the_feede
 
 
 def test_each_mode_begins_with_what_it_left_in_the_batteries(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(NEXT, 1))
+    ingest_rows(depot, "prices", price_rows(NEXT, 1))
     first = plan(Context.of(depot, AS_OF), DAY)
     at = datetime.combine(DAY, time(20), tzinfo=UTC)
     inputs = inputs_of(depot, NEXT, at)
@@ -136,7 +136,7 @@ def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are asked as well what they would do from what the cars hold, to see whether they do better."""
-    told_of(depot, "prices", price_rows(NEXT, 1))
+    ingest_rows(depot, "prices", price_rows(NEXT, 1))
     plan(Context.of(depot, AS_OF), DAY)
     solve, ended = made.plan_modes, []
 
@@ -168,7 +168,7 @@ def test_a_plan_from_elsewhere_is_none_to_follow_where_its_search_fails_from_wha
     depot: Workspace, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     """The search for V2G fails, or ends early beside ordered charging that its own past makes better."""
-    told_of(depot, "prices", price_rows(NEXT, 1))
+    ingest_rows(depot, "prices", price_rows(NEXT, 1))
     plan(Context.of(depot, AS_OF), DAY)
     at = datetime.combine(DAY, time(20), tzinfo=UTC)
     inputs = inputs_of(depot, NEXT, at)
@@ -200,7 +200,7 @@ def _nothing(*_: object, **__: object) -> None:
 
 
 def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(NEXT, 1))
+    ingest_rows(depot, "prices", price_rows(NEXT, 1))
     result = plan(Context.of(depot, AS_OF), DAY)
     left = depot.warehouse.read(
         "out_plan_departure",
@@ -209,8 +209,8 @@ def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Works
     more = float((left["reached_kwh"] - left["target_kwh"]).iloc[0])
     at = datetime.combine(DAY, time(10), tzinfo=UTC)
     inputs = inputs_of(depot, NEXT, at)
-    told = 0.5 + more / inputs.capacity_kwh["car-1"]
-    assert inputs.carried.of("uncontrolled")["s2"] == pytest.approx(told)
+    stated = 0.5 + more / inputs.capacity_kwh["car-1"]
+    assert inputs.carried.of("uncontrolled")["s2"] == pytest.approx(stated)
 
 
 def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Workspace) -> None:
@@ -226,7 +226,7 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
 
 
 def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     problem = day_problem(inputs_of(depot))
     stays = {stay.session_id: stay for stay in problem.sessions}
     assert (stays["s1"].carries, stays["s2"].carries, stays["s3"].carries) == (False, True, False)
@@ -247,7 +247,7 @@ def test_a_fleet_of_any_size_is_asked_for_what_comes_back(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine for large fleets plans stays that carry on as well."""
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setattr(route, "most_at_once", lambda _: 0)
     problem = day_problem(inputs_of(depot))
     assert route.route(problem, "v2g").engine == "fleet"
@@ -259,7 +259,7 @@ def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan could miss on purpose to arrive with more: then what comes back is not carried on."""
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "0.2")
     monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a price of resting that is dearer than any kWh
     cheap = Workspace.open(depot.root)

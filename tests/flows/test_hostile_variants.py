@@ -111,13 +111,13 @@ def test_a_spoilt_file_gives_right_rows_or_a_reason_on_one_screen(
             starts[row]: float(price.replace(",", "")) / published.per_kwh
             for row, price in variant.true.items()
         }
-        told = dict(zip(rows["interval_start_utc"], rows["price_eur_per_kwh"], strict=True))
+        stated = dict(zip(rows["interval_start_utc"], rows["price_eur_per_kwh"], strict=True))
         reason = refused[name]
-        if wrong := [start for start, price in told.items() if price != pytest.approx(true.get(start))]:
+        if wrong := [start for start, price in stated.items() if price != pytest.approx(true.get(start))]:
             faults.append(f"{name}: {len(wrong)} rows that nobody told, the first of {wrong[0]}")
-        if variant.whole and (reason or len(told) < len(true)):
-            faults.append(f"{name}: {len(true) - len(told)} rows are lost: {reason}")
-        if not told and not reason and not quarantined(workspace, name):
+        if variant.whole and (reason or len(stated) < len(true)):
+            faults.append(f"{name}: {len(true) - len(stated)} rows are lost: {reason}")
+        if not stated and not reason and not quarantined(workspace, name):
             faults.append(f"{name}: nothing is there, and nothing says why")
         if reason:
             faults += [f"{name}: {fault}: {reason}" for fault in unclear(reason, ZONES[name], variant)]
@@ -173,5 +173,5 @@ def test_spoilt_answers_in_json_cost_the_spoilt_hour_and_name_it(tmp_path: Path)
         file.write_text(json.dumps({"prices": prices}), encoding="utf-8")
         source = read_source("prices", file, source="sahkotin", vat="excluded")
         assert any(re.search(reason, note) for note in source.notes), (name, source.notes)
-        told = source.frame["interval_start_utc"].tolist()
-        assert told == [pd.Timestamp(hour) for hour in hours], name
+        stated = source.frame["interval_start_utc"].tolist()
+        assert stated == [pd.Timestamp(hour) for hour in hours], name

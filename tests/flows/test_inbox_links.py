@@ -66,15 +66,15 @@ def test_links_pipes_sockets_devices_and_linked_folders_are_refused_unopened(
             listening.bind("sites__csv__socket.csv")
         finally:
             os.chdir(here)
-        told = take(depot)
+        answer = take(depot)
 
-    assert told.pop("sites__csv__good.csv").strip() == "landed"
-    assert {text.partition(" ")[0] for text in told.values()} == {"refused"}
-    assert "a symbolic link" in told["sites__csv__absolute.csv"]
-    assert "a pipe" in told["sites__csv__pipe.csv"]
-    assert "a socket" in told["sites__csv__socket.csv"]
-    assert len(told) == 11 - 1
-    assert LINE[:8] not in everything_written(depot) + str(told)
+    assert answer.pop("sites__csv__good.csv").strip() == "landed"
+    assert {text.partition(" ")[0] for text in answer.values()} == {"refused"}
+    assert "a symbolic link" in answer["sites__csv__absolute.csv"]
+    assert "a pipe" in answer["sites__csv__pipe.csv"]
+    assert "a socket" in answer["sites__csv__socket.csv"]
+    assert len(answer) == 11 - 1
+    assert LINE[:8] not in everything_written(depot) + str(answer)
     assert secret.read_text(encoding="utf-8").startswith(LINE)
     assert [path.name for path in inbox.iterdir() if path.name not in ("done", "refused")] == []
     assert (inbox / "refused" / "sites__csv__absolute.csv").is_symlink()
@@ -95,8 +95,8 @@ def test_a_file_that_becomes_a_link_between_look_and_open_is_refused(
         return found
 
     monkeypatch.setattr(Path, "lstat", swapped)
-    told = take(depot)
-    assert "a symbolic link" in told[file.name]
+    answer = take(depot)
+    assert "a symbolic link" in answer[file.name]
     assert LINE[:8] not in everything_written(depot)
 
 
@@ -146,9 +146,9 @@ def test_a_folder_of_the_inbox_that_is_none_stops_before_any_file_is_touched(
         folder.symlink_to(outside)
     else:
         folder.touch()
-    told = ingest_inbox(Context.of(depot, AS_OF))
-    assert (told.status, told.exit_code) == ("degraded", 3)
-    assert ("symbolic link" if kind == "link" else "is a file") in told.message
+    answer = ingest_inbox(Context.of(depot, AS_OF))
+    assert (answer.status, answer.exit_code) == ("degraded", 3)
+    assert ("symbolic link" if kind == "link" else "is a file") in answer.message
     assert list(outside.iterdir()) == []
     assert depot.warehouse.read("raw_source").empty
 
@@ -169,13 +169,13 @@ def test_a_mapping_that_is_a_link_is_not_read(depot: Workspace, secret: Path) ->
     depot.mappings.mkdir()
     (depot.mappings / "theirs.toml").symlink_to(secret)
     (depot.inbox / "sites__theirs__a.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    told = take(depot)
-    assert "theirs.toml: cannot be read: it is a symbolic link" in told["sites__theirs__a.csv"]
+    answer = take(depot)
+    assert "theirs.toml: cannot be read: it is a symbolic link" in answer["sites__theirs__a.csv"]
     depot.mappings.joinpath("theirs.toml").unlink()
     depot.mappings.rmdir()
     depot.mappings.symlink_to(secret.parent)
     (secret.parent / "theirs.toml").write_text(LINE, encoding="utf-8")
     (depot.inbox / "sites__theirs__b.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    told = take(depot)
-    assert "mappings is a symbolic link" in told["sites__theirs__b.csv"]
+    answer = take(depot)
+    assert "mappings is a symbolic link" in answer["sites__theirs__b.csv"]
     assert LINE[:8] not in everything_written(depot)

@@ -24,8 +24,8 @@ def run(bare: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         with pytest.raises(SystemExit) as left:
             cli.main()
         out = capsys.readouterr().out
-        told = json.loads(out, parse_constant=lambda word: pytest.fail(f"{words}: {word} is no JSON"))
-        return int(left.value.code or 0), told
+        answer = json.loads(out, parse_constant=lambda word: pytest.fail(f"{words}: {word} is no JSON"))
+        return int(left.value.code or 0), answer
 
     return call
 
@@ -49,8 +49,8 @@ def every_answer(run: Run, plan_id: str) -> dict[str, dict[str, Any]]:
 
 def test_plans_and_all_that_tells_of_them(run: Run, bare: Workspace) -> None:
     day = ("--date", DAY)
-    code, told = run("plan", *day)
-    first = told["stages"][0]
+    code, answer = run("plan", *day)
+    first = answer["stages"][0]
     assert (code, first["outcome"], first["replaces_plan_id"], first["changed_inputs"]) == (
         3,
         "new",
@@ -59,8 +59,8 @@ def test_plans_and_all_that_tells_of_them(run: Run, bare: Workspace) -> None:
     )
     assert every_answer(run, first["plan_id"])["trace"]["plan"]["replaces_plan_id"] is None
 
-    code, told = run("plan", *day)  # the red case: a first plan of a day, asked for again
-    second = told["stages"][0]
+    code, answer = run("plan", *day)  # the red case: a first plan of a day, asked for again
+    second = answer["stages"][0]
     assert (code, second["outcome"], second["plan_id"]) == (3, "unchanged", first["plan_id"])
     assert (second["replaces_plan_id"], second["changed_inputs"], second["sequence"]) == (None, None, 1)
 
@@ -74,13 +74,13 @@ def test_plans_and_all_that_tells_of_them(run: Run, bare: Workspace) -> None:
 def test_a_degraded_day_and_days_of_errors(run: Run, bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_price")
     for outcome in ("new", "unchanged"):
-        code, told = run("plan", "--date", DAY)
-        assert (code, told["stages"][0]["outcome"]) == (3, outcome)
-        assert told["stages"][0]["plan_source"] == "charge_only"
-    code, told = run("plan", "--date", DAY + WEEK)
-    assert (code, told["error"]["exit_code"]) == (5, 5)
-    code, told = run("trace", "zzz")
-    assert (code, told["error"]["kind"]) == (2, "UsageError")
+        code, answer = run("plan", "--date", DAY)
+        assert (code, answer["stages"][0]["outcome"]) == (3, outcome)
+        assert answer["stages"][0]["plan_source"] == "charge_only"
+    code, answer = run("plan", "--date", DAY + WEEK)
+    assert (code, answer["error"]["exit_code"]) == (5, 5)
+    code, answer = run("trace", "zzz")
+    assert (code, answer["error"]["kind"]) == (2, "UsageError")
 
 
 def test_missing_figures_of_other_tables_are_null(run: Run, bare: Workspace) -> None:

@@ -81,7 +81,7 @@ def tariffs(price: float) -> pd.DataFrame:
     return rows.assign(price_eur_per_kwh=price)
 
 
-TOLD = {
+GIVEN = {
     "prices": price_rows(DAY - timedelta(days=61), 62),
     "sessions": session_rows().assign(charger_id=["yard-1", "", ""]),
     "telemetry": telemetry(365.0, 20.0),
@@ -158,9 +158,9 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
         "telemetry",
         "checkups",
     ):
-        put(then, dataset, TOLD[dataset])
+        put(then, dataset, GIVEN[dataset])
     check(Context.of(then, AS_OF))
-    put(then, "metering", TOLD["metering"], as_of=OVER)
+    put(then, "metering", GIVEN["metering"], as_of=OVER)
     check(Context.of(then, OVER))
     now = Workspace.open(Path(shutil.copytree(tmp_path / "then", tmp_path / "now")) / "depot")
     for dataset, rows in HOSTILE.items():

@@ -48,8 +48,8 @@ def rungs(workspace: Workspace, result: StageResult) -> dict[str, str]:
     mode, found = result.details["followed_mode"], {}
     for table in ("out_plan_car", "out_plan_slot", "out_plan_departure"):
         rows = workspace.warehouse.read(table, where={"plan_id": result.details["plan_id"], "mode": mode})
-        told = rows.groupby("battery_id")["plan_source"].agg(set)
-        found[table] = {str(car): ", ".join(sorted(sources)) for car, sources in told.items()}
+        stated = rows.groupby("battery_id")["plan_source"].agg(set)
+        found[table] = {str(car): ", ".join(sorted(sources)) for car, sources in stated.items()}
     assert found["out_plan_slot"] == found["out_plan_car"]
     assert found["out_plan_departure"].items() <= found["out_plan_car"].items()
     return found["out_plan_car"]

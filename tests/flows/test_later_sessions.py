@@ -13,7 +13,7 @@ from flows.stages import Context
 from flows.stages.plan import plan
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, ZONE, price_rows, put, session_rows, spoil
-from tests.flows.test_horizon import inputs_of, told_of
+from tests.flows.test_horizon import ingest_rows, inputs_of
 
 AWAY = DAY + timedelta(days=2)
 SLOT_KWH = 2.5
@@ -23,7 +23,7 @@ SLOT_KWH = 2.5
 @pytest.fixture
 def priced(depot: Workspace) -> Workspace:
     """car-1 leaves at 06:00 of the day after DAY and nothing is told of it after that."""
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     return depot
 
 
@@ -44,9 +44,9 @@ def asked_above(depot: Workspace) -> tuple[list[str], float]:
     problem = day_problem(inputs)
     asked = [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc]
     where = {"plan_id": result.details["plan_id"], "battery_id": "car-1", "mode": "v2g"}
-    told = depot.warehouse.read("out_plan_departure", where=where)
-    assert set(told["session_id"]) == {"s1", "s2"}, "those are the departures of this plan"
-    last = told.set_index("session_id").loc["s2"]
+    known_rows = depot.warehouse.read("out_plan_departure", where=where)
+    assert set(known_rows["session_id"]) == {"s1", "s2"}, "those are the departures of this plan"
+    last = known_rows.set_index("session_id").loc["s2"]
     return asked, last["reached_kwh"] - last["target_kwh"]
 
 
@@ -55,7 +55,7 @@ def whole_kwh(depot: Workspace) -> float:
 
 
 def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
-    told_of(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
+    ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     capacity_kwh = inputs_of(depot).capacity_kwh["car-1"]
     before = plan(Context.of(depot, AS_OF), DAY).details["plan_id"]
     brief, ample = "brief", "ample"
@@ -68,14 +68,14 @@ def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: W
             )
         ]
     ).assign(arrival_soc=0.45, departure_soc=0.6)  # fmt: skip
-    told_of(depot, "sessions", after)
+    ingest_rows(depot, "sessions", after)
     problem = day_problem(inputs_of(depot))
     assert [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc] == [brief]
     outcome = plan(Context.of(depot, AS_OF), DAY)
     assert outcome.details["plan_id"] != before
-    told = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
-    assert not set(told["session_id"]) & {brief, ample}, "it is no departure of this plan"
-    last = told[told["battery_id"] == "car-1"].sort_values("departure_utc").groupby("mode").last()
+    known_rows = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
+    assert not set(known_rows["session_id"]) & {brief, ample}, "it is no departure of this plan"
+    last = known_rows[known_rows["battery_id"] == "car-1"].sort_values("departure_utc").groupby("mode").last()
     above = last["reached_kwh"] - last["target_kwh"]
     # A quarter-hour at 10 kW is its own; the rest has to come with the car.
     lacks = 0.15 * capacity_kwh - 2.5
@@ -88,37 +88,39 @@ def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: W
 def test_of_several_the_one_that_lacks_most_is_asked_for(priced: Workspace) -> None:
     """What a stay leaves short the next comes with less, what it can charge above its promise with more."""
     kwh = whole_kwh(priced)
-    told_of(priced, "sessions", brief("b1", "10:00", "10:20", 0.45, 0.5))
+    ingest_rows(priced, "sessions", brief("b1", "10:00", "10:20", 0.45, 0.5))
     assert asked_above(priced) == (["b1"], pytest.approx(0.05 * kwh - SLOT_KWH))
-    told_of(priced, "sessions", brief("b2", "12:00", "12:20", 0.4, 0.5))
+    ingest_rows(priced, "sessions", brief("b2", "12:00", "12:20", 0.4, 0.5))
     assert asked_above(priced) == (["b2"], pytest.approx(0.15 * kwh - 2 * SLOT_KWH))
-    told_of(priced, "sessions", brief("b3", "14:00", "18:00", 0.5, 0.5))  # there is time enough for the next
-    told_of(priced, "sessions", brief("b4", "19:00", "19:20", 0.2, 0.6))
+    ingest_rows(
+        priced, "sessions", brief("b3", "14:00", "18:00", 0.5, 0.5)
+    )  # there is time enough for the next
+    ingest_rows(priced, "sessions", brief("b4", "19:00", "19:20", 0.2, 0.6))
     assert asked_above(priced)[0] == ["b2"]
 
 
 def test_one_that_needs_nothing_changes_nothing(priced: Workspace) -> None:
-    told_of(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6))
+    ingest_rows(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6))
     before = plan(Context.of(priced, AS_OF), DAY)
-    told_of(priced, "sessions", brief("time enough", "11:00", "18:00", 0.3, 0.8))
-    told_of(priced, "sessions", brief("nothing", "10:05", "10:10", 0.6, 0.6).assign(battery_id="car-2"))
+    ingest_rows(priced, "sessions", brief("time enough", "11:00", "18:00", 0.3, 0.8))
+    ingest_rows(priced, "sessions", brief("nothing", "10:05", "10:10", 0.6, 0.6).assign(battery_id="car-2"))
     again = plan(Context.of(priced, AS_OF), DAY)
     assert (again.details["outcome"], again.details["plan_id"]) == ("unchanged", before.details["plan_id"])
     assert day_problem(inputs_of(priced)).sessions[-1].session_id == "b"
 
 
 def test_one_that_needs_nothing_hides_none_behind_it(priced: Workspace) -> None:
-    told_of(priced, "sessions", brief("needs nothing", "10:05", "10:10", 0.6, 0.6))
+    ingest_rows(priced, "sessions", brief("needs nothing", "10:05", "10:10", 0.6, 0.6))
     assert asked_above(priced) == ([], pytest.approx(0.0, abs=1e-6))
-    told_of(priced, "sessions", brief("needs much", "12:00", "12:20", 0.45, 0.6))
+    ingest_rows(priced, "sessions", brief("needs much", "12:00", "12:20", 0.45, 0.6))
     assert asked_above(priced) == (["needs much"], pytest.approx(0.15 * whole_kwh(priced) - SLOT_KWH))
 
 
 def test_one_in_the_plan_without_a_quarter_hour_hides_none_behind_it(priced: Workspace) -> None:
     """It stands between the last stay that charges and the one after the plan."""
     last = session_rows().iloc[[1]].assign(departure_utc=f"{DAY}T20:00:00Z")
-    told_of(priced, "sessions", pd.concat([last, brief("z", "22:05", "22:10", 0.78, 0.8, DAY)]))
-    told_of(priced, "sessions", brief("b", "12:00", "12:20", 0.45, 0.6))
+    ingest_rows(priced, "sessions", pd.concat([last, brief("z", "22:05", "22:10", 0.78, 0.8, DAY)]))
+    ingest_rows(priced, "sessions", brief("b", "12:00", "12:20", 0.45, 0.6))
     problem = day_problem(inputs_of(priced))
     (asked,) = [stay for stay in problem.sessions if stay.arrival_utc >= problem.end_utc]
     assert asked.arrival_soc == pytest.approx(0.43), "what z lacks is taken from b as well"
@@ -135,20 +137,20 @@ def test_where_it_is_costs_its_car_no_plan(priced: Workspace, zone: str) -> None
     site = {"site_id": "town", "zone": zone, "import_limit_kw": 30.0, "export_limit_kw": 20.0}
     put(priced, "sites", pd.DataFrame([site]))
     charger = {"charger_id": "town-1", "site_id": "town", "phases": 1, "max_current_a": 16.0}
-    told_of(priced, "chargers", pd.DataFrame([charger]))
-    told_of(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6, charger_id="town-1"))
+    ingest_rows(priced, "chargers", pd.DataFrame([charger]))
+    ingest_rows(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6, charger_id="town-1"))
     own_kwh = 16.0 * 0.23 * 0.92 / 4
     assert asked_above(priced) == (["b"], pytest.approx(0.15 * whole_kwh(priced) - own_kwh))
 
 
 def test_one_that_cannot_be_meant_costs_its_car_no_plan(priced: Workspace) -> None:
-    told_of(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6))
+    ingest_rows(priced, "sessions", brief("b", "10:00", "10:20", 0.45, 0.6))
     spoil(priced, "UPDATE core_session SET arrival_soc = 'nan' WHERE session_id = 'b'")
     assert asked_above(priced) == ([], pytest.approx(0.0, abs=1e-6))
 
 
 def test_a_plan_tells_the_file_of_one_that_it_asks_for(priced: Workspace) -> None:
-    told_of(priced, "sessions", brief("ample", "10:00", "18:00", 0.45, 0.6))
+    ingest_rows(priced, "sessions", brief("ample", "10:00", "18:00", 0.45, 0.6))
     plan_id = plan(Context.of(priced, AS_OF), DAY).details["plan_id"]
 
     def files(plan_id: str) -> int:
@@ -156,5 +158,5 @@ def test_a_plan_tells_the_file_of_one_that_it_asks_for(priced: Workspace) -> Non
         return int(priced.warehouse.read("out_plan_source", where=where)["source_id"].nunique())
 
     before = files(plan_id)
-    told_of(priced, "sessions", brief("b", "09:00", "09:20", 0.45, 0.6))
+    ingest_rows(priced, "sessions", brief("b", "09:00", "09:20", 0.45, 0.6))
     assert files(plan(Context.of(priced, AS_OF), DAY).details["plan_id"]) == before + 1

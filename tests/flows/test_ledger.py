@@ -110,9 +110,9 @@ def test_a_cent_that_the_operator_himself_signs_is_named() -> None:
     days = settled_days(10, 4)
     for number, (text, _) in enumerate(days):
         said = json.loads(text)
-        for name, told in said["figures"].items():
+        for name, item in said["figures"].items():
             quiet = number % 5 == 4 and name in ("fed_back_eur", "bonus_eur", "free_eur")
-            changed = {**said, "figures": {**said["figures"], name: f"{float(told) + 0.01:.2f}"}}
+            changed = {**said, "figures": {**said["figures"], name: f"{float(item) + 0.01:.2f}"}}
             openings = opened_days(days)
             openings[number] = Opening(index=number, salt=new_salt(), text=json.dumps(changed))
             faults, totals = _counted_again(verified(exported(days, openings)))
@@ -156,9 +156,9 @@ def test_an_export_is_verified_by_a_second_process_alone(settled_depot: Workspac
     rows = settled_depot.warehouse.read("out_settlement")
     entries = settled_depot.warehouse.read("out_ledger")
     assert entries["entry_index"].tolist() == list(range(len(rows))) and len(rows) == 6
-    told = [json.loads(text) for text in entries["opening"]]
+    stated = [json.loads(text) for text in entries["opening"]]
     by_row = rows.set_index(["settlement_id", "battery_id"])
-    for one in told:
+    for one in stated:
         row = by_row.loc[(one["settlement_id"], one["battery_id"])]
         for name, value in one["figures"].items():
             assert float(value) == row[name]

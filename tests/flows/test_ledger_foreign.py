@@ -66,8 +66,8 @@ def foreign_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found += [str(path) for path in sorted(pyenv.glob("versions/3.1[2-9]*/bin/python"))]
     version = "import sys; print(sys.version_info >= (3, 12))"
     for python in filter(None, found):
-        told = subprocess.run([python, "-c", version], capture_output=True, text=True, check=False)
-        if told.stdout.strip() != "True":
+        answer = subprocess.run([python, "-c", version], capture_output=True, text=True, check=False)
+        if answer.stdout.strip() != "True":
             continue
         home = tmp_path_factory.mktemp("foreign") / "venv"
         steps = ([python, "-m", "venv", str(home)], [str(home / "bin/pip"), "-q", "install", FOREIGN])
@@ -101,11 +101,11 @@ def test_a_foreign_verifier_accepts_checkpoint_tiles_proofs_and_receipts(
     words = [str(foreign_python), "-c", _CHECK, str(folder), json.dumps(early)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["size"], told["receipts"]) == (600, 4)
+    answer = json.loads(done.stdout)
+    assert (answer["size"], answer["receipts"]) == (600, 4)
     # What the foreign witness cosigned is accepted, and demanded where it is named.
-    witness = VerifierKey.parse(told["witness"])
-    cosigned = {**files, "checkpoint": told["cosigned"].encode()}
+    witness = VerifierKey.parse(answer["witness"])
+    cosigned = {**files, "checkpoint": answer["cosigned"].encode()}
     assert verified(cosigned, witnesses=[witness]).checkpoint.size == 600
     with pytest.raises(LedgerError, match=r"checkpoint is not signed by witness\.example/w1"):
         verified(files, witnesses=[witness])

@@ -28,10 +28,10 @@ from tests.flows.ocpp_logs import (
     begun_in,
     counted,
     in_parts,
+    report,
     stamp,
     stay_2,
     stay_16,
-    tell,
     with_cars,
 )  # fmt: skip
 from warehouse.known import Known
@@ -48,46 +48,46 @@ def test_the_mapping_of_the_day_says_whose_a_stay_is(tmp_path: Path) -> None:
     frames = stay_16(17, "T1", 1, 8, 18, charge=True)
     wrong, right = options_of("T1=car2"), options_of("T1=car1")
     whole = with_cars(tmp_path / "whole")
-    assert tell(whole, [frames], **wrong)["battery_id"].tolist() == ["car2"]
-    assert tell(whole, [frames], **right)["battery_id"].tolist() == ["car1"], (
+    assert report(whole, [frames], **wrong)["battery_id"].tolist() == ["car2"]
+    assert report(whole, [frames], **right)["battery_id"].tolist() == ["car1"], (
         "another mapping is another source"
     )
     parts = [frames[:5], frames[5:]]
     for first, second in (([parts[0]], parts), (parts, parts), ([parts[0]], [parts[1]])):
         workspace = with_cars(tmp_path / f"{len(first)}{len(second)}")
-        tell(workspace, first, **wrong)
-        assert tell(workspace, second, start=9, **right)["battery_id"].tolist() == ["car1"]
-    assert tell(workspace, [parts[1]], start=19, **CS_1)["battery_id"].tolist() == ["car1"], "told no more"
+        report(workspace, first, **wrong)
+        assert report(workspace, second, start=9, **right)["battery_id"].tolist() == ["car1"]
+    assert report(workspace, [parts[1]], start=19, **CS_1)["battery_id"].tolist() == ["car1"], "told no more"
 
 
 def test_what_is_withdrawn_is_gone_on_with_no_more(tmp_path: Path) -> None:
     mine, theirs = (stay_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
     other = stay_16(8, "car2", 2, 9, 15, charge=True)
-    whole = tell(with_cars(tmp_path / "whole"), [mine], **CS_1)
+    whole = report(with_cars(tmp_path / "whole"), [mine], **CS_1)
     for number, taken in enumerate((theirs[5:], [*theirs[5:], *other])):
         workspace = with_cars(tmp_path / f"{number}")
-        tell(workspace, [taken], **CS_1)
+        report(workspace, [taken], **CS_1)
         rows = Rows(dataset="sessions", source="log-0.jsonl")
         moment = Context.of(workspace, AS_OF + timedelta(minutes=5))
         withdraw(moment, rows, action="withdraw", decided_by="me", reason="of another station")
-        found = tell(workspace, [mine[:5], mine[5:]], start=9, **CS_1)
+        found = report(workspace, [mine[:5], mine[5:]], start=9, **CS_1)
         pd.testing.assert_frame_equal(found, whole)
 
 
 def test_parts_with_a_gap_take_nothing_from_a_stay_that_was_told_whole(tmp_path: Path) -> None:
     frames = ODD["a register that falls"]
     workspace = with_cars(tmp_path / "depot")
-    whole = tell(workspace, [frames], **CS_1)
-    pd.testing.assert_frame_equal(tell(workspace, [frames[:3], frames[-1:]], start=9, **CS_1), whole)
+    whole = report(workspace, [frames], **CS_1)
+    pd.testing.assert_frame_equal(report(workspace, [frames[:3], frames[-1:]], start=9, **CS_1), whole)
 
 
 def test_a_stay_that_ended_with_an_unknown_charge_is_not_there_any_more(tmp_path: Path) -> None:
     frames = stay_16(17, "car1", 1, 8, 18, charge=False)
     workspace = with_cars(tmp_path / "depot")
     later = pd.Timestamp(stamp(30))
-    assert tell(workspace, [frames[:5]], **CS_1).empty
+    assert report(workspace, [frames[:5]], **CS_1).empty
     for parts, there in (([], ["car1"]), ([frames[5:]], [])):
-        assert tell(workspace, parts, start=9, **CS_1).empty
+        assert report(workspace, parts, start=9, **CS_1).empty
         known = Known(workspace.warehouse, AS_OF + timedelta(hours=1))
         assert open_stays(known, later, ["car1"])["battery_id"].tolist() == there
 
@@ -96,10 +96,10 @@ def test_logs_that_are_ingested_at_once_or_as_of_another_order_are_put_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames, options = LOGS["2.0.1"]
-    whole = tell(with_cars(tmp_path / "whole"), [frames], **options)
+    whole = report(with_cars(tmp_path / "whole"), [frames], **options)
     workspace = with_cars(tmp_path / "late")
-    tell(workspace, [REST], start=60, **options)
-    pd.testing.assert_frame_equal(tell(workspace, [BEGINNING], **options), whole)
+    report(workspace, [REST], start=60, **options)
+    pd.testing.assert_frame_equal(report(workspace, [BEGINNING], **options), whole)
     assert workspace.warehouse.read("core_session")["received_utc"].min() >= pd.Timestamp(
         AS_OF + timedelta(minutes=60)
     ), "nothing is known before what it rests on"
@@ -110,7 +110,7 @@ def test_logs_that_are_ingested_at_once_or_as_of_another_order_are_put_together(
     def overtaken(*args: Any) -> Any:
         monkeypatch.setattr(stage, "read_file", read)
         item = read(*args)
-        tell(workspace, [REST], **options)
+        report(workspace, [REST], **options)
         return item
 
     file = workspace.root / "mine.jsonl"
@@ -124,10 +124,10 @@ def test_logs_that_are_ingested_at_once_or_as_of_another_order_are_put_together(
 
 def test_a_quiet_day_is_no_reason_to_refuse_a_call(tmp_path: Path) -> None:
     frames, options = LOGS["2.0.1"]
-    whole = tell(with_cars(tmp_path / "whole"), [frames], **options)
+    whole = report(with_cars(tmp_path / "whole"), [frames], **options)
     quiet: Frames = [[2, "h", "Heartbeat", {}], [3, "h", {"currentTime": stamp(1)}]]
     workspace = with_cars(tmp_path / "depot")
-    pd.testing.assert_frame_equal(tell(workspace, [quiet, BEGINNING, REST], at_once=True, **options), whole)
+    pd.testing.assert_frame_equal(report(workspace, [quiet, BEGINNING, REST], at_once=True, **options), whole)
 
 
 def test_a_log_whose_beginning_is_held_elsewhere_says_where(tmp_path: Path) -> None:
@@ -157,22 +157,22 @@ def decided(workspace: Workspace, minutes: int, **rows: Any) -> None:
 
 def test_what_rests_on_a_withdrawn_log_is_gone_on_with_no_more(tmp_path: Path) -> None:
     mine, theirs = (stay_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
-    whole = tell(with_cars(tmp_path / "whole"), [mine], **CS_1)
+    whole = report(with_cars(tmp_path / "whole"), [mine], **CS_1)
     workspace = with_cars(tmp_path / "depot")
-    tell(workspace, [mine[:3], theirs[-1:], mine[3:5]], **CS_1)
+    report(workspace, [mine[:3], theirs[-1:], mine[3:5]], **CS_1)
     decided(workspace, 5, source="log-1.jsonl")
-    pd.testing.assert_frame_equal(tell(workspace, [mine[5:]], start=9, **CS_1), whole)
+    pd.testing.assert_frame_equal(report(workspace, [mine[5:]], start=9, **CS_1), whole)
 
 
 def test_a_withdrawn_stay_stays_so_when_its_logs_are_sent_again(tmp_path: Path) -> None:
     frames = stay_16(17, "car1", 1, 8, 18, charge=True)
     parts = [frames[:5], frames[5:]]
     workspace = with_cars(tmp_path / "depot")
-    name = str(tell(workspace, parts, **CS_1).index[0])
+    name = str(report(workspace, parts, **CS_1).index[0])
     decided(workspace, 5, key={"session_id": name})
     for number, order in enumerate((parts, parts[::-1], parts[:1], parts[1:])):
-        assert tell(workspace, order, start=10 + 3 * number, **CS_1).empty
-    assert len(tell(workspace, [frames], start=30, **CS_1)) == 1, "another file says so"
+        assert report(workspace, order, start=10 + 3 * number, **CS_1).empty
+    assert len(report(workspace, [frames], start=30, **CS_1)) == 1, "another file says so"
 
 
 def test_tokens_of_guests_are_not_held(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_tokens_of_guests_are_not_held(tmp_path: Path) -> None:
     options = {"batteries": {"car1": "car1"}, **CS_1}
     for number, parts in enumerate(([guest[5:]], [guest[5:], guest[:5]], [guest[:5], guest[5:]], [guest])):
         workspace = with_cars(tmp_path / f"{number}")
-        assert len(tell(workspace, [mine[:4], *parts, mine[4:]], at_once=True, **options)) == 1
+        assert len(report(workspace, [mine[:4], *parts, mine[4:]], at_once=True, **options)) == 1
         held = workspace.warehouse.read("raw_source")["transactions"].dropna()
         assert len(held) > 1
         assert not held.str.contains("visitor").any()

@@ -49,14 +49,14 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_files_end_in_the_tables_of_short_ones(
     rooms: list[Workspace], files: list[Path], received: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    noted = []
     for number, workspace in enumerate(rooms):
         if number:
             few_rows(monkeypatch)
         context = Context.of(workspace, AS_OF)
-        told.append(ingest(context, "telemetry", files, received=received).tables)
+        noted.append(ingest(context, "telemetry", files, received=received).tables)
         assert check(context).details["rows"] == 2880 + 300
-    assert told[0] == told[1]
+    assert noted[0] == noted[1]
     both = [workspace.warehouse for workspace in rooms]
     for table in ("core_telemetry", "raw_source", "core_quarantine"):
         frames = [warehouse.read(table).drop(columns=["checked_utc"], errors="ignore") for warehouse in both]

@@ -124,14 +124,14 @@ def test_such_a_time_in_a_file_is_an_error_or_a_row_set_aside_that_names_row_col
     if dataset in SINGLY:  # one bad cell costs its row
         found = read_source(dataset, file)
         assert found.frame[column].isna().tolist() == [number == 1 for number in range(len(rows))]
-        told, named = "; ".join(found.notes), f"column {column!r}"
+        message, named = "; ".join(found.notes), f"column {column!r}"
     else:
         with pytest.raises(WarehouseError) as caught:
             read_source(dataset, file)
         assert problem_of(caught.value).exit_code == 4
-        told, named = str(caught.value), f"column {column}"
+        message, named = str(caught.value), f"column {column}"
     for part in ("row 2", named, text):
-        assert part in told
+        assert part in message
 
 
 def test_a_moment_that_has_not_come_is_refused_unless_the_record_has_come_so_far(

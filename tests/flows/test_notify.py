@@ -44,7 +44,7 @@ def ran(workspace: Workspace, stage: str, code: int, message: str = "", day: dat
     return began - timedelta(seconds=1)
 
 
-def told(server: Server) -> list[list[str]]:
+def notified(server: Server) -> list[list[str]]:
     return [[one["about"] for one in json.loads(asked.body)["causes"]] for asked in server.asked]
 
 
@@ -60,7 +60,7 @@ def test_a_cause_is_told_once_until_it_has_passed(
         assert notify(workspace, ran(workspace, "fetch", 0, "by energy_charts", DAY)) == 0
         assert notify(workspace, ran(workspace, "fetch", 3, "lost again", DAY)) == 1
         assert notify(workspace, ran(workspace, "calibrate", 1, "a fault")) == 1
-    assert told(server) == [
+    assert notified(server) == [
         [f"fetch {DAY}"], [f"fetch {DAY + timedelta(days=1)}"], [f"fetch {DAY}"], ["calibrate"],
     ]  # fmt: skip
     first = json.loads(server.asked[0].body)
@@ -82,7 +82,7 @@ def test_what_was_not_taken_is_told_with_the_next_run(
         assert "notification by webhook was not taken" in caplog.text and "s3cret" not in caplog.text
         assert notify(workspace, since) == 1
         assert notify(workspace, since) == 0
-    assert told(server) == [[f"plan {DAY}"]] * 2
+    assert notified(server) == [[f"plan {DAY}"]] * 2
 
 
 class Mail(socketserver.StreamRequestHandler):

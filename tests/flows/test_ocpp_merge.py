@@ -36,33 +36,33 @@ def stay(
     )  # fmt: skip
 
 
-def run_by_hand(told: Stay, first: int, last: int) -> float:
+def run_by_hand(session: Stay, first: int, last: int) -> float:
     """What a run costs more, quarter-hour by quarter-hour in plain Python; infinite where it cannot be."""
-    own = told.power_kw[first:last]
+    own = session.power_kw[first:last]
     mean = sum(own) / len(own)
     if min(own) < 0 < max(own):
         return np.inf
     cost = 0.0
     shift = 0.0
     for at in range(first, last):
-        if not told.least_kw[at] - 1e-6 <= mean <= told.most_kw[at] + 1e-6:
+        if not session.least_kw[at] - 1e-6 <= mean <= session.most_kw[at] + 1e-6:
             return np.inf
-        more = 0.25 * (mean - told.power_kw[at])
+        more = 0.25 * (mean - session.power_kw[at])
         shift += more * IN if mean >= 0 else more / OUT
-        if not told.least_kwh[at] - 1e-6 <= told.energy_kwh[at] + shift <= told.most_kwh[at] + 1e-6:
+        if not session.least_kwh[at] - 1e-6 <= session.energy_kwh[at] + shift <= session.most_kwh[at] + 1e-6:
             return np.inf
-        cost += more * (told.export_price if mean < 0 else told.import_price)[at]
+        cost += more * (session.export_price if mean < 0 else session.import_price)[at]
     return cost
 
 
-def by_hand(told: Stay, most: int) -> float:
+def by_hand(session: Stay, most: int) -> float:
     """The cost of the cheapest of all cuts into at most so many runs, by trying every one."""
-    size = len(told.power_kw)
+    size = len(session.power_kw)
     best = np.inf
     for count in range(min(most, size)):
         for cuts in itertools.combinations(range(1, size), count):
             edges = [0, *cuts, size]
-            best = min(best, sum(run_by_hand(told, a, b) for a, b in itertools.pairwise(edges)))
+            best = min(best, sum(run_by_hand(session, a, b) for a, b in itertools.pairwise(edges)))
     return best
 
 
@@ -75,7 +75,7 @@ def test_the_cut_is_the_cheapest_of_all(power: list[float], most: int, data: st.
     price = st.lists(st.floats(-0.1, 0.5), min_size=len(power), max_size=len(power))
     buy, sell = data.draw(price), data.draw(price)
     room = data.draw(st.sampled_from([0.5, 4.0, np.inf]))
-    told = stay(
+    session = stay(
         power,
         buy,
         sell,
@@ -84,12 +84,12 @@ def test_the_cut_is_the_cheapest_of_all(power: list[float], most: int, data: st.
         most=data.draw(st.sampled_from([33.0, 60.0])),
     )
     fits = 1 + sum(later != before for before, later in itertools.pairwise(power)) <= most
-    best = 0.0 if fits else by_hand(told, most)
+    best = 0.0 if fits else by_hand(session, most)
     if not np.isfinite(best):
         with pytest.raises(MergeError, match="cannot be told in"):
-            merged(told, most)
+            merged(session, most)
         return
-    found = merged(told, most)
+    found = merged(session, most)
     assert found.cost_eur == pytest.approx(best, abs=1e-9)
     assert len(found.runs) <= most
     assert [run.first for run in found.runs] == [0, *(run.last for run in found.runs[:-1])]

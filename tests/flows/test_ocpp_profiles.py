@@ -59,8 +59,8 @@ def made(workspace: Workspace, **station: Any) -> tuple[Profiles, Mapping[str, A
     context = Context.of(workspace, AS_OF)
     header = plan_in_force(context.known, ZONE, DAY)
     assert header is not None
-    told = Station(**station)
-    return plan_profiles(plan_file(context, header), told), header, told
+    stated = Station(**station)
+    return plan_profiles(plan_file(context, header), stated), header, stated
 
 
 def slots_of(workspace: Workspace, header: Mapping[str, Any], battery: str) -> pd.Series:
@@ -72,8 +72,8 @@ def slots_of(workspace: Workspace, header: Mapping[str, Any], battery: str) -> p
 
 def powers(entry: Mapping[str, Any], version: Version = "2.1") -> pd.Series:
     """What a profile asks for in each quarter-hour, kW, read as a station would."""
-    told = entry["request"]["csChargingProfiles" if version == "1.6" else "chargingProfile"]
-    schedule = told["chargingSchedule"] if version == "1.6" else told["chargingSchedule"][0]
+    stated = entry["request"]["csChargingProfiles" if version == "1.6" else "chargingProfile"]
+    schedule = stated["chargingSchedule"] if version == "1.6" else stated["chargingSchedule"][0]
     start = pd.Timestamp(datetime.fromisoformat(schedule["startSchedule"]))
     end = start + pd.Timedelta(seconds=schedule["duration"])
     slots = pd.date_range(start, end, freq="15min", inclusive="left", unit="us")
@@ -111,10 +111,10 @@ def test_without_its_line_a_station_charges_within_the_sites_limit_and_feeds_not
     limits = [one["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] for one in falls]
     assert 0.0 < sum(limits) <= 30_000.0
     for entry in found.entries:
-        told = entry["request"]["chargingProfile"]
+        stated = entry["request"]["chargingProfile"]
         if entry["purpose"] == "plan":
-            assert told["stackLevel"] > falls[0]["stackLevel"]
-            assert (told["maxOfflineDuration"], "validTo" in told) == (OFFLINE_S, True)
+            assert stated["stackLevel"] > falls[0]["stackLevel"]
+            assert (stated["maxOfflineDuration"], "validTo" in stated) == (OFFLINE_S, True)
 
 
 def test_fewer_periods_keep_each_stays_energy(planned: Workspace) -> None:
@@ -158,9 +158,9 @@ def test_the_command_writes_what_its_check_lets_through_and_names_who_has_none(p
     run = [sys.executable, "-m", "flows.cli", "-w", str(planned.root), "--json", "ocpp"]
     as_of = ["--as-of", AS_OF.isoformat()]
     done = subprocess.run([*run, "profiles", "--date", str(DAY), *as_of], capture_output=True, text=True)
-    told = json.loads(done.stdout)
-    assert (done.returncode, list(told["left_out"])) == (3, ["car-2 · s3"])
-    assert "no station and connector" in told["left_out"]["car-2 · s3"]
-    assert (told["stays"], told["fallbacks"], told["conflicts"]) == (2, 1, [])
-    done = subprocess.run([*run, "check", told["file"]], capture_output=True, text=True)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, list(answer["left_out"])) == (3, ["car-2 · s3"])
+    assert "no station and connector" in answer["left_out"]["car-2 · s3"]
+    assert (answer["stays"], answer["fallbacks"], answer["conflicts"]) == (2, 1, [])
+    done = subprocess.run([*run, "check", answer["file"]], capture_output=True, text=True)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"messages": 3, "broken": []})

@@ -73,8 +73,8 @@ TOGETHER = {
 }
 
 
-def read(*told: Any) -> list[Request]:
-    found = [request_of(one, "2.1") for one in told]
+def read(*stated: Any) -> list[Request]:
+    found = [request_of(one, "2.1") for one in stated]
     assert all(isinstance(one, Request) for one in found)
     return found  # type: ignore[return-value]
 
@@ -151,8 +151,8 @@ def test_the_command_reads_a_file_and_names_the_rules(tmp_path: Path) -> None:
     done = subprocess.run([*run, str(good)], capture_output=True, text=True)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"messages": 1, "broken": []})
     done = subprocess.run([*run, str(good), str(bad)], capture_output=True, text=True)
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["messages"], [one["rule"] for one in told["broken"]]) == (
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["messages"], [one["rule"] for one in answer["broken"]]) == (
         4,
         2,
         ["K01.FR.35"],

@@ -22,10 +22,10 @@ EVENING = AS_OF + timedelta(hours=8)  # 21 o'clock local of the day before DAY
 CAME = pd.Timestamp(f"{DAY - timedelta(days=1)}T17:20Z")
 
 
-def comes(workspace: Workspace, *, after: timedelta = timedelta(0), **told: object) -> None:
+def comes(workspace: Workspace, *, after: timedelta = timedelta(0), **given: object) -> None:
     """A stay that has begun and not ended, as a charger tells it."""
     row = lived(DAY - timedelta(days=1), 1).assign(session_id="tx9", arrival_utc=CAME, departure_utc=None)
-    put(workspace, "sessions", row.assign(**told), as_of=EVENING + after)
+    put(workspace, "sessions", row.assign(**given), as_of=EVENING + after)
     check(Context.of(workspace, EVENING + after))
 
 
@@ -44,10 +44,10 @@ def test_a_stay_that_goes_on_is_planned_until_its_car_is_used_to_leave(home: Wor
     early, usual = (pd.Timestamp(f"{DAY}T{clock}Z") for clock in ("05:00", "06:10"))
     assert early < own["departure_utc"] < usual
     assert (own["arrival_soc"], own["departure_soc"]) == (0.6, 0.8)
-    told = home.warehouse.read("out_expected_stay").set_index("session_id").loc["expected:tx9"]
-    assert told["probability"] == 1.0
-    assert told["arrival_utc_q10"] == told["arrival_utc_q90"] == CAME
-    assert told["departure_utc_q10"] < told["departure_utc_q90"]
+    known_rows = home.warehouse.read("out_expected_stay").set_index("session_id").loc["expected:tx9"]
+    assert known_rows["probability"] == 1.0
+    assert known_rows["arrival_utc_q10"] == known_rows["arrival_utc_q90"] == CAME
+    assert known_rows["departure_utc_q10"] < known_rows["departure_utc_q90"]
     departures = home.warehouse.read("out_plan_departure", where={"session_id": "expected:tx9"})
     assert (departures["missing_kwh"] < 1e-6).all()
     slots = home.warehouse.read("out_plan_slot", where={"mode": "ordered", "plugged": True})

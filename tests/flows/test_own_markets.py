@@ -115,8 +115,8 @@ def test_prices_in_the_workspaces_money_need_no_rate_and_no_other_money_is_taken
     check(context)
     core = mine.warehouse.read("core_price").sort_values("interval_start_utc")
     assert core["price_eur_per_kwh"].tolist() == pytest.approx([0.8 * (40 + n) / 1000 for n in range(24)])
-    told = mine.warehouse.read("raw_source")["options"].iloc[0]
-    assert json.loads(told)["rate"] == "0.8"  # which rate a file was read at stays with it
+    known_rows = mine.warehouse.read("raw_source")["options"].iloc[0]
+    assert json.loads(known_rows)["rate"] == "0.8"  # which rate a file was read at stays with it
     with pytest.raises(RateError, match="prices are in GBP"):
         ingest(context, "prices", [prices_of(folder, elexon_csv, "GB")], source="elexon")
     with pytest.raises(RateError, match="prices are in USD"):

@@ -156,18 +156,18 @@ def test_prices_and_power_end_together_whatever_the_prices_step(published: dict[
 def test_a_degraded_page_draws_the_prices_that_stood_in_and_only_modes_that_are_there(own: Workspace) -> None:
     plan_id = plan_of(own, DAY + WEEK)
 
-    def told() -> tuple[str, str]:
+    def report() -> tuple[str, str]:
         page = publish_run(own, plan_id)[0].read_text(encoding="utf-8")
         return page, charts(page)[0]
 
-    page, chart = told()
+    page, chart = report()
     assert f"those of {DAY} stand in" in page
     assert "Three modes" not in page
     assert "v2g" not in words(chart) and {"uncontrolled", "ordered"} <= set(words(chart))
     (drawn,) = lines(chart, "Bought at the plug")
     put(own, "prices", price_rows(DAY + WEEK, 1, spread=0.5), as_of=AS_OF + timedelta(days=8))
     check(Context.of(own, AS_OF + timedelta(days=8)))
-    page, chart = told()  # published since: the plan was made without
+    page, chart = report()  # published since: the plan was made without
     assert f"those of {DAY} stand in" in page
     assert np.array_equal(lines(chart, "Bought at the plug")[0], drawn)
 
@@ -180,7 +180,7 @@ def test_a_plan_is_drawn_with_its_own_prices_after_they_were_corrected(own: Work
     check(Context.of(own, datetime.now(UTC) + timedelta(minutes=6)))
     after = used_prices(known, header)
     pd.testing.assert_frame_equal(after.frame, before.frame)
-    assert before.told == after.told
+    assert before.note == after.note
     assert set(before.frame["series"]) == {"bought", "sold"}
 
 
@@ -191,9 +191,9 @@ def test_without_any_price_none_is_drawn_and_that_is_said(own: Workspace) -> Non
     check(Context.of(own, AS_OF))
     header = own.warehouse.read("out_plan", where={"plan_id": plan_of(own, day)}).iloc[0].to_dict()
     known = Known(own.warehouse, AS_OF + timedelta(minutes=5))
-    told = used_prices(known, header | {"plan_source": "charge_only"})
-    assert told.frame.empty and not told.titles
-    assert told.told.startswith("No price was known, so none is drawn.")
+    stated = used_prices(known, header | {"plan_source": "charge_only"})
+    assert stated.frame.empty and not stated.titles
+    assert stated.note.startswith("No price was known, so none is drawn.")
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2024, 3, 31), 23), (DAY, 24), (date(2024, 10, 27), 25)])

@@ -45,8 +45,8 @@ def beyond_the_edge(page: Path, width: int) -> list[str]:
         )
     finally:
         looked.unlink()
-    (told,) = re.findall(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)
-    found: list[str] = json.loads(told)
+    (stated,) = re.findall(r'<pre id="told">(.*?)</pre>', done.stdout, re.S)
+    found: list[str] = json.loads(stated)
     return found
 
 
@@ -59,4 +59,4 @@ def test_all_figures_of_modes_and_cars_are_seen_without_moving_the_page(
     index, battery = publish_run(workspace, plan_id)[:2]
     assert beyond_the_edge(index, 1200) == []
     assert beyond_the_edge(battery, 1200) == []
-    assert all("Import" not in told for told in beyond_the_edge(index, 640))
+    assert all("Import" not in stated for stated in beyond_the_edge(index, 640))

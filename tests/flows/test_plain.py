@@ -55,8 +55,8 @@ def frames(draw: st.DrawFn) -> tuple[pd.DataFrame, list[dict[str, bool]]]:
         cells = [draw(st.sampled_from(words if gap else VALUES[kind][1])) for gap in gaps]
         columns[kind] = column(kind, cells)
         missing.append(gaps)
-    told = [dict(zip(kinds, row, strict=True)) for row in zip(*missing, strict=True)]
-    return pd.DataFrame(columns), told
+    stated = [dict(zip(kinds, row, strict=True)) for row in zip(*missing, strict=True)]
+    return pd.DataFrame(columns), stated
 
 
 @given(frames())
@@ -66,9 +66,9 @@ def test_missing_is_null_and_nothing_else_is(drawn: tuple[pd.DataFrame, list[dic
     assert [{key: value is None for key, value in row.items()} for row in rows] == missing
     assert [record(row) for _, row in frame.astype(object).iterrows()] == rows
     text = json_text({"rows": rows, "frame": frame})
-    told = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert told["rows"] == told["frame"]
-    assert [{key: value is None for key, value in row.items()} for row in told["rows"]] == missing
+    answer = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert answer["rows"] == answer["frame"]
+    assert [{key: value is None for key, value in row.items()} for row in answer["rows"]] == missing
 
 
 @pytest.mark.parametrize("value", [None, math.nan, pd.NaT, pd.NA, np.float32("nan"), np.datetime64("NaT")])
@@ -92,7 +92,7 @@ class Number(Enum):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "stated"),
     [
         (np.int64(3), 3),
         (np.bool_(True), True),
@@ -117,6 +117,6 @@ class Number(Enum):
         (1 + 2j, "(1+2j)"),
     ],
 )
-def test_what_json_has_no_word_for_is_written_in_one_that_it_has(value: Any, told: Any) -> None:
-    assert plain(value) == told
-    assert json.loads(json_text({"value": value})) == {"value": told}
+def test_what_json_has_no_word_for_is_written_in_one_that_it_has(value: Any, stated: Any) -> None:
+    assert plain(value) == stated
+    assert json.loads(json_text({"value": value})) == {"value": stated}

@@ -313,12 +313,12 @@ def test_left_out_cars_are_on_the_pages_and_in_every_answer(
     pages = publish(Context.of(bare, AS_OF), DAY).files
     index = Path(pages[0]).read_text(encoding="utf-8")
     assert "left out: car-1 (" in index.replace("&#39;", "'")
-    told = trace(bare, stage["plan_id"])
-    assert [row["battery_id"] for row in told["left_out"]] == ["car-1"]
-    assert "left out" in trace_tables(told)
+    answer = trace(bare, stage["plan_id"])
+    assert [row["battery_id"] for row in answer["left_out"]] == ["car-1"]
+    assert "left out" in trace_tables(answer)
 
 
 def test_many_left_out_cars_are_counted() -> None:
-    told = in_words({f"car-{i}": "why" for i in range(9)})
-    assert told.startswith("car-0 (why); car-1 (why)")
-    assert told.endswith("and 4 cars more")
+    stated = in_words({f"car-{i}": "why" for i in range(9)})
+    assert stated.startswith("car-0 (why); car-1 (why)")
+    assert stated.endswith("and 4 cars more")

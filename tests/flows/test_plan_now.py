@@ -104,17 +104,17 @@ def telemetry(soc: dict[datetime, float], battery: str = "car-1") -> pd.DataFram
     rows = []
     for moment, reported in soc.items():
         for minute in range(30, -1, -1):
-            told = reported - 0.002 * minute
+            stated = reported - 0.002 * minute
             wave = np.sin(minute)
-            rows.append((moment - timedelta(minutes=minute), 355.0 + 10 * told + wave, 20.0 + wave, told))
+            rows.append((moment - timedelta(minutes=minute), 355.0 + 10 * stated + wave, 20.0 + wave, stated))
     frame = pd.DataFrame(rows, columns=["time_utc", "voltage_v", "current_a", "soc_reported"])
     return frame.assign(battery_id=battery, temperature_degc=20.0)
 
 
 def test_it_begins_with_what_a_car_told_and_what_was_followed_since(planned: Workspace) -> None:
     kwh = inputs_at(planned, at(19)).capacity_kwh["car-1"]
-    told_at = at(18, 50)
-    landed(planned, "telemetry", telemetry({told_at: 0.62}), at(18, 55))
+    stated_at = at(18, 50)
+    landed(planned, "telemetry", telemetry({stated_at: 0.62}), at(18, 55))
     inputs = inputs_at(planned, at(19, 4))
     rows = slots_of(planned, "car-1")
     net = rows["charge_kw"] - rows["discharge_kw"]
@@ -230,8 +230,8 @@ def test_now_and_a_date_exclude_each_other_and_now_is_planned(depot: Workspace) 
     run = CliRunner()
     both = run.invoke(app, ["plan", "--now", "--date", str(DAY), "-w", str(depot.root)])
     assert isinstance(both.exception, UsageError)
-    told = run.invoke(app, ["plan", "--now", "--as-of", f"{DAY}T09:07Z", "-w", str(depot.root), "--json"])
-    assert told.exit_code == 0, told.output
+    answer = run.invoke(app, ["plan", "--now", "--as-of", f"{DAY}T09:07Z", "-w", str(depot.root), "--json"])
+    assert answer.exit_code == 0, answer.output
     (header,) = depot.warehouse.read("out_plan").to_dict("records")
     assert header["first_slot_utc"] == pd.Timestamp(at(9, 15))
     assert header["market_date"] == DAY
@@ -287,7 +287,7 @@ def test_a_day_that_is_over_is_planned_as_of_its_publication(depot: Workspace) -
     day = DAY + WEEK
     out = datetime.combine(day - timedelta(days=1), time(11, 57), tzinfo=AS_OF.tzinfo)
     landed(depot, "prices", price_rows(day, 1), out)
-    told = CliRunner().invoke(app, ["plan", "--date", str(day), "-w", str(depot.root), "--json"])
-    assert told.exit_code == 0, told.output
+    answer = CliRunner().invoke(app, ["plan", "--date", str(day), "-w", str(depot.root), "--json"])
+    assert answer.exit_code == 0, answer.output
     (header,) = depot.warehouse.read("out_plan").to_dict("records")
     assert (header["as_of_utc"], header["plan_source"]) == (pd.Timestamp(out), "published")

@@ -211,13 +211,15 @@ def test_processes_that_plan_at_once_end_in_the_best_plan_and_no_number_twice(
     ]
     for process in processes:
         process.start()
-    told = [answers.get(timeout=600) for _ in range(3 * ROUNDS)]
+    stated = [answers.get(timeout=600) for _ in range(3 * ROUNDS)]
     for process in processes:
         process.join()
         assert process.exitcode == 0
     for round_ in range(ROUNDS):
         found = rows(Workspace.open(tmp_path / f"round-{round_}"))
-        written = {plan_id for number, _, outcome, plan_id in told if number == round_ and outcome != "kept"}
+        written = {
+            plan_id for number, _, outcome, plan_id in stated if number == round_ and outcome != "kept"
+        }
         assert set(found["plan_id"]) == written
         assert not found.duplicated(["as_of_utc", "sequence"]).any()
         assert found["sequence"].iloc[0] == 1 and found["plan_id"].is_unique

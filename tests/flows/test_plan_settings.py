@@ -58,12 +58,12 @@ def test_wear_is_priced_at_what_its_risk_setting_asks_for(
     mean, middle, high = priced(), priced(wear_risk=0.5), priced(wear_risk=0.95)
     for _, row in depot.warehouse.read("out_calibration").iterrows():
         name = row["battery_id"]
-        told = json.loads(row["parameters_json"])["ensemble"]["price"]
+        answer = json.loads(row["parameters_json"])["ensemble"]["price"]
         published = row["residual_value_eur"] / row["l0_days"] * row["beta_day_per_efc"]
-        assert mean[name][0] == pytest.approx(published * told["rate"][0])
-        assert high[name][0] == pytest.approx(published * told["rate"][-1])
-        assert mean[name][1] == pytest.approx(row["rest_price_eur_per_kwh_h"] * told["rest"][0])
-        assert middle[name][0] == pytest.approx(published * told["rate"][6])
+        assert mean[name][0] == pytest.approx(published * answer["rate"][0])
+        assert high[name][0] == pytest.approx(published * answer["rate"][-1])
+        assert mean[name][1] == pytest.approx(row["rest_price_eur_per_kwh_h"] * answer["rest"][0])
+        assert middle[name][0] == pytest.approx(published * answer["rate"][6])
         assert high[name][1] > mean[name][1] > 0
 
 
@@ -73,8 +73,8 @@ def test_calibrations_of_before_are_planned_with_as_they_were_published(depot: W
             "SELECT battery_id, parameters_json FROM out_calibration"
         ).fetchall():
             record = json.loads(text)
-            for told in ("price", "doubt_left"):
-                del record["ensemble"][told]
+            for one in ("price", "doubt_left"):
+                del record["ensemble"][one]
             connection.execute(
                 "UPDATE out_calibration SET parameters_json = ? WHERE battery_id = ?",
                 [json.dumps(record), name],

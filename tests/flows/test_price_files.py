@@ -152,8 +152,8 @@ def test_a_day_about_zero_is_kept_with_a_warning_where_the_unit_is_stated(
         assert checked(market, price_rows(date(2024, 5, 1), 31), "before", 0).exit_code == 0
     result = checked(market, about_zero(date(2024, 6, 1)), "a", 1)
     assert (result.exit_code, result.details["quarantined"]) == (0, 0)
-    told = [row for row in result.tables["failed checks"] if row["rule"] == "near_zero"]
-    assert {row["severity"] for row in told} == {"warning"}
+    stated = [row for row in result.tables["failed checks"] if row["rule"] == "near_zero"]
+    assert {row["severity"] for row in stated} == {"warning"}
     assert (market.warehouse.read("core_price")["price_eur_per_kwh"].abs() <= 1e-4).sum() == 96
     rows = about_zero(date(2024, 6, 2)).assign(price_eur_per_mwh=0.05)
     rows.to_csv(tmp_path / "b.csv", index=False)
@@ -243,8 +243,8 @@ def test_a_publishers_file_given_as_a_table_of_ours_is_refused_with_its_source(
     context = Context.of(market, AS_OF)
     with pytest.raises(SourceError, match=rf"source {layout.source}\)|`--source {layout.source}` reads this"):
         ingest(context, "prices", [file])
-    told = [str(row["reason"]) for row in dry_run(context, "prices", [file]).tables["faults"]]
-    assert any(f"source {layout.source}" in reason for reason in told), told
+    stated = [str(row["reason"]) for row in dry_run(context, "prices", [file]).tables["faults"]]
+    assert any(f"source {layout.source}" in reason for reason in stated), stated
 
 
 @pytest.mark.parametrize(

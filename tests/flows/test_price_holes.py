@@ -39,7 +39,7 @@ def stays(day: date) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def told(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
+def ingest_rows(workspace: Workspace, dataset: str, rows: pd.DataFrame) -> None:
     put(workspace, dataset, rows)
     check(Context.of(workspace, AS_OF))
 
@@ -71,9 +71,9 @@ SPRING, PLAIN, AUTUMN = date(2024, 3, 31), date(2024, 4, 10), date(2024, 10, 27)
 def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
     depot: Workspace, day: date, lost: list[int]
 ) -> None:
-    told(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", stays(day))
     rows = rows_of(day)
-    told(depot, "prices", rows.drop(index=lost))
+    ingest_rows(depot, "prices", rows.drop(index=lost))
     code, torn = planned(depot, day)
     assert code == 3
     priced = torn["out_plan_price"].set_index("interval_start_utc")["price_source"]
@@ -85,7 +85,7 @@ def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
     assert v2g[hole].max() < 1e-9
     assert torn["out_plan_slot"].query("mode != 'v2g'")["discharge_kw"].max() == 0.0
 
-    told(depot, "prices", rows)
+    ingest_rows(depot, "prices", rows)
     code, whole = planned(depot, day)
     assert (code, whole["out_plan"]["plan_source"].item()) == (0, "published")
     undisturbed = whole["out_plan_slot"].query("mode == 'v2g'").groupby("interval_start_utc")
@@ -99,11 +99,11 @@ def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
 def test_the_dearest_hour_is_not_sold_into_while_nobody_has_published_it(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", stays(PLAIN))
     dear = rows_of(PLAIN - WEEK)
     dear.loc[12, "price_eur_per_kwh"] += 3 * DEAR
-    told(depot, "prices", dear)
-    told(depot, "prices", rows_of(PLAIN).drop(index=12))
+    ingest_rows(depot, "prices", dear)
+    ingest_rows(depot, "prices", rows_of(PLAIN).drop(index=12))
     own = market_day_slots(PLAIN, ZONE)
 
     def sold(workspace: Workspace) -> float:
@@ -120,9 +120,9 @@ def test_the_dearest_hour_is_not_sold_into_while_nobody_has_published_it(
 
 
 def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(depot: Workspace) -> None:
-    told(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", stays(PLAIN))
     before = PLAIN - timedelta(days=1)
-    told(depot, "prices", pd.concat([rows_of(before).drop(index=19), rows_of(PLAIN)]))
+    ingest_rows(depot, "prices", pd.concat([rows_of(before).drop(index=19), rows_of(PLAIN)]))
     code, out = planned(depot, PLAIN)
     assert (code, out["out_plan"]["plan_source"].item()) == (3, "published")
     assert "4 quarter-hours before" in out["out_plan"]["note"].item()
@@ -136,7 +136,7 @@ def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(d
 
 
 def test_a_plan_on_prices_that_were_withdrawn_since_stands_in_nobodys_way(depot: Workspace) -> None:
-    told(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", stays(PLAIN))
     file = put(depot, "prices", rows_of(PLAIN))
     before = datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())
     check(Context.of(depot, AS_OF))
@@ -154,8 +154,8 @@ def test_a_plan_on_prices_that_were_withdrawn_since_stands_in_nobodys_way(depot:
 
 
 def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: Workspace) -> None:
-    told(depot, "sessions", stays(PLAIN))
-    told(depot, "prices", rows_of(PLAIN).drop(index=[5, 6]))
+    ingest_rows(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "prices", rows_of(PLAIN).drop(index=[5, 6]))
     planned(depot, PLAIN)
     pages = publish(Context.of(depot, datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())), PLAIN)
     index = next(file for file in pages.files if file.endswith("index.html"))
@@ -169,9 +169,9 @@ def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: W
 def test_a_day_without_prices_goes_by_what_the_settings_say(
     depot: Workspace, day: date, stand_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", stays(day))
     spreads = {day - timedelta(days=ago): 0.02 * ago for ago in range(1, 10)}
-    told(depot, "prices", pd.concat(price_rows(one, 1, spread=of) for one, of in spreads.items()))
+    ingest_rows(depot, "prices", pd.concat(price_rows(one, 1, spread=of) for one, of in spreads.items()))
     monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
     monkeypatch.setenv("V2G_PLAN__UNKNOWN_PRICES", stand_in)
     code, out = planned(Workspace.open(depot.root), day)
@@ -194,7 +194,7 @@ def test_a_day_without_prices_goes_by_what_the_settings_say(
 
 def test_without_any_day_before_nothing_stands_in(depot: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     day = date(2024, 5, 8)  # four weeks after the last price
-    told(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", stays(day))
     monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
     monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
     for stand_in, lack in (("like_days", "no day before it"), ("day_before", "2024-05-07")):

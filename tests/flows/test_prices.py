@@ -40,7 +40,11 @@ def test_a_quarter_hour_with_two_prices_has_none(workspace: Workspace) -> None:
     rows = pd.concat([rows, pd.DataFrame([{**quarter, "resolution_minutes": 15, "price_eur_per_kwh": 0.5}])])
     known(workspace, rows)
     found = day_prices(workspace, day)
-    assert (found.source, found.told.index("forecast"), found.published.sum()) == ("substituted", 2, 95)
+    assert (found.source, found.slot_sources.index("forecast"), found.published.sum()) == (
+        "substituted",
+        2,
+        95,
+    )
     assert "1 of 96 quarter-hours" in found.note
 
 
@@ -70,12 +74,12 @@ def test_a_hole_is_filled_between_its_neighbours_where_no_day_before_is_known(
     assert found.source == "substituted"
     assert f"{4 * len(lost)} of {4 * len(rows)} quarter-hours" in found.note
     hole = np.repeat(np.isin(np.arange(len(rows)), lost), 4)
-    assert found.told == tuple(np.where(hole, "forecast", "published"))
+    assert found.slot_sources == tuple(np.where(hole, "forecast", "published"))
     assert (found.published == ~hole).all()
     assert found.market is not None
-    told = np.repeat(rows["price_eur_per_kwh"].to_numpy(), 4)
-    assert found.market[~hole].tolist() == told[~hole].tolist()
-    filled = np.interp(np.flatnonzero(hole), np.flatnonzero(~hole), told[~hole])
+    stated = np.repeat(rows["price_eur_per_kwh"].to_numpy(), 4)
+    assert found.market[~hole].tolist() == stated[~hole].tolist()
+    filled = np.interp(np.flatnonzero(hole), np.flatnonzero(~hole), stated[~hole])
     assert found.market[hole].tolist() == pytest.approx(filled.tolist())
 
 
@@ -86,7 +90,7 @@ def test_a_hole_is_as_on_days_like_it_where_last_week_is_not_whole(workspace: Wo
     found = day_prices(workspace, day)
     assert found.market is not None
     assert found.market[~found.published].tolist() == [0.25] * 4
-    assert set(found.told) == {"published", "forecast"}
+    assert set(found.slot_sources) == {"published", "forecast"}
 
 
 def test_without_one_price_of_the_day_nor_of_last_week_there_is_none(workspace: Workspace) -> None:
@@ -108,7 +112,7 @@ def test_what_is_known_of_a_day_is_planned_on_and_last_week_fills_its_holes(
     assert found.market is not None
     assert before.market is not None
     hole = np.repeat(np.isin(np.arange(24), lost), 4)
-    assert found.told[:96] == tuple(np.where(hole, "substituted", "published"))
+    assert found.slot_sources[:96] == tuple(np.where(hole, "substituted", "published"))
     assert found.market[:96][hole].tolist() == pytest.approx(before.market[:96][hole].tolist())
     assert found.market[:96][~hole].tolist() == pytest.approx(
         np.repeat(dearer["price_eur_per_kwh"].to_numpy(), 4)[~hole].tolist()

@@ -90,10 +90,10 @@ def test_a_released_row_is_in_the_core_table_and_recorded_with_who_when_and_why(
     assert result.details["rows"] == 1
     assert voltage(workspace) == 420.0
     assert core(workspace, "core_telemetry_15min")["samples"].tolist() == [15, 15]
-    told = workspace.warehouse.read("core_release").iloc[0]
-    assert (told["action"], told["rule"], told["source_row"]) == ("release", "jump", 13)
-    assert (told["decided_by"], told["reason"]) == ("ada", "relay test")
-    assert told["decided_utc"] == pd.Timestamp(AS_OF + timedelta(days=1))
+    known_rows = workspace.warehouse.read("core_release").iloc[0]
+    assert (known_rows["action"], known_rows["rule"], known_rows["source_row"]) == ("release", "jump", 13)
+    assert (known_rows["decided_by"], known_rows["reason"]) == ("ada", "relay test")
+    assert known_rows["decided_utc"] == pd.Timestamp(AS_OF + timedelta(days=1))
     assert listed(workspace)[0]["released"] == 1
     with pytest.raises(UsageError, match="no row of telemetry is in quarantine for --rule jump"):
         decide(workspace, "jump")
@@ -181,7 +181,7 @@ def test_the_command_line_lists_shows_and_releases(workspace, monkeypatch, capsy
     assert v2g("quarantine", "list", "--battery", "car-2")["quarantine"] == []
     assert v2g("quarantine", "show", "telemetry", "--rule", "jump")["found"][0]["row"] == 13
     v2g("quarantine", "release", "telemetry", "--rule", "jump")
-    told = v2g("quarantine", "release", "telemetry", "--rule", "jump", "--reason", "relay", "--by", "ada")
-    assert told["stages"][0]["message"] == "jump set aside for 1 row of telemetry, by ada: relay"
+    answer = v2g("quarantine", "release", "telemetry", "--rule", "jump", "--reason", "relay", "--by", "ada")
+    assert answer["stages"][0]["message"] == "jump set aside for 1 row of telemetry, by ada: relay"
     assert codes == [0, 0, 0, 2, 0]
     assert voltage(workspace) == 420.0

@@ -76,16 +76,16 @@ def test_every_command_that_reads_works_and_one_that_writes_ends_with_74(
         ("retention", "--dry-run"),
     ):
         assert (words, *call(sealed, *words))[:2] == (words, 0)
-    code, told = call(sealed, "quarantine", "show", "telemetry")
-    assert (code, told["error"]["kind"]) == (2, "UsageError")  # there is nothing to show
+    code, answer = call(sealed, "quarantine", "show", "telemetry")
+    assert (code, answer["error"]["kind"]) == (2, "UsageError")  # there is nothing to show
     for words in (
         ("check",),
         ("plan", "--date", DAY + WEEK, *at),
         ("migrate",),
         ("snapshot",),
     ):
-        code, told = call(sealed, *words)
-        assert (words, code) == (words, 74), told
+        code, answer = call(sealed, *words)
+        assert (words, code) == (words, 74), answer
     line = [sys.executable, "-c", MAIN, "-w", str(sealed), "run", "--date", str(DAY), *at]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (done.returncode, "Read-only file system" in done.stderr) == (74, True), done.stderr

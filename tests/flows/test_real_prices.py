@@ -38,10 +38,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def garage(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     settings = Workspace.create(tmp_path_factory.mktemp("real") / "garage", zone="DE-LU").root / "v2g.toml"
-    told = settings.read_text(encoding="utf-8")
-    told = told.replace('horizon = "published"', 'horizon = "market_day"')
+    text = settings.read_text(encoding="utf-8")
+    text = text.replace('horizon = "published"', 'horizon = "market_day"')
     settings.write_text(
-        told.replace("[plan]", f"[plan]\nterminal_value_eur_per_kwh = {STORED}"), encoding="utf-8"
+        text.replace("[plan]", f"[plan]\nterminal_value_eur_per_kwh = {STORED}"), encoding="utf-8"
     )
     workspace = Workspace.open(settings.parent)
     assert workspace.settings.plan.horizon == "market_day"
@@ -99,7 +99,7 @@ def test_every_number_of_a_real_day_adds_up(garage: Workspace, day: date) -> Non
     assert starts.isin(market_day_slots(day, "DE-LU")).sum() == DAYS[day]
     assert set(modes.index) == {"uncontrolled", "ordered", "v2g"}
     energy_is_balanced(slots)
-    every_departure_is_kept_or_told(garage, day, tables["departure"], slots)
+    every_departure_is_met_or_named(garage, day, tables["departure"], slots)
     limits = tables["site_slot"]
     assert (limits["power_kw"] <= limits["import_limit_kw"] + 1e-6).all()
     assert (-limits["power_kw"] <= limits["export_limit_kw"] + 1e-6).all()
@@ -125,15 +125,15 @@ def energy_is_balanced(slots: pd.DataFrame) -> None:
     assert (metered - plugged["power_kw"]).abs().max() < 1e-9
 
 
-def every_departure_is_kept_or_told(
+def every_departure_is_met_or_named(
     garage: Workspace, day: date, departures: pd.DataFrame, slots: pd.DataFrame
 ) -> None:
     start, end = slots["interval_start_utc"].min(), slots["interval_start_utc"].max() + pd.Timedelta("15min")
     sessions = garage.warehouse.read("core_session")
     today = sessions[(sessions["arrival_utc"] < end) & (sessions["departure_utc"] > start)]
     assert len(today) > 0, day
-    for mode, told in departures.groupby("mode"):
-        assert set(told["session_id"]) == set(today["session_id"]), mode
+    for mode, one in departures.groupby("mode"):
+        assert set(one["session_id"]) == set(today["session_id"]), mode
     missing = (departures["target_kwh"] - departures["reached_kwh"]).clip(lower=0)
     assert (missing - departures["missing_kwh"]).abs().max() < 1e-6
     assert ((departures["missing_kwh"] > 0) == (departures["reason"] != "")).all()
@@ -142,11 +142,11 @@ def every_departure_is_kept_or_told(
 def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> pd.Series:
     """Revenue − cost + stored − wear of V2G and of resting − price of what is missing, by mode."""
     slots, plan_settings = tables["slot"], garage.settings.plan
-    told = tables["price"].set_index("interval_start_utc")
-    published = told[told["price_source"] == "published"]["import_eur_per_kwh"]
+    stated = tables["price"].set_index("interval_start_utc")
+    published = stated[stated["price_source"] == "published"]["import_eur_per_kwh"]
     listed = smard_prices().reindex(published.index.floor("h")).to_numpy()
     np.testing.assert_allclose(published, listed, atol=1e-9)
-    price = told["import_eur_per_kwh"].reindex(slots["interval_start_utc"]).to_numpy()
+    price = stated["import_eur_per_kwh"].reindex(slots["interval_start_utc"]).to_numpy()
     energy_eur = (0.25 * slots["power_kw"] * price).groupby(slots["mode"]).sum()
     plugged = slots[slots["plugged"]]
     stored_kwh = 0.25 * (plugged["charge_kw"] - plugged["discharge_kw"])
@@ -155,7 +155,7 @@ def recomputed_objective(garage: Workspace, tables: dict[str, pd.DataFrame]) -> 
     records = calibrations["parameters_json"].map(json.loads)
     means = pd.DataFrame(
         {
-            of: records.map(lambda told, of=of: told["ensemble"]["price"][of][0])
+            of: records.map(lambda stated, of=of: stated["ensemble"]["price"][of][0])
             for of in ("law", "rate", "rest")
         }
     )

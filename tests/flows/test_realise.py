@@ -119,9 +119,9 @@ def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(
         realised, promised = net(rows).loc[(mode, "car-2")], net(rows, "promised_").loc[(mode, "car-2")]
         assert causes == pytest.approx(realised - promised, abs=1e-9)
     after = cars(planned, NEXT).xs("car-2", level="battery_id")
-    told_trip = 0.3 / 0.7 * after["left_target_kwh"]
+    stated_trip = 0.3 / 0.7 * after["left_target_kwh"]
     lacked = rows.xs("car-2", level="battery_id").eval("left_target_kwh - held_kwh")
-    assert after["stored_kwh"]["uncontrolled"] == pytest.approx((told_trip + lacked)["uncontrolled"])
+    assert after["stored_kwh"]["uncontrolled"] == pytest.approx((stated_trip + lacked)["uncontrolled"])
     assert after["missed"].to_dict() == {"followed": 1, "ordered": 1, "uncontrolled": 0}
     # Their plan was made before: it charges what was told of. What V2G was to feed back the car may not have.
     least = after["left_target_kwh"] - lacked

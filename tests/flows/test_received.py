@@ -99,12 +99,12 @@ def test_a_plan_replayed_from_history_is_the_one_that_was_made_live(tmp_path: Pa
     load(replay, "sites", pd.concat([seen(smaller, later), seen(site_rows(), earlier)]), "seen")
     load(replay, "fleet", pd.concat([seen(fleet_rows(), earlier), seen(changed, later)]), "seen")
     load(replay, "prices", price_rows(DAY, 4), "event")
-    told = [
+    stated = [
         seen(session_rows(), ANNOUNCED),
         seen(session_rows().assign(departure_soc=0.95), ANNOUNCED - timedelta(hours=9)),
         seen(session_rows().assign(arrival_soc=0.2), later),
     ]
-    load(replay, "sessions", pd.concat(told), "seen")
+    load(replay, "sessions", pd.concat(stated), "seen")
     load(replay, "telemetry", measured, "event")
     load(replay, "checkups", taken, "event")
     assert check(Context.of(replay, TODAY)).exit_code == 0
@@ -148,11 +148,11 @@ def test_calibrate_says_that_telemetry_was_measured_later_ends_before_or_is_not_
     rows = telemetry_rows(AS_OF + timedelta(days=2), hours=1)
     put(workspace, "telemetry", rows[rows["battery_id"] == "car-1"], as_of=TODAY)
     check(Context.of(workspace, TODAY))
-    told = said(workspace)
-    assert "of car-1: 60 rows of telemetry were measured later (first 2024-03-21 11:01 UTC)" in told
-    assert "of car-2: nothing of telemetry has been received at all" in told
-    told = said(workspace, TODAY + timedelta(days=1))
-    assert "of car-1: 60 rows of telemetry had been received, the last of 2024-03-21 12:00 UTC" in told
+    stated = said(workspace)
+    assert "of car-1: 60 rows of telemetry were measured later (first 2024-03-21 11:01 UTC)" in stated
+    assert "of car-2: nothing of telemetry has been received at all" in stated
+    stated = said(workspace, TODAY + timedelta(days=1))
+    assert "of car-1: 60 rows of telemetry had been received, the last of 2024-03-21 12:00 UTC" in stated
 
 
 def refusal(workspace: Workspace, as_of: datetime = AS_OF) -> str:
@@ -234,14 +234,14 @@ def test_a_correction_in_one_file_is_no_contradiction_and_readings_of_one_moment
     rows = telemetry_rows(AS_OF, hours=2)
     rows = rows[rows["battery_id"] == "car-1"]
     first, second = AS_OF + timedelta(hours=1), AS_OF + timedelta(hours=2)
-    told = pd.concat(
+    frame = pd.concat(
         [
             seen(rows, first),
             seen(rows.iloc[40:70].assign(temperature_degc=21.0), second),
             seen(rows.iloc[[7]].assign(temperature_degc=18.5), first),
         ]
     )
-    load(workspace, "telemetry", told, "seen")
+    load(workspace, "telemetry", frame, "seen")
     check(Context.of(workspace, TODAY))
     quarantine = workspace.warehouse.read("core_quarantine", where={"dataset": "telemetry"})
     assert quarantine.empty  # readings of one stamp within noise are averaged
@@ -253,8 +253,8 @@ def test_a_correction_in_one_file_is_no_contradiction_and_readings_of_one_moment
 def test_stays_that_overlap_at_two_moments_of_one_file_are_corrections(workspace: Workspace) -> None:
     first, second = AS_OF + timedelta(hours=1), AS_OF + timedelta(hours=2)
     row = session_rows().iloc[[0]]
-    told = [seen(row, first), seen(row.assign(session_id="again", departure_soc=0.7), second)]
-    load(workspace, "sessions", pd.concat(told), "seen")
+    stated = [seen(row, first), seen(row.assign(session_id="again", departure_soc=0.7), second)]
+    load(workspace, "sessions", pd.concat(stated), "seen")
     check(Context.of(workspace, TODAY))
     assert workspace.warehouse.read("core_session")["session_id"].tolist() == ["again"]
     assert Context.of(workspace, first).known.read("core_session")["session_id"].tolist() == ["s1"]

@@ -99,8 +99,8 @@ def test_a_car_that_has_not_told_when_it_leaves_is_planned_as_well(
     done = worked(home)
     assert [name for name, _ in done][:2] == ["inbox", "replan"]
     assert plugged(home, "car-1")["interval_start_utc"].min() <= pd.Timestamp(clock[-1])
-    told = home.warehouse.read("out_expected_stay")
-    assert "expected:tx9" in set(told["session_id"])
+    known_rows = home.warehouse.read("out_expected_stay")
+    assert "expected:tx9" in set(known_rows["session_id"])
 
 
 def test_a_car_that_the_plan_holds_asks_for_no_new_one(
@@ -119,16 +119,16 @@ def test_a_car_that_the_plan_holds_asks_for_no_new_one(
 
 
 @pytest.mark.parametrize(
-    ("told", "done"), [(["price"], ["inbox"]), (["arrival", "price"], ["inbox", "replan"])]
+    ("stated", "done"), [(["price"], ["inbox"]), (["arrival", "price"], ["inbox", "replan"])]
 )
 def test_what_was_told_late_counts_from_then_on(
     bare: Workspace,
     clock: list[datetime],
-    told: list[str],
+    stated: list[str],
     done: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("V2G_SCHEDULE__REPLAN_ON", json.dumps(told))
+    monkeypatch.setenv("V2G_SCHEDULE__REPLAN_ON", json.dumps(stated))
     workspace = Workspace.open(bare.root)
     clock.append(AS_OF + timedelta(minutes=1))
     worked(workspace)

@@ -34,11 +34,11 @@ from tests.flows.ocpp_logs import (
     energy,
     in_parts,
     raised,
+    report,
     soc,
     stamp,
     stay_2,
     stay_16,
-    tell,
     with_cars,
 )  # fmt: skip
 from warehouse.errors import OptionError
@@ -67,14 +67,14 @@ def test_a_log_cut_anywhere_is_read_as_if_it_were_whole(tmp_path: Path, name: st
 
 def test_parts_that_are_ingested_one_by_one_or_in_one_call_are_one_log(tmp_path: Path) -> None:
     frames, options = LOGS["1.6 by the register alone, ids that come again"]
-    whole = tell(with_cars(tmp_path / "whole"), [frames], **options)
+    whole = report(with_cars(tmp_path / "whole"), [frames], **options)
     third = len(frames) // 3
     parts = [frames[:third], frames[third : 2 * third], frames[2 * third :]]
     for at_once in (False, True):
         workspace = with_cars(tmp_path / f"{at_once}")
-        pd.testing.assert_frame_equal(tell(workspace, parts, at_once=at_once, **options), whole)
+        pd.testing.assert_frame_equal(report(workspace, parts, at_once=at_once, **options), whole)
         before = len(workspace.warehouse.read("raw_session"))
-        pd.testing.assert_frame_equal(tell(workspace, parts, at_once=at_once, **options), whole)
+        pd.testing.assert_frame_equal(report(workspace, parts, at_once=at_once, **options), whole)
         assert len(workspace.warehouse.read("raw_session")) == before, "what was told is known"
 
 
@@ -110,9 +110,9 @@ def test_what_cannot_be_the_rest_of_a_stay_is_not_joined_to_it(tmp_path: Path, w
     frames, before, options = NOT_THE_REST[what]
     end = [{**frame[3], "evse": {"id": 1}} for frame in of_car_1(REST)]
     others = [frame for frame in REST if frame not in of_car_1(REST)]
-    told = [*others, *([2, f"e{number}", "TransactionEvent", one] for number, one in enumerate(end))]
-    assert rest(tmp_path, begun_in(tmp_path, BEGINNING, **options), told, **options) == {"ocpp-a", "ocpp-b"}
-    found = rest(tmp_path, begun_in(tmp_path, frames, **before), told, **options)
+    stated = [*others, *([2, f"e{number}", "TransactionEvent", one] for number, one in enumerate(end))]
+    assert rest(tmp_path, begun_in(tmp_path, BEGINNING, **options), stated, **options) == {"ocpp-a", "ocpp-b"}
+    found = rest(tmp_path, begun_in(tmp_path, frames, **before), stated, **options)
     assert found == ({"ocpp-b"} if before == options else set())
 
 
@@ -129,8 +129,8 @@ def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
     begun = begun_in(tmp_path, frames[:4])
     stop = frames[-1]
     for token, found in (("car1", {"ocpp-17"}), (None, {"ocpp-17"}), ("car2", set())):
-        told = [2, "e", "StopTransaction", stop[3] | ({"idTag": token} if token else {})]
-        assert rest(tmp_path, begun, [*frames[4:-1], told]) == found, token
+        messages = [2, "e", "StopTransaction", stop[3] | ({"idTag": token} if token else {})]
+        assert rest(tmp_path, begun, [*frames[4:-1], messages]) == found, token
 
 
 def test_an_id_that_comes_again_behind_the_rest_is_a_stay_of_its_own(tmp_path: Path) -> None:
@@ -148,13 +148,13 @@ def test_an_id_that_comes_again_behind_the_rest_is_a_stay_of_its_own(tmp_path: P
 
 def test_logs_that_overlap_and_logs_that_come_in_another_order(tmp_path: Path) -> None:
     frames, options = LOGS["2.0.1"]
-    whole = tell(with_cars(tmp_path / "whole"), [frames], **options)
-    overlapping = tell(with_cars(tmp_path / "over"), [frames[:8], frames[1:]], **options)
+    whole = report(with_cars(tmp_path / "whole"), [frames], **options)
+    overlapping = report(with_cars(tmp_path / "over"), [frames[:8], frames[1:]], **options)
     pd.testing.assert_frame_equal(overlapping, whole)
     late = with_cars(tmp_path / "late")
-    assert tell(late, [REST], **options).empty
-    pd.testing.assert_frame_equal(tell(late, [BEGINNING], **options), whole)
-    pd.testing.assert_frame_equal(tell(late, [REST, BEGINNING], **options), whole)
+    assert report(late, [REST], **options).empty
+    pd.testing.assert_frame_equal(report(late, [BEGINNING], **options), whole)
+    pd.testing.assert_frame_equal(report(late, [REST, BEGINNING], **options), whole)
 
 
 def cars_begun(workspace: Workspace, moment: datetime) -> set[str | None]:
@@ -163,7 +163,7 @@ def cars_begun(workspace: Workspace, moment: datetime) -> set[str | None]:
 
 def test_a_beginning_that_is_withdrawn_or_came_later_is_none(tmp_path: Path) -> None:
     workspace = with_cars(tmp_path / "depot")
-    tell(workspace, [BEGINNING], station="CS 1")
+    report(workspace, [BEGINNING], station="CS 1")
     assert cars_begun(workspace, AS_OF) == {"car1", "car2"}
     assert not begun(workspace.warehouse, "csv", AS_OF).held
     rows = Rows(dataset="sessions", key={"battery_id": "car1"})
@@ -174,30 +174,30 @@ def test_a_beginning_that_is_withdrawn_or_came_later_is_none(tmp_path: Path) -> 
 
 def test_a_dry_run_reads_the_rest_as_the_real_run_does(tmp_path: Path) -> None:
     workspace = with_cars(tmp_path / "depot")
-    tell(workspace, [BEGINNING], station="CS 1")
+    report(workspace, [BEGINNING], station="CS 1")
     file = workspace.root / "rest.jsonl"
     file.write_text("".join(json.dumps(frame) + "\n" for frame in REST))
     how: dict[str, Any] = {"source": "ocpp", "options": {"station": "CS 1"}}
-    told = dry_run(Context.of(workspace, AS_OF), "sessions", [file], **how)
-    assert told.tables["files"][0]["would be let in"] == 2, told.tables
+    answer = dry_run(Context.of(workspace, AS_OF), "sessions", [file], **how)
+    assert answer.tables["files"][0]["would be let in"] == 2, answer.tables
     both = [workspace.root / "log-0.jsonl", file]
     fresh = with_cars(tmp_path / "fresh")
-    told = dry_run(Context.of(fresh, AS_OF), "sessions", both, **how)
-    assert [row["outcome"] for row in told.tables["files"]] == ["taken", "taken"], told.tables
-    told = dry_run(Context.of(fresh, AS_OF), "sessions", both[::-1], **how)
-    assert [row["outcome"] for row in told.tables["files"]] == ["taken", "taken"], told.tables
+    answer = dry_run(Context.of(fresh, AS_OF), "sessions", both, **how)
+    assert [row["outcome"] for row in answer.tables["files"]] == ["taken", "taken"], answer.tables
+    answer = dry_run(Context.of(fresh, AS_OF), "sessions", both[::-1], **how)
+    assert [row["outcome"] for row in answer.tables["files"]] == ["taken", "taken"], answer.tables
 
 
 def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(tmp_path: Path) -> None:
     frames = stay_16(17, "car1", 1, 8, 18, charge=True)
     stop = frames[-1]
     begins = {"transactionData": [energy(8, 0.0), soc(8, 20), energy(18, 40_000.0)]}
-    told = [*frames[:-1], [*stop[:3], stop[3] | begins]]
-    whole = tell(with_cars(tmp_path / "whole"), [frames])
-    cut = tell(with_cars(tmp_path / "cut"), [told[:5], told[5:]])
+    stated = [*frames[:-1], [*stop[:3], stop[3] | begins]]
+    whole = report(with_cars(tmp_path / "whole"), [frames])
+    cut = report(with_cars(tmp_path / "cut"), [stated[:5], stated[5:]])
     assert cut["energy_kwh"].tolist() == [40.0]
     again = with_cars(tmp_path / "again")
-    pd.testing.assert_frame_equal(tell(again, [frames[:5], frames[5:]]), whole)
+    pd.testing.assert_frame_equal(report(again, [frames[:5], frames[5:]]), whole)
     file = again.root / "again.jsonl"
     file.write_text(json.dumps(stop) + "\n")
     later = Context.of(again, AS_OF + timedelta(minutes=9))
@@ -223,7 +223,7 @@ def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_
     row = session_rows().head(1).assign(battery_id="car1", session_id="plan1")
     put(workspace, "sessions", row.assign(arrival_utc=stamp(9), departure_utc=stamp(19)))
     check(Context.of(workspace, AS_OF))
-    found = tell(workspace, [frames[:5], frames[5:]])
+    found = report(workspace, [frames[:5], frames[5:]])
     assert [name.split("@")[0] for name in found.index] == ["ocpp-17"]
 
 

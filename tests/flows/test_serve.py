@@ -41,8 +41,8 @@ def test_the_alarm_rings_every_quarter_hour_and_what_is_due_is_done_at_once(tmp_
     assert (ended["type"], ended["name"]) == ("FAILED", "Degraded")
     assert "0 files landed, 1 refused" in ended["message"]
     assert (again["type"], again["name"]) in {("COMPLETED", "Nothing due"), ("COMPLETED", "Completed")}
-    told = [json.loads(asked.body)["causes"] for asked in hook.asked]
-    assert [[one["about"] for one in causes] for causes in told] == [["ingest"]]
+    stated = [json.loads(asked.body)["causes"] for asked in hook.asked]
+    assert [[one["about"] for one in causes] for causes in stated] == [["ingest"]]
     assert json.loads((workspace.exports / "status.json").read_text())["last runs"]
     assert len(list(workspace.backups.glob("*.duckdb"))) == 1
     assert set(workspace.warehouse.read("out_run")["stage"]) == {"ingest", "check", "maintain"}

@@ -164,10 +164,10 @@ def test_a_result_that_the_server_tells_of_is_not_read(tmp_path: Path) -> None:
         ("pickled", Evil(by_pickle), PickleSerializer()),
         ("json", {"touch": 1, str(by_json): 2}, JSONSerializer()),
     ):
-        told = ResultRecordMetadata(
+        stated = ResultRecordMetadata(
             storage_key=str(tmp_path / name), serializer=serializer, prefect_version="3"
         )
-        written = ResultRecord(result=result, metadata=told).serialize()
+        written = ResultRecord(result=result, metadata=stated).serialize()
         text = written.replace(b"prefect.serializers.prefect_json_object_decoder", b"subprocess.check_call")
         (tmp_path / name).write_bytes(text)
     assert cloudpickle

@@ -67,7 +67,7 @@ const json = {"content-type": "application/json"}, basic = {authorization: "Basi
 @contextmanager
 def page(text: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """A site with one page: its port and what the page has told it."""
-    told: list[dict[str, Any]] = []
+    noted: list[dict[str, Any]] = []
 
     class Site(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -77,7 +77,7 @@ def page(text: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
             self.wfile.write(text.encode())
 
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            noted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(204)
             self.end_headers()
 
@@ -87,7 +87,7 @@ def page(text: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     site = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     try:
-        yield site.server_port, told
+        yield site.server_port, noted
     finally:
         site.shutdown()
         site.server_close()
@@ -124,14 +124,14 @@ def test_a_page_of_another_origin_neither_reads_nor_writes(
     basic = base64.b64encode(serving.password.encode()).decode()
     text = PAGE.replace("HOST", f"{name}:{serving.port}").replace("ID", before["id"]).replace("BASIC", basic)
     with (
-        page(text) as (port, told),
+        page(text) as (port, stated),
         browser(
             tmp_path / "profile",
             f"http://{name}:{port}/",
             "--host-resolver-rules=MAP rebound.test 127.0.0.1",
         ) as seeing,
     ):
-        answer = soon(lambda: told, process=seeing)[0]
+        answer = soon(lambda: stated, process=seeing)[0]
     opaque = {"opaque", "refused"}
     assert answer.pop("blind write") in opaque
     assert set(answer.values()) == {"refused"}, answer

@@ -31,8 +31,8 @@ SOCKETS = (
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     workspace = Workspace.create(tmp_path_factory.mktemp("closed") / "depot", zone=ZONE)
-    told = {"ENTSOE_TOKEN": "known-to-the-planner"}
-    with served(workspace, **told) as up:
+    fields = {"ENTSOE_TOKEN": "known-to-the-planner"}
+    with served(workspace, **fields) as up:
         yield up
 
 
@@ -124,9 +124,9 @@ def test_the_password_is_in_its_file_and_nowhere_else(serving: Serving) -> None:
 
 def test_the_server_knows_no_token_of_the_planner(serving: Serving) -> None:
     pid = serving.workspace.server_lock.read_text().strip()
-    told = Path(f"/proc/{pid}/environ").read_bytes()
+    stated = Path(f"/proc/{pid}/environ").read_bytes()
     assert b"flows.server.app" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    assert b"known-to-the-planner" not in told
+    assert b"known-to-the-planner" not in stated
 
 
 def attacks(evil: Path, canary: Path) -> dict[str, dict[str, object]]:
@@ -159,12 +159,12 @@ def test_with_the_password_a_changed_deployment_runs_nothing(serving: Serving, t
 
 def test_with_the_password_a_run_of_other_parameters_runs_nothing(serving: Serving, tmp_path: Path) -> None:
     other = Workspace.create(tmp_path / "other", zone=ZONE)
-    for parameters, told in (
+    for parameters, one in (
         ({"workspace": str(other.root)}, str(other.root)),
         ({"run_id": "../../../../outside"}, "run_id"),
     ):
         state = serving.ended(serving.start_run("ingest", **parameters))
-        assert (state["type"], told in state["message"]) == ("FAILED", True)
+        assert (state["type"], one in state["message"]) == ("FAILED", True)
     assert other.warehouse.read("out_run").empty
 
 

@@ -30,7 +30,7 @@ def held(workspace: Workspace, table: str = "core_session") -> list[str]:
     return sorted(workspace.warehouse.read(table)["session_id"])
 
 
-def told(result: StageResult, rule: str) -> str:
+def message_of(result: StageResult, rule: str) -> str:
     return " ".join(str(row["message"]) for row in result.tables["failed checks"] if row["rule"] == rule)
 
 
@@ -41,7 +41,7 @@ def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_told(
     late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
     result = taken(workspace, late, 1)
     assert (result.exit_code, result.status) == (0, "ok")
-    assert "'s2' by 'late'" in told(result, "superseded")
+    assert "'s2' by 'late'" in message_of(result, "superseded")
     assert held(workspace) == ["late", "s1", "s3"]
     assert held(workspace, "core_session_superseded") == ["s2"]
     earlier = workspace.warehouse.read("core_session", known_by=AS_OF)
@@ -54,7 +54,7 @@ def test_the_same_stays_sent_again_under_new_ids_are_there_once(workspace: Works
     result = taken(workspace, again, 1)
     assert result.exit_code == 0
     assert held(workspace) == ["s1-b", "s2-b", "s3-b"]
-    assert told(result, "superseded").count(" by ") >= 3
+    assert message_of(result, "superseded").count(" by ") >= 3
 
 
 def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Workspace) -> None:
@@ -62,23 +62,23 @@ def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Worksp
     late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
     result = taken(workspace, late, 1)
     assert held(workspace) == ["late", "s1", "s3"]
-    assert "'s2' by 'late'" in told(result, "superseded")
+    assert "'s2' by 'late'" in message_of(result, "superseded")
 
 
 def test_an_id_that_is_given_anew_is_told_with_the_stay_that_it_was_of(workspace: Workspace) -> None:
     old, new = (DAY + timedelta(days=days) for days in (-9, -7))
     taken(workspace, stay("7", f"{old}T10:00:00Z", f"{old}T15:00:00Z"), 0)
     moved = stay("7", f"{old}T10:00:00Z", f"{old}T16:00:00Z")
-    assert told(taken(workspace, moved, 1), "id_again") == ""  # a correction
+    assert message_of(taken(workspace, moved, 1), "id_again") == ""  # a correction
     result = taken(workspace, stay("7", f"{new}T10:00:00Z", f"{new}T15:00:00Z"), 2)
     assert (result.exit_code, held(workspace)) == (0, ["7"])
-    assert f"'7' of car-1 on {old}" in told(result, "id_again")
+    assert f"'7' of car-1 on {old}" in message_of(result, "id_again")
 
 
 def test_a_stay_that_is_announced_for_another_day_is_no_id_given_anew(workspace: Workspace) -> None:
     for hours, day in enumerate((DAY, DAY + timedelta(days=1))):
         result = taken(workspace, stay("7", f"{day}T10:00:00Z", f"{day}T15:00:00Z"), hours)
-        assert told(result, "id_again") == ""
+        assert message_of(result, "id_again") == ""
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
@@ -89,7 +89,7 @@ def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace, o
     result = taken(workspace, pd.concat([session_rows().iloc[:2], twice]), 0)
     assert result.exit_code == 0
     assert held(workspace) == ["s1", "s2", "s3"]
-    assert "'s3b' is 's3'" in told(result, "same_stay")
+    assert "'s3b' is 's3'" in message_of(result, "same_stay")
     kept = workspace.warehouse.read("core_quarantine")
     assert kept[["rule", "severity", "row_key"]].to_numpy().tolist() == [["same_stay", "warning", "s3b"]]
 
@@ -99,14 +99,14 @@ def test_a_contradiction_in_a_file_costs_its_two_rows_and_no_more(workspace: Wor
     result = taken(workspace, pd.concat([session_rows(), rival]), 0)
     assert (result.exit_code, result.status) == (0, "degraded")
     assert held(workspace) == ["s1", "s3"]
-    assert "'rival'" in told(result, "overlap")
-    assert "'s2'" in told(result, "overlap")
+    assert "'rival'" in message_of(result, "overlap")
+    assert "'s2'" in message_of(result, "overlap")
 
 
 def test_a_state_of_charge_of_0_is_taken_with_a_warning(workspace: Workspace) -> None:
     result = taken(workspace, stay("z", f"{DAY}T15:30:00Z", f"{DAY}T23:00:00Z", soc=0.0), 0)
     assert (result.exit_code, held(workspace)) == (0, ["z"])
-    assert "placeholder" in told(result, "soc_zero")
+    assert "placeholder" in message_of(result, "soc_zero")
 
 
 def test_what_was_metered_and_asked_for_comes_through_and_an_impossible_figure_costs_its_cell(
@@ -126,5 +126,5 @@ def test_what_was_metered_and_asked_for_comes_through_and_an_impossible_figure_c
     assert kept["charger_id"].fillna("").tolist() == ["A1", "", "B2"]
     assert kept["requested_kwh"].fillna(-1.0).tolist() == [20.0, -1.0, 7.0]
     assert kept["requested_departure_utc"].notna().tolist() == [True, False, False]
-    assert "energy_kwh is outside" in told(result, "cell_range")
+    assert "energy_kwh is outside" in message_of(result, "cell_range")
     assert workspace.warehouse.read("core_quarantine").empty

@@ -95,11 +95,11 @@ def test_an_error_in_a_variable_names_the_variable_and_no_line_of_the_file(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load_settings(written(tmp_path, template("DE-LU")))
-    told = str(caught.value)
-    assert told.startswith(f"environment variable {name}")
-    assert "v2g.toml" not in told
+    text = str(caught.value)
+    assert text.startswith(f"environment variable {name}")
+    assert "v2g.toml" not in text
     for part in parts:
-        assert part in told
+        assert part in text
 
 
 def test_an_error_in_the_file_beside_a_right_variable_names_the_line(

@@ -49,8 +49,8 @@ def agreed(workspace: Workspace, *texts: str) -> Workspace:
         (workspace.root / f"contract {number}.toml").write_text(text, encoding="utf-8")
     settings = workspace.root / "v2g.toml"
     names = json.dumps([f"contract {number}.toml" for number in range(len(texts))])
-    told = settings.read_text(encoding="utf-8").replace("contracts = []", f"contracts = {names}")
-    settings.write_text(told, encoding="utf-8")
+    output = settings.read_text(encoding="utf-8").replace("contracts = []", f"contracts = {names}")
+    settings.write_text(output, encoding="utf-8")
     return Workspace.open(workspace.root)
 
 
@@ -317,8 +317,8 @@ def test_the_command_settles_the_later_days_of_the_month_again(settled_depot: Wo
     assert done.exit_code == 0, done.output
     stages = {stage["stage"]: stage for stage in json.loads(done.stdout)["stages"]}
     assert list(stages) == ["realise", "settle"]
-    told = stages["settle"]["tables"]["settlement"]
-    assert [(row["market_date"], row["battery_id"]) for row in told] == [
+    stated = stages["settle"]["tables"]["settlement"]
+    assert [(row["market_date"], row["battery_id"]) for row in stated] == [
         (str(day), car) for day in (DAY, NEXT) for car in ("car-1", "car-2")
     ]
 

@@ -37,8 +37,8 @@ def at(minutes: int) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def read(told: object) -> list[SiteLimit]:
-    return list(limits_of(json.dumps(told).encode())[0])
+def read(stated: object) -> list[SiteLimit]:
+    return list(limits_of(json.dumps(stated).encode())[0])
 
 
 def with_(**changed: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_what_is_not_acted_on_is_said_and_costs_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("stated", "why"),
     [
         ({**OWN, "import_kw": -1}, "import_kw = '-1'"), ({**OWN, "import_kw": "6"}, "import_kw = '6'"),
         ({**OWN, "import_kw": True}, "import_kw"), ({**OWN, "kw": 3}, "has kw"),
@@ -97,9 +97,9 @@ def test_what_is_not_acted_on_is_said_and_costs_nothing_else() -> None:
         (with_(intervals=[{"payloads": [{"type": "PRICE", "values": [1]}]}]), "PRICE is not acted on"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_kept_is_refused_with_its_reason(told: object, why: str) -> None:
+def test_what_cannot_be_kept_is_refused_with_its_reason(stated: object, why: str) -> None:
     with pytest.raises(SignalError, match=why):
-        limits_of(json.dumps(told).encode())
+        limits_of(json.dumps(stated).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b"nan", b'{"a":NaN}'])
@@ -135,9 +135,9 @@ def test_the_gateway_keeps_a_limit_at_once_and_lets_go_when_it_is_over(tmp_path:
     late = [power for moment, power in drawn if moment >= at(45)]
     assert min(late) >= 10.0, "and what was held back is made up"
     lines = (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()
-    told = [json.loads(line)["problem"] for line in lines if "limited by the grid" in line]
-    assert len(told) == 2, "each once, over a restart too"
-    assert "site depot may draw 6 kW from 2026-06-16 16:10 UTC to 2026-06-16 16:25 UTC" in told
+    stated = [json.loads(line)["problem"] for line in lines if "limited by the grid" in line]
+    assert len(stated) == 2, "each once, over a restart too"
+    assert "site depot may draw 6 kW from 2026-06-16 16:10 UTC to 2026-06-16 16:25 UTC" in stated
     assert (tmp_path / "gateway" / "replan.json").exists()
 
 
@@ -156,12 +156,12 @@ def test_a_file_that_goes_lifts_its_limit_and_a_bad_one_changes_nothing(tmp_path
     depot.desk.look_at_signals()
     depot.minutes(2)
     assert depot.asked(1) == 1.0
-    assert [one["problem"] for one in depot.told("signal refused")] == ["dim.json is no JSON"]
+    assert [one["problem"] for one in depot.stated("signal refused")] == ["dim.json is no JSON"]
     file.unlink()
     depot.desk.look_at_signals()
     depot.minutes(2)
     assert depot.asked(1) >= 4.0
-    assert len(depot.told("limit lifted")) == 1
+    assert len(depot.stated("limit lifted")) == 1
     assert list((tmp_path / "gateway" / "signals").iterdir()) == []
 
 

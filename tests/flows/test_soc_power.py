@@ -21,7 +21,7 @@ from warehouse.errors import ColumnError
 HOURS = 24 * 6
 
 
-def told(minutes: int = 5, sign: float = 1.0, watts: bool = True) -> pd.DataFrame:
+def soc_power_rows(minutes: int = 5, sign: float = 1.0, watts: bool = True) -> pd.DataFrame:
     """Six days of a car that charges at 7 kW by night and is driven by day, as its cloud tells them."""
     times = pd.date_range(AS_OF - timedelta(hours=HOURS), AS_OF, freq=f"{minutes}min", inclusive="left")
     hour = times.hour.to_numpy() + times.minute.to_numpy() / 60
@@ -49,8 +49,8 @@ def landed(workspace: Workspace, rows: pd.DataFrame, dataset: str, tmp_path: Pat
 def test_it_is_a_kind_of_telemetry_whatever_it_is_called(
     workspace: Workspace, tmp_path: Path, dataset: str
 ) -> None:
-    row = landed(workspace, told(), dataset, tmp_path)
-    assert (row["dataset"], row["good"], row["quarantined"]) == ("soc_power", len(told()), 0)
+    row = landed(workspace, soc_power_rows(), dataset, tmp_path)
+    assert (row["dataset"], row["good"], row["quarantined"]) == ("soc_power", len(soc_power_rows()), 0)
     held = workspace.warehouse.read("core_soc_power")
     assert held["power_kw"].max() == 7.0
     assert held["temperature_degc"].isna().all()
@@ -64,13 +64,17 @@ def test_a_file_that_is_neither_is_told_of_as_what_it_was_called(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     with pytest.raises(ColumnError, match="voltage_v"):
-        landed(workspace, told().drop(columns=["power_w"]), "telemetry", tmp_path)
+        landed(workspace, soc_power_rows().drop(columns=["power_w"]), "telemetry", tmp_path)
     assert workspace.warehouse.unchecked("soc_power").empty
 
 
 @pytest.mark.parametrize(
     ("rows", "rule"),
-    [(told(sign=-1.0), "power_sign"), (told(sign=300.0), "power"), (told(sign=0.01, watts=False), "energy")],
+    [
+        (soc_power_rows(sign=-1.0), "power_sign"),
+        (soc_power_rows(sign=300.0), "power"),
+        (soc_power_rows(sign=0.01, watts=False), "energy"),
+    ],
 )
 def test_power_that_cannot_be_with_soc_is_refused(
     workspace: Workspace, tmp_path: Path, rows: pd.DataFrame, rule: str
@@ -82,7 +86,7 @@ def test_power_that_cannot_be_with_soc_is_refused(
 
 
 def test_too_little_to_be_checked_is_said(workspace: Workspace, tmp_path: Path) -> None:
-    landed(workspace, told()[:36], "soc_power", tmp_path)
+    landed(workspace, soc_power_rows()[:36], "soc_power", tmp_path)
     (row,) = workspace.warehouse.read(
         "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen", "scope": "*"}
     ).to_dict("records")
@@ -91,11 +95,11 @@ def test_too_little_to_be_checked_is_said(workspace: Workspace, tmp_path: Path) 
 
 
 def test_the_twin_is_asked_with_it_where_there_is_no_other(workspace: Workspace, tmp_path: Path) -> None:
-    put(workspace, "soc_power", told())
+    put(workspace, "soc_power", soc_power_rows())
     check(Context.of(workspace, AS_OF))
     asked = calibration_requests(Context.of(workspace, AS_OF), ["car-1", "car-2"], {}, {})
     coarse = {one.request.battery.battery_id: len(one.request.coarse) for one in asked}
-    assert coarse == {"car-1": len(told()), "car-2": 0}
+    assert coarse == {"car-1": len(soc_power_rows()), "car-2": 0}
     (one,) = [one for one in asked if one.request.battery.battery_id == "car-1"]
     assert "soc_power" in set(one.files["dataset"])
-    assert len(by_energy(one.request).telemetry) == len(told())
+    assert len(by_energy(one.request).telemetry) == len(soc_power_rows())

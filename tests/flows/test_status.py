@@ -48,8 +48,8 @@ def test_of_many_days_the_plans_of_the_last_ones_are_told(bare: Workspace) -> No
         "market_date - d::INT AS market_date, as_of_utc - to_days(d::INT) AS as_of_utc) "
         "FROM out_plan, range(1, 40) AS days(d)",
     )
-    told = [row["market_date"] for row in status_of(bare)["plans"]]
-    assert told == [str(DAY - timedelta(days=back)) for back in reversed(range(PLAN_DAYS))]
+    stated = [row["market_date"] for row in status_of(bare)["plans"]]
+    assert stated == [str(DAY - timedelta(days=back)) for back in reversed(range(PLAN_DAYS))]
 
 
 def test_each_day_and_source_is_told_against_its_own_deadline(bare: Workspace) -> None:
@@ -80,15 +80,15 @@ def test_each_day_and_source_is_told_against_its_own_deadline(bare: Workspace) -
 
 def test_the_plan_in_force_is_told_with_its_gap_and_what_is_next(bare: Workspace) -> None:
     plan(Context.of(bare, AS_OF), DAY)
-    told = status_of(bare, AS_OF)
-    (row,) = told["plans"]
+    answer = status_of(bare, AS_OF)
+    (row,) = answer["plans"]
     modes = bare.warehouse.read("out_plan_mode", where={"mode": row["followed_mode"]})
     assert row["gap"] == modes["gap"].iloc[0]
-    coming = {one["what"]: one["next_utc"] for one in told["next"]}
+    coming = {one["what"]: one["next_utc"] for one in answer["next"]}
     assert (coming["inbox"], coming["fetch"]) == ("2024-03-19 13:00", "2024-03-20 11:45")
     assert (coming["calibrate"], coming["maintain"]) == ("2024-03-19 21:30", "2024-03-20 04:00")
-    assert told["disk"][0]["warehouse_mb"] > 0 and told["disk"][0]["free_mb"] > 0
-    (cars,) = told["calibrated"]
+    assert answer["disk"][0]["warehouse_mb"] > 0 and answer["disk"][0]["free_mb"] > 0
+    (cars,) = answer["calibrated"]
     assert (cars["cars"], cars["calibrated"], cars["never"], cars["stale"]) == (2, 0, 2, True)
 
 
@@ -102,15 +102,15 @@ def test_while_a_run_holds_the_warehouse_it_says_at_once_what_it_said_last(bare:
     free = status_at_once(bare)
     with held(bare):
         began = time.monotonic()
-        told = status_at_once(bare)
+        answer = status_at_once(bare)
         took = time.monotonic() - began
         with pytest.raises(LockedError):
             status_at_once(bare, AS_OF)
     assert took < 1.5
-    (head,) = told["in use"]
+    (head,) = answer["in use"]
     assert "held by another process" in head["why"] and head["told_as_of_utc"].startswith("20")
     same = ("plans", "data", "quarantine", "calibrated", "last runs")
-    assert all(told[name] == free[name] for name in same)
+    assert all(answer[name] == free[name] for name in same)
     assert "in use" not in free
 
 

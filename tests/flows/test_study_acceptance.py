@@ -66,8 +66,8 @@ def test_the_index_of_each_car_is_of_its_own_account_and_twin(accounted: Workspa
     assert "2 of 2 cars have an index, uncalibrated" in result.message
     rows = cars(result)
     assert set(rows) == {"car-1", "car-2"}
-    told = accounted.warehouse.read("out_realised_car")
-    net = told.assign(cost=told["energy_cost_eur"] + told["wear_eur"])
+    known_rows = accounted.warehouse.read("out_realised_car")
+    net = known_rows.assign(cost=known_rows["energy_cost_eur"] + known_rows["wear_eur"])
     net = net.groupby(["battery_id", "mode"])["cost"].sum()
     twins = newest_calibrations(Context.of(accounted, OVER).known, list(rows))
     for name, row in rows.items():
@@ -170,8 +170,8 @@ def test_days_that_nobody_accounted_for_are_no_days(accounted: Workspace) -> Non
 def test_an_offer_of_a_contracts_name_takes_what_it_states(accounted: Workspace) -> None:
     limited = SHARED.replace("[bonus]", "[limits]\nmin_soc = 0.4\n[bonus]")
     workspace = agreed(accounted, limited)
-    told = {name: value for name, value in FULL.items() if name != "lower_soc_points"}
-    result = study(workspace, {"shared": told, "small": FULL})
+    stated = {name: value for name, value in FULL.items() if name != "lower_soc_points"}
+    result = study(workspace, {"shared": stated, "small": FULL})
     shared, small, none = (dict(row) for row in result.tables["offers"])
     assert (shared["lower_soc_points"], small["lower_soc_points"]) == (40.0, 30.0)
     assert shared["utility"] - small["utility"] == pytest.approx(10 * 0.0237)
@@ -181,7 +181,7 @@ def test_an_offer_of_a_contracts_name_takes_what_it_states(accounted: Workspace)
     assert contract["not_stated"] == "enrol_usd, per_event_usd, events_per_month, guaranteed_soc_points"
     assert contract["among_offers"] is True
     with pytest.raises(UsageError, match="--offer other: lacks lower_soc_points"):
-        study(workspace, {"other": told})
+        study(workspace, {"other": stated})
     values = {row["attribute"]: row for row in result.tables["values"]}
     assert values["guaranteed_soc_points"]["usd_per_event"] == pytest.approx(3.22, abs=0.005)
 
@@ -196,9 +196,9 @@ def test_the_command_answers_people_and_programs(accounted: Workspace) -> None:
     answer = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["stages"][0]
     assert (answer["stage"], answer["index"], answer["from"]) == ("acceptance", "uncalibrated", str(DAY))
     assert {"cars", "offers", "values", "model"} == set(answer["tables"])
-    told = CliRunner().invoke(app, ["study", "acceptance", "--help"])
+    result = CliRunner().invoke(app, ["study", "acceptance", "--help"])
     for part in ("Example: v2g study acceptance", "--offer", "--from", "--json", "--as-of"):
-        assert part in told.output
+        assert part in result.output
     default = json.loads(CliRunner().invoke(app, [*words[:6], "--json"]).stdout)["stages"][0]
     assert (default["from"], default["to"]) == ("2024-02-21", str(NEXT))
 

@@ -24,7 +24,7 @@ from warehouse.contracts import CONTRACTS
 
 FIRST, DAYS, CARS = date(2024, 1, 1), 28, ("car-1", "car-2", "car-3")
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-TOLD = {
+GIVEN = {
     "charger_eur": Range(low=1000.0, high=1000.0),
     "grid_eur": Range(low=0.0, high=0.0),
     "life_years": Range(low=10.0, high=10.0),
@@ -86,8 +86,8 @@ def some(number: int, car: int) -> float:
 
 
 def study(workspace: Workspace, as_of: datetime = NOW, **asked: Any) -> StageResult:
-    told = {**TOLD, **asked.pop("told", {})}
-    return invest(Context.of(workspace, as_of), Asked(told=told, draws=2000, **asked))
+    fields = {**GIVEN, **asked.pop("told", {})}
+    return invest(Context.of(workspace, as_of), Asked(given=fields, draws=2000, **asked))
 
 
 def row(result: StageResult, table: str) -> dict[str, Any]:
@@ -119,16 +119,16 @@ def test_income_cost_and_value_are_of_the_fleets_own_days(bare: Workspace) -> No
 
 def test_the_tornado_stands_in_order_and_every_figure_has_its_source(bare: Workspace) -> None:
     accounts(bare, some)
-    told = {"charger_eur": Range(low=500.0, high=1500.0), "life_years": Range(low=9.0, high=11.0)}
-    result = study(bare, told=told)
+    fields = {"charger_eur": Range(low=500.0, high=1500.0), "life_years": Range(low=9.0, high=11.0)}
+    result = study(bare, given=fields)
     bars = [dict(one) for one in result.tables["tornado"]]
     swings = [bar["swing_eur"] for bar in bars]
     assert swings == sorted(swings, reverse=True)
-    assert {bar["figure"] for bar in bars} == {*TOLD, "income_eur"}
+    assert {bar["figure"] for bar in bars} == {*GIVEN, "income_eur"}
     of_charger = next(bar for bar in bars if bar["figure"] == "charger_eur")
     assert of_charger["swing_eur"] == pytest.approx(3 * 900.0)
     supposed = {one["figure"]: one for one in invest(
-        Context.of(bare, NOW), Asked(told={name: TOLD[name] for name in list(TOLD)[:3]}, draws=1000)
+        Context.of(bare, NOW), Asked(given={name: GIVEN[name] for name in list(GIVEN)[:3]}, draws=1000)
     ).tables["suppositions"]}  # fmt: skip
     assert supposed["charger_eur"]["source"] == "told"
     assert "480/2014" in supposed["rate"]["source"]
@@ -235,8 +235,8 @@ def test_the_longest_back_test_of_a_strategy_is_taken(bare: Workspace) -> None:
 
 def test_the_same_seed_answers_the_same(bare: Workspace) -> None:
     accounts(bare, lambda number, car: 0.5 + 0.3 * np.sin(number**2 + car))
-    told = {"charger_eur": Range(low=500.0, high=1500.0)}
-    first, again, other = (study(bare, told=told, seed=seed) for seed in (3, 3, 4))
+    fields = {"charger_eur": Range(low=500.0, high=1500.0)}
+    first, again, other = (study(bare, given=fields, seed=seed) for seed in (3, 3, 4))
     assert first.tables == again.tables
     for table, figure in (("investment", "invested_low_eur"), ("income", "car_year_low_eur")):
         assert row(first, table)[figure] != row(other, table)[figure]
@@ -254,9 +254,9 @@ def test_the_command_answers_people_and_programs(bare: Workspace) -> None:
     assert set(answer["tables"]) == {"income", "investment", "tornado", "suppositions"}
     assert answer["tables"]["investment"][0]["payback_years"] is None
     assert 0.0 < answer["pays_back_share"] < 0.5
-    told = CliRunner().invoke(app, ["study", "investment", "--help"])
+    result = CliRunner().invoke(app, ["study", "investment", "--help"])
     for part in ("Example: v2g study investment", "--workspace", "--json", "--as-of", "--seed", "--income"):
-        assert part in told.output
+        assert part in result.output
 
 
 @pytest.mark.parametrize(
@@ -283,9 +283,9 @@ def test_money_of_the_workspace_is_shown(bare: Workspace) -> None:
     accounts(bare, some)
     settings = bare.root / "v2g.toml"
     text = settings.read_text(encoding="utf-8")
-    told = text.replace('currency = "EUR"', 'currency = "USD"\neuros = 0.5')
-    assert told != text
-    settings.write_text(told, encoding="utf-8")
+    stated = text.replace('currency = "EUR"', 'currency = "USD"\neuros = 0.5')
+    assert stated != text
+    settings.write_text(stated, encoding="utf-8")
     came = row(study(Workspace.open(bare.root)), "investment")
     assert came["invested_usd"] == pytest.approx(6000.0)
     assert math.isfinite(came["payback_years"])

@@ -179,10 +179,10 @@ def test_the_command_answers_people_and_programs(depot: Workspace) -> None:
     wrong = CliRunner().invoke(app, [*words, "--owner-otherwise", "nan"])
     assert isinstance(wrong.exception, UsageError)
     assert "--owner-otherwise nan" in str(wrong.exception)
-    told = CliRunner().invoke(app, ["study", "shares", "--help"])
-    assert told.exit_code == 0
+    result = CliRunner().invoke(app, ["study", "shares", "--help"])
+    assert result.exit_code == 0
     for part in ("Example: v2g study shares", "--workspace", "--json", "--as-of", "--seed"):
-        assert part in told.output
+        assert part in result.output
 
 
 def test_other_objectives_are_shared_by_net_benefit(depot: Workspace) -> None:

@@ -233,8 +233,8 @@ def run(
         with pytest.raises(SystemExit) as left:
             cli.main()
         printed = capsys.readouterr()
-        told = json.loads(printed.out or printed.err)
-        return int(left.value.code or 0), told.get("error", told)
+        answer = json.loads(printed.out or printed.err)
+        return int(left.value.code or 0), answer.get("error", answer)
 
     return call
 
@@ -245,10 +245,10 @@ def _quick(more: dict[str, object]) -> dict[str, object]:
 
 def test_the_command_asks_for_a_day_of_a_zone(run: Run, depot_of_prices: Workspace) -> None:
     with serving(xml(a44(DAY, zone="FR"))) as server:
-        code, told = run(
+        code, answer = run(
             "ingest", "prices", "--source", "entsoe", "--zone", "FR", "--date", DAY, server=server
         )
-    assert (code, told["stages"][0]["new_rows"]) == (0, 96)  # type: ignore[index]
+    assert (code, answer["stages"][0]["new_rows"]) == (0, 96)  # type: ignore[index]
     assert "in_Domain=10YFR-RTE------C" in server.asked[0].path
     assert f"securityToken={TOKEN}" in server.asked[0].path
 
@@ -265,8 +265,8 @@ def test_half_hours_in_pounds_want_a_rate_and_are_a_tariff_both_ways(
     reply = Reply(body=json.dumps({"next": None, "results": rates[::-1]}).encode())
     words = ("--zone", "GB", "--date", DAY, "--tariff", "E-1R-AGILE-24-10-01-C")
     with serving(reply) as server:
-        code, told = run("ingest", "prices", "--source", "octopus", *words, server=server)
-        assert (code, told["kind"]) == (2, "RateError")
+        code, answer = run("ingest", "prices", "--source", "octopus", *words, server=server)
+        assert (code, answer["kind"]) == (2, "RateError")
         assert run("ingest", "prices", "--source", "octopus", *words, "--rate", 1.2, server=server)[0] == 0
         for source in ("octopus", "octopus_export"):
             code, _ = run("ingest", "tariffs", "--source", source, *words, "--rate", 1.2, server=server)
@@ -299,12 +299,12 @@ def test_half_hours_in_pounds_want_a_rate_and_are_a_tariff_both_ways(
     ],
 )
 def test_usage(run: Run, words: tuple[str, ...], message: str) -> None:
-    code, told = run(*words)
+    code, answer = run(*words)
     assert code == 2
-    assert message in str(told["message"])
+    assert message in str(answer["message"])
 
 
 def test_a_provider_that_does_not_answer_is_worth_another_try(run: Run) -> None:
     with serving(Reply(status=503)) as server:
-        code, told = run("ingest", "prices", "--source", "energy_charts", "--date", DAY, server=server)
-    assert (code, told["kind"]) == (75, "UnreachableError")
+        code, answer = run("ingest", "prices", "--source", "energy_charts", "--date", DAY, server=server)
+    assert (code, answer["kind"]) == (75, "UnreachableError")

@@ -49,20 +49,20 @@ class Answer:
     good: int
     aside: dict[str, int]
     emptied: dict[str, int]
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     closed: dict[str, str] | None = None
     dataset: str = "telemetry"
 
 
 def answer(
-    good: int, told: tuple[str, ...] = (), closed: dict[str, str] | None = None, **rules: int
+    good: int, stated: tuple[str, ...] = (), closed: dict[str, str] | None = None, **rules: int
 ) -> Answer:
     """An answer of which the rules that set rows aside are named with `aside_` before them."""
     return Answer(
         good=good,
         aside={name.removeprefix("aside_"): n for name, n in rules.items() if name.startswith("aside_")},
         emptied={name: n for name, n in rules.items() if not name.startswith("aside_")},
-        told=told,
+        messages=stated,
         closed=closed,
     )
 
@@ -111,9 +111,9 @@ def taken_in(
         done = ingest(context, dataset, [file])
     else:
         text = suggest_mapping(load(file), dataset).text
-        for line, told in closed.items():
+        for line, one in closed.items():
             assert line in text
-            text = text.replace(line, told)
+            text = text.replace(line, one)
         (workspace.root / "case.toml").write_text(text, encoding="utf-8")
         meant = load_mapping(workspace.root / "case.toml", dataset)
         done = ingest(context, dataset, [file], source=meant.source, options=meant.options)
@@ -132,29 +132,29 @@ def taken_in(
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_case_has_its_right_answer(workspace: Workspace, name: str) -> None:
     wanted = ANSWERS[name]
-    told, aside, emptied = taken_in(workspace, name, wanted.dataset, wanted.closed)
+    answer, aside, emptied = taken_in(workspace, name, wanted.dataset, wanted.closed)
     assert (len(workspace.warehouse.read("core_telemetry")), aside, emptied) == (
         wanted.good, wanted.aside, wanted.emptied,
     )  # fmt: skip
-    for words in wanted.told:
-        assert any(words in one for one in told), told
+    for words in wanted.messages:
+        assert any(words in one for one in answer), answer
 
 
 def test_soc_and_power_are_a_kind_of_telemetry(workspace: Workspace) -> None:
-    told, aside, _ = taken_in(workspace, "soc_and_power_only", "telemetry", None)
+    answer, aside, _ = taken_in(workspace, "soc_and_power_only", "telemetry", None)
     rows = workspace.warehouse.read("core_soc_power")
     assert (len(rows), aside) == (420, {})
     assert rows["power_kw"].iloc[0] == pytest.approx(0.007)
-    assert any("read as soc_power" in one for one in told)
+    assert any("read as soc_power" in one for one in answer)
     assert workspace.warehouse.read("core_telemetry").empty
 
 
 def test_capacities_that_cannot_be(workspace: Workspace) -> None:
-    told, aside, _ = taken_in(workspace, "checkups_implausible", "checkups", None)
+    answer, aside, _ = taken_in(workspace, "checkups_implausible", "checkups", None)
     left = workspace.warehouse.read("core_checkup")
     assert left["capacity_ah"].to_list() == [173.6]
     assert sum(aside.values()) >= 2
-    assert any("of nominal" in one or "above" in one for one in told)
+    assert any("of nominal" in one or "above" in one for one in answer)
 
 
 def test_every_case_is_asked_about() -> None:

@@ -34,8 +34,8 @@ def test_each_template_is_let_in_as_it_stands_and_nothing_is_said_against_it(tmp
     result = check(context)
     assert (result.status, result.exit_code, result.tables["failed checks"]) == ("ok", 0, ())
     assert [row["dataset"] for row in result.tables["datasets"]] == list(INGEST_ORDER)
-    told = workspace.warehouse.read("out_check")
-    assert told.loc[~told["passed"] & (told["rows_failed"] > 0), "message"].tolist() == []
+    known_rows = workspace.warehouse.read("out_check")
+    assert known_rows.loc[~known_rows["passed"] & (known_rows["rows_failed"] > 0), "message"].tolist() == []
     for dataset in DATASETS:
         assert len(workspace.warehouse.read(core_contract(dataset).name)) == 1, dataset
 
@@ -52,7 +52,7 @@ def test_a_template_says_all_that_the_contract_knows(dataset: str) -> None:
         assert column.nullable or column.example is not None
         if column.unit not in ("", "1"):
             assert f"[{column.unit}]" in line
-    assert [told["column"] for told in described(dataset)] == list(DATASETS[dataset].names)
+    assert [stated["column"] for stated in described(dataset)] == list(DATASETS[dataset].names)
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
@@ -82,6 +82,6 @@ def test_the_command_knows_every_dataset_and_overwrites_nothing(run: Run, tmp_pa
     assert file.read_text(encoding="utf-8") == "mine"
     answer = run("template", "telemetry", "--as-of", NOW.isoformat())
     assert answer.out == template("telemetry", NOW)
-    told = json.loads(run("template", "telemetry", "--json").out)
-    assert [one["column"] for one in told["columns"]] == list(DATASETS["telemetry"].names)
+    content = json.loads(run("template", "telemetry", "--json").out)
+    assert [one["column"] for one in content["columns"]] == list(DATASETS["telemetry"].names)
     assert "Pack current, + = charge" in run("template", "telemetry", "--describe").out

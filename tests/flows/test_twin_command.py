@@ -38,23 +38,23 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 def test_show_tells_state_life_and_unknowns(run, depot: Workspace) -> None:
     code, out = run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT, "--json")
-    told = json.loads(out)
+    answer = json.loads(out)
     assert code == 0
     handle = load_calibration("car-1", depot.root, as_of=AS_OF)
-    state = {row["what"]: row["value"] for row in told["state"]}
+    state = {row["what"]: row["value"] for row in answer["state"]}
     assert state["soh"] == handle.calibration.soh
-    parts = {(row["what"], row["part"]): row["relative_sd"] for row in told["intervals"]}
+    parts = {(row["what"], row["part"]): row["relative_sd"] for row in answer["intervals"]}
     assert {what for what, _ in parts} == {"l0", "alpha", "beta"}
     assert 0.1 < parts["alpha", "form"] < 0.4
-    assert [row["unknown"] for row in told["ageing"]] == list(handle.parameters)
-    assert [row["sd"] for row in told["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
-    assert all(row[row["unknown"]] == 1.0 for row in told["ageing"])
-    warned = [row["warning"].split()[0] for row in told["warnings"]]
-    life = {row["what"]: row["high"] > 10 * row["low"] for row in told["life"]}
+    assert [row["unknown"] for row in answer["ageing"]] == list(handle.parameters)
+    assert [row["sd"] for row in answer["ageing"]] == pytest.approx(np.sqrt(np.diag(handle.covariance)))
+    assert all(row[row["unknown"]] == 1.0 for row in answer["ageing"])
+    warned = [row["warning"].split()[0] for row in answer["warnings"]]
+    life = {row["what"]: row["high"] > 10 * row["low"] for row in answer["life"]}
     assert warned == [name for name, wide in zip(("L0", "α", "β"), life.values(), strict=True) if wide]
-    less = [row["less_doubt_of_l0"] + row["less_doubt_of_beta"] for row in told["would narrow it"]]
+    less = [row["less_doubt_of_l0"] + row["less_doubt_of_beta"] for row in answer["would narrow it"]]
     assert len(less) == 5 and less == sorted(less, reverse=True) and less[0] > 0.1
-    prices = {row["price"]: row for row in told["wear price over that of the medians"]}
+    prices = {row["price"]: row for row in answer["wear price over that of the medians"]}
     assert prices["rate"]["0.05"] < prices["rate"]["mean"] < prices["rate"]["0.95"]
     assert run("twin", "show", "car-1", "-w", depot.root, "--as-of", MOMENT)[0] == 0
 
@@ -148,11 +148,11 @@ def account(depot: Workspace, day: dict[str, object], kwh: float, made: datetime
         ("out_realised", {}),
         ("out_realised_car", {"battery_id": "car-1", "mode": "followed", "v2g_kwh": kwh, "at_plug": True}),
     ):
-        told = day | own | {"as_of_utc": pd.Timestamp(made)}
+        stated = day | own | {"as_of_utc": pd.Timestamp(made)}
         filled = {
-            column.name: told.get(column.name, _ANY.get(column.kind))
+            column.name: stated.get(column.name, _ANY.get(column.kind))
             for column in CONTRACTS[table].columns
-            if column.name in told or not column.nullable
+            if column.name in stated or not column.nullable
         }
         rows[table] = pd.DataFrame([filled])
     depot.warehouse.write(rows)

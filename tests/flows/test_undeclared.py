@@ -43,8 +43,8 @@ def test_the_rows_of_an_undeclared_car_wait_and_count_once_it_is_declared(
 ) -> None:
     rows = strangers(kind)
     result = taken(workspace, kind, rows, "mixed", 0)
-    told = " ".join(note["note"] for note in result.tables["notes"])
-    assert "'car-9'" in told and "is not declared" in told and "this file again" in told
+    text = " ".join(note["note"] for note in result.tables["notes"])
+    assert "'car-9'" in text and "is not declared" in text and "this file again" in text
     checked = check(Context.of(workspace, AS_OF))
     assert checked.exit_code == 0
     assert ids(workspace, table) and "car-9" not in ids(workspace, table)

@@ -32,11 +32,13 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def test_every_file_that_git_tracks_in_a_room_is_a_source_or_a_document() -> None:
-    told = subprocess.run(["git", "ls-files", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=False)
-    if told.returncode:
+    answer = subprocess.run(
+        ["git", "ls-files", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
         pytest.skip("not a git checkout")
     mine = {file for room in ROOMS for file in source_files(ROOT, room)}
-    assert set(told.stdout.split()) - mine == DOCUMENTS
+    assert set(answer.stdout.split()) - mine == DOCUMENTS
 
 
 STRAYS = (

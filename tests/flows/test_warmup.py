@@ -45,8 +45,8 @@ def test_what_is_compiled_is_kept_with_the_user_and_not_beside_the_sources(tmp_p
     said = in_a_process(tmp_path)
     assert said["ready"] == "False"
     assert Path(said["at"]).is_relative_to(tmp_path / ".cache")
-    told = in_a_process(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "elsewhere"))
-    assert Path(told["at"]).is_relative_to(tmp_path / "elsewhere")
+    stated = in_a_process(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "elsewhere"))
+    assert Path(stated["at"]).is_relative_to(tmp_path / "elsewhere")
 
 
 def test_copies_of_the_same_sources_share_it_and_a_change_has_its_own(tmp_path: Path) -> None:

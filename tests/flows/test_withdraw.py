@@ -62,9 +62,13 @@ def test_a_stay_that_never_was_is_gone_from_then_on_and_a_receipt_is_kept(worksp
     assert held(workspace, AS_OF + 3 * HOUR) == ["s1", "s3"]
     assert held(workspace, AS_OF + 1 * HOUR) == ["s1", "s2", "s3"]
     assert len(workspace.warehouse.read("raw_session")) == 3
-    (told,) = workspace.warehouse.read("core_withdrawal").to_dict("records")
-    assert (told["action"], told["decided_by"], told["reason"]) == ("withdraw", "ada", "never happened")
-    assert told["decided_utc"] == pd.Timestamp(AS_OF + 2 * HOUR)
+    (known_rows,) = workspace.warehouse.read("core_withdrawal").to_dict("records")
+    assert (known_rows["action"], known_rows["decided_by"], known_rows["reason"]) == (
+        "withdraw",
+        "ada",
+        "never happened",
+    )
+    assert known_rows["decided_utc"] == pd.Timestamp(AS_OF + 2 * HOUR)
     with pytest.raises(UsageError, match="no row of sessions that counts"):
         gone(workspace, session("s2"), 3)
 
@@ -93,8 +97,8 @@ def test_a_longer_export_that_tells_of_it_again_counts_and_says_so(workspace: Wo
         session_id="s9", arrival_utc="2024-03-25T18:00Z", departure_utc="2024-03-26T06:00Z")])  # fmt: skip
     file = workspace.root.parent / "longer.csv"
     longer.to_csv(file, index=False)
-    told = ingest(Context.of(workspace, AS_OF + 3 * HOUR), "sessions", [file])
-    notes = [str(row["note"]) for row in told.tables["notes"]]
+    answer = ingest(Context.of(workspace, AS_OF + 3 * HOUR), "sessions", [file])
+    notes = [str(row["note"]) for row in answer.tables["notes"]]
     assert any("tells anew what was withdrawn" in note and "session_id=s2;" in note for note in notes), notes
     assert not any("session_id=s1" in note for note in notes)
     again = ingest(Context.of(workspace, AS_OF + 4 * HOUR), "sessions", [workspace.root.parent / name])
@@ -215,8 +219,8 @@ def test_the_command_line_withdraws_and_takes_it_back(
     take(workspace, session_rows())
 
     def ran(*arguments: str, reason: str = "no") -> tuple[int, str]:
-        told = ["--workspace", str(workspace.root), "--json", "--reason", reason]
-        monkeypatch.setattr(sys, "argv", ["v2g", *arguments, *told])
+        messages = ["--workspace", str(workspace.root), "--json", "--reason", reason]
+        monkeypatch.setattr(sys, "argv", ["v2g", *arguments, *messages])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         shown = capsys.readouterr()

@@ -34,9 +34,9 @@ def test_a_worker_of_a_pool_does_what_is_due(tmp_path: Path) -> None:
 
         prefect("work-pool", "create", "depots", "--type", "process")
         prefect("deploy", "--all", "--prefect-file", str(FILE))
-        told = prefect("deployment", "inspect", "scheduled/v2g")
-        assert f"'cron': '{ALARM}'" in told and "'timezone': 'UTC'" in told
-        assert "'limit': 1" in told
+        answer = prefect("deployment", "inspect", "scheduled/v2g")
+        assert f"'cron': '{ALARM}'" in answer and "'timezone': 'UTC'" in answer
+        assert "'limit': 1" in answer
         prefect("deployment", "run", "scheduled/v2g")
         prefect("worker", "start", "--pool", "depots", "--run-once")
     runs = workspace.warehouse.read("out_run")

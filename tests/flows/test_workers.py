@@ -43,7 +43,7 @@ def test_requests_of_one_key_share_a_call() -> None:
     assert [str(answer) for answer in answers] == ["thirteen", "thirteen", "6"]
 
 
-def told_and_doubled(requests: list[tuple[str, int]]) -> list[int]:
+def reported_and_doubled(requests: list[tuple[str, int]]) -> list[int]:
     """Tells its process's id in the folder given, works for a while, doubles."""
     for folder, _ in requests:
         (Path(folder) / str(os.getpid())).touch()
@@ -54,7 +54,7 @@ def told_and_doubled(requests: list[tuple[str, int]]) -> list[int]:
 def test_a_worker_killed_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     requests = [(str(tmp_path), number) for number in range(8)]
     with TwinWorkers(2) as workers, ThreadPoolExecutor(1) as thread:
-        running = thread.submit(workers.spread, told_and_doubled, requests)
+        running = thread.submit(workers.spread, reported_and_doubled, requests)
         deadline = time.monotonic() + 30
         while not (pids := [int(path.name) for path in tmp_path.iterdir()]) and time.monotonic() < deadline:
             time.sleep(0.02)

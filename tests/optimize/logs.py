@@ -22,12 +22,12 @@ def _first(number: int, contract: Contract, day: OwnerDay) -> tuple[str, Contrac
     if number % 5 == 4:
         contract = read_contract(contract.text + '[privacy]\nmode = "totals"\n', contract.file)
     counted = Counted(contract=contract, day=day, settled=settle(contract, day))
-    told = figures(counted.settled)
+    stated = figures(counted.settled)
     head = {
         "settlement_id": f"s{number}", "market_date": "2026-01-01", "zone": "DE-LU", "sequence": 1,
         "corrects": None, "battery_id": f"car-{number}", "contract_id": contract.contract_id,
         "contract_version": contract.version, "contract_digest": contract.digest,
-        "owner_correction_eur": told["owner_eur"], "grid_correction_eur": told["grid_eur"],
+        "owner_correction_eur": stated["owner_eur"], "grid_correction_eur": stated["grid_eur"],
     }  # fmt: skip
     return opening(head, counted), contract
 

@@ -274,11 +274,11 @@ def test_a_curve_falls_and_is_what_a_plan_draws() -> None:
     buy, sell = (
         np.add(step, one) for one in (problem.import_price_eur_per_kwh, problem.export_price_eur_per_kwh)
     )
-    slots, told = [10, 30, 75, 90], []
+    slots, noted = [10, 30, 75, 90], []
     found = energy_curves(
-        problem, slots, buy, sell, 2, lambda done, total: told.append((done, total)), time_limit_seconds=60.0
+        problem, slots, buy, sell, 2, lambda done, total: noted.append((done, total)), time_limit_seconds=60.0
     )
-    assert told[-1] == (16, 16)
+    assert noted[-1] == (16, 16)
     assert (np.diff(found.net_kw, axis=0) <= 1e-9).all()
     assert found.smoothed_kw < 1e-3  # what re-solves found falls by itself
     assert (found.net_kw[0] > found.net_kw[-1] + 5.0).any()

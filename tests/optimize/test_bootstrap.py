@@ -59,9 +59,9 @@ def test_the_same_days_give_the_same_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [(np.zeros((13, 1)), "days is 13"), (np.full((20, 1), np.nan), "must be finite")],
 )
-def test_what_tells_nothing_is_refused(values: np.ndarray, told: str) -> None:
-    with pytest.raises(ProblemError, match=told):
+def test_what_tells_nothing_is_refused(values: np.ndarray, message: str) -> None:
+    with pytest.raises(ProblemError, match=message):
         resampled_means(values)

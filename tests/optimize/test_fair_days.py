@@ -224,12 +224,12 @@ def none_of(problem: DayProblem) -> DayProblem:
 def test_days_that_cannot_be_shared_are_refused() -> None:
     problem = two_at_one_plug()
     rule = LinearConstraint(name="own", import_coefficients=np.ones((2, 3)), upper=10.0)
-    for wrong, told in (
+    for wrong, message in (
         (replace(problem, objective="peak_shaving"), "objective is peak_shaving"),
         (replace(problem, constraints=(rule,)), "constraints is 1"),
         (none_of(problem), "cars is 0"),
     ):
-        with pytest.raises(ProblemError, match=told):
+        with pytest.raises(ProblemError, match=message):
             Coalitions(wrong)
     with pytest.raises(ProblemError, match=f"must be <= {MOST_PLAYERS}"):
         Coalitions(linear_fleet(1, cars=13)).game()

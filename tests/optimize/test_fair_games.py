@@ -223,7 +223,7 @@ def test_the_closed_form_is_refused_where_it_does_not_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("players", "values", "told"),
+    ("players", "values", "message"),
     [
         ((), [0.0], "players is 0"),
         (names(13), [0.0] * 2**13, "players is 13"),
@@ -233,6 +233,6 @@ def test_the_closed_form_is_refused_where_it_does_not_hold() -> None:
         (("a",), [1.0, 2.0], "value of nobody is 1.0"),
     ],
 )
-def test_a_game_that_is_none_is_refused(players: tuple[str, ...], values: list[float], told: str) -> None:
-    with pytest.raises(ProblemError, match=told):
+def test_a_game_that_is_none_is_refused(players: tuple[str, ...], values: list[float], message: str) -> None:
+    with pytest.raises(ProblemError, match=message):
         Game(players=players, value_eur=np.array(values))

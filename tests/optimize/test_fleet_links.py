@@ -151,8 +151,8 @@ def test_a_large_fleet_plans_them_to_the_gap_and_earns_by_it() -> None:
     plan = solve_fleet(problem, "v2g", 60.0)
     check_plan(problem, plan)
     assert plan.solver.gap <= 1e-4
-    told = {one.session_id for one in plan.departures}
-    assert told == {one.session_id for one in problem.sessions}, "those after the day are told of as well"
+    stated = {one.session_id for one in plan.departures}
+    assert stated == {one.session_id for one in problem.sessions}, "those after the day are told of as well"
     touching = tuple(one for one in problem.sessions if one.arrival_utc < problem.end_utc)
     apart = solve_fleet(
         replace(problem, sessions=tuple(replace(one, carries=False) for one in touching)), "v2g", 60.0

@@ -19,15 +19,15 @@ FEATURES = ("taper", "charger", "rest", "tree", "base", "meter", "co2")
 
 
 def schedule_of(plan: ModePlan) -> Schedule:
-    return Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, told=plan.plugged)
+    return Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, scheduled=plan.plugged)
 
 
-def told(problem: DayProblem, charge: list[list[float]], slots: slice = slice(None)) -> Schedule:
+def scheduled(problem: DayProblem, charge: list[list[float]], slots: slice = slice(None)) -> Schedule:
     """One row a car; negative is discharging."""
     kw = np.array(charge, dtype=float)
     said = np.zeros(kw.shape, dtype=np.bool_)
     said[:, slots] = True
-    return Schedule(charge_kw=np.maximum(kw, 0.0), discharge_kw=np.maximum(-kw, 0.0), told=said)
+    return Schedule(charge_kw=np.maximum(kw, 0.0), discharge_kw=np.maximum(-kw, 0.0), scheduled=said)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -45,14 +45,14 @@ def test_a_plan_is_followed_to_the_watt_on_the_day_that_it_was_made_for(seed: in
 
 def test_who_comes_late_misses_what_was_planned_before() -> None:
     problem = day([0.1] * 6, [car()], [stay("A", 2, 6, 0.2, 0.8)])
-    came = follow(problem, told(problem, [[0, 4, 2, 0, 0, 0]]), "ordered")
+    came = follow(problem, scheduled(problem, [[0, 4, 2, 0, 0, 0]]), "ordered")
     assert came.charge_kw.tolist() == [[0, 0, 2, 0, 0, 0]]
     assert came.departures[0].missing_kwh == pytest.approx(4.0)
 
 
 def test_who_comes_early_charges_on_plug_in_until_the_schedule_tells() -> None:
     problem = day([0.1] * 6, [car()], [stay("A", 0, 6, 0.2, 0.8)])
-    schedule = told(problem, [[0, 0, 0, 3, 3, 0]], slice(1, 6))
+    schedule = scheduled(problem, [[0, 0, 0, 3, 3, 0]], slice(1, 6))
     came = follow(problem, schedule, "ordered")
     assert came.charge_kw.tolist() == [[4, 0, 0, 3, 1, 0]], "4 kWh before, then as told, until it is full"
     idle = follow(problem, schedule, "ordered", unplanned=False)
@@ -61,7 +61,7 @@ def test_who_comes_early_charges_on_plug_in_until_the_schedule_tells() -> None:
 
 def test_a_battery_gives_no_more_than_it_holds_above_its_least() -> None:
     problem = day([0.1] * 4, [car(soc_min=0.1)], [stay("A", 0, 4, 0.4, 0.0)])
-    came = follow(problem, told(problem, [[-2, -2, 0, 0]]), "v2g")
+    came = follow(problem, scheduled(problem, [[-2, -2, 0, 0]]), "v2g")
     assert came.discharge_kw.tolist() == [[2, 1, 0, 0]]
 
 
@@ -69,8 +69,8 @@ def test_a_guest_shares_the_feeder_with_those_that_follow() -> None:
     site = Site(site_id="depot", import_limit_kw=6.0, export_limit_kw=0.0)
     stays = [stay("A", 0, 2, 0.2, 0.8), stay("B", 0, 2, 0.0, 1.0)]
     problem = day([0.1] * 2, [car("A"), car("B")], stays, sites=[site])
-    schedule = told(problem, [[4, 2], [0, 0]])
-    schedule = replace(schedule, told=np.array([[True, True], [False, False]]))
+    schedule = scheduled(problem, [[4, 2], [0, 0]])
+    schedule = replace(schedule, scheduled=np.array([[True, True], [False, False]]))
     came = follow(problem, schedule, "ordered")
     assert came.charge_kw.tolist() == [[3, 2], [3, 4]]
     free = follow(problem, schedule, "ordered", feeder=False)
@@ -81,14 +81,14 @@ def test_nothing_is_fed_back_above_the_limit_but_what_a_neighbour_takes() -> Non
     site = Site(site_id="depot", import_limit_kw=6.0, export_limit_kw=1.0)
     stays = [stay("A", 0, 2, 0.8, 0.0), stay("B", 0, 1, 0.0, 0.2), stay("C", 0, 2, 0.8, 0.0)]
     problem = day([0.1] * 2, [car("A"), car("B"), car("C")], stays, sites=[site])
-    came = follow(problem, told(problem, [[-2, -2], [2, 0], [-2, -2]]), "v2g")
+    came = follow(problem, scheduled(problem, [[-2, -2], [2, 0], [-2, -2]]), "v2g")
     assert came.discharge_kw.tolist() == [[1.5, 0.5], [0, 0], [1.5, 0.5]]
 
 
 def test_the_next_stay_begins_with_what_the_last_one_left() -> None:
     stays = [stay("A", 0, 2, 0.5, 0.9), stay("A", 4, 6, 0.6, 0.9)]
     problem = day([0.1] * 6, [car()], stays)
-    schedule = told(problem, [[2, 0, 0, 0, 0, 0]])
+    schedule = scheduled(problem, [[2, 0, 0, 0, 0, 0]])
     as_said = follow(problem, schedule, "ordered")
     assert as_said.energy_start_kwh[0, 4] == pytest.approx(6.0)
     driven = {"A-4": 3.0}  # it was to leave with 9 kWh and to come back with 6

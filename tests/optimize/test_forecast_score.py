@@ -55,8 +55,8 @@ def test_coverage_that_drifts_is_told_and_one_that_holds_is_not() -> None:
     holds = (rng.random((200, 24)) < 0.9).mean(axis=1)
     assert drift(holds, 0.9) is None
     worse = np.append(holds, (rng.random((28, 24)) < 0.75).mean(axis=1))
-    told = drift(worse, 0.9)
-    assert told is not None and told == pytest.approx(0.75, abs=0.04)
+    stated = drift(worse, 0.9)
+    assert stated is not None and stated == pytest.approx(0.75, abs=0.04)
     assert drift(worse[::-1].copy(), 0.9) is None  # of late alone
     assert drift(np.full(6, 0.2), 0.9) is None  # too few days
     assert drift(np.append(np.full(30, np.nan), np.full(6, 0.2)), 0.9) is None

@@ -24,17 +24,17 @@ def known(figure: float) -> Range:
     return Range(low=figure, high=figure)
 
 
-def ranges(**told: Range) -> dict[str, Uncertain]:
+def ranges(**given: Range) -> dict[str, Uncertain]:
     """A charger for 1,000 € that lives ten years, without upkeep or interest, and earns 200 € a year."""
     all_known = {
         "charger_eur": known(1000.0), "grid_eur": known(0.0), "gamma": known(1.0), "upkeep": known(0.0),
         "rate": known(0.0), "life_years": known(10.0), INCOME: known(200.0),
     }  # fmt: skip
-    return {**all_known, **told}
+    return {**all_known, **given}
 
 
-def of_one(**told: float) -> Value:
-    figures: Mapping[str, Uncertain] = ranges(**{name: known(figure) for name, figure in told.items()})
+def of_one(**given: float) -> Value:
+    figures: Mapping[str, Uncertain] = ranges(**{name: known(figure) for name, figure in given.items()})
     return value(1, {name: one.quantile(np.array([0.5])) for name, one in figures.items()})
 
 
@@ -115,11 +115,11 @@ def test_what_pays_back_within_its_life_is_what_is_worth_it() -> None:
 
 
 def test_the_tornado_is_in_the_order_worked_out_by_hand() -> None:
-    told = {
+    fields = {
         "charger_eur": Range(low=500.0, high=1500.0), "life_years": Range(low=8.0, high=12.0),
         INCOME: Range(low=100.0, high=300.0), "grid_eur": Range(low=0.0, high=100.0),
     }  # fmt: skip
-    bars = tornado(1, ranges(**told))
+    bars = tornado(1, ranges(**fields))
     assert [bar.name for bar in bars[:4]] == [INCOME, "charger_eur", "life_years", "grid_eur"]
     # 200·10 − 1,000 − 50 = 950 in the middle; of a uniform the 5 % quantile lies 0.45 of its width below.
     by_hand = [(950 - 900, 950 + 900), (950 + 450, 950 - 450), (950 - 360, 950 + 360), (950 + 45, 950 - 45)]
@@ -193,7 +193,7 @@ def test_a_figure_without_its_source_is_refused(gone: str) -> None:
 )
 def test_a_range_that_cannot_be_meant_is_refused(name: str, low: float, high: float) -> None:
     with pytest.raises(ProblemError, match=name):
-        suppositions()[name].told(low, high)
+        suppositions()[name].given(low, high)
 
 
 def test_a_lognormal_range_begins_above_nothing() -> None:

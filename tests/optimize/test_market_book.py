@@ -72,9 +72,9 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_told_with_file_key_and_value(name: str) -> None:
-    text, right, wrong, told = WRONG[name]
+    text, right, wrong, message = WRONG[name]
     assert right in text
-    with pytest.raises(TermsError, match=f"^a book.toml: .*{told}"):
+    with pytest.raises(TermsError, match=f"^a book.toml: .*{message}"):
         read_book(text.replace(right, wrong, 1), "a book.toml")
 
 

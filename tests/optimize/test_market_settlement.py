@@ -194,9 +194,9 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_told_with_file_key_and_value(name: str) -> None:
-    right, wrong, told = WRONG[name]
+    right, wrong, message = WRONG[name]
     assert right in FIXED
-    with pytest.raises(TermsError, match=f"^a contract.toml: {told}"):
+    with pytest.raises(TermsError, match=f"^a contract.toml: {message}"):
         contract(FIXED.replace(right, wrong, 1))
 
 

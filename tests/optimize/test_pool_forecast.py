@@ -69,15 +69,15 @@ def pool(days: int, workday: float = 20.0, seed: int = 0) -> tuple[np.ndarray, n
 
 def test_what_is_foreseen_is_there_as_often_as_it_says() -> None:
     days, minima = pool(400)
-    held, told = [], []
+    held, noted = [], []
     for row in range(150, 400):
         if weekdays(days[row : row + 1])[0] < 5:
             found = pool_minimum(minima[: row - 1], days[: row - 1], int(days[row]))
             assert found is not None
             held.append(minima[row, 0] >= found.least[0])
-            told.append(found.least[0])
+            noted.append(found.least[0])
     assert 0.91 <= np.mean(held) <= 0.98
-    assert np.mean(told) >= 0.6 * 20.0
+    assert np.mean(noted) >= 0.6 * 20.0
 
 
 def test_a_pool_that_shrinks_is_foreseen_smaller_and_weekends_apart() -> None:
@@ -98,7 +98,7 @@ def test_a_holiday_is_foreseen_with_care_though_none_was_seen_before() -> None:
     target = int(days[-1]) + 1
     while weekdays(np.array([target]))[0] != 2:
         target += 1
-    ordinary, holiday = (pool_minimum(minima, days, target, told) for told in ((), (target,)))
+    ordinary, holiday = (pool_minimum(minima, days, target, stated) for stated in ((), (target,)))
     assert ordinary is not None and holiday is not None
     assert ordinary.least[0] > 10.0 and holiday.least[0] == 0.0
 

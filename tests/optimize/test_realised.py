@@ -21,7 +21,7 @@ def promise_of(problem: DayProblem, plan: ModePlan) -> Promise:
     return Promise(
         import_price_eur_per_kwh=problem.import_price_eur_per_kwh,
         export_price_eur_per_kwh=problem.export_price_eur_per_kwh,
-        schedule=Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, told=plan.plugged),
+        schedule=Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, scheduled=plan.plugged),
         energy_start_kwh=plan.energy_start_kwh,
         energy_end_kwh=plan.energy_end_kwh,
         departures=plan.departures,
@@ -33,7 +33,9 @@ def planned(problem: DayProblem, kw: list[float], slots: slice = slice(None), **
     power = np.array([kw], dtype=float)
     said = np.zeros(power.shape, dtype=np.bool_)
     said[:, slots] = True
-    schedule = Schedule(charge_kw=np.maximum(power, 0.0), discharge_kw=np.maximum(-power, 0.0), told=said)
+    schedule = Schedule(
+        charge_kw=np.maximum(power, 0.0), discharge_kw=np.maximum(-power, 0.0), scheduled=said
+    )
     held = np.full(power.shape, np.nan)
     made = Promise(
         import_price_eur_per_kwh=problem.import_price_eur_per_kwh,
@@ -155,8 +157,8 @@ def counted(problem: DayProblem, drawn: list[float], **changes: Any) -> Metered:
 
 def test_what_is_counted_in_the_slot_that_a_car_comes_or_leaves_in_is_in_its_battery() -> None:
     problem = day([0.1, 0.1, 0.1, 0.1], [car()], [stay("A", 0.5, 2.25, 0.5, 0.9)])
-    told = planned(problem, [0, 3, 0, 0])
-    accounts, came = realise(problem, told, "ordered", metered=counted(problem, [1, 1, 0.5, 0]))
+    stated = planned(problem, [0, 3, 0, 0])
+    accounts, came = realise(problem, stated, "ordered", metered=counted(problem, [1, 1, 0.5, 0]))
     (outcome,) = came.departures
     assert (outcome.reached_kwh, outcome.missing_kwh) == (pytest.approx(7.5), pytest.approx(1.5))
     assert accounts["A"].realised.stored_kwh == pytest.approx(2.5)
@@ -181,11 +183,11 @@ def test_what_is_counted_is_drawn_whatever_the_charger_makes_of_it() -> None:
 
 def test_what_is_counted_between_stays_comes_with_the_next_unless_its_word_knows_of_it() -> None:
     problem = day([0.1] * 4, [car()], [stay("A", 0, 1, 0.5, 0.6), stay("A", 3, 4, 0.4, 0.6)])
-    told = planned(problem, [1, 0, 0, 0])
+    stated = planned(problem, [1, 0, 0, 0])
 
     def came_with(heard: pd.Timestamp, driven: dict[str, float]) -> float:
         meter = counted(problem, [1, 0, 1, 0], heard={"A-3": heard})
-        accounts, came = realise(problem, told, "ordered", metered=meter, driven_kwh=driven)
+        accounts, came = realise(problem, stated, "ordered", metered=meter, driven_kwh=driven)
         assert accounts["A"].realised.stored_kwh == pytest.approx(2.0)
         return float(came.energy_start_kwh[0, 3])
 

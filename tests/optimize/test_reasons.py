@@ -75,7 +75,7 @@ def test_a_search_that_had_no_time_says_so() -> None:
 
 @pytest.mark.parametrize("mode", ["uncontrolled", "ordered", "v2g"])
 def test_parts_of_what_is_missing_never_exceed_it(mode: Mode) -> None:
-    told = 0
+    stated = 0
     for seed in range(25):
         problem = random_day(seed, cars=4)
         for outcome in plan_day(problem, [mode])[mode].departures:
@@ -83,5 +83,5 @@ def test_parts_of_what_is_missing_never_exceed_it(mode: Mode) -> None:
                 if " missing: " in part:
                     kwh, _, rest = part.partition(" kWh of the ")
                     assert float(kwh) <= float(rest.split()[0]) / 2.0 + 0.1
-                    told += 1
-    assert told > 0 or mode == "uncontrolled"
+                    stated += 1
+    assert stated > 0 or mode == "uncontrolled"

@@ -19,7 +19,7 @@ from tests.optimize.fleets import car, day, random_day, stay
 
 
 def schedule_of(plan: ModePlan) -> Schedule:
-    return Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, told=plan.plugged)
+    return Schedule(charge_kw=plan.charge_kw, discharge_kw=plan.discharge_kw, scheduled=plan.plugged)
 
 
 def missing(plan: ModePlan) -> dict[str, float]:
@@ -110,6 +110,6 @@ def test_an_earlier_plan_takes_nothing_from_the_day_for_a_stay_after_it() -> Non
     sites = [Site(site_id="depot", import_limit_kw=0.5, export_limit_kw=0.0)]
     problem = day([0.1] * 4, [car("A"), car("B")], stays, sites=sites)
     of_a = np.array([[True] * 4, [False] * 4])
-    last = Schedule(charge_kw=0.5 * of_a, discharge_kw=0.0 * of_a, told=of_a)
+    last = Schedule(charge_kw=0.5 * of_a, discharge_kw=0.0 * of_a, scheduled=of_a)
     short = missing(rescue(problem, "v2g", last, time_limit_seconds=0.0).plan)
     assert (short["A-0"], short["B-0"], short["A-30"]) == pytest.approx((0.0, 0.0, 4.0))

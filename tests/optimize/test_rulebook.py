@@ -60,8 +60,8 @@ def test_model_rows_words_and_accounts_are_those_of_the_rules() -> None:
     assert counted == {field.name for field in fields(Account)}
     tree = ast.parse(inspect.getsource(binding.bindings))
     keys = [node.keys for node in ast.walk(tree) if isinstance(node, ast.Dict)]
-    told = [ast.literal_eval(key) for key in keys[0] if key is not None]
-    assert sorted([*told, "free"]) == sorted(BINDINGS)
+    stated = [ast.literal_eval(key) for key in keys[0] if key is not None]
+    assert sorted([*stated, "free"]) == sorted(BINDINGS)
 
 
 def model_names() -> set[str]:

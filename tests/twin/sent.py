@@ -109,13 +109,13 @@ def soc_and_power(truth: Truth, battery: BatterySpec, seed: int) -> pd.DataFrame
     last = np.searchsorted(_stamps(reference["time_utc"]), _stamps(every["time_utc"]), side="right") - 1
     base = np.maximum(last, 0)
     soc = reference["soc"].to_numpy()[base] + (moved - since[base]) / share
-    told = pd.Series(np.clip(np.round(soc, 2), 0, 1), index=every["time_utc"])
+    stated = pd.Series(np.clip(np.round(soc, 2), 0, 1), index=every["time_utc"])
     kilowatt = frame["voltage_v"] * frame["current_a"] / 1000
     return pd.DataFrame(
         {
             "battery_id": battery.battery_id,
             "time_utc": frame["time_utc"],
-            "soc_reported": told.reindex(frame["time_utc"]).to_numpy(),
+            "soc_reported": stated.reindex(frame["time_utc"]).to_numpy(),
             "power_kw": kilowatt.round(2),
             "temperature_degc": np.nan,
         }

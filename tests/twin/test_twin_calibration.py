@@ -54,9 +54,9 @@ def test_alpha_and_life_are_those_of_the_true_battery(name: str) -> None:
 
     true_l0 = life(duty().profile())
     true_ratio = true_l0 / life(duty().profile(v2g_ah_share=x * soh / 2, cycles=2))
-    told = found.record.ensemble
-    assert told is not None
-    alone = next(one for one in told.members if one.name == PHYSICS)
+    ensemble = found.record.ensemble
+    assert ensemble is not None
+    alone = next(one for one in ensemble.members if one.name == PHYSICS)
     assert alone.l0_days == pytest.approx(true_l0, rel=0.2)
     assert found.l0_low_days < true_l0 < found.l0_high_days
     assert 1 + alone.beta_day_per_efc * x == pytest.approx(true_ratio, rel=0.15)

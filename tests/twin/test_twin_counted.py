@@ -30,8 +30,8 @@ PACKS, Z90 = 12, 1.645
 
 def with_own_soc(made: Truth, pack: BatterySpec) -> pd.DataFrame:
     """The telemetry of a car that sends its SoC beside it, in whole per cents."""
-    told = soc_and_power(made, pack, 3).set_index("time_utc")["soc_reported"]
-    return made.telemetry.assign(soc_reported=told.reindex(made.telemetry["time_utc"]).to_numpy())
+    stated = soc_and_power(made, pack, 3).set_index("time_utc")["soc_reported"]
+    return made.telemetry.assign(soc_reported=stated.reindex(made.telemetry["time_utc"]).to_numpy())
 
 
 def bare(chemistry: str, telemetry: pd.DataFrame) -> CalibrationRequest:
@@ -69,7 +69,7 @@ def pack(index: int) -> tuple[BatterySpec, Truth]:
         return foreign.spec.battery, foreign.truth
 
     made_by = sources_of("tests.benchmarks.foreign_cells")
-    return kept_value("foreign_pack", made, made_by=made_by, rooms=["twin"], told=index)
+    return kept_value("foreign_pack", made, made_by=made_by, rooms=["twin"], given=index)
 
 
 def rests_of(pack: BatterySpec, truth: Truth) -> tuple[Signal, Course, float]:
@@ -117,7 +117,7 @@ def test_what_never_rests_and_what_hardly_moves_tells_nothing() -> None:
 
 def test_a_capacity_counts_as_one_where_a_knee_may_lie_ahead() -> None:
     """Old cells of a set whose capacity moves with its cathode alone, as long as no lithium is short."""
-    cell, age_days, told = reference_cell("nca"), 811.0, EnergyFit(share=0.955, sd=0.043, legs=4, swing=2.0)
+    cell, age_days, stated = reference_cell("nca"), 811.0, EnergyFit(share=0.955, sd=0.043, legs=4, swing=2.0)
     hard = duty(trip_efc=0.75, target_soc=0.95, trip_c_rate=0.5, charge_c_rate=0.5, temperature_degc=27.0)
     base, nothing = rate_model(cell, hard.profile()), np.zeros(0)
     fit = fit_ageing(
@@ -126,10 +126,10 @@ def test_a_capacity_counts_as_one_where_a_knee_may_lie_ahead() -> None:
         checkup_age_days=nothing,
         capacity_share=nothing,
         resistance_share=nothing,
-        state=state_of(told, cell, expected_health(cell, age_days)),
-        today=told,
+        state=state_of(stated, cell, expected_health(cell, age_days)),
+        today=stated,
     )
     today = health_at(base, fit.sample, age_days)
     shares = cell.circuit.window(today).capacity_ah / cell.circuit.fresh_capacity_ah
-    assert shares.std() < 1.2 * told.sd
-    assert shares.min() > told.share - 5 * told.sd
+    assert shares.std() < 1.2 * stated.sd
+    assert shares.min() > stated.share - 5 * stated.sd

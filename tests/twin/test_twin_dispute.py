@@ -50,11 +50,11 @@ def assert_of_checkups(found: Calibration, expected: Calibration) -> None:
     assert found.usable_energy_kwh == pytest.approx(expected.usable_energy_kwh, rel=0.01)
 
 
-def assert_driven_as_told(found: Calibration, asked: CalibrationRequest) -> None:
+def assert_driven_as_sent(found: Calibration, asked: CalibrationRequest) -> None:
     """A voltage that the model does not follow says nothing against current and temperature."""
-    told = ordinary_day(asked)
-    assert found.duty_efc_per_day * found.soh == pytest.approx(told.trip_efc)
-    assert found.duty_temperature_degc == pytest.approx(told.temperature_degc)
+    stated = ordinary_day(asked)
+    assert found.duty_efc_per_day * found.soh == pytest.approx(stated.trip_efc)
+    assert found.duty_temperature_degc == pytest.approx(stated.temperature_degc)
 
 
 @pytest.mark.parametrize("chemistry", ["nca", "nmc532"])
@@ -74,7 +74,7 @@ def test_another_chemistry_than_the_declared_one_is_disputed(chemistry: str) -> 
     assert found.samples_used == 0 < found.samples_excluded
     assert len(found.residuals) and not found.residuals["used"].any()
     assert_of_checkups(found, from_checkups(chemistry))
-    assert_driven_as_told(found, request(truth(), chemistry))
+    assert_driven_as_sent(found, request(truth(), chemistry))
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -82,12 +82,14 @@ def test_a_wear_that_pybamm_hardly_sees_leaves_every_figure_finite() -> None:
     """A faded record that is read by another chemistry: days of V2G rest lower and outlive the plain one."""
     made = truth()
     found = calibrate_battery(request(made, "nmc532", telemetry=made.telemetry[:0]))
-    told = found.record.ensemble
-    assert told is not None
-    alone = next(one for one in told.members if one.name == "pybamm")
+    ensemble = found.record.ensemble
+    assert ensemble is not None
+    alone = next(one for one in ensemble.members if one.name == "pybamm")
     assert 0 <= alone.beta_day_per_efc < 0.1 * found.beta_day_per_efc  # as PyBaMM has it, none
     figures = [getattr(found, name) for name in PRICES] + [
-        value for one in told.members for value in (one.l0_days, one.alpha_day_per_efc, one.beta_day_per_efc)
+        value
+        for one in ensemble.members
+        for value in (one.l0_days, one.alpha_day_per_efc, one.beta_day_per_efc)
     ]
     assert np.isfinite(figures).all()
     assert np.isfinite(found.wear_map[["life_days", "wear_eur_per_day"]].to_numpy()).all()
@@ -108,7 +110,7 @@ def test_without_check_ups_the_prior_is_left() -> None:
     assert "no check-ups: the prior" in found.reason
     expected = calibrate_battery(replace(bare, telemetry=gone[:0]))
     assert expected.quality == "prior"
-    assert_driven_as_told(found, bare)
+    assert_driven_as_sent(found, bare)
     assert found.soh == pytest.approx(expected.soh, rel=0.05)  # driven otherwise, it aged otherwise
 
 
@@ -165,7 +167,7 @@ def test_a_state_that_no_battery_comes_to_overnight_is_disputed() -> None:
     assert found.dispute is not None and found.dispute.startswith(f"SoH {before.soh:.3f} to ")
     assert before.calibration_id in found.reason
     assert_of_checkups(found, from_checkups())
-    assert_driven_as_told(found, today())
+    assert_driven_as_sent(found, today())
 
 
 def test_good_telemetry_after_a_dispute_is_believed_at_once() -> None:

@@ -25,7 +25,7 @@ AGE = 5.0 * 365.25
 CHECKUPS = np.arange(30.0, AGE, 182.6)
 
 
-def told(
+def mixed(
     name: str, day: StandardDuty, *, checkups: int = 10, noise: float = 0.0
 ) -> tuple[Ensemble, dict[str, float]]:
     """What the mixture without the law ``name`` says of a battery that ages by it, and the truth."""
@@ -108,7 +108,7 @@ def test_every_law_ages_every_day(name: str, degc: float) -> None:
 
 @pytest.mark.parametrize("name", ["schmalstieg2014", "naumann2020", "smith2021", "keil-preger"])
 def test_intervals_hold_the_truth_of_a_law_that_nobody_knows(name: str) -> None:
-    found, truth = told(name, duty(), noise=0.002)
+    found, truth = mixed(name, duty(), noise=0.002)
     for figure in ("l0", "alpha", "beta"):
         low, middle, high = getattr(found, figure)
         assert low <= truth[figure] <= high, figure
@@ -117,11 +117,11 @@ def test_intervals_hold_the_truth_of_a_law_that_nobody_knows(name: str) -> None:
 
 
 def test_checkups_of_one_duty_do_not_tell_rest_from_cycling() -> None:
-    found, _ = told("naumann2020", duty())
+    found, _ = mixed("naumann2020", duty())
     low, _, high = found.calendar
     assert high - low > 0.4
     assert found.beta[2] > 5 * found.beta[0]
-    bare, _ = told("naumann2020", duty(), checkups=0)
+    bare, _ = mixed("naumann2020", duty(), checkups=0)
     # Check-ups tell the life all the same.
     assert found.l0[2] / found.l0[0] < 0.5 * bare.l0[2] / bare.l0[0]
 
@@ -176,14 +176,15 @@ def test_more_wear_scales_what_is_added_alone() -> None:
 
 def test_a_calibration_publishes_the_mixture() -> None:
     found = calibrated()
-    told = found.record.ensemble
-    assert told is not None
-    names = {one.name for one in told.members}
+    ensemble = found.record.ensemble
+    assert ensemble is not None
+    names = {one.name for one in ensemble.members}
     assert {PHYSICS, "square root", *LAWS} <= names
-    assert sum(one.weight for one in told.members) == pytest.approx(1.0)
-    band = band_of(found, told)
+    assert sum(one.weight for one in ensemble.members) == pytest.approx(1.0)
+    band = band_of(found, ensemble)
     ends = [
-        float(days_until(band.days, edge.copy(), told.end_soh)) for edge in (band.low, band.median, band.high)
+        float(days_until(band.days, edge.copy(), ensemble.end_soh))
+        for edge in (band.low, band.median, band.high)
     ]
     given = [found.l0_low_days, found.l0_days, found.l0_high_days]
     assert ends == pytest.approx(given, rel=0.08)

@@ -194,10 +194,10 @@ def test_faulty_sensors_cost_a_first_calibration_its_telemetry_and_are_published
 def test_the_benchmark_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine faults of three sizes on one battery, three clean ones more; `twin_faults` runs the whole."""
     monkeypatch.setattr(twin_faults, "clean_truth", partial(clean_truth, simulate=simulated))
-    told = [one for case in benchmark_cases(4, 1) for one in verdicts(case)]
-    assert [(put, named) for put, size, named in told if size == "large"] == [(k, k) for k in SIZES]
-    assert sum(put == named for put, size, named in told if size == "medium") >= 7
-    assert [named for put, _, named in told if put == "none"] == ["none"] * 4
+    stated = [one for case in benchmark_cases(4, 1) for one in verdicts(case)]
+    assert [(put, named) for put, size, named in stated if size == "large"] == [(k, k) for k in SIZES]
+    assert sum(put == named for put, size, named in stated if size == "medium") >= 7
+    assert [named for put, _, named in stated if put == "none"] == ["none"] * 4
 
 
 def test_balance_needs_stretches_enough() -> None:

@@ -135,8 +135,8 @@ def test_samples_count_for_as_long_as_they_hold() -> None:
     assert found is not None
     held = np.concatenate([[0.0], np.cumsum(np.diff(seconds) * (amps[1:] + amps[:-1]) / 2)]) / 3600 / 150
     begin = (found.begin_utc - frame["time_utc"].iloc[0]).total_seconds()
-    told = np.diff(np.interp([max(begin, 3 * 3600.0), begin + found.end_s], seconds, held))
-    assert float(np.ptp(found.charge_at(np.array([0.0, found.end_s])))) == pytest.approx(told[0], rel=0.02)
+    stated = np.diff(np.interp([max(begin, 3 * 3600.0), begin + found.end_s], seconds, held))
+    assert float(np.ptp(found.charge_at(np.array([0.0, found.end_s])))) == pytest.approx(stated[0], rel=0.02)
 
 
 @pytest.mark.parametrize(

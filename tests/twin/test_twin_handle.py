@@ -54,8 +54,8 @@ def test_the_simulation_is_the_pack_of_stage_a() -> None:
         pybamm.lithium_ion.SPM({"contact resistance": "true"}), parameter_values=values
     )
     solution = simulation.solve(edges, t_interp=replay.times_s)
-    told = solution["Battery voltage [V]"](replay.times_s)
-    error = told / battery().cells_series - replay.voltage_v
+    stated = solution["Battery voltage [V]"](replay.times_s)
+    error = stated / battery().cells_series - replay.voltage_v
     assert float(np.sqrt((error**2).mean())) < 0.015
 
 
@@ -113,13 +113,13 @@ def test_a_charge_beyond_full_is_refused() -> None:
 
 def test_a_replay_follows_each_day_of_the_telemetry() -> None:
     held, made = handle(), truth()
-    told = held.replay(made.telemetry)
-    cell_mv = 1000 * told["error_v"] / battery().cells_series
-    daily = (cell_mv**2).groupby(told["time_utc"].dt.floor("D")).mean() ** 0.5
+    stated = held.replay(made.telemetry)
+    cell_mv = 1000 * stated["error_v"] / battery().cells_series
+    daily = (cell_mv**2).groupby(stated["time_utc"].dt.floor("D")).mean() ** 0.5
     assert len(daily) >= 10
     assert daily.median() < 4.0
-    assert told["error_v"].to_numpy() == pytest.approx(
-        (told["voltage_v"] - told["model_voltage_v"]).to_numpy()
+    assert stated["error_v"].to_numpy() == pytest.approx(
+        (stated["voltage_v"] - stated["model_voltage_v"]).to_numpy()
     )
     wrong = made.telemetry.assign(current_a=2.5 * made.telemetry["current_a"])
     worse = held.replay(wrong[wrong["time_utc"] >= AS_OF - pd.Timedelta(days=2)])["error_v"]
@@ -130,19 +130,19 @@ def test_a_replay_follows_each_day_of_the_telemetry() -> None:
 
 def test_a_hindcast_sees_only_what_was_known_by_then() -> None:
     held, checkups = handle(), truth().checkups
-    told = held.hindcast(checkups)
+    stated = held.hindcast(checkups)
     count = len(checkups)
-    assert len(told) == sum(count - seen for seen in range(2, count))
-    assert told["held"].mean() > 0.75
-    ahead = told[told["seen"] == 2]
+    assert len(stated) == sum(count - seen for seen in range(2, count))
+    assert stated["held"].mean() > 0.75
+    ahead = stated[stated["seen"] == 2]
     assert (np.diff(ahead["soh_high"] - ahead["soh_low"]) > 0).all()
     later = checkups.assign(
         capacity_ah=checkups["capacity_ah"].where(checkups.index < 5, 0.8 * checkups["capacity_ah"])
     )
     changed = held.hindcast(later)
     bands = ["soh_low", "soh_median", "soh_high"]
-    early = told["seen"] <= 5
-    assert changed.loc[early, bands].to_numpy() == pytest.approx(told.loc[early, bands].to_numpy())
+    early = stated["seen"] <= 5
+    assert changed.loc[early, bands].to_numpy() == pytest.approx(stated.loc[early, bands].to_numpy())
     assert not changed.loc[early & (changed["time_utc"] == changed["time_utc"].max()), "held"].any()
     with pytest.raises(TwinError, match="b-nmc811: 2 check-ups"):
         held.hindcast(checkups[:2])

@@ -103,7 +103,7 @@ def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
     """Against the whole protocol at a day of 8 % less driving, rates brought to the same ordinary fade."""
     model, cell = everyday(), reference_cell("nmc811")
     unit, end = Factors(sei=1.0, lam=1.0), 0.8 * reference_cell("nmc811").circuit.fresh_capacity_ah
-    told = duty_part(
+    stated = duty_part(
         model,
         REFERENCE_DUTY,
         DutySpread(driving=0.08, temperature_k=0.0),
@@ -124,8 +124,8 @@ def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
     # The factor that gives the fade that was seen, the less driving is taken to have made it.
     lam = float(model.at(cell.fresh).eps_n / other.at(cell.fresh).eps_n)
     theirs = alpha(other, rate_model(cell, less.profile(v2g_ah_share=0.3, cycles=1)), lam)
-    assert told == pytest.approx(abs(np.log(theirs / ours)), rel=0.4)
-    assert told > 0.02
+    assert stated == pytest.approx(abs(np.log(theirs / ours)), rel=0.4)
+    assert stated > 0.02
 
 
 def test_parts_are_kept_with_the_calibration() -> None:

@@ -121,7 +121,7 @@ def asked(made: Car) -> CalibrationRequest:
     )
 
 
-def told(made: Car) -> tuple[Charging | None, EnergyFit | None, EnergyFit | None]:
+def fitted(made: Car) -> tuple[Charging | None, EnergyFit | None, EnergyFit | None]:
     """Losses and capacity by the meter, and capacity by the car's power."""
     request = asked(made)
     flow = course_of(request, request.telemetry)
@@ -136,7 +136,7 @@ def test_losses_of_cars_of_another_kind_lie_in_the_interval() -> None:
     held = 0
     for seed in range(CARS):
         made = known(seed)
-        charging, _, _ = told(made)
+        charging, _, _ = fitted(made)
         assert charging is not None
         assert charging.sd < 0.03
         held += abs(charging.efficiency - made.efficiency) < 1.645 * charging.sd
@@ -148,7 +148,7 @@ def test_capacity_by_metered_energy_holds_the_truth(every_s: float, most: float)
     held, off = 0, []
     for seed in range(CARS):
         made = known(seed, every_s)
-        _, metered, _ = told(made)
+        _, metered, _ = fitted(made)
         assert metered is not None
         half = 1.645 * metered.sd
         assert half < most * metered.share
@@ -160,7 +160,7 @@ def test_capacity_by_metered_energy_holds_the_truth(every_s: float, most: float)
 
 @pytest.mark.parametrize("every_s", [300.0, 900.0])
 def test_capacity_by_power_holds_the_truth_of_cars_whose_drives_change_all_the_time(every_s: float) -> None:
-    found = [(known(seed, every_s), told(known(seed, every_s))[2]) for seed in range(CARS)]
+    found = [(known(seed, every_s), fitted(known(seed, every_s))[2]) for seed in range(CARS)]
     fits = [(made.share, fit) for made, fit in found if fit is not None]
     assert len(fits) == CARS
     held = sum(abs(fit.share - share) < 1.645 * fit.sd for share, fit in fits)
@@ -171,13 +171,13 @@ def test_capacity_by_power_holds_the_truth_of_cars_whose_drives_change_all_the_t
 
 def test_the_surer_of_the_two_is_taken_and_the_losses_told() -> None:
     made = known(0)
-    charging, metered, by_power = told(made)
+    charging, metered, by_power = fitted(made)
     assert charging is not None and metered is not None and by_power is not None
     seen = observe(asked(made), 1400.0)
     assert seen.energy is not None and seen.charging == charging
     assert seen.energy == min((metered, by_power), key=lambda one: one.sd / one.share)
     sparse = known(0, 3600.0)
-    _, metered, by_power = told(sparse)
+    _, metered, by_power = fitted(sparse)
     assert metered is not None and (by_power is None or metered.sd < by_power.sd)
     seen = observe(asked(sparse), 1400.0)
     assert seen.energy == metered
@@ -192,11 +192,11 @@ def test_what_cannot_be_of_one_charge_tells_no_losses() -> None:
         made.sessions.assign(energy_kwh=3 * made.sessions["energy_kwh"]),
         made.sessions[:2],
     ):
-        charging, _, _ = told(replace(made, sessions=sessions))
+        charging, _, _ = fitted(replace(made, sessions=sessions))
         assert charging is None
-    most = told(replace(made, sessions=made.sessions.assign(energy_kwh=0.88 * made.sessions["energy_kwh"])))[
-        0
-    ]
+    most = fitted(
+        replace(made, sessions=made.sessions.assign(energy_kwh=0.88 * made.sessions["energy_kwh"]))
+    )[0]
     assert most is not None
     assert most.efficiency > 1
     assert "one of the two meters is off" in most.said

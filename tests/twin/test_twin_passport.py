@@ -82,12 +82,12 @@ def checkups(*ohm: float) -> pd.DataFrame:
     return pd.DataFrame({"time_utc": pd.to_datetime(times, utc=True), "resistance_ohm": list(ohm)})
 
 
-def made(told: Counted | None = None, *ohm: float, consumption: float | None = None) -> dict[str, Any]:
+def made(stated: Counted | None = None, *ohm: float, consumption: float | None = None) -> dict[str, Any]:
     return passport(
         battery(),
         calibrated(),
         AS_OF,
-        samples=told,
+        samples=stated,
         checkups=checkups(*ohm),
         v2g_kwh=34.0,
         v2g_days=5,
@@ -96,19 +96,19 @@ def made(told: Counted | None = None, *ohm: float, consumption: float | None = N
 
 
 def test_samples_are_added_up_and_gaps_are_not() -> None:
-    told = counted(samples().sample(frac=1.0, random_state=1))
-    assert told is not None
-    assert told.charge_ah == pytest.approx(30.0) and told.out_ah == pytest.approx(20.0)
-    assert told.energy_kwh == pytest.approx(12.0)
-    assert told.hours == pytest.approx(2.0 + 10.0 / 60.0)
-    assert dict(told.minutes) == pytest.approx(
+    stated = counted(samples().sample(frac=1.0, random_state=1))
+    assert stated is not None
+    assert stated.charge_ah == pytest.approx(30.0) and stated.out_ah == pytest.approx(20.0)
+    assert stated.energy_kwh == pytest.approx(12.0)
+    assert stated.hours == pytest.approx(2.0 + 10.0 / 60.0)
+    assert dict(stated.minutes) == pytest.approx(
         {
             "timeExtremeHighTemp": 30.0, "timeExtremeLowTemp": 60.0,
             "timeExtremeHighTempCharging": 30.0, "timeExtremeLowTempCharging": 0.0,
         }
     )  # fmt: skip
-    assert told.hot == ((BEGIN, 52.0),)
-    assert told.last_soc == 0.42
+    assert stated.hot == ((BEGIN, 52.0),)
+    assert stated.last_soc == 0.42
     assert counted(samples().iloc[:1]) is None
 
 

@@ -36,33 +36,33 @@ def now(driven: float = 0.22) -> pd.DataFrame:
 
 def test_a_past_of_more_driving_is_lived_through() -> None:
     before = nights(AS_OF - pd.Timedelta(days=330), 300, 0.44, target=0.9)
-    told = lived_through(
+    stated = lived_through(
         duty(), NO_TELEMETRY, pd.concat([before, now()]), commissioned_utc=BORN, as_of_utc=AS_OF
     )
     share = 300 / 330
-    assert told.duty.trip_efc == pytest.approx(duty().trip_efc * (1 + share), rel=0.05)
-    assert told.duty.target_soc == pytest.approx(duty().target_soc + 0.1 * share, abs=0.01)
-    assert told.duty.plugged_hours == pytest.approx(duty().plugged_hours, abs=0.6)
-    assert told.duty.temperature_degc == duty().temperature_degc
-    assert told.told == pytest.approx(330 / (AS_OF - BORN).days, rel=0.03)
+    assert stated.duty.trip_efc == pytest.approx(duty().trip_efc * (1 + share), rel=0.05)
+    assert stated.duty.target_soc == pytest.approx(duty().target_soc + 0.1 * share, abs=0.01)
+    assert stated.duty.plugged_hours == pytest.approx(duty().plugged_hours, abs=0.6)
+    assert stated.duty.temperature_degc == duty().temperature_degc
+    assert stated.known_share == pytest.approx(330 / (AS_OF - BORN).days, rel=0.03)
 
 
 def test_months_without_sessions_are_not_months_without_driving() -> None:
     before = [nights(AS_OF - pd.Timedelta(days=start), 60, 0.22) for start in (1000, 300)]
-    told = lived_through(
+    stated = lived_through(
         duty(), NO_TELEMETRY, pd.concat([*before, now()]), commissioned_utc=BORN, as_of_utc=AS_OF
     )
-    assert told.duty.trip_efc == pytest.approx(duty().trip_efc, rel=0.35)
-    assert told.told < 0.2
+    assert stated.duty.trip_efc == pytest.approx(duty().trip_efc, rel=0.35)
+    assert stated.known_share < 0.2
 
 
 def test_without_older_sessions_the_past_is_like_now() -> None:
     made = truth()
     alone = lived_through(duty(), made.telemetry, now(), commissioned_utc=BORN, as_of_utc=AS_OF)
     assert alone.duty == duty()
-    assert alone.told == pytest.approx(10 / (AS_OF - BORN).days, rel=0.1)
+    assert alone.known_share == pytest.approx(10 / (AS_OF - BORN).days, rel=0.1)
     unborn = lived_through(duty(), made.telemetry, now(), commissioned_utc=AS_OF, as_of_utc=AS_OF)
-    assert unborn.told == 1.0
+    assert unborn.known_share == 1.0
 
 
 def test_the_ordinary_day_is_that_of_now() -> None:

@@ -13,7 +13,7 @@ from twin.ensemble.mixture import PHYSICS, Draws, grid_days, mix
 from twin.ensemble.outlook import WOULD_TELL, doubt_left
 from twin.ensemble.price import LEVELS, multiples, price_multiple
 from twin.health import Array
-from twin.identifiable import not_told, would_narrow
+from twin.identifiable import not_identified, would_narrow
 from twin.record import TwinRecord
 
 SHARES = np.array([0.2, 0.5, 1.0])
@@ -58,24 +58,24 @@ def test_the_mean_is_of_what_a_battery_loses_and_not_of_medians() -> None:
 def test_tails_that_nothing_tells_do_not_make_the_mean() -> None:
     values = np.random.default_rng(3).lognormal(0.0, 1.0, 20_000)
     weight = np.full(len(values), 1 / len(values))
-    told = multiples(values, weight, 2.0)
-    assert told is not None
-    assert told[1:] == pytest.approx(np.quantile(values, LEVELS) / 2.0, rel=2e-3)
-    assert 0.9 * values.mean() / 2 < told[0] < values.mean() / 2
+    stated = multiples(values, weight, 2.0)
+    assert stated is not None
+    assert stated[1:] == pytest.approx(np.quantile(values, LEVELS) / 2.0, rel=2e-3)
+    assert 0.9 * values.mean() / 2 < stated[0] < values.mean() / 2
     farthest = values.copy()
     farthest[np.argmax(values)] = 1e9
-    assert multiples(farthest, weight, 2.0) == pytest.approx(told)
+    assert multiples(farthest, weight, 2.0) == pytest.approx(stated)
     assert multiples(values, weight, 0.0) is None
 
 
 def test_a_price_follows_the_risk_that_is_asked_for() -> None:
     found = calibrated()
-    told = found.record.ensemble
-    assert told is not None
-    assert price_multiple(found, "rate", "mean") == told.price["rate"][0]
+    ensemble = found.record.ensemble
+    assert ensemble is not None
+    assert price_multiple(found, "rate", "mean") == ensemble.price["rate"][0]
     between = price_multiple(found, "rate", 0.925)
-    assert between == pytest.approx(0.5 * (told.price["rate"][-2] + told.price["rate"][-1]))
-    assert TwinRecord.from_json(found.record.to_json()).ensemble == told
+    assert between == pytest.approx(0.5 * (ensemble.price["rate"][-2] + ensemble.price["rate"][-1]))
+    assert TwinRecord.from_json(found.record.to_json()).ensemble == ensemble
 
 
 def test_a_calibration_of_before_is_priced_as_it_is_published() -> None:
@@ -92,7 +92,7 @@ def test_an_interval_that_tells_no_more_than_its_order_is_a_warning(low: float, 
     sure = {"alpha_low_day_per_efc": 0.9, "alpha_high_day_per_efc": 1.1}
     sure |= {"beta_low_day_per_efc": 0.9, "beta_high_day_per_efc": 1.1}
     found = replace(calibrated(), l0_low_days=low, l0_days=1000.0, l0_high_days=3000.0, **sure)
-    said = not_told(found)
+    said = not_identified(found)
     assert len(said) == warned
     assert not warned or said[0].startswith("L0 is not identifiable: 1e+03 days is the middle of")
 
@@ -114,7 +114,7 @@ def test_what_data_tell_is_what_the_structures_would_have_them_show() -> None:
 
 
 def test_data_that_tell_most_are_named_first() -> None:
-    told = would_narrow(calibrated())
-    less = [l0 + beta for _, l0, beta in told]
-    assert len(told) == len(WOULD_TELL) and less == sorted(less, reverse=True)
-    assert {name for name, *_ in told} == set(WOULD_TELL.values())
+    stated = would_narrow(calibrated())
+    less = [l0 + beta for _, l0, beta in stated]
+    assert len(stated) == len(WOULD_TELL) and less == sorted(less, reverse=True)
+    assert {name for name, *_ in stated} == set(WOULD_TELL.values())

@@ -87,20 +87,20 @@ def old(without: str = "", **changes: Any) -> Calibration:
 
 def test_a_row_of_an_older_warehouse_is_read_whole() -> None:
     found = Calibration.from_record(ROW)
-    kept, told = found.record, json.loads(PARAMETERS)
+    kept, answer = found.record, json.loads(PARAMETERS)
     later = ("kept_from", "ensemble")
     assert all(getattr(kept, f.name) is not None for f in fields(kept) if f.name not in later)
     assert (kept.model_hash, found.model_hash) == ("0123456789ab", "0123456789ab")  # by its column
-    assert kept.mean == tuple(told["mean"])
-    assert kept.health == Health(**told["health"])
-    assert kept.full is not None and kept.full.health == Health(**told["full"]["health"])
+    assert kept.mean == tuple(answer["mean"])
+    assert kept.health == Health(**answer["health"])
+    assert kept.full is not None and kept.full.health == Health(**answer["full"]["health"])
     assert kept.full.nameplate[:5] == ("nmc811", 150.0, 58.0, 106, 3)
     assert kept.state is not None and kept.state.until_utc == pd.Timestamp("2026-01-15T10:55", tz="UTC")
     assert kept.duty is not None and (kept.duty.target_soc, kept.duty.source) == (0.8, "telemetry")
     written = kept.to_document()
     assert written["version"] == VERSION == 2
-    del told["full"]["duty"]  # the standard day is that of the last full calibration
-    assert {name: written[name] for name in told} == told
+    del answer["full"]["duty"]  # the standard day is that of the last full calibration
+    assert {name: written[name] for name in answer} == answer
 
 
 def test_an_old_row_serves_as_it_did() -> None:
@@ -173,12 +173,12 @@ def test_old_records_without_a_part_count_as_they_did() -> None:
 
 
 def test_a_part_that_is_not_whole_is_none() -> None:
-    told = json.loads(PARAMETERS)
-    del told["rate_model"]["charge_c_rate"], told["full"]["observed"]
-    kept = TwinRecord.from_json(json.dumps(told))
+    answer = json.loads(PARAMETERS)
+    del answer["rate_model"]["charge_c_rate"], answer["full"]["observed"]
+    kept = TwinRecord.from_json(json.dumps(answer))
     assert (kept.rate_model, kept.full) == (None, None)
     with pytest.raises(RecordError, match="rates of the standard day"):
-        ageing_of(old(rate_model=told["rate_model"]))
+        ageing_of(old(rate_model=answer["rate_model"]))
 
 
 def test_the_empty_record_is_that_of_a_battery_known_by_its_columns() -> None:

@@ -173,7 +173,7 @@ def test_six_hidden_batteries_are_recovered() -> None:
             partial(hide, index),
             made_by=sources_of("tests.benchmarks.twin_recovery"),
             rooms=["twin"],
-            told=index,
+            given=index,
         )
         rows.append(compare(hidden, calibrate(hidden)))
     found = pd.DataFrame(rows)

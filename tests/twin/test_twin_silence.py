@@ -61,8 +61,8 @@ def test_silence_is_rest_and_wall_time() -> None:
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != MINUTE])
 def test_driving_is_the_same_however_it_is_sent(way: str) -> None:
-    every, told = ordinary_day(sent(MINUTE)), ordinary_day(sent(way))
-    assert told.trip_efc == pytest.approx(every.trip_efc, rel=0.05)
+    every, stated = ordinary_day(sent(MINUTE)), ordinary_day(sent(way))
+    assert stated.trip_efc == pytest.approx(every.trip_efc, rel=0.05)
 
 
 @pytest.mark.parametrize("way", list(WAYS))
@@ -88,8 +88,8 @@ def test_a_car_asleep_rests_and_nothing_in_its_sleep_is_taken_for_a_trip() -> No
 
 
 def test_what_a_charger_does_not_see_is_driven_by_the_sessions_soc() -> None:
-    told = sent("charging only")
-    flow = course_of(told, told.telemetry)
+    stated = sent("charging only")
+    flow = course_of(stated, stated.telemetry)
     assert flow is not None
     gaps = flow.kind == UNSEEN
     assert gaps.sum() >= 8
@@ -156,21 +156,21 @@ def test_silence_in_a_window_is_no_sensors_current() -> None:
 
 
 def test_days_that_are_slept_through_tell_the_ordinary_day_as_well() -> None:
-    told = sent("asleep when parked")
-    flow = course_of(told, told.telemetry)
-    sparse = duty_spread(told.telemetry, told.sessions, nominal_ah=150.0, flow=flow)
-    every = duty_spread(sent(MINUTE).telemetry, told.sessions, nominal_ah=150.0)
+    stated = sent("asleep when parked")
+    flow = course_of(stated, stated.telemetry)
+    sparse = duty_spread(stated.telemetry, stated.sessions, nominal_ah=150.0, flow=flow)
+    every = duty_spread(sent(MINUTE).telemetry, stated.sessions, nominal_ah=150.0)
     assert sparse.driving == pytest.approx(every.driving, rel=0.5)
     known = derive_duty(
-        told.telemetry.assign(temperature_degc=np.nan), told.sessions, nominal_ah=150.0, charge_c_rate=0.2
+        stated.telemetry.assign(temperature_degc=np.nan), stated.sessions, nominal_ah=150.0, charge_c_rate=0.2
     )
     assert known.temperature_degc == 25.0
 
 
 def test_power_that_goes_against_soc_tells_no_capacity() -> None:
-    told = sent(COARSE)
-    turned = told.telemetry.assign(current_a=-told.telemetry["current_a"])
-    flow = course_of(told, turned)
+    stated = sent(COARSE)
+    turned = stated.telemetry.assign(current_a=-stated.telemetry["current_a"])
+    flow = course_of(stated, turned)
     assert flow is not None
     assert fit_energy(turned, flow) is None
 

@@ -18,7 +18,7 @@ from twin.ensemble.siblings import (
     StructureBelief,
     StructureLesson,
     believed,
-    told_of,
+    stated_of,
 )
 from twin.ensemble.stress import stress_of
 from twin.prior import CHEMISTRY_PRIOR, fleet_prior
@@ -37,12 +37,12 @@ def ridge(direction: tuple[float, float], value: float) -> StructureLesson:
 
 def test_the_likelihood_is_what_the_prior_did_not_say() -> None:
     belief = StructureBelief(mean=(0.3, -0.2), covariance=((0.3, 0.1), (0.1, 0.4)))
-    precision, told = np.array([[9.0, 4.0], [4.0, 5.0]]), np.array([2.0, -1.0])
+    precision, stated = np.array([[9.0, 4.0], [4.0, 5.0]]), np.array([2.0, -1.0])
     prior = np.linalg.inv(np.array(belief.covariance))
     covariance = np.linalg.inv(precision + prior)
-    mean = covariance @ (told + prior @ np.array(belief.mean))
-    found = told_of(mean, covariance, belief)
-    assert found == pytest.approx([*told, 9.0, 4.0, 5.0], abs=2e-3)
+    mean = covariance @ (stated + prior @ np.array(belief.mean))
+    found = stated_of(mean, covariance, belief)
+    assert found == pytest.approx([*stated, 9.0, 4.0, 5.0], abs=2e-3)
 
 
 def test_batteries_of_different_duty_tell_both_sizes_and_those_of_one_do_not() -> None:
@@ -82,21 +82,21 @@ def test_a_fit_starts_from_what_siblings_told() -> None:
     nothing = Seen(ages=np.zeros(0), capacity=np.zeros(0), sd=np.zeros(0), last_days=1000.0)
     beliefs = believed([{"naumann2020": ridge((1, 0), 0.8)}, {"naumann2020": ridge((0, 1), -0.8)}] * 10)
     law = {"naumann2020": LAWS["naumann2020"]}
-    plain, told = (
+    plain, stated = (
         next(fit for fit in fit_all(past, nothing, 0, known, law) if fit.structure.name == "naumann2020")
         for known in (NO_SIBLINGS, beliefs)
     )
-    moved = told.sample[:, 1:3].mean(axis=0) - plain.sample[:, 1:3].mean(axis=0)
+    moved = stated.sample[:, 1:3].mean(axis=0) - plain.sample[:, 1:3].mean(axis=0)
     assert moved == pytest.approx(np.array(beliefs.of("naumann2020").mean), abs=0.12)
-    assert (told.sample[:, 1:3].std(axis=0) < plain.sample[:, 1:3].std(axis=0)).all()
+    assert (stated.sample[:, 1:3].std(axis=0) < plain.sample[:, 1:3].std(axis=0)).all()
 
 
 def test_a_calibration_teaches_its_structures() -> None:
     lesson = lesson_of(calibrated().record)
     assert lesson is not None
     assert set(LAWS) < set(lesson.structures)
-    told = lesson.structures["naumann2020"].told
-    assert told is not None and len(told) == 5
+    stated = lesson.structures["naumann2020"].told
+    assert stated is not None and len(stated) == 5
     assert lesson.structures["linear"].told is None
     prior = fleet_prior(CHEMISTRY_PRIOR, [lesson, lesson])
     assert prior.structures.of("naumann2020").mean != (0.0, 0.0)

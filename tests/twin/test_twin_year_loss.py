@@ -40,18 +40,20 @@ def test_the_interval_is_of_all_structures_by_their_weight_and_no_battery_mends(
 
 def test_a_calibration_keeps_it_and_moves_it_with_the_band() -> None:
     found = calibrated()
-    told = found.record.ensemble
-    assert told is not None and told.year_loss is not None
+    ensemble = found.record.ensemble
+    assert ensemble is not None and ensemble.year_loss is not None
     low, middle, high = year_loss(found)
     assert 0.0 <= low < middle < high < 0.2
-    assert (low, middle, high) == pytest.approx(told.year_loss, rel=0.01)  # it is a full calibration
-    band = band_of(found, told)
+    assert (low, middle, high) == pytest.approx(ensemble.year_loss, rel=0.01)  # it is a full calibration
+    band = band_of(found, ensemble)
     assert middle == pytest.approx(
         float(band.median[0] - np.interp(YEAR_DAYS, band.days, band.median)), rel=0.25
     )
-    assert TwinRecord.from_json(found.record.to_json()).ensemble == told
-    half = told.end_soh + 0.5 * (told.median[0] - told.end_soh)
-    assert year_loss(replace(found, soh=half)) == pytest.approx(tuple(0.5 * one for one in told.year_loss))
+    assert TwinRecord.from_json(found.record.to_json()).ensemble == ensemble
+    half = ensemble.end_soh + 0.5 * (ensemble.median[0] - ensemble.end_soh)
+    assert year_loss(replace(found, soh=half)) == pytest.approx(
+        tuple(0.5 * one for one in ensemble.year_loss)
+    )
 
 
 def test_a_calibration_of_before_tells_none() -> None:

@@ -6,12 +6,12 @@ NAMESPACE = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
 
 
 def period(start, end, resolution, points):
-    told = "".join(
+    text = "".join(
         f"<Point><position>{position}</position><price.amount>{price}</price.amount></Point>"
         for position, price in points.items()
     )
     bounds = f"<timeInterval><start>{start}</start><end>{end}</end></timeInterval>"
-    return f"<Period>{bounds}<resolution>{resolution}</resolution>{told}</Period>"
+    return f"<Period>{bounds}<resolution>{resolution}</resolution>{text}</Period>"
 
 
 def series(

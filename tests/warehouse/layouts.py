@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from warehouse.contracts import data_dictionary
-from warehouse.layout import Layout, current_layout, differences, fingerprint, told
+from warehouse.layout import Layout, current_layout, differences, fingerprint, in_words
 from warehouse.schema import SCHEMA_VERSION
 
 RECORD = Path(__file__).with_name("layout.json")
@@ -30,9 +30,9 @@ def complaint(version: int, layout: Layout, record: tuple[int, str, Layout]) -> 
     if version < was_version:
         return f"SCHEMA_VERSION {version} is lower than the recorded {was_version}"
     if version == was_version and (fixed := [one for one in found if not one.grows]):
-        return f"files of version {version} cannot grow into this: {told(fixed)}; raise SCHEMA_VERSION"
+        return f"files of version {version} cannot grow into this: {in_words(fixed)}; raise SCHEMA_VERSION"
     if found or version != was_version or fingerprint(layout) != was_fingerprint:
-        return f"the layout has changed ({told(found)}): record it by `{COMMAND}`"
+        return f"the layout has changed ({in_words(found)}): record it by `{COMMAND}`"
     return ""
 
 

@@ -29,8 +29,8 @@ def nyiso(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str:
         '"Time Stamp","Name","PTID","LBMP ($/MWHr)","Marginal Cost Losses ($/MWHr)",'
         '"Marginal Cost Congestion ($/MWHr)"'
     ]
-    for told, price in zip(local(starts, NEW_YORK, "%m/%d/%Y %H:%M"), prices, strict=True):
-        lines += [f'"{told}","N.Y.C.",61761,{price},1.5,-2', f'"{told}","HUD VL",61758,{price + 1},1.5,-2']
+    for one, price in zip(local(starts, NEW_YORK, "%m/%d/%Y %H:%M"), prices, strict=True):
+        lines += [f'"{one}","N.Y.C.",61761,{price},1.5,-2', f'"{one}","HUD VL",61758,{price + 1},1.5,-2']
     return "\n".join(lines)
 
 
@@ -40,9 +40,9 @@ def ercot(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str:
     for more, point in enumerate(("HB_NORTH", "LZ_WEST", "7RNCHSLR_ALL")):
         seen = set[str]()
         for start, price in zip(starts.tz_convert(CHICAGO), prices, strict=True):
-            told = f"{start:%m/%d/%Y},{start.hour + 1:02d}:00,{point}"
-            lines.append(f"{told}, {price + more:.2f},{'Y' if told in seen else 'N'}")
-            seen.add(told)
+            text = f"{start:%m/%d/%Y},{start.hour + 1:02d}:00,{point}"
+            lines.append(f"{text}, {price + more:.2f},{'Y' if text in seen else 'N'}")
+            seen.add(text)
     lines.sort(key=lambda line: (line.split(",")[1], line.split(",")[4] == "N"))
     return "\r\n".join(["DeliveryDate,HourEnding,SettlementPoint,SettlementPointPrice,DSTFlag", *lines])
 
@@ -51,9 +51,9 @@ def ercot_yearly(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str
     lines = ["Delivery Date,Hour Ending,Repeated Hour Flag,Settlement Point,Settlement Point Price"]
     seen = set[str]()
     for start, price in zip(starts.tz_convert(CHICAGO), prices, strict=True):
-        told = f"{start:%m/%d/%Y},{start.hour + 1:02d}:00"
-        lines.append(f"{told},{'Y' if told in seen else 'N'},HB_NORTH,{price}")
-        seen.add(told)
+        text = f"{start:%m/%d/%Y},{start.hour + 1:02d}:00"
+        lines.append(f"{text},{'Y' if text in seen else 'N'},HB_NORTH,{price}")
+        seen.add(text)
     return "\n".join(lines)
 
 
@@ -74,8 +74,8 @@ def pjm(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str:
 
 
 def pjm_local(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str:
-    told = local(starts, NEW_YORK, "%Y-%m-%dT%H:%M:%S")
-    lines = [f"{ept},51288,WESTERN HUB,{price}" for ept, price in zip(told, prices, strict=True)]
+    stated = local(starts, NEW_YORK, "%Y-%m-%dT%H:%M:%S")
+    lines = [f"{ept},51288,WESTERN HUB,{price}" for ept, price in zip(stated, prices, strict=True)]
     return "\n".join(["datetime_beginning_ept,pnode_id,pnode_name,total_lmp_da", *lines])
 
 
@@ -95,8 +95,8 @@ def aemo(starts: pd.DatetimeIndex, minutes: int, prices: Prices) -> str:
 
 def elering(starts: pd.DatetimeIndex, _minutes: int, prices: Prices) -> str:
     lines = ['"Ajatempel (UTC)";"Kuupäev (Eesti aeg)";"NPS Läti";"NPS Eesti"']
-    told = local(starts, "Europe/Tallinn", "%d.%m.%Y %H:%M")
-    for start, wall, price in zip(starts, told, prices, strict=True):
+    stated = local(starts, "Europe/Tallinn", "%d.%m.%Y %H:%M")
+    for start, wall, price in zip(starts, stated, prices, strict=True):
         cells = [f"{value:.2f}".replace(".", ",") for value in (price, price + 1)]
         lines.append(f'"{int(start.timestamp())}";"{wall}";"{cells[0]}";"{cells[1]}"')
     return "\n".join(lines)

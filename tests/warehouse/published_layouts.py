@@ -108,8 +108,8 @@ def _marked(moment: pd.Timestamp) -> str:
 
 def energy_charts(starts: pd.DatetimeIndex, minutes: int, prices: list[float]) -> str:
     lines = ["Datum (GMT+1),Day Ahead Auktion (DE-LU),Last", ',"Preis (EUR/MWh, EUR/tCO2)",Leistung (MW)']
-    told = starts.tz_convert(MARKET).strftime("%Y-%m-%dT%H:%M%z")
-    return "\n".join(lines + [f"{a},{price},1" for a, price in zip(told, prices, strict=True)])
+    stated = starts.tz_convert(MARKET).strftime("%Y-%m-%dT%H:%M%z")
+    return "\n".join(lines + [f"{a},{price},1" for a, price in zip(stated, prices, strict=True)])
 
 
 def omie(starts: pd.DatetimeIndex, minutes: int, prices: list[float]) -> str:

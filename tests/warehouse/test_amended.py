@@ -73,12 +73,12 @@ parts = st.lists(
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(told=parts, data=st.data())
-def test_files_that_come_later_do_not_change_what_was_known(told, data):
+@given(stated=parts, data=st.data())
+def test_files_that_come_later_do_not_change_what_was_known(stated, data):
     """Overlapping exports with sentinels and several readings a stamp, landed in any order."""
     whole = with_sentinels(80)
     files = []
-    for start, minutes, doubled, up in told:
+    for start, minutes, doubled, up in stated:
         frame = whole.iloc[start : start + minutes].assign(voltage_v=lambda f, up=up: f["voltage_v"] + up)
         files.append(twice_a_stamp(frame) if doubled else frame)
     numbered = list(enumerate(files))

@@ -44,7 +44,7 @@ def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(tabl
         variant, file = make(table), tmp_path / f"V{number:02d}.csv"
         file.write_bytes(variant.data)
         try:
-            told = stays(file)
+            stated = stays(file)
         except SourceError as error:
             reason = str(error)
             if file.name not in reason or len(reason.splitlines()) > LINES_SHOWN:
@@ -54,10 +54,10 @@ def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(tabl
             if variant.whole and name != "a price below zero":  # here it is an energy, which is none
                 faults.append(f"{name}: refused: {reason}")
             continue
-        if wrong := {stay: when for stay, when in told.items() if true.get(stay) != when}:
+        if wrong := {stay: when for stay, when in stated.items() if true.get(stay) != when}:
             faults.append(f"{name}: {len(wrong)} stays that nobody told: {next(iter(wrong.items()))}")
         if not variant.true:
-            faults.append(f"{name}: {len(told)} stays of nothing")
-        if variant.whole and name != "a price below zero" and len(told) < len(true):
-            faults.append(f"{name}: {len(true) - len(told)} stays are lost")
+            faults.append(f"{name}: {len(stated)} stays of nothing")
+        if variant.whole and name != "a price below zero" and len(stated) < len(true):
+            faults.append(f"{name}: {len(true) - len(stated)} stays are lost")
     assert not faults, "\n".join(faults)

@@ -78,9 +78,9 @@ def test_a_change_needs_its_record_or_a_version_of_its_own(name):
     after = layout_of((dict(CONTRACTS) | {table.name: table}).values())
     now = current_layout()
     assert fingerprint(after) != fingerprint(now)
-    told = complaint(3, after, (3, fingerprint(now), now))
-    assert table.name in told
-    assert ("raise SCHEMA_VERSION" in told) == (name in FIXED)
+    stated = complaint(3, after, (3, fingerprint(now), now))
+    assert table.name in stated
+    assert ("raise SCHEMA_VERSION" in stated) == (name in FIXED)
     assert "record it by" in complaint(4, after, (3, fingerprint(now), now))
     assert "lower" in complaint(2, now, (3, fingerprint(now), now))
 

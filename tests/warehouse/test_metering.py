@@ -173,9 +173,9 @@ def test_taking_a_released_row_back_leaves_the_quarter_hours_of_telemetry_alone(
     )  # fmt: skip
     checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
     warehouse.promote("metering", rows.drop(index=2), bad, checks, [landed.source_id], NOW)
-    told = {"dataset": "metering", "rows": bad, "decided_by": "x", "reason": "y"}
+    fields = {"dataset": "metering", "rows": bad, "decided_by": "x", "reason": "y"}
     for action, held in (("release", 8), ("withdraw", 7)):
-        decide(warehouse, Decision(action=action, decided_utc=NOW + HOUR, **told))
+        decide(warehouse, Decision(action=action, decided_utc=NOW + HOUR, **fields))
         assert len(warehouse.read("core_metering")) == held
         pd.testing.assert_frame_equal(warehouse.read("core_telemetry_15min"), before)
 

@@ -126,10 +126,10 @@ def test_a_decision_on_a_released_session_is_felt_by_what_it_replaced(warehouse)
     good = warehouse.unchecked("sessions").iloc[:0]
     warehouse.promote("sessions", good, bad, checks, [source.source_id], NOW)
     assert ids(warehouse) == ["a"]
-    told = {"dataset": "sessions", "rows": bad, "decided_by": "x", "reason": "y", "decided_utc": NOW}
-    decide(warehouse, Decision(action="release", **told))
+    fields = {"dataset": "sessions", "rows": bad, "decided_by": "x", "reason": "y", "decided_utc": NOW}
+    decide(warehouse, Decision(action="release", **fields))
     assert (ids(warehouse), ids(warehouse, "core_session_superseded")) == (["b"], ["a"])
-    decide(warehouse, Decision(action="withdraw", **told))
+    decide(warehouse, Decision(action="withdraw", **fields))
     assert (ids(warehouse), ids(warehouse, "core_session_superseded")) == (["a"], [])
 
 
@@ -155,12 +155,12 @@ def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
     assert ids(warehouse) == ["c"]
 
 
-def by_hand(told):
+def by_hand(stated):
     """The sessions that hold of some files in their order: from the last told to the first."""
     latest = {}
-    for rows in told:
+    for rows in stated:
         latest.update({row["session_id"]: row for row in rows})
-    order = sorted(latest.values(), key=lambda row: max(at for at, rows in enumerate(told) if row in rows))
+    order = sorted(latest.values(), key=lambda row: max(at for at, rows in enumerate(stated) if row in rows))
     held = []
     for row in reversed(order):
         if not any(
@@ -174,9 +174,9 @@ def by_hand(told):
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(told=st.lists(st.deferred(lambda: stays), min_size=2, max_size=7))
-def test_the_last_told_hold_one_after_the_other(told):
-    files = [[row] for row in told]
+@given(stated=st.lists(st.deferred(lambda: stays), min_size=2, max_size=7))
+def test_the_last_told_hold_one_after_the_other(stated):
+    files = [[row] for row in stated]
     with tempfile.TemporaryDirectory() as folder:
         warehouse = made(folder)
         for hours, rows in enumerate(files):
@@ -225,7 +225,7 @@ def test_no_two_sessions_of_a_car_overlap_and_no_row_is_lost_and_the_past_is_wha
         warehouse = after(one, order, stops)
         core, lost = warehouse.read("core_session"), warehouse.read("core_session_superseded")
         assert_apart(core)
-        assert_all_told(warehouse, core, lost)
+        assert_all_reported(warehouse, core, lost)
         before = after(two, numbered[: moment + 1])
         then = warehouse.read("core_session", known_by=NOW + moment * HOUR)
         pd.testing.assert_frame_equal(then, before.read("core_session"))
@@ -237,11 +237,11 @@ def assert_apart(core):
             assert first.departure_utc <= second.arrival_utc, (first, second)
 
 
-def assert_all_told(warehouse, core, lost):
+def assert_all_reported(warehouse, core, lost):
     """Every landed row is in core, superseded, in quarantine, told again, or corrected under its own id."""
     place = ["source_id", "source_row"]
-    told = pd.concat([core[place], lost[place], warehouse.read("core_quarantine")[place]])
-    kept = {tuple(row) for row in told.itertuples(index=False)}
+    known_rows = pd.concat([core[place], lost[place], warehouse.read("core_quarantine")[place]])
+    kept = {tuple(row) for row in known_rows.itertuples(index=False)}
     raw = (
         warehouse.read("raw_session")
         .drop(columns="received_utc")

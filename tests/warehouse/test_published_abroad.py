@@ -187,7 +187,7 @@ def test_the_day_of_a_sheet_is_told_by_its_titles_and_its_name(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "source", "error", "told"),
+    ("text", "source", "error", "message"),
     [
         (
             "DeliveryDate,DeliveryHour,DeliveryInterval,SettlementPoint,SettlementPointPrice\n1,1,1,a,1\n",
@@ -212,9 +212,9 @@ def test_the_day_of_a_sheet_is_told_by_its_titles_and_its_name(tmp_path: Path) -
     ],
 )  # fmt: skip
 def test_what_is_no_day_ahead_price_is_refused_with_the_reason(
-    tmp_path: Path, text: str, source: str, error: type[Exception], told: str
+    tmp_path: Path, text: str, source: str, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         read(tmp_path, text, source, **({} if source in ("elering", "ote") else {"rate": 1.0}))
 
 

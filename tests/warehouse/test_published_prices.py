@@ -60,8 +60,8 @@ def test_every_interval_of_a_day_is_read_once_with_its_price(
         own = source.frame[source.frame["zone"] == zone]
         assert own["interval_start_utc"].tolist() == list(starts)
         assert set(own["resolution_minutes"]) == {minutes}
-        told = [(price + number) * layout.factor for price in prices]
-        assert own["price_eur_per_kwh"].tolist() == pytest.approx(told, abs=1e-9)
+        stated = [(price + number) * layout.factor for price in prices]
+        assert own["price_eur_per_kwh"].tolist() == pytest.approx(stated, abs=1e-9)
     assert source.frame["source_row"].is_unique
 
 
@@ -133,7 +133,7 @@ def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "source", "options", "error", "told"),
+    ("text", "source", "options", "error", "message"),
     [
         ("Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n", "smard", {}, EmptyFileError, "no data"),
         (
@@ -173,9 +173,9 @@ def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_price_is_refused_with_the_reason(
-    tmp_path: Path, text: str, source: str, options: dict[str, object], error: type[Exception], told: str
+    tmp_path: Path, text: str, source: str, options: dict[str, object], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         read(tmp_path, text, source, **options)
 
 
@@ -340,8 +340,8 @@ def test_a_line_of_omie_that_is_cut_within_a_number_costs_its_interval(tmp_path:
     frame = read(tmp_path, text.rstrip()[:-cut], "omie").frame
     kept = frame.dropna(subset="price_eur_per_kwh")
     assert len(kept) == len(whole) - 2
-    told = ["zone", "interval_start_utc", "resolution_minutes", "price_eur_per_kwh"]
-    assert len(kept.merge(whole, on=told)) == len(kept)
+    messages = ["zone", "interval_start_utc", "resolution_minutes", "price_eur_per_kwh"]
+    assert len(kept.merge(whole, on=messages)) == len(kept)
 
 
 def test_prices_of_nord_pool_may_be_numbers_of_a_spreadsheet(tmp_path: Path) -> None:

@@ -125,11 +125,11 @@ def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: W
     }  # fmt: skip
     refuse(warehouse, NOW, spans)
     refuse(warehouse, NOW + HOUR, {"late": (1, 3)})
-    told = counted(warehouse)
+    stated = counted(warehouse)
     every = quarantined(warehouse, Wanted(dataset="sessions"))
     listed = every.groupby(["dataset", "rule", "severity"], as_index=False).size()
-    assert told.to_numpy().tolist() == listed.to_numpy().tolist()
-    assert set(told["rows"]) == {len(spans) + 1}
+    assert stated.to_numpy().tolist() == listed.to_numpy().tolist()
+    assert set(stated["rows"]) == {len(spans) + 1}
     assert set(counted(warehouse, known_by=NOW)["rows"]) == {len(spans)}
     assert counted(warehouse, known_by=NOW - HOUR).empty
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -158,8 +158,8 @@ def test_what_is_replaced_is_found_without_reading_what_cannot_hold_it(tmp_path:
     contract, group, profile = CONTRACTS["out_plan_source"], 122_880, tmp_path / "profile.json"
     with duckdb.connect() as connection:
         create_tables(connection)
-        told = {"plan_id": f"'plan ' || (i // {group})", "as_of_utc": "now()"}
-        values = ", ".join(told.get(one.name, "'-'" if one.kind is Kind.TEXT else "1") for one in contract)
+        fields = {"plan_id": f"'plan ' || (i // {group})", "as_of_utc": "now()"}
+        values = ", ".join(fields.get(one.name, "'-'" if one.kind is Kind.TEXT else "1") for one in contract)
         names = ", ".join(contract.names)
         made = f"INSERT INTO {contract.name} ({names}) SELECT {values} FROM range({4 * group}) r(i)"  # noqa: S608
         connection.execute(made)
@@ -186,10 +186,10 @@ def _scanned(profile: object) -> int:
 
 def test_what_is_replaced_by_a_column_that_may_be_null_is_replaced_where_it_is(warehouse: Warehouse) -> None:
     def rows(message: str) -> pd.DataFrame:
-        told = [
+        stated = [
             run_row(1, 1) | {"market_date": day, "message": message} for day in (None, dt.date(2020, 7, 4))
         ]
-        return pd.DataFrame(told).assign(stage=["check", "plan"])
+        return pd.DataFrame(stated).assign(stage=["check", "plan"])
 
     warehouse.write({"out_run": rows("before")})
     warehouse.write({"out_run": rows("after").head(1)}, replace={"out_run": ("market_date",)})

@@ -80,9 +80,9 @@ def file_of(folder: Path, frame: pd.DataFrame, name: str = "history.csv") -> Pat
     return folder / name
 
 
-def read(folder: Path, dataset: str, frame: pd.DataFrame, told: str | None, delay: float | None = None,
+def read(folder: Path, dataset: str, frame: pd.DataFrame, stated: str | None, delay: float | None = None,
          name: str = "history.csv") -> SourceFile:  # fmt: skip
-    return read_source(dataset, file_of(folder, frame, name), received=received_as(told, delay, dataset))
+    return read_source(dataset, file_of(folder, frame, name), received=received_as(stated, delay, dataset))
 
 
 def land(warehouse: Warehouse, source: SourceFile, landing: dt.datetime = TODAY) -> Landed:
@@ -139,13 +139,13 @@ def test_a_key_told_at_two_moments_in_one_file_is_two_beliefs(
     warehouse: Warehouse, tmp_path: Path, dataset: str
 ) -> None:
     frame, column, corrected = ROWS[dataset]
-    told = pd.concat(
+    rows = pd.concat(
         [
             frame.assign(**{column: corrected}, seen="2021-02-01T12:00:00+02:00"),
             frame.assign(seen="2021-01-01T00:00:00Z"),
         ]
     )
-    source = read(tmp_path, dataset, told, "seen")
+    source = read(tmp_path, dataset, rows, "seen")
     assert not source.notes
     land(warehouse, source)
     january, february = (dt.datetime(2021, month, 1, tzinfo=dt.UTC) for month in (1, 2))
@@ -211,12 +211,12 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("dataset", "told"), [*((name, "seen") for name in ROWS), *((n, "event") for n in EVENTS)]
+    ("dataset", "stated"), [*((name, "seen") for name in ROWS), *((n, "event") for n in EVENTS)]
 )
 def test_nothing_is_received_after_it_is_here(
-    warehouse: Warehouse, tmp_path: Path, dataset: str, told: str
+    warehouse: Warehouse, tmp_path: Path, dataset: str, stated: str
 ) -> None:
-    source = read(tmp_path, dataset, ROWS[dataset][0].assign(seen="2021-01-01T00:00:00Z"), told)
+    source = read(tmp_path, dataset, ROWS[dataset][0].assign(seen="2021-01-01T00:00:00Z"), stated)
     moment = source.frame["received_utc"].iloc[0]
     for offer in (warehouse.land, warehouse.require_landable):
         with pytest.raises(CellError, match="is later than the landing at") as caught:
@@ -228,11 +228,11 @@ def test_nothing_is_received_after_it_is_here(
 
 
 @pytest.mark.parametrize(
-    ("told", "delay"), [(None, 5.0), ("seen", 5.0), ("event", -1.0), ("event", float("nan")), (" ", None)]
+    ("stated", "delay"), [(None, 5.0), ("seen", 5.0), ("event", -1.0), ("event", float("nan")), (" ", None)]
 )
-def test_a_delay_or_a_column_that_is_none_is_refused(told: str | None, delay: float | None) -> None:
+def test_a_delay_or_a_column_that_is_none_is_refused(stated: str | None, delay: float | None) -> None:
     with pytest.raises(OptionError):
-        received_as(told, delay, "telemetry")
+        received_as(stated, delay, "telemetry")
 
 
 def test_a_delay_belongs_to_telemetry(tmp_path: Path) -> None:
@@ -253,9 +253,9 @@ def test_the_same_file_with_other_moments_is_refused_and_with_none_is_known(
     assert not land(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
     assert land(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
     assert land(warehouse, read(tmp_path, "telemetry", rows, None)).already
-    for told, delay in (("event", None), ("event", 6.0), ("seen", None)):
+    for one, delay in (("event", None), ("event", 6.0), ("seen", None)):
         with pytest.raises(OptionError, match=r"received by 'event \+ 5 min'"):
-            warehouse.land(read(tmp_path, "telemetry", rows, told, delay), TODAY)
+            warehouse.land(read(tmp_path, "telemetry", rows, one, delay), TODAY)
     assert len(warehouse.read("raw_source")) == 1
 
 

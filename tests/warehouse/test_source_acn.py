@@ -151,7 +151,7 @@ def test_faulty_rows_are_named(tmp_path):
         ("x,S,2019-03-05T08:00:00", "row 2 has 3 cells where the header has 6"),
     ):
         read = replay(file_of(tmp_path, line), [MONDAY])
-        assert any(re.search(note, told) for told in read.notes), read.notes
+        assert any(re.search(note, stated) for stated in read.notes), read.notes
         assert not read.frame["session_id"].str.startswith("x").any()
     short = tmp_path / "short.csv"
     short.write_text(HEADER + "a,S,2019-03-04T08:00:00,2019-03-04T17:00:00,6,6.6\n")

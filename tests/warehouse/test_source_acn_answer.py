@@ -53,8 +53,8 @@ def test_a_session_is_read_as_it_was_at_the_car_of_its_space(tmp_path: Path) -> 
 
 def test_what_the_driver_asked_for_last_counts_and_a_user_goes_before_a_space(tmp_path: Path) -> None:
     asked = [{"kWhRequested": 30.0}, {"kWhRequested": 6.0}]
-    told = item(userID="000000022", userInputs=asked)
-    source = read(tmp_path, told, batteries={"000000022": "CAR2", "CA-496": "CAR1"})
+    stated = item(userID="000000022", userInputs=asked)
+    source = read(tmp_path, stated, batteries={"000000022": "CAR2", "CA-496": "CAR1"})
     (row,) = source.frame.to_dict("records")
     assert row["battery_id"] == "CAR2"
     assert row["arrival_soc"] == pytest.approx(0.8 - 6 * 0.93 / 60)
@@ -85,12 +85,12 @@ def test_a_bad_session_a_stranger_and_an_open_stay_cost_themselves_alone(tmp_pat
     assert rows["arrival_soc"].isna().tolist() == [False, True, False, True, False]
     assert rows["arrival_utc"].isna().tolist() == [False, False, False, True, False]
     assert rows["departure_utc"].isna().tolist() == [False, False, True, True, False]
-    told = "\n".join(source.notes)
-    assert "row 2, column kWhDelivered" in told
-    assert "row 5, column connectionTime: is missing" in told
-    assert "row 6, column timezone" in told
-    assert "has no end yet, CAR1 is there" in told
-    assert "'CA-1'" in told
+    text = "\n".join(source.notes)
+    assert "row 2, column kWhDelivered" in text
+    assert "row 5, column connectionTime: is missing" in text
+    assert "row 6, column timezone" in text
+    assert "has no end yet, CAR1 is there" in text
+    assert "'CA-1'" in text
 
 
 ASKED = {"kWhRequested": 6.0, "requestedDeparture": "Wed, 25 Apr 2018 22:00:00 GMT"}
@@ -120,8 +120,8 @@ def test_of_a_session_only_what_cannot_be_read_is_missing(
     report = check_frame("sessions", frame, context(battery_ids=frozenset({"CAR1"})))
     readable = key == "stationID" or (key == "sessionID" and isinstance(odd, str))
     assert set(report.quarantine["source_row"]) == (set() if kept or readable else {2})
-    told = f"row 2, column {'userInputs.' * (key in ASKED)}{key}"
-    assert readable or any(told in note for note in source.notes), source.notes
+    text = f"row 2, column {'userInputs.' * (key in ASKED)}{key}"
+    assert readable or any(text in note for note in source.notes), source.notes
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_table_of_the_service_is_its_answer(tmp_path: Path) -> None:
     asked = [{"kWhRequested": 6.0, "requestedDeparture": "Wed, 25 Apr 2018 22:00:00 GMT"}]
     items = [item(1, userInputs=asked), item(2, connectionTime="Thu, 26 Apr 2018 13:21:10 GMT",
              disconnectTime="Thu, 26 Apr 2018 20:00:00 GMT")]  # fmt: skip
-    told = read(tmp_path, *items, battery_id="CAR1")
+    stated = read(tmp_path, *items, battery_id="CAR1")
     flat = pd.DataFrame(items)
     flat["userInputs"] = [json.dumps(asked), None]
     apart = flat.drop(columns="userInputs").assign(
@@ -150,7 +150,7 @@ def test_a_table_of_the_service_is_its_answer(tmp_path: Path) -> None:
         table.to_csv(file, index=False)
         file.write_text(file.read_text() + "cut,short\n")
         source = read_source("sessions", file, source="acn", cars=fleet(2), battery_id="CAR1")
-        pd.testing.assert_frame_equal(source.frame, told.frame)
+        pd.testing.assert_frame_equal(source.frame, stated.frame)
         assert source.notes[0].startswith("row 3 has 2 cells where the header has")
 
 

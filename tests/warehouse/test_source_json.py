@@ -82,8 +82,8 @@ def test_a_document_that_is_a_list_and_lists_of_values(tmp_path):
     frame = rows()
     listed = [[row.time_utc.isoformat(), row.voltage_v, row.current_a, 20.0] for row in frame.itertuples()]
     toml = "".join(f'[columns.{name}]\nfrom = "{place}"\n' for place, name in enumerate(COLUMNS[1:]))
-    told = source(tmp_path, 'json = { records = "[]" }\n' + toml, json.dumps(listed), battery_id="CAR1")
-    same(told.frame, frame.assign(temperature_degc=20.0))
+    stated = source(tmp_path, 'json = { records = "[]" }\n' + toml, json.dumps(listed), battery_id="CAR1")
+    same(stated.frame, frame.assign(temperature_degc=20.0))
 
 
 def test_columns_of_equal_length_beside_what_holds_for_all(tmp_path):
@@ -132,8 +132,8 @@ def test_numbered_cells_in_a_list(tmp_path):
     frame, rng = rows(), np.random.default_rng(1)
     volts = rng.uniform(3.6, 3.7, (len(frame), 96))
     document = nested(frame)
-    for told, cells in zip(document["data"]["vehicles"][0]["samples"], volts, strict=True):
-        told["cells"] = cells.tolist()
+    for one, cells in zip(document["data"]["vehicles"][0]["samples"], volts, strict=True):
+        one["cells"] = cells.tolist()
     toml = NESTED + '[columns.cell_voltage_min_v]\nmin_of = "cells.#"\n'
     found = source(tmp_path, toml, json.dumps(document)).frame
     assert found["cell_voltage_min_v"].to_numpy() == pytest.approx(volts.min(axis=1))

@@ -275,9 +275,9 @@ def test_a_temperature_told_slowly_is_carried_so_long(tmp_path):
     other = frame.assign(battery_id="CAR2", temperature_degc=np.nan)
     (tmp_path / "a.csv").write_text(text_of(pd.concat([frame, other])))
     source = read_source("telemetry", tmp_path / "a.csv")
-    told = source.frame.set_index(["battery_id", "time_utc"])["temperature_degc"].notna()
-    assert np.flatnonzero(told["CAR1"]).tolist() == list(range(2, 88))
-    assert not told["CAR2"].any()
+    stated = source.frame.set_index(["battery_id", "time_utc"])["temperature_degc"].notna()
+    assert np.flatnonzero(stated["CAR1"]).tolist() == list(range(2, 88))
+    assert not stated["CAR2"].any()
     assert source.notes == (
         "temperature_degc of 74 rows is the last one told before, at most 30 min old (allowed: 30)",
     )

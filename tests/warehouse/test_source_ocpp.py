@@ -75,8 +75,8 @@ def test_a_transaction_is_a_session_with_the_charge_that_the_car_reported(
     tmp_path, lines, frames, battery, session_id, row
 ):
     source = sessions(write(tmp_path, frames, lines=lines), batteries={battery: "CAR1"})
-    told = source.frame.dropna(axis=1).drop(columns=["energy_kwh", "register_kwh"], errors="ignore")
-    assert told.to_dict("records") == [
+    stated = source.frame.dropna(axis=1).drop(columns=["energy_kwh", "register_kwh"], errors="ignore")
+    assert stated.to_dict("records") == [
         {
             "session_id": session_id, "battery_id": "CAR1", "arrival_utc": pd.Timestamp(HOUR.format(8)),
             "departure_utc": pd.Timestamp(HOUR.format(18)), "arrival_soc": 0.2, "departure_soc": 0.8,

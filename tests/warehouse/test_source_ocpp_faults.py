@@ -47,7 +47,7 @@ def test_one_bad_member_is_left_out_and_told(tmp_path, name, lines):
     assert source.frame[["battery_id", "arrival_soc", "departure_soc"]].values.tolist() == [
         ["CAR1", 0.2, 0.8]
     ]
-    assert [told for told in source.notes if told.startswith(note)], source.notes
+    assert [stated for stated in source.notes if stated.startswith(note)], source.notes
 
 
 def test_a_log_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path):

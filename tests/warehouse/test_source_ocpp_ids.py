@@ -37,10 +37,10 @@ def metered(hour, transaction_id=None, connector=1, day=16, **values):
         {"value": str(value), "measurand": units[name][0], "unit": units[name][1]}
         for name, value in values.items()
     ]
-    told = {"connectorId": connector, "meterValue": [{"timestamp": at(hour, day), "sampledValue": samples}]}
+    fields = {"connectorId": connector, "meterValue": [{"timestamp": at(hour, day), "sampledValue": samples}]}
     if transaction_id is not None:
-        told["transactionId"] = transaction_id
-    return [[2, f"m{day}{hour}{connector}", "MeterValues", told]]
+        fields["transactionId"] = transaction_id
+    return [[2, f"m{day}{hour}{connector}", "MeterValues", fields]]
 
 
 def read(tmp_path, frames, **options):
@@ -155,8 +155,8 @@ def test_a_state_of_charge_of_0_is_believed_only_beside_a_low_one(tmp_path, socs
     middle = [frame for n, soc in enumerate(socs) for frame in metered(8 + n / 4, 1, soc=soc)]
     source = read(tmp_path, [*begun(1, 8), *middle, *ended(1, 10)])
     assert source.frame[["arrival_soc", "departure_soc"]].to_numpy().tolist() == [expected]
-    told = f"transaction '1': {left} states of charge of 0 are placeholders, not readings, and were left out"
-    assert source.notes == ((told,) if left else ())
+    text = f"transaction '1': {left} states of charge of 0 are placeholders, not readings, and were left out"
+    assert source.notes == ((text,) if left else ())
 
 
 def test_where_only_placeholders_are_told_the_energy_tells_and_without_a_target_the_others_stand(tmp_path):
@@ -184,4 +184,4 @@ def test_a_register_that_falls_counts_in_parts(tmp_path, start, values, stop, ex
     middle = [frame for n, wh in enumerate(values) for frame in metered(8.5 + n / 4, 1, wh=wh)]
     source = read(tmp_path, [*begun(1, 8, meter=start), *middle, *ended(1, 9.75, stop)])
     assert kwh(source) == {"CAR1": [pytest.approx(expected)]}
-    assert [note in told for told in source.notes] == ([True] if note else [])
+    assert [note in stated for stated in source.notes] == ([True] if note else [])

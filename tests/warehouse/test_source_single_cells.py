@@ -213,18 +213,18 @@ def test_a_typed_cell_that_cannot_be_costs_its_row_alone(tmp_path: Path) -> None
 
 
 def test_shares_in_a_column_of_per_cent_are_another_unit() -> None:
-    for told, bad in (
+    for item, bad in (
         ([0.2, 0.47, 0.8], True),
         ([0.5, 1.0], False),
         ([0.0, 1.0, 1.0], False),
         ([0.5, 3, 80], False),
     ):
-        cells = Cells(file="f.csv", column="battery_level", data=pa.array([float(one) for one in told]))
+        cells = Cells(file="f.csv", column="battery_level", data=pa.array([float(one) for one in item]))
         if bad:
             with pytest.raises(UnitError, match="battery_level: looks like shares 0 to 1"):
                 cells.percents()
         else:
-            assert cells.percents().tolist() == pytest.approx([one / 100 for one in told])
+            assert cells.percents().tolist() == pytest.approx([one / 100 for one in item])
 
 
 def test_one_unknown_zone_or_odd_session_id_is_left_to_the_checks(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_of_a_faulty_sample_what_can_be_read_counts(tmp_path, line, ends, note):
     source = sessions(charges(tmp_path, *GOOD, line))
     assert source.frame["departure_utc"].tolist() == [pd.Timestamp(f"2021-01-01T10:0{ends}Z")]
     assert source.frame["departure_soc"].tolist() == [0.23 if "10:04" in line else 0.24]
-    assert any(re.search(note, told) for told in source.notes), source.notes
+    assert any(re.search(note, stated) for stated in source.notes), source.notes
 
 
 def test_a_process_without_any_state_of_charge_is_left_to_the_checks(tmp_path):

@@ -175,15 +175,15 @@ def test_a_damaged_index_loses_no_row_and_the_backup_made_of_them_mends_it(wareh
 def test_a_write_that_meets_a_damaged_index_says_so_and_what_became_of_the_rows(warehouse):
     flip(warehouse.path, HEADERS + failing_index_block(warehouse.path) * BLOCK + 99)
     later = prices(start="2024-03-29T00:00+01:00", hours=24)
-    told = ""
+    text = ""
     for dataset, frame in (("prices", later), ("fleet", fleet(300).assign(soc_max=0.9))):
         try:
             warehouse.land(source_of(dataset, frame, name=f"{dataset}.csv"), NOW)
             promote_unchecked(warehouse, dataset)
         except DamagedError as error:
-            told = str(error)
-    assert "is damaged" in told or "cannot be read or written" in told
-    assert "written all the same" in told or "not written, the warehouse is as it was" in told
+            text = str(error)
+    assert "is damaged" in text or "cannot be read or written" in text
+    assert "written all the same" in text or "not written, the warehouse is as it was" in text
 
 
 def test_newest_backup_is_the_last_that_is_still_there(tmp_path, warehouse):

@@ -54,7 +54,7 @@ def varied(minutes):
 
 def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
     """From room for nothing to room for all: before the commit, after it, at the last tidying."""
-    told = set()
+    stated = set()
     rows = varied(15_000)
     for number, room in enumerate((0, 1_000_000, 2_200_000, 2_700_000, 5_500_000)):
         disk = small_disk(9000)
@@ -72,12 +72,12 @@ def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
             said = None
         kept = len(warehouse.read("raw_telemetry"))
         assert kept == (0 if said and said[1] == "not written" else 15_000), (room, said)
-        told.add(said[1] if said else "done")
+        stated.add(said[1] if said else "done")
         (disk / "fill").unlink()
         assert warehouse.land(source_of("telemetry", rows, name=f"t{number}.csv"), NOW).already == bool(kept)
         assert len(warehouse.read("raw_telemetry")) == 15_000
         forget(warehouse.path)
-    assert told == {"not written", "written all the same", "done"}
+    assert stated == {"not written", "written all the same", "done"}
 
 
 def test_copies_and_exports_onto_a_full_disk_leave_nothing_behind(small_disk, tmp_path):

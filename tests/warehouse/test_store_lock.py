@@ -116,8 +116,8 @@ def test_what_a_killed_process_had_committed_is_in_the_next_snapshot(warehouse, 
 
 
 def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
-    told = rf"held by another process; waited 0\.3 s: process {holder.pid} \(python"
-    with pytest.raises(LockedError, match=told):
+    message = rf"held by another process; waited 0\.3 s: process {holder.pid} \(python"
+    with pytest.raises(LockedError, match=message):
         warehouse.read("core_price")
     with pytest.raises(LockedError):
         warehouse.land(source_of("prices", prices()), NOW)
@@ -207,13 +207,13 @@ def test_a_copy_of_its_own_is_opened_once_for_all_uses_and_free_again(warehouse,
         with ThreadPoolExecutor(max_workers=1) as another:
             assert another.submit(warehouse.land, source, NOW).result().already
         with at_once(warehouse):
-            told = warehouse.read("raw_price")
-        pd.testing.assert_frame_equal(warehouse.read("raw_price"), told)
+            known_rows = warehouse.read("raw_price")
+        pd.testing.assert_frame_equal(warehouse.read("raw_price"), known_rows)
         refused = subprocess.run([sys.executable, "-c", HOLD, str(warehouse.path)], capture_output=True)
         assert b"Could not set lock" in refused.stderr
     assert opened == [1]
     assert subprocess.run([sys.executable, "-c", HOLD, str(warehouse.path)], input=b"").returncode == 0
-    pd.testing.assert_frame_equal(warehouse.read("raw_price"), told)
+    pd.testing.assert_frame_equal(warehouse.read("raw_price"), known_rows)
 
 
 def test_what_ends_a_use_of_an_own_copy_for_good_does_not_end_the_next(warehouse, opened):

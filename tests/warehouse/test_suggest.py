@@ -32,10 +32,10 @@ def log(rows=400):
     )
 
 
-def suggestion(tmp_path, text, *, kind=None, encoding="utf-8", **told):
+def suggestion(tmp_path, text, *, kind=None, encoding="utf-8", **given):
     path = tmp_path / "foreign.csv"
     path.write_bytes(text.encode(encoding))
-    return path, suggest_mapping(load(path), kind, **told)
+    return path, suggest_mapping(load(path), kind, **given)
 
 
 def read_by(tmp_path, path, found, **options):
@@ -165,8 +165,8 @@ def test_what_a_file_does_not_tell_is_left_open(tmp_path, change, place):
     )
     text = rows.rename(columns={"v": "voltage", "a": "current", "t": "temperature"}).to_csv(index=False)
     _, found = suggestion(tmp_path, text, kind="telemetry", battery="CAR1")
-    told = [one.split(":")[0] for one in found.left_open]
-    assert any(one.startswith(place.replace("columns.soc.", "columns.soc_reported.")) for one in told), (
+    stated = [one.split(":")[0] for one in found.left_open]
+    assert any(one.startswith(place.replace("columns.soc.", "columns.soc_reported.")) for one in stated), (
         found.text
     )
     tomllib.loads(found.text)
@@ -234,8 +234,8 @@ def test_of_the_cases_none_is_misread(tmp_path, name):
 
 
 def test_every_key_of_a_mapping_is_told():
-    told = [key for section in SECTIONS.values() for key in section]
-    assert {"timezone", "from", "received", "station", *COLUMN_KEYS} <= set(told)
+    stated = [key for section in SECTIONS.values() for key in section]
+    assert {"timezone", "from", "received", "station", *COLUMN_KEYS} <= set(stated)
     assert all(says for section in SECTIONS.values() for says in section.values())
 
 
@@ -257,8 +257,8 @@ def test_a_mark_that_may_stand_between_thousands_is_asked_about(tmp_path, delimi
     lines = [f"2026-05-13T06:{15 * at}:00Z{delimiter}{cell}" for at, cell in enumerate(cells.split())]
     text = "\n".join([f"start{delimiter}Bezug (Wh)", *lines, ""])
     _, found = suggestion(tmp_path, text, kind="metering", battery="CAR1")
-    told = tomllib.loads(found.text)
-    assert {key: told[key] for key in ("decimal", "thousands") if key in told} == said, found.text
+    answer = tomllib.loads(found.text)
+    assert {key: answer[key] for key in ("decimal", "thousands") if key in answer} == said, found.text
     assert any(one.startswith("decimal:") for one in found.left_open) == asked, found.text
 
 
@@ -341,7 +341,7 @@ def test_json_without_records_of_ours_is_left_open(tmp_path, text):
 def counted(**labels):
     rows = log()
     moved = np.append(0.0, 0.5 * (rows["a"].to_numpy()[1:] + rows["a"].to_numpy()[:-1]) / 60.0)
-    told = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "timestamp": rows["time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "soc": rows["soc"],
@@ -349,7 +349,7 @@ def counted(**labels):
             "discharged": np.round(400 + np.cumsum(np.maximum(-moved, 0)) * 0.35, 4),
         }
     )
-    return told.rename(columns=labels)
+    return frame.rename(columns=labels)
 
 
 def test_counters_of_energy_are_the_power_of_a_cloud(tmp_path):

@@ -192,16 +192,16 @@ def test_bytes_after_the_gzip():
         ask(server)
 
 
-@pytest.mark.parametrize("told", ["", "text/plain; charset=utf-8", "application/octet-stream"])
-def test_a_media_type_that_tells_nothing_is_no_reason_to_refuse(told):
-    with serving(Reply(body=GOOD.body, media_type=told)) as server:
+@pytest.mark.parametrize("stated", ["", "text/plain; charset=utf-8", "application/octet-stream"])
+def test_a_media_type_that_tells_nothing_is_no_reason_to_refuse(stated):
+    with serving(Reply(body=GOOD.body, media_type=stated)) as server:
         assert ask(server).data == GOOD.body
 
 
-@pytest.mark.parametrize("told", ["application/zip", "application/xml", "image/png"])
-def test_another_kind_of_answer(told):
-    odd = Reply(body=b"PK\x03\x04\x1b[31m", media_type=told)
-    with serving(odd) as server, pytest.raises(ProviderError, match=f"answers {told}, not app") as caught:
+@pytest.mark.parametrize("message", ["application/zip", "application/xml", "image/png"])
+def test_another_kind_of_answer(message):
+    odd = Reply(body=b"PK\x03\x04\x1b[31m", media_type=message)
+    with serving(odd) as server, pytest.raises(ProviderError, match=f"answers {message}, not app") as caught:
         ask(server)
     assert "\x1b" not in str(caught.value)
 

@@ -255,12 +255,12 @@ def tibber(*homes, currency="NOK"):
     def home(prices):
         if prices is None:
             return {"currentSubscription": None}
-        told = [
+        stated = [
             {"total": p + 0.5, "energy": p, "tax": 0.5, "startsAt": f"2026-06-14T00:{15 * n:02}:00.000+02:00",
              "currency": currency}
             for n, p in enumerate(prices)
         ]  # fmt: skip
-        return {"currentSubscription": {"priceInfo": {"today": told, "tomorrow": []}}}
+        return {"currentSubscription": {"priceInfo": {"today": stated, "tomorrow": []}}}
 
     return {"data": {"viewer": {"homes": [home(prices) for prices in homes]}}}
 
@@ -295,7 +295,7 @@ def test_sahkotin_without_vat_is_divided_by_nothing():
 
 
 def energyzero(*prices):
-    told = [
+    stated = [
         {
             "start": f"2026-06-14T0{n}:00:00Z",
             "end": f"2026-06-14T0{n + 1}:00:00Z",
@@ -303,12 +303,12 @@ def energyzero(*prices):
         }
         for n, price in enumerate(prices)
     ]
-    return {"base": told}
+    return {"base": stated}
 
 
 def sahkotin(*prices):
-    told = [{"date": f"2026-06-14T0{n}:00:00.000Z", "value": price} for n, price in enumerate(prices)]
-    return {"prices": told}
+    stated = [{"date": f"2026-06-14T0{n}:00:00.000Z", "value": price} for n, price in enumerate(prices)]
+    return {"prices": stated}
 
 
 ANSWERS = {

@@ -133,11 +133,11 @@ def test_what_is_given_to_the_cache_itself_and_what_an_earlier_version_kept_is_c
 
 def chain(error):
     """An error and all that led to it, with notes, attributes and what a traceback would print."""
-    told = []
+    noted = []
     while error is not None:
-        told += [str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ())]
+        noted += [str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ())]
         error = error.__cause__ or error.__context__
-    return " ".join(told)
+    return " ".join(noted)
 
 
 AWAY = [
@@ -188,9 +188,9 @@ def test_no_error_and_nothing_that_led_to_it_holds_the_token(caplog, case, spelt
         pytest.raises(SourceError) as caught,
     ):  # fmt: skip
         asked(server)
-    told = chain(caught.value) + "".join(traceback.format_exception(caught.value)) + caplog.text
-    assert traces(told) == []
-    assert TOKEN[:6] not in told.replace("k3y/+= token", "")
+    stated = chain(caught.value) + "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert traces(stated) == []
+    assert TOKEN[:6] not in stated.replace("k3y/+= token", "")
 
 
 @pytest.mark.parametrize("token", ["tok\nen-1234", "tökén-1234", "tok\x00en-1234"])
@@ -198,9 +198,9 @@ def test_a_token_that_no_header_can_hold(token):
     request = Request(url=REQUEST.url, headers={"Authorization": f"Bearer {token}"}, secrets=(token,))
     with serving(Reply(body=b"{}")) as server, pytest.raises(SourceError) as caught:
         asked(server, request)
-    told = chain(caught.value) + "".join(traceback.format_exception(caught.value))
-    assert token not in told
-    assert repr(token)[1:-1] not in told
+    stated = chain(caught.value) + "".join(traceback.format_exception(caught.value))
+    assert token not in stated
+    assert repr(token)[1:-1] not in stated
 
 
 def test_a_request_shows_no_secret_wherever_it_stands():

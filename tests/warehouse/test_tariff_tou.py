@@ -271,5 +271,5 @@ class TestAcnportal:
             self.read("sce_tou_ev_4_march_2019", dt.date(2019, 2, 28))
 
     def test_every_file_is_named_here(self):
-        told = {case[0] for case in self.test_prices.pytestmark[0].args[1]} | {"pge_a10_tou_aug_2019"}
-        assert {file.stem for file in ACN.glob("*.json")} == told
+        stated = {case[0] for case in self.test_prices.pytestmark[0].args[1]} | {"pge_a10_tou_aug_2019"}
+        assert {file.stem for file in ACN.glob("*.json")} == stated

@@ -30,12 +30,12 @@ def test_a_last_number_of_fewer_decimals_than_all_others_is_cut_where_its_line_h
     assert len(frame) == 24
     assert frame["price_eur_per_kwh"].iloc[:23].notna().all()
     _, file = table_of(text)
-    told = {row: str(error) for row, error in file.torn.items()}
+    stated = {row: str(error) for row, error in file.torn.items()}
     if end or last == "0.0871":
-        assert told == {}
+        assert stated == {}
     else:
-        assert list(told) == [24]
-        assert "row 24" in told[24] and "cut off" in told[24]
+        assert list(stated) == [24]
+        assert "row 24" in stated[24] and "cut off" in stated[24]
         assert frame.iloc[23][["zone", "price_eur_per_kwh"]].isna().all()
 
 

@@ -15,7 +15,7 @@ from twin.ensemble.growth import LawStructure
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days, weigh
 from twin.ensemble.outlook import doubt_left
 from twin.ensemble.physics import physics_draws
-from twin.ensemble.siblings import StructureLesson, told_of
+from twin.ensemble.siblings import StructureLesson, stated_of
 from twin.ensemble.stored import more_wear, ratio_of
 from twin.ensemble.stress import stress_of
 from twin.entries import vector
@@ -27,7 +27,7 @@ from twin.record import EnsembleRecord, IntervalParts, MemberRecord
 from twin.types import CalibrationRequest
 
 _LEAST_SD = 0.005  # of today's capacity, where telemetry or a prior tells it
-_TOLD_APART = 0.35  # width of the calendar share's interval under which rest and cycling are told apart
+_DISTINCT = 0.35  # width of the calendar share's interval under which rest and cycling are told apart
 Triple = tuple[float, float, float]
 
 
@@ -133,15 +133,15 @@ def together(
 
 def lessons_of(fits: Sequence[StructureFit]) -> dict[str, StructureLesson]:
     """What these fits teach siblings."""
-    return {fit.structure.name: StructureLesson(score=fit.score, told=_told(fit)) for fit in fits}
+    return {fit.structure.name: StructureLesson(score=fit.score, told=_stated(fit)) for fit in fits}
 
 
-def _told(fit: StructureFit) -> tuple[float, ...] | None:
+def _stated(fit: StructureFit) -> tuple[float, ...] | None:
     structure = fit.structure
     if not isinstance(structure, LawStructure):
         return None
     sizes = structure.about_published(fit.sample)
-    return told_of(sizes.mean(axis=0), np.cov(sizes.T), structure.belief)
+    return stated_of(sizes.mean(axis=0), np.cov(sizes.T), structure.belief)
 
 
 def _seen(known: CheckUps, capacity_sd: float, soh: float, soh_sd: float, observed: bool) -> Seen:
@@ -164,10 +164,10 @@ def _seen(known: CheckUps, capacity_sd: float, soh: float, soh_sd: float, observ
 
 def _verdict(found: Ensemble) -> str:
     low, middle, high = found.calendar
-    told = f"calendar share {middle:.2f} ({low:.2f} to {high:.2f})"
-    if high - low <= _TOLD_APART:
-        return f"rest and cycling told apart: {told}"
-    return f"rest and cycling not told apart: {told}"
+    text = f"calendar share {middle:.2f} ({low:.2f} to {high:.2f})"
+    if high - low <= _DISTINCT:
+        return f"rest and cycling told apart: {text}"
+    return f"rest and cycling not told apart: {text}"
 
 
 def _record(

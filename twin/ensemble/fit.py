@@ -70,9 +70,9 @@ def log_density(draws: Array, spread: Array, value: float) -> float:
 def _score(structure: Structure, sample: Array, seen: Seen, half: int, checkups: int) -> float:
     count = min(LATEST, checkups - half)
     later = slice(checkups - count, checkups)
-    told = structure.capacity(sample, np.append(seen.ages[half - 1], seen.ages[later]))
-    mean = told[:, 1:].mean(axis=1)
-    spread = np.hypot(FORETELL * np.abs(told[:, 0] - mean), seen.sd[later].mean() / np.sqrt(count))
+    stated = structure.capacity(sample, np.append(seen.ages[half - 1], seen.ages[later]))
+    mean = stated[:, 1:].mean(axis=1)
+    spread = np.hypot(FORETELL * np.abs(stated[:, 0] - mean), seen.sd[later].mean() / np.sqrt(count))
     return log_density(mean, spread, float(seen.capacity[later].mean()))
 
 

@@ -149,27 +149,27 @@ def structures(
 ) -> list[Structure]:
     """Laws and curves as they are believed on the lived duty of ``past``."""
     known = LAWS if laws is None else laws
-    told = [LawStructure.of(name, law, past, beliefs.of(name)) for name, law in known.items()]
-    return [*told, *curves(age_days, _size(told), _calendar_logit(told))]
+    stated = [LawStructure.of(name, law, past, beliefs.of(name)) for name, law in known.items()]
+    return [*stated, *curves(age_days, _size(stated), _calendar_logit(stated))]
 
 
-def _size(told: Sequence[LawStructure]) -> tuple[float, float]:
+def _size(stated: Sequence[LawStructure]) -> tuple[float, float]:
     """What laws say of the loss in all: mean and sd of its logarithm, with that of cells about a law."""
-    logs = np.log([float(np.exp(one.mean[1:3]).sum()) for one in told] or [_ANY_SIZE])
+    logs = np.log([float(np.exp(one.mean[1:3]).sum()) for one in stated] or [_ANY_SIZE])
     return float(logs.mean()), float(np.hypot(logs.std(), SIZE_SD))
 
 
-def _calendar_logit(told: Sequence[LawStructure]) -> tuple[float, float]:
+def _calendar_logit(stated: Sequence[LawStructure]) -> tuple[float, float]:
     """What laws say of the share of rest: mean and sd of its logit, each by what siblings say of it."""
-    if not told:
+    if not stated:
         return 1.0, _LEAST_LOGIT_SD
-    logits = np.clip([one.mean[1] - one.mean[2] for one in told], -_MOST, _MOST)
-    log_weight = np.array([one.belief.log_weight for one in told])
+    logits = np.clip([one.mean[1] - one.mean[2] for one in stated], -_MOST, _MOST)
+    log_weight = np.array([one.belief.log_weight for one in stated])
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     mean = float(weight @ logits)
     # Laws that siblings say nothing of differ from one another by as much as any may be off.
-    within = np.array([_difference_sd(one.belief) for one in told])
+    within = np.array([_difference_sd(one.belief) for one in stated])
     own = _LEAST_LOGIT_SD * np.minimum(within / _difference_sd(StructureBelief()), 1.0)
     variance = max(float(weight @ (logits - mean) ** 2), float(weight @ own**2))
     return mean, float(np.sqrt(variance))
@@ -259,7 +259,7 @@ def foretell(
     discrepancy: float,
 ) -> list[Foretold]:
     """Capacity ``days`` ahead [d, ascending] if every day is as those so far; arguments as of `answers`."""
-    rng, told = np.random.default_rng(17), []
+    rng, noted = np.random.default_rng(17), []
     for fit in fits:
         count = len(fit.sample)
         pace = fit.structure.pace(fit.sample, Lived(past=past, days=[past]))
@@ -267,10 +267,10 @@ def foretell(
         knee = _knee(rng, count, fast)
         stray = rng.normal(0.0, discrepancy, count), rng.normal(0.0, _FLOOR, count)
         path = _paths(fit.structure, fit.sample, now, pace, knee, stray, np.append(0.0, days))
-        told.append(
+        noted.append(
             Foretold(name=fit.structure.name, path=path[:, 0, 1:], score=fit.score, share=fit.structure.share)
         )
-    return told
+    return noted
 
 
 def mix(
@@ -288,7 +288,7 @@ def mix(
     def whole(name: str) -> Array:
         return np.concatenate([getattr(one, name) for one in drawn])
 
-    def told(values: Array) -> tuple[float, float, float]:
+    def report(values: Array) -> tuple[float, float, float]:
         low, middle, high = (float(v) for v in quantiles(values, each))
         return low, middle, high
 
@@ -300,9 +300,9 @@ def mix(
     # A battery does not mend: floors of the band must not make it seem to.
     band = np.minimum.accumulate(band, axis=1)
     starts = np.cumsum([0, *(len(one.l0) for one in drawn)])
-    l0, alpha, beta = told(whole("l0")), told(alphas), told(betas)
-    remaining = told(whole("l0") / whole("when_new"))[1]
-    rest_slope = max(0.0, told(whole("rest_slope"))[1])
+    l0, alpha, beta = report(whole("l0")), report(alphas), report(betas)
+    remaining = report(whole("l0") / whole("when_new"))[1]
+    rest_slope = max(0.0, report(whole("rest_slope"))[1])
     new = whole("when_new")
     priced = {
         "law": (alphas / new, alpha[1] * remaining / l0[1]),
@@ -326,13 +326,13 @@ def mix(
         l0=l0,
         alpha=alpha,
         beta=beta,
-        log_ratio=np.array([told(column)[1] for column in ratio.T]),
+        log_ratio=np.array([report(column)[1] for column in ratio.T]),
         remaining=remaining,
         rest_slope=rest_slope,
-        calendar=told(whole("calendar")),
+        calendar=report(whole("calendar")),
         band=Band(days=days, low=band[0], median=band[1], high=band[2]),
         price={of: one for of, one in spread.items() if one is not None},
-        year_loss=told(np.maximum(path[:, 0] - capacity_at(path, YEAR_DAYS), 0.0)),
+        year_loss=report(np.maximum(path[:, 0] - capacity_at(path, YEAR_DAYS), 0.0)),
     )
 
 

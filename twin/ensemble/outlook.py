@@ -62,11 +62,11 @@ def doubt_left(
         "siblings": ([contrast], apart),
     }
     wanted = np.log(np.column_stack([l0, np.maximum(fit_beta(x, ratio), _LEAST)]))
-    told = {}
+    fields = {}
     for name, (seen, sd) in shown.items():
         left = _left(np.column_stack(seen) / sd, wanted)
-        told[name] = (float(left[0]), float(left[1]))
-    return told
+        fields[name] = (float(left[0]), float(left[1]))
+    return fields
 
 
 def _alike(weight: Array) -> npt.NDArray[np.intp]:

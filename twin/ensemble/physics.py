@@ -70,8 +70,8 @@ def _path(base: RateModel, theta: Array, today: Health, discrepancy: float, slow
 
 def score_of(fit: AgeingFit) -> float | None:
     """How PyBaMM foretold the later half of the check-ups, as `twin.ensemble.fit` has it of the others."""
-    told = fit.surprise
-    if told is None:
+    stated = fit.surprise
+    if stated is None:
         return None
-    spread = np.array([np.hypot(told.sd, FORETELL * told.step)])
-    return log_density(np.zeros(1), spread, told.error)
+    spread = np.array([np.hypot(stated.sd, FORETELL * stated.step)])
+    return log_density(np.zeros(1), spread, stated.error)

@@ -37,8 +37,8 @@ def multiples(values: Array, weight: Array, published: float) -> tuple[float, ..
 
 def price_multiple(calibration: Calibration, of: PriceOf, risk: Risk) -> float:
     """By how much the published price is to be multiplied; 1 where a calibration does not tell."""
-    told = calibration.record.ensemble
-    known = None if told is None else told.price.get(of)
+    ensemble = calibration.record.ensemble
+    known = None if ensemble is None else ensemble.price.get(of)
     if known is None:
         return 1.0
     if risk == "mean":

@@ -63,7 +63,7 @@ class Beliefs:
 NO_SIBLINGS = Beliefs()
 
 
-def told_of(mean: Array, covariance: Array, belief: StructureBelief) -> tuple[float, ...]:
+def stated_of(mean: Array, covariance: Array, belief: StructureBelief) -> tuple[float, ...]:
     """The likelihood in a posterior of ln sizes (about the published) that was made with ``belief``."""
     posterior = np.linalg.inv(covariance + _LEAST * np.eye(2))
     prior = np.linalg.inv(np.array(belief.covariance))
@@ -89,8 +89,8 @@ def believed(lessons: Sequence[Mapping[str, StructureLesson]]) -> Beliefs:
     for name in names:
         own = [lesson[name] for lesson in lessons if name in lesson]
         scores[name] = sum(one.score for one in own if one.score is not None)
-        if told := [one.told for one in own if one.told is not None]:
-            *sizes[name], evidence[name] = _sizes(told)
+        if stated := [one.told for one in own if one.told is not None]:
+            *sizes[name], evidence[name] = _sizes(stated)
     # Of evidence only the differences between laws count: a curve takes no part in it.
     common = np.logaddexp.reduce([_WEIGHT * one for one in evidence.values()]) if evidence else 0.0
     common -= np.log(max(len(evidence), 1))
@@ -112,11 +112,11 @@ def believed(lessons: Sequence[Mapping[str, StructureLesson]]) -> Beliefs:
     return Beliefs(by_name=found)
 
 
-def _sizes(told: Sequence[Sequence[float]]) -> tuple[Array, Array, float]:
+def _sizes(stated: Sequence[Sequence[float]]) -> tuple[Array, Array, float]:
     """Mean and covariance of the next sibling's ln sizes, and how well all agree (log, up to a constant)."""
     of_fleet = SIZE_SD**2 - CELL_SD**2
     total, pull, agreed = np.eye(2) / of_fleet, np.zeros(2), 0.0
-    for a, b, first, mixed, second in told:
+    for a, b, first, mixed, second in stated:
         precision = np.array([[first, mixed], [mixed, second]]) + _LEAST * np.eye(2)
         spread = np.eye(2) + CELL_SD**2 * precision
         weight = np.linalg.solve(spread, precision)

@@ -24,19 +24,19 @@ class CapacityBand:
     high: Array
 
 
-def band_of(calibration: Calibration, told: EnsembleRecord) -> CapacityBand:
+def band_of(calibration: Calibration, stated: EnsembleRecord) -> CapacityBand:
     """The band of the last full calibration, moved to where capacity and remaining life are now."""
-    later = calibration.l0_days / max(told.l0_days, 1.0)
-    left = _left(calibration, told)
+    later = calibration.l0_days / max(stated.l0_days, 1.0)
+    left = _left(calibration, stated)
 
     def moved(curve: tuple[float, ...]) -> Array:
-        return told.end_soh + (np.array(curve) - told.end_soh) * left
+        return stated.end_soh + (np.array(curve) - stated.end_soh) * left
 
     return CapacityBand(
-        days=np.array(told.days) * later,
-        low=moved(told.low),
-        median=moved(told.median),
-        high=moved(told.high),
+        days=np.array(stated.days) * later,
+        low=moved(stated.low),
+        median=moved(stated.median),
+        high=moved(stated.high),
     )
 
 
@@ -47,15 +47,15 @@ def year_loss(calibration: Calibration) -> tuple[float, float, float]:
     is none of it; like the band, it is moved to where capacity is now. RecordError of a calibration from
     before draws' losses were kept: of bands of capacity alone no interval of a difference can be told.
     """
-    told = need(calibration.record.ensemble, "ensemble")
-    low, median, high = need(told.year_loss, "interval of next year's loss")
-    left = _left(calibration, told)
+    ensemble = need(calibration.record.ensemble, "ensemble")
+    low, median, high = need(ensemble.year_loss, "interval of next year's loss")
+    left = _left(calibration, ensemble)
     return low * left, median * left, high * left
 
 
-def _left(calibration: Calibration, told: EnsembleRecord) -> float:
+def _left(calibration: Calibration, stated: EnsembleRecord) -> float:
     """Fade that is left until the end of life, over that at the last full calibration."""
-    return (calibration.soh - told.end_soh) / max(told.median[0] - told.end_soh, _LEAST_FADE)
+    return (calibration.soh - stated.end_soh) / max(stated.median[0] - stated.end_soh, _LEAST_FADE)
 
 
 def ratio_of(beta: float, alone: float) -> float:
@@ -65,10 +65,10 @@ def ratio_of(beta: float, alone: float) -> float:
 
 def wear_ratio(calibration: Calibration, physics: str) -> float:
     """The ensemble's β over that of PyBaMM alone; 1 where a calibration is of PyBaMM alone."""
-    told = calibration.record.ensemble
-    if told is None:
+    ensemble = calibration.record.ensemble
+    if ensemble is None:
         return 1.0
-    alone = next((one for one in told.members if one.name == physics), None)
+    alone = next((one for one in ensemble.members if one.name == physics), None)
     if alone is None:
         return 1.0
     return ratio_of(calibration.beta_day_per_efc, alone.beta_day_per_efc)

@@ -77,9 +77,9 @@ def _table(
     key: tuple[str, ...] = (),
     sort: tuple[str, ...] = (),
 ) -> TableContract:
-    told = () if standing in columns else (standing,)
+    text = () if standing in columns else (standing,)
     return TableContract(
-        name=f"out_{name}", description=description, columns=columns + told + LINEAGE, key=key, sort=sort
+        name=f"out_{name}", description=description, columns=columns + text + LINEAGE, key=key, sort=sort
     )
 
 

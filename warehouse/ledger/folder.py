@@ -186,8 +186,8 @@ def _manifest(of: str, size: int, files: Mapping[str, bytes]) -> str:
     return f"{_KIND}\nof {of}\nsize {size}\n{sums}"
 
 
-def _held_manifest(files: Mapping[str, bytes], told: str) -> tuple[str, int]:
-    kind, *lines = told.split("\n")
+def _held_manifest(files: Mapping[str, bytes], stated: str) -> tuple[str, int]:
+    kind, *lines = stated.split("\n")
     if kind != _KIND or len(lines) < 2 or not lines[0].startswith("of ") or not lines[1][5:].isdecimal():
         raise LedgerError("manifest is not that of an export of this form")
     of, size = lines[0][3:], int(lines[1][5:])

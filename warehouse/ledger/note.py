@@ -37,20 +37,20 @@ class VerifierKey:
     def parse(cls, text: str) -> VerifierKey:
         """Read `name+id+base64`; raises LedgerError."""
         name, _, rest = text.partition("+")
-        told, _, data = rest.partition("+")
+        stated, _, data = rest.partition("+")
         raw = decoded(data, f"key {name!r}")
         if len(raw) != 1 + _HASH_BYTES or raw[0] not in (_NOTE, _COSIGNATURE):
             raise LedgerError(f"key {name!r} is no Ed25519 key of a log or witness: name+id+base64 is needed")
         found = cls(_named(name), raw[0], raw[1:])
         if found.text != text:
-            raise LedgerError(f"key {name!r} has the id {found.key_id.hex()}, not {told!r}")
+            raise LedgerError(f"key {name!r} has the id {found.key_id.hex()}, not {stated!r}")
         return found
 
     @property
     def key_id(self) -> bytes:
         """The four bytes by which a signature names it."""
-        told = self.name.encode() + b"\n" + bytes([self.kind]) + self.public
-        return hashlib.sha256(told).digest()[:4]
+        stated = self.name.encode() + b"\n" + bytes([self.kind]) + self.public
+        return hashlib.sha256(stated).digest()[:4]
 
     @property
     def text(self) -> str:

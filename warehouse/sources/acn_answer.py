@@ -47,7 +47,7 @@ def parse_answer(
     """
     notes, errors = list[str](), list[SourceError]()
     sessions = [_session(item, errors) for item in items]
-    if all(told["arrival_utc"] is None for told in sessions):
+    if all(stated["arrival_utc"] is None for stated in sessions):
         raise errors[0] if errors else EmptyFileError("holds no session", file=file.name)
     notes += [f"read as no value: {error}" for error in errors]
     frame = pd.DataFrame(sessions).astype({"lacking_kwh": "float64"})
@@ -84,14 +84,14 @@ def items_of_table(table: RawTable) -> Iterator[Record]:
     names = list(table.columns)
     cells = [texts_of(table, name) for name in names]
     for row in range(table.rows):
-        told: dict[str, object] = {name: own[row] or None for name, own in zip(names, cells, strict=True)}
-        if not any(told.values()):
+        stated: dict[str, object] = {name: own[row] or None for name, own in zip(names, cells, strict=True)}
+        if not any(stated.values()):
             continue
-        if wish := {name: told[name] for name in _WISHES if told.get(name) is not None}:
-            told["userInputs"] = [wish]
-        elif isinstance(asked := told.get("userInputs"), str):
-            told["userInputs"] = _wishes(asked)
-        yield Record(file=table.file, row=row + 1, value=told)
+        if wish := {name: stated[name] for name in _WISHES if stated.get(name) is not None}:
+            stated["userInputs"] = [wish]
+        elif isinstance(asked := stated.get("userInputs"), str):
+            stated["userInputs"] = _wishes(asked)
+        yield Record(file=table.file, row=row + 1, value=stated)
 
 
 def _wishes(text: str) -> object:
@@ -104,28 +104,30 @@ def _wishes(text: str) -> object:
 def _session(item: Record, errors: list[SourceError]) -> dict[str, object]:
     """Return a session, None for what cannot be read of it; errors takes up why not."""
 
-    def told(read: Callable[[], _Value]) -> _Value | None:
+    def report(read: Callable[[], _Value]) -> _Value | None:
         try:
             return read()
         except (CellError, ColumnError, OptionError) as error:
             errors.append(error)
             return None
 
-    arrival = told(lambda: _moment(item, "connectionTime"))
+    arrival = report(lambda: _moment(item, "connectionTime"))
     left = item.value.get("disconnectTime") is not None or "disconnectTime" not in item.value
-    departure = told(lambda: _moment(item, "disconnectTime")) if left else None
+    departure = report(lambda: _moment(item, "disconnectTime")) if left else None
     if left and departure is None:  # nobody can say whether the car is there still
         arrival = None
-    zone = told(lambda: _zone(item))
+    zone = report(lambda: _zone(item))
     asked = item.value.get("userInputs")
     last = asked[-1] if isinstance(asked, list) and asked and isinstance(asked[-1], dict) else {}
     wish = Record(file=item.file, row=item.row, value=last, path="userInputs.")
-    requested = told(lambda: _energy(wish, "kWhRequested")) if last.get("kWhRequested") is not None else None
+    requested = (
+        report(lambda: _energy(wish, "kWhRequested")) if last.get("kWhRequested") is not None else None
+    )
     metered = (
-        told(lambda: _energy(item, "kWhDelivered")) if item.value.get("kWhDelivered") is not None else None
+        report(lambda: _energy(item, "kWhDelivered")) if item.value.get("kWhDelivered") is not None else None
     )
     return {
-        "session_id": told(lambda: item.text("sessionID")),
+        "session_id": report(lambda: item.text("sessionID")),
         "arrival": None if arrival is None or zone is None else _wall(arrival, zone),
         "departure": None if departure is None or zone is None else _wall(departure, zone),
         "arrival_utc": arrival,
@@ -137,16 +139,16 @@ def _session(item: Record, errors: list[SourceError]) -> dict[str, object]:
         "charger_id": next((word for key in _PLACES[:0:-1] if (word := _word(item, key)) is not None), None),
         "requested_departure_utc": None
         if last.get("requestedDeparture") is None
-        else told(lambda: _moment(wish, "requestedDeparture")),
+        else report(lambda: _moment(wish, "requestedDeparture")),
         "requested_kwh": requested,
         "words": tuple(word for key in _PLACES if (word := _word(item, key)) is not None),
     }
 
 
 def _zone(item: Record) -> ZoneInfo:
-    told = item.value.get("timezone") or _LOS_ANGELES
+    stated = item.value.get("timezone") or _LOS_ANGELES
     try:
-        return zone_info(str(told), item.file)
+        return zone_info(str(stated), item.file)
     except OptionError as error:
         raise item.error("timezone", error.problem) from None
 
@@ -183,33 +185,33 @@ def _as_they_were(
 ) -> Parsed:
     cars = {car.battery_id: car for car in cars_of(options, file)}
     rows = []
-    for told in frame.to_dict("records"):
-        battery_id = _battery_of(told["words"], options, file)
-        if told["words"] and battery_id not in cars:
-            shown = " or ".join(map(repr, told["words"]))
-            notes.append(f"{told['session_id']}: left out, no car of the fleet stands for {shown}")
+    for one in frame.to_dict("records"):
+        battery_id = _battery_of(one["words"], options, file)
+        if one["words"] and battery_id not in cars:
+            shown = " or ".join(map(repr, one["words"]))
+            notes.append(f"{one['session_id']}: left out, no car of the fleet stands for {shown}")
             continue
-        if told["open"]:
-            notes.append(f"{told['session_id']}: has no end yet, {battery_id} is there")
+        if one["open"]:
+            notes.append(f"{one['session_id']}: has no end yet, {battery_id} is there")
         arrival_soc = np.nan
         if (car := cars.get(str(battery_id))) is not None:
-            lacking = told["lacking_kwh"]
-            if lacking * car.efficiency_charge > car.nominal_energy_kwh and told["energy_kwh"] < lacking:
+            lacking = one["lacking_kwh"]
+            if lacking * car.efficiency_charge > car.nominal_energy_kwh and one["energy_kwh"] < lacking:
                 notes.append(
-                    f"{told['session_id']}: {lacking:g} kWh asked for are more than {battery_id} holds; the "
+                    f"{one['session_id']}: {lacking:g} kWh asked for are more than {battery_id} holds; the "
                     "metered energy stands for it"
                 )
-                lacking = told["energy_kwh"]
+                lacking = one["energy_kwh"]
             arrival_soc = car.soc_before(target, float(lacking))
             if arrival_soc < car.soc_min:
                 notes.append(
-                    f"{told['session_id']}: {lacking:g} kWh is more than {battery_id} can lack; "
+                    f"{one['session_id']}: {lacking:g} kWh is more than {battery_id} can lack; "
                     f"arrival_soc {arrival_soc:.3f} raised to {car.soc_min:g}"
                 )
                 arrival_soc = car.soc_min
         names = ("session_id", "arrival_utc", "departure_utc", "source_row", *_BESIDES)
         rows.append(
-            {name: told[name] for name in names}
+            {name: one[name] for name in names}
             | {"battery_id": battery_id, "arrival_soc": arrival_soc, "departure_soc": target}
         )
     if not rows:

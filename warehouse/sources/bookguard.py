@@ -105,14 +105,14 @@ def _look(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: RawFile, book
 
 def _refuse_texts(archive: zipfile.ZipFile, file: RawFile, book: _Book, longest: int) -> None:
     """Add up what the cells say that repeat a shared text; what cannot be told counts as the longest one."""
-    total, told = 0, 0
+    total, stated = 0, 0
     for member in archive.infolist():
         for text, new in _pieces(archive, member):
             for found in _SHARED_NUMBER.finditer(text):
                 if found.end() > len(text) - new:
-                    number, told = int(found[1]), told + 1
+                    number, stated = int(found[1]), stated + 1
                     total += book.text_bytes[number] if number < len(book.text_bytes) else 0
-    total += max(0, book.shared_cells - told) * longest
+    total += max(0, book.shared_cells - stated) * longest
     if total > file.caps.book_bytes:
         raise OversizedFileError(
             f"repeats its texts to {total:,} bytes; {file.caps.book_bytes:,} are allowed", file=file.name

@@ -24,7 +24,7 @@ from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
-from warehouse.sources.received import Received, as_told
+from warehouse.sources.received import Received, as_stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,8 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     Raises SourceError.
     """
     contract = dataset_contract(dataset)
-    told, faults = options.get("received"), options.get("faults")
-    besides = {str(told.column)} if isinstance(told, Received) else set()
+    stated, faults = options.get("received"), options.get("faults")
+    besides = {str(stated.column)} if isinstance(stated, Received) else set()
     table = read_table(file, dialect=OURS, used=_known_headers(dataset) | besides)
     constants = {
         name: str(value)
@@ -116,9 +116,9 @@ def parse_canonical(dataset: str, file: RawFile, options: Mapping[str, object]) 
     for name, given in constants.items():
         columns[name] = _constant(columns[name], found[name], given, table.file)
     frame = pd.DataFrame(columns).assign(source_row=table.row_numbers)
-    if isinstance(told, Received):
-        cells = Cells.found(table, str(told.column))
-        frame["received_utc"] = as_told(cells, cells.times())
+    if isinstance(stated, Received):
+        cells = Cells.found(table, str(stated.column))
+        frame["received_utc"] = as_stated(cells, cells.times())
     spelling = {name: (used.header, used.divisor) for name, used in found.items() if used is not None}
     frame, aged = carried(dataset, frame, {})
     if file.span is not None:

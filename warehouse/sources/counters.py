@@ -31,8 +31,8 @@ def flow_of(counted: pd.Series, times: pd.Series, owner: pd.Series | None, longe
     whose = np.zeros(len(counted), dtype=np.int64) if owner is None else pd.factorize(owner)[0]
     frame = pd.DataFrame({"whose": whose, "time": times.to_numpy(), "counted": counted.to_numpy()})
     frame["row"] = np.arange(len(frame))
-    told = frame.dropna(subset=["time", "counted"]).sort_values(["whose", "time", "row"], kind="stable")
-    last = told.drop_duplicates(["whose", "time"], keep="last")
+    rows = frame.dropna(subset=["time", "counted"]).sort_values(["whose", "time", "row"], kind="stable")
+    last = rows.drop_duplicates(["whose", "time"], keep="last")
     seconds = last["time"].diff().dt.total_seconds().to_numpy()
     moved = last["counted"].diff().to_numpy()
     same = last["whose"].diff().to_numpy() == 0
@@ -44,7 +44,7 @@ def flow_of(counted: pd.Series, times: pd.Series, owner: pd.Series | None, longe
         rate = _HOUR_S * (charge[:-1] + charge[1:]) / (length[:-1] + length[1:])
     at = pd.DataFrame({"whose": last["whose"], "time": last["time"], "rate": rate})
     values = (
-        told[["whose", "time", "row"]].merge(at, on=["whose", "time"], how="left").set_index("row")["rate"]
+        rows[["whose", "time", "row"]].merge(at, on=["whose", "time"], how="left").set_index("row")["rate"]
     )
     return Flow(
         rate=values.reindex(range(len(frame))).reset_index(drop=True).astype("float64"),

@@ -52,15 +52,15 @@ def plain_text(file: RawFile, dialect: Dialect) -> tuple[RawFile, str]:
     data = file.data if dialect.encoding == "utf-8" else _decoded(file, dialect.encoding)
     for _ in range(dialect.skip_lines):
         data = _without_line(data, file.name)
-    told = _SEP.match(data)
-    if told is not None:
-        data = data[told.end() :]
+    match = _SEP.match(data)
+    if match is not None:
+        data = data[match.end() :]
     if dialect.comments:
         data = _without_comments(data)
-    mark = dialect.delimiter or (told[1].decode() if told else ",")
-    if told is not None and told[1].decode() != mark:
+    mark = dialect.delimiter or (match[1].decode() if match else ",")
+    if match is not None and match[1].decode() != mark:
         raise UndecodableFileError(
-            f"says itself that it is separated by {told[1].decode()!r}; the mapping says {mark!r}",
+            f"says itself that it is separated by {match[1].decode()!r}; the mapping says {mark!r}",
             file=file.name,
         )
     if dialect.header:

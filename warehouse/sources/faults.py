@@ -60,9 +60,9 @@ class Faults:
 
     def _take_passed_over(self, values: pd.Series, read: Read, cells: Cells) -> None:
         """Take up the cells whose values `read` left out."""
-        told = cells.data.is_valid().to_numpy(zero_copy_only=False)
+        stated = cells.data.is_valid().to_numpy(zero_copy_only=False)
         known = {error.row for error in (*self.aside, *self.refusing) if error.column == cells.column}
-        for at in np.flatnonzero(told & values.isna().to_numpy())[:MOST_CELLS]:
+        for at in np.flatnonzero(stated & values.isna().to_numpy())[:MOST_CELLS]:
             if cells.row(int(at)) not in known:
                 self._aside(_reason(read, cells, int(at)))
 

@@ -140,12 +140,12 @@ def taken_apart(label: str) -> tuple[str, str | None]:
     """Return the words of a label, apart by spaces, and the unit that it names."""
     text, unit = label.strip(), None
     for found in (*_BRACKETS.finditer(text), *_SLASH.finditer(text), *_LAST.finditer(text)):
-        if (told := found[1].strip().lower().replace(" ", "")) in _UNITS:
-            unit = _UNITS[told]
+        if (stated := found[1].strip().lower().replace(" ", "")) in _UNITS:
+            unit = _UNITS[stated]
             text = text.replace(found[0], " ")
-    for told in ("eur_per_mwh", "eur_per_kwh", "ct_per_kwh"):
-        if text.lower().endswith(told):
-            text, unit = text[: -len(told)], _UNITS[told]
+    for stated in ("eur_per_mwh", "eur_per_kwh", "ct_per_kwh"):
+        if text.lower().endswith(stated):
+            text, unit = text[: -len(stated)], _UNITS[stated]
     text = re.sub(r"(?<=[a-zäöü]{2})(?=[A-Z])|(?<=kWh)(?=[A-Z])", " ", text)
     words = re.sub(r"[^a-z0-9äöüß%°]+", " ", text.lower()).split()
     if unit is None and len(words) > 1 and words[-1] in _UNITS:

@@ -38,7 +38,7 @@ def utc_of(
         if twice.any():
             read, first = _by_order(wall, twice, owner.reset_index(drop=True), least_back)
             local = wall.dt.tz_localize(zone, ambiguous=first, nonexistent="NaT").where(~twice | read)
-            notes = _told(cells, wall, zone, twice, read)
+            notes = _stated(cells, wall, zone, twice, read)
         doubtful &= ~twice
     problem = f"is an hour that {zone} has twice or never on that day; export the file in UTC"
     if singly and doubtful.any():
@@ -68,7 +68,7 @@ def _by_order(
     return read, first
 
 
-def _told(cells: Cells, wall: pd.Series, zone: str, twice: _Marks, read: _Marks) -> tuple[str, ...]:
+def _stated(cells: Cells, wall: pd.Series, zone: str, twice: _Marks, read: _Marks) -> tuple[str, ...]:
     notes = []
     for chosen, words in (
         (read, "was read in the order of the rows"),

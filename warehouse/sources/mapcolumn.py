@@ -80,25 +80,25 @@ class ColumnReader:
             )  # fmt: skip
         if "unit" in rule:
             raise keys.error(f"{place}.unit", "is none of no units", rule["unit"])
-        told = keys.text(rule, "format", place) if "format" in rule else None
-        if told is not None and told not in _UNIX and not _names_a_day(told):
+        stated = keys.text(rule, "format", place) if "format" in rule else None
+        if stated is not None and stated not in _UNIX and not _names_a_day(stated):
             raise keys.error(
                 f"{place}.format",
                 "names no day: year, month and day are needed, a clock alone has none",
-                told,
+                stated,
             )
         return ColumnRule(
             header=header, joined=joined, nulls=self._nulls(rule, place),
-            time_format=None if told in _UNIX else told, unix_seconds=_UNIX.get(told or ""),
+            time_format=None if stated in _UNIX else stated, unix_seconds=_UNIX.get(stated or ""),
         )  # fmt: skip
 
     def _moment(self, rule: Mapping[str, Any], place: str) -> pd.Timestamp:
-        told = self.keys.text(rule, "since", place)
-        moment = pd.to_datetime(told, errors="coerce")
+        stated = self.keys.text(rule, "since", place)
+        moment = pd.to_datetime(stated, errors="coerce")
         if isinstance(moment, pd.Timestamp) and moment.tzinfo is None and self.timezone is not None:
             moment = moment.tz_localize(self.timezone, ambiguous="NaT", nonexistent="NaT")
         if not isinstance(moment, pd.Timestamp) or moment.tzinfo is None:
-            raise self.keys.error(f"{place}.since", "is no moment like 2026-06-10T00:00:00Z", told)
+            raise self.keys.error(f"{place}.since", "is no moment like 2026-06-10T00:00:00Z", stated)
         return moment.tz_convert("UTC")
 
     def _words(self, rule: Mapping[str, Any], place: str) -> ColumnRule:
@@ -175,22 +175,22 @@ class ColumnReader:
                 f"is not above 0 and at most {_LONGEST_GAP_MINUTES:g}: over longer there is no mean flow"
             )
             raise keys.error(f"{place}.gap_minutes", problem, minutes)
-        told = CounterRule(
+        stated = CounterRule(
             charged=keys.text(rule, "counter", place),
             discharged=keys.text(rule, "counter_out", place) if "counter_out" in rule else None,
             longest_s=60 * minutes,
         )
-        return ColumnRule(counter=told, factor=scale * factor, power=power, nulls=self._nulls(rule, place))
+        return ColumnRule(counter=stated, factor=scale * factor, power=power, nulls=self._nulls(rule, place))
 
     def _sign(self, rule: Mapping[str, Any], place: str) -> SignRule | None:
         if "sign" not in rule:
             return None
-        told = self.keys.table(rule, "sign", ("column", "charge", "discharge"), place)
+        stated = self.keys.table(rule, "sign", ("column", "charge", "discharge"), place)
         where = f"{place}.sign"
-        charge, discharge = (self.keys.texts(told, way, where) for way in ("charge", "discharge"))
+        charge, discharge = (self.keys.texts(stated, way, where) for way in ("charge", "discharge"))
         if both := set(charge) & set(discharge):
             raise self.keys.error(where, "says of one word both charge and discharge", sorted(both)[0])
-        return SignRule(header=self.keys.text(told, "column", where), charge=charge, discharge=discharge)
+        return SignRule(header=self.keys.text(stated, "column", where), charge=charge, discharge=discharge)
 
     def _unit(self, column: Column, rule: Mapping[str, Any], way: str, place: str) -> tuple[float, float]:
         if way == "power":

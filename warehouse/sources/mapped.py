@@ -31,7 +31,7 @@ from warehouse.sources.packs import to_pack
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
-from warehouse.sources.received import Received, as_told
+from warehouse.sources.received import Received, as_stated
 
 OPTIONS = PACK_OPTIONS | {"mapping"}
 FILLED = frozenset({"battery_id", "zone"})
@@ -46,14 +46,14 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     mapping = options.get("mapping")
     if not isinstance(mapping, TableMap):
         raise OptionError("needs a mapping file", file=file.name, column="mapping")
-    told = options.get("received")
-    received = told if isinstance(told, Received) else None
+    stated = options.get("received")
+    received = stated if isinstance(stated, Received) else None
     contract = dataset_contract(dataset)
     named = {header for rule in mapping.columns.values() for header in rule.headers} | set(mapping.where)
     if received is not None:
         named.add(str(received.column))
     used = named | {name for name in contract.names if name not in mapping.columns}
-    table, told_of_records = _read(file, mapping, used | _of_long(mapping))
+    table, note_of_records = _read(file, mapping, used | _of_long(mapping))
     rows, notes = _wanted(table, mapping)
     if mapping.long is not None:
         there = {*Cells.found(rows, mapping.long.signal).text().dropna().unique(), *rows.columns}
@@ -66,15 +66,15 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     if received is not None:
         cells = Cells.found(rows, str(received.column))
         rule = ColumnRule(time_format=received.time_format, unix_seconds=received.unix_seconds)
-        frame["received_utc"] = as_told(cells, foreign.times(cells, rule, None))
+        frame["received_utc"] = as_stated(cells, foreign.times(cells, rule, None))
     minutes = {
         name: rule.carry_minutes for name, rule in mapping.columns.items() if rule.carry_minutes is not None
     }
     if minutes and dataset != "telemetry":
         raise OptionError("belongs to telemetry", file=file.name, column="carry_minutes")
     frame, aged = carried(dataset, frame, minutes)
-    told_of = (*told_of_records, *notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
-    return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=told_of), options, file.name)
+    stated_of = (*note_of_records, *notes, *_ignored(table, mapping, used), *foreign.notes, *aged)
+    return to_pack(dataset, Parsed(frame=frame, spelling=spelling, notes=stated_of), options, file.name)
 
 
 def _read(file: RawFile, mapping: TableMap, used: set[str]) -> tuple[RawTable, tuple[str, ...]]:

@@ -194,8 +194,8 @@ class _Reader:
         if thousands == decimal:
             raise keys.error("thousands", "is the decimal mark too", thousands)
         long = keys.table(content, "long", ("signal", "value")) if "long" in content else None
-        if "json" in content and (told := [key for key in (*DIALECT_KEYS, "decimal") if key in content]):
-            raise keys.error(told[0], "belongs to a table of text; the mapping says that the file is JSON")
+        if "json" in content and (stated := [key for key in (*DIALECT_KEYS, "decimal") if key in content]):
+            raise keys.error(stated[0], "belongs to a table of text; the mapping says that the file is JSON")
         where = content.get("where", {})
         if not isinstance(where, dict):
             raise keys.error("where", "is not a table of columns and the words of the rows wanted", where)
@@ -219,14 +219,14 @@ class _Reader:
         )
 
     def _json(self, content: Mapping[str, Any]) -> JsonRule:
-        keys, told = self.keys, content["json"]
-        if not isinstance(told, dict):
-            raise keys.error("json", "is not a table of records or lines", told)
-        keys.known(told, ("records", "lines"), "json.")
-        lines = told.get("lines", False)
+        keys, stated = self.keys, content["json"]
+        if not isinstance(stated, dict):
+            raise keys.error("json", "is not a table of records or lines", stated)
+        keys.known(stated, ("records", "lines"), "json.")
+        lines = stated.get("lines", False)
         if not isinstance(lines, bool):
             raise keys.error("json.lines", "is neither true nor false", lines)
-        records = told.get("records", "" if lines else None)
+        records = stated.get("records", "" if lines else None)
         if not isinstance(records, str) or (not records and not lines) or steps_of(records) is None:
             problem = 'is no path to records like "data.samples[]", or "[]" where the file is a list'
             raise keys.error("json.records", problem, records)
@@ -234,14 +234,14 @@ class _Reader:
 
     def _received(self, content: Mapping[str, Any], rule: ColumnRule | None) -> Received | None:
         keys = self.keys
-        told = keys.text(content, "received") if "received" in content else None
+        stated = keys.text(content, "received") if "received" in content else None
         delay = content.get("delay_minutes")
         if delay is not None and (not isinstance(delay, int | float) or isinstance(delay, bool)):
             raise keys.error("delay_minutes", "is not a number of minutes", delay)
         if rule is None:
-            return received_as(told, delay, keys.file)
-        if told is not None or delay is not None:
-            key = "received" if told is not None else "delay_minutes"
+            return received_as(stated, delay, keys.file)
+        if stated is not None or delay is not None:
+            key = "received" if stated is not None else "delay_minutes"
             raise keys.error(key, "is told twice: columns.received_utc says when rows were received")
         if rule.constant is not None:
             raise keys.error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")

@@ -86,9 +86,9 @@ class ColumnRule:
     def headers(self) -> tuple[str, ...]:
         """The file's columns that it names, a pattern apart."""
         named = () if self.header is None or self.over else (self.header,)
-        told = () if self.sign is None else (self.sign.header,)
+        text = () if self.sign is None else (self.sign.header,)
         counted = () if self.counter is None else self.counter.headers
-        return (*named, *self.joined, *(self.apart or ()), *told, *counted)
+        return (*named, *self.joined, *(self.apart or ()), *text, *counted)
 
     def finds(self, header: str) -> bool:
         """Whether a column of the file is one of those that a pattern means."""

@@ -131,10 +131,10 @@ class MappedTable:
             cells.refuse_first(counted < 0, "is negative, as no counter of one direction is")
             flow = flow_of(counted, read["time_utc"], read.get("battery_id"), counter.longest_s)
             flows.append(flow.rate)
-            self._tell(cells, counted, flow, counter)
+            self._report(cells, counted, flow, counter)
         return flows[0] if len(flows) == 1 else flows[0] - flows[1]
 
-    def _tell(self, cells: Cells, counted: pd.Series, flow: Flow, counter: CounterRule) -> None:
+    def _report(self, cells: Cells, counted: pd.Series, flow: Flow, counter: CounterRule) -> None:
         if flow.resets.size:
             rows = ", ".join(f"{cells.row(int(at))} (to {counted.iloc[at]:g})" for at in flow.resets[:3])
             more = f" and {flow.resets.size - 3} more" if flow.resets.size > 3 else ""

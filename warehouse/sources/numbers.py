@@ -63,11 +63,11 @@ def numbers(
             bad.append(index)
         else:
             values[index] = value
-    told = len(texts) - len(empty) - len(words)
-    if len(bad) > _MOST_BAD * told:
+    stated = len(texts) - len(empty) - len(words)
+    if len(bad) > _MOST_BAD * stated:
         first = bad[0]
         raise CellError(
-            f"is not a number ({len(bad)} of {told} cells)" if len(bad) > 1 else "is not a number",
+            f"is not a number ({len(bad)} of {stated} cells)" if len(bad) > 1 else "is not a number",
             file=file, row=row_of(first), column=column, value=texts[first],
         )  # fmt: skip
     notes = []

@@ -20,7 +20,7 @@ from warehouse.errors import EmptyFileError, OptionError, SourceError, nearest
 from warehouse.sources.cars import REACHED, Car, cars_of, target_of
 from warehouse.sources.ocpp_begun import Joined, elsewhere, joined
 from warehouse.sources.ocpp_fragments import Begun, Fragment, as_text, thinned
-from warehouse.sources.ocpp_frames import Told, messages
+from warehouse.sources.ocpp_frames import Message, messages
 from warehouse.sources.ocpp_readings import last_wh, metered_wh, reported_socs
 from warehouse.sources.ocpp_transactions import Transaction, transactions
 from warehouse.sources.parsed import Parsed
@@ -56,9 +56,9 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         target=target,
         cars={} if target is None else {car.battery_id: car for car in cars_of(options, file.name)},
     )
-    told, log.notes, unread = messages(file)
-    going_on = log.going_on(told)
-    found, unclear = transactions([*_put_before(going_on, told), *told])
+    sent, log.notes, unread = messages(file)
+    going_on = log.going_on(sent)
+    found, unclear = transactions([*_put_before(going_on, sent), *sent])
     log.notes += unclear
     # The first thing that was wrong with a part of the log: it costs the others nothing, or is all there is.
     refusal: SourceError | None = unread[0] if unread else None
@@ -75,9 +75,9 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         except OptionError as error:  # a guest's car, or no state of charge
             log.notes.append(f"{transaction.named}: left out, {error}")
             guests += (guest := isinstance(error, _GuestError))
-            told_later = before is not None and transaction.token is None
-            refusal = refusal or (None if guest or told_later else error)
-            if error.column == "batteries" and not told_later:
+            sent_later = before is not None and transaction.token is None
+            refusal = refusal or (None if guest or sent_later else error)
+            if error.column == "batteries" and not sent_later:
                 continue  # of whom nothing is held
         rows += [row] if row else []
         parts += transaction.goes_on_elsewhere or before is not None
@@ -125,9 +125,9 @@ class _Log:
         begun = self.options.get(BESIDE)
         return begun if isinstance(begun, Begun) else Begun()
 
-    def going_on(self, told: Sequence[Told]) -> list[Joined]:
+    def going_on(self, messages: Sequence[Message]) -> list[Joined]:
         """Return the transactions that earlier logs told another part of."""
-        return joined(told, self.begun, self.station, self.file.sha256)
+        return joined(messages, self.begun, self.station, self.file.sha256)
 
     def fragment(
         self, transaction: Transaction, before: Joined | None, row: Mapping[str, object] | None
@@ -140,11 +140,11 @@ class _Log:
         return [
             Fragment(
                 transaction_id=transaction.transaction_id, station=self.station, session_id=session,
-                battery_id=car, files=files, told=thinned([self._of_fleet(one) for one in transaction.told]),
+                battery_id=car, files=files, messages=thinned([self._of_fleet(one) for one in transaction.messages]),
             )
         ]  # fmt: skip
 
-    def _of_fleet(self, message: Told) -> Told:
+    def _of_fleet(self, message: Message) -> Message:
         """Return a message without a token that the fleet does not know: a guest's is nobody's business."""
         batteries = self.options.get("batteries")
         if not isinstance(batteries, Mapping) or message.token is None:
@@ -195,13 +195,13 @@ class _Log:
                 return None
         socs, _ = reported_socs(transaction.readings)
         last = last_wh(transaction.readings)
-        told = (
+        messages = (
             name, battery_id, transaction.start, transaction.stop, arrival_soc, departure_soc,
             transaction.row, None if energy_wh is None else energy_wh / 1000.0,
             None if last is None else last / 1000.0, socs[-1] if len(socs) > 1 else None,
             _charger_id(transaction, self.options),
         )  # fmt: skip
-        return dict(zip(_COLUMNS, told, strict=True))
+        return dict(zip(_COLUMNS, messages, strict=True))
 
     def _session(self, transaction: Transaction, before: Joined | None) -> tuple[str, str]:
         """Return the id of the session and its car, as this log's options say, else as it was told last."""
@@ -253,15 +253,15 @@ def _so_far(transaction: Transaction) -> tuple[float, float]:
     return (socs[0] if socs else float("nan")), float("nan")
 
 
-def _put_before(going_on: Sequence[Joined], told: Sequence[Told]) -> list[Told]:
+def _put_before(going_on: Sequence[Joined], messages: Sequence[Message]) -> list[Message]:
     """Return what is held of transactions as messages of this log, at the row that first names each."""
     first: dict[str | None, int] = {}
-    for message in told:
+    for message in messages:
         first.setdefault(message.transaction_id, message.row)
     return [
-        replace(message, row=first.get(message.transaction_id, told[0].row))
+        replace(message, row=first.get(message.transaction_id, messages[0].row))
         for one in going_on
-        for message in one.told
+        for message in one.messages
     ]
 
 

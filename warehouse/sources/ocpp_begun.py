@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from warehouse.sources.ocpp_fragments import Begun, Fragment, times_of
-from warehouse.sources.ocpp_frames import Part, Reading, Told
+from warehouse.sources.ocpp_frames import Message, Part, Reading
 from warehouse.sources.ocpp_readings import can_rise
 
 
@@ -22,7 +22,7 @@ from warehouse.sources.ocpp_readings import can_rise
 class Joined:
     """A transaction that a log tells a part of, and fragments of it that are held; start: what began it."""
 
-    start: Told
+    start: Message
     fragments: tuple[Fragment, ...]
 
     @property
@@ -49,27 +49,29 @@ class Joined:
         return max((one.received for one in self.fragments if one.received is not None), default=None)
 
     @property
-    def told(self) -> Iterator[Told]:
+    def messages(self) -> Iterator[Message]:
         """The messages of those logs."""
-        return (message for one in self.fragments for message in one.told)
+        return (message for one in self.fragments for message in one.messages)
 
     @property
     def place(self) -> str | None:
         """Connector or EVSE, None where none was told."""
-        return next((one.place for one in (self.start, *self.told) if one.place is not None), None)
+        return next((one.place for one in (self.start, *self.messages) if one.place is not None), None)
 
 
-def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str) -> list[Joined]:
+def joined(messages: Sequence[Message], begun: Begun, station: str | None, sha256: str) -> list[Joined]:
     """Return the transactions of a log of which something is held.
 
     sha256: of the log; what rests on it is nothing that it could go on from.
     """
-    by_id: dict[str, list[Told]] = {}
-    for message in told:
+    by_id: dict[str, list[Message]] = {}
+    for message in messages:
         if message.transaction_id is not None:
             by_id.setdefault(message.transaction_id, []).append(message)
     held: dict[str, list[Fragment]] = {}
-    for fragment in begun.of(by_id, {one.place for one in told if one.transaction_id is None and one.place}):
+    for fragment in begun.of(
+        by_id, {one.place for one in messages if one.transaction_id is None and one.place}
+    ):
         if sha256 not in fragment.files and fragment.station == station:
             held.setdefault(fragment.transaction_id, []).append(fragment)
     found, others = list[Joined](), list[Joined]()
@@ -81,7 +83,7 @@ def joined(told: Sequence[Told], begun: Begun, station: str | None, sha256: str)
             found += _of_one_id(own, stays, begun.stays, station)
         else:
             others += stays
-    return found + _metered_at_place(told, others, begun.stays, station)
+    return found + _metered_at_place(messages, others, begun.stays, station)
 
 
 def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
@@ -98,17 +100,21 @@ def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
     return ""
 
 
-def _starts(own: Sequence[Told], fragments: Sequence[Fragment]) -> list[Told]:
+def _starts(own: Sequence[Message], fragments: Sequence[Fragment]) -> list[Message]:
     """Return the beginnings that are told, each once."""
-    starts = list[Told]()
-    for one in (*own, *(message for fragment in fragments for message in fragment.told)):
+    starts = list[Message]()
+    for one in (*own, *(message for fragment in fragments for message in fragment.messages)):
         if one.part is Part.START and not any(_is_same(one, other) for other in starts):
             starts.append(one)
     return starts
 
 
 def _joined(
-    start: Told, own: Sequence[Told], fragments: Sequence[Fragment], stays: pd.DataFrame, station: str | None
+    start: Message,
+    own: Sequence[Message],
+    fragments: Sequence[Fragment],
+    stays: pd.DataFrame,
+    station: str | None,
 ) -> Joined:
     """Return what is held of the transaction that began so: fragments that tell that, and those that fit."""
     is_own = any(one is start for one in own)
@@ -122,13 +128,13 @@ def _joined(
     orphans = [
         one
         for one in fragments
-        if one.start is None and _is_rest(one.told, [start, *own, *known.told], until, station)
+        if one.start is None and _is_rest(one.messages, [start, *own, *known.messages], until, station)
     ]
     return Joined(start=start, fragments=(*fits, *orphans))
 
 
 def _of_one_id(
-    own: Sequence[Told], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+    own: Sequence[Message], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
 ) -> list[Joined]:
     """Return those stays of one id that a log's messages of that id are of."""
     own_starts = [one for one in own if one.part is Part.START]
@@ -137,21 +143,21 @@ def _of_one_id(
     going_on = [
         one
         for one in stays
-        if one not in found and _is_rest(rest, list(one.told), _next_stay(one, known, station), station)
+        if one not in found and _is_rest(rest, list(one.messages), _next_stay(one, known, station), station)
     ]
     # Stations that nobody names number their transactions alike: the token tells them apart.
     if station is None and len({one.place for one in going_on}) < len(going_on):
         tokens = _tokens(rest)
-        going_on = [one for one in going_on if tokens & _tokens(one.told)]
+        going_on = [one for one in going_on if tokens & _tokens(one.messages)]
     return found + going_on
 
 
 def _metered_at_place(
-    told: Sequence[Told], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+    messages: Sequence[Message], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
 ) -> list[Joined]:
     """Return what ran where a log was metered without a transaction's id, and where nothing else began."""
-    at_place: dict[str, list[Told]] = {}
-    for message in told:
+    at_place: dict[str, list[Message]] = {}
+    for message in messages:
         if message.place is not None:
             at_place.setdefault(message.place, []).append(message)
     found = []
@@ -160,14 +166,14 @@ def _metered_at_place(
         metered = [message for message in own if message.transaction_id is None]
         if any(message.part is Part.START for message in own):
             continue
-        if _is_rest(metered, list(one.told), _next_stay(one, known, station), station):
+        if _is_rest(metered, list(one.messages), _next_stay(one, known, station), station):
             found.append(one)
     # Stations that nobody names have places alike.
     return found if station is not None or len(found) == len({one.place for one in found}) else []
 
 
 def _is_rest(
-    rest: Iterable[Told], base: Sequence[Told], until: dt.datetime | None, station: str | None
+    rest: Iterable[Message], base: Sequence[Message], until: dt.datetime | None, station: str | None
 ) -> bool:
     """Whether messages can be of the transaction that others tell the beginning of.
 
@@ -191,7 +197,7 @@ def _is_rest(
     return _fits(base, rest, anew=station is not None)
 
 
-def _fits(base: Iterable[Told], rest: Iterable[Told], *, anew: bool) -> bool:
+def _fits(base: Iterable[Message], rest: Iterable[Message], *, anew: bool) -> bool:
     """Whether a register that was read in either can have become one in the other, if both tell any.
 
     anew: whether it may be lower, as one that began anew or is the session's.
@@ -214,12 +220,12 @@ def _is_within(time: dt.datetime, first: dt.datetime | None, last: dt.datetime |
     return (first is None or first <= time) and (last is None or time <= last)
 
 
-def _is_same(start: Told, other: Told) -> bool:
+def _is_same(start: Message, other: Message) -> bool:
     """Whether two messages tell one beginning."""
     return start.time == other.time and (start.place == other.place or None in (start.place, other.place))
 
 
-def _before_another(own: Sequence[Told], starts: Sequence[Told]) -> list[Told]:
+def _before_another(own: Sequence[Message], starts: Sequence[Message]) -> list[Message]:
     """Return what is told of a transaction before another one of its id begins: all of it, if none does."""
     first = min((one.time for one in starts if one.time), default=None)
     if first is None:
@@ -240,6 +246,6 @@ def _next_stay(one: Joined, stays: pd.DataFrame, station: str | None) -> dt.date
     return None if later.empty else later.min().to_pydatetime()
 
 
-def _tokens(told: Iterable[Told]) -> set[str]:
+def _tokens(messages: Iterable[Message]) -> set[str]:
     """Return the tokens that were shown; they are the same in capitals, by OCPP."""
-    return {one.token.casefold() for one in told if one.token is not None}
+    return {one.token.casefold() for one in messages if one.token is not None}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from warehouse.sources.ocpp_frames import Part, Reading, Told
+from warehouse.sources.ocpp_frames import Message, Part, Reading
 from warehouse.sources.ocpp_readings import can_rise
 from warehouse.sources.parsed import Parsed
 
@@ -28,7 +28,7 @@ class Fragment:
     """What was told of one transaction.
 
     station: whose log it is, None where nobody named it. session_id, battery_id: of the session that was made
-    of it, None where none was. files: SHA-256 of the logs that told it. told: their messages. received: when
+    of it, None where none was. files: SHA-256 of the logs that told it. messages: their messages. received: when
     the last of these logs was, None of one that is not landed yet.
     """
 
@@ -37,13 +37,13 @@ class Fragment:
     session_id: str | None
     battery_id: str | None
     files: frozenset[str]
-    told: tuple[Told, ...]
+    messages: tuple[Message, ...]
     received: dt.datetime | None = field(default=None, compare=False)
 
     @property
-    def start(self) -> Told | None:
+    def start(self) -> Message | None:
         """The message that began it, if it was told."""
-        return next((one for one in self.told if one.part is Part.START), None)
+        return next((one for one in self.messages if one.part is Part.START), None)
 
     @property
     def digest(self) -> str:
@@ -82,11 +82,11 @@ class Begun:
         if not gone:
             return parsed
         held = [one for one in json.loads(parsed.transactions or "[]") if one["session_id"] not in gone]
-        told = (f"session {name} is withdrawn (`v2g withdraw … --undo`)" for name in sorted(gone))
+        messages = (f"session {name} is withdrawn (`v2g withdraw … --undo`)" for name in sorted(gone))
         return replace(
             parsed,
             frame=parsed.frame[~names.isin(gone)].reset_index(drop=True),
-            notes=(*parsed.notes, *told),
+            notes=(*parsed.notes, *messages),
             transactions=json.dumps(held) if held else None,
         )
 
@@ -106,25 +106,25 @@ class Begun:
         )
 
 
-def times_of(told: Iterable[Told]) -> list[dt.datetime]:
+def times_of(messages: Iterable[Message]) -> list[dt.datetime]:
     """Return every time that messages name."""
     return [
         time
-        for one in told
+        for one in messages
         for time in ([one.time] if one.time else []) + [reading.time for reading in one.readings]
     ]
 
 
-def thinned(told: Sequence[Told]) -> tuple[Told, ...]:
+def thinned(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Return messages that tell the same in fewer words.
 
     Starts and ends stay as they are. Of what was metered meanwhile the first and the last reading stay, and
     those between that differ in more than growing: a register that falls or jumps, a state of charge of 0.
     """
-    ends = [one for one in told if one.part is not Part.METER]
-    said: dict[tuple[str | None, str | None, bool | None], Told] = {}
+    ends = [one for one in messages if one.part is not Part.METER]
+    said: dict[tuple[str | None, str | None, bool | None], Message] = {}
     readings: dict[Reading, None] = {}
-    for one in told:
+    for one in messages:
         if one.part is Part.METER:
             said.setdefault((one.place, one.token, one.refused), one)
             readings.update(dict.fromkeys(one.readings))
@@ -165,7 +165,7 @@ def _fragment(one: Mapping[str, Any], received: dt.datetime | None) -> Fragment:
     return Fragment(
         transaction_id=one["transaction_id"], station=one["station"], session_id=one["session_id"],
         battery_id=one["battery_id"], files=frozenset(one["files"]), received=received,
-        told=tuple(_message(one["transaction_id"], told) for told in one["told"]),
+        messages=tuple(_message(one["transaction_id"], messages) for messages in one["told"]),
     )  # fmt: skip
 
 
@@ -174,25 +174,25 @@ def _object(fragment: Fragment) -> dict[str, Any]:
         "transaction_id": fragment.transaction_id, "station": fragment.station,
         "session_id": fragment.session_id, "battery_id": fragment.battery_id,
         "files": sorted(fragment.files),
-        "place": next((one.place for one in fragment.told if one.place), None),
+        "place": next((one.place for one in fragment.messages if one.place), None),
         "told": [
             {
                 "part": one.part.value, "time": one.time and one.time.isoformat(), "token": one.token,
                 "place": one.place, "refused": one.refused,
                 "readings": [[it.time.isoformat(), it.soc, it.energy_wh] for it in one.readings],
             }
-            for one in fragment.told
+            for one in fragment.messages
         ],
     }  # fmt: skip
 
 
-def _message(transaction_id: str, told: Mapping[str, Any]) -> Told:
-    return Told(
-        part=Part(told["part"]), row=1, transaction_id=transaction_id,
-        time=dt.datetime.fromisoformat(told["time"]) if told["time"] else None,
-        token=told["token"], place=told["place"], refused=told["refused"],
+def _message(transaction_id: str, messages: Mapping[str, Any]) -> Message:
+    return Message(
+        part=Part(messages["part"]), row=1, transaction_id=transaction_id,
+        time=dt.datetime.fromisoformat(messages["time"]) if messages["time"] else None,
+        token=messages["token"], place=messages["place"], refused=messages["refused"],
         readings=tuple(
             Reading(time=dt.datetime.fromisoformat(time), soc=soc, energy_wh=energy_wh)
-            for time, soc, energy_wh in told["readings"]
+            for time, soc, energy_wh in messages["readings"]
         ),
     )  # fmt: skip

@@ -42,7 +42,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Message:
     """What one message says; row: of its frame. transaction_id is None where only the place is told.
 
     refused: whether the token was, None where it was not answered here.
@@ -138,13 +138,13 @@ class _Frame:
         return Reading(time=time, energy_wh=value * _ENERGY_WH[name or "Wh"])
 
 
-def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
+def messages(file: RawFile) -> tuple[list[Message], list[str], list[SourceError]]:
     """Return what a log's messages say of transactions, in order, notes, and what could not be read.
 
     Raises SourceError for a file that is no log, or too large.
     """
     waiting: dict[str, _Frame] = {}
-    told: list[Told] = []
+    messages: list[Message] = []
     unread: list[SourceError] = []
     naive: list[str] = []
     for row, value in _values(file):
@@ -152,13 +152,13 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
             if isinstance(value, SourceError):
                 raise value
             frame = _frame(value, file.name, row)
-            if (message := _told(frame, waiting)) is not None:
-                told.append(message)
+            if (message := _stated(frame, waiting)) is not None:
+                messages.append(message)
             unread += frame.unread
             naive += frame.naive
         except (CellError, UndecodableFileError) as error:
             unread.append(error)
-    if not told and not unread and not any(True for _ in _values(file)):
+    if not messages and not unread and not any(True for _ in _values(file)):
         raise EmptyFileError("holds no message", file=file.name)
     notes = [
         f"row {call.row}: StartTransaction {call.message_id!r} was left out, no result [3, …] in the log "
@@ -170,10 +170,10 @@ def messages(file: RawFile) -> tuple[list[Told], list[str], list[SourceError]]:
         notes.append(
             f"{len(naive)} times without an offset were taken as UTC, as in OCPP, the first: {naive[0]}"
         )
-    return told, notes, unread
+    return messages, notes, unread
 
 
-def _told(frame: _Frame, waiting: dict[str, _Frame]) -> Told | None:
+def _stated(frame: _Frame, waiting: dict[str, _Frame]) -> Message | None:
     """Return what a message says of a transaction; a start waits in `waiting` for its result."""
     match frame.action:
         case "StartTransaction":
@@ -197,7 +197,7 @@ def _told(frame: _Frame, waiting: dict[str, _Frame]) -> Told | None:
     return None
 
 
-def _verdict(event: _Frame, answer: _Frame) -> Told | None:
+def _verdict(event: _Frame, answer: _Frame) -> Message | None:
     """Return what the answer to an event says of its token."""
     refused = _refused(answer, "idTokenInfo")
     return None if refused is None else replace(_event(event), part=Part.METER, readings=(), refused=refused)
@@ -240,9 +240,9 @@ def _lines(file: RawFile) -> Iterator[tuple[int, object]]:
             raise OversizedFileError(
                 f"is longer than {file.caps.line_bytes:,} bytes", file=file.name, row=row
             )
-        if told := text.strip(_BLANK):
+        if messages := text.strip(_BLANK):
             try:
-                yield row, parse_json(told, file, row)
+                yield row, parse_json(messages, file, row)
             except UndecodableFileError as error:
                 yield row, error
 
@@ -263,18 +263,18 @@ def _frame(value: object, file: str, row: int) -> _Frame:
     )  # fmt: skip
 
 
-def _start(frame: _Frame, answer: _Frame) -> Told:
+def _start(frame: _Frame, answer: _Frame) -> Message:
     time = frame.time(frame.payload.get("timestamp"))
-    return Told(
+    return Message(
         part=Part.START, row=frame.row, transaction_id=answer.text("transactionId"), time=time,
         token=frame.text("idTag"), place=f"connector:{frame.text('connectorId')}",
         readings=(_register(frame, "meterStart", time),), refused=_refused(answer, "idTagInfo"),
     )  # fmt: skip
 
 
-def _stop(frame: _Frame) -> Told:
+def _stop(frame: _Frame) -> Message:
     time = frame.time(frame.payload.get("timestamp"))
-    return Told(
+    return Message(
         part=Part.STOP, row=frame.row, transaction_id=frame.text("transactionId"), time=time,
         token=frame.text("idTag") if frame.payload.get("idTag") else None,
         readings=(*frame.readings("transactionData"), _register(frame, "meterStop", time)),
@@ -288,13 +288,13 @@ def _register(frame: _Frame, member: str, time: dt.datetime) -> Reading:
     return Reading(time=time, energy_wh=float(value))
 
 
-def _event(frame: _Frame) -> Told:
+def _event(frame: _Frame) -> Message:
     info = frame.payload.get("transactionInfo")
     kind = frame.payload.get("eventType")
     if kind not in _EVENTS:
         raise frame.error("eventType", "is none of Started, Updated, Ended", kind)
     token, evse = frame.payload.get("idToken"), frame.payload.get("evse")
-    return Told(
+    return Message(
         part=_EVENTS[kind], row=frame.row,
         transaction_id=frame.text("transactionId", info if isinstance(info, dict) else {}),
         time=frame.time(frame.payload.get("timestamp")),
@@ -304,12 +304,12 @@ def _event(frame: _Frame) -> Told:
     )  # fmt: skip
 
 
-def _meter(frame: _Frame) -> Told:
+def _meter(frame: _Frame) -> Message:
     transaction_id = frame.payload.get("transactionId")
     kind, member = ("evse", "evseId") if "evseId" in frame.payload else ("connector", "connectorId")
     # A transaction's readings need no place; those without a transaction have nothing else.
     placed = transaction_id is None or member in frame.payload
-    return Told(
+    return Message(
         part=Part.METER, row=frame.row,
         transaction_id=None if transaction_id is None else frame.text("transactionId"),
         place=f"{kind}:{frame.text(member)}" if placed else None, readings=tuple(frame.readings()),

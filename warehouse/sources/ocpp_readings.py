@@ -20,17 +20,17 @@ _MOST_KW, _SPARE_WH = 500.0, 1000.0
 
 def reported_socs(readings: Sequence[Reading]) -> tuple[list[float], list[str]]:
     """Return the states of charge that were reported, in order of time, and what was not believed."""
-    told = [reading.soc for reading in _ordered(readings) if reading.soc is not None]
-    nonzero = [soc for soc in told if soc > 0.0]
+    messages = [reading.soc for reading in _ordered(readings) if reading.soc is not None]
+    nonzero = [soc for soc in messages if soc > 0.0]
     kept, index = list[float](), 0
-    for soc in told:
+    for soc in messages:
         if soc > 0.0:
             kept, index = [*kept, soc], index + 1
             continue
         beside = nonzero[max(index - 1, 0) : index + 1]
         if beside and max(beside) <= _BELIEVED_BESIDE:
             kept.append(soc)
-    left = len(told) - len(kept)
+    left = len(messages) - len(kept)
     doubts = (
         [f"{left} states of charge of 0 are placeholders, not readings, and were left out"] if left else []
     )
@@ -42,14 +42,14 @@ def metered_wh(readings: Sequence[Reading]) -> tuple[float | None, list[str]]:
 
     A register that falls has begun anew from 0: the energy is that of the parts.
     """
-    told = [
+    messages = [
         (reading.time, reading.energy_wh) for reading in _ordered(readings) if reading.energy_wh is not None
     ]
-    if len(told) < 2:
+    if len(messages) < 2:
         return None, []
-    first, last = told[0][1], told[-1][1]
+    first, last = messages[0][1], messages[-1][1]
     energy, falls, parts_fit = 0.0, list[str](), True
-    for (before, low), (after, high) in itertools.pairwise(told):
+    for (before, low), (after, high) in itertools.pairwise(messages):
         rise = high - low
         if rise < 0:
             if -rise <= min(_NOISE_WH, _NOISE_SHARE * abs(low)):
@@ -73,8 +73,8 @@ def metered_wh(readings: Sequence[Reading]) -> tuple[float | None, list[str]]:
 
 def last_wh(readings: Sequence[Reading]) -> float | None:
     """Return the register as it was read last, None where it never was."""
-    told = [reading.energy_wh for reading in _ordered(readings) if reading.energy_wh is not None]
-    return told[-1] if told else None
+    messages = [reading.energy_wh for reading in _ordered(readings) if reading.energy_wh is not None]
+    return messages[-1] if messages else None
 
 
 def can_rise(low: Reading, high: Reading) -> bool:

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from warehouse.sources.ocpp_frames import Part, Reading, Told
+from warehouse.sources.ocpp_frames import Message, Part, Reading
 from warehouse.sources.ocpp_readings import can_rise
 
 _SLACK = dt.timedelta(minutes=15)
@@ -23,7 +23,7 @@ class Transaction:
     """A transaction as far as the log tells; row: of the frame that first named it.
 
     until: from when another one of the same id runs at its place. refused: whether its token was, at last.
-    told: the messages that it is of.
+    messages: the messages that it is of.
     """
 
     transaction_id: str
@@ -34,7 +34,7 @@ class Transaction:
     stop: dt.datetime | None = None
     until: dt.datetime = _FAR
     refused: bool = False
-    told: list[Told] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
 
     @property
     def named(self) -> str:
@@ -42,9 +42,9 @@ class Transaction:
         return f"transaction {self.transaction_id!r}"
 
     @property
-    def begun_by(self) -> Told | None:
+    def begun_by(self) -> Message | None:
         """The message that began it, None where none was told."""
-        return next((one for one in self.told if one.part is Part.START), None)
+        return next((one for one in self.messages if one.part is Part.START), None)
 
     @property
     def running(self) -> bool:
@@ -69,38 +69,38 @@ class Transaction:
     def readings(self) -> list[Reading]:
         """What was metered while it ran; of one moment the start's word comes first, the end's last."""
         first, last = self._within
-        told = sorted(self.told, key=lambda one: _ORDER.index(one.part))
-        return [it for one in told for it in one.readings if first <= it.time <= last]
+        messages = sorted(self.messages, key=lambda one: _ORDER.index(one.part))
+        return [it for one in messages for it in one.readings if first <= it.time <= last]
 
     @property
     def stray(self) -> int:
         """How many readings are of a time when it did not run, as from before a station's clock was set."""
         first, last = self._within
-        return sum(not first <= it.time <= last for one in self.told for it in one.readings)
+        return sum(not first <= it.time <= last for one in self.messages for it in one.readings)
 
     @property
     def _within(self) -> tuple[dt.datetime, dt.datetime]:
         first = _EARLY if self.start is None else self.start - _SLACK
         return first, _FAR if self.stop is None else self.stop + _SLACK
 
-    def take(self, told: Told) -> None:
+    def take(self, messages: Message) -> None:
         """Add what a message tells."""
-        self.told.append(told)
-        self.token, self.place = self.token or told.token, self.place or told.place
-        self.refused = self.refused if told.refused is None else told.refused
+        self.messages.append(messages)
+        self.token, self.place = self.token or messages.token, self.place or messages.place
+        self.refused = self.refused if messages.refused is None else messages.refused
 
 
-def transactions(told: Sequence[Told]) -> tuple[list[Transaction], list[str]]:
+def transactions(messages: Sequence[Message]) -> tuple[list[Transaction], list[str]]:
     """Return the transactions in the order in which they are first named, and notes on what was not clear."""
     found: list[Transaction] = []
     notes: list[str] = []
-    by_id: dict[str, list[Told]] = {}
-    for message in told:
+    by_id: dict[str, list[Message]] = {}
+    for message in messages:
         if message.transaction_id is not None:
             by_id.setdefault(message.transaction_id, []).append(message)
     for transaction_id, own in by_id.items():
         found += _of_one_id(transaction_id, own, notes)
-    for message in told:
+    for message in messages:
         if message.transaction_id is None:
             at_place = [
                 one for one in found if one.place == message.place and (one.stop is not None or one.running)
@@ -109,12 +109,12 @@ def transactions(told: Sequence[Told]) -> tuple[list[Transaction], list[str]]:
     return sorted(found, key=lambda one: one.row), notes
 
 
-def _of_one_id(transaction_id: str, told: Sequence[Told], notes: list[str]) -> list[Transaction]:
+def _of_one_id(transaction_id: str, messages: Sequence[Message], notes: list[str]) -> list[Transaction]:
     """Put together what was told under one id."""
-    found = _started(transaction_id, [message for message in told if message.part is Part.START])
-    stops = _once(message for message in told if message.part is Part.STOP)
+    found = _started(transaction_id, [message for message in messages if message.part is Part.START])
+    stops = _once(message for message in messages if message.part is Part.STOP)
     found += _stopped(transaction_id, found, stops, notes)
-    for message in told:
+    for message in messages:
         if message.part is not Part.METER:
             continue
         if not found:
@@ -127,7 +127,7 @@ def _of_one_id(transaction_id: str, told: Sequence[Told], notes: list[str]) -> l
     return found
 
 
-def _started(transaction_id: str, starts: Sequence[Told]) -> list[Transaction]:
+def _started(transaction_id: str, starts: Sequence[Message]) -> list[Transaction]:
     """Return a transaction a start; one at the same place ends what ran there, unless its end is told."""
     found: list[Transaction] = []
     for message in sorted(_once(starts), key=lambda one: (_time(one), one.row)):
@@ -144,11 +144,11 @@ def _started(transaction_id: str, starts: Sequence[Told]) -> list[Transaction]:
 
 
 def _stopped(
-    transaction_id: str, started: Sequence[Transaction], stops: Sequence[Told], notes: list[str]
+    transaction_id: str, started: Sequence[Transaction], stops: Sequence[Message], notes: list[str]
 ) -> list[Transaction]:
     """Give each stop to the one start that it can be of; return what ended without a start."""
     waiting = sorted(stops, key=lambda one: (_time(one), one.row))
-    tests: list[Callable[[Transaction, Told], bool]] = [_same_token, _register_rises, _newest_there]
+    tests: list[Callable[[Transaction, Message], bool]] = [_same_token, _register_rises, _newest_there]
     for level in range(len(tests) + 1):
         settled = True
         while settled:
@@ -179,7 +179,7 @@ def _stopped(
     return orphans
 
 
-def _able(started: Sequence[Transaction], message: Told) -> list[Transaction]:
+def _able(started: Sequence[Transaction], message: Message) -> list[Transaction]:
     able = [
         one
         for one in started
@@ -191,11 +191,11 @@ def _able(started: Sequence[Transaction], message: Told) -> list[Transaction]:
     return [one for one in able if one.start != message.time] or able
 
 
-def _same_token(transaction: Transaction, message: Told) -> bool:
+def _same_token(transaction: Transaction, message: Message) -> bool:
     return message.token is not None and transaction.token == message.token
 
 
-def _register_rises(transaction: Transaction, message: Told) -> bool:
+def _register_rises(transaction: Transaction, message: Message) -> bool:
     """Whether the register at the end is one that the start's can have reached."""
     low, high = (
         next((reading for reading in readings if reading.energy_wh is not None), None)
@@ -204,12 +204,12 @@ def _register_rises(transaction: Transaction, message: Told) -> bool:
     return low is not None and high is not None and can_rise(low, high)
 
 
-def _newest_there(transaction: Transaction, message: Told) -> bool:
+def _newest_there(transaction: Transaction, message: Message) -> bool:
     """Whether no other one of its id began at its place since: a station runs one at a time."""
     return _time(message) <= transaction.until
 
 
-def _give_readings(message: Told, able: Sequence[Transaction], notes: list[str]) -> None:
+def _give_readings(message: Message, able: Sequence[Transaction], notes: list[str]) -> None:
     """Give readings to who ran at their time; at a moment when one ends and another begins, to the latter."""
     unclear = 0
     for reading in message.readings:
@@ -226,15 +226,15 @@ def _give_readings(message: Told, able: Sequence[Transaction], notes: list[str])
         )
 
 
-def _once(told: Iterable[Told]) -> list[Told]:
+def _once(messages: Iterable[Message]) -> list[Message]:
     """Return messages that were sent again, as stations do that got no answer, once."""
-    seen: dict[tuple[object, ...], Told] = {}
-    for message in told:
+    seen: dict[tuple[object, ...], Message] = {}
+    for message in messages:
         seen.setdefault((message.time, message.place, message.token, message.readings), message)
     return list(seen.values())
 
 
-def _time(message: Told) -> dt.datetime:
+def _time(message: Message) -> dt.datetime:
     if message.time is None:
         raise ValueError(f"row {message.row} tells a start or an end without a time")
     return message.time

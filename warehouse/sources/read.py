@@ -200,7 +200,7 @@ def parse_source(
     parsed = reader.parse(dataset, file, given | besides)
     beside = given.pop(reader.beside or "", None)
     if isinstance(beside, Begun):
-        parsed = beside.without_withdrawn(parsed, file.sha256, _told(given))
+        parsed = beside.without_withdrawn(parsed, file.sha256, _stated(given))
     if parsed.joined or parsed.transactions:
         given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)
@@ -218,14 +218,14 @@ def parse_source(
         source=name,
         file_name=file.name,
         source_id=_source_id(
-            file.sha256, dataset, name, given if received is None else {**given, "received": received.told}
+            file.sha256, dataset, name, given if received is None else {**given, "received": received.stated}
         ),
         sha256=file.sha256,
         frame=frame,
         provider=reader.provider,
         licence=parsed.licence or reader.licence,
         attribution=reader.attribution,
-        options=_told(given),
+        options=_stated(given),
         # They may hold the file's own words.
         notes=tuple(printable(note) for note in (*_of_torn(file), *parsed.notes)),
         received=received,
@@ -274,7 +274,7 @@ def _true_name(source: str, file: RawFile) -> str:
     return source
 
 
-def _told(options: Mapping[str, object]) -> str | None:
+def _stated(options: Mapping[str, object]) -> str | None:
     """Return the options as JSON for a reader; a table among them by its hash."""
     texts = {name: _fingerprint(value) for name, value in sorted(options.items())}
     short = {
@@ -285,8 +285,8 @@ def _told(options: Mapping[str, object]) -> str | None:
 
 
 def _source_id(sha256: str, dataset: str, source: str, options: Mapping[str, object]) -> str:
-    told = {name: _fingerprint(value) for name, value in sorted(options.items())}
-    return hashlib.sha256(json.dumps([sha256, dataset, source, told]).encode()).hexdigest()
+    stated = {name: _fingerprint(value) for name, value in sorted(options.items())}
+    return hashlib.sha256(json.dumps([sha256, dataset, source, stated]).encode()).hexdigest()
 
 
 def _fingerprint(value: object) -> str:

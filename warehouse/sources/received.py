@@ -37,7 +37,7 @@ class Received:
     delay_minutes: float = 0.0
 
     @property
-    def told(self) -> str:
+    def stated(self) -> str:
         """In words; two that read alike are alike."""
         if self.column is None:
             return f"{EVENT} + {self.delay_minutes:g} min" if self.delay_minutes else EVENT
@@ -45,25 +45,25 @@ class Received:
         return f"column {self.column}" + (f" as {spelled}" if spelled else "")
 
 
-def received_as(told: str | None, delay_minutes: float | None, file: str) -> Received | None:
+def received_as(stated: str | None, delay_minutes: float | None, file: str) -> Received | None:
     """Return what "event" or the name of a column means; None for None. file: who says so, for errors.
 
     Raises OptionError for a delay that is none, or belongs to no event.
     """
     delay, shown = 0.0 if delay_minutes is None else float(delay_minutes), f"{delay_minutes}"
-    if delay_minutes is not None and told != EVENT:
+    if delay_minutes is not None and stated != EVENT:
         problem = "belongs to rows that are received as an event"
         raise OptionError(problem, file=file, column="delay_minutes", value=shown)
     if not (math.isfinite(delay) and delay >= 0.0):
         raise OptionError("is no delay in minutes", file=file, column="delay_minutes", value=shown)
-    if told is None or told == EVENT:
-        return None if told is None else Received(delay_minutes=delay)
-    if not told.strip():
-        raise OptionError("names no column", file=file, column="received", value=told)
-    return Received(column=told.strip())
+    if stated is None or stated == EVENT:
+        return None if stated is None else Received(delay_minutes=delay)
+    if not stated.strip():
+        raise OptionError("names no column", file=file, column="received", value=stated)
+    return Received(column=stated.strip())
 
 
-def as_told(cells: Cells, times: pd.Series) -> pd.Series:
+def as_stated(cells: Cells, times: pd.Series) -> pd.Series:
     """Return the times of the column that tells; CellError for a row of which it tells nothing."""
     cells.refuse_first(times.isna(), "is empty: when was the row received?")
     return times
@@ -95,7 +95,7 @@ def refuse_later(frame: pd.DataFrame, received: Received, landing: dt.datetime, 
         raise CellError(
             f"is later than the landing at {landing:%Y-%m-%d %H:%M:%S} UTC "
             f"({int(later.sum())} such rows){hint}",
-            file=file, row=int(row["source_row"]), column=received.column or f"received ({received.told})",
+            file=file, row=int(row["source_row"]), column=received.column or f"received ({received.stated})",
             value=f"{row['received_utc']:%Y-%m-%d %H:%M:%S} UTC",
         )  # fmt: skip
 

@@ -81,10 +81,10 @@ def _ids(frame: pd.DataFrame, column: Column, file: str, header: str) -> Iterato
 
 def _zones(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
     """Find zones that are unknown, where they are most; single ones are left to the checks."""
-    told = frame["zone"].dropna()
-    if 2 * int((~told.isin(list(ZONES))).sum()) <= len(told):
+    stated = frame["zone"].dropna()
+    if 2 * int((~stated.isin(list(ZONES))).sum()) <= len(stated):
         return
-    for zone in told.unique():
+    for zone in stated.unique():
         if zone not in ZONES:
             yield CellError(
                 f"is not a known bidding zone{nearest(zone, ZONES)}",

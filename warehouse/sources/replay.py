@@ -26,7 +26,7 @@ _STRIDE = 7
 
 _BESIDES = ("charger_id", "requested_kwh")
 """What comes along with a session where its source tells it; what was metered was another car's."""
-_TOLD = ("session_id", "source_row", "energy_kwh", "arrival_soc", "departure_soc", "arrival", "departure")
+_STATED = ("session_id", "source_row", "energy_kwh", "arrival_soc", "departure_soc", "arrival", "departure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,17 +125,17 @@ def _visits(sessions: pd.DataFrame, days: list[dt.date], timezone: str) -> list[
             continue
         source = by_date[source_date]
         moved = pd.Timedelta(days=(day - source_date).days)
-        told = source.assign(
+        rows = source.assign(
             arrival=_local_to_utc(source["arrival"] + moved, timezone),
             departure=_local_to_utc(source["departure"] + moved, timezone),
         )
-        besides = told[[name for name in _BESIDES if name in told.columns]].to_dict("records")
+        besides = rows[[name for name in _BESIDES if name in rows.columns]].to_dict("records")
         visits += [
-            _Visit(**dict(zip(_TOLD, values, strict=True)) | {
+            _Visit(**dict(zip(_STATED, values, strict=True)) | {
                 "session_id": f"{values[0]}@{day}", "preference": day.toordinal() * _STRIDE + rank,
                 "besides": besides[rank],
             })
-            for rank, values in enumerate(zip(*(told[name] for name in _TOLD), strict=True))
+            for rank, values in enumerate(zip(*(rows[name] for name in _STATED), strict=True))
         ]  # fmt: skip
     return sorted(visits, key=lambda visit: (visit.arrival, visit.departure, visit.session_id))
 

@@ -56,8 +56,8 @@ def whole_rows(table: RawTable, columns: Columns, what: str) -> tuple[pd.DataFra
     """
     frame, notes = pd.DataFrame({"source_row": np.arange(1, table.rows + 1)}), list[str]()
     for name, (header, read) in columns.items():
-        frame[name], told = spared(Cells.found(table, header), read)
-        notes += told
+        frame[name], stated = spared(Cells.found(table, header), read)
+        notes += stated
     whole = frame.notna().all(axis=1)
     if not whole.any():
         raise EmptyFileError(f"holds no {what} of which every value is there", file=table.file)

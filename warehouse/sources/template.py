@@ -32,7 +32,7 @@ def described(dataset: str) -> list[dict[str, str | bool | None]]:
 def template(dataset: str, hour: dt.datetime) -> str:
     """Return a CSV of a dataset: what its columns mean, a header, and one example; hour: what it is near."""
     contract = dataset_contract(dataset)
-    lines = [f"{dataset}: {contract.description}", *_HOW, *(_line(told) for told in described(dataset))]
+    lines = [f"{dataset}: {contract.description}", *_HOW, *(_line(stated) for stated in described(dataset))]
     out = io.StringIO()
     out.writelines(f"{COMMENT} {line}\n" for line in lines)
     table = csv.writer(out, lineterminator="\n")
@@ -71,13 +71,13 @@ def _unit(column: Column) -> str:
     return column.unit if column.kind in (Kind.FLOAT, Kind.INT, Kind.TIME) else ""
 
 
-def _line(told: Mapping[str, object]) -> str:
-    said = [str(told["meaning"])]
-    if told["kind"] == Kind.TEXT and told["values"] and not str(told["values"]).startswith("^"):
-        said.append(f"one of {told['values']}")
-    if not told["needed"]:
-        said.append(f"may be left out (then: {told['default']})")
-    if told["instead"]:
-        said.append(f"or {told['instead']} instead")
-    unit = f" [{told['unit']}]" if told["unit"] else ""
-    return f"{told['column']}{unit}: {'; '.join(said)}"
+def _line(stated: Mapping[str, object]) -> str:
+    said = [str(stated["meaning"])]
+    if stated["kind"] == Kind.TEXT and stated["values"] and not str(stated["values"]).startswith("^"):
+        said.append(f"one of {stated['values']}")
+    if not stated["needed"]:
+        said.append(f"may be left out (then: {stated['default']})")
+    if stated["instead"]:
+        said.append(f"or {stated['instead']} instead")
+    unit = f" [{stated['unit']}]" if stated["unit"] else ""
+    return f"{stated['column']}{unit}: {'; '.join(said)}"

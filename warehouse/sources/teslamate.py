@@ -93,9 +93,9 @@ def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
         "time": ("date", Cells.wall_times),
     }
     frame, notes = whole_rows(table, columns, "sample")
-    soc, told = spared(Cells.found(table, "battery_level"), Cells.percents)
+    soc, stated = spared(Cells.found(table, "battery_level"), Cells.percents)
     frame = frame.assign(time=frame["time"].dt.tz_localize("UTC"), soc=soc)  # by row of the table
-    notes += told
+    notes += stated
     frame, more = _with_energy(frame, table)
     notes += more
     frame = frame.assign(unknown=soc.isna()).sort_values(["process", "time", "unknown", "source_row"])

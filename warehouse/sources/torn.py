@@ -116,7 +116,7 @@ def _cut_short(table: pa.Table, file: RawFile) -> str:
         return "ends within its last time, shorter than any other: a file cut off?" if cut else ""
     decimals = pc.struct_field(pc.extract_regex(others, rf"^{_DECIMALS.pattern}$"), "decimals")
     fewest = None if decimals.null_count else pc.min(pc.utf8_length(decimals)).as_py()
-    told = _DECIMALS.fullmatch(last)
-    if fewest is None or told is None or len(told["decimals"] or "") >= fewest:
+    match = _DECIMALS.fullmatch(last)
+    if fewest is None or match is None or len(match["decimals"] or "") >= fewest:
         return ""
     return "ends within its last number, of fewer decimals than any other: a file cut off?"

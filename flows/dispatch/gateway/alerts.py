@@ -51,7 +51,7 @@ class Alerts:
         self._last: dict[tuple[str, ...], dict[str, Any]] = {}
         self.newest: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
 
-    def tell(
+    def report(
         self,
         kind: Kind,
         station: str,
@@ -72,7 +72,7 @@ class Alerts:
         if not each and before is not None and now.timestamp() - before["first"] < _AGAIN_S:
             before["told"] |= {"count": before["told"]["count"] + 1, "last_utc": _text(now)}
             return False
-        told = {
+        fields = {
             "at_utc": _text(now), "kind": str(kind), "station": station, "evse": evse,
             "battery_id": battery_id, "site_id": site_id, "problem": problem[:500], "count": 1,
             "last_utc": _text(now),
@@ -80,18 +80,18 @@ class Alerts:
         self._last = {
             name: one for name, one in self._last.items() if now.timestamp() - one["first"] < _AGAIN_S
         }
-        self._last[key] = {"first": now.timestamp(), "told": told}
-        self.newest.appendleft(told)
+        self._last[key] = {"first": now.timestamp(), "told": fields}
+        self.newest.appendleft(fields)
         with suppress(OSError):  # a full disk: the status still has it
-            self._write(told)
+            self._write(fields)
         return True
 
-    def _write(self, told: dict[str, Any]) -> None:
+    def _write(self, stated: dict[str, Any]) -> None:
         if self._file.exists() and self._file.stat().st_size > _LARGE_BYTES:
             self._file.replace(self._file.with_suffix(".1.jsonl"))
         self._file.touch(FILE_MODE)
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(told) + "\n")
+            file.write(json.dumps(stated) + "\n")
 
 
 def _text(moment: datetime) -> str:

@@ -152,11 +152,11 @@ class Book:
         }
 
     @classmethod
-    def of_record(cls, told: Mapping[str, Any]) -> Book:
+    def of_record(cls, stated: Mapping[str, Any]) -> Book:
         """What `to_record` gave."""
         book = cls()
-        book.numbered = int(told["numbered"])
-        book.transactions = {one["number"]: Transaction(**one) for one in told["transactions"]}
+        book.numbered = int(stated["numbered"])
+        book.transactions = {one["number"]: Transaction(**one) for one in stated["transactions"]}
         return book
 
     def _open(self, station: str, evse: int, tx: str, start: float, **more: Any) -> Transaction:
@@ -242,17 +242,17 @@ class Book:
         return Came(transaction=found)
 
 
-def _believed(told: float | None, now: float, *, live: bool) -> tuple[float, float]:
+def _believed(stated: float | None, now: float, *, live: bool) -> tuple[float, float]:
     """The time of a message, and by how much the station's clock is off where it is not believed.
 
     live: whether it was sent as it happened. What was kept while the line was lost may be old, never of the
     future.
     """
-    if told is None:
+    if stated is None:
         return now, 0.0
-    ahead = told - now
+    ahead = stated - now
     off = ahead > SKEW_S or (live and ahead < -SKEW_S)
-    return (now, ahead) if off else (told, 0.0)
+    return (now, ahead) if off else (stated, 0.0)
 
 
 def _moved(readings: list[Reading], skew_s: float) -> list[Reading]:

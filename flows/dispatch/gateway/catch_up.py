@@ -91,11 +91,11 @@ class CatchUp:
     def to_record(self) -> dict[str, Any]:
         """All of it, as JSON has it."""
         return {
-            "behind": [[number, *told] for number, told in self.behind.items()],
+            "behind": [[number, *stated] for number, stated in self.behind.items()],
             "raised": [[number, one.kw, one.slot] for number, one in self.raised.items()],
         }
 
-    def take_record(self, told: Mapping[str, Any]) -> None:
+    def take_record(self, stated: Mapping[str, Any]) -> None:
         """Be what `to_record` gave."""
-        self.behind = {number: (plan_id, kwh) for number, plan_id, kwh in told["behind"]}
-        self.raised = {number: Raised(kw=kw, slot=slot) for number, kw, slot in told["raised"]}
+        self.behind = {number: (plan_id, kwh) for number, plan_id, kwh in stated["behind"]}
+        self.raised = {number: Raised(kw=kw, slot=slot) for number, kw, slot in stated["raised"]}

@@ -45,12 +45,12 @@ class GatewayConfig:
         """Whether a station may connect with this header of HTTP basic authentication."""
         scheme, _, encoded = (authorization or "").partition(" ")
         try:
-            told = base64.b64decode(encoded, validate=True) if scheme.lower() == "basic" else b""
+            stated = base64.b64decode(encoded, validate=True) if scheme.lower() == "basic" else b""
         except (binascii.Error, ValueError):
-            told = b""
+            stated = b""
         password = self.stations.get(station)
         wanted = f"{station}:{password}".encode()
-        return hmac.compare_digest(told, wanted) and password is not None
+        return hmac.compare_digest(stated, wanted) and password is not None
 
     def car_of(self, token: str | None, station: str, evse: int) -> str | None:
         """The battery of a token (the same in capitals, by OCPP), or of a place; None where nobody says."""
@@ -62,16 +62,16 @@ def load_config(path: Path) -> GatewayConfig:
     """Read gateway.toml; raises UsageError for one that is missing, open to others or cannot be right."""
     try:
         mode = path.stat().st_mode
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        answer = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error
     if mode & 0o077:
         raise UsageError(f"{path} holds passwords and can be read by others", hint=f"chmod 600 {path}")
-    if strange := sorted(told.keys() - {"stations", "cars", "margins"}):
+    if strange := sorted(answer.keys() - {"stations", "cars", "margins"}):
         raise UsageError(f"{path}: unknown {', '.join(strange)}", hint=_HINT)
-    stations, cars = (_texts(told.get(name, {}), name, path) for name in ("stations", "cars"))
+    stations, cars = (_texts(answer.get(name, {}), name, path) for name in ("stations", "cars"))
     if not stations:
         raise UsageError(f"{path} names no station", hint=_HINT)
     for name, password in stations.items():
@@ -79,7 +79,7 @@ def load_config(path: Path) -> GatewayConfig:
             raise UsageError(f"{path}: {name!r} is no id of a station", hint=_HINT)
         if len(password) < _LEAST:
             raise UsageError(f"{path}: the password of {name} has fewer than {_LEAST} characters")
-    margins = _margins(told.get("margins", {}), path)
+    margins = _margins(answer.get("margins", {}), path)
     return GatewayConfig(
         stations=stations, cars={key.upper(): car for key, car in cars.items()}, margins=margins
     )

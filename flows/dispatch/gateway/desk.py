@@ -41,11 +41,11 @@ class Desk:
         self._inbox, self.state = inbox, make_folder(state)
         self.alerts = Alerts(state / "alerts.jsonl", clock)
         self.plans = PlanFolder(
-            plans, state / "plans", lambda name, why: self.alerts.tell(Kind.PLAN_REFUSED, name, why)
+            plans, state / "plans", lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
         )
         self.signals = SignalFolder(
             plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
-            lambda name, why: self.alerts.tell(Kind.SIGNAL_REFUSED, name, why),
+            lambda name, why: self.alerts.report(Kind.SIGNAL_REFUSED, name, why),
         )  # fmt: skip
         self._signal_rows = SignalRows(state / "limits_told.json", inbox)
         self.book, self.rows = Book(), Rows()
@@ -83,7 +83,7 @@ class Desk:
         try:
             self._journal.append(record)
         except OSError as error:
-            self.alerts.tell(Kind.DISK, "", f"what stations tell cannot be kept: {error.strerror}")
+            self.alerts.report(Kind.DISK, "", f"what stations tell cannot be kept: {error.strerror}")
             raise
         came = self._apply(record)
         self._watch(station, action, came)
@@ -93,7 +93,7 @@ class Desk:
         try:
             self._journal.append(record)
         except OSError as error:  # it holds all the same, until the gateway ends
-            self.alerts.tell(Kind.DISK, "", f"who is held back cannot be kept: {error.strerror}")
+            self.alerts.report(Kind.DISK, "", f"who is held back cannot be kept: {error.strerror}")
 
     def _apply(self, record: Mapping[str, Any]) -> Came | None:
         came = self.book.apply(record)
@@ -120,7 +120,7 @@ class Desk:
                     self.book, self.rows = Book.of_record(record["book"]), Rows.of_record(record["rows"])
                     self.guard.take_record(record["guard"])
         except (KeyError, TypeError, ValueError) as error:
-            self.alerts.tell(
+            self.alerts.report(
                 Kind.DISK, "", f"a record of the journal cannot be used: {type(error).__name__}: {error}"
             )
 
@@ -154,18 +154,18 @@ class Desk:
         if battery is None:
             return {}
         car = self.plans.car(battery)
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "battery_id": battery, "session_id": self._session(station, evse, token, found, known),
             "charger_id": charger, "feeds": at is None or at.feeds_kw > 0,
             "efficiencies": None if car is None else [car.efficiency_charge, car.efficiency_discharge],
         }  # fmt: skip
         if found is not None:
             stay = found.stay
-            told |= {
+            fields |= {
                 "arrival": stay.first_slot.timestamp(), "departure": stay.departure.timestamp(),
                 "departure_soc": stay.departure_soc, "arrival_soc": stay.arrival_soc,
             }  # fmt: skip
-        return told
+        return fields
 
     def _session(
         self, station: str, evse: int, token: str | None, found: Found | None, known: Transaction | None
@@ -184,10 +184,10 @@ class Desk:
             return
         one, battery = came.transaction, came.transaction.car.get("battery_id")
         if came.skew_s:
-            told = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
-            self.alerts.tell(Kind.CLOCK_OFF, station, told, evse=one.evse)
+            text = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
+            self.alerts.report(Kind.CLOCK_OFF, station, text, evse=one.evse)
         if came.began and battery is None and one.token is not None:
-            self.alerts.tell(
+            self.alerts.report(
                 Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse
             )
         if one.number not in self._asked and (why := unforeseen(one)) is not None:
@@ -198,7 +198,7 @@ class Desk:
         due = one.car.get("departure")
         if came.ended and one.end is not None and due is not None and one.end < due - SLACK_S:
             left = f"left before {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"
-            self.alerts.tell(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
+            self.alerts.report(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
 
     def look_at_signals(self) -> bool:
@@ -208,7 +208,7 @@ class Desk:
             for one in limits:
                 known = self.plans.site(one.site_id) is not None
                 what = f"{one}{'' if known else '; no plan knows that site'}"
-                self.alerts.tell(kind, "", what, site_id=one.site_id, each=True)
+                self.alerts.report(kind, "", what, site_id=one.site_id, each=True)
                 self.ask(f"{kind}: {what}")
         if come or lifted:
             self.tell_limits()
@@ -217,17 +217,17 @@ class Desk:
     def tell_limits(self) -> None:
         """Have what the grid's signals come to in the inbox."""
         try:
-            self._signal_rows.tell(self.signals.limits, self.now_s(), self._id)
+            self._signal_rows.report(self.signals.limits, self.now_s(), self._id)
         except OSError as error:
-            self.alerts.tell(Kind.DISK, "", f"limits wait, the inbox cannot be written: {error.strerror}")
+            self.alerts.report(Kind.DISK, "", f"limits wait, the inbox cannot be written: {error.strerror}")
 
     def ask(self, why: str) -> None:
         """Ask whoever plans for a new plan."""
-        told = {"asked_utc": self.clock().isoformat(timespec="seconds"), "why": why}
+        fields = {"asked_utc": self.clock().isoformat(timespec="seconds"), "why": why}
         try:
-            write_whole(self.state / ASKED_FILE, json.dumps(told))
+            write_whole(self.state / ASKED_FILE, json.dumps(fields))
         except OSError as error:
-            self.alerts.tell(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
+            self.alerts.report(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
 
     def _answer(
         self, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
@@ -265,7 +265,7 @@ class Desk:
                 self._journal.append({"k": "flushed", "n": number})
                 del self._undelivered[number]
         except OSError as error:
-            self.alerts.tell(
+            self.alerts.report(
                 Kind.DISK, "", f"rows wait, the inbox or the journal cannot be written: {error.strerror}"
             )
 

@@ -19,7 +19,7 @@ class Follower:
 
     def __init__(self) -> None:
         self._off = 0
-        self._told = False
+        self._stated = False
 
     def judge(self, asked_kw: float, reading: Reading) -> tuple[Kind, str] | None:
         """What there is to tell of a reading, if anything; asked_kw: for SETTLES, at least, before it."""
@@ -27,10 +27,10 @@ class Follower:
             return None
         kind = _deviation(asked_kw, reading.power_kw, reading.soc)
         self._off = self._off + 1 if kind else 0
-        self._told = self._told and kind is not None
-        if kind is None or self._told or self._off < _IN_A_ROW:
+        self._stated = self._stated and kind is not None
+        if kind is None or self._stated or self._off < _IN_A_ROW:
             return None
-        self._told = True
+        self._stated = True
         since = datetime.fromtimestamp(reading.at, UTC) - SETTLES
         return (
             kind,

@@ -150,7 +150,7 @@ class Guard:
                 row["held_back"] += one.number in self.up.held or one.number in self.down.held
         return [found[site] for site in sorted(found)]
 
-    def told_of(self, number: int) -> dict[str, float | None]:
+    def stated_of(self, number: int) -> dict[str, float | None]:
         """How a stay is held back, and what it is behind its plan, for the status."""
         up, down = self.up.held.get(number), self.down.held.get(number)
         _, behind = self.catch_up.behind.get(number, (None, 0.0))
@@ -166,12 +166,12 @@ class Guard:
             "catch_up": self.catch_up.to_record(),
         }  # fmt: skip
 
-    def take_record(self, told: Mapping[str, Any]) -> None:
+    def take_record(self, stated: Mapping[str, Any]) -> None:
         """Be what `to_record` gave."""
-        self._looked = told["t"]
-        self.up.take_record(told["up"])
-        self.down.take_record(told["down"])
-        self.catch_up.take_record(told["catch_up"])
+        self._looked = stated["t"]
+        self.up.take_record(stated["up"])
+        self.down.take_record(stated["down"])
+        self.catch_up.take_record(stated["catch_up"])
 
     def _write(self) -> None:
         self.keep({"k": "guard", **self.to_record()})
@@ -239,8 +239,8 @@ class Guard:
 
     def _limits(self, site: str, at: float) -> tuple[float, float]:
         """What a site may draw and feed back: its own limits, and what the grid says."""
-        told, (drawn, fed) = self.plans.site(site), self.signalled(site, at)
-        own = (math.inf, math.inf) if told is None else (told.import_limit_kw, told.export_limit_kw)
+        stated, (drawn, fed) = self.plans.site(site), self.signalled(site, at)
+        own = (math.inf, math.inf) if stated is None else (stated.import_limit_kw, stated.export_limit_kw)
         return min(own[0], drawn), min(own[1], fed)
 
     def _decided(
@@ -275,18 +275,18 @@ class Guard:
                 f"may {does} {held.kw:.1f} of {asked:.1f} kW planned: site {site} would {does} "
                 f"{over[site]:.1f} kW too much{self._blamed(way)}"
             )
-            self._tell(Kind.CURTAILED, one, why)
+            self._report(Kind.CURTAILED, one, why)
         return True
 
     def _let_go(self, one: Transaction, held: Held, now: float) -> None:
         why = f"after {(now - held.since) / 60:.0f} min, {held.kwh:.2f} kWh behind its plan"
-        self._tell(Kind.LET_GO, one, why)
+        self._report(Kind.LET_GO, one, why)
         if held.kwh >= _TOLD_KWH:
             self.ask(f"{_named(one)} was held back {why}")
 
-    def _tell(self, kind: Kind, one: Transaction, why: str) -> None:
+    def _report(self, kind: Kind, one: Transaction, why: str) -> None:
         battery = one.car.get("battery_id")
-        self.alerts.tell(kind, one.station, why, evse=one.evse, battery_id=battery, each=True)
+        self.alerts.report(kind, one.station, why, evse=one.evse, battery_id=battery, each=True)
 
     def _blamed(self, way: Way) -> str:
         numbers = way.off.keys() | self.deaf
@@ -353,7 +353,7 @@ class Guard:
             if all(one.power_at >= since for one in own):
                 does, way = ("draws", self.up) if draws else ("feeds back", self.down)
                 why = f"{does} {abs(power):.1f} kW where {limit:.1f} kW are its limit{self._blamed(way)}"
-                if self.alerts.tell(Kind.SITE_ABOVE, "", why, site_id=site):
+                if self.alerts.report(Kind.SITE_ABOVE, "", why, site_id=site):
                     self.ask(f"site {site} {why}")
 
 

@@ -112,14 +112,14 @@ class Link:
             self._odd(f"{action}: {fault.message[:120]}")
             await self._fail(number, "FormatViolation", fault.message[:200])
             return
-        told = await self._handle(action, payload)
-        if told is None:
+        stated = await self._handle(action, payload)
+        if stated is None:
             empty = _schema(_RESULT, action, self._version)
             if empty is None or not empty.is_valid({}):
                 await self._fail(number, "NotSupported", f"{action} is not served")
                 return
-            told = {}
-        text = _text([_RESULT, number, told])
+            stated = {}
+        text = _text([_RESULT, number, stated])
         self._answered[number] = (action, text)
         while len(self._answered) > _REMEMBERED:
             self._answered.popitem(last=False)

@@ -73,13 +73,13 @@ class Quarters:
         }
 
     @classmethod
-    def of_record(cls, told: dict[str, Any]) -> Quarters:
+    def of_record(cls, stated: dict[str, Any]) -> Quarters:
         """What `to_record` gave."""
         found = cls()
         found.energies = {
-            name: {at: [drawn, fed] for at, drawn, fed in own} for name, own in told["energies"].items()
+            name: {at: [drawn, fed] for at, drawn, fed in own} for name, own in stated["energies"].items()
         }
-        found.changed = {(name, at) for name, at in told["changed"]}
+        found.changed = {(name, at) for name, at in stated["changed"]}
         return found
 
     def _add(self, battery: str, begin: float, counted: tuple[float, float]) -> None:

@@ -10,17 +10,17 @@ from flows.dispatch.gateway.readings import seconds
 _BACK = ("AC_BPT", "AC_BPT_DER", "DC_BPT", "DC_ACDP_BPT")
 
 
-def needs_of(told: Mapping[str, Any]) -> dict[str, Any]:
+def needs_of(stated: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was told of departure (s since 1970), kwh (asked for), soc, target_soc, full_soc, capacity,
     feeds (whether it may feed back), charge_kw, discharge_kw (what it can) and the band of energy in kWh that
     it lends to the grid (v2x_least_kwh, v2x_most_kwh: above what it holds, may be negative).
     """
-    ac, dc, v2x = (told.get(f"{name}ChargingParameters") or {} for name in ("ac", "dc", "v2x"))
-    modes = [told["requestedEnergyTransfer"], *(told.get("availableEnergyTransfer") or [])]
+    ac, dc, v2x = (stated.get(f"{name}ChargingParameters") or {} for name in ("ac", "dc", "v2x"))
+    modes = [stated["requestedEnergyTransfer"], *(stated.get("availableEnergyTransfer") or [])]
     kwh = _first(_scaled(v2x.get("evTargetEnergyRequest")), _scaled(ac.get("energyAmount")),
                  _scaled(dc.get("energyAmount")))  # fmt: skip
     found = {
-        "departure": seconds(told.get("departureTime")),
+        "departure": seconds(stated.get("departureTime")),
         "kwh": kwh,
         "soc": _share(dc.get("stateOfCharge")),
         "target_soc": _share(v2x.get("targetSoC")),
@@ -35,9 +35,9 @@ def needs_of(told: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, "feeds": any(mode in _BACK for mode in modes)}
 
 
-def _summed(told: Mapping[str, Any], name: str) -> float | None:
+def _summed(stated: Mapping[str, Any], name: str) -> float | None:
     """A power of all phases: of the first alone it is that of all."""
-    values = [_scaled(told.get(f"{name}{phase}")) for phase in ("", "_L2", "_L3")]
+    values = [_scaled(stated.get(f"{name}{phase}")) for phase in ("", "_L2", "_L3")]
     known = [one for one in values if one is not None]
     return sum(known) if known else None
 

@@ -77,12 +77,12 @@ class Rows:
             [battery, _utc(begin), _number(drawn), _number(fed)]
             for battery, begin, drawn, fed in self.quarters.rows()
         ]
-        told = {
+        fields = {
             f"sessions__csv__{name}.csv": (SESSIONS, sessions),
             f"metering__csv__{name}.csv": (METERING, metering),
             f"soc_power__csv__{name}.csv": (SOC_POWER, self.samples),
         }
-        files = {file: _csv(header, rows) for file, (header, rows) in told.items() if rows}
+        files = {file: _csv(header, rows) for file, (header, rows) in fields.items() if rows}
         self.changed, self.samples = set(), []
         return files
 
@@ -94,12 +94,12 @@ class Rows:
         }  # fmt: skip
 
     @classmethod
-    def of_record(cls, told: Mapping[str, Any]) -> Rows:
+    def of_record(cls, stated: Mapping[str, Any]) -> Rows:
         """What `to_record` gave."""
         rows = cls()
-        rows.quarters = Quarters.of_record(told["quarters"])
-        rows.changed, rows.samples = set(told["changed"]), list(told["samples"])
-        rows.last_sample = dict(told["last_sample"])
+        rows.quarters = Quarters.of_record(stated["quarters"])
+        rows.changed, rows.samples = set(stated["changed"]), list(stated["samples"])
+        rows.last_sample = dict(stated["last_sample"])
         return rows
 
 

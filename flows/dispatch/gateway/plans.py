@@ -96,20 +96,20 @@ class PlanFolder:
 
     def site(self, site_id: str) -> PlanSite | None:
         """A site, by the newest plan that knows it."""
-        told = self._indexed().sites.get(site_id)
-        return told[0][1] if told else None
+        stated = self._indexed().sites.get(site_id)
+        return stated[0][1] if stated else None
 
     def base_kw(self, site_id: str, moment: datetime) -> float:
         """What is expected to be drawn at a site besides cars: by the newest plan that spans the moment.
 
         Where none does, the most that the newest expects at any time; 0 where nothing is known.
         """
-        told = self._indexed().sites.get(site_id, [])
-        for plan, one in told:
+        stated = self._indexed().sites.get(site_id, [])
+        for plan, one in stated:
             place = (moment - plan.first_slot) // QUARTER
             if 0 <= place < len(one.base_kw):
                 return one.base_kw[place]
-        return max((kw for _, one in told[:1] for kw in one.base_kw), default=0.0)
+        return max((kw for _, one in stated[:1] for kw in one.base_kw), default=0.0)
 
     def car(self, battery_id: str) -> PlanCar | None:
         """A car, by the newest plan that knows it."""

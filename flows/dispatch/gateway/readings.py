@@ -61,16 +61,16 @@ def readings_of(groups: Iterable[Mapping[str, Any]]) -> list[Reading]:
                 phases[measurand] = phases.get(measurand, 0.0) + value
         for measurand, value in phases.items():
             totals.setdefault(measurand, value)
-    return [_reading(at, told) for at, told in sorted(found.items()) if told]
+    return [_reading(at, stated) for at, stated in sorted(found.items()) if stated]
 
 
-def _reading(at: float, told: Mapping[str, float]) -> Reading:
-    power = told.get(_IN, 0.0) - told.get(_OUT, 0.0) if _IN in told or _OUT in told else None
-    soc = told.get(_SOC)
+def _reading(at: float, stated: Mapping[str, float]) -> Reading:
+    power = stated.get(_IN, 0.0) - stated.get(_OUT, 0.0) if _IN in stated or _OUT in stated else None
+    soc = stated.get(_SOC)
     # Stations send a charge of 0 until the car has told one, and after it has left.
     return Reading(
-        at=at, soc=soc if soc and soc <= 1.0 else None, power_kw=power, drawn_kwh=told.get(_DRAWN),
-        fed_kwh=told.get(_FED),
+        at=at, soc=soc if soc and soc <= 1.0 else None, power_kw=power, drawn_kwh=stated.get(_DRAWN),
+        fed_kwh=stated.get(_FED),
     )  # fmt: skip
 
 

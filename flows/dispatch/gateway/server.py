@@ -78,7 +78,7 @@ class Gateway:
             return None
         known = name if name in self.desk.config.stations else ""
         what = f"{known} came with a wrong password" if known else "a station came that is not on the list"
-        self.desk.alerts.tell(Kind.REFUSED_CONNECTION, known, what)
+        self.desk.alerts.report(Kind.REFUSED_CONNECTION, known, what)
         refused = http.HTTPStatus.UNAUTHORIZED
         return Response(refused.value, refused.phrase, Headers(_REFUSED), b"")
 
@@ -108,7 +108,7 @@ class Gateway:
             except ConnectionClosed:
                 return
             except Exception as error:  # one station costs no other, nor itself for ever
-                self.desk.alerts.tell(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
+                self.desk.alerts.report(Kind.NO_PROFILE, mine.name, f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_AFTER_FAULT_S)
 
     def _handler(self, name: str, version: Version) -> Any:
@@ -123,7 +123,7 @@ class Gateway:
         return handle
 
     def _odd(self, name: str) -> Any:
-        return lambda what: self.desk.alerts.tell(Kind.ODD_FRAME, name, what)
+        return lambda what: self.desk.alerts.report(Kind.ODD_FRAME, name, what)
 
     async def _watch(self) -> None:
         """Keep the limits of sites: after each message that may change something, and every second."""
@@ -138,7 +138,7 @@ class Gateway:
                     if (mine := self.stations.get(name)) is not None:
                         mine.changed.set()
             except Exception as error:  # what cannot be reckoned with now may be at the next look
-                self.desk.alerts.tell(Kind.NO_LOOK, "", f"{type(error).__name__}: {error}")
+                self.desk.alerts.report(Kind.NO_LOOK, "", f"{type(error).__name__}: {error}")
             await asyncio.sleep(max(_LEAST_LOOK_S, 4.0 * (time.monotonic() - began)))
 
     async def _tick(self) -> None:

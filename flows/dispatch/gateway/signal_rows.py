@@ -31,12 +31,12 @@ class SignalRows:
 
     def __init__(self, file: Path, inbox: Path) -> None:
         self._file, self._inbox = file, inbox
-        self._number, self._told = _read(file)
+        self._number, self._stated = _read(file)
 
-    def tell(self, limits: Iterable[SiteLimit], now: float, gateway: str) -> None:
+    def report(self, limits: Iterable[SiteLimit], now: float, gateway: str) -> None:
         """Put what is new into the inbox; raises OSError."""
         wanted = _quarters(limits, now)
-        recent = {key: pair for key, pair in self._told.items() if key[1] >= now - now % _QUARTER_S}
+        recent = {key: pair for key, pair in self._stated.items() if key[1] >= now - now % _QUARTER_S}
         changed = {key: pair for key, pair in wanted.items() if recent.get(key) != pair}
         changed |= {key: (None, None) for key, pair in recent.items() if key not in wanted and _limits(pair)}
         if not changed:
@@ -47,7 +47,7 @@ class SignalRows:
         kept = {**recent, **changed}
         rows = [[site, begin, *pair] for (site, begin), pair in sorted(kept.items())]
         write_whole(self._file, json.dumps({"number": number, "told": rows}))
-        self._number, self._told = number, kept
+        self._number, self._stated = number, kept
 
 
 def _limits(pair: tuple[float | None, float | None]) -> bool:
@@ -82,8 +82,8 @@ def _csv(rows: Told) -> bytes:
 def _read(file: Path) -> tuple[int, Told]:
     """How often, and what, was told; nothing where there is no such file, or none that can be read."""
     try:
-        told = json.loads(file.read_bytes())
-        return int(told["number"]), {(str(site), float(at)): (a, b) for site, at, a, b in told["told"]}
+        answer = json.loads(file.read_bytes())
+        return int(answer["number"]), {(str(site), float(at)): (a, b) for site, at, a, b in answer["told"]}
     except (OSError, ValueError, KeyError, TypeError):
         return 0, {}
 

@@ -40,23 +40,25 @@ class SiteLimit:
     export_kw: float = math.inf
 
     def __str__(self) -> str:
-        told = [
+        messages = [
             f"{does} {kw:g} kW" for does, kw in (("draw", self.import_kw), ("feed back", self.export_kw))
             if kw < math.inf
         ]  # fmt: skip
         until = "until it is lifted" if self.end >= _FOR_EVER else f"to {self.end:%Y-%m-%d %H:%M} UTC"
-        return f"site {self.site_id} may {' and '.join(told)} from {self.begin:%Y-%m-%d %H:%M} UTC {until}"
+        return (
+            f"site {self.site_id} may {' and '.join(messages)} from {self.begin:%Y-%m-%d %H:%M} UTC {until}"
+        )
 
 
 def limits_of(data: bytes) -> tuple[tuple[SiteLimit, ...], tuple[str, ...]]:
     """Read a file: its limits, and what in it is not acted on; raises SignalError where that is all of it."""
     try:
-        told = json.loads(data)
+        answer = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise SignalError("is no JSON") from error
     found: list[SiteLimit] = []
     notes: list[str] = []
-    for number, one in enumerate(told if isinstance(told, list) else [told], start=1):
+    for number, one in enumerate(answer if isinstance(answer, list) else [answer], start=1):
         try:
             if not isinstance(one, dict):
                 raise SignalError("is no object")
@@ -68,28 +70,30 @@ def limits_of(data: bytes) -> tuple[tuple[SiteLimit, ...], tuple[str, ...]]:
     return tuple(found), tuple(notes)
 
 
-def _own(told: Mapping[str, Any]) -> SiteLimit:
-    if strange := sorted(told.keys() - _OWN):
+def _own(stated: Mapping[str, Any]) -> SiteLimit:
+    if strange := sorted(stated.keys() - _OWN):
         raise SignalError(f"has {', '.join(strange)}, which is not known")
     powers = {
-        name: _kw(told[name], name) for name in ("import_kw", "export_kw") if told.get(name) is not None
+        name: _kw(stated[name], name) for name in ("import_kw", "export_kw") if stated.get(name) is not None
     }
     if not powers:
         raise SignalError("says neither import_kw nor export_kw")
-    return _limit(told.get("site_id"), _time(told.get("from"), "from"), _time(told.get("to"), "to"), powers)
+    return _limit(
+        stated.get("site_id"), _time(stated.get("from"), "from"), _time(stated.get("to"), "to"), powers
+    )
 
 
-def _event(told: Mapping[str, Any], notes: list[str]) -> list[SiteLimit]:
+def _event(stated: Mapping[str, Any], notes: list[str]) -> list[SiteLimit]:
     """The limits of an event: of each interval, for each site that its targets name."""
-    sites = list(_targets(told.get("targets")))
+    sites = list(_targets(stated.get("targets")))
     if not sites:
         raise SignalError("names no site among its targets")
     units = {
         one.get("payloadType"): one.get("units")
-        for one in told.get("payloadDescriptors") or () if isinstance(one, dict)
+        for one in stated.get("payloadDescriptors") or () if isinstance(one, dict)
     }  # fmt: skip
     found: list[SiteLimit] = []
-    for begin, end, payloads in _intervals(told):
+    for begin, end, payloads in _intervals(stated):
         powers: dict[str, float] = {}
         for one in payloads:
             kind, values = one.get("type"), one.get("values")
@@ -106,13 +110,13 @@ def _event(told: Mapping[str, Any], notes: list[str]) -> list[SiteLimit]:
     return found
 
 
-def _intervals(told: Mapping[str, Any]) -> Iterator[tuple[datetime, datetime, list[dict[str, Any]]]]:
+def _intervals(stated: Mapping[str, Any]) -> Iterator[tuple[datetime, datetime, list[dict[str, Any]]]]:
     """Begin, end and payloads of each interval: one after another from the event's start, or at its own."""
-    general = told.get("intervalPeriod") or {}
-    at = _start(general, told) if general.get("start") else None
-    for one in told.get("intervals") or ():
+    general = stated.get("intervalPeriod") or {}
+    at = _start(general, stated) if general.get("start") else None
+    for one in stated.get("intervals") or ():
         own = one.get("intervalPeriod") or {} if isinstance(one, dict) else {}
-        begin = _start(own, told) if own.get("start") else at
+        begin = _start(own, stated) if own.get("start") else at
         if begin is None:
             raise SignalError("an interval has no start, nor has its event")
         end = _after(begin, own.get("duration") or general.get("duration"))
@@ -123,10 +127,10 @@ def _intervals(told: Mapping[str, Any]) -> Iterator[tuple[datetime, datetime, li
         at = end
 
 
-def _start(period: Mapping[str, Any], told: Mapping[str, Any]) -> datetime:
+def _start(period: Mapping[str, Any], stated: Mapping[str, Any]) -> datetime:
     """When a period begins; the year 1 is at once, which is when the event was made."""
     text = str(period["start"])
-    return _time(told.get("createdDateTime") if text.startswith("0001-") else text, "start")
+    return _time(stated.get("createdDateTime") if text.startswith("0001-") else text, "start")
 
 
 def _after(begin: datetime, duration: object) -> datetime:
@@ -142,8 +146,8 @@ def _after(begin: datetime, duration: object) -> datetime:
         return _FOR_EVER
 
 
-def _targets(told: object) -> Iterator[str]:
-    for one in told if isinstance(told, list) else ():
+def _targets(stated: object) -> Iterator[str]:
+    for one in stated if isinstance(stated, list) else ():
         if isinstance(one, str):
             yield one
         elif isinstance(one, dict) and isinstance(one.get("values"), list):

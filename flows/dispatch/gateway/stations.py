@@ -74,7 +74,7 @@ class Connected:
         if action == "StatusNotification" and status == "Faulted":
             evse = int(payload.get("evseId") or payload.get("connectorId") or 0)
             code = payload.get("errorCode") or "no reason is told"
-            if self._desk.alerts.tell(Kind.FAULT, self.name, f"is faulted: {code}", evse=evse):
+            if self._desk.alerts.report(Kind.FAULT, self.name, f"is faulted: {code}", evse=evse):
                 self._desk.ask(f"{self.name} is faulted")
         if came is None or came.again:
             return
@@ -101,7 +101,7 @@ class Connected:
             return
         kind, problem = found
         battery = one.car.get("battery_id")
-        self._desk.alerts.tell(kind, self.name, problem, evse=one.evse, battery_id=battery)
+        self._desk.alerts.report(kind, self.name, problem, evse=one.evse, battery_id=battery)
         self._desk.ask(f"{battery or 'a car'} at {self.name}: {kind}")
 
     def _asked_kw(self, one: Transaction, has: Wanted | None, at: float) -> float | None:
@@ -164,11 +164,11 @@ class Connected:
             return none, None  # it is about to leave
         if stay is None:
             why = "no plan has a stay of it: it charges by its fallback"
-            self._desk.alerts.tell(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
+            self._desk.alerts.report(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
             return none, None
         if stay.stay.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
             kind = Kind.REFUSES_TO_DISCHARGE
-            if self._desk.alerts.tell(
+            if self._desk.alerts.report(
                 kind, self.name, reason, evse=one.evse, battery_id=stay.stay.battery_id
             ):
                 self._desk.ask(f"{stay.stay.battery_id} at {self.name}: {reason}")
@@ -190,7 +190,7 @@ class Connected:
                 del self._made[next(iter(self._made))]
         made: Made | str = self._made[key]
         if isinstance(made, str):
-            self._desk.alerts.tell(Kind.NO_PROFILE, self.name, made, evse=evse, battery_id=battery)
+            self._desk.alerts.report(Kind.NO_PROFILE, self.name, made, evse=evse, battery_id=battery)
             return None
         return made
 
@@ -203,7 +203,7 @@ class Connected:
         except TimeoutError:
             why = "does not answer: its profile is sent again"
             self._heard(key, wanted, taken=False)
-            if self._desk.alerts.tell(Kind.SILENT, self.name, why, evse=wanted.evse):
+            if self._desk.alerts.report(Kind.SILENT, self.name, why, evse=wanted.evse):
                 self._desk.ask(f"{self.name} does not answer")
             asyncio.get_running_loop().call_later(_AGAIN_S, self.changed.set)
             return
@@ -216,7 +216,7 @@ class Connected:
         self.refused[key] = wanted
         one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         battery = None if one is None else one.car.get("battery_id")
-        self._desk.alerts.tell(
+        self._desk.alerts.report(
             Kind.PROFILE_REJECTED, self.name, f"{status}: {why}", evse=wanted.evse, battery_id=battery
         )
         self._desk.ask(f"{self.name} refused a profile")
@@ -239,7 +239,7 @@ class Connected:
         try:
             if self.version == "1.6":
                 answer = await self._link.call("GetConfiguration", {"key": _KEYS})
-                told = {
+                stated = {
                     str(one.get("key")): str(one.get("value", ""))
                     for one in answer.get("configurationKey", ())
                 }
@@ -248,7 +248,7 @@ class Connected:
                     {"component": {"name": part}, "variable": {"name": name}} for part, name in _VARIABLES
                 ]
                 answer = await self._link.call("GetVariables", {"getVariableData": data})
-                told = {
+                stated = {
                     str(one["variable"]["name"]): str(one.get("attributeValue", ""))
                     for one in answer.get("getVariableResult", ())
                     if one.get("attributeStatus") == "Accepted"
@@ -256,20 +256,26 @@ class Connected:
         except (RefusedError, KeyError, TypeError, AttributeError):
             return
         except TimeoutError:
-            self._desk.alerts.tell(Kind.SILENT, self.name, "does not say what it takes: the usual is assumed")
+            self._desk.alerts.report(
+                Kind.SILENT, self.name, "does not say what it takes: the usual is assumed"
+            )
             return
-        self.station = station_of(self.version, told)
+        self.station = station_of(self.version, stated)
 
 
-def station_of(version: Version, told: Mapping[str, str]) -> Station:
+def station_of(version: Version, stated: Mapping[str, str]) -> Station:
     """What a station takes by what it says of itself (configuration keys of 1.6, variables of 2.x)."""
-    words = {name: [word.strip() for word in text.split(",") if word.strip()] for name, text in told.items()}
+    words = {
+        name: [word.strip() for word in text.split(",") if word.strip()] for name, text in stated.items()
+    }
     units = words.get("ChargingScheduleAllowedChargingRateUnit") or words.get("RateUnit") or []
     modes = words.get("SupportedOperationModes")
     return Station(
         version=version,
-        most_periods=_number(told.get("ChargingScheduleMaxPeriods") or told.get("PeriodsPerSchedule"), 1),
-        most_stack_level=_number(told.get("ChargeProfileMaxStackLevel") or told.get("ProfileStackLevel"), 0),
+        most_periods=_number(stated.get("ChargingScheduleMaxPeriods") or stated.get("PeriodsPerSchedule"), 1),
+        most_stack_level=_number(
+            stated.get("ChargeProfileMaxStackLevel") or stated.get("ProfileStackLevel"), 0
+        ),
         units=frozenset(_UNITS[one] for one in units if one in _UNITS) or None,
         modes=frozenset(modes) if modes else None,
     )

@@ -45,33 +45,33 @@ def status_of(desk: Desk, stations: Mapping[str, Connected]) -> dict[str, Any]:
 def read_status(folder: Path) -> dict[str, Any] | None:
     """What `write_status` wrote last; None where no gateway has."""
     try:
-        told: dict[str, Any] = json.loads((folder / FILE_NAME).read_bytes())
+        answer: dict[str, Any] = json.loads((folder / FILE_NAME).read_bytes())
     except (OSError, ValueError):
         return None
-    return told
+    return answer
 
 
 def _station(desk: Desk, name: str, mine: Connected | None, now: datetime) -> dict[str, Any]:
-    told: dict[str, Any] = {"station": name, "connected": mine is not None}
+    fields: dict[str, Any] = {"station": name, "connected": mine is not None}
     if mine is not None:
-        told |= {
+        fields |= {
             "ocpp": mine.version, "since_utc": _text(mine.since), "most_periods": mine.station.most_periods,
             "profiles": len(mine.has), "refused": len(mine.refused), "sent": mine.sent,
         }  # fmt: skip
-    told["stays"] = [
+    fields["stays"] = [
         {
             "evse": one.evse, "transaction": one.tx, "battery_id": one.car.get("battery_id"),
             "session_id": one.car.get("session_id"),
             "since_utc": _text(datetime.fromtimestamp(one.start, UTC)),
             "plan_id": None if has is None else has.plan_id,
             "asked_kw": None if has is None else has.asks(now), "metered_kw": one.power_kw,
-            "soc": one.soc_last, **desk.guard.told_of(one.number),
+            "soc": one.soc_last, **desk.guard.stated_of(one.number),
         }
         for one in desk.book.running
         if one.station == name
         for has in [None if mine is None else mine.has.get((one.evse, str(one.number)))]
     ]  # fmt: skip
-    return told
+    return fields
 
 
 def _text(moment: datetime) -> str:

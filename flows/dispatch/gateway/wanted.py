@@ -52,8 +52,8 @@ class Wanted:
     @property
     def profile(self) -> Mapping[str, Any]:
         """The profile in it, of whichever version."""
-        told: Mapping[str, Any] = self.request.get("chargingProfile") or self.request["csChargingProfiles"]
-        return told
+        stated: Mapping[str, Any] = self.request.get("chargingProfile") or self.request["csChargingProfiles"]
+        return stated
 
     def steps(self, after: datetime) -> list[tuple[datetime, Mapping[str, Any]]]:
         """From when on, UTC, it says what, as far as that lies after a moment."""
@@ -73,11 +73,11 @@ class Wanted:
             for (begin, what), end in zip(steps, ends, strict=True)
             if end is None or end > after
         ]
-        told: list[tuple[datetime, Mapping[str, Any]]] = []
+        noted: list[tuple[datetime, Mapping[str, Any]]] = []
         for begin, what in left:
-            if not told or told[-1][1] != what:
-                told.append((begin, what))
-        return told
+            if not noted or noted[-1][1] != what:
+                noted.append((begin, what))
+        return noted
 
     def asks(self, now: datetime) -> float | None:
         """The power that it asks for at a moment, kW; None before it begins, or where it is over."""

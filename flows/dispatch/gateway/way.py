@@ -70,13 +70,13 @@ class Way:
                 return False
             del self.held[number]
             return True
-        told = _told_kw(given_kw)
+        stated = _told_kw(given_kw)
         if before is None:
-            self.held[number] = Held(kw=told, since=now, changed=now)
+            self.held[number] = Held(kw=stated, since=now, changed=now)
             return True
-        looser = told >= before.kw + _LOOSER_KW and now - before.changed >= _HOLD_S
-        if told < before.kw or looser:
-            before.kw, before.changed = told, now
+        looser = stated >= before.kw + _LOOSER_KW and now - before.changed >= _HOLD_S
+        if stated < before.kw or looser:
+            before.kw, before.changed = stated, now
             return True
         return False
 
@@ -92,10 +92,10 @@ class Way:
             "held": {str(number): asdict(one) for number, one in self.held.items()},
         }
 
-    def take_record(self, told: Mapping[str, Any]) -> None:
+    def take_record(self, stated: Mapping[str, Any]) -> None:
         """Be what `to_record` gave."""
-        self.off = {int(number): float(kw) for number, kw in told["off"].items()}
-        self.held = {int(number): Held(**one) for number, one in told["held"].items()}
+        self.off = {int(number): float(kw) for number, kw in stated["off"].items()}
+        self.held = {int(number): Held(**one) for number, one in stated["held"].items()}
 
 
 def _told_kw(kw: float) -> float:

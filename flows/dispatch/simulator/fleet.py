@@ -71,10 +71,10 @@ def what_came(stations: Sequence[SimulatedStation]) -> list[dict[str, Any]]:
     return rows
 
 
-def faults_of(told: Sequence[str]) -> dict[str, frozenset[Fault]]:
+def faults_of(stated: Sequence[str]) -> dict[str, frozenset[Fault]]:
     """Return station → faults of words STATION=FAULT; raises ValueError for what is none."""
     found: dict[str, frozenset[Fault]] = {}
-    for word in told:
+    for word in stated:
         station, _, fault = word.rpartition("=")
         if not station:
             raise ValueError(f"{word!r} is not STATION=FAULT")

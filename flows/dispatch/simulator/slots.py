@@ -15,16 +15,16 @@ class Profiles:
     def __init__(self) -> None:
         self.held: dict[int, Profile] = {}
 
-    def put(self, told: Profile) -> None:
+    def put(self, stated: Profile) -> None:
         """Take a profile: it replaces one of its id, and one of its purpose and level."""
-        number = int(told["id"] if "id" in told else told["charging_profile_id"])
-        place = (told["charging_profile_purpose"], told["stack_level"], str(told.get("transaction_id")))
+        number = int(stated["id"] if "id" in stated else stated["charging_profile_id"])
+        place = (stated["charging_profile_purpose"], stated["stack_level"], str(stated.get("transaction_id")))
         self.held = {
             key: one
             for key, one in self.held.items()
             if (one["charging_profile_purpose"], one["stack_level"], str(one.get("transaction_id"))) != place
         }
-        self.held[number] = told
+        self.held[number] = stated
 
     def end(self, transaction: str) -> None:
         """Drop what was for a transaction that is over."""

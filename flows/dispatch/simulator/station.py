@@ -64,7 +64,7 @@ class StationClock:
         """The moment, as if it were right."""
         return self._base + timedelta(seconds=(time.monotonic() - self._since) * self._speed)
 
-    def told(self) -> str:
+    def stated(self) -> str:
         """The moment, as the station believes it."""
         return text(self.true + self._off)
 
@@ -165,7 +165,7 @@ class SimulatedStation:
         finally:
             listening.cancel()
 
-    async def _tell(self, message: Any) -> Any:
+    async def _report(self, message: Any) -> Any:
         """Send a message until it is answered, as stations do."""
         while True:
             await self.connected.wait()
@@ -195,18 +195,18 @@ class SimulatedStation:
         if not self._words.old:
             self.transaction = transaction
         self.plugged_in_at = time.monotonic()
-        began = await self._tell(
+        began = await self._report(
             self._words.started(
-                evse, car.battery_id, self.clock.told(), self._metered(0.0, car.soc), transaction
+                evse, car.battery_id, self.clock.stated(), self._metered(0.0, car.soc), transaction
             )
         )
         if self._words.old:
             transaction = str(began.transaction_id)
         self.transaction = transaction
         if Fault.BROKEN in self.setup.faults:
-            await self._tell(self._words.status(evse, "Faulted", self.clock.told()))
+            await self._report(self._words.status(evse, "Faulted", self.clock.stated()))
         if self.setup.version == "2.1":
-            await self._tell(self._words.needs(evse, text(visit.departure), _needs(visit)))
+            await self._report(self._words.needs(evse, text(visit.departure), _needs(visit)))
         before, telling = self.clock.true, None
         meter, step = (timedelta(seconds=one) for one in (self.setup.meter_s, _STEP_S))
         due = before + meter
@@ -222,16 +222,16 @@ class SimulatedStation:
             unanswered = telling is not None and not telling.done()
             if now < visit.departure and self.connected.is_set() and not unanswered:
                 message = self._words.updated(
-                    evse, number, self.clock.told(), self._metered(power, car.soc), transaction
+                    evse, number, self.clock.stated(), self._metered(power, car.soc), transaction
                 )
-                telling = asyncio.create_task(self._tell(message))
+                telling = asyncio.create_task(self._report(message))
                 await self._answered_or_lost(telling)
         late = not self.connected.is_set()
         if telling is not None:
             await telling
-        await self._tell(
+        await self._report(
             self._words.ended(
-                evse, number + 1, self.clock.told(), self._metered(0.0, car.soc), transaction, late
+                evse, number + 1, self.clock.stated(), self._metered(0.0, car.soc), transaction, late
             )
         )
         self.profiles.end(transaction)
@@ -254,7 +254,7 @@ class SimulatedStation:
 
     def _metered(self, power: float, soc: float) -> list[Any]:
         return self._words.metered(
-            self.clock.told(), power_kw=power, drawn_kwh=self.drawn_kwh, fed_kwh=self.fed_kwh, soc=soc
+            self.clock.stated(), power_kw=power, drawn_kwh=self.drawn_kwh, fed_kwh=self.fed_kwh, soc=soc
         )
 
     async def take_profile(self, evse: int, profile: Mapping[str, Any]) -> str:
@@ -289,7 +289,7 @@ def _point_class(version: Version) -> Any:
     """The `ocpp` package's charge point of a version, with what a central system may ask of it."""
     package = importlib.import_module(_MODULES[version])
     result = package.call_result
-    told = {"PeriodsPerSchedule": str(_PERIODS), "ProfileStackLevel": "9", "RateUnit": "W,A"}
+    fields = {"PeriodsPerSchedule": str(_PERIODS), "ProfileStackLevel": "9", "RateUnit": "W,A"}
 
     class Point(package.ChargePoint):  # type: ignore[misc, name-defined]
         def __init__(self, owner: SimulatedStation, socket: Any) -> None:
@@ -309,7 +309,7 @@ def _point_class(version: Version) -> Any:
         @on("GetVariables")  # type: ignore[untyped-decorator]
         def on_get_variables(self, get_variable_data: list[Any], **_: Any) -> Any:
             return result.GetVariables(
-                get_variable_result=[_variable(one, told) for one in get_variable_data]
+                get_variable_result=[_variable(one, fields) for one in get_variable_data]
             )
 
         @on("GetConfiguration")  # type: ignore[untyped-decorator]
@@ -321,8 +321,8 @@ def _point_class(version: Version) -> Any:
     return Point
 
 
-def _variable(asked: Mapping[str, Any], told: Mapping[str, str]) -> dict[str, Any]:
-    value = told.get(asked["variable"]["name"])
+def _variable(asked: Mapping[str, Any], stated: Mapping[str, str]) -> dict[str, Any]:
+    value = stated.get(asked["variable"]["name"])
     known = {} if value is None else {"attributeValue": value}
     return {
         "component": asked["component"], "variable": asked["variable"], **known,

@@ -91,13 +91,13 @@ class Words:
 
     def metered(self, at: str, *, power_kw: float, drawn_kwh: float, fed_kwh: float, soc: float) -> list[Any]:
         """A meter's values at a moment."""
-        told = {
+        fields = {
             "Power.Active.Import": (max(power_kw, 0.0) * 1e3, "W"),
             "Power.Active.Export": (max(-power_kw, 0.0) * 1e3, "W"),
             "Energy.Active.Import.Register": (drawn_kwh * 1e3, "Wh"),
             "Energy.Active.Export.Register": (fed_kwh * 1e3, "Wh"), "SoC": (soc * 100.0, "Percent"),
         }  # fmt: skip
-        samples = [self._sample(name, round(value, 3), unit) for name, (value, unit) in told.items()]
+        samples = [self._sample(name, round(value, 3), unit) for name, (value, unit) in fields.items()]
         return [{"timestamp": at, "sampledValue": samples}]
 
     def _sample(self, measurand: str, value: float, unit: str) -> dict[str, Any]:

@@ -38,14 +38,14 @@ def energy_curves(
     buy: FloatArray,
     sell: FloatArray,
     expected: int,
-    told: Told,
+    progress: Told,
     *,
     time_limit_seconds: float,
 ) -> Curves:
     """What is drawn net in each of some slots at several prices of it.
 
     buy, sell: what a kWh costs and earns at the plug by price and slot of the day, [prices, T], rising in
-    price; expected: which of the prices the problem itself has. told: how many re-solves are done, of how
+    price; expected: which of the prices the problem itself has. progress: how many re-solves are done, of how
     many. Raises ProblemError where prices do not rise, and the errors of `plan_day`.
     """
     for name, prices in (("buy", buy), ("sell", sell)):
@@ -63,7 +63,7 @@ def energy_curves(
                     _at(problem, slot, buy[level, slot], sell[level, slot]), time_limit_seconds
                 )[slot]
             done += 1
-            told(done, total)
+            progress(done, total)
     return falling(found)
 
 

@@ -118,12 +118,12 @@ def _gate(product: Product) -> tuple[int, dt.time]:
 
 
 def _reserve(table: Table) -> Reserve:
-    told = _told(table)
+    stated = _stated(table)
     hours = int(table.number("block_hours", least="1", most="24"))
     if 24 % hours:
         raise table.error("block_hours", "must divide a day")
     found = Reserve(
-        **told,
+        **stated,
         direction=cast("Direction", table.one_of("direction", DIRECTIONS)),
         first_hour=int(table.number("first_hour", least="0", most="23")),
         block_hours=hours,
@@ -140,12 +140,12 @@ def _reserve(table: Table) -> Reserve:
 
 
 def _energy(table: Table) -> Energy:
-    found = Energy(**_told(table))
+    found = Energy(**_stated(table))
     table.refuse_rest()
     return found
 
 
-def _told(table: Table) -> dict[str, Any]:
+def _stated(table: Table) -> dict[str, Any]:
     clock, gate = table.text("clock"), table.text("gate")
     try:
         ZoneInfo(clock)

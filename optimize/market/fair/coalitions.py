@@ -70,8 +70,8 @@ class Coalitions:
         self._value[coalition] = max(0.0, reached - before)
         return plan
 
-    def game(self, told: Callable[[int, int], None] | None = None) -> Game:
-        """The game of all coalitions; told: how many are planned, and of how many. Raises as plan_day.
+    def game(self, progress: Callable[[int, int], None] | None = None) -> Game:
+        """The game of all coalitions; progress: how many are planned, and of how many. Raises as plan_day.
 
         A coalition may leave some of its cars on plug-in, so none earns less than a smaller one: where plans
         need binaries, that of all of its cars could. Raises ProblemError for more than MOST_PLAYERS cars.
@@ -83,8 +83,8 @@ class Coalitions:
         for coalition in range(1, values.size):
             smaller = [coalition ^ 1 << i for i in range(len(players)) if coalition >> i & 1]
             values[coalition] = max(self.value_eur(coalition), values[smaller].max())
-            if told is not None:
-                told(coalition, self.everybody)
+            if progress is not None:
+                progress(coalition, self.everybody)
         return Game(players=players, value_eur=values)
 
     def day_of(self, cars: IntArray) -> DayProblem:

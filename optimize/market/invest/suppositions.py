@@ -76,12 +76,12 @@ class Supposition:
     year: int | None
     currency: str | None
 
-    def told(self, low: float, high: float) -> Range:
+    def given(self, low: float, high: float) -> Range:
         """The range that somebody told; raises ProblemError for one that cannot be meant."""
         least, most = _BOUNDS[self.name]
         if not least <= low <= high <= most:
-            told = f"{low:g} to {high:g}"
-            raise ProblemError(self.name, "range", told, f"must lie between {least:g} and {most:g}, in order")
+            text = f"{low:g} to {high:g}"
+            raise ProblemError(self.name, "range", text, f"must lie between {least:g} and {most:g}, in order")
         return Range(low=low, high=high, shape=self.shape)
 
 
@@ -103,18 +103,20 @@ def suppositions(text: str | None = None) -> dict[str, Supposition]:
 
 def _supposition(name: str, table: Table) -> Supposition:
     shape = cast("Shape", table.one_of("shape", SHAPES))
-    told: dict[str, Any] = dict.fromkeys(("default", "source", "year", "currency"))
+    stated: dict[str, Any] = dict.fromkeys(("default", "source", "year", "currency"))
     if "low" in table or "high" in table:
         least, most = (str(bound) for bound in _BOUNDS[name])
         low, high = (float(table.number(key, least=least, most=most)) for key in ("low", "high"))
         if low > high:
             raise table.error("low", "must not be above `high`")
-        told = {
+        stated = {
             "default": Range(low=low, high=high, shape=shape),
             "source": table.text("source"),
             "year": int(table.number("year", least="1900", most="2100")),
             "currency": table.text("currency"),
         }
-    supposed = Supposition(name=name, means=table.text("means"), unit=table.text("unit"), shape=shape, **told)
+    supposed = Supposition(
+        name=name, means=table.text("means"), unit=table.text("unit"), shape=shape, **stated
+    )
     table.refuse_rest()
     return supposed

@@ -71,7 +71,7 @@ def spelled(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        pairs = (f"{spelled(key)} = {spelled(told)}" for key, told in value.items())
+        pairs = (f"{spelled(key)} = {spelled(stated)}" for key, stated in value.items())
         return f"{{ {', '.join(pairs)} }}"
     if isinstance(value, Sequence):
         return f"[{', '.join(map(spelled, value))}]"

@@ -40,8 +40,8 @@ def json_layout(file: RawFile, dataset: str | None, draft: Draft) -> Layout | No
         return None
     _, path, layout = best
     count = len(next(iter(layout.columns.values())))
-    told = ({"records": path} if path or not lines else {}) | ({"lines": True} if lines else {})
-    draft.say("json", told, f"{count:,} records, a document a line" if lines else f"{count:,} records")
+    message = ({"records": path} if path or not lines else {}) | ({"lines": True} if lines else {})
+    draft.say("json", message, f"{count:,} records, a document a line" if lines else f"{count:,} records")
     return layout
 
 

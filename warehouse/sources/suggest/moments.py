@@ -25,10 +25,10 @@ def write(
     first = pd.Series(pd.NaT, index=range(rows))
     naive: list[str] = []
     for number, column in enumerate(times):
-        told = _column(column, layout, found.get(column.name), draft)
-        if told is None:
+        stated = _column(column, layout, found.get(column.name), draft)
+        if stated is None:
             continue
-        headers, spelling = told
+        headers, spelling = stated
         texts = _joined(layout, headers)
         if not spelling.zoned and not (utc and headers[0].endswith("_utc")):
             naive += headers
@@ -51,8 +51,8 @@ def _column(
     column: Column, layout: Layout, found: Picked | None, draft: Draft
 ) -> tuple[tuple[str, ...], Spelling] | None:
     name = column.name
-    told = spellings(layout, found.headers) if found is not None else {}
-    whole = {header: one for header, one in told.items() if not one.part}
+    stated = spellings(layout, found.headers) if found is not None else {}
+    whole = {header: one for header, one in stated.items() if not one.part}
     zoned = {header: one for header, one in whole.items() if one.zoned}
     chosen = zoned if len(zoned) == 1 else whole
     if len(chosen) == 1:
@@ -98,9 +98,9 @@ def _spelled(header: str, spelling: Spelling, draft: Draft, name: str) -> bool:
 
 def _date_and_clock(layout: Layout) -> tuple[tuple[str, str], Spelling] | None:
     """Return a column of dates and one of a clock's times, if there is one of each, and both as one."""
-    told = {header: spelling_of(texts) for header, texts in layout.columns.items()}
-    dates = [(header, one) for header, one in told.items() if one is not None and one.part == "date"]
-    clocks = [(header, one) for header, one in told.items() if one is not None and one.part == "clock"]
+    stated = {header: spelling_of(texts) for header, texts in layout.columns.items()}
+    dates = [(header, one) for header, one in stated.items() if one is not None and one.part == "date"]
+    clocks = [(header, one) for header, one in stated.items() if one is not None and one.part == "clock"]
     if len(dates) != 1 or len(clocks) != 1:
         return None
     (date, day), (clock, hour) = dates[0], clocks[0]

@@ -53,8 +53,8 @@ def numbers(texts: Sequence[str], decimal: str, thousands: bool) -> NDArray[np.f
 
 def is_numeric(texts: Sequence[str], decimal: str) -> bool:
     """Whether nearly all that a column tells are numbers."""
-    told = [text for text in texts if text and text.casefold() not in NO_VALUE]
-    return bool(told) and float(np.isfinite(numbers(told, decimal, True)).mean()) > 0.9
+    stated = [text for text in texts if text and text.casefold() not in NO_VALUE]
+    return bool(stated) and float(np.isfinite(numbers(stated, decimal, True)).mean()) > 0.9
 
 
 def picked(dataset: str, layout: Layout) -> dict[str, Picked]:
@@ -81,8 +81,8 @@ def picked(dataset: str, layout: Layout) -> dict[str, Picked]:
 
 def spellings(layout: Layout, headers: Sequence[str]) -> dict[str, Spelling]:
     """Return how those of the headers that hold moments spell them."""
-    told = {header: spelling_of(layout.columns[header]) for header in headers}
-    return {header: spelling for header, spelling in told.items() if spelling is not None}
+    stated = {header: spelling_of(layout.columns[header]) for header in headers}
+    return {header: spelling for header, spelling in stated.items() if spelling is not None}
 
 
 def kind_of(layout: Layout) -> str | None:

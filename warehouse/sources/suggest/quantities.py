@@ -68,8 +68,8 @@ def unit_of(column: Column, values: Floats, named: str | None) -> Unit:
                 reason=f"its label says {named}; {shown}",
                 cell=_kind(column, size, named) == "cell",
             )
-        told = f"its label says {named}, which {shown} do not bear out"
-        return Unit(unit=None, reason=told, likely=fitting[0] if fitting else column.unit)
+        text = f"its label says {named}, which {shown} do not bear out"
+        return Unit(unit=None, reason=text, likely=fitting[0] if fitting else column.unit)
     alone = fitting == [column.unit] or (column.name == "current_a" and "A" in fitting and size >= _LEAST_A)
     if column.name in _SURE_OF and alone:
         kind = _kind(column, size, column.unit)

@@ -46,12 +46,12 @@ def sniffed(file: RawFile, draft: Draft) -> Layout:
         return Layout(columns=_texts(read_table(file, used=())), units={})
     encoding = _encoding(file, draft)
     lines = file.data[: 2**20].decode(ENCODINGS[encoding], errors="ignore").splitlines()[:MOST_LINES]
-    told = _SEP.match(lines[0]) if lines else None
-    delimiter = told[1] if told else _delimiter(lines)
+    match = _SEP.match(lines[0]) if lines else None
+    delimiter = match[1] if match else _delimiter(lines)
     cells = _cells(lines, delimiter)
     width = _width(cells)
     start = next((at for at, row in enumerate(cells) if len(row) == width), 0)
-    skip = 0 if told else start
+    skip = 0 if match else start
     header = [name.strip() for name in cells[start]] if cells else []
     named = _is_header(header, cells[start + 1 : start + _LOOKED_AT])
     below = _lines_below(cells[start + 1 :], width) if named else 0
@@ -129,9 +129,9 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 def _is_header(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether a line names columns: it holds no number or moment where the lines below it do."""
-    told = [at for at, name in enumerate(header) if name]
-    values = [at for at in told if any(at < len(row) and _is_value(row[at]) for row in rows[:20])]
-    return bool(told) and not all(_is_value(header[at]) for at in values or told)
+    stated = [at for at, name in enumerate(header) if name]
+    values = [at for at in stated if any(at < len(row) and _is_value(row[at]) for row in rows[:20])]
+    return bool(stated) and not all(_is_value(header[at]) for at in values or stated)
 
 
 def _is_value(text: str) -> bool:

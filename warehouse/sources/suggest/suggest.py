@@ -77,8 +77,8 @@ def _needless(dataset: str, left_open: Sequence[str]) -> Suggestion:
     for name, option in (("battery_id", "--battery ID"), ("zone", "--zone ZONE")):
         if any(one.startswith(f"columns.{name}.") for one in left_open):
             lines.append(f"# {TODO} with {option}, which the file does not say")
-    told = tuple(line.partition(TODO)[2].strip() for line in lines[1:])
-    return Suggestion(dataset=dataset, text="\n".join(lines) + "\n", left_open=told)
+    stated = tuple(line.partition(TODO)[2].strip() for line in lines[1:])
+    return Suggestion(dataset=dataset, text="\n".join(lines) + "\n", left_open=stated)
 
 
 def _tried(file: RawFile, dataset: str, draft: Draft, trial: Mapping[str, Any]) -> None:

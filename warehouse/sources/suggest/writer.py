@@ -192,15 +192,15 @@ class Writer:
         """Write what counts up a flow that no column tells; return whether there is such."""
         if column.name not in ("current_a", "power_kw") or column.name in self.found:
             return False
-        told = counters_of(column.name, self.layout, self.thousands)
-        if told is None or _apart(self.layout) is not None:
+        stated = counters_of(column.name, self.layout, self.thousands)
+        if stated is None or _apart(self.layout) is not None:
             return False
-        self.draft.say("counter", told.charged, "it never falls, and its label says charge", column.name)
-        if told.discharged is not None:
-            self.draft.say("counter_out", told.discharged, "likewise, of discharge", column.name)
+        self.draft.say("counter", stated.charged, "it never falls, and its label says charge", column.name)
+        if stated.discharged is not None:
+            self.draft.say("counter_out", stated.discharged, "likewise, of discharge", column.name)
         else:
             self.draft.leave("counter_out", "…", "no column counts what is discharged", column.name)
-        self.draft.say("unit", told.unit, "its label says so", column.name)
+        self.draft.say("unit", stated.unit, "its label says so", column.name)
         return True
 
     def _sign(self, column: Column) -> None:

@@ -40,16 +40,16 @@ def minutes_between(start: dt.datetime, end: dt.datetime, file: str, row: int, c
     return int(minutes)
 
 
-def zone_of(options: Mapping[str, object], file: str, told: str | None = None) -> str:
+def zone_of(options: Mapping[str, object], file: str, stated: str | None = None) -> str:
     """Return the zone that an answer tells, else the option; OptionError if they differ or are missing."""
     given = options.get("zone")
-    if told is None and given is None:
+    if stated is None and given is None:
         raise OptionError("is needed: the answer does not name its zone", file=file, column="zone")
-    if told is not None and given is not None and given != told:
+    if stated is not None and given is not None and given != stated:
         raise OptionError(
-            f"contradicts the answer, which is of {told}", file=file, column="zone", value=str(given)
+            f"contradicts the answer, which is of {stated}", file=file, column="zone", value=str(given)
         )
-    return str(told or given)
+    return str(stated or given)
 
 
 def own_zone(options: Mapping[str, object], file: str, own: str) -> str:
@@ -83,8 +83,8 @@ def lengthen(
         before = steps[index - 1] if index else None
         step = steps[index] if index < len(steps) else None
         after = steps[index + 1] if index + 1 < len(steps) else None
-        told = step is not None and (step in (before, after) or _shorter(step, before, after))
-        minutes = step if told else lengths[-1] if lengths else after
+        stated = step is not None and (step in (before, after) or _shorter(step, before, after))
+        minutes = step if stated else lengths[-1] if lengths else after
         if minutes not in RESOLUTIONS:
             raise CellError(
                 f"is {minutes:g} minutes from its neighbour; 15, 30 or 60 are known",

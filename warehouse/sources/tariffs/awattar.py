@@ -16,14 +16,14 @@ _HOSTS = {"DE-LU": "api.awattar.de", "AT": "api.awattar.at"}
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone, rate. Raises SourceError."""
-    told, notes = each(object_of(file).items("data"), _interval)
-    units = {unit for _, unit in told}
+    stated, notes = each(object_of(file).items("data"), _interval)
+    units = {unit for _, unit in stated}
     if len(units) > 1:
         raise UnitError(
             f"is {' and '.join(sorted(units))} in one answer"[:200], file=file.name, column="unit"
         )
     return prices_of(
-        [interval for interval, _ in told],
+        [interval for interval, _ in stated],
         file=file.name,
         zone=zone_of(options, file.name),
         unit=money_of_unit(units.pop() if units else "EUR/MWh", options, file.name),

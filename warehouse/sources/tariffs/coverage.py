@@ -39,8 +39,8 @@ def _quarters(rows: pd.DataFrame) -> pd.DatetimeIndex:
 def _days(quarters: pd.DatetimeIndex, zone: str) -> str:
     counts = pd.Series(quarters.tz_convert(market_timezone(zone)).date).value_counts().sort_index()
     whole = {date: len(market_day_slots(date, zone)) for date in counts.index}
-    told = [
+    stated = [
         str(date) if count == whole[date] else f"{date} ({count} of {whole[date]})"
         for date, count in counts.items()
     ]
-    return ", ".join(told if len(told) <= 6 else [*told[:3], "…", *told[-2:]])
+    return ", ".join(stated if len(stated) <= 6 else [*stated[:3], "…", *stated[-2:]])

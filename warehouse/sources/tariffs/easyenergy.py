@@ -24,8 +24,8 @@ _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh; options: zone (NL if not given). Raises SourceError."""
-    told, left_out = each(object_of(file).items("prices"), _told)
-    intervals, doubtful = _placed(told, complete=not left_out)
+    stated, left_out = each(object_of(file).items("prices"), _stated)
+    intervals, doubtful = _placed(stated, complete=not left_out)
     return prices_of(
         intervals,
         file=file.name,
@@ -36,7 +36,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     )
 
 
-def _told(item: Record) -> tuple[int, dt.datetime, int, float]:
+def _stated(item: Record) -> tuple[int, dt.datetime, int, float]:
     """Return an item's number, local time, minutes and price."""
     if (unit := item.text("unit")) != "kWh":
         raise ProviderError(f"holds prices per {unit[:20]}, not per kWh of electricity", file=item.file)
@@ -47,17 +47,17 @@ def _told(item: Record) -> tuple[int, dt.datetime, int, float]:
 
 
 def _placed(
-    told: Sequence[tuple[int, dt.datetime, int, float]], *, complete: bool
+    stated: Sequence[tuple[int, dt.datetime, int, float]], *, complete: bool
 ) -> tuple[list[Interval], tuple[str, ...]]:
     """Return intervals in UTC: of a time told twice in a repeated hour the second is the second pass.
 
     complete: whether all items could be read, else one told once in that hour may be of either pass.
     """
-    times = Counter(wall for _, wall, _, _ in told)
+    times = Counter(wall for _, wall, _, _ in stated)
     seen: set[dt.datetime] = set()
     intervals: list[Interval] = []
     doubtful: list[int] = []
-    for number, wall, minutes, price in told:
+    for number, wall, minutes, price in stated:
         first, second = (wall.replace(tzinfo=_AMSTERDAM, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
         if first != second and times[wall] == 1 and not complete:
             doubtful.append(number)

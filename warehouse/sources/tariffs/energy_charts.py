@@ -51,8 +51,8 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     ]
     if not cells:
         raise ProviderError("holds no prices", file=file.name)
-    told, left_out = each(cells, _told)
-    rows, starts, values = zip(*told, strict=True)
+    stated, left_out = each(cells, _stated)
+    rows, starts, values = zip(*stated, strict=True)
     intervals = lengthen(starts, file.name, "unix_seconds", values, rows)
     licence = answer.value.get("license_info")
     if licence is not None and not isinstance(licence, str):
@@ -68,7 +68,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     )
 
 
-def _told(cell: Record) -> tuple[int, dt.datetime, float | None]:
+def _stated(cell: Record) -> tuple[int, dt.datetime, float | None]:
     number = cell.number_of_item
     start = unix_moment(cell.number("unix_seconds"), cell.file, number, "unix_seconds")
     return number, start, cell.number_or_none("price")

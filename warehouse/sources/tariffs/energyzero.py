@@ -51,8 +51,8 @@ def _of_graphql(item: Record) -> Interval:
 
 def _graphql(answer: Record) -> list[Record]:
     if answer.value.get("errors"):
-        told = "; ".join(item.text("message") for item in answer.items("errors"))
-        raise ProviderError(f"is an error, not prices: {told[:200]}", file=answer.file)
+        text = "; ".join(item.text("message") for item in answer.items("errors"))
+        raise ProviderError(f"is an error, not prices: {text[:200]}", file=answer.file)
     if not answer.get("data"):
         raise ProviderError("holds no prices", file=answer.file)
     return answer.inner("data").inner("energyMarketPrices").items("prices")

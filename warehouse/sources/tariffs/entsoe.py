@@ -67,7 +67,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
         raise ProviderError("holds no day-ahead series", file=file.name)
     if len(zones) > 1:
         raise ProviderError(f"holds several zones: {', '.join(sorted(zones))}", file=file.name)
-    zone = zone_of(options, file.name, told=zones.pop())
+    zone = zone_of(options, file.name, stated=zones.pop())
     chosen, notes = _day_ahead(series, file.name)
     currencies = sorted({one.currency for one in chosen})
     if len(currencies) > 1:
@@ -117,8 +117,8 @@ def _refuse_other(root: Element, file: str) -> None:
         reasons = [
             f"{_optional(one, 'code') or ''} {_optional(one, 'text') or ''}" for one in _all(root, "Reason")
         ]
-        told = re.sub(r"\s+", " ", "; ".join(reasons)).strip()
-        raise ProviderError(f"is an acknowledgement, not prices: {told or 'no reason told'}", file=file)
+        stated = re.sub(r"\s+", " ", "; ".join(reasons)).strip()
+        raise ProviderError(f"is an acknowledgement, not prices: {stated or 'no reason told'}", file=file)
     if kind != "Publication_MarketDocument":
         raise UndecodableFileError(f"is a {kind[:60]}, not a Publication_MarketDocument", file=file)
     document = _text(root, "type", file)
@@ -211,8 +211,10 @@ def _day_ahead(series: Sequence[_Series], file: str) -> tuple[list[_Series], lis
     """Return the series of the day-ahead auction, and what is told of those left out."""
     chosen = [one for one in series if one.sequence in (None, 1)]
     if not chosen:
-        told = sorted({str(one.sequence) for one in series})
-        raise ProviderError(f"holds sequence {', '.join(told)} alone; 1 is the day-ahead auction", file=file)
+        stated = sorted({str(one.sequence) for one in series})
+        raise ProviderError(
+            f"holds sequence {', '.join(stated)} alone; 1 is the day-ahead auction", file=file
+        )
     return chosen, [
         f"series {one.number} ({len(one.intervals)} intervals) was left out: sequence {one.sequence} "
         "is another auction"

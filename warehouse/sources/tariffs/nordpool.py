@@ -32,7 +32,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     return prices_of(
         intervals,
         file=file.name,
-        zone=zone_of(options, file.name, told=_ZONES[area]),
+        zone=zone_of(options, file.name, stated=_ZONES[area]),
         unit=money(answer.text("currency"), 1000.0, options, file.name),
         column=f"entryPerArea.{area}",
         notes=(*_states(answer, area), *left_out),

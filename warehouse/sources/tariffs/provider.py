@@ -44,8 +44,8 @@ class Request:
     @property
     def shown(self) -> str:
         """The address without its secrets: what is kept and what errors name."""
-        told = {name: value for name, value in self.params.items() if not self.redactor.finds(value)}
-        return self.redactor.text(f"{self.url}?{urlencode(told, safe=':,')}" if told else self.url)
+        stated = {name: value for name, value in self.params.items() if not self.redactor.finds(value)}
+        return self.redactor.text(f"{self.url}?{urlencode(stated, safe=':,')}" if stated else self.url)
 
     @property
     def redactor(self) -> Redactor:

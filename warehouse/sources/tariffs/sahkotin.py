@@ -84,10 +84,10 @@ def _json(file: RawFile) -> tuple[list[Interval], tuple[str, ...]]:
     items = object_of(file).items("prices")
     if not items:
         return [], ()
-    told, left_out = each(
+    stated, left_out = each(
         items, lambda item: (item.number_of_item, item.moment("date"), item.number_or_none("value"))
     )
-    rows, starts, values = zip(*told, strict=True)
+    rows, starts, values = zip(*stated, strict=True)
     return lengthen(starts, file.name, "date", values, rows), left_out
 
 

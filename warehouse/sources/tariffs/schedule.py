@@ -106,7 +106,7 @@ def require_each_day_once(seasons: Sequence[Season], file: str) -> None:
             for weekday, name in enumerate(DAYS):
                 found = [season.name for season in seasons if season.holds(month, day, weekday)]
                 if len(found) != 1:
-                    told = (
+                    text = (
                         f"hold more than once: {', '.join(map(repr, found))}"[:200] if found else "leave out"
                     )
-                    raise ColumnError(f"{told}, on {name} {month:02}-{day:02}", file=file, column="seasons")
+                    raise ColumnError(f"{text}, on {name} {month:02}-{day:02}", file=file, column="seasons")

@@ -34,15 +34,15 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     ]
     if not homes:
         raise ProviderError("holds no home with prices", file=file.name)
-    (told, left_out), *others = (each(home, _told) for home in homes)
-    if any(other != told for other, _ in others):
+    (stated, left_out), *others = (each(home, _stated) for home in homes)
+    if any(other != stated for other, _ in others):
         raise ProviderError(
             f"holds {len(homes)} homes whose prices differ; which one counts is not told", file=file.name
         )
-    currencies = sorted({currency for _, _, _, currency in told})
+    currencies = sorted({currency for _, _, _, currency in stated})
     if len(currencies) > 1:
         raise UnitError(f"is {' and '.join(currencies)} in one answer", file=file.name, column="currency")
-    rows, starts, prices, _ = zip(*told, strict=True)
+    rows, starts, prices, _ = zip(*stated, strict=True)
     return prices_of(
         lengthen(starts, file.name, "startsAt", prices, rows),
         file=file.name,
@@ -53,7 +53,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     )
 
 
-def _told(item: Record) -> tuple[int, dt.datetime, float, str]:
+def _stated(item: Record) -> tuple[int, dt.datetime, float, str]:
     return item.number_of_item, item.moment("startsAt"), item.number("energy"), item.text("currency")
 
 

@@ -37,7 +37,7 @@ def parse_aemo(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     if _PRICE not in table.columns:
         raise missing(table, f"{_PRICE}, with the price,")
     regions, ends, cells = texts_of(table, _REGION), texts_of(table, _END), texts_of(table, _PRICE)
-    values, told = numbers(cells, file.name, _PRICE)
+    values, stated = numbers(cells, file.name, _PRICE)
     zones, notes = zones_of(regions, str, options, file.name)
     unit = money("AUD", 1000.0, options, file.name)
     series = []
@@ -58,7 +58,7 @@ def parse_aemo(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
         when = settled(rows, own, found, file=file.name, column=_END)
         prices = [float(values.iloc[row - 1]) for row in when.rows]
         series.append(quarters(zone, _PRICE, when, prices, unit))
-    return parsed(series, file.name, (*notes, *told))
+    return parsed(series, file.name, (*notes, *stated))
 
 
 def _refuse_turned(walls: Sequence[Wall | None], texts: Sequence[str], file: str) -> None:
@@ -67,8 +67,8 @@ def _refuse_turned(walls: Sequence[Wall | None], texts: Sequence[str], file: str
     turned = [day.replace(month=day.day, day=day.month) for day in days if day.day <= _MONTHS]
     if len(turned) != len(days) or len(days) < 2 or not any("/" in text[:3] for text in texts):
         return
-    told, other = ({later - earlier for earlier, later in pairwise(sorted(own))} for own in (days, turned))
-    if min(told) > _A_DAY and max(other) == _A_DAY:
+    stated, other = ({later - earlier for earlier, later in pairwise(sorted(own))} for own in (days, turned))
+    if min(stated) > _A_DAY and max(other) == _A_DAY:
         raise CellError(
             f"is read as {days[0]}, and the days of the file follow on only as month/day: save it as it came",
             file=file, row=1, column=_END, value=texts[0],

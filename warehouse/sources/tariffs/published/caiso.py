@@ -36,7 +36,7 @@ def parse_caiso(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
     if column is None:
         raise ColumnError("MW, with the price, is missing", file=file.name)
     texts = texts_of(table, column)
-    values, told = numbers([texts[row - 1] for row in rows], file.name, column)
+    values, stated = numbers([texts[row - 1] for row in rows], file.name, column)
     starts, begun = spared(Cells.found(table, _START), Cells.times)
     ends, ended = spared(Cells.found(table, _END), Cells.times)
     series, short = [], 0
@@ -67,7 +67,7 @@ def parse_caiso(_dataset: str, file: RawFile, options: Mapping[str, object]) -> 
         )
     if short:
         notes.append(f"{short} rows were left out that do not last 15, 30 or 60 minutes")
-    return parsed(series, file.name, (*notes, *begun, *ended, *told))
+    return parsed(series, file.name, (*notes, *begun, *ended, *stated))
 
 
 def _chosen(table: RawTable) -> tuple[list[int], list[str], list[str]]:

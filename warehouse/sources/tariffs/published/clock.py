@@ -144,11 +144,11 @@ def _passes(
     run: Sequence[int], walls: Sequence[Wall | None], ends: Sequence[Wall | None], *, backwards: bool
 ) -> dict[int, int]:
     """Return which pass of the hour each row is of, 0 or 1; rows of which nothing tells are left out."""
-    told = {index: one.second for index in run if (one := walls[index]) is not None}
-    if all(second is not None for second in told.values()):
-        return {index: int(bool(second)) for index, second in told.items()}
-    if set(told.values()) == {None, False}:  # the second pass alone is marked, as 02a:15
-        return {index: int(second is not None) for index, second in told.items()}
+    stated = {index: one.second for index in run if (one := walls[index]) is not None}
+    if all(second is not None for second in stated.values()):
+        return {index: int(bool(second)) for index, second in stated.items()}
+    if set(stated.values()) == {None, False}:  # the second pass alone is marked, as 02a:15
+        return {index: int(second is not None) for index, second in stated.items()}
     ordered = list(reversed(run)) if backwards else list(run)
     times = _times([walls[index] for index in ordered])
     change = put_back(times)

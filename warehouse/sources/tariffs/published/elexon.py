@@ -46,7 +46,7 @@ def parse_elexon(_dataset: str, file: RawFile, options: Mapping[str, object]) ->
     texts = [f"{days[row - 1]} {periods[row - 1]}" for row in rows]
     found = [_interval(days[row - 1], periods[row - 1], columns["startTime"][row - 1]) for row in rows]
     when = settled(rows, texts, found, file=file.name, column="settlementPeriod")
-    values, told = numbers(columns["price"], file.name, "price")
+    values, stated = numbers(columns["price"], file.name, "price")
     volumes = pd.to_numeric(pd.Series(columns["volume"], dtype="str"), errors="coerce")
     untraded = (values == 0.0) & (volumes == 0.0)
     own = [row - 1 for row in when.rows]
@@ -56,7 +56,7 @@ def parse_elexon(_dataset: str, file: RawFile, options: Mapping[str, object]) ->
             f"{int(untraded.iloc[own].sum())} intervals are missing: nothing was traded, 0 is no price"
         )
     series = Series(
-        zone=own_zone(options, file.name, "GB"), column="price", placed=when, notes=told,
+        zone=own_zone(options, file.name, "GB"), column="price", placed=when, notes=stated,
         prices=values.mask(untraded).iloc[own], unit=money("GBP", 1000.0, options, file.name),
     )  # fmt: skip
     return parsed([series], file.name, notes if count > len(rows) else notes[1:])
@@ -101,7 +101,7 @@ def _interval(day: str, period: str, begun: str) -> tuple[dt.datetime, int] | st
     start = first + (number - 1) * _HALF_HOUR
     if not first <= start < after:
         return f"is no period of a day of {(after - first) // _HALF_HOUR}"
-    told = moment(begun)
-    if told is not None and told != start:
+    stated = moment(begun)
+    if stated is not None and stated != start:
         return "is a period that begins at another time than its startTime"
     return start, 30

@@ -80,15 +80,15 @@ def _placed(table: RawTable, time: str, rows: list[int]) -> Placed:
 def _columns(table: RawTable) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in table.columns:
-        told = _PRICE.fullmatch(name)
-        if told is not None and told["zone"] in ZONES:
-            found.setdefault(told["zone"], name)
+        match = _PRICE.fullmatch(name)
+        if match is not None and match["zone"] in ZONES:
+            found.setdefault(match["zone"], name)
     if not found:
         raise missing(table, "a column of day-ahead prices, as 'Day Ahead Auktion (DE-LU)',")
     return found
 
 
-def _refuse_unit(file: str, column: str, told: list[str]) -> None:
-    words = " ".join(filter(None, told))
+def _refuse_unit(file: str, column: str, stated: list[str]) -> None:
+    words = " ".join(filter(None, stated))
     if not _UNIT.search(words):
         raise UnitError(f"is not told to be in EUR/MWh ({words[:60]!r})", file=file, column=column)

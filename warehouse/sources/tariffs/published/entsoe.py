@@ -45,7 +45,7 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
     column, unit = _price(table)
     intervals, prices = texts_of(table, mtu), texts_of(table, column)
     areas, notes = _in_currency(table, unit, *_areas(table, mtu))
-    values, told = numbers(prices, file.name, column, decimal_of(prices))
+    values, stated = numbers(prices, file.name, column, decimal_of(prices))
     series = []
     zones = chosen(sorted(set(filter(None, areas))), options, file.name)
     for number, zone in enumerate(zones):
@@ -60,7 +60,7 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
                 placed=when,
                 prices=values.iloc[[row - 1 for row in when.rows]],
                 unit=money_of_unit(unit, options, file.name, column),
-                notes=() if number else told,
+                notes=() if number else stated,
             )
         )
     return parsed(series, file.name, notes)
@@ -68,9 +68,9 @@ def parse_export(file: RawFile, options: Mapping[str, object]) -> Parsed:
 
 def _mtu(table: RawTable) -> tuple[str, str]:
     for name in table.columns:
-        if told := _MTU.fullmatch(name):
-            if told["clock"] in ZONES_NAMED:
-                return name, ZONES_NAMED[told["clock"]]
+        if match := _MTU.fullmatch(name):
+            if match["clock"] in ZONES_NAMED:
+                return name, ZONES_NAMED[match["clock"]]
             raise ColumnError(
                 f"is of a clock that is not known; known are {', '.join(ZONES_NAMED)}",
                 file=table.file, column=name,
@@ -80,8 +80,8 @@ def _mtu(table: RawTable) -> tuple[str, str]:
 
 def _price(table: RawTable) -> tuple[str, str]:
     for name in table.columns:
-        if told := _PRICE.fullmatch(name):
-            return name, told["unit"]
+        if match := _PRICE.fullmatch(name):
+            return name, match["unit"]
     raise missing(table, "Day-ahead Price (…/MWh)")
 
 
@@ -119,11 +119,11 @@ def _in_currency(
     """Leave out, and tell of, rows whose own currency is not that of the header's unit, as in EUR/MWh."""
     if "Currency" not in table.columns:
         return areas, notes
-    told = texts_of(table, "Currency")
+    stated = texts_of(table, "Currency")
     meant = currency_of(unit)  # what is no unit is refused where it is taken
     other = [
         row
-        for row, word in enumerate(told)
+        for row, word in enumerate(stated)
         if word and meant is not None and currency_code(word) != meant and areas[row] is not None
     ]
     if not other:
@@ -135,13 +135,13 @@ def _in_currency(
             file=table.file,
             row=first + 1,
             column="Currency",
-            value=told[first],
+            value=stated[first],
         )
     left_out = set(other)
     kept = [None if row in left_out else zone for row, zone in enumerate(areas)]
     return kept, [
         *notes,
-        f"{len(other)} rows in {told[first]} were left out, the header says {unit}: row {first + 1}",
+        f"{len(other)} rows in {stated[first]} were left out, the header says {unit}: row {first + 1}",
     ]
 
 

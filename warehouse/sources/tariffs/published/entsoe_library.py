@@ -51,7 +51,7 @@ def parse_file(file: RawFile, options: Mapping[str, object]) -> Parsed:
         zones, foreign = _in_euros(frame, options, file.name)
         notes += foreign
     texts = list(Cells.found(table, price).text().fillna(""))
-    values, told = numbers(texts, file.name, price, decimal_of(texts))
+    values, stated = numbers(texts, file.name, price, decimal_of(texts))
     series = []
     for number, zone in enumerate(zones):
         own = frame[frame["zone"] == zone]
@@ -63,7 +63,7 @@ def parse_file(file: RawFile, options: Mapping[str, object]) -> Parsed:
         when = settled(list(own["row"]), list(own["text"]), found, file=file.name, column=time)
         series.append(
             Series(
-                zone=zone, column=price, placed=when, notes=() if number else told,
+                zone=zone, column=price, placed=when, notes=() if number else stated,
                 prices=values.iloc[[row - 1 for row in when.rows]],
                 unit=money(str(own["currency"].iloc[0]), 1000.0, options, file.name),
             )

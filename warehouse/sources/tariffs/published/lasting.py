@@ -33,7 +33,7 @@ def lasting(
         own.append(day)
         if stamp is not None and day is not None:
             days[day].add(stamp)
-    lengths = {day: _shortest(sorted(told)) for day, told in days.items()}
+    lengths = {day: _shortest(sorted(stated)) for day, stated in days.items()}
     known = [day for day, length in lengths.items() if length is not None]
     for day in [day for day, length in lengths.items() if length is None and known]:
         lengths[day] = lengths[min(known, key=lambda other: (abs(other - day), other))]
@@ -60,13 +60,13 @@ def quarters(
         starts.append(start)
         minutes.append(15)
         kept.append(sum(price for _, price in own) / 3)
-    told = list(notes)
+    stated = list(notes)
     if fives:
-        told.append(f"{len(whole)} quarter-hours are the mean of their three five minutes")
+        stated.append(f"{len(whole)} quarter-hours are the mean of their three five minutes")
     if part := len(fives) - len(whole):
-        told.append(f"{part} quarter-hours were left out of which not all five minutes are there")
+        stated.append(f"{part} quarter-hours were left out of which not all five minutes are there")
     return Series(
-        zone=zone, column=column, unit=unit, notes=tuple(told), prices=pd.Series(kept, dtype="float64"),
+        zone=zone, column=column, unit=unit, notes=tuple(stated), prices=pd.Series(kept, dtype="float64"),
         placed=Placed(rows=rows, starts=starts, minutes=minutes, notes=when.notes),
     )  # fmt: skip
 

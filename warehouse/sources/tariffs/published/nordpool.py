@@ -84,7 +84,9 @@ def _units(
 
 
 def _ends(table: RawTable) -> tuple[str, str, str]:
-    found = {told["end"]: (name, told["clock"]) for name in table.columns if (told := _CLOCK.fullmatch(name))}
+    found = {
+        match["end"]: (name, match["clock"]) for name in table.columns if (match := _CLOCK.fullmatch(name))
+    }
     for end in ("Start", "End"):
         if end not in found:
             raise ColumnError(f"Delivery {end} (…) is missing", file=table.file)
@@ -113,8 +115,8 @@ def _areas(table: RawTable) -> tuple[dict[str, tuple[str, str]], bool]:
     found: dict[str, tuple[str, str]] = {}
     below = False
     for name in table.columns:
-        if (told := _AREA.fullmatch(name)) is not None:
-            area, currency = told["area"], told["money"]
+        if (match := _AREA.fullmatch(name)) is not None:
+            area, currency = match["area"], match["money"]
         elif _zone(name) in ZONES and (unit := _BELOW.fullmatch(texts_of(table, name)[0])) is not None:
             area, currency, below = name, unit["money"], True
         else:

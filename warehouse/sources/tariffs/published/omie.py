@@ -26,21 +26,21 @@ _CELLS, _DATED = 6, 4
 _MOST = 0.75
 _QUARTER_HOURS = dt.date(2025, 10, 1)
 """First day of the coupled day-ahead market in quarter-hours."""
-_NOT_TOLD = "is no day and number of an interval"
+_NOT_STATED = "is no day and number of an interval"
 
 
 def parse_omie(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh of both zones, or of the one of the option zone. Raises SourceError."""
     lines = _lines(file)
-    told = [_told(cells) for cells in lines]
+    stated = [_stated(cells) for cells in lines]
     numbers_of: dict[dt.date, set[int]] = defaultdict(set)
-    for day, number in filter(None, told):
+    for day, number in filter(None, stated):
         numbers_of[day].add(number)
     grids = {day: _grid(day, own) for day, own in numbers_of.items()}
     when = settled(
         range(1, len(lines) + 1),
         [";".join(cells[:4]) for cells in lines],
-        [_NOT_TOLD if one is None else _interval(one[1], one[0], *grids[one[0]]) for one in told],
+        [_NOT_STATED if one is None else _interval(one[1], one[0], *grids[one[0]]) for one in stated],
         file=file.name,
         column="year;month;day;number",
     )
@@ -84,7 +84,7 @@ def _lines(file: RawFile) -> list[list[str]]:
     return found
 
 
-def _told(cells: Sequence[str]) -> tuple[dt.date, int] | None:
+def _stated(cells: Sequence[str]) -> tuple[dt.date, int] | None:
     """Return the day of an interval and its number, None where the line tells none."""
     try:
         year, month, day, number = (int(cell) for cell in cells[:4])

@@ -90,11 +90,11 @@ def _header(lines: Sequence[Sequence[str]], file: str) -> tuple[int, int, int]:
 
 
 def _price(header: Sequence[str], length: int, file: str) -> tuple[int, str]:
-    found = [(place, told) for place, name in enumerate(header) if (told := _PRICE.fullmatch(name))]
+    found = [(place, match) for place, name in enumerate(header) if (match := _PRICE.fullmatch(name))]
     for wanted in (str(length), None):
-        for place, told in found:
-            if told["minutes"] == wanted:
-                return place, told["unit"]
+        for place, match in found:
+            if match["minutes"] == wanted:
+                return place, match["unit"]
     raise ColumnError(
         f"a price of {length} minutes, as '15 min cena (EUR/MWh)', is missing; there are "
         f"{', '.join(header)}"[:200],
@@ -103,12 +103,12 @@ def _price(header: Sequence[str], length: int, file: str) -> tuple[int, str]:
 
 
 def _day_of(titles: Sequence[Sequence[str]], file: str) -> dt.date:
-    told = {day for line in titles for cell in line if (day := _date(cell)) is not None}
+    stated = {day for line in titles for cell in line if (day := _date(cell)) is not None}
     named = _date(file)
-    if len(told) > 1 or (told and named is not None and named not in told):
-        shown = ", ".join(sorted(str(day) for day in told | ({named} if named else set())))
+    if len(stated) > 1 or (stated and named is not None and named not in stated):
+        shown = ", ".join(sorted(str(day) for day in stated | ({named} if named else set())))
         raise OptionError(f"is of which day? Its titles and its name tell {shown}", file=file, column="day")
-    day = next(iter(told), named)
+    day = next(iter(stated), named)
     if day is None:
         raise OptionError("names no day, neither in a title nor in the file's name", file=file, column="day")
     return day

@@ -135,11 +135,11 @@ def parsed(series: Sequence[Series], file: str, notes: Sequence[str] = ()) -> Pa
         for number, one in enumerate(series)
     ]
     frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    told = tuple(
+    stated = tuple(
         dict.fromkeys(note for one in series for note in (*one.unit.notes, *one.placed.notes, *one.notes))
     )
     if frame.empty or not frame["price_eur_per_kwh"].notna().any():
-        why = f": {told[0]}" if told else ""
+        why = f": {stated[0]}" if stated else ""
         raise EmptyFileError(f"holds no price{why}", file=file)
     names = ["zone", "interval_start_utc", "resolution_minutes", "price_eur_per_kwh"]
     again = frame.duplicated(names)
@@ -149,7 +149,7 @@ def parsed(series: Sequence[Series], file: str, notes: Sequence[str] = ()) -> Pa
     return Parsed(
         frame=frame,
         spelling={"price_eur_per_kwh": units.pop()} if len(units) == 1 else {},
-        notes=(*notes, *told, *repeated),
+        notes=(*notes, *stated, *repeated),
     )
 
 

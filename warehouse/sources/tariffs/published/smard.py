@@ -78,16 +78,16 @@ def _columns(table: RawTable) -> dict[str, tuple[str, str]]:
     """Return the file's zones, each with its column and unit."""
     found: dict[str, tuple[str, str]] = {}
     for header in table.columns:
-        told = _PRICE.fullmatch(header)
-        if told is None or (zone := _ZONES.get(told["name"].strip().casefold())) is None:
+        match = _PRICE.fullmatch(header)
+        if match is None or (zone := _ZONES.get(match["name"].strip().casefold())) is None:
             continue
-        if "mwh]" in header.casefold() and "/" not in told["unit"]:
+        if "mwh]" in header.casefold() and "/" not in match["unit"]:
             raise UnitError(
-                f"is in {told['unit']}, which is energy and no price", file=table.file, column=header
+                f"is in {match['unit']}, which is energy and no price", file=table.file, column=header
             )
         if zone in found:
             raise ColumnError(f"is of {zone}, as {found[zone][0]!r} is", file=table.file, column=header)
-        found[zone] = header, told["unit"]
+        found[zone] = header, match["unit"]
     if not found:
         raise missing(table, "a column of prices, as 'Deutschland/Luxemburg [€/MWh] …',")
     return found
