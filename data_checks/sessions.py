@@ -11,7 +11,7 @@ from data_checks.packs import Packs
 from data_checks.types import EVERYTHING, CheckContext, Mask, RowFinding, ScopeFinding
 from data_checks.verdict import check_rows, examples
 
-LONGEST_STAY = pd.Timedelta(days=90)
+LONGEST_SESSION = pd.Timedelta(days=90)
 _REACH_TOLERANCE = 0.02
 """Of the pack's energy: rounded states of charge ask for a little more than there is time for."""
 _SAME_MINUTES, _SAME_SHARE, _SAME_LEAST_MINUTES = 5.0, 0.05, 1.0
@@ -25,7 +25,7 @@ _REPLACED = "replaced by a session of the same car that was received later and o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stay:
+class _Session:
     """One usable row: where it stands in the frame, whose it is, when (minutes) and with what charge."""
 
     position: int
@@ -36,7 +36,7 @@ class _Stay:
     arrival_soc: float
     departure_soc: float
 
-    def same(self, other: "_Stay") -> bool:
+    def same(self, other: "_Session") -> bool:
         """Whether both tell of one stay, to what clocks and rounding differ by."""
         shorter = min(self.departure - self.arrival, other.departure - other.arrival)
         minutes = min(_SAME_MINUTES, max(_SAME_LEAST_MINUTES, _SAME_SHARE * shorter))
@@ -50,12 +50,12 @@ class _Stay:
 
 def endless(frame: pd.DataFrame) -> RowFinding:
     """Find stays of more than 90 days: a date mistyped, or a plug-out that was never told."""
-    stay = frame["departure_utc"] - frame["arrival_utc"]
+    session = frame["departure_utc"] - frame["arrival_utc"]
     return RowFinding(
         rule="stay",
         column="departure_utc",
-        reason=f"departure_utc is more than {LONGEST_STAY.days} days after arrival_utc",
-        positions=np.flatnonzero((stay > LONGEST_STAY).to_numpy()),
+        reason=f"departure_utc is more than {LONGEST_SESSION.days} days after arrival_utc",
+        positions=np.flatnonzero((session > LONGEST_SESSION).to_numpy()),
     )
 
 
@@ -75,18 +75,18 @@ def metered_beyond(frame: pd.DataFrame, packs: Packs) -> CellFinding:
 def stated_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
     """Find sessions that tell of a stay which the file tells of under another id: the first id counts."""
     again: dict[int, str] = {}
-    recent: list[_Stay] = []
-    for stay in _stays(frame, owners, usable):
+    recent: list[_Session] = []
+    for session in _sessions(frame, owners, usable):
         recent = [
             other
             for other in recent
-            if other.group == stay.group and stay.arrival - other.arrival <= _SAME_MINUTES
+            if other.group == session.group and session.arrival - other.arrival <= _SAME_MINUTES
         ]
-        twin = next((other for other in recent if stay.same(other)), None)
+        twin = next((other for other in recent if session.same(other)), None)
         if twin is None:
-            recent.append(stay)
+            recent.append(session)
             continue
-        first, second = sorted((twin, stay), key=lambda one: (one.name, one.position))
+        first, second = sorted((twin, session), key=lambda one: (one.name, one.position))
         again[second.position] = f"{second.name!r} is {first.name!r}"
         recent[recent.index(twin)] = first
     return RowFinding(
@@ -102,16 +102,16 @@ def stated_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFindin
 def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
     """Find sessions that overlap another one of their battery and file; nobody can say which is right."""
     against: dict[int, str] = {}
-    latest: _Stay | None = None  # the session of this battery that ends last, so far
-    for stay in _stays(frame, owners, usable):
-        if latest is None or stay.group != latest.group:
-            latest = stay
+    latest: _Session | None = None  # the session of this battery that ends last, so far
+    for session in _sessions(frame, owners, usable):
+        if latest is None or session.group != latest.group:
+            latest = session
             continue
-        if stay.arrival < latest.departure:
-            against[stay.position] = f"{stay.name!r} and {latest.name!r}"
-            against.setdefault(latest.position, f"{latest.name!r} and {stay.name!r}")
-        if stay.departure > latest.departure:
-            latest = stay
+        if session.arrival < latest.departure:
+            against[session.position] = f"{session.name!r} and {latest.name!r}"
+            against.setdefault(latest.position, f"{latest.name!r} and {session.name!r}")
+        if session.departure > latest.departure:
+            latest = session
     return RowFinding(
         rule="overlap",
         column="arrival_utc",
@@ -121,7 +121,7 @@ def overlapping(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding
     )
 
 
-def _stays(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Stay]:
+def _sessions(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Session]:
     """Return the usable rows by battery, file and moment of receipt, in order of arrival.
 
     What was received at another moment says nothing against a row: the later received one holds.
@@ -137,7 +137,7 @@ def _stays(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[_Stay]:
     )
     order = np.lexsort((positions, names.astype(str), departure, arrival, group))
     return [
-        _Stay(
+        _Session(
             position=int(positions[i]), group=int(group[i]), name=str(names[i]), arrival=float(arrival[i]),
             departure=float(departure[i]), arrival_soc=float(arrival_soc[i]),
             departure_soc=float(departure_soc[i]),

@@ -85,7 +85,7 @@ class RowFinding:
     def only(self, kept: Mask) -> "RowFinding":
         """Return the finding on some of its rows; kept: a truth value for each position."""
         details = (
-            tuple(word for word, stays in zip(self.details, kept, strict=True) if stays)
+            tuple(word for word, remains in zip(self.details, kept, strict=True) if remains)
             if self.details
             else ()
         )

@@ -213,14 +213,16 @@ def _drop(
     telemetry.loc[spoilt[6:], "current_a"] = np.nan
     sessions = []
     for battery_id, truth in zip(fleet["battery_id"], truths, strict=True):
-        stays = truth.sessions
-        names = battery_id + "-" + stays["arrival_utc"].dt.strftime("%Y%m%dT%H%M")
-        sessions.append(stays.assign(session_id=names, battery_id=battery_id))
-    stays = pd.concat(sessions)
-    announced = (stays["arrival_utc"] - _ANNOUNCED).where(stays["arrival_utc"] < AS_OF + _ANNOUNCED, AS_OF)
+        plugged = truth.sessions
+        names = battery_id + "-" + plugged["arrival_utc"].dt.strftime("%Y%m%dT%H%M")
+        sessions.append(plugged.assign(session_id=names, battery_id=battery_id))
+    plugged = pd.concat(sessions)
+    announced = (plugged["arrival_utc"] - _ANNOUNCED).where(
+        plugged["arrival_utc"] < AS_OF + _ANNOUNCED, AS_OF
+    )
     sites.assign(known_utc=begin).to_csv(inbox / "sites__declared__demo.csv", index=False)
     fleet.assign(known_utc=begin).to_csv(inbox / "fleet__declared__demo.csv", index=False)
-    stays.assign(known_utc=announced).to_csv(
+    plugged.assign(known_utc=announced).to_csv(
         inbox / "sessions__declared__demo.csv", index=False, float_format="%.5f"
     )
     checkups = pd.concat([truth.checkups for truth in truths])

@@ -105,7 +105,7 @@ def site_power_kw(problem: DayProblem, plan: ModePlan) -> FloatArray:
 
     for i, car in enumerate(problem.cars):
         add(car.site_id, power[i], slice(None))
-    for i, slots, session in _stays_elsewhere(problem):
+    for i, slots, session in _sessions_elsewhere(problem):
         if session.site_id is not None:
             add(problem.cars[i].site_id, -power[i, slots], slots)
             add(session.site_id, power[i, slots], slots)
@@ -257,7 +257,7 @@ def _plugs_below(problem: DayProblem, site_id: str) -> BoolArray:
     below = np.zeros((len(problem.cars), len(problem.slots)), dtype=np.bool_)
     for i, car in enumerate(problem.cars):
         below[i] = inside(car.site_id)
-    for i, slots, session in _stays_elsewhere(problem):
+    for i, slots, session in _sessions_elsewhere(problem):
         if session.site_id is not None:
             below[i, slots] = inside(session.site_id)
     return below
@@ -269,7 +269,7 @@ def efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
     charging, discharging = np.empty(shape), np.empty(shape)
     charging[:] = np.array([car.efficiency_charge for car in problem.cars]).reshape(-1, 1)
     discharging[:] = np.array([car.efficiency_discharge for car in problem.cars]).reshape(-1, 1)
-    for i, slots, session in _stays_elsewhere(problem):
+    for i, slots, session in _sessions_elsewhere(problem):
         if session.efficiency_charge is not None:
             charging[i, slots] = session.efficiency_charge
         if session.efficiency_discharge is not None:
@@ -287,7 +287,7 @@ def _stored_value(problem: DayProblem) -> FloatArray:
     return value
 
 
-def _stays_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
+def _sessions_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
     """The stays at a charger with a place or efficiencies of its own: car, slots that it touches, session."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
     own = [

@@ -60,12 +60,12 @@ def assemble_plan(
             start[row, window.first + 1 : window.end] = end[row, window.first : window.end - 1]
         reached.append(float(end[row, window.end - 1]) if window.slots else window.arrival_kwh)
     windows = came
-    stays = by_slot(problem, windows)
+    sessions = by_slot(problem, windows)
     plan = ModePlan(
         mode=mode,
         charge_kw=charge_kw,
         discharge_kw=discharge_kw,
-        plugged=stays.plugged,
+        plugged=sessions.plugged,
         energy_start_kwh=start,
         energy_end_kwh=end,
         departures=(),
@@ -74,10 +74,13 @@ def assemble_plan(
         prices=prices or Prices.unknown(shape[0], len(problem.sites), len(problem.reserves), shape[1]),
         binding=np.zeros(shape, dtype=np.int8),
     )
-    import_kw, export_kw = charge_kw / stays.efficiency_charge, discharge_kw * stays.efficiency_discharge
+    import_kw, export_kw = (
+        charge_kw / sessions.efficiency_charge,
+        discharge_kw * sessions.efficiency_discharge,
+    )
     own = [one for one, _ in at_bounds(problem.constraints, import_kw, export_kw, NEGLIGIBLE_KW)]
     tree = site_tree(problem)
-    drawn = tree.total_kw(stays.site_kw(stays.metered_kw(charge_kw, discharge_kw), len(problem.sites)))
+    drawn = tree.total_kw(sessions.site_kw(sessions.metered_kw(charge_kw, discharge_kw), len(problem.sites)))
     full = drawn >= tree.import_kw - NEGLIGIBLE_KW, -drawn >= tree.export_kw - NEGLIGIBLE_KW
     return replace(
         plan,
@@ -85,7 +88,7 @@ def assemble_plan(
             _outcome(problem, tree, window, energy, drawn, plan, own)
             for window, energy in zip(windows, reached, strict=True)
         ),
-        binding=bindings(problem, windows, stays, tree, full, plan),
+        binding=bindings(problem, windows, sessions, tree, full, plan),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from optimize.constraints import at_bounds
 from optimize.rulebook import BINDINGS
-from optimize.session_slots import StaySlots, taper_kw
+from optimize.session_slots import SessionSlots, taper_kw
 from optimize.tree import SiteTree
 from optimize.types import BoolArray, CodeArray, DayProblem, FloatArray, ModePlan
 from optimize.windows import SessionWindow
@@ -19,18 +19,18 @@ CLOSE = 1e-6
 def bindings(
     problem: DayProblem,
     windows: Sequence[SessionWindow],
-    stays: StaySlots,
+    sessions: SessionSlots,
     tree: SiteTree,
     full: tuple[BoolArray, BoolArray],
     plan: ModePlan,
 ) -> CodeArray:
     """Codes of BINDINGS [n, T]; full: slots in which a site's import, and its export, are used up, [S, T]."""
-    c, d, power = plan.charge_kw, plan.discharge_kw, stays.metered_kw(plan.charge_kw, plan.discharge_kw)
+    c, d, power = plan.charge_kw, plan.discharge_kw, sessions.metered_kw(plan.charge_kw, plan.discharge_kw)
     charging, discharging = c > CLOSE, d > CLOSE
     taper = taper_kw(problem, plan.energy_start_kwh)
-    top = plan.energy_end_kwh >= stays.highest_kwh - CLOSE
-    bottom = plan.energy_end_kwh <= stays.lowest_kwh + CLOSE
-    up, down = _reserve_tight(problem, stays, power, plan)
+    top = plan.energy_end_kwh >= sessions.highest_kwh - CLOSE
+    bottom = plan.energy_end_kwh <= sessions.lowest_kwh + CLOSE
+    up, down = _reserve_tight(problem, sessions, power, plan)
     least_in = np.array([car.min_charge_kw for car in problem.cars]).reshape(-1, 1)
     least_out = np.array([car.min_discharge_kw for car in problem.cars]).reshape(-1, 1)
     used_up = _used_up(problem, plan)
@@ -38,40 +38,40 @@ def bindings(
     idle = ~charging & ~discharging
     rules = {
         "away": ~plan.plugged,
-        "charge limit": charging & (c >= stays.charge_limit_kw - CLOSE),
+        "charge limit": charging & (c >= sessions.charge_limit_kw - CLOSE),
         "taper": charging & (c >= taper - CLOSE),
-        "discharge limit": discharging & (d >= stays.discharge_limit_kw - CLOSE),
+        "discharge limit": discharging & (d >= sessions.discharge_limit_kw - CLOSE),
         "full": ~discharging & top,
         "empty": ~charging & bottom,
         "drawdown": ~charging & fallen,
-        "feeder import": charging & _at(stays, tree, full[0]),
-        "feeder export": discharging & _at(stays, tree, full[1]),
-        "peak": charging & _at(stays, tree, _peaks(problem, stays, tree, power)),
+        "feeder import": charging & _at(sessions, tree, full[0]),
+        "feeder export": discharging & _at(sessions, tree, full[1]),
+        "peak": charging & _at(sessions, tree, _peaks(problem, sessions, tree, power)),
         "reserve up": up,
         "reserve down": down,
         "contract": ~charging & used_up,
         "minimum power": (charging & (c <= least_in + CLOSE)) | (discharging & (d <= least_out + CLOSE)),
-        "own constraint": _held_by_own(problem, plan, stays),
+        "own constraint": _held_by_own(problem, plan, sessions),
         "idle": idle,
     }
     code = np.select(list(rules.values()), [BINDINGS.index(name) for name in rules], BINDINGS.index("free"))
     return code.astype(np.int8)
 
 
-def _at(stays: StaySlots, tree: SiteTree, marked: BoolArray) -> BoolArray:
+def _at(sessions: SessionSlots, tree: SiteTree, marked: BoolArray) -> BoolArray:
     """Whether a marked site and slot [S, T] lies on the way from each car to the grid, [n, T]."""
     on_path = np.zeros_like(marked)
     for j, path in enumerate(tree.paths):
         on_path[j] = marked[list(path)].any(axis=0)
     if not marked.size:
-        return np.zeros_like(stays.plugged)
-    found: BoolArray = stays.plugged & on_path[stays.site, np.arange(marked.shape[1])]
+        return np.zeros_like(sessions.plugged)
+    found: BoolArray = sessions.plugged & on_path[sessions.site, np.arange(marked.shape[1])]
     return found
 
 
-def _peaks(problem: DayProblem, stays: StaySlots, tree: SiteTree, power: FloatArray) -> BoolArray:
+def _peaks(problem: DayProblem, sessions: SessionSlots, tree: SiteTree, power: FloatArray) -> BoolArray:
     """Slots that set a peak which is paid for."""
-    drawn = tree.total_kw(stays.site_kw(power, len(problem.sites))) + tree.base_kw
+    drawn = tree.total_kw(sessions.site_kw(power, len(problem.sites))) + tree.base_kw
     marked = np.zeros(drawn.shape, dtype=np.bool_)
     for j, site in enumerate(problem.sites):
         if site.peak_price_eur_per_kw > 0.0 and drawn[j].max() > site.peak_so_far_kw + CLOSE:
@@ -80,7 +80,7 @@ def _peaks(problem: DayProblem, stays: StaySlots, tree: SiteTree, power: FloatAr
 
 
 def _reserve_tight(
-    problem: DayProblem, stays: StaySlots, power: FloatArray, plan: ModePlan
+    problem: DayProblem, sessions: SessionSlots, power: FloatArray, plan: ModePlan
 ) -> tuple[BoolArray, BoolArray]:
     """Where a car holds all the reserve that its power or its energy allows, upwards and downwards."""
     shape = power.shape
@@ -92,13 +92,13 @@ def _reserve_tight(
             kept[way, :, slots] += kw * block.sustain_hours
     least = np.minimum(plan.energy_start_kwh, plan.energy_end_kwh)
     most = np.maximum(plan.energy_start_kwh, plan.energy_end_kwh)
-    room_up = stays.discharge_limit_kw * stays.efficiency_discharge + power
-    room_down = stays.charge_limit_kw / stays.efficiency_charge - power
+    room_up = sessions.discharge_limit_kw * sessions.efficiency_discharge + power
+    room_down = sessions.charge_limit_kw / sessions.efficiency_charge - power
     tight_up = (held[0] >= room_up - CLOSE) | (
-        kept[0] / stays.efficiency_discharge >= least - stays.lowest_kwh - CLOSE
+        kept[0] / sessions.efficiency_discharge >= least - sessions.lowest_kwh - CLOSE
     )
     tight_down = (held[1] >= room_down - CLOSE) | (
-        kept[1] * stays.efficiency_charge >= stays.highest_kwh - most - CLOSE
+        kept[1] * sessions.efficiency_charge >= sessions.highest_kwh - most - CLOSE
     )
     return (held[0] > CLOSE) & tight_up, (held[1] > CLOSE) & tight_down
 
@@ -110,12 +110,15 @@ def _used_up(problem: DayProblem, plan: ModePlan) -> BoolArray:
     return up & (plan.mode == "v2g")
 
 
-def _held_by_own(problem: DayProblem, plan: ModePlan, stays: StaySlots) -> BoolArray:
+def _held_by_own(problem: DayProblem, plan: ModePlan, sessions: SessionSlots) -> BoolArray:
     """Where an own constraint that stands at a bound lets a power change no further, [n, T]."""
     held = np.zeros(plan.plugged.shape, dtype=np.bool_)
     if plan.mode == "uncontrolled":
         return held
-    drawn, fed = plan.charge_kw / stays.efficiency_charge, plan.discharge_kw * stays.efficiency_discharge
+    drawn, fed = (
+        plan.charge_kw / sessions.efficiency_charge,
+        plan.discharge_kw * sessions.efficiency_discharge,
+    )
     charging, discharging = plan.charge_kw > CLOSE, plan.discharge_kw > CLOSE
     for one, sign in at_bounds(problem.constraints, drawn, fed, CLOSE):
         of_import, of_export = one.coefficients()

@@ -73,27 +73,29 @@ def follow(
     schedule does not tell of; feeder: whether the limits of sites hold.
     """
     windows, tree = session_windows(problem), site_tree(problem)
-    stays = _Stays(problem, windows, schedule, driven_kwh or {}, unplanned=unplanned)
+    sessions = _Sessions(problem, windows, schedule, driven_kwh or {}, unplanned=unplanned)
     above = sites_above(tree, windows)
     shape = (len(problem.cars), len(problem.slots))
     charge, discharge = np.zeros(shape), np.zeros(shape)
     for t in range(shape[1]):
-        here, full, wanted, out = stays.wanted(t)
+        here, full, wanted, out = sessions.wanted(t)
         if feeder:
             own, intake, feed_in = above[here], tree.import_kw[:, t], tree.export_kw[:, t]
-            eta_in, eta_out = stays.efficiency_charge[here], stays.efficiency_discharge[here]
+            eta_in, eta_out = sessions.efficiency_charge[here], sessions.efficiency_discharge[here]
             if out.any():
                 out = filled(
                     out, out, 1.0 / eta_out, own, feed_in + _below(own, wanted / eta_in, feed_in.size)
                 )
                 intake = intake + _below(own, out * eta_out, intake.size)
-            wanted = filled_at_least(full, wanted, eta_in, own, intake, stays.least[here], stays.first[here])
-        charge[stays.car[here], t], discharge[stays.car[here], t] = wanted, out
-        stays.moved(t, here, wanted - out)
-    return assemble_plan(problem, stays.arrived(), mode, charge, discharge, SIMULATED)
+            wanted = filled_at_least(
+                full, wanted, eta_in, own, intake, sessions.least[here], sessions.first[here]
+            )
+        charge[sessions.car[here], t], discharge[sessions.car[here], t] = wanted, out
+        sessions.moved(t, here, wanted - out)
+    return assemble_plan(problem, sessions.arrived(), mode, charge, discharge, SIMULATED)
 
 
-class _Stays:
+class _Sessions:
     """The stays as they go by, each with what it holds."""
 
     def __init__(

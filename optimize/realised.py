@@ -116,7 +116,7 @@ def realise(
     day = replace(
         day,
         terminal_value_eur_per_kwh=0.0,
-        sessions=tuple(replace(stay, value_eur_per_kwh=None) for stay in day.sessions),
+        sessions=tuple(replace(session, value_eur_per_kwh=None) for session in day.sessions),
     )
     as_announced = replace(
         day,
@@ -222,9 +222,9 @@ def _as_counted(day: DayProblem, counted: BoolArray) -> list[SessionWindow]:
     step, begin, count = pd.Timedelta(hours=day.slot_hours).value, day.slots[0].value, len(day.slots)
     windows: list[SessionWindow] = []
     for window in session_windows(day):
-        stay = window.session
-        first = min(max((stay.arrival_utc.value - begin) // step, 0), count)
-        end = min(max(-((begin - stay.departure_utc.value) // step), 0), count)
+        session = window.session
+        first = min(max((session.arrival_utc.value - begin) // step, 0), count)
+        end = min(max(-((begin - session.departure_utc.value) // step), 0), count)
         taken = windows[-1].end if windows and windows[-1].car == window.car else 0
         opens = taken <= first < window.first and counted[window.car, first]
         closes = max(taken, window.end) < end and counted[window.car, end - 1]

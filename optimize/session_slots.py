@@ -13,7 +13,7 @@ from optimize.windows import SessionWindow, taper_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StaySlots:
+class SessionSlots:
     """Arrays [n, T] by car and slot; where nothing is plugged in: 0, efficiency 1 and site −1."""
 
     plugged: BoolArray
@@ -38,10 +38,10 @@ class StaySlots:
         return total
 
 
-def by_slot(problem: DayProblem, windows: Sequence[SessionWindow]) -> StaySlots:
+def by_slot(problem: DayProblem, windows: Sequence[SessionWindow]) -> SessionSlots:
     """Lay the windows' terms on the day's grid."""
     shape = (len(problem.cars), len(problem.slots))
-    stays = StaySlots(
+    sessions = SessionSlots(
         plugged=np.zeros(shape, dtype=np.bool_),
         site=np.full(shape, -1),
         charge_limit_kw=np.zeros(shape),
@@ -53,16 +53,16 @@ def by_slot(problem: DayProblem, windows: Sequence[SessionWindow]) -> StaySlots:
     )
     for window in windows:
         place = window.car, slice(window.first, window.end)
-        stays.plugged[place] = True
-        stays.site[place] = window.site
-        stays.charge_limit_kw[place] = window.charge_limit_kw
-        stays.discharge_limit_kw[place] = window.discharge_limit_kw
-        stays.efficiency_charge[place] = window.efficiency_charge
-        stays.efficiency_discharge[place] = window.efficiency_discharge
-        stays.lowest_kwh[place] = window.lowest_kwh
-        stays.highest_kwh[place] = window.highest_kwh
-    stays.discharge_limit_kw[:, ~problem.able] = 0.0
-    return stays
+        sessions.plugged[place] = True
+        sessions.site[place] = window.site
+        sessions.charge_limit_kw[place] = window.charge_limit_kw
+        sessions.discharge_limit_kw[place] = window.discharge_limit_kw
+        sessions.efficiency_charge[place] = window.efficiency_charge
+        sessions.efficiency_discharge[place] = window.efficiency_discharge
+        sessions.lowest_kwh[place] = window.lowest_kwh
+        sessions.highest_kwh[place] = window.highest_kwh
+    sessions.discharge_limit_kw[:, ~problem.able] = 0.0
+    return sessions
 
 
 def taper_kw(problem: DayProblem, energy_start_kwh: FloatArray) -> FloatArray:

@@ -30,9 +30,9 @@ def even_out(
     even_charge, even_discharge = charge_kw.copy(), discharge_kw.copy()
     if not indifferent(problem):
         return even_charge, even_discharge
-    for stays in _by_root(problem, windows):
-        rows = sorted({stay.car for stay in stays})
-        for block in _blocks(problem, stays):
+    for sessions in _by_root(problem, windows):
+        rows = sorted({session.car for session in sessions})
+        for block in _blocks(problem, sessions):
             part = np.ix_(rows, block)
             charge, discharge = charge_kw[part], discharge_kw[part]
             if (charge.any(axis=1) & discharge.any(axis=1)).any():
@@ -54,8 +54,13 @@ def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list
     return list(groups.values())
 
 
-def _blocks(problem: DayProblem, stays: Sequence[SessionWindow]) -> Iterator[range]:
+def _blocks(problem: DayProblem, sessions: Sequence[SessionWindow]) -> Iterator[range]:
     """Runs of two slots and more in which every rule says the same and no stay begins or ends."""
     count = len(problem.slots)
-    ends = {0, count} | edges(problem) | {stay.first for stay in stays} | {stay.end for stay in stays}
+    ends = (
+        {0, count}
+        | edges(problem)
+        | {session.first for session in sessions}
+        | {session.end for session in sessions}
+    )
     return (range(first, end) for first, end in pairwise(sorted(ends)) if end > first + 1)

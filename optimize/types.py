@@ -228,9 +228,9 @@ class DayProblem:
                 )
             subject = f"{subject} of battery {session.battery_id!r}"
             if session.departure_utc <= start or (session.arrival_utc >= end and not session.carries):
-                stay = f"{session.arrival_utc} to {session.departure_utc}"
+                visit = f"{session.arrival_utc} to {session.departure_utc}"
                 rule = f"must touch the day ({start} to {end})"
-                raise ProblemError(subject, "stay", stay, rule)
+                raise ProblemError(subject, "stay", visit, rule)
             if session.site_id is not None:
                 _require_site(subject, session.site_id, site_ids)
             highest = cars[session.battery_id].soc_max
@@ -238,8 +238,8 @@ class DayProblem:
                 rule = f"must be <= the car's soc_max ({highest})"
                 raise ProblemError(subject, "min_soc", session.min_soc, rule)
             by_battery.setdefault(session.battery_id, []).append(session)
-        for battery_id, stays in by_battery.items():
-            for one, other in pairwise(sorted(stays, key=lambda stay: stay.arrival_utc)):
+        for battery_id, sessions in by_battery.items():
+            for one, other in pairwise(sorted(sessions, key=lambda visit: visit.arrival_utc)):
                 if other.arrival_utc < one.departure_utc:
                     subject = f"battery {battery_id!r}, session {other.session_id!r}"
                     rule = f"overlaps session {one.session_id!r}, which leaves at {one.departure_utc}"

@@ -213,10 +213,13 @@ def most_lacking(
     """
     step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value
     found, most_kwh = None, _LEAST_KWH
-    for stay in stays:
-        slots = (stay.departure_utc.value - begin) // step + (begin - stay.arrival_utc.value) // step
-        limit_kw = _least(stay.charge_limit_kw, car.charge_limit_kw)
-        said_kwh, target_kwh = stay.arrival_soc * car.capacity_kwh, stay.departure_soc * car.capacity_kwh
+    for session in stays:
+        slots = (session.departure_utc.value - begin) // step + (begin - session.arrival_utc.value) // step
+        limit_kw = _least(session.charge_limit_kw, car.charge_limit_kw)
+        said_kwh, target_kwh = (
+            session.arrival_soc * car.capacity_kwh,
+            session.departure_soc * car.capacity_kwh,
+        )
         came_kwh = min(max(said_kwh - behind_kwh, 0.0), car.capacity_kwh)
         highest_kwh = max(car.soc_max * car.capacity_kwh, came_kwh)
         full_kwh = _at_full_power(car, limit_kw, problem.slot_hours, came_kwh, max(0, slots))
@@ -224,7 +227,7 @@ def most_lacking(
         behind_kwh, reachable_kwh = target_kwh - full_kwh, min(target_kwh, highest_kwh)
         if reachable_kwh - full_kwh > most_kwh:
             most_kwh, kwh = reachable_kwh - full_kwh, car.capacity_kwh
-            found = replace(stay, arrival_soc=came_kwh / kwh, departure_soc=reachable_kwh / kwh)
+            found = replace(session, arrival_soc=came_kwh / kwh, departure_soc=reachable_kwh / kwh)
     return found
 
 

@@ -39,11 +39,11 @@ _SYSTEMATIC_SD = float(np.sqrt(0.01**2 + 0.02**2))  # voltage level, what the di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charging:
-    """Energy into the battery over energy metered at the plug: ``efficiency`` ± ``sd``, over ``stays``."""
+    """Energy into the battery over energy metered at the plug: ``efficiency`` ± ``sd``, over ``sessions``."""
 
     efficiency: float
     sd: float
-    stays: int
+    sessions: int
 
     @property
     def said(self) -> str:
@@ -51,14 +51,14 @@ class Charging:
         if self.efficiency - 2 * self.sd > 1:
             return (
                 f"more went into the battery than was metered at the plug ({self.efficiency:.2f} of it, "
-                f"{self.stays} stays): one of the two meters is off"
+                f"{self.sessions} stays): one of the two meters is off"
             )
         lost, sd = 100 * (1 - self.efficiency), 100 * self.sd
-        return f"{lost:.0f} ± {sd:.0f} % of what is metered is lost in charging ({self.stays} stays)"
+        return f"{lost:.0f} ± {sd:.0f} % of what is metered is lost in charging ({self.sessions} stays)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stays:
+class _Sessions:
     """Metered stays, one a row: metered and into the battery [kWh], the latter's variance, whether it was
     seen throughout; SoC at plug-in, its rise, the variance of that besides the display's (NaN: not told)."""
 
@@ -81,12 +81,14 @@ def by_meter(
     """
     if "energy_kwh" not in sessions or len(telemetry) < 2:
         return None, None
-    stays = _stays(telemetry, sessions, flow, battery)
-    charging = _efficiency(stays)
-    return charging, _capacity(stays, charging, telemetry, battery)
+    plugged = _sessions(telemetry, sessions, flow, battery)
+    charging = _efficiency(plugged)
+    return charging, _capacity(plugged, charging, telemetry, battery)
 
 
-def _stays(telemetry: pd.DataFrame, sessions: pd.DataFrame, flow: Course, battery: BatterySpec) -> _Stays:
+def _sessions(
+    telemetry: pd.DataFrame, sessions: pd.DataFrame, flow: Course, battery: BatterySpec
+) -> _Sessions:
     ordered = telemetry.sort_values("time_utc", kind="stable")
     time_s = seconds_of(ordered["time_utc"])
     power = (ordered["voltage_v"] * ordered["current_a"]).to_numpy(dtype=float) / 1000
@@ -107,7 +109,7 @@ def _stays(telemetry: pd.DataFrame, sessions: pd.DataFrame, flow: Course, batter
         plugged = own["arrival_soc"].to_numpy(dtype=float)
         agrees = (plugged >= first - since - _AGREES) & (plugged <= first + _AGREES)
         arrived, arrived_variance = np.where(agrees, (plugged, 0.0 * plugged), (arrived, arrived_variance))
-    return _Stays(
+    return _Sessions(
         metered=own["energy_kwh"].to_numpy(dtype=float),
         stored=into + out,
         stored_variance=variance,
@@ -153,26 +155,26 @@ def _stated_with(
     return np.where(near & (hours <= _NEAR_H), soc[place], np.nan), rate[place] * hours
 
 
-def _efficiency(stays: _Stays) -> Charging | None:
+def _efficiency(sessions: _Sessions) -> Charging | None:
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = stays.stored / stays.metered
-    use = stays.seen & (ratio > _POSSIBLE[0]) & (ratio < _POSSIBLE[1])
-    if use.sum() < max(_FEWEST, 0.5 * stays.seen.sum()):
+        ratio = sessions.stored / sessions.metered
+    use = sessions.seen & (ratio > _POSSIBLE[0]) & (ratio < _POSSIBLE[1])
+    if use.sum() < max(_FEWEST, 0.5 * sessions.seen.sum()):
         return None
-    metered, ratio = stays.metered[use], ratio[use]
+    metered, ratio = sessions.metered[use], ratio[use]
     efficiency = float((metered * ratio).sum() / metered.sum())
     weight = metered / metered.sum()
     scatter = float((weight**2 * (ratio - efficiency) ** 2).sum()) * len(ratio) / (len(ratio) - 1)
-    counted = float((stays.stored_variance[use] + _METER_KWH**2).sum()) / float(metered.sum()) ** 2
+    counted = float((sessions.stored_variance[use] + _METER_KWH**2).sum()) / float(metered.sum()) ** 2
     sd = float(np.sqrt(max(scatter, counted) + 2 * (_METER_GAIN * efficiency) ** 2))
-    return Charging(efficiency=efficiency, sd=sd, stays=int(use.sum())) if sd < _MOST_SD else None
+    return Charging(efficiency=efficiency, sd=sd, sessions=int(use.sum())) if sd < _MOST_SD else None
 
 
 def _capacity(
-    stays: _Stays, charging: Charging | None, telemetry: pd.DataFrame, battery: BatterySpec
+    sessions: _Sessions, charging: Charging | None, telemetry: pd.DataFrame, battery: BatterySpec
 ) -> EnergyFit | None:
-    use = (stays.rise >= _LEAST_RISE) & (stays.metered > 0)
-    if use.sum() < _FEWEST or stays.rise[use].sum() < _LEAST_SWING:
+    use = (sessions.rise >= _LEAST_RISE) & (sessions.metered > 0)
+    if use.sum() < _FEWEST or sessions.rise[use].sum() < _LEAST_SWING:
         return None
     precision, log_mean = _USUAL_SD**-2, np.log(_USUAL) * _USUAL_SD**-2
     if charging is not None:
@@ -181,17 +183,17 @@ def _capacity(
     efficiency, efficiency_sd = np.exp(log_mean / precision), precision**-0.5
     circuit = reference_cell(battery.chemistry).circuit
     window = circuit.window(reference_cell(battery.chemistry).fresh)
-    rise, start = stays.rise[use], stays.soc[use]
+    rise, start = sessions.rise[use], sessions.soc[use]
     within = start + np.array([[0.1], [0.3], [0.5], [0.7], [0.9]]) * rise
     volts = circuit.voltage(*window.at(within)).mean(axis=0)
     volts = volts + LOAD_OHM_AH * battery.charge_c_rate
     per_kwh = 1000 / (battery.cells_series * battery.nominal_capacity_ah * volts)
     step = display_step(telemetry["soc_reported"].to_numpy(dtype=float))
     share, sd = slope(
-        efficiency * stays.metered[use] * per_kwh,
+        efficiency * sessions.metered[use] * per_kwh,
         rise,
         (_METER_KWH * per_kwh) ** 2,
-        stays.rise_variance[use] + 2 * step**2 / 12 + (0.5 * step) ** 2,
+        sessions.rise_variance[use] + 2 * step**2 / 12 + (0.5 * step) ** 2,
         np.zeros(int(use.sum())),  # what a plugged car draws besides is in the efficiency
     )
     systematic = share * np.sqrt(_SYSTEMATIC_SD**2 + efficiency_sd**2 + _METER_GAIN**2)

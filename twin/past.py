@@ -96,9 +96,9 @@ def lived_through(
 
 
 def _habit(sessions: pd.DataFrame, days: float) -> _Habit:
-    stay = (sessions["departure_utc"] - sessions["arrival_utc"]).dt.total_seconds() / 3600
+    session = (sessions["departure_utc"] - sessions["arrival_utc"]).dt.total_seconds() / 3600
     return _Habit(
         driven=float((sessions["departure_soc"] - sessions["arrival_soc"]).clip(lower=0).sum()) / days,
         target_soc=float(sessions["departure_soc"].mean()),
-        plugged_hours=float(stay.sum()) / days,
+        plugged_hours=float(session.sum()) / days,
     )

@@ -185,11 +185,11 @@ def _telemetry(
     total = spec.telemetry_days + spec.ahead_days
     for first in range(0, total, _BLOCK_DAYS):
         days = min(_BLOCK_DAYS, total - first)
-        start_s, c_rate, stays, end_soc = _block(spec, rng, days, soc, share)
+        start_s, c_rate, sessions, end_soc = _block(spec, rng, days, soc, share)
         block_utc = begin + pd.Timedelta(days=first)
         visits += [
             (block_utc + pd.Timedelta(seconds=round(a)), block_utc + pd.Timedelta(seconds=round(d)), sa, sd)
-            for a, d, sa, sd in stays
+            for a, d, sa, sd in sessions
         ]
         times = np.arange(0, days * DAY_S, spec.sample_s)
         temperature = spec.duty.temperature_degc + rng.normal(0, 2)

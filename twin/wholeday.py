@@ -62,7 +62,7 @@ def close_day(
     else:
         power = _left_out(power_kw, balance, slot_hours)
     # The first departure is the plan's: what is added to the stay before it was missing when that began.
-    start = first_kwh - _in_first_stay(power - power_kw, plugged) * slot_hours
+    start = first_kwh - _in_first_session(power - power_kw, plugged) * slot_hours
     start += sum(drive.energy_kwh for drive in drives if drive.first == 0 and not plugged[0])
     lowest, highest = _swing(power * slot_hours, drives)
     margin = max(0.0, min(_MARGIN * capacity_kwh, (capacity_kwh - highest + lowest) / 2))
@@ -81,9 +81,9 @@ def _swing(moved_kwh: Array, drives: Sequence[Drive]) -> tuple[float, float]:
     return min(0.0, float(level.min())), max(0.0, float(level.max()))
 
 
-def _in_first_stay(values: Array, plugged: npt.NDArray[np.bool_]) -> float:
-    stays = runs(np.flatnonzero(plugged))
-    return float(values[stays[0][0] : stays[0][1] + 1].sum()) if stays else 0.0
+def _in_first_session(values: Array, plugged: npt.NDArray[np.bool_]) -> float:
+    sessions = runs(np.flatnonzero(plugged))
+    return float(values[sessions[0][0] : sessions[0][1] + 1].sum()) if sessions else 0.0
 
 
 def _recharged(

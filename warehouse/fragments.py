@@ -8,7 +8,7 @@ import pandas as pd
 from warehouse.beliefs import WITHDRAWN, received
 from warehouse.connection import connect
 from warehouse.schema import check_version_once
-from warehouse.sources.ocpp_fragments import STAYS, Begun
+from warehouse.sources.ocpp_fragments import SESSIONS, Begun
 from warehouse.store import Warehouse
 from warehouse.withdrawal import WHOLLY_WITHDRAWN
 
@@ -34,7 +34,7 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     Logs received after `landing` are among them: what rests on one is not known before it.
     """
     landed = f"""
-        SELECT {", ".join(STAYS)}, file.source_id, file.sha256, file.options,
+        SELECT {", ".join(SESSIONS)}, file.source_id, file.sha256, file.options,
             gone.source_row IS NOT NULL AS withdrawn
         FROM {received("sessions", _FILES)} AS row JOIN raw_source AS file ON file.source_id = row.source_id
         LEFT JOIN {WITHDRAWN} AS gone ON gone.dataset = 'sessions'
@@ -48,10 +48,10 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     how = _asked(source, landing)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version_once(warehouse.path, connection)
-        stays = connection.sql(landed, params=how).to_arrow_table().to_pandas()
+        sessions = connection.sql(landed, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
         sources = connection.sql(_SOURCES, params=how).fetchall()
-    gone, kept = stays[stays["withdrawn"]], stays[~stays["withdrawn"]]
+    gone, kept = sessions[sessions["withdrawn"]], sessions[~sessions["withdrawn"]]
     # Unless the same log counts, read in another way.
     of_session = _pairs(gone) - _pairs(kept)
     logs = {sha256 for sha256, _, _, withdrawn in rows if withdrawn}
@@ -64,7 +64,7 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
             # Neither what was withdrawn nor what rests on it.
             if not any(sha256 in logs or (sha256, one["session_id"]) in of_session for sha256 in one["files"])
         ),
-        stays=kept[list(STAYS)],
+        sessions=kept[list(SESSIONS)],
         sources=frozenset(source_id for (source_id,) in sources),
         withdrawn=frozenset(
             (sha256, _as_given(options), str(name))
@@ -77,8 +77,8 @@ def _asked(source: str, landing: dt.datetime) -> dict[str, object]:
     return {"source": source, "since": landing - HELD_FOR}
 
 
-def _pairs(stays: pd.DataFrame) -> set[tuple[str, str]]:
-    return set(stays[["sha256", "session_id"]].itertuples(index=False, name=None))
+def _pairs(sessions: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(sessions[["sha256", "session_id"]].itertuples(index=False, name=None))
 
 
 def _as_given(options: str | None) -> str | None:

@@ -59,9 +59,9 @@ class Known:
             table, where=where, start=start, end=end, columns=columns, known_by=known_by, within=within
         )
 
-    def stays(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
-        """Return the sessions that touch [start, end), as known; see `Warehouse.stays`."""
-        return self.warehouse.stays(start, end, known_by=self.moment_of("core_session"))
+    def sessions(self, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
+        """Return the sessions that touch [start, end), as known; see `Warehouse.sessions`."""
+        return self.warehouse.sessions(start, end, known_by=self.moment_of("core_session"))
 
     def newest(
         self,

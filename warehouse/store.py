@@ -216,7 +216,7 @@ class Warehouse:
         with self._reading() as connection:
             return select(connection, contract, selection, columns)
 
-    def stays(
+    def sessions(
         self, start: dt.datetime, end: dt.datetime, *, known_by: dt.datetime | None = None
     ) -> pd.DataFrame:
         """Return the rows of core_session that touch [start, end), as `read` does; no other is read.

@@ -122,16 +122,16 @@ def profiles(
     target = opened.exports / f"profiles_{day}_{opened.zone}.json"
     fields = {"plan_id": plan["plan_id"], "ocpp": version.value, "profiles": list(made.entries)}
     write_whole(target, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
-    stays = [entry for entry in made.entries if entry["purpose"] == "plan"]
+    sessions = [entry for entry in made.entries if entry["purpose"] == "plan"]
     payload = {
-        "plan_id": plan["plan_id"], "file": str(target), "stays": len(stays),
-        "fallbacks": len(made.entries) - len(stays), "left_out": dict(made.left_out), "conflicts": together,
-        "merge_cost_eur": sum(entry["merge_cost_eur"] for entry in stays),
+        "plan_id": plan["plan_id"], "file": str(target), "stays": len(sessions),
+        "fallbacks": len(made.entries) - len(sessions), "left_out": dict(made.left_out), "conflicts": together,
+        "merge_cost_eur": sum(entry["merge_cost_eur"] for entry in sessions),
     }  # fmt: skip
-    rows = [{name: value for name, value in entry.items() if name != "request"} for entry in stays]
+    rows = [{name: value for name, value in entry.items() if name != "request"} for entry in sessions]
     tables = {
-        f"{target.name}: {len(stays)} stays": rows,
-        "left out": [{"stay": stay, "reason": why} for stay, why in made.left_out.items()],
+        f"{target.name}: {len(sessions)} stays": rows,
+        "left out": [{"stay": session, "reason": why} for session, why in made.left_out.items()],
         "conflicts": [{"conflict": one} for one in together],
     }
     call.answer(payload, lambda out: show_tables(out, {name: own for name, own in tables.items() if own}))

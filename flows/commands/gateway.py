@@ -114,11 +114,13 @@ def status(
         raise UsageError(f"no gateway has run in {folder}", hint="`v2g gateway run` starts one.")
     written = datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime, UTC)
     silent_s = (datetime.now(UTC) - written).total_seconds()
-    stays = [{"station": one["station"], **stay} for one in stated["stations"] for stay in one["stays"]]
+    sessions = [
+        {"station": one["station"], **session} for one in stated["stations"] for session in one["stays"]
+    ]
     stations = [{k: v for k, v in one.items() if k != "stays"} for one in stated["stations"]]
     sites = stated.get("sites", [])  # a gateway of before does not tell them
     tables = {
-        "plans": stated["plans"], "sites": sites, "stations": stations, "stays": stays,
+        "plans": stated["plans"], "sites": sites, "stations": stations, "stays": sessions,
         "alerts": stated["alerts"],
     }  # fmt: skip
     call.answer(

@@ -22,7 +22,7 @@ _EUR_PER_KWH_MOVED = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stay:
+class SessionPowers:
     """What is planned for a car while it is plugged in, a row a quarter-hour [T].
 
     power_kw: at the plug, + = charging, with least_kw and most_kw allowed there (what the site leaves).
@@ -63,18 +63,18 @@ class MergeError(ValueError):
     """A stay cannot be told in so few periods without leaving the battery's bounds."""
 
 
-def merged(stay: Stay, most: int) -> Merged:
+def merged(session: SessionPowers, most: int) -> Merged:
     """Return the cheapest cut of a stay into `most` runs or fewer; what fits is left as it is.
 
     Of cuts at one price the one that moves the least energy is taken. Raises MergeError where there is none:
     charging and feeding back alternate more often than that.
     """
-    power, slots = stay.power_kw, len(stay.power_kw)
+    power, slots = session.power_kw, len(session.power_kw)
     edges = [0, *(np.flatnonzero(np.abs(np.diff(power)) > _SLACK_KW) + 1).tolist(), slots]
     if len(edges) <= most + 1:
         whole = (Run(first=a, last=b, power_kw=float(power[a:b].mean())) for a, b in pairwise(edges))
         return Merged(runs=tuple(whole), cost_eur=0.0)
-    costs = run_costs(stay)
+    costs = run_costs(session)
     ranked = costs + _EUR_PER_KWH_MOVED * _moved(power)
     best = np.full((most + 1, slots + 1), np.inf)
     best[0, 0] = 0.0
@@ -92,14 +92,14 @@ def merged(stay: Stay, most: int) -> Merged:
     while last:
         first = int(cut[count, last])
         cost += float(costs[first, last])
-        runs.append(Run(first=first, last=last, power_kw=float(stay.power_kw[first:last].mean())))
+        runs.append(Run(first=first, last=last, power_kw=float(session.power_kw[first:last].mean())))
         last, count = first, count - 1
     return Merged(runs=tuple(reversed(runs)), cost_eur=cost)
 
 
-def run_costs(stay: Stay) -> Floats:
+def run_costs(session: SessionPowers) -> Floats:
     """Return what each run costs more than its quarter-hours, €; infinite where none can be [first, last]."""
-    power, slots = stay.power_kw, len(stay.power_kw)
+    power, slots = session.power_kw, len(session.power_kw)
     costs = np.full((slots, slots + 1), np.inf)
     for first in range(slots):
         own = power[first:]
@@ -107,10 +107,10 @@ def run_costs(stay: Stay) -> Floats:
         counted = np.cumsum(own)
         mean = counted / length
         mixed = (np.minimum.accumulate(own) < 0) & (np.maximum.accumulate(own) > 0)
-        above = mean > np.minimum.accumulate(stay.most_kw[first:]) + _SLACK_KW
-        below = mean < np.maximum.accumulate(stay.least_kw[first:]) - _SLACK_KW
-        never = mixed | above | below | ~_bounded(stay, first, mean)
-        costs[first, first + 1 :] = np.where(never, np.inf, _dearer(stay, first, mean))
+        above = mean > np.minimum.accumulate(session.most_kw[first:]) + _SLACK_KW
+        below = mean < np.maximum.accumulate(session.least_kw[first:]) - _SLACK_KW
+        never = mixed | above | below | ~_bounded(session, first, mean)
+        costs[first, first + 1 :] = np.where(never, np.inf, _dearer(session, first, mean))
     return costs
 
 
@@ -126,23 +126,23 @@ def _moved(power: Floats) -> Floats:
     return moved
 
 
-def _dearer(stay: Stay, first: int, mean: Floats) -> Floats:
+def _dearer(session: SessionPowers, first: int, mean: Floats) -> Floats:
     """What the runs that begin at `first` cost more, one for each last: bought, or sold, as a whole."""
-    own = stay.power_kw[first:]
+    own = session.power_kw[first:]
     bought, sold = (
         _HOURS * (mean * np.cumsum(prices[first:]) - np.cumsum(own * prices[first:]))
-        for prices in (stay.import_price, stay.export_price)
+        for prices in (session.import_price, session.export_price)
     )
     return np.where(mean < 0, sold, bought)
 
 
-def _bounded(stay: Stay, first: int, mean: Floats) -> npt.NDArray[np.bool_]:
+def _bounded(session: SessionPowers, first: int, mean: Floats) -> npt.NDArray[np.bool_]:
     """Whether the battery stays in its bounds in the runs that begin at `first`, one for each last."""
-    own = stay.power_kw[first:]
+    own = session.power_kw[first:]
     step = np.arange(1, len(own) + 1)
     change = _HOURS * (mean[:, None] * step - np.cumsum(own))  # at the plug [last, quarter-hour]
-    way = np.where(mean >= 0, stay.efficiency_charge, 1.0 / stay.efficiency_discharge)
-    energy = stay.energy_kwh[first:] + way[:, None] * change
-    out = (energy < stay.least_kwh[first:] - _SLACK_KWH) | (energy > stay.most_kwh[first:] + _SLACK_KWH)
+    way = np.where(mean >= 0, session.efficiency_charge, 1.0 / session.efficiency_discharge)
+    energy = session.energy_kwh[first:] + way[:, None] * change
+    out = (energy < session.least_kwh[first:] - _SLACK_KWH) | (energy > session.most_kwh[first:] + _SLACK_KWH)
     inside: npt.NDArray[np.bool_] = ~np.any(out & (step <= step[:, None]), axis=1)
     return inside

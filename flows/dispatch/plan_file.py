@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.dispatch.merge import Floats, Run, Stay
+from flows.dispatch.merge import Floats, Run, SessionPowers
 from flows.dispatch.profile import Plug
 from flows.errors import UsageError
 
@@ -75,7 +75,7 @@ class PlanSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlanStay:
+class PlanSession:
     """A car's quarter-hours while it is plugged in, in the mode that is followed.
 
     told: whether somebody announced the stay. Charges 0–1 as announced, None where nobody did.
@@ -92,7 +92,7 @@ class PlanStay:
     target_kwh: float
     first_slot: datetime
     energy_before_kwh: float
-    slots: Stay
+    slots: SessionPowers
 
     @property
     def end(self) -> datetime:
@@ -124,13 +124,13 @@ class PlanFile:
     first_slot: datetime
     cars: tuple[PlanCar, ...]
     plugs: tuple[PlanPlug, ...]
-    stays: tuple[PlanStay, ...]
+    stays: tuple[PlanSession, ...]
     sites: tuple[PlanSite, ...] = ()
 
     @property
     def end(self) -> datetime:
         """Where the last stay ends; the plan's beginning where there is none."""
-        return max((stay.departure for stay in self.stays), default=self.first_slot)
+        return max((session.departure for session in self.stays), default=self.first_slot)
 
 
 def text_of(plan: PlanFile) -> str:
@@ -149,7 +149,7 @@ def plan_of(data: bytes, name: str) -> PlanFile:
             as_of=_time(answer["as_of"]), sequence=int(answer["sequence"]), first_slot=_time(answer["first_slot"]),
             cars=tuple(PlanCar(**car) for car in answer["cars"]),
             plugs=tuple(PlanPlug(**{**one, "plug": Plug(**one["plug"])}) for one in answer["plugs"]),
-            stays=tuple(_stay(one) for one in answer["stays"]),
+            stays=tuple(_session(one) for one in answer["stays"]),
             sites=_sites(answer.get("sites", ())),
         )  # fmt: skip
     except PlanFileError:
@@ -167,7 +167,7 @@ def _sites(stated: Sequence[Mapping[str, Any]]) -> tuple[PlanSite, ...]:
     return found
 
 
-def _stay(stated: Mapping[str, Any]) -> PlanStay:
+def _session(stated: Mapping[str, Any]) -> PlanSession:
     arrays: dict[str, Any] = {name: _floats(stated["slots"][name], name) for name in _ARRAYS}
     sizes = {len(one) for one in arrays.values()}
     if len(sizes) != 1 or not sizes.pop():
@@ -178,7 +178,7 @@ def _stay(stated: Mapping[str, Any]) -> PlanStay:
     if not np.isfinite(arrays["power_kw"]).all() or not all(0 < one <= 1 for one in single.values()):
         raise ValueError(f"stay {stated['session_id']!r} has powers or efficiencies that are none")
     times = {name: _time(stated[name]) for name in ("departure", "first_slot")}
-    return PlanStay(**{**stated, **times, "slots": Stay(**arrays, **single)})
+    return PlanSession(**{**stated, **times, "slots": SessionPowers(**arrays, **single)})
 
 
 def _floats(values: list[float | None], name: str) -> Floats:

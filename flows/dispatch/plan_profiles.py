@@ -40,32 +40,32 @@ def plan_profiles(plan: PlanFile, station: Station) -> Profiles:
     entries: list[Mapping[str, Any]] = []
     left_out: dict[str, str] = {}
     used: dict[str, PlanPlug] = {}
-    for stay in plan.stays:
-        at = plugs.get(stay.charger_id or "")
+    for session in plan.stays:
+        at = plugs.get(session.charger_id or "")
         if at is None:
-            left_out[stay.name] = (
+            left_out[session.name] = (
                 "no station and connector of it are known: its session names a charger with both"
             )
             continue
         try:
-            most = (station.most_periods or PERIODS) - len(stay.last_minutes)
-            cut = merged(stay.slots, most)
+            most = (station.most_periods or PERIODS) - len(session.last_minutes)
+            cut = merged(session.slots, most)
         except MergeError as error:
-            left_out[stay.name] = str(error)
+            left_out[session.name] = str(error)
             continue
         request = plan_request(
-            at.plug, [*cut.runs, *stay.last_minutes], key=f"plan {plan.plan_id} {stay.session_id}",
-            first_slot=stay.first_slot, departure=stay.departure, version=station.version,
+            at.plug, [*cut.runs, *session.last_minutes], key=f"plan {plan.plan_id} {session.session_id}",
+            first_slot=session.first_slot, departure=session.departure, version=station.version,
         )  # fmt: skip
         if broken := check_message(request, station):
-            left_out[stay.name] = "; ".join(map(str, broken))
+            left_out[session.name] = "; ".join(map(str, broken))
             continue
         used[at.charger_id] = at
         entries.append(
             {
                 "station_id": at.plug.station_id, "evse": at.plug.evse, "purpose": "plan",
-                "battery_id": stay.battery_id, "session_id": stay.session_id,
-                "quarter_hours": len(stay.slots.power_kw), "periods": len(cut.runs) + len(stay.last_minutes),
+                "battery_id": session.battery_id, "session_id": session.session_id,
+                "quarter_hours": len(session.slots.power_kw), "periods": len(cut.runs) + len(session.last_minutes),
                 "merge_cost_eur": cut.cost_eur, "request": request,
             }
         )  # fmt: skip

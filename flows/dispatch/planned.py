@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from flows.context import Context
-from flows.dispatch.merge import Floats, Stay
-from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanSite, PlanStay, text_of
+from flows.dispatch.merge import Floats, SessionPowers
+from flows.dispatch.plan_file import PlanCar, PlanFile, PlanPlug, PlanSession, PlanSite, text_of
 from flows.dispatch.profile import Plug
 from flows.errors import NoPlanError
 from flows.mapping.chargers import VOLTAGE_V
@@ -38,15 +38,15 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
     cars = {str(row["battery_id"]): row for row in records(known.read("core_battery"))}
     chargers = {str(row["charger_id"]): row for row in records(known.read("core_charger"))}
     sites, site_slots = known.read("core_site"), known.read("out_plan_site_slot", where=mine)
-    stays = _planned_stays(known, mine, cars)
-    room = SiteRoom(site_slots, sites, [stay.site_id for stay in stays])
+    sessions = _planned_sessions(known, mine, cars)
+    room = SiteRoom(site_slots, sites, [session.site_id for session in sessions])
     return PlanFile(
         plan_id=str(plan["plan_id"]), zone=str(plan["zone"]), mode=mine["mode"],
         as_of=plan["as_of_utc"].to_pydatetime(), sequence=int(plan["sequence"] or 0),
         first_slot=prices.index.min().to_pydatetime(),
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
-        stays=tuple(_stated(stay, cars[stay.battery_id], chargers, prices, room) for stay in stays),
+        stays=tuple(_stated(session, cars[session.battery_id], chargers, prices, room) for session in sessions),
         sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ class _Planned:
     slots: pd.DataFrame
 
 
-def _planned_stays(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
+def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
     """The stays of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
     slots = known.read("out_plan_slot", where=plan)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
@@ -100,19 +100,19 @@ def _planned_stays(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row
 
 
 def _stated(
-    stay: _Planned, car: Row, chargers: Mapping[str, Row], prices: pd.DataFrame, room: SiteRoom
-) -> PlanStay:
-    slots = pd.DatetimeIndex(stay.slots["interval_start_utc"])
-    power, energy = (stay.slots[name].to_numpy(dtype=np.float64) for name in ("power_kw", "energy_end_kwh"))
-    before = float(stay.slots["energy_start_kwh"].iloc[0])
-    below, above = room.of(stay.site_id, slots)
-    own, session_id = prices.reindex(slots), str(stay.due["session_id"])
-    charger = stay.session.get("charger_id")
+    visit: _Planned, car: Row, chargers: Mapping[str, Row], prices: pd.DataFrame, room: SiteRoom
+) -> PlanSession:
+    slots = pd.DatetimeIndex(visit.slots["interval_start_utc"])
+    power, energy = (visit.slots[name].to_numpy(dtype=np.float64) for name in ("power_kw", "energy_end_kwh"))
+    before = float(visit.slots["energy_start_kwh"].iloc[0])
+    below, above = room.of(visit.site_id, slots)
+    own, session_id = prices.reindex(slots), str(visit.due["session_id"])
+    charger = visit.session.get("charger_id")
     at_plug = chargers.get(str(charger), {})
     into, out = (
         float(at_plug.get(name) or car[name]) for name in ("efficiency_charge", "efficiency_discharge")
     )
-    session = Stay(
+    session = SessionPowers(
         power_kw=power,
         least_kw=power - below,
         most_kw=power + above,
@@ -125,12 +125,12 @@ def _stated(
         efficiency_charge=into,
         efficiency_discharge=out,
     )
-    return PlanStay(
-        battery_id=stay.battery_id, session_id=session_id, told=not session_id.startswith(PREFIX),
+    return PlanSession(
+        battery_id=visit.battery_id, session_id=session_id, told=not session_id.startswith(PREFIX),
         charger_id=None if charger is None else str(charger),
-        departure=stay.due["departure_utc"].to_pydatetime(),
-        arrival_soc=stay.session.get("arrival_soc"), departure_soc=stay.session.get("departure_soc"),
-        target_kwh=float(stay.due["target_kwh"]), first_slot=slots[0].to_pydatetime(),
+        departure=visit.due["departure_utc"].to_pydatetime(),
+        arrival_soc=visit.session.get("arrival_soc"), departure_soc=visit.session.get("departure_soc"),
+        target_kwh=float(visit.due["target_kwh"]), first_slot=slots[0].to_pydatetime(),
         energy_before_kwh=before, slots=session,
     )  # fmt: skip
 
@@ -208,17 +208,17 @@ class FallbackShares:
 class SiteRoom:
     """What sites leave beyond their plan, shared alike among the stays that may need it."""
 
-    def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, of_stays: Sequence[str]) -> None:
+    def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, of_sessions: Sequence[str]) -> None:
         """of_stays: the site of each stay."""
         parents = _parents(sites)
-        self._above = {site: list(_chain(site, parents)) for site in set(of_stays)}
+        self._above = {site: list(_chain(site, parents)) for site in set(of_sessions)}
         load = site_slots["power_kw"] + site_slots["base_load_kw"].fillna(0.0)
         room = site_slots[["site_id", "interval_start_utc"]].assign(
             up=(site_slots["import_limit_kw"] - load).clip(lower=0.0),
             down=(site_slots["export_limit_kw"] + load).clip(lower=0.0),
         )
         sharing = {
-            site: max(1, sum(site in self._above[own] for own in of_stays))
+            site: max(1, sum(site in self._above[own] for own in of_sessions))
             for site in room["site_id"].unique()
         }
         shares = room["site_id"].map(sharing)

@@ -60,17 +60,17 @@ class PoolHistory:
         sites = known.read("core_site", where={"zone": zone})
         cars = known.read("core_battery", where={"site_id": sites["site_id"].astype(str).tolist()})
         last = min(now.tz_convert(timezone).date(), day) - timedelta(days=1)
-        known_rows = known.stays(now - timedelta(days=_HISTORY_DAYS), now)
+        known_rows = known.sessions(now - timedelta(days=_HISTORY_DAYS), now)
         known_rows = known_rows[
             known_rows["battery_id"].isin(cars["battery_id"])
             & (known_rows["departure_utc"] > known_rows["arrival_utc"])
         ]
-        stays, _ = with_chargers(known_rows, known.read("core_charger"), cars)
-        lost = misplaced(cars, stays, sites)
-        stays, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (stays, cars))
-        came = stays["arrival_utc"].min()
+        sessions, _ = with_chargers(known_rows, known.read("core_charger"), cars)
+        lost = misplaced(cars, sessions, sites)
+        sessions, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (sessions, cars))
+        came = sessions["arrival_utc"].min()
         first = last if pd.isna(came) else came.tz_convert(timezone).date()
-        rows, feeding = _rows(context, day, cars, stays, sites)
+        rows, feeding = _rows(context, day, cars, sessions, sites)
         return cls(
             zone=zone,
             day=day,
@@ -93,7 +93,7 @@ class PoolHistory:
         edges = clock_edges(product.clock, self.first, days, product.block_hours, product.first_hour)
         at = np.asarray((edges - edges[0]) / QUARTER, dtype=np.int64)
         able = capability(
-            _stays(self.rows, edges[0]),
+            _sessions(self.rows, edges[0]),
             self.sites,
             int(at[-1]),
             QUARTER / _HOUR,
@@ -116,7 +116,7 @@ class PoolHistory:
 
 
 def _rows(
-    context: Context, day: date, cars: pd.DataFrame, stays: pd.DataFrame, sites: pd.DataFrame
+    context: Context, day: date, cars: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame
 ) -> tuple[pd.DataFrame, int]:
     """The stays with their cars' limits, and how many cars may feed back."""
     names = [str(name) for name in cars["battery_id"]]
@@ -140,31 +140,31 @@ def _rows(
             "out": float(car["efficiency_discharge"]),
             "site": number[str(car["site_id"])],
         }
-    own = pd.DataFrame([of[str(name)] for name in stays["battery_id"]], index=stays.index)
+    own = pd.DataFrame([of[str(name)] for name in sessions["battery_id"]], index=sessions.index)
     if own.empty:
         return pd.DataFrame({"arrival_utc": [], "departure_utc": []}), 0
     held_kwh = own["capacity_kwh"]
-    at = stays["plug_site_id"].astype(object).map(number)
+    at = sessions["plug_site_id"].astype(object).map(number)
     rows = pd.DataFrame(
         {
-            "arrival_utc": stays["arrival_utc"],
-            "departure_utc": stays["departure_utc"],
-            "energy_kwh": held_kwh * stays["arrival_soc"].to_numpy(dtype=np.float64),
-            "target_kwh": held_kwh * stays["departure_soc"].to_numpy(dtype=np.float64),
+            "arrival_utc": sessions["arrival_utc"],
+            "departure_utc": sessions["departure_utc"],
+            "energy_kwh": held_kwh * sessions["arrival_soc"].to_numpy(dtype=np.float64),
+            "target_kwh": held_kwh * sessions["departure_soc"].to_numpy(dtype=np.float64),
             "least_kwh": held_kwh * own["least"],
             "most_kwh": held_kwh * own["most"],
-            "charge_kw": np.fmin(own["charge"], stays["plug_charge_kw"]),
-            "discharge_kw": np.fmin(own["discharge"], stays["plug_discharge_kw"]),
+            "charge_kw": np.fmin(own["charge"], sessions["plug_charge_kw"]),
+            "discharge_kw": np.fmin(own["discharge"], sessions["plug_discharge_kw"]),
             "drawdown_kwh": held_kwh * drawdown,
-            "efficiency_charge": stays["plug_efficiency_charge"].fillna(own["into"]),
-            "efficiency_discharge": stays["plug_efficiency_discharge"].fillna(own["out"]),
+            "efficiency_charge": sessions["plug_efficiency_charge"].fillna(own["into"]),
+            "efficiency_discharge": sessions["plug_efficiency_discharge"].fillna(own["out"]),
             "site": at.fillna(own["site"]).astype("int64"),
         }
     )
     return rows, sum(one["discharge"] > 0.0 for one in of.values())
 
 
-def _stays(rows: pd.DataFrame, begin: pd.Timestamp) -> PoolStays:
+def _sessions(rows: pd.DataFrame, begin: pd.Timestamp) -> PoolStays:
     arrays = {name: rows[name].to_numpy() for name in rows.columns if not name.endswith("_utc")}
     hours = {name: np.asarray((rows[f"{stated}_utc"] - begin) / _HOUR) for name, stated in _TIMES.items()}
     return PoolStays(**hours, **arrays)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from flows.mapping.calendar import holidays_for
 from flows.mapping.horizon import LONGEST_TAIL, QUARTER, Horizon
-from flows.mapping.open_sessions import open_stays
+from flows.mapping.open_sessions import open_sessions
 from flows.plain import records
 from flows.settings import PlanSettings
 from optimize.forecast.plug_in import DAY_BEGINS, PlugInDay, PlugInHistory
@@ -43,20 +43,20 @@ _SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expected:
-    """stays: as rows of core_session, without the columns of a file. rows: rows of out_expected_stay.
+    """sessions: as rows of core_session, without the columns of a file. rows: rows of out_expected_stay.
 
     begun: the session_ids of those among them that have begun. unforeseen: battery_id → why a car that is
     likely to come is not expected.
     """
 
-    stays: pd.DataFrame
+    sessions: pd.DataFrame
     rows: pd.DataFrame
     begun: frozenset[str] = frozenset()
     unforeseen: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING_EXPECTED = Expected(
-    stays=pd.DataFrame(columns=list(_COLUMNS)),
+    sessions=pd.DataFrame(columns=list(_COLUMNS)),
     rows=pd.DataFrame(columns=list(CONTRACTS["out_expected_stay"].names)),
 )
 
@@ -74,7 +74,7 @@ def expected_stays(
     begin = (horizon.local[0] - DAY_BEGINS).normalize()
     with at_once(known.warehouse):
         past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
-        known_rows = known.stays(begin, horizon.priced_end + LONGEST_TAIL)
+        known_rows = known.sessions(begin, horizon.priced_end + LONGEST_TAIL)
     past = past.sort_values("arrival_utc")
     taken = {
         str(car): list(zip(own["arrival_utc"], own["departure_utc"], strict=True))
@@ -84,14 +84,14 @@ def expected_stays(
     holidays = holidays_for(horizon.zone, settings.holidays, years)
     begun = _begun(known, horizon, _long_enough(past), battery_ids, settings, taken, holidays)
     for one in begun:
-        span = (one.stay["arrival_utc"], one.stay["departure_utc"])
-        taken.setdefault(one.stay["battery_id"], []).append(span)
-    rows, found = [one.stay for one in begun], [one.rows for one in begun]
+        span = (one.session["arrival_utc"], one.session["departure_utc"])
+        taken.setdefault(one.session["battery_id"], []).append(span)
+    rows, found = [one.session for one in begun], [one.rows for one in begun]
     past, unforeseen = _of_the_unannounced(past), dict[str, str]()
     if past.empty:
         return _expected(rows, found, begun, unforeseen)
     last = past.groupby("battery_id")[["departure_soc", "received_utc"]].last()
-    history = PlugInHistory.of(local_stays(past, zone), holidays)
+    history = PlugInHistory.of(local_sessions(past, zone), holidays)
     days = pd.date_range(begin, horizon.local[horizon.priced_slots - 1], freq="D")
     over = (now.tz_convert(zone) - DAY_BEGINS).date()
     for day in days:
@@ -100,17 +100,19 @@ def expected_stays(
             expected = of_day.expect(str(car))
             if expected is None:
                 continue
-            stay = _stay(expected, day, horizon, row["departure_soc"], settings)
+            session = _session(expected, day, horizon, row["departure_soc"], settings)
             spans = taken.setdefault(str(car), [])
-            if isinstance(stay, str):
+            if isinstance(session, str):
                 if not any((came.tz_convert(zone) - DAY_BEGINS).date() == day.date() for came, _ in spans):
-                    unforeseen[str(car)] = stay
+                    unforeseen[str(car)] = session
                 continue
-            if stay is None or _is_taken(stay, day.date(), spans, zone):
+            if session is None or _is_taken(session, day.date(), spans, zone):
                 continue
-            spans.append((stay["arrival_utc"], stay["departure_utc"]))
+            spans.append((session["arrival_utc"], session["departure_utc"]))
             name = f"{PREFIX}{car}:{day:%Y-%m-%d}"
-            rows.append({"session_id": name, "battery_id": car, **stay, "received_utc": row["received_utc"]})
+            rows.append(
+                {"session_id": name, "battery_id": car, **session, "received_utc": row["received_utc"]}
+            )
             found.append({"session_id": name, "battery_id": car, **_announced(expected, day)})
     return _expected(rows, found, begun, unforeseen)
 
@@ -124,9 +126,9 @@ def _expected(
     if not rows:
         return replace(NOTHING_EXPECTED, unforeseen=unforeseen)
     return Expected(
-        stays=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)),
+        sessions=pd.DataFrame(rows).reindex(columns=list(_COLUMNS)),
         rows=pd.DataFrame(found),
-        begun=frozenset(row.stay["session_id"] for row in begun),
+        begun=frozenset(row.session["session_id"] for row in begun),
         unforeseen=unforeseen,
     )
 
@@ -135,7 +137,7 @@ def _expected(
 class _Begun:
     """A stay that goes on: as a row of core_session, and of out_expected_stay."""
 
-    stay: dict[str, Any]
+    session: dict[str, Any]
     rows: dict[str, object]
 
 
@@ -152,13 +154,13 @@ def _begun(
 
     taken: car → spans of its told stays: at the latest, it leaves before the next of them.
     """
-    there = open_stays(known, horizon.start, battery_ids)
+    there = open_sessions(known, horizon.start, battery_ids)
     there = there[there["battery_id"].isin(past["battery_id"])]
     if there.empty:
         return []
     zone, found = market_timezone(horizon.zone), list[_Begun]()
     last = past.groupby("battery_id")["departure_soc"].last()
-    history = PlugInHistory.of(local_stays(past, zone), holidays)
+    history = PlugInHistory.of(local_sessions(past, zone), holidays)
     for row in records(there):
         day = (row["arrival_utc"].tz_convert(zone) - DAY_BEGINS).normalize()
         car, expected = str(row["battery_id"]), history.on(day.date()).expect(str(row["battery_id"]))
@@ -176,11 +178,13 @@ def _begun(
         stated = _announced(replace(expected, probability=1.0, departure=leaves), day)
         arrived = {f"arrival_utc_q{name}": row["arrival_utc"].floor("s") for name in _SHARES}
         name = f"{PREFIX}{row['session_id']}"
-        stay = {**{column: row.get(column) for column in _COLUMNS}, "session_id": name, "battery_id": car}
-        stay |= {"departure_utc": left, "departure_soc": target}
-        if stay["arrival_soc"] is None:
-            stay["arrival_soc"] = target - need
-        found.append(_Begun(stay=stay, rows={"session_id": name, "battery_id": car, **stated, **arrived}))
+        session = {**{column: row.get(column) for column in _COLUMNS}, "session_id": name, "battery_id": car}
+        session |= {"departure_utc": left, "departure_soc": target}
+        if session["arrival_soc"] is None:
+            session["arrival_soc"] = target - need
+        found.append(
+            _Begun(session=session, rows={"session_id": name, "battery_id": car, **stated, **arrived})
+        )
     return found
 
 
@@ -199,18 +203,20 @@ def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
     return past[past["battery_id"].isin(cars)]
 
 
-def local_stays(past: pd.DataFrame, zone: str) -> pd.DataFrame:
+def local_sessions(past: pd.DataFrame, zone: str) -> pd.DataFrame:
     """Stays by the local clock; what they need is a share of capacity."""
     clock = {
         name: past[f"{name}_utc"].dt.tz_convert(zone).dt.tz_localize(None)
         for name in ("arrival", "departure")
     }
     need = (past["departure_soc"] - past["arrival_soc"]).clip(lower=0.0)
-    stays = pd.DataFrame({"battery_id": past["battery_id"].astype(str), **clock, "need": need})
-    return stays[stays["departure"] > stays["arrival"]]  # an hour that comes twice may turn a short one round
+    sessions = pd.DataFrame({"battery_id": past["battery_id"].astype(str), **clock, "need": need})
+    return sessions[
+        sessions["departure"] > sessions["arrival"]
+    ]  # an hour that comes twice may turn a short one round
 
 
-def _stay(
+def _session(
     expected: PlugInDay, day: pd.Timestamp, horizon: Horizon, target: float, settings: PlanSettings
 ) -> dict[str, Any] | str | None:
     """The stay to plan for; None where none is likely any more, and why where there is no time in it."""
@@ -244,12 +250,12 @@ def _stay(
 
 
 def _is_taken(
-    stay: Mapping[str, Any], day: date, taken: Sequence[tuple[pd.Timestamp, pd.Timestamp]], zone: str
+    session: Mapping[str, Any], day: date, taken: Sequence[tuple[pd.Timestamp, pd.Timestamp]], zone: str
 ) -> bool:
     """Whether the car has come on that day already, or is in another stay, told or expected, by then."""
     return any(
         (came.tz_convert(zone) - DAY_BEGINS).date() == day
-        or (came < stay["departure_utc"] and left > stay["arrival_utc"])
+        or (came < session["departure_utc"] and left > session["arrival_utc"])
         for came, left in taken
     )
 

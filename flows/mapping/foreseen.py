@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flows.mapping.calendar import holidays_for
-from flows.mapping.expected import HISTORY, local_stays
+from flows.mapping.expected import HISTORY, local_sessions
 from flows.mapping.horizon import QUARTER
 from flows.mapping.like_days import HISTORY as LIKE_HISTORY
 from flows.mapping.like_days import LikeDays
@@ -48,7 +48,7 @@ def banded_prices(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeseenStay:
+class ForecastSession:
     """A car's day as it was foreseen: figure → score (CRPS), 10 and 90 % quantile, and what came.
 
     Hours of the clock for arrival and departure, points of charge (0–1) for the need; empty where it did not
@@ -61,17 +61,17 @@ class ForeseenStay:
     figures: dict[str, tuple[float, float, float, float]]
 
 
-def foreseen_stays(
+def forecast_sessions(
     known: Known, zone: str, days: list[date], gates: list[datetime], given_holidays: str
-) -> Iterator[ForeseenStay]:
+) -> Iterator[ForecastSession]:
     """Of cars with a past, on days that are over, each by what was known at its gate."""
     timezone = market_timezone(zone)
     start, end = market_day_bounds(days[0], zone)[0], market_day_bounds(days[-1] + timedelta(days=1), zone)[1]
     holidays = holidays_for(zone, given_holidays, range((start - HISTORY).year, end.year + 2))
-    stays = local_stays(known.read("core_session", start=start, end=end), timezone)
-    if stays.empty:
+    sessions = local_sessions(known.read("core_session", start=start, end=end), timezone)
+    if sessions.empty:
         return
-    real = PlugInHistory.of(stays, holidays)
+    real = PlugInHistory.of(sessions, holidays)
     names = {code: name for name, rows in real.rows.items() for code in set(real.car[rows].tolist())}
     came = {
         (names[int(car)], int(day)): (*real.hours[row], real.need[row])
@@ -79,7 +79,7 @@ def foreseen_stays(
     }
     for day, gate in zip(days, gates, strict=True):
         now = pd.Timestamp(gate)
-        past = local_stays(_past(known.at(gate), now), timezone)
+        past = local_sessions(_past(known.at(gate), now), timezone)
         if past.empty:
             continue
         history = PlugInHistory.of(past, holidays)
@@ -98,7 +98,7 @@ def foreseen_stays(
                     strict=False,
                 )
             }
-            yield ForeseenStay(
+            yield ForecastSession(
                 day=day, probability=expected.probability, came=values is not None, figures=figures
             )
 

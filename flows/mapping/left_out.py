@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_checks.sessions import LONGEST_STAY
+from data_checks.sessions import LONGEST_SESSION
 from flows.plain import records
 from warehouse.known import Known
 from warehouse.quarantine import Wanted
@@ -26,15 +26,15 @@ Reasons = dict[str, str]
 """battery_id → what stands against it."""
 
 
-def strangers(stays: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame) -> Reasons:
+def strangers(sessions: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame) -> Reasons:
     """Cars with a stay that no battery, or no site, is known for.
 
-    stays: the day's rows of core_session; batteries, sites: all rows of core_battery and core_site.
+    sessions: the day's rows of core_session; batteries, sites: all rows of core_battery and core_site.
     """
     site_of = dict(zip(batteries["battery_id"].astype(str), batteries["site_id"].astype(str), strict=True))
     known_sites = set(sites["site_id"].astype(str))
     found = {}
-    for row in records(stays[["battery_id", "session_id"]]):
+    for row in records(sessions[["battery_id", "session_id"]]):
         battery_id = str(row["battery_id"])
         if battery_id not in site_of:
             found[battery_id] = f"session {row['session_id']!r}: its battery is not in the fleet"
@@ -56,28 +56,28 @@ class Quarantined:
         more = "; what is expected of it at other times is planned"
         return {car: why + more * (car in planned) for car, why in self.reasons.items()}
 
-    def apart_from(self, stays: pd.DataFrame) -> pd.DataFrame:
+    def apart_from(self, sessions: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of stays at whose time none in quarantine may be."""
         free = [
             not any(
                 one["arrival_utc"] < last and one["departure_utc"] > first
                 for first, last in self.spans.get(str(one["battery_id"]), ())
             )
-            for one in records(stays[["battery_id", "arrival_utc", "departure_utc"]])
+            for one in records(sessions[["battery_id", "arrival_utc", "departure_utc"]])
         ]
-        return stays[np.array(free, dtype="bool")]
+        return sessions[np.array(free, dtype="bool")]
 
 
-def quarantined_stays(
+def quarantined_sessions(
     known: Known,
     start: pd.Timestamp,
     end: pd.Timestamp,
-    stays: pd.DataFrame,
+    sessions: pd.DataFrame,
     elsewhere: Collection[str],
 ) -> Quarantined:
     """Cars with a stay in [start, end) that is in quarantine, unless another one stands in its place.
 
-    stays: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
+    sessions: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
     told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
     open, for some days, unless its car came again, and so is one whose end is another year's; a stay told
     for later does not stand in its place.
@@ -103,7 +103,7 @@ def quarantined_stays(
     spans: dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
     for row in records(rows):
         battery_id = str(row["battery_id"])
-        own = stays[stays["battery_id"] == battery_id]
+        own = sessions[sessions["battery_id"] == battery_id]
         # How far an open stay reaches nobody knows: one told for later is another, one that holds its arrival
         # is the same.
         reach = row["first"] + _INSTANT if row["goes_on"] else row["last"]
@@ -122,7 +122,7 @@ def quarantined_stays(
 
 def _endless(rows: pd.DataFrame) -> pd.Series:
     """Whether both ends of a stay are told, and are longer apart than a stay may be."""
-    return (rows["departure_utc"] - rows["arrival_utc"]).abs() > LONGEST_STAY
+    return (rows["departure_utc"] - rows["arrival_utc"]).abs() > LONGEST_SESSION
 
 
 def still_open(
@@ -136,7 +136,7 @@ def still_open(
     lacking, endless = rows["departure_utc"].isna(), _endless(rows)
     lacks = lacking | endless
     cars = [str(name) for name in rows.loc[lacks, "battery_id"].unique()]
-    oldest = start - (LONGEST_STAY if endless.any() else lasting)
+    oldest = start - (LONGEST_SESSION if endless.any() else lasting)
     came = known.read(
         "core_session",
         where={"battery_id": cars},
@@ -149,7 +149,7 @@ def still_open(
     return [
         lacks_end
         and row["arrival_utc"] is not None
-        and row["arrival_utc"] > start - (lasting if row["departure_utc"] is None else LONGEST_STAY)
+        and row["arrival_utc"] > start - (lasting if row["departure_utc"] is None else LONGEST_SESSION)
         and row["arrival_utc"] >= newest.get(row["battery_id"], row["arrival_utc"])
         for lacks_end, row in zip(
             lacks.tolist(), records(rows[["battery_id", "arrival_utc", "departure_utc"]]), strict=True

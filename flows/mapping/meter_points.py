@@ -124,9 +124,9 @@ def _load(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[lis
 
 def _require_at_home(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> None:
     """A meter at a plug tells no place: refuse a car that was plugged in across the point's border."""
-    stays = known.stays(slots[0], slots[-1] + _QUARTER)
-    stays, _ = with_chargers(stays, known.read("core_charger"), known.read("core_battery"))
-    for car, site in zip(stays["battery_id"].astype(str), stays["plug_site_id"], strict=True):
+    sessions = known.sessions(slots[0], slots[-1] + _QUARTER)
+    sessions, _ = with_chargers(sessions, known.read("core_charger"), known.read("core_battery"))
+    for car, site in zip(sessions["battery_id"].astype(str), sessions["plug_site_id"], strict=True):
         if pd.notna(site) and (car in point.cars) != (str(site) in point.sites):
             raise NoAccountError(
                 f"{car} was plugged in at {site}: its metering does not tell what of it was at {point.name}"

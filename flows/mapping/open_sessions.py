@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from data_checks.sessions import LONGEST_STAY
+from data_checks.sessions import LONGEST_SESSION
 from flows.mapping.left_out import STILL_OPEN, Reasons, still_open
 from flows.plain import records
 from warehouse.at_once import at_once
@@ -22,7 +22,7 @@ from warehouse.quarantine import Wanted
 _ROW = ["source_id", "source_row"]
 
 
-def open_stays(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> pd.DataFrame:
+def open_sessions(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> pd.DataFrame:
     """Landed sessions that lack their end, or charges, and may be going on at `start`, one a car: the newest.
 
     start: where a plan begins; stays that began after it have not begun.
@@ -32,7 +32,7 @@ def open_stays(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) ->
 
 def taken_as_over(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> Reasons:
     """Cars whose stay nobody has ended, and that came not again: too long ago to be there still, and why."""
-    rows = _without_end(known, start, battery_ids, LONGEST_STAY)
+    rows = _without_end(known, start, battery_ids, LONGEST_SESSION)
     return {
         str(row["battery_id"]): f"its stay {row['session_id']!r} of {row['arrival_utc']:%Y-%m-%d} has no end "
         f"and is taken as over after {STILL_OPEN.days} days"

@@ -48,15 +48,15 @@ class Past:
         if plans.empty:
             return NO_PAST
         follows = {str(row["plan_id"]): followed_mode(row) for row in records(plans)}
-        stays = known.stays(start - _LOOK_BACK, start)
-        stays = stays[stays["battery_id"].isin(list(capacity_kwh))].sort_values("departure_utc")
-        there = stays.loc[stays["departure_utc"] > start, "arrival_utc"]
+        sessions = known.sessions(start - _LOOK_BACK, start)
+        sessions = sessions[sessions["battery_id"].isin(list(capacity_kwh))].sort_values("departure_utc")
+        there = sessions.loc[sessions["departure_utc"] > start, "arrival_utc"]
         since = max(start - _LOOK_BACK, min([start - QUARTER, midnight, *there.dt.floor(QUARTER)]))
         where: dict[str, Scalar | Sequence[Scalar]] = {
             "plan_id": list(follows), "battery_id": list(capacity_kwh), "plugged": True,
         }  # fmt: skip
         slots = owned(known.read("out_plan_slot", where=where, start=since, end=start), plans)
-        last = stays[stays["departure_utc"] <= start].drop_duplicates("battery_id", keep="last")
+        last = sessions[sessions["departure_utc"] <= start].drop_duplicates("battery_id", keep="last")
         ends = last["departure_utc"].dt.floor(QUARTER) - QUARTER
         where |= {"interval_start_utc": sorted(set(ends)), "battery_id": sorted(set(last["battery_id"]))}
         ended = owned(known.read("out_plan_slot", where=where), plans) if len(last) else slots.iloc[:0]
@@ -106,15 +106,15 @@ class Past:
         return float(modes.get(mode, modes[FOLLOWED])) - stands_on
 
 
-def _without_a_slot(known: Known, stays: pd.DataFrame, plans: pd.DataFrame) -> pd.DataFrame:
+def _without_a_slot(known: Known, sessions: pd.DataFrame, plans: pd.DataFrame) -> pd.DataFrame:
     """What stays too short to hold a slot left with, as rows of the slot before they ended."""
-    if stays.empty:
-        return stays
+    if sessions.empty:
+        return sessions
     where: dict[str, Scalar | Sequence[Scalar]] = {
-        "plan_id": plans["plan_id"].tolist(), "session_id": stays["session_id"].tolist(),
+        "plan_id": plans["plan_id"].tolist(), "session_id": sessions["session_id"].tolist(),
     }  # fmt: skip
     rows = known.read("out_plan_departure", where=where)
-    ends = stays.set_index("session_id")["departure_utc"].dt.floor(QUARTER) - QUARTER
+    ends = sessions.set_index("session_id")["departure_utc"].dt.floor(QUARTER) - QUARTER
     rows = rows.assign(interval_start_utc=rows["session_id"].map(ends), energy_end_kwh=rows["reached_kwh"])
     return owned(rows, plans)
 

@@ -119,7 +119,7 @@ def _causes(
         mine = {"plan_id": plan["plan_id"], "mode": followed_mode(plan)}
         rows = records(warehouse.read("out_plan_car", where=mine))
         leaves = warehouse.read("out_plan_departure", where=mine)
-        stays = {
+        sessions = {
             str(car): sorted(
                 zip(own["session_id"], own["departure_utc"], own["target_kwh"].round(3), strict=True)
             )
@@ -130,7 +130,7 @@ def _causes(
                 str(row["battery_id"]): {
                     "calibration": row["calibration_id"],
                     "rung": row["plan_source"],
-                    "stays": stays.get(str(row["battery_id"]), []),
+                    "stays": sessions.get(str(row["battery_id"]), []),
                 }
                 for row in rows
             }

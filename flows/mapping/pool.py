@@ -59,16 +59,20 @@ class PoolPast:
         """Of local days, by the cars of today's fleet."""
         edges = block_edges(zone, first, (last - first).days + 1)
         cars = known.read("core_battery").set_index("battery_id")
-        stays = known.stays(edges[0], edges[-1])
-        stays = stays[stays["battery_id"].isin(cars.index) & (stays["departure_utc"] > stays["arrival_utc"])]
-        begins, ends = (_seconds(stays[f"{name}_utc"]) for name in ("arrival", "departure"))
+        sessions = known.sessions(edges[0], edges[-1])
+        sessions = sessions[
+            sessions["battery_id"].isin(cars.index) & (sessions["departure_utc"] > sessions["arrival_utc"])
+        ]
+        begins, ends = (_seconds(sessions[f"{name}_utc"]) for name in ("arrival", "departure"))
         at = _seconds(pd.Series(edges))
         came = np.array([((begins < end) & (ends > begin)).any() for begin, end in pairwise(at[::_BLOCKS])])
         kept = recorded_days(came)
         minima = {}
         for target, column in SIZES.items():
             counts = (
-                np.ones(len(stays)) if column is None else stays["battery_id"].map(cars[column]).to_numpy()
+                np.ones(len(sessions))
+                if column is None
+                else sessions["battery_id"].map(cars[column]).to_numpy()
             )
             minima[target] = block_minima(begins, ends, counts, at).reshape(-1, _BLOCKS)[kept]
         return cls(days=(number_of(first) + np.arange(len(came)))[kept], minima=minima)
@@ -83,10 +87,10 @@ def pool_forecast(
     """
     now = pd.Timestamp(known.as_of)
     last = min(now.tz_convert(market_timezone(zone)).date(), day) - timedelta(days=1)
-    stays = known.read("core_session", start=now - _HISTORY, end=now, columns=["arrival_utc"])
-    if stays.empty or known.read("core_battery", columns=["battery_id"]).empty:
+    sessions = known.read("core_session", start=now - _HISTORY, end=now, columns=["arrival_utc"])
+    if sessions.empty or known.read("core_battery", columns=["battery_id"]).empty:
         return {}
-    first = stays["arrival_utc"].min().tz_convert(market_timezone(zone)).date() + timedelta(days=1)
+    first = sessions["arrival_utc"].min().tz_convert(market_timezone(zone)).date() + timedelta(days=1)
     if first > last:
         return {}
     past = PoolPast.of(known, zone, first, last)

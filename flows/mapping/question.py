@@ -63,11 +63,11 @@ def day_problem(
         _car(inputs, row, capacity_kwh[str(row["battery_id"])], points, least[row["battery_id"]])
         for row in batteries.to_dict("records")  # NaN as it is: what cannot be meant is told of
     ]
-    stays = [_stay(row, socs) for row in sessions.to_dict("records")]
+    plugged = [_session(row, socs) for row in sessions.to_dict("records")]
     able = prices.priced if plan.feed_in_on_forecast else prices.published
 
     worth = StoredWorth(prices, tariff)  # one for both questions: what it has looked up it keeps
-    stated = {stay.session_id: stay.arrival_soc for stay in stays}
+    stated = {session.session_id: session.arrival_soc for session in plugged}
     said = zip(sessions["session_id"], sessions["arrival_soc"], strict=True)
     stated |= {str(name): float(soc) for name, soc in said if pd.notna(soc)}
 
@@ -75,16 +75,16 @@ def day_problem(
     dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
     dearest += inputs.peaks.price_eur_per_kw / SLOT_HOURS + 2.0 * plan.change_price_eur_per_kwh
 
-    def asked(stays: Sequence[Session], *, linked: bool) -> DayProblem:
+    def asked(plugged: Sequence[Session], *, linked: bool) -> DayProblem:
         if value is None:
-            stays = worth.of(stays, cars, stated, linked=linked)
+            plugged = worth.of(plugged, cars, stated, linked=linked)
         problem = DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,
             import_price_eur_per_kwh=buy,
             export_price_eur_per_kwh=sell,
             cars=tuple(cars),
-            sessions=tuple(stays),
+            sessions=tuple(plugged),
             sites=tuple(
                 Site(
                     site_id=row["site_id"],
@@ -110,7 +110,7 @@ def day_problem(
         )
         return with_grid_limits(problem, around.limits_kw)
 
-    alone = asked(stays, linked=False)
+    alone = asked(plugged, linked=False)
     if as_announced:
         return alone
     certain = certain_arrivals(alone)
@@ -135,9 +135,9 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
         return None
     windows, after = session_windows(problem), _later(later)
     carrying = {
-        stay.session.session_id
-        for before, stay in pairwise(windows)
-        if before.car == stay.car and stay.session.arrival_soc <= before.session.departure_soc
+        session.session.session_id
+        for before, session in pairwise(windows)
+        if before.car == session.car and session.session.arrival_soc <= before.session.departure_soc
     }
     short: list[Session] = []
     for number, own in groupby(windows, key=lambda window: window.car):
@@ -150,9 +150,11 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
             lacking = most_lacking(problem, car, after[car.battery_id], behind_kwh)
             if lacking is not None and lacking.arrival_soc <= last.session.departure_soc:
                 short.append(lacking)
-    carrying |= {stay.session_id for stay in short}
+    carrying |= {session.session_id for session in short}
     asked = (*problem.sessions, *short)
-    return [replace(stay, carries=stay.session_id in carrying) for stay in asked] if carrying else None
+    return (
+        [replace(session, carries=session.session_id in carrying) for session in asked] if carrying else None
+    )
 
 
 def _apart(problem: DayProblem) -> bool:
@@ -181,15 +183,15 @@ def _later(rows: pd.DataFrame) -> dict[str, list[Session]]:
     found: dict[str, list[Session]] = {}
     for row in rows.sort_values("arrival_utc").to_dict("records"):
         try:
-            stay = _stay(row, {})
+            session = _session(row, {})
         except OptimizeError:
             continue
-        stay = replace(stay, site_id=None, efficiency_charge=None, efficiency_discharge=None)
-        found.setdefault(stay.battery_id, []).append(stay)
+        session = replace(session, site_id=None, efficiency_charge=None, efficiency_discharge=None)
+        found.setdefault(session.battery_id, []).append(session)
     return found
 
 
-def _stay(row: Mapping[Hashable, Any], socs: Mapping[str, float]) -> Session:
+def _session(row: Mapping[Hashable, Any], socs: Mapping[str, float]) -> Session:
     return Session(
         session_id=row["session_id"],
         battery_id=row["battery_id"],

@@ -15,7 +15,7 @@ from flows.mapping.contracted import Contracted
 from flows.mapping.expected import Expected, expected_stays
 from flows.mapping.horizon import Horizon
 from flows.mapping.inputs import PlanInputs
-from flows.mapping.left_out import in_words, quarantined_stays, strangers
+from flows.mapping.left_out import in_words, quarantined_sessions, strangers
 from flows.mapping.measured import words_of
 from flows.mapping.missing import why_missing
 from flows.mapping.open_sessions import taken_as_over
@@ -53,30 +53,30 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
 
     def departures(horizon: Horizon) -> pd.Series:
         expected.append(expected_stays(known, horizon, names, settings.plan))
-        known_rows = known.stays(horizon.start, horizon.end)
+        known_rows = known.sessions(horizon.start, horizon.end)
         departs = [
             *known_rows.loc[known_rows["battery_id"].isin(names), "departure_utc"],
-            *expected[0].stays["departure_utc"],
+            *expected[0].sessions["departure_utc"],
         ]
         return pd.Series(departs, dtype="datetime64[us, UTC]")
 
     prices = plan_prices(context, day, departures)
     start, end = prices.horizon.start, prices.horizon.end
     # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
-    stays = known.stays(start, end)
+    plugged = known.sessions(start, end)
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
-    likely = expected[0].stays
+    likely = expected[0].sessions
     begun = likely[likely["session_id"].isin(list(expected[0].begun))]
-    there = pd.concat([stays, begun.astype(dict(stays.dtypes))]) if len(begun) else stays
-    quarantined = quarantined_stays(known, start, end, there, elsewhere)
+    there = pd.concat([plugged, begun.astype(dict(plugged.dtypes))]) if len(begun) else plugged
+    quarantined = quarantined_sessions(known, start, end, there, elsewhere)
     contracts = Contracted.by(context.workspace.contracts, known, prices.horizon, names)
-    sessions = stays[stays["battery_id"].isin(names)]
+    sessions = plugged[plugged["battery_id"].isin(names)]
     # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
     over = taken_as_over(known, start, names)
     stated_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
-    left_out = strangers(stays, all_batteries, all_sites) | quarantined.announced_instead(likely)
+    left_out = strangers(plugged, all_batteries, all_sites) | quarantined.announced_instead(likely)
     if len(likely):
         sessions = pd.concat([sessions, likely.astype(dict(sessions.dtypes))], ignore_index=True)
     if sessions.empty:
@@ -100,7 +100,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         left_out=left_out,
         contracts=contracts,
         expected=stated_of,
-        later=_later_stays(known, end, sessions),
+        later=_later_sessions(known, end, sessions),
     )
     if inputs.batteries.empty:
         raise NoPlanError(f"no plan for {day}: no car can be planned{_unless(inputs.left_out)}")
@@ -113,9 +113,9 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     )
 
 
-def _later_stays(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
+def _later_sessions(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
     """The stays of each car that are told and begin after a plan's end."""
-    known_rows = known.stays(end, end + _AHEAD)
+    known_rows = known.sessions(end, end + _AHEAD)
     return known_rows[
         (known_rows["arrival_utc"] >= end) & known_rows["battery_id"].isin(sessions["battery_id"])
     ]

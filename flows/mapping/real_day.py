@@ -42,11 +42,11 @@ class RealDay:
         start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
         sites, batteries = known.read("core_site", where={"zone": zone}), known.read("core_battery")
         batteries = batteries[batteries["site_id"].isin(sites["site_id"])]
-        stays = known.stays(start, end)
-        stays = stays[stays["battery_id"].isin(batteries["battery_id"])]
-        there = {*stays["battery_id"].astype(str), *executed.batteries}
+        sessions = known.sessions(start, end)
+        sessions = sessions[sessions["battery_id"].isin(batteries["battery_id"])]
+        there = {*sessions["battery_id"].astype(str), *executed.batteries}
         batteries = batteries[batteries["battery_id"].isin(there)]
-        prices = plan_prices(context, day, lambda _: stays["departure_utc"].iloc[:0], "market_day")
+        prices = plan_prices(context, day, lambda _: sessions["departure_utc"].iloc[:0], "market_day")
         if not prices.published.all():
             raise NoAccountError(f"no account of {day}: {prices.note}", hint="`v2g fetch`, then `v2g check`.")
         inputs = plan_inputs(
@@ -54,7 +54,7 @@ class RealDay:
             context.workspace.settings,
             prices,
             batteries,
-            stays,
+            sessions,
             sites,
             calibrated=known.at(max(executed.as_of)),
             left_out={},
@@ -105,8 +105,8 @@ class RealDay:
         drawn[at, t] = self.metering["import_kwh"].to_numpy(dtype=np.float64)
         fed[at, t] = self.metering["export_kwh"].to_numpy(dtype=np.float64)
         counted[at, t] = True
-        stays = self.inputs.sessions
-        heard = dict(zip(stays["session_id"].astype(str), stays["received_utc"], strict=True))
+        sessions = self.inputs.sessions
+        heard = dict(zip(sessions["session_id"].astype(str), sessions["received_utc"], strict=True))
         return Metered(import_kwh=drawn, export_kwh=fed, counted=counted, heard=heard)
 
     @property
@@ -116,8 +116,8 @@ class RealDay:
         It is in the money of a day, and in the battery from its next stay on, or when the day ends; a car
         without any stay on the day is not told to hold it.
         """
-        stays = self.inputs.sessions[["battery_id", "arrival_utc", "departure_utc"]]
-        rows = self.metering.reset_index(names="row").merge(stays, on="battery_id")
+        sessions = self.inputs.sessions[["battery_id", "arrival_utc", "departure_utc"]]
+        rows = self.metering.reset_index(names="row").merge(sessions, on="battery_id")
         slots = rows["interval_start_utc"]
         inside = rows[(rows["arrival_utc"] < slots + QUARTER) & (rows["departure_utc"] > slots)]
         outside = self.metering[~self.metering.index.isin(inside["row"])]
@@ -166,7 +166,7 @@ def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, Mapping[s
     """
     capacity = {car.battery_id: car.capacity_kwh for car in problem.cars}
     away = dict(zip(capacity, stored_away_kwh(problem, came), strict=True))
-    stays = {stay.session_id: stay for stay in problem.sessions}
+    sessions = {session.session_id: session for session in problem.sessions}
     found: dict[str, Mapping[str, Any]] = {}
     for one in sorted(came.departures, key=lambda one: one.departure_utc):
         after = np.asarray(problem.slots >= one.departure_utc.floor(QUARTER))
@@ -177,6 +177,6 @@ def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, Mapping[s
             "left_utc": None if at_plug else one.departure_utc,
             "left_target_kwh": None
             if at_plug
-            else stays[one.session_id].departure_soc * capacity[one.battery_id],
+            else sessions[one.session_id].departure_soc * capacity[one.battery_id],
         }
     return found

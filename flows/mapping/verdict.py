@@ -66,7 +66,7 @@ def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
             return Verdict(outcome="unchanged", stands=then)
         if then["plan_id"] not in candidate.unfounded and worse_rung(candidate.source, then["plan_source"]):
             return Verdict(outcome="kept", stands=then)
-    later = in_force is not None and _stays(in_force, candidate)
+    later = in_force is not None and _sessions(in_force, candidate)
     before = plans[plans["as_of_utc"] <= pd.Timestamp(candidate.as_of)]
     sequence = 1 if before.empty else int(before["sequence"].max()) + 1
     plan_id = candidate.input_hash[:16]
@@ -81,7 +81,7 @@ def judge(plans: pd.DataFrame, candidate: Candidate) -> Verdict:
     )
 
 
-def _stays(in_force: Plan, candidate: Candidate) -> bool:
+def _sessions(in_force: Plan, candidate: Candidate) -> bool:
     """Whether what is in force stays so, whatever the rungs."""
     day = (candidate.zone, candidate.market_date)
     made = known(in_force["made_utc"]) or in_force["as_of_utc"]

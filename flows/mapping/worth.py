@@ -32,7 +32,7 @@ class StoredWorth:
         self._seen: dict[tuple[pd.Timestamp, pd.Timestamp, int], float] = {}
 
     def of(
-        self, stays: Sequence[Session], cars: Sequence[Car], stated: Mapping[str, float], *, linked: bool
+        self, sessions: Sequence[Session], cars: Sequence[Car], stated: Mapping[str, float], *, linked: bool
     ) -> list[Session]:
         """The stays with their worth; stated: SoC (0–1) that they are said to arrive with, by session_id.
 
@@ -43,42 +43,46 @@ class StoredWorth:
         after: dict[str, Session] = {}
         last: dict[str, float | None] = {}
         valued: list[Session] = []
-        for stay in sorted(stays, key=lambda stay: stay.arrival_utc, reverse=True):
-            if stay.arrival_utc >= self.prices.horizon.end:
+        for session in sorted(sessions, key=lambda session: session.arrival_utc, reverse=True):
+            if session.arrival_utc >= self.prices.horizon.end:
                 continue
-            following = after.get(stay.battery_id)
+            following = after.get(session.battery_id)
             value = (
                 following.value_eur_per_kwh
                 if following is not None and following.carries
-                else self._of_stay(stay, following, car[stay.battery_id], stated, linked=linked)
+                else self._of_session(session, following, car[session.battery_id], stated, linked=linked)
             )
-            after[stay.battery_id] = replace(stay, value_eur_per_kwh=value)
-            valued.append(after[stay.battery_id])
-            last.setdefault(stay.battery_id, value)
+            after[session.battery_id] = replace(session, value_eur_per_kwh=value)
+            valued.append(after[session.battery_id])
+            last.setdefault(session.battery_id, value)
         # One that comes after the plan has what it comes with, and no slot: it is worth what was left for it.
         later = [
-            replace(stay, value_eur_per_kwh=last[stay.battery_id])
-            for stay in stays
-            if stay.arrival_utc >= self.prices.horizon.end
+            replace(session, value_eur_per_kwh=last[session.battery_id])
+            for session in sessions
+            if session.arrival_utc >= self.prices.horizon.end
         ]
         return [*valued[::-1], *later]
 
-    def _of_stay(
-        self, stay: Session, after: Session | None, car: Car, stated: Mapping[str, float], *, linked: bool
+    def _of_session(
+        self, session: Session, after: Session | None, car: Car, stated: Mapping[str, float], *, linked: bool
     ) -> float:
         end = self.prices.horizon.end
-        comes_with = stated[(after or stay).session_id]
-        if stay.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
-            first, last, comes_with = end, stay.departure_utc, stated[stay.session_id]
+        comes_with = stated[(after or session).session_id]
+        if session.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
+            first, last, comes_with = end, session.departure_utc, stated[session.session_id]
         elif after is not None:
             first, last = after.arrival_utc, after.departure_utc
         else:  # as it came this time, it comes again on a later day
-            days = max(1, -(-(stay.departure_utc - stay.arrival_utc) // _DAY))
-            first, last = stay.arrival_utc + days * _DAY, stay.departure_utc + days * _DAY
+            days = max(1, -(-(session.departure_utc - session.arrival_utc) // _DAY))
+            first, last = session.arrival_utc + days * _DAY, session.departure_utc + days * _DAY
         seen = linked and after is None  # by the next plan, which carries it on
-        if stay.departure_utc <= end and not seen and not self._planned_between(stay.departure_utc, first):
+        if (
+            session.departure_utc <= end
+            and not seen
+            and not self._planned_between(session.departure_utc, first)
+        ):
             return 0.0
-        need = max(_LEAST_TRIP_KWH, (stay.departure_soc - comes_with) * car.capacity_kwh)
+        need = max(_LEAST_TRIP_KWH, (session.departure_soc - comes_with) * car.capacity_kwh)
         a_slot = max(_LEAST_KWH, car.charge_limit_kw * (QUARTER / pd.Timedelta(hours=1)))
         count = min(_DAY // QUARTER, math.ceil(need / a_slot))
         price = self._cheapest(first.floor(QUARTER), min(last, first + _DAY).ceil(QUARTER), count)

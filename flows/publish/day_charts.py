@@ -72,7 +72,7 @@ def price_and_power(
 def battery_day(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> Markup:
     """A car's charge over the day by mode, while it is plugged in; `slots`: its rows of out_plan_slot."""
     known = slots[slots["energy_start_kwh"].notna() & slots["energy_end_kwh"].notna()]
-    marks = [Line(mode, *_stays(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
+    marks = [Line(mode, *_sessions(axis, own, capacity_kwh)) for mode, own in _by_mode(known)]
     return figure([Panel(title="State of charge", x=axis.x(), marks=marks)], _legend(slots["mode"]))
 
 
@@ -87,7 +87,7 @@ def _by_mode(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(mode, by[mode]) for mode in MODES if mode in by]
 
 
-def _stays(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> tuple[np.ndarray, np.ndarray]:
+def _sessions(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> tuple[np.ndarray, np.ndarray]:
     """Hour and charge at both ends of each quarter-hour that a car is plugged in; NaN between stays."""
     begin = axis.since(slots["interval_start_utc"])
     new = np.flatnonzero(np.diff(begin) > 1.5 * _SLOT_HOURS) + 1

@@ -13,7 +13,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoForecastError
-from flows.mapping.foreseen import ForeseenStay, banded_prices, foreseen_stays
+from flows.mapping.foreseen import ForecastSession, banded_prices, forecast_sessions
 from flows.mapping.hashing import hash_frame
 from flows.mapping.pool import BLOCK_HOURS, SIZES, PoolPast
 from flows.plain import records
@@ -28,7 +28,7 @@ from warehouse.zones import market_day_bounds, market_timezone
 GATE = time(11, 30)
 """Market-local time of the day before at which what nobody issued in time is foreseen."""
 _QUANTILES = (LOW, MIDDLE, HIGH)
-_OF_STAYS = ("arrival", "departure", "need")
+_OF_SESSIONS = ("arrival", "departure", "need")
 _FIFTHS = 5
 Progress = Callable[[int, int], None]
 
@@ -66,12 +66,12 @@ def forecast_report(context: Context, first: date, last: date, progress: Progres
         found += own
         drifts += _drift(target, held, 1.0 - LOW) if own and target == "pool_cars" else []
     holidays = context.workspace.settings.plan.holidays
-    stays = list(foreseen_stays(context.known, zone, days, gates, holidays))
-    for figure in _OF_STAYS:
-        own, held = _of_stays(figure, stays, days)
+    sessions = list(forecast_sessions(context.known, zone, days, gates, holidays))
+    for figure in _OF_SESSIONS:
+        own, held = _of_sessions(figure, sessions, days)
         found += own
         drifts += _drift(figure, held, 0.8)
-    found += _of_plug_in(stays)
+    found += _of_plug_in(sessions)
     if not found:
         raise NoForecastError(f"nothing was foreseen of {first} to {last}: {'; '.join(lacking[:1])}")
     _write(context, first, last, found)
@@ -144,11 +144,11 @@ def _of_pool(
     return found, held.mean(axis=1)
 
 
-def _of_stays(
-    figure: str, stays: Sequence[ForeseenStay], days: Sequence[date]
+def _of_sessions(
+    figure: str, sessions: Sequence[ForecastSession], days: Sequence[date]
 ) -> tuple[list[_Score], FloatArray]:
     """Of one figure of the stays that came; how often its 10 to 90 % held, by day."""
-    rows = [(one.day, *one.figures[figure]) for one in stays if one.came]
+    rows = [(one.day, *one.figures[figure]) for one in sessions if one.came]
     if not rows:
         return [], np.zeros(0)
     table = pd.DataFrame(rows, columns=["day", "crps", "low", "high", "came"])
@@ -164,10 +164,10 @@ def _of_stays(
     return [*found, *_by_week(figure, seen.to_numpy(), list(seen.index))], daily.to_numpy(dtype=np.float64)
 
 
-def _of_plug_in(stays: Sequence[ForeseenStay]) -> Iterator[_Score]:
+def _of_plug_in(sessions: Sequence[ForecastSession]) -> Iterator[_Score]:
     """How often cars came that were given a probability, by fifths of it."""
     stated, came = (
-        np.array([getattr(one, name) for one in stays], dtype=float) for name in ("probability", "came")
+        np.array([getattr(one, name) for one in sessions], dtype=float) for name in ("probability", "came")
     )
     fifth = np.minimum((stated * _FIFTHS).astype(int), _FIFTHS - 1)
     for number in np.unique(fifth):

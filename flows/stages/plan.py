@@ -148,10 +148,10 @@ def _tables(
         "note": "; ".join(made.notes) or None,
     }
     expected = inputs.expected.rows
-    asked = {stay.session_id for problem in made.problems.values() for stay in problem.sessions}
+    asked = {session.session_id for problem in made.problems.values() for session in problem.sessions}
     later = inputs.later[inputs.later["session_id"].isin(list(asked))]
-    stays = pd.concat([inputs.sessions, later]) if len(later) else inputs.sessions
-    files = {"prices": inputs.prices.rows, "sessions": stays, "fleet": inputs.batteries}
+    sessions = pd.concat([inputs.sessions, later]) if len(later) else inputs.sessions
+    files = {"prices": inputs.prices.rows, "sessions": sessions, "fleet": inputs.batteries}
     tables = {
         "out_plan": pd.DataFrame([header]),
         "out_plan_source": files_used(

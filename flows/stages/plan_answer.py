@@ -85,10 +85,10 @@ def _answer(
     )
 
 
-def _expected(stays: pd.DataFrame) -> list[str]:
+def _expected(sessions: pd.DataFrame) -> list[str]:
     """What is said of stays that nobody has told; no fault of the plan."""
-    cars = stays["battery_id"].nunique()
-    return [f"expected and not told: stays {len(stays)}, cars {cars}"] if cars else []
+    cars = sessions["battery_id"].nunique()
+    return [f"expected and not told: stays {len(sessions)}, cars {cars}"] if cars else []
 
 
 def _stated(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:

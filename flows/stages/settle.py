@@ -270,15 +270,15 @@ def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[st
     zone = context.workspace.zone
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])
-    stays = context.known.stays(month, end)
+    sessions = context.known.sessions(month, end)
     found = dict.fromkeys(batteries, (Decimal(0), Decimal(0)))
-    for battery, own in stays[stays["battery_id"].isin(batteries)].groupby("battery_id"):
+    for battery, own in sessions[sessions["battery_id"].isin(batteries)].groupby("battery_id"):
         found[str(battery)] = (_overlap(own, start, end), _overlap(own, month, start))
     return found
 
 
-def _overlap(stays: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> Decimal:
-    spans = zip(stays["arrival_utc"], stays["departure_utc"], strict=True)
+def _overlap(sessions: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> Decimal:
+    spans = zip(sessions["arrival_utc"], sessions["departure_utc"], strict=True)
     inside = (min(last, end) - max(first, start) for first, last in spans)
     return Decimal(sum(max(0, int(one.total_seconds())) for one in inside)) / 3600
 

@@ -12,7 +12,7 @@ from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
 from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
-from flows.mapping.open_sessions import open_stays
+from flows.mapping.open_sessions import open_sessions
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
 from flows.plain import records
@@ -98,14 +98,14 @@ def _happened(context: Context, covering: pd.DataFrame) -> dict[str, datetime]:
     What is told of late happens when it is told. covering: the plans of the next quarter-hour.
     """
     now, known = context.as_of, context.known
-    stays = known.stays(now - timedelta(days=1), now + QUARTER)
+    sessions = known.sessions(now - timedelta(days=1), now + QUARTER)
     fleet = known.read("core_battery", columns=["battery_id"])["battery_id"]
-    lasting = open_stays(known, pd.Timestamp(now), list(fleet))
+    lasting = open_sessions(known, pd.Timestamp(now), list(fleet))
     columns = ["battery_id", "arrival_utc", "departure_utc", "received_utc"]
-    came = pd.concat([stays[columns], lasting[columns]]) if len(lasting) else stays[columns]
+    came = pd.concat([sessions[columns], lasting[columns]]) if len(lasting) else sessions[columns]
     came = came[came["arrival_utc"] <= now]
     came = came.assign(when=came[["arrival_utc", "received_utc"]].max(axis=1))
-    left = stays[stays["departure_utc"] <= now]
+    left = sessions[sessions["departure_utc"] <= now]
     prices = known.read(
         "core_price",
         where={"zone": context.workspace.zone},

@@ -31,7 +31,7 @@ PER_CAR = (
     "least_charge_kw",
     "least_discharge_kw",
 )
-PER_STAY = (
+PER_SESSION = (
     "first",
     "count",
     "site",
@@ -134,13 +134,13 @@ class FleetArrays:
         """The same day with these cars alone, in this order."""
         position = np.full(self.cars, -1, dtype=np.int64)
         position[cars] = np.arange(cars.size)
-        stays = np.flatnonzero(position[self.car] >= 0)
-        stays = stays[np.lexsort((self.first[stays], position[self.car[stays]]))]
+        sessions = np.flatnonzero(position[self.car] >= 0)
+        sessions = sessions[np.lexsort((self.first[sessions], position[self.car[sessions]]))]
         parts = {name: getattr(self, name)[cars] for name in PER_CAR}
-        parts |= {name: getattr(self, name)[stays] for name in PER_STAY}
+        parts |= {name: getattr(self, name)[sessions] for name in PER_SESSION}
         if self.previous_kw.size:
             parts["previous_kw"] = self.previous_kw[cars]
-        return replace(self, **parts, car=position[self.car[stays]])
+        return replace(self, **parts, car=position[self.car[sessions]])
 
     def path(self, site: int) -> list[int]:
         """The site and everything above it."""
@@ -192,7 +192,7 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
 
     contract = problem.v2g_left_kwh() if v2g else np.full((len(cars), 1), np.inf)
 
-    def stays(field: str) -> FloatArray:
+    def sessions(field: str) -> FloatArray:
         return np.array([getattr(w, field) for w in windows], dtype=np.float64)
 
     return FleetArrays(
@@ -222,18 +222,18 @@ def arrays_of(problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode)
         first=np.array([w.first for w in windows], dtype=np.int64),
         count=np.array([w.end - w.first for w in windows], dtype=np.int64),
         site=np.array([w.site for w in windows], dtype=np.int64),
-        arrival_kwh=stays("arrival_kwh"),
-        lowest_kwh=stays("lowest_kwh"),
-        highest_kwh=stays("highest_kwh"),
-        target_kwh=stays("target_kwh"),
-        missing_weight=stays("missing_weight"),
+        arrival_kwh=sessions("arrival_kwh"),
+        lowest_kwh=sessions("lowest_kwh"),
+        highest_kwh=sessions("highest_kwh"),
+        target_kwh=sessions("target_kwh"),
+        missing_weight=sessions("missing_weight"),
         carries=np.array([w.carries for w in windows], dtype=np.int64),
-        surplus_kwh=stays("surplus_kwh"),
-        charge_limit_kw=_on(stays("charge_limit_kw"), least_in[owner], problem),
-        discharge_limit_kw=_on(stays("discharge_limit_kw") * float(v2g), least_out[owner], problem),
-        efficiency_charge=stays("efficiency_charge"),
-        efficiency_discharge=stays("efficiency_discharge"),
-        terminal_value=stays("value_eur_per_kwh"),
+        surplus_kwh=sessions("surplus_kwh"),
+        charge_limit_kw=_on(sessions("charge_limit_kw"), least_in[owner], problem),
+        discharge_limit_kw=_on(sessions("discharge_limit_kw") * float(v2g), least_out[owner], problem),
+        efficiency_charge=sessions("efficiency_charge"),
+        efficiency_discharge=sessions("efficiency_discharge"),
+        terminal_value=sessions("value_eur_per_kwh"),
         taper_top_kw=taper[owner, 0],
         taper_fall=taper[owner, 1],
         parent=np.array([-1 if s.parent_id is None else number[s.parent_id] for s in problem.sites]),

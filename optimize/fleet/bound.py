@@ -53,28 +53,28 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     p0, p1 = fleet.pair_start[i], fleet.pair_start[i + 1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]
-    K, stays, pairs = b - a, s1 - s0, p1 - p0
+    K, sessions, pairs = b - a, s1 - s0, p1 - p0
     x = it.x[V * a : V * b].reshape((V, K))
     z, at_rest, limit = np.zeros(pairs), np.empty(pairs), np.empty(pairs)
-    steps = pairs - 2 * stays - (1 if math.isfinite(fleet.v2g_limit[i]) else 0)
+    steps = pairs - 2 * sessions - (1 if math.isfinite(fleet.v2g_limit[i]) else 0)
     # A car that is never plugged in is never iterated: it has no multipliers worth using.
     for j in range((BOX_PAIRS + fleet.up + fleet.down) * K, pairs if K > 0 else 0):
         z[j] = it.dual[p0 + j]
     for j in range(steps - K * fleet.change, steps):
         z[j] = 0.0
-    for s in range(stays):
+    for s in range(sessions):
         z[steps + 2 * s] = 0.0
         if fleet.length[s0 + s] == 0 and fleet.behind[s0 + s] < 0:
             z[steps + 2 * s + 1] = 0.0
-    apply_rows(fleet, i, np.zeros((V, K)), np.zeros(stays), 1.0, at_rest)
+    apply_rows(fleet, i, np.zeros((V, K)), np.zeros(sessions), 1.0, at_rest)
     bounds(fleet, i, K, limit)
     sum_i = 0.0
     for j in range(pairs):
         sum_i += z[j] * (at_rest[j] - limit[j])
-    G, G_stay = np.empty((V, K)), np.empty(stays)
+    G, G_session = np.empty((V, K)), np.empty(sessions)
     slope, _ = wear_slopes(fleet, i, max(duty(fleet, i, x), 0.0))
-    negative_cost(fleet, i, y, slope, G, G_stay)
-    subtract_adjoint(fleet, i, z, G, G_stay)
+    negative_cost(fleet, i, y, slope, G, G_session)
+    subtract_adjoint(fleet, i, z, G, G_session)
     sum_i += _wear_conjugate(fleet, i, slope)
     rest = 0.5 * fleet.rest_price[i] * dt
     k = 0
@@ -104,5 +104,5 @@ def _bound_car(fleet: Fleet, it: Iterate, y: FloatArray, i: int) -> float:
         else:
             least = fleet.floor[s] if fleet.length[s] > 0 else fleet.arrival[s]
             passed_on = it.nu[a + k] if fleet.ahead[s] >= 0 else 0.0
-            sum_i += min(0.0, (-G_stay[s - s0] - passed_on) * max(0.0, fleet.target[s] - least))
+            sum_i += min(0.0, (-G_session[s - s0] - passed_on) * max(0.0, fleet.target[s] - least))
     return float(sum_i)

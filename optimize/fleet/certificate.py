@@ -40,19 +40,19 @@ class Repairer:
 
     def __init__(self, arrays: FleetArrays, compiled: Compiled, coupling: Coupling) -> None:
         self.arrays, self.compiled, self.coupling = arrays, compiled, coupling
-        fleet, stays = compiled.fleet, compiled.stay_order
+        fleet, sessions = compiled.fleet, compiled.session_order
         order = compiled.order
         depth = np.array([len(arrays.path(j)) for j in range(arrays.sites)])
         draw, feed = node_limits(arrays)
         self.rules = Rules(
             owner=np.repeat(np.arange(arrays.cars), np.diff(fleet.session_start)),
-            site=arrays.site[stays],
+            site=arrays.site[sessions],
             start=np.cumsum(fleet.length) - fleet.length,
-            lowest=arrays.lowest_kwh[stays],
-            highest=arrays.highest_kwh[stays],
-            target=arrays.target_kwh[stays],
-            charge_limit=arrays.charge_limit_kw[stays],
-            stay=np.repeat(np.arange(stays.size), fleet.length),
+            lowest=arrays.lowest_kwh[sessions],
+            highest=arrays.highest_kwh[sessions],
+            target=arrays.target_kwh[sessions],
+            charge_limit=arrays.charge_limit_kw[sessions],
+            session=np.repeat(np.arange(sessions.size), fleet.length),
             slot=np.concatenate(
                 [
                     np.arange(a, a + n)
@@ -74,12 +74,12 @@ class Repairer:
     @property
     def step_site(self) -> IntArray:
         """The site of each step."""
-        return self.rules.site[self.rules.stay]
+        return self.rules.site[self.rules.session]
 
     @property
     def step_car(self) -> IntArray:
         """The car, by the kernel's number, of each step."""
-        return self.rules.owner[self.rules.stay]
+        return self.rules.owner[self.rules.session]
 
     def repair(self, x: FloatArray, v: FloatArray) -> Feasible:
         """The feasible plan nearest in spirit to x (cars) and v (coupling)."""
@@ -101,8 +101,8 @@ class Repairer:
         """
         fleet, rules = self.compiled.fleet, self.rules
         change = fleet.hours * net_kw
-        total, begin = np.cumsum(change), rules.start[rules.stay]
-        energy = self.begin_kwh(change)[rules.stay] + total - (total - change)[begin]
+        total, begin = np.cumsum(change), rules.start[rules.session]
+        energy = self.begin_kwh(change)[rules.session] + total - (total - change)[begin]
         plan = replace(
             like,
             charge_kw=np.maximum(net_kw, 0.0),
@@ -122,7 +122,7 @@ class Repairer:
         begin = self.compiled.fleet.arrival.copy()
         if self.compiled.fleet.linked:
             gain: FloatArray = np.zeros(begin.size)
-            np.add.at(gain, self.rules.stay, change_kwh)
+            np.add.at(gain, self.rules.session, change_kwh)
             begin_energies(self.compiled.fleet, self.rules, gain, begin)
         return begin
 
@@ -171,7 +171,7 @@ class Repairer:
             return np.zeros(rules.slot.size)
         duty = self.duty(plan)
         slope = fleet.wear_linear + fleet.wear_scale * fleet.wear_alpha * np.exp(fleet.wear_alpha * duty)
-        used = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.stay]
+        used = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.session]
         return np.asarray((slope * fleet.hours / fleet.capacity)[self.step_car] * used)
 
     def duty(self, plan: Feasible) -> FloatArray:
@@ -179,7 +179,7 @@ class Repairer:
         fleet, rules = self.compiled.fleet, self.rules
         out = plan.discharge_kw.copy()
         for channel in range(fleet.up):
-            called = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.stay]
+            called = fleet.activation[channel, rules.slot] / fleet.efficiency_discharge[rules.session]
             out += called * plan.shares_kw[channel]
         total = np.zeros(self.arrays.cars)
         np.add.at(total, self.step_car, out)
@@ -199,21 +199,21 @@ class Repairer:
 
     def can_hold(self, plan: Feasible) -> FloatArray:
         """What each step could hold in each channel [channels, steps], if there were no other of its side."""
-        fleet, rules, stay = self.compiled.fleet, self.rules, self.rules.stay
-        eta, etad = 1.0 / fleet.efficiency_charge[stay], fleet.efficiency_discharge[stay]
+        fleet, rules, session = self.compiled.fleet, self.rules, self.rules.session
+        eta, etad = 1.0 / fleet.efficiency_charge[session], fleet.efficiency_discharge[session]
         power, before = self.metered(plan), np.concatenate([[0.0], plan.energy_kwh[:-1]])
         before[rules.start[fleet.length > 0]] = fleet.arrival[fleet.length > 0]
-        most_out = np.where(fleet.may_discharge[rules.slot], fleet.discharge_limit[stay], 0.0)
+        most_out = np.where(fleet.may_discharge[rules.slot], fleet.discharge_limit[session], 0.0)
         low, high = np.minimum(before, plan.energy_kwh), np.maximum(before, plan.energy_kwh)
         can = np.zeros((fleet.up + fleet.down, power.size))
         for channel in range(fleet.up + fleet.down):
             up = channel < fleet.up
-            room = etad * most_out + power if up else rules.charge_limit[stay] * eta - power
-            stock = low - rules.lowest[stay] if up else rules.highest[stay] - high
+            room = etad * most_out + power if up else rules.charge_limit[session] * eta - power
+            stock = low - rules.lowest[session] if up else rules.highest[session] - high
             kappa = fleet.sustain[channel, rules.slot] / (etad if up else eta)
             with np.errstate(divide="ignore", invalid="ignore"):
                 held = np.where(kappa > 0.0, np.minimum(room, stock / kappa), room)
-            offers = (fleet.offers_up if up else fleet.offers_down)[stay] > 0.0
+            offers = (fleet.offers_up if up else fleet.offers_down)[session] > 0.0
             serves = (rules.block[channel, self.step_site, rules.slot] >= 0) & offers
             can[channel] = np.where(serves, np.maximum(held, 0.0), 0.0)
         return can
@@ -295,9 +295,9 @@ class Repairer:
 
     def metered(self, plan: Feasible) -> FloatArray:
         """Metered power [steps], + = import."""
-        fleet, stay = self.compiled.fleet, self.rules.stay
-        drawn = plan.charge_kw / fleet.efficiency_charge[stay]
-        return np.asarray(drawn - plan.discharge_kw * fleet.efficiency_discharge[stay])
+        fleet, session = self.compiled.fleet, self.rules.session
+        drawn = plan.charge_kw / fleet.efficiency_charge[session]
+        return np.asarray(drawn - plan.discharge_kw * fleet.efficiency_discharge[session])
 
     def node_power(self, plan: Feasible) -> FloatArray:
         """Metered power [S, T] of the cars below each node, + = import."""

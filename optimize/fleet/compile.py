@@ -30,7 +30,7 @@ class Compiled:
 
     fleet: Fleet
     order: IntArray
-    stay_order: IntArray
+    session_order: IntArray
     groups: tuple[tuple[int, ...], ...]
     rows: int
     up_channel: IntArray
@@ -46,12 +46,12 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     order = np.argsort(group, kind="stable")
     position = np.empty(n, dtype=np.int64)
     position[order] = np.arange(n)
-    stay_order = np.lexsort((arrays.first, position[arrays.car]))
-    owner = position[arrays.car[stay_order]]
+    session_order = np.lexsort((arrays.first, position[arrays.car]))
+    owner = position[arrays.car[session_order]]
     session_start = np.searchsorted(owner, np.arange(n + 1))
-    count = arrays.count[stay_order]
+    count = arrays.count[session_order]
     steps = np.concatenate([[0], np.cumsum(count)])[session_start]
-    taper_fall = arrays.taper_fall[stay_order]
+    taper_fall = arrays.taper_fall[session_order]
     taper = int(bool(np.any(taper_fall > 0)))
     up, down = len(sustain_up), len(sustain_down)
     change = int(arrays.previous_kw.size > 0)
@@ -61,23 +61,23 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     limit = np.full(n, np.inf) if called else np.maximum(arrays.v2g_limit_kwh[order], LEAST_KWH)
     pairs = pairs_a_step * np.diff(steps) + 2 * np.diff(session_start) + np.isfinite(limit)
     chunk_start, chunk_group = _chunks(group[order], np.diff(steps))
-    site = arrays.site[stay_order]
+    site = arrays.site[session_order]
     place = {(g, j): slot for g, sites in enumerate(groups) for slot, j in enumerate(sites)}
-    stay_group = group[arrays.car[stay_order]]
+    session_group = group[arrays.car[session_order]]
     outs = 1 + up + down
     alike = _alike(arrays)[site].tolist()
-    base = np.array([place[g, j] for g, j in zip(stay_group.tolist(), alike, strict=True)])
-    arrival, lowest = arrays.arrival_kwh[stay_order], arrays.lowest_kwh[stay_order]
-    highest = arrays.highest_kwh[stay_order]
-    behind, ahead = _links(arrays.carries[stay_order], owner, count)
+    base = np.array([place[g, j] for g, j in zip(session_group.tolist(), alike, strict=True)])
+    arrival, lowest = arrays.arrival_kwh[session_order], arrays.lowest_kwh[session_order]
+    highest = arrays.highest_kwh[session_order]
+    behind, ahead = _links(arrays.carries[session_order], owner, count)
     floor = np.minimum(lowest, arrival) - WIDEN_KWH
-    ceiling = np.maximum(highest, arrival + arrays.surplus_kwh[stay_order]) + WIDEN_KWH
+    ceiling = np.maximum(highest, arrival + arrays.surplus_kwh[session_order]) + WIDEN_KWH
     # A target that is never missed leaves its row without meaning: far below the floor it is slack for ever.
-    target = arrays.target_kwh[stay_order]
+    target = arrays.target_kwh[session_order]
     least = np.where(count > 0, floor, arrival)
     idle = (target <= least) | (arrays.departure_price <= 0.0)
     at_meter = np.array([any(arrays.metered[a] for a in arrays.path(j)) for j in range(arrays.sites)])
-    previous = _previous(arrays, stay_order)
+    previous = _previous(arrays, session_order)
     # Copies: an array that may not be written is another type, for which every kernel is compiled anew.
     fleet = Fleet(
         hours=arrays.slot_hours,
@@ -104,7 +104,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         capacity=arrays.capacity_kwh[order],
         rest_price=arrays.rest_price[order],
         v2g_limit=limit,
-        first=arrays.first[stay_order],
+        first=arrays.first[session_order],
         length=count,
         behind=behind,
         ahead=ahead,
@@ -113,13 +113,13 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
         floor=floor,
         ceiling=ceiling,
         target=np.where(idle, least - 1.0, target),
-        missing_price=np.maximum(arrays.departure_price * arrays.missing_weight[stay_order], 1e-9),
-        charge_limit=np.maximum(arrays.charge_limit_kw[stay_order], LEAST_KW),
-        discharge_limit=arrays.discharge_limit_kw[stay_order],
-        efficiency_charge=arrays.efficiency_charge[stay_order],
-        efficiency_discharge=arrays.efficiency_discharge[stay_order],
-        terminal_value=arrays.terminal_value[stay_order],
-        taper_top=np.minimum(arrays.taper_top_kw[stay_order], 1e6),
+        missing_price=np.maximum(arrays.departure_price * arrays.missing_weight[session_order], 1e-9),
+        charge_limit=np.maximum(arrays.charge_limit_kw[session_order], LEAST_KW),
+        discharge_limit=arrays.discharge_limit_kw[session_order],
+        efficiency_charge=arrays.efficiency_charge[session_order],
+        efficiency_discharge=arrays.efficiency_discharge[session_order],
+        terminal_value=arrays.terminal_value[session_order],
+        taper_top=np.minimum(arrays.taper_top_kw[session_order], 1e6),
         taper_fall=taper_fall,
         previous=np.nan_to_num(previous),
         change_price=np.where(np.isnan(previous), 0.0, arrays.change_price),
@@ -131,7 +131,7 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     return Compiled(
         fleet=fleet,
         order=order,
-        stay_order=stay_order,
+        session_order=session_order,
         groups=groups,
         rows=_local_rows(groups, outs, T),
         up_channel=up_channel,
@@ -139,14 +139,14 @@ def compile_fleet(arrays: FleetArrays) -> Compiled:
     )
 
 
-def _previous(arrays: FleetArrays, stay_order: IntArray) -> FloatArray:
+def _previous(arrays: FleetArrays, session_order: IntArray) -> FloatArray:
     """What the plan in force has for each step, metered kW; NaN where it says nothing, none without one."""
     if not arrays.previous_kw.size:
         return np.zeros(0)
-    count, first = arrays.count[stay_order], arrays.first[stay_order]
+    count, first = arrays.count[session_order], arrays.first[session_order]
     begin = np.cumsum(count) - count
     slot = np.arange(int(count.sum())) + np.repeat(first - begin, count)
-    return np.asarray(arrays.previous_kw[np.repeat(arrays.car[stay_order], count), slot])
+    return np.asarray(arrays.previous_kw[np.repeat(arrays.car[session_order], count), slot])
 
 
 def _links(carries: IntArray, owner: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:

@@ -69,7 +69,7 @@ class Basis(NamedTuple):
 
 def empty_basis(ground: Ground) -> Basis:
     """No move is in it yet."""
-    rows, cars = int(ground.basic.max(initial=-1)) + 1, ground.stays.size - 1
+    rows, cars = int(ground.basic.max(initial=-1)) + 1, ground.sessions.size - 1
     return Basis(
         first=np.full(rows, -1, dtype=np.int64),
         second=np.full(rows, -1, dtype=np.int64),
@@ -115,7 +115,7 @@ def _carries(ground: Ground, s: int) -> bool:
     if behind < 0:
         return False
     left = ground.step[ground.span[behind, AFTER] - 1, ENERGY]
-    return bool(left > ground.stay[behind, TARGET] + AT_BOUND_KWH)
+    return bool(left > ground.session[behind, TARGET] + AT_BOUND_KWH)
 
 
 @kernel
@@ -126,9 +126,9 @@ def _may_move(ground: Ground, s: int, at: int) -> bool:
         return is_free(ground.step, at)
     if end == ground.span[s, 0]:
         return False
-    now, stay = ground.step[end - 1, ENERGY], ground.stay
-    inside = stay[s, FLOOR] + AT_BOUND_KWH < now < stay[s, CEILING] - AT_BOUND_KWH
-    return bool(inside and abs(now - stay[s, TARGET]) > AT_BOUND_KWH)
+    now, session = ground.step[end - 1, ENERGY], ground.session
+    inside = session[s, FLOOR] + AT_BOUND_KWH < now < session[s, CEILING] - AT_BOUND_KWH
+    return bool(inside and abs(now - session[s, TARGET]) > AT_BOUND_KWH)
 
 
 @kernel
@@ -138,7 +138,7 @@ def _open_between(ground: Ground, s: int, first: int, second: int) -> bool:
     for at in range(first, second):
         while at >= ground.span[s, AFTER]:
             s += 1
-        low, high = ground.stay[s, FLOOR] + AT_BOUND_KWH, ground.stay[s, CEILING] - AT_BOUND_KWH
+        low, high = ground.session[s, FLOOR] + AT_BOUND_KWH, ground.session[s, CEILING] - AT_BOUND_KWH
         inside = inside and low < ground.step[at, ENERGY] < high
     return inside
 
@@ -164,7 +164,7 @@ def take_out(ground: Ground, basis: Basis, cars: int) -> None:
         i = basis.cars[n]
         basis.seen[i] = 0
         ground.car[i, SHIFT] = 0.0
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             for at in range(ground.span[s, 0], ground.span[s, 1]):
                 ground.step[at, CHANGE] = 0.0
 
@@ -233,7 +233,7 @@ def mix(ground: Ground, basis: Basis, cars: int) -> int:
             cars = add_move(ground, basis, basis.first[r], basis.second[r], -basis.share[r], cars)
     for n in range(cars):  # what cancels but for rounding is no move
         i = basis.cars[n]
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             for at in range(ground.span[s, 0], ground.span[s, 1]):
                 if abs(ground.step[at, CHANGE]) < CANCELLED:
                     ground.step[at, CHANGE] = 0.0

@@ -49,11 +49,13 @@ def ground_of(
         hours=fleet.hours,
         step=_steps(repairer, plan, reserve),
         place=_places(repairer, reserve),
-        stay=np.stack(
+        session=np.stack(
             [
                 repairer.begin_kwh(fleet.hours * (plan.charge_kw - plan.discharge_kw)),
                 np.minimum(rules.lowest, fleet.arrival),
-                np.maximum(rules.highest, fleet.arrival + arrays.surplus_kwh[repairer.compiled.stay_order]),
+                np.maximum(
+                    rules.highest, fleet.arrival + arrays.surplus_kwh[repairer.compiled.session_order]
+                ),
                 rules.lowest,
                 rules.highest,
                 fleet.efficiency_charge,
@@ -68,7 +70,7 @@ def ground_of(
         ),
         span=np.stack([rules.start, rules.start + fleet.length, fleet.behind], axis=1),
         car=_cars(repairer, plan),
-        stays=fleet.session_start,
+        sessions=fleet.session_start,
         row=row,
         basic=basic,
         mark=np.zeros(rows, dtype=np.int64),
@@ -80,12 +82,12 @@ def ground_of(
 
 def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
     """The table of steps."""
-    fleet, rules, stay = repairer.compiled.fleet, repairer.rules, repairer.rules.stay
-    own, slot, owner = fleet.own_meter[stay] * fleet.hours, rules.slot, repairer.step_car
-    step = np.zeros((stay.size, moves.STEP_COLUMNS))
+    fleet, rules, session = repairer.compiled.fleet, repairer.rules, repairer.rules.session
+    own, slot, owner = fleet.own_meter[session] * fleet.hours, rules.slot, repairer.step_car
+    step = np.zeros((session.size, moves.STEP_COLUMNS))
     step[:, moves.NET], step[:, moves.ENERGY] = plan.charge_kw - plan.discharge_kw, plan.energy_kwh
-    step[:, moves.MOST_IN] = rules.charge_limit[stay]
-    step[:, moves.MOST_OUT] = np.where(fleet.may_discharge[slot], fleet.discharge_limit[stay], 0.0)
+    step[:, moves.MOST_IN] = rules.charge_limit[session]
+    step[:, moves.MOST_OUT] = np.where(fleet.may_discharge[slot], fleet.discharge_limit[session], 0.0)
     # What is below its minimum is not held to it: it is cleared, or goes off by itself (`least`).
     net = step[:, moves.NET]
     for column, least, way in (
@@ -93,20 +95,22 @@ def _steps(repairer: Repairer, plan: Feasible, reserve: _Reserve) -> FloatArray:
         (moves.LEAST_OUT, rules.least_out[owner], -1.0),
     ):
         step[:, column] = np.where(way * net >= least - moves.AT_BOUND_KW, least, 0.0)
-    step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[stay]
-    step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[stay]
+    step[:, moves.IN_EUR] = own * fleet.import_cost[slot] / fleet.efficiency_charge[session]
+    step[:, moves.OUT_EUR] = own * fleet.export_value[slot] * fleet.efficiency_discharge[session]
     step[:, moves.KINK] = np.nan
     if fleet.change:
         before = fleet.previous
         kink = np.where(
-            before > 0.0, before * fleet.efficiency_charge[stay], before / fleet.efficiency_discharge[stay]
+            before > 0.0,
+            before * fleet.efficiency_charge[session],
+            before / fleet.efficiency_discharge[session],
         )
         step[:, moves.KINK] = np.where(fleet.change_price > 0.0, kink, np.nan)
         step[:, moves.KINK_EUR] = fleet.hours * fleet.change_price
     step[:, moves.WORTH] = np.maximum(reserve.worth, 0.0)
     sustain = _sustain(repairer)[:, slot]
-    step[:, moves.LAST_UP] = sustain[0] / fleet.efficiency_discharge[stay]
-    step[:, moves.LAST_DOWN] = sustain[1] * fleet.efficiency_charge[stay]
+    step[:, moves.LAST_UP] = sustain[0] / fleet.efficiency_discharge[session]
+    step[:, moves.LAST_DOWN] = sustain[1] * fleet.efficiency_charge[session]
     step[:, moves.NEED_UP], step[:, moves.NEED_DOWN] = reserve.need
     step[:, moves.STOCK_UP], step[:, moves.STOCK_DOWN] = reserve.stock
     return step
@@ -122,7 +126,7 @@ def _places(repairer: Repairer, reserve: _Reserve) -> IntArray:
     place = np.full((rules.slot.size, moves.NODES + table.shape[1]), -1, dtype=np.int64)
     place[:, moves.CAR] = repairer.step_car
     for side, offers in enumerate((fleet.offers_up, fleet.offers_down)):
-        counts = (offers[rules.stay] > 0.0) & ((side == 1) | (reserve.worth >= 0.0))
+        counts = (offers[rules.session] > 0.0) & ((side == 1) | (reserve.worth >= 0.0))
         place[:, moves.ROW_UP + side] = np.where(counts, reserve.row[side, site, rules.slot], -1)
     nodes = table[site]
     place[:, moves.NODES :] = np.where(nodes >= 0, nodes * arrays.slots + rules.slot[:, None], -1)

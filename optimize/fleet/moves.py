@@ -50,17 +50,17 @@ ROW_COLUMNS = 5
 class Ground(NamedTuple):
     """A plan to move in, in tables by the columns above.
 
-    span [stays, 3]; stays [n + 1]: where each car's begin. basic [rows]: a row's number
+    span [stays, 3]; sessions [n + 1]: where each car's begin. basic [rows]: a row's number
     among those that are kept as they are, −1 for none; mark, touched [rows]: which the move has touched.
     """
 
     hours: float
     step: FloatArray
     place: IntArray
-    stay: FloatArray
+    session: FloatArray
     span: IntArray
     car: FloatArray
-    stays: IntArray
+    sessions: IntArray
     row: FloatArray
     basic: IntArray
     mark: IntArray
@@ -115,11 +115,11 @@ def wear_slope(car: FloatArray, i: int, used: float) -> float:
 @kernel
 def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
     """What the move does to cars, the first `count` of a list."""
-    dt, step, place, stay, car, row = (
+    dt, step, place, session, car, row = (
         ground.hours,
         ground.step,
         ground.place,
-        ground.stay,
+        ground.session,
         ground.car,
         ground.row,
     )
@@ -127,11 +127,11 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
     for number in range(count):
         i = cars[number]
         less_out = passed = 0.0
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             start, end = ground.span[s, FIRST], ground.span[s, AFTER]
             de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
             if end > start:
-                slope += (0.5 * car[i, REST] * dt + stay[s, WORTH_LEFT]) * de
+                slope += (0.5 * car[i, REST] * dt + session[s, WORTH_LEFT]) * de
             for at in range(start, end):
                 dg, de_before = step[at, CHANGE], de
                 if dg == 0.0 and de == 0.0:
@@ -140,17 +140,17 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                 if abs(de) < NOTHING:
                     de = 0.0
                 net, energy = step[at, NET], step[at, ENERGY]
-                before = step[at - 1, ENERGY] if at > start else stay[s, BEGIN]
+                before = step[at - 1, ENERGY] if at > start else session[s, BEGIN]
                 dp = 0.0
                 if dg != 0.0:
                     if net > 0.0:
                         forth, back = both(net, dg, step[at, LEAST_IN], step[at, MOST_IN], forth, back)
                         slope += step[at, IN_EUR] * dg
-                        dp = dg / stay[s, INTO]
+                        dp = dg / session[s, INTO]
                     elif net < 0.0:
                         forth, back = both(-net, -dg, step[at, LEAST_OUT], step[at, MOST_OUT], forth, back)
                         slope += step[at, OUT_EUR] * dg
-                        dp = dg * stay[s, OUT_OF]
+                        dp = dg * session[s, OUT_OF]
                         less_out += dg
                     else:  # gone off meanwhile: which way it went is no longer said
                         forth = back = 0.0
@@ -173,34 +173,34 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                                 rows += 1
                             row[node, AHEAD] += dp
                             row[node, BEHIND] += dp
-                if stay[s, FALL] > 0.0 and net > 0.0:
-                    fall = stay[s, FALL]
+                if session[s, FALL] > 0.0 and net > 0.0:
+                    fall = session[s, FALL]
                     forth, back = both(
-                        net + fall * before, dg + fall * de_before, -FAR, stay[s, TOP], forth, back
+                        net + fall * before, dg + fall * de_before, -FAR, session[s, TOP], forth, back
                     )
                 if de != 0.0:
-                    low = stay[s, LOWEST] if net < 0.0 else stay[s, FLOOR]
-                    high = stay[s, HIGHEST] if net > 0.0 else stay[s, CEILING]
+                    low = session[s, LOWEST] if net < 0.0 else session[s, FLOOR]
+                    high = session[s, HIGHEST] if net > 0.0 else session[s, CEILING]
                     forth, back = both(energy, de, low, high, forth, back)
                     slope += car[i, REST] * dt * de * (0.5 if at == end - 1 else 1.0)
                 for side in range(2):
                     held_in = place[at, ROW_UP + side]
                     if held_in < 0:
                         continue
-                    p = net / stay[s, INTO] if net > 0.0 else net * stay[s, OUT_OF]
+                    p = net / session[s, INTO] if net > 0.0 else net * session[s, OUT_OF]
                     last = step[at, LAST_UP + side]
                     begin_kw = end_kw = FAR
                     begin_rate = end_rate = 0.0
                     if side == 0:
-                        room, room_rate = stay[s, OUT_OF] * step[at, MOST_OUT] + p, dp
+                        room, room_rate = session[s, OUT_OF] * step[at, MOST_OUT] + p, dp
                         if last > 0.0:
-                            begin_kw, begin_rate = (before - stay[s, LOWEST]) / last, de_before / last
-                            end_kw, end_rate = (energy - stay[s, LOWEST]) / last, de / last
+                            begin_kw, begin_rate = (before - session[s, LOWEST]) / last, de_before / last
+                            end_kw, end_rate = (energy - session[s, LOWEST]) / last, de / last
                     else:
-                        room, room_rate = step[at, MOST_IN] / stay[s, INTO] - p, -dp
+                        room, room_rate = step[at, MOST_IN] / session[s, INTO] - p, -dp
                         if last > 0.0:
-                            begin_kw, begin_rate = (stay[s, HIGHEST] - before) / last, -de_before / last
-                            end_kw, end_rate = (stay[s, HIGHEST] - energy) / last, -de / last
+                            begin_kw, begin_rate = (session[s, HIGHEST] - before) / last, -de_before / last
+                            end_kw, end_rate = (session[s, HIGHEST] - energy) / last, -de / last
                     if step[at, NEED_UP + side] >= 0.0:
                         stock = step[at, STOCK_UP + side]
                         forth, back = both(room, room_rate, step[at, NEED_UP + side], FAR, forth, back)
@@ -236,16 +236,16 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
                         row[held_in, AHEAD] += ahead
                         row[held_in, BEHIND] += behind
             if end > start:
-                passed = passed_on(stay, s, step[end - 1, ENERGY], de)
+                passed = passed_on(session, s, step[end - 1, ENERGY], de)
             if de != 0.0:
-                left, target = stay[s, BEGIN], stay[s, TARGET]
+                left, target = session[s, BEGIN], session[s, TARGET]
                 if end > start:
-                    slope -= stay[s, WORTH_LEFT] * de
+                    slope -= session[s, WORTH_LEFT] * de
                     left = step[end - 1, ENERGY]
                 if abs(target - left) <= AT_BOUND_KWH:  # more may be left, but no less
                     forth, back = (forth, 0.0) if de > 0.0 else (0.0, back)
                 elif target > left:
-                    slope -= stay[s, MISSING] * de
+                    slope -= session[s, MISSING] * de
                     forth, back = both(left, de, -FAR, target, forth, back)
                 else:
                     forth, back = both(left, de, target, FAR, forth, back)
@@ -260,9 +260,9 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
 
 
 @kernel
-def passed_on(stay: FloatArray, s: int, left: float, de: float) -> float:
+def passed_on(session: FloatArray, s: int, left: float, de: float) -> float:
     """What of a change of what a stay is left with goes on to those that carry on from it."""
-    return de if left >= stay[s, TARGET] - AT_BOUND_KWH else 0.0
+    return de if left >= session[s, TARGET] - AT_BOUND_KWH else 0.0
 
 
 @kernel
@@ -280,17 +280,17 @@ def _drawn_down(ground: Ground, i: int, reach: float, way: float) -> float:
     for turn in range(40):
         middle = high if turn == 0 else 0.5 * (low + high)
         fits, passed = True, 0.0
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             start, end = ground.span[s, FIRST], ground.span[s, AFTER]
             de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
-            top = ground.stay[s, BEGIN] + way * middle * de
+            top = ground.session[s, BEGIN] + way * middle * de
             for at in range(start, end):
                 de += ground.hours * ground.step[at, CHANGE]
                 now = ground.step[at, ENERGY] + way * middle * de
                 top = max(top, now)
                 fits = fits and top - now <= ground.car[i, DRAWDOWN]
             if end > start:
-                passed = passed_on(ground.stay, s, ground.step[end - 1, ENERGY], de)
+                passed = passed_on(ground.session, s, ground.step[end - 1, ENERGY], de)
         if fits and turn == 0:
             return reach
         if fits:
@@ -335,11 +335,11 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
     for n in range(count):
         i = cars[n]
         passed = 0.0
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             start, end = ground.span[s, FIRST], ground.span[s, AFTER]
             left = step[end - 1, ENERGY]
             de = passed if ground.span[s, BEHIND_IT] >= 0 else 0.0
-            ground.stay[s, BEGIN] += de
+            ground.session[s, BEGIN] += de
             for at in range(start, end):
                 dg = step[at, CHANGE]
                 if dg != 0.0:
@@ -358,7 +358,7 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
                 if de != 0.0:
                     step[at, ENERGY] += de
             if end > start:
-                passed = passed_on(ground.stay, s, left, de)
+                passed = passed_on(ground.session, s, left, de)
         ground.car[i, USED] -= far * ground.car[i, SHIFT] * ground.car[i, DUTY]
         ground.car[i, LEFT] += far * ground.car[i, SHIFT] * ground.hours
     for n in range(rows):
@@ -371,21 +371,21 @@ def go(ground: Ground, cars: IntArray, count: int, rows: int, far: float) -> Non
 @kernel
 def note_pieces(ground: Ground) -> None:
     """Note which piece counts at each step."""
-    step, stay = ground.step, ground.stay
+    step, session = ground.step, ground.session
     for s in range(ground.span.shape[0]):
         for at in range(ground.span[s, 0], ground.span[s, 1]):
             net, energy = step[at, NET], step[at, ENERGY]
-            before = step[at - 1, ENERGY] if at > ground.span[s, FIRST] else stay[s, BEGIN]
-            p = net / stay[s, INTO] if net > 0.0 else net * stay[s, OUT_OF]
+            before = step[at - 1, ENERGY] if at > ground.span[s, FIRST] else session[s, BEGIN]
+            p = net / session[s, INTO] if net > 0.0 else net * session[s, OUT_OF]
             last = max(step[at, LAST_UP], 1e-30)
             ground.place[at, PIECE_UP] = least_piece(
-                stay[s, OUT_OF] * step[at, MOST_OUT] + p,
-                (before - stay[s, LOWEST]) / last,
-                (energy - stay[s, LOWEST]) / last,
+                session[s, OUT_OF] * step[at, MOST_OUT] + p,
+                (before - session[s, LOWEST]) / last,
+                (energy - session[s, LOWEST]) / last,
             )
             last = max(step[at, LAST_DOWN], 1e-30)
             ground.place[at, PIECE_DOWN] = least_piece(
-                step[at, MOST_IN] / stay[s, INTO] - p,
-                (stay[s, HIGHEST] - before) / last,
-                (stay[s, HIGHEST] - energy) / last,
+                step[at, MOST_IN] / session[s, INTO] - p,
+                (session[s, HIGHEST] - before) / last,
+                (session[s, HIGHEST] - energy) / last,
             )

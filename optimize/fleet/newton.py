@@ -103,7 +103,7 @@ def factorise(
     om: FloatArray,
     theta: FloatArray,
     weight: FloatArray,
-    om_stay: FloatArray,
+    om_session: FloatArray,
     F: FloatArray,
 ) -> None:
     """Eliminate car i down to the pivots of Δe. om [P, K]: weights; [stays]: theta, weight as in `solve`,
@@ -137,7 +137,7 @@ def factorise(
             rd = 1.0 / (om[2, k] + om[3, k]) if able else 0.0
             he = om[4, k] + om[5, k]
             if k == end - 1 and fleet.ahead[s] < 0:
-                he += om_stay[s - s0]
+                he += om_session[s - s0]
             if simple:
                 rc = 1.0 / w_c
                 F[RC, k] = rc

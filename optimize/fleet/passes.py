@@ -90,20 +90,20 @@ def _answer(
     here: Linear,
     push: FloatArray,
     G: FloatArray,
-    G_stay: FloatArray,
+    G_session: FloatArray,
     residual: FloatArray,
 ) -> None:
     """dx, ν and dm that answer a gradient [V, K], a push on the rows and what the balance misses [K].
 
     The border is taken in by Sherman–Morrison: dx −= K0⁻¹a·weight·(aᵀdx).
     """
-    subtract_adjoint(fleet, car.i, push, G, G_stay)
+    subtract_adjoint(fleet, car.i, push, G, G_session)
     solve(
         fleet,
         car.i,
         car.factor,
         G,
-        G_stay,
+        G_session,
         residual,
         car.dx,
         car.nu_next,
@@ -128,16 +128,16 @@ def _answer(
 @kernel
 def _direct(fleet: Fleet, car: CarView, here: Linear, y: FloatArray, push: FloatArray) -> None:
     """The direction at prices y [L], with a push on the rows."""
-    G, G_stay = np.empty(car.x.shape), np.empty(car.missing.size)
-    negative_cost(fleet, car.i, y, here.slope, G, G_stay)
-    _answer(fleet, car, here, push, G, G_stay, here.residual)
+    G, G_session = np.empty(car.x.shape), np.empty(car.missing.size)
+    negative_cost(fleet, car.i, y, here.slope, G, G_session)
+    _answer(fleet, car, here, push, G, G_session, here.residual)
 
 
 @kernel
 def _add_response(fleet: Fleet, car: CarView, here: Linear, push: FloatArray, outputs: FloatArray) -> None:
     """Add to outputs [L] what a push on the rows alone changes of them."""
-    G, G_stay, met = np.zeros(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
-    _answer(fleet, car, here, push, G, G_stay, met)
+    G, G_session, met = np.zeros(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
+    _answer(fleet, car, here, push, G, G_session, met)
     add_outputs(fleet, car.i, car.dx, outputs)
 
 
@@ -190,14 +190,14 @@ def _find_border(fleet: Fleet, car: CarView, here: Linear) -> None:
         bend += here.weight[here.weight.size - 1] * fleet.capacity[car.i] * fleet.capacity[car.i]
     car.border_weight[0] = 0.0
     if bend > 0.0:
-        G, G_stay, met = np.empty(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
+        G, G_session, met = np.empty(car.x.shape), np.zeros(car.missing.size), np.zeros(car.nu.size)
         _duty_gradient(fleet, car.i, G)
         solve(
             fleet,
             car.i,
             car.factor,
             G,
-            G_stay,
+            G_session,
             met,
             car.border_x,
             car.border_nu,

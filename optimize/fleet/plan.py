@@ -247,16 +247,16 @@ class _View:
         cars, rules, arrays = self.found.cars, self.repairer.rules, self.repairer.arrays
         if not isinstance(cars, Part):
             return
-        fleet, stay, site = cars.fleet, rules.stay, self.repairer.step_site
+        fleet, session, site = cars.fleet, rules.session, self.repairer.step_site
         place, row = (site, rules.slot), self.found.coupling.node_row
         mine = lone_places(arrays)[site] & (row[place] < 0)
         i = self.repairer.step_car
-        at = fleet.pair_start[i] + np.arange(stay.size) - fleet.step_start[i]
+        at = fleet.pair_start[i] + np.arange(session.size) - fleet.step_start[i]
         count = np.diff(fleet.step_start)[i]
-        into, out = fleet.efficiency_charge[stay], fleet.efficiency_discharge[stay]
+        into, out = fleet.efficiency_charge[session], fleet.efficiency_discharge[session]
         for way, limit, most, pair in (
-            (into, rules.draw[place], fleet.charge_limit[stay], at + count),
-            (-1.0 / out, rules.feed[place], fleet.discharge_limit[stay], at + 3 * count),
+            (into, rules.draw[place], fleet.charge_limit[session], at + count),
+            (-1.0 / out, rules.feed[place], fleet.discharge_limit[session], at + 3 * count),
         ):
             ends = mine & (np.abs(limit * np.abs(way) - most) < SAME_KW)
             here = (site[ends], rules.slot[ends])

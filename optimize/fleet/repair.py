@@ -41,7 +41,7 @@ class Rules(NamedTuple):
     highest: FloatArray
     target: FloatArray
     charge_limit: FloatArray
-    stay: IntArray
+    session: IntArray
     slot: IntArray
     v2g_limit: FloatArray
     drawdown: FloatArray
@@ -60,19 +60,19 @@ def follow(
 ) -> None:
     """charge, discharge, energy [steps] of a feasible plan near the iterate x."""
     dt = fleet.hours
-    stays, S = fleet.first.size, rules.parent.size
+    sessions, S = fleet.first.size, rules.parent.size
     now, highest_seen = fleet.arrival.copy(), fleet.arrival.copy()
     left = rules.v2g_limit.copy()
-    change, lift = np.zeros(stays), np.zeros(stays)
-    for s in range(stays):
+    change, lift = np.zeros(sessions), np.zeros(sessions)
+    for s in range(sessions):
         lack = 0.0
         if fleet.length[s] > 0:
             lack = fleet.target[s] - x[_place(fleet, rules, 2, rules.start[s] + fleet.length[s] - 1)]
         if 0.0 < lack < NEARLY_KWH:
             lift[s] = lack
-    power, share, here = np.zeros(S), np.ones(S), np.zeros(stays, dtype=np.bool_)
+    power, share, here = np.zeros(S), np.ones(S), np.zeros(sessions, dtype=np.bool_)
     for t in range(fleet.slots):
-        for s in range(stays):
+        for s in range(sessions):
             k = t - fleet.first[s]
             here[s] = 0 <= k < fleet.length[s]
             if not here[s]:
@@ -89,7 +89,7 @@ def follow(
             change[s] = _at_least(wanted, rules.least_in[i] * dt, rules.least_out[i] * dt, up, down)
         for turn in range(2 + S):
             power[:] = 0.0
-            for s in range(stays):
+            for s in range(sessions):
                 if here[s]:
                     into = change[s] > 0.0
                     factor = 1.0 / fleet.efficiency_charge[s] if into else fleet.efficiency_discharge[s]
@@ -98,12 +98,12 @@ def follow(
                 break
             # A power scaled below its least goes off, which may need a look at the sums again; in the end
             # everything below a limit goes off.
-            for s in range(stays):
+            for s in range(sessions):
                 if here[s] and share[rules.site[s]] < 1.0:
                     i = rules.owner[s]
                     moved = change[s] * share[rules.site[s]] if turn < 2 else 0.0
                     change[s] = _at_least(moved, rules.least_in[i] * dt, rules.least_out[i] * dt, 0.0, 0.0)
-        for s in range(stays):
+        for s in range(sessions):
             if here[s]:
                 at = rules.start[s] + t - fleet.first[s]
                 charge[at] = max(change[s], 0.0) / dt
@@ -177,7 +177,7 @@ def _room(
 @kernel
 def _place(fleet: Fleet, rules: Rules, variable: int, step: int) -> int:
     """Where x holds a variable of a step."""
-    i = rules.owner[rules.stay[step]]
+    i = rules.owner[rules.session[step]]
     a, b = fleet.step_start[i], fleet.step_start[i + 1]
     return int((3 + fleet.up + fleet.down + fleet.change) * a + variable * (b - a) + step - a)
 
@@ -230,7 +230,7 @@ def _headroom(
     energy: FloatArray,
 ) -> tuple[float, float]:
     """Metered kW and kWh that a plan leaves a step for reserve: side 0 upwards, 1 downwards."""
-    s = rules.stay[step]
+    s = rules.session[step]
     eta, etad = 1.0 / fleet.efficiency_charge[s], fleet.efficiency_discharge[s]
     p = eta * charge[step] - etad * discharge[step]
     before = energy[step - 1] if step > rules.start[s] else fleet.arrival[s]
@@ -247,7 +247,7 @@ def _headroom(
 @kernel
 def _sustained(fleet: Fleet, rules: Rules, j: int, step: int) -> float:
     """kWh that a kW of channel j takes of a step's stock."""
-    s = rules.stay[step]
+    s = rules.session[step]
     scale = 1.0 / fleet.efficiency_discharge[s] if j < fleet.up else fleet.efficiency_charge[s]
     return float(fleet.sustain[j, rules.slot[step]] * scale)
 
@@ -255,7 +255,7 @@ def _sustained(fleet: Fleet, rules: Rules, j: int, step: int) -> float:
 @kernel
 def _serves(fleet: Fleet, rules: Rules, j: int, step: int) -> int:
     """The block that channel j of a step serves, −1 for none."""
-    s = rules.stay[step]
+    s = rules.session[step]
     offers = fleet.offers_up[s] if j < fleet.up else fleet.offers_down[s]
     return int(rules.block[j, rules.site[s], rules.slot[step]]) if offers > 0.0 else -1
 

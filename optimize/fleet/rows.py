@@ -142,7 +142,7 @@ def bounds(fleet: Fleet, i: int, K: int, out: FloatArray) -> None:
 
 
 @kernel
-def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G_stay: FloatArray) -> None:
+def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G_session: FloatArray) -> None:
     """G −= Aᵀ·t over [V, K], G_stay −= Aᵀ·t over m."""
     nu, nd = fleet.up, fleet.down
     K = G.shape[1]
@@ -198,14 +198,14 @@ def subtract_adjoint(fleet: Fleet, i: int, t_pairs: FloatArray, G: FloatArray, G
                 if k > start or fleet.behind[s] >= 0:
                     G[2, k - 1] += push_before
                 if k == start and fleet.behind[s] >= 0:
-                    G_stay[fleet.behind[s] - s0] += push_before
+                    G_session[fleet.behind[s] - s0] += push_before
                 k += 1
         lack = t_pairs[steps + 2 * (s - s0) + 1]
-        G_stay[s - s0] += t_pairs[steps + 2 * (s - s0)] + lack
+        G_session[s - s0] += t_pairs[steps + 2 * (s - s0)] + lack
         if k > start or fleet.behind[s] >= 0:
             G[2, k - 1] += lack
         if k == start and fleet.behind[s] >= 0:
-            G_stay[fleet.behind[s] - s0] += lack
+            G_session[fleet.behind[s] - s0] += lack
 
 
 @kernel
@@ -242,7 +242,7 @@ def wear_slopes(fleet: Fleet, i: int, x: float) -> tuple[float, float]:
 
 @kernel
 def negative_cost(
-    fleet: Fleet, i: int, price: FloatArray, slope: float, G: FloatArray, G_stay: FloatArray
+    fleet: Fleet, i: int, price: FloatArray, slope: float, G: FloatArray, G_session: FloatArray
 ) -> None:
     """G = −gradient of cost and of the coupling prices [local rows]; slope: C' at the iterate."""
     nu, nd = fleet.up, fleet.down
@@ -277,8 +277,8 @@ def negative_cost(
             if fleet.behind[s] >= 0:
                 begins = fleet.terminal_value[s] + 0.5 * rest
                 G[2, start - 1] -= begins
-                G_stay[fleet.behind[s] - s0] -= begins
-        G_stay[s - s0] = -fleet.missing_price[s]
+                G_session[fleet.behind[s] - s0] -= begins
+        G_session[s - s0] = -fleet.missing_price[s]
 
 
 @kernel

@@ -107,7 +107,7 @@ def _none_small(ground: Ground, basis: Basis, least: FloatArray, cars: int, far:
     """Whether a step of the move makes no power small that it lowers."""
     for n in range(cars):
         i = basis.cars[n]
-        for s in range(ground.stays[i], ground.stays[i + 1]):
+        for s in range(ground.sessions[i], ground.sessions[i + 1]):
             for at in range(ground.span[s, 0], ground.span[s, 1]):
                 if ground.step[at, CHANGE] != 0.0:
                     before = abs(ground.step[at, NET])

@@ -17,23 +17,23 @@ LEAST_SLACK = 1e-2
 def empty_iterate(compiled: Compiled) -> Iterate:
     """Arrays for a fleet, all zero."""
     fleet = compiled.fleet
-    steps, pairs, stays = int(fleet.step_start[-1]), int(fleet.pair_start[-1]), fleet.first.size
+    steps, pairs, sessions = int(fleet.step_start[-1]), int(fleet.pair_start[-1]), fleet.first.size
     V = variables(fleet)
     return Iterate(
         x=np.zeros(V * steps),
         nu=np.zeros(steps),
-        missing=np.zeros(stays),
+        missing=np.zeros(sessions),
         slack=np.zeros(pairs),
         dual=np.zeros(pairs),
         dx=np.zeros(V * steps),
         nu_next=np.zeros(steps),
-        dmissing=np.zeros(stays),
+        dmissing=np.zeros(sessions),
         dslack=np.zeros(pairs),
         second=np.zeros(pairs),
         factor=np.zeros(factor_rows(fleet) * steps),
         border_x=np.zeros(V * steps),
         border_nu=np.zeros(steps),
-        border_missing=np.zeros(stays),
+        border_missing=np.zeros(sessions),
         border_weight=np.zeros(fleet.capacity.size),
         reach_x=np.full(fleet.capacity.size, FURTHEST),
         reach_z=np.full(fleet.capacity.size, FURTHEST),

@@ -37,7 +37,7 @@ class OwnProblems:
         self.arrays = found.repairer.arrays
         compiled = found.repairer.compiled
         self.fleet = compiled.fleet
-        self.order, self.stay_order = compiled.order, compiled.stay_order
+        self.order, self.session_order = compiled.order, compiled.session_order
         self.channel = np.stack([compiled.up_channel, self.fleet.up + compiled.down_channel])
         self.paths = [self.arrays.path(j) for j in range(self.arrays.sites)]
 
@@ -203,9 +203,9 @@ class OwnProblems:
         for number, i in enumerate(cars):
             here = len(windows) - int(start[i])
             windows += [
-                replace(self.windows[self.stay_order[s]], car=number, behind=int(behind) + here)
+                replace(self.windows[self.session_order[s]], car=number, behind=int(behind) + here)
                 if (behind := self.fleet.behind[s]) >= 0
-                else replace(self.windows[self.stay_order[s]], car=number)
+                else replace(self.windows[self.session_order[s]], car=number)
                 for s in range(start[i], start[i + 1])
             ]
         return windows

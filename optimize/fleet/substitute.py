@@ -30,7 +30,7 @@ def solve(
     i: int,
     F: FloatArray,
     G: FloatArray,
-    G_stay: FloatArray,
+    G_session: FloatArray,
     residual: FloatArray,
     dx: FloatArray,
     nu_next: FloatArray,
@@ -42,7 +42,7 @@ def solve(
 
     theta, weight [stays]: z/s of m ≥ 0 and of the target row, see `view.Linear.on_lack`.
     """
-    _push_energies(fleet, i, F, G, G_stay, residual, dx, dmissing, theta, weight)
+    _push_energies(fleet, i, F, G, G_session, residual, dx, dmissing, theta, weight)
     _energies(fleet, i, F, dx, dmissing, theta, weight)
     _powers(fleet, i, F, G, residual, dx, nu_next, dmissing)
 
@@ -53,7 +53,7 @@ def _push_energies(
     i: int,
     F: FloatArray,
     G: FloatArray,
-    G_stay: FloatArray,
+    G_session: FloatArray,
     residual: FloatArray,
     dx: FloatArray,
     dmissing: FloatArray,
@@ -70,10 +70,10 @@ def _push_energies(
         eta = 1.0 / fleet.efficiency_charge[s]
         etad = fleet.efficiency_discharge[s]
         start, end, behind = k, k + fleet.length[s], fleet.behind[s]
-        dmissing[s - s0] = G_stay[s - s0]
+        dmissing[s - s0] = G_session[s - s0]
         if end == start:
             if behind >= 0:
-                push = weight[s - s0] * G_stay[s - s0] / (theta[s - s0] + weight[s - s0])
+                push = weight[s - s0] * G_session[s - s0] / (theta[s - s0] + weight[s - s0])
                 dx[2, start - 1] -= push
                 dmissing[behind - s0] -= push
             continue

@@ -90,6 +90,6 @@ def _passed(
 
 def _battery_side(repairer: Repairer, net_kw: FloatArray, power_kw: float) -> FloatArray:
     """A power at the plug as battery-side powers [steps], the way that these go."""
-    fleet, stay = repairer.compiled.fleet, repairer.rules.stay
-    into, out = power_kw * fleet.efficiency_charge[stay], power_kw / fleet.efficiency_discharge[stay]
+    fleet, session = repairer.compiled.fleet, repairer.rules.session
+    into, out = power_kw * fleet.efficiency_charge[session], power_kw / fleet.efficiency_discharge[session]
     return np.where(net_kw > 0.0, into, out)

@@ -99,7 +99,7 @@ class Linear(NamedTuple):
 @kernel
 def linearise(fleet: Fleet, car: CarView) -> Linear:
     """Read a car's rows, wear and balance at its iterate."""
-    pairs, stays, K = car.slack.size, car.missing.size, car.nu.size
+    pairs, sessions, K = car.slack.size, car.missing.size, car.nu.size
     lack, weight, held = np.empty(pairs), np.empty(pairs), np.empty(pairs)
     apply_rows(fleet, car.i, car.x, car.missing, 1.0, held)
     bounds(fleet, car.i, K, lack)
@@ -112,12 +112,12 @@ def linearise(fleet: Fleet, car: CarView) -> Linear:
     residual = np.empty(K)
     balance_residual(fleet, car.i, car.x, car.missing, residual)
     slope, bend = wear_slopes(fleet, car.i, duty(fleet, car.i, car.x))
-    on_missing, on_lack, on_end = np.empty(stays), np.empty(stays), np.empty(stays)
+    on_missing, on_lack, on_end = np.empty(sessions), np.empty(sessions), np.empty(sessions)
     first = fleet.session_start[car.i]
-    for s in range(stays):
+    for s in range(sessions):
         on_missing[s] = weight[car.steps + 2 * s]
         on_lack[s] = weight[car.steps + 2 * s + 1]
-    for s in range(stays - 1, -1, -1):
+    for s in range(sessions - 1, -1, -1):
         on_end[s] = on_missing[s] * on_lack[s] / (on_missing[s] + on_lack[s])
         behind = fleet.behind[first + s]
         if behind >= 0 and fleet.length[first + s] == 0:  # what it lacks, the one behind it should leave

@@ -69,14 +69,14 @@ class PlugInHistory:
     holidays: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, stays: pd.DataFrame, holidays: Collection[int] = ()) -> PlugInHistory:
-        """stays: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
+    def of(cls, sessions: pd.DataFrame, holidays: Collection[int] = ()) -> PlugInHistory:
+        """sessions: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
 
         holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a stay that
         ends before it begins.
         """
-        length = stays["departure"] - stays["arrival"]
-        ordered = stays.assign(length=length, date=day_of(stays["arrival"]))
+        length = sessions["departure"] - sessions["arrival"]
+        ordered = sessions.assign(length=length, date=day_of(sessions["arrival"]))
         wrong = ordered[ordered["length"] <= pd.Timedelta(0)]
         if len(wrong):
             row = wrong.iloc[0]

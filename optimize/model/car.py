@@ -10,7 +10,7 @@ from optimize.model.pattern import Pattern, Template, compile_pattern
 
 
 @cache
-def stay_pattern() -> Pattern:
+def session_pattern() -> Pattern:
     """A session: departure with what is missing, and the worth of what it leaves in store."""
     m = Template()
     departure(m)

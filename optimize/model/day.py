@@ -10,7 +10,7 @@ import numpy as np
 from optimize import most_duty
 from optimize.arrays import FloatArray
 from optimize.model.assembly import Assembly, Data, IntArray, LinearProgramme, Terms, summed
-from optimize.model.car import car_pattern, contract_pattern, stay_pattern, wear_cut_pattern
+from optimize.model.car import car_pattern, contract_pattern, session_pattern, wear_cut_pattern
 from optimize.model.constraints import add_constraints
 from optimize.model.limits import duty_limits
 from optimize.model.pairs import Pairs, plugged_pairs
@@ -73,9 +73,9 @@ def build_day(
     limits = duty_limits(problem, pairs, most_duty_efc)
     program = Assembly()
     columns, groups = _slot_columns(program, problem, pairs, limits)
-    missing = program.add_columns(stay_pattern(), {}, len(windows))["missing"]
+    missing = program.add_columns(session_pattern(), {}, len(windows))["missing"]
     balance, sums = _add_slots(program, pairs, groups, columns, missing)
-    _add_stays(program, problem, windows, pairs, columns["energy"], missing)
+    _add_sessions(program, problem, windows, pairs, columns["energy"], missing)
     wearing, duty, wear = _add_cars(program, problem, pairs, sums, limits)
     sites = add_sites(program, problem, tree, pairs, sums["power"], columns)
     constraints = add_constraints(program, problem, pairs, columns)
@@ -109,8 +109,8 @@ def _features(problem: DayProblem, pairs: Pairs, limits: FloatArray) -> IntArray
     able = (pairs.data["discharge_limit"] > 0.0) & (limits > 0.0)[pairs.car]
     able &= contract[pairs.car, problem.day_of_slot[pairs.slot]] > 0.0
     # Between two slots with discharge the highest so far is remembered over those without.
-    number, stays = np.arange(len(pairs)), int(pairs.window.max(initial=-1)) + 1
-    first_able, last_able = np.full(stays, len(pairs)), np.full(stays, -1)
+    number, sessions = np.arange(len(pairs)), int(pairs.window.max(initial=-1)) + 1
+    first_able, last_able = np.full(sessions, len(pairs)), np.full(sessions, -1)
     np.minimum.at(first_able, pairs.window[able], number[able])
     np.maximum.at(last_able, pairs.window[able], number[able])
     falls = (number >= first_able[pairs.window]) & (number <= last_able[pairs.window])
@@ -183,7 +183,7 @@ def _add_slots(
     return balance, sums
 
 
-def _add_stays(
+def _add_sessions(
     program: Assembly,
     problem: DayProblem,
     windows: Sequence[SessionWindow],
@@ -210,7 +210,7 @@ def _add_stays(
         "energy_end": Terms.joined([own, passed], own.constant),
         "energy_begin": Terms.joined([opened, passed], constant),
     }
-    program.add_rows(stay_pattern(), data, len(windows), where)
+    program.add_rows(session_pattern(), data, len(windows), where)
 
 
 def _passed(

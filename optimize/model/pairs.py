@@ -84,13 +84,13 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
     begin = np.cumsum(length) - length
     window = np.repeat(np.arange(len(windows)), length)
     number = np.arange(window.size)
-    car = np.array([stay.car for stay in windows], dtype=np.int64)[window]
-    site = np.array([stay.site for stay in windows], dtype=np.int64)[window]
+    car = np.array([session.car for session in windows], dtype=np.int64)[window]
+    site = np.array([session.site for session in windows], dtype=np.int64)[window]
     slot = number - begin[window] + first[window]
     opens = slot == first[window]
-    behind = np.array([stay.behind for stay in windows], dtype=np.int64)
-    target = np.array([stay.target_kwh for stay in windows], dtype=np.float64)
-    data = _of_stays(windows, window) | _of_cars(problem, car) | _prices(problem, tree, site, slot)
+    behind = np.array([session.behind for session in windows], dtype=np.int64)
+    target = np.array([session.target_kwh for session in windows], dtype=np.float64)
+    data = _of_sessions(windows, window) | _of_cars(problem, car) | _prices(problem, tree, site, slot)
     if problem.previous_kw is not None:
         data["previous"] = problem.previous_kw[car, slot]
     if mode != "v2g":
@@ -119,7 +119,7 @@ def plugged_pairs(problem: DayProblem, windows: Sequence[SessionWindow], tree: S
     )
 
 
-def _of_stays(windows: Sequence[SessionWindow], window: IntArray) -> dict[str, FloatArray]:
+def _of_sessions(windows: Sequence[SessionWindow], window: IntArray) -> dict[str, FloatArray]:
     names = {
         "efficiency_charge": "efficiency_charge",
         "efficiency_discharge": "efficiency_discharge",
@@ -132,7 +132,7 @@ def _of_stays(windows: Sequence[SessionWindow], window: IntArray) -> dict[str, F
         "highest": "highest_kwh",
     }
     return {
-        name: np.array([getattr(stay, field) for stay in windows], dtype=np.float64)[window]
+        name: np.array([getattr(session, field) for session in windows], dtype=np.float64)[window]
         for name, field in names.items()
     }
 

@@ -21,7 +21,7 @@ from flows.backtest.run import BackTest
 from flows.backtest.strategies import STRATEGIES, courses_of
 from flows.clock import now
 from tests.benchmarks.data import add_data_option, benchmark_parser
-from tests.benchmarks.nights import STAYS, czech, depot
+from tests.benchmarks.nights import SESSIONS, czech, depot
 
 FIRST = date(2025, 11, 1)
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark_parser("backtest", __doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--cars", type=int, default=1)
-    parser.add_argument("--stay", choices=list(STAYS), default="home 17-07")
+    parser.add_argument("--stay", choices=list(SESSIONS), default="home 17-07")
     parser.add_argument("--wear", type=float, default=0.04, help="€ a kWh discharged")
     parser.add_argument("--every", type=int, default=0, help="minutes from plan to plan, as well")
     parser.add_argument("--strategy", action="append", help="by name, again for more; all unless told")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case, last = czech(options.data), FIRST + timedelta(days=options.days - 1)
     nights = (last - case.first).days + 3
     with tempfile.TemporaryDirectory() as folder:
-        workspace = depot(Path(folder), case, options.stay, options.wear, nights, options.cars)
+        workspace = depot(Path(folder), case, options.session, options.wear, nights, options.cars)
         test = BackTest.of(workspace, (FIRST, last), strategies, now=now(), every_minutes=options.every)
         begin = perf_counter()
         result = test.run(lambda *_: None)

@@ -27,7 +27,7 @@ from optimize.types import DayProblem
 from tests.benchmarks.data import benchmark_parser
 from tests.optimize.fleet_arrays import random_fleet
 from tests.optimize.fleet_lp import fleet_lp
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 
 KINDS = {"energy": {"reserves": False, "peak": False, "feeder": False}, "feeder, peak, reserves": {}}
 GAPS = {100_000: 1e-3}
@@ -152,7 +152,7 @@ def _whole_day(arrays: FleetArrays, one: dict[str, float]) -> DayProblem:
     return day(
         arrays.import_cost,
         [battery],
-        [stay("A", 0, arrays.slots, soc, soc, hours=arrays.slot_hours)],
+        [session_of("A", 0, arrays.slots, soc, soc, hours=arrays.slot_hours)],
         export=arrays.export_value,
         hours=arrays.slot_hours,
     )

@@ -196,9 +196,9 @@ def night(count: int, old: int, start: datetime) -> PlanFile:
 def planned_kw(plan: PlanFile) -> dict[datetime, float]:
     """What the plan draws by quarter-hour, kW."""
     found: dict[datetime, float] = {}
-    for stay in plan.stays:
-        for place, power in enumerate(stay.slots.power_kw):
-            begin = stay.first_slot + place * QUARTER
+    for session in plan.stays:
+        for place, power in enumerate(session.slots.power_kw):
+            begin = session.first_slot + place * QUARTER
             found[begin] = found.get(begin, 0.0) + float(power)
     return found
 

@@ -27,7 +27,7 @@ from tests.benchmarks.data import add_data_option, benchmark_parser
 from tests.benchmarks.depots import given_calibration, land, moment
 from warehouse.zones import market_timezone
 
-STAYS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
+SESSIONS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
 CAPACITY_KWH, POWER_KW, EFFICIENCY, TRIP_KWH, TARGET = 60.0, 11.0, 0.9, 8.0, 0.8
 
 
@@ -45,7 +45,7 @@ class Case:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark_parser("nights", __doc__)
     parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless told")
-    parser.add_argument("--stay", action="append", choices=list(STAYS), help="one of them, again for more")
+    parser.add_argument("--stay", action="append", choices=list(SESSIONS), help="one of them, again for more")
     parser.add_argument("--case", action="append", choices=["cz", "smard"], help="one of the years")
     add_data_option(parser)
     options = parser.parse_args(arguments)
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("  promised  realised")
     for name in options.case or cases:
         case = cases[name](options.data)
-        for stay in options.stay or STAYS:
+        for session in options.session or SESSIONS:
             for wear in (0.04, 0.08):
-                stated = _row(case, stay, wear, options.nights or case.nights)
-                print(f"{name:8} {stay:16} {100 * wear:7.0f} {stated}", flush=True)
+                stated = _row(case, session, wear, options.nights or case.nights)
+                print(f"{name:8} {session:16} {100 * wear:7.0f} {stated}", flush=True)
 
 
 def czech(data: Path) -> Case:
@@ -82,7 +82,7 @@ def smard(data: Path) -> Case:
     return Case(zone="DE-LU", prices=prices, minutes=60, first=date(2020, 1, 9), nights=120)
 
 
-def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int = 1) -> Workspace:
+def depot(root: Path, case: Case, session: str, wear: float, nights: int, cars: int = 1) -> Workspace:
     """A workspace with cars, their stays as announced and every day's prices as they were published."""
     file = Workspace.create(root / "depot", zone=case.zone).root / "v2g.toml"
     settings = (
@@ -97,7 +97,7 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int
     tables = {
         "sites": pd.DataFrame([{"site_id": "home", "zone": case.zone, **limits}]),
         "fleet": pd.DataFrame([_car(name) for name in names]),
-        "sessions": pd.concat(_stays(case, stay, nights, at, name) for at, name in enumerate(names)),
+        "sessions": pd.concat(_sessions(case, session, nights, at, name) for at, name in enumerate(names)),
     }
     for dataset, rows in tables.items():
         land(workspace, dataset, rows, start)
@@ -113,9 +113,9 @@ def depot(root: Path, case: Case, stay: str, wear: float, nights: int, cars: int
     return workspace
 
 
-def _row(case: Case, stay: str, wear: float, nights: int) -> str:
+def _row(case: Case, session: str, wear: float, nights: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        workspace = depot(Path(folder), case, stay, wear, nights)
+        workspace = depot(Path(folder), case, session, wear, nights)
         followed: list[pd.DataFrame] = []
         missed = 0
         for day in pd.date_range(case.first, periods=nights + 1).date:
@@ -144,9 +144,9 @@ def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
     return {str(mode): float(euro) for mode, euro in cost.groupby(slots["mode"]).sum().items()}
 
 
-def _stays(case: Case, stay: str, nights: int, number: int, car: str) -> pd.DataFrame:
+def _sessions(case: Case, session: str, nights: int, number: int, car: str) -> pd.DataFrame:
     """The stays of a car; each further one comes 13 minutes later, within the hour."""
-    arrives, leaves = STAYS[stay]
+    arrives, leaves = SESSIONS[session]
     rows = [
         {
             "session_id": f"{car}: stay {k}",

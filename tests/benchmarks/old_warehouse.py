@@ -129,15 +129,15 @@ class _Filler:
             "core_checkup", {"d": days, "c": cars}, where=f"d % {_FULL_EVERY} = 0", battery_id=_CAR,
             time_utc=noon, capacity_ah="150.0", source_id=_file("telemetry"), received_utc=noon,
         )  # fmt: skip
-        stay = {
+        session = {
             "session_id": "printf('stay %d %d', d, c)", "battery_id": _CAR,
             "arrival_utc": f"{noon} + to_hours(29)", "departure_utc": f"{noon} + to_hours(43)",
             "arrival_soc": "0.4 + 0.01 * (c % 20)", "departure_soc": "0.8",
             "source_id": _file("sessions"), "source_row": "c + 1",
         }  # fmt: skip
         each = {"d": days, "c": cars}
-        self.put("raw_session", each, **stay)
-        self.put("core_session", each, where=f"NOT {_REFUSED} OR {_LET_IN}", received_utc=noon, **stay)
+        self.put("raw_session", each, **session)
+        self.put("core_session", each, where=f"NOT {_REFUSED} OR {_LET_IN}", received_utc=noon, **session)
         self.put(
             "core_quarantine", each, where=_REFUSED, dataset="'sessions'", rule="'departure_soc'",
             severity="'critical'", source_id=_file("sessions"), source_row="c + 1", found_utc=noon,

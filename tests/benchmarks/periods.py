@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flows.dispatch.merge import Floats, MergeError, Stay, merged
+from flows.dispatch.merge import Floats, MergeError, SessionPowers, merged
 from optimize.account import account
 from optimize.plan import plan_day
 from optimize.types import DayProblem
 from tests.benchmarks.data import add_data_option, benchmark_parser
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 
 PRICES_FILE = "study/prices/cz_15min_2025_q4/prices.csv.gz"
 CAPACITY_KWH, POWER_KW, EFFICIENCY = 60.0, 11.0, 0.9
@@ -45,7 +45,7 @@ def nights(
             efficiency_charge=EFFICIENCY, efficiency_discharge=EFFICIENCY,
             wear=wear("rate", residual_value_eur=6000.0, l0_days=4000.0, beta_day_per_efc=0.4 * cents),
         )  # fmt: skip
-        yield day(own, [one], [stay("A", 0, plugged, 0.65, 0.8, hours=0.25)], hours=0.25), own
+        yield day(own, [one], [session_of("A", 0, plugged, 0.65, 0.8, hours=0.25)], hours=0.25), own
 
 
 def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, float, float]:
@@ -54,7 +54,7 @@ def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, floa
     plan = plans["v2g"]
     power = (plan.charge_kw / EFFICIENCY - plan.discharge_kw * EFFICIENCY)[0]
     size = len(power)
-    session = Stay(
+    session = SessionPowers(
         power_kw=power, least_kw=np.full(size, -np.inf), most_kw=np.full(size, np.inf), import_price=prices,
         export_price=prices, energy_kwh=plan.energy_end_kwh[0], least_kwh=np.zeros(size),
         most_kwh=np.full(size, CAPACITY_KWH), efficiency_charge=EFFICIENCY, efficiency_discharge=EFFICIENCY,

@@ -21,7 +21,7 @@ from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, re
 ZONE = "America/Los_Angeles"
 
 
-def stays(folder: Path) -> pd.DataFrame:
+def sessions(folder: Path) -> pd.DataFrame:
     """The sessions of known drivers by the local clock; need: kWh delivered."""
     frame = pd.read_csv(file_of(folder, "drivers")).dropna(subset=["userID"])
     times = {
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_data_option(parser)
     options = parser.parse_args(arguments)
     require(parser, options.data, "drivers")
-    history = PlugInHistory.of(stays(options.data), holidays_of("US", range(2018, 2021)))
+    history = PlugInHistory.of(sessions(options.data), holidays_of("US", range(2018, 2021)))
     first, last = int(history.day[-1]) - options.days, int(history.day[-1]) - 5
     crps, held = scores(history, first, options.step)
     mean = crps.mean(axis=0)

@@ -88,7 +88,7 @@ def night_problem(night: pd.Series, book: TariffBook, house_kw: float, efficienc
         drawdown_limit=1.0,
         wear=wear,
     )
-    stay = Session(
+    session = Session(
         session_id="night",
         battery_id="car",
         arrival_utc=slots[0],
@@ -109,7 +109,7 @@ def night_problem(night: pd.Series, book: TariffBook, house_kw: float, efficienc
         import_price_eur_per_kwh=buy,
         export_price_eur_per_kwh=sell,
         cars=(car,),
-        sessions=(stay,),
+        sessions=(session,),
         sites=(site,),
         terminal_value_eur_per_kwh=0.0,
         departure_price_eur_per_kwh=10.0,

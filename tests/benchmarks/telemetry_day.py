@@ -59,8 +59,8 @@ def write_day(file: Path, batteries: int, *, order: str = "battery", compression
 
 def _samples(names: np.ndarray, who: np.ndarray, when: np.ndarray, rng: np.random.Generator) -> pa.Table:
     """A car leaves between 6 and 9, drives 40 min each way, and charges from its return."""
-    leaves, stays, amperes = 360 + who * 7919 % 180, 420 + who * 104729 % 120, 8.0 + who * 31 % 12
-    back = leaves + 40 + stays
+    leaves, sessions, amperes = 360 + who * 7919 % 180, 420 + who * 104729 % 120, 8.0 + who * 31 % 12
+    back = leaves + 40 + sessions
     charged = np.clip(when - back - 50, 0, 240) / 60 * amperes
     driven = (np.clip(when - leaves, 0, 40) + np.clip(when - back, 0, 40)) / 60 * 40.0
     current = np.where((when >= back + 50) & (when < back + 290), amperes, 0.0)

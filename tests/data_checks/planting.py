@@ -148,13 +148,14 @@ def _contracts(soil: Field, count: int) -> None:
         resolution_minutes=15,
     )
     soil.note("a day in ct/kWh", "prices", "unit", soil.append("prices", later))
-    stays = soil.frames["sessions"]
+    sessions = soil.frames["sessions"]
     rows = soil.spots("sessions", count // 2)
-    stays.loc[rows, "departure_utc"] = stays.loc[rows, "arrival_utc"] - pd.Timedelta(hours=1)
+    sessions.loc[rows, "departure_utc"] = sessions.loc[rows, "arrival_utc"] - pd.Timedelta(hours=1)
     soil.note("departure before arrival", "sessions", "order", rows)
     rows = soil.spots("sessions", count // 2)
-    twins = stays.loc[rows].assign(
-        session_id=stays["session_id"] + "-twin", arrival_utc=stays["arrival_utc"] + pd.Timedelta(minutes=9)
+    twins = sessions.loc[rows].assign(
+        session_id=sessions["session_id"] + "-twin",
+        arrival_utc=sessions["arrival_utc"] + pd.Timedelta(minutes=9),
     )
     soil.note(
         "overlapping sessions", "sessions", "overlap", np.concatenate([rows, soil.append("sessions", twins)])

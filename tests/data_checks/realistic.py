@@ -112,31 +112,33 @@ def _lived(rng: np.random.Generator, row: pd.Series, days: int) -> dict[str, pd.
             seed=int(rng.integers(2**31)),
         )
     )
-    stays = truth.sessions.assign(battery_id=battery.battery_id)
-    names = battery.battery_id + "-" + stays["arrival_utc"].dt.strftime("%Y%m%dT%H%M")
+    sessions = truth.sessions.assign(battery_id=battery.battery_id)
+    names = battery.battery_id + "-" + sessions["arrival_utc"].dt.strftime("%Y%m%dT%H%M")
     per_cell = truth.telemetry["voltage_v"].to_numpy() / battery.cells_series
     spread = np.abs(rng.normal(0, 0.004, (2, len(per_cell))))
     telemetry = truth.telemetry.assign(
-        soc_reported=np.round(_reported(truth.telemetry, stays, truth.hidden["usable_capacity_ah"]) / 0.005)
+        soc_reported=np.round(
+            _reported(truth.telemetry, sessions, truth.hidden["usable_capacity_ah"]) / 0.005
+        )
         * 0.005,
         cell_voltage_min_v=np.round(per_cell - spread[0], 3),
         cell_voltage_max_v=np.round(per_cell + spread[1], 3),
     )
     return {
         "telemetry": telemetry,
-        "sessions": stays.assign(session_id=names),
+        "sessions": sessions.assign(session_id=names),
         "checkups": truth.checkups,
     }
 
 
-def _reported(telemetry: pd.DataFrame, stays: pd.DataFrame, capacity_ah: float) -> np.ndarray:
+def _reported(telemetry: pd.DataFrame, sessions: pd.DataFrame, capacity_ah: float) -> np.ndarray:
     """Charge by counting current, set right at every plug-in and plug-out."""
     minutes = _minutes(telemetry["time_utc"])
     current = telemetry["current_a"].to_numpy()
     counted = np.concatenate(([0.0], np.cumsum(0.5 * (current[1:] + current[:-1]) * np.diff(minutes) / 60)))
     counted /= capacity_ah
-    known = np.concatenate([_minutes(stays[f"{end}_utc"]) for end in ("arrival", "departure")])
-    truth = np.concatenate([stays[f"{end}_soc"].to_numpy() for end in ("arrival", "departure")])
+    known = np.concatenate([_minutes(sessions[f"{end}_utc"]) for end in ("arrival", "departure")])
+    truth = np.concatenate([sessions[f"{end}_soc"].to_numpy() for end in ("arrival", "departure")])
     seen = (known >= minutes[0]) & (known <= minutes[-1])
     order = np.argsort(known[seen])
     known, truth = known[seen][order], truth[seen][order]

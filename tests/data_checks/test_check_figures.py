@@ -18,14 +18,14 @@ def check(dataset, frame, **given):
     return check_frame(dataset, landed(dataset, frame), context(**given))
 
 
-def sessions(*stays, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):
+def sessions(*sessions, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):
     """Stays of one car, by hours after DAY."""
     return pd.DataFrame(
         {
-            "session_id": [f"{battery_id}-{number}" for number in range(len(stays))],
+            "session_id": [f"{battery_id}-{number}" for number in range(len(sessions))],
             "battery_id": battery_id,
-            "arrival_utc": [DAY + pd.Timedelta(hours=start) for start, _ in stays],
-            "departure_utc": [DAY + pd.Timedelta(hours=end) for _, end in stays],
+            "arrival_utc": [DAY + pd.Timedelta(hours=start) for start, _ in sessions],
+            "departure_utc": [DAY + pd.Timedelta(hours=end) for _, end in sessions],
             "arrival_soc": arrival_soc,
             "departure_soc": departure_soc,
         }
@@ -40,7 +40,7 @@ def test_sessions_of_one_car_do_not_overlap():
         "CAR4": ([(0, 9), (1, 2), (3, 4), (9, 12)], [0, 1, 2]),
         "CAR5": ([(0, 5), (4, 10), (4.5, 6), (10, 11)], [0, 1, 2]),
     }
-    frame = pd.concat([sessions(*stays, battery_id=car) for car, (stays, _) in cars.items()])
+    frame = pd.concat([sessions(*plugged, battery_id=car) for car, (plugged, _) in cars.items()])
     report = check("sessions", frame, batteries=fleet(5), battery_ids=frozenset(cars))
     assert sorted(report.quarantine["row_key"]) == [
         f"{car}-{n}" for car, (_, bad) in cars.items() for n in bad

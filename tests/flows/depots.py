@@ -18,8 +18,8 @@ from flows.clock import running_from
 from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.desk import Desk
 from flows.dispatch.gateway.server import Gateway
-from flows.dispatch.merge import Stay
-from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanSite, PlanStay, text_of
+from flows.dispatch.merge import SessionPowers
+from flows.dispatch.plan_file import QUARTER, PlanCar, PlanFile, PlanPlug, PlanSession, PlanSite, text_of
 from flows.dispatch.profile import Plug
 from flows.dispatch.simulator.station import SimulatedStation
 from warehouse.files import write_whole
@@ -54,7 +54,7 @@ def made_plan(
             for number in powers
         ),
         plugs=tuple(made_plug(number) for number in powers),
-        stays=tuple(_stay(number, own, first) for number, own in powers.items()),
+        stays=tuple(_session(number, own, first) for number, own in powers.items()),
     )  # fmt: skip
 
 
@@ -63,16 +63,16 @@ def made_plug(number: int) -> PlanPlug:
     return PlanPlug(charger_id=f"plug-{number}", plug=plug, feeds_kw=11.04, fallback_kw=3.7)
 
 
-def _stay(number: int, powers: Powers, first: datetime) -> PlanStay:
+def _session(number: int, powers: Powers, first: datetime) -> PlanSession:
     power = np.array(powers)
     way = np.where(power >= 0, EFFICIENCY, 1 / EFFICIENCY)
     energy = 30.0 + 0.25 * np.cumsum(way * power)
     size = len(power)
-    return PlanStay(
+    return PlanSession(
         battery_id=f"CAR{number}", session_id=f"s{number}", told=True, charger_id=f"plug-{number}",
         departure=first + size * QUARTER, arrival_soc=0.5, departure_soc=float(energy[-1]) / 60.0,
         target_kwh=float(energy[-1]), first_slot=first, energy_before_kwh=30.0,
-        slots=Stay(
+        slots=SessionPowers(
             power_kw=power, least_kw=np.full(size, -np.inf), most_kw=np.full(size, np.inf),
             import_price=np.full(size, 0.2), export_price=np.full(size, 0.1), energy_kwh=energy,
             least_kwh=np.zeros(size), most_kwh=np.full(size, 60.0), efficiency_charge=EFFICIENCY,
@@ -192,8 +192,8 @@ def above(
 
 def later(plan: PlanFile, number: int, powers: Powers, **changed: Any) -> PlanFile:
     """A newer plan in which one stay is another."""
-    stays = [
-        _stay(number, powers, one.first_slot) if one.battery_id == f"CAR{number}" else one
+    sessions = [
+        _session(number, powers, one.first_slot) if one.battery_id == f"CAR{number}" else one
         for one in plan.stays
     ]
-    return replace(plan, stays=tuple(stays), as_of=plan.as_of + timedelta(minutes=1), **changed)
+    return replace(plan, stays=tuple(sessions), as_of=plan.as_of + timedelta(minutes=1), **changed)

@@ -37,7 +37,7 @@ def energy(hours: float, wh: float) -> dict[str, Any]:
     }
 
 
-def stay_16(number: int, token: str, place: int, first: float, last: float, *, charge: bool) -> Frames:
+def session_16(number: int, token: str, place: int, first: float, last: float, *, charge: bool) -> Frames:
     """A stay of 1.6 at 4 kW, with the state of charge where `charge`, told every two hours."""
     begin = 1_000_000.0 + 1000 * number
     start = {"connectorId": place, "idTag": token, "meterStart": begin, "timestamp": stamp(first)}
@@ -56,7 +56,7 @@ def stay_16(number: int, token: str, place: int, first: float, last: float, *, c
     return [*frames, [2, f"e{number}", "StopTransaction", stop]]
 
 
-def stay_2(number: str, token: str, place: int, first: float, last: float) -> Frames:
+def session_2(number: str, token: str, place: int, first: float, last: float) -> Frames:
     """The same of 2.0.1: place and token are told with the start alone."""
     frames: Frames = []
     hours, seq = first, 0
@@ -74,7 +74,7 @@ def stay_2(number: str, token: str, place: int, first: float, last: float) -> Fr
     return frames
 
 
-def in_time(*stays: Frames) -> Frames:
+def in_time(*sessions: Frames) -> Frames:
     """Frames of several stays as a log has them; an answer stays behind its call."""
 
     def time(frame: list[Any]) -> str:
@@ -82,7 +82,7 @@ def in_time(*stays: Frames) -> Frames:
         return str(stated["meterValue"][0]["timestamp"] if frame[2] == "MeterValues" else stated["timestamp"])
 
     keyed = []
-    for frames in stays:
+    for frames in sessions:
         last = ""
         for frame in frames:
             last = time(frame) if frame[0] == 2 else last
@@ -93,21 +93,24 @@ def in_time(*stays: Frames) -> Frames:
 LOGS = {
     "1.6 with charges": (
         in_time(
-            stay_16(17, "car1", 1, 8, 18, charge=True),
-            stay_16(18, "car2", 2, 9, 20, charge=True),
-            stay_16(19, "car1", 1, 21, 31, charge=True),
+            session_16(17, "car1", 1, 8, 18, charge=True),
+            session_16(18, "car2", 2, 9, 20, charge=True),
+            session_16(19, "car1", 1, 21, 31, charge=True),
         ),
         {},
     ),
     "1.6 by the register alone, ids that come again": (
         in_time(
-            stay_16(1, "car1", 1, 8, 16, charge=False),
-            stay_16(2, "car2", 2, 9, 17, charge=False),
-            stay_16(1, "car1", 1, 20, 30, charge=False),
+            session_16(1, "car1", 1, 8, 16, charge=False),
+            session_16(2, "car2", 2, 9, 17, charge=False),
+            session_16(1, "car1", 1, 20, 30, charge=False),
         ),
         {"target_soc": 0.9},
     ),
-    "2.0.1": (in_time(stay_2("a", "car1", 1, 8, 18), stay_2("b", "car2", 2, 9, 21)), {"station": "CS 1"}),
+    "2.0.1": (
+        in_time(session_2("a", "car1", 1, 8, 18), session_2("b", "car2", 2, 9, 21)),
+        {"station": "CS 1"},
+    ),
 }
 
 
@@ -126,14 +129,14 @@ def raised(frames: Frames, wh: float) -> Frames:
 
 def two_registers() -> Frames:
     """A meter's own register at both ends, the session's between them."""
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     between = raised([frame for frame in frames if frame[2] == "MeterValues"], -1_017_000.0)
     return [*frames[:2], *between, frames[-1]]
 
 
 def no_register_at_first() -> Frames:
     """A stay of 2.0.1 that tells its energy from its third message on."""
-    frames = stay_2("a", "car1", 1, 8, 18)
+    frames = session_2("a", "car1", 1, 8, 18)
     for frame in frames[:2]:
         del frame[3]["meterValue"][0]
     return frames
@@ -141,14 +144,14 @@ def no_register_at_first() -> Frames:
 
 def sent_later(what: str) -> Frames:
     """A stay of 2.0.1 that begins without a token or a place, which one of its next messages tells."""
-    frames = stay_2("a", "car1", 1, 8, 18)
+    frames = session_2("a", "car1", 1, 8, 18)
     frames[2][3][what] = frames[0][3].pop(what)
     return frames
 
 
 def without_ids() -> Frames:
     """A stay of 1.6 whose meter values name the connector alone."""
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     for frame in frames:
         if frame[2] == "MeterValues":
             del frame[3]["transactionId"]
@@ -157,14 +160,14 @@ def without_ids() -> Frames:
 
 def before_its_clock() -> Frames:
     """A stay of 1.6 with a stamp of before the station's clock was set."""
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     frames[5][3]["meterValue"][0]["timestamp"] = "1970-01-01T00:00:07Z"
     return frames
 
 
 def another_card() -> Frames:
     """A stay that ends by another card than it began with."""
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     frames[-1][3]["idTag"] = "keyring"
     return frames
 
@@ -179,8 +182,8 @@ ODD = {
     "a clock that was not set": before_its_clock(),
     "another card at the end": another_card(),
     "a register that falls": [
-        *stay_16(17, "car1", 1, 8, 18, charge=True)[:4],
-        *raised(stay_16(17, "car1", 1, 8, 18, charge=True)[4:], -1_020_000.0),
+        *session_16(17, "car1", 1, 8, 18, charge=True)[:4],
+        *raised(session_16(17, "car1", 1, 8, 18, charge=True)[4:], -1_020_000.0),
     ],
     **{name: frames for name, (frames, options) in LOGS.items() if "target_soc" not in options},
 }

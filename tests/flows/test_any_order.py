@@ -22,7 +22,7 @@ from tests.warehouse.builders import source_of
 
 HOURS = 4
 """Moments at which something is told of: at the first of everything, at each later one of some of it."""
-STAYS, PRICES = len(session_rows()), len(price_rows(DAY, 2))
+SESSIONS, PRICES = len(session_rows()), len(price_rows(DAY, 2))
 ORIGIN = ["source_id", "source_row", "received_utc", "by_source_id", "by_source_row", "by_received_utc"]
 TABLES = ("core_session", "core_session_superseded", "core_price")
 
@@ -85,7 +85,7 @@ def ended(depot: Path, files: Sequence[Message], checks: Sequence[int]) -> list[
 def streams(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
     """Files in order, one a moment and dataset; and the same told in any order, split and repeated."""
     straight, scattered = list[Message](), list[Message]()
-    for dataset, count in (("sessions", STAYS), ("prices", PRICES)):
+    for dataset, count in (("sessions", SESSIONS), ("prices", PRICES)):
         for hour in range(HOURS):
             some = st.lists(st.integers(0, count - 1), min_size=1, max_size=count, unique=True)
             rows = list(range(count)) if hour == 0 else sorted(draw(some))

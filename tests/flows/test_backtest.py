@@ -107,7 +107,7 @@ def test_a_plan_of_before_the_auction_knows_no_price_of_its_day(home: Workspace,
 
 
 def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay(home: Workspace) -> None:
-    stay = {
+    session = {
         "session_id": "guest", "battery_id": "guest", "arrival_soc": 0.3, "departure_soc": 0.7,
         "arrival_utc": f"{DAYS[1]}T08:00:00Z", "departure_utc": f"{DAYS[1]}T15:00:00Z",
     }  # fmt: skip
@@ -115,7 +115,7 @@ def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay
     car = home.warehouse.read("core_battery").drop(columns=["source_id", "received_utc", "source_row"])
     land(home, "fleet", car.assign(battery_id="guest"), moment(ZONE, FIRST, 1))
     check(Context.of(home, over))
-    land(home, "sessions", pd.DataFrame([stay]), over, by="event")
+    land(home, "sessions", pd.DataFrame([session]), over, by="event")
     check(Context.of(home, over))
     known_rows = home.warehouse.read("out_calibration").assign(battery_id="guest", calibration_id="told too")
     home.warehouse.write({"out_calibration": known_rows})

@@ -55,23 +55,23 @@ def test_a_run_writes_what_the_plan_has_to_say_to_chargers(planned: Workspace) -
     assert (read.plan_id, read.mode, read.as_of) == (header["plan_id"], "v2g", AS_OF)
     assert [one.plug.station_id for one in read.plugs] == ["S"]
     assert read.plugs[0].fallback_kw == pytest.approx(11.04), "half of the site's 30 kW is more than it can"
-    stays = {stay.session_id: stay for stay in read.stays}
-    assert (stays["s2"].arrival_soc, stays["s2"].departure_soc, stays["s2"].told) == (0.5, 0.8, True)
-    assert (stays["s2"].charger_id, stays["s3"].charger_id) == ("plug-1", None)
+    sessions = {session.session_id: session for session in read.stays}
+    assert (sessions["s2"].arrival_soc, sessions["s2"].departure_soc, sessions["s2"].told) == (0.5, 0.8, True)
+    assert (sessions["s2"].charger_id, sessions["s3"].charger_id) == ("plug-1", None)
 
 
 def test_the_bounds_of_a_merge_lose_what_the_charger_loses(planned: Workspace) -> None:
     context = Context.of(planned, AS_OF)
     header = plan_in_force(context.known, ZONE, DAY)
     assert header is not None
-    stays = {stay.session_id: stay for stay in plan_file(context, header).stays}
-    at_charger, elsewhere = stays["s2"].slots, stays["s3"].slots
+    sessions = {session.session_id: session for session in plan_file(context, header).stays}
+    at_charger, elsewhere = sessions["s2"].slots, sessions["s3"].slots
     assert (at_charger.efficiency_charge, at_charger.efficiency_discharge) == (0.8, 0.7)
     assert (elsewhere.efficiency_charge, elsewhere.efficiency_discharge) == (0.92, 0.92)
     way = np.where(
         at_charger.power_kw >= 0, at_charger.efficiency_charge, 1 / at_charger.efficiency_discharge
     )
-    stored = np.diff(at_charger.energy_kwh, prepend=stays["s2"].energy_before_kwh)
+    stored = np.diff(at_charger.energy_kwh, prepend=sessions["s2"].energy_before_kwh)
     inside = slice(0, -1)  # the last quarter-hour ends with the departure
     np.testing.assert_allclose(stored[inside], 0.25 * (way * at_charger.power_kw)[inside], atol=1e-6)
 

@@ -182,9 +182,9 @@ def test_a_car_without_an_answer_does_not_blank_the_fleets_wear(depot: Workspace
     whole = plan(Context.of(depot, AS_OF), DAY)
     assert {row["wear_twin_cars"] for row in whole.tables["modes"]} == {"2 of 2"}
     third = fleet_rows().iloc[[0]].assign(battery_id="car-3")
-    stays = session_rows().iloc[[2]].assign(session_id="s4", battery_id="car-3")
+    sessions = session_rows().iloc[[2]].assign(session_id="s4", battery_id="car-3")
     put(depot, "fleet", third)
-    put(depot, "sessions", stays)
+    put(depot, "sessions", sessions)
     check(Context.of(depot, AS_OF))
     result = plan(Context.of(depot, AS_OF), DAY)
     modes = depot.warehouse.read("out_plan_mode", where={"plan_id": result.details["plan_id"]})

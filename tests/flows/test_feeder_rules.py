@@ -16,7 +16,7 @@ from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.config import load_config
 from flows.dispatch.gateway.feeder import Load, allotted, slack_h
 from flows.dispatch.gateway.plans import Found
-from flows.dispatch.gateway.wanted import Curb, of_stay
+from flows.dispatch.gateway.wanted import Curb, of_session
 from flows.dispatch.gateway.way import Way
 from flows.dispatch.plan_file import PlanFileError, plan_of, text_of
 from flows.dispatch.station import Station
@@ -28,16 +28,17 @@ from warehouse.files import write_whole
 def test_what_is_made_up_is_told_for_its_quarter_hour_alone() -> None:
     plan = made_plan({1: [4.0, 4.0, 2.0, -3.0]})
     one = Transaction(station=station(1), evse=1, tx="t", number=1, start=START.timestamp())
-    stays = of_stay(one, Found(plan=plan, stay=plan.stays[0]), plan.plugs[0], Station())
+    sessions = of_session(one, Found(plan=plan, session=plan.sessions[0]), plan.plugs[0], Station())
     slot = START.timestamp() + 900
-    stated = stays.stated(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
+    stated = sessions.stated(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
     asked = [stated.asks(START + timedelta(minutes=m)) for m in (1, 14, 16, 29, 31, 46)]
     assert asked == [4.0, 4.0, 9.0, 9.0, 2.0, -3.0]
     few = Station(most_periods=3)
     assert (
-        stays.stated(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16)) == 4.0
+        sessions.stated(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16))
+        == 4.0
     )
-    held = stays.stated(Station(), Curb(most_kw=3.0, least_kw=-1.0))
+    held = sessions.stated(Station(), Curb(most_kw=3.0, least_kw=-1.0))
     assert [held.asks(START + timedelta(minutes=m)) for m in (1, 31, 46)] == [3.0, 2.0, -1.0]
 
 

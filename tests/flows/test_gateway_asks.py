@@ -77,11 +77,11 @@ def test_a_stay_that_is_told_is_taken_in_and_planned_with_at_once(
     done = worked(bare)
     assert [name for name, _ in done] == ["inbox", "replan"]
     assert files_of_gateway(bare) == frozenset()
-    stay = (
+    session = (
         bare.warehouse.read("core_session", where={"battery_id": "car-1"}).sort_values("arrival_utc").iloc[-2]
     )
-    assert (stay["arrival_soc"], stay["departure_soc"], stay["requested_kwh"]) == (0.4, 0.7, 20.0)
-    due = bare.warehouse.read("out_plan_departure", where={"session_id": stay["session_id"]})
+    assert (session["arrival_soc"], session["departure_soc"], session["requested_kwh"]) == (0.4, 0.7, 20.0)
+    due = bare.warehouse.read("out_plan_departure", where={"session_id": session["session_id"]})
     assert set(due["departure_utc"]) == {now + timedelta(hours=3)}
     clock.append(now + timedelta(seconds=90))
     assert worked(bare) == [], "it was asked for once"

@@ -50,7 +50,7 @@ async def until_reported(heard: Sequence[Mapping[str, Any]], what: str, count: i
 def test_a_stay_at_a_foreign_station_is_steered_and_told(
     tmp_path: Path, counterparty: Path, version: Version
 ) -> None:
-    async def stay() -> tuple[list[dict[str, Any]], set[str]]:
+    async def session() -> tuple[list[dict[str, Any]], set[str]]:
         plan = made_plan({1: HOUR * 8})
         folders(tmp_path, plan)
         heard: list[dict[str, Any]] = []
@@ -76,7 +76,7 @@ def test_a_stay_at_a_foreign_station_is_steered_and_told(
             gateway.desk.flush()
             return heard, kinds(gateway)
 
-    heard, alerts = asyncio.run(stay())
+    heard, alerts = asyncio.run(session())
     assert [one for one in heard if {"invalid", "error", "failed"} & one.keys()] == []
     assert alerts <= ({"left early"} if version == "2.1" else {"left early", "refuses to discharge"})
     profiles = [one["profile"] for one in heard if "profile" in one]

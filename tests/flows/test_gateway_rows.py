@@ -77,8 +77,8 @@ def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_stays_place(
     assert {row["outcome"] for row in taken.tables["inbox"]} == {"landed"}
     checked = check(context)
     assert checked.exit_code == 0, checked
-    stays = planned.warehouse.read("core_session").set_index("session_id")
-    over, here = stays.loc["s3"], stays.loc["s2"]
+    sessions = planned.warehouse.read("core_session").set_index("session_id")
+    over, here = sessions.loc["s3"], sessions.loc["s2"]
     assert over["charger_id"] == "plug-2"
     assert over["energy_kwh"] == pytest.approx(0.3 * 60.0 / 0.92, rel=0.25)
     assert abs(over["departure_utc"] - pd.Timestamp("2024-03-20T15:50Z")) < pd.Timedelta(minutes=15)
@@ -89,5 +89,5 @@ def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_stays_place(
     assert len(metering) > 30
     net = (metering["import_kwh"] - metering["export_kwh"]).sum()
     assert net == pytest.approx(over["energy_kwh"], abs=0.2)
-    stated = words_of(context.known, here["arrival_utc"] + pd.Timedelta(hours=1), stays.reset_index())
+    stated = words_of(context.known, here["arrival_utc"] + pd.Timedelta(hours=1), sessions.reset_index())
     assert stated["s2"].last.soc > 0.0

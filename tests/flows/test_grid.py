@@ -39,9 +39,9 @@ def hourly(first: date, days: int, column: str, value: float, **owner: str) -> p
     return pd.DataFrame({**owner, "interval_start_utc": start, "resolution_minutes": 60, column: value})
 
 
-def at_charger(workspace: Workspace, name: str, *, stay: str = "s1") -> None:
+def at_charger(workspace: Workspace, name: str, *, session: str = "s1") -> None:
     rows = session_rows()
-    put(workspace, "sessions", rows.assign(charger_id=np.where(rows["session_id"] == stay, name, "")))
+    put(workspace, "sessions", rows.assign(charger_id=np.where(rows["session_id"] == session, name, "")))
     check(Context.of(workspace, AS_OF))
 
 
@@ -64,11 +64,11 @@ def test_a_charger_bounds_the_stay_that_names_it(bare: Workspace) -> None:
     at_charger(bare, "yard-1")
     inputs = inputs_of(bare)
     problem = day_problem(inputs)
-    stays = {stay.session_id: stay for stay in problem.sessions}
-    assert stays["s1"].charge_limit_kw == pytest.approx(16 * 0.23 * 0.9)
-    assert (stays["s1"].discharge_limit_kw, stays["s1"].efficiency_charge) == (0.0, 0.9)
-    assert stays["s1"].efficiency_discharge == 0.92  # the car's
-    assert stays["s2"].charge_limit_kw is None
+    sessions = {session.session_id: session for session in problem.sessions}
+    assert sessions["s1"].charge_limit_kw == pytest.approx(16 * 0.23 * 0.9)
+    assert (sessions["s1"].discharge_limit_kw, sessions["s1"].efficiency_charge) == (0.0, 0.9)
+    assert sessions["s1"].efficiency_discharge == 0.92  # the car's
+    assert sessions["s2"].charge_limit_kw is None
     assert {car.battery_id: car.min_charge_kw for car in problem.cars} == {
         "car-1": pytest.approx(6 * 0.23 * 0.9), "car-2": 0.0,
     }  # fmt: skip
@@ -124,7 +124,7 @@ def test_neither_emissions_nor_an_earlier_plan_buy_a_departure(
         monkeypatch.setenv(f"V2G_PLAN__{name}", str(value))
         problem = day_problem(read_inputs(Context.of(Workspace.open(bare.root), AS_OF), DAY))
         assert problem.departure_price_eur_per_kwh > 8.0, name
-        assert any(stay.carries for stay in problem.sessions)
+        assert any(session.carries for session in problem.sessions)
         monkeypatch.delenv(f"V2G_PLAN__{name}")
 
 
@@ -137,7 +137,7 @@ def test_a_demand_charge_buys_no_departure(bare: Workspace) -> None:
     check(Context.of(bare, AS_OF))
     problem = day_problem(inputs_of(bare))
     assert problem.departure_price_eur_per_kwh > 96.0 / 12 / 0.25
-    assert any(stay.carries for stay in problem.sessions), "what a stay leaves comes back with the next"
+    assert any(session.carries for session in problem.sessions), "what a stay leaves comes back with the next"
     planned(bare)
     assert not followed(bare, "out_plan_departure")["missing_kwh"].any()
 
@@ -157,9 +157,9 @@ def test_three_phases_and_what_a_charger_feeds_back(bare: Workspace) -> None:
     rows = charger_rows(phases=3, voltage_v=231.0, max_discharge_current_a=10.0, efficiency_discharge=0.8)
     put(bare, "chargers", rows)
     at_charger(bare, "yard-1")
-    stay = {one.session_id: one for one in day_problem(inputs_of(bare)).sessions}["s1"]
-    assert stay.charge_limit_kw == pytest.approx(16 * 3 * 0.231 * 0.92)
-    assert stay.discharge_limit_kw == pytest.approx(10 * 3 * 0.231 / 0.8)
+    session = {one.session_id: one for one in day_problem(inputs_of(bare)).sessions}["s1"]
+    assert session.charge_limit_kw == pytest.approx(16 * 3 * 0.231 * 0.92)
+    assert session.discharge_limit_kw == pytest.approx(10 * 3 * 0.231 / 0.8)
 
 
 def test_a_charger_that_nobody_declared_is_told_once_some_are(bare: Workspace) -> None:
@@ -179,7 +179,7 @@ def test_a_stay_elsewhere_counts_at_the_site_of_its_charger(bare: Workspace) -> 
     put(bare, "sites", other)
     check(Context.of(bare, AS_OF))
     put(bare, "chargers", charger_rows(charger_id="street-1", site_id="street"))
-    at_charger(bare, "street-1", stay="s2")
+    at_charger(bare, "street-1", session="s2")
     problem = day_problem(inputs_of(bare))
     assert {site.site_id for site in problem.sites} == {"yard", "street"}
     planned(bare)

@@ -33,8 +33,8 @@ def test_two_plans_differ_by_car_and_cause_as_their_accounts_do(bare: Workspace)
     changed = session_rows().assign(departure_soc=[0.8, 0.8, 0.9])
     put(bare, "sessions", changed, as_of=LATER)
     check(Context.of(bare, LATER))
-    of_stays = planned(bare, LATER)
-    answer = plan_diff(bare, before, of_stays)
+    of_sessions = planned(bare, LATER)
+    answer = plan_diff(bare, before, of_sessions)
     (car,) = answer["by car"]
     assert (car["battery_id"], car["causes"]) == ("car-2", "stays")
     assert car["import_kwh"] == pytest.approx(0.2 * 60.0 / 0.92, abs=0.01)
@@ -46,9 +46,9 @@ def test_two_plans_differ_by_car_and_cause_as_their_accounts_do(bare: Workspace)
     put(bare, "prices", more, as_of=LATER + timedelta(minutes=1))
     check(Context.of(bare, LATER + timedelta(minutes=1)))
     of_prices = planned(bare, LATER + timedelta(minutes=1))
-    answer = plan_diff(bare, of_stays, of_prices)
+    answer = plan_diff(bare, of_sessions, of_prices)
     assert {row["causes"] for row in answer["by car"]} == {"prices"}
-    drawn = bare.warehouse.read("out_plan_car", where={"plan_id": of_stays, "mode": "ordered"})
+    drawn = bare.warehouse.read("out_plan_car", where={"plan_id": of_sessions, "mode": "ordered"})
     accounts = bare.warehouse.read("out_plan_car", where={"plan_id": of_prices, "mode": "ordered"})
     for name, row in by_car(answer).items():
         old, new = (rows[rows["battery_id"] == name].iloc[0] for rows in (drawn, accounts))
@@ -60,7 +60,7 @@ def test_two_plans_differ_by_car_and_cause_as_their_accounts_do(bare: Workspace)
     assert total["of_prices_eur"] == pytest.approx(sum(row["of_prices_eur"] for row in answer["by car"]))
     assert total["of_prices_eur"] > 0.1
 
-    back = plan_diff(bare, of_prices, of_stays)["in all"][0]["energy_cost_eur"]
+    back = plan_diff(bare, of_prices, of_sessions)["in all"][0]["energy_cost_eur"]
     assert back == pytest.approx(-total["energy_cost_eur"])
     same = plan_diff(bare, of_prices, of_prices)
     assert same["by car"] == same["changed inputs"] == []

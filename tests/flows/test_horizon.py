@@ -123,7 +123,7 @@ def test_each_mode_begins_with_what_it_left_in_the_batteries(depot: Workspace) -
     kwh = inputs.capacity_kwh["car-1"]
     problems = {mode: day_problem(inputs, mode) for mode in ("uncontrolled", "ordered", "v2g")}
     begun = {
-        mode: next(stay.arrival_soc for stay in problem.sessions if stay.session_id == "s2") * kwh
+        mode: next(session.arrival_soc for session in problem.sessions if session.session_id == "s2") * kwh
         for mode, problem in problems.items()
     }
     for mode, energy in begun.items():
@@ -179,7 +179,7 @@ def test_a_plan_from_elsewhere_is_none_to_follow_where_its_search_fails_from_wha
 
     def limited(problem: DayProblem, modes: Sequence[Mode], **limits: float) -> PlannedDay:
         (mode,) = modes
-        begins = {stay.session_id: stay.arrival_soc for stay in problem.sessions}["s2"]
+        begins = {session.session_id: session.arrival_soc for session in problem.sessions}["s2"]
         if mode == fails or (mode == "ordered" and begins == held):
             return PlannedDay(plans={}, failures={mode: TimeLimitError(mode, "Time limit", "of a test")})
         found = solve(problem, modes, **limits)
@@ -221,17 +221,17 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
     put(workspace, "fleet", fleet_rows())
     put(workspace, "sessions", session_rows().iloc[[1]].assign(arrival_soc=0.7, departure_soc=0.8))
     check(Context.of(workspace, AS_OF))
-    (stay,) = day_problem(inputs_of(workspace)).sessions
-    assert stay.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
+    (session,) = day_problem(inputs_of(workspace)).sessions
+    assert session.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
 
 
 def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Workspace) -> None:
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     problem = day_problem(inputs_of(depot))
-    stays = {stay.session_id: stay for stay in problem.sessions}
-    assert (stays["s1"].carries, stays["s2"].carries, stays["s3"].carries) == (False, True, False)
-    assert stays["s1"].value_eur_per_kwh == stays["s2"].value_eur_per_kwh
-    assert all(stay.value_eur_per_kwh for stay in problem.sessions)
+    sessions = {session.session_id: session for session in problem.sessions}
+    assert (sessions["s1"].carries, sessions["s2"].carries, sessions["s3"].carries) == (False, True, False)
+    assert sessions["s1"].value_eur_per_kwh == sessions["s2"].value_eur_per_kwh
+    assert all(session.value_eur_per_kwh for session in problem.sessions)
     outcome = plan(Context.of(depot, AS_OF), DAY)
     mine = {"plan_id": outcome.details["plan_id"]}
     left = depot.warehouse.read("out_plan_departure", where={**mine, "session_id": "s1"}).set_index("mode")
@@ -251,7 +251,7 @@ def test_a_fleet_of_any_size_is_asked_for_what_comes_back(
     monkeypatch.setattr(route, "most_at_once", lambda _: 0)
     problem = day_problem(inputs_of(depot))
     assert route.route(problem, "v2g").engine == "fleet"
-    assert any(stay.carries for stay in problem.sessions)
+    assert any(session.carries for session in problem.sessions)
     assert question.unlinked(problem) == []
 
 
@@ -264,13 +264,13 @@ def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
     monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a price of resting that is dearer than any kWh
     cheap = Workspace.open(depot.root)
     problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
-    assert not any(stay.carries for stay in problem.sessions)
+    assert not any(session.carries for session in problem.sessions)
     (note,) = question.unlinked(problem)
     assert "planned one by one" in note and "0.2 EUR/kWh" in note
     outcome = plan(Context.of(cheap, AS_OF), DAY)
     run = cheap.warehouse.read("out_plan", where={"plan_id": outcome.details["plan_id"]})
     assert run["note"].str.contains("planned one by one").all(), "and the plan says so"
-    worth = {stay.session_id: stay.value_eur_per_kwh for stay in problem.sessions}
+    worth = {session.session_id: session.value_eur_per_kwh for session in problem.sessions}
     assert (worth["s1"], worth["s2"]) == (0.0, 0.0), "no plan is made while it is away"
     assert worth["s3"], "one is, at 01:00"
 

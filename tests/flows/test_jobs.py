@@ -181,8 +181,8 @@ def test_a_day_and_more_through_the_real_stages_does_each_thing_once(
         if f"{local:%d %H:%M}" == "20 13:00":
             day = DAY + timedelta(days=1)
             price_rows(day, 1).to_csv(bare.inbox / "prices__csv__next.csv", index=False)
-            stays = session_rows(day).iloc[1:].assign(session_id=["n2", "n3"])
-            stays.to_csv(bare.inbox / "sessions__csv__next.csv", index=False)
+            sessions = session_rows(day).iloc[1:].assign(session_id=["n2", "n3"])
+            sessions.to_csv(bare.inbox / "sessions__csv__next.csv", index=False)
         began += [(f"{local:%d %H:%M}", name) for name, _ in worked(bare)]
     assert [one for one in began if one[1] != "inbox"] == [
         ("19 13:00", "replan"), ("19 13:00", f"plan {DAY}"), ("19 13:00", "realise"),

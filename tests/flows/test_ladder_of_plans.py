@@ -68,8 +68,8 @@ def two_sites(bare: Workspace) -> Workspace:
     put(bare, "sites", site_rows().assign(site_id="home"))
     third = fleet_rows().iloc[:1].assign(battery_id="car-3", site_id="home")
     put(bare, "fleet", third)
-    stay = session_rows().iloc[2:].assign(session_id="s4", battery_id="car-3")
-    put(bare, "sessions", stay)
+    session = session_rows().iloc[2:].assign(session_id="s4", battery_id="car-3")
+    put(bare, "sessions", session)
     assert check(Context.of(bare, AS_OF)).exit_code == 0
     return bare
 
@@ -129,9 +129,9 @@ def test_one_car_that_cannot_be_solved_costs_its_site_mates_nothing(
 def next_day(bare: Workspace) -> Workspace:
     """A day that is planned well, and the stays of the next one, of which no price is known."""
     assert plan(Context.of(bare, AS_OF), DAY).details["plan_source"] == "published"
-    stays = session_rows(NEXT).iloc[2:].assign(session_id="t3")
+    sessions = session_rows(NEXT).iloc[2:].assign(session_id="t3")
     evening = session_rows(NEXT).iloc[1:2].assign(session_id="t2", departure_soc=0.65)
-    put(bare, "sessions", pd.concat([stays, evening]), as_of=NEXT_AS_OF)
+    put(bare, "sessions", pd.concat([sessions, evening]), as_of=NEXT_AS_OF)
     assert check(Context.of(bare, NEXT_AS_OF)).exit_code == 0
     return bare
 
@@ -169,8 +169,8 @@ def test_without_any_price_the_last_good_plan_is_followed_within_today_s_limits(
 
 
 def test_a_car_that_the_last_plan_would_leave_short_charges_on_plug_in(next_day: Workspace) -> None:
-    stay = session_rows(NEXT).iloc[2:].assign(session_id="t3", arrival_soc=0.2)
-    put(next_day, "sessions", stay, as_of=NEXT_AS_OF)
+    session = session_rows(NEXT).iloc[2:].assign(session_id="t3", arrival_soc=0.2)
+    put(next_day, "sessions", session, as_of=NEXT_AS_OF)
     assert check(Context.of(next_day, NEXT_AS_OF)).exit_code == 0
     result = plan(Context.of(next_day, NEXT_AS_OF), NEXT)
     assert rungs(next_day, result) == {"car-1": "last_plan", "car-2": "charge_only"}

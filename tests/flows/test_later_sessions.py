@@ -42,7 +42,7 @@ def asked_above(depot: Workspace) -> tuple[list[str], float]:
     assert result.exit_code == 0, result.message
     inputs = inputs_of(depot)
     problem = day_problem(inputs)
-    asked = [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc]
+    asked = [session.session_id for session in problem.sessions if session.arrival_utc >= problem.end_utc]
     where = {"plan_id": result.details["plan_id"], "battery_id": "car-1", "mode": "v2g"}
     known_rows = depot.warehouse.read("out_plan_departure", where=where)
     assert set(known_rows["session_id"]) == {"s1", "s2"}, "those are the departures of this plan"
@@ -70,7 +70,9 @@ def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: W
     ).assign(arrival_soc=0.45, departure_soc=0.6)  # fmt: skip
     ingest_rows(depot, "sessions", after)
     problem = day_problem(inputs_of(depot))
-    assert [stay.session_id for stay in problem.sessions if stay.arrival_utc >= problem.end_utc] == [brief]
+    assert [session.session_id for session in problem.sessions if session.arrival_utc >= problem.end_utc] == [
+        brief
+    ]
     outcome = plan(Context.of(depot, AS_OF), DAY)
     assert outcome.details["plan_id"] != before
     known_rows = depot.warehouse.read("out_plan_departure", where={"plan_id": outcome.details["plan_id"]})
@@ -122,7 +124,7 @@ def test_one_in_the_plan_without_a_quarter_hour_hides_none_behind_it(priced: Wor
     ingest_rows(priced, "sessions", pd.concat([last, brief("z", "22:05", "22:10", 0.78, 0.8, DAY)]))
     ingest_rows(priced, "sessions", brief("b", "12:00", "12:20", 0.45, 0.6))
     problem = day_problem(inputs_of(priced))
-    (asked,) = [stay for stay in problem.sessions if stay.arrival_utc >= problem.end_utc]
+    (asked,) = [session for session in problem.sessions if session.arrival_utc >= problem.end_utc]
     assert asked.arrival_soc == pytest.approx(0.43), "what z lacks is taken from b as well"
     result = plan(Context.of(priced, AS_OF), DAY)
     where = {"plan_id": result.details["plan_id"], "mode": "v2g", "session_id": "s2"}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import flows.stages.ingest as stage
-from flows.mapping.open_sessions import open_stays
+from flows.mapping.open_sessions import open_sessions
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.ingest import ingest
@@ -29,9 +29,9 @@ from tests.flows.ocpp_logs import (
     counted,
     in_parts,
     report,
+    session_2,
+    session_16,
     stamp,
-    stay_2,
-    stay_16,
     with_cars,
 )  # fmt: skip
 from warehouse.known import Known
@@ -45,7 +45,7 @@ def options_of(text: str) -> dict[str, Any]:
 
 
 def test_the_mapping_of_the_day_says_whose_a_stay_is(tmp_path: Path) -> None:
-    frames = stay_16(17, "T1", 1, 8, 18, charge=True)
+    frames = session_16(17, "T1", 1, 8, 18, charge=True)
     wrong, right = options_of("T1=car2"), options_of("T1=car1")
     whole = with_cars(tmp_path / "whole")
     assert report(whole, [frames], **wrong)["battery_id"].tolist() == ["car2"]
@@ -61,8 +61,8 @@ def test_the_mapping_of_the_day_says_whose_a_stay_is(tmp_path: Path) -> None:
 
 
 def test_what_is_withdrawn_is_gone_on_with_no_more(tmp_path: Path) -> None:
-    mine, theirs = (stay_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
-    other = stay_16(8, "car2", 2, 9, 15, charge=True)
+    mine, theirs = (session_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
+    other = session_16(8, "car2", 2, 9, 15, charge=True)
     whole = report(with_cars(tmp_path / "whole"), [mine], **CS_1)
     for number, taken in enumerate((theirs[5:], [*theirs[5:], *other])):
         workspace = with_cars(tmp_path / f"{number}")
@@ -82,14 +82,14 @@ def test_parts_with_a_gap_take_nothing_from_a_stay_that_was_told_whole(tmp_path:
 
 
 def test_a_stay_that_ended_with_an_unknown_charge_is_not_there_any_more(tmp_path: Path) -> None:
-    frames = stay_16(17, "car1", 1, 8, 18, charge=False)
+    frames = session_16(17, "car1", 1, 8, 18, charge=False)
     workspace = with_cars(tmp_path / "depot")
     later = pd.Timestamp(stamp(30))
     assert report(workspace, [frames[:5]], **CS_1).empty
     for parts, there in (([], ["car1"]), ([frames[5:]], [])):
         assert report(workspace, parts, start=9, **CS_1).empty
         known = Known(workspace.warehouse, AS_OF + timedelta(hours=1))
-        assert open_stays(known, later, ["car1"])["battery_id"].tolist() == there
+        assert open_sessions(known, later, ["car1"])["battery_id"].tolist() == there
 
 
 def test_logs_that_are_ingested_at_once_or_as_of_another_order_are_put_together(
@@ -136,13 +136,13 @@ def test_a_log_whose_beginning_is_held_elsewhere_says_where(tmp_path: Path) -> N
     file.write_text("".join(json.dumps(frame) + "\n" for frame in REST))
     item = read_source("sessions", file, source="ocpp", begun=begun, **CS_1)
     assert any("one of that id is held of no station" in note for note in item.notes)
-    before = Begun(stays=begun.stays)
+    before = Begun(sessions=begun.sessions)
     item = read_source("sessions", file, source="ocpp", begun=before)
     assert any("is of an earlier version: ingest its log again" in note for note in item.notes)
 
 
 def test_ids_of_transactions_may_hold_what_ids_of_sessions_may_not(tmp_path: Path) -> None:
-    logs = [stay_2(number, "car1", 1, 8, 18) for number in ("a*b|c=", "a_b_c_", "x" * 36)]
+    logs = [session_2(number, "car1", 1, 8, 18) for number in ("a*b|c=", "a_b_c_", "x" * 36)]
     ids = [in_parts(tmp_path, [log[:3], log[3:]], CS_1).index.tolist() for log in logs]
     assert [len(one) for one in ids] == [1, 1, 1]
     assert len({one[0] for one in ids}) == 3
@@ -156,7 +156,7 @@ def decided(workspace: Workspace, minutes: int, **rows: Any) -> None:
 
 
 def test_what_rests_on_a_withdrawn_log_is_gone_on_with_no_more(tmp_path: Path) -> None:
-    mine, theirs = (stay_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
+    mine, theirs = (session_16(7, "car1", 1, 8, last, charge=True) for last in (18, 14))
     whole = report(with_cars(tmp_path / "whole"), [mine], **CS_1)
     workspace = with_cars(tmp_path / "depot")
     report(workspace, [mine[:3], theirs[-1:], mine[3:5]], **CS_1)
@@ -165,7 +165,7 @@ def test_what_rests_on_a_withdrawn_log_is_gone_on_with_no_more(tmp_path: Path) -
 
 
 def test_a_withdrawn_stay_stays_so_when_its_logs_are_sent_again(tmp_path: Path) -> None:
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     parts = [frames[:5], frames[5:]]
     workspace = with_cars(tmp_path / "depot")
     name = str(report(workspace, parts, **CS_1).index[0])
@@ -176,9 +176,9 @@ def test_a_withdrawn_stay_stays_so_when_its_logs_are_sent_again(tmp_path: Path) 
 
 
 def test_tokens_of_guests_are_not_held(tmp_path: Path) -> None:
-    guest = stay_16(17, "visitor", 1, 8, 18, charge=True)
+    guest = session_16(17, "visitor", 1, 8, 18, charge=True)
     guest[-1][3]["idTag"] = "visitor"
-    mine = stay_16(18, "car1", 2, 8, 18, charge=True)
+    mine = session_16(18, "car1", 2, 8, 18, charge=True)
     options = {"batteries": {"car1": "car1"}, **CS_1}
     for number, parts in enumerate(([guest[5:]], [guest[5:], guest[:5]], [guest[:5], guest[5:]], [guest])):
         workspace = with_cars(tmp_path / f"{number}")

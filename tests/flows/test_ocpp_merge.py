@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.dispatch.merge import MergeError, Stay, merged
+from flows.dispatch.merge import MergeError, SessionPowers, merged
 from tests.benchmarks.periods import PRICES_FILE, loss, nights
 from tests.warehouse.builders import SHARED_DATA
 
@@ -17,18 +17,18 @@ IN, OUT = 0.9, 0.92
 PRICES = SHARED_DATA / PRICES_FILE
 
 
-def stay(
+def session_of(
     power: list[float],
     buy: list[float],
     sell: list[float] | None = None,
     room: float = np.inf,
     **bounds: float,
-) -> Stay:
+) -> SessionPowers:
     own = np.array(power, dtype=float)
     change = 0.25 * np.where(own > 0, own * IN, own / OUT)
     energy = 30.0 + np.cumsum(change)
     size, sold = len(own), buy if sell is None else sell
-    return Stay(
+    return SessionPowers(
         power_kw=own, least_kw=own - room, most_kw=own + room,
         import_price=np.array(buy, dtype=float), export_price=np.array(sold, dtype=float),
         energy_kwh=energy, least_kwh=np.full(size, bounds.get("least", 0.0)),
@@ -36,7 +36,7 @@ def stay(
     )  # fmt: skip
 
 
-def run_by_hand(session: Stay, first: int, last: int) -> float:
+def run_by_hand(session: SessionPowers, first: int, last: int) -> float:
     """What a run costs more, quarter-hour by quarter-hour in plain Python; infinite where it cannot be."""
     own = session.power_kw[first:last]
     mean = sum(own) / len(own)
@@ -55,7 +55,7 @@ def run_by_hand(session: Stay, first: int, last: int) -> float:
     return cost
 
 
-def by_hand(session: Stay, most: int) -> float:
+def by_hand(session: SessionPowers, most: int) -> float:
     """The cost of the cheapest of all cuts into at most so many runs, by trying every one."""
     size = len(session.power_kw)
     best = np.inf
@@ -75,7 +75,7 @@ def test_the_cut_is_the_cheapest_of_all(power: list[float], most: int, data: st.
     price = st.lists(st.floats(-0.1, 0.5), min_size=len(power), max_size=len(power))
     buy, sell = data.draw(price), data.draw(price)
     room = data.draw(st.sampled_from([0.5, 4.0, np.inf]))
-    session = stay(
+    session = session_of(
         power,
         buy,
         sell,
@@ -99,7 +99,7 @@ def test_the_cut_is_the_cheapest_of_all(power: list[float], most: int, data: st.
 
 
 def test_what_fits_is_left_as_it_is() -> None:
-    found = merged(stay([0, 0, 7, 7, 7, 0, -3, -3], [0.1, 0.2, 0.1, 0.0, 0.1, 0.3, 0.5, 0.4]), 4)
+    found = merged(session_of([0, 0, 7, 7, 7, 0, -3, -3], [0.1, 0.2, 0.1, 0.0, 0.1, 0.3, 0.5, 0.4]), 4)
     assert [(run.first, run.last, run.power_kw) for run in found.runs] == [
         (0, 2, 0),
         (2, 5, 7),
@@ -111,26 +111,26 @@ def test_what_fits_is_left_as_it_is() -> None:
 
 def test_by_hand() -> None:
     """7 kW at 10 ct and none at 20 ct in one run: half of it is bought at 10 ct more."""
-    found = merged(stay([7, 0], [0.10, 0.20]), 1)
+    found = merged(session_of([7, 0], [0.10, 0.20]), 1)
     assert found.runs[0].power_kw == 3.5
     assert found.cost_eur == pytest.approx(3.5 * 0.25 * 0.10)
 
 
 def test_what_charges_and_feeds_back_by_turns_needs_its_periods() -> None:
     with pytest.raises(MergeError, match="4 quarter-hours cannot be told in 3 periods"):
-        merged(stay([7, -7, 7, -7], [0.1, 0.2, 0.1, 0.2]), 3)
+        merged(session_of([7, -7, 7, -7], [0.1, 0.2, 0.1, 0.2]), 3)
 
 
 def test_of_cuts_at_one_price_the_one_that_moves_least_is_taken() -> None:
-    found = merged(stay([7, 7, 6, 0], [0.1, 0.1, 0.1, 0.1]), 2)
+    found = merged(session_of([7, 7, 6, 0], [0.1, 0.1, 0.1, 0.1]), 2)
     assert [(run.first, run.last) for run in found.runs] == [(0, 3), (3, 4)]
 
 
 def test_a_site_without_room_keeps_its_powers() -> None:
-    tight = stay([7, 3, 7], [0.1, 0.1, 0.1], room=0.0)
+    tight = session_of([7, 3, 7], [0.1, 0.1, 0.1], room=0.0)
     with pytest.raises(MergeError):
         merged(tight, 2)
-    assert merged(stay([7, 3, 7], [0.1, 0.1, 0.1]), 1).cost_eur == pytest.approx(0.0)
+    assert merged(session_of([7, 3, 7], [0.1, 0.1, 0.1]), 1).cost_eur == pytest.approx(0.0)
 
 
 @pytest.mark.skipif(not PRICES.exists(), reason="no shared data with quarter-hourly prices")

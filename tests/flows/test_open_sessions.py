@@ -29,7 +29,7 @@ def comes(workspace: Workspace, *, after: timedelta = timedelta(0), **given: obj
     check(Context.of(workspace, EVENING + after))
 
 
-def stays(workspace: Workspace, hours: float = 0.0) -> pd.DataFrame:
+def sessions(workspace: Workspace, hours: float = 0.0) -> pd.DataFrame:
     inputs = read_inputs(Context.of(workspace, EVENING + timedelta(hours=hours)), DAY)
     return inputs.sessions.set_index("session_id")
 
@@ -39,7 +39,7 @@ def test_a_stay_that_goes_on_is_planned_until_its_car_is_used_to_leave(home: Wor
     result = plan(Context.of(home, EVENING), DAY)
     assert result.details["left_out"] == {}
     assert "expected and not told: stays 2, cars 1" in result.message
-    own = stays(home).loc["expected:tx9"]
+    own = sessions(home).loc["expected:tx9"]
     assert own["arrival_utc"] == CAME
     early, usual = (pd.Timestamp(f"{DAY}T{clock}Z") for clock in ("05:00", "06:10"))
     assert early < own["departure_utc"] < usual
@@ -58,15 +58,15 @@ def test_what_is_told_of_its_end_takes_its_place(home: Workspace) -> None:  # no
     comes(home)
     hour = timedelta(hours=1)
     comes(home, after=hour, departure_utc=f"{DAY}T03:00Z")
-    found = stays(home, 1.0)
+    found = sessions(home, 1.0)
     assert found.loc["tx9", "departure_utc"] == pd.Timestamp(f"{DAY}T03:00Z")
     assert "expected:tx9" not in found.index
-    assert "expected:tx9" in stays(home).index, "an hour ago nobody knew"
+    assert "expected:tx9" in sessions(home).index, "an hour ago nobody knew"
 
 
 def test_charges_that_are_not_told_are_as_usual(home: Workspace) -> None:  # noqa: F811
     comes(home, arrival_soc=np.nan, departure_soc=np.nan)
-    own = stays(home).loc["expected:tx9"]
+    own = sessions(home).loc["expected:tx9"]
     assert own["departure_soc"] == 0.8
     assert 0.5 < own["arrival_soc"] < 0.62
 
@@ -111,7 +111,7 @@ def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
     check(Context.of(home, EVENING))
     result = plan(Context.of(home, EVENING), DAY)
     assert set(result.details["left_out"]) == {"car-2"}, "nobody can tell when its first stay ends"
-    own = stays(home)
+    own = sessions(home)
     assert own.loc["expected:tx9", "departure_utc"] <= pd.Timestamp(f"{DAY}T{again}Z")
     planned = set(home.warehouse.read("out_plan_departure")["session_id"])
     assert {"expected:tx9", "later-car-1", "later-car-2"} <= planned

@@ -138,8 +138,8 @@ def test_a_stay_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> Non
 def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
     bare: Workspace, changes: dict[str, object], why: str
 ) -> None:
-    reversed_stay = {"arrival_utc": "2024-03-20T09:00Z", "departure_utc": "2024-03-20T08:00Z"}
-    rows = session_rows().iloc[[2]].assign(session_id="s9", **reversed_stay).assign(**changes)
+    reversed_session = {"arrival_utc": "2024-03-20T09:00Z", "departure_utc": "2024-03-20T08:00Z"}
+    rows = session_rows().iloc[[2]].assign(session_id="s9", **reversed_session).assign(**changes)
     put(bare, "sessions", rows)
     check(Context.of(bare, AS_OF))
     assert len(bare.warehouse.read("core_quarantine")) > 0
@@ -148,8 +148,8 @@ def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
 
 def test_a_stay_still_open_since_days_ago_leaves_its_car_out_by_name(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
-    stay = session_rows().iloc[[2]].assign(session_id="open", arrival_utc="2024-03-18T17:00Z")
-    put(bare, "sessions", stay.assign(departure_utc=None))
+    session = session_rows().iloc[[2]].assign(session_id="open", arrival_utc="2024-03-18T17:00Z")
+    put(bare, "sessions", session.assign(departure_utc=None))
     check(Context.of(bare, AS_OF))
     result = planned(bare)
     assert (result.exit_code, list(result.details["left_out"])) == (3, ["car-2"])
@@ -161,12 +161,12 @@ def test_an_open_stay_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
     bare: Workspace, came: str
 ) -> None:
     rows = session_rows().iloc[[2]]
-    open_stay = rows.assign(session_id="open", arrival_utc=came, departure_utc=None)
+    open_session = rows.assign(session_id="open", arrival_utc=came, departure_utc=None)
     between = rows.assign(
         session_id="again", arrival_utc="2024-03-18T07:00Z", departure_utc="2024-03-18T15:00Z"
     )
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
-    put(bare, "sessions", pd.concat([open_stay, between] if came > "2024-03" else [open_stay]))
+    put(bare, "sessions", pd.concat([open_session, between] if came > "2024-03" else [open_session]))
     check(Context.of(bare, AS_OF))
     assert len(bare.warehouse.read("core_quarantine")) > 0
     assert planned(bare).details["left_out"] == {}
@@ -193,9 +193,9 @@ def test_of_two_stays_without_an_end_the_newer_is_planned(bare: Workspace) -> No
     check(Context.of(bare, AS_OF))
     result = planned(bare)
     assert result.details["left_out"] == {}
-    stays = set(bare.warehouse.read("out_plan_departure")["session_id"])
-    assert "expected:now" in stays
-    assert "expected:lost" not in stays
+    sessions = set(bare.warehouse.read("out_plan_departure")["session_id"])
+    assert "expected:now" in sessions
+    assert "expected:lost" not in sessions
 
 
 def test_a_bad_short_stay_costs_no_night_that_is_expected(bare: Workspace) -> None:
@@ -225,8 +225,8 @@ def test_a_bad_short_stay_costs_no_night_that_is_expected(bare: Workspace) -> No
     result = planned(bare)
     assert "session 'z' is in quarantine" in result.details["left_out"]["car-2"]
     assert "what is expected of it at other times is planned" in result.details["left_out"]["car-2"]
-    stays = set(bare.warehouse.read("out_plan_departure")["session_id"])
-    assert any(name.startswith("expected:car-2") for name in stays), stays
+    sessions = set(bare.warehouse.read("out_plan_departure")["session_id"])
+    assert any(name.startswith("expected:car-2") for name in sessions), sessions
 
 
 def test_a_stay_that_ends_in_another_year_names_its_car_until_it_comes_again(bare: Workspace) -> None:

@@ -199,11 +199,11 @@ def test_a_stay_that_is_told_when_the_car_has_come_says_what_it_came_with(planne
 
 
 def test_a_car_that_nobody_expected_charges_until_a_plan_sees_it(planned: Workspace) -> None:
-    stay = pd.DataFrame(
+    session = pd.DataFrame(
         [("new", "car-2", f"{DAY}T18:03:00Z", f"{NEXT}T05:00:00Z", 0.3, 0.9)],
         columns=session_rows().columns,
     )
-    landed(planned, "sessions", stay, at(18, 5))
+    landed(planned, "sessions", session, at(18, 5))
     inputs = inputs_at(planned, at(18, 50))
     begun = begins_with(inputs, "new")
     kwh = inputs.capacity_kwh["car-2"]

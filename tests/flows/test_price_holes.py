@@ -27,7 +27,7 @@ def rows_of(day: date) -> pd.DataFrame:
     return price_rows(day, 1, spread=0.15)
 
 
-def stays(day: date) -> pd.DataFrame:
+def sessions(day: date) -> pd.DataFrame:
     """Both cars at the plug the whole day: whatever hour is missing, they could feed back in it."""
     begin, end = market_day_bounds(day, ZONE)
     return session_rows(day).iloc[[0, 2]].assign(
@@ -71,7 +71,7 @@ SPRING, PLAIN, AUTUMN = date(2024, 3, 31), date(2024, 4, 10), date(2024, 10, 27)
 def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
     depot: Workspace, day: date, lost: list[int]
 ) -> None:
-    ingest_rows(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", sessions(day))
     rows = rows_of(day)
     ingest_rows(depot, "prices", rows.drop(index=lost))
     code, torn = planned(depot, day)
@@ -99,7 +99,7 @@ def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
 def test_the_dearest_hour_is_not_sold_into_while_nobody_has_published_it(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest_rows(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", sessions(PLAIN))
     dear = rows_of(PLAIN - WEEK)
     dear.loc[12, "price_eur_per_kwh"] += 3 * DEAR
     ingest_rows(depot, "prices", dear)
@@ -120,7 +120,7 @@ def test_the_dearest_hour_is_not_sold_into_while_nobody_has_published_it(
 
 
 def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(depot: Workspace) -> None:
-    ingest_rows(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", sessions(PLAIN))
     before = PLAIN - timedelta(days=1)
     ingest_rows(depot, "prices", pd.concat([rows_of(before).drop(index=19), rows_of(PLAIN)]))
     code, out = planned(depot, PLAIN)
@@ -136,7 +136,7 @@ def test_a_hole_of_the_day_before_neither_shortens_the_plan_nor_costs_its_rung(d
 
 
 def test_a_plan_on_prices_that_were_withdrawn_since_stands_in_nobodys_way(depot: Workspace) -> None:
-    ingest_rows(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", sessions(PLAIN))
     file = put(depot, "prices", rows_of(PLAIN))
     before = datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())
     check(Context.of(depot, AS_OF))
@@ -154,7 +154,7 @@ def test_a_plan_on_prices_that_were_withdrawn_since_stands_in_nobodys_way(depot:
 
 
 def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: Workspace) -> None:
-    ingest_rows(depot, "sessions", stays(PLAIN))
+    ingest_rows(depot, "sessions", sessions(PLAIN))
     ingest_rows(depot, "prices", rows_of(PLAIN).drop(index=[5, 6]))
     planned(depot, PLAIN)
     pages = publish(Context.of(depot, datetime.combine(PLAIN - timedelta(days=1), AS_OF.timetz())), PLAIN)
@@ -169,7 +169,7 @@ def test_the_page_says_that_nothing_is_fed_back_where_there_is_no_price(depot: W
 def test_a_day_without_prices_goes_by_what_the_settings_say(
     depot: Workspace, day: date, stand_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest_rows(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", sessions(day))
     spreads = {day - timedelta(days=ago): 0.02 * ago for ago in range(1, 10)}
     ingest_rows(depot, "prices", pd.concat(price_rows(one, 1, spread=of) for one, of in spreads.items()))
     monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
@@ -194,7 +194,7 @@ def test_a_day_without_prices_goes_by_what_the_settings_say(
 
 def test_without_any_day_before_nothing_stands_in(depot: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     day = date(2024, 5, 8)  # four weeks after the last price
-    ingest_rows(depot, "sessions", stays(day))
+    ingest_rows(depot, "sessions", sessions(day))
     monkeypatch.setenv("V2G_PLAN__HORIZON", "market_day")
     monkeypatch.setenv("V2G_PLAN__FEED_IN_ON_FORECAST", "true")
     for stand_in, lack in (("like_days", "no day before it"), ("day_before", "2024-05-07")):

@@ -26,7 +26,7 @@ def drop(workspace: Workspace, rows: pd.DataFrame, name: str) -> None:
     rows.to_csv(workspace.inbox / f"sessions__csv__{name}.csv", index=False)
 
 
-def stay(car: str, departure: object, session: str = "walk-in") -> pd.DataFrame:
+def session_of(car: str, departure: object, session: str = "walk-in") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "session_id": [session], "battery_id": [car], "arrival_utc": [CAME], "departure_utc": [departure],
@@ -65,7 +65,7 @@ def test_an_unannounced_car_is_planned_by_the_next_look_and_no_sooner_again(
     worked(bare)
     afternoon = pd.Timestamp(f"{DAY}T12:00Z")
     assert afternoon not in set(plugged(bare, "car-1")["interval_start_utc"])
-    drop(bare, stay("car-1", f"{DAY}T15:30Z"), "walk-in")
+    drop(bare, session_of("car-1", f"{DAY}T15:30Z"), "walk-in")
     made_between(bare)
     clock.append(NOON + timedelta(hours=1))
     done = worked(bare)
@@ -92,7 +92,7 @@ def test_a_car_that_has_not_told_when_it_leaves_is_planned_as_well(
     clock.append(evening + timedelta(minutes=1))
     worked(home)
     came = pd.Timestamp(evening) + pd.Timedelta(minutes=5)
-    drop(home, stay("car-1", None, "tx9").assign(arrival_utc=came), "open")
+    drop(home, session_of("car-1", None, "tx9").assign(arrival_utc=came), "open")
     clock.append(evening + timedelta(hours=1))
     on_record = situation_of(Context.of(home, clock[-1]))
     assert "unplanned" not in on_record.happened  # nobody has told of it yet
@@ -135,6 +135,6 @@ def test_what_was_told_late_counts_from_then_on(
     clock.append(NOON + timedelta(minutes=30))
     worked(workspace)
     made_between(workspace)
-    drop(workspace, stay("car-1", f"{DAY}T15:30Z"), "late")
+    drop(workspace, session_of("car-1", f"{DAY}T15:30Z"), "late")
     clock.append(NOON + timedelta(hours=1))
     assert [name for name, _ in worked(workspace)] == done

@@ -35,10 +35,10 @@ from tests.flows.ocpp_logs import (
     in_parts,
     raised,
     report,
+    session_2,
+    session_16,
     soc,
     stamp,
-    stay_2,
-    stay_16,
     with_cars,
 )  # fmt: skip
 from warehouse.errors import OptionError
@@ -99,9 +99,9 @@ NOT_THE_REST: dict[str, tuple[Frames, dict[str, str], dict[str, str]]] = {
     "a station's that is not named": (BEGINNING, {}, CS_1),
     "a register that was higher": (with_car_1(raised(of_car_1(BEGINNING), 9e8)), {}, {}),
     "a register no charger can come from": (with_car_1(raised(of_car_1(BEGINNING), -9e8)), CS_1, CS_1),
-    "it began later": (with_car_1(stay_2("a", "car1", 1, 19, 29)[:2]), CS_1, CS_1),
-    "another id": (with_car_1(stay_2("c", "car1", 1, 8, 18)[:3]), CS_1, CS_1),
-    "another place": (with_car_1(stay_2("a", "car1", 7, 8, 18)[:3]), CS_1, CS_1),
+    "it began later": (with_car_1(session_2("a", "car1", 1, 19, 29)[:2]), CS_1, CS_1),
+    "another id": (with_car_1(session_2("c", "car1", 1, 8, 18)[:3]), CS_1, CS_1),
+    "another place": (with_car_1(session_2("a", "car1", 7, 8, 18)[:3]), CS_1, CS_1),
 }
 
 
@@ -125,7 +125,7 @@ def test_a_car_that_came_again_has_left(tmp_path: Path) -> None:
 
 
 def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     begun = begun_in(tmp_path, frames[:4])
     stop = frames[-1]
     for token, found in (("car1", {"ocpp-17"}), (None, {"ocpp-17"}), ("car2", set())):
@@ -189,7 +189,7 @@ def test_a_dry_run_reads_the_rest_as_the_real_run_does(tmp_path: Path) -> None:
 
 
 def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(tmp_path: Path) -> None:
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     stop = frames[-1]
     begins = {"transactionData": [energy(8, 0.0), soc(8, 20), energy(18, 40_000.0)]}
     stated = [*frames[:-1], [*stop[:3], stop[3] | begins]]
@@ -207,11 +207,13 @@ def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(
 
 
 def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -> None:
-    mine, theirs = (stay_16(7, car, 1, first, 20, charge=True) for car, first in (("car1", 8), ("car2", 9)))
+    mine, theirs = (
+        session_16(7, car, 1, first, 20, charge=True) for car, first in (("car1", 8), ("car2", 9))
+    )
     begun = begun_in(tmp_path, mine[:4])
     assert rest(tmp_path, begun, mine[4:]) == {"ocpp-7"}
     other = begun_in(tmp_path, theirs[:4])
-    begun = Begun(held=(*begun.held, *other.held), stays=pd.concat([begun.stays, other.stays]))
+    begun = Begun(held=(*begun.held, *other.held), sessions=pd.concat([begun.sessions, other.sessions]))
     assert rest(tmp_path, begun, mine[4:]) == set()
     stop = mine[-1]
     assert rest(tmp_path, begun, [*mine[4:-1], [*stop[:3], stop[3] | {"idTag": "CAR1"}]]) == {"ocpp-7"}
@@ -219,7 +221,7 @@ def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -
 
 def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_path: Path) -> None:
     workspace = with_cars(tmp_path / "depot")
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     row = session_rows().head(1).assign(battery_id="car1", session_id="plan1")
     put(workspace, "sessions", row.assign(arrival_utc=stamp(9), departure_utc=stamp(19)))
     check(Context.of(workspace, AS_OF))
@@ -228,7 +230,7 @@ def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_
 
 
 def test_a_register_that_begins_anew_in_the_next_log_is_not_gone_on_with(tmp_path: Path) -> None:
-    frames = stay_16(17, "car1", 1, 8, 18, charge=True)
+    frames = session_16(17, "car1", 1, 8, 18, charge=True)
     later = raised(frames[5:], -1_014_000.0)
     assert rest(tmp_path, begun_in(tmp_path, frames[:5]), later) == set()
 
@@ -262,7 +264,7 @@ def test_parts_in_any_order_some_of_them_twice_are_one_log(name: str, data: st.D
 
 def test_a_log_of_parts_alone_is_held_whatever_else_it_has(tmp_path: Path) -> None:
     whole = in_parts(tmp_path, [BEGINNING + REST], CS_1)
-    guest = stay_2("g", "guest", 3, 8, 18)[:3]
+    guest = session_2("g", "guest", 3, 8, 18)[:3]
     torn: Frames = [[2, "x", "TransactionEvent", {}]]
     options = {"batteries": {"car1": "car1", "car2": "car2"}, **CS_1}
     for before, after_it in ((torn, torn), (guest, []), ([], guest)):

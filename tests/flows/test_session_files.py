@@ -22,7 +22,7 @@ def taken(workspace: Workspace, rows: pd.DataFrame, hours: int) -> StageResult:
     return check(Context.of(workspace, as_of))
 
 
-def stay(session_id: str, arrival: str, departure: str, soc: float = 0.6) -> pd.DataFrame:
+def session_of(session_id: str, arrival: str, departure: str, soc: float = 0.6) -> pd.DataFrame:
     return pd.DataFrame([(session_id, "car-1", arrival, departure, soc, 0.8)], columns=COLUMNS)
 
 
@@ -38,7 +38,7 @@ def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_told(
     workspace: Workspace,
 ) -> None:
     assert taken(workspace, session_rows(), 0).exit_code == 0
-    late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
+    late = session_of("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
     result = taken(workspace, late, 1)
     assert (result.exit_code, result.status) == (0, "ok")
     assert "'s2' by 'late'" in message_of(result, "superseded")
@@ -59,7 +59,7 @@ def test_the_same_stays_sent_again_under_new_ids_are_there_once(workspace: Works
 
 def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Workspace) -> None:
     put(workspace, "sessions", session_rows(), as_of=AS_OF)
-    late = stay("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
+    late = session_of("late", f"{DAY}T15:30:00Z", f"{DAY + timedelta(days=1)}T05:00:00Z")
     result = taken(workspace, late, 1)
     assert held(workspace) == ["late", "s1", "s3"]
     assert "'s2' by 'late'" in message_of(result, "superseded")
@@ -67,17 +67,17 @@ def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Worksp
 
 def test_an_id_that_is_given_anew_is_told_with_the_stay_that_it_was_of(workspace: Workspace) -> None:
     old, new = (DAY + timedelta(days=days) for days in (-9, -7))
-    taken(workspace, stay("7", f"{old}T10:00:00Z", f"{old}T15:00:00Z"), 0)
-    moved = stay("7", f"{old}T10:00:00Z", f"{old}T16:00:00Z")
+    taken(workspace, session_of("7", f"{old}T10:00:00Z", f"{old}T15:00:00Z"), 0)
+    moved = session_of("7", f"{old}T10:00:00Z", f"{old}T16:00:00Z")
     assert message_of(taken(workspace, moved, 1), "id_again") == ""  # a correction
-    result = taken(workspace, stay("7", f"{new}T10:00:00Z", f"{new}T15:00:00Z"), 2)
+    result = taken(workspace, session_of("7", f"{new}T10:00:00Z", f"{new}T15:00:00Z"), 2)
     assert (result.exit_code, held(workspace)) == (0, ["7"])
     assert f"'7' of car-1 on {old}" in message_of(result, "id_again")
 
 
 def test_a_stay_that_is_announced_for_another_day_is_no_id_given_anew(workspace: Workspace) -> None:
     for hours, day in enumerate((DAY, DAY + timedelta(days=1))):
-        result = taken(workspace, stay("7", f"{day}T10:00:00Z", f"{day}T15:00:00Z"), hours)
+        result = taken(workspace, session_of("7", f"{day}T10:00:00Z", f"{day}T15:00:00Z"), hours)
         assert message_of(result, "id_again") == ""
 
 
@@ -95,7 +95,7 @@ def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace, o
 
 
 def test_a_contradiction_in_a_file_costs_its_two_rows_and_no_more(workspace: Workspace) -> None:
-    rival = stay("rival", f"{DAY}T15:00:00Z", f"{DAY}T18:00:00Z", soc=0.9)
+    rival = session_of("rival", f"{DAY}T15:00:00Z", f"{DAY}T18:00:00Z", soc=0.9)
     result = taken(workspace, pd.concat([session_rows(), rival]), 0)
     assert (result.exit_code, result.status) == (0, "degraded")
     assert held(workspace) == ["s1", "s3"]
@@ -104,7 +104,7 @@ def test_a_contradiction_in_a_file_costs_its_two_rows_and_no_more(workspace: Wor
 
 
 def test_a_state_of_charge_of_0_is_taken_with_a_warning(workspace: Workspace) -> None:
-    result = taken(workspace, stay("z", f"{DAY}T15:30:00Z", f"{DAY}T23:00:00Z", soc=0.0), 0)
+    result = taken(workspace, session_of("z", f"{DAY}T15:30:00Z", f"{DAY}T23:00:00Z", soc=0.0), 0)
     assert (result.exit_code, held(workspace)) == (0, ["z"])
     assert "placeholder" in message_of(result, "soc_zero")
 

@@ -13,7 +13,7 @@ from optimize.fleet.layout import IntArray
 from optimize.fleet.solve import FleetSolution
 from optimize.types import Car, DayProblem, ModePlan, Session, Site, WearPrice
 from optimize.windows import session_windows
-from tests.optimize.fleets import slot_times, stay
+from tests.optimize.fleets import session_of, slot_times
 
 ACTIVE_KW, DUST_KW, SIX_AMPERE_KW = 1e-6, 0.05, 1.38
 DAYS = 4000.0
@@ -45,14 +45,14 @@ class Dust:
         return 100.0 * self.weak / max(1, self.active)
 
 
-def count_dust(power_kw: FloatArray, stay_of: IntArray) -> Dust:
+def count_dust(power_kw: FloatArray, session_of: IntArray) -> Dust:
     """The counts of metered powers [n, T], + = import; stay_of [n, T]: the number of the stay, −1 away."""
-    size = np.where(stay_of >= 0, np.abs(power_kw), 0.0)
+    size = np.where(session_of >= 0, np.abs(power_kw), 0.0)
     active, weak = size > ACTIVE_KW, (size > ACTIVE_KW) & (size < SIX_AMPERE_KW)
     way = np.where(active, np.sign(power_kw), 0.0)
     before = np.concatenate([np.zeros((way.shape[0], 1)), way[:, :-1]], axis=1)
     same = np.concatenate(
-        [np.zeros((way.shape[0], 1), dtype=np.bool_), stay_of[:, 1:] == stay_of[:, :-1]], axis=1
+        [np.zeros((way.shape[0], 1), dtype=np.bool_), session_of[:, 1:] == session_of[:, :-1]], axis=1
     )
     return Dust(
         cars=way.shape[0],
@@ -69,21 +69,21 @@ def dust_of_solution(found: FleetSolution) -> Dust:
     """The counts of the fleet engine's plan."""
     repairer = found.repairer
     rules, shape = repairer.rules, (repairer.arrays.cars, repairer.arrays.slots)
-    power, stay_of = np.zeros(shape), np.full(shape, -1, dtype=np.int64)
+    power, session_of = np.zeros(shape), np.full(shape, -1, dtype=np.int64)
     power[repairer.step_car, rules.slot] = repairer.metered(found.plan)
-    stay_of[repairer.step_car, rules.slot] = rules.stay
-    return count_dust(power, stay_of)
+    session_of[repairer.step_car, rules.slot] = rules.session
+    return count_dust(power, session_of)
 
 
 def dust_of_plan(problem: DayProblem, plan: ModePlan) -> Dust:
     """The counts of any plan."""
-    power, stay_of = np.zeros(plan.charge_kw.shape), np.full(plan.charge_kw.shape, -1, dtype=np.int64)
+    power, session_of = np.zeros(plan.charge_kw.shape), np.full(plan.charge_kw.shape, -1, dtype=np.int64)
     for number, window in enumerate(session_windows(problem)):
         row, slots = window.car, slice(window.first, window.end)
         drawn = plan.charge_kw[row, slots] / window.efficiency_charge
         power[row, slots] = drawn - plan.discharge_kw[row, slots] * window.efficiency_discharge
-        stay_of[row, slots] = number
-    return count_dust(power, stay_of)
+        session_of[row, slots] = number
+    return count_dust(power, session_of)
 
 
 def problem_of(arrays: FleetArrays) -> DayProblem:
@@ -110,7 +110,7 @@ def problem_of(arrays: FleetArrays) -> DayProblem:
         import_price_eur_per_kwh=arrays.import_cost,
         export_price_eur_per_kwh=arrays.export_value,
         cars=cars,
-        sessions=tuple(_stay(arrays, s) for s in range(arrays.car.size)),
+        sessions=tuple(_session(arrays, s) for s in range(arrays.car.size)),
         sites=sites,
         terminal_value_eur_per_kwh=0.0,
         departure_price_eur_per_kwh=arrays.departure_price,
@@ -146,9 +146,9 @@ def _car(arrays: FleetArrays, i: int, s: int, names: list[str]) -> Car:
     )
 
 
-def _stay(arrays: FleetArrays, s: int) -> Session:
+def _session(arrays: FleetArrays, s: int) -> Session:
     i, capacity = int(arrays.car[s]), float(arrays.capacity_kwh[arrays.car[s]])
-    made = stay(
+    made = session_of(
         str(i),
         float(arrays.first[s]),
         float(arrays.first[s] + arrays.count[s]),

@@ -36,8 +36,8 @@ def random_fleet(
     law = rng.random(cars) < 0.5
     scale = rng.choice([0.0, 1.5, 1.8], cars, p=[0.1, 0.45, 0.45])
     alpha = rng.choice([0.0, 0.7, 1.0, 1.4, 10.0], cars, p=[0.05, 0.3, 0.3, 0.3, 0.05])
-    stays = [(i, first, end) for i in range(cars) for first, end in _stays(rng)]
-    car, first, end = np.array(stays, dtype=np.int64).reshape(-1, 3).T
+    sessions = [(i, first, end) for i in range(cars) for first, end in _sessions(rng)]
+    car, first, end = np.array(sessions, dtype=np.int64).reshape(-1, 3).T
     arrival = rng.uniform(0.25, 0.65, car.size)
     target = np.minimum(0.8, arrival + rng.uniform(0.0, 0.5, car.size))
     hang_on = np.full(sites, -1 if sites == 1 else 0, dtype=np.int64)
@@ -131,7 +131,7 @@ def _with_holes(end: int, seed: int | None) -> np.ndarray:
     return able
 
 
-def _stays(rng: np.random.Generator) -> list[tuple[int, int]]:
+def _sessions(rng: np.random.Generator) -> list[tuple[int, int]]:
     """First and end slots: home overnight, work by day, or both and shopping."""
     kind = rng.choice(3, p=[0.5, 0.25, 0.25])
     if kind == 0:

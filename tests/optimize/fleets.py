@@ -48,7 +48,7 @@ def slot_times(count: int, hours: float, start: pd.Timestamp = MIDNIGHT) -> pd.D
     return pd.date_range(start, periods=count, freq=pd.Timedelta(hours=hours))
 
 
-def stay(
+def session_of(
     battery_id: str,
     arrival: float,
     departure: float,
@@ -118,7 +118,7 @@ def random_day(
         for j, limits in enumerate([[7.0, 15.0, 40.0], [0.0 if hard else 3.0, 11.0, np.inf]])
     ]
     fleet = [_random_car(rng, i, sites, hard=hard) for i in range(count)]
-    sessions = [s for one in fleet for s in _random_stays(rng, one, length, hours, hard=hard)]
+    sessions = [s for one in fleet for s in _random_sessions(rng, one, length, hours, hard=hard)]
     return day(
         market * 1.19 + rng.choice([0.0, 0.12]),
         fleet,
@@ -151,18 +151,18 @@ def _random_car(rng: np.random.Generator, i: int, sites: list[Site], *, hard: bo
     )
 
 
-def _random_stays(
+def _random_sessions(
     rng: np.random.Generator, one: Car, length: int, hours: float, *, hard: bool
 ) -> list[Session]:
     visits = int(rng.choice([0, 1, 1, 1, 2, 2]))
     edges = np.sort(rng.uniform(-0.3 * length, 1.3 * length, 2 * visits))
     low, high = (0.0, 1.0) if hard else (one.soc_min, one.soc_max)
-    stays = []
+    sessions = []
     for arrival, departure in zip(edges[::2], edges[1::2], strict=True):
         if departure > 0.01 and arrival < length - 0.01:
             soc, target = rng.uniform(low, high), rng.uniform(0.1, 0.9)
-            stays.append(stay(one.battery_id, arrival, departure, soc, target, hours=hours))
-    return stays
+            sessions.append(session_of(one.battery_id, arrival, departure, soc, target, hours=hours))
+    return sessions
 
 
 def two_peaks(rng: np.random.Generator) -> FloatArray:
@@ -190,13 +190,13 @@ def everyday_car(rng: np.random.Generator, i: int, name: str, site_id: str, **mo
 
 
 def everyday(
-    market: FloatArray, cars: Sequence[Car], stays: Sequence[Session], sites: Sequence[Site]
+    market: FloatArray, cars: Sequence[Car], sessions: Sequence[Session], sites: Sequence[Site]
 ) -> DayProblem:
     """A day of quarter-hours at a household's prices of that market."""
     return day(
         (market + 0.06) * 1.19,
         cars,
-        stays,
+        sessions,
         export=market + 0.04,
         sites=sites,
         hours=0.25,
@@ -220,6 +220,6 @@ def depot_day(count: int, seed: int = 1) -> DayProblem:
     for one in fleet:
         leave, home = rng.uniform(26, 34), rng.uniform(64, 76)
         soc, evening = rng.uniform(0.3, 0.7), rng.uniform(0.25, 0.6)
-        sessions.append(stay(one.battery_id, -20, leave, soc, 0.8, hours=0.25))
-        sessions.append(stay(one.battery_id, home, 96 + 30, evening, 0.8, hours=0.25))
+        sessions.append(session_of(one.battery_id, -20, leave, soc, 0.8, hours=0.25))
+        sessions.append(session_of(one.battery_id, home, 96 + 30, evening, 0.8, hours=0.25))
     return everyday(market, fleet, sessions, sites)

@@ -34,19 +34,19 @@ def garage_days(data: Path) -> dict[pd.Timestamp, pd.DataFrame]:
     day = begin.dt.normalize()
     hours = {"arrive_h": (begin - day), "depart_h": (end - day)}
     rows = pd.DataFrame({name: each / pd.Timedelta(hours=1) for name, each in hours.items()})
-    stay = rows["depart_h"] - rows["arrive_h"]
-    stored = np.minimum(frame["kWhDelivered"], 0.95 * KW * stay / EFFICIENCY) * EFFICIENCY
+    session = rows["depart_h"] - rows["arrive_h"]
+    stored = np.minimum(frame["kWhDelivered"], 0.95 * KW * session / EFFICIENCY) * EFFICIENCY
     rows["energy_kwh"] = LEAVES_KWH - np.clip(stored, 0.0, LEAVES_KWH - LEAST_KWH)
-    kept = (stay > 0.1) & (rows["depart_h"] <= 24.0) & frame["kWhDelivered"].notna()
+    kept = (session > 0.1) & (rows["depart_h"] <= 24.0) & frame["kWhDelivered"].notna()
     return {when: own.reset_index(drop=True) for when, own in rows[kept].groupby(day[kept])}
 
 
-def pool_of(stays: pd.DataFrame) -> PoolStays:
-    every = np.ones(len(stays))
+def pool_of(sessions: pd.DataFrame) -> PoolStays:
+    every = np.ones(len(sessions))
     return PoolStays(
-        arrive_h=stays["arrive_h"].to_numpy(),
-        depart_h=stays["depart_h"].to_numpy(),
-        energy_kwh=stays["energy_kwh"].to_numpy(),
+        arrive_h=sessions["arrive_h"].to_numpy(),
+        depart_h=sessions["depart_h"].to_numpy(),
+        energy_kwh=sessions["energy_kwh"].to_numpy(),
         target_kwh=LEAVES_KWH * every,
         least_kwh=LEAST_KWH * every,
         most_kwh=PACK_KWH * every,
@@ -55,7 +55,7 @@ def pool_of(stays: pd.DataFrame) -> PoolStays:
         drawdown_kwh=PACK_KWH * every,
         efficiency_charge=EFFICIENCY * every,
         efficiency_discharge=EFFICIENCY * every,
-        site=np.zeros(len(stays), dtype=np.int64),
+        site=np.zeros(len(sessions), dtype=np.int64),
     )
 
 
@@ -63,14 +63,14 @@ def one_site(kw: float = 1e6) -> PoolSites:
     return PoolSites(export_kw=np.array([kw]), import_kw=np.array([kw]), parent=np.array([-1]))
 
 
-def cars_of(stays: pd.DataFrame, begin_h: float) -> Cars:
+def cars_of(sessions: pd.DataFrame, begin_h: float) -> Cars:
     """The same stays for the replay of a block that begins so long after midnight; those in it alone."""
-    stays = stays[(stays["arrive_h"] < begin_h + 4.0) & (stays["depart_h"] > begin_h)]
-    every = np.ones(len(stays))
+    sessions = sessions[(sessions["arrive_h"] < begin_h + 4.0) & (sessions["depart_h"] > begin_h)]
+    every = np.ones(len(sessions))
     return Cars(
-        arrive_h=stays["arrive_h"].to_numpy() - begin_h,
-        depart_h=stays["depart_h"].to_numpy() - begin_h,
-        energy_kwh=stays["energy_kwh"].to_numpy(),
+        arrive_h=sessions["arrive_h"].to_numpy() - begin_h,
+        depart_h=sessions["depart_h"].to_numpy() - begin_h,
+        energy_kwh=sessions["energy_kwh"].to_numpy(),
         target_kwh=LEAVES_KWH * every,
         least_kwh=LEAST_KWH * every,
         most_kwh=PACK_KWH * every,
@@ -90,10 +90,10 @@ def rules_of(product: Reserve) -> Rules:
     )
 
 
-def able_kw(product: Reserve, stays: pd.DataFrame) -> np.ndarray:
+def able_kw(product: Reserve, sessions: pd.DataFrame) -> np.ndarray:
     """By block of a day what its stays could give, kW."""
     found = capability(
-        pool_of(stays),
+        pool_of(sessions),
         one_site(),
         96,
         0.25,

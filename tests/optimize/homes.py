@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimize.types import DayProblem, ReserveBlock, Session, Site
-from tests.optimize.fleets import car, day, everyday, everyday_car, stay, two_peaks, wear
+from tests.optimize.fleets import car, day, everyday, everyday_car, session_of, two_peaks, wear
 
 
 def homes_day(
@@ -19,13 +19,13 @@ def homes_day(
     """
     rng = np.random.default_rng([seed, 41])
     market = two_peaks(rng)
-    cars, stays = [], []
+    cars, sessions = [], []
     for i in range(count):
         one = everyday_car(rng, i, f"car {i:04d}", f"home {i:04d}")
         leave, home = rng.uniform(32, 38), rng.uniform(58, 66)
         cars.append(one)
-        stays.append(stay(one.battery_id, -20, leave, rng.uniform(0.3, 0.7), 0.8, hours=0.25))
-        stays.append(stay(one.battery_id, home, 126, rng.uniform(0.25, 0.6), 0.8, hours=0.25))
+        sessions.append(session_of(one.battery_id, -20, leave, rng.uniform(0.3, 0.7), 0.8, hours=0.25))
+        sessions.append(session_of(one.battery_id, home, 126, rng.uniform(0.25, 0.6), 0.8, hours=0.25))
     streets = [f"transformer {k:03d}" for k in range(transformers)]
     above = [None if not feeder else "feeder"] * count
     if streets:
@@ -44,7 +44,7 @@ def homes_day(
     sites += [Site(site_id=name, import_limit_kw=each, export_limit_kw=each) for name in streets]
     if feeder:
         sites.append(Site(site_id="feeder", import_limit_kw=5.0 * count, export_limit_kw=5.0 * count))
-    return everyday(market, cars, stays, sites)
+    return everyday(market, cars, sessions, sites)
 
 
 def places_day(seed: int) -> DayProblem:
@@ -74,7 +74,7 @@ def places_day(seed: int) -> DayProblem:
             )
         )
     homes = [site.site_id for site in sites if site.site_id.startswith("home")]
-    cars, stays = [], list[Session]()
+    cars, sessions = [], list[Session]()
     for i in range(count):
         one = car(
             f"car {i}",
@@ -87,13 +87,13 @@ def places_day(seed: int) -> DayProblem:
         )
         cars.append(one)
         for first, end in ((-2.0, 8.0), (10.0, 15.0), (17.0, 30.0))[: int(rng.integers(0, 4))]:
-            session = stay(
+            session = session_of(
                 one.battery_id, first, end, rng.uniform(0.2, 0.8), rng.uniform(0.3, 0.9), hours=hours
             )
             elsewhere = str(rng.choice(homes)) if rng.random() < 0.15 else None
-            stays.append(replace(session, site_id=elsewhere))
+            sessions.append(replace(session, site_id=elsewhere))
     problem = day(
-        buy, cars, stays, export=buy - 0.03, sites=sites, hours=hours, terminal=0.12, departure_price=2.0
+        buy, cars, sessions, export=buy - 0.03, sites=sites, hours=hours, terminal=0.12, departure_price=2.0
     )
     if rng.random() < 0.3:
         block = ReserveBlock(

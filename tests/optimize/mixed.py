@@ -223,8 +223,8 @@ def _horizon(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
         day_starts=tuple(starts),
         may_discharge=(np.arange(count) < int(rng.integers(0, count + 1))) & (holes.random(count) > 0.15),
         sessions=tuple(
-            replace(stay, value_eur_per_kwh=value) if rng.random() < 0.7 else stay
-            for stay, value in zip(problem.sessions, worth, strict=True)
+            replace(session, value_eur_per_kwh=value) if rng.random() < 0.7 else session
+            for session, value in zip(problem.sessions, worth, strict=True)
         ),
     )
 
@@ -244,22 +244,24 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
         ),
     )
     of_car: dict[str, list[Session]] = {}
-    for stay in sorted(problem.sessions, key=lambda stay: stay.arrival_utc):
-        of_car.setdefault(stay.battery_id, []).append(stay)
-    after = _after(problem, [stays[-1] for stays in of_car.values()])
-    for stay in after:
-        of_car[stay.battery_id].append(stay)
-    carrying = {stay.session_id for stay in after}
+    for session in sorted(problem.sessions, key=lambda session: session.arrival_utc):
+        of_car.setdefault(session.battery_id, []).append(session)
+    after = _after(problem, [sessions[-1] for sessions in of_car.values()])
+    for session in after:
+        of_car[session.battery_id].append(session)
+    carrying = {session.session_id for session in after}
     changed: dict[str, Session] = {}
-    for stays in of_car.values():
-        value = stays[-1].value_eur_per_kwh
-        for before, stay in pairwise(stays):
-            if stay.session_id in carrying or rng.random() < 0.8:
-                carrying.add(stay.session_id)
-                least = min(stay.arrival_soc, before.departure_soc)
-                changed[stay.session_id] = replace(stay, arrival_soc=least)
-        for stay in stays if {one.session_id for one in stays} & carrying else ():
-            changed[stay.session_id] = replace(changed.get(stay.session_id, stay), value_eur_per_kwh=value)
+    for sessions in of_car.values():
+        value = sessions[-1].value_eur_per_kwh
+        for before, session in pairwise(sessions):
+            if session.session_id in carrying or rng.random() < 0.8:
+                carrying.add(session.session_id)
+                least = min(session.arrival_soc, before.departure_soc)
+                changed[session.session_id] = replace(session, arrival_soc=least)
+        for session in sessions if {one.session_id for one in sessions} & carrying else ():
+            changed[session.session_id] = replace(
+                changed.get(session.session_id, session), value_eur_per_kwh=value
+            )
     problem = replace(problem, sessions=tuple(changed.get(s.session_id, s) for s in problem.sessions))
     price = max(problem.departure_price_eur_per_kwh, 1.05 * problem.most_gain_eur_per_kwh())
     return replace(
@@ -277,21 +279,23 @@ def _after(problem: DayProblem, last: Sequence[Session]) -> list[Session]:
     rng = np.random.default_rng([len(problem.sessions), len(problem.slots)])
     hour = pd.Timedelta(hours=problem.slot_hours)
     found = []
-    for stay in last:
-        if stay.departure_utc <= problem.end_utc and rng.random() < 0.5:
+    for session in last:
+        if session.departure_utc <= problem.end_utc and rng.random() < 0.5:
             comes = problem.end_utc + float(rng.choice([0.0, 0.3, 9.5])) * hour
             leaves = comes + float(rng.choice([0.5, 1.2, 4.0])) * hour
-            name = f"{stay.session_id} after"
+            name = f"{session.session_id} after"
             wants = float(rng.uniform(0.3, 1.0))
             found.append(
-                replace(stay, session_id=name, arrival_utc=comes, departure_utc=leaves, departure_soc=wants)
+                replace(
+                    session, session_id=name, arrival_utc=comes, departure_utc=leaves, departure_soc=wants
+                )
             )
     return found
 
 
 def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
     """Constraints of a user that idling keeps; sessions that carry on know none beside them."""
-    if any(stay.carries for stay in problem.sessions):
+    if any(session.carries for session in problem.sessions):
         if rng.random() < 0.5:
             return problem
         touching = [s for s in problem.sessions if s.arrival_utc < problem.end_utc]

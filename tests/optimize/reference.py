@@ -20,7 +20,7 @@ from optimize.types import Car, DayProblem, Mode, Session, WearPrice
 FAN = 400
 Sum = dict[int, float]
 CONSTANT = -1
-_OF_THE_STAY = (
+_OF_THE_SESSION = (
     "charge_limit_kw",
     "discharge_limit_kw",
     "efficiency_charge",
@@ -145,7 +145,7 @@ class _Rows:
         one, problem, hours = self.problem.cars[i], self.problem, self.problem.slot_hours
         own = {
             name: getattr(one, name) if getattr(session, name) is None else getattr(session, name)
-            for name in _OF_THE_STAY
+            for name in _OF_THE_SESSION
         }
         p_ch, p_dis, eta_in, eta_out, site = own.values()
         p_ch, p_dis = min(p_ch, one.charge_limit_kw), min(p_dis, one.discharge_limit_kw)

@@ -91,9 +91,9 @@ def delivered(pools: list[Cars], signals: np.ndarray, bid_kw: np.ndarray, rules:
     }
     here = np.array([np.arange(size) < len(pool.arrive_h) for pool in pools])
     into, out = (np.where(here, of[name], 1.0) for name in ("into", "out"))
-    stay = np.where(here, of["depart_h"] - of["arrive_h"], 1.0)
-    base = np.clip((of["target_kwh"] - of["energy_kwh"]) / stay, 0.0, of["charge_kw"])
-    promised = np.minimum(of["target_kwh"], of["energy_kwh"] + base * stay)
+    session = np.where(here, of["depart_h"] - of["arrive_h"], 1.0)
+    base = np.clip((of["target_kwh"] - of["energy_kwh"]) / session, 0.0, of["charge_kw"])
+    promised = np.minimum(of["target_kwh"], of["energy_kwh"] + base * session)
     energy = of["energy_kwh"] + base * np.clip(-of["arrive_h"], 0.0, None)
     hours, fine = STEP_S / 3600.0, np.ones(len(pools), dtype=np.bool_)
     lowest = np.minimum(of["least_kwh"], of["energy_kwh"])

@@ -17,7 +17,7 @@ from tests.optimize import test_planning_features as features
 from tests.optimize import test_planning_golden as golden
 from tests.optimize import test_planning_horizon as horizon
 from tests.optimize import test_planning_reserves as reserves
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 from tests.optimize.reference import _Rows as Second
 from tests.optimize.test_planning_check import BAD_POWERS, made
 
@@ -31,7 +31,7 @@ def base() -> tuple[DayProblem, ModePlan]:
     problem = day(
         [0.1, 0.5, 0.3],
         [car()],
-        [stay("A", 0, 3, 0.5, 0.3)],
+        [session_of("A", 0, 3, 0.5, 0.3)],
         export=[0.05, 0.4, 0.25],
         sites=[site],
         terminal=0.05,
@@ -45,7 +45,7 @@ def other_car(**changes: Any) -> Breaks:
     return lambda: (replace(base()[0], cars=(replace(base()[0].cars[0], **changes),)), base()[1])
 
 
-def other_stay(**changes: Any) -> Breaks:
+def other_session(**changes: Any) -> Breaks:
     return lambda: (replace(base()[0], sessions=(replace(base()[0].sessions[0], **changes),)), base()[1])
 
 
@@ -72,8 +72,8 @@ def not_carried() -> tuple[DayProblem, ModePlan]:
 
 
 def both_ways() -> tuple[DayProblem, ModePlan]:
-    cars, stays = [car("A"), car("B")], [stay("A", 0, 5, 0.5, 0.3), stay("B", 0, 5, 0.3, 0.1)]
-    problem = day([0.1] * 5, cars, stays)
+    cars, sessions = [car("A"), car("B")], [session_of("A", 0, 5, 0.5, 0.3), session_of("B", 0, 5, 0.3, 0.1)]
+    problem = day([0.1] * 5, cars, sessions)
     return problem, made(problem, *BAD_POWERS["no charge with discharge"])
 
 
@@ -105,7 +105,7 @@ EVIDENCE = {
         ),
         second=(Second._slots,),
         check="plugged exactly in whole slots of a session",
-        breaks=other_stay(arrival_utc=pd.Timestamp("2024-05-06T23:00Z")),
+        breaks=other_session(arrival_utc=pd.Timestamp("2024-05-06T23:00Z")),
     ),
     "charge limit": Evidence(
         golden=(
@@ -115,7 +115,7 @@ EVIDENCE = {
         second=(Second._session,),
         mixed=("charger",),
         check="charge limit",
-        breaks=other_stay(charge_limit_kw=3.0),
+        breaks=other_session(charge_limit_kw=3.0),
     ),
     "taper": Evidence(
         golden=(features.test_charging_tapers_in_simulation_and_in_plans,),
@@ -145,7 +145,7 @@ EVIDENCE = {
         golden=(golden.test_v2g_buys_twice_and_sells_at_the_peak,),
         second=(Second._session,),
         check="energy continues from slot to slot",
-        breaks=other_stay(arrival_soc=0.6),
+        breaks=other_session(arrival_soc=0.6),
     ),
     "what comes back": Evidence(
         golden=(features.test_what_a_stay_leaves_above_its_target_comes_back_with_the_next,),
@@ -163,7 +163,7 @@ EVIDENCE = {
         second=(Second._session,),
         mixed=("contract",),
         check="energy at least soc_min",
-        breaks=other_stay(min_soc=0.4),
+        breaks=other_session(min_soc=0.4),
     ),
     "one direction": Evidence(
         golden=(golden.test_negative_price_energy_is_burnt_by_cycling_never_at_once,),
@@ -257,7 +257,7 @@ EVIDENCE = {
         second=(Second._session,),
         mixed=("charger",),
         check=MONEY,
-        breaks=other_stay(efficiency_charge=0.9),
+        breaks=other_session(efficiency_charge=0.9),
     ),
     "energy price": Evidence(
         golden=(golden.test_v2g_buys_twice_and_sells_at_the_peak,),
@@ -308,7 +308,7 @@ EVIDENCE = {
         second=(Second._session,),
         mixed=("horizon",),
         check=MONEY,
-        breaks=other_stay(value_eur_per_kwh=0.1),
+        breaks=other_session(value_eur_per_kwh=0.1),
     ),
     "departure": Evidence(
         golden=(
@@ -317,7 +317,7 @@ EVIDENCE = {
         ),
         second=(Second._session, Second._target),
         check="departure target stated as asked",
-        breaks=other_stay(departure_soc=0.4),
+        breaks=other_session(departure_soc=0.4),
     ),
     "change": Evidence(
         golden=(features.test_a_plan_in_force_is_left_only_for_what_changing_costs,),

@@ -18,14 +18,14 @@ from optimize.market.bids.products import FILE, Reserve, products
 from optimize.market.bids.quantity import Pool, in_steps, quantity, to_steps
 from optimize.market.bids.reserve import Desk, Wanted
 from optimize.types import Site
-from tests.optimize.fleets import MIDNIGHT, car, day, depot_day, stay, wear
+from tests.optimize.fleets import MIDNIGHT, car, day, depot_day, session_of, wear
 
 FCR = products().reserve["FCR"]
 UP, DOWN = products().reserve["aFRR up"], products().reserve["aFRR down"]
 SMALL = replace(FCR, min_mw=0.002, step_mw=0.001, called_share=0.0)
 
 
-def one_stay(**changes: float) -> PoolStays:
+def one_session(**changes: float) -> PoolStays:
     """Ten hours at a charger: 30 of 60 kWh and nothing owed, 10 kW both ways, no losses."""
     values = {
         "arrive_h": 0.0, "depart_h": 10.0, "energy_kwh": 30.0, "target_kwh": 30.0, "least_kwh": 6.0,
@@ -36,9 +36,9 @@ def one_stay(**changes: float) -> PoolStays:
     return PoolStays(**arrays, site=np.zeros(1, dtype=np.int64))
 
 
-def able(stays: PoolStays, hours: float = 0.25, per_bid: float = 1.25, limit: float = 1e6) -> Capability:
+def able(sessions: PoolStays, hours: float = 0.25, per_bid: float = 1.25, limit: float = 1e6) -> Capability:
     site = PoolSites(export_kw=np.array([limit]), import_kw=np.array([limit]), parent=np.array([-1]))
-    return capability(stays, site, 40, 0.25, reservoir_hours=hours, power_per_bid=per_bid)
+    return capability(sessions, site, 40, 0.25, reservoir_hours=hours, power_per_bid=per_bid)
 
 
 def test_every_product_has_its_source_and_rules() -> None:
@@ -87,51 +87,51 @@ def test_a_product_that_cannot_be_meant_is_refused(was: str, becomes: str, what:
 
 def test_power_charge_and_room_bound_what_is_given() -> None:
     # 10 kW at 1.25 kW a kW; of the last hour before departure nothing, since 1 h refills 15 minutes.
-    found = able(one_stay())
+    found = able(one_session())
     assert found.up_kw[:36] == pytest.approx(8.0) and not found.up_kw[36:].any()
     assert found.down_kw == pytest.approx(8.0)
     # 1 kWh above the floor lasts for 4 kW in 15 minutes, half a kWh below the ceiling for 2 kW.
-    assert able(one_stay(energy_kwh=7.0, target_kwh=7.0)).up_kw[0] == pytest.approx(4.0)
-    assert able(one_stay(energy_kwh=59.5, target_kwh=59.5)).down_kw[0] == pytest.approx(2.0)
-    assert able(one_stay(drawdown_kwh=0.5)).up_kw[0] == pytest.approx(2.0)
-    assert able(one_stay(), limit=5.0).up_kw[0] == able(one_stay(), limit=5.0).down_kw[0] == 4.0
+    assert able(one_session(energy_kwh=7.0, target_kwh=7.0)).up_kw[0] == pytest.approx(4.0)
+    assert able(one_session(energy_kwh=59.5, target_kwh=59.5)).down_kw[0] == pytest.approx(2.0)
+    assert able(one_session(drawdown_kwh=0.5)).up_kw[0] == pytest.approx(2.0)
+    assert able(one_session(), limit=5.0).up_kw[0] == able(one_session(), limit=5.0).down_kw[0] == 4.0
 
 
 def test_a_car_that_charges_gives_that_as_well_and_never_what_it_owes() -> None:
     # 20 kWh owed in ten hours: 2 kW drawn, (2 + 10)/1.25 less, (10 − 2)/1.25 more.
-    found = able(one_stay(target_kwh=50.0))
+    found = able(one_session(target_kwh=50.0))
     assert (found.up_kw[0], found.down_kw[0]) == (pytest.approx(9.6), pytest.approx(6.4))
-    assert able(one_stay(target_kwh=50.0, discharge_kw=0.0)).up_kw[0] == pytest.approx(1.6)
+    assert able(one_session(target_kwh=50.0, discharge_kw=0.0)).up_kw[0] == pytest.approx(1.6)
     # All the time is needed to charge: nothing to spare, either way.
-    tight = able(one_stay(energy_kwh=6.0, target_kwh=60.0, charge_kw=5.4))
+    tight = able(one_session(energy_kwh=6.0, target_kwh=60.0, charge_kw=5.4))
     assert not tight.up_kw.any() and tight.down_kw == pytest.approx(0.0, abs=1e-9)
     # What is above the promise may be left out up to the end; without refill that is all.
-    assert able(one_stay(target_kwh=29.0)).up_kw[39] == pytest.approx(4.0)
-    assert able(one_stay(target_kwh=29.0), per_bid=1.0).up_kw[0] == pytest.approx(4.0)
+    assert able(one_session(target_kwh=29.0)).up_kw[39] == pytest.approx(4.0)
+    assert able(one_session(target_kwh=29.0), per_bid=1.0).up_kw[0] == pytest.approx(4.0)
     for odd in ({"energy_kwh": 5.0, "target_kwh": 5.0}, {"energy_kwh": 60.5, "target_kwh": 60.0}):
-        found = able(one_stay(**odd))
+        found = able(one_session(**odd))
         assert (found.up_kw[0] == 0.0) or (found.down_kw[0] == 0.0)
 
 
 def test_losses_count_against_the_pool_and_sites_nest() -> None:
     lossy = {"efficiency_charge": 0.8, "efficiency_discharge": 0.5}
-    assert able(one_stay(**lossy)).up_kw[0] == pytest.approx(0.5 * 10 / 1.25)
-    assert able(one_stay(**lossy)).down_kw[0] == pytest.approx(10 / 0.8 / 1.25)
-    two = {name: np.repeat(getattr(one_stay(), name), 2) for name in one_stay().__slots__}
-    stays = PoolStays(**(two | {"site": np.array([0, 1])}))
+    assert able(one_session(**lossy)).up_kw[0] == pytest.approx(0.5 * 10 / 1.25)
+    assert able(one_session(**lossy)).down_kw[0] == pytest.approx(10 / 0.8 / 1.25)
+    two = {name: np.repeat(getattr(one_session(), name), 2) for name in one_session().__slots__}
+    sessions = PoolStays(**(two | {"site": np.array([0, 1])}))
     sites = PoolSites(
         export_kw=np.array([4.0, 50.0, 12.5]), import_kw=np.full(3, 50.0), parent=np.array([2, 2, -1])
     )
-    found = capability(stays, sites, 40, 0.25, reservoir_hours=0.25, power_per_bid=1.25)
+    found = capability(sessions, sites, 40, 0.25, reservoir_hours=0.25, power_per_bid=1.25)
     assert found.up_kw[0] == pytest.approx(10.0)  # 3.2 and 8, of which the upper site lets 12.5/1.25 out
     assert found.down_kw[0] == pytest.approx(16.0)
 
 
 def test_a_stay_counts_in_the_slots_that_it_fills() -> None:
-    found = able(one_stay(arrive_h=0.3, depart_h=1.95, target_kwh=0.0))
+    found = able(one_session(arrive_h=0.3, depart_h=1.95, target_kwh=0.0))
     assert list(np.flatnonzero(found.up_kw)) == [2, 3, 4, 5, 6]
     with pytest.raises(ProblemError, match="after arrive_h"):
-        one_stay(depart_h=0.0)
+        one_session(depart_h=0.0)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,9 @@ def wanted(product: Reserve, kw: float, begin: int = 0, end: int = 4) -> Wanted:
 
 
 def desk(prices: list[float], soc: float = 0.5, target: float = 0.5, **of_car: object) -> Desk:
-    problem = day(prices, [car(**of_car)], [stay("A", 0, len(prices), soc, target)], departure_price=5.0)
+    problem = day(
+        prices, [car(**of_car)], [session_of("A", 0, len(prices), soc, target)], departure_price=5.0
+    )
     asked, site = pooled(problem)
     return Desk(problem=asked, site_id=site, time_limit_seconds=30.0)
 
@@ -216,12 +218,12 @@ def test_the_day_as_known_has_to_hold_it_and_departures_come_first() -> None:
     # 10 kW are counted on, the car that is there has 4; it leaves after two hours: nothing.
     less = desk(home()).bid(wanted(SMALL, 10.0))
     assert less.mw == 0.004 and "holds 4 kW" in less.reason
-    early = day(home(), [car()], [stay("A", 0, 2, 0.5, 0.5)])
+    early = day(home(), [car()], [session_of("A", 0, 2, 0.5, 0.5)])
     asked, site = pooled(early)
     gone = Desk(problem=asked, site_id=site, time_limit_seconds=30.0).bid(wanted(SMALL, 4.0))
     assert gone.mw == 0.0 and "the least bid is 2 kW" in gone.reason
     # 10 kWh owed in four hours: room for four hours of calls, or charge for them, would cost the departure.
-    owing = day([0.1] * 4, [car()], [stay("A", 0, 4, 0.0, 1.0)], departure_price=5.0)
+    owing = day([0.1] * 4, [car()], [session_of("A", 0, 4, 0.0, 1.0)], departure_price=5.0)
     asked, site = pooled(owing)
     long = replace(SMALL, reservoir_minutes=240)
     kept = Desk(problem=asked, site_id=site, time_limit_seconds=30.0).bid(wanted(long, 4.0))
@@ -262,8 +264,8 @@ def test_nothing_is_sold_twice() -> None:
 def test_cars_at_several_sites_bid_together() -> None:
     sites = [Site(site_id=name, import_limit_kw=9.0, export_limit_kw=9.0) for name in ("depot", "yard")]
     cars = [car("A"), car("B", site_id="yard")]
-    stays = [stay(name, 0, 8, 0.5, 0.5) for name in "AB"]
-    asked, site = pooled(day(home(), cars, stays, sites=sites))
+    sessions = [session_of(name, 0, 8, 0.5, 0.5) for name in "AB"]
+    asked, site = pooled(day(home(), cars, sessions, sites=sites))
     found = Desk(problem=asked, site_id=site, time_limit_seconds=30.0).bid(wanted(SMALL, 8.0))
     assert found.mw == 0.008
 

@@ -17,7 +17,7 @@ from optimize.market.fair.shapley import sampled_shapley, shapley
 from optimize.plan import plan_day
 from optimize.types import DayProblem, LinearConstraint, Session, Site
 from tests.optimize.fair_fleets import linear_fleet, with_least_powers
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 
 FLEETS = range(10)
 TOLERANCE_EUR = 2e-6
@@ -32,7 +32,7 @@ def two_at_one_plug(limit_kw: float = 4.0) -> DayProblem:
     return day(
         [0.3, 0.3, 0.1],
         [car("A"), car("B")],
-        [stay("A", 0, 3, 0.2, 0.6), stay("B", 0, 3, 0.2, 0.6)],
+        [session_of("A", 0, 3, 0.2, 0.6), session_of("B", 0, 3, 0.2, 0.6)],
         export=[0.0, 0.0, 0.0],
         sites=[Site(site_id="depot", import_limit_kw=limit_kw, export_limit_kw=0.0)],
     )
@@ -153,7 +153,7 @@ def test_prices_promise_more_than_there_is_where_powers_have_a_least() -> None:
     problem = day(
         [0.1, 0.5],
         cars,
-        [stay(name, 0, 2, 0.5, 0.5) for name in "AB"],
+        [session_of(name, 0, 2, 0.5, 0.5) for name in "AB"],
         sites=[Site(site_id="depot", import_limit_kw=100.0, export_limit_kw=6.0)],
     )
     coalitions = Coalitions(problem)
@@ -174,7 +174,7 @@ def test_a_coalition_may_leave_cars_on_plug_in() -> None:
     problem = day(
         [0.3, 0.1],
         [*(car(name, min_charge_kw=4.0) for name in "AB"), car("C", site_id="yard")],
-        [*(stay(name, 0, 1, 0.0, 0.25) for name in "AB"), stay("C", 0, 2, 0.2, 0.6)],
+        [*(session_of(name, 0, 1, 0.0, 0.25) for name in "AB"), session_of("C", 0, 2, 0.2, 0.6)],
         export=[0.0, 0.0],
         sites=[
             Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=0.0),
@@ -189,12 +189,12 @@ def test_a_coalition_may_leave_cars_on_plug_in() -> None:
 
 
 def test_stays_that_carry_on_are_shared_as_well() -> None:
-    first = stay("A", 0, 3, 0.5, 0.6)
-    later = replace(stay("A", 4, 6, 0.6, 0.6), carries=True)
+    first = session_of("A", 0, 3, 0.5, 0.6)
+    later = replace(session_of("A", 4, 6, 0.6, 0.6), carries=True)
     problem = day(
         [0.1, 0.2, 0.3, 0.3, 0.3, 0.4],
         [car("A"), car("B")],
-        [first, later, stay("B", 0, 6, 0.2, 0.6)],
+        [first, later, session_of("B", 0, 6, 0.2, 0.6)],
         sites=[Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=5.0)],
         departure_price=20.0,
     )

@@ -18,7 +18,7 @@ from optimize.plan import check_account
 from optimize.solve import solve_mode
 from optimize.types import DayProblem, Mode, ModePlan
 from optimize.windows import session_windows
-from tests.optimize.fleets import car, day, depot_day, stay
+from tests.optimize.fleets import car, day, depot_day, session_of
 from tests.optimize.mixed import mixed_day
 from tests.optimize.reference import milp_answer
 
@@ -43,7 +43,7 @@ BESIDE = (
 
 def followed(previous_kw: list[float], price: float) -> DayProblem:
     """4 kWh to charge at 0.10, 0.20 or 0.30 within three hours, with a plan in force."""
-    problem = day([0.1, 0.2, 0.3], [car()], [stay("A", 0, 3, 0.2, 0.6)])
+    problem = day([0.1, 0.2, 0.3], [car()], [session_of("A", 0, 3, 0.2, 0.6)])
     return replace(problem, previous_kw=np.array([previous_kw]), change_price_eur_per_kwh=price)
 
 

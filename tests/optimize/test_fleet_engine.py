@@ -74,13 +74,17 @@ def plain(problem: DayProblem) -> DayProblem:
         reserves=tuple(replace(block, activation_share=0.0) for block in problem.reserves),
         sessions=tuple(
             replace(
-                stay,
+                session,
                 min_soc=None,
                 arrival_soc=float(
-                    np.clip(stay.arrival_soc, cars[stay.battery_id].soc_min, cars[stay.battery_id].soc_max)
+                    np.clip(
+                        session.arrival_soc,
+                        cars[session.battery_id].soc_min,
+                        cars[session.battery_id].soc_max,
+                    )
                 ),
             )
-            for stay in problem.sessions
+            for session in problem.sessions
         ),
     )
 

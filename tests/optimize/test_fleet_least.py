@@ -18,7 +18,7 @@ from optimize.types import DayProblem, Mode
 from optimize.windows import session_windows
 from tests.optimize.dust import problem_of
 from tests.optimize.fleet_arrays import random_fleet, six_ampere
-from tests.optimize.fleets import car, day, depot_day, stay
+from tests.optimize.fleets import car, day, depot_day, session_of
 from tests.optimize.mixed import mixed_day
 from tests.optimize.reference import milp_answer
 
@@ -97,7 +97,7 @@ def test_a_check_refuses_a_power_between_nothing_and_the_least() -> None:
 
 def test_what_a_charger_cannot_begin_stays_off() -> None:
     battery = car("A", charge_limit_kw=3.0, min_charge_kw=4.0)
-    problem = day([0.1, 0.2, 0.3, 0.1], [battery], [stay("A", 0, 4, 0.2, 0.6)])
+    problem = day([0.1, 0.2, 0.3, 0.1], [battery], [session_of("A", 0, 4, 0.2, 0.6)])
     plan = solve_fleet(problem, "v2g", 10.0, threads=1)
     check_plan(problem, plan)
     assert plan.charge_kw.max() == 0.0

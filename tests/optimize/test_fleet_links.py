@@ -18,7 +18,7 @@ from optimize.fleet.solve import solve_arrays
 from optimize.solve import solve_mode
 from optimize.types import DayProblem, Mode, ModePlan, Session
 from optimize.windows import session_windows
-from tests.optimize.fleets import depot_day, stay
+from tests.optimize.fleets import depot_day, session_of
 from tests.optimize.mixed import mixed_day
 from tests.optimize.reference import milp_answer
 from tests.optimize.test_planning_features import carried_day
@@ -51,12 +51,12 @@ def planned(problem: DayProblem, mode: Mode) -> ModePlan:
 def brief_between() -> DayProblem:
     """A stay without a whole slot in between, which owes 1 kWh more than it comes with."""
     first, last = carried_day().sessions
-    return carried_day(sessions=(first, replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True), last))
+    return carried_day(sessions=(first, replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True), last))
 
 
 def after_the_day() -> DayProblem:
     """A stay after the day, in which nothing can be charged, asks for 2 kWh more than the second promises."""
-    later = replace(stay("A", 3, 3.4, 0.3, 0.5), carries=True)
+    later = replace(session_of("A", 3, 3.4, 0.3, 0.5), carries=True)
     return carried_day(sessions=(*carried_day().sessions, later))
 
 
@@ -128,19 +128,19 @@ def test_random_days_agree_with_the_second_formulation(mode: Mode) -> None:
 def linked_depot(count: int) -> DayProblem:
     """A depot's day whose stays carry on; half of the cars leave in the evening, and lack much later."""
     problem = depot_day(count)
-    stays = list[Session]()
+    sessions = list[Session]()
     hour = pd.Timedelta(hours=1)
     for number, one in enumerate(problem.cars):
-        morning, evening = (stay for stay in problem.sessions if stay.battery_id == one.battery_id)
+        morning, evening = (session for session in problem.sessions if session.battery_id == one.battery_id)
         evening = replace(evening, carries=True, arrival_soc=min(evening.arrival_soc, morning.departure_soc))
-        stays += [morning, evening]
+        sessions += [morning, evening]
         if number % 2 == 0:
-            evening = stays[-1] = replace(evening, departure_utc=problem.end_utc - 2 * hour)
+            evening = sessions[-1] = replace(evening, departure_utc=problem.end_utc - 2 * hour)
             later = replace(evening, arrival_utc=problem.end_utc, departure_utc=problem.end_utc + hour / 2)
-            stays.append(
+            sessions.append(
                 replace(later, session_id=f"{one.battery_id} later", arrival_soc=0.4, departure_soc=0.5)
             )
-    return replace(problem, sessions=tuple(stays))
+    return replace(problem, sessions=tuple(sessions))
 
 
 def test_a_large_fleet_plans_them_to_the_gap_and_earns_by_it() -> None:

@@ -133,8 +133,8 @@ def test_a_least_power_is_kept_or_nothing() -> None:
 
 def test_counts_of_a_plan() -> None:
     power = np.array([[0.0, 0.02, 1.0, -3.0, -3.0, 5.0], [2.0, -2.0, 0.0, 2.0, 2.0, 0.0]])
-    stays = np.array([[0, 0, 0, 0, 0, 1], [2, 3, 3, 3, 3, 3]])
-    counts = count_dust(power, stays)
+    sessions = np.array([[0, 0, 0, 0, 0, 1], [2, 3, 3, 3, 3, 3]])
+    counts = count_dust(power, sessions)
     assert (counts.active, counts.dust, counts.weak) == (9, 1, 2)
     assert (counts.flips, counts.starts) == (1, 6)
     assert counts.weak_share == pytest.approx(1.02 / 20.02)

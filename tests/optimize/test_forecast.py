@@ -54,7 +54,7 @@ def test_what_is_no_distribution_is_refused(numbers: list[float], weights: list[
         Weighted(np.array(numbers), np.array(weights))
 
 
-def stays(
+def sessions(
     car: str, days: list[int], arrival: float = 18.0, hours: float = 13.0, need: float = 0.2
 ) -> list[tuple]:
     midnight = [pd.Timestamp(FIRST + timedelta(days=day)) for day in days]
@@ -71,7 +71,7 @@ def workdays(weeks: int) -> list[int]:
 
 
 def test_a_car_that_comes_on_workdays_is_expected_then_and_not_on_sundays() -> None:
-    past = history(stays("car", workdays(8)))
+    past = history(sessions("car", workdays(8)))
     monday, sunday = (past.on(FIRST + timedelta(days=56 + shift)).expect("car") for shift in (0, 6))
     assert monday is not None and sunday is not None
     assert (monday.probability, sunday.probability) == (pytest.approx(1.0), pytest.approx(0.0, abs=0.02))
@@ -81,17 +81,17 @@ def test_a_car_that_comes_on_workdays_is_expected_then_and_not_on_sundays() -> N
 
 
 def test_of_two_stays_of_a_day_the_longer_is_the_main_one() -> None:
-    past = history(stays("car", workdays(4)), stays("car", workdays(4), arrival=9.0, hours=2.0))
+    past = history(sessions("car", workdays(4)), sessions("car", workdays(4), arrival=9.0, hours=2.0))
     assert len(past.day) == 20
     expected = past.on(FIRST + timedelta(days=28)).expect("car")
     assert expected is not None and expected.arrival.quantile(0.5) == pytest.approx(18.0)
 
 
 def test_the_fleet_decides_for_a_car_with_little_past_and_hardly_for_one_with_much() -> None:
-    fleet = [stays(f"car-{number}", workdays(8), arrival=20.0) for number in range(5)]
+    fleet = [sessions(f"car-{number}", workdays(8), arrival=20.0) for number in range(5)]
     target = FIRST + timedelta(days=56)
     new, old = (
-        history(*fleet, stays("own", days, arrival=8.0, hours=8.0)).on(target).expect("own")
+        history(*fleet, sessions("own", days, arrival=8.0, hours=8.0)).on(target).expect("own")
         for days in ([54], workdays(8))
     )
     assert new is not None and old is not None
@@ -99,8 +99,8 @@ def test_the_fleet_decides_for_a_car_with_little_past_and_hardly_for_one_with_mu
 
 
 def test_need_grows_with_the_days_since_the_car_charged_last() -> None:
-    often = stays("car", list(range(0, 28, 1)), need=0.1)
-    seldom = [row for day in range(30, 100, 5) for row in stays("car", [day], need=0.5)]
+    often = sessions("car", list(range(0, 28, 1)), need=0.1)
+    seldom = [row for day in range(30, 100, 5) for row in sessions("car", [day], need=0.5)]
     past = history(often, seldom)
     soon, late = (past.on(FIRST + timedelta(days=95 + gap)).expect("car") for gap in (1, 5))
     assert soon is not None and late is not None
@@ -109,10 +109,12 @@ def test_need_grows_with_the_days_since_the_car_charged_last() -> None:
 
 def test_what_comes_later_changes_nothing() -> None:
     target = FIRST + timedelta(days=30)
-    known = stays("car", workdays(4))
+    known = sessions("car", workdays(4))
     then = history(known).on(target).expect("car")
     now = (
-        history(known, stays("car", [31, 32, 40], arrival=3.0), stays("other", [35])).on(target).expect("car")
+        history(known, sessions("car", [31, 32, 40], arrival=3.0), sessions("other", [35]))
+        .on(target)
+        .expect("car")
     )
     assert then is not None and now is not None
     for name in ("arrival", "departure", "need"):
@@ -122,8 +124,8 @@ def test_what_comes_later_changes_nothing() -> None:
 
 
 def test_a_car_that_never_came_is_not_foreseen_and_a_stay_turned_round_is_refused() -> None:
-    past = history(stays("car", [3]))
+    past = history(sessions("car", [3]))
     assert past.on(FIRST + timedelta(days=9)).expect("stranger") is None
     assert past.on(FIRST).expect("car") is None
     with pytest.raises(ProblemError, match="car 'car': departure"):
-        history(stays("car", [3], hours=-1.0))
+        history(sessions("car", [3], hours=-1.0))

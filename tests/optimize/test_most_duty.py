@@ -14,7 +14,7 @@ from optimize.most_duty import most_duty_efc, most_worth_eur
 from optimize.plan import plan_day
 from optimize.types import DayProblem, ReserveBlock, WearPrice
 from optimize.windows import session_windows
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import milp_answer
 from tests.optimize.test_planning_features import place
@@ -39,21 +39,21 @@ def room_for_reserve() -> DayProblem:
         price_eur_per_kw_h=0.05,
         sustain_hours=1.0,
     )
-    problem = day([0.1] * 24, [car(wear=steep(4.0))], [stay("A", 0, 24, 1.0, 0.0)], departure_price=0.0)
+    problem = day([0.1] * 24, [car(wear=steep(4.0))], [session_of("A", 0, 24, 1.0, 0.0)], departure_price=0.0)
     return replace(problem, reserves=(sold,))
 
 
 def lump() -> DayProblem:
     """4 kWh are sold at 7 € or none, as the charger gives 4 kW or nothing; they wear exp(7.5·0.4) − 1 €."""
     one = car(wear=steep(7.5), min_discharge_kw=4.0)
-    return day([0.01], [one], [stay("A", 0, 1, 0.4, 0.0)], export=[7.0], departure_price=0.0)
+    return day([0.01], [one], [session_of("A", 0, 1, 0.4, 0.0)], export=[7.0], departure_price=0.0)
 
 
 def dear_peak() -> DayProblem:
     """A load of 20 kW in one hour, 5 €/kW: a kWh then saves 5.1 €. 8·exp(8·x)/10 = 5.1 at x = ln(6.375)/8."""
     site = place(base_load_kw=np.array([0.0, 20.0]), peak_price_eur_per_kw=5.0)
-    stays = [stay("A", 0, 2, 0.5, 0.0)]
-    return day([0.1, 0.1], [car(wear=steep(8.0))], stays, sites=[site], departure_price=0.0)
+    sessions = [session_of("A", 0, 2, 0.5, 0.0)]
+    return day([0.1, 0.1], [car(wear=steep(8.0))], sessions, sites=[site], departure_price=0.0)
 
 
 def called_reserve() -> DayProblem:
@@ -70,7 +70,7 @@ def called_reserve() -> DayProblem:
     )
     one = car(wear=steep(12.0))
     problem = day(
-        [0.0] * 16, [one], [stay("A", 0, 16, 0.5, 0.0, hours=0.25)], hours=0.25, departure_price=0.0
+        [0.0] * 16, [one], [session_of("A", 0, 16, 0.5, 0.0, hours=0.25)], hours=0.25, departure_price=0.0
     )
     return replace(problem, reserves=(block,))
 

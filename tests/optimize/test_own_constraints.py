@@ -20,7 +20,7 @@ from optimize.scenarios import Scenario, UncertainDay
 from optimize.scenarios.commit import commit
 from optimize.solve import solve_mode
 from optimize.types import DayProblem, LinearConstraint, Mode, Site
-from tests.optimize.fleets import car, day, depot_day, stay, wear
+from tests.optimize.fleets import car, day, depot_day, session_of, wear
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import NoPlanError, milp_answer
 from tests.optimize.test_planning_golden import assert_table
@@ -42,7 +42,7 @@ def cells(problem: DayProblem, *places: tuple[int, int], value: float = 1.0) -> 
 def two_cars() -> DayProblem:
     """4 kWh owed each, 4 kW, η 0.8 in; cheapest in slot 1."""
     cars = [car(name, efficiency_charge=0.8) for name in "AB"]
-    return day([0.3, 0.1, 0.2], cars, [stay(name, 0, 3, 0.2, 0.6) for name in "AB"])
+    return day([0.3, 0.1, 0.2], cars, [session_of(name, 0, 3, 0.2, 0.6) for name in "AB"])
 
 
 def test_cars_charge_no_more_together_than_the_constraint_lets_them() -> None:
@@ -64,7 +64,7 @@ def fed_back(alpha: float, lower: float) -> DayProblem:
     """5 kWh on arrival, η 0.5 out; feeding never pays, and a user asks for `lower` kWh of it in slot 1."""
     steep = wear(residual_value_eur=1000.0, l0_days=1000.0, alpha_day_per_efc=alpha)
     one = car(efficiency_discharge=0.5, wear=steep)
-    problem = day([0.2, 0.2], [one], [stay("A", 0, 2, 0.5, 0.0)], terminal=0.2, departure_price=0.0)
+    problem = day([0.2, 0.2], [one], [session_of("A", 0, 2, 0.5, 0.0)], terminal=0.2, departure_price=0.0)
     asked = LinearConstraint(name="evening", export_coefficients=cells(problem, (0, 1)), lower=lower)
     return own(problem, asked)
 
@@ -104,14 +104,14 @@ def test_what_no_plan_keeps_is_named_alone_or_together() -> None:
 
 def test_what_only_binaries_forbid_is_found_and_named() -> None:
     # Both at once in one slot would keep it; one after the other nothing does.
-    problem = day([0.1], [car()], [stay("A", 0, 1, 0.5, 0.0)])
+    problem = day([0.1], [car()], [session_of("A", 0, 1, 0.5, 0.0)])
     place = cells(problem, (0, 0))
     both = LinearConstraint(name="in", import_coefficients=place, lower=2.0)
     out = LinearConstraint(name="out", export_coefficients=place, lower=2.0)
     with pytest.raises(SolverError, match="own constraints 'in', 'out'"):
         plan_day(own(problem, both, out), ["v2g"])
     # Half the least power for two of three slots: some slots must be on, and only whole ones.
-    problem = day([0.1] * 3, [car(min_charge_kw=3.0)], [stay("A", 0, 3, 0.0, 0.0)])
+    problem = day([0.1] * 3, [car(min_charge_kw=3.0)], [session_of("A", 0, 3, 0.0, 0.0)])
     span = LinearConstraint(
         name="span", import_coefficients=cells(problem, (0, 0), (0, 1), (0, 2)), lower=4.5, upper=5.5
     )
@@ -167,8 +167,8 @@ def test_cars_of_one_constraint_stay_together_and_keep_it_in_their_part(
     monkeypatch.setattr(optimize.apart, "PACK", 1)
     sites = [Site(site_id=name, import_limit_kw=4.0, export_limit_kw=4.0) for name in "abc"]
     cars = [car(name.upper(), site_id=name) for name in "abc"] + [car("D", site_id="a")]
-    stays = [stay(one.battery_id, 0, 3, 0.2, 0.6) for one in cars]
-    problem = day([0.3, 0.1, 0.2], cars, stays, sites=sites)
+    sessions = [session_of(one.battery_id, 0, 3, 0.2, 0.6) for one in cars]
+    problem = day([0.3, 0.1, 0.2], cars, sessions, sites=sites)
     shared = LinearConstraint(name="two", import_coefficients=cells(problem, (0, 1), (1, 1)), upper=5.0)
     single = LinearConstraint(name="one", import_coefficients=cells(problem, (2, 1)), upper=1.0)
     problem = own(problem, shared, single)
@@ -209,7 +209,7 @@ def test_a_fleet_with_a_constraint_is_planned_exactly_and_never_without_it(
 
 def test_powers_are_made_even_only_where_a_constraint_weighs_them_alike() -> None:
     # One price all day: only the constraint tells the slots apart, and only within 2 and 3 may power be even.
-    problem = day([0.1] * 4, [car()], [stay("A", 0, 4, 0.2, 0.8)])
+    problem = day([0.1] * 4, [car()], [session_of("A", 0, 4, 0.2, 0.8)])
     cap = LinearConstraint(
         name="cap",
         import_coefficients=cells(problem, (0, 0), value=1.0) + cells(problem, (0, 1)) * 3,
@@ -222,7 +222,7 @@ def test_powers_are_made_even_only_where_a_constraint_weighs_them_alike() -> Non
 
 
 def test_a_departure_that_a_constraint_makes_late_says_so() -> None:
-    problem = day([0.1] * 2, [car()], [stay("A", 0, 2, 0.2, 0.9)])
+    problem = day([0.1] * 2, [car()], [session_of("A", 0, 2, 0.2, 0.9)])
     cap = LinearConstraint(name="quiet", import_coefficients=np.ones((1, 2)), upper=3.0)
     (outcome,) = plan_day(problem, ["ordered"], constraints=[cap])["ordered"].departures
     assert outcome.missing_kwh == pytest.approx(4.0, abs=1e-6)
@@ -255,13 +255,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("given", "words"), WRONG, ids=[words for _, words in WRONG])
 def test_what_cannot_be_meant_is_refused_by_name(given: dict, words: str) -> None:
-    problem = day([0.1] * 2, [car()], [stay("A", 0, 2, 0.2, 0.9)])
+    problem = day([0.1] * 2, [car()], [session_of("A", 0, 2, 0.2, 0.9)])
     with pytest.raises(ProblemError, match=f"own constraint 'odd'.*{words}"):
         own(problem, LinearConstraint(name="odd", **given))
 
 
 def test_a_name_is_given_once_and_sessions_that_carry_on_know_no_constraint() -> None:
-    problem = day([0.1] * 2, [car()], [stay("A", 0, 1, 0.2, 0.3), stay("A", 1, 2, 0.2, 0.3)])
+    problem = day([0.1] * 2, [car()], [session_of("A", 0, 1, 0.2, 0.3), session_of("A", 1, 2, 0.2, 0.3)])
     cap = LinearConstraint(name="cap", import_coefficients=np.ones((1, 2)), upper=3.0)
     with pytest.raises(ProblemError, match="'cap', must occur only once"):
         plan_day(own(problem, cap), constraints=[cap])

@@ -23,7 +23,7 @@ from optimize.plan import plan_day
 from optimize.solve import solve_mode
 from optimize.types import DayProblem, Mode, Site
 from optimize.windows import session_windows
-from tests.optimize.fleets import car, day, depot_day, stay
+from tests.optimize.fleets import car, day, depot_day, session_of
 from tests.optimize.homes import homes_day, places_day
 from tests.optimize.mixed import FEATURES, mixed_day
 
@@ -69,12 +69,12 @@ def ids(parts: tuple[Part, ...]) -> list[set[str]]:
 def places(*sites: Site, at: dict[str, list[str]], **changes: object) -> DayProblem:
     """Cars by the sites that they visit, an hour each."""
     cars = [car(name, site_id=visits[0]) for name, visits in at.items()]
-    stays = [
-        replace(stay(name, t, t + 1, 0.2, 0.5), site_id=site)
+    sessions = [
+        replace(session_of(name, t, t + 1, 0.2, 0.5), site_id=site)
         for name, visits in at.items()
         for t, site in enumerate(visits)
     ]
-    problem = day([0.1] * 4, cars, stays, export=[0.05] * 4, sites=list(sites))
+    problem = day([0.1] * 4, cars, sessions, export=[0.05] * 4, sites=list(sites))
     return replace(problem, **changes)  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from optimize.check import check_plan
 from optimize.errors import PlanCheckError
 from optimize.plan import plan_day
 from optimize.types import DayProblem, ModePlan, Site
-from tests.optimize.fleets import car, day, depot_day, stay
+from tests.optimize.fleets import car, day, depot_day, session_of
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def problem() -> DayProblem:
     """A: slots 0–3, 5 of 1–9 kWh on arrival, may fall 5. B: slots 1–2, 3 kWh. 4 kW each, 5 kW in all."""
     site = Site(site_id="depot", import_limit_kw=5.0, export_limit_kw=5.0)
     cars = [car("A", drawdown_limit=0.5, soc_min=0.1, soc_max=0.9), car("B", soc_min=0.1, soc_max=0.9)]
-    stays = [stay("A", 0, 4, 0.5, 0.3), stay("B", 1, 3, 0.3, 0.1)]
-    return day([0.3, 0.1, 0.2, 0.4, 0.4], cars, stays, sites=[site], terminal=0.1)
+    sessions = [session_of("A", 0, 4, 0.5, 0.3), session_of("B", 1, 3, 0.3, 0.1)]
+    return day([0.3, 0.1, 0.2, 0.4, 0.4], cars, sessions, sites=[site], terminal=0.1)
 
 
 def made(problem: DayProblem, charge: list[list[float]], discharge: list[list[float]]) -> ModePlan:
@@ -121,11 +121,11 @@ def test_each_untruth_is_seen(
 
 
 def test_directions_outside_the_soc_bounds_are_seen() -> None:
-    low = day([0.6, 0.1], [car(soc_min=0.5)], [stay("A", 0, 2, 0.4, 0.0)])
+    low = day([0.6, 0.1], [car(soc_min=0.5)], [session_of("A", 0, 2, 0.4, 0.0)])
     with pytest.raises(PlanCheckError, match="no discharge that ends below soc_min"):
         # 4 kWh on arrival, 4 more, 3.5 away: above the widened floor of 4, below soc_min.
         check_plan(low, made(low, [[4, 0]], [[0, 3.5]]))
-    high = day([0.6, 0.7], [car(soc_max=0.6)], [stay("A", 0, 2, 0.9, 0.0)])
+    high = day([0.6, 0.7], [car(soc_max=0.6)], [session_of("A", 0, 2, 0.9, 0.0)])
     with pytest.raises(PlanCheckError, match="no charge that ends above soc_max"):
         check_plan(high, made(high, [[0, 1]], [[3, 0]]))
 
@@ -147,7 +147,7 @@ def test_accounts_of_cars_add_up_to_the_total_and_to_the_sites() -> None:
 def test_an_account_by_hand() -> None:
     # Buys 5/0.9 kWh at 0.10, sells 0.9·5 kWh at 0.30; holds what it came with.
     one = car(efficiency_charge=0.9, efficiency_discharge=0.9, charge_limit_kw=5.0, discharge_limit_kw=5.0)
-    problem = day([0.10, 0.30], [one], [stay("A", 0, 2, 0.5, 0.5)], terminal=0.2)
+    problem = day([0.10, 0.30], [one], [session_of("A", 0, 2, 0.5, 0.5)], terminal=0.2)
     row = account(problem, plan_day(problem, ["v2g"])["v2g"]).cars["A"]
     assert row.import_kwh == pytest.approx(5 / 0.9)
     assert row.export_kwh == pytest.approx(4.5)

@@ -18,7 +18,7 @@ from optimize.plan import plan_day
 from optimize.types import DayProblem, ReserveBlock, Session, Taper
 from optimize.wear import FORMS, WearForm
 from optimize.windows import session_windows, taper_line
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 from tests.optimize.test_planning_golden import assert_table
 
 NEAR = (0.0, 1e-12, 1e-9, 1e-6, 1e-3)
@@ -33,7 +33,7 @@ def edge_day(seed: int) -> DayProblem:
     def share() -> float:
         return float(rng.choice([rng.choice(NEAR), 1.0 - rng.choice(NEAR), 0.5]))
 
-    cars, stays = [], []
+    cars, sessions = [], []
     for i in range(int(rng.integers(1, 4))):
         capacity = float(rng.choice([1e-3, 0.1, 10.0, 60.0]))
         limit = float(rng.choice([0.0, 1e-9, 4.0, 11.0]))
@@ -53,11 +53,11 @@ def edge_day(seed: int) -> DayProblem:
         comes = float(np.clip(rng.choice([0.0, 0.3, 1.0, from_soc, from_soc + 1e-9]), 0.0, 1.0))
         own = {way: float(rng.choice([0.0, 4.0, 50.0])) for way in ("charge_limit_kw", "discharge_limit_kw")}
         end = slots + int(rng.choice([0, 3]))
-        session = stay(one.battery_id, 0, end, comes, float(rng.choice([0.5, 1.0])), hours=hours)
+        session = session_of(one.battery_id, 0, end, comes, float(rng.choice([0.5, 1.0])), hours=hours)
         cars.append(one)
-        stays.append(replace(session, **own) if rng.random() < 0.5 else session)  # type: ignore[arg-type]
+        sessions.append(replace(session, **own) if rng.random() < 0.5 else session)  # type: ignore[arg-type]
     buy = rng.uniform(0.05, 0.4, slots)
-    return day(buy, cars, stays, export=buy - 0.02, hours=hours, terminal=0.1)
+    return day(buy, cars, sessions, export=buy - 0.02, hours=hours, terminal=0.1)
 
 
 @pytest.mark.parametrize("first", range(0, 1000, 100))
@@ -84,7 +84,7 @@ def test_a_taper_says_nothing_where_it_is_flat_upright_or_of_no_power() -> None:
 
 def test_a_taper_that_is_broken_is_still_seen() -> None:
     taper = Taper(from_soc=0.5, full_share=0.5)
-    problem = day([0.1] * 2, [car(charge_taper=taper)], [stay("A", 0, 2, 0.6, 1.0)])
+    problem = day([0.1] * 2, [car(charge_taper=taper)], [session_of("A", 0, 2, 0.6, 1.0)])
     plan = plan_day(problem, ["ordered"])["ordered"]
     lower = car(charge_taper=replace(taper, full_share=0.4))
     with pytest.raises(PlanCheckError, match="charge taper"):
@@ -98,7 +98,7 @@ def strong(session: Session) -> Session:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_strong_charger_leaves_the_car_its_limit(mode: Mode) -> None:
-    problem = day([0.1, 0.2, 0.3], [car()], [strong(stay("A", 0, 3, 0.2, 1.0))])
+    problem = day([0.1, 0.2, 0.3], [car()], [strong(session_of("A", 0, 3, 0.2, 1.0))])
     plans = [plan_day(problem, [mode])[mode]]
     plans += [solve_fleet(problem, mode, 9.0)] if mode in OPTIMISING else []
     for plan in plans:
@@ -107,7 +107,7 @@ def test_a_strong_charger_leaves_the_car_its_limit(mode: Mode) -> None:
 
 
 def test_a_strong_charger_neither_discharges_nor_holds_more_than_the_car() -> None:
-    session = strong(stay("A", 0, 2, 0.9, 0.0))
+    session = strong(session_of("A", 0, 2, 0.9, 0.0))
     problem = day([0.5, 0.6], [car(capacity_kwh=40.0)], [session])
     assert_table(problem, "v2g", [[0, 0]], [[4, 4]], 2.0 + 2.4)
     block = ReserveBlock(
@@ -126,13 +126,13 @@ def test_a_strong_charger_neither_discharges_nor_holds_more_than_the_car() -> No
 
 
 def test_a_stay_beyond_the_day_counts_on_what_the_car_can_take_later() -> None:
-    problem = day([0.1, 0.2], [car()], [strong(stay("A", 0, 3, 0.2, 1.0))])
+    problem = day([0.1, 0.2], [car()], [strong(session_of("A", 0, 3, 0.2, 1.0))])
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
     assert outcome.target_kwh == pytest.approx(6.0)
 
 
 def test_the_check_refuses_what_a_charger_adds_to_a_car() -> None:
-    problem = day([0.1, 0.2], [car()], [strong(stay("A", 0, 2, 0.2, 1.0))])
+    problem = day([0.1, 0.2], [car()], [strong(session_of("A", 0, 2, 0.2, 1.0))])
     plan = plan_day(problem, ["ordered"])["ordered"]
     with pytest.raises(PlanCheckError, match="charge limit"):
         check_plan(replace(problem, cars=(car(charge_limit_kw=3.0),)), plan)
@@ -141,7 +141,7 @@ def test_the_check_refuses_what_a_charger_adds_to_a_car() -> None:
 @pytest.mark.parametrize("modes", [["V2G"], ["v2g", "none"], "v2g", [""], [None], ["Ordered"]])
 def test_a_mode_that_is_none_is_refused(modes: Any) -> None:
     with pytest.raises(ProblemError, match=r"day: mode is .*must be one of \('uncontrolled', 'ordered'"):
-        plan_day(day([0.1], [car()], [stay("A", 0, 1, 0.2, 0.5)]), modes)
+        plan_day(day([0.1], [car()], [session_of("A", 0, 1, 0.2, 0.5)]), modes)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
@@ -152,7 +152,7 @@ def test_a_time_limit_that_is_none_is_refused(seconds: float) -> None:
 
 @pytest.mark.parametrize("mode", ["V2G", "uncontrolled", ""])
 def test_no_engine_takes_a_mode_for_another(mode: Any) -> None:
-    problem = day([0.1], [car()], [stay("A", 0, 1, 0.2, 0.5)])
+    problem = day([0.1], [car()], [session_of("A", 0, 1, 0.2, 0.5)])
     windows = session_windows(problem)
     for make in (build_day, arrays_of):
         with pytest.raises(ProblemError, match="mode to optimise"):
@@ -160,7 +160,7 @@ def test_no_engine_takes_a_mode_for_another(mode: Any) -> None:
 
 
 def test_words_of_answers_are_those_that_mean_something() -> None:
-    plan = plan_day(day([0.1], [car()], [stay("A", 0, 1, 0.2, 0.5)]), ["v2g"])["v2g"]
+    plan = plan_day(day([0.1], [car()], [session_of("A", 0, 1, 0.2, 0.5)]), ["v2g"])["v2g"]
     changes: list[tuple[Any, dict[str, str]]] = [
         (plan, {"mode": "V2G"}),
         (plan.solver, {"status": "Optimal"}),

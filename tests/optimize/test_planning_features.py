@@ -15,7 +15,7 @@ from optimize.plan import plan_day
 from optimize.rulebook import BINDINGS
 from optimize.types import MODES, DayProblem, Mode, Objective, Session, Site, Taper
 from optimize.windows import certain_arrivals, most_lacking
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 from tests.optimize.test_planning_golden import assert_table
 
 HALF = Taper(from_soc=0.5, full_share=0.5)
@@ -37,7 +37,7 @@ def binding(problem: DayProblem, mode: Mode) -> list[list[str]]:
 
 def test_charging_tapers_in_simulation_and_in_plans() -> None:
     # 6 kWh on arrival, 10 owed: 6 − 0.4·6 = 3.6 kW at most, then 6 − 0.4·9.6 = 2.16 for the last 0.4.
-    problem = day([0.3, 0.1, 0.2], [car(charge_taper=HALF)], [stay("A", 0, 3, 0.6, 1.0)])
+    problem = day([0.3, 0.1, 0.2], [car(charge_taper=HALF)], [session_of("A", 0, 3, 0.6, 1.0)])
     assert_table(problem, "uncontrolled", [[3.6, 0.4, 0]], [[0, 0, 0]], -1.08 - 0.04)
     assert_table(problem, "ordered", [[0, 3.6, 0.4]], [[0, 0, 0]], -0.36 - 0.08)
     assert binding(problem, "ordered") == [["idle", "taper", "full"]]
@@ -45,14 +45,14 @@ def test_charging_tapers_in_simulation_and_in_plans() -> None:
 
 def test_a_tapered_stay_beyond_the_day_must_hold_more() -> None:
     # One hour after the day lifts e to e + 6 − 0.4·e: 10 needs e = 4/0.6. Without taper it would be 6.
-    problem = day([0.1, 0.2], [car(charge_taper=HALF)], [stay("A", 0, 3, 0.5, 1.0)])
+    problem = day([0.1, 0.2], [car(charge_taper=HALF)], [session_of("A", 0, 3, 0.5, 1.0)])
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
     assert outcome.target_kwh == pytest.approx(4 / 0.6)
     assert outcome.reached_kwh == pytest.approx(4 / 0.6, abs=1e-6)
 
 
 def test_a_taper_that_makes_a_window_too_short_is_said() -> None:
-    problem = day([0.1], [car(charge_taper=HALF)], [stay("A", 0, 1, 0.6, 1.0)])
+    problem = day([0.1], [car(charge_taper=HALF)], [session_of("A", 0, 1, 0.6, 1.0)])
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
     assert outcome.reason == (
         "window too short: arrives at 0.60, needs 4.0 kWh, window gives 3.6 kWh"
@@ -63,7 +63,7 @@ def test_a_taper_that_makes_a_window_too_short_is_said() -> None:
 def test_a_stay_uses_its_own_charger() -> None:
     # At the street: 2 kW in, 1 kW out, η 0.5 both ways. 2 kWh cost 4 kWh at 0.1; 1 kWh gives 0.5 kWh at 0.9.
     own = {"charge_limit_kw": 2.0, "discharge_limit_kw": 1.0, "efficiency_charge": 0.5, "site_id": "street"}
-    sessions = [changed(stay("A", 0, 3, 0.5, 0.6), **own, efficiency_discharge=0.5)]  # type: ignore[arg-type]
+    sessions = [changed(session_of("A", 0, 3, 0.5, 0.6), **own, efficiency_discharge=0.5)]  # type: ignore[arg-type]
     problem = day([0.1, 0.2, 0.9], [car()], sessions, sites=[place(), place("street")])
     assert_table(problem, "v2g", [[2, 0, 0]], [[0, 0, 1]], -0.4 + 0.45)
     books = account(problem, plan_day(problem, ["v2g"])["v2g"]).total
@@ -72,15 +72,15 @@ def test_a_stay_uses_its_own_charger() -> None:
 
 def test_minimum_power_buys_more_rather_than_too_little() -> None:
     # 5 kWh owed, 3 … 4 kW when on: one slot is too little, two are at least 6.
-    problem = day([0.1, 0.2, 0.3], [car(min_charge_kw=3.0)], [stay("A", 0, 3, 0.2, 0.7)])
+    problem = day([0.1, 0.2, 0.3], [car(min_charge_kw=3.0)], [session_of("A", 0, 3, 0.2, 0.7)])
     assert_table(problem, "ordered", [[3, 3, 0]], [[0, 0, 0]], -0.9)
     # Selling 1 kWh of the 8 would be allowed by the 7 owed, but not below 2 kW: buy one back.
-    problem = day([0.5, 0.1], [car(min_discharge_kw=2.0)], [stay("A", 0, 2, 0.8, 0.7)])
+    problem = day([0.5, 0.1], [car(min_discharge_kw=2.0)], [session_of("A", 0, 2, 0.8, 0.7)])
     assert_table(problem, "v2g", [[0, 3]], [[4, 0]], 2.0 - 0.3)
 
 
 def test_a_charger_below_the_minimum_power_is_named() -> None:
-    weak = changed(stay("A", 0, 2, 0.2, 0.5), charge_limit_kw=1.0)  # type: ignore[arg-type]
+    weak = changed(session_of("A", 0, 2, 0.2, 0.5), charge_limit_kw=1.0)  # type: ignore[arg-type]
     problem = day([0.1, 0.1], [car(min_charge_kw=1.4)], [weak])  # type: ignore[list-item]
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
     assert outcome.missing_kwh == pytest.approx(3.0)
@@ -89,20 +89,20 @@ def test_a_charger_below_the_minimum_power_is_named() -> None:
 
 def test_resting_charged_has_a_price_so_charging_waits() -> None:
     # 2 kWh, 6 owed, flat price; 0.01·(2 + 2 + 4) if the last slot charges, 0.01·(4 + 6 + 6) if the first.
-    problem = day([0.1] * 3, [car(rest_price_eur_per_kwh_h=0.01)], [stay("A", 0, 3, 0.2, 0.6)])
+    problem = day([0.1] * 3, [car(rest_price_eur_per_kwh_h=0.01)], [session_of("A", 0, 3, 0.2, 0.6)])
     assert_table(problem, "ordered", [[0, 0, 4]], [[0, 0, 0]], -0.4 - 0.08)
     assert_table(problem, "uncontrolled", [[4, 0, 0]], [[0, 0, 0]], -0.4 - 0.16)
 
 
 def test_a_contract_caps_the_days_v2g_energy() -> None:
-    problem = day([0.5, 0.1, 0.6], [car(v2g_limit_kwh=3.0)], [stay("A", 0, 3, 0.8, 0.0)])
+    problem = day([0.5, 0.1, 0.6], [car(v2g_limit_kwh=3.0)], [session_of("A", 0, 3, 0.8, 0.0)])
     assert_table(problem, "v2g", [[0, 0, 0]], [[0, 0, 3]], 1.8)
     assert binding(problem, "v2g") == [["contract", "contract", "contract"]]
 
 
 def test_a_contract_floor_holds_for_its_stay() -> None:
     # Never below 7 of 10 kWh: sell 1, buy 3, sell 3.
-    floor = changed(stay("A", 0, 3, 0.8, 0.0), min_soc=0.7)  # type: ignore[arg-type]
+    floor = changed(session_of("A", 0, 3, 0.8, 0.0), min_soc=0.7)  # type: ignore[arg-type]
     problem = day([0.5, 0.1, 0.6], [car()], [floor])  # type: ignore[list-item]
     assert_table(problem, "v2g", [[0, 3, 0]], [[1, 0, 3]], 0.5 - 0.3 + 1.8)
 
@@ -112,8 +112,8 @@ def test_a_feeder_limits_the_sites_below_it_together() -> None:
     sites = [place("feeder", import_limit_kw=5.0)]
     sites += [place(name, import_limit_kw=4.0, parent_id="feeder") for name in ("left", "right")]
     cars = [car("A", site_id="left"), car("B", site_id="right")]
-    stays = [stay("A", 0, 2, 0.2, 0.6), stay("B", 0, 2, 0.2, 0.6)]
-    problem = day([0.1, 0.2], cars, stays, sites=sites)
+    sessions = [session_of("A", 0, 2, 0.2, 0.6), session_of("B", 0, 2, 0.2, 0.6)]
+    problem = day([0.1, 0.2], cars, sessions, sites=sites)
     plans = plan_day(problem)
     assert plans["ordered"].solver.objective_eur == pytest.approx(-0.5 - 0.6, abs=1e-6)
     np.testing.assert_allclose(plans["ordered"].charge_kw.sum(axis=0), [5, 3], atol=1e-6)
@@ -125,8 +125,8 @@ def test_a_feeder_limits_the_sites_below_it_together() -> None:
 def test_nested_limits_share_what_the_narrower_leaves() -> None:
     sites = [place("feeder", import_limit_kw=4.0), place("lane", import_limit_kw=1.0, parent_id="feeder")]
     cars = [car("A", site_id="lane"), car("B", site_id="feeder")]
-    stays = [stay("A", 0, 2, 0.0, 0.6), stay("B", 0, 2, 0.0, 0.6)]
-    problem = day([0.1, 0.1], cars, stays, sites=sites, departure_price=1.0)
+    sessions = [session_of("A", 0, 2, 0.0, 0.6), session_of("B", 0, 2, 0.0, 0.6)]
+    problem = day([0.1, 0.1], cars, sessions, sites=sites, departure_price=1.0)
     assert_table(problem, "uncontrolled", [[1, 1], [3, 3]], [[0, 0], [0, 0]], -0.8 - 4.0)
     reasons = [outcome.reason for outcome in plan_day(problem, ["ordered"])["ordered"].departures]
     assert reasons[0].startswith("feeder limit of site 'lane' (1 kW): arrives at 0.00, needs 6.0 kWh")
@@ -135,17 +135,17 @@ def test_nested_limits_share_what_the_narrower_leaves() -> None:
 def test_base_load_takes_its_part_of_the_limits() -> None:
     # 5 kW less loads of 3, −2 and 6: 2, 7 and none. The overload of the last slot is not the cars' doing.
     site = place(import_limit_kw=5.0, export_limit_kw=1.0, base_load_kw=np.array([3.0, -2.0, 6.0]))
-    problem = day([0.1, 0.2, 0.05], [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    problem = day([0.1, 0.2, 0.05], [car()], [session_of("A", 0, 3, 0.2, 0.6)], sites=[site])
     assert_table(problem, "ordered", [[2, 2, 0]], [[0, 0, 0]], -0.2 - 0.4)
     # 1 kW of export plus the load: 4, none (2 kW are fed in already) and 7.
-    problem = day([0.3, 0.9, 0.3], [car()], [stay("A", 0, 3, 0.6, 0.0)], sites=[site])
+    problem = day([0.3, 0.9, 0.3], [car()], [session_of("A", 0, 3, 0.6, 0.0)], sites=[site])
     assert_table(problem, "v2g", [[0, 0, 0]], [[4, 0, 2]], 1.2 + 0.6)
 
 
 def test_a_peak_is_paid_above_what_it_was() -> None:
     # 4 kWh in three slots of one price: 4/3 kW each, 1/3 kW above the month's 1 kW.
     site = place(peak_price_eur_per_kw=1.0, peak_so_far_kw=1.0)
-    problem = day([0.1] * 3, [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    problem = day([0.1] * 3, [car()], [session_of("A", 0, 3, 0.2, 0.6)], sites=[site])
     assert_table(problem, "ordered", [[4 / 3] * 3], [[0, 0, 0]], -0.4 - 1 / 3)
     plan = plan_day(problem, ["ordered"])["ordered"]
     assert plan.prices.peak_eur_per_kw.sum() == pytest.approx(1.0)
@@ -153,21 +153,21 @@ def test_a_peak_is_paid_above_what_it_was() -> None:
     assert binding(problem, "ordered") == [["peak"] * 3]
     # With 3 kW of load in the first slot the others may draw as much for nothing more.
     site = place(peak_price_eur_per_kw=1.0, base_load_kw=np.array([3.0, 0.0, 0.0]))
-    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.2, 0.6)], sites=[site])
+    problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 0, 3, 0.2, 0.6)], sites=[site])
     assert_table(problem, "ordered", [[0, 1, 3]], [[0, 0, 0]], -0.3 - 0.6 - 3.0)
     # That holds as well if the car comes only afterwards.
-    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 1, 3, 0.2, 0.6)], sites=[site])
+    problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 1, 3, 0.2, 0.6)], sites=[site])
     assert_table(problem, "ordered", [[0, 1, 3]], [[0, 0, 0]], -0.3 - 0.6 - 3.0)
 
 
 def test_behind_a_common_meter_own_power_costs_what_it_would_have_earned() -> None:
     # Load 3 kW, then 3 kW of sun: 3 kWh out save 0.3 each, back in they cost the 0.1 they would have earned.
     load = np.array([3.0, -3.0])
-    stays = [stay("A", 0, 2, 0.3, 0.3)]
-    alone = day([0.3, 0.3], [car()], stays, export=[0.1, 0.1], sites=[place(base_load_kw=load)])
+    sessions = [session_of("A", 0, 2, 0.3, 0.3)]
+    alone = day([0.3, 0.3], [car()], sessions, export=[0.1, 0.1], sites=[place(base_load_kw=load)])
     assert_table(alone, "v2g", [[0, 0]], [[0, 0]], 0.0)
     metered = place(base_load_kw=load, metering="site")
-    shared = day([0.3, 0.3], [car()], stays, export=[0.1, 0.1], sites=[metered])
+    shared = day([0.3, 0.3], [car()], sessions, export=[0.1, 0.1], sites=[metered])
     assert_table(shared, "v2g", [[0, 3]], [[3, 0]], 0.9 - 0.3)
     total = account(shared, plan_day(shared, ["v2g"])["v2g"]).total
     # At its own plug the car would have paid 0.9 and earned 0.3; the meter saves the difference to +0.6.
@@ -177,24 +177,24 @@ def test_behind_a_common_meter_own_power_costs_what_it_would_have_earned() -> No
 
 def test_a_premium_on_export_is_not_earned_in_a_circle_behind_one_meter() -> None:
     # A wants 4 kWh, B has 4 to give; 0.1 to buy, 0.3 to sell. Two meters: −0.4 + 1.2. One: nothing flows.
-    cars, stays = [car("A"), car("B")], [stay("A", 0, 1, 0.5, 0.9), stay("B", 0, 1, 0.4, 0.0)]
-    two = day([0.1], cars, stays, export=[0.3])
+    cars, sessions = [car("A"), car("B")], [session_of("A", 0, 1, 0.5, 0.9), session_of("B", 0, 1, 0.4, 0.0)]
+    two = day([0.1], cars, sessions, export=[0.3])
     assert_table(two, "v2g", [[4], [0]], [[0], [4]], 0.8)
-    one = day([0.1], cars, stays, export=[0.3], sites=[place(metering="site")])
+    one = day([0.1], cars, sessions, export=[0.3], sites=[place(metering="site")])
     assert_table(one, "v2g", [[4], [0]], [[0], [4]], 0.0)
     assert plan_day(one, ["v2g"])["v2g"].solver.binaries > 0
 
 
 def test_emissions_have_a_price_both_ways() -> None:
     # Flat market price and 1 €/kg on 0.5, 0.1 and 0.8 kg/kWh: buy 4 at 0.2, sell them at 0.9.
-    problem = day([0.1] * 3, [car()], [stay("A", 0, 3, 0.2, 0.2)])
+    problem = day([0.1] * 3, [car()], [session_of("A", 0, 3, 0.2, 0.2)])
     problem = changed(problem, co2_kg_per_kwh=np.array([0.5, 0.1, 0.8]), co2_price_eur_per_kg=1.0)
     assert_table(problem, "v2g", [[0, 4, 0]], [[0, 0, 4]], -4 * 0.2 + 4 * 0.9)
 
 
 def test_a_plan_in_force_is_left_only_for_what_changing_costs() -> None:
     # Moving 4 kWh saves 0.02 each and departs twice by 4 kWh.
-    problem = day([0.12, 0.10, 0.20], [car()], [stay("A", 0, 3, 0.2, 0.6)])
+    problem = day([0.12, 0.10, 0.20], [car()], [session_of("A", 0, 3, 0.2, 0.6)])
     before = np.array([[4.0, 0.0, np.nan]])
     dear = changed(problem, previous_kw=before, change_price_eur_per_kwh=0.02)
     assert_table(dear, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.48)
@@ -204,29 +204,29 @@ def test_a_plan_in_force_is_left_only_for_what_changing_costs() -> None:
 
 def test_what_holds_each_power_is_told() -> None:
     # Charge limit, then the 2 kWh left to the target: free; full at 10; empty at 0; away afterwards.
-    problem = day([0.1, 0.2, 0.3, 0.9], [car()], [stay("A", 0, 3, 0.2, 0.8)])
+    problem = day([0.1, 0.2, 0.3, 0.9], [car()], [session_of("A", 0, 3, 0.2, 0.8)])
     assert binding(problem, "ordered") == [["charge limit", "free", "idle", "away"]]
-    problem = day([0.1, 0.2], [car()], [stay("A", 0, 2, 0.4, 1.0)])
+    problem = day([0.1, 0.2], [car()], [session_of("A", 0, 2, 0.4, 1.0)])
     assert binding(problem, "ordered") == [["charge limit", "full"]]
-    problem = day([0.9, 0.8], [car()], [stay("A", 0, 2, 0.6, 0.0)])
+    problem = day([0.9, 0.8], [car()], [session_of("A", 0, 2, 0.6, 0.0)])
     assert binding(problem, "v2g") == [["discharge limit", "empty"]]
     # 3 kW of feeder each way; a fall of 3 kWh at most.
     narrow = place(import_limit_kw=3.0, export_limit_kw=3.0)
-    problem = day([0.1, 0.2], [car()], [stay("A", 0, 2, 0.2, 0.7)], sites=[narrow])
+    problem = day([0.1, 0.2], [car()], [session_of("A", 0, 2, 0.2, 0.7)], sites=[narrow])
     assert binding(problem, "ordered") == [["feeder import", "free"]]
-    problem = day([0.9, 0.1], [car()], [stay("A", 0, 2, 0.8, 0.0)], sites=[narrow], terminal=0.2)
+    problem = day([0.9, 0.1], [car()], [session_of("A", 0, 2, 0.8, 0.0)], sites=[narrow], terminal=0.2)
     assert binding(problem, "v2g") == [["feeder export", "feeder import"]]
-    problem = day([0.9], [car(drawdown_limit=0.3)], [stay("A", 0, 1, 0.8, 0.0)])
+    problem = day([0.9], [car(drawdown_limit=0.3)], [session_of("A", 0, 1, 0.8, 0.0)])
     assert binding(problem, "v2g") == [["drawdown"]]
-    problem = day([0.1, 0.2], [car(min_charge_kw=3.0)], [stay("A", 0, 2, 0.2, 0.7)])
+    problem = day([0.1, 0.2], [car(min_charge_kw=3.0)], [session_of("A", 0, 2, 0.2, 0.7)])
     assert binding(problem, "ordered") == [["minimum power", "minimum power"]]
 
 
 def carried_day(**changes: object) -> DayProblem:
     """Cheap in the first stay, dear in the second, which comes with 2 kWh less than the first promises."""
     one = car(charge_limit_kw=6.0, discharge_limit_kw=6.0)
-    second = replace(stay("A", 2, 3, 0.4, 0.6), carries=True)
-    return changed(day([0.1, 0.2, 0.4], [one], [stay("A", 0, 1, 0.4, 0.6), second]), **changes)
+    second = replace(session_of("A", 2, 3, 0.4, 0.6), carries=True)
+    return changed(day([0.1, 0.2, 0.4], [one], [session_of("A", 0, 1, 0.4, 0.6), second]), **changes)
 
 
 def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
@@ -242,7 +242,7 @@ def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
 def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
     """It owes 1 kWh more than it comes with, and nothing can be charged in it."""
     first, last = carried_day().sessions
-    short = replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True)
+    short = replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True)
     problem = carried_day(sessions=(first, short, last))
     assert_table(problem, "uncontrolled", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8 - 5.0)
     assert_table(problem, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.4)
@@ -259,7 +259,7 @@ def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
 def test_missing_at_a_stay_makes_nothing_for_those_that_carry_on_from_it() -> None:
     """The feeder gives 1 kWh a slot: each of the three lacks 1 kWh, the first for the second, too."""
     first, last = carried_day().sessions
-    short = replace(stay("A", 1.2, 1.6, 0.5, 0.6), carries=True)
+    short = replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True)
     narrow = tuple(replace(one, import_limit_kw=1.0) for one in carried_day().sites)
     problem = carried_day(sessions=(first, short, last), sites=narrow)
     for mode in MODES:
@@ -273,19 +273,21 @@ def test_missing_at_a_stay_makes_nothing_for_those_that_carry_on_from_it() -> No
 
 
 def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> None:
-    def came(*stays: Session) -> list[float]:
-        problem = day([0.1] * 6, [car(charge_limit_kw=2.0)], list(stays))
+    def came(*sessions: Session) -> list[float]:
+        problem = day([0.1] * 6, [car(charge_limit_kw=2.0)], list(sessions))
         return [round(one.arrival_soc, 9) for one in certain_arrivals(problem)]
 
-    brief, night = stay("A", 0.2, 0.8, 0.5, 0.7), stay("A", 3, 4, 0.3, 0.7)
+    brief, night = session_of("A", 0.2, 0.8, 0.5, 0.7), session_of("A", 3, 4, 0.3, 0.7)
     assert came(brief, night) == [0.5, 0.1], "2 kWh less, as nothing can be charged"
-    assert came(brief, night, stay("A", 5, 6, 0.5, 0.9)) == [0.5, 0.1, 0.1], "2 of 6 kWh are charged"
+    assert came(brief, night, session_of("A", 5, 6, 0.5, 0.9)) == [0.5, 0.1, 0.1], "2 of 6 kWh are charged"
     assert came(replace(brief, arrival_soc=0.9), night) == [0.9, 0.5]
-    assert came(stay("A", 0, 1, 0.5, 0.7), night) == [0.5, 0.3], "one hour is enough"
-    whole = stay("A", 0, 1, 0.6, 0.7)
-    assert came(whole, stay("A", 1.2, 1.8, 0.8, 0.7), night) == [0.6, 0.8, 0.3], "it may have been discharged"
-    assert came(night, stay("A", 5, 9, 0.3, 0.9)) == [0.3, 0.1]
-    beyond = stay("A", 5, 9, 0.1, 0.9)
+    assert came(session_of("A", 0, 1, 0.5, 0.7), night) == [0.5, 0.3], "one hour is enough"
+    whole = session_of("A", 0, 1, 0.6, 0.7)
+    assert came(whole, session_of("A", 1.2, 1.8, 0.8, 0.7), night) == [0.6, 0.8, 0.3], (
+        "it may have been discharged"
+    )
+    assert came(night, session_of("A", 5, 9, 0.3, 0.9)) == [0.3, 0.1]
+    beyond = session_of("A", 5, 9, 0.1, 0.9)
     assert came(beyond) == [0.1], "what is due after the day is not missed in it"
 
 
@@ -320,9 +322,9 @@ def test_what_cannot_be_carried_is_refused(change: dict[str, float], words: str)
 @pytest.mark.parametrize("objective", ["peak_shaving", "grid_support", "load_levelling"])
 def test_missing_weighs_as_much_before_an_objective_as_in_net_benefit(objective: Objective) -> None:
     """Two short stays carry on from one that the feeder keeps at its target: each lacks 2 kWh."""
-    short = [replace(stay("A", at, at + 0.1, 0.5, 0.7), carries=True) for at in (2.1, 2.4)]
+    short = [replace(session_of("A", at, at + 0.1, 0.5, 0.7), carries=True) for at in (2.1, 2.4)]
     problem = changed(
-        day([0.1, 0.2, 0.1, 0.3], [car()], [stay("A", 0, 2, 0.3, 0.5), *short]),
+        day([0.1, 0.2, 0.1, 0.3], [car()], [session_of("A", 0, 2, 0.3, 0.5), *short]),
         sites=(place(import_limit_kw=1.0),),
         objective=objective,
         peak_slots=(1,),
@@ -334,10 +336,10 @@ def test_missing_weighs_as_much_before_an_objective_as_in_net_benefit(objective:
 
 def test_what_is_due_in_the_day_comes_before_what_is_due_after_it() -> None:
     """Half a kW for two cars over four hours: 2 kWh, which B needs tonight and A on another day."""
-    another = replace(stay("A", 30, 30.5, 0.3, 0.7), carries=True)
+    another = replace(session_of("A", 30, 30.5, 0.3, 0.7), carries=True)
     for prices in ([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.2, 0.2, 0.2, 0.2]):
-        stays = [stay("A", 0, 4, 0.3, 0.3), stay("B", 0, 4, 0.2, 0.5), another]
-        problem = day(prices, [car(), car("B")], stays, sites=[place(import_limit_kw=0.5)])
+        sessions = [session_of("A", 0, 4, 0.3, 0.3), session_of("B", 0, 4, 0.2, 0.5), another]
+        problem = day(prices, [car(), car("B")], sessions, sites=[place(import_limit_kw=0.5)])
         for mode in ("ordered", "v2g"):
             plan = plan_day(problem, [mode])[mode]
             missing = {one.session_id: one.missing_kwh for one in plan.departures}
@@ -348,26 +350,28 @@ def test_what_is_due_in_the_day_comes_before_what_is_due_after_it() -> None:
 
 def test_the_stay_after_the_day_that_lacks_most_is_the_one_to_ask_for() -> None:
     one = car(charge_limit_kw=2.0, soc_max=0.9)
-    problem = day([0.1] * 4, [one], [stay("A", 0, 2, 0.5, 0.8)])
+    problem = day([0.1] * 4, [one], [session_of("A", 0, 2, 0.5, 0.8)])
 
-    def lacking(*stays: Session, behind_kwh: float = 0.0) -> tuple[float, float, float] | None:
-        found = most_lacking(problem, one, stays, behind_kwh)
+    def lacking(*sessions: Session, behind_kwh: float = 0.0) -> tuple[float, float, float] | None:
+        found = most_lacking(problem, one, sessions, behind_kwh)
         return None if found is None else (hour(found), round(found.arrival_soc, 9), found.departure_soc)
 
     def hour(found: Session) -> float:
         return float((found.arrival_utc - problem.slots[0]) / pd.Timedelta(hours=1))
 
-    brief, longer = stay("A", 10.2, 11.9, 0.5, 0.6), stay("A", 20, 22, 0.3, 0.6)
+    brief, longer = session_of("A", 10.2, 11.9, 0.5, 0.6), session_of("A", 20, 22, 0.3, 0.6)
     assert lacking(brief) == (10.2, 0.5, 0.6), "it holds no whole hour"
-    assert lacking(stay("A", 10, 11, 0.5, 0.6)) is None, "one hour is enough"
+    assert lacking(session_of("A", 10, 11, 0.5, 0.6)) is None, "one hour is enough"
     assert lacking(longer) is None and lacking(brief, longer) == (10.2, 0.5, 0.6)
     assert lacking(longer, behind_kwh=1.5) == (20, 0.15, 0.6), "what is behind it is lacking in it"
-    assert lacking(brief, stay("A", 20, 21, 0.3, 0.6)) == (20, 0.2, 0.6)
-    assert lacking(longer, stay("A", 30, 30.5, 0.5, 0.5)) is None
-    assert lacking(longer, stay("A", 30, 30.5, 0.3, 0.6)) == (30, 0.4, 0.6), (
+    assert lacking(brief, session_of("A", 20, 21, 0.3, 0.6)) == (20, 0.2, 0.6)
+    assert lacking(longer, session_of("A", 30, 30.5, 0.5, 0.5)) is None
+    assert lacking(longer, session_of("A", 30, 30.5, 0.3, 0.6)) == (30, 0.4, 0.6), (
         "the hours before give 1 kWh more"
     )
-    assert lacking(stay("A", 10, 10.5, 0.9, 1.0)) is None, "more than 0.9 it may not hold"
-    assert lacking(stay("A", 10, 10.5, 0.8, 1.0)) == (10, 0.8, 0.9)
-    full = stay("A", 10, 20, 0.3, 0.8)
-    assert lacking(full, stay("A", 30, 30.5, 0.3, 0.5)) == (30, 0.4, 0.5), "nor be charged above it before"
+    assert lacking(session_of("A", 10, 10.5, 0.9, 1.0)) is None, "more than 0.9 it may not hold"
+    assert lacking(session_of("A", 10, 10.5, 0.8, 1.0)) == (10, 0.8, 0.9)
+    full = session_of("A", 10, 20, 0.3, 0.8)
+    assert lacking(full, session_of("A", 30, 30.5, 0.3, 0.5)) == (30, 0.4, 0.5), (
+        "nor be charged above it before"
+    )

@@ -10,7 +10,7 @@ import pytest
 from optimize.account import account
 from optimize.plan import plan_day
 from optimize.types import DayProblem, Mode, Site
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 
 
 def dispatch(problem: DayProblem, mode: Mode) -> tuple[list[list[float]], list[list[float]], float]:
@@ -29,7 +29,7 @@ def assert_table(
 
 def four_slots() -> DayProblem:
     # 2 kWh on arrival, 6 kWh owed, 4 kW both ways, no losses, no wear.
-    return day([0.30, 0.10, 0.20, 0.40], [car()], [stay("A", 0, 4, 0.2, 0.6)])
+    return day([0.30, 0.10, 0.20, 0.40], [car()], [session_of("A", 0, 4, 0.2, 0.6)])
 
 
 def test_uncontrolled_charges_in_the_first_slot_whatever_it_costs() -> None:
@@ -56,7 +56,7 @@ def round_trip(**changes: float) -> DayProblem:
         efficiency_discharge=0.9,
         wear=wear(**{"residual_value_eur": 1000.0, "l0_days": 1000.0, **changes}),  # type: ignore[arg-type]
     )
-    return day([0.10, 0.30], [one], [stay("A", 0, 2, 0.5, 0.5)])
+    return day([0.10, 0.30], [one], [session_of("A", 0, 2, 0.5, 0.5)])
 
 
 def test_losses_are_paid_on_both_sides_of_the_meter() -> None:
@@ -94,9 +94,9 @@ def test_feeder_limit_is_shared_by_price_and_has_its_own() -> None:
     # Two cars need 3.5 kWh each through 4 kW: 4 kWh at 0.10, the other 3 at 0.20. One more kWh of limit in
     # slot 0 moves a kWh from 0.20 to 0.10; elsewhere it is worth nothing. (Wear keeps V2G from idle swaps.)
     sites = [Site(site_id="depot", import_limit_kw=4.0, export_limit_kw=0.0)]
-    stays = [stay("A", 0, 3, 0.2, 0.55), stay("B", 0, 3, 0.2, 0.55)]
+    sessions = [session_of("A", 0, 3, 0.2, 0.55), session_of("B", 0, 3, 0.2, 0.55)]
     cars = [car("A", wear=wear("rate")), car("B", wear=wear("rate"))]
-    problem = day([0.1, 0.2, 0.3], cars, stays, sites=sites)
+    problem = day([0.1, 0.2, 0.3], cars, sessions, sites=sites)
     for mode in ("ordered", "v2g"):
         plan = plan_day(problem, [mode])[mode]
         np.testing.assert_allclose(plan.charge_kw.sum(axis=0), [4, 3, 0], atol=1e-6)
@@ -107,8 +107,8 @@ def test_feeder_limit_is_shared_by_price_and_has_its_own() -> None:
 def test_export_limit_has_a_price_with_its_own_sign() -> None:
     # 8 kWh to sell at 0.30 in one slot through 3 kW; a kWh kept is worth 0.05: the limit is worth 0.25.
     sites = [Site(site_id="depot", import_limit_kw=50.0, export_limit_kw=3.0)]
-    stays = [stay("A", 0, 1, 0.4, 0.0), stay("B", 0, 1, 0.4, 0.0)]
-    problem = day([0.3], [car("A"), car("B")], stays, sites=sites, terminal=0.05)
+    sessions = [session_of("A", 0, 1, 0.4, 0.0), session_of("B", 0, 1, 0.4, 0.0)]
+    problem = day([0.3], [car("A"), car("B")], sessions, sites=sites, terminal=0.05)
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.discharge_kw.sum() == pytest.approx(3.0, abs=1e-6)
     np.testing.assert_allclose(plan.prices.site_eur_per_kwh, [[-0.25]], atol=1e-6)
@@ -117,7 +117,7 @@ def test_export_limit_has_a_price_with_its_own_sign() -> None:
 def test_drawdown_limits_the_fall_below_the_sessions_own_peak() -> None:
     # 8 kWh, may fall 2. Sell 2 at 0.5 (6 left), buy 2 at 0.1 (8), sell 2 at 0.6 (6): 1.0 − 0.2 + 1.2 = 2.0.
     # Buying 4 would lift the peak to 10 and still let only 2 go.
-    problem = day([0.5, 0.1, 0.6], [car(drawdown_limit=0.2)], [stay("A", 0, 3, 0.8, 0.0)])
+    problem = day([0.5, 0.1, 0.6], [car(drawdown_limit=0.2)], [session_of("A", 0, 3, 0.8, 0.0)])
     assert_table(problem, "v2g", [[0, 2, 0]], [[2, 0, 2]], 2.0)
 
 
@@ -126,34 +126,34 @@ def test_negative_price_energy_is_burnt_by_cycling_never_at_once() -> None:
     # 0.40.
     # At once it would earn 4·0.225 in both slots (1.80); one after the other 4·0.625 − 4·0.40 = 0.90.
     one = car(efficiency_charge=0.8, efficiency_discharge=0.8)
-    problem = day([-0.5, -0.5], [one], [stay("A", 0, 2, 1.0, 1.0)])
+    problem = day([-0.5, -0.5], [one], [session_of("A", 0, 2, 1.0, 1.0)])
     assert_table(problem, "v2g", [[0, 4]], [[4, 0]], 0.90)
 
 
 def test_arrival_below_soc_min_sells_nothing_before_it_is_above() -> None:
     # 2 kWh on arrival, minimum 5. Slot 0 may not sell. 4 kWh at 0.1 lift it to 6, of which 1 sells at 0.5:
     # 0.10. (Without the rule 4 would sell: 1.60.)
-    problem = day([0.6, 0.1, 0.5], [car(soc_min=0.5)], [stay("A", 0, 3, 0.2, 0.0)])
+    problem = day([0.6, 0.1, 0.5], [car(soc_min=0.5)], [session_of("A", 0, 3, 0.2, 0.0)])
     assert_table(problem, "v2g", [[0, 4, 0]], [[0, 0, 1]], 0.10)
 
 
 def test_arrival_above_soc_max_buys_nothing_that_ends_above() -> None:
     # 9 kWh on arrival, maximum 6. Buying back 4 at 0.1 after selling 4 at 0.3 (4.80 in all) would end at 9;
     # the rule leaves room for 1 of them (4.10). Better not to buy: sell 1 at 0.3 and 8 at 0.5, 4.30.
-    problem = day([0.3, 0.1, 0.5, 0.5], [car(soc_max=0.6)], [stay("A", 0, 4, 0.9, 0.0)])
+    problem = day([0.3, 0.1, 0.5, 0.5], [car(soc_max=0.6)], [session_of("A", 0, 4, 0.9, 0.0)])
     assert_table(problem, "v2g", [[0, 0, 0, 0]], [[1, 0, 4, 4]], 4.30)
 
 
 def test_stored_energy_is_valued_and_not_dumped_at_the_days_end() -> None:
     # A kWh kept is worth 0.25 > 0.20 of the last slot, less than 0.30 of the first.
-    problem = day([0.30, 0.27, 0.20], [car()], [stay("A", 0, 30, 0.6, 0.0)], terminal=0.25)
+    problem = day([0.30, 0.27, 0.20], [car()], [session_of("A", 0, 30, 0.6, 0.0)], terminal=0.25)
     # 6 kWh: 4 at 0.30 and 2 at 0.27, then 4 bought back at 0.20 for their value 0.25.
     assert_table(problem, "v2g", [[0, 0, 4]], [[4, 2, 0]], 1.2 + 0.54 - 0.8 + 0.25 * (4 - 6))
 
 
 def test_a_stay_beyond_the_day_keeps_its_departure_in_reach() -> None:
     # Leaves 2 h after the day with 10 kWh owed; 4 kW can still bring 8: the day must end with 2 kWh.
-    problem = day([0.3, 0.3], [car()], [stay("A", 0, 4, 0.5, 1.0)])
+    problem = day([0.3, 0.3], [car()], [session_of("A", 0, 4, 0.5, 1.0)])
     plan = plan_day(problem, ["v2g"])["v2g"]
     (outcome,) = plan.departures
     assert (outcome.due, outcome.target_kwh) == ("day_end", pytest.approx(2.0))
@@ -163,12 +163,12 @@ def test_a_stay_beyond_the_day_keeps_its_departure_in_reach() -> None:
 def test_uncontrolled_cars_share_the_feeder_alike_and_the_full_one_makes_room() -> None:
     # 4.5 kW for two cars of 4 kW: 2.25 each; but B needs only 1 kWh, so A gets 3.5 and later its other 2.5.
     sites = [Site(site_id="depot", import_limit_kw=4.5, export_limit_kw=0.0)]
-    stays = [stay("A", 0, 3, 0.0, 0.6), stay("B", 0, 3, 0.0, 0.1)]
-    problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], stays, sites=sites)
+    sessions = [session_of("A", 0, 3, 0.0, 0.6), session_of("B", 0, 3, 0.0, 0.1)]
+    problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], sessions, sites=sites)
     assert_table(problem, "uncontrolled", [[3.5, 2.5, 0], [1, 0, 0]], [[0] * 3] * 2, -0.7)
     # Both need 4 kWh: 2.25 each, then 1.75 each.
-    stays = [stay("A", 0, 3, 0.0, 0.4), stay("B", 0, 3, 0.0, 0.4)]
-    problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], stays, sites=sites)
+    sessions = [session_of("A", 0, 3, 0.0, 0.4), session_of("B", 0, 3, 0.0, 0.4)]
+    problem = day([0.1, 0.1, 0.1], [car("A"), car("B")], sessions, sites=sites)
     assert_table(problem, "uncontrolled", [[2.25, 1.75, 0], [2.25, 1.75, 0]], [[0] * 3] * 2, -0.8)
 
 
@@ -176,6 +176,8 @@ def test_uncontrolled_sharing_counts_metered_power() -> None:
     # 4 kW metered; A draws 4/0.5 = 8 kW, B 4/1: scale 4/12 = 1/3, so 4/3 kW battery-side each.
     sites = [Site(site_id="depot", import_limit_kw=4.0, export_limit_kw=0.0)]
     cars = [car("A", efficiency_charge=0.5), car("B")]
-    problem = day([0.1], cars, [stay("A", 0, 1, 0.0, 1.0), stay("B", 0, 1, 0.0, 1.0)], sites=sites)
+    problem = day(
+        [0.1], cars, [session_of("A", 0, 1, 0.0, 1.0), session_of("B", 0, 1, 0.0, 1.0)], sites=sites
+    )
     charge, _, _ = dispatch(problem, "uncontrolled")
     np.testing.assert_allclose(charge, [[4 / 3], [4 / 3]], atol=1e-9)

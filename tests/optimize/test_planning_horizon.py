@@ -10,14 +10,14 @@ import pytest
 from optimize.errors import ProblemError
 from optimize.plan import plan_day
 from optimize.types import DayProblem
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 from tests.optimize.test_planning_features import place
 from tests.optimize.test_planning_golden import assert_table
 
 
 def sells(prices: list[float], **of_car: float) -> DayProblem:
     """A car with 8 of 10 kWh that owes nothing."""
-    return day(prices, [car(**of_car)], [stay("A", 0, len(prices), 0.8, 0.0)], departure_price=0.0)
+    return day(prices, [car(**of_car)], [session_of("A", 0, len(prices), 0.8, 0.0)], departure_price=0.0)
 
 
 def only(*flags: bool) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_the_most_that_was_held_is_remembered_over_slots_without_feeding_in() ->
     problem = day(
         [0.1, 0.5, 0.48, 0.45],
         [car(drawdown_limit=0.4)],
-        [stay("A", 0, 4, 0.5, 0.0)],
+        [session_of("A", 0, 4, 0.5, 0.0)],
         departure_price=0.0,
         terminal=0.15,
     )
@@ -90,8 +90,8 @@ def test_a_stay_may_value_what_it_leaves_otherwise_than_the_day() -> None:
 
 def test_where_selling_pays_at_a_common_meter_powers_are_not_made_even() -> None:
     # A wants 4 kWh at 0.1, B has 4 to sell at 0.3: in slots apart they earn 0.8, at once or evenly nothing.
-    cars, stays = [car("A"), car("B")], [stay("A", 0, 2, 0.5, 0.9), stay("B", 0, 2, 0.4, 0.0)]
-    problem = day([0.1] * 2, cars, stays, export=[0.3] * 2, sites=[place(metering="site")])
+    cars, sessions = [car("A"), car("B")], [session_of("A", 0, 2, 0.5, 0.9), session_of("B", 0, 2, 0.4, 0.0)]
+    problem = day([0.1] * 2, cars, sessions, export=[0.3] * 2, sites=[place(metering="site")])
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.solver.objective_eur == pytest.approx(0.8, abs=1e-6)
     assert sorted((plan.charge_kw - plan.discharge_kw).sum(axis=0).tolist()) == pytest.approx([-4.0, 4.0])

@@ -10,12 +10,12 @@ import optimize.plan
 from optimize.errors import TimeLimitError
 from optimize.plan import best_mode, plan_day, plan_modes
 from optimize.types import DayProblem, ModePlan
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 
 
 def problem(**changes: object) -> DayProblem:
     """Four hours, the last two dear: a car that charges on plug-in, in order, or feeds back."""
-    found = day([0.2, 0.1, 0.9, 0.9], [car()], [stay("A", 0, 4, 0.5, 0.6)])
+    found = day([0.2, 0.1, 0.9, 0.9], [car()], [session_of("A", 0, 4, 0.5, 0.6)])
     return replace(found, **changes)  # type: ignore[arg-type]
 
 

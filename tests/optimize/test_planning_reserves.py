@@ -13,7 +13,7 @@ from optimize.check import check_plan
 from optimize.errors import PlanCheckError
 from optimize.plan import plan_day
 from optimize.types import DayProblem, ModePlan, ReserveBlock, Site
-from tests.optimize.fleets import car, day, stay, wear
+from tests.optimize.fleets import car, day, session_of, wear
 from tests.optimize.test_planning_golden import assert_table
 
 
@@ -32,7 +32,7 @@ def block(**changes: Any) -> ReserveBlock:
 
 def held(*blocks: ReserveBlock, **of_car: Any) -> tuple[DayProblem, ModePlan]:
     """A car that holds 5 of 10 kWh for two hours, 4 kW both ways, energy at 0.1."""
-    problem = day([0.1, 0.1], [car(**of_car)], [stay("A", 0, 2, 0.5, 0.5)])
+    problem = day([0.1, 0.1], [car(**of_car)], [session_of("A", 0, 2, 0.5, 0.5)])
     problem = replace(problem, reserves=blocks)
     return problem, plan_day(problem, ["v2g"])["v2g"]
 
@@ -58,7 +58,7 @@ def test_efficiency_costs_reserve_on_both_sides() -> None:
 
 def test_symmetric_reserve_needs_both() -> None:
     # Up 4 kW, down min(4, 10 − 8) = 2 kW: 2 kW both ways.
-    problem = day([0.1, 0.1], [car()], [stay("A", 0, 2, 0.8, 0.8)])
+    problem = day([0.1, 0.1], [car()], [session_of("A", 0, 2, 0.8, 0.8)])
     problem = replace(problem, reserves=(block(direction="symmetric", product_id="FCR"),))
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.reserves[0].bid_kw == pytest.approx(2.0)
@@ -68,7 +68,7 @@ def test_symmetric_reserve_needs_both() -> None:
 
 def test_several_products_share_the_headroom_and_cars_share_a_bid() -> None:
     # 8 kW of two cars: at most 3 kW of the dearer, the rest of the cheaper.
-    problem = day([0.1, 0.1], [car("A"), car("B")], [stay(name, 0, 2, 0.9, 0.9) for name in "AB"])
+    problem = day([0.1, 0.1], [car("A"), car("B")], [session_of(name, 0, 2, 0.9, 0.9) for name in "AB"])
     dear = block(product_id="dear", price_eur_per_kw_h=0.08, max_kw=3.0)
     problem = replace(problem, reserves=(block(product_id="cheap"), dear))
     plan = plan_day(problem, ["v2g"])["v2g"]
@@ -79,7 +79,7 @@ def test_several_products_share_the_headroom_and_cars_share_a_bid() -> None:
 
 
 def test_a_block_is_held_in_each_of_its_slots_or_not_at_all() -> None:
-    problem = day([0.1] * 3, [car()], [stay("A", 0, 2, 0.5, 0.5)])
+    problem = day([0.1] * 3, [car()], [session_of("A", 0, 2, 0.5, 0.5)])
     problem = replace(problem, reserves=(block(end_slot=3), block(product_id="early")))
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert [bid.bid_kw for bid in plan.reserves] == [pytest.approx(0.0, abs=1e-9), pytest.approx(4.0)]
@@ -110,7 +110,7 @@ def test_a_bid_below_its_minimum_is_not_made() -> None:
 
 def test_energy_is_held_back_for_reserve_and_the_missed_departure_says_so() -> None:
     # Down for 1 h asks for room: 4 kW need 4 kWh free, so at most 6 of the 9 kWh owed are charged.
-    problem = day([0.1, 0.1], [car()], [stay("A", 0, 2, 0.5, 0.9)], departure_price=0.2)
+    problem = day([0.1, 0.1], [car()], [session_of("A", 0, 2, 0.5, 0.9)], departure_price=0.2)
     problem = replace(problem, reserves=(block(direction="down", price_eur_per_kw_h=1.0),))
     plan = plan_day(problem, ["v2g"])["v2g"]
     (outcome,) = plan.departures
@@ -145,7 +145,7 @@ def test_the_checker_sees_reserve_that_is_not_there() -> None:
 
 
 def objective_day(objective: str, prices: list[float], soc: float, target: float, **more: Any) -> DayProblem:
-    problem = day(prices, [car()], [stay("A", 0, len(prices), soc, target)])
+    problem = day(prices, [car()], [session_of("A", 0, len(prices), soc, target)])
     return replace(problem, objective=objective, **more)
 
 

@@ -11,7 +11,7 @@ from optimize import ProblemError, plan_day
 from optimize.scenarios import Commitment, Scenario, UncertainDay, reduce_scenarios
 from optimize.scenarios.commit import commit, settle, tail_mean
 from optimize.types import DayProblem, ReserveBlock, Site
-from tests.optimize.fleets import car, day, depot_day, stay
+from tests.optimize.fleets import car, day, depot_day, session_of
 
 
 def uncertain(days: list[DayProblem], shares: list[float] | None = None, **changes: float) -> UncertainDay:
@@ -40,7 +40,7 @@ def reserving(*, there: bool) -> DayProblem:
         price_eur_per_kw_h=0.02,
         sustain_hours=0.25,
     )
-    sessions = [stay("A", 0, 1, 0.5, 0.5)] if there else []
+    sessions = [session_of("A", 0, 1, 0.5, 0.5)] if there else []
     return replace(day([0.2], [car()], sessions), reserves=(block,))
 
 

@@ -13,7 +13,7 @@ from optimize.model.pattern import Template, compile_pattern
 from optimize.plan import plan_day
 from optimize.solve import WEAR_ERROR_EUR, solve_mode
 from tests.benchmarks.integer_days import integer_day
-from tests.optimize.fleets import car, day, depot_day, stay, wear
+from tests.optimize.fleets import car, day, depot_day, session_of, wear
 
 
 def small_programme(*, least: float, cost: float = 1.0) -> tuple[LinearProgramme, dict[str, int]]:
@@ -86,8 +86,10 @@ def test_power_is_steady_where_prices_are_and_nobody_moves() -> None:
         "efficiency_discharge": 0.9,
         "wear": wear("rate", residual_value_eur=300.0),
     }
-    stays = [stay("A", 0, 24, 0.4, 0.62, hours=0.25), stay("B", 0, 10, 0.4, 0.57, hours=0.25)]
-    problem = day(np.repeat(hourly, 4), [car("A", **one), car("B", **one)], stays, hours=0.25, terminal=0.15)
+    sessions = [session_of("A", 0, 24, 0.4, 0.62, hours=0.25), session_of("B", 0, 10, 0.4, 0.57, hours=0.25)]
+    problem = day(
+        np.repeat(hourly, 4), [car("A", **one), car("B", **one)], sessions, hours=0.25, terminal=0.15
+    )
     plan = plan_day(problem, ["v2g"])["v2g"]
     assert plan.discharge_kw.any()
     for block in [(0, 4), (4, 8), (8, 10), (10, 12), (12, 16), (16, 20), (20, 24)]:

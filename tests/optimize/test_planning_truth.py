@@ -14,7 +14,7 @@ from optimize.check import check_plan
 from optimize.plan import plan_day
 from tests.benchmarks.full_days import disagreements, full_day
 from tests.optimize.dynamic import grid_objective
-from tests.optimize.fleets import car, day, random_day, stay, wear
+from tests.optimize.fleets import car, day, random_day, session_of, wear
 from tests.optimize.mixed import FEATURES, mixed_day
 from tests.optimize.reference import milp_answer
 
@@ -109,7 +109,7 @@ def test_a_dynamic_programme_agrees(seed: int, slots: int) -> None:
     problem = day(
         prices,
         [one],
-        [stay("A", 0, slots, float(soc), float(target))],
+        [session_of("A", 0, slots, float(soc), float(target))],
         export=prices + rng.choice([-0.05, 0.0, 0.04]),
         terminal=float(rng.choice([0.0, 0.1])),
         departure_price=float(rng.choice([0.2, 3.0])),

@@ -14,17 +14,17 @@ import pytest
 
 from optimize.errors import ProblemError
 from optimize.types import DayProblem, ReserveBlock, Session, Site, Taper, Tariff, WearPrice, choose_form
-from tests.optimize.fleets import MIDNIGHT, car, day, slot_times, stay, wear
+from tests.optimize.fleets import MIDNIGHT, car, day, session_of, slot_times, wear
 
 NAN, INF = math.nan, math.inf
 
 
-def with_stays(*stays: Session) -> DayProblem:
-    return day([0.1] * 4, [car("A"), car("B")], list(stays))
+def with_sessions(*sessions: Session) -> DayProblem:
+    return day([0.1] * 4, [car("A"), car("B")], list(sessions))
 
 
-def with_stay(**changes: Any) -> DayProblem:
-    return day([0.1] * 2, [car("A", soc_max=0.9)], [replace(stay("A", 0, 2, 0.2, 0.5), **changes)])
+def with_session(**changes: Any) -> DayProblem:
+    return day([0.1] * 2, [car("A", soc_max=0.9)], [replace(session_of("A", 0, 2, 0.2, 0.5), **changes)])
 
 
 def depot(site_id: str = "depot", **changes: Any) -> Site:
@@ -81,13 +81,13 @@ REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
     ),
     (
         "arrival soc",
-        lambda: stay("A", 0, 1, 1.2, 0.5),
+        lambda: session_of("A", 0, 1, 1.2, 0.5),
         ["session 'A-0' of battery 'A'", "arrival_soc", "1.2"],
     ),
-    ("departure soc", lambda: stay("A", 0, 1, 0.2, NAN), ["'A-0'", "departure_soc", "nan"]),
+    ("departure soc", lambda: session_of("A", 0, 1, 0.2, NAN), ["'A-0'", "departure_soc", "nan"]),
     (
         "times",
-        lambda: stay("A", 2, 2, 0.2, 0.5),
+        lambda: session_of("A", 2, 2, 0.2, 0.5),
         ["'A-2' of battery 'A'", "departure_utc", "after arrival_utc"],
     ),
     ("taper", lambda: Taper(from_soc=1.0, full_share=0.2), ["taper", "from_soc", "1.0"]),
@@ -96,11 +96,15 @@ REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
     ("infinite minimum", lambda: car("A7", min_discharge_kw=INF), ["car 'A7'", "min_discharge_kw", "inf"]),
     ("rest", lambda: car("A7", rest_price_eur_per_kwh_h=NAN), ["car 'A7'", "rest_price", "nan"]),
     ("contract", lambda: car("A7", v2g_limit_kwh=NAN), ["car 'A7'", "v2g_limit_kwh", "nan"]),
-    ("floor", lambda: with_stay(min_soc=1.5), ["'A-0' of battery 'A'", "min_soc", "1.5"]),
-    ("floor above", lambda: with_stay(min_soc=0.95), ["'A-0' of battery 'A'", "min_soc", "0.95", "0.9"]),
-    ("charger", lambda: with_stay(charge_limit_kw=-2.0), ["'A-0'", "charge_limit_kw", "-2.0"]),
-    ("its efficiency", lambda: with_stay(efficiency_discharge=0.0), ["'A-0'", "efficiency_discharge", "0.0"]),
-    ("its site", lambda: with_stay(site_id="x"), ["'A-0' of battery 'A'", "site_id", "'x'", "depot"]),
+    ("floor", lambda: with_session(min_soc=1.5), ["'A-0' of battery 'A'", "min_soc", "1.5"]),
+    ("floor above", lambda: with_session(min_soc=0.95), ["'A-0' of battery 'A'", "min_soc", "0.95", "0.9"]),
+    ("charger", lambda: with_session(charge_limit_kw=-2.0), ["'A-0'", "charge_limit_kw", "-2.0"]),
+    (
+        "its efficiency",
+        lambda: with_session(efficiency_discharge=0.0),
+        ["'A-0'", "efficiency_discharge", "0.0"],
+    ),
+    ("its site", lambda: with_session(site_id="x"), ["'A-0' of battery 'A'", "site_id", "'x'", "depot"]),
     ("parent", lambda: at(depot(parent_id="x")), ["site 'depot'", "parent_id", "'x'"]),
     ("ring", lambda: at(depot(parent_id="b"), depot("b", parent_id="depot")), ["'depot'", "ring"]),
     ("own parent", lambda: at(depot(parent_id="depot")), ["site 'depot'", "parent_id", "ring"]),
@@ -137,20 +141,28 @@ REFUSED: list[tuple[str, Callable[[], object], list[str]]] = [
     ("departure price", lambda: day([0.1], [], [], departure_price=-1.0), ["departure_price", "-1.0"]),
     ("car twice", lambda: day([0.1], [car("A"), car("A")], []), ["battery_id", "'A'", "only once"]),
     ("unknown site", lambda: day([0.1], [car("A", site_id="x")], []), ["car 'A'", "site_id", "'x'", "depot"]),
-    ("unknown car", lambda: with_stays(stay("C", 0, 1, 0.2, 0.5)), ["session 'C-0'", "battery_id", "'C'"]),
+    (
+        "unknown car",
+        lambda: with_sessions(session_of("C", 0, 1, 0.2, 0.5)),
+        ["session 'C-0'", "battery_id", "'C'"],
+    ),
     (
         "session twice",
-        lambda: with_stays(
-            stay("A", 0, 1, 0.2, 0.5, session_id="s"), stay("B", 0, 1, 0.2, 0.5, session_id="s")
+        lambda: with_sessions(
+            session_of("A", 0, 1, 0.2, 0.5, session_id="s"), session_of("B", 0, 1, 0.2, 0.5, session_id="s")
         ),
         ["session_id", "'s'", "only once"],
     ),
     (
         "overlap",
-        lambda: with_stays(stay("A", 2, 4, 0.2, 0.5), stay("A", 0, 2.5, 0.2, 0.5)),
+        lambda: with_sessions(session_of("A", 2, 4, 0.2, 0.5), session_of("A", 0, 2.5, 0.2, 0.5)),
         ["battery 'A'", "session 'A-2'", "overlaps session 'A-0'"],
     ),
-    ("yesterday", lambda: with_stays(stay("A", -2, 0, 0.2, 0.5)), ["'A--2' of battery 'A'", "touch the day"]),
+    (
+        "yesterday",
+        lambda: with_sessions(session_of("A", -2, 0, 0.2, 0.5)),
+        ["'A--2' of battery 'A'", "touch the day"],
+    ),
 ]
 
 
@@ -165,7 +177,7 @@ def test_refusals_name_the_thing_and_the_value(make: Callable[[], object], words
 
 def test_naive_and_local_times_are_refused() -> None:
     with pytest.raises(ProblemError, match="tz-aware UTC"):
-        stay("A", 0, 1, 0.2, 0.5, start=pd.Timestamp("2024-05-06 22:00"))
+        session_of("A", 0, 1, 0.2, 0.5, start=pd.Timestamp("2024-05-06 22:00"))
     with pytest.raises(ProblemError, match="tz-aware UTC"):
         day([0.1], [], [], start=MIDNIGHT.tz_convert("Europe/Berlin"))
 

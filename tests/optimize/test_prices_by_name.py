@@ -10,15 +10,15 @@ from optimize.fleet.arrays import from_problem
 from optimize.model.pairs import plugged_pairs
 from optimize.tree import site_tree
 from optimize.windows import session_windows
-from tests.optimize.fleets import car, day, stay
+from tests.optimize.fleets import car, day, session_of
 from tests.optimize.test_planning_features import place
 
 
 def test_tariff_with_emissions_and_at_the_plug() -> None:
     cars = [car("A"), car("B", site_id="shared")]
-    stays = [stay("A", 0, 2, 0.5, 0.5), stay("B", 0, 2, 0.5, 0.5)]
+    sessions = [session_of("A", 0, 2, 0.5, 0.5), session_of("B", 0, 2, 0.5, 0.5)]
     problem = day(
-        [0.3, 0.2], cars, stays, export=[0.1, 0.05], sites=[place(), place("shared", metering="site")]
+        [0.3, 0.2], cars, sessions, export=[0.1, 0.05], sites=[place(), place("shared", metering="site")]
     )
     problem = replace(problem, co2_kg_per_kwh=np.array([0.5, 0.1]), co2_price_eur_per_kg=0.2)
     windows = session_windows(problem)

@@ -13,7 +13,7 @@ from optimize.follow import Schedule
 from optimize.plan import plan_modes
 from optimize.realised import CAUSES, Metered, Promise, Realised, realise
 from optimize.types import DayProblem, ModePlan, Site
-from tests.optimize.fleets import FREE_WEAR, car, day, stay
+from tests.optimize.fleets import FREE_WEAR, car, day, session_of
 from tests.optimize.mixed import mixed_day
 
 
@@ -65,7 +65,7 @@ def test_a_day_that_goes_as_planned_keeps_its_promise(seed: int) -> None:
 
 
 def test_another_price_is_the_price() -> None:
-    problem = day([0.1, 0.3, 0.1], [car()], [stay("A", 0, 3, 0.5, 0.7)], export=[0.1, 0.25, 0.1])
+    problem = day([0.1, 0.3, 0.1], [car()], [session_of("A", 0, 3, 0.5, 0.7)], export=[0.1, 0.25, 0.1])
     promise = planned(
         problem, [4, -2, 0], import_price_eur_per_kwh=np.array([0.2, 0.2, 0.2]),
         export_price_eur_per_kwh=np.array([0.2, 0.2, 0.2]),
@@ -78,7 +78,7 @@ def test_another_price_is_the_price() -> None:
 
 
 def test_who_comes_late_is_the_car() -> None:
-    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 1, 3, 0.5, 0.9)])
+    problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 1, 3, 0.5, 0.9)])
     (account,) = realise(problem, planned(problem, [4, 0, 0]), "ordered")[0].values()
     assert causes(account) == {"car": pytest.approx(0.4)}
     assert (account.realised.departures, account.realised.missed) == (1, 1)
@@ -87,21 +87,21 @@ def test_who_comes_late_is_the_car() -> None:
 
 @pytest.mark.parametrize(("short_soc", "missed"), [(0.004, 0), (0.006, 1)])
 def test_a_departure_is_missed_by_more_than_cars_report(short_soc: float, missed: int) -> None:
-    problem = day([0.1], [car(capacity_kwh=10.0)], [stay("A", 0, 1, 0.5, 0.9)])
+    problem = day([0.1], [car(capacity_kwh=10.0)], [session_of("A", 0, 1, 0.5, 0.9)])
     promise = planned(problem, [4.0 - 10.0 * short_soc])
     (account,) = realise(problem, promise, "ordered")[0].values()
     assert (account.realised.departures, account.realised.missed) == (1, missed)
 
 
 def test_what_no_plan_told_of_is_the_horizon() -> None:
-    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.5, 0.9)])
+    problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 0, 3, 0.5, 0.9)])
     (account,) = realise(problem, planned(problem, [0, 0, 0], slice(1, 3)), "ordered")[0].values()
     assert causes(account) == {"horizon": pytest.approx(-0.4)}
 
 
 def test_what_the_feeder_does_not_let_through_is_the_limits() -> None:
     site = Site(site_id="depot", import_limit_kw=3.0, export_limit_kw=0.0)
-    problem = day([0.1, 0.3, 0.2], [car()], [stay("A", 0, 3, 0.5, 0.9)], sites=[site])
+    problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 0, 3, 0.5, 0.9)], sites=[site])
     (account,) = realise(problem, planned(problem, [4, 0, 0]), "ordered")[0].values()
     assert causes(account) == {"limits": pytest.approx(0.1)}
     assert account.realised.missed == 1
@@ -109,7 +109,7 @@ def test_what_the_feeder_does_not_let_through_is_the_limits() -> None:
 
 def test_what_the_meter_says_is_the_charger() -> None:
     worn = car(efficiency_charge=0.8, efficiency_discharge=0.5, wear=FREE_WEAR)
-    problem = day([0.1, 0.3, 0.2], [worn], [stay("A", 0, 3, 0.5, 0.9)])
+    problem = day([0.1, 0.3, 0.2], [worn], [session_of("A", 0, 3, 0.5, 0.9)])
     counted = np.array([[True, True, False]])
     metered = Metered(
         import_kwh=np.array([[2.5, 0.0, 9.0]]), export_kwh=np.array([[0.0, 0.5, 9.0]]), counted=counted
@@ -128,12 +128,12 @@ def test_the_causes_add_up_whatever_happens(seed: int) -> None:
     problem = mixed_day(seed, features=("taper", "tree"), cars=3, hours=0.5, slots=48)
     plan = plan_modes(problem, ("ordered",), time_limit_seconds=60).plans["ordered"]
     shift = pd.Timedelta(minutes=int(rng.integers(-90, 90)))
-    stays = [
+    sessions = [
         replace(one, arrival_utc=one.arrival_utc + shift, arrival_soc=one.arrival_soc * rng.uniform(0.5, 1.0))
         for one in problem.sessions
         if one.arrival_utc + shift < min(one.departure_utc, problem.end_utc)
     ]
-    first = {one.battery_id: one for one in sorted(stays, key=lambda one: one.arrival_utc, reverse=True)}
+    first = {one.battery_id: one for one in sorted(sessions, key=lambda one: one.arrival_utc, reverse=True)}
     real = replace(
         problem, sessions=tuple(first.values()),
         import_price_eur_per_kwh=problem.import_price_eur_per_kwh * rng.uniform(0.5, 1.5),
@@ -156,17 +156,17 @@ def counted(problem: DayProblem, drawn: list[float], **changes: Any) -> Metered:
 
 
 def test_what_is_counted_in_the_slot_that_a_car_comes_or_leaves_in_is_in_its_battery() -> None:
-    problem = day([0.1, 0.1, 0.1, 0.1], [car()], [stay("A", 0.5, 2.25, 0.5, 0.9)])
+    problem = day([0.1, 0.1, 0.1, 0.1], [car()], [session_of("A", 0.5, 2.25, 0.5, 0.9)])
     stated = planned(problem, [0, 3, 0, 0])
     accounts, came = realise(problem, stated, "ordered", metered=counted(problem, [1, 1, 0.5, 0]))
     (outcome,) = came.departures
     assert (outcome.reached_kwh, outcome.missing_kwh) == (pytest.approx(7.5), pytest.approx(1.5))
     assert accounts["A"].realised.stored_kwh == pytest.approx(2.5)
     assert came.plugged.tolist() == [[True, True, True, False]]
-    short = day([0.1, 0.1], [car()], [stay("A", 0.2, 0.8, 0.5, 0.6)])
+    short = day([0.1, 0.1], [car()], [session_of("A", 0.2, 0.8, 0.5, 0.6)])
     _, came = realise(short, planned(short, [0, 0]), "ordered", metered=counted(short, [1, 0]))
     assert came.departures[0].reached_kwh == pytest.approx(6.0)
-    both = day([0.1], [car()], [stay("A", 0, 0.3, 0.5, 0.6), stay("A", 0.6, 0.9, 0.4, 0.6)])
+    both = day([0.1], [car()], [session_of("A", 0, 0.3, 0.5, 0.6), session_of("A", 0.6, 0.9, 0.4, 0.6)])
     _, came = realise(
         both, planned(both, [0]), "ordered", metered=counted(both, [1]), driven_kwh={"A-0.6": 1.0}
     )
@@ -174,7 +174,7 @@ def test_what_is_counted_in_the_slot_that_a_car_comes_or_leaves_in_is_in_its_bat
 
 
 def test_what_is_counted_is_drawn_whatever_the_charger_makes_of_it() -> None:
-    weak = replace(stay("A", 0, 2, 0.2, 0.9), efficiency_charge=0.8)
+    weak = replace(session_of("A", 0, 2, 0.2, 0.9), efficiency_charge=0.8)
     problem = day([0.1, 0.2], [car()], [weak])
     accounts, came = realise(problem, planned(problem, [0, 0]), "ordered", metered=counted(problem, [2, 0]))
     assert accounts["A"].realised.import_kwh == pytest.approx(2.0)
@@ -182,7 +182,7 @@ def test_what_is_counted_is_drawn_whatever_the_charger_makes_of_it() -> None:
 
 
 def test_what_is_counted_between_stays_comes_with_the_next_unless_its_word_knows_of_it() -> None:
-    problem = day([0.1] * 4, [car()], [stay("A", 0, 1, 0.5, 0.6), stay("A", 3, 4, 0.4, 0.6)])
+    problem = day([0.1] * 4, [car()], [session_of("A", 0, 1, 0.5, 0.6), session_of("A", 3, 4, 0.4, 0.6)])
     stated = planned(problem, [1, 0, 0, 0])
 
     def came_with(heard: pd.Timestamp, driven: dict[str, float]) -> float:

@@ -12,7 +12,7 @@ from optimize.plan import plan_day
 from optimize.solve import solve_mode
 from optimize.types import DayProblem, DepartureOutcome, Mode, Site
 from optimize.windows import session_windows
-from tests.optimize.fleets import car, day, random_day, stay
+from tests.optimize.fleets import car, day, random_day, session_of
 
 
 def missed(problem: DayProblem, mode: Mode = "v2g") -> DepartureOutcome:
@@ -23,7 +23,11 @@ def missed(problem: DayProblem, mode: Mode = "v2g") -> DepartureOutcome:
 def test_energy_that_the_plan_sold_is_not_the_windows_fault() -> None:
     # 8 of 10 kWh held, 10 wanted: a slot at 1 kW gives one of the two missing; the plan sells 4 instead.
     problem = day(
-        [0.1], [car(charge_limit_kw=1.0)], [stay("A", 0, 1, 0.8, 1.0)], export=[3.0], departure_price=0.2
+        [0.1],
+        [car(charge_limit_kw=1.0)],
+        [session_of("A", 0, 1, 0.8, 1.0)],
+        export=[3.0],
+        departure_price=0.2,
     )
     outcome = missed(problem)
     assert outcome.missing_kwh == pytest.approx(6.0)
@@ -39,8 +43,8 @@ def test_energy_that_the_plan_sold_is_not_the_windows_fault() -> None:
 def test_a_feeder_that_was_full_for_a_while_is_not_blamed_for_what_was_not_wanted() -> None:
     # Both fill the feeder in the cheap slot; in the dear one there is room, and the price is not worth it.
     sites = [Site(site_id="depot", import_limit_kw=4.0, export_limit_kw=4.0)]
-    stays = [stay(name, 0, 2, 0.0, 0.4) for name in "AB"]
-    problem = day([0.1, 0.9], [car("A"), car("B")], stays, sites=sites, departure_price=0.5)
+    sessions = [session_of(name, 0, 2, 0.0, 0.4) for name in "AB"]
+    problem = day([0.1, 0.9], [car("A"), car("B")], sessions, sites=sites, departure_price=0.5)
     plan = plan_day(problem, ["ordered"])["ordered"]
     short = [one for one in plan.departures if one.missing_kwh]
     assert sum(one.missing_kwh for one in short) == pytest.approx(4.0)
@@ -51,8 +55,8 @@ def test_a_feeder_that_was_full_for_a_while_is_not_blamed_for_what_was_not_wante
 def test_what_others_draw_is_told_beside_the_limit_itself() -> None:
     sites = [Site(site_id="depot", import_limit_kw=3.0, export_limit_kw=3.0)]
     cars = [car("A"), car("B")]
-    stays = [stay("A", 0, 2, 0.0, 0.8), stay("B", 0, 2, 0.0, 0.2)]
-    problem = day([0.1, 0.1], cars, stays, sites=sites, departure_price=1.0)
+    sessions = [session_of("A", 0, 2, 0.0, 0.8), session_of("B", 0, 2, 0.0, 0.2)]
+    problem = day([0.1, 0.1], cars, sessions, sites=sites, departure_price=1.0)
     windows = session_windows(problem)
     charge = np.array([[2.0, 2.0], [1.0, 1.0]])
     record = solve_mode(problem, "ordered", 10.0).solver
@@ -66,7 +70,7 @@ def test_what_others_draw_is_told_beside_the_limit_itself() -> None:
 
 
 def test_a_search_that_had_no_time_says_so() -> None:
-    problem = day([0.1] * 4, [car()], [stay("A", 0, 4, 0.5, 0.9)])
+    problem = day([0.1] * 4, [car()], [session_of("A", 0, 4, 0.5, 0.9)])
     record = replace(solve_mode(problem, "ordered", 10.0).solver, status="time_limit", gap=0.5)
     idle = np.zeros((1, 4))
     plan = assemble_plan(problem, session_windows(problem), "ordered", idle, idle, record)

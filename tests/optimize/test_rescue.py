@@ -15,7 +15,7 @@ from optimize.follow import Schedule, charge_on_plug_in, untold
 from optimize.rescue import rescue, trees
 from optimize.sites import Site
 from optimize.types import DayProblem, Mode, ModePlan
-from tests.optimize.fleets import car, day, random_day, stay
+from tests.optimize.fleets import car, day, random_day, session_of
 
 
 def schedule_of(plan: ModePlan) -> Schedule:
@@ -78,18 +78,18 @@ def test_the_day_falls_into_the_trees_that_its_cars_join() -> None:
     ]
     cars = [car("A", site_id="yard"), car("B", site_id="home"), car("C", site_id="town"),
             car("D", site_id="shop")]  # fmt: skip
-    stays = [stay(name, 0, 4, 0.2, 0.4) for name in "ABCD"]
+    sessions = [session_of(name, 0, 4, 0.2, 0.4) for name in "ABCD"]
     prices = [0.1, 0.3, 0.2, 0.1]
-    assert trees(day(prices, cars, stays, sites=sites)) == [[0, 2], [1], [3]]
-    visiting = [*stays[:3], replace(stays[3], site_id="home")]
+    assert trees(day(prices, cars, sessions, sites=sites)) == [[0, 2], [1], [3]]
+    visiting = [*sessions[:3], replace(sessions[3], site_id="home")]
     assert trees(day(prices, cars, visiting, sites=sites)) == [[0, 2], [1, 3]]
 
 
 def test_cars_set_aside_leave_the_feeder_to_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """One feeder of 4 kW, two cars: the one that is set aside charges at once, the other after it."""
     sites = [Site(site_id="depot", import_limit_kw=4.0, export_limit_kw=0.0)]
-    cars, stays = [car("A"), car("B")], [stay("A", 0, 4, 0.2, 0.6), stay("B", 0, 4, 0.2, 0.6)]
-    problem = day([0.1, 0.3, 0.2, 0.25], cars, stays, sites=sites)
+    cars, sessions = [car("A"), car("B")], [session_of("A", 0, 4, 0.2, 0.6), session_of("B", 0, 4, 0.2, 0.6)]
+    problem = day([0.1, 0.3, 0.2, 0.25], cars, sessions, sites=sites)
 
     def solve(few: DayProblem, mode: Mode, seconds: float) -> ModePlan:
         if any(one.battery_id == "A" for one in few.cars):
@@ -105,10 +105,10 @@ def test_cars_set_aside_leave_the_feeder_to_nobody_twice(monkeypatch: pytest.Mon
 
 def test_an_earlier_plan_takes_nothing_from_the_day_for_a_stay_after_it() -> None:
     """Half a kW for two cars: the earlier plan charges A, which needs it another day; B needs it tonight."""
-    another = replace(stay("A", 30, 30.5, 0.3, 0.7), carries=True)
-    stays = [stay("A", 0, 4, 0.3, 0.3), stay("B", 0, 4, 0.2, 0.4), another]
+    another = replace(session_of("A", 30, 30.5, 0.3, 0.7), carries=True)
+    sessions = [session_of("A", 0, 4, 0.3, 0.3), session_of("B", 0, 4, 0.2, 0.4), another]
     sites = [Site(site_id="depot", import_limit_kw=0.5, export_limit_kw=0.0)]
-    problem = day([0.1] * 4, [car("A"), car("B")], stays, sites=sites)
+    problem = day([0.1] * 4, [car("A"), car("B")], sessions, sites=sites)
     of_a = np.array([[True] * 4, [False] * 4])
     last = Schedule(charge_kw=0.5 * of_a, discharge_kw=0.0 * of_a, scheduled=of_a)
     short = missing(rescue(problem, "v2g", last, time_limit_seconds=0.0).plan)

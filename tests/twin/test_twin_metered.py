@@ -50,7 +50,7 @@ def car(seed: int, every_s: float = 300.0, pack: BatterySpec | None = None) -> C
     capacity_ah = share * pack.nominal_capacity_ah
     minutes = DAYS * 1440
     power, soc, drawn = np.zeros(minutes), np.zeros(minutes), np.zeros(minutes)
-    now, target, stays, leave, back = 0.7, 0.8, [], 0, 0
+    now, target, plugged, leave, back = 0.7, 0.8, [], 0, 0
     for at in range(minutes):
         minute = at % 1440
         if minute == 0:
@@ -71,14 +71,14 @@ def car(seed: int, every_s: float = 300.0, pack: BatterySpec | None = None) -> C
         now = float(np.clip(now + (root - open_v) / (2 * ohm) / 60 / capacity_ah, 0.02, 1.0))
         soc[at] = now
         if minute == back:
-            stays.append([at, at])
-        if minute == leave - 1 and stays:
-            stays[-1][1] = at
+            plugged.append([at, at])
+        if minute == leave - 1 and plugged:
+            plugged[-1][1] = at
     begin = AS_OF.floor("D") - pd.Timedelta(days=DAYS)
     displayed = np.round(np.clip(0.5 + (soc - 0.5) * shown + bend * np.sin(2 * np.pi * soc), 0, 1), 2)
     step = max(1, round(every_s / 60))
     polled = np.arange(int(rng.integers(0, step)), minutes, step)
-    whole = [(first, last) for first, last in stays if last > first]
+    whole = [(first, last) for first, last in plugged if last > first]
     sums = np.array([(drawn[a:b].sum(), power[a:b].sum()) for a, b in whole]) / 60
     sessions = pd.DataFrame(
         {

@@ -15,7 +15,7 @@ REPLAY = {"cars": fleet(40), "onto": [FRIDAY], "zone": "CH"}
 LINES_SHOWN = 25
 
 
-def stays(file):
+def sessions(file):
     """What a file gives: session id → when it is there."""
     frame = read_source("sessions", file, source="acn", **REPLAY).frame
     return {
@@ -38,13 +38,13 @@ def table():
 
 @pytest.mark.skipif(not ACN.exists(), reason="the shared data is absent")
 def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(table, tmp_path):
-    true, faults = stays(ACN), []
+    true, faults = sessions(ACN), []
     assert len(true) == 31
     for number, (name, make) in enumerate(VARIANTS.items()):
         variant, file = make(table), tmp_path / f"V{number:02d}.csv"
         file.write_bytes(variant.data)
         try:
-            stated = stays(file)
+            stated = sessions(file)
         except SourceError as error:
             reason = str(error)
             if file.name not in reason or len(reason.splitlines()) > LINES_SHOWN:
@@ -54,7 +54,7 @@ def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(tabl
             if variant.whole and name != "a price below zero":  # here it is an energy, which is none
                 faults.append(f"{name}: refused: {reason}")
             continue
-        if wrong := {stay: when for stay, when in stated.items() if true.get(stay) != when}:
+        if wrong := {session: when for session, when in stated.items() if true.get(session) != when}:
             faults.append(f"{name}: {len(wrong)} stays that nobody told: {next(iter(wrong.items()))}")
         if not variant.true:
             faults.append(f"{name}: {len(stated)} stays of nothing")

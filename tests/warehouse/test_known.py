@@ -21,7 +21,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return made
 
 
-def stays(warehouse: Warehouse, received: dt.datetime, *ends: tuple[str, int, int]) -> None:
+def sessions(warehouse: Warehouse, received: dt.datetime, *ends: tuple[str, int, int]) -> None:
     rows = [
         {
             "session_id": name, "battery_id": f"CAR-{name}", "arrival_utc": NOW + first * HOUR,
@@ -34,11 +34,13 @@ def stays(warehouse: Warehouse, received: dt.datetime, *ends: tuple[str, int, in
 
 
 def test_a_day_is_asked_for_the_stays_that_touch_it_as_known(warehouse: Warehouse) -> None:
-    stays(warehouse, NOW, ("before", -9, 0), ("over", -2, 2), ("in", 1, 2), ("turned", 3, 1), ("after", 4, 5))
-    stays(warehouse, NOW + HOUR, ("late", 1, 3))
+    sessions(
+        warehouse, NOW, ("before", -9, 0), ("over", -2, 2), ("in", 1, 2), ("turned", 3, 1), ("after", 4, 5)
+    )
+    sessions(warehouse, NOW + HOUR, ("late", 1, 3))
     day = NOW, NOW + 4 * HOUR
-    assert set(Known(warehouse, NOW).stays(*day)["session_id"]) == {"over", "in", "turned"}
-    assert set(Known(warehouse, NOW + HOUR).stays(*day)["session_id"]) == {"over", "in", "turned", "late"}
+    assert set(Known(warehouse, NOW).sessions(*day)["session_id"]) == {"over", "in", "turned"}
+    assert set(Known(warehouse, NOW + HOUR).sessions(*day)["session_id"]) == {"over", "in", "turned", "late"}
 
 
 def test_how_much_was_known_is_told_as_of_the_moment(warehouse: Warehouse) -> None:

@@ -34,7 +34,7 @@ def made(folder):
     return warehouse
 
 
-def stay(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
+def session_of(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
     """A stay by hours after NOW."""
     return {
         "session_id": session_id, "battery_id": battery_id, "arrival_utc": NOW + start * HOUR,
@@ -42,9 +42,9 @@ def stay(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
     }  # fmt: skip
 
 
-def take_in(warehouse, hours, *stays):
+def take_in(warehouse, hours, *sessions):
     """Land a file received some hours after NOW and promote all of it."""
-    source = source_of("sessions", pd.DataFrame(stays), name=str(hours))
+    source = source_of("sessions", pd.DataFrame(sessions), name=str(hours))
     warehouse.land(source, NOW + hours * HOUR)
     promote_unchecked(warehouse, "sessions")
     return source.source_id
@@ -55,8 +55,10 @@ def ids(warehouse, table="core_session", **more):
 
 
 def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
-    first = take_in(warehouse, 0, stay("a", 0, 8), stay("b", 10, 20), stay("c", 10, 20, "CAR2"))
-    second = take_in(warehouse, 1, stay("late", 7, 10))
+    first = take_in(
+        warehouse, 0, session_of("a", 0, 8), session_of("b", 10, 20), session_of("c", 10, 20, "CAR2")
+    )
+    second = take_in(warehouse, 1, session_of("late", 7, 10))
     assert ids(warehouse) == ["b", "c", "late"]
     (lost,) = warehouse.read("core_session_superseded").to_dict("records")
     assert (lost["session_id"], lost["source_id"], lost["by_session_id"]) == ("a", first, "late")
@@ -69,21 +71,21 @@ def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_the_rest_of_a_stay_takes_no_place_of_what_is_told_of_all_of_it(warehouse, order):
-    files = [stay("tx", 0, 8), stay(f"tx{PART}4", 4, 8), stay("other", 12, 14)]
+    files = [session_of("tx", 0, 8), session_of(f"tx{PART}4", 4, 8), session_of("other", 12, 14)]
     for hours, number in enumerate(order):
         take_in(warehouse, hours, files[number])
     assert ids(warehouse) == ["other", "tx"]
     assert ids(warehouse, "core_session_superseded") == [f"tx{PART}4"]
-    take_in(warehouse, 3, stay(f"new{PART}9", 7, 9), stay("new", 13, 15))
+    take_in(warehouse, 3, session_of(f"new{PART}9", 7, 9), session_of("new", 13, 15))
     assert ids(warehouse) == ["new", "tx"]
     assert ids(warehouse, known_by=NOW + 2 * HOUR) == ["other", "tx"]
 
 
 def test_what_is_replaced_itself_stands_in_no_ones_way(warehouse):
-    take_in(warehouse, 0, stay("a", 0, 8))
-    take_in(warehouse, 1, stay("b", 7, 18))
+    take_in(warehouse, 0, session_of("a", 0, 8))
+    take_in(warehouse, 1, session_of("b", 7, 18))
     assert (ids(warehouse), ids(warehouse, known_by=NOW)) == (["b"], ["a"])
-    take_in(warehouse, 2, stay("c", 17, 20))
+    take_in(warehouse, 2, session_of("c", 17, 20))
     assert ids(warehouse) == ["a", "c"]
     (lost,) = warehouse.read("core_session_superseded").to_dict("records")
     assert (lost["session_id"], lost["by_session_id"]) == ("b", "c")
@@ -92,26 +94,26 @@ def test_what_is_replaced_itself_stands_in_no_ones_way(warehouse):
 
 
 def test_an_earlier_record_that_comes_in_late_replaces_nothing(warehouse):
-    take_in(warehouse, 5, stay("new", 0, 8))
-    take_in(warehouse, 1, stay("old", 7, 9))
+    take_in(warehouse, 5, session_of("new", 0, 8))
+    take_in(warehouse, 1, session_of("old", 7, 9))
     assert ids(warehouse) == ["new"]
     assert ids(warehouse, "core_session_superseded") == ["old"]
     assert ids(warehouse, known_by=NOW + 4 * HOUR) == ["old"]
 
 
 def test_what_was_replaced_comes_forward_when_its_rival_moves_away_or_to_another_car(warehouse):
-    take_in(warehouse, 0, stay("a", 0, 8), stay("d", 20, 28))
-    take_in(warehouse, 1, stay("b", 7, 10), stay("e", 21, 22))
+    take_in(warehouse, 0, session_of("a", 0, 8), session_of("d", 20, 28))
+    take_in(warehouse, 1, session_of("b", 7, 10), session_of("e", 21, 22))
     assert ids(warehouse) == ["b", "e"]
-    take_in(warehouse, 2, stay("b", 8, 10), stay("e", 21, 22, "CAR2"))
+    take_in(warehouse, 2, session_of("b", 8, 10), session_of("e", 21, 22, "CAR2"))
     assert ids(warehouse) == ["a", "b", "d", "e"]
     assert ids(warehouse, "core_session_superseded") == []
     assert ids(warehouse, known_by=NOW + HOUR) == ["b", "e"]
 
 
 def test_a_decision_on_a_released_session_is_felt_by_what_it_replaced(warehouse):
-    take_in(warehouse, 0, stay("a", 0, 8))
-    source = source_of("sessions", pd.DataFrame([stay("b", 7, 10)]), name="1")
+    take_in(warehouse, 0, session_of("a", 0, 8))
+    source = source_of("sessions", pd.DataFrame([session_of("b", 7, 10)]), name="1")
     warehouse.land(source, NOW + HOUR)
     bad = pd.DataFrame(
         [
@@ -134,21 +136,21 @@ def test_a_decision_on_a_released_session_is_felt_by_what_it_replaced(warehouse)
 
 
 def test_pairs_that_an_older_file_holds_are_settled_with_the_next_sessions(warehouse):
-    take_in(warehouse, 0, stay("a", 0, 8))
-    take_in(warehouse, 1, stay("b", 7, 9))
+    take_in(warehouse, 0, session_of("a", 0, 8))
+    take_in(warehouse, 1, session_of("b", 7, 9))
     with duckdb.connect(str(warehouse.path)) as connection:
         names = ", ".join(CONTRACTS["core_session"].names)
         connection.execute(f"INSERT INTO core_session SELECT {names} FROM core_session_superseded")  # noqa: S608
         connection.execute("DELETE FROM core_session_superseded")
     assert ids(warehouse) == ["a", "b"]
-    take_in(warehouse, 2, stay("c", 7, 9, "CAR2"))
+    take_in(warehouse, 2, session_of("c", 7, 9, "CAR2"))
     assert ids(warehouse) == ["b", "c"]
     assert ids(warehouse, "core_session_superseded") == ["a"]
 
 
 def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
-    first = [stay("c", 3, 8), stay("d", 0, 4), stay("c", 3, 8)]
-    for hours, rows in enumerate((first, [stay("c", 0, 6)])):
+    first = [session_of("c", 3, 8), session_of("d", 0, 4), session_of("c", 3, 8)]
+    for hours, rows in enumerate((first, [session_of("c", 0, 6)])):
         warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
         check(warehouse)
         assert ids(warehouse, known_by=NOW) == []
@@ -174,7 +176,7 @@ def by_hand(stated):
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(stated=st.lists(st.deferred(lambda: stays), min_size=2, max_size=7))
+@given(stated=st.lists(st.deferred(lambda: sessions), min_size=2, max_size=7))
 def test_the_last_told_hold_one_after_the_other(stated):
     files = [[row] for row in stated]
     with tempfile.TemporaryDirectory() as folder:
@@ -185,12 +187,12 @@ def test_the_last_told_hold_one_after_the_other(stated):
         assert ids(warehouse, known_by=NOW + len(files) * HOUR) == by_hand(files)
 
 
-stays = st.builds(
-    lambda name, start, length, car, soc: stay(name, start, start + length, car, soc),
+sessions = st.builds(
+    lambda name, start, length, car, soc: session_of(name, start, start + length, car, soc),
     st.sampled_from("abcdef"), st.integers(0, 12), st.integers(1, 8), st.sampled_from(CARS),
     st.sampled_from([0.3, 0.5]),
 )  # fmt: skip
-files = st.lists(st.lists(stays, min_size=1, max_size=4), min_size=1, max_size=5)
+files = st.lists(st.lists(sessions, min_size=1, max_size=4), min_size=1, max_size=5)
 
 
 def check(warehouse):

@@ -22,7 +22,7 @@ HOUR, SECOND = dt.timedelta(hours=1), dt.timedelta(seconds=1)
 T0 = dt.datetime(2020, 3, 28, 22, tzinfo=dt.UTC)
 
 
-def stays() -> pd.DataFrame:
+def sessions() -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -48,7 +48,7 @@ ROWS = {
     "tariffs": (tariffs(hours=1), "price_eur_per_kwh", 0.5),
     "telemetry": (telemetry(minutes=1), "temperature_degc", 33.0),
     "soc_power": (builders.soc_power().iloc[:1], "power_kw", 6.5),
-    "sessions": (stays(), "departure_soc", 0.9),
+    "sessions": (sessions(), "departure_soc", 0.9),
     "checkups": (checkups(), "capacity_ah", 140.0),
     "fleet": (fleet(1), "soc_min", 0.3),
     "sites": (sites(), "import_limit_kw", 30.0),
@@ -175,7 +175,7 @@ def test_of_stays_of_one_car_told_at_one_moment_the_one_landed_later_holds(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     for number in range(6):
-        land(warehouse, read(tmp_path, "sessions", stays().assign(session_id=f"s{9 - number}"), "event"))
+        land(warehouse, read(tmp_path, "sessions", sessions().assign(session_id=f"s{9 - number}"), "event"))
         assert warehouse.read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
@@ -237,7 +237,7 @@ def test_a_delay_or_a_column_that_is_none_is_refused(stated: str | None, delay: 
 
 def test_a_delay_belongs_to_telemetry(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="belongs to telemetry and metering: sessions"):
-        read(tmp_path, "sessions", stays(), "event", 5.0)
+        read(tmp_path, "sessions", sessions(), "event", 5.0)
 
 
 def test_no_column_of_a_price_list_tells(tmp_path: Path) -> None:
@@ -270,8 +270,8 @@ def test_a_file_that_was_landed_without_moments_may_tell_them_later(
 
 
 def test_a_file_landed_then_keeps_apart_from_rows_received_then(warehouse: Warehouse, tmp_path: Path) -> None:
-    land(warehouse, read(tmp_path, "sessions", stays(), "event"))
-    other = stays().assign(departure_soc=0.6)
+    land(warehouse, read(tmp_path, "sessions", sessions(), "event"))
+    other = sessions().assign(departure_soc=0.6)
     land(warehouse, read(tmp_path, "sessions", other, None, name="live.csv"), T0)
     assert Known(warehouse, T0).read("core_session")["departure_soc"].tolist() == [0.6]
     assert warehouse.read("core_session")["received_utc"].tolist() == [T0 + dt.timedelta(microseconds=1)]
@@ -314,7 +314,7 @@ def test_quarantine_goes_by_the_moment_of_the_row_and_a_release_by_that_of_its_d
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     rows = pd.concat(
-        [stays().assign(seen=f"2021-0{month}-01T00:00:00Z", departure_soc=month / 10) for month in (5, 7)]
+        [sessions().assign(seen=f"2021-0{month}-01T00:00:00Z", departure_soc=month / 10) for month in (5, 7)]
     )
     source = read(tmp_path, "sessions", rows, "seen")
     warehouse.land(source, TODAY)

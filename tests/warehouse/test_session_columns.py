@@ -18,7 +18,7 @@ from warehouse.sources import read_source
 
 HEADER = "session_id,battery_id,arrival_utc,departure_utc,arrival_soc,departure_soc"
 MORE = ["energy_kwh", "charger_id", "odometer_km", "requested_departure_utc", "requested_kwh"]
-STAY = "s1,ev1,2026-06-16T18:00:00Z,2026-06-17T07:00:00Z,0.4,0.8"
+SESSION = "s1,ev1,2026-06-16T18:00:00Z,2026-06-17T07:00:00Z,0.4,0.8"
 WANTED = [21.5, "DC-3", 48211.0, pd.Timestamp("2026-06-17T06:30Z"), 30.0]
 
 
@@ -35,22 +35,24 @@ def read(file: Path, data: str | bytes, source: str = "csv", **options: Any) -> 
     ],
 )
 def test_canonical_files_tell_them_in_their_columns(tmp_path: Path, names: list[str]) -> None:
-    text = f"{HEADER},{','.join(names)}\n{STAY},21.5,DC-3,48211,2026-06-17T06:30:00Z,30\n{STAY},,,,,\n"
+    text = f"{HEADER},{','.join(names)}\n{SESSION},21.5,DC-3,48211,2026-06-17T06:30:00Z,30\n{SESSION},,,,,\n"
     frame = read(tmp_path / "s.csv", text)
     assert frame[MORE].iloc[0].tolist() == WANTED
     assert frame[MORE].iloc[1].isna().all()
 
 
 def test_so_does_a_sheet_and_a_file_without_them_is_read_as_before(tmp_path: Path) -> None:
-    cells: list[object] = [*STAY.split(",")[:4], 0.4, 0.8, *WANTED[:3], "2026-06-17T06:30:00Z", 30.0]
+    cells: list[object] = [*SESSION.split(",")[:4], 0.4, 0.8, *WANTED[:3], "2026-06-17T06:30:00Z", 30.0]
     frame = read(tmp_path / "s.xlsx", book_of([[*HEADER.split(","), *MORE], cells]))
     assert frame[MORE].iloc[0].tolist() == WANTED
-    plain = read(tmp_path / "plain.csv", f"{HEADER}\n{STAY}\n")
+    plain = read(tmp_path / "plain.csv", f"{HEADER}\n{SESSION}\n")
     assert plain[MORE].isna().all().all()
 
 
 def test_a_bad_cell_of_theirs_costs_the_cell_alone(tmp_path: Path) -> None:
-    rows = [f"{STAY},{energy},DC,{odometer},," for energy, odometer in (("1", "5"), ("?", "x"), ("3", "7"))]
+    rows = [
+        f"{SESSION},{energy},DC,{odometer},," for energy, odometer in (("1", "5"), ("?", "x"), ("3", "7"))
+    ]
     frame = read(tmp_path / "s.csv", "\n".join([f"{HEADER},{','.join(MORE)}", *rows]))
     assert frame[["energy_kwh", "odometer_km"]].isna().to_numpy().tolist() == [
         [False, False], [True, True], [False, False],

@@ -144,11 +144,11 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
 def test_a_transaction_that_runs_on_is_a_stay_without_a_departure_until_its_end_is_told(tmp_path):
     path, whole = write(tmp_path, log_16()[:-1]), log_16()
     source = sessions(path, battery_id="CAR1")
-    (open_stay,) = source.frame.to_dict("records")
-    assert (open_stay["arrival_soc"], pd.isna(open_stay["departure_utc"])) == (0.2, True)
+    (open_session,) = source.frame.to_dict("records")
+    assert (open_session["arrival_soc"], pd.isna(open_session["departure_utc"])) == (0.2, True)
     assert any("has no end yet, CAR1 is there since" in note for note in source.notes)
     (over,) = sessions(write(tmp_path, whole), battery_id="CAR1").frame.to_dict("records")
-    assert over["session_id"] == open_stay["session_id"]
+    assert over["session_id"] == open_session["session_id"]
     assert over["departure_utc"] == pd.Timestamp(HOUR.format(18))
 
 

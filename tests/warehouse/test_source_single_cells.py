@@ -31,7 +31,7 @@ def hours(*prices: str) -> str:
     return PRICES + "".join(f"CZ,2025-07-04T{n:02d}:00:00Z,60,{price}\n" for n, price in enumerate(prices))
 
 
-def stays(*rows: tuple[str, str, str]) -> str:
+def sessions(*rows: tuple[str, str, str]) -> str:
     return SESSIONS + "".join(f"s{n},ev{n},{a},{d},{soc},0.8\n" for n, (a, d, soc) in enumerate(rows))
 
 
@@ -69,14 +69,14 @@ def test_a_text_for_a_state_of_charge_costs_that_stay_alone(tmp_path: Path) -> N
         ("2026-06-16T21:10:00Z", "2026-06-17T07:00:00Z"),
         ("2026-06-18T21:10Z", "2026-06-19T07:00Z"),
     )
-    source = read(tmp_path, "sessions", stays((*first, "unavailable"), (*second, "0.5")))
+    source = read(tmp_path, "sessions", sessions((*first, "unavailable"), (*second, "0.5")))
     assert source.frame["arrival_soc"].isna().tolist() == [True, False]
     assert "'unavailable'" in source.notes[0]
     assert "row 1" in source.notes[0]
 
 
 def test_times_of_stays_without_an_offset_are_refused_with_a_hint(tmp_path: Path) -> None:
-    text = stays(("2026-06-16 21:30:00", "2026-06-17 07:00:00", "0.5"))
+    text = sessions(("2026-06-16 21:30:00", "2026-06-17 07:00:00", "0.5"))
     with pytest.raises(CellError, match=r"row 1, column arrival_utc: .*no offset from UTC.*--timezone"):
         read(tmp_path, "sessions", text)
     with pytest.raises(OptionError, match="no time zone; did you mean 'Europe/Berlin'"):
@@ -101,7 +101,7 @@ def test_times_of_a_table_with_types_are_no_less_naive(tmp_path: Path) -> None:
 
 
 def test_of_a_stated_zone_the_hour_that_comes_twice_costs_its_stay_alone(tmp_path: Path) -> None:
-    text = stays(
+    text = sessions(
         ("2026-10-24 18:05", "2026-10-25 07:00", "0.5"),
         ("2026-10-25 02:30", "2026-10-25 09:00", "0.5"),
         ("2026-10-25T02:30+01:00", "2026-10-25 09:00", "0.5"),
@@ -119,7 +119,7 @@ def columns(**rules: str) -> str:
 
 
 GERMAN = 'from = "{}"\nformat = "%d.%m.%Y %H:%M"'
-MAPPED_STAYS = columns(
+MAPPED_SESSIONS = columns(
     session_id='from = "id"', battery_id='from = "car"', arrival_utc=GERMAN.format("in"),
     departure_utc=GERMAN.format("out"), arrival_soc='from = "soc"\nunit = "percent"',
     departure_soc="constant = 0.8",
@@ -136,7 +136,7 @@ def mapped(tmp_path: Path, dataset: str, toml: str, lines: list[str]) -> SourceF
     return read(tmp_path, dataset, "\n".join(lines), source=mapping.source, **mapping.options)
 
 
-STAY = "b;ev01;16.06.2026 18:05;17.06.2026 07:00;40"
+SESSION = "b;ev01;16.06.2026 18:05;17.06.2026 07:00;40"
 INTERVAL = "A;25.10.2026 04:00;60;1,5"
 
 
@@ -147,7 +147,7 @@ def test_a_mapped_stay_of_the_hour_that_comes_twice_is_set_aside_alone(tmp_path:
         "a2;ev02;25.10.2026 02:30;25.10.2026 09:00;40",
         "a3;ev01;25.10.2026 18:05;26.10.2026 07:00;40",
     ]
-    source = mapped(tmp_path, "sessions", MAPPED_STAYS, lines)
+    source = mapped(tmp_path, "sessions", MAPPED_SESSIONS, lines)
     assert source.frame["arrival_utc"].isna().tolist() == [False, True, False]
     assert source.frame["arrival_utc"][0] == pd.Timestamp("2026-10-24T16:05Z")
     assert source.frame["departure_utc"][2] == pd.Timestamp("2026-10-26T06:00Z")
@@ -182,11 +182,11 @@ def test_mapped_prices_of_the_hour_that_comes_twice_are_told_apart_by_their_orde
 def test_one_bad_cell_of_a_mapped_file_costs_its_row(
     tmp_path: Path, good: str, bad: str, column: str
 ) -> None:
-    if good in STAY:
+    if good in SESSION:
         rest = "{};ev02;1{}.06.2026 18:05;1{}.06.2026 22:00;40"
-        lines = [rest.format("a", 5, 5), STAY.replace(good, bad), rest.format("c", 7, 7)]
+        lines = [rest.format("a", 5, 5), SESSION.replace(good, bad), rest.format("c", 7, 7)]
         lines.insert(0, "id;car;in;out;soc")
-        source, row = mapped(tmp_path, "sessions", MAPPED_STAYS, lines), 1
+        source, row = mapped(tmp_path, "sessions", MAPPED_SESSIONS, lines), 1
     else:
         lines = price_lines(changed={5: INTERVAL.replace(good, bad)})
         source, row = mapped(tmp_path, "prices", MAPPED_PRICES, lines), 5
@@ -233,7 +233,7 @@ def test_one_unknown_zone_or_odd_session_id_is_left_to_the_checks(tmp_path: Path
     with pytest.raises(CellError, match="'CZZ' is not a known bidding zone"):
         read(tmp_path, "prices", hours("1", "2", "3").replace("CZ,", "CZZ,"))
     night = ("2026-06-16T21:10:00Z", "2026-06-17T07:00:00Z")
-    text = stays((*night, "0.5"), (*night, "0.5"), (*night, "0.5"))
+    text = sessions((*night, "0.5"), (*night, "0.5"), (*night, "0.5"))
     frame = read(tmp_path, "sessions", text.replace("s1,", "TX/2026/1,")).frame
     assert frame["session_id"].tolist() == ["s0", "TX/2026/1", "s2"]
     report = check_frame(

@@ -273,14 +273,14 @@ def test_a_column_of_thousands_is_told_by_the_decimals_of_another(tmp_path):
 
 @pytest.mark.parametrize(("label", "factor"), [("odometer (km)", 1.0), ("odometer (mi)", 1.609344)])
 def test_an_odometer_counts_in_km_or_miles(tmp_path, label, factor):
-    stays = pd.DataFrame(
+    sessions = pd.DataFrame(
         {
             "id": ["a", "b"], "car": "CAR1", "start time": ["2026-05-13T17:00Z", "2026-05-14T17:00Z"],
             "end time": ["2026-05-14T05:00Z", "2026-05-15T05:00Z"], "start soc (%)": [40, 35],
             "end soc (%)": [80, 85], label: [30412, 30490],
         }
     )  # fmt: skip
-    path, found = suggestion(tmp_path, stays.to_csv(index=False))
+    path, found = suggestion(tmp_path, sessions.to_csv(index=False))
     assert (found.dataset, found.left_open) == ("sessions", ()), found.text
     read = read_by(tmp_path, path, found)
     assert read["odometer_km"].to_numpy() == pytest.approx(np.array([30412, 30490]) * factor)

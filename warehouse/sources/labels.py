@@ -49,7 +49,7 @@ _END = _set(
     "departure depart abfahrt end endtime ende stop disconnect disconnected disconnection plugout unplug "
     "unplugged out bis until stopped ended"
 )
-_STAY = _set("plug plugged session stay")
+_SESSION = _set("plug plugged session stay")
 _ASKED = _set("requested request asked planned wanted gewünscht geplant")
 _CAR = _set("vehicle car fahrzeug vin bus auto wagen asset truck battery batterie ev device")
 _NAMED = _set("id name nr no number display key identifier ident serial")
@@ -97,8 +97,8 @@ _SENSES: Mapping[str, Mapping[str, tuple[tuple[frozenset[str], ...], frozenset[s
     "sessions": {
         "session_id": ((_SESSION,), _NAMED | _set("charging charge")),
         "battery_id": _BATTERY_ID,
-        "arrival_utc": ((_START,), _OF_TIME | _STAY),
-        "departure_utc": ((_END,), _OF_TIME | _STAY),
+        "arrival_utc": ((_START,), _OF_TIME | _SESSION),
+        "departure_utc": ((_END,), _OF_TIME | _SESSION),
         "arrival_soc": ((_SOC, _START | _set("initial")), frozenset()),
         "departure_soc": ((_SOC, _END | _set("final target ziel")), frozenset()),
         "energy_kwh": ((_set("energy energie delivered charged geladen metered"),), _set("total session")),

@@ -77,13 +77,15 @@ def joined(messages: Sequence[Message], begun: Begun, station: str | None, sha25
     found, others = list[Joined](), list[Joined]()
     for transaction_id, fragments in held.items():
         own = by_id.get(transaction_id, [])
-        stays = [_joined(start, own, fragments, begun.stays, station) for start in _starts(own, fragments)]
-        stays = [one for one in stays if one.fragments]
+        sessions = [
+            _joined(start, own, fragments, begun.sessions, station) for start in _starts(own, fragments)
+        ]
+        sessions = [one for one in sessions if one.fragments]
         if own:
-            found += _of_one_id(own, stays, begun.stays, station)
+            found += _of_one_id(own, sessions, begun.sessions, station)
         else:
-            others += stays
-    return found + _metered_at_place(messages, others, begun.stays, station)
+            others += sessions
+    return found + _metered_at_place(messages, others, begun.sessions, station)
 
 
 def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
@@ -92,8 +94,8 @@ def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
     if stations := {fragment.station for fragment in held} - {station}:
         named = ", ".join(sorted("no station" if one is None else repr(one) for one in stations))
         return f" (one of that id is held of {named}: `station` tells whose a log is)"
-    ids = begun.stays["session_id"][
-        begun.stays["session_id"].astype(str).str.startswith(f"ocpp-{transaction_id}@")
+    ids = begun.sessions["session_id"][
+        begun.sessions["session_id"].astype(str).str.startswith(f"ocpp-{transaction_id}@")
     ]
     if len(ids) and not held:
         return f" (session {ids.iloc[-1]} is of an earlier version: ingest its log again)"
@@ -113,7 +115,7 @@ def _joined(
     start: Message,
     own: Sequence[Message],
     fragments: Sequence[Fragment],
-    stays: pd.DataFrame,
+    sessions: pd.DataFrame,
     station: str | None,
 ) -> Joined:
     """Return what is held of the transaction that began so: fragments that tell that, and those that fit."""
@@ -124,7 +126,7 @@ def _joined(
     newest = {one.files: one for one in fits}
     fits = [one for one in newest.values() if not any(one.files < other.files for other in newest.values())]
     known = Joined(start=start, fragments=tuple(fits))
-    until = _next_stay(known, stays, station)
+    until = _next_session(known, sessions, station)
     orphans = [
         one
         for one in fragments
@@ -134,16 +136,17 @@ def _joined(
 
 
 def _of_one_id(
-    own: Sequence[Message], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+    own: Sequence[Message], sessions: Sequence[Joined], known: pd.DataFrame, station: str | None
 ) -> list[Joined]:
     """Return those stays of one id that a log's messages of that id are of."""
     own_starts = [one for one in own if one.part is Part.START]
-    found = [one for one in stays if any(_is_same(one.start, start) for start in own_starts)]
+    found = [one for one in sessions if any(_is_same(one.start, start) for start in own_starts)]
     rest = _before_another(own, own_starts)
     going_on = [
         one
-        for one in stays
-        if one not in found and _is_rest(rest, list(one.messages), _next_stay(one, known, station), station)
+        for one in sessions
+        if one not in found
+        and _is_rest(rest, list(one.messages), _next_session(one, known, station), station)
     ]
     # Stations that nobody names number their transactions alike: the token tells them apart.
     if station is None and len({one.place for one in going_on}) < len(going_on):
@@ -153,7 +156,7 @@ def _of_one_id(
 
 
 def _metered_at_place(
-    messages: Sequence[Message], stays: Sequence[Joined], known: pd.DataFrame, station: str | None
+    messages: Sequence[Message], sessions: Sequence[Joined], known: pd.DataFrame, station: str | None
 ) -> list[Joined]:
     """Return what ran where a log was metered without a transaction's id, and where nothing else began."""
     at_place: dict[str, list[Message]] = {}
@@ -161,12 +164,12 @@ def _metered_at_place(
         if message.place is not None:
             at_place.setdefault(message.place, []).append(message)
     found = []
-    for one in stays:
+    for one in sessions:
         own = at_place.get(one.place or "", [])
         metered = [message for message in own if message.transaction_id is None]
         if any(message.part is Part.START for message in own):
             continue
-        if _is_rest(metered, list(one.messages), _next_stay(one, known, station), station):
+        if _is_rest(metered, list(one.messages), _next_session(one, known, station), station):
             found.append(one)
     # Stations that nobody names have places alike.
     return found if station is not None or len(found) == len({one.place for one in found}) else []
@@ -235,13 +238,13 @@ def _before_another(own: Sequence[Message], starts: Sequence[Message]) -> list[M
     ]
 
 
-def _next_stay(one: Joined, stays: pd.DataFrame, station: str | None) -> dt.datetime | None:
+def _next_session(one: Joined, sessions: pd.DataFrame, station: str | None) -> dt.datetime | None:
     """Return when the next stay of its car, or at its place of a station that is named, began."""
     name, car = one.session or ("", "")
-    there = stays["battery_id"] == car
+    there = sessions["battery_id"] == car
     if station is not None and one.place is not None:
-        there |= stays["charger_id"] == f"{station} {one.place}"
-    later = stays[there & (stays["session_id"] != name)]["arrival_utc"]
+        there |= sessions["charger_id"] == f"{station} {one.place}"
+    later = sessions[there & (sessions["session_id"] != name)]["arrival_utc"]
     later = later[later > pd.Timestamp(one.begun)]
     return None if later.empty else later.min().to_pydatetime()
 

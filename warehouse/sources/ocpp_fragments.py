@@ -20,7 +20,7 @@ from warehouse.sources.ocpp_frames import Message, Part, Reading
 from warehouse.sources.ocpp_readings import can_rise
 from warehouse.sources.parsed import Parsed
 
-STAYS = ("session_id", "battery_id", "charger_id", "arrival_utc")
+SESSIONS = ("session_id", "battery_id", "charger_id", "arrival_utc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +55,22 @@ class Fragment:
 class Begun:
     """What earlier logs of a source hold.
 
-    held: JSON objects of `as_text` in the order of their receipt, and when that was. stays: of those logs,
+    held: JSON objects of `as_text` in the order of their receipt, and when that was. sessions: of those logs,
     columns STAYS, in the order of their receipt. sources: the source_ids of the logs. withdrawn: what a
     person has withdrawn of a log: its SHA-256, how it was read, and session_id.
     """
 
     held: tuple[tuple[dt.datetime | None, Mapping[str, Any]], ...] = ()
-    stays: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(STAYS)))
+    sessions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SESSIONS)))
     sources: frozenset[str] = frozenset()
     withdrawn: frozenset[tuple[str, str | None, str]] = frozenset()
 
     def and_of(self, source_id: str, transactions: str | None, sessions: pd.DataFrame) -> "Begun":
         """Return it with what one more log told."""
-        stays = [one for one in (self.stays, sessions[list(STAYS)]) if not one.empty]
+        stays = [one for one in (self.sessions, sessions[list(SESSIONS)]) if not one.empty]
         return Begun(
             held=(*self.held, *((None, one) for one in json.loads(transactions or "[]"))),
-            stays=pd.concat(stays, ignore_index=True) if stays else self.stays,
+            sessions=pd.concat(stays, ignore_index=True) if stays else self.sessions,
             sources=self.sources | {source_id},
             withdrawn=self.withdrawn,
         )
@@ -93,7 +93,7 @@ class Begun:
     @cached_property
     def cars(self) -> Mapping[str, str]:
         """Of each session the car that was told last."""
-        return dict(zip(self.stays["session_id"], self.stays["battery_id"], strict=True))
+        return dict(zip(self.sessions["session_id"], self.sessions["battery_id"], strict=True))
 
     def of(self, transaction_ids: Container[str], places: Container[str | None]) -> list[Fragment]:
         """Return what is held of transactions of these ids, or at these places."""

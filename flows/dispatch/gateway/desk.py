@@ -149,8 +149,8 @@ class Desk:
             battery = token
         at = self.plans.plug(station, evse)
         charger = None if at is None else at.charger_id
-        found = self.plans.stay(battery, charger, self.clock())
-        battery = battery or (found.stay.battery_id if found and token is None else None)
+        found = self.plans.session(battery, charger, self.clock())
+        battery = battery or (found.session.battery_id if found and token is None else None)
         if battery is None:
             return {}
         car = self.plans.car(battery)
@@ -160,10 +160,10 @@ class Desk:
             "efficiencies": None if car is None else [car.efficiency_charge, car.efficiency_discharge],
         }  # fmt: skip
         if found is not None:
-            stay = found.stay
+            session = found.session
             fields |= {
-                "arrival": stay.first_slot.timestamp(), "departure": stay.departure.timestamp(),
-                "departure_soc": stay.departure_soc, "arrival_soc": stay.arrival_soc,
+                "arrival": session.first_slot.timestamp(), "departure": session.departure.timestamp(),
+                "departure_soc": session.departure_soc, "arrival_soc": session.arrival_soc,
             }  # fmt: skip
         return fields
 
@@ -172,8 +172,8 @@ class Desk:
     ) -> str:
         """The announced stay that has come, else an id of its own: it came again, or unannounced."""
         used = {one.car.get("session_id") for one in self.book.transactions.values() if one is not known}
-        if found is not None and found.stay.told and found.stay.session_id not in used:
-            return found.stay.session_id
+        if found is not None and found.session.told and found.session.session_id not in used:
+            return found.session.session_id
         came = self.clock() if known is None else datetime.fromtimestamp(known.start, UTC)
         place = hashlib.sha256(f"{station}\n{evse}\n{token}".encode("utf-8", "replace")).hexdigest()[:8]
         return f"gateway-{came:%Y%m%dT%H%M%SZ}.{place}"

@@ -191,7 +191,7 @@ class Guard:
         if known is None or known[0] is not self.plans.edition:
             battery = one.car.get("battery_id")
             guest = battery is None and one.token is not None
-            found = None if guest else self.plans.stay(battery, at.charger_id, self.clock())
+            found = None if guest else self.plans.session(battery, at.charger_id, self.clock())
             made = by_fallback(one, at) if found is None else as_planned(one, found, at)
             known = self._guessed[one.number] = (self.plans.edition, made)
         return known[1]
@@ -219,10 +219,10 @@ class Guard:
             fixed = max(way.sign * does, way.off.get(number, -math.inf))
         # Who is held back is so first, and longer: two cars of nearly the same slack do not take turns.
         held = way.held.get(number)
-        stays = 0.0 if held is None or asked <= 0.0 else _CHANGE_H * max(0.0, 1.0 - held.kw / asked)
+        sessions = 0.0 if held is None or asked <= 0.0 else _CHANGE_H * max(0.0, 1.0 - held.kw / asked)
         return Load(
             number=number, chain=car.chain, asked_kw=asked, fixed_kw=fixed,
-            least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * stays,
+            least_kw=car.at.least_kw if way is self.up else 0.0, slack_h=car.slack_h + way.sign * sessions,
         )  # fmt: skip
 
     def _room(self, cars: Iterable[_Car], way: Way, at: float) -> dict[str, float]:

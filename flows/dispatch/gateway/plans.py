@@ -17,8 +17,8 @@ from flows.dispatch.plan_file import (
     PlanFile,
     PlanFileError,
     PlanPlug,
+    PlanSession,
     PlanSite,
-    PlanStay,
     plan_of,
 )
 from warehouse.files import make_folder, write_whole
@@ -34,7 +34,7 @@ class Found:
     """A stay and the plan that it is of."""
 
     plan: PlanFile
-    stay: PlanStay
+    session: PlanSession
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,29 +116,29 @@ class PlanFolder:
         cars = (one for plan in self.plans for one in plan.cars if one.battery_id == battery_id)
         return next(cars, None)
 
-    def stay(self, battery_id: str | None, charger_id: str | None, now: datetime) -> Found | None:
+    def session(self, battery_id: str | None, charger_id: str | None, now: datetime) -> Found | None:
         """What is planned now for a car, wherever it is plugged in, or for whichever one a charger waits for.
 
         Of plans that have begun the newest, else the one that begins next. battery_id: None where nobody
         knows the car; a car that is known has none but its own.
         """
-        stays = [one for one in self._stays(battery_id, charger_id) if one.stay.departure > now]
-        begun = [one for one in stays if one.stay.first_slot <= now]
+        sessions = [one for one in self._sessions(battery_id, charger_id) if one.session.departure > now]
+        begun = [one for one in sessions if one.session.first_slot <= now]
         if begun:
             return begun[0]
-        coming = [one for one in stays if one.stay.first_slot <= now + _EARLY]
-        return min(coming, key=lambda one: one.stay.first_slot, default=None)
+        coming = [one for one in sessions if one.session.first_slot <= now + _EARLY]
+        return min(coming, key=lambda one: one.session.first_slot, default=None)
 
-    def _stays(self, battery_id: str | None, charger_id: str | None) -> Iterator[Found]:
+    def _sessions(self, battery_id: str | None, charger_id: str | None) -> Iterator[Found]:
         for plan in self.plans:
-            for stay in plan.stays:
+            for session in plan.stays:
                 mine = (
-                    stay.battery_id == battery_id
+                    session.battery_id == battery_id
                     if battery_id
-                    else charger_id and stay.charger_id == charger_id
+                    else charger_id and session.charger_id == charger_id
                 )
                 if mine:
-                    yield Found(plan=plan, stay=stay)
+                    yield Found(plan=plan, session=session)
 
     def _indexed(self) -> _Index:
         """Connectors and sites by their names; made anew where a plan has come or gone."""

@@ -26,7 +26,7 @@ from flows.dispatch.gateway.wanted import (
     by_fallback,
     cannot_feed,
     fallback,
-    of_stay,
+    of_session,
 )
 from flows.dispatch.message import ACTION
 from flows.dispatch.plan_file import PlanPlug
@@ -158,24 +158,24 @@ class Connected:
         none, battery = ("alone", one.number, at, self.station), one.car.get("battery_id")
         if battery is None and one.token is not None:
             return none, None
-        stay = self._desk.plans.stay(battery, at.charger_id, self._desk.clock())
+        session = self._desk.plans.session(battery, at.charger_id, self._desk.clock())
         due = one.car.get("departure")
-        if stay is None and due is not None and self._desk.now_s() < due + SLACK_S:
+        if session is None and due is not None and self._desk.now_s() < due + SLACK_S:
             return none, None  # it is about to leave
-        if stay is None:
+        if session is None:
             why = "no plan has a stay of it: it charges by its fallback"
             self._desk.alerts.report(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
             return none, None
-        if stay.stay.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
+        if session.session.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
             kind = Kind.REFUSES_TO_DISCHARGE
             if self._desk.alerts.report(
-                kind, self.name, reason, evse=one.evse, battery_id=stay.stay.battery_id
+                kind, self.name, reason, evse=one.evse, battery_id=session.session.battery_id
             ):
-                self._desk.ask(f"{stay.stay.battery_id} at {self.name}: {reason}")
-        make = partial(of_stay, one, stay, at, self.station)
-        plan = (stay.plan.plan_id, stay.plan.as_of, stay.stay.session_id)
+                self._desk.ask(f"{session.session.battery_id} at {self.name}: {reason}")
+        make = partial(of_session, one, session, at, self.station)
+        plan = (session.plan.plan_id, session.plan.as_of, session.session.session_id)
         key = (*plan, one.number, str(one.needs), at, self.station)
-        return key, self._once(key, make, one.evse, stay.stay.battery_id)
+        return key, self._once(key, make, one.evse, session.session.battery_id)
 
     def _once(
         self, key: tuple[Any, ...], make: Callable[[], Made], evse: int, battery: str | None

@@ -20,7 +20,7 @@ import numpy as np
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
 from flows.dispatch.gateway.plans import Found
-from flows.dispatch.merge import MergeError, Run, Stay, merged
+from flows.dispatch.merge import MergeError, Run, SessionPowers, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
 from flows.dispatch.plan_profiles import PERIODS
 from flows.dispatch.profile import Unit, fallback_request, plan_request
@@ -178,37 +178,37 @@ def _kw_of_unit(at: PlanPlug, station: Station) -> float:
     return (1.0 if unit_of(station) == "W" else at.plug.voltage_v * max(at.plug.phases, 1)) / 1000.0
 
 
-def of_stay(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Intended:
+def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Intended:
     """The plan of a running stay, as its station takes it; raises NoProfileError.
 
     From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
     """
-    stay = found.stay
-    begin, slots = _padded(stay.first_slot, stay.slots, datetime.fromtimestamp(one.start, UTC))
+    session = found.session
+    begin, slots = _padded(session.first_slot, session.slots, datetime.fromtimestamp(one.start, UTC))
     slots = _within(slots, at, one.needs)
     may_feed = cannot_feed(one, station) is None
     if not may_feed:
         slots = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
     try:
-        most = (station.most_periods or PERIODS) - len(stay.last_minutes)
+        most = (station.most_periods or PERIODS) - len(session.last_minutes)
         cut = merged(slots, most)
     except MergeError as error:
         raise NoProfileError(str(error)) from error
     last = len(slots.power_kw)
-    rest = [Run(first=last, last=last + 1, power_kw=0.0)] if stay.last_minutes else []
+    rest = [Run(first=last, last=last + 1, power_kw=0.0)] if session.last_minutes else []
     return Intended(
-        one=one, at=at, begin=begin, runs=(*cut.runs, *rest), departure=stay.departure, may_feed=may_feed,
+        one=one, at=at, begin=begin, runs=(*cut.runs, *rest), departure=session.departure, may_feed=may_feed,
         plan_id=found.plan.plan_id,
     )  # fmt: skip
 
 
 def as_planned(one: Transaction, found: Found, at: PlanPlug) -> Intended:
     """The plan of a running stay, quarter-hour by quarter-hour: what its station takes is not known."""
-    stay = found.stay
-    power = np.clip(stay.slots.power_kw, -at.feeds_kw, at.plug.most_kw)
+    session = found.session
+    power = np.clip(session.slots.power_kw, -at.feeds_kw, at.plug.most_kw)
     runs = tuple(Run(first=n, last=n + 1, power_kw=float(kw)) for n, kw in enumerate(power))
     return Intended(
-        one=one, at=at, begin=stay.first_slot, runs=runs, departure=stay.departure,
+        one=one, at=at, begin=session.first_slot, runs=runs, departure=session.departure,
         plan_id=found.plan.plan_id,
     )  # fmt: skip
 
@@ -234,7 +234,7 @@ def unit_of(station: Station) -> Unit:
     return "A" if station.units is not None and "W" not in station.units else "W"
 
 
-def _padded(first_slot: datetime, slots: Stay, came: datetime) -> tuple[datetime, Stay]:
+def _padded(first_slot: datetime, slots: SessionPowers, came: datetime) -> tuple[datetime, SessionPowers]:
     """Powers from the quarter-hour on in which a car came: a rest before its plan, none of before it came."""
     shift = (came - first_slot) // QUARTER  # quarter-hours that it came late, negative: early
     if shift >= 0:
@@ -250,7 +250,7 @@ def _padded(first_slot: datetime, slots: Stay, came: datetime) -> tuple[datetime
     return first_slot + shift * QUARTER, replace(slots, **early)
 
 
-def _within(slots: Stay, at: PlanPlug, needs: Mapping[str, Any]) -> Stay:
+def _within(slots: SessionPowers, at: PlanPlug, needs: Mapping[str, Any]) -> SessionPowers:
     """Powers as far as connector and car can."""
     most = min(at.plug.most_kw, needs.get("charge_kw", np.inf))
     least = -min(at.feeds_kw, needs.get("discharge_kw", np.inf))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from flows.dispatch.plan_file import PlanFile, PlanStay
+from flows.dispatch.plan_file import PlanFile, PlanSession
 from flows.dispatch.simulator.car import Car, Visit
 from flows.dispatch.simulator.station import Fault, Setup, SimulatedStation
 
@@ -31,21 +31,21 @@ def _visits(plan: PlanFile, charger_id: str, now: datetime) -> list[Visit]:
     return [
         Visit(
             car=Car(
-                battery_id=stay.battery_id, capacity_kwh=_capacity_kwh(stay, nominal[stay.battery_id]),
-                energy_kwh=stay.energy_before_kwh, charge_kw=plugs[charger_id].plug.most_kw,
-                discharge_kw=plugs[charger_id].feeds_kw, efficiency_charge=stay.slots.efficiency_charge,
-                efficiency_discharge=stay.slots.efficiency_discharge,
+                battery_id=session.battery_id, capacity_kwh=_capacity_kwh(session, nominal[session.battery_id]),
+                energy_kwh=session.energy_before_kwh, charge_kw=plugs[charger_id].plug.most_kw,
+                discharge_kw=plugs[charger_id].feeds_kw, efficiency_charge=session.slots.efficiency_charge,
+                efficiency_discharge=session.slots.efficiency_discharge,
             ),
-            arrival=max(stay.first_slot, now), departure=stay.departure, target_kwh=stay.target_kwh,
+            arrival=max(session.first_slot, now), departure=session.departure, target_kwh=session.target_kwh,
         )
-        for stay in plan.stays
-        if stay.charger_id == charger_id and stay.departure > now
+        for session in plan.stays
+        if session.charger_id == charger_id and session.departure > now
     ]  # fmt: skip
 
 
-def _capacity_kwh(stay: PlanStay, nominal_kwh: float) -> float:
+def _capacity_kwh(session: PlanSession, nominal_kwh: float) -> float:
     """What the plan takes a battery to hold today: what its promise in kWh is of its promised charge."""
-    return stay.target_kwh / stay.departure_soc if stay.departure_soc else nominal_kwh
+    return session.target_kwh / session.departure_soc if session.departure_soc else nominal_kwh
 
 
 async def drive(stations: Sequence[SimulatedStation]) -> None:

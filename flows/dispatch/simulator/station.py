@@ -119,7 +119,7 @@ class SimulatedStation:
             await self.connected.wait()
             for visit in self.visits:
                 await self.clock.until(visit.arrival)
-                await self._stay(visit)
+                await self._session(visit)
         finally:
             line.cancel()
 
@@ -185,7 +185,7 @@ class SimulatedStation:
         await asyncio.wait([telling, lost], return_when=asyncio.FIRST_COMPLETED)
         lost.cancel()
 
-    async def _stay(self, visit: Visit) -> None:
+    async def _session(self, visit: Visit) -> None:
         """A car from its arrival to its departure."""
         car, evse = visit.car, self.at.plug.evse
         if Fault.DISOBEYING in self.setup.faults:

@@ -76,7 +76,7 @@ class Capability:
 
 
 def capability(
-    stays: PoolStays,
+    sessions: PoolStays,
     sites: PoolSites,
     slots: int,
     slot_hours: float,
@@ -85,8 +85,8 @@ def capability(
     power_per_bid: float,
 ) -> Capability:
     """What a pool may bid of a product in each of some slots; see the module."""
-    of, slot = _plugged(stays, slots, slot_hours)
-    own = {field.name: getattr(stays, field.name)[of] for field in fields(stays)}
+    of, slot = _plugged(sessions, slots, slot_hours)
+    own = {field.name: getattr(sessions, field.name)[of] for field in fields(sessions)}
     into, out = own["efficiency_charge"], own["efficiency_discharge"]
     hours = np.maximum(own["depart_h"] - own["arrive_h"], _LEAST_HOURS)
     even = np.clip((own["target_kwh"] - own["energy_kwh"]) / hours, 0.0, own["charge_kw"])
@@ -119,11 +119,11 @@ def capability(
 
 
 def _plugged(
-    stays: PoolStays, slots: int, slot_hours: float
+    sessions: PoolStays, slots: int, slot_hours: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Each stay with each slot in which it is there throughout."""
-    first = np.clip(np.ceil(stays.arrive_h / slot_hours - 1e-9), 0, slots).astype(np.int64)
-    end = np.clip(np.floor(stays.depart_h / slot_hours + 1e-9), 0, slots).astype(np.int64)
+    first = np.clip(np.ceil(sessions.arrive_h / slot_hours - 1e-9), 0, slots).astype(np.int64)
+    end = np.clip(np.floor(sessions.depart_h / slot_hours + 1e-9), 0, slots).astype(np.int64)
     count = np.maximum(end - first, 0)
     of = np.repeat(np.arange(len(count)), count)
     begun = np.repeat(np.cumsum(count) - count, count)

@@ -15,10 +15,12 @@ def pooled(problem: DayProblem) -> tuple[DayProblem, str]:
 
     Reserve is not known beside stays that carry on: each comes with the charge that is said of it.
     """
-    stays = tuple(
-        replace(stay, carries=False) for stay in problem.sessions if stay.arrival_utc < problem.end_utc
+    sessions = tuple(
+        replace(session, carries=False)
+        for session in problem.sessions
+        if session.arrival_utc < problem.end_utc
     )
-    day = replace(problem, sessions=stays, objective="net_benefit", peak_slots=())
+    day = replace(problem, sessions=sessions, objective="net_benefit", peak_slots=())
     roots = [site.site_id for site in problem.sites if site.parent_id is None]
     if len(roots) == 1:
         return day, roots[0]
