@@ -35,7 +35,7 @@ from flows.stages.calibrate import Chunk, ChunkOutcome, Work
 from flows.stages.jobs import STAGES, day_of, steps_of_job, work_off, worst_code
 from flows.stages.ladder import Step, climb, run_exit_code, steps_of
 from flows.stages.trouble import DEGRADED, may_pass
-from flows.status_stored import keep_status
+from flows.status_stored import store_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 
@@ -175,7 +175,7 @@ def scheduled(
     with twin_workers(opened.settings.calibrate.workers):
         came = work_off(opened, do, as_of)
     if came:
-        keep_status(opened)
+        store_status(opened)
         notify(opened, began)
     text = "; ".join(f"{one.stage}: {one.message}" for results in came for one in results)
     if code := worst_code(came):
@@ -201,7 +201,7 @@ def daily(
     steps = {stage: _step(stage, run_id, flows[stage], alone[stage], lost) for stage in alone}
     with twin_workers(context.workspace.settings.calibrate.workers):
         results = climb(context, steps, day)
-    keep_status(context.workspace)
+    store_status(context.workspace)
     keep(run_id, Outcome(results=results, lost=lost))
     return results if run_exit_code(results) == 0 else _not_green(results, run_exit_code(results))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from flows.console import working
 from flows.demo import MARKET_DATE, PART, ZONE, Demo
-from flows.mapping.promises import kept_promises
+from flows.mapping.promises import promises_met
 from flows.stages import Context, StageResult
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
@@ -45,7 +45,7 @@ def live_the_week(made: Demo, days: int) -> StageResult | None:
         account = realise(now, planned[:-1])
     for file in arriving:
         file.rename(file.with_suffix(""))
-    promises = kept_promises(now.known, ZONE)
+    promises = promises_met(now.known, ZONE)
     return StageResult(
         stage="days before",
         status=account.status,

@@ -136,8 +136,8 @@ def _by_email(workspace: Workspace, settings: NotifySettings, causes: Sequence[C
 def _stated(workspace: Workspace) -> dict[str, dict[str, str]]:
     """Way → what it was told and when."""
     try:
-        kept = json.loads(_file(workspace).read_text(encoding="utf-8"))
-        return {str(way): dict(stated) for way, stated in kept.items()}
+        stored = json.loads(_file(workspace).read_text(encoding="utf-8"))
+        return {str(way): dict(stated) for way, stated in stored.items()}
     except (FileNotFoundError, ValueError, AttributeError, TypeError):  # not there, or not as it was written
         return {}
 

@@ -22,7 +22,7 @@ from flows.stages import Context, StageResult
 from flows.stages.ladder import climb, steps_of
 from flows.stages.record import write_run
 from flows.stages.trouble import DEGRADED, trace_of
-from flows.status_stored import keep_status
+from flows.status_stored import store_status
 from flows.workers import twin_workers
 from flows.workspace import Workspace
 from warehouse.errors import WarehouseError
@@ -103,5 +103,5 @@ def _watched(context: Context, day: date) -> Outcome:
             return Outcome(results=outcome.results, lost=[*outcome.lost, lost])
         with twin_workers(context.workspace.settings.calibrate.workers):
             results = climb(context, steps_of(context, day), day)
-        keep_status(context.workspace)
+        store_status(context.workspace)
         return Outcome(results=results, lost=[lost])

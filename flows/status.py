@@ -12,7 +12,7 @@ from typing import Any
 from flows.clock import now
 from flows.mapping.calibrations import ORDER, oldest_first
 from flows.mapping.in_force import IN_FORCE_BY, followed_mode, plans_in_force
-from flows.mapping.promises import kept_promises
+from flows.mapping.promises import promises_met
 from flows.plain import known, records
 from flows.status_days import calibration_rows, day_rows, disk_rows, next_rows
 from flows.workspace import Workspace
@@ -56,7 +56,7 @@ def _tables(workspace: Workspace, as_of: datetime | None) -> Tables:
         "calibrated": calibration_rows(workspace, newest, moment),
         "calibrations": [_row(row) for row in records(newest[list(_CALIBRATION)])],
         "plans": _plans(workspace, as_of),
-        "promised and realised": kept_promises(
+        "promised and realised": promises_met(
             warehouse if as_of is None else Known(warehouse, as_of), workspace.zone
         ),
         "last runs": _runs(warehouse, as_of),

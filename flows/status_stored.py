@@ -20,7 +20,7 @@ _PATIENCE_S = 0.3
 """So long a reader waits at each look; a run writes for less, a long check of a large file for more."""
 
 
-def keep_status(workspace: Workspace) -> None:
+def store_status(workspace: Workspace) -> None:
     """Write what status says to exports/status.json; where that cannot be, the one before stays."""
     try:
         fields = {"told_utc": f"{now():%Y-%m-%dT%H:%M:%SZ}", **status_of(workspace)}
@@ -40,8 +40,8 @@ def status_at_once(workspace: Workspace, as_of: datetime | None = None) -> Table
     except LockedError as error:
         if as_of is not None or not _file(workspace).is_file():
             raise
-        kept = json.loads(_file(workspace).read_text(encoding="utf-8"))
-        return {"in use": [{"told_as_of_utc": kept.pop("told_utc"), "why": str(error)}], **kept}
+        stored = json.loads(_file(workspace).read_text(encoding="utf-8"))
+        return {"in use": [{"told_as_of_utc": stored.pop("told_utc"), "why": str(error)}], **stored}
 
 
 def _file(workspace: Workspace) -> Path:

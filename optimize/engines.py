@@ -40,9 +40,9 @@ def plan_in_time(problem: DayProblem, mode: Mode, time_limit_seconds: float) -> 
         parts = take_apart(problem, mode)
         routes = [route(part.problem, mode) for part in parts]
         return join(problem, mode, parts, _in_turn(parts, mode, routes, deadline))
-    kept_back = AT_ONCE_SECONDS * chosen.size if chosen.size > LEAST_AT_ONCE else 0.0
+    held_back = AT_ONCE_SECONDS * chosen.size if chosen.size > LEAST_AT_ONCE else 0.0
     try:
-        return _search(problem, mode, chosen, deadline - kept_back)
+        return _search(problem, mode, chosen, deadline - held_back)
     except TimeLimitError:
         if chosen.size <= LEAST_AT_ONCE:
             raise
@@ -53,10 +53,10 @@ def _in_turn(parts: Sequence[Part], mode: Mode, routes: Sequence[Route], deadlin
     """Each part's plan; each has its share of the time left, a larger one after others were too small."""
     plans: list[ModePlan] = []
     left = sum(one.size for one in routes)
-    too_small, kept_back = 0, AT_ONCE_SECONDS
+    too_small, held_back = 0, AT_ONCE_SECONDS
     for part, chosen in zip(parts, routes, strict=True):
         now = time.perf_counter()
-        spare = deadline - now - kept_back * left
+        spare = deadline - now - held_back * left
         share = min(1.0, 2.0**too_small * chosen.size / max(1, left))
         left -= chosen.size
         try:
@@ -67,7 +67,7 @@ def _in_turn(parts: Sequence[Part], mode: Mode, routes: Sequence[Route], deadlin
             too_small += 1
             now = time.perf_counter()
             plans.append(_at_once(part.problem, mode))
-            kept_back = max(kept_back, (time.perf_counter() - now) / max(1, chosen.size))
+            held_back = max(held_back, (time.perf_counter() - now) / max(1, chosen.size))
     return plans
 
 

@@ -55,7 +55,7 @@ NO_WEAR = WearPrice(
 class Search:
     """One solve under way: the program in force, its switches and when its time is up.
 
-    powers: of the last LP; kept: of the last solution that broke no rule, None before there is one.
+    powers: of the last LP; fallback: of the last solution that broke no rule, None before there is one.
     objectives_left share the time.
     gap_wanted: relative to max(1, |objective|), as is gap, the one that is proven in the end; primary: what
     the last objective before net benefit reached, NaN for none. wear_error_eur: by how much the last LP's
@@ -67,7 +67,7 @@ class Search:
     switches: Switches
     deadline: float
     powers: Powers
-    kept: Powers | None
+    fallback: Powers | None
     gap_wanted: float = GAP
     gap: float = np.inf
     primary: float = np.nan
@@ -109,13 +109,15 @@ def solve_mode(
     """
     deadline = time.perf_counter() + time_limit_seconds
     windows = session_windows(problem)
-    kept: Powers | None = None
+    fallback: Powers | None = None
     if excludes_idling(problem.constraints):
-        day, kept = _beside_constraints(problem, windows, mode, time_limit_seconds)
+        day, fallback = _beside_constraints(problem, windows, mode, time_limit_seconds)
     else:
         day = build_day(problem, windows, mode)
-    counts = building_counts or kept is not None
-    search = settle_day(day, deadline - time.perf_counter() if counts else time_limit_seconds, kept=kept)
+    counts = building_counts or fallback is not None
+    search = settle_day(
+        day, deadline - time.perf_counter() if counts else time_limit_seconds, fallback=fallback
+    )
     charge, discharge = even_out(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
@@ -143,29 +145,29 @@ def solve_mode(
 
 
 def settle_day(
-    day: DayModel, time_limit_seconds: float, *, gap: float = GAP, kept: Powers | None = None
+    day: DayModel, time_limit_seconds: float, *, gap: float = GAP, fallback: Powers | None = None
 ) -> Search:
     """Search for a day's best plan until its gap is proven or the time is up; errors as in `solve_mode`.
 
-    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. kept: a plan to fall
+    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. fallback: a plan to fall
     back on; left out, idling.
     """
-    search = _search(day, time_limit_seconds, gap, kept or idle_powers(day))
+    search = _search(day, time_limit_seconds, gap, fallback or idle_powers(day))
     earlier, search.primary = _settle_earlier_objectives(search)
     search.program.set_options(FEW_SUBSEARCHES)
     search.gap = max(earlier, _settle(search))
     return search
 
 
-def _search(day: DayModel, time_limit_seconds: float, gap: float, kept: Powers | None) -> Search:
+def _search(day: DayModel, time_limit_seconds: float, gap: float, fallback: Powers | None) -> Search:
     options = {"mip_rel_gap": 0.5 * gap, "mip_abs_gap": 0.05 * gap}
     return Search(
         day=day,
         program=HighsProgram(day.programme, day.mode, options),
         switches=Switches(day),
         deadline=time.perf_counter() + time_limit_seconds,
-        powers=kept or idle_powers(day),
-        kept=kept,
+        powers=fallback or idle_powers(day),
+        fallback=fallback,
         gap_wanted=gap,
     )
 
@@ -187,7 +189,7 @@ def _beside_constraints(
     except TimeLimitError:
         raise
     except SolverError as error:
-        raise SolverError(mode, f"no plan keeps {_not_kept(search)}", search.program.size) from error
+        raise SolverError(mode, f"no plan keeps {_not_met(search)}", search.program.size) from error
     duty = search.powers.values[day.duty].tolist()
     wear = [problem.cars[i].wear.over(problem.duty_days) for i in day.wearing.tolist()]
     worn = sum(one.cost_eur(max(0.0, x)) for one, x in zip(wear, duty, strict=True))
@@ -197,7 +199,7 @@ def _beside_constraints(
     return build_day(problem, windows, mode, limits), search.powers
 
 
-def _not_kept(search: Search) -> str:
+def _not_met(search: Search) -> str:
     """The own constraints that no plan keeps together, by name: without any of them there is one."""
     program, day = search.program, search.day
     low, high = day.programme.row_lower, day.programme.row_upper
@@ -251,11 +253,11 @@ def _settle(search: Search) -> float:
         search.lp_seconds = 0.5 + 4.0 * search.seconds_spent
     bound, in_time = program.objective(), True
     if not switches.broken(search.powers).any():
-        search.kept = search.powers
+        search.fallback = search.powers
         return 0.0
     while True:
         _repair(search)
-        search.kept = search.powers
+        search.fallback = search.powers
         objective = program.objective()
         gap = max(0.0, objective - bound) / max(1.0, abs(objective))
         if gap <= search.gap_wanted or not in_time or search.seconds_left <= 0.0:
@@ -290,8 +292,8 @@ def _solve_fixed(search: Search, values: FloatArray) -> None:
     columns = search.switches.columns
     search.program.fix(columns, values)
     if not _solve_lp(search, feasible=False):
-        kept = _possible(search) if search.kept is None else search.switches.values(search.kept)
-        search.program.fix(columns, kept)
+        fallback = _possible(search) if search.fallback is None else search.switches.values(search.fallback)
+        search.program.fix(columns, fallback)
         _solve_lp(search)
 
 

@@ -32,7 +32,7 @@ FOLDER = CACHES / "tests"
 VERSIONS = 4
 
 
-def kept(
+def stored(
     name: str,
     into: Path,
     make: Callable[[Path], object],
@@ -83,17 +83,17 @@ def _oldest(folder: Path, name: str) -> list[Path]:
     return sorted(made, key=lambda one: one.stat().st_mtime, reverse=True)[VERSIONS - 1 :]
 
 
-def kept_value(
+def stored_value(
     name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], given: object = None
 ) -> T:
-    """What ``make`` returns, as `kept`; ``given``: all that it was told besides, as its `repr` has it."""
+    """What ``make`` returns, as `stored`; ``given``: all that it was told besides, as its `repr` has it."""
     label = f"{name}_{hashlib.sha256(repr(given).encode()).hexdigest()[:12]}"
 
     def pickled(folder: Path) -> None:
         (folder / "value").write_bytes(pickle.dumps(make()))
 
     with tempfile.TemporaryDirectory() as around:
-        into = kept(label, Path(around) / "copy", pickled, made_by=made_by, rooms=rooms)
+        into = stored(label, Path(around) / "copy", pickled, made_by=made_by, rooms=rooms)
         found: T = pickle.loads((into / "value").read_bytes())  # noqa: S301 what these tests wrote
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import conftest
-from tests.stored import VERSIONS, digest_of, kept
+from tests.stored import VERSIONS, digest_of, stored
 
 
 def make(folder: Path) -> None:
@@ -25,7 +25,7 @@ def make(folder: Path) -> None:
 
 def one_of_several(number: int, around: Path) -> None:
     into = around / f"of-{number}"
-    kept("thing", into, make, made_by=[around / "maker.py"], rooms=(), folder=around / "kept")
+    stored("thing", into, make, made_by=[around / "maker.py"], rooms=(), folder=around / "kept")
     (into / "whole").write_text(f"changed by {number}")  # a copy is its own
 
 
@@ -88,7 +88,7 @@ def test_what_fails_leaves_nothing_behind(around: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        kept("thing", around / "a", fail, made_by=[around / "maker.py"], rooms=(), folder=around / "kept")
+        stored("thing", around / "a", fail, made_by=[around / "maker.py"], rooms=(), folder=around / "kept")
     assert [one.suffix for one in (around / "kept").iterdir()] == [".lock"]
     one_of_several(1, around)
     assert (around / "made").read_text() == "x"

@@ -37,7 +37,7 @@ from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, Prior
 from twin.restore import life_points, residual_frame
 from twin.silence import course_of
 from twin.types import BatterySpec, Calibration, CalibrationRequest, Quality
-from twin.update import anchor, carried, continues, daily_update, full_record, kept_on_fault, why_full
+from twin.update import anchor, carried, continues, daily_update, full_record, previous_on_fault, why_full
 from twin.verdict import NO_CHECKUPS, NO_WINDOW, disputed
 from twin.wearmap import wear_map
 
@@ -69,16 +69,16 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
         )
     request = by_energy(believed(request))
     previous = request.previous
-    kept = None if previous is None or not continues(request) else carried(previous, request.as_of_utc)
-    daily = kept is not None and not why_full(request)
-    seen = observe(request, age_days, kept, daily=daily)
-    if kept is not None and daily and seen.fault is None:
-        updated = None if seen.doubt is not None else daily_update(request, kept, seen)
+    stored = None if previous is None or not continues(request) else carried(previous, request.as_of_utc)
+    daily = stored is not None and not why_full(request)
+    seen = observe(request, age_days, stored, daily=daily)
+    if stored is not None and daily and seen.fault is None:
+        updated = None if seen.doubt is not None else daily_update(request, stored, seen)
         if updated is not None and not jump(request, updated.soh, _spread(updated, battery)):
             return updated
-        seen = observe(request, age_days, kept)
+        seen = observe(request, age_days, stored)
     if seen.fault is not None and previous is not None:
-        return kept_on_fault(request, previous, seen)
+        return previous_on_fault(request, previous, seen)
     return _full(request, age_days, seen)
 
 

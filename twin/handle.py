@@ -193,7 +193,7 @@ class BatteryHandle:
         soh_median, soh_high (90 %), held. Every day of the past is taken to be an ordinary one of today.
         TwinError with fewer than three check-ups.
         """
-        battery, kept = self.battery, need(self.calibration.record.prior, "prior")
+        battery, stored = self.battery, need(self.calibration.record.prior, "prior")
         own = checkups[checkups["time_utc"] >= battery.commissioned_utc].sort_values("time_utc")
         if len(own) <= FEWEST:
             raise TwinError(
@@ -208,7 +208,7 @@ class BatteryHandle:
         )
         duty = need(self.calibration.record.duty, "duty")
         stated = hindcast(
-            ageing_of(self.calibration).model, stress_of(duty.profile()), kept.as_prior(), *arrays
+            ageing_of(self.calibration).model, stress_of(duty.profile()), stored.as_prior(), *arrays
         )
         stated.insert(1, "time_utc", own["time_utc"].iloc[stated.pop("at")].array)
         return stated

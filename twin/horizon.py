@@ -38,10 +38,10 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     be to somewhat below the end of life; at that, one of them, days and interval are those of L0. ``days`` of
     levels above today's is NaN. ``draws``: of the ageing unknowns, one a row.
     """
-    kept, ageing = calibration.record, ageing_of(calibration)
-    if kept.ensemble is not None:
-        return _of_ensemble(calibration, kept.ensemble)
-    unknowns, prior = need(kept.mean, "mean"), need(kept.prior, "prior")
+    stored, ageing = calibration.record, ageing_of(calibration)
+    if stored.ensemble is not None:
+        return _of_ensemble(calibration, stored.ensemble)
+    unknowns, prior = need(stored.mean, "mean"), need(stored.prior, "prior")
     circuit, end = ageing.model.cell.circuit, ageing.end_soh
     factors = factors_of(ageing.model, np.vstack([unknowns, draws]))
     grid = time_grid(HORIZON_DAYS)
@@ -49,7 +49,7 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
     today, today_sd = float(share[0, 0]), calibration.usable_capacity_sd_ah / battery.nominal_capacity_ah
     off = np.random.default_rng(1).normal(0.0, today_sd, len(draws))
-    parts = {} if kept.interval_parts is None else dict(kept.interval_parts.l0)
+    parts = {} if stored.interval_parts is None else dict(stored.interval_parts.l0)
     levels = _levels(today, end, _Z90 * today_sd)
     rows = []
     for level in levels:

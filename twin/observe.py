@@ -299,10 +299,10 @@ def _known(
         ohm_ah_per_pack_ohm=battery.ohm_ah_per_pack_ohm,
     )
     previous = request.previous
-    kept, kept_sd = None, 0.0
+    stored, stored_sd = None, 0.0
     if previous is not None and previous.quality != "prior":
-        kept, kept_sd = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
-    share, spread, young = known_capacity(ages, capacity, age_days, kept, kept_sd)
+        stored, stored_sd = previous.soh, previous.usable_capacity_sd_ah / battery.nominal_capacity_ah
+    share, spread, young = known_capacity(ages, capacity, age_days, stored, stored_sd)
     return Known(
         circuit=circuit,
         health=health,

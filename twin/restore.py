@@ -42,8 +42,8 @@ class Ageing:
 
 def ageing_of(calibration: Calibration) -> Ageing:
     """The ageing that ``calibration`` was made with."""
-    kept = calibration.record
-    learnt = need(kept.rate_model, "rates of the standard day")
+    stored = calibration.record
+    learnt = need(stored.rate_model, "rates of the standard day")
     model = RateModel(
         cell=reference_cell(calibration.chemistry),
         sei=np.array(learnt.sei),
@@ -53,8 +53,8 @@ def ageing_of(calibration: Calibration) -> Ageing:
     )
     return Ageing(
         model=model,
-        factors=factors_of(model, np.array(need(kept.mean, "mean"))),
-        end_capacity_ah=need(kept.end_capacity_ah, "capacity at its end of life"),
+        factors=factors_of(model, np.array(need(stored.mean, "mean"))),
+        end_capacity_ah=need(stored.end_capacity_ah, "capacity at its end of life"),
     )
 
 

@@ -200,12 +200,12 @@ class Calibration:
         stated = [name for name in _COLUMNS if name in record or name not in _LATER]
         values = {name: _plain(record[name]) for name in stated}
         try:
-            kept = TwinRecord.from_json(record["parameters_json"])
+            stored = TwinRecord.from_json(record["parameters_json"])
         except RecordError as error:
             raise RecordError(f"calibration {record['calibration_id']}: {error}") from error
-        if kept.model_hash is None:
-            kept = replace(kept, model_hash=_plain(record.get("model_hash")))
-        return cls(**values, record=kept)
+        if stored.model_hash is None:
+            stored = replace(stored, model_hash=_plain(record.get("model_hash")))
+        return cls(**values, record=stored)
 
 
 _APART = ("record", "life_points", "residuals", "wear_map")

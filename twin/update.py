@@ -120,22 +120,22 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     )
 
 
-def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) -> Calibration | None:
+def daily_update(request: CalibrationRequest, stored: Carried, seen: Observation) -> Calibration | None:
     """Yesterday's calibration with today's state; None where the state has drifted from its ageing."""
     previous, battery = request.previous, request.battery
     if previous is None:
         return None
     state = seen.state
-    health, posterior = (kept.health, kept.prior) if state is None else (state.health, state.posterior)
+    health, posterior = (stored.health, stored.prior) if state is None else (state.health, state.posterior)
     weakest, ageing = seen.usable_share(len(request.checkups)), ageing_of(previous)
     shares = capacity_draws(ageing.model.cell, posterior, health.sei_m)
     share, spread = float(shares[0]), float(shares[1:].std())
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
     ratio = _left(previous, ageing, health, request.as_of_utc)
-    until = kept.until_utc if seen.replay is None else seen.replay.end_utc
+    until = stored.until_utc if seen.replay is None else seen.replay.end_utc
     lives = need(previous.record.lives, "lives")
-    kept_now = replace(
+    stored_now = replace(
         previous.record,
         health=health,
         state=_state_record(posterior, until, request.as_of_utc),
@@ -157,8 +157,8 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
         cell_spread_v=seen.spread_v,
         sensor_fault=None,
         sensor_evidence=None,
-        record=kept_now,
-        life_points=points_of(kept_now.lives, calibration_id, previous),
+        record=stored_now,
+        life_points=points_of(stored_now.lives, calibration_id, previous),
         residuals=residual_frame(calibration_id, battery, seen.replay, state),
     )
     if state is None:
@@ -172,7 +172,7 @@ def daily_update(request: CalibrationRequest, kept: Carried, seen: Observation) 
     )
 
 
-def kept_on_fault(request: CalibrationRequest, previous: Calibration, seen: Observation) -> Calibration:
+def previous_on_fault(request: CalibrationRequest, previous: Calibration, seen: Observation) -> Calibration:
     """The last good calibration, stale, where today's sensors cannot be believed."""
     fault = seen.fault
     calibration_id = request.input_hash[:16]

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from warehouse.connection import kept_open, shared
+from warehouse.connection import held_open, shared
 from warehouse.store import Warehouse
 
 
@@ -20,4 +20,4 @@ def to_itself(warehouse: Warehouse) -> AbstractContextManager[None]:
 
     For a copy that nobody else works in. Raises the errors of opening a warehouse.
     """
-    return kept_open(warehouse.path, timeout_s=warehouse.lock_timeout_s)
+    return held_open(warehouse.path, timeout_s=warehouse.lock_timeout_s)

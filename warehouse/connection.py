@@ -4,7 +4,7 @@ One process may hold the file at a time, and within a process one thread: the fi
 one transaction and let go again; who finds it held waits a bounded while and then raises LockedError. What it
 is attached to, an empty database in memory that may touch no other file, is made once a process and file:
 making one takes longer than most reads. So does attaching: reads that belong together share one attachment
-(`shared`), and so does all use of a copy that is this process's own (`kept_open`).
+(`shared`), and so does all use of a copy that is this process's own (`held_open`).
 """
 
 import atexit
@@ -34,7 +34,7 @@ _LONGEST_PAUSE_S = 0.5
 _thread_locks: dict[Path, threading.Lock] = {}
 _hosts: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _registry_lock = threading.Lock()
-_kept_open: set[tuple[int, Path]] = set()
+_held_open: set[tuple[int, Path]] = set()
 # .shared: files that this thread has attached for several reads; .found_good: of these, looked into already
 _thread = threading.local()
 
@@ -61,7 +61,7 @@ def connect(
     if not lock.acquire(timeout=timeout_s):
         raise LockedError(f"{path} is in use by another thread of this process; waited {timeout_s:g} s")
     try:
-        if (os.getpid(), path) in _kept_open:
+        if (os.getpid(), path) in _held_open:
             with _still_open(path), _stated(path), _cursor(_host(path)) as connection:
                 yield connection
             return
@@ -102,7 +102,7 @@ def once_while_shared(path: Path, look: Callable[[], object]) -> None:
 
 
 @contextmanager
-def kept_open(path: Path, *, timeout_s: float) -> Iterator[None]:
+def held_open(path: Path, *, timeout_s: float) -> Iterator[None]:
     """Keep a file attached for all that this process reads and writes within the block: no other can use it.
 
     For a copy that is this process's own. Not to be nested. Raises as `connect`.
@@ -111,12 +111,12 @@ def kept_open(path: Path, *, timeout_s: float) -> Iterator[None]:
         host, key = _host(path), (os.getpid(), path)
         with _thread_lock(path):
             _attach(host, path, write=True, deadline=time.monotonic() + timeout_s, timeout_s=timeout_s)
-            _kept_open.add(key)
+            _held_open.add(key)
         try:
             yield
         finally:
             with _thread_lock(path):
-                _kept_open.discard(key)
+                _held_open.discard(key)
                 forget(path)
 
 
@@ -126,7 +126,7 @@ def _still_open(path: Path) -> Iterator[None]:
     try:
         yield
     except (DamagedError, UnwritableError):
-        _kept_open.discard((os.getpid(), path))
+        _held_open.discard((os.getpid(), path))
         forget(path)
         raise
 

@@ -35,7 +35,7 @@ from warehouse.files import FILE_MODE, make_folder
 from warehouse.ingestion import Landed, Part, land, parts, read_part, waiting_rows
 from warehouse.layout import in_words
 from warehouse.migrations import bring_forward
-from warehouse.promotion import finish, keep_amended, merge, replace_quarantine
+from warehouse.promotion import finish, merge, replace_quarantine, store_amended
 from warehouse.receipts import require_landable
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select, source_of
@@ -163,7 +163,7 @@ class Warehouse:
         checked = _aware(checked_utc, "checked_utc")
         with self._transaction(f"the check of {dataset}") as connection:
             merge(connection, core_contract(dataset), good_rows)
-            keep_amended(connection, dataset, good_rows)
+            store_amended(connection, dataset, good_rows)
             replace_quarantine(connection, bad_rows, of=dataset, checked=source_ids)
             finish(connection, dataset, check_rows, source_ids, checked)
 
@@ -178,7 +178,7 @@ class Warehouse:
         judged = pa.Table.from_pandas(part.own(rows)[["source_id", "source_row"]], preserve_index=False)
         with self._transaction(f"part of the check of {part.dataset}") as connection:
             merge(connection, core_contract(part.dataset), good_rows)
-            keep_amended(connection, part.dataset, good_rows)
+            store_amended(connection, part.dataset, good_rows)
             replace_quarantine(connection, bad_rows, of=part.dataset, checked=judged)
 
     def finish_check(

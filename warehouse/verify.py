@@ -68,8 +68,8 @@ def failing_blocks(path: Path) -> list[int]:
         stream.seek(_HEADERS_BYTES)
         for number in range(blocks):
             block = stream.read(size)
-            kept = int.from_bytes(block[:_CHECKSUM_BYTES], "little")
-            if len(block) < size or kept != _checksum(block[_CHECKSUM_BYTES:]):
+            stored = int.from_bytes(block[:_CHECKSUM_BYTES], "little")
+            if len(block) < size or stored != _checksum(block[_CHECKSUM_BYTES:]):
                 failing.append(number)
     return failing
 

@@ -12,7 +12,7 @@ from warehouse.store import Warehouse
 _RECENT = 7
 
 
-def kept_promises(known: Known | Warehouse, zone: str) -> list[dict[str, Any]]:
+def promises_met(known: Known | Warehouse, zone: str) -> list[dict[str, Any]]:
     """What was gained over uncontrolled and over ordered charging, in the last days and in all.
 
     A row a span and comparison: days, promised and realised benefit in € net of wear, what is in store more

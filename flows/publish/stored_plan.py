@@ -10,7 +10,7 @@ import pandas as pd
 
 from flows.mapping.horizon import quarter_hours
 from flows.mapping.in_force import followed_mode
-from flows.mapping.promises import kept_promises
+from flows.mapping.promises import promises_met
 from flows.plain import records
 from flows.publish.day_charts import DayAxis
 from flows.publish.prices import UsedPrices, used_prices
@@ -78,7 +78,7 @@ def stored_plan(workspace: Workspace, plan_id: str) -> StoredPlan:
         life_points=known.read("out_life_point", where=ids).sort_values("efc_per_day"),
         residuals=known.read("out_twin_residual", where=ids),
         prices=used_prices(known, header, workspace.money),
-        promises=kept_promises(known, header["zone"]),
+        promises=promises_met(known, header["zone"]),
         checks=known.read("out_check", where={"run_id": header["run_id"]}),
         checkups=known.read("core_checkup", where=mine_too, end=header["as_of_utc"]),
         batteries=known.read("core_battery", where=mine_too),

@@ -126,8 +126,8 @@ def calibrate_batteries(
     requests = [one.request for one in asked]
     hashes = [request.input_hash for request in requests]
     same = context.known.read("out_calibration", where={"input_hash": hashes})
-    kept = same.drop_duplicates("input_hash", keep="last")
-    fresh = [request for request in requests if request.input_hash not in set(kept["input_hash"])]
+    earlier = same.drop_duplicates("input_hash", keep="last")
+    fresh = [request for request in requests if request.input_hash not in set(earlier["input_hash"])]
     answers = _calibrated(workers, fresh)
     made: list[tuple[Calibration, Asked]] = []
     by_hash = {one.request.input_hash: one for one in asked}
@@ -145,12 +145,12 @@ def calibrate_batteries(
     for calibration in stored:
         _log.info("calibrated %s: %s, %s", calibration.battery_id, calibration.quality, calibration.reason)
     records: list[dict[Any, Any]] = [
-        *kept.to_dict("records"),
+        *earlier.to_dict("records"),
         *(calibration.to_record() for calibration in stored),
     ]
     rows = tuple(_summary(record) for record in records)
     silent = tuple(one.battery.battery_id for one in requests if one.telemetry.empty and one.coarse.empty)
-    return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(kept), unmeasured=silent)
+    return ChunkOutcome(rows=rows, failures=(*failures, *unstored), reused=len(earlier), unmeasured=silent)
 
 
 def _each_if_not_all(

@@ -20,7 +20,7 @@ from flows.stages.record import StageResult, recorded
 from warehouse.errors import OptionError
 from warehouse.sources import SourceFile, read_source
 from warehouse.sources.tariffs import PROVIDERS, Ask, Provider, Request
-from warehouse.sources.tariffs.cache import Kept, ResponseCache
+from warehouse.sources.tariffs.cache import ResponseCache, StoredAnswer
 from warehouse.sources.tariffs.coverage import require_day
 from warehouse.sources.tariffs.exchange import Limits
 from warehouse.sources.tariffs.fetch import fetch
@@ -53,14 +53,14 @@ def fetch_prices(
         context, dataset, source, day, zone=zone, tariff=tariff, options=options,
         limits=limits, transport=transport,
     )  # fmt: skip
-    item, kept = got.item, got.kept
-    fields = {"file": item.file_name, "rows": got.rows, "state": got.state, "url": kept.url}
+    item, stored = got.item, got.stored
+    fields = {"file": item.file_name, "rows": got.rows, "state": got.state, "url": stored.url}
     return StageResult(
         stage="ingest",
         status="ok",
         message=f"{got.new_rows} new rows of {dataset} from {got.provider}; `v2g check` lets them in",
         tables={"files": (fields,), "notes": [{"note": note} for note in item.notes]},
-        files=(str(kept.path),),
+        files=(str(stored.path),),
         details={"dataset": dataset, "new_rows": got.new_rows, "source_ids": [item.source_id]},
     )
 
@@ -71,7 +71,7 @@ class Answer:
 
     provider: str
     item: SourceFile
-    kept: Kept
+    stored: StoredAnswer
     rows: int
     new_rows: int
     state: str
@@ -93,20 +93,22 @@ def land_answer(
     workspace = context.workspace
     provider, zone = PROVIDERS[source], zone or workspace.zone
     request = _request(provider, zone, day, tariff)
-    kept = _answer(ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport)
+    stored = _answer(
+        ResponseCache(workspace.responses), provider, request, f"{zone}_{day}", limits, transport
+    )
     of_zone, given = zone if provider.zoned else None, dict(options or {})
     read = read_in(
         workspace.money,
-        lambda rate: read_source(dataset, kept.path, source=source, zone=of_zone, **given, **rate),
+        lambda rate: read_source(dataset, stored.path, source=source, zone=of_zone, **given, **rate),
     )
-    require_day(read.frame, zone, day, kept.path.name)
-    ResponseCache(workspace.responses).remember(provider, request, kept)
-    item = replace(read, url=kept.url, fetched_utc=kept.fetched_utc)
+    require_day(read.frame, zone, day, stored.path.name)
+    ResponseCache(workspace.responses).remember(provider, request, stored)
+    item = replace(read, url=stored.url, fetched_utc=stored.fetched_utc)
     landed = workspace.warehouse.land(item, pd.Timestamp(context.as_of))
     return Answer(
         provider=provider.provider,
         item=item,
-        kept=kept,
+        stored=stored,
         rows=landed.rows,
         new_rows=0 if landed.already else landed.rows,
         state="already landed" if landed.already else "landed",
@@ -149,7 +151,7 @@ def _answer(
     label: str,
     limits: Limits | None,
     transport: httpx.BaseTransport | None,
-) -> Kept:
+) -> StoredAnswer:
     """The provider's answer, or the one already here where the provider says that it still holds."""
     known = cache.find(provider, request)
     response = fetch(

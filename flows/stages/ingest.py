@@ -14,7 +14,7 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError
 from flows.money import Money
-from flows.stages.reading import KEPT_ROWS, Reading
+from flows.stages.reading import MOST_HELD_ROWS, Reading
 from flows.stages.record import StageResult, recorded
 from warehouse.at_once import at_once
 from warehouse.contracts import dataset_contract, reference
@@ -113,7 +113,7 @@ def land_files(
     warehouse = context.workspace.warehouse
     how = how_to_read(context, source, zone, dict(options or {}), follow=follow, received=received)
     read, aside = list[Reading](), list[str]()
-    room, moment = KEPT_ROWS, pd.Timestamp(context.as_of)
+    room, moment = MOST_HELD_ROWS, pd.Timestamp(context.as_of)
 
     def judge(item: SourceFile) -> list[str]:
         stated = not_declared(warehouse, item)
@@ -133,7 +133,7 @@ def land_files(
             aside.append(stated)
     with at_once(warehouse):
         for one in read:
-            aside += judge(one.item) if one.kept else one.findings
+            aside += judge(one.item) if one.held else one.findings
     rows, source_ids, new = [], list[str](), 0
     for one in read:
         item = one.item

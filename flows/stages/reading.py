@@ -12,7 +12,7 @@ from warehouse.ingestion import Landed
 from warehouse.sources import SourceFile
 from warehouse.store import Warehouse
 
-KEPT_ROWS = 3_000_000
+MOST_HELD_ROWS = 3_000_000
 """Rows of all files together that are kept until the last is read: some 300 MB."""
 Pieces = Callable[[], Iterator[SourceFile]]
 Judge = Callable[[SourceFile], list[str]]
@@ -21,14 +21,14 @@ Judge = Callable[[SourceFile], list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """A file that was read: `item`, which has its rows if it is `kept`, and what is to be told of it.
+    """A file that was read: `item`, which has its rows if it is `held`, and what is to be told of it.
 
     pieces: gives the file, or one piece of it after the other, and anew when it is called again.
     """
 
     pieces: Pieces
     item: SourceFile
-    kept: bool
+    held: bool
     findings: tuple[str, ...] = ()
 
     @classmethod
@@ -38,7 +38,7 @@ class Reading:
         first = next(read)
         second = next(read, None)
         if second is None and len(first.frame) <= room:
-            return cls(pieces=pieces, item=first, kept=True)
+            return cls(pieces=pieces, item=first, held=True)
         notes, noted, unknown, number = dict[str, None](), list[str](), list[UnknownIdError](), 0
         for piece in chain((first,), () if second is None else (second,), read):
             number += 1
@@ -51,11 +51,11 @@ class Reading:
             raise unknown[0]
         noted += [f"{error}: these rows are set aside" for error in unknown]
         item = replace(first, frame=first.frame.iloc[:0], notes=tuple(notes))
-        return cls(pieces=pieces, item=item, kept=False, findings=tuple(noted))
+        return cls(pieces=pieces, item=item, held=False, findings=tuple(noted))
 
     def land(self, warehouse: Warehouse, moment: datetime) -> Landed:
         """Land its rows. Raises SourceError for a file that is no longer the one that was read."""
-        if self.kept:
+        if self.held:
             return warehouse.land(self.item, moment)
         pieces = self._again()
         return warehouse.land(next(pieces), moment, pieces)

@@ -178,8 +178,8 @@ class _Polish:
         now = max(1.0, abs(float(self.plan.own_eur[group].sum())))
         try:
             day = self.own.beside(group, self.plan)
-            kept = self.own.now(day, group, self.plan)
-            search = settle_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, kept=kept)
+            fallback = self.own.now(day, group, self.plan)
+            search = settle_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, fallback=fallback)
         except (TimeLimitError, SolverError):
             return None
         plan = self.own.with_cars(self.plan, group, search)

@@ -96,8 +96,8 @@ def said_of(workspace: Workspace) -> str:
     warehouse = workspace.warehouse
     checks = warehouse.read("out_check", where={"dataset": "telemetry", "scope": "*"})
     stated = checks.loc[checks["message"] != "", ["rule", "severity", "rows_failed", "message"]]
-    kept_out = len(warehouse.read("core_quarantine", columns=["rule"]))
-    lines = [f"{warehouse.extent('telemetry').rows:,} rows in the core table, {kept_out} kept out"]
+    held_back = len(warehouse.read("core_quarantine", columns=["rule"]))
+    lines = [f"{warehouse.extent('telemetry').rows:,} rows in the core table, {held_back} kept out"]
     lines += [
         f"  {rule} ({severity}): {rows} rows, {text}" for rule, severity, rows, text in stated.to_numpy()
     ]

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from flows.demo import AS_OF, ZONE, make_demo
-from flows.mapping.promises import kept_promises
+from flows.mapping.promises import promises_met
 from flows.stages import Context
 from flows.stages.calibrate import calibrate
 from flows.stages.check import check
@@ -140,7 +140,7 @@ def _row(depot: Workspace, feeder_kw: float, days: Sequence[date]) -> str:
     alone = int((by_day["followed"] > by_day["ordered"]).sum())
     planned = int(cars.loc[cars["mode"] == "followed", "promised_missed"].sum())
     own = int(depot.warehouse.read("out_plan")["own_misses"].sum())
-    kept = kept_promises(over.known, ZONE)[-1]
+    kept = promises_met(over.known, ZONE)[-1]
     missed = [int(accounts[f"{mode}_missed"].sum()) for mode in ("uncontrolled", "ordered", "followed")]
     text = f"{feeder_kw:9.0f} {accounts['followed_departures'].sum():11d} {missed[0]:21d} {missed[1]:7d}"
     text += f" {missed[2]:8d} {planned:8d} {alone:15d} {own:11d}"

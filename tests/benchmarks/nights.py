@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from flows.mapping.promises import kept_promises
+from flows.mapping.promises import promises_met
 from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
@@ -130,7 +130,7 @@ def _row(case: Case, session: str, wear: float, nights: int) -> str:
         money = _money(case, slots, wear)
         over = Context.of(workspace, moment(case.zone, case.first + timedelta(days=nights + 2), 0))
         realise(over, list(pd.date_range(case.first, periods=nights + 1).date))
-        kept = kept_promises(over.known, case.zone)[-2]
+        kept = promises_met(over.known, case.zone)[-2]
     u, o, v = (money[mode] for mode in ("uncontrolled", "ordered", "v2g"))
     text = f"{-u:13.2f} {-o:8.2f} {-v:6.2f} {o - v:18.2f} {missed:7d}"
     return f"{text} {kept['promised_eur']:9.2f} {kept['realised_eur']:9.2f}"

@@ -121,7 +121,7 @@ def rows_of(one: RealSet, workspace: Workspace) -> list[dict[str, Any]]:
     """A row a file: read, let in, kept out and why; and of all of them, what was emptied."""
     sources = workspace.warehouse.read("raw_source", where={"dataset": one.dataset})
     core = workspace.warehouse.read("core_session" if one.dataset == "sessions" else "core_telemetry")
-    kept_out = workspace.warehouse.read("core_quarantine", where={"dataset": one.dataset})
+    held_back = workspace.warehouse.read("core_quarantine", where={"dataset": one.dataset})
     checks = workspace.warehouse.read(
         "out_check", where={"dataset": one.dataset, "scope": "*", "severity": "warning"}
     )
@@ -129,7 +129,7 @@ def rows_of(one: RealSet, workspace: Workspace) -> list[dict[str, Any]]:
     cells = ", ".join(f"{rule} {count}" for rule, count in emptied.itertuples(index=False)) or "0"
     found = []
     for _, source in sources.iterrows():
-        own = kept_out[kept_out["source_id"] == source["source_id"]]
+        own = held_back[held_back["source_id"] == source["source_id"]]
         reasons = own.groupby("rule")["source_row"].nunique()
         found.append(
             {

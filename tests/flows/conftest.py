@@ -20,7 +20,7 @@ from flows.stages.calibrate import calibrate
 from flows.stages.check import check
 from flows.stages.ingest import ingest
 from flows.workspace import Workspace
-from tests.stored import kept
+from tests.stored import stored
 from warehouse.zones import market_day_slots
 
 ZONE = "DE-LU"
@@ -61,7 +61,7 @@ def workspace(begun_depot: Path, tmp_path: Path) -> Workspace:
 def calibrated_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two calibrated cars with sessions on DAY and a week after; prices on DAY alone."""
     around = tmp_path_factory.mktemp("calibrated") / "around"
-    root = kept("calibrated", around, make_calibrated_depot, made_by=[Path(__file__)]) / "depot"
+    root = stored("calibrated", around, make_calibrated_depot, made_by=[Path(__file__)]) / "depot"
     Workspace.open(root).enter()
     return root
 
@@ -94,7 +94,7 @@ def make_calibrated_depot(folder: Path) -> None:
 def checked_depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The depot of `calibrated_depot` before its first calibration: its plans need no twin."""
     around = tmp_path_factory.mktemp("checked") / "around"
-    return kept("checked", around, make_checked_depot, made_by=[Path(__file__)]) / "depot"
+    return stored("checked", around, make_checked_depot, made_by=[Path(__file__)]) / "depot"
 
 
 def make_checked_depot(folder: Path) -> None:

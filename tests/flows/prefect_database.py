@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from flows.workspace import QUIET_ENVIRONMENT, Workspace
-from tests.stored import kept
+from tests.stored import stored
 
 MIGRATE = """
 import asyncio
@@ -26,7 +26,7 @@ def put_database(workspace: Workspace) -> None:
     if database.exists():
         return
     with tempfile.TemporaryDirectory() as folder:
-        made = kept("prefect", Path(folder) / "home", _migrate, made_by=[Path(__file__)], rooms=())
+        made = stored("prefect", Path(folder) / "home", _migrate, made_by=[Path(__file__)], rooms=())
         shutil.copyfile(made / "prefect.db", database)
     database.chmod(0o600)
 

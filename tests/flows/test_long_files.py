@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "KEPT_ROWS", 0)
+    monkeypatch.setattr(stage, "MOST_HELD_ROWS", 0)
     monkeypatch.setattr(reader, "pieces", partial(pieces, rows=400))
 
 

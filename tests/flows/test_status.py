@@ -15,7 +15,7 @@ from flows.stages import Context
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.status import PLAN_DAYS, status_of
-from flows.status_stored import keep_status, status_at_once
+from flows.status_stored import status_at_once, store_status
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, DAY, price_rows, put, session_rows, spoil
 from tests.warehouse.test_store_lock import HOLD
@@ -97,8 +97,8 @@ def test_while_a_run_holds_the_warehouse_it_says_at_once_what_it_said_last(bare:
     with held(bare):
         with pytest.raises(LockedError):
             status_at_once(bare)
-        keep_status(bare)  # cannot be, and is no fault of a run
-    keep_status(bare)
+        store_status(bare)  # cannot be, and is no fault of a run
+    store_status(bare)
     free = status_at_once(bare)
     with held(bare):
         began = time.monotonic()

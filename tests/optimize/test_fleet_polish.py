@@ -101,7 +101,7 @@ def test_a_car_beside_the_others_never_makes_the_whole_worse() -> None:
         plan = found.plan
         for i in range(len(problem.cars)):
             day = own.beside([i], plan)
-            search = settle_day(day, 30.0, kept=own.now(day, [i], plan))
+            search = settle_day(day, 30.0, fallback=own.now(day, [i], plan))
             better = own.with_cars(plan, [i], search)
             slack = 3 * EXACT * max(1.0, abs(plan.cost_eur))
             assert better.cost_eur <= plan.cost_eur + slack

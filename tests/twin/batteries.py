@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tests.stored import kept_value
+from tests.stored import stored_value
 from twin.calibrate import calibrate_battery
 from twin.duty import StandardDuty
 from twin.synthetic import Truth, TruthSpec, simulate_truth
@@ -78,7 +78,7 @@ def truth(
 def simulated(spec: TruthSpec) -> Truth:
     """`simulate_truth`, once for as long as the twin's sources are what they are."""
     assert type(spec) is TruthSpec, "all that decides is in its repr"
-    return kept_value("truth", lambda: simulate_truth(spec), made_by=[], rooms=["twin"], given=spec)
+    return stored_value("truth", lambda: simulate_truth(spec), made_by=[], rooms=["twin"], given=spec)
 
 
 @lru_cache(maxsize=8)
@@ -88,7 +88,7 @@ def calibrated(chemistry: str = "nmc811") -> Calibration:
     def made() -> Calibration:
         return calibrate_battery(request(truth(chemistry), chemistry))
 
-    return kept_value("calibrated_twin", made, made_by=[Path(__file__)], rooms=["twin"], given=chemistry)
+    return stored_value("calibrated_twin", made, made_by=[Path(__file__)], rooms=["twin"], given=chemistry)
 
 
 def request(made: Truth, chemistry: str = "nmc811", **changes: Any) -> CalibrationRequest:

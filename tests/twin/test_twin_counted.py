@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.benchmarks.foreign_cells import foreign_pack
-from tests.stored import kept_value, sources_of
+from tests.stored import sources_of, stored_value
 from tests.twin.batteries import AS_OF, battery, duty, request, truth
 from tests.twin.sent import soc_and_power
 from twin.ageing import fit_ageing, health_at
@@ -69,7 +69,7 @@ def pack(index: int) -> tuple[BatterySpec, Truth]:
         return foreign.spec.battery, foreign.truth
 
     made_by = sources_of("tests.benchmarks.foreign_cells")
-    return kept_value("foreign_pack", made, made_by=made_by, rooms=["twin"], given=index)
+    return stored_value("foreign_pack", made, made_by=made_by, rooms=["twin"], given=index)
 
 
 def rests_of(pack: BatterySpec, truth: Truth) -> tuple[Signal, Course, float]:

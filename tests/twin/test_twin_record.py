@@ -21,7 +21,7 @@ from twin.profile import ProfileRequest, profile_life_chunk
 from twin.record import VERSION, TwinRecord, lesson_of
 from twin.restore import ageing_of, health_of, restorable
 from twin.types import Calibration
-from twin.update import carried, daily_update, kept_on_fault, why_full
+from twin.update import carried, daily_update, previous_on_fault, why_full
 
 # As version 1 wrote it: a battery carried on for a day. Without a number of the version or the model's hash.
 PARAMETERS = """
@@ -87,17 +87,17 @@ def old(without: str = "", **changes: Any) -> Calibration:
 
 def test_a_row_of_an_older_warehouse_is_read_whole() -> None:
     found = Calibration.from_record(ROW)
-    kept, answer = found.record, json.loads(PARAMETERS)
+    stored, answer = found.record, json.loads(PARAMETERS)
     later = ("kept_from", "ensemble")
-    assert all(getattr(kept, f.name) is not None for f in fields(kept) if f.name not in later)
-    assert (kept.model_hash, found.model_hash) == ("0123456789ab", "0123456789ab")  # by its column
-    assert kept.mean == tuple(answer["mean"])
-    assert kept.health == Health(**answer["health"])
-    assert kept.full is not None and kept.full.health == Health(**answer["full"]["health"])
-    assert kept.full.nameplate[:5] == ("nmc811", 150.0, 58.0, 106, 3)
-    assert kept.state is not None and kept.state.until_utc == pd.Timestamp("2026-01-15T10:55", tz="UTC")
-    assert kept.duty is not None and (kept.duty.target_soc, kept.duty.source) == (0.8, "telemetry")
-    written = kept.to_document()
+    assert all(getattr(stored, f.name) is not None for f in fields(stored) if f.name not in later)
+    assert (stored.model_hash, found.model_hash) == ("0123456789ab", "0123456789ab")  # by its column
+    assert stored.mean == tuple(answer["mean"])
+    assert stored.health == Health(**answer["health"])
+    assert stored.full is not None and stored.full.health == Health(**answer["full"]["health"])
+    assert stored.full.nameplate[:5] == ("nmc811", 150.0, 58.0, 106, 3)
+    assert stored.state is not None and stored.state.until_utc == pd.Timestamp("2026-01-15T10:55", tz="UTC")
+    assert stored.duty is not None and (stored.duty.target_soc, stored.duty.source) == (0.8, "telemetry")
+    written = stored.to_document()
     assert written["version"] == VERSION == 2
     del answer["full"]["duty"]  # the standard day is that of the last full calibration
     assert {name: written[name] for name in answer} == answer
@@ -164,8 +164,8 @@ def test_old_records_without_a_part_count_as_they_did() -> None:
     assert lesson_of(old(without="scatter").record).scatter is None  # type: ignore[union-attr]
     assert lesson_of(old(names=["sei_factor", "lam_factor"]).record) is None
     assert not restorable(old(names=["sei_factor", "lam_factor"]))
-    assert len(kept_on_fault(asked, old(without="lives"), Observation()).life_points) == 0
-    assert len(kept_on_fault(asked, old(), Observation()).life_points) == 6
+    assert len(previous_on_fault(asked, old(without="lives"), Observation()).life_points) == 0
+    assert len(previous_on_fault(asked, old(), Observation()).life_points) == 6
     handle = BatteryHandle(
         battery=battery(), calibration=old(without="interval_parts"), residuals=pd.DataFrame()
     )
@@ -175,8 +175,8 @@ def test_old_records_without_a_part_count_as_they_did() -> None:
 def test_a_part_that_is_not_whole_is_none() -> None:
     answer = json.loads(PARAMETERS)
     del answer["rate_model"]["charge_c_rate"], answer["full"]["observed"]
-    kept = TwinRecord.from_json(json.dumps(answer))
-    assert (kept.rate_model, kept.full) == (None, None)
+    stored = TwinRecord.from_json(json.dumps(answer))
+    assert (stored.rate_model, stored.full) == (None, None)
     with pytest.raises(RecordError, match="rates of the standard day"):
         ageing_of(old(rate_model=answer["rate_model"]))
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.benchmarks.real_cells import DATA, LABORATORY, cycling, groups, score
 from tests.benchmarks.twin_recovery import calibrate, compare, draw, hide
-from tests.stored import kept_value, sources_of
+from tests.stored import sources_of, stored_value
 from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
@@ -168,7 +168,7 @@ def test_six_hidden_batteries_are_recovered() -> None:
     """Two of each of three climates; sixty: `python -m tests.benchmarks.twin_recovery`."""
     rows = []
     for index in (0, 2, 4, 6, 8, 10):
-        hidden = kept_value(
+        hidden = stored_value(
             "hidden",
             partial(hide, index),
             made_by=sources_of("tests.benchmarks.twin_recovery"),

@@ -47,10 +47,10 @@ def test_points_left_out_of_an_a03_curve_repeat_the_one_before_and_name_its_row(
 @given(
     prices=st.lists(st.sampled_from([-5.0, 0.0, 12.34, 99.99]), min_size=96, max_size=96),
     order=st.randoms(use_true_random=False),
-    kept=st.lists(st.booleans(), min_size=96, max_size=96),
+    stored=st.lists(st.booleans(), min_size=96, max_size=96),
 )
-def test_any_curve_comes_back_whichever_repeated_points_are_left_out_in_whatever_order(prices, order, kept):
-    needed = [n for n in range(96) if n == 0 or kept[n] or prices[n] != prices[n - 1]]
+def test_any_curve_comes_back_whichever_repeated_points_are_left_out_in_whatever_order(prices, order, stored):
+    needed = [n for n in range(96) if n == 0 or stored[n] or prices[n] != prices[n - 1]]
     order.shuffle(needed)
     text = document(series(period(*FLAT_DAY, "PT15M", {n + 1: prices[n] for n in needed})))
     assert mwh(read(text)) == prices
@@ -97,15 +97,15 @@ def test_another_auction_alone_is_no_day_ahead_price():
         read(document(series(period(*FLAT_DAY, "PT15M", {1: 1}), sequence=2)))
 
 
-@pytest.mark.parametrize(("day", "kept"), [(dt.date(2025, 9, 30), 60), (dt.date(2025, 10, 1), 15)])
-def test_of_unnumbered_overlapping_series_the_resolution_of_the_coupled_auction_is_taken(day, kept):
+@pytest.mark.parametrize(("day", "stored"), [(dt.date(2025, 9, 30), 60), (dt.date(2025, 10, 1), 15)])
+def test_of_unnumbered_overlapping_series_the_resolution_of_the_coupled_auction_is_taken(day, stored):
     bounds = (f"{day - dt.timedelta(days=1)}T22:00Z", f"{day}T22:00Z")
     text = document(
         series(period(*bounds, "PT60M", {1: 60.0})), series(period(*bounds, "PT15M", {1: 15.0}), number=2)
     )
     source = read(text)
-    assert source.frame["resolution_minutes"].unique().tolist() == [kept]
-    assert set(mwh(source)) == {float(kept)}
+    assert source.frame["resolution_minutes"].unique().tolist() == [stored]
+    assert set(mwh(source)) == {float(stored)}
     assert "intervals were left out that another resolution covers too" in source.notes[0]
 
 

@@ -291,18 +291,18 @@ def test_no_log_line_holds_the_token(caplog):
 def test_an_answer_is_kept_read_only_and_found_again_once_it_was_accepted(tmp_path):
     cache, provider = ResponseCache(tmp_path), PROVIDERS["entsoe"]
     when = dt.datetime(2026, 6, 13, 12, tzinfo=dt.UTC)
-    kept = cache.keep(
+    stored = cache.keep(
         provider, REQUEST, "DE-LU_2026-06-14", b"<xml/>", fetched_utc=when, validators=Validators(etag="e")
     )
-    assert kept.path.read_bytes() == b"<xml/>"
-    assert kept.path.stat().st_mode & 0o777 == 0o400
-    assert kept.url == "https://prices.example/api?zone=DE-LU"
+    assert stored.path.read_bytes() == b"<xml/>"
+    assert stored.path.stat().st_mode & 0o777 == 0o400
+    assert stored.url == "https://prices.example/api?zone=DE-LU"
     assert cache.find(provider, REQUEST) is None
-    cache.remember(provider, REQUEST, kept)
-    assert cache.find(provider, REQUEST) == kept
+    cache.remember(provider, REQUEST, stored)
+    assert cache.find(provider, REQUEST) == stored
     assert TOKEN not in "".join(file.read_text() for file in tmp_path.rglob("*.json"))
     other = Request(url=REQUEST.url, params={"zone": "FR"})
     assert cache.find(provider, other) is None
-    kept.path.chmod(0o644)
-    kept.path.write_bytes(b"<other/>")
+    stored.path.chmod(0o644)
+    stored.path.write_bytes(b"<other/>")
     assert cache.find(provider, REQUEST) is None, "bytes that changed on disk are no answer"

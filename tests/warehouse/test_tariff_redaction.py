@@ -104,18 +104,18 @@ def test_a_kept_answer_holds_no_token_says_so_and_is_read_like_any_other(tmp_pat
     assert answer.redacted == 1
     assert answer.validators.etag is None
     cache, provider = ResponseCache(tmp_path), PROVIDERS["awattar"]
-    kept = cache.keep(
+    stored = cache.keep(
         provider, REQUEST, "DE-LU_2026-06-14", answer.data, fetched_utc=NOW, validators=answer.validators
     )
-    cache.remember(provider, REQUEST, kept)
-    assert kept.redacted == 1
+    cache.remember(provider, REQUEST, stored)
+    assert stored.redacted == 1
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) == 3
     for file in files:
         assert traces(file.read_text() + str(file)) == []
         assert "redacted" in file.read_text().lower()
-    assert cache.find(provider, REQUEST) == kept
-    rows = read_source("prices", kept.path, source="awattar", zone="DE-LU").frame
+    assert cache.find(provider, REQUEST) == stored
+    rows = read_source("prices", stored.path, source="awattar", zone="DE-LU").frame
     assert rows["price_eur_per_kwh"].tolist() == pytest.approx([0.05 + hour / 1000 for hour in range(24)])
 
 
@@ -124,11 +124,11 @@ def test_what_is_given_to_the_cache_itself_and_what_an_earlier_version_kept_is_c
     none = PROVIDERS["awattar"].request(Ask(zone="DE-LU", day=NOW.date(), start=NOW, end=NOW))
     open_request = Request(url=REQUEST.url, params={"zone": "DE-LU"})
     data = json.dumps({"you": TOKEN}).encode()
-    kept = cache.keep(provider, open_request, "a", data, fetched_utc=NOW, validators=None)
-    assert kept.path.read_bytes() == data, "where no secret is known, every byte is kept"
+    stored = cache.keep(provider, open_request, "a", data, fetched_utc=NOW, validators=None)
+    assert stored.path.read_bytes() == data, "where no secret is known, every byte is kept"
     assert none.redactor.data(data) == (data, 0)
-    kept = cache.keep(provider, REQUEST, "b", data, fetched_utc=NOW, validators=None)
-    assert json.loads(kept.path.read_bytes()) == {"you": REDACTED}
+    stored = cache.keep(provider, REQUEST, "b", data, fetched_utc=NOW, validators=None)
+    assert json.loads(stored.path.read_bytes()) == {"you": REDACTED}
 
 
 def chain(error):

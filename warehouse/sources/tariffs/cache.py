@@ -19,7 +19,7 @@ from warehouse.sources.tariffs.redact import REDACTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StoredAnswer:
     """An answer on disk; url without secrets, fetched_utc when its bytes came, redacted: how often."""
 
     path: Path
@@ -44,7 +44,7 @@ class ResponseCache:
         *,
         fetched_utc: dt.datetime,
         validators: Validators,
-    ) -> Kept:
+    ) -> StoredAnswer:
         """Write an answer's bytes; the same bytes for the same label are the same file."""
         data, redacted = request.redactor.data(data)
         redacted += data.count(REDACTED.encode())  # those that `fetch` has taken out
@@ -54,34 +54,34 @@ class ResponseCache:
             make_folder(path.parent)
             write_whole(path, data)
             path.chmod(0o400)
-        kept = Kept(
+        stored = StoredAnswer(
             path=path, url=request.shown, fetched_utc=fetched_utc, validators=validators, redacted=redacted
         )
         if redacted:
-            note = {"file": path.name, "url": kept.url, "redacted": redacted}
+            note = {"file": path.name, "url": stored.url, "redacted": redacted}
             index = make_folder(path.parent / ".index")
             write_whole(index / f"{path.name}.redacted.json", json.dumps(note, indent=1))
-        return kept
+        return stored
 
-    def remember(self, provider: Provider, request: Request, kept: Kept) -> None:
+    def remember(self, provider: Provider, request: Request, stored: StoredAnswer) -> None:
         """Note an accepted answer, so that the next request can ask whether it still holds."""
         note = {
-            "url": kept.url,
-            "file": kept.path.name,
-            "sha256": _digest(kept.path),
-            "fetched_utc": kept.fetched_utc.isoformat(),
-            "validators": asdict(kept.validators),
-            "redacted": kept.redacted,
+            "url": stored.url,
+            "file": stored.path.name,
+            "sha256": _digest(stored.path),
+            "fetched_utc": stored.fetched_utc.isoformat(),
+            "validators": asdict(stored.validators),
+            "redacted": stored.redacted,
         }
         place = self._note(provider, request)
         make_folder(place.parent)
         write_whole(place, json.dumps(note, indent=1))
 
-    def find(self, provider: Provider, request: Request) -> Kept | None:
+    def find(self, provider: Provider, request: Request) -> StoredAnswer | None:
         """Return the accepted answer to the same request, if its bytes are still what they were."""
         try:
             note = json.loads(self._note(provider, request).read_bytes())
-            kept = Kept(
+            stored = StoredAnswer(
                 path=self.folder / provider.name / Path(note["file"]).name,
                 url=note["url"],
                 fetched_utc=dt.datetime.fromisoformat(note["fetched_utc"]),
@@ -90,10 +90,10 @@ class ResponseCache:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if note["url"] != request.shown or _digest(kept.path) != note["sha256"]:
+        if note["url"] != request.shown or _digest(stored.path) != note["sha256"]:
             return None
         # An answer that an earlier version kept with our token in it is asked for again.
-        return None if request.redactor.data(kept.path.read_bytes())[1] else kept
+        return None if request.redactor.data(stored.path.read_bytes())[1] else stored
 
     def _note(self, provider: Provider, request: Request) -> Path:
         body = "" if request.json is None else json.dumps(request.json, sort_keys=True)
