@@ -103,8 +103,8 @@ def _finest_step(series: Series, soc: Floats) -> Floats:
     finest = np.full(int(series.group.max(initial=0)) + 1, np.inf)
     step = np.where(series.linked[1:], np.diff(soc), np.nan)
     for group, size in ((series.group[1:], np.abs(step)), (series.group[2:], np.abs(np.diff(step)))):
-        seen = size > 1e-9  # less is rounding of the last bit
-        np.minimum.at(finest, group[seen], size[seen])
+        moved = size > 1e-9  # less is rounding of the last bit
+        np.minimum.at(finest, group[moved], size[moved])
     return finest
 
 

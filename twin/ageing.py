@@ -126,9 +126,9 @@ class _Problem:
         """Standardised residuals of the data, one row a vector of unknowns."""
         cell, circuit = self.model.cell, self.model.cell.circuit
         path = health_path(self.model, theta, np.append(self.ages, self.age_days))
-        seen = path.at(slice(-1)).each(np.transpose)
-        share = circuit.window(seen).capacity_ah / circuit.fresh_capacity_ah
-        growth = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (seen.sei_m - cell.fresh.sei_m)
+        observed = path.at(slice(-1)).each(np.transpose)
+        share = circuit.window(observed).capacity_ah / circuit.fresh_capacity_ah
+        growth = cell.film_ohm_per_m * circuit.fresh_capacity_ah * (observed.sei_m - cell.fresh.sei_m)
         resistance = np.exp(theta[:, 3:4]) + growth
         known = np.isfinite(self.resistance)
         spread = np.hypot(RESISTANCE_SD * self.resistance, FILM_SD * growth)

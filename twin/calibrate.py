@@ -71,28 +71,28 @@ def calibrate_battery(request: CalibrationRequest) -> Calibration:
     previous = request.previous
     stored = None if previous is None or not continues(request) else carried(previous, request.as_of_utc)
     daily = stored is not None and not why_full(request)
-    seen = observe(request, age_days, stored, daily=daily)
-    if stored is not None and daily and seen.fault is None:
-        updated = None if seen.doubt is not None else daily_update(request, stored, seen)
+    observed = observe(request, age_days, stored, daily=daily)
+    if stored is not None and daily and observed.fault is None:
+        updated = None if observed.doubt is not None else daily_update(request, stored, observed)
         if updated is not None and not jump(request, updated.soh, _spread(updated, battery)):
             return updated
-        seen = observe(request, age_days, stored)
-    if seen.fault is not None and previous is not None:
-        return previous_on_fault(request, previous, seen)
-    return _full(request, age_days, seen)
+        observed = observe(request, age_days, stored)
+    if observed.fault is not None and previous is not None:
+        return previous_on_fault(request, previous, observed)
+    return _full(request, age_days, observed)
 
 
 def _spread(found: Calibration, battery: BatterySpec) -> float:
     return found.usable_capacity_sd_ah / battery.nominal_capacity_ah
 
 
-def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Calibration:
-    """All three stages, from what was ``seen``; without telemetry where that is in dispute."""
+def _full(request: CalibrationRequest, age_days: float, observed: Observation) -> Calibration:
+    """All three stages, from what was ``observed``; without telemetry where that is in dispute."""
     battery, known_share = request.battery, request
-    if seen.doubt is not None:
-        return _without_voltage(request, age_days, seen, seen.doubt)
-    if seen.fault is not None:
-        request = believable(request, seen.fault)
+    if observed.doubt is not None:
+        return _without_voltage(request, age_days, observed, observed.doubt)
+    if observed.fault is not None:
+        request = believable(request, observed.fault)
     duty, cell = ordinary_day(request), reference_cell(battery.chemistry)
     base = rate_model(cell, duty.profile())
     past = lived_through(
@@ -104,7 +104,7 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
     )
     lived = base if past.duty is duty else rate_model(cell, past.duty.profile())
     checkups = request.checkups
-    if seen.fault is not None and seen.fault.kind == "wrong_cell_count":
+    if observed.fault is not None and observed.fault.kind == "wrong_cell_count":
         checkups = checkups[:0]  # the nameplate that turns them into shares of the cell is what is wrong
     ages, capacity, resistance = checkup_arrays(
         checkups,
@@ -121,24 +121,24 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         resistance_share=resistance,
         prior=request.prior,
     )
-    fit = ageing(state=seen.state, today=seen.energy)
-    if fit.chi2_per_n > CHI2_LIMIT and seen.state is not None:
+    fit = ageing(state=observed.state, today=observed.energy)
+    if fit.chi2_per_n > CHI2_LIMIT and observed.state is not None:
         # Voltage alone may be followed by more than one state: it is asked again from where ageing leads, and
         # from electrodes and lithium lost alike.
-        faded = capacity_draws(cell, seen.state.posterior, seen.state.health.sei_m)[0]
+        faded = capacity_draws(cell, observed.state.posterior, observed.state.health.sei_m)[0]
         for guess in (health_at(lived, fit.mean, age_days), cell.fresh.scaled(faded)):
-            again = observe_from(request, cell, seen, guess.first())
-            other = fit if again.state is seen.state else ageing(state=again.state)
+            again = observe_from(request, cell, observed, guess.first())
+            other = fit if again.state is observed.state else ageing(state=again.state)
             if other.chi2_per_n < fit.chi2_per_n:
-                seen, fit = again, other
+                observed, fit = again, other
     theta = np.vstack([fit.mean, fit.draws(DRAWS, seed=0)])
     today = health_at(lived, theta, age_days)
-    doubt = misfit(fit, seen.state is not None, len(ages))
-    if seen.replay is not None and seen.state is not None:
+    doubt = misfit(fit, observed.state is not None, len(ages))
+    if observed.replay is not None and observed.state is not None:
         shares = _shares(base, today)
         doubt = doubt or jump(request, float(shares[0]), float(shares[1:].std()))
-    if doubt is not None and seen.replay is not None and seen.state is not None:
-        return _without_voltage(request, age_days, seen, doubt)
+    if doubt is not None and observed.replay is not None and observed.state is not None:
+        return _without_voltage(request, age_days, observed, doubt)
     spread = duty_spread(
         request.telemetry,
         present(request.sessions, request.as_of_utc),
@@ -146,20 +146,22 @@ def _full(request: CalibrationRequest, age_days: float, seen: Observation) -> Ca
         flow=course_of(request, request.telemetry),
     )
     known = CheckUps(ages=ages, capacity=capacity, age_days=age_days, lived=past.duty.profile())
-    found = _result(request, duty, base, fit, theta, today, seen, known, past.known_share, spread)
-    return found if doubt is None else disputed(found, known_share, seen, doubt, len(ages))
+    found = _result(request, duty, base, fit, theta, today, observed, known, past.known_share, spread)
+    return found if doubt is None else disputed(found, known_share, observed, doubt, len(ages))
 
 
 def _without_voltage(
-    request: CalibrationRequest, age_days: float, seen: Observation, doubt: Dispute
+    request: CalibrationRequest, age_days: float, observed: Observation, doubt: Dispute
 ) -> Calibration:
     """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were told.
 
     Without check-ups, what needs no model of the cell tells the capacity (`twin.counted`).
     """
     known = int((request.checkups["time_utc"] >= request.battery.commissioned_utc).sum())
-    found = _full(replace(request, previous=None), age_days, seen.without_voltage(request, age_days, known))
-    return disputed(found, request, seen, doubt, known)
+    found = _full(
+        replace(request, previous=None), age_days, observed.without_voltage(request, age_days, known)
+    )
+    return disputed(found, request, observed, doubt, known)
 
 
 def _result(
@@ -169,14 +171,14 @@ def _result(
     fit: AgeingFit,
     theta: Array,
     today: Health,
-    seen: Observation,
+    observed: Observation,
     known: CheckUps,
     known_share: float,
     spread: DutySpread,
 ) -> Calibration:
     n_checkups = len(known.ages)
-    fault, weakest = seen.fault, seen.usable_share(n_checkups)
-    state = None if seen.replay is None else seen.state
+    fault, weakest = observed.fault, observed.usable_share(n_checkups)
+    state = None if observed.replay is None else observed.state
     battery, circuit = request.battery, base.cell.circuit
     share = _shares(base, today)
     soh = float(share[0])
@@ -205,7 +207,7 @@ def _result(
         alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},
         beta=common | {"law": law_part(law.rate_max_residual, law.window, law.beta)},
     )
-    quality, reason = _quality(seen, n_checkups, end[0] < request.end_of_life_soh)
+    quality, reason = _quality(observed, n_checkups, end[0] < request.end_of_life_soh)
     film = base.cell.film_ohm_per_m * (today.sei_m - base.cell.fresh.sei_m)
     ohm = (np.exp(theta[:, 3]) / circuit.fresh_capacity_ah + film) * (
         circuit.fresh_capacity_ah / battery.ohm_ah_per_pack_ohm
@@ -294,7 +296,7 @@ def _result(
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
         identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * known_share:.0f} % of its life",
-        cell_spread_v=seen.spread_v,
+        cell_spread_v=observed.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,
         rest_price_eur_per_kwh_h=value * whole.rest_slope / (soh * battery.nominal_energy_kwh * 24),
@@ -303,15 +305,15 @@ def _result(
             model_hash=request.model_hash,
             health=today.first(),
             end_capacity_ah=float(end[0]) * circuit.fresh_capacity_ah,
-            state=anchor(request, base.cell.fresh, today, seen),
-            full=full_record(request, today.first(), seen.state is not None),
+            state=anchor(request, base.cell.fresh, today, observed),
+            full=full_record(request, today.first(), observed.state is not None),
             lives=points,
             end_of_life=end_of_life,
             interval_parts=parts,
             ensemble=whole.record,
         ),
         life_points=life_points(calibration_id, battery.battery_id, points, law.alpha, law.beta),
-        residuals=residual_frame(calibration_id, battery, seen.replay, state),
+        residuals=residual_frame(calibration_id, battery, observed.replay, state),
         wear_map=whole.wear_map(wear.table, value).assign(
             calibration_id=calibration_id, battery_id=battery.battery_id
         ),
@@ -324,29 +326,29 @@ def _shares(base: RateModel, today: Health) -> Array:
     return np.asarray(circuit.window(today).capacity_ah / circuit.fresh_capacity_ah)
 
 
-def _quality(seen: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
+def _quality(observed: Observation, n_checkups: int, spent: bool) -> tuple[Quality, str]:
     notes = []
-    if seen.fault is not None:
-        notes.append(seen.fault.verdict)
-    elif seen.energy is not None:
-        notes.append(seen.energy.said)
-    elif seen.silent_share > _SILENT:
-        notes.append(f"nothing was sent {100 * seen.silent_share:.0f} % of the time: held at rest there")
-    elif seen.replay is None:
+    if observed.fault is not None:
+        notes.append(observed.fault.verdict)
+    elif observed.energy is not None:
+        notes.append(observed.energy.said)
+    elif observed.silent_share > _SILENT:
+        notes.append(f"nothing was sent {100 * observed.silent_share:.0f} % of the time: held at rest there")
+    elif observed.replay is None:
         notes.append(NO_WINDOW)
-    unfit_mv = seen.unfit_mv()
+    unfit_mv = observed.unfit_mv()
     if unfit_mv is not None:
         notes.append(
             f"the model does not fit this cell to {unfit_mv:.0f} mV: its open-circuit curve is left free"
         )
-    if seen.charging is not None:
-        notes.append(seen.charging.said)
+    if observed.charging is not None:
+        notes.append(observed.charging.said)
     if not n_checkups:
         notes.append(NO_CHECKUPS)
     if spent:
         notes.append("at its end of life")
-    quality: Quality = "calibrated" if seen.state is not None else "checkups" if n_checkups else "prior"
-    if seen.energy is not None:
+    quality: Quality = "calibrated" if observed.state is not None else "checkups" if n_checkups else "prior"
+    if observed.energy is not None:
         quality = "energy"
     return quality, "; ".join(notes) or "ok"
 

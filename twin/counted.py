@@ -93,12 +93,12 @@ def between_rests(signal: Signal, flow: Course, age_days: float) -> EnergyFit | 
     share = float(np.mean([np.mean([one.share for one in fits]) for fits in of_each]))
     apart = float(np.std([np.mean([one.share for one in fits]) for fits in of_each], ddof=1))
     within = float(np.mean([np.var([one.share for one in fits]) for fits in of_each])) ** 0.5
-    seen = float(np.mean([one.sd for fits in of_each for one in fits]))
+    observed = float(np.mean([one.sd for fits in of_each for one in fits]))
     if share < _LEAST_SHARE:
         return None
     return EnergyFit(
         share=share,
-        sd=float(np.linalg.norm([apart, within, seen, _SENSOR_SD * share])),
+        sd=float(np.linalg.norm([apart, within, observed, _SENSOR_SD * share])),
         legs=of_each[0][0].legs,
         swing=float(np.mean([one.swing for fits in of_each for one in fits])),
         by="charge counted between rests, by their voltage",

@@ -20,7 +20,7 @@ from twin.health import Array
 
 LONG_GAP_S = 1200.0
 _LONG_GAP_SPACINGS = 3.0  # a poll or two that failed are no silence
-SEEN, REST, UNSEEN = 0, 1, 2
+OBSERVED, REST, UNSEEN = 0, 1, 2
 _DAY_S = 86400.0
 _PAUSE_H, _OFTEN_SILENT, _OFF_DAY = 2.0, 0.2, 0.1  # hours, of wall time, days
 
@@ -29,7 +29,7 @@ _PAUSE_H, _OFTEN_SILENT, _OFF_DAY = 2.0, 0.2, 0.1  # hours, of wall time, days
 class Course:
     """Stretches of constant current that follow each other without a gap, in seconds since 1970.
 
-    ``c_rate``: mean current; ``variance``: of the charge moved [(C·h)²]; ``kind``: `SEEN`, `REST` (silent,
+    ``c_rate``: mean current; ``variance``: of the charge moved [(C·h)²]; ``kind``: `OBSERVED`, `REST` (silent,
     and taken for at rest) or `UNSEEN` (silent, and charge was moved).
     """
 
@@ -48,7 +48,7 @@ class Course:
     def silent_share(self) -> float:
         """Share of wall time during which nothing was sent."""
         hours = self.hours
-        return float(hours[self.kind != SEEN].sum() / max(float(hours.sum()), 1e-9))
+        return float(hours[self.kind != OBSERVED].sum() / max(float(hours.sum()), 1e-9))
 
     def charge_at(self, times_s: Array) -> Array:
         """Charge moved since the beginning [C·h]."""
@@ -68,7 +68,7 @@ class Course:
         What is sent on waking begins and ends with a trip or a charge, so that its first and last day count
         one too many. A record that hardly pauses is left as it is.
         """
-        middles = 0.5 * (self.begin_s + self.end_s)[(self.kind != SEEN) & (self.hours > _PAUSE_H)]
+        middles = 0.5 * (self.begin_s + self.end_s)[(self.kind != OBSERVED) & (self.hours > _PAUSE_H)]
         if self.silent_share < _OFTEN_SILENT or len(middles) < 2:
             return self
         days = np.subtract.outer(middles, middles).T / _DAY_S
@@ -158,5 +158,5 @@ def course(
         end_s=np.insert(end, place, begin[at + 1]),
         c_rate=np.insert(c_rate.astype(float), place, silent_rate),
         variance=np.insert(apart, place, silent_variance),
-        kind=np.insert(np.full(len(time_s), SEEN, dtype=np.int8), place, np.where(resting, REST, UNSEEN)),
+        kind=np.insert(np.full(len(time_s), OBSERVED, dtype=np.int8), place, np.where(resting, REST, UNSEEN)),
     )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twin.course import SEEN, UNSEEN, Course, course
+from twin.course import OBSERVED, UNSEEN, Course, course
 from twin.errors import TwinError
 from twin.health import Array
 
@@ -174,14 +174,14 @@ def derive_duty(
     if len(telemetry):
         source = "telemetry"
         use = use_of((flow or course_through(telemetry, nominal_ah)).whole_days(), sessions)
-        driving, charging = use.driving, use.seen & (use.c_rate > _MOVING_C_RATE)
+        driving, charging = use.driving, use.observed & (use.c_rate > _MOVING_C_RATE)
         observed_days = use.step_h.sum() / 24
         if driving.any() and observed_days > 0.5:
             driven = float(-use.charge[driving].sum())
             sd = float(np.sqrt(use.variance[driving].sum()))
             trip_efc = _driven(driven, sd, observed_days, telemetry, sessions, usable_share)
-            if (seen := driving & use.seen).any():
-                trip_rate = float(-use.charge[seen].sum() / use.step_h[seen].sum())
+            if (observed := driving & use.observed).any():
+                trip_rate = float(-use.charge[observed].sum() / use.step_h[observed].sum())
         if charging.any():
             charge_rate = float(use.charge[charging].sum() / use.step_h[charging].sum())
         if telemetry["temperature_degc"].notna().any():
@@ -271,7 +271,7 @@ class Use:
     c_rate: Array
     variance: Array
     driving: npt.NDArray[np.bool_]
-    seen: npt.NDArray[np.bool_]
+    observed: npt.NDArray[np.bool_]
 
     @property
     def charge(self) -> Array:
@@ -304,7 +304,7 @@ def use_of(flow: Course, sessions: pd.DataFrame) -> Use:
         c_rate=flow.c_rate,
         variance=flow.variance,
         driving=moving & ~plugged,
-        seen=flow.kind == SEEN,
+        observed=flow.kind == OBSERVED,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from twin.ageing import AgeingFit, fit_ageing, health_path
-from twin.ensemble.fit import Seen
+from twin.ensemble.fit import Observed
 from twin.ensemble.mixture import PHYSICS, Foretold, fit_all, foretell, weigh
 from twin.ensemble.physics import score_of
 from twin.ensemble.quantiles import quantiles
@@ -34,18 +34,24 @@ def physics_ahead(model: RateModel, draws: Array, now: float, days: Array, discr
 
 
 def checkups_ahead(
-    model: RateModel, stress: Stress, fit: AgeingFit, seen: Seen, count: int, days: Array, physics: Array
+    model: RateModel,
+    stress: Stress,
+    fit: AgeingFit,
+    observed: Observed,
+    count: int,
+    days: Array,
+    physics: Array,
 ) -> tuple[Array, Array, Array]:
     """Low, median and high (90 %) of check-ups ``days`` ahead [d] by all structures.
 
-    ``fit``: of PyBaMM's unknowns to the ``count`` check-ups ``seen``; ``physics``: as of `physics_ahead`;
+    ``fit``: of PyBaMM's unknowns to the ``count`` check-ups ``observed``; ``physics``: as of `physics_ahead`;
     ``stress``: of the day that is lived. How check-ups scatter is in the band.
     """
     stated = foretell(
-        fit_all(stress, seen, count, fit.prior.structures),
+        fit_all(stress, observed, count, fit.prior.structures),
         stress,
         days,
-        age_days=seen.last_days,
+        age_days=observed.last_days,
         fast=model.plating_share,
         discrepancy=fit.prior.discrepancy,
     )
@@ -80,15 +86,15 @@ def hindcast(
             state=None,
             prior=prior,
         )
-        seen = Seen(
+        observed = Observed(
             ages=ages[:count],
             capacity=capacity[:count],
             sd=fit.capacity_sd * capacity[:count],
             last_days=float(ages[count - 1]),
         )
         days = ages[count:] - ages[count - 1]
-        physics = physics_ahead(model, fit.sample, seen.last_days, days, prior.discrepancy)
-        low, median, high = checkups_ahead(model, stress, fit, seen, count, days, physics)
+        physics = physics_ahead(model, fit.sample, observed.last_days, days, prior.discrepancy)
+        low, median, high = checkups_ahead(model, stress, fit, observed, count, days, physics)
         frames.append(
             pd.DataFrame(
                 {

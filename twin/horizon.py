@@ -53,8 +53,8 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     levels = _levels(today, end, _Z90 * today_sd)
     rows = []
     for level in levels:
-        seen, ahead = unknowns[2] - today, today - level
-        parts["left_out"] = prior.discrepancy * float(reach(seen, ahead))
+        observed, ahead = unknowns[2] - today, today - level
+        parts["left_out"] = prior.discrepancy * float(reach(observed, ahead))
         best = float(days_until(grid, share[:, :1], level)[0])
         rows.append((best, *interval(days_until(grid, share[:, 1:], level - off), best, parts)))
     middle, low, high = _through(np.array(rows).T, levels == end, calibration)

@@ -23,7 +23,7 @@ def reads_like(declared: str, replay: Replay, state: StateFit, age_days: float) 
     Where the current was seen by snapshots or not at all, the charge between them is as uncertain as curves
     of chemistries are apart: nothing is said then.
     """
-    if state.misfit_chi2_per_n < _ASKED_FROM or not replay.seen_throughout:
+    if state.misfit_chi2_per_n < _ASKED_FROM or not replay.observed_throughout:
         return None
     best, most = None, state.log_evidence + _FAR_BETTER
     for name in CHEMISTRIES:

@@ -65,7 +65,7 @@ class _Sessions:
     metered: Array
     stored: Array
     stored_variance: Array
-    seen: npt.NDArray[np.bool_]
+    observed: npt.NDArray[np.bool_]
     soc: Array
     rise: Array
     rise_variance: Array
@@ -113,7 +113,7 @@ def _sessions(
         metered=own["energy_kwh"].to_numpy(dtype=float),
         stored=into + out,
         stored_variance=variance,
-        seen=(unseen[1] - unseen[0] < 0.5) & (-out <= _FED_BACK * np.maximum(into, 1e-9)),
+        observed=(unseen[1] - unseen[0] < 0.5) & (-out <= _FED_BACK * np.maximum(into, 1e-9)),
         soc=arrived,
         rise=last + 0.5 * until - arrived,
         rise_variance=arrived_variance + until**2 / 12,
@@ -158,8 +158,8 @@ def _stated_with(
 def _efficiency(sessions: _Sessions) -> Charging | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = sessions.stored / sessions.metered
-    use = sessions.seen & (ratio > _POSSIBLE[0]) & (ratio < _POSSIBLE[1])
-    if use.sum() < max(_FEWEST, 0.5 * sessions.seen.sum()):
+    use = sessions.observed & (ratio > _POSSIBLE[0]) & (ratio < _POSSIBLE[1])
+    if use.sum() < max(_FEWEST, 0.5 * sessions.observed.sum()):
         return None
     metered, ratio = sessions.metered[use], ratio[use]
     efficiency = float((metered * ratio).sum() / metered.sum())

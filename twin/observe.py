@@ -80,7 +80,7 @@ class Observation:
 
         Nor where charge that nobody saw, between snapshots, may be behind it.
         """
-        if self.replay is None or self.state is None or not self.replay.seen_throughout:
+        if self.replay is None or self.state is None or not self.replay.observed_throughout:
             return None
         if self.state.misfit_chi2_per_n <= CHI2_LIMIT:
             return None
@@ -160,7 +160,7 @@ def observe(
         prior=None if carried is None else carried.prior,
         electrolyte=request.electrolyte,
         bias_guess_c=-(evidence.rest_c or 0.0),
-        bias_seen=evidence.rest_c is not None,
+        bias_observed=evidence.rest_c is not None,
         windows=request.full_every_days if daily else 1.0,
     )
     try:
@@ -176,7 +176,7 @@ def observe(
         doubt = Dispute(what="not followed", why=f"PyBaMM cannot follow the telemetry: {error}")
         return Observation(replay=replay, evidence=evidence, spread=spread, doubt=doubt)
     unfit = _doubt(request, replay, state, age_days, daily)
-    if unfit is None and replay.seen_throughout:  # what nobody saw moves a window's capacity as well
+    if unfit is None and replay.observed_throughout:  # what nobody saw moves a window's capacity as well
         unfit = _apart(cell, state, known, evidence)
     if unfit is not None:
         return Observation(replay=replay, state=state, evidence=evidence, spread=spread, doubt=unfit)
@@ -257,24 +257,24 @@ def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -
 
 
 def observe_from(
-    request: CalibrationRequest, cell: ReferenceCell, seen: Observation, guess: Health
+    request: CalibrationRequest, cell: ReferenceCell, observed: Observation, guess: Health
 ) -> Observation:
-    """What was ``seen``, fitted again from another guess; as it was where that follows the voltage worse."""
-    if seen.replay is None or seen.state is None:
-        return seen
+    """What was ``observed``, fitted again from another guess; as it was where that follows the voltage worse."""
+    if observed.replay is None or observed.state is None:
+        return observed
     try:
         state = fit_state(
-            seen.replay,
+            observed.replay,
             cell,
             guess,
             electrolyte=request.electrolyte,
-            bias_guess_c=-((seen.evidence.rest_c if seen.evidence else None) or 0.0),
-            bias_seen=seen.evidence is not None and seen.evidence.rest_c is not None,
+            bias_guess_c=-((observed.evidence.rest_c if observed.evidence else None) or 0.0),
+            bias_observed=observed.evidence is not None and observed.evidence.rest_c is not None,
         )
     except SolveError:
-        return seen
-    worse = state.chi2_per_n > max(_NO_WORSE * seen.state.chi2_per_n, _TRUSTED_CHI2)
-    return seen if worse or abs(state.bias_c) > BIAS_LIMIT_C else replace(seen, state=state)
+        return observed
+    worse = state.chi2_per_n > max(_NO_WORSE * observed.state.chi2_per_n, _TRUSTED_CHI2)
+    return observed if worse or abs(state.bias_c) > BIAS_LIMIT_C else replace(observed, state=state)
 
 
 def capacity_draws(cell: ReferenceCell, posterior: StatePrior, sei_m: float) -> Array:

@@ -71,15 +71,15 @@ def lived_through(
     age_days = (as_of_utc - commissioned_utc).total_seconds() / 86400
     if age_days <= 0:
         return Lived(duty=duty, known_share=1.0)
-    seen_days = 0.0
+    observed_days = 0.0
     if len(telemetry):
         times = telemetry["time_utc"]
-        seen_days = (times.max() - times.min()).total_seconds() / 86400
+        observed_days = (times.max() - times.min()).total_seconds() / 86400
     done = sessions[(sessions["arrival_utc"] >= commissioned_utc) & (sessions["departure_utc"] <= as_of_utc)]
     block = np.floor((as_of_utc - done["departure_utc"]).dt.total_seconds() / 86400 / _BLOCK_DAYS)
     now, before = done[block == 0], done[block > 0]
     if len(now) < _FEWEST_SESSIONS or len(before) < _FEWEST_SESSIONS:
-        return Lived(duty=duty, known_share=min(1.0, seen_days / age_days))
+        return Lived(duty=duty, known_share=min(1.0, observed_days / age_days))
     past_days = min(float(block[block > 0].nunique()) * _BLOCK_DAYS, age_days)
     ours, theirs = _habit(now, PRESENT_DAYS), _habit(before, past_days)
     share = past_days / (past_days + PRESENT_DAYS)
@@ -92,7 +92,7 @@ def lived_through(
         temperature_degc=duty.temperature_degc,
         source="sessions",
     )
-    return Lived(duty=mean, known_share=min(1.0, (past_days + max(seen_days, PRESENT_DAYS)) / age_days))
+    return Lived(duty=mean, known_share=min(1.0, (past_days + max(observed_days, PRESENT_DAYS)) / age_days))
 
 
 def _habit(sessions: pd.DataFrame, days: float) -> _Habit:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from twin.course import REST, SEEN, UNSEEN, Course, spacing_of
+from twin.course import OBSERVED, REST, UNSEEN, Course, spacing_of
 from twin.health import Array
 from twin.replay import BIN_S, MAX_STEPS, Replay
 
@@ -41,8 +41,8 @@ def pieces_window(
     if len(time_s) < _FEWEST:
         return None
     charge = flow.charge_at(time_s)
-    seen_h = np.cumsum(np.where(flow.kind == SEEN, flow.hours, 0.0))
-    seen_h = np.interp(time_s, flow.end_s, seen_h)
+    observed_h = np.cumsum(np.where(flow.kind == OBSERVED, flow.hours, 0.0))
+    observed_h = np.interp(time_s, flow.end_s, observed_h)
     woken = np.concatenate([[True], np.diff(time_s) > _REST_S])
     starts = np.flatnonzero(resting | woken)
     starts = starts[:: max(1, len(starts) // _STARTS)]
@@ -52,14 +52,14 @@ def pieces_window(
     for first in np.union1d(starts, np.flatnonzero(woken)[-_STARTS:]):
         last = int(
             min(
-                np.searchsorted(seen_h, seen_h[first] + hours, side="right"),
+                np.searchsorted(observed_h, observed_h[first] + hours, side="right"),
                 np.searchsorted(time_s, time_s[first] + _LONGEST_H * 3600, side="right"),
                 np.searchsorted(unseen, unseen[first] + _MOST_UNSEEN, side="right"),
             )
         )
         if last - first < _FEWEST:
             continue
-        stated = min(1.0, float(seen_h[last - 1] - seen_h[first]) / hours)
+        stated = min(1.0, float(observed_h[last - 1] - observed_h[first]) / hours)
         # Later is better at equal swing: the state is wanted as of today.
         score = float(np.ptp(charge[first:last])) * stated**0.5 * (1 + 0.02 * first / len(time_s))
         if np.ptp(charge[first:last]) > _LEAST_SWING and score > best_score:
@@ -71,7 +71,7 @@ def _replay(points: pd.DataFrame, flow: Course) -> Replay:
     time_s = points["time_s"].to_numpy()
     spacing = max(spacing_of(time_s), BIN_S)
     begin, end = time_s[0] - spacing / 2, time_s[-1] + BIN_S / 2
-    silent = (flow.kind != SEEN) & (flow.end_s > time_s[0]) & (flow.begin_s < time_s[-1])
+    silent = (flow.kind != OBSERVED) & (flow.end_s > time_s[0]) & (flow.begin_s < time_s[-1])
     gaps = np.column_stack([flow.begin_s[silent], flow.end_s[silent]])
     middles = 0.5 * (time_s[1:] + time_s[:-1])
     if len(gaps):
@@ -97,7 +97,7 @@ def _replay(points: pd.DataFrame, flow: Course) -> Replay:
         times_s=(time_s - begin)[settled],
         voltage_v=points["voltage_v"].to_numpy()[settled],
         temperature_degc=float(points["temperature_degc"].mean()),
-        silent=kind[starts] != SEEN,
+        silent=kind[starts] != OBSERVED,
         charge_variance=_wandering(time_s, flow)[settled],
     )
 

@@ -157,15 +157,15 @@ def _discrepancy(surprises: Sequence[Surprise]) -> float:
     return float(_GRID[np.argmax(log_posterior)])
 
 
-def reach(seen: Any, ahead: Any) -> Array:
+def reach(observed: Any, ahead: Any) -> Array:
     """How much further than ``discrepancy`` a forecast of fade may be off, as a factor on it.
 
-    ``seen``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt on
+    ``observed``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt on
     forecasts that about double the fade seen. What the model leaves out is taken to wander like a rate whose
     logarithm walks at random in the logarithm of fade: its variance grows by as much with every doubling, and
     is no less within the first, since today's rate is not seen free of it.
     """
-    doublings = np.log2(1 + np.maximum(ahead, 0.0) / np.maximum(seen, _LEAST_FADE))
+    doublings = np.log2(1 + np.maximum(ahead, 0.0) / np.maximum(observed, _LEAST_FADE))
     return np.asarray(np.sqrt(np.maximum(doublings, 1.0)))
 
 

@@ -34,7 +34,7 @@ class Replay:
     charge_variance: Array | None = None
 
     @property
-    def seen_throughout(self) -> bool:
+    def observed_throughout(self) -> bool:
         """Whether the current was: not by snapshots with charge between them that nobody saw."""
         return self.charge_variance is None
 
@@ -54,10 +54,10 @@ class Replay:
         moved = np.concatenate([[0.0], np.cumsum(self.c_rate * np.diff(edges) / 3600)])
         return np.asarray(np.interp(times_s, edges, moved))
 
-    def seen_hours_at(self, times_s: Array) -> Array:
+    def observed_hours_at(self, times_s: Array) -> Array:
         """Hours since the beginning in which the current is a sensor's."""
         edges = np.append(self.start_s, self.end_s)
-        seen = np.diff(edges) / 3600
+        observed = np.diff(edges) / 3600
         if self.silent is not None:
-            seen = np.where(self.silent, 0.0, seen)
-        return np.asarray(np.interp(times_s, edges, np.concatenate([[0.0], np.cumsum(seen)])))
+            observed = np.where(self.silent, 0.0, observed)
+        return np.asarray(np.interp(times_s, edges, np.concatenate([[0.0], np.cumsum(observed)])))

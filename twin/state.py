@@ -36,7 +36,7 @@ from twin.replay import MAX_STEPS, Replay
 
 BIAS_SD_C = 2e-3  # prior spread of the current bias, as a C-rate
 BIAS_LIMIT_C = 8e-3
-_BIAS_SEEN_SD_C = 7e-4  # of what flows at rest: standby, and the sensor's zero under load
+_BIAS_OBSERVED_SD_C = 7e-4  # of what flows at rest: standby, and the sensor's zero under load
 # Drift a day of what the prior holds: ageing beyond the foretold, weather for the effective resistance.
 _DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
 _ITERATIONS = 8
@@ -174,7 +174,7 @@ class _Problem:
             ]
         )
         jacobian[:, 5] -= self.along.charge * (
-            self.replay.times_s / 3600 - self.replay.seen_hours_at(self.replay.times_s)
+            self.replay.times_s / 3600 - self.replay.observed_hours_at(self.replay.times_s)
         )
         slopes = jacobian / VOLTAGE_SD_V
         error = (self.replay.voltage_v - result.voltage_v) / VOLTAGE_SD_V
@@ -229,20 +229,20 @@ def fit_state(
     prior: StatePrior | None = None,
     electrolyte: bool = False,
     bias_guess_c: float = 0.0,
-    bias_seen: bool = False,
+    bias_observed: bool = False,
     windows: float = 1.0,
 ) -> StateFit:
     """Fit the window from ``guess``, whose SEI thickness stays, or from ``prior``, yesterday's posterior.
 
     ``electrolyte``: by SPMe instead of SPM. ``bias_guess_c``: the bias to start from where the prior's leads
-    a replay off the cell's limits; ``bias_seen``: the current at rest showed it. ``windows``: that are to be
+    a replay off the cell's limits; ``bias_observed``: the current at rest showed it. ``windows``: that are to be
     fitted one after another: the error of the open-circuit curve is the same in all of them, so that together
     they tell no more than one does. The cell's temperature is the window's mean. SolveError where PyBaMM
     cannot follow.
     """
     mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
-    if bias_seen:
-        mean[5], precision[5, 5] = bias_guess_c, _BIAS_SEEN_SD_C**-2
+    if bias_observed:
+        mean[5], precision[5, 5] = bias_guess_c, _BIAS_OBSERVED_SD_C**-2
     if prior is not None:
         mean[1:], precision[1:, 1:] = prior.mean, np.linalg.inv(prior.covariance)
     along = slopes_of(replay, cell, guess, float(mean[0]))

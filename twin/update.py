@@ -38,7 +38,7 @@ _UNFIT = ("stale", "disputed")
 _EFFECTIVE_OHM_AH, _EFFECTIVE_SD = 0.05, 0.1
 
 
-def anchor(request: CalibrationRequest, fresh: Health, today: Health, seen: Observation) -> StateRecord:
+def anchor(request: CalibrationRequest, fresh: Health, today: Health, observed: Observation) -> StateRecord:
     """The state that a full calibration leaves for the days to come.
 
     ``fresh``: health of a new cell; ``today``: of the best estimate, then of posterior draws, in arrays.
@@ -47,12 +47,12 @@ def anchor(request: CalibrationRequest, fresh: Health, today: Health, seen: Obse
     mean = np.array([*moved[0], _EFFECTIVE_OHM_AH, 0.0])
     covariance = np.diag([0.0, 0.0, 0.0, _EFFECTIVE_SD**2, BIAS_SD_C**2])
     covariance[:3, :3] = np.cov(moved[1:].T)
-    if seen.state is not None:
-        mean[3:] = seen.state.posterior.mean[3:]
-        covariance[3:, 3:] = seen.state.posterior.covariance[3:, 3:]
+    if observed.state is not None:
+        mean[3:] = observed.state.posterior.mean[3:]
+        covariance[3:, 3:] = observed.state.posterior.covariance[3:, 3:]
     # A day's drift keeps the covariance regular: ageing posteriors may leave a direction without spread.
     prior = StatePrior(mean=mean, covariance=covariance).after(1.0)
-    until = request.as_of_utc if seen.replay is None else seen.replay.end_utc
+    until = request.as_of_utc if observed.replay is None else observed.replay.end_utc
     return _state_record(prior, until, request.as_of_utc)
 
 
@@ -120,20 +120,20 @@ def carried(previous: Calibration, as_of_utc: pd.Timestamp) -> Carried:
     )
 
 
-def daily_update(request: CalibrationRequest, stored: Carried, seen: Observation) -> Calibration | None:
+def daily_update(request: CalibrationRequest, stored: Carried, observed: Observation) -> Calibration | None:
     """Yesterday's calibration with today's state; None where the state has drifted from its ageing."""
     previous, battery = request.previous, request.battery
     if previous is None:
         return None
-    state = seen.state
+    state = observed.state
     health, posterior = (stored.health, stored.prior) if state is None else (state.health, state.posterior)
-    weakest, ageing = seen.usable_share(len(request.checkups)), ageing_of(previous)
+    weakest, ageing = observed.usable_share(len(request.checkups)), ageing_of(previous)
     shares = capacity_draws(ageing.model.cell, posterior, health.sei_m)
     share, spread = float(shares[0]), float(shares[1:].std())
     if _drifted(previous, ageing, request.as_of_utc, share, spread):
         return None
     ratio = _left(previous, ageing, health, request.as_of_utc)
-    until = stored.until_utc if seen.replay is None else seen.replay.end_utc
+    until = stored.until_utc if observed.replay is None else observed.replay.end_utc
     lives = need(previous.record.lives, "lives")
     stored_now = replace(
         previous.record,
@@ -154,12 +154,12 @@ def daily_update(request: CalibrationRequest, stored: Carried, seen: Observation
         l0_days=ratio * previous.l0_days,
         l0_low_days=ratio * previous.l0_low_days,
         l0_high_days=ratio * previous.l0_high_days,
-        cell_spread_v=seen.spread_v,
+        cell_spread_v=observed.spread_v,
         sensor_fault=None,
         sensor_evidence=None,
         record=stored_now,
         life_points=points_of(stored_now.lives, calibration_id, previous),
-        residuals=residual_frame(calibration_id, battery, seen.replay, state),
+        residuals=residual_frame(calibration_id, battery, observed.replay, state),
     )
     if state is None:
         return updated
@@ -172,9 +172,11 @@ def daily_update(request: CalibrationRequest, stored: Carried, seen: Observation
     )
 
 
-def previous_on_fault(request: CalibrationRequest, previous: Calibration, seen: Observation) -> Calibration:
+def previous_on_fault(
+    request: CalibrationRequest, previous: Calibration, observed: Observation
+) -> Calibration:
     """The last good calibration, stale, where today's sensors cannot be believed."""
-    fault = seen.fault
+    fault = observed.fault
     calibration_id = request.input_hash[:16]
     origin = previous.record.kept_from or previous.calibration_id
     return replace(

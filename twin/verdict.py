@@ -20,16 +20,16 @@ _OTHER_CAPACITY = 0.04  # capacity by one window's voltage is good to that
 
 
 def disputed(
-    found: Calibration, request: CalibrationRequest, seen: Observation, doubt: Dispute, n_checkups: int
+    found: Calibration, request: CalibrationRequest, observed: Observation, doubt: Dispute, n_checkups: int
 ) -> Calibration:
     """The calibration ``found`` without telemetry, as the answer to a request whose fit is in dispute."""
-    state = seen.state
+    state = observed.state
     rests_on = "state from check-ups alone" if n_checkups else "no check-ups: the prior"
     if found.quality == "energy":
         rests_on = NO_CHECKUPS
     said = ("ok", NO_WINDOW, NO_CHECKUPS, rests_on)
     notes = [note for note in found.reason.split("; ") if note not in said]
-    reason = "; ".join([doubt.why, *_behind(found, request, seen, doubt, n_checkups), rests_on, *notes])
+    reason = "; ".join([doubt.why, *_behind(found, request, observed, doubt, n_checkups), rests_on, *notes])
     changed: dict[str, Any] = {"quality": "disputed", "reason": reason, "dispute": doubt.what}
     if state is None:
         return replace(found, **changed, chi2_per_n=doubt.chi2_per_n)
@@ -38,20 +38,20 @@ def disputed(
         **changed,
         chi2_per_n=state.chi2_per_n if doubt.chi2_per_n is None else doubt.chi2_per_n,
         samples_excluded=len(state.used),
-        residuals=residual_frame(found.calibration_id, request.battery, seen.replay, state).assign(
+        residuals=residual_frame(found.calibration_id, request.battery, observed.replay, state).assign(
             used=False
         ),
     )
 
 
 def _behind(
-    found: Calibration, request: CalibrationRequest, seen: Observation, doubt: Dispute, n_checkups: int
+    found: Calibration, request: CalibrationRequest, observed: Observation, doubt: Dispute, n_checkups: int
 ) -> list[str]:
     """What may be behind a dispute of telemetry, in words; at most one."""
-    state, replay, unfit = seen.state, seen.replay, "the model does not fit this cell"
+    state, replay, unfit = observed.state, observed.replay, "the model does not fit this cell"
     if doubt.behind is not None:
         return [doubt.behind]
-    if replay is None or seen.fault is not None:
+    if replay is None or observed.fault is not None:
         return []
     if state is None:
         return [unfit]

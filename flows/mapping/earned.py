@@ -37,10 +37,10 @@ class Earned:
         return (self.days.index[-1] - self.days.index[0]).days + 1 if len(self.days) else 0
 
     @property
-    def not_seen(self) -> list[str]:
+    def quarters_missing(self) -> list[str]:
         """The quarters of a year that no day is of."""
-        seen = {(day.month - 1) // 3 + 1 for day in self.days.index}
-        return [stated for quarter, stated in _QUARTERS.items() if quarter not in seen]
+        covered = {(day.month - 1) // 3 + 1 for day in self.days.index}
+        return [stated for quarter, stated in _QUARTERS.items() if quarter not in covered]
 
 
 def realised(known: Known, zone: str, against: Against) -> Earned:

@@ -75,10 +75,10 @@ class StoredWorth:
         else:  # as it came this time, it comes again on a later day
             days = max(1, -(-(session.departure_utc - session.arrival_utc) // _DAY))
             first, last = session.arrival_utc + days * _DAY, session.departure_utc + days * _DAY
-        seen = linked and after is None  # by the next plan, which carries it on
+        carried_on = linked and after is None  # by the next plan, which carries it on
         if (
             session.departure_utc <= end
-            and not seen
+            and not carried_on
             and not self._planned_between(session.departure_utc, first)
         ):
             return 0.0

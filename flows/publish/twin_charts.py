@@ -92,7 +92,7 @@ def capacity_forecast(
     best, low, high = (
         rows[name].to_numpy(dtype=np.float64) / _YEAR_DAYS for name in ("days", "days_low", "days_high")
     )
-    seen = checkups["day"].to_numpy(dtype=np.float64) / _YEAR_DAYS
+    observed = checkups["day"].to_numpy(dtype=np.float64) / _YEAR_DAYS
     l0, least, most = (days / _YEAR_DAYS for days in life)
     marks: list[Mark] = [
         Band("twin", low, high, level),
@@ -100,9 +100,9 @@ def capacity_forecast(
         Rule("limit", end_of_life_soh),
         Rule("twin", end_of_life_soh, between=(least, most)),
         Dots("twin", np.array([l0]), np.array([end_of_life_soh])),
-        Dots("lives", seen, checkups["soh"].to_numpy(dtype=np.float64)),
+        Dots("lives", observed, checkups["soh"].to_numpy(dtype=np.float64)),
     ]
-    x = numbers(low, high, seen, np.array([l0, most]), zero=True, most=8, exact=True)
+    x = numbers(low, high, observed, np.array([l0, most]), zero=True, most=8, exact=True)
     return figure([Panel(title="Capacity over nominal", x=x, x_title="Years from today", marks=marks)])
 
 

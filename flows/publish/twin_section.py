@@ -115,7 +115,7 @@ def twin_section(
         return shown
     spec = battery_spec(battery.iloc[0])
     handle = BatteryHandle(battery=spec, calibration=calibration, residuals=pd.DataFrame())
-    seen = pd.DataFrame(
+    observed = pd.DataFrame(
         {
             "day": (checkups["time_utc"] - as_of_utc).dt.total_seconds() / 86400,
             "soh": checkups["capacity_ah"] / spec.nominal_capacity_ah,
@@ -125,5 +125,5 @@ def twin_section(
     life = (calibration.l0_days, calibration.l0_low_days, calibration.l0_high_days)
     return shown | {
         "posterior_chart": twin_charts.posterior_pairs(handle.draws(_DRAWS)),
-        "capacity_chart": twin_charts.capacity_forecast(band, seen, end_of_life_soh(calibration), life),
+        "capacity_chart": twin_charts.capacity_forecast(band, observed, end_of_life_soh(calibration), life),
     }

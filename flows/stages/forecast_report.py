@@ -160,8 +160,10 @@ def _of_sessions(
     daily = table.groupby("day")["coverage"].mean().reindex(list(days))
     metrics = ("crps", "coverage", "below", "above", "sharpness")
     found = [_Score(figure, "all", name, float(table[name].mean()), len(table)) for name in metrics]
-    seen = daily.dropna()
-    return [*found, *_by_week(figure, seen.to_numpy(), list(seen.index))], daily.to_numpy(dtype=np.float64)
+    observed = daily.dropna()
+    return [*found, *_by_week(figure, observed.to_numpy(), list(observed.index))], daily.to_numpy(
+        dtype=np.float64
+    )
 
 
 def _of_plug_in(sessions: Sequence[ForecastSession]) -> Iterator[_Score]:

@@ -109,7 +109,7 @@ def _income_row(earned: Earned, of_year: Income, asked: Asked) -> dict[str, Any]
         "car_year_low_eur": low,
         "car_year_high_eur": high,
         "more_in_store_kwh": float(days["stored_kwh"].sum()),
-        "no_day_of": ", ".join(earned.not_seen) or None,
+        "no_day_of": ", ".join(earned.quarters_missing) or None,
     }
 
 
@@ -177,5 +177,5 @@ def _in_words(came: Value, money: Money) -> str:
 
 def _of_days(earned: Earned) -> str:
     """How many days the income is of, and which quarters of a year it knows nothing of."""
-    unseen = f", none of {', '.join(earned.not_seen)}" if earned.not_seen else ""
+    unseen = f", none of {', '.join(earned.quarters_missing)}" if earned.quarters_missing else ""
     return f"income of {len(earned.days)} days{unseen}"

@@ -258,9 +258,9 @@ def _corrected(rows: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _nothing_since(zone: str, day: date, seen: set[str]) -> Guard:
+def _nothing_since(zone: str, day: date, observed: set[str]) -> Guard:
     def guard(read: Any) -> bool:
-        return set(read("out_settlement", {"zone": zone, "market_date": day})["settlement_id"]) == seen
+        return set(read("out_settlement", {"zone": zone, "market_date": day})["settlement_id"]) == observed
 
     return guard
 

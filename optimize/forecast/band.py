@@ -37,9 +37,9 @@ class ErrorBand:
         """By slot, in the unit of the errors; None before it has seen twenty days."""
         if len(self._errors) < _LEAST_DAYS:
             return None
-        seen = np.sort(np.abs(np.array(self._errors)), axis=0)
-        place = np.ceil((1.0 - self._missing) * (len(seen) + 1)).astype(int) - 1
-        return np.asarray(seen[np.clip(place, 0, len(seen) - 1), np.arange(self.slots)])
+        observed = np.sort(np.abs(np.array(self._errors)), axis=0)
+        place = np.ceil((1.0 - self._missing) * (len(observed) + 1)).astype(int) - 1
+        return np.asarray(observed[np.clip(place, 0, len(observed) - 1), np.arange(self.slots)])
 
     def learn(self, error: FloatArray) -> None:
         """Take up how far a day's forecast was off, [slots]; raises ProblemError for another shape."""

@@ -64,8 +64,8 @@ def forecast_prices(
     prices = checked_array("price forecast", "prices", prices, (days, slots))
     week = np.eye(7)[checked_array("price forecast", "weekday", weekday, (days + 1,)).astype(int)]
     regressors = _regressors(prices, None if outlook is None else outlook.checked((days + 1, slots)))
-    seen = sorted({min(window, days - max(_LAGS)) for window in windows})
-    each = [_of_window(prices[-one:], regressors[-one - 1 :], week[-one - 1 :]) for one in seen]
+    observed = sorted({min(window, days - max(_LAGS)) for window in windows})
+    each = [_of_window(prices[-one:], regressors[-one - 1 :], week[-one - 1 :]) for one in observed]
     return np.asarray(np.mean(each, axis=0))
 
 
@@ -118,9 +118,9 @@ def _of_window(prices: FloatArray, regressors: FloatArray, week: FloatArray) -> 
     return np.asarray(np.sinh(found) * width[0] + middle[0])
 
 
-def _tamed(table: FloatArray, seen: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _tamed(table: FloatArray, observed: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """asinh of columns less their median over their deviation, as seen; median and deviation."""
-    middle = np.median(seen, axis=0)
-    width = _MAD * np.median(np.abs(seen - middle), axis=0)
+    middle = np.median(observed, axis=0)
+    width = _MAD * np.median(np.abs(observed - middle), axis=0)
     width = np.where(width > 1e-9, width, 1.0)
     return np.arcsinh((table - middle) / width), middle, width

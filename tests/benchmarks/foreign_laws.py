@@ -36,7 +36,7 @@ from twin.ageing import checkup_arrays
 from twin.calibrate import calibrate_battery
 from twin.duty import StandardDuty
 from twin.ensemble.answer import lessons_of
-from twin.ensemble.fit import Seen
+from twin.ensemble.fit import Observed
 from twin.ensemble.mixture import answers, fit_all, mix, v2g_days
 from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, believed
 from twin.ensemble.stress import Stress, stress_of
@@ -78,7 +78,7 @@ class Known:
 
     duty: StandardDuty
     past: Stress
-    seen: Seen
+    observed: Observed
     soh: float
 
 
@@ -102,10 +102,12 @@ def known_of(hidden: Hidden, *, checkups: bool = True) -> Known:
     )
     slope, new = np.polyfit(np.sqrt(ages), capacity, 1) if len(ages) > 1 else (0.0, capacity[-1])
     soh = float(new + slope * np.sqrt(age))
-    seen = Seen(ages=ages, capacity=capacity, sd=CHECKUP_SD * capacity, last_days=age)
+    observed = Observed(ages=ages, capacity=capacity, sd=CHECKUP_SD * capacity, last_days=age)
     if not checkups:
-        seen = Seen(ages=np.array([age]), capacity=np.array([soh]), sd=np.array([0.03]), last_days=age)
-    return Known(duty=duty, past=stress_of(lived.duty.profile()), seen=seen, soh=soh)
+        observed = Observed(
+            ages=np.array([age]), capacity=np.array([soh]), sd=np.array([0.03]), last_days=age
+        )
+    return Known(duty=duty, past=stress_of(lived.duty.profile()), observed=observed, soh=soh)
 
 
 def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs = NO_SIBLINGS) -> Stated:
@@ -114,13 +116,13 @@ def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs =
     duty, soh = known.duty, known.soh
     shares = duty.v2g_limit() / soh * SHARES
     cycles = np.where(shares > min(0.45, duty.target_soc - 0.1), 2, 1)
-    fits = fit_all(known.past, known.seen, len(known.seen.ages) if checkups else 0, beliefs)
+    fits = fit_all(known.past, known.observed, len(known.observed.ages) if checkups else 0, beliefs)
     drawn = answers(
         fits,
         known.past,
         v2g_days(duty, shares / cycles, cycles, soh),
         duty,
-        age_days=known.seen.last_days,
+        age_days=known.observed.last_days,
         end_soh=min(0.8, soh - 0.02),
         fast=0.0,
         discrepancy=CHEMISTRY_PRIOR.discrepancy,
@@ -136,7 +138,7 @@ def taught(hidden: Hidden, siblings: int) -> Beliefs:
     for turn in range(siblings):
         known = known_of(hide(index + len(NAMES) * (100 + turn)))
         with left_out(hidden.law):
-            lessons.append(lessons_of(fit_all(known.past, known.seen, len(known.seen.ages))))
+            lessons.append(lessons_of(fit_all(known.past, known.observed, len(known.observed.ages))))
     return believed(lessons)
 
 

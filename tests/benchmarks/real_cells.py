@@ -30,7 +30,7 @@ from twin.ageing import AgeingFit, fit_ageing, health_at
 from twin.cell import reference_cell
 from twin.duty import Profile
 from twin.ensemble.answer import lessons_of
-from twin.ensemble.fit import Seen
+from twin.ensemble.fit import Observed
 from twin.ensemble.mixture import fit_all
 from twin.ensemble.stress import Stress, stress_of
 from twin.errors import SolveError
@@ -175,7 +175,7 @@ def cycled_elsewhere(data: Path) -> Iterator[tuple[str, list[Record]]]:
         )
 
 
-def seen_rows(record: Record, split: str) -> int:
+def observed_rows(record: Record, split: str) -> int:
     """How many check-ups are seen."""
     if split == "rows":
         return int(SHARE * len(record.ages))
@@ -188,7 +188,7 @@ def fit_cells(records: list[Record], split: str, base: AgeingPrior) -> list[Agei
     def fits(prior_of: Callable[[int], AgeingPrior]) -> list[AgeingFit]:
         made = []
         for i, record in enumerate(records):
-            n = seen_rows(record, split)
+            n = observed_rows(record, split)
             made.append(
                 fit_ageing(
                     record.model,
@@ -210,19 +210,19 @@ def fit_cells(records: list[Record], split: str, base: AgeingPrior) -> list[Agei
             prior_sd=base.sd,
             surprise=fit.surprise,
             scatter=fit.scatter,
-            structures=lessons_of(fit_all(record.stress, *seen_of(record, split, fit.capacity_sd))),
+            structures=lessons_of(fit_all(record.stress, *observed_of(record, split, fit.capacity_sd))),
         )
         for record, fit in zip(records, fits(lambda _: base), strict=True)
     ]
     return fits(lambda i: fleet_prior(base, lessons[:i] + lessons[i + 1 :]))
 
 
-def seen_of(record: Record, split: str, capacity_sd: float) -> tuple[Seen, int]:
+def observed_of(record: Record, split: str, capacity_sd: float) -> tuple[Observed, int]:
     """The check-ups that are seen, and how many."""
-    n = seen_rows(record, split)
+    n = observed_rows(record, split)
     capacity = record.capacity[:n]
     ages = np.maximum(record.ages[:n], 1e-3)
-    return Seen(ages=ages, capacity=capacity, sd=capacity_sd * capacity, last_days=float(ages[-1])), n
+    return Observed(ages=ages, capacity=capacity, sd=capacity_sd * capacity, last_days=float(ages[-1])), n
 
 
 def baselines(ages: Array, capacity: Array, end: float) -> dict[str, float]:
@@ -259,7 +259,7 @@ def score(records: list[Record], split: str, base: AgeingPrior) -> Score:
     last_held, held, widths = [], [], []
     fits = fit_cells(records, split, base)
     for record, fit in zip(records, fits, strict=True):
-        n = seen_rows(record, split)
+        n = observed_rows(record, split)
         theta, now = np.vstack([fit.mean, fit.sample]), float(record.ages[n - 1])
         band = forecast_capacity(
             record.model,
@@ -269,9 +269,9 @@ def score(records: list[Record], split: str, base: AgeingPrior) -> Score:
             discrepancy=fit.prior.discrepancy,
             measured_sd=fit.capacity_sd,
         )
-        days, (seen, _) = record.ages[n:] - now, seen_of(record, split, fit.capacity_sd)
+        days, (observed, _) = record.ages[n:] - now, observed_of(record, split, fit.capacity_sd)
         physics = physics_ahead(record.model, theta[1:], now, days, fit.prior.discrepancy)
-        low, median, high = checkups_ahead(record.model, record.stress, fit, seen, n, days, physics)
+        low, median, high = checkups_ahead(record.model, record.stress, fit, observed, n, days, physics)
         inside = (low <= record.capacity[n:]) & (record.capacity[n:] <= high)
         last_held.append(bool(inside[-1]))
         held.append(float(inside.mean()))

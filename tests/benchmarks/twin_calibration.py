@@ -58,7 +58,7 @@ class Counter:
         cell.DayModel.solve = SOLVE  # type: ignore[method-assign]
 
 
-def seen_by(name: str, as_of: pd.Timestamp, previous: Calibration | None) -> CalibrationRequest:
+def observed_by(name: str, as_of: pd.Timestamp, previous: Calibration | None) -> CalibrationRequest:
     """The battery's request as of a moment."""
     made = truth(name)
     known = made.telemetry[made.telemetry["time_utc"] < as_of]
@@ -102,8 +102,8 @@ def night(batteries: int, processes: int) -> None:
     yesterday = AS_OF - pd.Timedelta(days=1)
     bases = {}
     for name in CHEMISTRIES:
-        before = calibrate_battery(seen_by(name, yesterday, None))
-        bases[name] = seen_by(name, AS_OF, before)
+        before = calibrate_battery(observed_by(name, yesterday, None))
+        bases[name] = observed_by(name, AS_OF, before)
     names = list(bases)
     asked = [(names[k % len(names)], k, bases[names[k % len(names)]]) for k in range(batteries)]
     chunks = [asked[at : at + CHUNK] for at in range(0, batteries, CHUNK)]
@@ -131,11 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     yesterday = AS_OF - pd.Timedelta(days=1)
     for name in CHEMISTRIES:
         truth(name)
-        before = calibrate_battery(seen_by(name, yesterday, None))
+        before = calibrate_battery(observed_by(name, yesterday, None))
         for what, previous, times in (("full", None, 2), ("daily", before, 5)):
 
             def asked(name: str = name, previous: Calibration | None = previous) -> CalibrationRequest:
-                return seen_by(name, AS_OF, previous)
+                return observed_by(name, AS_OF, previous)
 
             seconds, solves = timed(asked, times)
             answer = calibrate_battery(asked()).reason.partition(";")[0]

@@ -56,10 +56,10 @@ def judge(battery: BatterySpec, made: Truth, fleet: FleetContext) -> str:
         fleet=fleet,
     )
     age_days = (AS_OF - battery.commissioned_utc).total_seconds() / 86400
-    seen = observe(request, age_days)
-    if seen.fault is not None:
-        return seen.fault.kind
-    return "none" if seen.doubt is None else "disputed"
+    observed = observe(request, age_days)
+    if observed.fault is not None:
+        return observed.fault.kind
+    return "none" if observed.doubt is None else "disputed"
 
 
 def verdicts(case: Case) -> Verdicts:

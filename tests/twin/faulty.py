@@ -132,12 +132,12 @@ def broken(
             charge_limit_kw=battery.charge_limit_kw,
         )
     elif kind == "swapped_battery" and other is not None:
-        donor, seen = other
+        donor, observed = other
         scale = {
             "voltage_v": battery.cells_series / donor.battery.cells_series,
             "current_a": battery.nominal_capacity_ah / donor.battery.nominal_capacity_ah,
         }
-        telemetry = seen.telemetry
+        telemetry = observed.telemetry
         changed = {name: telemetry[name] * factor for name, factor in scale.items()}
     else:
         raise ValueError(f"no such fault: {kind}")

@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks.law_batteries import Truth, figures
 from tests.twin.batteries import calibrated, duty
 from twin.duty import Profile, StandardDuty
-from twin.ensemble.fit import Seen
+from twin.ensemble.fit import Observed
 from twin.ensemble.growth import Structure
 from twin.ensemble.laws import LAWS
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days
@@ -41,8 +41,8 @@ def mixed(
 
 def mixture(day: StandardDuty, ages: Array, capacity: Array, soh: float, laws: dict[str, object]) -> Ensemble:
     past = stress_of(day.profile())
-    seen = Seen(ages=ages, capacity=capacity, sd=np.full(len(ages), 0.003), last_days=AGE)
-    fits = fit_all(past, seen, len(ages), laws=laws)  # type: ignore[arg-type]
+    observed = Observed(ages=ages, capacity=capacity, sd=np.full(len(ages), 0.003), last_days=AGE)
+    fits = fit_all(past, observed, len(ages), laws=laws)  # type: ignore[arg-type]
     shares = day.v2g_limit() / soh * np.array([0.2, 0.4, 0.6, 0.8, 1.0])
     cycles = np.where(shares > 0.45, 2, 1)
     days = v2g_days(day, shares / cycles, cycles, soh)
@@ -152,7 +152,7 @@ def test_a_warm_or_full_day_rests_worse_in_every_structure() -> None:
     warm = replace(day, temperature_degc=28.0)
     past = stress_of(day.profile())
     for fit in fit_all(
-        past, Seen(ages=CHECKUPS[:0], capacity=CHECKUPS[:0], sd=CHECKUPS[:0], last_days=AGE), 0
+        past, Observed(ages=CHECKUPS[:0], capacity=CHECKUPS[:0], sd=CHECKUPS[:0], last_days=AGE), 0
     ):
         assert pace(fit.structure, fit.sample, day, warm).mean() > 0.95, fit.structure.name
 

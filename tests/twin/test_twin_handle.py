@@ -132,7 +132,7 @@ def test_a_hindcast_sees_only_what_was_known_by_then() -> None:
     held, checkups = handle(), truth().checkups
     stated = held.hindcast(checkups)
     count = len(checkups)
-    assert len(stated) == sum(count - seen for seen in range(2, count))
+    assert len(stated) == sum(count - observed for observed in range(2, count))
     assert stated["held"].mean() > 0.75
     ahead = stated[stated["seen"] == 2]
     assert (np.diff(ahead["soh_high"] - ahead["soh_low"]) > 0).all()

@@ -173,14 +173,14 @@ def test_the_surer_of_the_two_is_taken_and_the_losses_told() -> None:
     made = known(0)
     charging, metered, by_power = fitted(made)
     assert charging is not None and metered is not None and by_power is not None
-    seen = observe(asked(made), 1400.0)
-    assert seen.energy is not None and seen.charging == charging
-    assert seen.energy == min((metered, by_power), key=lambda one: one.sd / one.share)
+    observed = observe(asked(made), 1400.0)
+    assert observed.energy is not None and observed.charging == charging
+    assert observed.energy == min((metered, by_power), key=lambda one: one.sd / one.share)
     sparse = known(0, 3600.0)
     _, metered, by_power = fitted(sparse)
     assert metered is not None and (by_power is None or metered.sd < by_power.sd)
-    seen = observe(asked(sparse), 1400.0)
-    assert seen.energy == metered
+    observed = observe(asked(sparse), 1400.0)
+    assert observed.energy == metered
     assert "metered at the plug" in metered.said
 
 

@@ -117,11 +117,11 @@ def fitted(ages: Array, capacity: Array, discrepancy: float) -> AgeingFit:
     )
 
 
-def forecast(fit: AgeingFit, ages: Array, seen: int) -> Forecast:
-    """What the check-ups after the ``seen`` ones will show."""
+def forecast(fit: AgeingFit, ages: Array, observed: int) -> Forecast:
+    """What the check-ups after the ``observed`` ones will show."""
     theta = np.vstack([fit.mean, fit.sample])
-    today = health_at(laboratory(), theta, float(ages[seen - 1]))
-    ahead = ages[seen:] - ages[seen - 1]
+    today = health_at(laboratory(), theta, float(ages[observed - 1]))
+    ahead = ages[observed:] - ages[observed - 1]
     left_out = {"discrepancy": fit.prior.discrepancy, "measured_sd": fit.capacity_sd}
     return forecast_capacity(laboratory(), theta, today, ahead, **left_out)
 

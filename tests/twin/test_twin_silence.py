@@ -11,7 +11,7 @@ import pytest
 from tests.twin.batteries import AS_OF, battery, request, truth
 from tests.twin.sent import COARSE, WAYS, asked
 from twin.calibrate import calibrate_battery
-from twin.course import REST, SEEN, UNSEEN, course
+from twin.course import OBSERVED, REST, UNSEEN, course
 from twin.days import duty_spread
 from twin.duty import derive_duty
 from twin.energy import by_energy, fit_energy
@@ -34,7 +34,7 @@ def sent(way: str) -> CalibrationRequest:
 
 
 @lru_cache(maxsize=16)
-def seen(way: str) -> Observation:
+def observed(way: str) -> Observation:
     return observe(sent(way), AGE_DAYS)
 
 
@@ -42,7 +42,7 @@ def test_a_sample_holds_half_way_to_its_neighbours_and_the_charge_is_the_trapezo
     time_s = np.array([0.0, 600.0, 1200.0, 1500.0])
     flow = course(time_s, np.array([0.0, 0.1, 0.1, -0.2]))
     assert float(flow.charge_at(time_s[-1:])[0]) == pytest.approx((30 + 60 - 15) / 3600)
-    assert (flow.kind == SEEN).all()
+    assert (flow.kind == OBSERVED).all()
     # The current changed somewhere in the first ten minutes: 0.1 C times 10 min / √12.
     assert float(flow.variance_at(time_s[1:2])[0]) ** 0.5 == pytest.approx(0.1 / 6 / 12**0.5, rel=0.01)
 
@@ -67,7 +67,7 @@ def test_driving_is_the_same_however_it_is_sent(way: str) -> None:
 
 @pytest.mark.parametrize("way", list(WAYS))
 def test_no_way_of_sending_counts_for_nothing(way: str) -> None:
-    found = seen(way)
+    found = observed(way)
     assert found.fault is None
     assert found.doubt is None
     assert found.state is not None
@@ -140,11 +140,11 @@ def test_a_reported_soc_tells_what_a_flat_voltage_cannot() -> None:
 def test_the_charge_counted_by_snapshots_wanders_and_the_window_says_by_how_much() -> None:
     ends = {}
     for way in ("5 min", "15 min"):
-        replay = seen(way).replay
+        replay = observed(way).replay
         assert replay is not None and replay.charge_variance is not None
         ends[way] = float(replay.charge_variance[-1]) ** 0.5
     assert 0.003 < ends["5 min"] < 0.5 * ends["15 min"] < 0.05
-    every = seen(MINUTE).replay
+    every = observed(MINUTE).replay
     assert every is not None and every.charge_variance is None
 
 
@@ -152,7 +152,7 @@ def test_silence_in_a_window_is_no_sensors_current() -> None:
     replay = select_window(sent("asleep when parked").telemetry, battery())
     assert replay is not None and replay.silent is not None
     assert np.abs(replay.c_rate[replay.silent]).max() < 1e-9
-    assert replay.seen_hours_at(np.array([replay.end_s]))[0] < 0.4 * replay.end_s / 3600
+    assert replay.observed_hours_at(np.array([replay.end_s]))[0] < 0.4 * replay.end_s / 3600
 
 
 def test_days_that_are_slept_through_tell_the_ordinary_day_as_well() -> None:

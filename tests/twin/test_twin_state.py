@@ -24,7 +24,7 @@ from twin.window import DAILY_WINDOW_H, select_window
 YESTERDAY = AS_OF - pd.Timedelta(days=2)
 
 
-def seen_by(as_of: pd.Timestamp, **changes: Any) -> CalibrationRequest:
+def observed_by(as_of: pd.Timestamp, **changes: Any) -> CalibrationRequest:
     """The request of the plain truth as of a moment."""
     made = truth()
     values: dict[str, Any] = {
@@ -37,7 +37,7 @@ def seen_by(as_of: pd.Timestamp, **changes: Any) -> CalibrationRequest:
 
 @lru_cache(maxsize=1)
 def yesterday() -> Calibration:
-    return calibrate_battery(seen_by(YESTERDAY))
+    return calibrate_battery(observed_by(YESTERDAY))
 
 
 def test_a_day_later_only_the_state_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_a_day_later_only_the_state_is_fitted(monkeypatch: pytest.MonkeyPatch) -
         raise AssertionError("a full calibration")
 
     monkeypatch.setattr(calibrate, "fit_ageing", refused)
-    after = calibrate_battery(seen_by(AS_OF, previous=before))
+    after = calibrate_battery(observed_by(AS_OF, previous=before))
     assert after.quality == "calibrated"
     assert after.reason.startswith("state of today")
     assert before.calibration_id in after.reason
@@ -68,7 +68,7 @@ def test_without_a_new_window_the_state_is_carried_on() -> None:
     before = yesterday()
     made = truth()
     old = made.telemetry[made.telemetry["time_utc"] < YESTERDAY]
-    after = calibrate_battery(seen_by(AS_OF, telemetry=old, previous=before))
+    after = calibrate_battery(observed_by(AS_OF, telemetry=old, previous=before))
     assert "state carried on" in after.reason
     assert after.l0_days < before.l0_days
     assert before.l0_days - after.l0_days == pytest.approx(2.0, abs=1.0)
@@ -77,7 +77,7 @@ def test_without_a_new_window_the_state_is_carried_on() -> None:
 
 
 def _changed(**changes: Any) -> CalibrationRequest:
-    return seen_by(AS_OF, **({"previous": yesterday()} | changes))
+    return observed_by(AS_OF, **({"previous": yesterday()} | changes))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_outliers_and_gaps_leave_the_state_where_it_was() -> None:
 
 def test_the_electrolyte_brings_cold_resistance_nearer_the_truth() -> None:
     fits = {
-        electrolyte: observe(seen_by(AS_OF, electrolyte=electrolyte), 1400.0).state
+        electrolyte: observe(observed_by(AS_OF, electrolyte=electrolyte), 1400.0).state
         for electrolyte in (False, True)
     }
     assert fits[False] is not None and fits[True] is not None
@@ -168,12 +168,12 @@ def test_a_sensor_that_fails_and_recovers() -> None:
     """Stale while it fails, the last good α kept; a full calibration when it is well again."""
     before, made = yesterday(), truth()
     _, record = broken("quantised_voltage", 0.05, replace(clean_spec(4), battery=battery()), made)
-    failing = calibrate_battery(seen_by(AS_OF, telemetry=record.telemetry, previous=before))
+    failing = calibrate_battery(observed_by(AS_OF, telemetry=record.telemetry, previous=before))
     assert (failing.quality, failing.sensor_fault) == ("stale", "quantised_voltage")
     assert failing.alpha_day_per_efc == before.alpha_day_per_efc
     assert len(failing.life_points) == len(before.life_points)
     again = calibrate_battery(
-        seen_by(AS_OF, telemetry=record.telemetry, previous=failing, input_hash="d" * 64)
+        observed_by(AS_OF, telemetry=record.telemetry, previous=failing, input_hash="d" * 64)
     )
     assert before.calibration_id in again.reason
-    assert why_full(seen_by(AS_OF, previous=again)) != ""
+    assert why_full(observed_by(AS_OF, previous=again)) != ""

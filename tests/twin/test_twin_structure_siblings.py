@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.twin.batteries import calibrated, duty
-from twin.ensemble.fit import Seen
+from twin.ensemble.fit import Observed
 from twin.ensemble.laws import LAWS
 from twin.ensemble.mixture import fit_all
 from twin.ensemble.siblings import (
@@ -79,7 +79,7 @@ def test_scores_of_siblings_are_added_up_and_count_in_part() -> None:
 
 def test_a_fit_starts_from_what_siblings_told() -> None:
     past = stress_of(duty().profile())
-    nothing = Seen(ages=np.zeros(0), capacity=np.zeros(0), sd=np.zeros(0), last_days=1000.0)
+    nothing = Observed(ages=np.zeros(0), capacity=np.zeros(0), sd=np.zeros(0), last_days=1000.0)
     beliefs = believed([{"naumann2020": ridge((1, 0), 0.8)}, {"naumann2020": ridge((0, 1), -0.8)}] * 10)
     law = {"naumann2020": LAWS["naumann2020"]}
     plain, stated = (

@@ -10,7 +10,7 @@ import pandas as pd
 
 from twin.ageing import AgeingFit
 from twin.duty import Profile, StandardDuty
-from twin.ensemble.fit import Seen, StructureFit
+from twin.ensemble.fit import Observed, StructureFit
 from twin.ensemble.growth import LawStructure
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days, weigh
 from twin.ensemble.outlook import doubt_left
@@ -98,9 +98,9 @@ def together(
         rest_slope=rest_slope,
         end_soh=end_soh,
     )
-    seen = _seen(known, fit.capacity_sd, soh, max(soh_sd, _LEAST_SD), observed)
+    measured = _observed(known, fit.capacity_sd, soh, max(soh_sd, _LEAST_SD), observed)
     beliefs = request.prior.structures
-    fits = fit_all(past, seen, len(known.ages), beliefs)
+    fits = fit_all(past, measured, len(known.ages), beliefs)
     drawn = answers(
         fits,
         past,
@@ -144,21 +144,21 @@ def _stated(fit: StructureFit) -> tuple[float, ...] | None:
     return stated_of(sizes.mean(axis=0), np.cov(sizes.T), structure.belief)
 
 
-def _seen(known: CheckUps, capacity_sd: float, soh: float, soh_sd: float, observed: bool) -> Seen:
+def _observed(known: CheckUps, capacity_sd: float, soh: float, soh_sd: float, observed: bool) -> Observed:
     """Check-ups, and today's capacity where telemetry tells it or nothing else does."""
-    seen = Seen(
+    measured = Observed(
         ages=known.ages,
         capacity=known.capacity,
         sd=capacity_sd * known.capacity,
         last_days=known.age_days,
     )
     if len(known.ages) and not observed:
-        return seen
+        return measured
     return replace(
-        seen,
-        ages=np.append(seen.ages, known.age_days),
-        capacity=np.append(seen.capacity, soh),
-        sd=np.append(seen.sd, soh_sd),
+        measured,
+        ages=np.append(measured.ages, known.age_days),
+        capacity=np.append(measured.capacity, soh),
+        sd=np.append(measured.sd, soh_sd),
     )
 
 

@@ -27,7 +27,7 @@ _STARTS, _HEAVY, _SETTLED = 60, 1e8, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observed:
     """Capacity over nominal at ages [d] with its standard deviation; ``last_days``: today's age."""
 
     ages: Array
@@ -45,20 +45,20 @@ class StructureFit:
     score: float | None
 
 
-def fit_structure(structure: Structure, seen: Seen, checkups: int) -> StructureFit:
-    """Fit to all, and to the earlier half of the ``checkups`` that come first in ``seen``."""
+def fit_structure(structure: Structure, observed: Observed, checkups: int) -> StructureFit:
+    """Fit to all, and to the earlier half of the ``checkups`` that come first in ``observed``."""
     half = checkups // 2
     score = None
     if half >= _FEWEST:
         early = replace(
-            seen,
-            ages=seen.ages[:half],
-            capacity=seen.capacity[:half],
-            sd=seen.sd[:half],
-            last_days=float(seen.ages[half - 1]),
+            observed,
+            ages=observed.ages[:half],
+            capacity=observed.capacity[:half],
+            sd=observed.sd[:half],
+            last_days=float(observed.ages[half - 1]),
         )
-        score = _score(structure, _posterior(structure, early), seen, half, checkups)
-    return StructureFit(structure=structure, sample=_posterior(structure, seen), score=score)
+        score = _score(structure, _posterior(structure, early), observed, half, checkups)
+    return StructureFit(structure=structure, sample=_posterior(structure, observed), score=score)
 
 
 def log_density(draws: Array, spread: Array, value: float) -> float:
@@ -67,22 +67,26 @@ def log_density(draws: Array, spread: Array, value: float) -> float:
     return float(np.log((1 - _ANYWHERE) * normal.mean() + _ANYWHERE / _WIDTH))
 
 
-def _score(structure: Structure, sample: Array, seen: Seen, half: int, checkups: int) -> float:
+def _score(structure: Structure, sample: Array, observed: Observed, half: int, checkups: int) -> float:
     count = min(LATEST, checkups - half)
     later = slice(checkups - count, checkups)
-    stated = structure.capacity(sample, np.append(seen.ages[half - 1], seen.ages[later]))
+    stated = structure.capacity(sample, np.append(observed.ages[half - 1], observed.ages[later]))
     mean = stated[:, 1:].mean(axis=1)
-    spread = np.hypot(FORETELL * np.abs(stated[:, 0] - mean), seen.sd[later].mean() / np.sqrt(count))
-    return log_density(mean, spread, float(seen.capacity[later].mean()))
+    spread = np.hypot(FORETELL * np.abs(stated[:, 0] - mean), observed.sd[later].mean() / np.sqrt(count))
+    return log_density(mean, spread, float(observed.capacity[later].mean()))
 
 
-def _posterior(structure: Structure, seen: Seen) -> Array:
+def _posterior(structure: Structure, observed: Observed) -> Array:
     mean, sd = structure.mean, structure.sd
-    faded = np.abs(seen.capacity - seen.capacity[-LATEST:].mean()) if len(seen.capacity) else seen.capacity
-    spread = np.hypot(seen.sd, _STRAY * faded)
+    faded = (
+        np.abs(observed.capacity - observed.capacity[-LATEST:].mean())
+        if len(observed.capacity)
+        else observed.capacity
+    )
+    spread = np.hypot(observed.sd, _STRAY * faded)
 
     def residuals(rows: Array) -> Array:
-        data = (structure.capacity(rows, seen.ages) - seen.capacity) / spread
+        data = (structure.capacity(rows, observed.ages) - observed.capacity) / spread
         return np.hstack([data, structure.off(rows)])
 
     def density(rows: Array) -> Array:

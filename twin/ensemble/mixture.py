@@ -16,7 +16,7 @@ import numpy as np
 from twin.chemistry import CHEMISTRIES
 from twin.duty import Profile, StandardDuty
 from twin.ensemble.curves import curves
-from twin.ensemble.fit import Seen, StructureFit, fit_structure
+from twin.ensemble.fit import Observed, StructureFit, fit_structure
 from twin.ensemble.growth import UNIT_DAYS, LawStructure, Lived, Structure
 from twin.ensemble.laws import LAWS, Law
 from twin.ensemble.price import multiples
@@ -182,14 +182,14 @@ def _difference_sd(belief: StructureBelief) -> float:
 
 def fit_all(
     past: Stress,
-    seen: Seen,
+    observed: Observed,
     checkups: int,
     beliefs: Beliefs = NO_SIBLINGS,
     laws: Mapping[str, Law] | None = None,
 ) -> list[StructureFit]:
-    """Every structure's posterior; the first ``checkups`` of ``seen`` are such."""
-    known = structures(past, seen.last_days, beliefs, laws)
-    return [fit_structure(one, seen, checkups) for one in known]
+    """Every structure's posterior; the first ``checkups`` of ``observed`` are such."""
+    known = structures(past, observed.last_days, beliefs, laws)
+    return [fit_structure(one, observed, checkups) for one in known]
 
 
 def answers(

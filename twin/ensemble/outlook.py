@@ -63,8 +63,8 @@ def doubt_left(
     }
     wanted = np.log(np.column_stack([l0, np.maximum(fit_beta(x, ratio), _LEAST)]))
     fields = {}
-    for name, (seen, sd) in shown.items():
-        left = _left(np.column_stack(seen) / sd, wanted)
+    for name, (observed, sd) in shown.items():
+        left = _left(np.column_stack(observed) / sd, wanted)
         fields[name] = (float(left[0]), float(left[1]))
     return fields
 
@@ -75,14 +75,14 @@ def _alike(weight: Array) -> npt.NDArray[np.intp]:
     return np.asarray(np.searchsorted(ladder, (np.arange(_DRAWS) + 0.5) / _DRAWS).clip(0, len(weight) - 1))
 
 
-def _left(seen: Array, wanted: Array) -> Array:
-    """Root of the mean variance of each column of ``wanted`` once it is ``seen``, over that of today.
+def _left(observed: Array, wanted: Array) -> Array:
+    """Root of the mean variance of each column of ``wanted`` once it is ``observed``, over that of today.
 
-    ``seen``: in standard deviations of what is measured; a draw's own outcome is judged by the others.
+    ``observed``: in standard deviations of what is measured; a draw's own outcome is judged by the others.
     """
     today = wanted.var(axis=0)
-    noise = np.random.default_rng(5).normal(size=seen.shape)
-    apart = ((seen + noise)[:, None, :] - seen[None, :, :]) ** 2
+    noise = np.random.default_rng(5).normal(size=observed.shape)
+    apart = ((observed + noise)[:, None, :] - observed[None, :, :]) ** 2
     log_likelihood = -0.5 * apart.sum(axis=-1)
     np.fill_diagonal(log_likelihood, -np.inf)
     weight = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))

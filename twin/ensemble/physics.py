@@ -64,8 +64,8 @@ def _path(base: RateModel, theta: Array, today: Health, discrepancy: float, slow
     share = np.array([np.interp(at, known, row) for at, row in zip(asked, share, strict=True)])
     ahead = share[:, :1] - share
     stray = np.random.default_rng(0).normal(0.0, discrepancy, (len(share), 1))
-    seen = theta[1:, 2:3] - share[:, :1]
-    return np.asarray(share[:, :1] - ahead * np.maximum(1 + stray * reach(seen, ahead), 0.05))
+    observed = theta[1:, 2:3] - share[:, :1]
+    return np.asarray(share[:, :1] - ahead * np.maximum(1 + stray * reach(observed, ahead), 0.05))
 
 
 def score_of(fit: AgeingFit) -> float | None:
