@@ -106,8 +106,8 @@ class FetchSettings(Section):
                 if provider.needs_tariff and asked.tariff is None:
                     raise ValueError(f'{{ source = "{asked.source}", tariff = "CODE" }} is needed')
                 allowed = provider.options | ({"tariff"} if provider.needs_tariff else set())
-                if beside := {*asked.options, *(["tariff"] if asked.tariff else [])} - allowed:
-                    raise ValueError(f"{', '.join(sorted(beside))} does not belong to {asked.source}")
+                if excess := {*asked.options, *(["tariff"] if asked.tariff else [])} - allowed:
+                    raise ValueError(f"{', '.join(sorted(excess))} does not belong to {asked.source}")
         return value
 
 

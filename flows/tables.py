@@ -66,14 +66,14 @@ def _one_by_one(
     headings: Sequence[str], cells: Sequence[Sequence[str]], console: Console, width: int
 ) -> RenderResult:
     """Key and value a line, the value on lines of its own where that leaves it too little room."""
-    beside = max(map(cell_len, headings))
-    room = width - beside - _GAP
+    headings_width = max(map(cell_len, headings))
+    room = width - headings_width - _GAP
     for number, row in enumerate(cells):
         if number:
             yield Text("")
         for heading, value in zip(headings, row, strict=True):
             if min(_FOLD_OVER, cell_len(value)) <= room:
-                for line in _folded([heading, value], [beside, room], [False, False], console):
+                for line in _folded([heading, value], [headings_width, room], [False, False], console):
                     yield Text(line, no_wrap=True)
             else:
                 yield Text(heading, style="bold", overflow="fold")

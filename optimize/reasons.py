@@ -58,7 +58,7 @@ def why_missed(problem: DayProblem, tree: SiteTree, window: SessionWindow, cours
     others = tree.import_kw[path, span] - course.drawn_kw[path, span] + own
     shared = np.minimum(alone, np.maximum(others, 0.0) * window.efficiency_charge)
     spare_kw, spare_kwh = _held_down(problem, window, course.reserves)
-    beside = np.minimum(shared.min(axis=0), np.maximum(limit - spare_kw * window.efficiency_charge, 0.0))
+    others_kw = np.minimum(shared.min(axis=0), np.maximum(limit - spare_kw * window.efficiency_charge, 0.0))
     highest = np.full(len(window.slots), window.ceiling_kwh)
     window_gives = _reach(problem, window, limit, np.full(len(limit), np.inf))
     levels = [
@@ -67,7 +67,7 @@ def why_missed(problem: DayProblem, tree: SiteTree, window: SessionWindow, cours
         _reach(problem, window, limit, highest),
         _reach(problem, window, alone.min(axis=0), highest),
         _reach(problem, window, shared.min(axis=0), highest),
-        _reach(problem, window, beside, np.maximum(highest - spare_kwh, window.arrival_kwh)),
+        _reach(problem, window, others_kw, np.maximum(highest - spare_kwh, window.arrival_kwh)),
         course.reached_kwh,
     ]
     best = np.minimum.accumulate(np.minimum(levels, window.target_kwh))

@@ -68,7 +68,7 @@ def rescue(
     scheduled = last.scheduled & ~found.solved[:, None]
     out = np.where(problem.able & (mode == "v2g"), last.discharge_kw, 0.0)
     nothing = replace(last, scheduled=np.zeros_like(scheduled))
-    least = _missing_kwh(follow(problem, found.beside(nothing), mode))
+    least = _missing_kwh(follow(problem, found.combined(nothing), mode))
     for discharge in (out, np.zeros_like(out)):
         given = replace(last, scheduled=scheduled, discharge_kw=discharge)
         follows = _no_worse_than_plug_in(problem, mode, found, given)
@@ -111,7 +111,7 @@ class _Found:
         self.charge_kw[rows], self.discharge_kw[rows] = plan.charge_kw, plan.discharge_kw
         self.solved[rows] = True
 
-    def beside(self, schedule: Schedule) -> Schedule:
+    def combined(self, schedule: Schedule) -> Schedule:
         """What was solved, and of the other cars what a schedule says."""
         mine = self.solved[:, None]
         return Schedule(
@@ -123,7 +123,7 @@ class _Found:
 
 def _rescued(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) -> Rescue:
     """The plan of what was solved beside a schedule; raises PlanCheckError where it breaks a limit."""
-    plan = follow(problem, found.beside(given), mode)
+    plan = follow(problem, found.combined(given), mode)
     plan = replace(
         plan, solver=replace(plan.solver, objective_eur=account(problem, plan).total.objective_eur)
     )
@@ -138,7 +138,7 @@ def _rescued(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) ->
 def _no_worse_than_plug_in(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) -> BoolArray:
     """Where a schedule tells of a car, [n, T], without the stays that it lets leave with less."""
     nothing = replace(given, scheduled=np.zeros_like(given.scheduled))
-    plans = [follow(problem, found.beside(one), mode) for one in (given, nothing)]
+    plans = [follow(problem, found.combined(one), mode) for one in (given, nothing)]
     missing = [{one.session_id: one.missing_kwh for one in plan.departures} for plan in plans]
     scheduled = given.scheduled.copy()
     for window in session_windows(problem):

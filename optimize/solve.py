@@ -111,7 +111,7 @@ def solve_mode(
     windows = session_windows(problem)
     fallback: Powers | None = None
     if excludes_idling(problem.constraints):
-        day, fallback = _beside_constraints(problem, windows, mode, time_limit_seconds)
+        day, fallback = _with_constraints(problem, windows, mode, time_limit_seconds)
     else:
         day = build_day(problem, windows, mode)
     counts = building_counts or fallback is not None
@@ -172,7 +172,7 @@ def _search(day: DayModel, time_limit_seconds: float, gap: float, fallback: Powe
     )
 
 
-def _beside_constraints(
+def _with_constraints(
     problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode, time_limit_seconds: float
 ) -> tuple[DayModel, Powers]:
     """The day's model with room for the wear that its own constraints ask for, and a plan that keeps them."""

@@ -257,8 +257,8 @@ class DayProblem:
             rule = f"must be that of session {before.session_id!r} ({before.value_eur_per_kwh})"
             raise ProblemError(subject, "value_eur_per_kwh", session.value_eur_per_kwh, rule)
         if self.reserves or self.constraints:
-            beside = "reserves" if self.reserves else "own constraints"
-            raise ProblemError(subject, "carries", True, f"is not known beside {beside}")
+            together_with = "reserves" if self.reserves else "own constraints"
+            raise ProblemError(subject, "carries", True, f"is not known beside {together_with}")
         most = self.most_gain_eur_per_kwh()
         if self.departure_price_eur_per_kwh <= most:
             rule = f"must be above what a kWh can earn ({most:.3g}) where sessions carry"

@@ -83,8 +83,8 @@ def noise_of(error: Array) -> Array:
     ``error``: measured less model. Errors that go together must not be taken from what is none of them.
     """
     about = np.pad(error, _NEIGHBOURS, mode="edge")
-    beside = np.lib.stride_tricks.sliding_window_view(about, 2 * _NEIGHBOURS + 1)
-    apart = np.abs(error - np.median(beside, axis=1))
+    neighbours = np.lib.stride_tricks.sliding_window_view(about, 2 * _NEIGHBOURS + 1)
+    apart = np.abs(error - np.median(neighbours, axis=1))
     usual = max(1.0, 1.48 * float(np.median(apart)))
     return np.where(apart > _STANDS_OUT * usual, _OUT, 1.0)
 

@@ -147,8 +147,8 @@ def _refuse(source: Path, target: Path, *, replaces: bool, timeout_s: float) -> 
         raise CopyError(f"the copy {target} would replace the warehouse itself")
     if target.name.endswith(_SIDES) or any(same_file(Path(f"{source}{side}"), target) for side in _SIDES):
         raise CopyError(f"{target} has the name of what a database keeps beside it")
-    if beside := next((side for side in _SIDES if os.path.lexists(f"{target}{side}")), None):
-        raise CopyError(f"{target}{beside} lies there and would be taken for the copy's")
+    if side_file := next((side for side in _SIDES if os.path.lexists(f"{target}{side}")), None):
+        raise CopyError(f"{target}{side_file} lies there and would be taken for the copy's")
     if not os.path.lexists(target):
         return
     if not replaces:

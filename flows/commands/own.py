@@ -185,9 +185,9 @@ def _show_suggestion(console: Console, found: Suggestion, out: Path | None) -> N
         print_text(console, found.text)
     else:
         console.print(f"{out} is a mapping of {found.dataset or 'an unknown kind of file'}", soft_wrap=True)
-    beside = make_console(stderr=True)
+    on_stderr = make_console(stderr=True)
     for one in found.left_open:
-        beside.print(f"left open: {printable(one)}", soft_wrap=True)
+        on_stderr.print(f"left open: {printable(one)}", soft_wrap=True)
 
 
 def write_new(path: Path, text: str) -> None:

@@ -52,9 +52,11 @@ def plan(context: Context, day: date) -> StageResult:
     )
     made: Made | None = None
     while True:  # other runs may write while the solver works: then it is judged anew
-        beside = None
+        other_plans = None
         if inputs.settings.plan.change_price_eur_per_kwh:
-            beside = _plan_ids(warehouse.read("out_plan", where={"zone": inputs.zone}, columns=["plan_id"]))
+            other_plans = _plan_ids(
+                warehouse.read("out_plan", where={"zone": inputs.zone}, columns=["plan_id"])
+            )
         verdict = judge(warehouse.read("out_plan", where=candidate.where), candidate)
         if made is not None:
             verdict = _unless_whole(context, inputs, made, verdict)
@@ -69,7 +71,7 @@ def plan(context: Context, day: date) -> StageResult:
             continue
         tables = _tables(context, inputs, made, verdict, candidate.written)
         by = dict.fromkeys(tables, ("plan_id",))
-        if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, beside)):
+        if warehouse.write(tables, replace=by, guard=_still(candidate, verdict, other_plans)):
             return answer(context, inputs, verdict)
 
 
@@ -86,15 +88,15 @@ def best_rung(source: PlanSource) -> PlanSource:
     return "last_plan" if source == "charge_only" else source
 
 
-def _still(candidate: Candidate, verdict: Verdict, beside: frozenset[str] | None) -> Guard:
+def _still(candidate: Candidate, verdict: Verdict, other_plans: frozenset[str] | None) -> Guard:
     """Whether the verdict still holds, asked inside the transaction that acts on it.
 
-    beside: the plans of the zone among which those were looked for that departing from has a price; None
+    other_plans: the plans of the zone among which those were looked for that departing from has a price; None
     where it has none. One of another market day may hold hours of this plan.
     """
 
     def holds(read: Read) -> bool:
-        same = beside is None or _plan_ids(read("out_plan", {"zone": candidate.zone})) == beside
+        same = other_plans is None or _plan_ids(read("out_plan", {"zone": candidate.zone})) == other_plans
         return same and judge(read("out_plan", candidate.where), candidate) == verdict
 
     return holds

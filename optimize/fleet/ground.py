@@ -33,7 +33,7 @@ def ground_of(
     nodes, rows = arrays.sites * arrays.slots, (arrays.sites + 2 * len(arrays.blocks)) * arrays.slots
     row = np.zeros((rows, moves.ROW_COLUMNS))
     row[:nodes, moves.UP], row[:nodes, moves.DOWN], row[:nodes, moves.PRICE] = _node_rooms(repairer, plan)
-    row[nodes:, moves.UP], row[nodes:, moves.DOWN] = FAR, reserve.beside.reshape(-1)
+    row[nodes:, moves.UP], row[nodes:, moves.DOWN] = FAR, reserve.room.reshape(-1)
     basic = np.full(rows, -1, dtype=np.int64)
     if by_price:
         prices = CouplingPrices.of(repairer.coupling, y)
@@ -41,7 +41,7 @@ def ground_of(
         row[nodes:, moves.PRICE] = np.stack([np.zeros_like(prices.down), prices.down], axis=1).reshape(-1)
         row[nodes:, moves.DOWN] += np.repeat(lost * plan.bids_kw, 2 * arrays.slots)
     else:
-        shared = np.append(repairer.coupling.node_row.reshape(-1) >= 0, reserve.beside.reshape(-1) < FAR)
+        shared = np.append(repairer.coupling.node_row.reshape(-1) >= 0, reserve.room.reshape(-1) < FAR)
         kept = np.flatnonzero(shared & (row[:, [moves.UP, moves.DOWN]].min(axis=1) < USED_UP_KW))[:MOST_KEPT]
         basic[kept] = np.arange(kept.size)
     row[:, [moves.UP, moves.DOWN]] = np.maximum(row[:, [moves.UP, moves.DOWN]], 0.0)
@@ -173,7 +173,7 @@ class _Reserve:
     need, stock [2, steps]: power and stock that stay free, where shares do not change; −1 where they may.
     """
 
-    beside: FloatArray
+    room: FloatArray
     row: IntArray
     worth: FloatArray
     need: FloatArray
@@ -185,7 +185,7 @@ def _reserve(repairer: Repairer, plan: Feasible, y: FloatArray) -> _Reserve:
     a, fleet, rules = repairer.arrays, repairer.compiled.fleet, repairer.rules
     T, steps = a.slots, plan.charge_kw.size
     found = _Reserve(
-        beside=np.full((len(a.blocks), 2, T), FAR),
+        room=np.full((len(a.blocks), 2, T), FAR),
         row=np.full((2, a.sites, T), -1, dtype=np.int64),
         worth=np.zeros(steps),
         need=np.full((2, steps), -1.0),
@@ -217,7 +217,7 @@ def _reserve(repairer: Repairer, plan: Feasible, y: FloatArray) -> _Reserve:
                 for j in a.below(int(a.block_site[b])):
                     found.row[side, j, span] = np.arange(first + span.start, first + span.stop)
                 if not several:
-                    found.beside[b, side, span] = could[b, side, span] - plan.bids_kw[b]
+                    found.room[b, side, span] = could[b, side, span] - plan.bids_kw[b]
     return found
 
 

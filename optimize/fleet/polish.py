@@ -4,7 +4,7 @@ A plan's cost less the bound is a sum over cars and coupling,
     Σ_i (cost_i + y·outputs_i − least_i) + (what the coupling pays − the least it could),
 so that the cars to look at, and in which order, can be read off.
 
-Plan: groups of them are planned anew beside all others (`own.beside`); kept if the whole costs less.
+Plan: groups of them are planned anew beside all others (`subproblems.given_others`); kept if the whole costs less.
 Bound: for any prices y, cost ≥ Σ_i min_{X_i}(cost_i + y·outputs_i) + min_v(…) because every plan meets the
 coupling's rows, which y only prices. This holds for whatever set X_i holds the car's plans: for the relaxed
 one, whose minimum the engine bounds, and for the exact one, whose minimum a search with binaries bounds from
@@ -25,7 +25,7 @@ from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
 from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.fleet.solve import FleetSolution
-from optimize.fleet.subproblem import OwnProblems
+from optimize.fleet.subproblem import Subproblems
 from optimize.fleet.tidy import tidied
 from optimize.solve import settle_day
 from optimize.types import DayProblem, Mode
@@ -85,7 +85,7 @@ class _Polish:
     ) -> None:
         self.begun = time.perf_counter()
         self.found, self.cars, self.gap, self.seconds = found, cars, gap, seconds
-        self.own = OwnProblems(problem, windows, mode, found)
+        self.subproblems = Subproblems(problem, windows, mode, found)
         self.weight = RESERVE_WEIGHT if mode == "v2g" and problem.reserves else 1
         self.plan, self.bound_eur = found.plan, found.bound_eur
 
@@ -127,7 +127,9 @@ class _Polish:
         if self.plan is not self.found.plan:
             deadline = self.begun + self.seconds
             prices = self.found.y
-            self.plan = tidied(self.own.repairer, self.plan, prices, self.bound_eur, self.gap, deadline)
+            self.plan = tidied(
+                self.subproblems.repairer, self.plan, prices, self.bound_eur, self.gap, deadline
+            )
         left_open = max(0.0, self.plan.gap_to(self.bound_eur))
         return replace(
             self.found,
@@ -140,12 +142,12 @@ class _Polish:
 
     def _time_to_settle(self) -> bool:
         """Whether other prices are worth a try and the cars can find their points at them in time."""
-        seconds = SETTLE_SECONDS * self.own.arrays.cars / self.cars.threads
+        seconds = SETTLE_SECONDS * self.subproblems.arrays.cars / self.cars.threads
         return self.open_eur > self.allowed_eur and seconds <= self.left
 
     def _settle(self, y: FloatArray) -> _Bound:
         """The bound at prices that the engine has not seen."""
-        cars = Part(self.own.arrays, self.found.coupling, 1.0, self.cars.threads)
+        cars = Part(self.subproblems.arrays, self.found.coupling, 1.0, self.cars.threads)
         cars.settle(y, SETTLE_MU)
         return self._bound_at(y, cars)
 
@@ -154,7 +156,7 @@ class _Polish:
 
     def _excess(self, bound: _Bound) -> FloatArray:
         """By how much each car's plan costs more than its least, [n] €."""
-        return self.plan.own_eur + self.own.drawn_eur(self.plan, bound.y) - bound.least_eur
+        return self.plan.own_eur + self.subproblems.drawn_eur(self.plan, bound.y) - bound.least_eur
 
     def _groups(self, bound: _Bound) -> tuple[list[list[int]], bool]:
         """The cars without which the gap would be small enough, most valuable first, in groups to search.
@@ -165,7 +167,7 @@ class _Polish:
         order = np.argsort(-excess, kind="stable")
         rest = np.cumsum(excess[order][::-1])[::-1]
         loose = int(np.count_nonzero(rest > LEFT_OPEN * self.allowed_eur))
-        steps = np.diff(self.own.fleet.step_start)[order] * self.weight
+        steps = np.diff(self.subproblems.fleet.step_start)[order] * self.weight
         number = (np.cumsum(steps) - steps) // STEPS_AT_ONCE
         chosen = number <= number[max(0, loose - 1)]
         groups = [order[number == one].tolist() for one in np.unique(number[chosen])]
@@ -177,15 +179,15 @@ class _Polish:
             return None
         now = max(1.0, abs(float(self.plan.own_eur[group].sum())))
         try:
-            day = self.own.beside(group, self.plan)
-            fallback = self.own.now(day, group, self.plan)
+            day = self.subproblems.given_others(group, self.plan)
+            fallback = self.subproblems.now(day, group, self.plan)
             search = settle_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, fallback=fallback)
         except (TimeLimitError, SolverError):
             return None
-        plan = self.own.with_cars(self.plan, group, search)
-        if plan.cost_eur < self.plan.cost_eur and self.own.repairer.within_limits(plan):
+        plan = self.subproblems.with_cars(self.plan, group, search)
+        if plan.cost_eur < self.plan.cost_eur and self.subproblems.repairer.within_limits(plan):
             self.plan = plan
-        return self.own.prices(search)
+        return self.subproblems.prices(search)
 
     def _make_exact(self, bound: _Bound) -> None:
         """Replace the least of the cars by their exact one, most valuable first, until the gap is closed."""
@@ -197,7 +199,7 @@ class _Polish:
                 return
             worth = max(1.0, abs(float(bound.least_eur[i])))
             try:
-                search = settle_day(self.own.at_prices(i, bound.y), self.left, gap=each / worth)
+                search = settle_day(self.subproblems.at_prices(i, bound.y), self.left, gap=each / worth)
             except (TimeLimitError, SolverError):
                 continue
             objective = search.program.objective()

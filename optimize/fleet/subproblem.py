@@ -2,7 +2,7 @@
 
 `at_prices`: one car alone, paying the coupling's prices for what it draws and paid for what it holds. Its
 minimum takes the place of its relaxed one in the Lagrangian bound.
-`beside`: some cars with all the rest as it is planned, under the limits, peaks, meters and bids of the day. A
+`given_others`: some cars with all the rest as it is planned, under the limits, peaks, meters and bids of the day. A
 solution is a plan of the whole fleet, its duals are prices to try.
 Both are days of the one formulation (`optimize.model`) for the cars alone.
 """
@@ -26,7 +26,7 @@ from optimize.types import DayProblem, Mode, ReserveBlock, Site
 from optimize.windows import SessionWindow
 
 
-class OwnProblems:
+class Subproblems:
     """Own problems of the cars of one day, by the kernel's numbers of cars."""
 
     def __init__(
@@ -83,7 +83,7 @@ class OwnProblems:
                 cost[numbers[here]] += price[blocks_of[here], day.pairs.slot[here]]
         return replace(day, programme=replace(day.programme, cost=cost))
 
-    def beside(self, cars: Sequence[int], plan: Feasible) -> DayModel:
+    def given_others(self, cars: Sequence[int], plan: Feasible) -> DayModel:
         """Some cars beside the others as they are planned."""
         mine = self.steps(cars)
         others = self._without(plan, mine)

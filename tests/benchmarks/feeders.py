@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         first = AS_OF.date() - timedelta(days=options.days - 1)
         days = [first + timedelta(days=number) for number in range(options.days)]
-        beside = _workplace(options.data, options.workplace, days) if options.workplace else {}
-        depot = _depot(Path(folder), options.cars, days, beside)
+        at_work = _workplace(options.data, options.workplace, days) if options.workplace else {}
+        depot = _depot(Path(folder), options.cars, days, at_work)
         for feeder in options.feeder or [larger * kw for kw in FEEDERS_KW]:
             copy = Path(shutil.copytree(depot.root, Path(folder) / f"{feeder:g}"))
             print(_row(Workspace.open(copy), feeder, days), flush=True)
@@ -87,10 +87,10 @@ def _workplace(data: Path, cars: int, days: Sequence[date]) -> dict[str, pd.Data
     return {"fleet": fleet, "sessions": sessions.drop(columns=["source_row"], errors="ignore")}
 
 
-def _depot(root: Path, cars: int, days: Sequence[date], beside: Mapping[str, pd.DataFrame]) -> Workspace:
+def _depot(root: Path, cars: int, days: Sequence[date], at_work: Mapping[str, pd.DataFrame]) -> Workspace:
     """The demo as if its data had come in time: prices a day ahead, the rest before the first day.
 
-    beside: fleet and sessions of other cars, if there are any, whose wear is told.
+    at_work: fleet and sessions of other cars, if there are any, whose wear is told.
     """
     made = make_demo(root / "demo", cars=cars, days=len(days) + 2, seed=7).workspace
     tables = {
@@ -98,7 +98,7 @@ def _depot(root: Path, cars: int, days: Sequence[date], beside: Mapping[str, pd.
         for dataset in ("sites", "fleet", "checkups", "sessions", "prices")
     }
     tables = {dataset: rows.drop(columns="known_utc", errors="ignore") for dataset, rows in tables.items()}
-    tables |= {name: pd.concat([tables[name], rows]) for name, rows in beside.items()}
+    tables |= {name: pd.concat([tables[name], rows]) for name, rows in at_work.items()}
     depot = Workspace.open(Workspace.create(root / "depot", zone=ZONE).root)
     depot.enter()
     begin = moment(ZONE, days[0] - timedelta(days=1), 6)
@@ -115,8 +115,8 @@ def _depot(root: Path, cars: int, days: Sequence[date], beside: Mapping[str, pd.
     calibrate(Context.of(depot, begin + timedelta(hours=2)))
     # A plan's wear by twin is no figure of this table: without parameters the twin is not asked.
     calibrations = depot.warehouse.read("out_calibration").assign(parameters_json="{}")
-    if beside:
-        others = beside["fleet"]["battery_id"]
+    if at_work:
+        others = at_work["fleet"]["battery_id"]
         stated = [given_calibration(begin + timedelta(hours=2), _WEAR_EUR, 60.0, name) for name in others]
         own = calibrations[~calibrations["battery_id"].isin(others)]
         calibrations = pd.concat([own, pd.DataFrame(stated)])

@@ -37,10 +37,10 @@ def test_every_quarter_hour_of_a_day_passes_however_long_the_day_is(start, quart
     assert report.checks["passed"].all()
 
 
-@pytest.mark.parametrize("beside", ["7min", "5min", "1s", "1us", "899s"])
-def test_an_interval_that_begins_beside_the_quarter_hour_is_set_aside_alone(beside):
+@pytest.mark.parametrize("off_grid", ["7min", "5min", "1s", "1us", "899s"])
+def test_an_interval_that_begins_beside_the_quarter_hour_is_set_aside_alone(off_grid):
     frame = metering()
-    frame.loc[3, "interval_start_utc"] += pd.Timedelta(beside)
+    frame.loc[3, "interval_start_utc"] += pd.Timedelta(off_grid)
     report = check(frame)
     assert found(report) == [[4, "grid", "interval_start_utc"]]
     assert len(report.good) == 95

@@ -218,6 +218,6 @@ def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(
     assert len(other.warehouse.read("core_metering")) == len(other.warehouse.read("core_soc_power")) == 96
     for workspace in (home, other):
         run(asked(workspace, "v2g", days=(DAYS[0], DAYS[0]), every=360))
-    beside_the_figures = ["run_id", "input_hash", "as_of_utc"]
-    one, beside = (rows(workspace).drop(columns=beside_the_figures) for workspace in (home, other))
-    pd.testing.assert_frame_equal(one, beside)
+    not_figures = ["run_id", "input_hash", "as_of_utc"]
+    one, again = (rows(workspace).drop(columns=not_figures) for workspace in (home, other))
+    pd.testing.assert_frame_equal(one, again)

@@ -80,9 +80,9 @@ def test_a_reason_whose_name_is_taken_is_written_under_another(two_files: Worksp
     result = taken(two_files)
     assert outcomes(result)["sites__csv__a.csv"] == ("landed", 1)
     (row,) = (row for row in result.tables["inbox"] if row["outcome"] == "refused")
-    beside = two_files.inbox / "refused" / "prices__csv__b.csv.2.reason.txt"
+    second_reason = two_files.inbox / "refused" / "prices__csv__b.csv.2.reason.txt"
     assert "interval_start_utc" in row["reason"]
-    assert beside.read_text(encoding="utf-8") == row["reason"] + "\n"
+    assert second_reason.read_text(encoding="utf-8") == row["reason"] + "\n"
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o444])

@@ -105,16 +105,16 @@ def test_a_backup_is_made_before_anything_is_let_go_and_the_oldest_goes(bare: Wo
     settings = bare.root / "v2g.toml"
     settings.write_text(settings.read_text().replace("backups = 7", "backups = 2"), encoding="utf-8")
     workspace = Workspace.open(bare.root)
-    beside = workspace.backups / "by-hand.duckdb"
+    by_hand = workspace.backups / "by-hand.duckdb"
     made = []
     for number in range(3):
         result = maintain(Context.of(workspace, AS_OF + timedelta(days=number)))
         assert result.exit_code == 0
         made.append(result.files[0])
-        beside.touch()
+        by_hand.touch()
     there = {str(file) for file in workspace.backups.glob("2*.duckdb")}
     assert there == set(made[1:])
-    assert beside.exists()
+    assert by_hand.exists()
     assert workspace.warehouse.check_backup(made[-1])["core_session"] == 3
 
 

@@ -12,7 +12,7 @@ from optimize.check import check_plan
 from optimize.fleet.arrays import from_problem, unsupported
 from optimize.fleet.plan import solve_fleet
 from optimize.fleet.solve import FleetSolution, solve_arrays
-from optimize.fleet.subproblem import OwnProblems
+from optimize.fleet.subproblem import Subproblems
 from optimize.follow import charge_on_plug_in
 from optimize.solve import settle_day, solve_mode
 from optimize.types import DayProblem, Mode
@@ -40,11 +40,11 @@ def days(count: int, cars: int = 3) -> list[DayProblem]:
     ]
 
 
-def engine(problem: DayProblem, mode: Mode) -> tuple[FleetSolution, OwnProblems]:
+def engine(problem: DayProblem, mode: Mode) -> tuple[FleetSolution, Subproblems]:
     """A day by the engine alone, stopped early, and its cars' own problems."""
     windows = session_windows(problem)
     found = solve_arrays(from_problem(problem, windows, mode), gap=1e-3, most_iterations=25)
-    return found, OwnProblems(problem, windows, mode, found)
+    return found, Subproblems(problem, windows, mode, found)
 
 
 @pytest.mark.parametrize("mode", ["ordered", "v2g"])
@@ -52,13 +52,13 @@ def test_exact_minima_at_any_prices_bound_the_whole_day(mode: Mode) -> None:
     closeness = []
     for seed, problem in enumerate(days(16)):
         exact = solve_mode(problem, mode, 30.0).solver
-        found, own = engine(problem, mode)
+        found, subproblems = engine(problem, mode)
         rng = np.random.default_rng(seed)
         for noise in (0.0, 0.05):
             y = np.nan_to_num(found.y) + noise * rng.normal(size=found.y.size)
             bound = found.coupling.least(y)
             for i in range(len(problem.cars)):
-                search = settle_day(own.at_prices(i, y), 30.0)
+                search = settle_day(subproblems.at_prices(i, y), 30.0)
                 objective = search.program.objective()
                 bound += objective - search.gap * max(1.0, abs(objective))
             scale = max(1.0, abs(exact.objective_eur))
@@ -75,9 +75,9 @@ def test_a_car_that_shares_nothing_costs_at_no_prices_what_its_day_costs() -> No
         free = [replace(site, import_limit_kw=np.inf, export_limit_kw=np.inf) for site in problem.sites]
         problem = replace(problem, sites=tuple(free))
         exact = solve_mode(problem, "v2g", 30.0).solver.objective_eur
-        found, own = engine(problem, "v2g")
+        found, subproblems = engine(problem, "v2g")
         assert found.y.size == 0
-        alone = settle_day(own.at_prices(0, found.y), 30.0)
+        alone = settle_day(subproblems.at_prices(0, found.y), 30.0)
         assert alone.program.objective() == pytest.approx(-exact, rel=EXACT, abs=EXACT)
 
 
@@ -85,28 +85,28 @@ def test_a_car_that_shares_nothing_costs_at_no_prices_what_its_day_costs() -> No
 def test_all_cars_beside_nobody_are_the_day(mode: Mode) -> None:
     for problem in days(10):
         exact = solve_mode(problem, mode, 30.0).solver.objective_eur
-        found, own = engine(problem, mode)
+        found, subproblems = engine(problem, mode)
         cars = list(range(len(problem.cars)))[::-1]
-        search = settle_day(own.beside(cars, found.plan), 30.0)
-        plan = own.with_cars(found.plan, cars, search)
+        search = settle_day(subproblems.given_others(cars, found.plan), 30.0)
+        plan = subproblems.with_cars(found.plan, cars, search)
         slack = 3 * EXACT * max(1.0, abs(exact))
         assert plan.cost_eur == pytest.approx(-exact, abs=slack)
-        assert own.repairer.within_limits(plan)
+        assert subproblems.repairer.within_limits(plan)
 
 
 def test_a_car_beside_the_others_never_makes_the_whole_worse() -> None:
     gained = 0
     for problem in days(16, cars=4):
-        found, own = engine(problem, "v2g")
+        found, subproblems = engine(problem, "v2g")
         plan = found.plan
         for i in range(len(problem.cars)):
-            day = own.beside([i], plan)
-            search = settle_day(day, 30.0, fallback=own.now(day, [i], plan))
-            better = own.with_cars(plan, [i], search)
+            day = subproblems.given_others([i], plan)
+            search = settle_day(day, 30.0, fallback=subproblems.now(day, [i], plan))
+            better = subproblems.with_cars(plan, [i], search)
             slack = 3 * EXACT * max(1.0, abs(plan.cost_eur))
             assert better.cost_eur <= plan.cost_eur + slack
             gained += better.cost_eur < plan.cost_eur - slack
-            if own.repairer.within_limits(better):
+            if subproblems.repairer.within_limits(better):
                 plan = better
     assert gained > 10
 

@@ -27,8 +27,8 @@ def reported_socs(readings: Sequence[Reading]) -> tuple[list[float], list[str]]:
         if soc > 0.0:
             kept, index = [*kept, soc], index + 1
             continue
-        beside = nonzero[max(index - 1, 0) : index + 1]
-        if beside and max(beside) <= _BELIEVED_BESIDE:
+        neighbours = nonzero[max(index - 1, 0) : index + 1]
+        if neighbours and max(neighbours) <= _BELIEVED_BESIDE:
             kept.append(soc)
     left = len(messages) - len(kept)
     doubts = (

@@ -34,14 +34,14 @@ from warehouse.zones import market_timezone
 class _Reader:
     """A way of reading a dataset's files, the options it takes and whose data it is.
 
-    columns: whether a column of the file can tell when each row was received. beside: the option that holds
+    columns: whether a column of the file can tell when each row was received. context_option: the option that holds
     what other files of the source told, which is no part of what a file is; what was used of it is.
     """
 
     parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
     options: frozenset[str] = frozenset()
     columns: bool = False
-    beside: str | None = None
+    context_option: str | None = None
     provider: str | None = None
     licence: str | None = None
     attribution: str | None = None
@@ -98,7 +98,7 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
         parse=teslamate.parse_teslamate, options=teslamate.OPTIONS, provider=teslamate.PROVIDER
     ),
     ("sessions", "ocpp"): _Reader(
-        parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, beside=ocpp.BESIDE, provider=ocpp.PROVIDER
+        parse=ocpp.parse_ocpp, options=ocpp.OPTIONS, context_option=ocpp.BESIDE, provider=ocpp.PROVIDER
     ),
 }
 _INSTEAD: Mapping[tuple[str, str], str] = {
@@ -198,9 +198,9 @@ def parse_source(
     if faults is not None and reader.columns:
         besides["faults"] = faults
     parsed = reader.parse(dataset, file, given | besides)
-    beside = given.pop(reader.beside or "", None)
-    if isinstance(beside, Begun):
-        parsed = beside.without_withdrawn(parsed, file.sha256, _stated(given))
+    earlier_logs = given.pop(reader.context_option or "", None)
+    if isinstance(earlier_logs, Begun):
+        parsed = earlier_logs.without_withdrawn(parsed, file.sha256, _stated(given))
     if parsed.joined or parsed.transactions:
         given["joined"] = parsed.joined
     frame = _filled(parsed.frame, contract)

@@ -107,11 +107,11 @@ def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
             file=file, row=_row(frame, absurd), column=header, value=shown,
         )  # fmt: skip
     length = frame["resolution_minutes"].astype("float64")
-    beside = (_local_minutes(frame) % length).fillna(0.0) != 0
-    if beside.sum() > len(frame) / 2:
-        row, first = _row(frame, beside), starts[beside].iloc[0]
+    off_grid = (_local_minutes(frame) % length).fillna(0.0) != 0
+    if off_grid.sum() > len(frame) / 2:
+        row, first = _row(frame, off_grid), starts[off_grid].iloc[0]
         yield CellError(
-            f"begins beside the grid of its {length[beside].iloc[0]:g} minutes ({int(beside.sum())} such "
+            f"begins beside the grid of its {length[off_grid].iloc[0]:g} minutes ({int(off_grid.sum())} such "
             "rows): is it the middle or the end of the interval? Export the starts, or shift the times",
             file=file, row=row, column=header, value=f"{first:%Y-%m-%d %H:%M} UTC",
         )  # fmt: skip
