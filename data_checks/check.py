@@ -44,7 +44,7 @@ from warehouse.contracts import (
     TableContract,
     conform,
     dataset_contract,
-    landed_contract,
+    ingested_contract,
     owner_column,
 )
 
@@ -68,14 +68,14 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
     what is said of a file as a whole is said of each stretch then.
     Raises FrameError for a frame of another shape, SuiteError if an expectation cannot be evaluated.
     """
-    landed, declared = _landed(dataset, frame), dataset_contract(dataset)
-    rivals = duplicates.rivals_of(landed, declared)
-    again = duplicates.repeated(landed, declared, rivals)
-    merged = np.zeros(len(landed), dtype=bool)
+    ingested, declared = _ingested(dataset, frame), dataset_contract(dataset)
+    rivals = duplicates.rivals_of(ingested, declared)
+    again = duplicates.repeated(ingested, declared, rivals)
+    merged = np.zeros(len(ingested), dtype=bool)
     if dataset == "telemetry" and rivals.size:
-        landed, merged = _averaged(landed, declared, rivals[~again[rivals]], context)
-    gone, judged = again | merged, context.judges(landed)
-    rows = landed[~gone].reset_index(drop=True) if gone.any() else landed
+        ingested, merged = _averaged(ingested, declared, rivals[~again[rivals]], context)
+    gone, judged = again | merged, context.judges(ingested)
+    rows = ingested[~gone].reset_index(drop=True) if gone.any() else ingested
     owners = Owners.of(rows, owner_column(dataset))
     found, scopes = Findings(rows, context.released), list[ScopeFinding]()
     emptied = Emptied(rows, "arrival_utc" if dataset == "sessions" else "time_utc")
@@ -133,23 +133,23 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
 
 
 def _averaged(
-    landed: pd.DataFrame, declared: TableContract, rivals: Positions, context: CheckContext
+    ingested: pd.DataFrame, declared: TableContract, rivals: Positions, context: CheckContext
 ) -> tuple[pd.DataFrame, Mask]:
     """Return landed telemetry with readings of one stamp averaged, and the rows that are in another so."""
-    owners = Owners.of(landed, "battery_id")
-    return readings.averaged(landed, declared, owners, Packs.of(owners, context), rivals)
+    owners = Owners.of(ingested, "battery_id")
+    return readings.averaged(ingested, declared, owners, Packs.of(owners, context), rivals)
 
 
 def contract_faults(dataset: str, frame: pd.DataFrame, context: CheckContext) -> list[RowFinding]:
     """Return what the contract alone says against landed rows: that, nobody can release."""
-    rows = _landed(dataset, frame)
+    rows = _ingested(dataset, frame)
     findings = run_rules(rows, rules_for(dataset, dataset_contract(dataset), context)) if len(rows) else []
     return [finding for finding in findings if finding.positions.size]
 
 
-def _landed(dataset: str, frame: pd.DataFrame) -> pd.DataFrame:
+def _ingested(dataset: str, frame: pd.DataFrame) -> pd.DataFrame:
     try:
-        return conform(frame, landed_contract(dataset))
+        return conform(frame, ingested_contract(dataset))
     except ContractError as error:
         raise FrameError(str(error)) from error
 

@@ -69,17 +69,17 @@ def report(
     owners: Owners,
     scope_findings: list[ScopeFinding],
     context: CheckContext,
-    landed: pd.DataFrame | None = None,
+    ingested: pd.DataFrame | None = None,
 ) -> CheckReport:
     """Assemble the report of a frame of rows, of which `repeated` were dropped before.
 
-    landed: the same rows with the cells that were emptied, which the quarantine shows; None: none were.
+    ingested: the same rows with the cells that were emptied, which the quarantine shows; None: none were.
     """
     core = core_contract(dataset)
     scopes = [*_row_outcomes(owners, found.all), *scope_findings]
     return CheckReport(
         good=conform(frame.loc[found.usable, list(core.names)], core),
-        quarantine=_quarantine(dataset, frame if landed is None else landed, found.all, context),
+        quarantine=_quarantine(dataset, frame if ingested is None else ingested, found.all, context),
         checks=check_rows(dataset, scopes, context),
         blocked=_blocked(owners, found.all, scope_findings),
         rows_in=len(frame) + repeated,

@@ -79,7 +79,7 @@ PAST_KNOWN = {
     "fetch_day.py": {"core_contract(want.dataset).name"},
     "freshness.py": {"newest"},
     "ingest.py": {"f'core_{contract.name}'"},
-    "quarantine.py": {"quarantined", "landed_rows", "released"},
+    "quarantine.py": {"quarantined", "raw_rows", "released"},
     # which plan is in force is decided among all there are, whenever they were made
     "plan.py": {"out_plan"},
     "plan_answer.py": {"out_plan"},

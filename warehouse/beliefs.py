@@ -65,15 +65,15 @@ def received(dataset: str, files: str) -> str:
     )"""  # noqa: S608
 
 
-def as_checked(dataset: str, landed: str) -> str:
+def as_checked(dataset: str, ingested: str) -> str:
     """Return SQL of landed rows as the checks left them; whether they let them in is not asked.
 
-    landed: SQL of rows in the shape of `received`. Cells are as the checks amended them; what repeats another
+    ingested: SQL of rows in the shape of `received`. Cells are as the checks amended them; what repeats another
     row of its file, or is in the mean of some of its readings, is left out.
     """
     declared = dataset_contract(dataset)
     place, said = "source_id, source_row", ", ".join(declared.names)
-    rows = f"(SELECT {said}, {place}, received_utc, FALSE AS amended FROM {landed})"  # noqa: S608
+    rows = f"(SELECT {said}, {place}, received_utc, FALSE AS amended FROM {ingested})"  # noqa: S608
     if dataset in AMENDED:
         left = ", ".join(
             f"CASE WHEN amended.source_id IS NULL THEN landed.{name} ELSE amended.{name} END AS {name}"
@@ -81,7 +81,7 @@ def as_checked(dataset: str, landed: str) -> str:
         )
         rows = (
             f"(SELECT {left}, landed.source_id, landed.source_row, received_utc, "  # noqa: S608
-            f"amended.source_id IS NOT NULL AS amended FROM {landed} AS landed "
+            f"amended.source_id IS NOT NULL AS amended FROM {ingested} AS landed "
             f"LEFT JOIN {AMENDED[dataset].name} AS amended USING ({place}))"
         )
     stated_of = f"{', '.join(declared.key)}, source_id, received_utc"

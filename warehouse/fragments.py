@@ -20,20 +20,20 @@ _FILES = "source = $source AND received_utc >= $since"
 _SOURCES = f"SELECT source_id FROM raw_source WHERE {_FILES}"  # noqa: S608
 
 
-def logs_of(warehouse: Warehouse, source: str, landing: dt.datetime) -> frozenset[str]:
+def logs_of(warehouse: Warehouse, source: str, ingested_utc: dt.datetime) -> frozenset[str]:
     """Return the source_ids of the logs that `begun` reads."""
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version_once(warehouse.path, connection)
-        found = connection.sql(_SOURCES, params=_asked(source, landing)).fetchall()
+        found = connection.sql(_SOURCES, params=_asked(source, ingested_utc)).fetchall()
     return frozenset(source_id for (source_id,) in found)
 
 
-def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
+def begun(warehouse: Warehouse, source: str, ingested_utc: dt.datetime) -> Begun:
     """Return what is held of transactions by logs landed since HELD_FOR before, but for what is withdrawn.
 
-    Logs received after `landing` are among them: what rests on one is not known before it.
+    Logs received after `ingested_utc` are among them: what rests on one is not known before it.
     """
-    landed = f"""
+    ingested = f"""
         SELECT {", ".join(SESSIONS)}, file.source_id, file.sha256, file.options,
             gone.source_row IS NOT NULL AS withdrawn
         FROM {received("sessions", _FILES)} AS row JOIN raw_source AS file ON file.source_id = row.source_id
@@ -45,10 +45,10 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
         SELECT sha256, transactions, received_utc, {WHOLLY_WITHDRAWN} FROM raw_source AS file
         WHERE {_FILES} AND transactions IS NOT NULL ORDER BY received_utc
     """  # noqa: S608
-    how = _asked(source, landing)
+    how = _asked(source, ingested_utc)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:
         check_version_once(warehouse.path, connection)
-        sessions = connection.sql(landed, params=how).to_arrow_table().to_pandas()
+        sessions = connection.sql(ingested, params=how).to_arrow_table().to_pandas()
         rows = connection.sql(held, params=how).fetchall()
         sources = connection.sql(_SOURCES, params=how).fetchall()
     gone, kept = sessions[sessions["withdrawn"]], sessions[~sessions["withdrawn"]]
@@ -73,8 +73,8 @@ def begun(warehouse: Warehouse, source: str, landing: dt.datetime) -> Begun:
     )
 
 
-def _asked(source: str, landing: dt.datetime) -> dict[str, object]:
-    return {"source": source, "since": landing - HELD_FOR}
+def _asked(source: str, ingested_utc: dt.datetime) -> dict[str, object]:
+    return {"source": source, "since": ingested_utc - HELD_FOR}
 
 
 def _pairs(sessions: pd.DataFrame) -> set[tuple[str, str]]:

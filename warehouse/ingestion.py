@@ -9,9 +9,9 @@ import duckdb
 import pandas as pd
 
 from warehouse.beliefs import received
-from warehouse.contracts import CONTRACTS, conform, dataset_contract, landed_contract, raw_contract
+from warehouse.contracts import CONTRACTS, conform, dataset_contract, ingested_contract, raw_contract
 from warehouse.errors import ContractError
-from warehouse.receipts import distinct, free_instant, landed_before, require_landable
+from warehouse.receipts import distinct, free_instant, ingested_before, require_ingestible
 from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
@@ -26,7 +26,7 @@ _SLICE_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class Batch:
     """What landing a file did; `already` when that source was there before and nothing was written."""
 
     source_id: str
@@ -65,20 +65,20 @@ class Part:
         return frame[own]
 
 
-def land(
+def ingest(
     connection: duckdb.DuckDBPyConnection,
     source: SourceFile,
-    landing: dt.datetime,
+    ingested_utc: dt.datetime,
     more: Iterable[SourceFile] = (),
-) -> Landed:
-    """Insert a file's rows and its record, once, inside the caller's transaction; landing: when, in UTC.
+) -> Batch:
+    """Insert a file's rows and its record, once, inside the caller's transaction; ingested_utc: when, in UTC.
 
     more: the rest of its rows, piece by piece; asked for only where the file had not landed. Raises
-    CellError, OptionError as `warehouse.receipts.require_landable`, ContractError for another file's piece.
+    CellError, OptionError as `warehouse.receipts.require_ingestible`, ContractError for another file's piece.
     """
-    require_landable(connection, source, landing)
-    if known := landed_before(connection, source):
-        return Landed(source_id=known[0], rows=known[1], already=True)
+    require_ingestible(connection, source, ingested_utc)
+    if known := ingested_before(connection, source):
+        return Batch(source_id=known[0], rows=known[1], already=True)
     record = {
         "source_id": source.source_id,
         "dataset": source.dataset,
@@ -92,7 +92,7 @@ def land(
         "options": source.options,
         "url": source.url,
         "fetched_utc": source.fetched_utc,
-        "received_utc": free_instant(connection, source.dataset, landing),
+        "received_utc": free_instant(connection, source.dataset, ingested_utc),
         "checked_utc": None,
         "pruned_utc": None,
         "received": source.received and source.received.stated,
@@ -111,7 +111,7 @@ def land(
             insert(connection, contract, arrow_table(part, contract))
     if rows != len(source.frame):
         connection.execute("UPDATE raw_source SET rows = ? WHERE source_id = ?", [rows, source.source_id])
-    return Landed(source_id=source.source_id, rows=rows, already=False)
+    return Batch(source_id=source.source_id, rows=rows, already=False)
 
 
 def parts(connection: duckdb.DuckDBPyConnection, dataset: str, rows: int) -> list[Part]:
@@ -229,11 +229,11 @@ def _by_time(
 
 
 def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame:
-    """Return the landed rows of a part, in the shape of `landed_contract`, as they came.
+    """Return the landed rows of a part, in the shape of `ingested_contract`, as they came.
 
     Those of a stretch of a file with some hours before and after it: `Part.own` tells them apart.
     """
-    contract = landed_contract(part.dataset)
+    contract = ingested_contract(part.dataset)
     owner = dataset_contract(part.dataset).key[0]
     clauses, values = ["TRUE"], list[object]([list(part.source_ids)])
     if part.lowest is not None:

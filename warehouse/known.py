@@ -14,7 +14,7 @@ import pandas as pd
 
 from warehouse.errors import ContractError
 from warehouse.missed import Missed, missed
-from warehouse.quarantine import Wanted, landed_rows, quarantined, withdrawn_rows
+from warehouse.quarantine import Wanted, quarantined, raw_rows, withdrawn_rows
 from warehouse.rows import Scalar
 from warehouse.soc import first_and_last_soc
 from warehouse.store import Extent, Warehouse, Within
@@ -111,6 +111,6 @@ class Known:
         """Return how much was received later: to be told, never reckoned with; see `warehouse.missed`."""
         return missed(self.warehouse, dataset, self.as_of, where=where, span=span)
 
-    def landed_rows(self, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
+    def raw_rows(self, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows (source_id, source_row) of `quarantined` as they landed."""
-        return landed_rows(self.warehouse, dataset, rows)
+        return raw_rows(self.warehouse, dataset, rows)

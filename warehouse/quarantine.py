@@ -20,7 +20,7 @@ from warehouse.contracts import (
     TableContract,
     conform,
     dataset_contract,
-    landed_contract,
+    ingested_contract,
     raw_contract,
 )
 from warehouse.errors import UnknownTableError
@@ -156,12 +156,12 @@ def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) ->
     return found
 
 
-def landed_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows (source_id, source_row) as they landed, shape of `landed_contract`; pruned ones lack.
+def raw_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows (source_id, source_row) as they landed, shape of `ingested_contract`; pruned ones lack.
 
     Of no rows the file is not asked.
     """
-    contract = landed_contract(dataset)
+    contract = ingested_contract(dataset)
     if rows.empty:
         return conform(pd.DataFrame(columns=contract.names), contract)
     with connect(warehouse.path, write=False, timeout_s=warehouse.lock_timeout_s) as connection:

@@ -22,7 +22,7 @@ _WINDOW_US = 1_000
 """Microseconds within which moments are one instant to a reader (see `warehouse.beliefs`)."""
 
 
-def landed_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> tuple[str, int] | None:
+def ingested_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> tuple[str, int] | None:
     """Return the id and rows of the source that has all that this one says, if one was landed.
 
     That is the same source, or for a file that says nothing of its rows' moments the same file with them. A
@@ -49,10 +49,12 @@ def landed_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> 
     return str(source_id), int(rows)
 
 
-def require_landable(connection: duckdb.DuckDBPyConnection, source: SourceFile, landing: dt.datetime) -> None:
-    """Raise CellError or OptionError where a file's moments cannot be meant; landing: tz-aware."""
-    if landed_before(connection, source) is None and source.received is not None:
-        refuse_later(source.frame, source.received, landing, source.file_name)
+def require_ingestible(
+    connection: duckdb.DuckDBPyConnection, source: SourceFile, ingested_utc: dt.datetime
+) -> None:
+    """Raise CellError or OptionError where a file's moments cannot be meant; ingested_utc: tz-aware."""
+    if ingested_before(connection, source) is None and source.received is not None:
+        refuse_later(source.frame, source.received, ingested_utc, source.file_name)
 
 
 def free_instant(connection: duckdb.DuckDBPyConnection, dataset: str, received: dt.datetime) -> dt.datetime:

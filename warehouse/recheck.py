@@ -17,10 +17,10 @@ def check_again(
     """
     with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
         bring_forward(connection)
-        landed = connection.execute(
+        ingested = connection.execute(
             "SELECT count(*) FROM raw_source WHERE dataset = ? AND source_id = ?", [dataset, source_id]
         ).fetchall()[0][0]
-        if not landed:
+        if not ingested:
             raise UnknownTableError(f"no file {source_id!r} of {dataset} has landed")
         rows = connection.execute(
             "SELECT count(DISTINCT source_row) FROM core_quarantine WHERE dataset = ? AND source_id = ? "

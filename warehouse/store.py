@@ -1,6 +1,6 @@
 """The warehouse: one DuckDB file, written in single transactions through short-lived connections.
 
-Life of a row: `land` (raw, immutable, once a source) → `waiting`, `unchecked` → checks → `promote` (core,
+Life of a row: `ingest` (raw, immutable, once a source) → `waiting`, `unchecked` → checks → `promote` (core,
 latest belief; quarantine) → `read` … `write` (out). Every method opens the file, does one thing and closes
 it again.
 """
@@ -25,18 +25,18 @@ from warehouse.contracts import (
     CONTRACTS,
     conform,
     core_contract,
-    landed_contract,
+    ingested_contract,
     table_contract,
 )
 from warehouse.ending import named_transaction
 from warehouse.errors import ContractError
 from warehouse.export import Exported, export_table
 from warehouse.files import FILE_MODE, make_folder
-from warehouse.ingestion import Landed, Part, land, parts, read_part, waiting_rows
+from warehouse.ingestion import Batch, Part, ingest, parts, read_part, waiting_rows
 from warehouse.layout import in_words
 from warehouse.migrations import bring_forward
 from warehouse.promotion import finish, merge, replace_quarantine, store_amended
-from warehouse.receipts import require_landable
+from warehouse.receipts import require_ingestible
 from warehouse.retention import Pruned, prune
 from warehouse.rows import Scalar, Selection, arrow_table, delete_matching, insert, select, source_of
 from warehouse.schema import (
@@ -109,7 +109,7 @@ class Warehouse:
             current = found_version(connection) == SCHEMA_VERSION
             return in_words(layout_differences(connection)) if current else ""
 
-    def land(self, source: SourceFile, received_utc: dt.datetime, more: Iterable[SourceFile] = ()) -> Landed:
+    def ingest(self, source: SourceFile, received_utc: dt.datetime, more: Iterable[SourceFile] = ()) -> Batch:
         """Keep a file's rows as they arrived, once; more: the rest of them, of the same file.
 
         received_utc: tz-aware, when the file arrived. No two beliefs share the moment at which they were
@@ -118,12 +118,12 @@ class Warehouse:
         """
         received = _aware(received_utc, "received_utc")
         with self._transaction(source.file_name) as connection:
-            return land(connection, source, received, more)
+            return ingest(connection, source, received, more)
 
-    def require_landable(self, source: SourceFile, received_utc: dt.datetime) -> None:
-        """Raise what `land` would for this file, and land nothing."""
+    def require_ingestible(self, source: SourceFile, received_utc: dt.datetime) -> None:
+        """Raise what `ingest` would for this file, and land nothing."""
         with self._reading() as connection:
-            require_landable(connection, source, _aware(received_utc, "received_utc"))
+            require_ingestible(connection, source, _aware(received_utc, "received_utc"))
 
     def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
         """Return the landed rows that no check has seen, in parts to be checked one by one; [] if none.
@@ -139,7 +139,7 @@ class Warehouse:
         with self._reading() as connection:
             found = [part] if part else parts(connection, dataset, sys.maxsize)
             if not found:
-                contract = landed_contract(dataset)
+                contract = ingested_contract(dataset)
                 return conform(pd.DataFrame(columns=contract.names), contract)
             return read_part(connection, found[0])
 

@@ -56,14 +56,14 @@ class BackTest:
         Raises NoAccountError for days that are not over by then, or now.
         """
         sources = workspace.warehouse.read("raw_source")
-        landed = sources["received_utc"].max()
-        if pd.isna(landed):
+        ingested = sources["received_utc"].max()
+        if pd.isna(ingested):
             raise NoAccountError("no back-test: nothing has landed", hint="`v2g ingest`, then `v2g check`.")
         first, last = days
         zone = workspace.zone
         if market_day_bounds(last, zone)[1] > (judged := as_of or now):
             raise NoAccountError(f"no back-test: {last} is not over as of {judged:%Y-%m-%d %H:%M} UTC")
-        known_until = as_of or landed.to_pydatetime()
+        known_until = as_of or ingested.to_pydatetime()
         span = Span(
             zone=zone, first=first, last=last, every_minutes=every_minutes, known_until=known_until, twin=twin
         )

@@ -85,7 +85,7 @@ def quarantined_sessions(
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, end)))
     if rules.empty:
         return Quarantined(reasons={}, spans={})
-    rows = known.landed_rows("sessions", rules)
+    rows = known.raw_rows("sessions", rules)
     rows = rows[rows["battery_id"].notna() & ~rows["battery_id"].isin(list(elsewhere))]
     first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)

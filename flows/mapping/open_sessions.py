@@ -53,7 +53,7 @@ def _newest_without_end(
 ) -> pd.DataFrame:
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - lasting, start)))
     lack = lack_their_end(rules)
-    rows = known.landed_rows("sessions", lack)
+    rows = known.raw_rows("sessions", lack)
     rows = rows[rows["battery_id"].isin(list(battery_ids)) & rows["departure_utc"].isna()]
     rows = rows[rows["arrival_utc"].notna() & (rows["arrival_utc"] <= start)]
     if rows.empty:
@@ -62,7 +62,7 @@ def _newest_without_end(
     known_rows = known.read("core_session", where={"session_id": [str(name) for name in rows["session_id"]]})
     rows = rows[~rows["session_id"].isin(known_rows["session_id"])]  # its end has come in another row
     others = rules[~rules.set_index(_ROW).index.isin(lack.set_index(_ROW).index)]
-    ended = known.landed_rows("sessions", others).dropna(subset=["departure_utc"])
+    ended = known.raw_rows("sessions", others).dropna(subset=["departure_utc"])
     rows = rows[~rows["session_id"].isin(ended["session_id"])]  # or in one that lacks a charge
     return rows.sort_values(["arrival_utc", "received_utc"]).drop_duplicates("battery_id", keep="last")
 

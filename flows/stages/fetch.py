@@ -49,7 +49,7 @@ def fetch_prices(
     given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
     transport: of the request. Raises UsageError and the warehouse's errors; nothing is landed then.
     """
-    got = land_answer(
+    got = ingest_answer(
         context, dataset, source, day, zone=zone, tariff=tariff, options=options,
         limits=limits, transport=transport,
     )  # fmt: skip
@@ -77,7 +77,7 @@ class Answer:
     state: str
 
 
-def land_answer(
+def ingest_answer(
     context: Context,
     dataset: str,
     source: str,
@@ -104,14 +104,14 @@ def land_answer(
     require_day(read.frame, zone, day, stored.path.name)
     ResponseCache(workspace.responses).remember(provider, request, stored)
     item = replace(read, url=stored.url, fetched_utc=stored.fetched_utc)
-    landed = workspace.warehouse.land(item, pd.Timestamp(context.as_of))
+    ingested = workspace.warehouse.ingest(item, pd.Timestamp(context.as_of))
     return Answer(
         provider=provider.provider,
         item=item,
         stored=stored,
-        rows=landed.rows,
-        new_rows=0 if landed.already else landed.rows,
-        state="already landed" if landed.already else "landed",
+        rows=ingested.rows,
+        new_rows=0 if ingested.already else ingested.rows,
+        state="already landed" if ingested.already else "landed",
     )
 
 

@@ -19,7 +19,7 @@ from flows.errors import FlowsError
 from flows.mapping.retail import spread
 from flows.settings import Asked, FetchSettings
 from flows.stages.check import check_context
-from flows.stages.fetch import land_answer
+from flows.stages.fetch import ingest_answer
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import DEGRADED
 from warehouse.contracts.registry import core_contract
@@ -191,7 +191,7 @@ class _Asking:
             return came("not asked", reason="no time is left for it")
         began = time.monotonic()
         try:
-            got = land_answer(
+            got = ingest_answer(
                 self.context, want.dataset, asked.source, day,
                 tariff=asked.tariff, options=asked.options, transport=self.transport,
                 limits=Limits(
@@ -211,16 +211,16 @@ class _Asking:
     def _gaps(self, want: _Want) -> list[date]:
         """The days between the last one with prices and the one asked for, if those are few."""
         zone, first = self.context.workspace.zone, market_day_slots(self.day, self.context.workspace.zone)[0]
-        landed = self.context.workspace.warehouse.read(
+        ingested = self.context.workspace.warehouse.read(
             core_contract(want.dataset).name,
             where={"zone": zone},
             start=first - pd.Timedelta(days=_GAP_DAYS + 1),
             end=first,
             columns=["interval_start_utc"],
         )
-        if landed.empty or want.dataset != "prices":
+        if ingested.empty or want.dataset != "prices":
             return []
-        last = landed["interval_start_utc"].max().tz_convert(market_timezone(zone)).date()
+        last = ingested["interval_start_utc"].max().tz_convert(market_timezone(zone)).date()
         return [last + timedelta(days=back) for back in range(1, (self.day - last).days)]
 
     def _between(self, want: _Want, asked: Asked, days: Sequence[date], more: int) -> list[_Try]:

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from flows.context import Context
 from flows.errors import FlowsError, UsageError
 from flows.stages.drop import as_written, being_written, move_into, require_own
-from flows.stages.ingest import INGEST_ORDER, land_files
+from flows.stages.ingest import INGEST_ORDER, ingest_files
 from flows.stages.record import StageResult, recorded
 from flows.stages.trouble import may_pass
 from warehouse.errors import StoreError, WarehouseError, printable
@@ -124,20 +124,20 @@ def _take(context: Context, file: Path) -> _Taken:
     before = as_written(file)
     try:
         dataset, meant = _meaning(file, context.workspace.mappings)
-        landed = land_files(
+        ingested = ingest_files(
             context, dataset, [file], source=meant.source, options=meant.options, follow=False,
             received=meant.received,
         )  # fmt: skip
     except StoreError:
         raise
     except Exception as error:
-        return _not_landed(file, context.run_id, error, written=as_written(file) != before)
+        return _not_ingested(file, context.run_id, error, written=as_written(file) != before)
     if as_written(file) in (before, None):
         _, left = _move(file, "done", context.run_id)
     else:
         left = f"it stays in the inbox: {_WRITTEN}"
-    stated = _notes(landed.notes)
-    return _Taken(file=file, outcome="landed", rows=landed.new_rows, reason=stated, left=left)
+    stated = _notes(ingested.notes)
+    return _Taken(file=file, outcome="landed", rows=ingested.new_rows, reason=stated, left=left)
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -146,7 +146,7 @@ def _notes(notes: Sequence[str]) -> str:
     return "; ".join(text for text in (*notes[:_NOTES_SHOWN], more) if text)
 
 
-def _not_landed(file: Path, run_id: str, error: Exception, *, written: bool) -> _Taken:
+def _not_ingested(file: Path, run_id: str, error: Exception, *, written: bool) -> _Taken:
     """Set a file aside with the reason; one that cannot be read just now stays where it is.
 
     written: whether it has changed since it was read.

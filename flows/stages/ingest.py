@@ -60,7 +60,7 @@ _ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandedFiles:
+class IngestedFiles:
     """What was landed: a row a file, the new rows in all, the readers' notes, the ids of the sources."""
 
     files: tuple[dict[str, object], ...]
@@ -88,17 +88,19 @@ def ingest(
     cannot be meant, NoPlanError for sessions without cars.
     """
     stated = received if isinstance(received, Received) else received_as(received, delay_minutes, dataset)
-    landed = land_files(context, dataset, files, source=source, zone=zone, options=options, received=stated)
+    ingested = ingest_files(
+        context, dataset, files, source=source, zone=zone, options=options, received=stated
+    )
     return StageResult(
         stage="ingest",
         status="ok",
-        message=f"{landed.new_rows} new rows of {dataset}; `v2g check` lets them in",
-        tables={"files": landed.files, "notes": [{"note": note} for note in landed.notes]},
-        details={"dataset": dataset, "new_rows": landed.new_rows, "source_ids": list(landed.source_ids)},
+        message=f"{ingested.new_rows} new rows of {dataset}; `v2g check` lets them in",
+        tables={"files": ingested.files, "notes": [{"note": note} for note in ingested.notes]},
+        details={"dataset": dataset, "new_rows": ingested.new_rows, "source_ids": list(ingested.source_ids)},
     )
 
 
-def land_files(
+def ingest_files(
     context: Context,
     dataset: str,
     files: Sequence[Path],
@@ -108,7 +110,7 @@ def land_files(
     options: Mapping[str, object] | None = None,
     follow: bool = True,
     received: Received | None = None,
-) -> LandedFiles:
+) -> IngestedFiles:
     """`ingest` without its row in out_run; files that are symbolic links are refused unless `follow`."""
     warehouse = context.workspace.warehouse
     how = how_to_read(context, source, zone, dict(options or {}), follow=follow, received=received)
@@ -118,7 +120,7 @@ def land_files(
     def judge(item: SourceFile) -> list[str]:
         stated = not_declared(warehouse, item)
         if received is not None:
-            warehouse.require_landable(item, moment)
+            warehouse.require_ingestible(item, moment)
         return stated
 
     for file in files:
@@ -137,30 +139,30 @@ def land_files(
     rows, source_ids, new = [], list[str](), 0
     for one in read:
         item = one.item
-        landed = one.land(warehouse, max(moment, pd.Timestamp(item.not_before or moment)))
-        if item.not_before is not None and pd.Timestamp(item.not_before) > moment and not landed.already:
+        ingested = one.ingest(warehouse, max(moment, pd.Timestamp(item.not_before or moment)))
+        if item.not_before is not None and pd.Timestamp(item.not_before) > moment and not ingested.already:
             aside.append(
                 f"{item.file_name}: counts as received at {item.not_before:%Y-%m-%d %H:%M} UTC, as a log "
                 "that it is put together with"
             )
-        new += 0 if landed.already else landed.rows
-        source_ids.append(landed.source_id)
-        state = "already landed" if landed.already else "landed"
-        if landed.already and (again := _declared_since(warehouse, item, landed.source_id)):
+        new += 0 if ingested.already else ingested.rows
+        source_ids.append(ingested.source_id)
+        state = "already landed" if ingested.already else "landed"
+        if ingested.already and (again := _declared_since(warehouse, item, ingested.source_id)):
             state, new = f"already landed; {again} rows are checked anew, declared since", new + again
-        sent = sent_again(warehouse, dataset, landed.source_id)
+        sent = sent_again(warehouse, dataset, ingested.source_id)
         if sent.withdrawn:
             state += f"; {sent.withdrawn} of its rows are withdrawn (`v2g withdraw … --undo`)"
         if sent.again:
             aside.append(_counts_again(item.file_name, dataset, sent.again))
-        rows.append({"file": item.file_name, "rows": landed.rows, "state": state})
+        rows.append({"file": item.file_name, "rows": ingested.rows, "state": state})
     if _overtaken(warehouse, source, how.get("begun"), moment):
-        anew = land_files(
+        anew = ingest_files(
             context, dataset, files, source=source, zone=zone, options=options, follow=follow,
             received=received,
         )  # fmt: skip
         return replace(anew, new_rows=new + anew.new_rows)
-    return LandedFiles(
+    return IngestedFiles(
         files=tuple(rows),
         new_rows=new,
         notes=(*(note for one in read for note in one.item.notes), *aside),

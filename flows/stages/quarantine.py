@@ -16,7 +16,7 @@ from flows.stages.check import check_context
 from flows.stages.record import StageResult, recorded
 from flows.workspace import Workspace
 from warehouse.contracts import DATASETS, dataset_contract
-from warehouse.quarantine import Wanted, landed_rows, quarantined, released
+from warehouse.quarantine import Wanted, quarantined, raw_rows, released
 from warehouse.release import Decision, decide
 
 _ROW = ["source_id", "source_row"]
@@ -60,7 +60,7 @@ def shown(workspace: Workspace, wanted: Wanted, *, limit: int) -> Mapping[str, l
     found = _found(workspace, wanted)
     chosen = found[_ROW].drop_duplicates().head(limit)
     rows = found.merge(chosen, on=_ROW)
-    raw = landed_rows(workspace.warehouse, wanted.dataset, chosen)
+    raw = raw_rows(workspace.warehouse, wanted.dataset, chosen)
     files = dict(zip(found["source_id"], found["file_name"], strict=True))
     findings = [
         {
@@ -150,7 +150,7 @@ def _found(workspace: Workspace, wanted: Wanted) -> pd.DataFrame:
 def _require_fit(context: Context, dataset: str, found: pd.DataFrame) -> None:
     """Refuse rows that the core table cannot hold, and rivals for one key."""
     warehouse = context.workspace.warehouse
-    rows = landed_rows(warehouse, dataset, found)
+    rows = raw_rows(warehouse, dataset, found)
     files = dict(zip(found["source_id"], found["file_name"], strict=True))
     if len(rows) < len(found[_ROW].drop_duplicates()):
         raise UsageError(f"rows of {dataset} are no longer kept as they arrived: nothing to release")
@@ -162,7 +162,7 @@ def _require_fit(context: Context, dataset: str, found: pd.DataFrame) -> None:
         )
     before = released(warehouse, dataset)
     before = before[before["source_id"].isin(set(rows["source_id"]))]
-    both = pd.concat([rows, landed_rows(warehouse, dataset, before)]).drop_duplicates(_ROW)
+    both = pd.concat([rows, raw_rows(warehouse, dataset, before)]).drop_duplicates(_ROW)
     rivals = both[both.duplicated([*dataset_contract(dataset).key, "source_id"], keep=False)]
     if not rivals.empty:
         numbers = " and ".join(str(number) for number in rivals["source_row"].head(2))

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 
 from warehouse.errors import SourceError, UnknownIdError
-from warehouse.ingestion import Landed
+from warehouse.ingestion import Batch
 from warehouse.sources import SourceFile
 from warehouse.store import Warehouse
 
@@ -53,12 +53,12 @@ class Reading:
         item = replace(first, frame=first.frame.iloc[:0], notes=tuple(notes))
         return cls(pieces=pieces, item=item, held=False, findings=tuple(noted))
 
-    def land(self, warehouse: Warehouse, moment: datetime) -> Landed:
+    def ingest(self, warehouse: Warehouse, moment: datetime) -> Batch:
         """Land its rows. Raises SourceError for a file that is no longer the one that was read."""
         if self.held:
-            return warehouse.land(self.item, moment)
+            return warehouse.ingest(self.item, moment)
         pieces = self._again()
-        return warehouse.land(next(pieces), moment, pieces)
+        return warehouse.ingest(next(pieces), moment, pieces)
 
     def _again(self) -> Iterator[SourceFile]:
         for piece in self.pieces():

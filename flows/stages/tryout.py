@@ -18,7 +18,7 @@ from flows.problem import problem_of
 from flows.stages.check import check_context
 from flows.stages.ingest import after, how_to_read, not_declared, read_file, with_source
 from flows.stages.record import StageResult
-from warehouse.contracts import conform, dataset_contract, landed_contract
+from warehouse.contracts import conform, dataset_contract, ingested_contract
 from warehouse.errors import SourceError, UnknownIdError, printable, together
 from warehouse.sources import Received, SourceFile, received_as
 from warehouse.sources.faults import Faults
@@ -123,7 +123,7 @@ def _tried(
     try:
         notes = not_declared(context.workspace.warehouse, item)
         if item.received is not None:
-            context.workspace.warehouse.require_landable(item, pd.Timestamp(context.as_of))
+            context.workspace.warehouse.require_ingestible(item, pd.Timestamp(context.as_of))
     except SourceError as error:
         stated.append(_fault(name, "refused", error))
         notes, code = [], 4 if isinstance(error, UnknownIdError) else problem_of(error).exit_code
@@ -144,7 +144,7 @@ def _checked(
     context: Context, item: SourceFile, faults: Faults
 ) -> tuple[int, frozenset[str], list[dict[str, Any]]]:
     """Return how many rows the checks would let in, what would be blocked, and their faults."""
-    contract = landed_contract(item.dataset)
+    contract = ingested_contract(item.dataset)
     kept = item.frame.loc[~item.frame["source_row"].isin(faults.rows)]
     as_of = pd.Timestamp(context.as_of).as_unit("us")
     frame = kept.assign(source_id=item.source_id)

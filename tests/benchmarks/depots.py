@@ -20,7 +20,7 @@ def moment(zone: str, day: date, hour: int, minute: int = 0) -> datetime:
     return local.astimezone(UTC)
 
 
-def land(
+def ingest_frame(
     workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime, *, by: str | None = None
 ) -> None:
     """Land rows as a file that was received then, or each by="event"; its check is left to the caller."""

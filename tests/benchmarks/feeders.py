@@ -29,7 +29,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser, file_of, require
-from tests.benchmarks.depots import given_calibration, land, moment
+from tests.benchmarks.depots import given_calibration, ingest_frame, moment
 from warehouse.sources import read_source
 from warehouse.zones import market_timezone
 
@@ -103,14 +103,14 @@ def _depot(root: Path, cars: int, days: Sequence[date], at_work: Mapping[str, pd
     depot.enter()
     begin = moment(ZONE, days[0] - timedelta(days=1), 6)
     for dataset in ("sites", "fleet", "checkups"):
-        land(depot, dataset, tables[dataset], begin)
+        ingest_frame(depot, dataset, tables[dataset], begin)
     check(Context.of(depot, begin))
-    land(depot, "sessions", tables["sessions"], begin + timedelta(hours=1))
+    ingest_frame(depot, "sessions", tables["sessions"], begin + timedelta(hours=1))
     prices = tables["prices"]
     starts = pd.to_datetime(prices["interval_start_utc"], utc=True)
     delivery = starts.dt.tz_convert(ZoneInfo(market_timezone(ZONE))).dt.date
     for day, rows in prices.groupby(delivery):
-        land(depot, "prices", rows, max(begin, moment(ZONE, day - timedelta(days=1), 12)))
+        ingest_frame(depot, "prices", rows, max(begin, moment(ZONE, day - timedelta(days=1), 12)))
     check(Context.of(depot, AS_OF))
     calibrate(Context.of(depot, begin + timedelta(hours=2)))
     # A plan's wear by twin is no figure of this table: without parameters the twin is not asked.
@@ -128,7 +128,7 @@ def _row(depot: Workspace, feeder_kw: float, days: Sequence[date]) -> str:
     begin = moment(ZONE, days[0] - timedelta(days=1), 9)
     sites = depot.warehouse.read("core_site")[["site_id", "zone", "import_limit_kw", "export_limit_kw"]]
     sites.loc[sites["site_id"] == "depot", "import_limit_kw"] = feeder_kw
-    land(depot, "sites", sites, begin)
+    ingest_frame(depot, "sites", sites, begin)
     check(Context.of(depot, begin))
     for day in days:
         plan(Context.of(depot, moment(ZONE, day - timedelta(days=1), 13)), day)

@@ -24,7 +24,7 @@ from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.benchmarks.data import add_data_option, benchmark_parser
-from tests.benchmarks.depots import given_calibration, land, moment
+from tests.benchmarks.depots import given_calibration, ingest_frame, moment
 from warehouse.zones import market_timezone
 
 SESSIONS = {"home 17-07": (17, 7), "home 19-06": (19, 6), "home 18-08": (18, 8), "workplace 08-17": (8, 17)}
@@ -100,13 +100,13 @@ def depot(root: Path, case: Case, session: str, wear: float, nights: int, cars: 
         "sessions": pd.concat(_sessions(case, session, nights, at, name) for at, name in enumerate(names)),
     }
     for dataset, rows in tables.items():
-        land(workspace, dataset, rows, start)
+        ingest_frame(workspace, dataset, rows, start)
         check(Context.of(workspace, start))
     days = case.prices["interval_start_utc"].dt.tz_convert(ZoneInfo(market_timezone(case.zone))).dt.date
     rows = case.prices[(days >= case.first) & (days <= case.first + timedelta(days=nights))]
     rows = rows.assign(zone=case.zone, resolution_minutes=case.minutes)
     over = moment(case.zone, case.first + timedelta(days=nights + 2), 0)
-    land(workspace, "prices", rows, over, by="event")
+    ingest_frame(workspace, "prices", rows, over, by="event")
     check(Context.of(workspace, over))
     frame = pd.DataFrame([given_calibration(start, wear, CAPACITY_KWH, name) for name in names])
     workspace.warehouse.write({"out_calibration": frame})

@@ -204,10 +204,10 @@ def harvest(soil: Field, check: Callable[..., CheckReport] = check_frame) -> Har
     )  # fmt: skip
     reports, found = {}, {}
     for dataset, frame in soil.frames.items():
-        landed = frame.assign(source_id="file", source_row=np.arange(1, len(frame) + 1), received_utc=NOW)
+        ingested = frame.assign(source_id="file", source_row=np.arange(1, len(frame) + 1), received_utc=NOW)
         if dataset == "prices":
-            landed.loc[split:, "source_id"] = "later"
-        reports[dataset] = check(dataset, landed, context)
+            ingested.loc[split:, "source_id"] = "later"
+        reports[dataset] = check(dataset, ingested, context)
         quarantined = reports[dataset].quarantine
         for row, rule in zip(quarantined["source_row"].astype(int) - 1, quarantined["rule"], strict=True):
             found.setdefault((dataset, row), set()).add(rule)

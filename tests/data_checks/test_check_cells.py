@@ -184,7 +184,7 @@ def test_a_coarse_display_is_not_stuck_between_two_snapshots():
 def test_a_checkup_above_the_nominal_capacity():
     from data_checks import check_frame
     from tests.data_checks.builders import context
-    from tests.warehouse.builders import landed
+    from tests.warehouse.builders import ingested
 
     shares = {"CAR1": 1.04, "CAR2": 1.08, "CAR3": 1.28}
     frame = pd.DataFrame(
@@ -194,7 +194,7 @@ def test_a_checkup_above_the_nominal_capacity():
             "resistance_ohm": 0.05, "temperature_degc": 25.0,
         }
     )  # fmt: skip
-    report = check_frame("checkups", landed("checkups", frame), context(batteries=fleet()))
+    report = check_frame("checkups", ingested("checkups", frame), context(batteries=fleet()))
     assert report.good["battery_id"].tolist() == ["CAR1", "CAR2"]
     assert report.quarantine["rule"].tolist() == ["capacity"]
     warned = report.checks[report.checks["rule"] == "large_capacity"].set_index("scope")

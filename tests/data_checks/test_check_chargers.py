@@ -5,7 +5,7 @@ import pytest
 
 from data_checks import check_frame
 from tests.data_checks.builders import context
-from tests.warehouse.builders import landed
+from tests.warehouse.builders import ingested
 from warehouse.contracts import dataset_contract
 
 
@@ -26,7 +26,7 @@ def charger(name, **given):
 )
 def test_a_least_current_above_the_largest_is_set_aside_and_the_one_beside_it_stands(stated, column):
     frame = pd.DataFrame([charger("good"), charger("other", **stated)])
-    report = check_frame("chargers", landed("chargers", frame), context())
+    report = check_frame("chargers", ingested("chargers", frame), context())
     found = report.quarantine
     if column is None:
         assert (len(report.good), len(found)) == (2, 0)

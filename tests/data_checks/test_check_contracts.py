@@ -12,7 +12,7 @@ from tests.warehouse.builders import (
     chargers,
     co2,
     fleet,
-    landed,
+    ingested,
     metering,
     prices,
     site_limits,
@@ -21,7 +21,7 @@ from tests.warehouse.builders import (
     tariffs,
     telemetry,
 )
-from warehouse.contracts import CONTRACTS, DATASETS, landed_contract
+from warehouse.contracts import CONTRACTS, DATASETS, ingested_contract
 from warehouse.sources import read_source
 from warehouse.sources.faults import Faults
 
@@ -65,7 +65,7 @@ GOOD = {
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_good_rows_pass_in_the_shape_of_the_core_table(dataset):
-    report = check_frame(dataset, landed(dataset, GOOD[dataset]), context())
+    report = check_frame(dataset, ingested(dataset, GOOD[dataset]), context())
     assert tuple(report.good.columns) == CONTRACTS[f"core_{DATASETS[dataset].name}"].names
     assert (len(report.good), report.rows_quarantined) == (len(GOOD[dataset]), 0)
     assert report.quarantine.empty
@@ -137,7 +137,7 @@ def test_a_planted_bad_row_is_quarantined_for_its_rule(dataset, column, value, r
     frame = GOOD[dataset].copy()
     row = len(frame) // 2
     frame[column] = frame[column].where(frame.index != row, value)
-    report = check_frame(dataset, landed(dataset, frame), context())
+    report = check_frame(dataset, ingested(dataset, frame), context())
     found = report.quarantine[report.quarantine["rule"] == rule]
     assert found["source_row"].tolist() == [row + 1]
     assert found["column_name"].tolist() == ["soc_max" if column == "soc_min" else column]
@@ -149,7 +149,7 @@ def test_a_planted_bad_row_is_quarantined_for_its_rule(dataset, column, value, r
 def test_one_row_with_several_faults_is_told_for_each_and_counted_once():
     frame = telemetry(minutes=10)
     frame.loc[4, ["voltage_v", "current_a"]] = [np.inf, 9999.0]
-    report = check_frame("telemetry", landed("telemetry", frame), context())
+    report = check_frame("telemetry", ingested("telemetry", frame), context())
     quarantined = sorted(zip(report.quarantine["rule"], report.quarantine["column_name"], strict=True))
     assert quarantined == [("finite", "voltage_v"), ("range", "current_a")]
     assert (report.rows_in, report.rows_quarantined, len(report.good)) == (10, 1, 9)
@@ -158,7 +158,7 @@ def test_one_row_with_several_faults_is_told_for_each_and_counted_once():
 def test_quarantine_tells_rule_value_key_file_row_and_run():
     frame = prices()
     frame.loc[2, "price_eur_per_kwh"] = 42.5
-    rows = landed("prices", frame)
+    rows = ingested("prices", frame)
     quarantined = check_frame("prices", rows, context()).quarantine.iloc[0]
     assert (quarantined["rule"], quarantined["value"], quarantined["source_row"]) == ("range", "42.5", 3)
     assert quarantined["reason"] == "price_eur_per_kwh is outside -5 to 30 €/kWh"
@@ -169,14 +169,14 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
 def test_a_share_that_is_out_of_bounds_is_told_without_a_unit():
     frame = sessions()
     frame.loc[0, "arrival_soc"] = 1.5
-    quarantined = check_frame("sessions", landed("sessions", frame), context()).quarantine.iloc[0]
+    quarantined = check_frame("sessions", ingested("sessions", frame), context()).quarantine.iloc[0]
     assert quarantined["reason"] == "arrival_soc is outside 0 to 1"
 
 
 def test_repeated_rows_are_dropped_and_contradictions_quarantined():
     frame = pd.concat([prices(), prices().iloc[[3, 4]]], ignore_index=True)
     frame.loc[24, "price_eur_per_kwh"] = 0.9
-    report = check_frame("prices", landed("prices", frame), context())
+    report = check_frame("prices", ingested("prices", frame), context())
     assert (report.rows_in, report.rows_repeated, report.rows_quarantined) == (25, 1, 2)
     assert sorted(report.quarantine["source_row"]) == [5, 25]
     assert set(report.quarantine["rule"]) == {"unique"}
@@ -184,7 +184,7 @@ def test_repeated_rows_are_dropped_and_contradictions_quarantined():
 
 
 def test_two_files_may_hold_different_beliefs_of_one_key():
-    frames = [landed("prices", prices().assign(price_eur_per_kwh=price)) for price in (0.1, 0.2)]
+    frames = [ingested("prices", prices().assign(price_eur_per_kwh=price)) for price in (0.1, 0.2)]
     report = check_frame("prices", pd.concat(frames, ignore_index=True), context())
     assert len(report.good) == 46
 
@@ -192,7 +192,7 @@ def test_two_files_may_hold_different_beliefs_of_one_key():
 def test_outcomes_name_the_scope_of_the_bad_rows():
     frame = pd.concat([telemetry(car, minutes=5) for car in ("CAR1", "CAR2")], ignore_index=True)
     frame.loc[7, "current_a"] = np.nan
-    report = check_frame("telemetry", landed("telemetry", frame), context())
+    report = check_frame("telemetry", ingested("telemetry", frame), context())
     assert not outcome(report, "not_null", "CAR2")["passed"]
     assert outcome(report, "not_null", "CAR2")["rows_failed"] == 1
     assert "CAR1" not in set(report.checks["scope"])
@@ -200,7 +200,7 @@ def test_outcomes_name_the_scope_of_the_bad_rows():
 
 
 def test_no_rows_and_nothing_known_is_no_verdict():
-    empty = pd.DataFrame(columns=landed_contract("telemetry").names)
+    empty = pd.DataFrame(columns=ingested_contract("telemetry").names)
     report = check_frame("telemetry", empty, context())
     assert report.good.empty and report.quarantine.empty and report.checks.empty and not report.blocked
 

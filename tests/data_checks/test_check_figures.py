@@ -7,7 +7,7 @@ import pytest
 from data_checks import check_frame, freshness
 from data_checks.freshness import LONGEST_AGE
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, SHARED_DATA, fleet, landed, prices, telemetry
+from tests.warehouse.builders import NOW, SHARED_DATA, fleet, ingested, prices, telemetry
 from warehouse.contracts import DATASETS
 
 FINLAND = SHARED_DATA / "prices" / "fi_sahkotin_2023_2024" / "sahkotin_spot_price_vat.csv"
@@ -15,7 +15,7 @@ DAY = pd.Timestamp("2020-03-30T00:00Z")
 
 
 def check(dataset, frame, **given):
-    return check_frame(dataset, landed(dataset, frame), context(**given))
+    return check_frame(dataset, ingested(dataset, frame), context(**given))
 
 
 def sessions(*sessions, battery_id="CAR1", arrival_soc=0.4, departure_soc=0.8):

@@ -5,11 +5,11 @@ import pytest
 
 from data_checks import check_frame
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import landed, prices
+from tests.warehouse.builders import ingested, prices
 
 
 def check(frame, **given):
-    return check_frame("prices", landed("prices", frame), context(**given))
+    return check_frame("prices", ingested("prices", frame), context(**given))
 
 
 @pytest.mark.parametrize("minutes", [15, 30, 45])
@@ -43,7 +43,7 @@ def test_hours_at_the_markets_cap_are_prices_with_a_warning(hours):
 
 def test_a_day_about_zero_is_set_aside_until_a_person_says_that_it_is_right():
     frame = prices().assign(price_eur_per_kwh=[0.0001 * (hour % 3 - 1) for hour in range(23)])
-    rows = landed("prices", frame)
+    rows = ingested("prices", frame)
     report = check_frame("prices", rows, context())
     assert (report.blocked, set(report.quarantine["rule"])) == ({"DE-LU"}, {"unit"})
     assert "near zero all the time: release it if that is right" in report.quarantine["reason"].iloc[0]
@@ -53,7 +53,7 @@ def test_a_day_about_zero_is_set_aside_until_a_person_says_that_it_is_right():
 
 def test_a_day_about_zero_is_kept_with_a_warning_of_a_source_that_states_its_unit():
     frame = prices().assign(price_eur_per_kwh=[0.0001 * (hour % 3 - 1) for hour in range(23)])
-    rows = landed("prices", frame)
+    rows = ingested("prices", frame)
     stated = frozenset(rows["source_id"])
     report = check_frame("prices", rows, context(unit_stated=stated))
     assert (len(report.good), report.blocked) == (23, frozenset())

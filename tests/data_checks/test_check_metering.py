@@ -6,14 +6,14 @@ import pytest
 
 from data_checks import check_frame
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, fleet, landed, metering
+from tests.warehouse.builders import NOW, fleet, ingested, metering
 
 IMPORT_KWH, EXPORT_KWH = 11.0 / 0.93 / 4, 11.0 * 0.93 / 4
 """What the plug of a car of 11 kW passes in a quarter-hour."""
 
 
 def check(frame, **given):
-    return check_frame("metering", landed("metering", frame), context(**given))
+    return check_frame("metering", ingested("metering", frame), context(**given))
 
 
 def with_cell(column, value, row=5, **changes):
@@ -58,7 +58,7 @@ def test_a_quarter_hour_counts_once_it_is_over(minutes, future):
 
 
 def test_the_running_quarter_hour_is_none_yet_but_a_clock_may_be_some_minutes_off():
-    rows = landed("metering", metering(start="2020-04-01T11:45Z", quarters=1))
+    rows = ingested("metering", metering(start="2020-04-01T11:45Z", quarters=1))
     for minutes, good in ((0, 1), (-5, 1), (-6, 0)):
         received = pd.Timestamp(NOW) + pd.Timedelta(minutes=minutes)
         assert len(check_frame("metering", rows.assign(received_utc=received), context()).good) == good
@@ -134,6 +134,6 @@ def test_a_short_file_in_wh_is_asked_about_too(quarters):
 
 def test_a_person_may_let_in_what_a_plug_is_said_not_to_pass():
     frame = with_cell("import_kwh", 4.0)
-    rows = landed("metering", frame)
+    rows = ingested("metering", frame)
     let_in = rows[["source_id", "source_row"]].iloc[[5]].assign(rule="plug")
     assert len(check_frame("metering", rows, context(released=let_in)).good) == 96

@@ -5,14 +5,14 @@ import pytest
 
 from data_checks import check_frame
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import NOW, SMARD, landed, prices
+from tests.warehouse.builders import NOW, SMARD, ingested, prices
 from warehouse.sources import read_source
 
 SPRING, AUTUMN, SUMMER = dt.date(2020, 3, 29), dt.date(2020, 10, 25), dt.date(2020, 7, 5)
 
 
 def check(frame, *days, **given):
-    return check_frame("prices", landed("prices", frame), context(market_days=days, **given))
+    return check_frame("prices", ingested("prices", frame), context(market_days=days, **given))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_prices_known_before_count():
     known = prices().iloc[:10].assign(source_id="s", received_utc=pd.Timestamp(NOW))
     assert check(prices().iloc[10:], SPRING).blocked
     assert not check(prices().iloc[10:], SPRING, known_prices=known).blocked
-    nothing_new = landed("prices", prices()).iloc[:0]
+    nothing_new = ingested("prices", prices()).iloc[:0]
     report = check_frame("prices", nothing_new, context(market_days=(SPRING,), known_prices=known))
     assert report.blocked == {"DE-LU 2020-03-29"}
 

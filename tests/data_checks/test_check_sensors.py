@@ -6,7 +6,7 @@ import pytest
 
 from data_checks import check_frame, combined_checks
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import fleet, landed, telemetry
+from tests.warehouse.builders import fleet, ingested, telemetry
 
 START = "2020-03-28T00:00Z"
 
@@ -28,7 +28,7 @@ def finely(frame):
 
 
 def check(frame, **given):
-    return check_frame("telemetry", landed("telemetry", frame), context(**given))
+    return check_frame("telemetry", ingested("telemetry", frame), context(**given))
 
 
 def rows_of(report, rule, column=None):
@@ -208,7 +208,7 @@ def test_parts_of_whole_batteries_are_checked_as_the_whole_is():
         frame.loc[rng.choice(len(frame), 30, replace=False), column] = np.inf
     frame.loc[rng.choice(len(frame), 30, replace=False), "voltage_v"] *= 1.14
     frame.loc[frame["battery_id"] == "CAR4", "soc_reported"] *= 100
-    rows, fields = landed("telemetry", frame), {"batteries": fleet(6), "battery_ids": frozenset(cars)}
+    rows, fields = ingested("telemetry", frame), {"batteries": fleet(6), "battery_ids": frozenset(cars)}
     whole = check_frame("telemetry", rows, context(**fields))
     parts = [
         check_frame("telemetry", rows[rows["battery_id"].isin(own)], context(**fields))
@@ -252,12 +252,12 @@ def _by_key(rows):
 def test_what_a_person_released_is_let_pass_and_counts_as_a_neighbour():
     frame = charging()
     frame.loc[60, "voltage_v"] = 420.0
-    rows = landed("telemetry", frame)
+    rows = ingested("telemetry", frame)
     released = pd.DataFrame({"source_id": rows["source_id"][:1], "source_row": [61], "rule": ["jump"]})
     report = check_frame("telemetry", rows, context(released=released))
     assert len(report.good) == 120
     assert outcome(report, "jump")["passed"]
     frame.loc[60, "current_a"] = np.inf
-    rows = landed("telemetry", frame)
+    rows = ingested("telemetry", frame)
     released["source_id"] = rows["source_id"][0]
     assert rows_of(check_frame("telemetry", rows, context(released=released)), "finite") == [60]

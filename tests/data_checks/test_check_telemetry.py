@@ -6,11 +6,11 @@ from data_checks import check_frame
 from data_checks.owners import Owners
 from data_checks.telemetry import file_order
 from tests.data_checks.builders import context, outcome
-from tests.warehouse.builders import landed, telemetry
+from tests.warehouse.builders import ingested, telemetry
 
 
 def check(frame, **given):
-    return check_frame("telemetry", landed("telemetry", frame), context(**given))
+    return check_frame("telemetry", ingested("telemetry", frame), context(**given))
 
 
 def test_a_clock_more_than_five_minutes_ahead_is_quarantined():
@@ -97,7 +97,7 @@ def test_planted_faults_in_many_rows_are_all_found_and_nothing_else():
     ("hours", "every", "named"), [(1.0, 1, True), (2.0, 10, True), (0.5, 1, False), (1.5, 1, False)]
 )
 def test_a_clock_that_is_set_back_by_whole_hours_is_named_as_that(hours, every, named):
-    frame = landed("telemetry", telemetry(minutes=600).iloc[::every])
+    frame = ingested("telemetry", telemetry(minutes=600).iloc[::every])
     later = np.arange(len(frame)) >= len(frame) // 2
     frame["time_utc"] = frame["time_utc"] - pd.to_timedelta(hours * later, unit="h")
     stated = {one.scope: one for one in file_order(frame, Owners.of(frame, "battery_id"))}

@@ -203,14 +203,14 @@ FLEET = pd.concat([fleet_rows().head(1).assign(battery_id=car) for car in ("car1
 
 def in_parts(folder: Path, parts: list[Frames], options: dict[str, Any]) -> pd.DataFrame:
     """Read logs one after the other, each with what those before it began; return the stays that ended."""
-    how, found, landed = dict[str, Any](begun=Begun()), list[pd.DataFrame](), set[str]()
+    how, found, ingested = dict[str, Any](begun=Begun()), list[pd.DataFrame](), set[str]()
     for number, frames in enumerate(parts):
         file = folder / f"{number}.jsonl"
         file.write_text("".join(json.dumps(frame) + "\n" for frame in frames))
         item = read_source("sessions", file, source="ocpp", **how, **options)
-        if item.source_id in landed:  # as the warehouse knows it
+        if item.source_id in ingested:  # as the warehouse knows it
             continue
-        landed.add(item.source_id)
+        ingested.add(item.source_id)
         how = after(how, item)
         found += [item.frame] if len(item.frame) else []
     rows = pd.concat(found).drop_duplicates("session_id", keep="last").dropna(subset=["departure_utc"])

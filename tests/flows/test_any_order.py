@@ -66,7 +66,7 @@ def ended(depot: Path, files: Sequence[Message], checks: Sequence[int]) -> list[
         late = Context.of(workspace, AS_OF + timedelta(hours=HOURS + 1))
         for number, file in enumerate(files):
             source = source_of(file[0], rows_of(file), name=f"{number}")
-            workspace.warehouse.land(source, AS_OF + timedelta(hours=file[1]))
+            workspace.warehouse.ingest(source, AS_OF + timedelta(hours=file[1]))
             if number in checks:
                 check(late)
         check(late)

@@ -18,7 +18,7 @@ from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.stages.realise import realise
 from flows.workspace import Workspace
-from tests.benchmarks.depots import land, moment
+from tests.benchmarks.depots import ingest_frame, moment
 from tests.flows.backtests import (
     DAYS,
     FIRST,
@@ -91,7 +91,7 @@ def test_a_plan_of_before_the_auction_knows_no_price_of_its_day(home: Workspace,
     local = prices["interval_start_utc"].dt.tz_convert("Europe/Berlin").dt.date
     turned = prices[local >= DAYS[1]].assign(zone=ZONE, resolution_minutes=15)
     turned["price_eur_per_kwh"] = 0.3 - turned["price_eur_per_kwh"]
-    land(other, "prices", turned, moment(ZONE, FIRST + timedelta(days=NIGHTS + 2), 1), by="event")
+    ingest_frame(other, "prices", turned, moment(ZONE, FIRST + timedelta(days=NIGHTS + 2), 1), by="event")
     check(Context.of(other, NOW))
     names = ("like-days", "last-week", "yesterday", "v2g")
     for workspace in (home, other):
@@ -113,9 +113,9 @@ def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay
     }  # fmt: skip
     over = moment(ZONE, FIRST + timedelta(days=NIGHTS + 2), 1)
     car = home.warehouse.read("core_battery").drop(columns=["source_id", "received_utc", "source_row"])
-    land(home, "fleet", car.assign(battery_id="guest"), moment(ZONE, FIRST, 1))
+    ingest_frame(home, "fleet", car.assign(battery_id="guest"), moment(ZONE, FIRST, 1))
     check(Context.of(home, over))
-    land(home, "sessions", pd.DataFrame([session]), over, by="event")
+    ingest_frame(home, "sessions", pd.DataFrame([session]), over, by="event")
     check(Context.of(home, over))
     known_rows = home.warehouse.read("out_calibration").assign(battery_id="guest", calibration_id="told too")
     home.warehouse.write({"out_calibration": known_rows})
@@ -188,7 +188,7 @@ def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Worksp
 def test_what_is_received_after_its_moment_changes_no_figure(home: Workspace, tmp_path: Path) -> None:
     other = Workspace.open(Path(shutil.copytree(home.root, tmp_path / "other")))
     turned = priced().assign(zone=ZONE, resolution_minutes=15)
-    land(other, "prices", turned.assign(price_eur_per_kwh=0.3 - turned["price_eur_per_kwh"]), NOW)
+    ingest_frame(other, "prices", turned.assign(price_eur_per_kwh=0.3 - turned["price_eur_per_kwh"]), NOW)
     check(Context.of(other, NOW))
     noted = []
     for workspace in (home, other):
@@ -213,7 +213,7 @@ def test_what_was_measured_while_other_plans_were_followed_is_no_strategy_s(
         "soc_power": {"time_utc": slots, "soc_reported": 0.97, "power_kw": 0.0},
     }
     for dataset, columns in measured.items():
-        land(other, dataset, pd.DataFrame({"battery_id": "car", **columns}), over, by="event")
+        ingest_frame(other, dataset, pd.DataFrame({"battery_id": "car", **columns}), over, by="event")
     check(Context.of(other, NOW))
     assert len(other.warehouse.read("core_metering")) == len(other.warehouse.read("core_soc_power")) == 96
     for workspace in (home, other):

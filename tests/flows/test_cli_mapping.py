@@ -18,11 +18,11 @@ def test_a_suggestion_is_written_and_used(run: Run, workspace: Workspace, tmp_pa
     open_still = run("mapping", "suggest", file, "--out", toml)
     assert open_still.code == 3
     assert "--battery ID" in open_still.err
-    landed = run(
+    ingested = run(
         "ingest", "telemetry", file, "--mapping", toml, "--battery", "car-1", "-w", workspace.root,
         "--as-of", AS_OF.isoformat(),
     )  # fmt: skip
-    assert landed.code == 0, landed.err
+    assert ingested.code == 0, ingested.err
     assert run("mapping", "suggest", file, "--out", toml).code == 2
     whole = run("mapping", "suggest", file, "--battery", "car-1", "--json")
     answer = json.loads(whole.out)

@@ -101,7 +101,7 @@ def test_a_spoilt_file_gives_right_rows_or_a_reason_on_one_screen(
     table, starts = published.table()
     assert len(table.rows) > 90
     variants = {name: make(table) for name, make in VARIANTS.items()}
-    refused = {name: landed(workspace, published, name, variant) for name, variant in variants.items()}
+    refused = {name: ingested(workspace, published, name, variant) for name, variant in variants.items()}
     check(Context.of(workspace, LATER))
     core = workspace.warehouse.read("core_price")
     faults = []
@@ -124,7 +124,7 @@ def test_a_spoilt_file_gives_right_rows_or_a_reason_on_one_screen(
     assert not faults, "\n".join(faults)
 
 
-def landed(workspace: Workspace, published: Published, name: str, variant: Variant) -> str | None:
+def ingested(workspace: Workspace, published: Published, name: str, variant: Variant) -> str | None:
     """Ingest a variant; why it was refused, None where it was not."""
     file = workspace.root.parent / f"{ZONES[name]}.csv"
     file.write_bytes(variant.data)

@@ -32,7 +32,7 @@ def outcomes(result: StageResult) -> dict[str, tuple[str, int]]:
     return {row["file"]: (row["outcome"], row["rows"]) for row in result.tables["inbox"]}
 
 
-def landed(workspace: Workspace) -> tuple[int, int]:
+def ingested(workspace: Workspace) -> tuple[int, int]:
     return len(workspace.warehouse.unchecked("sites")), len(workspace.warehouse.unchecked("prices"))
 
 
@@ -49,7 +49,7 @@ def test_done_that_takes_nothing_costs_no_row_and_no_second_landing(
     first, second = map(outcomes, results)
     assert first == {"sites__csv__a.csv": ("landed", 1), "prices__csv__b.csv": ("landed", 24)}
     assert second == {"sites__csv__a.csv": ("landed", 0), "prices__csv__b.csv": ("landed", 0)}
-    assert landed(two_files) == (1, 24)
+    assert ingested(two_files) == (1, 24)
     for result in results:
         assert "2 could not be moved out of the inbox" in result.message
         assert str(done) in result.message
@@ -58,7 +58,7 @@ def test_done_that_takes_nothing_costs_no_row_and_no_second_landing(
     mended = taken(two_files)
     assert (mended.status, mended.exit_code) == ("ok", 0)
     assert sorted(path.name for path in done.iterdir()) == ["prices__csv__b.csv", "sites__csv__a.csv"]
-    assert landed(two_files) == (1, 24)
+    assert ingested(two_files) == (1, 24)
 
 
 def test_refused_that_takes_nothing_still_tells_why_and_the_good_file_lands(two_files: Workspace) -> None:
@@ -91,7 +91,7 @@ def test_an_inbox_that_cannot_be_looked_into_is_told(two_files: Workspace, bits:
         result = taken(two_files)
     assert (result.status, result.exit_code) == ("degraded", 3)
     assert str(two_files.inbox) in result.message and "Permission denied" in result.message
-    assert landed(two_files) == (0, 0)
+    assert ingested(two_files) == (0, 0)
     assert taken(two_files).exit_code == 0
 
 
@@ -107,13 +107,13 @@ def test_a_file_that_may_not_be_read_is_named_and_the_other_lands(two_files: Wor
 def test_a_file_that_vanishes_meanwhile_costs_itself_alone(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land = inbox.land_files
+    ingest = inbox.ingest_files
 
     def and_the_other_vanishes(*args: object, **more: object) -> object:
         (two_files.inbox / "prices__csv__b.csv").unlink(missing_ok=True)
-        return land(*args, **more)  # type: ignore[arg-type]
+        return ingest(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inbox, "land_files", and_the_other_vanishes)
+    monkeypatch.setattr(inbox, "ingest_files", and_the_other_vanishes)
     result = taken(two_files)
     assert outcomes(result) == {"sites__csv__a.csv": ("landed", 1), "prices__csv__b.csv": ("gone", 0)}
     assert result.exit_code == 3
@@ -122,17 +122,17 @@ def test_a_file_that_vanishes_meanwhile_costs_itself_alone(
 def test_a_landed_file_that_somebody_else_moved_is_done(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    land = inbox.land_files
+    ingest = inbox.ingest_files
 
     def and_it_vanishes(context: Context, dataset: str, files: list[Path], **more: object) -> object:
-        found = land(context, dataset, files, **more)  # type: ignore[arg-type]
+        found = ingest(context, dataset, files, **more)  # type: ignore[arg-type]
         files[0].unlink()
         return found
 
-    monkeypatch.setattr(inbox, "land_files", and_it_vanishes)
+    monkeypatch.setattr(inbox, "ingest_files", and_it_vanishes)
     result = taken(two_files)
     assert (result.status, result.exit_code) == ("ok", 0)
-    assert landed(two_files) == (1, 24)
+    assert ingested(two_files) == (1, 24)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_a_landed_file_that_somebody_else_moved_is_done(
 def test_whatever_reading_one_file_raises_the_other_lands(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str, where: str
 ) -> None:
-    land = inbox.land_files
+    ingest = inbox.ingest_files
 
     def broken(context: Context, dataset: str, files: list[Path], **more: object) -> object:
         if dataset == "sites":
             raise error
-        return land(context, dataset, files, **more)  # type: ignore[arg-type]
+        return ingest(context, dataset, files, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inbox, "land_files", broken)
+    monkeypatch.setattr(inbox, "ingest_files", broken)
     result = taken(two_files)
     assert outcomes(result) == {"sites__csv__a.csv": (outcome, 0), "prices__csv__b.csv": ("landed", 24)}
     assert type(error).__name__ in result.tables["inbox"][0]["reason"]
@@ -165,14 +165,14 @@ def test_whatever_reading_one_file_raises_the_other_lands(
 def test_a_store_that_takes_nothing_refuses_no_file(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    land = inbox.land_files
+    ingest = inbox.ingest_files
 
     def full(context: Context, dataset: str, files: list[Path], **more: object) -> object:
         if dataset == at:
             raise StoreError("no space left on device")
-        return land(context, dataset, files, **more)  # type: ignore[arg-type]
+        return ingest(context, dataset, files, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inbox, "land_files", full)
+    monkeypatch.setattr(inbox, "ingest_files", full)
     if at == "sites":
         with pytest.raises(StoreError, match="no space"):
             taken(two_files)

@@ -53,16 +53,16 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(
 ) -> None:
     file, whole = workspace.inbox / NAME, "".join(halves())
     file.write_text(first, encoding="utf-8")
-    land = inbox.land_files
+    ingest = inbox.ingest_files
 
     def grows_meanwhile(*given, **named):  # type: ignore[no-untyped-def]
         try:
-            return land(*given, **named)
+            return ingest(*given, **named)
         finally:
             file.write_text(whole, encoding="utf-8")
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "land_files", grows_meanwhile)
+        patched.setattr(inbox, "ingest_files", grows_meanwhile)
         result, _, _ = taken(workspace)
     assert result.exit_code == 3
     assert file.exists()

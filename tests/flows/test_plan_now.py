@@ -32,7 +32,7 @@ def at(hour: int, minute: int = 0) -> datetime:
     return datetime.combine(DAY, time(hour, minute), tzinfo=AS_OF.tzinfo)
 
 
-def landed(workspace: Workspace, dataset: str, rows: pd.DataFrame, as_of: datetime) -> None:
+def ingested(workspace: Workspace, dataset: str, rows: pd.DataFrame, as_of: datetime) -> None:
     put(workspace, dataset, rows, as_of=as_of)
     assert check(Context.of(workspace, as_of)).exit_code == 0
 
@@ -42,7 +42,7 @@ def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFact
     """Planned at noon of the day before, with the prices of two days and the hours before."""
     around = tmp_path_factory.mktemp("planned")
     depot = begun(calibrated_depot, around)
-    landed(depot, "prices", price_rows(DAY - timedelta(days=1), 3), AS_OF)
+    ingested(depot, "prices", price_rows(DAY - timedelta(days=1), 3), AS_OF)
     plan(Context.of(depot, AS_OF), DAY)
     return around
 
@@ -114,7 +114,7 @@ def telemetry(soc: dict[datetime, float], battery: str = "car-1") -> pd.DataFram
 def test_it_begins_with_what_a_car_told_and_what_was_followed_since(planned: Workspace) -> None:
     kwh = inputs_at(planned, at(19)).capacity_kwh["car-1"]
     stated_at = at(18, 50)
-    landed(planned, "telemetry", telemetry({stated_at: 0.62}), at(18, 55))
+    ingested(planned, "telemetry", telemetry({stated_at: 0.62}), at(18, 55))
     inputs = inputs_at(planned, at(19, 4))
     rows = slots_of(planned, "car-1")
     net = rows["charge_kw"] - rows["discharge_kw"]
@@ -129,7 +129,7 @@ def test_it_begins_with_what_a_car_told_and_what_was_followed_since(planned: Wor
 def test_what_a_car_tells_soon_after_it_came_is_so_in_every_mode(planned: Workspace) -> None:
     kwh = inputs_at(planned, at(16)).capacity_kwh["car-1"]
     before = {mode: slots_of(planned, "car-1", mode) for mode in ("uncontrolled", "ordered", "v2g")}
-    landed(planned, "telemetry", telemetry({at(16, 30): 0.41}), at(16, 35))  # 0.35 at 16:00
+    ingested(planned, "telemetry", telemetry({at(16, 30): 0.41}), at(16, 35))  # 0.35 at 16:00
     less = 0.35 * kwh - before["v2g"].loc[pd.Timestamp(at(16)), "energy_start_kwh"]
     begun = begins_with(inputs_at(planned, at(16, 50)), "s2")
     for mode in ("uncontrolled", "ordered"):
@@ -141,7 +141,7 @@ def test_a_late_car_holds_nothing_that_it_was_to_be_charged_with(planned: Worksp
     """Announced for 16:00, told at 18:01 to have come at 18:00; another plan lies between."""
     again(planned, at(16, 5))
     late = session_rows().iloc[[1]].assign(arrival_utc=f"{DAY}T18:00:00Z")
-    landed(planned, "sessions", late, at(18, 1))
+    ingested(planned, "sessions", late, at(18, 1))
     inputs = inputs_at(planned, at(18, 5))
     for mode, held in begins_with(inputs, "s2").items():
         own = slots_of(planned, "car-1", "v2g" if mode == "followed" else mode)
@@ -152,7 +152,7 @@ def test_a_late_car_holds_nothing_that_it_was_to_be_charged_with(planned: Worksp
 
 def test_a_car_that_is_told_to_be_late_is_not_followed_before_it_comes(planned: Workspace) -> None:
     late = session_rows().iloc[[1]].assign(arrival_utc=f"{DAY}T20:10:00Z")
-    landed(planned, "sessions", late, at(15, 55))
+    ingested(planned, "sessions", late, at(15, 55))
     again(planned, at(15, 56))
     inputs = inputs_at(planned, at(20, 15))
     rows = slots_of(planned, "car-1")
@@ -167,7 +167,7 @@ def test_a_car_that_is_told_to_be_late_is_not_followed_before_it_comes(planned: 
 def test_an_early_leaver_comes_back_with_what_it_left_with(planned: Workspace) -> None:
     """s1 leaves at 01:00 instead of 06:00, told at 01:30: what it lacks of its promise it lacks at 16:00."""
     early = session_rows().iloc[[0]].assign(departure_utc=f"{DAY}T01:00:00Z")
-    landed(planned, "sessions", early, at(1, 30))
+    ingested(planned, "sessions", early, at(1, 30))
     rows = slots_of(planned, "car-1").loc[pd.Timestamp(at(0, 45))]
     again(planned, at(1, 35))
     for moment in (at(7), at(15)):
@@ -179,14 +179,14 @@ def test_an_early_leaver_comes_back_with_what_it_left_with(planned: Workspace) -
 
 def test_a_word_that_came_later_or_of_another_stay_is_none(planned: Workspace) -> None:
     before = begins_with(inputs_at(planned, at(19, 4)), "s2")
-    landed(planned, "telemetry", telemetry({at(15, 50): 0.2}), at(16))  # before it came
-    landed(planned, "telemetry", telemetry({at(18, 50): 0.62}), at(19, 30))  # received after
+    ingested(planned, "telemetry", telemetry({at(15, 50): 0.2}), at(16))  # before it came
+    ingested(planned, "telemetry", telemetry({at(18, 50): 0.62}), at(19, 30))  # received after
     assert begins_with(inputs_at(planned, at(19, 4)), "s2") == before
     assert begins_with(inputs_at(planned, at(19, 31)), "s2")["followed"] != pytest.approx(before["followed"])
 
 
 def test_a_stay_that_is_told_when_the_car_has_come_says_what_it_came_with(planned: Workspace) -> None:
-    landed(planned, "sessions", session_rows().iloc[[1]].assign(arrival_soc=0.3), at(16, 5))
+    ingested(planned, "sessions", session_rows().iloc[[1]].assign(arrival_soc=0.3), at(16, 5))
     inputs = inputs_at(planned, at(16, 20))
     kwh = inputs.capacity_kwh["car-1"]
     begun, rows = begins_with(inputs, "s2"), slots_of(planned, "car-1")
@@ -203,7 +203,7 @@ def test_a_car_that_nobody_expected_charges_until_a_plan_sees_it(planned: Worksp
         [("new", "car-2", f"{DAY}T18:03:00Z", f"{NEXT}T05:00:00Z", 0.3, 0.9)],
         columns=session_rows().columns,
     )
-    landed(planned, "sessions", session, at(18, 5))
+    ingested(planned, "sessions", session, at(18, 5))
     inputs = inputs_at(planned, at(18, 50))
     begun = begins_with(inputs, "new")
     kwh = inputs.capacity_kwh["car-2"]
@@ -221,7 +221,7 @@ def test_a_car_that_nobody_expected_charges_until_a_plan_sees_it(planned: Worksp
 def test_the_day_of_now_is_the_last_with_prices(depot: Workspace) -> None:
     assert day_to_plan_now(Context.of(depot, AS_OF)) == DAY
     assert day_to_plan_now(Context.of(depot, at(9))) == DAY
-    landed(depot, "prices", price_rows(NEXT, 1), at(12))
+    ingested(depot, "prices", price_rows(NEXT, 1), at(12))
     assert day_to_plan_now(Context.of(depot, at(11))) == DAY
     assert day_to_plan_now(Context.of(depot, at(13))) == NEXT
 
@@ -275,7 +275,7 @@ def test_departing_has_its_price_from_whatever_is_followed_in_each_slot(planned:
     dear = with_setting(planned, "change_price_eur_per_kwh = 5.0")
     before = dear.warehouse.read("out_plan_slot", where={"mode": "v2g"})
     before = before[before["as_of_utc"] == pd.Timestamp(at(14))]
-    landed(dear, "prices", price_rows(NEXT, 1, spread=-0.06), at(15))
+    ingested(dear, "prices", price_rows(NEXT, 1, spread=-0.06), at(15))
     later = again(dear, at(17))
     both = before.merge(later[later["mode"] == "v2g"], on=["battery_id", "interval_start_utc"])
     assert len(both) > 40
@@ -286,7 +286,7 @@ def test_departing_has_its_price_from_whatever_is_followed_in_each_slot(planned:
 def test_a_day_that_is_over_is_planned_as_of_its_publication(depot: Workspace) -> None:
     day = DAY + WEEK
     out = datetime.combine(day - timedelta(days=1), time(11, 57), tzinfo=AS_OF.tzinfo)
-    landed(depot, "prices", price_rows(day, 1), out)
+    ingested(depot, "prices", price_rows(day, 1), out)
     answer = CliRunner().invoke(app, ["plan", "--date", str(day), "-w", str(depot.root), "--json"])
     assert answer.exit_code == 0, answer.output
     (header,) = depot.warehouse.read("out_plan").to_dict("records")

@@ -99,8 +99,8 @@ def test_prices_of_no_day_of_a_market_are_refused_with_row_and_value(
         header, dataset = header.replace("zone,", "zone,direction,"), "tariffs"
     good = [f"NL,{direction}2026-07-31T{hour:02d}:00:00Z,60,0.05" for hour in range(3)]
     alone = read_source(dataset, written(tmp_path, *good, f"NL,{direction}{stamp},60,0.05", header=header))
-    landed = alone.frame.assign(source_id="a", received_utc=pd.Timestamp("2026-08-01T00:00Z"))
-    report = check_frame(dataset, landed, context(zones_tz={"NL": "Europe/Amsterdam"}))
+    ingested = alone.frame.assign(source_id="a", received_utc=pd.Timestamp("2026-08-01T00:00Z"))
+    report = check_frame(dataset, ingested, context(zones_tz={"NL": "Europe/Amsterdam"}))
     assert (report.quarantine["rule"].tolist(), len(report.good)) == (["clock"], 3)
     rows = [
         good[0],

@@ -20,7 +20,7 @@ from flows.stages.check import check, check_context
 from flows.stages.quarantine import listed, release, shown
 from flows.workspace import Workspace
 from tests.flows.conftest import AS_OF, ZONE, fleet_rows, put, site_rows
-from warehouse.quarantine import Wanted, landed_rows, quarantined
+from warehouse.quarantine import Wanted, quarantined, raw_rows
 
 NOON = pd.Timestamp("2024-03-18T12:00Z")
 
@@ -107,7 +107,7 @@ def test_the_next_check_of_the_same_file_lets_a_released_row_pass_and_no_other(w
     decide(workspace, "jump", source_row=13)
     rows = quarantined(workspace.warehouse, Wanted(dataset="telemetry", released=None))
     every = pd.DataFrame({"source_id": rows["source_id"].iloc[0], "source_row": np.arange(1, 31)})
-    frame = landed_rows(workspace.warehouse, "telemetry", every)
+    frame = raw_rows(workspace.warehouse, "telemetry", every)
     report = check_frame("telemetry", frame, check_context(Context.of(workspace, AS_OF), "telemetry", frame))
     assert report.quarantine["source_row"].tolist() == [21]
     assert len(report.good) == 29

@@ -118,7 +118,7 @@ def test_a_plan_replayed_from_history_is_the_one_that_was_made_live(tmp_path: Pa
 
 
 @pytest.fixture
-def landed_today(workspace: Workspace) -> Workspace:
+def ingested_today(workspace: Workspace) -> Workspace:
     """The fleet was known long ago; what it did was landed today."""
     put(workspace, "telemetry", telemetry_rows(AS_OF), as_of=TODAY)
     put(workspace, "sessions", session_rows(), as_of=TODAY)
@@ -131,12 +131,12 @@ def said(workspace: Workspace, as_of: datetime = AS_OF) -> str:
     return calibrate(Context.of(workspace, as_of)).message
 
 
-def test_calibrate_says_that_telemetry_came_later(landed_today: Workspace) -> None:
+def test_calibrate_says_that_telemetry_came_later(ingested_today: Workspace) -> None:
     assert (
         "no recent telemetry of car-1, car-2: 720 rows of telemetry measured by then were received later "
         "(first 2026-11-27 04:00 UTC): load them with --received event"
-    ) in said(landed_today)
-    reasons = landed_today.warehouse.read("out_calibration")["reason"]
+    ) in said(ingested_today)
+    reasons = ingested_today.warehouse.read("out_calibration")["reason"]
     assert not reasons.str.contains("later").any()
 
 

@@ -38,7 +38,7 @@ def soc_power_rows(minutes: int = 5, sign: float = 1.0, watts: bool = True) -> p
     )
 
 
-def landed(workspace: Workspace, rows: pd.DataFrame, dataset: str, tmp_path: Path) -> dict[str, object]:
+def ingested(workspace: Workspace, rows: pd.DataFrame, dataset: str, tmp_path: Path) -> dict[str, object]:
     file = tmp_path / f"{dataset}.csv"
     rows.to_csv(file, index=False)
     ingest(Context.of(workspace, AS_OF), dataset, [file])
@@ -49,7 +49,7 @@ def landed(workspace: Workspace, rows: pd.DataFrame, dataset: str, tmp_path: Pat
 def test_it_is_a_kind_of_telemetry_whatever_it_is_called(
     workspace: Workspace, tmp_path: Path, dataset: str
 ) -> None:
-    row = landed(workspace, soc_power_rows(), dataset, tmp_path)
+    row = ingested(workspace, soc_power_rows(), dataset, tmp_path)
     assert (row["dataset"], row["good"], row["quarantined"]) == ("soc_power", len(soc_power_rows()), 0)
     held = workspace.warehouse.read("core_soc_power")
     assert held["power_kw"].max() == 7.0
@@ -64,7 +64,7 @@ def test_a_file_that_is_neither_is_told_of_as_what_it_was_called(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     with pytest.raises(ColumnError, match="voltage_v"):
-        landed(workspace, soc_power_rows().drop(columns=["power_w"]), "telemetry", tmp_path)
+        ingested(workspace, soc_power_rows().drop(columns=["power_w"]), "telemetry", tmp_path)
     assert workspace.warehouse.unchecked("soc_power").empty
 
 
@@ -79,14 +79,14 @@ def test_a_file_that_is_neither_is_told_of_as_what_it_was_called(
 def test_power_that_cannot_be_with_soc_is_refused(
     workspace: Workspace, tmp_path: Path, rows: pd.DataFrame, rule: str
 ) -> None:
-    row = landed(workspace, rows, "soc_power", tmp_path)
+    row = ingested(workspace, rows, "soc_power", tmp_path)
     found = workspace.warehouse.read("core_quarantine", where={"dataset": "soc_power"})
     assert row["quarantined"] > 0
     assert rule in set(found["rule"])
 
 
 def test_too_little_to_be_checked_is_said(workspace: Workspace, tmp_path: Path) -> None:
-    landed(workspace, soc_power_rows()[:36], "soc_power", tmp_path)
+    ingested(workspace, soc_power_rows()[:36], "soc_power", tmp_path)
     (row,) = workspace.warehouse.read(
         "out_check", where={"dataset": "soc_power", "rule": "power_sign_unseen", "scope": "*"}
     ).to_dict("records")

@@ -141,7 +141,7 @@ def promote_unchecked(warehouse, dataset, checked_utc=NOW):
     )
 
 
-def landed(dataset, frame):
+def ingested(dataset, frame):
     """Rows in the shape in which the checks get them."""
     source = source_of(dataset, frame)
     return source.frame.assign(source_id=source.source_id, received_utc=pd.Timestamp(NOW))

@@ -26,7 +26,7 @@ def made(folder):
 
 
 def take_in(warehouse, hours, frame):
-    warehouse.land(source_of("telemetry", frame, name=str(hours)), NOW + hours * HOUR)
+    warehouse.ingest(source_of("telemetry", frame, name=str(hours)), NOW + hours * HOUR)
     check(warehouse)
 
 

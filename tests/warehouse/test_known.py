@@ -29,7 +29,7 @@ def sessions(warehouse: Warehouse, received: dt.datetime, *ends: tuple[str, int,
         }
         for name, first, last in ends
     ]  # fmt: skip
-    warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(received)), received)
+    warehouse.ingest(source_of("sessions", pd.DataFrame(rows), name=str(received)), received)
     promote_unchecked(warehouse, "sessions")
 
 
@@ -44,9 +44,9 @@ def test_a_day_is_asked_for_the_stays_that_touch_it_as_known(warehouse: Warehous
 
 
 def test_how_much_was_known_is_told_as_of_the_moment(warehouse: Warehouse) -> None:
-    warehouse.land(source_of("prices", prices(hours=2)), NOW)
+    warehouse.ingest(source_of("prices", prices(hours=2)), NOW)
     promote_unchecked(warehouse, "prices")
-    warehouse.land(source_of("prices", prices(hours=5).assign(price_eur_per_kwh=9.0)), NOW + HOUR)
+    warehouse.ingest(source_of("prices", prices(hours=5).assign(price_eur_per_kwh=9.0)), NOW + HOUR)
     promote_unchecked(warehouse, "prices")
     then, now = (Known(warehouse, moment).extent("prices") for moment in (NOW, NOW + HOUR))
     assert (then.rows, now.rows) == (2, 5)
@@ -87,12 +87,12 @@ def test_a_naive_moment_is_refused(warehouse: Warehouse) -> None:
 
 def test_quarter_hours_are_those_of_the_samples_that_had_come(warehouse: Warehouse) -> None:
     rows = telemetry()
-    warehouse.land(source_of("telemetry", rows), NOW)
+    warehouse.ingest(source_of("telemetry", rows), NOW)
     promote_unchecked(warehouse, "telemetry")
     end = rows["time_utc"].max() + HOUR
     before = warehouse.read("core_telemetry_15min")
     months = warehouse.monthly_temperature(["CAR1"], max(end, NOW))
-    warehouse.land(source_of("telemetry", rows.assign(temperature_degc=44.0)), NOW + 900 * HOUR)
+    warehouse.ingest(source_of("telemetry", rows.assign(temperature_degc=44.0)), NOW + 900 * HOUR)
     promote_unchecked(warehouse, "telemetry")
     known = Known(warehouse, max(end, NOW))
     pd.testing.assert_frame_equal(known.read("core_telemetry_15min"), before)

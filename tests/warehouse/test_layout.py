@@ -24,7 +24,7 @@ NOTE = Column(name="note", kind=Kind.TEXT, description="A note", nullable=True)
 def warehouse(tmp_path):
     made = Warehouse(tmp_path / "warehouse.duckdb", lock_timeout_s=2.0)
     made.create()
-    made.land(source_of("fleet", fleet()), NOW)
+    made.ingest(source_of("fleet", fleet()), NOW)
     promote_unchecked(made, "fleet")
     return made
 
@@ -123,7 +123,7 @@ def test_a_file_of_the_same_version_is_refused_for_reading_and_grown_by_migrate(
 
 def test_writing_grows_the_file_as_well_and_keeps_what_is_written(warehouse, becomes, caplog):
     becomes(LOOSE["a nullable column"])
-    warehouse.land(source_of("fleet", fleet(), name="again"), NOW)
+    warehouse.ingest(source_of("fleet", fleet(), name="again"), NOW)
     assert "core_battery.note is missing" in caplog.text
     assert warehouse.read("core_battery")["note"].isna().all()
 
@@ -158,7 +158,7 @@ def test_a_table_of_somebody_elses_in_the_file_is_left_alone(warehouse):
         connection.execute("CREATE TABLE my_notes AS SELECT 1 AS one")
     assert warehouse.outdated() == ""
     warehouse.migrate()
-    warehouse.land(source_of("fleet", fleet(), name="again"), NOW)
+    warehouse.ingest(source_of("fleet", fleet(), name="again"), NOW)
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
         assert connection.execute("FROM my_notes").fetchall() == [(1,)]
 

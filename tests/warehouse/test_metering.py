@@ -58,9 +58,9 @@ def mapped(tmp_path, text=FOREIGN, toml=MAPPING):
 
 
 def taken(warehouse, frame, received, name):
-    landed = warehouse.land(source_of("metering", frame, name=name), received)
+    ingested = warehouse.ingest(source_of("metering", frame, name=name), received)
     promote_unchecked(warehouse, "metering")
-    return landed
+    return ingested
 
 
 @pytest.mark.parametrize("extension", ["csv", "parquet"])
@@ -156,23 +156,23 @@ def test_days_of_a_battery_that_a_file_does_not_tell_of_stay(warehouse):
 
 def test_taking_a_released_row_back_leaves_the_quarter_hours_of_telemetry_alone(warehouse):
     # One sample a quarter-hour, as many as there are rows of meters in it.
-    warehouse.land(source_of("telemetry", telemetry(minutes=120).iloc[::15]), NOW)
+    warehouse.ingest(source_of("telemetry", telemetry(minutes=120).iloc[::15]), NOW)
     promote_unchecked(warehouse, "telemetry")
     before = warehouse.read("core_telemetry_15min")
     frame = metering(quarters=8)
-    landed = warehouse.land(source_of("metering", frame), NOW)
+    ingested = warehouse.ingest(source_of("metering", frame), NOW)
     rows = warehouse.unchecked("metering")
     bad = pd.DataFrame(
         [
             {
                 "dataset": "metering", "rule": "plug", "severity": "critical", "column_name": "import_kwh",
-                "value": "2.5", "reason": "too much", "row_key": "k", "source_id": landed.source_id,
+                "value": "2.5", "reason": "too much", "row_key": "k", "source_id": ingested.source_id,
                 "source_row": 3, "run_id": "r1", "found_utc": NOW,
             }
         ]
     )  # fmt: skip
     checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
-    warehouse.promote("metering", rows.drop(index=2), bad, checks, [landed.source_id], NOW)
+    warehouse.promote("metering", rows.drop(index=2), bad, checks, [ingested.source_id], NOW)
     fields = {"dataset": "metering", "rows": bad, "decided_by": "x", "reason": "y"}
     for action, held in (("release", 8), ("withdraw", 7)):
         decide(warehouse, Decision(action=action, decided_utc=NOW + HOUR, **fields))

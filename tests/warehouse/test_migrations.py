@@ -135,7 +135,7 @@ def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old
     with pytest.raises(SchemaVersionError, match=rf"version {version}.*v2g migrate"):
         old.read("core_price")
     assert version_of(old.path) == [(version,)]
-    old.land(source_of("telemetry", telemetry("CAR7", minutes=3)), NOW)
+    old.ingest(source_of("telemetry", telemetry("CAR7", minutes=3)), NOW)
     assert version_of(old.path) == [(SCHEMA_VERSION,)]
     assert f"from schema version {version} to {SCHEMA_VERSION}" in caplog.text
     assert len(old.read("raw_telemetry", where={"battery_id": "CAR7"})) == 3
@@ -143,7 +143,7 @@ def test_reading_an_old_file_names_the_command_and_writing_brings_it_forward(old
 
 def test_create_brings_an_old_file_forward(old):
     old.create()
-    old.land(source_of("prices", prices()), NOW)
+    old.ingest(source_of("prices", prices()), NOW)
     assert version_of(old.path) == [(SCHEMA_VERSION,)]
 
 

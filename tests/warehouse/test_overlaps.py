@@ -45,7 +45,7 @@ def session_of(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
 def take_in(warehouse, hours, *sessions):
     """Land a file received some hours after NOW and promote all of it."""
     source = source_of("sessions", pd.DataFrame(sessions), name=str(hours))
-    warehouse.land(source, NOW + hours * HOUR)
+    warehouse.ingest(source, NOW + hours * HOUR)
     promote_unchecked(warehouse, "sessions")
     return source.source_id
 
@@ -114,7 +114,7 @@ def test_what_was_replaced_comes_forward_when_its_rival_moves_away_or_to_another
 def test_a_decision_on_a_released_session_is_felt_by_what_it_replaced(warehouse):
     take_in(warehouse, 0, session_of("a", 0, 8))
     source = source_of("sessions", pd.DataFrame([session_of("b", 7, 10)]), name="1")
-    warehouse.land(source, NOW + HOUR)
+    warehouse.ingest(source, NOW + HOUR)
     bad = pd.DataFrame(
         [
             {
@@ -151,7 +151,7 @@ def test_pairs_that_an_older_file_holds_are_settled_with_the_next_sessions(wareh
 def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
     first = [session_of("c", 3, 8), session_of("d", 0, 4), session_of("c", 3, 8)]
     for hours, rows in enumerate((first, [session_of("c", 0, 6)])):
-        warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
+        warehouse.ingest(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
         check(warehouse)
         assert ids(warehouse, known_by=NOW) == []
     assert ids(warehouse) == ["c"]
@@ -209,7 +209,7 @@ def after(folder, numbered, stops=()):
     """A warehouse after files (received hours after NOW, rows) in this order; checked at stops and last."""
     warehouse = made(folder)
     for at, (hours, rows) in enumerate(numbered):
-        warehouse.land(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
+        warehouse.ingest(source_of("sessions", pd.DataFrame(rows), name=str(hours)), NOW + hours * HOUR)
         if at in stops:
             check(warehouse)
     check(warehouse)

@@ -27,7 +27,7 @@ def core_after(parts):
         warehouse.create()
         for hours, rows, correction in parts:
             frame = STREAM.iloc[rows].assign(voltage_v=lambda f, c=correction: f["voltage_v"] + c)
-            warehouse.land(source_of("telemetry", frame, name=str(hours)), NOW + dt.timedelta(hours=hours))
+            warehouse.ingest(source_of("telemetry", frame, name=str(hours)), NOW + dt.timedelta(hours=hours))
             if hours % 2:
                 promote_unchecked(warehouse, "telemetry")
         promote_unchecked(warehouse, "telemetry")
@@ -78,7 +78,7 @@ def checked_after(files):
         warehouse = Warehouse(Path(folder) / "warehouse.duckdb")
         warehouse.create()
         for hours, frame, check_now in files:
-            warehouse.land(source_of("telemetry", frame, name=str(hours)), NOW + dt.timedelta(hours=hours))
+            warehouse.ingest(source_of("telemetry", frame, name=str(hours)), NOW + dt.timedelta(hours=hours))
             if check_now:
                 check(warehouse)
         check(warehouse)

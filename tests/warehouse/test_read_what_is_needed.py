@@ -99,7 +99,7 @@ def refuse(
             for name, (first, last) in spans.items()
         ]
     )  # fmt: skip
-    warehouse.land(source_of("sessions", rows, name=f"{received}.csv"), received)
+    warehouse.ingest(source_of("sessions", rows, name=f"{received}.csv"), received)
     frame = warehouse.unchecked("sessions")
     bad = pd.DataFrame(
         [

@@ -10,7 +10,7 @@ from tests.warehouse import builders
 from tests.warehouse.builders import fleet, metering, prices, promote_unchecked, tariffs, telemetry
 from warehouse.contracts import CONTRACTS, dataset_contract
 from warehouse.errors import CellError, ColumnError, OptionError, SourceError
-from warehouse.ingestion import Landed
+from warehouse.ingestion import Batch
 from warehouse.known import Known
 from warehouse.quarantine import Wanted
 from warehouse.release import Decision, decide
@@ -85,8 +85,8 @@ def read(folder: Path, dataset: str, frame: pd.DataFrame, stated: str | None, de
     return read_source(dataset, file_of(folder, frame, name), received=received_as(stated, delay, dataset))
 
 
-def land(warehouse: Warehouse, source: SourceFile, landing: dt.datetime = TODAY) -> Landed:
-    done = warehouse.land(source, landing)
+def ingest(warehouse: Warehouse, source: SourceFile, ingested_utc: dt.datetime = TODAY) -> Batch:
+    done = warehouse.ingest(source, ingested_utc)
     if not done.already:
         promote_unchecked(warehouse, source.dataset, TODAY)
     return done
@@ -98,7 +98,7 @@ def core(dataset: str) -> str:
 
 @pytest.mark.parametrize("dataset", EVENTS)
 def test_history_is_known_from_its_event_on(warehouse: Warehouse, tmp_path: Path, dataset: str) -> None:
-    land(warehouse, read(tmp_path, dataset, ROWS[dataset][0], "event"))
+    ingest(warehouse, read(tmp_path, dataset, ROWS[dataset][0], "event"))
     event = EVENTS[dataset]
     assert len(Known(warehouse, event).read(core(dataset))) == 1
     assert Known(warehouse, event - SECOND).read(core(dataset)).empty
@@ -127,7 +127,7 @@ def test_prices_are_published_the_day_before_by_the_market_s_own_clock(
 
 
 def test_telemetry_is_known_when_measured_plus_the_stated_delay(warehouse: Warehouse, tmp_path: Path) -> None:
-    land(warehouse, read(tmp_path, "telemetry", telemetry(minutes=60), "event", 12.5))
+    ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=60), "event", 12.5))
     delay = dt.timedelta(minutes=12, seconds=30)
     assert Known(warehouse, T0 + delay - SECOND).read("core_telemetry").empty
     assert len(Known(warehouse, T0 + delay).read("core_telemetry")) == 1
@@ -147,7 +147,7 @@ def test_a_key_told_at_two_moments_in_one_file_is_two_beliefs(
     )
     source = read(tmp_path, dataset, rows, "seen")
     assert not source.notes
-    land(warehouse, source)
+    ingest(warehouse, source)
     january, february = (dt.datetime(2021, month, 1, tzinfo=dt.UTC) for month in (1, 2))
     first = Known(warehouse, january).read(core(dataset))
     assert first[column].tolist() == frame[column].tolist()
@@ -166,7 +166,7 @@ def test_of_two_files_of_one_event_the_one_landed_later_holds(
     frame, column, corrected = ROWS[dataset]
     for number in range(6):
         source = read(tmp_path, dataset, frame.assign(**{column: corrected - number / 100}), "event")
-        land(warehouse, source)
+        ingest(warehouse, source)
         for rows in (warehouse.read(core(dataset)), Known(warehouse, EVENTS[dataset]).read(core(dataset))):
             assert rows[column].tolist() == [corrected - number / 100]
 
@@ -175,7 +175,7 @@ def test_of_stays_of_one_car_told_at_one_moment_the_one_landed_later_holds(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     for number in range(6):
-        land(warehouse, read(tmp_path, "sessions", sessions().assign(session_id=f"s{9 - number}"), "event"))
+        ingest(warehouse, read(tmp_path, "sessions", sessions().assign(session_id=f"s{9 - number}"), "event"))
         assert warehouse.read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
@@ -218,13 +218,13 @@ def test_nothing_is_received_after_it_is_here(
 ) -> None:
     source = read(tmp_path, dataset, ROWS[dataset][0].assign(seen="2021-01-01T00:00:00Z"), stated)
     moment = source.frame["received_utc"].iloc[0]
-    for offer in (warehouse.land, warehouse.require_landable):
+    for offer in (warehouse.ingest, warehouse.require_ingestible):
         with pytest.raises(CellError, match="is later than the landing at") as caught:
             offer(source, moment.to_pydatetime() - SECOND)
         assert (caught.value.file, caught.value.row) == ("history.csv", 1)
         assert f"{moment:%Y-%m-%d %H:%M}" in str(caught.value)
     assert warehouse.read("raw_source").empty
-    land(warehouse, source, moment.to_pydatetime())
+    ingest(warehouse, source, moment.to_pydatetime())
 
 
 @pytest.mark.parametrize(
@@ -250,29 +250,29 @@ def test_the_same_file_with_other_moments_is_refused_and_with_none_is_known(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     rows = telemetry(minutes=2).assign(seen="2021-01-01T00:00:00Z")
-    assert not land(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
-    assert land(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
-    assert land(warehouse, read(tmp_path, "telemetry", rows, None)).already
+    assert not ingest(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
+    assert ingest(warehouse, read(tmp_path, "telemetry", rows, "event", 5.0)).already
+    assert ingest(warehouse, read(tmp_path, "telemetry", rows, None)).already
     for one, delay in (("event", None), ("event", 6.0), ("seen", None)):
         with pytest.raises(OptionError, match=r"received by 'event \+ 5 min'"):
-            warehouse.land(read(tmp_path, "telemetry", rows, one, delay), TODAY)
+            warehouse.ingest(read(tmp_path, "telemetry", rows, one, delay), TODAY)
     assert len(warehouse.read("raw_source")) == 1
 
 
 def test_a_file_that_was_landed_without_moments_may_tell_them_later(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    land(warehouse, read(tmp_path, "telemetry", telemetry(minutes=3), None))
+    ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=3), None))
     assert Known(warehouse, T0 + HOUR).read("core_telemetry").empty
-    assert not land(warehouse, read(tmp_path, "telemetry", telemetry(minutes=3), "event")).already
+    assert not ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=3), "event")).already
     assert len(Known(warehouse, T0 + HOUR).read("core_telemetry")) == 3
     assert len(warehouse.read("core_telemetry")) == 3
 
 
 def test_a_file_landed_then_keeps_apart_from_rows_received_then(warehouse: Warehouse, tmp_path: Path) -> None:
-    land(warehouse, read(tmp_path, "sessions", sessions(), "event"))
+    ingest(warehouse, read(tmp_path, "sessions", sessions(), "event"))
     other = sessions().assign(departure_soc=0.6)
-    land(warehouse, read(tmp_path, "sessions", other, None, name="live.csv"), T0)
+    ingest(warehouse, read(tmp_path, "sessions", other, None, name="live.csv"), T0)
     assert Known(warehouse, T0).read("core_session")["departure_soc"].tolist() == [0.6]
     assert warehouse.read("core_session")["received_utc"].tolist() == [T0 + dt.timedelta(microseconds=1)]
 
@@ -281,11 +281,11 @@ def test_quarter_hours_and_months_are_those_of_the_samples_received_by_then(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     rows = telemetry(minutes=120)
-    land(warehouse, read(tmp_path, "telemetry", rows, "event"))
+    ingest(warehouse, read(tmp_path, "telemetry", rows, "event"))
     live = Warehouse(tmp_path / "live.duckdb")
     live.create()
     half = rows[rows["time_utc"] <= pd.Timestamp(T0 + HOUR)]
-    land(live, read(tmp_path, "telemetry", half, None), T0 + HOUR)
+    ingest(live, read(tmp_path, "telemetry", half, None), T0 + HOUR)
     replayed, then = (Known(one, T0 + HOUR) for one in (warehouse, live))
     pd.testing.assert_frame_equal(replayed.read("core_telemetry_15min"), then.read("core_telemetry_15min"))
     pd.testing.assert_frame_equal(replayed.monthly_temperature(["CAR1"]), then.monthly_temperature(["CAR1"]))
@@ -293,7 +293,7 @@ def test_quarter_hours_and_months_are_those_of_the_samples_received_by_then(
 
 
 def test_rows_that_wait_count_from_when_they_were_received(warehouse: Warehouse, tmp_path: Path) -> None:
-    warehouse.land(read(tmp_path, "telemetry", telemetry(minutes=60), "event"), TODAY)
+    warehouse.ingest(read(tmp_path, "telemetry", telemetry(minutes=60), "event"), TODAY)
     waiting = [
         Known(warehouse, T0 + minutes * SECOND * 60).extent("telemetry").waiting for minutes in (-1, 9, 99)
     ]
@@ -302,11 +302,11 @@ def test_rows_that_wait_count_from_when_they_were_received(warehouse: Warehouse,
 
 
 def test_retention_counts_from_the_landing(warehouse: Warehouse, tmp_path: Path) -> None:
-    land(warehouse, read(tmp_path, "telemetry", telemetry(minutes=5), "event"))
+    ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=5), "event"))
     for before, gone in ((TODAY.date(), 0), ((TODAY + 48 * HOUR).date(), 5)):
         raw = warehouse.prune(samples_before=None, raw_before=before, pruned_utc=TODAY, dry_run=False)[1]
         assert raw.rows == gone
-    land(warehouse, read(tmp_path, "telemetry", telemetry(minutes=5, current_a=7.0), "event", name="b.csv"))
+    ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=5, current_a=7.0), "event", name="b.csv"))
     assert set(warehouse.read("core_telemetry")["current_a"]) == {7.0}
 
 
@@ -317,9 +317,9 @@ def test_quarantine_goes_by_the_moment_of_the_row_and_a_release_by_that_of_its_d
         [sessions().assign(seen=f"2021-0{month}-01T00:00:00Z", departure_soc=month / 10) for month in (5, 7)]
     )
     source = read(tmp_path, "sessions", rows, "seen")
-    warehouse.land(source, TODAY)
-    landed = warehouse.unchecked("sessions")
-    bad = landed[landed["source_row"] == 1]
+    warehouse.ingest(source, TODAY)
+    ingested = warehouse.unchecked("sessions")
+    bad = ingested[ingested["source_row"] == 1]
     quarantine = pd.DataFrame(
         [
             {
@@ -331,12 +331,12 @@ def test_quarantine_goes_by_the_moment_of_the_row_and_a_release_by_that_of_its_d
     )  # fmt: skip
     quarantine = quarantine[[n for n in CONTRACTS["core_quarantine"].names if n in quarantine]]
     checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
-    good = landed.drop(index=bad.index)
+    good = ingested.drop(index=bad.index)
     warehouse.promote("sessions", good, quarantine, checks, [source.source_id], TODAY)
     may, june, july = (dt.datetime(2021, month, 2, tzinfo=dt.UTC) for month in (4, 6, 8))
     wanted = Wanted(dataset="sessions")
     assert [len(Known(warehouse, m).quarantined(wanted)) for m in (may, june, july)] == [0, 1, 1]
-    (row,) = Known(warehouse, june).landed_rows("sessions", quarantine)["received_utc"]
+    (row,) = Known(warehouse, june).raw_rows("sessions", quarantine)["received_utc"]
     assert row == pd.Timestamp("2021-05-01T00:00Z")
     assert Known(warehouse, june).read("core_session").empty
     decision = Decision(

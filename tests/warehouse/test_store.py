@@ -46,7 +46,7 @@ def test_create_makes_every_table_and_may_be_repeated(warehouse):
 
 def test_landing_the_same_source_twice_writes_once(warehouse):
     source = source_of("prices", prices())
-    first, second = warehouse.land(source, NOW), warehouse.land(source, NOW + HOUR)
+    first, second = warehouse.ingest(source, NOW), warehouse.ingest(source, NOW + HOUR)
     assert (first.rows, first.already) == (23, False)
     assert (second.rows, second.already) == (23, True)
     assert len(warehouse.read("raw_price")) == 23
@@ -54,7 +54,7 @@ def test_landing_the_same_source_twice_writes_once(warehouse):
 
 
 def test_unchecked_rows_know_their_file_row_and_time_and_are_gone_once_promoted(warehouse):
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     rows = warehouse.unchecked("prices")
     assert rows["source_row"].tolist() == list(range(1, 24))
     assert (rows["received_utc"] == pd.Timestamp(NOW)).all()
@@ -64,15 +64,15 @@ def test_unchecked_rows_know_their_file_row_and_time_and_are_gone_once_promoted(
 
 
 def test_a_changed_row_replaces_and_a_repeated_promotion_changes_nothing(warehouse):
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     promote_unchecked(warehouse, "prices")
     changed = prices()
     changed.loc[4, "price_eur_per_kwh"] = -0.5
-    landed = warehouse.land(source_of("prices", changed), NOW + HOUR)
+    ingested = warehouse.ingest(source_of("prices", changed), NOW + HOUR)
     rows = warehouse.unchecked("prices").drop(columns="source_row")
     empty = [pd.DataFrame(columns=CONTRACTS[name].names) for name in ("core_quarantine", "out_check")]
     for _ in range(2):
-        warehouse.promote("prices", rows, *empty, [landed.source_id], NOW)
+        warehouse.promote("prices", rows, *empty, [ingested.source_id], NOW)
     core = warehouse.read("core_price")
     assert len(core) == 23
     assert core["price_eur_per_kwh"][4] == -0.5
@@ -81,7 +81,7 @@ def test_a_changed_row_replaces_and_a_repeated_promotion_changes_nothing(warehou
 
 def test_of_two_files_landed_at_one_instant_the_later_landed_holds(warehouse):
     for value in (1.0, 3.0, 2.0):
-        warehouse.land(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
+        warehouse.ingest(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
     promote_unchecked(warehouse, "prices")
     assert warehouse.read("core_price")["price_eur_per_kwh"].tolist() == [2.0]
     later = warehouse.read("raw_source")["received_utc"] - pd.Timestamp(NOW)
@@ -91,21 +91,21 @@ def test_of_two_files_landed_at_one_instant_the_later_landed_holds(warehouse):
 def test_telemetry_of_one_day_in_two_files_is_joined(warehouse):
     rows = telemetry(minutes=240)
     for part in (rows.iloc[:130], rows.iloc[130:]):
-        warehouse.land(source_of("telemetry", part), NOW)
+        warehouse.ingest(source_of("telemetry", part), NOW)
         promote_unchecked(warehouse, "telemetry")
     core = warehouse.read("core_telemetry")
     assert core["time_utc"].tolist() == rows["time_utc"].tolist()
 
 
 def test_quarantine_and_checks_are_kept_once_with_their_source(warehouse):
-    landed = warehouse.land(source_of("prices", prices()), NOW)
+    ingested = warehouse.ingest(source_of("prices", prices()), NOW)
     rows = warehouse.unchecked("prices")
     bad = pd.DataFrame(
         [
             {
                 "dataset": "prices", "rule": "range", "severity": "critical",
                 "column_name": "price_eur_per_kwh", "value": "99.0", "reason": "too high", "row_key": "k",
-                "source_id": landed.source_id, "source_row": 1, "run_id": "r1", "found_utc": NOW,
+                "source_id": ingested.source_id, "source_row": 1, "run_id": "r1", "found_utc": NOW,
             }
         ]
     )  # fmt: skip
@@ -119,14 +119,14 @@ def test_quarantine_and_checks_are_kept_once_with_their_source(warehouse):
     )  # fmt: skip
     for _ in range(2):
         good = rows.iloc[1:].drop(columns="source_row")
-        warehouse.promote("prices", good, bad, checks, [landed.source_id], NOW)
+        warehouse.promote("prices", good, bad, checks, [ingested.source_id], NOW)
     assert warehouse.read("core_quarantine")["value"].tolist() == ["99.0"]
     assert warehouse.read("out_check")["passed"].tolist() == [False]
     assert len(warehouse.read("core_price")) == 22
 
 
 def test_promoting_rows_of_a_source_that_is_not_named_is_refused(warehouse):
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     rows = warehouse.unchecked("prices").drop(columns="source_row")
     empty = [pd.DataFrame(columns=CONTRACTS[name].names) for name in ("core_quarantine", "out_check")]
     with pytest.raises(ContractError, match="not of the sources promoted"):
@@ -136,7 +136,7 @@ def test_promoting_rows_of_a_source_that_is_not_named_is_refused(warehouse):
 
 def test_read_filters_bounds_and_orders(warehouse):
     for car in ("CAR2", "CAR1"):
-        warehouse.land(source_of("telemetry", telemetry(car, minutes=120)), NOW)
+        warehouse.ingest(source_of("telemetry", telemetry(car, minutes=120)), NOW)
     promote_unchecked(warehouse, "telemetry")
     start = dt.datetime(2020, 3, 28, 23, tzinfo=dt.UTC)
     got = warehouse.read("core_telemetry", where={"battery_id": ["CAR1", "CAR2"]}, start=start)
@@ -170,7 +170,7 @@ def test_naive_bounds_and_instants_are_refused(warehouse):
     with pytest.raises(ContractError, match="naive"):
         warehouse.read("core_price", start=naive)
     with pytest.raises(ContractError, match="naive"):
-        warehouse.land(source_of("prices", prices()), naive)
+        warehouse.ingest(source_of("prices", prices()), naive)
 
 
 def test_write_replaces_by_key_or_by_the_columns_asked_for(warehouse):
@@ -198,10 +198,10 @@ def test_only_results_are_written_directly(warehouse):
 
 
 def test_snapshot_is_a_copy_that_readers_can_use(warehouse, tmp_path):
-    warehouse.land(source_of("fleet", fleet()), NOW)
+    warehouse.ingest(source_of("fleet", fleet()), NOW)
     promote_unchecked(warehouse, "fleet")
     target = warehouse.snapshot(tmp_path / "copies" / "snapshot.duckdb")
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     copy = Warehouse(target)
     assert len(copy.read("core_battery")) == 3
     assert copy.read("raw_price").empty
@@ -253,7 +253,7 @@ def test_a_core_table_is_read_as_it_was_believed_at_a_moment(warehouse):
     late = rows.iloc[1:3].assign(voltage_v=[301.0, 302.0])
     last = rows.iloc[2:4].assign(voltage_v=[402.0, 403.0])
     for hours, part in enumerate((rows.iloc[:3], late, last)):
-        warehouse.land(source_of("telemetry", part, name=str(hours)), NOW + hours * HOUR)
+        warehouse.ingest(source_of("telemetry", part, name=str(hours)), NOW + hours * HOUR)
         if hours != 1:
             promote_unchecked(warehouse, "telemetry")
     first = [380.0, 380.01, 380.02]
@@ -281,7 +281,7 @@ def test_a_session_that_was_moved_out_of_the_bounds_is_still_believed_where_it_w
     )  # fmt: skip
     moved = session.assign(arrival_utc=NOW + 5 * HOUR, departure_utc=NOW + 6 * HOUR)
     for hours, frame in enumerate((session, moved)):
-        warehouse.land(source_of("sessions", frame), NOW + hours * HOUR)
+        warehouse.ingest(source_of("sessions", frame), NOW + hours * HOUR)
         promote_unchecked(warehouse, "sessions")
     bounds = {"start": NOW, "end": NOW + HOUR}
     assert len(warehouse.read("core_session", **bounds, known_by=NOW)) == 1
@@ -289,20 +289,20 @@ def test_a_session_that_was_moved_out_of_the_bounds_is_still_believed_where_it_w
 
 
 def test_what_the_checks_turned_away_was_never_believed(warehouse):
-    landed = warehouse.land(source_of("prices", prices(hours=2)), NOW)
+    ingested = warehouse.ingest(source_of("prices", prices(hours=2)), NOW)
     rows = warehouse.unchecked("prices")
     bad = pd.DataFrame(
         [
             {
                 "dataset": "prices", "rule": "range", "severity": "critical", "column_name": None,
-                "value": None, "reason": "too high", "row_key": "k", "source_id": landed.source_id,
+                "value": None, "reason": "too high", "row_key": "k", "source_id": ingested.source_id,
                 "source_row": 1, "run_id": "r1", "found_utc": NOW,
             }
         ]
     )  # fmt: skip
     checks = pd.DataFrame(columns=CONTRACTS["out_check"].names)
-    warehouse.promote("prices", rows.iloc[1:], bad, checks, [landed.source_id], NOW)
-    warehouse.land(source_of("prices", prices(hours=2).assign(price_eur_per_kwh=1.0)), NOW + HOUR)
+    warehouse.promote("prices", rows.iloc[1:], bad, checks, [ingested.source_id], NOW)
+    warehouse.ingest(source_of("prices", prices(hours=2).assign(price_eur_per_kwh=1.0)), NOW + HOUR)
     promote_unchecked(warehouse, "prices")
     assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [0.031]
     assert warehouse.read("core_price", known_by=NOW + HOUR)["price_eur_per_kwh"].tolist() == [1.0, 1.0]
@@ -325,6 +325,6 @@ def test_a_table_that_does_not_tell_what_was_known_when_is_refused(warehouse, ta
 
 def test_all_files_of_one_instant_were_known_at_that_instant(warehouse):
     for value in (1.0, 2.0):
-        warehouse.land(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
+        warehouse.ingest(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
     promote_unchecked(warehouse, "prices")
     assert warehouse.read("core_price", known_by=NOW)["price_eur_per_kwh"].tolist() == [2.0]

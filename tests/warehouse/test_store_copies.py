@@ -19,7 +19,7 @@ from warehouse.store import Warehouse
 def warehouse(tmp_path):
     made = Warehouse(tmp_path / "depot" / "warehouse.duckdb", lock_timeout_s=2.0)
     made.create()
-    made.land(source_of("prices", prices()), NOW)
+    made.ingest(source_of("prices", prices()), NOW)
     promote_unchecked(made, "prices")
     return made
 
@@ -101,7 +101,7 @@ def test_a_log_left_beside_the_name_is_not_taken_for_the_copys(warehouse, tmp_pa
 
 def test_a_snapshot_replaces_a_snapshot_and_no_backup(warehouse, tmp_path):
     target = warehouse.snapshot(tmp_path / "snapshot.duckdb")
-    warehouse.land(source_of("prices", prices(), name="again"), NOW)
+    warehouse.ingest(source_of("prices", prices(), name="again"), NOW)
     warehouse.snapshot(target)
     assert len(Warehouse(target).read("raw_source")) == 2
     warehouse.backup(tmp_path / "backup.duckdb")
@@ -183,5 +183,5 @@ def test_a_trial_lacks_the_rows_of_the_tables_named_and_takes_no_name_that_is_th
         warehouse.trial(tmp_path / "other", empty=["core_price; DROP TABLE core_price"])
     assert contents(target.parent) == kept and not (tmp_path / "other").exists()
     # A copy of a copy is one of its own.
-    trial.trial(tmp_path / "third").land(source_of("prices", prices()), NOW)
+    trial.trial(tmp_path / "third").ingest(source_of("prices", prices()), NOW)
     assert len(trial.read("raw_source")) == 1

@@ -25,7 +25,7 @@ def healthy(tmp_path_factory):
         ("prices", prices(hours=20_000)),
         ("fleet", fleet(300)),
     ):
-        warehouse.land(source_of(dataset, frame), NOW)
+        warehouse.ingest(source_of(dataset, frame), NOW)
         promote_unchecked(warehouse, dataset)
     return warehouse.path.read_bytes()
 
@@ -178,7 +178,7 @@ def test_a_write_that_meets_a_damaged_index_says_so_and_what_became_of_the_rows(
     text = ""
     for dataset, frame in (("prices", later), ("fleet", fleet(300).assign(soc_max=0.9))):
         try:
-            warehouse.land(source_of(dataset, frame, name=f"{dataset}.csv"), NOW)
+            warehouse.ingest(source_of(dataset, frame, name=f"{dataset}.csv"), NOW)
             promote_unchecked(warehouse, dataset)
         except DamagedError as error:
             text = str(error)

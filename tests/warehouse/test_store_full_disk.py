@@ -60,10 +60,10 @@ def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
         disk = small_disk(9000)
         warehouse = Warehouse(disk / "warehouse.duckdb")
         warehouse.create()
-        warehouse.land(source_of("prices", prices()), NOW)
+        warehouse.ingest(source_of("prices", prices()), NOW)
         fill(disk, leaving=room)
         try:
-            warehouse.land(source_of("telemetry", rows, name=f"t{number}.csv"), NOW)
+            warehouse.ingest(source_of("telemetry", rows, name=f"t{number}.csv"), NOW)
         except UnwritableError as error:
             assert "No space left on device" in str(error)
             said = re.search(rf"t{number}\.csv: (written all the same|not written)", str(error))
@@ -74,7 +74,9 @@ def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
         assert kept == (0 if said and said[1] == "not written" else 15_000), (room, said)
         stated.add(said[1] if said else "done")
         (disk / "fill").unlink()
-        assert warehouse.land(source_of("telemetry", rows, name=f"t{number}.csv"), NOW).already == bool(kept)
+        assert warehouse.ingest(source_of("telemetry", rows, name=f"t{number}.csv"), NOW).already == bool(
+            kept
+        )
         assert len(warehouse.read("raw_telemetry")) == 15_000
         forget(warehouse.path)
     assert stated == {"not written", "written all the same", "done"}
@@ -83,7 +85,7 @@ def test_what_a_full_disk_is_said_to_have_kept_is_kept(small_disk):
 def test_copies_and_exports_onto_a_full_disk_leave_nothing_behind(small_disk, tmp_path):
     warehouse = Warehouse(tmp_path / "warehouse.duckdb")
     warehouse.create()
-    warehouse.land(source_of("telemetry", varied(20_000)), NOW)
+    warehouse.ingest(source_of("telemetry", varied(20_000)), NOW)
     disk = small_disk(300)
     for write in (warehouse.snapshot, warehouse.backup):
         with pytest.raises((OSError, UnwritableError), match="No space left on device"):
@@ -110,7 +112,7 @@ def test_a_folder_that_may_not_be_written_is_told_apart_from_damage(small_disk):
     disk = small_disk(9000)
     warehouse = Warehouse(disk / "warehouse.duckdb")
     warehouse.create()
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     done = subprocess.run(
         [sys.executable, "-c", READ_ONLY, str(warehouse.path)], capture_output=True, text=True, check=False,
@@ -127,7 +129,7 @@ def test_a_reader_is_not_stopped_by_the_log_of_a_write_that_was_kept(small_disk)
     warehouse.create()
     fill(disk, leaving=2_400_000)
     with pytest.raises(UnwritableError, match="written all the same"):
-        warehouse.land(source_of("telemetry", varied(15_000)), NOW)
+        warehouse.ingest(source_of("telemetry", varied(15_000)), NOW)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert Path(f"{warehouse.path}.wal").stat().st_size > 0
     assert len(warehouse.read("raw_telemetry")) == 15_000

@@ -24,7 +24,7 @@ def warehouse(tmp_path):
 
 
 def take_in(warehouse, frame, received=NOW, name="file.csv"):
-    warehouse.land(source_of("telemetry", frame, name=name), received)
+    warehouse.ingest(source_of("telemetry", frame, name=name), received)
     promote_unchecked(warehouse, "telemetry", received)
 
 
@@ -92,15 +92,15 @@ def test_retention_counts_first_then_lets_samples_go_and_keeps_their_quarter_hou
 
 def test_raw_rows_go_by_the_day_their_file_came_once_checked_and_the_file_stays_known(warehouse):
     first = source_of("telemetry", telemetry(minutes=30), name="first")
-    warehouse.land(first, NOW)
+    warehouse.ingest(first, NOW)
     promote_unchecked(warehouse, "telemetry")
-    warehouse.land(source_of("telemetry", telemetry("CAR2", minutes=20), name="waiting"), NOW)
+    warehouse.ingest(source_of("telemetry", telemetry("CAR2", minutes=20), name="waiting"), NOW)
     asked = {"samples_before": None, "raw_before": NOW.date() + DAY, "pruned_utc": NOW + 9 * DAY}
     assert [one.rows for one in warehouse.prune(**asked, dry_run=False)] == [0, 30, 0]
     assert set(warehouse.read("raw_telemetry")["battery_id"]) == {"CAR2"}
     kept = warehouse.read("raw_source", where={"source_id": first.source_id}).iloc[0]
     assert (kept["rows"], kept["pruned_utc"]) == (30, pd.Timestamp(NOW + 9 * DAY))
-    assert warehouse.land(first, NOW + 10 * DAY).already
+    assert warehouse.ingest(first, NOW + 10 * DAY).already
     assert len(warehouse.read("core_telemetry")) == 30
 
 
@@ -121,11 +121,11 @@ def test_a_backup_is_read_through_and_restored_in_one_step(warehouse, tmp_path):
     assert (rows["core_telemetry"], rows["raw_source"]) == (30, 1)
     with pytest.raises(CopyError, match="is there already"):
         warehouse.backup(tmp_path / "copies" / "backup.duckdb")
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     assert warehouse.restore(tmp_path / "copies" / "backup.duckdb") == rows
     assert warehouse.read("raw_price").empty
     assert len(warehouse.read("core_telemetry")) == 30
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copies", "warehouse.duckdb"]
 
 
@@ -160,7 +160,7 @@ def test_a_newer_backup_is_refused(warehouse, tmp_path):
 
 
 def test_a_damaged_warehouse_is_moved_aside_by_a_restore(warehouse, tmp_path):
-    warehouse.land(source_of("fleet", fleet()), NOW)
+    warehouse.ingest(source_of("fleet", fleet()), NOW)
     backup = tmp_path / "backup.duckdb"
     warehouse.backup(backup)
     warehouse.path.write_bytes(b"damaged" * 5000)

@@ -95,16 +95,16 @@ except StoreError as error:
 
 
 def test_a_full_disk_is_told_and_leaves_all_of_a_file_or_nothing(warehouse):
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(warehouse.path)], capture_output=True, text=True, check=False
     )
     assert "cannot be read or written" in done.stdout, done.stderr[-500:]
     # Committed or not, as the disk happened to be full: landing it again ends the same.
-    landed = len(warehouse.read("raw_telemetry"))
-    assert landed in (0, 40_000)
-    again = warehouse.land(source_of("telemetry", telemetry(minutes=40_000)), NOW)
-    assert again.already == (landed > 0)
+    ingested = len(warehouse.read("raw_telemetry"))
+    assert ingested in (0, 40_000)
+    again = warehouse.ingest(source_of("telemetry", telemetry(minutes=40_000)), NOW)
+    assert again.already == (ingested > 0)
     assert len(warehouse.read("raw_telemetry")) == 40_000
     assert len(warehouse.read("raw_price")) == 23
 
@@ -120,7 +120,7 @@ def test_a_held_file_is_locked_for_reading_and_writing(warehouse, holder):
     with pytest.raises(LockedError, match=message):
         warehouse.read("core_price")
     with pytest.raises(LockedError):
-        warehouse.land(source_of("prices", prices()), NOW)
+        warehouse.ingest(source_of("prices", prices()), NOW)
 
 
 def test_a_running_writer_stops_a_restore_and_a_backup(warehouse, holder, tmp_path):
@@ -139,18 +139,18 @@ def test_after_release_the_same_object_works(warehouse, holder):
     with pytest.raises(LockedError):
         warehouse.read("core_price")
     release(holder)
-    assert not warehouse.land(source_of("prices", prices()), NOW).already
+    assert not warehouse.ingest(source_of("prices", prices()), NOW).already
 
 
 def test_a_waiting_writer_gets_its_turn(warehouse, holder):
     patient = Warehouse(warehouse.path, lock_timeout_s=30.0)
     holder.stdin.write("done\n")
     holder.stdin.flush()
-    assert patient.land(source_of("prices", prices()), NOW).rows == 23
+    assert patient.ingest(source_of("prices", prices()), NOW).rows == 23
 
 
 def test_reads_at_once_are_of_one_state_and_open_the_file_once(warehouse, opened):
-    warehouse.land(source_of("prices", prices()), NOW)
+    warehouse.ingest(source_of("prices", prices()), NOW)
     written = subprocess.Popen(
         [sys.executable, "-c", WRITES, str(warehouse.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -163,7 +163,7 @@ def test_reads_at_once_are_of_one_state_and_open_the_file_once(warehouse, opened
             written.wait(timeout=1.0)
         pd.testing.assert_frame_equal(warehouse.read("raw_price"), before)
         with pytest.raises(StoreError, match="cannot be written while it is read at once"):
-            warehouse.land(source_of("telemetry", telemetry()), NOW)
+            warehouse.ingest(source_of("telemetry", telemetry()), NOW)
         with pytest.raises(UnknownTableError):
             warehouse.read("raw_nothing")
         assert warehouse.waiting("telemetry") == []
@@ -197,15 +197,15 @@ def test_who_cannot_read_at_once_says_so_and_leaves_the_file_free(warehouse, hol
     release(holder)
     with pytest.raises(ZeroDivisionError), at_once(warehouse):
         1 / 0  # noqa: B018
-    assert warehouse.land(source_of("prices", prices()), NOW).rows > 0
+    assert warehouse.ingest(source_of("prices", prices()), NOW).rows > 0
 
 
 def test_a_copy_of_its_own_is_opened_once_for_all_uses_and_free_again(warehouse, opened):
     source = source_of("prices", prices())
     with to_itself(warehouse):
-        assert not warehouse.land(source, NOW).already
+        assert not warehouse.ingest(source, NOW).already
         with ThreadPoolExecutor(max_workers=1) as another:
-            assert another.submit(warehouse.land, source, NOW).result().already
+            assert another.submit(warehouse.ingest, source, NOW).result().already
         with at_once(warehouse):
             known_rows = warehouse.read("raw_price")
         pd.testing.assert_frame_equal(warehouse.read("raw_price"), known_rows)
@@ -220,6 +220,6 @@ def test_what_ends_a_use_of_an_own_copy_for_good_does_not_end_the_next(warehouse
     with to_itself(warehouse):
         with pytest.raises(DamagedError), connect(warehouse.path, write=True, timeout_s=1.0):
             raise DamagedError("as an engine that has failed says", path=warehouse.path)
-        assert warehouse.land(source_of("prices", prices()), NOW).rows > 0
+        assert warehouse.ingest(source_of("prices", prices()), NOW).rows > 0
     assert opened == [1, 1], "the next use has an engine of its own"
     assert len(warehouse.read("raw_price")) > 0

@@ -72,7 +72,7 @@ def test_parts_end_in_the_tables_of_one_frame(warehouse, tmp_path):
     whole = made(tmp_path / "whole.duckdb")
     for each in (warehouse, whole):
         for first in range(0, CARS * 120, 240):
-            each.land(source_of("telemetry", stream().iloc[first : first + 240], name=str(first)), NOW)
+            each.ingest(source_of("telemetry", stream().iloc[first : first + 240], name=str(first)), NOW)
     assert len(checked(whole, 10_000)) == 1
     parts = checked(warehouse, 200)
     assert len(parts) == 3
@@ -115,7 +115,7 @@ def test_files_of_one_battery_apart_end_in_the_tables_of_one_frame(kinds, cut, s
             for number, kind in enumerate(kinds if car == "CAR1" or not swap else kinds[::-1]):
                 own = rows.iloc[240 * number : 240 * (number + 1)].reset_index(drop=True)
                 for warehouse in both:
-                    warehouse.land(source_of("telemetry", FAULTS[kind](own), name=f"{car}{number}"), NOW)
+                    warehouse.ingest(source_of("telemetry", FAULTS[kind](own), name=f"{car}{number}"), NOW)
         assert len(checked(both[0], 100_000)) == 1
         parts = checked(both[1], cut)
         assert len(parts) > 1
@@ -148,7 +148,7 @@ def test_stretches_of_one_file_end_in_the_tables_of_the_whole(kinds, cut, shuffl
         assume(len(rows) > cut)
         rows = rows.sample(frac=1.0, random_state=1) if shuffled else rows
         for warehouse in both:
-            warehouse.land(source_of("telemetry", rows), NOW)
+            warehouse.ingest(source_of("telemetry", rows), NOW)
         assert len(checked(both[0], 100_000)) == 1
         parts = checked(both[1], cut)
         assert len(parts) > 1
@@ -164,11 +164,11 @@ def test_stretches_of_one_file_end_in_the_tables_of_the_whole(kinds, cut, shuffl
 def test_a_battery_of_many_files_is_cut_between_them(warehouse):
     for number in range(4):
         rows = pd.concat([telemetry("CAR2", start=f"2020-03-2{number + 1}T00:00Z", minutes=100)])
-        warehouse.land(source_of("telemetry", rows, name=str(number)), NOW)
+        warehouse.ingest(source_of("telemetry", rows, name=str(number)), NOW)
     for name, minutes in (("CAR1", 30), ("CAR3", 40)):
-        warehouse.land(source_of("telemetry", telemetry(name, minutes=minutes), name=name), NOW)
+        warehouse.ingest(source_of("telemetry", telemetry(name, minutes=minutes), name=name), NOW)
     strays = telemetry("CAR9", minutes=5).assign(battery_id=None)
-    warehouse.land(source_of("telemetry", strays, name="nobody's"), NOW)
+    warehouse.ingest(source_of("telemetry", strays, name="nobody's"), NOW)
     parts = warehouse.waiting("telemetry", rows=200)
     assert [(part.lowest, part.highest, part.rows) for part in parts] == [
         (None, "CAR1", 35), *[("CAR2", "CAR2", 100)] * 4, ("CAR3", "CAR3", 40),
@@ -181,7 +181,7 @@ def test_a_battery_of_many_files_is_cut_between_them(warehouse):
 def test_a_check_that_broke_off_starts_again_and_ends_the_same(warehouse, tmp_path):
     broken = made(tmp_path / "broken.duckdb")
     for each in (warehouse, broken):
-        each.land(source_of("telemetry", stream()), NOW)
+        each.ingest(source_of("telemetry", stream()), NOW)
     first = broken.waiting("telemetry", rows=200)[0]
     frame = broken.unchecked("telemetry", first)
     report = check_frame("telemetry", frame, CheckContext(as_of_utc=NOW, run_id="r0", batteries=fleet(CARS)))
@@ -195,9 +195,9 @@ def test_a_check_that_broke_off_starts_again_and_ends_the_same(warehouse, tmp_pa
 
 
 def test_a_file_that_lands_meanwhile_waits_for_the_next_check(warehouse):
-    warehouse.land(source_of("telemetry", telemetry(minutes=10), name="first"), NOW)
+    warehouse.ingest(source_of("telemetry", telemetry(minutes=10), name="first"), NOW)
     parts = warehouse.waiting("telemetry")
-    warehouse.land(source_of("telemetry", telemetry("CAR2", minutes=20), name="second"), NOW)
+    warehouse.ingest(source_of("telemetry", telemetry("CAR2", minutes=20), name="second"), NOW)
     assert len(warehouse.unchecked("telemetry", parts[0])) == 10
     frame = warehouse.unchecked("telemetry", parts[0])
     nothing = pd.DataFrame(columns=warehouse.read("core_quarantine").columns)
@@ -208,6 +208,6 @@ def test_a_file_that_lands_meanwhile_waits_for_the_next_check(warehouse):
 
 def test_datasets_without_a_time_series_are_one_part(warehouse):
     assert warehouse.waiting("fleet") == []
-    warehouse.land(source_of("fleet", fleet(5)), NOW)
+    warehouse.ingest(source_of("fleet", fleet(5)), NOW)
     (part,) = warehouse.waiting("fleet", rows=2)
     assert (part.rows, part.lowest, part.highest) == (5, None, None)

@@ -26,7 +26,7 @@ def warehouse(tmp_path):
 
 
 def take_in(warehouse, frame, received, name):
-    warehouse.land(source_of("telemetry", frame, name=name), received)
+    warehouse.ingest(source_of("telemetry", frame, name=name), received)
     rows = warehouse.unchecked("telemetry")
     found = [pd.DataFrame(columns=CONTRACTS[table].names) for table in ("core_quarantine", "out_check")]
     warehouse.promote("telemetry", rows, *found, list(rows["source_id"].unique()), received)

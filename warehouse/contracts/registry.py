@@ -242,7 +242,7 @@ def raw_contract(dataset: str) -> TableContract:
     return CONTRACTS[f"raw_{dataset_contract(dataset).name}"]
 
 
-def landed_contract(dataset: str) -> TableContract:
+def ingested_contract(dataset: str) -> TableContract:
     """Return the shape of landed rows on their way to the checks: the raw table, every row received."""
     raw = raw_contract(dataset)
     return replace(raw, columns=tuple(_RECEIVED if c.name == _RECEIVED.name else c for c in raw.columns))
