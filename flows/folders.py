@@ -32,7 +32,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         try:
             make_folder(fresh)
             yield fresh
-            _settle(fresh)
+            _finish(fresh)
             _put(fresh, target)
         finally:
             for left in (fresh, _aside(target)):
@@ -53,7 +53,7 @@ def _put(fresh: Path, target: Path) -> None:
             raise
 
 
-def _settle(folder: Path) -> None:
+def _finish(folder: Path) -> None:
     """Have all of a folder on the disk, lest its name gets there first."""
     for path in folder.rglob("*"):
         if path.is_file():

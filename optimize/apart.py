@@ -22,7 +22,7 @@ from optimize.assemble import no_bids
 from optimize.constraints import of_cars
 from optimize.fleet.alone import with_own_limits
 from optimize.fleet.arrays import FleetArrays, arrays_of, unsupported
-from optimize.fleet.coupling import meetings, node_power_range
+from optimize.fleet.coupling import coupling_points, node_power_range
 from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.types import Car, DayProblem, DepartureOutcome, Mode, ModePlan, Prices, Session, SolverRecord
 from optimize.windows import session_windows
@@ -147,13 +147,13 @@ def _rows(problem: DayProblem, arrays: FleetArrays) -> IntArray:
     if unsupported(problem):
         return np.zeros(arrays.sites, dtype=np.int64)
     held = with_own_limits(arrays)
-    where = meetings(held, *node_power_range(held))
+    where = coupling_points(held, *node_power_range(held))
     return np.asarray(where.node.sum(axis=1) + where.at_peak.sum(axis=1))
 
 
 def _meets(problem: DayProblem, arrays: FleetArrays) -> BoolArray:
     """The sites [S] that count cars together."""
-    meets: BoolArray = np.asarray(meetings(arrays, *node_power_range(arrays)).node.any(axis=1))
+    meets: BoolArray = np.asarray(coupling_points(arrays, *node_power_range(arrays)).node.any(axis=1))
     meets[(arrays.peak_price > 0.0) | (arrays.metered > 0)] = True
     meets[arrays.block_site] = True
     if problem.objective in ("peak_shaving", "load_levelling"):

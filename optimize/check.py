@@ -10,7 +10,7 @@ import pandas as pd
 
 from optimize.check_bounds import (
     TOLERANCE,
-    Terms,
+    SlotBounds,
     carried_kwh,
     require_slots,
     terms_of,
@@ -79,7 +79,7 @@ def _check_shapes(problem: DayProblem, plan: ModePlan) -> None:
         raise PlanCheckError("binding holds codes of BINDINGS", "plan", math.nan)
 
 
-def _check_plugged(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def _check_plugged(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     plugged = terms.site >= 0
     wrong = (plugged != plan.plugged).astype(np.float64)
     require_slots(problem, wrong, "plugged exactly in whole slots of a session")
@@ -89,7 +89,7 @@ def _check_plugged(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     require_slots(problem, away, "no power and no stated energy while away")
 
 
-def _check_energies(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def _check_energies(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     plugged = terms.site >= 0
     start, end = plan.energy_start_kwh, plan.energy_end_kwh
 
@@ -108,7 +108,7 @@ def _check_energies(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
     require(end - terms.highest_kwh, "no charge that ends above soc_max", into)
 
 
-def _check_powers(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def _check_powers(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     plugged, charge, discharge = terms.site >= 0, plan.charge_kw, plan.discharge_kw
 
     def require(excess: FloatArray, rule: str) -> None:
@@ -149,7 +149,7 @@ def _taper_kw(car: Car, energy_kwh: FloatArray) -> FloatArray:
 
 
 def _check_drawdown(
-    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: Terms
+    problem: DayProblem, plan: ModePlan, spans: list[tuple[Session, int, slice]], terms: SlotBounds
 ) -> None:
     for session, i, slots in spans:
         car = problem.cars[i]
@@ -163,7 +163,7 @@ def _check_drawdown(
             raise PlanCheckError("drawdown within the session", place, excess)
 
 
-def _check_constraints(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def _check_constraints(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     """Uncontrolled charging is what happens without planning: nothing holds it to them."""
     plugged = terms.site >= 0
     drawn = np.where(plugged, plan.charge_kw / terms.charging, 0.0)
@@ -178,7 +178,7 @@ def _check_constraints(problem: DayProblem, plan: ModePlan, terms: Terms) -> Non
             raise PlanCheckError(f"own constraint {one.name!r}", place, excess)
 
 
-def _check_sites(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def _check_sites(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     metered = plan.charge_kw / terms.charging - plan.discharge_kw * terms.discharging
     own = np.zeros((len(problem.sites), len(problem.slots)))
     rows, slots = np.nonzero(terms.site >= 0)

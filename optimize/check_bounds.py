@@ -16,7 +16,7 @@ TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Terms:
+class SlotBounds:
     """What holds for each car in each slot [n, T], by its own data or its session's; NaN where away.
 
     wanted_kwh: the departure energy, at most that of soc_max. start: the session's first slot; site: number
@@ -81,8 +81,8 @@ def carried_kwh(
 
 
 def with_carried(
-    terms: Terms, spans: list[tuple[Session, int, slice]], carried: Mapping[str, float]
-) -> Terms:
+    terms: SlotBounds, spans: list[tuple[Session, int, slice]], carried: Mapping[str, float]
+) -> SlotBounds:
     """The terms with what sessions come with besides."""
     arrival = terms.arrival_kwh.copy()
     for session, i, slots in spans:
@@ -90,7 +90,7 @@ def with_carried(
     return replace(terms, arrival_kwh=arrival)
 
 
-def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Terms:
+def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> SlotBounds:
     """Lay the limits, efficiencies and energies of every stay on the day's grid."""
     shape = (len(problem.cars), len(problem.slots))
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
@@ -121,7 +121,7 @@ def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> Te
         for k, able in ((3, car.charge_limit_kw), (4, car.discharge_limit_kw)):
             values[k, i, slots] = np.minimum(values[k, i, slots], able)
     arrival, lowest, highest, charge, discharge, charging, discharging, wanted = values
-    return Terms(
+    return SlotBounds(
         start=start,
         arrival_kwh=arrival,
         lowest_kwh=lowest,

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from optimize.check_bounds import TOLERANCE, Terms, require_slots
+from optimize.check_bounds import TOLERANCE, SlotBounds, require_slots
 from optimize.errors import PlanCheckError
 from optimize.types import BoolArray, DayProblem, FloatArray, ModePlan, ReserveBid, ReserveBlock
 
 
-def check_reserves(problem: DayProblem, plan: ModePlan, terms: Terms) -> None:
+def check_reserves(problem: DayProblem, plan: ModePlan, terms: SlotBounds) -> None:
     """Refuse bids that are not covered, not allowed, or more than powers and energies could bear."""
     blocks = problem.reserves
     if [bid.name for bid in plan.reserves] != [block.name for block in blocks]:
@@ -67,7 +67,7 @@ def _check_bid(problem: DayProblem, plan: ModePlan, block: ReserveBlock, bid: Re
             raise PlanCheckError(rule, f"reserve {block.name}", excess)
 
 
-def _check_holders(problem: DayProblem, terms: Terms, block: ReserveBlock, bid: ReserveBid) -> None:
+def _check_holders(problem: DayProblem, terms: SlotBounds, block: ReserveBlock, bid: ReserveBid) -> None:
     """Parts are ≥ 0 and held by cars that are plugged in below the block's site."""
     site = terms.site[:, block.first_slot : block.end_slot]
     inside: BoolArray = np.append(_below(problem, block.site_id), False)[site]  # −1, away: the last

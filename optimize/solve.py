@@ -33,7 +33,7 @@ from optimize.model.assembly import Assembly
 from optimize.model.day import DayModel, add_wear_cuts, build_day
 from optimize.model.objectives import costs_before_benefit
 from optimize.switches import Powers, Switches, idle_powers, read_powers
-from optimize.tie_break import even_out
+from optimize.tie_break import break_ties
 from optimize.types import DayProblem, Mode, ModePlan, SolverRecord, WearPrice
 from optimize.windows import SessionWindow, session_windows
 
@@ -115,10 +115,10 @@ def solve_mode(
     else:
         day = build_day(problem, windows, mode)
     counts = building_counts or fallback is not None
-    search = settle_day(
+    search = solve_day(
         day, deadline - time.perf_counter() if counts else time_limit_seconds, fallback=fallback
     )
-    charge, discharge = even_out(
+    charge, discharge = break_ties(
         problem, windows, _on_grid(day, search.powers.charge), _on_grid(day, search.powers.discharge)
     )
     record = SolverRecord(
@@ -144,7 +144,7 @@ def solve_mode(
     )
 
 
-def settle_day(
+def solve_day(
     day: DayModel, time_limit_seconds: float, *, gap: float = GAP, fallback: Powers | None = None
 ) -> Search:
     """Search for a day's best plan until its gap is proven or the time is up; errors as in `solve_mode`.
@@ -153,9 +153,9 @@ def settle_day(
     back on; left out, idling.
     """
     search = _search(day, time_limit_seconds, gap, fallback or idle_powers(day))
-    earlier, search.primary = _settle_earlier_objectives(search)
+    earlier, search.primary = _converge_earlier_objectives(search)
     search.program.set_options(FEW_SUBSEARCHES)
-    search.gap = max(earlier, _settle(search))
+    search.gap = max(earlier, _converge(search))
     return search
 
 
@@ -185,7 +185,7 @@ def _with_constraints(
     cost[day.duty] = slope[day.wearing]
     search.program.set_cost(cost, 0.0)
     try:
-        _settle(search)
+        _converge(search)
     except TimeLimitError:
         raise
     except SolverError as error:
@@ -218,7 +218,7 @@ def _not_met(search: Search) -> str:
     return named([day.problem.constraints[number] for number in guilty])
 
 
-def _settle_earlier_objectives(search: Search) -> tuple[float, float]:
+def _converge_earlier_objectives(search: Search) -> tuple[float, float]:
     """Reach and hold what comes before net benefit; its gap and the last objective's value, NaN for none."""
     gap, primary = 0.0, np.nan
     day, program = search.day, search.program
@@ -227,7 +227,7 @@ def _settle_earlier_objectives(search: Search) -> tuple[float, float]:
     search.objectives_left += len(costs)
     for cost in costs:
         program.set_cost(cost, 0.0)
-        gap = max(gap, _settle(search))
+        gap = max(gap, _converge(search))
         search.objectives_left -= 1
         primary = program.objective()
         more = Assembly(program.columns, program.rows).finished()
@@ -244,7 +244,7 @@ def _settle_earlier_objectives(search: Search) -> tuple[float, float]:
     return gap, primary
 
 
-def _settle(search: Search) -> float:
+def _converge(search: Search) -> float:
     """Leave a solution that breaks no rule in the search, its binaries fixed; returns its proven gap."""
     program, switches = search.program, search.switches
     program.relax(switches.columns)

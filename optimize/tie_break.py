@@ -20,16 +20,16 @@ from optimize.types import DayProblem, FloatArray
 from optimize.windows import SessionWindow
 
 
-def even_out(
+def break_ties(
     problem: DayProblem, windows: Sequence[SessionWindow], charge_kw: FloatArray, discharge_kw: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The same plan with mean powers over each block; [n, T] battery-side kW in and out.
 
     A block in which some car both charges and discharges is left alone: its mean would do both at once.
     """
-    even_charge, even_discharge = charge_kw.copy(), discharge_kw.copy()
+    mean_charge, mean_discharge = charge_kw.copy(), discharge_kw.copy()
     if not indifferent(problem):
-        return even_charge, even_discharge
+        return mean_charge, mean_discharge
     for sessions in _by_root(problem, windows):
         rows = sorted({session.car for session in sessions})
         for block in _blocks(problem, sessions):
@@ -37,9 +37,9 @@ def even_out(
             charge, discharge = charge_kw[part], discharge_kw[part]
             if (charge.any(axis=1) & discharge.any(axis=1)).any():
                 continue
-            even_charge[part] = charge.mean(axis=1, keepdims=True)
-            even_discharge[part] = discharge.mean(axis=1, keepdims=True)
-    return even_charge, even_discharge
+            mean_charge[part] = charge.mean(axis=1, keepdims=True)
+            mean_discharge[part] = discharge.mean(axis=1, keepdims=True)
+    return mean_charge, mean_discharge
 
 
 def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list[SessionWindow]]:

@@ -22,7 +22,7 @@ from scipy.optimize import least_squares
 from twin.energy import EnergyFit
 from twin.health import Array, Health
 from twin.life import Factors, time_grid, trajectory
-from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, Scatter, Surprise, spread_of
+from twin.prior import CHEMISTRY_PRIOR, NAMES, AgeingPrior, ForecastError, Scatter, spread_of
 from twin.rates import RateModel
 from twin.sampling import sample_posterior
 from twin.state import StateFit
@@ -55,7 +55,7 @@ class AgeingFit:
     observations: int
     capacity_sd: float
     scatter: Scatter | None
-    surprise: Surprise | None = None
+    surprise: ForecastError | None = None
 
     @property
     def shrinkage(self) -> Array:
@@ -221,7 +221,7 @@ def fit_ageing(
         today=today,
     )
     fit = _posterior(problem)
-    return replace(fit, surprise=_surprise(problem, fit.capacity_sd))
+    return replace(fit, surprise=_forecast_error(problem, fit.capacity_sd))
 
 
 def _mode(problem: _Problem, start: Array) -> Array:
@@ -281,7 +281,7 @@ def _posterior(problem: _Problem) -> AgeingFit:
     )
 
 
-def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
+def _forecast_error(problem: _Problem, capacity_sd: float) -> ForecastError | None:
     """How the last check-ups compare with their forecast from the earlier half of all.
 
     ``capacity_sd``: of a check-up, by all of them.
@@ -306,7 +306,7 @@ def _surprise(problem: _Problem, capacity_sd: float) -> Surprise | None:
     circuit = problem.model.cell.circuit
     share = circuit.window(path).capacity_ah / circuit.fresh_capacity_ah
     last = share[1:].mean(axis=0)
-    return Surprise(
+    return ForecastError(
         error=float(problem.capacity[-count:].mean() - np.median(last)),
         step=float(np.median(share[0]) - np.median(last)),
         sd=float(np.hypot(np.std(last), capacity_sd / np.sqrt(count))),

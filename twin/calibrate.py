@@ -31,7 +31,7 @@ from twin.life import life_days
 from twin.lives import simulate_lives
 from twin.observe import Observation, capacity_draws, observe, observe_from
 from twin.past import lived_through, ordinary_day, present
-from twin.prior import CHI2_LIMIT, NAMES, reach
+from twin.prior import CHI2_LIMIT, NAMES, discrepancy_growth
 from twin.rates import RateModel, rate_model
 from twin.record import EndOfLife, IntervalParts, LearntRates, LifePoints, PriorRecord, TwinRecord
 from twin.restore import life_points, residual_frame
@@ -201,7 +201,7 @@ def _result(
     parts = IntervalParts(
         l0={
             "form": spec.life_form_sd,
-            "left_out": fit.prior.discrepancy * float(reach(fit.mean[2] - soh, soh - end[0])),
+            "left_out": fit.prior.discrepancy * float(discrepancy_growth(fit.mean[2] - soh, soh - end[0])),
             "past": _UNSEEN_SD * (1 - known_share),
         },
         alpha=common | {"law": law_part(law.law_max_residual, law.window, law.alpha)},

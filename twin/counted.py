@@ -33,7 +33,7 @@ from twin.past import present
 from twin.silence import course_of
 from twin.types import CalibrationRequest
 
-_STILL_C, _SETTLED_S = 0.01, 600.0  # of a rest: what flows, and since when
+_STILL_C, _RELAXED_S = 0.01, 600.0  # of a rest: what flows, and since when
 _REST_V = 8e-3  # of a voltage that has settled for that long
 _BEYOND_V = 0.02  # of a curve's own limits: what rests further out is no such cell
 _FEWEST_CURVES, _LEAST_SHARE = 2, 0.3
@@ -116,8 +116,8 @@ def _rests(signal: Signal, flow: Course) -> np.ndarray:
     ends = flow.end_s[moving]
     before = np.searchsorted(flow.begin_s[moving], signal.time_s) - 1
     since = np.where(before < 0, np.inf, signal.time_s - ends[np.maximum(before, 0)]) if len(ends) else np.inf
-    settled = (since >= _SETTLED_S) & (signal.time_s >= signal.time_s[0] + _SETTLED_S)
-    return np.flatnonzero(settled & ~np.append(settled[1:], False))
+    relaxed = (since >= _RELAXED_S) & (signal.time_s >= signal.time_s[0] + _RELAXED_S)
+    return np.flatnonzero(relaxed & ~np.append(relaxed[1:], False))
 
 
 def _by_curve(time_s: Array, voltage_v: Array, flow: Course, curve: Array) -> EnergyFit | None:

@@ -30,7 +30,7 @@ _NEIGHBOURS, _STANDS_OUT, _OUT = 2, 4.0, 1e6
 _SHIFTED_V = 0.25  # of slope by stoichiometry at which a shift of curves counts as much as their height
 _SCALES = (0.35, 0.08)  # of charge over nominal: an electrode's slope, a stage of graphite
 _APART_OHM_AH = 0.02  # of the change to the samples on either side
-_UNSETTLED_V, _UNSETTLED_S = 0.5, 1200.0  # V per C·h that moved at another time than was counted
+_TRANSIENT_V, _TRANSIENT_S = 0.5, 1200.0  # V per C·h that moved at another time than was counted
 _LOAD_SD_OHM_AH, _LOAD_MEMORY_S = 0.04, 3600.0  # of what SPM leaves out under load, and for how long
 
 
@@ -107,8 +107,8 @@ def besides_curve(replay: Replay, slopes: Slopes, noise: Array) -> Array:
     )
     covariance += np.diag((_APART_OHM_AH * jump / VOLTAGE_SD_V) ** 2)
     # Just after a change that was not seen, diffusion is not where the model has it.
-    before = np.interp(replay.times_s - _UNSETTLED_S, replay.times_s, variance)
-    covariance += np.diag((_UNSETTLED_V / VOLTAGE_SD_V) ** 2 * (variance - before))
+    before = np.interp(replay.times_s - _TRANSIENT_S, replay.times_s, variance)
+    covariance += np.diag((_TRANSIENT_V / VOLTAGE_SD_V) ** 2 * (variance - before))
     return np.asarray(covariance)
 
 

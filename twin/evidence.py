@@ -179,13 +179,16 @@ def _stuck_share(signal: Signal, resolution_v: float) -> float:
 
 def _rest_current(signal: Signal) -> float | None:
     """Current while the voltage stands still: the commonest there; None where the pack hardly rests."""
-    reach = max(1, round(450 / signal.spacing_s))
-    if len(signal.time_s) < 4 * reach:
+    discrepancy_growth = max(1, round(450 / signal.spacing_s))
+    if len(signal.time_s) < 4 * discrepancy_growth:
         return None
-    moved = np.abs(signal.voltage_v[2 * reach :] - signal.voltage_v[: -2 * reach])
-    middle = signal.c_rate[reach:-reach]
+    moved = np.abs(signal.voltage_v[2 * discrepancy_growth :] - signal.voltage_v[: -2 * discrepancy_growth])
+    middle = signal.c_rate[discrepancy_growth:-discrepancy_growth]
     # Across a silence, nobody saw whether it stood still.
-    near_in_time = signal.time_s[2 * reach :] - signal.time_s[: -2 * reach] <= 4 * reach * signal.spacing_s
+    near_in_time = (
+        signal.time_s[2 * discrepancy_growth :] - signal.time_s[: -2 * discrepancy_growth]
+        <= 4 * discrepancy_growth * signal.spacing_s
+    )
     still = middle[(moved < _STILL_V) & (np.abs(middle) < 0.2) & near_in_time]
     if len(still) < 20:
         return None
@@ -214,14 +217,14 @@ def _answer(signal: Signal) -> Answer | None:
         return None
     size = 2 ** int(np.ceil(np.log2(2 * len(steps))))
     product = np.fft.irfft(np.conj(np.fft.rfft(steps, size)) * np.fft.rfft(moves, size), size)
-    reach = min(int(_LONGEST_LAG_S / grid_s), len(steps) - 1)
-    lags = np.arange(-reach, reach + 1)
+    discrepancy_growth = min(int(_LONGEST_LAG_S / grid_s), len(steps) - 1)
+    lags = np.arange(-discrepancy_growth, discrepancy_growth + 1)
     correlation = product[lags] / scale
     best = int(np.argmax(np.abs(correlation)))
     return Answer(
         lag_s=float(lags[best] * grid_s),
         correlation=float(correlation[best]),
-        at_zero=float(correlation[reach]),
+        at_zero=float(correlation[discrepancy_growth]),
         steps=count,
     )
 
@@ -263,18 +266,18 @@ def _clock(signal: Signal, rest_c: float, arrival_s: Array, departure_s: Array) 
     total, charged = float(np.abs(rate).sum()), float(rate[rate > 0].sum())
     if total == 0:
         return None
-    reach = int(_LONGEST_LAG_S / _CLOCK_GRID_S)
+    discrepancy_growth = int(_LONGEST_LAG_S / _CLOCK_GRID_S)
     # Whether the car is plugged in, on the same grid and beyond both ends by the longest shift.
-    grid = time_s[0] + (np.arange(-reach, len(rate) + reach) + 0.5) * _CLOCK_GRID_S
+    grid = time_s[0] + (np.arange(-discrepancy_growth, len(rate) + discrepancy_growth) + 0.5) * _CLOCK_GRID_S
     last = np.searchsorted(arrival_s, grid, side="right") - 1
     plugged = (last >= 0) & (grid < departure_s[np.maximum(last, 0)])
-    shifts = np.arange(-reach, reach + 1)
+    shifts = np.arange(-discrepancy_growth, discrepancy_growth + 1)
     placed = np.correlate(plugged.astype(float), rate, mode="valid")[::-1]
     misplaced = (charged - placed) / total
     good = misplaced <= misplaced.min() + 0.01
     nearest = int(np.flatnonzero(good)[np.argmin(np.abs(shifts[good]))])
     return Clock(
-        misplaced=float(misplaced[reach]),
+        misplaced=float(misplaced[discrepancy_growth]),
         shift_s=float(shifts[nearest] * _CLOCK_GRID_S),
         remaining=float(misplaced[nearest]),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from twin.ageing import factors_of
 from twin.health import Array, Health
 from twin.life import time_grid, trajectory
-from twin.prior import reach
+from twin.prior import discrepancy_growth
 from twin.rates import RateModel
 
 
@@ -40,7 +40,7 @@ def forecast_capacity(
 
     ``theta``: the most probable unknowns, then posterior draws, one a row; ``today``: health of each row, or
     one for all, whose capacity is then known to ``today_sd`` of nominal. Each draw's fade from now on is off
-    by a share of its own, normal with the prior's ``discrepancy`` times `reach`; ``measured_sd``: of the
+    by a share of its own, normal with the prior's ``discrepancy`` times `discrepancy_growth`; ``measured_sd``: of the
     check-ups that are foretold, relative; 0 for capacity itself.
     """
     circuit = model.cell.circuit
@@ -54,6 +54,6 @@ def forecast_capacity(
     known = np.random.default_rng(1).normal(0.0, today_sd, count)
     noise = np.random.default_rng(2).normal(0.0, measured_sd, (len(days), count))
     ahead = draws[0] - draws[1:]
-    drawn = draws[1:] + known - left_out * reach(theta[1:, 2] - draws[0], ahead) * ahead
+    drawn = draws[1:] + known - left_out * discrepancy_growth(theta[1:, 2] - draws[0], ahead) * ahead
     low, median, high = np.quantile(np.maximum(drawn * (1 + noise), 0.0), (0.05, 0.5, 0.95), axis=1)
     return Forecast(best=share[1:, 0], low=low, median=median, high=high)

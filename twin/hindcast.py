@@ -16,7 +16,7 @@ from twin.ensemble.physics import score_of
 from twin.ensemble.quantiles import quantiles
 from twin.ensemble.stress import Stress
 from twin.health import Array
-from twin.prior import AgeingPrior, reach
+from twin.prior import AgeingPrior, discrepancy_growth
 from twin.rates import RateModel
 
 FEWEST = 2  # check-ups that are seen before any is foretold
@@ -24,13 +24,15 @@ FEWEST = 2  # check-ups that are seen before any is foretold
 
 def physics_ahead(model: RateModel, draws: Array, now: float, days: Array, discrepancy: float) -> Array:
     """Capacity over nominal ``days`` ahead [d] of an age ``now`` [d] by PyBaMM's model: a row a draw of the
-    unknowns, each with a fade of its own that is off by ``discrepancy`` times `twin.prior.reach`."""
+    unknowns, each with a fade of its own that is off by ``discrepancy`` times `twin.prior.discrepancy_growth`."""
     circuit = model.cell.circuit
     path = health_path(model, draws, now + np.append(0.0, days))
     share = (circuit.window(path).capacity_ah / circuit.fresh_capacity_ah).T
     ahead = share[:, :1] - share[:, 1:]
     stray = np.random.default_rng(0).normal(0.0, discrepancy, (len(draws), 1))
-    return np.asarray(share[:, :1] - ahead - stray * reach(draws[:, 2:3] - share[:, :1], ahead) * ahead)
+    return np.asarray(
+        share[:, :1] - ahead - stray * discrepancy_growth(draws[:, 2:3] - share[:, :1], ahead) * ahead
+    )
 
 
 def checkups_ahead(

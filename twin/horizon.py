@@ -16,7 +16,7 @@ from twin.ensemble.stored import band_of
 from twin.health import Array
 from twin.intervals import interval
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory
-from twin.prior import reach
+from twin.prior import discrepancy_growth
 from twin.record import EnsembleRecord, need
 from twin.restore import ageing_of, health_of
 from twin.types import BatterySpec, Calibration
@@ -54,7 +54,7 @@ def life_band(battery: BatterySpec, calibration: Calibration, draws: Array) -> p
     rows = []
     for level in levels:
         observed, ahead = unknowns[2] - today, today - level
-        parts["left_out"] = prior.discrepancy * float(reach(observed, ahead))
+        parts["left_out"] = prior.discrepancy * float(discrepancy_growth(observed, ahead))
         best = float(days_until(grid, share[:, :1], level)[0])
         rows.append((best, *interval(days_until(grid, share[:, 1:], level - off), best, parts)))
     middle, low, high = _through(np.array(rows).T, levels == end, calibration)

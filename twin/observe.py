@@ -188,7 +188,7 @@ def observe(
     if stated is not None:
         state = with_capacity(state, cell, stated)
     if carried is not None:
-        state = _within_reach(cell, state, carried)
+        state = _within_discrepancy(cell, state, carried)
     return Observation(
         replay=replay,
         state=None if fault else state,
@@ -200,7 +200,7 @@ def observe(
     )
 
 
-def _within_reach(cell: ReferenceCell, state: StateFit, carried: Carried) -> StateFit:
+def _within_discrepancy(cell: ReferenceCell, state: StateFit, carried: Carried) -> StateFit:
     """The state no further from yesterday's than a battery changes; the rest is left to days to come."""
     before, after = carried.prior, state.posterior
     was, now = (float(capacity_draws(cell, one, carried.health.sei_m)[0]) for one in (before, after))

@@ -19,7 +19,7 @@ from twin.health import Array
 from twin.replay import BIN_S, MAX_STEPS, Replay
 
 _LONGEST_H = 120.0  # of wall time
-_SETTLED_S = 1800.0  # after an unseen charge or trip
+_RELAXED_S = 1800.0  # after an unseen charge or trip
 _UNSEEN_SD = 0.05  # of charge: what an unseen trip took is not what its voltage after it is fitted to
 _REST_S = 3600.0  # silence after which a piece may begin
 _STARTS = 40
@@ -89,16 +89,16 @@ def _replay(points: pd.DataFrame, flow: Course) -> Replay:
         rate[-1] = points["c_rate"].iloc[-1]
     starts = _merged(rate, hours, kind)
     spans = list(pairwise([*starts, len(rate)]))
-    settled = _settled(time_s, flow)
+    relaxed = _relaxed(time_s, flow)
     return Replay(
         begin_utc=pd.Timestamp(begin, unit="s", tz="UTC").floor("s"),
         start_s=edges[starts] - begin,
         c_rate=np.array([np.average(rate[a:b], weights=hours[a:b]) for a, b in spans]),
-        times_s=(time_s - begin)[settled],
-        voltage_v=points["voltage_v"].to_numpy()[settled],
+        times_s=(time_s - begin)[relaxed],
+        voltage_v=points["voltage_v"].to_numpy()[relaxed],
         temperature_degc=float(points["temperature_degc"].mean()),
         silent=kind[starts] != OBSERVED,
-        charge_variance=_wandering(time_s, flow)[settled],
+        charge_variance=_wandering(time_s, flow)[relaxed],
     )
 
 
@@ -121,13 +121,13 @@ def _kind(flow: Course, at_s: Array) -> npt.NDArray[np.int8]:
     return np.asarray(flow.kind[np.clip(at, 0, len(flow.kind) - 1)])
 
 
-def _settled(time_s: Array, flow: Course) -> npt.NDArray[np.bool_]:
+def _relaxed(time_s: Array, flow: Course) -> npt.NDArray[np.bool_]:
     """Which points do not follow an unseen charge or trip too closely to be compared."""
     ends = flow.end_s[flow.kind == UNSEEN]
     if not len(ends):
         return np.ones(len(time_s), dtype=bool)
     at = np.searchsorted(ends, time_s, side="right") - 1
-    return np.asarray((at < 0) | (time_s - ends[np.maximum(at, 0)] >= _SETTLED_S))
+    return np.asarray((at < 0) | (time_s - ends[np.maximum(at, 0)] >= _RELAXED_S))
 
 
 def _merged(rate: Array, hours: Array, kind: npt.NDArray[np.int8]) -> list[int]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, StructureLesson, believed
+from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, StructureStatistics, believed
 from twin.health import Array
 
 NAMES = (
@@ -50,7 +50,7 @@ SCATTER_WEIGHT = 4.0  # readings that what is believed of their spread is worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surprise:
+class ForecastError:
     """A forecast of capacity that was put to the test: its error, the fade that it foretold, its own sd."""
 
     error: float
@@ -94,7 +94,7 @@ class AgeingPrior:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class SiblingStatistics:
     """What one battery teaches its siblings: its posterior, the prior in it, how a forecast of it fared, how
     its check-ups scatter; the last two None where it had too few or an older twin did not tell."""
 
@@ -102,9 +102,9 @@ class Lesson:
     sd: Array
     prior_mean: Array
     prior_sd: Array
-    surprise: Surprise | None
+    surprise: ForecastError | None
     scatter: Scatter | None = None
-    structures: Mapping[str, StructureLesson] = field(default_factory=dict)
+    structures: Mapping[str, StructureStatistics] = field(default_factory=dict)
 
 
 # Onset and strength of a knee: reported between 70 and 95 % of capacity, with the fade then several times as
@@ -115,12 +115,12 @@ CHEMISTRY_PRIOR = AgeingPrior(
 )
 
 
-def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
-    """The prior of one more battery of the population that ``lessons`` were drawn from."""
-    if not lessons:
+def fleet_prior(base: AgeingPrior, statistics: Sequence[SiblingStatistics]) -> AgeingPrior:
+    """The prior of one more battery of the population that ``statistics`` were drawn from."""
+    if not statistics:
         return base
     mean, sd, prior_mean, prior_sd = (
-        np.array([getattr(lesson, name) for lesson in lessons])
+        np.array([getattr(sibling, name) for sibling in statistics])
         for name in ("mean", "sd", "prior_mean", "prior_sd")
     )
     floor = 1e-6 / base.sd**2
@@ -130,34 +130,36 @@ def fleet_prior(base: AgeingPrior, lessons: Sequence[Lesson]) -> AgeingPrior:
     for _ in range(_ITERATIONS):
         total = precision + 1 / variance
         each = (precision * own + centre / variance) / total
-        centre_variance = 1 / (len(lessons) / variance + base.sd**-2.0)
+        centre_variance = 1 / (len(statistics) / variance + base.sd**-2.0)
         centre = (each.sum(axis=0) / variance + base.mean * base.sd**-2.0) * centre_variance
         scatter = (1 / total + (each - centre) ** 2).sum(axis=0) + _PSEUDO_SIBLINGS * base.sd**2
-        variance = scatter / (len(lessons) + _PSEUDO_SIBLINGS)
+        variance = scatter / (len(statistics) + _PSEUDO_SIBLINGS)
     learnt: npt.NDArray[np.bool_] = _LEARNT
     spread = np.minimum(np.sqrt(variance + centre_variance), base.sd)
     return AgeingPrior(
         mean=np.where(learnt, centre, base.mean),
         sd=np.where(learnt, spread, base.sd),
-        discrepancy=_discrepancy([lesson.surprise for lesson in lessons if lesson.surprise is not None]),
-        capacity_sd=spread_of(
-            base.capacity_sd, [lesson.scatter for lesson in lessons if lesson.scatter is not None]
+        discrepancy=_discrepancy(
+            [sibling.surprise for sibling in statistics if sibling.surprise is not None]
         ),
-        siblings=len(lessons),
-        structures=believed([lesson.structures for lesson in lessons]),
+        capacity_sd=spread_of(
+            base.capacity_sd, [sibling.scatter for sibling in statistics if sibling.scatter is not None]
+        ),
+        siblings=len(statistics),
+        structures=believed([sibling.structures for sibling in statistics]),
     )
 
 
-def _discrepancy(surprises: Sequence[Surprise]) -> float:
+def _discrepancy(errors: Sequence[ForecastError]) -> float:
     """Most probable discrepancy given how forecasts fared; errors are normal about zero."""
     log_posterior = -0.5 * (np.log(_GRID / _DISCREPANCY) / _DISCREPANCY_LOG_SD) ** 2
-    for one in surprises:
+    for one in errors:
         variance = one.sd**2 + (_GRID * one.step) ** 2
         log_posterior -= 0.5 * (one.error**2 / variance + np.log(variance))
     return float(_GRID[np.argmax(log_posterior)])
 
 
-def reach(observed: Any, ahead: Any) -> Array:
+def discrepancy_growth(observed: Any, ahead: Any) -> Array:
     """How much further than ``discrepancy`` a forecast of fade may be off, as a factor on it.
 
     ``observed``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt on
@@ -175,14 +177,16 @@ def spread_of(believed: float, scatters: Sequence[Scatter]) -> float:
     return float(np.sqrt(squares / (SCATTER_WEIGHT + sum(one.freedom for one in scatters))))
 
 
-def sibling_priors(chemistry_of: Mapping[str, str], lessons: Mapping[str, Lesson]) -> dict[str, AgeingPrior]:
+def sibling_priors(
+    chemistry_of: Mapping[str, str], statistics: Mapping[str, SiblingStatistics]
+) -> dict[str, AgeingPrior]:
     """The prior of each battery of ``chemistry_of`` from all others of its chemistry that have a lesson."""
     return {
         battery_id: fleet_prior(
             CHEMISTRY_PRIOR,
             [
-                lesson
-                for other, lesson in lessons.items()
+                sibling
+                for other, sibling in statistics.items()
                 if other != battery_id and chemistry_of.get(other) == chemistry
             ],
         )

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from twin.duty import StandardDuty
-from twin.ensemble.siblings import StructureLesson
+from twin.ensemble.siblings import StructureStatistics
 from twin.entries import (
     Matrix,
     Vector,
@@ -38,7 +38,7 @@ from twin.entries import (
 )
 from twin.errors import RecordError, TwinError
 from twin.health import Health
-from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, Lesson, Scatter, Surprise
+from twin.prior import CHI2_LIMIT, NAMES, AgeingPrior, ForecastError, Scatter, SiblingStatistics
 
 VERSION = 2
 """Of what is written; the records of version 1 had no number."""
@@ -147,7 +147,7 @@ class MemberRecord:
     """What one structure of the ensemble says alone (`twin.ensemble.mixture.Member`).
 
     ``score``: how it foretold the later half of the check-ups, None with too few; ``told``: of a law, what it
-    teaches siblings (`twin.ensemble.siblings.StructureLesson`).
+    teaches siblings (`twin.ensemble.siblings.StructureStatistics`).
     """
 
     name: str
@@ -201,7 +201,7 @@ class TwinRecord:
     covariance: Matrix | None = None
     posterior_mean: Vector | None = None
     prior: PriorRecord | None = None
-    surprise: Surprise | None = None
+    surprise: ForecastError | None = None
     scatter: Scatter | None = None
     health: Health | None = None
     duty: StandardDuty | None = None
@@ -263,12 +263,12 @@ def need(value: T | None, what: str) -> T:
     return value
 
 
-def lesson_of(record: TwinRecord) -> Lesson | None:
+def sibling_statistics(record: TwinRecord) -> SiblingStatistics | None:
     """What a battery teaches its siblings; None of another ageing model, or of a bad fit."""
     if not record.restorable or (record.ageing_chi2_per_n or 0.0) > CHI2_LIMIT:
         return None
     prior = need(record.prior, "prior")
-    return Lesson(
+    return SiblingStatistics(
         mean=np.array(need(record.posterior_mean, "posterior mean")),
         sd=np.sqrt(np.diag(need(record.covariance, "covariance"))),
         prior_mean=np.array(prior.mean),
@@ -277,7 +277,9 @@ def lesson_of(record: TwinRecord) -> Lesson | None:
         scatter=record.scatter,
         structures={}
         if record.ensemble is None
-        else {one.name: StructureLesson(score=one.score, told=one.told) for one in record.ensemble.members},
+        else {
+            one.name: StructureStatistics(score=one.score, told=one.told) for one in record.ensemble.members
+        },
     )
 
 
@@ -375,7 +377,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "covariance": matrix,
     "posterior_mean": numbers,
     "prior": lambda held: _prior(part(held)),
-    "surprise": _of(Surprise, error=number, step=number, sd=number),
+    "surprise": _of(ForecastError, error=number, step=number, sd=number),
     "scatter": _of(Scatter, squares=number, freedom=number),
     "health": lambda held: _health(part(held)),
     "duty": lambda held: _duty(part(held)),

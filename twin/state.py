@@ -42,7 +42,7 @@ _DAY_SD = np.array([3e-4, 3e-4, 3e-4, 4e-3, 2e-4])
 _ITERATIONS = 8
 _HUBER = 2.5
 _CONVERGED = 1e-3
-_SETTLED = 0.1  # of cost: a step that changes less moves nothing by a third of its spread
+_NO_BETTER = 0.1  # of cost: a step that changes less moves nothing by a third of its spread
 # Prior spreads: x at start, ln eps_n, ln eps_p, lithium (share of fresh), resistance (ohm × Ah of the
 # reference cell), current bias (C-rate).
 _PRIOR_SD = np.array([0.15, 0.10, 0.10, 0.12, 0.10, BIAS_SD_C])
@@ -291,12 +291,12 @@ def _descend(problem: _Problem, best: _Point) -> _Point:
         except SolveError:
             damping *= 20
             continue
-        if tried.cost >= best.cost + _SETTLED:
+        if tried.cost >= best.cost + _NO_BETTER:
             damping *= 20
             continue
         if tried.cost >= best.cost:
             break
-        done = best.cost - tried.cost < max(_CONVERGED * tried.cost, _SETTLED)
+        done = best.cost - tried.cost < max(_CONVERGED * tried.cost, _NO_BETTER)
         best, damping = tried, damping / 5
         if done:
             break

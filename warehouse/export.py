@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from warehouse.contracts import TableContract
 from warehouse.errors import CopyError
-from warehouse.files import make_folder, new_file, partial_of, settle
+from warehouse.files import make_folder, new_file, partial_of, sync
 
 _BATCH_ROWS = 200_000
 _MARK = b"v2g_table"
@@ -78,7 +78,7 @@ def _write(
                 for batch in reader:
                     writer.write_batch(batch.replace_schema_metadata(schema.metadata))
                     rows += batch.num_rows
-            settle(stream)
+            sync(stream)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)

@@ -50,7 +50,7 @@ def write_whole(target: Path, data: bytes | str) -> Path:
     try:
         with new_file(partial) as stream:
             stream.write(data.encode() if isinstance(data, str) else data)
-            settle(stream)
+            sync(stream)
         return partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -61,10 +61,10 @@ def copy_private(source: Path, target: Path) -> None:
     with source.open("rb") as reading, new_file(target) as stream:
         while piece := reading.read(_COPY_BYTES):
             stream.write(piece)
-        settle(stream)
+        sync(stream)
 
 
-def settle(stream: BinaryIO) -> None:
+def sync(stream: BinaryIO) -> None:
     """Have what was written on the disk before anybody relies on it; a full disk is told here."""
     stream.flush()
     os.fsync(stream.fileno())

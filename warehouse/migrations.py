@@ -33,7 +33,7 @@ def _from_1(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _from_2(connection: duckdb.DuckDBPyConnection) -> None:
     """Of stays of one car that overlap the one received later holds."""
-    overlaps.settle(connection)
+    overlaps.set_aside_overlaps(connection)
 
 
 _STEPS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1, 2: _from_2}

@@ -73,7 +73,7 @@ def holding(beliefs: str) -> str:
 
 
 def reopen(connection: duckdb.DuckDBPyConnection, batteries: Sequence[str]) -> None:
-    """Put the superseded beliefs on some cars back beside the others, until `settle` judges all anew."""
+    """Put the superseded beliefs on some cars back beside the others, until `set_aside_overlaps` judges all anew."""
     cars = [list(batteries)]
     connection.execute(
         f"INSERT INTO {SESSIONS} ({_NAMES}) SELECT {_NAMES} FROM {SUPERSEDED} "  # noqa: S608
@@ -86,7 +86,7 @@ def reopen(connection: duckdb.DuckDBPyConnection, batteries: Sequence[str]) -> N
     )
 
 
-def settle(connection: duckdb.DuckDBPyConnection) -> None:
+def set_aside_overlaps(connection: duckdb.DuckDBPyConnection) -> None:
     """Set aside every session that a later received one of its car overlaps, inside the caller's transaction.
 
     Every car is looked at: files of earlier versions of this software may hold such pairs.

@@ -17,7 +17,7 @@ import pyarrow as pa
 from warehouse.beliefs import WITHDRAWN, latest_first
 from warehouse.compaction import compact
 from warehouse.contracts import AMENDED, CONTRACTS, DATASETS, TableContract, raw_contract
-from warehouse.overlaps import SESSIONS, cars_of_incoming, reopen, settle
+from warehouse.overlaps import SESSIONS, cars_of_incoming, reopen, set_aside_overlaps
 from warehouse.rows import delete_matching, insert
 
 _PLACE = "old.source_id = incoming.source_id AND old.source_row = incoming.source_row"
@@ -90,7 +90,7 @@ def merge(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: 
     if counting.num_rows:
         _merge_keys(connection, contract, counting)
     if contract.name == SESSIONS:
-        settle(connection)
+        set_aside_overlaps(connection)
 
 
 def _counting(connection: duckdb.DuckDBPyConnection, contract: TableContract, rows: pa.Table) -> pa.Table:

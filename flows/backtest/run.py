@@ -112,7 +112,7 @@ class BackTest:
         known = set(context.known.read("out_calibration", columns=["battery_id"])["battery_id"])
         if cars - known:
             calibrate(context, progress=lambda done, total, _: progress("calibrating", done, total))
-        copies.settle()
+        copies.finish()
 
     def _follow(
         self, copies: Trials, course: Course, strategies: Sequence[Strategy], progress: Progress

@@ -56,7 +56,7 @@ class Trials:
         """Whether courses may be copied from `data`."""
         return (self.folder / _DATA / "ready").exists()
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Say that `data` is ready."""
         (self.folder / _DATA / "ready").touch()
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 import pandas as pd
 
 from flows.mapping.calibrations import ORDER, oldest_first
-from twin.prior import AgeingPrior, Lesson, sibling_priors
-from twin.record import TwinRecord, lesson_of
+from twin.prior import AgeingPrior, SiblingStatistics, sibling_priors
+from twin.record import TwinRecord, sibling_statistics
 from warehouse.known import Known
 
 _log = logging.getLogger(__name__)
@@ -31,24 +31,24 @@ def priors_of(known: Known, disputed: Collection[str] = ()) -> dict[str, AgeingP
         columns=["battery_id", "parameters_json", *ORDER],
     )
     newest = oldest_first(rows).drop_duplicates("battery_id", keep="last")
-    lessons = {
-        str(battery): _lesson(str(battery), parameters)
+    statistics = {
+        str(battery): _statistics(str(battery), parameters)
         for battery, parameters in zip(newest["battery_id"], newest["parameters_json"], strict=True)
     }
     return sibling_priors(
         dict(zip(fleet["battery_id"].astype(str), fleet["chemistry"].astype(str), strict=True)),
         {
-            battery: lesson
-            for battery, lesson in lessons.items()
-            if lesson is not None and battery not in disputed
+            battery: sibling
+            for battery, sibling in statistics.items()
+            if sibling is not None and battery not in disputed
         },
     )
 
 
-def _lesson(battery: str, parameters: str) -> Lesson | None:
+def _statistics(battery: str, parameters: str) -> SiblingStatistics | None:
     """What one calibration teaches; None, and a word in the log, where its parameters cannot be read."""
     try:
-        return lesson_of(TwinRecord.from_json(parameters))
+        return sibling_statistics(TwinRecord.from_json(parameters))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         _log.warning("%s teaches its siblings nothing: its parameters cannot be read (%s)", battery, error)
         return None

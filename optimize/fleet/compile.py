@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimize.fleet.arrays import FleetArrays
-from optimize.fleet.coupling import meetings, node_power_range
+from optimize.fleet.coupling import coupling_points, node_power_range
 from optimize.fleet.errors import UnsupportedError
 from optimize.fleet.layout import BOX_PAIRS, BoolArray, Fleet, FloatArray, IntArray
 
@@ -194,7 +194,7 @@ def _groups(arrays: FleetArrays) -> tuple[tuple[tuple[int, ...], ...], IntArray]
 
 def _alike(arrays: FleetArrays) -> IntArray:
     """For each site the first whose cars meet others in the same rows, [S]."""
-    meets: BoolArray = np.asarray(meetings(arrays, *node_power_range(arrays)).node.any(axis=1))
+    meets: BoolArray = np.asarray(coupling_points(arrays, *node_power_range(arrays)).node.any(axis=1))
     meets[arrays.block_site] = True
     first: dict[tuple[int, ...], int] = {}
     rows = [tuple(node for node in arrays.path(j) if meets[node]) for j in range(arrays.sites)]

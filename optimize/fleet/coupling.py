@@ -106,14 +106,14 @@ def node_limits(arrays: FleetArrays) -> tuple[FloatArray, FloatArray]:
     return draw, feed
 
 
-class Meetings(NamedTuple):
+class CouplingPoints(NamedTuple):
     """Where cars may meet: whether a node's power matters in a slot, and for its priced peak, [S, T]."""
 
     node: BoolArray
     at_peak: BoolArray
 
 
-def meetings(arrays: FleetArrays, low: FloatArray, high: FloatArray) -> Meetings:
+def coupling_points(arrays: FleetArrays, low: FloatArray, high: FloatArray) -> CouplingPoints:
     """Where a limit or a peak could bind or a meter is shared; low, high: what the cars could draw."""
     draw, feed = node_limits(arrays)
     load = arrays.base_load_kw
@@ -122,13 +122,13 @@ def meetings(arrays: FleetArrays, low: FloatArray, high: FloatArray) -> Meetings
     at_peak = peaks[:, None] & (high + load > least[:, None])
     limited = (high > draw) | (-low > feed)
     node = (at_peak | limited | (arrays.metered > 0)[:, None]) & (high - low != 0.0)
-    return Meetings(node, at_peak & node)
+    return CouplingPoints(node, at_peak & node)
 
 
 def count_rows(arrays: FleetArrays) -> int:
     """The rows of `couple`, without building it."""
     low, high = node_power_range(arrays)
-    where = meetings(arrays, low, high)
+    where = coupling_points(arrays, low, high)
     rows = np.count_nonzero(where.node) + np.count_nonzero(where.at_peak)
     rows += np.count_nonzero(where.node[arrays.metered > 0])
     rows += sum((block.up + block.down) * len(block.slots) for block in arrays.blocks)
@@ -140,7 +140,7 @@ def couple(arrays: FleetArrays) -> Coupling:
     S, T, B, dt = arrays.sites, arrays.slots, len(arrays.blocks), arrays.slot_hours
     low, high = node_power_range(arrays)
     draw, feed = node_limits(arrays)
-    where = meetings(arrays, low, high)
+    where = coupling_points(arrays, low, high)
     build = _Builder()
     node_row, node_variable, peak_row, meter_row = (np.full((S, T), -1, dtype=np.int64) for _ in range(4))
     up_row, down_row = (np.full((B, T), -1, dtype=np.int64) for _ in range(2))

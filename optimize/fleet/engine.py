@@ -32,11 +32,11 @@ class Cars(Protocol):
         """Number of inequalities."""
 
     def predict(
-        self, y: FloatArray, step_x: float, step_z: float, smu: float
+        self, y: FloatArray, direction_x: float, direction_z: float, smu: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
         """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
 
-    def settle(self, y: FloatArray, mu: float) -> int:
+    def centre(self, y: FloatArray, mu: float) -> int:
         """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
 
     def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -53,7 +53,7 @@ class Cars(Protocol):
 
 
 @dataclass(slots=True)
-class Meeting:
+class CouplingPoint:
     """The coupling's own iterate: prices y, variables v, their distances to both bounds and the multipliers.
 
     The distances are kept apart from v: next to a bound, v itself has no digits left for them.
@@ -67,7 +67,7 @@ class Meeting:
     high: FloatArray
 
     @classmethod
-    def start(cls, coupling: Coupling, y: FloatArray, mu: float) -> Meeting:
+    def start(cls, coupling: Coupling, y: FloatArray, mu: float) -> CouplingPoint:
         """In the middle of the bounds, at prices y."""
         half = 0.5 * (coupling.upper - coupling.lower)
         return cls(
@@ -83,18 +83,18 @@ class Meeting:
 class Engine:
     """Iterates: `advance`, then `direct`, again and again."""
 
-    def __init__(self, coupling: Coupling, cars: Cars, meeting: Meeting) -> None:
-        self.coupling, self.cars, self.meeting = coupling, cars, meeting
-        self.step_x = self.step_z = self.smu = 0.0
+    def __init__(self, coupling: Coupling, cars: Cars, coupling_point: CouplingPoint) -> None:
+        self.coupling, self.cars, self.coupling_point = coupling, cars, coupling_point
+        self.direction_x = self.direction_z = self.smu = 0.0
         self.mu = self.residual = np.inf
         self.left_out = LEFT_OUT
         self.iterations = 0
 
     def advance(self) -> None:
         """Take the last direction's step; μ and residual are those of the new point."""
-        coupling, p = self.coupling, self.meeting
+        coupling, p = self.coupling, self.coupling_point
         self._S, self._predictor, outputs, self._cars_gap, infeasible = self.cars.predict(
-            p.y, self.step_x, self.step_z, self.smu
+            p.y, self.direction_x, self.direction_z, self.smu
         )
         gap = self._cars_gap + p.low @ p.v_low + p.high @ p.v_high
         self.mu = float(gap / max(1, self.cars.pairs + 2 * p.v.size))
@@ -106,7 +106,7 @@ class Engine:
 
         Raises LinAlgError, with nothing moved, where the numbers give no direction.
         """
-        coupling, p, F = self.coupling, self.meeting, self.coupling.F
+        coupling, p, F = self.coupling, self.coupling_point, self.coupling.F
         v_low, v_high = p.v_low, p.v_high
         complementarity = self._cars_gap + p.low @ v_low + p.high @ v_high
         lack, from_cars, sum_cars = self._lack, self._predictor, self._cars_gap
@@ -150,18 +150,21 @@ class Engine:
         ax, az = _reach_of(self.cars.finish(p.y + dy, smu), self.left_out)
         ax = min(ax, _reach(v_low, dv), _reach(v_high, -dv))
         az = min(az, _reach(p.low, d_low), _reach(p.high, d_high))
-        self.step_x, self.step_z = float(min(1.0, STEP_SHARE * ax)), float(min(1.0, STEP_SHARE * az))
-        p.y = p.y + self.step_z * dy
-        p.v = p.v + self.step_x * dv
-        p.v_low = v_low + self.step_x * dv
-        p.v_high = v_high - self.step_x * dv
-        p.low = np.maximum(p.low + self.step_z * d_low, LEAST_PRODUCT * smu / p.v_low)
-        p.high = np.maximum(p.high + self.step_z * d_high, LEAST_PRODUCT * smu / p.v_high)
+        self.direction_x, self.direction_z = (
+            float(min(1.0, STEP_SHARE * ax)),
+            float(min(1.0, STEP_SHARE * az)),
+        )
+        p.y = p.y + self.direction_z * dy
+        p.v = p.v + self.direction_x * dv
+        p.v_low = v_low + self.direction_x * dv
+        p.v_high = v_high - self.direction_x * dv
+        p.low = np.maximum(p.low + self.direction_z * d_low, LEAST_PRODUCT * smu / p.v_low)
+        p.high = np.maximum(p.high + self.direction_z * d_high, LEAST_PRODUCT * smu / p.v_high)
         self.iterations += 1
 
     def bound(self) -> float:
         """A safe lower bound on the cost of any plan, €, at the point that `advance` reached."""
-        y = self.meeting.y
+        y = self.coupling_point.y
         return self.cars.bound(y) + self.coupling.least(y)
 
 

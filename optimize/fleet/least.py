@@ -60,7 +60,7 @@ def with_least(repairer: Repairer, plan: Feasible, y: FloatArray, deadline: floa
             if stage == len(LOST):
                 break
             stage += 1
-    return _settled(repairer, _without_small(repairer, now) if small else now, y, deadline)
+    return _decided(repairer, _without_small(repairer, now) if small else now, y, deadline)
 
 
 def _without_small(repairer: Repairer, plan: Feasible) -> Feasible:
@@ -71,7 +71,7 @@ def _without_small(repairer: Repairer, plan: Feasible) -> Feasible:
     return dropped if repairer.within_limits(dropped) else repairer.near(plan)
 
 
-def _settled(repairer: Repairer, plan: Feasible, y: FloatArray, deadline: float) -> Feasible:
+def _decided(repairer: Repairer, plan: Feasible, y: FloatArray, deadline: float) -> Feasible:
     """The plan after as many more passes as make it cheaper, no power going below its minimum."""
     for _ in range(PASSES):
         if time.perf_counter() > deadline:

@@ -17,12 +17,12 @@ from optimize.fleet.passes import (
     BY_BOTH,
     BY_X,
     BY_Z,
+    CENTRE,
     COMPLEMENTARITY,
     CORRECT,
     FINISH,
     INFEASIBLE,
     PREDICT,
-    SETTLE,
     STATISTICS,
     TAKEN,
     sweep,
@@ -65,20 +65,20 @@ class Part:
         return self.pairs
 
     def predict(
-        self, y: FloatArray, step_x: float, step_z: float, smu: float
+        self, y: FloatArray, direction_x: float, direction_z: float, smu: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
         """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
         if self.rows and not self.S.size:
             L = self.compiled.rows
             self.S = np.zeros((self.S.shape[0], L, L))
-        self._sweep(PREDICT, y, step_x, step_z, smu)
+        self._sweep(PREDICT, y, direction_x, direction_z, smu)
         complementarity = float(self.statistics[:, COMPLEMENTARITY].sum())
         infeasible = float(self.statistics[:, INFEASIBLE].max(initial=0.0))
         return self._schur(), self._summed(self.one), self._summed(self.two), complementarity, infeasible
 
-    def settle(self, y: FloatArray, mu: float) -> int:
+    def centre(self, y: FloatArray, mu: float) -> int:
         """Let every car alone find its central point for μ at fixed prices; the most iterations it took."""
-        self._sweep(SETTLE, y, mu=mu)
+        self._sweep(CENTRE, y, mu=mu)
         return int(self.statistics[:, TAKEN].max(initial=0.0))
 
     def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -113,7 +113,7 @@ class Part:
         list(self.pool.map(lambda begin: work(begin, min(begin + share, chunks)), range(0, chunks, share)))
 
     def _sweep(
-        self, mode: int, y: FloatArray, step_x: float = 0.0, step_z: float = 0.0, mu: float = 0.0
+        self, mode: int, y: FloatArray, direction_x: float = 0.0, direction_z: float = 0.0, mu: float = 0.0
     ) -> None:
         price = self._local(y)
         self._share(
@@ -122,8 +122,8 @@ class Part:
                 self.iterate,
                 mode,
                 price,
-                step_x,
-                step_z,
+                direction_x,
+                direction_z,
                 mu,
                 self.S,
                 self.one,

@@ -26,7 +26,7 @@ from optimize.fleet.schur import add_schur
 from optimize.fleet.substitute import solve
 from optimize.fleet.view import CarView, Linear, linearise, view
 
-PREDICT, CORRECT, FINISH, SETTLE = range(4)
+PREDICT, CORRECT, FINISH, CENTRE = range(4)
 COMPLEMENTARITY, INFEASIBLE, BY_X, BY_Z, BY_BOTH, TAKEN = range(6)
 STATISTICS = 6
 
@@ -37,7 +37,7 @@ LEAST_PRODUCT = 0.1
 FURTHEST = 1e30
 
 # A car has settled at products within this of μ and rows met to this; a step goes this far to the next bound.
-SETTLED, SETTLED_KW, MOST_SETTLING = 1.5, 1e-3, 60
+CENTRED, CENTRED_KW, MOST_CENTRING = 1.5, 1e-3, 60
 STEP_SHARE = 0.995
 
 
@@ -48,8 +48,8 @@ def _advance(
     ds: FloatArray,
     second: FloatArray,
     smu: float,
-    step_x: float,
-    step_z: float,
+    direction_x: float,
+    direction_z: float,
 ) -> None:
     """s and z after the step.
 
@@ -60,8 +60,8 @@ def _advance(
     for j in range(slack.size):
         s, z = slack[j], dual[j]
         dz = (smu + second[j] - z * ds[j]) / s - z
-        z = max(z + step_z * dz, KEPT * z)
-        s = max(s + step_x * ds[j], KEPT * s)
+        z = max(z + direction_z * dz, KEPT * z)
+        s = max(s + direction_x * ds[j], KEPT * s)
         if s * z < LEAST_PRODUCT * smu:
             raised = math.sqrt(LEAST_PRODUCT * smu / (s * z))
             s *= raised
@@ -142,16 +142,16 @@ def _add_response(fleet: Fleet, car: CarView, here: Linear, push: FloatArray, ou
 
 
 @kernel
-def _take_step(car: CarView, smu: float, step_x: float, step_z: float) -> None:
+def _take_step(car: CarView, smu: float, direction_x: float, direction_z: float) -> None:
     """Move along the direction that FINISH left."""
-    _advance(car.slack, car.dual, car.dslack, car.second, smu, step_x, step_z)
+    _advance(car.slack, car.dual, car.dslack, car.second, smu, direction_x, direction_z)
     for v in range(car.x.shape[0]):
         for k in range(car.x.shape[1]):
-            car.x[v, k] += step_x * car.dx[v, k]
+            car.x[v, k] += direction_x * car.dx[v, k]
     for k in range(car.nu.size):
-        car.nu[k] += step_z * (car.nu_next[k] - car.nu[k])
+        car.nu[k] += direction_z * (car.nu_next[k] - car.nu[k])
     for s in range(car.missing.size):
-        car.missing[s] += step_x * car.dmissing[s]
+        car.missing[s] += direction_x * car.dmissing[s]
 
 
 @kernel
@@ -268,27 +268,27 @@ def _finish(fleet: Fleet, car: CarView, y: FloatArray, mu: float) -> None:
 
 
 @kernel
-def _settle(fleet: Fleet, car: CarView, y: FloatArray, mu: float, stat: FloatArray) -> int:
+def _centre(fleet: Fleet, car: CarView, y: FloatArray, mu: float, stat: FloatArray) -> int:
     """A car to its central point for μ at prices y, by predictor and corrector of its own; iterations."""
     alone, nothing = np.zeros((0, 0)), np.zeros(0)
-    step_x = step_z = towards = 0.0
-    for iteration in range(MOST_SETTLING):
+    direction_x = direction_z = towards = 0.0
+    for iteration in range(MOST_CENTRING):
         stat[:] = 0.0
-        if step_x > 0.0:
-            _take_step(car, towards, step_x, step_z)
+        if direction_x > 0.0:
+            _take_step(car, towards, direction_x, direction_z)
         _predict(fleet, car, y, alone, nothing, nothing, stat)
         total = stat[COMPLEMENTARITY]
         towards = total / car.slack.size
-        if towards <= SETTLED * mu and stat[INFEASIBLE] <= SETTLED_KW:
+        if towards <= CENTRED * mu and stat[INFEASIBLE] <= CENTRED_KW:
             return iteration
         _correct(fleet, car, y, towards, alone.size > 0, nothing, nothing, stat)
         ax, az = min(1.0, car.reach_x[0]), min(1.0, car.reach_z[0])
         after = total + ax * stat[BY_X] + az * stat[BY_Z] + ax * az * stat[BY_BOTH]
         towards = max(mu, (max(after, 0.0) / total) ** 3 * towards)
         _finish(fleet, car, y, towards)
-        step_x = min(1.0, STEP_SHARE * car.reach_x[0])
-        step_z = min(1.0, STEP_SHARE * car.reach_z[0])
-    return MOST_SETTLING
+        direction_x = min(1.0, STEP_SHARE * car.reach_x[0])
+        direction_z = min(1.0, STEP_SHARE * car.reach_z[0])
+    return MOST_CENTRING
 
 
 @kernel
@@ -297,8 +297,8 @@ def sweep(
     it: Iterate,
     mode: int,
     price: FloatArray,
-    step_x: float,
-    step_z: float,
+    direction_x: float,
+    direction_z: float,
     mu: float,
     S: FloatArray,
     one: FloatArray,
@@ -329,13 +329,13 @@ def sweep(
                 continue  # never plugged in
             car = view(fleet, it, i)
             if mode == PREDICT:
-                if step_x > 0.0:
-                    _take_step(car, mu, step_x, step_z)
+                if direction_x > 0.0:
+                    _take_step(car, mu, direction_x, direction_z)
                 _predict(fleet, car, y, S[chunk], one[chunk], two[chunk], stat)
             elif mode == CORRECT:
                 _correct(fleet, car, y, mu, S.shape[1] > 0, one[chunk], two[chunk], stat)
             elif mode == FINISH:
                 _finish(fleet, car, y, mu)
             else:
-                taken = max(taken, _settle(fleet, car, y, mu, stat))
+                taken = max(taken, _centre(fleet, car, y, mu, stat))
         stat[TAKEN] = taken

@@ -27,7 +27,7 @@ from optimize.fleet.route import RESERVE_WEIGHT, STEPS_AT_ONCE
 from optimize.fleet.solve import FleetSolution
 from optimize.fleet.subproblem import Subproblems
 from optimize.fleet.tidy import tidied
-from optimize.solve import settle_day
+from optimize.solve import solve_day
 from optimize.types import DayProblem, Mode
 from optimize.windows import SessionWindow
 
@@ -35,9 +35,9 @@ from optimize.windows import SessionWindow
 LEFT_OPEN = 0.3
 # What a solver's rounding may hide in a bound, absolute and relative.
 ROUNDING = 1e-7
-SETTLE_MU = 1e-6
+CENTRE_MU = 1e-6
 # What a car may take to find its point at other prices: 60 iterations of some 60 µs.
-SETTLE_SECONDS = 4e-3
+CENTRE_SECONDS = 4e-3
 PASSES = 3
 # A pass that leaves more of the gap than this is the last.
 PROGRESS = 0.8
@@ -106,7 +106,7 @@ class _Polish:
     def run(self) -> FleetSolution:
         bound = self._bound_at(self.found.y, self.cars)
         if not np.isfinite(bound.total_eur):  # the iteration broke down
-            bound = self._settle(np.zeros_like(self.found.y))
+            bound = self._evaluate(np.zeros_like(self.found.y))
         fresh = [bound]
         for _ in range(PASSES):
             before = self.open_eur
@@ -117,7 +117,7 @@ class _Polish:
                 if y is not None:
                     tried.append(y)
             # Groups of most of the fleet know the right prices best, the last one the latest plan.
-            by_group = (self._settle(y) for y in reversed(tried) if self._time_to_settle())
+            by_group = (self._evaluate(y) for y in reversed(tried) if self._time_to_evaluate())
             for one in chain(by_group, fresh) if covers else chain(fresh, by_group):
                 self._make_exact(one)
                 bound = max(bound, one, key=lambda each: each.total_eur)
@@ -140,15 +140,15 @@ class _Polish:
             seconds=self.found.seconds + time.perf_counter() - self.begun,
         )
 
-    def _time_to_settle(self) -> bool:
+    def _time_to_evaluate(self) -> bool:
         """Whether other prices are worth a try and the cars can find their points at them in time."""
-        seconds = SETTLE_SECONDS * self.subproblems.arrays.cars / self.cars.threads
+        seconds = CENTRE_SECONDS * self.subproblems.arrays.cars / self.cars.threads
         return self.open_eur > self.allowed_eur and seconds <= self.left
 
-    def _settle(self, y: FloatArray) -> _Bound:
+    def _evaluate(self, y: FloatArray) -> _Bound:
         """The bound at prices that the engine has not seen."""
         cars = Part(self.subproblems.arrays, self.found.coupling, 1.0, self.cars.threads)
-        cars.settle(y, SETTLE_MU)
+        cars.centre(y, CENTRE_MU)
         return self._bound_at(y, cars)
 
     def _bound_at(self, y: FloatArray, cars: Part) -> _Bound:
@@ -181,7 +181,7 @@ class _Polish:
         try:
             day = self.subproblems.given_others(group, self.plan)
             fallback = self.subproblems.now(day, group, self.plan)
-            search = settle_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, fallback=fallback)
+            search = solve_day(day, seconds, gap=LEFT_OPEN * self.allowed_eur / now, fallback=fallback)
         except (TimeLimitError, SolverError):
             return None
         plan = self.subproblems.with_cars(self.plan, group, search)
@@ -199,7 +199,7 @@ class _Polish:
                 return
             worth = max(1.0, abs(float(bound.least_eur[i])))
             try:
-                search = settle_day(self.subproblems.at_prices(i, bound.y), self.left, gap=each / worth)
+                search = solve_day(self.subproblems.at_prices(i, bound.y), self.left, gap=each / worth)
             except (TimeLimitError, SolverError):
                 continue
             objective = search.program.objective()

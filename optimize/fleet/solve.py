@@ -16,7 +16,7 @@ from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.certificate import Feasible, Repairer
 from optimize.fleet.compile import compile_fleet
 from optimize.fleet.coupling import Coupling, couple
-from optimize.fleet.engine import LEFT_OUT, Cars, Engine, Meeting
+from optimize.fleet.engine import LEFT_OUT, Cars, CouplingPoint, Engine
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.least import with_least, without_least
 from optimize.fleet.part import Part
@@ -48,7 +48,7 @@ class FleetSolution:
     gap: float
     status: Literal["optimal", "time_limit"]
     iterations: int
-    settling: int
+    centring: int
     seconds: float
     columns: int
     y: FloatArray
@@ -125,14 +125,14 @@ def solve_arrays(
         prices = central_prices(share, WARM_MU, threads, begun + SAMPLE_TIME * time_limit_seconds)
     if prices is None and few:
         prices = market_prices(arrays)
-    settling = 0
+    centring = 0
     if prices is None:
-        meeting = Meeting.start(coupling, np.zeros(coupling.rows), START_MU)
+        coupling_point = CouplingPoint.start(coupling, np.zeros(coupling.rows), START_MU)
     else:
         y = prices.on(coupling)
-        settling = cars.settle(y, WARM_MU)
-        meeting = meet(coupling, y, WARM_MU)
-    engine = Engine(coupling, cars, meeting)
+        centring = cars.centre(y, WARM_MU)
+        coupling_point = meet(coupling, y, WARM_MU)
+    engine = Engine(coupling, cars, coupling_point)
     watch = _Watch(deadline)
     best: Feasible | None = None
     bound, proven, stalled, stuck = -np.inf, np.inf, 0, False
@@ -146,7 +146,7 @@ def solve_arrays(
         if late or (near and best) or (number % LOOK_EVERY == LOOK_EVERY - 1 and not (best and near)):
             since = time.perf_counter()
             x, nu = cars.point()
-            plan = loose.repair(x, engine.meeting.v)
+            plan = loose.repair(x, engine.coupling_point.v)
             if best is None or plan.cost_eur < best.cost_eur:
                 best = plan
             bound = max(bound, engine.bound())
@@ -155,7 +155,7 @@ def solve_arrays(
             stalled = stalled + 1 if near and proven > 0.99 * before else 0
             watch.looked(since)
         if trace is not None:
-            trace.append((number, engine.mu, engine.residual, engine.step_x, engine.step_z, proven))
+            trace.append((number, engine.mu, engine.residual, engine.direction_x, engine.direction_z, proven))
         if proven <= gap or late or stalled >= PATIENCE:
             break
         try:
@@ -164,8 +164,8 @@ def solve_arrays(
             stuck = True
     if best is None:  # the last turn always looks
         raise SolverError("fleet", "no turn", f"{arrays.cars} cars and {coupling.rows} coupling rows")
-    best = tidied(loose, best, engine.meeting.y, bound, gap, deadline)
-    best = with_least(repairer, best, engine.meeting.y, deadline)
+    best = tidied(loose, best, engine.coupling_point.y, bound, gap, deadline)
+    best = with_least(repairer, best, engine.coupling_point.y, deadline)
     proven = best.gap_to(bound)
     return FleetSolution(
         plan=best,
@@ -173,12 +173,12 @@ def solve_arrays(
         gap=max(0.0, proven),
         status="optimal" if proven <= gap else "time_limit",
         iterations=number + 1,
-        settling=settling,
+        centring=centring,
         seconds=time.perf_counter() - begun,
         columns=x.size + coupling.cost.size,
-        y=engine.meeting.y,
-        low=engine.meeting.low,
-        high=engine.meeting.high,
+        y=engine.coupling_point.y,
+        low=engine.coupling_point.low,
+        high=engine.coupling_point.high,
         nu=nu,
         coupling=coupling,
         repairer=repairer,

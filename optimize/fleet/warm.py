@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError
 
 from optimize.fleet.arrays import FleetArrays
 from optimize.fleet.coupling import Coupling, couple
-from optimize.fleet.engine import Engine, Meeting
+from optimize.fleet.engine import CouplingPoint, Engine
 from optimize.fleet.layout import FloatArray
 from optimize.fleet.part import Part
 
@@ -84,7 +84,7 @@ def central_prices(arrays: FleetArrays, mu: float, threads: int, deadline: float
     """Prices near the central path at μ, from a cold start; whatever there is at the deadline."""
     coupling = couple(arrays)
     cars = Part(arrays, coupling, START_MU, threads)
-    engine = Engine(coupling, cars, Meeting.start(coupling, np.zeros(coupling.rows), START_MU))
+    engine = Engine(coupling, cars, CouplingPoint.start(coupling, np.zeros(coupling.rows), START_MU))
     for _ in range(MOST_ITERATIONS):
         engine.advance()
         met = engine.mu <= mu and engine.residual <= COUPLED_KW * arrays.cars
@@ -94,10 +94,10 @@ def central_prices(arrays: FleetArrays, mu: float, threads: int, deadline: float
             engine.direct()
         except LinAlgError:
             break
-    return CouplingPrices.of(coupling, engine.meeting.y)
+    return CouplingPrices.of(coupling, engine.coupling_point.y)
 
 
-def meet(coupling: Coupling, y: FloatArray, mu: float) -> Meeting:
+def meet(coupling: Coupling, y: FloatArray, mu: float) -> CouplingPoint:
     """v on its own central path: low − high = reduced cost, low·v_low = high·v_high = μ."""
     width = coupling.upper - coupling.lower
     reduced = coupling.cost - coupling.F.T @ y
@@ -105,7 +105,7 @@ def meet(coupling: Coupling, y: FloatArray, mu: float) -> Meeting:
     near = 2.0 * mu * width / (pull + 2.0 * mu + np.hypot(pull, 2.0 * mu))
     v_low = np.where(reduced > 0.0, near, width - near)
     v_high = np.where(reduced > 0.0, width - near, near)
-    return Meeting(
+    return CouplingPoint(
         y=y.copy(),
         v=np.where(reduced > 0.0, coupling.lower + near, coupling.upper - near),
         v_low=v_low,

@@ -41,15 +41,15 @@ class Scattered:
         return int(self._pairs)
 
     def predict(
-        self, y: FloatArray, step_x: float, step_z: float, smu: float
+        self, y: FloatArray, direction_x: float, direction_z: float, smu: float
     ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
         """Take a step; Schur complement, predictor outputs, present outputs, Σ s·z, largest residual."""
-        S, one, two, gap, worst = zip(*self._ask("predict", y, step_x, step_z, smu), strict=True)
+        S, one, two, gap, worst = zip(*self._ask("predict", y, direction_x, direction_z, smu), strict=True)
         return _sum(S), _sum(one), _sum(two), float(sum(gap)), max(worst)
 
-    def settle(self, y: FloatArray, mu: float) -> int:
+    def centre(self, y: FloatArray, mu: float) -> int:
         """Let every car alone find its central point for μ at fixed prices; the iterations it took."""
-        return int(max(self._ask("settle", y, mu)))
+        return int(max(self._ask("centre", y, mu)))
 
     def correct(self, y: FloatArray, mu: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Outputs of a unit of centring and of the second order; Σ Δs·z, Σ s·Δz, Σ Δs·Δz; the reaches."""

@@ -49,7 +49,7 @@ def commit(uncertain: UncertainDay, *, time_limit_seconds: float = 120.0) -> Com
     return _plan(uncertain, programs, None, time_limit_seconds)
 
 
-def settle(
+def evaluate(
     uncertain: UncertainDay, commitment: Commitment, *, time_limit_seconds: float = 120.0
 ) -> CommitmentPlan:
     """What a given commitment costs in each scenario, by the best that can still be done there."""

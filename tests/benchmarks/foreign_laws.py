@@ -35,7 +35,7 @@ from tests.benchmarks.law_batteries import CHECKUP_SD, NAMES, SHARES, Hidden, hi
 from twin.ageing import checkup_arrays
 from twin.calibrate import calibrate_battery
 from twin.duty import StandardDuty
-from twin.ensemble.answer import lessons_of
+from twin.ensemble.answer import structure_statistics
 from twin.ensemble.fit import Observed
 from twin.ensemble.mixture import answers, fit_all, mix, v2g_days
 from twin.ensemble.siblings import NO_SIBLINGS, Beliefs, believed
@@ -134,12 +134,14 @@ def without_physics(hidden: Hidden, *, checkups: bool = True, beliefs: Beliefs =
 def taught(hidden: Hidden, siblings: int) -> Beliefs:
     """What others of the same law teach."""
     index = int(hidden.request.input_hash)
-    lessons = []
+    statistics = []
     for turn in range(siblings):
         known = known_of(hide(index + len(NAMES) * (100 + turn)))
         with left_out(hidden.law):
-            lessons.append(lessons_of(fit_all(known.past, known.observed, len(known.observed.ages))))
-    return believed(lessons)
+            statistics.append(
+                structure_statistics(fit_all(known.past, known.observed, len(known.observed.ages)))
+            )
+    return believed(statistics)
 
 
 def calibrate(index: int, *, physics: bool, siblings: int) -> tuple[Hidden, Stated, Stated]:

@@ -29,7 +29,7 @@ from tests.benchmarks.data import add_data_option, benchmark_parser, data_folder
 from twin.ageing import AgeingFit, fit_ageing, health_at
 from twin.cell import reference_cell
 from twin.duty import Profile
-from twin.ensemble.answer import lessons_of
+from twin.ensemble.answer import structure_statistics
 from twin.ensemble.fit import Observed
 from twin.ensemble.mixture import fit_all
 from twin.ensemble.stress import Stress, stress_of
@@ -37,7 +37,7 @@ from twin.errors import SolveError
 from twin.forecast import forecast_capacity
 from twin.health import Array
 from twin.hindcast import checkups_ahead, physics_ahead
-from twin.prior import CHEMISTRY_PRIOR, AgeingPrior, Lesson, fleet_prior
+from twin.prior import CHEMISTRY_PRIOR, AgeingPrior, SiblingStatistics, fleet_prior
 from twin.rates import RateModel, rate_model
 
 DATA = data_folder() / "ageing"
@@ -202,19 +202,21 @@ def fit_cells(records: list[Record], split: str, base: AgeingPrior) -> list[Agei
             )
         return made
 
-    lessons = [
-        Lesson(
+    statistics = [
+        SiblingStatistics(
             mean=fit.sample.mean(axis=0),
             sd=fit.sample.std(axis=0),
             prior_mean=base.mean,
             prior_sd=base.sd,
             surprise=fit.surprise,
             scatter=fit.scatter,
-            structures=lessons_of(fit_all(record.stress, *observed_of(record, split, fit.capacity_sd))),
+            structures=structure_statistics(
+                fit_all(record.stress, *observed_of(record, split, fit.capacity_sd))
+            ),
         )
         for record, fit in zip(records, fits(lambda _: base), strict=True)
     ]
-    return fits(lambda i: fleet_prior(base, lessons[:i] + lessons[i + 1 :]))
+    return fits(lambda i: fleet_prior(base, statistics[:i] + statistics[i + 1 :]))
 
 
 def observed_of(record: Record, split: str, capacity_sd: float) -> tuple[Observed, int]:

@@ -43,7 +43,7 @@ from twin.law import fit_law
 from twin.lives import Lives, simulate_lives
 from twin.prior import CHEMISTRY_PRIOR, NAMES, fleet_prior
 from twin.rates import RateModel, Rates, rate_model, solve_rates
-from twin.record import lesson_of, need
+from twin.record import need, sibling_statistics
 from twin.synthetic import Truth, TruthSpec, drifted, simulate_truth
 from twin.types import BatterySpec, Calibration, CalibrationRequest
 
@@ -215,8 +215,8 @@ def calibrate(
 ) -> Calibration:
     """Calibrate one battery, with what its siblings taught."""
     own = hidden.spec.battery.battery_id
-    lessons = [lesson_of(one.record) for one in siblings if one.battery_id != own]
-    prior = fleet_prior(CHEMISTRY_PRIOR, [lesson for lesson in lessons if lesson is not None])
+    statistics = [sibling_statistics(one.record) for one in siblings if one.battery_id != own]
+    prior = fleet_prior(CHEMISTRY_PRIOR, [sibling for sibling in statistics if sibling is not None])
     if form_known:
         unbent = np.array(NAMES) == "sei_bend"
         prior = replace(

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from optimize.scenarios import Commitment, Scenario, UncertainDay, reduce_scenarios
-from optimize.scenarios.commit import commit, settle, tail_mean
+from optimize.scenarios.commit import commit, evaluate, tail_mean
 from optimize.types import DayProblem, ReserveBlock, Session, Site
 from tests.benchmarks.data import add_data_option, benchmark_parser, require
 from tests.benchmarks.real_days import ZONE, depot_cars, moved, price_days, session_days
@@ -111,7 +111,7 @@ def compare(months: list[int], data: Path) -> None:
         known, to_come = days[:KNOWN], days[KNOWN:]
         promises = policies(known)
         for name, promise in promises.items():
-            stated = settle(uncertain(to_come), promise)
+            stated = evaluate(uncertain(to_come), promise)
             costs.setdefault(name, []).extend(stated.scenario_cost_eur.tolist())
         for day in to_come:  # each day committed with that day known: what nobody can beat
             best = commit(uncertain([day])).expected_cost_eur

@@ -14,7 +14,7 @@ from optimize.fleet.plan import solve_fleet
 from optimize.fleet.solve import FleetSolution, solve_arrays
 from optimize.fleet.subproblem import Subproblems
 from optimize.follow import charge_on_plug_in
-from optimize.solve import settle_day, solve_mode
+from optimize.solve import solve_day, solve_mode
 from optimize.types import DayProblem, Mode
 from optimize.windows import session_windows
 from tests.optimize.mixed import FEATURES as ALL
@@ -58,7 +58,7 @@ def test_exact_minima_at_any_prices_bound_the_whole_day(mode: Mode) -> None:
             y = np.nan_to_num(found.y) + noise * rng.normal(size=found.y.size)
             bound = found.coupling.least(y)
             for i in range(len(problem.cars)):
-                search = settle_day(subproblems.at_prices(i, y), 30.0)
+                search = solve_day(subproblems.at_prices(i, y), 30.0)
                 objective = search.program.objective()
                 bound += objective - search.gap * max(1.0, abs(objective))
             scale = max(1.0, abs(exact.objective_eur))
@@ -77,7 +77,7 @@ def test_a_car_that_shares_nothing_costs_at_no_prices_what_its_day_costs() -> No
         exact = solve_mode(problem, "v2g", 30.0).solver.objective_eur
         found, subproblems = engine(problem, "v2g")
         assert found.y.size == 0
-        alone = settle_day(subproblems.at_prices(0, found.y), 30.0)
+        alone = solve_day(subproblems.at_prices(0, found.y), 30.0)
         assert alone.program.objective() == pytest.approx(-exact, rel=EXACT, abs=EXACT)
 
 
@@ -87,7 +87,7 @@ def test_all_cars_beside_nobody_are_the_day(mode: Mode) -> None:
         exact = solve_mode(problem, mode, 30.0).solver.objective_eur
         found, subproblems = engine(problem, mode)
         cars = list(range(len(problem.cars)))[::-1]
-        search = settle_day(subproblems.given_others(cars, found.plan), 30.0)
+        search = solve_day(subproblems.given_others(cars, found.plan), 30.0)
         plan = subproblems.with_cars(found.plan, cars, search)
         slack = 3 * EXACT * max(1.0, abs(exact))
         assert plan.cost_eur == pytest.approx(-exact, abs=slack)
@@ -101,7 +101,7 @@ def test_a_car_beside_the_others_never_makes_the_whole_worse() -> None:
         plan = found.plan
         for i in range(len(problem.cars)):
             day = subproblems.given_others([i], plan)
-            search = settle_day(day, 30.0, fallback=subproblems.now(day, [i], plan))
+            search = solve_day(day, 30.0, fallback=subproblems.now(day, [i], plan))
             better = subproblems.with_cars(plan, [i], search)
             slack = 3 * EXACT * max(1.0, abs(plan.cost_eur))
             assert better.cost_eur <= plan.cost_eur + slack

@@ -9,7 +9,7 @@ import pytest
 
 from optimize import ProblemError, plan_day
 from optimize.scenarios import Commitment, Scenario, UncertainDay, reduce_scenarios
-from optimize.scenarios.commit import commit, settle, tail_mean
+from optimize.scenarios.commit import commit, evaluate, tail_mean
 from optimize.types import DayProblem, ReserveBlock, Site
 from tests.optimize.fleets import car, day, depot_day, session_of
 
@@ -92,7 +92,7 @@ def test_a_day_that_is_certain_costs_what_its_plan_costs(depot: list[DayProblem]
 def test_a_settled_promise_costs_what_it_was_expected_to(depot: list[DayProblem], weight: float) -> None:
     asked = uncertain(depot, cvar_weight=weight)
     plan = commit(asked)
-    stated = settle(asked, plan.commitment)
+    stated = evaluate(asked, plan.commitment)
     goal = (1 - weight) * stated.expected_cost_eur + weight * stated.cvar_eur
     assert goal == pytest.approx((1 - weight) * plan.expected_cost_eur + weight * plan.cvar_eur, abs=1e-5)
 
@@ -102,7 +102,7 @@ def test_no_other_promise_is_better_in_expectation_nor_in_the_tail(depot: list[D
     others = [commit(uncertain([one])).commitment for one in depot]
     others.append(Commitment(energy_kwh=np.zeros(96), bids_kw=np.zeros(0)))
     for other in others:
-        stated = settle(uncertain(depot, cvar_level=0.7), other)
+        stated = evaluate(uncertain(depot, cvar_level=0.7), other)
         assert expected.expected_cost_eur <= stated.expected_cost_eur + 1e-5
         assert cautious.cvar_eur <= stated.cvar_eur + 1e-5
     assert cautious.cvar_eur < expected.cvar_eur

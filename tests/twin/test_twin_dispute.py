@@ -17,7 +17,7 @@ from twin.calibrate import calibrate_battery
 from twin.dispute import JUMP_PER_DAY, believed, jump
 from twin.past import ordinary_day
 from twin.prior import CHI2_LIMIT
-from twin.record import lesson_of
+from twin.record import sibling_statistics
 from twin.types import Calibration, CalibrationRequest
 from twin.update import why_full
 
@@ -226,8 +226,8 @@ def test_nothing_jumps_from_another_pack_or_another_model_or_nothing() -> None:
 
 def test_a_bad_fit_teaches_no_sibling() -> None:
     record = calibrated().record
-    assert lesson_of(record) is not None
-    assert lesson_of(replace(record, ageing_chi2_per_n=CHI2_LIMIT + 0.1)) is None
+    assert sibling_statistics(record) is not None
+    assert sibling_statistics(replace(record, ageing_chi2_per_n=CHI2_LIMIT + 0.1)) is None
 
 
 @pytest.mark.parametrize("chemistry", ["nmc811", "nca", "lfp"])

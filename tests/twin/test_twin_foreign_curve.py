@@ -18,7 +18,7 @@ from twin.energy import EnergyFit, with_capacity
 from twin.expected import expected_health
 from twin.faults import FaultKind, SensorFault, believable
 from twin.likeness import reads_like
-from twin.observe import REACH_PER_DAY, Carried, _within_reach, capacity_draws
+from twin.observe import REACH_PER_DAY, Carried, _within_discrepancy, capacity_draws
 from twin.prior import CHI2_LIMIT
 from twin.replay import Replay
 from twin.state import StateFit, fit_state
@@ -111,10 +111,10 @@ def test_a_state_goes_no_further_in_a_day_than_a_battery() -> None:
     for days in (1.0, 3.0):
         before = Carried(health=state.health, prior=moved, until_utc=AS_OF, days=days)
         was = float(capacity_draws(cell, moved, state.health.sei_m)[0])
-        now, _ = shares(_within_reach(cell, state, before))
+        now, _ = shares(_within_discrepancy(cell, state, before))
         assert was - now == pytest.approx(REACH_PER_DAY * days, rel=0.1)
     same = Carried(health=state.health, prior=state.posterior, until_utc=AS_OF, days=1.0)
-    assert _within_reach(cell, state, same) is state
+    assert _within_discrepancy(cell, state, same) is state
 
 
 def test_samples_count_for_as_long_as_they_hold() -> None:

@@ -17,9 +17,9 @@ from twin.forecast import forecast_capacity
 from twin.intervals import STRUCTURAL, duty_part, interval, without
 from twin.law import fit_alpha
 from twin.life import Factors, life_days
-from twin.prior import CHEMISTRY_PRIOR, Scatter, fleet_prior, reach, spread_of
+from twin.prior import CHEMISTRY_PRIOR, Scatter, discrepancy_growth, fleet_prior, spread_of
 from twin.rates import RateModel, rate_model
-from twin.record import lesson_of
+from twin.record import sibling_statistics
 
 
 @lru_cache(maxsize=1)
@@ -71,20 +71,20 @@ def test_few_check_ups_hardly_move_what_is_believed_and_siblings_do() -> None:
 
 
 def test_siblings_are_taught_the_spread_by_a_calibration() -> None:
-    lesson = lesson_of(calibrated().record)
-    assert lesson is not None
-    assert lesson.scatter is not None
-    prior = fleet_prior(CHEMISTRY_PRIOR, [lesson] * 8)
+    statistics = sibling_statistics(calibrated().record)
+    assert statistics is not None
+    assert statistics.scatter is not None
+    prior = fleet_prior(CHEMISTRY_PRIOR, [statistics] * 8)
     assert prior.capacity_sd == pytest.approx(0.003, rel=0.5)
-    assert prior.capacity_sd == spread_of(CHEMISTRY_PRIOR.capacity_sd, [lesson.scatter] * 8)
-    untold = fleet_prior(CHEMISTRY_PRIOR, [replace(lesson, scatter=None)])
+    assert prior.capacity_sd == spread_of(CHEMISTRY_PRIOR.capacity_sd, [statistics.scatter] * 8)
+    untold = fleet_prior(CHEMISTRY_PRIOR, [replace(statistics, scatter=None)])
     assert untold.capacity_sd == CHEMISTRY_PRIOR.capacity_sd
 
 
 def test_a_forecast_far_beyond_the_fade_seen_may_be_further_off() -> None:
-    assert float(reach(0.1, 0.05)) == float(reach(0.1, 0.1)) == 1.0
-    assert float(reach(0.1, 0.7)) == pytest.approx(np.sqrt(3.0))
-    assert float(reach(0.0, 0.03)) == pytest.approx(np.sqrt(2.0))
+    assert float(discrepancy_growth(0.1, 0.05)) == float(discrepancy_growth(0.1, 0.1)) == 1.0
+    assert float(discrepancy_growth(0.1, 0.7)) == pytest.approx(np.sqrt(3.0))
+    assert float(discrepancy_growth(0.0, 0.03)) == pytest.approx(np.sqrt(2.0))
 
 
 def test_a_band_is_the_discrepancy_times_the_reach() -> None:
@@ -93,7 +93,7 @@ def test_a_band_is_the_discrepancy_times_the_reach() -> None:
     young = health_at(model, theta[:1], 300.0)
     band = forecast_capacity(model, theta, young, np.array([0.0, 3000.0]), discrepancy=0.1)
     ahead = band.best[0] - band.best[1]
-    reached = float(reach(1 - band.best[0], ahead))
+    reached = float(discrepancy_growth(1 - band.best[0], ahead))
     assert reached > 1.3
     assert band.high[1] - band.low[1] == pytest.approx(2 * 1.645 * 0.1 * reached * ahead, rel=0.08)
     assert band.high[0] - band.low[0] == pytest.approx(0.0, abs=1e-9)

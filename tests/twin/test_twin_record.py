@@ -18,7 +18,7 @@ from twin.health import Health
 from twin.horizon import life_band
 from twin.observe import Observation
 from twin.profile import ProfileRequest, profile_life_chunk
-from twin.record import VERSION, TwinRecord, lesson_of
+from twin.record import VERSION, TwinRecord, sibling_statistics
 from twin.restore import ageing_of, health_of, restorable
 from twin.types import Calibration
 from twin.update import carried, daily_update, previous_on_fault, why_full
@@ -114,9 +114,9 @@ def test_an_old_row_serves_as_it_did() -> None:
     assert forecast["soh"].iloc[-1] < 0.82
     band = life_band(battery(), found, handle.draws().to_numpy())
     assert ((band["days"] - 1465.8).abs() < 1).any()
-    lesson = lesson_of(found.record)
-    assert lesson is not None and lesson.surprise is not None and lesson.scatter is not None
-    assert lesson.prior_sd.tolist() == [0.7, 0.7, 0.03, 0.7, 0.2, 0.45, 0.7]
+    statistics = sibling_statistics(found.record)
+    assert statistics is not None and statistics.surprise is not None and statistics.scatter is not None
+    assert statistics.prior_sd.tolist() == [0.7, 0.7, 0.03, 0.7, 0.2, 0.45, 0.7]
     asked = request(truth(), previous=found, as_of_utc=NEXT_DAY, input_hash="e" * 64)
     after = daily_update(asked, carried(found, NEXT_DAY), Observation())
     assert after is not None
@@ -161,8 +161,8 @@ def test_old_records_without_a_part_count_as_they_did() -> None:
     elsewhere = battery(cells_parallel=2)
     assert believed(replace(asked, battery=elsewhere, previous=old(without="full"))).previous is not None
     assert believed(replace(asked, battery=elsewhere, previous=old())).previous is None
-    assert lesson_of(old(without="scatter").record).scatter is None  # type: ignore[union-attr]
-    assert lesson_of(old(names=["sei_factor", "lam_factor"]).record) is None
+    assert sibling_statistics(old(without="scatter").record).scatter is None  # type: ignore[union-attr]
+    assert sibling_statistics(old(names=["sei_factor", "lam_factor"]).record) is None
     assert not restorable(old(names=["sei_factor", "lam_factor"]))
     assert len(previous_on_fault(asked, old(without="lives"), Observation()).life_points) == 0
     assert len(previous_on_fault(asked, old(), Observation()).life_points) == 6
@@ -186,7 +186,7 @@ def test_the_empty_record_is_that_of_a_battery_known_by_its_columns() -> None:
     assert bare.record == TwinRecord()
     assert TwinRecord.from_json(TwinRecord().to_json()) == TwinRecord()
     assert not restorable(bare)
-    assert lesson_of(bare.record) is None
+    assert sibling_statistics(bare.record) is None
     assert why_full(request(truth(), previous=bare)) == "no calibration to carry on"
     with pytest.raises(RecordError, match="holds no health"):
         health_of(bare)

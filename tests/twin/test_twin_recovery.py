@@ -16,32 +16,32 @@ from twin.ageing import AgeingFit, fit_ageing, health_at, health_path
 from twin.cell import reference_cell
 from twin.forecast import Forecast, forecast_capacity
 from twin.health import Array
-from twin.prior import CHEMISTRY_PRIOR, NAMES, Lesson, Surprise, fleet_prior, sibling_priors
+from twin.prior import CHEMISTRY_PRIOR, NAMES, ForecastError, SiblingStatistics, fleet_prior, sibling_priors
 from twin.rates import RateModel, Rates
-from twin.record import TwinRecord, lesson_of
+from twin.record import TwinRecord, sibling_statistics
 from twin.sampling import sample_posterior
 from twin.synthetic import drifted
 
 SEI, KNEE = NAMES.index("sei_factor"), NAMES.index("knee_fade")
 
 
-def lesson(sei: float, *, error: float = 0.0, sd: float = 0.2) -> Lesson:
+def statistics(sei: float, *, error: float = 0.0, sd: float = 0.2) -> SiblingStatistics:
     mean, spread = CHEMISTRY_PRIOR.mean.copy(), CHEMISTRY_PRIOR.sd.copy()
     mean[SEI], spread[SEI] = sei, sd
     mean[KNEE], spread[KNEE] = -3.0, 0.1
-    return Lesson(
+    return SiblingStatistics(
         mean=mean,
         sd=spread,
         prior_mean=CHEMISTRY_PRIOR.mean,
         prior_sd=CHEMISTRY_PRIOR.sd,
-        surprise=Surprise(error=error, step=0.1, sd=0.005),
+        surprise=ForecastError(error=error, step=0.1, sd=0.005),
     )
 
 
 def test_siblings_move_and_narrow_the_prior_but_teach_no_knee() -> None:
     none = fleet_prior(CHEMISTRY_PRIOR, [])
-    few = fleet_prior(CHEMISTRY_PRIOR, [lesson(0.8), lesson(0.9)])
-    many = fleet_prior(CHEMISTRY_PRIOR, [lesson(0.8 + 0.02 * k) for k in range(-10, 11)])
+    few = fleet_prior(CHEMISTRY_PRIOR, [statistics(0.8), statistics(0.9)])
+    many = fleet_prior(CHEMISTRY_PRIOR, [statistics(0.8 + 0.02 * k) for k in range(-10, 11)])
     assert none is CHEMISTRY_PRIOR
     assert 0 < few.mean[SEI] < many.mean[SEI] < 0.95
     assert many.mean[SEI] == pytest.approx(0.85, abs=0.15)
@@ -51,22 +51,23 @@ def test_siblings_move_and_narrow_the_prior_but_teach_no_knee() -> None:
 
 
 def test_the_models_error_is_learnt_from_forecasts_that_failed() -> None:
-    right = fleet_prior(CHEMISTRY_PRIOR, [lesson(0.0, error=0.002)] * 12)
-    wrong = fleet_prior(CHEMISTRY_PRIOR, [lesson(0.0, error=sign * 0.04) for sign in (-1, 1)] * 6)
+    right = fleet_prior(CHEMISTRY_PRIOR, [statistics(0.0, error=0.002)] * 12)
+    wrong = fleet_prior(CHEMISTRY_PRIOR, [statistics(0.0, error=sign * 0.04) for sign in (-1, 1)] * 6)
     assert right.discrepancy < 0.06
     assert wrong.discrepancy == pytest.approx(0.4, rel=0.2)
 
 
 def test_siblings_are_others_of_the_same_chemistry() -> None:
     priors = sibling_priors(
-        {"a": "lfp", "b": "lfp", "c": "nca"}, {"a": lesson(1.0), "b": lesson(-1.0), "c": lesson(1.0)}
+        {"a": "lfp", "b": "lfp", "c": "nca"},
+        {"a": statistics(1.0), "b": statistics(-1.0), "c": statistics(1.0)},
     )
     assert [priors[name].siblings for name in "abc"] == [1, 1, 0]
     assert priors["a"].mean[SEI] < 0 < priors["b"].mean[SEI]
 
 
 def test_the_lesson_of_another_model_is_none() -> None:
-    assert lesson_of(TwinRecord.from_json('{"names": ["sei_factor"]}')) is None
+    assert sibling_statistics(TwinRecord.from_json('{"names": ["sei_factor"]}')) is None
 
 
 def test_a_skewed_posterior_is_sampled_as_it_is() -> None:

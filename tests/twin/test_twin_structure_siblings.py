@@ -16,23 +16,23 @@ from twin.ensemble.siblings import (
     NO_SIBLINGS,
     SIZE_SD,
     StructureBelief,
-    StructureLesson,
+    StructureStatistics,
     believed,
     stated_of,
 )
 from twin.ensemble.stress import stress_of
 from twin.prior import CHEMISTRY_PRIOR, fleet_prior
-from twin.record import lesson_of
+from twin.record import sibling_statistics
 
 SURE = 400.0  # precision of a sum that check-ups tell
 
 
-def ridge(direction: tuple[float, float], value: float) -> StructureLesson:
+def ridge(direction: tuple[float, float], value: float) -> StructureStatistics:
     """A battery that knows one sum of the two sizes, and nothing across it."""
     along = np.array(direction) / np.linalg.norm(direction)
     precision = SURE * np.outer(along, along)
     a, b = SURE * value * along
-    return StructureLesson(score=0.0, told=(a, b, precision[0, 0], precision[0, 1], precision[1, 1]))
+    return StructureStatistics(score=0.0, told=(a, b, precision[0, 0], precision[0, 1], precision[1, 1]))
 
 
 def test_the_likelihood_is_what_the_prior_did_not_say() -> None:
@@ -66,11 +66,11 @@ def test_a_law_that_makes_siblings_contradict_each_other_loses_weight() -> None:
 
 
 def test_scores_of_siblings_are_added_up_and_count_in_part() -> None:
-    lesson = {
-        "linear": StructureLesson(score=2.0, told=None),
-        "power": StructureLesson(score=None, told=None),
+    statistics = {
+        "linear": StructureStatistics(score=2.0, told=None),
+        "power": StructureStatistics(score=None, told=None),
     }
-    found = believed([lesson, lesson])
+    found = believed([statistics, statistics])
     assert 0 < found.of("linear").log_weight < 4.0
     assert found.of("power").log_weight == 0.0
     assert found.of("never heard of") == StructureBelief()
@@ -92,14 +92,14 @@ def test_a_fit_starts_from_what_siblings_told() -> None:
 
 
 def test_a_calibration_teaches_its_structures() -> None:
-    lesson = lesson_of(calibrated().record)
-    assert lesson is not None
-    assert set(LAWS) < set(lesson.structures)
-    stated = lesson.structures["naumann2020"].told
+    statistics = sibling_statistics(calibrated().record)
+    assert statistics is not None
+    assert set(LAWS) < set(statistics.structures)
+    stated = statistics.structures["naumann2020"].told
     assert stated is not None and len(stated) == 5
-    assert lesson.structures["linear"].told is None
-    prior = fleet_prior(CHEMISTRY_PRIOR, [lesson, lesson])
+    assert statistics.structures["linear"].told is None
+    prior = fleet_prior(CHEMISTRY_PRIOR, [statistics, statistics])
     assert prior.structures.of("naumann2020").mean != (0.0, 0.0)
     # What an older twin left teaches nothing of structures, and takes nothing.
-    old = fleet_prior(CHEMISTRY_PRIOR, [replace(lesson, structures={})])
+    old = fleet_prior(CHEMISTRY_PRIOR, [replace(statistics, structures={})])
     assert old.structures.of("naumann2020") == StructureBelief()

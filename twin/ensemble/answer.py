@@ -15,7 +15,7 @@ from twin.ensemble.growth import LawStructure
 from twin.ensemble.mixture import PHYSICS, Ensemble, answers, fit_all, mix, v2g_days, weigh
 from twin.ensemble.outlook import doubt_left
 from twin.ensemble.physics import physics_draws
-from twin.ensemble.siblings import StructureLesson, stated_of
+from twin.ensemble.siblings import StructureStatistics, stated_of
 from twin.ensemble.stored import more_wear, ratio_of
 from twin.ensemble.stress import stress_of
 from twin.entries import vector
@@ -127,13 +127,13 @@ def together(
         wear_ratio=ratio_of(found.beta[1], alone.beta_day_per_efc),
         physics_l0=lives.l0,
         verdict=_verdict(found),
-        record=_record(found, soh, end_soh, lessons_of(fits), left),
+        record=_record(found, soh, end_soh, structure_statistics(fits), left),
     )
 
 
-def lessons_of(fits: Sequence[StructureFit]) -> dict[str, StructureLesson]:
+def structure_statistics(fits: Sequence[StructureFit]) -> dict[str, StructureStatistics]:
     """What these fits teach siblings."""
-    return {fit.structure.name: StructureLesson(score=fit.score, told=_stated(fit)) for fit in fits}
+    return {fit.structure.name: StructureStatistics(score=fit.score, told=_stated(fit)) for fit in fits}
 
 
 def _stated(fit: StructureFit) -> tuple[float, ...] | None:
@@ -174,7 +174,7 @@ def _record(
     found: Ensemble,
     soh: float,
     end_soh: float,
-    lessons: Mapping[str, StructureLesson],
+    statistics: Mapping[str, StructureStatistics],
     left: Mapping[str, tuple[float, float]],
 ) -> EnsembleRecord:
     band = found.band
@@ -188,7 +188,7 @@ def _record(
                 beta_day_per_efc=one.beta_day_per_efc,
                 calendar_share=one.calendar_share,
                 score=one.score,
-                told=lessons[one.name].told if one.name in lessons else None,
+                told=statistics[one.name].told if one.name in statistics else None,
             )
             for one in found.members
         ),

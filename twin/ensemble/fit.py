@@ -23,7 +23,7 @@ _STRAY = 0.03  # of the fade since, by which a structure may miss an earlier che
 FORETELL = 0.15  # of the fade foretold, by which it may miss a later one
 _ANYWHERE, _WIDTH = 0.05, 0.3  # part of a forecast that is no forecast, over so much capacity
 _STEPS, _DELTA = 20, 1e-4
-_STARTS, _HEAVY, _SETTLED = 60, 1e8, 1e-5
+_STARTS, _HEAVY, _CONVERGED = 60, 1e8, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +136,8 @@ def _mode(
                 break
             damping *= 1e4
             continue
-        settled = costs[best] - cost < _SETTLED
+        converged = costs[best] - cost < _CONVERGED
         mode, cost, damping = moved[best], float(costs[best]), max(1e-6, tried[best])
-        if settled:
+        if converged:
             break
     return np.asarray(mode)

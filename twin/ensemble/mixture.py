@@ -26,7 +26,7 @@ from twin.ensemble.stress import Stress, stress_of
 from twin.health import Array
 from twin.law import fit_alpha, fit_beta
 from twin.life import HORIZON_DAYS, days_until
-from twin.prior import reach
+from twin.prior import discrepancy_growth
 
 PHYSICS = "pybamm"
 _PRIOR = {"physics": 0.2, "laws": 0.45, "curves": 0.35}
@@ -382,7 +382,7 @@ def _paths(
     begin = loss[:, :1, :1]
     ahead = loss - begin
     off, floor = (one[:, None, None] for one in stray)
-    ahead = ahead * np.maximum(1 + off * reach(begin, ahead), 0.05)
+    ahead = ahead * np.maximum(1 + off * discrepancy_growth(begin, ahead), 0.05)
     onset = np.maximum(knee[0][:, None, None], begin + 0.01) - begin
     ahead = ahead + np.where(ahead > onset, (knee[1][:, None, None] - 1) * (ahead - onset), 0.0)
     age = max(float(now.max()) * UNIT_DAYS, 365.25)

@@ -12,7 +12,7 @@ from twin.ensemble.mixture import PHYSICS, Draws, grid_days
 from twin.health import Array, Health
 from twin.life import HORIZON_DAYS, days_until, time_grid, trajectory
 from twin.lives import Lives
-from twin.prior import reach
+from twin.prior import discrepancy_growth
 from twin.rates import RateModel
 
 
@@ -65,7 +65,9 @@ def _path(base: RateModel, theta: Array, today: Health, discrepancy: float, slow
     ahead = share[:, :1] - share
     stray = np.random.default_rng(0).normal(0.0, discrepancy, (len(share), 1))
     observed = theta[1:, 2:3] - share[:, :1]
-    return np.asarray(share[:, :1] - ahead * np.maximum(1 + stray * reach(observed, ahead), 0.05))
+    return np.asarray(
+        share[:, :1] - ahead * np.maximum(1 + stray * discrepancy_growth(observed, ahead), 0.05)
+    )
 
 
 def score_of(fit: AgeingFit) -> float | None:

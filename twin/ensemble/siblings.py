@@ -23,7 +23,7 @@ _LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StructureLesson:
+class StructureStatistics:
     """Of one battery and structure: ``score`` (`twin.ensemble.fit`), None with few check-ups; of a law also
     ``told``: information (2) and precision (3: first, mixed, second) of ln sizes about the published ones."""
 
@@ -82,12 +82,12 @@ def stated_of(mean: Array, covariance: Array, belief: StructureBelief) -> tuple[
     )
 
 
-def believed(lessons: Sequence[Mapping[str, StructureLesson]]) -> Beliefs:
-    """What ``lessons``, one a sibling, teach."""
-    names = sorted({name for lesson in lessons for name in lesson})
+def believed(statistics: Sequence[Mapping[str, StructureStatistics]]) -> Beliefs:
+    """What ``statistics``, one a sibling, teach."""
+    names = sorted({name for sibling in statistics for name in sibling})
     scores, sizes, evidence = {}, {}, {}
     for name in names:
-        own = [lesson[name] for lesson in lessons if name in lesson]
+        own = [sibling[name] for sibling in statistics if name in sibling]
         scores[name] = sum(one.score for one in own if one.score is not None)
         if stated := [one.told for one in own if one.told is not None]:
             *sizes[name], evidence[name] = _sizes(stated)

@@ -27,7 +27,7 @@ class Quarters:
         self.energies: dict[str, dict[float, list[float]]] = {}
         self.changed: set[tuple[str, float]] = set()
 
-    def settle(self, one: Transaction) -> None:
+    def count(self, one: Transaction) -> None:
         """Add the quarter-hours of a transaction that can be told by now."""
         battery = one.car.get("battery_id")
         if not one.points or battery is None:

@@ -44,7 +44,7 @@ class Rows:
         battery = str(one.car["battery_id"])
         if session_row(one) != one.told:
             self.changed.add(one.number)
-        self.quarters.settle(one)
+        self.quarters.count(one)
         for reading in readings:
             power = _battery_kw(reading.power_kw, one.car.get("efficiencies"))
             if (

@@ -26,7 +26,7 @@ from optimize.errors import ProblemError
 from optimize.market.fair.coalitions import Coalitions, rows_of
 from optimize.model.day import build_day
 from optimize.plan import plan_day
-from optimize.solve import settle_day
+from optimize.solve import solve_day
 from optimize.tree import site_tree
 from optimize.types import DayProblem, ModePlan
 from optimize.windows import session_windows
@@ -66,7 +66,7 @@ def _prices(day: DayProblem, time_limit_seconds: float) -> tuple[FloatArray, Boo
     nothing, since a common meter above it does."""
     windows, tree = session_windows(day), site_tree(day)
     model = build_day(day, windows, "v2g")
-    duals = np.append(settle_day(model, time_limit_seconds).program.row_duals(), 0.0)
+    duals = np.append(solve_day(model, time_limit_seconds).program.row_duals(), 0.0)
     of_site = duals[model.sites.site_power] / day.slot_hours
     metered = np.array([site.metering == "site" for site in day.sites])
     price = np.zeros((len(day.cars), len(day.slots)))

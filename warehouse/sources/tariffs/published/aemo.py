@@ -19,7 +19,7 @@ from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.clock import Wall, starts_of, wall
 from warehouse.sources.tariffs.published.lasting import NO_LENGTH, lasting, quarters
 from warehouse.sources.tariffs.published.places import zones_of
-from warehouse.sources.tariffs.published.rows import parsed, settled
+from warehouse.sources.tariffs.published.rows import parsed, resolved
 from warehouse.sources.tariffs.published.wide import missing, texts_of
 
 PROVIDER = "Australian Energy Market Operator"
@@ -55,7 +55,7 @@ def parse_aemo(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
                 zip(stamps.times, lasting(stamps.times, _CLOCK, ends=True), strict=True)
             )
         ]
-        when = settled(rows, own, found, file=file.name, column=_END)
+        when = resolved(rows, own, found, file=file.name, column=_END)
         prices = [float(values.iloc[row - 1]) for row in when.rows]
         series.append(quarters(zone, _PRICE, when, prices, unit))
     return parsed(series, file.name, (*notes, *stated))

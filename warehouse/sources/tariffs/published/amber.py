@@ -17,7 +17,7 @@ from warehouse.sources.tariffs.answer import zone_of
 from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.payload import Record, json_of, records
 from warehouse.sources.tariffs.published.lasting import quarters
-from warehouse.sources.tariffs.published.rows import Series, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, parsed, resolved
 
 PROVIDER = "Amber Electric"
 LICENCE = "terms of the Amber API"
@@ -88,5 +88,5 @@ def _series(items: Sequence[Record], key: str, zone: str, unit: Money, factor: f
         found.append((start, int(length)))
         prices.append(float("nan") if missing else item.number(key) * factor)
         none += missing
-    when = settled(rows, [""] * len(rows), found, file=items[0].file, column=key)
+    when = resolved(rows, [""] * len(rows), found, file=items[0].file, column=key)
     return quarters(zone, key, when, prices, unit, [f"{none} intervals have no {key}"] if none else [])

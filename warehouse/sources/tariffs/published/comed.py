@@ -20,7 +20,7 @@ from warehouse.sources.tariffs.money import Money, money
 from warehouse.sources.tariffs.payload import json_of, records
 from warehouse.sources.tariffs.published.clock import Wall
 from warehouse.sources.tariffs.published.lasting import NO_LENGTH, lasting, quarters
-from warehouse.sources.tariffs.published.rows import Series, parsed, placed, settled
+from warehouse.sources.tariffs.published.rows import Series, parsed, placed, resolved
 from warehouse.sources.tariffs.published.wide import texts_under
 
 PROVIDER = "Commonwealth Edison, hourly pricing program"
@@ -52,7 +52,7 @@ def _feed(file: RawFile, zone: str, unit: Money) -> Series:
         "is no time in milliseconds" if stamp is None else NO_LENGTH if length is None else (stamp, length)
         for stamp, length in zip(stamps, lasting(stamps, _CLOCK), strict=True)
     ]
-    when = settled(range(1, len(items) + 1), texts, found, file=file.name, column="millisUTC")
+    when = resolved(range(1, len(items) + 1), texts, found, file=file.name, column="millisUTC")
     return quarters(zone, "price", when, [float(values.iloc[row - 1]) for row in when.rows], unit, notes)
 
 

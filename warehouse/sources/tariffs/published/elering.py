@@ -16,7 +16,7 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import read_table
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.published.lasting import NO_LENGTH, lasting
-from warehouse.sources.tariffs.published.rows import chosen, parsed, settled
+from warehouse.sources.tariffs.published.rows import chosen, parsed, resolved
 from warehouse.sources.tariffs.published.wide import missing, series_of, texts_of
 
 PROVIDER = "Elering AS"
@@ -48,7 +48,7 @@ def parse_elering(_dataset: str, file: RawFile, options: Mapping[str, object]) -
         else (stamp, length)
         for stamp, length in zip(stamps, lasting(stamps, _CLOCK), strict=True)
     ]
-    when = settled(range(1, table.rows + 1), texts, found, file=file.name, column=time)
+    when = resolved(range(1, table.rows + 1), texts, found, file=file.name, column=time)
     zones = chosen(tuple(columns), options, file.name)
     unit = money("EUR", 1000.0, {}, file.name)
     return parsed([series_of(table, columns[zone], zone, when, unit) for zone in zones], file.name)

@@ -21,7 +21,7 @@ from warehouse.sources.rawtable import read_table
 from warehouse.sources.tariffs.answer import own_zone
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import json_of, moment, object_of, records
-from warehouse.sources.tariffs.published.rows import Series, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, parsed, resolved
 from warehouse.sources.tariffs.published.wide import texts_of, texts_under
 
 PROVIDER = "Elexon, Insights"
@@ -45,7 +45,7 @@ def parse_elexon(_dataset: str, file: RawFile, options: Mapping[str, object]) ->
     days, periods = columns["settlementDate"], columns["settlementPeriod"]
     texts = [f"{days[row - 1]} {periods[row - 1]}" for row in rows]
     found = [_interval(days[row - 1], periods[row - 1], columns["startTime"][row - 1]) for row in rows]
-    when = settled(rows, texts, found, file=file.name, column="settlementPeriod")
+    when = resolved(rows, texts, found, file=file.name, column="settlementPeriod")
     values, stated = numbers(columns["price"], file.name, "price")
     volumes = pd.to_numeric(pd.Series(columns["volume"], dtype="str"), errors="coerce")
     untraded = (values == 0.0) & (volumes == 0.0)

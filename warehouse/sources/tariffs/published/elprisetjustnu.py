@@ -17,7 +17,7 @@ from warehouse.sources.tariffs.answer import zone_of
 from warehouse.sources.tariffs.money import money
 from warehouse.sources.tariffs.payload import json_of, moment, records
 from warehouse.sources.tariffs.published.clock import LENGTHS
-from warehouse.sources.tariffs.published.rows import Series, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, parsed, resolved
 from warehouse.sources.tariffs.published.wide import texts_under
 
 PROVIDER = "elprisetjustnu.se"
@@ -36,7 +36,7 @@ def parse_elprisetjustnu(_dataset: str, file: RawFile, options: Mapping[str, obj
         raise EmptyFileError("holds no price", file=file.name)
     begun, ended = texts_under(items, "time_start"), texts_under(items, "time_end")
     found = [_interval(start, end) for start, end in zip(begun, ended, strict=True)]
-    when = settled(range(1, len(items) + 1), begun, found, file=file.name, column="time_start")
+    when = resolved(range(1, len(items) + 1), begun, found, file=file.name, column="time_start")
     values, notes = numbers(texts_under(items, _PRICE), file.name, _PRICE)
     prices = values.iloc[[row - 1 for row in when.rows]]
     unit = money("EUR", 1.0, {}, file.name)

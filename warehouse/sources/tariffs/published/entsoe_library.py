@@ -21,7 +21,7 @@ from warehouse.sources.rawfile import RawFile
 from warehouse.sources.rawtable import RawTable, read_table
 from warehouse.sources.tariffs.eic import ZONE_OF_EIC
 from warehouse.sources.tariffs.money import money
-from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, resolved
 from warehouse.sources.tariffs.published.wide import missing
 from warehouse.zones import ZONES
 
@@ -60,7 +60,7 @@ def parse_file(file: RawFile, options: Mapping[str, object]) -> Parsed:
             else (start.to_pydatetime(), int(minutes))
             for start, minutes in zip(own["start"], own["minutes"], strict=True)
         ]  # fmt: skip
-        when = settled(list(own["row"]), list(own["text"]), found, file=file.name, column=time)
+        when = resolved(list(own["row"]), list(own["text"]), found, file=file.name, column=time)
         series.append(
             Series(
                 zone=zone, column=price, placed=when, notes=() if number else stated,

@@ -14,7 +14,7 @@ from warehouse.sources.numbers import decimal_of, numbers
 from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.money import money
-from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, chosen, parsed, resolved
 
 PROVIDER = "OMIE, Operador del Mercado Ibérico de Energía"
 LICENCE = "terms of omie.es"
@@ -37,7 +37,7 @@ def parse_omie(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
     for day, number in filter(None, stated):
         numbers_of[day].add(number)
     grids = {day: _grid(day, own) for day, own in numbers_of.items()}
-    when = settled(
+    when = resolved(
         range(1, len(lines) + 1),
         [";".join(cells[:4]) for cells in lines],
         [_NOT_STATED if one is None else _interval(one[1], one[0], *grids[one[0]]) for one in stated],

@@ -22,7 +22,7 @@ from warehouse.sources.parsed import Parsed
 from warehouse.sources.rawfile import RawFile
 from warehouse.sources.tariffs.answer import own_zone
 from warehouse.sources.tariffs.money import money_of_unit
-from warehouse.sources.tariffs.published.rows import Series, parsed, settled
+from warehouse.sources.tariffs.published.rows import Series, parsed, resolved
 
 PROVIDER = "OTE, a.s."
 LICENCE = "terms of ote-cr.cz"
@@ -54,7 +54,7 @@ def parse_ote(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Pa
         _interval(titled if days is None else _date(_cell(body[row - 1], days)), _number(text), length)
         for row, text in zip(rows, texts, strict=True)
     ]
-    when = settled(rows, texts, found, file=file.name, column=header[ordinal])
+    when = resolved(rows, texts, found, file=file.name, column=header[ordinal])
     cells = [_cell(line, price) for line in body]
     values, notes = numbers([cells[row - 1] for row in rows], file.name, header[price], decimal_of(cells))
     values.index = rows

@@ -68,10 +68,10 @@ def placed(
             found.append(f"does not begin on {minutes} full minutes")
         else:
             found.append((start, lasts))
-    return settled(rows, texts, found, file=file, column=column)
+    return resolved(rows, texts, found, file=file, column=column)
 
 
-def settled(
+def resolved(
     rows: Sequence[int],
     texts: Sequence[str],
     found: Sequence[tuple[dt.datetime, int] | str],
