@@ -5,7 +5,7 @@
 - written checks: `prices`, `sessions`, `checkups`, `fleet`, `metering`
 - of whole files: `units`; of one file's rows: `duplicates`, `readings` (several of one stamp)
 - of telemetry: `telemetry` (clock, power, spikes), `cells` (voltage, charge), `charge` (current), `stuck`
-- of telemetry's cells, whose rows stay: `soc` (never told, stale, jumps), `emptied` (how it is told)
+- of telemetry's cells, whose rows stay: `soc` (never reported, stale, jumps), `emptied` (how it is reported)
 - `freshness`: how old the newest rows are
 - what they stand on: `owners` (whose row), `packs` (which battery), `series` (neighbours in time)
 - `verdict`: findings → quarantine, out_check, blocked · `errors`: the error tree

@@ -1,4 +1,5 @@
-"""Check a frame of landed rows: contract rules, then the written checks of its dataset, then the verdict."""
+"""Check a frame of ingested rows: contract rules, then the written checks of its dataset, then the
+verdict."""
 
 from collections.abc import Iterator
 
@@ -53,14 +54,14 @@ _AVERAGED = "readings of a stamp that agree within noise are one row, their mean
 
 
 def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> CheckReport:
-    """Judge landed rows (shape of `landed_contract(dataset)`) as of `context.as_of_utc`.
+    """Judge ingested rows (shape of `ingested_contract(dataset)`) as of `context.as_of_utc`.
 
-    What a file tells of a key at a later moment is another belief, judged as if another file had told it.
+    What a file tells of a key at a later moment is another belief, judged as if another file had reported it.
     Bad rows are quarantined with rule, column, value and reason: for every contract rule that they break,
     else for the first written check that found them. Telemetry whose fault is in a column that may be empty
-    stays, with that cell emptied and told in out_check; readings of one stamp that agree become their mean.
-    Rows that repeat another of their file in every column are dropped and counted. A price day with a slot
-    missing or doubled blocks its zone and day
+    stays, with that cell emptied and reported in out_check; readings of one stamp that agree become their
+    mean. Rows that repeat another of their file in every column are dropped and counted. A price day with a
+    slot missing or doubled blocks its zone and day
     ("DE-LU 2020-03-29") while its rows may still be promoted; a battery or zone of which a file is rejected
     as a whole is blocked too. Neither batteries nor the files of one touch each other: a telemetry frame may
     be checked in parts that hold whole files of batteries, and `combined_checks` puts them together again. A
@@ -135,13 +136,13 @@ def check_frame(dataset: str, frame: pd.DataFrame, context: CheckContext) -> Che
 def _averaged(
     ingested: pd.DataFrame, declared: TableContract, rivals: Positions, context: CheckContext
 ) -> tuple[pd.DataFrame, Mask]:
-    """Return landed telemetry with readings of one stamp averaged, and the rows that are in another so."""
+    """Return ingested telemetry with readings of one stamp averaged, and the rows that are in another so."""
     owners = Owners.of(ingested, "battery_id")
     return readings.averaged(ingested, declared, owners, Packs.of(owners, context), rivals)
 
 
 def contract_faults(dataset: str, frame: pd.DataFrame, context: CheckContext) -> list[RowFinding]:
-    """Return what the contract alone says against landed rows: that, nobody can release."""
+    """Return what the contract alone says against ingested rows: that, nobody can release."""
     rows = _ingested(dataset, frame)
     findings = run_rules(rows, rules_for(dataset, dataset_contract(dataset), context)) if len(rows) else []
     return [finding for finding in findings if finding.positions.size]

@@ -8,7 +8,7 @@ from data_checks.types import RowFinding
 _EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
 """Clocks that were never set begin in 1970 or 1980; no car of a fleet is as old."""
 _AHEAD = pd.Timedelta(days=3653)
-"""So far ahead of its file's arrival nobody knows of a stay."""
+"""So far ahead of its file's arrival nobody knows of a session."""
 
 
 def unset(frame: pd.DataFrame, column: str) -> RowFinding:

@@ -1,4 +1,5 @@
-"""Rows of one file with one key: the same told twice, a contradiction, or at another moment a correction."""
+"""Rows of one file with one key: the same reported twice, a contradiction, or at another moment a
+correction."""
 
 from collections.abc import Iterator
 

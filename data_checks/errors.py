@@ -1,7 +1,7 @@
 """What can go wrong in checking. Bad data is no error: it is quarantined and reported.
 
 CheckError
-├── FrameError   the frame has not the shape of landed rows
+├── FrameError   the frame has not the shape of ingested rows
 └── SuiteError   Great Expectations could not evaluate an expectation
 """
 
@@ -11,7 +11,7 @@ class CheckError(Exception):
 
 
 class FrameError(CheckError):
-    """The frame has not the shape of landed rows (`warehouse.contracts.landed_contract`)."""
+    """The frame has not the shape of ingested rows (`warehouse.contracts.ingested_contract`)."""
 
 
 class SuiteError(CheckError):

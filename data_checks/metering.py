@@ -27,7 +27,7 @@ _WH = "Wh, not kWh?"
 
 
 def off_grid(frame: pd.DataFrame) -> RowFinding:
-    """Find intervals that do not begin on a quarter-hour; no zone's clock is beside UTC's quarter-hours."""
+    """Find intervals that do not begin on a quarter-hour; no zone's clock is next to UTC's quarter-hours."""
     starts = frame["interval_start_utc"]
     return RowFinding(
         rule="grid",

@@ -17,8 +17,8 @@ def complete_days(good: pd.DataFrame, context: CheckContext) -> list[ScopeFindin
 
     good: rows that passed; with `context.known_prices` they must cover each quarter-hour exactly once,
     whatever their resolution. Of rows received at different times the later hold, quarter-hour by
-    quarter-hour: hours may be told again in quarters, and the other way round. Zones without any row are not
-    judged.
+    quarter-hour: hours may be reported again in quarters, and the other way round. Zones without any row are
+    not judged.
     """
     columns = ["zone", "interval_start_utc", "resolution_minutes", "received_utc"]
     known = [good[columns]]
@@ -61,7 +61,7 @@ def dear(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[ScopeFinding
     high = (frame["price_eur_per_kwh"] > OUTLIER_EUR_PER_KWH).to_numpy() & usable
     return owners.outcomes(
         "dear", "warning", np.flatnonzero(high),
-        f"price_eur_per_kwh is above {OUTLIER_EUR_PER_KWH:g} €/kWh: near the market's cap, taken as told",
+        f"price_eur_per_kwh is above {OUTLIER_EUR_PER_KWH:g} €/kWh: near the market's cap, taken as given",
     )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def about_zero(owners: Owners, low: Mask) -> list[ScopeFinding]:
     """Warn of prices that lie about zero all the time, in a unit that their source states."""
     return owners.outcomes(
         "near_zero", "warning", np.flatnonzero(low),
-        "price_eur_per_kwh is within 1 €/MWh of zero nearly all the time: taken as told, since the source "
+        "price_eur_per_kwh is within 1 €/MWh of zero nearly all the time: taken as given, since the source "
         "states its unit",
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ LONGEST_SESSION = pd.Timedelta(days=90)
 _REACH_TOLERANCE = 0.02
 """Of the pack's energy: rounded states of charge ask for a little more than there is time for."""
 _SAME_MINUTES, _SAME_SHARE, _SAME_LEAST_MINUTES = 5.0, 0.05, 1.0
-"""Two records tell one stay if both ends differ by no more than 5 % of it, 1 to 5 minutes."""
+"""Two records tell one session if both ends differ by no more than 5 % of it, 1 to 5 minutes."""
 _SAME_SOC = 0.02
 _ALL_BUT_EMPTY, _MUCH = 0.02, 0.1
 """States of charge, and metered energy over the pack's, that do not go together."""
@@ -37,7 +37,7 @@ class _Session:
     departure_soc: float
 
     def same(self, other: "_Session") -> bool:
-        """Whether both tell of one stay, to what clocks and rounding differ by."""
+        """Whether both tell of one session, to what clocks and rounding differ by."""
         shorter = min(self.departure - self.arrival, other.departure - other.arrival)
         minutes = min(_SAME_MINUTES, max(_SAME_LEAST_MINUTES, _SAME_SHARE * shorter))
         return (
@@ -49,7 +49,7 @@ class _Session:
 
 
 def endless(frame: pd.DataFrame) -> RowFinding:
-    """Find stays of more than 90 days: a date mistyped, or a plug-out that was never told."""
+    """Find sessions of more than 90 days: a date mistyped, or a plug-out that was never reported."""
     session = frame["departure_utc"] - frame["arrival_utc"]
     return RowFinding(
         rule="stay",
@@ -60,20 +60,21 @@ def endless(frame: pd.DataFrame) -> RowFinding:
 
 
 def metered_beyond(frame: pd.DataFrame, packs: Packs) -> CellFinding:
-    """Find energies that neither the pack can take nor its charge limit bring in the time of the stay."""
+    """Find energies that neither the pack can take nor its charge limit bring in the time of the session."""
     hours = (frame["departure_utc"] - frame["arrival_utc"]).dt.total_seconds().to_numpy() / 3600.0
     held = np.fmax(packs.figure("charge_limit_kw") * hours, packs.figure("nominal_energy_kwh"))
     most = _METERED_SPARE * held / packs.figure("efficiency_charge")
     return CellFinding(
         rule="metered",
         column="energy_kwh",
-        reason="energy_kwh is more than the pack holds and its charge limit brings in the time of the stay",
+        reason="energy_kwh is more than the pack holds and its charge limit brings in the time of the "
+        "session",
         positions=np.flatnonzero(frame["energy_kwh"].to_numpy(dtype="float64", na_value=np.nan) > most),
     )
 
 
 def stated_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFinding:
-    """Find sessions that tell of a stay which the file tells of under another id: the first id counts."""
+    """Find sessions that tell of a session which the file tells of under another id: the first id counts."""
     again: dict[int, str] = {}
     recent: list[_Session] = []
     for session in _sessions(frame, owners, usable):
@@ -93,7 +94,7 @@ def stated_twice(frame: pd.DataFrame, owners: Owners, usable: Mask) -> RowFindin
         rule="same_stay",
         column="session_id",
         severity="warning",
-        reason="the file tells of one stay twice, under two ids: the first id counts",
+        reason="the file tells of one session twice, under two ids: the first id counts",
         positions=np.array(sorted(again), dtype=np.intp),
         details=tuple(again[position] for position in sorted(again)),
     )
@@ -177,25 +178,27 @@ def placeholders(frame: pd.DataFrame, owners: Owners, usable: Mask) -> list[Scop
     zero = (frame["arrival_soc"] == 0.0).to_numpy() | (frame["departure_soc"] == 0.0).to_numpy()
     return owners.outcomes(
         "soc_zero", "warning", np.flatnonzero(zero & usable),
-        "a state of charge of exactly 0 was taken as told; is it a placeholder for none?",
+        "a state of charge of exactly 0 was taken as given; is it a placeholder for none?",
     )  # fmt: skip
 
 
 def shares_of_per_cent(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask) -> list[ScopeFinding]:
-    """Warn of stays that begin and end all but empty beside much energy: shares where per cent were meant."""
+    """Warn of sessions that begin and end all but empty next to much energy: shares where per cent were
+    meant."""
     empty = (frame[["arrival_soc", "departure_soc"]].max(axis=1) < _ALL_BUT_EMPTY).to_numpy()
     metered = frame["energy_kwh"].to_numpy(dtype="float64", na_value=np.nan)
     much = metered > _MUCH * packs.figure("nominal_energy_kwh")
     return owners.outcomes(
         "soc_share", "warning", np.flatnonzero(empty & much & usable),
-        "states of charge all but 0 beside much metered energy: are they shares where per cent are meant?",
+        "states of charge all but 0 next to much metered energy: are they shares where per cent are meant?",
     )  # fmt: skip
 
 
 def ids_again(
     frame: pd.DataFrame, owners: Owners, usable: Mask, known: pd.DataFrame | None
 ) -> list[ScopeFinding]:
-    """Warn of ids that were those of another stay, over by then: what is told of an id later replaces it.
+    """Warn of ids that were those of another session, over by then: what is reported of an id later replaces
+    it.
 
     known: sessions in the core table under these ids; None for none.
     """
@@ -216,7 +219,8 @@ def ids_again(
     ]
     return owners.outcomes(
         "id_again", "warning", again["position"].to_numpy(dtype=np.intp),
-        f"the id was that of another stay, which no longer counts (are ids given anew?): {examples(shown)}",
+        f"the id was that of another session, which no longer counts (are ids given anew?): "
+        f"{examples(shown)}",
     )  # fmt: skip
 
 
@@ -234,6 +238,6 @@ def beyond_reach(frame: pd.DataFrame, owners: Owners, packs: Packs, usable: Mask
         ),
         *owners.outcomes(
             "reach", "warning", np.flatnonzero(late & usable),
-            "departure_soc is out of reach of the charger in the time of the stay",
+            "departure_soc is out of reach of the charger in the time of the session",
         ),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the checks are told, what they find and what they answer."""
+"""What the checks are given, what they find and what they answer."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -70,8 +70,8 @@ class CheckContext:
 class RowFinding:
     """A rule applied to every row of a frame; the rows at `positions` broke it: to quarantine.
 
-    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows. details: what is
-    to be said of each row beside the reason, if anything.
+    whole: the rule judges a battery or zone in a file as a whole, and rejects all of its rows. details: what
+    is to be said of each row next to the reason, if anything.
     """
 
     rule: str

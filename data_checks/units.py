@@ -22,7 +22,8 @@ PRICE_LEVEL = (1 / 200, 20.0)
 LEVEL_DAYS = 45
 OUTLIER_EUR_PER_KWH, OUTLIER_TIMES = 2.0, 20.0
 MARKET_CAP_EUR_PER_KWH = 5.0
-"""Up to here a price is possible for hours, however high beside others (the cap was 4 in 2026, 5 in 2022)."""
+"""Up to here a price is possible for hours, however high next to others (the cap was 4 in 2026, 5 in
+2022)."""
 _WHOLE_HIGH = 0.5
 """Quantile of |price| that has to be high as well: a day may hold hours at the cap, a unit holds always."""
 _LEVEL_ROWS = 12

@@ -172,7 +172,7 @@ def _reasons(owners: Owners, findings: list[RowFinding]) -> dict[str, set[str]]:
 
 
 def _reason(found: RowFinding, details: Sequence[str]) -> str:
-    # Rows of a file that is rejected as a whole are all told the same.
+    # Rows of a file that is rejected as a whole are all reported the same.
     return f"{found.reason}: {examples(list(dict.fromkeys(details)))}" if details else found.reason
 
 

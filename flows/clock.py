@@ -21,7 +21,7 @@ def tomorrow(as_of: datetime, zone: str) -> date:
 
 
 def running_from(start: datetime | None, speed: float) -> Callable[[], datetime]:
-    """Return a clock that stands at `start` (now unless told) and runs `speed` times as fast as this one."""
+    """Return a clock that stands at `start` (now unless given) and runs `speed` times as fast as this one."""
     if start is None and speed == 1.0:
         return now
     begin, since = start or now(), time.monotonic()

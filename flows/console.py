@@ -27,7 +27,8 @@ _COLOURS = {"ok": "green", "degraded": "yellow", "failed": "red"}
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """The console of answers or, `stderr`, of what is told beside them; in a pipe, answers have no edge."""
+    """The console of answers or, `stderr`, of what is reported next to them; in a pipe, answers have no
+    edge."""
     width = None if stderr or sys.stdout.isatty() else _PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
@@ -72,7 +73,7 @@ def show_stages(out: Console, results: Iterable[StageResult]) -> None:
 
 def _first_and_last(files: Sequence[str]) -> Sequence[str]:
     """All of a few files; of many the first, how many follow, and the last."""
-    return files if len(files) < 4 else (files[0], f"… and {len(files) - 2} pages more beside it", files[-1])
+    return files if len(files) < 4 else (files[0], f"… and {len(files) - 2} pages more next to it", files[-1])
 
 
 def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -86,7 +87,8 @@ def show_tables(out: Console, tables: Mapping[str, Sequence[Mapping[str, Any]]])
 
 @contextmanager
 def counting() -> Iterator[Callable[[str, int, int], None]]:
-    """Show bars on stderr: what it yields is told what is under way, how much is done, and of how much."""
+    """Show bars on stderr: what it yields is reported what is under way, how much is done, and of how
+    much."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     bars = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())

@@ -22,9 +22,9 @@ def new_run_id(as_of: datetime) -> str:
 class Context:
     """A stage reads through `known` alone: what was received after `as_of` does not exist for it.
 
-    as_of: tz-aware. shown: whether somebody reads of what is made: figures are then made, too, that nothing is
-    decided by. What works on what has landed (ingest, check, fetch, release), or decides which plan is
-    in force, takes the warehouse itself; `tests/test_house.py` lists each of these places.
+    as_of: tz-aware. shown: whether somebody reads of what is made: figures are then made, too, that nothing
+    is decided by. What works on what has been ingested (ingest, check, fetch, release), or decides which plan
+    is in force, takes the warehouse itself; `tests/test_house.py` lists each of these places.
     """
 
     workspace: Workspace

@@ -84,7 +84,7 @@ def fetch(
     *,
     patient: bool = False,
 ) -> Answer:
-    """Ask the configured providers for a market day, tomorrow unless told otherwise.
+    """Ask the configured providers for a market day, tomorrow unless stated otherwise.
 
     patient: it need not be out yet.
     """
@@ -105,7 +105,7 @@ def check(workspace: str, as_of: datetime | None = None, run_id: str | None = No
 
 @flow(name="realise", flow_run_name=_run_name)
 def realise(workspace: str, as_of: datetime | None = None, run_id: str | None = None) -> Answer:
-    """Put what happened on the days before beside what their plans had promised."""
+    """Put what happened on the days before next to what their plans had promised."""
     from flows.stages.realise import days_to_account
     from flows.stages.realise import realise as stage
 
@@ -126,7 +126,7 @@ def calibrate(workspace: str, as_of: datetime | None = None, run_id: str | None 
 def plan(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
 ) -> Answer:
-    """Plan a market day, tomorrow unless told otherwise."""
+    """Plan a market day, tomorrow unless stated otherwise."""
     from flows.stages.plan import plan as stage
 
     as_of = as_of or now()
@@ -191,7 +191,7 @@ def scheduled(
 def daily(
     workspace: str, day: date | None = None, as_of: datetime | None = None, run_id: str | None = None
 ) -> list[StageResult] | State[Any]:
-    """All stages for one market day, tomorrow unless told otherwise, under one run_id."""
+    """All stages for one market day, tomorrow unless stated otherwise, under one run_id."""
     context = _context(workspace, as_of, run_id)
     as_of, run_id = context.as_of, context.run_id
     day = day or tomorrow(as_of, context.workspace.zone)
@@ -235,7 +235,7 @@ def _state_of(one: Flow[..., Any], **parameters: Any) -> State[Any]:
 def _step(
     stage: str, run_id: str, under_prefect: Callable[[], State[Any]], alone: Step, lost: list[str]
 ) -> Step:
-    """A stage as a flow; without Prefect from where that is lost, which `lost` is told."""
+    """A stage as a flow; without Prefect from where that is lost, which `lost` is reported."""
 
     def step() -> StageResult:
         if lost:

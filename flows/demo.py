@@ -1,7 +1,7 @@
 """The demo: a synthetic fleet with a hidden truth, dropped into a new workspace's inbox.
 
 Telemetry and check-ups come from `twin.synthetic`, which simulates every battery with a richer model than the
-twin fits. What is hidden (capacity, ageing factors) is kept in exports/hidden_truth.json, where no stage
+twin fits. What is hidden (capacity, ageing factors) is stored in exports/hidden_truth.json, where no stage
 reads it. The same number of cars, days and seed makes the same files. Those of the past say when each row was
 known (mappings/past.toml, declared.toml); what came today waits as a .part until the days before are lived.
 """
@@ -39,7 +39,7 @@ _MANIFEST = "demo.json"
 _TRUTH = "hidden_truth.json"
 _SAMPLE_S = 60
 _ANNOUNCED = pd.Timedelta(days=2)
-"""How long before its arrival a stay is announced."""
+"""How long before its arrival a session is announced."""
 _MAPPINGS = {
     "declared": 'source = "csv"\nreceived = "known_utc"\n',
     "past": 'source = "csv"\nreceived = "event"\n',

@@ -180,7 +180,7 @@ class _Due:
         if not self.record.begun_since("ingest", since):
             yield Job(name="inbox", why=f"{since:%H:%M} UTC has come")
         elif self.record.waiting:
-            yield Job(name="inbox", why="the gateway has told of stays")
+            yield Job(name="inbox", why="the gateway has reported of sessions")
 
     def _fetch(self) -> Iterator[Job]:
         today, now = self.clock.today, self.clock.now

@@ -44,7 +44,7 @@ class NoPlanError(FlowsError):
 
 
 class NoAccountError(FlowsError):
-    """What a day's plans promised cannot be put beside what came of it; the message says why."""
+    """What a day's plans promised cannot be put next to what came of it; the message says why."""
 
     exit_code = 5
 

@@ -1,4 +1,4 @@
-"""Every exit code there is: told once, for the help, the errors' titles and the documents."""
+"""Every exit code there is: reported once, for the help, the errors' titles and the documents."""
 
 from __future__ import annotations
 

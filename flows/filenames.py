@@ -2,7 +2,7 @@
 
 A file system may take `A` and `a` for one name, or two spellings of `é`; Windows opens a device for `con` or
 `nul.html`; a name ends at 255 bytes. So an id in lower-case letters, digits, `-` and `_` is the name of its
-file, and any other is told apart by a hash of it behind `~`, which no plain one holds.
+file, and any other is distinguished by a hash of it behind `~`, which no plain one holds.
 """
 
 from __future__ import annotations

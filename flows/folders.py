@@ -1,4 +1,4 @@
-"""A folder of files that changes as a whole: written beside its place, then put there in one step."""
+"""A folder of files that changes as a whole: written next to its place, then put there in one step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder to fill; when the block ends it stands at `target`, in place of what was there.
 
     Whoever looks finds the old folder or the new one. If the block raises, or the process dies, the old one
-    stays; what a dead process left beside it goes with the next change. Where the system cannot exchange two
+    stays; what a dead process left next to it goes with the next change. Where the system cannot exchange two
     folders, the old one is moved aside for a moment, and put back by the next change if it dies just then.
     """
     make_folder(target.parent)

@@ -20,12 +20,12 @@ class Money:
 
     @property
     def sign(self) -> str:
-        """What stands beside a figure: € or the code."""
+        """What stands next to a figure: € or the code."""
         return "€" if self.code == "EUR" else self.code
 
     @property
     def cent(self) -> str:
-        """What stands beside a hundredth of it: ct, or the code with a c before it."""
+        """What stands next to a hundredth of it: ct, or the code with a c before it."""
         return "ct" if self.code == "EUR" else f"0.01 {self.code}"
 
     def of(self, euros: float | None) -> float | None:
@@ -33,7 +33,7 @@ class Money:
         return None if euros is None else euros / self.euros
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A record whose euros are told in this money, under names that say so."""
+        """A record whose euros are reported in this money, under names that say so."""
         return {self._name(key): self._stated(key, value) for key, value in row.items()}
 
     def rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

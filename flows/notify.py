@@ -1,7 +1,7 @@
 """Tell somebody what is not as it should be: once for each cause, until it has passed and comes again.
 
-A cause is a stage, its market day and how it ended, as the warehouse has it on record. What was told lies in
-.prefect/told.json. A message that cannot be sent costs a run nothing and is tried again with the next.
+A cause is a stage, its market day and how it ended, as the warehouse has it on record. What was reported lies
+in .prefect/told.json. A message that cannot be sent costs a run nothing and is tried again with the next.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Cause = Mapping[str, Any]
 
 
 def notify(workspace: Workspace, since: datetime) -> int:
-    """Tell what went wrong in the stages that began at or after a moment and was not told yet.
+    """Tell what went wrong in the stages that began at or after a moment and was not reported yet.
 
-    Returns how many causes were told. Never raises for what cannot be read, written or sent.
+    Returns how many causes were reported. Never raises for what cannot be read, written or sent.
     """
     settings = workspace.settings.notify
     if not settings.ways:
@@ -134,7 +134,7 @@ def _by_email(workspace: Workspace, settings: NotifySettings, causes: Sequence[C
 
 
 def _stated(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """Way → what it was told and when."""
+    """Way → what it was reported and when."""
     try:
         stored = json.loads(_file(workspace).read_text(encoding="utf-8"))
         return {str(way): dict(stated) for way, stated in stored.items()}

@@ -14,7 +14,8 @@ _ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 
 class NotifySettings(Section):
-    """Who is told what is not as it should be, once for each cause, after what `v2g serve` or `v2g run` did.
+    """Who is reported what is not as it should be, once for each cause, after what `v2g serve` or `v2g run`
+    did.
 
     `webhook_url` (https) is sent a JSON object of causes, with NOTIFY_TOKEN of the environment as bearer.
     Mail goes from `email_from` to `email_to` by `smtp_url`: "smtp+starttls://user@host" or

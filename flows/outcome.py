@@ -1,6 +1,6 @@
 """What a day's run came to, kept in this process until whoever began it has taken it.
 
-Prefect hands a flow's answer on, unless it is lost before it could be told that the flow has ended.
+Prefect hands a flow's answer on, unless it is lost before it could be determined that the flow has ended.
 """
 
 from __future__ import annotations

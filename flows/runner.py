@@ -34,8 +34,8 @@ def run_daily(workspace: Workspace, as_of: datetime, day: date) -> list[StageRes
     """Run all stages for `day` as one Prefect flow; a stage that fails is one of the answers.
 
     Uses the server of PREFECT_API_URL, or a temporary one on loopback with its database in the workspace. One
-    that does not answer is told in a last answer "prefect", which makes the run a degraded one. Raises the
-    warehouse's error where nothing can be read.
+    that does not answer is reported in a last answer "prefect", which makes the run a degraded one. Raises
+    the warehouse's error where nothing can be read.
     """
     # Prefect would print a failed flow's traceback; the command line shows the errors itself.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -61,7 +61,7 @@ def _without_dead_server() -> list[str]:
     if not url or not (trouble := trouble_with(url)):
         return []
     del os.environ[VARIABLE]
-    text = f"{VARIABLE} {_shown(url)} {trouble}: whoever watches there has not seen this run"
+    text = f"{VARIABLE} {_shown(url)} {trouble}: whoever watches there has not observed this run"
     _log.warning("%s; a server of its own keeps it", text)
     return [text]
 

@@ -70,7 +70,7 @@ class Asked(Section):
 
     @property
     def options(self) -> dict[str, object]:
-        """What the reader of its answers has to be told."""
+        """What the reader of its answers has to be given."""
         fields = {"rate": self.rate, "vat": self.vat}
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -80,7 +80,7 @@ class FetchSettings(Section):
 
     The providers of `prices`, and those of `tariffs` (what a kWh costs and earns at the plug by contract),
     are asked in their order until one gives the whole day; a day that is known already is not asked for. A
-    provider is named, or given with what it has to be told:
+    provider is named, or given with what it has to be given:
     { source = "octopus", tariff = "E-1R-AGILE-24-10-01-C", rate = 1.17 }, rate being euros for one unit of
     its currency, and vat "included" or "excluded" where a provider does not say. Tokens are read from the
     environment alone (ENTSOE_TOKEN, TIBBER_TOKEN). All of it takes `deadline_s` seconds at most. Empty lists
@@ -201,7 +201,7 @@ class RetentionSettings(Section):
     `samples_days`: telemetry samples measured in so many days are kept, and the voltages that twins were
     fitted to; of older ones their quarter-hours; at least 31, as a calibration reads a month.
     `raw_days`: raw telemetry received in so many days is kept as it arrived.
-    `backups`: so many backups of `v2g serve` are kept in backups/, the newest; 0 makes none.
+    `backups`: so many backups of `v2g serve` are stored in backups/, the newest; 0 makes none.
     """
 
     samples_days: int | None = Field(default=None, ge=31, le=36500)

@@ -23,9 +23,9 @@ from warehouse.quarantine import counted
 from warehouse.store import Extent, Warehouse
 
 PLAN_DAYS = 14
-"""Of how many market days, the last that have one, the plan in force is told."""
+"""Of how many market days, the last that have one, the plan in force is reported."""
 RUNS = 8
-"""How many stages are told, those that ended last."""
+"""How many stages are reported, those that ended last."""
 _PLAN = (
     "market_date", "plan_id", "plan_source", "followed_mode", "sequence", "batteries", "as_of_utc", "note",
 )  # fmt: skip

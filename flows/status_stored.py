@@ -31,7 +31,7 @@ def store_status(workspace: Workspace) -> None:
 
 
 def status_at_once(workspace: Workspace, as_of: datetime | None = None) -> Tables:
-    """`status_of`, or while somebody holds the warehouse what was kept last, headed by when that was.
+    """`status_of`, or while somebody holds the warehouse what was stored last, headed by when that was.
 
     Raises LockedError where nothing was kept, or a moment is asked for.
     """

@@ -1,7 +1,7 @@
 """Tables of records on a terminal or in a pipe: nothing is cut off, whatever the width.
 
 In a pipe or a file a record is a line, as wide as it is. On a terminal columns fold between words; where even
-so they do not fit, each record is told key by key, one under the other.
+so they do not fit, each record is reported key by key, one under the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNITS = {"eur": "€", "kwh": "kWh", "utc": "UTC", "days": "days"}
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A titled table of records; keys that only some of them have are told, too."""
+    """A titled table of records; keys that only some of them have are reported, too."""
 
     title: str
     rows: Sequence[Mapping[str, Any]]

@@ -47,7 +47,7 @@ class OwnerSettings(Section):
     """What `v2g study acceptance` weighs a benefit B by: A = k·B/R + T with R = β1·U_deg + β2·U_priv.
 
     `beta1` weighs how unsure next year's loss of capacity is (width of the twin's 90 % interval over its
-    middle), `beta2` what is told of the owner's days: `u_priv_full` where a contract keeps all, and where
+    middle), `beta2` what is reported of the owner's days: `u_priv_full` where a contract keeps all, and where
     there is none, `u_priv_totals` where it keeps totals alone. `k` is of a euro of benefit over risk, `t` is
     added. Nothing has fitted any of them to owners who accepted or refused: the index is uncalibrated.
     """

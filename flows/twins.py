@@ -33,8 +33,9 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def shown(handle: BatteryHandle) -> Tables:
-    """State, life and what its intervals hold besides the posterior (`twin.intervals`), what is not told and
-    what data would narrow it, ageing unknowns with their spread and correlations, and the fit's residuals."""
+    """State, life and what its intervals hold besides the posterior (`twin.intervals`), what is not reported
+    and what data would narrow it, ageing unknowns with their spread and correlations, and the fit's
+    residuals."""
     from twin.identifiable import not_identified, would_narrow
 
     found, parameters = handle.calibration, handle.parameters

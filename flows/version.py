@@ -1,7 +1,7 @@
 """Which code made a row: the package version and hashes of the source files, with or without git.
 
 A source is known by what it is, never by what it is not: caches, an editor's copies, notes and whatever else
-comes to lie beside the sources do not change a hash, wherever the rooms lie.
+comes to lie next to the sources do not change a hash, wherever the rooms lie.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOMS = ("data_checks", "flows", "optimize", "twin", "warehouse")
 DATA_SUFFIXES = (".css", ".html", ".json", ".toml", ".yaml")
-"""Kinds of files that are code beside Python's: templates, mappings, catalogues."""
+"""Kinds of files that are code next to Python's: templates, mappings, catalogues."""
 _ROOT = Path(__file__).resolve().parent.parent
 _DATA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 

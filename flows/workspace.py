@@ -192,7 +192,7 @@ class Workspace:
         """Variables that keep Prefect in the workspace and the engines quiet, here or in a child."""
         home = {
             "PREFECT_HOME": str(self.prefect_home),
-            # Prefect would start a server that is open to everybody when it is told of none.
+            # Prefect would start a server that is open to everybody when it is given of none.
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
             "PREFECT_LOGGING_EXTRA_LOGGERS": "flows",
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

@@ -278,7 +278,7 @@ def efficiencies(problem: DayProblem) -> tuple[FloatArray, FloatArray]:
 
 
 def _stored_value(problem: DayProblem) -> FloatArray:
-    """Worth of a stored kWh at the end of each car's stay, by slot, €/kWh [n, T]."""
+    """Worth of a stored kWh at the end of each car's session, by slot, €/kWh [n, T]."""
     value = np.full((len(problem.cars), len(problem.slots)), problem.terminal_value_eur_per_kwh)
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
     stated = [session for session in problem.sessions if session.value_eur_per_kwh is not None]
@@ -288,7 +288,8 @@ def _stored_value(problem: DayProblem) -> FloatArray:
 
 
 def _sessions_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Session]]:
-    """The stays at a charger with a place or efficiencies of its own: car, slots that it touches, session."""
+    """The sessions at a charger with a place or efficiencies of its own: car, slots that it touches,
+    session."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
     own = [
         session
@@ -300,7 +301,7 @@ def _sessions_elsewhere(problem: DayProblem) -> Iterator[tuple[int, slice, Sessi
 
 
 def _whole_slots(problem: DayProblem, sessions: Sequence[Session]) -> list[slice]:
-    """The slots that lie wholly within each stay."""
+    """The slots that lie wholly within each session."""
     begins = problem.slots.as_unit("ns").asi8
     ends = begins + pd.Timedelta(hours=problem.slot_hours).value
     first = np.searchsorted(begins, [session.arrival_utc.value for session in sessions])

@@ -106,7 +106,7 @@ def _packs(
     """The part of each site, −1 where nothing is counted, and of each car; above: what counts at each site.
 
     Cars that meet nobody are one part, however many: nothing makes their number difficult. weighed: the cars
-    of each own constraint; those of one stay together, and apart from who meets nobody. rows [S]: of each
+    of each own constraint; those of one session together, and apart from who meets nobody. rows [S]: of each
     site, none where the fleet engine is not for the day.
     """
     links = [(j, k) for j, coupled in enumerate(above) for k in coupled]

@@ -1,7 +1,7 @@
 """How sure a mean over days is, where days follow each other: the circular block bootstrap.
 
 Whole blocks of consecutive days are drawn with replacement, around the end to the beginning, so that what
-one day has to do with the next stays (Politis and Romano 1992). A figure made of several means, as a ratio
+one day has to do with the next sessions (Politis and Romano 1992). A figure made of several means, as a ratio
 of two, is made anew of each resample: what its days share is drawn together.
 """
 

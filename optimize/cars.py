@@ -94,14 +94,15 @@ class Car:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One stay at a charger: when, with what SoC it comes and with what it should leave.
+    """One session at a charger: when, with what SoC it comes and with what it should leave.
 
-    What the charger or the contract of this stay sets beside the car's own: min_soc (the higher of it and
+    What the charger or the contract of this session sets next to the car's own: min_soc (the higher of it and
     the car's soc_min holds), charge_limit_kw and discharge_limit_kw (the lower of each and the car's holds);
     and in place of it: efficiency_charge, efficiency_discharge and site_id. None is as the car says.
-    value_eur_per_kwh: worth of a kWh in store (battery-side) when the stay ends; None is as the problem says.
-    carries: it comes with arrival_soc and, besides, with what the car's last stay of whole slots leaves above
-    its target, if those between carry as well; otherwise with arrival_soc whatever happened before.
+    value_eur_per_kwh: worth of a kWh in store (battery-side) when the session ends; None is as the problem
+    says. carries: it comes with arrival_soc and, besides, with what the car's last session of whole slots
+    leaves above its target, if those between carry as well; otherwise with arrival_soc whatever happened
+    before.
     """
 
     session_id: str

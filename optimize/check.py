@@ -241,7 +241,8 @@ def _check_departures(
 
 
 def _target_kwh(problem: DayProblem, session: Session, car: Car, later: int) -> float:
-    """What is owed at departure; if the stay outlasts the day, what full power could not make up `later`."""
+    """What is owed at departure; if the session outlasts the day, what full power could not make up
+    `later`."""
     target = session.departure_soc * car.capacity_kwh
     own = session.charge_limit_kw
     limit = car.charge_limit_kw if own is None or own > car.charge_limit_kw else own

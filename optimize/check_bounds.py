@@ -45,7 +45,7 @@ def require_slots(problem: DayProblem, excess: FloatArray, rule: str) -> None:
 
 
 def whole_slots(problem: DayProblem) -> list[tuple[Session, int, slice]]:
-    """Each session with its car and the slots that lie wholly within the stay."""
+    """Each session with its car and the slots that lie wholly within the session."""
     row = {car.battery_id: i for i, car in enumerate(problem.cars)}
     begins = problem.slots.as_unit("ns").asi8
     ends = begins + pd.Timedelta(hours=problem.slot_hours).value
@@ -91,7 +91,7 @@ def with_carried(
 
 
 def terms_of(problem: DayProblem, spans: list[tuple[Session, int, slice]]) -> SlotBounds:
-    """Lay the limits, efficiencies and energies of every stay on the day's grid."""
+    """Lay the limits, efficiencies and energies of every session on the day's grid."""
     shape = (len(problem.cars), len(problem.slots))
     number = {site.site_id: j for j, site in enumerate(problem.sites)}
     start = np.zeros(shape, dtype=np.bool_)

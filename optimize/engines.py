@@ -16,7 +16,7 @@ from optimize.errors import SolverError, TimeLimitError
 from optimize.fleet.route import Route, most_at_once, route
 from optimize.types import DayProblem, Mode, ModePlan
 
-# What a plan without a search takes, by weighted slots: kept back for what may need one.
+# What a plan without a search takes, by weighted slots: held back for what may need one.
 AT_ONCE_SECONDS = 4e-5
 # What putting the exact formulation together takes likewise; with less left, it is not begun.
 BUILD_SECONDS = 1e-5

@@ -68,8 +68,8 @@ def follow(
 ) -> ModePlan:
     """What comes of a schedule on the day as it is in `problem`.
 
-    driven_kwh: by session_id what the car drove before it came, battery side: it arrives with what its stay
-    before left it with, less that, whatever its session says. unplanned: whether cars charge that the
+    driven_kwh: by session_id what the car drove before it came, battery side: it arrives with what its
+    session before left it with, less that, whatever its session says. unplanned: whether cars charge that the
     schedule does not tell of; feeder: whether the limits of sites hold.
     """
     windows, tree = session_windows(problem), site_tree(problem)
@@ -96,7 +96,7 @@ def follow(
 
 
 class _Sessions:
-    """The stays as they go by, each with what it holds."""
+    """The sessions as they go by, each with what it holds."""
 
     def __init__(
         self,
@@ -129,7 +129,8 @@ class _Sessions:
         self._arrive(0)
 
     def wanted(self, t: int) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
-        """The stays of a slot, their full power, and what they charge and discharge without a feeder, kW."""
+        """The sessions of a slot, their full power, and what they charge and discharge without a feeder,
+        kW."""
         here = np.flatnonzero((self.first <= t) & (t < self.end))
         car, energy = self.car[here], self.energy[here]
         full = np.clip(self.lines[here, 0] - self.lines[here, 1] * energy, 0.0, self.charge_limit[here])
@@ -144,7 +145,7 @@ class _Sessions:
         return here, np.where(scheduled, wanted, full), wanted, out
 
     def moved(self, t: int, here: IntArray, kw: FloatArray) -> None:
-        """Take what was charged in slot t; then the stays that begin after it arrive."""
+        """Take what was charged in slot t; then the sessions that begin after it arrive."""
         self.energy[here] += kw * self.hours
         self._arrive(t + 1)
 

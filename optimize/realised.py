@@ -1,13 +1,13 @@
 """What a day's plan promised, what came of it, and why the two differ: one account, whoever asks.
 
 Both are counted by the same definitions (`optimize.account`) over the slots that the plan was followed in:
-what is earned at the plug net of wear. What is in store when the day ends is told in kWh beside the money,
-never valued: a day that ends emptier has earned some of its money from the day after. The difference is split
-in steps, each of which changes one thing:
+what is earned at the plug net of wear. What is in store when the day ends is reported in kWh next to the
+money, never valued: a day that ends emptier has earned some of its money from the day after. The difference
+is split in steps, each of which changes one thing:
 
 price    the powers as planned, at the prices that came
 car      the cars as they came, left and what they held; their batteries take no more and give no more
-horizon  cars and slots that no plan told of: they charge on plug-in
+horizon  cars and slots that no plan covered: they charge on plug-in
 limits   the limits of the site tree
 charger  what the meter counted, where one did
 """
@@ -39,8 +39,8 @@ class Promise:
     """What was planned for the slots of a day by the plan that was followed in each.
 
     import_price, export_price [T]: €/kWh at the plug, as that plan knew them. schedule: battery-side powers
-    and where it told of a car. energy_start_kwh, energy_end_kwh [n, T]: NaN where a car is away. departures:
-    what was promised to those that leave within the day.
+    and where it reported of a car. energy_start_kwh, energy_end_kwh [n, T]: NaN where a car is away.
+    departures: what was promised to those that leave within the day.
     """
 
     import_price_eur_per_kwh: FloatArray
@@ -55,7 +55,7 @@ class Promise:
 class Metered:
     """What the meters at the plugs counted, kWh [n, T]; counted: which slots they did, [n, T].
 
-    heard: when the word of a stay was received, by session_id.
+    heard: when the word of a session was received, by session_id.
     """
 
     import_kwh: FloatArray
@@ -89,7 +89,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Realised:
-    """A car's promise beside what came of it; causes: € by each of CAUSES, their sum is
+    """A car's promise next to what came of it; causes: € by each of CAUSES, their sum is
     realised.net_eur − promised.net_eur.
     """
 
@@ -190,7 +190,7 @@ def _plan_of(day: DayProblem, promise: Promise, mode: Mode) -> ModePlan:
 def _metered_plan(
     day: DayProblem, followed: ModePlan, metered: Metered, driven_kwh: Mapping[str, float]
 ) -> ModePlan:
-    """The day with what the meters counted, whether or not a stay was told for it."""
+    """The day with what the meters counted, whether or not a session was announced for it."""
     hours, (into, out) = day.slot_hours, efficiencies(day)
     charge = np.where(metered.counted, metered.import_kwh * into / hours, followed.charge_kw)
     discharge = np.where(metered.counted, metered.export_kwh / out / hours, followed.discharge_kw)
@@ -199,7 +199,7 @@ def _metered_plan(
     for window in _as_counted(day, metered.counted):
         before = windows[-1] if windows and windows[-1].car == window.car else None
         driven = driven_kwh.get(window.session.session_id)
-        # What it was charged with while no stay was told is news to a word that was heard before.
+        # What it was charged with while no session was announced is news to a word that was heard before.
         away = range(before.end if before else 0, window.first)
         heard = metered.heard.get(window.session.session_id)
         brought = sum(
@@ -217,7 +217,7 @@ def _metered_plan(
 def _as_counted(day: DayProblem, counted: BoolArray) -> list[SessionWindow]:
     """The windows, with the slots that their cars came and left in where a meter counted there.
 
-    Of two stays that share such a slot it is the earlier one's.
+    Of two sessions that share such a slot it is the earlier one's.
     """
     step, begin, count = pd.Timedelta(hours=day.slot_hours).value, day.slots[0].value, len(day.slots)
     windows: list[SessionWindow] = []
@@ -234,6 +234,6 @@ def _as_counted(day: DayProblem, counted: BoolArray) -> list[SessionWindow]:
 
 
 def stored_away_kwh(day: DayProblem, plan: ModePlan) -> FloatArray:
-    """What a plan stores in cars (takes out, < 0) in slots without a stay of theirs, [n, T]."""
+    """What a plan stores in cars (takes out, < 0) in slots without a session of theirs, [n, T]."""
     stored: FloatArray = np.where(plan.plugged, 0.0, (plan.charge_kw - plan.discharge_kw) * day.slot_hours)
     return stored

@@ -3,7 +3,7 @@
 What is missing is laid on causes one after another: what full power over the whole window cannot bring; what
 the car may not hold; what the limits of its sites, with nobody else there, do not let through; what others
 draw of them in this plan; what room and power its reserve takes; and the rest is this plan's own choice. The
-cause of most of it is told, and how much of it has another.
+cause of most of it is reported, and how much of it has another.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from optimize.types import DayProblem, FloatArray, ReserveBid, SolverRecord
 from optimize.windows import SessionWindow, taper_line
 
 NEGLIGIBLE_KWH = 1e-6
-# Another cause is told from this share of what is missing on.
+# Another cause is reported from this share of what is missing on.
 GIVEN = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Course:
-    """What a plan does while a stay lasts: the car's battery-side powers [T], what all cars draw at each site
-    [S, T] (metered, + = import), what it left with, its reserve, which own constraints stand at a bound,
+    """What a plan does while a session lasts: the car's battery-side powers [T], what all cars draw at each
+    site [S, T] (metered, + = import), what it left with, its reserve, which own constraints stand at a bound,
     and how the plan was found.
     """
 
@@ -109,7 +109,7 @@ SHORTLY = (
 def _reach(
     problem: DayProblem, window: SessionWindow, limit_kw: FloatArray, highest_kwh: FloatArray
 ) -> float:
-    """The most that a stay can leave with, with so much power in each slot, never above so much energy."""
+    """The most that a session can leave with, with so much power in each slot, never above so much energy."""
     at_empty, fall = taper_line(problem.cars[window.car], problem.slot_hours)
     energy = window.arrival_kwh
     for kw, most in zip(limit_kw.tolist(), highest_kwh.tolist(), strict=True):

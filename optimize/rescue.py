@@ -1,9 +1,9 @@
 """A plan where the search for one failed: for every part of the day what can still be had, the best first.
 
 The day falls into the trees of its sites; a tree that is solved keeps its plan whatever becomes of the
-others. In one that is not, cars that cannot be solved even alone are set aside and the rest is solved beside
+others. In one that is not, cars that cannot be solved even alone are set aside and the rest is solved next to
 what those do. Who is left follows an earlier schedule as far as today's charge and limits let it, and charges
-on plug-in where no such schedule tells of it, and in a stay that it would let leave with less than that.
+on plug-in where no such schedule tells of it, and in a session that it would let leave with less than that.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 class Rescue:
     """A plan that keeps every limit, what each car of it stands on, and why others were not solved.
 
-    rungs, failures: by battery_id; of a car with several stays the worst. Its record says "simulated":
+    rungs, failures: by battery_id; of a car with several sessions the worst. Its record says "simulated":
     nothing bounds how good it is.
     """
 
@@ -122,7 +122,7 @@ class _Found:
 
 
 def _rescued(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) -> Rescue:
-    """The plan of what was solved beside a schedule; raises PlanCheckError where it breaks a limit."""
+    """The plan of what was solved next to a schedule; raises PlanCheckError where it breaks a limit."""
     plan = follow(problem, found.combined(given), mode)
     plan = replace(
         plan, solver=replace(plan.solver, objective_eur=account(problem, plan).total.objective_eur)
@@ -136,7 +136,7 @@ def _rescued(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) ->
 
 
 def _no_worse_than_plug_in(problem: DayProblem, mode: Mode, found: _Found, given: Schedule) -> BoolArray:
-    """Where a schedule tells of a car, [n, T], without the stays that it lets leave with less."""
+    """Where a schedule tells of a car, [n, T], without the sessions that it lets leave with less."""
     nothing = replace(given, scheduled=np.zeros_like(given.scheduled))
     plans = [follow(problem, found.combined(one), mode) for one in (given, nothing)]
     missing = [{one.session_id: one.missing_kwh for one in plan.departures} for plan in plans]

@@ -1,4 +1,4 @@
-"""What each stay sets, spread over cars and slots, so that plans can be looked at as arrays."""
+"""What each session sets, spread over cars and slots, so that plans can be looked at as arrays."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ LEAST_ROUNDING_KW = 1e-7
 
 
 def sites_above(tree: SiteTree, windows: Sequence[SessionWindow]) -> IntArray:
-    """The sites whose limits count each stay, [stays, depth], -1 for none."""
+    """The sites whose limits count each session, [sessions, depth], -1 for none."""
     above = np.full((len(windows), max((len(path) for path in tree.paths), default=0)), -1)
     for s, window in enumerate(windows):
         path = tree.paths[window.site]

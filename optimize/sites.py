@@ -64,7 +64,7 @@ class ReserveBlock:
     that it serves at once:
         Σ u ≤ η_dis·D_max + p                Σ u·sustain_hours/η_dis ≤ e − e_min
         Σ r ≤ C_max/η_ch − p                 Σ r·sustain_hours·η_ch ≤ e_max − e
-    with e at the slot's start and end. A stay that arrives below its floor offers no u, one that arrives
+    with e at the slot's start and end. A session that arrives below its floor offers no u, one that arrives
     above its ceiling no r. Income: price·b·length. activation_share of what is held upwards is expected to be
     called and wears: duty + Δt·activation_share·u/(η_dis·capacity); its energy is not planned, nor do site
     limits or tapers leave room for it. Bids are ≤ max_kw and 0 or ≥ min_kw. Reserve is offered in mode "v2g"

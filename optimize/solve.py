@@ -149,8 +149,8 @@ def solve_day(
 ) -> Search:
     """Search for a day's best plan until its gap is proven or the time is up; errors as in `solve_mode`.
 
-    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. fallback: a plan to fall
-    back on; left out, idling.
+    The programme's objective less gap·max(1 €, |objective|) bounds the cost of any plan. fallback: a plan to
+    fall back on; left out, idling.
     """
     search = _search(day, time_limit_seconds, gap, fallback or idle_powers(day))
     earlier, search.primary = _converge_earlier_objectives(search)

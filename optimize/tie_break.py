@@ -1,4 +1,4 @@
-"""Among equally good plans, the steady one: even power over neighbouring slots of equal price.
+"""Among equally good plans, the steady one: steady power over neighbouring slots of equal price.
 
 Where prices do not change and nobody comes or goes, a linear programme cares only about the energy of the
 whole block, and its vertex solutions switch on and off at random within it. Replacing each car's power by its
@@ -55,7 +55,7 @@ def _by_root(problem: DayProblem, windows: Sequence[SessionWindow]) -> list[list
 
 
 def _blocks(problem: DayProblem, sessions: Sequence[SessionWindow]) -> Iterator[range]:
-    """Runs of two slots and more in which every rule says the same and no stay begins or ends."""
+    """Runs of two slots and more in which every rule says the same and no session begins or ends."""
     count = len(problem.slots)
     ends = (
         {0, count}

@@ -258,7 +258,7 @@ class DayProblem:
             raise ProblemError(subject, "value_eur_per_kwh", session.value_eur_per_kwh, rule)
         if self.reserves or self.constraints:
             together_with = "reserves" if self.reserves else "own constraints"
-            raise ProblemError(subject, "carries", True, f"is not known beside {together_with}")
+            raise ProblemError(subject, "carries", True, f"is not known next to {together_with}")
         most = self.most_gain_eur_per_kwh()
         if self.departure_price_eur_per_kwh <= most:
             rule = f"must be above what a kWh can earn ({most:.3g}) where sessions carry"

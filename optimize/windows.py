@@ -26,11 +26,11 @@ class SessionWindow:
     discharge may end below and no charge above; floor and ceiling are the same, widened to the arrival energy
     where that lies outside them. target is owed at the window's end; for a session that outlasts the day it
     is what full power could still lift to the departure target afterwards. site (its number), limits and
-    efficiencies are those of this stay; value_eur_per_kwh is what a kWh in store is worth at its end.
+    efficiencies are those of this session; value_eur_per_kwh is what a kWh in store is worth at its end.
     carries: it comes besides with what a window before it (of the same car, number `behind`) ends with above
     its target, at most surplus_kwh; that is the last with slots: one without passes on what it comes with.
     missing_weight: what is missing at its end costs so many times the departure price: once for itself, half
-    if it comes after the day (what is due in the day comes first), and as much as they cost for the stays
+    if it comes after the day (what is due in the day comes first), and as much as they cost for the sessions
     without slots that carry on from it, or a plan would miss here to pass on more.
     """
 
@@ -176,9 +176,9 @@ def _window(
 def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
     """The sessions, each with what its car is certain to hold more or less than is said of it.
 
-    It comes back from the same trip: with less by what the stay before cannot but leave short of its target,
-    with more by what a car comes with above it to a first stay that holds no whole slot. What could be
-    charged, and is not, takes nothing from the next stay.
+    It comes back from the same trip: with less by what the session before cannot but leave short of its
+    target, with more by what a car comes with above it to a first session that holds no whole slot. What
+    could be charged, and is not, takes nothing from the next session.
     """
     soc: dict[str, float] = {}
     more_kwh, before, moves = 0.0, -1, False
@@ -204,11 +204,12 @@ def certain_arrivals(problem: DayProblem) -> tuple[Session, ...]:
 def most_lacking(
     problem: DayProblem, car: Car, stays: Sequence[Session], behind_kwh: float
 ) -> Session | None:
-    """Of a car's stays after the day, in their order, the one that lacks most by itself; None if none does.
+    """Of a car's sessions after the day, in their order, the one that lacks most by itself; None if none
+    does.
 
-    What a stay can charge at full power is its own; what it cannot but leave short of its target the next
-    comes with less, what it can reach above it the next may come with more. The stay is returned with what
-    is so said of it, and to reach no more than the car may hold. behind_kwh: what the stay before them
+    What a session can charge at full power is its own; what it cannot but leave short of its target the next
+    comes with less, what it can reach above it the next may come with more. The session is returned with what
+    is so said of it, and to reach no more than the car may hold. behind_kwh: what the session before them
     leaves short of its target, ≥ 0.
     """
     step, begin = pd.Timedelta(hours=problem.slot_hours).value, problem.slots[0].value

@@ -3,8 +3,8 @@
 It lies in the user's cache folder, as compiled kernels do, so that a fresh checkout of the same sources finds
 it too: delete `FOLDER` to have everything made anew. Nothing in it is ever stale, since its name holds a
 digest of all that makes it: the Python that runs, every package that is installed, the sources of the rooms,
-the files of the tests that make it, and whatever else they are told. Of one thing the `VERSIONS` that were
-used last stay: checkouts of other sources work beside.
+the files of the tests that make it, and whatever else they are reported. Of one thing the `VERSIONS` that
+were used last session: checkouts of other sources work beside.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def _oldest(folder: Path, name: str) -> list[Path]:
 def stored_value(
     name: str, make: Callable[[], T], *, made_by: Sequence[Path], rooms: Sequence[str], given: object = None
 ) -> T:
-    """What ``make`` returns, as `stored`; ``given``: all that it was told besides, as its `repr` has it."""
+    """What ``make`` returns, as `stored`; ``given``: all that it was reported besides, as its `repr` has
+    it."""
     label = f"{name}_{hashlib.sha256(repr(given).encode()).hexdigest()[:12]}"
 
     def pickled(folder: Path) -> None:

@@ -63,7 +63,7 @@ def test_engines_are_imported_in_their_own_rooms_only() -> None:
 @pytest.mark.parametrize("room", ["twin", "optimize", "data_checks"])
 def test_domain_rooms_read_neither_clock_nor_environment(room: str) -> None:
     pattern = re.compile(r"os\.environ|os\.getenv|datetime\.now\(|\.utcnow\(|Timestamp\.now|time\.time\(")
-    # Great Expectations is told not to call home before it is first imported.
+    # Great Expectations is reported not to call home before it is first imported.
     allowed = {("data_checks", "os.environ")}
     found = {
         (room, match)
@@ -74,7 +74,7 @@ def test_domain_rooms_read_neither_clock_nor_environment(room: str) -> None:
 
 
 PAST_KNOWN = {
-    # what has landed is what these work on
+    # what has been ingested is what these work on
     "check.py": {"core_session", "core_session_superseded", "core_price", "raw_source", "released"},
     "fetch_day.py": {"core_contract(want.dataset).name"},
     "freshness.py": {"newest"},

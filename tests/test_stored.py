@@ -15,7 +15,7 @@ from tests.stored import VERSIONS, digest_of, stored
 
 
 def make(folder: Path) -> None:
-    """Leave a file, and a mark beside all folders that it was made."""
+    """Leave a file, and a mark next to all folders that it was made."""
     (folder / "begun").write_text("")
     time.sleep(0.2)  # the others come meanwhile
     (folder / "whole").write_text("whole")

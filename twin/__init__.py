@@ -10,9 +10,9 @@ state        stage A, state from voltage; discrepancy: what its model gets wrong
 dispute      fits that belie themselves; likeness: other chemistries; verdict: what is left of them
 prior        what siblings teach; sampling: posteriors; ageing: stage B, factors from check-ups; forecast
 lives, law   stage C, α and β of PyBaMM's model; wearmap: what habits cost
-ensemble     that model beside published laws and growth curves: the L0, α, β and band that are published
+ensemble     that model next to published laws and growth curves: the L0, α, β and band that are published
 calibrate    the three stages for one battery; update: a day without news; restore, handle: a kept one
-hindcast     what a battery's past check-ups foretold of those after them; identifiable: what is not told
+hindcast     what a battery's past check-ups foretold of those after them; identifiable: what is not reported
 profile      the twin's answer for a planned day, closed by wholeday
 synthetic    batteries with a known truth, for the demo and for tests
 

@@ -153,7 +153,8 @@ def _full(request: CalibrationRequest, age_days: float, observed: Observation) -
 def _without_voltage(
     request: CalibrationRequest, age_days: float, observed: Observation, doubt: Dispute
 ) -> Calibration:
-    """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were told.
+    """The disputed calibration: as if no voltage had been sent; driving and warmth stay as they were
+    reported.
 
     Without check-ups, what needs no model of the cell tells the capacity (`twin.counted`).
     """
@@ -295,7 +296,8 @@ def _result(
         window_efc_per_day=law.window,
         duty_efc_per_day=duty.trip_efc / soh,
         duty_temperature_degc=duty.temperature_degc,
-        identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * known_share:.0f} % of its life",
+        identifiability=f"{whole.verdict}; {fit.identifiability()}; data of {100 * known_share:.0f} % of "
+        f"its life",
         cell_spread_v=observed.spread_v,
         sensor_fault=None if fault is None else fault.kind,
         sensor_evidence=None if fault is None else fault.evidence,

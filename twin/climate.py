@@ -11,8 +11,8 @@ def typical_degc(months: pd.DataFrame) -> float | None:
     """Mean temperature [°C] of a typical year; None if no month is known.
 
     ``months``: month_utc, temperature_degc, quarter_hours. Every calendar month counts once, however often it
-    was seen, so that a life that began in a summer is not taken for a hot one. Months never seen are taken to
-    be like those seen.
+    was seen, so that a life that began in a summer is not taken for a hot one. Months never observed are
+    taken to be like those seen.
     """
     known = months[months["quarter_hours"] >= _LEAST_QUARTER_HOURS]
     if not len(known):

@@ -1,7 +1,7 @@
 """Usable capacity by ways that need no model of the cell: what a battery rests on where none fits it.
 
 sessions' SoC   charge counted between plug-ins and plug-outs (`twin.energy.counted`)
-own SoC         charge counted against the SoC that the car sends beside its current
+own SoC         charge counted against the SoC that the car sends next to its current
 metered energy  at the plug, against SoC (`twin.metered`); only where the chemistry, whose voltage turns kWh
                 into charge, is not in doubt itself
 rests           charge counted from one rest to another against open-circuit voltage, where nobody tells SoC.

@@ -29,8 +29,8 @@ _PAUSE_H, _OFTEN_SILENT, _OFF_DAY = 2.0, 0.2, 0.1  # hours, of wall time, days
 class Course:
     """Stretches of constant current that follow each other without a gap, in seconds since 1970.
 
-    ``c_rate``: mean current; ``variance``: of the charge moved [(C·h)²]; ``kind``: `OBSERVED`, `REST` (silent,
-    and taken for at rest) or `UNSEEN` (silent, and charge was moved).
+    ``c_rate``: mean current; ``variance``: of the charge moved [(C·h)²]; ``kind``: `OBSERVED`, `REST`
+    (silent, and taken for at rest) or `UNSEEN` (silent, and charge was moved).
     """
 
     begin_s: Array

@@ -1,4 +1,4 @@
-"""Fits that belie themselves: told by their own misfit, or by a state that no battery comes to overnight.
+"""Fits that belie themselves: given by their own misfit, or by a state that no battery comes to overnight.
 
 A disputed fit is not used. The battery is calibrated from check-ups alone, where it has none from a capacity
 that needs no model of the cell (`twin.counted`), or else from its prior, and says so: quality `disputed`,
@@ -28,7 +28,7 @@ JUMP_SIGMAS = 3.0  # of both calibrations' spread: a prior may well be far off w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """What speaks against a fit: in short, in words, its misfit if it is one; what is behind it, if told."""
+    """What speaks against a fit: in short, in words, its misfit if it is one; what is behind it, if given."""
 
     what: str
     why: str

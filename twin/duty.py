@@ -1,6 +1,6 @@
 """Duty: what a day asks of a battery, as a piecewise-constant current.
 
-A *standard day* begins at departure: a trip, a stay, a trip, ordinary charging on plug-in, rest until the
+A *standard day* begins at departure: a trip, a session, a trip, ordinary charging on plug-in, rest until the
 next departure. A *V2G day* is the same day with N discharges of depth DOD, each recharged at once, after that
 charging. Both hold the same charging policy, so that the life with V2G is compared with a life that differs
 in V2G alone. Currents are C-rates of nominal capacity, + = charge; depths are shares of usable capacity at

@@ -106,7 +106,7 @@ def by_energy(request: CalibrationRequest) -> CalibrationRequest:
 def as_telemetry(coarse: pd.DataFrame, battery: BatterySpec) -> pd.DataFrame:
     """SoC and power as telemetry: the current that power is at the chemistry's voltage.
 
-    ``coarse``: `COLUMNS`, temperature NaN where it is not told. Rows without SoC or power are left out.
+    ``coarse``: `COLUMNS`, temperature NaN where it is not reported. Rows without SoC or power are left out.
     """
     known = coarse.dropna(subset=["soc_reported", "power_kw"]).sort_values("time_utc", kind="stable")
     circuit = reference_cell(battery.chemistry).circuit

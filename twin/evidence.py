@@ -25,7 +25,7 @@ _EITHER_WAY, _NO_REST_C = 0.005, 0.03  # a rest lies between driving and chargin
 _STUCK_SPAN_C = 0.05
 _STEP_C = 0.03
 _SURE = 4.0  # standard deviations
-_SOC_NOISE = 0.013  # of a difference of two reported SoC: each is told to 1 % at best
+_SOC_NOISE = 0.013  # of a difference of two reported SoC: each is reported to 1 % at best
 _LEAST_OHM_AH = 0.02  # no cell answers a current more faintly
 
 
@@ -72,8 +72,8 @@ class Balance:
     """Charge counted between plug-ins and plug-outs against the SoC reported there.
 
     ``capacity_share``: Ah of nominal capacity that 100 % of SoC holds, ± ``capacity_sd``; ``drift_c``: the
-    constant current that the SoC never saw, ± ``drift_sd_c``; ``agreement``: correlation, stay by stay, of
-    what was counted with what was reported, and ``spread`` the reported figures' standard deviation.
+    constant current that the SoC never saw, ± ``drift_sd_c``; ``agreement``: correlation, session by session,
+    of what was counted with what was reported, and ``spread`` the reported figures' standard deviation.
     """
 
     capacity_share: float

@@ -1,12 +1,12 @@
 """A sensor fault found and named, from what `twin.evidence` gathered and what is known of the battery.
 
-Nine kinds are told apart. Each leaves a trace of its own, so the order below matters: a signal that is no
+Nine kinds are distinguished. Each leaves a trace of its own, so the order below matters: a signal that is no
 signal first, then what turns or delays it, then whose signal it is, then its scale and offset.
 
 stuck_voltage, quantised_voltage   the values themselves
 flipped_current, shifted_clock     how the voltage's steps answer the current's, and the sessions
-swapped_battery                    stays that do not go together with the sessions at any shift; another state
-wrong_cell_count                   voltage at a known SoC; capacity off by a ratio of whole strings
+swapped_battery                    sessions that do not go together with the sessions at any shift; another
+state wrong_cell_count                   voltage at a known SoC; capacity off by a ratio of whole strings
 current_bias, current_gain         charge that the SoC never saw; Ah per SoC against check-ups
 temperature_offset                 against the cars of the same site
 
@@ -191,7 +191,7 @@ def _wrong_place(
         own = clock is not None and clock.misplaced < _OWN_LIMIT
         return _swapped(clock, balance) if _strangers(balance) and not own else None
     if clock.remaining >= _OWN_LIMIT:
-        # Discharge to the grid lies in the sessions at any shift; the stays tell whose they are.
+        # Discharge to the grid lies in the sessions at any shift; the sessions tell whose they are.
         if _agrees(balance, 0.75):
             return None
         best = 0.0
@@ -213,7 +213,7 @@ def _wrong_place(
 
 
 def _agrees(balance: Balance | None, least: float) -> bool:
-    """Whether counted charge goes with what was reported, stay by stay, at one capacity."""
+    """Whether counted charge goes with what was reported, session by session, at one capacity."""
     return (
         balance is not None
         and balance.agreement >= least
@@ -226,7 +226,7 @@ def _plausible(balance: Balance, known: Known) -> bool:
 
 
 def _strangers(balance: Balance | None) -> bool:
-    """Whether counted and reported charge vary from stay to stay without each other."""
+    """Whether counted and reported charge vary from session to stay without each other."""
     return (
         balance is not None
         and balance.stretches >= 8
@@ -304,7 +304,8 @@ def gain_fault(
         return None
     return SensorFault(
         kind="current_gain",
-        evidence=f"{stated} make it {counted:.3f} of nominal capacity where {measured:.3f} ± {measured_sd:.3f} "
+        evidence=f"{stated} make it {counted:.3f} of nominal capacity where {measured:.3f} ± "
+        f"{measured_sd:.3f} "
         f"is known: the current reads {gain:.2f} times what it is",
     )
 

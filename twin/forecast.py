@@ -40,8 +40,8 @@ def forecast_capacity(
 
     ``theta``: the most probable unknowns, then posterior draws, one a row; ``today``: health of each row, or
     one for all, whose capacity is then known to ``today_sd`` of nominal. Each draw's fade from now on is off
-    by a share of its own, normal with the prior's ``discrepancy`` times `discrepancy_growth`; ``measured_sd``: of the
-    check-ups that are foretold, relative; 0 for capacity itself.
+    by a share of its own, normal with the prior's ``discrepancy`` times `discrepancy_growth`;
+    ``measured_sd``: of the check-ups that are foretold, relative; 0 for capacity itself.
     """
     circuit = model.cell.circuit
     rows = today.each(lambda value: np.broadcast_to(value, len(theta)))

@@ -1,7 +1,7 @@
 """What the check-ups of a battery's past would have foretold of those after them, by all structures together.
 
 Each time only the check-ups up to one are seen, as by a calibration on that day without telemetry; those
-after it are compared. So it is told how far the forecasts of this battery can be trusted, by the battery.
+after it are compared. So it is reported how far the forecasts of this battery can be trusted, by the battery.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from twin.health import Array
 from twin.prior import AgeingPrior, discrepancy_growth
 from twin.rates import RateModel
 
-FEWEST = 2  # check-ups that are seen before any is foretold
+FEWEST = 2  # check-ups are observed before any is foretold
 
 
 def physics_ahead(model: RateModel, draws: Array, now: float, days: Array, discrepancy: float) -> Array:
     """Capacity over nominal ``days`` ahead [d] of an age ``now`` [d] by PyBaMM's model: a row a draw of the
-    unknowns, each with a fade of its own that is off by ``discrepancy`` times `twin.prior.discrepancy_growth`."""
+    unknowns, each with a fade of its own that is off by ``discrepancy`` times
+    `twin.prior.discrepancy_growth`."""
     circuit = model.cell.circuit
     path = health_path(model, draws, now + np.append(0.0, days))
     share = (circuit.window(path).capacity_ah / circuit.fresh_capacity_ah).T

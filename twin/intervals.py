@@ -71,7 +71,7 @@ def duty_part(
     """Relative spread of α (and β) by that of the ordinary day: of its driving and of its temperature.
 
     What another ordinary day would change is found at one V2G day, of one cycle of ``v2g_ah_share`` of
-    nominal capacity. The fade that was seen stays as it was: rates of the V2G day are taken in proportion to
+    nominal capacity. The fade was observed stays as it was: rates of the V2G day are taken in proportion to
     those of the ordinary one, as a calibration takes them.
     """
 

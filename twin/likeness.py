@@ -1,7 +1,7 @@
 """Which chemistry a window of voltages reads like: the one with by far the most evidence for it.
 
 All models are asked alike, each with its own unknowns and an open-circuit curve that may be off, integrated
-out (`twin.discrepancy`). Chemistries of like curves cannot be told apart by a day and a half, and are not.
+out (`twin.discrepancy`). Chemistries of like curves cannot be distinguished by a day and a half, and are not.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What the plug's meter tells beside the car: how much of a charge is lost, and capacity by metered energy.
+"""What the plug's meter tells next to the car: how much of a charge is lost, and capacity by metered energy.
 
-Over a stay the battery's own power adds up to the energy that went in, the meter at the plug counted what was
-drawn for it: their ratio is the efficiency of charging, whatever the SoC is. Both meters may be off by a
+Over a session the battery's own power adds up to the energy that went in, the meter at the plug counted what
+was drawn for it: their ratio is the efficiency of charging, whatever the SoC is. Both meters may be off by a
 hundredth. Where the car's power is polled too seldom to be added up, what was metered less that loss is held
 against the rise of SoC instead (as `twin.energy` does it for power), with the loss as it is usual.
 
-Stays count near whose ends the car itself told its SoC: what a session promises for its departure is no
-reading.
+Sessions count near whose ends the car itself reported its SoC: what a session promises for its departure is
+no reading.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twin.types import BatterySpec
 
 _LEAST_KWH, _LEAST_RISE = 1.0, 0.05
 _FEWEST, _LEAST_SWING = 3, 0.25
-_NEAR_H = 1.0  # of a stay's ends, the car told its SoC
+_NEAR_H = 1.0  # of a session's ends, the car reported its SoC
 _AGREES = 0.02  # of two SoC of one moment
 _METER_KWH = 0.05  # told to a tenth
 _METER_GAIN = 0.01  # class B, and as much of the car's
@@ -54,13 +54,14 @@ class Charging:
                 f"{self.sessions} stays): one of the two meters is off"
             )
         lost, sd = 100 * (1 - self.efficiency), 100 * self.sd
-        return f"{lost:.0f} ± {sd:.0f} % of what is metered is lost in charging ({self.sessions} stays)"
+        return f"{lost:.0f} ± {sd:.0f} % of what is metered is lost in charging ({self.sessions} sessions)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sessions:
     """Metered stays, one a row: metered and into the battery [kWh], the latter's variance, whether it was
-    seen throughout; SoC at plug-in, its rise, the variance of that besides the display's (NaN: not told)."""
+    seen throughout; SoC at plug-in, its rise, the variance of that besides the display's (NaN: not
+    reported)."""
 
     metered: Array
     stored: Array
@@ -76,7 +77,7 @@ def by_meter(
 ) -> tuple[Charging | None, EnergyFit | None]:
     """Efficiency of charging, and capacity by metered energy against SoC; None where too little was metered.
 
-    ``telemetry``: with voltage_v, current_a and soc_reported where it is told; ``flow``: its course;
+    ``telemetry``: with voltage_v, current_a and soc_reported where it is given; ``flow``: its course;
     ``sessions``: arrival_utc, departure_utc, energy_kwh (drawn less fed back, NaN where nobody metered).
     """
     if "energy_kwh" not in sessions or len(telemetry) < 2:
@@ -121,8 +122,8 @@ def _sessions(
 
 
 def _into_battery(time_s: Array, power_kw: Array, begin_s: Array, end_s: Array) -> tuple[Array, Array, Array]:
-    """Energy in and out over each stay [kWh], and the former's variance, by the samples of the stay alone:
-    the first holds from its begin on, for many a charge begins with it, and the last to its end."""
+    """Energy in and out over each session [kWh], and the former's variance, by the samples of the session
+    alone: the first holds from its begin on, for many a charge begins with it, and the last to its end."""
     found = np.zeros((3, len(begin_s)))
     for number, (begin, end) in enumerate(zip(begin_s, end_s, strict=True)):
         own = slice(np.searchsorted(time_s, begin), np.searchsorted(time_s, end, side="right"))
@@ -142,7 +143,7 @@ def _into_battery(time_s: Array, power_kw: Array, begin_s: Array, end_s: Array) 
 def _stated_with(
     time_s: Array, soc: Array, rate: Array, asked_s: Array, *, after: bool
 ) -> tuple[Array, Array]:
-    """SoC told next after (or before) some moments, NaN where not near, and what its ``rate`` [1/h] moves
+    """SoC reported next after (or before) some moments, NaN where not near, and what its ``rate`` [1/h] moves
     between the two."""
     known = np.isfinite(soc)
     if not known.any():

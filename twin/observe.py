@@ -259,7 +259,8 @@ def _observe_energy(request: CalibrationRequest, age_days: float, daily: bool) -
 def observe_from(
     request: CalibrationRequest, cell: ReferenceCell, observed: Observation, guess: Health
 ) -> Observation:
-    """What was ``observed``, fitted again from another guess; as it was where that follows the voltage worse."""
+    """What was ``observed``, fitted again from another guess; as it was where that follows the voltage
+    worse."""
     if observed.replay is None or observed.state is None:
         return observed
     try:

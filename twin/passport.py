@@ -2,8 +2,8 @@
 
 Names and units are those of the public model (urn:samm:io.BatteryPass.Performance:1.2.0, its spelling kept:
 `batteryTechicalProperties`, `remainingEnergyalue`); DIN DKE SPEC 99100 says what each means. The model has no
-place for how sure a figure is, what it rests on and over which time: that stands beside, under the same path.
-What nothing tells is not guessed: its name stands under `missing`, with the reason where there is one.
+place for how sure a figure is, what it rests on and over which time: that stands next to, under the same
+path. What nothing tells is not guessed: its name stands under `missing`, with the reason where there is one.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def counted(telemetry: pd.DataFrame) -> Counted | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Document:
-    """The model's own, what stands beside it by path, and why something is missing."""
+    """The model's own, what stands next to it by path, and why something is missing."""
 
     technical: dict[str, Any] = field(default_factory=dict)
     condition: dict[str, Any] = field(default_factory=dict)
@@ -121,11 +121,11 @@ def passport(
     v2g_days: int,
     consumption_kwh_per_km: float | None,
 ) -> dict[str, Any]:
-    """The document: the model's, what stands beside each figure of it, what is missing, kilometres by V2G.
+    """The document: the model's, what stands next to each figure of it, what is missing, kilometres by V2G.
 
     as_of_utc: of the calibration. samples: of `counted`; checkups: time_utc, resistance_ohm (may be NaN);
     v2g_kwh: discharged as followed on v2g_days accounted for. consumption_kwh_per_km: of driving, None where
-    nobody told: then V2G is told in kWh alone.
+    nobody announced: then V2G is reported in kWh alone.
     """
     made = _Document()
     made.rated("ratedCapacity", battery.nominal_capacity_ah)

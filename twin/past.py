@@ -26,7 +26,8 @@ _LEAST_DRIVEN = 1e-3  # of capacity a day
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """``duty``: the mean day of the life so far; ``known_share``: the share of that life that data tell of."""
+    """``duty``: the mean day of the life so far; ``known_share``: the share of that life that data tell
+    of."""
 
     duty: StandardDuty
     known_share: float

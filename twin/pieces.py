@@ -1,9 +1,9 @@
 """A window of telemetry that was not sent all the time: pieces, with what happened between them held.
 
 Its current is that of `twin.course` over wall time: measured where samples were sent, 0 while the pack slept,
-the mean of an unseen charge or trip where SoC told of one. Voltage is compared where it was sent alone, and
-not until the pack has settled after what nobody saw. How far the charge counted may be off by then goes with
-the window, for the fit to reckon with.
+the mean of an unobserved charge or trip where SoC reported of one. Voltage is compared where it was sent
+alone, and not until the pack has settled after what nobody saw. How far the charge counted may be off by then
+goes with the window, for the fit to reckon with.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from twin.health import Array
 from twin.replay import BIN_S, MAX_STEPS, Replay
 
 _LONGEST_H = 120.0  # of wall time
-_RELAXED_S = 1800.0  # after an unseen charge or trip
-_UNSEEN_SD = 0.05  # of charge: what an unseen trip took is not what its voltage after it is fitted to
+_RELAXED_S = 1800.0  # after an unobserved charge or trip
+_UNSEEN_SD = 0.05  # of charge: what an unobserved trip took is not what its voltage after it is fitted to
 _REST_S = 3600.0  # silence after which a piece may begin
 _STARTS = 40
-_MOST_UNSEEN = 1  # what is told of more adds up to charges that no electrode holds
+_MOST_UNSEEN = 1  # what is reported of more adds up to charges that no electrode holds
 _FEWEST = 16  # points of voltage
 _LEAST_SWING = 0.03
 _STEP_C = 0.004
@@ -122,7 +122,7 @@ def _kind(flow: Course, at_s: Array) -> npt.NDArray[np.int8]:
 
 
 def _relaxed(time_s: Array, flow: Course) -> npt.NDArray[np.bool_]:
-    """Which points do not follow an unseen charge or trip too closely to be compared."""
+    """Which points do not follow an unobserved charge or trip too closely to be compared."""
     ends = flow.end_s[flow.kind == UNSEEN]
     if not len(ends):
         return np.ones(len(time_s), dtype=bool)

@@ -95,8 +95,8 @@ class AgeingPrior:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiblingStatistics:
-    """What one battery teaches its siblings: its posterior, the prior in it, how a forecast of it fared, how
-    its check-ups scatter; the last two None where it had too few or an older twin did not tell."""
+    """What one battery telles of its siblings: its posterior, the prior in it, how a forecast of it fared,
+    how its check-ups scatter; the last two None where it had too few or an older twin did not tell."""
 
     mean: Array
     sd: Array
@@ -162,10 +162,10 @@ def _discrepancy(errors: Sequence[ForecastError]) -> float:
 def discrepancy_growth(observed: Any, ahead: Any) -> Array:
     """How much further than ``discrepancy`` a forecast of fade may be off, as a factor on it.
 
-    ``observed``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt on
-    forecasts that about double the fade seen. What the model leaves out is taken to wander like a rate whose
-    logarithm walks at random in the logarithm of fade: its variance grows by as much with every doubling, and
-    is no less within the first, since today's rate is not seen free of it.
+    ``observed``, ``ahead``: fade so far and to come, as shares of nominal capacity. The discrepancy is learnt
+    on forecasts that about double the fade seen. What the model leaves out is taken to wander like a rate
+    whose logarithm walks at random in the logarithm of fade: its variance grows by as much with every
+    doubling, and is no less within the first, since today's rate is not seen free of it.
     """
     doublings = np.log2(1 + np.maximum(ahead, 0.0) / np.maximum(observed, _LEAST_FADE))
     return np.asarray(np.sqrt(np.maximum(doublings, 1.0)))

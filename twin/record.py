@@ -1,6 +1,6 @@
 """A twin's record: what a calibration keeps besides its columns, with the JSON that it is stored as.
 
-It rebuilds the battery in PyBaMM, carries it on to the next day and teaches its siblings. The record of an
+It rebuilds the battery in PyBaMM, carries it on to the next day and telles of its siblings. The record of an
 older version is read as far as it goes: what it does not hold is None, and so is a part of it that is not
 whole. One of a newer version is refused, and so is an entry of another kind than it should be. `need` turns
 a None into an error that names what is missing.
@@ -48,7 +48,7 @@ Parts = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorRecord:
-    """The `twin.prior.AgeingPrior` of a fit; the last two were not always told."""
+    """The `twin.prior.AgeingPrior` of a fit; the last two were not always reported."""
 
     mean: Vector
     sd: Vector
@@ -99,8 +99,8 @@ class StateRecord:
 class FullRecord:
     """The last full calibration, which all since rest on.
 
-    ``checkups``: how many it had; ``observed``: whether voltage told its state; ``nameplate``: of the pack,
-    with all else that asks for a full calibration when it changes; ``health``: at its moment.
+    ``checkups``: how many it had; ``observed``: whether voltage reported its state; ``nameplate``: of the
+    pack, with all else that asks for a full calibration when it changes; ``health``: at its moment.
     """
 
     calibration_id: str
@@ -167,7 +167,7 @@ class EnsembleRecord:
 
     ``soh``, ``l0_days``: of the moment that the band begins; a daily update keeps the band and moves both.
     ``price``, ``year_loss``: of `twin.ensemble.mixture.Ensemble`, ``doubt_left``: of `twin.ensemble.outlook`;
-    earlier calibrations told none of them.
+    earlier calibrations reported none of them.
     """
 
     members: tuple[MemberRecord, ...]
@@ -264,7 +264,7 @@ def need(value: T | None, what: str) -> T:
 
 
 def sibling_statistics(record: TwinRecord) -> SiblingStatistics | None:
-    """What a battery teaches its siblings; None of another ageing model, or of a bad fit."""
+    """What a battery telles of its siblings; None of another ageing model, or of a bad fit."""
     if not record.restorable or (record.ageing_chi2_per_n or 0.0) > CHI2_LIMIT:
         return None
     prior = need(record.prior, "prior")

@@ -71,7 +71,7 @@ def health_of(calibration: Calibration) -> Health:
 def life_points(
     calibration_id: str, battery_id: str, lives: LifePoints, alpha: float, beta: float
 ) -> pd.DataFrame:
-    """Simulated lives beside both forms."""
+    """Simulated lives next to both forms."""
     dod, cycles, life = (np.array(one) for one in (lives.dod, lives.cycles_per_day, lives.life_days))
     x = dod * cycles
     return pd.DataFrame(

@@ -19,7 +19,7 @@ from twin.evidence import seconds_of, signal_of
 from twin.health import Array
 from twin.types import CalibrationRequest
 
-REPORTED_SD = 0.013  # of a difference of two reported SoC: each is told to 1 % at best
+REPORTED_SD = 0.013  # of a difference of two reported SoC: each is reported to 1 % at best
 _PROMISED_SD = 0.02  # of a difference of two of the sessions' SoC
 _SIGMAS, _LEAST = 3.0, 0.012  # what agrees
 _AT_REST = 0.2  # of the spread of what was compared: most silence that agrees is rest

@@ -5,10 +5,10 @@ start, both active materials, the lithium inventory, an effective series resista
 bias. Voltages are means of ``BIN_S`` long bins or snapshots, weighted robustly (Huber), and their errors are
 taken as correlated as the residuals show, since what SPM leaves out (electrolyte, hysteresis, temperature
 inside the pack) does not average away. The cell's own open-circuit curve is not its chemistry's: how far it
-is off is estimated with the state, and what it may be off by is no longer told of the electrodes. It and the
-charge that wanders where the current was not seen are errors of known covariance (`twin.discrepancy`), which
-residuals and derivatives are whitened by (generalised least squares). A window that the model cannot follow,
-or follows only with an absurd bias, is refused: bad sensors are named, not fitted.
+is off is estimated with the state, and what it may be off by is no longer reported of the electrodes. It and
+the charge that wanders where the current was not seen are errors of known covariance (`twin.discrepancy`),
+which residuals and derivatives are whitened by (generalised least squares). A window that the model cannot
+follow, or follows only with an absurd bias, is refused: bad sensors are named, not fitted.
 """
 
 from __future__ import annotations
@@ -235,10 +235,10 @@ def fit_state(
     """Fit the window from ``guess``, whose SEI thickness stays, or from ``prior``, yesterday's posterior.
 
     ``electrolyte``: by SPMe instead of SPM. ``bias_guess_c``: the bias to start from where the prior's leads
-    a replay off the cell's limits; ``bias_observed``: the current at rest showed it. ``windows``: that are to be
-    fitted one after another: the error of the open-circuit curve is the same in all of them, so that together
-    they tell no more than one does. The cell's temperature is the window's mean. SolveError where PyBaMM
-    cannot follow.
+    a replay off the cell's limits; ``bias_observed``: the current at rest showed it. ``windows``: that are to
+    be fitted one after another: the error of the open-circuit curve is the same in all of them, so that
+    together they tell no more than one does. The cell's temperature is the window's mean. SolveError where
+    PyBaMM cannot follow.
     """
     mean, precision = _prior_mean(replay, guess, cell), np.diag(_PRIOR_SD**-2)
     if bias_observed:
@@ -307,7 +307,8 @@ def _recounted(problem: _Problem, best: _Point, counted: Replay) -> _Problem | N
     """The problem with the charge that the voltages ask for, where that is not the charge counted.
 
     The likeliest wandering of the charge counted is put into the current, so that the curve's slope is taken
-    where the cell was; what it is held against stays the charge ``counted``. None where nothing would change.
+    where the cell was; what it is held against sessions the charge ``counted``. None where nothing would
+    change.
     """
     variance, replay = counted.charge_variance, problem.replay
     if variance is None:

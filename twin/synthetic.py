@@ -172,7 +172,7 @@ def _checkups(spec: TruthSpec, rng: np.random.Generator, days: Array, history: H
 def _telemetry(
     spec: TruthSpec, rng: np.random.Generator, health: Health
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Telemetry up to ``as_of_utc`` and sessions beyond; blocks begin and end in the middle of a stay."""
+    """Telemetry up to ``as_of_utc`` and sessions beyond; blocks begin and end in the middle of a session."""
     circuit = spec.cell.circuit
     window = circuit.window(health)
     share = float(window.capacity_ah) / circuit.fresh_capacity_ah
@@ -234,7 +234,7 @@ def _join(visits: list[tuple[pd.Timestamp, pd.Timestamp, float, float]]) -> pd.D
 def _block(
     spec: TruthSpec, rng: np.random.Generator, days: int, soc: float, share: float
 ) -> tuple[Array, Array, list[tuple[float, float, float, float]], float]:
-    """Steps [s], C-rates, visits and last SoC of days that begin and end in the middle of a stay."""
+    """Steps [s], C-rates, visits and last SoC of days that begin and end in the middle of a session."""
     duty, steps, visits = spec.duty, [(0.0, 0.0)], []
     plugged_since, arrival_soc = 0.0, soc
     for day in range(days):

@@ -182,7 +182,7 @@ class Calibration:
 
     @property
     def model_hash(self) -> str | None:
-        """Hash of the model's code that fitted ageing, life and α; None where nobody told."""
+        """Hash of the model's code that fitted ageing, life and α; None where nobody announced."""
         return self.record.model_hash
 
     def to_record(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is left of a disputed fit: the calibration without telemetry, and what may be behind the dispute.
 
-Wrong pack data are told by another chemistry that the voltage reads like, or by a capacity that check-ups
+Wrong pack data are given by another chemistry that the voltage reads like, or by a capacity that check-ups
 belie (a current sensor's gain shows alike); otherwise the model does not fit this cell.
 """
 

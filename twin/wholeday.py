@@ -61,7 +61,7 @@ def close_day(
         power = _recharged(power_kw, plugged, -balance, slot_hours, charge_limit_kw)
     else:
         power = _left_out(power_kw, balance, slot_hours)
-    # The first departure is the plan's: what is added to the stay before it was missing when that began.
+    # The first departure is the plan's: what is added to the session before it was missing when that began.
     start = first_kwh - _in_first_session(power - power_kw, plugged) * slot_hours
     start += sum(drive.energy_kwh for drive in drives if drive.first == 0 and not plugged[0])
     lowest, highest = _swing(power * slot_hours, drives)

@@ -6,8 +6,8 @@
 - `warehouse.store`: `Warehouse`, the DuckDB file; behind it
   `connection` (who may open it), `schema` and `migrations` (its layout, older files brought forward),
   `ingestion`, `promotion`, `compaction` (rows on their way), `overlaps` (sessions of a car never overlap),
-  `beliefs` (what was known when), `climate`, `retention`, `backup`, `export` (what is kept, and where else)
-- `warehouse.quarantine`, `warehouse.release`: what the checks kept out, and a person's decision to let it in
+  `beliefs` (what was known when), `climate`, `retention`, `backup`, `export` (what is stored, and where else)
+- `warehouse.quarantine`, `warehouse.release`: what the checks held back, and a person's decision to let it in
 - `warehouse.errors`: the error tree
 
 Import from the sub-modules: this package itself loads none of them, so that a command line that only asks for

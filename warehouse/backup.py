@@ -28,7 +28,7 @@ from warehouse.schema import SCHEMA_VERSION, found_version
 from warehouse.verify import is_regular, same_file, verify
 
 _SIDES = (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery")
-"""What DuckDB keeps beside a file: a copy of that name would be taken for it."""
+"""What DuckDB keeps next to a file: a copy of that name would be taken for it."""
 
 
 def take_snapshot(source: Path, target: Path, *, timeout_s: float) -> Path:
@@ -146,7 +146,7 @@ def _refuse(source: Path, target: Path, *, replaces: bool, timeout_s: float) -> 
     if same_file(source, target) or source == target:
         raise CopyError(f"the copy {target} would replace the warehouse itself")
     if target.name.endswith(_SIDES) or any(same_file(Path(f"{source}{side}"), target) for side in _SIDES):
-        raise CopyError(f"{target} has the name of what a database keeps beside it")
+        raise CopyError(f"{target} has the name of what a database keeps next to it")
     if side_file := next((side for side in _SIDES if os.path.lexists(f"{target}{side}")), None):
         raise CopyError(f"{target}{side_file} lies there and would be taken for the copy's")
     if not os.path.lexists(target):
@@ -175,7 +175,7 @@ def _is_snapshot(path: Path, *, timeout_s: float) -> bool:
 def _copied(
     source: Path, target: Path, kind: Literal["snapshot", "backup", "trial"], *, timeout_s: float
 ) -> Path:
-    """Copy the database to a passing name beside `target`; no write permission for the source is needed."""
+    """Copy the database to a passing name next to `target`; no write permission for the source is needed."""
     make_folder(target.parent)
     partial = partial_of(target)
     try:

@@ -1,4 +1,5 @@
-"""Which backups of a warehouse are known: NAME.backups beside it, one JSON line a backup, the newest last."""
+"""Which backups of a warehouse are known: NAME.backups next to it, one JSON line a backup, the newest
+last."""
 
 import json
 import os

@@ -17,7 +17,7 @@ from warehouse.overlaps import SESSIONS, SUPERSEDED, holding
 
 _BELIEF = ("received_utc", "source_id")
 _SAME_INSTANT = dt.timedelta(milliseconds=1)
-"""Files landed at one instant are told apart by microseconds; all of them were known at that instant."""
+"""Files ingested at one instant are distinguished by microseconds; all of them were known at that instant."""
 
 
 def released(before: str = "") -> str:
@@ -52,7 +52,7 @@ def latest_first(contract: TableContract) -> str:
 
 
 def received(dataset: str, files: str) -> str:
-    """Return SQL of landed rows of a dataset, each received at its own moment or with its file.
+    """Return SQL of ingested rows of a dataset, each received at its own moment or with its file.
 
     files: SQL on columns of raw_source that selects files.
     """
@@ -66,10 +66,10 @@ def received(dataset: str, files: str) -> str:
 
 
 def as_checked(dataset: str, ingested: str) -> str:
-    """Return SQL of landed rows as the checks left them; whether they let them in is not asked.
+    """Return SQL of ingested rows as the checks left them; whether they let them in is not asked.
 
-    ingested: SQL of rows in the shape of `received`. Cells are as the checks amended them; what repeats another
-    row of its file, or is in the mean of some of its readings, is left out.
+    ingested: SQL of rows in the shape of `received`. Cells are as the checks amended them; what repeats
+    another row of its file, or is in the mean of some of its readings, is left out.
     """
     declared = dataset_contract(dataset)
     place, said = "source_id, source_row", ", ".join(declared.names)
@@ -147,7 +147,7 @@ def _owner(contract: TableContract) -> str:
 def _latest(contract: TableContract, dataset: str, now: str, condition: str) -> str:
     """Return SQL of the latest belief of each key at `$known_by`; now: SQL of the latest ones by now."""
     key, names = ", ".join(contract.key), ", ".join(contract.names)
-    # Rows of a file that landed later may have been received before, if they tell so.
+    # Rows of a file that was ingested later may have been received before, if they tell so.
     then = f"dataset = '{dataset}' AND checked_utc IS NOT NULL"
     then += " AND (received IS NOT NULL OR received_utc < $known_by)"
     decided = (

@@ -25,7 +25,7 @@ from warehouse.trouble import holder_of, trouble
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "memory_limit": "2GB",  # beyond it, sorts go to temporary files beside the warehouse
+    "memory_limit": "2GB",  # beyond it, sorts go to temporary files next to the warehouse
 }
 _FILES = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 _FIRST_PAUSE_S = 0.02
@@ -228,7 +228,7 @@ def _host(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _spill(path: Path) -> Path:
-    """Where sorts that outgrow the memory go: beside the file, or a passing folder where that is closed."""
+    """Where sorts that outgrow the memory go: next to the file, or a passing folder where that is closed."""
     if os.access(path.parent, os.W_OK):
         return Path(f"{path}.tmp")
     folder = tempfile.mkdtemp(prefix="v2g-")

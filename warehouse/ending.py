@@ -1,8 +1,8 @@
 """A transaction whose end is known also when the disk is full or the file damaged.
 
 DuckDB may fail before a transaction is kept, or after: it is in the write-ahead log and only the file could
-not take it in. Every transaction leaves its name in the file, so that who was told of a failure can be told
-the truth about what was being written.
+not take it in. Every transaction leaves its name in the file, so that who was told of a failure can be
+determined the truth about what was being written.
 """
 
 import secrets
@@ -36,7 +36,7 @@ def named_transaction(
 _STATED = {
     True: "{what}: written all the same",
     False: "{what}: not written, the warehouse is as it was",
-    None: "Whether it was written cannot be told: {what}",
+    None: "Whether it was written cannot be determined: {what}",
 }
 
 

@@ -16,7 +16,7 @@ WarehouseError
 └── SourceError              a file is refused; nothing was written
     ├── MissingFileError     the file is not there (a usage error: exit code 2)
     ├── OptionError          an option of the source is missing or wrong (exit code 2)
-    │   └── RateError        prices in a currency whose worth nobody has told
+    │   └── RateError        prices in a currency whose worth nobody has given
     ├── EmptyFileError       no bytes, or a header and no rows
     ├── OversizedFileError   larger, wider, longer or deeper than `warehouse.sources.caps` allows
     ├── UndecodableFileError not UTF-8, not CSV, not Parquet
@@ -88,7 +88,7 @@ class LockedError(StoreError):
 
 
 class UnwritableError(StoreError):
-    """The disk is full, or the file or its folder cannot be written; the message tells what was kept."""
+    """The disk is full, or the file or its folder cannot be written; the message tells what was stored."""
 
 
 class DamagedError(StoreError):
@@ -157,7 +157,7 @@ class SourceError(WarehouseError):
 
 
 def together(faults: Sequence[SourceError]) -> SourceError:
-    """Return what is wrong with a file as one error: the first's kind and place, the others beside it."""
+    """Return what is wrong with a file as one error: the first's kind and place, the others next to it."""
     first, *others = faults
     if not others:
         return first
@@ -175,7 +175,7 @@ class OptionError(SourceError):
 
 
 class RateError(OptionError):
-    """Prices are in a currency whose worth in euros nobody has told; `currency` is its code."""
+    """Prices are in a currency whose worth in euros nobody has given; `currency` is its code."""
 
     def __init__(self, problem: str, *, file: str, currency: str) -> None:
         super().__init__(problem, file=file, column="rate")

@@ -1,7 +1,7 @@
 """Files that are nobody else's: private from the first byte, whole or not there at all.
 
-Telemetry and stays tell where a driver is. Whatever is written gets mode 0600 and every folder that is made
-0700, whatever the umask says, and a name that is a symbolic link is never written through.
+Telemetry and sessions tell where a driver is. Whatever is written gets mode 0600 and every folder that is
+made 0700, whatever the umask says, and a name that is a symbolic link is never written through.
 """
 
 import errno
@@ -65,7 +65,7 @@ def copy_private(source: Path, target: Path) -> None:
 
 
 def sync(stream: BinaryIO) -> None:
-    """Have what was written on the disk before anybody relies on it; a full disk is told here."""
+    """Have what was written on the disk before anybody relies on it; a full disk is reported here."""
     stream.flush()
     os.fsync(stream.fileno())
 

@@ -1,4 +1,4 @@
-"""What the logs of a source told of transactions, for a log that tells more of them."""
+"""What the logs of a source reported of transactions, for a log that tells more of them."""
 
 import datetime as dt
 import json
@@ -29,7 +29,7 @@ def logs_of(warehouse: Warehouse, source: str, ingested_utc: dt.datetime) -> fro
 
 
 def begun(warehouse: Warehouse, source: str, ingested_utc: dt.datetime) -> Begun:
-    """Return what is held of transactions by logs landed since HELD_FOR before, but for what is withdrawn.
+    """Return what is held of transactions by logs ingested since HELD_FOR before, but for what is withdrawn.
 
     Logs received after `ingested_utc` are among them: what rests on one is not known before it.
     """
@@ -82,7 +82,7 @@ def _pairs(sessions: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def _as_given(options: str | None) -> str | None:
-    """How a log was read, but for what others told."""
+    """How a log was read, but for what others reported."""
     stated = {} if options is None else json.loads(options)
     stated.pop("joined", None)
     return json.dumps(stated, ensure_ascii=False) if stated else None

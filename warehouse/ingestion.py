@@ -16,7 +16,7 @@ from warehouse.rows import arrow_table, insert
 from warehouse.sources.types import SourceFile
 
 _BY_FILE = "telemetry"
-"""Dataset whose rows are judged by those of their battery and file alone, and told of likewise."""
+"""Dataset whose rows are judged by those of their battery and file alone, and reported of likewise."""
 _SMALLER = 2
 """What a part of some files of one battery is smaller by: nothing has to stay together in it but a file."""
 _AROUND = dt.timedelta(hours=6)
@@ -36,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Some of the landed rows that wait for their check: those of `source_ids` from one id to another.
+    """Some of the ingested rows that wait for their check: those of `source_ids` from one id to another.
 
     source_ids: all that wait; of a battery with many rows, of which lowest and highest are then the id, some.
     lowest, highest: inclusive bounds of the first key column (telemetry: battery); None is open, and rows
@@ -73,7 +73,7 @@ def ingest(
 ) -> Batch:
     """Insert a file's rows and its record, once, inside the caller's transaction; ingested_utc: when, in UTC.
 
-    more: the rest of its rows, piece by piece; asked for only where the file had not landed. Raises
+    more: the rest of its rows, piece by piece; asked for only where the file had not been ingested. Raises
     CellError, OptionError as `warehouse.receipts.require_ingestible`, ContractError for another file's piece.
     """
     require_ingestible(connection, source, ingested_utc)
@@ -229,7 +229,7 @@ def _by_time(
 
 
 def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame:
-    """Return the landed rows of a part, in the shape of `ingested_contract`, as they came.
+    """Return the ingested rows of a part, in the shape of `ingested_contract`, as they came.
 
     Those of a stretch of a file with some hours before and after it: `Part.own` tells them apart.
     """
@@ -263,7 +263,7 @@ def read_part(connection: duckdb.DuckDBPyConnection, part: Part) -> pd.DataFrame
 
 
 def waiting_rows(connection: duckdb.DuckDBPyConnection, dataset: str, before: dt.datetime | None) -> int:
-    """Return how many landed rows wait for their check, of those received `before` (tz-aware) if given."""
+    """Return how many ingested rows wait for their check, of those received `before` (tz-aware) if given."""
     waits = "dataset = $dataset AND checked_utc IS NULL"
     if before is None:
         sql, values = f"SELECT coalesce(sum(rows), 0) FROM raw_source WHERE {waits}", {}  # noqa: S608

@@ -108,9 +108,9 @@ class Known:
         where: Mapping[str, Sequence[str]] | None = None,
         span: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> Missed:
-        """Return how much was received later: to be told, never reckoned with; see `warehouse.missed`."""
+        """Return how much was received later: to be reported, never reckoned with; see `warehouse.missed`."""
         return missed(self.warehouse, dataset, self.as_of, where=where, span=span)
 
     def raw_rows(self, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return rows (source_id, source_row) of `quarantined` as they landed."""
+        """Return rows (source_id, source_row) of `quarantined` as they were ingested."""
         return raw_rows(self.warehouse, dataset, rows)

@@ -32,7 +32,7 @@ def _from_1(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _from_2(connection: duckdb.DuckDBPyConnection) -> None:
-    """Of stays of one car that overlap the one received later holds."""
+    """Of sessions of one car that overlap the one received later holds."""
     overlaps.set_aside_overlaps(connection)
 
 

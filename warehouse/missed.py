@@ -1,6 +1,6 @@
-"""What a core table holds beside what was known at a moment: for the reason given where that is too little.
+"""What a core table holds next to what was known at a moment: for the reason given where that is too little.
 
-Nothing that judges or computes reads this: it is told, and no more.
+Nothing that judges or computes reads this: it is reported, and no more.
 """
 
 import datetime as dt

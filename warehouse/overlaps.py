@@ -4,8 +4,8 @@ A session is a belief about where a car is, whatever id it goes under. The belie
 latest) lie in core_session and, where a later received one that holds overlaps them, in
 core_session_superseded with what replaced them; what is superseded itself stands in no one's way. Which is
 which depends on these beliefs alone, not on the order in which they were merged: when one is corrected or
-withdrawn, what it had replaced comes forward again. The rest of a stay that a file begins within (`PART`)
-stands behind whatever else is told of that time.
+withdrawn, what it had replaced comes forward again. The rest of a session that a file begins within (`PART`)
+stands behind whatever else is reported of that time.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from warehouse.contracts import CONTRACTS
 SESSIONS, SUPERSEDED = "core_session", "core_session_superseded"
 _NAMES = ", ".join(CONTRACTS[SESSIONS].names)
 PART = "@part-"
-"""In the id of a stay that a file holds the rest of alone: it takes no other's place."""
+"""In the id of a session that a file holds the rest of alone: it takes no other's place."""
 
 
 def _order(alias: str) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def holding(beliefs: str) -> str:
     """Return SQL of the session_id of those of some beliefs that hold; beliefs: SQL, a row a session.
 
     From the one received last to the first, each holds that overlaps none of its car's that holds already:
-    decided island by island of stays that follow on without a gap, few each.
+    decided island by island of sessions that follow on without a gap, few each.
     """
     pair = ", ".join(f"{name} := own.{name}" for name in ("arrival_utc", "departure_utc"))
     latest = ", ".join(f"{name} DESC" for name in _order("placed"))
@@ -73,7 +73,8 @@ def holding(beliefs: str) -> str:
 
 
 def reopen(connection: duckdb.DuckDBPyConnection, batteries: Sequence[str]) -> None:
-    """Put the superseded beliefs on some cars back beside the others, until `set_aside_overlaps` judges all anew."""
+    """Put the superseded beliefs on some cars back next to the others, until `set_aside_overlaps` judges all
+    anew."""
     cars = [list(batteries)]
     connection.execute(
         f"INSERT INTO {SESSIONS} ({_NAMES}) SELECT {_NAMES} FROM {SUPERSEDED} "  # noqa: S608

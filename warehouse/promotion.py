@@ -64,7 +64,7 @@ def finish(
 
 
 def store_amended(connection: duckdb.DuckDBPyConnection, dataset: str, rows: pa.Table) -> None:
-    """Keep checked rows as they are where that is not as they landed, inside the caller's transaction.
+    """Keep checked rows as they are where that is not as they were ingested, inside the caller's transaction.
 
     An earlier belief that comes forward again, or is read as of a moment, is then what the checks made of it.
     """

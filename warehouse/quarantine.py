@@ -33,8 +33,9 @@ class Wanted:
     """Which rows of the quarantine: those of a dataset, and of a rule, battery, file and row if given.
 
     source: file name, or the beginning of its source_id. released: False = where the rule stands, True =
-    where it was released, None = both. touching: of sessions those that touch [first, last) as they landed,
-    whichever of their ends is told first; one that lacks an end stands for the moment of the other.
+    where it was released, None = both. touching: of sessions those that touch [first, last) as they were
+    ingested, whichever of their ends is reported first; one that lacks an end stands for the moment of the
+    other.
     """
 
     dataset: str
@@ -107,8 +108,8 @@ def quarantined(warehouse: Warehouse, wanted: Wanted, *, known_by: dt.datetime |
         values.append(wanted.battery_id)
     if wanted.touching is not None:
         if wanted.dataset != "sessions":
-            raise UnknownTableError(f"{wanted.dataset} are no stays: nothing of them touches a span")
-        # An end that is not told is null, which `least` and `greatest` pass over.
+            raise UnknownTableError(f"{wanted.dataset} are no sessions: nothing of them touches a span")
+        # An end that is not reported is null, which `least` and `greatest` pass over.
         ends = "(x.arrival_utc, x.departure_utc)"
         sql += (
             f" AND EXISTS (FROM {raw} x WHERE x.source_id = q.source_id AND x.source_row = q.source_row "
@@ -157,7 +158,8 @@ def withdrawn_rows(warehouse: Warehouse, dataset: str, known_by: dt.datetime) ->
 
 
 def raw_rows(warehouse: Warehouse, dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows (source_id, source_row) as they landed, shape of `ingested_contract`; pruned ones lack.
+    """Return rows (source_id, source_row) as they were ingested, shape of `ingested_contract`; pruned ones
+    lack.
 
     Of no rows the file is not asked.
     """

@@ -1,6 +1,6 @@
 """When rows were received: with their file, or each at a moment of its own; and no two beliefs at once.
 
-Of two beliefs on one key the later received one holds, so that no two may share an instant: what is landed
+Of two beliefs on one key the later received one holds, so that no two may share an instant: what is ingested
 later counts as received microseconds later. A file that tells its rows' moments is moved as a whole, and only
 where one of its rows would meet another on its key (of sessions also: another of its car).
 """
@@ -23,11 +23,11 @@ _WINDOW_US = 1_000
 
 
 def ingested_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> tuple[str, int] | None:
-    """Return the id and rows of the source that has all that this one says, if one was landed.
+    """Return the id and rows of the source that has all that this one says, if one was ingested.
 
     That is the same source, or for a file that says nothing of its rows' moments the same file with them. A
-    file that says them after it was landed without is another source: it says more. Raises OptionError where
-    the same file was landed with other moments, since its rows cannot have been received twice.
+    file that says them after it was ingested without is another source: it says more. Raises OptionError
+    where the same file was ingested with other moments, since its rows cannot have been received twice.
     """
     same = connection.execute(
         "SELECT source_id, rows, received FROM raw_source WHERE source_id = ? OR (dataset = ? AND sha256 = ? "
@@ -43,7 +43,7 @@ def ingested_before(connection: duckdb.DuckDBPyConnection, source: SourceFile) -
     source_id, rows, stated = same[0]
     if source_id != source.source_id and source.received is not None:
         raise OptionError(
-            f"the same file was landed with its rows received by {stated!r}: they cannot be received twice",
+            f"the same file was ingested with its rows received by {stated!r}: they cannot be received twice",
             file=source.file_name, column="received", value=source.received.stated,
         )  # fmt: skip
     return str(source_id), int(rows)

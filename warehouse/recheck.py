@@ -11,9 +11,9 @@ from warehouse.store import Warehouse
 def check_again(
     warehouse: Warehouse, dataset: str, source_id: str, *, rule: str, values: Collection[str]
 ) -> int:
-    """Let a landed file be checked anew if a rule keeps rows out for one of these values; how many rows.
+    """Let an ingested file be checked anew if a rule holds rows back for one of these values; how many rows.
 
-    Nothing changes where there is no such row. Raises UnknownTableError for a file that never landed.
+    Nothing changes where there is no such row. Raises UnknownTableError for a file that was never ingested.
     """
     with transaction(warehouse.path, timeout_s=warehouse.lock_timeout_s) as connection:
         bring_forward(connection)
@@ -21,7 +21,7 @@ def check_again(
             "SELECT count(*) FROM raw_source WHERE dataset = ? AND source_id = ?", [dataset, source_id]
         ).fetchall()[0][0]
         if not ingested:
-            raise UnknownTableError(f"no file {source_id!r} of {dataset} has landed")
+            raise UnknownTableError(f"no file {source_id!r} of {dataset} has been ingested")
         rows = connection.execute(
             "SELECT count(DISTINCT source_row) FROM core_quarantine WHERE dataset = ? AND source_id = ? "
             "AND rule = ? AND value IN (SELECT unnest(?))",

@@ -2,7 +2,7 @@
 
 A released row becomes one belief among the others of its key: the later received one still holds. Taking a
 release back removes the row and lets the belief come forward that it had displaced. Decisions are appended to
-core_release, never changed; the checks are told of them, so that no later check of the same file quarantines
+core_release, never changed; the checks are given of them, so that no later check of the same file quarantines
 a released row again.
 """
 

@@ -85,7 +85,7 @@ class Selection:
 
     known_by: tz-aware; the table as it was known at that moment. newest_by: of each value of these columns
     the rows of the newest as_of_utc alone, of those `before` a moment. touching: of sessions those that are
-    not over before the first moment nor begin after the second, whichever of their ends is told first.
+    not over before the first moment nor begin after the second, whichever of their ends is reported first.
     within: column → the least and the most, themselves included, None for no such bound. last: a column and
     how many rows: those that have the most in it, of equals those that are read last.
     """

@@ -35,7 +35,8 @@ META_COLUMNS = {
     "version": "BIGINT NOT NULL",
     "fingerprint": "VARCHAR",  # of `layout`
     "layout": "VARCHAR",  # JSON: the layout that the file was written with
-    "last_write": "VARCHAR",  # names the last transaction, so that one whose end was not seen can be told
+    # names the last transaction, so that one whose end was not seen can be determined
+    "last_write": "VARCHAR",
     "copied": "VARCHAR",  # snapshot, backup, trial; null in a warehouse
 }
 """Of meta_schema, a table of one row that is no contract: it is read before they can be relied on."""
@@ -133,7 +134,8 @@ def as_noted(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             found = differences(_layout_in_catalog(connection), current_layout())
         if lacking := [one for one in found if "is missing" in one.text]:
             raise SchemaVersionError(
-                f"the warehouse is not what its layout says: {in_words(lacking)}; `v2g migrate` adds what may "
+                f"the warehouse is not what its layout says: {in_words(lacking)}; `v2g migrate` adds what "
+                f"may "
                 "be null"
             ) from error
         raise

@@ -82,7 +82,7 @@ def _days(connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
 
 
 def _known_samples(core: str) -> str:
-    """Return SQL of battery and time of the samples of `days`: those there are, and landed ones let in."""
+    """Return SQL of battery and time of the samples of `days`: those there are, and ingested ones let in."""
     against = (
         f"FROM core_quarantine ANTI JOIN {RELEASED} AS let_in USING (dataset, rule, source_id, source_row) "
         "WHERE dataset = 'telemetry'"
@@ -105,7 +105,7 @@ def _standing(connection: duckdb.DuckDBPyConnection, dataset: str) -> pd.DataFra
         f"EXISTS (FROM {raw} AS own SEMI JOIN chosen USING (source_id, source_row) "
         f"WHERE {same_key(contract, 'own', 'belief')})"
     )
-    if core.daily:  # of whole days: retention may have pruned the samples beside the chosen ones
+    if core.daily:  # of whole days: retention may have pruned the samples next to the chosen ones
         owner, moment = core.key
         _days(connection, dataset)
         asked = (

@@ -70,7 +70,7 @@ Guard = Callable[[Read], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Rows of a dataset in its core table, landed rows that wait for their check, the newest of each time."""
+    """Rows of a dataset: in its core table, ingested and waiting for their check, the newest of each time."""
 
     rows: int
     waiting: int
@@ -121,12 +121,12 @@ class Warehouse:
             return ingest(connection, source, received, more)
 
     def require_ingestible(self, source: SourceFile, received_utc: dt.datetime) -> None:
-        """Raise what `ingest` would for this file, and land nothing."""
+        """Raise what `ingest` would for this file, and ingest nothing."""
         with self._reading() as connection:
             require_ingestible(connection, source, _aware(received_utc, "received_utc"))
 
     def waiting(self, dataset: str, *, rows: int = PART_ROWS) -> list[Part]:
-        """Return the landed rows that no check has seen, in parts to be checked one by one; [] if none.
+        """Return the ingested rows that no check has seen, in parts to be checked one by one; [] if none.
 
         Telemetry is cut between batteries into parts of about `rows`, where one has more between its files
         and in time; other datasets are one part.
@@ -135,7 +135,7 @@ class Warehouse:
             return parts(connection, dataset, rows)
 
     def unchecked(self, dataset: str, part: Part | None = None) -> pd.DataFrame:
-        """Return landed rows that no check has seen, all or a part, shaped by `landed_contract(dataset)`."""
+        """Return ingested rows that no check has seen, all or a part, as `ingested_contract` shapes them."""
         with self._reading() as connection:
             found = [part] if part else parts(connection, dataset, sys.maxsize)
             if not found:
@@ -221,7 +221,7 @@ class Warehouse:
     ) -> pd.DataFrame:
         """Return the rows of core_session that touch [start, end), as `read` does; no other is read.
 
-        A stay that is told the wrong way round is found as well.
+        A session that is announced the wrong way round is found as well.
         """
         selection = Selection(touching=(start, end), known_by=known_by)
         with self._reading() as connection:

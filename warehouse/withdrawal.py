@@ -1,4 +1,4 @@
-"""What should never have been recorded: a person withdraws landed rows, or takes that back.
+"""What should never have been recorded: a person withdraws ingested rows, or takes that back.
 
 Nothing is deleted. From the decision on the core tables are as if the rows had never come, whatever is
 checked or promoted again, and the beliefs come forward that they had displaced; as of an earlier moment
@@ -41,7 +41,7 @@ def _key_names(dataset: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Which landed rows of a dataset: of a file, of a row of it, of values of key columns; at least one.
+    """Which ingested rows of a dataset: of a file, of a row of it, of values of key columns; at least one.
 
     source: file name, or the beginning of its source_id. key: column of the key, or battery_id → value.
     """
@@ -108,7 +108,8 @@ def decide(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """Of the rows of a landed file: how many are withdrawn, and the keys of those that tell the same again.
+    """Of the rows of an ingested file: how many are withdrawn, and the keys of those that tell the same
+    again.
 
     withdrawn: rows of the file itself that count no more. again: of those that count, keys under which a row
     of another file that says the same is withdrawn, as "session_id=s17".
@@ -119,7 +120,8 @@ class Sent:
 
 
 def sent_again(warehouse: Warehouse, dataset: str, source_id: str) -> Sent:
-    """What a landed file has to do with rows that a person has withdrawn; a decision is on rows of a file."""
+    """What an ingested file has to do with rows that a person has withdrawn; a decision is on rows of a
+    file."""
     raw, contract = raw_contract(dataset).name, dataset_contract(dataset)
     own = (
         f"SELECT x.* FROM {raw} x {{}} JOIN {WITHDRAWN} w ON w.dataset = ? AND w.source_id = x.source_id "  # noqa: S608
@@ -191,7 +193,7 @@ def _conditions(rows: Rows) -> tuple[str, list[object]]:
 def _chosen(connection: duckdb.DuckDBPyConnection, rows: Rows, action: Action) -> pd.DataFrame:
     """Return source_id, source_row and file_name of the rows that a decision changes.
 
-    A file that has none, as it holds parts of stays alone, is asked for as its first.
+    A file that has none, as it holds parts of sessions alone, is asked for as its first.
     """
     conditions, values = _conditions(rows)
     already = "ANTI" if action == "withdraw" else "SEMI"

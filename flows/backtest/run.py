@@ -1,4 +1,4 @@
-"""A back-test: what each strategy would have earned on past days, told and kept in out_backtest."""
+"""A back-test: what each strategy would have earned on past days, reported and stored in out_backtest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from warehouse.at_once import to_itself
 from warehouse.zones import market_day_bounds
 
 Progress = Callable[[str, int, int], None]
-"""Told what is under way, days done, and of how many."""
+"""Called with what is under way, days done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +51,15 @@ class BackTest:
         as_of: datetime | None = None,
         twin: bool = False,
     ) -> BackTest:
-        """as_of: what was received later is not known; None: all that has landed is. twin: ask it for wear.
+        """as_of: what was received later is not known; None: all that has been ingested is. twin: ask it for
+        wear.
 
         Raises NoAccountError for days that are not over by then, or now.
         """
         sources = workspace.warehouse.read("raw_source")
         ingested = sources["received_utc"].max()
         if pd.isna(ingested):
-            raise NoAccountError("no back-test: nothing has landed", hint="`v2g ingest`, then `v2g check`.")
+            raise NoAccountError("no back-test: nothing has ingested", hint="`v2g ingest`, then `v2g check`.")
         first, last = days
         zone = workspace.zone
         if market_day_bounds(last, zone)[1] > (judged := as_of or now):

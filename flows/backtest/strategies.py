@@ -19,7 +19,7 @@ class Course:
     """Days planned one after the other by one rule; several strategies may be read from one course.
 
     unknown_prices: what stands in for prices of the day, decided at NOON_GATE and never again; None: planned
-    when they are published, and every so many minutes if so told. foreseen: tables of which the plan knows
+    when they are published, and every so many minutes if so given. foreseen: tables of which the plan knows
     what is to come.
     """
 
@@ -33,7 +33,7 @@ class Course:
         if self.unknown_prices is not None:
             changed |= {"horizon": "market_day", "feed_in_on_forecast": True}
             changed |= {"unknown_prices": self.unknown_prices}
-        if "core_session" in self.foreseen:  # who is not told of does not come
+        if "core_session" in self.foreseen:  # who is not announced does not come
             changed |= {"expected_stays": "never"}
         return settings.model_copy(update={"plan": settings.plan.model_copy(update=changed)})
 
@@ -85,7 +85,7 @@ STRATEGIES = (
     Strategy(
         name="foresight-sessions",
         course=Course(name="foresight-sessions", foreseen=_SESSIONS),
-        description="v2g that knows every stay to come",
+        description="v2g that knows every session to come",
     ),
     Strategy(
         name="foresight-prices",
@@ -95,7 +95,7 @@ STRATEGIES = (
     Strategy(
         name=FORESIGHT,
         course=Course(name=FORESIGHT, foreseen=(*_PRICES, *_SESSIONS)),
-        description="v2g that knows prices and stays to come",
+        description="v2g that knows prices and sessions to come",
     ),
 )
 BY_NAME = {one.name: one for one in STRATEGIES}

@@ -93,7 +93,7 @@ def _best_naive(gains: pd.DataFrame, name: str) -> str | None:
 
 
 def _share(means: FloatArray, me: int, best: int, base: int | None = None) -> FloatArray:
-    """(me - base) / (best - base) of each row of means, base 0 unless told; NaN where there is no gap."""
+    """(me - base) / (best - base) of each row of means, base 0 unless given; NaN where there is no gap."""
     start = 0.0 if base is None else means[:, base]
     gap = means[:, best] - start
     with np.errstate(divide="ignore", invalid="ignore"):

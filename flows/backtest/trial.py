@@ -1,4 +1,4 @@
-"""Copies of the warehouse that a back-test plans in: one a course, kept until all of its days are told.
+"""Copies of the warehouse that a back-test plans in: one a course, kept until all of its days are reported.
 
 They lie in the workspace, in .backtest/RUN/COURSE, and are thrown away when the back-test ends; one that was
 killed goes on in them. What the published plans left is emptied from them, and, once the twins have learnt
@@ -32,7 +32,8 @@ _MEASURED = (
     ),
     *(name for name in CONTRACTS if name.startswith("core_telemetry_")),
 )
-"""What cars and meters told of what was really done: of a strategy that did otherwise it tells nothing."""
+"""What cars and meters reported of what was really done: of a strategy that did otherwise it tells
+nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

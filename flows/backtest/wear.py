@@ -1,4 +1,4 @@
-"""What the twin says that a realised day wears, beside what the plans were priced with."""
+"""What the twin says that a realised day wears, next to what the plans were priced with."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def ingest(
     ] = None,
     target_soc: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="acn (0.8 unless told), ocpp: state of charge at departure."),
+        typer.Option(min=0.0, max=1.0, help="acn (0.8 unless given), ocpp: state of charge at departure."),
     ] = None,
     timezone: Annotated[
         str | None,
@@ -244,7 +244,8 @@ def check(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Check what has landed; good rows enter the core tables, bad ones the quarantine with their reason.
+    """Check what has been ingested; good rows enter the core tables, bad ones the quarantine with their
+    reason.
 
     Answers directly, without Prefect. Exit 4 when a whole battery, zone or dataset failed; single bad rows
     are reported.

@@ -95,9 +95,10 @@ def profiles(
 ) -> None:
     """Write the plan in force as SetChargingProfile requests: exports/profiles_DATE_ZONE.json.
 
-    One a stay whose session names a charger with a station and a connector, and one a connector that holds
-    when the line is lost or the stay over: it only charges. More quarter-hours than the station takes periods
-    are merged at the least cost, which is told. Exit 3 when a stay has no profile, with its reason.
+    One a session whose session names a charger with a station and a connector, and one a connector that holds
+    when the line is lost or the session over: it only charges. More quarter-hours than the station takes
+    periods are merged at the least cost, which is reported. Exit 3 when a session has no profile, with its
+    reason.
 
     Example: v2g ocpp profiles --date 2026-06-16 --periods 24
     """
@@ -125,12 +126,13 @@ def profiles(
     sessions = [entry for entry in made.entries if entry["purpose"] == "plan"]
     payload = {
         "plan_id": plan["plan_id"], "file": str(target), "stays": len(sessions),
-        "fallbacks": len(made.entries) - len(sessions), "left_out": dict(made.left_out), "conflicts": together,
+        "fallbacks": len(made.entries) - len(sessions), "left_out": dict(made.left_out),
+        "conflicts": together,
         "merge_cost_eur": sum(entry["merge_cost_eur"] for entry in sessions),
     }  # fmt: skip
     rows = [{name: value for name, value in entry.items() if name != "request"} for entry in sessions]
     tables = {
-        f"{target.name}: {len(sessions)} stays": rows,
+        f"{target.name}: {len(sessions)} sessions": rows,
         "left out": [{"stay": session, "reason": why} for session, why in made.left_out.items()],
         "conflicts": [{"conflict": one} for one in together],
     }

@@ -62,7 +62,7 @@ def report(
 
     Prices: mean absolute error, also as a share of that of seven like days, rank within the day (Kendall's
     τ), score (CRPS), coverage and width of the 90 % band, by hour and week. The pool: how often its minimum
-    was there, foreseen and come, by block and week. Stays of cars: score, coverage and width of the 10 to
+    was there, foreseen and come, by block and week. Sessions of cars: score, coverage and width of the 10 to
     90 % quantiles; how often cars came by what probability they were given. What nobody had issued before
     a day is foreseen now by what was known at 11:30 of the day before. Kept in out_forecast_score. Exit 3
     where coverage of the last 28 days is not what it says, by three standard errors and three points.

@@ -1,4 +1,4 @@
-"""Commands beside the chargers: gateway run, status, limit; simulate chargers."""
+"""Commands next to the chargers: gateway run, status, limit; simulate chargers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def status(
 ) -> None:
     """Tell which stations are connected, what their cars are asked for and do, sites, the newest alerts.
 
-    Exit 3 when a station of the list is not connected, or no gateway has told anything for a minute.
+    Exit 3 when a station of the list is not connected, or no gateway has reported anything for a minute.
 
     Example: v2g gateway status --workspace depot
     """
@@ -240,7 +240,7 @@ def chargers(
 
 
 def _root(directory: Path) -> Path:
-    """The folder, which needs no v2g.toml: beside the chargers there may be a gateway alone."""
+    """The folder, which needs no v2g.toml: next to the chargers there may be a gateway alone."""
     root = directory.expanduser().resolve()
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")

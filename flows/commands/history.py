@@ -38,7 +38,7 @@ def backfill(
     """Plan market days that are over, each as of when its prices had come, and account for them.
 
     What is there already is not made again, and no day costs another its plan. Which plan of a day was
-    followed is told by when it was made: one that is filled in later is followed where there was no other.
+    followed is given by when it was made: one that is filled in later is followed where there was no other.
     Exit 3 when something is not as it should be with a day, or it has no plan.
 
     Example: v2g backfill --from 2020-06-01 --to 2020-06-07
@@ -101,7 +101,7 @@ def diff(
     """Tell what the second plan does otherwise than the first in the quarter-hours that both span.
 
     By car: kWh drawn and fed back, € of energy, split into what other prices and what another schedule make
-    of it, and what is another of the car: its stays, its calibration, the rung it stands on.
+    of it, and what is another of the car: its sessions, its calibration, the rung it stands on.
 
     Example: v2g diff 5f3a9c1e 77b01d42
     """

@@ -125,10 +125,10 @@ def suggest(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """A first mapping for a foreign file, a reason beside each line; what cannot be known is left as TODO.
+    """A first mapping for a foreign file, a reason next to each line; what cannot be known is left as TODO.
 
     Units, time zones and signs are never guessed without a word: a unit is what the label says and the values
-    bear out, the way of a current what the charge beside it does. Exit 3 while something is left open.
+    bear out, the way of a current what the charge next to it does. Exit 3 while something is left open.
 
     Example: v2g mapping suggest bus12.csv --out mappings/bms.toml
 
@@ -177,7 +177,7 @@ def _keys() -> dict[str, list[dict[str, str]]]:
 
 
 def _show_suggestion(console: Console, found: Suggestion, out: Path | None) -> None:
-    """The mapping on stdout, or where it was written; what is open beside it."""
+    """The mapping on stdout, or where it was written; what is open next to it."""
     from flows.console import make_console
     from warehouse.errors import printable
 

@@ -64,7 +64,7 @@ def plan(
     """Plan one market day from the core tables: uncontrolled, ordered and V2G.
 
     A day that has begun, and with --now what is left of today and tomorrow, goes on from what the cars hold:
-    as they last told it, else as the plans say that were followed; what runs in this quarter-hour stays.
+    as they last reported it, else as the plans say that were followed; what runs in this quarter-hour stays.
     A day that is over is planned as of when its prices had come, unless --as-of tells another moment.
     Answers directly, without Prefect. The same inputs give "unchanged"; changed ones a new plan that names
     what changed. Exit 3 when the plan in force is degraded, 5 when there is none.
@@ -133,11 +133,12 @@ def realise(
     as_json: JsonOption = False,
     as_of: AsOfOption = None,
 ) -> None:
-    """Put what really happened on a market day beside what the plans that were followed had promised.
+    """Put what really happened on a market day next to what the plans that were followed had promised.
 
     What a meter counted (dataset metering) is what the cars did; where none did, the plan is followed with
-    the stays and prices that came. Uncontrolled and ordered charging are simulated beside it. The difference
-    is split into its causes: price, car, horizon, limits, charger. Exit 3 when there is no account.
+    the sessions and prices that came. Uncontrolled and ordered charging are simulated next to it. The
+    difference is split into its causes: price, car, horizon, limits, charger. Exit 3 when there is no
+    account.
 
     Example: v2g realise --date 2020-07-04
     """
@@ -187,7 +188,7 @@ def status(
     """What each market day has and lacks by its deadlines, plans in force with rung and gap, calibrations,
     quarantine, what was promised and realised, the last runs and the next, the room left on the disk.
 
-    While a run holds the warehouse: what was told when the last one ended, headed by when that was.
+    While a run holds the warehouse: what was reported when the last one ended, headed by when that was.
     All there is, whatever moment it was received or made as of. With --as-of: what had been received by that
     moment, the newest calibrations and plans of that knowledge, and the runs that had ended.
 

@@ -1,4 +1,4 @@
-"""Commands on what is kept out: quarantine list, show, release; and on what is withdrawn."""
+"""Commands on what is held back: quarantine list, show, release; and on what is withdrawn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RowOption = Annotated[
 ]
 
 quarantine = typer.Typer(
-    name="quarantine", help="What the checks kept out: list it, look at it, let it in.", no_args_is_help=True
+    name="quarantine", help="What the checks held back: list it, look at it, let it in.", no_args_is_help=True
 )
 
 

@@ -59,7 +59,7 @@ def serve(
     What is due is looked at every quarter-hour, and at once when it starts: the files of `inbox/`
     (KIND__SOURCE__anything.csv, as in prices__smard__2020.csv), tomorrow's prices until they are out, its
     plan as soon as they are, plans anew, the account of days that are over, calibration, backup. What was
-    missed meanwhile is made up for, what still runs first; what is not is told.
+    missed meanwhile is made up for, what still runs first; what is not is reported.
 
     Example: v2g serve --workspace depot --port 4200
     """
@@ -77,7 +77,7 @@ def warmup(
 ) -> None:
     """Compile the engine for large fleets before the first day that needs it: once, in a minute or two.
 
-    What is compiled is kept in your cache folder until the software changes. Needs no workspace.
+    What is compiled is stored in your cache folder until the software changes. Needs no workspace.
 
     Example: v2g warmup
     """

@@ -82,11 +82,11 @@ def shares(
     call.finish(result)
 
 
-_STATED, _SUPPOSED = "has to be told", "as supposed"
+_STATED, _SUPPOSED = "has to be given", "as supposed"
 
 
 def _figure(option: str, text: str, default: str = _SUPPOSED) -> typer.models.OptionInfo:
-    """An option of a figure that is told as one number or as LOW:HIGH."""
+    """An option of a figure that is reported as one number or as LOW:HIGH."""
     info: typer.models.OptionInfo = typer.Option(option, metavar="LOW:HIGH", help=text, show_default=default)
     return info
 
@@ -132,7 +132,7 @@ def investment(
     (`v2g realise`) or of a back-test, blocks of days drawn anew, from 14 days on; how many they are, and of
     which quarters of a year there are none, is said. A figure is a number or LOW:HIGH: prices of chargers are
     lognormal with these as 5 and 95 % quantiles, all else is uniform between. What is supposed has its source
-    in the answer; what nobody could be quoted for has to be told. Low and high of answers are 5 and 95 %
+    in the answer; what nobody could be quoted for has to be given. Low and high of answers are 5 and 95 %
     quantiles. The tornado moves one figure at a time between its own. Nothing is written. Exit 3 where cars
     are left out of days.
 
@@ -170,7 +170,7 @@ def investment(
 
 
 def _stated(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
-    """The ranges that were told, by name; raises UsageError where one is needed that was not.
+    """The ranges that were reported, by name; raises UsageError where one is needed that was not.
 
     figures: by name, the option and its text.
     """
@@ -185,7 +185,7 @@ def _stated(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
     ]
     if lacking:
         hint = "A number or LOW:HIGH, as a quotation has it."
-        raise UsageError(f"nothing is supposed of {', '.join(lacking)}: it has to be told", hint=hint)
+        raise UsageError(f"nothing is supposed of {', '.join(lacking)}: it has to be given", hint=hint)
     return {
         name: _range(supposed[name], option, text)
         for name, (option, text) in figures.items()
@@ -194,7 +194,7 @@ def _stated(figures: Mapping[str, tuple[str, str | None]]) -> dict[str, Range]:
 
 
 def _range(supposed: Supposition, option: str, text: str) -> Range:
-    """What was told of a figure: a number, or LOW:HIGH."""
+    """What was reported of a figure: a number, or LOW:HIGH."""
     from flows.errors import UsageError
     from optimize.errors import ProblemError
 

@@ -153,8 +153,8 @@ def passport(
             metavar="KWH",
             min=1.0,
             max=500.0,
-            help="Of 100 km driven: V2G is then told in kilometres as well.",
-            show_default="not told",
+            help="Of 100 km driven: V2G is then reported in kilometres as well.",
+            show_default="not reported",
         ),
     ] = None,
     out: Annotated[

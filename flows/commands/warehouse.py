@@ -79,7 +79,8 @@ def backup(
 ) -> None:
     """Copy the warehouse to FILE and verify the copy, every row and block of it.
 
-    A warehouse that is damaged is told (exit 4). FILE is a warehouse as well, and what `v2g restore` takes.
+    A warehouse that is damaged is reported (exit 4). FILE is a warehouse as well, and what `v2g restore`
+    takes.
 
     Example: v2g backup /backups/depot-2020-07-05.duckdb
 

@@ -2,7 +2,8 @@
 
 - `station`: what a charging station is known to take · `message`: a frame, a request or a profile alone
 - `rules`: every rule of a profile by its number, `period_rules` those of its periods, `conflicts` of several
-- `merge`: a plan's quarter-hours as few periods, at the least cost · `profile`: a stay of a plan as profiles
+- `merge`: a plan's quarter-hours as few periods, at the least cost · `profile`: a session of a plan as
+profiles
 - `planned`: a stored plan as a file · `plan_file`: that file, without a warehouse · `plan_profiles`: all
 - `gateway`: the central system that carries the file out · `bell`: what it left for whoever plans
 - `simulator`: charge points with cars, to rehearse with

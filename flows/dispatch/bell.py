@@ -31,7 +31,7 @@ def files_of_gateway(workspace: Workspace) -> frozenset[str]:
 
 
 async def listen(workspace: Workspace, ring: Callable[[], Awaitable[object]]) -> None:
-    """Ring when the gateway has told of a stay or asked for a plan, until cancelled; not every second.
+    """Ring when the gateway has reported of a session or asked for a plan, until cancelled; not every second.
 
     What lies there at the start is not new: it is looked at anyhow.
     """
@@ -46,7 +46,7 @@ async def listen(workspace: Workspace, ring: Callable[[], Awaitable[object]]) ->
 
 
 def _heard(workspace: Workspace) -> frozenset[str]:
-    """Names of stays that were told, and of the wish by its time; quarter-hours alone can wait."""
+    """Names of sessions that were announced, and of the wish by its time; quarter-hours alone can wait."""
     wish = workspace.root / STATE_FOLDER / ASKED_FILE
     try:
         asked = frozenset({f"asked {wish.stat().st_mtime_ns}"})

@@ -1,7 +1,7 @@
 """A plan's quarter-hours as few periods of one power each, at the least cost.
 
 A station takes so many periods a schedule (often 24), a plan has up to four an hour. The quarter-hours of a
-stay are cut into runs; each run gets its mean power, so that its energy stays what it was, and costs what
+session are cut into runs; each run gets its mean power, so that its energy stays what it was, and costs what
 that energy costs at the run's other prices more than at its own. A run never mixes charging with feeding
 back, and keeps the battery in its bounds at every quarter-hour. A dynamic programme finds the cheapest cut.
 """
@@ -53,18 +53,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """The runs of a stay, and what they cost more than its quarter-hours, €."""
+    """The runs of a session, and what they cost more than its quarter-hours, €."""
 
     runs: tuple[Run, ...]
     cost_eur: float
 
 
 class MergeError(ValueError):
-    """A stay cannot be told in so few periods without leaving the battery's bounds."""
+    """A session cannot be expressed in so few periods without leaving the battery's bounds."""
 
 
 def merged(session: SessionPowers, most: int) -> Merged:
-    """Return the cheapest cut of a stay into `most` runs or fewer; what fits is left as it is.
+    """Return the cheapest cut of a session into `most` runs or fewer; what fits is left as it is.
 
     Of cuts at one price the one that moves the least energy is taken. Raises MergeError where there is none:
     charging and feeding back alternate more often than that.
@@ -85,7 +85,7 @@ def merged(session: SessionPowers, most: int) -> Merged:
         best[count, 1:] = np.min(reached, axis=0)
     total = best[:, slots]
     if not np.isfinite(total).any():
-        raise MergeError(f"{slots} quarter-hours cannot be told in {most} periods")
+        raise MergeError(f"{slots} quarter-hours cannot be expressed in {most} periods")
     count = int(np.argmin(total))
     runs: list[Run] = []
     last, cost = slots, 0.0

@@ -41,8 +41,8 @@ class Request:
 def request_of(value: object, version: Version) -> Request | list[Breach]:
     """Return the request in a JSON value, or in what it does not have the shape of one.
 
-    value: [2, id, "SetChargingProfile", request], a request, or a profile. Everything else is told, whatever
-    it is: nothing raises.
+    value: [2, id, "SetChargingProfile", request], a request, or a profile. Everything else is reported,
+    whatever it is: nothing raises.
     """
     if isinstance(value, list):
         if len(value) != _CALL_LENGTH or value[0] != _CALL or value[2] != ACTION:

@@ -21,7 +21,7 @@ MODE_VALUES: Mapping[str, tuple[frozenset[str], frozenset[str], str]] = {
     "LocalLoadBalancing": (frozenset(), frozenset(), "Q09"),
     "Idle": (frozenset(), frozenset(), "Q10.FR.01"),
 }
-"""Operation mode → what it needs, what it may have beside that, and the use case or rule that says so."""
+"""Operation mode → what it needs, what it may have next to that, and the use case or rule that says so."""
 _ANY = frozenset(MODE_VALUES)
 PURPOSE_MODES: Mapping[str, frozenset[str]] = {
     "TxProfile": _ANY,
@@ -69,7 +69,7 @@ def _order(periods: Sequence[Mapping[str, Any]], path: str) -> Iterator[Breach]:
 def _phases(period: Mapping[str, Any], place: str, station: Station) -> Iterator[Breach]:
     count, to_use = period.get("numberPhases"), period.get("phaseToUse")
     if to_use is not None and count != 1:
-        yield _breach("K01.FR.19", place, "phaseToUse", to_use, "stands beside numberPhases other than 1")
+        yield _breach("K01.FR.19", place, "phaseToUse", to_use, "stands next to numberPhases other than 1")
     if to_use is not None and station.phase_switching is False:
         yield _breach("K01.FR.20", place, "phaseToUse", to_use, "is set, and the station switches no phases")
     if station.direct_current and not station.dc_input_phase_control:

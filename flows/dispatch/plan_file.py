@@ -2,7 +2,7 @@
 
 `exports/dispatch_DATE_ZONE.json` holds the mode that is followed: cars, sites with their limits and what else
 they draw, plugs (chargers whose station and connector are known) and stays with their powers by quarter-hour,
-what the site leaves beside them, and the prices and energies that decide how quarter-hours are merged. Times
+what the site leaves next to them, and the prices and energies that decide how quarter-hours are merged. Times
 are UTC, powers kW at the plug, + = draw.
 """
 
@@ -49,7 +49,7 @@ class PlanCar:
 class PlanPlug:
     """A connector; feeds_kw: what it can feed back, fallback_kw: its share of what its sites may draw.
 
-    site_id: where it stands, None where no file told. least_kw: the least that it charges with when on.
+    site_id: where it stands, None where no file reported. least_kw: the least that it charges with when on.
     """
 
     charger_id: str
@@ -78,7 +78,7 @@ class PlanSite:
 class PlanSession:
     """A car's quarter-hours while it is plugged in, in the mode that is followed.
 
-    told: whether somebody announced the stay. Charges 0–1 as announced, None where nobody did.
+    told: whether somebody announced the session. Charges 0–1 as announced, None where nobody did.
     charger_id: as its session tells. energy_before_kwh: in store before the first quarter-hour.
     """
 
@@ -129,7 +129,7 @@ class PlanFile:
 
     @property
     def end(self) -> datetime:
-        """Where the last stay ends; the plan's beginning where there is none."""
+        """Where the last session ends; the plan's beginning where there is none."""
         return max((session.departure for session in self.stays), default=self.first_slot)
 
 
@@ -146,7 +146,8 @@ def plan_of(data: bytes, name: str) -> PlanFile:
             raise PlanFileError(f"{name} is of format {answer['format']!r}, not {FORMAT}")
         return PlanFile(
             plan_id=str(answer["plan_id"]), zone=str(answer["zone"]), mode=str(answer["mode"]),
-            as_of=_time(answer["as_of"]), sequence=int(answer["sequence"]), first_slot=_time(answer["first_slot"]),
+            as_of=_time(answer["as_of"]), sequence=int(answer["sequence"]),
+            first_slot=_time(answer["first_slot"]),
             cars=tuple(PlanCar(**car) for car in answer["cars"]),
             plugs=tuple(PlanPlug(**{**one, "plug": Plug(**one["plug"])}) for one in answer["plugs"]),
             stays=tuple(_session(one) for one in answer["stays"]),

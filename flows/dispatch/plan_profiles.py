@@ -1,4 +1,4 @@
-"""The charging profiles of a plan: its stays, cut to what their stations take, each kept to the rules."""
+"""The charging profiles of a plan: its sessions, cut to what their stations take, each kept to the rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PERIODS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiles:
-    """What is to be sent, and which stays have nothing to be sent, with the reason.
+    """What is to be sent, and which sessions have nothing to be sent, with the reason.
 
     entries: station_id, evse, purpose ("plan", "fallback"), battery_id, session_id, quarter_hours, periods,
     merge_cost_eur (what fewer periods cost that stay) and request, the SetChargingProfile itself.
@@ -33,8 +33,8 @@ class Profiles:
 def plan_profiles(plan: PlanFile, station: Station) -> Profiles:
     """Return the profiles of a plan, and below them the fallback of each connector that it uses.
 
-    station: what every station takes. A stay without a known station and connector, one that takes more
-    periods than the station does, and one whose profile would break a rule are left out and told.
+    station: what every station takes. A session without a known station and connector, one that takes more
+    periods than the station does, and one whose profile would break a rule are left out and reported.
     """
     plugs = {one.charger_id: one for one in plan.plugs}
     entries: list[Mapping[str, Any]] = []
@@ -65,7 +65,8 @@ def plan_profiles(plan: PlanFile, station: Station) -> Profiles:
             {
                 "station_id": at.plug.station_id, "evse": at.plug.evse, "purpose": "plan",
                 "battery_id": session.battery_id, "session_id": session.session_id,
-                "quarter_hours": len(session.slots.power_kw), "periods": len(cut.runs) + len(session.last_minutes),
+                "quarter_hours": len(session.slots.power_kw),
+                "periods": len(cut.runs) + len(session.last_minutes),
                 "merge_cost_eur": cut.cost_eur, "request": request,
             }
         )  # fmt: skip

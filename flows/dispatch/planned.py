@@ -1,4 +1,5 @@
-"""A stored plan as a file for the gateway: its stays, what their sites leave to each, the plugs and cars."""
+"""A stored plan as a file for the gateway: its sessions, what their sites leave to each, the plugs and
+cars."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def plan_file(context: Context, plan: Plan) -> PlanFile:
         first_slot=prices.index.min().to_pydatetime(),
         cars=tuple(_car(row) for row in cars.values()),
         plugs=tuple(_plugs(chargers, FallbackShares(site_slots, sites, chargers.values()))),
-        stays=tuple(_stated(session, cars[session.battery_id], chargers, prices, room) for session in sessions),
+        stays=tuple(_stated(session, cars[session.battery_id], chargers, prices, room)
+            for session in sessions),
         sites=tuple(_sites(sites, site_slots, pd.DatetimeIndex(prices.index.sort_values()))),
     )  # fmt: skip
 
@@ -73,7 +75,7 @@ class _Planned:
 
 
 def _planned_sessions(known: Known, plan: Mapping[str, Any], cars: Mapping[str, Row]) -> list[_Planned]:
-    """The stays of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
+    """The sessions of one mode of a plan; a quarter-hour belongs to the first that leaves after it began."""
     slots = known.read("out_plan_slot", where=plan)
     slots = slots[slots["plugged"]].sort_values(["battery_id", "interval_start_utc"])
     due = known.read("out_plan_departure", where=plan).sort_values("departure_utc")
@@ -119,7 +121,7 @@ def _stated(
         import_price=own["import_eur_per_kwh"].to_numpy(dtype=np.float64),
         export_price=own["export_eur_per_kwh"].to_numpy(dtype=np.float64),
         energy_kwh=energy,
-        # What the plan itself keeps to in this stay: the pack's own bounds are those of its twin.
+        # What the plan itself keeps to in this session: the pack's own bounds are those of its twin.
         least_kwh=np.full(len(slots), min(energy.min(), before)),
         most_kwh=np.full(len(slots), max(energy.max(), before)),
         efficiency_charge=into,
@@ -206,10 +208,10 @@ class FallbackShares:
 
 
 class SiteRoom:
-    """What sites leave beyond their plan, shared alike among the stays that may need it."""
+    """What sites leave beyond their plan, shared alike among the sessions that may need it."""
 
     def __init__(self, site_slots: pd.DataFrame, sites: pd.DataFrame, of_sessions: Sequence[str]) -> None:
-        """of_stays: the site of each stay."""
+        """of_stays: the site of each session."""
         parents = _parents(sites)
         self._above = {site: list(_chain(site, parents)) for site in set(of_sessions)}
         load = site_slots["power_kw"] + site_slots["base_load_kw"].fillna(0.0)
@@ -230,7 +232,7 @@ class SiteRoom:
         }
 
     def of(self, site_id: str, slots: pd.DatetimeIndex) -> tuple[Floats, Floats]:
-        """Return how far below and above its plan a stay's power may lie, kW [T] each."""
+        """Return how far below and above its plan a session's power may lie, kW [T] each."""
         below, above = np.full(len(slots), np.inf), np.full(len(slots), np.inf)
         for site in self._above[site_id]:
             if site in self._room:

@@ -1,10 +1,11 @@
-"""A stay of a plan as the charging profile of its charger, and what the charger does when nobody talks to it.
+"""A session of a plan as the charging profile of its charger, and what the charger does when nobody talks to
+it.
 
-A coming stay has no transaction yet: its profile is a TxDefaultProfile, valid from the stay's first
+A coming session has no transaction yet: its profile is a TxDefaultProfile, valid from the session's first
 quarter-hour to its departure; one that runs has a TxProfile. What feeds back says so period by period
-(CentralSetpoint, within exactly its setpoint); where a stay never does, ChargingOnly limits are all that is
-sent. Below it, a TxDefaultProfile at stack level 0 only charges: a station that loses the line falls back to
-it after `OFFLINE_S`, or when the stay is over, and never feeds back unasked.
+(CentralSetpoint, within exactly its setpoint); where a session never does, ChargingOnly limits are all that
+is sent. Below it, a TxDefaultProfile at stack level 0 only charges: a station that loses the line falls back
+to it after `OFFLINE_S`, or when the session is over, and never feeds back unasked.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _STEP = {"W": 1.0, "A": 0.1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plug:
-    """The connector of a stay: evse (1.6: connector) 1, 2, …; phases 0 for DC; most_kw that it can charge."""
+    """The connector of a session: evse (1.6: connector) 1, 2, …; phases 0 for DC; most_kw that it can
+    charge."""
 
     station_id: str
     evse: int
@@ -51,7 +53,7 @@ def plan_request(
     transaction: str | None = None,
     may_feed: bool = True,
 ) -> dict[str, Any]:
-    """Return the SetChargingProfile request of a stay.
+    """Return the SetChargingProfile request of a session.
 
     runs: powers at the plug from `first_slot` on. key: for the profile's id. transaction: the one that runs,
     if it does. may_feed: whether station and car can. What is fed back has no words in 1.6 and 2.0.1: there,

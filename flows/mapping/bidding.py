@@ -107,7 +107,7 @@ class PoolHistory:
         return pool_minimum(least[kept], numbers, number_of(self.day), self.holidays, product.quantile)
 
     def _came(self, begins: pd.DatetimeIndex) -> npt.NDArray[np.bool_]:
-        """Whether any stay touched each day."""
+        """Whether any session touched each day."""
         arrived = np.searchsorted(np.sort(self.rows["arrival_utc"].to_numpy()), begins[1:].to_numpy())
         left = np.searchsorted(
             np.sort(self.rows["departure_utc"].to_numpy()), begins[:-1].to_numpy(), side="right"
@@ -118,7 +118,7 @@ class PoolHistory:
 def _rows(
     context: Context, day: date, cars: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame
 ) -> tuple[pd.DataFrame, int]:
-    """The stays with their cars' limits, and how many cars may feed back."""
+    """The sessions with their cars' limits, and how many cars may feed back."""
     names = [str(name) for name in cars["battery_id"]]
     calibrations = newest_calibrations(context.known, names)
     held, _ = contracts_of(context.workspace.contracts, day, names)
@@ -174,7 +174,7 @@ _TIMES: Mapping[str, str] = {"arrive_h": "arrival", "depart_h": "departure"}
 
 
 def _sites(known: Known, sites: pd.DataFrame, now: pd.Timestamp) -> PoolSites:
-    """What sites leave to cars beside the most, and the least, that they drew in the days before."""
+    """What sites leave to cars next to the most, and the least, that they drew in the days before."""
     names = [str(name) for name in sites["site_id"]]
     since = now - timedelta(days=_HISTORY_DAYS)
     loads = known.read("core_site_load", where={"site_id": names}, start=since, end=now)

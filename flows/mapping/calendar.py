@@ -17,7 +17,7 @@ def holidays_for(zone: str, stated: str, years: Iterable[int]) -> frozenset[int]
     """Of a bidding zone, by the setting: "auto", "none" or a country; numbers of days since 1970-01-01.
 
     None where nobody has written down those of a country that was found by its clock. Raises SettingsError
-    for a country that is told and unknown.
+    for a country that is reported and unknown.
     """
     if stated == NONE:
         return frozenset()

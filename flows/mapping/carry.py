@@ -4,9 +4,9 @@ A plan tells of every mode what a car has in store slot by slot; the plan that w
 newest of those whose knowledge and whose slots hold it. A car that is plugged in holds what it came with
 and what a mode has moved since; a mode that was not planned then did what the cars followed, and where no
 plan tells of it, it charged as an unplanned one does. A word on what it really holds or came with
-(`flows.mapping.measured`) is worth more than what was announced. A stay that is announced arrives
+(`flows.mapping.measured`) is worth more than what was announced. A session that is announced arrives
 with what it says, more or less by as much as the mode left the car above or below its promise; one that is
-told after the car had left says what it really came with.
+reported after the car had left says what it really came with.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flows.plain import records
 from optimize.types import MODES, Mode
 
 Socs = Mapping[str, float]
-"""SoC (0–1) at the start of the plan, or at arrival, by session_id; other stays hold what they say."""
+"""SoC (0–1) at the start of the plan, or at arrival, by session_id; other sessions hold what they say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

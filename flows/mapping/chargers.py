@@ -1,6 +1,6 @@
-"""What the charger of a stay gives and takes, beside what the car can: columns added to stays.
+"""What the charger of a session gives and takes, next to what the car can: columns added to stays.
 
-A stay that names no charger, or one that nobody declared, is planned as its car says.
+A session that names no charger, or one that nobody declared, is planned as its car says.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ AT_PLUG = (
     "plug_site_id", "plug_charge_kw", "plug_discharge_kw", "plug_min_charge_kw", "plug_min_discharge_kw",
     "plug_efficiency_charge", "plug_efficiency_discharge",
 )  # fmt: skip
-"""The columns that a stay gets, empty without a charger: its site, battery-side kW, efficiencies 0–1."""
+"""The columns that a session gets, empty without a charger: its site, battery-side kW, efficiencies 0–1."""
 
 
 def with_chargers(
     sessions: pd.DataFrame, chargers: pd.DataFrame, batteries: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The stays with the columns of AT_PLUG, and the ids of chargers that are named and not known.
+    """The sessions with the columns of AT_PLUG, and the ids of chargers that are named and not known.
 
     sessions, chargers, batteries: rows of the core tables. Where no charger is known at all, the ids that
-    stays bring along (a provider's own) are no fault.
+    sessions bring along (a provider's own) are no fault.
     """
     of_charger = {str(row["charger_id"]): row for row in records(chargers)}
     of_car = {str(row["battery_id"]): row for row in records(batteries)}
@@ -49,9 +49,9 @@ def with_chargers(
 
 
 def least_powers(sessions: pd.DataFrame) -> pd.DataFrame:
-    """By battery_id the kW ("charge", "discharge") that a car needs when on, at all of its stays.
+    """By battery_id the kW ("charge", "discharge") that a car needs when on, at all of its sessions.
 
-    The optimiser has one such power a car: the largest of its chargers', but none that another stay of it
+    The optimiser has one such power a car: the largest of its chargers', but none that another session of it
     could not give.
     """
     found = {}
@@ -63,7 +63,7 @@ def least_powers(sessions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plug(charger: Mapping[str, Any], car: Mapping[str, Any]) -> dict[str, Any]:
-    """A charger beside a car; its power is metered, the car's limits are battery-side."""
+    """A charger next to a car; its power is metered, the car's limits are battery-side."""
     into, out = (float(charger[name] or car[name]) for name in ("efficiency_charge", "efficiency_discharge"))
     volts = float(charger["voltage_v"] or VOLTAGE_V)
     kw_of_ampere = int(charger["phases"]) * volts / 1000.0

@@ -1,10 +1,11 @@
-"""Stays that nobody has told yet and that are likely to come: a car's own past, shrunk to its fleet's.
+"""Stays that nobody has announced yet and that are likely to come: a car's own past, shrunk to its fleet's.
 
-A car whose stays are announced before it comes is planned as announced. Of the others each day of the horizon
-without a stay gets the one to plan for, where it is likely enough: it comes late, leaves early and needs
-much, by the quantile of the settings, so that a car that comes is seldom worse off than planned. A stay that
-is told takes its place. One that is told to have begun, and not to have ended, ends as its car's stays do. A
-car that is likely to come, and whose past leaves no time in which it is sure to be there, is named.
+A car whose sessions are announced before it comes is planned as announced. Of the others each day of the
+horizon without a session gets the one to plan for, where it is likely enough: it comes late, leaves early and
+needs much, by the quantile of the settings, so that a car that comes is seldom worse off than planned. A
+session that is announced takes its place. One that is told to have begun, and not to have ended, ends as its
+car's sessions do. A car that is likely to come, and whose past leaves no time in which it is sure to be
+there, is named.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from warehouse.zones import market_timezone
 
 HISTORY = pd.Timedelta(days=180)
 FEWEST_DAYS, LEAST_SPAN = 5, pd.Timedelta(days=14)
-"""A car with fewer days of stays, or a shorter past, is not foreseen."""
+"""A car with fewer days of sessions, or a shorter past, is not foreseen."""
 _SHORTEST = pd.Timedelta(minutes=30)
 _HOUR = pd.Timedelta(hours=1)
 _ANNOUNCED = 0.5
 PREFIX = "expected:"
-"""What the session_id of a stay begins with that nobody has told."""
+"""What the session_id of a session begins with that nobody has announced."""
 _COLUMNS = CONTRACTS["core_session"].names
 _PAST = ("battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "received_utc")
 _SHARES = {"10": 0.1, "50": 0.5, "90": 0.9}
@@ -64,13 +65,13 @@ NOTHING_EXPECTED = Expected(
 def expected_stays(
     known: Known, horizon: Horizon, battery_ids: list[str], settings: PlanSettings
 ) -> Expected:
-    """The stays of some cars that are likely in a horizon, and what they rest on."""
+    """The sessions of some cars that are likely in a horizon, and what they rest on."""
     if settings.expected_stays == "never":
         return NOTHING_EXPECTED
     now = pd.Timestamp(known.as_of)
     where = {"battery_id": battery_ids}
     zone = market_timezone(horizon.zone)
-    # What has ended today counts, and what is told beyond the last price: the plan may reach there.
+    # What has ended today counts, and what is reported beyond the last price: the plan may reach there.
     begin = (horizon.local[0] - DAY_BEGINS).normalize()
     with at_once(known.warehouse):
         past = known.read("core_session", where=where, start=now - HISTORY, end=now, columns=list(_PAST))
@@ -135,7 +136,7 @@ def _expected(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
-    """A stay that goes on: as a row of core_session, and of out_expected_stay."""
+    """A session that goes on: as a row of core_session, and of out_expected_stay."""
 
     session: dict[str, Any]
     rows: dict[str, object]
@@ -150,9 +151,10 @@ def _begun(
     taken: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]],
     holidays: frozenset[int],
 ) -> list[_Begun]:
-    """The stays whose end nobody has told, with that which their cars' pasts, long enough, make likely.
+    """The sessions whose end nobody has reported, with that which their cars' pasts, long enough, make
+    likely.
 
-    taken: car → spans of its told stays: at the latest, it leaves before the next of them.
+    taken: car → spans of its announced stays: at the latest, it leaves before the next of them.
     """
     there = open_sessions(known, horizon.start, battery_ids)
     there = there[there["battery_id"].isin(past["battery_id"])]
@@ -189,14 +191,14 @@ def _begun(
 
 
 def _long_enough(past: pd.DataFrame) -> pd.DataFrame:
-    """Past stays of cars that are known long enough."""
+    """Past sessions of cars that are known long enough."""
     of_car = past.groupby("battery_id")["arrival_utc"]
     enough = (of_car.count() >= FEWEST_DAYS) & (of_car.max() - of_car.min() >= LEAST_SPAN)
     return past[past["battery_id"].isin(enough.index[enough])]
 
 
 def _of_the_unannounced(past: pd.DataFrame) -> pd.DataFrame:
-    """Past stays of cars that come without a word, and that are known long enough."""
+    """Past sessions of cars that come without a word, and that are known long enough."""
     past = _long_enough(past)
     announced = (past["received_utc"] < past["arrival_utc"] - QUARTER).groupby(past["battery_id"]).mean()
     cars = [car for car in announced.index if announced[car] < _ANNOUNCED]
@@ -219,7 +221,7 @@ def local_sessions(past: pd.DataFrame, zone: str) -> pd.DataFrame:
 def _session(
     expected: PlugInDay, day: pd.Timestamp, horizon: Horizon, target: float, settings: PlanSettings
 ) -> dict[str, Any] | str | None:
-    """The stay to plan for; None where none is likely any more, and why where there is no time in it."""
+    """The session to plan for; None where none is likely any more, and why where there is no time in it."""
     gone = (horizon.local[0].tz_localize(None) - day.tz_localize(None)) / _HOUR  # < 0 before the day
     arrival, probability = expected.arrival, expected.probability
     if gone > 0.0:
@@ -238,7 +240,8 @@ def _session(
     if left - came < _SHORTEST:
         by, from_then = (f"{one.tz_convert(day.tz):%H:%M}" for one in (came, left))
         return (
-            f"likely to come on {day:%Y-%m-%d}, its past is too wide, or its stays too short, to plan for: "
+            f"likely to come on {day:%Y-%m-%d}, its past is too wide, or its sessions too short, to plan "
+            f"for: "
             f"{safe:.0%} of its arrivals are by {by} local time and as many departures from {from_then} on"
         )
     if left <= horizon.start:
@@ -252,7 +255,8 @@ def _session(
 def _is_taken(
     session: Mapping[str, Any], day: date, taken: Sequence[tuple[pd.Timestamp, pd.Timestamp]], zone: str
 ) -> bool:
-    """Whether the car has come on that day already, or is in another stay, told or expected, by then."""
+    """Whether the car has come on that day already, or is in another session, reported or expected, by
+    then."""
     return any(
         (came.tz_convert(zone) - DAY_BEGINS).date() == day
         or (came < session["departure_utc"] and left > session["arrival_utc"])

@@ -1,4 +1,4 @@
-"""What checks found, told once: in a whole dataset or in its parts."""
+"""What checks found, reported once: in a whole dataset or in its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What was foreseen of days that are over, beside what came: prices, the pool's minima, the stays of cars."""
+"""What was foreseen of days that are over, next to what came: prices, the pool's minima, the sessions of
+cars."""
 
 from __future__ import annotations
 

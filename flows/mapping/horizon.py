@@ -1,8 +1,9 @@
-"""Which quarter-hours a plan spans: from now to the last published price, and on to where its last stay ends.
+"""Which quarter-hours a plan spans: from now to the last published price, and on to where its last session
+ends.
 
 The first of them is this moment, rounded up, if most prices up to the day are known, else where those begin
 that are known without a gap, at the earliest the midnight that the day before begins with. Beyond the last
-price a plan reaches on, with forecast prices, as far as the stays that it touches go: what is due after
+price a plan reaches on, with forecast prices, as far as the sessions that it touches go: what is due after
 midnight is planned for with all that shares a feeder, not car by car.
 """
 

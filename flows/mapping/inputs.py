@@ -31,10 +31,10 @@ class PlanInputs:
     carried: what the batteries hold when the plan begins, mode by mode. v2g_used_kwh: what a car has
     discharged on the first day before that, by battery_id. peaks: what the most that sites draw costs, and
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
-    columns of their chargers; unknown_chargers: those that are named and not known. expected: stays among
-    them that nobody has told. later: their stays that begin after the plan, as sessions.
+    columns of their chargers; unknown_chargers: those that are named and not known. expected: sessions among
+    them that nobody has announced. later: their sessions that begin after the plan, as sessions.
     contracts: what is agreed on with their owners.
-    left_out: cars that have a stay on the day and are not planned, or not whole, and why. unusable: cars
+    left_out: cars that have a session on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
 

@@ -26,7 +26,7 @@ def last_schedule(known: Known, zone: str, problem: DayProblem) -> Schedule:
     """Battery-side powers of each car and slot, by the newest plan that was followed in that quarter-hour.
 
     A plan on prices that were withdrawn since is none. Where there is no plan, by that of the same time (UTC)
-    one day before, or two, seven at most. A car is told of where it was plugged in then.
+    one day before, or two, seven at most. A car is reported of where it was plugged in then.
     """
     slots = problem.slots
     start, end = slots[0] - timedelta(days=_DAYS), slots[-1] + QUARTER

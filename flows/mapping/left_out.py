@@ -1,7 +1,8 @@
 """Cars that are seen in the sessions of a market day and yet cannot be planned, and what stands against each.
 
-Two kinds: stays that never reach the plan's tables (their row, battery or site is unknown or in quarantine),
-and cars whose own figures make no problem that could be solved. What is wrong with one costs no other.
+Two kinds: sessions that never reach the plan's tables (their row, battery or site is unknown or in
+quarantine), and cars whose own figures make no problem that could be solved. What is wrong with one costs no
+other.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from warehouse.known import Known
 from warehouse.quarantine import Wanted
 
 STILL_OPEN = pd.Timedelta(days=7)
-"""So long a stay whose end was not told may be going on; a car that came again since has left."""
+"""So long a session whose end was not reported may be going on; a car that came again since has left."""
 _INSTANT = pd.Timedelta(microseconds=1)
 NOT_EXPECTED = "not expected: "
-"""How the reason of a car begins of which no stay could be foreseen: no fault of the plan."""
+"""How the reason of a car begins of which no session could be foreseen: no fault of the plan."""
 Reasons = dict[str, str]
 """battery_id → what stands against it."""
 
 
 def strangers(sessions: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFrame) -> Reasons:
-    """Cars with a stay that no battery, or no site, is known for.
+    """Cars with a session that no battery, or no site, is known for.
 
     sessions: the day's rows of core_session; batteries, sites: all rows of core_battery and core_site.
     """
@@ -45,19 +46,20 @@ def strangers(sessions: pd.DataFrame, batteries: pd.DataFrame, sites: pd.DataFra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """Cars with a stay in quarantine: why each is left out, and from when to when each stay may have been."""
+    """Cars with a session in quarantine: why each is left out, and from when to when each session may have
+    been."""
 
     reasons: Mapping[str, str]
     spans: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]]
 
     def announced_instead(self, expected: pd.DataFrame) -> Reasons:
-        """Return the reasons; of cars with expected stays they say that these are planned."""
+        """Return the reasons; of cars with expected sessions they say that these are planned."""
         planned = set(expected["battery_id"].astype(str))
         more = "; what is expected of it at other times is planned"
         return {car: why + more * (car in planned) for car, why in self.reasons.items()}
 
     def apart_from(self, sessions: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of stays at whose time none in quarantine may be."""
+        """Return the rows of sessions at whose time none in quarantine may be."""
         free = [
             not any(
                 one["arrival_utc"] < last and one["departure_utc"] > first
@@ -75,12 +77,12 @@ def quarantined_sessions(
     sessions: pd.DataFrame,
     elsewhere: Collection[str],
 ) -> Quarantined:
-    """Cars with a stay in [start, end) that is in quarantine, unless another one stands in its place.
+    """Cars with a session in [start, end) that is in quarantine, unless another one stands in its place.
 
-    sessions: the day's rows of core_session; a stay of the same car at that time, or the same session as it was
-    told in another row, is such another. elsewhere: batteries of other zones. A stay without an end is still
-    open, for some days, unless its car came again, and so is one whose end is another year's; a stay told
-    for later does not stand in its place.
+    sessions: the day's rows of core_session; a session of the same car at that time, or the same session as
+    it was reported in another row, is such another. elsewhere: batteries of other zones. A session without an
+    end is still open, for some days, unless its car came again, and so is one whose end is another year's; a
+    session announced for later does not stand in its place.
     """
     rules = known.quarantined(Wanted(dataset="sessions", touching=(start - STILL_OPEN, end)))
     if rules.empty:
@@ -90,7 +92,7 @@ def quarantined_sessions(
     first = rows[["arrival_utc", "departure_utc"]].min(axis=1)
     last = rows[["arrival_utc", "departure_utc"]].max(axis=1)
     endless = _endless(rows)
-    # Of a stay that ends some other year only its beginning is sure.
+    # Of a session that ends some other year only its beginning is sure.
     last = last.mask(endless, first + pd.Timedelta(days=1))
     goes_on = np.array(still_open(known, rows, start), dtype="bool")
     last = last.mask(goes_on & ~endless, end)
@@ -104,8 +106,8 @@ def quarantined_sessions(
     for row in records(rows):
         battery_id = str(row["battery_id"])
         own = sessions[sessions["battery_id"] == battery_id]
-        # How far an open stay reaches nobody knows: one told for later is another, one that holds its arrival
-        # is the same.
+        # How far an open session reaches nobody knows: one announced for later is another, one that holds its
+        # arrival is the same.
         reach = row["first"] + _INSTANT if row["goes_on"] else row["last"]
         instead = (own["arrival_utc"] < reach) & (own["departure_utc"] > row["first"])
         if row["session_id"] in core or instead.any():
@@ -113,7 +115,7 @@ def quarantined_sessions(
         rule = stated_of.loc[(row["source_id"], row["source_row"])]
         why = f"session {row['session_id']!r} is in quarantine: {rule['rule']}: {rule['reason']}"
         if not own.empty:
-            why += "; its other stays are planned"
+            why += "; its other sessions are planned"
         found.setdefault(battery_id, []).append(why)
         spans.setdefault(battery_id, []).append((row["first"], row["last"]))
     reasons = {battery_id: "; ".join(dict.fromkeys(whys)) for battery_id, whys in found.items()}
@@ -121,17 +123,17 @@ def quarantined_sessions(
 
 
 def _endless(rows: pd.DataFrame) -> pd.Series:
-    """Whether both ends of a stay are told, and are longer apart than a stay may be."""
+    """Whether both ends of a session are announced, and are longer apart than a session may be."""
     return (rows["departure_utc"] - rows["arrival_utc"]).abs() > LONGEST_SESSION
 
 
 def still_open(
     known: Known, rows: pd.DataFrame, start: pd.Timestamp, lasting: pd.Timedelta = STILL_OPEN
 ) -> list[bool]:
-    """Whether each stay may be going on at `start`: begun since `lasting` ago, and its car came not again.
+    """Whether each session may be going on at `start`: begun since `lasting` ago, and its car came not again.
 
     It lacks its end, or has one of another year: then it may be older. A car has come again where another
-    stay of its began later, be it one of `rows` that lacks its end.
+    session of its began later, be it one of `rows` that lacks its end.
     """
     lacking, endless = rows["departure_utc"].isna(), _endless(rows)
     lacks = lacking | endless

@@ -1,4 +1,4 @@
-"""What a quarter-hour costs that nobody has told the price of: as on the last days like it.
+"""What a quarter-hour costs that nobody has given the price of: as on the last days like it.
 
 Like days are workdays, or days of the weekend. By the local clock: an hour that is hidden or repeated when
 clocks change is as its neighbour.

@@ -1,6 +1,6 @@
 """What cars at the plug are known to hold: the last word on it, and what has been charged since.
 
-A word is what a stay says it came with, if it was told after the car had come, or what the car reported
+A word is what a session says it came with, if it was given after the car had come, or what the car reported
 since then. From there on a car does what the plan says that was followed in each quarter-hour, and charges on
 plug-in where none tells of it.
 """
@@ -19,7 +19,7 @@ from warehouse.known import Known
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """SoC (0–1) of a car at a moment of its stay."""
+    """SoC (0–1) of a car at a moment of its session."""
 
     at: pd.Timestamp
     soc: float
@@ -27,14 +27,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The first and the last of a stay."""
+    """The first and the last of a session."""
 
     first: Word
     last: Word
 
 
 def words_of(known: Known, start: pd.Timestamp, sessions: pd.DataFrame) -> dict[str, Words]:
-    """What is known of stays that began before `start`, by session_id; others have no word."""
+    """What is known of sessions that began before `start`, by session_id; others have no word."""
     there = sessions[(sessions["arrival_utc"] < start) & (sessions["departure_utc"] > start)]
     came = dict(zip(there["battery_id"].astype(str), there["arrival_utc"], strict=True))
     reported = {str(row["battery_id"]): row for row in records(known.reported_soc(came))}
@@ -52,7 +52,8 @@ def words_of(known: Known, start: pd.Timestamp, sessions: pd.DataFrame) -> dict[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """A car that does as it was told. reported_kw: kW in store by slot; without a word it charges to target_kwh."""
+    """A car that does as it was reported. reported_kw: kW in store by slot; without a word it charges to
+    target_kwh."""
 
     reported_kw: Mapping[pd.Timestamp, float]
     capacity_kwh: float

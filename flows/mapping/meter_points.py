@@ -65,7 +65,7 @@ def netted_cars(known: Known, zone: str, start: pd.Timestamp, end: pd.Timestamp)
 
 
 def meter_counts(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[Counted, str]:
-    """What a point's meter and the cars behind it counted, and what is to be told of it, or "".
+    """What a point's meter and the cars behind it counted, and what is to be reported of it, or "".
 
     Raises NoAccountError that names car or site and the quarter-hours that nothing tells of.
     """
@@ -105,7 +105,7 @@ def _plug(known: Known, car: str, slots: pd.DatetimeIndex) -> tuple[Sequence[Dec
 
 
 def _load(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[list[Decimal], str]:
-    """kW of all loads below the point; a site of which nothing was ever told has none."""
+    """kW of all loads below the point; a site of which nothing was ever reported has none."""
     total, silent = [Decimal(0)] * len(slots), []
     for site in point.sites:
         rows = known.read(
@@ -119,7 +119,7 @@ def _load(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> tuple[lis
             raise NoAccountError(f"site_load of {site} is missing in {named(slots[missing])}")
         else:
             total = [kw + own for kw, own in zip(total, in_decimals(load), strict=True)]
-    return total, f"no load of {', '.join(silent)} is told: cars alone" if silent else ""
+    return total, f"no load of {', '.join(silent)} is known: cars alone" if silent else ""
 
 
 def _require_at_home(known: Known, point: MeterPoint, slots: pd.DatetimeIndex) -> None:

@@ -47,7 +47,7 @@ def why_missing(
 
 
 def unmeasured(known: Known, battery_ids: Sequence[str]) -> str:
-    """What is told of batteries that had no telemetry by then, cause by cause; "" for none of them."""
+    """What is reported of batteries that had no telemetry by then, cause by cause; "" for none of them."""
     by_cause: dict[tuple[bool, ...], list[str]] = {}
     for battery_id in battery_ids:
         missed = known.missed("telemetry", where={"battery_id": [battery_id]})

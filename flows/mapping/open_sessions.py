@@ -1,6 +1,6 @@
-"""Cars at the plug whose departure nobody has told: until somebody does, they leave as they are used to.
+"""Cars at the plug whose departure nobody has reported: until somebody does, they leave as they are used to.
 
-The row of such a stay waits in quarantine for its end. It is planned from where it began to the departure
+The row of such a session waits in quarantine for its end. It is planned from where it began to the departure
 that its car's past makes likely, given that it is still there: early, by the quantile of the settings. A car
 with too little past is left out by name; one that came again since has left, and one that came more than a
 week ago is taken to have, and named.
@@ -25,16 +25,19 @@ _ROW = ["source_id", "source_row"]
 def open_sessions(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> pd.DataFrame:
     """Landed sessions that lack their end, or charges, and may be going on at `start`, one a car: the newest.
 
-    start: where a plan begins; stays that began after it have not begun.
+    start: where a plan begins; sessions that began after it have not begun.
     """
     return _without_end(known, start, battery_ids, STILL_OPEN)
 
 
 def taken_as_over(known: Known, start: pd.Timestamp, battery_ids: Sequence[str]) -> Reasons:
-    """Cars whose stay nobody has ended, and that came not again: too long ago to be there still, and why."""
+    """Cars whose session nobody has ended, and that came not again: too long ago to be there still, and
+    why."""
     rows = _without_end(known, start, battery_ids, LONGEST_SESSION)
     return {
-        str(row["battery_id"]): f"its stay {row['session_id']!r} of {row['arrival_utc']:%Y-%m-%d} has no end "
+        str(
+            row["battery_id"]
+        ): f"its session {row['session_id']!r} of {row['arrival_utc']:%Y-%m-%d} has no end "
         f"and is taken as over after {STILL_OPEN.days} days"
         for row in records(rows[rows["arrival_utc"] <= start - STILL_OPEN])
     }
@@ -43,7 +46,8 @@ def taken_as_over(known: Known, start: pd.Timestamp, battery_ids: Sequence[str])
 def _without_end(
     known: Known, start: pd.Timestamp, battery_ids: Sequence[str], lasting: pd.Timedelta
 ) -> pd.DataFrame:
-    """The newest stay without an end of each car, begun since `lasting` ago; none of cars that came since."""
+    """The newest session without an end of each car, begun since `lasting` ago; none of cars that came
+    since."""
     with at_once(known.warehouse):
         return _newest_without_end(known, start, battery_ids, lasting)
 
@@ -68,9 +72,9 @@ def _newest_without_end(
 
 
 def lack_their_end(rules: pd.DataFrame) -> pd.DataFrame:
-    """Of rules that sessions broke (rows of core_quarantine) those of stays that lack their end.
+    """Of rules that sessions broke (rows of core_quarantine) those of sessions that lack their end.
 
-    They may lack charges as well. One that breaks any other rule is no stay to go by.
+    They may lack charges as well. One that breaks any other rule is no session to go by.
     """
     if rules.empty:
         return rules

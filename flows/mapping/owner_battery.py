@@ -20,9 +20,9 @@ _SD_OF_90 = 1.645
 def battery_health(known: Known, battery_id: str, v2g_kwh: float | None, days: int) -> dict[str, Any] | None:
     """The newest calibration in an owner's words; None where there is none.
 
-    v2g_kwh: discharged for the grid on so many days, battery side; None where it is not to be told. Intervals
-    are of 90 %. `l0_over_l` is the life on ordinary days over that with V2G as on these days on all days, by
-    the law L = L0·exp(−α·x).
+    v2g_kwh: discharged for the grid on so many days, battery side; None where it is not to be reported.
+    Intervals are of 90 %. `l0_over_l` is the life on ordinary days over that with V2G as on these days on all
+    days, by the law L = L0·exp(−α·x).
     """
     found = newest_calibrations(known, [battery_id]).get(battery_id)
     if found is None:

@@ -1,6 +1,6 @@
 """What the plans that were followed tell of cars up to a moment: what they hold, moved, and left with.
 
-A plan tells of every mode what a car has in store slot by slot. Which plan was followed in a slot is told by
+A plan tells of every mode what a car has in store slot by slot. Which plan was followed in a slot is given by
 `plan_spans.owners`: the newest whose knowledge and whose slots hold it, whether it tells of the car or not.
 """
 
@@ -93,9 +93,9 @@ class Past:
         return bool(self.now or self.left or self.moved_kw.get(FOLLOWED))
 
     def more_kwh(self, mode: str, row: Mapping[str, Any], *, measured: bool = False) -> float:
-        """How much more a mode left a car at its last departure than what the next stay's SoC stands on.
+        """How much more a mode left a car at its last departure than what the next session's SoC stands on.
 
-        That is the promise where the stay was announced before; where it was told later, or is measured,
+        That is the promise where the session was announced before; where it was given later, or is measured,
         what the car really left with.
         """
         if row["battery_id"] not in self.left:

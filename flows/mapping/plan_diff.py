@@ -113,7 +113,8 @@ def _prices_differ(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 def _causes(
     warehouse: Warehouse, plans: list[dict[str, Any]], cars: list[str], prices: bool
 ) -> dict[str, str]:
-    """What is another of each car: whether it is planned, its stays, calibration and rung; prices for all."""
+    """What is another of each car: whether it is planned, its sessions, calibration and rung; prices for
+    all."""
     noted: list[dict[str, dict[str, Any]]] = []
     for plan in plans:
         mine = {"plan_id": plan["plan_id"], "mode": followed_mode(plan)}

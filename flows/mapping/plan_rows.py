@@ -191,6 +191,6 @@ def mode_table(modes: Sequence[Mapping[str, Any]], cars: int) -> Sequence[dict[s
 
 
 def _cars_counted(mode: Mapping[str, Any], cars: int) -> int:
-    """The cars whose wear by twin is added up; older plans told of all cars or of none."""
+    """The cars whose wear by twin is added up; older plans reported of all cars or of none."""
     stated = mode["wear_twin_cars"]
     return int(stated) if stated is not None else cars * (mode["wear_twin_eur"] is not None)

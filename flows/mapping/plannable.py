@@ -102,9 +102,10 @@ def plannable(inputs: PlanInputs) -> PlanInputs:
 
 
 def _that_matter(later: pd.DataFrame, problem: DayProblem) -> pd.DataFrame:
-    """Of stays after the plan those that it asks for, and what their cars do before: others change nothing.
+    """Of sessions after the plan those that it asks for, and what their cars do before: others change
+    nothing.
 
-    Of a car whose last stay holds no slot all: what that lacks depends on what the car carries.
+    Of a car whose last session holds no slot all: what that lacks depends on what the car carries.
     """
     until = {
         one.battery_id: one.arrival_utc for one in problem.sessions if one.arrival_utc >= problem.end_utc

@@ -48,11 +48,12 @@ _MINUTES = pd.Timedelta(minutes=1)
 class PlanPrices:
     """The prices of a plan's quarter-hours and how they came about.
 
-    source: the rung of the market day. slot_sources: where each slot's price is from, one of PRICE_SOURCES, [T].
-    market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff says
-    at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no tariff.
-    past, past_bought: the same of the days before. note: why it is not the first rung, or empty. rows,
-    retail_rows: of core_price, core_tariff. book: what a kWh costs and earns by it, whatever else is told.
+    source: the rung of the market day. slot_sources: where each slot's price is from, one of PRICE_SOURCES,
+    [T]. market: wholesale, €/kWh [T]; None where no market price is known. bought, sold: what a retail tariff
+    says at the plug, fees and taxes included, €/kWh [T], NaN where the market's price holds; None for no
+    tariff. past, past_bought: the same of the days before. note: why it is not the first rung, or empty.
+    rows, retail_rows: of core_price, core_tariff. book: what a kWh costs and earns by it, whatever else is
+    reported.
     """
 
     source: PlanSource
@@ -134,7 +135,7 @@ def plan_prices(
     Of a day known in part the holes alone are filled. A retail tariff of what is bought that covers more of
     the day than the market's prices counts as published in their place; nothing is earned then but what a
     tariff of what is sold says. departures: they tell how far the plan reaches. kind: of the horizon, that of
-    the settings unless told. Raises NoPlanError where the day is over.
+    the settings unless given. Raises NoPlanError where the day is over.
     """
     known, zone = context.known, context.workspace.zone
     kind = kind or context.workspace.settings.plan.horizon
@@ -200,7 +201,8 @@ def known_since(context: Context, day: date) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Ladder:
-    """All that a plan's prices are made of; stand_in: what fills a day that nobody has told the prices of."""
+    """All that a plan's prices are made of; stand_in: what fills a day that nobody has announced the prices
+    of."""
 
     known: Known
     horizon: Horizon

@@ -42,7 +42,7 @@ def day_problem(
     """The question to the optimiser; nothing is fed back where no price is published, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
-    batteries that it is asked for, all if None. What a stay cannot but leave short of its promise the next
+    batteries that it is asked for, all if None. What a session cannot but leave short of its promise the next
     lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
     it; as_announced: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
     """
@@ -61,7 +61,7 @@ def day_problem(
     capacity_kwh = inputs.capacity_kwh
     cars = [
         _car(inputs, row, capacity_kwh[str(row["battery_id"])], points, least[row["battery_id"]])
-        for row in batteries.to_dict("records")  # NaN as it is: what cannot be meant is told of
+        for row in batteries.to_dict("records")  # NaN as it is: what cannot be meant is reported of
     ]
     plugged = [_session(row, socs) for row in sessions.to_dict("records")]
     able = prices.priced if plan.feed_in_on_forecast else prices.published
@@ -116,7 +116,7 @@ def day_problem(
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
         alone = asked(certain, linked=False)
-    if alone.constraints:  # beside these no stay carries on from the one before
+    if alone.constraints:  # next to these no session carries on from the one before
         return alone
     of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
     priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
@@ -125,10 +125,11 @@ def day_problem(
 
 
 def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
-    """The stays, those that can carry on from the one before saying so; None where they cannot be planned so.
+    """The sessions, those that can carry on from the one before saying so; None where they cannot be planned
+    so.
 
-    later: of cars, the stays after the horizon, as sessions. The one that lacks most by itself is asked for
-    with those before, if its car leaves within the horizon: what it lacks has to be there before.
+    later: of cars, the sessions after the horizon, as sessions. The one that lacks most by itself is asked
+    for with those before, if its car leaves within the horizon: what it lacks has to be there before.
     Only where missing at a departure is dearer than a kWh elsewhere (`_apart`).
     """
     if _apart(problem):
@@ -141,7 +142,7 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
     }
     short: list[Session] = []
     for number, own in groupby(windows, key=lambda window: window.car):
-        charges = False  # in a stay from which the last carries on
+        charges = False  # in a session from which the last carries on
         for last in own:
             charges = bool(last.slots) or (charges and last.session.session_id in carrying)
         car = problem.cars[number]
@@ -158,18 +159,19 @@ def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:
 
 
 def _apart(problem: DayProblem) -> bool:
-    """Whether missing at a departure is too cheap for stays to carry on, which may be worth more then."""
+    """Whether missing at a departure is too cheap for sessions to carry on, which may be worth more then."""
     return problem.departure_price_eur_per_kwh <= 2.0 * problem.most_gain_eur_per_kwh()
 
 
 def unlinked(problem: DayProblem) -> list[str]:
-    """A note where stays are planned one by one although their cars come again, or may."""
+    """A note where sessions are planned one by one although their cars come again, or may."""
     leave = {one.battery_id for one in problem.sessions if one.departure_utc <= problem.end_utc}
     if not leave or any(one.carries for one in problem.sessions) or not _apart(problem):
         return []
     price, most = problem.departure_price_eur_per_kwh, problem.most_gain_eur_per_kwh()
     return [
-        f"stays of {len(leave)} cars are planned one by one, and nothing is charged for what is due after the"
+        f"sessions of {len(leave)} cars are planned one by one, and nothing is charged for what is due "
+        f"after the"
         f" plan: missing at a departure costs {price:.3g} EUR/kWh, not above twice what a kWh may earn"
         f" ({most:.3g})"
     ]
@@ -214,7 +216,7 @@ def _car(
     points: Mapping[str, _Points],
     least: Mapping[str, Any],
 ) -> Car:
-    """least: kW that the chargers of its stays need when on; a car with fewer phases may take less."""
+    """least: kW that the chargers of its sessions need when on; a car with fewer phases may take less."""
     calibration, plan = inputs.calibrations.get(row["battery_id"]), inputs.settings.plan
     taper, name = plan.taper_from_soc, str(row["battery_id"])
     return Car(

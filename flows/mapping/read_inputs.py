@@ -27,7 +27,7 @@ from warehouse.known import Known
 from warehouse.zones import market_day_bounds
 
 _AHEAD = pd.Timedelta(days=7)
-"""So far after its end a plan looks for stays that are too short for what they are to leave with."""
+"""So far after its end a plan looks for sessions that are too short for what they are to leave with."""
 
 
 def read_inputs(context: Context, day: date) -> PlanInputs:
@@ -62,7 +62,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
 
     prices = plan_prices(context, day, departures)
     start, end = prices.horizon.start, prices.horizon.end
-    # A stay told the wrong way round is seen as well: it must not let its car vanish from the day.
+    # A session announced the wrong way round is seen as well: it must not let its car vanish from the day.
     plugged = known.sessions(start, end)
     others = all_batteries[all_batteries["site_id"].isin(all_sites.loc[all_sites["zone"] != zone, "site_id"])]
     elsewhere = frozenset(others["battery_id"].astype(str))
@@ -72,7 +72,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
     quarantined = quarantined_sessions(known, start, end, there, elsewhere)
     contracts = Contracted.by(context.workspace.contracts, known, prices.horizon, names)
     sessions = plugged[plugged["battery_id"].isin(names)]
-    # What is known to be wrong is told, and not guessed anew; what is expected at other times is planned.
+    # What is known to be wrong is reported, and not guessed anew; what is expected at other times is planned.
     likely = quarantined.apart_from(likely)
     over = taken_as_over(known, start, names)
     stated_of = replace(expected[0], unforeseen=over | dict(expected[0].unforeseen))
@@ -114,7 +114,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
 
 
 def _later_sessions(known: Known, end: pd.Timestamp, sessions: pd.DataFrame) -> pd.DataFrame:
-    """The stays of each car that are told and begin after a plan's end."""
+    """The sessions of each car that are reported and begin after a plan's end."""
     known_rows = known.sessions(end, end + _AHEAD)
     return known_rows[
         (known_rows["arrival_utc"] >= end) & known_rows["battery_id"].isin(sessions["battery_id"])

@@ -1,4 +1,4 @@
-"""A market day as it was: cars, stays and prices as known now, and what each way of charging had left."""
+"""A market day as it was: cars, sessions and prices as known now, and what each way of charging had left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from warehouse.zones import market_day_bounds
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RealDay:
-    """inputs: cars, stays and prices of the day, their states carried. metering: rows of core_metering."""
+    """inputs: cars, sessions and prices of the day, their states carried. metering: rows of core_metering."""
 
     inputs: PlanInputs
     metering: pd.DataFrame
@@ -89,7 +89,7 @@ class RealDay:
     def problem(self, mode: Mode | None) -> DayProblem:
         """The day as a question, from what a mode had left; None: from what the cars held.
 
-        What a car comes back with is told by what it drove.
+        What a car comes back with is given by what it drove.
         """
         asked = day_problem(self.inputs, mode, as_announced=True)
         return replace(asked, objective="net_benefit", peak_slots=())
@@ -111,10 +111,10 @@ class RealDay:
 
     @property
     def counted_outside_kwh(self) -> dict[str, float]:
-        """What meters counted in quarter-hours without a stay, drawn and fed back, by battery; none for 0.
+        """What meters counted in quarter-hours without a session, drawn and fed back, by battery; none for 0.
 
-        It is in the money of a day, and in the battery from its next stay on, or when the day ends; a car
-        without any stay on the day is not told to hold it.
+        It is in the money of a day, and in the battery from its next session on, or when the day ends; a car
+        without any session on the day is not reported to hold it.
         """
         sessions = self.inputs.sessions[["battery_id", "arrival_utc", "departure_utc"]]
         rows = self.metering.reset_index(names="row").merge(sessions, on="battery_id")
@@ -125,11 +125,11 @@ class RealDay:
         return {str(name): float(counted) for name, counted in kwh.items() if counted > 0.0}
 
     def driven_kwh(self, followed: ModePlan | None) -> dict[str, float]:
-        """What cars drove between two stays of the day, by the session_id of the later one.
+        """What cars drove between two sessions of the day, by the session_id of the later one.
 
-        A stay that was announced before the car left says it by the promise that it stands on; one that was
-        told later by what the car had really left with (followed), and that the car itself comes with what
-        it says (None).
+        A session that was announced before the car left says it by the promise that it stands on; one that
+        was reported later by what the car had really left with (followed), and that the car itself comes with
+        what it says (None).
         """
         capacity = self.inputs.capacity_kwh
         left, away = {}, pd.DataFrame()
@@ -162,7 +162,7 @@ class RealDay:
 def state_at_the_end(problem: DayProblem, came: ModePlan) -> dict[str, Mapping[str, Any]]:
     """What each car held when the day ended, left with and what a meter counted since: of out_realised_car.
 
-    A car without a stay has none of them.
+    A car without a session has none of them.
     """
     capacity = {car.battery_id: car.capacity_kwh for car in problem.cars}
     away = dict(zip(capacity, stored_away_kwh(problem, came), strict=True))

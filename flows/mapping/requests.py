@@ -125,8 +125,8 @@ def newest_calibrations(
 ) -> dict[str, Calibration]:
     """The newest calibration of each battery that was known.
 
-    ``disputed`` False: the newest that is not in dispute. A record that cannot be read is told in the log,
-    and the one before it stands.
+    ``disputed`` False: the newest that is not in dispute. A record that cannot be read is reported in the
+    log, and the one before it stands.
     """
     where: dict[str, list[str]] = {"battery_id": list(battery_ids)}
     if not disputed:

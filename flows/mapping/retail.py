@@ -39,12 +39,12 @@ def written_out(book: TariffBook, slots: pd.DatetimeIndex, empty: pd.DataFrame) 
 
 
 def spread(rows: pd.DataFrame, slots: pd.DatetimeIndex, value: str = "price_eur_per_kwh") -> Prices:
-    """A value of each slot (the price unless told) by the intervals received last.
+    """A value of each slot (the price unless given) by the intervals received last.
 
     NaN where none, several or no number covers it.
 
-    An hour may be told again in quarter-hours, or the other way round, and the rows of both are there: the
-    later answer holds. Where one answer covers a slot twice, nobody knows which holds.
+    An hour may be reported again in quarter-hours, or the other way round, and the rows of both are there:
+    the later answer holds. Where one answer covers a slot twice, nobody knows which holds.
     """
     if rows.empty:
         return np.full(len(slots), np.nan)

@@ -50,5 +50,5 @@ def _statistics(battery: str, parameters: str) -> SiblingStatistics | None:
     try:
         return sibling_statistics(TwinRecord.from_json(parameters))
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        _log.warning("%s teaches its siblings nothing: its parameters cannot be read (%s)", battery, error)
+        _log.warning("%s telles of its siblings nothing: its parameters cannot be read (%s)", battery, error)
         return None

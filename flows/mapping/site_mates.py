@@ -1,4 +1,4 @@
-"""What the other cars of a site show, so that one thermometer can be told from the weather."""
+"""What the other cars of a site show, so that one thermometer can be determined from the weather."""
 
 from __future__ import annotations
 

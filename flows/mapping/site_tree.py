@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def sites_of(batteries: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """The sites where cars plug in, at home or at the charger of a stay, and all that those hang on."""
+    """The sites where cars plug in, at home or at the charger of a session, and all that those hang on."""
     parents = _parents(sites)
     plugs = {*batteries["site_id"].astype(str), *sessions["plug_site_id"].dropna().astype(str)}
     wanted = plugs | {above for site in plugs for above in _above(site, parents)}

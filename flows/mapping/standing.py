@@ -43,7 +43,7 @@ class Standing:
 
     @property
     def solver(self) -> Mapping[str, Any]:
-        """The row of out_plan_mode of the mode that is followed; empty where it is not told."""
+        """The row of out_plan_mode of the mode that is followed; empty where it is not reported."""
         return next((mode for mode in self.modes if mode["mode"] == self.followed), {})
 
 

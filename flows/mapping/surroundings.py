@@ -32,7 +32,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, known: Known, horizon: Horizon, site_ids: list[str], *, co2: bool) -> Surroundings:
-        """As it is known for the slots of a horizon; beyond what is told as on the last like days.
+        """As it is known for the slots of a horizon; beyond what is reported as on the last like days.
 
         co2: whether emissions count at all.
         """
@@ -77,7 +77,7 @@ NO_SURROUNDINGS = Surroundings(load_kw={}, limits_kw={}, co2_kg_per_kwh=None, ro
 
 
 def _whole(rows: pd.DataFrame, value: str, horizon: Horizon) -> Prices | None:
-    """A value of each slot: as told, else as on the last like days, else the mean of what is told."""
+    """A value of each slot: as given, else as on the last like days, else the mean of what is reported."""
     stated = spread(rows, horizon.slots, value)
     if np.isnan(stated).any():
         before = quarter_hours(horizon.start - HISTORY, horizon.slots[-1] + QUARTER)

@@ -96,8 +96,8 @@ def _drives(
 ) -> tuple[Drive, ...]:
     """The trips that the sessions tell of, whatever a plan does: the promise less what is left on return.
 
-    Before the first and after the last stay of the day, that is the ordinary trip: from the last promise back
-    to the first arrival, shared by time.
+    Before the first and after the last session of the day, that is the ordinary trip: from the last promise
+    back to the first arrival, shared by time.
     """
     from twin.wholeday import Drive, runs
 

@@ -1,4 +1,4 @@
-"""What becomes of a plan beside those that a market day has, decided from what is stored and that alone.
+"""What becomes of a plan next to those that a market day has, decided from what is stored and that alone.
 
 A worse rung never replaces a better one, an earlier knowledge never a later one, and the same inputs change
 nothing. It is decided before solving, to spare it, and again inside the transaction that writes.
@@ -45,7 +45,7 @@ class Candidate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """new: it is in force. history: it is kept; another one of later knowledge, or one that could be followed
-    where this one comes too late, stays in force. unchanged, kept: nothing is written, `stands` holds.
+    where this one comes too late, sessions in force. unchanged, kept: nothing is written, `stands` holds.
     replaces: the plan that was in force as of the same moment.
     sequence: the number of the plan among those of its moment and before.
     """

@@ -1,8 +1,9 @@
-"""What a kWh in store is worth when a stay ends: what it saves in the car's own next stay.
+"""What a kWh in store is worth when a session ends: what it saves in the car's own next session.
 
-That stay's cheapest quarter-hours, as many as the car needs, are what it need not buy; each at its published
-price, or, where none is known, at what it cost on each of the last days like it, and then the mean over these
-days: the mean of the cheapest, not the cheapest of the mean. Battery side: divided by charging efficiency.
+That session's cheapest quarter-hours, as many as the car needs, are what it need not buy; each at its
+published price, or, where none is known, at what it cost on each of the last days like it, and then the mean
+over these days: the mean of the cheapest, not the cheapest of the mean. Battery side: divided by charging
+efficiency.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _DAY = pd.Timedelta(days=1)
 
 
 class StoredWorth:
-    """Values by stay, €/kWh battery side, ≥ 0: below zero, cars would pay to be emptied."""
+    """Values by session, €/kWh battery side, ≥ 0: below zero, cars would pay to be emptied."""
 
     def __init__(self, prices: PlanPrices, tariff: Tariff) -> None:
         self.prices, self.tariff = prices, tariff
@@ -34,10 +35,10 @@ class StoredWorth:
     def of(
         self, sessions: Sequence[Session], cars: Sequence[Car], stated: Mapping[str, float], *, linked: bool
     ) -> list[Session]:
-        """The stays with their worth; stated: SoC (0–1) that they are said to arrive with, by session_id.
+        """The sessions with their worth; stated: SoC (0–1) that they are said to arrive with, by session_id.
 
-        linked: the optimiser carries what a stay leaves to those after it that carry, and so will the plans
-        that come: all of such a chain is worth what its last stay's is.
+        linked: the optimiser carries what a session leaves to those after it that carry, and so will the
+        plans that come: all of such a chain is worth what its last session's is.
         """
         car = {one.battery_id: one for one in cars}
         after: dict[str, Session] = {}
@@ -68,7 +69,7 @@ class StoredWorth:
     ) -> float:
         end = self.prices.horizon.end
         comes_with = stated[(after or session).session_id]
-        if session.departure_utc > end:  # it stays on: what it stores is charged later in the same stay
+        if session.departure_utc > end:  # it stays on: what it stores is charged later in the same session
             first, last, comes_with = end, session.departure_utc, stated[session.session_id]
         elif after is not None:
             first, last = after.arrival_utc, after.departure_utc
@@ -91,7 +92,8 @@ class StoredWorth:
     def _planned_between(self, departure: pd.Timestamp, arrival: pd.Timestamp) -> bool:
         """Whether a plan is made, day by day at this time of the day, that sees the car come back with more.
 
-        A plan that sees it leave sees it come back with what its stay says: more would be bought for nobody.
+        A plan that sees it leave sees it come back with what its session says: more would be bought for
+        nobody.
         """
         start = self.prices.horizon.start
         return bool(start + math.ceil((departure - start) / _DAY) * _DAY < arrival)

@@ -88,7 +88,7 @@ def _by_mode(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _sessions(axis: DayAxis, slots: pd.DataFrame, capacity_kwh: float) -> tuple[np.ndarray, np.ndarray]:
-    """Hour and charge at both ends of each quarter-hour that a car is plugged in; NaN between stays."""
+    """Hour and charge at both ends of each quarter-hour that a car is plugged in; NaN between sessions."""
     begin = axis.since(slots["interval_start_utc"])
     new = np.flatnonzero(np.diff(begin) > 1.5 * _SLOT_HOURS) + 1
     ends = np.column_stack([begin, begin + _SLOT_HOURS]).ravel()

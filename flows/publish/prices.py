@@ -39,7 +39,7 @@ def used_prices(known: Known, header: Mapping[str, Any], money: Money = EURO) ->
     rows = known.read("out_plan_price", where={"plan_id": header["plan_id"]})
     columns = ["interval_start_utc", "series", "price_ct_per_kwh"]
     if rows.empty:
-        missing = "This plan was made before plans kept their prices, so none is drawn."
+        missing = "This plan was made before plans stored their prices, so none is drawn."
         return UsedPrices(frame=pd.DataFrame(columns=columns), titles={}, note=missing)
     if header["plan_source"] == "charge_only" or not rows[list(_COLUMNS.values())].any(axis=None):
         missing = "No price was known, so none is drawn."

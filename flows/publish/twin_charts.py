@@ -107,7 +107,7 @@ def capacity_forecast(
 
 
 def habits(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """What kinds of days cost, beside the ordinary day (the first row of ``rows``, out_wear_map).
+    """What kinds of days cost, next to the ordinary day (the first row of ``rows``, out_wear_map).
 
     day: in what it differs; eur: its wear; share: of the largest; v2g: whether it feeds back.
     """

@@ -33,7 +33,7 @@ def wear_days(known: Known, header: Mapping[str, Any], battery_ids: Sequence[str
         within={"market_date": (today - timedelta(days=_TREND_DAYS - 1), today)},
         columns=["plan_id", *IN_FORCE_BY],
     )
-    # What is told of the plan's own day is this plan's, in force or not.
+    # What is reported of the plan's own day is this plan's, in force or not.
     mine = plans["plan_id"] == header["plan_id"]
     newest = plans_in_force(plans[mine | (plans["market_date"] != header["market_date"])])
     rows = known.read(

@@ -1,8 +1,8 @@
 """Whose requests Prefect's server listens to: those that call it by its own name, from no other origin.
 
 Prefect asks for the password, but answers whatever name it is called by and any page that asks. A page that
-makes its own name resolve to this machine (DNS rebinding) is told apart by Host, any other by Origin, which
-browsers send with every request that writes and with every WebSocket.
+makes its own name resolve to this machine (DNS rebinding) is distinguished by Host, any other by Origin,
+which browsers send with every request that writes and with every WebSocket.
 """
 
 from __future__ import annotations

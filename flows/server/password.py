@@ -1,4 +1,4 @@
-"""The password of Prefect's server: made at every start, told to children by their environment alone."""
+"""The password of Prefect's server: made at every start, reported to children by their environment alone."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from flows.workspace import Workspace
 HOST = "127.0.0.1"
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 4.0
-# What the server is told of this process's environment; a planner's tokens are none of its business.
+# What the server is given of this process's environment; a planner's tokens are none of its business.
 _PASSED_ON = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
 _PASSED_ON_PREFIXES = ("LC_", "LD_LIBRARY_", "DYLD_LIBRARY_", "PREFECT_", "PYTHON", "XDG_")
 # Settings of a server that would move or open this one.
@@ -82,7 +82,7 @@ def prefect_server(workspace: Workspace, port: int = 0, *, lock: Path | None = N
 
 
 def _environment(workspace: Workspace, address: Address) -> dict[str, str]:
-    """What the server is told: an allow-list of this process's variables, and its own settings."""
+    """What the server is given: an allow-list of this process's variables, and its own settings."""
     passed = {
         name: value
         for name, value in os.environ.items()

@@ -67,7 +67,7 @@ class ServedRunner(Runner):
                 await self.ring()
 
     async def ring(self) -> None:
-        """Look at once what is due, beside the alarm."""
+        """Look at once what is due, next to the alarm."""
         async with get_client() as client:
             await client.create_flow_run_from_deployment(self._alarm)
 
@@ -121,7 +121,7 @@ class ServedRunner(Runner):
         return self
 
     def _starter(self, flow_run: FlowRun) -> EngineCommandStarter:
-        """What starts a run: our own program, told on its command line which flow it may run."""
+        """What starts a run: our own program, reported on its command line which flow it may run."""
         deployment_id = flow_run.deployment_id
         if deployment_id is None or deployment_id not in self._served:
             raise RefusedRunError(f"run {flow_run.id} is of a deployment that is not served here")

@@ -37,7 +37,7 @@ from twin.record import need
 from twin.types import Calibration
 
 Given = Mapping[str, Mapping[str, float]]
-"""Offers by name: attributes of `optimize.market.choice.Offer` that were told."""
+"""Offers by name: attributes of `optimize.market.choice.Offer` that were reported."""
 _STEPS = {"lower_soc_points": 10.0, "guaranteed_soc_points": 10.0}
 
 
@@ -103,7 +103,7 @@ def _owners(context: Context, first: date, last: date) -> list[_Owner]:
 
 
 def _car_row(owner: _Owner, settings: OwnerSettings) -> dict[str, Any]:
-    """A car's index and what it is of; what cannot be told is None, and `reason` says why."""
+    """A car's index and what it is of; what cannot be determined is None, and `reason` says why."""
     weights = Weights(beta1=settings.beta1, beta2=settings.beta2, k=settings.k, t=settings.t)
     benefit = owner.benefit or Benefit(eur=0.0, days=0, settled=0, unsettled=0)
     reasons = [owner.why] if owner.why else []
@@ -142,7 +142,7 @@ class _MissingError(Exception):
 
 
 def _of_twin(subject: str, calibration: Calibration | None) -> dict[str, Any]:
-    """U_deg, the interval of next year's loss that it is of, and the full calibration that told it."""
+    """U_deg, the interval of next year's loss that it is of, and the full calibration that reported it."""
     if calibration is None:
         raise _MissingError("no twin was known: `v2g calibrate`")
     try:

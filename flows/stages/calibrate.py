@@ -52,7 +52,7 @@ Work = Callable[[Chunk], ChunkOutcome]
 Each = Callable[[Work, Sequence[Chunk]], Iterable[ChunkOutcome]]
 """How the chunks are gone through: work on each, in any order, side by side."""
 Progress = Callable[[int, int, float], None]
-"""Told batteries done, of how many, and the seconds since the first."""
+"""Called with batteries done, of how many, and the seconds since the first."""
 
 
 def in_threads(work: Work, chunks: Sequence[Chunk]) -> Iterable[ChunkOutcome]:
@@ -71,8 +71,8 @@ def calibrate(
     """Calibrate the fleet from what was known at `as_of`; each chunk is stored when it is done.
 
     A battery whose input hash (its rows, the day, the twin's code) has a calibration keeps it. One that
-    fails is reported and keeps the calibration it had. ``progress`` is told of every chunk: batteries done,
-    of how many, in how many seconds. Raises NoPlanError when there is no battery at all.
+    fails is reported and keeps the calibration it had. ``progress`` is reported of every chunk: batteries
+    done, of how many, in how many seconds. Raises NoPlanError when there is no battery at all.
     """
     known = context.known
     ids = [str(name) for name in known.read("core_battery", columns=["battery_id"])["battery_id"]]

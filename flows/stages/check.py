@@ -1,4 +1,4 @@
-"""Raw rows in, core rows and quarantine out: what has landed since the last check."""
+"""Raw rows in, core rows and quarantine out: what has been ingested since the last check."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _EARLIEST, _LATEST = (pd.Timestamp(day, tz="UTC") for day in (FIRST_DAY, LAST_DA
 
 @recorded("check")
 def check(context: Context) -> StageResult:
-    """Check every landed row that no check has seen, dataset by dataset; doing it again changes nothing.
+    """Check every ingested row that no check has seen, dataset by dataset; doing it again changes nothing.
 
     A dataset that cannot be judged waits on, and the others are checked. Exit code 4 when there is one, when
-    a battery or zone failed as a whole, or nothing of a dataset was good (stays that go on are no fault);
+    a battery or zone failed as a whole, or nothing of a dataset was good (sessions that go on are no fault);
     3 when a market day merely lacks prices. Raises StoreError.
     """
     warehouse = context.workspace.warehouse
@@ -107,7 +107,8 @@ def check(context: Context) -> StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Outcome:
-    """What remains of a part's report once its rows are stored; going_on: stays that lack but their end."""
+    """What remains of a part's report once its rows are stored; going_on: sessions that lack but their
+    end."""
 
     good: int
     quarantined: int
@@ -172,9 +173,9 @@ def _replaced(context: Context, parts: Sequence[Part]) -> pd.DataFrame:
 def check_context(
     context: Context, dataset: str, frame: pd.DataFrame, files: pd.DataFrame | None = None
 ) -> CheckContext:
-    """What rows of a dataset are judged against: all that has landed.
+    """What rows of a dataset are judged against: all that has been ingested.
 
-    files: whose they are (source_id, source, provider); those of raw_source unless told.
+    files: whose they are (source_id, source, provider); those of raw_source unless given.
     """
     warehouse = context.workspace.warehouse
     fleet = declared(warehouse, "fleet")

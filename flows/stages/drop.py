@@ -37,7 +37,7 @@ def being_written(file: Path) -> bool:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return False
-        # A writer that comes within this moment is told by this signal, which does nothing.
+        # A writer that comes within this moment is given by this signal, which does nothing.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -60,7 +60,7 @@ def as_written(file: Path) -> tuple[int, int] | None:
 
 
 def move_into(file: Path, folder: Path, name: str) -> None:
-    """Move a file as it is, a link as a link, into a folder beside it, which is made when absent.
+    """Move a file as it is, a link as a link, into a folder next to it, which is made when absent.
 
     Raises WorkspaceError where the folder is a link or file by now, OSError.
     """

@@ -43,11 +43,11 @@ def fetch_prices(
     limits: Limits | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> StageResult:
-    """Land a market day's prices or tariffs of `source`, one of PROVIDERS; received_utc is `as_of`.
+    """Ingest a market day's prices or tariffs of `source`, one of PROVIDERS; received_utc is `as_of`.
 
     The answer's bytes stay in the workspace (responses/SOURCE/…), also if they are refused: the file can be
     given to `ingest` again. The token of a provider that wants one is read from SOURCE_TOKEN. limits,
-    transport: of the request. Raises UsageError and the warehouse's errors; nothing is landed then.
+    transport: of the request. Raises UsageError and the warehouse's errors; nothing is ingested then.
     """
     got = ingest_answer(
         context, dataset, source, day, zone=zone, tariff=tariff, options=options,
@@ -67,7 +67,7 @@ def fetch_prices(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A provider's answer that was landed: what was read of it, the bytes kept, the rows, and those new."""
+    """A provider's answer that was ingested: what was read of it, the bytes kept, the rows, and those new."""
 
     provider: str
     item: SourceFile
@@ -111,7 +111,7 @@ def ingest_answer(
         stored=stored,
         rows=ingested.rows,
         new_rows=0 if ingested.already else ingested.rows,
-        state="already landed" if ingested.already else "landed",
+        state="already ingested" if ingested.already else "landed",
     )
 
 

@@ -44,12 +44,12 @@ def fetch_day(
     transport: httpx.BaseTransport | None = None,
     patient: bool = False,
 ) -> StageResult:
-    """Land what `[fetch]` wants to know of `day` and nobody told yet; received_utc is `as_of`.
+    """Ingest what `[fetch]` wants to know of `day` and nobody announced yet; received_utc is `as_of`.
 
-    Known is what the core tables hold, and what has landed and will pass its check. What one provider cannot
-    give the next is asked for; together they have `deadline_s`. Exit code 3 when the day is not whole after
-    that, and a plan will miss it; patient: it need not be out yet, and is asked for again. transport: of the
-    requests. Raises StoreError.
+    Known is what the core tables hold, and what has been ingested and will pass its check. What one provider
+    cannot give the next is asked for; together they have `deadline_s`. Exit code 3 when the day is not whole
+    after that, and a plan will miss it; patient: it need not be out yet, and is asked for again. transport:
+    of the requests. Raises StoreError.
     """
     settings = context.workspace.settings.fetch
     wants = _wants(settings)
@@ -102,7 +102,7 @@ _BOTH_WAYS = tuple(_Want(dataset="tariffs", direction=direction) for direction i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Try:
-    """What asking a provider came to; outcome: landed, incomplete, failed or not asked."""
+    """What asking a provider came to; outcome: ingested, incomplete, failed or not asked."""
 
     want: _Want
     source: str

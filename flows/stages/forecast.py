@@ -47,7 +47,7 @@ def forecast(context: Context, day: date) -> StageResult:
     pool = list(_pool_rows(context, day))
     found += pool
     if not pool:
-        lacking.append("no pool: too few days of stays, or no car")
+        lacking.append("no pool: too few days of sessions, or no car")
     if not found:
         raise NoForecastError(f"no forecast of {day}: {'; '.join(lacking)}")
     rows = pd.concat(found, ignore_index=True).assign(market_date=day, zone=zone)

@@ -147,7 +147,7 @@ def _of_pool(
 def _of_sessions(
     figure: str, sessions: Sequence[ForecastSession], days: Sequence[date]
 ) -> tuple[list[_Score], FloatArray]:
-    """Of one figure of the stays that came; how often its 10 to 90 % held, by day."""
+    """Of one figure of the sessions that came; how often its 10 to 90 % held, by day."""
     rows = [(one.day, *one.figures[figure]) for one in sessions if one.came]
     if not rows:
         return [], np.zeros(0)
@@ -173,7 +173,7 @@ def _of_plug_in(sessions: Sequence[ForecastSession]) -> Iterator[_Score]:
     )
     fifth = np.minimum((stated * _FIFTHS).astype(int), _FIFTHS - 1)
     for number in np.unique(fifth):
-        part = f"told {number / _FIFTHS:.1f}-{(number + 1) / _FIFTHS:.1f}"
+        part = f"reported {number / _FIFTHS:.1f}-{(number + 1) / _FIFTHS:.1f}"
         for metric, values in (("told", stated), ("came", came)):
             own = values[fifth == number]
             yield _Score("plug_in", part, metric, float(own.mean()), len(own))

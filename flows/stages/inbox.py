@@ -4,7 +4,7 @@ prices__smard__2020.csv · telemetry__csv__week-12.csv · fleet__parquet__depot.
 SOURCE is a source that needs no further word, or the name of a mapping: sessions__wallbox__may.jsonl is read
 as mappings/wallbox.toml says (see `warehouse.sources.mapping`). A mapping tells as well when rows were
 received: telemetry__past__may.csv is history with a mappings/past.toml of source = "csv", received = "event".
-A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason beside it
+A file that was taken moves to inbox/done; one that was refused to inbox/refused, the reason next to it
 in NAME.reason.txt. Where they cannot be moved they stay, and the next run finds that it knows their rows.
 Names that begin with a dot or end in .part are left alone: write there, then rename. A file that a process
 still has open for writing waits for the next run.
@@ -81,9 +81,9 @@ def ingest_inbox(context: Context) -> StageResult:
 class _Taken:
     """What became of a file.
 
-    outcome: landed, refused, gone (before it was read), unread or waiting (both stay for the next run).
-    reason: why, or what the reader of a landed file left out of it.
-    left: why a landed or refused file is in the inbox still, or empty.
+    outcome: ingested, refused, gone (before it was read), unread or waiting (both session for the next run).
+    reason: why, or what the reader of an ingested file left out of it.
+    left: why an ingested or refused file is in the inbox still, or empty.
     """
 
     file: Path
@@ -94,7 +94,7 @@ class _Taken:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing has to be told of it."""
+        """Whether nothing has to be given of it."""
         return self.outcome == "landed" and not self.left
 
     def to_row(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _message(taken: Sequence[_Taken]) -> str:
     if not taken:
         return "the inbox is empty"
     counts = Counter(one.outcome for one in taken)
-    parts = [f"{counts.pop('landed', 0)} files landed", f"{counts.pop('refused', 0)} refused"]
+    parts = [f"{counts.pop('landed', 0)} files ingested", f"{counts.pop('refused', 0)} refused"]
     parts += [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     if left := [one for one in taken if one.left]:
         parts.append(f"{len(left)} could not be moved out of the inbox ({left[0].left})")
@@ -115,7 +115,7 @@ def _message(taken: Sequence[_Taken]) -> str:
 
 
 def _take(context: Context, file: Path) -> _Taken:
-    """Land a file and move it out of the way; raises StoreError alone.
+    """Ingest a file and move it out of the way; raises StoreError alone.
 
     One that somebody still writes to stays: what came after its rows were read would be lost.
     """
@@ -164,7 +164,7 @@ def _not_ingested(file: Path, run_id: str, error: Exception, *, written: bool) -
         try:
             write_whole(_free(moved.parent, _short(moved.name), ".reason.txt"), f"{reason}\n")
         except OSError as trouble:
-            left = f"its reason could not be written beside it ({_in_short(trouble)})"
+            left = f"its reason could not be written next to it ({_in_short(trouble)})"
     return _Taken(file=file, outcome="refused", reason=reason, left=left)
 
 

@@ -61,7 +61,7 @@ _ZONED = frozenset({"smard", "acn", "desl", "tou", *(name for name, one in PROVI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestedFiles:
-    """What was landed: a row a file, the new rows in all, the readers' notes, the ids of the sources."""
+    """What was ingested: a row a file, the new rows in all, the readers' notes, the ids of the sources."""
 
     files: tuple[dict[str, object], ...]
     new_rows: int
@@ -81,7 +81,7 @@ def ingest(
     received: Received | str | None = None,
     delay_minutes: float | None = None,
 ) -> StageResult:
-    """Land `files` of one dataset, received at `as_of`. One refused file, and none is landed.
+    """Ingest `files` of one dataset, received at `as_of`. One refused file, and none is ingested.
 
     received: what tells when each row was received instead, "event" or the name of a column of the files.
     delay_minutes: from an event of telemetry to its receipt. Raises the warehouse's errors for a file that
@@ -147,9 +147,9 @@ def ingest_files(
             )
         new += 0 if ingested.already else ingested.rows
         source_ids.append(ingested.source_id)
-        state = "already landed" if ingested.already else "landed"
+        state = "already ingested" if ingested.already else "landed"
         if ingested.already and (again := _declared_since(warehouse, item, ingested.source_id)):
-            state, new = f"already landed; {again} rows are checked anew, declared since", new + again
+            state, new = f"already ingested; {again} rows are checked anew, declared since", new + again
         sent = sent_again(warehouse, dataset, ingested.source_id)
         if sent.withdrawn:
             state += f"; {sent.withdrawn} of its rows are withdrawn (`v2g withdraw … --undo`)"
@@ -171,7 +171,7 @@ def ingest_files(
 
 
 def _overtaken(warehouse: Warehouse, source: str, known: object, moment: pd.Timestamp) -> bool:
-    """Whether another call has landed what these files may go on from while they were read."""
+    """Whether another call has been ingested what these files may go on from while they were read."""
     return isinstance(known, Begun) and not logs_of(warehouse, source, moment) <= known.sources
 
 
@@ -222,7 +222,7 @@ def how_to_read(
     follow: bool,
     received: Received | None,
 ) -> dict[str, Any]:
-    """What the reader of files is told: their zone, the cars, and what the options say.
+    """What the reader of files is given: their zone, the cars, and what the options say.
 
     Raises NoPlanError for a source that needs cars where there are none.
     """
@@ -240,7 +240,7 @@ def how_to_read(
 
 
 def after(how: dict[str, Any], item: SourceFile) -> dict[str, Any]:
-    """How to read the next file: as the one before it, and on from what that told in part."""
+    """How to read the next file: as the one before it, and on from what that reported in part."""
     begun = how.get("begun")
     if not isinstance(begun, Begun):
         return how
@@ -262,7 +262,7 @@ def read_file(dataset: str, file: Path, source: str, how: Mapping[str, Any], mon
             coarse = _as_coarse(file, source, strict) if isinstance(error, ColumnError) else None
             if coarse is not None:
                 return coarse
-            if faults is None:  # it is not that either: what was asked for is told of
+            if faults is None:  # it is not that either: what was asked for is reported of
                 raise
         else:
             return read
@@ -277,7 +277,7 @@ def _as_coarse(file: Path, source: str, how: Mapping[str, Any]) -> SourceFile | 
 
 
 def read_in(money: Money, read: Callable[[Mapping[str, Any]], SourceFile]) -> SourceFile:
-    """What `read` gives, told what the workspace's own money is worth where the file is in that.
+    """What `read` gives, reported what the workspace's own money is worth where the file is in that.
 
     Raises RateError for any other currency: nothing is looked up or guessed.
     """
@@ -296,7 +296,7 @@ def _needs_cars(source: str, options: Mapping[str, object]) -> bool:
 
 
 def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
-    """The fleet or the sites known so far: checked rows, and landed ones that wait for their check."""
+    """The fleet or the sites known so far: checked rows, and ingested ones that wait for their check."""
     contract = dataset_contract(dataset)
     with at_once(warehouse):
         core, waiting = warehouse.read(f"core_{contract.name}"), warehouse.unchecked(dataset)
@@ -307,7 +307,7 @@ def declared(warehouse: Warehouse, dataset: str) -> pd.DataFrame:
 
 
 def not_declared(warehouse: Warehouse, item: SourceFile) -> list[str]:
-    """Return what is to be told of rows whose battery or site nobody declared: the checks set them aside.
+    """Return what is to be reported of rows whose battery or site nobody declared: the checks set them aside.
 
     Raises UnknownIdError where there are no others in the file.
     """
@@ -334,7 +334,8 @@ def not_declared(warehouse: Warehouse, item: SourceFile) -> list[str]:
 
 
 def _declared_since(warehouse: Warehouse, item: SourceFile, source_id: str) -> int:
-    """Let a file that landed before be checked anew for what was declared since; return how many rows."""
+    """Let a file that was ingested before be checked anew for what was declared since; return how many
+    rows."""
     column, dataset = reference(item.dataset)
     if dataset is None:
         return 0

@@ -31,7 +31,7 @@ Do = Callable[[Job, Context], list[StageResult]]
 
 
 def work_off(workspace: Workspace, do: Do, as_of: datetime | None = None) -> list[list[StageResult]]:
-    """Do what is due as of a moment, by the clock if none is told; what each thing came to.
+    """Do what is due as of a moment, by the clock if none is reported; what each thing came to.
 
     What comes first is done first and then looked at anew: prices that have come make a plan due. Each has a
     run of its own, so that nothing that fails costs what follows. Nothing is done twice. What was missed and

@@ -169,7 +169,7 @@ def proof_result(proved: Verified, quiet: int, *, key_given: bool) -> StageResul
         f"signed by {proved.key.text}, {trusted}",
     ]
     if quiet:
-        parts.append(f"{quiet} keep totals alone: their payments for energy and hours are as told")
+        parts.append(f"{quiet} keep totals alone: their payments for energy and hours are as given")
     return StageResult(
         stage="ledger verify",
         status="ok",

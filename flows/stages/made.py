@@ -54,7 +54,7 @@ class Made:
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
-    """Plan the day beside what is followed so far; raises NoPlanError when no mode can be planned."""
+    """Plan the day next to what is followed so far; raises NoPlanError when no mode can be planned."""
     modes = MODES[inputs.prices.source]
     forecast = inputs.settings.plan.feed_in_on_forecast
     if modes[-1] == "ordered" and (forecast or inputs.prices.published.any()):  # the hours that have prices
@@ -100,7 +100,7 @@ def followed_plans(context: Context, inputs: PlanInputs) -> str | None:
 
 
 def input_notes(inputs: PlanInputs) -> list[str]:
-    """What the inputs lack for a whole plan; cars that are left out are told elsewhere."""
+    """What the inputs lack for a whole plan; cars that are left out are reported elsewhere."""
     notes = [inputs.prices.note] if inputs.prices.note else []
     if inputs.unknown_chargers:
         names = ", ".join(inputs.unknown_chargers)
@@ -203,7 +203,8 @@ class _Solved:
         """The mode that may do most, unless its search ended early and another is better."""
         if self.plans[most].solver.status != "time_limit":
             return most
-        # The others are asked from what the cars hold; what they would do from their own past stays theirs.
+        # The others are asked from what the cars hold; what they would do from their own past sessions
+        # theirs.
         own = dict(self.problems), dict(self.plans), dict(self.failures)
         for mode in able:
             if self.inputs.carried.of(mode) != self.inputs.carried.followed and mode != most:
@@ -256,7 +257,7 @@ class _Solved:
 
 
 def _own_misses(plans: Mapping[Mode, ModePlan], followed: Mode) -> list[str]:
-    """The stays whose promise the followed mode misses and ordered charging keeps."""
+    """The sessions whose promise the followed mode misses and ordered charging keeps."""
     if "ordered" not in plans:
         return []
     kept = {one.session_id for one in plans["ordered"].departures if not one.missing_kwh}

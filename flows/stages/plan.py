@@ -76,7 +76,8 @@ def plan(context: Context, day: date) -> StageResult:
 
 
 def _unfounded(context: Context, inputs: PlanInputs) -> frozenset[str]:
-    """The plans of the day on withdrawn prices; nobody asks beside published ones, which no plan is above."""
+    """The plans of the day on withdrawn prices; nobody asks next to published ones, which no plan is
+    above."""
     if inputs.prices.source == "published":
         return frozenset()
     where: dict[str, Scalar] = {"market_date": inputs.market_date, "zone": inputs.zone}
@@ -107,9 +108,9 @@ def _plan_ids(plans: pd.DataFrame) -> frozenset[str]:
 
 
 def _unless_whole(context: Context, inputs: PlanInputs, made: Made, verdict: Verdict) -> Verdict:
-    """Where modes failed, the plan in force stays if it has them and knows every stay of the day.
+    """Where modes failed, the plan in force stays if it has them and knows every session of the day.
 
-    One that misses a stay would cost its driver the charge: worse than that nothing is fed back.
+    One that misses a session would cost its driver the charge: worse than that nothing is fed back.
     """
     in_force = verdict.replaces
     if verdict.outcome != "new" or in_force is None:

@@ -86,9 +86,9 @@ def _answer(
 
 
 def _expected(sessions: pd.DataFrame) -> list[str]:
-    """What is said of stays that nobody has told; no fault of the plan."""
+    """What is said of sessions that nobody has announced; no fault of the plan."""
     cars = sessions["battery_id"].nunique()
-    return [f"expected and not told: stays {len(sessions)}, cars {cars}"] if cars else []
+    return [f"expected and not announced: sessions {len(sessions)}, cars {cars}"] if cars else []
 
 
 def _stated(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> str:
@@ -102,12 +102,12 @@ def _stated(inputs: PlanInputs, verdict: Verdict, row: Plan, in_force: Plan) -> 
     if verdict.outcome == "history" and row["as_of_utc"] >= in_force["as_of_utc"]:
         return (
             f"{text} is kept as history: the day was over when it was made, and plan {in_force['plan_id']}, "
-            "which could be followed, stays in force"
+            "which could be followed, sessions in force"
         )
     if verdict.outcome == "history":
         return (
             f"{text} is kept as history: plan {in_force['plan_id']} rests on later knowledge "
-            f"({in_force['as_of_utc']:%Y-%m-%d %H:%M} UTC) and stays in force"
+            f"({in_force['as_of_utc']:%Y-%m-%d %H:%M} UTC) and sessions in force"
         )
     if row["replaces_plan_id"]:
         changed = f"changed {row['changed_inputs']}" if row["changed_inputs"] else "the same inputs"

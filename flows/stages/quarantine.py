@@ -1,4 +1,4 @@
-"""What the checks kept out: to list, to look at, to let in after all."""
+"""What the checks held back: to list, to look at, to let in after all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are read before any is landed: kept while they are short, else read again in their turn."""
+"""Files that are read before any is ingested: kept while they are short, else read again in their turn."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MOST_HELD_ROWS = 3_000_000
 """Rows of all files together that are kept until the last is read: some 300 MB."""
 Pieces = Callable[[], Iterator[SourceFile]]
 Judge = Callable[[SourceFile], list[str]]
-"""What is to be told of a file, or of a piece of one; raises SourceError where it cannot land."""
+"""What is to be reported of a file, or of a piece of one; raises SourceError where it cannot be ingested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """A file that was read: `item`, which has its rows if it is `held`, and what is to be told of it.
+    """A file that was read: `item`, which has its rows if it is `held`, and what is to be reported of it.
 
     pieces: gives the file, or one piece of it after the other, and anew when it is called again.
     """
@@ -54,7 +54,7 @@ class Reading:
         return cls(pieces=pieces, item=item, held=False, findings=tuple(noted))
 
     def ingest(self, warehouse: Warehouse, moment: datetime) -> Batch:
-        """Land its rows. Raises SourceError for a file that is no longer the one that was read."""
+        """Ingest its rows. Raises SourceError for a file that is no longer the one that was read."""
         if self.held:
             return warehouse.ingest(self.item, moment)
         pieces = self._again()

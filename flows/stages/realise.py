@@ -1,7 +1,7 @@
-"""Put what really happened on a market day beside what its plans had promised.
+"""Put what really happened on a market day next to what its plans had promised.
 
-What the cars did is what a meter counted, else the plan as it would have been followed with the stays and
-the prices that came. Uncontrolled and ordered charging are simulated beside it, each from what it would
+What the cars did is what a meter counted, else the plan as it would have been followed with the sessions and
+the prices that came. Uncontrolled and ordered charging are simulated next to it, each from what it would
 itself have left in the batteries.
 """
 
@@ -197,12 +197,12 @@ def _header(real: RealDay, executed: Executed, cars: pd.DataFrame) -> pd.DataFra
     notes = [f"{name} is left out: {why}" for name, why in real.inputs.left_out.items()]
     there = set(real.inputs.sessions["battery_id"].astype(str))
     notes += [
-        f"the meter of {name} counted {kwh:.3g} kWh while no stay of it is told: paid, and in "
+        f"the meter of {name} counted {kwh:.3g} kWh while no session of it is known: paid, and in "
         + ("its battery" if name in there else "no battery")
         for name, kwh in real.counted_outside_kwh.items()
     ]
     if len(executed.prices) < (executed.owner >= 0).sum():
-        notes.append("a plan of before prices were kept: its promise is told at the prices that came")
+        notes.append("a plan of before prices were kept: its promise is reported at the prices that came")
     row: dict[str, Any] = {
         "plan_ids": ", ".join(executed.plan_ids),
         "followed_modes": ", ".join(dict.fromkeys(executed.follows)),

@@ -148,7 +148,7 @@ class _Day:
         return hash_values([str(self.day), hash_frame(self.cars), digests, hours, code])
 
     def counted(self, battery: str) -> Counted:
-        """A car's day, as its account and its stays tell it, settled."""
+        """A car's day, as its account and its sessions tell it, settled."""
         hours, before = self.hours[battery]
         came, other = self.modes(battery)
         wear = _WEAR[self.contracts[battery].wear]
@@ -266,7 +266,7 @@ def _nothing_since(zone: str, day: date, observed: set[str]) -> Guard:
 
 
 def _plugged_hours(context: Context, day: date, batteries: list[str]) -> dict[str, tuple[Decimal, Decimal]]:
-    """Hours of stays as they are known, on the day and in its month before it, by the seconds."""
+    """Hours of sessions as they are known, on the day and in its month before it, by the seconds."""
     zone = context.workspace.zone
     start, end = (pd.Timestamp(bound) for bound in market_day_bounds(day, zone))
     month = pd.Timestamp(market_day_bounds(day.replace(day=1), zone)[0])

@@ -57,7 +57,8 @@ class _Shared:
 
 
 def shares(context: Context, day: date, asked: Asked, progress: Progress) -> StageResult:
-    """The shares of a market day's cars as known, and θ; progress: what is under way, how much is done, of what.
+    """The shares of a market day's cars as known, and θ; progress: what is under way, how much is done, of
+    what.
 
     Degraded, exit code 3, where cars are left out. Raises NoPlanError as a plan does, and the errors of its
     solver.

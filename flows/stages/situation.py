@@ -95,7 +95,7 @@ def _happened(context: Context, covering: pd.DataFrame) -> dict[str, datetime]:
     """When a car last came and left, one last came that the plan does not hold, and a price that may still
     matter was last received.
 
-    What is told of late happens when it is told. covering: the plans of the next quarter-hour.
+    What is reported of late happens when it is reported. covering: the plans of the next quarter-hour.
     """
     now, known = context.as_of, context.known
     sessions = known.sessions(now - timedelta(days=1), now + QUARTER)
@@ -124,7 +124,7 @@ def _happened(context: Context, covering: pd.DataFrame) -> dict[str, datetime]:
 
 
 def _unplanned(known: Known, covering: pd.DataFrame, came: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """Of the stays that have begun those that go on, and that the plan in force does not hold."""
+    """Of the sessions that have begun those that go on, and that the plan in force does not hold."""
     slot = pd.Timestamp(now).ceil(QUARTER)
     there = came[came["departure_utc"].isna() | (came["departure_utc"] > slot + QUARTER)]
     if there.empty or covering.empty:

@@ -13,7 +13,7 @@ _PASSING = frozenset({errno.EAGAIN, errno.EBUSY, errno.EDEADLK, errno.EINTR, err
 
 
 def may_pass(error: object) -> bool:
-    """Whether an error is of a file or table that may be free a moment later; any other stays as it is."""
+    """Whether an error is of a file or table that may be free a moment later; any other sessions as it is."""
     return isinstance(error, LockedError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 

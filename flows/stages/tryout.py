@@ -1,4 +1,5 @@
-"""What would come of files: read and checked as `ingest` and `check` do, all faults told, nothing written."""
+"""What would come of files: read and checked as `ingest` and `check` do, all faults reported, nothing
+written."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ from warehouse.sources import Received, SourceFile, received_as
 from warehouse.sources.faults import Faults
 
 _SHOWN_ROWS = 20
-"""Rows of one file that are told one by one for a reason, to a person; a program is told all of them."""
+"""Rows of one file that are reported one by one for a reason, to a person; a program is told all of them."""
 _MOST_ROWS = 10_000
-_OPEN = "a stay without an end yet: it is kept apart, and its car is planned as long as it can be there"
+_OPEN = "a session without an end yet: it is held back, and its car is planned as long as it can be there"
 _WHOLE = {"refused": 0, "set aside": 1, "repeated": 2, "warning": 3, "note": 4}
 
 
@@ -46,8 +47,8 @@ def dry_run(
 ) -> StageResult:
     """Tell everything that is wrong with files, each in turn; how: as `ingest`. Nothing is written.
 
-    every_row: whether each row is told, and not the first twenty for a reason. The exit code is what `ingest`
-    would answer, else what `check` would. Raises NoPlanError for sessions without cars.
+    every_row: whether each row is reported, and not the first twenty for a reason. The exit code is what
+    `ingest` would answer, else what `check` would. Raises NoPlanError for sessions without cars.
     """
     stated, source = how.get("received"), str(how.get("source", "csv"))
     if not isinstance(stated, Received):
@@ -164,7 +165,7 @@ def _checked(
 
 
 def _warnings(report: CheckReport) -> Iterator[dict[str, Any]]:
-    """Tell what is said of rows that are let in: by battery or zone where that is told, else of all."""
+    """Tell what is said of rows that are let in: by battery or zone where that is given, else of all."""
     failed = report.checks[~report.checks["passed"].astype(bool)]
     failed = failed[~failed["rule"].isin(report.quarantine["rule"].unique()) & (failed["severity"] != "info")]
     for rule, own in failed.groupby("rule", sort=False):

@@ -17,7 +17,7 @@ from warehouse.withdrawal import Action, Rows, decide
 
 @recorded("withdraw")
 def withdraw(context: Context, rows: Rows, *, action: Action, decided_by: str, reason: str) -> StageResult:
-    """Let landed rows count no more from now on, or again; recorded with who, when and why.
+    """Let ingested rows count no more from now on, or again; recorded with who, when and why.
 
     Raises UsageError when no row matches.
     """
@@ -27,7 +27,7 @@ def withdraw(context: Context, rows: Rows, *, action: Action, decided_by: str, r
     if not done.rows and done.pruned and action == "withdraw":
         raise UsageError(
             f"retention has let the {rows.dataset} of {', '.join(done.pruned[:3])} go, raw rows and samples: "
-            f"nothing of {_shown(rows)} is left that could be told apart in its quarter-hours",
+            f"nothing of {_shown(rows)} is left that could be distinguished in its quarter-hours",
             hint="`v2g backup` of before, restored, holds them; quarter-hours stay as they are.",
         )
     if not done.rows:

@@ -15,9 +15,10 @@ INSIDE = 1e-12
 
 
 def with_own_limits(arrays: FleetArrays) -> FleetArrays:
-    """The same day, each stay held to what the places above it that no other car visits let it draw and feed.
+    """The same day, each session held to what the places above it that no other car visits let it draw and
+    feed.
 
-    A place whose limit changes within the stay keeps its rows. So do all where reserve is on offer: it is
+    A place whose limit changes within the session keeps its rows. So do all where reserve is on offer: it is
     held against the charger's power, whatever the place.
     """
     lone = lone_places(arrays)
@@ -38,7 +39,7 @@ def with_own_limits(arrays: FleetArrays) -> FleetArrays:
 
 
 def lone_places(arrays: FleetArrays) -> BoolArray:
-    """Whether all stays below a node are of one car, [S]."""
+    """Whether all sessions below a node are of one car, [S]."""
     least, most = np.full(arrays.sites, arrays.cars), np.full(arrays.sites, -1)
     for i, site in {*zip(arrays.car.tolist(), arrays.site.tolist(), strict=True)}:
         path = arrays.path(site)

@@ -63,9 +63,9 @@ class FleetArrays:
     drawdown_kwh, least_charge_kw, least_discharge_kw [n] are kept by every plan but left out of the engine's
     bound, as is v2g_limit_kwh where reserve is activated; `polish` brings them in. v2g_limit_kwh is of all
     days together, v2g_least_kwh of the day that allows the least: plans without a search keep that.
-    carries [s]: whether a stay comes besides with what the last one with slots before it leaves above its
+    carries [s]: whether a session comes besides with what the last one with slots before it leaves above its
     target, at most surplus_kwh [s]. missing_weight [s]: what is missing costs so many times the departure
-    price. terminal_value [s]: of a kWh in store when a stay ends. parent [S]: −1 for a root.
+    price. terminal_value [s]: of a kWh in store when a session ends. parent [S]: −1 for a root.
     base_load_kw [S, T]: of the whole subtree. metered [S]: whether that nets behind one meter.
     """
 

@@ -28,7 +28,7 @@ def plan_at_once(problem: DayProblem, mode: Mode, *, threads: int | None = None)
     Of whatever else the engine cannot express, the plan keeps all rules; its gap says what it may have cost.
     That of an objective before net benefit is taken to the least that it could be: nothing missing at
     departures, no import, no change, or all that chargers can feed in over the hours to support. Raises
-    TimeLimitError beside a user's own constraints, which only a search keeps.
+    TimeLimitError next to a user's own constraints, which only a search keeps.
     """
     if problem.constraints:
         words = f"no time for a plan that keeps {named(problem.constraints)}"

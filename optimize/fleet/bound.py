@@ -1,8 +1,8 @@
 """A safe lower bound on the cost of any plan, in plain arithmetic from whatever prices there are.
 
 For any prices y, ν and row multipliers z ≥ 0 the Lagrangian's minimum over the boxes is a bound: with reduced
-costs r every variable adds min(r·lower, r·upper), wear adds its conjugate min_x C(x) − C'(x̂)·x, and every row
-−z·b. Nothing is assumed of the iterate, so that a bad one only makes the bound loose.
+costs r every variable adds min(r·lower, r·upper), wear adds its conjugate min_x C(x) − C'(x̂)·x, and every
+row −z·b. Nothing is assumed of the iterate, so that a bad one only makes the bound loose.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Repairer:
         return self.priced(plan.charge_kw, plan.discharge_kw, energy, shares, bids)
 
     def begin_kwh(self, change_kwh: FloatArray) -> FloatArray:
-        """What each stay begins with [stays] where steps take so much [steps], battery-side."""
+        """What each session begins with [sessions] where steps take so much [steps], battery-side."""
         begin = self.compiled.fleet.arrival.copy()
         if self.compiled.fleet.linked:
             gain: FloatArray = np.zeros(begin.size)

@@ -150,7 +150,7 @@ def _previous(arrays: FleetArrays, session_order: IntArray) -> FloatArray:
 
 
 def _links(carries: IntArray, owner: IntArray, count: IntArray) -> tuple[IntArray, IntArray]:
-    """For each stay the one that it carries on from, and the one with slots that carries on from it."""
+    """For each session the one that it carries on from, and the one with slots that carries on from it."""
     behind, ahead = np.full((2, count.size), -1, dtype=np.int64)
     last = -1
     for s in range(count.size) if carries.any() else ():

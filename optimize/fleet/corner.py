@@ -1,9 +1,9 @@
 """From a plan between many best ones to a corner (compiled).
 
-An interior plan leaves most powers somewhere between their bounds. Two free powers of a stay are two ends of
-a move: what one takes more the other takes less, at no change of what the stay ends with. Where such a move
-meets no row that cars share, it goes the way that pays until a power or an energy is on its bound. Where it
-meets rows that are used up, these are kept as they are: moves whose effects on them are independent are
+An interior plan leaves most powers somewhere between their bounds. Two free powers of a session are two ends
+of a move: what one takes more the other takes less, at no change of what the session ends with. Where such a
+move meets no row that cars share, it goes the way that pays until a power or an energy is on its bound. Where
+it meets rows that are used up, these are kept as they are: moves whose effects on them are independent are
 collected in a basis, any further one is a combination with those that leaves the rows alone, and what stops
 it leaves. In the end no car has more free powers than its own problem needs, but for one a row of the basis
 (N. Megiddo, "On finding primal- and dual-optimal bases", ORSA J. Computing 3 (1991) 63).
@@ -53,7 +53,7 @@ PUSHES = 4
 
 
 class Basis(NamedTuple):
-    """Independent moves: first, second [R] steps (END: the stay's last energy; first −1: none yet).
+    """Independent moves: first, second [R] steps (END: the session's last energy; first −1: none yet).
 
     inverse [R, R]: of their effects on the kept rows. share, effect [R], cars, seen [n]: room to write in.
     """
@@ -83,7 +83,7 @@ def empty_basis(ground: Ground) -> Basis:
 
 @kernel
 def sweep_corners(ground: Ground, basis: Basis, sure: float) -> int:
-    """Once through all stays; how many moves were made. Only those are that gain at least `sure` €/kW."""
+    """Once through all sessions; how many moves were made. Only those are that gain at least `sure` €/kW."""
     made = 0
     none = ground.span[0, 0] - 2  # no literal: all that takes it would be compiled once more
     held, of = none, 0
@@ -110,7 +110,7 @@ def sweep_corners(ground: Ground, basis: Basis, sure: float) -> int:
 
 @kernel
 def _carries(ground: Ground, s: int) -> bool:
-    """Whether a stay begins with some of what the one before it leaves."""
+    """Whether a session begins with some of what the one before it leaves."""
     behind = ground.span[s, BEHIND_IT]
     if behind < 0:
         return False
@@ -120,7 +120,8 @@ def _carries(ground: Ground, s: int) -> bool:
 
 @kernel
 def _may_move(ground: Ground, s: int, at: int) -> bool:
-    """Whether a step, or at its end what the stay ends with, is free; that is not where it is its target."""
+    """Whether a step, or at its end what the session ends with, is free; that is not where it is its
+    target."""
     end = ground.span[s, 1]
     if at < end:
         return is_free(ground.step, at)
@@ -133,7 +134,7 @@ def _may_move(ground: Ground, s: int, at: int) -> bool:
 
 @kernel
 def _open_between(ground: Ground, s: int, first: int, second: int) -> bool:
-    """Whether no energy from the end of one step, of stay s, to the begin of another is on a bound."""
+    """Whether no energy from the end of one step, of session s, to the begin of another is on a bound."""
     inside = True
     for at in range(first, second):
         while at >= ground.span[s, AFTER]:
@@ -171,7 +172,7 @@ def take_out(ground: Ground, basis: Basis, cars: int) -> None:
 
 @kernel
 def _push(ground: Ground, basis: Basis, first: int, second: int, sure: float) -> int:
-    """Move between two steps of a stay as far as that goes; 1 if anything moved."""
+    """Move between two steps of a session as far as that goes; 1 if anything moved."""
     cars = add_move(ground, basis, first, second, 1.0, 0)
     reach = gauge(ground, basis.cars, cars)
     kept = find_shares(ground, basis, reach.rows)

@@ -1,6 +1,6 @@
-"""How this package compiles: to machine code, without Python's lock, and kept on disk between runs.
+"""How this package compiles: to machine code, without Python's lock, and stored on disk between runs.
 
-It is kept in the user's cache folder, where numba keeps such or is told to, and never beside the sources:
+It is stored in the user's cache folder, where numba keeps such or is told to, and never next to the sources:
 these may be installed for many, or where nobody may write. Without a folder each process compiles anew.
 Sources that are the same share it wherever they lie: a new environment compiles what has changed alone.
 """

@@ -1,17 +1,17 @@
 """What the compiled kernel reads and writes: flat arrays, one block of them for every car.
 
-Steps are the plugged slots of all cars, car after car, stay after stay. A car with K steps owns
+Steps are the plugged slots of all cars, car after car, session after session. A car with K steps owns
     x      V·K   c, d, e, the reserve shares w_1 … (up, then down channels), the change δ (V: `variables`)
     pairs  P·K + 2·stays + 1   inequalities A·x + s = b with multipliers z, s > 0, z > 0
 Step pairs, in this order: c ≥ 0, c ≤ C, d ≥ 0, d ≤ D, e ≥ floor, e ≤ ceiling, w_j ≥ 0, then where there is
 reserve up: Σu − p ≤ η_dis·D, Σκu − e_k ≤ −floor, Σκu − e_{k−1} ≤ −floor; where there is reserve down:
 Σr + p ≤ C/η_ch, Σκr + e_k ≤ ceiling, Σκr + e_{k−1} ≤ ceiling; where there are tapers: c + fall·e_{k−1} ≤ top;
 where changes have a price: p − δ ≤ previous, −p − δ ≤ −previous, δ ≤ most.
-Stay pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
+Session pairs: m ≥ 0 and −e_end − m ≤ −target. The last pair is the day's V2G limit.
 
-A stay that carries on from the one `behind` it begins with offset + e_end + m of that one, which leaves no
+A session that carries on from the one `behind` it begins with offset + e_end + m of that one, which leaves no
 less than its target; offset: its own arrival less that target. One without slots leaves what it comes with.
-`ahead` is the stay with slots that carries on from a stay.
+`ahead` is the session with slots that carries on from a session.
 
 A car meets the others in its group's local rows only: row base + o·T + t is what it draws (o = 0, metered kW)
 or holds of reserve channel o in slot t; base tells apart the sites at which the cars of a group plug in.
@@ -32,7 +32,7 @@ BOX_PAIRS = 6
 
 
 class Fleet(NamedTuple):
-    """The cars' own problem data (see the module); prices are €/kWh, energies kWh, powers battery-side kW."""
+    """The cars' subproblem data (see the module); prices are €/kWh, energies kWh, powers battery-side kW."""
 
     hours: float
     slots: int

@@ -1,7 +1,7 @@
 """Minimum powers: from a plan of the relaxation, which knows none, to one whose powers are off or above.
 
 At a corner (`tidy`) few powers are neither at a limit nor off. Of these, the ones below their minimum go off
-or up to it, whichever costs less, and another power of the stay, or what it ends with, takes the rest, so
+or up to it, whichever costs less, and another power of the session, or what it ends with, takes the rest, so
 that rows that cars share stay as they are (`small`). What is left goes off, or where limits forbid that, the
 whole fleet follows the energies of the plan as near as it can (`repair.follow`).
 """

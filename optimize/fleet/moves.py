@@ -37,7 +37,7 @@ STEP_COLUMNS = 18
 CAR, ROW_UP, ROW_DOWN, PIECE_UP, PIECE_DOWN, NODES = range(6)
 # stay: what it begins with; see `layout.Fleet`, `repair.Rules`; floor and ceiling are widened to the arrival.
 BEGIN, FLOOR, CEILING, LOWEST, HIGHEST, INTO, OUT_OF, FALL, TOP, WORTH_LEFT, TARGET, MISSING = range(12)
-# span: first step, end, the stay that it carries on from.
+# span: first step, end, the session that it carries on from.
 FIRST, AFTER, BEHIND_IT = range(3)
 # car: duty, EFC; kWh left of its contract; its duty by a kW over a slot; kW less discharged by the move.
 USED, LEFT, DUTY, SHIFT, DRAWDOWN, REST, WEAR_LINEAR, WEAR_SCALE, WEAR_ALPHA, WEAR_MOST = range(10)
@@ -50,7 +50,7 @@ ROW_COLUMNS = 5
 class Ground(NamedTuple):
     """A plan to move in, in tables by the columns above.
 
-    span [stays, 3]; sessions [n + 1]: where each car's begin. basic [rows]: a row's number
+    span [sessions, 3]; sessions [n + 1]: where each car's begin. basic [rows]: a row's number
     among those that are kept as they are, −1 for none; mark, touched [rows]: which the move has touched.
     """
 
@@ -261,7 +261,7 @@ def gauge(ground: Ground, cars: IntArray, count: int) -> Reach:
 
 @kernel
 def passed_on(session: FloatArray, s: int, left: float, de: float) -> float:
-    """What of a change of what a stay is left with goes on to those that carry on from it."""
+    """What of a change of what a session is left with goes on to those that carry on from it."""
     return de if left >= session[s, TARGET] - AT_BOUND_KWH else 0.0
 
 
@@ -275,7 +275,8 @@ def least_piece(room: float, begin_kw: float, end_kw: float) -> int:
 
 @kernel
 def _drawn_down(ground: Ground, i: int, reach: float, way: float) -> float:
-    """The reach, cut to what keeps every fall within a stay to the car's drawdown: convex, so by halving."""
+    """The reach, cut to what keeps every fall within a session to the car's drawdown: convex, so by
+    halving."""
     low, high = 0.0, min(reach, 1e6)
     for turn in range(40):
         middle = high if turn == 0 else 0.5 * (low + high)

@@ -12,7 +12,8 @@ tied by the energy balance. Step by step, with f = Δe_{k−1} and h = Δe_k:
    of idle slots (g up to 10¹⁰ times all else) loses no digits; everywhere resistances are added, not weights
    subtracted, and a zero resistance (no charger, no discharge) needs no special case.
 
-4. Where a stay carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first step:
+4. Where a session carries on from another, φ = Δe_end + Δm of that one takes the place of f at its first
+step:
    a link of the chain between the two, with θ/(a + θ) from φ to Δe_end and a/(a + θ) to Δm, where a is the
    pivot of Δe_end so far and θ the weight of m.
 
@@ -106,7 +107,7 @@ def factorise(
     om_session: FloatArray,
     F: FloatArray,
 ) -> None:
-    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; [stays]: theta, weight as in `solve`,
+    """Eliminate car i down to the pivots of Δe. om [P, K]: weights; [sessions]: theta, weight as in `solve`,
     om_stay: both together on e_end.
     """
     nu, nd = fleet.up, fleet.down
@@ -245,7 +246,7 @@ def factorise(
 
 @kernel
 def _joined(excess: float, theta: float, weight: float, joint: int, k: int, F: FloatArray) -> float:
-    """Eliminate the end of a stay into its link, before step k; the excess of that."""
+    """Eliminate the end of a session into its link, before step k; the excess of that."""
     pivot = excess + theta
     F[PIVOT, k - 1], F[PHI, k - 1], F[joint + 2, k] = pivot, theta / pivot, excess / pivot
     return excess * theta / pivot + weight

@@ -40,7 +40,7 @@ GAP = 1e-4
 # What is wanted of a fleet with minimum powers: searches with a binary for each of its slots do not end.
 LEAST_GAP = 1e-3
 FAR = 1e-2
-# A stay's limit this near to its place's is that.
+# A session's limit this near to its place's is that.
 SAME_KW = 1e-9
 
 _log = logging.getLogger(__name__)

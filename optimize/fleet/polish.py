@@ -1,14 +1,15 @@
-"""Exact where the engine's relaxation is not tight: cars' own problems with binaries at the final prices.
+"""Exact where the engine's relaxation is not tight: cars' subproblems with binaries at the final prices.
 
 A plan's cost less the bound is a sum over cars and coupling,
     Σ_i (cost_i + y·outputs_i − least_i) + (what the coupling pays − the least it could),
 so that the cars to look at, and in which order, can be read off.
 
-Plan: groups of them are planned anew beside all others (`subproblems.given_others`); kept if the whole costs less.
-Bound: for any prices y, cost ≥ Σ_i min_{X_i}(cost_i + y·outputs_i) + min_v(…) because every plan meets the
-coupling's rows, which y only prices. This holds for whatever set X_i holds the car's plans: for the relaxed
-one, whose minimum the engine bounds, and for the exact one, whose minimum a search with binaries bounds from
-below. So each car may bring the better of its two. Tried are the engine's prices and those of the groups.
+Plan: groups of them are planned anew next to all others (`subproblems.given_others`); kept if the whole costs
+less. Bound: for any prices y, cost ≥ Σ_i min_{X_i}(cost_i + y·outputs_i) + min_v(…) because every plan meets
+the coupling's rows, which y only prices. This holds for whatever set X_i holds the car's plans: for the
+relaxed one, whose minimum the engine bounds, and for the exact one, whose minimum a search with binaries
+bounds from below. So each car may bring the better of its two. Tried are the engine's prices and those of the
+groups.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class _Polish:
         return self.open_eur > self.allowed_eur and seconds <= self.left
 
     def _evaluate(self, y: FloatArray) -> _Bound:
-        """The bound at prices that the engine has not seen."""
+        """The bound at prices that the engine has not observed."""
         cars = Part(self.subproblems.arrays, self.found.coupling, 1.0, self.cars.threads)
         cars.centre(y, CENTRE_MU)
         return self._bound_at(y, cars)
@@ -174,7 +175,7 @@ class _Polish:
         return groups, bool(2 * np.count_nonzero(chosen) >= chosen.size)
 
     def _plan_anew(self, group: list[int], seconds: float) -> FloatArray | None:
-        """Plan a group beside the others, keep it if better; its prices, None if there was no time."""
+        """Plan a group next to the others, keep it if better; its prices, None if there was no time."""
         if seconds <= 0.0 or self.open_eur <= self.allowed_eur:
             return None
         now = max(1.0, abs(float(self.plan.own_eur[group].sum())))

@@ -26,9 +26,9 @@ ROUNDING_KW = 1e-7
 
 
 class Rules(NamedTuple):
-    """What a plan must keep beside what `Fleet` says; cars, stays and steps in the kernel's order.
+    """What a plan must keep next to what `Fleet` says; cars, stays and steps in the kernel's order.
 
-    owner, site, start (its first step), lowest, highest, target, charge_limit [stays]; stay, slot [steps];
+    owner, site, start (its first step), lowest, highest, target, charge_limit [sessions]; stay, slot [steps];
     v2g_limit, drawdown, least_in, least_out [n]; parent [S]; bottom_up [S]: sites, children first; draw, feed
     [S, T]: what the cars of a node may draw and feed; block [channels, S, T]: what a site's cars serve, −1
     for none.
@@ -115,7 +115,7 @@ def follow(
 
 @kernel
 def _begins(fleet: Fleet, rules: Rules, s: int, left: float) -> float:
-    """What a stay begins with; left: what the stay with slots before it ended with."""
+    """What a session begins with; left: what the session with slots before it ended with."""
     if fleet.behind[s] < 0:
         return float(fleet.arrival[s])
     return float(fleet.arrival[s] + max(0.0, left - rules.target[fleet.behind[s]]))
@@ -123,7 +123,7 @@ def _begins(fleet: Fleet, rules: Rules, s: int, left: float) -> float:
 
 @kernel
 def begin_energies(fleet: Fleet, rules: Rules, gain: FloatArray, begin: FloatArray) -> None:
-    """begin [stays] of stays that gain so much [stays], kWh."""
+    """begin [sessions] of sessions that gain so much [sessions], kWh."""
     left = 0.0
     for s in range(gain.size):
         begin[s] = _begins(fleet, rules, s, left)
@@ -162,7 +162,7 @@ def drop_small(fleet: Fleet, rules: Rules, least: FloatArray, net: FloatArray) -
 def _room(
     fleet: Fleet, rules: Rules, s: int, t: int, now: float, highest_seen: float, left: float
 ) -> tuple[float, float]:
-    """kWh that a stay may take and give in a slot that begins with `now`; left: kWh of its contract."""
+    """kWh that a session may take and give in a slot that begins with `now`; left: kWh of its contract."""
     dt, most = fleet.hours, rules.charge_limit[s]
     if fleet.taper_fall[s] > 0.0:
         most = min(most, fleet.taper_top[s] - fleet.taper_fall[s] * now)
@@ -335,7 +335,7 @@ def cost_cars(
     cost: FloatArray,
     unmet: FloatArray,
 ) -> None:
-    """Exact cost [n] of the cars' own part of a plan, €, and what each stay misses [stays], kWh."""
+    """Exact cost [n] of the cars' own part of a plan, €, and what each session misses [sessions], kWh."""
     dt = fleet.hours
     for i in range(fleet.capacity.size):
         at = fleet.step_start[i]

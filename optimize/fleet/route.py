@@ -19,8 +19,8 @@ STEPS_WITH_LEAST = 2_000
 RESERVE_WEIGHT = 4
 # The engine factorises its coupling rows densely, in rows³; what HiGHS takes grows like size^1.5.
 ROWS_A_ROOT = 8.0
-# Memory: of the engine so many square matrices of its rows at once and bytes a weighted slot, beside what its
-# chunks of cars hold; of HiGHS and what is passed to it, bytes a weighted slot.
+# Memory: of the engine so many square matrices of its rows at once and bytes a weighted slot, next to what
+# its chunks of cars hold; of HiGHS and what is passed to it, bytes a weighted slot.
 SQUARES, FLEET_BYTES, HIGHS_BYTES = 4, 800, 7_000
 # So few sites need no counting.
 FEW_SITES = 4

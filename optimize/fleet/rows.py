@@ -11,7 +11,7 @@ from optimize.fleet.layout import BOX_PAIRS, Fleet, FloatArray
 # What is asked in each step is asked of numbers: a call that passes the whole fleet takes longer than a step.
 @kernel
 def most_discharge(limit_kw: float, able: bool) -> float:
-    """What may be discharged, battery-side kW, of a stay's limit in a slot."""
+    """What may be discharged, battery-side kW, of a session's limit in a slot."""
     return float(limit_kw) if able else 0.0
 
 
@@ -24,7 +24,7 @@ def most_change(fleet: Fleet, s: int) -> float:
 
 @kernel
 def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int, int]:
-    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, change; its stays'."""
+    """Where a car's rows begin over its K steps: reserve up, reserve down, taper, change; its sessions'."""
     up_row = (BOX_PAIRS + fleet.up + fleet.down) * K
     down_row = up_row + (3 * K if fleet.up > 0 else 0)
     taper_row = down_row + (3 * K if fleet.down > 0 else 0)
@@ -34,7 +34,8 @@ def row_starts(fleet: Fleet, K: int) -> tuple[int, int, int, int, int]:
 
 @kernel
 def came_with(offset: float, behind: int, x: FloatArray, missing: FloatArray, k: int, fixed: float) -> float:
-    """What a stay comes with whose steps begin with k; behind: among its car's; `fixed`: see `apply_rows`."""
+    """What a session comes with whose steps begin with k; behind: among its car's; `fixed`: see
+    `apply_rows`."""
     return float(offset * fixed + x[2, k - 1] + missing[behind]) if behind >= 0 else float(offset * fixed)
 
 
@@ -42,7 +43,8 @@ def came_with(offset: float, behind: int, x: FloatArray, missing: FloatArray, k:
 def apply_rows(
     fleet: Fleet, i: int, x: FloatArray, missing: FloatArray, fixed: float, out: FloatArray
 ) -> None:
-    """out = A·x for x [V, K], m [stays]; `fixed`: 1 for a point, 0 for a direction (arrivals do not move)."""
+    """out = A·x for x [V, K], m [sessions]; `fixed`: 1 for a point, 0 for a direction (arrivals do not
+    move)."""
     nu, nd = fleet.up, fleet.down
     K = x.shape[1]
     s0, s1 = fleet.session_start[i], fleet.session_start[i + 1]

@@ -125,7 +125,7 @@ def add_schur(
             _local(counts, fleet.hours, eta, etad, offers, k, F, jf, jh, C)
             linked = k == start and fleet.behind[s] >= 0
             phi_before = F[PHI, k - 1] if k > start else F[joint + 1, k] if linked else 0.0
-            # reach[o', k'] is T⁻¹·J_{k', o'} at step k, for every later k' of this stay and those ahead.
+            # reach[o', k'] is T⁻¹·J_{k', o'} at step k, for every later k' of this session and those ahead.
             for o in range(outs):
                 phi = F[PHI, k]
                 row = reach[o]

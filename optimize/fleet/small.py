@@ -31,8 +31,9 @@ def clear_small(
 ) -> tuple[int, int]:
     """Take powers below `least` [steps] off, or up to it; those below `weak` off for most_eur each at most.
 
-    Another power of the stay that is on, or what the stay ends with, takes what that leaves; where rows that
-    are used up stand against it, the moves of the basis are taken along. How many are left of both kinds.
+    Another power of the session that is on, or what the session ends with, takes what that leaves; where rows
+    that are used up stand against it, the moves of the basis are taken along. How many are left of both
+    kinds.
     """
     left = weaker = 0
     for _ in range(ROUNDS):
@@ -121,7 +122,7 @@ def _none_small(ground: Ground, basis: Basis, least: FloatArray, cars: int, far:
 def shift_small(ground: Ground, basis: Basis, least: FloatArray) -> int:
     """Move powers below `least` [steps] to slots that are off, which go on at that; how many are left.
 
-    What that is more than before, another power of the stay gives or its end takes.
+    What that is more than before, another power of the session gives or its end takes.
     """
     left = 0
     for s in range(ground.span.shape[0]):
@@ -133,7 +134,7 @@ def shift_small(ground: Ground, basis: Basis, least: FloatArray) -> int:
 
 @kernel
 def _shift(ground: Ground, basis: Basis, s: int, at: int, least: FloatArray) -> int:
-    """Take a step's power to the slot of the stay where that costs least; 1 if done."""
+    """Take a step's power to the slot of the session where that costs least; 1 if done."""
     start, end = ground.span[s, 0], ground.span[s, 1]
     step, now = ground.step, ground.step[at, NET]
     way = 1.0 if now > 0.0 else -1.0

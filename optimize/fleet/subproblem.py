@@ -1,9 +1,9 @@
-"""Cars' own problems, exact: what the engine leaves out is a programme with binaries for a car or a few.
+"""Cars' subproblems, exact: what the engine leaves out is a programme with binaries for a car or a few.
 
 `at_prices`: one car alone, paying the coupling's prices for what it draws and paid for what it holds. Its
 minimum takes the place of its relaxed one in the Lagrangian bound.
-`given_others`: some cars with all the rest as it is planned, under the limits, peaks, meters and bids of the day. A
-solution is a plan of the whole fleet, its duals are prices to try.
+`given_others`: some cars with all the rest as it is planned, under the limits, peaks, meters and bids of the
+day. A solution is a plan of the whole fleet, its duals are prices to try.
 Both are days of the one formulation (`optimize.model`) for the cars alone.
 """
 
@@ -27,7 +27,7 @@ from optimize.windows import SessionWindow
 
 
 class Subproblems:
-    """Own problems of the cars of one day, by the kernel's numbers of cars."""
+    """Subproblems of the cars of one day, by the kernel's numbers of cars."""
 
     def __init__(
         self, problem: DayProblem, windows: Sequence[SessionWindow], mode: Mode, found: FleetSolution
@@ -55,7 +55,7 @@ class Subproblems:
         own = np.where(behind[site], 0.0, 1.0)
         # Bids are none of the car's: it is paid by slot, so that a block tells only how high a price may be.
         held = np.abs(np.stack([prices.up, prices.down])).max(axis=(0, 2), initial=0.0)
-        # How stays carry on is in the windows; at these prices missing may be no dearer than a kWh.
+        # How sessions carry on is in the windows; at these prices missing may be no dearer than a kWh.
         alone = replace(
             self.problem,
             cars=(self.problem.cars[self.order[i]],),
@@ -84,7 +84,7 @@ class Subproblems:
         return replace(day, programme=replace(day.programme, cost=cost))
 
     def given_others(self, cars: Sequence[int], plan: Feasible) -> DayModel:
-        """Some cars beside the others as they are planned."""
+        """Some cars next to the others as they are planned."""
         mine = self.steps(cars)
         others = self._without(plan, mine)
         own = self.repairer.site_power(others)
@@ -130,7 +130,7 @@ class Subproblems:
         )
 
     def now(self, day: DayModel, cars: Sequence[int], plan: Feasible) -> Powers:
-        """What some cars do in a plan, as a solution of their day beside the others."""
+        """What some cars do in a plan, as a solution of their day next to the others."""
         steps, parts = self.steps(cars), day.sites
         values = np.zeros(day.programme.cost.size)
         values[parts.bid] = plan.bids_kw
@@ -145,7 +145,7 @@ class Subproblems:
         )
 
     def with_cars(self, plan: Feasible, cars: Sequence[int], search: Search) -> Feasible:
-        """The fleet's plan with these cars as a search beside the others found them."""
+        """The fleet's plan with these cars as a search next to the others found them."""
         day, powers = search.day, search.powers
         mine = self.steps(cars)
         new = self._without(plan, mine)

@@ -40,7 +40,7 @@ def solve(
 ) -> None:
     """dx [V, K], ν, Δm for right-hand sides G [V, K], G_stay and balance residual [K], without the border.
 
-    theta, weight [stays]: z/s of m ≥ 0 and of the target row, see `view.Linear.on_lack`.
+    theta, weight [sessions]: z/s of m ≥ 0 and of the target row, see `view.Linear.on_lack`.
     """
     _push_energies(fleet, i, F, G, G_session, residual, dx, dmissing, theta, weight)
     _energies(fleet, i, F, dx, dmissing, theta, weight)

@@ -17,7 +17,7 @@ class CarView(NamedTuple):
     """Car i's own stretch of every array of `layout.Iterate`, to read and to write.
 
     x, dx, border_x are [V, K], factor [rows, K], nu, nu_next, border_nu [K], missing, dmissing,
-    border_missing [stays], slack, dual, dslack, second [pairs]; border_weight, reach_x, reach_z hold one
+    border_missing [sessions], slack, dual, dslack, second [pairs]; border_weight, reach_x, reach_z hold one
     number. steps: how many of the pairs are of its steps; limited: whether the last one is a V2G limit.
     """
 
@@ -79,7 +79,7 @@ class Linear(NamedTuple):
     """What every Newton system of a car shares at its iterate.
 
     lack = b − A·x − s and weight = z/s of the pairs, residual of the energy balance [K], slope and bend of
-    wear, weights of the stays' pairs (on_missing, on_lack, which takes in what stays without slots that
+    wear, weights of the sessions' pairs (on_missing, on_lack, which takes in what sessions without slots that
     carry on lack) and both together as the end energy feels them (on_end). complementarity = Σ s·z; worst:
     the largest |lack|.
     """

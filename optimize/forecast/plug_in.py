@@ -1,6 +1,6 @@
 """When a car plugs in, until when, and what it needs: its own past, shrunk to that of its fleet.
 
-A forecast of a car's day is made of the main stay (the longest) of each of its days before. A day counts
+A forecast of a car's day is made of the main session (the longest) of each of its days before. A day counts
 less the longer ago it is (half after HALF_DAYS), and less where it is of the other kind (UNLIKE): workdays,
 or days that are free, of a weekend or a public holiday. The fleet's days of the last FLEET_DAYS count as
 FLEET_WEIGHT days of the car's own: it decides for a car with little past and hardly for one with much. Own
@@ -54,7 +54,7 @@ class PlugInDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlugInHistory:
-    """Main stays of a fleet, one a car and local day, in order of the days; rows: by battery_id.
+    """Main sessions of a fleet, one a car and local day, in order of the days; rows: by battery_id.
 
     day, holidays: numbers of days since 1970-01-01. free: of a weekend or a holiday.
     """
@@ -72,8 +72,8 @@ class PlugInHistory:
     def of(cls, sessions: pd.DataFrame, holidays: Collection[int] = ()) -> PlugInHistory:
         """sessions: COLUMNS; arrival and departure by the local clock (naive), need ≥ 0 in one unit.
 
-        holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a stay that
-        ends before it begins.
+        holidays: numbers of days, those of the past and of days to come. Raises ProblemError for a session
+        that ends before it begins.
         """
         length = sessions["departure"] - sessions["arrival"]
         ordered = sessions.assign(length=length, date=day_of(sessions["arrival"]))
@@ -104,8 +104,8 @@ class PlugInHistory:
     def on(self, target: date, *, over: date | None = None) -> FleetDay:
         """What the days before a day say of it.
 
-        over: the first day that is not over yet, the day itself unless told: before it a day without a stay
-        is one on which a car did not come.
+        over: the first day that is not over yet, the day itself unless given: before it a day without a
+        session is one on which a car did not come.
         """
         day = number_of(target)
         known = day if over is None else min(day, number_of(over))

@@ -44,8 +44,8 @@ class PoolMinimum:
 def block_minima(begins: FloatArray, ends: FloatArray, sizes: FloatArray, edges: FloatArray) -> FloatArray:
     """The least sum of sizes that is plugged in at once in each block, [blocks].
 
-    begins, ends, sizes: of each stay, [n]; edges: where blocks begin, and the last one's end, [blocks + 1],
-    in the same unit of time. Half-open: a stay that ends when a block begins is not in it. Raises
+    begins, ends, sizes: of each session, [n]; edges: where blocks begin, and the last one's end, [blocks +
+    1], in the same unit of time. Half-open: a session that ends when a block begins is not in it. Raises
     ProblemError for edges that do not increase.
     """
     edges = np.asarray(edges, dtype=np.float64)
@@ -62,7 +62,7 @@ def block_minima(begins: FloatArray, ends: FloatArray, sizes: FloatArray, edges:
 
 
 def recorded_days(came: BoolArray) -> BoolArray:
-    """Which days somebody recorded, [days]: a week or more without any stay, before others, nobody did."""
+    """Which days somebody recorded, [days]: a week or more without any session, before others, nobody did."""
     found = np.ones(len(came), dtype=np.bool_)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ~came, [False]])))
     for begin, end in zip(edges[::2], edges[1::2], strict=True):

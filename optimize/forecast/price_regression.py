@@ -1,7 +1,7 @@
 """Prices of a market day before they are published: ridge regressions on the days before, averaged.
 
 All slots of a day have the same regressors: the prices of one, two, three and seven days before, their mean
-of yesterday and of the last week, the weekday and, where they are told, forecasts of load and of wind and
+of yesterday and of the last week, the weekday and, where they are given, forecasts of load and of wind and
 sun: of the day itself, of yesterday and of a week before, and of what is left for other plants (load less
 wind and sun) also the square, the cube and the change since yesterday, since prices bend where that is
 scarce or nothing. So one singular value decomposition of a window serves all slots and all strengths of
@@ -70,7 +70,7 @@ def forecast_prices(
 
 
 def _regressors(prices: FloatArray, outlook: Outlook | None) -> FloatArray:
-    """What each day is told by, but its weekday, [days + 1, …]; the first seven rows lack some of it."""
+    """What each day is given by, but its weekday, [days + 1, …]; the first seven rows lack some of it."""
     slots = prices.shape[1]
     stated = np.vstack([prices, np.zeros((1, slots))])
     mean = stated.mean(axis=1, keepdims=True)

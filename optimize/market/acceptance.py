@@ -3,11 +3,11 @@
     R = β1·U_deg + β2·U_priv        A = k·B/R + T
 
 U_deg   how unsure it is what next year takes of the battery: (high − low)/middle of the twin's 90 % interval
-U_priv  how much is told of the owner's days, by privacy mode
+U_priv  how much is reported of the owner's days, by privacy mode
 B       what the owner gained in a stated period, €
 
 A is an index: higher is likelier. Nothing has fitted β1, β2, k and T to owners who accepted or refused, so it
-ranks owners among themselves and is no probability (`choice` beside it has one, of a survey).
+ranks owners among themselves and is no probability (`choice` next to it has one, of a survey).
 """
 
 from __future__ import annotations

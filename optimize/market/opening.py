@@ -2,7 +2,7 @@
 
 Both sides can count it again: the contract (its text, which the digest names) and `inputs` give every figure.
 Money and quantities are decimals in quotes; what a contract in mode "totals" does not keep is null, and what
-rests on it (fed back, bonus, free charging) is then told and not counted again.
+rests on it (fed back, bonus, free charging) is then reported and not counted again.
 """
 
 from __future__ import annotations

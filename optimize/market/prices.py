@@ -1,4 +1,4 @@
-"""What a plan is told of a tariff book: the price of a kWh drawn and of one fed back, by quarter-hour.
+"""What a plan is given of a tariff book: the price of a kWh drawn and of one fed back, by quarter-hour.
 
 With VAT v_c on what bears it (1 + VAT, else 1), s_t the spot price and f_min as in `refund.py`:
 

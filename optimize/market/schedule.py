@@ -95,7 +95,7 @@ def read_schedule(table: Table) -> Schedule:
     if "season" not in table:
         return constant(table.number("price_eur_per_kwh"))
     if "price_eur_per_kwh" in table:
-        raise table.error("price_eur_per_kwh", "stands beside seasons: either holds")
+        raise table.error("price_eur_per_kwh", "stands next to seasons: either holds")
     seasons = tuple(_season(one) for one in table.tables("season"))
     for month in range(1, 13):
         for day in range(1, calendar.monthrange(_LEAP_YEAR, month)[1] + 1):

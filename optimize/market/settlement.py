@@ -9,8 +9,8 @@ Of one car and day, all against what the contract names (this car uncontrolled, 
 
 Π and each payment are rounded to the cent once, half away from zero; the shares are cents of Π by largest
 remainder, the owner's first among equals. The bonus of a day is what the month has earned with it less what
-it had without, so that days sum to the month. What the battery holds more or less when the day ends is told
-in kWh and is no money in it.
+it had without, so that days sum to the month. What the battery holds more or less when the day ends is
+reported in kWh and is no money in it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Settlement:
 
     @property
     def paid_eur(self) -> Decimal:
-        """What the operator pays beside the share."""
+        """What the operator pays next to the share."""
         payments = self.fed_back_eur + self.bonus_eur + self.free_eur
         return payments + self.compensation_eur + self.floor_eur
 

@@ -1,4 +1,5 @@
-"""Reading a TOML file key by key: whatever is wrong is told with file, key and value; nothing is swallowed.
+"""Reading a TOML file key by key: whatever is wrong is reported with file, key and value; nothing is
+swallowed.
 
 Numbers are Decimals as the file writes them: what is paid is never a binary fraction.
 """

@@ -63,7 +63,7 @@ Each kind of row is one function of a small Pyomo model of one instance with ope
 | π_j, K̂_j | peak_price_eur_per_kw, peak_so_far_kw | €/kW, kW |
 | E_s, floor_s, ceiling_s, e_min, e_max, target_s | SessionWindow.arrival_kwh … target_kwh | kWh |
 | I_j, X_j | Site.import_limit_kw, export_limit_kw | kW metered |
-| P_ch, P_dis | charge_limit_kw, discharge_limit_kw of the stay | kW, battery-side |
+| P_ch, P_dis | charge_limit_kw, discharge_limit_kw of the session | kW, battery-side |
 | P_i, σ, φ | Car.charge_limit_kw, Taper.from_soc, Taper.full_share | kW, 1, 1 |
 | ΔDOD_i, V_i | Car.drawdown_limit, v2g_limit_kwh | 1, kWh |
 | a_c, b_c, L_c, U_c | LinearConstraint: import_coefficients, export_coefficients, lower, upper | as given |

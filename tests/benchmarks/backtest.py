@@ -1,11 +1,11 @@
 """What each strategy earns on Czech nights or working days: `python -m tests.benchmarks.backtest`.
 
-Cars whose stays are announced and whose wear is told, planned by `v2g backtest` from 1 November 2025 on, from
-quarter-hourly prices as they were published. A row a strategy: what it gains over charging on plug-in as
-promised and as realised, € net of wear, and over ordered charging of the same knowledge; the share of what
-perfect foresight gains, and of the gap between the best other naive strategy and perfect foresight, each with
-its 90 % interval; departures missed; what the cars hold more in the end. Last, the seconds that a day of a
-car took.
+Cars whose sessions are announced and whose wear is reported, planned by `v2g backtest` from 1 November 2025
+on, from quarter-hourly prices as they were published. A row a strategy: what it gains over charging on
+plug-in as promised and as realised, € net of wear, and over ordered charging of the same knowledge; the share
+of what perfect foresight gains, and of the gap between the best other naive strategy and perfect foresight,
+each with its 90 % interval; departures missed; what the cars hold more in the end. Last, the seconds that a
+day of a car took.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stay", choices=list(SESSIONS), default="home 17-07")
     parser.add_argument("--wear", type=float, default=0.04, help="€ a kWh discharged")
     parser.add_argument("--every", type=int, default=0, help="minutes from plan to plan, as well")
-    parser.add_argument("--strategy", action="append", help="by name, again for more; all unless told")
+    parser.add_argument("--strategy", action="append", help="by name, again for more; all unless given")
     add_data_option(parser)
     options = parser.parse_args(arguments)
     strategies = [one for one in STRATEGIES if not options.strategy or one.name in options.strategy]

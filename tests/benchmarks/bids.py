@@ -3,7 +3,7 @@
 Of each product a garage's workdays of eight months, each block foreseen from the days up to two before, packs
 and power supposed (`tests.optimize.garage`); `--draws` blocks drawn with real regulation of 4 s, begun
 anywhere, of either sign and size, as far as the product's reservoir goes. How many were delivered at the bid
-and at multiples of it (`tests.optimize.reserve_replay`), beside the product's quantile.
+and at multiples of it (`tests.optimize.reserve_replay`), next to the product's quantile.
 """
 
 from __future__ import annotations

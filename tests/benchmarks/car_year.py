@@ -4,7 +4,7 @@ python -m tests.benchmarks.car_year [--days 365] [--files month|one] [--format p
 
 31.5 million rows are made up (a car that drives and charges every day), written a file a month or all in one,
 and taken in by `v2g ingest` and `v2g check`, each a process of its own whose memory is watched with all that
-it starts. Told besides: the rows let in, what was kept out and what the checks say of the current's sign.
+it starts. Besides: the rows let in, what was held back and what the checks say of the current's sign.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def commands(workspace: Workspace, files: Sequence[Path]) -> Iterator[tuple[str,
 
 
 def said_of(workspace: Workspace) -> str:
-    """How many rows are in, are not, and what the checks told of the whole."""
+    """How many rows are in, are not, and what the checks reported of the whole."""
     warehouse = workspace.warehouse
     checks = warehouse.read("out_check", where={"dataset": "telemetry", "scope": "*"})
     stated = checks.loc[checks["message"] != "", ["rule", "severity", "rows_failed", "message"]]
     held_back = len(warehouse.read("core_quarantine", columns=["rule"]))
-    lines = [f"{warehouse.extent('telemetry').rows:,} rows in the core table, {held_back} kept out"]
+    lines = [f"{warehouse.extent('telemetry').rows:,} rows in the core table, {held_back} held back"]
     lines += [
         f"  {rule} ({severity}): {rows} rows, {text}" for rule, severity, rows, text in stated.to_numpy()
     ]

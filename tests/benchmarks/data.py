@@ -1,7 +1,7 @@
 """Where the public data lie that some benchmarks and tests read; what every benchmark's command shares.
 
-They are not part of the project. Under the folder named by ``--data DIR`` or $PUBLIC_DATA, or else beside the
-checkout in ../shared/data, each set has a folder of its own (`SETS`).
+They are not part of the project. Under the folder named by ``--data DIR`` or $PUBLIC_DATA, or else next to
+the checkout in ../shared/data, each set has a folder of its own (`SETS`).
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ def benchmark_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told where the public data lie."""
+    """Tell a command where the public data lie."""
     parser.add_argument(
         "--data",
         type=Path,
         default=data_folder(),
         metavar="DIR",
-        help=f"folder of the public data (default: ${VARIABLE}, else ../shared/data beside the checkout)",
+        help=f"folder of the public data (default: ${VARIABLE}, else ../shared/data next to the checkout)",
     )
 
 

@@ -1,4 +1,5 @@
-"""What benchmarks of days in turn share: moments by a market's clock, files received at one, wear as told."""
+"""What benchmarks of days in turn share: moments by a market's clock, files received at one, wear as
+given."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def moment(zone: str, day: date, hour: int, minute: int = 0) -> datetime:
 def ingest_frame(
     workspace: Workspace, dataset: str, rows: pd.DataFrame, received: datetime, *, by: str | None = None
 ) -> None:
-    """Land rows as a file that was received then, or each by="event"; its check is left to the caller."""
+    """Ingest rows as a file that was received then, or each by="event"; its check is left to the caller."""
     file = workspace.root.parent / f"{dataset}_{received:%Y%m%d%H%M}.csv"
     rows.to_csv(file, index=False)
     ingest(Context.of(workspace, received), dataset, [file], received=by)
@@ -32,7 +33,7 @@ def ingest_frame(
 def given_calibration(as_of: datetime, wear: float, capacity_kwh: float, car: str) -> dict[str, object]:
     """A calibration by which a kWh discharged wears for so many €, V/L0·β a cycle, over the capacity."""
     named: dict[str, object] = {
-        "calibration_id": f"told of {car}", "battery_id": car, "quality": "calibrated", "reason": "told",
+        "calibration_id": f"reported of {car}", "battery_id": car, "quality": "calibrated", "reason": "told",
         "chemistry": "nmc811", "identifiability": "", "as_of_utc": pd.Timestamp(as_of), "run_id": "told",
         "input_hash": "", "code_version": "", "parameters_json": "{}", "previous_calibration_id": None,
         "usable_energy_kwh": capacity_kwh, "usable_capacity_ah": 171.2, "soh": 1.0, "l0_days": 2500.0,

@@ -2,7 +2,7 @@
 
 Only the depot's feeder is changed. Each day is planned at 13:00 of the day before by the product's stages,
 from what each way of charging left, and accounted for when it is over. `--workplace N` lets so many cars more
-charge at that feeder by day, on real workplace sessions (ACN) of as many days in turn; unless told, feeders
+charge at that feeder by day, on real workplace sessions (ACN) of as many days in turn; unless given, feeders
 are larger by their own size for every 20 of them. A row a feeder: departures, how many of them uncontrolled,
 ordered and followed charging miss as realised, how many the plans said that the cars would miss, car-days
 with such a miss that ordered charging has not, departures that plans said to miss though ordered charging
@@ -36,14 +36,14 @@ from warehouse.zones import market_timezone
 FEEDERS_KW = (35.0, 32.0, 30.0, 28.0, 24.0)
 _CARS_A_FEEDER = 20
 _WEAR_EUR = 0.04
-"""Of the cars beside the demo's, a kWh discharged."""
+"""Of the cars next to the demo's, a kWh discharged."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark_parser("feeders", __doc__)
     parser.add_argument("--days", type=int, default=32)
     parser.add_argument("--cars", type=int, default=12)
-    parser.add_argument("--workplace", type=int, default=0, metavar="N", help="cars beside them by day")
+    parser.add_argument("--workplace", type=int, default=0, metavar="N", help="cars next to them by day")
     parser.add_argument("--feeder", type=float, action="append", help="kW, again for more; all of them else")
     add_data_option(parser)
     options = parser.parse_args(arguments)
@@ -90,7 +90,7 @@ def _workplace(data: Path, cars: int, days: Sequence[date]) -> dict[str, pd.Data
 def _depot(root: Path, cars: int, days: Sequence[date], at_work: Mapping[str, pd.DataFrame]) -> Workspace:
     """The demo as if its data had come in time: prices a day ahead, the rest before the first day.
 
-    at_work: fleet and sessions of other cars, if there are any, whose wear is told.
+    at_work: fleet and sessions of other cars, if there are any, whose wear is reported.
     """
     made = make_demo(root / "demo", cars=cars, days=len(days) + 2, seed=7).workspace
     tables = {

@@ -5,11 +5,11 @@ mean square at equal state of charge, or as far as it goes:
 
 bumps    smooth bumps on either electrode's curve, at random stoichiometries
 window   either curve over a shifted and stretched stretch of stoichiometry
-blend    another active material beside the cathode's or the anode's, by the charge that either holds
+blend    another active material next to the cathode's or the anode's, by the charge that either holds
 set      the curves of another literature set over the same stretch of stoichiometry
 
 Ageing and telemetry are by SPMe (`twin.synthetic`) with rates that drift as fade goes on; sensors are honest.
-The SoC of sessions is told in whole per cents of what the car takes its capacity for.
+The SoC of sessions is announced in whole per cents of what the car takes its capacity for.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ climates, with a cell's own sizes and a driver's own days; check-ups each half y
 temperatures, no telemetry. A law is *taken out of the ensemble* where it is the truth. Compared with the true
 L0, α and β by the same protocol (`twin.lives`): whether 90 % intervals hold them, the mean interval score of
 their logarithms (Gneiting and Raftery, J. Am. Stat. Assoc. 102, 2007; less is better), and β's factor off;
-beside it the same without any check-up (the prior), and √t of the same check-ups with one constant wear per
+next to it the same without any check-up (the prior), and √t of the same check-ups with one constant wear per
 cycle for all batteries, both with the spread that they really have.
 
 By default laws and curves alone answer, which takes half a second a battery; with ``--whole`` the twin with

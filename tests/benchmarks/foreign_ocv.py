@@ -1,12 +1,12 @@
 """Packs whose open-circuit voltage is another: `python -m tests.benchmarks.foreign_ocv [--packs 30]`.
 
 Packs of `foreign_cells`, 5 to 90 mV from their chemistry's literature set at equal state of charge, each
-calibrated on four days in a row, once with its check-ups and once without any. Told of the last day: what the
-calibration rests on, how often the 90 % interval of capacity holds the truth and how wide it is; of all days:
-the furthest that the state of health moved in one, and how many were priced from a fit to voltage over its
-own gate; and L0 against that of the check-ups alone. ``--lost 0.015``: instead, packs without check-ups that
-lose so much of all after a full calibration, and how much of it the daily updates have told after each of six
-days, against the same pack without the loss.
+calibrated on four days in a row, once with its check-ups and once without any. Reported of the last day: what
+the calibration rests on, how often the 90 % interval of capacity holds the truth and how wide it is; of all
+days: the furthest that the state of health moved in one, and how many were priced from a fit to voltage over
+its own gate; and L0 against that of the check-ups alone. ``--lost 0.015``: instead, packs without check-ups
+that lose so much of all after a full calibration, and how much of it the daily updates have reported after
+each of six days, against the same pack without the loss.
 """
 
 from __future__ import annotations
@@ -136,9 +136,9 @@ def followed(pack: ForeignPack, lost: float) -> list[dict[str, Any]]:
 
 
 def shown_loss(table: pd.DataFrame, lost: float) -> Table:
-    """How much of a loss was told, by day, and whether capacity is within its interval at the end."""
+    """How much of a loss was reported, by day, and whether capacity is within its interval at the end."""
     grid = Table(
-        title=f"{len(table)} packs, with and without a loss of {lost:.1%} overnight: what was told of it"
+        title=f"{len(table)} packs, with and without a loss of {lost:.1%} overnight: what was reported of it"
     )
     for name in ("after", "least", "5 %", "median", "95 %", "off by (rms)"):
         grid.add_column(name, justify="right" if name != "after" else "left")
@@ -151,7 +151,7 @@ def shown_loss(table: pd.DataFrame, lost: float) -> Table:
     grid.caption = (
         f"{table['full'].sum()} of {2 * AFTER * len(table)} days asked for a full calibration; 90 % "
         f"intervals of the last day hold {table['held'].sum()} of {2 * len(table)}; without the loss it is "
-        f"off by {rms['first']:.1f} % (rms) at first, {rms['last']:.1f} % at last, told to be "
+        f"off by {rms['first']:.1f} % (rms) at first, {rms['last']:.1f} % at last, reported to be "
         f"{100 * table['sd first'].median():.1f} and {100 * table['sd last'].median():.1f} %"
     )
     return grid

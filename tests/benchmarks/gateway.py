@@ -1,4 +1,4 @@
-"""The gateway beside simulated stations on loopback: `python -m tests.benchmarks.gateway`.
+"""The gateway next to simulated stations on loopback: `python -m tests.benchmarks.gateway`.
 
 Three things, each with the gateway in a process of its own: `fleet` (resident memory alone and with so many
 stations connected, and the time from a new plan's file to the last station that has it), `plug-in` (from a
@@ -288,13 +288,13 @@ def _report(
     for (_, begin), row in rows.items():
         sums[begin] = sums.get(begin, 0.0) + 4 * (float(row["import_kwh"]) - float(row["export_kwh"]))
     print(
-        f"{len(stations)} stations, one night: {len(_over(root))} stays told, energy off the plan "
+        f"{len(stations)} stations, one night: {len(_over(root))} sessions announced, energy off the plan "
         f"where cars obey: median {statistics.median(off):.2%}, most {max(off):.2%}; "
         f"meters less rows: most {max(lost):.3f} kWh; "
         f"largest draw of all {max(sums.values()):.1f} kW, planned {max(planned_kw(plan).values()):.1f} kW"
     )
     if untold := sorted({one.session_id for one in plan.stays} - _over(root)):
-        print(f"  not told: {', '.join(untold)}")
+        print(f"  not reported: {', '.join(untold)}")
     for one in stated.get("alerts", ()):  # type: ignore[attr-defined]
         print(f"  alert: {one['kind']}: {one['station']} {one['problem'][:80]}")
 

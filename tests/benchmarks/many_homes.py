@@ -3,7 +3,7 @@
 For each number of homes, alone, all on one feeder (`--feeder`) or on transformers in turn (`--transformers
 N`), and for a depot of two sites (`--depot`): the route chosen and why, then for each time limit wall and CPU
 seconds of planning mode "v2g", by how much the limit was overrun, the peak of memory that it added, status,
-gap and objective. Loading and compiling come first and are told apart. Every plan is checked.
+gap and objective. Loading and compiling come first and are distinguished. Every plan is checked.
 """
 
 from __future__ import annotations

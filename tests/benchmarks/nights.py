@@ -44,7 +44,7 @@ class Case:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = benchmark_parser("nights", __doc__)
-    parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless told")
+    parser.add_argument("--nights", type=int, default=None, help="so many of each case, all unless given")
     parser.add_argument("--stay", action="append", choices=list(SESSIONS), help="one of them, again for more")
     parser.add_argument("--case", action="append", choices=["cz", "smard"], help="one of the years")
     add_data_option(parser)
@@ -83,7 +83,7 @@ def smard(data: Path) -> Case:
 
 
 def depot(root: Path, case: Case, session: str, wear: float, nights: int, cars: int = 1) -> Workspace:
-    """A workspace with cars, their stays as announced and every day's prices as they were published."""
+    """A workspace with cars, their sessions as announced and every day's prices as they were published."""
     file = Workspace.create(root / "depot", zone=case.zone).root / "v2g.toml"
     settings = (
         file.read_text().replace('wear = "auto"', 'wear = "rate"').replace("workers = 0", "workers = 1")
@@ -145,7 +145,7 @@ def _money(case: Case, slots: pd.DataFrame, wear: float) -> dict[str, float]:
 
 
 def _sessions(case: Case, session: str, nights: int, number: int, car: str) -> pd.DataFrame:
-    """The stays of a car; each further one comes 13 minutes later, within the hour."""
+    """The sessions of a car; each further one comes 13 minutes later, within the hour."""
     arrives, leaves = SESSIONS[session]
     rows = [
         {

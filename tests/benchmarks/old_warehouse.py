@@ -1,10 +1,11 @@
 """A depot that has planned every day for a while, as its daily flow would have left it: made by SQL.
 
-Every car is plugged in from 17:00 to 07:00 UTC. Each day at noon, for the day after: prices and stays land,
-every car is calibrated (whole once a month), a plan of three modes is made, eight runs are noted. Samples of
-telemetry and fitted voltages are there for the last 30 days, quarter-hours of all; a twentieth of the stays
-was refused, a third of these let in again, ten samples a car and day were refused. Where nothing depends
-on a figure it is the same in every row, so that a year is made in minutes; keys and texts are of real size.
+Every car is plugged in from 17:00 to 07:00 UTC. Each day at noon, for the day after: prices and sessions are
+ingested, every car is calibrated (whole once a month), a plan of three modes is made, eight runs are noted.
+Samples of telemetry and fitted voltages are there for the last 30 days, quarter-hours of all; a twentieth of
+the sessions was refused, a third of these let in again, ten samples a car and day were refused. Where nothing
+depends on a figure it is the same in every row, so that a year is made in minutes; keys and texts are of real
+size.
 """
 
 from __future__ import annotations

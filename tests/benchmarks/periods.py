@@ -2,9 +2,9 @@
 
 One car (60 kWh, 11 kW, efficiencies 0.9, wear at 4 ct/kWh fed back and at none) on real quarter-hourly
 prices, plugged in from 17 to 07 or the whole day, each day planned by the optimiser in mode v2g. The columns:
-days, quarter-hours a stay, runs of one power a plan has (median, most), days that needed merging, what
-merging cost and the gain over charging on plug-in, €, and the one by the other; days that could not be told
-in so many periods.
+days, quarter-hours a session, runs of one power a plan has (median, most), days that needed merging, what
+merging cost and the gain over charging on plug-in, €, and the one by the other; days that could not be
+determined in so many periods.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def loss(problem: DayProblem, prices: Floats, most: int = 24) -> tuple[int, floa
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a row a stay and number of periods."""
+    """Print a row a session and number of periods."""
     parser = benchmark_parser("periods", __doc__)
-    parser.add_argument("--days", type=int, help="so many of each, all unless told")
+    parser.add_argument("--days", type=int, help="so many of each, all unless given")
     add_data_option(parser)
     options = parser.parse_args(arguments)
     print("ct/kWh quarter-hours periods  days  runs median most  merged  cost €   gain €  share %  untold")

@@ -1,4 +1,4 @@
-"""How well stays are foreseen: `python -m tests.benchmarks.plug_in`.
+"""How well sessions are foreseen: `python -m tests.benchmarks.plug_in`.
 
 Real workplace sessions of 366 drivers, their last months, each day forecast from the days before it. Of
 arrival, departure (hours) and energy (kWh): the score (CRPS) as a share of that of the driver's own past and
@@ -56,7 +56,7 @@ def scores(history: PlugInHistory, first: int, step: int = 1) -> tuple[np.ndarra
 
 
 def reliability(history: PlugInHistory, first: int, last: int) -> list[tuple[float, float, int]]:
-    """By tenths of the probability: the mean told, the share that came, how many car-days."""
+    """By tenths of the probability: the mean reported, the share that came, how many car-days."""
     noted, came = [], []
     there = set(zip(history.car.tolist(), history.day.tolist(), strict=True))
     for day in range(first, last, 7):
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     for k, name in enumerate(("arrival h", "departure h", "energy kWh")):
         ratios = f"{mean[k, 0]:9.3f} {mean[k, 0] / mean[k, 1]:12.3f} {mean[k, 0] / mean[k, 2]:15.3f}"
         print(f"{name:12} {ratios} {held[:, k, 0].mean():8.3f} {held[:, k, 1].mean():8.3f}")
-    print("probability told, came, car-days")
+    print("probability reported, came, car-days")
     for stated_of, came, count in reliability(history, first, last):
         print(f"{stated_of:16.2f} {came:5.2f} {count:9}")
 

@@ -1,7 +1,7 @@
 """How well day-ahead prices are foreseen: `python -m tests.benchmarks.price_forecast`.
 
 EPEX-DE 2016 and 2017, each day from the days before it, with the forecasts of load and of wind and sun that
-were known (and without). Mean absolute error in €/MWh beside that of naive ways and of the published
+were known (and without). Mean absolute error in €/MWh next to that of naive ways and of the published
 forecasts of the same days (LEAR, DNN: Lago et al. 2021), with the probability that the published one is as
 good (Diebold-Mariano, on the mean absolute error of a day); how often the 90 % band held, in all, in the
 worst hours and quarters; Kendall's τ within the day; and what one cycle a day of the three cheapest and the

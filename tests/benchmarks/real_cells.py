@@ -4,7 +4,7 @@ Groups: LG MJ1 cycled at 0, 10 and 25 °C, LG MJ1 stored, 24 Sanyo UR18650E of B
 in three other laboratories by C-rate. Every group is a fleet: each cell is fitted on its own, the fits make
 the fleet's prior (`twin.prior`), and each is fitted again with it; nothing of the later 60 % is seen before
 it is compared. "twin" is the ensemble with the twin's own priors, its median and its band, as a page shows
-them; "PyBaMM" is that member alone. Beside them stand four usual baselines on the same split.
+them; "PyBaMM" is that member alone. Next to them stand four usual baselines on the same split.
 ``--split axis`` takes 40 % of the record's cycles or days, ``rows`` 40 % of its check-ups; ``--laboratory``
 gives PyBaMM priors that are wider, and trusts check-ups more.
 
@@ -176,7 +176,7 @@ def cycled_elsewhere(data: Path) -> Iterator[tuple[str, list[Record]]]:
 
 
 def observed_rows(record: Record, split: str) -> int:
-    """How many check-ups are seen."""
+    """How many check-ups are observed."""
     if split == "rows":
         return int(SHARE * len(record.ages))
     return int((record.ages <= SHARE * record.ages[-1]).sum())
@@ -220,7 +220,7 @@ def fit_cells(records: list[Record], split: str, base: AgeingPrior) -> list[Agei
 
 
 def observed_of(record: Record, split: str, capacity_sd: float) -> tuple[Observed, int]:
-    """The check-ups that are seen, and how many."""
+    """The check-ups are observed, and how many."""
     n = observed_rows(record, split)
     capacity = record.capacity[:n]
     ages = np.maximum(record.ages[:n], 1e-3)

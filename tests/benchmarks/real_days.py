@@ -82,7 +82,7 @@ def session_days(data: Path, cars: tuple[Car, ...], days: list[dt.date]) -> dict
 
 
 def moved(sessions: list[Session], offset: pd.Timedelta) -> tuple[Session, ...]:
-    """The same stays on another day."""
+    """The same sessions on another day."""
     return tuple(
         Session(
             session_id=one.session_id,

@@ -1,11 +1,11 @@
-"""Real telemetry file by file: what is read, kept out, and what the twin then says of the battery.
+"""Real telemetry file by file: what is read, held back, and what the twin then says of the battery.
 
 python -m tests.benchmarks.real_files [--quick] [--data DIR]
 
 Logs of a Nissan Leaf (LeafSpy), drive cycles of a laboratory cell, charges of cars by TeslaMate. Each set is
-taken in by a workspace of its own with the mapping that `v2g mapping suggest` writes, its open lines told as
-stated here, and calibrated (not with --quick). A row that is kept out is a false alarm: all of them are real.
-Where the capacity is known, it stands beside the one found.
+taken in by a workspace of its own with the mapping that `v2g mapping suggest` writes, its open lines reported
+as stated here, and calibrated (not with --quick). A row that is held back is a false alarm: all of them are
+real. Where the capacity is known, it stands next to the one found.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ SETS = (
 
 
 def mapping_of(file: Path, stated: dict[str, str], folder: Path) -> Path:
-    """Write what is suggested for a file, with its open lines closed as told."""
+    """Write what is suggested for a file, with its open lines closed as given."""
     text = suggest_mapping(load(file), "telemetry", battery="CAR1").text
     for open_line, closed in stated.items():
         text = text.replace(open_line, closed)
@@ -118,7 +118,7 @@ def taken_in(one: RealSet, files: Sequence[Path], root: Path) -> tuple[Workspace
 
 
 def rows_of(one: RealSet, workspace: Workspace) -> list[dict[str, Any]]:
-    """A row a file: read, let in, kept out and why; and of all of them, what was emptied."""
+    """A row a file: read, let in, held back and why; and of all of them, what was emptied."""
     sources = workspace.warehouse.read("raw_source", where={"dataset": one.dataset})
     core = workspace.warehouse.read("core_session" if one.dataset == "sessions" else "core_telemetry")
     held_back = workspace.warehouse.read("core_quarantine", where={"dataset": one.dataset})
@@ -136,7 +136,7 @@ def rows_of(one: RealSet, workspace: Workspace) -> list[dict[str, Any]]:
                 "set": one.name, "file": source["file_name"], "rows": int(source["rows"]),
                 "good": int((core["source_id"] == source["source_id"]).sum()),
                 "emptied": cells,
-                "kept out": ", ".join(f"{rule} {count}" for rule, count in reasons.items()) or "0",
+                "held back": ", ".join(f"{rule} {count}" for rule, count in reasons.items()) or "0",
                 "false alarms": int(own["source_row"].nunique()),
             }
         )  # fmt: skip
@@ -144,7 +144,7 @@ def rows_of(one: RealSet, workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def calibrated(one: RealSet, workspace: Workspace, as_of: datetime) -> dict[str, Any]:
-    """What the twin says: quality, capacity beside the known one, residual."""
+    """What the twin says: quality, capacity next to the known one, residual."""
     context = Context.of(workspace, as_of)
     result = calibrate(context)
     known_rows = context.known.read("out_calibration")

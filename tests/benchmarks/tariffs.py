@@ -3,9 +3,9 @@
 A car of 60 kWh at an 11 kW charger (efficiencies 0.92) comes home at 17:00 with 60 % and leaves at 07:00
 with 80 %, every night; wear is 4 ct per kWh discharged. Each night is planned in the optimum, prices
 known, once with V2G and once charging alone (ordered); the gain is what the exact bill of its meter
-falls by, less wear. It is told for the real quarter-hours of Czechia, October to December 2025, and for
-the hours of Germany 2017, as € a year, beside what was stated when this table was asked for (its levels
-of fees and its car were not told).
+falls by, less wear. It is reported for the real quarter-hours of Czechia, October to December 2025, and for
+the hours of Germany 2017, as € a year, next to what was stated when this table was asked for (its levels
+of fees and its car were not reported).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Hidden batteries of `twin_recovery`, their record thinned as ten senders would (`tests.twin.sent`): every
 minute, every 5, 10 and 15 minutes, every 302 s, polls at random, an outage every night, asleep when parked,
-while charging alone, and SoC and power alone. The sessions' SoC is told in whole per cents. Told of each
-way: the quality reached, how often the 90 % intervals of capacity and L0 hold the truth, the half-width of
-capacity, and how far the daily driving is from that of the record of every minute.
+while charging alone, and SoC and power alone. The sessions' SoC is reported in whole per cents. Reported of
+each way: the quality reached, how often the 90 % intervals of capacity and L0 hold the truth, the half-width
+of capacity, and how far the daily driving is from that of the record of every minute.
 """
 
 from __future__ import annotations

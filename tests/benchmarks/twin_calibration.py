@@ -91,7 +91,7 @@ def tonight(name: str, seed: int, base: CalibrationRequest) -> CalibrationReques
 
 
 def updated(chunk: list[tuple[str, int, CalibrationRequest]]) -> tuple[list[str], float]:
-    """What is told of each battery of a chunk, and the memory of this process [MB]."""
+    """What is reported of each battery of a chunk, and the memory of this process [MB]."""
     found = calibrate_chunk([tonight(*one) for one in chunk])
     reasons = [one.reason.partition(" of ")[0].partition(";")[0] for one in found]
     return reasons, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -84,7 +84,7 @@ def _partner(kind: str, size: float, spec: TruthSpec) -> tuple[TruthSpec, Truth]
 
 
 def cases(clean: int, faulty: int, first: int = 0) -> list[Case]:
-    """The batteries of the seeds from ``first`` on, with cars of the same climate beside each."""
+    """The batteries of the seeds from ``first`` on, with cars of the same climate next to each."""
     found = []
     for seed in range(first, first + clean):
         rng = np.random.default_rng(40_000 + seed)

@@ -56,7 +56,7 @@ def watch(words: Sequence[str]) -> Cost:
     watcher.join()
     process.returncode = os.waitstatus_to_exitcode(status)
     return Cost(
-        peak_mb=max(seen.peak_mb, used.ru_maxrss / 1024),  # of the largest alone: told to the last page
+        peak_mb=max(seen.peak_mb, used.ru_maxrss / 1024),  # of the largest alone: reported to the last page
         cpu_s=used.ru_utime + used.ru_stime,
         wall_s=wall,
         code=process.returncode,

@@ -1,12 +1,12 @@
 """What age costs: `python -m tests.benchmarks.year_old [--cars 200] [--days 365] [--young 30]`.
 
-Two workspaces of the same depot are made, one so many days old and one a month: telemetry, stays, prices,
+Two workspaces of the same depot are made, one so many days old and one a month: telemetry, sessions, prices,
 refused rows, a calibration a car and day, a plan of three modes a day, eight runs a day. Then the commands of
 a day are run on each as processes of their own. Printed for each command: the peak of memory of all its
 processes together, CPU seconds of all cores, wall seconds and exit code on the old and the young workspace,
 and the ratios. "inputs" is what `v2g plan` reads, alone; "nothing" the same process without reading, to be
-taken off. A first run warms up and is not told; a plan is made anew each time, as of a quarter-hour later.
-`--keep DIR` makes the workspaces there, or takes those that are there as they are.
+taken off. A first run warms up and is not reported; a plan is made anew each time, as of a quarter-hour
+later. `--keep DIR` makes the workspaces there, or takes those that are there as they are.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--young", type=int, default=30, help="age of the other one, in days")
     parser.add_argument("--slots", type=int, default=120, help="quarter-hours of each old plan")
-    parser.add_argument("--times", type=int, default=3, help="runs of each command: the median is told")
+    parser.add_argument("--times", type=int, default=3, help="runs of each command: the median is reported")
     parser.add_argument("--only", choices=COMMANDS, action="append", help="a command, again for more")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where the workspaces are, or are to be")
     asked = parser.parse_args(arguments)
@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _median(command: str, workspace: Path, times: int) -> Cost:
     noon = noon_before(DAY)
-    # The first is not told: what it compiles and loads from disk would be counted as the age of a warehouse.
+    # The first is not reported: what it compiles and loads from disk would be counted as the age of a
+    # warehouse.
     _, *found = (
         cost_of(words_of(command, workspace, noon + timedelta(minutes=15 * turn)), ends=(0, 3))
         for turn in range(times + 1)

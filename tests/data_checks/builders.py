@@ -1,4 +1,4 @@
-"""What the checks are told in the tests."""
+"""What the checks are given in the tests."""
 
 from data_checks import CheckContext
 from tests.warehouse.builders import NOW, fleet

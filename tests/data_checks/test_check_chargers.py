@@ -24,7 +24,7 @@ def charger(name, **given):
         ({"min_current_a": 12.0, "max_discharge_current_a": 10.0}, "max_discharge_current_a"),
     ],
 )
-def test_a_least_current_above_the_largest_is_set_aside_and_the_one_beside_it_stands(stated, column):
+def test_a_least_current_above_the_largest_is_set_aside_and_the_one_next_to_it_stands(stated, column):
     frame = pd.DataFrame([charger("good"), charger("other", **stated)])
     report = check_frame("chargers", ingested("chargers", frame), context())
     found = report.quarantine

@@ -146,7 +146,7 @@ def test_a_planted_bad_row_is_quarantined_for_its_rule(dataset, column, value, r
     assert outcome(report, rule)["rows_failed"] == 1
 
 
-def test_one_row_with_several_faults_is_told_for_each_and_counted_once():
+def test_one_row_with_several_faults_is_reported_for_each_and_counted_once():
     frame = telemetry(minutes=10)
     frame.loc[4, ["voltage_v", "current_a"]] = [np.inf, 9999.0]
     report = check_frame("telemetry", ingested("telemetry", frame), context())
@@ -166,7 +166,7 @@ def test_quarantine_tells_rule_value_key_file_row_and_run():
     assert (quarantined["source_id"], quarantined["run_id"]) == (rows["source_id"][0], "r1")
 
 
-def test_a_share_that_is_out_of_bounds_is_told_without_a_unit():
+def test_a_share_that_is_out_of_bounds_is_reported_without_a_unit():
     frame = sessions()
     frame.loc[0, "arrival_soc"] = 1.5
     quarantined = check_frame("sessions", ingested("sessions", frame), context()).quarantine.iloc[0]
@@ -210,7 +210,7 @@ def test_a_frame_of_another_shape_is_an_error():
         check_frame("prices", prices().assign(source_id="s", received_utc=NOW), context())
 
 
-def test_a_replaced_session_is_told_for_all_and_for_its_car():
+def test_a_replaced_session_is_announced_for_all_and_for_its_car():
     pairs = pd.DataFrame({"battery_id": ["a", "b"], "session_id": ["x", "y"], "by_session_id": ["x2", "y2"]})
     found = replaced(pairs, 5, context())
     own = found[found["rule"] == "superseded"].set_index("scope")

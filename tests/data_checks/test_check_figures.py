@@ -64,7 +64,7 @@ def test_sessions_of_one_car_do_not_overlap():
         ((0, 9), 0.4, "overlap"),
     ],
 )
-def test_one_stay_under_two_ids_is_one_session_and_a_contradiction_is_none(second, soc, rule):
+def test_one_session_under_two_ids_is_one_session_and_a_contradiction_is_none(second, soc, rule):
     frame = sessions((0, 8), (9, 12), second)
     frame.loc[2, "arrival_soc"] = soc
     report = check("sessions", pd.concat([frame, sessions((1, 3), battery_id="CAR2")]))
@@ -78,7 +78,7 @@ def test_one_stay_under_two_ids_is_one_session_and_a_contradiction_is_none(secon
     assert set(report.good["session_id"]) == {"CAR1-0", "CAR1-1", "CAR1-2", "CAR2-0"} - set(expected)
 
 
-def test_one_stay_told_three_times_counts_once_and_what_contradicts_it_takes_it_along():
+def test_one_session_announced_three_times_counts_once_and_what_contradicts_it_takes_it_along():
     report = check("sessions", sessions((0, 8), (0.01, 8), (0, 8.01)))
     assert report.good["session_id"].tolist() == ["CAR1-0"]
     assert set(report.quarantine["rule"]) == {"same_stay"}
@@ -95,7 +95,7 @@ def test_a_state_of_charge_of_exactly_0_is_kept_with_a_warning():
     assert "placeholder" in finding["message"]
 
 
-def test_shares_told_for_per_cent_are_warned_of_beside_the_energy_metered():
+def test_shares_reported_for_per_cent_are_warned_of_next_to_the_energy_metered():
     stated = sessions((0, 8), (9, 12), arrival_soc=[0.004, 0.004], departure_soc=[0.008, 0.008])
     report = check("sessions", stated.assign(energy_kwh=[24.0, 0.3]))
     found = outcome(report, "soc_share", "CAR1")
@@ -113,7 +113,7 @@ def test_shares_told_for_per_cent_are_warned_of_beside_the_energy_metered():
         (72, 1200.0, False),
     ],
 )
-def test_metered_energy_that_nothing_can_take_is_emptied_and_told(hours, metered, kept):
+def test_metered_energy_that_nothing_can_take_is_emptied_and_reported(hours, metered, kept):
     report = check("sessions", sessions((0, hours)).assign(energy_kwh=metered))
     assert len(report.good) == 1
     assert report.good["energy_kwh"].notna().tolist() == [kept]
@@ -228,7 +228,7 @@ def test_the_cheapest_and_the_dearest_real_days_are_let_in(day):
     [("1970-01-01T18:00Z", 12, "arrival_utc"), ("1999-12-31T18:00Z", 12, "arrival_utc"),
      ("2062-03-30T06:00Z", 9, "departure_utc")],
 )  # fmt: skip
-def test_a_stay_of_a_clock_that_was_never_set_or_of_a_mistyped_year_is_set_aside(arrival, hours, column):
+def test_a_session_of_a_clock_that_was_never_set_or_of_a_mistyped_year_is_set_aside(arrival, hours, column):
     frame = sessions((0, 9), (24, 33), (48, 57))
     frame.loc[1, ["arrival_utc", "departure_utc"]] = (
         pd.Timestamp(arrival),
@@ -248,7 +248,7 @@ def test_a_measurement_of_before_the_year_2000_is_set_aside():
     assert "clock" in set(report.quarantine.loc[report.quarantine["source_row"] == 4, "rule"])
 
 
-def test_the_longest_age_is_told_in_words():
+def test_the_longest_age_is_reported_in_words():
     newest = {"one": pd.Timestamp("2010-01-01", tz="UTC")}
     stated = {name: freshness(name, newest, context()) for name in LONGEST_AGE}
     spans = [rows.set_index("scope").loc["*", "message"] for rows in stated.values()]

@@ -1,4 +1,4 @@
-"""Prices that begin beside their grid, at the market's cap, about zero; days of one zone and of another."""
+"""Prices that begin next to their grid, at the market's cap, about zero; days of one zone and of another."""
 
 import pandas as pd
 import pytest
@@ -13,7 +13,7 @@ def check(frame, **given):
 
 
 @pytest.mark.parametrize("minutes", [15, 30, 45])
-def test_an_hour_that_begins_beside_the_hour_is_set_aside_and_the_others_stand(minutes):
+def test_an_hour_that_begins_next_to_the_hour_is_set_aside_and_the_others_stand(minutes):
     frame = prices()
     frame.loc[3, "interval_start_utc"] += pd.Timedelta(minutes=minutes)
     report = check(frame)
@@ -22,7 +22,7 @@ def test_an_hour_that_begins_beside_the_hour_is_set_aside_and_the_others_stand(m
     assert check(frame.assign(resolution_minutes=15)).rows_quarantined == 0
 
 
-def test_seconds_beside_the_grid_count_too():
+def test_seconds_next_to_the_grid_count_too():
     frame = prices()
     frame.loc[3, "interval_start_utc"] += pd.Timedelta(seconds=1)
     assert check(frame.assign(resolution_minutes=15)).quarantine["rule"].tolist() == ["grid"]

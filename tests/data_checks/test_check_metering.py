@@ -38,7 +38,7 @@ def test_every_quarter_hour_of_a_day_passes_however_long_the_day_is(start, quart
 
 
 @pytest.mark.parametrize("off_grid", ["7min", "5min", "1s", "1us", "899s"])
-def test_an_interval_that_begins_beside_the_quarter_hour_is_set_aside_alone(off_grid):
+def test_an_interval_that_begins_next_to_the_quarter_hour_is_set_aside_alone(off_grid):
     frame = metering()
     frame.loc[3, "interval_start_utc"] += pd.Timedelta(off_grid)
     report = check(frame)
@@ -104,7 +104,7 @@ def test_a_plug_that_feeds_nothing_back_counts_no_more_than_its_last_digit():
 
 
 @pytest.mark.parametrize("column", ["import_kwh", "export_kwh"])
-def test_a_battery_told_in_wh_is_refused_whole_and_named_and_nothing_is_scaled(column):
+def test_a_battery_reported_in_wh_is_refused_whole_and_named_and_nothing_is_scaled(column):
     idle = np.where(np.arange(96) % 8 < 7, 2.0, 2400.0)  # 2 Wh of standby would pass for 2 kWh
     frame = pd.concat([metering("CAR1").assign(**{column: idle}), metering("CAR2")], ignore_index=True)
     report = check(frame)

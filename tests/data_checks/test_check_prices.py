@@ -50,7 +50,7 @@ def test_a_quarantined_price_is_a_missing_one():
     assert check(frame, SPRING).blocked == {"DE-LU 2020-03-29"}
 
 
-def test_an_hour_told_at_two_resolutions_blocks_the_day():
+def test_an_hour_reported_at_two_resolutions_blocks_the_day():
     extra = prices("2020-03-29T05:30+02:00", 1).assign(resolution_minutes=30)
     report = check(pd.concat([prices(), extra], ignore_index=True), SPRING)
     assert "2 covered twice" in outcome(report, "complete", "DE-LU 2020-03-29")["message"]
@@ -58,7 +58,7 @@ def test_an_hour_told_at_two_resolutions_blocks_the_day():
 
 
 @pytest.mark.parametrize(("minutes", "blocked"), [(60, False), (30, True)], ids=["later", "at once"])
-def test_an_hour_told_again_in_quarters_holds_only_if_it_was_told_later(minutes, blocked):
+def test_an_hour_reported_again_in_quarters_holds_only_if_it_was_given_later(minutes, blocked):
     received = pd.Timestamp(NOW) - pd.Timedelta(minutes=minutes - 30)
     known = prices().assign(source_id="s", received_utc=received)
     start = "2020-03-29T05:00+02:00"

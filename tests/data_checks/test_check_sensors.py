@@ -112,7 +112,7 @@ def test_a_current_against_the_reported_charge(digits):
     assert rows_of(check(frame), "current_sign", "current_a") == list(range(40, 70))
 
 
-def test_one_turned_sample_shows_only_in_a_finely_told_charge():
+def test_one_turned_sample_shows_only_in_a_finely_reported_charge():
     fine, coarse = finely(charging()), charging(c_rate=0.3, digits=2)
     for frame in (fine, coarse):
         frame.loc[41, "current_a"] *= -1

@@ -36,7 +36,7 @@ def priced(seed: int = 1) -> pd.DataFrame:
 
 
 def make_nightly(folder: Path) -> Path:
-    """A car at home every night, what wears told, every price known from the day before on."""
+    """A car at home every night, what wears reported, every price known from the day before on."""
     case = Case(zone=ZONE, prices=priced(), minutes=15, first=FIRST, nights=NIGHTS)
     return depot(folder, case, "home 17-07", 0.04, NIGHTS).root
 

@@ -122,13 +122,13 @@ def begun(depot: Path, around: Path) -> Workspace:
 
 
 def copied(around: Path, tmp_path: Path) -> Workspace:
-    """The depot in a folder, and the files beside it, as a test's own."""
+    """The depot in a folder, and the files next to it, as a test's own."""
     shutil.copytree(around, tmp_path, dirs_exist_ok=True)
     return Workspace.open(tmp_path / "depot")
 
 
 def put(workspace: Workspace, dataset: str, rows: pd.DataFrame, *, as_of: datetime = AS_OF) -> Path:
-    """Write rows to a CSV beside the workspace and ingest it."""
+    """Write rows to a CSV next to the workspace and ingest it."""
     file = workspace.root.parent / f"{dataset}_{len(list(workspace.root.parent.glob('*.csv')))}.csv"
     rows.to_csv(file, index=False)
     ingest(Context.of(workspace, as_of), dataset, [file])

@@ -1,4 +1,4 @@
-"""Depots made of a plan's file alone: plugs, cars and stays, and a gateway in this process."""
+"""Depots made of a plan's file alone: plugs, cars and sessions, and a gateway in this process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def station(number: int) -> str:
 def made_plan(
     powers: Mapping[int, Powers], *, plan_id: str = "p1", as_of: datetime = START, first: datetime = START
 ) -> PlanFile:
-    """A plan of one stay a station: powers by quarter-hour at the plug, the car leaves when they end."""
+    """A plan of one session a station: powers by quarter-hour at the plug, the car leaves when they end."""
     return PlanFile(
         plan_id=plan_id, zone="DE-LU", mode="v2g", as_of=as_of, sequence=0, first_slot=first,
         cars=tuple(
@@ -191,7 +191,7 @@ def above(
 
 
 def later(plan: PlanFile, number: int, powers: Powers, **changed: Any) -> PlanFile:
-    """A newer plan in which one stay is another."""
+    """A newer plan in which one session is another."""
     sessions = [
         _session(number, powers, one.first_slot) if one.battery_id == f"CAR{number}" else one
         for one in plan.stays

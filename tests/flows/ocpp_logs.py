@@ -38,7 +38,7 @@ def energy(hours: float, wh: float) -> dict[str, Any]:
 
 
 def session_16(number: int, token: str, place: int, first: float, last: float, *, charge: bool) -> Frames:
-    """A stay of 1.6 at 4 kW, with the state of charge where `charge`, told every two hours."""
+    """A session of 1.6 at 4 kW, with the state of charge where `charge`, reported every two hours."""
     begin = 1_000_000.0 + 1000 * number
     start = {"connectorId": place, "idTag": token, "meterStart": begin, "timestamp": stamp(first)}
     stop = {"transactionId": number, "meterStop": begin + 4000 * (last - first), "timestamp": stamp(last)}
@@ -57,7 +57,7 @@ def session_16(number: int, token: str, place: int, first: float, last: float, *
 
 
 def session_2(number: str, token: str, place: int, first: float, last: float) -> Frames:
-    """The same of 2.0.1: place and token are told with the start alone."""
+    """The same of 2.0.1: place and token are reported with the start alone."""
     frames: Frames = []
     hours, seq = first, 0
     while hours <= last:
@@ -75,7 +75,7 @@ def session_2(number: str, token: str, place: int, first: float, last: float) ->
 
 
 def in_time(*sessions: Frames) -> Frames:
-    """Frames of several stays as a log has them; an answer stays behind its call."""
+    """Frames of several sessions as a log has them; an answer stays behind its call."""
 
     def time(frame: list[Any]) -> str:
         stated = frame[3]
@@ -135,7 +135,7 @@ def two_registers() -> Frames:
 
 
 def no_register_at_first() -> Frames:
-    """A stay of 2.0.1 that tells its energy from its third message on."""
+    """A session of 2.0.1 that tells its energy from its third message on."""
     frames = session_2("a", "car1", 1, 8, 18)
     for frame in frames[:2]:
         del frame[3]["meterValue"][0]
@@ -143,14 +143,14 @@ def no_register_at_first() -> Frames:
 
 
 def sent_later(what: str) -> Frames:
-    """A stay of 2.0.1 that begins without a token or a place, which one of its next messages tells."""
+    """A session of 2.0.1 that begins without a token or a place, which one of its next messages tells."""
     frames = session_2("a", "car1", 1, 8, 18)
     frames[2][3][what] = frames[0][3].pop(what)
     return frames
 
 
 def without_ids() -> Frames:
-    """A stay of 1.6 whose meter values name the connector alone."""
+    """A session of 1.6 whose meter values name the connector alone."""
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     for frame in frames:
         if frame[2] == "MeterValues":
@@ -159,14 +159,14 @@ def without_ids() -> Frames:
 
 
 def before_its_clock() -> Frames:
-    """A stay of 1.6 with a stamp of before the station's clock was set."""
+    """A session of 1.6 with a stamp of before the station's clock was set."""
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     frames[5][3]["meterValue"][0]["timestamp"] = "1970-01-01T00:00:07Z"
     return frames
 
 
 def another_card() -> Frames:
-    """A stay that ends by another card than it began with."""
+    """A session that ends by another card than it began with."""
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     frames[-1][3]["idTag"] = "keyring"
     return frames
@@ -191,7 +191,7 @@ ODD = {
 
 CS_1 = {"station": "CS 1"}
 BEGINNING, REST = LOGS["2.0.1"][0][:5], LOGS["2.0.1"][0][5:]
-"""Both stays begin in the former and end in the latter."""
+"""Both sessions begin in the former and end in the latter."""
 
 
 GIVEN = ["battery_id", "arrival_utc", "departure_utc", "arrival_soc", "departure_soc", "energy_kwh",
@@ -202,7 +202,7 @@ FLEET = pd.concat([fleet_rows().head(1).assign(battery_id=car) for car in ("car1
 
 
 def in_parts(folder: Path, parts: list[Frames], options: dict[str, Any]) -> pd.DataFrame:
-    """Read logs one after the other, each with what those before it began; return the stays that ended."""
+    """Read logs one after the other, each with what those before it began; return the sessions that ended."""
     how, found, ingested = dict[str, Any](begun=Begun()), list[pd.DataFrame](), set[str]()
     for number, frames in enumerate(parts):
         file = folder / f"{number}.jsonl"

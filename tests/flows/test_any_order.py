@@ -21,7 +21,7 @@ from tests.flows.conftest import AS_OF, DAY, ZONE, fleet_rows, price_rows, put, 
 from tests.warehouse.builders import source_of
 
 HOURS = 4
-"""Moments at which something is told of: at the first of everything, at each later one of some of it."""
+"""Moments at which something is reported of: at the first of everything, at each later one of some of it."""
 SESSIONS, PRICES = len(session_rows()), len(price_rows(DAY, 2))
 ORIGIN = ["source_id", "source_row", "received_utc", "by_source_id", "by_source_row", "by_received_utc"]
 TABLES = ("core_session", "core_session_superseded", "core_price")
@@ -43,7 +43,7 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows_of(file: Message) -> pd.DataFrame:
     """What a file tells: the later it came, the later cars arrive and the dearer a kWh is.
 
-    At the last moment the second stay is told under another id, in whose place it comes.
+    At the last moment the second session is announced under another id, in whose place it comes.
     """
     dataset, hour, chosen = file
     if dataset == "prices":
@@ -83,7 +83,7 @@ def ended(depot: Path, files: Sequence[Message], checks: Sequence[int]) -> list[
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[Message], list[Message]]:
-    """Files in order, one a moment and dataset; and the same told in any order, split and repeated."""
+    """Files in order, one a moment and dataset; and the same reported in any order, split and repeated."""
     straight, scattered = list[Message](), list[Message]()
     for dataset, count in (("sessions", SESSIONS), ("prices", PRICES)):
         for hour in range(HOURS):

@@ -1,4 +1,5 @@
-"""A back-test: past days by the product's own stages, with what was known then, beside the published plan."""
+"""A back-test: past days by the product's own stages, with what was known then, next to the published
+plan."""
 
 from __future__ import annotations
 
@@ -106,7 +107,7 @@ def test_a_plan_of_before_the_auction_knows_no_price_of_its_day(home: Workspace,
     assert (like["promised_eur"] - like["eur"]).abs().max() > 0.05, "its prices were no promise kept"
 
 
-def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_stay(home: Workspace) -> None:
+def test_foresight_promises_what_comes_and_nobody_else_knows_an_unannounced_session(home: Workspace) -> None:
     session = {
         "session_id": "guest", "battery_id": "guest", "arrival_soc": 0.3, "departure_soc": 0.7,
         "arrival_utc": f"{DAYS[1]}T08:00:00Z", "departure_utc": f"{DAYS[1]}T15:00:00Z",
@@ -144,7 +145,7 @@ def test_foresight_of_prices_is_never_below_what_is_known_at_publication(home: W
     assert gain["v2g"] > 0.0
 
 
-def test_plans_are_made_when_prices_come_and_every_so_often_as_told() -> None:
+def test_plans_are_made_when_prices_come_and_every_so_often_as_given() -> None:
     span = Span(zone=ZONE, first=DAYS[0], last=DAYS[0], every_minutes=240, known_until=NOW)
     stated = decisions(BY_NAME["v2g"].course, span)
     published = [one for one in stated if one[1] is not None]
@@ -167,7 +168,7 @@ def test_planning_on_every_four_hours_is_another_back_test(home: Workspace) -> N
     assert stated["every_minutes"].tolist() == [240] and stated["planned_slots"].tolist() == [96]
 
 
-def test_the_twin_tells_what_a_realised_day_wears_beside_the_price(depot: Workspace) -> None:
+def test_the_twin_tells_what_a_realised_day_wears_next_to_the_price(depot: Workspace) -> None:
     days = (DAY, DAY)
     strategies = [BY_NAME[name] for name in SOME]
     result = run(BackTest.of(depot, days, strategies, now=NOW, every_minutes=240, twin=True))

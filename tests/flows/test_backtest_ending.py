@@ -74,7 +74,7 @@ def test_broken_off_and_called_again_it_ends_in_the_same_rows(
     pd.testing.assert_frame_equal(rows(home), whole)
 
 
-def test_what_is_done_is_told_again_and_not_done_again(home: Workspace) -> None:
+def test_what_is_done_is_reported_again_and_not_done_again(home: Workspace) -> None:
     first = run(asked(home, days=(DAYS[0], DAYS[0])))
     seen: list[str] = []
     again = asked(home, days=(DAYS[0], DAYS[0])).run(lambda what, *_: seen.append(what))

@@ -48,7 +48,7 @@ def test_without_its_data_a_benchmark_says_in_a_line_what_is_missing(
     assert any(file in line for one in SETS.values() for file in one.files)
 
 
-def test_the_folder_of_data_is_told_by_the_environment(
+def test_the_folder_of_data_is_given_by_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))

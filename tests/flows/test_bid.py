@@ -123,7 +123,7 @@ def test_the_curve_falls_and_its_file_has_whole_steps(homes: Workspace) -> None:
     assert (handed["quantity_mw"] * 1000.0 % 1.0).abs().max() == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_reserve_that_is_bid_is_kept_out_of_the_curve(homes: Workspace) -> None:
+def test_a_reserve_that_is_bid_is_held_back_of_the_curve(homes: Workspace) -> None:
     stated(homes, "day ahead")
     free = homes.warehouse.read("out_bid_curve")
     stated(homes, "FCR", "day ahead", at=NOW + timedelta(minutes=1))
@@ -204,7 +204,7 @@ def garage_sessions() -> pd.DataFrame:
     reason=f"no public data: {SETS['drivers'].folder}, {SETS['prices'].folder}",
 )
 def test_a_real_day_of_a_garage_has_its_bids_and_reasons(depot: Workspace, tmp_path: Path) -> None:
-    """Real stays at German prices of the day; every pack has the calibration of car-1."""
+    """Real sessions at German prices of the day; every pack has the calibration of car-1."""
     around = tmp_path / "garage"
     around.mkdir()
     workspace = Workspace.create(around / "depot", zone="DE-LU")

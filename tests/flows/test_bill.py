@@ -140,7 +140,7 @@ def test_a_site_behind_one_meter_is_billed_net_of_its_load(workspace: Workspace)
     )  # fmt: skip
     workspace = by_book(workspace, "wholesale.toml")
     alone = bills(Context.of(workspace, AFTER), FEBRUARY, site="yard")
-    assert "no load of yard is told: cars alone" in alone.message
+    assert "no load of yard is known: cars alone" in alone.message
     put(workspace, "site_load", load.iloc[5:], as_of=AFTER)
     check(Context.of(workspace, AFTER))
     with pytest.raises(NoAccountError, match=r"site_load of yard is missing in 5 quarter-hours \(2025"):
@@ -156,7 +156,7 @@ def test_a_site_behind_one_meter_is_billed_net_of_its_load(workspace: Workspace)
         bills(Context.of(workspace, AFTER), FEBRUARY, battery="car-1")
 
 
-def test_what_cannot_be_asked_is_told(workspace: Workspace) -> None:
+def test_what_cannot_be_asked_is_reported(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="names no tariff book"):
         bills(Context.of(workspace, AFTER), FEBRUARY)
     billed = by_book(workspace, "wholesale.toml")
@@ -188,14 +188,14 @@ def test_the_command_answers_in_json(workspace: Workspace) -> None:
         ([('"EUR"', '"GBP"')], r"household_spot.toml: currency is GBP: must be EUR"),
     ],
 )
-def test_a_wrong_book_is_told_when_the_workspace_is_opened(
+def test_a_wrong_book_is_reported_when_the_workspace_is_opened(
     workspace: Workspace, changes: list[tuple[str, str]], message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         by_book(workspace, "household_spot.toml", *changes)
 
 
-def test_a_book_that_is_not_there_or_not_alone_is_told(workspace: Workspace) -> None:
+def test_a_book_that_is_not_there_or_not_alone_is_reported(workspace: Workspace) -> None:
     file = workspace.root / "v2g.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('book = ""', 'book = "none.toml"'), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The calibrate stage: progress, what a death in the middle costs, the cars beside a car."""
+"""The calibrate stage: progress, what a death in the middle costs, the cars next to a car."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_run_that_ends_in_the_middle_is_completed_by_the_next(one_by_one: Work
     assert again.details["reused"] == 2
 
 
-def test_progress_and_throughput_are_told(one_by_one: Workspace) -> None:
+def test_progress_and_throughput_are_reported(one_by_one: Workspace) -> None:
     noted: list[tuple[int, int, float]] = []
     result = calibrate(
         Context.of(one_by_one, NEXT_DAY),

@@ -201,7 +201,7 @@ def test_shared_options_are_taken_on_both_sides_of_the_command(run: Run, workspa
     assert {row["dataset"]: row["unchecked"] for row in json.loads(after.out)["data"]}["fleet"] == 2
 
 
-def test_the_same_file_lands_once(run: Run, workspace: Workspace) -> None:
+def test_the_same_file_is_ingested_once(run: Run, workspace: Workspace) -> None:
     file = csv(workspace.root.parent, "p.csv", price_rows(DAY, 1).to_csv(index=False))
     first = json.loads(run("-w", workspace.root, "ingest", "prices", file, "--json").out)["stages"][0]
     again = json.loads(run("-w", workspace.root, "ingest", "prices", file, "--json").out)["stages"][0]
@@ -240,7 +240,7 @@ def test_a_foreign_log_goes_in_by_its_mapping_and_a_wrong_mapping_does_not(
     assert run(*words, "--source", "ocpp").code == 2
 
 
-def test_whose_a_file_is_can_be_told_by_one_id_or_word_by_word(
+def test_whose_a_file_is_can_be_determined_by_one_id_or_word_by_word(
     run: Run, workspace: Workspace, tmp_path: Path
 ) -> None:
     one, other = map(str, fleet_rows()["battery_id"].head(2))

@@ -112,13 +112,13 @@ def test_no_help_text_can_be_read_as_markup() -> None:
     assert {where: text for where, text in texts.items() if re.search(r"\[[a-z#/@]|:[a-z_]+:", text)} == {}
 
 
-def test_defaults_that_are_found_out_are_told(
+def test_defaults_that_are_found_out_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, one in (
         (("status",), ("here", "now")),
         (("plan",), ("tomorrow",)),
-        (("ingest",), ("the workspace's, where needed", "0.8 unless told")),
+        (("ingest",), ("the workspace's, where needed", "0.8 unless given")),
         (("retention",), ("v2g.toml",)),
         (("snapshot",), ("exports/snapshot.duckdb",)),
     ):

@@ -79,7 +79,7 @@ def test_a_damaged_backup_is_a_failed_validation(workspace: Workspace, run: Run,
     assert (workspace.root / "warehouse.duckdb").read_bytes() == before
 
 
-def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace, run: Run) -> None:
+def test_retention_deletes_nothing_unless_given_for_how_long(measured: Workspace, run: Run) -> None:
     late = ("--as-of", (AS_OF + timedelta(days=40)).isoformat())
     code, answer = run("retention", *late)
     assert (code, [row["rows"] for row in answer["deleted"]]) == (0, [0, 0, 0])
@@ -97,7 +97,9 @@ def test_retention_deletes_nothing_unless_told_for_how_long(measured: Workspace,
     assert len(measured.warehouse.read("core_telemetry_15min")) == 8
 
 
-def test_snapshot_and_export_write_where_they_are_told(measured: Workspace, run: Run, tmp_path: Path) -> None:
+def test_snapshot_and_export_write_where_they_are_given(
+    measured: Workspace, run: Run, tmp_path: Path
+) -> None:
     code, answer = run("snapshot")
     assert (code, answer["snapshot"]) == (0, str(measured.exports / "snapshot.duckdb"))
     with duckdb.connect(answer["snapshot"], read_only=True) as connection:

@@ -1,4 +1,4 @@
-"""A day goes on where one of its stages fails: with what is there, told, and never green."""
+"""A day goes on where one of its stages fails: with what is there, reported, and never green."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_without_a_warehouse_the_day_ends_as_such(workspace: Workspace) -> None:
         went(workspace, {"ingest": broken("x")})
 
 
-def test_an_inbox_that_takes_nothing_is_told_and_the_day_is_planned(depot: Workspace) -> None:
+def test_an_inbox_that_takes_nothing_is_reported_and_the_day_is_planned(depot: Workspace) -> None:
     done = depot.inbox / "done"
     done.mkdir(exist_ok=True)
     rows = price_rows(DAY, 1)

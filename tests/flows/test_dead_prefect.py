@@ -131,7 +131,7 @@ def test_a_run_whose_server_fails_it_goes_on_without(depot: Workspace) -> None:
         (Reply(head_drip_s=0.05), "does not answer within 0.5 s"),
     ],
 )
-def test_what_answers_is_told_from_what_does_not(
+def test_what_answers_is_reported_from_what_does_not(
     monkeypatch: pytest.MonkeyPatch, reply: Reply, trouble: str
 ) -> None:
     if trouble.startswith("does not"):
@@ -147,9 +147,9 @@ def test_what_answers_is_told_from_what_does_not(
 @pytest.mark.parametrize(
     "url", ["nonsense", "http://", "http://[::1", "ftp://127.0.0.1/api", "http://nowhere.invalid/api"]
 )
-def test_an_address_that_is_none_is_told(url: str) -> None:
+def test_an_address_that_is_none_is_reported(url: str) -> None:
     assert trouble_with(url)
 
 
-def test_nothing_that_listens_is_told() -> None:
+def test_nothing_that_listens_is_reported() -> None:
     assert "does not answer (ConnectError" in trouble_with(f"http://127.0.0.1:{closed_port()}/api")

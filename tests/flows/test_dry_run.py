@@ -51,7 +51,9 @@ def traces(root: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_a_file_without_fault_is_told_so_and_leaves_no_trace(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_file_without_fault_is_reported_so_and_leaves_no_trace(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     file, before = written(tmp_path, samples()), traces(workspace.root)
     assert faults_of(workspace, "telemetry", file) == (0, [])
     assert traces(workspace.root) == before
@@ -59,7 +61,7 @@ def test_a_file_without_fault_is_told_so_and_leaves_no_trace(workspace: Workspac
     assert check(Context.of(workspace, AS_OF)).details["quarantined"] == 0
 
 
-def test_all_faults_of_a_file_are_told_at_once(workspace: Workspace, tmp_path: Path) -> None:
+def test_all_faults_of_a_file_are_reported_at_once(workspace: Workspace, tmp_path: Path) -> None:
     rows = samples()
     rows.loc[9, "voltage_v"] = "35o.1"
     rows.loc[19, "voltage_v"] = "x"
@@ -202,7 +204,7 @@ def test_the_command_answers_a_program(run: Run, workspace: Workspace, tmp_path:
     assert run("ingest", "telemetry", "--dry-run", "-w", workspace.root).code == 2
 
 
-def test_a_semicolon_is_told_with_the_key_that_reads_it(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_semicolon_is_reported_with_the_key_that_reads_it(workspace: Workspace, tmp_path: Path) -> None:
     put(workspace, "sessions", session_rows())
     file = tmp_path / "s.csv"
     session_rows().to_csv(file, index=False, sep=";")
@@ -212,7 +214,7 @@ def test_a_semicolon_is_told_with_the_key_that_reads_it(workspace: Workspace, tm
 
 
 @pytest.mark.parametrize("naive", [1, 2, 3])
-def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
+def test_times_without_offset_are_reported_row_by_row_as_the_real_run_takes_them(
     workspace: Workspace, tmp_path: Path, naive: int
 ) -> None:
     rows = session_rows().head(3).astype(object)
@@ -234,7 +236,7 @@ def test_times_without_offset_are_told_row_by_row_as_the_real_run_takes_them(
         ingest(Context.of(workspace, AS_OF), "sessions", [file])
 
 
-def test_a_stay_without_an_end_is_no_fault(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_session_without_an_end_is_no_fault(workspace: Workspace, tmp_path: Path) -> None:
     rows = session_rows().head(2).astype(object)
     rows.loc[rows.index[1], ["departure_utc", "departure_soc"]] = None
     code, faults = faults_of(workspace, "sessions", written(tmp_path, rows))
@@ -278,7 +280,7 @@ def test_what_a_newcomer_is_told_of_a_foreign_log(run: Run, workspace: Workspace
     assert "Pack Volts" in out.read_text(encoding="utf-8")
 
 
-def test_the_voltage_of_one_cell_is_told_with_the_option_that_reads_it(
+def test_the_voltage_of_one_cell_is_reported_with_the_option_that_reads_it(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     cell = samples().assign(voltage_v=3.7)

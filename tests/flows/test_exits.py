@@ -1,4 +1,4 @@
-"""Every exit code is told once, and trouble with disk and file has the right one."""
+"""Every exit code is reported once, and trouble with disk and file has the right one."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_plan_that_was_written_before_the_disk_was_full_is_said_to_be(
     assert len(depot.warehouse.read("out_plan")) == 1
 
 
-def test_a_stage_that_failed_on_a_full_disk_is_told_as_that_and_nothing_else(depot: Workspace) -> None:
+def test_a_stage_that_failed_on_a_full_disk_is_reported_as_that_and_nothing_else(depot: Workspace) -> None:
     @recorded("plan")
     def full(context: Context) -> StageResult:
         raise OSError(errno.ENOSPC, "No space left on device")

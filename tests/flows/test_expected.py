@@ -1,4 +1,5 @@
-"""A plan needs no told tomorrow: stays that nobody announces are expected by what the cars did before."""
+"""A plan needs no reported tomorrow: sessions that nobody announces are expected by what the cars did
+before."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ def planned(workspace: Workspace, hours: float = 0.0) -> dict[str, object]:
 def test_tonight_and_tomorrow_are_planned_without_a_word(home: Workspace) -> None:
     result = plan(Context.of(home, AS_OF), DAY)
     assert result.details["expected_stays"] == 2
-    assert "expected and not told: stays 2, cars 1" in result.message
+    assert "expected and not announced: sessions 2, cars 1" in result.message
     known_rows = home.warehouse.read("out_expected_stay").set_index("session_id")
     tonight, tomorrow = (f"expected:car-1:{DAY - timedelta(days=1)}", f"expected:car-1:{DAY}")
     assert list(known_rows.index) == [tonight, tomorrow]
@@ -89,7 +90,7 @@ def test_the_same_moment_and_the_next_hour_make_the_same_plan(home: Workspace) -
     assert planned(home)["outcome"] == "unchanged"
 
 
-def test_a_stay_that_is_told_takes_the_place_of_the_expected_one(home: Workspace) -> None:
+def test_a_session_that_is_announced_takes_the_place_of_the_expected_one(home: Workspace) -> None:
     put(home, "sessions", lived(DAY - timedelta(days=1), 1, arrival="18:30"), as_of=AS_OF)
     check(Context.of(home, AS_OF))
     sessions = read_inputs(Context.of(home, AS_OF), DAY).sessions
@@ -112,7 +113,7 @@ def test_a_car_that_is_late_is_expected_later_and_then_not_at_all(home: Workspac
     assert given_up is None
 
 
-def test_two_expected_stays_never_overlap(home: Workspace) -> None:
+def test_two_expected_sessions_never_overlap(home: Workspace) -> None:
     """A car that comes every other evening and stays for 38 hours, in a fleet that comes daily."""
     long = lived(DAY - timedelta(days=41), 40, car="car-2").iloc[::2]
     later = long.assign(departure_utc=long["departure_utc"] + pd.Timedelta(days=1))
@@ -122,7 +123,7 @@ def test_two_expected_stays_never_overlap(home: Workspace) -> None:
     assert (own["arrival_utc"].iloc[1:].to_numpy() >= own["departure_utc"].iloc[:-1].to_numpy()).all()
 
 
-def test_a_stay_that_is_told_beyond_the_last_price_counts_too(home: Workspace) -> None:
+def test_a_session_that_is_announced_beyond_the_last_price_counts_too(home: Workspace) -> None:
     stated = lived(DAY + timedelta(days=1), 1, arrival="04:00").assign(
         arrival_utc=f"{DAY + timedelta(days=1)}T04:00Z", departure_utc=f"{DAY + timedelta(days=1)}T09:00Z"
     )
@@ -152,7 +153,7 @@ def test_a_car_that_comes_about_midnight_is_expected(home: Workspace) -> None:
     assert own["arrival_utc"].dt.hour.isin([22, 23]).all()
 
 
-def test_a_car_whose_stays_are_announced_is_planned_as_announced(home: Workspace) -> None:
+def test_a_car_whose_sessions_are_announced_is_planned_as_announced(home: Workspace) -> None:
     nights = lived(DAY - timedelta(days=41), 40, car="car-2")
     file = home.root.parent / "announced.csv"
     nights.assign(seen=nights["arrival_utc"] - pd.Timedelta(hours=8)).to_csv(file, index=False)

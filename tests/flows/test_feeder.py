@@ -55,7 +55,7 @@ def test_it_holds_over_a_kill_and_while_the_planner_is_away(tmp_path: Path) -> N
     held = depot.desk.guard.up.held[depot.transaction(2)]
     assert held.kwh == pytest.approx(5.0 * (held.changed - held.since + 16 * 60) / 3600, abs=0.2)
     lines = [json.loads(line) for line in (tmp_path / "gateway" / "alerts.jsonl").read_text().splitlines()]
-    assert [one["kind"] for one in lines if one["kind"] == "curtailed"] == ["curtailed"], "told once"
+    assert [one["kind"] for one in lines if one["kind"] == "curtailed"] == ["curtailed"], "reported once"
 
 
 def test_what_a_car_is_behind_is_made_up_where_there_is_room_without_any_planner(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_car_that_does_not_feed_back_is_reckoned_with_when_it_should(tmp_path:
     assert depot.asked(2) == pytest.approx(5.0)
     depot.minutes(28)
     del depot.draws[1]
-    depot.minutes(18)  # it charges as it is told
+    depot.minutes(18)  # it charges as it is reported
     assert (depot.asked(1), depot.asked(2)) == (3.0, 2.0)
     depot.minutes(12)
     assert depot.now == START + timedelta(minutes=60)
@@ -146,7 +146,7 @@ def test_where_too_much_is_fed_back_who_has_least_slack_stops_first(tmp_path: Pa
     assert (depot.asked(2), depot.asked(3)) == (-1.0, -4.0)
 
 
-def test_a_guest_is_held_back_and_a_site_that_nobody_can_help_is_told(tmp_path: Path) -> None:
+def test_a_guest_is_held_back_and_a_site_that_nobody_can_help_is_reported(tmp_path: Path) -> None:
     depot = Depot(tmp_path, at_site(made_plan({1: [4.0] * 24, 2: [4.0] * 24}), 8.0))
     depot.draws = {1: 9.0, 2: 9.0}
     depot.begin()

@@ -50,7 +50,7 @@ def stations(plan: object, url: str, fault: Fault) -> list[SimulatedStation]:
 def test_a_feeder_is_above_its_limit_for_no_longer_than_a_meter_interval(
     tmp_path: Path, fault: Fault
 ) -> None:
-    """Planned are 4, 6 and 5 kW of 16; the first car draws 11 whatever it is told."""
+    """Planned are 4, 6 and 5 kW of 16; the first car draws 11 whatever it is reported."""
     plan = at_site(made_plan({1: [4.0] * 3, 2: [6.0] * 3, 3: [5.0] * 3}), LIMIT_KW)
 
     async def day() -> None:

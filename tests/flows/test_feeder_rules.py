@@ -1,4 +1,4 @@
-"""Who is held back first and how far; what is told of it; margins and sites that cannot be right."""
+"""Who is held back first and how far; what is reported of it; margins and sites that cannot be right."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.flows.depots import START, at_site, made_plan, station
 from warehouse.files import write_whole
 
 
-def test_what_is_made_up_is_told_for_its_quarter_hour_alone() -> None:
+def test_what_is_made_up_is_reported_for_its_quarter_hour_alone() -> None:
     plan = made_plan({1: [4.0, 4.0, 2.0, -3.0]})
     one = Transaction(station=station(1), evse=1, tx="t", number=1, start=START.timestamp())
     sessions = of_session(one, Found(plan=plan, session=plan.sessions[0]), plan.plugs[0], Station())

@@ -87,7 +87,7 @@ def known(workspace: Workspace, day: date = DAY) -> str:
     return day_prices(workspace, day, AS_OF).source
 
 
-def test_a_day_that_nobody_told_is_asked_for_once(made: Made) -> None:
+def test_a_day_that_nobody_announced_is_asked_for_once(made: Made) -> None:
     workspace = made("energy_charts", "awattar")
     with serving(curve()) as server:
         first, second = asked(workspace, server), asked(workspace, server)

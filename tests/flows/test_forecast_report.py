@@ -1,4 +1,5 @@
-"""The report of what was foreseen: figures recomputed from the rows, nothing known too early, drift told."""
+"""The report of what was foreseen: figures recomputed from the rows, nothing known too early, drift
+reported."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def test_the_error_and_the_coverage_are_those_of_the_rows(scored: tuple[Workspac
     assert found["price", "all", "kendall_tau"] > 0.25  # five hours of 24 are dear, the rest is noise
 
 
-def test_the_pool_and_the_stays_are_scored_by_what_came(scored: tuple[Workspace, pd.Series]) -> None:
+def test_the_pool_and_the_sessions_are_scored_by_what_came(scored: tuple[Workspace, pd.Series]) -> None:
     _, found = scored
     assert found["pool_cars", "all", "coverage"] == 1.0
     assert found["pool_cars", "hour 00", "told"] == found["pool_cars", "hour 00", "came"] == 2.0
@@ -78,7 +79,7 @@ def test_what_was_issued_counts_and_a_second_report_writes_the_same(
     pd.testing.assert_series_equal(scores(workspace, context.run_id), found)
 
 
-def test_a_band_that_does_not_hold_is_told(scored: tuple[Workspace, pd.Series]) -> None:
+def test_a_band_that_does_not_hold_is_reported(scored: tuple[Workspace, pd.Series]) -> None:
     """Ten days whose bands are made too narrow behind everybody's back."""
     workspace, _ = scored
     first = LAST - timedelta(days=9)

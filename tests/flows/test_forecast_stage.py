@@ -136,7 +136,7 @@ def test_without_the_day_before_the_pool_alone_is_foreseen(made: Workspace) -> N
     assert set(written["target"]) == {"pool_cars", "pool_kw", "pool_kwh"}
 
 
-def test_no_pool_is_foreseen_of_a_fleet_that_nobody_had_told_of(tmp_path: Path) -> None:
+def test_no_pool_is_foreseen_of_a_fleet_that_nobody_had_announced(tmp_path: Path) -> None:
     """Stays and prices of the past are known, cars from AS_OF on: zeros would be a forecast."""
     workspace = Workspace.create(tmp_path / "late", zone="DE-LU")
     put(workspace, "sites", site_rows())
@@ -149,7 +149,7 @@ def test_no_pool_is_foreseen_of_a_fleet_that_nobody_had_told_of(tmp_path: Path) 
         ingest(Context.of(workspace, AS_OF), name, [tmp_path / f"{name}.csv"], received="event")
     check(Context.of(workspace, AS_OF))
     result = forecast(Context.of(workspace, AS_OF - timedelta(days=2)), EVE - timedelta(days=1))
-    assert result.exit_code == 3 and "too few days of stays, or no car" in result.message
+    assert result.exit_code == 3 and "too few days of sessions, or no car" in result.message
     assert set(workspace.warehouse.read("out_forecast")["target"]) == {"price"}
 
 

@@ -45,7 +45,7 @@ def simulated(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_stay_is_told_followed_and_told_back(tmp_path: Path, version: Version) -> None:
+def test_a_session_is_announced_followed_and_reported_back(tmp_path: Path, version: Version) -> None:
     async def day() -> float:
         plan = made_plan({1: HOUR})
         folders(tmp_path, plan)

@@ -55,7 +55,7 @@ def test_only_what_was_not_planned_with_asks_for_a_new_plan(
     assert (tmp_path / "gateway" / "replan.json").exists() == asks
 
 
-def test_a_stay_that_is_told_is_taken_in_and_planned_with_at_once(
+def test_a_session_that_is_announced_is_taken_in_and_planned_with_at_once(
     bare: Workspace, clock: list[datetime]  # noqa: F811
 ) -> None:  # fmt: skip
     put(bare, "sessions", session_rows())

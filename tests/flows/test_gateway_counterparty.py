@@ -47,7 +47,7 @@ async def until_reported(heard: Sequence[Mapping[str, Any]], what: str, count: i
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_stay_at_a_foreign_station_is_steered_and_told(
+def test_a_session_at_a_foreign_station_is_steered_and_reported(
     tmp_path: Path, counterparty: Path, version: Version
 ) -> None:
     async def session() -> tuple[list[dict[str, Any]], set[str]]:
@@ -68,7 +68,7 @@ def test_a_stay_at_a_foreign_station_is_steered_and_told(
                     heard.append(json.loads(line))
 
             listening = asyncio.create_task(listen())
-            await until_reported(heard, "profile", 2)  # the default, and the stay's
+            await until_reported(heard, "profile", 2)  # the default, and the session's
             await asyncio.sleep(0.5)
             node.stdin.write(b"leave\n")
             await asyncio.wait_for(listening, 20)

@@ -49,7 +49,9 @@ def planned(planned_around: Path, tmp_path: Path) -> Workspace:
     return copied(planned_around, tmp_path)
 
 
-def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_stays_place(planned: Workspace) -> None:
+def test_rows_of_the_gateway_pass_the_checks_and_take_the_announced_sessions_place(
+    planned: Workspace,
+) -> None:
     file = planned.exports / f"dispatch_{DAY}_{ZONE}.json"
     read = plan_of(file.read_bytes(), file.name)
     begin = datetime(DAY.year, DAY.month, DAY.day, 7, 14, tzinfo=UTC)

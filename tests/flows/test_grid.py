@@ -59,7 +59,7 @@ def followed(workspace: Workspace, table: str) -> pd.DataFrame:
     return workspace.warehouse.read(table, where={"plan_id": last["plan_id"], "mode": last["followed_mode"]})
 
 
-def test_a_charger_bounds_the_stay_that_names_it(bare: Workspace) -> None:
+def test_a_charger_bounds_the_session_that_names_it(bare: Workspace) -> None:
     put(bare, "chargers", charger_rows(efficiency_charge=0.9))
     at_charger(bare, "yard-1")
     inputs = inputs_of(bare)
@@ -89,7 +89,7 @@ def test_a_car_of_fewer_phases_takes_less_than_a_charger_s_least_power(bare: Wor
     assert departures["missing_kwh"].max() < 1e-6
 
 
-def test_a_least_power_is_none_that_another_stay_of_the_car_cannot_give(bare: Workspace) -> None:
+def test_a_least_power_is_none_that_another_session_of_the_car_cannot_give(bare: Workspace) -> None:
     rows = session_rows().assign(charger_id=["big", "small", ""])
     big = charger_rows(charger_id="big", phases=3, max_current_a=32.0, min_current_a=20.0)
     put(bare, "chargers", pd.concat([big, charger_rows(charger_id="small", max_current_a=10.0)]))
@@ -137,7 +137,9 @@ def test_a_demand_charge_buys_no_departure(bare: Workspace) -> None:
     check(Context.of(bare, AS_OF))
     problem = day_problem(inputs_of(bare))
     assert problem.departure_price_eur_per_kwh > 96.0 / 12 / 0.25
-    assert any(session.carries for session in problem.sessions), "what a stay leaves comes back with the next"
+    assert any(session.carries for session in problem.sessions), (
+        "what a session leaves comes back with the next"
+    )
     planned(bare)
     assert not followed(bare, "out_plan_departure")["missing_kwh"].any()
 
@@ -162,7 +164,7 @@ def test_three_phases_and_what_a_charger_feeds_back(bare: Workspace) -> None:
     assert session.discharge_limit_kw == pytest.approx(10 * 3 * 0.231 / 0.8)
 
 
-def test_a_charger_that_nobody_declared_is_told_once_some_are(bare: Workspace) -> None:
+def test_a_charger_that_nobody_declared_is_reported_once_some_are(bare: Workspace) -> None:
     at_charger(bare, "CP-7")
     assert not inputs_of(bare).unknown_chargers  # a provider's own name, and no charger is known at all
     put(bare, "chargers", charger_rows())
@@ -174,7 +176,7 @@ def test_a_charger_that_nobody_declared_is_told_once_some_are(bare: Workspace) -
     assert note in (planned(bare) and bare.warehouse.read("out_plan").iloc[-1]["note"])
 
 
-def test_a_stay_elsewhere_counts_at_the_site_of_its_charger(bare: Workspace) -> None:
+def test_a_session_elsewhere_counts_at_the_site_of_its_charger(bare: Workspace) -> None:
     other = site_rows().assign(site_id="street", import_limit_kw=2.0)
     put(bare, "sites", other)
     check(Context.of(bare, AS_OF))

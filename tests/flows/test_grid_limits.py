@@ -39,7 +39,7 @@ def stated(root: Path) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def test_a_limit_is_told_once_and_lifted_once(tmp_path: Path) -> None:
+def test_a_limit_is_reported_once_and_lifted_once(tmp_path: Path) -> None:
     folders(tmp_path)
 
     def opened() -> SignalRows:
@@ -61,7 +61,7 @@ def test_a_limit_is_told_once_and_lifted_once(tmp_path: Path) -> None:
     assert stated(tmp_path)[6:] == [("yard", "16:30", "4.2", ""), ("yard", "16:45", "4.2", "")]
 
 
-def test_a_limit_without_an_end_is_told_day_by_day(tmp_path: Path) -> None:
+def test_a_limit_without_an_end_is_reported_day_by_day(tmp_path: Path) -> None:
     folders(tmp_path)
     rows = SignalRows(tmp_path / "told.json", tmp_path / "inbox")
     for_ever = replace(LIMIT, end=datetime(9999, 1, 1, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Days that are filled in later, and two plans beside each other."""
+"""Days that are filled in later, and two plans next to each other."""
 
 from __future__ import annotations
 

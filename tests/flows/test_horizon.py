@@ -167,7 +167,7 @@ def test_a_search_that_ends_early_leaves_the_other_modes_their_own_past(
 def test_a_plan_from_elsewhere_is_none_to_follow_where_its_search_fails_from_what_cars_hold(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    """The search for V2G fails, or ends early beside ordered charging that its own past makes better."""
+    """The search for V2G fails, or ends early next to ordered charging that its own past makes better."""
     ingest_rows(depot, "prices", price_rows(NEXT, 1))
     plan(Context.of(depot, AS_OF), DAY)
     at = datetime.combine(DAY, time(20), tzinfo=UTC)
@@ -213,7 +213,7 @@ def test_what_a_mode_left_above_its_promise_comes_back_with_the_car(depot: Works
     assert inputs.carried.of("uncontrolled")["s2"] == pytest.approx(stated)
 
 
-def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Workspace) -> None:
+def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_session(workspace: Workspace) -> None:
     """Prices of every day: 0.30, but 0.10 from 01:00 to 03:00 local; the car needs about one hour of them."""
     rows = price_rows(DAY - timedelta(days=14), 15)
     hours = rows["interval_start_utc"].astype("datetime64[ns, UTC]").dt.tz_convert("Europe/Berlin").dt.hour
@@ -225,7 +225,7 @@ def test_a_stored_kwh_is_worth_the_cheapest_hours_of_the_next_stay(workspace: Wo
     assert session.value_eur_per_kwh == pytest.approx(0.1 / 0.92)
 
 
-def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Workspace) -> None:
+def test_what_a_session_leaves_above_its_promise_comes_back_with_the_next(depot: Workspace) -> None:
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     problem = day_problem(inputs_of(depot))
     sessions = {session.session_id: session for session in problem.sessions}
@@ -246,7 +246,7 @@ def test_what_a_stay_leaves_above_its_promise_comes_back_with_the_next(depot: Wo
 def test_a_fleet_of_any_size_is_asked_for_what_comes_back(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine for large fleets plans stays that carry on as well."""
+    """The engine for large fleets plans sessions that carry on as well."""
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setattr(route, "most_at_once", lambda _: 0)
     problem = day_problem(inputs_of(depot))
@@ -255,13 +255,13 @@ def test_a_fleet_of_any_size_is_asked_for_what_comes_back(
     assert question.unlinked(problem) == []
 
 
-def test_stays_are_planned_alone_where_a_missing_kwh_is_cheap(
+def test_sessions_are_planned_alone_where_a_missing_kwh_is_cheap(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan could miss on purpose to arrive with more: then what comes back is not carried on."""
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     monkeypatch.setenv("V2G_PLAN__DEPARTURE_PRICE_EUR_PER_KWH", "0.2")
-    monkeypatch.setattr(question, "_KEPT", 0.0)  # as beside a price of resting that is dearer than any kWh
+    monkeypatch.setattr(question, "_KEPT", 0.0)  # as next to a price of resting that is dearer than any kWh
     cheap = Workspace.open(depot.root)
     problem = day_problem(inputs_of(cheap, as_of=AS_OF + timedelta(hours=13)))
     assert not any(session.carries for session in problem.sessions)
@@ -296,7 +296,7 @@ def test_of_a_past_without_a_whole_day_no_day_is_like_any(known: int) -> None:
     assert np.isnan(like.mean(tuesday)).all() and len(like.mean(tuesday)) == 96
 
 
-def test_quarter_hours_are_told_as_stretches_of_the_local_clock():
+def test_quarter_hours_are_reported_as_stretches_of_the_local_clock():
     slots = market_day_slots(date(2026, 6, 24), "DE-LU")
     assert stretches(slots[[0, 1, 2, 40, 70, 71, 95]], "DE-LU") == (
         "00:00–00:45, 10:00–10:15, 17:30–18:00 and 1 more"

@@ -219,7 +219,7 @@ def test_a_hostile_document_is_refused(depot: Workspace, tmp_path: Path, case: s
     refused(depot, "prices", path, "a document type or entities, which is refused", source="entsoe")
 
 
-def test_no_id_that_lands_can_be_a_formula_in_a_spreadsheet() -> None:
+def test_no_id_that_is_ingested_can_be_a_formula_in_a_spreadsheet() -> None:
     ids = [column for contract in DATASETS.values() for column in contract if column.pattern is not None]
     assert {"battery_id", "session_id", "site_id"} <= {column.name for column in ids}
     for column in ids:

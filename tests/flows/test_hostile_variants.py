@@ -114,7 +114,7 @@ def test_a_spoilt_file_gives_right_rows_or_a_reason_on_one_screen(
         stated = dict(zip(rows["interval_start_utc"], rows["price_eur_per_kwh"], strict=True))
         reason = refused[name]
         if wrong := [start for start, price in stated.items() if price != pytest.approx(true.get(start))]:
-            faults.append(f"{name}: {len(wrong)} rows that nobody told, the first of {wrong[0]}")
+            faults.append(f"{name}: {len(wrong)} rows that nobody announced, the first of {wrong[0]}")
         if variant.whole and (reason or len(stated) < len(true)):
             faults.append(f"{name}: {len(true) - len(stated)} rows are lost: {reason}")
         if not stated and not reason and not quarantined(workspace, name):

@@ -126,7 +126,7 @@ def test_no_file_of_the_inbox_is_written_over_by_another_or_its_reason(workspace
     assert len(refused) == 2 * 2 * len(names)
 
 
-def test_what_a_reader_left_out_of_a_file_that_landed_is_told_and_shortened(tmp_path: Path) -> None:
+def test_what_a_reader_left_out_of_a_file_that_was_ingested_is_reported_and_shortened(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "depot", zone=ZONE)
     extra = {f"colour {number}": "red" for number in range(7)}
     site_rows().assign(**extra).to_csv(workspace.inbox / "sites__csv__a.csv", index=False)

@@ -1,4 +1,4 @@
-"""What is wrong with one file of the inbox, or with the inbox itself, is told and costs nothing else."""
+"""What is wrong with one file of the inbox, or with the inbox itself, is reported and costs nothing else."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def ingested(workspace: Workspace) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("locked", ["done", "."])
-def test_done_that_takes_nothing_costs_no_row_and_no_second_landing(
-    two_files: Workspace, locked: str
-) -> None:
+def test_done_that_takes_nothing_costs_no_row_and_no_second_ingest(two_files: Workspace, locked: str) -> None:
     done = two_files.inbox / "done"
     if locked == "done":
         done.mkdir()
@@ -61,7 +59,9 @@ def test_done_that_takes_nothing_costs_no_row_and_no_second_landing(
     assert ingested(two_files) == (1, 24)
 
 
-def test_refused_that_takes_nothing_still_tells_why_and_the_good_file_lands(two_files: Workspace) -> None:
+def test_refused_that_takes_nothing_still_tells_why_and_the_good_file_is_ingested(
+    two_files: Workspace,
+) -> None:
     (two_files.inbox / "prices__csv__b.csv").write_text("zone\nDE-LU\n")
     refused = two_files.inbox / "refused"
     refused.mkdir()
@@ -86,7 +86,7 @@ def test_a_reason_whose_name_is_taken_is_written_under_another(two_files: Worksp
 
 
 @pytest.mark.parametrize("bits", [0o000, 0o444])
-def test_an_inbox_that_cannot_be_looked_into_is_told(two_files: Workspace, bits: int) -> None:
+def test_an_inbox_that_cannot_be_looked_into_is_reported(two_files: Workspace, bits: int) -> None:
     with mode(two_files.inbox, bits):
         result = taken(two_files)
     assert (result.status, result.exit_code) == ("degraded", 3)
@@ -95,7 +95,7 @@ def test_an_inbox_that_cannot_be_looked_into_is_told(two_files: Workspace, bits:
     assert taken(two_files).exit_code == 0
 
 
-def test_a_file_that_may_not_be_read_is_named_and_the_other_lands(two_files: Workspace) -> None:
+def test_a_file_that_may_not_be_read_is_named_and_the_other_is_ingested(two_files: Workspace) -> None:
     with mode(two_files.inbox / "sites__csv__a.csv", 0o000):
         result = taken(two_files)
     assert outcomes(result)["prices__csv__b.csv"] == ("landed", 24)
@@ -119,7 +119,7 @@ def test_a_file_that_vanishes_meanwhile_costs_itself_alone(
     assert result.exit_code == 3
 
 
-def test_a_landed_file_that_somebody_else_moved_is_done(
+def test_an_ingested_file_that_somebody_else_moved_is_done(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest = inbox.ingest_files
@@ -143,7 +143,7 @@ def test_a_landed_file_that_somebody_else_moved_is_done(
         (MemoryError(), "unread", "sites__csv__a.csv"),
     ],
 )
-def test_whatever_reading_one_file_raises_the_other_lands(
+def test_whatever_reading_one_file_raises_the_other_is_ingested(
     two_files: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str, where: str
 ) -> None:
     ingest = inbox.ingest_files

@@ -144,7 +144,7 @@ def test_days_that_nobody_accounted_for_are_accounted_for(bare: Workspace) -> No
         assert days_to_account(Context.of(bare, AS_OF + timedelta(days=later))) == wanted
 
 
-def test_what_is_on_record_is_told_as_of_the_moment(bare: Workspace, clock: list[datetime]) -> None:
+def test_what_is_on_record_is_reported_as_of_the_moment(bare: Workspace, clock: list[datetime]) -> None:
     worked(bare)
     now = situation_of(Context.of(bare, AS_OF + timedelta(minutes=5)))
     before = situation_of(Context.of(bare, AS_OF - timedelta(minutes=5)))

@@ -1,4 +1,4 @@
-"""Every rung of the ladder of plans, forced through the real stages: per car and per site, and told."""
+"""Every rung of the ladder of plans, forced through the real stages: per car and per site, and reported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def charged(workspace: Workspace, plan_id: str, mode: str, car: str) -> pd.Serie
 
 @pytest.fixture
 def two_sites(bare: Workspace) -> Workspace:
-    """A second site with a car of its own beside the yard and its two."""
+    """A second site with a car of its own next to the yard and its two."""
     put(bare, "sites", site_rows().assign(site_id="home"))
     third = fleet_rows().iloc[:1].assign(battery_id="car-3", site_id="home")
     put(bare, "fleet", third)
@@ -127,7 +127,7 @@ def test_one_car_that_cannot_be_solved_costs_its_site_mates_nothing(
 
 @pytest.fixture
 def next_day(bare: Workspace) -> Workspace:
-    """A day that is planned well, and the stays of the next one, of which no price is known."""
+    """A day that is planned well, and the sessions of the next one, of which no price is known."""
     assert plan(Context.of(bare, AS_OF), DAY).details["plan_source"] == "published"
     sessions = session_rows(NEXT).iloc[2:].assign(session_id="t3")
     evening = session_rows(NEXT).iloc[1:2].assign(session_id="t2", departure_soc=0.65)

@@ -22,7 +22,7 @@ SLOT_KWH = 2.5
 
 @pytest.fixture
 def priced(depot: Workspace) -> Workspace:
-    """car-1 leaves at 06:00 of the day after DAY and nothing is told of it after that."""
+    """car-1 leaves at 06:00 of the day after DAY and nothing is reported of it after that."""
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     return depot
 
@@ -30,14 +30,14 @@ def priced(depot: Workspace) -> Workspace:
 def brief(
     name: str, begins: str, ends: str, comes: float, leaves: float, day: date = AWAY, **more: Any
 ) -> pd.DataFrame:
-    """A stay of car-1 after the plan."""
+    """A session of car-1 after the plan."""
     rows = session_rows().head(1)
     spans = {"arrival_utc": f"{day}T{begins}Z", "departure_utc": f"{day}T{ends}Z"}
     return rows.assign(session_id=name, arrival_soc=comes, departure_soc=leaves, **spans, **more)
 
 
 def asked_above(depot: Workspace) -> tuple[list[str], float]:
-    """The stays after the plan that it asks for; kWh above its promise that V2G leaves car-1 with."""
+    """The sessions after the plan that it asks for; kWh above its promise that V2G leaves car-1 with."""
     result = plan(Context.of(depot, AS_OF), DAY)
     assert result.exit_code == 0, result.message
     inputs = inputs_of(depot)
@@ -54,7 +54,7 @@ def whole_kwh(depot: Workspace) -> float:
     return inputs_of(depot).capacity_kwh["car-1"]
 
 
-def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
+def test_what_a_session_after_the_plan_is_too_short_for_is_there_before_it(depot: Workspace) -> None:
     ingest_rows(depot, "prices", price_rows(DAY - timedelta(days=1), 1))
     capacity_kwh = inputs_of(depot).capacity_kwh["car-1"]
     before = plan(Context.of(depot, AS_OF), DAY).details["plan_id"]
@@ -88,7 +88,8 @@ def test_what_a_stay_after_the_plan_is_too_short_for_is_there_before_it(depot: W
 
 
 def test_of_several_the_one_that_lacks_most_is_asked_for(priced: Workspace) -> None:
-    """What a stay leaves short the next comes with less, what it can charge above its promise with more."""
+    """What a session leaves short the next comes with less, what it can charge above its promise with
+    more."""
     kwh = whole_kwh(priced)
     ingest_rows(priced, "sessions", brief("b1", "10:00", "10:20", 0.45, 0.5))
     assert asked_above(priced) == (["b1"], pytest.approx(0.05 * kwh - SLOT_KWH))
@@ -119,7 +120,7 @@ def test_one_that_needs_nothing_hides_none_behind_it(priced: Workspace) -> None:
 
 
 def test_one_in_the_plan_without_a_quarter_hour_hides_none_behind_it(priced: Workspace) -> None:
-    """It stands between the last stay that charges and the one after the plan."""
+    """It stands between the last session that charges and the one after the plan."""
     last = session_rows().iloc[[1]].assign(departure_utc=f"{DAY}T20:00:00Z")
     ingest_rows(priced, "sessions", pd.concat([last, brief("z", "22:05", "22:10", 0.78, 0.8, DAY)]))
     ingest_rows(priced, "sessions", brief("b", "12:00", "12:20", 0.45, 0.6))

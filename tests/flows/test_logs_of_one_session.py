@@ -1,4 +1,4 @@
-"""What several OCPP logs tell of one stay: whose mapping counts, what is withdrawn, what comes at once."""
+"""What several OCPP logs tell of one session: whose mapping counts, what is withdrawn, what comes at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def options_of(text: str) -> dict[str, Any]:
     return {"batteries": dict(pair.split("=") for pair in text.split()), **CS_1}
 
 
-def test_the_mapping_of_the_day_says_whose_a_stay_is(tmp_path: Path) -> None:
+def test_the_mapping_of_the_day_says_whose_a_session_is(tmp_path: Path) -> None:
     frames = session_16(17, "T1", 1, 8, 18, charge=True)
     wrong, right = options_of("T1=car2"), options_of("T1=car1")
     whole = with_cars(tmp_path / "whole")
@@ -74,14 +74,14 @@ def test_what_is_withdrawn_is_gone_on_with_no_more(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(found, whole)
 
 
-def test_parts_with_a_gap_take_nothing_from_a_stay_that_was_told_whole(tmp_path: Path) -> None:
+def test_parts_with_a_gap_take_nothing_from_a_session_that_was_announced_whole(tmp_path: Path) -> None:
     frames = ODD["a register that falls"]
     workspace = with_cars(tmp_path / "depot")
     whole = report(workspace, [frames], **CS_1)
     pd.testing.assert_frame_equal(report(workspace, [frames[:3], frames[-1:]], start=9, **CS_1), whole)
 
 
-def test_a_stay_that_ended_with_an_unknown_charge_is_not_there_any_more(tmp_path: Path) -> None:
+def test_a_session_that_ended_with_an_unknown_charge_is_not_there_any_more(tmp_path: Path) -> None:
     frames = session_16(17, "car1", 1, 8, 18, charge=False)
     workspace = with_cars(tmp_path / "depot")
     later = pd.Timestamp(stamp(30))
@@ -164,7 +164,7 @@ def test_what_rests_on_a_withdrawn_log_is_gone_on_with_no_more(tmp_path: Path) -
     pd.testing.assert_frame_equal(report(workspace, [mine[5:]], start=9, **CS_1), whole)
 
 
-def test_a_withdrawn_stay_stays_so_when_its_logs_are_sent_again(tmp_path: Path) -> None:
+def test_a_withdrawn_session_stays_so_when_its_logs_are_sent_again(tmp_path: Path) -> None:
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     parts = [frames[:5], frames[5:]]
     workspace = with_cars(tmp_path / "depot")

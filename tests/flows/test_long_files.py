@@ -1,4 +1,5 @@
-"""Files of more rows than are kept are read twice and end as others do; one that changes does not land."""
+"""Files of more rows than are kept are read twice and end as others do; one that changes does not be
+ingested."""
 
 from __future__ import annotations
 
@@ -62,10 +63,10 @@ def test_long_files_end_in_the_tables_of_short_ones(
         frames = [warehouse.read(table).drop(columns=["checked_utc"], errors="ignore") for warehouse in both]
         pd.testing.assert_frame_equal(*frames)
     again = ingest(Context.of(rooms[1], AS_OF), "telemetry", files, received=received)
-    assert {row["state"] for row in again.tables["files"]} == {"already landed"}
+    assert {row["state"] for row in again.tables["files"]} == {"already ingested"}
 
 
-def test_a_file_that_changes_between_two_readings_does_not_land(
+def test_a_file_that_changes_between_two_readings_does_not_be_ingested(
     rooms: list[Workspace], files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_rows(monkeypatch)

@@ -141,7 +141,7 @@ def test_a_file_in_wh_is_refused_battery_by_battery_and_the_next_one_puts_it_rig
     }
 
 
-def test_a_correction_holds_and_what_was_told_before_is_still_known(workspace: Workspace) -> None:
+def test_a_correction_holds_and_what_was_reported_before_is_still_known(workspace: Workspace) -> None:
     later = AS_OF + timedelta(hours=2)
     taken(workspace, meter_rows())
     taken(workspace, meter_rows(import_kwh=1.0).iloc[8:12], later)
@@ -151,7 +151,7 @@ def test_a_correction_holds_and_what_was_told_before_is_still_known(workspace: W
     assert held(workspace)["import_kwh"].sum() == 2.0 * 92 + 4
 
 
-def test_meters_that_fall_silent_are_told_and_a_fleet_without_any_is_not(workspace: Workspace) -> None:
+def test_meters_that_fall_silent_are_reported_and_a_fleet_without_any_is_not(workspace: Workspace) -> None:
     check(Context.of(workspace, AS_OF))
     assert failed(check(Context.of(workspace, AS_OF))) == {}
     taken(workspace, meter_rows(), AS_OF - timedelta(hours=12))

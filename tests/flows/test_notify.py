@@ -1,4 +1,5 @@
-"""Somebody is told once for each cause, over real sockets; what cannot be sent is sent with the next run."""
+"""Somebody is reported once for each cause, over real sockets; what cannot be sent is sent with the next
+run."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def notified(server: Server) -> list[list[str]]:
     return [[one["about"] for one in json.loads(asked.body)["causes"]] for asked in server.asked]
 
 
-def test_a_cause_is_told_once_until_it_has_passed(
+def test_a_cause_is_reported_once_until_it_has_passed(
     empty: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NOTIFY_TOKEN", TOKEN)
@@ -72,7 +73,7 @@ def test_a_cause_is_told_once_until_it_has_passed(
 
 
 @pytest.mark.parametrize("reply", [Reply(status=500), Reply(status=302, headers={"Location": "http://x/"})])
-def test_what_was_not_taken_is_told_with_the_next_run(
+def test_what_was_not_taken_is_reported_with_the_next_run(
     empty: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reply: Reply
 ) -> None:
     with serving(reply, Reply()) as server:

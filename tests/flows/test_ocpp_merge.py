@@ -1,4 +1,4 @@
-"""A stay in few periods: the cheapest of all cuts, within the battery's and the site's bounds."""
+"""A session in few periods: the cheapest of all cuts, within the battery's and the site's bounds."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_cut_is_the_cheapest_of_all(power: list[float], most: int, data: st.
     fits = 1 + sum(later != before for before, later in itertools.pairwise(power)) <= most
     best = 0.0 if fits else by_hand(session, most)
     if not np.isfinite(best):
-        with pytest.raises(MergeError, match="cannot be told in"):
+        with pytest.raises(MergeError, match="cannot be expressed in"):
             merged(session, most)
         return
     found = merged(session, most)
@@ -117,7 +117,7 @@ def test_by_hand() -> None:
 
 
 def test_what_charges_and_feeds_back_by_turns_needs_its_periods() -> None:
-    with pytest.raises(MergeError, match="4 quarter-hours cannot be told in 3 periods"):
+    with pytest.raises(MergeError, match="4 quarter-hours cannot be expressed in 3 periods"):
         merged(session_of([7, -7, 7, -7], [0.1, 0.2, 0.1, 0.2]), 3)
 
 

@@ -31,7 +31,7 @@ CHARGERS = {"s1": "plug-1", "s2": "plug-1", "s3": "plug-2"}
 
 @pytest.fixture(scope="module")
 def planned_around(calibrated_depot: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two connectors of one station, every stay at one of them, and a plan that feeds back."""
+    """Two connectors of one station, every session at one of them, and a plan that feeds back."""
     around = tmp_path_factory.mktemp("planned")
     depot = begun(calibrated_depot, around)
     row = {
@@ -117,7 +117,7 @@ def test_without_its_line_a_station_charges_within_the_sites_limit_and_feeds_not
             assert (stated["maxOfflineDuration"], "validTo" in stated) == (OFFLINE_S, True)
 
 
-def test_fewer_periods_keep_each_stays_energy(planned: Workspace) -> None:
+def test_fewer_periods_keep_each_sessions_energy(planned: Workspace) -> None:
     whole, header, _ = made(planned)
     most = max(entry["periods"] for entry in whole.entries)
     few, _, station = made(planned, most_periods=most - 3)
@@ -133,7 +133,7 @@ def test_fewer_periods_keep_each_stays_energy(planned: Workspace) -> None:
 
 def test_what_takes_more_periods_than_there_are_is_left_out_alone(planned: Workspace) -> None:
     found, _, _ = made(planned, most_periods=1)
-    assert all("cannot be told in" in why for why in found.left_out.values())
+    assert all("cannot be expressed in" in why for why in found.left_out.values())
     assert 0 < len(found.left_out) <= 3
 
 

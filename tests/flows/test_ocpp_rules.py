@@ -1,4 +1,5 @@
-"""Rules of charging profiles: each broken one is told by its number, and what stations accept breaks none."""
+"""Rules of charging profiles: each broken one is given by its number, and what stations accept breaks
+none."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def test_what_keeps_the_rules_breaks_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_told_by_its_number_and_no_other(name: str) -> None:
+def test_a_broken_rule_is_given_by_its_number_and_no_other(name: str) -> None:
     rule, *message_and_station = BROKEN[name]
     assert {breach.rule for breach in check_message(*message_and_station)} == {rule}
 
@@ -80,7 +81,7 @@ def read(*stated: Any) -> list[Request]:
 
 
 @pytest.mark.parametrize("rule", TOGETHER)
-def test_profiles_that_claim_one_place_are_told(rule: str) -> None:
+def test_profiles_that_claim_one_place_are_reported(rule: str) -> None:
     assert [one.rule for one in check_together(read(*TOGETHER[rule]))] == [rule]
 
 

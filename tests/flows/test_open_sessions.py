@@ -23,7 +23,7 @@ CAME = pd.Timestamp(f"{DAY - timedelta(days=1)}T17:20Z")
 
 
 def comes(workspace: Workspace, *, after: timedelta = timedelta(0), **given: object) -> None:
-    """A stay that has begun and not ended, as a charger tells it."""
+    """A session that has begun and not ended, as a charger tells it."""
     row = lived(DAY - timedelta(days=1), 1).assign(session_id="tx9", arrival_utc=CAME, departure_utc=None)
     put(workspace, "sessions", row.assign(**given), as_of=EVENING + after)
     check(Context.of(workspace, EVENING + after))
@@ -34,11 +34,11 @@ def sessions(workspace: Workspace, hours: float = 0.0) -> pd.DataFrame:
     return inputs.sessions.set_index("session_id")
 
 
-def test_a_stay_that_goes_on_is_planned_until_its_car_is_used_to_leave(home: Workspace) -> None:  # noqa: F811
+def test_a_session_that_goes_on_is_planned_until_its_car_is_used_to_leave(home: Workspace) -> None:  # noqa: F811
     comes(home)
     result = plan(Context.of(home, EVENING), DAY)
     assert result.details["left_out"] == {}
-    assert "expected and not told: stays 2, cars 1" in result.message
+    assert "expected and not announced: sessions 2, cars 1" in result.message
     own = sessions(home).loc["expected:tx9"]
     assert own["arrival_utc"] == CAME
     early, usual = (pd.Timestamp(f"{DAY}T{clock}Z") for clock in ("05:00", "06:10"))
@@ -54,7 +54,7 @@ def test_a_stay_that_goes_on_is_planned_until_its_car_is_used_to_leave(home: Wor
     assert slots["interval_start_utc"].min() == pd.Timestamp(EVENING)
 
 
-def test_what_is_told_of_its_end_takes_its_place(home: Workspace) -> None:  # noqa: F811
+def test_what_is_reported_of_its_end_takes_its_place(home: Workspace) -> None:  # noqa: F811
     comes(home)
     hour = timedelta(hours=1)
     comes(home, after=hour, departure_utc=f"{DAY}T03:00Z")
@@ -64,7 +64,7 @@ def test_what_is_told_of_its_end_takes_its_place(home: Workspace) -> None:  # no
     assert "expected:tx9" in sessions(home).index, "an hour ago nobody knew"
 
 
-def test_charges_that_are_not_told_are_as_usual(home: Workspace) -> None:  # noqa: F811
+def test_charges_that_are_not_reported_are_as_usual(home: Workspace) -> None:  # noqa: F811
     comes(home, arrival_soc=np.nan, departure_soc=np.nan)
     own = sessions(home).loc["expected:tx9"]
     assert own["departure_soc"] == 0.8
@@ -81,7 +81,7 @@ def test_a_car_that_should_have_left_long_ago_or_has_no_past_is_left_out_by_name
     assert set(read_inputs(Context.of(home, EVENING), DAY).left_out) == {"car-2"}
 
 
-def test_a_stay_that_nobody_ended_for_a_week_counts_as_over_and_its_car_is_named(home: Workspace) -> None:  # noqa: F811
+def test_a_session_that_nobody_ended_for_a_week_counts_as_over_and_its_car_is_named(home: Workspace) -> None:  # noqa: F811
     parked = lived(DAY - timedelta(days=9), 1, "car-2").assign(session_id="tx2", departure_utc=None)
     put(home, "sessions", parked, as_of=EVENING)
     comes(home)
@@ -90,7 +90,8 @@ def test_a_stay_that_nobody_ended_for_a_week_counts_as_over_and_its_car_is_named
     (why,) = result.details["not_expected"].values()
     assert set(result.details["not_expected"]) == {"car-2"}
     assert why == (
-        f"its stay 'tx2' of {DAY - timedelta(days=9):%Y-%m-%d} has no end and is taken as over after 7 days"
+        f"its session 'tx2' of {DAY - timedelta(days=9):%Y-%m-%d} has no end and is taken as over after 7 "
+        f"days"
     )
     put(home, "sessions", lived(DAY - timedelta(days=3), 1, "car-2"), as_of=EVENING)  # it came again
     check(Context.of(home, EVENING))
@@ -98,7 +99,7 @@ def test_a_stay_that_nobody_ended_for_a_week_counts_as_over_and_its_car_is_named
 
 
 @pytest.mark.parametrize("again", ["04:00", "18:00"])
-def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
+def test_a_session_announced_for_later_stands_not_in_the_place_of_one_that_goes_on(
     home: Workspace,  # noqa: F811
     again: str,
 ) -> None:
@@ -110,7 +111,7 @@ def test_a_stay_told_for_later_stands_not_in_the_place_of_one_that_goes_on(
     put(home, "sessions", stranger, as_of=EVENING)
     check(Context.of(home, EVENING))
     result = plan(Context.of(home, EVENING), DAY)
-    assert set(result.details["left_out"]) == {"car-2"}, "nobody can tell when its first stay ends"
+    assert set(result.details["left_out"]) == {"car-2"}, "nobody can tell when its first session ends"
     own = sessions(home)
     assert own.loc["expected:tx9", "departure_utc"] <= pd.Timestamp(f"{DAY}T{again}Z")
     planned = set(home.warehouse.read("out_plan_departure")["session_id"])
@@ -131,7 +132,7 @@ def test_a_car_that_comes_at_any_hour_is_named_and_spoils_no_plan(home: Workspac
     assert "Not expected: car-2 (likely to come on" in (home.root / index).read_text(encoding="utf-8")
     put(home, "sessions", lived(DAY - timedelta(days=1), 1, "car-2"), as_of=AS_OF)
     check(Context.of(home, AS_OF))
-    assert plan(Context.of(home, AS_OF), DAY).details["not_expected"] == {}, "it is planned as told"
+    assert plan(Context.of(home, AS_OF), DAY).details["not_expected"] == {}, "it is planned as given"
 
 
 def test_a_site_that_draws_more_than_its_limit_by_itself_is_named(bare: Workspace) -> None:
@@ -170,7 +171,7 @@ def test_a_charger_that_could_never_be_on_is_set_aside(
         assert rows["value"].item() == str(changes["min_current_a"])
 
 
-def test_a_file_that_tells_of_stays_that_go_on_alone_has_not_failed(home: Workspace) -> None:  # noqa: F811
+def test_a_file_that_tells_of_sessions_that_go_on_alone_has_not_failed(home: Workspace) -> None:  # noqa: F811
     row = lived(DAY - timedelta(days=1), 1).assign(session_id="tx9", arrival_utc=CAME, departure_utc=None)
     put(home, "sessions", row, as_of=EVENING)
     result = check(Context.of(home, EVENING))

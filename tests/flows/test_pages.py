@@ -243,7 +243,7 @@ def test_table_and_band_give_one_end_of_life(planned: Workspace, published: dict
         assert f"{years[0]} years, {years[1]} to {years[2]}" in page
 
 
-def test_what_is_not_identifiable_is_a_warning_beside_what_data_would_tell(
+def test_what_is_not_identifiable_is_a_warning_next_to_what_data_would_tell(
     planned: Workspace, published: dict[str, str]
 ) -> None:
     rows = planned.warehouse.read("out_calibration").set_index("battery_id")

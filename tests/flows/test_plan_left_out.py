@@ -1,4 +1,4 @@
-"""One car that cannot be planned costs no other its plan, and is named wherever the plan is told of."""
+"""One car that cannot be planned costs no other its plan, and is named wherever the plan is given of."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_car_that_is_mended_comes_back_in(bare: Workspace) -> None:
     assert set(trace(bare, second.details["plan_id"])["left_out"]) == set()
 
 
-def test_a_stay_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> None:
+def test_a_session_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> None:
     rows = session_rows().iloc[[2]].assign(battery_id="car-2", session_id="s9", arrival_soc=0.3)
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     put(bare, "sessions", rows.assign(departure_utc=rows["arrival_utc"].iloc[0]))
@@ -126,7 +126,7 @@ def test_a_stay_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> Non
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({}, "another stay of the car at that time is planned"),
+        ({}, "another session of the car at that time is planned"),
         ({"session_id": "s3"}, "the session is known from another row"),
         (
             {"arrival_utc": "2024-03-28T07:00Z", "departure_utc": "2024-03-28T06:00Z"},
@@ -135,7 +135,7 @@ def test_a_stay_in_quarantine_leaves_its_car_out_by_name(bare: Workspace) -> Non
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
+def test_a_session_in_quarantine_that_another_stands_for_leaves_nobody_out(
     bare: Workspace, changes: dict[str, object], why: str
 ) -> None:
     reversed_session = {"arrival_utc": "2024-03-20T09:00Z", "departure_utc": "2024-03-20T08:00Z"}
@@ -146,7 +146,7 @@ def test_a_stay_in_quarantine_that_another_stands_for_leaves_nobody_out(
     assert planned(bare).details["left_out"] == {}
 
 
-def test_a_stay_still_open_since_days_ago_leaves_its_car_out_by_name(bare: Workspace) -> None:
+def test_a_session_still_open_since_days_ago_leaves_its_car_out_by_name(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     session = session_rows().iloc[[2]].assign(session_id="open", arrival_utc="2024-03-18T17:00Z")
     put(bare, "sessions", session.assign(departure_utc=None))
@@ -157,7 +157,7 @@ def test_a_stay_still_open_since_days_ago_leaves_its_car_out_by_name(bare: Works
 
 
 @pytest.mark.parametrize("came", ["2024-03-17T08:00Z", "2024-02-01T08:00Z"])
-def test_an_open_stay_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
+def test_an_open_session_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
     bare: Workspace, came: str
 ) -> None:
     rows = session_rows().iloc[[2]]
@@ -172,7 +172,7 @@ def test_an_open_stay_of_a_car_that_came_again_or_of_long_ago_leaves_nobody_out(
     assert planned(bare).details["left_out"] == {}
 
 
-def test_of_two_stays_without_an_end_the_newer_is_planned(bare: Workspace) -> None:
+def test_of_two_sessions_without_an_end_the_newer_is_planned(bare: Workspace) -> None:
     """A stop that was lost: the car came again, and is there."""
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     history = [
@@ -198,7 +198,7 @@ def test_of_two_stays_without_an_end_the_newer_is_planned(bare: Workspace) -> No
     assert "expected:lost" not in sessions
 
 
-def test_a_bad_short_stay_costs_no_night_that_is_expected(bare: Workspace) -> None:
+def test_a_bad_short_session_costs_no_night_that_is_expected(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     history = [
         session_rows()
@@ -229,7 +229,7 @@ def test_a_bad_short_stay_costs_no_night_that_is_expected(bare: Workspace) -> No
     assert any(name.startswith("expected:car-2") for name in sessions), sessions
 
 
-def test_a_stay_that_ends_in_another_year_names_its_car_until_it_comes_again(bare: Workspace) -> None:
+def test_a_session_that_ends_in_another_year_names_its_car_until_it_comes_again(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     long = (
         session_rows()
@@ -249,7 +249,7 @@ def test_a_stay_that_ends_in_another_year_names_its_car_until_it_comes_again(bar
     assert planned(bare).details["left_out"] == {}
 
 
-def test_a_stay_over_several_days_is_planned_on_each_of_them(bare: Workspace) -> None:
+def test_a_session_over_several_days_is_planned_on_each_of_them(bare: Workspace) -> None:
     spoil(bare, "DELETE FROM core_session WHERE battery_id = 'car-2'")
     long = (
         session_rows()
@@ -264,7 +264,7 @@ def test_a_stay_over_several_days_is_planned_on_each_of_them(bare: Workspace) ->
     assert "car-2" in set(slots["battery_id"])
 
 
-def test_a_car_without_a_stay_on_the_day_is_not_left_out(bare: Workspace) -> None:
+def test_a_car_without_a_session_on_the_day_is_not_left_out(bare: Workspace) -> None:
     spoil(
         bare,
         "DELETE FROM core_session WHERE battery_id = 'car-1'",

@@ -1,4 +1,5 @@
-"""A mode that fails costs the others nothing; what is followed, how sure it is and what it gains is told."""
+"""A mode that fails costs the others nothing; what is followed, how sure it is and what it gains is
+reported."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def failing(error: Exception) -> Callable[[ModePlan], ModePlan]:
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
-def test_where_solving_fails_the_known_plan_is_followed_and_both_are_told(
+def test_where_solving_fails_the_known_plan_is_followed_and_both_are_reported(
     bare: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     solver(monkeypatch, failing(error))
@@ -87,7 +88,7 @@ def test_the_next_day_begins_with_what_was_followed(bare: Workspace, monkeypatch
     assert carried.past
 
 
-def test_a_plan_without_its_best_mode_leaves_a_whole_one_that_knows_every_stay(
+def test_a_plan_without_its_best_mode_leaves_a_whole_one_that_knows_every_session(
     bare: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = planned(bare)
@@ -125,7 +126,9 @@ def test_no_time_for_the_solver_is_the_uncontrolled_plan(
     assert "Time limit" in result.message
 
 
-def test_an_open_gap_is_told_in_euros_and_degrades(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_gap_is_reported_in_euros_and_degrades(
+    bare: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def open_gap(found: ModePlan) -> ModePlan:
         return replace(found, solver=replace(found.solver, gap=0.5, status="time_limit"))
 
@@ -225,7 +228,7 @@ def test_what_an_objective_before_net_benefit_reached_is_kept(
         (float("inf"), None, ["without any bound"]),
     ],
 )
-def test_a_gap_is_told_in_percent_and_euros(
+def test_a_gap_is_reported_in_percent_and_euros(
     gap: float | None, primary: float | None, parts: list[str]
 ) -> None:
     mode = {
@@ -239,7 +242,7 @@ def test_a_gap_is_told_in_percent_and_euros(
     assert primary is None or "€" not in notes[0]
 
 
-def test_a_fleet_without_any_calibration_is_charged_in_order_and_told(bare: Workspace) -> None:
+def test_a_fleet_without_any_calibration_is_charged_in_order_and_reported(bare: Workspace) -> None:
     result = planned(bare)
     assert (result.exit_code, result.details["followed_mode"]) == (3, "ordered")
     assert "none of 2 cars is calibrated" in result.message

@@ -1,4 +1,4 @@
-"""Planned again at any moment: from what the cars hold, beside what is followed, on the day's own peak."""
+"""Planned again at any moment: from what the cars hold, next to what is followed, on the day's own peak."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def inputs_at(workspace: Workspace, moment: datetime) -> PlanInputs:
 
 
 def begins_with(inputs: PlanInputs, session: str) -> dict[str, float]:
-    """kWh at the start of the plan (or of the stay) in each mode."""
+    """kWh at the start of the plan (or of the session) in each mode."""
     kwh = dict(zip(inputs.sessions["session_id"], inputs.sessions["battery_id"], strict=True))[session]
     return {
         mode: next(s.arrival_soc for s in day_problem(inputs, mode).sessions if s.session_id == session)
@@ -100,7 +100,7 @@ def test_planned_again_with_nothing_new_it_goes_on_where_it_was(planned: Workspa
 
 
 def telemetry(soc: dict[datetime, float], battery: str = "car-1") -> pd.DataFrame:
-    """Samples a minute apart for a while before each of some moments, at which a car told its charge."""
+    """Samples a minute apart for a while before each of some moments, at which a car reported its charge."""
     rows = []
     for moment, reported in soc.items():
         for minute in range(30, -1, -1):
@@ -111,7 +111,7 @@ def telemetry(soc: dict[datetime, float], battery: str = "car-1") -> pd.DataFram
     return frame.assign(battery_id=battery, temperature_degc=20.0)
 
 
-def test_it_begins_with_what_a_car_told_and_what_was_followed_since(planned: Workspace) -> None:
+def test_it_begins_with_what_a_car_reported_and_what_was_followed_since(planned: Workspace) -> None:
     kwh = inputs_at(planned, at(19)).capacity_kwh["car-1"]
     stated_at = at(18, 50)
     ingested(planned, "telemetry", telemetry({stated_at: 0.62}), at(18, 55))
@@ -138,7 +138,7 @@ def test_what_a_car_tells_soon_after_it_came_is_so_in_every_mode(planned: Worksp
 
 
 def test_a_late_car_holds_nothing_that_it_was_to_be_charged_with(planned: Workspace) -> None:
-    """Announced for 16:00, told at 18:01 to have come at 18:00; another plan lies between."""
+    """Announced for 16:00, reported at 18:01 to have come at 18:00; another plan lies between."""
     again(planned, at(16, 5))
     late = session_rows().iloc[[1]].assign(arrival_utc=f"{DAY}T18:00:00Z")
     ingested(planned, "sessions", late, at(18, 1))
@@ -165,7 +165,8 @@ def test_a_car_that_is_told_to_be_late_is_not_followed_before_it_comes(planned: 
 
 
 def test_an_early_leaver_comes_back_with_what_it_left_with(planned: Workspace) -> None:
-    """s1 leaves at 01:00 instead of 06:00, told at 01:30: what it lacks of its promise it lacks at 16:00."""
+    """s1 leaves at 01:00 instead of 06:00, reported at 01:30: what it lacks of its promise it lacks at
+    16:00."""
     early = session_rows().iloc[[0]].assign(departure_utc=f"{DAY}T01:00:00Z")
     ingested(planned, "sessions", early, at(1, 30))
     rows = slots_of(planned, "car-1").loc[pd.Timestamp(at(0, 45))]
@@ -177,7 +178,7 @@ def test_an_early_leaver_comes_back_with_what_it_left_with(planned: Workspace) -
         assert begins_with(inputs, "s2")["followed"] == pytest.approx(expected), moment
 
 
-def test_a_word_that_came_later_or_of_another_stay_is_none(planned: Workspace) -> None:
+def test_a_word_that_came_later_or_of_another_session_is_none(planned: Workspace) -> None:
     before = begins_with(inputs_at(planned, at(19, 4)), "s2")
     ingested(planned, "telemetry", telemetry({at(15, 50): 0.2}), at(16))  # before it came
     ingested(planned, "telemetry", telemetry({at(18, 50): 0.62}), at(19, 30))  # received after
@@ -185,7 +186,7 @@ def test_a_word_that_came_later_or_of_another_stay_is_none(planned: Workspace) -
     assert begins_with(inputs_at(planned, at(19, 31)), "s2")["followed"] != pytest.approx(before["followed"])
 
 
-def test_a_stay_that_is_told_when_the_car_has_come_says_what_it_came_with(planned: Workspace) -> None:
+def test_a_session_that_is_announced_when_the_car_has_come_says_what_it_came_with(planned: Workspace) -> None:
     ingested(planned, "sessions", session_rows().iloc[[1]].assign(arrival_soc=0.3), at(16, 5))
     inputs = inputs_at(planned, at(16, 20))
     kwh = inputs.capacity_kwh["car-1"]

@@ -90,7 +90,7 @@ def test_calibrations_of_before_are_planned_with_as_they_were_published(depot: W
 
 
 @pytest.mark.parametrize("asked", ["median", "0.99", "0", "nan", "true"])
-def test_a_risk_that_is_no_mean_and_no_told_quantile_is_refused(
+def test_a_risk_that_is_no_mean_and_no_quantile_given_is_refused(
     depot: Workspace, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     with pytest.raises(

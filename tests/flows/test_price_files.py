@@ -1,4 +1,4 @@
-"""Files of prices as people have them: one zone beside another, gaps, odd stamps, a clock without a date."""
+"""Files of prices as people have them: one zone next to another, gaps, odd stamps, a clock without a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day with holes in its prices, through the real stages: V2G goes on beside them, and never in them."""
+"""A day with holes in its prices, through the real stages: V2G goes on next to them, and never in them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_hole_costs_what_is_not_fed_back_in_it_and_no_more(
     undisturbed = whole["out_plan_slot"].query("mode == 'v2g'").groupby("interval_start_utc")
     undisturbed = undisturbed["discharge_kw"].sum()
     for side in (own[own < hole[0]], own[own > hole[-1]]):
-        assert (v2g[side].sum() > 4.0) == (undisturbed[side].sum() > 4.0), "V2G goes on beside the hole"
+        assert (v2g[side].sum() > 4.0) == (undisturbed[side].sum() > 4.0), "V2G goes on next to the hole"
     assert 0.6 * gained(whole, "v2g") < gained(torn, "v2g") < gained(whole, "v2g") + 0.05
     assert gained(torn, "ordered") == pytest.approx(gained(whole, "ordered"), abs=0.5)
 

@@ -137,7 +137,7 @@ def test_a_row_received_later_holds_against_a_released_one(workspace):
     assert voltage(workspace) == 361.0
 
 
-def test_a_bad_row_told_twice_is_not_let_in_by_the_back_door(workspace):
+def test_a_bad_row_reported_twice_is_not_let_in_by_the_back_door(workspace):
     rows = samples(voltage_v={12: 420.0, 20: 420.0})
     take_in(workspace, pd.concat([rows, rows.iloc[[12]]]))
     decide(workspace, "jump")

@@ -1,4 +1,4 @@
-"""Promised and realised through the stages: plans of two days followed, and what happened beside them."""
+"""Promised and realised through the stages: plans of two days followed, and what happened next to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OVER = AS_OF + timedelta(days=3)
 
 
 def nights(workspace: Workspace) -> None:
-    """Two days of prices, each told the day before, and the stays of both."""
+    """Two days of prices, each reported the day before, and the sessions of both."""
     put(workspace, "prices", price_rows(NEXT, 1), as_of=AS_OF + timedelta(days=1))
     later = session_rows(NEXT).iloc[1:]
     put(workspace, "sessions", later.assign(session_id=later["session_id"] + "n"))
@@ -123,7 +123,8 @@ def test_a_car_that_came_late_is_the_cause_and_its_next_day_begins_with_less(
     lacked = rows.xs("car-2", level="battery_id").eval("left_target_kwh - held_kwh")
     assert after["stored_kwh"]["uncontrolled"] == pytest.approx((stated_trip + lacked)["uncontrolled"])
     assert after["missed"].to_dict() == {"followed": 1, "ordered": 1, "uncontrolled": 0}
-    # Their plan was made before: it charges what was told of. What V2G was to feed back the car may not have.
+    # Their plan was made before: it charges what was reported of. What V2G was to feed back the car may not
+    # have.
     least = after["left_target_kwh"] - lacked
     assert after["held_kwh"]["ordered"] == pytest.approx(least["ordered"])
     assert least["followed"] - 1e-6 <= after["held_kwh"]["followed"] < after["left_target_kwh"]["followed"]
@@ -159,13 +160,15 @@ def test_what_the_meter_counted_is_what_was_realised(planned: Workspace) -> None
     check(Context.of(planned, AS_OF + timedelta(days=3)))
     account(planned, DAY, as_of=OVER + timedelta(hours=1))
     note = planned.warehouse.read("out_realised").sort_values("as_of_utc")["note"].iloc[-1]
-    assert note == "the meter of car-2 counted 1.5 kWh while no stay of it is told: paid, and in its battery"
+    assert (
+        note == "the meter of car-2 counted 1.5 kWh while no session of it is known: paid, and in its battery"
+    )
     held = cars(planned, DAY).loc[("followed", "car-2"), "held_kwh"]
     assert held == pytest.approx(own["held_kwh"] + 1.5 * 0.92)
     ordered = cars(planned, DAY).loc[("ordered", "car-2"), "held_kwh"]
     account(
         planned, NEXT, as_of=OVER + timedelta(hours=1)
-    )  # its stay was announced before: it comes with more
+    )  # its session was announced before: it comes with more
     next_day = cars(planned, NEXT)
     kwh = next_day.loc[("ordered", "car-2"), "left_target_kwh"] / 0.7
     came = next_day["held_kwh"] - next_day["stored_kwh"]
@@ -221,7 +224,7 @@ def test_a_day_to_come_that_no_plan_reaches_is_not_over_either(planned: Workspac
     assert issubclass(NoAccountError, Exception)
 
 
-def test_what_a_stay_without_a_slot_lacks_its_car_lacks_on_in_plan_and_account(depot: Workspace) -> None:
+def test_what_a_session_without_a_slot_lacks_its_car_lacks_on_in_plan_and_account(depot: Workspace) -> None:
     """From 06:06 to 06:25 no quarter-hour is whole: the car leaves as it came, and drives as far."""
     nights(depot)
     short = session_rows().iloc[[2]].assign(

@@ -119,7 +119,7 @@ def test_a_plan_replayed_from_history_is_the_one_that_was_made_live(tmp_path: Pa
 
 @pytest.fixture
 def ingested_today(workspace: Workspace) -> Workspace:
-    """The fleet was known long ago; what it did was landed today."""
+    """The fleet was known long ago; what it did was ingested today."""
     put(workspace, "telemetry", telemetry_rows(AS_OF), as_of=TODAY)
     put(workspace, "sessions", session_rows(), as_of=TODAY)
     put(workspace, "prices", price_rows(DAY, 1), as_of=TODAY)
@@ -217,13 +217,11 @@ def test_history_dropped_into_the_inbox_tells_by_its_mapping(workspace: Workspac
     ]
 
 
-def test_one_file_that_cannot_be_meant_and_none_is_landed(workspace: Workspace, tmp_path: Path) -> None:
+def test_one_file_that_cannot_be_meant_and_none_is_ingested(workspace: Workspace, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     checkup_rows(AS_OF).to_csv(good, index=False)
     checkup_rows(TODAY + timedelta(seconds=1)).to_csv(bad, index=False)
-    with pytest.raises(
-        SourceError, match=r"bad\.csv, row 1.*2026-11-27 04:00:01 UTC.*later than the landing"
-    ):
+    with pytest.raises(SourceError, match=r"bad\.csv, row 1.*2026-11-27 04:00:01 UTC.*later than the ingest"):
         ingest(Context.of(workspace, TODAY), "checkups", [good, bad], received="event")
     assert workspace.warehouse.read("raw_checkup").empty
 
@@ -250,7 +248,7 @@ def test_a_correction_in_one_file_is_no_contradiction_and_readings_of_one_moment
     assert (workspace.warehouse.read("core_telemetry")["temperature_degc"] == 21.0).sum() == 30
 
 
-def test_stays_that_overlap_at_two_moments_of_one_file_are_corrections(workspace: Workspace) -> None:
+def test_sessions_that_overlap_at_two_moments_of_one_file_are_corrections(workspace: Workspace) -> None:
     first, second = AS_OF + timedelta(hours=1), AS_OF + timedelta(hours=2)
     row = session_rows().iloc[[0]]
     stated = [seen(row, first), seen(row.assign(session_id="again", departure_soc=0.7), second)]

@@ -81,7 +81,7 @@ def test_an_unannounced_car_is_planned_by_the_next_look_and_no_sooner_again(
     assert worked(bare) == []
 
 
-def test_a_car_that_has_not_told_when_it_leaves_is_planned_as_well(
+def test_a_car_that_has_not_reported_when_it_leaves_is_planned_as_well(
     home: Workspace,
     clock: list[datetime],
 ) -> None:
@@ -95,7 +95,7 @@ def test_a_car_that_has_not_told_when_it_leaves_is_planned_as_well(
     drop(home, session_of("car-1", None, "tx9").assign(arrival_utc=came), "open")
     clock.append(evening + timedelta(hours=1))
     on_record = situation_of(Context.of(home, clock[-1]))
-    assert "unplanned" not in on_record.happened  # nobody has told of it yet
+    assert "unplanned" not in on_record.happened  # nobody has announced it yet
     done = worked(home)
     assert [name for name, _ in done][:2] == ["inbox", "replan"]
     assert plugged(home, "car-1")["interval_start_utc"].min() <= pd.Timestamp(clock[-1])
@@ -107,7 +107,7 @@ def test_a_car_that_the_plan_holds_asks_for_no_new_one(
     bare: Workspace,
     clock: list[datetime],
 ) -> None:
-    """The announced stays of the day come as they were told."""
+    """The announced sessions of the day come as they were reported."""
     clock.append(AS_OF + timedelta(minutes=1))
     worked(bare)
     late = datetime.combine(DAY, datetime.min.time(), AS_OF.tzinfo) + timedelta(hours=8)
@@ -121,7 +121,7 @@ def test_a_car_that_the_plan_holds_asks_for_no_new_one(
 @pytest.mark.parametrize(
     ("stated", "done"), [(["price"], ["inbox"]), (["arrival", "price"], ["inbox", "replan"])]
 )
-def test_what_was_told_late_counts_from_then_on(
+def test_what_was_reported_late_counts_from_then_on(
     bare: Workspace,
     clock: list[datetime],
     stated: list[str],

@@ -75,7 +75,7 @@ def test_parts_that_are_ingested_one_by_one_or_in_one_call_are_one_log(tmp_path:
         pd.testing.assert_frame_equal(report(workspace, parts, at_once=at_once, **options), whole)
         before = len(workspace.warehouse.read("raw_session"))
         pd.testing.assert_frame_equal(report(workspace, parts, at_once=at_once, **options), whole)
-        assert len(workspace.warehouse.read("raw_session")) == before, "what was told is known"
+        assert len(workspace.warehouse.read("raw_session")) == before, "what was reported is known"
 
 
 def rest(folder: Path, begun: Begun, frames: Frames = REST, **options: Any) -> set[str]:
@@ -106,7 +106,7 @@ NOT_THE_REST: dict[str, tuple[Frames, dict[str, str], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("what", NOT_THE_REST)
-def test_what_cannot_be_the_rest_of_a_stay_is_not_joined_to_it(tmp_path: Path, what: str) -> None:
+def test_what_cannot_be_the_rest_of_a_session_is_not_joined_to_it(tmp_path: Path, what: str) -> None:
     frames, before, options = NOT_THE_REST[what]
     end = [{**frame[3], "evse": {"id": 1}} for frame in of_car_1(REST)]
     others = [frame for frame in REST if frame not in of_car_1(REST)]
@@ -124,7 +124,7 @@ def test_a_car_that_came_again_has_left(tmp_path: Path) -> None:
         assert rest(tmp_path, begun.and_of("x", None, came), station="CS 1") == found
 
 
-def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
+def test_another_token_ends_no_session_of_an_earlier_log(tmp_path: Path) -> None:
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     begun = begun_in(tmp_path, frames[:4])
     stop = frames[-1]
@@ -133,7 +133,7 @@ def test_another_token_ends_no_stay_of_an_earlier_log(tmp_path: Path) -> None:
         assert rest(tmp_path, begun, [*frames[4:-1], messages]) == found, token
 
 
-def test_an_id_that_comes_again_behind_the_rest_is_a_stay_of_its_own(tmp_path: Path) -> None:
+def test_an_id_that_comes_again_behind_the_rest_is_a_session_of_its_own(tmp_path: Path) -> None:
     frames = LOGS["1.6 by the register alone, ids that come again"][0]
     own = [frame for frame in frames if frame[2] == "MeterValues" and frame[3]["transactionId"] == 1]
     begun = begun_in(tmp_path, frames[:3])
@@ -188,7 +188,7 @@ def test_a_dry_run_reads_the_rest_as_the_real_run_does(tmp_path: Path) -> None:
     assert [row["outcome"] for row in answer.tables["files"]] == ["taken", "taken"], answer.tables
 
 
-def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(tmp_path: Path) -> None:
+def test_an_end_reported_again_and_what_a_stop_says_of_the_beginning_change_nothing(tmp_path: Path) -> None:
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     stop = frames[-1]
     begins = {"transactionData": [energy(8, 0.0), soc(8, 20), energy(18, 40_000.0)]}
@@ -206,7 +206,7 @@ def test_an_end_told_again_and_what_a_stop_says_of_the_beginning_change_nothing(
     pd.testing.assert_frame_equal(counted(again), whole)
 
 
-def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -> None:
+def test_stations_that_nobody_names_end_no_session_of_one_another(tmp_path: Path) -> None:
     mine, theirs = (
         session_16(7, car, 1, first, 20, charge=True) for car, first in (("car1", 8), ("car2", 9))
     )
@@ -219,7 +219,7 @@ def test_stations_that_nobody_names_end_no_stay_of_one_another(tmp_path: Path) -
     assert rest(tmp_path, begun, [*mine[4:-1], [*stop[:3], stop[3] | {"idTag": "CAR1"}]]) == {"ocpp-7"}
 
 
-def test_a_stay_that_somebody_announced_is_no_other_stay_of_a_charger_s_log(tmp_path: Path) -> None:
+def test_a_session_that_somebody_announced_is_no_other_session_of_a_charger_s_log(tmp_path: Path) -> None:
     workspace = with_cars(tmp_path / "depot")
     frames = session_16(17, "car1", 1, 8, 18, charge=True)
     row = session_rows().head(1).assign(battery_id="car1", session_id="plan1")

@@ -39,7 +39,7 @@ def test_the_alarm_rings_every_quarter_hour_and_what_is_due_is_done_at_once(tmp_
     assert "  calibrate 20" in up.said.replace("  calibrate  ", "  calibrate ")
     # A file was refused: what ran is not green, and the backup was made all the same.
     assert (ended["type"], ended["name"]) == ("FAILED", "Degraded")
-    assert "0 files landed, 1 refused" in ended["message"]
+    assert "0 files ingested, 1 refused" in ended["message"]
     assert (again["type"], again["name"]) in {("COMPLETED", "Nothing due"), ("COMPLETED", "Completed")}
     stated = [json.loads(asked.body)["causes"] for asked in hook.asked]
     assert [[one["about"] for one in causes] for causes in stated] == [["ingest"]]

@@ -66,7 +66,7 @@ const json = {"content-type": "application/json"}, basic = {authorization: "Basi
 
 @contextmanager
 def page(text: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """A site with one page: its port and what the page has told it."""
+    """A site with one page: its port and what the page has reported it."""
     noted: list[dict[str, Any]] = []
 
     class Site(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A served workspace hears its gateway: what it tells of stays does not wait for the quarter-hour."""
+"""A served workspace hears its gateway: what it tells of sessions does not wait for the quarter-hour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warehouse.files import write_whole
 NAME = "sessions__csv__gateway-a-1.csv"
 
 
-def test_a_stay_that_the_gateway_tells_is_taken_in_within_a_minute(workspace: Workspace) -> None:
+def test_a_session_that_the_gateway_tells_is_taken_in_within_a_minute(workspace: Workspace) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     row = f"s9,car-1,{now.isoformat()},{(now + timedelta(hours=3)).isoformat()},0.4,0.8\n"
     header = "session_id,battery_id,arrival_utc,departure_utc,arrival_soc,departure_soc\n"

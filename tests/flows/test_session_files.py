@@ -34,7 +34,7 @@ def message_of(result: StageResult, rule: str) -> str:
     return " ".join(str(row["message"]) for row in result.tables["failed checks"] if row["rule"] == rule)
 
 
-def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_told(
+def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_reported(
     workspace: Workspace,
 ) -> None:
     assert taken(workspace, session_rows(), 0).exit_code == 0
@@ -48,7 +48,7 @@ def test_a_record_of_a_second_file_replaces_what_it_overlaps_and_is_told(
     assert sorted(earlier["session_id"]) == ["s1", "s2", "s3"]
 
 
-def test_the_same_stays_sent_again_under_new_ids_are_there_once(workspace: Workspace) -> None:
+def test_the_same_sessions_sent_again_under_new_ids_are_there_once(workspace: Workspace) -> None:
     taken(workspace, session_rows(), 0)
     again = session_rows().assign(session_id=lambda rows: rows["session_id"] + "-b")
     result = taken(workspace, again, 1)
@@ -65,7 +65,7 @@ def test_files_that_wait_together_are_judged_by_when_they_came(workspace: Worksp
     assert "'s2' by 'late'" in message_of(result, "superseded")
 
 
-def test_an_id_that_is_given_anew_is_told_with_the_stay_that_it_was_of(workspace: Workspace) -> None:
+def test_an_id_that_is_given_anew_is_reported_with_the_session_that_it_was_of(workspace: Workspace) -> None:
     old, new = (DAY + timedelta(days=days) for days in (-9, -7))
     taken(workspace, session_of("7", f"{old}T10:00:00Z", f"{old}T15:00:00Z"), 0)
     moved = session_of("7", f"{old}T10:00:00Z", f"{old}T16:00:00Z")
@@ -75,14 +75,14 @@ def test_an_id_that_is_given_anew_is_told_with_the_stay_that_it_was_of(workspace
     assert f"'7' of car-1 on {old}" in message_of(result, "id_again")
 
 
-def test_a_stay_that_is_announced_for_another_day_is_no_id_given_anew(workspace: Workspace) -> None:
+def test_a_session_that_is_announced_for_another_day_is_no_id_given_anew(workspace: Workspace) -> None:
     for hours, day in enumerate((DAY, DAY + timedelta(days=1))):
         result = taken(workspace, session_of("7", f"{day}T10:00:00Z", f"{day}T15:00:00Z"), hours)
         assert message_of(result, "id_again") == ""
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_one_stay_under_two_ids_in_a_file_is_one_session(workspace: Workspace, order: list[int]) -> None:
+def test_one_session_under_two_ids_in_a_file_is_one_session(workspace: Workspace, order: list[int]) -> None:
     twice = session_rows().iloc[[2, 2]].assign(session_id=["s3", "s3b"])
     twice["arrival_utc"] = [f"{DAY}T07:10:00Z", f"{DAY}T07:11:00Z"]
     twice = twice.iloc[order]

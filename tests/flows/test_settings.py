@@ -102,7 +102,7 @@ def test_an_error_in_a_variable_names_the_variable_and_no_line_of_the_file(
         assert part in text
 
 
-def test_an_error_in_the_file_beside_a_right_variable_names_the_line(
+def test_an_error_in_the_file_next_to_a_right_variable_names_the_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("V2G_PLAN__WEAR", "law")

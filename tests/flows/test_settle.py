@@ -235,7 +235,9 @@ def test_what_was_settled_as_of_later_is_not_settled_over(settled_depot: Workspa
     assert not guard(lambda _, where: pd.DataFrame({"settlement_id": ["a", "b"] if where else []}))
 
 
-def test_a_day_without_an_account_or_a_contract_is_told_and_costs_no_other(settled_depot: Workspace) -> None:
+def test_a_day_without_an_account_or_a_contract_is_reported_and_costs_no_other(
+    settled_depot: Workspace,
+) -> None:
     result = settled(settled_depot, DAY, DAY - timedelta(days=9))
     assert result.exit_code == 3 and len(result.tables["settlement"]) == 2
     assert f"{DAY - timedelta(days=9)} is not settled: there is no account of it" in result.message
@@ -365,6 +367,6 @@ def test_a_day_is_settled_by_each_shipped_contract(settled_depot: Workspace, nam
     }
 
 
-def test_a_contract_that_cannot_be_read_is_told_when_the_workspace_is_opened(depot: Workspace) -> None:
+def test_a_contract_that_cannot_be_read_is_reported_when_the_workspace_is_opened(depot: Workspace) -> None:
     with pytest.raises(SettingsError, match=r"contract 0.toml: share.theta is 60: must lie in 0 … 1"):
         agreed(depot, SHARED.replace("theta = 0.6", "theta = 60"))

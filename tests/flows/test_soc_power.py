@@ -60,7 +60,7 @@ def test_it_is_a_kind_of_telemetry_whatever_it_is_called(
     assert checks["message"].tolist() == [""]
 
 
-def test_a_file_that_is_neither_is_told_of_as_what_it_was_called(
+def test_a_file_that_is_neither_is_reported_of_as_what_it_was_called(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     with pytest.raises(ColumnError, match="voltage_v"):

@@ -40,7 +40,7 @@ def test_as_of_a_moment_it_tells_what_was_known_then(bare: Workspace) -> None:
     assert not before["plans"] and {row["rows"] for row in before["data"]} == {0}
 
 
-def test_of_many_days_the_plans_of_the_last_ones_are_told(bare: Workspace) -> None:
+def test_of_many_days_the_plans_of_the_last_ones_are_reported(bare: Workspace) -> None:
     plan(Context.of(bare, AS_OF), DAY)
     spoil(
         bare,
@@ -52,7 +52,7 @@ def test_of_many_days_the_plans_of_the_last_ones_are_told(bare: Workspace) -> No
     assert stated == [str(DAY - timedelta(days=back)) for back in reversed(range(PLAN_DAYS))]
 
 
-def test_each_day_and_source_is_told_against_its_own_deadline(bare: Workspace) -> None:
+def test_each_day_and_source_is_reported_against_its_own_deadline(bare: Workspace) -> None:
     """A day that is filled later turns itself late, and no other green."""
     plan(Context.of(bare, AS_OF), DAY)
     yesterday, tomorrow = DAY - timedelta(days=1), DAY + timedelta(days=1)
@@ -78,7 +78,7 @@ def test_each_day_and_source_is_told_against_its_own_deadline(bare: Workspace) -
     assert (row["came_utc"], row["deadline_utc"]) == ("2024-03-19 12:00", "2024-03-19 13:00")
 
 
-def test_the_plan_in_force_is_told_with_its_gap_and_what_is_next(bare: Workspace) -> None:
+def test_the_plan_in_force_is_reported_with_its_gap_and_what_is_next(bare: Workspace) -> None:
     plan(Context.of(bare, AS_OF), DAY)
     answer = status_of(bare, AS_OF)
     (row,) = answer["plans"]

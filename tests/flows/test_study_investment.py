@@ -1,4 +1,4 @@
-"""`v2g study investment`: income of the fleet's own days, who is left out, what has to be told."""
+"""`v2g study investment`: income of the fleet's own days, who is left out, what has to be given."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_earns_nothing_never_pays_back(bare: Workspace, gain: float) -> Non
     assert came["npv_eur"] == pytest.approx(3 * (10 * gain * 365.25 - 1000))
 
 
-def test_too_few_days_are_told_with_what_makes_more(bare: Workspace) -> None:
+def test_too_few_days_are_reported_with_what_makes_more(bare: Workspace) -> None:
     with pytest.raises(NoAccountError, match="realised: 0 days tell") as none:
         study(bare)
     assert "v2g realise" in none.value.hint
@@ -199,7 +199,7 @@ def test_what_was_accounted_for_later_is_not_known(bare: Workspace) -> None:
     assert row(study(bare, early), "income")["days"] == 18, "the 19th was accounted for at 6 on the 20th"
 
 
-def test_days_that_lack_are_told(bare: Workspace) -> None:
+def test_days_that_lack_are_reported(bare: Workspace) -> None:
     accounts(bare, some, days=10)
     accounts(bare, some, days=10, first=date(2024, 3, 28))
     income = row(study(bare), "income")

@@ -1,4 +1,4 @@
-"""Prices fetched, kept, judged and landed: against a server of our own, over real sockets."""
+"""Prices fetched, kept, judged and ingested: against a server of our own, over real sockets."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def sources(workspace: Workspace) -> pd.DataFrame:
     return workspace.warehouse.read("raw_source")
 
 
-def test_an_answer_is_landed_with_where_it_came_from_and_can_be_replayed(depot_of_prices: Workspace) -> None:
+def test_an_answer_is_ingested_with_where_it_came_from_and_can_be_replayed(
+    depot_of_prices: Workspace,
+) -> None:
     with serving(xml(a44(DAY))) as server:
         result = fetched(depot_of_prices, server)
     assert (result.status, result.details["new_rows"]) == ("ok", 96)

@@ -128,7 +128,7 @@ def test_a_tariff_that_misses_the_day_is_not_used(workspace: Workspace) -> None:
     assert tomorrow.retail_rows.empty
 
 
-def test_what_a_kwh_cost_before_is_told_by_the_tariff_of_what_is_bought(workspace: Workspace) -> None:
+def test_what_a_kwh_cost_before_is_given_by_the_tariff_of_what_is_bought(workspace: Workspace) -> None:
     tariff(workspace, sold=False, days=8)
     prices = found(workspace)
     assert prices.slots[0] < market_day_slots(DAY, ZONE)[0], "the plan begins where its prices begin, or now"

@@ -1,6 +1,6 @@
 """What cars, clouds and loggers really send, each with its right answer, from the file to the core table.
 
-The files lie beside the checkout (`CASES`); a file that is not in our words is read by the mapping that is
+The files lie next to the checkout (`CASES`); a file that is not in our words is read by the mapping that is
 suggested for it, its open lines closed as a person would.
 """
 
@@ -38,13 +38,13 @@ OF_C24 = {
     '# TODO constant = "CAR1"': 'constant = "C24"',
 }
 
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the checkout")
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not next to the checkout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Rows let in; rules → rows set aside; rules → cells emptied; words of what is told; closed lines of a
-    mapping (None: the file is in our words)."""
+    """Rows let in; rules → rows set aside; rules → cells emptied; words of what is reported; closed lines of
+    a mapping (None: the file is in our words)."""
 
     good: int
     aside: dict[str, int]
@@ -74,7 +74,7 @@ ANSWERS = {
     "soc_always_zero": answer(420, ("soc_reported is 0 in the whole file",), no_soc=420),
     "soc_glitch_at_15_min": answer(96, ("soc_reported jumps away",), soc_jump=3),
     "two_readings_a_stamp": answer(420, ("one row, their mean",)),
-    "slow_temperature": answer(420, ("the last one told before, at most 4 min old",)),
+    "slow_temperature": answer(420, ("the last one announced before, at most 4 min old",)),
     "null_words": answer(416, ("'unavailable' was read as no value",), aside_not_null=4),
     "cell_sentinel": answer(420, ("cell_voltage_max_v is outside",), cell_range=7),
     "long_format": answer(120, closed=OF_C24),
@@ -105,7 +105,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def taken_in(
     workspace: Workspace, name: str, dataset: str, closed: dict[str, str] | None
 ) -> tuple[list[str], dict[str, int], dict[str, int]]:
-    """Take a case in; what is told, rule → rows set aside, rule → cells emptied."""
+    """Take a case in; what is reported, rule → rows set aside, rule → cells emptied."""
     file, context = CASES / f"{name}.csv", Context.of(workspace, AS_OF)
     if closed is None:
         done = ingest(context, dataset, [file])

@@ -77,7 +77,7 @@ def test_a_file_without_any_declared_car_is_refused(workspace: Workspace) -> Non
     assert workspace.warehouse.unchecked("sessions").empty
 
 
-def test_a_car_of_an_undeclared_site_is_told_and_the_others_count(
+def test_a_car_of_an_undeclared_site_is_reported_and_the_others_count(
     tmp_path: Path, workspace: Workspace
 ) -> None:
     more = fleet_rows().assign(battery_id=["car-7", "car-8"], site_id=["depot", "elsewhere"])

@@ -1,4 +1,4 @@
-"""What makes a code hash: the sources alone, wherever they lie and whatever lies beside them."""
+"""What makes a code hash: the sources alone, wherever they lie and whatever lies next to them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ STRAYS = (
 )
 
 
-def test_what_lies_beside_the_sources_changes_nothing(elsewhere: Path) -> None:
+def test_what_lies_next_to_the_sources_changes_nothing(elsewhere: Path) -> None:
     before = hashed(elsewhere), model_hash_of(elsewhere)
     for stray in STRAYS:
         (elsewhere / stray).parent.mkdir(parents=True, exist_ok=True)

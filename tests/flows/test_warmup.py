@@ -1,4 +1,4 @@
-"""The engine for large fleets: compiled once, told when it is, kept where the user keeps such things."""
+"""The engine for large fleets: compiled once, reported when it is, kept where the user keeps such things."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_a_process(home: Path, sources: Path = ROOT, **environment: str) -> dict[s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where a user's cache is differs")
-def test_what_is_compiled_is_kept_with_the_user_and_not_beside_the_sources(tmp_path: Path) -> None:
+def test_what_is_compiled_is_kept_with_the_user_and_not_next_to_the_sources(tmp_path: Path) -> None:
     said = in_a_process(tmp_path)
     assert said["ready"] == "False"
     assert Path(said["at"]).is_relative_to(tmp_path / ".cache")
@@ -74,7 +74,7 @@ def test_warmup_has_the_engine_ready_and_says_how_long_it_took(
     assert is_ready(sweep) and is_ready(sweep_corners)
 
 
-def test_compiling_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_compiling_is_reported(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     from optimize.fleet import plan
 
     monkeypatch.setattr(plan, "is_ready", lambda _: False)

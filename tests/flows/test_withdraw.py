@@ -53,7 +53,7 @@ def late(arrival: str = f"{DAY}T15:30:00Z") -> pd.DataFrame:
     return session_rows().iloc[[1]].assign(session_id="late", arrival_utc=arrival)
 
 
-def test_a_stay_that_never_was_is_gone_from_then_on_and_a_receipt_is_kept(workspace: Workspace) -> None:
+def test_a_session_that_never_was_is_gone_from_then_on_and_a_receipt_is_kept(workspace: Workspace) -> None:
     take(workspace, session_rows())
     result = gone(workspace, session("s2"), 2)
     assert (result.exit_code, result.details["rows"]) == (0, 1)
@@ -102,7 +102,7 @@ def test_a_longer_export_that_tells_of_it_again_counts_and_says_so(workspace: Wo
     assert any("tells anew what was withdrawn" in note and "session_id=s2;" in note for note in notes), notes
     assert not any("session_id=s1" in note for note in notes)
     again = ingest(Context.of(workspace, AS_OF + 4 * HOUR), "sessions", [workspace.root.parent / name])
-    assert "already landed; 1 of its rows are withdrawn" in again.tables["files"][0]["state"]
+    assert "already ingested; 1 of its rows are withdrawn" in again.tables["files"][0]["state"]
     assert not again.tables["notes"]
 
 
@@ -240,7 +240,7 @@ def test_the_command_line_withdraws_and_takes_it_back(
     assert ran("withdraw", "sessions", "--key", "session_id=nobody")[0] == 2
 
 
-def test_a_plan_whose_stays_were_withdrawn_since_is_outdated_until_there_is_a_new_one(
+def test_a_plan_whose_sessions_were_withdrawn_since_is_outdated_until_there_is_a_new_one(
     workspace: Workspace,
 ) -> None:
     def state(hours: float) -> str:

@@ -25,7 +25,7 @@ class Dust:
 
     active: slots with any power; dust: those below 50 W; weak: those below 6 A at one phase (1.38 kW), the
     former among them; weak_share: their share of the energy; flips: from charge to discharge or back between
-    neighbouring slots of a stay; starts: how often a stay's power begins, or changes its direction.
+    neighbouring slots of a session; starts: how often a session's power begins, or changes its direction.
     """
 
     cars: int
@@ -46,7 +46,7 @@ class Dust:
 
 
 def count_dust(power_kw: FloatArray, session_of: IntArray) -> Dust:
-    """The counts of metered powers [n, T], + = import; stay_of [n, T]: the number of the stay, −1 away."""
+    """The counts of metered powers [n, T], + = import; stay_of [n, T]: the number of the session, −1 away."""
     size = np.where(session_of >= 0, np.abs(power_kw), 0.0)
     active, weak = size > ACTIVE_KW, (size > ACTIVE_KW) & (size < SIX_AMPERE_KW)
     way = np.where(active, np.sign(power_kw), 0.0)
@@ -120,7 +120,7 @@ def problem_of(arrays: FleetArrays) -> DayProblem:
 
 
 def _car(arrays: FleetArrays, i: int, s: int, names: list[str]) -> Car:
-    """Car i, whose first stay is s."""
+    """Car i, whose first session is s."""
     capacity, law = float(arrays.capacity_kwh[i]), bool(arrays.wear_scale[i] > 0.0)
     return Car(
         battery_id=str(i),

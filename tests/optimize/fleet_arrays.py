@@ -1,4 +1,4 @@
-"""Large random fleets straight as arrays: overnight, workplace and several stays a day, mixed wear."""
+"""Large random fleets straight as arrays: overnight, workplace and several sessions a day, mixed wear."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def random_fleet(
     """A depot's day; limits, base load and peak grow with the number of cars.
 
     With more than one site, site 0 is the feeder and the others hang on it. Reserve: six symmetric blocks.
-    Unless whole, nothing is fed in from some slot on and in some hours before, and what stays leave in store
-    is worth what each says.
+    Unless whole, nothing is fed in from some slot on and in some hours before, and what sessions leave in
+    store is worth what each says.
     """
     rng = np.random.default_rng(seed)
     hour = np.arange(SLOTS) * HOURS

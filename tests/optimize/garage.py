@@ -25,7 +25,7 @@ PACK_KWH, LEAVES_KWH, LEAST_KWH, KW, EFFICIENCY = 60.0, 54.0, 9.0, 7.0, 0.93
 
 
 def garage_days(data: Path) -> dict[pd.Timestamp, pd.DataFrame]:
-    """Local day → its stays: hours from midnight and energy on arrival, of stays within one day."""
+    """Local day → its sessions: hours from midnight and energy on arrival, of sessions within one day."""
     frame = pd.read_csv(file_of(data, "drivers"))
     begin, end = (
         pd.to_datetime(frame[column], utc=True).dt.tz_convert(ZONE).dt.tz_localize(None)
@@ -64,7 +64,7 @@ def one_site(kw: float = 1e6) -> PoolSites:
 
 
 def cars_of(sessions: pd.DataFrame, begin_h: float) -> Cars:
-    """The same stays for the replay of a block that begins so long after midnight; those in it alone."""
+    """The same sessions for the replay of a block that begins so long after midnight; those in it alone."""
     sessions = sessions[(sessions["arrive_h"] < begin_h + 4.0) & (sessions["depart_h"] > begin_h)]
     every = np.ones(len(sessions))
     return Cars(
@@ -91,7 +91,7 @@ def rules_of(product: Reserve) -> Rules:
 
 
 def able_kw(product: Reserve, sessions: pd.DataFrame) -> np.ndarray:
-    """By block of a day what its stays could give, kW."""
+    """By block of a day what its sessions could give, kW."""
     found = capability(
         pool_of(sessions),
         one_site(),

@@ -275,7 +275,7 @@ def _carry(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
 
 
 def _after(problem: DayProblem, last: Sequence[Session]) -> list[Session]:
-    """Of some cars that leave within the day the next stay, after it: half a slot to four long."""
+    """Of some cars that leave within the day the next session, after it: half a slot to four long."""
     rng = np.random.default_rng([len(problem.sessions), len(problem.slots)])
     hour = pd.Timedelta(hours=problem.slot_hours)
     found = []
@@ -294,7 +294,7 @@ def _after(problem: DayProblem, last: Sequence[Session]) -> list[Session]:
 
 
 def _own(problem: DayProblem, rng: np.random.Generator) -> DayProblem:
-    """Constraints of a user that idling keeps; sessions that carry on know none beside them."""
+    """Constraints of a user that idling keeps; sessions that carry on know none next to them."""
     if any(session.carries for session in problem.sessions):
         if rng.random() < 0.5:
             return problem

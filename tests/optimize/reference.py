@@ -222,7 +222,7 @@ class _Rows:
         return most if flags is None or flags[t] else 0.0
 
     def _target(self, session: Session, one: Car, p_ch: float, ends: list) -> float:
-        """Owed at the window's end: for a stay beyond the day by search over what full power can still do."""
+        """Owed at the window's end: of a session beyond the day by search over what full power can do."""
         problem, hours = self.problem, self.problem.slot_hours
         target = session.departure_soc * one.capacity_kwh
         if session.departure_utc <= problem.end_utc:

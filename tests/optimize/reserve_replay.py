@@ -1,12 +1,12 @@
 """Whether a pool delivers a reserve bid: cars and signal second by second, apart from how bids are made.
 
-A pool is the stays of a day. Without a call each car charges evenly to what it was promised, or rests where
-it has it. The signal asks for a share of the bid, as long as the product's reservoir lasts: what was called
-net of what was called back is never more than the reservoir. A desk that knows no future gives each car a
-part of what is asked, as its power and its charge allow, has cars that must charge to leave as promised do so
-whatever is asked, and refills the pool with the power that the product leaves beside the bid. A draw is
-delivered if in no step anything was missing, nobody left with less than was promised and no battery left its
-bounds.
+A pool is the sessions of a day. Without a call each car charges evenly to what it was promised, or rests
+where it has it. The signal asks for a share of the bid, as long as the product's reservoir lasts: what was
+called net of what was called back is never more than the reservoir. A desk that knows no future gives each
+car a part of what is asked, as its power and its charge allow, has cars that must charge to leave as promised
+do so whatever is asked, and refills the pool with the power that the product leaves next to the bid. A draw
+is delivered if in no step anything was missing, nobody left with less than was promised and no battery left
+its bounds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Cars:
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """up, down: which ways are called; reservoir_h: how long the whole bid lasts; spare: as a share of the
-    bid the power beside it that refills the pool."""
+    bid the power next to it that refills the pool."""
 
     up: bool
     down: bool

@@ -101,7 +101,7 @@ EVIDENCE = {
     "plugged": Evidence(
         golden=(
             golden.test_ordered_charges_in_the_cheapest_slot,
-            features.test_what_holds_each_power_is_told,
+            features.test_what_holds_each_power_is_reported,
         ),
         second=(Second._slots,),
         check="plugged exactly in whole slots of a session",
@@ -110,7 +110,7 @@ EVIDENCE = {
     "charge limit": Evidence(
         golden=(
             golden.test_uncontrolled_charges_in_the_first_slot_whatever_it_costs,
-            features.test_a_stay_uses_its_own_charger,
+            features.test_a_session_uses_its_own_charger,
         ),
         second=(Second._session,),
         mixed=("charger",),
@@ -127,7 +127,7 @@ EVIDENCE = {
     "discharge limit": Evidence(
         golden=(
             golden.test_v2g_buys_twice_and_sells_at_the_peak,
-            features.test_a_stay_uses_its_own_charger,
+            features.test_a_session_uses_its_own_charger,
         ),
         second=(Second._session,),
         mixed=("charger",),
@@ -148,7 +148,7 @@ EVIDENCE = {
         breaks=other_session(arrival_soc=0.6),
     ),
     "what comes back": Evidence(
-        golden=(features.test_what_a_stay_leaves_above_its_target_comes_back_with_the_next,),
+        golden=(features.test_what_a_session_leaves_above_its_target_comes_back_with_the_next,),
         second=(Second._session,),
         mixed=("carry",),
         check="energy continues from slot to slot",
@@ -158,7 +158,7 @@ EVIDENCE = {
         golden=(
             golden.test_arrival_below_soc_min_sells_nothing_before_it_is_above,
             golden.test_arrival_above_soc_max_buys_nothing_that_ends_above,
-            features.test_a_contract_floor_holds_for_its_stay,
+            features.test_a_contract_floor_holds_for_its_session,
         ),
         second=(Second._session,),
         mixed=("contract",),
@@ -252,7 +252,7 @@ EVIDENCE = {
     "losses": Evidence(
         golden=(
             golden.test_losses_are_paid_on_both_sides_of_the_meter,
-            features.test_a_stay_uses_its_own_charger,
+            features.test_a_session_uses_its_own_charger,
         ),
         second=(Second._session,),
         mixed=("charger",),
@@ -268,7 +268,7 @@ EVIDENCE = {
     "common meter": Evidence(
         golden=(
             features.test_behind_a_common_meter_own_power_costs_what_it_would_have_earned,
-            horizon.test_where_selling_pays_at_a_common_meter_powers_are_not_made_even,
+            horizon.test_where_selling_pays_at_a_common_meter_powers_are_not_levelled,
         ),
         second=(Second._site, Second._meter),
         mixed=("meter",),
@@ -303,7 +303,7 @@ EVIDENCE = {
     "worth of what is left": Evidence(
         golden=(
             golden.test_stored_energy_is_valued_and_not_dumped_at_the_days_end,
-            horizon.test_a_stay_may_value_what_it_leaves_otherwise_than_the_day,
+            horizon.test_a_session_may_value_what_it_leaves_otherwise_than_the_day,
         ),
         second=(Second._session,),
         mixed=("horizon",),
@@ -312,7 +312,7 @@ EVIDENCE = {
     ),
     "departure": Evidence(
         golden=(
-            golden.test_a_stay_beyond_the_day_keeps_its_departure_in_reach,
+            golden.test_a_session_beyond_the_day_keeps_its_departure_in_reach,
             golden.test_ordered_charges_in_the_cheapest_slot,
         ),
         second=(Second._session, Second._target),

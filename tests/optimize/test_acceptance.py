@@ -1,4 +1,4 @@
-"""An owner's risk and index: the formula by hand, and what cannot be divided by or told."""
+"""An owner's risk and index: the formula by hand, and what cannot be divided by or reported."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_gate_closes_by_its_own_clock(day: dt.date, fcr: str, dc: str) -> None
         ('clock = "Europe/Berlin"', 'clock = "Berlin"', "IANA"),
         ("block_hours = 4", "block_hours = 5", "must divide a day"),
         ("quantile = 0.95", "quantile = 95", "must lie in"),
-        ('name = "aFRR up"', 'name = "FCR"', "told twice"),
+        ('name = "aFRR up"', 'name = "FCR"', "reported twice"),
         ("power_per_bid = 1.25", "power_per_bit = 1.25", "power_per_bid"),
     ],
 )
@@ -127,7 +127,7 @@ def test_losses_count_against_the_pool_and_sites_nest() -> None:
     assert found.down_kw[0] == pytest.approx(16.0)
 
 
-def test_a_stay_counts_in_the_slots_that_it_fills() -> None:
+def test_a_session_counts_in_the_slots_that_it_fills() -> None:
     found = able(one_session(arrive_h=0.3, depart_h=1.95, target_kwh=0.0))
     assert list(np.flatnonzero(found.up_kw)) == [2, 3, 4, 5, 6]
     with pytest.raises(ProblemError, match="after arrive_h"):

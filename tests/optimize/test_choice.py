@@ -116,7 +116,7 @@ def test_offers_that_cannot_be_meant_are_refused_by_name() -> None:
         choice_shares(US_BEV_OWNERS, [SMALL, SMALL])
 
 
-def test_what_was_not_asked_is_told() -> None:
+def test_what_was_not_asked_is_reported() -> None:
     assert not_asked(US_BEV_OWNERS, SMALL) == []
     daily = replace(SMALL, events_per_month=30.0, enrol_usd=0.0)
     assert not_asked(US_BEV_OWNERS, daily) == ["enrol_usd", "events_per_month"]

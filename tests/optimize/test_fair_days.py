@@ -188,7 +188,7 @@ def test_a_coalition_may_leave_cars_on_plug_in() -> None:
     assert priced_shares(coalitions, game.all_eur).gap_eur > 1.0
 
 
-def test_stays_that_carry_on_are_shared_as_well() -> None:
+def test_sessions_that_carry_on_are_shared_as_well() -> None:
     first = session_of("A", 0, 3, 0.5, 0.6)
     later = replace(session_of("A", 4, 6, 0.6, 0.6), carries=True)
     problem = day(

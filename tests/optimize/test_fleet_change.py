@@ -100,7 +100,7 @@ def test_random_days_agree_with_the_second_formulation(mode: Mode) -> None:
             assert value <= other.bound + slack, seed
             assert other.achieved <= value + plan.solver.gap * max(1.0, abs(value)) + slack, seed
         closed += plan.solver.gap <= 1e-3
-    assert closed >= 0.75 * len(days), "what stays open of tiny hard days is the bound, and is told"
+    assert closed >= 0.75 * len(days), "what stays open of tiny hard days is the bound, and is reported"
 
 
 def changed_depot(count: int, price: float) -> tuple[DayProblem, ModePlan]:

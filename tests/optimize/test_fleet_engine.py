@@ -111,7 +111,7 @@ def test_agrees_with_the_exact_formulation_within_its_gap(first: int) -> None:
         assert money <= exact.objective_eur + (exact.gap + 2e-6) * scale
         assert money + plan.solver.gap * scale >= exact.objective_eur - 2e-6 * scale
         if bound_is_exact(problem):
-            # The last digits of a tiny fleet with a nearly empty interior may stay open, and are told.
+            # The last digits of a tiny fleet with a nearly empty interior may stay open, and are reported.
             assert plan.solver.gap <= 1e-3
             exact_bounds += 1
             closed += plan.solver.gap <= GAP

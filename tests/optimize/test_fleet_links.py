@@ -49,13 +49,14 @@ def planned(problem: DayProblem, mode: Mode) -> ModePlan:
 
 
 def brief_between() -> DayProblem:
-    """A stay without a whole slot in between, which owes 1 kWh more than it comes with."""
+    """A session without a whole slot in between, which owes 1 kWh more than it comes with."""
     first, last = carried_day().sessions
     return carried_day(sessions=(first, replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True), last))
 
 
 def after_the_day() -> DayProblem:
-    """A stay after the day, in which nothing can be charged, asks for 2 kWh more than the second promises."""
+    """A session after the day, in which nothing can be charged, asks for 2 kWh more than the second
+    promises."""
     later = replace(session_of("A", 3, 3.4, 0.3, 0.5), carries=True)
     return carried_day(sessions=(*carried_day().sessions, later))
 
@@ -71,15 +72,16 @@ def narrow(problem: DayProblem) -> DayProblem:
         (carried_day(), "ordered", [4, 0, 0], [0, 0, 0], -0.4),
         # Full at 10 kWh, 4 above the target: it comes back with 8 and owes 6.
         (carried_day(), "v2g", [6, 0, 0], [0, 0, 2], -0.6 + 0.8),
-        # 2 kWh above the first target come with the brief stay, too, which lacks 1.
+        # 2 kWh above the first target come with the brief session, too, which lacks 1.
         (brief_between(), "ordered", [4, 0, 0], [0, 0, 0], -0.4),
         # 1 kWh a slot: each of the three lacks 1 kWh, the first for the second, too.
         (narrow(brief_between()), "ordered", [1, 0, 1], [0, 0, 0], -0.1 - 0.4 - 5.0 * (2.0 + 1.0 + 1.0)),
-        # 2 kWh for the first, 2 for the second and 2 that the later stay comes with.
+        # 2 kWh for the first, 2 for the second and 2 that the later session comes with.
         (after_the_day(), "ordered", [6, 0, 0], [0, 0, 0], -0.6),
         # None can be sold: the 4 kWh above the target are needed, 2 for each of the others.
         (after_the_day(), "v2g", [6, 0, 0], [0, 0, 0], -0.6),
-        # The later stay's 2 kWh are missing at half their price, and 1 kWh of each stay before, for it, too.
+        # The later session's 2 kWh are missing at half their price, and 1 kWh of each session before, for it,
+        # too.
         (narrow(after_the_day()), "ordered", [1, 0, 1], [0, 0, 0], -0.5 - 5.0 * (1.5 + 1.5 + 0.5 * 2.0)),
     ],
 )
@@ -94,7 +96,7 @@ def test_days_by_hand(
 
 
 def linked_days(count: int) -> list[tuple[int, DayProblem]]:
-    """Random days in which stays carry on, with any of the other features that the engine can plan."""
+    """Random days in which sessions carry on, with any of the other features that the engine can plan."""
     found = []
     for seed in range(8 * count):
         rng = np.random.default_rng([seed, 67])
@@ -122,11 +124,11 @@ def test_random_days_agree_with_the_second_formulation(mode: Mode) -> None:
             assert value <= other.bound + slack, seed
             assert other.achieved <= value + plan.solver.gap * max(1.0, abs(value)) + slack, seed
         closed += plan.solver.gap <= 1e-3
-    assert closed >= 0.75 * len(days), "what stays open of tiny hard days is the bound, and is told"
+    assert closed >= 0.75 * len(days), "what stays open of tiny hard days is the bound, and is reported"
 
 
 def linked_depot(count: int) -> DayProblem:
-    """A depot's day whose stays carry on; half of the cars leave in the evening, and lack much later."""
+    """A depot's day whose sessions carry on; half of the cars leave in the evening, and lack much later."""
     problem = depot_day(count)
     sessions = list[Session]()
     hour = pd.Timedelta(hours=1)
@@ -152,14 +154,16 @@ def test_a_large_fleet_plans_them_to_the_gap_and_earns_by_it() -> None:
     check_plan(problem, plan)
     assert plan.solver.gap <= 1e-4
     stated = {one.session_id for one in plan.departures}
-    assert stated == {one.session_id for one in problem.sessions}, "those after the day are told of as well"
+    assert stated == {one.session_id for one in problem.sessions}, (
+        "those after the day are reported of as well"
+    )
     touching = tuple(one for one in problem.sessions if one.arrival_utc < problem.end_utc)
     apart = solve_fleet(
         replace(problem, sessions=tuple(replace(one, carries=False) for one in touching)), "v2g", 60.0
     )
     later = {one.session_id for one in problem.sessions} - {one.session_id for one in touching}
     missed = sum(one.missing_kwh for one in plan.departures if one.session_id in later)
-    assert missed < 1.0, "what later stays lack is there before"
+    assert missed < 1.0, "what later sessions lack is there before"
     few = replace(problem, sessions=tuple(one for one in problem.sessions if one.session_id not in later))
     assert solve_fleet(few, "v2g", 60.0).solver.objective_eur > apart.solver.objective_eur + 0.5
 
@@ -173,7 +177,7 @@ def test_some_dozens_of_cars_agree_with_the_exact_engine() -> None:
     assert plan.solver.gap <= 2e-4
 
 
-def test_a_check_refuses_a_plan_whose_stays_do_not_carry_on() -> None:
+def test_a_check_refuses_a_plan_whose_sessions_do_not_carry_on() -> None:
     problem = linked_depot(40)
     plan = solve_fleet(problem, "v2g", 30.0)
     check_plan(problem, plan)

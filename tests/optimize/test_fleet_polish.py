@@ -1,4 +1,4 @@
-"""What the fleet engine's relaxation leaves out: cars' own problems, the bound that they prove, the plan."""
+"""What the fleet engine's relaxation leaves out: cars' subproblems, the bound that they prove, the plan."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def days(count: int, cars: int = 3) -> list[DayProblem]:
 
 
 def engine(problem: DayProblem, mode: Mode) -> tuple[FleetSolution, Subproblems]:
-    """A day by the engine alone, stopped early, and its cars' own problems."""
+    """A day by the engine alone, stopped early, and its cars' subproblems."""
     windows = session_windows(problem)
     found = solve_arrays(from_problem(problem, windows, mode), gap=1e-3, most_iterations=25)
     return found, Subproblems(problem, windows, mode, found)
@@ -82,7 +82,7 @@ def test_a_car_that_shares_nothing_costs_at_no_prices_what_its_day_costs() -> No
 
 
 @pytest.mark.parametrize("mode", ["ordered", "v2g"])
-def test_all_cars_beside_nobody_are_the_day(mode: Mode) -> None:
+def test_all_cars_next_to_nobody_are_the_day(mode: Mode) -> None:
     for problem in days(10):
         exact = solve_mode(problem, mode, 30.0).solver.objective_eur
         found, subproblems = engine(problem, mode)
@@ -94,7 +94,7 @@ def test_all_cars_beside_nobody_are_the_day(mode: Mode) -> None:
         assert subproblems.repairer.within_limits(plan)
 
 
-def test_a_car_beside_the_others_never_makes_the_whole_worse() -> None:
+def test_a_car_next_to_the_others_never_makes_the_whole_worse() -> None:
     gained = 0
     for problem in days(16, cars=4):
         found, subproblems = engine(problem, "v2g")
@@ -121,7 +121,7 @@ def test_gaps_that_the_relaxation_leaves_are_closed() -> None:
         scale = max(1.0, abs(value))
         assert value <= exact.objective_eur + (exact.gap + EXACT) * scale
         assert exact.objective_eur <= value + (plan.solver.gap + EXACT) * scale
-        # The plan is as good as the best; what stays of the gap is the bound's.
+        # The plan is as good as the best; what sessions of the gap is the bound's.
         assert value >= exact.objective_eur - 1e-4 * scale
         before.append(engine(problem, "v2g")[0].gap)
         after.append(plan.solver.gap)

@@ -44,7 +44,7 @@ def raw(arrays: FleetArrays, monkeypatch: pytest.MonkeyPatch) -> FleetSolution:
     return solve_arrays(arrays, threads=1)
 
 
-# With reserve, small fleets are not always brought to a corner within the gap: what is left is told apart.
+# With reserve, small fleets are not always brought to a corner within the gap: what is left is distinguished.
 CASES = [(kind, seed, 1) for kind in list(KINDS)[:5] for seed in (1, 2)]
 CASES += [("reserves", 2, 120), ("reserves at homes", 1, 10), ("reserves at homes", 2, 10)]
 

@@ -54,7 +54,7 @@ def test_who_comes_early_charges_on_plug_in_until_the_schedule_tells() -> None:
     problem = day([0.1] * 6, [car()], [session_of("A", 0, 6, 0.2, 0.8)])
     schedule = scheduled(problem, [[0, 0, 0, 3, 3, 0]], slice(1, 6))
     came = follow(problem, schedule, "ordered")
-    assert came.charge_kw.tolist() == [[4, 0, 0, 3, 1, 0]], "4 kWh before, then as told, until it is full"
+    assert came.charge_kw.tolist() == [[4, 0, 0, 3, 1, 0]], "4 kWh before, then as given, until it is full"
     idle = follow(problem, schedule, "ordered", unplanned=False)
     assert idle.charge_kw.tolist() == [[0, 0, 0, 3, 3, 0]]
 
@@ -89,7 +89,7 @@ def test_nothing_is_fed_back_above_the_limit_but_what_a_neighbour_takes() -> Non
     assert came.discharge_kw.tolist() == [[1.5, 0.5], [0, 0], [1.5, 0.5]]
 
 
-def test_the_next_stay_begins_with_what_the_last_one_left() -> None:
+def test_the_next_session_begins_with_what_the_last_one_left() -> None:
     sessions = [session_of("A", 0, 2, 0.5, 0.9), session_of("A", 4, 6, 0.6, 0.9)]
     problem = day([0.1] * 6, [car()], sessions)
     schedule = scheduled(problem, [[2, 0, 0, 0, 0, 0]])

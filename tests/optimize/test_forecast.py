@@ -80,7 +80,7 @@ def test_a_car_that_comes_on_workdays_is_expected_then_and_not_on_sundays() -> N
     assert monday.need.quantile(0.5) == pytest.approx(0.2)
 
 
-def test_of_two_stays_of_a_day_the_longer_is_the_main_one() -> None:
+def test_of_two_sessions_of_a_day_the_longer_is_the_main_one() -> None:
     past = history(sessions("car", workdays(4)), sessions("car", workdays(4), arrival=9.0, hours=2.0))
     assert len(past.day) == 20
     expected = past.on(FIRST + timedelta(days=28)).expect("car")
@@ -123,7 +123,7 @@ def test_what_comes_later_changes_nothing() -> None:
     assert then.probability == now.probability
 
 
-def test_a_car_that_never_came_is_not_foreseen_and_a_stay_turned_round_is_refused() -> None:
+def test_a_car_that_never_came_is_not_foreseen_and_a_session_turned_round_is_refused() -> None:
     past = history(sessions("car", [3]))
     assert past.on(FIRST + timedelta(days=9)).expect("stranger") is None
     assert past.on(FIRST).expect("car") is None

@@ -1,4 +1,4 @@
-"""Scores of forecasts by hand and by their definitions; coverage that drifts is told, others are not."""
+"""Scores of forecasts by hand and by their definitions; coverage that drifts is reported, others are not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_rank_correlation_is_that_of_scipy_ties_included(seed: int) -> None:
     assert np.isnan(kendall_tau(np.ones(5), np.arange(5.0)))
 
 
-def test_coverage_that_drifts_is_told_and_one_that_holds_is_not() -> None:
+def test_coverage_that_drifts_is_reported_and_one_that_holds_is_not() -> None:
     rng = np.random.default_rng(4)
     holds = (rng.random((200, 24)) < 0.9).mean(axis=1)
     assert drift(holds, 0.9) is None

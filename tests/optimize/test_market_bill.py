@@ -146,7 +146,7 @@ BY_HAND = {
         },
         total="12.97",
     ),
-    # PV beside the car: in the second quarter-hour 9 are fed back, 4 of them the car's: Q = 3 + 4 = 7.
+    # PV next to the car: in the second quarter-hour 9 are fed back, 4 of them the car's: Q = 3 + 4 = 7.
     # The car drew 6 at NT 0.02 and 2 of the 5 at HT 0.10: mean (6·0.02 + 2·0.10)/8 = 0.04; refund 0.28.
     # energy 11·0.3012 = 3.3132; NT 6·0.02 = 0.12, HT 5·0.10 = 0.50
     "a time-variable fee refunded at its mean, PV's own apart": Month(
@@ -172,7 +172,7 @@ BY_HAND = {
     # taxes 4.10, 3.32, 5.30; refund 116.667·0.083 = 9.683361, ·0.0205 = 2.3916735; base 9.90;
     # 19 % of 23 + 16.60 + 4.10 + 3.32 + 5.30 − 9.68 − 2.39 + 9.90 = 50.15 is 9.5285;
     # feed-in 450·0.0794 = 35.73
-    "the flat method beside PV": Month(
+    "the flat method next to PV": Month(
         book=shipped("household_pv.toml"),
         month="2025-08",
         rows=[("2025-08-03T01:00", "200", "0", "0"), ("2025-08-03T11:00", "0", "450", "0", "0", "0")],

@@ -1,4 +1,4 @@
-"""Whatever a tariff book cannot mean is told with file, key and value."""
+"""Whatever a tariff book cannot mean is reported with file, key and value."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_mistake_is_told_with_file_key_and_value(name: str) -> None:
+def test_a_mistake_is_reported_with_file_key_and_value(name: str) -> None:
     text, right, wrong, message = WRONG[name]
     assert right in text
     with pytest.raises(TermsError, match=f"^a book.toml: .*{message}"):
         read_book(text.replace(right, wrong, 1), "a book.toml")
 
 
-def test_a_fixed_price_beside_seasons_is_refused() -> None:
+def test_a_fixed_price_next_to_seasons_is_refused() -> None:
     both = "[grid_fee]\nprice_eur_per_kwh = 0.1\n[[grid_fee.season]]"
     text = DEPOT.replace("[grid_fee]\n[[grid_fee.season]]", both)
-    with pytest.raises(TermsError, match=r"grid_fee.price_eur_per_kwh is 0.1: stands beside seasons"):
+    with pytest.raises(TermsError, match=r"grid_fee.price_eur_per_kwh is 0.1: stands next to seasons"):
         read_book(text, "depot.toml")
 
 
@@ -102,7 +102,7 @@ def test_prices_follow_the_local_clock_over_both_clock_changes() -> None:
     assert len(slots) == 100
 
 
-def test_what_is_not_known_stays_unknown_where_it_counts() -> None:
+def test_what_is_not_known_sessions_unknown_where_it_counts() -> None:
     slots = pd.date_range("2026-01-05", periods=3, freq="15min", tz="UTC")
     spot = np.array([0.1, np.nan, 0.2])
     buy, sell = prices(shipped("household_pv.toml"), slots, None)

@@ -193,7 +193,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_mistake_is_told_with_file_key_and_value(name: str) -> None:
+def test_a_mistake_is_reported_with_file_key_and_value(name: str) -> None:
     right, wrong, message = WRONG[name]
     assert right in FIXED
     with pytest.raises(TermsError, match=f"^a contract.toml: {message}"):

@@ -207,7 +207,7 @@ def test_a_fleet_with_a_constraint_is_planned_exactly_and_never_without_it(
             plan_in_time(problem, "v2g", seconds)
 
 
-def test_powers_are_made_even_only_where_a_constraint_weighs_them_alike() -> None:
+def test_powers_are_levelled_only_where_a_constraint_weighs_them_alike() -> None:
     # One price all day: only the constraint tells the slots apart, and only within 2 and 3 may power be even.
     problem = day([0.1] * 4, [car()], [session_of("A", 0, 4, 0.2, 0.8)])
     cap = LinearConstraint(
@@ -266,7 +266,7 @@ def test_a_name_is_given_once_and_sessions_that_carry_on_know_no_constraint() ->
     with pytest.raises(ProblemError, match="'cap', must occur only once"):
         plan_day(own(problem, cap), constraints=[cap])
     first, second = problem.sessions
-    with pytest.raises(ProblemError, match="not known beside own constraints"):
+    with pytest.raises(ProblemError, match="not known next to own constraints"):
         replace(own(problem, cap), sessions=(first, replace(second, carries=True)))
 
 

@@ -92,7 +92,7 @@ def test_a_taper_that_is_broken_is_still_seen() -> None:
 
 
 def strong(session: Session) -> Session:
-    """The same stay at a charger of 22 kW both ways."""
+    """The same session at a charger of 22 kW both ways."""
     return replace(session, charge_limit_kw=22.0, discharge_limit_kw=22.0)
 
 
@@ -125,7 +125,7 @@ def test_a_strong_charger_neither_discharges_nor_holds_more_than_the_car() -> No
         check_plan(offering, plan)
 
 
-def test_a_stay_beyond_the_day_counts_on_what_the_car_can_take_later() -> None:
+def test_a_session_beyond_the_day_counts_on_what_the_car_can_take_later() -> None:
     problem = day([0.1, 0.2], [car()], [strong(session_of("A", 0, 3, 0.2, 1.0))])
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
     assert outcome.target_kwh == pytest.approx(6.0)

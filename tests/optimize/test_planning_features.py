@@ -43,7 +43,7 @@ def test_charging_tapers_in_simulation_and_in_plans() -> None:
     assert binding(problem, "ordered") == [["idle", "taper", "full"]]
 
 
-def test_a_tapered_stay_beyond_the_day_must_hold_more() -> None:
+def test_a_tapered_session_beyond_the_day_must_hold_more() -> None:
     # One hour after the day lifts e to e + 6 − 0.4·e: 10 needs e = 4/0.6. Without taper it would be 6.
     problem = day([0.1, 0.2], [car(charge_taper=HALF)], [session_of("A", 0, 3, 0.5, 1.0)])
     (outcome,) = plan_day(problem, ["ordered"])["ordered"].departures
@@ -60,7 +60,7 @@ def test_a_taper_that_makes_a_window_too_short_is_said() -> None:
     )
 
 
-def test_a_stay_uses_its_own_charger() -> None:
+def test_a_session_uses_its_own_charger() -> None:
     # At the street: 2 kW in, 1 kW out, η 0.5 both ways. 2 kWh cost 4 kWh at 0.1; 1 kWh gives 0.5 kWh at 0.9.
     own = {"charge_limit_kw": 2.0, "discharge_limit_kw": 1.0, "efficiency_charge": 0.5, "site_id": "street"}
     sessions = [changed(session_of("A", 0, 3, 0.5, 0.6), **own, efficiency_discharge=0.5)]  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_a_contract_caps_the_days_v2g_energy() -> None:
     assert binding(problem, "v2g") == [["contract", "contract", "contract"]]
 
 
-def test_a_contract_floor_holds_for_its_stay() -> None:
+def test_a_contract_floor_holds_for_its_session() -> None:
     # Never below 7 of 10 kWh: sell 1, buy 3, sell 3.
     floor = changed(session_of("A", 0, 3, 0.8, 0.0), min_soc=0.7)  # type: ignore[arg-type]
     problem = day([0.5, 0.1, 0.6], [car()], [floor])  # type: ignore[list-item]
@@ -202,7 +202,7 @@ def test_a_plan_in_force_is_left_only_for_what_changing_costs() -> None:
     assert_table(cheap, "ordered", [[0, 4, 0]], [[0, 0, 0]], -0.40 - 0.04)
 
 
-def test_what_holds_each_power_is_told() -> None:
+def test_what_holds_each_power_is_reported() -> None:
     # Charge limit, then the 2 kWh left to the target: free; full at 10; empty at 0; away afterwards.
     problem = day([0.1, 0.2, 0.3, 0.9], [car()], [session_of("A", 0, 3, 0.2, 0.8)])
     assert binding(problem, "ordered") == [["charge limit", "free", "idle", "away"]]
@@ -223,13 +223,13 @@ def test_what_holds_each_power_is_told() -> None:
 
 
 def carried_day(**changes: object) -> DayProblem:
-    """Cheap in the first stay, dear in the second, which comes with 2 kWh less than the first promises."""
+    """Cheap in the first session, dear in the second, which comes with 2 kWh less than the first promises."""
     one = car(charge_limit_kw=6.0, discharge_limit_kw=6.0)
     second = replace(session_of("A", 2, 3, 0.4, 0.6), carries=True)
     return changed(day([0.1, 0.2, 0.4], [one], [session_of("A", 0, 1, 0.4, 0.6), second]), **changes)
 
 
-def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
+def test_what_a_session_leaves_above_its_target_comes_back_with_the_next() -> None:
     problem = carried_day()
     assert_table(problem, "uncontrolled", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
     assert_table(problem, "ordered", [[4, 0, 0]], [[0, 0, 0]], -0.4)
@@ -239,7 +239,7 @@ def test_what_a_stay_leaves_above_its_target_comes_back_with_the_next() -> None:
     assert_table(alone, "ordered", [[2, 0, 2]], [[0, 0, 0]], -0.2 - 0.8)
 
 
-def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
+def test_a_session_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
     """It owes 1 kWh more than it comes with, and nothing can be charged in it."""
     first, last = carried_day().sessions
     short = replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True)
@@ -256,7 +256,7 @@ def test_a_stay_without_a_whole_slot_passes_on_what_it_comes_with() -> None:
         check_plan(alone, plan)
 
 
-def test_missing_at_a_stay_makes_nothing_for_those_that_carry_on_from_it() -> None:
+def test_missing_at_a_session_makes_nothing_for_those_that_carry_on_from_it() -> None:
     """The feeder gives 1 kWh a slot: each of the three lacks 1 kWh, the first for the second, too."""
     first, last = carried_day().sessions
     short = replace(session_of("A", 1.2, 1.6, 0.5, 0.6), carries=True)
@@ -272,7 +272,7 @@ def test_missing_at_a_stay_makes_nothing_for_those_that_carry_on_from_it() -> No
             assert plan.solver.gap <= 1e-9
 
 
-def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> None:
+def test_what_is_certain_of_a_session_its_car_holds_more_or_less_in_the_next() -> None:
     def came(*sessions: Session) -> list[float]:
         problem = day([0.1] * 6, [car(charge_limit_kw=2.0)], list(sessions))
         return [round(one.arrival_soc, 9) for one in certain_arrivals(problem)]
@@ -291,7 +291,7 @@ def test_what_is_certain_of_a_stay_its_car_holds_more_or_less_in_the_next() -> N
     assert came(beyond) == [0.1], "what is due after the day is not missed in it"
 
 
-def test_a_missed_target_takes_nothing_from_the_next_stay() -> None:
+def test_a_missed_target_takes_nothing_from_the_next_session() -> None:
     weak = [place(import_limit_kw=1.0)]
     assert_table(carried_day(sites=tuple(weak)), "ordered", [[1, 0, 1]], [[0, 0, 0]], -0.1 - 0.4 - 2 * 5.0)
 
@@ -321,7 +321,7 @@ def test_what_cannot_be_carried_is_refused(change: dict[str, float], words: str)
 
 @pytest.mark.parametrize("objective", ["peak_shaving", "grid_support", "load_levelling"])
 def test_missing_weighs_as_much_before_an_objective_as_in_net_benefit(objective: Objective) -> None:
-    """Two short stays carry on from one that the feeder keeps at its target: each lacks 2 kWh."""
+    """Two short sessions carry on from one that the feeder keeps at its target: each lacks 2 kWh."""
     short = [replace(session_of("A", at, at + 0.1, 0.5, 0.7), carries=True) for at in (2.1, 2.4)]
     problem = changed(
         day([0.1, 0.2, 0.1, 0.3], [car()], [session_of("A", 0, 2, 0.3, 0.5), *short]),
@@ -348,7 +348,7 @@ def test_what_is_due_in_the_day_comes_before_what_is_due_after_it() -> None:
             assert (missing["A-0"], missing["A-30"], moved) == pytest.approx((0.0, 4.0, 0.0))
 
 
-def test_the_stay_after_the_day_that_lacks_most_is_the_one_to_ask_for() -> None:
+def test_the_session_after_the_day_that_lacks_most_is_the_one_to_ask_for() -> None:
     one = car(charge_limit_kw=2.0, soc_max=0.9)
     problem = day([0.1] * 4, [one], [session_of("A", 0, 2, 0.5, 0.8)])
 

@@ -151,7 +151,7 @@ def test_stored_energy_is_valued_and_not_dumped_at_the_days_end() -> None:
     assert_table(problem, "v2g", [[0, 0, 4]], [[4, 2, 0]], 1.2 + 0.54 - 0.8 + 0.25 * (4 - 6))
 
 
-def test_a_stay_beyond_the_day_keeps_its_departure_in_reach() -> None:
+def test_a_session_beyond_the_day_keeps_its_departure_in_reach() -> None:
     # Leaves 2 h after the day with 10 kWh owed; 4 kW can still bring 8: the day must end with 2 kWh.
     problem = day([0.3, 0.3], [car()], [session_of("A", 0, 4, 0.5, 1.0)])
     plan = plan_day(problem, ["v2g"])["v2g"]

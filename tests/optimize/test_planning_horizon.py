@@ -55,7 +55,7 @@ def test_the_most_that_was_held_is_remembered_over_slots_without_feeding_in() ->
 @pytest.mark.parametrize(
     ("flags", "rule"), [(only(True), "shape of may_discharge"), (np.array([1.0, 0.0, 1.0]), "true or false")]
 )
-def test_slots_without_feeding_in_are_told_slot_by_slot(flags: np.ndarray, rule: str) -> None:
+def test_slots_without_feeding_in_are_reported_slot_by_slot(flags: np.ndarray, rule: str) -> None:
     with pytest.raises(ProblemError, match=rule):
         replace(sells([0.2, 0.3, 0.9]), may_discharge=flags)
 
@@ -78,8 +78,8 @@ def test_wear_counts_the_mean_duty_of_the_days() -> None:
     assert plan.solver.objective_eur == pytest.approx(1.2 * x - 0.4, abs=1e-6)
 
 
-def test_a_stay_may_value_what_it_leaves_otherwise_than_the_day() -> None:
-    # The day pays nothing for what is left: sell all. This stay 0.5 a kWh: sell the 4 at 0.6 alone.
+def test_a_session_may_value_what_it_leaves_otherwise_than_the_day() -> None:
+    # The day pays nothing for what is left: sell all. This session 0.5 a kWh: sell the 4 at 0.6 alone.
     problem = sells([0.4, 0.6])
     assert_table(problem, "v2g", [[0, 0]], [[4, 4]], 1.6 + 2.4)
     (session,) = problem.sessions
@@ -88,7 +88,7 @@ def test_a_stay_may_value_what_it_leaves_otherwise_than_the_day() -> None:
     assert_table(problem, "v2g", [[2, 0]], [[0, 4]], -0.8 + 2.4 + 0.5 * (6 - 8))
 
 
-def test_where_selling_pays_at_a_common_meter_powers_are_not_made_even() -> None:
+def test_where_selling_pays_at_a_common_meter_powers_are_not_levelled() -> None:
     # A wants 4 kWh at 0.1, B has 4 to sell at 0.3: in slots apart they earn 0.8, at once or evenly nothing.
     cars, sessions = [car("A"), car("B")], [session_of("A", 0, 2, 0.5, 0.9), session_of("B", 0, 2, 0.4, 0.0)]
     problem = day([0.1] * 2, cars, sessions, export=[0.3] * 2, sites=[place(metering="site")])

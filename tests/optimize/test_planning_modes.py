@@ -19,7 +19,7 @@ def problem(**changes: object) -> DayProblem:
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
-def test_a_mode_that_fails_is_told_and_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mode_that_fails_is_reported_and_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     solve = optimize.plan.plan_in_time
 
     def fail(asked: DayProblem, mode: str, seconds: float) -> ModePlan:

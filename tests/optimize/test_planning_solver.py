@@ -1,4 +1,4 @@
-"""The solver's bad ends are told in words, and good plans are steady."""
+"""The solver's bad ends are reported in words, and good plans are steady."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_wear_in_the_objective_is_exact_for_a_fleet() -> None:
 
 
 def test_power_is_steady_where_prices_are_and_nobody_moves() -> None:
-    # Hourly prices on quarter-hours; A stays all day, B leaves in the middle of the third hour.
+    # Hourly prices on quarter-hours; A sessions all day, B leaves in the middle of the third hour.
     hourly = [0.10, 0.35, 0.12, 0.30, 0.11, 0.40]
     one = {
         "efficiency_charge": 0.9,

@@ -93,7 +93,7 @@ def test_a_departure_is_missed_by_more_than_cars_report(short_soc: float, missed
     assert (account.realised.departures, account.realised.missed) == (1, missed)
 
 
-def test_what_no_plan_told_of_is_the_horizon() -> None:
+def test_what_no_plan_covered_is_the_horizon() -> None:
     problem = day([0.1, 0.3, 0.2], [car()], [session_of("A", 0, 3, 0.5, 0.9)])
     (account,) = realise(problem, planned(problem, [0, 0, 0], slice(1, 3)), "ordered")[0].values()
     assert causes(account) == {"horizon": pytest.approx(-0.4)}
@@ -181,7 +181,7 @@ def test_what_is_counted_is_drawn_whatever_the_charger_makes_of_it() -> None:
     assert came.departures[0].reached_kwh == pytest.approx(2.0 + 1.6)
 
 
-def test_what_is_counted_between_stays_comes_with_the_next_unless_its_word_knows_of_it() -> None:
+def test_what_is_counted_between_sessions_comes_with_the_next_unless_its_word_knows_of_it() -> None:
     problem = day([0.1] * 4, [car()], [session_of("A", 0, 1, 0.5, 0.6), session_of("A", 3, 4, 0.4, 0.6)])
     stated = planned(problem, [1, 0, 0, 0])
 

@@ -52,7 +52,7 @@ def test_a_feeder_that_was_full_for_a_while_is_not_blamed_for_what_was_not_wante
         assert outcome.reason.startswith("the departure price (0.5 €/kWh) is worth less than the energy")
 
 
-def test_what_others_draw_is_told_beside_the_limit_itself() -> None:
+def test_what_others_draw_is_reported_next_to_the_limit_itself() -> None:
     sites = [Site(site_id="depot", import_limit_kw=3.0, export_limit_kw=3.0)]
     cars = [car("A"), car("B")]
     sessions = [session_of("A", 0, 2, 0.0, 0.8), session_of("B", 0, 2, 0.0, 0.2)]

@@ -103,7 +103,7 @@ def test_cars_set_aside_leave_the_feeder_to_nobody_twice(monkeypatch: pytest.Mon
     assert all(short < 1e-6 for short in missing(found.plan).values())
 
 
-def test_an_earlier_plan_takes_nothing_from_the_day_for_a_stay_after_it() -> None:
+def test_an_earlier_plan_takes_nothing_from_the_day_for_a_session_after_it() -> None:
     """Half a kW for two cars: the earlier plan charges A, which needs it another day; B needs it tonight."""
     another = replace(session_of("A", 30, 30.5, 0.3, 0.7), carries=True)
     sessions = [session_of("A", 0, 4, 0.3, 0.3), session_of("B", 0, 4, 0.2, 0.4), another]

@@ -164,7 +164,7 @@ def test_the_fleet_engine_does_with_it_what_the_rule_says(rule: Rule) -> None:
 
 
 @each_rule
-def test_powers_are_made_even_where_no_rule_minds(rule: Rule) -> None:
+def test_powers_are_levelled_where_no_rule_minds(rule: Rule) -> None:
     days = days_of(EVIDENCE[rule.name].mixed)
     minded = [rule.uneven is not None and rule.uneven(problem) for problem in days]
     assert any(minded) == (rule.uneven is not None)

@@ -61,7 +61,7 @@ def broken_by_the_fleet_engine(mixed: tuple[str, ...]) -> list[str]:
 
 
 @each_rule
-def test_powers_that_are_made_even_break_no_rule(rule: Rule) -> None:
+def test_powers_that_are_levelled_break_no_rule(rule: Rule) -> None:
     assert broken_by_evening(EVIDENCE[rule.name].mixed) == []
 
 

@@ -29,7 +29,7 @@ PACKS, Z90 = 12, 1.645
 
 
 def with_own_soc(made: Truth, pack: BatterySpec) -> pd.DataFrame:
-    """The telemetry of a car that sends its SoC beside it, in whole per cents."""
+    """The telemetry of a car that sends its SoC next to it, in whole per cents."""
     stated = soc_and_power(made, pack, 3).set_index("time_utc")["soc_reported"]
     return made.telemetry.assign(soc_reported=stated.reindex(made.telemetry["time_utc"]).to_numpy())
 

@@ -132,7 +132,7 @@ def _wander(telemetry: pd.DataFrame) -> np.ndarray:
 
 @pytest.mark.parametrize(("gain", "quality"), [(1.3, "calibrated"), (2.5, "disputed")])
 def test_a_gain_that_no_session_tells(gain: float, quality: str) -> None:
-    """A curve that may be off explains some of it; the capacity stays that of the check-ups either way."""
+    """A curve that may be off explains some of it; the capacity sessions that of the check-ups either way."""
     made = truth()
     read = made.telemetry.assign(current_a=gain * made.telemetry["current_a"])
     found = calibrate_battery(request(made, telemetry=read, sessions=made.sessions[:0]))

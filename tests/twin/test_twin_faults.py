@@ -1,4 +1,5 @@
-"""Sensor faults: each of the nine named, honest sensors left alone, what only looks like one told apart."""
+"""Sensor faults: each of the nine named, honest sensors left alone, what only looks like one
+distinguished."""
 
 from __future__ import annotations
 
@@ -152,7 +153,7 @@ def test_a_battery_whose_capacity_nobody_measured_has_no_gain_fault() -> None:
     assert found(off, measured_share=None, young_share=None) == "none"
 
 
-def test_without_cars_beside_it_temperature_is_believed() -> None:
+def test_without_cars_next_to_it_temperature_is_believed() -> None:
     spec, truth = made(NMC)
     _, record = broken("temperature_offset", 15.0, spec, truth)
     assert judge(spec.battery, record, fleet_of(spec)) == "temperature_offset"

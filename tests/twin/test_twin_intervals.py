@@ -121,7 +121,7 @@ def test_the_ordinary_days_spread_moves_alpha_as_another_day_does() -> None:
 
     ours = alpha(model, rate_model(cell, REFERENCE_DUTY.profile(v2g_ah_share=0.3, cycles=1)), 1.0)
     other = rate_model(cell, less.profile())
-    # The factor that gives the fade that was seen, the less driving is taken to have made it.
+    # The factor that gives the fade was observed, the less driving is taken to have made it.
     lam = float(model.at(cell.fresh).eps_n / other.at(cell.fresh).eps_n)
     theirs = alpha(other, rate_model(cell, less.profile(v2g_ah_share=0.3, cycles=1)), lam)
     assert stated == pytest.approx(abs(np.log(theirs / ours)), rel=0.4)

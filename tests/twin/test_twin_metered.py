@@ -1,4 +1,4 @@
-"""What the plug's meter tells beside the car, of cars with a battery, charger and display of their own."""
+"""What the plug's meter tells next to the car, of cars with a battery, charger and display of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAYS, CARS = 28, 20
 class Car:
     """A car of another kind: sessions and polls as its cloud gives them, and what is true of it.
 
-    ``efficiency``: energy into the battery over energy drawn at the plug, over all its stays.
+    ``efficiency``: energy into the battery over energy drawn at the plug, over all its sessions.
     """
 
     coarse: pd.DataFrame
@@ -169,7 +169,7 @@ def test_capacity_by_power_holds_the_truth_of_cars_whose_drives_change_all_the_t
         assert np.median([1.645 * fit.sd / fit.share for _, fit in fits]) < 0.06
 
 
-def test_the_surer_of_the_two_is_taken_and_the_losses_told() -> None:
+def test_the_surer_of_the_two_is_taken_and_the_losses_reported() -> None:
     made = known(0)
     charging, metered, by_power = fitted(made)
     assert charging is not None and metered is not None and by_power is not None

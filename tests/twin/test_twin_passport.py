@@ -148,7 +148,7 @@ def test_every_figure_has_its_provenance_and_what_is_missing_is_named() -> None:
     assert "two check-ups" in missing["batteryCondition.internalResistanceIncrease"]
 
 
-def test_a_faulty_sensor_is_an_event_and_kilometres_need_to_be_told() -> None:
+def test_a_faulty_sensor_is_an_event_and_kilometres_need_to_be_reported() -> None:
     faulty = replace(calibrated(), sensor_fault="current_gain")
     document = passport(
         battery(), faulty, AS_OF, samples=None, checkups=checkups(), v2g_kwh=0.0, v2g_days=0,

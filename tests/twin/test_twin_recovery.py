@@ -66,7 +66,7 @@ def test_siblings_are_others_of_the_same_chemistry() -> None:
     assert priors["a"].mean[SEI] < 0 < priors["b"].mean[SEI]
 
 
-def test_the_lesson_of_another_model_is_none() -> None:
+def test_the_sibling_statistics_of_another_model_is_none() -> None:
     assert sibling_statistics(TwinRecord.from_json('{"names": ["sei_factor"]}')) is None
 
 
@@ -154,7 +154,7 @@ def test_a_band_widens_with_distance_and_with_what_the_model_leaves_out() -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"public ageing data not at {DATA}")
-def test_real_cells_are_forecast_beside_the_baselines() -> None:
+def test_real_cells_are_forecast_next_to_the_baselines() -> None:
     """The three cells cycled at 0 °C; all groups: `python -m tests.benchmarks.real_cells`."""
     _, records = next(groups())
     result = score(records, "axis", LABORATORY)

@@ -49,7 +49,7 @@ def test_batteries_of_different_duty_tell_both_sizes_and_those_of_one_do_not() -
     alike = believed([{"law": ridge((1, 1), 0.5)}] * 12).of("law")
     unlike = believed([{"law": ridge((1, 0.2), 0.5)}, {"law": ridge((0.2, 1), -0.4)}] * 6).of("law")
     spread = [np.linalg.eigvalsh(np.array(one.covariance)) for one in (alike, unlike)]
-    assert spread[0][1] == pytest.approx(SIZE_SD**2, rel=0.02)  # across the ridge: as nobody had told
+    assert spread[0][1] == pytest.approx(SIZE_SD**2, rel=0.02)  # across the ridge: as nobody had announced
     assert spread[1][1] < 0.75 * SIZE_SD**2
     # No cell is known better than cells of one fleet are alike.
     assert spread[1][0] >= CELL_SD**2
@@ -77,7 +77,7 @@ def test_scores_of_siblings_are_added_up_and_count_in_part() -> None:
     assert believed([]).figures() == NO_SIBLINGS.figures() == []
 
 
-def test_a_fit_starts_from_what_siblings_told() -> None:
+def test_a_fit_starts_from_what_siblings_reported() -> None:
     past = stress_of(duty().profile())
     nothing = Observed(ages=np.zeros(0), capacity=np.zeros(0), sd=np.zeros(0), last_days=1000.0)
     beliefs = believed([{"naumann2020": ridge((1, 0), 0.8)}, {"naumann2020": ridge((0, 1), -0.8)}] * 10)

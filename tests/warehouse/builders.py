@@ -129,7 +129,7 @@ def co2(hours=1):
 
 
 def promote_unchecked(warehouse, dataset, checked_utc=NOW):
-    """Promote what was landed as if every row were good."""
+    """Promote what was ingested as if every row were good."""
     rows = warehouse.unchecked(dataset)
     warehouse.promote(
         dataset,

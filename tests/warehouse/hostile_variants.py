@@ -17,7 +17,7 @@ Rows = list[list[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A file's header and rows; time, price: the columns that tell; true: of each row the price as told."""
+    """A file's header and rows; time, price: the columns that tell; true: of each row the price as given."""
 
     header: list[str]
     rows: Rows
@@ -92,7 +92,7 @@ def _bad(table: Table, text: str, column: int | None = None) -> Variant:
 
 
 def _moved(table: Table, change: Callable[[str], str]) -> Variant:
-    """A row's time told otherwise: no row of that time may be made of it."""
+    """A row's time reported otherwise: no row of that time may be made of it."""
     at = len(table.rows) // 2
     return whole(table.cell(at, table.time, change(table.rows[at][table.time])).without(at))
 

@@ -24,7 +24,7 @@ def recorded():
 
 
 def complaint(version: int, layout: Layout, record: tuple[int, str, Layout]) -> str:
-    """What is wrong with a layout beside its record; "" if nothing is."""
+    """What is wrong with a layout next to its record; "" if nothing is."""
     was_version, was_fingerprint, was = record
     found = differences(was, layout)
     if version < was_version:

@@ -227,7 +227,7 @@ def nordpool_book(starts: pd.DatetimeIndex, minutes: int, prices: Prices) -> byt
 
 
 def ote(starts: pd.DatetimeIndex, minutes: int, prices: Prices) -> bytes:
-    """Titles with the day, a header of two merged rows, the hour's price beside that of 15 minutes."""
+    """Titles with the day, a header of two merged rows, the hour's price next to that of 15 minutes."""
     day = starts[0].tz_convert(PRAGUE)
     rows: list[list[object]] = [[], [], [f"Výsledky denního trhu ČR - {day:%d.%m.%Y}"]]
     rows += [[] for _ in range(16)] + [[f"Výsledky denního trhu ČR - {day:%d.%m.%Y}"], []]

@@ -75,7 +75,7 @@ parts = st.lists(
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stated=parts, data=st.data())
 def test_files_that_come_later_do_not_change_what_was_known(stated, data):
-    """Overlapping exports with sentinels and several readings a stamp, landed in any order."""
+    """Overlapping exports with sentinels and several readings a stamp, ingested in any order."""
     whole = with_sentinels(80)
     files = []
     for start, minutes, doubled, up in stated:

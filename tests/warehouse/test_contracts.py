@@ -132,7 +132,7 @@ def test_conform_reads_dates_and_refuses_times_as_dates():
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.name)
-def test_a_frame_that_fits_is_as_it_was_and_a_column_that_does_not_is_still_told(contract):
+def test_a_frame_that_fits_is_as_it_was_and_a_column_that_does_not_is_still_reported(contract):
     empty = conform(pd.DataFrame({name: [] for name in contract.names}, dtype=object), contract)
     pd.testing.assert_frame_equal(conform(empty, contract), empty)
     for column in contract:

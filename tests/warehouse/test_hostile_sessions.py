@@ -1,4 +1,5 @@
-"""Real charging sessions, their file spoilt in every way of `hostile_variants`: right stays or a reason."""
+"""Real charging sessions, their file spoilt in every way of `hostile_variants`: right sessions or a
+reason."""
 
 import csv
 import datetime as dt
@@ -37,7 +38,7 @@ def table():
 
 
 @pytest.mark.skipif(not ACN.exists(), reason="the shared data is absent")
-def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(table, tmp_path):
+def test_a_spoilt_file_gives_sessions_that_were_announced_or_a_reason_on_one_screen(table, tmp_path):
     true, faults = sessions(ACN), []
     assert len(true) == 31
     for number, (name, make) in enumerate(VARIANTS.items()):
@@ -55,9 +56,9 @@ def test_a_spoilt_file_gives_stays_that_were_told_or_a_reason_on_one_screen(tabl
                 faults.append(f"{name}: refused: {reason}")
             continue
         if wrong := {session: when for session, when in stated.items() if true.get(session) != when}:
-            faults.append(f"{name}: {len(wrong)} stays that nobody told: {next(iter(wrong.items()))}")
+            faults.append(f"{name}: {len(wrong)} sessions that nobody announced: {next(iter(wrong.items()))}")
         if not variant.true:
-            faults.append(f"{name}: {len(stated)} stays of nothing")
+            faults.append(f"{name}: {len(stated)} sessions of nothing")
         if variant.whole and name != "a price below zero" and len(stated) < len(true):
-            faults.append(f"{name}: {len(true) - len(stated)} stays are lost")
+            faults.append(f"{name}: {len(true) - len(stated)} sessions are lost")
     assert not faults, "\n".join(faults)

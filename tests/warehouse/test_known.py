@@ -33,7 +33,7 @@ def sessions(warehouse: Warehouse, received: dt.datetime, *ends: tuple[str, int,
     promote_unchecked(warehouse, "sessions")
 
 
-def test_a_day_is_asked_for_the_stays_that_touch_it_as_known(warehouse: Warehouse) -> None:
+def test_a_day_is_asked_for_the_sessions_that_touch_it_as_known(warehouse: Warehouse) -> None:
     sessions(
         warehouse, NOW, ("before", -9, 0), ("over", -2, 2), ("in", 1, 2), ("turned", 3, 1), ("after", 4, 5)
     )
@@ -43,7 +43,7 @@ def test_a_day_is_asked_for_the_stays_that_touch_it_as_known(warehouse: Warehous
     assert set(Known(warehouse, NOW + HOUR).sessions(*day)["session_id"]) == {"over", "in", "turned", "late"}
 
 
-def test_how_much_was_known_is_told_as_of_the_moment(warehouse: Warehouse) -> None:
+def test_how_much_was_known_is_reported_as_of_the_moment(warehouse: Warehouse) -> None:
     warehouse.ingest(source_of("prices", prices(hours=2)), NOW)
     promote_unchecked(warehouse, "prices")
     warehouse.ingest(source_of("prices", prices(hours=5).assign(price_eur_per_kwh=9.0)), NOW + HOUR)

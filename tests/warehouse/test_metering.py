@@ -145,7 +145,7 @@ def test_the_later_received_holds_key_by_key_and_what_was_believed_stays_known(w
     )
 
 
-def test_days_of_a_battery_that_a_file_does_not_tell_of_stay(warehouse):
+def test_days_of_a_battery_that_a_file_does_not_tell_of_session(warehouse):
     taken(warehouse, metering("CAR1", quarters=192), NOW, "a")
     taken(warehouse, metering("CAR2"), NOW, "b")
     taken(warehouse, metering("CAR1", start="2020-03-29T22:00Z", import_kwh=0.0), NOW + HOUR, "c")

@@ -113,7 +113,7 @@ def test_the_telemetry_of_an_old_file_gets_its_quarter_hours(old):
 
 
 @pytest.mark.parametrize("version", [2], indirect=True)
-def test_overlapping_stays_of_an_old_file_become_one(old):
+def test_overlapping_sessions_of_an_old_file_become_one(old):
     with duckdb.connect(str(old.path)) as connection:
         for hours, name in enumerate(("earlier", "later")):
             row = {

@@ -1,4 +1,4 @@
-"""Of sessions of one car that overlap the later received holds, whatever its id; nothing landed is lost."""
+"""Of sessions of one car that overlap the later received holds, whatever its id; nothing ingested is lost."""
 
 import datetime as dt
 import itertools
@@ -35,7 +35,7 @@ def made(folder):
 
 
 def session_of(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
-    """A stay by hours after NOW."""
+    """A session by hours after NOW."""
     return {
         "session_id": session_id, "battery_id": battery_id, "arrival_utc": NOW + start * HOUR,
         "departure_utc": NOW + end * HOUR, "arrival_soc": arrival_soc, "departure_soc": 0.8,
@@ -43,7 +43,7 @@ def session_of(session_id, start, end, battery_id="CAR1", arrival_soc=0.4):
 
 
 def take_in(warehouse, hours, *sessions):
-    """Land a file received some hours after NOW and promote all of it."""
+    """Ingest a file received some hours after NOW and promote all of it."""
     source = source_of("sessions", pd.DataFrame(sessions), name=str(hours))
     warehouse.ingest(source, NOW + hours * HOUR)
     promote_unchecked(warehouse, "sessions")
@@ -70,7 +70,7 @@ def test_a_later_record_replaces_what_it_overlaps_and_says_so(warehouse):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_the_rest_of_a_stay_takes_no_place_of_what_is_told_of_all_of_it(warehouse, order):
+def test_the_rest_of_a_session_takes_no_place_of_what_is_reported_of_all_of_it(warehouse, order):
     files = [session_of("tx", 0, 8), session_of(f"tx{PART}4", 4, 8), session_of("other", 12, 14)]
     for hours, number in enumerate(order):
         take_in(warehouse, hours, files[number])
@@ -158,7 +158,7 @@ def test_a_row_that_repeats_a_bad_one_of_its_file_was_never_known(warehouse):
 
 
 def by_hand(stated):
-    """The sessions that hold of some files in their order: from the last told to the first."""
+    """The sessions that hold of some files in their order: from the last reported to the first."""
     latest = {}
     for rows in stated:
         latest.update({row["session_id"]: row for row in rows})
@@ -177,7 +177,7 @@ def by_hand(stated):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stated=st.lists(st.deferred(lambda: sessions), min_size=2, max_size=7))
-def test_the_last_told_hold_one_after_the_other(stated):
+def test_the_last_reported_hold_one_after_the_other(stated):
     files = [[row] for row in stated]
     with tempfile.TemporaryDirectory() as folder:
         warehouse = made(folder)
@@ -240,7 +240,8 @@ def assert_apart(core):
 
 
 def assert_all_reported(warehouse, core, lost):
-    """Every landed row is in core, superseded, in quarantine, told again, or corrected under its own id."""
+    """Every ingested row is in core, superseded, in quarantine, reported again, or corrected under its own
+    id."""
     place = ["source_id", "source_row"]
     known_rows = pd.concat([core[place], lost[place], warehouse.read("core_quarantine")[place]])
     kept = {tuple(row) for row in known_rows.itertuples(index=False)}

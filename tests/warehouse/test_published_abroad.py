@@ -34,7 +34,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_bad_price_costs_its_interval_alone_and_is_told(tmp_path: Path, name: str) -> None:
+def test_a_bad_price_costs_its_interval_alone_and_is_reported(tmp_path: Path, name: str) -> None:
     layout, (good, bad) = ABROAD[name], SPOILT[name]
     starts = grid(DAYS[layout.timezone][1], layout.minutes[-1], layout.timezone)
     text = layout.write(starts, layout.minutes[-1], invented(len(starts)))
@@ -47,7 +47,7 @@ def test_a_bad_price_costs_its_interval_alone_and_is_told(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", [name for name in SPOILT if name not in ("ote, csv", "comed, hours")])
-def test_a_bad_time_costs_its_interval_alone_and_is_told(tmp_path: Path, name: str) -> None:
+def test_a_bad_time_costs_its_interval_alone_and_is_reported(tmp_path: Path, name: str) -> None:
     layout = ABROAD[name]
     starts = grid(DAYS[layout.timezone][1], layout.minutes[-1], layout.timezone)
     text = layout.write(starts, layout.minutes[-1], invented(len(starts)))
@@ -66,7 +66,7 @@ def test_a_bad_time_costs_its_interval_alone_and_is_told(tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_weeks_of_new_york_are_told_apart_by_the_order_alone(tmp_path: Path, *, turned: bool) -> None:
+def test_weeks_of_new_york_are_distinguished_by_the_order_alone(tmp_path: Path, *, turned: bool) -> None:
     starts = grid(dt.date(2026, 10, 28), 60, layouts.NEW_YORK, days=9)
     prices = invented(len(starts))
     header, *lines = layouts.nyiso(starts, 60, prices).split("\n")
@@ -152,7 +152,7 @@ def test_zones_with_other_money_cost_the_others_nothing(tmp_path: Path) -> None:
         read(tmp_path, text, "entsoe", rate=1.2)
 
 
-def test_a_file_of_one_node_stands_for_the_zone_that_is_told(tmp_path: Path) -> None:
+def test_a_file_of_one_node_stands_for_the_zone_that_is_reported(tmp_path: Path) -> None:
     starts = grid(dt.date(2026, 6, 24), 60, layouts.CHICAGO)
     text = layouts.ercot_yearly(starts, 60, invented(24)).replace("HB_NORTH", "7RNCHSLR_ALL")
     with pytest.raises(OptionError, match="price of 7RNCHSLR_ALL is that of no zone"):
@@ -171,7 +171,7 @@ def test_the_zone_of_a_day_is_in_the_name_of_its_file(tmp_path: Path) -> None:
         read_source("prices", file, source="elprisetjustnu", zone="SE1")
 
 
-def test_the_day_of_a_sheet_is_told_by_its_titles_and_its_name(tmp_path: Path) -> None:
+def test_the_day_of_a_sheet_is_given_by_its_titles_and_its_name(tmp_path: Path) -> None:
     starts = grid(dt.date(2026, 6, 24), 15, layouts.PRAGUE)
     data = layouts.ote(starts, 15, invented(96))
     wrong = tmp_path / "DT_15MIN_25_06_2026_CZ.xlsx"

@@ -91,7 +91,7 @@ def test_where_nothing_tells_the_two_passes_apart_that_hour_alone_is_left_out(tm
 
 
 @pytest.mark.parametrize("word", ["-", "n/e", "N/A", "SN", "", "null", "no market price", "#REF!"])
-def test_a_word_for_no_price_is_a_missing_interval_and_told(tmp_path: Path, word: str) -> None:
+def test_a_word_for_no_price_is_a_missing_interval_and_reported(tmp_path: Path, word: str) -> None:
     starts = grid(dt.date(2026, 6, 24), 60)
     header, *lines = nordpool(starts, 60, invented(24)).split("\n")
     cells = lines[6].split(";")
@@ -160,7 +160,7 @@ def test_money_other_than_euros_needs_its_rate(tmp_path: Path) -> None:
         (
             "Datum (GMT+1),Day Ahead Auktion (DE-LU)\n,Leistung (MW)\n2026-06-25T00:00+0200,1\n"
             "2026-06-25T00:15+0200,1\n2026-06-25T00:30+0200,1\n",
-            "energy_charts", {}, UnitError, "not told to be in EUR/MWh",
+            "energy_charts", {}, UnitError, "not reported to be in EUR/MWh",
         ),
         ("MARGINALPDBC;\n2026;6;25;101;1;1;\n", "omie", {}, CellError, "which has 96 of 15 minutes"),
         ("MARGINALPDBC;\n2024;6;25;25;1;1;\n", "omie", {}, CellError, "which has 24 of 60 minutes"),
@@ -196,7 +196,7 @@ def test_amber_tariffs_tell_both_directions_and_five_minutes_are_averaged(tmp_pa
     rows = source.frame[["direction", "resolution_minutes", "price_eur_per_kwh"]].to_numpy().tolist()
     assert rows == [["import", 15, pytest.approx(0.155)], ["export", 15, pytest.approx(0.155)]]
     assert any("not all five minutes" in note for note in source.notes)
-    with pytest.raises(OptionError, match="must be told"):
+    with pytest.raises(OptionError, match="must be given"):
         read_source("prices", file, source="amber", zone="NSW1", rate=0.5)
 
 
@@ -305,7 +305,7 @@ def test_marks_of_another_clock_than_the_headers_are_no_times(tmp_path: Path, ma
     assert len(read(tmp_path, "\n".join(lines), "entsoe").frame) == kept
 
 
-def test_hours_of_zones_that_lie_half_an_hour_beside_utc_are_hours_of_their_clock(tmp_path: Path) -> None:
+def test_hours_of_zones_that_lie_half_an_hour_next_to_utc_are_hours_of_their_clock(tmp_path: Path) -> None:
     starts = grid(dt.date(2026, 6, 24), 60, "Australia/Adelaide")
     lines = ["zone,interval_start_utc,resolution_minutes,price_eur_per_kwh"]
     lines += [f"SA1,{one:%Y-%m-%dT%H:%M:%SZ},60,{0.05 + 0.001 * n:.3f}" for n, one in enumerate(starts)]
@@ -313,7 +313,7 @@ def test_hours_of_zones_that_lie_half_an_hour_beside_utc_are_hours_of_their_cloc
     file.write_text("\n".join(lines))
     assert len(read_source("prices", file, source="csv").frame) == 24
     file.write_text("\n".join(lines).replace("SA1", "NSW1"))
-    with pytest.raises(CellError, match="begins beside the grid of its 60 minutes"):
+    with pytest.raises(CellError, match="begins next to the grid of its 60 minutes"):
         read_source("prices", file, source="csv")
 
 
@@ -355,7 +355,7 @@ def test_prices_of_nord_pool_may_be_numbers_of_a_spreadsheet(tmp_path: Path) -> 
     assert source.frame["price_eur_per_kwh"].tolist() == pytest.approx([price / 1000 for price in prices])
 
 
-def test_zones_in_euros_need_no_rate_of_those_beside_them(tmp_path: Path) -> None:
+def test_zones_in_euros_need_no_rate_of_those_next_to_them(tmp_path: Path) -> None:
     lines = ["Delivery Start (CET),Delivery End (CET),SE3 (EUR),UK (GBP)"]
     lines += [f"24.06.2026 {n:02d}:00:00,24.06.2026 {n + 1:02d}:00:00,{n + 40.5},80" for n in range(23)]
     text = "\n".join(lines)

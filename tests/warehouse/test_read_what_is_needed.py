@@ -67,7 +67,7 @@ def test_the_newest_rows_are_read_as_whole_rows_and_no_other(warehouse: Warehous
             {
                 "run_id": f"r{number}", "dataset": "prices", "scope": f"zone {number % 3}", "rule": "a",
                 "severity": "info", "passed": True, "rows_checked": number, "rows_failed": 0,
-                "message": f"told {number}", "as_of_utc": pd.Timestamp(NOW + (number // 3) * HOUR),
+                "message": f"reported {number}", "as_of_utc": pd.Timestamp(NOW + (number // 3) * HOUR),
             }
             for number in range(30)
         ]
@@ -75,7 +75,7 @@ def test_the_newest_rows_are_read_as_whole_rows_and_no_other(warehouse: Warehous
     warehouse.write({"out_check": rows})
     found = warehouse.newest("out_check", by=["scope"], where={"scope": ["zone 0", "zone 2"]})
     assert dict(zip(found["scope"], found["message"], strict=True)) == {
-        "zone 0": "told 27", "zone 2": "told 29",
+        "zone 0": "reported 27", "zone 2": "reported 29",
     }  # fmt: skip
     everything = warehouse.read("out_check")
     newest = everything[everything["as_of_utc"] == everything["as_of_utc"].max()].reset_index(drop=True)
@@ -85,7 +85,7 @@ def test_the_newest_rows_are_read_as_whole_rows_and_no_other(warehouse: Warehous
 def refuse(
     warehouse: Warehouse, received: dt.datetime, spans: dict[str, tuple[int | None, int | None]]
 ) -> None:
-    """Land stays (hours after NOW) in a file of their own and refuse them all, by two rules each."""
+    """Ingest stays (hours after NOW) in a file of their own and refuse them all, by two rules each."""
 
     def at(hours: int | None) -> pd.Timestamp | None:
         return None if hours is None else pd.Timestamp(NOW + hours * HOUR)
@@ -150,7 +150,7 @@ def test_the_quarantine_is_counted_as_it_lists_and_asked_for_a_span(warehouse: W
 
     assert touching(NOW) == {"over", "in", "turned", "no end", "no start", "moment"}
     assert touching(None) == touching(NOW) | {"late"}
-    with pytest.raises(UnknownTableError, match="no stays"):
+    with pytest.raises(UnknownTableError, match="no sessions"):
         quarantined(warehouse, Wanted(dataset="fleet", touching=(NOW, NOW)))
 
 

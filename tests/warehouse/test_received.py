@@ -135,7 +135,7 @@ def test_telemetry_is_known_when_measured_plus_the_stated_delay(warehouse: Wareh
 
 
 @pytest.mark.parametrize("dataset", ROWS)
-def test_a_key_told_at_two_moments_in_one_file_is_two_beliefs(
+def test_a_key_reported_at_two_moments_in_one_file_is_two_beliefs(
     warehouse: Warehouse, tmp_path: Path, dataset: str
 ) -> None:
     frame, column, corrected = ROWS[dataset]
@@ -160,7 +160,7 @@ def test_a_key_told_at_two_moments_in_one_file_is_two_beliefs(
 
 
 @pytest.mark.parametrize("dataset", EVENTS)
-def test_of_two_files_of_one_event_the_one_landed_later_holds(
+def test_of_two_files_of_one_event_the_one_ingested_later_holds(
     warehouse: Warehouse, tmp_path: Path, dataset: str
 ) -> None:
     frame, column, corrected = ROWS[dataset]
@@ -171,7 +171,7 @@ def test_of_two_files_of_one_event_the_one_landed_later_holds(
             assert rows[column].tolist() == [corrected - number / 100]
 
 
-def test_of_stays_of_one_car_told_at_one_moment_the_one_landed_later_holds(
+def test_of_sessions_of_one_car_reported_at_one_moment_the_one_ingested_later_holds(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     for number in range(6):
@@ -219,7 +219,7 @@ def test_nothing_is_received_after_it_is_here(
     source = read(tmp_path, dataset, ROWS[dataset][0].assign(seen="2021-01-01T00:00:00Z"), stated)
     moment = source.frame["received_utc"].iloc[0]
     for offer in (warehouse.ingest, warehouse.require_ingestible):
-        with pytest.raises(CellError, match="is later than the landing at") as caught:
+        with pytest.raises(CellError, match="is later than the ingest at") as caught:
             offer(source, moment.to_pydatetime() - SECOND)
         assert (caught.value.file, caught.value.row) == ("history.csv", 1)
         assert f"{moment:%Y-%m-%d %H:%M}" in str(caught.value)
@@ -259,7 +259,7 @@ def test_the_same_file_with_other_moments_is_refused_and_with_none_is_known(
     assert len(warehouse.read("raw_source")) == 1
 
 
-def test_a_file_that_was_landed_without_moments_may_tell_them_later(
+def test_a_file_that_was_ingested_without_moments_may_tell_them_later(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=3), None))
@@ -269,7 +269,7 @@ def test_a_file_that_was_landed_without_moments_may_tell_them_later(
     assert len(warehouse.read("core_telemetry")) == 3
 
 
-def test_a_file_landed_then_keeps_apart_from_rows_received_then(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_file_ingested_then_is_apart_from_rows_received_then(warehouse: Warehouse, tmp_path: Path) -> None:
     ingest(warehouse, read(tmp_path, "sessions", sessions(), "event"))
     other = sessions().assign(departure_soc=0.6)
     ingest(warehouse, read(tmp_path, "sessions", other, None, name="live.csv"), T0)
@@ -301,7 +301,7 @@ def test_rows_that_wait_count_from_when_they_were_received(warehouse: Warehouse,
     assert warehouse.extent("telemetry").waiting == Known(warehouse, TODAY).extent("telemetry").waiting == 60
 
 
-def test_retention_counts_from_the_landing(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_retention_counts_from_the_ingest(warehouse: Warehouse, tmp_path: Path) -> None:
     ingest(warehouse, read(tmp_path, "telemetry", telemetry(minutes=5), "event"))
     for before, gone in ((TODAY.date(), 0), ((TODAY + 48 * HOUR).date(), 5)):
         raw = warehouse.prune(samples_before=None, raw_before=before, pruned_utc=TODAY, dry_run=False)[1]

@@ -1,4 +1,4 @@
-"""What sessions carry beside times and charge: energy metered, charger, odometer, the driver's wish."""
+"""What sessions carry next to times and charge: energy metered, charger, odometer, the driver's wish."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_service_of_acn_tells_what_was_delivered_and_asked_for(tmp_path: Pat
     assert frame.loc[1, MORE[3:]].isna().all()
 
 
-def test_a_replayed_stay_keeps_the_wish_and_not_the_energy_of_another_car(tmp_path: Path) -> None:
+def test_a_replayed_session_keeps_the_wish_and_not_the_energy_of_another_car(tmp_path: Path) -> None:
     day, text = dt.date(2026, 6, 17), json.dumps({"_items": [item(userInputs=[{"kWhRequested": 6.0}])]})
     frame = read(tmp_path / "a.json", text, "acn", onto=[day], zone="DE-LU", cars=fleet(2))
     assert frame["requested_kwh"].tolist() == [6.0]

@@ -69,7 +69,7 @@ def test_one_day_is_replayed_on_its_weekday_by_the_clock_of_its_site(tmp_path: P
         read(tmp_path, item(), onto=[WEDNESDAY + dt.timedelta(days=1)], zone="DE-LU")
 
 
-def test_a_bad_session_a_stranger_and_an_open_stay_cost_themselves_alone(tmp_path: Path) -> None:
+def test_a_bad_session_a_stranger_and_an_open_session_cost_themselves_alone(tmp_path: Path) -> None:
     source = read(
         tmp_path,
         item(1),
@@ -172,7 +172,7 @@ def test_a_request_that_no_pack_can_hold_sets_no_charge(tmp_path: Path) -> None:
     assert any("1e+06 kWh asked for are more than CAR1 holds" in note for note in source.notes)
 
 
-def test_a_session_told_twice_is_replayed_once(tmp_path: Path) -> None:
+def test_a_session_announced_twice_is_replayed_once(tmp_path: Path) -> None:
     days = ["Mon, 23", "Tue, 24", "Wed, 25", "Thu, 26", "Fri, 27", "Sat, 28", "Sun, 29"]
     items = [
         item(n, connectionTime=f"{day} Apr 2018 13:21:10 GMT", disconnectTime=f"{day} Apr 2018 23:00:10 GMT")

@@ -1,4 +1,4 @@
-"""Counters of charge and energy: the flow adds up to what was counted; resets and gaps are told."""
+"""Counters of charge and energy: the flow adds up to what was counted; resets and gaps are reported."""
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ def test_power_of_a_cloud_that_counts_energy(tmp_path):
     assert only_in.iloc[-3] == 0.0
 
 
-def test_a_counter_that_begins_anew_is_told_and_nothing_is_counted_across_it(tmp_path):
+def test_a_counter_that_begins_anew_is_reported_and_nothing_is_counted_across_it(tmp_path):
     frame = log()
     frame.loc[30:, "Ah in"] -= frame.loc[30, "Ah in"] - 0.25
     found = source(tmp_path, CURRENT, frame)
@@ -101,7 +101,7 @@ def test_a_counter_that_begins_anew_is_told_and_nothing_is_counted_across_it(tmp
     assert not any("Ah out" in note and "went back" in note for note in found.notes)
 
 
-def test_nothing_is_told_of_what_flowed_in_a_gap(tmp_path):
+def test_nothing_is_reported_of_what_flowed_in_a_gap(tmp_path):
     frame = log()
     cut = frame[(frame.index < 40) | (frame.index >= 120)].reset_index(drop=True)
     found = source(tmp_path, CURRENT, cut)

@@ -195,7 +195,7 @@ def test_wrong_units_are_named(tmp_path, dataset, column, value, likely):
         read_source(dataset, csv_of(tmp_path, frame))
 
 
-def test_a_share_is_told_without_a_unit(tmp_path):
+def test_a_share_is_reported_without_a_unit(tmp_path):
     frame = fleet().assign(efficiency_charge=93.0)
     with pytest.raises(UnitError, match=r"reach 93, plausible is 0\.3 to 1\.5; the values look like %\."):
         read_source("fleet", csv_of(tmp_path, frame))
@@ -222,7 +222,7 @@ def test_of_few_rows_one_alone_in_another_unit_costs_the_others_nothing(tmp_path
         read_source("fleet", csv_of(tmp_path, cars))
 
 
-def test_how_other_money_is_told_stands_in_the_refusal(tmp_path):
+def test_how_other_money_is_reported_stands_in_the_refusal(tmp_path):
     with pytest.raises(OptionError, match=r"not an option of csv prices: .*`scale` in a mapping"):
         read_source("prices", csv_of(tmp_path, prices()), rate=0.9)
 

@@ -86,7 +86,7 @@ def test_a_document_that_is_a_list_and_lists_of_values(tmp_path):
     same(stated.frame, frame.assign(temperature_degc=20.0))
 
 
-def test_columns_of_equal_length_beside_what_holds_for_all(tmp_path):
+def test_columns_of_equal_length_next_to_what_holds_for_all(tmp_path):
     frame = rows()
     document = {
         "log": {
@@ -118,14 +118,14 @@ def test_a_document_a_line_of_which_some_are_cut_off(tmp_path):
         source(tmp_path, toml, "\n".join([lines[0], *(line[:30] for line in lines[1:])]))
 
 
-def test_a_record_that_is_none_costs_itself_and_a_car_without_samples_is_told(tmp_path):
+def test_a_record_that_is_none_costs_itself_and_a_car_without_samples_is_reported(tmp_path):
     document = nested(rows())
     document["data"]["vehicles"][0]["samples"].insert(1, "n/a")
     document["data"]["vehicles"] += [{"vin": "CAR2"}, {"vin": "CAR3", "samples": None}]
     found = source(tmp_path, NESTED, json.dumps(document))
     same(found.frame[found.frame["time_utc"].notna()], rows())
     assert len(found.frame) == 5
-    assert any("2 × nothing is told at" in note and "'samples'" in note for note in found.notes)
+    assert any("2 × nothing is reported at" in note and "'samples'" in note for note in found.notes)
 
 
 def test_numbered_cells_in_a_list(tmp_path):

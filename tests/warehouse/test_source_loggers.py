@@ -244,7 +244,7 @@ def test_signals_of_their_own_moments_are_merged_by_a_stated_age(tmp_path):
     assert len(source.frame) == 40
     assert source.frame[["voltage_v", "current_a", "temperature_degc"]].iloc[2:].notna().all(axis=None)
     assert source.frame["current_a"].isna().tolist()[:2] == [True, False]
-    assert "current_a of 29 rows is the last one told before, at most 1 min old (allowed: 2)" in str(
+    assert "current_a of 29 rows is the last one announced before, at most 1 min old (allowed: 2)" in str(
         source.notes
     )
 
@@ -268,7 +268,7 @@ def test_words_and_figures_for_no_value(tmp_path):
     assert "1 × 215 was read as no value (first in row 5)" in str(found.notes)
 
 
-def test_a_temperature_told_slowly_is_carried_so_long(tmp_path):
+def test_a_temperature_reported_slowly_is_carried_so_long(tmp_path):
     frame = rows(minutes=120)
     frame.loc[frame.index % 5 != 2, "temperature_degc"] = np.nan
     frame.loc[60:, "temperature_degc"] = np.nan
@@ -279,7 +279,7 @@ def test_a_temperature_told_slowly_is_carried_so_long(tmp_path):
     assert np.flatnonzero(stated["CAR1"]).tolist() == list(range(2, 88))
     assert not stated["CAR2"].any()
     assert source.notes == (
-        "temperature_degc of 74 rows is the last one told before, at most 30 min old (allowed: 30)",
+        "temperature_degc of 74 rows is the last one announced before, at most 30 min old (allowed: 30)",
     )
 
 
@@ -322,7 +322,7 @@ def test_where_the_order_does_not_tell_that_hour_alone_is_set_aside(tmp_path):
         == true.loc[kept, "time_utc"][~missing.to_numpy()].tolist()
     )
     assert (
-        "6 rows from row 44 on, cannot be told apart by the order of the rows and was set aside"
+        "6 rows from row 44 on, cannot be distinguished by the order of the rows and was set aside"
         in source.notes[1]
     )
 

@@ -174,10 +174,10 @@ from = "USD/MWh"
 """
 
 
-def test_other_money_is_read_at_its_stated_worth_and_how_is_told(tmp_path):
+def test_other_money_is_read_at_its_stated_worth_and_how_is_reported(tmp_path):
     text = "start,USD/MWh\n2026-06-16T07:00Z,50\n2026-06-16T08:00Z,-12\n"
     with pytest.raises(
-        OptionError, match=r"'USD/MWh' is none of .*of other money `scale`, beside one of these"
+        OptionError, match=r"'USD/MWh' is none of .*of other money `scale`, next to one of these"
     ):
         mapped(tmp_path, PRICED + 'unit = "USD/MWh"\n', text, "prices", zone="DE-LU")
     read = mapped(tmp_path, PRICED + 'unit = "€/MWh"\nscale = 0.9\n', text, "prices", zone="DE-LU")

@@ -19,7 +19,7 @@ def soc(value, hour, **more):
 
 
 def log_16(transaction_id=17, message_id="m1", tag="TAG1", socs=("20", "80"), connector=1, hours=(8, 9, 18)):
-    """A transaction from 08 to 18 h of 30 kWh, the state of charge told by two ways of 1.6."""
+    """A transaction from 08 to 18 h of 30 kWh, the state of charge given by two ways of 1.6."""
     begin, middle, end = hours
     start = {"connectorId": connector, "idTag": tag, "meterStart": 1000, "timestamp": HOUR.format(begin)}
     stop = {"transactionId": transaction_id, "meterStop": 31_000, "timestamp": HOUR.format(end)}
@@ -86,7 +86,7 @@ def test_a_transaction_is_a_session_with_the_charge_that_the_car_reported(
     assert source.notes == (REACHED,)
 
 
-def test_times_without_an_offset_are_those_of_utc_and_told(tmp_path):
+def test_times_without_an_offset_are_those_of_utc_and_reported(tmp_path):
     text = json.dumps(log_16()).replace('Z"', '"')
     source = sessions(write(tmp_path, json.loads(text)), batteries={"TAG1": "CAR1"})
     assert source.frame["arrival_utc"].tolist() == [pd.Timestamp(HOUR.format(8))]
@@ -141,7 +141,7 @@ def test_what_the_log_holds_only_in_part_is_left_out_and_noted(tmp_path):
         sessions(tmp_path / "none.json", battery_id="CAR1")
 
 
-def test_a_transaction_that_runs_on_is_a_stay_without_a_departure_until_its_end_is_told(tmp_path):
+def test_a_transaction_that_runs_on_is_a_session_without_a_departure_until_its_end_is_reported(tmp_path):
     path, whole = write(tmp_path, log_16()[:-1]), log_16()
     source = sessions(path, battery_id="CAR1")
     (open_session,) = source.frame.to_dict("records")

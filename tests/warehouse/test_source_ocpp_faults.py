@@ -41,7 +41,7 @@ ALONE = {
 
 @pytest.mark.parametrize("lines", [True, False])
 @pytest.mark.parametrize("name", ALONE)
-def test_one_bad_member_is_left_out_and_told(tmp_path, name, lines):
+def test_one_bad_member_is_left_out_and_reported(tmp_path, name, lines):
     bad, note = ALONE[name]
     source = sessions(write(tmp_path, [*OURS, *bad], lines=lines), batteries={"TAG1": "CAR1"})
     assert source.frame[["battery_id", "arrival_soc", "departure_soc"]].values.tolist() == [

@@ -68,7 +68,7 @@ def test_an_id_that_comes_again_days_later_is_another_session(tmp_path):
     assert source.notes == ()
 
 
-def test_an_id_that_comes_again_after_an_end_that_was_never_told(tmp_path):
+def test_an_id_that_comes_again_after_an_end_that_was_never_reported(tmp_path):
     frames = [*begun(1, 2), *metered(3, 1, wh=2000), *begun(1, 10, meter=3000), *ended(1, 12, 8000)]
     source = read(tmp_path, frames)
     assert kwh(source) == {"CAR1": [5.0]}
@@ -78,14 +78,14 @@ def test_an_id_that_comes_again_after_an_end_that_was_never_told(tmp_path):
 
 BOTH = [*begun(1, 8, "T1", 1, 1000), *begun(1, 8, "T2", 2, 500_000)]
 ENDS = {
-    "told by the token": [*ended(1, 10, 600_000, idTag="T2"), *ended(1, 11, 550_000, idTag="T1")],
-    "told by the registers": [*ended(1, 10, 512_000), *ended(1, 11, 9000)],
+    "given by the token": [*ended(1, 10, 600_000, idTag="T2"), *ended(1, 11, 550_000, idTag="T1")],
+    "given by the registers": [*ended(1, 10, 512_000), *ended(1, 11, 9000)],
 }
 
 
 def test_an_id_on_two_connectors_at_once_is_two_sessions(tmp_path):
     middle = [*metered(9, 1, 1, wh=5000), *metered(9, 1, 2, wh=507_000)]
-    source = read(tmp_path, [*BOTH, *middle, *ENDS["told by the registers"]])
+    source = read(tmp_path, [*BOTH, *middle, *ENDS["given by the registers"]])
     assert kwh(source) == {"CAR1": [8.0], "CAR2": [12.0]}
     assert source.frame.set_index("battery_id")["departure_utc"]["CAR2"] == pd.Timestamp(at(10))
     frames = [*begun(1, 8, "T1", 1, 1000), *begun(1, 8, "T2", 2, 1000)]
@@ -104,7 +104,7 @@ def test_ends_that_could_be_of_two_are_given_to_none_and_the_others_stand(tmp_pa
 
 def test_two_stations_with_one_connector_id_and_start(tmp_path):
     frames = [*begun(1, 8, "T1", 1, 1000), *begun(1, 8, "T2", 1, 500_000)]
-    source = read(tmp_path, [*frames, *ENDS["told by the registers"], *metered(9, soc=50)])
+    source = read(tmp_path, [*frames, *ENDS["given by the registers"], *metered(9, soc=50)])
     assert kwh(source) == {"CAR1": [8.0], "CAR2": [12.0]}
     assert source.frame["session_id"].nunique() == 2
     assert any("1 readings were left out, 2 transactions run there" in note for note in source.notes)
@@ -151,7 +151,7 @@ def test_an_id_at_two_places_at_once_in_2_0_1(tmp_path):
         ([3, 0, 2, 30], [0.03, 0.3], 0),
     ],
 )
-def test_a_state_of_charge_of_0_is_believed_only_beside_a_low_one(tmp_path, socs, expected, left):
+def test_a_state_of_charge_of_0_is_believed_only_next_to_a_low_one(tmp_path, socs, expected, left):
     middle = [frame for n, soc in enumerate(socs) for frame in metered(8 + n / 4, 1, soc=soc)]
     source = read(tmp_path, [*begun(1, 8), *middle, *ended(1, 10)])
     assert source.frame[["arrival_soc", "departure_soc"]].to_numpy().tolist() == [expected]
@@ -159,7 +159,9 @@ def test_a_state_of_charge_of_0_is_believed_only_beside_a_low_one(tmp_path, socs
     assert source.notes == ((text,) if left else ())
 
 
-def test_where_only_placeholders_are_told_the_energy_tells_and_without_a_target_the_others_stand(tmp_path):
+def test_where_only_placeholders_are_reported_the_energy_tells_and_without_a_target_the_others_stand(
+    tmp_path,
+):
     zeros = [*metered(8, 1, soc=0), *metered(9, 1, soc=0)]
     frames = [*begun(1, 8), *zeros, *ended(1, 10)]
     assert kwh(read(tmp_path, frames)) == {"CAR1": [8.0]}

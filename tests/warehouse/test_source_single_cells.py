@@ -75,7 +75,7 @@ def test_a_text_for_a_state_of_charge_costs_that_stay_alone(tmp_path: Path) -> N
     assert "row 1" in source.notes[0]
 
 
-def test_times_of_stays_without_an_offset_are_refused_with_a_hint(tmp_path: Path) -> None:
+def test_times_of_sessions_without_an_offset_are_refused_with_a_hint(tmp_path: Path) -> None:
     text = sessions(("2026-06-16 21:30:00", "2026-06-17 07:00:00", "0.5"))
     with pytest.raises(CellError, match=r"row 1, column arrival_utc: .*no offset from UTC.*--timezone"):
         read(tmp_path, "sessions", text)
@@ -100,7 +100,7 @@ def test_times_of_a_table_with_types_are_no_less_naive(tmp_path: Path) -> None:
     assert frame["departure_utc"].tolist() == [pd.Timestamp("2026-06-17T05:00Z")]
 
 
-def test_of_a_stated_zone_the_hour_that_comes_twice_costs_its_stay_alone(tmp_path: Path) -> None:
+def test_of_a_stated_zone_the_hour_that_comes_twice_costs_its_session_alone(tmp_path: Path) -> None:
     text = sessions(
         ("2026-10-24 18:05", "2026-10-25 07:00", "0.5"),
         ("2026-10-25 02:30", "2026-10-25 09:00", "0.5"),
@@ -140,7 +140,7 @@ SESSION = "b;ev01;16.06.2026 18:05;17.06.2026 07:00;40"
 INTERVAL = "A;25.10.2026 04:00;60;1,5"
 
 
-def test_a_mapped_stay_of_the_hour_that_comes_twice_is_set_aside_alone(tmp_path: Path) -> None:
+def test_a_mapped_session_of_the_hour_that_comes_twice_is_set_aside_alone(tmp_path: Path) -> None:
     lines = [
         "id;car;in;out;soc",
         "a1;ev01;24.10.2026 18:05;25.10.2026 07:00;40",
@@ -162,7 +162,7 @@ def price_lines(*, hours: int = 25, changed: dict[int, str] | None = None) -> li
     return ["area;start;minutes;price", *lines]
 
 
-def test_mapped_prices_of_the_hour_that_comes_twice_are_told_apart_by_their_order(tmp_path: Path) -> None:
+def test_mapped_prices_of_the_hour_that_comes_twice_are_distinguished_by_their_order(tmp_path: Path) -> None:
     frame = mapped(tmp_path, "prices", MAPPED_PRICES, price_lines()).frame
     assert frame["interval_start_utc"].tolist() == list(
         pd.date_range("2026-10-24T22:00Z", periods=25, freq="60min")

@@ -78,7 +78,7 @@ def test_the_year_is_hourly_without_gap_in_euro_per_kwh():
         ("0.9", "9O", 3, "price_eur_per_kwh", "price.*9O"),
     ],
 )
-def test_a_cell_that_cannot_be_read_costs_its_row_and_is_told(tmp_path, old, new, row, column, message):
+def test_a_cell_that_cannot_be_read_costs_its_row_and_is_reported(tmp_path, old, new, row, column, message):
     source = read(tmp_path, (HEADER + AUTUMN).replace(old, new))
     missing = source.frame[column].isna()
     assert source.frame.loc[missing, "source_row"].tolist() == [row]

@@ -70,7 +70,7 @@ def test_gaps_repeated_samples_and_lone_ones_are_noted(tmp_path):
     assert source.frame["departure_utc"].tolist() == [pd.Timestamp("2021-01-01T10:30Z")]
     assert source.notes[:4] == (
         "1 samples are there twice and count once",
-        "1 ids are there twice; samples are told apart by their time",
+        "1 ids are there twice; samples are distinguished by their time",
         "charging process 7: 1 gaps of more than 10 min, the longest 25 min; the session spans them",
         "charging process 8: left out, one sample is no session",
     )
@@ -133,6 +133,6 @@ def test_a_file_without_two_samples_is_refused(tmp_path):
         sessions(charges(tmp_path, "1,soon,20,0,7"))
 
 
-def test_the_car_has_to_be_told(tmp_path):
+def test_the_car_has_to_be_given(tmp_path):
     with pytest.raises(OptionError, match="column battery_id: needs the battery"):
         sessions(charges(tmp_path, "1,2021-01-01 10:00:00,20,0,7"), battery_id=None)

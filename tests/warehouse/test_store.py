@@ -79,7 +79,7 @@ def test_a_changed_row_replaces_and_a_repeated_promotion_changes_nothing(warehou
     assert core["price_eur_per_kwh"][5] == prices()["price_eur_per_kwh"][5]
 
 
-def test_of_two_files_landed_at_one_instant_the_later_landed_holds(warehouse):
+def test_of_two_files_ingested_at_one_instant_the_later_ingested_holds(warehouse):
     for value in (1.0, 3.0, 2.0):
         warehouse.ingest(source_of("prices", prices(hours=1).assign(price_eur_per_kwh=value)), NOW)
     promote_unchecked(warehouse, "prices")
@@ -229,7 +229,7 @@ def test_threads_take_turns(warehouse):
     assert len(warehouse.read("out_run")) == 8
 
 
-def test_no_file_a_foreign_file_and_a_newer_layout_are_told_apart(warehouse, tmp_path):
+def test_no_file_a_foreign_file_and_a_newer_layout_are_distinguished(warehouse, tmp_path):
     with pytest.raises(NoWarehouseError, match="no warehouse at"):
         Warehouse(tmp_path / "absent.duckdb").read("core_price")
     junk = tmp_path / "junk.duckdb"

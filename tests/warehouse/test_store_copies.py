@@ -87,12 +87,12 @@ def test_the_warehouse_itself_is_never_written_over_by_any_name(warehouse, tmp_p
         with pytest.raises(CopyError, match="the warehouse itself"):
             getattr(warehouse, copy)(name)
     for side in (".wal", ".tmp", ".wal.checkpoint", ".wal.recovery"):
-        with pytest.raises(CopyError, match="keeps beside it"):
+        with pytest.raises(CopyError, match="keeps next to it"):
             getattr(warehouse, copy)(f"{warehouse.path}{side}")
     assert warehouse.path.read_bytes() == before
 
 
-def test_a_log_left_beside_the_name_is_not_taken_for_the_copys(warehouse, tmp_path):
+def test_a_log_left_next_to_the_name_is_not_taken_for_the_copys(warehouse, tmp_path):
     (tmp_path / "copy.duckdb.wal").write_bytes(b"stale")
     for copy in (warehouse.snapshot, warehouse.backup):
         with pytest.raises(CopyError, match=r"copy\.duckdb\.wal lies there"):

@@ -108,7 +108,7 @@ except UnwritableError as error:
 """
 
 
-def test_a_folder_that_may_not_be_written_is_told_apart_from_damage(small_disk):
+def test_a_folder_that_may_not_be_written_is_distinguished_from_damage(small_disk):
     disk = small_disk(9000)
     warehouse = Warehouse(disk / "warehouse.duckdb")
     warehouse.create()

@@ -94,7 +94,7 @@ except StoreError as error:
 """
 
 
-def test_a_full_disk_is_told_and_leaves_all_of_a_file_or_nothing(warehouse):
+def test_a_full_disk_is_reported_and_leaves_all_of_a_file_or_nothing(warehouse):
     warehouse.ingest(source_of("prices", prices()), NOW)
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(warehouse.path)], capture_output=True, text=True, check=False

@@ -194,7 +194,7 @@ def test_a_check_that_broke_off_starts_again_and_ends_the_same(warehouse, tmp_pa
         pd.testing.assert_frame_equal(kept, expected[name])
 
 
-def test_a_file_that_lands_meanwhile_waits_for_the_next_check(warehouse):
+def test_a_file_that_is_ingested_meanwhile_waits_for_the_next_check(warehouse):
     warehouse.ingest(source_of("telemetry", telemetry(minutes=10), name="first"), NOW)
     parts = warehouse.waiting("telemetry")
     warehouse.ingest(source_of("telemetry", telemetry("CAR2", minutes=20), name="second"), NOW)

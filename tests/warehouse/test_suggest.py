@@ -219,7 +219,7 @@ def test_hostile_labels_stay_text(tmp_path):
     tomllib.loads(found.text)
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the checkout")
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not next to the checkout")
 @pytest.mark.parametrize("name", sorted(path.name for path in (CASES / "telemetry").glob("*.csv")))
 def test_of_the_cases_none_is_misread(tmp_path, name):
     path = CASES / "telemetry" / name
@@ -233,7 +233,7 @@ def test_of_the_cases_none_is_misread(tmp_path, name):
         assert np.nansum(rises * frame["current_a"].to_numpy()[1:]) > 0.0
 
 
-def test_every_key_of_a_mapping_is_told():
+def test_every_key_of_a_mapping_is_reported():
     stated = [key for section in SECTIONS.values() for key in section]
     assert {"timezone", "from", "received", "station", *COLUMN_KEYS} <= set(stated)
     assert all(says for section in SECTIONS.values() for says in section.values())
@@ -262,7 +262,7 @@ def test_a_mark_that_may_stand_between_thousands_is_asked_about(tmp_path, delimi
     assert any(one.startswith("decimal:") for one in found.left_open) == asked, found.text
 
 
-def test_a_column_of_thousands_is_told_by_the_decimals_of_another(tmp_path):
+def test_a_column_of_thousands_is_given_by_the_decimals_of_another(tmp_path):
     rows = log()
     power = (rows["v"] * rows["a"]).round().astype(int).map(lambda one: f"{one:,}".replace(",", "."))
     text = german(rows.assign(power=power)).replace(";power", ";Leistung (W)")

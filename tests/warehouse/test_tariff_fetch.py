@@ -96,7 +96,7 @@ def test_waits_double_and_vary():
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 410, 422])
-def test_a_refusal_is_not_asked_again_and_its_words_are_told_without_the_token(status):
+def test_a_refusal_is_not_asked_again_and_its_words_are_reported_without_the_token(status):
     body = f"<html><body><p>bad key {TOKEN} &amp; more</p></body></html>".encode()
     with (
         serving(Reply(status=status, body=body, media_type="text/html"), GOOD) as server,

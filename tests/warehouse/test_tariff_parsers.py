@@ -87,7 +87,7 @@ def test_an_interval_lasts_to_the_next_but_not_over_a_gap(minutes, lengths):
     [
         ({"unit": "EUR/MW"}, UnitError, "is 'EUR/MW', not a currency per kWh or MWh"),
         ({"unit": "CHF/MWh"}, OptionError, "in CHF; tell with rate"),
-        ({"price": [1.0]}, ColumnError, "has 1 values beside 3 of unix_seconds"),
+        ({"price": [1.0]}, ColumnError, "has 1 values next to 3 of unix_seconds"),
         ({"price": [1.0, "x", "y"]}, CellError, r"row 2, column price: '\"x\"' is not a number"),
         ({"price": [1.0, True, "y"]}, CellError, "row 2, column price: 'true' is not a number"),
         ({"unix_seconds": [SUMMER, SUMMER, SUMMER]}, CellError, "is 0 minutes from its neighbour"),
@@ -278,7 +278,7 @@ def test_tibber_faults():
     with pytest.raises(ProviderError, match="2 homes whose prices differ"):
         read("tibber", tibber([1.0, 2.0], [1.0, 3.0]), zone="NO1", rate=0.08)
     assert len(read("tibber", tibber([1.0, 2.0], [1.0, 2.0]), zone="NO1", rate=0.08).frame) == 2
-    with pytest.raises(CellError, match="has one value: how long it holds is not told"):
+    with pytest.raises(CellError, match="has one value: how long it holds is not reported"):
         read("tibber", tibber([1.0]), zone="NO1", rate=0.08)
 
 
@@ -288,7 +288,7 @@ def test_sahkotin_without_vat_is_divided_by_nothing():
         ("13T21:00", 60, 2.5),
         ("13T22:00", 60, -0.5),
     ]
-    with pytest.raises(OptionError, match="column vat: 'yes' must be told: included or excluded"):
+    with pytest.raises(OptionError, match="column vat: 'yes' must be given: included or excluded"):
         read("sahkotin", text, vat="yes")
     with pytest.raises(ColumnError, match="column price: is missing"):
         read("sahkotin", text.replace(b"price", b"cost"), vat="excluded")
@@ -333,7 +333,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("source", ANSWERS)
-def test_an_item_that_cannot_be_read_costs_its_own_interval_and_is_told(source):
+def test_an_item_that_cannot_be_read_costs_its_own_interval_and_is_reported(source):
     value, third = ANSWERS[source]
     text = json.dumps(value)
     options = {"octopus": {"rate": 1.2}, "sahkotin": {"vat": "excluded"}}.get(source, {})

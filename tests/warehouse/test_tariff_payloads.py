@@ -99,7 +99,7 @@ REFUSED = [
     (f"{ZERO}/gas.json", "energyzero", ProviderError, "prices of Gas, not of electricity"),
     (f"{ZERO}/gas_day_response.json", "energyzero", CellError, r"row 1, column end: .*ends 1440 minutes"),
     (f"{EASY}/gas.json", "easyenergy", ProviderError, "per m3, not per kWh"),
-    (f"{FI}/sahkotin_spot_price_vat.csv", "sahkotin", OptionError, "column vat: must be told"),
+    (f"{FI}/sahkotin_spot_price_vat.csv", "sahkotin", OptionError, "column vat: must be given"),
 ]  # fmt: skip
 
 

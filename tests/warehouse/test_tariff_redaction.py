@@ -1,4 +1,5 @@
-"""A provider that sends a token back, spelt in any way, leaves it nowhere: not kept, not told, not logged."""
+"""A provider that sends a token back, spelt in any way, leaves it nowhere: not kept, not reported, not
+logged."""
 
 import base64
 import datetime as dt

@@ -75,7 +75,7 @@ def test_a_whole_day_is_whole_at_every_resolution(day, minutes):
         require_day(frame, "DE-LU", day, "f")
 
 
-def test_another_day_or_zone_is_told():
+def test_another_day_or_zone_is_reported():
     frame = day_frame(dt.date(2026, 6, 14), "DE-LU", 60)
     wrong = r"day 2026-06-15 of DE-LU: 96 of 96 .* first at 2026-06-14 22:00 UTC; it holds 2026-06-14$"
     with pytest.raises(WrongDayError, match=wrong):

@@ -104,7 +104,7 @@ def test_what_is_paid_and_earned_at_the_plug():
     assert set(frame["source_row"]) == {1, 2}
 
 
-def test_nothing_is_sold_where_no_feed_in_is_told():
+def test_nothing_is_sold_where_no_feed_in_is_reported():
     source = read(DEPOT, days=[SATURDAY])
     assert source.frame["direction"].unique().tolist() == ["import"]
     assert source.frame["source_row"].unique().tolist() == [3]
@@ -198,7 +198,7 @@ def test_faults_are_named(old, new, error, message):
 @pytest.mark.parametrize(
     ("days", "zone", "message"),
     [
-        ([], "DE-LU", "column date: must be told"),
+        ([], "DE-LU", "column date: must be given"),
         (
             [dt.date(2025, 12, 31)],
             "DE-LU",

@@ -18,7 +18,7 @@ ALL_SAMPLES = {"samples_before": dt.date(2020, 3, 29), "raw_before": None}
 
 @pytest.fixture
 def warehouse(tmp_path):
-    """A file of an hour, and one with its second half told again by another sensor."""
+    """A file of an hour, and one with its second half reported again by another sensor."""
     warehouse = Warehouse(tmp_path / "warehouse.duckdb", lock_timeout_s=2.0)
     warehouse.create()
     take_in(warehouse, telemetry(start=START, minutes=60), NOW, "good.csv")
@@ -78,7 +78,7 @@ def test_rows_whose_raw_rows_went_leave_and_come_back(warehouse):
 
 
 @pytest.mark.parametrize("of", [{}, {"key": {"battery_id": "CAR1"}, "source": "wrong.csv"}])
-def test_quarter_hours_of_samples_that_went_are_made_anew_from_what_landed(warehouse, of):
+def test_quarter_hours_of_samples_that_went_are_made_anew_from_what_ingested(warehouse, of):
     before = quarters(warehouse)
     wrong(warehouse)
     with_wrong = quarters(warehouse)
@@ -99,7 +99,7 @@ def test_a_file_alone_on_its_day_takes_its_quarter_hours_along(warehouse):
     same(left, before[before["interval_start_utc"] >= "2020-03-28"].reset_index(drop=True))
 
 
-def test_what_is_left_of_a_file_is_withdrawn_and_the_rest_is_told(warehouse):
+def test_what_is_left_of_a_file_is_withdrawn_and_the_rest_is_reported(warehouse):
     wrong(warehouse, start="2020-03-28T23:30Z")
     prune(warehouse, **(ALL_SAMPLES | {"raw_before": dt.date(2020, 4, 9)}))
     before = quarters(warehouse)

@@ -27,7 +27,7 @@ from twin.record import EnsembleRecord, IntervalParts, MemberRecord
 from twin.types import CalibrationRequest
 
 _LEAST_SD = 0.005  # of today's capacity, where telemetry or a prior tells it
-_DISTINCT = 0.35  # width of the calendar share's interval under which rest and cycling are told apart
+_DISTINCT = 0.35  # width of the calendar share's interval under which rest and cycling are distinguished
 Triple = tuple[float, float, float]
 
 
@@ -166,8 +166,8 @@ def _verdict(found: Ensemble) -> str:
     low, middle, high = found.calendar
     text = f"calendar share {middle:.2f} ({low:.2f} to {high:.2f})"
     if high - low <= _DISTINCT:
-        return f"rest and cycling told apart: {text}"
-    return f"rest and cycling not told apart: {text}"
+        return f"rest and cycling distinguished: {text}"
+    return f"rest and cycling not distinguished: {text}"
 
 
 def _record(

@@ -105,7 +105,7 @@ class LawStructure(Structure):
         )
 
     def off(self, theta: Array) -> Array:
-        """Sizes that siblings told together are not independent."""
+        """Sizes that siblings reported together are not independent."""
         plain = super().off(theta)
         (rest, mixed), (_, cycled) = self.belief.covariance
         if mixed:

@@ -1,9 +1,9 @@
 """What further data would tell of a life and of wear, before they are had: by the ensemble's own draws.
 
 Each structure's draw says what it would have a check-up show, how long the battery lives, and what cycling
-takes of it. The draws that would show alike tell what is left of the doubt once a check-up is seen; of that
-the mean is taken over all that may be seen (preposterior analysis: Raiffa and Schlaifer, Applied Statistical
-Decision Theory, 1961). Nothing is assumed of structures but what they say.
+takes of it. The draws that would show alike tell what is left of the doubt once a check-up is observed; of
+that the mean is taken over all that may be seen (preposterior analysis: Raiffa and Schlaifer, Applied
+Statistical Decision Theory, 1961). Nothing is assumed of structures but what they say.
 """
 
 from __future__ import annotations

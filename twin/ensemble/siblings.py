@@ -51,7 +51,7 @@ class Beliefs:
         return self.by_name.get(name, StructureBelief())
 
     def figures(self) -> list[float]:
-        """All that it holds, in order, to be told from another's."""
+        """All that it holds, in order, to be reported from another's."""
         return [
             value
             for name in sorted(self.by_name)

@@ -45,7 +45,7 @@ def year_loss(calibration: Calibration) -> tuple[float, float, float]:
 
     Each draw's loss is from its own capacity at the last full calibration, so the doubt about that capacity
     is none of it; like the band, it is moved to where capacity is now. RecordError of a calibration from
-    before draws' losses were kept: of bands of capacity alone no interval of a difference can be told.
+    before draws' losses were kept: of bands of capacity alone no interval of a difference can be determined.
     """
     ensemble = need(calibration.record.ensemble, "ensemble")
     low, median, high = need(ensemble.year_loss, "interval of next year's loss")

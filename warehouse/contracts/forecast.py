@@ -38,7 +38,10 @@ FORECAST = (
             Column(name="last_date", kind=Kind.DATE, description="Last one"),
             text("zone", "Bidding zone"),
             choice("target", "What was foreseen", SCORED),
-            text("part", "all; hour 07: by the local clock; week 2026-03-02: from that Monday; told 0.2-0.4"),
+            text(
+                "part",
+                "all; hour 07: by the local clock; week 2026-03-02: from that Monday; reported 0.2-0.4",
+            ),
             choice("metric", "Figure", METRICS),
             number(
                 "value", "", "In the unit of the target (hours for arrival and departure), or a share 0–1"

@@ -108,7 +108,8 @@ SOC_POWER = TableContract(
 
 METERING = TableContract(
     name="metering",
-    description="What the meter at a car's plug counted in a quarter-hour; one that is not told is unknown.",
+    description="What the meter at a car's plug counted in a quarter-hour; one that is not reported is "
+    "unknown.",
     columns=(
         _BATTERY_ID,
         moment("interval_start_utc", "Start of the half-open quarter-hour", example=_hours(-1)),
@@ -134,10 +135,10 @@ SESSION = TableContract(
                example=0.8),
         number("energy_kwh", "kWh", "Drawn at the plug less fed back, as metered", -5e3, 5e3, nullable=True,
                example=21.5, default="not metered"),
-        number("register_kwh", "kWh", "The charger's energy register, as read last during the stay", -1e9,
-               1e9, nullable=True, example=18250.4, default="not told"),
+        number("register_kwh", "kWh", "The charger's energy register, as read last during the session", -1e9,
+               1e9, nullable=True, example=18250.4, default="not reported"),
         number("last_soc", "1", "State of charge as reported last, since plug-in", 0.0, 1.0, nullable=True,
-               typical=_SOC_TYPICAL, example=0.78, default="not told"),
+               typical=_SOC_TYPICAL, example=0.78, default="not reported"),
         text("charger_id", "Charger or plug, as its operator calls it; a row of chargers", nullable=True,
              example="depot-1", default="the car's own limits alone hold"),
         number("odometer_km", "km", "What the car had driven at plug-in", 0.0, 5e6, nullable=True,
@@ -203,7 +204,7 @@ SITE = TableContract(
 
 CHARGER = TableContract(
     name="charger",
-    description="Chargers: what a plug gives and takes, beside the car's own limits; AC currents, a phase.",
+    description="Chargers: what a plug gives and takes, next to the car's own limits; AC currents, a phase.",
     columns=(
         text("charger_id", "Charger (one connector), as sessions name it", example="depot-1"),
         identifier("site_id", "Site where it stands", "depot"),

@@ -248,16 +248,16 @@ OUTPUTS = (
         ), ("plan_id",),
     ),
     _plan(
-        "left_out", "One row a car with a stay on the market day that is not planned, or not whole.",
+        "left_out", "One row a car with a session on the market day that is not planned, or not whole.",
         (
             _PLAN, text("battery_id", "Battery, as its rows name it"),
             text("reason", "What stands against it, with the session, field and value"),
         ), ("plan_id", "battery_id"),
     ),
     _plan(
-        "expected_stay", "One row a plan and stay that nobody had told: what was expected of it.",
+        "expected_stay", "One row a plan and session that nobody had announced: what was expected of it.",
         (
-            _PLAN, text("session_id", "The stay planned for it"), _BATTERY,
+            _PLAN, text("session_id", "The session planned for it"), _BATTERY,
             number("probability", "1", "That the car plugs in on that local day", 0.0, 1.0),
             *(
                 moment(f"{what}_utc_q{share}", f"{said}, {share} % quantile")
@@ -268,7 +268,7 @@ OUTPUTS = (
                 number(f"need_soc_q{share}", "1", f"Charge needed, {share} % quantile", 0.0, 1.0)
                 for share in (10, 50, 90)
             ),
-            integer("days", "Days of stays of the car that it rests on", 1),
+            integer("days", "Days of sessions of the car that it rests on", 1),
         ), ("plan_id", "session_id"),
     ),
     _plan(

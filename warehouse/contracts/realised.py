@@ -1,4 +1,4 @@
-"""What became of the plans that were followed: a day's account, promised beside realised."""
+"""What became of the plans that were followed: a day's account, promised next to realised."""
 
 from warehouse.contracts.outputs import LINEAGE
 from warehouse.contracts.types import (
@@ -78,8 +78,8 @@ REALISED = (
             identifier("battery_id", "Battery"),
             *_figures("promised_", "promised"), *_figures("", "realised"),
             _cause("price", "prices came other than known"),
-            _cause("car", "it came, left or held other than told"),
-            _cause("horizon", "no plan told of the car or the quarter-hour"),
+            _cause("car", "it came, left or held other than reported"),
+            _cause("horizon", "no plan covered the car or the quarter-hour"),
             _cause("limits", "the site's limits"),
             _cause("charger", "the meter counted other than planned"),
             number(

@@ -23,14 +23,14 @@ _OWN_RECEIVED = moment("received_utc", "When the row was received; null: with it
 _STORE_TABLES = (
     TableContract(
         name="raw_source",
-        description="One row a file or response that was landed.",
+        description="One row a file or response that was ingested.",
         columns=(
             _SOURCE_ID,
             text("dataset", "Dataset"),
             text("source", "Reader that parsed it"),
             text("file_name", "Name of the file"),
             text("sha256", "SHA-256 of its bytes"),
-            integer("rows", "Rows landed", 0),
+            integer("rows", "Rows ingested", 0),
             text("provider", "Who published it", nullable=True),
             text("licence", "Under which licence", nullable=True),
             text("attribution", "What the licence wants to be said", nullable=True),
@@ -45,7 +45,7 @@ _STORE_TABLES = (
             text("received", "What tells when each row was received; null: its file's time", nullable=True),
             text(
                 "transactions",
-                "What its messages told, as JSON, for other logs of OCPP to go on from",
+                "What its messages reported, as JSON, for other logs of OCPP to go on from",
                 nullable=True,
             ),
         ),
@@ -87,7 +87,8 @@ _STORE_TABLES = (
     ),
     TableContract(
         name="core_withdrawal",
-        description="One row a decision of a person on a landed row: whether it counts; the last one holds.",
+        description="One row a decision of a person on an ingested row: whether it counts; the last one "
+        "holds.",
         columns=(
             integer("sequence", "Order of the decisions, from 1", 1),
             choice(
@@ -160,7 +161,7 @@ _SUPERSEDED = replace(
     columns=(
         *_core(DATASETS["sessions"]).columns,
         text("by_session_id", "Session that replaced it"),
-        text("by_source_id", "File that told of that one"),
+        text("by_source_id", "File that reported of that one"),
         replace(_CORE_SOURCE_ROW, name="by_source_row", description="Data row in that file, from 1"),
         moment("by_received_utc", "When that file arrived"),
     ),
@@ -168,11 +169,13 @@ _SUPERSEDED = replace(
 
 
 def _amended(dataset: str) -> TableContract:
-    """Return the table of what the checks made of good rows that they did not take as they had landed."""
+    """Return the table of what the checks made of good rows that they did not take as they had been
+    ingested."""
     declared = DATASETS[dataset]
     return TableContract(
         name=f"core_{declared.name}_amended",
-        description="Good rows as the checks left them, where that is not as they landed: cells emptied, "
+        description="Good rows as the checks left them, where that is not as they were ingested: cells "
+        "emptied, "
         "readings of one stamp averaged. An earlier belief comes forward like this.",
         columns=(*declared.columns, _SOURCE_ID, _SOURCE_ROW),
         sort=("source_id", "source_row"),
@@ -243,7 +246,7 @@ def raw_contract(dataset: str) -> TableContract:
 
 
 def ingested_contract(dataset: str) -> TableContract:
-    """Return the shape of landed rows on their way to the checks: the raw table, every row received."""
+    """Return the shape of ingested rows on their way to the checks: the raw table, every row received."""
     raw = raw_contract(dataset)
     return replace(raw, columns=tuple(_RECEIVED if c.name == _RECEIVED.name else c for c in raw.columns))
 

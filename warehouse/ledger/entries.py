@@ -24,5 +24,5 @@ def commitment(salt: str, opening: str) -> str:
 
 
 def entry(committed: str) -> bytes:
-    """The entry's bytes, as they are hashed and kept in the bundles."""
+    """The entry's bytes, as they are hashed and stored in the bundles."""
     return json.dumps({"commitment": committed, "format": "v2g-settlement/1"}, separators=(",", ":")).encode()

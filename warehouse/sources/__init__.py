@@ -1,6 +1,7 @@
 """Files and what they say, in the tables' columns and units.
 
-- `read`: `read_source`, the one way in, in `pieces` where a log is long · `types`: `SourceFile`, what lands
+- `read`: `read_source`, the one way in, in `pieces` where a log is long · `types`: `SourceFile`, what is
+ingested
 - `caps`: how large a file may be
 - tables: `canonical` (our words, BDF labels), `mapped` by a `mapping` file; `packs`: cell level → pack level
 - a mapping: `mapping` (`mapcolumn`, `maptext`) → `maprules` → `mapvalues`; `dialect` (encoding, preamble),

@@ -35,7 +35,7 @@ def parse_acn(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Pa
 
     departure_soc is target_soc, arrival_soc what the requested energy (metered) leaves below it, not less
     than the car's soc_min. The service's own answer, JSON or table, may also be read as it was, by batteries
-    or battery_id. A session that cannot be read is left out and told. Raises SourceError.
+    or battery_id. A session that cannot be read is left out and reported. Raises SourceError.
     """
     target = target_of(options, file.name, _TARGET_SOC) or _TARGET_SOC
     if is_answer(file):

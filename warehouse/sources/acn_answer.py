@@ -1,7 +1,7 @@
 """What ACN-Data's service answers: sessions, the energy delivered, what was asked for; JSON or a table.
 
 As they happened, each at the car that user, space or station stands for; or replayed onto other days. No
-state of charge is told: departure is the target, arrival what the energy leaves below it.
+state of charge is known: departure is the target, arrival what the energy leaves below it.
 """
 
 import datetime as dt

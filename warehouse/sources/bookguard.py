@@ -104,7 +104,8 @@ def _look(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: RawFile, book
 
 
 def _refuse_texts(archive: zipfile.ZipFile, file: RawFile, book: _Book, longest: int) -> None:
-    """Add up what the cells say that repeat a shared text; what cannot be told counts as the longest one."""
+    """Add up what the cells say that repeat a shared text; what cannot be determined counts as the longest
+    one."""
     total, stated = 0, 0
     for member in archive.infolist():
         for text, new in _pieces(archive, member):

@@ -183,7 +183,7 @@ class _Reader:
         self, column: Column, spelling: _Spelling, table: RawTable, faults: Faults
     ) -> pd.Series | None:
         own = table.only([spelling.header])
-        silent = replace(self, notes=[])  # what is passed over is told cell by cell
+        silent = replace(self, notes=[])  # what is passed over is reported cell by cell
         try:
             return faults.read(
                 column.name, lambda rows: silent.read(column, spelling, own.taken(rows)),

@@ -1,4 +1,4 @@
-"""A value that is told more slowly than the others: the last one stands for those that are missing."""
+"""A value that is reported more slowly than the others: the last one stands for those that are missing."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,8 @@ def carried(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return rows with missing values of some columns filled from the battery's last row that has one.
 
-    minutes: column → how old that value may be; its age is told in a note. What is older stays missing.
+    minutes: column → how old that value may be; its age is reported in a note. What is older sessions
+    missing.
     """
     wanted = {**CARRIED_MINUTES.get(dataset, {}), **minutes}
     lacking = [name for name, most in wanted.items() if most > 0 and frame[name].isna().any()]
@@ -38,7 +39,7 @@ def carried(
             values[order[stands]] = own[last[stands]]
             filled[name] = values
             notes.append(
-                f"{name} of {int(stands.sum())} rows is the last one told before, at most "
+                f"{name} of {int(stands.sum())} rows is the last one announced before, at most "
                 f"{age[stands].max():.3g} min old (allowed: {wanted[name]:g})"
             )
     return frame.assign(**filled), tuple(notes)

@@ -2,7 +2,8 @@
 
 A row's flow is the mean from the middle of the time since the row before to the middle of that to the one
 after, which is the stretch that a sample stands for: what is added up of it is what was counted. Where the
-counter goes back it began anew, and nothing is told of that stretch; nor of one that is longer than may be.
+counter goes back it began anew, and nothing is reported of that stretch; nor of one that is longer than may
+be.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from warehouse.errors import CellError, SourceError, together
 from warehouse.sources.cells import Cells
 
 MOST_CELLS = 2_000
-"""Unreadable cells of a column that are told one by one."""
+"""Unreadable cells of a column that are reported one by one."""
 Rows = NDArray[np.intp]
 Read = Callable[[Rows], pd.Series]
 

@@ -44,7 +44,8 @@ def escaped(key: str) -> str:
 def read_json(
     file: RawFile, rule: JsonRule, wanted: Callable[[str], bool]
 ) -> tuple[RawTable, tuple[str, ...]]:
-    """Parse the records of a JSON file, and what is to be told of them; `wanted`: whether a column is read.
+    """Parse the records of a JSON file, and what is to be reported of them; `wanted`: whether a column is
+    read.
 
     Raises EmptyFileError, OversizedFileError, UndecodableFileError.
     """
@@ -71,7 +72,7 @@ class _Reader:
     """Takes up records, a row each.
 
     names: of all columns. bad: the rows that are no record. bare: how often a part of the path is not there,
-    and the keys beside it.
+    and the keys next to it.
     """
 
     file: RawFile
@@ -160,10 +161,10 @@ class _Reader:
         return RawTable(file=name, columns=columns, rows=rows)
 
     def notes(self, path: str) -> tuple[str, ...]:
-        """Return what is to be told of holders that hold nothing."""
+        """Return what is to be reported of holders that hold nothing."""
         if not self.bare:
             return ()
-        return (f"{len(self.bare)} × nothing is told at {path!r}: there is no {self.bare[0][0]!r}",)
+        return (f"{len(self.bare)} × nothing is reported at {path!r}: there is no {self.bare[0][0]!r}",)
 
 
 def _over(holder: Mapping[str, object], above: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -51,7 +51,7 @@ def utc_of(
 def _by_order(
     wall: pd.Series, twice: _Marks, owner: pd.Series, least_back: np.timedelta64
 ) -> tuple[_Marks, _Marks]:
-    """Return which rows of the doubled hour can be told apart, and which of all lie before the change."""
+    """Return which rows of the doubled hour can be distinguished, and which of all lie before the change."""
     read, first = np.zeros(len(wall), dtype=bool), np.ones(len(wall), dtype=bool)
     times = wall.to_numpy()
     positions = pd.Series(np.flatnonzero(twice))
@@ -72,7 +72,7 @@ def _stated(cells: Cells, wall: pd.Series, zone: str, twice: _Marks, read: _Mark
     notes = []
     for chosen, words in (
         (read, "was read in the order of the rows"),
-        (twice & ~read, "cannot be told apart by the order of the rows and was set aside"),
+        (twice & ~read, "cannot be distinguished by the order of the rows and was set aside"),
     ):
         if chosen.any():
             times, row = wall[chosen], cells.row(int(chosen.argmax()))

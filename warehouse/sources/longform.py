@@ -16,8 +16,9 @@ from warehouse.sources.rawtable import RawTable
 def widened(table: RawTable, long: LongRule, named: Collection[str]) -> RawTable:
     """Return a table with a column for each signal in `named`, one row for what the other columns tell apart.
 
-    A signal that is told several times of one moment makes as many rows; the others' first value stands in
-    all of them. A row's number is that of the first row of the file that is part of it. Raises ColumnError.
+    A signal that is reported several times of one moment makes as many rows; the others' first value stands
+    in all of them. A row's number is that of the first row of the file that is part of it. Raises
+    ColumnError.
     """
     signals = Cells.found(table, long.signal).text()
     values = Cells.found(table, long.value)

@@ -133,7 +133,7 @@ class ColumnReader:
         if "sign" in rule and (way not in ("from", "power") or "positive" in rule):
             raise keys.error(f"{place}.sign", "tells the way of one magnitude, and tells it alone")
         if way == "charge" and "positive" in rule:
-            raise keys.error(f"{place}.positive", "is told by the two columns")
+            raise keys.error(f"{place}.positive", "is given by the two columns")
         factor, offset = self._unit(column, rule, way, place)
         scale, shift = keys.number(rule, "scale", 1.0, place), keys.number(rule, "offset", 0.0, place)
         if scale == 0.0:
@@ -202,7 +202,7 @@ class ColumnReader:
         if unit not in known:
             problem = f"is none of {', '.join(known) or 'no units'}"
             if column.unit.startswith("€"):
-                problem += "; of other money `scale`, beside one of these, is what one is worth in €"
+                problem += "; of other money `scale`, next to one of these, is what one is worth in €"
             raise self.keys.error(f"{place}.unit", problem, unit)
         return known[unit]
 

@@ -1,4 +1,4 @@
-"""The keys that a mapping file may have: what each says, told once for its reader and for the help."""
+"""The keys that a mapping file may have: what each says, reported once for its reader and for the help."""
 
 from collections.abc import Mapping
 
@@ -38,9 +38,9 @@ WAY_KEYS: Mapping[str, str] = {
     "min_of": 'least of numbered columns: "CP#" is CP1, CP2, …',
     "max_of": "greatest of numbered columns",
     "mean_of": "mean of numbered columns",
-    "charge": "current_a: column of the magnitude when charging, beside `discharge`",
+    "charge": "current_a: column of the magnitude when charging, next to `discharge`",
     "power": "current_a: column of a power, which is divided by voltage_v",
-    "counter": "current_a, power_kw: column that counts up what was charged, in Ah, kWh or Wh; beside it "
+    "counter": "current_a, power_kw: column that counts up what was charged, in Ah, kWh or Wh; next to it "
     "`counter_out`",
 }
 NUMBER_KEYS: Mapping[str, str] = {

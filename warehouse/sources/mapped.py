@@ -78,7 +78,7 @@ def parse_mapped(dataset: str, file: RawFile, options: Mapping[str, object]) -> 
 
 
 def _read(file: RawFile, mapping: TableMap, used: set[str]) -> tuple[RawTable, tuple[str, ...]]:
-    """Return a file's table, and what is to be told of how it was found."""
+    """Return a file's table, and what is to be reported of how it was found."""
     if mapping.json is None:
         return read_table(file, dialect=_dialect(mapping), used=used), ()
     if file.is_parquet or file.is_xlsx:
@@ -103,7 +103,7 @@ def _columns(
             rule = ColumnRule(header=column.name)
         if column.name in FILLED and column.name in options:
             if rule is not None:
-                raise OptionError("is told by the mapping or the file", file=table.file, column=column.name)
+                raise OptionError("is given by the mapping or the file", file=table.file, column=column.name)
             rule = ColumnRule(constant=str(options[column.name]))
         try:
             if rule is None and not column.nullable:

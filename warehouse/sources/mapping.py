@@ -29,7 +29,7 @@ left to `--battery`, the zone of prices to `--zone`. Only columns that are used 
 said of the file, each by its line alone:
 
     encoding = "latin-1"                # default "utf-8"; also "windows-1252", "utf-16"
-    skip_lines = 4                      # that stand before the header; a line `sep=;` need not be told
+    skip_lines = 4                      # that stand before the header; a line `sep=;` need not be stated
     header = ["t", "U", "I"]            # names for the columns of a file that has no header
     skip_after_header = 1               # a line of units, or a second header
     null = ["n.v.", "--"]               # words for no value; in telemetry, metering and check-ups besides:
@@ -65,7 +65,8 @@ of current_a and of power_kw (soc_power):
     counter = "E_in"                    # instead of `from`: a column that only ever rises; the flow is its
     counter_out = "E_out"               # difference over time, less that of what was discharged
     unit = "Wh"                         # power_kw: "kWh" unless said; current_a: "Ah", or "kWh" over volts
-    gap_minutes = 30                    # between rows further apart nothing is told, nor where it begins anew
+    gap_minutes = 30                    # between rows further apart nothing is reported, nor where it begins
+    anew
 
 and of times:
 
@@ -242,7 +243,7 @@ class _Reader:
             return received_as(stated, delay, keys.file)
         if stated is not None or delay is not None:
             key = "received" if stated is not None else "delay_minutes"
-            raise keys.error(key, "is told twice: columns.received_utc says when rows were received")
+            raise keys.error(key, "is reported twice: columns.received_utc says when rows were received")
         if rule.constant is not None:
             raise keys.error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
         if rule.header is None or rule.since is not None:

@@ -22,7 +22,7 @@ from warehouse.sources.rawtable import RawTable
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MappedTable:
-    """A foreign table under its mapping; notes: what is to be told of its cells, as it is read."""
+    """A foreign table under its mapping; notes: what is to be reported of its cells, as it is read."""
 
     dataset: str
     table: RawTable

@@ -1,4 +1,4 @@
-"""Cells of a file → numbers; a word for "none" or a single bad cell costs its own row, and is told."""
+"""Cells of a file → numbers; a word for "none" or a single bad cell costs its own row, and is reported."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,11 +1,11 @@
 """Transactions of a charging station's OCPP log → sessions of the fleet's cars.
 
-A session runs from the start to the end of its transaction. The car is told by `batteries`, by the token that
-was shown or by the place ("evse:1", "connector:2"); without it the token itself has to be a battery's id.
-States of charge are the first and the last that the car reported; where it reported none they are derived
+A session runs from the start to the end of its transaction. The car is given by `batteries`, by the token
+that was shown or by the place ("evse:1", "connector:2"); without it the token itself has to be a battery's
+id. States of charge are the first and the last that the car reported; where it reported none they are derived
 from the metered energy, and only if `target_soc` says what the car left with. A session's id holds a hash of
-station, place and token beside the transaction's: stations count their transactions anew, and one number may
-run at two places at a time. What an earlier log told in part goes on (`ocpp_begun`). Voltage and
+station, place and token next to the transaction's: stations count their transactions anew, and one number may
+run at two places at a time. What an earlier log reported in part goes on (`ocpp_begun`). Voltage and
 current of a meter are the grid's.
 """
 
@@ -46,7 +46,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
 
     options: batteries (token or place → battery_id), battery_id (all of them), target_soc with cars (battery
     table) where the log has no state of charge, station (whose log it is, where several number their
-    transactions alike), begun (of `warehouse.fragments`: what earlier logs told in part). notes:
+    transactions alike), begun (of `warehouse.fragments`: what earlier logs reported in part). notes:
     transactions that were left out, readings that were not believed. Raises SourceError.
     """
     target = target_of(options, file.name)
@@ -105,7 +105,7 @@ def parse_ocpp(_dataset: str, file: RawFile, options: Mapping[str, object]) -> P
 
 @dataclass(slots=True, kw_only=True)
 class _Log:
-    """A log that is read: how, and what is to be told of it."""
+    """A log that is read: how, and what is to be reported of it."""
 
     options: Mapping[str, object]
     file: RawFile
@@ -126,7 +126,7 @@ class _Log:
         return begun if isinstance(begun, Begun) else Begun()
 
     def going_on(self, messages: Sequence[Message]) -> list[Joined]:
-        """Return the transactions that earlier logs told another part of."""
+        """Return the transactions that earlier logs reported another part of."""
         return joined(messages, self.begun, self.station, self.file.sha256)
 
     def fragment(
@@ -140,7 +140,8 @@ class _Log:
         return [
             Fragment(
                 transaction_id=transaction.transaction_id, station=self.station, session_id=session,
-                battery_id=car, files=files, messages=thinned([self._of_fleet(one) for one in transaction.messages]),
+                battery_id=car, files=files,
+                messages=thinned([self._of_fleet(one) for one in transaction.messages]),
             )
         ]  # fmt: skip
 
@@ -186,7 +187,7 @@ class _Log:
                 if not known:
                     raise
                 arrival_soc, departure_soc = float("nan"), float("nan")
-                self.notes.append(f"{transaction.named}: its end is told, its charge is not: {error}")
+                self.notes.append(f"{transaction.named}: its end is reported, its charge is not: {error}")
             if not 0 <= arrival_soc <= 1 and not known:
                 self._leave_out(
                     transaction,
@@ -204,7 +205,8 @@ class _Log:
         return dict(zip(_COLUMNS, messages, strict=True))
 
     def _session(self, transaction: Transaction, before: Joined | None) -> tuple[str, str]:
-        """Return the id of the session and its car, as this log's options say, else as it was told last."""
+        """Return the id of the session and its car, as this log's options say, else as it was reported
+        last."""
         if before is None or before.session is None:
             return _session_id(transaction, self.options), _battery_of(
                 transaction, self.options, self.file.name
@@ -213,7 +215,7 @@ class _Log:
         car = self.begun.cars.get(name, car)
         try:
             now = _battery_of(transaction, self.options, self.file.name)
-        except OptionError:  # told no more
+        except OptionError:  # reported no more
             return name, car
         if not {"batteries", "battery_id"} & self.options.keys() or now == car:
             return name, car
@@ -248,7 +250,8 @@ class _Log:
 
 
 def _so_far(transaction: Transaction) -> tuple[float, float]:
-    """Return the states of charge of a transaction that runs on: at arrival, if told, and none at its end."""
+    """Return the states of charge of a transaction that runs on: at arrival, if given, and none at its
+    end."""
     socs, _ = reported_socs(transaction.readings)
     return (socs[0] if socs else float("nan")), float("nan")
 
@@ -271,7 +274,7 @@ def _is_of(transaction: Transaction, one: Joined) -> bool:
 
 
 def _is_placed(transaction: Transaction, options: Mapping[str, object]) -> bool:
-    """Whether the car is told without a token."""
+    """Whether the car is reported without a token."""
     batteries = options.get("batteries")
     return "battery_id" in options or (isinstance(batteries, Mapping) and transaction.place in batteries)
 
@@ -282,7 +285,7 @@ def _charger_id(transaction: Transaction, options: Mapping[str, object]) -> str 
 
 
 def _session_id(transaction: Transaction, options: Mapping[str, object]) -> str:
-    """Return an id that two transactions share only if they are one, of what was told as it began."""
+    """Return an id that two transactions share only if they are one, of what was reported as it began."""
     start = transaction.begun_by
     if start is None or start.time is None:
         raise ValueError(f"{transaction.named} has no start")

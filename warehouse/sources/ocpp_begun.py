@@ -1,9 +1,9 @@
-"""Of which transactions of a log earlier logs told another part: the beginning, the middle, or the rest.
+"""Of which transactions of a log earlier logs reported another part: the beginning, the middle, or the rest.
 
-What is held of a transaction is put beside the log's own messages only where nothing speaks against it:
-station and place the same, no other stay in between, a register that one can have come from the other. Where
-nobody names the station its register may not fall, and a token that is told is the same: stations number
-their transactions alike. A transaction that goes on keeps its session_id and its car.
+What is held of a transaction is put next to the log's own messages only where nothing speaks against it:
+station and place the same, no other session in between, a register that one can have come from the other.
+Where nobody names the station its register may not fall, and a token that is reported is the same: stations
+number their transactions alike. A transaction that goes on keeps its session_id and its car.
 """
 
 import datetime as dt
@@ -40,12 +40,12 @@ class Joined:
 
     @property
     def files(self) -> frozenset[str]:
-        """SHA-256 of the logs that told it."""
+        """SHA-256 of the logs that reported it."""
         return frozenset[str]().union(*(one.files for one in self.fragments))
 
     @property
     def received(self) -> dt.datetime | None:
-        """When the last of those that are landed was received."""
+        """When the last of those that are ingested was received."""
         return max((one.received for one in self.fragments if one.received is not None), default=None)
 
     @property
@@ -55,7 +55,7 @@ class Joined:
 
     @property
     def place(self) -> str | None:
-        """Connector or EVSE, None where none was told."""
+        """Connector or EVSE, None where none was reported."""
         return next((one.place for one in (self.start, *self.messages) if one.place is not None), None)
 
 
@@ -103,7 +103,7 @@ def elsewhere(transaction_id: str, begun: Begun, station: str | None) -> str:
 
 
 def _starts(own: Sequence[Message], fragments: Sequence[Fragment]) -> list[Message]:
-    """Return the beginnings that are told, each once."""
+    """Return the beginnings that are reported, each once."""
     starts = list[Message]()
     for one in (*own, *(message for fragment in fragments for message in fragment.messages)):
         if one.part is Part.START and not any(_is_same(one, other) for other in starts):
@@ -122,7 +122,7 @@ def _joined(
     is_own = any(one is start for one in own)
     own = [one for one in own if is_own and one.time and start.time and one.time >= start.time]
     fits = [one for one in fragments if one.start is not None and _is_same(one.start, start)]
-    # What one of them holds of another's logs is the same again, what was told of a log last counts.
+    # What one of them holds of another's logs is the same again, what was reported of a log last counts.
     newest = {one.files: one for one in fits}
     fits = [one for one in newest.values() if not any(one.files < other.files for other in newest.values())]
     known = Joined(start=start, fragments=tuple(fits))
@@ -138,7 +138,7 @@ def _joined(
 def _of_one_id(
     own: Sequence[Message], sessions: Sequence[Joined], known: pd.DataFrame, station: str | None
 ) -> list[Joined]:
-    """Return those stays of one id that a log's messages of that id are of."""
+    """Return those sessions of one id that a log's messages of that id are of."""
     own_starts = [one for one in own if one.part is Part.START]
     found = [one for one in sessions if any(_is_same(one.start, start) for start in own_starts)]
     rest = _before_another(own, own_starts)
@@ -180,7 +180,7 @@ def _is_rest(
 ) -> bool:
     """Whether messages can be of the transaction that others tell the beginning of.
 
-    until: when another stay began there.
+    until: when another session began there.
     """
     start = next(one for one in base if one.part is Part.START)
     place = next((one.place for one in base if one.place is not None), None)
@@ -229,7 +229,8 @@ def _is_same(start: Message, other: Message) -> bool:
 
 
 def _before_another(own: Sequence[Message], starts: Sequence[Message]) -> list[Message]:
-    """Return what is told of a transaction before another one of its id begins: all of it, if none does."""
+    """Return what is reported of a transaction before another one of its id begins: all of it, if none
+    does."""
     first = min((one.time for one in starts if one.time), default=None)
     if first is None:
         return list(own)
@@ -239,7 +240,7 @@ def _before_another(own: Sequence[Message], starts: Sequence[Message]) -> list[M
 
 
 def _next_session(one: Joined, sessions: pd.DataFrame, station: str | None) -> dt.datetime | None:
-    """Return when the next stay of its car, or at its place of a station that is named, began."""
+    """Return when the next session of its car, or at its place of a station that is named, began."""
     name, car = one.session or ("", "")
     there = sessions["battery_id"] == car
     if station is not None and one.place is not None:

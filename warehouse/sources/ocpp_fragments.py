@@ -1,8 +1,8 @@
-"""What logs told of transactions, held for those that tell more of them.
+"""What logs reported of transactions, held for those that tell more of them.
 
 A log is cut where it is rotated, and may tell less of a transaction than another. The messages of each are
-held with the file. Readings that change nothing are let go of: what is held of a stay does not grow with how
-often its meter was read.
+held with the file. Readings that change nothing are let go of: what is held of a session does not grow with
+how often its meter was read.
 """
 
 import datetime as dt
@@ -25,11 +25,11 @@ SESSIONS = ("session_id", "battery_id", "charger_id", "arrival_utc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
-    """What was told of one transaction.
+    """What was reported of one transaction.
 
     station: whose log it is, None where nobody named it. session_id, battery_id: of the session that was made
-    of it, None where none was. files: SHA-256 of the logs that told it. messages: their messages. received: when
-    the last of these logs was, None of one that is not landed yet.
+    of it, None where none was. files: SHA-256 of the logs that reported it. messages: their messages.
+    received: when the last of these logs was, None of one that is not ingested yet.
     """
 
     transaction_id: str
@@ -42,7 +42,7 @@ class Fragment:
 
     @property
     def start(self) -> Message | None:
-        """The message that began it, if it was told."""
+        """The message that began it, if it was given."""
         return next((one for one in self.messages if one.part is Part.START), None)
 
     @property
@@ -66,7 +66,7 @@ class Begun:
     withdrawn: frozenset[tuple[str, str | None, str]] = frozenset()
 
     def and_of(self, source_id: str, transactions: str | None, sessions: pd.DataFrame) -> "Begun":
-        """Return it with what one more log told."""
+        """Return it with what one more log reported."""
         stays = [one for one in (self.sessions, sessions[list(SESSIONS)]) if not one.empty]
         return Begun(
             held=(*self.held, *((None, one) for one in json.loads(transactions or "[]"))),
@@ -92,7 +92,7 @@ class Begun:
 
     @cached_property
     def cars(self) -> Mapping[str, str]:
-        """Of each session the car that was told last."""
+        """Of each session the car that was reported last."""
         return dict(zip(self.sessions["session_id"], self.sessions["battery_id"], strict=True))
 
     def of(self, transaction_ids: Container[str], places: Container[str | None]) -> list[Fragment]:
@@ -136,7 +136,7 @@ def thinned(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def _telling(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """Return the readings that a stay's energy and states of charge rest on, in order of time."""
+    """Return the readings that a session's energy and states of charge rest on, in order of time."""
     in_time = sorted(readings, key=lambda one: one.time)
     socs = _turning([one for one in in_time if one.soc is not None], _charged)
     registers = _turning([one for one in in_time if one.energy_wh is not None], can_rise)

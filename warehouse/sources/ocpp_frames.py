@@ -3,7 +3,7 @@
 Frames as they go over the wire: calls [2, id, action, payload], results [3, id, payload], errors [4, …]; one
 a line, or all in one JSON array. OCPP 1.6: StartTransaction and its result, MeterValues, StopTransaction.
 OCPP 2.0.1 and 2.1: TransactionEvent, MeterValues; of 2.1 also errors to results [5, …] and unanswered
-sends [6, …]. Other actions are passed over. Which messages belong together is told by `ocpp_transactions`.
+sends [6, …]. Other actions are passed over. Which messages belong together is given by `ocpp_transactions`.
 A line, frame or value that cannot be read costs itself alone: a log holds whatever stations have sent.
 """
 
@@ -43,7 +43,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one message says; row: of its frame. transaction_id is None where only the place is told.
+    """What one message says; row: of its frame. transaction_id is None where only the place is reported.
 
     refused: whether the token was, None where it was not answered here.
     """

@@ -1,7 +1,8 @@
 """What a transaction's readings say of the car: states of charge worth believing, and the energy metered.
 
-Stations send a state of charge of 0 until the car has told one, and after it has left. A register may start
-anew in the middle of a transaction, or stand for the session alone beside a meterStart of the whole meter.
+Stations send a state of charge of 0 until the car has reported one, and after it has left. A register may
+start anew in the middle of a transaction, or stand for the session alone next to a meterStart of the whole
+meter.
 """
 
 import datetime as dt

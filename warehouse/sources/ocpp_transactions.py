@@ -1,7 +1,7 @@
 """Messages of an OCPP log → transactions, where a transaction's id alone does not tell it.
 
 Stations count anew after a restart, and several stations of one log may count alike: the same id can come
-again days later, or run at two places at once. A transaction is told by its id, its place and its start.
+again days later, or run at two places at once. A transaction is given by its id, its place and its start.
 What could belong to two of them is given to none, and said.
 """
 
@@ -43,12 +43,12 @@ class Transaction:
 
     @property
     def begun_by(self) -> Message | None:
-        """The message that began it, None where none was told."""
+        """The message that began it, None where none was reported."""
         return next((one for one in self.messages if one.part is Part.START), None)
 
     @property
     def running(self) -> bool:
-        """Whether it goes on as far as the log tells: begun, not refused, and not told to be over."""
+        """Whether it goes on as far as the log tells: begun, not refused, and not reported to be over."""
         return self.start is not None and self.stop is None and self.until == _FAR and not self.refused
 
     @property
@@ -110,7 +110,7 @@ def transactions(messages: Sequence[Message]) -> tuple[list[Transaction], list[s
 
 
 def _of_one_id(transaction_id: str, messages: Sequence[Message], notes: list[str]) -> list[Transaction]:
-    """Put together what was told under one id."""
+    """Put together what was reported under one id."""
     found = _started(transaction_id, [message for message in messages if message.part is Part.START])
     stops = _once(message for message in messages if message.part is Part.STOP)
     found += _stopped(transaction_id, found, stops, notes)
@@ -128,7 +128,7 @@ def _of_one_id(transaction_id: str, messages: Sequence[Message], notes: list[str
 
 
 def _started(transaction_id: str, starts: Sequence[Message]) -> list[Transaction]:
-    """Return a transaction a start; one at the same place ends what ran there, unless its end is told."""
+    """Return a transaction a start; one at the same place ends what ran there, unless its end is reported."""
     found: list[Transaction] = []
     for message in sorted(_once(starts), key=lambda one: (_time(one), one.row)):
         for other in found:

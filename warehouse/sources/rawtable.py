@@ -253,6 +253,6 @@ def _refuse_swallowed_rows(table: pa.Table, file: RawFile, torn: int) -> None:
     if held != table.num_rows + torn:
         raise UndecodableFileError(
             f"is not well-formed CSV: {held:,} lines follow the header and {table.num_rows + torn:,} rows "
-            "could be told apart; a quote that is never closed?",
+            "could be distinguished; a quote that is never closed?",
             file=file.name,
         )

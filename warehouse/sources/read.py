@@ -34,8 +34,8 @@ from warehouse.zones import market_timezone
 class _Reader:
     """A way of reading a dataset's files, the options it takes and whose data it is.
 
-    columns: whether a column of the file can tell when each row was received. context_option: the option that holds
-    what other files of the source told, which is no part of what a file is; what was used of it is.
+    columns: whether a column of the file can tell when each row was received. context_option: the option that
+    holds what other files of the source reported, which is no part of what a file is; what was used of it is.
     """
 
     parse: Callable[[str, RawFile, Mapping[str, object]], Parsed]
@@ -135,7 +135,7 @@ def read_source(
     faults: Faults | None = None,
     **options: object,
 ) -> SourceFile:
-    """Read a file into rows that are fit to land.
+    """Read a file into rows that are fit to be ingested.
 
     source: one of `sources_for(dataset)`; "csv" reads Parquet and xlsx as well. zone: the bidding zone of the
     file where it does not tell. follow: whether a symbolic link is followed. received: what tells when each

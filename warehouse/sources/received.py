@@ -87,13 +87,14 @@ def at_events(dataset: str, frame: pd.DataFrame, received: Received, file: str) 
 
 
 def refuse_later(frame: pd.DataFrame, received: Received, ingested_utc: dt.datetime, file: str) -> None:
-    """Raise CellError for the first row said to be received after `ingested_utc` (tz-aware), when it is here."""
+    """Raise CellError for the first row said to be received after `ingested_utc` (tz-aware), when it is
+    here."""
     later = (frame["received_utc"] > pd.Timestamp(ingested_utc)).to_numpy()
     if later.any():
         row = frame.loc[later].iloc[0]
         hint = ": what has not happened yet is received with its file" if received.column is None else ""
         raise CellError(
-            f"is later than the landing at {ingested_utc:%Y-%m-%d %H:%M:%S} UTC "
+            f"is later than the ingest at {ingested_utc:%Y-%m-%d %H:%M:%S} UTC "
             f"({int(later.sum())} such rows){hint}",
             file=file, row=int(row["source_row"]), column=received.column or f"received ({received.stated})",
             value=f"{row['received_utc']:%Y-%m-%d %H:%M:%S} UTC",

@@ -35,7 +35,7 @@ def unfit(
     *,
     published: bool = False,
 ) -> Iterator[SourceError]:
-    """Find what makes a parsed file unfit to land: CellError, UnitError.
+    """Find what makes a parsed file unfit to be ingested: CellError, UnitError.
 
     spelling: column → (header in the file, divisor already applied), for columns that the file spells
     differently. published: whether the layout is a publisher's, who states its unit: its low prices are
@@ -93,7 +93,7 @@ def _zones(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
 
 
 def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
-    """Find files most of whose prices are of no day that a market had, or begin beside their grid.
+    """Find files most of whose prices are of no day that a market had, or begin next to their grid.
 
     Single rows like that are left to the checks.
     """
@@ -111,7 +111,8 @@ def _days(frame: pd.DataFrame, file: str, header: str) -> Iterator[CellError]:
     if off_grid.sum() > len(frame) / 2:
         row, first = _row(frame, off_grid), starts[off_grid].iloc[0]
         yield CellError(
-            f"begins beside the grid of its {length[off_grid].iloc[0]:g} minutes ({int(off_grid.sum())} such "
+            f"begins next to the grid of its {length[off_grid].iloc[0]:g} minutes ({int(off_grid.sum())} "
+            f"such "
             "rows): is it the middle or the end of the interval? Export the starts, or shift the times",
             file=file, row=row, column=header, value=f"{first:%Y-%m-%d %H:%M} UTC",
         )  # fmt: skip

@@ -19,7 +19,7 @@ from warehouse.sources.localtime import utc_of
 from warehouse.sources.rawtable import RawTable
 
 DATASETS = frozenset({"prices", "tariffs", "sessions"})
-"""Whose rows stand for themselves: an interval, a stay."""
+"""Whose rows stand for themselves: an interval, a session."""
 NAIVE = (
     "has no offset from UTC: write 2026-06-16T21:30:00Z or …+02:00, or tell the time zone of the file "
     "(--timezone Europe/Berlin)"
@@ -70,7 +70,7 @@ def whole_rows(table: RawTable, columns: Columns, what: str) -> tuple[pd.DataFra
 def zoned_times(cells: Cells, timezone: str | None) -> tuple[pd.Series, tuple[str, ...]]:
     """Return the UTC times of a column that have an offset, or stand on the clock of a stated time zone.
 
-    An hour that this clock has twice or never is set aside and told. Raises CellError, OptionError.
+    An hour that this clock has twice or never is set aside and reported. Raises CellError, OptionError.
     """
     texts = texts_of(cells)
     if texts is None:

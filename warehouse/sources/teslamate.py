@@ -112,7 +112,7 @@ def _samples(table: RawTable) -> tuple[pd.DataFrame, list[str]]:
     if again.any():
         notes.append(f"{int(again.sum())} samples are there twice and count once")
     if "id" in table.columns and (twice := int(Cells.of(table, "id").text().dropna().duplicated().sum())):
-        notes.append(f"{twice} ids are there twice; samples are told apart by their time")
+        notes.append(f"{twice} ids are there twice; samples are distinguished by their time")
     return frame[~again], notes
 
 

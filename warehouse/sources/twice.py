@@ -10,8 +10,8 @@ Times = NDArray[np.datetime64]
 def put_back(times: Times, least: np.timedelta64 = _NONE) -> int | None:
     """Return the place of the first of a series' local times after the change, None where none tells it.
 
-    It is told where they go back exactly once, and by `least` at least. 0: of intervals, each of which begins
-    but once, two alike are a step back too.
+    It is reported where they go back exactly once, and by `least` at least. 0: of intervals, each of which
+    begins but once, two alike are a step back too.
     """
     steps = np.diff(times)
     back = np.flatnonzero(steps < _NONE if least > _NONE else steps <= _NONE)
@@ -21,6 +21,6 @@ def put_back(times: Times, least: np.timedelta64 = _NONE) -> int | None:
 
 
 def runs_backwards(times: Times) -> bool:
-    """Whether a series is told with its newest row first; NaT counts for nothing."""
+    """Whether a series is reported with its newest row first; NaT counts for nothing."""
     steps = np.diff(times[~np.isnat(times)])
     return bool((steps < _NONE).sum() > (steps > _NONE).sum())

@@ -12,7 +12,7 @@ from warehouse.sources.received import Received
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceFile:
-    """One file, parsed and found fit to land.
+    """One file, parsed and found fit to be ingested.
 
     frame: the dataset's columns in their units, and `source_row` (1-based data row in the file).
     source_id: SHA-256 over content, dataset, source and options: the same file read the same way is the same

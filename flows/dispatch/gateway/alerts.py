@@ -62,7 +62,7 @@ class Alerts:
         site_id: str | None = None,
         each: bool = False,
     ) -> bool:
-        """Tell of something; whether it was new. What goes on is counted, and told anew every hour.
+        """Tell of something; whether it was new. What goes on is counted, and reported anew every hour.
 
         each: it does not go on, every time is another.
         """

@@ -24,7 +24,7 @@ _NOTED = 400
 class Transaction:
     """A car at a plug, times in s since 1970.
 
-    tx: its id at the station. evse: 1.6's connector. began: whether its start was told. car: battery_id,
+    tx: its id at the station. evse: 1.6's connector. began: whether its start was reported. car: battery_id,
     session_id, charger_id, efficiencies, feeds and what the plan had announced; empty while nobody knows.
     needs: what the car asked for. seen: messages that count no more. points: (time, drawn, fed) whose
     quarter-hours are not settled yet, which begin at `settled`. told: the session's row as it last went out.
@@ -73,7 +73,7 @@ class Transaction:
 
     @property
     def metered_kwh(self) -> float | None:
-        """Drawn less fed back so far, None where no register told it."""
+        """Drawn less fed back so far, None where no register reported it."""
         drawn, fed = (
             None if new is None or old is None or new < old else new - old
             for old, new in zip(self.first, self.last, strict=True)
@@ -161,7 +161,7 @@ class Book:
 
     def _open(self, station: str, evse: int, tx: str, start: float, **more: Any) -> Transaction:
         before = self.at(station, evse) if evse else None
-        if before is not None:  # its end was never told
+        if before is not None:  # its end was never reported
             before.end = max(before.start, start)
         self.numbered += 1
         found = Transaction(station=station, evse=evse, tx=tx, number=self.numbered, start=start, **more)

@@ -2,7 +2,7 @@
 
 It needs no planner: until a newer plan takes over, a car may do more than its plan for the rest of a
 quarter-hour, out of what its sites leave when everybody has what is planned; who has the least slack first.
-It is told for that quarter-hour alone, so that nothing of it is left where the gateway is gone.
+It is reported for that quarter-hour alone, so that nothing of it is left where the gateway is gone.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class CatchUp:
     ) -> set[int]:
         """Raise whom there is room for; the numbers that this changes.
 
-        plans_kw: plan now and the most that the plug takes, by number. left_kw: what sites leave beside all
+        plans_kw: plan now and the most that the plug takes, by number. left_kw: what sites leave next to all
         plans. held: who is held back, and so has nothing to make up yet.
         """
         slot = now - now % QUARTER_S

@@ -1,7 +1,7 @@
 """What the gateway knows and keeps: journal, book, rows, plans, alerts; and what it answers to a message.
 
 A message of a transaction is in the journal before it is answered. Everything here but the answer follows
-from the journal, so that a kill at any moment costs nothing that a station believes to have told.
+from the journal, so that a kill at any moment costs nothing that a station believes to have reported.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Desk:
     def car_of(
         self, station: str, evse: int, token: str | None, known: Transaction | None = None
     ) -> dict[str, Any]:
-        """Whose car it is and what the plan says of its stay; empty where nobody knows the car."""
+        """Whose car it is and what the plan says of its session; empty where nobody knows the car."""
         battery = self.config.car_of(token, station, evse)
         if battery is None and token is not None and self.plans.car(token) is not None:
             battery = token
@@ -170,7 +170,7 @@ class Desk:
     def _session(
         self, station: str, evse: int, token: str | None, found: Found | None, known: Transaction | None
     ) -> str:
-        """The announced stay that has come, else an id of its own: it came again, or unannounced."""
+        """The announced session that has come, else an id of its own: it came again, or unannounced."""
         used = {one.car.get("session_id") for one in self.book.transactions.values() if one is not known}
         if found is not None and found.session.told and found.session.session_id not in used:
             return found.session.session_id

@@ -21,8 +21,8 @@ from flows.dispatch.plan_file import PlanSite
 class Load:
     """A car at a plug, in the direction that is limited (drawing, or feeding back: + either way).
 
-    asked_kw: by its plan, the most until the next look. fixed_kw: what it does whatever it is told; None for
-    one that obeys. least_kw: below it there is only 0. slack_h: inf for a guest.
+    asked_kw: by its plan, the most until the next look. fixed_kw: what it does whatever it is reported; None
+    for one that obeys. least_kw: below it there is only 0. slack_h: inf for a guest.
     """
 
     number: int

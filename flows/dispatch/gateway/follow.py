@@ -15,7 +15,7 @@ _FULL = 0.97
 
 
 class Follower:
-    """One running stay: what is off twice in a row is told once, until it follows again."""
+    """One running session: what is off twice in a row is reported once, until it follows again."""
 
     def __init__(self) -> None:
         self._off = 0

@@ -34,7 +34,7 @@ _TOLD_KWH = 0.1
 
 @dataclass(slots=True, kw_only=True)
 class _Car:
-    """A running stay as a look sees it."""
+    """A running session as a look sees it."""
 
     one: Transaction
     at: PlanPlug
@@ -49,8 +49,8 @@ class Guard:
 
     signalled: what the grid lets a site draw and feed back at a moment, kW.
 
-    intended: what stays are to do, by number, as their stations were told of it; has: the profile that each
-    accepted last. deaf: stays whose station does not take a profile; bare: places without a fallback.
+    intended: what sessions are to do, by number, as their stations were reported of it; has: the profile that
+    each accepted last. deaf: sessions whose station does not take a profile; bare: places without a fallback.
     """
 
     plans: PlanFolder
@@ -74,7 +74,7 @@ class Guard:
     _guessed: dict[int, tuple[object, Intended]] = field(default_factory=dict)
 
     def curb(self, number: int) -> Curb | None:
-        """The bounds of a stay; None where it is not held back."""
+        """The bounds of a session; None where it is not held back."""
         up, down = self.up.held.get(number), self.down.held.get(number)
         raised = self.catch_up.raised.get(number)
         if up is None and down is None and raised is None:
@@ -83,7 +83,7 @@ class Guard:
         return Curb(least_kw=-math.inf if down is None else -down.kw, most_kw=most, raised=raised)
 
     def own_kw(self, one: Transaction, at: PlanPlug) -> float:
-        """What a connector does without a profile for the stay."""
+        """What a connector does without a profile for the session."""
         return at.plug.most_kw if (one.station, one.evse) in self.bare else at.fallback_kw
 
     def read(self, number: int, asked_kw: float, power_kw: float) -> None:
@@ -128,7 +128,7 @@ class Guard:
         return {by_number[number].one.station for number in changed}
 
     def left(self, one: Transaction) -> None:
-        """Forget a car that has left; how it was held back is told."""
+        """Forget a car that has left; how it was held back is reported."""
         for way in (self.up, self.down):
             if (held := way.forget(one.number)) is not None:
                 self._let_go(one, held, self.clock().timestamp())
@@ -151,7 +151,7 @@ class Guard:
         return [found[site] for site in sorted(found)]
 
     def stated_of(self, number: int) -> dict[str, float | None]:
-        """How a stay is held back, and what it is behind its plan, for the status."""
+        """How a session is held back, and what it is behind its plan, for the status."""
         up, down = self.up.held.get(number), self.down.held.get(number)
         _, behind = self.catch_up.behind.get(number, (None, 0.0))
         return {
@@ -177,7 +177,7 @@ class Guard:
         self.keep({"k": "guard", **self.to_record()})
 
     def _car(self, one: Transaction, now: float) -> _Car | None:
-        """A running stay with a site whose limit is known."""
+        """A running session with a site whose limit is known."""
         at = self.plans.plug(one.station, one.evse)
         chain = () if at is None else chain_of(at.site_id, self.plans.site)
         if at is None or not chain:
@@ -186,7 +186,7 @@ class Guard:
         return _Car(one=one, at=at, chain=chain, slack_h=self._slack_h(one, at, now), intended=intended)
 
     def _guess(self, one: Transaction, at: PlanPlug) -> Intended:
-        """What a stay is to do whose station has not been there since the start."""
+        """What a session is to do whose station has not been there since the start."""
         known = self._guessed.get(one.number)
         if known is None or known[0] is not self.plans.edition:
             battery = one.car.get("battery_id")

@@ -38,7 +38,7 @@ class Link:
     def __init__(
         self, socket: Connection, version: Version, handle: Handle, odd: Callable[[str], None], wait_s: float
     ) -> None:
-        """odd: is told of frames that cannot be used. wait_s: how long an answer is waited for."""
+        """odd: is reported of frames that cannot be used. wait_s: how long an answer is waited for."""
         self._socket, self._version, self._handle, self._odd = socket, version, handle, odd
         self._wait_s = wait_s
         self._one = asyncio.Lock()

@@ -1,8 +1,8 @@
 """What meters at plugs counted in each quarter-hour, from registers that are read at any moment.
 
 A register between two readings is taken to rise evenly, where they lie no more than `GAP_S` apart. A
-quarter-hour whose edges are not known so well is not told at all; what a car drew in two transactions of one
-quarter-hour is added up.
+quarter-hour whose edges are not known so well is not reported at all; what a car drew in two transactions of
+one quarter-hour is added up.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Point = list[float | None]
 
 
 class Quarters:
-    """Energies by battery and quarter-hour [drawn, fed], and which of them have changed since told."""
+    """Energies by battery and quarter-hour [drawn, fed], and which of them have changed since reported."""
 
     def __init__(self) -> None:
         self.energies: dict[str, dict[float, list[float]]] = {}
         self.changed: set[tuple[str, float]] = set()
 
     def count(self, one: Transaction) -> None:
-        """Add the quarter-hours of a transaction that can be told by now."""
+        """Add the quarter-hours of a transaction that can be determined by now."""
         battery = one.car.get("battery_id")
         if not one.points or battery is None:
             return
@@ -52,14 +52,15 @@ class Quarters:
         one.points = [*before[-1:], *keep]
 
     def rows(self) -> Iterator[tuple[str, float, float, float]]:
-        """battery_id, start of the quarter-hour, kWh drawn and fed back, of those not told yet; then told."""
+        """battery_id, start of the quarter-hour, kWh drawn and fed back, of those not reported yet; then
+        reported."""
         for battery, begin in sorted(self.changed):
             drawn, fed = self.energies[battery][begin]
             yield battery, begin, drawn, fed
         self.changed.clear()
 
     def forget(self, now: float) -> None:
-        """Drop what has long been told."""
+        """Drop what has long been reported."""
         for battery, own in list(self.energies.items()):
             self.energies[battery] = {begin: value for begin, value in own.items() if begin > now - KEPT_S}
 

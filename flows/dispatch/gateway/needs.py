@@ -11,9 +11,9 @@ _BACK = ("AC_BPT", "AC_BPT_DER", "DC_BPT", "DC_ACDP_BPT")
 
 
 def needs_of(stated: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was told of departure (s since 1970), kwh (asked for), soc, target_soc, full_soc, capacity,
-    feeds (whether it may feed back), charge_kw, discharge_kw (what it can) and the band of energy in kWh that
-    it lends to the grid (v2x_least_kwh, v2x_most_kwh: above what it holds, may be negative).
+    """Return what was reported of departure (s since 1970), kwh (asked for), soc, target_soc, full_soc,
+    capacity, feeds (whether it may feed back), charge_kw, discharge_kw (what it can) and the band of energy
+    in kWh that it lends to the grid (v2x_least_kwh, v2x_most_kwh: above what it holds, may be negative).
     """
     ac, dc, v2x = (stated.get(f"{name}ChargingParameters") or {} for name in ("ac", "dc", "v2x"))
     modes = [stated["requestedEnergyTransfer"], *(stated.get("availableEnergyTransfer") or [])]

@@ -1,4 +1,4 @@
-"""What stations told, as files for the inbox: sessions, metering by quarter-hour, charge and power.
+"""What stations reported, as files for the inbox: sessions, metering by quarter-hour, charge and power.
 
 A file is first decided in the journal, then written whole under its own name: after a kill it is written
 again, the same, unless the inbox has it. The readers of the warehouse take the files as any others.
@@ -58,7 +58,7 @@ class Rows:
 
     @property
     def urgent(self) -> bool:
-        """Whether a stay began, ended or asks for something else."""
+        """Whether a session began, ended or asks for something else."""
         return bool(self.changed)
 
     @property
@@ -104,9 +104,10 @@ class Rows:
 
 
 def session_row(one: Transaction) -> list[Any]:
-    """A stay as a row of sessions: what is not known stays empty, a stay that runs ends when it should.
+    """A session as a row of sessions: what is not known sessions empty, a session that runs ends when it
+    should.
 
-    A stay that is over has the charge that was promised, else the one that it left with.
+    A session that is over has the charge that was promised, else the one that it left with.
     """
     car, needs = one.car, one.needs
     wished = needs.get("departure")

@@ -31,7 +31,7 @@ _OVER = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
-    """A stay and the plan that it is of."""
+    """A session and the plan that it is of."""
 
     plan: PlanFile
     session: PlanSession
@@ -47,7 +47,7 @@ class _Index:
 
 
 class PlanFolder:
-    """The plans of `folder`, with copies in `own`. refused: is told the name of a bad file, and why."""
+    """The plans of `folder`, with copies in `own`. refused: is given the name of a bad file, and why."""
 
     def __init__(self, folder: Path, own: Path, refused: Callable[[str, str], object]) -> None:
         self._folder, self._own, self._refused = folder, make_folder(own), refused

@@ -67,7 +67,7 @@ def readings_of(groups: Iterable[Mapping[str, Any]]) -> list[Reading]:
 def _reading(at: float, stated: Mapping[str, float]) -> Reading:
     power = stated.get(_IN, 0.0) - stated.get(_OUT, 0.0) if _IN in stated or _OUT in stated else None
     soc = stated.get(_SOC)
-    # Stations send a charge of 0 until the car has told one, and after it has left.
+    # Stations send a charge of 0 until the car has reported one, and after it has left.
     return Reading(
         at=at, soc=soc if soc and soc <= 1.0 else None, power_kw=power, drawn_kwh=stated.get(_DRAWN),
         fed_kwh=stated.get(_FED),

@@ -15,7 +15,7 @@ _MOST_BYTES = 1_000_000
 
 
 class SignalFolder:
-    """The signals of `folder`, with copies in `own`. refused: is told the name of a bad file, and why."""
+    """The signals of `folder`, with copies in `own`. refused: is given the name of a bad file, and why."""
 
     def __init__(self, folder: Path, own: Path, refused: Callable[[str, str], object]) -> None:
         self._folder, self._own, self._refused = folder, make_folder(own), refused

@@ -1,8 +1,8 @@
-"""What the grid's signals come to, as rows of `site_limits` for the inbox: what changed since last told.
+"""What the grid's signals come to, as rows of `site_limits` for the inbox: what changed since last reported.
 
-A quarter-hour that a limit touches has it whole. A limit without an end is told for the days ahead, and on
-each of them anew; one that is lifted is told again, without a number. What was told is a file of its own,
-written after the rows are in the inbox: after a kill they are told again, the same.
+A quarter-hour that a limit touches has it whole. A limit without an end is reported for the days ahead, and
+on each of them anew; one that is lifted is reported again, without a number. What was reported is a file of
+its own, written after the rows are in the inbox: after a kill they are reported again, the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Told = dict[tuple[str, float], tuple[float | None, float | None]]
 
 
 class SignalRows:
-    """Rows for `inbox`; `file` keeps what was told, and how often."""
+    """Rows for `inbox`; `file` keeps what was reported, and how often."""
 
     def __init__(self, file: Path, inbox: Path) -> None:
         self._file, self._inbox = file, inbox
@@ -80,7 +80,7 @@ def _csv(rows: Told) -> bytes:
 
 
 def _read(file: Path) -> tuple[int, Told]:
-    """How often, and what, was told; nothing where there is no such file, or none that can be read."""
+    """How often, and what, was reported; nothing where there is no such file, or none that can be read."""
     try:
         answer = json.loads(file.read_bytes())
         return int(answer["number"]), {(str(site), float(at)): (a, b) for site, at, a, b in answer["told"]}

@@ -1,7 +1,7 @@
 """One connected station: it is asked what it takes, then kept to the profiles that it is to have.
 
 After every connection all of them are sent again: their ids stay, so that none is there twice. A profile that
-is refused is told and not tried again until it changes; a station that does not answer is asked again.
+is refused is reported and not tried again until it changes; a station that does not answer is asked again.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Connected:
         status = payload.get("connectorStatus") or payload.get("status")
         if action == "StatusNotification" and status == "Faulted":
             evse = int(payload.get("evseId") or payload.get("connectorId") or 0)
-            code = payload.get("errorCode") or "no reason is told"
+            code = payload.get("errorCode") or "no reason is reported"
             if self._desk.alerts.report(Kind.FAULT, self.name, f"is faulted: {code}", evse=evse):
                 self._desk.ask(f"{self.name} is faulted")
         if came is None or came.again:
@@ -131,7 +131,7 @@ class Connected:
                 await self._send(key, wanted)
 
     def wanted(self) -> list[Wanted]:
-        """What it is to have now; what cannot be told to it is an alert."""
+        """What it is to have now; what cannot be sent to it is an alert."""
         found: list[Wanted | None] = []
         for at in self._desk.plans.plugs(self.name):
             make = partial(fallback, at, self.station)
@@ -141,7 +141,7 @@ class Connected:
         return [one for one in found if one is not None]
 
     def _of(self, one: Transaction, at: PlanPlug) -> Wanted | None:
-        """What a running stay is to have; without a plan nothing, unless it is, or was, held back."""
+        """What a running session is to have; without a plan nothing, unless it is, or was, held back."""
         key, intended = self._intended(one, at)
         guard = self._desk.guard
         alone = intended is None
@@ -154,7 +154,7 @@ class Connected:
         return self._once((*key, "told", curb), make, one.evse, one.car.get("battery_id"))
 
     def _intended(self, one: Transaction, at: PlanPlug) -> tuple[tuple[Any, ...], Intended | None]:
-        """The plan of a running stay, and what it rests on; a guest has none: it is another car's."""
+        """The plan of a running session, and what it rests on; a guest has none: it is another car's."""
         none, battery = ("alone", one.number, at, self.station), one.car.get("battery_id")
         if battery is None and one.token is not None:
             return none, None
@@ -163,7 +163,7 @@ class Connected:
         if session is None and due is not None and self._desk.now_s() < due + SLACK_S:
             return none, None  # it is about to leave
         if session is None:
-            why = "no plan has a stay of it: it charges by its fallback"
+            why = "no plan has a session of it: it charges by its fallback"
             self._desk.alerts.report(Kind.NO_PROFILE, self.name, why, evse=one.evse, battery_id=battery)
             return none, None
         if session.session.slots.power_kw.min() < 0 and (reason := cannot_feed(one, self.station)):
@@ -197,7 +197,7 @@ class Connected:
     async def _send(self, key: tuple[int, str], wanted: Wanted) -> None:
         try:
             answer = await self._link.call(ACTION, wanted.request)
-            status, why = str(answer.get("status")), str(answer.get("statusInfo") or "no reason is told")
+            status, why = str(answer.get("status")), str(answer.get("statusInfo") or "no reason is reported")
         except RefusedError as error:
             status, why = "Rejected", str(error)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""What of a stay is not as it was planned with: it asks for a new plan."""
+"""What of a session is not as it was planned with: it asks for a new plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def unforeseen(one: Transaction) -> str | None:
         return None
     arrival, announced = one.car.get("arrival"), one.car.get("arrival_soc")
     if arrival is None:
-        return "no plan has a stay of it"
+        return "no plan has a session of it"
     if abs(one.start - arrival) > SLACK_S and one.began:
         return f"came {abs(one.start - arrival) / 60:.0f} min {'late' if one.start > arrival else 'early'}"
     if announced is not None and one.soc_first is not None and abs(one.soc_first - announced) > _SLACK_SOC:

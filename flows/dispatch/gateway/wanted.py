@@ -1,6 +1,6 @@
-"""The profiles that a station is to have: what each connector does alone, each stay's plan.
+"""The profiles that a station is to have: what each connector does alone, each session's plan.
 
-A plan is told within the bounds that its site's limit puts on the car for now.
+A plan is given within the bounds that its site's limit puts on the car for now.
 
 Ids and levels stay the same from plan to plan, so that a newer profile takes the place of the older one and
 none is there twice. Whatever breaks a rule, or asks more than station or car can do, does not go out.
@@ -33,12 +33,12 @@ _SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class NoProfileError(ValueError):
-    """A stay cannot be told to its station; the message says why."""
+    """A session cannot be told to its station; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A SetChargingProfile request. what: "fallback" or the number of a transaction; plan_id: of a stay's.
+    """A SetChargingProfile request. what: "fallback" or the number of a transaction; plan_id: of a session's.
 
     kw_of_unit: kW of one W, or of one A.
     """
@@ -117,7 +117,7 @@ class Curb:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Intended:
-    """What a running stay is to do before anybody is held back: quarter-hours from `begin` on, in runs."""
+    """What a running session is to do before anybody is held back: quarter-hours from `begin` on, in runs."""
 
     one: Transaction
     at: PlanPlug
@@ -179,7 +179,7 @@ def _kw_of_unit(at: PlanPlug, station: Station) -> float:
 
 
 def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -> Intended:
-    """The plan of a running stay, as its station takes it; raises NoProfileError.
+    """The plan of a running session, as its station takes it; raises NoProfileError.
 
     From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
     """
@@ -203,7 +203,7 @@ def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -
 
 
 def as_planned(one: Transaction, found: Found, at: PlanPlug) -> Intended:
-    """The plan of a running stay, quarter-hour by quarter-hour: what its station takes is not known."""
+    """The plan of a running session, quarter-hour by quarter-hour: what its station takes is not known."""
     session = found.session
     power = np.clip(session.slots.power_kw, -at.feeds_kw, at.plug.most_kw)
     runs = tuple(Run(first=n, last=n + 1, power_kw=float(kw)) for n, kw in enumerate(power))
@@ -214,14 +214,14 @@ def as_planned(one: Transaction, found: Found, at: PlanPlug) -> Intended:
 
 
 def by_fallback(one: Transaction, at: PlanPlug) -> Intended:
-    """What a stay without a plan does: its connector's share."""
+    """What a session without a plan does: its connector's share."""
     begin = datetime.fromtimestamp(one.start - one.start % QUARTER.total_seconds(), UTC)
     run = Run(first=0, last=1, power_kw=min(at.plug.most_kw, at.fallback_kw))
     return Intended(one=one, at=at, begin=begin, runs=(run,), departure=begin + _GUEST, may_feed=False)
 
 
 def cannot_feed(one: Transaction, station: Station) -> str | None:
-    """Why nothing can be fed back in a stay, as far as car and station say; None where it can."""
+    """Why nothing can be fed back in a session, as far as car and station say; None where it can."""
     if station.version != "2.1":
         return f"OCPP {station.version} has no words for feeding back: it rests where it should"
     if station.modes is not None and "CentralSetpoint" not in station.modes:

@@ -51,7 +51,7 @@ class Way:
         return self.off.get(number) != before
 
     def fixed(self, number: int, asked_kw: float) -> float | None:
-        """What a car does whatever it is told, of one that is known for it; None of one that obeys."""
+        """What a car does whatever it is reported, of one that is known for it; None of one that obeys."""
         off = self.off.get(number)
         if off is None or (off <= LEAST_KW and asked_kw >= 0.0):
             return None  # who does not feed back as asked may well charge as asked
@@ -99,5 +99,5 @@ class Way:
 
 
 def _told_kw(kw: float) -> float:
-    """A power in the steps in which it is told, no more than it."""
+    """A power in the steps in which it is reported, no more than it."""
     return math.floor(kw / _STEP_KW + ENOUGH_KW) * _STEP_KW

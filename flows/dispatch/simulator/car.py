@@ -1,4 +1,4 @@
-"""A car as its plug sees it: a battery with limits and losses, that may not do what it is told."""
+"""A car as its plug sees it: a battery with limits and losses, that may not do as instructed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 class Car:
     """energy_kwh: in store now. obeys: whether it follows setpoints; one that does not only charges.
 
-    greedy: it charges as fast as it can, whatever it is told.
+    greedy: it charges as fast as it can, whatever it is reported.
     """
 
     battery_id: str
@@ -44,7 +44,7 @@ class Car:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A car's stay at a plug, and what it wants to leave with (kWh in store)."""
+    """A car's session at a plug, and what it wants to leave with (kWh in store)."""
 
     car: Car
     arrival: datetime

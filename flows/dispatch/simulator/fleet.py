@@ -17,7 +17,7 @@ def stations_of(
     setups: Mapping[str, Setup],
     now: datetime,
 ) -> list[SimulatedStation]:
-    """Return a station for each plug whose station has a setup, with the stays that are not over."""
+    """Return a station for each plug whose station has a setup, with the sessions that are not over."""
     return [
         SimulatedStation(one, _visits(plan, one.charger_id, now), setups[one.plug.station_id])
         for one in plan.plugs
@@ -31,7 +31,8 @@ def _visits(plan: PlanFile, charger_id: str, now: datetime) -> list[Visit]:
     return [
         Visit(
             car=Car(
-                battery_id=session.battery_id, capacity_kwh=_capacity_kwh(session, nominal[session.battery_id]),
+                battery_id=session.battery_id,
+                capacity_kwh=_capacity_kwh(session, nominal[session.battery_id]),
                 energy_kwh=session.energy_before_kwh, charge_kw=plugs[charger_id].plug.most_kw,
                 discharge_kw=plugs[charger_id].feeds_kw, efficiency_charge=session.slots.efficiency_charge,
                 efficiency_discharge=session.slots.efficiency_discharge,

@@ -87,7 +87,7 @@ class Setup:
 
 
 class SimulatedStation:
-    """A charge point at a plug, with the cars that come to it. seen: is told of each profile it takes."""
+    """A charge point at a plug, with the cars that come to it. seen: is called with each profile it takes."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class Words:
         )
 
     def started(self, evse: int, token: str, at: str, metered: list[Any], transaction: str) -> Any:
-        """The start of a transaction, whose id the station tells in 2.x and is told in 1.6."""
+        """The start of a transaction, whose id the station tells in 2.x and is reported in 1.6."""
         if self.old:
             drawn = _register(metered, "Energy.Active.Import.Register")
             return self._call.StartTransaction(
@@ -65,7 +65,7 @@ class Words:
     def ended(
         self, evse: int, number: int, at: str, metered: list[Any], transaction: str, offline: bool
     ) -> Any:
-        """The end of a transaction; offline: whether it is told late."""
+        """The end of a transaction; offline: whether it is reported late."""
         if self.old:
             return self._call.StopTransaction(
                 meter_stop=_register(metered, "Energy.Active.Import.Register"), timestamp=at,

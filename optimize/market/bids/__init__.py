@@ -6,6 +6,6 @@ capability      what stays can give and take in each slot, at which they charge 
 quantity        what of it is bid: whole steps, nothing below the minimum, nothing sold twice
 pooled          the day that bids are made for
 price           what holding and being called costs, from re-solves
-reserve         the bids of a day's blocks, one after the other, each beside those before
+reserve         the bids of a day's blocks, one after the other, each next to those before
 curve           energy by price: each slot's own, from re-solves
 """

@@ -5,7 +5,7 @@ Without a call a car draws evenly from arrival to departure what it was promised
 p = c/η_c, in a slot in which it is plugged in throughout, u of less and r of more drawn (metered):
     f·u ≤ p + η_d·D            h·u/η_d ≤ min e − e_min         (cars that only charge: f·u ≤ p)
     f·r ≤ C/η_c − p            h·r·η_c ≤ e_max − max e
-    h·u/η_d ≤ (largest fall of charge allowed within a stay)·capacity
+    h·u/η_d ≤ (largest fall of charge allowed within a session)·capacity
     h·u/η_d ≤ e(departure) − promised                             close to departure; before, as much more as
               + (C − c)·(departure − slot's end)                  there is time to charge, where (f − 1)·u
                                                                    refills it: h/((f − 1)·η_c·η_d) hours
@@ -32,7 +32,7 @@ _LEAST_HOURS = 1e-9
 class PoolStays:
     """Stays of a pool, [n]: hours from the first slot's start, battery-side kW and kWh, efficiencies.
 
-    drawdown_kwh: the most that charge may fall within a stay. site: its number, 0 … sites − 1. Raises
+    drawdown_kwh: the most that charge may fall within a session. site: its number, 0 … sites − 1. Raises
     ProblemError for another shape or what is not finite.
     """
 
@@ -59,7 +59,7 @@ class PoolStays:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoolSites:
-    """Sites of a pool, [sites]: most that cars may feed back and draw beside what else is there, metered kW;
+    """Sites of a pool, [sites]: most that cars may feed back and draw next to what else is there, metered kW;
     parent: number of the site that each hangs on, −1 for none."""
 
     export_kw: FloatArray
@@ -121,7 +121,7 @@ def capability(
 def _plugged(
     sessions: PoolStays, slots: int, slot_hours: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Each stay with each slot in which it is there throughout."""
+    """Each session with each slot in which it is there throughout."""
     first = np.clip(np.ceil(sessions.arrive_h / slot_hours - 1e-9), 0, slots).astype(np.int64)
     end = np.clip(np.floor(sessions.depart_h / slot_hours + 1e-9), 0, slots).astype(np.int64)
     count = np.maximum(end - first, 0)

@@ -1,4 +1,4 @@
-"""The day that bids are made for: net benefit alone, one place above all sites, no stay carrying on."""
+"""The day that bids are made for: net benefit alone, one place above all sites, no session carrying on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ABOVE_ALL = "all sites"
 def pooled(problem: DayProblem) -> tuple[DayProblem, str]:
     """The day, and the site that every car hangs on; without limits of its own where it was put there.
 
-    Reserve is not known beside stays that carry on: each comes with the charge that is said of it.
+    Reserve is not known next to sessions that carry on: each comes with the charge that is said of it.
     """
     sessions = tuple(
         replace(session, carries=False)

@@ -31,7 +31,7 @@ class Cost:
     """What holding kW in a block costs: holding_eur_per_mw_h (what the day earns less, wear of calls), calls
     (recovery_eur_per_mw_h), and what a called MWh has to bring or may cost, None where calls are not paid.
 
-    held_kw: what the day as known can hold beside the rest, at most what was asked; unmet_kwh: what more
+    held_kw: what the day as known can hold next to the rest, at most what was asked; unmet_kwh: what more
     departures lack.
     """
 
@@ -88,7 +88,7 @@ def without(problem: DayProblem, *, time_limit_seconds: float) -> DayWithout:
 def cost_of(
     problem: DayProblem, day: DayWithout, block: Block, kw: float, *, time_limit_seconds: float
 ) -> tuple[Cost, DayProblem, DayWithout]:
-    """What holding kW > 0 costs beside the reserves of a problem, and the day that holds it too.
+    """What holding kW > 0 costs next to the reserves of a problem, and the day that holds it too.
 
     day: `without` of the problem. Raises the errors of `plan_day`.
     """

@@ -25,7 +25,8 @@ _FIGURES = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """What every product says. zones: bidding zones of it; clock: IANA name of its local time; currency: that
-    it is priced in; min_mw, step_mw: least quantity and what it is told in; supposed: figures without source.
+    it is priced in; min_mw, step_mw: least quantity and what it is reported in; supposed: figures without
+    source.
     """
 
     name: str
@@ -106,7 +107,7 @@ def products(text: str | None = None, file: str = FILE.name) -> Products:
     root.refuse_rest()
     names = [one.name for one in (*reserve, *energy)]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise root.error("name", f"{twice!r} is told twice")
+        raise root.error("name", f"{twice!r} is reported twice")
     return Products(
         reserve={one.name: one for one in sorted(reserve, key=_gate)},
         energy={one.name: one for one in sorted(energy, key=_gate)},

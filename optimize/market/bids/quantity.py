@@ -42,7 +42,7 @@ def quantity(product: Reserve, pool: Pool) -> Quantity:
     if pool.cars > 1 and not product.pooling:
         return Quantity(mw=0.0, reason=f"{product.name} takes no pool, and there are {pool.cars} cars")
     if pool.guaranteed_kw is None:
-        return Quantity(mw=0.0, reason="too few days of stays like it are known to count on anything")
+        return Quantity(mw=0.0, reason="too few days of sessions like it are known to count on anything")
     left = pool.guaranteed_kw * max(0.0, 1.0 - pool.sold) / KW_PER_MW
     mw = in_steps(left, product.step_mw)
     if mw + _DUST >= product.min_mw:

@@ -1,4 +1,4 @@
-"""The reserve bids of a day: block by block, product by product, each beside those that were made before.
+"""The reserve bids of a day: block by block, product by product, each next to those that were made before.
 
 A block's quantity is what the pool can be counted on for, as far as it is not sold; the day as it is known
 has to hold it as well, without a departure lacking more than it would; its price is what that costs.
@@ -84,7 +84,7 @@ class Desk:
             if cost.held_kw >= mw * KW_PER_MW:
                 self.problem, self._day = beside, held
                 return Bid(wanted=wanted, mw=mw, reason=why, cost=cost)
-            why = f"the day as it is known holds {cost.held_kw:.4g} kW beside what it has to do"
+            why = f"the day as it is known holds {cost.held_kw:.4g} kW next to what it has to do"
             mw = min(in_steps(cost.held_kw / KW_PER_MW, wanted.product.step_mw), mw - wanted.product.step_mw)
         least = f"the least bid is {wanted.product.min_mw * KW_PER_MW:.4g} kW"
         return Bid(wanted=wanted, mw=0.0, reason=f"{why}; {least}")

@@ -20,7 +20,7 @@ from optimize.market.fair.game import Game, members
 _TIGHT = 1e-7
 """A dual above this says that its row is tight in every optimum; those of a programme sum to 1."""
 _NOTHING = 1e-9
-"""Less than this, beside 1 or the game's scale, is nothing."""
+"""Less than this, next to 1 or the game's scale, is nothing."""
 _FEASIBLE = 1e-10
 
 

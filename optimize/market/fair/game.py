@@ -43,7 +43,7 @@ class Game:
 
     @property
     def scale_eur(self) -> float:
-        """The largest value, or 1 € where it is less: what is negligible is so beside it."""
+        """The largest value, or 1 € where it is less: what is negligible is so next to it."""
         return max(1.0, float(np.abs(self.value_eur).max()))
 
     def needed(self) -> tuple[int, ...]:

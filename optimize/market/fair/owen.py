@@ -36,8 +36,8 @@ from optimize.windows import session_windows
 class PricedShares:
     """cars_eur [n] and room_eur sum to what all earn. gap_eur: no coalition gains more by leaving, ≥ 0.
 
-    gap_eur is NaN where a car cannot be planned at the prices: one whose stays carry on from one another, at
-    prices beyond what a missed departure costs.
+    gap_eur is NaN where a car cannot be planned at the prices: one whose sessions carry on from one another,
+    at prices beyond what a missed departure costs.
     """
 
     cars_eur: FloatArray
@@ -62,7 +62,7 @@ def priced_shares(coalitions: Coalitions, all_eur: float | None = None) -> Price
 
 
 def _prices(day: DayProblem, time_limit_seconds: float) -> tuple[FloatArray, BoolArray]:
-    """What its sites charge each car beside its plug, [n, T] €/kWh metered, and where the plug itself counts
+    """What its sites charge each car next to its plug, [n, T] €/kWh metered, and where the plug itself counts
     nothing, since a common meter above it does."""
     windows, tree = session_windows(day), site_tree(day)
     model = build_day(day, windows, "v2g")

@@ -15,7 +15,7 @@ LEVELS = (0.05, 0.5, 0.95)
 
 
 class Uncertain(Protocol):
-    """What is told by its quantiles."""
+    """What is given by its quantiles."""
 
     def quantile(self, share: FloatArray) -> FloatArray:
         """The figures that this share lies below; share in (0, 1)."""

@@ -1,6 +1,6 @@
-"""What is not known of an investment, as ranges, and what is supposed of each where nothing is told.
+"""What is not known of an investment, as ranges, and what is supposed of each where nothing is given.
 
-`defaults.toml` holds the suppositions: with figures and their source, or without, then they have to be told.
+`defaults.toml` holds the suppositions: with figures and their source, or without, then they have to be given.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "life_years": (1.0, 50.0),
 }
 NAMES = tuple(_BOUNDS)
-"""What an investment rests on besides income, in the order in which it is told."""
+"""What an investment rests on besides income, in the order in which it is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supposition:
-    """What defaults.toml says of a figure. default: None where it has to be told; then no source either."""
+    """What defaults.toml says of a figure. default: None where it has to be given; then no source either."""
 
     name: str
     means: str
@@ -77,7 +77,7 @@ class Supposition:
     currency: str | None
 
     def given(self, low: float, high: float) -> Range:
-        """The range that somebody told; raises ProblemError for one that cannot be meant."""
+        """The range that somebody announced; raises ProblemError for one that cannot be meant."""
         least, most = _BOUNDS[self.name]
         if not least <= low <= high <= most:
             text = f"{low:g} to {high:g}"

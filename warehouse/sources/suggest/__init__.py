@@ -5,7 +5,7 @@
 - `writer`: the lines of each column · `moments`: those of times · `longs`: a file of one row a signal
 - `jsons`: the records of a JSON file · `counters`: what counts up a flow
 - `pick`: which column of the file is which of ours · `quantities`: units by label and value
-- `sign`: which way a current counts, beside the charge · `ready`: a reader that there is
+- `sign`: which way a current counts, next to the charge · `ready`: a reader that there is
 
 What cannot be known is left as a comment that begins with TODO, and no line says what values do not bear out.
 """

@@ -11,7 +11,7 @@ TODO = "TODO"
 class Suggestion:
     """A mapping as text, and what in it is left open: nothing, if it can be used as it stands.
 
-    dataset: what the file seems to hold; None if that could not be told.
+    dataset: what the file seems to hold; None if that could not be determined.
     """
 
     dataset: str | None

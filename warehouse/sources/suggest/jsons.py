@@ -1,4 +1,4 @@
-"""A JSON file: the path to its records, told to the draft, and its columns for whoever picks them."""
+"""A JSON file: the path to its records, reported to the draft, and its columns for whoever picks them."""
 
 from collections.abc import Iterator
 from dataclasses import replace

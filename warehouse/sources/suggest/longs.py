@@ -1,4 +1,4 @@
-"""A file of one row a signal: told to the draft, and laid out wide for whoever picks its columns."""
+"""A file of one row a signal: reported to the draft, and laid out wide for whoever picks its columns."""
 
 from dataclasses import replace
 

@@ -72,7 +72,7 @@ def _column(
                 name,
             )
             return None
-        draft.say("from", list(headers), "a date, and a clock's time beside it", name)
+        draft.say("from", list(headers), "a date, and a clock's time next to it", name)
         if spelling.pattern is not None:
             draft.say("format", spelling.pattern, f"as in {_joined(layout, headers)[0]}", name)
         return headers, spelling

@@ -33,7 +33,7 @@ _MOST_PERCENT = 200.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A unit and why; None where it cannot be told, with what it may be, or by which scale.
+    """A unit and why; None where it cannot be determined, with what it may be, or by which scale.
 
     cell: whether it is of one cell.
     """

@@ -50,7 +50,7 @@ def ready_made(dataset: str, file: RawFile, layout: Layout | None, draft: Draft)
     """Tell the draft of the reader that knows a file's layout; return whether there is one."""
     if hint := looks_like(file, () if layout is None else layout.columns):
         draft.leave("source", hint.rpartition("source ")[2].rstrip(")"), f"no mapping is needed: {hint}; see "
-                    "`v2g ingest --help` for what it has to be told")  # fmt: skip
+                    "`v2g ingest --help` for what it has to be given")  # fmt: skip
         return True
     found = reader_of(dataset, file)
     if found is None:
@@ -74,7 +74,7 @@ def source_hint(dataset: str, file: RawFile) -> str:
 
 
 def _options(dataset: str, name: str) -> dict[str, object]:
-    """Return what a layout may have to be told, for a trial."""
+    """Return what a layout may have to be given, for a trial."""
     given: dict[str, object] = {**_TRIAL, "zone": "DE-LU"}
     return {key: value for key, value in given.items() if key in options_of(dataset, name)}
 

@@ -1,4 +1,4 @@
-"""Which way a current counts: beside the charge that the car reports."""
+"""Which way a current counts: next to the charge that the car reports."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """+1 where a positive flow charges, −1 where it discharges, 0 where that cannot be told; and why.
+    """+1 where a positive flow charges, −1 where it discharges, 0 where that cannot be determined; and why.
 
     per_soc: how much flows, in the unit of the flow times hours, for one unit of charge; NaN likewise.
     """
@@ -35,7 +35,7 @@ def sign_of(moments: pd.Series, owner: pd.Series, flow: Floats, soc: Floats) -> 
     frame = pd.DataFrame({"t": moments, "owner": owner, "flow": flow, "soc": soc}).dropna()
     span = float(frame["soc"].max() - frame["soc"].min()) if len(frame) else 0.0
     if span <= 0.0:
-        return Sign(way=0, reason="there is no charge beside it that moves")
+        return Sign(way=0, reason="there is no charge next to it that moves")
     for _, own in frame.sort_values("t").groupby("owner"):
         hours = own["t"].diff().dt.total_seconds().to_numpy() / 3600.0
         usual = float(np.nanmedian(hours)) if len(own) > 1 else 0.0
@@ -51,13 +51,13 @@ def sign_of(moments: pd.Series, owner: pd.Series, flow: Floats, soc: Floats) -> 
                     rises.append(float(level[at] - level[last]))
                 last, total, broken = at, 0.0, False
     if len(charges) < _LEAST_WINDOWS:
-        return Sign(way=0, reason="the charge beside it moves too little to tell")
+        return Sign(way=0, reason="the charge next to it moves too little to tell")
     flows, steps = np.array(charges), np.array(rises)
     size = float(np.sqrt((flows**2).sum() * (steps**2).sum()))
     agreement = float((flows * steps).sum()) / size if size > 0 else 0.0
     if abs(agreement) < _LEAST_CORRELATION:
         reason = (
-            f"beside the charge it goes both ways (agreement {agreement:.2f} in {len(charges)} stretches)"
+            f"next to the charge it goes both ways (agreement {agreement:.2f} in {len(charges)} stretches)"
         )
         return Sign(way=0, reason=reason)
     way: Literal[-1, 1] = 1 if agreement > 0 else -1

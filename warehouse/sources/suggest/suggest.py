@@ -44,7 +44,7 @@ def suggest_mapping(file: RawFile, dataset: str | None = None, *, battery: str |
     found = dataset or pick.kind_of(layout)
     if found is None:
         draft.left_open.append("what the file holds: give --kind")
-        draft.note(f"what the file holds cannot be told; its columns: {', '.join(layout.columns)}")
+        draft.note(f"what the file holds cannot be determined; its columns: {', '.join(layout.columns)}")
         return draft.answer(None)
     draft.head.insert(0, f"# a first mapping for {found}; what is after # is a reason, and TODO is left open")
     if not layout.named:
@@ -72,7 +72,7 @@ def _reads_as_it_is(file: RawFile, dataset: str, options: Mapping[str, Any]) -> 
 
 
 def _needless(dataset: str, left_open: Sequence[str]) -> Suggestion:
-    """Return that no mapping is needed, and what the command has to be told."""
+    """Return that no mapping is needed, and what the command has to be given."""
     lines = ["# no mapping is needed: the file has our own names, `v2g ingest` reads it as it is"]
     for name, option in (("battery_id", "--battery ID"), ("zone", "--zone ZONE")):
         if any(one.startswith(f"columns.{name}.") for one in left_open):

@@ -218,7 +218,7 @@ class Writer:
         sign = sign_of(self.clock, whose, self.values[name], soc)
         way, reason = sign.way, sign.reason
         if (held := self._would_hold(name, sign)) is not None and not _PACK_KWH[0] <= held <= _PACK_KWH[1]:
-            problem = f"is it scaled? Beside the charge, the battery would hold {held:.3g} kWh"
+            problem = f"is it scaled? Next to the charge, the battery would hold {held:.3g} kWh"
             self.draft.leave("scale", 0.1 if held > _PACK_KWH[1] else 10.0, problem, name)
         self.turned = way < 0
         if way < 0:
@@ -237,7 +237,7 @@ class Writer:
             self.draft.leave(key, example, f"which way it counts: {reason}", name)
 
     def _would_hold(self, name: str, sign: Sign) -> float | None:
-        """Return how much a battery would hold by a flow beside its charge, kWh; None where that is open."""
+        """Return how much a battery would hold by a flow next to its charge, kWh; None where that is open."""
         if self.cell or "soc_reported" not in self.factors or name not in self.factors:
             return None
         if not np.isfinite(sign.per_soc) or (name == "current_a" and "voltage_v" not in self.factors):

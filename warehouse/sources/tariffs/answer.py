@@ -77,7 +77,7 @@ def lengthen(
     rows = rows or range(1, len(starts) + 1)
     steps = [(later - earlier).total_seconds() / 60 for earlier, later in itertools.pairwise(starts)]
     if not steps:
-        raise CellError("has one value: how long it holds is not told", file=file, row=1, column=column)
+        raise CellError("has one value: how long it holds is not reported", file=file, row=1, column=column)
     lengths: list[int] = []
     for index, start in enumerate(starts):
         before = steps[index - 1] if index else None

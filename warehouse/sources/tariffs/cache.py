@@ -1,6 +1,6 @@
 """Answers as they came: one read-only file each, named by day and content, and how to ask for them again.
 
-Byte for byte, but for a token that a provider sent back: what is kept then holds REDACTED in its place (see
+Byte for byte, but for a token that a provider sent back: what is stored then holds REDACTED in its place (see
 `redact`), is read like any other, and a note in .index says how often that was.
 An answer is kept before it is judged, so that a refused one can be looked at; whether it still holds is only
 asked of the server once it was accepted (`remember`).
@@ -30,7 +30,7 @@ class StoredAnswer:
 
 
 class ResponseCache:
-    """The answers under one folder: PROVIDER/LABEL_HASH.SUFFIX, and PROVIDER/.index beside them."""
+    """The answers under one folder: PROVIDER/LABEL_HASH.SUFFIX, and PROVIDER/.index next to them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Items of an answer, one by one: one that cannot be read costs its own interval and is told."""
+"""Items of an answer, one by one: one that cannot be read costs its own interval and is reported."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -1,6 +1,6 @@
 """easyEnergy (NL): the market price without VAT, in local wall time without offset.
 
-Where the clock goes back, the second pass of an hour is told from the first by its place in the answer.
+Where the clock goes back, the second pass of an hour is reported from the first by its place in the answer.
 """
 
 import datetime as dt
@@ -49,9 +49,9 @@ def _stated(item: Record) -> tuple[int, dt.datetime, int, float]:
 def _placed(
     stated: Sequence[tuple[int, dt.datetime, int, float]], *, complete: bool
 ) -> tuple[list[Interval], tuple[str, ...]]:
-    """Return intervals in UTC: of a time told twice in a repeated hour the second is the second pass.
+    """Return intervals in UTC: of a time reported twice in a repeated hour the second is the second pass.
 
-    complete: whether all items could be read, else one told once in that hour may be of either pass.
+    complete: whether all items could be read, else one announced once in that hour may be of either pass.
     """
     times = Counter(wall for _, wall, _, _ in stated)
     seen: set[dt.datetime] = set()
@@ -67,7 +67,9 @@ def _placed(
     if not doubtful:
         return intervals, ()
     shown = ", ".join(map(str, doubtful))
-    return intervals, (f"items {shown} were left out: which pass of the repeated hour they are is not told",)
+    return intervals, (
+        f"items {shown} were left out: which pass of the repeated hour they are is not reported",
+    )
 
 
 def _wall(item: Record) -> dt.datetime:

@@ -43,7 +43,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     seconds, prices = answer.values("unix_seconds"), answer.values("price")
     if len(seconds) != len(prices):
         raise ColumnError(
-            f"has {len(prices)} values beside {len(seconds)} of unix_seconds", file=file.name, column="price"
+            f"has {len(prices)} values next to {len(seconds)} of unix_seconds", file=file.name, column="price"
         )
     cells = [
         Record(file=file.name, row=row, value={"unix_seconds": second, "price": price})

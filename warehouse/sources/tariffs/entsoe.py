@@ -118,7 +118,7 @@ def _refuse_other(root: Element, file: str) -> None:
             f"{_optional(one, 'code') or ''} {_optional(one, 'text') or ''}" for one in _all(root, "Reason")
         ]
         stated = re.sub(r"\s+", " ", "; ".join(reasons)).strip()
-        raise ProviderError(f"is an acknowledgement, not prices: {stated or 'no reason told'}", file=file)
+        raise ProviderError(f"is an acknowledgement, not prices: {stated or 'no reason reported'}", file=file)
     if kind != "Publication_MarketDocument":
         raise UndecodableFileError(f"is a {kind[:60]}, not a Publication_MarketDocument", file=file)
     document = _text(root, "type", file)
@@ -208,7 +208,7 @@ def _span(period: Element, file: str) -> tuple[dt.datetime, int, int]:
 
 
 def _day_ahead(series: Sequence[_Series], file: str) -> tuple[list[_Series], list[str]]:
-    """Return the series of the day-ahead auction, and what is told of those left out."""
+    """Return the series of the day-ahead auction, and what is reported of those left out."""
     chosen = [one for one in series if one.sequence in (None, 1)]
     if not chosen:
         stated = sorted({str(one.sequence) for one in series})

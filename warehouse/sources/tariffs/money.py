@@ -1,4 +1,4 @@
-"""Foreign money and units → €/kWh. A rate is told, never looked up or guessed."""
+"""Foreign money and units → €/kWh. A rate is reported, never looked up or guessed."""
 
 import math
 import re

@@ -1,6 +1,7 @@
 """Octopus Energy (GB): half-hourly unit rates of Agile and of Agile Outgoing, newest first, p/kWh.
 
-Both tariffs answer in one layout; what is bought and what is sold are told apart by the name of the source.
+Both tariffs answer in one layout; what is bought and what is sold are distinguished by the name of the
+source.
 """
 
 import re

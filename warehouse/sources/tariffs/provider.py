@@ -43,7 +43,7 @@ class Request:
 
     @property
     def shown(self) -> str:
-        """The address without its secrets: what is kept and what errors name."""
+        """The address without its secrets: what is stored and what errors name."""
         stated = {name: value for name, value in self.params.items() if not self.redactor.finds(value)}
         return self.redactor.text(f"{self.url}?{urlencode(stated, safe=':,')}" if stated else self.url)
 

@@ -110,7 +110,7 @@ def _any_case(digits: str) -> str:
 
 
 def _base64_of(secret: str) -> Iterable[str]:
-    """Yield what stays of a secret in base64 wherever it begins: after 0, 1 or 2 bytes of three."""
+    """Yield what sessions of a secret in base64 wherever it begins: after 0, 1 or 2 bytes of three."""
     data = secret.encode()
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + data).decode()

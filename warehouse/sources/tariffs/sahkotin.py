@@ -41,7 +41,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     vat = options.get("vat")
     if vat not in ("included", "excluded"):
         raise OptionError(
-            "must be told: included or excluded; the file does not say",
+            "must be given: included or excluded; the file does not say",
             file=file.name, column="vat", value=None if vat is None else str(vat),
         )  # fmt: skip
     is_json = file.data.lstrip()[:1] == b"{"

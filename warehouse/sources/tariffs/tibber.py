@@ -37,7 +37,7 @@ def parse(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed
     (stated, left_out), *others = (each(home, _stated) for home in homes)
     if any(other != stated for other, _ in others):
         raise ProviderError(
-            f"holds {len(homes)} homes whose prices differ; which one counts is not told", file=file.name
+            f"holds {len(homes)} homes whose prices differ; which one counts is not reported", file=file.name
         )
     currencies = sorted({currency for _, _, _, currency in stated})
     if len(currencies) > 1:

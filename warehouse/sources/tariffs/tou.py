@@ -100,6 +100,6 @@ def _days(options: Mapping[str, object], file: str) -> list[dt.date]:
     days = options.get("days")
     if not isinstance(days, Sequence) or isinstance(days, str) or not days:
         raise OptionError(
-            "must be told: the market days to write the tariff out for", file=file, column="date"
+            "must be given: the market days to write the tariff out for", file=file, column="date"
         )
     return sorted(set(days))

@@ -1,4 +1,4 @@
-"""AEMO (AU), price and demand by region: a row an interval, told by its end, Australian dollars per MWh.
+"""AEMO (AU), price and demand by region: a row an interval, given by its end, Australian dollars per MWh.
 
 Layout as in `PRICE_AND_DEMAND_YYYYMM_NSW1.csv`: REGION,SETTLEMENTDATE,TOTALDEMAND,RRP,PERIODTYPE, ends as
 2026/08/01 00:05:00 on the market's clock, which is Queensland's all the year (no summer time), of five

@@ -1,7 +1,8 @@
 """Amber Electric (AU): intervals of prices as its service answers them, Australian cents per kWh.
 
-`spotPerKwh` is the wholesale price, `perKwh` what the customer pays, and as export earns (told with a minus),
-with fees. Both are said to hold GST; `vat` has to tell it for wholesale prices, of which it is no part.
+`spotPerKwh` is the wholesale price, `perKwh` what the customer pays, and as export earns (reported with a
+minus), with fees. Both are said to hold GST; `vat` has to tell it for wholesale prices, of which it is no
+part.
 """
 
 import datetime as dt
@@ -63,7 +64,7 @@ def _without(options: Mapping[str, object], file: str) -> float:
     vat = options.get("vat")
     if vat not in ("included", "excluded"):
         raise OptionError(
-            "must be told: included (GST of 10 % is taken out) or excluded",
+            "must be given: included (GST of 10 % is taken out) or excluded",
             file=file, column="vat", value=None if vat is None else str(vat),
         )  # fmt: skip
     return 1.0 / (1.0 + _GST) if vat == "included" else 1.0
@@ -73,7 +74,7 @@ def _series(items: Sequence[Record], key: str, zone: str, unit: Money, factor: f
     rows, found, prices, none = list[int](), list[tuple[dt.datetime, int] | str](), list[float](), 0
     for item in items:
         end, length = item.moment("endTime"), item.number("duration")
-        # Starts are told as the second after the interval before.
+        # Starts are reported as the second after the interval before.
         start = end - dt.timedelta(minutes=length)
         if abs((item.moment("startTime") - start).total_seconds()) > 1:
             raise item.error("startTime", f"is not {length:g} minutes before endTime")

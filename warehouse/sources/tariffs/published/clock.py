@@ -1,7 +1,8 @@
 """Local times of an export → UTC.
 
-The hour that comes twice is told apart by a mark (02A and 02B, CEST and CET), by where the file steps back,
-or by an interval that ends before it begins. Where nothing tells, those rows are set aside, never guessed.
+The hour that comes twice is distinguished by a mark (02A and 02B, CEST and CET), by where the file steps
+back, or by an interval that ends before it begins. Where nothing tells, those rows are set aside, never
+guessed.
 """
 
 import datetime as dt
@@ -75,7 +76,7 @@ class Starts:
 
 
 def starts_of(walls: Sequence[Wall | None], ends: Sequence[Wall | None], timezone: ZoneInfo) -> Starts:
-    """Return the starts of one series, in the order of its rows; ends: where told, else None each."""
+    """Return the starts of one series, in the order of its rows; ends: where given, else None each."""
     times: list[dt.datetime | None] = [None] * len(walls)
     faults: dict[int, str] = {}
     doubtful: list[int] = []

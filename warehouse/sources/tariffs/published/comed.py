@@ -35,7 +35,7 @@ _ENTRY = re.compile(
 
 
 def parse_comed(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return prices in €/kWh; options: rate, zone (COMED unless told). Raises SourceError."""
+    """Return prices in €/kWh; options: rate, zone (COMED unless given). Raises SourceError."""
     zone, unit = own_zone(options, file.name, _ZONE), money("USD", 100.0, options, file.name)
     series = _day_ahead(file, zone, unit) if _DAY_AHEAD.match(file.data) else _feed(file, zone, unit)
     return parsed([series], file.name)

@@ -2,8 +2,8 @@
 
 Layout as its dashboard exports it: "Ajatempel (UTC)";"Kuupäev (Eesti aeg)";"NPS Läti";"NPS Leedu";
 "NPS Soome";"NPS Eesti", or in English "Timestamp (UTC)";"Date (Estonian time)";"NPS Latvia";… The local
-time beside the seconds is not needed. How long prices hold is told by the next one: hours, since October 2025
-quarter-hours.
+time next to the seconds is not needed. How long prices hold is given by the next one: hours, since October
+2025 quarter-hours.
 """
 
 import datetime as dt

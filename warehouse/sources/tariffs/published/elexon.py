@@ -34,7 +34,7 @@ _PROVIDERS = ("APXMIDP", "N2EXMIDP", "")
 
 
 def parse_elexon(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return prices in €/kWh; options: rate, zone (GB unless told). Raises SourceError."""
+    """Return prices in €/kWh; options: rate, zone (GB unless given). Raises SourceError."""
     columns = _columns(file)
     count = len(columns["price"])
     providers = [name.upper() for name in columns["dataProvider"]]

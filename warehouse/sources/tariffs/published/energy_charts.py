@@ -91,4 +91,4 @@ def _columns(table: RawTable) -> dict[str, str]:
 def _refuse_unit(file: str, column: str, stated: list[str]) -> None:
     words = " ".join(filter(None, stated))
     if not _UNIT.search(words):
-        raise UnitError(f"is not told to be in EUR/MWh ({words[:60]!r})", file=file, column=column)
+        raise UnitError(f"is not reported to be in EUR/MWh ({words[:60]!r})", file=file, column=column)

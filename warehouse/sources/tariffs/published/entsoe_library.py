@@ -4,7 +4,7 @@ Layout as in `YYYY_MM_EnergyPrices_12.1.D_r3.csv`: InstanceCode, DateTime(UTC), 
 AreaDisplayName, AreaTypeCode, MapCode, ContractType, Sequence, Price[Currency/MWh], Currency,
 UpdateTime(UTC); before 2024 `DayAheadPrices_12.1.D`: DateTime, ResolutionCode, AreaCode, AreaTypeCode,
 AreaName, MapCode, Price, Currency, UpdateTime. Sequence 1, or none, is the day-ahead auction. The area's EIC
-code tells the zone. Of an interval that is told again the one updated last holds.
+code tells the zone. Of an interval that is reported again the one updated last holds.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def is_file(file: RawFile) -> bool:
 def parse_file(file: RawFile, options: Mapping[str, object]) -> Parsed:
     """Return prices in €/kWh of the areas that are zones; options: zone, rate. Raises SourceError.
 
-    Zones with money other than euros are left out and told, unless they are chosen, which needs the rate.
+    Zones with money other than euros are left out and reported, unless they are chosen, which needs the rate.
     """
     table = read_table(file, dialect=Dialect(delimiter="\t"))
     time, price = _named(table, _TIMES), _named(table, _PRICES)

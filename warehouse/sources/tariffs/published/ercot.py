@@ -1,7 +1,7 @@
 """ERCOT, settlement point prices of the day-ahead market: a row an hour and point, US dollars per MWh.
 
 Layout as in `cdr.00012331…DAMSPNP4190.csv`: DeliveryDate,HourEnding,SettlementPoint,SettlementPointPrice,
-DSTFlag; also "Delivery Date", "Hour Ending" and "Repeated Hour Flag" of the yearly files. Hours are told by
+DSTFlag; also "Delivery Date", "Hour Ending" and "Repeated Hour Flag" of the yearly files. Hours are given by
 their end, 01:00 to 24:00; in spring 03:00 is left out, in autumn 02:00 is there twice, and the flag is Y in
 its second pass (as gridstatus reads it; on other days it is N, in summer too). Hubs (HB_…) and load zones
 (LZ_…) have their zone; the price of one other point may stand for a zone.

@@ -1,4 +1,4 @@
-"""How long prices hold that are told by one stamp each, and prices of five minutes → of quarter-hours."""
+"""How long prices hold that are given by one stamp each, and prices of five minutes → of quarter-hours."""
 
 import datetime as dt
 from collections import defaultdict

@@ -64,7 +64,7 @@ def _units(
 ) -> tuple[dict[str, Money], list[str]]:
     """Return the unit of each zone (its column and currency), and notes on those that need a rate.
 
-    Beside zones in euros the rate is that of the others, which are left out without one. Raises OptionError.
+    Next to zones in euros the rate is that of the others, which are left out without one. Raises OptionError.
     """
     others = sorted({currency for _, currency in wanted.values()} - {"EUR"})
     mixed = bool(others) and any(currency == "EUR" for _, currency in wanted.values())

@@ -40,7 +40,7 @@ _MOST_BEFORE = 60
 
 
 def parse_ote(_dataset: str, file: RawFile, options: Mapping[str, object]) -> Parsed:
-    """Return prices in €/kWh; options: zone (CZ unless told), rate. Raises SourceError."""
+    """Return prices in €/kWh; options: zone (CZ unless given), rate. Raises SourceError."""
     lines = _lines(file)
     at, ordinal, length = _header(lines, file.name)
     header = [_plain(cell) for cell in lines[at]]

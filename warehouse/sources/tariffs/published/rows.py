@@ -50,9 +50,10 @@ def placed(
     column: str,
     minutes: int | None = None,
 ) -> Placed:
-    """Place the rows of one series by their local starts and ends; texts: the cells, for what is told.
+    """Place the rows of one series by their local starts and ends; texts: the cells, for what is reported.
 
-    minutes: how long each lasts where no ends are told. Raises CellError where most of them are no intervals.
+    minutes: how long each lasts where no ends are reported. Raises CellError where most of them are no
+    intervals.
     """
     starts = starts_of(walls, ends, timezone)
     found: list[tuple[dt.datetime, int] | str] = []
@@ -79,7 +80,8 @@ def resolved(
     file: str,
     column: str,
 ) -> Placed:
-    """Return the rows of one series of which start and minutes were found; the others are left out and told.
+    """Return the rows of one series of which start and minutes were found; the others are left out and
+    reported.
 
     found: of each row these, or why there are none. Raises CellError where most of them have none.
     """
@@ -118,8 +120,8 @@ def chosen(zones: Sequence[str], options: Mapping[str, object], file: str) -> tu
 def parsed(series: Sequence[Series], file: str, notes: Sequence[str] = ()) -> Parsed:
     """Return the rows of some series in €/kWh, in order of zone and time.
 
-    A row that repeats another is left out, one that contradicts another stays for the checks. Of several
-    zones side by side the rows are numbered on, zone after zone: a price is told by its file and row. Raises
+    A row that repeats another is left out, one that contradicts another sessions for the checks. Of several
+    zones side by side the rows are numbered on, zone after zone: a price is given by its file and row. Raises
     EmptyFileError where none has a price.
     """
     frames = [
