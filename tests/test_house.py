@@ -199,6 +199,25 @@ def test_files_stay_small() -> None:
     assert long == {}
 
 
+def test_names_that_were_retired_do_not_come_back() -> None:
+    """CONTRIBUTING's glossary has the words that stand for them."""
+    retired = {
+        "Landed", "Lesson", "Meeting", "OwnProblems", "PlanStay", "Seen", "StaySlots", "StructureLesson",
+        "Surprise", "even_out", "kept_value", "land_files", "landed_contract", "lesson_of", "settle_day",
+        "Told", "told_of",
+    }  # fmt: skip
+    found = {
+        (str(file.relative_to(ROOT)), word)
+        for folder in (*ROOMS, "tests")
+        for file in (ROOT / folder).rglob("*.py")
+        if file != Path(__file__)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for word in (getattr(node, "id", None), getattr(node, "name", None), getattr(node, "arg", None))
+        if word in retired
+    }
+    assert found == set()
+
+
 def test_lock_names_no_host_and_holds_every_dependency() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
