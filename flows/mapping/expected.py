@@ -154,7 +154,7 @@ def _begun(
     """The sessions whose end nobody has reported, with that which their cars' pasts, long enough, make
     likely.
 
-    taken: car → spans of its announced stays: at the latest, it leaves before the next of them.
+    taken: car → spans of its announced sessions: at the latest, it leaves before the next of them.
     """
     there = open_sessions(known, horizon.start, battery_ids)
     there = there[there["battery_id"].isin(past["battery_id"])]
