@@ -123,6 +123,11 @@ class HighsProgram:
             self._highs.changeColBounds(column, 0.0, 1.0)
             self._highs.changeColIntegrality(column, highspy.HighsVarType.kInteger)
 
+    def bound_columns(self, columns: IntArray, upper: FloatArray) -> None:
+        """Keep columns between 0 and other upper bounds."""
+        for column, high in zip(columns.tolist(), upper.tolist(), strict=True):
+            self._require_ok(self._highs.changeColBounds(column, 0.0, high), "changing a column's bounds")
+
     def bound_rows(self, rows: IntArray, lower: FloatArray, upper: FloatArray) -> None:
         """Give rows other bounds."""
         for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):

@@ -32,6 +32,7 @@ from optimize.highs import FEW_SUBSEARCHES, HighsProgram
 from optimize.model.assembly import Assembly
 from optimize.model.day import DayModel, add_wear_cuts, build_day
 from optimize.model.objectives import costs_before_benefit
+from optimize.overstated import Overstated
 from optimize.switches import Powers, Switches, idle_powers, read_powers
 from optimize.tie_break import break_ties
 from optimize.types import DayProblem, Mode, ModePlan, SolverRecord, WearPrice
@@ -65,6 +66,7 @@ class Search:
     day: DayModel
     program: HighsProgram
     switches: Switches
+    overstated: Overstated
     deadline: float
     powers: Powers
     fallback: Powers | None
@@ -165,6 +167,7 @@ def _search(day: DayModel, time_limit_seconds: float, gap: float, fallback: Powe
         day=day,
         program=HighsProgram(day.programme, day.mode, options),
         switches=Switches(day),
+        overstated=Overstated(day),
         deadline=time.perf_counter() + time_limit_seconds,
         powers=fallback or idle_powers(day),
         fallback=fallback,
@@ -247,12 +250,13 @@ def _converge_earlier_objectives(search: Search) -> tuple[float, float]:
 def _converge(search: Search) -> float:
     """Leave a solution that breaks no rule in the search, its binaries fixed; returns its proven gap."""
     program, switches = search.program, search.switches
+    search.overstated.release(program)
     program.relax(switches.columns)
     _solve_lp(search)
     if search.lp_seconds is None:
         search.lp_seconds = 0.5 + 4.0 * search.seconds_spent
     bound, in_time = program.objective(), True
-    if not switches.broken(search.powers).any():
+    if not switches.broken(search.powers).any() and not search.overstated.any(search.powers):
         search.fallback = search.powers
         return 0.0
     while True:
@@ -264,6 +268,7 @@ def _converge(search: Search) -> float:
             return gap
         columns = switches.columns
         values = switches.values(search.powers)
+        search.overstated.release(program)
         program.free_binaries(columns)
         program.suggest(columns, values)
         try:
@@ -285,16 +290,31 @@ def _repair(search: Search) -> None:
         switches.add(search.program, wide)
         _solve_fixed(search, switches.values(search.powers))
         first = False
+    if search.overstated.any(search.powers):
+        _solve_fixed(search, switches.values(search.powers))
 
 
 def _solve_fixed(search: Search, values: FloatArray) -> None:
     """Solve with the binaries fixed; to those of a good solution where these leave no way."""
     columns = search.switches.columns
     search.program.fix(columns, values)
-    if not _solve_lp(search, feasible=False):
+    if not _solve_truly(search):
         fallback = _possible(search) if search.fallback is None else search.switches.values(search.fallback)
         search.program.fix(columns, fallback)
-        _solve_lp(search)
+        if not _solve_truly(search):
+            raise SolverError(search.day.mode, "no plan with what is missing as it is", search.program.size)
+
+
+def _solve_truly(search: Search) -> bool:
+    """Solve the LP in force until no session is said to miss more than it does; False if infeasible."""
+    search.overstated.release(search.program)
+    for _ in range(CUT_ROUNDS):
+        if not _solve_lp(search, feasible=False):
+            return False
+        if not search.overstated.any(search.powers):
+            return True
+        search.overstated.hold(search.program, search.powers)
+    return False
 
 
 def _possible(search: Search) -> FloatArray:
