@@ -4,12 +4,12 @@ types        the question (DayProblem: cars, sites), and the answer (answer: Mod
 constraints  a user's own: LinearConstraint
 tariff, wear what an owner pays at the plug; what a day's V2G duty wears
 rulebook     every rule and term, whose it is and where it is said; worth, most_duty: how far wear can pay
-windows      sessions laid on the day's slots; as arrays: stays; the sites as a tree: tree
+windows      sessions laid on the day's slots; as arrays: session_slots; the sites as a tree: tree
 model        the mathematics, in Pyomo; the one formulation, stamped for every car and slot
 highs        a linear programme inside HiGHS
-solve        model → plan: exact wear, earlier objectives; switches: binaries where a rule needs them
+solve        model → plan: exact wear, earlier objectives; switches: binaries where a rule needs them; overstated
 explain      bids and shadow prices of the last LP
-even         the steady one among equally good plans
+tie_break    the steady one among equally good plans
 uncontrolled charge on plug-in, simulated
 engines      who plans a day within its time; apart: days that fall apart, split and joined
 fleet        large fleets: an interior-point engine with a certificate

@@ -33,7 +33,7 @@ from optimize.market.bids.reserve import Bid, Desk
 from warehouse.zones import market_day_slots, market_timezone
 
 _QUARTER = pd.Timedelta(minutes=15)
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class _Made:
 
 
 @recorded("bid")
-def bid(context: Context, day: date, asked_for: Asked, progress: Told) -> StageResult:
+def bid(context: Context, day: date, asked_for: Asked, progress: Progress) -> StageResult:
     """Bid for a day with what was known when each gate closed, or is known now if it has not.
 
     Products of an earlier gate come first; what they take is not sold again. Written to out_bid and
@@ -102,7 +102,7 @@ def _asked(asked_for: Asked, zone: str) -> list[Product]:
 
 
 def _at_gate(
-    context: Context, day: date, several: Sequence[Product], points: int, made: _Made, progress: Told
+    context: Context, day: date, several: Sequence[Product], points: int, made: _Made, progress: Progress
 ) -> None:
     """What is bid at a gate, added to what was bid before."""
     try:
@@ -170,7 +170,7 @@ def _cent_up(euros: float) -> float:
 
 
 def _curve(
-    context: Context, product: Energy, desk: Desk, inputs: PlanInputs, points: int, progress: Told
+    context: Context, product: Energy, desk: Desk, inputs: PlanInputs, points: int, progress: Progress
 ) -> pd.DataFrame | str:
     """Rows of out_bid_curve, or why there are none."""
     day, zone, prices = inputs.market_date, inputs.zone, inputs.prices

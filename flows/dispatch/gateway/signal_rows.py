@@ -23,7 +23,7 @@ HEADER = ("site_id", "interval_start_utc", "resolution_minutes", "import_limit_k
 _QUARTER_S = QUARTER.total_seconds()
 _DAY_S = 86400.0
 _AHEAD_DAYS = 4
-Told = dict[tuple[str, float], tuple[float | None, float | None]]
+LimitRows = dict[tuple[str, float], tuple[float | None, float | None]]
 
 
 class SignalRows:
@@ -55,7 +55,7 @@ def _limits(pair: tuple[float | None, float | None]) -> bool:
     return any(one is not None for one in pair)
 
 
-def _quarters(limits: Iterable[SiteLimit], now: float) -> Told:
+def _quarters(limits: Iterable[SiteLimit], now: float) -> LimitRows:
     """The least limits by site and quarter-hour, from this one on."""
     first, last = now - now % _QUARTER_S, (now // _DAY_S + _AHEAD_DAYS) * _DAY_S
     found: dict[tuple[str, float], tuple[float, float]] = {}
@@ -69,7 +69,7 @@ def _quarters(limits: Iterable[SiteLimit], now: float) -> Told:
     return {key: (_or_none(pair[0]), _or_none(pair[1])) for key, pair in found.items()}
 
 
-def _csv(rows: Told) -> bytes:
+def _csv(rows: LimitRows) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
@@ -79,7 +79,7 @@ def _csv(rows: Told) -> bytes:
     return text.getvalue().encode()
 
 
-def _read(file: Path) -> tuple[int, Told]:
+def _read(file: Path) -> tuple[int, LimitRows]:
     """How often, and what, was reported; nothing where there is no such file, or none that can be read."""
     try:
         answer = json.loads(file.read_bytes())

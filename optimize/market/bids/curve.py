@@ -20,7 +20,7 @@ from optimize.session_slots import by_slot
 from optimize.types import DayProblem
 from optimize.windows import session_windows
 
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ def energy_curves(
     buy: FloatArray,
     sell: FloatArray,
     expected: int,
-    progress: Told,
+    progress: Progress,
     *,
     time_limit_seconds: float,
 ) -> Curves:
