@@ -7,7 +7,8 @@ rulebook     every rule and term, whose it is and where it is said; worth, most_
 windows      sessions laid on the day's slots; as arrays: session_slots; the sites as a tree: tree
 model        the mathematics, in Pyomo; the one formulation, stamped for every car and slot
 highs        a linear programme inside HiGHS
-solve        model → plan: exact wear, earlier objectives; switches: binaries where a rule needs them; overstated
+solve        model → plan: exact wear, earlier objectives; switches: binaries where a rule needs them
+overstated   sessions that a solution says miss more than they do
 explain      bids and shadow prices of the last LP
 tie_break    the steady one among equally good plans
 uncontrolled charge on plug-in, simulated
