@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.context import Context
-from flows.errors import NoAccountError
+from flows.errors import NoAccountError, UsageError
 from flows.filenames import file_stem
 from flows.folders import whole_folder
 from flows.mapping.owner_battery import account_sums, battery_health
@@ -67,10 +67,11 @@ def statement(
 ) -> StageResult:
     """Write a car's month as a folder, or encrypted to a certificate as one file, in `out` or exports/.
 
-    What is written was read and counted again before. Raises UsageError without a key to sign with,
-    NoAccountError where no day of the car is settled.
+    What is written was read and counted again before. Raises UsageError without a key to sign with and for a
+    moment before the log's newest entry of the car, NoAccountError where no day of the car is settled.
     """
     workspace, zone = context.workspace, context.workspace.zone
+    _require_newest(context, battery_id)
     export = export_of(context, [battery_id])
     said = owner_month(_openings(export.opened), battery_id=battery_id, zone=zone, month=month)
     if not said["days"]:
@@ -101,6 +102,17 @@ def statement(
         files=(str(written),),
         details={"statement": text},
     )
+
+
+def _require_newest(context: Context, battery_id: str) -> None:
+    """A statement sums the log as it was written: it cannot be of a moment before its last entry."""
+    entries = context.workspace.warehouse.read(
+        "out_ledger", where={"battery_id": battery_id}, columns=["as_of_utc"]
+    )
+    if len(entries) and (last := entries["as_of_utc"].max()) > context.as_of:
+        raise UsageError(
+            f"{battery_id} was settled as of {last:%Y-%m-%d %H:%M} UTC: a statement is of then or later"
+        )
 
 
 def verify_statement(

@@ -79,6 +79,8 @@ def test_a_correction_stands_in_place_of_what_it_corrects(depot: Workspace, tmp_
     later = json.loads((Path(result.files[0]).parent / "statement.json").read_text())
     assert [one["sequence"] for one in later["days"]] == [2, 1]
     assert later["money"] != first["money"] and later["metered_slots"] > 0
+    with pytest.raises(UsageError, match="a statement is of then or later"):
+        statement(Context.of(depot, OVER), "car-1", MONTH, out=tmp_path / "c", encrypt_for=None)
 
 
 def test_who_has_the_folder_alone_finds_every_change(depot: Workspace, tmp_path: Path) -> None:
