@@ -26,7 +26,7 @@ def backtest(
         typer.Option(
             "--strategy",
             metavar="NAME",
-            help="uncontrolled, ordered, v2g, like-days, last-week, yesterday, foresight-sessions, "
+            help="uncontrolled, ordered, v2g, like-days, last-week, yesterday, combined, foresight-sessions, "
             "foresight-prices or foresight; again for more.",
             show_default="all",
         ),
@@ -56,8 +56,8 @@ def backtest(
     """Tell what each strategy would have earned on past days: planned day by day with what was known then.
 
     uncontrolled, ordered and v2g know prices once they are published, as `v2g run` does; like-days, last-week
-    and yesterday feed back on those prices, decided at 11:30 the day before and never planned anew; foresight
-    knows prices and sessions to come. Each lives its own days, by the stages that plan and account for the
+    and yesterday feed back on those prices, combined on what these and a regression say together, decided at
+    11:30 the day before and never planned anew; foresight knows prices and sessions to come. Each lives its own days, by the stages that plan and account for the
     real ones, in copies of the warehouse; in the warehouse itself out_backtest is written and nothing else.
     History is known from then on only if it was loaded so (`v2g ingest --received event`). Money is net of
     wear at the price that plans are made with (--twin tells it by the twin as well); what is left in store is
