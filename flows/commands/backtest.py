@@ -26,8 +26,8 @@ def backtest(
         typer.Option(
             "--strategy",
             metavar="NAME",
-            help="uncontrolled, ordered, v2g, like-days, last-week, yesterday, combined, foresight-sessions, "
-            "foresight-prices or foresight; again for more.",
+            help="uncontrolled, ordered, v2g, like-days, last-week, yesterday, combined, "
+            "foresight-sessions, foresight-prices or foresight; again for more.",
             show_default="all",
         ),
     ] = None,
