@@ -55,15 +55,16 @@ def backtest(
 ) -> None:
     """Tell what each strategy would have earned on past days: planned day by day with what was known then.
 
-    uncontrolled, ordered and v2g know prices once they are published, as `v2g run` does; like-days, last-week
-    and yesterday feed back on those prices, combined on what these and a regression say together, decided at
-    11:30 the day before and never planned anew; foresight knows prices and sessions to come. Each lives its own days, by the stages that plan and account for the
-    real ones, in copies of the warehouse; in the warehouse itself out_backtest is written and nothing else.
-    History is known from then on only if it was loaded so (`v2g ingest --received event`). Money is net of
-    wear at the price that plans are made with (--twin tells it by the twin as well); what is left in store is
-    reported next to it, and a departure that is missed is counted and never priced. Intervals are of 90 %,
-    from blocks of seven days, from 14 days on. Killed and called again, it goes on where it was; what is done
-    is not done again. Exit 3 where a day has no account.
+    uncontrolled, ordered and v2g know prices once they are published, as `v2g run` does; like-days,
+    last-week and yesterday feed back on those prices, combined on what these and a regression say
+    together, decided at 11:30 the day before and never planned anew; foresight knows prices and sessions
+    to come. Each lives its own days, by the stages that plan and account for the real ones, in copies of
+    the warehouse; in the warehouse itself out_backtest is written and nothing else. History is known from
+    then on only if it was loaded so (`v2g ingest --received event`). Money is net of wear at the price
+    that plans are made with (--twin tells it by the twin as well); what is left in store is reported next
+    to it, and a departure that is missed is counted and never priced. Intervals are of 90 %, from blocks
+    of seven days, from 14 days on. Killed and called again, it goes on where it was; what is done is not
+    done again. Exit 3 where a day has no account.
 
     Example: v2g backtest --from 2025-11-01 --to 2025-11-30 --strategy v2g --strategy foresight
     """
