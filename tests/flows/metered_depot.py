@@ -48,7 +48,7 @@ class Depot:
             self.desk.guard.left(came.transaction)
 
     def asked(self, number: int) -> float:
-        session = next(one for one in self.plan.sessions if one.battery_id == f"CAR{number}")
+        session = next(one for one in self.plan.stays if one.battery_id == f"CAR{number}")
         place = int((self.now - session.first_slot) / timedelta(minutes=15))
         power = float(session.slots.power_kw[place])
         return (self.desk.guard.curb(self.transaction(number)) or Curb()).at(self.now.timestamp(), power)

@@ -28,17 +28,16 @@ from warehouse.files import write_whole
 def test_what_is_made_up_is_reported_for_its_quarter_hour_alone() -> None:
     plan = made_plan({1: [4.0, 4.0, 2.0, -3.0]})
     one = Transaction(station=station(1), evse=1, tx="t", number=1, start=START.timestamp())
-    sessions = of_session(one, Found(plan=plan, session=plan.sessions[0]), plan.plugs[0], Station())
+    sessions = of_session(one, Found(plan=plan, session=plan.stays[0]), plan.plugs[0], Station())
     slot = START.timestamp() + 900
-    stated = sessions.stated(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
+    stated = sessions.told(Station(), Curb(raised=Raised(kw=9.0, slot=slot)))
     asked = [stated.asks(START + timedelta(minutes=m)) for m in (1, 14, 16, 29, 31, 46)]
     assert asked == [4.0, 4.0, 9.0, 9.0, 2.0, -3.0]
     few = Station(most_periods=3)
     assert (
-        sessions.stated(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16))
-        == 4.0
+        sessions.told(few, Curb(raised=Raised(kw=9.0, slot=slot))).asks(START + timedelta(minutes=16)) == 4.0
     )
-    held = sessions.stated(Station(), Curb(most_kw=3.0, least_kw=-1.0))
+    held = sessions.told(Station(), Curb(most_kw=3.0, least_kw=-1.0))
     assert [held.asks(START + timedelta(minutes=m)) for m in (1, 31, 46)] == [3.0, 2.0, -1.0]
 
 

@@ -71,7 +71,7 @@ def test_what_is_foreseen_may_stand_in_for_prices_of_a_plan(
         return plan_prices(Context.of(workspace, before), day, lambda _: nobody, "market_day")
 
     found = priced(DAY)
-    assert (found.source, set(found.stated)) == ("substituted", {"substituted"})
+    assert (found.source, set(found.slot_sources)) == ("substituted", {"substituted"})
     assert "several forecasts combined expect stands in" in found.note
     of_hours = prices(DAY - timedelta(days=DAYS), DAYS)["price_eur_per_kwh"].to_numpy().reshape(DAYS, 24)
     weekday = np.array([(EVE.weekday() - DAYS + 1 + number) % 7 for number in range(DAYS + 1)])

@@ -161,7 +161,7 @@ def test_a_bomb_takes_little_more_memory_than_a_harmless_file(tmp_path, harmless
     source, make = BOMBS[case]
     path = tmp_path / "file"
     dear = case.startswith(("gzip", "xlsx", "parquet"))  # to pack; what is no archive is as large as it looks
-    bomb = stored_value("bomb", make, made_by=[Path(__file__)], rooms=[], stated=case) if dear else make()
+    bomb = stored_value("bomb", make, made_by=[Path(__file__)], rooms=[], given=case) if dear else make()
     path.write_bytes(bomb)
     megabytes, said = peak(path, source)
     assert said.split()[0] in (
