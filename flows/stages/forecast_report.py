@@ -173,7 +173,7 @@ def _of_plug_in(sessions: Sequence[ForecastSession]) -> Iterator[_Score]:
     )
     fifth = np.minimum((stated * _FIFTHS).astype(int), _FIFTHS - 1)
     for number in np.unique(fifth):
-        part = f"reported {number / _FIFTHS:.1f}-{(number + 1) / _FIFTHS:.1f}"
+        part = f"told {number / _FIFTHS:.1f}-{(number + 1) / _FIFTHS:.1f}"
         for metric, values in (("told", stated), ("came", came)):
             own = values[fifth == number]
             yield _Score("plug_in", part, metric, float(own.mean()), len(own))

@@ -108,16 +108,21 @@ def plan_of(
 def kernel_seconds(arrays: FleetArrays) -> float:
     """How long it took to have the kernel ready, by a look at one car: compiled once, then kept on disk."""
     begun = time.perf_counter()
-    if all(getattr(one, "signatures", ()) for one in (sweep, sweep_corners)):  # called in this process
+    if _is_loaded():
         return 0.0
-    stated = is_ready(sweep) and is_ready(sweep_corners)
-    if not stated:
+    ready = is_ready(sweep) and is_ready(sweep_corners)
+    if not ready:
         _log.info("compiling the engine for large fleets: once, which takes a minute or two")
     solve_arrays(arrays.subset(arrays.car[:1]), threads=1, most_iterations=2)
     seconds = time.perf_counter() - begun
-    if not stated:
+    if not ready:
         _log.info("compiled in %.0f s, and kept for the next time", seconds)
     return seconds
+
+
+def _is_loaded() -> bool:
+    """Whether this process has called the kernel before."""
+    return all(getattr(one, "signatures", ()) for one in (sweep, sweep_corners))
 
 
 def warm_up() -> float:

@@ -82,7 +82,7 @@ def test_hours_that_begin_at_a_quarter_to_are_refused_with_the_first_row(tmp_pat
     rows = [f"NL,2026-07-31T{hour:02d}:45:00+00:00,60,{50 + hour}" for hour in range(24)]
     with pytest.raises(
         CellError,
-        match=r"prices\.csv, row 1, column interval_start_utc: '2026-07-31 00:45 UTC' begins beside",
+        match=r"prices\.csv, row 1, column interval_start_utc: '2026-07-31 00:45 UTC' begins next to",
     ):
         read_source("prices", written(tmp_path, *rows))
     good = [f"NL,2026-07-31T{hour:02d}:00:00+00:00,60,50" for hour in range(23)]

@@ -86,7 +86,7 @@ def some(number: int, car: int) -> float:
 
 
 def study(workspace: Workspace, as_of: datetime = NOW, **asked: Any) -> StageResult:
-    fields = {**GIVEN, **asked.pop("told", {})}
+    fields = {**GIVEN, **asked.pop("given", {})}
     return invest(Context.of(workspace, as_of), Asked(given=fields, draws=2000, **asked))
 
 

@@ -77,6 +77,7 @@ def test_warmup_has_the_engine_ready_and_says_how_long_it_took(
 def test_compiling_is_reported(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     from optimize.fleet import plan
 
+    monkeypatch.setattr(plan, "_is_loaded", lambda: False)
     monkeypatch.setattr(plan, "is_ready", lambda _: False)
     with caplog.at_level(logging.INFO, logger="optimize"):
         plan.warm_up()

@@ -102,7 +102,7 @@ from tests.warehouse.builders import NOW, prices, source_of
 from warehouse.errors import UnwritableError
 from warehouse.store import Warehouse
 try:
-    Warehouse(sys.argv[1]).land(source_of("prices", prices(), name="second"), NOW)
+    Warehouse(sys.argv[1]).ingest(source_of("prices", prices(), name="second"), NOW)
 except UnwritableError as error:
     print(error)
 """

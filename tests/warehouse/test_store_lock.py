@@ -24,7 +24,7 @@ from warehouse.store import Warehouse
 print("ready", flush=True)
 sys.stdin.read()
 later = prices(start="2021-03-01T00:00+01:00")
-Warehouse(sys.argv[1], lock_timeout_s=60).land(source_of("prices", later, "later.csv"), NOW)
+Warehouse(sys.argv[1], lock_timeout_s=60).ingest(source_of("prices", later, "later.csv"), NOW)
 """
 
 HOLD = """
@@ -88,7 +88,7 @@ source = source_of("telemetry", telemetry(minutes=40_000))
 limit = os.path.getsize(sys.argv[1]) + 50_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    Warehouse(sys.argv[1]).land(source, NOW)
+    Warehouse(sys.argv[1]).ingest(source, NOW)
 except StoreError as error:
     print(error)
 """
