@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,16 @@ def entries(context: Context, battery: str | None) -> StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An export that is not written yet. entries: of the log; opened: of them, with salt and text."""
+    """An export that is not written yet. entries: of the log; opened: of them, with salt and text.
+
+    newest: the latest moment that one of these was settled as of.
+    """
 
     files: Mapping[str, bytes]
     key: SignerKey
     entries: int
     opened: Sequence[Opening]
+    newest: datetime
 
 
 def export_of(context: Context, batteries: Sequence[str]) -> Export:
@@ -106,7 +111,8 @@ def export_of(context: Context, batteries: Sequence[str]) -> Export:
     }
     of = ",".join(sorted(set(batteries))) or ALL
     files = export_files([row["commitment"] for row in rows], openings, texts, key, of)
-    return Export(files=files, key=key, entries=len(rows), opened=openings)
+    newest = max((row["as_of_utc"] for row in chosen), default=context.as_of)
+    return Export(files=files, key=key, entries=len(rows), opened=openings, newest=newest)
 
 
 def export_ledger(context: Context, folder: Path, batteries: Sequence[str]) -> StageResult:

@@ -71,8 +71,10 @@ def statement(
     moment before the log's newest entry of the car, NoAccountError where no day of the car is settled.
     """
     workspace, zone = context.workspace, context.workspace.zone
-    _require_newest(context, battery_id)
     export = export_of(context, [battery_id])
+    if export.newest > context.as_of:
+        last = f"{export.newest:%Y-%m-%d %H:%M} UTC"
+        raise UsageError(f"{battery_id} was settled as of {last}: a statement is of then or later")
     said = owner_month(_openings(export.opened), battery_id=battery_id, zone=zone, month=month)
     if not said["days"]:
         raise NoAccountError(f"no day of {month:%Y-%m} is settled with the owner of {battery_id}")
@@ -102,17 +104,6 @@ def statement(
         files=(str(written),),
         details={"statement": text},
     )
-
-
-def _require_newest(context: Context, battery_id: str) -> None:
-    """A statement sums the log as it was written: it cannot be of a moment before its last entry."""
-    entries = context.workspace.warehouse.read(
-        "out_ledger", where={"battery_id": battery_id}, columns=["as_of_utc"]
-    )
-    if len(entries) and (last := entries["as_of_utc"].max()) > context.as_of:
-        raise UsageError(
-            f"{battery_id} was settled as of {last:%Y-%m-%d %H:%M} UTC: a statement is of then or later"
-        )
 
 
 def verify_statement(
