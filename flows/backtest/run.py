@@ -59,7 +59,9 @@ class BackTest:
         sources = workspace.warehouse.read("raw_source")
         ingested = sources["received_utc"].max()
         if pd.isna(ingested):
-            raise NoAccountError("no back-test: nothing has ingested", hint="`v2g ingest`, then `v2g check`.")
+            raise NoAccountError(
+                "no back-test: nothing has been ingested", hint="`v2g ingest`, then `v2g check`."
+            )
         first, last = days
         zone = workspace.zone
         if market_day_bounds(last, zone)[1] > (judged := as_of or now):

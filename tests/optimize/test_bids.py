@@ -74,7 +74,7 @@ def test_a_gate_closes_by_its_own_clock(day: dt.date, fcr: str, dc: str) -> None
         ('clock = "Europe/Berlin"', 'clock = "Berlin"', "IANA"),
         ("block_hours = 4", "block_hours = 5", "must divide a day"),
         ("quantile = 0.95", "quantile = 95", "must lie in"),
-        ('name = "aFRR up"', 'name = "FCR"', "reported twice"),
+        ('name = "aFRR up"', 'name = "FCR"', "given twice"),
         ("power_per_bid = 1.25", "power_per_bit = 1.25", "power_per_bid"),
     ],
 )

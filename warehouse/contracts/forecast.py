@@ -40,7 +40,7 @@ FORECAST = (
             choice("target", "What was foreseen", SCORED),
             text(
                 "part",
-                "all; hour 07: by the local clock; week 2026-03-02: from that Monday; reported 0.2-0.4",
+                "all; hour 07: by the local clock; week 2026-03-02: from that Monday; told 0.2-0.4",
             ),
             choice("metric", "Figure", METRICS),
             number(

@@ -78,7 +78,7 @@ REALISED = (
             identifier("battery_id", "Battery"),
             *_figures("promised_", "promised"), *_figures("", "realised"),
             _cause("price", "prices came other than known"),
-            _cause("car", "it came, left or held other than reported"),
+            _cause("car", "it came, left or held other than announced"),
             _cause("horizon", "no plan covered the car or the quarter-hour"),
             _cause("limits", "the site's limits"),
             _cause("charger", "the meter counted other than planned"),

@@ -243,7 +243,7 @@ class _Reader:
             return received_as(stated, delay, keys.file)
         if stated is not None or delay is not None:
             key = "received" if stated is not None else "delay_minutes"
-            raise keys.error(key, "is reported twice: columns.received_utc says when rows were received")
+            raise keys.error(key, "is given twice: columns.received_utc says when rows were received")
         if rule.constant is not None:
             raise keys.error("columns.received_utc", "is a constant: land the file at that moment (--as-of)")
         if rule.header is None or rule.since is not None:

@@ -169,7 +169,7 @@ def tls_of(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise UsageError("a certificate and its key are reported together: --cert FILE --key FILE")
+        raise UsageError("a certificate and its key are given together: --cert FILE --key FILE")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)

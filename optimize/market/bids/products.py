@@ -107,7 +107,7 @@ def products(text: str | None = None, file: str = FILE.name) -> Products:
     root.refuse_rest()
     names = [one.name for one in (*reserve, *energy)]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise root.error("name", f"{twice!r} is reported twice")
+        raise root.error("name", f"{twice!r} is given twice")
     return Products(
         reserve={one.name: one for one in sorted(reserve, key=_gate)},
         energy={one.name: one for one in sorted(energy, key=_gate)},
