@@ -67,7 +67,7 @@ def statement(
 ) -> StageResult:
     """Write a car's month as a folder, or encrypted to a certificate as one file, in `out` or exports/.
 
-    What is written was read and counted again before. Raises UsageError without a key to sign with and for a
+    A folder is read and counted again before it appears. Raises UsageError without a key to sign with and for a
     moment before the log's newest entry of the car, NoAccountError where no day of the car is settled.
     """
     workspace, zone = context.workspace, context.workspace.zone
