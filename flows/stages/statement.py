@@ -67,8 +67,9 @@ def statement(
 ) -> StageResult:
     """Write a car's month as a folder, or encrypted to a certificate as one file, in `out` or exports/.
 
-    A folder is read and counted again before it appears. Raises UsageError without a key to sign with and for a
-    moment before the log's newest entry of the car, NoAccountError where no day of the car is settled.
+    A folder is read and counted again before it appears. Raises UsageError without a key to sign with and
+    for a moment before the log's newest entry of the car, NoAccountError where no day of the car is
+    settled.
     """
     workspace, zone = context.workspace, context.workspace.zone
     export = export_of(context, [battery_id])
