@@ -25,7 +25,7 @@ _GAP = timedelta(minutes=90)
 """With nothing on record for so long, nobody has looked: the inbox alone is looked into every hour."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-JobName = Literal["replan", "inbox", "fetch", "plan", "realise", "maintain", "calibrate"]
+JobName = Literal["replan", "inbox", "fetch", "plan", "publish", "realise", "maintain", "calibrate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,9 @@ class Situation:
     that have all. plans: day → rung and moment of knowledge of the plan in force. covering: moment of
     knowledge of the plan that holds the next quarter-hour. happened: arrival, unplanned, departure or price →
     when the last one came. planned: market days that have a plan. fleet: whether there are cars. asked: when
-    the gateway last asked for a new plan, and waiting: whether files of it lie in the inbox.
+    the gateway last asked for a new plan, and waiting: whether files of it lie in the inbox. unpublished: of
+    today and tomorrow those whose plan in force has no pages, since publishing it failed or was killed → when
+    that was last tried.
     """
 
     began: Mapping[str, datetime] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Situation:
     fleet: bool = False
     asked: datetime | None = None
     waiting: bool = False
+    unpublished: Mapping[date, datetime] = field(default_factory=dict)
 
     def begun_since(self, stage: str, moment: datetime) -> bool:
         """Whether a stage has begun at or after a moment."""
@@ -166,6 +169,7 @@ class _Due:
         yield from self._fetch()
         yield from self._plan()
         yield from self._replan()
+        yield from self._publish()
         yield from self._daily("realise", self.settings.realise)
         yield from self._daily("maintain", self.settings.maintain)
         yield from self._calibrate()
@@ -216,6 +220,12 @@ class _Due:
             yield Job(name="replan", why=f"since the last plan: {', '.join(new)}")
         elif (minutes := self.settings.replan_minutes) and made < _floor(now, timedelta(minutes=minutes)):
             yield Job(name="replan", why=f"every {minutes} minutes")
+
+    def _publish(self) -> Iterator[Job]:
+        """What was planned and not published: once an hour, since what stands in its way may last."""
+        for day, tried in sorted(self.record.unpublished.items()):
+            if tried < _floor(self.clock.now, _HOUR):
+                yield Job(name="publish", day=day, why=f"the plan of {day} is not published")
 
     def _daily(self, name: Literal["realise", "maintain"], stated: str) -> Iterator[Job]:
         since = self.clock.last(stated)

@@ -117,7 +117,8 @@ class PlanSettings(Section):
     `horizon` "published" plans from now to the last published price, "market_day" one market day; both
     reach on to where their last stay ends. For a day that nobody has published prices of, those of
     `unknown_prices` stand in: week_ago, day_before, like_days, the mean of days like it, or combined,
-    what these and a regression say, each by how well it did (like_days where under 28 days are known);
+    what these and a regression say, each by how well it did; like_days where what is asked for is not
+    known (of combined: 28 days);
     `feed_in_on_forecast` lets cars be discharged at them. Left out, `terminal_value_eur_per_kwh`, what a
     stored kWh is worth when a stay ends, is what it saves in the car's next stay.
     `drawdown_limit` is the largest fall of state of charge by V2G in one session (0–1). `wear` is the form of

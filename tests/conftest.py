@@ -26,6 +26,7 @@ sys.dont_write_bytecode = False
 HERE = Path(__file__).parent
 # By how long they take, waiting as well, the longest first; all others follow by their number of tests.
 LONGEST = (
+    "flows/test_soak.py",
     "flows/test_ending.py",
     "twin/test_twin_dispute.py",
     "flows/test_real_prices.py",

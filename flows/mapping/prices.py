@@ -248,12 +248,10 @@ class _Ladder:
                     note = f"{missing}: what several forecasts combined expect stands in"
                     return self._priced("substituted", market, slot_sources, [note, *notes])
                 notes.append(f"nothing combined: {expected}")
-            like = before_by is None and len(self._past(self.rows).each(slots)) > 0
-            if not known and not like:
+            if not known and not len(self._past(self.rows).each(slots)):
                 nothing = np.full(len(slots), "substituted", dtype=object)
                 nothing[~in_day] = "forecast"
-                lack = "no day before it" if before_by is None else f"{day - timedelta(days=before_by)}"
-                note = f"{missing}, nor is {lack} complete"
+                note = f"{missing}, nor is any day of the {HISTORY.days} before it complete"
                 return self._priced("charge_only", None, nothing, [note])
         # What is known of the day is planned on: only its holes are as on days like it.
         return self._priced(

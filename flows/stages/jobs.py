@@ -21,6 +21,7 @@ STAGES: Mapping[JobName, Sequence[str]] = {
     "inbox": ("ingest", "check"),
     "fetch": ("fetch", "check"),
     "plan": ("plan", "publish"),
+    "publish": ("publish",),
     "realise": ("realise",),
     "maintain": ("maintain",),
     "calibrate": ("calibrate",),

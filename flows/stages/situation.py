@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from flows.context import Context
 from flows.dispatch.bell import asked_by_gateway, files_of_gateway
 from flows.due import Clock, Situation
 from flows.mapping.horizon import QUARTER
-from flows.mapping.in_force import IN_FORCE_BY, plans_in_force
+from flows.mapping.in_force import IN_FORCE_BY, Plan, plans_in_force
 from flows.mapping.open_sessions import open_sessions
 from flows.mapping.plan_spans import plans_within
 from flows.mapping.retail import retail_rows, spread
@@ -68,7 +69,22 @@ def _situation(context: Context) -> Situation:
         fleet=not known.read("core_battery", columns=["battery_id"]).empty,
         asked=asked_by_gateway(context.workspace, now),
         waiting=bool(files_of_gateway(context.workspace)),
+        unpublished=_unpublished(runs, {day: row for day, row in in_force.items() if day in days}),
     )
+
+
+def _unpublished(runs: pd.DataFrame, plans: Mapping[date, Plan]) -> dict[date, datetime]:
+    """Of the plans in force those that no publisher has come to the end of: day → when one last began."""
+    tried = runs[runs["stage"] == "publish"]
+    last, done = (
+        own.groupby("market_date")["started_utc"].max() for own in (tried, tried[tried["status"] != "failed"])
+    )
+    never = pd.Timestamp(0, tz=UTC)
+    return {
+        day: last.get(day, never).to_pydatetime()
+        for day, plan in plans.items()
+        if done.get(day, never) < (plan["made_utc"] or plan["as_of_utc"])
+    }
 
 
 def _priced(context: Context, day: date) -> datetime | None:

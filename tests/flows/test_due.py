@@ -211,6 +211,20 @@ def test_a_plan_that_came_to_none_is_tried_again_in_another_hour_and_costs_no_ot
         assert [job.name for job in due(SETTINGS, zone, noon, record)] == tried
 
 
+def test_a_plan_without_its_pages_is_published_once_an_hour() -> None:
+    noon, today = datetime(2026, 5, 4, 13, 15, tzinfo=UTC), date(2026, 5, 4)
+    began = dict.fromkeys(("ingest", "fetch", "realise", "maintain", "calibrate"), noon)
+    days = (today, today + timedelta(days=1))
+    for tried, wanted in ((noon - timedelta(minutes=10), days[1:]), (noon - timedelta(minutes=20), days)):
+        record = Situation(
+            began={**began, "plan": noon, "publish": tried}, covering=noon,
+            unpublished={days[0]: tried, days[1]: noon - timedelta(hours=1)},
+            plans=dict.fromkeys(days, ("published", noon)), fleet=True,
+        )  # fmt: skip
+        jobs = due(SETTINGS, "DE-LU", noon, record)
+        assert [(job.name, job.day) for job in jobs] == [("publish", day) for day in wanted]
+
+
 def test_in_the_last_quarter_hour_of_a_day_the_next_one_is_planned() -> None:
     began = dict.fromkeys(
         ("realise", "maintain", "calibrate", "ingest"), datetime(2026, 5, 4, 22, tzinfo=UTC)

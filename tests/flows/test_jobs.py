@@ -144,6 +144,28 @@ def test_days_that_nobody_accounted_for_are_accounted_for(bare: Workspace) -> No
         assert days_to_account(Context.of(bare, AS_OF + timedelta(days=later))) == wanted
 
 
+def test_pages_that_could_not_be_written_are_written_when_they_can_be(
+    bare: Workspace, clock: list[datetime]
+) -> None:
+    """A plan that was made and not published, as after a publisher that failed or was killed."""
+    bare.reports.rmdir()
+    bare.reports.write_text("no folder", encoding="utf-8")
+    clock.append(AS_OF + timedelta(minutes=1))
+    tried = [one for _, results in worked(bare) for one in results if one.stage == "publish"]
+    assert [one.status for one in tried] == ["failed", "failed"]
+    bare.reports.unlink()
+    clock.append(AS_OF + timedelta(minutes=31))
+    assert worked(bare) == []
+    clock.append(AS_OF + timedelta(minutes=61))
+    done = worked(bare)
+    assert [name for name, _ in done if name.startswith("publish")] == [f"publish {DAY - timedelta(days=1)}",
+                                                                       f"publish {DAY}"]  # fmt: skip
+    assert set(codes(done).values()) == {0}
+    assert (bare.reports / str(DAY)).is_dir()
+    clock.append(AS_OF + timedelta(minutes=122))
+    assert [name for name, _ in worked(bare)] == ["inbox"]
+
+
 def test_what_is_on_record_is_reported_as_of_the_moment(bare: Workspace, clock: list[datetime]) -> None:
     worked(bare)
     now = situation_of(Context.of(bare, AS_OF + timedelta(minutes=5)))

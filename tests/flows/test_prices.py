@@ -93,9 +93,17 @@ def test_a_hole_is_as_on_days_like_it_where_last_week_is_not_whole(workspace: Wo
     assert set(found.slot_sources) == {"published", "forecast"}
 
 
-def test_without_one_price_of_the_day_nor_of_last_week_there_is_none(workspace: Workspace) -> None:
+def test_in_a_first_week_the_day_before_stands_in_where_last_week_is_not_known(workspace: Workspace) -> None:
     known(workspace, price_rows(date(2024, 4, 1), 1))
-    found = day_prices(workspace, date(2024, 4, 2))
+    found, before = day_prices(workspace, date(2024, 4, 2)), day_prices(workspace, date(2024, 4, 1))
+    assert (found.source, "those of like days stand in" in found.note) == ("substituted", True)
+    assert found.market is not None and before.market is not None
+    assert found.market.tolist() == before.market.tolist()
+
+
+def test_without_one_price_of_the_day_nor_of_any_before_there_is_none(workspace: Workspace) -> None:
+    known(workspace, price_rows(date(2024, 4, 1), 1))
+    found = day_prices(workspace, date(2024, 5, 2))
     assert (found.source, found.market, found.published.any()) == ("charge_only", None, False)
 
 
