@@ -1,12 +1,12 @@
 """Weeks of `v2g serve` on a fake clock with faults: `python -m tests.benchmarks.soak [--days 60] [--seed 0]`.
 
-A depot of three cars lives so many days from 20 October on, over the clock change, through the real jobs and
-stages: its files come by the inbox, what is due is done at each look. On three days of four one or two faults
-are thrown: prices late, missing, wrong or garbage, telemetry and sessions late, doubled, cut or contradictory,
-processes killed, the file held or cut short, settings mistyped, the machine asleep. Printed by day: the faults,
-the rung of the plan that was there before the day began, CPU seconds; then what should not be: a day without a
-plan in time, a degraded one that says nothing, a fault that nobody names, an alarm on a quiet day. `--only`
-throws one fault alone, on every fourth day.
+A depot of three cars lives so many days from 20 October on, over the clock change, through the real jobs
+and stages: its files come by the inbox, what is due is done at each look. On three days of four one or two
+faults are thrown: prices late, missing, wrong or garbage, telemetry and sessions late, doubled, cut or
+contradictory, processes killed, the file held or cut short, settings mistyped, the machine asleep. Printed
+by day: the faults, the rung of the plan that was there before the day began, CPU seconds; then what should
+not be: a day without a plan in time, a degraded one that says nothing, a fault that nobody names, an alarm
+on a quiet day. `--only` throws one fault alone, on every fourth day.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         told = live(Path(folder) / "depot", FIRST, asked.days, thrown, asked.seed)
     for day in days:
-        print(
-            f"{day} {told.rungs.get(day, '-'):12} {told.seconds[day]:5.1f} s  {', '.join(told.thrown[day])}"
-        )
+        rung, names = told.rungs.get(day, "-"), ", ".join(told.thrown[day])
+        print(f"{day} {rung:12} {told.seconds[day]:5.1f} s  {names}")
     rungs = ", ".join(f"{number} {rung}" for rung, number in Counter(told.rungs.values()).most_common())
     print(f"{len(told.looks)} looks, {sum(map(len, told.thrown.values()))} faults; plans in time: {rungs}")
     print(f"{len(told.findings)} findings", *told.findings, sep="\n")

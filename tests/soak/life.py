@@ -27,7 +27,7 @@ from flows.stages.jobs import without_prefect, work_off
 from flows.workspace import Workspace
 from tests.flows.conftest import ZONE, fleet_rows, site_rows
 from tests.soak.faults import FAULTS
-from tests.soak.world import QUARTER, Day, World, local
+from tests.soak.world import Day, World, local
 
 CARS = ("car-1", "car-2", "car-3")
 LOOKS = tuple(
@@ -60,7 +60,9 @@ class Looked:
 
 @dataclass(slots=True)
 class Told:
-    """What days came to. findings: what should not be, by day; rungs: day → that of its first plan in time."""
+    """What days came to. findings: what should not be; rungs: day → that of the plan that it began with;
+    thrown: day → faults; seconds: day → of CPU.
+    """
 
     findings: list[str] = field(default_factory=list)
     rungs: dict[date, str] = field(default_factory=dict)
@@ -128,10 +130,15 @@ class _Life:
         settings = Workspace.create(self.root, zone=ZONE).root / "v2g.toml"
         text = settings.read_text(encoding="utf-8").replace("workers = 0", "workers = 1")
         settings.write_text(text, encoding="utf-8")
-        self._drop([("sites__csv__yard.csv", site_rows().to_csv(index=False)),
-                    ("fleet__csv__cars.csv", _fleet().to_csv(index=False)),
-                    (f"sessions__csv__{first}.csv", self.world.sessions(first)),
-                    (f"sessions__csv__{first}-b.csv", self.world.sessions(first - timedelta(days=1)))])  # fmt: skip
+        before = first - timedelta(days=1)
+        self._drop(
+            [
+                ("sites__csv__yard.csv", site_rows().to_csv(index=False)),
+                ("fleet__csv__cars.csv", _fleet().to_csv(index=False)),
+                (f"sessions__csv__{before}.csv", self.world.sessions(before)),
+                (f"sessions__csv__{first}.csv", self.world.sessions(first)),
+            ]
+        )
         for back in range(8):
             day = first - timedelta(days=back)
             self._drop([(f"prices__csv__{day}.csv", self.world.prices(day).to_csv(index=False))])
@@ -325,6 +332,3 @@ class _Life:
 def _fleet() -> pd.DataFrame:
     first = fleet_rows().iloc[[0]]
     return pd.concat([first.assign(battery_id=car) for car in CARS])
-
-
-__all__ = ["CARS", "QUARTER", "Looked", "Told", "clock_at", "drawn", "live"]
