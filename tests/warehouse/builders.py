@@ -123,6 +123,14 @@ def site_limits(quarters=1, start="2020-03-29T00:00Z"):
     return site_load(quarters, start).drop(columns="load_kw").assign(import_limit_kw=4.2, export_limit_kw=0.0)
 
 
+def awards(blocks=1, start="2020-03-29T00:00Z"):
+    """What a market took of reserve, in blocks of four hours."""
+    begins = pd.date_range(start, periods=blocks, freq="4h", unit="us")
+    rows = {"zone": "DE-LU", "product": "FCR", "direction": "symmetric", "interval_start_utc": begins}
+    ends = begins + pd.Timedelta(hours=4)
+    return pd.DataFrame({**rows, "interval_end_utc": ends, "quantity_mw": 1.0, "price_eur_per_mw_h": 9.5})
+
+
 def co2(hours=1):
     """Emissions of the hours of `prices`."""
     return prices(hours=hours).drop(columns="price_eur_per_kwh").assign(co2_kg_per_kwh=0.4)

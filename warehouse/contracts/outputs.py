@@ -374,6 +374,21 @@ OUTPUTS = (
             text("reason", "Why it fell short; empty when kept"),
         ), ("plan_id", "mode", "session_id"),
     ),
+    _plan(
+        "plan_reserve", "One row a plan and block of reserve that was won: what the followed mode holds of it.",
+        (
+            _PLAN, _MODE,
+            text("product", "Product by its market's name"),
+            choice("direction", "Which way it is called", ("symmetric", "up", "down")),
+            moment("interval_start_utc", "Start of the half-open block, before the plan's where it has begun"),
+            moment("interval_end_utc", "Its end"),
+            number("won_kw", "kW", "What was won, metered", 0.0),
+            number("held_kw", "kW", "What the plan holds of it in each of its quarter-hours", 0.0),
+            number("price_eur_per_mw_h", "€/MW/h", "What holding it pays, as told", nullable=True),
+            _euro("income_eur", "Of what is held, in the plan's quarter-hours; null: no price", nullable=True),
+            text("reason", "Why less is held; empty where all is"),
+        ), ("plan_id", "mode", "product", "direction", "interval_start_utc"),
+    ),
     TableContract(
         name="out_run",
         description="One row a run and stage: when, how it ended.",
