@@ -86,8 +86,11 @@ def _offered_mw(known: Known, horizon: Horizon) -> Mapping[tuple[str, pd.Timesta
         "out_bid", where={"zone": horizon.zone}, start=horizon.start - _LONGEST, end=horizon.end,
         columns=["product", "interval_start_utc", "quantity_mw"],
     )  # fmt: skip
-    most = rows.groupby(["product", "interval_start_utc"])["quantity_mw"].max()
-    return {(str(product), begin): float(mw) for (product, begin), mw in most.items()}
+    most: dict[tuple[str, pd.Timestamp], float] = {}
+    for row in records(rows):
+        of = str(row["product"]), row["interval_start_utc"]
+        most[of] = max(most.get(of, 0.0), float(row["quantity_mw"]))
+    return most
 
 
 def _won(
@@ -129,7 +132,7 @@ def _stated(one: Won) -> dict[str, Any]:
 def reserve_rows(
     awards: Awards, problem: DayProblem, plan: ModePlan, mode: Mode
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of out_plan_reserve, without plan_id and lineage, and a note of each block that is not whole."""
+    """The rows of out_plan_reserve, without plan_id and lineage, and a note of each block not held whole."""
     rows, notes = [], []
     for number, one in enumerate(within(problem, awards.won)):
         first, end = one.span(problem)

@@ -100,9 +100,7 @@ def restated(
         replace(block, price_eur_per_kw_h=one.price_eur_per_kw_h)
         for block, one in zip(held.reserves, within(problem, won), strict=True)
     )
-    day = replace(
-        held, departure_price_eur_per_kwh=problem.departure_price_eur_per_kwh, reserves=blocks
-    )
+    day = replace(held, departure_price_eur_per_kwh=problem.departure_price_eur_per_kwh, reserves=blocks)
     solver, objective = plan.solver, account(day, plan).total.objective_eur
     gap = solver.gap * max(1.0, abs(solver.objective_eur)) / max(1.0, abs(objective))
     return day, replace(plan, solver=replace(solver, objective_eur=objective, gap=gap))
