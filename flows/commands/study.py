@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.commands.study_charger import charger
 
 if TYPE_CHECKING:
     from optimize.market.invest.suppositions import Range, Supposition
@@ -30,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     study.command()(shares)
     study.command()(acceptance)
     study.command()(investment)
+    study.command()(charger)
     app.add_typer(study, name="study", rich_help_panel="Money")
 
 

@@ -61,8 +61,8 @@ def _another(table: str, where: dict[str, Any], moment: pd.Timestamp, digest: st
 
 def last_bid(rows: pd.DataFrame) -> pd.DataFrame:
     """Of rows of one product those that were bid last: of the latest knowledge, by the latest run."""
-    newest = rows.loc[rows["as_of_utc"] == rows["as_of_utc"].max()]
-    return newest.loc[newest["run_id"] == newest["run_id"].max()]
+    newest = pd.DataFrame(rows[rows["as_of_utc"] == rows["as_of_utc"].max()])
+    return pd.DataFrame(newest[newest["run_id"] == newest["run_id"].max()])
 
 
 def bids_in_words(day: date, rows: Mapping[str, pd.DataFrame], curves: pd.DataFrame, *, written: bool) -> str:
