@@ -34,22 +34,38 @@ class Awards:
     prices: Mapping[tuple[str, str, pd.Timestamp], float | None]
 
     @classmethod
-    def of(cls, known: Known, horizon: Horizon) -> Awards:
-        """What is known of the blocks that a horizon touches; one that it begins in is held from then on."""
+    def of(cls, known: Known, horizon: Horizon, cars: pd.DataFrame) -> Awards:
+        """What is known of the blocks that a horizon touches; one that it begins in is held from then on.
+
+        cars: rows of core_battery of all that may hold it.
+        """
         rows = award_rows(known, horizon.zone, horizon.start, horizon.end)
         if rows.empty:
             return NO_AWARDS
         offered, there = _offered_mw(known, horizon), products()
+        most_kw = float(
+            (
+                cars["charge_limit_kw"] / cars["efficiency_charge"]
+                + cars["discharge_limit_kw"] * cars["efficiency_discharge"]
+            ).sum()
+        )
         won: list[Won] = []
         notes: list[str] = []
         for row in records(rows.sort_values(["received_utc", *_KEY], ascending=False)):
             found = _won(row, there, offered, won)
-            if isinstance(found, Won):
-                won.append(found)
-            name = f"{row['product']} {row['direction']} of {row['interval_start_utc']:%Y-%m-%d %H:%M} UTC"
+            name = f"{row['product']} {row['direction']}" if isinstance(found, str) else found.name
+            name = f"{name} of {row['interval_start_utc']:%Y-%m-%d %H:%M} UTC"
             if isinstance(found, str):
                 notes.append(f"won and not held: {name}: {found}")
-            elif found.kw < row["quantity_mw"] * KW_PER_MW:
+                continue
+            if found.kw > most_kw:
+                notes.append(
+                    f"won and not held: {name}: {row['quantity_mw']:g} MW, and all cars together take and "
+                    f"give {most_kw:.4g} kW"
+                )
+                continue
+            won.append(found)
+            if found.kw < row["quantity_mw"] * KW_PER_MW:
                 notes.append(
                     f"more won than bid: {name}: {row['quantity_mw']:g} MW, {found.kw / KW_PER_MW:g} were "
                     "bid, and are held"
@@ -155,7 +171,7 @@ def reserve_rows(
             }
         )
         if reason:
-            notes.append(f"{one.product} {one.direction} of {one.begin:%Y-%m-%d %H:%M} UTC: {reason}")
+            notes.append(f"{one.name} of {one.begin:%Y-%m-%d %H:%M} UTC: {reason}")
     return pd.DataFrame(rows), notes
 
 

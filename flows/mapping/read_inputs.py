@@ -49,7 +49,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{_why_none(context, all_batteries, sites)}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
-    names = [str(name) for name in batteries["battery_id"]]
+    fleet, names = batteries, [str(name) for name in batteries["battery_id"]]
     expected: list[Expected] = []
 
     def departures(horizon: Horizon) -> pd.Series:
@@ -111,7 +111,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),
         v2g_used_kwh=past.used_kwh,
-        awards=Awards.of(known, prices.horizon),
+        awards=Awards.of(known, prices.horizon, fleet),
     )
 
 

@@ -63,7 +63,9 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     forecast = inputs.settings.plan.feed_in_on_forecast
     if modes[-1] == "ordered" and (forecast or inputs.prices.published.any()):  # the hours that have prices
         modes = (*modes, "v2g")
-    if not inputs.calibrations:
+    if inputs.awards.won:  # which no other mode holds; who may not feed back only charges in it
+        modes = (*(mode for mode in modes if mode != "v2g"), "v2g")
+    elif not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
     solved = _Solved(context=context, inputs=inputs)
     followed = solved.follow(modes)

@@ -11,7 +11,7 @@ from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.plan import plan
 from flows.workspace import Workspace
-from tests.flows.conftest import put
+from tests.flows.conftest import put, spoil
 from tests.flows.test_bid import NOW, TOMORROW, around, homes, stated  # noqa: F401
 from tests.flows.test_forecast_stage import prices
 
@@ -84,11 +84,11 @@ def test_what_was_won_is_held_and_paid(priced: Workspace) -> None:
 
 
 def test_what_cannot_be_held_is_named_and_no_driver_pays_for_it(priced: Workspace) -> None:
-    won(priced, award(500.0))
+    won(priced, award(30.0))
     result = planned(priced)
     (row,) = result.tables["reserve"]
     assert result.exit_code == 3
-    assert 5.0 < row["held_kw"] < 100.0 and "won 500 kW, held" in result.message
+    assert 5.0 < row["held_kw"] < 30.0 and "FCR of 2024-03-21 19:00 UTC: won 30 kW, held" in result.message
     assert min(held_back(priced, result)) >= row["held_kw"] - 1e-6
     modes = {one["mode"]: one for one in result.tables["modes"]}
     assert modes["v2g"]["unmet_departures"] == 0
@@ -105,10 +105,10 @@ def test_more_won_than_bid_is_named_and_what_was_bid_is_held(priced: Workspace) 
     rows = priced.warehouse.read("out_bid", where={"product": "FCR"})
     bid = float(rows.loc[rows["interval_start_utc"] == EVENING, "quantity_mw"].item()) * 1000.0
     assert bid > 5.0
-    won(priced, award(bid + 1000.0), at=NOW + MINUTE)
+    won(priced, award(bid + 3.0), at=NOW + MINUTE)
     result = planned(priced, NOW + MINUTE)
     (row,) = result.tables["reserve"]
-    assert result.exit_code == 3 and "more won than bid: FCR symmetric" in result.message
+    assert result.exit_code == 3 and "more won than bid: FCR of" in result.message
     assert row["won_kw"] == row["held_kw"] == pytest.approx(bid)
 
 
@@ -117,6 +117,7 @@ def test_more_won_than_bid_is_named_and_what_was_bid_is_held(priced: Workspace) 
     [
         ({"direction": "up"}, "FCR is symmetric"),
         ({"product": "FCR-X"}, "products.toml has no such product"),
+        ({"quantity_mw": 6.0}, "FCR of 2024-03-21 19:00 UTC: 6 MW, and all cars together take and give"),
     ],
 )
 def test_what_cannot_be_meant_is_named_and_costs_no_other(
@@ -142,3 +143,14 @@ def test_of_blocks_that_overlap_the_later_told_holds(priced: Workspace) -> None:
     result = planned(priced, NOW + MINUTE)
     (row,) = result.tables["reserve"]
     assert row["won_kw"] == 4.0 and "overlaps the block of" in result.message
+
+
+def test_cars_that_only_charge_hold_what_charging_can(priced: Workspace) -> None:
+    """Without calibrations nothing is fed back, and reserve downwards is charging that can be added."""
+    spoil(priced, "DELETE FROM out_calibration")
+    won(priced, award(4.0, product="aFRR down", direction="down"))
+    result = planned(priced)
+    (row,) = result.tables["reserve"]
+    assert (row["held_kw"], result.details["followed_mode"]) == (4.0, "v2g")
+    modes = {one["mode"]: one for one in result.tables["modes"]}
+    assert modes["v2g"]["v2g_kwh"] == 0.0 and modes["v2g"]["unmet_departures"] == 0

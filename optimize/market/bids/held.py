@@ -44,6 +44,12 @@ class Won:
         require_not_negative(f"award {self.product!r}", "kw", self.kw)
         require_positive(f"award {self.product!r}", "sustain_hours", self.sustain_hours)
 
+    @property
+    def name(self) -> str:
+        """The product with the way that it is called, where its name does not say that."""
+        plain = self.direction == "symmetric" or self.product.endswith(self.direction)
+        return self.product if plain else f"{self.product} {self.direction}"
+
     def span(self, problem: DayProblem) -> tuple[int, int]:
         """The first slot of a day in it, and the one after its last; the same where there is none."""
         first, end = (int(problem.slots.searchsorted(at)) for at in (self.begin, self.end))
