@@ -27,7 +27,7 @@ def written_bids(
     """
     added = [
         _added(context, day, table, product, frame)
-        for table, own in (("out_bid", rows), ("out_bid_curve", curves))
+        for table, own in {"out_bid": rows, "out_bid_curve": curves}.items()
         for product, frame in own.items()
         if len(frame)
     ]

@@ -18,6 +18,7 @@ from tests.warehouse.builders import (
     prices,
     site_limits,
     site_load,
+    sites,
     soc_power,
     tariffs,
     telemetry,
@@ -37,12 +38,6 @@ def sessions():
             "arrival_soc": 0.4,
             "departure_soc": 0.8,
         }
-    )
-
-
-def sites():
-    return pd.DataFrame(
-        {"site_id": ["DEPOT"], "zone": ["DE-LU"], "import_limit_kw": [50.0], "export_limit_kw": [20.0]}
     )
 
 

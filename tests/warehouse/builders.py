@@ -105,6 +105,12 @@ def source_of(dataset, frame, name="file.csv"):
     )
 
 
+def sites():
+    """The depot's connection."""
+    limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
+    return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
+
+
 def chargers():
     """One charger of three phases."""
     return pd.DataFrame([{"charger_id": "P1", "site_id": "DEPOT", "phases": 3, "max_current_a": 16.0}])
