@@ -144,14 +144,15 @@ def _solve(context: Context, asked: Asked, chosen: frozenset[str], day: date, fo
     """One day, as of when its prices had come."""
     at = replace(context, as_of=min(context.as_of, known_since(context, day)), shown=False)
     there = chosen & set(_fleet(at.known, at.workspace.zone)["battery_id"].astype(str))
-    begin = pd.Timestamp(market_day_bounds(day, at.workspace.zone)[0])
+    begin, end = (pd.Timestamp(one) for one in market_day_bounds(day, at.workspace.zone))
     try:
         inputs = read_inputs(at, day)
         plan = inputs.settings.plan.model_copy(update={"objective": "net_benefit", "peak_hours": []})
         if not inputs.prices.published[: inputs.prices.horizon.priced_slots].all():
             found.lacking[day] = inputs.prices.note or "its prices had not been published"
             return
-        stays = inputs.sessions[inputs.sessions["arrival_utc"] >= begin]
+        arrivals = inputs.sessions["arrival_utc"]
+        stays = inputs.sessions[(arrivals >= begin) & (arrivals < end)]
         left_out = {name: why for name, why in inputs.left_out.items() if name in chosen}
         found.left_out |= left_out
         count = len(there - set(left_out))

@@ -10,6 +10,7 @@ import pytest
 from flows.stages import Context, StageResult
 from flows.stages.check import check
 from flows.stages.plan import plan
+from flows.stages.realise import realise
 from flows.workspace import Workspace
 from tests.flows.conftest import put, spoil
 from tests.flows.test_bid import NOW, TOMORROW, around, homes, stated  # noqa: F401
@@ -92,6 +93,18 @@ def test_what_cannot_be_held_is_named_and_no_driver_pays_for_it(priced: Workspac
     assert min(held_back(priced, result)) >= row["held_kw"] - 1e-6
     modes = {one["mode"]: one for one in result.tables["modes"]}
     assert modes["v2g"]["unmet_departures"] == 0
+
+
+def test_what_was_held_is_shown_when_the_day_is_over(priced: Workspace) -> None:
+    """Of the plan that was followed: one of before the award held nothing of it."""
+    won(priced, award(6.0), at=NOW + MINUTE)
+    assert planned(priced, NOW).exit_code == 0
+    over = NOW + timedelta(days=2)
+    assert "reserve" not in realise(Context.of(priced, over), [TOMORROW]).tables
+    planned(priced, NOW + MINUTE)
+    (row,) = realise(Context.of(priced, over), [TOMORROW]).tables["reserve"]
+    assert (row["won_kw"], row["held_kw"]) == (6.0, 6.0)
+    assert row["income_eur"] == pytest.approx(0.020 * 6.0 * 4.0)
 
 
 def test_an_award_is_not_known_before_it_came(priced: Workspace) -> None:
