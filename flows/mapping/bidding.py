@@ -27,11 +27,11 @@ from optimize.arrays import FloatArray
 from optimize.forecast.day_kind import number_of
 from optimize.forecast.pool import MEMORY_DAYS, PoolMinimum, pool_minimum, recorded_days
 from optimize.market.bids.capability import PoolSites, PoolStays, block_least, capability
-from optimize.market.bids.products import Product, Reserve
+from optimize.market.bids.products import Product, Products, Reserve
 from optimize.market.bids.quantity import Pool
 from optimize.market.bids.reserve import Bid, Wanted
 from warehouse.known import Known
-from warehouse.zones import market_timezone
+from warehouse.zones import market_day_bounds, market_timezone
 
 _HISTORY_DAYS = 2 * MEMORY_DAYS
 _HOUR = pd.Timedelta(hours=1)
@@ -251,3 +251,18 @@ def taken_before(
             if mw > 0.0:
                 taken.append(Bid(wanted=block, mw=mw, reason=""))
     return taken
+
+
+def held_of_none(known: Known, history: PoolHistory, products: Products) -> list[str]:
+    """A note of what was won in the day of products that there are none like: bids do not hold it."""
+    begin, end = (pd.Timestamp(at) for at in market_day_bounds(history.day, history.zone))
+    rows = award_rows(known, history.zone, begin, end)
+    there = {(name, one.direction) for name, one in products.reserve.items()}
+    won = rows.loc[rows["quantity_mw"] > 0.0, ["product", "direction"]].drop_duplicates()
+    unknown = [f"{row['product']} ({row['direction']})" for row in records(won)
+               if (row["product"], row["direction"]) not in there]  # fmt: skip
+    return (
+        [f"won, of no product that is known, and not held next to bids: {', '.join(unknown)}"]
+        if unknown
+        else []
+    )

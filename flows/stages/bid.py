@@ -14,7 +14,7 @@ import pandas as pd
 from flows.context import Context
 from flows.errors import NoPlanError, UsageError
 from flows.mapping.bid_rows import bids_in_words, bids_shown, gates_over, written_bids
-from flows.mapping.bidding import PoolHistory, taken_before, wanted_blocks
+from flows.mapping.bidding import PoolHistory, held_of_none, taken_before, wanted_blocks
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words
 from flows.mapping.plannable import IMPOSSIBLE
@@ -142,7 +142,7 @@ def _at_gate(at: _Gate, several: Sequence[Product], known: Products, made: _Made
         return
     if inputs.left_out:
         made.lacking.append(f"left out: {in_words(inputs.left_out)}")
-    made.lacking += uncalibrated(inputs)
+    made.lacking += [*uncalibrated(inputs), *held_of_none(context.known, history, known)]
     for product in several:
         if isinstance(product, Reserve):
             _reserve(at, product, desk, history, inputs, made)

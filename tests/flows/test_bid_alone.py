@@ -18,6 +18,7 @@ from optimize.errors import SolverError, TimeLimitError
 from optimize.market.bids import curve, price
 from optimize.plan import plan_day
 from tests.flows.conftest import DAY, put
+from tests.flows.test_awards import award
 from tests.flows.test_bid import NOW, TOMORROW, around, homes, stated  # noqa: F401
 
 BEFORE_FCR = datetime(2024, 3, 20, 6, 30, tzinfo=UTC)
@@ -82,6 +83,13 @@ def test_a_curve_that_cannot_be_solved_costs_no_reserve(
     assert homes.warehouse.read("out_bid_curve").empty and len(homes.warehouse.read("out_bid")) == 6
 
 
+def test_what_was_won_of_no_known_product_is_told(homes: Workspace) -> None:  # noqa: F811
+    put(homes, "awards", award(2.0, product="local flexibility", direction="up"), as_of=BEFORE_FCR)
+    check(Context.of(homes, BEFORE_FCR))
+    result = stated(homes, "FCR", at=BEFORE_FCR)
+    assert result.exit_code == 3 and "not held next to bids: local flexibility (up)" in result.message
+
+
 def evening(workspace: Workspace, product: str) -> pd.DataFrame:
     rows = workspace.warehouse.read("out_bid", where={"product": product})
     return rows[rows["interval_start_utc"] == EVENING]
@@ -100,16 +108,8 @@ def test_what_was_won_is_what_is_held_at_later_gates(homes: Workspace) -> None: 
     fcr = float(evening(homes, "FCR")["quantity_mw"].item())
     stated(homes, "aFRR down", at=BEFORE_AFRR)
     next_to_the_bid = float(evening(homes, "aFRR down")["quantity_mw"].item())
-    lost = pd.DataFrame(
-        [
-            {
-                "zone": "DE-LU", "product": "FCR", "direction": "symmetric", "interval_start_utc": EVENING,
-                "interval_end_utc": EVENING + pd.Timedelta(hours=4), "quantity_mw": 0.0,
-            }
-        ]
-    )  # fmt: skip
     at = BEFORE_AFRR + timedelta(minutes=5)
-    put(homes, "awards", lost, as_of=at)
+    put(homes, "awards", award(0.0), as_of=at)
     check(Context.of(homes, at))
     result = stated(homes, "aFRR down", at=at)
     rows = evening(homes, "aFRR down").sort_values("as_of_utc")
