@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from math import isfinite
 from typing import Annotated, Literal
 
 import typer
 
-from flows.commands.options import AsOfOption, Call, JsonOption, WorkspaceOption
-
-_DAYS, _MOST_DAYS = 30, 366
+from flows.commands.options import (
+    AsOfOption,
+    Call,
+    FromOption,
+    JsonOption,
+    ToOption,
+    WorkspaceOption,
+    days_over,
+)
 
 
 def charger(
@@ -46,16 +51,8 @@ def charger(
             "--site", metavar="ID", help="At cars of this site; again for more.", show_default="all"
         ),
     ] = None,
-    first: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DATE", help="First market day.", show_default="30 days to --to"),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option(
-            "--to", metavar="DATE", help="Last market day; it has to be over.", show_default="yesterday"
-        ),
-    ] = None,
+    first: FromOption = None,
+    last: ToOption = None,
     mode: Annotated[
         Literal["v2g", "ordered"], typer.Option("--mode", help="As which days are planned.")
     ] = "v2g",
@@ -88,15 +85,12 @@ def charger(
 
     Example: v2g study charger --efficiency 0.96 --price 200:400 --price-source "quotation of 2026-11-02"
     """
-    from flows import clock
     from flows.console import counting
     from flows.errors import UsageError
-    from flows.moments import day_of
     from flows.stages import Context
     from flows.stages.charger import Asked, charger_worth
     from optimize.errors import ProblemError
     from optimize.market.invest.charger import Charger
-    from warehouse.zones import market_day_bounds
 
     call = Call.of(ctx, workspace, as_json, as_of)
     try:
@@ -109,14 +103,7 @@ def charger(
     if (priced is None) == bool(source.strip()):
         raise UsageError("--price and --price-source belong together: a price without a source tells nothing")
     opened = call.open()
-    end = (
-        clock.tomorrow(call.as_of, opened.zone) - timedelta(days=2) if last is None else day_of("--to", last)
-    )
-    begin = end - timedelta(days=_DAYS - 1) if first is None else day_of("--from", first)
-    if not 0 <= (end - begin).days < _MOST_DAYS:
-        raise UsageError(f"--from {begin} --to {end}: 1 to {_MOST_DAYS} days are needed")
-    if market_day_bounds(end, opened.zone)[1] > call.as_of:
-        raise UsageError(f"--to {end}: the day is not over")
+    begin, end = days_over(first, last, call, opened.zone)
     asked = Asked(
         charger=other, first=begin, last=end, cars=cars or (), sites=sites or (), mode=mode,
         price_eur=priced, price_source=source.strip(), seed=seed,
