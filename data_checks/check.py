@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_checks import (
+    awards,
     cells,
     charge,
     chargers,
@@ -189,6 +190,11 @@ def _alone(
         yield clocks.unset(rows, "interval_start_utc")
         yield clocks.far_ahead(rows, "interval_start_utc")
         yield prices.off_grid(rows, context)
+    elif dataset == "awards":
+        yield clocks.unset(rows, "interval_start_utc")
+        yield clocks.far_ahead(rows, "interval_start_utc")
+        yield awards.off_grid(rows)
+        yield awards.long(rows)
 
 
 def _together(

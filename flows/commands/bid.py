@@ -45,12 +45,14 @@ def bid(
     """Bid for a market day: reserve block by block and energy by price, or say why nothing is bid.
 
     Each product as of its gate, or of now (--as-of) before it. Reserve: what the pool's own days say that it
-    can give in all of a block, with the product's quantile, in whole steps, nothing sold twice; its price is
-    what the day earns less for holding it, with the wear of calls by the twin's price, and what refilling
-    costs. Energy: each quarter-hour is planned anew at prices around the expected, a solve each. Products are
+    can give in all of a block, with the product's quantile, in whole steps, nothing sold twice: what was won
+    of earlier products (`v2g ingest awards`), else bid, in any call, is held. Its price is what the day earns
+    less for holding it, with the wear of calls by the twin's price, and what refilling costs. Energy: each
+    quarter-hour is planned anew at prices around the expected, a solve each. Products are
     those of optimize/market/bids/products.toml, which names figures that have no source: check these, and
     that you are admitted, before you hand anything in. Kept in out_bid and out_bid_curve; files in exports/.
-    Exit 3 where cars are left out or something is not known.
+    Exit 3 where cars are left out, not calibrated, or something is not known or solved: that costs its own
+    product alone.
 
     Example: v2g bid --date 2026-12-02 --product FCR --product "day ahead"
     """
@@ -59,6 +61,7 @@ def bid(
     from flows.stages import Context
     from flows.stages.bid import Asked
     from flows.stages.bid import bid as stage
+    from optimize.errors import TermsError
     from optimize.market.bids.products import products
 
     call = Call.of(ctx, workspace, as_json, as_of)
@@ -67,7 +70,12 @@ def bid(
     opened = call.open()
     known = products()
     if products_file is not None:
-        known = products(products_file.read_text(encoding="utf-8"), products_file.name)
+        try:
+            known = products(products_file.read_text(encoding="utf-8"), products_file.name)
+        except UnicodeDecodeError as error:
+            raise UsageError(f"--products {products_file}: not a text file in UTF-8") from error
+        except TermsError as error:
+            raise UsageError(f"--products {error}") from error
     asked = Asked(known=known, names=product or (), points=points)
     day = market_date(date, call, opened.zone)
     with counting() as progress:

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     site_limits = "site_limits"
     co2 = "co2"
     checkups = "checkups"
+    awards = "awards"
 
 
 def add_to(app: typer.Typer) -> None:

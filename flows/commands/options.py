@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +44,18 @@ DateOption = Annotated[
         show_default="tomorrow",
     ),
 ]
+
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="DATE", help="First market day.", show_default="30 days to --to"),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="DATE", help="Last market day; it has to be over.", show_default="yesterday"
+    ),
+]
+_DAYS, _MOST_DAYS = 30, 366
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +123,17 @@ class Call:
 def market_date(text: str | None, call: Call, zone: str) -> date:
     """The date typed, or the zone's tomorrow as of the call; raises UsageError."""
     return clock.tomorrow(call.as_of, zone) if text is None else day_of("--date", text)
+
+
+def days_over(first: str | None, last: str | None, call: Call, zone: str) -> tuple[date, date]:
+    """The market days of --from and --to; raises UsageError for too many, or one that is not over."""
+    from flows.errors import UsageError
+    from warehouse.zones import market_day_bounds
+
+    end = clock.tomorrow(call.as_of, zone) - timedelta(days=2) if last is None else day_of("--to", last)
+    begin = end - timedelta(days=_DAYS - 1) if first is None else day_of("--from", first)
+    if not 0 <= (end - begin).days < _MOST_DAYS:
+        raise UsageError(f"--from {begin} --to {end}: 1 to {_MOST_DAYS} days are needed")
+    if market_day_bounds(end, zone)[1] > call.as_of:
+        raise UsageError(f"--to {end}: the day is not over")
+    return begin, end

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.commands.options import AsOfOption, Call, DateOption, JsonOption, WorkspaceOption, market_date
+from flows.commands.options import (
+    AsOfOption,
+    Call,
+    DateOption,
+    FromOption,
+    JsonOption,
+    ToOption,
+    WorkspaceOption,
+    days_over,
+    market_date,
+)
+from flows.commands.study_charger import charger
 
 if TYPE_CHECKING:
     from optimize.market.invest.suppositions import Range, Supposition
@@ -21,7 +31,6 @@ _KEYS = {
     "lower_soc": "lower_soc_points",
     "guaranteed_soc": "guaranteed_soc_points",
 }
-_DAYS, _MOST_DAYS = 30, 366
 study = typer.Typer(help="What V2G is worth to whom; nothing is written.", no_args_is_help=True)
 
 
@@ -30,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
     study.command()(shares)
     study.command()(acceptance)
     study.command()(investment)
+    study.command()(charger)
     app.add_typer(study, name="study", rich_help_panel="Money")
 
 
@@ -209,16 +219,8 @@ def _range(supposed: Supposition, option: str, text: str) -> Range:
 
 def acceptance(
     ctx: typer.Context,
-    first: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DATE", help="First market day.", show_default="30 days to --to"),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option(
-            "--to", metavar="DATE", help="Last market day; it has to be over.", show_default="yesterday"
-        ),
-    ] = None,
+    first: FromOption = None,
+    last: ToOption = None,
     offers: Annotated[
         list[str] | None,
         typer.Option(
@@ -244,24 +246,13 @@ def acceptance(
 
     Example: v2g study acceptance --offer "a:enrol=50,per_event=2,events=4,lower_soc=30,guaranteed_soc=60"
     """
-    from flows import clock
-    from flows.errors import UsageError
-    from flows.moments import day_of
     from flows.stages import Context
     from flows.stages.acceptance import acceptance_of
-    from warehouse.zones import market_day_bounds
 
     call = Call.of(ctx, workspace, as_json, as_of)
     given = _offers(offers or [])
     opened = call.open()
-    end = (
-        clock.tomorrow(call.as_of, opened.zone) - timedelta(days=2) if last is None else day_of("--to", last)
-    )
-    begin = end - timedelta(days=_DAYS - 1) if first is None else day_of("--from", first)
-    if not 0 <= (end - begin).days < _MOST_DAYS:
-        raise UsageError(f"--from {begin} --to {end}: 1 to {_MOST_DAYS} days are needed")
-    if market_day_bounds(end, opened.zone)[1] > call.as_of:
-        raise UsageError(f"--to {end}: the day is not over")
+    begin, end = days_over(first, last, call, opened.zone)
     call.finish(acceptance_of(Context.of(opened, call.as_of), begin, end, given))
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from flows.context import Context
+from flows.mapping.awards import award_rows
+from flows.mapping.bid_rows import last_bid
 from flows.mapping.calendar import holidays_for
 from flows.mapping.chargers import with_chargers
 from flows.mapping.contracted import contracts_of
@@ -24,11 +27,11 @@ from optimize.arrays import FloatArray
 from optimize.forecast.day_kind import number_of
 from optimize.forecast.pool import MEMORY_DAYS, PoolMinimum, pool_minimum, recorded_days
 from optimize.market.bids.capability import PoolSites, PoolStays, block_least, capability
-from optimize.market.bids.products import Reserve
+from optimize.market.bids.products import Product, Products, Reserve
 from optimize.market.bids.quantity import Pool
-from optimize.market.bids.reserve import Wanted
+from optimize.market.bids.reserve import Bid, Wanted
 from warehouse.known import Known
-from warehouse.zones import market_timezone
+from warehouse.zones import market_day_bounds, market_timezone
 
 _HISTORY_DAYS = 2 * MEMORY_DAYS
 _HOUR = pd.Timedelta(hours=1)
@@ -38,8 +41,8 @@ _HOUR = pd.Timedelta(hours=1)
 class PoolHistory:
     """Stays of today's fleet on days that are over, with what car, charger and contract say of each.
 
-    first, last: local days; empty where last is before first. cars: in the fleet, of which `feeding` may feed
-    back. rows: stays, in the columns that `PoolStays` has, with their times. sites: what they hang on.
+    first, last: local days; empty where last is before first. cars: in the fleet. rows: stays, in the
+    columns that `PoolStays` has, with their times. sites: what they hang on.
     """
 
     zone: str
@@ -47,7 +50,6 @@ class PoolHistory:
     first: date
     last: date
     cars: int
-    feeding: int
     rows: pd.DataFrame
     sites: PoolSites
     holidays: frozenset[int]
@@ -70,14 +72,13 @@ class PoolHistory:
         sessions, cars = (rows[~rows["battery_id"].isin(list(lost))] for rows in (sessions, cars))
         came = sessions["arrival_utc"].min()
         first = last if pd.isna(came) else came.tz_convert(timezone).date()
-        rows, feeding = _rows(context, day, cars, sessions, sites)
+        rows = _rows(context, day, cars, sessions, sites)
         return cls(
             zone=zone,
             day=day,
             first=first + timedelta(days=1),
             last=last,
             cars=len(cars),
-            feeding=feeding,
             rows=rows,
             sites=_sites(known, sites, now),
             holidays=frozenset(
@@ -117,8 +118,8 @@ class PoolHistory:
 
 def _rows(
     context: Context, day: date, cars: pd.DataFrame, sessions: pd.DataFrame, sites: pd.DataFrame
-) -> tuple[pd.DataFrame, int]:
-    """The sessions with their cars' limits, and how many cars may feed back."""
+) -> pd.DataFrame:
+    """The sessions with their cars' limits."""
     names = [str(name) for name in cars["battery_id"]]
     calibrations = newest_calibrations(context.known, names)
     held, _ = contracts_of(context.workspace.contracts, day, names)
@@ -142,10 +143,10 @@ def _rows(
         }
     own = pd.DataFrame([of[str(name)] for name in sessions["battery_id"]], index=sessions.index)
     if own.empty:
-        return pd.DataFrame({"arrival_utc": [], "departure_utc": []}), 0
+        return pd.DataFrame({"arrival_utc": [], "departure_utc": []})
     held_kwh = own["capacity_kwh"]
     at = sessions["plug_site_id"].astype(object).map(number)
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "arrival_utc": sessions["arrival_utc"],
             "departure_utc": sessions["departure_utc"],
@@ -161,7 +162,6 @@ def _rows(
             "site": at.fillna(own["site"]).astype("int64"),
         }
     )
-    return rows, sum(one["discharge"] > 0.0 for one in of.values())
 
 
 def _sessions(rows: pd.DataFrame, begin: pd.Timestamp) -> PoolStays:
@@ -211,3 +211,58 @@ def wanted_blocks(product: Reserve, day: date, history: PoolHistory) -> tuple[li
         for number, (begin, end) in enumerate(pairwise(edges))
     ]
     return blocks, 0 if found is None else found.days
+
+
+def taken_before(
+    known: Known,
+    history: PoolHistory,
+    products: Sequence[Reserve],
+    now: Sequence[Product],
+    bids: Sequence[Bid],
+) -> list[Bid]:
+    """What the pool has to hold of products whose gate closes no later than that of those bid for now.
+
+    Of each block what was won, as known; else what was bid in this call (bids); else what was last bid, as
+    known. A product of the same gate that is bid for now is not held: it is made anew.
+    """
+    day, zone = history.day, history.zone
+    gate = now[0].gate_utc(day)
+    earlier = [
+        one for one in products
+        if zone in one.zones and one.gate_utc(day) <= gate and one.name not in {own.name for own in now}
+    ]  # fmt: skip
+    mine = {(bid.wanted.product.name, bid.wanted.begin): bid for bid in bids}
+    where: dict[str, Any] = {"zone": zone, "market_date": day}
+    last = {
+        (str(product), row["interval_start_utc"]): float(row["quantity_mw"])
+        for product, own in known.read("out_bid", where=where).groupby("product")
+        for row in records(last_bid(own))
+    }
+    taken: list[Bid] = []
+    for product in earlier:
+        blocks, _ = wanted_blocks(product, day, history)
+        rows = award_rows(known, zone, blocks[0].begin, blocks[-1].end)
+        rows = rows[(rows["product"] == product.name) & (rows["direction"] == product.direction)]
+        won = {row["interval_start_utc"]: float(row["quantity_mw"]) for row in records(rows)}
+        for block in blocks:
+            own = mine.get((product.name, block.begin))
+            mw = last.get((product.name, block.begin), 0.0) if own is None else own.mw
+            mw = won.get(block.begin, mw)
+            if mw > 0.0:
+                taken.append(Bid(wanted=block, mw=mw, reason=""))
+    return taken
+
+
+def held_of_none(known: Known, history: PoolHistory, products: Products) -> list[str]:
+    """A note of what was won in the day of products that there are none like: bids do not hold it."""
+    begin, end = (pd.Timestamp(at) for at in market_day_bounds(history.day, history.zone))
+    rows = award_rows(known, history.zone, begin, end)
+    there = {(name, one.direction) for name, one in products.reserve.items()}
+    won = rows.loc[rows["quantity_mw"] > 0.0, ["product", "direction"]].drop_duplicates()
+    unknown = [f"{row['product']} ({row['direction']})" for row in records(won)
+               if (row["product"], row["direction"]) not in there]  # fmt: skip
+    return (
+        [f"won, of no product that is known, and not held next to bids: {', '.join(unknown)}"]
+        if unknown
+        else []
+    )

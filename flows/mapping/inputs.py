@@ -8,6 +8,7 @@ from datetime import date
 
 import pandas as pd
 
+from flows.mapping.awards import NO_AWARDS, Awards
 from flows.mapping.carry import Carried
 from flows.mapping.contracted import NO_CONTRACTS, Contracted
 from flows.mapping.expected import NOTHING_EXPECTED, Expected
@@ -33,7 +34,7 @@ class PlanInputs:
     what it was so far. sites: those where cars plug in, with all that they hang on. sessions: with the
     columns of their chargers; unknown_chargers: those that are named and not known. expected: sessions among
     them that nobody has announced. later: their sessions that begin after the plan, as sessions.
-    contracts: what is agreed on with their owners.
+    contracts: what is agreed on with their owners. awards: reserve that was won, to be held.
     left_out: cars that have a session on the day and are not planned, or not whole, and why. unusable: cars
     planned without their calibration, and what is wrong with it.
     """
@@ -57,6 +58,7 @@ class PlanInputs:
     expected: Expected = NOTHING_EXPECTED
     unusable: Mapping[str, str] = field(default_factory=dict)
     contracts: Contracted = NO_CONTRACTS
+    awards: Awards = NO_AWARDS
     parts: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +87,8 @@ class PlanInputs:
         }
         if self.contracts.of:
             parts["contracts"] = self.contracts.digest
+        if len(self.awards.rows):
+            parts["awards"] = self.awards.digest
         object.__setattr__(self, "parts", parts)
 
     @property

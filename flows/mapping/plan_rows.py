@@ -40,7 +40,7 @@ def plan_frames(
             "out_plan_mode": _mode_rows(problem, plan, wear, stated),
             "out_plan_car": _car_rows(inputs, problem, plan, wear),
             "out_plan_slot": _slot_rows(problem, plan),
-            "out_plan_site_slot": _site_rows(problem, plan),
+            "out_plan_site_slot": _site_rows(inputs, problem, plan),
             "out_plan_departure": _departure_rows(plan),
         }
         for table, frame in frames.items():
@@ -141,9 +141,10 @@ def _slot_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
     )
 
 
-def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
+def _site_rows(inputs: PlanInputs, problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
+    """Of the sites that there are: reserve may have put one above them all."""
     sites, slots = problem.sites, len(problem.slots)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "site_id": np.repeat([site.site_id for site in sites], slots),
             "interval_start_utc": _tiled(problem.slots, len(sites)),
@@ -155,6 +156,7 @@ def _site_rows(problem: DayProblem, plan: ModePlan) -> pd.DataFrame:
             "peak_shadow_price_eur_per_kw": plan.prices.peak_eur_per_kw.ravel(),
         }
     )
+    return rows[rows["site_id"].isin(inputs.sites["site_id"])]
 
 
 def _departure_rows(plan: ModePlan) -> pd.DataFrame:

@@ -38,13 +38,15 @@ def day_problem(
     *,
     only: Collection[str] | None = None,
     as_announced: bool = False,
+    linked: bool = True,
 ) -> DayProblem:
     """The question to the optimiser; nothing is fed back where no price is published, without any all are 0.
 
     mode: whose batteries it begins with; None: those of the cars that follow the plan in force. only: the
     batteries that it is asked for, all if None. What a session cannot but leave short of its promise the next
     lacks (`certain_arrivals`), and what it leaves above it comes back with that, unless `unlinked` tells of
-    it; as_announced: stays come with what is said of them. Raises what `plannable.IMPOSSIBLE` holds.
+    it, or linked is False; as_announced: stays come with what is said of them. Raises what
+    `plannable.IMPOSSIBLE` holds.
     """
     batteries, sessions, sites = inputs.batteries, inputs.sessions, inputs.sites
     if only is not None:
@@ -75,9 +77,9 @@ def day_problem(
     dearest = max(float(np.abs(price).max()) for price in (buy, sell)) + plan.co2_price_eur_per_kg * co2
     dearest += inputs.peaks.price_eur_per_kw / SLOT_HOURS + 2.0 * plan.change_price_eur_per_kwh
 
-    def asked(plugged: Sequence[Session], *, linked: bool) -> DayProblem:
+    def asked(plugged: Sequence[Session], *, carrying: bool) -> DayProblem:
         if value is None:
-            plugged = worth.of(plugged, cars, stated, linked=linked)
+            plugged = worth.of(plugged, cars, stated, linked=carrying)
         problem = DayProblem(
             slots=inputs.prices.slots,
             slot_hours=SLOT_HOURS,
@@ -110,18 +112,18 @@ def day_problem(
         )
         return with_grid_limits(problem, around.limits_kw)
 
-    alone = asked(plugged, linked=False)
+    alone = asked(plugged, carrying=False)
     if as_announced:
         return alone
     certain = certain_arrivals(alone)
     if certain != alone.sessions:
-        alone = asked(certain, linked=False)
-    if alone.constraints:  # next to these no session carries on from the one before
+        alone = asked(certain, carrying=False)
+    if alone.constraints or not linked:  # next to these no session carries on from the one before
         return alone
     of_cars = inputs.later["battery_id"].isin(batteries["battery_id"])
     priced = replace(alone, change_price_eur_per_kwh=plan.change_price_eur_per_kwh)
-    linked = _linked(priced, inputs.later[of_cars])
-    return alone if linked is None else asked(linked, linked=True)
+    carried = _linked(priced, inputs.later[of_cars])
+    return alone if carried is None else asked(carried, carrying=True)
 
 
 def _linked(problem: DayProblem, later: pd.DataFrame) -> list[Session] | None:

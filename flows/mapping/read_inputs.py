@@ -10,6 +10,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
+from flows.mapping.awards import Awards
 from flows.mapping.carry import carried
 from flows.mapping.contracted import Contracted
 from flows.mapping.expected import Expected, expected_stays
@@ -48,7 +49,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
             f"{_why_none(context, all_batteries, sites)}",
             hint="`v2g ingest sites FILE`, `v2g ingest fleet FILE`, then `v2g check`.",
         )
-    names = [str(name) for name in batteries["battery_id"]]
+    fleet, names = batteries, [str(name) for name in batteries["battery_id"]]
     expected: list[Expected] = []
 
     def departures(horizon: Horizon) -> pd.Series:
@@ -110,6 +111,7 @@ def read_inputs(context: Context, day: date) -> PlanInputs:
         inputs,
         carried=carried(past, start, inputs.sessions, inputs.batteries, inputs.capacity_kwh, words),
         v2g_used_kwh=past.used_kwh,
+        awards=Awards.of(known, prices.horizon, fleet),
     )
 
 

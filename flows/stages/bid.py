@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError, UsageError
-from flows.mapping.bidding import PoolHistory, wanted_blocks
-from flows.mapping.hashing import hash_frame
+from flows.mapping.bid_rows import bids_in_words, bids_shown, gates_over, written_bids
+from flows.mapping.bidding import PoolHistory, held_of_none, taken_before, wanted_blocks
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.left_out import in_words
+from flows.mapping.plannable import IMPOSSIBLE
+from flows.mapping.plannable import in_words as error_in_words
 from flows.mapping.price_forecast import clock_quarters, price_forecast
 from flows.mapping.question import day_problem
 from flows.mapping.read_inputs import read_inputs
-from flows.plain import records
 from flows.publish.bids import write_bids
 from flows.stages.forecast import HIGH, LOW, issued_prices
+from flows.stages.made import uncalibrated
 from flows.stages.record import StageResult, recorded
-from flows.version import code_version
+from optimize.errors import TimeLimitError
 from optimize.market.bids.curve import energy_curves
 from optimize.market.bids.pooled import pooled
 from optimize.market.bids.products import Energy, Product, Products, Reserve
 from optimize.market.bids.quantity import KW_PER_MW, to_steps
 from optimize.market.bids.reserve import Bid, Desk
-from warehouse.zones import market_day_slots, market_timezone
+from warehouse.zones import market_day_slots
 
 _QUARTER = pd.Timedelta(minutes=15)
 Progress = Callable[[str, int, int], None]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,41 +51,47 @@ class Asked:
 
 @dataclass(slots=True, kw_only=True)
 class _Made:
-    """What is made so far: bids, curves by product, why a market has none, and what was left out."""
+    """What is made so far: bids, rows by product, why a market has none, and what else is to be said."""
 
     bids: list[Bid] = field(default_factory=list)
-    rows: list[pd.DataFrame] = field(default_factory=list)
-    curves: list[pd.DataFrame] = field(default_factory=list)
+    rows: dict[str, pd.DataFrame] = field(default_factory=dict)
+    curves: dict[str, pd.DataFrame] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
-    left_out: set[str] = field(default_factory=set)
 
 
 @recorded("bid")
 def bid(context: Context, day: date, asked_for: Asked, progress: Progress) -> StageResult:
     """Bid for a day with what was known when each gate closed, or is known now if it has not.
 
-    Products of an earlier gate come first; what they take is not sold again. Written to out_bid and
-    out_bid_curve unless it is what was last written; files are those of the bids that there are. Degraded,
-    exit code 3, where cars are left out, or a market has no bid since something is not known. Raises
-    UsageError for a product that the zone does not have, and the errors of the solver.
+    Products of an earlier gate come first; what they take is not sold again: what was won of them where that
+    is known (dataset `awards`), else what was bid, in this call or before. Each product stands alone: one
+    that cannot be solved is named, its blocks say so, and the others are bid. Written to out_bid and
+    out_bid_curve unless it is what was last written of the product; files are those of the bids that there
+    are. Degraded, exit code 3, where cars are left out or only charge for want of a calibration, or a market
+    has no bid since something is not known or solved. Raises UsageError for a product that the zone does not
+    have.
     """
     asked, points = _asked(asked_for, context.workspace.zone), asked_for.points
     made = _Made()
     for gate, several in groupby(asked, key=lambda one: one.gate_utc(day)):
-        _at_gate(replace(context, as_of=min(context.as_of, gate)), day, list(several), points, made, progress)
-    rows = pd.concat(made.rows, ignore_index=True) if made.rows else pd.DataFrame()
-    curves = pd.concat(made.curves, ignore_index=True) if made.curves else pd.DataFrame()
-    written = _written(context, day, {"out_bid": rows, "out_bid_curve": curves})
+        at = replace(context, as_of=min(context.as_of, gate))
+        _at_gate(
+            _Gate(context=at, day=day, points=points, progress=progress), list(several), asked_for.known, made
+        )
+    written = written_bids(context, day, made.rows, made.curves)
+    rows, curves = (
+        pd.concat(own.values(), ignore_index=True) if own else pd.DataFrame()
+        for own in (made.rows, made.curves)
+    )
     files, unpriced = write_bids(context.workspace, day, asked, rows, curves)
-    lacking = [*made.lacking, *unpriced]
-    if made.left_out:
-        lacking.append(f"left out: {', '.join(sorted(made.left_out))}")
+    lacking = list(dict.fromkeys([*made.lacking, *unpriced]))
+    said = [bids_in_words(day, made.rows, curves, written=written), *gates_over(asked, day, context.as_of)]
     return StageResult(
         stage="bid",
         status="degraded" if lacking else "ok",
-        message="; ".join([_message(day, made.bids, curves, written=written), *lacking]),
+        message="; ".join([*said, *lacking]),
         exit_code=3 if lacking else 0,
-        tables=_shown(rows, curves, context.workspace.zone),
+        tables=bids_shown(rows, curves, context.workspace.zone),
         files=tuple(str(file) for file in files),
         details={"market_date": day, "written": written},
     )
@@ -101,43 +110,85 @@ def _asked(asked_for: Asked, zone: str) -> list[Product]:
     return sorted(found, key=lambda one: (-one.gate_days, one.gate))
 
 
-def _at_gate(
-    context: Context, day: date, several: Sequence[Product], points: int, made: _Made, progress: Progress
-) -> None:
-    """What is bid at a gate, added to what was bid before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gate:
+    """context: as of when the gate closes, or now."""
+
+    context: Context
+    day: date
+    points: int
+    progress: Progress
+
+
+def _at_gate(at: _Gate, several: Sequence[Product], known: Products, made: _Made) -> None:
+    """What is bid at a gate, added to what was bid before; what keeps a product from it costs no other."""
+    context, day = at.context, at.day
     try:
         inputs = read_inputs(context, day)
-    except NoPlanError as error:
-        made.lacking.append(f"{', '.join(one.name for one in several)}: {error}")
+        settings = inputs.settings.model_copy(
+            update={"plan": inputs.settings.plan.model_copy(update={"feed_in_on_forecast": True})}
+        )
+        problem, site_id = pooled(day_problem(replace(inputs, settings=settings), as_announced=True))
+        history = PoolHistory.of(context, day)
+        held = taken_before(context.known, history, [*known.reserve.values()], several, made.bids)
+        desk = Desk(
+            problem=problem,
+            site_id=site_id,
+            time_limit_seconds=settings.plan.solver_time_limit_s,
+            bids=list(held),
+        )
+    except (NoPlanError, *IMPOSSIBLE) as error:
+        made.lacking += [f"{one.name}: {_in_words(error)}" for one in several]
         return
     if inputs.left_out:
-        made.left_out.add(in_words(inputs.left_out))
-    settings = inputs.settings.model_copy(
-        update={"plan": inputs.settings.plan.model_copy(update={"feed_in_on_forecast": True})}
-    )
-    problem, site_id = pooled(day_problem(replace(inputs, settings=settings), as_announced=True))
-    desk = Desk(
-        problem=problem,
-        site_id=site_id,
-        time_limit_seconds=settings.plan.solver_time_limit_s,
-        bids=list(made.bids),
-    )
-    history = PoolHistory.of(context, day)
+        made.lacking.append(f"left out: {in_words(inputs.left_out)}")
+    made.lacking += [*uncalibrated(inputs), *held_of_none(context.known, history, known)]
     for product in several:
         if isinstance(product, Reserve):
-            blocks, days = wanted_blocks(product, day, history)
-            own = []
-            for number, block in enumerate(blocks, start=1):
-                own.append(desk.bid(block))
-                progress(product.name, number, len(blocks))
-            made.rows.append(_rows(product, own, days, day, inputs))
+            _reserve(at, product, desk, history, inputs, made)
         elif isinstance(product, Energy):
-            found = _curve(context, product, desk, inputs, points, progress)
+            found = _curve(at, product, desk, inputs)
             if isinstance(found, str):
                 made.lacking.append(f"{product.name}: {found}")
             else:
-                made.curves.append(found.assign(gate_utc=product.gate_utc(day)))
+                made.curves[product.name] = found.assign(gate_utc=product.gate_utc(day))
     made.bids = desk.bids
+
+
+def _reserve(
+    at: _Gate, product: Reserve, desk: Desk, history: PoolHistory, inputs: PlanInputs, made: _Made
+) -> None:
+    """The bids of a product, block by block; a block that cannot be solved is a row that says so.
+
+    After a block that took all the time that a search has, the product's others are not tried.
+    """
+    try:
+        blocks, days = wanted_blocks(product, at.day, history)
+    except IMPOSSIBLE as error:
+        made.lacking.append(f"{product.name}: {_in_words(error)}")
+        return
+    own: list[Bid] = []
+    given_up = ""
+    for number, block in enumerate(blocks, start=1):
+        why = given_up
+        if not why:
+            try:
+                own.append(desk.bid(block))
+            except Exception as error:
+                _log.warning("%s of %s is not bid", product.name, block.begin, exc_info=True)
+                why = f"could not be solved: {_in_words(error)}"
+                given_up = why if isinstance(error, TimeLimitError) else ""
+        if why:
+            own.append(Bid(wanted=block, mw=0.0, reason=why))
+        at.progress(product.name, number, len(blocks))
+    failed = [one for one in own if one.reason.startswith("could not be solved")]
+    if failed:
+        made.lacking.append(f"{product.name}: {len(failed)} of {len(own)} blocks: {failed[0].reason}")
+    made.rows[product.name] = _rows(product, own, days, at.day, inputs)
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, NoPlanError) else error_in_words(error)
 
 
 def _rows(product: Reserve, bids: Sequence[Bid], days: int, day: date, inputs: PlanInputs) -> pd.DataFrame:
@@ -169,32 +220,34 @@ def _cent_up(euros: float) -> float:
     return float(np.ceil(euros * 100.0 - 1e-6) / 100.0)
 
 
-def _curve(
-    context: Context, product: Energy, desk: Desk, inputs: PlanInputs, points: int, progress: Progress
-) -> pd.DataFrame | str:
+def _curve(at: _Gate, product: Energy, desk: Desk, inputs: PlanInputs) -> pd.DataFrame | str:
     """Rows of out_bid_curve, or why there are none."""
-    day, zone, prices = inputs.market_date, inputs.zone, inputs.prices
+    day, zone, prices, points = inputs.market_date, inputs.zone, inputs.prices, at.points
     slots = market_day_slots(day, zone)
-    at = prices.slots.get_indexer(slots)
-    if prices.market is None or (at < 0).any():
+    of_day = prices.slots.get_indexer(slots)
+    if prices.market is None or (of_day < 0).any():
         return "no curve: there is no market price to plan the day with"
-    band = price_forecast(context.known, zone, day, issued_prices(context, day), HIGH - LOW)
+    band = price_forecast(at.context.known, zone, day, issued_prices(at.context, day), HIGH - LOW)
     if isinstance(band, str):
         return f"no curve: {band}"
     half = np.zeros(len(prices.slots))
-    half[at] = band.half_width[clock_quarters(slots, zone)]
+    half[of_day] = band.half_width[clock_quarters(slots, zone)]
     market = [prices.market + share * half for share in np.linspace(-1.0, 1.0, points)]
     plugs = [replace(prices, market=one).at_the_plug(inputs.tariff) for one in market]
     buy, sell = (np.array([plug[way] for plug in plugs]) for way in (0, 1))
-    found = energy_curves(
-        desk.problem, at.tolist(), buy, sell, points // 2,
-        lambda done, total: progress(product.name, done, total),
-        time_limit_seconds=desk.time_limit_seconds,
-    )  # fmt: skip
+    try:
+        found = energy_curves(
+            desk.problem, of_day.tolist(), buy, sell, points // 2,
+            lambda done, total: at.progress(product.name, done, total),
+            time_limit_seconds=desk.time_limit_seconds,
+        )  # fmt: skip
+    except Exception as error:
+        _log.warning("%s has no curve", product.name, exc_info=True)
+        return f"no curve: could not be solved: {_in_words(error)}"
     rows = pd.DataFrame(
         {
             "interval_start_utc": np.tile(slots, points),
-            "price_eur_per_mwh": np.concatenate([one[at] for one in market]) * KW_PER_MW,
+            "price_eur_per_mwh": np.concatenate([one[of_day] for one in market]) * KW_PER_MW,
             "net_kw": found.net_kw.reshape(-1),
         }
     ).sort_values(["interval_start_utc", "price_eur_per_mwh"], ignore_index=True)
@@ -207,64 +260,3 @@ def _curve(
         quantity_mw=[to_steps(kw / KW_PER_MW, product.min_mw, product.step_mw) for kw in rows["net_kw"]],
         price_source=prices.source,
     )
-
-
-def _written(context: Context, day: date, tables: dict[str, pd.DataFrame]) -> bool:
-    """Add what is bid where it is not what was last bid."""
-    tables = {name: rows for name, rows in tables.items() if len(rows)}
-    if not tables:
-        return False
-    digest = hash_frame(pd.concat([rows.assign(market_date=str(day)) for rows in tables.values()]))
-    where: dict[str, Any] = {"zone": context.workspace.zone, "market_date": day}
-    last = context.known.newest(
-        "out_bid", by=["market_date"], where=where, columns=["market_date", "input_hash"]
-    )
-    if digest in set(last["input_hash"]):
-        return False
-    lineage: dict[str, Any] = {
-        "run_id": context.run_id,
-        "as_of_utc": pd.Timestamp(context.as_of),
-        "input_hash": digest,
-        "code_version": code_version(),
-    }
-    context.workspace.warehouse.write({name: rows.assign(**lineage) for name, rows in tables.items()})
-    return True
-
-
-def _message(day: date, bids: Sequence[Bid], curves: pd.DataFrame, *, written: bool) -> str:
-    there = sum(one.mw > 0.0 for one in bids)
-    energy = (
-        f", energy in {int((curves['quantity_mw'] != 0.0).sum())} of {len(curves)} pairs"
-        if len(curves)
-        else ""
-    )
-    same = "" if written else ", as they were"
-    return f"{day}: bids for {there} of {len(bids)} blocks of reserve{energy}{same}"
-
-
-def _shown(rows: pd.DataFrame, curves: pd.DataFrame, zone: str) -> dict[str, list[dict[str, Any]]]:
-    """A line a block, and a line a quarter-hour: prices with what is drawn net at each, kW."""
-    shown: dict[str, list[dict[str, Any]]] = {}
-    if len(rows):
-        shown["reserve"] = [
-            {
-                "product": row["product"],
-                "from": f"{row['interval_start_utc'].tz_convert(market_timezone(zone)):%Y-%m-%d %H:%M}",
-                **{name: row[name] for name in _LINE},
-            }
-            for row in records(rows)
-        ]
-    if len(curves):
-        lines: dict[datetime, dict[str, Any]] = {}
-        for row in records(curves):
-            local = row["interval_start_utc"].tz_convert(market_timezone(zone))
-            line = lines.setdefault(local, {"from": f"{local:%Y-%m-%d %H:%M}", "pairs": ""})
-            pair = f"{row['price_eur_per_mwh']:.1f}: {row['net_kw']:.1f}"
-            line["pairs"] = f"{line['pairs']}, {pair}".removeprefix(", ")
-        shown["kW drawn net by €/MWh"] = list(lines.values())
-    return shown
-
-
-_LINE = (
-    "quantity_mw", "price_eur_per_mw_h", "energy_eur_per_mwh", "guaranteed_kw", "usual_kw", "days", "reason",
-)  # fmt: skip

@@ -12,6 +12,7 @@ import pandas as pd
 
 from flows.context import Context
 from flows.errors import NoPlanError
+from flows.mapping.awards import reserve_rows
 from flows.mapping.inputs import PlanInputs
 from flows.mapping.last_plan import last_schedule
 from flows.mapping.past import followed_rows
@@ -21,6 +22,7 @@ from flows.mapping.question import day_problem, unlinked
 from flows.mapping.rungs import MODES, RUNGS, PlanSource
 from flows.mapping.site_notes import overloaded
 from flows.mapping.twin_wear import TwinWear, twin_wear
+from optimize.market.bids.held import holding, restated
 from optimize.plan import PlannedDay, best_mode, plan_modes
 from optimize.rescue import rescue
 from optimize.types import DayProblem, Mode, ModePlan
@@ -39,7 +41,8 @@ class Made:
     following: the plans that every departure from has a price; None where none has. problems: the question of
     each mode, the mode that is followed from what the cars hold, others from what they would have left them.
     own_misses: departures that the cars miss and ordered charging keeps. notes: what is not as it should be.
-    source: the rung that it stands on; rungs: that of single cars, where they stand on several.
+    source: the rung that it stands on; rungs: that of single cars, where they stand on several. reserve: what
+    is held of what was won, rows of out_plan_reserve.
     """
 
     following: str | None
@@ -51,6 +54,7 @@ class Made:
     notes: tuple[str, ...]
     source: PlanSource
     rungs: Mapping[str, PlanSource]
+    reserve: pd.DataFrame
 
 
 def make(context: Context, inputs: PlanInputs) -> Made:
@@ -59,14 +63,19 @@ def make(context: Context, inputs: PlanInputs) -> Made:
     forecast = inputs.settings.plan.feed_in_on_forecast
     if modes[-1] == "ordered" and (forecast or inputs.prices.published.any()):  # the hours that have prices
         modes = (*modes, "v2g")
-    if not inputs.calibrations:
+    if inputs.awards.won:  # which no other mode holds; who may not feed back only charges in it
+        modes = (*(mode for mode in modes if mode != "v2g"), "v2g")
+    elif not inputs.calibrations:
         modes = tuple(mode for mode in modes if mode != "v2g")
     solved = _Solved(context=context, inputs=inputs)
     followed = solved.follow(modes)
     planned = PlannedDay(plans=solved.plans, failures=solved.failures)
     misses = _own_misses(planned.plans, followed)
     question = solved.problems[followed]
-    notes = [*input_notes(inputs), *unlinked(question), *overloaded(question), *solved.notes(followed)]
+    reserve, short = reserve_rows(inputs.awards, question, solved.plans[followed], followed)
+    notes = [
+        *input_notes(inputs), *short, *unlinked(question), *overloaded(question), *solved.notes(followed)
+    ]  # fmt: skip
     if misses:
         notes.append(f"departures missed that ordered charging keeps: {', '.join(misses)}")
     wear: TwinWear = {}
@@ -87,6 +96,7 @@ def make(context: Context, inputs: PlanInputs) -> Made:
         notes=tuple(notes),
         source=solved.source,
         rungs=solved.rungs,
+        reserve=reserve,
     )
 
 
@@ -107,16 +117,23 @@ def input_notes(inputs: PlanInputs) -> list[str]:
         notes.append(f"chargers that are not known, their cars planned by their own limits: {names}")
     if inputs.settings.plan.co2_price_eur_per_kg and inputs.surroundings.co2_kg_per_kwh is None:
         notes.append(f"emissions have a price, and none are known in zone {inputs.zone}")
+    notes += inputs.awards.notes
+    objective = inputs.settings.plan.objective
+    if inputs.awards.won and objective != "net_benefit":
+        notes.append(f"reserve was won: planned for net benefit, not {objective}")
     unusable = sorted(inputs.unusable.items())
     notes += [f"{battery_id}: its calibration cannot be used: {why}" for battery_id, why in unusable]
+    return notes + uncalibrated(inputs)
+
+
+def uncalibrated(inputs: PlanInputs) -> list[str]:
+    """A note of cars that could feed back and have no calibration."""
     able = inputs.batteries.loc[inputs.batteries["discharge_limit_kw"] > 0.0, "battery_id"].astype(str)
     unknown = sorted(set(able) - set(inputs.calibrations))
     if unknown and not inputs.calibrations:
         of_all = f"none of {len(inputs.batteries)} cars is calibrated"
-        notes.append(f"{of_all}: what wear costs is unknown, and nothing is fed back")
-    elif unknown:
-        notes.append(f"not calibrated, so never discharged: {', '.join(unknown)}")
-    return notes
+        return [f"{of_all}: what wear costs is unknown, and nothing is fed back"]
+    return [f"not calibrated, so never discharged: {', '.join(unknown)}"] if unknown else []
 
 
 @dataclass(kw_only=True, eq=False)
@@ -156,11 +173,14 @@ class _Solved:
         return self._unless_another_is_better(most, able)
 
     def _solve(self, mode: Mode, carried: Mode | None) -> None:
-        self.problems[mode] = problem = self._following(day_problem(self.inputs, carried))
+        won = self.inputs.awards.won
+        asked = self._following(day_problem(self.inputs, carried, linked=not won))
+        self.problems[mode] = problem = holding(asked, won)
         limit = self.inputs.settings.plan.solver_time_limit_s
         self.plans.pop(mode, None)  # one from elsewhere is none of this question
         planned = plan_modes(problem, (mode,), time_limit_seconds=limit)
-        self.plans.update(planned.plans)
+        for plan in planned.plans.values():
+            self.problems[mode], self.plans[mode] = restated(asked, problem, plan, won)
         self.failures.update(planned.failures)
 
     @property
@@ -200,8 +220,11 @@ class _Solved:
         return mode
 
     def _unless_another_is_better(self, most: Mode, able: Sequence[Mode]) -> Mode:
-        """The mode that may do most, unless its search ended early and another is better."""
-        if self.plans[most].solver.status != "time_limit":
+        """The mode that may do most, unless its search ended early and another is better.
+
+        Where reserve was won only that mode holds it.
+        """
+        if self.plans[most].solver.status != "time_limit" or self.inputs.awards.won:
             return most
         # The others are asked from what the cars hold; what they would do from their own past sessions
         # theirs.

@@ -158,12 +158,15 @@ def _tables(
     tables = {
         "out_plan": pd.DataFrame([header]),
         "out_plan_source": files_used(
-            files | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows, **inputs.surroundings.rows}
+            files
+            | {"sites": inputs.sites, "tariffs": inputs.prices.retail_rows, **inputs.surroundings.rows}
+            | ({"awards": inputs.awards.rows} if len(inputs.awards.rows) else {})
         ),
         "out_plan_price": price_rows(inputs),
         "out_expected_stay": expected[expected["session_id"].isin(inputs.sessions["session_id"])],
         "out_left_out": left_out_rows(inputs.left_out, inputs.unforeseen),
         **plan_frames(inputs, made.problems, made.planned.plans, made.wear),
+        **({"out_plan_reserve": made.reserve} if len(made.reserve) else {}),
     }
     lineage: dict[str, Any] = {
         "plan_id": verdict.plan_id,

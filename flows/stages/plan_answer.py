@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from flows.mapping.missing import why_missing
 from flows.mapping.plan_rows import mode_table
 from flows.mapping.standing import standing_of
 from flows.mapping.verdict import Verdict
+from flows.plain import records
 from flows.stages.record import StageResult
 from warehouse.at_once import at_once
 from warehouse.zones import market_day_bounds
@@ -63,7 +65,7 @@ def _answer(
         status="degraded" if degraded or verdict.outcome == "kept" else "ok",
         message="; ".join(stated),
         exit_code=3 if degraded else 0,
-        tables={"modes": mode_table(stands.modes, row["batteries"])},
+        tables={"modes": mode_table(stands.modes, row["batteries"]), **_reserve(context, row)},
         details={
             "outcome": verdict.outcome,
             "plan_id": row["plan_id"],
@@ -83,6 +85,16 @@ def _answer(
             "notes": notes,
         },
     )
+
+
+def _reserve(context: Context, plan: Plan) -> dict[str, Sequence[dict[str, Any]]]:
+    """What the plan holds of reserve that was won; nothing where none was."""
+    rows = context.known.read("out_plan_reserve", where={"plan_id": plan["plan_id"]})
+    shown = [{name: row[name] for name in _OF_RESERVE} for row in records(rows)]
+    return {"reserve": shown} if shown else {}
+
+
+_OF_RESERVE = ("product", "direction", "interval_start_utc", "won_kw", "held_kw", "income_eur", "reason")
 
 
 def _expected(sessions: pd.DataFrame) -> list[str]:

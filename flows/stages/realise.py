@@ -22,6 +22,7 @@ from flows.mapping.hashing import hash_frame, hash_values
 from flows.mapping.past import FOLLOWED
 from flows.mapping.plannable import IMPOSSIBLE, in_words
 from flows.mapping.real_day import RealDay, state_at_the_end
+from flows.mapping.reserve_followed import reserve_followed
 from flows.mapping.twin_wear import TwinWear, twin_wear
 from flows.plain import records
 from flows.stages.record import StageResult, recorded
@@ -41,7 +42,8 @@ _MOST_DAYS = 31
 def realise(context: Context, days: Sequence[date]) -> StageResult:
     """Account for market days that are over; a day without an account costs no other.
 
-    The same inputs as the newest account of a day: nothing is written. Degraded, exit code 3, where a day
+    What was held of reserve that was won is shown next to them, and in none of them. The same inputs as the
+    newest account of a day: nothing is written. Degraded, exit code 3, where a day
     has no account though a plan was followed.
     """
     noted: list[dict[str, Any]] = []
@@ -53,6 +55,8 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
             missing.append(str(error))
         except IMPOSSIBLE as error:
             missing.append(f"no account of {day}: {in_words(error)}")
+    zone = context.workspace.zone
+    reserve = [row for day in days for row in reserve_followed(context.known, zone, day)]
     done = sorted({str(row["market_date"]) for row in noted})
     message = [f"promised and realised: {', '.join(done)}"] if done else []
     return StageResult(
@@ -60,7 +64,7 @@ def realise(context: Context, days: Sequence[date]) -> StageResult:
         status="degraded" if missing else "ok",
         message="; ".join([*message, *missing]) or f"no plan was followed on {_spoken(days)}",
         exit_code=3 if missing else 0,
-        tables={"days": noted},
+        tables={"days": noted, **({"reserve": reserve} if reserve else {})},
         details={"accounts": done},
     )
 

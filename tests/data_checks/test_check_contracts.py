@@ -9,6 +9,7 @@ from data_checks.sessions import replaced
 from tests.data_checks.builders import context, outcome
 from tests.warehouse.builders import (
     NOW,
+    awards,
     chargers,
     co2,
     fleet,
@@ -17,6 +18,7 @@ from tests.warehouse.builders import (
     prices,
     site_limits,
     site_load,
+    sites,
     soc_power,
     tariffs,
     telemetry,
@@ -39,12 +41,6 @@ def sessions():
     )
 
 
-def sites():
-    return pd.DataFrame(
-        {"site_id": ["DEPOT"], "zone": ["DE-LU"], "import_limit_kw": [50.0], "export_limit_kw": [20.0]}
-    )
-
-
 def checkups():
     return pd.DataFrame(
         {
@@ -59,7 +55,7 @@ GOOD = {
     "sites": sites(), "checkups": checkups(), "tariffs": tariffs(),
     "metering": metering(quarters=10), "soc_power": soc_power(),
     "chargers": chargers(), "site_load": site_load(quarters=4), "co2": co2(),
-    "site_limits": site_limits(quarters=4),
+    "site_limits": site_limits(quarters=4), "awards": awards(blocks=3),
 }  # fmt: skip
 
 

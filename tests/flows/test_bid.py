@@ -128,7 +128,7 @@ def test_a_reserve_that_is_bid_is_held_back_of_the_curve(homes: Workspace) -> No
     free = homes.warehouse.read("out_bid_curve")
     stated(homes, "FCR", "day ahead", at=NOW + timedelta(minutes=1))
     held = homes.warehouse.read("out_bid_curve")
-    held = held[held["as_of_utc"] > free["as_of_utc"].max()]
+    held = held[~held["run_id"].isin(free["run_id"])]
     night = [f"{TOMORROW}T{hour}:00Z" for hour in (20, 21)]
     most = [
         rows[rows["interval_start_utc"].isin(pd.to_datetime(night))]["net_kw"].abs().max()

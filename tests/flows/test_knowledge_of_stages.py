@@ -81,6 +81,13 @@ def tariffs(price: float) -> pd.DataFrame:
     return rows.assign(price_eur_per_kwh=price)
 
 
+def awards(mw: float) -> pd.DataFrame:
+    block = {"interval_start_utc": f"{DAY}T19:00:00Z", "interval_end_utc": f"{DAY}T23:00:00Z"}
+    return pd.DataFrame(
+        [{"zone": ZONE, "product": "FCR", "direction": "symmetric", **block, "quantity_mw": mw}]
+    )
+
+
 GIVEN = {
     "prices": price_rows(DAY - timedelta(days=61), 62),
     "sessions": session_rows().assign(charger_id=["yard-1", "", ""]),
@@ -93,6 +100,7 @@ GIVEN = {
     "site_load": hourly(DAY, 1, "load_kw", 2.0, site_id="yard"),
     "site_limits": hourly(DAY, 1, "import_limit_kw", 9.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 0.3, zone=ZONE),
+    "awards": awards(0.002),
 }
 HOSTILE = {
     "prices": price_rows(DAY - timedelta(days=7), 9, spread=-0.4),
@@ -108,6 +116,7 @@ HOSTILE = {
     "site_load": hourly(DAY, 1, "load_kw", 29.0, site_id="yard"),
     "site_limits": hourly(DAY, 1, "import_limit_kw", 0.0, site_id="yard"),
     "co2": hourly(DAY, 1, "co2_kg_per_kwh", 2.0, zone=ZONE),
+    "awards": awards(0.009),
 }
 
 
@@ -154,6 +163,7 @@ def test_what_comes_later_changes_nothing_in_any_stage(tmp_path: Path) -> None:
         "co2",
         "site_load",
         "site_limits",
+        "awards",
         "sessions",
         "telemetry",
         "checkups",

@@ -105,6 +105,12 @@ def source_of(dataset, frame, name="file.csv"):
     )
 
 
+def sites():
+    """The depot's connection."""
+    limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
+    return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
+
+
 def chargers():
     """One charger of three phases."""
     return pd.DataFrame([{"charger_id": "P1", "site_id": "DEPOT", "phases": 3, "max_current_a": 16.0}])
@@ -121,6 +127,14 @@ def site_load(quarters=1, start="2020-03-29T00:00Z"):
 def site_limits(quarters=1, start="2020-03-29T00:00Z"):
     """What the grid lets the depot draw."""
     return site_load(quarters, start).drop(columns="load_kw").assign(import_limit_kw=4.2, export_limit_kw=0.0)
+
+
+def awards(blocks=1, start="2020-03-29T00:00Z"):
+    """What a market took of reserve, in blocks of four hours."""
+    begins = pd.date_range(start, periods=blocks, freq="4h", unit="us")
+    rows = {"zone": "DE-LU", "product": "FCR", "direction": "symmetric", "interval_start_utc": begins}
+    ends = begins + pd.Timedelta(hours=4)
+    return pd.DataFrame({**rows, "interval_end_utc": ends, "quantity_mw": 1.0, "price_eur_per_mw_h": 9.5})
 
 
 def co2(hours=1):

@@ -38,11 +38,6 @@ def checkups() -> pd.DataFrame:
     return pd.DataFrame([row | {"capacity_ah": 150.0, "resistance_ohm": 0.1}])
 
 
-def sites() -> pd.DataFrame:
-    limits = {"import_limit_kw": 50.0, "export_limit_kw": 20.0}
-    return pd.DataFrame([{"site_id": "DEPOT", "zone": "DE-LU", **limits}])
-
-
 ROWS = {
     "prices": (prices(hours=1), "price_eur_per_kwh", 0.5),
     "tariffs": (tariffs(hours=1), "price_eur_per_kwh", 0.5),
@@ -51,12 +46,13 @@ ROWS = {
     "sessions": (sessions(), "departure_soc", 0.9),
     "checkups": (checkups(), "capacity_ah", 140.0),
     "fleet": (fleet(1), "soc_min", 0.3),
-    "sites": (sites(), "import_limit_kw", 30.0),
+    "sites": (builders.sites(), "import_limit_kw", 30.0),
     "metering": (metering(quarters=1, start=T0), "import_kwh", 2.0),
     "chargers": (builders.chargers(), "max_current_a", 32.0),
     "site_load": (builders.site_load(), "load_kw", 5.0),
     "site_limits": (builders.site_limits(), "import_limit_kw", 5.0),
     "co2": (builders.co2(), "co2_kg_per_kwh", 0.5),
+    "awards": (builders.awards(), "quantity_mw", 2.0),
 }
 EVENTS = {
     **dict.fromkeys(("prices", "tariffs"), dt.datetime(2020, 3, 28, 11, 57, tzinfo=dt.UTC)),
@@ -180,7 +176,9 @@ def test_of_sessions_of_one_car_reported_at_one_moment_the_one_ingested_later_ho
         assert Known(warehouse, T0).read("core_session")["session_id"].tolist() == [f"s{9 - number}"]
 
 
-@pytest.mark.parametrize("dataset", ["fleet", "sites", "chargers", "site_load", "site_limits", "co2"])
+@pytest.mark.parametrize(
+    "dataset", ["fleet", "sites", "chargers", "site_load", "site_limits", "co2", "awards"]
+)
 def test_what_has_no_event_needs_a_column(tmp_path: Path, dataset: str) -> None:
     with pytest.raises(OptionError, match=rf"history\.csv, column received: 'event' {dataset} have no event"):
         read(tmp_path, dataset, ROWS[dataset][0], "event")

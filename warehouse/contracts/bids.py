@@ -1,6 +1,7 @@
-"""What was bid for a market day, as of each gate: one row a product and block, or slot and price."""
+"""What was bid for a market day, as of each gate: one row a product and block, or slot and price; and what a
+plan holds of what was won."""
 
-from warehouse.contracts.outputs import LINEAGE
+from warehouse.contracts.outputs import LINEAGE, MODE, PLAN, PLAN_SOURCE
 from warehouse.contracts.types import Column, Kind, TableContract, choice, integer, moment, number, text
 
 _DAY = (
@@ -12,6 +13,7 @@ _DAY = (
     moment("interval_end_utc", "Its end"),
 )
 _KEY = ("zone", "market_date", "product", "interval_start_utc", "as_of_utc", "run_id")
+_DIRECTION = choice("direction", "Which way it is called", ("symmetric", "up", "down"))
 _SOURCE = text("price_source", "Rung of the ladder that prices stand on; null: no plan", nullable=True)
 
 BIDS = (
@@ -20,7 +22,7 @@ BIDS = (
         description="One row a reserve product and block: what was bid, or why nothing was.",
         columns=(
             *_DAY,
-            choice("direction", "Which way it is called", ("symmetric", "up", "down")),
+            _DIRECTION,
             number("quantity_mw", "MW", "What was bid, metered; 0 for nothing", 0.0),
             number("price_eur_per_mw_h", "€/MW/h", "From which it pays; null: no bid", nullable=True),
             number(
@@ -52,5 +54,30 @@ BIDS = (
             *LINEAGE,
         ),
         key=(*_KEY[:4], "price_eur_per_mwh", *_KEY[4:]),
+    ),
+    TableContract(
+        name="out_plan_reserve",
+        description="One row a plan and block of reserve that was won: what is held.",
+        columns=(
+            PLAN,
+            MODE,
+            text("product", "Product by its market's name"),
+            _DIRECTION,
+            moment("interval_start_utc", "Start of the half-open block; it may have begun before"),
+            moment("interval_end_utc", "Its end"),
+            number("won_kw", "kW", "What was won, metered", 0.0),
+            number("held_kw", "kW", "What the plan holds of it in each of its quarter-hours", 0.0),
+            number("price_eur_per_mw_h", "€/MW/h", "What holding it pays, as told", nullable=True),
+            number(
+                "income_eur",
+                "€",
+                "Of what is held, in the plan's slots; null: no price",
+                nullable=True,
+            ),
+            text("reason", "Why less is held; empty where all is"),
+            PLAN_SOURCE,
+            *LINEAGE,
+        ),
+        key=("plan_id", "mode", "product", "direction", "interval_start_utc"),
     ),
 )

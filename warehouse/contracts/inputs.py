@@ -266,6 +266,25 @@ CO2 = TableContract(
     key=("zone", "interval_start_utc"),
 )  # fmt: skip
 
+AWARD = TableContract(
+    name="award",
+    description="Reserve that a market took of what was bid: plans hold it in all of its block.",
+    columns=(
+        text("zone", "Bidding zone, e.g. DE-LU", example="DE-LU"),
+        text("product", "Product by its market's name, as `v2g bid` has it", example="FCR"),
+        choice("direction", "Which way it is called", ("symmetric", "up", "down"), example="symmetric"),
+        moment("interval_start_utc", "Start of the half-open block", example=_hours(12)),
+        moment("interval_end_utc", "Its end", example=_hours(16)),
+        number("quantity_mw", "MW", "What was won, metered; 0: nothing was", 0.0, 1e4, example=1.0),
+        number("price_eur_per_mw_h", "€/MW/h", "What holding it pays", -1e5, 1e5, nullable=True, example=9.5,
+               default="not known"),
+        number("reservoir_minutes", "min", "How long all of it can be called one way", 1.0, 240.0,
+               nullable=True, default="the product's, as products.toml has it"),
+    ),
+    key=("zone", "product", "direction", "interval_start_utc"),
+    less_than=(("interval_start_utc", "interval_end_utc"),),
+)  # fmt: skip
+
 CHECKUP = TableContract(
     name="checkup",
     description="Capacity and resistance measured at a check-up, pack level.",
@@ -296,5 +315,6 @@ DATASETS = {
     "site_limits": SITE_LIMIT,
     "co2": CO2,
     "checkups": CHECKUP,
+    "awards": AWARD,
 }
 """Dataset name (what a user ingests) → its declaration (what a table is called after)."""

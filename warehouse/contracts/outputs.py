@@ -39,9 +39,9 @@ _QUALITY = choice(
     "What the calibration rests on; disputed: on check-ups or the prior, against telemetry",
     QUALITIES,
 )
-_PLAN_SOURCE = choice("plan_source", "Which rung of the ladder the plan stands on, best first", PLAN_SOURCES)
-_PLAN = text("plan_id", "Plan")
-_MODE = choice("mode", "Way of charging", MODES)
+PLAN_SOURCE = choice("plan_source", "Which rung of the ladder the plan stands on, best first", PLAN_SOURCES)
+PLAN = text("plan_id", "Plan")
+MODE = choice("mode", "Way of charging", MODES)
 _BATTERY = identifier("battery_id", "Battery")
 _CALIBRATION = text("calibration_id", "Calibration")
 
@@ -84,7 +84,7 @@ def _table(
 
 
 _calibration = partial(_table, _QUALITY)
-_plan = partial(_table, _PLAN_SOURCE)
+_plan = partial(_table, PLAN_SOURCE)
 
 _USED = (
     choice("dataset", "What was used", tuple(DATASETS)),
@@ -215,9 +215,9 @@ OUTPUTS = (
     _plan(
         "plan", "One row a plan of a zone's market day.",
         (
-            _PLAN,
+            PLAN,
             Column(name="market_date", kind=Kind.DATE, description="Market day, local to the zone"),
-            text("zone", "Bidding zone"), _PLAN_SOURCE,
+            text("zone", "Bidding zone"), PLAN_SOURCE,
             integer("sequence", "1, 2, … within (market_date, zone), of those known at its moment", 1),
             text("replaces_plan_id", "Plan that this one replaces", nullable=True),
             text("changed_inputs", "Inputs that differ from the replaced plan's", nullable=True),
@@ -250,14 +250,14 @@ OUTPUTS = (
     _plan(
         "left_out", "One row a car with a session on the market day that is not planned, or not whole.",
         (
-            _PLAN, text("battery_id", "Battery, as its rows name it"),
+            PLAN, text("battery_id", "Battery, as its rows name it"),
             text("reason", "What stands against it, with the session, field and value"),
         ), ("plan_id", "battery_id"),
     ),
     _plan(
         "expected_stay", "One row a plan and session that nobody had announced: what was expected of it.",
         (
-            _PLAN, text("session_id", "The session planned for it"), _BATTERY,
+            PLAN, text("session_id", "The session planned for it"), _BATTERY,
             number("probability", "1", "That the car plugs in on that local day", 0.0, 1.0),
             *(
                 moment(f"{what}_utc_q{share}", f"{said}, {share} % quantile")
@@ -273,12 +273,12 @@ OUTPUTS = (
     ),
     _plan(
         "plan_source", "One row a plan and file that its inputs came from, calibrations apart.",
-        (_PLAN, *_USED), sort=("plan_id", "dataset", "source_id"),
+        (PLAN, *_USED), sort=("plan_id", "dataset", "source_id"),
     ),
     _plan(
         "plan_mode", "One row a plan and way of charging: energy, money, wear, departures.",
         (
-            _PLAN, _MODE, *_MONEY,
+            PLAN, MODE, *_MONEY,
             Column(
                 name="wear_twin_cars", kind=Kind.INT, nullable=True, minimum=0,
                 description="Cars with an answer in every mode, which wear_twin_eur and l0_over_l are of",
@@ -315,7 +315,7 @@ OUTPUTS = (
     _plan(
         "plan_price", "One row a plan and quarter-hour: the prices at the plug that it was made with.",
         (
-            _PLAN, moment("interval_start_utc", "Start of the half-open slot"),
+            PLAN, moment("interval_start_utc", "Start of the half-open slot"),
             number("import_eur_per_kwh", "€/kWh", "What a kWh drawn costs"),
             number("export_eur_per_kwh", "€/kWh", "What a kWh fed back earns"),
             choice("price_source", "Where the price is from", ("published", "substituted", "forecast")),
@@ -324,7 +324,7 @@ OUTPUTS = (
     _plan(
         "plan_car", "One row a plan, way of charging and car.",
         (
-            _PLAN, _MODE, _BATTERY, _CALIBRATION,
+            PLAN, MODE, _BATTERY, _CALIBRATION,
             choice("wear_form", "Form of the wear price", WEAR_FORMS), *_MONEY,
             number("duty_efc_per_day", "EFC/day", "V2G duty planned"),
             _kwh("unmet_kwh", "Energy short at departure"),
@@ -338,7 +338,7 @@ OUTPUTS = (
     _plan(
         "plan_slot", "One row a plan, way of charging, car and quarter-hour: the schedule.",
         (
-            _PLAN, _MODE, _BATTERY,
+            PLAN, MODE, _BATTERY,
             moment("interval_start_utc", "Start of the half-open slot"),
             flag("plugged", "The car is connected"),
             _kw("charge_kw", "Charging power, battery side"),
@@ -353,7 +353,7 @@ OUTPUTS = (
     _plan(
         "plan_site_slot", "One row a plan, way of charging, site and quarter-hour: the feeder.",
         (
-            _PLAN, _MODE, identifier("site_id", "Site"),
+            PLAN, MODE, identifier("site_id", "Site"),
             moment("interval_start_utc", "Start of the half-open slot"),
             _kw("power_kw", "Metered power of the site's cars, + = import"),
             _kw("import_limit_kw", "Import limit"),
@@ -366,7 +366,7 @@ OUTPUTS = (
     _plan(
         "plan_departure", "One row a plan, way of charging and departure: kept or by how much not.",
         (
-            _PLAN, _MODE, text("session_id", "Session"), _BATTERY,
+            PLAN, MODE, text("session_id", "Session"), _BATTERY,
             moment("departure_utc", "Plug-out"),
             _kwh("target_kwh", "Stored energy promised"),
             _kwh("reached_kwh", "Stored energy reached"),
