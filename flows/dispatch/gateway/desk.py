@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows.dispatch.current import Found
 from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.book import Book, Came, Transaction
@@ -21,7 +22,7 @@ from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
-from flows.dispatch.gateway.plans import Found, PlanFolder
+from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
 from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from flows.dispatch.current import Found, powers_from
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
-from flows.dispatch.gateway.plans import Found
 from flows.dispatch.merge import MergeError, Run, SessionPowers, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
 from flows.dispatch.plan_profiles import PERIODS
@@ -184,7 +184,7 @@ def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -
     From the plan's first quarter-hour, or from when the car came: before its plan begins it rests.
     """
     session = found.session
-    begin, slots = _padded(session.first_slot, session.slots, datetime.fromtimestamp(one.start, UTC))
+    begin, slots = powers_from(session, datetime.fromtimestamp(one.start, UTC))
     slots = _within(slots, at, one.needs)
     may_feed = cannot_feed(one, station) is None
     if not may_feed:
@@ -234,22 +234,6 @@ def unit_of(station: Station) -> Unit:
     return "A" if station.units is not None and "W" not in station.units else "W"
 
 
-def _padded(first_slot: datetime, slots: SessionPowers, came: datetime) -> tuple[datetime, SessionPowers]:
-    """Powers from the quarter-hour on in which a car came: a rest before its plan, none of before it came."""
-    shift = (came - first_slot) // QUARTER  # quarter-hours that it came late, negative: early
-    if shift >= 0:
-        late = min(shift, len(slots.power_kw) - 1)
-        cut = {name: getattr(slots, name)[late:] for name in _ROWS}
-        return first_slot + late * QUARTER, replace(slots, **cut)
-    early: dict[str, Any] = {
-        name: np.concatenate([np.full(-shift, getattr(slots, name)[0]), getattr(slots, name)])
-        for name in _ROWS
-    }
-    early["power_kw"][:-shift] = 0.0
-    early["least_kw"][:-shift] = early["most_kw"][:-shift] = 0.0
-    return first_slot + shift * QUARTER, replace(slots, **early)
-
-
 def _within(slots: SessionPowers, at: PlanPlug, needs: Mapping[str, Any]) -> SessionPowers:
     """Powers as far as connector and car can."""
     most = min(at.plug.most_kw, needs.get("charge_kw", np.inf))
@@ -267,8 +251,3 @@ def _checked(wanted: Wanted, station: Station) -> Wanted:
     if broken := check_message(wanted.request, station):
         raise NoProfileError("; ".join(map(str, broken)))
     return wanted
-
-
-_ROWS = (
-    "power_kw", "least_kw", "most_kw", "import_price", "export_price", "energy_kwh", "least_kwh", "most_kwh",
-)  # fmt: skip
