@@ -56,9 +56,11 @@ def run(
 
     Stations connect to ws://HOST:PORT/STATION with the password of gateway.toml (mode 0600): its table
     stations has a line "STATION" = "PASSWORD" for each, its table cars may have "TOKEN" = "BATTERY", its
-    table margins "SITE" = kW that stay free below a site's limits, which are kept also where cars do not
-    follow. The folder gateway/ keeps plans, what was said, alerts and status. The warehouse is never opened.
-    A rehearsal begins at --as-of and runs --speed times as fast.
+    table guests "TOKEN" = "OWNER", its table authorize unknown = "Invalid", so that no other token charges
+    (else any does, as nobody's car), its table margins "SITE" = kW that stay free below a site's limits,
+    which are kept also where cars do not follow. The folder gateway/ keeps plans, what was said, alerts
+    and status. The warehouse is never opened. A rehearsal begins at --as-of and runs --speed times as
+    fast.
 
     Example: v2g gateway run --workspace depot --port 9220
     """

@@ -45,7 +45,7 @@ class CentralSystem:
         self.receipts: list[httpx.Response] = []
         self.versions = ["2.1.1", "2.2.1"]
         self.modules = [("chargingprofiles", "RECEIVER"), ("sessions", "SENDER"), ("credentials", "SENDER")]
-        self.base = ""
+        self.base, self.next_page = "", ""
         self._seen: set[str] = set()
         self._tries: dict[str, int] = {}
         self.app = FastAPI()
@@ -82,7 +82,7 @@ class CentralSystem:
                 link = (
                     f"{request.url.replace_query_params(date_from=query['date_from'], offset=offset + _PAGE)}"
                 )
-                answer.headers["Link"] = f'<{link}>; rel="next"'
+                answer.headers["Link"] = f'<{self.next_page or link}>; rel="next"'
             return answer
 
         path = "/ocpi/2.2.1/receiver/chargingprofiles/{session_id}"

@@ -292,15 +292,21 @@ def test_a_central_system_that_cannot_serve_says_why(caplog: pytest.LogCaptureFi
     assert not any(one in caplog.text for one in [*secrets, TOKEN, "a-wrong-token"])
 
 
-def test_no_token_goes_to_another_host_or_over_a_plain_line() -> None:
+def test_no_token_goes_over_a_plain_line_to_another_machine() -> None:
+    with running(CentralSystem(stated("CAR1"))) as system:
+        config = config_of(system)
+        system.base = "http://cpo.example"
+        with pytest.raises(CentralSystemError, match="https is needed for another machine"):
+            OcpiClient(config, TOKEN).connect()
+
+
+def test_the_next_page_is_not_looked_for_on_another_host() -> None:
     with running(CentralSystem(stated("CAR1", "CAR2", "CAR3"))) as system:
         client = OcpiClient(config_of(system), TOKEN)
-        system.versions = []
-        system.base, base = "http://cpo.example", system.base
-        system.versions = ["2.2.1"]
-        with pytest.raises(CentralSystemError, match="https is needed for another machine"):
-            OcpiClient(config_of(system, versions_url=f"{base}/ocpi/versions"), TOKEN).connect()
-        client.close()
+        client.connect()
+        system.next_page = "https://elsewhere.example/sessions"
+        with pytest.raises(CentralSystemError, match="another host"):
+            list(client.sessions(START))
 
 
 WHOLE = (

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     NO_LOOK = "limits not looked at"
     SITE_ABOVE = "site above its limit"
     UNKNOWN_CAR = "unknown car"
+    NOT_ADMITTED = "token refused"
     CLOCK_OFF = "clock off"
     PLAN_REFUSED = "plan refused"
     DISK = "disk"

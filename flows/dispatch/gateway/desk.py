@@ -17,6 +17,7 @@ from typing import Any
 from flows.dispatch.current import Found
 from flows.dispatch.gateway import ASKED_FILE
 from flows.dispatch.gateway.alerts import Alerts, Kind
+from flows.dispatch.gateway.authorize import ACCEPTED, asked_token, status_of
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
 from flows.dispatch.gateway.guard import Guard
@@ -75,7 +76,7 @@ class Desk:
         Raises OSError where the journal cannot be written: the message is then not taken.
         """
         came = self._keep(station, action, payload) if action in _KEPT else None
-        return came, self._answer(version, action, payload, came)
+        return came, self._answer(station, version, action, payload, came)
 
     def _keep(self, station: str, action: str, payload: dict[str, Any]) -> Came | None:
         record = {"k": "m", "t": self.now_s(), "s": station, "a": action, "p": payload}
@@ -187,7 +188,7 @@ class Desk:
         if came.skew_s:
             text = f"its clock is off by {came.skew_s:.0f} s: our time is taken"
             self.alerts.report(Kind.CLOCK_OFF, station, text, evse=one.evse)
-        if came.began and battery is None and one.token is not None:
+        if came.began and battery is None and one.token and one.token.upper() not in self.config.guests:
             self.alerts.report(
                 Kind.UNKNOWN_CAR, station, f"nobody says whose car {one.token!r} is", evse=one.evse
             )
@@ -230,8 +231,17 @@ class Desk:
         except OSError as error:
             self.alerts.report(Kind.DISK, "", f"a new plan cannot be asked for: {error.strerror}")
 
+    def _authorized(self, station: str, payload: Mapping[str, Any], evse: int | None) -> dict[str, Any]:
+        """Whether a message's token may charge; one that may not is an alert."""
+        token = asked_token(payload)
+        status = status_of(self.config, self.plans, station, evse, token)
+        if status != ACCEPTED:
+            shown = "no token" if token is None else f"token {token!r}"
+            self.alerts.report(Kind.NOT_ADMITTED, station, f"{shown} is on no list: {status}", evse=evse)
+        return {"status": status}
+
     def _answer(
-        self, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
+        self, station: str, version: Version, action: str, payload: Mapping[str, Any], came: Came | None
     ) -> dict[str, Any] | None:
         old, now = version == "1.6", _text(self.clock())
         match action:
@@ -240,11 +250,14 @@ class Desk:
             case "Heartbeat":
                 return {"currentTime": now}
             case "Authorize":
-                return {"idTagInfo" if old else "idTokenInfo": {"status": "Accepted"}}
+                info = self._authorized(station, payload, None)
+                return {"idTagInfo" if old else "idTokenInfo": info}
             case "StartTransaction" if came is not None:
-                return {"transactionId": int(came.transaction.tx), "idTagInfo": {"status": "Accepted"}}
+                info = self._authorized(station, payload, came.transaction.evse)
+                return {"transactionId": int(came.transaction.tx), "idTagInfo": info}
             case "TransactionEvent" if "idToken" in payload:
-                return {"idTokenInfo": {"status": "Accepted"}}
+                evse = None if came is None else came.transaction.evse
+                return {"idTokenInfo": self._authorized(station, payload, evse)}
             case "NotifyEVChargingNeeds":
                 return {"status": "NoChargingProfile" if came is None else "Processing"}
             case "NotifyEVChargingSchedule":
