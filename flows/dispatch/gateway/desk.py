@@ -20,6 +20,7 @@ from flows.dispatch.gateway.alerts import Alerts, Kind
 from flows.dispatch.gateway.authorize import ACCEPTED, asked_token, status_of
 from flows.dispatch.gateway.book import Book, Came, Transaction
 from flows.dispatch.gateway.config import GatewayConfig
+from flows.dispatch.gateway.following import Following
 from flows.dispatch.gateway.guard import Guard
 from flows.dispatch.gateway.journal import Journal
 from flows.dispatch.gateway.outbox import Files, Rows, deliver
@@ -27,6 +28,7 @@ from flows.dispatch.gateway.plans import PlanFolder
 from flows.dispatch.gateway.signal_folder import SIGNALS_FOLDER, SignalFolder
 from flows.dispatch.gateway.signal_rows import SignalRows
 from flows.dispatch.gateway.unforeseen import SLACK_S, other_wish, unforeseen
+from flows.dispatch.gateway.wanted import Wanted
 from flows.dispatch.station import Version
 from warehouse.files import make_folder, write_whole
 
@@ -50,7 +52,7 @@ class Desk:
             lambda name, why: self.alerts.report(Kind.SIGNAL_REFUSED, name, why),
         )  # fmt: skip
         self._signal_rows = SignalRows(state / "limits_told.json", inbox)
-        self.book, self.rows = Book(), Rows()
+        self.book, self.rows, self.following = Book(), Rows(), Following(state)
         self._asked = set[int]()
         self._id, self._flushes = uuid.uuid4().hex[:8], 0
         self._undelivered: dict[int, Files] = {}
@@ -203,6 +205,13 @@ class Desk:
             self.alerts.report(Kind.LEFT_EARLY, station, left, evse=one.evse, battery_id=battery)
             self.ask(f"{battery or 'a car'} at {station} {left}")
 
+    def noted(self, one: Transaction, wanted: Wanted) -> None:
+        """Take that a station has taken a session's profile."""
+        try:
+            self.following.note(one, wanted, self.now_s())
+        except OSError as error:
+            self.alerts.report(Kind.DISK, "", f"what is asked for cannot be kept: {error.strerror}")
+
     def look_at_signals(self) -> bool:
         """Take what the grid says; whether that changed anything."""
         come, lifted = self.signals.look()
@@ -270,6 +279,7 @@ class Desk:
         """Put what waits into the inbox; what cannot be written now stays for the next time."""
         try:
             if self.rows.waiting:
+                self.following.write(self.rows.quarters, self.book, self.plans)
                 number = self._flushes + 1
                 self._journal.append({"k": "flush", "n": number})
                 self._flushes = number
@@ -287,6 +297,7 @@ class Desk:
         """Drop what has long been over, and shorten the journal where it has become long."""
         self.book.forget(self.now_s())
         self.rows.quarters.forget(self.now_s())
+        self.following.tidy(self.now_s())
         self.tell_limits()
         if not self._undelivered:
             self._journal.shorten(

@@ -209,12 +209,14 @@ class Connected:
             return
         self.sent += 1
         self._heard(key, wanted, taken=status == "Accepted")
+        one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         if status == "Accepted":
             self.has[key] = wanted
             self.refused.pop(key, None)
+            if one is not None:
+                self._desk.noted(one, wanted)
             return
         self.refused[key] = wanted
-        one = self._desk.book.transactions.get(int(key[1])) if key[1].isdecimal() else None
         battery = None if one is None else one.car.get("battery_id")
         self._desk.alerts.report(
             Kind.PROFILE_REJECTED, self.name, f"{status}: {why}", evse=wanted.evse, battery_id=battery

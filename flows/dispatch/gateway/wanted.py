@@ -86,7 +86,14 @@ class Wanted:
         begin, what = self.steps(now)[0]
         if begin > now:
             return None
-        if "operationMode" in what and what["operationMode"] == "Idle":
+        return self._kw(what)
+
+    def powers(self, after: datetime) -> list[tuple[datetime, float]]:
+        """From when on, UTC, it asks for what power, kW, as far as that lies after a moment."""
+        return [(begin, self._kw(what)) for begin, what in self.steps(after)]
+
+    def _kw(self, what: Mapping[str, Any]) -> float:
+        if what.get("operationMode") == "Idle":
             return 0.0
         return float(what.get("setpoint", what.get("limit", 0.0))) * self.kw_of_unit
 
