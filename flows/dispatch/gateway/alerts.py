@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SILENT = "silent"
     NOT_FOLLOWING = "not following"
     REFUSES_TO_DISCHARGE = "refuses to discharge"
+    LIMIT_REACHED = "limit reached"
     FAULT = "fault"
     LEFT_EARLY = "left early"
     SIGNAL = "limited by the grid"

@@ -47,6 +47,7 @@ class Desk:
         self.plans = PlanFolder(
             plans, state / "plans", lambda name, why: self.alerts.report(Kind.PLAN_REFUSED, name, why)
         )
+        self.plans.look(clock())  # before anybody is answered: a car that is plugged in already is in one
         self.signals = SignalFolder(
             plans.parent / SIGNALS_FOLDER, state / SIGNALS_FOLDER,
             lambda name, why: self.alerts.report(Kind.SIGNAL_REFUSED, name, why),

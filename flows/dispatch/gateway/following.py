@@ -111,7 +111,7 @@ class Following:
     ) -> dict[str, Any]:
         notes = [one for one in self._asked.get(battery, ()) if one.since < begin + QUARTER_S]
         into, out, seconds = _asked_between(notes, begin, begin + QUARTER_S, book)
-        last = notes[-1] if notes else None
+        last = notes[-1] if seconds else None
         cost = None if price is None else drawn * price[0] - fed * price[1]
         asked_cost = None if price is None else into * price[0] - out * price[1]
         whole = seconds >= _WHOLE_S
@@ -143,12 +143,11 @@ def followed(state: Path, day: str) -> list[dict[str, Any]]:
 
 
 def summed(rows: Iterable[Mapping[str, Any]], by: str) -> list[dict[str, Any]]:
-    """Rows added up by battery_id or interval_start_utc; what is off: of quarter-hours asked for throughout."""
+    """Rows added up by battery_id or interval_start_utc; what is off: of those asked for throughout."""
     sums: dict[str, dict[str, Any]] = {}
     for row in rows:
-        own = sums.setdefault(
-            str(row[by]), {by: row[by], **dict.fromkeys(_COUNTED, 0), **dict.fromkeys(_SUMMED, 0.0)}
-        )
+        empty = {by: row[by], **dict.fromkeys(_COUNTED, 0), **dict.fromkeys(_SUMMED, 0.0)}
+        own = sums.setdefault(str(row[by]), empty)
         own["quarter_hours"] += 1
         own["asked_whole"] += row["off_kwh"] is not None
         for name in _SUMMED:
