@@ -9,8 +9,10 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -113,6 +115,37 @@ def test_a_car_that_came_early_rests_until_its_plan_begins() -> None:
     profile = profile_of(match.found, now, 24).profile
     assert profile["start_date_time"] == "2026-06-16T15:30:00Z"
     assert powers_of(profile, 6) == [0.0, 0.0, *CHARGES]
+
+
+def test_a_plan_that_makes_room_by_feeding_back_is_merged_all_the_same() -> None:
+    """The battery's bounds are those of the plan; without what was fed back the car is full, and stops."""
+    powers = np.where(np.arange(48) % 2, -7.0, np.linspace(8.0, 8.7, 48)).tolist()
+    plan = made_plan({1: powers})
+    slots = plan.stays[0].slots
+    tight = replace(slots, least_kwh=slots.energy_kwh - 0.3, most_kwh=slots.energy_kwh + 0.3)
+    plan = replace(plan, stays=(replace(plan.stays[0], slots=tight),))
+    (match,) = matched(stated("CAR1"), {}, [plan], START).planned
+    offer = profile_of(match.found, START, 12)
+    assert offer.periods == 12
+    charged = sum(max(power, 0.0) for power in powers)
+    assert sum(powers_of(offer.profile, 48)) == pytest.approx(charged, abs=48e-3)
+
+
+def test_a_whole_fleet_may_answer_at_once() -> None:
+    """More than a listener's usual five wait while none is accepted."""
+    config = OcpiConfig(
+        versions_url="http://127.0.0.1/v", from_party="DE*V2G", to_party="NL*TNM", listen="127.0.0.1:0"
+    )
+    body, token = b'{"result": "ACCEPTED"}', base64.b64encode(CALLBACK.encode()).decode()
+    receiver = Receiver(config, CALLBACK)
+    urls = [receiver.expect() for _ in range(64)]
+    lines = []
+    for url in urls:
+        lines.append(HTTPConnection(urlsplit(url).netloc, timeout=5))
+        lines[-1].request("POST", urlsplit(url).path, body, {"Authorization": f"Token {token}"})
+    with receiver:
+        assert {line.getresponse().status for line in lines} == {200}
+        assert all(receiver.result(url, 0.0) for url in urls)
 
 
 def test_limits_are_merged_and_never_rounded_up() -> None:

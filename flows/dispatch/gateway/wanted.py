@@ -20,7 +20,7 @@ import numpy as np
 from flows.dispatch.current import Found, powers_from
 from flows.dispatch.gateway.book import Transaction
 from flows.dispatch.gateway.catch_up import Raised
-from flows.dispatch.merge import MergeError, Run, SessionPowers, merged
+from flows.dispatch.merge import MergeError, Run, SessionPowers, charging_only, merged
 from flows.dispatch.plan_file import QUARTER, PlanPlug
 from flows.dispatch.plan_profiles import PERIODS
 from flows.dispatch.profile import Unit, fallback_request, plan_request
@@ -195,7 +195,7 @@ def of_session(one: Transaction, found: Found, at: PlanPlug, station: Station) -
     slots = _within(slots, at, one.needs)
     may_feed = cannot_feed(one, station) is None
     if not may_feed:
-        slots = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
+        slots = charging_only(slots)
     try:
         most = (station.most_periods or PERIODS) - len(session.last_minutes)
         cut = merged(slots, most)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from flows.dispatch.current import Found, powers_from
-from flows.dispatch.merge import Run, merged
+from flows.dispatch.merge import Run, charging_only, merged
 
 _HOURS = 0.25
 _QUARTER_S = 900
@@ -45,8 +45,7 @@ def profile_of(found: Found, now: datetime, most_periods: int) -> Offer:
     session = found.session
     begin, slots = powers_from(session, now)
     fed = np.maximum(-slots.power_kw, 0.0) * _HOURS
-    only = replace(slots, power_kw=np.maximum(slots.power_kw, 0.0))
-    cut = merged(only, max(1, most_periods - len(session.last_minutes)))
+    cut = merged(charging_only(slots), max(1, most_periods - len(session.last_minutes)))
     size = len(slots.power_kw)
     rest = [Run(first=size, last=size + 1, power_kw=0.0)] if session.last_minutes else []
     profile: dict[str, Any] = {

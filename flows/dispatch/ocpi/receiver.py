@@ -100,10 +100,14 @@ class Receiver:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 1024  # a fleet's stations may all answer at once
 
     def __init__(self, address: tuple[str, int], receiver: Receiver) -> None:
         self.receiver = receiver
         super().__init__(address, _Handler)
+
+    def handle_error(self, *_: Any) -> None:
+        """Write nothing: a caller that has gone away costs no other."""
 
 
 class _Handler(BaseHTTPRequestHandler):
