@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+def is_here(host: str | None) -> bool:
+    """Whether a host is this machine."""
+    return host in _LOOPBACK
+
+
 def checked_address(value: str, private: str, plain: str) -> str:
     """Return an address of a private scheme ("https", "smtps or …"), or a plain one of this machine.
 
@@ -17,6 +22,6 @@ def checked_address(value: str, private: str, plain: str) -> str:
     at = urlsplit(value)
     if not at.hostname or at.scheme not in (*private.split(" or "), plain):
         raise ValueError(f"an address {private}://… is needed")
-    if at.scheme == plain and at.hostname not in _LOOPBACK:
+    if at.scheme == plain and not is_here(at.hostname):
         raise ValueError(f"{private} is needed for another machine")
     return value

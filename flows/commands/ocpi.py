@@ -64,8 +64,8 @@ def push(
     ocpi.toml names the central system, both parties and whose car a token or what stands at an EVSE is:
     versions_url, from_party = "DE*V2G", to_party = "NL*TNM", and a table cars with "TOKEN or EVSE" =
     "BATTERY". The tokens are in OCPI_TOKEN and OCPI_CALLBACK_TOKEN, or in token_file and
-    callback_token_file of mode 0600. Results are received at `listen` (127.0.0.1:9230) while this runs; where
-    the central system reaches that by another address, callback_url is it. OCPI cannot feed back: where the
+    callback_token_file of mode 0600. Results are received at `listen` (127.0.0.1:9230) while this runs; a
+    central system elsewhere reaches that by callback_url (https). OCPI cannot feed back: where the
     plan does, the car rests, and what that loses is told. Exit 3 when a car has no profile, with its reason.
 
     Example: v2g ocpi push --workspace depot --dry-run
@@ -171,13 +171,12 @@ def _one(
         "reason": outcome.reason,
         "active": outcome.active,
     }
-    limits = (outcome.active or {}).get("charging_profile", {})
-    tables = {
-        f"{session}: {outcome.status}{outcome.reason and ': '}{outcome.reason}": limits.get(
-            "charging_profile_period", []
-        )
-    }
-    call.answer(payload, lambda out: show_tables(out, tables))
+    title = ": ".join(filter(None, (session, outcome.status, outcome.reason)))
+    periods = (outcome.active or {}).get("charging_profile", {}).get("charging_profile_period", [])
+    call.answer(
+        payload,
+        lambda out: show_tables(out, {title: periods}) if periods else out.print(title, soft_wrap=True),
+    )
     if not outcome.good:
         raise typer.Exit(Exit.DEGRADED)
 

@@ -305,6 +305,15 @@ def test_without_a_callback_token_the_secret_address_lets_results_in_and_nothing
         assert called(f"{base}/chargingprofiles/s", b"{}", token=None, method="PUT").status_code == 401
 
 
+def test_other_machines_are_listened_to_with_a_token_alone() -> None:
+    config = OcpiConfig(
+        versions_url="http://127.0.0.1/v", from_party="DE*V2G", to_party="NL*TNM", listen="0.0.0.0:0",
+        callback_url="https://us.example/ocpi",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"a callback token is needed to listen on 0\.0\.0\.0"):
+        Receiver(config, None)
+
+
 def test_a_central_system_that_cannot_serve_says_why(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with running(CentralSystem([])) as system:
@@ -344,6 +353,7 @@ def test_the_next_page_is_not_looked_for_on_another_host() -> None:
 
 WHOLE = (
     'versions_url = "https://cpo.example/ocpi/versions"\nfrom_party = "de*v2g"\nto_party = "NL*TNM"\n'
+    'callback_url = "https://us.example/ocpi"\n'
     '[cars]\n"04a2" = "CAR1"\n'
 )
 
@@ -354,11 +364,12 @@ def test_settings_are_read_and_what_cannot_be_right_is_named(tmp_path: Path) -> 
     config = load_config(file)
     assert (config.from_party, config.cars) == ("DE*V2G", {"04A2": "CAR1"})
     for text, part in (
-        (WHOLE.replace("https", "http"), "https is needed for another machine"),
+        (WHOLE.replace("https://cpo", "http://cpo"), "https is needed for another machine"),
         (WHOLE.replace("NL*TNM", "NLTNM"), "country code and party id"),
         (WHOLE.replace("from_party", "form_party"), "form_party"),
         (WHOLE.replace('"CAR1"', "7"), "cars.04a2"),
         (WHOLE.replace("[cars]", 'listen = "9230"\n[cars]'), "a host and a port"),
+        (WHOLE.replace('callback_url = "https://us.example/ocpi"', ""), "callback_url is needed"),
         ("versions_url", "not TOML"),
     ):
         file.write_text(text)

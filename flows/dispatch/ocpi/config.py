@@ -4,7 +4,7 @@
     from_party = "DE*V2G"                          # ours: country_code*party_id
     to_party = "NL*TNM"                            # the central system's
     listen = "127.0.0.1:9230"                      # where results are received while a command runs
-    callback_url = "https://planner.example/ocpi"  # how the central system reaches that; else listen itself
+    callback_url = "https://planner.example/ocpi"  # how the central system reaches that
     token_file = "ocpi.token"                      # else OCPI_TOKEN
     callback_token_file = "ocpi-callback.token"    # else OCPI_CALLBACK_TOKEN: with what it calls back
 
@@ -22,11 +22,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from flows.addresses import checked_address
+from flows.addresses import checked_address, is_here
 from flows.errors import UsageError
 from flows.section import Section
 
@@ -74,6 +75,13 @@ class OcpiConfig(Section):
     def _in_capitals(cls, value: dict[str, str]) -> dict[str, str]:
         return {key.upper(): car for key, car in value.items()}
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        elsewhere = not is_here(urlsplit(self.versions_url).hostname) or not is_here(self.address[0])
+        if elsewhere and not self.callback_url:
+            raise ValueError("callback_url is needed: how the central system reaches this machine")
+        return self
+
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
@@ -96,7 +104,9 @@ def load_config(path: Path) -> OcpiConfig:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        faults = [
+            ": ".join(filter(None, (".".join(map(str, one["loc"])), one["msg"]))) for one in error.errors()
+        ]
         raise UsageError(f"{path}: {'; '.join(faults)}", hint=_HINT) from error
     except (ValueError, TypeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", hint=_HINT) from error

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from flows.addresses import is_here
 from flows.dispatch.ocpi.config import OcpiConfig
 from flows.dispatch.ocpi.objects import ActiveChargingProfile, ObjectError, Result, read
 from flows.errors import UsageError
@@ -38,6 +39,9 @@ class Receiver:
         self._results: dict[str, Result | None] = {}
         self._came = threading.Condition()
         host, port = config.address
+        if token is None and not is_here(host):
+            hint = "OCPI_CALLBACK_TOKEN, or callback_token_file in ocpi.toml"
+            raise UsageError(f"a callback token is needed to listen on {host}", hint=hint)
         try:
             self._server = _Server((host, port), self)
         except OSError as error:
