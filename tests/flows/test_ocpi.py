@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +17,7 @@ import numpy as np
 import pytest
 
 from flows.dispatch.ocpi.client import CentralSystemError, OcpiClient, UnansweredError
-from flows.dispatch.ocpi.config import FILE_NAME, OcpiConfig, callback_token_of, load_config, token_of
+from flows.dispatch.ocpi.config import OcpiConfig
 from flows.dispatch.ocpi.match import Matches, matched
 from flows.dispatch.ocpi.profile import profile_of
 from flows.dispatch.ocpi.push import Outcome, awaited, offers_of, push, send
@@ -349,62 +347,6 @@ def test_the_next_page_is_not_looked_for_on_another_host() -> None:
         system.next_page = "https://elsewhere.example/sessions"
         with pytest.raises(CentralSystemError, match="another host"):
             list(client.sessions(START))
-
-
-WHOLE = (
-    'versions_url = "https://cpo.example/ocpi/versions"\nfrom_party = "de*v2g"\nto_party = "NL*TNM"\n'
-    'callback_url = "https://us.example/ocpi"\n'
-    '[cars]\n"04a2" = "CAR1"\n'
-)
-
-
-def test_settings_are_read_and_what_cannot_be_right_is_named(tmp_path: Path) -> None:
-    file = tmp_path / FILE_NAME
-    file.write_text(WHOLE)
-    config = load_config(file)
-    assert (config.from_party, config.cars) == ("DE*V2G", {"04A2": "CAR1"})
-    for text, part in (
-        (WHOLE.replace("https://cpo", "http://cpo"), "https is needed for another machine"),
-        (WHOLE.replace("NL*TNM", "NLTNM"), "country code and party id"),
-        (WHOLE.replace("from_party", "form_party"), "form_party"),
-        (WHOLE.replace('"CAR1"', "7"), "cars.04a2"),
-        (WHOLE.replace("[cars]", 'listen = "9230"\n[cars]'), "a host and a port"),
-        (WHOLE.replace('callback_url = "https://us.example/ocpi"', ""), "callback_url is needed"),
-        ("versions_url", "not TOML"),
-    ):
-        file.write_text(text)
-        with pytest.raises(UsageError, match=FILE_NAME) as refused:
-            load_config(file)
-        assert part in str(refused.value)
-    file.unlink()
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_config(file)
-
-
-def test_tokens_come_from_the_environment_or_a_private_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / FILE_NAME).write_text(WHOLE.replace("[cars]", 'token_file = "t"\n[cars]'))
-    config = load_config(tmp_path / FILE_NAME)
-    file = tmp_path / "t"
-    with pytest.raises(UsageError, match="cannot be read"):
-        token_of(config, tmp_path)
-    file.write_text("secret-of-a-file\n")
-    file.chmod(0o644)
-    with pytest.raises(UsageError, match="read by others"):
-        token_of(config, tmp_path)
-    file.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    assert token_of(config, tmp_path) == "secret-of-a-file"
-    monkeypatch.setenv("OCPI_TOKEN", "of-the-environment")
-    assert token_of(config, tmp_path) == "of-the-environment"
-    monkeypatch.setenv("OCPI_TOKEN", "two words")
-    with pytest.raises(UsageError) as refused:
-        token_of(config, tmp_path)
-    assert "two words" not in str(refused.value)
-    assert callback_token_of(config, tmp_path) is None
-    monkeypatch.delenv("OCPI_TOKEN")
-    with pytest.raises(UsageError, match="OCPI_TOKEN"):
-        token_of(config.model_copy(update={"token_file": ""}), tmp_path)
 
 
 def test_profiles_are_json_of_whole_watts() -> None:
