@@ -194,8 +194,8 @@ def followed(
     """Tell by car and by quarter-hour what was asked for, what was done, and what it cost.
 
     Asked: what stations took, held back or not; off: done less asked, of whole quarter-hours in which a car
-    had a profile (the sum, and the sum without signs). Costs are at the plan's prices. --json has every car's
-    quarter-hours. Kept for 31 days.
+    had a profile (the sum, and the sum without signs), and what that cost more. Costs are at the plan's
+    prices. --json has every car's quarter-hours. Kept for 31 days.
 
     Example: v2g gateway followed --date 2026-06-16 --workspace depot
     """

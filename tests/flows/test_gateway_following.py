@@ -171,6 +171,8 @@ def test_the_command_sums_by_car_and_quarter_hour(
     following.note(one, profile((0, 8000.0)), START.timestamp())
     counted(desk, 1.5, 0.0)
     counted(desk, 2.5, 0.0, SLOTS[1])
+    last = START + timedelta(hours=1)
+    assert counted(desk, 0.0, 0.0, last)["off_cost_eur"] is None, "nothing was asked for"
 
     def call(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["v2g", "gateway", "followed", "-w", str(tmp_path), *words])
@@ -182,7 +184,12 @@ def test_the_command_sums_by_car_and_quarter_hour(
     (car,) = json.loads(out)["cars"]
     assert code == 0
     assert (car["off_kwh"], car["abs_off_kwh"]) == (pytest.approx(0.0, abs=1e-9), pytest.approx(1.0))
-    assert (car["cost_eur"], car["asked_cost_eur"]) == (pytest.approx(0.8), pytest.approx(0.8))
-    assert [row["done_kwh"] for row in json.loads(out)["quarter_hours"]] == [1.5, 2.5]
+    assert (car["cost_eur"], car["off_cost_eur"]) == (pytest.approx(0.8), pytest.approx(0.0, abs=1e-9))
+    assert [row["done_kwh"] for row in json.loads(out)["quarter_hours"]] == [1.5, 2.5, 0.0]
+    assert [row["off_cost_eur"] for row in json.loads(out)["rows"]] == [
+        pytest.approx(-0.1),
+        pytest.approx(0.1),
+        None,
+    ]
     assert call("--date", "2026-06-15")[0] == 2
     assert replace(profile((0, 1.0)), plan_id=None).powers(START)[0] == (START.astimezone(UTC), 0.001)

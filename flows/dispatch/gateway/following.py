@@ -29,7 +29,7 @@ _ASKED = "asked.jsonl"
 _LARGE_BYTES = 16_000_000
 _WHOLE_S = QUARTER_S - 1.0
 _COUNTED = ("quarter_hours", "asked_whole")
-_SUMMED = ("asked_kwh", "done_kwh", "off_kwh", "abs_off_kwh", "asked_cost_eur", "cost_eur")
+_SUMMED = ("asked_kwh", "done_kwh", "off_kwh", "abs_off_kwh", "cost_eur", "off_cost_eur")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,7 @@ class Following:
         cost = None if price is None else drawn * price[0] - fed * price[1]
         asked_cost = None if price is None else into * price[0] - out * price[1]
         whole = seconds >= _WHOLE_S
+        apart = None if cost is None or asked_cost is None or not whole else cost - asked_cost
         return {
             "interval_start_utc": datetime.fromtimestamp(begin, UTC).isoformat().replace("+00:00", "Z"),
             "battery_id": battery, "session_id": None if last is None else last.session_id,
@@ -124,6 +125,7 @@ class Following:
             "import_kwh": round(drawn, 6), "export_kwh": round(fed, 6),
             "off_kwh": round(drawn - fed - into + out, 6) if whole else None,
             "asked_cost_eur": _rounded(asked_cost if whole else None), "cost_eur": _rounded(cost),
+            "off_cost_eur": _rounded(apart),
         }  # fmt: skip
 
     def _price(self, plans: PlanFolder, begin: float) -> tuple[float, float] | None:
